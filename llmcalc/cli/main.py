@@ -14,9 +14,20 @@ if TYPE_CHECKING:
     from .spec import Command
 
 OK, NO, BAD_INPUT = 0, 1, 2
+FEWEST_OBJECTS = 100_000  # objects of a garbage collection; a short command creates fewer
 SIGNALLED = 128  # exit code of a process ended by a signal: 128 + its number
 SIGINT, SIGPIPE = 2, 13
 HELP = ("--help", "-h")
+
+
+def script() -> int:
+    """Run the command line of this process, with rare garbage collection and none at exit, to finish faster."""
+    import gc
+
+    gc.set_threshold(FEWEST_OBJECTS)
+    code = main()
+    gc.freeze()
+    return code
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -182,3 +182,9 @@ def test_the_shell_completes_commands_and_options() -> None:
     assert "params" in offered("llmcalc par")
     assert "--json" in offered("llmcalc params --js")
     assert "layer" in offered("llmcalc params gpt3 --by lay")
+
+
+def test_a_process_does_not_collect_garbage_at_exit() -> None:
+    code = "import gc, sys\nfrom llmcalc.cli.main import script\nsys.argv[1:] = ['--version']\nassert script() == 0\n"
+    code += "assert gc.get_freeze_count() > 0\nassert gc.get_threshold()[0] > 10_000"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
