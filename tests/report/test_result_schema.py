@@ -29,7 +29,7 @@ LINES = [
     "memory gpt-oss-120b --weights mxfp4 --paged 16",
     "memory mamba2",
     "memory gpt2 --training",
-    "memory llama3-8b --training --tp 2 --pp 2 --zero 1",
+    "memory llama3-8b --training --tp 2 --pp 2 --dp 2 --zero 1",
     "fit gpt2 --gpu h100",
     "fit gpt2 --gpu h100 --solve quant",
     "fit llama3-8b --gpu h100 --solve seq",
