@@ -184,7 +184,7 @@ class ConfigKeyTables(Model):
     irrelevant: dict[str, list[Text]]
     irrelevant_if_off: list[Text]
     values: dict[str, list[Text]]
-    ignored: dict[str, list[Text]]
+    ignored: dict[str, list[Text] | dict[str, bool]]
     multi_token_prediction: list[Text]
     original_formats: dict[str, list[Text]]
     activations: dict[str, Text]
@@ -194,6 +194,7 @@ class ConfigKeyTables(Model):
 class UnknownKeys(Model):
     """Phrases in the names of unknown config.json keys, by their effect on sizes."""
 
+    synonyms: dict[str, list[Text]]
     sizes: list[Text]
     no_effect: dict[str, list[Text]]
     arithmetic: list[Text]
