@@ -76,6 +76,8 @@ class Declaration:
         parts: inner layers with their own axes, such as shared experts.
         links: names of the input and output tensors that connect inner layers to equations.
         pieces: names of tensors that equations read as parts of another tensor, by the name of that tensor.
+        halos: axes of the rows before a rank's own tokens that a tensor contains, by the name of the tensor. The input
+            shifted by one token contains one row.
         elsewhere: tensors that an earlier layer computes and saves for the backward pass.
         idle_experts: number of null experts. FLOPs are counted as if these experts performed computations.
         spare_positions: number of unused rows in a position table.
@@ -107,6 +109,7 @@ class Declaration:
         self.parts: list[tuple[str, Declaration]] = []
         self.links: dict[str, tuple[str, str]] = {}
         self.pieces: dict[str, tuple[str, ...]] = {}
+        self.halos: dict[str, tuple[str, ...]] = {"shifted": ("d",)}
         self.elsewhere: tuple[str, ...] = ()
         self.idle_experts = self.spare_positions = 0
         self.logits = ""

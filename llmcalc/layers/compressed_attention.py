@@ -145,6 +145,8 @@ def _add_summaries(declaration: Declaration, tag: str, rate: int, width: int, ax
         f"ckv[b kc {axis}] = rope(ckv)",
     ]
     declaration.equations(*lines, tag=tag)
+    if overlap:
+        declaration.halos |= {"tkv": ("cr", axis), "tgate": ("cr", axis)}  # the tokens of the previous summary
     states = [f"ckv[b kc {axis}]", "pending_kv[b tr cw]", "pending_gate[b tr cw]"]
     states += [f"before_kv[b ov {axis}]", f"before_gate[b ov {axis}]"] if overlap else []
     for state in states:

@@ -39,6 +39,12 @@ def sigmoid(x: Array) -> Array:
 
 
 @operation
+def shift(x: Array, last: Array) -> Array:
+    """Return the token before each token of ``x`` [b q d], which is ``last`` [b d] for the first token."""
+    return np.concatenate([last[:, None], x[:, :-1]], axis=1)
+
+
+@operation
 def softplus(x: Array) -> Array:
     """Compute ``log(1 + exp(x))``."""
     return np.logaddexp(x, 0.0)

@@ -282,6 +282,12 @@ def collision(x: Array, bits: int) -> Result:
     return Result(y, [Pullback(back, (y,)), Pullback(lambda g: g)])
 
 
+def shift(x: Array, last: Array) -> Result:
+    """Shift an array by one token, with a VJP that shifts the gradient back."""
+    to_x = Pullback(lambda g: np.concatenate([g[:, 1:], np.zeros(last[:, None].shape)], axis=1))
+    return Result(functions.shift(x, last), [to_x, Pullback(lambda g: g[:, 0])], is_view=True)
+
+
 def log_softmax(x: Array) -> Result:
     """Compute the log-softmax, saving the output for the backward pass."""
     y = functions.log_softmax(x)
@@ -325,7 +331,7 @@ def _norm_result(
 NAMED: dict[str, Callable[..., Result]] = {
     "sigmoid": _from_output(functions.sigmoid, lambda y: y * (1.0 - y)),
     "relu": _from_output(functions.relu, lambda y: y > 0),  # 0 where no gradient flows
-    **{rule.__name__: rule for rule in (softcap, softmax, collision, log_softmax, rmsnorm, layernorm)},
+    **{rule.__name__: rule for rule in (softcap, softmax, collision, shift, log_softmax, rmsnorm, layernorm)},
 }
 
 

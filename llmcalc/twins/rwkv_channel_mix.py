@@ -7,7 +7,7 @@ from typing import Any
 from numpy import einsum
 
 from .functions import relu2, sigmoid
-from .rwkv_time_mix import last_token, toward
+from .rwkv_time_mix import previous_tokens, toward
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
@@ -20,7 +20,7 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """Compute ``sigmoid(xr wr) · (relu²(xk wk) wv)``."""
-    last = last_token(x, state)
-    k = relu2(einsum("bqd,df->bqf", toward(x, last, 1.0 - w.mix_k), w.wk))
-    r = sigmoid(einsum("bqd,de->bqe", toward(x, last, 1.0 - w.mix_r), w.wr))
+    before = previous_tokens(x, state)
+    k = relu2(einsum("bqd,df->bqf", toward(x, before, 1.0 - w.mix_k), w.wk))
+    r = sigmoid(einsum("bqd,de->bqe", toward(x, before, 1.0 - w.mix_r), w.wr))
     return r * einsum("bqf,fd->bqd", k, w.wv)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy import einsum
 
 from .functions import layernorm, operation, silu
-from .rwkv_time_mix import last_token, toward
+from .rwkv_time_mix import previous_tokens, toward
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
@@ -35,7 +35,7 @@ def _names(layer: Any) -> str:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """Compute ``S = diag(w) S + k vᵀ; y = (silu(g) · norm(r (S + diag(u) k vᵀ))) wo``."""
-    mixes = _mixes(layer, w, x, last_token(x, state))
+    mixes = _mixes(layer, w, x, previous_tokens(x, state))
     r, k, v, g = (einsum("bqd,dhe->bqhe", mixes[name], getattr(w, f"w{name}")) for name in "rkvg")
     fading: Array = w.decay
     if layer.decay_rank:
@@ -50,15 +50,15 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     return einsum("bqhv,hvd->bqd", o * silu(g), w.wo)
 
 
-def _mixes(layer: Any, w: Weights, x: Array, last: Array) -> dict[str, Array]:
+def _mixes(layer: Any, w: Weights, x: Array, before: Array) -> dict[str, Array]:
     """Interpolate between each token and the previous token, separately for each projection."""
     names = _names(layer)
     shares = {name: 1.0 - getattr(w, f"mix_{name}") for name in names}
     if layer.mix_rank:  # RWKV-6: data-dependent shares of the previous token
-        narrow = np.tanh(einsum("bqd,dnr->bqnr", toward(x, last, w.mix_x), w.mix_in))
+        narrow = np.tanh(einsum("bqd,dnr->bqnr", toward(x, before, w.mix_x), w.mix_in))
         corrections = einsum("bqnr,nrd->bqnd", narrow, w.mix_out)
         shares = {name: getattr(w, f"mix_{name}") + corrections[:, :, n] for n, name in enumerate(names)}
-    return {name: toward(x, last, share) for name, share in shares.items()}
+    return {name: toward(x, before, share) for name, share in shares.items()}
 
 
 @operation

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy import einsum
 
-from .functions import operation, sigmoid
+from .functions import operation, shift, sigmoid
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
@@ -24,8 +24,8 @@ RUNNING = ("numerator", "denominator", "maximum")  # state of the running averag
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """Compute ``(sigmoid(r) · wkv(k, v)) wo``."""
-    last = last_token(x, state)
-    mixes = {name: toward(x, last, 1.0 - getattr(w, f"mix_{name}")) for name in "kvr"}
+    before = previous_tokens(x, state)
+    mixes = {name: toward(x, before, 1.0 - getattr(w, f"mix_{name}")) for name in "kvr"}
     k, v, r = (einsum("bqd,di->bqi", mixes[name], getattr(w, f"w{name}")) for name in "kvr")
     before = [np.zeros((k.shape[0], k.shape[2]))] * 2 + [np.full((k.shape[0], k.shape[2]), -1e38)]
     if state and "numerator" in state:
@@ -36,18 +36,17 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     return einsum("bqi,id->bqd", sigmoid(r) * o, w.wo)
 
 
-def last_token(x: Array, state: State | None) -> Array:
-    """Return the token before ``x`` [b q d], and store the last token of ``x`` in the state."""
+def previous_tokens(x: Array, state: State | None) -> Array:
+    """Return the token before each token of ``x`` [b q d], and store the last token of ``x`` in the state."""
     last: Array = state["shift"] if state and "shift" in state else np.zeros((x.shape[0], x.shape[2]))
     if state is not None:
         state["shift"] = x[:, -1]
-    return last
+    return shift(x, last)
 
 
 @operation
-def toward(x: Array, last: Array, share: Array) -> Array:
-    """Interpolate each token of ``x`` [b q d] toward the previous token by ``share``."""
-    before = np.concatenate([last[:, None], x[:, :-1]], axis=1)
+def toward(x: Array, before: Array, share: Array) -> Array:
+    """Interpolate each token of ``x`` [b q d] toward the previous token ``before`` by ``share``."""
     return x + (before - x) * share
 
 

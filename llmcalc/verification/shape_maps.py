@@ -27,6 +27,21 @@ def images(function: Callable[[Array], Array], shape: Sequence[int]) -> tuple[Se
     return found, to
 
 
+def normalised(index: Any, shape: Sequence[int]) -> tuple[Any, ...]:
+    """Return an index as a tuple, with ``:`` in place of slices that contain a whole dimension."""
+    index = index if isinstance(index, tuple) else (index,)
+    found, dim = [], 0
+    for each in index:
+        if each is Ellipsis:
+            dim += len(shape) - sum(other is not None and other is not Ellipsis for other in index)
+        elif each is not None:
+            if isinstance(each, slice) and range(*each.indices(shape[dim])) == range(shape[dim]):
+                each = slice(None)
+            dim += 1
+        found.append(each)
+    return tuple(found)
+
+
 def indexed(index: tuple[Any, ...], ndim: int) -> tuple[dict[int, Any], bool]:
     """Return the indices of the dimensions that an index changes, and whether each token has its own index."""
     n_used = sum(each is not None and each is not Ellipsis for each in index)

@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from ..calc.collectives import ALL_GATHER, ALL_REDUCE, ALL_TO_ALL, FORWARD, REDUCE_SCATTER
+from ..calc.collectives import ALL_GATHER, ALL_REDUCE, ALL_TO_ALL, REDUCE_SCATTER, SEND
 from ..twins.weights import Array
 from .ranks import Parts, Ranks
-from .shape_maps import factors, images, indexed
+from .shape_maps import factors, images
 
 Splits = dict[str, int]  # divided dimension by mesh axis
 EVERY = -1  # owner of elements that all ranks have
@@ -50,6 +50,8 @@ class ShardedArray(NDArrayOperatorsMixin):
         owners: rank along a mesh axis that has each element, or ``EVERY``, if the elements are not divided evenly. The
             local arrays have all elements, which are NaN on the other ranks. Numbers from the number of ranks on denote
             the same ranks as the places of experts.
+        copied: dimensions along which all elements are equal.
+        gather_again: exchange that the backward pass repeats because only the shards of the tokens are saved.
     """
 
     def __init__(
@@ -63,6 +65,8 @@ class ShardedArray(NDArrayOperatorsMixin):
         owners: dict[str, Array] | None = None,
     ) -> None:
         self.owners = owners or {}
+        self.copied: frozenset[int] = frozenset()
+        self.gather_again: Callable[[], ShardedArray] | None = None
         self.sent: set[str] = set()  # mesh axes along which other owners have received the array
         self.ranks, self.parts, self.shape, self.splits = ranks, parts, tuple(shape), splits
         self.partial, self.is_weight, self.is_moved = frozenset(partial), is_weight, False
@@ -162,14 +166,25 @@ class ShardedArray(NDArrayOperatorsMixin):
 
     def gathered(self, axes: Iterable[str], is_saved: bool = True) -> ShardedArray:
         """Return an array with whole dimensions in place of the ones that the given axes divide."""
-        parts, splits = self.parts, dict(self.splits)
+        first = tuple(slice(1) if dim in self.copied else slice(None) for dim in range(self.ndim))
+        parts, splits = [part[first] for part in self.parts], dict(self.splits)
         for some in self.ranks.by_group(set(axes) & splits.keys())[::-1]:
             for dim in dict.fromkeys(self.splits[axis] for axis in some):
                 along = [axis for axis in some if self.splits[axis] == dim]
                 joined = partial(np.concatenate, axis=dim)
                 parts = self.ranks.exchange(ALL_GATHER, parts, along, joined, is_saved)
                 splits = {axis: at for axis, at in splits.items() if axis not in along}
+        if self.copied:
+            times = [self.shape[dim] if dim in self.copied else 1 for dim in range(self.ndim)]
+            parts = [np.tile(part, times) for part in parts]
         return self.with_parts(parts, self.shape, splits, True)
+
+    def gather(self, axes: Iterable[str]) -> ShardedArray:
+        """Replace dimensions that the given axes divide by whole ones, in place."""
+        if axes := list(axes):
+            whole = self.gathered(axes)
+            self.parts, self.splits = whole.parts, whole.splits
+        return self
 
     def as_terms(self, axes: Iterable[str]) -> ShardedArray:
         """Return the array as a sum of zero-padded shares, which needs no exchange."""
@@ -246,10 +261,25 @@ class ShardedArray(NDArrayOperatorsMixin):
         had, parts = own.owner_of(axis), own.parts
         if np.any((had != owner) & (had != EVERY)):
             if axis not in self.sent:
-                self.ranks.count(ALL_TO_ALL, [axis], Fraction(parts[0].size, self.ranks.sizes[axis]))
+                own._count_sent(axis, np.broadcast_to(owner, self.shape))
                 self.sent.add(axis)
             parts = own._from_owners(axis)
         return own.with_owners(axis, owner, parts)
+
+    def _count_sent(self, axis: str, owner: Array) -> None:
+        """Count the elements that the ranks send to other owners: tokens to experts, or to the neighbouring rank."""
+        ranks = self.ranks
+        if ranks.groups[axis] == "ep":
+            ranks.count(ALL_TO_ALL, [axis], Fraction(self.parts[0].size, ranks.sizes[axis]))
+            return
+        sent = [0]
+        for rank, place in enumerate(ranks.places):
+            had, wanted = (self.local_owner(rank, axis, each) for each in (self.owners[axis], owner))
+            leaves = (had == place[axis]) & (wanted != had)
+            if np.any(np.abs(wanted - had)[leaves] != 1) or np.any(wanted[leaves] == EVERY):
+                raise NotImplementedError(f"elements are sent further than to the next rank along {axis}")
+            sent.append(int(leaves.sum()))
+        ranks.count(SEND, [axis], max(sent))
 
     def _from_owners(self, axis: str) -> Parts:
         """Return the local arrays with the elements of all owners along a mesh axis."""
@@ -338,34 +368,19 @@ class ShardedArray(NDArrayOperatorsMixin):
         return self.moved(lambda part: part.astype(dtype))
 
     def __getitem__(self, index: Any) -> ShardedArray:
-        index = index if isinstance(index, tuple) else (index,)
-        dims, is_gather = indexed(index, self.ndim)
-        shape = np.broadcast_to(0.0, self.shape)[index].shape
-        if self.ranks.phase == FORWARD and prod(shape) < self.size:
-            self.reduce(self.partial)
-        looked_up = {axis for axis, dim in self.splits.items() if isinstance(dims.get(dim), np.ndarray)}
-        looked_up -= {axis for axis in looked_up if self.shape[self.splits[axis]] == self.ranks.tokens}
-        cut = {axis for axis, dim in self.splits.items() if dim in dims} - looked_up
-        owned = {axis for axis in cut if self.is_weight and isinstance(dims[self.splits[axis]], int)}
-        owned |= {axis for axis in looked_up if self.ranks.groups[axis] != "tp"}  # rows of tokens
-        source = self.owned(owned).gathered(cut - owned).as_terms(looked_up - owned)  # ranks look up their own entries
-        if self.is_weight:  # an expert, to which tokens are sent even if they are on the same rank
-            source.owners = {axis: owner + self.ranks.sizes[axis] for axis, owner in source.owners.items()}
-        found = source.moved(lambda part: part[index])
-        found = found.settled() if found.ndim > 2 and not self.is_weight else found
-        found.is_moved = True
-        found.is_weight = self.is_weight and not is_gather
-        return found
+        from .sharded_indexing import take  # imports this module
+
+        return take(self, index)
 
     # ------------------------------------------------------------------ NumPy functions
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        from . import sharded_functions  # imports this module
+        from . import sharded_functions, sharded_indexing  # import this module
 
         if ufunc is np.conj and self.dtype.kind == "f":
             return self
         if method == "at" and ufunc is np.add:
-            return inputs[0].add_at(*inputs[1:])
+            return sharded_indexing.add_at(*inputs)
         if method != "__call__" or options:
             raise NotImplementedError(f"sharded arrays do not implement {ufunc.__name__}.{method}")
         return sharded_functions.elementwise(self.ranks, ufunc, inputs)
@@ -374,24 +389,3 @@ class ShardedArray(NDArrayOperatorsMixin):
         from . import sharded_functions
 
         return sharded_functions.call(self.ranks, function, inputs, options)
-
-    def add_at(self, index: Any, values: Any) -> None:
-        """Add values at an index, in place. The array is divided as the values are, apart from indexed dimensions."""
-        index = index if isinstance(index, tuple) else (index,)
-        dims, _ = indexed(index, self.ndim)
-        _, to = images(lambda part: part[index], self.shape)
-        dim_of = {at: dim for dim, at in to.items() if dim not in dims}
-        kept = {axis: dim_of[at] for axis, at in values.splits.items() if at in dim_of}
-        whole = divide(np.zeros(self.shape), self.ranks, kept)
-        terms = values.owned(values.splits.keys() - kept.keys())
-        owners = {}
-        for axis, owner in terms.owners.items():
-            owners[axis] = np.full(self.shape, EVERY)
-            owners[axis][index] = owner
-            if np.any(owners[axis][index] != owner):  # terms of several ranks
-                terms = terms.as_terms([axis])
-                del owners[axis]
-        parts = [part.copy() for part in whole.parts]
-        for part, term in zip(parts, terms.parts, strict=True):
-            np.add.at(part, index, term)
-        self.parts, self.splits, self.partial, self.owners = parts, kept, terms.partial, owners

@@ -6,7 +6,7 @@ in the gradients, gradients stay partial sums until they are complete.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from math import prod
 from typing import Any
 
@@ -42,6 +42,8 @@ def elementwise(ranks: Ranks, function: Any, inputs: Sequence[Any]) -> ShardedAr
     if function is np.multiply and ranks.phase == FORWARD:  # a small factor is gathered instead of a sum reduced
         largest = max(arrays, key=lambda array: array.size)
         arrays = [each if each.size == largest.size else each.gathered(largest.partial) for each in arrays]
+    elif function is np.multiply:  # and is used again
+        arrays = [_gathered(each, _known(each, arrays)) for each in arrays]
     arrays, owners = _with_equal_owners(function, arrays, shape)
     terms = _terms(ranks, function, arrays, inputs)
     is_weight = all(array.is_weight for array in arrays)
@@ -61,7 +63,30 @@ def elementwise(ranks: Ranks, function: Any, inputs: Sequence[Any]) -> ShardedAr
             own.append(array.local(rank, wanted))
         parts.append(function(*own))
     at = {axis: dim + len(shape) for axis, dim in splits.items()}
-    return ShardedArray(ranks, parts, shape, at, terms, is_weight, owners)
+    found = ShardedArray(ranks, parts, shape, at, terms, is_weight, owners)
+    if function is np.add:
+        copied = (dim for dim in range(len(shape)) if all(_is_copied(each, dim, shape) for each in inputs))
+        found.copied = frozenset(copied)
+    return found
+
+
+def _is_copied(array: Any, dim: int, shape: Sequence[int]) -> bool:
+    """Return whether an operand that is broadcast to a shape has equal elements along a dimension, or adds zeros."""
+    at = dim - len(shape) + np.ndim(array)
+    if at < 0 or np.shape(array)[at] == 1:
+        return shape[dim] > 1
+    return at in array.copied if isinstance(array, ShardedArray) else not np.any(array)
+
+
+def _gathered(array: ShardedArray, axes: Collection[str]) -> ShardedArray:
+    """Return the array itself, or with whole dimensions if the given axes divide it."""
+    return array.gathered(axes) if axes else array
+
+
+def _known(array: ShardedArray, operands: list[ShardedArray]) -> list[str]:
+    """Return the divided axes of a small factor that the ranks have gathered, if a larger factor is whole."""
+    axes = [axis for each in operands if each.size > array.size for axis in array.splits if axis not in each.splits]
+    return [axis for axis in axes if array.ranks.is_known(ALL_GATHER, array.parts, [axis])]
 
 
 def _with_equal_owners(
@@ -101,7 +126,8 @@ def _terms(ranks: Ranks, function: Any, arrays: list[ShardedArray], inputs: Sequ
         elif function is np.multiply or (function is np.true_divide and axis in arrays[0].partial):
             factors = [each for each in inputs if isinstance(each, ShardedArray) and axis not in each.partial]
             is_scaled = any(each.is_weight for each in factors)
-            is_kept = n_terms == 1 and not is_divided and not (is_forward and is_scaled)
+            is_equal = all(each.size == arrays[0].size for each in arrays[1:])
+            is_kept = n_terms == 1 and not is_divided and not (is_forward and (is_scaled or is_equal))
         else:
             is_kept = function in LINEAR
         if n_terms and is_kept:
@@ -120,6 +146,8 @@ def einsum(spec: str, *operands: Any, order: str = "K") -> ShardedArray:
     terms = left.split(",")
     if ranks.phase == FORWARD:
         arrays = [array.reduce(array.partial) for array in arrays]
+    received = [_received(array, arrays) for array in arrays]
+    arrays = [_gathered(array, axes) for array, axes in zip(arrays, received, strict=True)]
     for axes in ranks.by_group(ranks.sizes)[::-1]:
         shared = [axis for axis in axes if all(axis in array.splits for array in arrays)]
         if any(len({term[array.splits[a]] for term, array in zip(terms, arrays, strict=True)}) > 1 for a in shared):
@@ -146,7 +174,20 @@ def einsum(spec: str, *operands: Any, order: str = "K") -> ShardedArray:
     summed = {axis for axis, letter in divided.items() if letter not in out}
     shape = [sizes[letter] for letter in out]
     owners = {axis: np.broadcast_to(owner, shape) for axis, owner in owners.items()}
-    return ShardedArray(ranks, parts, shape, splits, terms_along | summed, is_weight, owners)
+    found = ShardedArray(ranks, parts, shape, splits, terms_along | summed, is_weight, owners)
+    found.is_moved = any(received)
+    return found
+
+
+def _received(array: ShardedArray, operands: list[ShardedArray]) -> list[str]:
+    """Return the context-parallel axes along which the ranks use the tokens of all ranks, such as keys in a ring."""
+    ranks = array.ranks
+    if array.gather_again and ranks.phase != FORWARD:
+        array.gather_again()
+    axes = [axis for axis in array.splits if ranks.groups[axis] == "cp"]
+    partial = frozenset[str]().union(*(each.partial for each in operands if each is not array))
+    is_needed = ranks.is_known(ALL_GATHER, array.parts, axes) if ranks.phase == FORWARD else bool(partial & {*axes})
+    return axes if is_needed and not array.is_weight else []
 
 
 def _with_rows_of_one_owner(
@@ -241,6 +282,10 @@ def _joined(function: Any) -> Callable[..., ShardedArray]:
         dim = axis % (given[0].ndim + (function is np.stack))
         is_weight = all(each.is_weight for each in given)
         spread = {name for each in given for name in each.owners}
+        divided = [each for each in given if spread & each.splits.keys() and dim not in each.splits.values()]
+        if divided and function is np.concatenate:
+            given = [_as_divided(each, divided[0], spread) for each in given]
+        spread = {name for each in given for name in each.owners}
         given = [each.owned(spread) for each in given]
         owners = {name: function([each.owner_of(name) for each in given], axis=axis) for name in spread}
         if ranks.phase == FORWARD and dim > 0 and not all(isinstance(each, ShardedArray) for each in arrays):
@@ -249,11 +294,12 @@ def _joined(function: Any) -> Callable[..., ShardedArray]:
         summed = frozenset[str]().union(*(each.partial for each in given))
         given = [each.as_sum(summed) if summed else each for each in given]
         if function is np.concatenate:
-            given = [each.gathered([name for name, at in each.splits.items() if at == dim]) for each in given]
+            along = [[name for name, at in each.splits.items() if at == dim] for each in given]
+            given = [_gathered(each, names) for each, names in zip(given, along, strict=True)]
         splits: Splits = {}
         for each in given:
             splits |= {name: at for name, at in each.splits.items() if splits.get(name, at) == at}
-        given = [each.gathered([name for name, at in each.splits.items() if splits[name] != at]) for each in given]
+        given = [each.gather(name for name, at in each.splits.items() if splits[name] != at) for each in given]
         parts = [function([each.local(rank, splits) for each in given], axis=axis) for rank in range(len(ranks.places))]
         shape = list(function([np.broadcast_to(0.0, each.shape) for each in given], axis=axis).shape)
         moved = {name: at + (function is np.stack and at >= dim) for name, at in splits.items()}
@@ -262,6 +308,15 @@ def _joined(function: Any) -> Callable[..., ShardedArray]:
         return found
 
     return apply
+
+
+def _as_divided(array: ShardedArray, other: ShardedArray, axes: Iterable[str]) -> ShardedArray:
+    """Return an array with its rows on the ranks that have the same rows of another array."""
+    for axis in axes:
+        if axis in array.owners and axis in other.splits:
+            owner = np.max(other.owner_of(axis), axis=-1, keepdims=True)
+            array = array.routed(axis, owner).settled()
+    return array
 
 
 def _broadcast(array: Any, shape: Sequence[int]) -> Any:

@@ -29,7 +29,7 @@ from ..twins.step import Step
 from ..twins.tape import Tape, Variable
 from ..twins.weights import Array
 from .ranks import Ranks
-from .sharded_array import ShardedArray, Splits, divide
+from .sharded_array import EVERY, ShardedArray, Splits, divide
 from .zero_experts import exclude_zero_experts
 
 Exchanged = dict[tuple[str, str, int, str], int]  # elements by (collective, group, number of ranks, phase)
@@ -59,6 +59,7 @@ class ShardedTape(Tape):
         earlier = [parent.value.partial for parent, _ in output.pullbacks if isinstance(parent.value, ShardedArray)]
         if isinstance(output.value, ShardedArray) and output.value.partial.difference(*earlier):
             self.sums.add(id(output))
+        output.pullbacks = [(parent, _to_terms(vjp, parent.value, output.value)) for parent, vjp in output.pullbacks]
         return output
 
     def complete_gradient(self, node: Variable) -> Array:
@@ -76,17 +77,26 @@ class ShardedTape(Tape):
             }
         for axis in gradient.owners.keys() | value.owners.keys():
             if axis in value.splits or axis in value.owners:
-                gradient = gradient.routed(axis, value.owner_of(axis))
+                had, owner = gradient.owner_of(axis), value.owner_of(axis)
+                gradient = gradient.routed(axis, np.where(owner == EVERY, had, owner))
         gradient = gradient if value.owners else gradient.settled()
+        spread = gradient.owners.keys() - value.owners.keys()
+        gradient = gradient.as_terms(axis for axis in spread if ranks.groups[axis] == "cp")
         is_gathered = value.has_token_rows and not value.splits
         if node.pullbacks and (value.is_weight or value.is_moved or is_gathered):
             return gradient  # reduced once, for the stored weight or for the array from which the elements come
-        gradient = gradient.as_terms(gradient.owners.keys() - value.owners.keys())
+        gradient = gradient.as_terms(spread)
         for axes in filter(None, ranks.by_group(gradient.partial & value.splits.keys())):
             gradient.scatter({axis: value.splits[axis] for axis in axes})
         own_groups = {ranks.groups[axis] for axis in value.splits}  # copies of a key head add up in its weights
         gradient.reduce(axis for axis in gradient.partial if ranks.groups[axis] not in own_groups)
         return gradient.narrowed({axis: dim for axis, dim in value.splits.items() if axis not in gradient.splits})
+
+
+def _to_terms(vjp: gradients.Vjp, term: Any, total: Any) -> gradients.Vjp:
+    """Return a VJP that gathers the gradient of a total before it is copied to partial terms, such as experts."""
+    is_term = isinstance(term, ShardedArray) and term.partial and term.ndim > total.ndim
+    return (lambda gradient: vjp(gradient.gathered(term.partial))) if is_term else vjp
 
 
 class ShardedRun(NamedTuple):
@@ -109,6 +119,7 @@ def sharded_run(stack: Stack, mesh: Mesh, batch: int = 2, seq: int = 6) -> Shard
     A stack without inputs reads random vectors.
     """
     architecture = Architecture("sharded", (stack,))
+    declared = declared_sizes(architecture, mesh, batch, seq)
     placed = place_stack(stack)
     rng = np.random.default_rng(0)
     weights: dict[str, Array] = {}
@@ -136,7 +147,7 @@ def sharded_run(stack: Stack, mesh: Mesh, batch: int = 2, seq: int = 6) -> Shard
     if mesh.replicas > 1 and unused:  # all ranks reduce zeros
         key = ALL_REDUCE, "dp", mesh.replicas, UPDATE
         exchanged[key] = exchanged.get(key, 0) + unused
-    return ShardedRun(errors, exchanged, declared_sizes(architecture, mesh, batch, seq))
+    return ShardedRun(errors, exchanged, declared)
 
 
 def _train(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ...core.equation import Equation
 from ..collectives import ALL_GATHER, ALL_REDUCE, BACKWARD, FORWARD, REDUCE_SCATTER
 from .declaration_scope import DeclarationScope, Partial, Version
@@ -19,13 +21,21 @@ def partial_operands(scope: DeclarationScope, equation: Equation) -> Partial | N
     for version in partial:
         version.is_read = True
     known = {version.partial for version in partial}
-    scaled_by = [name for name in names if name in scope.weights]
     is_linear = equation.function in SUMS and len(known) == 1
-    if is_linear and (equation.function != "mul" or (len(partial) == 1 and not scaled_by)):
+    if is_linear and (equation.function != "mul" or (len(partial) == 1 and _is_scaled(scope, partial[0], names))):
         return known.pop()
     for version in partial:
         reduce(version)
     return None
+
+
+def _is_scaled(scope: DeclarationScope, partial: Version, names: Iterable[str]) -> bool:
+    """Return whether a partial sum is multiplied by smaller tensors with a row per token, such as scores of experts.
+
+    After a product with a tensor of the same size, the backward pass would reduce another gradient of this size.
+    """
+    others = [version for name in names if (version := scope.versions.get(name)) is not partial]
+    return all(other and not {*partial.axes} <= {*other.axes} for other in others)
 
 
 def contracted(scope: DeclarationScope, equation: Equation) -> Partial | None:

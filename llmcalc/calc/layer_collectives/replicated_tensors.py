@@ -13,7 +13,7 @@ from ...core.ledger import elements, identity
 from ..collectives import ALL_GATHER, ALL_REDUCE, BACKWARD, FORWARD, REDUCE_SCATTER, UPDATE
 from . import moved_elements
 from .declaration_scope import DeclarationScope, Partial
-from .sequence import exchange
+from .sequence import exchange, receive_halo
 
 Group = tuple[str, int]  # name of the parallelism and number of ranks
 
@@ -28,6 +28,7 @@ def enter_operands(scope: DeclarationScope, equation: Equation, partial: Partial
             for tensor in scope.weights_of(operand.name) if not is_constant else ():
                 _reduce_weight_gradient(scope, tensor, divided)
             continue
+        receive_halo(scope, operand, equation)
         version = scope.versions.get(operand.name)
         if version and version.partial:
             continue

@@ -1,0 +1,83 @@
+"""Indexing of sharded arrays.
+
+A rank selects rows of its own tokens alone. Rows that other ranks need, such as the token before the first one of a
+rank, have an owner until an operation requires them. The ranks gather tokens before they copy rows.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..calc.collectives import FORWARD
+from .shape_maps import images, indexed, normalised
+from .sharded_array import EVERY, ShardedArray, divide
+
+
+def take(array: ShardedArray, index: Any) -> ShardedArray:
+    """Return the elements at an index."""
+    ranks = array.ranks
+    index = normalised(index, array.shape)
+    dims, is_gather = indexed(index, array.ndim)
+    shape = np.broadcast_to(0.0, array.shape)[index].shape
+    if ranks.phase == FORWARD and prod(shape) < array.size:
+        array.reduce(array.partial)
+    splits = array.splits  # after the reduction
+    changed = {axis: dims[dim] for axis, dim in splits.items() if dim in dims}
+    looked_up = {axis for axis, each in changed.items() if isinstance(each, np.ndarray)}
+    rows = {axis for axis, each in changed.items() if _divides_tokens(array, axis) and not isinstance(each, int)}
+    owned = rows | {axis for axis, each in changed.items() if array.is_weight and isinstance(each, int)}
+    cut = changed.keys() - looked_up - owned
+    source = array.owned(owned).gathered(cut).as_terms(looked_up - owned)  # ranks look up their own entries
+    if array.is_weight:  # an expert, to which tokens are sent even if they are on the same rank
+        source.owners = {axis: owner + ranks.sizes[axis] for axis, owner in source.owners.items()}
+    found = source.moved(lambda part: part[index])
+    found = found.settled() if found.ndim > 2 and not array.is_weight else found
+    rows &= looked_up
+    copied = {axis for axis in rows if changed[axis].size > array.shape[splits[axis]]}
+    for_weights = {axis for axis in rows & found.owners.keys() if ranks.groups[axis] == "tp"} - copied
+    if copied or for_weights:
+        is_saved = not for_weights and all(ranks.groups[axis] == "tp" for axis in copied)
+        return _take_gathered(array, index, copied | for_weights, is_saved)
+    found.is_moved = True
+    found.is_weight = array.is_weight and not is_gather
+    return found
+
+
+def _take_gathered(array: ShardedArray, index: Any, axes: set[str], is_saved: bool) -> ShardedArray:
+    """Return rows of gathered tokens. The backward pass gathers the inputs of weight matrices and keys again."""
+    found = array.gathered(axes, is_saved)[index]
+    found.gather_again = None if is_saved else partial(array.gathered, axes, is_saved)
+    return found
+
+
+def _divides_tokens(array: ShardedArray, axis: str) -> bool:
+    """Return whether a mesh axis divides tokens or groups of tokens."""
+    if array.is_weight or array.ranks.groups[axis] != "tp":
+        return not array.is_weight
+    return array.ranks.tokens > 0 and array.splits[axis] == (1 if array.ndim > 2 else 0)
+
+
+def add_at(array: ShardedArray, index: Any, values: ShardedArray) -> None:
+    """Add values at an index, in place. The array is divided as the values are, apart from indexed dimensions."""
+    index = normalised(index, array.shape)
+    dims, _ = indexed(index, array.ndim)
+    _, to = images(lambda part: part[index], array.shape)
+    dim_of = {at: dim for dim, at in to.items() if dim not in dims}
+    kept = {axis: dim_of[at] for axis, at in values.splits.items() if at in dim_of}
+    whole = divide(np.zeros(array.shape), array.ranks, kept)
+    terms = values.owned(values.splits.keys() - kept.keys())
+    owners = {}
+    for axis, owner in terms.owners.items():
+        owners[axis] = np.full(array.shape, EVERY)
+        owners[axis][index] = owner
+        if np.any(owners[axis][index] != owner):  # terms of several ranks
+            terms = terms.as_terms([axis])
+            del owners[axis]
+    parts = [part.copy() for part in whole.parts]
+    for part, term in zip(parts, terms.parts, strict=True):
+        np.add.at(part, index, term)
+    array.parts, array.splits, array.partial, array.owners = parts, kept, terms.partial, owners
