@@ -232,9 +232,10 @@ def check_fit(
     count: int = 1,
     node: int = NODE,
     layout: Layout | None = None,
+    is_trial: bool = False,
     **arguments: Any,
 ) -> Fit:
-    """Check whether a model fits on ``count`` GPUs.
+    """Check whether a model fits on ``count`` GPUs. If it does not fit, a trial returns any layout.
 
     Without a mesh, training uses ZeRO-3, and serving uses ``layout`` or the best layout. A mesh with fewer ranks is
     served by several replicas, which share the batch.
@@ -263,7 +264,7 @@ def check_fit(
         return Fit(memory_bytes, reserve, result.peak - result.host, count, result)
 
     if layout is None and mesh == Mesh() and count > 1:
-        return best_layout(architecture, count, node, memory_bytes - reserve, stages_on, fit_on)
+        return best_layout(architecture, count, node, memory_bytes - reserve, stages_on, fit_on, is_trial)
     layout = layout or Layout(count // mesh.ranks, mesh)
     return fit_on(layout, stages_on(layout))
 
@@ -288,7 +289,7 @@ def solve_size(
 
     def fits(size: int) -> bool:
         if size not in found:
-            found[size] = check_fit(architecture, **budget, **{**arguments, name: size})
+            found[size] = check_fit(architecture, **budget, **{**arguments, name: size}, is_trial=True)
         return found[size].fits
 
     size = largest_fitting(fits, limit) or 1
@@ -369,7 +370,7 @@ def _first_serving(architecture: Architecture, budget: dict[str, Any], rest: dic
         if count < least:
             continue
         with suppress(SizeError):  # no layout of this number of GPUs
-            tried = check_fit(architecture, **budget, count=count, **rest)
+            tried = check_fit(architecture, **budget, count=count, is_trial=True, **rest)
             if tried.fits and not tried.result.refusals:
                 return count, tried
     return None

@@ -85,7 +85,7 @@ class Search:
         with suppress(InputError):
             if not self._fits_at_all(settings.get("weights")):
                 return None
-            found = check_fit(self.architecture, **self.budget, **{**self.arguments, **settings})
+            found = check_fit(self.architecture, **self.budget, **{**self.arguments, **settings}, is_trial=True)
             if found.fits and not getattr(found.result, "refusals", ()):
                 return Change(dict(reversed(settings.items())), found)
         return None
@@ -97,7 +97,10 @@ class Search:
         formats = {"weights": weights} if weights else {}
         smallest = {**self.arguments, **formats, "batch": 1, "seq": 1, "step_tokens": 1}
         return remembered(
-            self, "_smallest", weights, lambda: check_fit(self.architecture, **self.budget, **smallest).fits
+            self,
+            "_smallest",
+            weights,
+            lambda: check_fit(self.architecture, **self.budget, **smallest, is_trial=True).fits,
         )
 
     def _more_gpus(self) -> Change | None:

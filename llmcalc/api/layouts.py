@@ -12,6 +12,7 @@ from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
+from ..core.record import remembered
 from ..estimate.hardware import NODE
 from .memory import refusals
 
@@ -55,14 +56,16 @@ def best_layout(
     usable: int,
     stages_on: Callable[[Layout], Sequence[InferenceMemory]],
     fit_on: Callable[[Layout, Sequence[InferenceMemory]], Fit],
+    is_trial: bool = False,
 ) -> Fit:
     """Return the fit check of the first layout that fits and that kernels accept, or of the layout that needs least.
 
     The activations of a layout are only computed if its weights and state fit in the ``usable`` bytes, or if the layout
-    can still be the one that needs least.
+    can still be the one that needs least. A trial only has to know whether a layout fits.
     """
+    ordered = remembered(architecture, "_layouts", (count, node), lambda: layouts(architecture, count, node))
     tried, errors = list[tuple[int, int, int, Layout, Sequence[InferenceMemory]]](), list[SizeError]()
-    for number, layout in enumerate(layouts(architecture, count, node)):
+    for number, layout in enumerate(ordered):
         try:
             stages = stages_on(layout)
             least = max(stage.weights + stage.state for stage in stages) - max(stage.host for stage in stages)
@@ -75,7 +78,7 @@ def best_layout(
         tried.append((len(refusals(stages)), least, number, layout, stages))
     best: tuple[int, int, int, Fit] | None = None
     for n_refusals, least, number, layout, stages in sorted(tried, key=lambda entry: entry[:3]):
-        if best and (n_refusals, least) > best[:2]:
+        if best and (is_trial or (n_refusals, least) > best[:2]):
             break
         try:
             found = fit_on(layout, stages)

@@ -109,6 +109,12 @@ class PublishedWeights:
 
     def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
         """Return the numbers of elements and bits on one rank, by component and format."""
+        key = id(self), mesh  # unique while the weights exist, which the remembered value ensures
+        return remembered(architecture, "_published", key, lambda: (self, self._stored(architecture, mesh)), most=256)[
+            1
+        ]
+
+    def _stored(self, architecture: Architecture, mesh: Mesh | None) -> list[StoredTensors]:
         sums: dict[tuple[str, Format], tuple[int, int]] = {}
         for row, size, copies, bits, number_format, n_equal in self._tensors(architecture)[0]:
             on_rank = size * copies
@@ -126,7 +132,7 @@ class PublishedWeights:
 
         The lists are kept, because the search for a layout asks for the lists once per layout.
         """
-        key = id(self)  # unique while the weights exist, which the remembered value ensures
+        key = id(self)  # unique, as above
         return remembered(architecture, "_stored_tensors", key, lambda: (self, self._read_tensors(architecture)))[1]
 
     def _read_tensors(self, architecture: Architecture) -> tuple[list[_Stored], list[Row]]:

@@ -98,6 +98,9 @@ class RequestedFormats:
 
     def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
         """Return the numbers of elements and bits on one rank, by tensor and format."""
+        return remembered(architecture, "_requested", (self, mesh), lambda: self._stored(architecture, mesh), most=256)
+
+    def _stored(self, architecture: Architecture, mesh: Mesh | None) -> list[StoredTensors]:
         model, found = model_tensors(architecture), list[StoredTensors]()
         known: dict[tuple[object, ...], list[StoredTensors]] = {}  # equal layers of different runs
         for row in model.rows_for(self):
