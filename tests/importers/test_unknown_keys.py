@@ -27,12 +27,18 @@ HARMLESS = {
     "eod_token_id": 7, "router_dtype": "float32", "mlp_dropout": 0.1, "top_p": 0.9, "distill_loss_weight": 2.0,
     "quantization": {"group_size": 64, "bits": 4}, "use_flash_attn": True, "kv_lora_rank": None, "use_qk_norm": False,
     "n_gates": 0, "adapters": {"adapters": {}, "config_map": {}}, "transformers.js_config": {"dtype": "q4"},
-    "camelTokenId": 3, "model_max_length": 4096, "n_layer": 3, "n_embd": 44, "ffn_dim": 53,
+    "camelTokenId": 3, "model_max_length": 4096, "mtp_layers": 2, "n_layer": 3, "n_embd": 44, "ffn_dim": 53,
 }  # fmt: skip
-UNSURE = {"router_temperature": 2.0, "logit_softcap": 30.0, "mode": "fast", "outer": {"mode": 2.5}}
+UNSURE = {
+    "router_temperature": 2.0,
+    "output_gate_type": "swish",
+    "logit_softcap": 30.0,
+    "mode": "fast",
+    "outer": {"mode": 2.5},
+}
 STRUCTURAL = {
     "kv_lora_rank": 5, "num_gates": 3, "use_qk_norm": True, "qkv_bias": True, "per_layer": [1, 2, 3],
-    "outer": {"n_doors": 7}, "moe_layer_ids": [1], "n_layer": 5, "dim": 47, "attention_kind": "linear",
+    "outer": {"n_doors": 7}, "moe_layer_ids": [1], "n_layer": 5, "dim": 47, "attention_kind": "window",
 }  # fmt: skip
 
 

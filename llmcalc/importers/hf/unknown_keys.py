@@ -69,8 +69,8 @@ _RULES = (  # lists in data/unknown_keys.yaml, of which the first that matches d
 def effect_of(name: str, value: object, n_layers: object = None, depth: int = MOST_DEPTH) -> Effect:
     """Return the effect of an unknown key.
 
-    A disabled or empty value has no effect. An object has the effect of its keys, and a list with one entry per layer
-    is structural.
+    A disabled or empty value has no effect, and the name of an activation function changes no size. An object has the
+    effect of its keys, and a list with one entry per layer is structural.
 
     >>> [effect_of(*pair).name for pair in (("eod_token_id", 5), ("logit_softcap", 30.0), ("n_gates", 3))]
     ['NONE', 'POSSIBLE', 'STRUCTURAL']
@@ -80,7 +80,7 @@ def effect_of(name: str, value: object, n_layers: object = None, depth: int = MO
         return Effect.NONE
     for rule, effect in _RULES:
         if phrases & _rule(rule) and not (rule.endswith("unless_integer") and type(value) is int):
-            return effect
+            return Effect.POSSIBLE if rule == "structural" and _is_activation(value) else effect
     if isinstance(value, list) and len(value) == n_layers:
         return Effect.STRUCTURAL
     if isinstance(value, Mapping):
@@ -89,6 +89,10 @@ def effect_of(name: str, value: object, n_layers: object = None, depth: int = MO
         inner = (effect_of(str(key), entry, n_layers, depth - 1) for key, entry in value.items())
         return max(inner, default=Effect.NONE)
     return Effect.POSSIBLE
+
+
+def _is_activation(value: object) -> bool:
+    return isinstance(value, str) and value in table("config_keys")["activations"]
 
 
 def _value(config: ConfigKeys, key: str) -> object:

@@ -43,7 +43,8 @@ _V2 = {
 def moonvit_v2(config: Config) -> Stack:
     """Read a MoonViT-V2 config [moonshot2026k3] with RMSNorm. Attention is wider than the residual stream."""
     for key, value in _V2.items():
-        config.one_of(key, value)
+        if config.get(key) is not None:
+            config.one_of(key, value)
     if config.flag("attn_bias") or config.flag("linear_bias") or config.flag("patch_embed_proj_bias"):
         raise config.error("biases in MoonViT-V2 are not supported")
     config.ignore("init_pos_emb_time projector_ln_eps text_hidden_size")
