@@ -28,17 +28,17 @@ from ..core.record import changed
 from ..core.setting import Setting
 from .settings import mesh_settings
 
-OF_MESH = ("tp", "pp", "replicas")  # conditions on other fields of the mesh
+OF_STEP = ("training", "serving")  # conditions of the fields of a mesh that is used for several models
 HALF_PRECISION = ("bf16", "fp16")
 
 
 class Case:
     """Settings that are evaluated together, and the model to which they apply."""
 
-    def __init__(self, settings: Iterable[Setting], values: Mapping[str, Any], model: Architecture) -> None:
+    def __init__(self, settings: Iterable[Setting], values: Mapping[str, Any], model: Architecture | None) -> None:
         self.settings = {setting.name: setting for setting in settings}
         self.values = {name: value for name, value in values.items() if name in self.settings and value is not None}
-        self.model = model
+        self.model: Any = model  # None only for a plan without a model, whose settings need no model
 
     def get(self, name: str) -> Any:
         """Return the value of a setting, or the value with the same effect as None."""
@@ -90,8 +90,8 @@ class Case:
     def given(self) -> Iterator[tuple[Setting, Any]]:
         """Yield the settings with values other than the default.
 
-        The fields of a ``Mesh`` are settings of their own. They describe a mesh as a whole, so they do not need each
-        other.
+        The fields of a ``Mesh`` are settings of their own. A mesh may be used for several models and sizes, so its
+        fields need only the kind of step.
         """
         for setting in self.settings.values():
             value = self.values.get(setting.name)
@@ -99,14 +99,15 @@ class Case:
                 yield setting, value
             if isinstance(value, Mesh):
                 for field, own in Case(MESH, vars(value), self.model).given():
-                    yield changed(field, needs=tuple(name for name in field.needs if name not in OF_MESH)), own
+                    yield changed(field, needs=tuple(name for name in field.needs if name in OF_STEP)), own
 
     def unmet(self, setting: Setting) -> InputError | None:
         """Return an error that names the first condition of a setting that does not hold, or None."""
         for name in setting.needs:
             condition = CONDITIONS[name]
             if not condition.holds(self):
-                reason = condition.reason.format(model=self.model.name, step=self.step)
+                model = self.model.name if self.model else "a plan"
+                reason = condition.reason.format(model=model, step=self.step)
                 hint = condition.fix or self.training
                 return InputError(f"has no effect {reason}", parameter=setting.name, hint=hint)
         return None
@@ -137,6 +138,8 @@ CONDITIONS = {
     "mesh": _is_given("mesh", "without a mesh", "add {dp=N} or {tp=N}"),
     "pue": _is_given("pue", "without the power usage effectiveness", "add {pue=1.1}"),
     "carbon": _is_given("carbon", "without the carbon intensity", "add {carbon=0.4}"),
+    "inference": _is_given("inference", "without tokens processed during serving", "add {inference=10T}"),
+    "model": Condition(lambda case: case.model is not None, "without a model", "add a model"),
     "weights": _is_given("weights", "without a weight format", "add {weights=FORMAT}"),
     "lora_rank": _is_given("lora_rank", "without a LoRA rank", "add {lora_rank=N}"),
     "tp": Condition(lambda case: case.mesh.tp > 1, "without tensor parallelism", "add {tp=N}"),
@@ -164,7 +167,6 @@ CONDITIONS = {
         lambda case: case.model.is_encoder_decoder, "on {model}, which is not an encoder-decoder model"
     ),
     "experts": _has(lambda case: case.has_experts, "routed experts"),
-    "attention_layers": _has(lambda case: case.has_tag("core"), "attention"),
     "scan": _has(lambda case: case.has_tag("scan"), "chunked recurrence"),
     "kv_cache": _has(lambda case: any(each.role in CACHED for each in case.states()), "KV cache"),
     "state": _has(lambda case: any(case.states()), "decode step"),
@@ -186,7 +188,7 @@ class EffectCheck:
         self.errors: dict[str, InputError] = {}
         self.effective: set[str] = set()
 
-    def add(self, settings: Iterable[Setting], values: Mapping[str, Any], model: Architecture) -> None:
+    def add(self, settings: Iterable[Setting], values: Mapping[str, Any], model: Architecture | None) -> None:
         """Add a result that depends on ``settings``."""
         case = Case(settings, values, model)
         for setting, _ in case.given():
@@ -204,7 +206,7 @@ class EffectCheck:
             raise error
 
 
-def check_effects(settings: Iterable[Setting], values: Mapping[str, Any], model: Architecture) -> None:
+def check_effects(settings: Iterable[Setting], values: Mapping[str, Any], model: Architecture | None) -> None:
     """Raise an error for a given setting without an effect on a result."""
     check = EffectCheck()
     check.add(settings, values, model)

@@ -13,7 +13,7 @@ from ..core.aliases import accepts_aliases
 from ..core.architecture import Architecture, declare
 from ..core.errors import InputError, UnknownNameError
 from ..core.record import changed
-from ..core.setting import AMOUNT, Setting, check_values, known_choice, read_length, read_texts
+from ..core.setting import AMOUNT, Setting, check_values, known_choice, read_lengths, read_texts
 from ..data import tables
 from ..estimate import amounts
 from ..estimate.cost import Machine
@@ -22,6 +22,7 @@ from ..estimate.scaling.law import COUNTS, EXPERT_FORMS, Conditions, Law, positi
 from ..estimate.scaling.plan import plan
 from ..estimate.scaling.query import Plan, Query
 from ..estimate.training_run import Budget
+from .effects import check_effects
 from .load import Source, load
 from .train import MACHINE, PRICE
 
@@ -33,7 +34,8 @@ ALL = "all"
 SETTINGS = (
     *(Setting(name, AMOUNT) for name in ("compute", "days", "hours", "dollars", "tokens", "unique", "inference")),
     *(Setting(name, float) for name in ("loss", "n_experts", "granularity")),
-    Setting("inference_cost", float, 1.0), Setting("seq", int, 4096, least=1), MACHINE, PRICE,
+    Setting("inference_cost", float, 1.0, needs=("inference",)), Setting("seq", int, 4096, least=1, needs=("model",)),
+    MACHINE, changed(PRICE, needs=("machine",)),
 )  # fmt: skip
 SEQ = 4096  # default tokens per sequence for laws that count attention [deepseek2024, Table 3]
 
@@ -116,12 +118,12 @@ def scale(
         seq: number of tokens per sequence, for laws that count attention.
 
     Raises:
-        InputError: conflicting or out-of-range values.
+        InputError: conflicting or out-of-range values, or a setting that has no effect.
     """
     if model is not None and parameters is not None:
         raise InputError("cannot be combined with a model", parameter="parameters", hint="omit one of them")
-    seq = read_length(seq, "seq")
-    check_values(SETTINGS, locals())
+    given = read_lengths(locals())
+    check_values(SETTINGS, given)
     laws = (laws,) if laws == ALL else read_texts(laws, "laws")
     if isinstance(parameters, Mapping):
         for key, value in parameters.items():
@@ -140,9 +142,10 @@ def scale(
     for name, limited in (("n_experts", n_experts), ("granularity", granularity), ("unique", found["unique"])):
         if limited is not None:
             positive(limited, name, least=1)
+    check_effects(SETTINGS, given, architecture)
     conditions = Conditions(n_experts, granularity, found["unique"])
     if architecture is not None:
-        counted: Mapping[str, float] | None = counts(architecture, seq)
+        counted: Mapping[str, float] | None = counts(architecture, given["seq"])
     elif parameters is None or isinstance(parameters, Mapping):
         counted = parameters
     else:

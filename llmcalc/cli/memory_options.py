@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..api.settings import MEMORY as MEMORY_SETTINGS
 from ..core.setting import CONVENTION as CONVENTION_SETTING
 from ..core.setting import SIZES as SIZE_SETTINGS
-from .options import KERNELS, MODEL_OUTPUT, READING, SIZES, STEP, TOKENS, is_given
+from .options import KERNELS, MODEL_OUTPUT, READING, SIZES, STEP, TOKENS, is_given, refuse
 from .spec import Argument, Option, option_of
 
 if TYPE_CHECKING:
@@ -132,13 +132,10 @@ def training_mesh(given: dict[str, Any], architecture: Architecture) -> Mesh | N
 def machine(given: dict[str, Any]) -> Machine | None:
     """Return the GPUs specified by the options, or None."""
     from ..api.train import machine as make
-    from ..core.errors import InputError
 
     if given["gpu"] is not None:
         return make(given["gpu"], mfu=given["mfu"], precision=given["precision"])
-    for option in MACHINE[1:]:
-        if given[option.name] is not None:
-            raise InputError("requires a GPU", parameter=option.name, hint="add {gpu=h100:512}")
+    refuse(MACHINE[1:], given, "without a GPU", "add {gpu=h100:512}")
     return None
 
 

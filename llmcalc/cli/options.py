@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..core import setting
+from ..core.errors import InputError
 from ..report import PARTIAL, format_names, terminal
 from .spec import Argument, Option, option_of
 
@@ -104,6 +106,13 @@ def values(options: tuple[Option, ...], given: dict[str, Any]) -> dict[str, Any]
     return {option.name: given[option.name] for option in options}
 
 
-def is_given(option: Option, given: dict[str, Any]) -> bool:
+def refuse(options: Iterable[Option], given: Mapping[str, Any], reason: str, hint: str = "omit it") -> None:
+    """Raise an error for the first of the options that is given, because it has no effect."""
+    for option in options:
+        if option.name in given and is_given(option, given):
+            raise InputError(f"has no effect {reason}", parameter=option.name, hint=hint)
+
+
+def is_given(option: Option, given: Mapping[str, Any]) -> bool:
     """Return whether the value of an option differs from the default."""
     return bool(given[option.name] != ([] if option.repeatable else option.default))

@@ -186,9 +186,7 @@ EXTEND = Setting("extend", bool, False)
 MODE = Setting("mode", str, "forward", choices=("forward", "train", "decode"))
 CONTEXT = Setting("context", int, least=0, usual=0, needs=("decode",))
 SOURCE = Setting("source", int, least=0, like="context", needs=("source",))
-PAIRS = Setting(
-    "attention", str, "causal", choices=("causal", "dense"), needs=("attention_layers",)
-)  # field of a workload
+PAIRS = Setting("attention", str, "causal", choices=("causal", "dense"))  # field of a workload
 COUNT = changed(PAIRS, name="count")  # parameter of functions and commands, where attention selects the kernel
 LOGITS = Setting("logits", str, "all", choices=("all", "last"), needs=("logits",))
 CONVENTION = Setting("convention", choices=("torch",))

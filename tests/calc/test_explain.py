@@ -39,9 +39,13 @@ def test_flops(name: str, mode: str) -> None:
     assert tree.value == found.total
 
 
+def has_cache(name: str) -> bool:
+    return "kv" in llmcalc.state(name).by_role
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_state(name: str) -> None:
-    for page in (None, 16):
+    for page in (None, 16) if has_cache(name) else (None,):
         found = llmcalc.state(llmcalc.load(name), batch=2, seq=100, page=page)
         tree = state_tree(found)
         check(tree, formulas=True)
@@ -66,7 +70,8 @@ def check_every_leaf_is_derived(tree: Node) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_serving_memory_has_no_bare_number(name: str) -> None:
-    for settings in ({}, {"cache": "fp8", "weights": "q4_k_m"}, {"mesh": llmcalc.Mesh(tp=2)}):
+    cache = {"cache": "fp8"} if has_cache(name) else {}
+    for settings in ({}, {**cache, "weights": "q4_k_m"}, {"mesh": llmcalc.Mesh(tp=2)}):
         found = llmcalc.memory(name, seq=64, **settings)
         tree = memory_tree(found)
         check_every_leaf_is_derived(tree)

@@ -63,6 +63,16 @@ LINES = (
     f"check {DENSE}",
     f"check {SPARSE} --max-memory 1GiB",
     f"check {DENSE} --max-compute 1e20 --tokens 1B",
+    f"train {DENSE} --tokens 10B",
+    f"train {DENSE} --tokens 10B --gpu h100:8",
+    f"train {DENSE} --tokens 10B --gpu h100:4 --dp 4 --pue 1.1 --carbon 0.4",
+    "scale --compute 1e22",
+    f"scale {DENSE} --tokens 1T",
+    "scale --gpu h100:512 --days 30",
+    f"params {DENSE}",
+    f"params {DENSE} --layout transformers",
+    f"report {RECURRENT} -o -",
+    "timeline",
 )
 # further lines for the options without an effect on any of these lines
 MEMORY = (
@@ -95,34 +105,51 @@ MORE = (
     *(f"{name} {BOTH}" for name in ("flops", "traffic", "communication --tp 2")),
     f"traffic {SPARSE} --weights q8_0",
     f"compare {BOTH} {BOTH}",
+    f"train {BOTH} --tokens 1B",
+    f"train {DENSE} --seq 2000 --tokens 1B",
+    *(
+        f"train {model} --tokens 1B --gpu h100:4 {rest}"
+        for model, rest in (
+            (DENSE, "--tp 4"),
+            (DENSE, "--dp 2 --tp 2"),
+            (SPARSE, "--dp 2 --tp 2"),
+            (DENSE, "--pp 2 --tp 2"),
+        )
+    ),
+    f"scale {SPARSE} --tokens 1T",
+    "scale --compute 1e22 --inference 1T",
+    "scale --compute 1e22 --law krajewski --n-experts 8",
+    "scale --gpu h100:512",
 )
 VALUES = {
     "active": "1B", "batch": "3", "batch_tokens": "1M", "beams": "4", "budget": "1e21", "cache": "fp8",
-    "carbon": "0.2", "context": "50", "cp": "2", "days": "3", "depth": "1", "dollars": "1M", "dp": "2", "ep": "2",
-    "etp": "1", "explain select": "attention", "frames": "100", "gpu": "a100-sxm-80gb:4", "gpu_memory": "30GiB",
-    "granularity": "4", "hours": "1M", "ignore": "HW", "inference": "1T", "inference_cost": "0.5",
-    "keep": "attention", "lora_rank": "8", "lora_targets": "wq", "loss": "2.1", "max_active": "1B",
-    "max_communication": "1GiB", "max_flops": "1e9", "max_memory": "2GiB", "max_params": "1B", "max_state": "1MiB",
-    "max_traffic": "1GiB", "mfu": "40%", "micro_batch": "2", "micro_batches": "3", "n_experts": "8",
-    "only": "attention", "optimizer": "sgd", "over": "batch=1,2", "page": "48", "parameters": "7B", "patches": "64",
-    "pp": "2", "precision": "fp8", "prefill": "40", "price": "2.5", "pue": "1.3", "reserve": "3GiB", "select": "HW",
-    "seq": "80", "step_tokens": "32", "target_seq": "50", "tokens": "2B", "tp": "2", "unique": "1T",
+    "carbon": "0.2", "compute": "1e22", "context": "50", "cp": "2", "days": "3", "depth": "1", "dollars": "1M",
+    "dp": "2", "ep": "2", "etp": "1", "explain select": "attention", "frames": "100", "gpu": "a100-sxm-80gb:4",
+    "gpu_memory": "30GiB", "granularity": "4", "hours": "1M", "ignore": "HW", "inference": "1T",
+    "inference_cost": "0.5", "keep": "attention", "laws": "hoffmann-1", "layout": "transformers", "lengths": "1k,2k",
+    "lora_rank": "8", "lora_targets": "wq", "loss": "2.1", "max_active": "1B", "max_communication": "1GiB",
+    "max_flops": "1e9", "max_memory": "2GiB", "max_params": "1B", "max_state": "1MiB", "max_traffic": "1GiB",
+    "mfu": "40%", "micro_batch": "2", "micro_batches": "3", "n_experts": "8", "only": "attention", "optimizer": "sgd",
+    "output": "/dev/null", "over": "batch=1,2", "page": "48", "parameters": "7B", "patches": "64", "pp": "2",
+    "precision": "fp8", "prefill": "40", "price": "2.5", "pue": "1.3", "reserve": "3GiB", "select": "HW", "seq": "80",
+    "shapes": "gpt3", "step_tokens": "32", "target_seq": "50", "tokens": "2B", "tp": "2", "unique": "1T",
     "virtual_stages": "2", "vocabulary_multiple": "1000", "watts": "300", "weights": "q4_0", "zero": "1",
 }  # fmt: skip
 # options of the input and the form of the output
-ELSEWHERE = {option.name for option in (*READING, *MODEL_OUTPUT)}
+ELSEWHERE = {option.name for option in (*READING, *MODEL_OUTPUT)} | {"output", "force"}
 # options that may leave an output as it is, by name, or by name and value, and the reason
 COINCIDENTAL = {
     "attention eager": "a model without attention",
     "batch": "a size",
     "convention": "eager code may need as much",
-    "count": "an encoder sees all pairs",
+    "count": "a convention, and encoders see all pairs",
     "dp": "a rank of the mesh may need as much on any number of ranks",
     "dtype fp16": "as wide as bf16",
     "dtype fp32": "nothing is sent on a single rank",
     "ep": "experts on tensor-parallel ranks send as much as their shards",
     "etp": "1 is the default without tensor parallelism",
-    "extend": "the sequences are within the learned positions, or there are none",
+    "extend": "a permission, which these sequences do not need",
+    "granularity": "no law of the selection depends on it",
     "gradient_buffer": "gradients already accumulate over several micro-batches",
     "gradients fp16": "as wide as bf16",
     "ignore": "no finding of this rule",
@@ -192,7 +219,8 @@ def without(line: str, option: Option) -> str:
 def effect(line: str, option: Option, value: str) -> str:
     """Return what an option does to a line: ``effect``, ``refused`` or ``nothing``."""
     line = without(line, option)
-    form = "--format plain" if option.name == "by" else "--json"
+    is_json = any(each.name == "as_json" for each in load(split(line.split())[0]).options.values())
+    form = "--format plain" if option.name == "by" else "--json" if is_json else ""
     before, after = run(f"{line} {form}"), run(f"{line} {option.flag} {value} {form}")
     if after[0] == BAD_INPUT and before[0] != BAD_INPUT:
         assert after[2].startswith("error: "), after[2]
@@ -220,9 +248,14 @@ def test_an_option_without_effect_is_refused(name: str, config: str) -> None:
 
 
 def test_every_condition_is_defined_and_needed() -> None:
-    from llmcalc.api import train
+    from llmcalc.api import scale, train
 
-    settings = [*train.SETTINGS, *WORKLOAD, *(setting for each in quantities() for setting in each.settings)]
+    settings = [
+        *train.SETTINGS,
+        *scale.SETTINGS,
+        *WORKLOAD,
+        *(setting for each in quantities() for setting in each.settings),
+    ]
     assert {name for setting in settings for name in setting.needs} == set(CONDITIONS)
 
 
@@ -256,6 +289,29 @@ def test_an_error_says_why_and_what_to_add() -> None:
     assert "add --mode train" in run("communication gpt2 --tp 2 --gradients fp32")[2]
     assert "add --training" in run("compare gpt2 bert --optimizer sgd")[2]
     assert "add --training" in run("sweep gpt2 memory.peak --over seq=64 --optimizer sgd")[2]
+
+
+REFUSED = {
+    "design llama3 --params 3B --seq 384": "--seq: has no effect on params",
+    "import gpt2 --force": "--force: has no effect on standard output",
+    "params gpt2 --layout transformers --by layer": "--by: has no effect on the tensors of a layout",
+    "params {config} --allow-unknown some_new_key --set model_type=llama": "add --as llama",
+    "report gpt2 -o - --force": "--force: has no effect on standard output",
+    "scale --compute 1e22 --price 2.5": "--price: has no effect without a GPU\n  add --gpu h100:512",
+    "scale --compute 1e22 --seq 384": "--seq: has no effect without a model",
+    "scale --compute 1e22 --set n_layers=3": "--set: has no effect without a model",
+    "timeline llama --all": "--all: has no effect on a search",
+    "train gpt2 --tokens 1B --gpu h100 --pue 1.1": "--pue: has no effect without the carbon intensity",
+    "train gpt2 --tokens 1B --recompute full": "--recompute: has no effect without a GPU",
+    "train gpt2 --tokens 1B --watts 300": "--watts: has no effect without a GPU",
+}
+
+
+@pytest.mark.parametrize("line", REFUSED)
+def test_other_options_without_effect_are_refused(line: str, config: str) -> None:
+    code, out, error = run(line.format(config=config))
+    assert (code, out) == (BAD_INPUT, "")
+    assert REFUSED[line] in error
 
 
 @pytest.mark.parametrize("line", ["memory gpt2 --recompute none", "memory gpt2 --tp 1 --zero 0 --batch 1",

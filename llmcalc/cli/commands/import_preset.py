@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..options import FORCE, MODEL, READING, load_model
+from ..options import FORCE, MODEL, READING, load_model, refuse
 from ..output import warn, write_text
 from ..spec import Command, Option
 
@@ -26,6 +26,8 @@ def run(model: str, output: str, force: bool, **given: Any) -> int:
     from ...schema.export import preset_text
     from ..files import write_file
 
+    if output == STDOUT:
+        refuse((FORCE,), {"force": force}, "on standard output")
     architecture = load_model(model, given)
     file = Path(output)
     name = _name(architecture.name if output == STDOUT else file.stem)

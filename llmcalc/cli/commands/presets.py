@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...core.errors import InputError
-from ..options import CHART_OUTPUT, COLOR, JSON, OUTPUT, SET
+from ..options import CHART_OUTPUT, COLOR, JSON, OUTPUT, SET, refuse
 from ..output import Answer, printed, warn, write_text, write_yaml
 from ..spec import Argument, Command, Option
 
@@ -54,6 +54,8 @@ def show_timeline(words: list[str], everything: bool) -> Answer:
     from ...report.search import search
     from ...report.timeline import points, timeline_document
 
+    if words:
+        refuse((ALL,), {"everything": everything}, "on a search, which shows every size")
     presets, everything = _summaries(), everything or bool(words)
     models = list(points(presets, everything))
     if words:

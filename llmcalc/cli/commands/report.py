@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import InputError
-from ..options import BATCH, FORCE, READING, load_models
+from ..options import BATCH, FORCE, READING, load_models, refuse
 from ..output import write_text
 from ..spec import Argument, Command, Option
 
@@ -32,6 +32,8 @@ def run(
         raise InputError("missing", parameter="output", hint="specify an output file, for example with -o report.html")
     if batch < 1:
         raise InputError(f"must be at least 1, not {batch}", parameter="batch")
+    if output == STDOUT:
+        refuse((FORCE,), {"force": force}, "on standard output")
     sizes = sorted(set(_lengths(lengths)))
     architectures = load_models(models, given)
     limit = _memory_limit(gpu) if gpu is not None else None

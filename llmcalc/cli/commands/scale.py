@@ -6,7 +6,7 @@ from typing import Any
 
 from ...core.errors import InputError
 from ..memory_options import MACHINE, machine, price
-from ..options import CHART_OUTPUT, READING, load_model, values
+from ..options import CHART_OUTPUT, READING, load_model, refuse, values
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
@@ -52,15 +52,21 @@ def run(model: str | None, laws: list[str], shapes: list[str], seq: int, **given
     from ...report.scale import scale_document
 
     texts = {option.name: (given[option.name], example) for option, example in AMOUNTS.items()}
-    amounts = {name: amount(text, name, example) for name, (text, example) in texts.items() if text is not None}
-    for name, value in values(READING, given).items():
-        if model is None and value:
-            raise InputError("requires a model", parameter=name, hint="add a model")
+    amounts: dict[str, Any] = {
+        name: amount(text, name, example) for name, (text, example) in texts.items() if text is not None
+    }
+    if model is None:
+        refuse(READING, given, "without a model", "add a model")
+    architecture = load_model(model, given) if model is not None else None
+    amounts |= {"seq": seq} if architecture else {}  # without a model, only published models have a length
     plan = scale(
-        load_model(model, given) if model is not None else None, laws=laws, seq=seq, machine=machine(given),
-        price=price(given), **values(BUDGETS, given), **amounts,
-    )  # fmt: skip
-    return scale_document(plan, reference_shapes(plan, seq, shapes), seq)
+        architecture, laws=laws, machine=machine(given), price=price(given), **values(BUDGETS, given), **amounts
+    )
+    found = reference_shapes(plan, seq, shapes)
+    if not (architecture or found) and seq != SEQ.default:
+        hint = "add a model or {machine=h100:512}"
+        raise InputError("has no effect without a model", parameter="seq", hint=hint)
+    return scale_document(plan, found, seq)
 
 
 COMMANDS = (

@@ -76,6 +76,7 @@ def load_config(
         architecture = with_numbered_names(entry.read(config))
         config.check_all_read()
         unsure = _check_unknown(config, strict)
+        _check_overrides(config, overrides, data)
     except InputError as error:
         raise error.at(where) from None
     except _MISFITS as error:  # such as a list instead of a number, a string in a list of numbers, or an enormous size
@@ -102,6 +103,17 @@ def load_config(
         warnings=(*_warnings(config, model_type), *unsure),
         unmodelled=(*architecture.unmodelled, *config.unmodelled),
     )
+
+
+def _check_overrides(config: Config, overrides: Sequence[str], data: Mapping[str, Any]) -> None:
+    """Raise an error for a changed key that does not affect the architecture."""
+    from ...schema.overrides import split_override
+
+    for key, value in map(split_override, overrides):
+        if config.aliases.get(key, key) in config.read or value == data.get(key, config.defaults.get(key)):
+            continue
+        hint = f"add {{as_={value}}} instead" if key == "model_type" else "omit it"
+        raise InputError(f"{key} has no effect on a {config.model_type} model", parameter="overrides", hint=hint)
 
 
 def _quantised(data: Mapping[str, Any], inner: Mapping[str, Any]) -> Fields:
