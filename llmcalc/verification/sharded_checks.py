@@ -20,22 +20,22 @@ TOLERANCE = 1e-8  # of outputs and gradients
 
 
 def sharded_checks(small: Architecture) -> Iterator[Check]:
-    """Yield a check of the collectives of all sub-layers that read only the residual stream."""
+    """Yield a check of the collectives of sub-layers that read only the residual stream. A note names the others."""
     found: dict[Sublayer, ShardedRun | None] = {}
     for stack in small.stacks:
         for sublayer in (sublayer for run in stack.runs for sublayer in run.block.sublayers):
             if sublayer not in found:
                 found[sublayer] = run_alone(stack.d_model, sublayer)
-    results = [(sublayer.name, run) for sublayer, run in found.items() if run]
-    if not results:
+    if not found:
         return
+    results = [(sublayer.name, run) for sublayer, run in found.items() if run]
     wrong = [name for name, run in results if max(run.errors.values()) > TOLERANCE]
     different = [name for name, run in results if run.exchanged != run.declared]
     others = dict.fromkeys(sublayer.name for sublayer, run in found.items() if not run)
     texts = [f"wrong results: {', '.join(wrong)}"] * bool(wrong)
     texts += [f"different: {', '.join(different)}"] * bool(different)
     declared, observed = (sum(sum(run[at].values()) for _, run in results) for at in (2, 1))
-    note = f"of {len(results)} sub-layers" + f", not run: {', '.join(others)}" * bool(others)
+    note = f"of {len(results)} sub-layer{'s' * (len(results) != 1)}" + f", not run: {', '.join(others)}" * bool(others)
     yield Check(f"collectives, tp {MESH.tp}", declared, observed, "elements", detail="; ".join(texts), note=note)
 
 

@@ -17,7 +17,7 @@ from llmcalc.core.zoo_search import ZOO
 from llmcalc.importers.hf import families
 from llmcalc.layers import Norm, find, kinds
 from llmcalc.testing import smallest
-from llmcalc.verification.sharded_checks import TOLERANCE, run_alone
+from llmcalc.verification.sharded_checks import TOLERANCE, run_alone, sharded_checks
 from llmcalc.verification.sharded_model import sharded_model_run
 from llmcalc.verification.sharded_run import divisible, sharded_run
 from llmcalc.zoo.research.layers.chunked_attention import ChunkedAttention
@@ -116,6 +116,8 @@ def test_collectives_that_are_not_declared_are_stated(name: str) -> None:
     assert result.exchanged != result.declared
     assert run_alone(12, alone(layer)) is None
     architecture = llmcalc.Architecture(name, (stack,))
+    (check,) = sharded_checks(architecture)
+    assert check.note == "of 0 sub-layers, not run: part"
     found = llmcalc.communication(architecture, tp=2, seq=6, mode="train")
     (note,) = found.notes
     assert note == f"not counted: {layer.undeclared_collectives()} of {layer.kind()}"
