@@ -84,12 +84,6 @@ def shape(row: Row) -> tuple[int, int, int]:
     return 1, prod(lead), columns
 
 
-def tensor_bits(row: Row, chosen: Format) -> int:
-    """Return the size of one copy of a tensor in bits."""
-    copies, rows, columns = shape(row)
-    return copies * chosen.bits_of(rows, columns)
-
-
 def read_format(name: str, data: Mapping[str, Any], fallback: Format | None = None) -> Format:
     """Create a format from an entry in the data files."""
     keys = [key for key in Format.__match_args__ if key not in ("name", "fallback")]

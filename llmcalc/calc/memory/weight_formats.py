@@ -19,7 +19,7 @@ from ...core.record import record, remembered
 from ...core.traits import EMBEDDING, HEAD, NORM, ROUTER
 from ..params import component
 from ..sharding import TENSOR_DIVISIONS, Mesh
-from .number_formats import BITS_A_BYTE, Format, shape, tensor_bits
+from .number_formats import BITS_A_BYTE, Format, shape
 
 TABLES = ("token embedding", "position embedding", "segment embedding", "other embedding")
 UNQUANTISED = (*TABLES, HEAD, NORM, ROUTER)
@@ -226,14 +226,18 @@ def stored_row(
     """Yield the element and bit counts of a tensor in each format. Tied tensors that were already counted are
     skipped.
     """
-    part, counts = component(row), dict[Format, int]()
+    if not row.copies:
+        return
+    part, (n_equal, n_rows, columns) = component(row), shape(row)
     own = row.size if mesh is None else mesh.share_of_weight(row.tensor, row.declaration, row.size)
-    columns = shape(row)[2]
-    for chosen, copies in weights.formats(row, part, model) if row.copies else ():
+    counts: list[tuple[Format, int]] = []
+    for chosen, copies in weights.formats(row, part, model):
         used = chosen.used(columns)
-        counts[used] = counts.get(used, 0) + copies
-    for used, copies in counts.items():
-        bits = -(-tensor_bits(row, used) * own // row.size) if row.size else 0
+        place = next((number for number, entry in enumerate(counts) if entry[0] == used), len(counts))
+        before = counts[place][1] if place < len(counts) else 0
+        counts[place : place + 1] = [(used, before + copies)]
+    for used, copies in counts:
+        bits = -(-n_equal * used.bits_of(n_rows, columns) * own // row.size) if row.size else 0
         yield StoredTensors(part, used, own * copies, bits * copies)
 
 
