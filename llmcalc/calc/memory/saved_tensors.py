@@ -310,6 +310,7 @@ class TensorVersions:
         full = axes if operand.name == "x" else self.axes.get(operand.name, axes)  # a loop may read slices
         for inner, outer in equation.select:
             heads = isinstance(self.declaration.axes.get(inner), int)  # not the chunks of a scan
+            heads &= outer not in self.axes.get(operand.name, ())  # repeated before
             if heads and inner in axes and recorder.policy.convention == "torch":  # repeated for query heads
                 repeated, whole = (tuple(outer if axis == inner else axis for axis in each) for each in (axes, full))
                 if recorder.size(repeated, self.declaration, 1) >= recorder.size(axes, self.declaration, 1):
