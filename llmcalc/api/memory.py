@@ -95,7 +95,8 @@ def memory(
         optimizer: training: the optimizer (default: ``adamw``).
         attention: training: attention kernel, ``flash`` (default) or ``eager``.
         recompute: training: activation recomputation, ``none`` (default), ``selective`` or ``full``.
-        dropout: training: whether dropout is active.
+        dropout: training: whether dropout is active. A config's rates of 0 turn off dropout of attention weights or
+            sub-layers.
         loss: training: ``eager`` (default), or ``fused`` for one kernel that turns logits into their gradient.
         scan: training: ``eager`` (default), or ``fused`` for kernels that recompute the steps of a recurrence.
         expert_kernel: training, with ``convention="torch"``: ``grouped``, or ``loop`` to run one expert after
@@ -143,8 +144,8 @@ def memory_of(architecture: Architecture, **settings: Any) -> ParallelMemory | I
     )
     code = eager_code(architecture, own["expert_kernel"]) if convention == "torch" else EagerCode()
     policy = ActivationPolicy(
-        own["attention"] or "flash", own["recompute"] or "none", own["dropout"], width, recipe.gradient_bytes,
-        convention, adapters, own["loss"] or "eager", own["scan"] or "eager", code=code,
+        own["attention"] or "flash", own["recompute"] or "none", *_dropout(architecture, own["dropout"]), width,
+        recipe.gradient_bytes, convention, adapters, own["loss"] or "eager", own["scan"] or "eager", code=code,
     )  # fmt: skip
     workload = Workload(
         batch=own["batch"], seq=seq, target_seq=own["target_seq"], mode="train", convention=convention,
@@ -225,6 +226,15 @@ def _recipe(width: int, optimizer: str, gradients: str, master: bool, convention
         return Recipe(f"torch {optimizer}", width, width, 0, tuple(changed(rule, bytes=width) for rule in states), 2)
     copy = entry["master"] if master and width < entry["master"] else 0
     return Recipe(optimizer, width, number_format(gradients).bits // BITS_A_BYTE, copy, states)
+
+
+def _dropout(architecture: Architecture, active: bool) -> tuple[bool, bool]:
+    """Return whether dropout applies to attention weights and to the outputs of sub-layers.
+
+    A config decides by its rates. Presets have no rates, so both are dropped.
+    """
+    rates = architecture.inputs.get("dropout", {"attention": 1.0, "residual": 1.0})
+    return active and rates["attention"] > 0, active and rates["residual"] > 0
 
 
 def eager_code(architecture: Architecture, expert_kernel: str | None = None) -> EagerCode:

@@ -19,22 +19,20 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 BATCH, SEQ, SEED = 3, 61, 7
 TOLERANCE = 0.02
 BLOCKS = "its local attention copies the keys of neighbouring blocks"
-STREAMS = "its several residual streams are mixed in fp32"
-INDEXER = "scores of its indexer are saved although no gradient reaches them"
+STREAMS = "its residual streams are mixed in fp32"
 STEPS = "its recurrence runs step by step"
+SWITCHED = "another key of its config changes a number format"
 OWN = "its layers save tensors of their own"
 OFF = {  # families that are further off
-    **dict.fromkeys(("longt5", "led", "longformer", "pegasus_x", "canine", "bigbird_pegasus"), BLOCKS),
+    **dict.fromkeys(("longt5", "led", "longformer", "pegasus_x", "canine"), BLOCKS),
     **dict.fromkeys(("deepseek_v4", "hy_v4", "glm5_next_text", "mistral_large4_text", "muse_spark_text"), STREAMS),
-    **dict.fromkeys(("minimax_m3_vl", "axk2"), INDEXER),
-    **dict.fromkeys(("rwkv", "xlstm", "recurrent_gemma", "mamba2", "bamba", "falcon_h1", "granitemoehybrid"), STEPS),
-    **dict.fromkeys(("nemotron_h", "nemotron_h_omni", "zamba2", "qwen3_next", "olmo_hybrid", "lara_mini"), STEPS),
-    **dict.fromkeys(
-        ("prophetnet", "inkling_text", "dory", "lilt", "blt", "jetmoe", "zaya", "esm", "doge", "gpt2"), OWN
-    ),
-    **dict.fromkeys(("deberta", "flaubert", "evolla", "hrm_text", "neomme", "nystromformer", "convbert"), OWN),
-    **dict.fromkeys(("step3p5", "markuplm", "fsmt", "dpr", "flava_text_model", "align_text_model", "minimax"), OWN),
-    **dict.fromkeys(("granite_swa", "granitemoe_swa", "persimmon", "clvp_encoder", "beam"), OWN),
+    **dict.fromkeys(("rwkv", "xlstm", "recurrent_gemma"), STEPS),
+    **dict.fromkeys(("gpt2", "flaubert", "persimmon"), SWITCHED),
+    **dict.fromkeys(("prophetnet", "inkling_text", "dory", "lilt", "blt", "jetmoe", "zaya", "esm", "doge"), OWN),
+    **dict.fromkeys(("deberta", "hrm_text", "neomme", "nystromformer", "convbert", "minimax", "axk2", "beam"), OWN),
+    **dict.fromkeys(("step3p5", "markuplm", "fsmt", "dpr", "flava_text_model", "align_text_model"), OWN),
+    **dict.fromkeys(("granite_swa", "granitemoe_swa", "clvp_encoder", "hunyuan_vl_text", "fuyu", "aria"), OWN),
+    **dict.fromkeys(("got_ocr2", "musicgen", "deepseek_vl_hybrid", "apertus1p5"), OWN),
     **dict.fromkeys(("ernie4_5_moe", "ernie4_5_vl_moe_text"), "its router copies its weights"),
 }
 

@@ -84,7 +84,7 @@ class Liveness(Recorder):
             out = self.layer(sublayer.post, out)
             self.mark_output(out, stream=True)
         if sublayer.residual:
-            if self.policy.dropout:
+            if self.policy.residual_dropout:
                 axes = declare(sublayer.branches[0].layer).axes
                 width = axes["d"] if isinstance(axes.get("d"), int) else 0
                 self.save(self.new_name("residual_mask"), self.size(("b", "q", "d"), {"d": int(width)}, MASK_BYTES))

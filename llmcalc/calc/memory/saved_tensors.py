@@ -34,6 +34,7 @@ class ActivationPolicy:
     Attributes:
         attention: ``flash`` (a fused kernel) or ``eager`` (scores and probabilities are stored).
         recompute: ``none``, ``selective`` (recompute the attention core) or ``full`` (recompute entire blocks).
+        dropout, residual_dropout: whether dropout is active for attention weights and for the outputs of sub-layers.
         loss: ``eager`` (log-probabilities and their gradients are stored) or ``fused`` (a kernel saves the logits
             and overwrites them with their gradient).
         scan: ``eager`` (intermediates of chunked recurrences are stored) or ``fused`` (only inputs are stored).
@@ -44,6 +45,7 @@ class ActivationPolicy:
     attention: str = "flash"
     recompute: str = "none"
     dropout: bool = False
+    residual_dropout: bool = False
     bytes: int = BF16_BYTES
     gradient_bytes: int = BF16_BYTES
     convention: str | None = None

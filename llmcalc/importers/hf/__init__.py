@@ -92,7 +92,7 @@ def load_config(
     }
     inputs |= {"dtype": data["dtype"] if "dtype" in data else data.get("torch_dtype")} if _has_dtype(data) else {}
     quantised = _quantised(data, inner or {})
-    inputs |= quantised
+    inputs |= quantised | _dropout(config)
     return changed(
         architecture,
         name=inputs["model"],
@@ -124,6 +124,16 @@ def _quantised(data: Mapping[str, Any], inner: Mapping[str, Any]) -> Fields:
         return {}
     more = {key: data[key] for key in ("expert_dtype", "transformers_version") if key in data}
     return {"quantization": {**found, **more}, "quantization_within": found is not own}
+
+
+def _dropout(config: Config) -> Fields:
+    """Return the dropout rates of the attention weights and of the residual stream, if the config has any rate."""
+    rates: dict[str, float] = {}
+    for site, keys in table("config_keys")["dropout"].items():
+        values = [config.get(key) for key in keys if key in config.defaults or key in config.data]
+        given = [float(value) for value in values if type(value) in (int, float)]
+        rates |= {site: max(given)} if given else {}
+    return {"dropout": {"attention": 0.0, "residual": 0.0} | rates} if rates else {}
 
 
 def _has_dtype(data: Mapping[str, Any]) -> bool:

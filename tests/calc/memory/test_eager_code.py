@@ -142,3 +142,14 @@ def test_a_fused_scan_saves_no_steps() -> None:
     settings = {"mode": "training", "seq": 128, "convention": "torch"}
     fused, eager = (llmcalc.memory("qwen3-next", scan=scan, **settings).activations for scan in ("fused", "eager"))
     assert fused < eager
+
+
+@pytest.mark.parametrize(("rates", "masks"), [((0.0, 0.0), 0), ((0.1, 0.0), 1), ((0.0, 0.1), 2), ((0.1, 0.1), 3)])
+def test_a_config_decides_by_its_rates_what_is_dropped(rates: tuple[float, float], masks: int) -> None:
+    sizes = {"n_embd": 14, "n_head": 2, "n_layer": 1, "n_positions": 11, "vocab_size": 23}
+    config = {"model_type": "gpt2", **sizes, "attn_pdrop": rates[0], "resid_pdrop": rates[1]}
+    model = llmcalc.load(config)
+    off, on = (llmcalc.memory(model, mode="training", seq=11, attention="eager", dropout=x) for x in (False, True))
+    attention, residual = 11 * 11 * 2, 2 * 11 * 14
+    weights = 2 * attention  # the dropped weights are other tensors than the softmax
+    assert on.activations - off.activations == (masks & 1) * (attention + weights) + (masks >> 1) * residual

@@ -181,7 +181,7 @@ def test_dropout_keeps_masks_of_a_byte() -> None:
     workload, mesh = Workload(batch=B, seq=Q, mode="train"), Mesh()
     sizes = [
         sum(size for _, size in saved_tensors(Architecture("small", (decoder(Mlp(D, F)),)), workload, policy, mesh))
-        for policy in (ActivationPolicy(), ActivationPolicy(dropout=True))
+        for policy in (ActivationPolicy(), ActivationPolicy(dropout=True, residual_dropout=True))
     ]
     assert sizes[1] - sizes[0] == 3 * STREAM  # of the residual branches
 
