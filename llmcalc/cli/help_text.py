@@ -252,7 +252,7 @@ EXAMPLES = {
     ),
     "timeline": (
         "llmcalc timeline",
-        "llmcalc timeline llama --all",
+        "llmcalc timeline --all",
         "llmcalc timeline '>=2020' --format svg",
     ),
     "laws list": ("llmcalc laws list", "llmcalc laws list --json", "llmcalc laws list --format csv"),
