@@ -154,6 +154,8 @@ def _from_stdin(reading: Reading) -> Architecture:
 
     from ..schema.plain_data import MAX_CONFIG_SIZE
 
+    if sys.stdin is None:
+        raise DescriptionError("is closed", where="<stdin>")
     content = sys.stdin.buffer.read(MAX_CONFIG_SIZE + 1)
     if len(content) > MAX_CONFIG_SIZE:
         raise DescriptionError(f"exceeds the limit of {MAX_CONFIG_SIZE:,} bytes", where="<stdin>")

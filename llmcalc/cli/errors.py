@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from ..core.errors import InputError, nearest, spelled
+from ..core.printable import LONGEST_MESSAGE, escaped, escaped_json
 from .table import COMMANDS, PROGRAM, split
 
 MOST_COMMANDS = 4  # named as commands that have an option
@@ -14,7 +15,7 @@ MOST_COMMANDS = 4  # named as commands that have an option
 
 def print_error(error: InputError, words: Sequence[str], parameter: str = "") -> None:
     """Print the error of a command line. ``parameter`` is an invalid option as typed."""
-    print(f"error: {error}", file=sys.stderr)
+    print(f"error: {escaped(str(error), LONGEST_MESSAGE)}", file=sys.stderr)
     if _wants_json(words):
         import json
 
@@ -24,7 +25,7 @@ def print_error(error: InputError, words: Sequence[str], parameter: str = "") ->
         name, arguments = split(list(words))[0], list(words)
         found = {"message": error.message, "hint": spelled(error.hint), "parameter": error.parameter or parameter}
         envelope = error_envelope(name, arguments, {**found, "where": error.where})
-        write_text(json.dumps(envelope, indent=2, ensure_ascii=False))
+        write_text(escaped_json(json.dumps(envelope, indent=2, ensure_ascii=False)))
 
 
 def _wants_json(words: Sequence[str]) -> bool:

@@ -1,7 +1,7 @@
 """Entry point of the ``llmcalc`` command line.
 
 Well-formed command lines are parsed without typer to start faster. Typer handles only completion and
-usage errors. Exit codes are 0 (success), 1 (negative result) and 2 (bad input).
+usage errors. Exit codes are 0 (success), 1 (negative result), 2 (bad input) and 70 (an error of llmcalc).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .spec import Command
 
-OK, NO, BAD_INPUT = 0, 1, 2
+OK, NO, BAD_INPUT, INTERNAL_ERROR = 0, 1, 2, 70
 FEWEST_OBJECTS = 100_000  # objects of a garbage collection; a short command creates fewer
 SIGNALLED = 128  # exit code of a process ended by a signal: 128 + its number
 SIGINT, SIGPIPE = 2, 13
@@ -35,7 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     try:
         code = _dispatch(words)
-        sys.stdout.flush()
+        if sys.stdout:  # None if standard output is closed
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return SIGNALLED + SIGINT
     except BrokenPipeError:
@@ -45,7 +46,20 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: cannot write the output: {error.strerror or error}", file=sys.stderr)
         _discard(sys.stdout)
         return BAD_INPUT
+    except Exception as error:
+        if os.environ.get("LLMCALC_DEBUG"):
+            raise
+        return _internal_error(error)
     return code
+
+
+def _internal_error(error: Exception) -> int:
+    """Print an unexpected error in one line."""
+    from ..core.printable import LONGEST_NAME, printable
+
+    text = printable(f"{type(error).__name__}: {error}", LONGEST_NAME)
+    print(f"error: llmcalc failed: {text}\n  set LLMCALC_DEBUG=1 to see where", file=sys.stderr)
+    return INTERNAL_ERROR
 
 
 def _dispatch(words: list[str]) -> int:

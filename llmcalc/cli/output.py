@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.errors import InputError
+from ..core.printable import LONGEST_MESSAGE, escaped
 from ..report import render
 from ..report.document import Document
 
@@ -47,9 +48,13 @@ def _is_encodable(letter: str, encoding: str) -> bool:
 
 
 def write_text(text: str) -> None:
-    """Print text, replacing characters that the terminal encoding does not support."""
+    """Print text, replacing characters that the terminal encoding does not support, such as lone surrogates."""
+    if sys.stdout is None:
+        raise OSError("standard output is closed")
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    if not encoding.lower().startswith("utf"):
+    if encoding.lower().startswith("utf"):
+        text = text.encode(encoding, "backslashreplace").decode(encoding)  # lone surrogates
+    else:
         text = "".join(each if _is_encodable(each, encoding) else SIMILAR.get(each, "?") for each in text)
     sys.stdout.write(text if text.endswith("\n") or not text else f"{text}\n")
 
@@ -58,6 +63,7 @@ def write_yaml(text: str, color: str) -> None:
     """Print YAML with syntax colours, if colour is wanted."""
     from ..report.terminal import is_coloured
 
+    text = escaped(text)
     if is_coloured(color):
         from io import StringIO
 
@@ -73,4 +79,4 @@ def write_yaml(text: str, color: str) -> None:
 def warn(lines: list[str]) -> None:
     """Print warnings to standard error, one per line."""
     for line in lines:
-        print(f"warning: {line}", file=sys.stderr)
+        print(f"warning: {escaped(line, LONGEST_MESSAGE)}", file=sys.stderr)

@@ -27,6 +27,8 @@ def render(document: Document, form: str, **style: Any) -> str:
     """
     from importlib import import_module
 
-    text = import_module(f".formats.{form}", __name__).render(document, **style)
+    from .document import printable_document
+
+    text = import_module(f".formats.{form}", __name__).render(printable_document(document), **style)
     assert isinstance(text, str)
     return text

@@ -5,10 +5,11 @@ Cells hold values instead of formatted numbers. Each output format decides how t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..core.record import record
+from ..core.printable import LONGEST_MESSAGE, LONGEST_NAME, printable
+from ..core.record import changed, record
 from .numbers import BYTES, decimal, exact, readable, short
 
 if TYPE_CHECKING:
@@ -125,3 +126,46 @@ class Document:
     def every_note(self) -> tuple[str, ...]:
         """Notes and details."""
         return (*self.notes, *self.details)
+
+
+def printable_document(document: Document) -> Document:
+    """Return the document with every text on one line of printable characters. Long names are cut."""
+    return changed(
+        document,
+        title=printable(document.title, 2 * LONGEST_NAME),
+        subtitle=_lines(document.subtitle),
+        warnings=_lines(document.warnings),
+        facts=tuple(map(_fact, document.facts)),
+        tables=tuple(map(_table, document.tables)),
+        tree=tuple(map(_node, document.tree)),
+        derivation=lambda: tuple(map(_node, document.derivation())),
+        notes=_lines(document.notes),
+        details=_lines(document.details),
+    )
+
+
+def _lines(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(printable(text, LONGEST_MESSAGE) for text in texts)
+
+
+def _cell(cell: Any, longest: int = LONGEST_MESSAGE) -> Any:
+    return printable(cell, longest) if isinstance(cell, str) else cell
+
+
+def _fact(fact: Fact) -> Fact:
+    return Fact(printable(fact.label, LONGEST_NAME), _cell(fact.value), printable(fact.unit), _cell(fact.note))
+
+
+def _table(table: Table) -> Table:
+    kinds = [column.kind for column in table.columns]
+    if not {"text", "name", "group"} & set(kinds):
+        return table
+    limits = [LONGEST_MESSAGE if kind == "text" else LONGEST_NAME for kind in kinds]
+    rows = [tuple(map(_cell, row, limits)) for row in table.rows]
+    columns = tuple(changed(column, title=printable(column.title, LONGEST_NAME)) for column in table.columns)
+    return Table(printable(table.title, 2 * LONGEST_NAME), columns, rows, table.total)
+
+
+def _node(node: Node) -> Node:
+    texts = {name: printable(getattr(node, name), LONGEST_MESSAGE) for name in ("formula", "substituted", "note")}
+    return changed(node, label=printable(node.label, LONGEST_NAME), children=tuple(map(_node, node.children)), **texts)

@@ -93,7 +93,9 @@ def show_preset(name: str, resolved: bool, overrides: list[str], as_json: bool, 
     if as_json:
         import json
 
-        write_text(json.dumps(envelope("presets show", inputs, data), indent=2, ensure_ascii=False))
+        from ...core.printable import escaped_json
+
+        write_text(escaped_json(json.dumps(envelope("presets show", inputs, data), indent=2, ensure_ascii=False)))
     elif resolved:
         import yaml
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 
 from ...core.tree import Node
 from ..document import Cell, Document
 
+FORMULA = ("=", "+", "-", "@")  # first characters of a formula
+_NUMBER = re.compile(r"[+-][\d.,]+( %)?$")
 TREE_HEADER = ("path", "value", "unit", "formula", "values", "note")
 
 
@@ -16,7 +19,8 @@ def render(document: Document) -> str:
     """Render the report as CSV without the total row, so that columns can be summed."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerows(_tree(document) if document.tree else _table(document))
+    rows = _tree(document) if document.tree else _table(document)
+    writer.writerows([_cell(cell) for cell in row] for row in rows)
     return stream.getvalue()
 
 
@@ -29,6 +33,13 @@ def _table(document: Document) -> Iterator[Sequence[Cell]]:
     table = document.tables[document.main]
     yield [column.title or "name" for column in table.columns]
     yield from table.rows
+
+
+def _cell(cell: Cell) -> Cell:
+    """Return a cell that a spreadsheet does not evaluate as a formula."""
+    if not isinstance(cell, str) or not cell.startswith(FORMULA) or _NUMBER.match(cell):
+        return cell
+    return f"'{cell}"
 
 
 def _tree(document: Document) -> Iterator[Sequence[Cell]]:

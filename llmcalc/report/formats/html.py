@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 
 from ...core.tree import Node
 from ..column_layout import Piece, pieces
 from ..document import Document, Fact, Table
+from ..markup import escape
 from ..numbers import exact
 from ..svg import draw
 from .tree import derivation

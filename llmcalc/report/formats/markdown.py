@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from ..document import WORDS, Cell, Column, Document, Fact, Table
 from ..numbers import BYTES, cell_text, exact, short
 from .tree import derivation, outline
+
+_SPECIAL = re.compile(r"[\\`|*_\[\]]")  # characters that begin code, emphasis, a cell or a link
 
 
 def render(document: Document) -> str:
@@ -17,7 +20,9 @@ def render(document: Document) -> str:
         facts = [_fact(fact) for fact in document.facts]
         parts.append(_table(["quantity", "value", ""], ["---", "---:", "---"], facts))
     if document.tree:
-        parts.append("\n".join(["```text", *_outline(document), "```"]))
+        lines = list(_outline(document))
+        fence = "`" * max([3, *(len(run) + 1 for line in lines for run in re.findall("`+", line))])
+        parts.append("\n".join([f"{fence}text", *lines, fence]))
     parts += [_section(table) for table in document.tables]
     parts += ["\n".join(f"- {_escape(note)}" for note in document.every_note)] if document.every_note else []
     return "\n\n".join(parts) + "\n"
@@ -32,7 +37,7 @@ def _outline(document: Document) -> Iterator[str]:
 def _fact(fact: Fact) -> list[str]:
     value, *more, remark = fact.texts
     others = " = ".join(filter(None, more))
-    return [fact.label, f"{value} ({others})" if others else value, remark]
+    return [_escape(fact.label), _escape(f"{value} ({others})" if others else value), _escape(remark)]
 
 
 def _section(table: Table) -> str:
@@ -40,7 +45,7 @@ def _section(table: Table) -> str:
     total = rows.pop()
     rows += [[f"**{cell}**" if cell else "" for cell in total]] if total else []
     rules = ["---" if column.kind in WORDS else "---:" for column in table.columns]
-    text = _table([column.title for column in table.columns], rules, rows)
+    text = _table([_escape(column.title) for column in table.columns], rules, rows)
     return f"### {_escape(table.title)}\n\n{text}" if table.title else text
 
 
@@ -57,4 +62,4 @@ def _cell(value: Cell, column: Column) -> str:
 
 
 def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*").replace("_", "\\_").replace("<", "&lt;")
+    return _SPECIAL.sub(r"\\\g<0>", text).replace("&", "&amp;").replace("<", "&lt;")

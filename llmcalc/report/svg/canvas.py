@@ -6,7 +6,7 @@ The light or dark theme follows the reader's system settings.
 
 from __future__ import annotations
 
-from html import escape
+from ..markup import escape
 
 TEXT, SMALL, HEADING = 13.0, 12.0, 15.0
 MARGIN, GAP, LINE = 16.0, 10.0, 1.45
