@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import llmcalc
@@ -23,6 +24,8 @@ from llmcalc.layers.parts.qk_norm import QkNorm
 from llmcalc.layers.parts.rope import Rope
 from llmcalc.layers.parts.sphere import Sphere
 from llmcalc.schema import preset_files
+from llmcalc.verification.ranks import Ranks
+from llmcalc.verification.sharded_array import ShardedArray, divide
 from llmcalc.verification.sharded_checks import run_alone, sharded_checks
 from llmcalc.verification.sharded_run import ShardedRun, divisible, sharded_run
 
@@ -191,6 +194,25 @@ def test_a_missing_declaration_is_found(rule: str, monkeypatch: pytest.MonkeyPat
     assert differences(sharded_run(stack(layer), mesh, batch=1)) == {}
     monkeypatch.setattr(f"{COLLECTIVES}.{rule}", lambda *_, **__: None)
     assert differences(sharded_run(stack(layer), mesh, batch=1)) != {}
+
+
+def test_a_rank_sends_only_the_rows_that_the_next_rank_needs() -> None:
+    """A shift by one of three tokens per rank. A shift by four tokens skips a rank."""
+    tokens, channels = 9, 2
+    ranks = Ranks({"cp": ("cp", 3)}, tokens)
+    x = divide(np.arange(tokens * channels, dtype=float).reshape(1, tokens, channels), ranks, {"cp": 1})
+
+    def added(n: int) -> ShardedArray:
+        """Add to each token the token ``n`` places before it."""
+        before: Any = np.concatenate([np.zeros((1, n, channels)), x[:, :-n]], axis=1)
+        total: ShardedArray = x + before
+        return total
+
+    whole = x.whole()
+    np.testing.assert_array_equal(added(1).whole()[:, 1:], whole[:, 1:] + whole[:, :-1])
+    assert ranks.exchanged == {("send", "cp", 3, "forward"): channels}
+    with pytest.raises(NotImplementedError, match="further than to the next rank"):
+        added(4)
 
 
 def test_a_wrongly_divided_axis_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
