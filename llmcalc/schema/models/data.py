@@ -189,6 +189,7 @@ class ConfigKeyTables(Model):
     original_formats: dict[str, list[Text]]
     activations: dict[str, Text]
     heads: dict[str, Text]
+    dropout: dict[str, list[Text]]
 
 
 class UnknownKeys(Model):
