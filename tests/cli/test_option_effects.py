@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,7 @@ COINCIDENTAL = {
 }
 
 
+@cache
 def run(line: str) -> tuple[int, str, str]:
     """Run a command line and return its exit code, output without the inputs, and errors."""
     out, err = io.StringIO(), io.StringIO()
