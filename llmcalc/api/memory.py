@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..calc.kv_cache import state
-from ..calc.memory.eager_code import UNKNOWN, EagerCode
+from ..calc.memory.eager_code import EagerCode
 from ..calc.memory.inference import InferenceMemory, Steps, inference_memory
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.memory.optimizer import Adapters, Recipe, StateRule
@@ -99,8 +99,8 @@ def memory(
             sub-layers.
         loss: training: ``eager`` (default), or ``fused`` for one kernel that turns logits into their gradient.
         scan: training: ``eager`` (default), or ``fused`` for kernels that recompute the steps of a recurrence.
-        expert_kernel: training, with ``convention="torch"``: ``grouped``, or ``loop`` to run one expert after
-            another, as with ``experts_implementation="eager"`` (default: the mean, as PyTorch's version decides).
+        expert_kernel: training, with ``convention="torch"``: ``loop`` (default) runs one expert after another, as
+            ``experts_implementation="eager"`` does, and ``grouped`` runs all of them in one kernel.
         gradients: training: number format of the gradients (default: ``dtype``).
         gradient_buffer: training: whether one contiguous buffer holds the gradients, as in Megatron-LM.
         master: training: whether to keep an fp32 master copy of 16-bit weights.
@@ -240,13 +240,12 @@ def _dropout(architecture: Architecture, active: bool) -> tuple[bool, bool]:
 def eager_code(architecture: Architecture, expert_kernel: str | None = None) -> EagerCode:
     """Return what is known about the eager code of an architecture's model type, or of its layout in transformers.
 
-    Only a loop over experts saves tensors when it adds their outputs. Without ``expert_kernel``, half of them count.
+    Only a loop over experts, the eager implementation, saves tensors when it adds their outputs.
     """
     facts: dict[str, dict[str, str]] = table("eager")
     names = (architecture.inputs.get("model_type"), (architecture.layout or "").split(".")[0])
     code = EagerCode(**next((facts[name] for name in names if name in facts), {}))
-    combine = {"loop": code.combine, "grouped": ""}.get(expert_kernel or "", code.combine and UNKNOWN)
-    return changed(code, combine=combine)
+    return changed(code, combine="") if expert_kernel == "grouped" else code
 
 
 def _adapters(architecture: Architecture, rank: int | None, targets: Iterable[str]) -> Adapters | None:

@@ -62,7 +62,7 @@ PANELS = {
         --attention flash|eager  attention kernel
         --cross-entropy HOW  eager (separate operations) or fused
         --scan HOW  recurrences: eager (default) or fused
-        --expert-kernel HOW  torch: grouped or loop (default: mean)
+        --expert-kernel HOW  torch: loop (default) or grouped
         --gradients FORMAT  bf16, fp16 or fp32
         --gradient-buffer  contiguous gradients, as in Megatron-LM
         --dropout --no-master  dropout on; no fp32 master weights

@@ -67,7 +67,7 @@ MEMORY = (
     _option("loss", "Training: cross-entropy as separate operations (eager, default) or one kernel (fused).",
             flag="--cross-entropy"),
     _option("scan", "Training: recurrences as separate operations (eager, default) or one kernel (fused)."),
-    _option("expert_kernel", "Training, --convention torch: grouped experts, or a loop over them (default: the mean)."),
+    _option("expert_kernel", "Training, --convention torch: a loop over experts (default), or grouped experts."),
     GRADIENTS,
     _option("gradient_buffer", "Training: keep gradients in one contiguous buffer, as in Megatron-LM."),
     Option("--no-master", "Training: do not keep an fp32 master copy of the weights.", kind=bool, also=("master",)),

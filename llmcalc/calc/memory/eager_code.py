@@ -12,7 +12,6 @@ from ...core.record import record
 from ...core.traits import HEAD, NORM, ROUTER
 
 FP32 = "fp32"
-UNKNOWN = "unknown"  # saved by one of two implementations
 SOFTMAX = {"softmax", "softmax_fp32"}
 SCORES = {"softmax", "sigmoid", "sqrt_softplus"}  # of routers
 UNIT, DECAY = "l2norm", "A_log"  # of queries and keys in a recurrence, and a weight
@@ -32,8 +31,7 @@ class EagerCode:
         loss: number format of the logits in the loss.
         softcap: number format of the soft cap of the logits.
         softmax: tensors saved between the two products of attention.
-        combine: tensors saved when a loop over experts adds their outputs. Grouped kernels save none, and half of them
-            count if the kernel is unknown.
+        combine: tensors saved when a loop over experts adds their outputs. Grouped kernels save none.
         norm, plain_norm: tensors saved by a norm between layers, with and without a weight.
         qk_norm, plain_qk_norm: tensors saved by a norm within an attention layer.
         mixer_norm: tensors saved by a norm of a recurrent model.
@@ -79,7 +77,7 @@ class EagerCode:
         if function in ACTIVATIONS and is_feed_forward:
             return self.activation
         if function == "add" and declaration.routed_experts and "j" in equation.operands[0].axes:
-            return {"output": "inputs", "output32": "input32", UNKNOWN: UNKNOWN}.get(self.combine, "")
+            return {"output": "inputs", "output32": "input32"}.get(self.combine, "")
         if function == "softcap" and layer is not None and layer.NUMBER_CLASS == HEAD:
             return {FP32: "output32", "compute": "output"}.get(self.softcap, "")
         return ""

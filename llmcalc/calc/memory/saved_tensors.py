@@ -18,7 +18,7 @@ from ...core.ledger import elements
 from ...core.record import record
 from ..sharding import Mesh
 from ..walk import extent
-from .eager_code import SOFTMAX, UNKNOWN, EagerCode
+from .eager_code import SOFTMAX, EagerCode
 from .optimizer import Adapters
 
 MASK_BYTES, BF16_BYTES, FP32_BYTES = 1, 2, 4
@@ -272,10 +272,7 @@ class TensorVersions:
         """Save the tensors specified by one word in a function's ``saves``."""
         recorder, axes, width = self.recorder, equation.out.axes, self.operand_width(equation)
         first = equation.operands[0] if equation.operands else equation.out
-        if word == UNKNOWN:
-            size = recorder.size(first.axes, self.declaration, recorder.policy.bytes)
-            recorder.save(self.versions[first.name], scaled(size, 1, 2))
-        elif word == "inputs":
+        if word == "inputs":
             for operand in equation.operands:
                 self.save_operand(operand, equation, width=width)
         elif word == "input" or (word == "input32" and recorder.policy.bytes == FP32_BYTES):
