@@ -51,7 +51,7 @@ def language_model(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def top_level_text_config(data: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the language model's keys from the top level of a composite config, or None."""
-    if any(key in data for key in NESTED) or "hidden_size" not in data:
+    if any(key in data for key in NESTED) or not {"hidden_size", "num_hidden_layers"} <= data.keys():
         return None
     return {
         key: value

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ...core.architecture import Architecture, Named, Stack
 from ...core.errors import UnknownNameError, short_repr
 from ...core.layer import MOST_LAYERS
-from ...layers import Features
+from ...layers import Embedding, Features
 from .composite_configs import top_level_text_config
 from .config import Config, Fields
 from .encoders import check_encoder, find_encoder
@@ -21,6 +21,7 @@ from .family_table import find, find_function, find_row, names
 from .projectors import Link, Projector
 
 TIE = "tie_word_embeddings"
+PADDING = 0.05  # largest difference between two sizes of one vocabulary, relative to its size
 PARTS = {"vision": "vision_config", "audio": "audio_config"}
 # keys of composite configs that change neither sizes nor computation
 IGNORED = f"""
@@ -103,6 +104,7 @@ def read_composite(config: Config) -> Architecture:
     row = composite_model(config.model_type)
     text = text_model(config, row.text, row.tie, _text_data(config, row))
     text = row.adjust(config, text) if row.adjust else text
+    _check_copies(config, text)
     config.ignore(f"{IGNORED} {row.ignored}")
     if config.data.get("audio_config") and all(part.key == "vision_config" for part in row.parts):
         raise config.error(f"audio_config is not supported because {config.model_type} has no known audio encoder")
@@ -125,6 +127,16 @@ def read_composite(config: Config) -> Architecture:
         stacks[-1] = replace(stacks[-1], replaces_placeholder_tokens=True)
     joined = "" if layout is None else f"{layout or config.model_type}>{text.layout}"
     return replace(text, stacks=tuple(stacks), layout=joined, notes=tuple(notes))
+
+
+def _check_copies(config: Config, text: Architecture) -> None:
+    """Check top-level copies of the language model's sizes. A vocabulary may include padding or added tokens."""
+    if "hidden_size" not in config.defaults:
+        config.check_equal("hidden_size", text.main.d_model)
+    given, tables = config.data.get("vocab_size"), (named.layer for named in text.main.inputs)
+    rows = next((layer.rows for layer in tables if isinstance(layer, Embedding) and layer.table == "token"), None)
+    if "vocab_size" not in config.defaults and rows and type(given) is int and abs(given - rows) > PADDING * rows:
+        raise config.size_error(f"vocab_size is {given}, but the language model's vocabulary has {rows} tokens")
 
 
 def encoder_stacks(

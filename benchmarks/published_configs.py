@@ -1,0 +1,98 @@
+"""Read published configs with no option, and report the share that loads.
+
+    python benchmarks/published_configs.py REPOSITORY ... [--json FILE]
+
+REPOSITORY is the folder of a git repository, bare or not. Every JSON file of its head commit that has a model_type and
+sizes of a language model is read once, without options. The configs themselves are not part of this project: the file
+benchmarks/published_configs.json lists where they were published, their SHA-256 and the outcome of each first run (1:
+before unknown keys that repeat a known size were accepted, 2: after it).
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import llmcalc
+from llmcalc.importers.hf import families
+
+SIZES = ("hidden_size", "d_model", "n_embd", "text_config", "llm_config", "decoder", "thinker_config", "num_layers")
+
+
+class Published(NamedTuple):
+    """A published config and where it was found."""
+
+    repository: str
+    commit: str
+    path: str
+    sha256: str
+    config: dict[str, Any]
+
+
+def git(folder: str, *words: str) -> bytes:
+    return subprocess.run(["git", "-C", folder, *words], check=True, capture_output=True).stdout
+
+
+def configs(folder: str) -> Iterator[Published]:
+    """Yield the configs in a repository's head commit."""
+    commit = git(folder, "rev-parse", "HEAD").decode().strip()
+    name = Path(folder).parent.name.replace("+", "/") if Path(folder).name == "repo" else Path(folder).name
+    for line in git(folder, "ls-tree", "-r", "--name-only", "-z", "HEAD").split(b"\0"):
+        path = line.decode("utf-8", "replace")
+        if not path.endswith(".json"):
+            continue
+        try:
+            content = git(folder, "show", f"HEAD:{path}")
+            data = json.loads(content)
+        except (subprocess.CalledProcessError, ValueError):
+            continue
+        if isinstance(data, dict) and isinstance(data.get("model_type"), str) and any(key in data for key in SIZES):
+            yield Published(name, commit, path, hashlib.sha256(content).hexdigest(), data)
+
+
+def outcome(config: dict[str, Any]) -> str:
+    """Return ``read``, ``read with warnings``, or the error."""
+    try:
+        found = llmcalc.load(config)
+        llmcalc.params(found)
+    except llmcalc.InputError as error:
+        return " ".join(str(error).split())[:300]
+    return "read with warnings" if found.warnings else "read"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("repositories", nargs="+")
+    parser.add_argument("--seen", type=Path, help="file with hashes of configs to leave out")
+    parser.add_argument("--json", type=Path, help="file for the outcomes")
+    options = parser.parse_args()
+    known, found = set(families.names()), dict[str, dict[str, str]]()
+    seen = set(options.seen.read_text("utf-8").split()) if options.seen else set()
+    for folder in options.repositories:
+        for one in configs(folder):
+            row = {**one._asdict(), "model_type": one.config["model_type"], "outcome": ""}
+            del row["config"]
+            if one.sha256 not in found and one.sha256 not in seen:
+                found[one.sha256] = {**row, "outcome": outcome(one.config)}
+    rows = list(found.values())
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+    for title, some in (
+        ("all", rows),
+        ("supported model types", [row for row in rows if row["model_type"] in known]),
+    ):
+        counts = collections.Counter(row["outcome"].startswith("read") for row in some)
+        print(f"{title:24}{len(some):5} configs, {counts[True]} read ({counts[True] / max(1, len(some)):.1%})")
+
+
+if __name__ == "__main__":
+    main()
