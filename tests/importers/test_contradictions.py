@@ -216,3 +216,14 @@ def test_an_encoder_decoder_is_read_as_transformers_saves_it() -> None:
         "decoder": {**decoder, "is_decoder": True, "add_cross_attention": True},
     }  # fmt: skip
     assert total(config) == 104_816
+
+
+def test_copies_of_the_sizes_of_a_language_model_agree() -> None:
+    """A vocabulary may be padded, as published configs state it."""
+    text = {"model_type": "llama", "hidden_size": 64, "num_attention_heads": 4, "vocab_size": 32_064}
+    whole = {"model_type": "llava_next", "text_config": text}
+    plain = total(whole)
+    assert plain is not None
+    assert total({**whole, "hidden_size": 64, "vocab_size": 32_000}) == plain
+    assert "hidden_size is 128, but other keys imply 64" in refusal({**whole, "hidden_size": 128})
+    assert "the language model's vocabulary has 32064 tokens" in refusal({**whole, "vocab_size": 61_054})
