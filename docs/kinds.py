@@ -101,11 +101,18 @@ def scaling_laws() -> str:
 def utilisations() -> str:
     """Render the published utilisation of accelerators."""
     rows = [
-        [key, number_format, *(_share(entry.get(end)) for end in ("low", "mid", "high")), entry["of"], entry["source"]]
+        [
+            key,
+            number_format,
+            entry["count"],
+            *(_share(entry.get(end)) for end in ("low", "mid", "high")),
+            entry["of"],
+            entry["source"],
+        ]
         for key, formats in data("utilisation").items()
         for number_format, entry in formats.items()
     ]
-    return table(["accelerator", "format", "low", "mid", "high", "of", "source"], rows)
+    return table(["accelerator", "format", "count", "low", "mid", "high", "of", "source"], rows)
 
 
 def energies() -> str:

@@ -14,7 +14,16 @@ from ..core.record import changed
 from ..core.setting import AMOUNT, COUNT, SIZES, Setting, check_values, read_lengths
 from ..data import table
 from ..estimate.amounts import HOURS_A_DAY, amount, share
-from ..estimate.cost import Machine, Span, emission, number_format_of, quoted_prices, utilisation
+from ..estimate.cost import (
+    SIXTEEN_BIT,
+    Machine,
+    Span,
+    emission,
+    number_format_of,
+    quoted_prices,
+    utilisation,
+    utilisations,
+)
 from ..estimate.hardware import Accelerator
 from ..estimate.training_run import Budget, Price, Training
 from .accelerators import read_gpus
@@ -56,7 +65,7 @@ def machine(
         name: accelerator with an optional count, such as ``"h100"`` or ``"h100:512"``.
         count: number of GPUs (default: 1).
         mfu: model FLOPs utilisation, such as ``0.4`` or ``"40%"`` (default: the published range).
-        precision: number format of matrix products (default: 16-bit).
+        precision: number format of matrix products (default: 16-bit, or a format with published utilisation).
 
     Raises:
         InputError: the accelerator is unknown, or has no peak in this format or no published utilisation.
@@ -66,13 +75,16 @@ def machine(
     found = gpus.accelerator
     if found is None:
         raise InputError("requires a named accelerator", parameter="gpu", hint="use a name, as in {gpu=h100:512}")
-    chosen = number_format_of(found, precision)
-    if mfu is None:
-        span, source = utilisation(found, chosen, table("utilisation"))
-    else:
+    measured = table("utilisation")
+    if mfu is not None:
         value = share(mfu, "mfu")
-        span, source = Span(value, value, value), AS_GIVEN
-    return Machine(found, gpus.count or 1, chosen, span, source)
+        known = (Span(value, value, value), AS_GIVEN)
+        return Machine(found, gpus.count or 1, number_format_of(found, precision), *known)
+    published = utilisations(found, measured)
+    if precision is None and published.keys().isdisjoint(SIXTEEN_BIT):
+        precision = next(iter(published), None)
+    chosen = number_format_of(found, precision)
+    return Machine(found, gpus.count or 1, chosen, *utilisation(found, chosen, measured))
 
 
 def price_of(one: Accelerator, dollars: float | None = None) -> Price | None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ..core.architecture import Architecture, declare
 from ..core.form import Form, lift
 from ..core.notebook_display import NotebookDisplay
-from ..core.record import record
+from ..core.record import changed, record
 from ..core.workload import Workload
 from .walk import Conventions
 from .work import Work, works
@@ -165,6 +165,10 @@ class Flops(NotebookDisplay):
             for (stack, name, _), (numbers, counts) in found.items()
         ]
 
+    def counting(self, pairs: str) -> Flops:
+        """Return the same step with other query-key pairs counted (``causal`` or ``dense``)."""
+        return _flops_of(self.architecture, changed(self.workload, attention=pairs))
+
     def recomputed(self, recompute: str) -> int:
         """Return the matmul FLOPs needed to recompute the attention core (``selective``) or all blocks (``full``)."""
         if recompute == "none":
@@ -194,7 +198,10 @@ def flops(architecture: Architecture, **workload: Any) -> Flops:
     >>> print(llmcalc.flops(llmcalc.load("gpt3"), attention="dense").matmul_form)
     349,127,467,008·b·q + 4,718,592·b·q·k
     """
-    chosen = Workload(**workload)
+    return _flops_of(architecture, Workload(**workload))
+
+
+def _flops_of(architecture: Architecture, chosen: Workload) -> Flops:
     attention = "dense" if chosen.convention == "torch" else chosen.attention
     conventions = Conventions(chosen.phase, attention, chosen.convention, chosen.logits)
     return Flops(architecture, chosen, works(architecture, conventions))

@@ -88,7 +88,9 @@ GPU = Option(
     also=("machine",),
 )
 MFU = Option("--mfu", "Model FLOPs utilisation, such as 40% (default: the published range).", "SHARE")
-PRECISION = Option("--precision", "Number format of matrix products (default: 16-bit).", "FORMAT")
+PRECISION = Option(
+    "--precision", "Number format of matrix products (default: 16-bit, or a format with published MFU).", "FORMAT"
+)
 PRICE = Option("--price", "Price in US dollars per GPU-hour (default: quoted prices).", "DOLLARS")
 MACHINE = (GPU, MFU, PRECISION, PRICE)
 

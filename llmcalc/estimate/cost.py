@@ -34,8 +34,12 @@ class Span(NamedTuple):
 
 @record
 class Machine:
-    """Accelerators and their model FLOPs utilisation. ``mfu_source`` is a citation, or "as given" if the user
-    specified the utilisation.
+    """Accelerators and their model FLOPs utilisation.
+
+    Attributes:
+        mfu_source: a citation, or "as given" if the user specified the utilisation.
+        mfu_count: count of FLOPs that the utilisation refers to (``causal``, ``dense`` or ``6nd``), or None for that
+            of the run.
     """
 
     accelerator: Accelerator
@@ -43,11 +47,12 @@ class Machine:
     number_format: str
     mfu: Span
     mfu_source: str
+    mfu_count: str | None = None
 
     def __repr__(self) -> str:
         """Return a short text with the name of the accelerator instead of its specifications."""
         own = f"{self.accelerator.name!r}, count={self.count}, number_format={self.number_format!r}"
-        return f"Machine({own}, mfu={self.mfu}, mfu_source={self.mfu_source!r})"
+        return f"Machine({own}, mfu={self.mfu}, mfu_source={self.mfu_source!r}, mfu_count={self.mfu_count!r})"
 
     @property
     def peak(self) -> int:
@@ -66,7 +71,7 @@ class Machine:
         """Return the attributes as a plain dictionary."""
         return {
             "accelerator": self.accelerator.name, "count": self.count, "format": self.number_format, "peak": self.peak,
-            "mfu": self.mfu._asdict(), "mfu_source": self.mfu_source,
+            "mfu": self.mfu._asdict(), "mfu_source": self.mfu_source, "mfu_count": self.mfu_count,
         }  # fmt: skip
 
 
@@ -80,16 +85,21 @@ def number_format_of(accelerator: Accelerator, wanted: str | None) -> str:
     raise InputError(message, parameter="precision", hint=f"known formats: {known}")
 
 
-def utilisation(accelerator: Accelerator, number_format: str, measured: Mapping[str, Any]) -> tuple[Span, str]:
-    """Return the published utilisation of an accelerator for a number format, and the source of the figure."""
+def utilisations(accelerator: Accelerator, measured: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the published utilisation of an accelerator by number format."""
     keys = sorted((key for key in measured if accelerator.name.startswith(key)), key=len)
-    entry = measured[keys[-1]].get(number_format) if keys else None
+    return measured[keys[-1]] if keys else {}
+
+
+def utilisation(accelerator: Accelerator, number_format: str, measured: Mapping[str, Any]) -> tuple[Span, str, str]:
+    """Return the published utilisation of an accelerator for a number format, its source, and the count of FLOPs."""
+    entry = utilisations(accelerator, measured).get(number_format)
     if entry is None:
         message = f"no published utilisation for {accelerator.title} in {number_format}"
         hint = "set the expected model FLOPs utilisation, such as {mfu=40%}"
         raise InputError(message, parameter="mfu", hint=hint)
     mid = entry["mid"]
-    return Span(entry.get("low", mid), mid, entry.get("high", mid)), f"{entry['source']}: {entry['of']}"
+    return Span(entry.get("low", mid), mid, entry.get("high", mid)), f"{entry['source']}: {entry['of']}", entry["count"]
 
 
 def quoted_prices(accelerator: Accelerator) -> tuple[float, float] | None:

@@ -5,6 +5,7 @@ The compute is exact for full sequences of equal length. All other figures depen
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from ..calc.flops import Flops
@@ -17,6 +18,7 @@ from .amounts import HOURS_A_DAY, PF_DAY
 from .cost import Emission, Machine, Span
 from .scaling.forms import TRAIN
 
+SIX_ND = "6nd"  # utilisation by 6·N·D
 SHORT_IDS, SHORT, LONG = 2**16, 2, 4  # largest vocabulary with 2-byte token ids; bytes per id
 
 
@@ -94,6 +96,16 @@ class Training(NotebookDisplay):
         """Exact matmul FLOPs of the forward and backward passes."""
         return self.step.matmul
 
+    @cached_property
+    def mfu_flops(self) -> int:
+        """FLOPs that the utilisation refers to, from which the hours are derived."""
+        count = self.machine.mfu_count if self.machine else None
+        if count == SIX_ND:
+            return self.six_nd
+        if count is None or count == self.step.workload.attention:
+            return self.compute
+        return self.step.counting(count).matmul
+
     @property
     def parameters(self) -> int:
         """Number of active parameters, including embeddings (N in 6·N·D)."""
@@ -117,7 +129,7 @@ class Training(NotebookDisplay):
     @property
     def hours(self) -> Span | None:
         """Estimated accelerator-hours."""
-        return self.machine.hours(self.compute) if self.machine else None
+        return self.machine.hours(self.mfu_flops) if self.machine else None
 
     @property
     def days(self) -> Span | None:
@@ -149,6 +161,7 @@ class Training(NotebookDisplay):
         return {
             **{name: getattr(self, name) for name in names},
             "other": self.step.other,
+            "mfu_flops": self.mfu_flops if self.machine else None,
             "per_token": self.compute / self.step.tokens,
             "machine": self.machine.to_dict() if self.machine else None,
             **{name: part and part._asdict() for name, part in parts.items()},

@@ -17,6 +17,7 @@ from .numbers import about
 from .provenance import assumptions, cost_fact, four_digits, machine_line, range_text, span_fact
 from .published_figures import training_comparison
 
+COUNTED = {"causal": "visible query-key pairs only", "dense": "all query-key pairs", "6nd": "6·N·D"}  # by MFU
 NODE = 8  # GPUs in a node of the suggested mesh
 
 
@@ -114,8 +115,9 @@ def _notes(run: Training) -> list[str]:
         notes.append(
             "6·N·D counts every token in both stacks, but each token passes through only one, so 3·N·D is closer"
         )
-    if run.machine and run.step.workload.attention == "causal":
-        notes.append(spelled("published utilisation counts all query-key pairs, as {count=dense} does"))
+    if run.machine and run.mfu_flops != run.compute:
+        counted = COUNTED[run.machine.mfu_count or ""]
+        notes.append(f"hours are those of {four_digits(run.mfu_flops)} FLOPs, since the published MFU counts {counted}")
     if run.machine:
         notes.append("hours cover only computation and exclude restarts, evaluation and trial runs")
     if run.machine and run.machine.accelerator.power is None:

@@ -117,10 +117,10 @@ def test_a_run_is_stated_in_tokens_and_costs_are_ranges(capsys: Capture) -> None
     assert "batch" not in text
     for said in (
         "workload: tokens 15.00 T · sequences 7.324 B · seq 2048 · attention causal",
-        "accelerator-hours 3.81M to 4.71M middle 4.37M",
-        "days 310 to 383 middle 355",
-        "cost $11.4M to $57.9M at $2.99 to $12.29 per hour",
-        "energy 2,666 to 3,627 MWh, by 3 conventions",
+        "accelerator-hours 3.88M to 4.80M middle 4.45M",
+        "days 316 to 391 middle 362",
+        "cost $11.6M to $59.0M at $2.99 to $12.29 per hour",
+        "energy 2,717 to 3,696 MWh, by 3 conventions",
     ):
         assert said in text, said
     assert "cost $20.0M at $2.00 per hour" in words(capsys, "scale --gpu h100 --dollars 20M --price 2")

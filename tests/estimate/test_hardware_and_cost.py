@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llmcalc.api.accelerators import accelerator, accelerators
-from llmcalc.api.train import budget, emissions, machine, price_of
+from llmcalc.api.train import budget, emissions, machine, train
 from llmcalc.core.errors import InputError
 from llmcalc.data import table
 from llmcalc.estimate.cost import Span, emission, quoted_prices
@@ -87,17 +87,13 @@ def test_every_convention_has_its_own_figures() -> None:
 
 def test_deepseek_v3_hours_and_cost() -> None:
     """[deepseek2024v3, Table 1]: 180K H800 hours for 1T tokens, 2.664M for 14.8T, 5.328M dollars at 2 an hour."""
-    working = machine("h800", 2048, precision="fp8")
-    hours = working.hours(6 * 37e9 * 14.8e12).mid
-    assert hours == pytest.approx(2.664e6, rel=2e-3)
-    price = price_of(working.accelerator, 2.0)
-    assert price is not None
-    assert hours * price.low == pytest.approx(5.328e6, rel=2e-3)
-
-
-def test_llama3_405b_hours() -> None:
-    """3.8e25 FLOPs in the 30.84M hours of its card are 34.6 % of the peak, all logged hours counted."""
-    assert machine("h100", mfu=0.346).hours(3.8e25).mid == pytest.approx(30.84e6, rel=2e-3)
+    trillion, run = (train("deepseek-v3", tokens, machine="h800:2048", price=2.0) for tokens in ("1T", None))
+    assert trillion.hours
+    assert run.hours
+    assert run.cost
+    assert trillion.hours.mid == pytest.approx(180e3, rel=2e-4)
+    assert run.hours.mid == pytest.approx(2.664e6, rel=2e-4)
+    assert run.cost[0] == pytest.approx(5.328e6, rel=2e-4)
 
 
 def test_published_utilisation_is_an_assumption_with_its_source() -> None:

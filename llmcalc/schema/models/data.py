@@ -157,6 +157,7 @@ class EnergyConvention(Sourced):
 class Utilisation(Sourced):
     """Published model FLOPs utilisation (MFU) of training runs."""
 
+    count: Literal["causal", "dense", "6nd"]
     low: Fraction | None = None
     mid: Fraction
     high: Fraction | None = None
