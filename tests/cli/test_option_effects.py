@@ -80,7 +80,7 @@ MEMORY = (
     f"{DENSE} --seq 2000", BOTH, f"{SPARSE} --weights q8_0", f"{DENSE} --tp 2", f"{SPARSE} --batch 4 --dp 2 --tp 2",
     f"{DENSE} --training", f"{DENSE} --training --tp 2", f"{DENSE} --training --lora-rank 4",
     f"{SPARSE} --training --dp 2 --tp 2 --pp 2",
-    f"{SPARSE} --training --convention torch", f"{RECURRENT} --training",
+    f"{SPARSE} --training --convention torch --optimizer sgd --seq 32k --extend", f"{RECURRENT} --training",
 )  # fmt: skip
 STEPS = (f"{DENSE} --seq 2000", f"{SPARSE} --mode decode --context 100", BOTH)
 SWEPT = "memory.peak memory.weights memory.optimizer --over batch=1,2"
@@ -114,13 +114,15 @@ MORE = (
             (DENSE, "--tp 4"),
             (DENSE, "--dp 2 --tp 2"),
             (SPARSE, "--dp 2 --tp 2"),
-            (DENSE, "--pp 2 --tp 2"),
+            (DENSE, "--dp 2"),
+            (SPARSE, "--pp 2 --tp 2 --micro-batch-size 8 --optimizer sgd"),
         )
     ),
     f"scale {SPARSE} --tokens 1T",
     "scale --compute 1e22 --inference 1T",
     "scale --compute 1e22 --law krajewski --n-experts 8",
-    "scale --gpu h100:512",
+    "scale --gpu h100:512 --price 2.5",
+    "scale",
 )
 VALUES = {
     "active": "1B", "batch": "3", "batch_tokens": "1M", "beams": "4", "budget": "1e21", "cache": "fp8",
@@ -224,9 +226,8 @@ def effect(line: str, option: Option, value: str) -> str:
     is_json = any(each.name == "as_json" for each in load(split(line.split())[0]).options.values())
     form = "--format plain" if option.name == "by" else "--json" if is_json else ""
     before, after = run(f"{line} {form}"), run(f"{line} {option.flag} {value} {form}")
-    if after[0] == BAD_INPUT and before[0] != BAD_INPUT:
-        assert after[2].startswith("error: "), after[2]
-        return "refused"
+    if after[0] == BAD_INPUT:
+        return "nothing" if before[0] == BAD_INPUT else "refused"
     return "effect" if after[:2] != before[:2] else "nothing"
 
 
