@@ -178,7 +178,7 @@ def train(
         micro_batch: sequences per micro-batch on each rank, for the memory per GPU.
         recompute: activation recomputation, for the memory per GPU.
         price: US dollars per accelerator-hour (default: quoted prices).
-        watts: measured power per accelerator in W, including its share of the system.
+        watts: measured power per accelerator in W, including its share of the system (default: the rated power).
         pue: power usage effectiveness of the data centre.
         carbon: kg CO2e per kWh.
         dtype: number format of the weights in a checkpoint.
@@ -262,15 +262,16 @@ def emissions(
 ) -> tuple[Any, ...]:
     """Estimate the energy use and CO2e emissions of the given accelerator-hours under each convention.
 
-    If both ``pue`` and ``carbon`` are given, they form an additional convention.
+    ``watts`` replaces the rated power in all of them. If both ``pue`` and ``carbon`` are given, they form an additional
+    convention.
     """
+    power = one.power if watts is None else watts
+    if power is None:
+        return ()
     conventions: dict[str, Any] = dict(table("energy"))
     if pue is not None and carbon is not None:
-        conventions["given"] = {
-            "title": AS_GIVEN, "pue": pue, "kg_per_kwh": carbon, "source": AS_GIVEN, "power": "measured",
-        }  # fmt: skip
-    powers = {name: (entry["power"] == "measured" and watts) or one.power for name, entry in conventions.items()}
-    return tuple(emission(name, conventions[name], hours, power) for name, power in powers.items() if power is not None)
+        conventions["given"] = {"title": AS_GIVEN, "pue": pue, "kg_per_kwh": carbon, "source": AS_GIVEN}
+    return tuple(emission(name, entry, hours, power) for name, entry in conventions.items())
 
 
 def vocabulary(architecture: Architecture) -> int | None:

@@ -73,8 +73,16 @@ def test_gpt3_by_pattersons_convention() -> None:
         entry.name: entry for entry in emissions(accelerator("v100-sxm2-32gb"), one(10000 * 355.2), 330, None, None)
     }
     assert found["patterson2021"].tonnes.mid == pytest.approx(552.1, rel=3e-3)
-    assert found["llama1"].watts == 300  # rated, whatever was measured
+    assert {entry.watts for entry in found.values()} == {330}
+    assert found["llama1"].mwh.mid == pytest.approx(10000 * 355.2 * 330 * 1.1 / 1e6)
+    assert {entry.watts for entry in emissions(accelerator("v100-sxm2-32gb"), one(7), None, None, None)} == {300}
     assert "given" not in found
+
+
+def test_measured_power_stands_in_for_a_rating_that_is_unknown() -> None:
+    unrated = next(each for each in accelerators().values() if each.power is None)
+    assert emissions(unrated, one(7), None, 1.1, 0.4) == ()
+    assert [entry.watts for entry in emissions(unrated, one(7), 213, 1.1, 0.4)] == [213] * 4
 
 
 def test_every_convention_has_its_own_figures() -> None:
