@@ -15,6 +15,7 @@ from .params import params
 
 FORWARD_AND_BACKWARD = 3  # cost relative to a forward pass
 MAC = 2
+SOFTMAX = 3  # FLOPs per (query, key) pair and head
 
 
 class Sizes(NamedTuple):
@@ -26,6 +27,7 @@ class Sizes(NamedTuple):
     vocabulary: int
     parameters: int
     non_embedding: int
+    heads: int
 
 
 def sizes(architecture: Architecture) -> Sizes:
@@ -39,8 +41,9 @@ def sizes(architecture: Architecture) -> Sizes:
         hint = "published conventions only cover such models; omit {convention} for the exact count"
         raise UnsupportedError(message, parameter="convention", hint=hint)
     counted = params(architecture)
-    width, vocabulary = int(attention["h"]) * int(attention["e"]), int(head.axes["V"])
-    return Sizes(stack.n_layers, stack.d_model, width, vocabulary, counted.active, counted.active_non_embedding)
+    heads, vocabulary = int(attention["h"]), int(head.axes["V"])
+    width, active = heads * int(attention["e"]), (counted.active, counted.active_non_embedding)
+    return Sizes(stack.n_layers, stack.d_model, width, vocabulary, *active, heads)
 
 
 def kaplan_6nd(of: Sizes, seq: int) -> float:
@@ -63,12 +66,17 @@ def megatron(of: Sizes, seq: int, factor: int, attention: int, logits: int) -> f
     )
 
 
-def chinchilla(of: Sizes, seq: int) -> float:
-    """Return 3 times the forward FLOPs, assuming a feed-forward width of 4 h [hoffmann2022, Appendix F].
-    All (query, key) pairs are counted, and the embedding lookup is counted as a matmul.
+def chinchilla_blocks(of: Sizes, seq: int) -> float:
+    """Return 3 times the forward FLOPs of the blocks, assuming a feed-forward width of 4 h [hoffmann2022, Table A4].
+    All (query, key) pairs are counted, with 3 FLOPs of the softmax per pair and head.
     """
-    per_layer = MAC * (4 * of.width * of.attention + 8 * of.width**2) + MAC * 2 * seq * of.attention
-    return FORWARD_AND_BACKWARD * (of.layers * per_layer + 2 * MAC * of.vocabulary * of.width)
+    matrices, pairs = 4 * of.width * of.attention + 8 * of.width**2, 2 * MAC * of.attention + SOFTMAX * of.heads
+    return FORWARD_AND_BACKWARD * of.layers * (MAC * matrices + seq * pairs)
+
+
+def chinchilla(of: Sizes, seq: int) -> float:
+    """Return 3 times the forward FLOPs, with the embedding lookup as a matmul [hoffmann2022, Appendix F]."""
+    return chinchilla_blocks(of, seq) + FORWARD_AND_BACKWARD * 2 * MAC * of.vocabulary * of.width
 
 
 class Convention(NamedTuple):
@@ -99,8 +107,12 @@ CONVENTIONS = {
     ),
     "chinchilla": Convention(
         chinchilla,
-        "3 times the forward pass, with all query-key pairs, the embedding look-up as a matmul, and a feed-forward "
-        "width of 4h [hoffmann2022, Appendix F]",
+        "3 times the forward pass, with all query-key pairs, the softmax, the embedding look-up as a matmul, and a "
+        "feed-forward width of 4h [hoffmann2022, Appendix F]",
+    ),
+    "chinchilla-blocks": Convention(
+        chinchilla_blocks,
+        "as chinchilla, without the embedding look-up and the logits [hoffmann2022, Table A4]",
     ),
 }
 

@@ -9,7 +9,6 @@ import pytest
 import llmcalc
 from llmcalc.api.accelerators import accelerators
 from llmcalc.api.scale import laws
-from llmcalc.calc.flop_conventions import Sizes, chinchilla
 from llmcalc.calc.memory.saved_tensors import ActivationPolicy
 from llmcalc.calc.params import params
 from llmcalc.calc.touched_experts import ExpertLayers, expert_layers
@@ -66,12 +65,6 @@ def test_laws_of_experts_ask_for_their_number(name: str) -> None:
     for one in found:
         with pytest.raises(InputError, match="applies only to mixture-of-experts models"):
             one.of(Conditions())
-
-
-def test_a_layer_of_the_chinchilla_convention_is_twelve_squares() -> None:
-    """Four projections of the width squared and two of four times that; a multiplication and an addition; thrice."""
-    sizes = Sizes(layers=1, width=7, attention=7, vocabulary=0, parameters=0, non_embedding=0)
-    assert chinchilla(sizes, 0) == 3 * 2 * 12 * 7**2
 
 
 def test_training_is_in_half_precision_unless_told() -> None:

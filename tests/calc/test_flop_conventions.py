@@ -115,6 +115,37 @@ def test_gpt3_table_d1(row):
     assert total == pytest.approx(float(millions) * 1e6, rel=NOT_ITS_OWN.get(name, 0.005))
 
 
+# [hoffmann2022, Table A4]: parameters in millions, layers, width, heads, FLOPs of the blocks over 6·N·D
+TABLE_A4 = """
+73   10  640 10 1.03
+305  20 1024 16 1.10
+552  24 1280 10 1.08
+1100 26 1792 14 1.04
+1600 28 2048 16 1.03
+6800 40 3584 28 0.99
+"""
+
+
+@pytest.mark.parametrize("row", TABLE_A4.strip().splitlines())
+def test_chinchilla_table_a4(row):
+    """The paper prints neither the vocabulary nor the length; these are Gopher's."""
+    millions, layers, width, heads, printed = row.split()
+    sizes = (f"n_layers={layers}", f"d_model={width}", f"n_heads={heads}", f"d_head={int(width) // int(heads)}")
+    model = llmcalc.load("chinchilla", overrides=sizes)
+    total = llmcalc.params(model).total
+    assert total == pytest.approx(float(millions) * 1e6, rel=0.04 if millions == "1100" else 0.01)  # printed as 1.1B
+    assert round(training_flops_per_token(model, 2048, "chinchilla-blocks") / (6 * total), 2) == float(printed)
+
+
+def test_the_chinchilla_conventions_add_softmax_and_vocabulary_to_the_exact_count():
+    model = gpt(3, 77, 7, 101)
+    exact = llmcalc.flops(model, batch=1, seq=13, mode="train", count="dense").matmul / 13
+    softmax, product = 3 * 3 * 3 * 7 * 13, 6 * 101 * 77
+    assert training_flops_per_token(model, 13, "chinchilla") == pytest.approx(exact + softmax + product, rel=1e-12)
+    blocks = training_flops_per_token(model, 13, "chinchilla-blocks")
+    assert blocks == pytest.approx(exact + softmax - product, rel=1e-12)
+
+
 # NVIDIA, Megatron-Bridge performance summary (26.08): model TFLOP/s over tokens/s is FLOPs of a token; the median of
 # the published runs of a model, in units of 1e9: causal, logits in, router out
 BRIDGE = """
