@@ -101,7 +101,7 @@ class Training(NotebookDisplay):
         """FLOPs that the utilisation refers to, from which the hours are derived."""
         count = self.machine.mfu_count if self.machine else None
         if count == SIX_ND:
-            return self.six_nd
+            return self.six_nd // (2 if self.architecture.is_encoder_decoder else 1)  # a token passes through one stack
         if count is None or count == self.step.workload.attention:
             return self.compute
         return self.step.counting(count).matmul

@@ -138,6 +138,12 @@ def test_hours_are_counted_as_the_utilisation_is(gpu: str, count: str) -> None:
         assert own.mfu_flops == flops[each]
 
 
+def test_a_token_of_two_stacks_passes_through_one() -> None:
+    run = llmcalc.train("t5-11b", 10**9, machine="h800")
+    assert run.mfu_flops == run.six_nd // 2
+    assert run.mfu_flops == pytest.approx(run.compute, rel=0.1)
+
+
 def test_a_run_as_plain_data() -> None:
     run = llmcalc.train(llmcalc.load("gpt2"), 10**9, seq=1024, machine=llmcalc.machine("a100-sxm-80gb", 8))
     data = run.to_dict()
