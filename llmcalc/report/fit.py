@@ -94,7 +94,7 @@ def _changes(changes: Sequence[Change], spell: Callable[[Change], str]) -> Table
 
 
 def _option(change: Change) -> str:
-    """Return the changed settings, such as ``--weights fp8``."""
+    """Return the changed settings, spelled as options on the command line and as arguments elsewhere."""
     settings = {name: value for name, value in change.settings.items() if name not in ("count", "mesh")}
     count, mesh = change.settings.get("count"), change.settings.get("mesh")
     settings |= {"gpu": f"{settings['gpu']}:{count}"} if count else {}

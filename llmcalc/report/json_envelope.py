@@ -6,7 +6,7 @@
 
 If the input is invalid, ``error`` replaces ``result``:
 
-    {"schema": "llmcalc/1", "command": "params", "inputs": {"arguments": ["params", "gpt33", "--json"]},
+    {"schema": "llmcalc/1", "command": "params", "inputs": {"arguments": ["params", "gpt33", ...]},
      "error": {"message": "unknown model 'gpt33'", "hint": "did you mean gpt3?", "parameter": "", "where": ""}}
 
 The keys of ``result`` are the attribute names of the Python results. Integers are exact. Because many JSON

@@ -2,7 +2,7 @@
 
 The width is ``COLUMNS`` if it is set, otherwise the width of the terminal, or 100 columns in a pipe or file. A terminal
 gets colour unless ``NO_COLOR`` or ``CLICOLOR=0`` is set or ``TERM`` is ``dumb``. ``FORCE_COLOR`` and ``CLICOLOR_FORCE``
-request colour everywhere. ``--color`` overrides all of them.
+request colour everywhere. The argument ``color`` overrides all of them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def terminal_width() -> int:
 
 
 def is_coloured(color: str = COLOR[0]) -> bool:
-    """Return whether to print in colour, for a value of ``--color``."""
+    """Return whether to print in colour, for one of the values in ``COLOR``."""
     if color != COLOR[0]:
         return color == "always"
     variables = os.environ

@@ -18,7 +18,6 @@ from .provenance import assumptions, cost_fact, four_digits, machine_line, range
 from .published_figures import training_comparison
 
 COUNTED = {"causal": "visible query-key pairs only", "dense": "all query-key pairs", "6nd": "6·N·D"}  # by MFU
-NODE = 8  # GPUs in a node of the suggested mesh
 
 
 def train_document(run: Training, stated: bool = True) -> Document:
@@ -124,7 +123,7 @@ def _notes(run: Training) -> list[str]:
         title = run.machine.accelerator.title
         notes.append(spelled(f"the power of {title} is unconfirmed; set {{watts}}, {{pue}} and {{carbon}}"))
     if run.machine and not run.fit:
-        tp = gcd(run.machine.count, NODE)
+        tp = gcd(run.machine.count, run.machine.accelerator.node)
         mesh = f"{{dp={run.machine.count // tp}}} {f'{{tp={tp}}} ' if tp > 1 else ''}{{zero=1}}"
         notes.append(spelled(f"for the memory per GPU, set a mesh such as {mesh} (see llmcalc fit)"))
     return notes

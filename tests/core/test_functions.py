@@ -89,4 +89,5 @@ def test_what_transformers_composes_keeps_more() -> None:
         "gelu_new": "input hidden hidden hidden",
         "softmax_fp32": "output32",
         "rmsnorm": "input32 row hidden",
+        "selective_scan": "inputs input32 hidden32 hidden32 hidden32",
     }
