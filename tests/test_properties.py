@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 import llmcalc
 from llmcalc.calc.flops import Flops
 from llmcalc.calc.sharding import Mesh
-from llmcalc.core.architecture import Architecture
+from llmcalc.core.architecture import Architecture, declare
 from llmcalc.core.errors import SizeError
-from llmcalc.core.ledger import Row, rows
+from llmcalc.core.ledger import Row, entries, rows
 from llmcalc.core.tree import Node
 from llmcalc.core.workload import Workload
 from llmcalc.schema.describe import describe
@@ -41,10 +41,14 @@ def lengths(architecture: Architecture, workload: Workload, target: int) -> dict
     return {"batch": workload.batch, "seq": workload.seq, "target_seq": target if both else None, "extend": True}
 
 
+def has_logits(architecture: Architecture) -> bool:
+    return any(declare(entry.layer).logits for entry in entries(architecture))
+
+
 def work_of(architecture: Architecture, workload: Workload, target: int = 5) -> Flops:
     return llmcalc.flops(
         architecture, **lengths(architecture, workload, target), mode=workload.mode, attention=workload.attention,
-        logits=workload.logits, context=workload.context,
+        logits=workload.logits if has_logits(architecture) else "all", context=workload.context,
     )  # fmt: skip
 
 
@@ -93,8 +97,13 @@ def test_more_tokens_never_take_less_memory(
     if more != "target_seq":
         greater = replace(workload, **{more: getattr(workload, more) + 1})
     few, many = lengths(architecture, workload, target), lengths(architecture, greater, longer)
-    held = [llmcalc.memory(architecture, **sizes, beams=beams, page=3) for sizes in (few, many)]
+    roles = {tensor.state.role for tensor in llmcalc.state(architecture).tensors}
+    serving = {"beams": beams} if roles else {}
+    serving |= {"page": 3} if roles & {"kv", "index"} else {}
+    held = [llmcalc.memory(architecture, **sizes, **serving) for sizes in (few, many)]
     assert all(getattr(held[0], part) <= getattr(held[1], part) for part in SERVING)
+    if (attention, recompute) == ("flash", "selective"):  # has no effect
+        attention = "eager"
     settings = {"mode": "training", "attention": attention, "recompute": recompute}
     trained = [llmcalc.memory(architecture, **sizes, **settings) for sizes in (few, many)]
     assert all(getattr(trained[0], part) <= getattr(trained[1], part) for part in TRAINING)

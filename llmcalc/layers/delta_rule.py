@@ -182,8 +182,7 @@ def _project(keys: str, activation: str, bias: bool = False) -> list[str]:
 
 def _rule(keys: str, gate: str, *, decay_per_channel: bool) -> list[str]:
     """Return the equations of the gated delta rule, the norm, the output gate and the output projection."""
-    shared = "" if keys == "vh" else f"{keys}:vh "
-    within = _channel_decays() if decay_per_channel else _head_decays(keys, shared)
+    within = _channel_decays() if decay_per_channel else _head_decays(keys)
     outer = "" if decay_per_channel else " elementwise"
     return [
         "vb[b q vh dv] = mul(v, beta) | prefill scan",
@@ -193,12 +192,12 @@ def _rule(keys: str, gate: str, *, decay_per_channel: bool) -> list[str]:
         f"w[b qz vh dk] = ut[b qz vh z] kb[b z vh dk] | prefill scan{outer}",
         "old[b qz vh dv] = w[b qz vh dk] S[b vh dk dv] | prefill scan",
         "u[b qz vh dv] = add(u, old) | prefill scan",
-        f"q[b qz {keys} dk] = scale(q) | prefill scan torch",  # times the decay
-        f"k[b qz {keys} dk] = scale(k) | prefill scan torch",
-        f"o[b qz vh dv] = q[b qz {keys} dk] S[b vh dk dv] | {shared}prefill scan",
+        "q[b qz vh dk] = scale(q) | prefill scan torch",  # times the decay
+        "k[b qz vh dk] = scale(k) | prefill scan torch",
+        *_by_heads("o[b qz vh dv] = q[b qz kh dk] S[b vh dk dv] | kh:vh prefill scan", keys),
         "oi[b qz vh dv] = s[b qz vh z] u[b z vh dv] | prefill scan",
         "o[b qz vh dv] = add(o, oi) | prefill scan",
-        f"S[b vh dk dv] = k[b qz {keys} dk] u[b qz vh dv] | {shared}prefill scan",
+        *_by_heads("S[b vh dk dv] = k[b qz kh dk] u[b qz vh dv] | kh:vh prefill scan", keys),
         "o[b q vh dv] = gated_delta(S[b vh dk dv], q, k) | decode",
         "o[b q vh dv] = rmsnorm(o, norm)",
         f"gz[b q vh dv] = {gate}(z)",
@@ -207,15 +206,21 @@ def _rule(keys: str, gate: str, *, decay_per_channel: bool) -> list[str]:
     ]
 
 
-def _head_decays(keys: str, shared: str) -> list[str]:
+def _head_decays(keys: str) -> list[str]:
     """Return the products of keys with keys and queries within a chunk, with one decay per head."""
     return [
         "decay[b qz vh z] = exp(a) | prefill scan torch",
-        f"ut[b qz vh z] = kb[b qz vh dk] k[b z {keys} dk] | {shared}prefill scan",
+        *_by_heads("ut[b qz vh z] = kb[b qz vh dk] k[b z kh dk] | kh:vh prefill scan", keys),
         "ut[b qz vh z] = mul(ut, decay) | prefill scan",
-        f"s[b qz vh z] = q[b qz {keys} dk] k[b z {keys} dk] | {shared}prefill scan",
+        *_by_heads("s[b qz vh z] = q[b qz kh dk] k[b z kh dk] | kh:vh prefill scan", keys),
         "s[b qz vh z] = mul(s, decay) | prefill scan",
     ]
+
+
+def _by_heads(line: str, keys: str) -> list[str]:
+    """Return a line that reads key heads, and the line for PyTorch, which has already repeated them for value heads."""
+    repeated = line.replace("kh:vh ", "").replace(" kh ", " vh ")
+    return [repeated] if keys == "vh" else [f"{line} model", f"{repeated} torch"]
 
 
 def _channel_decays() -> list[str]:

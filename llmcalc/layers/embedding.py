@@ -74,7 +74,7 @@ class Embedding(Layer):
     AXES: ClassVar[str] = """
     Ty  n_rows     rows of a table of grid positions
     Tx  n_columns  columns of a table of grid positions
-    Tv  n_vectors  vectors that are not looked up
+    Tv  n_learned  vectors that are not looked up
     """
     PARALLEL: ClassVar[Parallel] = Parallel(vocabulary="V", whole="T S nc Ty Tx Tv")
     ROLES: ClassVar[Roles] = Roles(vocabulary="rows")

@@ -77,7 +77,7 @@ def test_widths_that_do_not_fit_are_counted_and_said() -> None:
         ("encoder_hash_byte_group_size", [0]),
         ("patcher_config", 7),
         ("patcher_config", {"head_dim": 5}),
-        ("global_config", {"no_such_key": 5}),
+        ("global_config", {"no_such_size": 512}),
         ("patch_size", -1),
     ],
 )

@@ -179,7 +179,8 @@ def test_doubling_a_size_changes_the_total_or_has_a_reason(model_type: str) -> N
     plain, known = total({"model_type": model_type}), " ".join(UNCHANGED.values()).split()
     for key, value in shipped(model_type).get("defaults", {}).items():
         counts = type(value) is int and value > 0 and not is_irrelevant(key)
-        if counts and effect_of(key, value) is Effect.STRUCTURAL and key not in known:
+        is_copy = (model_type, key) == ("paligemma", "hidden_size")  # not read by the class
+        if counts and effect_of(key, value) is Effect.STRUCTURAL and key not in known and not is_copy:
             assert total({"model_type": model_type, key: 2 * value}) != plain, key
 
 

@@ -131,7 +131,7 @@ def _dropout(config: Config) -> Fields:
     rates: dict[str, float] = {}
     for site, keys in table("config_keys")["dropout"].items():
         values = [config.get(key) for key in keys if key in config.defaults or key in config.data]
-        given = [float(value) for value in values if type(value) in (int, float)]
+        given = [float(value) for value in values if type(value) in (int, float) and 0 <= value <= 1]
         rates |= {site: max(given)} if given else {}
     return {"dropout": {"attention": 0.0, "residual": 0.0} | rates} if rates else {}
 

@@ -23,9 +23,9 @@ class ConvBertAttention(MultiHead):
     d_conv: int = 9
 
     AXES: ClassVar[str] = """
-    ht  n_head_types  number of types of heads
+    hy  n_head_types  number of types of heads
     """
-    PARALLEL: ClassVar[Parallel] = Parallel(replicated="g", whole="i K ht")
+    PARALLEL: ClassVar[Parallel] = Parallel(replicated="g", whole="i K hy")
     HAS_ORDER: ClassVar[bool] = True
     SHRINK: ClassVar[dict[str, str]] = {"d_conv": "at most 4"}
 
@@ -37,13 +37,13 @@ class ConvBertAttention(MultiHead):
 
     def declare(self) -> Declaration:
         """Declare the projections, separable convolution, dynamic kernels, both head types, and output projection."""
-        axes = self._head_axes() | {"i": self.d_model // 2, "g": self.n_heads, "ht": 2}
+        axes = self._head_axes() | {"i": self.d_model // 2, "g": self.n_heads, "hy": 2}
         declaration = Declaration({**axes, "e": self.d_model // (2 * self.n_heads), "K": self.d_conv})
         project_inputs(declaration)
         declaration.weights("span[d; K]", "wspan[d | h e]", "bspan[h e]", "wf[i | g K]", "bf[g K]")
         declaration.equations(*_KERNELS)
         project_inputs(declaration, "c")
-        declaration.weights("wo[ht h e | d]", "bo[d]")
+        declaration.weights("wo[hy h e | d]", "bo[d]")
         declaration.equations(*_MIX)
         return declaration
 
@@ -66,7 +66,7 @@ _MIX = [
     "s[b h q k] = scale(s)",
     "p[b h q k] = softmax(s)",
     "oa[b q h e] = p[b h q k] v[b k h e]",
-    "o[b q ht h e] = copy(oa, oc)",
-    "y[b q d] = o[b q ht h e] wo[ht h e d]",
+    "o[b q hy h e] = copy(oa, oc)",
+    "y[b q d] = o[b q hy h e] wo[hy h e d]",
     "y[b q d] = add(y, bo)",
 ]

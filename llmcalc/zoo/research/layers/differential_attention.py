@@ -56,8 +56,8 @@ class DifferentialAttention(Attention):
         second = [line for line in add_softmax(f"b h q {keys}", "s", in_fp32, "p2") if "model" not in line.split()]
         return [
             f"both[b {keys} pg pv v] = copy(v)",
-            "q[b q h e] = scale(q) | core torch",  # other tensors with the same values
-            f"k[b {keys} g e] = scale(k) | core torch",
+            "q[b q h e] = gather(q) | core torch",  # other tensors with the same values
+            f"k[b {keys} g e] = gather(k) | core torch",
             f"{self._product()} torch",
             *(line if "torch" in line.split() else f"{line} torch" for line in second),
             f"p2[b h q {keys}] = keep(p2) | core torch",
