@@ -276,8 +276,8 @@ def page() -> str:
         "Parameters, contraction FLOPs and state are exact, and the tests check that they match the values computed "
         "with transformers and PyTorch. Training memory is modelled from the tensors that each equation saves. Saved "
         "activations agree with torch's memory tracker to within 1.4%, and peaks to within 0.3%. This comparison "
-        "covers GPT-2, LLaMA, Mixtral and BERT with fused or eager attention and with or without recomputation. The "
-        "tables below compare predictions with published measurements of other software.\n",
+        "covers GPT-2, LLaMA, Mixtral (with grouped experts) and BERT with fused or eager attention and with or "
+        "without recomputation. The tables below compare predictions with published measurements of other software.\n",
     ]
     for title, (file, rows, remark) in SECTIONS.items():
         found = list(rows())
