@@ -55,7 +55,4 @@ def _activations(architecture: Any) -> int:
     target = {"target_seq": SEQ} if architecture.is_encoder_decoder else {}
     settings = {"dtype": "bf16", "attention": "eager", "convention": "torch", "extend": True, "mode": "training"}
     settings |= {"batch": BATCH, "seq": SEQ, **target}
-    try:
-        return int(llmcalc.memory(architecture, **settings, expert_kernel="loop").activations)
-    except llmcalc.InputError:  # no experts
-        return int(llmcalc.memory(architecture, **settings).activations)
+    return int(llmcalc.memory(architecture, **settings).activations)

@@ -33,7 +33,7 @@ def exchange(scope: DeclarationScope, operand: Operand, equation: Equation) -> N
     groups = [("cp", mesh.cp), ("tp", mesh.tp if mesh.sp and divided == 1 else 1)]
     name, version, axes = operand.name, scope.versions.get(operand.name), operand.axes
     if version and "q" not in version.axes and _columns(scope, version.axes) == _columns(scope, axes):
-        axes = version.axes  # all rows, of which each query can select a few
+        axes = version.axes  # all rows, because each query selects its own
     for group in groups:
         key = "exchange", name, version, group
         if group[1] > 1 and scope.is_first(FORWARD, *key):

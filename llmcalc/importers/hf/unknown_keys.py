@@ -57,7 +57,7 @@ def unknown_key(config: ConfigKeys, name: str, value: object) -> UnknownKey:
     return UnknownKey(config, name, value, effect)
 
 
-_RULES = (  # lists in data/unknown_keys.yaml, of which the first that matches decides
+_RULES = (  # lists in data/unknown_keys.yaml; the first match decides
     ("sizes", Effect.STRUCTURAL),
     ("no_effect", Effect.NONE),
     ("arithmetic", Effect.POSSIBLE),
