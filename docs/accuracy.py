@@ -84,8 +84,8 @@ def source(name: str) -> str:
 
 
 def simumax() -> Iterator[Row]:
-    """The predictions assume gradients in a single fp32 buffer, a distributed optimizer, sequence parallelism whenever
-    tensor parallelism is used, and fused cross-entropy.
+    """The predictions assume gradients in a single fp32 buffer with placeholder gradients, a distributed optimizer,
+    sequence parallelism whenever tensor parallelism is used, and fused cross-entropy.
     """
     for row in read("simumax_b200.csv"):
         preset, *changes = SIMUMAX[row["model"]]
@@ -109,6 +109,7 @@ def simumax() -> Iterator[Row]:
             loss="fused",
             gradients="fp32",
             gradient_buffer=True,
+            gradient_placeholders=True,
             mesh=mesh,
         )
         shown = " ".join(f"{name} {row[name]}" for name in ("tp", "pp", "ep", "cp", "dp") if row[name] != "1")
@@ -225,10 +226,10 @@ SECTIONS = {
     "Megatron-LM on B200, models with fewer layers": (
         "simumax_b200.csv",
         simumax,
-        "The predictions are too low mainly for wide models such as the 405B model. According to the source, "
-        "Transformer Engine keeps a placeholder gradient for each weight shape. Together, the placeholder gradients "
-        "take as much memory as one layer's weights in bf16 (6 GiB divided by tp). Neither placeholder gradients nor "
-        "communication buffers are modelled.",
+        "Transformer Engine adds weight gradients to Megatron-LM's buffer itself, and keeps a placeholder gradient for "
+        "each weight shape, which it returns to autograd (`get_dummy_wgrad` in transformer_engine/pytorch/module/"
+        "base.py). Together, the placeholders take about as much memory as one layer's weights in bf16: 6 GiB divided "
+        "by tp for the 405B model. Communication buffers and temporary tensors of the output layer are not modelled.",
     ),
     "Megatron-LM, a GPT model the size of Llama-2-7B": (
         "megatron_pr482.csv",

@@ -142,6 +142,9 @@ CONDITIONS = {
     "model": Condition(lambda case: case.model is not None, "without a model", "add a model"),
     "weights": _is_given("weights", "without a weight format", "add {weights=FORMAT}"),
     "lora_rank": _is_given("lora_rank", "without a LoRA rank", "add {lora_rank=N}"),
+    "gradient_buffer": Condition(
+        lambda case: bool(case.get("gradient_buffer")), "without a gradient buffer", "add {gradient_buffer=True}"
+    ),
     "tp": Condition(lambda case: case.mesh.tp > 1, "without tensor parallelism", "add {tp=N}"),
     "pp": Condition(lambda case: case.mesh.pp > 1, "without pipeline parallelism", "add {pp=N}"),
     "replicas": Condition(

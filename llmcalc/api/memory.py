@@ -59,6 +59,7 @@ def memory(
     expert_kernel: str | None = None,
     gradients: str | None = None,
     gradient_buffer: bool = False,
+    gradient_placeholders: bool = False,
     master: bool = True,
     mesh: Mesh | None = None,
     convention: str | None = None,
@@ -103,6 +104,8 @@ def memory(
             ``experts_implementation="eager"`` does, and ``grouped`` runs all of them in one kernel.
         gradients: training: number format of the gradients (default: ``dtype``).
         gradient_buffer: training: whether one contiguous buffer holds the gradients, as in Megatron-LM.
+        gradient_placeholders: training, with ``gradient_buffer``: whether kernels keep an unused gradient of each
+            matrix shape, as Transformer Engine does.
         master: training: whether to keep an fp32 master copy of 16-bit weights.
         mesh: number of ranks of each kind of parallelism.
         convention: ``torch`` keeps everything in ``dtype`` without a master copy, like transformers' eager code.
@@ -140,8 +143,9 @@ def memory_of(architecture: Architecture, **settings: Any) -> ParallelMemory | I
     has_master = own["master"] and not adapters
     recipe = _recipe(width, own["optimizer"] or "adamw", own["gradients"] or dtype, has_master, convention)
     recipe = changed(
-        recipe, adapters=adapters, frozen_weights=frozen, contiguous_gradient_buffer=own["gradient_buffer"]
-    )
+        recipe, adapters=adapters, frozen_weights=frozen, contiguous_gradient_buffer=own["gradient_buffer"],
+        gradient_placeholders=own["gradient_placeholders"],
+    )  # fmt: skip
     code = eager_code(architecture, own["expert_kernel"]) if convention == "torch" else EagerCode()
     policy = ActivationPolicy(
         own["attention"] or "flash", own["recompute"] or "none", *_dropout(architecture, own["dropout"]), width,

@@ -56,6 +56,7 @@ TRAINING = (
     Setting("expert_kernel", choices=("grouped", "loop"), needs=("training", "torch", "experts")),
     GRADIENTS,
     Setting("gradient_buffer", bool, False, needs=("training",)),
+    Setting("gradient_placeholders", bool, False, needs=("training", "gradient_buffer")),
     Setting("master", bool, True, needs=("training", "master_copy")),
     Setting("lora_rank", int, least=1, needs=("training",)),
     Setting("lora_targets", TEXTS, needs=("training", "lora_rank")),
@@ -116,7 +117,8 @@ def memory_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of ``memory`` for the kind of step, excluding sizes."""
     training = bool(settings.get("training"))
     found: dict[str, Any] = {"mode": "training" if training else "inference", "dtype": settings.get("dtype", "bf16")}
-    found |= {"dropout": False, "master": True, "gradient_buffer": False} if training else {}
+    flags = {"dropout": False, "master": True, "gradient_buffer": False, "gradient_placeholders": False}
+    found |= flags if training else {}
     others = (*FORMATS[1:], *(TRAINING if training else SERVING))
     found |= {each.name: settings[each.name] for each in others if not each.is_default(settings.get(each.name))}
     mesh = mesh_settings(settings)

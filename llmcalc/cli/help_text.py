@@ -65,6 +65,7 @@ PANELS = {
         --expert-kernel HOW  torch: loop (default) or grouped
         --gradients FORMAT  bf16, fp16 or fp32
         --gradient-buffer  contiguous gradients, as in Megatron-LM
+        --gradient-placeholders  of matrix shapes (Transformer Engine)
         --dropout --no-master  dropout on; no fp32 master weights
         --lora-rank N  train only LoRA adapters
         --lora-target TENSOR  matrix with adapters, such as wq

@@ -70,6 +70,7 @@ MEMORY = (
     _option("expert_kernel", "Training, --convention torch: a loop over experts (default), or grouped experts."),
     GRADIENTS,
     _option("gradient_buffer", "Training: keep gradients in one contiguous buffer, as in Megatron-LM."),
+    _option("gradient_placeholders", "With --gradient-buffer: add a gradient per matrix shape (Transformer Engine)."),
     Option("--no-master", "Training: do not keep an fp32 master copy of the weights.", kind=bool, also=("master",)),
     _option("lora_rank", "Training: train only LoRA adapters of this rank."),
     _option("lora_targets", "Training: matrix to adapt with LoRA (default: wq, wk, wv and wo). Repeatable.", "TENSOR",

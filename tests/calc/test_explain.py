@@ -88,7 +88,8 @@ def trees(moment: Moment) -> list[Node]:
     {}, {"recompute": "full"}, {"recompute": "selective", "attention": "eager", "dropout": True}, {"lora_rank": 7},
     {"mesh": llmcalc.Mesh(dp=8, zero=1)}, {"mesh": llmcalc.Mesh(dp=8, zero=2)}, {"mesh": llmcalc.Mesh(dp=6, zero=3)},
     {"mesh": llmcalc.Mesh(dp=8, zero=3, ep=2), "optimizer": "adafactor"}, {"convention": "torch"},
-    {"mesh": llmcalc.Mesh(dp=4, tp=2, sp=True), "gradient_buffer": True}, {"lora_rank": 5, "weights": "nf4"},
+    {"mesh": llmcalc.Mesh(dp=4, tp=2, sp=True), "gradient_buffer": True, "gradient_placeholders": True},
+    {"lora_rank": 5, "weights": "nf4"},
 ], ids=str)  # fmt: skip
 def test_training_memory_has_no_bare_number(name: str, settings: dict[str, Any]) -> None:
     found = llmcalc.memory(name, seq=96, mode="training", **settings)

@@ -78,7 +78,8 @@ LINES = (
 # further lines for the options without an effect on any of these lines
 MEMORY = (
     f"{DENSE} --seq 2000", BOTH, f"{SPARSE} --weights q8_0", f"{DENSE} --tp 2", f"{SPARSE} --batch 4 --dp 2 --tp 2",
-    f"{DENSE} --training", f"{DENSE} --training --tp 2", f"{DENSE} --training --lora-rank 4",
+    f"{DENSE} --training --gradient-buffer", f"{DENSE} --training", f"{DENSE} --training --tp 2",
+    f"{DENSE} --training --lora-rank 4",
     f"{SPARSE} --training --dp 2 --tp 2 --pp 2",
     f"{SPARSE} --training --convention torch --optimizer sgd --seq 32k --extend", f"{RECURRENT} --training",
 )  # fmt: skip

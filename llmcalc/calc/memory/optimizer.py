@@ -65,6 +65,9 @@ class Recipe:
         n_temporaries: number of temporary copies of the largest tensor in an optimizer step.
         contiguous_gradient_buffer: whether one buffer stores all gradients throughout the step (Megatron-LM's
             distributed data parallel) instead of allocating gradients in the backward pass (PyTorch).
+        gradient_placeholders: whether the matrix kernels of the blocks add to that buffer themselves and keep one
+            unused gradient of each matrix shape, which they return to autograd (``get_dummy_wgrad`` in NVIDIA's
+            TransformerEngine, transformer_engine/pytorch/module/base.py).
         frozen_weights: number formats of frozen weights if adapters are used (None: ``weight_bytes`` per weight).
     """
 
@@ -75,6 +78,7 @@ class Recipe:
     states: tuple[StateRule, ...]
     n_temporaries: int = 0
     contiguous_gradient_buffer: bool = False
+    gradient_placeholders: bool = False
     adapters: Adapters | None = None
     frozen_weights: RequestedFormats | None = None
 

@@ -83,6 +83,10 @@ def training_memory(
         states = states._replace(largest_tensor=max(map(prod, shapes)))
     weights = states.weights.on_rank(mesh, zero.SHARDS_WEIGHTS)
     gradients = states.gradients.on_rank(mesh, zero.SHARDS_GRADIENTS)
+    resident = zero.resident_gradients(states.gradients, recipe, mesh)
+    if recipe.gradient_placeholders:
+        placeholders = zero.placeholder_gradients(architecture, recipe, mesh)
+        gradients, resident = (Sum(("gradients", own), ("placeholders", placeholders)) for own in (gradients, resident))
     optimizer = states.optimizer.on_rank(mesh, zero.SHARDS_OPTIMIZER)
     by_key, loss = segments_and_loss(architecture, workload, policy, mesh)
     segments = list(by_key.values())
@@ -99,7 +103,7 @@ def training_memory(
         ),
         product(("n_tables", 2), ("n_params", states.tied_table), (WIDTH, recipe.gradient_bytes)),
         others,
-        zero.resident_gradients(states.gradients, recipe, mesh),
+        resident,
         gathered_weights(states.weights, mesh) if mesh.pp > 1 else 0,
     )
     schedule, saved = Timeline(tuple(segments), loss, step), blocks + others + loss.saved

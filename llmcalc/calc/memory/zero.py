@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from math import prod
 from typing import NamedTuple
 
 from ...core.amount import Product, Sum, product, scaled
 from ...core.architecture import Architecture
 from ...core.ledger import Row, identity
+from ...core.traits import ROUTER
 from ..params import component
 from ..sharding import Mesh
 from .number_formats import BITS_A_BYTE
@@ -178,6 +180,27 @@ def segment_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> di
         for own, part in zip(parts, (weight, _gradient(each, recipe, 1), new), strict=True):
             own.append(part)
     return {key: SegmentStates(*map(replicated, parts)) for key, parts in found.items()}
+
+
+def placeholder_gradients(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> int:
+    """Return the bytes of one placeholder gradient of each shape of a matrix in the blocks.
+
+    Matrices with the same input, such as those of queries, keys and values, are one matrix. Experts have separate
+    matrices.
+    """
+    matrices = dict[tuple[tuple[str, ...], tuple[str, ...], int], int]()  # by place, input axes and input width
+    for row in ModelTensors(architecture).distinct_rows:
+        tensor, declaration = row.tensor, row.declaration
+        is_counted = tensor.linear and declaration.number_class(tensor) != ROUTER
+        if is_counted and row.entry.run is not None and not row.entry.stack.frozen:
+            own = mesh.share_of_weight(tensor, declaration, row.size)
+            if tensor.active:
+                own //= int(declaration.axes[tensor.active[0]]) // mesh.divisor(declaration, tensor.active[0])
+            inputs = tensor.groups[-2]
+            key = row.entry.path + row.part, inputs, prod(int(declaration.axes[axis]) for axis in inputs)
+            matrices[key] = matrices.get(key, 0) + own
+    shapes = {(width, own) for (_, _, width), own in matrices.items()}
+    return product(("n_params", sum(own for _, own in shapes)), (WIDTH, recipe.weight_bytes))
 
 
 def gathered_weights(weights: ReplicatedBytes, mesh: Mesh) -> int:

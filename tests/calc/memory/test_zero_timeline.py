@@ -123,6 +123,21 @@ def test_a_fused_loss_keeps_logits_alone():
     assert [moment.transient for moment in losses] == [2 * 4 * logits, 0]
 
 
+def test_one_placeholder_gradient_of_each_matrix_shape():
+    """Queries, keys and values are one matrix, and so are gate and up-projection. Each expert has its own."""
+    changes = ("n_layers=3", "d_model=66", "n_heads=6", "n_kv_heads=2", "d_ff=26", "vocab=211")  # heads of 11
+    for name, mesh in (("llama3-8b", Mesh()), ("mixtral-8x7b", Mesh(dp=4, ep=4, zero=1)), ("llama3-8b", Mesh(tp=2))):
+        model = llmcalc.load(name, overrides=changes)
+        settings = {"mode": "training", "seq": 31, "mesh": mesh, "gradient_buffer": True}
+        without = llmcalc.memory(model, **settings).worst
+        found = llmcalc.memory(model, **settings, gradient_placeholders=True).worst
+        shapes = 66 * (6 + 2 + 2) * 11, 6 * 11 * 66, 66 * 2 * 26, 26 * 66
+        placeholders = BYTES * sum(shapes) // mesh.tp
+        assert found.gradients - without.gradients == found.peak - without.peak == placeholders
+        pairs = zip(found.timeline, without.timeline, strict=True)
+        assert {more.gradients - less.gradients for more, less in pairs} == {placeholders}
+
+
 MODELS = ("gpt2-small", "t5-small", "mixtral-8x7b", "albert-base-v2", "jamba", "deepseek-v2-lite")
 
 
