@@ -9,6 +9,7 @@ from ..calc.flops import flops
 from ..calc.sharding import MESH, Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
+from ..core.evidence import ASSUMED, counted, weakest
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..core.setting import AMOUNT, BATCH, SEQ, Setting, check_values, read_length, read_texts
@@ -31,12 +32,13 @@ LIMIT_KEYS = ("name", "ours", "most", "unit")
 
 @record
 class Limit:
-    """A measured value (``ours``) and its upper limit (``most``), both in ``unit``."""
+    """A measured value (``ours``) with the class of its evidence and its upper limit (``most``), both in ``unit``."""
 
     name: str
     ours: int
     most: int
     unit: str
+    evidence: str = "exact"
 
     @property
     def kept(self) -> bool:
@@ -51,6 +53,11 @@ class Checked(NotebookDisplay):
     architecture: Architecture
     findings: tuple[Finding, ...]
     limits: tuple[Limit, ...] = ()
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """Class of evidence of the findings and of each limited value."""
+        return {"findings": counted(self.architecture), **{limit.name: limit.evidence for limit in self.limits}}
 
     @property
     def ok(self) -> bool:
@@ -68,7 +75,8 @@ class Checked(NotebookDisplay):
         """Return the findings and limit checks as a plain dictionary."""
         limits = [{name: getattr(one, name) for name in (*LIMIT_KEYS, "kept")} for one in self.limits]
         findings = [finding.to_dict() for finding in self.findings]
-        return {"model": self.architecture.name, "ok": self.ok, "findings": findings, "limits": limits}
+        own = {"model": self.architecture.name, "ok": self.ok, "findings": findings, "limits": limits}
+        return {**own, "evidence": self.evidence}
 
 
 def check(
@@ -154,7 +162,7 @@ def check_all(
             most = int(compute(budget, "budget"))
             sequence = flops(architecture, seq=length, mode="train")
             ours = -(-sequence.total * int(amount(tokens, "tokens")) // sequence.tokens)
-            limits.append(Limit("training", ours, most, "FLOPs"))
+            limits.append(Limit("training", ours, most, "FLOPs", weakest(ASSUMED, counted(architecture))))
         findings = lint(architecture, Mesh(tp=tp, pp=pp, dp=ep, ep=ep), select, ignore)
         found.append(Checked(architecture, tuple(findings), tuple(limits)))
     effects.finish()
@@ -188,7 +196,14 @@ def _limits(
     ranks |= {"dp": max(ranks["ep"], settings.get("dp") or 1)} if "ep" in ranks else {}
     for found, _ in bounds.values():
         effects.add(found.settings, {**settings, **ranks}, architecture)
+    training = bool(settings.get("training"))
     return [
-        Limit(found.title, found.count(architecture, {**settings, **ranks}), most, found.unit)
+        Limit(
+            found.title,
+            found.count(architecture, {**settings, **ranks}),
+            most,
+            found.unit,
+            weakest(found.evidence_of(training=training), counted(architecture)),
+        )
         for found, most in bounds.values()
     ]

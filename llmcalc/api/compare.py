@@ -10,6 +10,7 @@ from ..calc.memory.pipeline import ParallelMemory
 from ..calc.params import Params, params
 from ..core.architecture import Architecture
 from ..core.errors import InputError
+from ..core.evidence import merged
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..core.setting import CONTEXT
@@ -62,6 +63,18 @@ class Comparison(NotebookDisplay):
     costs: tuple[Costs, ...]
 
     @property
+    def evidence(self) -> dict[str, str]:
+        """Class of evidence of each value, such as ``flops.matmul``: the weakest over the models."""
+        found = [{"params": one, **costs.results} for one, costs in zip(self.params, self.costs, strict=True)]
+        return merged(
+            *(
+                {f"{quantity}.{name}": each for name, each in result.evidence.items()}
+                for results in found
+                for quantity, result in results.items()
+            )
+        )
+
+    @property
     def summary(self) -> str:
         """One-line summary of all parameter counts."""
         return "; ".join(f"{one.architecture.name}: {one.total:,} params" for one in self.params)
@@ -82,7 +95,7 @@ class Comparison(NotebookDisplay):
         """Return the comparison as a plain dictionary."""
         models = [{"model": one.architecture.name, **one.to_dict()} for one in self.params]
         costs = [{name: value for cost in one.tables for name, value in cost.values.items()} for one in self.costs]
-        return {"models": models, "to_first": self.to_first, "costs": costs}
+        return {"models": models, "to_first": self.to_first, "costs": costs, "evidence": self.evidence}
 
 
 def compare(*models: Source, **settings: Any) -> Comparison:

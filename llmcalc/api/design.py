@@ -104,4 +104,5 @@ def design(
     results = [best(point) for point in points]
     effects.finish()
     variants = tuple((point, result.candidates[0]) for point, result in zip(points, results, strict=True) if point)
-    return changed(results[0], quantity=name, variants=variants)
+    value_evidence = quantity.evidence_of(training=bool(settings.get("training")))
+    return changed(results[0], quantity=name, variants=variants, value_evidence=value_evidence)

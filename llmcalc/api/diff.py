@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from ..calc.params import Params, params
 from ..core.notebook_display import NotebookDisplay
@@ -19,6 +19,8 @@ class Diff(NotebookDisplay):
     first: Params
     second: Params
     differences: tuple[Difference, ...]
+
+    EVIDENCE: ClassVar[dict[str, str]] = {"differences": "exact"}
 
     @property
     def same(self) -> bool:
@@ -46,6 +48,7 @@ class Diff(NotebookDisplay):
                 for each in (self.first, self.second)
             ],
             "difference": {name: getattr(self.second, name) - getattr(self.first, name) for name in QUANTITIES},
+            "evidence": self.evidence,
         }
 
 

@@ -31,6 +31,7 @@ class Explanation(NotebookDisplay):
         tree: complete derivation.
         roots: selected subtrees.
         workload: workload for which the quantity was computed, or None for parameter counts.
+        total_evidence: class of evidence of the total.
     """
 
     architecture: Architecture
@@ -38,6 +39,12 @@ class Explanation(NotebookDisplay):
     tree: Node
     roots: tuple[Node, ...]
     workload: Workload | None = None
+    total_evidence: str = "exact"
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """Class of evidence of the total."""
+        return {self.quantity: self.total_evidence}
 
     @property
     def summary(self) -> str:
@@ -49,7 +56,7 @@ class Explanation(NotebookDisplay):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the derivation as a plain dictionary."""
-        return {"trees": [root.to_dict() for root in self.roots]}
+        return {"trees": [root.to_dict() for root in self.roots], "evidence": self.evidence}
 
 
 def explain(
@@ -86,7 +93,10 @@ def explain(
     roots = tuple(_selected(tree, select)) if select else (named,)
     if not roots:
         raise UnknownNameError("part", select, [node.label for _, node in tree.walk()], parameter="select")
-    return Explanation(architecture, quantity, named, tuple(_cut(root, depth) for root in roots), workload_of(result))
+    rests_on: dict[str, str] = result.evidence
+    total_evidence = rests_on.get(quantity) or next(iter(rests_on.values()))
+    shown = tuple(_cut(root, depth) for root in roots)
+    return Explanation(architecture, quantity, named, shown, workload_of(result), total_evidence)
 
 
 def workload_of(result: Any) -> Workload | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from ..calc.memory.fit import LARGEST, Fit, largest_fitting, read_size, smallest_fitting
 from ..calc.memory.inference import InferenceMemory
@@ -93,6 +93,17 @@ class FitResult(NotebookDisplay, Fit):
     solution: Solution | None = None
     find_changes: Callable[[], Iterable[Change]] = tuple
 
+    EVIDENCE: ClassVar[dict[str, str]] = {
+        "fits": "assumed", "headroom": "assumed", "needed": "assumed", "memory": "measured", "reserve": "assumed",
+        "usable": "assumed",
+    }  # fmt: skip
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """Class of evidence of each value. The memory that the model needs has the evidence of ``memory``."""
+        memory = {} if self.accelerator else {"memory": "assumed"}
+        return {**super().evidence, "needed": self.result.evidence["peak"], **memory}
+
     @cached_property
     def changes(self) -> tuple[Change, ...]:
         """The three cheapest changes with which the model fits, empty if it fits already.
@@ -115,7 +126,7 @@ class FitResult(NotebookDisplay, Fit):
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""
         solved = {"solve": self.solution.asked, "value": self.solution.value} if self.solution else {}
-        return {**super().to_dict(), **solved}
+        return {**super().to_dict(), **solved, "evidence": self.evidence}
 
 
 def fit(

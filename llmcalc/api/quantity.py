@@ -24,6 +24,7 @@ from ..estimate.amounts import amount
 BYTES = "bytes"
 STEPS = {"forward": "forward pass", "train": "training step", "decode": "decode step"}  # titles
 NO_PARTS: Mapping[str, str] = {}
+NO_EVIDENCE: Mapping[str, Mapping[str, str]] = {}
 Measure = Callable[[Architecture, dict[str, Any]], Any]
 
 
@@ -46,6 +47,8 @@ class Quantity:
         compared: function that returns a title and the named values shown by ``compare``, or None.
         needs_ranks: whether the quantity is 0 on a single rank, so that ``design`` measures it with its ``tp``.
         results: classes of the results, which notebooks display as the report of this name does.
+        evidence: class of evidence of each value of a result, by mode (``serving`` or ``training``), or for ``""`` if
+            there is one mode. The first value is the total.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Quantity:
     compared: Callable[[Any], tuple[str, dict[str, int]]] | None = None
     needs_ranks: bool = False
     results: tuple[type, ...] = ()
+    evidence: Mapping[str, Mapping[str, str]] = NO_EVIDENCE
 
     @property
     def explained(self) -> tuple[Setting, ...]:
@@ -72,6 +76,11 @@ class Quantity:
     def amount(self) -> Setting:
         """Target setting of ``design``. The corresponding limit setting of ``check`` has the prefix ``max_``."""
         return Setting(self.name, SIZE, least=1) if self.unit == BYTES else Setting(self.name, AMOUNT)
+
+    def evidence_of(self, part: str = "", *, training: bool = False) -> str:
+        """Return the class of evidence of a part, or of the total, for a model whose sizes are known."""
+        found = self.evidence.get("training" if training else "serving") or self.evidence[""]
+        return found.get(part) or next(iter(found.values()))
 
     def read_amount(self, value: float | str, parameter: str = "") -> int:
         """Parse a target or limit, such as ``"13B"`` parameters or ``"24GiB"``."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.aliases import SETTINGS as ALIASES
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError, UnknownNameError, short_repr
+from ..core.evidence import of_architecture
 from ..core.form import Form
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, fields, record
@@ -80,6 +81,14 @@ class Sweep(NotebookDisplay):
     exact: bool = False
 
     @property
+    def evidence(self) -> dict[str, str]:
+        """Class of evidence of each quantity."""
+        training = self.memory.get("mode") == "training"
+        parts = ((name, *name.split(".")) for name in self.values)
+        found = {name: find(group).evidence_of(part, training=training) for name, group, part in parts}
+        return of_architecture(found, self.architecture)
+
+    @property
     def points(self) -> int:
         """Number of grid points."""
         return prod(len(axis.values) for axis in self.axes)
@@ -96,6 +105,7 @@ class Sweep(NotebookDisplay):
             "axes": {axis.name: list(axis.values) for axis in self.axes},
             "values": {name: array.tolist() for name, array in self.values.items()},
             "closed_forms": {name: str(form) for name, form in self.forms.items()},
+            "evidence": self.evidence,
         }
 
 

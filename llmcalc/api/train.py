@@ -15,6 +15,7 @@ from ..core.setting import AMOUNT, COUNT, SIZES, Setting, check_values, read_len
 from ..data import table
 from ..estimate.amounts import HOURS_A_DAY, amount, share
 from ..estimate.cost import (
+    AS_GIVEN,
     SIXTEEN_BIT,
     Machine,
     Span,
@@ -35,7 +36,6 @@ from .memory import memory_of
 from .settings import DTYPE, IS_TRAINING, OPTIMIZER, RECOMPUTE, WHOLE_MESH
 
 LARGEST_WHOLE = 10**30
-AS_GIVEN = "as given"
 PRICE = Setting("price", float, above=0)
 MACHINE, OF_GPU = Setting("machine", (Machine, str)), ("machine",)
 OF_MACHINE = (

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from ..core.architecture import Architecture, declare
 from ..core.errors import UnsupportedError
@@ -53,6 +53,8 @@ class Communication(NotebookDisplay):
     workload: Workload
     mesh: Mesh
     stages: tuple[tuple[Collective, ...], ...]
+
+    EVIDENCE: ClassVar[dict[str, str]] = {"sent": "exact", "volume": "exact"}
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -142,6 +144,7 @@ class Communication(NotebookDisplay):
             **{name: getattr(self, name) for name in names},
             "sent_by_stage": list(self.sent_by_stage),
             "closed_form": str(self.form),
+            "evidence": self.evidence,
             "notes": [*self.notes, *self.architecture.notes],
             "collectives": [
                 {

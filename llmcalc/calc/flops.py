@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from ..core.architecture import Architecture, declare
 from ..core.form import Form, lift
@@ -50,6 +50,17 @@ class Flops(NotebookDisplay):
     architecture: Architecture
     workload: Workload
     works: tuple[Work, ...]
+
+    EVIDENCE: ClassVar[dict[str, str]] = {
+        "total": "assumed", **dict.fromkeys(("matmul", "forward", "backward"), "executed"), "other": "assumed",
+    }  # fmt: skip
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """Class of evidence of each value. NumPy models do not follow transformers' eager code."""
+        found = super().evidence
+        is_ours = not self.workload.convention
+        return found if is_ours else {name: each.replace("executed", "exact") for name, each in found.items()}
 
     @property
     def summary(self) -> str:
@@ -183,6 +194,7 @@ class Flops(NotebookDisplay):
         return {
             **{name: getattr(self, name) for name in names},
             "closed_form": str(self.matmul_form),
+            "evidence": self.evidence,
             "by_component": {name: _plain(count) for name, count in self.by_component.items()},
             "by_layer": [
                 {"stack": entry.stack, "block": entry.name, "layers": entry.layers, **_plain(entry.count)}

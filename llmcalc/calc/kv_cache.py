@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from functools import cached_property
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from ..core.architecture import Architecture
 from ..core.declaration import Declaration, State
@@ -56,6 +56,8 @@ class StateSize(NotebookDisplay):
     cache: Format | None = None
     page: int | None = None
     beams: int = 1
+
+    EVIDENCE: ClassVar[dict[str, str]] = {"bytes": "executed", "elements": "executed"}
 
     @property
     def summary(self) -> str:
@@ -118,7 +120,8 @@ class StateSize(NotebookDisplay):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
-        return {"elements": self.elements, "bytes": self.bytes, "closed_form": str(self.form)}
+        sizes = {"elements": self.elements, "bytes": self.bytes}
+        return {**sizes, "closed_form": str(self.form), "evidence": self.evidence}
 
 
 def state(

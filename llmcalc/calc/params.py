@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from ..core.architecture import Architecture, Extra, Stack
 from ..core.ledger import Row, active_elements, rows
@@ -25,6 +25,10 @@ class Params(NotebookDisplay):
 
     architecture: Architecture
     rows: tuple[Row, ...]
+
+    EVIDENCE: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("total", "active", "embedding", "non_embedding", "buffers"), "executed"
+    )
 
     @property
     def summary(self) -> str:
@@ -130,7 +134,7 @@ class Params(NotebookDisplay):
         """Return the attributes as a plain dictionary."""
         names = ("total", "active", "embedding", "non_embedding", "buffers", "by_layer", "by_component")
         extras = [{"name": extra.name, "params": count, "reason": extra.reason} for extra, count in self.extras]
-        return {**{name: getattr(self, name) for name in names}, "extras": extras}
+        return {**{name: getattr(self, name) for name in names}, "extras": extras, "evidence": self.evidence}
 
 
 def params(architecture: Architecture) -> Params:

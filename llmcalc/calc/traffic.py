@@ -13,9 +13,10 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import cached_property
 from itertools import groupby
-from typing import Any
+from typing import Any, ClassVar
 
 from ..core.architecture import Architecture
+from ..core.evidence import of_architecture
 from ..core.form import Form, lift
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
@@ -38,6 +39,17 @@ class Traffic(NotebookDisplay):
     workload: Workload
     kernels: str
     accesses: tuple[Access, ...]
+
+    EVIDENCE: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("total", "read", "written", "intensity"), "assumed"
+    )  # what a fused kernel keeps
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """Class of evidence of each value. Only the bytes of unfused kernels follow from the equations alone."""
+        if self.kernels == FUSED:
+            return super().evidence
+        return of_architecture({**dict.fromkeys(self.EVIDENCE, "exact"), "intensity": "assumed"}, self.architecture)
 
     @property
     def summary(self) -> str:
@@ -103,7 +115,11 @@ class Traffic(NotebookDisplay):
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
         names = ("total", "read", "written", "kernels", "by_kind", "by_component", "intensity")
-        return {**{name: getattr(self, name) for name in names}, "closed_form": str(self.form)}
+        return {
+            **{name: getattr(self, name) for name in names},
+            "closed_form": str(self.form),
+            "evidence": self.evidence,
+        }
 
 
 def traffic(

@@ -1,13 +1,31 @@
-"""HTML display of results in notebooks.
+"""Base class of results, with their evidence and their HTML display in notebooks.
 
 The renderer in ``llmcalc.report`` is imported dynamically because the core must not depend on reports.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 
 class NotebookDisplay:
-    """Base class for results, which notebooks display as tables. The plain representation is a single line."""
+    """Base class for results, which notebooks display as tables. The plain representation is a single line.
+
+    Attributes:
+        EVIDENCE: class of evidence of each value if all sizes of the model are known (``core/evidence.py``).
+    """
+
+    EVIDENCE: ClassVar[Mapping[str, str]] = {}
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """Class of evidence of each value: ``executed``, ``exact``, ``measured``, ``fitted`` or ``assumed``."""
+        from .architecture import model_of
+        from .evidence import of_architecture
+
+        architecture = getattr(self, "architecture", None)
+        return of_architecture(self.EVIDENCE, model_of(architecture)[0]) if architecture else dict(self.EVIDENCE)
 
     @property
     def summary(self) -> str:

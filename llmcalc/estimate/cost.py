@@ -12,6 +12,7 @@ from .amounts import SECONDS_AN_HOUR
 from .hardware import Accelerator
 
 MEGA = 10**6
+AS_GIVEN = "as given"  # source of a figure that the user specified
 SIXTEEN_BIT = ("bf16", "fp16")
 _PRICE = re.compile(r"\d+\.\d+")
 

@@ -6,16 +6,17 @@ The compute is exact for full sequences of equal length. All other figures depen
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from ..calc.flops import Flops
 from ..calc.memory.fit import Fit
 from ..calc.params import params
 from ..core.architecture import Architecture
+from ..core.evidence import ASSUMED
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from .amounts import HOURS_A_DAY, PF_DAY
-from .cost import Emission, Machine, Span
+from .cost import AS_GIVEN, Emission, Machine, Span
 from .scaling.forms import TRAIN
 
 SIX_ND = "6nd"  # utilisation by 6·N·D
@@ -79,6 +80,20 @@ class Training(NotebookDisplay):
     resume_bytes: int
     vocabulary: int | None
     fit: Fit | None
+
+    EVIDENCE: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(("compute", "pf_days"), "executed"), "six_nd": "exact", "other": "assumed",
+        **dict.fromkeys(("hours", "days"), "measured"), "cost": "assumed", "emissions": "assumed",
+        **dict.fromkeys(("weights_bytes", "resume_bytes", "read_bytes"), "exact"),
+    }  # fmt: skip
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """Class of evidence of each value. Hours by a utilisation that the user specified are assumed."""
+        found = super().evidence
+        given = {"hours": ASSUMED, "days": ASSUMED} if self.machine and self.machine.mfu_source == AS_GIVEN else {}
+        known = {"hours": self.hours, "days": self.hours, "cost": self.cost, "emissions": self.emissions}
+        return {name: each for name, each in {**found, **given}.items() if known.get(name, True)}
 
     @property
     def summary(self) -> str:
@@ -168,4 +183,5 @@ class Training(NotebookDisplay):
             "cost": dict(zip(("low", "high"), self.cost, strict=True)) if self.cost else None,
             "emissions": [one.to_dict() for one in self.emissions],
             "fit": self.fit.to_dict() if self.fit else None,
+            "evidence": self.evidence,
         }

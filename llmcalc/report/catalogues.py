@@ -13,6 +13,8 @@ from .json_envelope import envelope
 from .numbers import BYTES, about
 from .published_figures import cite
 
+PUBLISHED = {"evidence": {"figures": "measured"}}
+FITTED = {"evidence": {"constants": "fitted"}}
 CHECKED = {"true": "", "partly": "partly", "false": "no"}
 FORMULAS = {
     "additive": "L = e + a/N^alpha + b/D^beta",
@@ -44,7 +46,7 @@ def formats_document(formats: Mapping[str, Format], mixtures: Mapping[str, Any])
     mixture_heads = columns("mixture: name", "most matrices: name", "exceptions")
     return Document(
         f"{len(formats)} number formats, {len(mixtures)} mixtures",
-        lambda: envelope("formats list", {}, _formats_data(formats, mixtures)),
+        lambda: envelope("formats list", {}, {**_formats_data(formats, mixtures), **PUBLISHED}),
         subtitle=("bits each: bits per weight of a large matrix, including scales; checked: verified in the source",),
         tables=(
             Table("number formats", heads, rows),
@@ -81,7 +83,7 @@ def hardware_document(found: Mapping[str, Accelerator]) -> Document:
     )  # fmt: skip
     return Document(
         f"{len(found)} accelerators",
-        lambda: envelope("hardware list", {}, {"accelerators": [one.to_dict() for one in found.values()]}),
+        lambda: envelope("hardware list", {}, {"accelerators": [one.to_dict() for one in found.values()], **PUBLISHED}),
         subtitle=("peaks are dense; usable memory as reported by the driver, or the published size if unknown",),
         tables=(Table("", heads, rows),),
     )
@@ -104,7 +106,7 @@ def accelerator_document(one: Accelerator) -> Document:
     warning = {"true": (), "partly": ("some specifications are unverified",)}
     return Document(
         f"{one.title} ({one.name})",
-        lambda: envelope("hardware show", {"name": one.name}, one.to_dict()),
+        lambda: envelope("hardware show", {"name": one.name}, {**one.to_dict(), **PUBLISHED}),
         warnings=warning.get(one.checked, ("the specifications are unverified",)),
         facts=tuple(facts),
         tables=(
@@ -121,7 +123,7 @@ def laws_document(found: Mapping[str, Law]) -> Document:
     heads = columns("law: name", "title", "form: name 1", "N: name", "read: name")
     return Document(
         f"{len(found)} scaling laws",
-        lambda: envelope("laws list", {}, {"laws": [one.to_dict() for one in found.values()]}),
+        lambda: envelope("laws list", {}, {"laws": [one.to_dict() for one in found.values()], **FITTED}),
         subtitle=(
             "N: parameters that the law counts; read: set if the constants were not verified in the publication itself",
         ),
@@ -144,7 +146,7 @@ def law_document(one: Law) -> Document:
     unit = () if one.unit == 1 else (f"C in units of {one.unit:.4g} FLOPs",)
     return Document(
         f"{one.title} ({one.name})",
-        lambda: envelope("laws show", {"name": one.name}, {**one.to_dict(), "formula": FORMULAS[one.form]}),
+        lambda: envelope("laws show", {"name": one.name}, {**one.to_dict(), "formula": FORMULAS[one.form], **FITTED}),
         subtitle=(FORMULAS[one.form], *experts, *unit),
         warnings=LAW_DOUBTS[one.checked],
         facts=(Fact("form", one.form), Fact("N", one.counts, "", COUNTS[one.counts])),

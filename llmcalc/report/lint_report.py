@@ -7,6 +7,7 @@ from typing import Any
 
 from ..api.check import Checked, Limit
 from ..core.errors import spelled
+from ..core.evidence import merged
 from ..lint import Rule, rule
 from .document import Cell, Document, Fact, Table, columns
 from .heading import model_inputs, warnings
@@ -65,7 +66,10 @@ def _verdict(found: Sequence[Checked]) -> str:
 def _json(found: Sequence[Checked]) -> dict[str, Any]:
     inputs = {"models": [model_inputs(checked.architecture) for checked in found]}
     models = [checked.to_dict() for checked in found]
-    return envelope("check", inputs, {"ok": all(checked.ok for checked in found), "models": models})
+    evidence = merged(*(checked.evidence for checked in found))
+    return envelope(
+        "check", inputs, {"ok": all(checked.ok for checked in found), "models": models, "evidence": evidence}
+    )
 
 
 def rule_document(code: str) -> Document:

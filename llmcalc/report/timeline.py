@@ -160,5 +160,6 @@ def _json(ordered: Sequence[Point]) -> dict[str, Any]:
     data = {
         "models": [{name: getattr(point, name) for name in names} for point in ordered],
         "doubling_months": {name: doubling_months(ordered, name) for name in ("total", "flops")},
+        "evidence": {"models": "measured", "doubling_months": "fitted"},
     }
     return envelope("timeline", {}, data)

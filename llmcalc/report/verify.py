@@ -7,6 +7,7 @@ from typing import Any
 
 from ..core.architecture import Architecture
 from ..core.errors import InputError, UnsupportedError
+from ..core.evidence import merged
 from ..core.record import record
 from ..schema import preset_files
 from ..schema.preset import load_file
@@ -44,7 +45,11 @@ class Outcome:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the outcome as plain data. ``not_verified`` is empty if the model was run."""
-        done = self.verification.to_dict() if self.verification else {"ok": False, "model": self.name, "checks": []}
+        done = (
+            self.verification.to_dict()
+            if self.verification
+            else {"ok": False, "model": self.name, "checks": [], "evidence": {}}
+        )
         return {**done, "not_verified": self.reason}
 
 
@@ -115,7 +120,9 @@ def all_document(found: Sequence[Outcome]) -> Document:
     missing = [(each.name, _line(each.reason)) for each in found if not each.verification]
     wrong = [(each.name, *check_row(check)) for each in found for check in each.wrong]
     good = sum(each.ok for each in found)
-    result = {"ok": good == len(found), "models": [each.to_dict() for each in found]}
+    models = [each.to_dict() for each in found]
+    evidence = merged(*(model.get("evidence", {}) for model in models))
+    result = {"ok": good == len(found), "models": models, "evidence": evidence}
     return Document(
         f"{_sign(good == len(found))} {good} of {len(found)} models verified",
         lambda: envelope("verify", {"model": "all"}, result),

@@ -48,6 +48,7 @@ def headers_document(headers: Headers, command: str) -> Document:
         "tensors": len(headers.tensors),
         "files": [{"name": file.name, "bytes": file.size_bytes} for file in headers.files],
         "bytes": [group._asdict() for group in groups],
+        "evidence": dict.fromkeys(("total", "bytes"), "measured"),
     }
     note = (
         "headers contain shapes, but not head counts, active experts or operations; add the config.json to the folder "

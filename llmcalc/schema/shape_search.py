@@ -85,6 +85,12 @@ class Design(NotebookDisplay):
     without: tuple[tuple[str, Candidate], ...]  # the best shape with each rule dropped
     quantity: str = "params"  # params, active, flops or memory
     variants: tuple[tuple[dict[str, Any], Candidate], ...] = ()
+    value_evidence: str = "exact"  # class of evidence of the candidates' values
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """Class of evidence of the candidates' values."""
+        return {self.quantity: self.value_evidence}
 
     @property
     def summary(self) -> str:
@@ -101,6 +107,7 @@ class Design(NotebookDisplay):
             "candidates": [one.to_dict() for one in self.candidates],
             "without": [{"rule": label, **best.to_dict()} for label, best in self.without],
             **({"variants": variants} if variants else {}),
+            "evidence": self.evidence,
         }
 
 

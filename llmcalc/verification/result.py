@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from ..core.architecture import Architecture
 from ..core.notebook_display import NotebookDisplay
@@ -50,6 +50,8 @@ class Verification(NotebookDisplay):
     small: Architecture
     checks: tuple[Check, ...]
 
+    EVIDENCE: ClassVar[dict[str, str]] = {"checks": "executed"}
+
     @property
     def summary(self) -> str:
         """One-line summary of the checks."""
@@ -69,5 +71,5 @@ class Verification(NotebookDisplay):
     def to_dict(self) -> dict[str, Any]:
         """Return the verification as a dictionary."""
         checks = [check.to_dict() for check in self.checks]
-        data = {"ok": self.ok, "model": self.architecture.name, "checks": checks}
+        data = {"ok": self.ok, "model": self.architecture.name, "checks": checks, "evidence": self.evidence}
         return data | ({"generated": list(self.generated)} if self.generated else {})

@@ -11,11 +11,13 @@ from jsonschema import Draft202012Validator
 
 from llmcalc.cli.main import main
 from llmcalc.cli.table import COMMANDS
+from llmcalc.core.evidence import CLASSES
 from llmcalc.report.result_schema import result_schema
 
 SCHEMA = result_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)
 PRINT_NO_RESULT = {"schema", "report", "import"}
+COMPUTE_NOTHING = {"rule", "presets list", "presets search", "presets where", "presets show"}
 LINES = [
     "params mixtral",
     "params gpt2 --by tensor",
@@ -83,6 +85,9 @@ def test_it_is_a_schema_of_every_command() -> None:
 def test_what_is_printed_fits(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     data = printed(line, capsys)
     assert [error.message for error in VALIDATOR.iter_errors(data)] == []
+    if data["command"] not in COMPUTE_NOTHING:
+        assert data["result"]["evidence"]
+        assert set(data["result"]["evidence"].values()) <= set(CLASSES)
 
 
 @pytest.mark.parametrize("change", ["total", "more", "command", "schema"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...calc.params import params
+from ...calc.params import Params, params
 from ..quantity import Quantity
 
 QUANTITY = Quantity(
@@ -11,4 +11,5 @@ QUANTITY = Quantity(
     tree=lambda result: result.active_tree,
     phrase="active parameters",
     target=lambda result: result.active,
+    evidence={"": {"active": Params.EVIDENCE["active"]}},
 )  # fmt: skip

@@ -32,4 +32,5 @@ QUANTITY = Quantity(
     compared=_compared,
     needs_ranks=True,
     results=(Communication,),
+    evidence={"": Communication.EVIDENCE},
 )  # fmt: skip

@@ -44,4 +44,5 @@ QUANTITY = Quantity(
     target=lambda result: result.total // (result.workload.seq * result.workload.batch),
     compared=_compared,
     results=(Flops,),
+    evidence={"": Flops.EVIDENCE},
 )  # fmt: skip

@@ -44,4 +44,5 @@ QUANTITY = Quantity(
     target=lambda result: result.peak,
     compared=_compared,
     results=(InferenceMemory, ParallelMemory),
+    evidence={"serving": InferenceMemory.EVIDENCE, "training": ParallelMemory.EVIDENCE},
 )  # fmt: skip

@@ -15,4 +15,5 @@ QUANTITY = Quantity(
     parts=dict.fromkeys(("total", "active", "embedding", "non_embedding"), UNIT),
     target=lambda result: result.total,
     results=(Params,),
+    evidence={"": Params.EVIDENCE},
 )  # fmt: skip

@@ -44,4 +44,5 @@ QUANTITY = Quantity(
     form=state_form,
     target=lambda result: result.bytes,
     results=(StateSize,),
+    evidence={"": StateSize.EVIDENCE},
 )  # fmt: skip

@@ -33,4 +33,5 @@ QUANTITY = Quantity(
     target=lambda result: result.total,
     compared=_compared,
     results=(Traffic,),
+    evidence={"": Traffic.EVIDENCE},
 )  # fmt: skip

@@ -27,4 +27,5 @@ QUANTITY = Quantity(
     settings=(*SIZES[1:], STEP[2], TOKENS),
     parts={"compute": "FLOPs"},
     results=(Training,),
+    evidence={"": Training.EVIDENCE},
 )  # fmt: skip

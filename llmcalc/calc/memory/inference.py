@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache, cached_property, partial
-from typing import Any
+from typing import Any, ClassVar
 
 from ...core.amount import Sum
 from ...core.architecture import Architecture, Block, Stack, model_of
@@ -89,6 +89,13 @@ class InferenceMemory(NotebookDisplay):
     refusals: tuple[str, ...] = ()
     host: int = 0
 
+    EVIDENCE: ClassVar[dict[str, str]] = {
+        "peak": "assumed",
+        "weights": "exact",
+        "state": "executed",
+        "activations": "assumed",
+    }
+
     @property
     def prefill(self) -> int | None:
         """Maximum number of new tokens of a sequence in a prefill step, if given."""
@@ -139,7 +146,7 @@ class InferenceMemory(NotebookDisplay):
         """Return the attributes as a plain dictionary."""
         names = ("peak", "weights", "state", "activations", "phase", "weights_by_component")
         own = {name: getattr(self, name) for name in names}
-        more = {"ranks": self.mesh.ranks, "host": self.host, "refusals": list(self.refusals)}
+        more = {"ranks": self.mesh.ranks, "host": self.host, "refusals": list(self.refusals), "evidence": self.evidence}
         return {**own, "state_by_role": self.state_size.by_role, **more}
 
 

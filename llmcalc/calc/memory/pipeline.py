@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate, groupby
-from typing import Any
+from typing import Any, ClassVar
 
 from ...core.architecture import Architecture, PipelineStage, Run, Stack
 from ...core.errors import InputError, SizeError
@@ -24,6 +24,10 @@ class ParallelMemory(NotebookDisplay):
 
     mesh: Mesh
     stages: tuple[TrainingMemory, ...]
+
+    EVIDENCE: ClassVar[dict[str, str]] = {
+        "peak": "measured", **dict.fromkeys(("weights", "gradients", "optimizer"), "exact"), "activations": "measured",
+    }  # fmt: skip
 
     @property
     def summary(self) -> str:
@@ -45,7 +49,8 @@ class ParallelMemory(NotebookDisplay):
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes of the worst stage and the peak of each stage as a plain dictionary."""
         peaks = [stage.peak for stage in self.stages]
-        return {**self.worst.to_dict(), "worst_stage": self.stages.index(self.worst), "peaks": peaks}
+        own = {"worst_stage": self.stages.index(self.worst), "peaks": peaks, "evidence": self.evidence}
+        return {**self.worst.to_dict(), **own}
 
 
 def parallel_memory(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from ...core.architecture import Architecture
 from ...core.errors import InputError
@@ -129,6 +129,8 @@ class Plan(NotebookDisplay):
     model: Architecture | None = None
     budget: Any = None
 
+    EVIDENCE: ClassVar[dict[str, str]] = dict.fromkeys(("parameters", "tokens", "compute", "loss"), "fitted")
+
     @property
     def summary(self) -> str:
         """One-line summary of the answers."""
@@ -173,4 +175,5 @@ class Plan(NotebookDisplay):
             "median": {name: self.middle(name) for name in names if self.spread(name)},
             "silent": [one._asdict() for one in self.silent],
             "warnings": list(self.warnings),
+            "evidence": self.evidence,
         }
