@@ -19,12 +19,15 @@ KIND = {
     "tensors": ["keys[m; d]", "values[m; d]"],
     "equations": ["s[b q m] = x[b q d] keys[m d]", "p[b q m] = softmax(s)", "y[b q d] = p[b q m] values[m d]"],
 }
-SKETCH: dict[str, Any] = {
-    "name": "sketch",
-    "kinds": {"slots": KIND},
-    "sizes": {"s": {}},
-    "architecture": {"stacks": {"decoder": {"d_model": 15, "blocks": {"block": {"slots": {"slots": {}}}}}}},
+DECODER = {
+    "d_model": 15,
+    "norms": {"pre": {"rmsnorm": {}}},
+    "inputs": {"token": {"embedding": {"rows": 31}}},
+    "blocks": {"block": {"own": {"slots": {}}}},
+    "order": ["block * 2"],
+    "outputs": {"norm": {"rmsnorm": {}}, "head": {"head": {"vocab": 31}}},
 }
+SKETCH: dict[str, Any] = {"name": "own", "kinds": {"slots": KIND}, "architecture": {"stacks": {"decoder": DECODER}}}
 
 
 def results() -> set[type]:
