@@ -1,0 +1,83 @@
+"""Read the figures that serving engines printed at start-up, from docs/data/engine_*.csv.
+
+A row is one log. Its figures are those that the log prints, and its flags those of the command line.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+DATA = Path(__file__).resolve().parent / "data"
+ENGINES = {"vllm": "engine_vllm.csv", "sglang": "engine_sglang.csv", "llama.cpp": "engine_llama_cpp.csv"}
+TEXT = ("source", "engine", "version", "date", "model", "flags", "card", "k_type", "v_type")
+
+# preset and format of the weights, for repositories whose names llmcalc doesn't know
+MODELS = {
+    "Alibaba-NLP/gte-Qwen2-1.5B-instruct": ("qwen2-1.5b", ""),
+    "Alibaba-NLP/gte-Qwen2-7B-instruct": ("qwen2-7b", ""),
+    "cyankiwi/Kimi-Linear-48B-A3B-Instruct-AWQ-4bit": ("kimi-linear-48b-a3b", "awq-int4-g32"),
+    "cyankiwi/MiniMax-M2.7-AWQ-4bit": ("minimax-m2.7", "awq-int4-g128"),
+    "Qwen/Qwen3-235B-A22B-FP8": ("qwen3-moe-235b-a22b", "fp8-block"),
+    "Qwen/Qwen3-VL-235B-A22B-Thinking": ("qwen3-moe-235b-a22b", ""),
+    "Qwen/Qwen3-VL-30B-A3B-Instruct": ("qwen3-moe-30b-a3b", ""),
+    "Qwen/Qwen3-Omni-30B-A3B-Instruct": ("qwen3-moe-30b-a3b", ""),
+    "RedHatAI/Llama-3.3-70B-Instruct-FP8-dynamic": ("llama3.3-70b", "int8-channel"),
+    "RedHatAI/Llama-3.3-70B-Instruct-fp8-dynamic": ("llama3.3-70b", "int8-channel"),
+    "redhatai/Llama-3.3-70B-Instruct-quantized.w8a8": ("llama3.3-70b", "int8-channel"),
+    "RedHatAI/Meta-Llama-3.1-8B-Instruct-quantized.w4a16": ("llama3.1-8b", "int4-g128-symmetric"),
+    "RedHatAI/Meta-Llama-3.1-8B-Instruct-quantized.w8a8": ("llama3.1-8b", "int8-channel"),
+    "RedHatAI/Mistral-Small-3.1-24B-Instruct-2503-quantized.w8a8": ("mistral-small-3.2", "int8-channel"),
+    "RedHatAI/Qwen2.5-7B-Instruct-fp8-dynamic": ("qwen2.5-7b", "int8-channel"),
+    "RedHatAI/Qwen2.5-7B-Instruct-quantized.w8a8": ("qwen2.5-7b", "int8-channel"),
+    "Skywork/Skywork-Reward-Llama-3.1-8B-v0.2": ("llama3.1-8b", ""),
+    "deepseek-ai/DeepSeek-R1-0528-Qwen3-8B": ("qwen3-8b", ""),
+    "ibm-granite/granite-3.3-8b-instruct": ("granite3-8b", ""),
+    "mistralai/Mistral-Small-3.1-24B-Instruct-2503": ("mistral-small-3.2", ""),
+    "mistralai/Mistral-Small-3.2-24B-Instruct-2506": ("mistral-small-3.2", ""),
+    "moonshotai/Kimi-Dev-72B": ("qwen2.5-72b", ""),
+    "moonshotai/Kimi-K2-Instruct-0905": ("kimi-k2-1t", ""),
+    "zai-org/GLM-Z1-32B-0414": ("glm4-32b", ""),
+    "allenai/OLMoE-1B-7B-0125-Instruct": ("olmoe-7b", ""),
+    "Qwen/Qwen2.5-VL-7B-Instruct": ("qwen2.5-7b", ""),
+}
+
+
+class Log(NamedTuple):
+    """The facts of a log. ``figures`` holds the numbers that it prints."""
+
+    engine: str
+    source: str
+    version: str
+    model: str
+    flags: str
+    card: str
+    types: tuple[str, str]
+    figures: dict[str, float]
+
+    def flag(self, *names: str, default: str = "") -> str:
+        """Return the value of the first flag that is given, "yes" for one without a value."""
+        words = [*self.flags.split(), "--"]
+        for word, value in pairwise(words):
+            if word in names:
+                return "yes" if value.startswith("-") else value
+        return default
+
+    @property
+    def preset(self) -> str:
+        """Return the name under which llmcalc knows the model."""
+        return MODELS.get(self.model, (self.model, ""))[0]
+
+
+def logs(engine: str) -> Iterator[Log]:
+    """Yield the logs of an engine."""
+    lines = (DATA / ENGINES[engine]).read_text("utf-8").splitlines()
+    for row in csv.DictReader(lines[1:]):
+        figures = {name: float(value) for name, value in row.items() if name not in TEXT and value}
+        types = row.get("k_type", ""), row.get("v_type", "")
+        engine_name = row.get("engine") or engine
+        words = (row[name] for name in ("source", "version", "model", "flags"))
+        yield Log(engine_name, *words, row.get("card", ""), types, figures)

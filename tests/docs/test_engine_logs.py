@@ -1,0 +1,125 @@
+"""The figures of engines' logs agree with each other and with the state of the models."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+import llmcalc
+
+SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "engine_logs.py"
+if not SCRIPT.is_file():
+    pytest.skip("the documentation is not here", allow_module_level=True)
+spec = importlib.util.spec_from_file_location("engine_logs", SCRIPT)
+module = importlib.util.module_from_spec(spec)
+sys.modules["engine_logs"] = module
+spec.loader.exec_module(module)
+logs = module.logs
+
+GIB, MIB = 2**30, 2**20
+DIGIT = 0.005  # GiB, half of the last digit that is printed
+BLOCK = 16  # tokens
+LONG = 2**20  # tokens
+# caches of heads instead of latents, of sliding windows at full length, or of a layer for multi-token prediction
+OTHER_LAYOUTS = {"ik_llama.cpp": ("gemma-3", "gpt-oss", "GLM-4.5"), "llama.cpp": ("gpt-oss",)}
+
+
+def known(log) -> bool:
+    """Whether llmcalc has a preset of the model."""
+    try:
+        llmcalc.load(log.preset)
+    except llmcalc.LlmcalcError:
+        return False
+    return True
+
+
+def text(log) -> str:
+    return f"{log.model} {log.version} {log.flags}"
+
+
+@pytest.mark.parametrize(("engine", "number"), [("vllm", 80), ("sglang", 50), ("llama.cpp", 80)])
+def test_each_log_says_where_it_is_published(engine, number):
+    found = list(logs(engine))
+    assert len(found) >= number
+    assert all(log.source.startswith("https://") and log.model and log.figures for log in found)
+
+
+VLLM = [log for log in logs("vllm") if {"gpu_memory_gib", "activation_gib"} <= log.figures.keys()]
+
+
+@pytest.mark.parametrize("log", VLLM, ids=text)
+def test_vllm_leaves_the_rest_of_its_share_to_the_cache(log):
+    figures = log.figures
+    share = float(log.flag("--gpu-memory-utilization", default="0.9"))
+    used = figures["weights_gib"] + figures["activation_gib"] + figures["non_torch_gib"]
+    if "--pipeline-parallel-size" in log.flags:  # the last stage has the largest activations, the first one prints
+        used -= figures["activation_gib"] - 1.1
+    assert figures["kv_cache_gib"] == pytest.approx(figures["gpu_memory_gib"] * share - used, abs=7 * DIGIT)
+
+
+SAME = [
+    log
+    for log in logs("vllm")
+    if {"kv_cache_gib", "kv_cache_tokens"} <= log.figures.keys()
+    and known(log)
+    and not any(name in log.model.lower() for name in ("gemma", "gpt-oss", "llama-4", "kimi-linear"))  # several groups
+    # another rank than the one that prints has the least memory
+    and not ("--pipeline-parallel-size" in log.flags or "235B" in log.model or "MiniMax" in log.model)
+]
+
+
+@pytest.mark.parametrize("log", SAME, ids=text)
+def test_vllm_counts_whole_blocks_of_tokens(log):
+    tensor = int(log.flag("--tensor-parallel-size", default="1"))
+    cache = {"fp8": "fp8"}.get(log.flag("--kv-cache-dtype"), "fp32" if "float32" in log.flags else "bf16")
+    model = llmcalc.load(log.preset)
+    short, long = (llmcalc.state(model, seq=tokens, cache=cache, extend=True).bytes for tokens in (LONG, 2 * LONG))
+    bytes_per_token = (long - short) / LONG
+    if "deepseek" not in log.preset:  # every rank keeps the latents of all heads
+        bytes_per_token /= tensor
+    block = int(log.flag("--block-size", default=str(BLOCK)))
+    least, most = ((log.figures["kv_cache_gib"] + sign * DIGIT) * GIB / bytes_per_token for sign in (-1, 1))
+    assert least - block - 1 <= log.figures["kv_cache_tokens"] <= most + block  # a log rounds tokens of requests
+
+
+SGLANG = [log for log in logs("sglang") if {"k_gib", "kv_cache_tokens"} <= log.figures.keys() and known(log)]
+
+
+@pytest.mark.parametrize("log", SGLANG, ids=text)
+def test_sglang_allocates_the_state_of_its_tokens(log):
+    if "gemma" in log.model or "MiMo-V2" in log.model:
+        pytest.skip("the logs of models with sliding windows don't say which layers are counted")
+    model, tensor = llmcalc.load(log.preset), int(log.flag("--tp-size", default="1"))
+    if "--enable-dp-attention" in log.flags:
+        tensor //= int(log.flag("--dp-size"))
+    tokens, page = int(log.figures["kv_cache_tokens"]), 128 if "Ascend" in log.card else 1
+    expected = llmcalc.state(model, seq=tokens + page, extend=True).bytes / tensor / GIB
+    assert log.figures["k_gib"] + log.figures["v_gib"] == pytest.approx(expected, abs=2 * DIGIT + 0.001)
+
+
+EXACT = [
+    log
+    for log in logs("llama.cpp")
+    if "kv_mib" in log.figures
+    and known(log)
+    and not any(name in log.model for name in OTHER_LAYOUTS[log.engine])
+    and (
+        not any(name in llmcalc.load(log.preset).name for name in ("deepseek", "kimi"))
+        or log.flag("-mla") in ("2", "3")
+    )
+]
+
+
+@pytest.mark.parametrize("log", EXACT, ids=text)
+def test_llama_cpp_prints_the_size_of_our_state(log):
+    model, tokens = llmcalc.load(log.preset), int(log.figures["context_tokens"])
+    parts = []
+    for kind, printed in zip(log.types, ("k_mib", "v_mib"), strict=True):
+        if kind and log.figures[printed]:
+            size = llmcalc.state(model, seq=tokens, cache={"f16": "fp16"}.get(kind, kind), extend=True).bytes / MIB
+            parts.append(size)
+    expected = sum(parts) / len(parts)  # keys and values are equally large, or there is one latent
+    assert log.figures["kv_mib"] == pytest.approx(expected, abs=0.0051)
