@@ -1,26 +1,31 @@
-"""Write docs/accuracy.md, which compares predicted memory with published measurements.
+"""Compare predictions with published measurements, in llmcalc/data/evidence.yaml and docs/accuracy.md.
 
-    python docs/accuracy.py          rewrite the page
-    python docs/accuracy.py --check  exit with 1 if it is out of date
+    python docs/accuracy.py          rewrite the data file and the page
+    python docs/accuracy.py --check  exit with 1 if one of them is out of date
 
-No parameter is fitted to the measurements. They are in docs/data/, and the first line of each file gives the source.
+``llmcalc evidence`` shows the same data. The measurements are in docs/data/, and the first line of each file gives the
+source. docs/data/benchmarks.yaml has the last figures of the scripts in benchmarks/.
 """
 
 from __future__ import annotations
 
 import csv
-import statistics
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import yaml
+from accuracy_page import page
+from optimal_sizes import optimal_sizes
+from training_hours import hours
 
 import llmcalc
 from llmcalc.calc.sharding import Mesh
 
 FOLDER = Path(__file__).resolve().parent
-PAGE = FOLDER / "accuracy.md"
-GIB, GB = 2**30, 10**9
+PAGE, DATA = FOLDER / "accuracy.md", Path(llmcalc.__file__).parent / "data" / "evidence.yaml"
+GIB, GB, KILO = 2**30, 10**9, 10**3
 
 SIMUMAX = {
     "deepseekv2": ("deepseek-v2", "n_dense_layers=1"),
@@ -60,11 +65,31 @@ class Row(NamedTuple):
     measured: float
     predicted: float
     unit: str
+    value: str = ""  # if it is not that of the section
 
-    @property
-    def error(self) -> float:
-        """(predicted - measured) / measured."""
-        return self.predicted / self.measured - 1
+
+class Section(NamedTuple):
+    """A table of measurements.
+
+    Attributes:
+        file: data file with the measurements, in docs/data.
+        rows: function that yields the rows. Its docstring states the settings.
+        remark: explanation of the differences.
+        quantity: quantity that is measured, as in ``llmcalc evidence``.
+        value: one or more attributes of its result.
+        mode: ``serving`` or ``training``, or empty if the quantity has one mode.
+        in_fit: whether constants were fitted to these measurements.
+        bounds: whether each measurement has several predictions that bound it, so that there is no single error.
+    """
+
+    file: str
+    rows: Callable[[], Iterator[Row]]
+    remark: str
+    quantity: str = "memory"
+    value: str = "peak"
+    mode: str = "training"
+    in_fit: bool = False
+    bounds: bool = False
 
 
 def read(name: str) -> Iterator[dict[str, str]]:
@@ -163,9 +188,10 @@ def mbridge() -> Iterator[Row]:
             memory.weights + memory.gradients + memory.optimizer,
             f"tp {tensor}, micro-batch {row['micro_batch']}",
         )
-        yield Row(f"{case}: model", float(row["model_gib"]), states / GIB, "GiB")
-        yield Row(f"{case}: activations", float(row["activations_gib"]), memory.activations / GIB, "GiB")
-        yield Row(f"{case}: together", float(row["real_gib"]), (states + memory.activations) / GIB, "GiB")
+        yield Row(f"{case}: model", float(row["model_gib"]), states / GIB, "GiB", "weights gradients optimizer")
+        yield Row(f"{case}: activations", float(row["activations_gib"]), memory.activations / GIB, "GiB", "activations")
+        together = float(row["real_gib"]), (states + memory.activations) / GIB
+        yield Row(f"{case}: together", *together, "GiB", "weights gradients optimizer activations")
 
 
 def torchtitan(checkpointing: str, recompute: str) -> Iterator[Row]:
@@ -213,6 +239,24 @@ def checkpointed_by_operation() -> Iterator[Row]:
             yield row._replace(case=f"{row.case}, recompute {recompute}")
 
 
+def hours_in_fit() -> Iterator[Row]:
+    """The utilisation of each accelerator is that of the same run, or is derived from its hours."""
+    for case, published, predicted in hours(in_fit=True):
+        yield Row(case, published / KILO, predicted / KILO, "K hours")
+
+
+def hours_of_others() -> Iterator[Row]:
+    """The utilisation is the middle of the published range of each accelerator, which other runs reached."""
+    for case, published, predicted in hours(in_fit=False):
+        yield Row(case, published / KILO, predicted / KILO, "K hours")
+
+
+def chinchilla_sizes() -> Iterator[Row]:
+    """The laws hoffmann-1, hoffmann-2 and hoffmann-3-table are the three approaches of the publication."""
+    for case, published, predicted in optimal_sizes():
+        yield Row(case, published / GB, predicted / GB, "B")
+
+
 def adapters() -> Iterator[Row]:
     """The table compares the memory that weights, adapters and optimizer states occupy between steps."""
     for row in read("fms_lora_a100.csv"):
@@ -222,8 +266,8 @@ def adapters() -> Iterator[Row]:
         yield Row(f"{row['model']}, {row['method']}", int(row["allocated_bytes"]) / GB, predicted / GB, "GB")
 
 
-SECTIONS = {
-    "Megatron-LM on B200, models with fewer layers": (
+SECTIONS: dict[str, Section] = {
+    "Megatron-LM on B200, models with fewer layers": Section(
         "simumax_b200.csv",
         simumax,
         "Transformer Engine adds weight gradients to Megatron-LM's buffer itself, and keeps a placeholder gradient for "
@@ -231,7 +275,7 @@ SECTIONS = {
         "base.py). Together, the placeholders take about as much memory as one layer's weights in bf16: 6 GiB divided "
         "by tp for the 405B model. Communication buffers and temporary tensors of the output layer are not modelled.",
     ),
-    "Megatron-LM, a GPT model the size of Llama-2-7B": (
+    "Megatron-LM, a GPT model the size of Llama-2-7B": Section(
         "megatron_pr482.csv",
         megatron,
         "The source doesn't state the settings for its table, but they appear to be those of its example. With these "
@@ -240,14 +284,14 @@ SECTIONS = {
         "different values. A reviewer quotes the measurement in the first row for pp 2 on two nodes. This is "
         "presumably an error, because a configuration with more ranks than the third row can't need more memory.",
     ),
-    "Megatron-Core, Mixtral with fewer and narrower layers": (
+    "Megatron-Core, Mixtral with fewer and narrower layers": Section(
         "mbridge_mixtral.csv",
         mbridge,
         "The source gives values to one decimal place. It also reports the maximum memory allocated by torch, which "
         "ranges from 7.6 to 13.8 GiB. For the smaller micro-batch, this maximum exceeds the sum of states and "
         "activations and doesn't match any point in the modelled step.",
     ),
-    "torchtitan, Llama 3.1 on H100": (
+    "torchtitan, Llama 3.1 on H100": Section(
         "torchtitan_h100.csv",
         checkpointed,
         "The measurements show the memory reserved by the allocator, whereas the predictions show allocated memory, so "
@@ -255,46 +299,84 @@ SECTIONS = {
         "casts, and copies of logits when several ranks share the loss computation. Gathered weights and unsharded "
         "gradients, which stay in memory in a pipeline, account for half of the 405B model's memory.",
     ),
-    "torchtitan, selective checkpointing per operation": (
+    "torchtitan, selective checkpointing per operation": Section(
         "torchtitan_h100.csv",
         checkpointed_by_operation,
         "All measurements lie between the two predictions.",
+        bounds=True,
     ),
-    "QLoRA, Mixtral-8x7B on one A100": (
+    "QLoRA, Mixtral-8x7B on one A100": Section(
         "fms_lora_a100.csv",
         adapters,
         "bitsandbytes stores NF4 block scales in fp32 or, with double quantisation, in 8 bits. The source doesn't say "
         "which format was used.",
+        value="weights optimizer",
+    ),
+    "Training hours of runs whose utilisation is used": Section(
+        "training_hours.csv",
+        hours_in_fit,
+        "The published hours of some runs include restarts, evaluation or later stages of training.",
+        "train",
+        "hours days",
+        "",
+        in_fit=True,
+    ),
+    "Training hours of other runs": Section(
+        "training_hours.csv",
+        hours_of_others,
+        "Predictions cover only computation at the utilisation of tuned runs. Published hours include restarts, "
+        "evaluation and slower code, and can be several times as high, mainly for small models. Set `--mfu` if you "
+        "know the utilisation of your code. Llama 3.2 was trained with the logits of larger models, which are not "
+        "counted.",
+        "train",
+        "hours days",
+        "",
+    ),
+    "Compute-optimal sizes of Chinchilla's three approaches": Section(
+        "chinchilla_table_a3.csv",
+        chinchilla_sizes,
+        "The row of 67B contradicts itself: 6·67B·1.5T is 6.03e23 FLOPs.",
+        "scale",
+        "parameters",
+        "",
+        in_fit=True,
     ),
 }
 
 
-def page() -> str:
-    """Return the text of the page."""
-    parts = [
-        "# Accuracy\n",
-        "<!-- written by docs/accuracy.py -->\n",
-        "Parameters, contraction FLOPs and state are exact, and the tests check that they match the values computed "
-        "with transformers and PyTorch. Training memory is modelled from the tensors that each equation saves. Saved "
-        "activations agree with torch's memory tracker to within 1.4%, and peaks to within 0.3%. This comparison "
-        "covers GPT-2, LLaMA, Mixtral (with grouped experts) and BERT with fused or eager attention and with or "
-        "without recomputation. The tables below compare predictions with published measurements of other software.\n",
-    ]
-    for title, (file, rows, remark) in SECTIONS.items():
-        found = list(rows())
-        median = statistics.median(abs(row.error) for row in found)
-        parts += [f"## {title}\n", f"{source(file)}. {' '.join((rows.__doc__ or '').split())}\n"]
-        parts += ["| case | measured | predicted | error |", "|---|---:|---:|---:|"]
-        for row in found:
-            figures = f"{row.measured:.1f} {row.unit} | {row.predicted:.1f} {row.unit} | {100 * row.error:+.1f} %"
-            parts.append(f"| {row.case} | {figures} |")
-        bounds = any(", recompute " in row.case for row in found)
-        parts += [f"\n{remark}\n" if bounds else f"\nMedian error: {100 * median:.1f}%. {remark}\n"]
-    return "\n".join(parts)
+def tables() -> dict[str, dict[str, Any]]:
+    """Return all tables with their measurements and predictions, by title."""
+    found: dict[str, dict[str, Any]] = {}
+    for title, section in SECTIONS.items():
+        rows = list(section.rows())
+        found[title] = {
+            "quantity": section.quantity, "value": section.value, "mode": section.mode, "in_fit": section.in_fit,
+            "bounds": section.bounds, "source": source(section.file),
+            "settings": " ".join((section.rows.__doc__ or "").split()), "remark": section.remark, "unit": rows[0].unit,
+            "rows": [_plain(row) for row in rows],
+        }  # fmt: skip
+    for name, entry in yaml.safe_load((FOLDER / "data" / "benchmarks.yaml").read_text("utf-8")).items():
+        script = f"benchmarks/{name}.py"
+        found[script] = {"mode": "", "in_fit": False, "source": f"llmcalc, {script}", **entry}
+    return found
+
+
+def _plain(row: Row) -> list[Any]:
+    figures = [float(f"{value:.5g}") for value in (row.measured, row.predicted)]
+    return [row.case, *figures, *([row.value] if row.value else [])]
+
+
+def data_text(found: dict[str, dict[str, Any]]) -> str:
+    """Return the text of the data file."""
+    text = yaml.safe_dump(found, width=10**6, allow_unicode=True, sort_keys=False, default_flow_style=None)
+    return f"# Written by docs/accuracy.py. rows: case, measured, predicted, attributes if not `value`.\n{text}"
 
 
 if __name__ == "__main__":
-    text = page()
+    found = tables()
+    texts = {DATA: data_text(found), PAGE: page(found)}
     if "--check" in sys.argv[1:]:
-        sys.exit(0 if PAGE.read_text("utf-8") == text else "docs/accuracy.md is out of date: python docs/accuracy.py")
-    PAGE.write_text(text, "utf-8")
+        old = [file.name for file, text in texts.items() if not file.is_file() or file.read_text("utf-8") != text]
+        sys.exit(f"out of date: {', '.join(old)}; run python docs/accuracy.py" if old else 0)
+    for file, text in texts.items():
+        file.write_text(text, "utf-8")

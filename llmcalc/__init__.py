@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .api.compare import compare as compare
     from .api.design import design as design
     from .api.diff import diff as diff
+    from .api.evidence import evidence as evidence
     from .api.explain import explain as explain
     from .api.fit import fit as fit
     from .api.flops import flops as flops
@@ -44,8 +45,8 @@ _ERRORS = (
     "DescriptionError", "InputError", "LlmcalcError", "SizeError", "UnknownNameError", "UnsupportedError",
 )  # fmt: skip
 _VERBS = (
-    "check", "communication", "compare", "design", "diff", "explain", "fit", "flops", "load", "memory", "params",
-    "scale", "state", "sweep", "traffic", "train", "verify",
+    "check", "communication", "compare", "design", "diff", "evidence", "explain", "fit", "flops", "load", "memory",
+    "params", "scale", "state", "sweep", "traffic", "train", "verify",
 )  # fmt: skip
 _MODULES = {
     **dict.fromkeys(_ERRORS, "core.errors"),

@@ -25,6 +25,7 @@ PUBLIC = {
     "compare",
     "design",
     "diff",
+    "evidence",
     "explain",
     "fit",
     "flops",

@@ -236,6 +236,11 @@ EXAMPLES = {
         "llmcalc explain llama3-8b flops --path attention",
         "llmcalc explain deepseek-v3 memory --seq 32k --depth 3",
     ),
+    "evidence": (
+        "llmcalc evidence",
+        "llmcalc evidence memory",
+        "llmcalc evidence train --json",
+    ),
     "formats list": (
         "llmcalc formats list",
         "llmcalc formats list --json",

@@ -27,6 +27,7 @@ COMMANDS = {
     "laws list": ("catalogues", "List the scaling laws."),
     "laws show": ("catalogues", "Show a scaling law: form, constants, range and source."),
     "verify": ("verify", "Verify a model against a NumPy implementation or a checkpoint's headers."),
+    "evidence": ("evidence", "Show what each value rests on, and its error on published measurements."),
     "design": ("design", "Find model sizes for a target number of parameters, FLOPs or bytes."),
     "check": ("check", "Find suspicious shapes and check a model against limits."),
     "rule": ("check", "Explain a lint rule."),
@@ -49,7 +50,7 @@ QUESTIONS = {  # commands and groups in the help
     "Does it fit on my GPUs?": ("fit",),
     "What does training cost?": ("train", "scale"),
     "What if it were different?": ("sweep", "compare", "diff", "design"),
-    "Is it correct?": ("check", "rule", "verify"),
+    "Is it correct?": ("check", "rule", "verify", "evidence"),
     "Which models, GPUs, formats and laws are there?": ("presets", "timeline", "hardware", "formats", "laws"),
     "How do I write it to a file?": ("report", "import", "schema"),
 }

@@ -44,6 +44,8 @@ LINES = [
     "explain gpt2 flops",
     "sweep gpt2 params.total flops.total --over seq=1,2",
     "verify gpt2",
+    "evidence",
+    "evidence memory",
     "check gpt2 --max-params 1M",
     "rule",
     "rule HW005",

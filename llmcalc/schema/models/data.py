@@ -164,6 +164,25 @@ class Utilisation(Sourced):
     of: Text
 
 
+class Measured(Model):
+    """A table of measured and predicted values, or the figures of a script."""
+
+    quantity: Text
+    value: Text
+    mode: Literal["serving", "training", ""]
+    source: Text
+    in_fit: bool = False
+    bounds: bool = False
+    settings: str = ""
+    compared: str = ""
+    remark: str = ""
+    unit: str = ""
+    rows: list[Annotated[list[Any], Field(min_length=3, max_length=4)]] = Field([])
+    cases: Count = 0
+    failures: Count = 0
+    failure: str = ""
+
+
 class LintRule(Sourced):
     """A lint rule of ``llmcalc check``."""
 
@@ -266,6 +285,7 @@ Reader = Annotated[str, Field(pattern=r"^\w+\.\w+( \w+)?$")]  # module.function 
 TABLES: dict[str, Any] = {
     "data/config_keys": ConfigKeyTables,
     "data/eager": dict[str, dict[str, Text]],
+    "data/evidence": dict[str, Measured],
     "data/energy": dict[str, EnergyConvention],
     "data/formats/*": dict[str, NumberFormat],
     "data/gguf": GgufTable,

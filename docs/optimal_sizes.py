@@ -1,0 +1,21 @@
+"""Compute-optimal sizes that a scaling law's publication prints, and those of the law."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from llmcalc.api.scale import law
+from llmcalc.estimate.scaling.law import Conditions
+
+FILE = Path(__file__).resolve().parent / "data" / "chinchilla_table_a3.csv"
+
+
+def optimal_sizes() -> Iterator[tuple[str, float, float]]:
+    """Yield the law and the budget, the published optimal number of parameters, and that of the law."""
+    for row in csv.DictReader(FILE.read_text("utf-8").splitlines()[1:]):
+        size = float(row["parameters"])
+        for name in ("hoffmann-1", "hoffmann-2", "hoffmann-3-table"):
+            optimum, _ = law(name).of(Conditions()).optimum(float(row[name]))
+            yield f"{name}, {float(row[name]):.3g} FLOPs", size, optimum

@@ -1,0 +1,273 @@
+"""Evidence of every value: its class, what it rests on, and the measurements that it was compared with."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from ..core.errors import UnknownNameError
+from ..core.evidence import EXACT, EXECUTED
+from ..core.record import changed, record
+from ..data import table
+from .quantity import quantities
+
+# results that are no quantity: function, and module and name of the class
+RESULTS = {"fit": ("api.fit", "FitResult"), "scale": ("estimate.scaling.query", "Plan")}
+# what values that do not follow from the equations rest on, by quantity, mode and value
+BASIS: Mapping[tuple[str, str], Mapping[str, str]] = {
+    ("flops", ""): {
+        "total": "the sum of matmul and other",
+        "other": "operations per element of each function, by convention",
+    },
+    ("traffic", ""): {
+        **dict.fromkeys(("total", "read", "written"), "what a fused kernel keeps on chip; unfused kernels are exact"),
+        "intensity": "operations per element of each function, by convention",
+    },
+    ("memory", "serving"): {
+        "peak": "the sum of weights, state and activations",
+        "activations": "fused attention, and buffers that are reused at once",
+    },
+    ("memory", "training"): {
+        "peak": "the order in which PyTorch frees saved tensors, gradients and temporaries",
+        "activations": "the tensors that PyTorch and fused kernels save for the backward pass",
+    },
+    ("train", ""): {
+        "other": "operations per element of each function, by convention",
+        **dict.fromkeys(("hours", "days"), "the published utilisation of other runs on the accelerator"),
+        "cost": "quoted prices per hour",
+        "emissions": "rated power, with the conventions of publications",
+    },
+    ("fit", ""): {
+        "memory": "the memory that drivers report, or the size that the vendor states",
+        "reserve": "memory for the runtime: 1 GiB unless it is set",
+        "needed": "the peak of memory",
+        **dict.fromkeys(("usable", "headroom", "fits"), "the reserve and the peak of memory"),
+    },
+    ("scale", ""): dict.fromkeys(
+        ("parameters", "tokens", "compute", "loss"), "runs of each law's publication (llmcalc laws show)"
+    ),
+}
+
+
+class Row(NamedTuple):
+    """A measured value and the value that llmcalc predicts. ``value`` replaces that of the table."""
+
+    case: str
+    measured: float
+    predicted: float
+    value: str = ""
+
+    @property
+    def error(self) -> float:
+        """(predicted - measured) / measured."""
+        return self.predicted / self.measured - 1
+
+
+@record
+class Measurements:
+    """Values that were measured or counted by others, compared with llmcalc's.
+
+    Attributes:
+        title: title of the table, or the script that counts the cases.
+        quantity: quantity that is compared.
+        value: one or more attributes of its result.
+        mode: ``serving`` or ``training``, or empty if the quantity has one mode.
+        source: who measured the values, and where they were published.
+        settings: settings of the predictions.
+        remark: reasons for the differences.
+        unit: unit of the rows.
+        rows: each measured and predicted value.
+        in_fit: whether constants were fitted to these measurements.
+        bounds: whether the predictions only bound the measurements, so that there is no error.
+        cases: number of inputs of a script.
+        failures: number of inputs with a wrong outcome.
+        failure: the wrong outcome, such as ``not read``.
+    """
+
+    title: str
+    quantity: str
+    value: str
+    mode: str
+    source: str
+    settings: str = ""
+    remark: str = ""
+    unit: str = ""
+    rows: tuple[Row, ...] = ()
+    in_fit: bool = False
+    bounds: bool = False
+    cases: int = 0
+    failures: int = 0
+    failure: str = ""
+
+    def of(self, value: str) -> Measurements | None:
+        """Return the rows about a value, or None if there is none."""
+        if not self.rows:
+            return self if value in self.value.split() else None
+        rows = tuple(row for row in self.rows if value in (row.value or self.value).split())
+        return changed(self, rows=rows) if rows else None
+
+    @property
+    def count(self) -> int:
+        """Number of measurements or cases."""
+        return (
+            len({(row.case.rpartition(", ")[0], row.measured) for row in self.rows})
+            if self.bounds
+            else (len(self.rows) or self.cases)
+        )
+
+    @property
+    def errors(self) -> list[float]:
+        """Relative errors, empty if the predictions only bound the measurements."""
+        return [] if self.bounds else [row.error for row in self.rows]
+
+    @property
+    def by(self) -> str:
+        """Who measured the values."""
+        return self.source.split(",")[0].split(" (")[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attributes as a plain dictionary."""
+        names = (
+            "title",
+            "quantity",
+            "value",
+            "mode",
+            "source",
+            "settings",
+            "remark",
+            "unit",
+            "failure",
+            "in_fit",
+            "bounds",
+        )
+        rows = [{**row._asdict(), "error": row.error} for row in self.rows]
+        counts = {"count": self.count, "failures": self.failures, **_errors(self.errors)}
+        return {**{name: getattr(self, name) for name in names}, **counts, "rows": rows}
+
+
+@record
+class ValueEvidence:
+    """Evidence of one value of a result.
+
+    Attributes:
+        basis: what the value rests on.
+        measurements: tables that compare the value with measurements.
+    """
+
+    quantity: str
+    mode: str
+    value: str
+    kind: str
+    basis: str
+    measurements: tuple[Measurements, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Number of measurements."""
+        return sum(one.count for one in self.measurements)
+
+    def errors(self, in_fit: bool = False) -> list[float]:
+        """Return the errors on measurements to which constants were fitted, or on all others."""
+        return [error for one in self.measurements if one.in_fit is in_fit for error in one.errors]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attributes as a plain dictionary."""
+        names = ("quantity", "mode", "value", "basis", "count")
+        found = {name: getattr(self, name) for name in names}
+        errors = {"errors": _errors(self.errors()), "errors_in_fit": _errors(self.errors(True))}
+        return {**found, "class": self.kind, **errors, "by": list(dict.fromkeys(one.by for one in self.measurements))}
+
+
+@record
+class Evidence:
+    """Evidence of the values of one or all quantities, and the tables of measurements."""
+
+    values: tuple[ValueEvidence, ...]
+    measurements: tuple[Measurements, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the values and the tables as a plain dictionary."""
+        return {
+            "values": [one.to_dict() for one in self.values],
+            "measurements": [one.to_dict() for one in self.measurements],
+        }
+
+
+def evidence(quantity: str | None = None) -> Evidence:
+    """Return the class of every value, and the measurements that it was compared with.
+
+    >>> import llmcalc
+    >>> [(one.value, one.kind) for one in llmcalc.evidence("memory").values][-2:]
+    [('optimizer', 'exact'), ('activations', 'measured')]
+
+    Args:
+        quantity: a quantity such as ``memory``, ``train``, ``fit`` or ``scale`` (default: all).
+
+    Raises:
+        UnknownNameError: an unknown quantity.
+    """
+    known = classes()
+    names = dict.fromkeys(name for name, _ in known)
+    if quantity is not None and quantity not in names:
+        raise UnknownNameError("quantity", quantity, names, parameter="quantity")
+    return evidence_of(read_measurements(table("evidence")), quantity)
+
+
+def evidence_of(found: tuple[Measurements, ...], quantity: str | None = None) -> Evidence:
+    """Assign measurements to the values of one or all quantities."""
+    chosen = tuple(one for one in found if quantity in (None, one.quantity))
+    values = tuple(
+        ValueEvidence(
+            name, mode, value, kind, BASIS.get((name, mode), {}).get(value, ""),
+            tuple(own for one in chosen if (one.quantity, one.mode) == (name, mode) and (own := one.of(value))),
+        )
+        for (name, mode), kinds in classes().items()
+        if quantity in (None, name)
+        for value, kind in kinds.items()
+    )  # fmt: skip
+    return Evidence(values, chosen)
+
+
+def classes() -> dict[tuple[str, str], Mapping[str, str]]:
+    """Return the class of every value, by quantity and mode."""
+    found = {(each.name, mode): kinds for each in quantities() for mode, kinds in each.evidence.items()}
+    results = ((name, import_module(f"llmcalc.{module}"), kind) for name, (module, kind) in RESULTS.items())
+    return {**found, **{(name, ""): getattr(module, kind).EVIDENCE for name, module, kind in results}}
+
+
+def read_measurements(data: Mapping[str, Any]) -> tuple[Measurements, ...]:
+    """Read tables as in ``data/evidence.yaml``."""
+    return tuple(_measurements(data))
+
+
+def _measurements(data: Mapping[str, Any]) -> Iterator[Measurements]:
+    for title, entry in data.items():
+        known = dict(entry)
+        rows = tuple(Row(*row) for row in known.pop("rows", ()))
+        yield Measurements(title, settings=known.pop("compared", known.pop("settings", "")), rows=rows, **known)
+
+
+def is_modelled(kind: str) -> bool:
+    """Return whether values of a class are more than an exact count."""
+    return kind not in (EXECUTED, EXACT)
+
+
+def error_text(errors: list[float]) -> str:
+    """Format errors, such as ``median 2.4 %, worst -7.0 %``."""
+    return f"median {100 * median(errors):.1f} %, worst {100 * worst(errors):+.1f} %" if errors else ""
+
+
+def median(errors: list[float]) -> float:
+    """Return the median size of errors."""
+    return statistics.median(map(abs, errors))
+
+
+def worst(errors: list[float]) -> float:
+    """Return the largest error, with its sign."""
+    return max(errors, key=abs)
+
+
+def _errors(errors: list[float]) -> dict[str, float | None]:
+    return {"median": median(errors) if errors else None, "worst": worst(errors) if errors else None}

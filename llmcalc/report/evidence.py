@@ -1,0 +1,88 @@
+"""Report for ``evidence`` with the class of every value and the measurements that it was compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from ..api.evidence import Evidence, Measurements, ValueEvidence, error_text
+from ..core.evidence import CLASSES
+from .document import Document, Table, columns
+from .json_envelope import envelope
+
+HEADS = ("quantity: group", "values", "class: name", "cases: number", "error", "measured by")
+NOT_COMPARED = {
+    "executed": "NumPy models", "exact": "", "measured": "used as published", "fitted": "no measurement",
+    "assumed": "no measurement",
+}  # fmt: skip
+
+
+def evidence_document(found: Evidence, quantity: str | None = None) -> Document:
+    """Build the report on all quantities, or on one with its tables of measurements."""
+    tables = [Table("", columns(*HEADS), list(summary_rows(found)))]
+    if quantity:
+        tables += [_basis(found.values), *map(_measured, found.measurements)]
+    notes = [line for one in found.measurements if quantity for line in _notes(one)]
+    return Document(
+        f"evidence of {quantity}" if quantity else "evidence of every quantity",
+        lambda: envelope("evidence", {"quantity": quantity}, _data(found)),
+        subtitle=() if quantity else tuple(f"{name}: {meaning}" for name, meaning in CLASSES.items()),
+        tables=tuple(tables),
+        notes=tuple(notes) if quantity else ("llmcalc evidence QUANTITY lists the measurements and their sources",),
+    )
+
+
+def summary_rows(found: Evidence) -> Iterator[tuple[Any, ...]]:
+    """Yield the cells of one row per quantity, class and set of measurements."""
+    for (name, mode, kind, _), group in groupby(found.values, key=_alike):
+        same = list(group)
+        first = same[0]
+        by = ", ".join(dict.fromkeys(one.by for one in first.measurements)) or NOT_COMPARED[kind]
+        quantity = f"{name} ({mode})" if mode else name
+        yield quantity, ", ".join(one.value for one in same), kind, first.count or None, _errors(first), by
+
+
+def _errors(one: ValueEvidence) -> str:
+    """Return the errors of predictions, of fits, and the wrong outcomes of scripts."""
+    in_fit = error_text(one.errors(True))
+    found = (error_text(one.errors()), f"in the fit: {in_fit}" if in_fit else "", _failures(one.measurements))
+    return "; ".join(filter(None, found))
+
+
+def _alike(one: ValueEvidence) -> tuple[Any, ...]:
+    return one.quantity, one.mode, one.kind, one.measurements
+
+
+def _failures(found: Sequence[Measurements]) -> str:
+    """Return the numbers of wrong outcomes of scripts."""
+    return ", ".join(f"{one.failures:,} of {one.cases:,} {one.failure}" for one in found if one.cases)
+
+
+def _basis(values: Sequence[ValueEvidence]) -> Table:
+    rows = [(one.mode, one.value, one.kind, one.basis or CLASSES[one.kind]) for one in values]
+    heads = columns("mode: group", "value: name", "class: name", "rests on")
+    skip = 0 if any(row[0] for row in rows) else 1
+    return Table("what each value rests on", heads[skip:], [row[skip:] for row in rows])
+
+
+def _measured(one: Measurements) -> Table:
+    if not one.rows:
+        return Table(
+            one.title, columns("input", "wrong: number", "of: number"), [(one.settings, one.failures, one.cases)]
+        )
+    rows = [
+        (row.case, f"{row.measured:,.1f} {one.unit}", f"{row.predicted:,.1f} {one.unit}", f"{100 * row.error:+.1f} %")
+        for row in one.rows
+    ]
+    return Table(one.title, columns("case", "measured: name", "predicted: name", "error: name"), rows)
+
+
+def _notes(one: Measurements) -> Iterator[str]:
+    yield f"{one.title}: {one.source}. {one.settings if one.rows else ''}".rstrip()
+    if one.remark:
+        yield f"{one.title}: {one.remark}"
+
+
+def _data(found: Evidence) -> dict[str, Any]:
+    return {**found.to_dict(), "evidence": {"measurements": "measured"}}

@@ -1,0 +1,112 @@
+"""Every modelled value says what it rests on, and its error on measurements is that of its rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import llmcalc
+from llmcalc.api.evidence import BASIS, Measurements, Row, classes, evidence_of, read_measurements
+from llmcalc.api.quantity import names
+from llmcalc.cli.main import main
+from llmcalc.core.evidence import CLASSES
+from llmcalc.report.evidence import summary_rows
+
+FOUND = llmcalc.evidence()
+EXACT = ("executed", "exact")
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+def test_every_quantity_is_listed() -> None:
+    listed = {one.quantity for one in FOUND.values}
+    assert listed >= {*names(), "fit", "scale"}
+    assert all(one.kind in CLASSES for one in FOUND.values)
+    assert {(one.quantity, one.mode) for one in FOUND.values} == set(classes())
+
+
+def test_every_modelled_value_says_what_it_rests_on() -> None:
+    modelled = {(one.quantity, one.mode, one.value) for one in FOUND.values if one.kind not in EXACT}
+    stated = {(*place, value) for place, values in BASIS.items() for value in values}
+    assert stated == modelled
+    assert all(one.basis for one in FOUND.values if one.kind not in EXACT)
+
+
+def test_every_measurement_belongs_to_a_value() -> None:
+    known = {(one.quantity, one.mode, one.value) for one in FOUND.values}
+    for table in FOUND.measurements:
+        values = {value for row in table.rows for value in (row.value or table.value).split()} | set(
+            table.value.split()
+        )
+        assert {(table.quantity, table.mode, value) for value in values} <= known, table.title
+        assert table.source
+        assert table.rows or table.cases > table.failures
+        assert all(row.measured > 0 and row.predicted > 0 for row in table.rows)
+
+
+def test_every_measured_value_has_an_error_or_says_that_it_has_none() -> None:
+    for quantity, _, kind, cases, error, by in summary_rows(FOUND):
+        if kind not in EXACT:
+            assert (cases and error and by) or by in ("no measurement", "used as published"), quantity
+    assert "no measurement" not in [row[5] for row in summary_rows(FOUND) if row[2] == "measured"]
+
+
+def test_errors_are_relative_to_the_measurement() -> None:
+    rows = (Row("a", 2.0, 1.0), Row("b", 10.0, 11.0), Row("c", 4.0, 4.0), Row("d", 5.0, 6.0, "activations"))
+    table = Measurements("t", "memory", "peak", "training", "A. Author, Table 1", rows=rows)
+    fitted = Measurements("f", "memory", "peak", "training", "B", rows=(Row("e", 1.0, 3.0),), in_fit=True)
+    bounds = Measurements(
+        "g", "memory", "peak", "training", "C", rows=(Row("h, none", 1, 3), Row("h, all", 1, 0.5)), bounds=True
+    )
+    values = {(one.mode, one.value): one for one in evidence_of((table, fitted, bounds), "memory").values}
+    peak = values["training", "peak"]
+    assert peak.errors() == pytest.approx([-0.5, 0.1, 0.0])
+    assert peak.errors(in_fit=True) == pytest.approx([2.0])
+    assert peak.count == 3 + 1 + 1
+    assert peak.to_dict()["errors"] == {"median": pytest.approx(0.1), "worst": -0.5}
+    assert values["training", "activations"].errors() == pytest.approx([0.2])
+    assert not values["serving", "peak"].count
+
+
+def test_figures_of_a_table_are_computed_again() -> None:
+    table = next(one for one in FOUND.measurements if one.value == "hours days" and one.in_fit)
+    predicted = {row.case: row.predicted for row in table.rows}
+    for case in ("gpt3-175b on v100-sxm2-32gb", "deepseek-v3-671b on h800"):
+        model, _, gpu = case.partition(" on ")
+        hours = llmcalc.train(model, machine=gpu).hours
+        assert hours is not None
+        assert predicted[case] == pytest.approx(hours.mid / 1000, rel=1e-4)
+
+
+def test_figures_of_scripts_have_a_script() -> None:
+    scripts = [one for one in FOUND.measurements if one.cases]
+    assert scripts
+    if BENCHMARKS.is_dir():
+        assert all((BENCHMARKS.parent / one.title).is_file() and one.failure for one in scripts)
+
+
+def test_a_script_counts_for_its_value_alone() -> None:
+    (one,) = read_measurements(
+        {
+            "s": {
+                "quantity": "params",
+                "value": "total",
+                "mode": "",
+                "source": "x",
+                "cases": 7,
+                "failures": 2,
+                "failure": "wrong",
+            }
+        }
+    )
+    counted = {each.value: each.count for each in evidence_of((one,), "params").values}
+    assert (counted["total"], counted["active"]) == (7, 0)
+
+
+def test_the_command_lists_the_measurements_of_a_quantity(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evidence", "memory"]) == 0
+    text = capsys.readouterr().out
+    assert "MooreThreads/SimuMax" in text
+    assert "llama3-405b, 4 layers, seq 4096, tp 8" in text
+    assert main(["evidence", "memori"]) == 2
+    assert "did you mean memory?" in capsys.readouterr().err
