@@ -183,7 +183,7 @@ def _from_data(data: Mapping[str, Any], where: str, reading: Reading) -> Archite
     from ..schema.plain_data import check_bounds
 
     check_bounds(data, where)
-    if "architecture" in data or ("base" in data and "name" in data):
+    if "model_type" not in data and ("architecture" in data or ("base" in data and "name" in data)):
         from ..schema.preset import build_preset
 
         try:

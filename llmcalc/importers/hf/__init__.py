@@ -16,8 +16,19 @@ from ...core.errors import DescriptionError, InputError, UnknownNameError, short
 from ...core.record import changed
 from ...data import table
 from .block_names import with_numbered_names
-from .composite_configs import ENCODED, NESTED, language_model, other_parts, text_models
+from .class_names import adapted_language_model, family_of_class
+from .composite_configs import (
+    ENCODED,
+    NESTED,
+    is_adapted,
+    is_foreign,
+    language_model,
+    other_parts,
+    text_models,
+    unwrapped,
+)
 from .config import Config, Fields
+from .config_keys import class_keys
 from .family_table import find, names
 
 MOST_NAMED = 12  # sizes named in a note
@@ -62,11 +73,20 @@ def load_config(
         inner = language_model(data)
         if entry is None:
             raise UnknownNameError("model_type", as_, names(), parameter="as_")
+    if is_adapted(data):
+        inner = adapted_language_model(data, as_)
+        if inner:
+            return _language_part(data, inner, where, overrides, as_, allow_unknown, strict)
+    if entry is not None and inner:
+        known = class_keys(entry.model_type)
+        data = unwrapped(data, known)
+        entry = None if is_foreign(data, known) else entry
     if entry is None and inner:
         return _language_part(data, inner, where, overrides, as_, allow_unknown, strict)
     if entry is None and model_type in text_models():
         hint = "Add the language model's config under text_config, or its keys at the top level."
         raise DescriptionError(f"a {model_type} config must have a text_config", where=where, hint=hint)
+    entry = entry or (None if strict else find(family_of_class(data)))
     if entry is None:
         from .unknown_types import advice
 
@@ -98,9 +118,9 @@ def load_config(
         name=inputs["model"],
         family=entry.model_type,
         inputs=inputs,
-        layout=f"{layout}.bare" if config.head_kind() == "none" else layout,
-        notes=(*_defaulted(config.defaulted), *architecture.notes, *_notes(data, inner or {}, quantised)),
-        warnings=(*_warnings(config, model_type), *unsure),
+        layout=f"{layout}.bare" if config.head_kind() == "none" and not config.task() else layout,
+        notes=(*_defaulted(config.defaulted), *architecture.notes, *_notes(config, data, inner or {}, quantised)),
+        warnings=(*_warnings(config, model_type, as_), *unsure),
         unmodelled=(*architecture.unmodelled, *config.unmodelled),
     )
 
@@ -198,16 +218,21 @@ def _check_unknown(config: Config, strict: bool) -> list[str]:
     return check_unknown(config.unknown.values(), config.where, strict)
 
 
-def _warnings(config: Config, model_type: str) -> Iterator[str]:
+def _warnings(config: Config, model_type: str, as_: str | None) -> Iterator[str]:
     """Yield warnings about a substituted model type, contradictory values and ignored keys."""
     if model_type != config.model_type:
-        yield f"the config has model_type {short_repr(model_type)} but is read as {config.model_type}, as requested"
+        reason = "as requested" if as_ else f"which has its class {short_repr(config.class_name())}"
+        yield f"the config has model_type {short_repr(model_type)} but is read as {config.model_type}, {reason}"
     yield from config.warnings
     for key, value in config.ignored_unknown.items():
         yield f"ignored the unknown key {short_repr(key)} (its value is {short_repr(value)}), as requested"
 
 
-def _notes(data: Mapping[str, Any], inner: Mapping[str, Any], quantised: Mapping[str, Any]) -> Iterator[str]:
+def _notes(
+    config: Config, data: Mapping[str, Any], inner: Mapping[str, Any], quantised: Mapping[str, Any]
+) -> Iterator[str]:
+    if config.task():
+        yield f"not counted: the head that {short_repr(config.class_name())} adds to the base model for its task"
     found = quantised.get("quantization")
     if found is not None:
         method = found.get("quant_method", "an unnamed method")

@@ -6,20 +6,24 @@ type for all other configs, including early Qwen2-VL configs with language model
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ...data import table
 
-NESTED = ("text_config", "llm_config", "language_config", "thinker_config", "vlm_config")
+NESTED = ("text_config", "llm_config", "language_config", "thinker_config", "vlm_config", "lm_config", "llm_cfg")
+ADAPTED = ("mm_vision_tower", "mm_projector_type")  # keys that LLaVA's code adds to a language model's config
 # types whose language model is the decoder
 ENCODED = ("vision-encoder-decoder", "speech-encoder-decoder", "musicgen_melody")
 
+_MODALITIES = frozenset(
+    ["mm", "image", "images", "img", "video", "vision", "visual", "frame", "frames", "audio", "speech"]
+)  # words in keys of adapted configs
 _SIZE_KEYS = "model_type hidden_size d_model embed_dim width depth num_layers num_hidden_layers"
 _COMPOSITE_KEYS = """
     vision_start_token_id vision_end_token_id vision_token_id image_token_id image_token_index video_token_id
     video_token_index audio_token_id audio_token_index projector_hidden_act vision_feature_layer
-    vision_feature_select_strategy multimodal_projector_bias spatial_merge_size ignore_index image_seq_length
+    vision_feature_select_strategy multimodal_projector_bias spatial_merge_size ignore_index image_seq_length embd_layer
 """
 
 
@@ -53,11 +57,41 @@ def top_level_text_config(data: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the language model's keys from the top level of a composite config, or None."""
     if any(key in data for key in NESTED) or not {"hidden_size", "num_hidden_layers"} <= data.keys():
         return None
-    return {
-        key: value
-        for key, value in data.items()
-        if not key.endswith("_config") and key not in _COMPOSITE_KEYS.split() and key != "model_type"
-    }
+    return {key: value for key, value in data.items() if not _is_composite_key(key) and key != "model_type"}
+
+
+def _is_composite_key(key: str) -> bool:
+    """Return whether a key of a composite config has no meaning for its language model."""
+    return key.endswith("_config") or key in _COMPOSITE_KEYS.split() or not _MODALITIES.isdisjoint(key.split("_"))
+
+
+def is_adapted(data: Mapping[str, Any]) -> bool:
+    """Return whether a config is that of a language model to which LLaVA's code has added a vision encoder."""
+    return any(data.get(key) is not None for key in ADAPTED) and not any(key in data for key in NESTED)
+
+
+def is_foreign(data: Mapping[str, Any], known: Collection[str]) -> bool:
+    """Return whether a composite config has its language model under a key that the transformers class does not have.
+
+    ``known`` contains the keys of the class.
+    """
+    if "text_config" not in known or "text_config" in data:
+        return False
+    return any(key not in known and isinstance(data.get(key), Mapping) for key in NESTED)
+
+
+def unwrapped(data: Mapping[str, Any], known: Collection[str]) -> Mapping[str, Any]:
+    """Return a composite config with its parts at the top level, where the transformers class has them.
+
+    Original releases may wrap all parts in one object, such as ``thinker_config``, which the class does not have.
+    ``known`` contains the keys of the class.
+    """
+    for key in NESTED:
+        inner = data.get(key)
+        if key not in known and "text_config" in known and isinstance(inner, Mapping) and "text_config" in inner:
+            outer = {name: value for name, value in data.items() if name != key}
+            return {**inner, **outer}
+    return data
 
 
 def other_parts(data: Mapping[str, Any]) -> list[str]:
@@ -65,13 +99,14 @@ def other_parts(data: Mapping[str, Any]) -> list[str]:
     if data.get("model_type") in ENCODED:
         parts = [key for key, value in data.items() if isinstance(value, Mapping) and "model_type" in value]
         return [key for key in parts if key != "decoder"]
-    found = [key.removesuffix("_config") for key, value in data.items() if _is_part(key, value)]
+    found = [key.removesuffix("_config").removesuffix("_cfg") for key, value in data.items() if _is_part(key, value)]
+    found += [str(data["mm_vision_tower"])] if is_adapted(data) and isinstance(data.get("mm_vision_tower"), str) else []
     deeper = [name for key in NESTED if isinstance(data.get(key), Mapping) for name in other_parts(data[key])]
     return list(dict.fromkeys([*found, *deeper]))
 
 
 def _is_part(key: str, value: object) -> bool:
     """Return whether a key holds the config of a component other than a language model."""
-    if not key.endswith("_config") or key in NESTED or not isinstance(value, Mapping):
+    if not key.endswith(("_config", "_cfg")) or key in NESTED or not isinstance(value, Mapping):
         return False
     return any(size in value for size in _SIZE_KEYS.split())

@@ -115,6 +115,7 @@ def read_composite(config: Config) -> Architecture:
             continue
         if row.any_encoder:
             kind = str(config_at(config, part.key).get("model_type", part.encoder))
+            kind = _known_type(config, kind, part.encoder, find_encoder)
             encoder = find_encoder(kind)
             if encoder is None:
                 config.ignore(" ".join(config.defaults))
@@ -127,6 +128,15 @@ def read_composite(config: Config) -> Architecture:
         stacks[-1] = replace(stacks[-1], replaces_placeholder_tokens=True)
     joined = "" if layout is None else f"{layout or config.model_type}>{text.layout}"
     return replace(text, stacks=tuple(stacks), layout=joined, notes=tuple(notes))
+
+
+def _known_type(config: Config, kind: str, usual: str, search: Callable[[str], object]) -> str:
+    """Return the type of a part, or the usual type if the original release has a type of its own for it.
+
+    >>> _known_type(Config({}, "qwen3_asr", ""), "qwen3_asr_text", "qwen3", find)
+    'qwen3'
+    """
+    return usual if kind.startswith(f"{config.model_type}_") and search(kind) is None else kind
 
 
 def _check_copies(config: Config, text: Architecture) -> None:
@@ -145,7 +155,7 @@ def encoder_stacks(
     """Return the stacks of an encoder and its projector. ``d_model`` is the width of the language model."""
     data = config_at(config, part.key)
     kind = str(data.get("model_type"))
-    kind = kind if find_encoder(kind) else part.encoder
+    kind = kind if any_encoder and find_encoder(kind) else part.encoder
     encoder = find_encoder(kind)
     assert encoder is not None, f"no encoder {kind}"
     inner = config.nested(part.key, data, encoder.model_type)
@@ -194,7 +204,7 @@ def text_model(config: Config, usual: str, tie: str = "", data: Mapping[str, Any
     """
     part = dict(text_config(config) if data is None else data)
     model_type = part.get("model_type", usual)
-    entry = find(model_type) if isinstance(model_type, str) else None
+    entry = find(_known_type(config, model_type, usual, find)) if isinstance(model_type, str) else None
     if entry is None:
         raise UnknownNameError("text_config model_type", str(model_type), names(), where=config.where)
     _set_tie(config, part, tie, entry.model_type)

@@ -282,16 +282,22 @@ class ConfigKeys:
     def head_kind(self, *supported: str) -> str:
         """Return the kind of head named in ``architectures``, such as ``causal``, ``mlm`` or ``none`` (bare model).
 
-        The default is the first of the ``supported`` kinds. Unsupported kinds raise an error.
+        The default is the first of the ``supported`` kinds. Unsupported kinds raise an error. A head for a task such as
+        classification counts as none.
         """
         kind = self._head_kind() or "".join(supported[:1])
+        kind = "none" if kind == "task" else kind
         if supported and kind not in supported:
             raise self.error(f"{self.model_type} models with a {short_repr(kind)} head are not supported")
         return kind
 
+    def task(self) -> str:
+        """Return the class name in ``architectures`` if its head is for a task such as classification, or ""."""
+        return self.class_name() if self._head_kind() == "task" else ""
+
     def _head_kind(self) -> str:
         named = self.get("architectures")
-        if named is None:
+        if named is None or named == []:
             return ""
         if not isinstance(named, list) or len(named) != 1 or not isinstance(named[0], str):
             raise self.error(f"architectures must be a list with one class name, not {short_repr(named)}")
@@ -337,6 +343,11 @@ class ConfigKeys:
             self.unknown[self.where, key] = unknown_key(self, key, value)
         for key in (self.read & _size_keys(self.model_type)).difference(self.data):
             self.defaulted.setdefault(key, self.defaults[key])
+
+
+def class_keys(model_type: str) -> Collection[str]:
+    """Return the keys of a transformers class that have default values."""
+    return _defaults(model_type)[0].keys()
 
 
 def is_irrelevant(key: str) -> bool:

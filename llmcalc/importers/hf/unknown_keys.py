@@ -98,7 +98,11 @@ def _is_activation(value: object) -> bool:
 def _value(config: ConfigKeys, key: str) -> object:
     """Return the value of a key without marking it as read."""
     own = config.aliases.get(key, key)
-    return config.data.get(own, config.defaults.get(own))
+    value = config.data.get(own, config.defaults.get(own))
+    if value is None and key == "head_dim":
+        width, heads = _value(config, "hidden_size"), _value(config, "num_attention_heads")
+        return width / heads if type(width) is int and type(heads) is int and heads else None
+    return value
 
 
 def _synonyms() -> list[tuple[str, list[str]]]:

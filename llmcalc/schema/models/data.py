@@ -209,6 +209,7 @@ class ConfigKeyTables(Model):
     original_formats: dict[str, list[Text]]
     activations: dict[str, Text]
     heads: dict[str, Text]
+    adapted_classes: dict[str, Text]
     dropout: dict[str, list[Text]]
 
 

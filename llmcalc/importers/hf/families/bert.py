@@ -181,7 +181,10 @@ def with_head(
 ) -> Architecture:
     """Return the stack with its head. If ``pooled`` is set, language-model classes also have an unused pooler."""
     kind, width = config.head_kind("mlm", "causal", "pretraining", "none"), stack.d_model
-    outputs = [pooler(width, dropped=kind in ("causal", "mlm"))] if pooled or kind in ("pretraining", "none") else []
+    pooled = pooled or kind in ("pretraining", "none")
+    if config.task().endswith(("ForTokenClassification", "ForQuestionAnswering")):
+        pooled = False
+    outputs = [pooler(width, dropped=kind in ("causal", "mlm"))] if pooled else []
     if kind != "none":
         outputs += transform(config, width, narrow, activation)
         outputs.append(Named("head", tied_head(config, narrow or width, spare_bias=spare_bias)))

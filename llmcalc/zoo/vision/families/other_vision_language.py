@@ -100,8 +100,16 @@ def step3p7(link: Link) -> list[Named]:
 
 
 def minimax_m3(link: Link) -> list[Named]:
-    """Build the MiniMax M3 projector with two linear layers on each patch and two on merged patches."""
-    merge, inner, out = merged(link.encoder), link.model.size("projector_hidden_size"), link.d_model
+    """Build the MiniMax M3 projector with two linear layers on each patch and two on merged patches.
+
+    The original release states the merge size in ``img_token_compression_config``.
+    """
+    merge_size = link.encoder.size("spatial_merge_size")
+    for config in (link.encoder, link.model):
+        compression = config.mapping("img_token_compression_config")
+        link.encoder.check_equal("spatial_merge_size", compression.get("spatial_merge_size", merge_size))
+    link.model.check_equal("multimodal_projector_bias", True)
+    merge, inner, out = merge_size**2, link.model.size("projector_hidden_size"), link.d_model
     first = two_linears("projector", link.d_encoder, inner, out)
     return [*first, *two_linears("merger", out * merge, inner, out, merge=merge)]
 

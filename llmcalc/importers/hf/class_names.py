@@ -1,0 +1,42 @@
+"""Model families named by the class in ``architectures``, for configs whose ``model_type`` is not that of a family."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...data import table
+from .composite_configs import top_level_text_config
+from .family_table import names
+
+
+def family_of_class(data: Mapping[str, Any]) -> str:
+    """Return the ``model_type`` of a config's class, such as ``phi`` for ``PhiForCausalLM``, or an empty string."""
+    stem = _stem(data)
+    return next((name for name in names() if stem and _plain(name) == stem), "")
+
+
+def adapted_language_model(data: Mapping[str, Any], as_: str | None = None) -> dict[str, Any] | None:
+    """Return the config of a language model to which LLaVA's code has added a vision encoder, or None if unknown.
+
+    The name of the class ends in that of the language model, as in ``LlavaLlamaForCausalLM``. ``as_`` is the
+    ``model_type`` to use instead.
+    """
+    found, usual = top_level_text_config(data), table("config_keys")["adapted_classes"]
+    stem = _stem(data)
+    ends = [name for name in names() if stem.endswith(_plain(name))]
+    family = as_ or max(ends, key=len, default="")
+    return {**found, "model_type": usual.get(family, family)} if found and family else None
+
+
+def _stem(data: Mapping[str, Any]) -> str:
+    """Return the class name in lower case without its head, such as ``phi`` for ``PhiForCausalLM``."""
+    named = data.get("architectures")
+    if not isinstance(named, list) or len(named) != 1 or not isinstance(named[0], str):
+        return ""
+    heads = (head for head in table("config_keys")["heads"] if named[0].endswith(head))
+    return named[0].removesuffix(next(heads, "")).lower()
+
+
+def _plain(model_type: str) -> str:
+    return model_type.lower().replace("_", "").replace("-", "").replace(".", "")

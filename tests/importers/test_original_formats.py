@@ -1,0 +1,111 @@
+"""Configs in the formats of original releases, and classes that are not those of a language model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import llmcalc
+from llmcalc.importers.hf.class_names import family_of_class
+
+LLAMA = {
+    "model_type": "llama", "vocab_size": 101, "hidden_size": 44, "intermediate_size": 53, "num_hidden_layers": 3,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "tie_word_embeddings": False,
+}  # fmt: skip
+BERT = {
+    "model_type": "bert", "vocab_size": 101, "hidden_size": 44, "intermediate_size": 53, "num_hidden_layers": 3,
+    "num_attention_heads": 4, "max_position_embeddings": 17,
+}  # fmt: skip
+ADAPTED = {
+    "mm_vision_tower": "clip", "mm_projector_type": "mlp", "mm_hidden_size": 19, "image_aspect_ratio": "pad",
+    "tune_mm_mlp_adapter": False,
+}  # fmt: skip
+HEAD = 101 * 44
+POOLER = 44 * 44 + 44
+
+
+def total(config: dict[str, Any], **how: Any) -> int:
+    return llmcalc.params(llmcalc.load(config, **how)).total
+
+
+@pytest.mark.parametrize("task", ["ForSequenceClassification", "ForTokenClassification", "ForRewardModel"])
+def test_a_head_for_a_task_is_noted_and_not_counted(task: str) -> None:
+    found = llmcalc.load({**LLAMA, "architectures": [f"Llama{task}"]})
+    assert llmcalc.params(found).total == total(LLAMA) - HEAD
+    assert any(f"not counted: the head that 'Llama{task}' adds" in note for note in found.notes)
+    assert found.layout == llmcalc.load(LLAMA).layout  # unlike that of the bare model
+
+
+def test_only_classes_for_sequences_have_a_pooler() -> None:
+    bare = total({**BERT, "architectures": ["BertModel"]})
+    assert total({**BERT, "architectures": ["BertForSequenceClassification"]}) == bare
+    assert total({**BERT, "architectures": ["BertForQuestionAnswering"]}) == bare - POOLER
+
+
+def test_a_task_per_token_needs_only_the_encoder_of_t5() -> None:
+    small = {"model_type": "t5", "vocab_size": 101, "d_model": 44, "d_ff": 53, "num_layers": 3, "num_heads": 4}
+    for_tokens, encoder = (
+        total({**small, "architectures": [name]}) for name in ("T5ForTokenClassification", "T5EncoderModel")
+    )
+    assert for_tokens == encoder
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [("PhiForCausalLM", "phi"), ("Qwen2MoeForCausalLM", "qwen2_moe"), ("GPTNeoXForCausalLM", "gpt_neox"), ("Foo", "")],
+)
+def test_a_class_names_its_family(name: str, family: str) -> None:
+    assert family_of_class({"architectures": [name]}) == family
+
+
+def test_an_unknown_model_type_is_read_by_its_class_with_a_warning() -> None:
+    config = {**LLAMA, "model_type": "my_llama", "architectures": ["LlamaForCausalLM"]}
+    found = llmcalc.load(config)
+    assert llmcalc.params(found).total == total(LLAMA)
+    assert "'my_llama' but is read as llama, which has its class 'LlamaForCausalLM'" in found.warnings[0]
+    with pytest.raises(llmcalc.InputError, match="unknown model_type"):
+        llmcalc.load(config, strict=True)
+    with pytest.raises(llmcalc.InputError, match="unknown model_type"):
+        llmcalc.load({**config, "architectures": ["MyLlamaForCausalLM"]})
+
+
+@pytest.mark.parametrize("model_type", ["llava", "llava_llama", "some_llama"])
+def test_an_adapted_language_model_is_counted_alone(model_type: str) -> None:
+    config = {**LLAMA, **ADAPTED, "model_type": model_type, "architectures": ["LlavaLlamaForCausalLM"]}
+    found = llmcalc.load(config)
+    assert llmcalc.params(found).total == total(LLAMA)
+    assert "only its language model (llama) is counted; not counted: clip" in found.notes[-1]
+    with pytest.raises(llmcalc.InputError, match="n_gates"):
+        llmcalc.load({**config, "n_gates": 3})
+
+
+def test_an_adapted_qwen_is_qwen2() -> None:
+    config = {**LLAMA, **ADAPTED, "model_type": "llava_qwen", "architectures": ["LlavaQwenForCausalLM"]}
+    assert total(config) == total({**LLAMA, "model_type": "qwen2"})
+
+
+@pytest.mark.parametrize("key", ["lm_config", "llm_cfg"])
+def test_a_language_model_under_a_key_that_the_class_lacks_is_counted_alone(key: str) -> None:
+    whisper = {"d_model": 19, "model_type": "whisper"}
+    found = llmcalc.load({"model_type": "glmasr", key: LLAMA, "whisper_config": whisper})
+    assert llmcalc.params(found).total == total(LLAMA)
+    assert "not counted: whisper" in found.notes[-1]
+
+
+def test_parts_that_the_original_release_wraps_are_read() -> None:
+    audio = {"model_type": "qwen3_asr_audio_encoder", "d_model": 12, "encoder_layers": 2, "encoder_attention_heads": 3}
+    audio |= {"encoder_ffn_dim": 23, "output_dim": 44, "downsample_hidden_size": 7, "num_mel_bins": 16}
+    parts = {"audio_config": audio, "text_config": {**LLAMA, "model_type": "qwen3_asr_text", "head_dim": 11}}
+    wrapped = {"model_type": "qwen3_asr", "thinker_config": {**parts, "model_type": "qwen3_asr_thinker"}}
+    assert total(wrapped) == total({"model_type": "qwen3_asr", **parts})
+    assert [stack.role for stack in llmcalc.load(wrapped).stacks] == ["decoder", "tower"]
+
+
+def test_a_repeated_merge_size_must_agree() -> None:
+    config: dict[str, Any] = {"model_type": "minimax_m3_vl", "text_config": {}, "vision_config": {}}
+    compression = {"img_token_compression_config": {"spatial_merge_size": 2}}
+    vision = {"model_type": "clip_vision_model", **compression}
+    assert total({**config, **compression, "vision_config": vision}) == total(config)
+    with pytest.raises(llmcalc.InputError, match="spatial_merge_size is 2, but other keys imply 3"):
+        llmcalc.load({**config, "img_token_compression_config": {"spatial_merge_size": 3}})
