@@ -40,13 +40,15 @@ HEAD = """\
 # scores, scan, loss, softcap: number format of queries and keys in their product, of chunked recurrences, of logits in
 #   the loss and of their soft cap (fp32, or compute for the format of the model)
 # softmax: tensors that autograd saves between the products of attention
-# combine: tensors that it saves when the outputs of experts are added
+# combine: tensors that it saves when a loop adds the outputs of experts
+# experts: loop if transformers has no grouped kernel for the experts
 # others: tensors that it saves in a module. All are described in the words of llmcalc/core/functions.py.
 """
 WIDE, FP32 = torch.float32, "fp32"
 SOFTMAX = {functional.softmax, torch.softmax, torch.Tensor.softmax}
 PRODUCTS = {torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.bmm, torch.baddbmm, torch.Tensor.baddbmm,
             torch.einsum}  # fmt: skip
+GROUPED = "_can_set_experts_implementation"
 BOUNDS = {torch.tanh, torch.Tensor.tanh, functional.tanh}
 ADDS = {torch.Tensor.index_add_, torch.Tensor.index_add}
 LOSSES = {functional.cross_entropy, functional.log_softmax, torch.log_softmax}
@@ -282,6 +284,8 @@ def observe(model_type: str, class_name: str, changes: dict[str, Any]) -> dict[s
         for site, call in observer.calls.items():
             facts[site] = words(*call) or ""
         facts |= {"gate": gate_words(*observer.gate)} if observer.gate else {}
+        if "combine" in facts and not any(getattr(each, GROUPED, bool)() for each in model.modules()):
+            facts["experts"] = "loop"
     return {site: fact for site, fact in facts.items() if fact}
 
 

@@ -100,8 +100,10 @@ def memory(
             sub-layers.
         loss: training: ``eager`` (default), or ``fused`` for one kernel that turns logits into their gradient.
         scan: training: ``eager`` (default), or ``fused`` for kernels that recompute the steps of a recurrence.
-        expert_kernel: training, with ``convention="torch"``: ``loop`` (default) runs one expert after another, as
-            ``experts_implementation="eager"`` does, and ``grouped`` runs all of them in one kernel.
+        expert_kernel: training, with ``convention="torch"``: ``grouped`` runs all experts in one kernel, as
+            transformers does by default, and ``loop`` runs one expert after another, as with
+            ``experts_implementation="eager"`` (default: as in the config, otherwise ``loop`` if attention is eager or
+            transformers has no other kernel, and ``grouped`` if not).
         gradients: training: number format of the gradients (default: ``dtype``).
         gradient_buffer: training: whether one contiguous buffer holds the gradients, as in Megatron-LM.
         gradient_placeholders: training, with ``gradient_buffer``: whether kernels keep an unused gradient of each
@@ -146,7 +148,8 @@ def memory_of(architecture: Architecture, **settings: Any) -> ParallelMemory | I
         recipe, adapters=adapters, frozen_weights=frozen, contiguous_gradient_buffer=own["gradient_buffer"],
         gradient_placeholders=own["gradient_placeholders"],
     )  # fmt: skip
-    code = eager_code(architecture, own["expert_kernel"]) if convention == "torch" else EagerCode()
+    kernels = own["expert_kernel"], own["attention"]
+    code = eager_code(architecture, *kernels) if convention == "torch" else EagerCode()
     policy = ActivationPolicy(
         own["attention"] or "flash", own["recompute"] or "none", *_dropout(architecture, own["dropout"]), width,
         recipe.gradient_bytes, convention, adapters, own["loss"] or "eager", own["scan"] or "eager", code=code,
@@ -241,15 +244,19 @@ def _dropout(architecture: Architecture, active: bool) -> tuple[bool, bool]:
     return active and rates["attention"] > 0, active and rates["residual"] > 0
 
 
-def eager_code(architecture: Architecture, expert_kernel: str | None = None) -> EagerCode:
+def eager_code(architecture: Architecture, expert_kernel: str | None = None, attention: str | None = None) -> EagerCode:
     """Return what is known about the eager code of an architecture's model type, or of its layout in transformers.
 
-    Only a loop over experts, the eager implementation, saves tensors when it adds their outputs.
+    Only a loop over experts saves tensors when it adds their outputs. Unless the kernel is given or the config names
+    it, experts run in a loop if attention is eager too, or if transformers has no grouped kernel for them.
     """
     facts: dict[str, dict[str, str]] = table("eager")
-    names = (architecture.inputs.get("model_type"), (architecture.layout or "").split(".")[0])
+    inputs, layout = architecture.inputs, (architecture.layout or "").split(".")[0]
+    names = inputs.get("model_type"), inputs.get("text_model_type"), layout
     code = EagerCode(**next((facts[name] for name in names if name in facts), {}))
-    return changed(code, combine="") if expert_kernel == "grouped" else code
+    chosen = {"eager": "loop"}.get(name, "grouped") if (name := inputs.get("experts_implementation")) else None
+    usual = code.experts or ("loop" if attention == "eager" else "grouped")
+    return code if (expert_kernel or chosen or usual) == "loop" else changed(code, combine="")
 
 
 def _adapters(architecture: Architecture, rank: int | None, targets: Iterable[str]) -> Adapters | None:

@@ -62,7 +62,7 @@ PANELS = {
         --attention flash|eager  attention kernel
         --cross-entropy HOW  eager (separate operations) or fused
         --scan HOW  recurrences: eager (default) or fused
-        --expert-kernel HOW  torch: loop (default) or grouped
+        --expert-kernel HOW  torch: grouped (default) or loop
         --gradients FORMAT  bf16, fp16 or fp32
         --gradient-buffer  contiguous gradients, as in Megatron-LM
         --gradient-placeholders  of matrix shapes (Transformer Engine)

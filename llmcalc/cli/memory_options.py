@@ -67,7 +67,7 @@ MEMORY = (
     _option("loss", "Training: cross-entropy as separate operations (eager, default) or one kernel (fused).",
             flag="--cross-entropy"),
     _option("scan", "Training: recurrences as separate operations (eager, default) or one kernel (fused)."),
-    _option("expert_kernel", "Training, --convention torch: a loop over experts (default), or grouped experts."),
+    _option("expert_kernel", "With --convention torch: grouped experts, or a loop (default with --attention eager)."),
     GRADIENTS,
     _option("gradient_buffer", "Training: keep gradients in one contiguous buffer, as in Megatron-LM."),
     _option("gradient_placeholders", "With --gradient-buffer: add a gradient per matrix shape (Transformer Engine)."),

@@ -32,6 +32,7 @@ class EagerCode:
         softcap: number format of the soft cap of the logits.
         softmax: tensors saved between the two products of attention.
         combine: tensors saved when a loop over experts adds their outputs. Grouped kernels save none.
+        experts: ``loop`` if transformers has no grouped kernel for the experts.
         norm, plain_norm: tensors saved by a norm between layers, with and without a weight.
         qk_norm, plain_qk_norm: tensors saved by a norm within an attention layer.
         mixer_norm: tensors saved by a norm of a recurrent model.
@@ -47,6 +48,7 @@ class EagerCode:
     softcap: str = ""
     softmax: str = ""
     combine: str = ""
+    experts: str = ""
     norm: str = ""
     plain_norm: str = ""
     qk_norm: str = ""

@@ -112,7 +112,7 @@ def load_config(
     }
     inputs |= {"dtype": data["dtype"] if "dtype" in data else data.get("torch_dtype")} if _has_dtype(data) else {}
     quantised = _quantised(data, inner or {})
-    inputs |= quantised | _dropout(config)
+    inputs |= quantised | _dropout(config) | _eager_code(data, inner or {})
     return changed(
         architecture,
         name=inputs["model"],
@@ -154,6 +154,13 @@ def _dropout(config: Config) -> Fields:
         given = [float(value) for value in values if type(value) in (int, float) and 0 <= value <= 1]
         rates |= {site: max(given)} if given else {}
     return {"dropout": {"attention": 0.0, "residual": 0.0} | rates} if rates else {}
+
+
+def _eager_code(data: Mapping[str, Any], inner: Mapping[str, Any]) -> Fields:
+    """Return the type of a nested language model and the implementation of experts, if the config has them."""
+    experts = {**inner, **data}.get("experts_implementation")
+    values = {"text_model_type": inner.get("model_type"), "experts_implementation": experts}
+    return {name: value for name, value in values.items() if isinstance(value, str)}
 
 
 def _has_dtype(data: Mapping[str, Any]) -> bool:

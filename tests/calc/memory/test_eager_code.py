@@ -15,7 +15,7 @@ from llmcalc.calc.memory.training import saved_tensors
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from llmcalc.core.layer import Layer
-from llmcalc.core.record import fields
+from llmcalc.core.record import changed, fields
 from llmcalc.core.workload import Workload
 from llmcalc.data import table
 from llmcalc.importers.hf import family_table
@@ -31,6 +31,7 @@ from llmcalc.layers.parts.qk_norm import QkNorm
 B, Q, D, F, V, H, G, E, X, K = 2, 5, 7, 17, 31, 6, 3, 11, 13, 3
 TOKENS, SCORES = B * Q, B * Q * Q * H
 FORMATS = {"", "fp32", "compute"}
+FORMAT_SITES = ("scores", "scan", "loss", "softcap")
 WORDS = {
     "input",
     "input32",
@@ -67,9 +68,8 @@ def test_every_fact_is_known() -> None:
     for model_type, facts in table("eager").items():
         assert facts.keys() <= names, model_type
         for site, fact in facts.items():
-            assert fact in FORMATS if site in ("scores", "scan", "loss", "softcap") else set(fact.split()) <= WORDS, (
-                model_type
-            )
+            words = {"experts": {"loop"}}.get(site, FORMATS if site in FORMAT_SITES else WORDS)
+            assert ({fact} if site in FORMAT_SITES else set(fact.split())) <= words, model_type
     assert len(table("eager")) > 200
 
 
@@ -129,13 +129,31 @@ def test_facts_are_found_by_model_type_or_layout() -> None:
     assert eager_code(llmcalc.load("palm")) == EagerCode()
 
 
-def test_only_a_loop_over_experts_saves_their_weighted_outputs() -> None:
-    sizes = {}
-    for kernel in ("loop", "grouped", None):
-        settings = {"mode": "training", "convention": "torch", "seq": 7, "expert_kernel": kernel}
-        sizes[kernel] = llmcalc.memory("mixtral-8x7b", **settings).activations
-    assert sizes["loop"] - sizes["grouped"] == 32 * 7 * 2 * 4096 * 2
-    assert sizes[None] == sizes["loop"]
+@pytest.mark.parametrize("attention", ["eager", "flash"])
+def test_only_a_loop_over_experts_saves_their_weighted_outputs(attention: str) -> None:
+    """The loop is the default of eager attention, and of types without a grouped kernel. A config may name it."""
+    sizes = {"num_hidden_layers": 3, "hidden_size": 22, "num_attention_heads": 2, "num_key_value_heads": 1}
+    config = {"model_type": "mixtral", **sizes, "intermediate_size": 13, "vocab_size": 19}
+    without_grouped = {"model_type": "dbrx", "n_layers": 3, "d_model": 22, "n_heads": 2, "vocab_size": 19}
+    settings = {"mode": "training", "convention": "torch", "seq": 7, "attention": attention}
+
+    def saved(changes: dict[str, Any], kernel: str | None = None) -> Any:
+        return llmcalc.memory({**config, **changes}, expert_kernel=kernel, **settings).activations
+
+    loop, grouped = saved({}, "loop"), saved({}, "grouped")
+    assert loop - grouped == 3 * 7 * 2 * 22 * 2
+    assert saved({}) == (loop if attention == "eager" else grouped)
+    assert saved({"experts_implementation": "eager"}) == loop
+    assert saved({"experts_implementation": "grouped_mm"}) == grouped
+    assert saved({"experts_implementation": "eager"}, "grouped") == grouped
+    kernels = [llmcalc.memory(without_grouped, expert_kernel=each, **settings).activations for each in (None, "loop")]
+    assert kernels[0] == kernels[1]
+
+
+def test_facts_of_a_composite_model_may_be_those_of_its_language_model() -> None:
+    model = llmcalc.load({"model_type": "llama"})
+    composite = changed(model, layout=None, inputs={"model_type": "glm_ocr", "text_model_type": "gptj"})
+    assert eager_code(composite) == eager_code(llmcalc.load({"model_type": "gptj"}))
 
 
 def test_a_fused_scan_saves_no_steps() -> None:
