@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .api.diff import diff as diff
     from .api.evidence import evidence as evidence
     from .api.explain import explain as explain
+    from .api.find_gpus import find_gpus as find_gpus
+    from .api.find_models import find_models as find_models
     from .api.fit import fit as fit
     from .api.flops import flops as flops
     from .api.load import load as load
@@ -45,8 +47,8 @@ _ERRORS = (
     "DescriptionError", "InputError", "LlmcalcError", "SizeError", "UnknownNameError", "UnsupportedError",
 )  # fmt: skip
 _VERBS = (
-    "check", "communication", "compare", "design", "diff", "evidence", "explain", "fit", "flops", "load", "memory",
-    "params", "scale", "state", "sweep", "traffic", "train", "verify",
+    "check", "communication", "compare", "design", "diff", "evidence", "explain", "find_gpus", "find_models", "fit",
+    "flops", "load", "memory", "params", "scale", "state", "sweep", "traffic", "train", "verify",
 )  # fmt: skip
 _MODULES = {
     **dict.fromkeys(_ERRORS, "core.errors"),

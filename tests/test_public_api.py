@@ -27,6 +27,8 @@ PUBLIC = {
     "diff",
     "evidence",
     "explain",
+    "find_gpus",
+    "find_models",
     "fit",
     "flops",
     "load",

@@ -171,7 +171,7 @@ def fit(
     check_effects(SETTINGS, {"training": training, **settings, **sizes}, architecture)
     if arguments.get("seq") is None:
         arguments["seq"] = default_seq(architecture)
-    card, number, total, of_runtime = _resources(gpu, count, gpu_memory, reserve)
+    card, number, total, of_runtime = resources(gpu, count, gpu_memory, reserve)
     if solve == "gpus" and number is not None:
         raise InputError(
             "cannot include a count when solving for the number of GPUs", parameter="gpu", hint="omit the count"
@@ -194,7 +194,7 @@ def _changes(
     return islice(Search(architecture, gpu, budget, arguments).changes(), MOST)
 
 
-def _resources(
+def resources(
     gpu: str | int | None, count: int | None, gpu_memory: str | int | None, reserve: str | int
 ) -> tuple[Accelerator | None, int | None, int, int]:
     """Return the GPU, the number of GPUs (if given), and the total and reserved bytes per GPU."""

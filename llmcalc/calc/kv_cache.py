@@ -13,7 +13,7 @@ from ..core.errors import SizeError, UnsupportedError, short_repr
 from ..core.form import Form, ceil, lift
 from ..core.ledger import Entry
 from ..core.notebook_display import NotebookDisplay
-from ..core.record import record
+from ..core.record import changed, record
 from ..core.workload import Workload
 from .memory.number_formats import BITS_A_BYTE, Format
 from .sharding import Mesh
@@ -117,6 +117,10 @@ class StateSize(NotebookDisplay):
         for tensor, size in self.sizes:
             found[tensor.state.role] += size
         return dict(found)
+
+    def resized(self, seq: int) -> StateSize:
+        """Return the state after another number of tokens."""
+        return changed(self, workload=changed(self.workload, seq=seq))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""

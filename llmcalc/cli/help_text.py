@@ -97,7 +97,8 @@ OWN = {  # lines of one command, by panel
         --recompute WHAT  none, selective or full (in training)
     """},
     "fit": {"GPU": """
-        --gpu NAME[:N]  such as h100, h100:8 or 24GB:2
+        --gpu NAME[:N]  such as h100:8 or 24GB; all: every GPU
+        --list  list the models that fit on --gpu
         --solve WHAT  seq, batch, quant (weight format) or gpus
     """},
     "scale": {
@@ -197,9 +198,9 @@ EXAMPLES = {
         "llmcalc memory llama3-8b --training --tp 2 --dp 4 --zero 1",
     ),
     "fit": (
-        "llmcalc fit gpt-oss-120b --gpu h100",
         "llmcalc fit llama3-70b --gpu h100:4 --solve seq",
-        "llmcalc fit qwen3-32b --gpu 24GB --solve quant",
+        "llmcalc fit qwen3-32b --gpu all --weights q4_k_m",
+        "llmcalc fit --gpu rtx4090 --list",
     ),
     "scale": (
         "llmcalc scale --gpu h100:512 --days 30",

@@ -24,7 +24,8 @@ class Accelerator:
         node_text: source of ``node``.
         peak: dense FLOP/s by number format, excluding unsupported and unconfirmed formats.
         link: pair of interconnect name and bidirectional bandwidth in bytes per second. The bandwidth may be None.
-        price: quoted price in US dollars per hour, with sellers and dates.
+        price: quoted price in US dollars per hour, with sellers, dates and the source.
+        price_source: source of the price.
         checked: whether the figures were verified against their source (``true``, ``partly`` or ``false``).
         unconfirmed: disputed figures as text, never used in calculations.
     """
@@ -45,6 +46,7 @@ class Accelerator:
     link: tuple[str, int | None]
     power: int | None
     price: str
+    price_source: str
     source: str
     checked: str
     unconfirmed: Mapping[str, str]
@@ -95,6 +97,7 @@ def _read(name: str, entry: Mapping[str, Any], size: int, usable: float | None) 
         link=(link.get("name", ""), both_ways),
         power=power,
         price=f"{price['usd_per_hour']} ({sold})" if price else "",
+        price_source=price.get("source", ""),
         source=entry["source"],
         checked=checked if isinstance(checked, str) else str(checked).lower(),
         unconfirmed=dict(entry.get("unconfirmed", {})),

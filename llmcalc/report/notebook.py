@@ -24,6 +24,8 @@ _DOCUMENTS = {
     "Diff": ("compare", "diff_document"),
     "Explanation": ("explain", "explain_document"),
     "FitResult": ("fit", "fit_document"),
+    "GpuSearch": ("find", "find_gpus_document"),
+    "ModelSearch": ("find", "find_models_document"),
     "Plan": ("scale", "scale_document"),
     "Sweep": ("sweep", "sweep_document"),
     "Verification": ("notebook", "verification_document"),

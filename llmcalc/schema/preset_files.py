@@ -104,6 +104,15 @@ def names() -> dict[str, PresetLocation]:
     return found
 
 
+def sized_files() -> Iterator[tuple[str, str | None]]:
+    """Yield the preset file and the size of every model. An unreadable file has no size."""
+    for _, file in sorted(files().items()):
+        sizes = None
+        with suppress(InputError):
+            sizes = read_preset(file).get("sizes")
+        yield from ((file, str(size)) for size in sizes) if isinstance(sizes, dict) else [(file, None)]
+
+
 @lru_cache(maxsize=512)
 def _read_preset(file: str, stamp: tuple[int, int]) -> dict[str, Any]:
     compiled = f"{os.path.splitext(file)[0]}.json"

@@ -34,6 +34,8 @@ CALLS: dict[str, Callable[[], Any]] = {
     "design": lambda: llmcalc.design("llama3", params="13B"),
     "diff": lambda: llmcalc.diff("llama3-8b", "llama3.1-8b"),
     "explain": lambda: llmcalc.explain("gpt3", "flops"),
+    "find_gpus": lambda: llmcalc.find_gpus("gpt2"),
+    "find_models": lambda: llmcalc.find_models("2GiB"),
     "fit": lambda: llmcalc.fit("llama3-8b", "h100:2"),
     "flops": lambda: llmcalc.flops("gpt1"),
     "load": lambda: llmcalc.load("gpt3"),
@@ -109,6 +111,10 @@ SAME = {
         "gpt1", mode="training", mesh=llmcalc.Mesh(dp=8, zero=1)
     ),
     "fit llama3-8b --gpu h100:2": lambda: llmcalc.fit("llama3-8b", "h100:2"),
+    "fit qwen3-32b --gpu all --weights q8_0 --reserve 3GiB": lambda: llmcalc.find_gpus(
+        "qwen3-32b", weights="q8_0", reserve="3GiB"
+    ),
+    "fit 3GiB --list --seq 512": lambda: llmcalc.find_models("3GiB", seq=512),
     "fit gpt3 --gpu-memory 24GiB --solve gpus": lambda: llmcalc.fit("gpt3", 24 * 2**30, solve="gpus"),
     "train gpt3 --seq 1024": lambda: llmcalc.train("gpt3", seq=1024),
     "diff llama3-8b llama3.1-8b": lambda: llmcalc.diff("llama3-8b", "llama3.1-8b"),

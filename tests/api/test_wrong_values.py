@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -91,13 +91,13 @@ STEP: dict[str, Case] = {
 MODEL: dict[str, Case] = {"model": ("name", "gpt2", {})}
 
 
-def by_flag(cases: dict[str, Case]) -> dict[str, Case]:
-    """The cases of ``memory`` for a function that takes ``training=True``, and mesh fields."""
+def by_flag(cases: dict[str, Case], mesh: Iterable[str] = MESH) -> dict[str, Case]:
+    """The cases of ``memory`` for a function that takes ``training=True``, and fields of a mesh."""
     found = {}
     for name, (kind, right, others) in cases.items():
         rest = {key: value for key, value in others.items() if key != "mode"}
         found[name] = (kind, right, {**rest, "training": True} if others.get("mode") == "training" else others)
-    on_mesh = {name: (kind, right, {**rest, "training": True}) for name, (kind, right, rest) in MESH.items()}
+    on_mesh = {name: (MESH[name][0], MESH[name][1], {**MESH[name][2], "training": True}) for name in mesh}
     return {**found, **on_mesh, "training": ("flag", True, {})}
 
 
@@ -176,6 +176,15 @@ FUNCTIONS: Table = {
         **MODEL, **SIZES, **CONVENTION, **by_flag(MEMORY), "gpu": ("count", "h100", {}), "count": ("count", 1, {}),
         "gpu_memory": ("count", "24GiB", {}), "reserve": ("count from 0", "1GiB", {}), "solve": ("name", "seq", {}),
         "mode": ("name", "training", {}),
+    }),
+    "find_gpus": ({"model": "gpt2"}, {
+        **MODEL, **SIZES, **CONVENTION, **by_flag({**FORMATS, **SERVED, **TRAINED}, ()),
+        "reserve": ("count from 0", "1GiB", {}), "mode": ("name", "training", {}),
+    }),
+    "find_models": ({"gpu": "1100MiB"}, {
+        **{name: {**SIZES, **FORMATS}[name] for name in ("batch", "seq", "dtype", "weights")}, **SERVED,
+        "gpu": ("count", "1100MiB", {}), "count": ("count", 1, {}), "gpu_memory": ("count", "1100MiB", {}),
+        "reserve": ("count from 0", "1GiB", {}),
     }),
     "compare": ({}, {
         "models": ("name", "gpt3", {}), **SIZES, **STEP, **CONVENTION, **by_flag(MEMORY), "kernels": MOVED["kernels"],

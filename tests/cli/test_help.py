@@ -96,7 +96,7 @@ def test_the_program_says_which_command_answers_which_question(words: list[str],
 def test_help_is_asked_for_in_several_ways(line: str, capsys: Capture) -> None:
     assert main(line.split()) == 0
     printed = capsys.readouterr()
-    assert printed.out.startswith(f"Usage: llmcalc {'fit MODEL' if 'fit' in line else 'presets '}")
+    assert printed.out.startswith(f"Usage: llmcalc {'fit [MODEL]' if 'fit' in line else 'presets '}")
     assert not printed.err
 
 
@@ -127,7 +127,7 @@ def test_other_names_of_options_are_listed_and_accepted(capsys: Capture) -> None
 
 def test_help_of_an_unknown_option_is_refused(capsys: Capture) -> None:
     assert main(["help", "memory", "--gpu"]) == 2
-    assert "llmcalc fit MODEL --gpu NAME[:N]" in capsys.readouterr().err
+    assert "llmcalc fit --gpu NAME[:N]" in capsys.readouterr().err
 
 
 def test_help_of_an_unknown_command_is_refused(capsys: Capture) -> None:

@@ -63,7 +63,7 @@ BAD = {
     "presets show gpt3 --set n_layers=2": "--resolved",
     "presets search": "missing argument",
     "--verbose": "--verbose",
-    "memory gpt3 --gpu h100": "fit, scale, train and report: llmcalc fit MODEL --gpu NAME[:N]",
+    "memory gpt3 --gpu h100": "fit, scale, train and report: llmcalc fit --gpu NAME[:N]",
     "params gpt3 --max-model-len 8k": "--seq is an option of flops, ",
     "params gpt3 --bach 8": "--batch is an option of flops, ",
     "memory gpt3 --sequence 8k": "did you mean --seq?",
@@ -85,7 +85,7 @@ def test_bad_input_is_one_message_and_exit_code_2(line: str, refused: Callable[[
         ("params --json", "params", "missing argument 'model'", "llmcalc params --help", "model"),
         ("params gpt3 --json --by layr", "params", "invalid value 'layr'", "did you mean layer?", "by"),
         ("params gpt3 --json --format csv", "params", "cannot be combined with --json", "omit", "form"),
-        ("memory gpt3 --gpu h100 --json", "memory", "no such option: --gpu", "llmcalc fit MODEL", "--gpu"),
+        ("memory gpt3 --gpu h100 --json", "memory", "no such option: --gpu", "llmcalc fit", "--gpu"),
         ("presets lst --json", "", "no such command 'lst'", "did you mean list?", ""),
     ],
 )

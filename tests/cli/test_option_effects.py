@@ -88,6 +88,7 @@ SWEPT = "memory.peak memory.weights memory.optimizer --over batch=1,2"
 MORE = (
     *(f"memory {rest}" for rest in MEMORY),
     *(f"fit {rest} --gpu h100" for rest in MEMORY),
+    "fit --gpu 2GiB",
     *(f"explain {model} memory {rest}" for model, _, rest in (line.partition(" ") for line in MEMORY)),
     *(f"sweep {model} {SWEPT} {rest}" for model, _, rest in (line.partition(" ") for line in MEMORY)),
     *(f"compare {DENSE} {rest}" for rest in (*MEMORY, *STEPS)),
@@ -296,6 +297,10 @@ def test_an_error_says_why_and_what_to_add() -> None:
 
 
 REFUSED = {
+    "fit gpt2 --gpu h100 --list": "--list: cannot be combined with a model",
+    "fit 2GiB --list --tp 2": "--tp: has no effect on a list of models",
+    "fit gpt2 --gpu all --solve seq": "--solve: has no effect on a search for GPUs",
+    "fit --gpu h100": "missing MODEL",
     "design llama3 --params 3B --seq 384": "--seq: has no effect on params",
     "import gpt2 --force": "--force: has no effect on standard output",
     "params gpt2 --layout transformers --by layer": "--by: has no effect on the tensors of a layout",

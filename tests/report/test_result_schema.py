@@ -36,6 +36,8 @@ LINES = [
     "fit gpt2 --gpu h100 --solve quant",
     "fit llama3-8b --gpu h100 --solve seq",
     "fit llama3.1-405b --gpu l4",
+    "fit gpt2 --gpu all",
+    "fit 2GiB --list",
     "compare gpt2 bert mixtral",
     "diff llama3-8b llama3.1-8b",
     "diff gpt2 gpt3",

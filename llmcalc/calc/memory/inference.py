@@ -71,7 +71,7 @@ class InferenceMemory(NotebookDisplay):
         workload: workload of all ranks.
         stored: weights of the rank.
         state_size: state of the sequences on the rank.
-        find_transient: function that returns ``transient``, which takes longer to compute than the other sizes.
+        find_transient: function that returns ``transient`` for a sequence length. It takes longer than the other sizes.
         unread: quantisation config keys that were not interpreted.
         refusals: matrices that kernels do not accept on this mesh.
         host: bytes of the weights that stay in host memory.
@@ -81,7 +81,7 @@ class InferenceMemory(NotebookDisplay):
     workload: Workload
     stored: tuple[StoredTensors, ...]
     state_size: StateSize
-    find_transient: Callable[[], int]
+    find_transient: Callable[[int], int]
     mesh: Mesh
     steps: Steps
     published: bool = False
@@ -130,7 +130,7 @@ class InferenceMemory(NotebookDisplay):
     @cached_property
     def transient(self) -> int:
         """Peak size of live activations in bytes, with its parts."""
-        return self.find_transient()
+        return self.find_transient(self.workload.seq)
 
     @property
     def activations(self) -> int:
@@ -141,6 +141,10 @@ class InferenceMemory(NotebookDisplay):
     def peak(self) -> int:
         """Total size of weights, state and peak activations in bytes."""
         return self.weights + self.state + self.transient
+
+    def resized(self, seq: int) -> InferenceMemory:
+        """Return the memory for sequences of another length."""
+        return changed(self, workload=changed(self.workload, seq=seq), state_size=self.state_size.resized(seq))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
@@ -178,13 +182,14 @@ def _host_bytes(architecture: Architecture, weights: ServedWeights, stored: tupl
 
 
 def _transient_bytes(
-    architecture: Architecture, workload: Workload, policy: ActivationPolicy, mesh: Mesh, steps: Steps
+    architecture: Architecture, workload: Workload, policy: ActivationPolicy, mesh: Mesh, steps: Steps, seq: int
 ) -> Sum:
     """Return the peak size of live activations in any block or head of any step, in bytes.
 
     The logits of all sequences are computed in one decode step, even if prefill steps have fewer sequences.
     """
-    values, model, mesh = workload.values(architecture), model_of(architecture)[0], changed(mesh, pp=1)
+    values = changed(workload, seq=seq).values(architecture)
+    model, mesh = model_of(architecture)[0], changed(mesh, pp=1)
     has_encoder = any(stack.role == "encoder" for stack in architecture.stacks)
     prefills, decode = list(steps.largest(values, has_encoder)), steps.decode(values)
     largest = Sum()

@@ -277,7 +277,7 @@ class TensorVersions:
                 self.save_operand(operand, equation, width=width)
         elif word == "input" or (word == "input32" and recorder.policy.bytes == FP32_BYTES):
             self.save_operand(first, equation, axes, width)
-        elif word != "nothing":
+        elif word != "nothing" and not recorder.policy.serving:
             name, rows, element_bytes = {
                 "input32": (f"{out}:input32", first.axes or self.axes.get(first.name) or axes, FP32_BYTES),
                 "output": (out if width == recorder.policy.bytes else f"{out}:32", axes, width),
@@ -306,6 +306,8 @@ class TensorVersions:
         new = operand.name if operand.name == "src" else f"{self.place}.{operand.name}"
         name = self.versions.setdefault(operand.name, new)
         recorder = self.recorder
+        if recorder.policy.serving:  # without a backward pass
+            return
         full = axes if operand.name == "x" else self.axes.get(operand.name, axes)  # a loop may read slices
         for inner, outer in equation.select:
             heads = isinstance(self.declaration.axes.get(inner), int)  # not the chunks of a scan
@@ -340,7 +342,8 @@ class TensorVersions:
                 version = self.versions[operand.name]
                 operands.append((version, self.gradient(axes, fused, equation, version)))
         size = 0
-        if self.recorder.policy.adapters is None:  # gradients of adapters are too small to matter here
+        policy = self.recorder.policy
+        if policy.adapters is None and not policy.serving:  # gradients of adapters are too small to matter here
             weights = [self.weights[operand.name] for operand in equation.operands if operand.name in self.weights]
             size = Sum(*((tensor.name, self.recorder.weight_gradient(tensor, self.declaration)) for tensor in weights))
         gradient = self.gradient(equation.out.axes, fused, equation, out)

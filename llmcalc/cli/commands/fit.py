@@ -1,4 +1,4 @@
-"""The ``llmcalc fit`` command for checking whether a model fits on GPUs, or for finding a workload that fits."""
+"""The ``llmcalc fit`` command for checking whether a model fits on GPUs, or for finding what fits."""
 
 from __future__ import annotations
 
@@ -7,53 +7,94 @@ from typing import TYPE_CHECKING, Any
 
 from ...api.fit import SOLVE
 from ...core.errors import InputError
-from ..memory_options import MEMORY, TABLE, settings
-from ..options import MODEL, SIZES, load_model
+from ...core.record import changed
+from ..memory_options import MEMORY, MESH, TABLE, settings
+from ..options import MODEL, READING, SIZES, load_model, refuse
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
 if TYPE_CHECKING:
     from ...api.fit_changes import Change
 
+OPTIONAL_MODEL = changed(MODEL, least=0)
 TIMES = Argument("times", "GPUs such as h100:8 (same as --gpu), or their count such as x8.", least=0, metavar="GPUS")
+GPU_MEMORY = Option("--gpu-memory", "Memory per GPU, such as 79.6GiB (overrides the specification).", "SIZE")
+SOLVING = Option(
+    "--solve", "Solve for the largest context or batch, the best weight format, or the fewest GPUs.", choices=SOLVE
+)
 SETTINGS = (
-    Option("--gpu", "GPU name or memory, with an optional count: h100, 8xh100, 24GB:2.", "NAME[:N]",
+    Option("--gpu", "GPU name or memory, with an optional count: h100, 8xh100, 24GB:2. all: every GPU.", "NAME[:N]",
            complete="accelerators", also=("count",)),
-    Option("--gpu-memory", "Memory per GPU, such as 79.6GiB (overrides the specification).", "SIZE"),
+    GPU_MEMORY,
     Option("--reserve", "Memory to reserve per GPU for the runtime, such as 2GiB, 10% or 0.", "SIZE", default="1GiB"),
-    Option("--solve", "Solve for the largest context or batch, the best weight format, or the fewest GPUs.",
-           choices=SOLVE),
+    SOLVING,
+    Option("--list", "List the models that fit on --gpu, without MODEL.", name="listing", kind=bool),
 )  # fmt: skip
+LISTED = ("batch", "seq", "dtype", "weights", "cache", "page", "prefill", "step_tokens", "beams")
+EVERY_GPU = "all"
 _TIMES = re.compile(r"[x×:]?\s*(\d{1,6})")
 
 
 @printed
 def run(
-    model: str,
+    model: str | None,
     times: str | None,
     gpu: str | None,
     gpu_memory: str | None,
     reserve: str,
     solve: str | None,
+    listing: bool,
     **given: Any,
 ) -> Answer:
     """Print the result of the fit check. The exit code is 1 if the model does not fit."""
-    from ...api.fit import fit
-    from ...report.fit import fit_document
-
-    architecture = load_model(model, given)
+    budget: dict[str, Any] = {"gpu_memory": gpu_memory, "reserve": reserve}
+    if listing:
+        return _models([model, times, gpu], {**given, "solve": solve}, budget)
+    if model is None:
+        raise InputError("missing MODEL", where="fit", hint="to list the models that fit, add {listing}")
     match = _TIMES.fullmatch(times.strip().lower()) if times is not None else None
     if times is not None and not match:
         if gpu is not None:
             raise InputError(f"invalid GPU count {times!r}", where="fit", hint="use a count such as x8")
         gpu = times
+    if gpu is not None and gpu.strip().lower() == EVERY_GPU:
+        return _gpus(model, {**given, "solve": solve, "gpu_memory": gpu_memory}, reserve)
+    from ...api.fit import fit
+    from ...report.fit import fit_document
+
+    architecture = load_model(model, given)
     count, rest = int(match[1]) if match else None, settings(given, (*SIZES, *MEMORY))
-    budget: dict[str, Any] = {"gpu_memory": gpu_memory, "reserve": reserve}
     result = fit(architecture, gpu, count=count, solve=solve, **budget, **rest)
     solved = result.solution is None or result.solution.value is not None
     typed = {**given, **budget, "model": model, "gpu": f"{gpu}:{count}" if gpu and count else gpu}
     typed["times"] = times if gpu is None else None
     return fit_document(result, reserve, gpu_memory, lambda change: _line(typed, change)), result.fits and solved
+
+
+def _models(words: list[str | None], given: dict[str, Any], budget: dict[str, Any]) -> Answer:
+    """List the models that fit. The GPU is the only one of the words."""
+    from ...api.find_models import find_models
+    from ...report.find import find_models_document
+
+    gpus = [word for word in words if word is not None]
+    if len(gpus) > 1:
+        raise InputError("cannot be combined with a model", parameter="listing", hint="use {gpu=h100} {listing}")
+    others = [option for option in (SOLVING, *SIZES, *MEMORY, *READING) if option.name not in LISTED]
+    refuse(others, given, "on a list of models")
+    chosen = [option for option in (*SIZES, *MEMORY) if option.name in LISTED]
+    found = find_models(gpus[0] if gpus else None, **budget, **settings(given, chosen))
+    return find_models_document(found, budget["gpu_memory"]), bool(found.models)
+
+
+def _gpus(model: str, given: dict[str, Any], reserve: str) -> Answer:
+    """List the GPUs on which a model fits."""
+    from ...api.find_gpus import find_gpus
+    from ...report.find import find_gpus_document
+
+    architecture = load_model(model, given)
+    refuse((SOLVING, GPU_MEMORY, *MESH), given, "on a search for GPUs")
+    found = find_gpus(architecture, reserve=reserve, **settings(given, (*SIZES, *MEMORY)))
+    return find_gpus_document(found), bool(found.gpus)
 
 
 def _line(typed: dict[str, Any], change: Change) -> str:
@@ -65,4 +106,4 @@ def _line(typed: dict[str, Any], change: Change) -> str:
     return COMMANDS[0].line({**typed, **settings, **({"dp": mesh.dp} if mesh else {})})
 
 
-COMMANDS = (Command("fit", (MODEL, TIMES, *SETTINGS, *TABLE), run),)
+COMMANDS = (Command("fit", (OPTIONAL_MODEL, TIMES, *SETTINGS, *TABLE), run),)

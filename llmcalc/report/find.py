@@ -1,0 +1,90 @@
+"""Reports for ``find_models`` and ``find_gpus``."""
+
+from __future__ import annotations
+
+from ..api.defaults import SEQ
+from ..api.find_gpus import FittingGpus, GpuSearch
+from ..api.find_models import MOST_CONTEXT, FittingModel, ModelSearch
+from ..core.errors import spelled
+from .document import Document, Fact, Table, columns
+from .heading import model_document, named_values
+from .json_envelope import envelope
+from .memory import BYTES
+from .numbers import exact
+
+
+def find_models_document(found: ModelSearch, given: str | None = None) -> Document:
+    """Build a report that lists the models that fit, largest first. ``given`` is a memory size of the user."""
+    card = found.accelerator
+    gpu = card.title if card else "accelerator"
+    rows = [(one.name, one.parameters, one.format, one.weights, _context(one)) for one in found.models]
+    heads = columns(
+        "model: name", "parameters: about", "weights: name", "bytes: about bytes 1", "largest context: name"
+    )
+    workload = {"batch": 1, "seq": SEQ, **found.settings}
+    workload["seq"] = f"{workload['seq']} or more"
+    inputs = {"accelerator": card.to_dict() if card else None, **found.settings}
+    longest = (
+        f"{exact(MOST_CONTEXT)}+: longer contexts were not tried. Most models are trained with shorter ones.",
+        "weights: the format with the most bits with which the context fits; checkpoint: as published",
+    )
+    return Document(
+        f"{'✓' if found.models else '✗'} {len(found.models)} of {found.n_tried} models fit on {found.count} × {gpu}",
+        lambda: envelope("fit", inputs, found.to_dict()),
+        subtitle=(f"workload: {named_values(workload)}",),
+        warnings=found.errors,
+        facts=(
+            Fact("memory", found.memory, BYTES, card.usable_text if card and not given else "as given"),
+            Fact("reserve", found.reserve, BYTES, spelled("assumed for the runtime: {reserve=SIZE} changes it")),
+        ),
+        tables=(Table("largest first", heads, rows),),
+        notes=longest if found.models else (),
+    )
+
+
+def _context(one: FittingModel) -> str:
+    return f"{exact(one.context)}{'+' if one.context == MOST_CONTEXT else ''}"
+
+
+def find_gpus_document(found: GpuSearch) -> Document:
+    """Build a report that lists the GPUs on which a model fits, cheapest first."""
+    rows = [
+        (f"{one.count} × {one.accelerator.name}", one.fit.memory, one.fit.headroom, _price(one), _quotes(one))
+        for one in found.gpus
+    ]
+    heads = columns(
+        "GPUs: name", "memory: about bytes 1", "headroom: about bytes", "USD per hour: name", "quotes per GPU: text 2"
+    )
+    n_kinds = len(found.gpus) + len(found.too_small)
+    answer = f"fits on {len(found.gpus)} of {n_kinds} kinds of GPUs"
+    if found.gpus:
+        first = found.gpus[0]
+        cost = f", from ${first.price[0]:.2f} per hour" if first.price else ""
+        answer += f"{cost}: {first.count} × {first.accelerator.title}"
+    small = ", ".join(one.name for one in found.too_small)
+    return model_document(
+        found.architecture,
+        "fit",
+        lambda: ({"reserve": found.reserve, **found.settings}, found.to_dict()),
+        " on the fewest GPUs of each kind",
+        answer=f"{'✓' if found.gpus else '✗'} {answer}",
+        lines=(f"workload: {named_values(found.settings)}",),
+        tables=(Table("cheapest first, then the least memory", heads, rows),),
+        notes=(
+            "memory, headroom: per GPU; USD per hour: all GPUs, lowest to highest quote",
+            *dict.fromkeys(f"quotes: {one.accelerator.price_source}" for one in found.gpus if one.price),
+            *([f"too small, even as a node of up to 8: {small}"] if small else []),
+        ),
+    )
+
+
+def _quotes(one: FittingGpus) -> str:
+    """Return the quoted prices of one GPU without their source."""
+    return one.accelerator.price.removesuffix(f" ({one.accelerator.price_source})") if one.price else ""
+
+
+def _price(one: FittingGpus) -> str:
+    if one.price is None:
+        return ""
+    low, high = (f"{dollars:.2f}" for dollars in one.price)
+    return low if low == high else f"{low} to {high}"

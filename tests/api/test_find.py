@@ -1,0 +1,130 @@
+"""What fits: every answer agrees with a fit check, and a smaller or larger one does not fit."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import llmcalc
+from llmcalc.api.accelerators import accelerator
+from llmcalc.api.context import largest_context
+from llmcalc.api.find_gpus import COUNTS
+from llmcalc.api.find_models import FORMATS, MOST_CONTEXT
+from llmcalc.api.fit import weight_bits
+from llmcalc.api.memory import serving_stages
+from llmcalc.calc.memory.fit import largest_within
+from llmcalc.core.workload import positions
+from llmcalc.schema.preset_files import sized_files
+
+GIB = 2**30
+MOST_SECONDS = 4  # 2 on an idle processor
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=40), st.integers(0, 60), st.integers(1, 5))
+def test_the_largest_number_within_an_amount_is_exact(steps: list[int], available: int, first: int) -> None:
+    amounts = [sum(steps[: number + 1]) for number in range(len(steps))]
+    limit = first + len(steps) - 1
+    fitting = [first + number for number, amount in enumerate(amounts) if amount <= available]
+    found = largest_within(lambda number: amounts[number - first], available, limit, first)
+    assert found == (fitting[-1] if fitting else 0)
+
+
+# activations that depend on the context (expanded latents, relative positions, an encoder), windows and recurrences
+@pytest.mark.parametrize("model", ["deepseek-v2-lite", "gopher-7.1b", "t5-large", "gemma3-4b", "jamba", "bert", "gpt2"])
+@pytest.mark.parametrize("weights", ["bf16", "q4_k_m"])
+def test_the_context_is_the_largest(model: str, weights: str) -> None:
+    architecture = llmcalc.load(model)
+    stages = serving_stages(architecture, seq=1, weights=weights)
+    limit = min(positions(architecture) or 300_000, 300_000)
+    whole = serving_stages(architecture, seq=limit // 3, weights=weights)[0]
+    available = whole.peak - whole.host + 12345
+    found = largest_context(stages, available, limit)
+    assert limit // 3 <= found <= limit
+
+    def needed(seq: int) -> int:
+        (stage,) = serving_stages(architecture, seq=seq, weights=weights)
+        return stage.peak - stage.host
+
+    assert needed(found) <= available
+    assert found == limit or needed(found + 1) > available
+
+
+@pytest.mark.parametrize(("gpu", "settings"), [
+    ("rtx4090", {}), ("8GiB", {"seq": 8192, "cache": "fp8"}), ("l4", {"weights": "q6_k", "batch": 3, "page": 48}),
+    ("h100:2", {"seq": 32768}),
+])  # fmt: skip
+def test_every_model_that_fits_agrees_with_a_fit_check(gpu: str, settings: dict[str, Any]) -> None:
+    found = llmcalc.find_models(gpu, **settings)
+    assert found.n_tried == len(list(sized_files()))
+    assert [one.parameters for one in found.models] == sorted((one.parameters for one in found.models), reverse=True)
+    least = settings.get("seq")
+    for one in found.models[::23]:
+        model, own = llmcalc.load(one.name), {**settings, "weights": one.format}
+        own.pop("seq", None)
+        if "kv" not in llmcalc.state(model, seq=9).by_role:
+            own = {name: value for name, value in own.items() if name not in ("cache", "page")}
+        solved = llmcalc.fit(model, gpu, solve="seq", **own).solution
+        assert solved is not None
+        assert one.context == min(int(solved.value or 0), MOST_CONTEXT), one.name
+        assert llmcalc.fit(model, gpu, **own, **({"seq": least} if least else {})).fits
+        assert one.parameters == llmcalc.params(model).total
+        better = [name for name in FORMATS if weight_bits(model, name, "bf16").bits > _bits(model, one.format)]
+        for name in better if "weights" not in settings and ":" not in gpu else ():
+            longest = llmcalc.fit(model, gpu, solve="seq", **{**own, "weights": name}).solution
+            assert longest is None or (longest.value or 0) < (least or 2048), (one.name, name)
+
+
+def _bits(model: llmcalc.Architecture, name: str) -> int:
+    """Bits of the weights. The published format is the first choice."""
+    published = weight_bits(model, None, "bf16").bits
+    return published if name in ("bf16", "checkpoint") else weight_bits(model, name, "bf16").bits
+
+
+def test_models_that_are_not_listed_do_not_fit() -> None:
+    found = llmcalc.find_models("rtx4090", weights="q4_k_m", seq=4096)
+    names = {one.name for one in found.models}
+    assert {"gemma3-27b", "qwen3-32b"} <= names
+    assert llmcalc.load("gpt2").name not in names  # 1024 positions
+    for model in ("llama3-70b", "mixtral", "deepseek-v3"):
+        assert llmcalc.load(model).name not in names
+        assert not llmcalc.fit(model, "rtx4090", weights="q4_k_m", seq=4096).fits
+
+
+@pytest.mark.parametrize(("model", "settings"), [
+    ("llama3-70b", {}), ("deepseek-v3", {"seq": 32768, "reserve": "5%"}), ("qwen3-32b", {"weights": "q4_k_m"}),
+    ("llama3-8b", {"training": True, "recompute": "full"}),
+])  # fmt: skip
+def test_every_gpu_agrees_with_a_fit_check(model: str, settings: dict[str, Any]) -> None:
+    found = llmcalc.find_gpus(model, **settings)
+    for one in found.gpus:
+        name, count = one.accelerator.name, one.count
+        if (one.accelerator.name, one.count) in [(each.accelerator.name, each.count) for each in found.gpus[::5]]:
+            assert llmcalc.fit(model, f"{name}:{count}", **settings).headroom == one.fit.headroom, name
+        assert count <= one.accelerator.node
+        for fewer in COUNTS[: COUNTS.index(count)][-1:]:
+            assert not llmcalc.fit(model, f"{name}:{fewer}", **settings).fits, name
+    for card in found.too_small[::5]:
+        assert not llmcalc.fit(model, f"{card.name}:{min(card.node, 8)}", **settings).fits, card.name
+
+
+def test_gpus_with_a_price_come_first_and_the_cheapest_is_the_first() -> None:
+    gpus = llmcalc.find_gpus("llama3-8b").gpus
+    prices = [one.price[0] for one in gpus if one.price]
+    assert prices == sorted(prices)
+    assert [one.price is None for one in gpus] == sorted(one.price is None for one in gpus)
+    others = [one.fit.memory * one.count for one in gpus if one.price is None]
+    assert others == sorted(others)
+    assert accelerator("m1-8gb") in llmcalc.find_gpus("llama3-8b").too_small  # one chip per computer
+    pair = next(one for one in llmcalc.find_gpus("llama3-70b").gpus if one.accelerator.name == "a100-sxm-80gb")
+    assert (pair.count, pair.price) == (2, (3.14, 8.0))
+
+
+def test_both_searches_take_less_than_two_seconds() -> None:
+    for search in (lambda: llmcalc.find_models("rtx4090"), lambda: llmcalc.find_gpus("deepseek-v3")):
+        start = time.process_time()
+        search()
+        assert time.process_time() - start < MOST_SECONDS
