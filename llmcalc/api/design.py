@@ -11,17 +11,19 @@ from ..core.record import changed
 from ..core.setting import AMOUNT, BATCH, Setting, check_values, read_length, read_texts
 from ..estimate.amounts import share
 from ..schema.shape_search import MULTIPLE, RANKS, WITHIN, Design, Rules, search
+from .axes import Over, check_points, read_axes
 from .defaults import SEQ
 from .effects import EffectCheck
 from .quantity import targets
 from .settings import read_settings
-from .sweep import Over, read_axes
 
 OF_TARGET = (Setting("seq", int, SEQ, least=1), BATCH)
 SETTINGS = (
     Setting("family", str, ""), *OF_TARGET,
     Setting("multiple", int, MULTIPLE, least=1), Setting("tp", int, RANKS, least=1), Setting("within", AMOUNT, WITHIN),
 )  # fmt: skip
+
+MOST_VARIANTS = 100  # searches for shapes, one for each combination of values
 
 
 def design(
@@ -99,6 +101,7 @@ def design(
     for axis in axes:
         if axis.name in settings:
             raise InputError("cannot be both fixed and varied", parameter=axis.name, hint="remove it from {over}")
+    check_points(axes, MOST_VARIANTS, f"at most {MOST_VARIANTS} combinations are searched")
     points = [dict(zip((axis.name for axis in axes), values, strict=True))
               for values in product(*(axis.values for axis in axes))]  # fmt: skip
     results = [best(point) for point in points]

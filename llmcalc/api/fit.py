@@ -201,6 +201,9 @@ def resources(
     gpus = read_gpus(gpu, count) if isinstance(gpu, str) else Gpus(None, gpu, count)
     card = gpus.accelerator
     given = gpus.memory_bytes if gpu_memory is None else gpu_memory
+    if gpus.memory_bytes is not None and gpu_memory is not None:
+        text, hint = "cannot be combined with a memory size as the GPU", "omit it, or name a GPU such as {gpu=h100}"
+        raise InputError(text, parameter="gpu_memory", hint=hint)
     if card is None and given is None:
         hint = "use a name such as {gpu=h100}, or a memory size such as {gpu=24GiB}"
         raise InputError("missing GPU", parameter="gpu", hint=hint)

@@ -7,55 +7,33 @@ point.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from ..core.aliases import SETTINGS as ALIASES
 from ..core.architecture import Architecture
-from ..core.errors import InputError, SizeError, UnknownNameError, short_repr
+from ..core.errors import InputError, UnknownNameError
 from ..core.evidence import of_architecture
 from ..core.form import Form
 from ..core.notebook_display import NotebookDisplay
-from ..core.record import changed, fields, record
-from ..core.setting import (
-    BATCH,
-    CONTEXT,
-    LENGTHS,
-    SCALES,
-    SEQ,
-    TARGET_SEQ,
-    Setting,
-    known_choice,
-    read_integer,
-    read_length,
-    read_texts,
-)
+from ..core.record import fields, record
+from ..core.setting import CONTEXT, known_choice, read_texts
 from ..core.workload import Workload, symbol_values
+from .axes import AXES, Axis, Over, check_points, read_axes, settings_of
 from .effects import EffectCheck
 from .load import Source, load
-from .quantity import quantities, setting_names, swept
 from .quantity import quantity as find
+from .quantity import setting_names, swept
 from .settings import read_settings, split_settings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-AXES = {each.name: each for each in (BATCH, SEQ, CONTEXT, TARGET_SEQ)}
-MOST_POINTWISE = 20_000
+MOST_POINTWISE = 20_000  # points whose quantities are computed one after the other
+MOST_VALUES = 10_000_000  # of closed forms on a grid, 8 bytes each
 NOTHING: dict[str, Any] = {}  # shared, never written to
 BLOCK = 2**15  # points per block, so that a block stays in the CPU cache
-_RANGE = re.compile(r"(\w+)\.\.(\w+):([x+])(\w+)")
-
-
-@record
-class Axis:
-    """A size, setting or model variable to sweep, with the values to evaluate."""
-
-    name: str
-    values: tuple[Any, ...]
 
 
 @record
@@ -109,61 +87,6 @@ class Sweep(NotebookDisplay):
         }
 
 
-Over = str | Mapping[str, Sequence[Any]] | Sequence[str | Axis]  # what varies
-
-
-def read_axis(text: str) -> Axis:
-    """Parse an axis such as ``seq=1k..1M:x2``, ``n_layers=24,32``, ``weights=bf16,nf4`` or ``tp=1..8:x2`` (k is 1024).
-
-    >>> read_axis("seq=1k..8k:x2"), read_axis("batch=1,8")
-    (Axis(name='seq', values=(1024, 2048, 4096, 8192)), Axis(name='batch', values=(1, 8)))
-    """
-    name, equals, given = text.partition("=") if isinstance(text, str) else ("", "", "")
-    if not name:
-        raise InputError(
-            f"invalid range {short_repr(text)}", parameter="over", hint="use a range such as seq=1k..1M:x2 or batch=1,8"
-        )
-    numbers = _values(given.strip()) if equals else ()
-    texts = () if _RANGE.fullmatch(given.strip()) or "" in given.split(",") else tuple(map(str.strip, given.split(",")))
-    name = name.strip() if "." in name else name.strip().replace("-", "_")
-    axis = _axis(name, numbers or (texts if name not in AXES else ()))
-    if not axis.values:
-        hint = "use seq=1k..1M:x2, seq=1k..32k:+1k or batch=1,8,64"
-        raise InputError(f"invalid range {text!r}", parameter="over", hint=hint)
-    return axis
-
-
-def _axis(name: str, values: tuple[Any, ...]) -> Axis:
-    name, words = ALIASES.get(name, name), {"true": True, "false": False}
-    if name in LENGTHS:
-        values = tuple(read_length(value, name) for value in values)
-    if name in AXES:
-        for value in values:
-            changed(AXES[name], default=0).check(value)
-    elif {setting.kind for setting in _settings(name)} == {bool}:
-        values = tuple(words.get(value, value) for value in values)
-    return Axis(name, values)
-
-
-def _settings(name: str) -> list[Setting]:
-    """Return all settings with the given name. The list is empty for model variables."""
-    return [each for found in quantities() for each in found.settings if each.name == name]
-
-
-def _values(text: str) -> tuple[int, ...]:
-    if match := _RANGE.fullmatch(text):
-        first, last, step = (read_integer(match[place], SCALES) for place in (1, 2, 4))
-        if first is None or last is None or step is None or (step < 2 if match[3] == "x" else step < 1) or first < 1:
-            return ()
-        found = []
-        while first <= last:
-            found.append(first)
-            first = first * step if match[3] == "x" else first + step
-        return tuple(found)
-    numbers = [read_integer(part.strip(), SCALES) for part in text.split(",")]
-    return tuple(number for number in numbers if number is not None) if None not in numbers else ()
-
-
 def sweep(
     model: Source,
     quantities: str | Sequence[str],
@@ -214,27 +137,6 @@ def sweep(
     return evaluate_grid(read, axes, names, settings)
 
 
-def _as_tuple(values: object) -> tuple[Any, ...]:
-    found = tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else ()
-    if not found:
-        raise InputError(f"must be a list of values, not {short_repr(values)}", parameter="over")
-    return found
-
-
-def read_axes(over: Over) -> list[Axis]:
-    """Return the axes of a sweep or design."""
-    if isinstance(over, str):
-        over = [over]
-    if isinstance(over, Mapping):
-        found = [_axis(str(name), _as_tuple(values)) for name, values in over.items()]
-    else:
-        given = over if isinstance(over, Iterable) else (over,)
-        found = [one if isinstance(one, Axis) else read_axis(one) for one in given]
-    if not found:
-        raise InputError("no range to sweep", parameter="over", hint="use a range such as seq=1k..32k:x2")
-    return found
-
-
 def _check(axes: Sequence[Axis], quantities: Sequence[str]) -> None:
     names, known = [axis.name for axis in axes], swept()
     for name in names:
@@ -261,9 +163,13 @@ def evaluate_grid(
     _check(axes, quantities)
     outer = [axis for axis in axes if axis.name not in AXES]
     inner = [axis for axis in axes if axis.name in AXES]
-    variables = [axis.name for axis in outer if not _settings(axis.name)]
+    variables = [axis.name for axis in outer if not settings_of(axis.name)]
     depends = tuple({id(each): each for name in quantities for each in find(name.split(".")[0]).settings}.values())
     depends += tuple(AXES[axis.name] for axis in inner)
+    check_points(
+        outer, MOST_POINTWISE, f"a model or a setting can have at most {MOST_POINTWISE:,} combinations of values"
+    )
+    check_points(axes, MOST_VALUES // len(quantities), f"at most {MOST_VALUES:,} values are computed")
     found = {name: numpy.empty(tuple(len(axis.values) for axis in (*outer, *inner))) for name in quantities}
     forms: dict[str, Form] = {}
     effects = EffectCheck()
@@ -277,7 +183,7 @@ def evaluate_grid(
         for name in quantities:
             effects.add(find(name.split(".")[0]).settings, given, architecture)
         for name in quantities:
-            found[name][place] = _evaluate(name, architecture, inner, given, forms)
+            found[name][place] = _evaluate(name, architecture, inner, given, forms, outer)
     effects.finish()
     order = [axis.name for axis in (*outer, *inner)]
     turned = {name: array.transpose([order.index(axis.name) for axis in axes]) for name, array in found.items()}
@@ -316,9 +222,17 @@ def _described(
 
 
 def _evaluate(
-    name: str, architecture: Architecture, axes: Sequence[Axis], given: dict[str, Any], forms: dict[str, Form]
+    name: str,
+    architecture: Architecture,
+    axes: Sequence[Axis],
+    given: dict[str, Any],
+    forms: dict[str, Form],
+    outer: Sequence[Axis],
 ) -> Any:
-    """Return the values of a quantity on a grid of sizes, computed from the closed form if there is one."""
+    """Return the values of a quantity on a grid of sizes, computed from the closed form if there is one.
+
+    ``outer`` are the axes of the other dimensions, along which this function is called.
+    """
     group, _, part = name.partition(".")
     quantity = find(group)
     known = {setting.name for setting in quantity.settings}
@@ -328,6 +242,8 @@ def _evaluate(
     if not axes or (form is None and known.isdisjoint(axis.name for axis in axes)):
         return float(getattr(result, part))
     if form is None:
+        hint = f"values such as peak memory are computed point by point, for at most {MOST_POINTWISE:,} points"
+        check_points((*outer, *axes), MOST_POINTWISE, hint)
         return _pointwise(axes, lambda sizes: getattr(quantity.measure(architecture, {**own, **sizes}), part), known)
     closed, divisor = form
     forms[name if divisor == 1 else f"{divisor}·{name}"] = closed
@@ -360,9 +276,6 @@ def _pointwise(axes: Sequence[Axis], value: Callable[[dict[str, int]], float], k
     import numpy
 
     shape = tuple(len(axis.values) for axis in axes)
-    if prod(shape) > MOST_POINTWISE:
-        hint = f"peak memory is evaluated point by point, for at most {MOST_POINTWISE:,} points"
-        raise SizeError(f"too many points ({prod(shape):,})", parameter="over", hint=hint)
     result = numpy.empty(shape)
     for place in numpy.ndindex(*shape):
         sizes = {axis.name: axis.values[int(at)] for axis, at in zip(axes, place, strict=True)}

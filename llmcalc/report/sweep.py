@@ -7,9 +7,10 @@ from itertools import product
 from math import log
 from typing import TYPE_CHECKING, Any
 
+from ..api.axes import Axis as GridAxis
+from ..api.axes import check_points
 from ..api.quantity import quantity
 from ..api.sweep import Sweep
-from ..core.errors import SizeError
 from .document import Column, Document, Table
 from .heading import formula_note, model_document, named_values, title
 from .memory import mesh_line, plain_data
@@ -24,11 +25,14 @@ TOKENS = ("seq", "target_seq", "context")
 LINEAR_UP_TO = 100  # a bar chart is logarithmic if the ratio of its largest to smallest value exceeds this
 
 
+def check_rows(axes: Sequence[GridAxis]) -> None:
+    """Raise an error if a sweep has more points than a report prints."""
+    check_points(axes, MOST_ROWS, f"at most {MOST_ROWS:,} points are printed; llmcalc.sweep in Python returns arrays")
+
+
 def sweep_document(result: Sweep) -> Document:
     """Build the sweep report."""
-    if result.points > MOST_ROWS:
-        hint = f"at most {MOST_ROWS:,} points are printed; llmcalc.api.sweep.sweep returns arrays"
-        raise SizeError(f"{result.points:,} points are too many to print", parameter="over", hint=hint)
+    check_rows(result.axes)
     architecture = result.architecture
     varied = ", ".join(f"{axis.name.replace('_', '-')} ({len(axis.values)})" for axis in result.axes)
     notes = [formula_note(name, form) for name, form in result.forms.items() if form.symbols()]

@@ -191,10 +191,7 @@ def inherit(data: Any, file: str | None) -> Family:
         if base in seen:
             circle = " -> ".join([*seen, base])
             raise DescriptionError(f"circular base: {circle}").under(("base",))
-        known = {**preset_files.files(), **(preset_files.files_in(os.path.dirname(file)) if file else {})}
-        if base not in known:
-            raise UnknownNameError("base", base, known).under(("base",))
-        base_file = known[base]
+        base_file = _base_file(base, file)
         seen.append(base)
         bases.append(base_file)
         parent = preset_files.read_preset(base_file)
@@ -202,6 +199,18 @@ def inherit(data: Any, file: str | None) -> Family:
         rest = {key: value for key, value in data.items() if key != "base"}
         data = {**merge({key: parent[key] for key in _INHERITED if key in parent}, rest), "base": parent.get("base")}
     return Family(dict(data), own, tuple(bases))
+
+
+def _base_file(base: str, file: str | None) -> str:
+    """Return the file of a base, which is usually in the preset's own folder."""
+    folder = os.path.dirname(file) if file else ""
+    beside = os.path.join(folder, f"{base}{preset_files.SUFFIX}")
+    if file and base.islower() and os.path.basename(base) == base and os.path.isfile(beside):
+        return beside
+    known = {**preset_files.files(), **(preset_files.files_in(folder) if file else {})}
+    if base not in known:
+        raise UnknownNameError("base", base, known).under(("base",))
+    return known[base]
 
 
 def check_preset(data: Any, file: str | None) -> None:

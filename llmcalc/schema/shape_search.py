@@ -8,7 +8,7 @@ hardware before the depth is searched. The parameters, FLOPs or bytes of every c
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from math import lcm, log
+from math import ceil, lcm, log
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ RANKS = 8  # number of GPUs per node, which share the heads
 WITHIN = 0.02  # tolerance, relative to the target
 MOST = 5
 MOST_WIDTHS, LEAST_STEP = 48, 8
-DEEPEST = 1024
+DEEPEST, MOST_HEADS = 1024, 2**14
+MOST_INTERPOLATED = 6  # values of a search before the range is halved
 WIDEST_SPREAD = 1.7  # the search covers widths up to this factor above and below the family's own
 KEPT = ("d_head", "d_head_v", "d_state", "d_conv", "d_ssm_head", "d_embedding")
 COUNTS = (HEADS, "n_ssm_heads", "n_v_heads")
@@ -205,16 +206,11 @@ class _Family:
             yield from self._candidate(base, sizes, target, wanted)
             return
 
-        def is_small(depth: int) -> bool:  # or its sizes are incompatible
+        def value(depth: int) -> int:
             found = self._model(base, sizes | {DEPTH: depth})
-            return found is None or found[1] < target
+            return found[1] if found else 0  # sizes that are incompatible, as are those of 0 layers
 
-        low, high = 0, 1
-        while high < DEEPEST and is_small(high):
-            low, high = high, 2 * high
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if is_small(middle) else (low, middle)
+        low, high = neighbours(value, target, DEEPEST)
         found = [shape for depth in filter(None, (low, high))
                  for shape in self._candidate(base, {DEPTH: depth, **sizes}, target, wanted)]  # fmt: skip
         yield from sorted(found, key=lambda shape: abs(shape.off))[:1]
@@ -238,6 +234,33 @@ class _Family:
             except SizeError:
                 self.measured[key] = None
         return self.measured[key]
+
+
+def neighbours(value: Callable[[int], int], target: int, most: int) -> tuple[int, int]:
+    """Return two consecutive numbers up to ``most``, of which only the second has a value of at least ``target``.
+
+    Values grow almost along a line, so that a few interpolated ones suffice. If they do not, the range is bisected.
+
+    >>> neighbours(lambda number: 7 * number + 3, 100, 1024), neighbours(lambda number: number**3, 1000, 1024)
+    ((13, 14), (9, 10))
+    """
+    (low, below), (high, above), tried = (0, 0), (1, value(1)), 0
+    while above < target and high < most:
+        steps = (target - above) * (high - low) / (above - below) if above > below else high
+        tried += 1
+        step = max(ceil(min(steps, most)), 1 if tried < MOST_INTERPOLATED else high)
+        low, below, high = high, above, min(high + step, most)
+        above = value(high)
+    while high - low > 1:
+        share = (target - below) / (above - below) if above > below and tried < MOST_INTERPOLATED else 0.5
+        tried += 1
+        middle = min(max(low + int(share * (high - low)), low + 1), high - 1)
+        found = value(middle)
+        if found < target:
+            low, below = middle, found
+        else:
+            high, above = middle, found
+    return low, high
 
 
 def _sorted(found: list[Candidate], rules: Rules) -> list[Candidate]:
@@ -264,6 +287,8 @@ def _scaled(
         elif name.startswith("d_"):
             sizes[name] = _rounded(size * growth, rules.multiple if size >= rules.multiple else 1)
     heads = known[HEADS] if HEADS in fixed else sizes.get(HEADS)
+    if heads and heads > MOST_HEADS:
+        return None
     if heads and isinstance(own.get(KV_HEADS), int) and KV_HEADS not in fixed:
         kv_heads, ranks = own[KV_HEADS], rules.ranks
         divisors = [number for number in range(1, heads + 1) if heads % number == 0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from typing import Any, ClassVar
 
 import numpy
@@ -10,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import llmcalc
+from llmcalc.api.axes import Axis, read_axis
 from llmcalc.api.quantity import swept
-from llmcalc.api.sweep import Axis, read_axis
 from llmcalc.core.errors import InputError
 
 EXACT = 1e-15
+MOST_SECONDS = 5  # a guard, as a search without end takes minutes
 MOST_OPERATIONS = 10  # a point: products and sums of two monomials, an atom among them
 AXES = {
     "seq=1k..8k:x2": Axis("seq", (1024, 2048, 4096, 8192)),
@@ -135,6 +138,34 @@ def test_the_cost_is_that_of_points_and_not_of_layers() -> None:
     few, many = operations("gpt3-small", 300, 300), operations("gpt3", 300, 300)
     assert few == many < MOST_OPERATIONS
     assert operations("gpt3", 1000, 1000) < many
+
+
+@pytest.mark.parametrize(
+    ("quantity", "over", "message"),
+    [
+        ("flops.total", "seq=1..100M:+1", "more than 1,000,000 values"),
+        ("flops.total", {"seq": range(1, 10**30)}, "more than 1,000,000 values"),
+        ("flops.total", {"batch": itertools.count(1)}, "more than 1,000,000 values"),
+        ("flops.total", ["seq=1..900k:+1", "batch=1..900k:+1"], r"too many points \(849,346,560,000\)"),
+        ("params.total", ["n_layers=1..999:+1", "d_ff=1..999:+1"], r"too many points \(998,001\)"),
+        ("memory.peak", ["n_layers=1..11:+1", "batch=1..2000:+1"], r"too many points \(22,000\)"),
+        ("flops.total", itertools.repeat("seq=1"), "more than 16 ranges"),
+        ("flops.total", [Axis("seq", ())], "must be a list of values"),
+        ("flops.total", [Axis("seq", (0,))], "at least 1"),
+    ],
+)
+def test_points_are_counted_before_they_are_computed(quantity: str, over: Any, message: str) -> None:
+    begin = time.process_time()
+    with pytest.raises(InputError, match=message):
+        llmcalc.sweep("gpt2", quantity, over, extend=quantity == "flops.total")
+    assert time.process_time() - begin < MOST_SECONDS
+
+
+def test_designs_are_counted_before_they_are_searched() -> None:
+    begin = time.process_time()
+    with pytest.raises(InputError, match="too many points"):
+        llmcalc.design("llama3", params="8B", over="vocab=1000..200000:+1000")
+    assert time.process_time() - begin < MOST_SECONDS
 
 
 # ------------------------------------------------------------------ settings and variables

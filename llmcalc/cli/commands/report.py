@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ...core.errors import InputError
+from ...core.errors import InputError, SizeError, short_repr
 from ..options import BATCH, FORCE, READING, load_models, refuse
 from ..output import write_text
 from ..spec import Argument, Command, Option
 
 STDOUT = "-"
+MOST_LENGTHS = 100
 MODELS = Argument("models", "One or more models (two or more are compared).", 1, True, "models")
 TO = Option("--output", f"HTML output file ({STDOUT} for standard output).", "FILE", short="-o")
 GPU = Option("--gpu", "GPUs whose total memory is shown in the charts.", "NAME[:N]", complete="accelerators")
@@ -57,13 +58,18 @@ def _memory_limit(gpu: str) -> tuple[str, int]:
 
 
 def _lengths(text: str) -> tuple[int, ...]:
-    from ...api.sweep import read_axis
+    from ...api.axes import read_axis
 
     try:
-        return read_axis(f"seq={text}").values
+        found: tuple[int, ...] = read_axis(f"seq={text}").values
+    except SizeError as error:
+        raise SizeError(error.message, parameter="lengths", hint=error.hint) from None
     except InputError:
         hint = "use lengths such as 1k..128k:x2 or 1k,8k,64k"
-        raise InputError(f"invalid sequence lengths {text!r}", parameter="lengths", hint=hint) from None
+        raise InputError(f"invalid sequence lengths {short_repr(text)}", parameter="lengths", hint=hint) from None
+    if len(found) > MOST_LENGTHS:
+        raise SizeError(f"more than {MOST_LENGTHS} sequence lengths", parameter="lengths", hint="use a larger step")
+    return found
 
 
 COMMANDS = (

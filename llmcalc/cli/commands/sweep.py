@@ -26,10 +26,13 @@ OVER = Option(
 @printed
 def run(model: str, quantities: list[str], over: list[str], **given: Any) -> Answer:
     """Print the value of each quantity at every grid point."""
+    from ...api.axes import read_axes
     from ...api.sweep import sweep
-    from ...report.sweep import sweep_document
+    from ...report.sweep import check_rows, sweep_document
 
-    return sweep_document(sweep(model, quantities, over, **values(READING, given), **settings(given, SETTINGS)))
+    axes = read_axes(over)
+    check_rows(axes)
+    return sweep_document(sweep(model, quantities, axes, **values(READING, given), **settings(given, SETTINGS)))
 
 
 COMMANDS = (
