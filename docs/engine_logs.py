@@ -6,6 +6,7 @@ A row is one log. Its figures are those that the log prints, and its flags those
 from __future__ import annotations
 
 import csv
+import shlex
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -60,7 +61,7 @@ class Log(NamedTuple):
 
     def flag(self, *names: str, default: str = "") -> str:
         """Return the value of the first flag that is given, "yes" for one without a value."""
-        words = [*self.flags.split(), "--"]
+        words = [*shlex.split(self.flags), "--"]
         for word, value in pairwise(words):
             if word in names:
                 return "yes" if value.startswith("-") else value

@@ -96,8 +96,20 @@ def test_sglang_allocates_the_state_of_its_tokens(log):
     if "--enable-dp-attention" in log.flags:
         tensor //= int(log.flag("--dp-size"))
     tokens, page = int(log.figures["kv_cache_tokens"]), 128 if "Ascend" in log.card else 1
-    expected = llmcalc.state(model, seq=tokens + page, extend=True).bytes / tensor / GIB
+    short, long = (llmcalc.state(model, seq=length, extend=True).bytes for length in (LONG, 2 * LONG))
+    expected = (tokens + page) * (long - short) / LONG / tensor / GIB  # without states of a fixed size
     assert log.figures["k_gib"] + log.figures["v_gib"] == pytest.approx(expected, abs=2 * DIGIT + 0.001)
+
+
+STATES = [log for log in SGLANG if "mamba_cache_size" in log.figures]
+
+
+@pytest.mark.parametrize("log", STATES, ids=text)
+def test_sglang_allocates_a_state_for_each_request_and_one_more(log):
+    model, tensor = llmcalc.load(log.preset), int(log.flag("--tp-size", default="1"))
+    short, long = (llmcalc.state(model, seq=length, extend=True).bytes for length in (LONG, 2 * LONG))
+    expected = (log.figures["mamba_cache_size"] + 1) * (2 * short - long) / tensor / GIB
+    assert log.figures["conv_state_gib"] + log.figures["ssm_state_gib"] == pytest.approx(expected, abs=2 * DIGIT)
 
 
 EXACT = [
