@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -11,7 +10,6 @@ from ..core.errors import UnknownNameError
 from ..core.evidence import EXACT, EXECUTED
 from ..core.record import changed, record
 from ..data import table
-from .quantity import quantities
 
 # results that are no quantity: function, and module and name of the class
 RESULTS = {"fit": ("api.fit", "FitResult"), "scale": ("estimate.scaling.query", "Plan")}
@@ -230,8 +228,22 @@ def evidence_of(found: tuple[Measurements, ...], quantity: str | None = None) ->
     return Evidence(values, chosen)
 
 
+def errors_of(quantity: str, value: str, mode: str = "") -> list[float]:
+    """Return the errors of a value on measurements to which no constants were fitted."""
+    found = read_measurements(
+        {
+            title: entry
+            for title, entry in table("evidence").items()
+            if (entry["quantity"], entry["mode"]) == (quantity, mode)
+        }
+    )
+    return [error for one in found if not one.in_fit and (own := one.of(value)) for error in own.errors]
+
+
 def classes() -> dict[tuple[str, str], Mapping[str, str]]:
     """Return the class of every value, by quantity and mode."""
+    from .quantity import quantities
+
     found = {(each.name, mode): kinds for each in quantities() for mode, kinds in each.evidence.items()}
     results = ((name, import_module(f"llmcalc.{module}"), kind) for name, (module, kind) in RESULTS.items())
     return {**found, **{(name, ""): getattr(module, kind).EVIDENCE for name, module, kind in results}}
@@ -261,7 +273,9 @@ def error_text(errors: list[float]) -> str:
 
 def median(errors: list[float]) -> float:
     """Return the median size of errors."""
-    return statistics.median(map(abs, errors))
+    sizes = sorted(map(abs, errors))
+    half = len(sizes) // 2
+    return sizes[half] if len(sizes) % 2 else (sizes[half - 1] + sizes[half]) / 2
 
 
 def worst(errors: list[float]) -> float:

@@ -13,7 +13,7 @@ from .json_envelope import envelope
 
 HEADS = ("quantity: group", "values", "class: name", "cases: number", "error", "measured by")
 NOT_COMPARED = {
-    "executed": "NumPy models", "exact": "", "measured": "used as published", "fitted": "no measurement",
+    "executed": "NumPy models", "exact": "equations", "measured": "used as published", "fitted": "no measurement",
     "assumed": "no measurement",
 }  # fmt: skip
 

@@ -17,6 +17,7 @@ from .document import Document, Fact, Table, columns
 from .heading import SIZES, derivation, model_document, title, workload_inputs, workload_line
 from .memory import BYTES, mesh_line, plain_data, refusals, serving_line, unverified_formats, weights_line
 from .numbers import binary, exact, readable
+from .provenance import evidence_notes
 
 if TYPE_CHECKING:
     from ..api.fit_changes import Change
@@ -164,10 +165,12 @@ def _limit(architecture: Architecture, solution: Solution | None) -> Sequence[st
 
 def _notes(fit: Fit) -> Sequence[str]:
     if not isinstance(fit.result, InferenceMemory):
-        return ["allocated bytes; the allocator's reserve and kernel workspaces are extra"]
+        extra = "allocated bytes; the allocator's reserve and kernel workspaces are extra"
+        return [extra, *evidence_notes("memory", "peak", "training")]
     host = f"the input table ({binary(fit.result.host)}) stays in host memory, as in llama.cpp"
     formats = unverified_formats(list(dict.fromkeys(entry.format for entry in fit.result.stored)))
-    return [host, *formats] if fit.result.host else formats
+    errors = evidence_notes("memory", "peak", "serving")
+    return [*([host] if fit.result.host else []), *formats, *errors]
 
 
 def _json(fit: FitResult, reserve: str, spell: Callable[[Change], str]) -> tuple[dict[str, Any], dict[str, Any]]:

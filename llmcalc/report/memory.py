@@ -26,6 +26,7 @@ from .heading import (
     workload_line,
 )  # fmt: skip
 from .numbers import percent
+from .provenance import evidence_notes
 
 if TYPE_CHECKING:
     from .pictures import Picture
@@ -68,7 +69,7 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
     beams = f", {size.beams} beams each" if size.beams > 1 else ""
     limit = result.steps.limit
     at_once = f"at most {limit} tokens" if limit else "all tokens"
-    notes = [*unverified_formats(formats)]
+    notes = [*unverified_formats(formats), *evidence_notes("memory", "peak", "serving")]
     notes += [spelled(PUBLISHED)] if result.published else []
     notes += [ignored_keys_note(result.unread)] if result.unread else []
     return model_document(
@@ -222,7 +223,10 @@ def _training(result: ParallelMemory) -> Document:
         tables=(_at_peak(result), _timeline(result), _stages(result)),
         pictures=lambda: [_phases(result)],
         derivation=derivation("memory", result),
-        notes=("allocated bytes; the allocator's reserve and kernel workspaces are extra",),
+        notes=(
+            "allocated bytes; the allocator's reserve and kernel workspaces are extra",
+            *evidence_notes("memory", "peak", "training"),
+        ),
     )
 
 

@@ -78,6 +78,17 @@ def machine_line(machine: Machine) -> str:
     return f"machine: {machine.count} × {machine.accelerator.title} · {peak} · MFU {percent(mid)}{ends}"
 
 
+def evidence_notes(quantity: str, value: str, mode: str = "") -> tuple[str, ...]:
+    """Return a note with the error of a modelled value, or nothing if the value was never measured."""
+    from ..api.evidence import errors_of, median
+
+    errors = errors_of(quantity, value, mode)
+    if not errors:
+        return ()
+    size = f"median error {100 * median(errors):.2g} % on {len(errors)} measurements"
+    return (f"modelled: {value}, {size} (llmcalc evidence {quantity})",)
+
+
 def assumptions(machine: Machine | None, price: Price | None) -> tuple[str, ...]:
     """Return notes on the sources of the utilisation and the price."""
     if machine is None:

@@ -14,7 +14,7 @@ from .flops import by_component, convention_table
 from .heading import derivation, model_document, run_line, workload_inputs
 from .memory import BYTES, mesh_line
 from .numbers import about
-from .provenance import assumptions, cost_fact, four_digits, machine_line, range_text, span_fact
+from .provenance import assumptions, cost_fact, evidence_notes, four_digits, machine_line, range_text, span_fact
 from .published_figures import training_comparison
 
 COUNTED = {"causal": "visible query-key pairs only", "dense": "all query-key pairs", "6nd": "6·N·D"}  # by MFU
@@ -119,6 +119,8 @@ def _notes(run: Training) -> list[str]:
         notes.append(f"hours are those of {four_digits(run.mfu_flops)} FLOPs, since the published MFU counts {counted}")
     if run.machine:
         notes.append("hours cover only computation and exclude restarts, evaluation and trial runs")
+    if run.evidence.get("hours") == "measured":
+        notes += evidence_notes("train", "hours")
     if run.machine and run.machine.accelerator.power is None:
         title = run.machine.accelerator.title
         notes.append(spelled(f"the power of {title} is unconfirmed; set {{watts}}, {{pue}} and {{carbon}}"))

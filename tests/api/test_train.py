@@ -6,6 +6,7 @@ import pytest
 
 import llmcalc
 from llmcalc.core.errors import InputError, SizeError
+from llmcalc.report.flops import conventional_flops
 
 # compute of a run as published: model, tokens, length, FLOPs, how near
 RUNS = """
@@ -127,6 +128,15 @@ def test_hours_at_the_published_utilisation(row: str, count: str) -> None:
     hours = llmcalc.train(name, seq=int(length), machine=gpus, count=count).hours
     assert hours is not None
     assert hours.mid == pytest.approx(3 * forward * float(tokens) / (peak * utilisation * 3600), rel=0.0006)
+
+
+def test_published_flops_of_gopher_include_rematerialisation() -> None:
+    """[rae2021, Appendix F]: 6.31e23. Four forward passes of the blocks (96·L·d²·(1 + s/6d) per token), no logits."""
+    run = llmcalc.train("gopher-280b", seq=2048)
+    (fact,) = (one for one in run.architecture.facts if one.source == "rae2021" and one.quantity == "training_flops")
+    with_logits = conventional_flops(run.step)["narayanan"]
+    assert with_logits - 6 * 16384 * 32000 * run.step.tokens == pytest.approx(fact.value, rel=0.001)
+    assert run.compute + run.step.recomputed("full") == pytest.approx(fact.value, rel=0.005)  # visible pairs alone
 
 
 @pytest.mark.parametrize("count", ["causal", "dense"])
