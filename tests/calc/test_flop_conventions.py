@@ -3,7 +3,8 @@
 import pytest
 
 import llmcalc
-from llmcalc.calc.flop_conventions import CONVENTIONS, training_flops_per_token
+from llmcalc.calc.flop_conventions import CONVENTIONS
+from llmcalc.report.flops import conventional_flops
 
 PEAK = {"A100": 312e12, "TPU v4": 275e12}
 
@@ -13,10 +14,16 @@ def gpt(layers, width, heads, vocab=51200):
     return llmcalc.load("gpt3", overrides=sizes)
 
 
+def conventional(model, seq, convention):
+    """FLOPs per token that ``train`` prints under a published convention."""
+    step = llmcalc.train(model, seq, seq=seq).step
+    return conventional_flops(step)[convention] / step.tokens
+
+
 def test_palm_utilisation():
     """[chowdhery2022, Section 4.1 and Table 3]: 238.3k tokens a second on 6144 TPU v4 chips."""
     palm, rate, chips = llmcalc.load("palm-540b"), 238.3e3, 6144
-    with_attention = rate * training_flops_per_token(palm, 2048, "palm") / (chips * PEAK["TPU v4"])
+    with_attention = rate * conventional(palm, 2048, "palm") / (chips * PEAK["TPU v4"])
     without = rate * 6 * llmcalc.params(palm).total / (chips * PEAK["TPU v4"])
     assert round(100 * with_attention, 1) == 46.2
     assert round(100 * without, 1) == 45.7
@@ -37,7 +44,7 @@ def test_korthikanti_utilisation(row):
     tokens = int(batch) * 2048 / (float(seconds) * int(gpus) * PEAK["A100"])
     rounding = 0.005 / float(seconds)  # seconds are printed to two decimals, percent to one
     for convention, printed in (("korthikanti", float(mfu)), ("korthikanti-hardware", float(hfu))):
-        ours = 100 * tokens * training_flops_per_token(model, 2048, convention)
+        ours = 100 * tokens * conventional(model, 2048, convention)
         assert ours == pytest.approx(printed, abs=printed * rounding + 0.05)
 
 
@@ -80,7 +87,7 @@ def test_narayanan_days():
         (96, 12288, 96, 1024, 140e12, 300e9, 34),
         (128, 25600, 160, 3072, 163e12, 450e9, 84),
     ):
-        flops = training_flops_per_token(gpt(layers, width, heads), 2048, "narayanan")
+        flops = conventional(gpt(layers, width, heads), 2048, "narayanan")
         assert flops * tokens / (gpus * rate) / 86400 == pytest.approx(days, rel=0.04)
 
 
@@ -88,7 +95,7 @@ def test_the_conventions_agree_with_the_exact_count_where_they_should():
     """Korthikanti's model FLOPs are the contractions of a GPT without biases, all pairs counted."""
     model = gpt(96, 12288, 96)
     exact = llmcalc.flops(model, batch=1, seq=2048, mode="train", count="dense").matmul / 2048
-    assert training_flops_per_token(model, 2048, "korthikanti") == pytest.approx(exact, rel=1e-12)
+    assert conventional(model, 2048, "korthikanti") == pytest.approx(exact, rel=1e-12)
 
 
 # [brown2020, Table D.1]: training FLOPs, parameters in millions, FLOPs per parameter and token, tokens in billions
@@ -150,15 +157,15 @@ def test_chinchilla_table_a4(row):
     model = llmcalc.load("chinchilla", overrides=sizes)
     total = llmcalc.params(model).total
     assert total == pytest.approx(float(millions) * 1e6, rel=0.04 if millions == "1100" else 0.01)  # printed as 1.1B
-    assert round(training_flops_per_token(model, 2048, "chinchilla-blocks") / (6 * total), 2) == float(printed)
+    assert round(conventional(model, 2048, "chinchilla-blocks") / (6 * total), 2) == float(printed)
 
 
 def test_the_chinchilla_conventions_add_softmax_and_vocabulary_to_the_exact_count():
     model = gpt(3, 77, 7, 101)
     exact = llmcalc.flops(model, batch=1, seq=13, mode="train", count="dense").matmul / 13
     softmax, product = 3 * 3 * 3 * 7 * 13, 6 * 101 * 77
-    assert training_flops_per_token(model, 13, "chinchilla") == pytest.approx(exact + softmax + product, rel=1e-12)
-    blocks = training_flops_per_token(model, 13, "chinchilla-blocks")
+    assert conventional(model, 13, "chinchilla") == pytest.approx(exact + softmax + product, rel=1e-12)
+    blocks = conventional(model, 13, "chinchilla-blocks")
     assert blocks == pytest.approx(exact + softmax - product, rel=1e-12)
 
 
@@ -182,7 +189,7 @@ def test_nvidia_flops_of_a_token(row):
 @pytest.mark.parametrize(("seconds", "printed"), [(105.16, 149.1), (106.46, 147.29)])
 def test_bloom_hardware_flops(seconds, printed):
     """Everything but the logits is computed again, as Megatron-LM counts it."""
-    flops = training_flops_per_token(llmcalc.load("bloom-176b"), 2048, "megatron")
+    flops = conventional(llmcalc.load("bloom-176b"), 2048, "megatron")
     assert flops * 2048 * 2048 / (seconds * 384) / 1e12 == pytest.approx(printed, rel=2e-3)
 
 
@@ -202,7 +209,7 @@ def test_mosaic_utilisation(row):
         "gpt3", overrides=(f"n_layers={layers}", f"d_model={width}", f"n_heads={int(width) // 128}", "vocab=50368")
     )
     assert llmcalc.params(model).total == pytest.approx(float(total), rel=2e-3)
-    utilisation = float(rate) * training_flops_per_token(model, int(seq), "palm") / (float(peak) * 1e12)
+    utilisation = float(rate) * conventional(model, int(seq), "palm") / (float(peak) * 1e12)
     assert 100 * utilisation == pytest.approx(float(printed), rel=5e-3)
 
 

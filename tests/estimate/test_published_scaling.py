@@ -52,12 +52,12 @@ def test_chinchilla_by_three_approaches(at: int, name: str, row: str) -> None:
 
 
 def test_chinchilla_equation_10_and_its_own_table_differ() -> None:
-    """The table counts FLOPs as Appendix F does: where they are compared under 6·N·D, they are up to a fifth apart."""
+    """The table counts FLOPs as Appendix F does: under 6·N·D, the equation's are 2 to 18 % higher."""
     for row in CHINCHILLA.strip().splitlines():
         n, flops = size(row.split()[0]), row.split()[5]
         c = TRAIN * n * surface("hoffmann-3").tokens_on_path(n)
         printed = float(flops) * (10 if flops == MISPRINT else 1)
-        assert 1 / 1.2 < c / printed < 1.2
+        assert 1.022 < c / printed < 1.182
 
 
 def test_chinchilla_exponents() -> None:
