@@ -2,12 +2,16 @@ r"""Text that is safe to print, whatever file or command line it comes from.
 
 >>> printable("a\x1b[31mb\u202e\nc"), printable("x" * 300, 5), escaped("a\u202e\nb")
 ('a\\x1b[31mb\\u202e c', 'xxxx…', 'a\\u202e\nb')
+>>> text_width("model"), text_width("模型")
+(5, 4)
 """
 
 from __future__ import annotations
 
 LONGEST_NAME = 200
 LONGEST_MESSAGE = 4000
+FIRST_MARK = "\u0300"  # the first character that may take no column or two
+NARROW = frozenset("–—…−→│├└─█▏▎▍▌▋▊▉✓✗≤≥≈∑")  # signs of reports that are beyond
 LAYOUT = "\n\t"  # control characters that only move to the next line or column
 
 
@@ -33,6 +37,33 @@ def escaped_json(text: str) -> str:
     if text.replace("\n", "").isprintable():
         return text
     return "".join(sign if sign.isprintable() or sign == "\n" else _json_escape(sign) for sign in text)
+
+
+def text_width(text: str) -> int:
+    """Return the width of a text on a terminal. Many Asian characters and emoji take two columns, and accents none."""
+    if text.isascii() or max(text, default="") < FIRST_MARK:
+        return len(text)
+    signs = [sign for sign in text if sign >= FIRST_MARK and sign not in NARROW]
+    if not signs:
+        return len(text)
+    from unicodedata import combining, east_asian_width  # only needed for names in other scripts
+
+    wide = sum(east_asian_width(sign) in ("W", "F") for sign in signs)
+    return len(text) + wide - sum(bool(combining(sign)) for sign in signs)
+
+
+def fitting_length(text: str, width: int) -> int:
+    """Return how many characters of a text fit into ``width`` columns, at least one."""
+    count = min(len(text), max(width, 1))
+    while count > 1 and text_width(text[:count]) > width:
+        count -= 1
+    return count
+
+
+def padded(text: str, width: int, right: bool = False) -> str:
+    """Return a text that is aligned to the left or right in ``width`` columns."""
+    spaces = " " * (width - text_width(text))
+    return spaces + text if right else text + spaces
 
 
 def _escape(sign: str) -> str:

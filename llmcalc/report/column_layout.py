@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ..core.printable import text_width
 from .document import WORDS, Cell, Column, Table
 from .numbers import BYTES, cell_text, short
 
@@ -72,7 +73,7 @@ def _aligned(text: str, brief: str | None, kind: str) -> str:
 
 
 def _piece(title: str, cells: list[str], right: bool, optional: int = 0) -> Piece:
-    width = max(map(len, [title, *cells]))
+    width = max(map(text_width, [title, *cells]))
     return Piece(title, cells, right, width, width, optional)
 
 

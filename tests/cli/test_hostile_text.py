@@ -11,7 +11,7 @@ import pytest
 
 from llmcalc.cli import main as entry
 from llmcalc.cli.main import main
-from llmcalc.core.printable import LONGEST_MESSAGE, LONGEST_NAME, escaped, escaped_json, printable
+from llmcalc.core.printable import LONGEST_MESSAGE, LONGEST_NAME, escaped, escaped_json, printable, text_width
 from llmcalc.report.formats.csv import render as render_csv
 from llmcalc.schema import preset_files
 
@@ -116,6 +116,24 @@ def test_spreadsheets_do_not_evaluate_cells() -> None:
     table = Table("", columns("name: name"), [(cell,) for cell in cells])
     text = render_csv(Document("t", dict, tables=(table,)))
     assert text.splitlines() == ["name", "'=1+1", "+0.5 %", "-3", "'@x", "'-x", "plain"]
+
+
+def test_columns_of_other_scripts_are_aligned() -> None:
+    from llmcalc.report.document import Document, Table, columns
+    from llmcalc.report.formats.plain import render as render_plain
+    from llmcalc.report.formats.table import render, wrap
+
+    names = ("模型", "e\u0301té", "한국어-7b", "plain", "🙂")
+    table = Table("", columns("name: name", "value: int"), [(name, 7) for name in names])
+    for text in (
+        render(Document("t", dict, tables=(table,)), "never"),
+        render_plain(Document("t", dict, tables=(table,))),
+    ):
+        lines = [line for line in text.splitlines() if line.endswith("7")]
+        assert len(lines) == len(names)
+        assert len({text_width(line) for line in lines}) == 1
+        assert len(lines[0]) == text_width(lines[0]) - 2
+    assert wrap("模型模型 a", 5) == ["模型", "模型", "a"]
 
 
 def test_texts() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,14 @@ def test_a_broken_preset_fails_the_build(tmp_path: Path) -> None:
     file.write_text(text.replace("name: gpt3", "name: gpt4"), "utf-8")
     with pytest.raises(InputError, match="name must be 'gpt3' to match the file name"):
         check_file(file)
+
+
+def test_many_mistakes_take_no_longer_than_one() -> None:
+    data = {"name": "a", "notes": {"all": list(range(30_000))}}
+    begin = time.process_time()
+    with pytest.raises(InputError, match=r"notes\.all\.0 must be a string|missing key"):
+        validate(Preset, data)
+    assert time.process_time() - begin < 5  # a guard: the time of a quadratic search is a minute
 
 
 def test_a_result_can_be_parsed_with_its_model() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...core.printable import padded, text_width
 from ..document import WORDS, Cell, Document, Fact, Table
 from .tree import derivation, outline
 
@@ -44,6 +45,6 @@ def _cell(value: Cell) -> str:
 
 
 def _aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    signs = [f"{'>' if to_right else '<'}{width}" for width, to_right in zip(widths, right, strict=True)]
-    return "\n".join(GAP.join(map(format, row, signs)).rstrip() for row in rows)
+    widths = [max(map(text_width, column)) for column in zip(*rows, strict=True)]
+    lines = [GAP.join(map(padded, row, widths, right)) for row in rows]
+    return "\n".join(line.rstrip() for line in lines)

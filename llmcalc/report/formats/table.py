@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ...core.errors import spelled
+from ...core.printable import fitting_length, text_width
 from ..column_layout import GAP, bar, fit, pieces
 from ..document import Document, Fact, Table
 from ..numbers import exact
@@ -54,7 +55,7 @@ def wrap(text: str, width: int, indent: str = "") -> list[str]:
     >>> wrap("decoder.block.k_bias is zero", 14), wrap("a b c", 3, " ")
     (['decoder.block.', 'k_bias is zero'], ['a b', ' c'])
     """
-    if len(text) <= width and text.isprintable():
+    if text_width(text) <= width and text.isprintable():
         return [text]
     margin = text[: len(text) - len(text.lstrip())]
     words = "".join(
@@ -62,11 +63,11 @@ def wrap(text: str, width: int, indent: str = "") -> list[str]:
     ).split()  # names can contain any character
     lines, line, is_empty = [], margin, True
     for word in words:
-        if not is_empty and len(line) + 1 + len(word) > width:
+        if not is_empty and text_width(line) + 1 + text_width(word) > width:
             lines.append(line)
             line, is_empty = indent, True
-        while len(line) + len(word) > width > len(line):
-            room = width - len(line)
+        while text_width(line) + text_width(word) > width > text_width(line):
+            room = fitting_length(word, width - text_width(line))
             cut = max(word.rfind(end, 0, room) for end in WORD_ENDS) + 1 or room
             lines.append(line + word[:cut])
             line, word = indent, word[cut:]
@@ -75,7 +76,7 @@ def wrap(text: str, width: int, indent: str = "") -> list[str]:
 
 
 def _widest(texts: Iterable[str]) -> int:
-    return max(map(len, texts), default=0)
+    return max(map(text_width, texts), default=0)
 
 
 def _heading(document: Document, width: int, paint: Paint) -> Iterator[str]:
@@ -99,7 +100,7 @@ def _between_items(text: str, width: int) -> Iterator[str]:
     line, *items = text.split(SEPARATOR)
     indent = " " * (line.find(": ") + len(": ")) if ": " in line else ""
     for item in items:
-        if len(line + SEPARATOR + item) > width - len(BREAK):
+        if text_width(line + SEPARATOR + item) > width - len(BREAK):
             yield from wrap(line + BREAK, width, indent)
             line = indent + item
         else:
@@ -120,13 +121,18 @@ def _facts(facts: tuple[Fact, ...], width: int, paint: Paint) -> Iterator[str]:
         if _widest(row[2] for row in rows) <= room or (may_wrap and room >= NARROW_REMARK):
             break
     free = width - label - GAP
-    aligned = _widest(row[0] for row in rows if value < len(row[0]) <= min(WIDEST_ALIGNED, free // 2))
+    aligned = _widest(row[0] for row in rows if value < text_width(row[0]) <= min(WIDEST_ALIGNED, free // 2))
     for fact, (text, more, remark) in zip(facts, rows, strict=True):
-        if isinstance(fact.value, int) or len(text) <= value:
+        if isinstance(fact.value, int) or text_width(text) <= value:
             styled = [(text, value, True, BOLD), (more, second, True, ""), (remark, room, False, QUIET)]
         else:
-            fits = len(text) + (GAP + len(remark) if remark else 0) <= free
-            own = aligned if len(text) <= aligned else min(len(text), free) if fits or not remark else free // 2
+            own = text_width(text)
+            if own <= aligned:
+                own = aligned
+            elif not remark or own + GAP + text_width(remark) <= free:
+                own = min(own, free)
+            else:
+                own = free // 2
             styled = [(text, own, False, _style(text)), (remark, free - own - GAP, False, QUIET)]
         yield from _row([(fact.label, label, False, ""), *(cell for cell in styled if cell[1] > 0)], paint)
 
@@ -147,7 +153,7 @@ def _row(cells: Sequence[tuple[str, int, bool, str]], paint: Paint) -> Iterator[
         line = []
         for lines, (_, width, right, style) in zip(wrapped, cells, strict=True):
             text = lines[at] if at < len(lines) else ""
-            spaces = " " * (width - len(text))
+            spaces = " " * (width - text_width(text))
             line.append(spaces + paint(text, style) if right else paint(text, style) + spaces)
         yield SPACE.join(line)
 
@@ -177,13 +183,13 @@ def _tree(document: Document, width: int, paint: Paint) -> Iterator[str]:
     named = _widest(guides + node.label for guides, _, node in lines)
     aligned = digits + named + _widest(derivation(node) for _, _, node in lines) + 2 * GAP <= width
     for guides, below, node in lines:
-        how, used = derivation(node), digits + GAP + len(guides + node.label)
+        how, used = derivation(node), digits + GAP + text_width(guides + node.label)
         label, *more = wrap(node.label, max(width - digits - GAP - len(guides), LABEL))
         line = f"{exact(node.value):>{digits}}{SPACE}{paint(guides, QUIET)}"
         line += paint(label, BOLD if node.children else "")
         if aligned:
             yield line + " " * (digits + GAP + named + GAP - used) + paint(how, QUIET)
-        elif used + GAP + len(how) <= width:
+        elif used + GAP + text_width(how) <= width:
             yield line + SPACE + paint(how, QUIET)
         else:
             yield line

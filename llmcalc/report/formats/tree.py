@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...core.errors import InputError
+from ...core.printable import padded, text_width
 from ...core.tree import Node
 from ..document import Document
 from ..numbers import exact
@@ -19,10 +20,11 @@ def render(document: Document) -> str:
         raise InputError("this result has no tree", parameter="form", hint="use another format")
     lines = [(guides, node) for root in roots for guides, _, node in outline(root)]
     width = max(len(exact(node.value)) for _, node in lines)
-    named = max(len(guides + node.label) for guides, node in lines)
+    named = max(text_width(guides + node.label) for guides, node in lines)
     text = ""
     for guides, node in lines:
-        text += f"{exact(node.value):>{width}}  {guides + node.label:<{named}}  {derivation(node)}".rstrip() + "\n"
+        label = padded(guides + node.label, named)
+        text += f"{exact(node.value):>{width}}  {label}  {derivation(node)}".rstrip() + "\n"
     return text
 
 

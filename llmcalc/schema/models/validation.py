@@ -124,8 +124,8 @@ def _path(location: Sequence[Any], data: Any) -> tuple[Any, ...]:
     """Return the key path of a location without the names that pydantic adds for union members."""
     path: list[Any] = []
     for part in location:
-        inside = part in data if isinstance(data, dict) else isinstance(data, list) and part in range(len(data))
-        if inside:
+        is_index = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        if is_index or (isinstance(data, dict) and part in data):
             data = data[part]
             path.append(part)
     return tuple(path)
