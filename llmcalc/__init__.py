@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .api.memory import memory as memory
     from .api.params import params as params
     from .api.scale import scale as scale
+    from .api.serve import serve as serve
     from .api.state import state as state
     from .api.sweep import sweep as sweep
     from .api.traffic import traffic as traffic
@@ -48,7 +49,7 @@ _ERRORS = (
 )  # fmt: skip
 _VERBS = (
     "check", "communication", "compare", "design", "diff", "evidence", "explain", "find_gpus", "find_models", "fit",
-    "flops", "load", "memory", "params", "scale", "state", "sweep", "traffic", "train", "verify",
+    "flops", "load", "memory", "params", "scale", "serve", "state", "sweep", "traffic", "train", "verify",
 )  # fmt: skip
 _MODULES = {
     **dict.fromkeys(_ERRORS, "core.errors"),

@@ -36,6 +36,7 @@ PUBLIC = {
     "memory",
     "params",
     "scale",
+    "serve",
     "state",
     "sweep",
     "traffic",

@@ -101,6 +101,27 @@ OWN = {  # lines of one command, by panel
         --list  list the models that fit on --gpu
         --solve WHAT  seq, batch, quant (weight format) or gpus
     """},
+    "serve": {
+        "GPU": """
+            --gpu NAME[:N]  such as h100 or h100:4
+        """,
+        "Engine": """
+            --engine NAME  serving engine
+            --engine-version VERSION  such as 0.11
+            --command TEXT  its command line, or after --
+            --gpu-memory-utilization SHARE  of the memory
+            --max-model-len TOKENS  longest request, or auto
+            --max-num-seqs N  sequences per step
+            --max-num-batched-tokens N  tokens per step
+            --block-size N  tokens per KV cache block
+            --kv-cache-memory SIZE  per GPU
+            --enforce-eager  no CUDA graphs
+        """,
+        "Parallelism": """
+            --dp --tp --pp N  data, tensor, pipeline ranks
+            --expert-parallel  experts over all ranks
+        """,
+    },
     "scale": {
         "Budget": """
             --compute AMOUNT  training FLOPs: 1e24 or 3640PF-days
@@ -201,6 +222,11 @@ EXAMPLES = {
         "llmcalc fit llama3-70b --gpu h100:4 --solve seq",
         "llmcalc fit qwen3-32b --gpu all --weights q4_k_m",
         "llmcalc fit --gpu rtx4090 --list",
+    ),
+    "serve": (
+        "llmcalc serve qwen3-32b --gpu h100:2",
+        "llmcalc serve --gpu h100:4 -- vllm serve Qwen/Qwen3-32B -tp 4",
+        "llmcalc serve llama3.3-70b --gpu h100:2 --weights fp8",
     ),
     "scale": (
         "llmcalc scale --gpu h100:512 --days 30",

@@ -18,6 +18,7 @@ FEWEST_OBJECTS = 100_000  # objects of a garbage collection; a short command cre
 SIGNALLED = 128  # exit code of a process ended by a signal: 128 + its number
 SIGINT, SIGPIPE = 2, 13
 HELP = ("--help", "-h")
+COMMAND = "--command"  # option whose value may also follow --
 
 
 def script() -> int:
@@ -97,8 +98,13 @@ def _current(command: Command, words: list[str]) -> list[str]:
     """Replace other names of the command's options and values of engines. Print a warning for each deprecated name."""
     from ..core.aliases import ENGINE_OPTIONS, ENGINE_VALUES, OPTIONS
 
-    found, rest = [], iter(words)
+    found: list[str] = []
+    rest = iter(words)
     for word in rest:
+        if word == "--" and COMMAND in command.options:  # the rest is the command line of another program
+            from shlex import join
+
+            return [*found, COMMAND, join(rest)]
         flag, equals, value = word.partition("=")
         new = OPTIONS.get(flag) or ENGINE_OPTIONS.get(flag.replace("_", "-"))
         is_other = new and flag not in command.options and new in command.options

@@ -27,6 +27,7 @@ _DOCUMENTS = {
     "GpuSearch": ("find", "find_gpus_document"),
     "ModelSearch": ("find", "find_models_document"),
     "Plan": ("scale", "scale_document"),
+    "ServeResult": ("serve", "serve_document"),
     "Sweep": ("sweep", "sweep_document"),
     "Verification": ("notebook", "verification_document"),
 }

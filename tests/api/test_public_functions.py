@@ -43,6 +43,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "memory": lambda: llmcalc.memory("gpt2", mode="training"),
     "params": lambda: llmcalc.params("gpt3"),
     "scale": lambda: llmcalc.scale(machine="h100:512", days=30, laws=["hoffmann-3"]),
+    "serve": lambda: llmcalc.serve("llama3.1-8b", "h100"),
     "state": lambda: llmcalc.state("llama3-8b", cache="fp8"),
     "sweep": lambda: llmcalc.sweep("gpt3", "flops.total", {"seq": [1024, 2048]}),
     "traffic": lambda: llmcalc.traffic("llama3-8b", mode="decode", context=9),
@@ -174,7 +175,8 @@ def test_an_unknown_setting_is_a_type_error() -> None:
 
 SOURCES = sorted(Path(llmcalc.__file__).parent.rglob("*.py"))
 FLAG = re.compile(r"(?<![-\w(])--[a-z]")
-ELSEWHERE = ("core/aliases.py", "core/errors.py", "checkpoint/headers/checkpoint.py")  # old names, examples, paths
+# old names, examples, paths and the flags of other programs
+ELSEWHERE = ("core/aliases.py", "core/errors.py", "checkpoint/headers/checkpoint.py", "importers/engine_commands.py")
 
 
 def test_only_the_command_line_knows_flags() -> None:

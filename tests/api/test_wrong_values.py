@@ -186,6 +186,16 @@ FUNCTIONS: Table = {
         "gpu": ("count", "1100MiB", {}), "count": ("count", 1, {}), "gpu_memory": ("count", "1100MiB", {}),
         "reserve": ("count from 0", "1GiB", {}),
     }),
+    "serve": ({"model": "gpt2", "gpu": "h100"}, {
+        **MODEL, "gpu": ("count", "h100", {}), "gpu_memory": ("count", "24GiB", {}), "engine": ("name", "vllm", {}),
+        "engine_version": ("name", "0.11", {}),
+        "command": ("name", "vllm serve gpt2", {"model": None}),
+        "tp": ("count", 1, {}), "pp": ("count", 1, {}), "dp": ("count", 1, {}), "max_model_len": ("count", 512, {}),
+        "max_num_seqs": ("count", 16, {}), "max_num_batched_tokens": ("count", 512, {}),
+        "block_size": ("count", 32, {}), "num_blocks": ("count", 1024, {}), "kv_cache_memory": ("count", "1GiB", {}),
+        "gpu_memory_utilization": ("share", 0.8, {}), "dtype": ("name", "fp16", {}), "cache": ("name", "fp8", {}),
+        "weights": ("name", "fp8", {}), "enforce_eager": ("flag", True, {}), "expert_parallel": ("flag", False, {}),
+    }),
     "compare": ({}, {
         "models": ("name", "gpt3", {}), **SIZES, **STEP, **CONVENTION, **by_flag(MEMORY), "kernels": MOVED["kernels"],
     }),

@@ -35,6 +35,7 @@ RESULTS: dict[str, Any] = {
     "Diff": lambda: llmcalc.diff(MODEL, "gpt1"),
     "Explanation": lambda: llmcalc.explain(MODEL, "params"),
     "FitResult": lambda: llmcalc.fit(MODEL, "h100"),
+    "ServeResult": lambda: llmcalc.serve(MODEL, "h100"),
     "Sweep": lambda: llmcalc.sweep(MODEL, "flops.total", "seq=16,32"),
     "Verification": lambda: llmcalc.verify(MODEL),
 }

@@ -55,6 +55,8 @@ LINES = [
     "design llama3 --params 13B --over vocab=32000,64000",
     "timeline llama",
     "scale --compute 1e23",
+    "serve llama3.1-8b --gpu h100",
+    "serve qwen3-32b --gpu h100 --engine-version 0.11",
     "scale llama3-8b --tokens 1T",
     "scale --gpu h100:512 --days 30",
     "train gpt2 --tokens 1T --gpu h100:8",

@@ -1,0 +1,150 @@
+"""Models as serving engines load them: names of repositories, sizes on one GPU, and groups of cached layers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..calc.kv_cache import state
+from ..calc.memory.inference import InferenceMemory
+from ..calc.memory.number_formats import BITS_A_BYTE
+from ..calc.memory.pipeline import pipeline_stages
+from ..calc.sharding import Mesh
+from ..calc.touched_experts import expert_layers
+from ..core.architecture import Architecture, declare
+from ..core.errors import DescriptionError, InputError
+from ..core.record import remembered
+from ..core.workload import positions
+from ..data import table
+from ..estimate.engine_cache import CacheGroups, CacheLayer, cache_groups, cache_layers
+from ..estimate.engine_memory import ModelBytes
+from ..estimate.engine_profile import EngineProfile
+from ..estimate.engine_weights import expert_buffers, padded_weights
+from .load import Source, load
+from .memory import serving_stages
+from .names import number_format
+
+SHORT, LONG = 2**24, 2**25  # tokens, longer than any window
+QUANTISED = {  # suffixes of repositories: the weight format that is assumed
+    "fp8": "fp8", "fp8-dynamic": "fp8", "awq": "awq-int4-g128", "gptq-int4": "gptq-int4-g128", "nvfp4": "nvfp4",
+    "fp4": "nvfp4", "mxfp4": "mxfp4", "gptq": "gptq-int4-g128", "w4a16": "gptq-int4-g128", "w8a8": "int8-channel",
+    "int4": "gptq-int4-g128", "bnb-4bit": "nf4",
+}  # fmt: skip
+_SUFFIX = re.compile(rf"(.+?)[-_.]({'|'.join(sorted(QUANTISED, key=len, reverse=True))})", re.IGNORECASE)
+
+
+def load_served(model: Source, is_repository: bool = False) -> tuple[Architecture, str, str | None, tuple[str, ...]]:
+    """Load a model under the name that an engine knows. Return its name, assumed weight format and notes."""
+    if not isinstance(model, str) or not is_repository:
+        architecture = load(model)
+        return architecture, architecture.name if not isinstance(model, str) else model, None, ()
+    name = model.removeprefix("hf:") if "/" in model else model
+    try:
+        return load(name), model, None, ()
+    except DescriptionError as error:
+        match = _SUFFIX.fullmatch(name)
+        if match:
+            chosen = QUANTISED[match[2].lower()]
+            note = f"weights in {chosen} are assumed from the name {model}; its config.json states the method"
+            for base in (match[1], re.sub(r"^[^/]+/", "", match[1])):
+                try:
+                    return load(base), model, chosen, (note,)
+                except InputError:
+                    continue
+        hint = f"use its config instead of the name, as in hf:{name} or the path of its config.json"
+        raise DescriptionError(f"no preset has the architecture of {model}", parameter="model", hint=hint) from error
+
+
+def served_length(architecture: Architecture) -> int:
+    """Return the default length of a request: the number of positions in the config of the model."""
+    own = architecture.inputs.get("max_position_embeddings") or positions(architecture)
+    if own:
+        return int(own)
+    name, known = str(architecture.inputs.get("model", architecture.name)), table("context_lengths")
+    found = [key for key in known if name == key or name.startswith(f"{key}-")]
+    if not found:
+        message, hint = f"the context length of {name} is unknown", "add {max_model_len=N}"
+        raise InputError(message, parameter="max_model_len", hint=hint)
+    return int(known[max(found, key=len)])
+
+
+def step_sizes(settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, int]:
+    """Return the tokens and sequences of a step. The defaults do not exceed what requests can fill."""
+    tokens, sequences = settings["max_num_batched_tokens"], settings["max_num_seqs"]
+    if "max_num_batched_tokens" not in given:
+        tokens = min(tokens, sequences * settings["max_model_len"])
+        if settings.get("chunked_prefill") is False:
+            tokens = max(tokens, settings["max_model_len"])
+    if "max_num_seqs" not in given:
+        sequences = min(sequences, tokens)
+    return {"max_num_batched_tokens": tokens, "max_num_seqs": sequences}
+
+
+def serving_mesh_of(architecture: Architecture, settings: Mapping[str, Any]) -> Mesh:
+    """Return the mesh of one replica. Data-parallel ranks of a mixture of experts share the experts."""
+    tp, pp, dp = (settings.get(name, 1) for name in ("tp", "pp", "dp"))
+    own = {"vocabulary_multiple": settings["vocabulary_multiple"]} if tp > 1 else {}
+    if not expert_layers(architecture):
+        return Mesh(tp=tp, pp=pp, **own)
+    if settings.get("expert_parallel"):
+        return Mesh(dp=dp, tp=tp, pp=pp, ep=dp * tp, **own)
+    return Mesh(dp=dp, tp=tp, pp=pp, etp=dp * tp, **own) if dp > 1 else Mesh(tp=tp, pp=pp, **own)
+
+
+def model_bytes(architecture: Architecture, profile: EngineProfile, settings: Mapping[str, Any]) -> ModelBytes:
+    """Return the sizes of a model on the rank that needs the most memory."""
+    mesh, tokens = serving_mesh_of(architecture, settings), settings["max_num_batched_tokens"]
+    stages = serving_stages(
+        architecture, seq=settings["max_model_len"], batch=settings["max_num_seqs"] * mesh.dp,
+        dtype=settings.get("dtype", "bf16"), weights=settings.get("weights"), cache=settings.get("cache"),
+        step_tokens=tokens, mesh=mesh, extend=True,
+    )  # fmt: skip
+    width = number_format(settings.get("dtype", "bf16")).bits // BITS_A_BYTE
+    weights = [padded_weights(stage, profile.padding) for stage in stages]
+    largest: InferenceMemory = stages[weights.index(max(weights))]
+    return ModelBytes(
+        weights=max(weights) + _rotary_tables(architecture, width),
+        forward=largest.transient,
+        hidden=tokens * architecture.main.d_model * width,
+        logits=settings["max_num_seqs"] * vocabulary(architecture),
+        experts=expert_buffers(architecture, mesh, tuple(profile.padding)) * tokens * width,
+        width=width,
+        is_parallel=mesh.tp * mesh.dp > 1,
+    )
+
+
+def vocabulary(architecture: Architecture) -> int:
+    """Return the number of logits per token."""
+    axes = [declare(layer).axes for _, layer in architecture.main.outputs]
+    return max((int(own["V"]) for own in axes if isinstance(own.get("V"), int)), default=0)
+
+
+def _rotary_tables(architecture: Architecture, width: int) -> int:
+    """Return the bytes of the tables of sines and cosines, one for each distinct kind of rotary positions."""
+    layers = [
+        layer for run in architecture.main.runs for sublayer in run.block.sublayers for _, layer in sublayer.layers()
+    ]
+    ropes = {rope for layer in layers if (rope := getattr(layer, "rope", None)) is not None}
+    try:
+        return sum(served_length(architecture) * (rope.dim or 0) * width for rope in ropes)
+    except InputError:
+        return 0
+
+
+def groups_of(architecture: Architecture, settings: Mapping[str, Any]) -> CacheGroups:
+    """Return the groups of cached layers on one rank, of the pipeline stage whose blocks are the largest."""
+    mesh, name = serving_mesh_of(architecture, settings), settings.get("cache")
+    cache, dtype = number_format(name, "cache") if name else None, settings.get("dtype", "bf16")
+    own: dict[str, Any] = {"dtype": dtype, "cache": cache, "mesh": mesh, "extend": True}
+
+    def layers(stage: Architecture) -> tuple[CacheLayer, ...]:
+        sizes = (state(stage, seq=tokens, **own) for tokens in (SHORT, LONG))
+        return remembered(stage, "_cache_layers", (mesh, name, dtype), lambda: cache_layers(*sizes))
+
+    is_grouped = settings["cache_groups"] and not settings.get("disable_cache_groups")
+    found = [
+        cache_groups(layers(stage), settings["block_size"], settings["group_ratio"], is_grouped)
+        for stage in pipeline_stages(architecture, mesh.pp, uneven=True)
+    ]
+    return max(found, key=lambda each: each.block_bytes)

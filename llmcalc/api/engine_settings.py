@@ -1,0 +1,127 @@
+"""Settings of serving engines under common names, read from flags or keyword arguments and written as flags."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..calc.memory.fit import read_size
+from ..core.errors import InputError, UnknownNameError
+from ..core.setting import SCALES, SIZE, Setting, read_integer
+from .settings import DTYPE
+
+if TYPE_CHECKING:
+    from .serve import ServeResult
+
+LENGTH = "max_model_len"
+SETTINGS = (
+    Setting("tp", int, least=1), Setting("pp", int, least=1), Setting("dp", int, least=1),
+    Setting("expert_parallel", bool), Setting(LENGTH, (int, str)), Setting("max_num_seqs", int, least=1),
+    Setting("max_num_batched_tokens", int, least=1), Setting("share", float, above=0), Setting("dtype"),
+    Setting("weights"), Setting("cache"), Setting("block_size", int, least=1), Setting("num_blocks", int, least=1),
+    Setting("kv_cache_memory", SIZE, least=1), Setting("enforce_eager", bool), Setting("disable_cache_groups", bool),
+    Setting("prefix_caching", bool), Setting("chunked_prefill", bool),
+)  # fmt: skip
+_BY_NAME = {setting.name: setting for setting in SETTINGS}
+FLAGS = tuple(_BY_NAME)
+SHARES = ("gpu_memory_utilization", "mem_fraction_static", "free_gpu_memory_fraction")  # names of ``share`` in engines
+_HUMAN = {"k": 10**3, "m": 10**6, "g": 10**9, "K": 2**10, "M": 2**20, "G": 2**30}  # vLLM and SGLang
+_SCALED = re.compile(r"(\d+(?:\.\d+)?)([kmgKMG])")
+_TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
+
+
+def read_engine_settings(values: Mapping[str, Any], entry: Mapping[str, Any], is_text: bool = False) -> dict[str, Any]:
+    """Return the settings of an engine under common names, with its own values translated to ours."""
+    found = {}
+    for name, value in values.items():
+        own = "share" if name in SHARES else name
+        setting = _BY_NAME.get(own)
+        if setting is None:
+            known = [each for each in (*FLAGS, *SHARES) if each != "share"]
+            raise UnknownNameError("setting", name, known, parameter=name)
+        is_read = isinstance(value, str) and (is_text or setting.kind is not str)
+        read = _read_text(setting, value, _HUMAN if is_text else SCALES) if is_read else value
+        translated = entry.get("values", {}).get(own, {})
+        if isinstance(read, str) and translated:
+            read = translated.get(read.lower(), translated.get("*", read) if is_text else read)
+        if read is None or (read == "" and value != ""):  # the engine's name of a default
+            continue
+        if own == LENGTH and isinstance(read, str) and read != "auto":
+            raise InputError(f"invalid length {read!r}", parameter=LENGTH, hint="use a number such as 32k, or auto")
+        if not (own == LENGTH and read == "auto"):
+            (Setting(LENGTH, int, least=1) if own == LENGTH else setting).check(read)
+        if own == "share" and read > 1:
+            raise InputError(f"must be at most 1, not {read:g}", parameter=name)
+        found[own] = read
+    if "dtype" in found:
+        DTYPE.check(found["dtype"])
+    return found
+
+
+def _read_text(setting: Setting, text: str, scales: Mapping[str, int]) -> Any:
+    """Return the value of a flag. Engines read 32k as 32,000 and 32K as 32,768, and llmcalc reads both as 32,768."""
+    if setting.kind is bool:
+        if text.lower() in (*_TRUE, *_FALSE):
+            return text.lower() in _TRUE
+        raise InputError(f"invalid value {text!r}", parameter=setting.name, hint="use true or false")
+    if setting.name == LENGTH and text in ("auto", "-1"):
+        return "auto"
+    if setting.kind is float:
+        try:
+            return float(text)
+        except ValueError:
+            raise InputError(f"invalid number {text!r}", parameter=setting.name) from None
+    if setting.kind is int or setting.name == LENGTH or (setting.kind == SIZE and not text.lower().endswith("b")):
+        match = _SCALED.fullmatch(text)
+        scale = scales.get(match[2], scales.get(match[2].lower(), 1)) if match else 1
+        number = round(float(match[1]) * scale) if match else read_integer(text)
+        if number is None:
+            raise InputError(f"invalid number {text!r}", parameter=setting.name)
+        return number
+    return read_size(text, setting.name) if setting.kind == SIZE else text
+
+
+def command_line(result: ServeResult, change: Mapping[str, Any]) -> str:
+    """Return the command line of the engine. A pasted command keeps its words except for changed flags."""
+    flags = {setting: flag for flag, setting in reversed(list(result.profile.flags["read"].items()))}
+    switches = result.profile.flags.get("switches_read", ())
+    if result.command:
+        words = list(result.command.words)
+    else:
+        words = [*result.profile.command.split(), result.model]
+        change = {**_explicit(result), **change}
+    for name, value in change.items():
+        flag = flags.get(name)
+        if flag is None:
+            continue
+        words = _without(words, flag, result.profile.flags)
+        if flag.removeprefix("--") in switches:
+            words += [flag] if value else []
+        else:
+            words += [flag, str(value)]
+    return shlex.join(words)
+
+
+def _explicit(result: ServeResult) -> dict[str, Any]:
+    """Return the settings that differ from the engine's defaults on one GPU."""
+    usual = {"tp": 1, "pp": 1, "dp": 1}
+    keys = ("tp", "pp", "dp", "expert_parallel", LENGTH, "cache", "enforce_eager")
+    return {key: result.settings[key] for key in keys if result.settings.get(key) not in (None, False, usual.get(key))}
+
+
+def _without(words: list[str], flag: str, table: Mapping[str, Any]) -> list[str]:
+    """Return the words without a flag, its short forms and its value."""
+    names = {
+        flag,
+        flag.replace("-", "_").replace("__", "--", 1),
+        *(s for s, f in table.get("short", {}).items() if f == flag),
+    }
+    found, rest = [], iter(words)
+    for word in rest:
+        if word.partition("=")[0] not in names:
+            found.append(word)
+        elif "=" not in word and flag.removeprefix("--") not in table.get("switches_read", ()):
+            next(rest, None)
+    return found

@@ -1,0 +1,328 @@
+"""What a serving engine does with the memory of its GPUs, and what its log says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
+from itertools import islice
+from math import prod
+from typing import Any, ClassVar
+
+from ..calc.memory.fit import largest_fitting, read_size
+from ..core.architecture import Architecture
+from ..core.errors import InputError
+from ..core.evidence import EXACT, FITTED, MEASURED, of_architecture
+from ..core.notebook_display import NotebookDisplay
+from ..core.record import changed, record
+from ..core.setting import SIZE, Setting, check_values, known_choice, read_texts
+from ..data import tables
+from ..estimate.engine_cache import CacheGroups
+from ..estimate.engine_memory import RULES, EngineMemory
+from ..estimate.engine_profile import GIB, EngineProfile, Estimate, read_profile
+from ..estimate.hardware import Accelerator
+from ..importers.engine_commands import EngineCommand, read_command
+from .accelerators import Gpus, read_gpus
+from .engine_models import groups_of, load_served, model_bytes, served_length, step_sizes
+from .engine_settings import command_line, read_engine_settings
+from .load import Source
+
+ENGINES = ("vllm",)
+SERVE = (
+    Setting("gpu", SIZE, least=1), Setting("gpu_memory", SIZE, least=1), Setting("engine", choices=ENGINES),
+    Setting("engine_version"),
+)  # fmt: skip
+AUTO = "auto"
+MOST = 3  # changes
+FEWEST = 256  # tokens of the shortest suggested context
+
+
+@record
+class ServeResult(NotebookDisplay):
+    """What an engine allocates on each GPU, in bytes, and the KV cache that results.
+
+    Attributes:
+        model: model as it was given.
+        profile: engine, its version and its constants.
+        settings: settings of the engine, including its defaults.
+        memory: division of the memory of one GPU.
+        groups: groups of cached layers.
+        command: pasted command line, or None.
+        refusals: reasons other than memory for which the engine does not start.
+        notes: assumptions about the model.
+        retry: function that predicts the result of changed settings.
+    """
+
+    architecture: Architecture
+    model: str
+    profile: EngineProfile
+    accelerator: Accelerator | None
+    settings: Mapping[str, Any]
+    memory: EngineMemory
+    groups: CacheGroups
+    command: EngineCommand | None = None
+    refusals: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    retry: Callable[[Mapping[str, Any]], ServeResult] | None = None
+
+    EVIDENCE: ClassVar[Mapping[str, str]] = {
+        "weights": EXACT, "budget": MEASURED,
+        **dict.fromkeys(("activation", "non_torch", "cuda_graphs", "available"), FITTED),
+        **dict.fromkeys(("blocks", "tokens", "concurrency", "longest", "starts"), FITTED),
+    }  # fmt: skip
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """Class of evidence of each value."""
+        return of_architecture(self.EVIDENCE, self.architecture)
+
+    @property
+    def engine(self) -> str:
+        """Name of the engine."""
+        return self.profile.name
+
+    @property
+    def ranks(self) -> int:
+        """Number of GPUs of all replicas."""
+        return int(prod(self.settings.get(name, 1) for name in ("tp", "pp", "dp")))
+
+    @property
+    def max_model_len(self) -> int:
+        """Longest request in tokens."""
+        return int(self.settings["max_model_len"])
+
+    @cached_property
+    def blocks(self) -> Estimate:
+        """Number of blocks of the KV cache."""
+        if self.settings.get("num_blocks"):
+            return Estimate.exact(self.settings["num_blocks"])
+        size = max(self.groups.block_bytes, 1)
+        return Estimate(*(max(int(bytes_ // size), 0) for bytes_ in self.memory.available))
+
+    @cached_property
+    def request_blocks(self) -> int:
+        """Number of blocks that a request of ``max_model_len`` tokens needs."""
+        return self._request_blocks(self.max_model_len)
+
+    def _request_blocks(self, tokens: int) -> int:
+        return self.groups.request_blocks(tokens, self.settings["max_num_batched_tokens"], self._state_blocks)
+
+    @property
+    def _state_blocks(self) -> int:
+        return 2 if self.settings.get("prefix_caching") else 1
+
+    @cached_property
+    def concurrency(self) -> Estimate:
+        """Number of requests of ``max_model_len`` tokens that fit into the KV cache."""
+        return Estimate(*(blocks / max(self.request_blocks, 1) for blocks in self.blocks))
+
+    @cached_property
+    def tokens(self) -> Estimate:
+        """Size of the KV cache in tokens, as the engine counts them."""
+        if self.settings["cache_tokens"] == "requests":
+            return Estimate(*(int(times * self.max_model_len) for times in self.concurrency))
+        size = min(group.block_size for group in self.groups.groups)
+        return Estimate(*(int(blocks) // self.groups.n_groups * size for blocks in self.blocks))
+
+    @property
+    def starts(self) -> bool:
+        """Whether the engine starts, according to the best estimate."""
+        return not self.refusals and self.memory.available.best > 0 and self.concurrency.best >= 1
+
+    @cached_property
+    def longest(self) -> int:
+        """Longest request in tokens for which the KV cache is large enough."""
+        blocks = self.blocks.best if self.memory.available.best > 0 else 0
+        return largest_fitting(lambda tokens: self._request_blocks(tokens) <= blocks, self.max_model_len) or 0
+
+    @property
+    def reason(self) -> str:
+        """Why the engine does not start, or an empty string."""
+        if self.refusals:
+            return self.refusals[0]
+        if self.memory.available.best <= 0:
+            missing = -self.memory.available.best / GIB
+            return f"weights and activations exceed the memory budget by {missing:.2f} GiB"
+        if self.starts:
+            return ""
+        needed, own = self.request_blocks * self.groups.block_bytes / GIB, self.memory.available.best / GIB
+        return (
+            f"a request of {self.max_model_len:,} tokens needs {needed:.2f} GiB of KV cache, and {own:.2f} GiB are left"
+        )
+
+    @cached_property
+    def changes(self) -> tuple[tuple[dict[str, Any], ServeResult], ...]:
+        """Changed settings with which the engine starts, cheapest first. Empty if the engine starts already."""
+        return () if self.starts or self.retry is None else tuple(islice(self._changes(), MOST))
+
+    def _changes(self) -> Iterator[tuple[dict[str, Any], ServeResult]]:
+        assert self.retry is not None
+        for change in _candidates(self):
+            with suppress(InputError):  # a layout that the model does not allow
+                result = self.retry(change)
+                if result.starts:
+                    yield change, result
+
+    def log(self) -> tuple[str, ...]:
+        """Return the lines of the engine's log that state the result."""
+        return (
+            f"Available KV cache memory: {self.memory.available.best / GIB:.2f} GiB",
+            f"GPU KV cache size: {int(self.tokens.best):,} tokens",
+            f"Maximum concurrency for {self.max_model_len:,} tokens per request: {self.concurrency.best:.2f}x",
+        )
+
+    def line(self, change: Mapping[str, Any] | None = None) -> str:
+        """Return the engine's command line, with changed settings if given."""
+        return command_line(self, change or {})
+
+    @property
+    def summary(self) -> str:
+        """One-line summary of the result."""
+        if not self.starts:
+            return f"Will not start: {self.reason}"
+        return (
+            f"Starts: KV cache of {int(self.tokens.best):,} tokens, {self.concurrency.best:.1f}x concurrency at "
+            f"{self.max_model_len:,} tokens"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as a plain dictionary."""
+        memory = self.memory
+        estimates = {
+            "weights": memory.weights, "activation": memory.activation, "non_torch": memory.non_torch,
+            "cuda_graphs": memory.graphs, "available": memory.available, "blocks": self.blocks, "tokens": self.tokens,
+            "concurrency": self.concurrency,
+        }  # fmt: skip
+        return {
+            "starts": self.starts, "reason": self.reason, "engine": self.engine, "version": self.profile.version,
+            "gpu_memory": memory.total, "budget": memory.budget,
+            **{name: estimate.to_dict() for name, estimate in estimates.items()},
+            "max_model_len": self.max_model_len, "longest": self.longest, "request_blocks": self.request_blocks,
+            "block_bytes": self.groups.block_bytes,
+            "groups": [group._asdict() for group in self.groups.groups],
+            "settings": dict(self.settings), "log": list(self.log()),
+            "changes": [{"command": self.line(change), "settings": change} for change, _ in self.changes],
+            "listed": list(self.command.listed) if self.command else [],
+            "unmodelled": list(self.command.unmodelled) if self.command else [],
+            "evidence": self.evidence,
+        }  # fmt: skip
+
+
+def serve(
+    model: Source | None = None,
+    gpu: str | int | None = None,
+    *,
+    command: str | Sequence[str] | None = None,
+    engine: str | None = None,
+    engine_version: str | None = None,
+    gpu_memory: str | int | None = None,
+    **settings: Any,
+) -> ServeResult:
+    """Predict how a serving engine divides the memory of its GPUs, and the size of its KV cache.
+
+    >>> import llmcalc
+    >>> result = llmcalc.serve("llama3.1-8b", "h100", engine_version="0.11", max_model_len=16000)
+    >>> print(result.summary)
+    Starts: KV cache of 420,432 tokens, 26.3x concurrency at 16,000 tokens
+
+    Args:
+        model: an architecture, or anything ``load`` reads.
+        gpu: accelerator with an optional count, such as ``"h100:4"``, or the memory of one GPU. The count is the number
+            of tensor-parallel ranks unless other parallelism is given.
+        command: command line of the engine, as text or words, in place of ``model``, ``engine`` and settings.
+        engine: serving engine (default: ``vllm``).
+        engine_version: version of the engine (default: the newest one that is described).
+        gpu_memory: memory of one GPU, such as ``"79.18GiB"`` (overrides the specification).
+        settings: settings of the engine, such as ``tp``, ``max_model_len``, ``max_num_seqs``, ``cache`` or ``weights``.
+
+    Raises:
+        InputError: an unknown engine, flag or GPU, or an invalid setting.
+    """
+    check_values(SERVE, locals())
+    if command is not None and not (isinstance(command, str) and command.strip()):
+        command = list(read_texts(command, "command"))
+    pasted = None if command is None else read_command(command)
+    if pasted is not None:
+        for name, value in (("model", model), ("engine", engine), *settings.items()):
+            if value is not None:
+                raise InputError("cannot be combined with a command line", parameter=name, hint="set it in the command")
+        model, engine = pasted.model, pasted.engine
+    if model is None:
+        raise InputError("missing model", parameter="model", hint="add a model, or {command=COMMAND}")
+    engine = known_choice("engine", engine or ENGINES[0], ENGINES)
+    entry = tables("engines")[engine]
+    own = pasted.settings if pasted else {name: value for name, value in settings.items() if value is not None}
+    gpus = _gpus(gpu, gpu_memory)
+    architecture, title, weights, notes = load_served(model, is_repository=pasted is not None)
+    given = {
+        **({"weights": weights} if weights else {}),
+        **read_engine_settings(own, entry, is_text=pasted is not None),
+    }
+    card = gpus.accelerator
+    total = gpus.memory_bytes or (card.usable_bytes if card else 0)
+    profile = read_profile(engine, entry, engine_version, card.name if card else "", total)
+
+    def predict(change: Mapping[str, Any]) -> ServeResult:
+        result = _predict(architecture, profile, total, gpus, {**given, **change})
+        return changed(
+            result, model=title, accelerator=card, command=pasted, notes=(*notes, *result.notes), retry=predict
+        )
+
+    return predict({})
+
+
+def _gpus(gpu: str | int | None, gpu_memory: str | int | None) -> Gpus:
+    if gpu is None and gpu_memory is None:
+        raise InputError("missing GPU", parameter="gpu", hint="use a name such as {gpu=h100:4}, or {gpu=24GiB}")
+    found = read_gpus(gpu) if isinstance(gpu, str) else Gpus(None, gpu, None)
+    if gpu_memory is None:
+        return found
+    given = read_size(gpu_memory, "gpu_memory") if isinstance(gpu_memory, str) else gpu_memory
+    return changed(found, memory_bytes=given)
+
+
+def _predict(
+    architecture: Architecture, profile: EngineProfile, total: int, gpus: Gpus, given: Mapping[str, Any]
+) -> ServeResult:
+    settings = {**profile.settings, **given}
+    ranks = settings.get("tp", 1) * settings.get("pp", 1) * settings.get("dp", 1)
+    if not {"tp", "pp", "dp"} & set(given) and gpus.count:
+        settings["tp"] = ranks = gpus.count
+    is_auto = settings.get("max_model_len") == AUTO
+    if is_auto or settings.get("max_model_len") is None:
+        settings["max_model_len"] = served_length(architecture)
+    settings |= step_sizes(settings, given)
+    refusals = []
+    if gpus.count and ranks > gpus.count:
+        refusals.append(f"the layout needs {ranks} GPUs, and there are {gpus.count}")
+    own = model_bytes(architecture, profile, settings)
+    own_profile = changed(profile, settings=settings)
+    memory = RULES[profile.rule](own, total, own_profile, not settings.get("enforce_eager"))
+    result = ServeResult(
+        architecture, architecture.name, own_profile, None, settings, memory, groups_of(architecture, settings),
+        refusals=tuple(refusals),
+    )  # fmt: skip
+    if is_auto and result.longest:
+        result = changed(result, settings={**settings, "max_model_len": result.longest})
+    return result
+
+
+def _candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
+    """Yield changed settings that need less memory, or use more of it, in the order of what they cost."""
+    settings = result.settings
+    longest, available = result.longest, result.memory.available.best
+    if longest >= FEWEST:
+        yield {"max_model_len": longest - longest % 1024 if longest > 1024 else longest}
+    if settings["share"] < 0.95:
+        yield {"share": 0.95}
+    if not settings.get("cache"):
+        yield {"cache": "fp8"}
+    for n_sequences in (256, 64, 16):
+        if n_sequences < settings["max_num_seqs"]:
+            yield {"max_num_seqs": n_sequences}
+            if available <= 0:
+                yield {"max_num_seqs": n_sequences, "max_model_len": min(8192, result.max_model_len)}
+    for times in (2, 4, 8):
+        yield {"tp": settings.get("tp", 1) * times}
+    if not settings.get("weights"):
+        yield {"weights": "fp8"}

@@ -1,0 +1,63 @@
+"""The ``llmcalc serve`` command for predicting the memory of a serving engine and the size of its KV cache."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..memory_options import DTYPE, FORMATS, MESH
+from ..options import NOTES, OUTPUT, READING, is_given, load_model
+from ..output import Answer, printed
+from ..spec import Argument, Command, Option
+
+MODEL = Argument(
+    "model", "Model name, preset YAML, config.json or its folder, .safetensors, .gguf or hf:org/name.", least=0,
+    complete="models",
+)  # fmt: skip
+ENGINE = (
+    Option("--gpu", "GPU name or memory, with an optional count (default: tensor-parallel ranks), such as h100:4.",
+           "NAME[:N]", complete="accelerators"),
+    Option("--gpu-memory", "Memory per GPU, such as 79.18GiB in a log (overrides the specification).", "SIZE"),
+    Option("--engine", "Serving engine (default: vllm).", choices=("vllm",)),
+    Option("--engine-version", "Version of the engine, such as 0.11 (default: the newest one described).", "VERSION"),
+    Option("--command", "Command line of the engine, which may also follow -- at the end.", "TEXT"),
+)  # fmt: skip
+SETTINGS = (
+    *(option for option in MESH if option.name in ("dp", "tp", "pp")),
+    Option("--expert-parallel", "Divide the experts over all ranks (vLLM: --enable-expert-parallel).", kind=bool),
+    Option("--max-model-len", "Longest request in tokens, such as 32k, or auto (default: as in the config).", "TOKENS"),
+    Option("--max-num-seqs", "Maximum number of sequences in a step (default: by GPU).", kind=int),
+    Option("--max-num-batched-tokens", "Maximum number of tokens in a step (default: by GPU).", kind=int),
+    Option("--gpu-memory-utilization", "Share of the GPU memory that the engine uses (default: by engine).", "SHARE"),
+    DTYPE,
+    *(option for option in FORMATS if option.name in ("weights", "cache")),
+    Option("--block-size", "Tokens per block of the KV cache (default: 16).", kind=int),
+    Option("--kv-cache-memory", "Size of the KV cache per GPU, such as 20GiB (default: what is left).", "SIZE"),
+    Option("--enforce-eager", "Capture no CUDA graphs.", kind=bool),
+)  # fmt: skip
+
+
+@printed
+def run(
+    model: str | None,
+    gpu: str | None,
+    gpu_memory: str | None,
+    engine: str | None,
+    engine_version: str | None,
+    command: str | None,
+    **given: Any,
+) -> Answer:
+    """Print what the engine allocates on each GPU. The exit code is 1 if the engine will not start."""
+    from ...api.serve import serve
+    from ...report.serve import serve_document
+
+    source: Any = model
+    if model is not None and any(is_given(option, given) for option in READING):
+        source = load_model(model, given)
+    settings = {option.name: given[option.name] for option in SETTINGS if is_given(option, given)}
+    result = serve(
+        source, gpu, command=command, engine=engine, engine_version=engine_version, gpu_memory=gpu_memory, **settings
+    )
+    return serve_document(result), result.starts
+
+
+COMMANDS = (Command("serve", (MODEL, *ENGINE, *SETTINGS, *READING, *OUTPUT, NOTES), run),)

@@ -1,0 +1,144 @@
+"""KV cache of serving engines: layers, groups of layers with equal pages, blocks, tokens and concurrency.
+
+An engine allocates blocks of ``block_size`` tokens. The layers of a model are divided into groups. A block belongs to
+one group and stores its tokens in every layer of that group, so all groups have the same number of layers and pages of
+the same size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from math import ceil
+from typing import NamedTuple
+
+from ..calc.kv_cache import CACHED, StateSize
+from ..calc.walk import Extent
+from ..core.form import Form
+
+FULL, WINDOW, STATE = "full", "sliding", "state"
+LONGEST = 2**40  # tokens, more than any window
+
+
+class CacheLayer(NamedTuple):
+    """Layers with the same cache on one rank.
+
+    Attributes:
+        kind: ``full``, ``sliding`` (the last ``window`` tokens) or ``state`` (of fixed size).
+        bytes: bytes per token, or of the whole state.
+        window: window length in tokens, or 0.
+        n_layers: number of layers.
+    """
+
+    kind: str
+    bytes: Fraction
+    window: int
+    n_layers: int
+
+
+def cache_layers(short: StateSize, long: StateSize) -> tuple[CacheLayer, ...]:
+    """Return the layers of a model from the sizes of its state after two long sequences, of 2^24 and 2^25 tokens."""
+    found: dict[tuple[str, str, int | None, str, str], list[tuple[str, Fraction, int]]] = {}
+    counts: dict[tuple[str, str, int | None, str, str], int] = {}
+    tokens = short.workload.seq
+    for (tensor, before), (_, after) in zip(short.sizes, long.sizes, strict=True):
+        entry = tensor.entry
+        key = (entry.stack.name, entry.section, entry.run, entry.sublayer, entry.name)
+        counts[key] = entry.applied
+        growth, own = Fraction(after - before, tokens * entry.applied), Fraction(before, entry.applied)
+        if growth:
+            found.setdefault(key, []).append((FULL, growth, 0))
+        elif tensor.state.role in CACHED:
+            window = _window(tensor.factors)
+            found.setdefault(key, []).append((WINDOW, own / window, window) if window else (STATE, own, 0))
+        elif own:
+            found.setdefault(key, []).append((STATE, own, 0))
+    merged: dict[tuple[str, Fraction, int], int] = {}
+    for key, parts in found.items():
+        sums: dict[tuple[str, int], Fraction] = {}
+        for kind, size, window in parts:
+            sums[kind, window] = sums.get((kind, window), Fraction()) + size
+        for (kind, window), size in sums.items():
+            merged[kind, size, window] = merged.get((kind, size, window), 0) + counts[key]
+    return tuple(CacheLayer(*layer, n_layers) for layer, n_layers in merged.items())
+
+
+def _window(factors: tuple[tuple[str, Extent], ...]) -> int:
+    """Return the largest number of cached tokens, from the one length of a tensor that depends on the tokens."""
+    for _, length in factors:
+        if isinstance(length, Form) and length.symbols() - {"b"}:
+            return int(length(**dict.fromkeys(length.symbols(), LONGEST)))
+    return 0
+
+
+class CacheGroup(NamedTuple):
+    """Layers that share the blocks of a group: kind, window, tokens per block, and number of groups of these layers."""
+
+    kind: str
+    window: int
+    block_size: int
+    n_groups: int
+
+    def request_blocks(self, tokens: int, step_tokens: int, state_blocks: int) -> int:
+        """Return the blocks that one request of ``tokens`` tokens needs in each of the groups.
+
+        A window keeps its last tokens and those of the current step, which may start within a block.
+        """
+        if self.kind == STATE:
+            return state_blocks
+        if self.kind == WINDOW:
+            return -(-min(self.window + step_tokens, tokens) // self.block_size) + 1
+        return -(-tokens // self.block_size)
+
+
+class CacheGroups(NamedTuple):
+    """Groups of a model, and the bytes of a block of any group."""
+
+    groups: tuple[CacheGroup, ...]
+    block_bytes: int
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups."""
+        return sum(group.n_groups for group in self.groups)
+
+    def request_blocks(self, tokens: int, step_tokens: int, state_blocks: int = 1) -> int:
+        """Return the blocks that one request of ``tokens`` tokens needs in all groups."""
+        return sum(each.n_groups * each.request_blocks(tokens, step_tokens, state_blocks) for each in self.groups)
+
+
+ALIGNMENT = 16  # tokens, of blocks that are enlarged to the size of a recurrent state
+
+
+def cache_groups(
+    layers: Sequence[CacheLayer], block_size: int, ratio: float = 1.0, is_grouped: bool = True
+) -> CacheGroups:
+    """Divide layers into groups of equal pages. Without groups, a window is cached like all other layers.
+
+    The number of layers in a group is that of the rarest kind of layer, or that of the most frequent kind if it is
+    less than ``ratio`` times as frequent. Attention blocks are enlarged until a recurrent state fits into a page.
+    """
+    if not is_grouped:
+        layers = [layer._replace(kind=FULL, window=0) if layer.kind == WINDOW else layer for layer in layers]
+    tokens = [layer for layer in layers if layer.kind != STATE]
+    states = [layer for layer in layers if layer.kind == STATE]
+    if not tokens:
+        return CacheGroups((CacheGroup(STATE, 0, 1, 1),), ceil(sum(layer.bytes * layer.n_layers for layer in states)))
+    if len({(layer.kind, layer.window) for layer in layers}) == 1:
+        size = sum(layer.bytes * layer.n_layers for layer in tokens) * block_size
+        return CacheGroups((CacheGroup(tokens[0].kind, tokens[0].window, block_size, 1),), ceil(size))
+    if states:
+        largest, row = max(layer.bytes for layer in states), min(layer.bytes for layer in tokens)
+        block_size = max(block_size, ALIGNMENT * ceil(largest / (ALIGNMENT * row)))
+    page = max(layer.bytes for layer in tokens) * block_size
+    kinds: dict[tuple[str, int, int], int] = {}
+    for layer in layers:
+        size = 1
+        if layer.kind != STATE:
+            size = block_size * int(page / (layer.bytes * block_size))  # the rest of the page is padding
+        own = (layer.kind, layer.window, size)
+        kinds[own] = kinds.get(own, 0) + layer.n_layers
+    fewest, most = min(kinds.values()), max(kinds.values())
+    n_layers = most if most < fewest * ratio else fewest
+    groups = tuple(CacheGroup(*key, -(-count // n_layers)) for key, count in kinds.items())
+    return CacheGroups(groups, ceil(page * n_layers))

@@ -1,0 +1,85 @@
+"""Memory of one GPU as a serving engine divides it: weights, activations, runtime, CUDA graphs and the KV cache."""
+
+from __future__ import annotations
+
+from ..core.record import record
+from .engine_profile import GIB, EngineProfile, Estimate
+
+FP32 = 4  # bytes
+
+
+@record
+class ModelBytes:
+    """Sizes of a model on one rank, in bytes.
+
+    Attributes:
+        weights: weights with the padding of the engine's kernels.
+        forward: live activations of the largest block in a step of ``max_num_batched_tokens`` tokens.
+        hidden: hidden states of such a step.
+        logits: number of logits of ``max_num_seqs`` tokens.
+        experts: buffers of the routed experts of such a step.
+        width: bytes of an activation.
+        is_parallel: whether ranks exchange activations within a layer.
+    """
+
+    weights: int
+    forward: int
+    hidden: int
+    logits: int
+    experts: int = 0
+    width: int = 2
+    is_parallel: bool = False
+
+
+@record
+class EngineMemory:
+    """Division of the memory of one GPU, in bytes.
+
+    Attributes:
+        total: memory of the GPU.
+        budget: part of the memory that the engine uses.
+        weights: weights of the rank.
+        activation: peak of the profile run, or the part that the engine keeps free for activations.
+        non_torch: CUDA context growth and communication buffers.
+        graphs: CUDA graphs. Some engines capture them outside of the budget.
+        available: memory for the KV cache.
+    """
+
+    total: int
+    budget: int
+    weights: Estimate
+    activation: Estimate
+    non_torch: Estimate
+    graphs: Estimate
+    counts_graphs: bool
+    available: Estimate
+
+
+def profiled(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> EngineMemory:
+    """Return the division of an engine that measures a profile run.
+
+    The peak of the profile run is that of the forward pass or of the sampler, which holds several copies of the logits
+    while the buffers of the experts stay allocated. The KV cache gets the rest of the budget, which is a share of the
+    whole memory.
+    """
+    constant, settings = profile.constant, profile.settings
+    sampler = constant("logits").scaled(FP32 * model.logits) + Estimate.exact(model.width * model.logits)
+    sampler += constant("hidden").scaled(model.hidden) + constant("experts").scaled(model.experts)
+    forward = constant("forward").scaled(model.forward)
+    peak = Estimate(*map(max, sampler, forward)) + constant("workspace").scaled(GIB)
+    non_torch = constant("non_torch_parallel" if model.is_parallel else "non_torch").scaled(GIB)
+    captured = constant("cuda_graphs").scaled(GIB) if graphs else Estimate.exact(0)
+    budget = int(total * settings["share"])
+    used = Estimate.exact(model.weights) + peak + non_torch
+    if settings["counts_graphs"]:
+        used += captured
+    fixed = settings.get("kv_cache_memory")
+    rest = Estimate(budget - used.high, budget - used.best, budget - used.low)
+    available = Estimate.exact(fixed) if fixed else rest
+    return EngineMemory(
+        total, budget, Estimate.exact(model.weights), peak.rounded(), non_torch.rounded(), captured.rounded(),
+        settings["counts_graphs"], available.rounded(),
+    )  # fmt: skip
+
+
+RULES = {"profiled": profiled}

@@ -1,0 +1,132 @@
+"""Profiles of serving engines: defaults by version and GPU, constants with their ranges, and kernel padding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ..core.errors import InputError
+from ..core.record import record
+
+GIB = 2**30
+
+
+class Estimate(NamedTuple):
+    """A modelled quantity with its lowest, best and highest value."""
+
+    low: float
+    best: float
+    high: float
+
+    @classmethod
+    def exact(cls, value: float) -> Estimate:
+        """Return an estimate without a range."""
+        return cls(value, value, value)
+
+    def __add__(self, other: object) -> Estimate:
+        if not isinstance(other, Estimate):
+            return NotImplemented
+        return Estimate(*(own + more for own, more in zip(self, other, strict=True)))
+
+    def scaled(self, factor: float) -> Estimate:
+        """Return the estimate times a factor."""
+        return Estimate(*(value * factor for value in self))
+
+    def rounded(self) -> Estimate:
+        """Return the estimate in whole units."""
+        return Estimate(*map(round, self))
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the values as a plain dictionary."""
+        return self._asdict()
+
+
+class Padding(NamedTuple):
+    """Multiples to which a kernel pads the inputs and outputs of expert matrices, and whether it pads their scales."""
+
+    input: int
+    output: int
+    scales: bool
+
+
+@record
+class EngineProfile:
+    """A serving engine in one version, on one kind of GPU.
+
+    Attributes:
+        rule: how the engine divides the memory: ``profiled``, ``static``, ``free`` or ``sum``.
+        share_name: the engine's name for the share of the memory that it uses.
+        settings: defaults of the engine.
+        constants: quantities that the engine's source leaves open.
+        padding: paddings of expert matrices by number format.
+        flags: tables of the engine's command-line flags.
+    """
+
+    name: str
+    title: str
+    version: str
+    rule: str
+    command: str
+    share_name: str
+    settings: Mapping[str, Any]
+    constants: Mapping[str, Estimate]
+    padding: Mapping[str, Padding]
+    flags: Mapping[str, Any]
+    source: str
+
+    def constant(self, name: str) -> Estimate:
+        """Return a constant by name."""
+        return self.constants[name]
+
+
+def read_profile(
+    name: str, entry: Mapping[str, Any], version: str | None = None, gpu: str = "", memory_bytes: int = 0
+) -> EngineProfile:
+    """Read the profile of an engine for a version (default: the newest one) and a GPU."""
+    wanted, number = version or entry["newest"], _number(version or entry["newest"])
+    settings: dict[str, Any] = {}
+    constants: dict[str, Estimate] = {}
+    first = entry["versions"][0]["since"]
+    if number < _number(first):
+        hint = f"use {first} or later"
+        raise InputError(f"{entry['title']} {wanted} is not described", parameter="engine_version", hint=hint)
+    for one in entry["versions"]:
+        if _number(one["since"]) <= number:
+            settings |= one.get("settings", {})
+            for key, constant in one.get("constants", {}).items():
+                constants[key] = Estimate(constant["low"], constant["best"], constant["high"])
+    for one in entry.get("gpus", ()):
+        is_known = _number(one.get("since", first)) <= number < _number(one.get("until", "9999"))
+        is_other = any(gpu.startswith(prefix) for prefix in one.get("without", ()))
+        if is_known and memory_bytes >= one["at_least"] * GIB and not is_other:
+            settings |= one["settings"]
+            break
+    padding: dict[str, Padding] = {}
+    for one in entry.get("padding", ()):
+        if any(gpu.startswith(prefix) for prefix in one["gpus"]):
+            padding.setdefault(one["format"], Padding(one["input"], one["output"], one["scales"]))
+    return EngineProfile(
+        name, entry["title"], wanted, entry["rule"], entry["command"], entry["share"], settings, constants, padding,
+        entry["flags"], entry["source"],
+    )  # fmt: skip
+
+
+def _number(version: str) -> tuple[int, ...]:
+    """Return a version as numbers. Suffixes such as ``.post1`` are ignored.
+
+    >>> _number("0.8.5.post1"), _number("v0.11"), _number("b6000") < _number("b6001")
+    ((0, 8, 5), (0, 11), True)
+    """
+    found = []
+    for part in version.strip().lower().lstrip("vb").split("+")[0].split("."):
+        digits = part[: next((place for place, sign in enumerate(part) if not sign.isdigit()), len(part))]
+        if not digits:
+            break
+        found.append(int(digits))
+        if digits != part:
+            break
+    if not found:
+        raise InputError(
+            f"invalid version {version!r}", parameter="engine_version", hint="use a version such as 0.11.0"
+        )
+    return tuple(found)

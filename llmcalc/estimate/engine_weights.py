@@ -1,0 +1,68 @@
+"""Weights as an engine loads them: with the padding of its kernels and the tables of rotary positions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+from ..calc.memory.inference import InferenceMemory
+from ..calc.memory.number_formats import BITS_A_BYTE
+from ..calc.sharding import TENSOR_DIVISIONS, Mesh
+from ..calc.touched_experts import expert_layers
+from ..core.architecture import Architecture
+from ..core.ledger import Row, rows
+from .engine_profile import Padding
+
+
+def padded_weights(memory: InferenceMemory, paddings: Mapping[str, Padding]) -> int:
+    """Return the bytes of the weights of a rank, including the padding of expert matrices."""
+    growth = {name: _growth(memory, padding) for name, padding in paddings.items()}
+    total = 0
+    for stored in memory.stored:
+        padding, extra = paddings.get(stored.format.name), growth.get(stored.format.name, 0.0)
+        if padding and extra and stored.component == "routed experts":
+            values = stored.bits // stored.elements * stored.elements  # without the scales of blocks
+            total += round((stored.bits if padding.scales else values) * extra)
+        total += stored.bits
+    return -(-total // BITS_A_BYTE)
+
+
+def expert_buffers(architecture: Architecture, mesh: Mesh, fused: tuple[str, ...]) -> int:
+    """Return the activations per token of the routed experts of a layer. Kernels of ``fused`` formats need none.
+
+    The experts' hidden activations and their results share one buffer, and the gated activations have another one.
+    """
+    if architecture.inputs.get("quantization", {}).get("quant_method") in fused:
+        return 0
+    top_k = max((layer.top_k for layer in expert_layers(architecture)), default=0)
+    widths = [
+        tuple(_length(row, mesh, group) for group in row.tensor.groups[-2:])
+        for row in rows(architecture.stacks)
+        if row.tensor.active is not None and row.tensor.linear
+    ]
+    hidden = max((min(pair) for pair in widths), default=0)
+    return top_k * (max(2 * hidden, architecture.main.d_model) + hidden)
+
+
+def _growth(memory: InferenceMemory, padding: Padding) -> float:
+    """Return the padded elements of all expert matrices, relative to their elements."""
+    own = padded = 0
+    for row in rows(memory.architecture.stacks):
+        if row.tensor.active is None or not row.tensor.linear:
+            continue
+        n_inputs, n_outputs = (_length(row, memory.mesh, group) for group in row.tensor.groups[-2:])
+        own += n_inputs * n_outputs * row.copies
+        padded += _up(n_inputs, padding.input) * _up(n_outputs, padding.output) * row.copies
+    return padded / own - 1 if own else 0.0
+
+
+def _length(row: Row, mesh: Mesh, group: tuple[str, ...]) -> int:
+    """Return the length of a dimension on one rank."""
+    axes = {axis: int(row.declaration.axes[axis]) for axis in group}
+    divided = [axis for axis in axes if row.declaration.division(axis) in TENSOR_DIVISIONS]
+    ranks = max((mesh.divisor(row.declaration, axis, True) for axis in divided), default=1)
+    return -(-prod(axes.values()) // ranks)
+
+
+def _up(length: int, multiple: int) -> int:
+    return -(-length // multiple) * multiple

@@ -1,0 +1,92 @@
+"""Report for ``serve`` with the memory that an engine takes on each GPU, and the size of its KV cache."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..api.serve import ServeResult
+from ..estimate.engine_profile import Estimate
+from .document import Document, Table, columns
+from .heading import model_document, named_values
+
+SHOWN = (
+    "tp", "pp", "dp", "expert_parallel", "max_model_len", "max_num_seqs", "max_num_batched_tokens", "share", "dtype",
+    "weights", "cache", "block_size", "enforce_eager",
+)  # fmt: skip
+HEADS = ("low: bytes 1", "best: bytes", "high: bytes 1")
+
+
+def serve_document(result: ServeResult) -> Document:
+    """Build the report of an engine. The title is the answer."""
+    profile, count = result.profile, result.ranks
+    gpu = result.accelerator.title if result.accelerator else "GPU"
+    command = result.command
+    return model_document(
+        result.architecture,
+        "serve",
+        lambda: _json(result),
+        f" in {profile.title} {profile.version} on {count} × {gpu}",
+        answer=f"{'✓' if result.starts else '✗'} {result.summary}",
+        lines=(named_values(_settings(result)),),
+        alerts=[f"{flag} changes the memory, which is not computed" for flag in command.unmodelled] if command else (),
+        tables=(_changes(result), _memory(result), _cache(result), _log(result)),
+        main=1 if result.changes else 0,
+        notes=_notes(result),
+    )
+
+
+def _settings(result: ServeResult) -> dict[str, Any]:
+    own = {**result.settings, "share": f"{result.settings['share']:.4g}"}
+    named = {name: own[name] for name in SHOWN if own.get(name) not in (None, False)}
+    return {(result.profile.share_name if name == "share" else name): value for name, value in named.items()}
+
+
+def _changes(result: ServeResult) -> Table:
+    """Return a table of command lines with which the engine starts."""
+    rows = [(result.line(change), round(one.tokens.best), one.concurrency.best) for change, one in result.changes]
+    return Table("starts with", columns("command: text", "tokens: number", "concurrency: number"), rows)
+
+
+def _memory(result: ServeResult) -> Table:
+    memory = result.memory
+    taken = [
+        ("weights", memory.weights), ("activation", memory.activation), ("non-torch", memory.non_torch),
+        *([("CUDA graphs", memory.graphs)] if memory.counts_graphs else []), ("available KV cache", memory.available),
+    ]  # fmt: skip
+    rows = [(name, *map(int, estimate), estimate.best / memory.total) for name, estimate in taken]
+    heads = columns("part: name", *HEADS, "of memory: share")
+    budget = memory.budget
+    return Table("per GPU", heads, rows, ("budget", budget, budget, budget, budget / memory.total))
+
+
+def _cache(result: ServeResult) -> Table:
+    def row(name: str, estimate: Estimate, digits: int = 0) -> tuple[Any, ...]:
+        return name, *(round(value, digits) if digits else int(value) for value in estimate)
+
+    rows = [
+        row("GPU KV cache size, tokens", result.tokens),
+        row("blocks", result.blocks),
+        row(f"maximum concurrency at {result.max_model_len:,} tokens", result.concurrency, 2),
+    ]
+    return Table("KV cache", columns("what: name", "low: number 1", "best: number", "high: number 1"), rows)
+
+
+def _log(result: ServeResult) -> Table:
+    return Table("the log will say", columns("line: text"), [(line,) for line in result.log()] if result.starts else [])
+
+
+def _notes(result: ServeResult) -> tuple[str, ...]:
+    memory, command = result.memory, result.command
+    found = list(result.notes)
+    if not memory.counts_graphs and memory.graphs.high:
+        found.append("CUDA graphs are captured outside of the budget, after the KV cache is allocated")
+    if command and command.listed:
+        found.append(f"flags without effect on the memory: {', '.join(command.listed)}")
+    if result.starts and not command:
+        found.append(f"command: {result.line()}")
+    return (*found, f"low, best and high: constants of {result.profile.title}, in data/engines")
+
+
+def _json(result: ServeResult) -> tuple[dict[str, Any], dict[str, Any]]:
+    gpu = result.accelerator.to_dict() if result.accelerator else None
+    return {"gpu": gpu}, {**result.to_dict(), "notes": [*_notes(result), *result.architecture.notes]}

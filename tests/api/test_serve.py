@@ -1,0 +1,134 @@
+"""Predictions of serving engines against the figures that public runs log."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+import llmcalc
+from llmcalc.api.engine_models import load_served
+from llmcalc.cli.main import main
+
+GIB = 2**30
+RUN = {"engine_version": "0.11", "gpu_memory": "79.18GiB", "max_model_len": 16000, "gpu_memory_utilization": 0.9}
+# model, GPUs, other settings, weights, activation and available KV cache in GiB
+# (llm-d/llm-d-benchmark, config_explorer/empirical-vllm-memory-results.md)
+LOGGED: list[tuple[str, str, dict[str, Any], float, float, float]] = [
+    ("gpt-oss-20b", "h100", {}, 13.47, 7.38, 50.28),
+    ("gpt-oss-120b", "h100", {"gpu_memory_utilization": 0.95}, 64.38, 7.38, 3.33),
+    ("llama3.3-70b", "h100:2", {"weights": "fp8"}, 33.88, 4.84, 32.0),
+    ("llama3.1-8b", "h100", {}, 14.99, 4.76, 51.38),
+    ("qwen3-0.6b", "h100", {}, 1.12, 5.56, 64.45),
+    ("qwen3-32b", "h100", {}, 61.03, 5.64, 4.45),
+]
+
+
+@pytest.mark.parametrize(("model", "gpu", "more", "weights", "activation", "available"), LOGGED)
+def test_vllm_logs_what_is_predicted(
+    model: str, gpu: str, more: dict[str, Any], weights: float, activation: float, available: float
+) -> None:
+    memory = llmcalc.serve(model, gpu, **{**RUN, **more}).memory
+    assert memory.weights.best / GIB == pytest.approx(weights, abs=0.05)
+    assert memory.activation.best / GIB == pytest.approx(activation, abs=0.01)
+    assert memory.available.best / GIB == pytest.approx(available, abs=0.06)
+    assert memory.available.low <= memory.available.best <= memory.available.high
+
+
+def test_a_later_version_samples_with_fewer_copies_of_the_logits() -> None:
+    run = {**RUN, "gpu_memory": "79.19GiB", "gpu_memory_utilization": 0.95, "max_model_len": 8192}
+    result = llmcalc.serve("llama3.1-8b", "h100", **{**run, "engine_version": "0.19.0"})
+    assert result.memory.available.best / GIB == pytest.approx(58.11, abs=0.01)  # jgchn/llm-d-planner
+    assert int(result.tokens.best) == 476016
+    assert round(result.concurrency.best, 2) == 58.11
+
+
+def test_a_pasted_command_is_the_same_as_settings() -> None:
+    line = "vllm serve Qwen/Qwen3-32B --tensor-parallel-size 4 --max-model-len=32K --kv-cache-dtype fp8_e4m3 -q fp8"
+    pasted = llmcalc.serve(command=line, gpu="h100:4")
+    given = llmcalc.serve("qwen3-32b", "h100", tp=4, max_model_len=32768, cache="fp8", weights="fp8")
+    assert pasted.memory == given.memory
+    assert pasted.tokens == given.tokens
+
+
+def test_a_refusal_names_the_change_that_works() -> None:
+    line = "vllm serve Qwen/Qwen3-32B --max_model_len 40960 --port 8000"
+    result = llmcalc.serve(command=line, gpu="h100")
+    assert not result.starts
+    assert "40,960 tokens" in result.reason
+    changes = [change for change, _ in result.changes]
+    assert {"max_model_len": result.longest - result.longest % 1024} in changes
+    shorter = result.line(changes[0])
+    assert "--max_model_len" not in shorter
+    assert shorter.endswith(f"--max-model-len {changes[0]['max_model_len']}")
+    for change, _ in result.changes:
+        assert llmcalc.serve(command=result.line(change), gpu="h100:8").starts
+
+
+def test_the_longest_request_is_the_longest() -> None:
+    result = llmcalc.serve("qwen3-32b", "h100")
+    assert llmcalc.serve("qwen3-32b", "h100", max_model_len=result.longest).starts
+    assert not llmcalc.serve("qwen3-32b", "h100", max_model_len=result.longest + 16).starts
+    assert llmcalc.serve("qwen3-32b", "h100", max_model_len="auto").max_model_len == result.longest
+
+
+def test_too_few_gpus_are_a_refusal() -> None:
+    result = llmcalc.serve("llama3.1-8b", "h100:2", tp=4)
+    assert not result.starts
+    assert result.reason == "the layout needs 4 GPUs, and there are 2"
+
+
+def test_hybrid_layers_share_groups_of_blocks() -> None:
+    grouped = llmcalc.serve("gpt-oss-20b", "h100")
+    assert [(group.kind, group.n_groups) for group in grouped.groups.groups] == [("sliding", 1), ("full", 1)]
+    whole = llmcalc.serve("gpt-oss-20b", "h100", disable_cache_groups=True)
+    assert whole.groups.n_groups == 1
+    assert whole.concurrency.best < grouped.concurrency.best
+
+
+def test_recurrent_states_enlarge_the_blocks_of_attention() -> None:
+    groups = llmcalc.serve("qwen3-next", "h100:4").groups
+    (full,) = (group for group in groups.groups if group.kind == "full")
+    (state,) = (group for group in groups.groups if group.kind == "state")
+    assert full.block_size > 16
+    assert full.block_size % 16 == 0
+    assert state.n_groups == 3 * full.n_groups  # three recurrent layers to one with attention
+
+
+def test_a_quantised_repository_is_a_preset_in_an_assumed_format() -> None:
+    _, _, weights, notes = load_served("Qwen/Qwen3-32B-AWQ", is_repository=True)
+    assert weights == "awq-int4-g128"
+    assert "assumed" in notes[0]
+    with pytest.raises(llmcalc.DescriptionError, match=r"config\.json"):
+        load_served("nobody/Nothing-7B", is_repository=True)
+
+
+def test_an_unknown_context_length_must_be_given() -> None:
+    with pytest.raises(llmcalc.InputError, match="context length"):
+        llmcalc.serve("palm", "h100:8")
+    assert llmcalc.serve("palm", "h200:16", max_model_len=2048).max_model_len == 2048
+
+
+def test_the_command_prints_the_answer_first(capsys: pytest.CaptureFixture[str]) -> None:
+    words = [
+        "serve",
+        "--gpu",
+        "h100",
+        "--json",
+        "--",
+        "vllm",
+        "serve",
+        "Qwen/Qwen3-8B",
+        "--port",
+        "80",
+        "--enable-lora",
+    ]
+    assert main(words) == 0
+    found = json.loads(capsys.readouterr().out)["result"]
+    assert found["listed"] == ["--port"]
+    assert found["unmodelled"] == ["--enable-lora"]
+    assert found["starts"]
+    assert found["available"]["low"] < found["available"]["high"]
+    assert main(["serve", "qwen3-32b", "--gpu", "24GB"]) == 1
+    assert capsys.readouterr().out.startswith("✗ Will not start: weights and activations exceed")

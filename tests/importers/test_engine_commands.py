@@ -1,0 +1,84 @@
+"""Command lines of serving engines: every flag is read, listed, or refused by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from llmcalc import InputError, UnknownNameError
+from llmcalc.data import tables
+from llmcalc.importers.engine_commands import read_command
+
+VLLM = r"""
+HF_HOME=/data CUDA_VISIBLE_DEVICES=0,1,2,3 python -m vllm.entrypoints.openai.api_server \
+    --model Qwen/Qwen3-32B --served-model-name qwen small --host 0.0.0.0 --port 8000 -tp 4 \
+    --pipeline_parallel_size=2 --max-model-len 131072 --max-num-seqs 64 --max-num-batched-tokens 16k \
+    --gpu-memory-utilization 0.9 --kv-cache-dtype fp8 --dtype bfloat16 --quantization fp8 --block-size 32 \
+    --no-enable-prefix-caching --enforce-eager --trust-remote-code --seed 7 -O3 --compilation-config.mode 3 \
+    --api-key a b --hf-overrides '{"rope_scaling": {"factor": 4.0}}' --reasoning-parser qwen3 --disable-log-requests
+"""
+
+
+def test_twenty_flags_of_vllm_are_read_right() -> None:
+    command = read_command(VLLM)
+    assert (command.engine, command.model) == ("vllm", "Qwen/Qwen3-32B")
+    assert command.settings == {
+        "tp": "4", "pp": "2", "max_model_len": "131072", "max_num_seqs": "64", "max_num_batched_tokens": "16k",
+        "share": "0.9", "cache": "fp8", "dtype": "bfloat16", "weights": "fp8", "block_size": "32",
+        "prefix_caching": "false", "enforce_eager": "true",
+    }  # fmt: skip
+    assert set(command.listed) == {
+        "--served-model-name", "--host", "--port", "--trust-remote-code", "--seed", "--compilation-config", "--api-key",
+        "--reasoning-parser", "--disable-log-requests",
+    }  # fmt: skip
+    assert command.unmodelled == ("--hf-overrides",)
+    assert command.environment == {"HF_HOME": "/data", "CUDA_VISIBLE_DEVICES": "0,1,2,3"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "docker run --gpus all -p 8000:8000 vllm/vllm-openai:v0.11.0 --model a/b --max-model-len 32k",
+        "vllm serve a/b --max-model-len=32k",
+        "/opt/venv/bin/vllm serve --max_model_len 32k a/b",
+    ],
+)
+def test_the_program_is_found(line: str) -> None:
+    command = read_command(line)
+    assert (command.model, command.settings) == ("a/b", {"max_model_len": "32k"})
+
+
+def test_an_unknown_flag_is_refused_by_name() -> None:
+    with pytest.raises(UnknownNameError, match="--tensor-paralel-size") as caught:
+        read_command("vllm serve a/b --tensor-paralel-size 4")
+    assert "--tensor-parallel-size" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("ls -la", "no known serving engine"),
+        ("vllm serve --port 80", "names no model"),
+        ("vllm serve a/b --port", "requires a value"),
+        ("vllm serve a/b c/d", "unexpected word"),
+        ("vllm serve 'a/b", "invalid quotes"),
+    ],
+)
+def test_other_mistakes_are_explained(line: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_command(line)
+
+
+@pytest.mark.parametrize("engine", tables("engines"))
+def test_a_flag_has_one_place(engine: str) -> None:
+    """A flag is read or has no effect, and has one number of values."""
+    table = tables("engines")[engine]["flags"]
+    values, switches, lists, unmodelled = (
+        set(table.get(key, "").split()) for key in ("values", "switches", "lists", "unmodelled")
+    )
+    read = {flag.lstrip("-") for flag in table["read"]}
+    assert not values & switches
+    assert not values & lists
+    assert not switches & lists
+    assert not read & (values | switches | lists | unmodelled)
+    assert unmodelled <= values | switches | lists
+    assert {full.lstrip("-") for full in table.get("short", {}).values()} <= values | switches | lists | read
