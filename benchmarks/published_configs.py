@@ -2,10 +2,18 @@
 
     python benchmarks/published_configs.py REPOSITORY ... [--json FILE]
 
-REPOSITORY is the folder of a git repository, bare or not. Every JSON file of its head commit that has a model_type and
-sizes of a language model is read once, without options. The configs themselves are not part of this project: the file
-benchmarks/published_configs.json lists where they were published, their SHA-256 and the outcome of each first run (1:
-before unknown keys that repeat a known size were accepted, 2: after it).
+REPOSITORY is the folder of a git repository, bare or not. Each published config in its head commit is read once,
+without options. A file is a published config if
+
+- its name is config.json or ends in config.json, as in collections that prefix the name of the model, and
+- it is a JSON object with a model_type and with the class of the model in architectures, which every checkpoint has.
+
+Files with other names or without a class are mostly inputs and test data of other programs, with keys of their own.
+Test data under the usual name still counts, even if it adds keys to a published config.
+
+The configs themselves are not part of this project: the file benchmarks/published_configs.json lists where they were
+published, their SHA-256 and the outcome of each first run, before the code was changed because of them. Runs 1 and 2
+read every JSON file with a model_type and a size of a language model.
 """
 
 from __future__ import annotations
@@ -24,8 +32,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import llmcalc
 from llmcalc.importers.hf import families
-
-SIZES = ("hidden_size", "d_model", "n_embd", "text_config", "llm_config", "decoder", "thinker_config", "num_layers")
+from llmcalc.importers.hf.unknown_types import modality
 
 
 class Published(NamedTuple):
@@ -48,15 +55,20 @@ def configs(folder: str) -> Iterator[Published]:
     name = Path(folder).parent.name.replace("+", "/") if Path(folder).name == "repo" else Path(folder).name
     for line in git(folder, "ls-tree", "-r", "--name-only", "-z", "HEAD").split(b"\0"):
         path = line.decode("utf-8", "replace")
-        if not path.endswith(".json"):
+        if not path.endswith("config.json"):
             continue
         try:
             content = git(folder, "show", f"HEAD:{path}")
             data = json.loads(content)
         except (subprocess.CalledProcessError, ValueError):
             continue
-        if isinstance(data, dict) and isinstance(data.get("model_type"), str) and any(key in data for key in SIZES):
+        if isinstance(data, dict) and isinstance(data.get("model_type"), str) and has_class(data.get("architectures")):
             yield Published(name, commit, path, hashlib.sha256(content).hexdigest(), data)
+
+
+def has_class(architectures: object) -> bool:
+    """Return whether a config names the class of its model."""
+    return isinstance(architectures, list) and bool(architectures) and isinstance(architectures[0], str)
 
 
 def outcome(config: dict[str, Any]) -> str:
@@ -88,6 +100,7 @@ def main() -> None:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
     for title, some in (
         ("all", rows),
+        ("models with text", [row for row in rows if modality(row["model_type"]) is None]),
         ("supported model types", [row for row in rows if row["model_type"] in known]),
     ):
         counts = collections.Counter(row["outcome"].startswith("read") for row in some)

@@ -16,7 +16,7 @@ from ..calc.memory.weight_formats import RequestedFormats, model_tensors
 from ..calc.sharding import Mesh
 from ..checkpoint.published_weights import PublishedWeights
 from ..core.architecture import Architecture
-from ..core.errors import InputError, UnknownNameError
+from ..core.errors import DescriptionError, InputError, UnknownNameError
 from ..core.ledger import rows
 from ..core.record import changed
 from ..core.setting import CONVENTION, SIZES, check_values, known_choice, read_lengths, read_texts
@@ -241,6 +241,8 @@ def _dropout(architecture: Architecture, active: bool) -> tuple[bool, bool]:
     A config decides by its rates. Presets have no rates, so both are dropped.
     """
     rates = architecture.inputs.get("dropout", {"attention": 1.0, "residual": 1.0})
+    if active and "invalid" in rates:
+        raise DescriptionError(rates["invalid"], where=architecture.inputs.get("file", ""))
     return active and rates["attention"] > 0, active and rates["residual"] > 0
 
 

@@ -109,3 +109,26 @@ def test_a_repeated_merge_size_must_agree() -> None:
     assert total({**config, **compression, "vision_config": vision}) == total(config)
     with pytest.raises(llmcalc.InputError, match="spatial_merge_size is 2, but other keys imply 3"):
         llmcalc.load({**config, "img_token_compression_config": {"spatial_merge_size": 3}})
+
+
+@pytest.mark.parametrize("rate", [-0.5, 7, "much", True])
+def test_a_dropout_rate_that_is_none_is_an_error_only_where_it_is_used(rate: object) -> None:
+    found = llmcalc.load({**LLAMA, "attention_dropout": rate})
+    assert any(note.startswith("attention_dropout must be a dropout rate from 0 to 1") for note in found.notes)
+    llmcalc.memory(found, mode="training", attention="eager")
+    with pytest.raises(llmcalc.InputError, match="attention_dropout must be a dropout rate from 0 to 1"):
+        llmcalc.memory(found, mode="training", attention="eager", dropout=True)
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        {"architectures": ["LlamaForCausalLMEagle3"]},
+        {"architectures": ["LlamaForCausalLM"], "draft_vocab_size": 53},
+        {"architectures": ["DFlashDraftModel"], "dflash_config": {"target_layer_ids": [1, 2]}, "block_size": 7},
+        {"architectures": ["Eagle3Speculator"], "model_type": "speculator"},
+    ],
+)
+def test_a_draft_model_is_refused_with_one_clear_message(marks: dict[str, Any]) -> None:
+    with pytest.raises(llmcalc.InputError, match="is a draft model, which only runs with its target model"):
+        llmcalc.load({**LLAMA, **marks})

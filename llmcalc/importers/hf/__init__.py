@@ -88,8 +88,11 @@ def load_config(
         raise DescriptionError(f"a {model_type} config must have a text_config", where=where, hint=hint)
     entry = entry or (None if strict else find(family_of_class(data)))
     if entry is None:
-        from .unknown_types import advice
+        from .unknown_types import advice, draft_model_error
 
+        draft = draft_model_error(data, where)
+        if draft:
+            raise draft
         raise UnknownNameError("model_type", model_type, names(), where=where, hint=advice(data))
     config = Config(_with_overrides(data, overrides, where), entry.model_type, where, frozenset(allow_unknown))
     try:
@@ -98,7 +101,9 @@ def load_config(
         unsure = _check_unknown(config, strict)
         _check_overrides(config, overrides, data)
     except InputError as error:
-        raise error.at(where) from None
+        from .unknown_types import draft_model_error
+
+        raise draft_model_error(data, where) or error.at(where) from None
     except _MISFITS as error:  # such as a list instead of a number, a string in a list of numbers, or an enormous size
         hint = f"{type(error).__name__}: {short_repr(str(error), 120)}"
         raise DescriptionError(f"invalid value in the {model_type} config", where=where, hint=hint) from error
@@ -111,15 +116,14 @@ def load_config(
         "model_type": entry.model_type,
     }
     inputs |= {"dtype": data["dtype"] if "dtype" in data else data.get("torch_dtype")} if _has_dtype(data) else {}
-    quantised = _quantised(data, inner or {})
-    inputs |= quantised | _dropout(config) | _eager_code(data, inner or {})
+    inputs |= _quantised(data, inner or {}) | _dropout(config) | _eager_code(data, inner or {})
     return changed(
         architecture,
         name=inputs["model"],
         family=entry.model_type,
         inputs=inputs,
         layout=f"{layout}.bare" if config.head_kind() == "none" and not config.task() else layout,
-        notes=(*_defaulted(config.defaulted), *architecture.notes, *_notes(config, data, inner or {}, quantised)),
+        notes=(*_defaulted(config.defaulted), *architecture.notes, *_notes(config, data, inner or {}, inputs)),
         warnings=(*_warnings(config, model_type, as_), *unsure),
         unmodelled=(*architecture.unmodelled, *config.unmodelled),
     )
@@ -147,12 +151,18 @@ def _quantised(data: Mapping[str, Any], inner: Mapping[str, Any]) -> Fields:
 
 
 def _dropout(config: Config) -> Fields:
-    """Return the dropout rates of the attention weights and of the residual stream, if the config has any rate."""
-    rates: dict[str, float] = {}
+    """Return the dropout rates of the attention weights and of the residual stream, if the config has any rate.
+
+    ``invalid`` describes a value that is not a rate. It is an error only for a result that depends on the rates.
+    """
+    rates: Fields = {}
     for site, keys in table("config_keys")["dropout"].items():
-        values = [config.get(key) for key in keys if key in config.defaults or key in config.data]
-        given = [float(value) for value in values if type(value) in (int, float) and 0 <= value <= 1]
-        rates |= {site: max(given)} if given else {}
+        given = {key: config.get(key) for key in keys if key in config.defaults or key in config.data}
+        for key, value in given.items():
+            if type(value) in (int, float) and 0 <= value <= 1:
+                rates[site] = max(rates.get(site, 0.0), float(value))
+            elif value is not None:
+                rates["invalid"] = f"{key} must be a dropout rate from 0 to 1, not {short_repr(value)}"
     return {"dropout": {"attention": 0.0, "residual": 0.0} | rates} if rates else {}
 
 
@@ -236,11 +246,13 @@ def _warnings(config: Config, model_type: str, as_: str | None) -> Iterator[str]
 
 
 def _notes(
-    config: Config, data: Mapping[str, Any], inner: Mapping[str, Any], quantised: Mapping[str, Any]
+    config: Config, data: Mapping[str, Any], inner: Mapping[str, Any], inputs: Mapping[str, Any]
 ) -> Iterator[str]:
+    if "invalid" in inputs.get("dropout", {}):
+        yield f"{inputs['dropout']['invalid']}; training memory with dropout cannot be computed"
     if config.task():
         yield f"not counted: the head that {short_repr(config.class_name())} adds to the base model for its task"
-    found = quantised.get("quantization")
+    found = inputs.get("quantization")
     if found is not None:
         method = found.get("quant_method", "an unnamed method")
         yield f"quantised checkpoint ({short_repr(method)}): parameters count logical elements, not packed ones"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from ...core.errors import DescriptionError
 from ...data import table
 from .composite_configs import ENCODED, text_models
 from .config import Config
@@ -30,6 +31,16 @@ def advice(data: Mapping[str, Any]) -> str:
         )
     similar = most_similar(data)
     return f"Its keys are most similar to those of {similar}. Use {{as_={similar}}} to read it by those rules."
+
+
+def draft_model_error(data: Mapping[str, Any], where: str) -> DescriptionError | None:
+    """Return an error about a draft model for speculative decoding, or None for other models."""
+    drafts: dict[str, list[str]] = table("config_keys")["draft_models"]
+    named = str(data.get("architectures")).lower()
+    if data.keys().isdisjoint(drafts["keys"]) and not any(word in named for word in drafts["classes"]):
+        return None
+    hint = "Load the target model. To count the tensors of the draft model, use llmcalc params FILE.safetensors."
+    return DescriptionError("is a draft model, which only runs with its target model", where=where, hint=hint)
 
 
 def modality(model_type: str) -> str | None:

@@ -274,6 +274,7 @@ class ConfigKeyTables(Model):
     values: dict[str, list[Text]]
     ignored: dict[str, list[Text] | dict[str, bool]]
     multi_token_prediction: list[Text]
+    draft_models: dict[str, list[Text]]
     original_formats: dict[str, list[Text]]
     activations: dict[str, Text]
     heads: dict[str, Text]
