@@ -1,8 +1,9 @@
 """Compare the parameter counts of mutated configs with models built by transformers on the meta device.
 
-    python benchmarks/config_fuzz.py [--mutants N] [--seed N] [--families NAME,NAME] [--json FILE]
+    python benchmarks/config_fuzz.py [--keys N] [--mutants N] [--seed N] [--families NAME,NAME] [--json FILE]
 
-Requires transformers and torch. Each mutant is a tiny config of a family with one changed key. The outcomes are:
+Requires transformers and torch. Each mutant is a tiny config of a family, drawn from the seed, in which one key or
+several keys have another value or are missing. The outcomes are:
 
 *equal*      both give the same number of parameters
 *warned*     the numbers differ, and llmcalc's result has a warning about the key
@@ -17,6 +18,8 @@ from __future__ import annotations
 import argparse
 import collections
 import contextlib
+import functools
+import itertools
 import json
 import random
 import sys
@@ -32,7 +35,9 @@ from tests.oracle import families, perturb, reference
 
 Config = dict[str, Any]
 SKIPPED = ("architectures", "model_type", "transformers_version", "dtype")
-SEEDS = (0, 1, 2)
+DRAWS = 3  # tiny configs that are tried for each family
+MISSING = "<missing>"  # instead of a value: the key is deleted
+Change = tuple[tuple[str, ...], object]  # path of a key, and its new value
 
 
 def values(value: object) -> list[object]:
@@ -53,21 +58,38 @@ def values(value: object) -> list[object]:
     return [1, 2, 5, 8, True, False, 0.5, "nonsense", []]
 
 
-def mutants(config: Config, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
-    """Yield all single-key changes as a path and a value."""
+def mutants(config: Config, path: tuple[str, ...] = ()) -> Iterator[Change]:
+    """Yield all changes of a single key."""
     for key, value in config.items():
         if key in SKIPPED:
             continue
-        for new in values(value):
+        for new in (*values(value), MISSING):
             yield (*path, key), new
         if isinstance(value, dict) and len(path) < 2:
             yield from mutants(value, (*path, key))
 
 
+def drawn(generator: random.Random, everything: list[Change], keys: int, number: int) -> Iterator[tuple[Change, ...]]:
+    """Yield different random sets of changes to ``keys`` keys, none of which lies within another."""
+    if keys == 1:
+        yield from ((change,) for change in generator.sample(everything, min(number, len(everything))))
+        return
+    seen = set[str]()
+    for _ in range(20 * number):
+        changes = tuple(generator.sample(everything, keys))
+        paths = [path for path, _ in changes]
+        nested = any(one == two[: len(one)] for one, two in itertools.permutations(paths, 2))
+        if len(seen) < number and not nested and repr(changes) not in seen:
+            seen.add(repr(changes))
+            yield changes
+
+
 def changed(config: Config, path: tuple[str, ...], value: object) -> Config:
-    """Return a config with another value at a path."""
+    """Return a config with another value at a path, or without the key."""
     head, *rest = path
-    return {**config, head: changed(config[head], tuple(rest), value) if rest else value}
+    if rest:
+        return {**config, head: changed(config[head], tuple(rest), value)}
+    return {key: old for key, old in {**config, head: value}.items() if key != head or value is not MISSING}
 
 
 def theirs(class_name: str, config: Config) -> int | None:
@@ -105,12 +127,12 @@ def outcome(class_name: str, config: Config) -> tuple[str, object, object, tuple
     return name, own, other, said
 
 
-def bases(names: list[str]) -> Iterator[tuple[str, Config]]:
+def bases(names: list[str], seed: int) -> Iterator[tuple[str, Config]]:
     """Yield a tiny config of each class that both sides count equally, as transformers writes it."""
     for model_type in names:
         for class_name in reference.classes(model_type)[:1]:
-            for seed in SEEDS:
-                changes = perturb.tiny(model_type, class_name, seed)
+            for draw in range(DRAWS * seed, DRAWS * (seed + 1)):
+                changes = perturb.tiny(model_type, class_name, draw)
                 if changes is None:
                     continue
                 with contextlib.suppress(Exception):
@@ -123,6 +145,7 @@ def bases(names: list[str]) -> Iterator[tuple[str, Config]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keys", type=int, default=1, help="number of keys changed together (default: 1)")
     parser.add_argument("--mutants", type=int, default=20_000, help="number of mutants (default: 20000)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--families", help="comma-separated model types (default: all)")
@@ -131,20 +154,24 @@ def main() -> None:
     names = options.families.split(",") if options.families else families.shared()
     generator = random.Random(options.seed)
     generator.shuffle(names)
-    found, listed = collections.Counter[str](), []
+    found, listed, n_families = collections.Counter[str](), [], 0
     begin = time.perf_counter()
-    for number, (class_name, config) in enumerate(bases(names)):
-        everything = list(mutants(config))
+    for number, (class_name, config) in enumerate(bases(names, options.seed)):
+        everything, n_families = list(mutants(config)), number + 1
         share = -(-(options.mutants - found.total()) // max(1, len(names) - number))
-        for path, value in generator.sample(everything, min(share, len(everything))):
-            name, own, other, said = outcome(class_name, changed(config, path, value))
+        for changes in drawn(generator, everything, options.keys, share):
+            mutant = functools.reduce(lambda whole, change: changed(whole, *change), changes, config)
+            name, own, other, said = outcome(class_name, mutant)
             found[name] += 1
             if name != "equal":
-                listed.append((name, config["model_type"], ".".join(path), value, own, other, *said))
+                told = {".".join(path): value for path, value in changes}
+                listed.append((name, config["model_type"], told, own, other, *said))
+                if name == "wrong":
+                    print(*listed[-1], flush=True)
         if options.json:
             options.json.write_text("\n".join(map(json.dumps, listed)), "utf-8")
-    print(f"transformers {reference.transformers.__version__}, {found.total():,} mutants, seed {options.seed}, "
-          f"{time.perf_counter() - begin:.0f} s")  # fmt: skip
+    print(f"transformers {reference.transformers.__version__}, {found.total():,} mutants of {n_families} families, "
+          f"{options.keys} keys, seed {options.seed}, {time.perf_counter() - begin:.0f} s")  # fmt: skip
     for name, count in found.most_common():
         print(f"{name:10}{count:8,}  {count / found.total():8.3%}")
 

@@ -12,7 +12,9 @@ import pytest
 import llmcalc
 from llmcalc.data import table
 from llmcalc.importers.hf import families
+from llmcalc.importers.hf.config import Config
 from llmcalc.importers.hf.config_keys import is_irrelevant
+from llmcalc.importers.hf.contradictions import STAGES, check_values
 from llmcalc.importers.hf.unknown_keys import Effect, effect_of
 
 DEFAULTS = Path(llmcalc.__file__).parent / "data" / "hf"
@@ -159,6 +161,93 @@ def test_two_names_of_one_setting_agree() -> None:
     assert "aliases" in refusal({"model_type": "gpt2", "n_embd": 44, "hidden_size": 48})
 
 
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"model_type": "gpt_neo", "num_layers": 2, "attention_types": [[["global", "local"], 1]],
+          "attention_layers": ["local", "local"]}, "attention_types and attention_layers describe different layers"),
+        ({"model_type": "gpt_neo", "num_layers": 3, "attention_types": [[["local"], 1]]}, "describes 1 layers"),
+        ({"model_type": "axk1", "num_hidden_layers": 3, "moe_layer_freq": 2,
+          "mlp_layer_types": ["dense", "sparse", "sparse"]}, "moe_layer_freq and mlp_layer_types describe different"),
+        ({"model_type": "mimo_v2_flash", "num_hidden_layers": 3, "moe_layer_freq": [0, 1, 0],
+          "mlp_layer_types": ["dense", "sparse", "sparse"]}, "moe_layer_freq and mlp_layer_types describe different"),
+        ({"model_type": "mimo_v2_flash", "num_hidden_layers": 2, "hybrid_layer_pattern": [0, 1],
+          "layer_types": ["full_attention"] * 2}, "hybrid_layer_pattern and layer_types describe different layers"),
+    ],
+)  # fmt: skip
+def test_two_descriptions_of_the_layers_agree(config: dict[str, Any], said: str) -> None:
+    assert said in refusal(config)
+
+
+@pytest.mark.parametrize("model_type", sorted(file.stem for file in DEFAULTS.glob("*.json")))
+def test_lists_with_an_entry_per_stage_are_equally_long(model_type: str) -> None:
+    """The lists of a class's own default value are, so one more entry of any of them is an error."""
+    defaults = shipped(model_type)["defaults"]
+    for keys in STAGES:
+        own = [key for key in keys if isinstance(defaults.get(key), list)]
+        for key in own if len(own) > 1 else ():
+            data = {key: [*defaults[key], defaults[key][-1]]}
+            with pytest.raises(llmcalc.InputError, match="lists with an entry per stage must have equal lengths"):
+                check_values(Config(data, model_type, "config"))
+
+
+def test_a_vision_encoder_has_as_many_widths_as_depths() -> None:
+    vision = {"model_type": "florence_vision", "projection_dim": 1024}
+    assert total({"model_type": "florence2", "vision_config": vision}) is not None
+    for key, value in (("depths", [1, 1, 9]), ("num_heads", [4] * 5), ("patch_padding", [3])):
+        text = refusal({"model_type": "florence2", "vision_config": {**vision, key: value}})
+        assert "equal lengths" in text
+        assert f"{key} has {len(value)}" in text
+
+
+@pytest.mark.parametrize("model_type", readable())
+def test_an_empty_object_has_the_defaults_of_its_own_class(model_type: str) -> None:
+    """A missing or null one has the defaults that the outer class states, which may differ."""
+    for key, value in shipped(model_type).get("defaults", {}).items():
+        if isinstance(value, dict) and "model_type" in value:
+            plain, tied = {"model_type": model_type}, {"tie_word_embeddings": True}
+            named = {"model_type": value["model_type"]}
+            assert total({**plain, **tied, key: {}}) == total({**plain, **tied, key: named}), key
+
+
+@pytest.mark.parametrize("model_type", ["gemma4_text", "dots3_note_text", "neomme", "step3p5"])
+def test_settings_of_single_layers_name_layers_and_keys_of_the_model(model_type: str) -> None:
+    for value, said in (
+        ("nonsense", "must be an object"),
+        ([1], "must be an object"),
+        ({"0": 3}, "must be an object"),
+        ({"first": {}}, "must be an object"),
+        ({"999": {}}, "names layer 999"),
+        ({"0": {"nonsense": 3}}, "unknown per_layer_config key 'nonsense'"),
+    ):
+        assert said in refusal({"model_type": model_type, "per_layer_config": value})
+    null, empty = ({"model_type": model_type, "per_layer_config": value} for value in (None, {}))
+    assert total(null) == total(empty) is not None
+
+
+def test_a_null_list_of_settings_of_single_layers_means_none() -> None:
+    """A missing one means the class's own, such as wider heads in each layer without a window."""
+    gemma = {"model_type": "gemma4_text", "num_hidden_layers": 6, "hidden_size": 64, "vocab_size": 101}
+    assert total({**gemma, "per_layer_config": None}) != total(gemma)
+
+
+def test_a_null_flag_is_false_unless_the_class_computes_its_own() -> None:
+    t5 = {"model_type": "t5", "feed_forward_proj": "gated-gelu"}
+    assert total({**t5, "is_gated_act": None}) == total({**t5, "is_gated_act": False}) != total(t5)
+    falcon = {"model_type": "falcon"}
+    assert total({**falcon, "multi_query": None}) == total({**falcon, "multi_query": False}) != total(falcon)
+
+
+def test_a_window_may_be_null_if_each_layer_has_a_type() -> None:
+    names = "sliding_window sliding_window_pattern"
+    families = {"exaone4": names, "exaone_moe": "sliding_window_pattern", "afmoe": "global_attn_every_n_layers"}
+    for model_type, keys in families.items():
+        for key in keys.split():
+            config = {"model_type": model_type, "num_hidden_layers": 2, key: None}
+            assert f"cannot be derived without {' and '.join(keys.split())}" in refusal(config)
+            assert total({**config, "layer_types": ["full_attention"] * 2}) is not None
+
+
 @pytest.mark.parametrize("value", ["fp8", [1], 3])
 def test_a_quantization_config_is_an_object(value: object) -> None:
     assert "quantization_config must be an object" in refusal({**LLAMA, "quantization_config": value})
@@ -189,11 +278,13 @@ def test_doubling_a_size_changes_the_total_or_has_a_reason(model_type: str) -> N
     [
         ({"model_type": "mamba2", "hidden_size": 40, "num_heads": 4, "head_dim": 16}, "must equal expand"),
         ({"model_type": "bamba", "mamba_d_head": 16}, "must equal the inner width"),
+        ({"model_type": "zamba2", "hybrid_layer_ids": [1]}, "hybrid_layer_ids is [1], but other keys imply"),
         ({"model_type": "zamba2", "mamba_headdim": 7}, "mamba_headdim is 7, but other keys imply"),
         ({"model_type": "jamba", "attn_layer_offset": 9}, "attn_layer_offset (9) must be less than attn_layer_period"),
         ({"model_type": "zamba", "attn_layer_offset": 9}, "must be less than attn_layer_period"),
         ({"model_type": "axk2", "n_group": 2, "topk_group": 4}, "topk_group (4) must not exceed n_group (2)"),
         ({"model_type": "bros", "dim_bbox_projection": 7}, "dim_bbox_projection is 7, but other keys imply"),
+        ({"model_type": "aria_text", "moe_num_shared_experts": 0}, "moe_num_shared_experts must be an integer from 1"),
     ],
 )
 def test_sizes_that_a_class_refuses_are_refused(config: dict[str, Any], said: str) -> None:

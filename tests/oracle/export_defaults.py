@@ -31,8 +31,16 @@ def class_defaults(model_type: str) -> dict[str, Any]:
         if key.endswith("_config") and defaults[key] is None and part.init_kwargs and not part.optional:
             defaults[key] = {"model_type": part.model_type, **_plain(part.init_kwargs)}
     defaults.setdefault("tie_word_embeddings", getattr(found, "tie_word_embeddings", True))
-    nullable = sorted(key for key, value in defaults.items() if value is not None and _accepts(found, {key: None}))
+    given = (key for key, value in defaults.items() if value is not None)
+    nullable = sorted(key for key in given if _may_be_null(found, key, defaults))
     return {"defaults": defaults, "aliases": dict(getattr(found, "attribute_map", None) or {}), "nullable": nullable}
+
+
+def _may_be_null(found: Any, key: str, defaults: dict[str, Any]) -> bool:
+    """Whether a config class can be made without a value of a key, perhaps only if its file lists the layers' types."""
+    layers = getattr(found(), "num_hidden_layers", None) if "layer_types" in defaults else None
+    given = {"layer_types": ["full_attention"] * layers} if isinstance(layers, int) else {}
+    return any(_accepts(found, {key: None, **more}) for more in ({}, given))
 
 
 def _accepts(found: Any, changes: dict[str, Any]) -> bool:

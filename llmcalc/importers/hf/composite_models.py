@@ -236,7 +236,7 @@ def _set_tie(config: Config, part: Fields, tie: str, model_type: str) -> None:
         inner_decides = True
         if model_type in _UNTIED_UNLESS_STATED:
             part.setdefault(TIE, False)
-    if not (part and inner_decides):
+    if not inner_decides:
         part[TIE] = config.flag(TIE, bool(part.get(TIE, False)))
 
 
@@ -255,9 +255,12 @@ def text_config(config: Config, dropped: str = "") -> Fields:
 
 
 def config_at(config: Config, key: str) -> Fields:
-    """Return the config at a key, or the class default. A missing ``model_type`` is also taken from the default."""
+    """Return the config at a key, or the class default. A missing ``model_type`` is also taken from the default.
+
+    An empty object has the defaults of its own class instead, which may differ from those in the outer class.
+    """
     usual = config.defaults.get(key) or {}
-    found = config.mapping(key) or usual
+    found = usual if config.get(key) is None else config.mapping(key)
     kind = found.get("model_type", usual.get("model_type"))
     return {**found, "model_type": kind} if kind else found
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from ...core.errors import UnknownNameError
 from ...core.layer import Layer
 from ...core.part import Part
 from ...core.record import changed, fields
@@ -246,8 +247,37 @@ class Config(ConfigKeys):
 
     def mlp_types(self, dense: int) -> list[str]:
         """Return ``dense`` or ``sparse`` for each layer. By default, the first ``dense`` layers are dense."""
-        given = self.strings("mlp_layer_types", self.n_layers)
-        return given or ["dense" if index < dense else "sparse" for index in range(self.n_layers)]
+        usual = ["dense" if index < dense else "sparse" for index in range(self.n_layers)]
+        return self.types_like("mlp_layer_types", usual, "first_k_dense_replace")
+
+    def types_like(self, key: str, usual: list[str], older: str) -> list[str]:
+        """Return each layer's type from ``key``, or ``usual``, which the ``older`` keys describe. If the config also
+        has any of these keys and the class does not, both must be equal.
+        """
+        given = self.strings(key, self.n_layers)
+        if given is None or given == usual:
+            return usual
+        for name in older.split():
+            if name not in self.defaults and self.data.get(name) is not None:
+                raise self.size_error(f"{name} and {key} describe different layers")
+        return given
+
+    def layer_overrides(self, layers: int, *known: str) -> dict[int, dict[str, Any]] | None:
+        """Return the overrides of keys by layer in ``per_layer_config``, or None if the config lacks this key."""
+        key = "per_layer_config"
+        given = self.get(key)
+        if key not in self.data or given is None:
+            return None if key not in self.data else {}
+        if not isinstance(given, dict) or not all(str(at).isdecimal() for at in given):
+            raise self.invalid(key, "an object that maps layer numbers to objects", given)
+        for at, own in given.items():
+            if int(at) >= layers:
+                raise self.size_error(f"{key} names layer {at}, but the model has only {layers} layers")
+            if not isinstance(own, dict):
+                raise self.invalid(key, "an object that maps layer numbers to objects", given)
+            for name in own.keys() - set(known):
+                raise UnknownNameError(f"{key} key", name, known, where=self.where)
+        return {int(at): own for at, own in given.items()}
 
     def every_nth(self, key: str, rare: str, usual: str, default: int) -> list[str]:
         """Return layer types in which every n-th layer is ``rare`` and all other layers are ``usual``. The config

@@ -169,10 +169,14 @@ class ConfigKeys:
             raise self.size_error(f"layers run {runs:,} times in total, more than the limit of {MOST_LOOPED:,}")
 
     def flag(self, key: str, default: bool = False) -> bool:
-        """Return True or False, or ``default`` if the value is None."""
+        """Return True or False. The ``default`` replaces a missing flag, and a null one if the class default is null
+        too. Any other null flag is False.
+        """
         value = self.get(key, default)
         if value is None:
-            return default
+            own = self.aliases.get(key, key)
+            is_off = own in self.data and bool(self.defaults) and self.defaults.get(own, True) is not None
+            return default and not is_off
         if type(value) is not bool:
             raise self.error(f"{key} must be true or false, not {short_repr(value)}")
         return value
@@ -329,7 +333,7 @@ class ConfigKeys:
                 continue
             if value == self.defaults[key] if key in self.defaults else value is None:
                 continue
-            if key in irrelevant_if_off and not value:
+            if key in irrelevant_if_off and not value and not self.defaults.get(key):
                 continue
             if key in self.allowed:
                 self.ignored_unknown[key] = value

@@ -6,6 +6,7 @@ Readers check the keys that they read. These checks cover keys that a reader ign
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import short_repr
@@ -22,8 +23,16 @@ _PER_LAYER = (
 )  # fmt: skip
 _COUNTED = "layers_block_type"  # its length is the number of layers unless the config states one
 _TYPES = ("layer_types", "mlp_layer_types")
-_CHECKED = frozenset((*_ROTARY, *_PER_LAYER, *_TYPES, "quantization_config", "dtype"))
+STAGES: tuple[tuple[str, ...], ...] = (  # lists with an entry per stage of the same module
+    ("depths", "embed_dim", "num_heads", "num_groups", "patch_size", "patch_stride", "patch_prenorm", "patch_padding"),
+    ("conv_dim", "conv_kernel", "conv_stride"),
+    ("upsample_rates", "upsample_kernel_sizes"),
+    ("resblock_kernel_sizes", "resblock_dilation_sizes"),
+    ("enc_channels", "enc_kernel_sizes", "enc_dilations"),
+    ("sscp_conv_channel_size", "sscp_conv_kernel_size", "sscp_conv_stride_size"),
+)
 _FACTOR_LISTS = ("short_factor", "long_factor", "mrope_section")
+_CHECKED = frozenset((*_ROTARY, *_PER_LAYER, *_TYPES, *chain(*STAGES), "quantization_config", "dtype"))
 
 
 def check_values(config: ConfigKeys) -> None:
@@ -34,6 +43,8 @@ def check_values(config: ConfigKeys) -> None:
     for key in (*_PER_LAYER, *_TYPES):
         if isinstance(data.get(key), list):
             _check_list(config, key, data[key])
+    for keys in STAGES:
+        _check_stages(config, keys)
     for key in _ROTARY:
         if data.get(key) is not None:
             _check_rotary(config, key, data[key])
@@ -71,6 +82,17 @@ def _check_list(config: ConfigKeys, key: str, values: list[Any]) -> None:
     if key in _TYPES:
         for word in values:
             _check_word(config, "layer type", word, "layer_types", key)
+
+
+def _check_stages(config: ConfigKeys, keys: tuple[str, ...]) -> None:
+    """Check that lists with an entry per stage, from the config or the class defaults, have equal lengths."""
+    if config.data.keys().isdisjoint(keys):
+        return
+    both = ((key, config.data.get(key, config.defaults.get(key))) for key in keys)
+    lengths = {key: len(value) for key, value in both if isinstance(value, list)}
+    if len(set(lengths.values())) > 1:
+        stated = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+        raise config.size_error(f"lists with an entry per stage must have equal lengths, but {stated}")
 
 
 def _check_word(config: ConfigKeys, what: str, word: object, rule: str, place: str) -> None:

@@ -87,11 +87,12 @@ def olmo3(config: Config) -> Architecture:
 def exaone4(config: Config) -> Architecture:
     """Read an EXAONE 4.0 config. By default, every fourth layer uses full attention without rotary positions."""
     limit, pattern = config.sliding_window(), config.get("layer_types")
-    count = config.count("sliding_window_pattern", 4)
+    period = config.get("sliding_window_pattern")
     if pattern is None:
-        if not limit or not count:
+        if not limit or not period:
             text = "layer_types is missing and cannot be derived without sliding_window and sliding_window_pattern"
             raise config.size_error(text)
+        count = config.size("sliding_window_pattern")
         pattern = config.periodic_types(count, first=count - 1)
     attention, order = config.windowed_attention(pattern, limit, bias=False, qk_norm="head")
     kinds = dict(attention)

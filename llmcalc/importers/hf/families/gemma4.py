@@ -77,27 +77,16 @@ def _heads(config: Config, types: list[str]) -> list[tuple[int, int]]:
     usual = (config.size("head_dim"), config.size("num_key_value_heads"))
     count = config.optional_size("num_global_key_value_heads") if config.flag("attention_k_eq_v") else None
     special = {"full_attention": (config.size("global_head_dim", _GLOBAL_HEAD), count or usual[1])}
-    given = config.get("per_layer_config")
-    if given is None:
-        return [special.get(kind, usual) for kind in types]
-    if not isinstance(given, dict) or not all(str(key).isdecimal() and isinstance(given[key], dict) for key in given):
-        raise config.error("per_layer_config must map layer numbers to objects")
-    layers = {int(key): value for key, value in given.items()}
-    outside = next((index for index in layers if index >= len(types)), None)
-    if outside is not None:
-        raise config.size_error(f"per_layer_config names layer {outside}, but the model has only {len(types)} layers")
-    return [_own_heads(config, layers.get(index, {}), usual) for index in range(len(types))]
-
-
-def _own_heads(config: Config, keys: Fields, usual: tuple[int, int]) -> tuple[int, int]:
     known = ("head_dim", "num_key_value_heads")
-    unknown = next((key for key in keys if key not in known), None)
-    if unknown is not None:
-        raise UnknownNameError("per_layer_config key", unknown, known, where=config.where)
-    for key, value in keys.items():
-        if type(value) is not int or value < 1:
-            raise config.size_error(f"{key} in per_layer_config must be a positive integer, not {short_repr(value)}")
-    return keys.get(known[0], usual[0]), keys.get(known[1], usual[1])
+    layers = config.layer_overrides(len(types), *known)
+    if layers is None:
+        return [special.get(kind, usual) for kind in types]
+
+    def own(index: int, place: int) -> int:
+        value = layers.get(index, {}).get(known[place], usual[place])
+        return config.integer(value, f"{known[place]} in per_layer_config", 1)
+
+    return [(own(index, 0), own(index, 1)) for index in range(len(types))]
 
 
 def _block(config: Config, kind: Kind, norm: Norm, own: int | None) -> Block:

@@ -74,20 +74,21 @@ def gpt_neo(config: Config) -> Architecture:
     }
     d_ff = config.optional_size("intermediate_size") or 4 * width
     types, count = config.get("attention_types"), config.size("num_layers")
-    given = config.strings("attention_layers")
-    found: list[str] = given or []
-    if given is None:
-        for entry in [[["global", "local"], 12]] if types is None else types if isinstance(types, list) else [types]:
-            match entry:
-                case [[*names], int(times)] if 0 <= times <= count and all(isinstance(name, str) for name in names):
-                    found += [str(name) for name in names] * times
-                case _:
-                    text = (
-                        f"attention_types must contain pairs of layer types and a repeat count, not {short_repr(entry)}"
-                    )
-                    raise config.error(text)
+    given = config.strings("attention_layers", count)
+    found: list[str] = []
+    for entry in [[["global", "local"], 12]] if types is None else types if isinstance(types, list) else [types]:
+        match entry:
+            case [[*names], int(times)] if 0 <= times <= count and all(isinstance(name, str) for name in names):
+                found += [str(name) for name in names] * times
+            case _:
+                text = f"attention_types must contain pairs of layer types and a repeat count, not {short_repr(entry)}"
+                raise config.error(text)
+    if given is not None and types is None:
+        found = given
     if len(found) != count:
         raise config.size_error(f"attention_types describes {len(found)} layers, but num_layers is {count}")
+    if given not in (None, found):
+        raise config.size_error("attention_types and attention_layers describe different layers")
     return decoder(
         config,
         norm=config.layernorm("layer_norm_epsilon"),

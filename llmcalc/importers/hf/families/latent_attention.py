@@ -28,6 +28,7 @@ _WINDOWED = {
     "head_dim": 256,
 }
 WINDOW = 512
+_OLDER = "first_k_dense_replace moe_layer_freq"  # keys that older configs have instead of ``mlp_layer_types``
 
 
 def youtu(config: Config) -> Architecture:
@@ -68,7 +69,7 @@ def _axk(config: Config, attention: Sublayer, **norms: Any) -> Architecture:
     }
     first, period = config.count("first_k_dense_replace", 1), config.size("moe_layer_freq", 1)
     default = ["sparse" if index >= first and index % period == 0 else "dense" for index in range(config.n_layers)]
-    return causal_lm(config, runs_by_type(blocks, config.strings("mlp_layer_types", config.n_layers) or default), norm)
+    return causal_lm(config, runs_by_type(blocks, config.types_like("mlp_layer_types", default, _OLDER)), norm)
 
 
 def longcat_flash(config: Config) -> Architecture:
@@ -136,20 +137,17 @@ def _attention(config: Config, kind: str, span: int, sizes: Fields) -> Mla:
 
 def _own_sizes(config: Config) -> Any:
     """Return a function that maps a layer index and layer type to that layer's size overrides."""
-    given = config.get("per_layer_config")
+    given = config.layer_overrides(config.n_layers, *_FIELDS, *_WITHOUT_EFFECT)
     windowed = {key: config.size(f"swa_{key}", usual) for key, usual in _WINDOWED.items()}
     rest = config.optional_size("swa_qk_rope_head_dim")
     windowed["qk_rope_head_dim"] = rest or windowed["head_dim"] - windowed["qk_nope_head_dim"]
     config.ignore("swa_num_key_value_heads")
     if given is None:
         return lambda index, kind: windowed if kind == "sliding_attention" else {}
-    if not isinstance(given, dict) or not all(isinstance(value, dict) for value in given.values()):
-        raise config.invalid("per_layer_config", "an object of objects", given)
-    by_number = {int(key): value for key, value in given.items() if str(key).isdecimal()}
-    for key in (key for value in by_number.values() for key in value):
-        if key not in _FIELDS and key not in _WITHOUT_EFFECT:
-            raise UnknownNameError("per_layer_config key", key, _FIELDS, where=config.where)
-    return lambda index, kind: by_number.get(index, {})
+    for own in given.values():
+        for key, value in own.items():
+            config.integer(value, f"{key} in per_layer_config", 1)
+    return lambda index, kind: given.get(index, {})
 
 
 def _feeds(config: Config, layers: int) -> list[str]:
@@ -158,7 +156,7 @@ def _feeds(config: Config, layers: int) -> list[str]:
     step = config.size("moe_layer_freq", 1) if flags is None else 1
     flags = flags and config.one_per_layer("moe_layer_freq", flags, layers)
     sparse = [i >= first and (bool(flags[i]) if flags else i % step == 0) for i in range(layers)]
-    return config.strings("mlp_layer_types", layers) or ["sparse" if flag else "dense" for flag in sparse]
+    return config.types_like("mlp_layer_types", ["sparse" if flag else "dense" for flag in sparse], _OLDER)
 
 
 def _types(config: Config, layers: int) -> list[str]:

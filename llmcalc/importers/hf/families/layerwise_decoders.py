@@ -68,11 +68,11 @@ def step3p5(config: Config) -> Architecture:
     """Read a Step 3.5 or 3.7 config with per-head gates. Windowed layers may have a different head count."""
     layers = config.n_layers
     config.ignore("query_pre_attn_scalar mtp_layer_types mtp_mlp_layer_types")
-    config.ignore("per_layer_config partial_rotary_factors attention_other_setting num_nextn_predict_layers")
+    config.ignore("partial_rotary_factors attention_other_setting num_nextn_predict_layers")
     types = config.layer_types(["full_attention"] * layers)
     fields: Fields = {"qk_norm": {"unit_offset": True}}
     fields |= {"gate": Gate(per_head=True, bias="none")}
-    heads = config.optional_size("num_sliding_attention_heads") or config.n_heads
+    heads = _sliding_heads(config, types)
     spans = {"full_attention": (config.n_heads, None), "sliding_attention": (heads, config.sliding_window())}
     mixers: Layers = {
         kind: config.attention(
@@ -98,6 +98,21 @@ def step3p5(config: Config) -> Architecture:
             feeds[name] = replace(dense, bounds=Bounds(bound, clamp_late=True))
         kinds.append(name)
     return decoder(config, mixers, feeds, types, kinds, norm=config.rmsnorm(unit_offset=True))
+
+
+def _sliding_heads(config: Config, types: list[str]) -> int:
+    """Return the number of heads in windowed layers. ``per_layer_config`` must state one number for all of them."""
+    usual, key = config.optional_size("num_sliding_attention_heads") or config.n_heads, "num_attention_heads"
+    layers = config.layer_overrides(len(types), key)
+    if layers is None:
+        return usual
+    counts = [config.integer(layers.get(index, {}).get(key, config.n_heads), key, 1) for index in range(len(types))]
+    windowed = {count for kind, count in zip(types, counts, strict=True) if kind == "sliding_attention"}
+    if len(windowed) > 1 or any(
+        count != config.n_heads for kind, count in zip(types, counts, strict=True) if kind == "full_attention"
+    ):
+        raise config.size_error(f"{key} in per_layer_config must be the same in all layers with a window")
+    return windowed.pop() if windowed else usual
 
 
 def _sparse_or_dense(config: Config, layers: int) -> list[str]:

@@ -68,7 +68,7 @@ def minimax_m3(config: Config) -> Architecture:
     kinds = _types_from_flags(config, frequency, layers, "full_attention", "minimax_m3_sparse")
     types = config.layer_types(kinds or ["full_attention"] * layers)
     usual = _types_from_flags(config, config.get("moe_layer_freq"), layers, "dense", "sparse") or ["sparse"] * layers
-    usual = config.strings("mlp_layer_types", layers) or usual
+    usual = config.types_like("mlp_layer_types", usual, "moe_layer_freq")
     return _with_rotary_note(
         config, decoder(config, mixers, feeds, types, usual, norm=config.rmsnorm(unit_offset=True))
     )

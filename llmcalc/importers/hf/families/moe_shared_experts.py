@@ -130,7 +130,7 @@ def ernie4_5_vl(config: Config) -> Architecture:
 
 def aria(config: Config) -> Architecture:
     """Read an Aria text config as LLaMA with experts. ``mlp_bias`` applies only to the shared expert."""
-    top_k, shared = config.size("moe_topk"), config.shared_width("moe_num_shared_experts", "intermediate_size")
+    top_k, shared = config.size("moe_topk"), config.size("moe_num_shared_experts") * config.size("intermediate_size")
     own = {"d_ff": shared, "bias": config.flag("mlp_bias"), "activation": config.activation()}
     fields: Fields = {"routing": {"renormalise": True}, "shared": own, "top_k": top_k, "activation": "silu"}
     return decoder(config, mlp=config.experts("moe_num_experts", "intermediate_size", **fields))
@@ -155,6 +155,8 @@ def exaone_moe(config: Config) -> Architecture:
     if limit:
         mixers["full_attention"] = config.attention(qk_norm="head", rope=None)
     kinds = config.mlp_types(config.count("first_k_dense_replace", 1))
+    if config.get("layer_types") is None and config.get("sliding_window_pattern") is None:
+        raise config.error("layer_types is missing and cannot be derived without sliding_window_pattern")
     types = config.layer_types(_exaone_pattern(config, config.n_layers, limit))
     feeds: Layers = {"dense": config.gated_mlp(), "sparse": routed}
     return decoder(config, mixers, feeds, types, kinds)
@@ -211,8 +213,10 @@ def mimo_v2_flash(config: Config) -> Architecture:
         _types_from_flags(config, "hybrid_layer_pattern", layers, "full_attention", "sliding_attention") or pattern
     )
     feeds: Layers = {"dense": config.gated_mlp(), "sparse": shared_experts(config, shared={"d_ff": None})}
-    kinds = _types_from_flags(config, "moe_layer_freq", layers, "dense", "sparse") or config.mlp_types(1)
-    return decoder(config, mixers, feeds, config.layer_types(pattern), kinds)
+    usual = ["dense", *["sparse"] * (layers - 1)]
+    kinds = _types_from_flags(config, "moe_layer_freq", layers, "dense", "sparse") or usual
+    kinds = config.types_like("mlp_layer_types", kinds, "moe_layer_freq")
+    return decoder(config, mixers, feeds, config.types_like("layer_types", pattern, "hybrid_layer_pattern"), kinds)
 
 
 def _types_from_flags(config: Config, key: str, layers: int, zero: str, one: str) -> list[str] | None:
@@ -271,6 +275,8 @@ def afmoe(config: Config) -> Architecture:
     mixers = config.local_global_attention(config.sliding_window(), **gate)
     mixers["full_attention"] = config.attention(rope=None, **gate)
     routed = config.experts(routing=routing, shared={"d_ff": config.shared_width()})
+    if config.get("layer_types") is None and config.get("global_attn_every_n_layers") is None:
+        raise config.error("layer_types is missing and cannot be derived without global_attn_every_n_layers")
     pattern = config.every_nth("global_attn_every_n_layers", "full_attention", "sliding_attention", 4)
     dense, layers = config.count("num_dense_layers", 1), range(config.n_layers)
     kinds = ["sparse" if index >= dense else "dense" for index in layers]

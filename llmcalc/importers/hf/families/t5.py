@@ -19,19 +19,19 @@ Feed = Callable[[str, int], tuple[str, Layer]]
 
 def t5(config: Config) -> Architecture:
     """Read a T5 or T5 v1.1 config [raffel2019]. The head is tied regardless of ``tie_word_embeddings``."""
-    mlp = _mlp(config)
+    mlp = feed_forward(config)
     return seq2seq(config, lambda side, index: ("block", mlp), tied=True)
 
 
 def mt5(config: Config) -> Architecture:
     """Read an mT5 config [xue2020] as T5 v1.1 with an unscaled head input."""
-    mlp = _mlp(config)
+    mlp = feed_forward(config)
     return seq2seq(config, lambda side, index: ("block", mlp), tied=True, scaled=False)
 
 
 def umt5(config: Config) -> Architecture:
     """Read a UMT5 config [chung2023] with a separate position bias table in every layer."""
-    mlp = _mlp(config)
+    mlp = feed_forward(config)
     return seq2seq(config, lambda side, index: ("block", mlp), tied=True, relative_shared=False)
 
 
@@ -126,11 +126,12 @@ def _mixers(config: Config, side: str, shared: bool) -> Layers:
     }
 
 
-def _mlp(config: Config) -> Mlp:
+def feed_forward(config: Config, gated_gelu: str = "gelu_new") -> Mlp:
+    """Return the MLP that ``feed_forward_proj`` describes. ``gated_gelu`` is the activation of ``gated-gelu``."""
     gated, _, act = config.string("feed_forward_proj").rpartition("-")
     if gated not in ("", "gated"):
         raise config.error(f"unknown feed_forward_proj {short_repr(config.get('feed_forward_proj'))}")
-    act = config.string("dense_act_fn", "gelu_new" if (gated, act) == ("gated", "gelu") else act)
+    act = config.string("dense_act_fn", gated_gelu if (gated, act) == ("gated", "gelu") else act)
     config.ignore("tie_word_embeddings scale_decoder_outputs")
     is_gated = config.flag("is_gated_act", bool(gated))
     return Mlp(config.size("d_model"), config.size("d_ff"), config.activation_name(act), gated=is_gated)

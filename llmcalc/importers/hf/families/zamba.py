@@ -40,7 +40,7 @@ def zamba2(config: Config) -> Architecture:
     width, heads = config.d_model, config.size("n_mamba_heads")
     inner, biased = config.size("mamba_expand") * width, config.flag("add_bias_linear")
     config.check_equal("mamba_headdim", _split(config, inner, heads))
-    config.ignore("use_mem_eff_path use_long_context use_conv_bias kv_channels num_query_groups hybrid_layer_ids")
+    config.ignore("use_mem_eff_path use_long_context use_conv_bias kv_channels num_query_groups")
     mamba = config.layer(
         Mamba2,
         "d_state=mamba_d_state n_groups=mamba_ngroups d_conv=mamba_d_conv chunk=chunk_size",
@@ -52,6 +52,7 @@ def zamba2(config: Config) -> Architecture:
     config.get("num_hidden_layers")
     usual = _published_types()
     types = config.layer_types(usual, "layers_block_type", len(config.strings("layers_block_type") or usual))
+    config.check_equal("hybrid_layer_ids", [index for index, kind in enumerate(types) if kind == "hybrid"])
     wide = config.optional_size("attention_hidden_size") or 2 * width
     rank = config.size("adapter_rank")
     attention = _attention(config, wide, "rope" if config.flag("use_mem_rope") else "none")

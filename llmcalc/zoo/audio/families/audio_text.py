@@ -10,7 +10,7 @@ from ....importers.hf.config import TOKENS, Config
 from ....importers.hf.families.bart import NO_KEY_BIAS, PRE_NORM, TAPS
 from ....importers.hf.families.bert import encoder, encoder_model, head_of_kind, pooler, skip_padding
 from ....importers.hf.families.seq2seq import Style, class_kind, encoder_decoder, head, stack, unscaled_embedding
-from ....importers.hf.families.t5 import _mlp, seq2seq
+from ....importers.hf.families.t5 import feed_forward, seq2seq
 from ....layers import Conv, Embedding, Linear
 
 
@@ -54,7 +54,7 @@ def seamless_text(config: Config) -> Architecture:
 
 def pop2piano(config: Config) -> Architecture:
     """Build Pop2Piano [choi2022] from T5 v1.1, with an untied head and a composer embedding before the spectrogram."""
-    mlp = _mlp(config)
+    mlp = feed_forward(config)
     built = seq2seq(config, lambda side, index: ("block", mlp), tied=True, head_tied=False)
     composers = Embedding(config.size("composer_vocab_size"), config.size("d_model"), table="other", unused=True)
     encoder = replace(built.stacks[0], inputs=(*built.stacks[0].inputs, Named("composer", composers)))

@@ -90,16 +90,11 @@ def _experts(config: Config) -> list[tuple[int, int]]:
             )
         found = [max(0, config.integer(count, "pyramid_num_routed", -1)) for count in counts[:layers]]
         return [(count, min(usual, count)) for count in found]
-    special = config.get("per_layer_config") or {}
-    if not isinstance(special, Mapping):
-        raise config.invalid("per_layer_config", "an object", special)
-    return [_of_layer(config, special.get(str(at), {}), kind, usual) for at, kind in enumerate(kinds or [])]
+    special = config.layer_overrides(layers, "num_local_experts", "num_experts_per_tok") or {}
+    return [_of_layer(config, special.get(at, {}), kind, usual) for at, kind in enumerate(kinds or [])]
 
 
 def _of_layer(config: Config, own: Mapping[str, Any], kind: str, usual: int) -> tuple[int, int]:
-    strange = set(own) - {"num_local_experts", "num_experts_per_tok"}
-    if strange:
-        raise config.error(f"per_layer_config key {short_repr(min(strange))} is not supported")
     if kind != "sparse":
         return 0, 0
     count = own.get("num_local_experts", config.size("num_local_experts"))
@@ -125,7 +120,7 @@ def audio_encoder(config: Config) -> Stack:
     config.read_legacy("adapter_output_size", "adapter_out_dim")
     config.read_legacy("whisper_adapter_out_dim", "adapter_out_dim")
     config.ignore("whisper_adapter_in_dim adapter_input_size sampling_rate hop_length max_position_embeddings dropout")
-    config.ignore("num_key_value_heads head_dim conv_output_size samples_per_token initializer_range attention_dropout")
+    config.ignore("num_key_value_heads head_dim samples_per_token initializer_range attention_dropout")
     width, heads, bias = config.d_model, config.n_heads, config.flag("attention_bias")
     if width % heads:
         raise config.size_error(f"num_attention_heads ({heads}) does not divide hidden_size ({width})")
@@ -136,6 +131,7 @@ def audio_encoder(config: Config) -> Stack:
         grid: Fields = {"frames": Frames(span), "frequencies": Frequencies(rows)}
         conv = Conv(1 if first else channels, channels, KERNEL, **grid, of_data=first, activation="gelu")
         inputs.append(Named(f"plane{number}", conv))
+    config.check_equal("conv_output_size", channels * rows)
     inputs.append(Named("plane_out", Linear(channels * rows, width, bias=False, frames=Frames(2**PLANES))))
     fields: Fields = {"q_bias": bias, "v_bias": bias, "o_bias": bias}
     turned = max(1, int(width // heads * config.partial_rotary(ROTATED)))

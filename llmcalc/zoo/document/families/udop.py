@@ -8,9 +8,9 @@ from ....core.architecture import Architecture, Named, Stack
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....importers.hf.config import Config, Layers
-from ....importers.hf.families.t5 import seq2seq
+from ....importers.hf.families.t5 import feed_forward, seq2seq
 from ....importers.hf.vision_encoders.parts import square_side
-from ....layers import Embedding, Ids, Mlp, Patch
+from ....layers import Embedding, Ids, Patch
 from ..layers.layoutlm_attention import LayoutLmAttention
 
 BUCKETS, FARTHEST = 32, 100  # number of buckets of the positional biases; the class ignores the config
@@ -37,7 +37,7 @@ def udop(config: Config) -> Architecture:
         box_buckets=BUCKETS,
         box_most=FARTHEST,
     )
-    mlp = _mlp(config)
+    mlp = feed_forward(config, gated_gelu="gelu")
     found = seq2seq(config, lambda side, index: ("block", mlp), tied=True, encoder={"attention": attention})
     spare = {"encoder": {"distance": own} if bare else {}, "decoder": {"across": BUCKETS, "down": BUCKETS}}
     spare["decoder"] |= {"distance": BUCKETS} if bare else {}
@@ -63,12 +63,3 @@ def _places(config: Config, width: int) -> Layers:
         "across": Embedding(rows, width, table="position", ids=Ids(edges="left_right")),
         "down": Embedding(rows, width, table="position", ids=Ids(edges="upper_lower")),
     }
-
-
-def _mlp(config: Config) -> Mlp:
-    gated, _, act = config.string("feed_forward_proj").rpartition("-")
-    if gated not in ("", "gated"):
-        value = short_repr(config.get("feed_forward_proj"))
-        raise config.error(f"feed_forward_proj must be an activation or gated-ACTIVATION, not {value}")
-    config.ignore("is_gated_act dense_act_fn")
-    return Mlp(config.size("d_model"), config.size("d_ff"), config.activation_name(act), gated=bool(gated))

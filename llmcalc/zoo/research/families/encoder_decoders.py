@@ -21,7 +21,7 @@ from ....importers.hf.families.seq2seq import (
     tied_tokens,
     untied_tokens,
 )
-from ....importers.hf.families.t5 import _mlp, seq2seq
+from ....importers.hf.families.t5 import feed_forward, seq2seq
 from ....layers import Attention, Embedding, LogitRows, Norm, Padding, SequenceRows, Sinusoids
 from ....layers.parts.cross import Cross
 from ....layers.parts.kv import Kv
@@ -55,7 +55,7 @@ def longt5(config: Config) -> Architecture:
         scale=1.0,
         norm_eps=config.number("layer_norm_epsilon") or 1e-6,
     )
-    mlp = _mlp(config)
+    mlp = feed_forward(config)
     name = "attention" if kind == "local" else "global_attention"
     return seq2seq(config, lambda side, index: ("block", mlp), tied=True, encoder={name: encoder})
 

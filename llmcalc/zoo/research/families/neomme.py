@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import embedding_share
@@ -76,16 +74,16 @@ def _blocks(config: Config, norm: Norm) -> list[Block]:
 
 
 def _windows(config: Config, order: list[str]) -> list[int | None]:
-    given = config.get("per_layer_config")
+    layers = config.layer_overrides(len(order), "sliding_window")
     usual, sliding = config.optional_size("sliding_window"), 0
     windows: list[int | None] = []
     for index, kind in enumerate(order):
         if kind not in ROTATED:
             raise config.invalid("layer_types", f"one of {', '.join(ROTATED)}", kind)
         window = usual
-        if isinstance(given, dict):
-            own: Any = given.get(str(index), given.get(index))
-            window = own.get("sliding_window", usual) if isinstance(own, dict) else usual
+        if layers is not None:
+            window = layers.get(index, {}).get("sliding_window", usual)
+            window = window if window is None else config.integer(window, "sliding_window", 1)
         elif kind == "sliding_attention":
             window, sliding = (LONG_WINDOW if sliding % 2 else usual), sliding + 1
         windows.append(window if kind == "sliding_attention" else None)

@@ -9,6 +9,7 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Named, Stack
 from ....importers.hf.composite_models import IGNORED, TIE, config_at, nested_config, text_model
 from ....importers.hf.config import BIASED, TOKENS, Config, Fields, Layers
+from ....importers.hf.contradictions import check_values
 from ....importers.hf.rules import default_layernorm, repeat_block, sublayer
 from ....importers.hf.vision_encoders.parts import named
 from ....layers import Attention, Embedding, FixedTable, Head, InputRows, Linear, Mlp, Patch, SequenceRows
@@ -78,9 +79,7 @@ def _stages(config: Config) -> list[Stack]:
         if not isinstance(values, list) or not values:
             raise config.invalid_size(key, "a list with one entry per stage", values)
         lists[key] = values
-    count = len(lists["embed_dim"])
-    if any(len(values) < count for values in lists.values()):
-        raise config.size_error(f"each of {_LISTS} must have {count} entries, one per stage")
+    check_values(config)  # that all lists are as long as embed_dim
     found = list[Stack]()
     widths = [config.integer(width, "embed_dim", 1) for width in lists["embed_dim"]]
     strides = [config.integer(stride, "patch_stride", 1) for stride in lists["patch_stride"]]

@@ -13,6 +13,7 @@ from ....importers.hf.families.bert import (
     encoder,
     encoder_model,
     head_of_kind,
+    is_decoder,
     pooler,
     skip_padding,
     with_head,
@@ -162,11 +163,12 @@ def blip_text(config: Config) -> Architecture:
     bare = config.head_kind() == "none"
     stack = encoder(config, segments=False, attention=bert_attention(config, causal=not bare))
     stack = replace(stack, role="encoder", name="encoder") if bare else stack
-    cross = bert_attention(config, cross=Cross(config.size("encoder_hidden_size")), causal=False, unused=True)
     (run,) = stack.runs
-    own, mlp = run.block.sublayers
-    looking = sublayer("cross_attention", cross, after=config.layernorm())
-    run = replace(run, block=replace(run.block, sublayers=(own, looking, mlp)))
+    if is_decoder(config):
+        cross = bert_attention(config, cross=Cross(config.size("encoder_hidden_size")), causal=False, unused=True)
+        own, mlp = run.block.sublayers
+        looking = sublayer("cross_attention", cross, after=config.layernorm())
+        run = replace(run, block=replace(run.block, sublayers=(own, looking, mlp)))
     config.override("architectures", ["Model"] if bare else ["ForCausalLM"])
     return with_head(config, replace(stack, runs=(run,)))
 
