@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-from ..core.errors import UnknownNameError
+from ..core.errors import InputError, UnknownNameError
 from ..core.evidence import EXACT, EXECUTED
+from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, record
 from ..data import table
 
 # results that are no quantity: function, and module and name of the class
-RESULTS = {"fit": ("api.fit", "FitResult"), "scale": ("estimate.scaling.query", "Plan")}
+RESULTS = {
+    "fit": ("api.fit", "FitResult"),
+    "serve": ("api.serve", "ServeResult"),
+    "scale": ("estimate.scaling.query", "Plan"),
+}
 # what values that do not follow from the equations rest on, by quantity, mode and value
 BASIS: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("flops", ""): {
@@ -43,10 +49,21 @@ BASIS: Mapping[tuple[str, str], Mapping[str, str]] = {
         "needed": "the peak of memory",
         **dict.fromkeys(("usable", "headroom", "fits"), "the reserve and the peak of memory"),
     },
+    ("serve", ""): {
+        "budget": "the memory that drivers report, and the share of it that the engine uses",
+        "activation": "buffers of the engine's sampler and forward pass, in its code and logs",
+        **dict.fromkeys(("non_torch", "cuda_graphs"), "constants of each engine version, from its logs"),
+        **dict.fromkeys(
+            ("available", "blocks", "tokens", "concurrency", "longest", "starts"), "the budget minus all other parts"
+        ),
+    },
     ("scale", ""): dict.fromkeys(
         ("parameters", "tokens", "compute", "loss"), "runs of each law's publication (llmcalc laws show)"
     ),
 }
+
+
+BILLION = 10**9
 
 
 class Row(NamedTuple):
@@ -162,6 +179,11 @@ class ValueEvidence:
     measurements: tuple[Measurements, ...] = ()
 
     @property
+    def place(self) -> str:
+        """Name of the value with its quantity and mode, such as ``memory.peak (training)``."""
+        return f"{self.quantity}.{self.value}" + (f" ({self.mode})" if self.mode else "")
+
+    @property
     def count(self) -> int:
         """Number of measurements."""
         return sum(one.count for one in self.measurements)
@@ -179,17 +201,31 @@ class ValueEvidence:
 
 
 @record
-class Evidence:
-    """Evidence of the values of one or all quantities, and the tables of measurements."""
+class Evidence(NotebookDisplay):
+    """Evidence of the values of one or all quantities, and the tables of measurements.
+
+    Attributes:
+        quantity: the quantity, or None for all.
+    """
 
     values: tuple[ValueEvidence, ...]
     measurements: tuple[Measurements, ...]
+    quantity: str | None = None
+
+    EVIDENCE: ClassVar[dict[str, str]] = {"measurements": "measured"}
+
+    @property
+    def summary(self) -> str:
+        """One-line summary of the errors of each measured value."""
+        errors = {one.place: error_text(one.errors()) for one in self.values if one.errors()}
+        return "; ".join(f"{place}: {text}" for place, text in errors.items())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the values and the tables as a plain dictionary."""
         return {
             "values": [one.to_dict() for one in self.values],
             "measurements": [one.to_dict() for one in self.measurements],
+            "evidence": self.evidence,
         }
 
 
@@ -206,11 +242,38 @@ def evidence(quantity: str | None = None) -> Evidence:
     Raises:
         UnknownNameError: an unknown quantity.
     """
-    known = classes()
-    names = dict.fromkeys(name for name, _ in known)
-    if quantity is not None and quantity not in names:
-        raise UnknownNameError("quantity", quantity, names, parameter="quantity")
-    return evidence_of(read_measurements(table("evidence")), quantity)
+    if quantity is not None and quantity not in names():
+        raise UnknownNameError("quantity", quantity, names(), parameter="quantity")
+    presets = preset_figures() if quantity == "params" else ()
+    return evidence_of((*presets, *read_measurements(table("evidence"))), quantity)
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all quantities that have evidence."""
+    return tuple(dict.fromkeys(name for name, _ in classes()))
+
+
+def preset_figures() -> tuple[Measurements, ...]:
+    """Compare every published parameter count of the presets with that of the model."""
+    from ..calc.params import params
+    from ..schema.preset import load_file
+    from ..schema.preset_files import sized_files
+
+    rows = []
+    for file, size in sized_files():
+        with suppress(InputError):
+            counted = params(load_file(file, size))
+            for known in counted.architecture.expect:
+                value = "total" if known.quantity == "params" else known.quantity
+                case = f"{counted.architecture.name}, {value}, {known.source}{f': {known.note}' if known.note else ''}"
+                rows.append(Row(case, known.value / BILLION, getattr(counted, value) / BILLION, value))
+    remark = "Most differences are due to rounding. A note explains each difference that is larger."
+    return (
+        Measurements(
+            "Published figures of the presets", "params", "total", "", "Publications and checkpoints of the models",
+            remark=remark, unit="B", rows=tuple(rows),
+        ),
+    )  # fmt: skip
 
 
 def evidence_of(found: tuple[Measurements, ...], quantity: str | None = None) -> Evidence:
@@ -225,7 +288,7 @@ def evidence_of(found: tuple[Measurements, ...], quantity: str | None = None) ->
         if quantity in (None, name)
         for value, kind in kinds.items()
     )  # fmt: skip
-    return Evidence(values, chosen)
+    return Evidence(values, chosen, quantity)
 
 
 def errors_of(quantity: str, value: str, mode: str = "") -> list[float]:
@@ -268,7 +331,7 @@ def is_modelled(kind: str) -> bool:
 
 def error_text(errors: list[float]) -> str:
     """Format errors, such as ``median 2.4 %, worst -7.0 %``."""
-    return f"median {100 * median(errors):.1f} %, worst {100 * worst(errors):+.1f} %" if errors else ""
+    return f"median {100 * median(errors):.2g} %, worst {100 * worst(errors):+.3g} %" if errors else ""
 
 
 def median(errors: list[float]) -> float:

@@ -100,8 +100,11 @@ class FitResult(NotebookDisplay, Fit):
 
     @property
     def evidence(self) -> dict[str, str]:
-        """Class of evidence of each value. The memory that the model needs has the evidence of ``memory``."""
-        memory = {} if self.accelerator else {"memory": "assumed"}
+        """Class of evidence of each value. What the model needs has the evidence of ``memory``, and specifications
+        that were not verified in their source are assumed.
+        """
+        is_known = self.accelerator and self.accelerator.checked != "false"
+        memory = {} if is_known else {"memory": "assumed"}
         return {**super().evidence, "needed": self.result.evidence["peak"], **memory}
 
     @cached_property

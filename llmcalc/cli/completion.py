@@ -12,6 +12,7 @@ SOURCES = {
     "rules": ("lint", "codes"),
     "layouts": ("checkpoint.stored_tensors", "LAYOUTS"),
     "quantities": ("api.quantity", "names"),
+    "measured": ("api.evidence", "names"),
     "formats": ("api.names", "format_names"),
     "swept": ("api.quantity", "swept"),
     "accelerators": ("api.accelerators", "accelerators"),

@@ -18,15 +18,16 @@ NOT_COMPARED = {
 }  # fmt: skip
 
 
-def evidence_document(found: Evidence, quantity: str | None = None) -> Document:
+def evidence_document(found: Evidence) -> Document:
     """Build the report on all quantities, or on one with its tables of measurements."""
+    quantity = found.quantity
     tables = [Table("", columns(*HEADS), list(summary_rows(found)))]
     if quantity:
         tables += [_basis(found.values), *map(_measured, found.measurements)]
     notes = [line for one in found.measurements if quantity for line in _notes(one)]
     return Document(
         f"evidence of {quantity}" if quantity else "evidence of every quantity",
-        lambda: envelope("evidence", {"quantity": quantity}, _data(found)),
+        lambda: envelope("evidence", {"quantity": quantity}, found.to_dict()),
         subtitle=() if quantity else tuple(f"{name}: {meaning}" for name, meaning in CLASSES.items()),
         tables=tuple(tables),
         notes=tuple(notes) if quantity else ("llmcalc evidence QUANTITY lists the measurements and their sources",),
@@ -69,20 +70,24 @@ def _basis(values: Sequence[ValueEvidence]) -> Table:
 def _measured(one: Measurements) -> Table:
     if not one.rows:
         return Table(
-            one.title, columns("input", "wrong: number", "of: number"), [(one.settings, one.failures, one.cases)]
+            one.title,
+            columns("input", f"{one.failure}: number", "of: number"),
+            [(one.settings, one.failures, one.cases)],
         )
     rows = [
-        (row.case, f"{row.measured:,.1f} {one.unit}", f"{row.predicted:,.1f} {one.unit}", f"{100 * row.error:+.1f} %")
+        (
+            row.case,
+            *(f"{value:,.5g} {one.unit}" for value in (row.measured, row.predicted)),
+            f"{100 * row.error:+.2f} %",
+        )
         for row in one.rows
     ]
     return Table(one.title, columns("case", "measured: name", "predicted: name", "error: name"), rows)
 
 
 def _notes(one: Measurements) -> Iterator[str]:
-    yield f"{one.title}: {one.source}. {one.settings if one.rows else ''}".rstrip()
+    """Yield the source and settings of a table, and its remark."""
+    if one.rows:
+        yield f"{one.title}: {one.source}. {one.settings}".rstrip()
     if one.remark:
         yield f"{one.title}: {one.remark}"
-
-
-def _data(found: Evidence) -> dict[str, Any]:
-    return {**found.to_dict(), "evidence": {"measurements": "measured"}}

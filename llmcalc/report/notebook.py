@@ -22,6 +22,7 @@ _DOCUMENTS = {
     "Comparison": ("compare", "compare_document"),
     "Design": ("design", "design_document"),
     "Diff": ("compare", "diff_document"),
+    "Evidence": ("evidence", "evidence_document"),
     "Explanation": ("explain", "explain_document"),
     "FitResult": ("fit", "fit_document"),
     "GpuSearch": ("find", "find_gpus_document"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import llmcalc
-from llmcalc.api.evidence import BASIS, Measurements, Row, classes, evidence_of, read_measurements
+from llmcalc.api.evidence import BASIS, Measurements, Row, classes, evidence_of, preset_figures, read_measurements
 from llmcalc.api.quantity import names
 from llmcalc.cli.main import main
 from llmcalc.core.evidence import CLASSES
@@ -20,7 +20,7 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 def test_every_quantity_is_listed() -> None:
     listed = {one.quantity for one in FOUND.values}
-    assert listed >= {*names(), "fit", "scale"}
+    assert listed >= {*names(), "fit", "serve", "scale"}
     assert all(one.kind in CLASSES for one in FOUND.values)
     assert {(one.quantity, one.mode) for one in FOUND.values} == set(classes())
 
@@ -76,6 +76,16 @@ def test_figures_of_a_table_are_computed_again() -> None:
         hours = llmcalc.train(model, machine=gpu).hours
         assert hours is not None
         assert predicted[case] == pytest.approx(hours.mid / 1000, rel=1e-4)
+
+
+def test_published_figures_of_the_presets_are_rows() -> None:
+    (figures,) = preset_figures()
+    assert len(figures.rows) > 500
+    gpt2 = [row for row in figures.rows if row.case.startswith("gpt2-small, total")]
+    assert [round(1e9 * row.predicted) for row in gpt2] == [124_439_808] * len(gpt2)
+    assert any(row.value == "active" and row.case.startswith("mixtral") for row in figures.rows)
+    errors = {one.value: one.errors() for one in llmcalc.evidence("params").values}
+    assert len(errors["total"]) + len(errors["active"]) < len(figures.rows)  # the others are of embeddings
 
 
 def test_figures_of_scripts_have_a_script() -> None:

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 import llmcalc
+from llmcalc.api.accelerators import accelerators
+from llmcalc.api.evidence import classes
+from llmcalc.api.names import format_names, number_format
 from llmcalc.api.quantity import names, quantity
 from llmcalc.core.evidence import CLASSES, merged, weakest
 from llmcalc.core.notebook_display import NotebookDisplay
@@ -29,19 +32,29 @@ DECODER = {
 }
 SKETCH: dict[str, Any] = {"name": "own", "kinds": {"slots": KIND}, "architecture": {"stacks": {"decoder": DECODER}}}
 
+DERIVED = {"Diff", "Evidence", "GpuSearch", "ModelSearch", "Verification"}  # show values of other results
+
 
 def results() -> set[type]:
     """All classes of results."""
     for module in pkgutil.walk_packages(llmcalc.__path__, "llmcalc."):
         if not module.name.endswith("__main__"):
             import_module(module.name)
-    return {kind for kind in NotebookDisplay.__subclasses__() if kind is not llmcalc.Architecture}
+    found = (kind for kind in NotebookDisplay.__subclasses__() if kind.__module__.startswith("llmcalc."))
+    return {kind for kind in found if kind is not llmcalc.Architecture}
 
 
 def test_every_result_names_its_evidence() -> None:
     for kind in results():
         assert kind.EVIDENCE or "evidence" in vars(kind), kind  # type: ignore[attr-defined]
         assert set(kind.EVIDENCE.values()) <= set(CLASSES), kind  # type: ignore[attr-defined]
+
+
+def test_every_result_with_values_of_its_own_is_listed() -> None:
+    listed = list(classes().values())
+    for kind in results():
+        evidence = kind.EVIDENCE  # type: ignore[attr-defined]
+        assert not evidence or kind.__name__ in DERIVED or evidence in listed, kind
 
 
 @pytest.mark.parametrize("name", names())
@@ -104,7 +117,15 @@ def test_hours_are_as_good_as_their_utilisation() -> None:
 def test_a_fit_rests_on_its_memory() -> None:
     assert llmcalc.fit("gpt2", "h100").evidence["memory"] == "measured"
     assert llmcalc.fit("gpt2", "24GB").evidence["memory"] == "assumed"
+    unverified = next(name for name, one in accelerators().items() if one.checked == "false")
+    assert llmcalc.fit("gpt2", unverified).evidence["memory"] == "assumed"
     assert llmcalc.fit("gpt2", "h100", training=True).evidence["needed"] == "measured"
+
+
+def test_weights_in_an_unverified_format_are_assumed() -> None:
+    unverified = next(name for name in format_names() if not number_format(name).checked)
+    weights = {name: llmcalc.memory("gpt2", weights=name).evidence["weights"] for name in ("q4_k_m", unverified)}
+    assert weights == {"q4_k_m": "exact", unverified: "assumed"}
 
 
 def test_derived_results_have_the_class_of_what_they_show() -> None:

@@ -48,6 +48,7 @@ LINES = [
     "verify gpt2",
     "evidence",
     "evidence memory",
+    "evidence params",
     "check gpt2 --max-params 1M",
     "rule",
     "rule HW005",

@@ -97,6 +97,12 @@ class InferenceMemory(NotebookDisplay):
     }
 
     @property
+    def evidence(self) -> dict[str, str]:
+        """Class of evidence of each value. Weights in a format that was not verified in its source are assumed."""
+        is_known = all(entry.format.checked for entry in self.stored)
+        return super().evidence if is_known else {**super().evidence, "weights": "assumed"}
+
+    @property
     def prefill(self) -> int | None:
         """Maximum number of new tokens of a sequence in a prefill step, if given."""
         return self.steps.prefill

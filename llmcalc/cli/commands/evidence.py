@@ -6,7 +6,7 @@ from ..options import OUTPUT
 from ..output import Answer, printed
 from ..spec import Argument, Command
 
-QUANTITY = Argument("quantity", "Quantity, such as memory or train (default: all).", 0, complete="quantities")
+QUANTITY = Argument("quantity", "Quantity, such as memory or train (default: all).", 0, complete="measured")
 
 
 @printed
@@ -15,7 +15,7 @@ def run(quantity: str | None) -> Answer:
     from ...api.evidence import evidence
     from ...report.evidence import evidence_document
 
-    return evidence_document(evidence(quantity), quantity)
+    return evidence_document(evidence(quantity))
 
 
 COMMANDS = (Command("evidence", (QUANTITY, *OUTPUT), run),)
