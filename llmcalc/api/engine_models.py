@@ -17,7 +17,7 @@ from ..core.errors import DescriptionError, InputError
 from ..core.record import remembered
 from ..core.workload import positions
 from ..data import table
-from ..estimate.engine_cache import CacheGroups, CacheLayer, cache_groups, cache_layers
+from ..estimate.engine_cache import CacheGroups, CacheLayer, cache_groups, cache_layers, flat_cache
 from ..estimate.engine_memory import ModelBytes
 from ..estimate.engine_profile import EngineProfile
 from ..estimate.engine_weights import expert_buffers, padded_weights
@@ -87,7 +87,7 @@ def serving_mesh_of(architecture: Architecture, settings: Mapping[str, Any]) -> 
     own = {"vocabulary_multiple": settings["vocabulary_multiple"]} if tp > 1 else {}
     if not expert_layers(architecture):
         return Mesh(tp=tp, pp=pp, **own)
-    if settings.get("expert_parallel"):
+    if settings.get("expert_parallel") or settings.get("ep", 1) > 1:
         return Mesh(dp=dp, tp=tp, pp=pp, ep=dp * tp, **own)
     return Mesh(dp=dp, tp=tp, pp=pp, etp=dp * tp, **own) if dp > 1 else Mesh(tp=tp, pp=pp, **own)
 
@@ -132,7 +132,7 @@ def _rotary_tables(architecture: Architecture, width: int) -> int:
         return 0
 
 
-def groups_of(architecture: Architecture, settings: Mapping[str, Any]) -> CacheGroups:
+def groups_of(architecture: Architecture, settings: Mapping[str, Any], rule: str) -> CacheGroups:
     """Return the groups of cached layers on one rank, of the pipeline stage whose blocks are the largest."""
     mesh, name = serving_mesh_of(architecture, settings), settings.get("cache")
     cache, dtype = number_format(name, "cache") if name else None, settings.get("dtype", "bf16")
@@ -143,8 +143,11 @@ def groups_of(architecture: Architecture, settings: Mapping[str, Any]) -> CacheG
         return remembered(stage, "_cache_layers", (mesh, name, dtype), lambda: cache_layers(*sizes))
 
     is_grouped = settings["cache_groups"] and not settings.get("disable_cache_groups")
-    found = [
-        cache_groups(layers(stage), settings["block_size"], settings["group_ratio"], is_grouped)
-        for stage in pipeline_stages(architecture, mesh.pp, uneven=True)
-    ]
+    size, found = settings["block_size"], []
+    for stage in pipeline_stages(architecture, mesh.pp, uneven=True):
+        if rule == "profiled":
+            found.append(cache_groups(layers(stage), size, settings["group_ratio"], is_grouped))
+            continue
+        ratio = 0.0 if settings.get("disable_radix_cache") else settings["state_ratio"]
+        found.append(flat_cache(layers(stage), size, settings["sliding_ratio"] if is_grouped else 1.0, ratio))
     return max(found, key=lambda each: each.block_bytes)

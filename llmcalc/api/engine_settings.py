@@ -22,7 +22,10 @@ SETTINGS = (
     Setting("max_num_batched_tokens", int, least=1), Setting("share", float, above=0), Setting("dtype"),
     Setting("weights"), Setting("cache"), Setting("block_size", int, least=1), Setting("num_blocks", int, least=1),
     Setting("kv_cache_memory", SIZE, least=1), Setting("enforce_eager", bool), Setting("disable_cache_groups", bool),
-    Setting("prefix_caching", bool), Setting("chunked_prefill", bool),
+    Setting("prefix_caching", bool), Setting("chunked_prefill", bool), Setting("ep", int, least=1),
+    Setting("attention_dp", bool), Setting("disable_radix_cache", bool), Setting("max_total_tokens", int, least=1),
+    Setting("graph_sequences", int, least=1), Setting("sliding_ratio", float, above=0),
+    Setting("state_ratio", float, above=0), Setting("max_states", int, least=1),
 )  # fmt: skip
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 FLAGS = tuple(_BY_NAME)
@@ -66,8 +69,8 @@ def _read_text(setting: Setting, text: str, scales: Mapping[str, int]) -> Any:
         if text.lower() in (*_TRUE, *_FALSE):
             return text.lower() in _TRUE
         raise InputError(f"invalid value {text!r}", parameter=setting.name, hint="use true or false")
-    if setting.name == LENGTH and text in ("auto", "-1"):
-        return "auto"
+    if text == "-1" or (setting.name == LENGTH and text == "auto"):
+        return "auto" if setting.name == LENGTH else None
     if setting.kind is float:
         try:
             return float(text)

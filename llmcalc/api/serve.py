@@ -9,7 +9,7 @@ from itertools import islice
 from math import prod
 from typing import Any, ClassVar
 
-from ..calc.memory.fit import largest_fitting, read_size
+from ..calc.memory.fit import LARGEST, largest_fitting, read_size
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.evidence import EXACT, FITTED, MEASURED, of_architecture
@@ -18,7 +18,7 @@ from ..core.record import changed, record
 from ..core.setting import SIZE, Setting, check_values, known_choice, read_texts
 from ..data import tables
 from ..estimate.engine_cache import CacheGroups
-from ..estimate.engine_memory import RULES, EngineMemory
+from ..estimate.engine_memory import RULES, EngineMemory, default_share
 from ..estimate.engine_profile import GIB, EngineProfile, Estimate, read_profile
 from ..estimate.hardware import Accelerator
 from ..importers.engine_commands import EngineCommand, read_command
@@ -27,7 +27,7 @@ from .engine_models import groups_of, load_served, model_bytes, served_length, s
 from .engine_settings import command_line, read_engine_settings
 from .load import Source
 
-ENGINES = ("vllm",)
+ENGINES = ("vllm", "sglang")
 SERVE = (
     Setting("gpu", SIZE, least=1), Setting("gpu_memory", SIZE, least=1), Setting("engine", choices=ENGINES),
     Setting("engine_version"),
@@ -96,8 +96,9 @@ class ServeResult(NotebookDisplay):
         """Number of blocks of the KV cache."""
         if self.settings.get("num_blocks"):
             return Estimate.exact(self.settings["num_blocks"])
-        size = max(self.groups.block_bytes, 1)
-        return Estimate(*(max(int(bytes_ // size), 0) for bytes_ in self.memory.available))
+        size = float(self.groups.block_bytes) or 1.0
+        most = self.settings.get("max_total_tokens", LARGEST) // self.settings["block_size"]
+        return Estimate(*(min(max(int(bytes_ // size), 0), most) for bytes_ in self.memory.available))
 
     @cached_property
     def request_blocks(self) -> int:
@@ -127,7 +128,9 @@ class ServeResult(NotebookDisplay):
     @property
     def starts(self) -> bool:
         """Whether the engine starts, according to the best estimate."""
-        return not self.refusals and self.memory.available.best > 0 and self.concurrency.best >= 1
+        if self.refusals or self.memory.available.best <= 0:
+            return False
+        return self.concurrency.best >= 1 if self.settings["needs_whole_request"] else self.tokens.best >= 1
 
     @cached_property
     def longest(self) -> int:
@@ -145,7 +148,7 @@ class ServeResult(NotebookDisplay):
             return f"weights and activations exceed the memory budget by {missing:.2f} GiB"
         if self.starts:
             return ""
-        needed, own = self.request_blocks * self.groups.block_bytes / GIB, self.memory.available.best / GIB
+        needed, own = float(self.request_blocks * self.groups.block_bytes) / GIB, self.memory.available.best / GIB
         return (
             f"a request of {self.max_model_len:,} tokens needs {needed:.2f} GiB of KV cache, and {own:.2f} GiB are left"
         )
@@ -165,11 +168,11 @@ class ServeResult(NotebookDisplay):
 
     def log(self) -> tuple[str, ...]:
         """Return the lines of the engine's log that state the result."""
-        return (
-            f"Available KV cache memory: {self.memory.available.best / GIB:.2f} GiB",
-            f"GPU KV cache size: {int(self.tokens.best):,} tokens",
-            f"Maximum concurrency for {self.max_model_len:,} tokens per request: {self.concurrency.best:.2f}x",
-        )
+        found = {
+            "available": self.memory.available.best / GIB, "tokens": int(self.tokens.best),
+            "concurrency": self.concurrency.best, "max_model_len": self.max_model_len,
+        }  # fmt: skip
+        return tuple(line.format(**found) for line in self.profile.log)
 
     def line(self, change: Mapping[str, Any] | None = None) -> str:
         """Return the engine's command line, with changed settings if given."""
@@ -198,7 +201,7 @@ class ServeResult(NotebookDisplay):
             "gpu_memory": memory.total, "budget": memory.budget,
             **{name: estimate.to_dict() for name, estimate in estimates.items()},
             "max_model_len": self.max_model_len, "longest": self.longest, "request_blocks": self.request_blocks,
-            "block_bytes": self.groups.block_bytes,
+            "block_bytes": round(self.groups.block_bytes),
             "groups": [group._asdict() for group in self.groups.groups],
             "settings": dict(self.settings), "log": list(self.log()),
             "changes": [{"command": self.line(change), "settings": change} for change, _ in self.changes],
@@ -285,23 +288,28 @@ def _predict(
     architecture: Architecture, profile: EngineProfile, total: int, gpus: Gpus, given: Mapping[str, Any]
 ) -> ServeResult:
     settings = {**profile.settings, **given}
-    ranks = settings.get("tp", 1) * settings.get("pp", 1) * settings.get("dp", 1)
+    n_replicas = 1 if settings.get("attention_dp") else settings.get("dp", 1)
+    ranks = settings.get("tp", 1) * settings.get("pp", 1) * n_replicas
     if not {"tp", "pp", "dp"} & set(given) and gpus.count:
         settings["tp"] = ranks = gpus.count
     is_auto = settings.get("max_model_len") == AUTO
     if is_auto or settings.get("max_model_len") is None:
         settings["max_model_len"] = served_length(architecture)
+    if settings.get("attention_dp"):  # these ranks are a part of the tensor-parallel ranks
+        settings["tp"] = max(settings.get("tp", 1) // settings.get("dp", 1), 1)
     settings |= step_sizes(settings, given)
+    if "share" not in given:
+        settings["share"] = default_share(settings, total, ranks)
     refusals = []
     if gpus.count and ranks > gpus.count:
         refusals.append(f"the layout needs {ranks} GPUs, and there are {gpus.count}")
     own = model_bytes(architecture, profile, settings)
     own_profile = changed(profile, settings=settings)
     memory = RULES[profile.rule](own, total, own_profile, not settings.get("enforce_eager"))
+    groups = groups_of(architecture, settings, profile.rule)
     result = ServeResult(
-        architecture, architecture.name, own_profile, None, settings, memory, groups_of(architecture, settings),
-        refusals=tuple(refusals),
-    )  # fmt: skip
+        architecture, architecture.name, own_profile, None, settings, memory, groups, refusals=tuple(refusals)
+    )
     if is_auto and result.longest:
         result = changed(result, settings={**settings, "max_model_len": result.longest})
     return result
@@ -322,7 +330,7 @@ def _candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
             yield {"max_num_seqs": n_sequences}
             if available <= 0:
                 yield {"max_num_seqs": n_sequences, "max_model_len": min(8192, result.max_model_len)}
-    for times in (2, 4, 8):
+    for times in () if settings.get("attention_dp") else (2, 4, 8):
         yield {"tp": settings.get("tp", 1) * times}
     if not settings.get("weights"):
         yield {"weights": "fp8"}

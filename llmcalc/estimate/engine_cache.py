@@ -95,7 +95,7 @@ class CacheGroups(NamedTuple):
     """Groups of a model, and the bytes of a block of any group."""
 
     groups: tuple[CacheGroup, ...]
-    block_bytes: int
+    block_bytes: Fraction
 
     @property
     def n_groups(self) -> int:
@@ -123,10 +123,9 @@ def cache_groups(
     tokens = [layer for layer in layers if layer.kind != STATE]
     states = [layer for layer in layers if layer.kind == STATE]
     if not tokens:
-        return CacheGroups((CacheGroup(STATE, 0, 1, 1),), ceil(sum(layer.bytes * layer.n_layers for layer in states)))
+        return CacheGroups((CacheGroup(STATE, 0, 1, 1),), _sum(states))
     if len({(layer.kind, layer.window) for layer in layers}) == 1:
-        size = sum(layer.bytes * layer.n_layers for layer in tokens) * block_size
-        return CacheGroups((CacheGroup(tokens[0].kind, tokens[0].window, block_size, 1),), ceil(size))
+        return CacheGroups((CacheGroup(tokens[0].kind, tokens[0].window, block_size, 1),), _sum(tokens) * block_size)
     if states:
         largest, row = max(layer.bytes for layer in states), min(layer.bytes for layer in tokens)
         block_size = max(block_size, ALIGNMENT * ceil(largest / (ALIGNMENT * row)))
@@ -141,4 +140,26 @@ def cache_groups(
     fewest, most = min(kinds.values()), max(kinds.values())
     n_layers = most if most < fewest * ratio else fewest
     groups = tuple(CacheGroup(*key, -(-count // n_layers)) for key, count in kinds.items())
-    return CacheGroups(groups, ceil(page * n_layers))
+    return CacheGroups(groups, page * n_layers)
+
+
+def _sum(layers: Sequence[CacheLayer]) -> Fraction:
+    """Return the bytes of all layers, per token or of their states."""
+    return sum((layer.bytes * layer.n_layers for layer in layers), Fraction())
+
+
+def flat_cache(
+    layers: Sequence[CacheLayer], block_size: int, sliding_ratio: float = 1.0, state_ratio: float = 0.0
+) -> CacheGroups:
+    """Return the cache of an engine whose blocks store their tokens in every layer.
+
+    Layers with a window have ``sliding_ratio`` times as many tokens. Recurrent states get a pool of their own, of
+    ``state_ratio`` times the bytes of the KV cache.
+    """
+    row = Fraction()
+    for layer in layers:
+        if layer.kind != STATE:
+            row += layer.bytes * layer.n_layers * (Fraction(str(sliding_ratio)) if layer.kind == WINDOW else 1)
+    if any(layer.kind == STATE for layer in layers):
+        row *= 1 + Fraction(str(state_ratio))
+    return CacheGroups((CacheGroup(FULL, 0, block_size, 1),), row * block_size)

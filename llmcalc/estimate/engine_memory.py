@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ..core.record import record
 from .engine_profile import GIB, EngineProfile, Estimate
 
 FP32 = 4  # bytes
+MIB = 2**20
+MANY_RANKS = 4  # from which on SGLang captures CUDA graphs for more sequences
+LEAST_STEP, LARGE = 2048, 60 * 1024  # tokens for which SGLang reserves at least; MiB of a large GPU
 
 
 @record
@@ -82,4 +88,38 @@ def profiled(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool
     )  # fmt: skip
 
 
-RULES = {"profiled": profiled}
+def static(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> EngineMemory:
+    """Return the division of an engine that shares the memory that is free before it loads the model.
+
+    Weights and KV cache get a share of this memory, and activations and CUDA graphs get the rest.
+    """
+    constant, share = profile.constant, profile.settings["share"]
+    runtime = constant("runtime_parallel" if model.is_parallel else "runtime").scaled(GIB)
+    free = Estimate(total - runtime.high, total - runtime.best, total - runtime.low)
+    weights = Estimate.exact(model.weights) + constant("loading").scaled(GIB)
+    usable = free.scaled(share)
+    available = Estimate(usable.low - weights.high, usable.best - weights.best, usable.high - weights.low)
+    return EngineMemory(
+        total, int(usable.best), weights.rounded(), free.scaled(1 - share).rounded(), runtime.rounded(),
+        Estimate.exact(0), False, available.rounded(),
+    )  # fmt: skip
+
+
+def default_share(settings: Mapping[str, Any], total: int, ranks: int) -> float:
+    """Return the share of the memory that an engine uses unless it is set.
+
+    The default depends on the number of ranks, or is what remains after a reserve for activations and CUDA graphs.
+    """
+    if settings.get("share") is not None:
+        by_ranks = {int(least): share for least, share in settings.get("shares", {}).items() if ranks >= int(least)}
+        return float(by_ranks[max(by_ranks)] if by_ranks else settings["share"])
+    reserve, graphs = settings["reserve"], settings["graph_sequences"]
+    n_graphs = graphs[ranks >= MANY_RANKS] if isinstance(graphs, list) else graphs
+    size = total / MIB
+    kept = reserve["base"] + reserve["per_token"] * max(settings["max_num_batched_tokens"], LEAST_STEP)
+    kept += reserve["per_graph"] * n_graphs + reserve["per_rank"] * ranks
+    kept = max(kept, reserve["least"]) if size > LARGE else kept
+    return float(round(1 - kept / size, 3))
+
+
+RULES = {"profiled": profiled, "static": static}

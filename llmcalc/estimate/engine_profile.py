@@ -60,6 +60,7 @@ class EngineProfile:
         constants: quantities that the engine's source leaves open.
         padding: paddings of expert matrices by number format.
         flags: tables of the engine's command-line flags.
+        log: format strings of the lines of the log that state the result.
     """
 
     name: str
@@ -72,6 +73,7 @@ class EngineProfile:
     constants: Mapping[str, Estimate]
     padding: Mapping[str, Padding]
     flags: Mapping[str, Any]
+    log: tuple[str, ...]
     source: str
 
     def constant(self, name: str) -> Estimate:
@@ -107,7 +109,7 @@ def read_profile(
             padding.setdefault(one["format"], Padding(one["input"], one["output"], one["scales"]))
     return EngineProfile(
         name, entry["title"], wanted, entry["rule"], entry["command"], entry["share"], settings, constants, padding,
-        entry["flags"], entry["source"],
+        entry["flags"], tuple(entry["log"]), entry["source"],
     )  # fmt: skip
 
 

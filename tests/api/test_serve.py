@@ -44,6 +44,47 @@ def test_a_later_version_samples_with_fewer_copies_of_the_logits() -> None:
     assert round(result.concurrency.best, 2) == 58.11
 
 
+# model, other settings, logged K and V in GiB and tokens (docs/data/engine_sglang.csv)
+SGLANG: list[tuple[str, dict[str, Any], float, int]] = [
+    ("llama3.1-8b", {"mem_fraction_static": 0.88}, 54.24, 444372),
+    ("llama3.2-1b", {"mem_fraction_static": 0.88}, 66.92, 2192531),
+    ("llama2-7b", {"mem_fraction_static": 0.7}, 42.5, 87056),
+    ("llama3.1-8b", {}, 54.04, 442750),
+]
+
+
+@pytest.mark.parametrize(("model", "more", "pool", "tokens"), SGLANG)
+def test_sglang_logs_what_is_predicted(model: str, more: dict[str, Any], pool: float, tokens: int) -> None:
+    own = {"gpu_memory": "79.19GiB", "engine": "sglang", "engine_version": "0.4.3", **more}
+    result = llmcalc.serve(model, "h100", **own)
+    assert result.memory.available.best / GIB == pytest.approx(pool, abs=0.2)
+    assert result.tokens.best == pytest.approx(tokens, rel=0.005)
+    assert result.tokens.low <= tokens <= result.tokens.high
+
+
+def test_sglang_reserves_memory_for_activations_and_graphs() -> None:
+    """The default share of a GPU with 80 GB was 0.88, then 0.874, and is now 0.836 (docs/data/engine_sglang.csv)."""
+    shares = {
+        version: llmcalc.serve("llama3.1-8b", "h100", engine="sglang", engine_version=version).settings["share"]
+        for version in ("0.4.6", "0.4.9", "0.5.10")
+    }
+    assert shares == pytest.approx({"0.4.6": 0.88, "0.4.9": 0.874, "0.5.10": 0.836}, abs=0.003)
+    assert llmcalc.serve("llama3.1-8b", "h100:8", engine="sglang", engine_version="0.4.6").settings["share"] == 0.81
+
+
+def test_sglang_starts_with_less_than_one_request() -> None:
+    result = llmcalc.serve("llama3.1-8b", "24GB", engine="sglang", max_model_len=131072)
+    assert result.starts
+    assert result.concurrency.best < 1
+
+
+def test_attention_ranks_of_sglang_are_tensor_parallel_ranks() -> None:
+    line = "python -m sglang.launch_server --model-path deepseek-ai/DeepSeek-V3 --tp 8 --dp 8 --enable-dp-attention"
+    result = llmcalc.serve(command=line, gpu="h200:8")
+    assert (result.ranks, result.settings["tp"]) == (8, 1)
+    assert result.memory.weights.best < llmcalc.serve("deepseek-v3", "h200", tp=1).memory.weights.best / 4
+
+
 def test_a_pasted_command_is_the_same_as_settings() -> None:
     line = "vllm serve Qwen/Qwen3-32B --tensor-parallel-size 4 --max-model-len=32K --kv-cache-dtype fp8_e4m3 -q fp8"
     pasted = llmcalc.serve(command=line, gpu="h100:4")

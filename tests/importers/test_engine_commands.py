@@ -34,6 +34,30 @@ def test_twenty_flags_of_vllm_are_read_right() -> None:
     assert command.environment == {"HF_HOME": "/data", "CUDA_VISIBLE_DEVICES": "0,1,2,3"}
 
 
+SGLANG = r"""
+python3 -m sglang.launch_server --model-path deepseek-ai/DeepSeek-V3 --tp-size 16 --dp 8 --enable-dp-attention \
+    --nnodes 2 --node-rank 0 --dist-init-addr 10.0.0.1:5000 --trust-remote-code --host 0.0.0.0 --port=30000 \
+    --mem-fraction-static 0.85 --context-length 65536 --chunked-prefill-size 16384 --max-running-requests 256 \
+    --page-size 64 --kv-cache-dtype fp8_e4m3 --disable-radix-cache --cuda-graph-max-bs 128 --schedule-policy fcfs \
+    --cuda-graph-bs 1 2 4 --reasoning-parser deepseek-r1 --speculative-algorithm EAGLE --max-total-tokens 500000
+"""
+
+
+def test_twenty_flags_of_sglang_are_read_right() -> None:
+    command = read_command(SGLANG)
+    assert (command.engine, command.model) == ("sglang", "deepseek-ai/DeepSeek-V3")
+    assert command.settings == {
+        "tp": "16", "dp": "8", "attention_dp": "true", "share": "0.85", "max_model_len": "65536",
+        "max_num_batched_tokens": "16384", "max_num_seqs": "256", "block_size": "64", "cache": "fp8_e4m3",
+        "disable_radix_cache": "true", "graph_sequences": "128", "max_total_tokens": "500000",
+    }  # fmt: skip
+    assert set(command.listed) == {
+        "--nnodes", "--node-rank", "--dist-init-addr", "--trust-remote-code", "--host", "--port", "--schedule-policy",
+        "--cuda-graph-bs", "--reasoning-parser",
+    }  # fmt: skip
+    assert command.unmodelled == ("--speculative-algorithm",)
+
+
 @pytest.mark.parametrize(
     "line",
     [

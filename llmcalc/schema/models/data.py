@@ -244,6 +244,7 @@ class Engine(Sourced):
     images: list[Text] = Field([])
     command: Text
     share: Text
+    log: list[Text]
     versions: list[EngineVersion]
     gpus: list[EngineGpus] = Field([])
     values: dict[str, dict[str, str]] = Field({})
