@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import yaml
 from accuracy_page import page
+from engine_errors import cache_memory
 from optimal_sizes import optimal_sizes
 from training_hours import hours
 
@@ -257,6 +258,12 @@ def chinchilla_sizes() -> Iterator[Row]:
         yield Row(case, published / GB, predicted / GB, "B")
 
 
+def vllm_logs() -> Iterator[Row]:
+    """The predictions use the command line of the log, the version, and the memory of the GPU that the log states."""
+    for case, logged, predicted in cache_memory("vllm", "vllm serve"):
+        yield Row(case, logged, predicted, "GiB")
+
+
 def adapters() -> Iterator[Row]:
     """The table compares the memory that weights, adapters and optimizer states occupy between steps."""
     for row in read("fms_lora_a100.csv"):
@@ -311,6 +318,16 @@ SECTIONS: dict[str, Section] = {
         "bitsandbytes stores NF4 block scales in fp32 or, with double quantisation, in 8 bits. The source doesn't say "
         "which format was used.",
         value="weights optimizer",
+    ),
+    "vLLM, KV cache memory at start-up": Section(
+        "engine_vllm.csv",
+        vllm_logs,
+        "The constants of the engine were fitted to most of these logs. Logs of models without a preset, and of GPUs "
+        "that llmcalc does not know, are left out. Vision encoders of multimodal models are not counted.",
+        "serve",
+        "available blocks tokens concurrency",
+        "",
+        in_fit=True,
     ),
     "Training hours of runs whose utilisation is used": Section(
         "training_hours.csv",
