@@ -1,4 +1,4 @@
-"""Lookup of accelerators by name, and parsing of specifications such as ``h100:8``, ``8x H100`` or ``24GB``.
+"""Lookup of accelerators and cloud instances by name, and parsing of specifications such as ``h100:8`` or ``24GB``.
 
 Case, spaces, hyphens and vendor names are ignored, so ``H100 SXM`` and ``nvidia-h100-sxm`` are equivalent.
 """
@@ -12,7 +12,7 @@ from ..calc.memory.fit import read_size
 from ..core.errors import InputError, SizeError, UnknownNameError
 from ..core.record import changed, record
 from ..data import tables
-from ..estimate.hardware import UNITS, Accelerator, read_accelerators
+from ..estimate.hardware import UNITS, Accelerator, Instance, read_accelerators, read_instance
 from .names import aliases_of, plain
 
 VENDORS = ("nvidia", "geforce", "tesla", "amd", "instinct", "google", "aws", "intel", "apple")
@@ -45,6 +45,23 @@ def accelerators() -> dict[str, Accelerator]:
     """Return all accelerators by name."""
     found = [one for key, entry in tables("hardware").items() for one in read_accelerators(key, entry)]
     return {one.name: one for one in found}
+
+
+@lru_cache(maxsize=1)
+def instances() -> dict[str, Instance]:
+    """Return all cloud instances by name, such as ``p5.48xlarge``."""
+    return {name: read_instance(name, entry) for name, entry in tables("instances").items()}
+
+
+@lru_cache(maxsize=1)
+def _instances_by_alias() -> dict[str, str]:
+    """Return the name of each cloud instance by its plain names."""
+    return {plain(alias): name for name, entry in tables("instances").items() for alias in aliases_of({name: entry})}
+
+
+def gpu_names() -> list[str]:
+    """Return the names of all accelerators and cloud instances."""
+    return [*accelerators(), *instances()]
 
 
 @lru_cache(maxsize=1)
@@ -96,7 +113,7 @@ def _candidates(name: str) -> list[str]:
 
 
 def _unknown(name: str) -> UnknownNameError:
-    known = aliases_of(tables("hardware"))
+    known = [*aliases_of(tables("hardware")), *aliases_of(tables("instances"))]
     return UnknownNameError("accelerator", name, known, parameter="gpu", hint=_hint(name.strip().lower()[:LONGEST]))
 
 
@@ -113,8 +130,12 @@ def _hint(name: str) -> str:
 def read_gpus(text: str, count: int | None = None) -> Gpus:
     """Parse a GPU specification: a name or a memory size, and an optional count, which must equal ``count`` if given.
 
+    The name of a cloud instance stands for its accelerators.
+
     >>> read_gpus("8x H100 SXM").accelerator.name, read_gpus("mi300x:4").count, read_gpus("2 x 24GB").memory_bytes
     ('h100-sxm', 4, 24000000000)
+    >>> read_gpus("p5.48xlarge:2").count
+    16
 
     Raises:
         InputError: an unknown or ambiguous accelerator, or a number that could be a count or part of the name.
@@ -152,10 +173,13 @@ def _read(text: str) -> Gpus:
 
 
 def _is_known(name: str) -> bool:
-    return bool(_SIZE.fullmatch(name) or _candidates(name))
+    return bool(_SIZE.fullmatch(name) or plain(name) in _instances_by_alias() or _candidates(name))
 
 
 def _gpus(name: str, count: int | None) -> Gpus:
     if _SIZE.fullmatch(name):
         return Gpus(None, read_size(name, "gpu"), count)
+    if plain(name) in _instances_by_alias():
+        own = instances()[_instances_by_alias()[plain(name)]]
+        return Gpus(accelerator(own.gpu), None, own.count * (1 if count is None else count))
     return Gpus(accelerator(name), None, count)

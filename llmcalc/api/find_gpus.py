@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import cache
-from itertools import takewhile
 from typing import Any, ClassVar
 
 from ..calc.memory.fit import Fit, read_size
@@ -13,10 +13,10 @@ from ..core.architecture import Architecture
 from ..core.errors import SizeError
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, record
-from ..core.setting import CONVENTION, SIZES, check_values
+from ..core.setting import CONVENTION, LARGEST, SIZES, check_values
 from ..estimate.cost import quoted_prices
-from ..estimate.hardware import Accelerator
-from .accelerators import accelerators
+from ..estimate.hardware import Accelerator, Instance, Offer
+from .accelerators import accelerator, accelerators, instances
 from .defaults import RESERVE, default_seq
 from .effects import check_effects
 from .fit import FIT, check_fit
@@ -24,6 +24,7 @@ from .layouts import Layout, layouts
 from .load import Source, load
 from .settings import FORMATS, IS_TRAINING, MEMORY_MODE, SERVING, TRAINING, memory_settings, read_settings
 
+_DATE = re.compile(r"20\d\d(-\d\d)?")
 COUNTS = (1, 2, 4, 8)  # GPUs, up to a node
 FitsOn = Callable[[int], Iterator[Fit]]  # fit checks of a number of GPUs, by layout
 SETTINGS = (*SIZES, MEMORY_MODE, IS_TRAINING, *FORMATS, *SERVING, *TRAINING, CONVENTION)
@@ -31,20 +32,31 @@ SETTINGS = (*SIZES, MEMORY_MODE, IS_TRAINING, *FORMATS, *SERVING, *TRAINING, CON
 
 @record
 class FittingGpus:
-    """The fewest GPUs of a kind on which a model fits, in a power of two, and the fit check.
+    """GPUs on which a model fits, and the fit check.
 
-    ``price`` is the range of quoted prices of all these GPUs in US dollars per hour, or None if unknown.
+    Attributes:
+        accelerator: kind of the GPUs.
+        count: number of GPUs.
+        fit: fit check on these GPUs.
+        instance: cloud instance with these GPUs, if any.
+        price: lowest and highest price of all these GPUs in US dollars per hour, or None if unknown.
+        dated: date of the lowest price, or empty if unknown.
+        quotes: prices as text, with sellers and dates: of one GPU, or of the instance.
     """
 
     accelerator: Accelerator
     count: int
     fit: Fit
+    instance: Instance | None
     price: tuple[float, float] | None
+    dated: str
+    quotes: str
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
-        quoted = {"price": list(self.price) if self.price else None, "quotes": self.accelerator.price}
-        return {"gpu": self.accelerator.name, **self.fit.to_dict(), **quoted}
+        names = {"gpu": self.accelerator.name, "instance": self.instance.name if self.instance else None}
+        quoted = {"price": list(self.price) if self.price else None, "dated": self.dated, "quotes": self.quotes}
+        return {**names, **self.fit.to_dict(), **quoted}
 
 
 @record
@@ -70,7 +82,8 @@ class GpuSearch(NotebookDisplay):
     @property
     def summary(self) -> str:
         """One-line summary of the result."""
-        return f"{self.architecture.name} fits on {len(self.gpus)} of {len(self.gpus) + len(self.too_small)} GPUs"
+        n_kinds = sum(1 for one in self.gpus if one.instance is None)
+        return f"{self.architecture.name} fits on {n_kinds} of {n_kinds + len(self.too_small)} kinds of GPUs"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""
@@ -81,12 +94,13 @@ class GpuSearch(NotebookDisplay):
 def find_gpus(model: Source, *, reserve: str | int = RESERVE, **settings: Any) -> GpuSearch:
     """Find the GPUs on which a model fits: for each kind, the fewest of 1, 2, 4 or 8 GPUs, up to a node.
 
-    Serving uses the best layout, and training uses ZeRO-3.
+    The result also has the cheapest cloud instances on which the model fits. Serving uses the best layout, and training
+    uses ZeRO-3.
 
     >>> import llmcalc
     >>> found = llmcalc.find_gpus("llama3-70b", weights="fp8")
-    >>> [(one.accelerator.name, one.count) for one in found.gpus if one.accelerator.name.startswith("a100-sxm")]
-    [('a100-sxm-80gb', 1), ('a100-sxm-40gb', 2)]
+    >>> [(one.count, one.accelerator.name, one.instance.name) for one in found.gpus if one.instance][:2]
+    [(4, 'l4', 'g6.12xlarge'), (1, 'a100-sxm-80gb', 'a2-ultragpu-1g')]
 
     Args:
         model: an architecture, or anything ``load`` reads.
@@ -109,13 +123,12 @@ def find_gpus(model: Source, *, reserve: str | int = RESERVE, **settings: Any) -
     fits_on = _fits(architecture, arguments)
     found, too_small = list[FittingGpus](), list[Accelerator]()
     for card in accelerators().values():
-        total = card.usable_bytes
-        of_runtime = read_size(reserve, "reserve", total) if isinstance(reserve, str) else reserve
-        one = _fewest(card, total, of_runtime, fits_on)
-        if one:
-            found.append(one)
+        fit = _fewest(card, reserve, fits_on, [count for count in COUNTS if count <= card.node])
+        if fit:
+            found.append(FittingGpus(card, fit.count, fit, None, *_prices(card, fit.count)))
         else:
             too_small.append(card)
+    found += _on_instances(reserve, fits_on)
     found.sort(key=_cost)
     shown = {"batch": 1, "seq": arguments["seq"], **sizes, **settings, **({"training": True} if training else {})}
     return GpuSearch(architecture, tuple(found), tuple(too_small), reserve, shown)
@@ -151,12 +164,42 @@ def _fits(architecture: Architecture, arguments: dict[str, Any]) -> FitsOn:
     return fits_on
 
 
-def _fewest(card: Accelerator, total: int, reserve: int, fits_on: FitsOn) -> FittingGpus | None:
-    """Return the fewest GPUs of a kind on which the model fits, or None."""
-    for count in takewhile(lambda count: count <= card.node, COUNTS):
+def _fewest(card: Accelerator, reserve: str | int, fits_on: FitsOn, counts: Iterable[int]) -> Fit | None:
+    """Return the fit check on the first number of GPUs on which the model fits, or None."""
+    total = card.usable_bytes
+    of_runtime = read_size(reserve, "reserve", total) if isinstance(reserve, str) else reserve
+    for count in counts:
         for fit in fits_on(count):
-            if fit.needed <= total - reserve:
-                prices = quoted_prices(card)
-                price = (prices[0] * count, prices[1] * count) if prices else None
-                return FittingGpus(card, count, changed(fit, memory=total, reserve=reserve), price)
+            if fit.needed <= total - of_runtime:
+                return changed(fit, memory=total, reserve=of_runtime)
     return None
+
+
+def _on_instances(reserve: str | int, fits_on: FitsOn) -> Iterator[FittingGpus]:
+    """Yield the cheapest cloud instance with the fewest GPUs on which the model fits, by cloud and accelerator."""
+    cheapest: dict[tuple[str, str], dict[int, Instance]] = {}
+    for one in sorted(instances().values(), key=lambda one: one.offer.usd if one.offer else LARGEST):
+        if one.offer:
+            cheapest.setdefault((one.cloud, one.gpu), {}).setdefault(one.count, one)
+    for (_, gpu), by_count in cheapest.items():
+        fit = _fewest(accelerator(gpu), reserve, fits_on, sorted(by_count))
+        if fit:
+            own = by_count[fit.count]
+            offer = own.offer
+            assert offer
+            yield FittingGpus(accelerator(gpu), fit.count, fit, own, (offer.usd, offer.usd), offer.date, _quote(offer))
+
+
+def _prices(card: Accelerator, count: int) -> tuple[tuple[float, float] | None, str, str]:
+    """Return the lowest and highest price of several accelerators, the date of the lowest, and all quotes as text."""
+    quoted, date = quoted_prices(card) or (), _DATE.search(card.price)
+    each = [*((offer.usd, offer.date) for offer in card.offers), *((usd, date[0] if date else "") for usd in quoted)]
+    if not each:
+        return None, "", ""
+    old = [card.price.removesuffix(f" ({card.price_source})")] if quoted else []
+    (low, dated), (high, _) = min(each), max(each)
+    return (low * count, high * count), dated, "; ".join([*map(_quote, card.offers), *old])
+
+
+def _quote(offer: Offer) -> str:
+    return f"{offer.usd:.2f} {offer.seller}, {offer.kind} ({offer.date})"

@@ -16,6 +16,7 @@ SOURCES = {
     "formats": ("api.names", "format_names"),
     "swept": ("api.quantity", "swept"),
     "accelerators": ("api.accelerators", "accelerators"),
+    "gpus": ("api.accelerators", "gpu_names"),
     "model_types": ("importers.hf.family_table", "names"),
     "laws": ("api.scale", "laws"),
 }

@@ -85,7 +85,7 @@ GPU = Option(
     "--gpu",
     "GPU name and optional count, such as h100 or h100:512.",
     "NAME[:N]",
-    complete="accelerators",
+    complete="gpus",
     also=("machine",),
 )
 MFU = Option("--mfu", "Model FLOPs utilisation, such as 40% (default: the published range).", "SHARE")

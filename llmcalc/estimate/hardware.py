@@ -3,12 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.record import fields, record
 
 UNITS = {"GB": 10**9, "GiB": 2**30}
+MIB, GBIT = 2**20, 10**9 / 8  # bytes
 NODE = 8  # accelerators in a node, if the data do not say otherwise
+
+
+class Offer(NamedTuple):
+    """A rental price in US dollars per hour (``on demand``, ``reserved`` or ``spot``)."""
+
+    usd: float
+    kind: str
+    seller: str
+    date: str
+    source: str
+
+
+@record
+class Instance:
+    """A cloud instance with ``count`` accelerators, and its on-demand price if known."""
+
+    name: str
+    cloud: str
+    gpu: str
+    count: int
+    offer: Offer | None
+    source: str
+
+
+def read_instance(name: str, entry: Mapping[str, Any]) -> Instance:
+    """Return an instance from a data file entry."""
+    usd, place = entry.get("usd"), f"{entry['cloud']} {entry.get('region', '')}".strip()
+    offer = Offer(usd, "on demand", place, entry["date"], entry["price_source"]) if usd else None
+    return Instance(name, entry["cloud"], entry["gpu"], entry["count"], offer, entry["source"])
 
 
 @record
@@ -26,6 +56,12 @@ class Accelerator:
         link: pair of interconnect name and bidirectional bandwidth in bytes per second. The bandwidth may be None.
         price: quoted price in US dollars per hour, with sellers, dates and the source.
         price_source: source of the price.
+        offers: rental prices with their dates.
+        generation: architecture, such as ``Hopper``, or empty.
+        sms: number of streaming multiprocessors.
+        l2_bytes: size of the L2 cache.
+        network: bytes per second that the network of the usual server gives one accelerator, in each direction.
+        network_text: server of ``network``.
         checked: whether the figures were verified against their source (``true``, ``partly`` or ``false``).
         unconfirmed: disputed figures as text, never used in calculations.
     """
@@ -47,6 +83,12 @@ class Accelerator:
     power: int | None
     price: str
     price_source: str
+    offers: tuple[Offer, ...]
+    generation: str
+    sms: int | None
+    l2_bytes: int | None
+    network: int | None
+    network_text: str
     source: str
     checked: str
     unconfirmed: Mapping[str, str]
@@ -55,7 +97,8 @@ class Accelerator:
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
         own: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {**own, "link": {"name": self.link[0], "both_ways": self.link[1]}}
+        offers = [offer._asdict() for offer in self.offers]
+        return {**own, "link": {"name": self.link[0], "both_ways": self.link[1]}, "offers": offers}
 
 
 def read_accelerators(key: str, entry: Mapping[str, Any]) -> list[Accelerator]:
@@ -72,6 +115,7 @@ def _read(name: str, entry: Mapping[str, Any], size: int, usable: float | None) 
     reading = "10^9 bytes per GB (lower bound)" if unit == "GB" else "2^30 bytes per GiB"
     link, price, checked = entry.get("link", {}), entry.get("price", {}), entry["checked"]
     sold = ", ".join(filter(None, (price.get("source", ""), "" if price.get("checked", True) else "not confirmed")))
+    network = entry.get("network", {})
     rates = (entry.get("bandwidth"), link.get("both_ways"), entry.get("power"))
     bandwidth, both_ways, power = (None if rate is None else round(rate) for rate in rates)
     peak, sparse, fp16_accumulate = (
@@ -98,6 +142,12 @@ def _read(name: str, entry: Mapping[str, Any], size: int, usable: float | None) 
         power=power,
         price=f"{price['usd_per_hour']} ({sold})" if price else "",
         price_source=price.get("source", ""),
+        offers=tuple(Offer(**offer) for offer in entry.get("offers", ())),
+        generation=entry.get("generation", ""),
+        sms=entry.get("sms"),
+        l2_bytes=round(entry["l2_mib"] * MIB) if "l2_mib" in entry else None,
+        network=round(network["gbit_per_s"] * GBIT) if network else None,
+        network_text=network.get("source", ""),
         source=entry["source"],
         checked=checked if isinstance(checked, str) else str(checked).lower(),
         unconfirmed=dict(entry.get("unconfirmed", {})),

@@ -96,11 +96,17 @@ def accelerator_document(one: Accelerator) -> Document:
         Fact("usable", one.usable_bytes, BYTES, one.usable_text.removeprefix("usable: ")),
         *([Fact("bandwidth", one.bandwidth, "bytes per second")] if one.bandwidth else []),
         *([Fact("link", one.link[1], "bytes per second", f"bidirectional, {one.link[0]}")] if one.link[1] else []),
+        *([Fact("network", one.network, "bytes per second", one.network_text)] if one.network else []),
         *([Fact("power", one.power, "W")] if one.power else []),
+        *([Fact("generation", one.generation)] if one.generation else []),
+        *([Fact("multiprocessors", one.sms)] if one.sms else []),
+        *([Fact("L2 cache", one.l2_bytes, BYTES)] if one.l2_bytes else []),
         Fact("node", one.node, "accelerators", one.node_text),
     ]
     kinds = (("dense", one.peak), ("sparse", one.sparse), ("dense, fp16 accumulation", one.fp16_accumulate))
     peaks = [(name, kind, peak) for kind, values in kinds for name, peak in values.items()]
+    offers = [(offer.seller, offer.kind, f"{offer.usd:.2f}", offer.date, offer.source) for offer in one.offers]
+    priced = columns("seller: name", "kind: name", "USD per hour: name", "date: name", "source: text 1")
     disputed = columns("figure: name", "values in sources")
     notes = (one.note, f"price in US dollars per hour: {one.price}" if one.price else "", f"source: {one.source}")
     warning = {"true": (), "partly": ("some specifications are unverified",)}
@@ -111,6 +117,7 @@ def accelerator_document(one: Accelerator) -> Document:
         facts=tuple(facts),
         tables=(
             Table("peaks", columns("format: name", "kind: name", "FLOP/s: about"), peaks),
+            Table("rental prices", priced, offers),
             Table("disputed and never used in calculations", disputed, list(one.unconfirmed.items())),
         ),
         notes=tuple(filter(None, notes)),

@@ -48,20 +48,22 @@ def _context(one: FittingModel) -> str:
 
 def find_gpus_document(found: GpuSearch) -> Document:
     """Build a report that lists the GPUs on which a model fits, cheapest first."""
-    rows = [
-        (f"{one.count} × {one.accelerator.name}", one.fit.memory, one.fit.headroom, _price(one), _quotes(one))
-        for one in found.gpus
-    ]
+    rows = [(_name(one), one.fit.memory, one.fit.headroom, _price(one), one.dated, one.quotes) for one in found.gpus]
     heads = columns(
-        "GPUs: name", "memory: about bytes 1", "headroom: about bytes", "USD per hour: name", "quotes per GPU: text 2"
+        "GPUs: name",
+        "memory: about bytes 2",
+        "headroom: about bytes 1",
+        "USD per hour: name",
+        "dated: name",
+        "quotes: text 3",
     )
-    n_kinds = len(found.gpus) + len(found.too_small)
-    answer = f"fits on {len(found.gpus)} of {n_kinds} kinds of GPUs"
+    answer = found.summary.removeprefix(f"{found.architecture.name} ")
     if found.gpus:
         first = found.gpus[0]
         cost = f", from ${first.price[0]:.2f} per hour" if first.price else ""
         answer += f"{cost}: {first.count} × {first.accelerator.title}"
     small = ", ".join(one.name for one in found.too_small)
+    sources = dict.fromkeys(one.accelerator.price_source for one in found.gpus if one.price and not one.instance)
     return model_document(
         found.architecture,
         "fit",
@@ -71,16 +73,16 @@ def find_gpus_document(found: GpuSearch) -> Document:
         lines=(f"workload: {named_values(found.settings)}",),
         tables=(Table("cheapest first, then the least memory", heads, rows),),
         notes=(
-            "memory, headroom: per GPU; USD per hour: all GPUs, lowest to highest quote",
-            *dict.fromkeys(f"quotes: {one.accelerator.price_source}" for one in found.gpus if one.price),
-            *([f"too small, even as a node of up to 8: {small}"] if small else []),
+            "memory, headroom: per GPU; USD per hour: all GPUs, lowest to highest quote; dated: the lowest quote",
+            f"sources of quotes: {'; '.join(filter(None, sources))}; see llmcalc hardware show",
         ),
+        details=[f"too small, even as a node of up to 8: {small}"] if small else [],
     )
 
 
-def _quotes(one: FittingGpus) -> str:
-    """Return the quoted prices of one GPU without their source."""
-    return one.accelerator.price.removesuffix(f" ({one.accelerator.price_source})") if one.price else ""
+def _name(one: FittingGpus) -> str:
+    gpus = f"{one.count} × {one.accelerator.name}"
+    return f"{one.instance.name} ({gpus})" if one.instance else gpus
 
 
 def _price(one: FittingGpus) -> str:

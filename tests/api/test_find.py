@@ -102,10 +102,12 @@ def test_every_gpu_agrees_with_a_fit_check(model: str, settings: dict[str, Any])
     found = llmcalc.find_gpus(model, **settings)
     for one in found.gpus:
         name, count = one.accelerator.name, one.count
-        if (one.accelerator.name, one.count) in [(each.accelerator.name, each.count) for each in found.gpus[::5]]:
+        if any(each is one for each in found.gpus[::5]):
             assert llmcalc.fit(model, f"{name}:{count}", **settings).headroom == one.fit.headroom, name
         assert count <= one.accelerator.node
-        for fewer in COUNTS[: COUNTS.index(count)][-1:]:
+        assert one.instance is None or (one.instance.gpu, one.instance.count) == (name, count)
+        smaller = () if one.instance else COUNTS[: COUNTS.index(count)][-1:]
+        for fewer in smaller:
             assert not llmcalc.fit(model, f"{name}:{fewer}", **settings).fits, name
     for card in found.too_small[::5]:
         assert not llmcalc.fit(model, f"{card.name}:{min(card.node, 8)}", **settings).fits, card.name
@@ -120,7 +122,19 @@ def test_gpus_with_a_price_come_first_and_the_cheapest_is_the_first() -> None:
     assert others == sorted(others)
     assert accelerator("m1-8gb") in llmcalc.find_gpus("llama3-8b").too_small  # one chip per computer
     pair = next(one for one in llmcalc.find_gpus("llama3-70b").gpus if one.accelerator.name == "a100-sxm-80gb")
-    assert (pair.count, pair.price) == (2, (3.14, 8.0))
+    assert (pair.count, pair.price, pair.dated) == (2, (2.78, 8.0), "2026-03")
+    assert "4.00 OCI (2025-03)" in pair.quotes
+
+
+def test_instances_are_found_by_price_and_by_name() -> None:
+    gpus = llmcalc.find_gpus("llama3-70b").gpus
+    found = {one.instance.name: one for one in gpus if one.instance}
+    assert found["p4d.24xlarge"].price == (21.957642, 21.957642)
+    assert found["p4d.24xlarge"].dated == "2026-07"
+    assert "a2-highgpu-8g" not in found  # 4 GPUs of the same cloud are enough
+    assert found["a2-highgpu-4g"].count == 4
+    named = llmcalc.fit("llama3-70b", "p4d.24xlarge")
+    assert (named.count, named.headroom) == (8, found["p4d.24xlarge"].fit.headroom)
 
 
 def test_both_searches_take_less_than_two_seconds() -> None:

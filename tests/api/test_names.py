@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llmcalc.api.accelerators import accelerator, accelerators
+from llmcalc.api.accelerators import accelerator, accelerators, instances, read_gpus
 from llmcalc.core.errors import InputError, UnknownNameError
 from llmcalc.data import tables
 
@@ -66,7 +66,7 @@ def test_a_unit_that_the_vendor_states_is_taken() -> None:
 
 
 def test_all_of_them() -> None:
-    assert len(tables("hardware")) == 52
+    assert len(tables("hardware")) == 84
     for name, found in accelerators().items():
         assert accelerator(name) is found
         assert found.source
@@ -109,6 +109,42 @@ def test_unknown_usable_memory_is_the_published_size() -> None:
 
 def test_usable_memory_is_close_to_the_size() -> None:
     for found in accelerators().values():
-        least = 0.66 if found.title.startswith("Apple") else 0.91
+        least = 0.66 if found.link[0] == "unified memory" else 0.91
         size = int(found.memory_text.split()[0]) * 2**30
         assert least * size <= found.usable_bytes <= size, found.name
+
+
+@pytest.mark.parametrize(("text", "name", "count"), [
+    ("p5.48xlarge", "h100-sxm", 8), ("p5.48xlarge:2", "h100-sxm", 16), ("2x g5.12xlarge", "a10g", 8),
+    ("Standard_ND96isr_H100_v5", "h100-sxm", 8), ("ND H100 v5", "h100-sxm", 8), ("a3-highgpu-8g", "h100-sxm", 8),
+    ("trn1.32xlarge", "trainium1", 16), ("g6.xlarge x4", "l4", 4),
+])  # fmt: skip
+def test_an_instance_stands_for_its_gpus(text: str, name: str, count: int) -> None:
+    found = read_gpus(text)
+    assert found.accelerator is not None
+    assert (found.accelerator.name, found.count) == (name, count)
+
+
+def test_every_instance_has_a_known_accelerator_and_a_dated_price() -> None:
+    for one in instances().values():
+        assert one.gpu in accelerators(), one.name
+        assert one.offer is None or (one.offer.date and one.offer.source and one.offer.usd > 0)
+    with pytest.raises(InputError, match="conflicting GPU counts: 8 and 4"):
+        read_gpus("p5.48xlarge", 4)
+    with pytest.raises(UnknownNameError, match=r"p5\.48xlarge"):
+        read_gpus("p5.49xlarge")
+
+
+@pytest.mark.parametrize(("name", "sms", "mhz", "tensor_cores", "published"), [
+    ("rtx-3090", 82, 1695, 328, 142e12), ("rtx-4090", 128, 2520, 512, 330.3e12), ("rtx-5090", 170, 2407, 680, 419e12),
+    ("rtx-4080", 76, 2505, 304, 195e12), ("rtx-3060", 28, 1777, 112, 51e12), ("rtx-5080", 84, 2617, 336, 225.1e12),
+])  # fmt: skip
+def test_peaks_of_geforce_cards_follow_from_their_tensor_cores(
+    name: str, sms: int, mhz: int, tensor_cores: int, published: float
+) -> None:
+    """4 tensor cores per multiprocessor, 128 multiply-adds per clock with fp16 accumulation, half with fp32."""
+    card = accelerators()[name]
+    assert (card.sms, tensor_cores) == (sms, 4 * sms)
+    assert card.fp16_accumulate["fp16"] == pytest.approx(tensor_cores * mhz * 1e6 * 256, rel=5e-3)
+    assert card.fp16_accumulate["fp16"] == pytest.approx(published, rel=5e-3)
+    assert card.peak["bf16"] == pytest.approx(card.fp16_accumulate["fp16"] / 2, rel=5e-3)

@@ -23,8 +23,8 @@ SOLVING = Option(
     "--solve", "Solve for the largest context or batch, the best weight format, or the fewest GPUs.", choices=SOLVE
 )
 SETTINGS = (
-    Option("--gpu", "GPU name or memory, with an optional count: h100, 8xh100, 24GB:2. all: every GPU.", "NAME[:N]",
-           complete="accelerators", also=("count",)),
+    Option("--gpu", "GPU, cloud instance or memory, with an optional count: 8xh100, p5.48xlarge, 24GB:2; or all.",
+           "NAME[:N]", complete="gpus", also=("count",)),
     GPU_MEMORY,
     Option("--reserve", "Memory to reserve per GPU for the runtime, such as 2GiB, 10% or 0.", "SIZE", default="1GiB"),
     SOLVING,
@@ -103,6 +103,7 @@ def _line(typed: dict[str, Any], change: Change) -> str:
     count, mesh = settings.pop("count", None), settings.pop("mesh", None)
     if count:
         settings |= {"gpu": f"{settings['gpu']}:{count}", "times": None}
+        settings |= {"gpu_memory": None} if typed["gpu"] is None else {}  # the size is the GPU
     return COMMANDS[0].line({**typed, **settings, **({"dp": mesh.dp} if mesh else {})})
 
 

@@ -61,11 +61,46 @@ class Node(Model):
     source: Text
 
 
+class Network(Model):
+    """Network bandwidth of one accelerator in its usual server."""
+
+    gbit_per_s: Rate
+    source: Text
+
+
+Date = Annotated[str, Field(pattern=r"^20[0-9]{2}(-[0-9]{2}){0,2}$")]
+
+
+class Offer(Model):
+    """A rental price of one accelerator in US dollars per hour."""
+
+    usd: Rate
+    kind: Literal["on demand", "reserved", "spot"]
+    seller: Text
+    date: Date
+    source: Text
+
+
+class Instance(Model):
+    """A cloud instance with its accelerators, and its on-demand price in US dollars per hour if known."""
+
+    cloud: Text
+    gpu: Text
+    count: Size
+    source: Text
+    aliases: list[Text] = Field([])
+    usd: Rate | None = None
+    region: Text | None = None
+    date: Date | None = None
+    price_source: Text | None = None
+
+
 class Accelerator(Sourced):
     """An accelerator with one or more memory sizes."""
 
     title: Text
     year: Annotated[int, Field(ge=2000, le=2100)]
+    generation: Text | None = None
     checked: Checked  # a required key
     aliases: list[Text] = Field([])
     memory: Size | list[Size]
@@ -79,6 +114,10 @@ class Accelerator(Sourced):
     link: Link | None = None
     power: Rate | None = None
     price: Price | None = None
+    offers: list[Offer] = Field([])
+    sms: Size | None = None
+    l2_mib: Rate | None = None
+    network: Network | None = None
     unconfirmed: dict[str, Text] = Field({})
 
 
@@ -364,6 +403,7 @@ TABLES: dict[str, Any] = {
     "data/gguf": GgufTable,
     "data/hardware/*": dict[str, Accelerator],
     "data/hf/*": ConfigKeys,
+    "data/instances/*": dict[str, Instance],
     "data/mixtures": dict[str, Mixture],
     "data/optimizers": dict[str, Optimizer],
     "data/other_models": dict[str, Modality],
