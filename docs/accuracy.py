@@ -11,22 +11,23 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 from accuracy_page import page
-from engine_errors import cache_memory
-from optimal_sizes import optimal_sizes
-from training_hours import hours
+from engine_errors import SECTIONS as ENGINE_SECTIONS
+from measurements import Row, Section
+from optimal_sizes import SECTIONS as SIZES_SECTIONS
+from training_hours import SECTIONS as HOURS_SECTIONS
 
 import llmcalc
 from llmcalc.calc.sharding import Mesh
 
 FOLDER = Path(__file__).resolve().parent
 PAGE, DATA = FOLDER / "accuracy.md", Path(llmcalc.__file__).parent / "data" / "evidence.yaml"
-GIB, GB, KILO = 2**30, 10**9, 10**3
+GIB, GB = 2**30, 10**9
 
 SIMUMAX = {
     "deepseekv2": ("deepseek-v2", "n_dense_layers=1"),
@@ -57,40 +58,6 @@ GPT2_VOCABULARY = 50257
 MEGATRON_MULTIPLE = 128  # --make-vocab-size-divisible-by
 NODE = 8  # GPUs
 DIVISIBLE_LAYERS = 128
-
-
-class Row(NamedTuple):
-    """A measurement and its prediction."""
-
-    case: str
-    measured: float
-    predicted: float
-    unit: str
-    value: str = ""  # if it is not that of the section
-
-
-class Section(NamedTuple):
-    """A table of measurements.
-
-    Attributes:
-        file: data file with the measurements, in docs/data.
-        rows: function that yields the rows. Its docstring states the settings.
-        remark: explanation of the differences.
-        quantity: quantity that is measured, as in ``llmcalc evidence``.
-        value: one or more attributes of its result.
-        mode: ``serving`` or ``training``, or empty if the quantity has one mode.
-        in_fit: whether constants were fitted to these measurements.
-        bounds: whether each measurement has several predictions that bound it, so that there is no single error.
-    """
-
-    file: str
-    rows: Callable[[], Iterator[Row]]
-    remark: str
-    quantity: str = "memory"
-    value: str = "peak"
-    mode: str = "training"
-    in_fit: bool = False
-    bounds: bool = False
 
 
 def read(name: str) -> Iterator[dict[str, str]]:
@@ -240,30 +207,6 @@ def checkpointed_by_operation() -> Iterator[Row]:
             yield row._replace(case=f"{row.case}, recompute {recompute}")
 
 
-def hours_in_fit() -> Iterator[Row]:
-    """The utilisation of each accelerator is that of the same run, or is derived from its hours."""
-    for case, published, predicted in hours(in_fit=True):
-        yield Row(case, published / KILO, predicted / KILO, "K hours")
-
-
-def hours_of_others() -> Iterator[Row]:
-    """The utilisation is the middle of the published range of each accelerator, which other runs reached."""
-    for case, published, predicted in hours(in_fit=False):
-        yield Row(case, published / KILO, predicted / KILO, "K hours")
-
-
-def chinchilla_sizes() -> Iterator[Row]:
-    """The laws hoffmann-1, hoffmann-2 and hoffmann-3-table are the three approaches of the publication."""
-    for case, published, predicted in optimal_sizes():
-        yield Row(case, published / GB, predicted / GB, "B")
-
-
-def vllm_logs() -> Iterator[Row]:
-    """The predictions use the command line of the log, the version, and the memory of the GPU that the log states."""
-    for case, logged, predicted in cache_memory("vllm", "vllm serve"):
-        yield Row(case, logged, predicted, "GiB")
-
-
 def adapters() -> Iterator[Row]:
     """The table compares the memory that weights, adapters and optimizer states occupy between steps."""
     for row in read("fms_lora_a100.csv"):
@@ -319,45 +262,9 @@ SECTIONS: dict[str, Section] = {
         "which format was used.",
         value="weights optimizer",
     ),
-    "vLLM, KV cache memory at start-up": Section(
-        "engine_vllm.csv",
-        vllm_logs,
-        "The constants of the engine were fitted to most of these logs. Logs of models without a preset, and of GPUs "
-        "that llmcalc does not know, are left out. Vision encoders of multimodal models are not counted.",
-        "serve",
-        "available blocks tokens concurrency",
-        "",
-        in_fit=True,
-    ),
-    "Training hours of runs whose utilisation is used": Section(
-        "training_hours.csv",
-        hours_in_fit,
-        "The published hours of some runs include restarts, evaluation or later stages of training.",
-        "train",
-        "hours days",
-        "",
-        in_fit=True,
-    ),
-    "Training hours of other runs": Section(
-        "training_hours.csv",
-        hours_of_others,
-        "Predictions cover only computation at the utilisation of tuned runs. Published hours include restarts, "
-        "evaluation and slower code, and can be several times as high, mainly for small models. Set `--mfu` if you "
-        "know the utilisation of your code. Llama 3.2 was trained with the logits of larger models, which are not "
-        "counted.",
-        "train",
-        "hours days",
-        "",
-    ),
-    "Compute-optimal sizes of Chinchilla's three approaches": Section(
-        "chinchilla_table_a3.csv",
-        chinchilla_sizes,
-        "The row of 67B contradicts itself: 6·67B·1.5T is 6.03e23 FLOPs.",
-        "scale",
-        "parameters",
-        "",
-        in_fit=True,
-    ),
+    **ENGINE_SECTIONS,
+    **HOURS_SECTIONS,
+    **SIZES_SECTIONS,
 }
 
 

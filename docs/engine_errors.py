@@ -1,4 +1,4 @@
-"""KV cache memory that serving engines log at start-up, and the memory that ``serve`` predicts."""
+"""Memory that serving engines log at start-up, and the memory that ``serve`` predicts."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from engine_logs import MODELS, Log, logs
+from measurements import Row, Section
 
 import llmcalc
 from llmcalc.core.errors import LlmcalcError
+from llmcalc.estimate.engine_memory import EngineMemory
 
 GIB = 2**30
+LOGGED = {"available": "kv_cache_gib", "weights": "weights_gib", "activation": "activation_gib"}
 PARALLEL = (("--tensor-parallel-size", "-tp"), ("--pipeline-parallel-size", "-pp"), ("--data-parallel-size", "-dp"))
 GPUS = {  # cards of the logs
     "H100-80GB-HBM3": "h100", "H100": "h100", "A100-80GB": "a100-sxm-80gb", "RTX 3090": "rtx-3090", "GB10": "gb10",
@@ -20,29 +23,30 @@ GPUS = {  # cards of the logs
 HIDDEN = ("--gpu-memory-utilization", "--trust-remote-code", "--no-enable-prefix-caching")  # in the name of a case
 
 
-def cache_memory(engine: str, program: str) -> Iterator[tuple[str, float, float]]:
-    """Yield the name, the logged and the predicted memory of the KV cache of each log whose model and GPU are known."""
+def logged_memory(engine: str, program: str, value: str) -> Iterator[tuple[str, float, float]]:
+    """Yield the name, the logged and the predicted GiB of each log whose model and GPU are known. ``value`` is one of
+    ``LOGGED``.
+    """
     seen = set()
     for log in logs(engine):
-        if not {"kv_cache_gib", "gpu_memory_gib"} <= log.figures.keys() or log.card not in GPUS:
+        if not {LOGGED[value], "gpu_memory_gib"} <= log.figures.keys() or log.card not in GPUS:
             continue
         with suppress(LlmcalcError):  # a model without a preset
-            row = _name(log), log.figures["kv_cache_gib"], _predicted(log, engine, program)
+            row = _name(log), log.figures[LOGGED[value]], getattr(_predicted(log, engine, program), value).best / GIB
             if row not in seen:
                 seen.add(row)
                 yield row
 
 
-def _predicted(log: Log, engine: str, program: str) -> float:
+def _predicted(log: Log, engine: str, program: str) -> EngineMemory:
     preset, weights = MODELS.get(log.model, (log.model, ""))
     n_gpus = 1
     for names in PARALLEL:
         n_gpus *= int(log.flag(*names, default="1"))
-    result = llmcalc.serve(
+    return llmcalc.serve(
         command=f"{program} {log.model if weights else preset} {log.flags}", gpu=f"{GPUS[log.card]}:{n_gpus}",
         gpu_memory=f"{log.figures['gpu_memory_gib']}GiB", engine_version=log.version or None,
-    )  # fmt: skip
-    return result.memory.available.best / GIB
+    ).memory  # fmt: skip
 
 
 def _name(log: Log) -> str:
@@ -53,3 +57,51 @@ def _name(log: Log) -> str:
         if flag not in HIDDEN:
             shown.append(word.removeprefix("--"))
     return f"{log.version} {log.model.rpartition('/')[2]}, {' '.join(shown)}"
+
+
+def vllm_cache() -> Iterator[Row]:
+    """The predictions use the command line of the log, the version, and the memory of the GPU that the log states."""
+    return (Row(*figures, "GiB") for figures in logged_memory("vllm", "vllm serve", "available"))
+
+
+def vllm_activation() -> Iterator[Row]:
+    """The predictions use the command line and the version of the log."""
+    return (Row(*figures, "GiB") for figures in logged_memory("vllm", "vllm serve", "activation"))
+
+
+def vllm_weights() -> Iterator[Row]:
+    """The predictions use the command line of the log. No constant is fitted."""
+    return (Row(*figures, "GiB") for figures in logged_memory("vllm", "vllm serve", "weights"))
+
+
+SECTIONS = {
+    "vLLM, KV cache memory at start-up": Section(
+        "engine_vllm.csv",
+        vllm_cache,
+        "The constants of the engine were fitted to most of these logs. Logs of models without a preset, and of GPUs "
+        "that llmcalc does not know, are left out. Vision encoders of multimodal models are not counted.",
+        "serve",
+        "available blocks tokens concurrency",
+        "",
+        in_fit=True,
+    ),
+    "vLLM, peak activations at start-up": Section(
+        "engine_vllm.csv",
+        vllm_activation,
+        "The largest errors are those of models with small vocabularies, in which the forward pass needs more than the "
+        "sampler, and of mixtures of experts.",
+        "serve",
+        "activation",
+        "",
+        in_fit=True,
+    ),
+    "vLLM, weights on a GPU": Section(
+        "engine_vllm.csv",
+        vllm_weights,
+        "vLLM logs the blocks that PyTorch allocates, which are rounded up. Vision encoders of multimodal models are "
+        "not counted.",
+        "serve",
+        "weights",
+        "",
+    ),
+}

@@ -6,9 +6,12 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+from measurements import Row, Section
+
 from llmcalc.api.scale import law
 from llmcalc.estimate.scaling.law import Conditions
 
+BILLION = 10**9
 FILE = Path(__file__).resolve().parent / "data" / "chinchilla_table_a3.csv"
 
 
@@ -19,3 +22,22 @@ def optimal_sizes() -> Iterator[tuple[str, float, float]]:
         for name in ("hoffmann-1", "hoffmann-2", "hoffmann-3-table"):
             optimum, _ = law(name).of(Conditions()).optimum(float(row[name]))
             yield f"{name}, {float(row[name]):.3g} FLOPs", size, optimum
+
+
+def chinchilla_sizes() -> Iterator[Row]:
+    """The laws hoffmann-1, hoffmann-2 and hoffmann-3-table are the three approaches of the publication."""
+    for case, published, predicted in optimal_sizes():
+        yield Row(case, published / BILLION, predicted / BILLION, "B")
+
+
+SECTIONS = {
+    "Compute-optimal sizes of Chinchilla's three approaches": Section(
+        "chinchilla_table_a3.csv",
+        chinchilla_sizes,
+        "The row of 67B contradicts itself: 6·67B·1.5T is 6.03e23 FLOPs.",
+        "scale",
+        "parameters",
+        "",
+        in_fit=True,
+    ),
+}

@@ -6,11 +6,13 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+from measurements import Row, Section
+
 import llmcalc
 from llmcalc.api.train import published_fact
 
 FILE = Path(__file__).resolve().parent / "data" / "training_hours.csv"
-HOURS_A_DAY = 24
+HOURS_A_DAY, KILO = 24, 10**3
 
 
 def hours(in_fit: bool) -> Iterator[tuple[str, float, float]]:
@@ -30,3 +32,39 @@ def _published(model: llmcalc.Architecture) -> float:
     facts = {name: published_fact(model, name) for name in ("accelerator_hours", "accelerators", "training_days")}
     values = {name: float(fact.value) for name, fact in facts.items() if fact is not None}
     return values.get("accelerator_hours") or values["accelerators"] * values["training_days"] * HOURS_A_DAY
+
+
+def hours_in_fit() -> Iterator[Row]:
+    """The utilisation of each accelerator is that of the same run, or is derived from its hours."""
+    for case, published, predicted in hours(in_fit=True):
+        yield Row(case, published / KILO, predicted / KILO, "K hours")
+
+
+def hours_of_others() -> Iterator[Row]:
+    """The utilisation is the middle of the published range of each accelerator, which other runs reached."""
+    for case, published, predicted in hours(in_fit=False):
+        yield Row(case, published / KILO, predicted / KILO, "K hours")
+
+
+SECTIONS = {
+    "Training hours of runs whose utilisation is used": Section(
+        "training_hours.csv",
+        hours_in_fit,
+        "The published hours of some runs include restarts, evaluation or later stages of training.",
+        "train",
+        "hours days",
+        "",
+        in_fit=True,
+    ),
+    "Training hours of other runs": Section(
+        "training_hours.csv",
+        hours_of_others,
+        "Predictions cover only computation at the utilisation of tuned runs. Published hours include restarts, "
+        "evaluation and slower code, and can be several times as high, mainly for small models. Set `--mfu` if you "
+        "know the utilisation of your code. Llama 3.2 was trained with the logits of larger models, which are not "
+        "counted.",
+        "train",
+        "hours days",
+        "",
+    ),
+}
