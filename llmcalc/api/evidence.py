@@ -291,8 +291,8 @@ def evidence_of(found: tuple[Measurements, ...], quantity: str | None = None) ->
     return Evidence(values, chosen, quantity)
 
 
-def errors_of(quantity: str, value: str, mode: str = "") -> list[float]:
-    """Return the errors of a value on measurements to which no constants were fitted."""
+def errors_of(quantity: str, value: str, mode: str = "", *, in_fit: bool = False) -> list[float]:
+    """Return the errors of a value on measurements to which constants were fitted, or on all others."""
     found = read_measurements(
         {
             title: entry
@@ -300,7 +300,7 @@ def errors_of(quantity: str, value: str, mode: str = "") -> list[float]:
             if (entry["quantity"], entry["mode"]) == (quantity, mode)
         }
     )
-    return [error for one in found if not one.in_fit and (own := one.of(value)) for error in own.errors]
+    return [error for one in found if one.in_fit is in_fit and (own := one.of(value)) for error in own.errors]
 
 
 def classes() -> dict[tuple[str, str], Mapping[str, str]]:

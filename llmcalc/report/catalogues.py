@@ -14,6 +14,7 @@ from .numbers import BYTES, about
 from .published_figures import cite
 
 PUBLISHED = {"evidence": {"figures": "measured"}}
+UNVERIFIED = {"evidence": {"figures": "assumed"}}
 FITTED = {"evidence": {"constants": "fitted"}}
 CHECKED = {"true": "", "partly": "partly", "false": "no"}
 FORMULAS = {
@@ -112,7 +113,11 @@ def accelerator_document(one: Accelerator) -> Document:
     warning = {"true": (), "partly": ("some specifications are unverified",)}
     return Document(
         f"{one.title} ({one.name})",
-        lambda: envelope("hardware show", {"name": one.name}, {**one.to_dict(), **PUBLISHED}),
+        lambda: envelope(
+            "hardware show",
+            {"name": one.name},
+            {**one.to_dict(), **(PUBLISHED if one.checked != "false" else UNVERIFIED)},
+        ),
         warnings=warning.get(one.checked, ("the specifications are unverified",)),
         facts=tuple(facts),
         tables=(

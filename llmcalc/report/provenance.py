@@ -82,11 +82,11 @@ def evidence_notes(quantity: str, value: str, mode: str = "") -> tuple[str, ...]
     """Return a note with the error of a modelled value, or nothing if the value was never measured."""
     from ..api.evidence import errors_of, median
 
-    errors = errors_of(quantity, value, mode)
-    if not errors:
-        return ()
-    size = f"median error {100 * median(errors):.2g} % on {len(errors)} measurements"
-    return (f"modelled: {value}, {size} (llmcalc evidence {quantity})",)
+    for kind, in_fit in (("modelled", False), ("fitted", True)):
+        if errors := errors_of(quantity, value, mode, in_fit=in_fit):
+            size = f"median error {100 * median(errors):.2g} % on {len(errors)} measurements"
+            return (f"{kind}: {value}, {size} (llmcalc evidence {quantity})",)
+    return ()
 
 
 def assumptions(machine: Machine | None, price: Price | None) -> tuple[str, ...]:

@@ -7,11 +7,21 @@ from pathlib import Path
 import pytest
 
 import llmcalc
-from llmcalc.api.evidence import BASIS, Measurements, Row, classes, evidence_of, preset_figures, read_measurements
+from llmcalc.api.evidence import (
+    BASIS,
+    Measurements,
+    Row,
+    classes,
+    evidence_of,
+    median,
+    preset_figures,
+    read_measurements,
+)
 from llmcalc.api.quantity import names
 from llmcalc.cli.main import main
 from llmcalc.core.evidence import CLASSES
 from llmcalc.report.evidence import summary_rows
+from llmcalc.report.provenance import evidence_notes
 
 FOUND = llmcalc.evidence()
 EXACT = ("executed", "exact")
@@ -111,6 +121,19 @@ def test_a_script_counts_for_its_value_alone() -> None:
     )
     counted = {each.value: each.count for each in evidence_of((one,), "params").values}
     assert (counted["total"], counted["active"]) == (7, 0)
+
+
+def test_a_screen_states_the_error_of_what_it_models(capsys: pytest.CaptureFixture[str]) -> None:
+    peak = next(one for one in FOUND.values if one.place == "memory.peak (training)")
+    size = f"{100 * median(peak.errors()):.2g} % on {len(peak.errors())} measurements"
+    assert main(["memory", "gpt2", "--training"]) == 0
+    assert f"modelled: peak, median error {size} (llmcalc evidence memory)" in capsys.readouterr().out
+    assert main(["train", "gpt2", "--tokens", "1B", "--gpu", "h100"]) == 0
+    assert "modelled: hours, median error" in " ".join(capsys.readouterr().out.split())
+    assert main(["train", "gpt2", "--tokens", "1B", "--gpu", "h100", "--mfu", "40%"]) == 0
+    assert "modelled: hours" not in capsys.readouterr().out  # as good as the utilisation that was given
+    assert evidence_notes("serve", "available")[0].startswith("fitted: available, median error")
+    assert evidence_notes("flops", "other") == ()
 
 
 def test_the_command_lists_the_measurements_of_a_quantity(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from llmcalc.api.accelerators import accelerators
 from llmcalc.cli.main import main
 from llmcalc.cli.table import COMMANDS
 from llmcalc.core.evidence import CLASSES
@@ -107,6 +108,12 @@ def test_what_is_not_described_does_not_fit(change: str, capsys: pytest.CaptureF
     else:
         data[change] = "other"
     assert not VALIDATOR.is_valid(data)
+
+
+def test_unverified_specifications_are_assumed(capsys: pytest.CaptureFixture[str]) -> None:
+    for checked, expected in (("true", "measured"), ("false", "assumed")):
+        name = next(name for name, one in accelerators().items() if one.checked == checked)
+        assert printed(f"hardware show {name}", capsys)["result"]["evidence"] == {"figures": expected}
 
 
 def test_large_integers_have_their_digits_beside_them(capsys: pytest.CaptureFixture[str]) -> None:
