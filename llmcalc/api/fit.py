@@ -373,8 +373,9 @@ def solve_gpus(architecture: Architecture, budget: dict[str, Any], arguments: di
         mesh = changed(given, dp=given.dp * count, zero=given.zero if given != Mesh() else 3)
         return check_fit(architecture, **per_gpu, count=mesh.ranks, mesh=mesh, **rest)
 
-    count = smallest_fitting(lambda count: fit_on(count).fits, MOST_GPUS)
-    return None if count is None else (fit_on(count).count, fit_on(count))
+    count = smallest_fitting(lambda count: fit_on(count).headroom, MOST_GPUS)
+    found = None if count is None else fit_on(count)
+    return found and (found.count, found)
 
 
 def _first_serving(architecture: Architecture, budget: dict[str, Any], rest: dict[str, Any]) -> tuple[int, Fit] | None:

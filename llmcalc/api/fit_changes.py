@@ -92,16 +92,20 @@ class Search:
 
     def _fits_at_all(self, weights: str | None) -> bool:
         """Return whether the smallest workload fits with the weights in this format, or in the present format."""
-        if self.arguments.get("mode") == "training":
-            return True
         formats = {"weights": weights} if weights else {}
-        smallest = {**self.arguments, **formats, "batch": 1, "seq": 1, "step_tokens": 1}
-        return remembered(
-            self,
-            "_smallest",
-            weights,
-            lambda: check_fit(self.architecture, **self.budget, **smallest, is_trial=True).fits,
-        )
+        is_training = self.arguments.get("mode") == "training"
+        least = [{}, {"recompute": "full", "loss": "fused"}] if is_training else [{"step_tokens": 1}]
+
+        def fits(settings: dict[str, Any]) -> bool:
+            smallest = {**self.arguments, **formats, "batch": 1, "seq": 1, **settings}
+            try:
+                return check_fit(self.architecture, **self.budget, **smallest, is_trial=True).fits
+            except InputError:
+                if is_training:
+                    return True  # not known, as a setting is not allowed
+                raise
+
+        return remembered(self, "_smallest", weights, lambda: any(map(fits, least)))
 
     def _more_gpus(self) -> Change | None:
         found = solve_gpus(self.architecture, self.budget, self.arguments)

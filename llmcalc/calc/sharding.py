@@ -95,6 +95,11 @@ class Mesh:
         """Number of ranks that store the same routed experts."""
         return self.dp * self.cp * self.tp // (self.ep * self.expert_tp)
 
+    @property
+    def division(self) -> tuple[int | bool | None, ...]:
+        """Values that determine the share of a tensor on one rank, which is the same for any number of replicas."""
+        return self.tp, self.cp, self.sp, self.ep, self.etp, self.expert_tp, self.vocabulary_multiple
+
     def padded(self, length: int) -> int:
         """Return a vocabulary size padded for tensor parallelism."""
         multiple = self.vocabulary_multiple * self.tp

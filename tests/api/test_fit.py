@@ -22,7 +22,7 @@ H100 = {"memory_bytes": 80 * 10**9, "reserve": GIB}
 @given(st.integers(0, 5000), st.integers(1, 5000))
 def test_searches_are_exact(answer: int, limit: int) -> None:
     assert largest_fitting(lambda number: number <= answer, limit) == (min(answer, limit) or None)
-    assert smallest_fitting(lambda number: number > answer, limit) == (answer + 1 if answer < limit else None)
+    assert smallest_fitting(lambda number: number - answer - 1, limit) == (answer + 1 if answer < limit else None)
 
 
 @pytest.mark.parametrize("name", ["seq", "batch"])

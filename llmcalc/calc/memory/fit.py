@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from math import ceil
 from typing import Any
 
 from ...core.errors import InputError
 from ...core.record import record
 
+MOST_INTERPOLATED = 6  # numbers of a search before the range is halved
 LARGEST = 2**40  # upper limit of a search for a sequence length or batch size
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B|B)", re.IGNORECASE)
 _UNITS = {
@@ -66,44 +68,30 @@ def largest_fitting(fits: Callable[[int], bool], limit: int = LARGEST, first: in
     return low
 
 
-def smallest_fitting(fits: Callable[[int], bool], limit: int) -> int | None:
-    """Return the smallest number from 1 to ``limit`` that fits, or None. All larger numbers must also fit.
+def smallest_fitting(headroom: Callable[[int], int], limit: int) -> int | None:
+    """Return the smallest number from 1 to ``limit`` whose headroom is not negative, or None. Headroom must increase.
 
-    >>> smallest_fitting(lambda n: n * n >= 1000, 100), smallest_fitting(lambda n: False, 9)
+    What is divided among n GPUs leaves a headroom of about a - b / n, so that few interpolated numbers suffice.
+
+    >>> smallest_fitting(lambda n: n * n - 1000, 100), smallest_fitting(lambda n: -1, 9)
     (32, None)
     """
-    none = largest_fitting(lambda n: not fits(n), limit)
-    found = 1 if none is None else none + 1
-    return found if found <= limit else None
-
-
-def largest_within(needed: Callable[[int], int], available: int, limit: int, first: int = 1) -> int:
-    """Return the largest number from ``first`` to ``limit`` that needs at most the available amount, or 0.
-
-    A larger number must not need less. Steps along the secant end after a few evaluations if the amount is almost
-    linear. Bisection in between bounds the number of evaluations.
-
-    >>> largest_within(lambda n: 7 + 3 * n, 1000, 2**20), largest_within(lambda n: n * n, 1000, 2**20)
-    (331, 31)
-    """
-    low, high = first, limit
-    at_low, at_high = needed(low), needed(high)
-    if at_high <= available:
-        return limit
-    if at_low > available:
-        return 0
-    bisects = False
+    low, high = 1, limit
+    below, above = headroom(low), headroom(high)
+    if below >= 0 or above < 0:
+        return low if below >= 0 else None
+    tried = 0
     while high - low > 1:
-        middle = (low + high) // 2
-        secant = low + (high - low) * (available - at_low) // (at_high - at_low)
-        number = middle if bisects else min(max(secant, low + 1), high - 1)
-        amount, before = needed(number), high - low
-        if amount <= available:
-            low, at_low = number, amount
+        inverse = 1 / low + (1 / high - 1 / low) * below / (below - above)
+        middle = ceil(1 / inverse) if tried < MOST_INTERPOLATED else (low + high) // 2
+        middle = min(max(middle, low + 1), high - 1)
+        found = headroom(middle)
+        tried += 1
+        if found < 0:
+            low, below = middle, found
         else:
-            high, at_high = number, amount
-        bisects = not bisects and 2 * (high - low) > before
-    return low
+            high, above = middle, found
+    return high
 
 
 def read_size(text: str, parameter: str, total: int | None = None) -> int:

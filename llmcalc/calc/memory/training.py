@@ -9,7 +9,7 @@ from typing import Any
 
 from ...core.amount import Sum, product, scaled
 from ...core.architecture import Architecture, Stack, declare
-from ...core.record import record
+from ...core.record import record, remembered
 from ...core.workload import Workload
 from ..params import params
 from ..sharding import Mesh
@@ -21,6 +21,8 @@ from .optimizer import Recipe
 from .saved_tensors import FP32_BYTES, WIDTH, ActivationPolicy
 from .timeline import BLOCK_INPUT, Loss, Moment, Segment, StepBytes, Timeline
 from .zero import SegmentKey, SegmentStates, gathered_weights
+
+MOST_REMEMBERED = 4  # states and segments of meshes and workloads, which a search asks for in turn
 
 
 @record
@@ -77,7 +79,10 @@ def training_memory(
     """Return the training memory on one rank. ``in_flight``, the number of in-flight micro-batches, may be
     fractional.
     """
-    states = zero.model_states(architecture, recipe, mesh)
+    own = recipe, mesh.division
+    states = remembered(
+        architecture, "_model_states", own, lambda: zero.model_states(architecture, recipe, mesh), MOST_REMEMBERED
+    )
     if policy.convention == "torch" and architecture.layout:  # the optimizer updates tensors as they are stored
         shapes = (shape for _, shape in params(architecture).tensors("transformers"))
         states = states._replace(largest_tensor=max(map(prod, shapes)))
@@ -88,10 +93,23 @@ def training_memory(
         placeholders = zero.placeholder_gradients(architecture, recipe, mesh)
         gradients, resident = (Sum(("gradients", own), ("placeholders", placeholders)) for own in (gradients, resident))
     optimizer = states.optimizer.on_rank(mesh, zero.SHARDS_OPTIMIZER)
-    by_key, loss = segments_and_loss(architecture, workload, policy, mesh)
+    by_key, loss = remembered(
+        architecture,
+        "_segments",
+        (workload, policy, mesh.division),
+        lambda: segments_and_loss(architecture, workload, policy, mesh),
+        MOST_REMEMBERED,
+    )
     segments = list(by_key.values())
     if mesh.zero >= zero.SHARDS_GRADIENTS:
-        segments = _sharded_segments(by_key, zero.segment_states(architecture, recipe, mesh), recipe, mesh)
+        of_segments = remembered(
+            architecture,
+            "_segment_states",
+            own,
+            lambda: zero.segment_states(architecture, recipe, mesh),
+            MOST_REMEMBERED,
+        )
+        segments = _sharded_segments(by_key, of_segments, recipe, mesh)
     blocks = Sum(*((segment.label, scaled(segment.saved, segment.count)) for segment in segments))
     others = scaled(blocks, max(in_flight[0] - in_flight[1], 0), in_flight[1]) if in_flight[0] > in_flight[1] else 0
     step = StepBytes(
