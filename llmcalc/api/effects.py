@@ -22,7 +22,9 @@ from ..calc.sharding import MESH, Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.declaration import Declaration, State
+from ..core.equation import read
 from ..core.errors import InputError
+from ..core.functions import RECURRENCES
 from ..core.ledger import declarations
 from ..core.record import changed
 from ..core.setting import Setting
@@ -83,9 +85,11 @@ class Case:
         """Whether the model has routed experts."""
         return bool(expert_layers(self.model))
 
-    def has_tag(self, tag: str) -> bool:
-        """Return whether a layer has an equation with the tag."""
-        return any(tag in line.partition("|")[2].split() for each in self.declarations() for line in each.lines)
+    @property
+    def has_recurrence(self) -> bool:
+        """Whether a layer has a recurrence, which a fused kernel can compute from its inputs."""
+        equations = (read(line) for each in self.declarations() for line in each.lines)
+        return any("scan" in equation.tags or equation.function in RECURRENCES for equation in equations)
 
     def given(self) -> Iterator[tuple[Setting, Any]]:
         """Yield the settings with values other than the default.
@@ -170,7 +174,7 @@ CONDITIONS = {
         lambda case: case.model.is_encoder_decoder, "on {model}, which is not an encoder-decoder model"
     ),
     "experts": _has(lambda case: case.has_experts, "routed experts"),
-    "scan": _has(lambda case: case.has_tag("scan"), "chunked recurrence"),
+    "scan": _has(lambda case: case.has_recurrence, "recurrence"),
     "kv_cache": _has(lambda case: any(each.role in CACHED for each in case.states()), "KV cache"),
     "state": _has(lambda case: any(case.states()), "decode step"),
     "logits": _has(lambda case: any(each.logits for each in case.declarations()), "output head"),

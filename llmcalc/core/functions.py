@@ -15,7 +15,8 @@ not depend on these figures.
     nothing           no tensor (the derivative is constant or can be recomputed)
 
 ``torch`` lists what transformers' eager code saves for functions that it implements as several operations.
-``statistics`` is the number of sums over a whole row that each row requires.
+``statistics`` is the number of sums over a whole row that each row requires. ``is_recurrence`` states that a function
+computes a state of each token from that of the token before.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ from typing import NamedTuple
 
 
 class Function(NamedTuple):
-    """FLOPs per element, tensors saved for the backward pass, and sums over each row."""
+    """FLOPs per element, tensors saved for the backward pass, sums over each row, and whether it is a recurrence."""
 
     flops: int
     saves: str = "input"
     meaning: str = ""
     torch: str | None = None
     statistics: int = 0
+    is_recurrence: bool = False
 
 
 _SIGMOID = 3  # exp, add, divide
@@ -117,13 +119,30 @@ FUNCTIONS: dict[str, Function] = {
         "inputs",
         "exp(ΔA), ΔB·x, state·Ā + input, state·C summed",
         "inputs input32 hidden32 hidden32 hidden32",
+        is_recurrence=True,
     ),
     "gated_delta": Function(1 + 2 + 2 + 2, "inputs", "decay, read, outer-product write, read"),
-    "rg_lru": Function(3 + 1 + 2, "inputs", "root of 1 - a², product with the input, state·a + input"),
-    "matrix_wkv": Function(
-        1 + 2 + 1 + 2, "inputs", "k·v, bonus and sum with the state, times r, decay and sum; peng2024"
+    "rg_lru": Function(
+        3 + 1 + 2,
+        "inputs",
+        "root of 1 - a², product with the input, state·a + input",
+        "inputs hidden hidden hidden hidden32 hidden32",
+        is_recurrence=True,
     ),
-    "wkv": Function(12 + 11, "inputs", "the stable recurrence of RWKV-4: 12 for the output, 11 for the state"),
+    "matrix_wkv": Function(
+        1 + 2 + 1 + 2,
+        "inputs",
+        "k·v, bonus and sum with the state, times r, decay and sum; peng2024",
+        is_recurrence=True,
+    ),
+    "wkv": Function(
+        12 + 11,
+        "inputs",
+        "the stable recurrence of RWKV-4: 12 for the output, 11 for the state",
+        "input" + 12 * " hidden32",
+        is_recurrence=True,
+    ),
     # transforms: FLOPs per point and stage
     "fft": Function(5, "nothing", "5·n·log2(n) for n complex points"),
 }
+RECURRENCES = frozenset(name for name, function in FUNCTIONS.items() if function.is_recurrence)

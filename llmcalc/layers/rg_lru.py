@@ -69,12 +69,14 @@ class RgLru(Layer):
 
 
 _RECURRENCE = [
+    "blocks[b q i] = keep(u) | prefill torch",  # PyTorch copies it for the products with block-diagonal matrices
     "ig[b q H Po] = u[b q H P] w_input[H P Po]",
     "ig[b q H Po] = add(ig, b_input)",
     "ig[b q H Po] = sigmoid(ig)",
     "a[b q H Po] = u[b q H P] w_decay[H P Po]",
     "a[b q H Po] = add(a, b_decay)",
     "a[b q H Po] = sigmoid(a)",
+    "a[b q H Po] = scale(a) | prefill torch",  # times -8
     "rate[i] = softplus(decay_rate)",
     "a[b q i] = mul(a, rate)",
     "a[b q i] = exp(a)",

@@ -13,6 +13,8 @@ from ..core.record import record
 from ..core.traits import Parallel, Roles
 from ._attention_parts import MultiHead
 
+SHIFTED = "previous[b q d] = keep(x) | prefill torch"  # PyTorch copies the input, shifted by a token
+
 
 @record
 class RwkvChannelMix(Layer):
@@ -35,7 +37,7 @@ class RwkvChannelMix(Layer):
         """Declare the key, value and receptance projections, and a state that holds the previous token."""
         declaration = Declaration({"d": self.d_model, "f": self.d_ff, "in": self.d_model})
         declaration.weights("mix_k[d]", "mix_r[d]", "wk[d | f]", "wv[f | d]", "wr[in | d]")
-        declaration.equations(*_mix("xk", "mix_k"), *_mix("xr", "mix_r"))
+        declaration.equations(SHIFTED, *_mix("xk", "mix_k"), *_mix("xr", "mix_r"))
         declaration.equations("k[b q f] = xk[b q d] wk[d f]", "k[b q f] = relu2(k)", "v[b q d] = k[b q f] wv[f d]")
         declaration.equations("r[b q d] = xr[b q in] wr[in d]", "r[b q d] = sigmoid(r)", "y[b q d] = mul(r, v)")
         declaration.state("shift[b d]", "recurrent")
@@ -68,9 +70,10 @@ class RwkvTimeMix(Layer):
         declaration = Declaration({"d": self.d_model, "i": self.d_inner or self.d_model})
         declaration.weights("mix_k[d]", "mix_v[d]", "mix_r[d]", "decay[i]", "first[i]")
         declaration.weights("wk[d | i]", "wv[d | i]", "wr[d | i]", "wo[i | d]")
+        declaration.equations(SHIFTED)
         for name in "kvr":
             declaration.equations(*_mix(f"x{name}", f"mix_{name}"), f"{name}[b q i] = x{name}[b q d] w{name}[d i]")
-        declaration.equations("o[b q i] = wkv(k, v, decay, first)", "r[b q i] = sigmoid(r)", "o[b q i] = mul(o, r)")
+        declaration.equations("o[b q i] = wkv(v, k, decay, first)", "r[b q i] = sigmoid(r)", "o[b q i] = mul(o, r)")
         declaration.equations("y[b q d] = o[b q i] wo[i d]")
         declaration.state("shift[b d]", "recurrent")
         for name in ("numerator", "denominator", "maximum"):

@@ -26,7 +26,7 @@ OWN = "its layers save tensors of their own"
 OFF = {  # families that are further off
     **dict.fromkeys(("longt5", "led", "longformer", "pegasus_x", "canine"), BLOCKS),
     **dict.fromkeys(("deepseek_v4", "hy_v4", "glm5_next_text", "mistral_large4_text", "muse_spark_text"), STREAMS),
-    **dict.fromkeys(("rwkv", "xlstm", "recurrent_gemma"), STEPS),
+    "xlstm": STEPS,
     **dict.fromkeys(("gpt2", "flaubert", "persimmon"), SWITCHED),
     **dict.fromkeys(("prophetnet", "inkling_text", "dory", "lilt", "blt", "jetmoe", "zaya", "esm", "doge"), OWN),
     **dict.fromkeys(("deberta", "hrm_text", "neomme", "nystromformer", "convbert", "minimax", "axk2", "beam"), OWN),

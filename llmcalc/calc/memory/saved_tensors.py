@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from ...core.amount import Product, Sum, scaled
 from ...core.declaration import Declaration, Tensor
-from ...core.equation import Equation, Operand
-from ...core.functions import FUNCTIONS
+from ...core.equation import Equation, Operand, read
+from ...core.functions import FUNCTIONS, RECURRENCES
 from ...core.ledger import elements
 from ...core.record import record
 from ..sharding import Mesh
@@ -37,7 +37,8 @@ class ActivationPolicy:
         dropout, residual_dropout: whether dropout is active for attention weights and for the outputs of sub-layers.
         loss: ``eager`` (log-probabilities and their gradients are stored) or ``fused`` (a kernel saves the logits
             and overwrites them with their gradient).
-        scan: ``eager`` (intermediates of chunked recurrences are stored) or ``fused`` (only inputs are stored).
+        scan: ``eager`` (intermediates of recurrences are stored), ``fused`` (only inputs are stored) or ``chunks`` (as
+            ``fused`` for chunked recurrences, and as ``eager`` for others).
         serving: whether an engine's kernels also select cached tokens without storing all of their scores.
         code: facts about the eager implementation. They apply only to the convention ``torch``.
     """
@@ -54,6 +55,18 @@ class ActivationPolicy:
     scan: str = "eager"
     serving: bool = False
     code: EagerCode = EagerCode()
+
+
+def token_states(declaration: Declaration) -> frozenset[str]:
+    """Return the states of recurrences that are summed over an axis, which fused kernels don't store for each token."""
+    states: dict[str, tuple[str, ...]] = {}
+    found = set[str]()
+    for equation in map(read, declaration.lines):
+        for name in [operand.name for operand in equation.operands]:
+            found |= {name} if not set(states.get(name, ())) <= set(equation.out.axes) else set()
+        states.pop(equation.out.name, None)
+        states |= {equation.out.name: equation.out.axes} if equation.function in RECURRENCES else {}
+    return frozenset(found)
 
 
 class SavedTensor(NamedTuple):
@@ -142,6 +155,8 @@ class TensorVersions:
             ("x", "r") if "r" in versions else ("x",), ("b", "q", "d")
         )
         self.fused: set[str] = set()  # tensors that a fused kernel never stores
+        self.token_states = token_states(declaration) if recorder.policy.scan == "fused" else frozenset()
+        self.unstored: set[str] = set()  # versions of these states
         self.from_weights: set[str] = set()  # elementwise functions of weights
         self.fp32_gradients: set[str] = set()
         self.unconverted: set[str] = set()  # attention weights computed in the number format of the model
@@ -154,11 +169,14 @@ class TensorVersions:
         policy = self.recorder.policy
         core = "core" in equation.tags
         fused = core and (policy.attention == "flash" or policy.recompute == "selective")
-        if "scan" in equation.tags and policy.scan == "fused":
+        if self.is_in_scan(equation):
             fused = True
             self.fused |= {state.name for state in self.declaration.states} - self.versions.keys()  # initial zeros
         self.key_axes |= self.cached_axes(equation) if policy.serving else set()
         out = f"{self.place}.{equation.out.name}@{len(self.recorder.steps)}"
+        if equation.function in RECURRENCES and equation.out.name in self.token_states:
+            self.unstored.add(out)
+            self.fused.add(equation.out.name)
         if equation.function and all(self.is_from_weights(operand, equation) for operand in equation.operands):
             self.from_weights.add(equation.out.name)  # cheap to recompute from the weights
         elif "nograd" not in equation.tags:
@@ -180,6 +198,14 @@ class TensorVersions:
         if core or "scan" in equation.tags:
             self.fused.add(equation.out.name)
         self.last = out
+
+    def is_in_scan(self, equation: Equation) -> bool:
+        """Return whether an equation is part of the fused kernel of a recurrence."""
+        scan = self.recorder.policy.scan
+        if scan == "eager" or "scan" in equation.tags:
+            return scan != "eager"
+        versions = {self.versions.get(operand.name, "") for operand in equation.operands}
+        return scan == "fused" and (equation.function in RECURRENCES or not versions.isdisjoint(self.unstored))
 
     def cached_axes(self, equation: Equation) -> set[str]:
         """Return the axes of cached tokens in the state tensors that an equation reads."""
@@ -353,6 +379,8 @@ class TensorVersions:
         """Return the size of a tensor's gradient in bytes, or 0 for scores and probabilities in a fused attention
         kernel.
         """
+        if version in self.unstored:
+            return 0
         fused = fused or (self.recorder.policy.serving and "nograd" in equation.tags)
         if fused and {"q"} < set(axes) and set(axes) & self.key_axes:
             return 0

@@ -22,11 +22,14 @@ from llmcalc.importers.hf import family_table
 from llmcalc.layers.attention import Attention
 from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.head import Head
+from llmcalc.layers.mamba import Mamba
 from llmcalc.layers.mlp import Mlp
 from llmcalc.layers.moe import Moe
 from llmcalc.layers.norm import Norm
 from llmcalc.layers.parts.implementation import Implementation
 from llmcalc.layers.parts.qk_norm import QkNorm
+from llmcalc.layers.rg_lru import RgLru
+from llmcalc.layers.rwkv import RwkvHeadMix, RwkvTimeMix
 
 B, Q, D, F, V, H, G, E, X, K = 2, 5, 7, 17, 31, 6, 3, 11, 13, 3
 TOKENS, SCORES = B * Q, B * Q * Q * H
@@ -160,6 +163,36 @@ def test_a_fused_scan_saves_no_steps() -> None:
     settings = {"mode": "training", "seq": 128, "convention": "torch"}
     fused, eager = (llmcalc.memory("qwen3-next", scan=scan, **settings).activations for scan in ("fused", "eager"))
     assert fused < eager
+
+
+def scanned(layer: Layer, **policy: Any) -> dict[int, int]:
+    """Saved tensors that a fused kernel of a recurrence saves (positive) or does not save (negative), by bytes."""
+    fused, eager = (saved(layer, EagerCode(), scan=scan, **policy) for scan in ("fused", "eager"))
+    return {size: count for size in fused | eager if (count := fused[size] - eager[size])}
+
+
+@pytest.mark.parametrize("convention", [None, "torch"])
+def test_a_fused_kernel_of_a_selective_scan_saves_no_states_of_tokens(convention: str | None) -> None:
+    states = TOKENS * F * E
+    found = scanned(Mamba(D, d_inner=F, d_state=E, d_conv=3, dt_rank=2), convention=convention)
+    assert found == ({2 * states: -1} if convention is None else {2 * states: -1, 4 * states: -3, 4 * TOKENS * F: -1})
+
+
+def test_fused_kernels_of_recurrences_save_their_inputs_alone() -> None:
+    size = TOKENS * F
+    assert scanned(RgLru(D, F, 1)) == {2 * size: -3, 4 * size: -2}
+    assert scanned(RwkvTimeMix(D, F)) == {2 * size: 1, 4 * size: -12}  # keys: a kernel reads them as they are
+    assert scanned(RwkvTimeMix(D, F), convention=None) == {}
+    assert scanned(RwkvHeadMix(2 * E, 2), convention=None) == {}
+
+
+def test_a_fused_kernel_of_a_selective_scan_has_no_gradients_of_states() -> None:
+    model = llmcalc.load("mamba-130m", overrides=("n_layers=2", "d_model=14", "vocab=19"))
+    traces = (
+        llmcalc.memory(model, mode="training", seq=B * Q, scan=scan).worst.schedule for scan in ("fused", "eager")
+    )
+    fused, eager = (max(step.out_bytes for each in trace.segments for step in each.trace.steps) for trace in traces)
+    assert (fused, eager) == (2 * B * Q * 28, 2 * B * Q * 28 * 16)
 
 
 @pytest.mark.parametrize(("rates", "masks"), [((0.0, 0.0), 0), ((0.1, 0.0), 1), ((0.0, 0.1), 2), ((0.1, 0.1), 3)])
