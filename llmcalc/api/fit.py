@@ -374,8 +374,10 @@ def solve_gpus(architecture: Architecture, budget: dict[str, Any], arguments: di
         return check_fit(architecture, **per_gpu, count=mesh.ranks, mesh=mesh, **rest)
 
     count = smallest_fitting(lambda count: fit_on(count).headroom, MOST_GPUS)
-    found = None if count is None else fit_on(count)
-    return found and (found.count, found)
+    if count is None:
+        return None
+    found = fit_on(count)
+    return found.count, found
 
 
 def _first_serving(architecture: Architecture, budget: dict[str, Any], rest: dict[str, Any]) -> tuple[int, Fit] | None:

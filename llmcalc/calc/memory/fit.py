@@ -94,6 +94,35 @@ def smallest_fitting(headroom: Callable[[int], int], limit: int) -> int | None:
     return high
 
 
+def largest_within(needed: Callable[[int], int], available: int, limit: int, first: int = 1) -> int:
+    """Return the largest number from ``first`` to ``limit`` that needs at most the available amount, or 0.
+
+    A larger number must not need less. Steps along the secant end after a few evaluations if the amount is almost
+    linear. Bisection in between bounds the number of evaluations.
+
+    >>> largest_within(lambda n: 7 + 3 * n, 1000, 2**20), largest_within(lambda n: n * n, 1000, 2**20)
+    (331, 31)
+    """
+    low, high = first, limit
+    at_low, at_high = needed(low), needed(high)
+    if at_high <= available:
+        return limit
+    if at_low > available:
+        return 0
+    bisects = False
+    while high - low > 1:
+        middle = (low + high) // 2
+        secant = low + (high - low) * (available - at_low) // (at_high - at_low)
+        number = middle if bisects else min(max(secant, low + 1), high - 1)
+        amount, before = needed(number), high - low
+        if amount <= available:
+            low, at_low = number, amount
+        else:
+            high, at_high = number, amount
+        bisects = not bisects and 2 * (high - low) > before
+    return low
+
+
 def read_size(text: str, parameter: str, total: int | None = None) -> int:
     """Parse a size such as ``1GiB``, or a percentage of ``total`` such as ``5%``, and return the number of bytes.
 
