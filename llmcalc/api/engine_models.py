@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from ..calc.kv_cache import state
@@ -21,6 +22,7 @@ from ..estimate.engine_cache import CacheGroups, CacheLayer, cache_groups, cache
 from ..estimate.engine_memory import ModelBytes
 from ..estimate.engine_profile import EngineProfile
 from ..estimate.engine_weights import expert_buffers, padded_weights
+from ..estimate.llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache
 from .load import Source, load
 from .memory import serving_stages
 from .names import number_format
@@ -31,6 +33,10 @@ QUANTISED = {  # suffixes of repositories: the weight format that is assumed
     "fp4": "nvfp4", "mxfp4": "mxfp4", "gptq": "gptq-int4-g128", "w4a16": "gptq-int4-g128", "w8a8": "int8-channel",
     "int4": "gptq-int4-g128", "bnb-4bit": "nf4",
 }  # fmt: skip
+_QUANT = r"(?:UD-)?(I?Q\d\w*|BF16|F16|F32|MXFP4)"
+_GGUF = re.compile(
+    rf"((?:[^/]*/)*([^/:]+?))(?:[-.]{_QUANT})?(?:[-_.]GGUF(?:[:]{_QUANT})?|\.gguf)", re.IGNORECASE
+)  # org/Qwen3-8B-GGUF:Q4_K_M, and the path of Qwen3-8B-Q4_K_M.gguf
 _SUFFIX = re.compile(rf"(.+?)[-_.]({'|'.join(sorted(QUANTISED, key=len, reverse=True))})", re.IGNORECASE)
 
 
@@ -43,17 +49,24 @@ def load_served(model: Source, is_repository: bool = False) -> tuple[Architectur
     try:
         return load(name), model, None, ()
     except DescriptionError as error:
+        if (gguf := _GGUF.fullmatch(name)) and (found := _first((gguf[2], gguf[1]))):
+            return found, model, (gguf[4] or gguf[3] or "q4_k_m").lower(), ()
         match = _SUFFIX.fullmatch(name)
         if match:
             chosen = QUANTISED[match[2].lower()]
             note = f"weights in {chosen} are assumed from the name {model}; its config.json states the method"
-            for base in (match[1], re.sub(r"^[^/]+/", "", match[1])):
-                try:
-                    return load(base), model, chosen, (note,)
-                except InputError:
-                    continue
+            if found := _first((match[1], re.sub(r"^[^/]+/", "", match[1]))):
+                return found, model, chosen, (note,)
         hint = f"use its config instead of the name, as in hf:{name} or the path of its config.json"
         raise DescriptionError(f"no preset has the architecture of {model}", parameter="model", hint=hint) from error
+
+
+def _first(names: Iterable[str]) -> Architecture | None:
+    """Return the first model that has one of the names."""
+    for name in names:
+        with suppress(InputError):
+            return load(name)
+    return None
 
 
 def served_length(architecture: Architecture) -> int:
@@ -101,8 +114,17 @@ def model_bytes(architecture: Architecture, profile: EngineProfile, settings: Ma
         step_tokens=tokens, mesh=mesh, extend=True,
     )  # fmt: skip
     width = number_format(settings.get("dtype", "bf16")).bits // BITS_A_BYTE
-    weights = [padded_weights(stage, profile.padding) for stage in stages]
+    weights = [padded_weights(stage, profile.padding) - stage.host for stage in stages]
     largest: InferenceMemory = stages[weights.index(max(weights))]
+    if profile.rule == "sum":
+        return ModelBytes(
+            weights=_on_gpu(largest, max(weights), settings),
+            forward=largest.transient,
+            hidden=tokens * architecture.main.d_model * width,
+            logits=tokens * vocabulary(architecture),
+            width=width,
+            is_parallel=mesh.pp > 1,
+        )
     return ModelBytes(
         weights=max(weights) + _rotary_tables(architecture, width),
         forward=largest.transient,
@@ -112,6 +134,31 @@ def model_bytes(architecture: Architecture, profile: EngineProfile, settings: Ma
         width=width,
         is_parallel=mesh.tp * mesh.dp > 1,
     )
+
+
+def _on_gpu(stage: InferenceMemory, weights: int, settings: Mapping[str, Any]) -> int:
+    """Return the bytes of the weights that llama.cpp stores on the GPU, with equal shares of all layers."""
+    n_layers, n_gpu = stage.architecture.main.n_layers, settings.get("gpu_layers")
+    if settings.get("cpu_all_experts") or settings.get("cpu_experts"):
+        n_cpu = n_layers if settings.get("cpu_all_experts") else min(settings["cpu_experts"], n_layers)
+        weights -= stage.weights_by_component.get("routed experts", 0) * n_cpu // n_layers
+    return weights * gpu_layers(n_gpu, n_layers) // (n_layers + 1)
+
+
+def gpu_layers(n_gpu: int | None, n_layers: int) -> int:
+    """Return the number of layers on the GPU. The output layer is one of them."""
+    return n_layers + 1 if n_gpu is None else min(n_gpu, n_layers + 1)
+
+
+def buffers_of(architecture: Architecture, settings: Mapping[str, Any], build: int) -> LlamaCppCache:
+    """Return the KV cache buffers of llama.cpp."""
+    formats = (number_format(settings.get(name) or "fp16", name) for name in ("cache", "cache_v"))
+    keys, values = (state(architecture, seq=SHORT, dtype="fp16", cache=each, extend=True) for each in formats)
+    options = CacheOptions(
+        settings["max_model_len"], settings["max_num_seqs"], settings["max_num_batched_tokens"], settings["unified"],
+        bool(settings.get("full_window")), build,
+    )  # fmt: skip
+    return llama_cpp_cache(keys, values, options)
 
 
 def vocabulary(architecture: Architecture) -> int:

@@ -26,6 +26,8 @@ SETTINGS = (
     Setting("attention_dp", bool), Setting("disable_radix_cache", bool), Setting("max_total_tokens", int, least=1),
     Setting("graph_sequences", int, least=1), Setting("sliding_ratio", float, above=0),
     Setting("state_ratio", float, above=0), Setting("max_states", int, least=1),
+    Setting("cache_v"), Setting("gpu_layers", int, least=0), Setting("cpu_experts", int, least=0),
+    Setting("cpu_all_experts", bool), Setting("full_window", bool), Setting("unified", bool),
 )  # fmt: skip
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 FLAGS = tuple(_BY_NAME)
@@ -69,8 +71,10 @@ def _read_text(setting: Setting, text: str, scales: Mapping[str, int]) -> Any:
         if text.lower() in (*_TRUE, *_FALSE):
             return text.lower() in _TRUE
         raise InputError(f"invalid value {text!r}", parameter=setting.name, hint="use true or false")
-    if text == "-1" or (setting.name == LENGTH and text == "auto"):
-        return "auto" if setting.name == LENGTH else None
+    if text == "-1" or (text == "auto" and setting.kind is not str) or (setting.name == LENGTH and text == "0"):
+        return "auto" if setting.name == LENGTH and text != "0" else None
+    if setting.name == "gpu_layers" and text == "all":
+        return None
     if setting.kind is float:
         try:
             return float(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from fractions import Fraction
 from functools import cached_property
 from itertools import islice
 from math import prod
@@ -17,22 +18,24 @@ from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, record
 from ..core.setting import SIZE, Setting, check_values, known_choice, read_texts
 from ..data import tables
-from ..estimate.engine_cache import CacheGroups
+from ..estimate.engine_cache import FULL, CacheGroup, CacheGroups
 from ..estimate.engine_memory import RULES, EngineMemory, default_share
-from ..estimate.engine_profile import GIB, EngineProfile, Estimate, read_profile
+from ..estimate.engine_profile import GIB, EngineProfile, Estimate, read_profile, version_number
 from ..estimate.hardware import Accelerator
+from ..estimate.llama_cpp_cache import LlamaCppCache
 from ..importers.engine_commands import EngineCommand, read_command
 from .accelerators import Gpus, read_gpus
-from .engine_models import groups_of, load_served, model_bytes, served_length, step_sizes
+from .engine_models import buffers_of, gpu_layers, groups_of, load_served, model_bytes, served_length, step_sizes
 from .engine_settings import command_line, read_engine_settings
 from .load import Source
 
-ENGINES = ("vllm", "sglang")
+ENGINES = ("vllm", "sglang", "llama.cpp")
 SERVE = (
     Setting("gpu", SIZE, least=1), Setting("gpu_memory", SIZE, least=1), Setting("engine", choices=ENGINES),
     Setting("engine_version"),
 )  # fmt: skip
 AUTO = "auto"
+MIB = 2**20
 MOST = 3  # changes
 FEWEST = 256  # tokens of the shortest suggested context
 
@@ -50,6 +53,7 @@ class ServeResult(NotebookDisplay):
         command: pasted command line, or None.
         refusals: reasons other than memory for which the engine does not start.
         notes: assumptions about the model.
+        buffers: KV cache buffers of llama.cpp, on all devices.
         retry: function that predicts the result of changed settings.
     """
 
@@ -63,6 +67,7 @@ class ServeResult(NotebookDisplay):
     command: EngineCommand | None = None
     refusals: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    buffers: LlamaCppCache | None = None
     retry: Callable[[Mapping[str, Any]], ServeResult] | None = None
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {
@@ -115,11 +120,15 @@ class ServeResult(NotebookDisplay):
     @cached_property
     def concurrency(self) -> Estimate:
         """Number of requests of ``max_model_len`` tokens that fit into the KV cache."""
+        if self.buffers:
+            return Estimate(*(max(size, 0) / float(self.groups.block_bytes) for size in self.memory.available))
         return Estimate(*(blocks / max(self.request_blocks, 1) for blocks in self.blocks))
 
     @cached_property
     def tokens(self) -> Estimate:
         """Size of the KV cache in tokens, as the engine counts them."""
+        if self.settings["cache_tokens"] == "context":
+            return Estimate.exact(self.max_model_len)
         if self.settings["cache_tokens"] == "requests":
             return Estimate(*(int(times * self.max_model_len) for times in self.concurrency))
         size = min(group.block_size for group in self.groups.groups)
@@ -135,6 +144,8 @@ class ServeResult(NotebookDisplay):
     @cached_property
     def longest(self) -> int:
         """Longest request in tokens for which the KV cache is large enough."""
+        if self.buffers:  # a cache of full length grows in proportion to the context
+            return int(self.max_model_len * min(self.concurrency.best, 1))
         blocks = self.blocks.best if self.memory.available.best > 0 else 0
         return largest_fitting(lambda tokens: self._request_blocks(tokens) <= blocks, self.max_model_len) or 0
 
@@ -172,7 +183,11 @@ class ServeResult(NotebookDisplay):
             "available": self.memory.available.best / GIB, "tokens": int(self.tokens.best),
             "concurrency": self.concurrency.best, "max_model_len": self.max_model_len,
         }  # fmt: skip
-        return tuple(line.format(**found) for line in self.profile.log)
+        if not self.buffers:
+            return tuple(line.format(**found) for line in self.profile.log)
+        named = zip(("KV", "KV (window)", "RS"), self.buffers, strict=True)
+        sizes = [(name, size / MIB) for name, size in named if size]
+        return tuple(line.format(buffer=name, size=size) for name, size in sizes for line in self.profile.log)
 
     def line(self, change: Mapping[str, Any] | None = None) -> str:
         """Return the engine's command line, with changed settings if given."""
@@ -183,6 +198,10 @@ class ServeResult(NotebookDisplay):
         """One-line summary of the result."""
         if not self.starts:
             return f"Will not start: {self.reason}"
+        if self.buffers:
+            size, rest = float(self.groups.block_bytes), self.memory.available.best
+            left = f"{size / GIB:.2f} GiB, {(rest - size) / GIB:.2f} GiB to spare"
+            return f"Starts: KV cache of {self.max_model_len:,} tokens in {left}"
         return (
             f"Starts: KV cache of {int(self.tokens.best):,} tokens, {self.concurrency.best:.1f}x concurrency at "
             f"{self.max_model_len:,} tokens"
@@ -291,7 +310,7 @@ def _predict(
     n_replicas = 1 if settings.get("attention_dp") else settings.get("dp", 1)
     ranks = settings.get("tp", 1) * settings.get("pp", 1) * n_replicas
     if not {"tp", "pp", "dp"} & set(given) and gpus.count:
-        settings["tp"] = ranks = gpus.count
+        settings["pp" if profile.rule == "sum" else "tp"] = ranks = gpus.count
     is_auto = settings.get("max_model_len") == AUTO
     if is_auto or settings.get("max_model_len") is None:
         settings["max_model_len"] = served_length(architecture)
@@ -306,10 +325,19 @@ def _predict(
     own = model_bytes(architecture, profile, settings)
     own_profile = changed(profile, settings=settings)
     memory = RULES[profile.rule](own, total, own_profile, not settings.get("enforce_eager"))
-    groups = groups_of(architecture, settings, profile.rule)
+    buffers = None
+    if profile.rule == "sum":  # a block is the cache of the whole context
+        n_layers = architecture.main.n_layers
+        on_gpu = min(gpu_layers(settings.get("gpu_layers"), n_layers), n_layers)
+        buffers = buffers_of(architecture, settings, version_number(profile.version)[0])
+        size = Fraction(buffers.total * on_gpu, n_layers * settings.get("pp", 1))
+        groups = CacheGroups((CacheGroup(FULL, 0, settings["max_model_len"], 1),), size)
+    else:
+        groups = groups_of(architecture, settings, profile.rule)
     result = ServeResult(
-        architecture, architecture.name, own_profile, None, settings, memory, groups, refusals=tuple(refusals)
-    )
+        architecture, architecture.name, own_profile, None, settings, memory, groups, refusals=tuple(refusals),
+        buffers=buffers,
+    )  # fmt: skip
     if is_auto and result.longest:
         result = changed(result, settings={**settings, "max_model_len": result.longest})
     return result
@@ -321,7 +349,7 @@ def _candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
     longest, available = result.longest, result.memory.available.best
     if longest >= FEWEST:
         yield {"max_model_len": longest - longest % 1024 if longest > 1024 else longest}
-    if settings["share"] < 0.95:
+    if result.profile.rule != "sum" and settings["share"] < 0.95:
         yield {"share": 0.95}
     if not settings.get("cache"):
         yield {"cache": "fp8"}

@@ -105,6 +105,25 @@ def static(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool =
     )  # fmt: skip
 
 
+def summed(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> EngineMemory:
+    """Return the division of an engine that allocates what it needs: the KV cache can take what the rest leaves.
+
+    The compute buffer holds the logits and the hidden states of a step, or the activations of a block.
+    """
+    constant = profile.constant
+    forward = constant("forward").scaled(model.forward)
+    logits = Estimate.exact(FP32 * model.logits + FP32 // model.width * model.hidden)
+    compute, runtime = Estimate(*map(max, logits, forward)), constant("runtime").scaled(GIB)
+    if model.is_parallel:
+        runtime = constant("runtime_parallel").scaled(GIB)
+    used = Estimate.exact(model.weights) + compute + runtime
+    available = Estimate(total - used.high, total - used.best, total - used.low)
+    return EngineMemory(
+        total, total, Estimate.exact(model.weights), compute.rounded(), runtime.rounded(), Estimate.exact(0), False,
+        available.rounded(),
+    )  # fmt: skip
+
+
 def default_share(settings: Mapping[str, Any], total: int, ranks: int) -> float:
     """Return the share of the memory that an engine uses unless it is set.
 
@@ -122,4 +141,4 @@ def default_share(settings: Mapping[str, Any], total: int, ranks: int) -> float:
     return float(round(1 - kept / size, 3))
 
 
-RULES = {"profiled": profiled, "static": static}
+RULES = {"profiled": profiled, "static": static, "sum": summed}

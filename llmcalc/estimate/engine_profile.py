@@ -85,20 +85,20 @@ def read_profile(
     name: str, entry: Mapping[str, Any], version: str | None = None, gpu: str = "", memory_bytes: int = 0
 ) -> EngineProfile:
     """Read the profile of an engine for a version (default: the newest one) and a GPU."""
-    wanted, number = version or entry["newest"], _number(version or entry["newest"])
+    wanted, number = version or entry["newest"], version_number(version or entry["newest"])
     settings: dict[str, Any] = {}
     constants: dict[str, Estimate] = {}
     first = entry["versions"][0]["since"]
-    if number < _number(first):
+    if number < version_number(first):
         hint = f"use {first} or later"
         raise InputError(f"{entry['title']} {wanted} is not described", parameter="engine_version", hint=hint)
     for one in entry["versions"]:
-        if _number(one["since"]) <= number:
+        if version_number(one["since"]) <= number:
             settings |= one.get("settings", {})
             for key, constant in one.get("constants", {}).items():
                 constants[key] = Estimate(constant["low"], constant["best"], constant["high"])
     for one in entry.get("gpus", ()):
-        is_known = _number(one.get("since", first)) <= number < _number(one.get("until", "9999"))
+        is_known = version_number(one.get("since", first)) <= number < version_number(one.get("until", "9999"))
         is_other = any(gpu.startswith(prefix) for prefix in one.get("without", ()))
         if is_known and memory_bytes >= one["at_least"] * GIB and not is_other:
             settings |= one["settings"]
@@ -113,10 +113,10 @@ def read_profile(
     )  # fmt: skip
 
 
-def _number(version: str) -> tuple[int, ...]:
+def version_number(version: str) -> tuple[int, ...]:
     """Return a version as numbers. Suffixes such as ``.post1`` are ignored.
 
-    >>> _number("0.8.5.post1"), _number("v0.11"), _number("b6000") < _number("b6001")
+    >>> version_number("0.8.5.post1"), version_number("v0.11"), version_number("b6000") < version_number("b6001")
     ((0, 8, 5), (0, 11), True)
     """
     found = []

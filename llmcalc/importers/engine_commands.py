@@ -17,7 +17,7 @@ from ..data import tables
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 _NUMBER = re.compile(r"-\d+(\.\d+)?")
-LAUNCHERS = ("sudo", "env", "nohup", "exec", "time", "numactl", "uv", "run", "poetry", "python", "python3", "-m")
+OPTIONAL = ("on", "off", "auto", "0", "1", "true", "false")  # values that a flag may also lack
 
 
 class EngineCommand(NamedTuple):
@@ -53,7 +53,12 @@ def read_command(command: str | Sequence[str]) -> EngineCommand:
     profile = tables("engines")[engine]
     before = words[:start]
     environment = dict(word.split("=", 1) for word in before if _ASSIGNMENT.fullmatch(word))
-    return _read(engine, profile, words, end, environment)
+    found = _read(engine, profile, words, end, environment)
+    program = " ".join([os.path.basename(words[start]), *words[start + 1 : end]])
+    usual = {key: str(value) for key, value in profile.get("program_settings", {}).get(program, {}).items()}
+    variables = profile.get("environment", {})
+    usual |= {variables[name]: value for name, value in environment.items() if name in variables}
+    return found._replace(settings={**usual, **found.settings})
 
 
 def _split(command: str | Sequence[str]) -> list[str]:
@@ -92,18 +97,19 @@ class _Flags(NamedTuple):
     unmodelled: frozenset[str]
     switches: frozenset[str]
     lists: frozenset[str]
+    optional: frozenset[str]
     short: Mapping[str, str]
     known: frozenset[str]
 
 
 def _flags(table: Mapping[str, Any]) -> _Flags:
-    values, switches, lists, unmodelled = (
+    values, switches, lists, optional, unmodelled = (
         frozenset(f"--{name}" for name in table.get(key, "").split())
-        for key in ("values", "switches", "lists", "unmodelled")
+        for key in ("values", "switches", "lists", "optional", "unmodelled")
     )
     switches |= {f"--{name}" for name in table.get("switches_read", ())}
-    known = frozenset((*values, *switches, *lists, *table["read"]))
-    return _Flags(table["read"], unmodelled, switches, lists, table.get("short", {}), known)
+    known = frozenset((*values, *switches, *lists, *optional, *table["read"]))
+    return _Flags(table["read"], unmodelled, switches, lists, optional, table.get("short", {}), known)
 
 
 def _read(
@@ -128,6 +134,8 @@ def _read(
             value = joined
         elif equals:
             value = given
+        elif flag in flags.optional:
+            value = rest.pop(0) if rest and rest[0] in OPTIONAL else ""
         elif flag in flags.lists:
             value = " ".join(_values(rest))
         elif rest:

@@ -63,6 +63,9 @@ def _cache(result: ServeResult) -> Table:
     def row(name: str, estimate: Estimate, digits: int = 0) -> tuple[Any, ...]:
         return name, *(round(value, digits) if digits else int(value) for value in estimate)
 
+    if result.buffers:
+        named = zip(("all tokens", "sliding windows", "recurrent states"), result.buffers, strict=True)
+        return Table("KV cache", columns("of: name", "size: bytes"), [row for row in named if row[1]])
     rows = [
         row("GPU KV cache size, tokens", result.tokens),
         row("blocks", result.blocks),

@@ -85,6 +85,47 @@ def test_attention_ranks_of_sglang_are_tensor_parallel_ranks() -> None:
     assert result.memory.weights.best < llmcalc.serve("deepseek-v3", "h200", tp=1).memory.weights.best / 4
 
 
+# model, version, other settings, logged MiB of the buffers (docs/data/engine_llama_cpp.csv)
+LLAMA_CPP: list[tuple[str, str, dict[str, Any], list[str]]] = [
+    ("llama3.1-8b", "5781", {"max_model_len": 16384}, ["2048.00"]),
+    ("glm4-32b", "5192", {"max_model_len": 5120, "cache": "q8_0", "cache_v": "q8_0"}, ["162.03"]),
+    ("gpt-oss-20b", "6699", {"max_model_len": 131072}, ["3072.00", "18.00"]),
+    ("deepseek-v3", "5331", {"max_model_len": 16384}, ["2074.00"]),
+    ("qwen3.5-27b", "8000", {"max_model_len": 4096, "max_num_seqs": 3}, ["288.00", "448.88"]),
+]
+
+
+@pytest.mark.parametrize(("model", "version", "more", "sizes"), LLAMA_CPP)
+def test_llama_cpp_prints_these_digits(model: str, version: str, more: dict[str, Any], sizes: list[str]) -> None:
+    result = llmcalc.serve(model, "h200:8", engine="llama.cpp", engine_version=version, **more)
+    assert [line.split(" = ")[1] for line in result.log()] == [f"{size} MiB" for size in sizes]
+
+
+def test_layers_on_the_cpu_need_no_gpu_memory() -> None:
+    whole = llmcalc.serve("qwen3-moe-30b-a3b", "h100", engine="llama.cpp", max_model_len=4096)
+    half = llmcalc.serve("qwen3-moe-30b-a3b", "h100", engine="llama.cpp", max_model_len=4096, gpu_layers=24)
+    experts = llmcalc.serve("qwen3-moe-30b-a3b", "h100", engine="llama.cpp", max_model_len=4096, cpu_all_experts=True)
+    assert half.memory.weights.best == pytest.approx(whole.memory.weights.best * 24 / 49, rel=0.001)
+    assert half.groups.block_bytes == whole.groups.block_bytes / 2
+    assert experts.memory.weights.best < whole.memory.weights.best / 8
+
+
+def test_a_context_that_is_too_long_does_not_start() -> None:
+    result = llmcalc.serve("qwen3-8b", "8GB", engine="llama.cpp")
+    assert not result.starts
+    assert result.changes[0][0]["max_model_len"] <= result.longest < result.max_model_len
+
+
+def test_ollama_and_gguf_names_are_presets() -> None:
+    line = "OLLAMA_CONTEXT_LENGTH=8192 OLLAMA_KV_CACHE_TYPE=q8_0 ollama run qwen3:8b"
+    result = llmcalc.serve(command=line, gpu="rtx4090")
+    assert (result.architecture.name, result.max_model_len) == ("qwen3-8b", 8192)
+    assert llmcalc.serve(command="ollama run qwen3:8b", gpu="rtx4090").max_model_len == 4096
+    for name in ("-m /models/Qwen3-8B-Q6_K.gguf", "-hf unsloth/Qwen3-8B-GGUF:Q6_K"):
+        served = llmcalc.serve(command=f"llama-server {name} -c 4096", gpu="24GB")
+        assert (served.architecture.name, served.settings["weights"]) == ("qwen3-8b", "q6_k")
+
+
 def test_a_pasted_command_is_the_same_as_settings() -> None:
     line = "vllm serve Qwen/Qwen3-32B --tensor-parallel-size 4 --max-model-len=32K --kv-cache-dtype fp8_e4m3 -q fp8"
     pasted = llmcalc.serve(command=line, gpu="h100:4")

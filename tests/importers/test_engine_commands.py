@@ -58,6 +58,28 @@ def test_twenty_flags_of_sglang_are_read_right() -> None:
     assert command.unmodelled == ("--speculative-algorithm",)
 
 
+LLAMA = r"""
+LLAMA_ARG_N_PARALLEL=4 ./build/bin/llama-server -hf unsloth/Qwen3-30B-A3B-GGUF:Q4_K_M -c 32768 -ub 1024 -b 4096 \
+    -ngl 99 --n-cpu-moe 20 -ctk q8_0 --cache-type-v q8_0 -fa on --host 0.0.0.0 --port 8080 -t 16 --jinja --no-mmap \
+    --temp 0.6 --top-p 0.95 --swa-full -ot exps=CPU --alias qwen --metrics --mlock -np 2 --no-warmup -s 3
+"""
+
+
+def test_twenty_flags_of_llama_cpp_are_read_right() -> None:
+    command = read_command(LLAMA)
+    assert (command.engine, command.model) == ("llama.cpp", "unsloth/Qwen3-30B-A3B-GGUF:Q4_K_M")
+    assert command.settings == {
+        "max_model_len": "32768", "max_num_batched_tokens": "1024", "gpu_layers": "99", "cpu_experts": "20",
+        "cache": "q8_0", "cache_v": "q8_0", "full_window": "true", "max_num_seqs": "2",
+    }  # fmt: skip
+    assert set(command.listed) == {
+        "--batch-size", "--flash-attn", "--host", "--port", "--threads", "--jinja", "--no-mmap", "--temp", "--top-p",
+        "--alias", "--metrics", "--mlock", "--no-warmup", "--seed",
+    }  # fmt: skip
+    assert command.unmodelled == ("--override-tensor",)
+    assert read_command("llama-cli -m a.gguf -fa -c 512").settings == {"max_model_len": "512"}
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -96,9 +118,10 @@ def test_other_mistakes_are_explained(line: str, message: str) -> None:
 def test_a_flag_has_one_place(engine: str) -> None:
     """A flag is read or has no effect, and has one number of values."""
     table = tables("engines")[engine]["flags"]
-    values, switches, lists, unmodelled = (
-        set(table.get(key, "").split()) for key in ("values", "switches", "lists", "unmodelled")
+    values, switches, lists, optional, unmodelled = (
+        set(table.get(key, "").split()) for key in ("values", "switches", "lists", "optional", "unmodelled")
     )
+    lists |= optional
     read = {flag.lstrip("-") for flag in table["read"]}
     assert not values & switches
     assert not values & lists

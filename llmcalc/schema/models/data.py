@@ -271,6 +271,7 @@ class EngineFlags(Model):
     values: Text | None = None
     switches: Text | None = None
     lists: Text | None = None
+    optional: Text | None = None
 
 
 class Engine(Sourced):
@@ -286,6 +287,8 @@ class Engine(Sourced):
     log: list[Text]
     versions: list[EngineVersion]
     gpus: list[EngineGpus] = Field([])
+    program_settings: dict[str, dict[str, Any]] = Field({})
+    environment: dict[str, Text] = Field({})
     values: dict[str, dict[str, str]] = Field({})
     padding: list[EnginePadding] = Field([])
     flags: EngineFlags
