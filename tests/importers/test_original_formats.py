@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 import llmcalc
+from llmcalc.data import table
 from llmcalc.importers.hf.class_names import family_of_class
+from llmcalc.importers.hf.config_keys import ConfigKeys
+from llmcalc.importers.hf.unknown_keys import Effect, unknown_key
 
 LLAMA = {
     "model_type": "llama", "vocab_size": 101, "hidden_size": 44, "intermediate_size": 53, "num_hidden_layers": 3,
@@ -132,3 +135,58 @@ def test_a_dropout_rate_that_is_none_is_an_error_only_where_it_is_used(rate: obj
 def test_a_draft_model_is_refused_with_one_clear_message(marks: dict[str, Any]) -> None:
     with pytest.raises(llmcalc.InputError, match="is a draft model, which only runs with its target model"):
         llmcalc.load({**LLAMA, **marks})
+
+
+def test_an_unknown_class_is_read_as_the_usual_one_with_a_warning() -> None:
+    config = {**LLAMA, "architectures": ["MyRetriever"]}
+    found = llmcalc.load(config)
+    assert llmcalc.params(found).total == total(LLAMA)
+    assert found.warnings == ("the class 'MyRetriever' is unknown; it is read as a llama model",)
+    with pytest.raises(llmcalc.InputError, match="unknown model class 'MyRetriever'"):
+        llmcalc.load(config, strict=True)
+
+
+STATED: dict[str, dict[str, Any]] = table("unknown_keys")["stated"]
+
+
+@pytest.mark.parametrize("model_type", STATED)
+def test_a_key_that_states_what_the_class_does_has_no_effect(model_type: str) -> None:
+    for key, value in STATED[model_type].items():
+        config = ConfigKeys({}, model_type, "")
+        assert key not in config.defaults
+        assert unknown_key(config, key, 7 if value == "any" else value).effect is Effect.NONE
+        assert unknown_key(config, key, [value, value]).effect is Effect.NONE
+        if value != "any":
+            assert unknown_key(config, key, "other").effect is not Effect.NONE
+
+
+def test_a_list_of_one_value_per_layer_may_repeat_a_size() -> None:
+    assert not llmcalc.load({**LLAMA, "d_inner": [53, 53, 53]}).warnings
+    with pytest.raises(llmcalc.InputError, match="d_inner"):
+        llmcalc.load({**LLAMA, "d_inner": [53, 53, 47]})
+
+
+def test_the_experts_of_hunyuan_may_be_given_for_each_layer() -> None:
+    config = {**LLAMA, "model_type": "hunyuan_v1_moe", "num_experts": 5, "head_dim": 11}
+    assert total({**config, "moe_topk": [2, 2, 2]}) == total({**config, "moe_topk": 2})
+    with pytest.raises(llmcalc.InputError, match="different values of num_experts_per_tok in different layers"):
+        llmcalc.load({**config, "moe_topk": [2, 2, 3]})
+
+
+def test_hunyuans_original_release_is_read_by_its_class() -> None:
+    own = {**LLAMA, "model_type": "hunyuan", "architectures": ["HunYuanMoEV1ForCausalLM"], "num_experts": 5}
+    own |= {
+        "attention_head_dim": 13,
+        "moe_topk": 2,
+        "moe_intermediate_size": [53, 53, 53],
+        "num_shared_expert": [1, 1, 1],
+    }
+    assert total(own) == total(
+        {**LLAMA, "model_type": "hunyuan_v1_moe", "num_experts": 5, "moe_topk": 2, "head_dim": 13}
+    )
+
+
+def test_the_layers_of_exaone_4_may_be_letters() -> None:
+    config = {**LLAMA, "model_type": "exaone4", "sliding_window": 7, "num_hidden_layers": 8}
+    letters, number = (llmcalc.load({**config, "sliding_window_pattern": pattern}) for pattern in ("LLLG", 4))
+    assert letters.stacks == number.stacks

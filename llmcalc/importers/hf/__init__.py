@@ -98,6 +98,8 @@ def load_config(
     try:
         architecture = with_numbered_names(entry.read(config))
         config.check_all_read()
+        if strict and config.unknown_class:
+            raise config.unknown_class_error()
         unsure = _check_unknown(config, strict)
         _check_overrides(config, overrides, data)
     except InputError as error:
@@ -240,6 +242,8 @@ def _warnings(config: Config, model_type: str, as_: str | None) -> Iterator[str]
     if model_type != config.model_type:
         reason = "as requested" if as_ else f"which has its class {short_repr(config.class_name())}"
         yield f"the config has model_type {short_repr(model_type)} but is read as {config.model_type}, {reason}"
+    if config.unknown_class:
+        yield f"the class {short_repr(config.unknown_class)} is unknown; it is read as a {config.model_type} model"
     yield from config.warnings
     for key, value in config.ignored_unknown.items():
         yield f"ignored the unknown key {short_repr(key)} (its value is {short_repr(value)}), as requested"

@@ -12,8 +12,8 @@ from .family_table import names
 
 def family_of_class(data: Mapping[str, Any]) -> str:
     """Return the ``model_type`` of a config's class, such as ``phi`` for ``PhiForCausalLM``, or an empty string."""
-    stem = _stem(data)
-    return next((name for name in names() if stem and _plain(name) == stem), "")
+    stem, listed = _stem(data), table("config_keys")["class_families"]
+    return listed.get(stem) or next((name for name in names() if stem and _plain(name) == stem.lower()), "")
 
 
 def adapted_language_model(data: Mapping[str, Any], as_: str | None = None) -> dict[str, Any] | None:
@@ -23,19 +23,19 @@ def adapted_language_model(data: Mapping[str, Any], as_: str | None = None) -> d
     ``model_type`` to use instead.
     """
     found, usual = top_level_text_config(data), table("config_keys")["adapted_classes"]
-    stem = _stem(data)
+    stem = _stem(data).lower()
     ends = [name for name in names() if stem.endswith(_plain(name))]
     family = as_ or max(ends, key=len, default="")
     return {**found, "model_type": usual.get(family, family)} if found and family else None
 
 
 def _stem(data: Mapping[str, Any]) -> str:
-    """Return the class name in lower case without its head, such as ``phi`` for ``PhiForCausalLM``."""
+    """Return the class name without its head, such as ``Phi`` for ``PhiForCausalLM``."""
     named = data.get("architectures")
     if not isinstance(named, list) or len(named) != 1 or not isinstance(named[0], str):
         return ""
     heads = (head for head in table("config_keys")["heads"] if named[0].endswith(head))
-    return named[0].removesuffix(next(heads, "")).lower()
+    return named[0].removesuffix(next(heads, ""))
 
 
 def _plain(model_type: str) -> str:

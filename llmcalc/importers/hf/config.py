@@ -230,6 +230,16 @@ class Config(ConfigKeys):
         """Return the groups of group-limited routing, with the score of a group."""
         return ExpertGroups(self.size("n_group", 1), self.size("topk_group", 1), score)
 
+    def collapse(self, keys: str) -> None:
+        """Replace each list of one value per layer by this value. Different values raise an error."""
+        for key in keys.split():
+            value = self.get(key)
+            if isinstance(value, list):
+                first, *others = self.one_per_layer(key, value, self.n_layers)
+                if any(other != first for other in others):
+                    raise self.size_error(f"different values of {key} in different layers are not supported")
+                self.override(key, first)
+
     def check_groups(self) -> None:
         """Raise an error if more groups of experts are selected than exist, as some transformers classes do."""
         groups, top = self.size("n_group", 1), self.size("topk_group", 1)

@@ -47,6 +47,7 @@ class ConfigKeys:
         self.skipped: set[str] = set()
         self.defaulted: dict[str, int] = {}
         self.warnings: list[str] = []
+        self.unknown_class = ""
         self.unmodelled: list[str] = []
 
     def nested(self, key: str, data: Mapping[str, Any], model_type: str) -> Self:
@@ -286,8 +287,8 @@ class ConfigKeys:
     def head_kind(self, *supported: str) -> str:
         """Return the kind of head named in ``architectures``, such as ``causal``, ``mlm`` or ``none`` (bare model).
 
-        The default is the first of the ``supported`` kinds. Unsupported kinds raise an error. A head for a task such as
-        classification counts as none.
+        The default is the first of the ``supported`` kinds, also for classes with an unknown name. Unsupported kinds
+        raise an error. A head for a task such as classification counts as none.
         """
         kind = self._head_kind() or "".join(supported[:1])
         kind = "none" if kind == "task" else kind
@@ -309,8 +310,16 @@ class ConfigKeys:
         for suffix, head in heads.items():
             if named[0].endswith(suffix):
                 return head
-        hint = f"Supported class names end in {', '.join(heads)}."
-        raise UnknownNameError("model class", named[0], [], where=self.where, hint=hint)
+        self.unknown_class = named[0]
+        if is_draft_class(named[0]):
+            raise self.unknown_class_error()
+        return ""
+
+    def unknown_class_error(self) -> UnknownNameError:
+        """Create an error about the class name in ``architectures``."""
+        heads = ", ".join(table("config_keys")["heads"])
+        hint = f"Supported class names end in {heads}."
+        return UnknownNameError("model class", self.unknown_class, [], where=self.where, hint=hint)
 
     def class_name(self) -> str:
         """Return the class name in ``architectures``, or an empty string."""
@@ -347,6 +356,11 @@ class ConfigKeys:
             self.unknown[self.where, key] = unknown_key(self, key, value)
         for key in (self.read & _size_keys(self.model_type)).difference(self.data):
             self.defaulted.setdefault(key, self.defaults[key])
+
+
+def is_draft_class(name: str) -> bool:
+    """Return whether a class is that of a draft model for speculative decoding."""
+    return any(word in name.lower() for word in table("config_keys")["draft_models"]["classes"])
 
 
 def class_keys(model_type: str) -> Collection[str]:

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from ...core.errors import UnknownNameError, nearest, short_repr
+from ...core.record import MISSING
 from ...data import table
 from .config_keys import ConfigKeys, is_irrelevant
 
@@ -47,9 +48,13 @@ class UnknownKey(NamedTuple):
 def unknown_key(config: ConfigKeys, name: str, value: object) -> UnknownKey:
     """Return an unread key of a config with its effect.
 
-    A repeated value of a common key has no effect. Disabling a feature that the class enables is structural.
+    A repeated value of a common key has no effect, nor has one that states what the class does. Disabling a feature
+    that the class enables is structural.
     """
-    if any(name in names and value == _value(config, common) for common, names in _synonyms()):
+    single = value[0] if isinstance(value, list) and value and value.count(value[0]) == len(value) else value
+    stated = table("unknown_keys")["stated"].get(config.model_type, {}).get(name, MISSING)
+    repeated = any(name in names and single == _value(config, common) for common, names in _synonyms())
+    if repeated or stated in ("any", single):
         return UnknownKey(config, name, value, Effect.NONE)
     usual = config.defaults.get(name)
     disabled = is_off(value) and not is_off(usual)

@@ -10,7 +10,7 @@ from ...core.errors import DescriptionError
 from ...data import table
 from .composite_configs import ENCODED, text_models
 from .config import Config
-from .config_keys import is_irrelevant
+from .config_keys import is_draft_class, is_irrelevant
 from .family_table import names
 
 ENCODED_MODALITIES = ("images", "sound")  # types that also serve language models as encoders
@@ -35,9 +35,8 @@ def advice(data: Mapping[str, Any]) -> str:
 
 def draft_model_error(data: Mapping[str, Any], where: str) -> DescriptionError | None:
     """Return an error about a draft model for speculative decoding, or None for other models."""
-    drafts: dict[str, list[str]] = table("config_keys")["draft_models"]
-    named = str(data.get("architectures")).lower()
-    if data.keys().isdisjoint(drafts["keys"]) and not any(word in named for word in drafts["classes"]):
+    known: list[str] = table("config_keys")["draft_models"]["keys"]
+    if data.keys().isdisjoint(known) and not is_draft_class(str(data.get("architectures"))):
         return None
     hint = "Load the target model. To count the tensors of the draft model, use llmcalc params FILE.safetensors."
     return DescriptionError("is a draft model, which only runs with its target model", where=where, hint=hint)

@@ -321,6 +321,7 @@ class ConfigKeyTables(Model):
     original_formats: dict[str, list[Text]]
     activations: dict[str, Text]
     heads: dict[str, Text]
+    class_families: dict[str, Text]
     adapted_classes: dict[str, Text]
     dropout: dict[str, list[Text]]
 
@@ -329,6 +330,7 @@ class UnknownKeys(Model):
     """Phrases in the names of unknown config.json keys, by their effect on sizes."""
 
     synonyms: dict[str, list[Text]]
+    stated: dict[str, dict[str, bool | int | float | Text]]
     sizes: list[Text]
     no_effect: dict[str, list[Text]]
     arithmetic: list[Text]

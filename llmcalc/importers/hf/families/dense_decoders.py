@@ -12,6 +12,7 @@ from ....layers.parts.cross import Cross
 from ....layers.score_biases.relative import Relative
 from ..config import BIASED, TOKENS, Config, Layers
 from ..rules import causal_lm, decoder, default_layernorm, repeat_block, sublayer
+from .moe_shared_experts import exaone_pattern
 
 SEGMENTS = 2
 ROTATED = {"full_attention": False, "sliding_attention": True}  # layers by type
@@ -88,6 +89,8 @@ def exaone4(config: Config) -> Architecture:
     """Read an EXAONE 4.0 config. By default, every fourth layer uses full attention without rotary positions."""
     limit, pattern = config.sliding_window(), config.get("layer_types")
     period = config.get("sliding_window_pattern")
+    if pattern is None and isinstance(period, str):  # as in the original release
+        pattern = exaone_pattern(config, config.n_layers, limit)
     if pattern is None:
         if not limit or not period:
             text = "layer_types is missing and cannot be derived without sliding_window and sliding_window_pattern"

@@ -65,7 +65,7 @@ def persimmon(config: Config) -> Architecture:
 def bloom(config: Config) -> Architecture:
     """Read a BLOOM config [scao2022] with ALiBi and a norm after the embedding."""
     config.read_legacy("n_embed", "hidden_size")
-    config.ignore("slow_but_exact offset_alibi skip_bias_add skip_bias_add_qkv")
+    config.ignore("slow_but_exact")
     norm = config.layernorm("layer_norm_epsilon")
     return decoder(
         config,

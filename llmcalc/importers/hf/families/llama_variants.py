@@ -9,7 +9,7 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Named, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....layers import Embedding, Head, InnerNorm, Mlp, Norm
+from ....layers import Attention, Embedding, Head, InnerNorm, Mlp, Norm
 from ....layers.parts.output_norm import OutputNorm
 from ....layers.score_biases.alibi import Alibi
 from ..config import Config, Fields, Layers
@@ -146,7 +146,14 @@ def cwm(config: Config) -> Architecture:
 def hunyuan(config: Config) -> Architecture:
     """Read a dense Hunyuan config with a norm on each query and key head."""
     config.ignore("eod_token_id")
-    return decoder(config, attention=config.attention(qk_norm={"late": True}, rope=dynamic_alpha_fields(config)))
+    return decoder(config, hunyuan_attention(config))
+
+
+def hunyuan_attention(config: Config) -> Attention:
+    """Return attention with a norm on each query and key head. Original releases name the head width differently."""
+    if config.get("head_dim") is None:
+        config.read_legacy("attention_head_dim", "head_dim")
+    return config.attention(qk_norm={"late": True}, rope=dynamic_alpha_fields(config))
 
 
 def apertus(config: Config) -> Architecture:

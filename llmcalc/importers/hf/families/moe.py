@@ -9,9 +9,8 @@ from ....core.errors import short_repr
 from ....layers import Attention, Bounds, Gate, Moe, Norm, Routing
 from ....layers.parts.temperature import Temperature
 from ..config import SIGMOID, Config, Fields, Layers
-from ..rope import dynamic_alpha_fields
 from ..rules import block, causal_lm, decoder, map_sublayers, runs_by_type
-from .llama_variants import attention_by_base, multipliers
+from .llama_variants import attention_by_base, hunyuan_attention, multipliers
 from .minimax import SWIGLU_ALPHA
 from .qwen import sparse_types
 
@@ -50,8 +49,9 @@ def flex_olmo(config: Config) -> Architecture:
 
 def hunyuan_v1_moe(config: Config) -> Architecture:
     """Read a Hunyuan-Large or A13B config with a shared expert and a norm on each query and key head."""
+    config.collapse("num_experts num_experts_per_tok")
     feed = config.experts(width="intermediate_size", shared={"d_ff": config.size("intermediate_size")})
-    return decoder(config, config.attention(qk_norm={"late": True}, rope=dynamic_alpha_fields(config)), feed)
+    return decoder(config, hunyuan_attention(config), feed)
 
 
 def gpt_oss(config: Config) -> Architecture:

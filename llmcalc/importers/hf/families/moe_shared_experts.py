@@ -157,12 +157,12 @@ def exaone_moe(config: Config) -> Architecture:
     kinds = config.mlp_types(config.count("first_k_dense_replace", 1))
     if config.get("layer_types") is None and config.get("sliding_window_pattern") is None:
         raise config.error("layer_types is missing and cannot be derived without sliding_window_pattern")
-    types = config.layer_types(_exaone_pattern(config, config.n_layers, limit))
+    types = config.layer_types(exaone_pattern(config, config.n_layers, limit))
     feeds: Layers = {"dense": config.gated_mlp(), "sparse": routed}
     return decoder(config, mixers, feeds, types, kinds)
 
 
-def _exaone_pattern(config: Config, layers: int, limit: int | None) -> list[str]:
+def exaone_pattern(config: Config, layers: int, limit: int | None) -> list[str]:
     """Return the type of each layer. ``sliding_window_pattern`` is the interval between full layers or a string of
     ``L`` (window) and ``G`` (full). The last layer always uses full attention.
     """

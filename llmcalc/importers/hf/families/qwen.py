@@ -23,7 +23,7 @@ def qwen(config: Config) -> Architecture:
     """
     if not config.flag("no_bias", True):
         raise config.error("only no_bias: true is supported")
-    config.ignore(f"{_QWEN_RUNTIME} n_positions pos_emb")
+    config.ignore(_QWEN_RUNTIME)
     config.unmodelled_unless("use_dynamic_ntk use_logn_attn", neutral=False)
     config.unmodelled_unless("rotary_pct", neutral=1.0)
     heads, twice = config.n_heads, config.size("intermediate_size")

@@ -99,7 +99,7 @@ def _runs(side: str, count: int, mixers: Mapping[str, Layer], feed: Feed, norm: 
 
 
 def _kind(config: Config) -> str:
-    config.ignore("is_decoder is_encoder_decoder add_cross_attention num_decoder_layers n_positions router_type")
+    config.ignore("is_decoder is_encoder_decoder add_cross_attention num_decoder_layers")
     if config.class_name().endswith(("EncoderModel", "ForTokenClassification")):
         return "encoder"
     return config.head_kind("seq2seq", "none")
