@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..calc.memory.fit import read_size
 from ..core.errors import InputError, UnknownNameError
 from ..core.setting import SCALES, SIZE, Setting, read_integer
+from ..data import table
 from .settings import DTYPE
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def command_line(result: ServeResult, change: Mapping[str, Any]) -> str:
     if result.command:
         words = list(result.command.words)
     else:
-        words = [*result.profile.command.split(), result.model]
+        words = [*result.profile.command.split(), repository(result.model)]
         change = {**_explicit(result), **change}
     for name, value in change.items():
         flag = flags.get(name)
@@ -111,11 +112,15 @@ def command_line(result: ServeResult, change: Mapping[str, Any]) -> str:
     return shlex.join(words)
 
 
+def repository(model: str) -> str:
+    """Return the repository of a preset on the Hub if it is known, and any other name unchanged."""
+    return str(table("repositories").get(model, model))
+
+
 def _explicit(result: ServeResult) -> dict[str, Any]:
-    """Return the settings that differ from the engine's defaults on one GPU."""
-    usual = {"tp": 1, "pp": 1, "dp": 1}
-    keys = ("tp", "pp", "dp", "expert_parallel", LENGTH, "cache", "enforce_eager")
-    return {key: result.settings[key] for key in keys if result.settings.get(key) not in (None, False, usual.get(key))}
+    """Return the given settings and the layout."""
+    layout = {name: result.settings[name] for name in ("tp", "pp", "dp") if result.settings.get(name, 1) > 1}
+    return {**layout, **result.given}
 
 
 def _without(words: list[str], flag: str, table: Mapping[str, Any]) -> list[str]:

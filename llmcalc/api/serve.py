@@ -35,6 +35,7 @@ SERVE = (
     Setting("engine_version"),
 )  # fmt: skip
 AUTO = "auto"
+NOTHING: Mapping[str, Any] = {}
 MIB = 2**20
 MOST = 3  # changes
 FEWEST = 256  # tokens of the shortest suggested context
@@ -48,6 +49,7 @@ class ServeResult(NotebookDisplay):
         model: model as it was given.
         profile: engine, its version and its constants.
         settings: settings of the engine, including its defaults.
+        given: settings that were given.
         memory: division of the memory of one GPU.
         groups: groups of cached layers.
         command: pasted command line, or None.
@@ -65,6 +67,7 @@ class ServeResult(NotebookDisplay):
     memory: EngineMemory
     groups: CacheGroups
     command: EngineCommand | None = None
+    given: Mapping[str, Any] = NOTHING
     refusals: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     buffers: LlamaCppCache | None = None
@@ -134,19 +137,34 @@ class ServeResult(NotebookDisplay):
         size = min(group.block_size for group in self.groups.groups)
         return Estimate(*(int(blocks) // self.groups.n_groups * size for blocks in self.blocks))
 
+    def _starts(self, case: int) -> bool:
+        """Return whether the engine starts in the low (0), best (1) or high (2) case of the estimates."""
+        if self.refusals or self.memory.available[case] <= 0:
+            return False
+        return (self.concurrency if self.settings["needs_whole_request"] else self.tokens)[case] >= 1
+
     @property
     def starts(self) -> bool:
         """Whether the engine starts, according to the best estimate."""
-        if self.refusals or self.memory.available.best <= 0:
-            return False
-        return self.concurrency.best >= 1 if self.settings["needs_whole_request"] else self.tokens.best >= 1
+        return self._starts(1)
 
-    @cached_property
+    @property
+    def verdict(self) -> str:
+        """``starts``, ``probably starts``, ``probably will not start`` or ``will not start``."""
+        if self.starts:
+            return "starts" if self._starts(0) else "probably starts"
+        return "probably will not start" if self._starts(2) else "will not start"
+
+    @property
     def longest(self) -> int:
-        """Longest request in tokens for which the KV cache is large enough."""
+        """Longest request in tokens for which the KV cache is large enough, by the best estimate."""
+        return self.longest_in(1)
+
+    def longest_in(self, case: int) -> int:
+        """Return the longest request in the low (0), best (1) or high (2) case of the estimates."""
         if self.buffers:  # a cache of full length grows in proportion to the context
-            return int(self.max_model_len * min(self.concurrency.best, 1))
-        blocks = self.blocks.best if self.memory.available.best > 0 else 0
+            return int(self.max_model_len * min(self.concurrency[case], 1))
+        blocks = self.blocks[case] if self.memory.available[case] > 0 else 0
         return largest_fitting(lambda tokens: self._request_blocks(tokens) <= blocks, self.max_model_len) or 0
 
     @property
@@ -157,7 +175,7 @@ class ServeResult(NotebookDisplay):
         if self.memory.available.best <= 0:
             missing = -self.memory.available.best / GIB
             return f"weights and activations exceed the memory budget by {missing:.2f} GiB"
-        if self.starts:
+        if self._starts(1):
             return ""
         needed, own = float(self.request_blocks * self.groups.block_bytes) / GIB, self.memory.available.best / GIB
         return (
@@ -166,15 +184,15 @@ class ServeResult(NotebookDisplay):
 
     @cached_property
     def changes(self) -> tuple[tuple[dict[str, Any], ServeResult], ...]:
-        """Changed settings with which the engine starts, cheapest first. Empty if the engine starts already."""
-        return () if self.starts or self.retry is None else tuple(islice(self._changes(), MOST))
+        """Changed settings with which the engine starts for sure, cheapest first. Empty if it does so already."""
+        return () if self.verdict == "starts" or self.retry is None else tuple(islice(self._changes(), MOST))
 
     def _changes(self) -> Iterator[tuple[dict[str, Any], ServeResult]]:
         assert self.retry is not None
         for change in _candidates(self):
             with suppress(InputError):  # a layout that the model does not allow
                 result = self.retry(change)
-                if result.starts:
+                if result.verdict == "starts":
                     yield change, result
 
     def log(self) -> tuple[str, ...]:
@@ -196,16 +214,17 @@ class ServeResult(NotebookDisplay):
     @property
     def summary(self) -> str:
         """One-line summary of the result."""
+        verdict = self.verdict.capitalize()
         if not self.starts:
-            return f"Will not start: {self.reason}"
+            return f"{verdict}: {self.reason}"
         if self.buffers:
             size, rest = float(self.groups.block_bytes), self.memory.available.best
             left = f"{size / GIB:.2f} GiB, {(rest - size) / GIB:.2f} GiB to spare"
-            return f"Starts: KV cache of {self.max_model_len:,} tokens in {left}"
-        return (
-            f"Starts: KV cache of {int(self.tokens.best):,} tokens, {self.concurrency.best:.1f}x concurrency at "
-            f"{self.max_model_len:,} tokens"
-        )
+            return f"{verdict}: KV cache of {self.max_model_len:,} tokens in {left}"
+        low, best, high = self.concurrency
+        times = f"{best:.1f}x" if self.verdict == "starts" else f"{low:.1f}x to {high:.1f}x"
+        request = f"{times} concurrency at {self.max_model_len:,} tokens"
+        return f"{verdict}: KV cache of {int(self.tokens.best):,} tokens, {request}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""
@@ -216,7 +235,8 @@ class ServeResult(NotebookDisplay):
             "concurrency": self.concurrency,
         }  # fmt: skip
         return {
-            "starts": self.starts, "reason": self.reason, "engine": self.engine, "version": self.profile.version,
+            "starts": self.starts, "verdict": self.verdict, "reason": self.reason,
+            "engine": self.engine, "version": self.profile.version,
             "gpu_memory": memory.total, "budget": memory.budget,
             **{name: estimate.to_dict() for name, estimate in estimates.items()},
             "max_model_len": self.max_model_len, "longest": self.longest, "request_blocks": self.request_blocks,
@@ -287,7 +307,13 @@ def serve(
     def predict(change: Mapping[str, Any]) -> ServeResult:
         result = _predict(architecture, profile, total, gpus, {**given, **change})
         return changed(
-            result, model=title, accelerator=card, command=pasted, notes=(*notes, *result.notes), retry=predict
+            result,
+            model=title,
+            accelerator=card,
+            command=pasted,
+            given=given,
+            notes=(*notes, *result.notes),
+            retry=predict,
         )
 
     return predict({})
@@ -346,7 +372,7 @@ def _predict(
 def _candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
     """Yield changed settings that need less memory, or use more of it, in the order of what they cost."""
     settings = result.settings
-    longest, available = result.longest, result.memory.available.best
+    longest, available = result.longest_in(0), result.memory.available.best
     if longest >= FEWEST:
         yield {"max_model_len": longest - longest % 1024 if longest > 1024 else longest}
     if result.profile.rule != "sum" and settings["share"] < 0.95:

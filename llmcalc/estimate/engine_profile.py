@@ -9,6 +9,7 @@ from ..core.errors import InputError
 from ..core.record import record
 
 GIB = 2**30
+WIDER = 1.25  # factor of the ranges of constants in versions that are newer than all measured runs
 
 
 class Estimate(NamedTuple):
@@ -60,6 +61,7 @@ class EngineProfile:
         constants: quantities that the engine's source leaves open.
         padding: paddings of expert matrices by number format.
         flags: tables of the engine's command-line flags.
+        measured: first and last version on whose runs constants were fitted.
         log: format strings of the lines of the log that state the result.
     """
 
@@ -75,6 +77,12 @@ class EngineProfile:
     flags: Mapping[str, Any]
     log: tuple[str, ...]
     source: str
+    measured: tuple[str, ...] = ()
+
+    @property
+    def is_extrapolated(self) -> bool:
+        """Whether the version is newer than all measured runs."""
+        return bool(self.measured) and version_number(self.version) > version_number(f"{self.measured[1]}.999")
 
     def constant(self, name: str) -> Estimate:
         """Return a constant by name."""
@@ -107,9 +115,12 @@ def read_profile(
     for one in entry.get("padding", ()):
         if any(gpu.startswith(prefix) for prefix in one["gpus"]):
             padding.setdefault(one["format"], Padding(one["input"], one["output"], one["scales"]))
+    measured = tuple(entry.get("measured", ()))
+    if measured and number > version_number(f"{measured[1]}.999"):
+        constants = {key: Estimate(each.low / WIDER, each.best, each.high * WIDER) for key, each in constants.items()}
     return EngineProfile(
         name, entry["title"], wanted, entry["rule"], entry["command"], entry["share"], settings, constants, padding,
-        entry["flags"], tuple(entry["log"]), entry["source"],
+        entry["flags"], tuple(entry["log"]), entry["source"], measured,
     )  # fmt: skip
 
 

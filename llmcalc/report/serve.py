@@ -13,7 +13,7 @@ SHOWN = (
     "tp", "pp", "dp", "expert_parallel", "max_model_len", "max_num_seqs", "max_num_batched_tokens", "share", "dtype",
     "weights", "cache", "block_size", "enforce_eager",
 )  # fmt: skip
-HEADS = ("low: bytes 1", "best: bytes", "high: bytes 1")
+HEADS = ("low: about bytes 1", "best: about bytes", "high: about bytes 1")
 
 
 def serve_document(result: ServeResult) -> Document:
@@ -43,7 +43,9 @@ def _settings(result: ServeResult) -> dict[str, Any]:
 
 def _changes(result: ServeResult) -> Table:
     """Return a table of command lines with which the engine starts."""
-    rows = [(result.line(change), round(one.tokens.best), one.concurrency.best) for change, one in result.changes]
+    rows = [
+        (result.line(change), int(one.tokens.best), round(one.concurrency.best, 2)) for change, one in result.changes
+    ]
     return Table("starts with", columns("command: text", "tokens: number", "concurrency: number"), rows)
 
 
@@ -51,8 +53,13 @@ def _memory(result: ServeResult) -> Table:
     memory = result.memory
     taken = [
         ("weights", memory.weights), ("activation", memory.activation), ("non-torch", memory.non_torch),
-        *([("CUDA graphs", memory.graphs)] if memory.counts_graphs else []), ("available KV cache", memory.available),
+        *([("CUDA graphs", memory.graphs)] if memory.counts_graphs else []),
     ]  # fmt: skip
+    free = memory.available
+    is_missing = free.best <= 0
+    taken.append(
+        ("missing", Estimate(-free.high, -free.best, -free.low)) if is_missing else ("available KV cache", free)
+    )
     rows = [(name, *map(int, estimate), estimate.best / memory.total) for name, estimate in taken]
     heads = columns("part: name", *HEADS, "of memory: share")
     budget = memory.budget
@@ -60,6 +67,9 @@ def _memory(result: ServeResult) -> Table:
 
 
 def _cache(result: ServeResult) -> Table:
+    if result.memory.available.best <= 0:
+        return Table("KV cache", (), [])
+
     def row(name: str, estimate: Estimate, digits: int = 0) -> tuple[Any, ...]:
         return name, *(round(value, digits) if digits else int(value) for value in estimate)
 
@@ -87,7 +97,12 @@ def _notes(result: ServeResult) -> tuple[str, ...]:
         found.append(f"flags without effect on the memory: {', '.join(command.listed)}")
     if result.starts and not command:
         found.append(f"command: {result.line()}")
-    return (*found, f"low, best and high: constants of {result.profile.title}, in data/engines")
+    profile = result.profile
+    if profile.is_extrapolated:
+        first, last = profile.measured
+        wider = f"{profile.version} is assumed to be alike, with a wider range"
+        found.append(f"constants were measured on {profile.title} {first} to {last}; {wider}")
+    return (*found, f"low, best and high follow from the constants of {profile.title} in llmcalc/data/engines")
 
 
 def _json(result: ServeResult) -> tuple[dict[str, Any], dict[str, Any]]:

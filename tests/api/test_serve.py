@@ -113,7 +113,7 @@ def test_layers_on_the_cpu_need_no_gpu_memory() -> None:
 def test_a_context_that_is_too_long_does_not_start() -> None:
     result = llmcalc.serve("qwen3-8b", "8GB", engine="llama.cpp")
     assert not result.starts
-    assert result.changes[0][0]["max_model_len"] <= result.longest < result.max_model_len
+    assert result.changes[0][0]["max_model_len"] <= result.longest_in(0) < result.max_model_len
 
 
 def test_ollama_and_gguf_names_are_presets() -> None:
@@ -140,7 +140,7 @@ def test_a_refusal_names_the_change_that_works() -> None:
     assert not result.starts
     assert "40,960 tokens" in result.reason
     changes = [change for change, _ in result.changes]
-    assert {"max_model_len": result.longest - result.longest % 1024} in changes
+    assert result.longest_in(0) - 1024 < changes[0]["max_model_len"] <= result.longest_in(0) < result.longest
     shorter = result.line(changes[0])
     assert "--max_model_len" not in shorter
     assert shorter.endswith(f"--max-model-len {changes[0]['max_model_len']}")
@@ -153,6 +153,21 @@ def test_the_longest_request_is_the_longest() -> None:
     assert llmcalc.serve("qwen3-32b", "h100", max_model_len=result.longest).starts
     assert not llmcalc.serve("qwen3-32b", "h100", max_model_len=result.longest + 16).starts
     assert llmcalc.serve("qwen3-32b", "h100", max_model_len="auto").max_model_len == result.longest
+
+
+def test_a_model_that_may_not_start_says_so() -> None:
+    result = llmcalc.serve("gpt-oss-120b", "h100", max_model_len=131072)
+    assert result.concurrency.low < 1 < result.concurrency.best
+    assert result.verdict == "probably starts"
+    assert result.summary.startswith("Probably starts")
+    assert all(one.verdict == "starts" for _, one in result.changes)
+    assert result.line().startswith("vllm serve openai/gpt-oss-120b --max-model-len 131072")
+
+
+def test_a_version_without_runs_has_a_wider_range() -> None:
+    old, new = (llmcalc.serve("llama3.1-8b", "h100", engine_version=version).memory for version in ("0.19.1", "0.20"))
+    assert old.graphs.high < new.graphs.high
+    assert new.graphs.low < old.graphs.low
 
 
 def test_too_few_gpus_are_a_refusal() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
+from ...core.errors import InputError
 from ..memory_options import DTYPE, FORMATS, MESH
 from ..options import NOTES, OUTPUT, READING, is_given, load_model
 from ..output import Answer, printed
@@ -50,6 +52,9 @@ def run(
     from ...api.serve import serve
     from ...report.serve import serve_document
 
+    if command is not None and gpu is None and gpu_memory is None:
+        hint = f"add the GPUs first: llmcalc serve --gpu h100:{_ranks(command)} -- {command}"
+        raise InputError("missing GPU", parameter="gpu", hint=hint)
     source: Any = model
     if model is not None and any(is_given(option, given) for option in READING):
         source = load_model(model, given)
@@ -58,6 +63,14 @@ def run(
         source, gpu, command=command, engine=engine, engine_version=engine_version, gpu_memory=gpu_memory, **settings
     )
     return serve_document(result), result.starts
+
+
+def _ranks(command: str) -> int:
+    """Return the number of GPUs that a command line of an engine names."""
+    from ...importers.engine_commands import read_command
+
+    sizes = (read_command(command).settings.get(name, "1") for name in ("tp", "pp"))
+    return prod(int(size) for size in sizes if size.isdigit())
 
 
 COMMANDS = (Command("serve", (MODEL, *ENGINE, *SETTINGS, *READING, *OUTPUT, NOTES), run),)

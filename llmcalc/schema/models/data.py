@@ -280,6 +280,7 @@ class Engine(Sourced):
     title: Text
     rule: Literal["profiled", "static", "free", "sum"]
     newest: Text
+    measured: tuple[Text, Text] | None = Field(None, strict=False)
     programs: list[Text]
     images: list[Text] = Field([])
     command: Text
@@ -413,6 +414,7 @@ TABLES: dict[str, Any] = {
     "data/optimizers": dict[str, Optimizer],
     "data/other_models": dict[str, Modality],
     "data/results": dict[str, dict[str, ResultKey]],
+    "data/repositories": dict[str, Text],
     "data/rules": dict[str, LintRule],
     "data/scaling/*": dict[str, ScalingLaw],
     "data/sources": dict[str, Text],
