@@ -6,7 +6,7 @@ Requires transformers and torch. Each mutant is a tiny config of a family, drawn
 several keys have another value or are missing. The outcomes are:
 
 *equal*      both give the same number of parameters
-*warned*     the numbers differ, and llmcalc's result has a warning about the key
+*warned*     the numbers differ, and llmcalc's result has a warning, or a note that begins with a changed key
 *refused*    llmcalc raises an error, and transformers builds a model
 *both*       neither accepts the config
 *accepted*   llmcalc gives a number, and transformers cannot build the model
@@ -24,7 +24,7 @@ import json
 import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,10 @@ import llmcalc
 from tests.oracle import families, perturb, reference
 
 Config = dict[str, Any]
-SKIPPED = ("architectures", "model_type", "transformers_version", "dtype")
+SKIPPED = (  # keys of every class that no reader looks up
+    "architectures", "model_type", "transformers_version", "dtype", "id2label", "label2id", "problem_type",
+    "return_dict", "output_hidden_states", "output_attentions", "chunk_size_feed_forward", "_name_or_path",
+)  # fmt: skip
 DRAWS = 3  # tiny configs that are tried for each family
 MISSING = "<missing>"  # instead of a value: the key is deleted
 Change = tuple[tuple[str, ...], object]  # path of a key, and its new value
@@ -106,18 +109,22 @@ def theirs(class_name: str, config: Config) -> int | None:
         return None
 
 
-def ours(config: Config) -> tuple[int | None, tuple[str, ...]]:
-    """Return llmcalc's number of parameters and warnings, or None and the error."""
+def ours(config: Config, keys: set[str]) -> tuple[int | None, tuple[str, ...]]:
+    """Return the number of parameters, warnings and notes that begin with any of the keys, or None and the error."""
     try:
         architecture = llmcalc.load(config)
-        return llmcalc.params(architecture).total, architecture.warnings
+        notes = (note for note in architecture.notes if note.split(" ", 1)[0] in keys)
+        return llmcalc.params(architecture).total, (*architecture.warnings, *notes)
     except llmcalc.InputError as error:
         return None, (str(error),)
 
 
-def outcome(class_name: str, config: Config) -> tuple[str, object, object, tuple[str, ...]]:
-    """Return the outcome for a config, both numbers, and llmcalc's warnings or error."""
-    (own, said), other = ours(config), theirs(class_name, config)
+def outcome(
+    class_name: str, config: Config, changes: Iterable[Change] = ()
+) -> tuple[str, object, object, tuple[str, ...]]:
+    """Return the outcome for a config with ``changes``, both numbers, and what llmcalc says about it."""
+    config = functools.reduce(lambda whole, change: changed(whole, *change), changes, config)
+    (own, said), other = ours(config, {path[-1] for path, _ in changes}), theirs(class_name, config)
     if own is None:
         name = "both" if other is None else "refused"
     elif other is None:
@@ -160,8 +167,7 @@ def main() -> None:
         everything, n_families = list(mutants(config)), number + 1
         share = -(-(options.mutants - found.total()) // max(1, len(names) - number))
         for changes in drawn(generator, everything, options.keys, share):
-            mutant = functools.reduce(lambda whole, change: changed(whole, *change), changes, config)
-            name, own, other, said = outcome(class_name, mutant)
+            name, own, other, said = outcome(class_name, config, changes)
             found[name] += 1
             if name != "equal":
                 told = {".".join(path): value for path, value in changes}

@@ -278,6 +278,8 @@ def test_doubling_a_size_changes_the_total_or_has_a_reason(model_type: str) -> N
     [
         ({"model_type": "mamba2", "hidden_size": 40, "num_heads": 4, "head_dim": 16}, "must equal expand"),
         ({"model_type": "bamba", "mamba_d_head": 16}, "must equal the inner width"),
+        ({"model_type": "llama", "num_attention_heads": 3, "head_dim": 8}, "must be a multiple of num_attention_heads"),
+        ({"model_type": "deepseek_v2", "mlp_bias": True, "n_shared_experts": 0}, "n_shared_experts is 0, but mlp_bias"),
         ({"model_type": "zamba2", "hybrid_layer_ids": [1]}, "hybrid_layer_ids is [1], but other keys imply"),
         ({"model_type": "zamba2", "mamba_headdim": 7}, "mamba_headdim is 7, but other keys imply"),
         ({"model_type": "jamba", "attn_layer_offset": 9}, "attn_layer_offset (9) must be less than attn_layer_period"),

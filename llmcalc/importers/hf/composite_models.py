@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ...core.architecture import Architecture, Named, Stack
 from ...core.errors import UnknownNameError, short_repr
 from ...core.layer import MOST_LAYERS
-from ...layers import Embedding, Features
+from ...layers import Embedding, Features, Head
 from .composite_configs import top_level_text_config
 from .config import Config, Fields
 from .encoders import check_encoder, find_encoder
@@ -21,6 +21,7 @@ from .family_table import find, find_function, find_row, names
 from .projectors import Link, Projector
 
 TIE = "tie_word_embeddings"
+UNTIED = f"{TIE} is missing; the head is counted as stored, as in published checkpoints, although the class ties it"
 PADDING = 0.05  # largest difference between two sizes of one vocabulary, relative to its size
 PARTS = {"vision": "vision_config", "audio": "audio_config"}
 # keys of composite configs that change neither sizes nor computation
@@ -207,21 +208,26 @@ def text_model(config: Config, usual: str, tie: str = "", data: Mapping[str, Any
     entry = find(_known_type(config, model_type, usual, find)) if isinstance(model_type, str) else None
     if entry is None:
         raise UnknownNameError("text_config model_type", str(model_type), names(), where=config.where)
-    _set_tie(config, part, tie, entry.model_type)
+    is_assumed = _set_tie(config, part, tie, entry.model_type)
     part["architectures"] = ["Model"] if config.head_kind() == "none" else None
     inner = config.nested("text_config", part, entry.model_type)
     found = entry.read(inner)
     inner.check_all_read()
     config.unmodelled += inner.unmodelled
-    return replace(found, layout=found.layout or entry.layout)
+    notes = found.notes
+    if is_assumed and any(isinstance(end.layer, Head) and end.layer.share is None for end in found.main.outputs):
+        notes = (*notes, UNTIED)
+    return replace(found, layout=found.layout or entry.layout, notes=notes)
 
 
 # text models whose class ties by default although their composite checkpoints store a head
 _UNTIED_UNLESS_STATED = ("qwen2_vl_text", "qwen2_5_vl_text", "glm4v_text", "glm4v_moe_text", "glm_ocr_text")
 
 
-def _set_tie(config: Config, part: Fields, tie: str, model_type: str) -> None:
-    """Set ``tie_word_embeddings`` in the language model's config."""
+def _set_tie(config: Config, part: Fields, tie: str, model_type: str) -> bool:
+    """Set ``tie_word_embeddings`` in the language model's config. Return whether the nested config decides although the
+    class ties the embeddings.
+    """
     if tie == "unless_denied" and part.get(TIE, True) is True:
         config.override(TIE, True)
     elif tie == "if_stated" and TIE not in config.data:
@@ -238,6 +244,7 @@ def _set_tie(config: Config, part: Fields, tie: str, model_type: str) -> None:
             part.setdefault(TIE, False)
     if not inner_decides:
         part[TIE] = config.flag(TIE, bool(part.get(TIE, False)))
+    return ties and inner_decides
 
 
 def _text_data(config: Config, row: CompositeModel) -> Fields:

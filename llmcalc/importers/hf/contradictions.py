@@ -6,6 +6,7 @@ Readers check the keys that they read. These checks cover keys that a reader ign
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,8 @@ _CHECKED = frozenset((*_ROTARY, *_PER_LAYER, *_TYPES, *chain(*STAGES), "quantiza
 def check_values(config: ConfigKeys) -> None:
     """Raise an error if values of a config contradict each other or are not valid for any model."""
     data = config.data
+    if config.model_type in _divided():
+        _check_heads(config)
     if data.keys().isdisjoint(_CHECKED):
         return
     for key in (*_PER_LAYER, *_TYPES):
@@ -66,6 +69,18 @@ def _check_same(config: ConfigKeys, name: str, value: object, other: str, second
         return
     if value != second:
         raise config.error(f"{name} is {short_repr(value)}, but {other} is {short_repr(second)}")
+
+
+@cache
+def _divided() -> frozenset[str]:
+    return frozenset(_rule("heads_divide_width"))
+
+
+def _check_heads(config: ConfigKeys) -> None:
+    """Check that the number of heads divides the width."""
+    width, heads = config.get("hidden_size"), config.get("num_attention_heads")
+    if type(width) is int and type(heads) is int and heads > 0 and width % heads:
+        raise config.size_error(f"hidden_size ({width}) must be a multiple of num_attention_heads ({heads})")
 
 
 def _rule(name: str) -> list[str]:

@@ -90,6 +90,8 @@ def shared_experts(
     # the classes do not build modules for multi-token prediction
     config.ignore("num_mtp_layers num_nextn_predict_layers num_routed_experts num_shared_experts")
     shared = {"d_ff": config.shared_width("n_shared_experts"), **shared}
+    if not shared["d_ff"] and shared.get("bias"):  # the classes store the biases of an MLP of width 0
+        raise config.size_error("n_shared_experts is 0, but mlp_bias adds biases to the shared experts")
     fields = {"expert_groups": config.expert_groups("two"), **changes}
     return config.experts("n_routed_experts", routing=routing, shared=shared, **fields)
 
