@@ -29,7 +29,7 @@ from .engine_models import buffers_of, gpu_layers, groups_of, load_served, model
 from .engine_settings import command_line, read_engine_settings
 from .load import Source
 
-ENGINES = ("vllm", "sglang", "llama.cpp")
+ENGINES = ("vllm", "sglang", "tensorrt-llm", "llama.cpp")
 SERVE = (
     Setting("gpu", SIZE, least=1), Setting("gpu_memory", SIZE, least=1), Setting("engine", choices=ENGINES),
     Setting("engine_version"),

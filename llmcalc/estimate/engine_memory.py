@@ -124,6 +124,20 @@ def summed(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool =
     )  # fmt: skip
 
 
+def after_loading(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> EngineMemory:
+    """Return the division of an engine whose KV cache gets a share of what is free after loading and a profile run."""
+    constant, share = profile.constant, profile.settings["share"]
+    runtime = constant("runtime_parallel" if model.is_parallel else "runtime").scaled(GIB)
+    logits, forward = constant("logits").scaled(FP32 * model.logits), constant("forward").scaled(model.forward)
+    peak = Estimate(*map(max, logits, forward))
+    used = Estimate.exact(model.weights) + peak + runtime
+    available = Estimate(*(max(total - size, 0) * share - max(size - total, 0) for size in reversed(used)))
+    return EngineMemory(
+        total, total, Estimate.exact(model.weights), peak.rounded(), runtime.rounded(), Estimate.exact(0), False,
+        available.rounded(),
+    )  # fmt: skip
+
+
 def default_share(settings: Mapping[str, Any], total: int, ranks: int) -> float:
     """Return the share of the memory that an engine uses unless it is set.
 
@@ -141,4 +155,4 @@ def default_share(settings: Mapping[str, Any], total: int, ranks: int) -> float:
     return float(round(1 - kept / size, 3))
 
 
-RULES = {"profiled": profiled, "static": static, "sum": summed}
+RULES = {"profiled": profiled, "static": static, "free": after_loading, "sum": summed}

@@ -9,7 +9,10 @@ import pytest
 
 import llmcalc
 from llmcalc.api.engine_models import load_served
+from llmcalc.api.serve import ENGINES
+from llmcalc.cli.commands import load
 from llmcalc.cli.main import main
+from llmcalc.data import tables
 
 GIB = 2**30
 RUN = {"engine_version": "0.11", "gpu_memory": "79.18GiB", "max_model_len": 16000, "gpu_memory_utilization": 0.9}
@@ -101,6 +104,17 @@ def test_llama_cpp_prints_these_digits(model: str, version: str, more: dict[str,
     assert [line.split(" = ")[1] for line in result.log()] == [f"{size} MiB" for size in sizes]
 
 
+def test_tensorrt_llm_shares_what_is_free_after_loading() -> None:
+    small, large = (
+        llmcalc.serve("llama3.1-8b", "h100", engine="tensorrt-llm", free_gpu_memory_fraction=share)
+        for share in (0.45, 0.9)
+    )
+    assert large.memory.available.best == pytest.approx(2 * small.memory.available.best, rel=1e-6)
+    used = large.memory.weights.best + large.memory.activation.best + large.memory.non_torch.best
+    assert large.memory.available.best == pytest.approx(0.9 * (large.memory.total - used), rel=1e-6)
+    assert large.tokens.best % 32 == 0
+
+
 def test_layers_on_the_cpu_need_no_gpu_memory() -> None:
     whole = llmcalc.serve("qwen3-moe-30b-a3b", "h100", engine="llama.cpp", max_model_len=4096)
     half = llmcalc.serve("qwen3-moe-30b-a3b", "h100", engine="llama.cpp", max_model_len=4096, gpu_layers=24)
@@ -168,6 +182,12 @@ def test_a_version_without_runs_has_a_wider_range() -> None:
     old, new = (llmcalc.serve("llama3.1-8b", "h100", engine_version=version).memory for version in ("0.19.1", "0.20"))
     assert old.graphs.high < new.graphs.high
     assert new.graphs.low < old.graphs.low
+
+
+def test_every_engine_is_offered() -> None:
+    assert set(ENGINES) == set(tables("engines"))
+    (option,) = (each for each in load("serve").options.values() if each.flag == "--engine")
+    assert option.choices == ENGINES
 
 
 def test_too_few_gpus_are_a_refusal() -> None:

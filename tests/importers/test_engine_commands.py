@@ -58,6 +58,27 @@ def test_twenty_flags_of_sglang_are_read_right() -> None:
     assert command.unmodelled == ("--speculative-algorithm",)
 
 
+TENSORRT_LLM = r"""
+trtllm-serve serve nvidia/DeepSeek-R1-FP4 --host 0.0.0.0 --port 8000 --backend pytorch --tp_size 8 --ep_size 8 \
+    --pp_size 1 \
+    --max_batch_size 128 --max_num_tokens 4096 --max_seq_len 8192 --tokenizer t \
+    --kv_cache_free_gpu_memory_fraction 0.8 \
+    --trust_remote_code --log_level info --num_postprocess_workers 2 --reasoning_parser deepseek-r1 --gpus_per_node 8 \
+    --enable_chunked_prefill --extra_llm_api_options more.yml --revision main --max_beam_width 1 --tool_parser x
+"""
+
+
+def test_twenty_flags_of_tensorrt_llm_are_read_right() -> None:
+    command = read_command(TENSORRT_LLM)
+    assert (command.engine, command.model) == ("tensorrt-llm", "nvidia/DeepSeek-R1-FP4")
+    assert command.settings == {
+        "tp": "8", "ep": "8", "pp": "1", "max_num_seqs": "128", "max_num_batched_tokens": "4096", "share": "0.8",
+        "max_model_len": "8192",
+    }  # fmt: skip
+    assert set(command.unmodelled) == {"--backend", "--extra-llm-api-options", "--max-beam-width"}
+    assert len(command.listed) == 11
+
+
 LLAMA = r"""
 LLAMA_ARG_N_PARALLEL=4 ./build/bin/llama-server -hf unsloth/Qwen3-30B-A3B-GGUF:Q4_K_M -c 32768 -ub 1024 -b 4096 \
     -ngl 99 --n-cpu-moe 20 -ctk q8_0 --cache-type-v q8_0 -fa on --host 0.0.0.0 --port 8080 -t 16 --jinja --no-mmap \

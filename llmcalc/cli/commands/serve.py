@@ -19,7 +19,7 @@ ENGINE = (
     Option("--gpu", "GPU name or memory, with an optional count (default: tensor-parallel ranks), such as h100:4.",
            "NAME[:N]", complete="accelerators"),
     Option("--gpu-memory", "Memory per GPU, such as 79.18GiB in a log (overrides the specification).", "SIZE"),
-    Option("--engine", "Serving engine (default: vllm).", choices=("vllm", "sglang", "llama.cpp")),
+    Option("--engine", "Serving engine (default: vllm).", choices=("vllm", "sglang", "tensorrt-llm", "llama.cpp")),
     Option("--engine-version", "Version of the engine, such as 0.11 (default: the newest one described).", "VERSION"),
     Option("--command", "Command line of the engine, which may also follow -- at the end.", "TEXT"),
 )  # fmt: skip
