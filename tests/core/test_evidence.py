@@ -16,6 +16,7 @@ from llmcalc.api.quantity import names, quantity
 from llmcalc.core.evidence import CLASSES, merged, weakest
 from llmcalc.core.notebook_display import NotebookDisplay
 from llmcalc.core.record import changed
+from llmcalc.verification import Verification
 
 KIND = {
     "axes": {"d": "d_model", "m": {"size": 7, "shard": "whole"}},
@@ -93,6 +94,11 @@ def test_a_numpy_model_that_is_generated_from_the_equations_proves_nothing() -> 
     assert llmcalc.params(model).evidence["total"] == "exact"
     assert llmcalc.flops(model).evidence["matmul"] == "exact"
     assert llmcalc.verify(model).evidence == {"checks": "exact"}
+    assert llmcalc.verify("gpt2").evidence == {"checks": "executed"}
+    assert Verification(changed(model, status="rumoured"), model, ()).evidence == {"checks": "exact"}
+    assert Verification(llmcalc.load("gpt4"), model, ()).evidence == {"checks": "executed"}
+    beyond = changed(llmcalc.load("gpt2"), unmodelled=("outputs are rounded",))
+    assert llmcalc.params(beyond).evidence["total"] == "exact"
 
 
 def test_the_settings_decide() -> None:
