@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .api.explain import explain as explain
     from .api.find_gpus import find_gpus as find_gpus
     from .api.find_models import find_models as find_models
+    from .api.find_recipes import find_recipes as find_recipes
     from .api.fit import fit as fit
     from .api.flops import flops as flops
     from .api.load import load as load
@@ -48,8 +49,9 @@ _ERRORS = (
     "DescriptionError", "InputError", "LlmcalcError", "SizeError", "UnknownNameError", "UnsupportedError",
 )  # fmt: skip
 _VERBS = (
-    "check", "communication", "compare", "design", "diff", "evidence", "explain", "find_gpus", "find_models", "fit",
-    "flops", "load", "memory", "params", "scale", "serve", "state", "sweep", "traffic", "train", "verify",
+    "check", "communication", "compare", "design", "diff", "evidence", "explain", "find_gpus", "find_models",
+    "find_recipes", "fit", "flops", "load", "memory", "params", "scale", "serve", "state", "sweep", "traffic", "train",
+    "verify",
 )  # fmt: skip
 _MODULES = {
     **dict.fromkeys(_ERRORS, "core.errors"),

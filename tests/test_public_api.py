@@ -29,6 +29,7 @@ PUBLIC = {
     "explain",
     "find_gpus",
     "find_models",
+    "find_recipes",
     "fit",
     "flops",
     "load",

@@ -261,10 +261,15 @@ def eager_code(architecture: Architecture, expert_kernel: str | None = None, att
     return code if (expert_kernel or chosen or usual) == "loop" else changed(code, combine="")
 
 
+def adaptable_matrices(architecture: Architecture) -> set[str]:
+    """Return the names of the matrices to which LoRA adapters can be added."""
+    return {row.tensor.name for row in rows(architecture.stacks) if row.tensor.linear and not row.tensor.active}
+
+
 def _adapters(architecture: Architecture, rank: int | None, targets: Iterable[str]) -> Adapters | None:
     if rank is None:
         return None
-    matrices = {row.tensor.name for row in rows(architecture.stacks) if row.tensor.linear and not row.tensor.active}
+    matrices = adaptable_matrices(architecture)
     for name in (chosen := tuple(targets)):
         if name not in matrices:
             hint = f"matrices of {architecture.name}: {', '.join(sorted(matrices))}"

@@ -99,7 +99,7 @@ OWN = {  # lines of one command, by panel
     "fit": {"GPU": """
         --gpu NAME[:N]  such as h100:8 or 24GB; all: every GPU
         --list  list the models that fit on --gpu
-        --solve WHAT  seq, batch, quant (weight format) or gpus
+        --solve WHAT  seq, batch, quant, gpus or recipe (training)
     """},
     "serve": {
         "GPU": """

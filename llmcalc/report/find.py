@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..api.defaults import SEQ
 from ..api.find_gpus import FittingGpus, GpuSearch
 from ..api.find_models import MOST_CONTEXT, FittingModel, ModelSearch
+from ..api.find_recipes import Recipe, RecipeSearch
 from ..core.errors import spelled
+from ..core.tree import Node
 from .document import Document, Fact, Table, columns
-from .heading import model_document, named_values
+from .heading import derivation, model_document, named_values
 from .json_envelope import envelope
 from .memory import BYTES
 from .numbers import exact
@@ -38,6 +42,7 @@ def find_models_document(found: ModelSearch, given: str | None = None) -> Docume
             Fact("reserve", found.reserve, BYTES, spelled("assumed for the runtime: {reserve=SIZE} changes it")),
         ),
         tables=(Table("largest first", heads, rows),),
+        derivation=lambda: tuple(Node(f"{one.name} weights, {one.format}", one.weights, BYTES) for one in found.models),
         notes=longest if found.models else (),
     )
 
@@ -72,6 +77,7 @@ def find_gpus_document(found: GpuSearch) -> Document:
         answer=f"{'✓' if found.gpus else '✗'} {answer}",
         lines=(f"workload: {named_values(found.settings)}",),
         tables=(Table("cheapest first, then the least memory", heads, rows),),
+        derivation=derivation("memory", found.gpus[0].fit.result) if found.gpus else tuple,
         notes=(
             "memory, headroom: per GPU; USD per hour: all GPUs, lowest to highest quote; dated: the lowest quote",
             f"sources of quotes: {'; '.join(filter(None, sources))}; see llmcalc hardware show",
@@ -90,3 +96,51 @@ def _price(one: FittingGpus) -> str:
         return ""
     low, high = (f"{dollars:.2f}" for dollars in one.price)
     return low if low == high else f"{low} to {high}"
+
+
+def find_recipes_document(
+    found: RecipeSearch, given: str | None = None, spell: Callable[[Recipe], str] | None = None
+) -> Document:
+    """Build a report that lists the ways to train a model, best first. The title is the answer.
+
+    ``given`` is a memory size of the user. ``spell`` returns the command line of a recipe.
+    """
+    card, best = found.accelerator, found.best
+    gpu = card.title if card else "accelerator"
+    rows = [
+        (one.method, one.saving, "yes" if one.fits else "no", one.needed, one.host or None, one.batch or None)
+        for one in found.recipes
+    ]
+    heads = columns(
+        "recipe: group",
+        "with: name",
+        "fits: name",
+        "needed: about bytes",
+        "host memory: about bytes 1",
+        "batch: number",
+    )
+    answer = f"✓ yes: {best.name}, batch {best.batch}" if best else "✗ no recipe fits"
+    commands = {one.name: spell(one) for one in found.recipes if not one.host} if spell else {}
+    return model_document(
+        found.architecture,
+        "fit",
+        lambda: (
+            {"accelerator": card.to_dict() if card else None, **found.settings},
+            {**found.to_dict(), "commands": commands},
+        ),
+        f" on {found.count} × {gpu}",
+        answer=answer,
+        lines=(f"workload: {named_values(found.settings)}",),
+        facts=(
+            *([Fact("command", commands[best.name])] if best and best.name in commands else []),
+            Fact("memory", found.memory, BYTES, card.usable_text if card and not given else "as given"),
+            Fact("reserve", found.reserve, BYTES, spelled("assumed for the runtime: {reserve=SIZE} changes it")),
+        ),
+        derivation=lambda: tuple(Node(one.name, one.needed, BYTES) for one in found.recipes),
+        tables=(Table(f"recipes for {found.count} GPU{'s' * (found.count > 1)}, best first", heads, rows),),
+        notes=(
+            "needed: bytes per GPU for the smallest batch; batch: largest micro-batch of each GPU",
+            "optimizer on the CPU: its states and master weights are in host memory, as in ZeRO-Offload",
+            *(["several GPUs use ZeRO-3"] if found.count > 1 else []),
+        ),
+    )

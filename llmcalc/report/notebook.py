@@ -27,6 +27,7 @@ _DOCUMENTS = {
     "FitResult": ("fit", "fit_document"),
     "GpuSearch": ("find", "find_gpus_document"),
     "ModelSearch": ("find", "find_models_document"),
+    "RecipeSearch": ("find", "find_recipes_document"),
     "Plan": ("scale", "scale_document"),
     "ServeResult": ("serve", "serve_document"),
     "Sweep": ("sweep", "sweep_document"),

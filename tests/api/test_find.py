@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -17,6 +18,7 @@ from llmcalc.api.find_models import FORMATS, MOST_CONTEXT
 from llmcalc.api.fit import weight_bits
 from llmcalc.api.memory import serving_stages
 from llmcalc.calc.memory.fit import largest_within
+from llmcalc.cli.main import main
 from llmcalc.core.workload import positions
 from llmcalc.schema.preset_files import sized_files
 
@@ -135,6 +137,55 @@ def test_instances_are_found_by_price_and_by_name() -> None:
     assert found["a2-highgpu-4g"].count == 4
     named = llmcalc.fit("llama3-70b", "p4d.24xlarge")
     assert (named.count, named.headroom) == (8, found["p4d.24xlarge"].fit.headroom)
+
+
+@pytest.mark.parametrize(("model", "gpu", "settings"), [
+    ("llama3-8b", "rtx4090", {}), ("llama3-8b", "h100:4", {"seq": 4096, "batch": 2}),
+    ("gpt2", "4GiB", {"lora_rank": 8}),
+    ("mamba2-2.7b", "24GB", {}), ("deepseek-v2-lite", "h100", {"lora_targets": ["wo"]}),
+])  # fmt: skip
+def test_every_recipe_agrees_with_a_fit_check(model: str, gpu: str, settings: dict[str, Any]) -> None:
+    found = llmcalc.find_recipes(model, gpu, **settings)
+    assert len(found.recipes) == 15
+    sizes = {name: value for name, value in settings.items() if name in ("seq", "batch")}
+    for one in found.recipes:
+        own = {**sizes, **one.settings, "training": True}
+        checked = llmcalc.fit(model, gpu, **own)
+        assert one.needed == checked.needed - one.host
+        assert one.host == (checked.result.optimizer if "CPU" in one.method else 0)
+        assert one.fits == (one.needed <= checked.usable) == (one.batch >= own.get("batch", 1))
+        if one.fits:
+            most, more = (llmcalc.fit(model, gpu, **{**own, "batch": one.batch + extra}) for extra in (0, 1))
+            assert most.needed - one.host <= most.usable < more.needed - one.host
+    fitting = [one for one in found.recipes if one.fits]
+    assert found.best == (fitting[0] if fitting else None)
+
+
+def test_recipes_need_less_and_less() -> None:
+    found = llmcalc.find_recipes("llama3-8b", "rtx4090")
+    assert found.best is not None
+    assert (found.best.name, found.best.batch) == ("LoRA, recomputation", 2)
+    by_saving = {one.name: one.needed for one in found.recipes}
+    assert by_saving["LoRA"] > by_saving["LoRA, recomputation"] > by_saving["QLoRA, recomputation"]
+    full = [by_saving[name] for name in ("full fine-tuning", "full, 8-bit optimizer", "full, optimizer on the CPU")]
+    assert full == sorted(full, reverse=True)
+    # 16 bytes per parameter: weights and gradients, and 12 of the optimizer in host memory
+    parameters = llmcalc.params("llama3-8b").total
+    offloaded = next(one for one in found.recipes if one.host)
+    assert offloaded.host == 12 * parameters
+    assert llmcalc.find_recipes("llama3-8b", "6GiB").best is None
+
+
+def test_the_command_of_a_recipe_fits(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "llama3-8b", "rtx4090", "--solve", "recipe", "--seq", "1k", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)["result"]
+    commands = [result["commands"][one["name"]] for one in result["recipes"] if one["fits"] and not one["host"]]
+    assert len(commands) >= 4
+    for command in commands:
+        assert main(command.split()[1:]) == 0, command
+        assert "✓ fits" in capsys.readouterr().out
+    assert main(["fit", "llama3-8b", "6GiB", "--solve", "recipe"]) == 1
+    assert capsys.readouterr().out.startswith("✗ no recipe fits")
 
 
 def test_both_searches_take_less_than_two_seconds() -> None:

@@ -35,6 +35,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "diff": lambda: llmcalc.diff("llama3-8b", "llama3.1-8b"),
     "explain": lambda: llmcalc.explain("gpt3", "flops"),
     "find_gpus": lambda: llmcalc.find_gpus("gpt2"),
+    "find_recipes": lambda: llmcalc.find_recipes("gpt2", "4GiB"),
     "find_models": lambda: llmcalc.find_models("2GiB"),
     "fit": lambda: llmcalc.fit("llama3-8b", "h100:2"),
     "flops": lambda: llmcalc.flops("gpt1"),
@@ -115,6 +116,7 @@ SAME = {
     "fit qwen3-32b --gpu all --weights q8_0 --reserve 3GiB": lambda: llmcalc.find_gpus(
         "qwen3-32b", weights="q8_0", reserve="3GiB"
     ),
+    "fit gpt2 4GiB --solve recipe --lora-rank 8": lambda: llmcalc.find_recipes("gpt2", "4GiB", lora_rank=8),
     "fit 3GiB --list --seq 512": lambda: llmcalc.find_models("3GiB", seq=512),
     "fit gpt3 --gpu-memory 24GiB --solve gpus": lambda: llmcalc.fit("gpt3", 24 * 2**30, solve="gpus"),
     "train gpt3 --seq 1024": lambda: llmcalc.train("gpt3", seq=1024),

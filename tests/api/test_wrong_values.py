@@ -181,9 +181,16 @@ FUNCTIONS: Table = {
         **MODEL, **SIZES, **CONVENTION, **by_flag({**FORMATS, **SERVED, **TRAINED}, ()),
         "reserve": ("count from 0", "1GiB", {}), "mode": ("name", "training", {}),
     }),
+    "find_recipes": ({"model": "gpt2", "gpu": "4GiB"}, {
+        **MODEL, **{name: ("count", 2, {}) for name in ("batch", "seq", "lora_rank")}, "extend": ("flag", True, {}),
+        "dtype": FORMATS["dtype"], "attention": ("name", "eager", {}), "dropout": ("flag", True, {}),
+        "scan": ("name", "fused", {"model": "mamba2-130m"}), "lora_targets": ("names", ["wq"], {}),
+        "target_seq": ("count", 5, {"model": "t5-small"}), "gpu": ("count", "4GiB", {}), "count": ("count", 1, {}),
+        "gpu_memory": ("count", "4GiB", {"gpu": "h100"}), "reserve": ("count from 0", "1GiB", {}),
+    }),
     "find_models": ({"gpu": "1100MiB"}, {
         **{name: {**SIZES, **FORMATS}[name] for name in ("batch", "seq", "dtype", "weights")}, **SERVED,
-        "gpu": ("count", "1100MiB", {}), "count": ("count", 1, {}), "gpu_memory": ("count", "1100MiB", {}),
+        "gpu": ("count", "1100MiB", {}), "count": ("count", 1, {}), "gpu_memory": ("count", "1100MiB", {"gpu": "h100"}),
         "reserve": ("count from 0", "1GiB", {}),
     }),
     "serve": ({"model": "gpt2", "gpu": "h100"}, {

@@ -297,6 +297,7 @@ def test_an_error_says_why_and_what_to_add() -> None:
 
 
 REFUSED = {
+    "fit gpt2 --gpu h100 --solve recipe --recompute full": "--recompute: has no effect on a search for recipes",
     "fit gpt2 --gpu h100 --list": "--list: cannot be combined with a model",
     "fit 2GiB --list --tp 2": "--tp: has no effect on a list of models",
     "fit gpt2 --gpu all --solve seq": "--solve: has no effect on a search for GPUs",

@@ -33,7 +33,14 @@ DECODER = {
 }
 SKETCH: dict[str, Any] = {"name": "own", "kinds": {"slots": KIND}, "architecture": {"stacks": {"decoder": DECODER}}}
 
-DERIVED = {"Diff", "Evidence", "GpuSearch", "ModelSearch", "Verification"}  # show values of other results
+DERIVED = {
+    "Diff",
+    "Evidence",
+    "GpuSearch",
+    "ModelSearch",
+    "RecipeSearch",
+    "Verification",
+}  # show values of other results
 
 
 def results() -> set[type]:

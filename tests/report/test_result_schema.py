@@ -39,6 +39,7 @@ LINES = [
     "fit llama3.1-405b --gpu l4",
     "fit gpt2 --gpu all",
     "fit 2GiB --list",
+    "fit gpt2 4GiB --solve recipe",
     "compare gpt2 bert mixtral",
     "diff llama3-8b llama3.1-8b",
     "diff gpt2 gpt3",

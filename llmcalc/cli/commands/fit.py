@@ -14,13 +14,18 @@ from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
 if TYPE_CHECKING:
+    from ...api.find_recipes import Recipe
     from ...api.fit_changes import Change
+    from ...core.architecture import Architecture
 
+RECIPE = "recipe"
 OPTIONAL_MODEL = changed(MODEL, least=0)
 TIMES = Argument("times", "GPUs such as h100:8 (same as --gpu), or their count such as x8.", least=0, metavar="GPUS")
 GPU_MEMORY = Option("--gpu-memory", "Memory per GPU, such as 79.6GiB (overrides the specification).", "SIZE")
 SOLVING = Option(
-    "--solve", "Solve for the largest context or batch, the best weight format, or the fewest GPUs.", choices=SOLVE
+    "--solve",
+    "Solve for the largest context or batch, the best weight format, the fewest GPUs, or a recipe for training.",
+    choices=(*SOLVE, RECIPE),
 )
 SETTINGS = (
     Option("--gpu", "GPU, cloud instance or memory, with an optional count: 8xh100, p5.48xlarge, 24GB:2; or all.",
@@ -30,6 +35,9 @@ SETTINGS = (
     SOLVING,
     Option("--list", "List the models that fit on --gpu, without MODEL.", name="listing", kind=bool),
 )  # fmt: skip
+# settings of a search for recipes
+TRAINED = ("batch", "seq", "target_seq", "extend", "training", "dtype", "attention", "dropout", "scan", "lora_rank",
+           "lora_targets")  # fmt: skip
 LISTED = ("batch", "seq", "dtype", "weights", "cache", "page", "prefill", "step_tokens", "beams")
 EVERY_GPU = "all"
 _TIMES = re.compile(r"[x×:]?\s*(\d{1,6})")
@@ -62,12 +70,14 @@ def run(
     from ...api.fit import fit
     from ...report.fit import fit_document
 
-    architecture = load_model(model, given)
-    count, rest = int(match[1]) if match else None, settings(given, (*SIZES, *MEMORY))
-    result = fit(architecture, gpu, count=count, solve=solve, **budget, **rest)
-    solved = result.solution is None or result.solution.value is not None
+    architecture, count = load_model(model, given), int(match[1]) if match else None
     typed = {**given, **budget, "model": model, "gpu": f"{gpu}:{count}" if gpu and count else gpu}
     typed["times"] = times if gpu is None else None
+    if solve == RECIPE:
+        return _recipes(architecture, typed, {"gpu": gpu, "count": count, **budget}, given)
+    rest = settings(given, (*SIZES, *MEMORY))
+    result = fit(architecture, gpu, count=count, solve=solve, **budget, **rest)
+    solved = result.solution is None or result.solution.value is not None
     return fit_document(result, reserve, gpu_memory, lambda change: _line(typed, change)), result.fits and solved
 
 
@@ -95,6 +105,23 @@ def _gpus(model: str, given: dict[str, Any], reserve: str) -> Answer:
     refuse((SOLVING, GPU_MEMORY, *MESH), given, "on a search for GPUs")
     found = find_gpus(architecture, reserve=reserve, **settings(given, (*SIZES, *MEMORY)))
     return find_gpus_document(found), bool(found.gpus)
+
+
+def _recipes(architecture: Architecture, typed: dict[str, Any], gpus: dict[str, Any], given: dict[str, Any]) -> Answer:
+    """List the ways to train a model on GPUs."""
+    from ...api.find_recipes import find_recipes
+    from ...report.find import find_recipes_document
+
+    refuse([option for option in MEMORY if option.name not in TRAINED], given, "on a search for recipes")
+    chosen = [option for option in (*SIZES, *MEMORY) if option.name in TRAINED and option.name != "training"]
+    found = find_recipes(architecture, **gpus, **settings(given, chosen))
+
+    def spell(recipe: Recipe) -> str:
+        own = {**typed, "lora_rank": None, "lora_targets": [], **recipe.settings}
+        own["lora_targets"] = list(own["lora_targets"])
+        return COMMANDS[0].line({**own, "training": True, "batch": recipe.batch or typed["batch"]})
+
+    return find_recipes_document(found, gpus["gpu_memory"], spell), found.best is not None
 
 
 def _line(typed: dict[str, Any], change: Change) -> str:
