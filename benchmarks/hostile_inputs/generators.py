@@ -43,8 +43,9 @@ MODELS = (
 TOPICS = ("flops", "state", "memory", "traffic", "communication", "check", "train", "training", "layout")
 OUTPUTS = ("table", "plain", "json", "csv", "markdown", "html", "svg", "tree")
 QUESTIONS = (
-    "params {}", "flops {}", "flops {} --mode train --seq 7", "memory {}", "memory {} --training", "state", "check {}",
-    "traffic {}", "communication {} --tp 2", "explain {} params", "explain {} memory --training", "fit {} --gpu h100",
+    "params {}", "flops {}", "flops {} --mode train --seq 7", "memory {}", "memory {} --training", "explain {} state",
+    "check {}", "traffic {}", "communication {} --tp 2", "explain {} params", "explain {} memory --training",
+    "fit {} --gpu h100",
     "fit {} --gpu 24GB --solve quant", "train {} --tokens 1B", "compare {} gpt2", "diff {} gpt2", "import {}",
     "scale {}", "sweep {} memory.peak --over seq=3,5", "sweep {} flops.total --over batch=3..9:+2",
     "params {} --layout checkpoint",
@@ -145,7 +146,7 @@ def question(random: Random, model: llmcalc.Architecture) -> object:
 def asked(random: Random, file: str, text: str) -> Input:
     """Return a command line about a file."""
     words = [word.replace("{}", file) for word in random.choice(QUESTIONS).split()]
-    if words[0] not in ("import", "state") and random.random() < 0.6:
+    if words[0] != "import" and random.random() < 0.6:
         words += ["--format", random.choice(OUTPUTS)]
     if random.random() < 0.1:
         words += ["--set", f"{random.choice(('n_layers', 'd_model', 'vocab', 'x', 'stacks.0'))}={random.choice(TEXTS)}"]
@@ -303,10 +304,10 @@ def function(random: Random, folder: Path) -> Input:
 
 
 GENERATORS = {
-    "configs": (config, 45),
-    "presets": (preset, 23),
-    "arguments": (arguments, 14),
+    "configs": (config, 50),
+    "presets": (preset, 26),
+    "arguments": (arguments, 8),
     "headers": (header, 8),
-    "functions": (function, 10),
+    "functions": (function, 8),
 }
 """Name: (generator, percentage of the inputs)."""

@@ -101,6 +101,7 @@ BAD = {
     "fit gpt3 --gpu h100:6 --tp 4": "4 ranks, but there are 6",
     "fit gpt3 --gpu h100 --reserve 80": "with its unit",
     "fit gpt3 --gpu h100 --reserve 99GiB": "must be less than the GPU memory",
+    "params chinchilla --layout checkpoint": "--layout: the names of the stored tensors are not known",
     "fit gpt3 --gpu 24GB --gpu-memory 30GiB": "--gpu-memory: cannot be combined with a memory size as the GPU",
     "fit gpt3 --gpu h100 --solve quant --weights nf4": "omit --weights",
     "fit gpt3 --gpu h100:4 --solve gpus": "omit the count",

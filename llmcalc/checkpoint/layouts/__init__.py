@@ -32,7 +32,7 @@ from functools import cache
 from typing import NamedTuple
 
 from ...core.architecture import Architecture, Stack
-from ...core.errors import UnknownNameError
+from ...core.errors import UnknownNameError, UnsupportedError
 from .reader import Include, find_section, rules_of, tidy
 
 # Tensors that libraries store besides the weights but recompute, such as position tables and masks.
@@ -159,8 +159,10 @@ def _rules(name: str) -> list[str]:
     section = name.replace("-", "_")
     rules = rules_of(section) if section else None
     if rules is None:
-        hint = "the names of the stored tensors are not known for this architecture"
-        raise UnknownNameError("layout", name, [], hint=hint)
+        text = "the names of the stored tensors are not known for this architecture"
+        if not name:
+            raise UnsupportedError(text, parameter="layout", hint="omit it")
+        raise UnknownNameError("layout", name, [], hint=text)
     first = next((rule for rule in rules if "{i}" in rule), "").partition(".")[0]
     prefix = _setting(section, "prefix", f"{first}." if first and "{" not in first else "")
     return [rule.removeprefix(prefix) for rule in rules] if bare else list(rules)

@@ -58,9 +58,9 @@ def wrap(text: str, width: int, indent: str = "") -> list[str]:
     if text_width(text) <= width and text.isprintable():
         return [text]
     margin = text[: len(text) - len(text.lstrip())]
-    words = "".join(
-        letter if letter.isprintable() else " " for letter in text
-    ).split()  # names can contain any character
+    if not text.isprintable():  # names can contain any character
+        text = "".join(letter if letter.isprintable() else " " for letter in text)
+    words = text.split()
     lines, line, is_empty = [], margin, True
     for word in words:
         if not is_empty and text_width(line) + 1 + text_width(word) > width:
