@@ -76,6 +76,32 @@ class Roles:
     vocabulary: str = ""
 
 
+@record
+class ModuleTensors:
+    """Tensors of a kind that belong to one module of eager code, for which it is known what autograd saves.
+
+    Attributes:
+        gate: gate of a gated feed-forward layer.
+        up: up-projection of this layer.
+        activated: gate after the activation function.
+        gated: product of the gate and the up-projection.
+        output_gate: gate of the output of a recurrence.
+        output_norm: weight of the norm of this output.
+        decay: weight of the decay in a recurrence.
+    """
+
+    gate: str = ""
+    up: str = ""
+    activated: str = ""
+    gated: str = ""
+    output_gate: str = ""
+    output_norm: str = ""
+    decay: str = ""
+
+
+GATED_MLP = ModuleTensors(gate="g", up="u", activated="a", gated="m")
+
+
 class Traits:
     """Base class for layers that defines the default traits.
 
@@ -84,6 +110,7 @@ class Traits:
         AXES: lines with the letters, name and meaning of each axis that only this kind uses.
         PARALLEL: axes that parallelism shards, in addition to those of the base classes.
         ROLES: fields by role, in addition to those of the base classes.
+        MODULE_TENSORS: tensors of modules of eager code.
         LAYOUT_NAMES: names in checkpoint layouts of layers that set a field, by field.
         NUMBER_CLASS: class of number formats for the weights.
         HAS_ORDER: whether the output always depends on the order of the tokens.
@@ -98,6 +125,7 @@ class Traits:
     AXES: ClassVar[str] = ""
     PARALLEL: ClassVar[Parallel] = Parallel(whole="d one")
     ROLES: ClassVar[Roles] = Roles()
+    MODULE_TENSORS: ClassVar[ModuleTensors] = ModuleTensors()
     LAYOUT_NAMES: ClassVar[dict[str, str]] = {}
     NUMBER_CLASS: ClassVar[str] = MATRIX
     HAS_ORDER: ClassVar[bool] = False

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
-from ..core.traits import Parallel, Roles
+from ..core.traits import ModuleTensors, Parallel, Roles
 from ._recurrent import CHUNK_AXES, CONV_AXES, TORCH_CHUNK_AXES, TORCH_CONV_AXES, convolve
 from .mlp import PLAIN
 
 if TYPE_CHECKING:
     from ..core.shrink import Sizes
 
+_MODULE_TENSORS = ModuleTensors(output_gate="gz", output_norm="norm", decay="A_log")
 _SHRINK = {"d_conv": "at most 4", "chunk": "always 5 3"}
 
 
@@ -58,6 +59,7 @@ class GatedDeltaNet(Layer):
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="vh", replicated="kh", whole="K dk dv")
     ROLES: ClassVar[Roles] = Roles(chunks="chunk")
     IS_RECURRENT: ClassVar[bool] = True
+    MODULE_TENSORS: ClassVar[ModuleTensors] = _MODULE_TENSORS
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": PLAIN}
     SHRINK: ClassVar[dict[str, str]] = _SHRINK
 
@@ -127,6 +129,7 @@ class Kda(Layer):
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="vh", whole="rank K dk dv")
     ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="d_head", chunks="chunk")
     IS_RECURRENT: ClassVar[bool] = True
+    MODULE_TENSORS: ClassVar[ModuleTensors] = _MODULE_TENSORS
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": PLAIN}
     SHRINK: ClassVar[dict[str, str]] = _SHRINK
 

@@ -10,7 +10,7 @@ from ..core.layer import Layer
 from ..core.part import Part
 from ..core.part_family import PartFamily
 from ..core.record import record
-from ..core.traits import Parallel, Roles
+from ..core.traits import ModuleTensors, Parallel, Roles
 from ._recurrent import CHUNK_AXES, CONV_AXES, TORCH_CHUNK_AXES, TORCH_CONV_AXES, convolve
 from .mlp import PLAIN
 
@@ -66,6 +66,7 @@ class Mamba2(Layer):
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="H", replicated="G", whole="N K P")
     ROLES: ClassVar[Roles] = Roles(state_heads="n_ssm_heads", head_widths="d_ssm_head", chunks="chunk")
     IS_RECURRENT: ClassVar[bool] = True
+    MODULE_TENSORS: ClassVar[ModuleTensors] = ModuleTensors(output_gate="gz", output_norm="norm", decay="A_log")
     HAS_NORM: ClassVar[bool] = True
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": PLAIN}
     PARTS: ClassVar[Mapping[str, Sequence[type[Part]]]] = {

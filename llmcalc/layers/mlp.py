@@ -11,7 +11,7 @@ from ..core.layer import Layer
 from ..core.part import Part
 from ..core.part_family import PartFamily
 from ..core.record import record
-from ..core.traits import Parallel, Roles
+from ..core.traits import GATED_MLP, ModuleTensors, Parallel, Roles
 from .parts.bounds import BOUNDED, UNBOUNDED, Bounds, check_bounds
 from .parts.sequence import SequenceRows, set_rows
 
@@ -83,6 +83,7 @@ class Mlp(Layer):
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="f", whole="ar na")
     ROLES: ClassVar[Roles] = Roles(hidden="d_ff")
     IS_FEED_FORWARD: ClassVar[bool] = True
+    MODULE_TENSORS: ClassVar[ModuleTensors] = GATED_MLP
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"globals": "the global tokens"}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
     SHRINK: ClassVar[dict[str, str]] = {"merge": "keep"}

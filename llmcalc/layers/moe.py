@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..core.declaration import Declaration, Tensor
 from ..core.layer import Layer
 from ..core.record import changed, record
-from ..core.traits import EXPERTS, ROUTER, Parallel, Roles
+from ..core.traits import EXPERTS, GATED_MLP, ROUTER, ModuleTensors, Parallel, Roles
 from .mlp import ACTIVATIONS
 from .parts.bounds import BOUNDED, UNBOUNDED, Bounds, check_bounds
 from .parts.expert_capacity import Capacity
@@ -95,6 +95,7 @@ class Moe(Layer):
     )
     ROLES: ClassVar[Roles] = Roles(hidden="d_ff shared.d_ff", experts="n_experts", active_experts="top_k")
     IS_FEED_FORWARD: ClassVar[bool] = True
+    MODULE_TENSORS: ClassVar[ModuleTensors] = GATED_MLP
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"n_zero_experts", "n_null_experts"})
 
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {

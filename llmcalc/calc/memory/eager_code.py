@@ -9,16 +9,14 @@ from __future__ import annotations
 from ...core.declaration import Declaration
 from ...core.equation import Equation
 from ...core.record import record
-from ...core.traits import HEAD, NORM, ROUTER
+from ...core.traits import HEAD, NORM, ROUTER, ModuleTensors
 
 FP32 = "fp32"
 SOFTMAX = {"softmax", "softmax_fp32"}
 SCORES = {"softmax", "sigmoid", "sqrt_softplus"}  # of routers
-UNIT, DECAY = "l2norm", "A_log"  # of queries and keys in a recurrence, and a weight
+UNIT = "l2norm"  # of queries and keys in a recurrence
 NORMS = {"rmsnorm", "layernorm"}
 ACTIVATIONS = {"relu", "relu2", "gelu", "gelu_tanh", "gelu_new", "quick_gelu", "silu", "xielu"}
-PROJECTED, GATED = ("g", "u", "a"), "m"  # the gate, the up-projection and the activation of experts, and the product
-GATE, GATED_NORM = "gz", "norm"  # the output gate of a recurrent layer, and the weight of its norm
 
 
 @record
@@ -75,7 +73,8 @@ class EagerCode:
             return self.softmax
         if self.gate and is_gating(equation, declaration):
             hidden = [word for word in self.gate.split() if word != "input"]
-            return " ".join(hidden) if equation.out.name == GATED and hidden else "nothing"
+            is_product = hidden and equation.out.name == module_tensors(declaration).gated
+            return " ".join(hidden) if is_product else "nothing"
         if function in ACTIVATIONS and is_feed_forward:
             return self.activation
         if function == "add" and declaration.routed_experts and "j" in equation.operands[0].axes:
@@ -103,7 +102,8 @@ class EagerCode:
         """Return whether the code converts the operands of an equation to fp32."""
         layer = declaration.layer
         is_recurrent = layer is not None and layer.IS_RECURRENT
-        is_decay = any(operand.name == DECAY for operand in equation.operands)
+        decay = module_tensors(declaration).decay
+        is_decay = any(operand.name == decay for operand in equation.operands)
         if self.scan == FP32 and (
             "scan" in equation.tags or (is_recurrent and (equation.function == UNIT or is_decay))
         ):
@@ -119,19 +119,25 @@ def is_router(equation: Equation, declaration: Declaration) -> bool:
     return declaration.components.get(equation.text) == ROUTER
 
 
+def module_tensors(declaration: Declaration) -> ModuleTensors:
+    """Return the tensors of a layer that belong to modules of eager code."""
+    return declaration.layer.MODULE_TENSORS if declaration.layer is not None else ModuleTensors()
+
+
 def is_gating(equation: Equation, declaration: Declaration) -> bool:
     """Return whether an equation computes the gate or the up-projection of experts, or multiplies them."""
-    layer, is_bounded = declaration.layer, any("clamp(" in line for line in declaration.lines)
-    if layer is None or not layer.IS_FEED_FORWARD or not (declaration.routed_experts or is_bounded):
+    names, lines = module_tensors(declaration), declaration.lines
+    if not names.gate or is_router(equation, declaration):
         return False
-    has_gate = any(tensor.name == "wg" for tensor in declaration.tensors)
-    return has_gate and equation.out.name in (*PROJECTED, GATED) and not is_router(equation, declaration)
+    if equation.out.name not in (names.gate, names.up, names.activated, names.gated):
+        return False
+    has_gate = any(line.startswith(f"{names.gate}[") for line in lines)
+    return has_gate and bool(declaration.routed_experts or any("clamp(" in line for line in lines))
 
 
 def is_gated_norm(equation: Equation, declaration: Declaration) -> bool:
     """Return whether an equation is part of the norm or the output gate of a recurrent layer."""
-    if declaration.layer is None or not declaration.layer.IS_RECURRENT:
-        return False
+    tensors = module_tensors(declaration)
+    norm, gate = tensors.output_norm, tensors.output_gate
     names = {equation.out.name, *(operand.name for operand in equation.operands)}
-    has_norm = any(tensor.name == GATED_NORM for tensor in declaration.tensors)
-    return has_norm and not names.isdisjoint((GATE, GATED_NORM))
+    return any(tensor.name == norm for tensor in declaration.tensors) and not names.isdisjoint((gate, norm))

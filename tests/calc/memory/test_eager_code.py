@@ -14,11 +14,15 @@ from llmcalc.calc.memory.saved_tensors import ActivationPolicy
 from llmcalc.calc.memory.training import saved_tensors
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
+from llmcalc.core.equation import read
 from llmcalc.core.layer import Layer
+from llmcalc.core.ledger import declarations
 from llmcalc.core.record import changed, fields
+from llmcalc.core.traits import ModuleTensors
 from llmcalc.core.workload import Workload
 from llmcalc.data import table
 from llmcalc.importers.hf import family_table
+from llmcalc.layers import find, kinds
 from llmcalc.layers.attention import Attention
 from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.head import Head
@@ -31,6 +35,7 @@ from llmcalc.layers.parts.qk_norm import QkNorm
 from llmcalc.layers.rg_lru import RgLru
 from llmcalc.layers.rwkv import RwkvHeadMix, RwkvTimeMix
 
+NO_TENSORS = ModuleTensors()
 B, Q, D, F, V, H, G, E, X, K = 2, 5, 7, 17, 31, 6, 3, 11, 13, 3
 TOKENS, SCORES = B * Q, B * Q * Q * H
 FORMATS = {"", "fp32", "compute"}
@@ -130,6 +135,19 @@ def test_facts_are_found_by_model_type_or_layout() -> None:
     assert eager_code(llmcalc.load({"model_type": "gptj"})).scores == "fp32"
     assert eager_code(llmcalc.load("olmo2")).norm == "hidden32 input32 row"
     assert eager_code(llmcalc.load("palm")) == EagerCode()
+
+
+def test_tensors_of_modules_are_declared() -> None:
+    """Every kind that names tensors of modules occurs in these models, and declares the tensors or computes them."""
+    named: dict[str, set[str]] = {kind: set() for kind in kinds() if find(kind)[0].MODULE_TENSORS != NO_TENSORS}
+    for model in ("llama3-8b", "mixtral-8x7b", "mamba2", "qwen3-next", "kimi-linear"):
+        for _, _, declaration in declarations(*llmcalc.load(model).stacks):
+            kind = declaration.layer.kind() if declaration.layer else ""
+            if kind in named:
+                outputs = {read(line).out.name for line in declaration.lines}
+                named[kind] |= outputs | {tensor.name for tensor in declaration.tensors}
+    for kind, names in named.items():
+        assert {*vars(find(kind)[0].MODULE_TENSORS).values()} - {""} <= names, kind
 
 
 @pytest.mark.parametrize("attention", ["eager", "flash"])
