@@ -6,14 +6,14 @@ import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 
-from engine_logs import MODELS, Log, logs
+from engine_logs import LONG, MODELS, Log, llama_cpp_buffers, logs
 from measurements import Row, Section
 
 import llmcalc
 from llmcalc.core.errors import LlmcalcError
 from llmcalc.estimate.engine_memory import EngineMemory
 
-GIB = 2**30
+GIB, MIB = 2**30, 2**20
 LOGGED = {"available": "kv_cache_gib", "weights": "weights_gib", "activation": "activation_gib"}
 PARALLEL = (("--tensor-parallel-size", "-tp"), ("--pipeline-parallel-size", "-pp"), ("--data-parallel-size", "-dp"))
 GPUS = {  # cards of the logs
@@ -59,6 +59,37 @@ def _name(log: Log) -> str:
     return f"{log.version} {log.model.rpartition('/')[2]}, {' '.join(shown)}"
 
 
+def llama_cpp_caches() -> Iterator[Row]:
+    """The predictions follow the rules of each build for windows, latents and padding."""
+    found = {}
+    for log in logs("llama.cpp"):
+        has_latents = log.model.endswith("V3-0324") and log.flags == "-c 16384 -fa"  # although -mla is not given
+        if "kv_mib" in log.figures and not has_latents:
+            with suppress(LlmcalcError):
+                size = llama_cpp_buffers(log)[0] / MIB
+                kinds = "/".join(filter(None, log.types))
+                case = f"{log.engine} {_name(log).strip()} {kinds}".replace("  ", " ").rstrip()
+                found[Row(case, log.figures["kv_mib"], size, "MiB")] = None
+    return iter(found)
+
+
+def sglang_caches() -> Iterator[Row]:
+    """The number of tokens is that of the log."""
+    found = {}
+    for log in logs("sglang"):
+        if "gemma" in log.model or "MiMo-V2" in log.model:  # the logs don't say which layers are counted
+            continue
+        with suppress(LlmcalcError):
+            model, ranks = llmcalc.load(log.preset), int(log.flag("--tp-size", default="1"))
+            if "--enable-dp-attention" in log.flags:
+                ranks //= int(log.flag("--dp-size"))
+            short, long = (llmcalc.state(model, seq=tokens, extend=True).bytes for tokens in (LONG, 2 * LONG))
+            tokens, logged = log.figures["kv_cache_tokens"], log.figures["k_gib"] + log.figures["v_gib"]
+            case = f"{log.model.rpartition('/')[2]}, {tokens:.0f} tokens" + (f", {ranks} ranks" if ranks > 1 else "")
+            found[Row(case, logged, tokens * (long - short) / LONG / ranks / GIB, "GiB")] = None
+    return iter(found)
+
+
 def vllm_cache() -> Iterator[Row]:
     """The predictions use the command line of the log, the version, and the memory of the GPU that the log states."""
     return (Row(*figures, "GiB") for figures in logged_memory("vllm", "vllm serve", "available"))
@@ -102,6 +133,23 @@ SECTIONS = {
         "not counted.",
         "serve",
         "weights",
+        "",
+    ),
+    "llama.cpp, KV cache": Section(
+        "engine_llama_cpp.csv",
+        llama_cpp_caches,
+        "ik_llama.cpp also caches the layer for multi-token prediction of GLM-4.5. A log of a DeepSeek-V3 file that "
+        "stores latents is left out.",
+        "state",
+        "bytes",
+        "",
+    ),
+    "SGLang, KV cache": Section(
+        "engine_sglang.csv",
+        sglang_caches,
+        "SGLang logs two digits after the point, and caches one token more than it counts.",
+        "state",
+        "bytes",
         "",
     ),
 }

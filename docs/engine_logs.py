@@ -12,7 +12,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+import llmcalc
+from llmcalc.estimate.llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache
+
 DATA = Path(__file__).resolve().parent / "data"
+BLOCK, LONG = 16, 2**20  # tokens
+FORK = 3_000  # a build of llama.cpp that ik_llama.cpp descends from
 ENGINES = {"vllm": "engine_vllm.csv", "sglang": "engine_sglang.csv", "llama.cpp": "engine_llama_cpp.csv"}
 TEXT = ("source", "engine", "version", "date", "model", "flags", "card", "k_type", "v_type")
 
@@ -84,3 +89,21 @@ def logs(engine: str) -> Iterator[Log]:
         engine_name = row.get("engine") or engine
         words = (row[name] for name in ("source", "version", "model", "flags"))
         yield Log(engine_name, *words, row.get("card", ""), types, figures)
+
+
+def llama_cpp_buffers(log: Log) -> LlamaCppCache:
+    """Predict the buffers of a log of llama.cpp."""
+    model, is_fork = llmcalc.load(log.preset), log.engine == "ik_llama.cpp"
+    kinds = (log.types[0] or "f16", log.types[1] or log.types[0] or "f16")
+    keys, values = (
+        llmcalc.state(model, seq=LONG, cache={"f16": "fp16"}.get(kind, kind), extend=True) for kind in kinds
+    )
+    options = CacheOptions(
+        context=int(log.figures.get("context_tokens", BLOCK)),
+        parallel=int(log.flag("--parallel", default="1")),
+        ubatch=int(log.figures.get("ubatch") or log.flag("-b", default="512")),
+        build=int(log.version) if log.version else FORK if is_fork else None,
+        mla=int(log.flag("-mla", default="0")) if is_fork else None,
+        flash_attention=bool(log.flag("-fa")),
+    )
+    return llama_cpp_cache(keys, values, options)

@@ -331,7 +331,7 @@ def is_modelled(kind: str) -> bool:
 
 def error_text(errors: list[float]) -> str:
     """Format errors, such as ``median 2.4 %, worst -7.0 %``."""
-    return f"median {100 * median(errors):.2g} %, worst {100 * worst(errors):+.3g} %" if errors else ""
+    return f"median {100 * median(errors):.2g} %, worst {100 * worst(errors):+,.1f} %" if errors else ""
 
 
 def median(errors: list[float]) -> float:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 import llmcalc
-from llmcalc.estimate.llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache
 
 SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "engine_logs.py"
 if not SCRIPT.is_file():
@@ -18,7 +17,7 @@ spec = importlib.util.spec_from_file_location("engine_logs", SCRIPT)
 module = importlib.util.module_from_spec(spec)
 sys.modules["engine_logs"] = module
 spec.loader.exec_module(module)
-logs = module.logs
+logs, cached = module.logs, module.llama_cpp_buffers
 
 GIB, MIB = 2**30, 2**20
 DIGIT, LAST = 0.005, 0.0051  # GiB and MiB, half of the last digit that is printed
@@ -111,26 +110,7 @@ def test_sglang_allocates_a_state_for_each_request_and_one_more(log):
     assert log.figures["conv_state_gib"] + log.figures["ssm_state_gib"] == pytest.approx(expected, abs=2 * DIGIT)
 
 
-def cached(log) -> LlamaCppCache:
-    """Predict the buffers of a log of llama.cpp."""
-    model, is_fork = llmcalc.load(log.preset), log.engine == "ik_llama.cpp"
-    kinds = (log.types[0] or "f16", log.types[1] or log.types[0] or "f16")
-    keys, values = (
-        llmcalc.state(model, seq=LONG, cache={"f16": "fp16"}.get(kind, kind), extend=True) for kind in kinds
-    )
-    options = CacheOptions(
-        context=int(log.figures.get("context_tokens", BLOCK)),
-        parallel=int(log.flag("--parallel", default="1")),
-        ubatch=int(log.figures.get("ubatch") or log.flag("-b", default="512")),
-        build=int(log.version) if log.version else FORK if is_fork else None,
-        mla=int(log.flag("-mla", default="0")) if is_fork else None,
-        flash_attention=bool(log.flag("-fa")),
-    )
-    return llama_cpp_cache(keys, values, options)
-
-
 LLAMA_CPP = [log for log in logs("llama.cpp") if known(log)]
-FORK = 3_000  # a build of llama.cpp that ik_llama.cpp descends from
 # the fork caches the layer for multi-token prediction of GLM-4.5; a file with other tensors has latents without -mla
 MISSES = {("zai-org/GLM-4.5-Air", "ik_llama.cpp"), ("zai-org/GLM-4.5", "ik_llama.cpp")}
 
