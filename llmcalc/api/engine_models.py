@@ -18,16 +18,16 @@ from ..core.errors import DescriptionError, InputError
 from ..core.record import remembered
 from ..core.workload import positions
 from ..data import table
-from ..estimate.engine_cache import CacheGroups, CacheLayer, cache_groups, cache_layers, flat_cache
+from ..estimate.engine_cache import LONG, SHORT, CacheGroups, CacheLayer, cache_groups, cache_layers, flat_cache
 from ..estimate.engine_memory import ModelBytes
 from ..estimate.engine_profile import EngineProfile
 from ..estimate.engine_weights import expert_buffers, padded_weights
 from ..estimate.llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache
+from .defaults import LLAMA_CPP_STEP_TOKENS
 from .load import Source, load
 from .memory import serving_stages
 from .names import number_format
 
-SHORT, LONG = 2**24, 2**25  # tokens, longer than any window
 QUANTISED = {  # suffixes of repositories: the weight format that is assumed
     "fp8": "fp8", "fp8-dynamic": "fp8", "awq": "awq-int4-g128", "gptq-int4": "gptq-int4-g128", "nvfp4": "nvfp4",
     "fp4": "nvfp4", "mxfp4": "mxfp4", "gptq": "gptq-int4-g128", "w4a16": "gptq-int4-g128", "w8a8": "int8-channel",
@@ -84,7 +84,8 @@ def served_length(architecture: Architecture) -> int:
 
 def step_sizes(settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, int]:
     """Return the tokens and sequences of a step. The defaults do not exceed what requests can fill."""
-    tokens, sequences = settings["max_num_batched_tokens"], settings["max_num_seqs"]
+    tokens = settings.get("max_num_batched_tokens", LLAMA_CPP_STEP_TOKENS)
+    sequences = settings["max_num_seqs"]
     if "max_num_batched_tokens" not in given:
         tokens = min(tokens, sequences * settings["max_model_len"])
         if settings.get("chunked_prefill") is False:

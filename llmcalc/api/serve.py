@@ -246,7 +246,7 @@ class ServeResult(NotebookDisplay):
             "changes": [{"command": self.line(change), "settings": change} for change, _ in self.changes],
             "listed": list(self.command.listed) if self.command else [],
             "unmodelled": list(self.command.unmodelled) if self.command else [],
-            "evidence": self.evidence,
+            **({"cache": self.buffers.total} if self.buffers else {}), "evidence": self.evidence,
         }  # fmt: skip
 
 

@@ -12,11 +12,12 @@ from fractions import Fraction
 from math import ceil
 from typing import NamedTuple
 
-from ..calc.kv_cache import CACHED, StateSize
+from ..calc.kv_cache import CACHED, CachedTensor, StateSize
 from ..calc.walk import Extent
 from ..core.form import Form
 
 FULL, WINDOW, STATE = "full", "sliding", "state"
+ROWS, LATENT_ROWS = 16, 64  # tokens, of blocks that are enlarged to the size of a recurrent state
 LONGEST = 2**40  # tokens, more than any window
 
 
@@ -28,39 +29,61 @@ class CacheLayer(NamedTuple):
         bytes: bytes per token, or of the whole state.
         window: window length in tokens, or 0.
         n_layers: number of layers.
+        multiple: number of tokens that divides the blocks of the layer's kernels.
     """
 
     kind: str
     bytes: Fraction
     window: int
     n_layers: int
+    multiple: int = 1
+
+
+SHORT, LONG = 2**24 + 1, 2**25 + 1  # tokens, longer than any window, and one after a whole number of chunks
+LATENTS = "ckv"  # state of latent attention
+Key = tuple[str, str, int | None, str, str]
 
 
 def cache_layers(short: StateSize, long: StateSize) -> tuple[CacheLayer, ...]:
-    """Return the layers of a model from the sizes of its state after two long sequences, of 2^24 and 2^25 tokens."""
-    found: dict[tuple[str, str, int | None, str, str], list[tuple[str, Fraction, int]]] = {}
-    counts: dict[tuple[str, str, int | None, str, str], int] = {}
-    tokens = short.workload.seq
+    """Return the layers of a model from the sizes of its state after ``SHORT`` and ``LONG`` tokens.
+
+    Layers that attend within chunks cache all tokens. Convolution states are divided like the recurrent states.
+    """
+    found: dict[Key, dict[tuple[str, int], Fraction]] = {}
+    counts: dict[Key, int] = {}
+    ranks: dict[Key, int] = {}
+    rows: dict[Key, int] = {}
+    for tensor in short.tensors:
+        key = _key(tensor)
+        ranks[key] = max(ranks.get(key, 1), tensor.n_ranks)
+        counts[key] = tensor.entry.applied
+        rows[key] = max(rows.get(key, ROWS), LATENT_ROWS if tensor.state.name == LATENTS else ROWS)
     for (tensor, before), (_, after) in zip(short.sizes, long.sizes, strict=True):
-        entry = tensor.entry
-        key = (entry.stack.name, entry.section, entry.run, entry.sublayer, entry.name)
-        counts[key] = entry.applied
-        growth, own = Fraction(after - before, tokens * entry.applied), Fraction(before, entry.applied)
-        if growth:
-            found.setdefault(key, []).append((FULL, growth, 0))
-        elif tensor.state.role in CACHED:
+        key = _key(tensor)
+        growth, own = Fraction(after - before, (LONG - SHORT) * counts[key]), Fraction(before, counts[key])
+        kind, window, size = FULL, 0, growth
+        if not growth and tensor.state.role in CACHED:
             window = _window(tensor.factors)
-            found.setdefault(key, []).append((WINDOW, own / window, window) if window else (STATE, own, 0))
-        elif own:
-            found.setdefault(key, []).append((STATE, own, 0))
-    merged: dict[tuple[str, Fraction, int], int] = {}
-    for key, parts in found.items():
-        sums: dict[tuple[str, int], Fraction] = {}
-        for kind, size, window in parts:
-            sums[kind, window] = sums.get((kind, window), Fraction()) + size
+            kind, size = (WINDOW, own / window) if window else (FULL, own)
+        elif not growth:
+            kind, size = STATE, own * tensor.n_ranks / ranks[key]
+        sums = found.setdefault(key, {})
+        sums[kind, window] = sums.get((kind, window), Fraction()) + size
+    merged: dict[tuple[str, Fraction, int, int], int] = {}
+    for key, sums in found.items():
         for (kind, window), size in sums.items():
-            merged[kind, size, window] = merged.get((kind, size, window), 0) + counts[key]
-    return tuple(CacheLayer(*layer, n_layers) for layer, n_layers in merged.items())
+            layer = (kind, size, window, rows[key])
+            merged[layer] = merged.get(layer, 0) + counts[key]
+    return tuple(
+        CacheLayer(kind, size, window, n_layers, multiple)
+        for (kind, size, window, multiple), n_layers in merged.items()
+        if size
+    )
+
+
+def _key(tensor: CachedTensor) -> Key:
+    entry = tensor.entry
+    return entry.stack.name, entry.section, entry.run, entry.sublayer, entry.name
 
 
 def _window(factors: tuple[tuple[str, Extent], ...]) -> int:
@@ -107,9 +130,6 @@ class CacheGroups(NamedTuple):
         return sum(each.n_groups * each.request_blocks(tokens, step_tokens, state_blocks) for each in self.groups)
 
 
-ALIGNMENT = 16  # tokens, of blocks that are enlarged to the size of a recurrent state
-
-
 def cache_groups(
     layers: Sequence[CacheLayer], block_size: int, ratio: float = 1.0, is_grouped: bool = True
 ) -> CacheGroups:
@@ -128,7 +148,8 @@ def cache_groups(
         return CacheGroups((CacheGroup(tokens[0].kind, tokens[0].window, block_size, 1),), _sum(tokens) * block_size)
     if states:
         largest, row = max(layer.bytes for layer in states), min(layer.bytes for layer in tokens)
-        block_size = max(block_size, ALIGNMENT * ceil(largest / (ALIGNMENT * row)))
+        multiple = max(layer.multiple for layer in tokens)
+        block_size = max(block_size, multiple * ceil(largest / (multiple * row)))
     page = max(layer.bytes for layer in tokens) * block_size
     kinds: dict[tuple[str, int, int], int] = {}
     for layer in layers:

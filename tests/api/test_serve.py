@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -211,6 +212,21 @@ def test_recurrent_states_enlarge_the_blocks_of_attention() -> None:
     assert full.block_size > 16
     assert full.block_size % 16 == 0
     assert state.n_groups == 3 * full.n_groups  # three recurrent layers to one with attention
+
+
+def test_layers_that_attend_within_chunks_cache_all_tokens() -> None:
+    """Llama 4 Scout on four GPUs (docs/data/engine_vllm.csv): 365,968 tokens in 16.75 GiB."""
+    groups = llmcalc.serve("llama4", "h100", tp=4, max_model_len=8192).groups
+    assert groups.n_groups == 1
+    assert 16.75 * GIB / float(groups.block_bytes) * 16 == pytest.approx(365968, rel=0.001)
+
+
+def test_a_config_says_how_long_a_request_is(tmp_path: Path) -> None:
+    config = {"model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
+              "num_attention_heads": 4, "vocab_size": 512, "max_position_embeddings": 3072}  # fmt: skip
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(config), "utf-8")
+    assert llmcalc.serve(file, "24GB").max_model_len == 3072
 
 
 def test_a_quantised_repository_is_a_preset_in_an_assumed_format() -> None:

@@ -119,6 +119,7 @@ def load_config(
     }
     inputs |= {"dtype": data["dtype"] if "dtype" in data else data.get("torch_dtype")} if _has_dtype(data) else {}
     inputs |= _quantised(data, inner or {}) | _dropout(config) | _eager_code(data, inner or {})
+    inputs |= _positions(data, inner or {})
     return changed(
         architecture,
         name=inputs["model"],
@@ -150,6 +151,13 @@ def _quantised(data: Mapping[str, Any], inner: Mapping[str, Any]) -> Fields:
         return {}
     more = {key: data[key] for key in ("expert_dtype", "transformers_version") if key in data}
     return {"quantization": {**found, **more}, "quantization_within": found is not own}
+
+
+def _positions(data: Mapping[str, Any], inner: Mapping[str, Any]) -> Fields:
+    """Return the number of positions of a config or of its nested language model, to which engines limit requests."""
+    values = (part.get("max_position_embeddings") for part in (data, inner))
+    found = next((value for value in values if type(value) is int and value > 0), None)
+    return {"max_position_embeddings": found} if found else {}
 
 
 def _dropout(config: Config) -> Fields:
