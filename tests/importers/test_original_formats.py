@@ -190,3 +190,10 @@ def test_the_layers_of_exaone_4_may_be_letters() -> None:
     config = {**LLAMA, "model_type": "exaone4", "sliding_window": 7, "num_hidden_layers": 8}
     letters, number = (llmcalc.load({**config, "sliding_window_pattern": pattern}) for pattern in ("LLLG", 4))
     assert letters.stacks == number.stacks
+
+
+@pytest.mark.parametrize("model_type", ["florence2", "fuyu", "llava", "pix2struct", "vibevoice_asr"])
+@pytest.mark.parametrize("key", ["hidden_size", "vocab_size"])
+def test_a_copy_of_a_size_of_the_language_model_must_agree(model_type: str, key: str) -> None:
+    with pytest.raises(llmcalc.InputError, match=f"{key} is 1236"):
+        llmcalc.load({"model_type": model_type, key: 1236})

@@ -105,7 +105,6 @@ def read_composite(config: Config) -> Architecture:
     row = composite_model(config.model_type)
     text = text_model(config, row.text, row.tie, _text_data(config, row))
     text = row.adjust(config, text) if row.adjust else text
-    _check_copies(config, text)
     config.ignore(f"{IGNORED} {row.ignored}")
     if config.data.get("audio_config") and all(part.key == "vision_config" for part in row.parts):
         raise config.error(f"audio_config is not supported because {config.model_type} has no known audio encoder")
@@ -213,6 +212,7 @@ def text_model(config: Config, usual: str, tie: str = "", data: Mapping[str, Any
     inner = config.nested("text_config", part, entry.model_type)
     found = entry.read(inner)
     inner.check_all_read()
+    _check_copies(config, found)
     config.unmodelled += inner.unmodelled
     notes = found.notes
     if is_assumed and any(isinstance(end.layer, Head) and end.layer.share is None for end in found.main.outputs):

@@ -306,10 +306,9 @@ class ConfigKeys:
             return ""
         if not isinstance(named, list) or len(named) != 1 or not isinstance(named[0], str):
             raise self.error(f"architectures must be a list with one class name, not {short_repr(named)}")
-        heads: dict[str, str] = table("config_keys")["heads"]
-        for suffix, head in heads.items():
-            if named[0].endswith(suffix):
-                return head
+        kind = _kind_of_class(named[0])
+        if kind:
+            return kind
         self.unknown_class = named[0]
         if is_draft_class(named[0]):
             raise self.unknown_class_error()
@@ -356,6 +355,13 @@ class ConfigKeys:
             self.unknown[self.where, key] = unknown_key(self, key, value)
         for key in (self.read & _size_keys(self.model_type)).difference(self.data):
             self.defaulted.setdefault(key, self.defaults[key])
+
+
+@cache
+def _kind_of_class(name: str) -> str:
+    """Return the kind of head that a class adds to the base model, or an empty string if the class is unknown."""
+    heads: dict[str, str] = table("config_keys")["heads"]
+    return next((head for suffix, head in heads.items() if name.endswith(suffix)), "")
 
 
 def is_draft_class(name: str) -> bool:
