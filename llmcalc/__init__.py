@@ -10,6 +10,7 @@ from __future__ import annotations
 TYPE_CHECKING = False  # typing is slow to import
 if TYPE_CHECKING:
     from .api.check import check as check
+    from .api.check_log import check_log as check_log
     from .api.communication import communication as communication
     from .api.compare import compare as compare
     from .api.design import design as design
@@ -49,9 +50,9 @@ _ERRORS = (
     "DescriptionError", "InputError", "LlmcalcError", "SizeError", "UnknownNameError", "UnsupportedError",
 )  # fmt: skip
 _VERBS = (
-    "check", "communication", "compare", "design", "diff", "evidence", "explain", "find_gpus", "find_models",
-    "find_recipes", "fit", "flops", "load", "memory", "params", "scale", "serve", "state", "sweep", "traffic", "train",
-    "verify",
+    "check", "check_log", "communication", "compare", "design", "diff", "evidence", "explain", "find_gpus",
+    "find_models", "find_recipes", "fit", "flops", "load", "memory", "params", "scale", "serve", "state", "sweep",
+    "traffic", "train", "verify",
 )  # fmt: skip
 _MODULES = {
     **dict.fromkeys(_ERRORS, "core.errors"),

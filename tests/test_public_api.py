@@ -21,6 +21,7 @@ PUBLIC = {
     "UnsupportedError",
     "__version__",
     "check",
+    "check_log",
     "communication",
     "compare",
     "design",

@@ -101,6 +101,14 @@ OWN = {  # lines of one command, by panel
         --list  list the models that fit on --gpu
         --solve WHAT  seq, batch, quant, gpus or recipe (training)
     """},
+    "check-log": {
+        "Overrides": """
+            --gpu NAME  such as a100-80gb
+            --gpu-memory SIZE  per GPU, such as 79.19GiB
+            --model MODEL  if the log has a path
+            --engine-version VERSION  such as 0.19
+        """,
+    },
     "serve": {
         "GPU": """
             --gpu NAME[:N]  such as h100 or h100:4
@@ -222,6 +230,11 @@ EXAMPLES = {
         "llmcalc fit llama3-70b --gpu h100:4 --solve seq",
         "llmcalc fit qwen3-32b --gpu all --weights q4_k_m",
         "llmcalc fit --gpu rtx4090 --list",
+    ),
+    "check-log": (
+        "llmcalc check-log server.log",
+        "llmcalc check-log server.log --gpu a100-80gb",
+        "llmcalc check-log server.log --model qwen3-8b --json",
     ),
     "serve": (
         "llmcalc serve qwen3-32b --gpu h100:2",

@@ -162,6 +162,11 @@ def _read(
     )  # fmt: skip
 
 
+def known_flag(engine: str, flag: str) -> bool:
+    """Return whether an engine has a flag."""
+    return flag in _flags(tables("engines")[engine]["flags"]).known
+
+
 def _values(rest: list[str]) -> Iterator[str]:
     """Take the words up to the next flag."""
     while rest and not rest[0].startswith("-"):

@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from shutil import copy
 
 import pytest
 
@@ -19,6 +20,7 @@ EVERY = ["", *GROUPS, *COMMANDS]
 MOST_LINES = 60
 LONGEST_TEXT = 48
 N_EXAMPLES = 3
+LOG = Path(__file__).parents[1] / "server.log"
 CONFIG = {
     "model_type": "llama", "num_hidden_layers": 2, "hidden_size": 35, "num_attention_heads": 5,
     "intermediate_size": 77, "vocab_size": 101,
@@ -146,6 +148,7 @@ def test_every_command_has_three_examples() -> None:
 @pytest.mark.parametrize("line", [line for lines in EXAMPLES.values() for line in lines])
 def test_examples_run(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    copy(LOG, tmp_path)
     monkeypatch.chdir(tmp_path)
     assert main(shlex.split(line)[1:]) in (0, 1), capsys.readouterr().err
     printed = capsys.readouterr()

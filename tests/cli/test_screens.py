@@ -8,6 +8,8 @@ import json
 import re
 import shlex
 from collections.abc import Callable
+from pathlib import Path
+from shutil import copy
 from xml.etree import ElementTree
 
 import pytest
@@ -20,6 +22,7 @@ from llmcalc.cli.table import COMMANDS
 from llmcalc.report import PARTIAL, format_names, render
 from llmcalc.report.document import Document
 
+LOG = Path(__file__).parents[1] / "server.log"
 WIDTHS = (60, 80, 120, 200)
 REPORTS = [name for name in COMMANDS if "--format" in load(name).options]
 LINES = [(name, line) for name in REPORTS for line in EXAMPLES[name]]
@@ -28,8 +31,10 @@ DocumentOf = Callable[[str], Document]
 
 
 @pytest.fixture
-def document_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> DocumentOf:
+def document_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> DocumentOf:
     """Run a command line and return its document."""
+    copy(LOG, tmp_path)
+    monkeypatch.chdir(tmp_path)
 
     def run(line: str) -> Document:
         found: list[Document] = []

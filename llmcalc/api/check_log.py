@@ -1,0 +1,216 @@
+"""Comparison of an engine's start-up log with the prediction of ``serve``."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ..core.errors import InputError
+from ..core.evidence import EXACT, weakest
+from ..core.notebook_display import NotebookDisplay
+from ..core.record import record
+from ..core.setting import Setting, check_values
+from ..data import tables
+from ..estimate.engine_profile import GIB, Estimate
+from ..importers.engine_commands import known_flag
+from ..importers.engine_logs import EngineLog, read_log_file
+from .serve import ServeResult, serve
+
+MIB = 2**20
+CHECK_LOG = (Setting("gpu"), Setting("model"), Setting("engine_version"), Setting("gpu_memory"))
+# figure of a log: the prediction of serve, and bytes or 1 per unit
+COMPARED = {
+    "vllm": {
+        "weights_gib": ("weights", GIB), "activation_gib": ("activation", GIB), "non_torch_gib": ("non_torch", GIB),
+        "graphs_estimated_gib": ("cuda_graphs", GIB), "kv_cache_gib": ("available", GIB),
+        "kv_cache_tokens": ("tokens", 1), "concurrency": ("concurrency", 1),
+    },
+    "sglang": {"weights_gib": ("weights", GIB), "kv_cache_gib": ("available", GIB), "kv_cache_tokens": ("tokens", 1)},
+    "tensorrt-llm": {"kv_cache_gib": ("available", GIB), "kv_cache_tokens": ("tokens", 1)},
+    "llama.cpp": {"kv_mib": ("cache", MIB), "recurrent_mib": ("states", MIB)},
+}  # fmt: skip
+PROGRAMS = {
+    "vllm": "vllm serve", "sglang": "python3 -m sglang.launch_server --model-path", "tensorrt-llm": "trtllm-serve",
+    "llama.cpp": "llama-server -m",
+}  # fmt: skip
+DIGIT = 0.01  # of the GiB that engines print
+SLACK = 0.001  # of the memory of a GPU, for blocks that an allocator rounds up
+
+
+@record
+class ComparedFigure:
+    """A figure of a log and its prediction, in the unit of the log.
+
+    Attributes:
+        name: name of the figure, with its unit.
+        logged: value in the log.
+        key: name of the prediction in the result of ``serve``.
+        predicted: predicted value with its range.
+        slack: what rounding in the log and in the allocator may add to the range.
+    """
+
+    name: str
+    key: str
+    logged: float
+    predicted: Estimate
+    slack: float
+
+    @property
+    def difference(self) -> float:
+        """Predicted minus logged value."""
+        return self.predicted.best - self.logged
+
+    @property
+    def is_within(self) -> bool:
+        """Whether the logged value is in the predicted range."""
+        return self.predicted.low - self.slack <= self.logged <= self.predicted.high + self.slack
+
+
+@record
+class CheckedLog(NotebookDisplay):
+    """A log beside its prediction.
+
+    Attributes:
+        log: contents of the log.
+        result: prediction of ``serve``.
+        figures: figures that both have.
+        unread: arguments in the log that ``serve`` does not know.
+    """
+
+    log: EngineLog
+    result: ServeResult
+    figures: tuple[ComparedFigure, ...]
+    unread: tuple[str, ...] = ()
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """Class of evidence of the predicted figures."""
+        classes = {"cache": EXACT, "states": EXACT, **self.result.evidence}
+        return {"figures": weakest(*(classes[each.key] for each in self.figures), EXACT)}
+
+    @property
+    def ok(self) -> bool:
+        """Whether every logged value is in the predicted range."""
+        return all(figure.is_within for figure in self.figures)
+
+    @property
+    def summary(self) -> str:
+        """One-line summary of the comparison."""
+        outside = [figure for figure in self.figures if not figure.is_within]
+        if not outside:
+            return f"The log agrees with the prediction in {len(self.figures)} of {len(self.figures)} figures"
+        return f"The log is outside of the prediction in {len(outside)} of {len(self.figures)} figures"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the comparison as a plain dictionary."""
+        rows = [
+            {
+                "name": each.name, "logged": each.logged, **each.predicted.to_dict(), "difference": each.difference,
+                "within": each.is_within,
+            }
+            for each in self.figures
+        ]  # fmt: skip
+        log = self.log
+        return {
+            "ok": self.ok, "engine": log.engine, "version": log.version, "model": log.model, "figures": rows,
+            "arguments": dict(log.arguments), "unread": list(self.unread), "predicted": self.result.to_dict(),
+            "evidence": self.evidence,
+        }  # fmt: skip
+
+
+def check_log(
+    path: str | os.PathLike[str],
+    gpu: str | None = None,
+    *,
+    model: str | None = None,
+    engine_version: str | None = None,
+    gpu_memory: str | None = None,
+) -> CheckedLog:
+    """Compare the start-up log of a serving engine with the prediction of ``serve`` for the arguments that it prints.
+
+    Args:
+        path: log file of vLLM, SGLang, TensorRT-LLM or llama.cpp.
+        gpu: GPU name (default: as printed).
+        model: name of the model (default: as printed).
+        engine_version: version of the engine (default: as printed).
+        gpu_memory: memory of one GPU (default: as printed).
+
+    Raises:
+        InputError: the file can't be read, is no log of an engine, or doesn't say which model or GPU it is of.
+    """
+    check_values(CHECK_LOG, locals())
+    log = _read(path)
+    if log.engine not in tables("engines"):
+        raise InputError(f"{log.engine} is not described", where=str(path))
+    name = model or log.model
+    if not name:
+        raise InputError("the log doesn't name the model", parameter="model", hint="add {model=MODEL}")
+    words, unread = _command(log, name)
+    memory = gpu_memory or (f"{log.figures['gpu_memory_gib']}GiB" if "gpu_memory_gib" in log.figures else None)
+    result = serve(
+        None, gpu or (None if memory else log.device or None), command=words, gpu_memory=memory,
+        engine_version=engine_version or log.version or None,
+    )  # fmt: skip
+    figures = tuple(_compare(log, result))
+    if not figures:
+        raise InputError("none of its figures is predicted", where=str(path), hint="use the log of the whole start-up")
+    return CheckedLog(log, result, figures, tuple(unread))
+
+
+def _read(path: str | os.PathLike[str]) -> EngineLog:
+    try:
+        log = read_log_file(path)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
+    if log is None or not log.figures:
+        hint = "use the log from the start of vLLM, SGLang, TensorRT-LLM or llama.cpp"
+        raise InputError("has no figures of a serving engine", where=str(path), hint=hint)
+    return log
+
+
+def _command(log: EngineLog, model: str) -> tuple[list[str], list[str]]:
+    """Return the command line of a log, and the arguments that the engine's profile does not know."""
+    words, unread = [*PROGRAMS[log.engine].split(), model], []
+    for name, value in log.arguments.items():
+        if value is None or name in ("model", "model_tag", "model_path", "tokenizer_path"):
+            continue
+        flag = f"--{name.replace('_', '-')}"
+        if not known_flag(log.engine, flag):
+            unread.append(flag)
+        elif isinstance(value, bool):
+            words.append(flag if value else f"--no-{flag[2:]}")
+        else:
+            words += [flag, *_texts(value)]
+    return words, unread
+
+
+def _texts(value: object) -> Sequence[str]:
+    if isinstance(value, list):
+        return [text for each in value for text in _texts(each)]
+    return [json.dumps(value) if isinstance(value, dict) else str(value)]
+
+
+def _compare(log: EngineLog, result: ServeResult) -> Iterator[ComparedFigure]:
+    predicted = _predictions(result)
+    slack = SLACK * result.memory.total + DIGIT * GIB / 2
+    logged = dict(log.figures)
+    if log.engine == "sglang" and (pools := [logged[name] for name in ("k_gib", "v_gib", "kv_gib") if name in logged]):
+        logged["kv_cache_gib"] = sum(pools)
+    for name, (key, unit) in COMPARED[log.engine].items():
+        if name in logged and key in predicted:
+            own = predicted[key].scaled(1 / unit)
+            share = slack / unit if unit > 1 else slack / max(result.memory.available.best, slack) * own.best
+            yield ComparedFigure(name, key, logged[name], own, DIGIT if unit == MIB else share)
+
+
+def _predictions(result: ServeResult) -> dict[str, Estimate]:
+    memory, buffers = result.memory, result.buffers
+    if buffers:
+        return {"cache": Estimate.exact(buffers.full + buffers.window), "states": Estimate.exact(buffers.states)}
+    return {
+        "weights": memory.weights, "activation": memory.activation, "non_torch": memory.non_torch,
+        "cuda_graphs": memory.graphs, "available": memory.available, "tokens": result.tokens,
+        "concurrency": result.concurrency,
+    }  # fmt: skip

@@ -1,0 +1,98 @@
+"""Logs of engines are compared with their prediction."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import llmcalc
+from llmcalc.cli import main
+
+# the figures of a published log of vLLM 0.19 on an H100 (docs/data/engine_vllm.csv)
+LINES = (Path(__file__).parents[1] / "server.log").read_text("utf-8")
+
+
+def written(folder: Path, text: str = LINES) -> str:
+    path = folder / "server.log"
+    path.write_text(text, "utf-8")
+    return str(path)
+
+
+def test_a_log_agrees(tmp_path: Path) -> None:
+    checked = llmcalc.check_log(written(tmp_path))
+    assert checked.ok
+    assert [each.name for each in checked.figures] == [
+        "weights_gib", "activation_gib", "non_torch_gib", "kv_cache_gib", "kv_cache_tokens", "concurrency",
+    ]  # fmt: skip
+    assert all(abs(each.difference) <= each.slack for each in checked.figures)
+    assert checked.unread == ("--flag-of-tomorrow",)
+    assert checked.result.settings["max_model_len"] == 8192
+    assert "6 of 6" in checked.summary
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "name"),
+    [
+        ("57.5 GiB", "55.5 GiB", "kv_cache_gib"), ("418,688", "401,111", "kv_cache_tokens"),
+        ("51.11x", "53.3x", "concurrency"), ("took 15.27", "took 15.47", "weights_gib"),
+        ("2.21GiB", "2.51GiB", "activation_gib"),
+    ],
+)  # fmt: skip
+def test_each_figure_can_be_outside(tmp_path: Path, old: str, new: str, name: str) -> None:
+    checked = llmcalc.check_log(written(tmp_path, LINES.replace(old, new)))
+    assert [each.name for each in checked.figures if not each.is_within] == [name]
+
+
+def test_the_command_answers_with_its_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["check-log", written(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith("✓ The log agrees")
+    path = written(tmp_path, LINES.replace("57.5 GiB", "55.5 GiB"))
+    assert main.main(["check-log", path, "--json"]) == 1
+    result = json.loads(capsys.readouterr().out)["result"]
+    assert (result["ok"], result["engine"], result["version"]) == (False, "vllm", "0.19.0")
+    assert [each["name"] for each in result["figures"] if not each["within"]] == ["kv_cache_gib"]
+    assert result["predicted"]["starts"] is True
+
+
+def test_options_override_the_log(tmp_path: Path) -> None:
+    text = LINES.replace("total_memory=79.19GiB", "").replace("Qwen/Qwen3-8B", "/data/own/model")
+    path = written(tmp_path, text)
+    with pytest.raises(llmcalc.InputError, match=r"GPU|gpu"):
+        llmcalc.check_log(path, model="qwen3-8b")
+    assert llmcalc.check_log(path, "h100-sxm", model="qwen3-8b", gpu_memory="79.19GiB").ok
+    older = llmcalc.check_log(path, "h100-sxm", model="qwen3-8b", gpu_memory="79.19GiB", engine_version="0.11")
+    assert not older.ok
+
+
+@pytest.mark.parametrize("text", ["", "hello\n", "\0" * 99, "vLLM starts\n"])
+def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(llmcalc.InputError, match="no figures"):
+        llmcalc.check_log(written(tmp_path, text))
+
+
+def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.log", tmp_path):
+        with pytest.raises(llmcalc.InputError, match="cannot be read"):
+            llmcalc.check_log(str(path))
+
+
+BUFFER = """build: 5943 (b4d9e3c0) with cc
+llama_context: n_ctx         = 8192
+llama_context: n_ubatch      = 512
+llama_kv_cache_unified: size = 1024.00 MiB (  8192 cells,  32 layers,  1 seqs), K (f16):  512.00 MiB, V (f16):  512.00
+"""
+
+
+def test_the_cache_of_llama_cpp_is_exact(tmp_path: Path) -> None:
+    checked = llmcalc.check_log(written(tmp_path, BUFFER), "rtx3090", model="llama3.1-8b")
+    assert (checked.ok, checked.evidence["figures"]) == (True, "exact")
+    other = llmcalc.check_log(written(tmp_path, BUFFER.replace("1024.00", "1024.03")), "rtx3090", model="llama3.1-8b")
+    assert not other.ok
+
+
+def test_a_log_without_predicted_figures_is_refused(tmp_path: Path) -> None:
+    text = BUFFER.replace("llama_kv_cache_unified: size", "CUDA0 compute buffer size")
+    with pytest.raises(llmcalc.InputError, match="none of its figures"):
+        llmcalc.check_log(written(tmp_path, text), "rtx3090", model="llama3.1-8b")
