@@ -19,6 +19,7 @@ RESULTS = {
     "serve": ("api.serve", "ServeResult"),
     "scale": ("estimate.scaling.query", "Plan"),
 }
+SAME = {("memory", "serving", "state"): ("state", "", "bytes")}  # values that are measured as another one
 # what values that do not follow from the equations rest on, by quantity, mode and value
 BASIS: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("flops", ""): {
@@ -278,17 +279,16 @@ def preset_figures() -> tuple[Measurements, ...]:
 
 def evidence_of(found: tuple[Measurements, ...], quantity: str | None = None) -> Evidence:
     """Assign measurements to the values of one or all quantities."""
-    chosen = tuple(one for one in found if quantity in (None, one.quantity))
-    values = tuple(
-        ValueEvidence(
-            name, mode, value, kind, BASIS.get((name, mode), {}).get(value, ""),
-            tuple(own for one in chosen if (one.quantity, one.mode) == (name, mode) and (own := one.of(value))),
-        )
-        for (name, mode), kinds in classes().items()
-        if quantity in (None, name)
-        for value, kind in kinds.items()
-    )  # fmt: skip
-    return Evidence(values, chosen, quantity)
+    values = []
+    for (name, mode), kinds in classes().items():
+        for value, kind in kinds.items() if quantity in (None, name) else ():
+            measured = SAME.get((name, mode, value), (name, mode, value))
+            tables = (one.of(measured[2]) for one in found if (one.quantity, one.mode) == measured[:2])
+            basis = BASIS.get((name, mode), {}).get(value, "")
+            values.append(ValueEvidence(name, mode, value, kind, basis, tuple(filter(None, tables))))
+    used = {one.title for value in values for one in value.measurements}
+    chosen = tuple(one for one in found if quantity in (None, one.quantity) or one.title in used)
+    return Evidence(tuple(values), chosen, quantity)
 
 
 def errors_of(quantity: str, value: str, mode: str = "", *, in_fit: bool = False) -> list[float]:

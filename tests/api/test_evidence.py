@@ -78,6 +78,14 @@ def test_errors_are_relative_to_the_measurement() -> None:
     assert not values["serving", "peak"].count
 
 
+def test_the_state_of_serving_memory_is_the_state() -> None:
+    counts = {one.place: one.count for one in FOUND.values}
+    assert counts["memory.state (serving)"] == counts["state.bytes"] > 100
+    titles = {one.title for one in llmcalc.evidence("memory").measurements}
+    assert {"SGLang, KV cache", "QLoRA, Mixtral-8x7B on one A100"} <= titles
+    assert "Training hours of other runs" not in titles
+
+
 def test_figures_of_a_table_are_computed_again() -> None:
     table = next(one for one in FOUND.measurements if one.value == "hours days" and one.in_fit)
     predicted = {row.case: row.predicted for row in table.rows}
