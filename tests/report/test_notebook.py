@@ -37,6 +37,7 @@ RESULTS: dict[str, Any] = {
     "Diff": lambda: llmcalc.diff(MODEL, "gpt1"),
     "Evidence": lambda: llmcalc.evidence("memory"),
     "Explanation": lambda: llmcalc.explain(MODEL, "params"),
+    "RecipeSearch": lambda: llmcalc.find_recipes(MODEL, "h100"),
     "GpuSearch": lambda: llmcalc.find_gpus(MODEL),
     "ModelSearch": lambda: llmcalc.find_models("2GiB"),
     "FitResult": lambda: llmcalc.fit(MODEL, "h100"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,6 +54,7 @@ LINES = [
     "evidence memory",
     "evidence params",
     "check gpt2 --max-params 1M",
+    f"check-log {shlex.quote(str(Path(__file__).parents[1] / 'server.log'))}",
     "rule",
     "rule HW005",
     "design llama3 --params 13B",
@@ -79,7 +82,7 @@ LINES = [
 
 
 def printed(line: str, capsys: pytest.CaptureFixture[str]) -> Any:
-    assert main([*line.split(), "--json"]) in (0, 1)
+    assert main([*shlex.split(line), "--json"]) in (0, 1)
     return json.loads(capsys.readouterr().out)
 
 
