@@ -66,7 +66,7 @@ def test_an_unknown_model_type_is_read_by_its_class_with_a_warning() -> None:
     config = {**LLAMA, "model_type": "my_llama", "architectures": ["LlamaForCausalLM"]}
     found = llmcalc.load(config)
     assert llmcalc.params(found).total == total(LLAMA)
-    assert "'my_llama' but is read as llama, which has its class 'LlamaForCausalLM'" in found.warnings[0]
+    assert "'my_llama' but is read as llama, as its other keys imply" in found.warnings[0]
     with pytest.raises(llmcalc.InputError, match="unknown model_type"):
         llmcalc.load(config, strict=True)
     with pytest.raises(llmcalc.InputError, match="unknown model_type"):
@@ -197,3 +197,11 @@ def test_the_layers_of_exaone_4_may_be_letters() -> None:
 def test_a_copy_of_a_size_of_the_language_model_must_agree(model_type: str, key: str) -> None:
     with pytest.raises(llmcalc.InputError, match=f"{key} is 1236"):
         llmcalc.load({"model_type": model_type, key: 1236})
+
+
+def test_deepseek_v2_without_latent_attention_is_deepseekmoe() -> None:
+    experts = {"n_routed_experts": 5, "n_shared_experts": 2, "num_experts_per_tok": 2, "moe_intermediate_size": 13}
+    own = {**LLAMA, **experts, "model_type": "deepseek_v2", "use_mla": False, "kv_lora_rank": None, "n_group": 1}
+    assert total(own) == total({**LLAMA, **experts, "model_type": "deepseek"})
+    with pytest.raises(llmcalc.InputError, match="kv_lora_rank must not be null"):
+        llmcalc.load({**own, "use_mla": True})

@@ -16,7 +16,7 @@ from ...core.errors import DescriptionError, InputError, UnknownNameError, short
 from ...core.record import changed
 from ...data import table
 from .block_names import with_numbered_names
-from .class_names import adapted_language_model, family_of_class
+from .class_names import adapted_language_model, family_of_class, variant_of
 from .composite_configs import (
     ENCODED,
     NESTED,
@@ -66,7 +66,7 @@ def load_config(
     if not isinstance(model_type, str):
         hint = "Add a model_type to the config, or name one with {as_=TYPE}."
         raise DescriptionError("has no model_type", where=where, hint=hint)
-    entry = find(model_type)
+    entry = find(variant_of(data, model_type) or model_type)
     inner = language_model(data)
     if as_ and (inner is None or is_composite(as_)):
         data, entry = {**data, "model_type": as_}, find(as_)
@@ -248,7 +248,7 @@ def _check_unknown(config: Config, strict: bool) -> list[str]:
 def _warnings(config: Config, model_type: str, as_: str | None) -> Iterator[str]:
     """Yield warnings about a substituted model type, contradictory values and ignored keys."""
     if model_type != config.model_type:
-        reason = "as requested" if as_ else f"which has its class {short_repr(config.class_name())}"
+        reason = "as requested" if as_ else "as its other keys imply"
         yield f"the config has model_type {short_repr(model_type)} but is read as {config.model_type}, {reason}"
     if config.unknown_class:
         yield f"the class {short_repr(config.unknown_class)} is unknown; it is read as a {config.model_type} model"

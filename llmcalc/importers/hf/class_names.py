@@ -16,6 +16,15 @@ def family_of_class(data: Mapping[str, Any]) -> str:
     return listed.get(stem) or next((name for name in names() if stem and _plain(name) == stem.lower()), "")
 
 
+def variant_of(data: Mapping[str, Any], model_type: str) -> str | None:
+    """Return the ``model_type`` that describes a config whose own type does not, such as DeepSeek-V2 without MLA."""
+    variant = table("config_keys")["variants"].get(model_type)
+    if variant is None or data.get(variant["key"]) != variant["value"]:
+        return None
+    like: str = variant["like"]
+    return like
+
+
 def adapted_language_model(data: Mapping[str, Any], as_: str | None = None) -> dict[str, Any] | None:
     """Return the config of a language model to which LLaVA's code has added a vision encoder, or None if unknown.
 

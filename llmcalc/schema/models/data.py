@@ -310,6 +310,14 @@ class ConfigKeys(Model):
     nullable: list[Text] = Field([])
 
 
+class Variant(Model):
+    """A model type whose configs are read as another type if a key has a value."""
+
+    key: Text
+    value: bool | int | Text
+    like: Text
+
+
 class ConfigKeyTables(Model):
     """Tables of known config.json keys for every ``model_type``."""
 
@@ -323,6 +331,7 @@ class ConfigKeyTables(Model):
     activations: dict[str, Text]
     heads: dict[str, Text]
     class_families: dict[str, Text]
+    variants: dict[str, Variant]
     adapted_classes: dict[str, Text]
     dropout: dict[str, list[Text]]
 
