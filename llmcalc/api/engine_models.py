@@ -21,7 +21,7 @@ from ..data import table
 from ..estimate.engine_cache import LONG, SHORT, CacheGroups, CacheLayer, cache_groups, cache_layers, flat_cache
 from ..estimate.engine_memory import ModelBytes
 from ..estimate.engine_profile import EngineProfile
-from ..estimate.engine_weights import expert_buffers, padded_weights
+from ..estimate.engine_weights import allocator_rounding, expert_buffers, padded_weights
 from ..estimate.llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache
 from .defaults import LLAMA_CPP_STEP_TOKENS
 from .load import Source, load
@@ -126,8 +126,9 @@ def model_bytes(architecture: Architecture, profile: EngineProfile, settings: Ma
             width=width,
             is_parallel=mesh.pp > 1,
         )
+    rounding = allocator_rounding(largest) if profile.rule == "profiled" else 0
     return ModelBytes(
-        weights=max(weights) + _rotary_tables(architecture, width),
+        weights=max(weights) + rounding + _rotary_tables(architecture, width),
         forward=largest.transient,
         hidden=tokens * architecture.main.d_model * width,
         logits=settings["max_num_seqs"] * vocabulary(architecture),

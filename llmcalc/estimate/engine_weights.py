@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from math import prod
 
 from ..calc.memory.inference import InferenceMemory
 from ..calc.memory.number_formats import BITS_A_BYTE
+from ..calc.params import component
 from ..calc.sharding import TENSOR_DIVISIONS, Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.ledger import Row, rows
 from .engine_profile import Padding
+
+SEGMENT, LEAST_SEGMENT, LEAST_REST = 2 * 2**20, 10 * 2**20, 2**20  # bytes, of PyTorch's caching allocator
 
 
 def padded_weights(memory: InferenceMemory, paddings: Mapping[str, Padding]) -> int:
@@ -25,6 +29,26 @@ def padded_weights(memory: InferenceMemory, paddings: Mapping[str, Padding]) -> 
             total += round((stored.bits if padding.scales else values) * extra)
         total += stored.bits
     return -(-total // BITS_A_BYTE)
+
+
+def allocator_rounding(memory: InferenceMemory) -> int:
+    """Return the bytes that PyTorch's allocator adds to large matrices, whose rest of a segment is too small to split.
+
+    Engines store the matrices of a layer that have the same input as one.
+    """
+    sizes, elements = Counter[str](), Counter[str]()
+    for stored in memory.stored:
+        sizes[stored.component] += stored.bits
+        elements[stored.component] += stored.elements
+    fused: dict[tuple[object, ...], list[int]] = {}
+    for row in rows(memory.architecture.stacks):
+        if row.copies and row.tensor.linear and elements[part := component(row)]:
+            own = memory.mesh.share_of_weight(row.tensor, row.declaration, row.size)
+            place = (row.entry.path, row.entry.number, row.part, row.tensor.groups[-2], row.tensor.active)
+            matrix = fused.setdefault(place, [0, row.copies])
+            matrix[0] += own * sizes[part] // (elements[part] * BITS_A_BYTE)
+    rests = ((_up(size, SEGMENT) - size, copies) for size, copies in fused.values() if size > LEAST_SEGMENT)
+    return sum(rest * copies for rest, copies in rests if rest <= LEAST_REST)
 
 
 def expert_buffers(architecture: Architecture, mesh: Mesh, fused: tuple[str, ...]) -> int:

@@ -40,6 +40,15 @@ def test_vllm_logs_what_is_predicted(
     assert memory.available.low <= memory.available.best <= memory.available.high
 
 
+@pytest.mark.parametrize(
+    ("model", "tp", "weights"), [("qwen2.5-7b", 1, 14.25), ("qwen2.5-72b", 2, 67.8), ("phi4", 1, 27.39)]
+)
+def test_the_allocator_rounds_large_matrices(model: str, tp: int, weights: float) -> None:
+    """Runs of vLLM 0.19 (docs/data/engine_vllm.csv), whose matrices take 14.19, 67.72 and 27.31 GiB."""
+    result = llmcalc.serve(model, "h100", tp=tp, engine_version="0.19", max_model_len=8192)
+    assert result.memory.weights.best / GIB == pytest.approx(weights, abs=0.006)
+
+
 def test_a_later_version_samples_with_fewer_copies_of_the_logits() -> None:
     run = {**RUN, "gpu_memory": "79.19GiB", "gpu_memory_utilization": 0.95, "max_model_len": 8192}
     result = llmcalc.serve("llama3.1-8b", "h100", **{**run, "engine_version": "0.19.0"})
