@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import llmcalc
 from llmcalc.cli.commands import load as load_command
 from llmcalc.cli.spec import Option
-from llmcalc.cli.table import COMMANDS
+from llmcalc.cli.table import COMMANDS, split
 from llmcalc.importers.hf import families
 from llmcalc.schema import preset_files
 from tests.api.test_wrong_values import FUNCTIONS, ODD
-from tests.cli.test_option_effects import VALUES
+from tests.cli.test_option_effects import LINES, VALUES
 from tests.fuzz import test_checkpoints, test_configs, test_headers, test_hostile_configs
 
 ESCAPES = "\x1b[31m\u202e\x07\x9b\x00\r\n\u2028"
@@ -29,6 +29,10 @@ TEXTS = (
     "hf:a/b", "/dev/null",
     "/dev/zero", "/dev/stdin", "/proc/self/mem", "~", "*", "'", '"', "\\", "None", "True", "[]", "{}", "llama3-8b",
 )  # fmt: skip
+NUMBERS = (
+    "1", "2", "3", "7", "1000000", "1000000000", "9" * 18, "1e30", "1e-30", "0.3", "99%", "1000000000T", "999999999GiB",
+)  # fmt: skip
+ANSWERED = [line for line in LINES if "{" not in line]
 EXPRESSIONS = (
     "$d_model", "$", "${d_model}", "$d_model ** 99999999", "$n_layers * 10**15", "$d_model / 0", "$d_model % 0", "$x",
     "$(((((d_model)))))", "$d_model // -1", "$__import__('os')", "$d_model.__class__", "$1 << 10**9", "$'x' * 10**9",
@@ -229,6 +233,12 @@ def _spoil_line(lines: list[str], random: Random) -> None:
 
 def arguments(random: Random, folder: Path) -> Input:
     """Return a command line with hostile options and arguments."""
+    if random.random() < 0.5:
+        line = random.choice(ANSWERED)
+        words, options = line.split(), load_command(split(line.split())[0]).options.values()
+        for option in random.sample(list(options), random.choice((1, 1, 2, 3))):
+            words += _option(option, random) if option.name not in ("output", "form") else []
+        return Input(repr(words), words)
     name = random.choice(list(COMMANDS))
     command = load_command(name)
     words = name.split()
@@ -262,8 +272,11 @@ def _argument(name: str, random: Random) -> str:
 def _option(option: Option, random: Random) -> list[str]:
     if option.kind is bool:
         return [option.flag]
-    if random.random() < 0.5:
+    kind = random.random()
+    if kind < 0.4:
         value = VALUES.get(option.name) or random.choice(option.choices or TEXTS)
+    elif kind < 0.7:
+        value = random.choice(NUMBERS)
     elif option.name == "over" and random.random() < 0.7:
         name = random.choice(("seq", "batch", "context", "n_layers", "tp", "weights", "x", ESCAPES))
         last, step = random.choice(("9", "1M", "1G", "9" * 18)), random.choice(("+1", "x2", "+7", "x1", "+0"))

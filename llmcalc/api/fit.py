@@ -29,7 +29,7 @@ from .settings import MEMORY, MEMORY_MODE, memory_settings, read_settings
 if TYPE_CHECKING:
     from .fit_changes import Change
 
-MOST_GPUS, MOST_SERVING_GPUS = 2**14, 128
+MOST_COUNT, MOST_GPUS, MOST_SERVING_GPUS = 10**6, 2**14, 128
 TRAY = 4  # GPUs by which part of a large node grows
 GIB, GB = 2**30, 10**9
 SOLVE = ("seq", "batch", "quant", "gpus")
@@ -202,6 +202,8 @@ def resources(
 ) -> tuple[Accelerator | None, int | None, int, int]:
     """Return the GPU, the number of GPUs (if given), and the total and reserved bytes per GPU."""
     gpus = read_gpus(gpu, count) if isinstance(gpu, str) else Gpus(None, gpu, count)
+    if gpus.count is not None and gpus.count > MOST_COUNT:
+        raise SizeError(f"the GPU count must be at most {MOST_COUNT:,}, not {gpus.count:,}", parameter="count")
     card = gpus.accelerator
     given = gpus.memory_bytes if gpu_memory is None else gpu_memory
     if gpus.memory_bytes is not None and gpu_memory is not None:

@@ -8,7 +8,7 @@ from ..estimate.training_run import Price
 from .document import Fact
 from .numbers import about, human, percent
 
-SMALLEST_SHORT = 10_000  # smaller values are printed without a suffix
+SMALLEST_SHORT, LARGEST_SHORT = 10_000, 1e15  # other values are printed without a suffix
 
 
 def span_fact(label: str, span: Span, unit: str = "") -> Fact:
@@ -27,12 +27,14 @@ def range_text(low: float, high: float, prefix: str = "") -> str:
 
 
 def three_digits(value: float) -> str:
-    """Format an estimate with three digits and a suffix (K, M, B or T) from 10,000.
+    """Format an estimate with three digits, and with a suffix (K, M, B or T) or an exponent from 10,000.
 
-    >>> three_digits(61_194_000), three_digits(9876.5), three_digits(0.0214), three_digits(999_950)
-    ('61.2M', '9,876', '0.0214', '1.00M')
+    >>> three_digits(61_194_000), three_digits(9876.5), three_digits(0.0214), three_digits(999_950), three_digits(1e17)
+    ('61.2M', '9,876', '0.0214', '1.00M', '1.00e17')
     """
     size = float(f"{value:.3g}")
+    if size >= LARGEST_SHORT:
+        return f"{size:.2e}".replace("e+", "e")
     for scale, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
         if size >= max(scale, SMALLEST_SHORT):
             return f"{size / scale:.{2 - len(str(int(size / scale))) + 1}f}{letter}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 import llmcalc
 from llmcalc.api.fit import check_fit, solve_gpus, solve_quant, solve_size
+from llmcalc.api.layouts import divisors
 from llmcalc.calc.memory.fit import largest_fitting, read_size, smallest_fitting
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.errors import InputError, SizeError
@@ -23,6 +25,17 @@ H100 = {"memory_bytes": 80 * 10**9, "reserve": GIB}
 def test_searches_are_exact(answer: int, limit: int) -> None:
     assert largest_fitting(lambda number: number <= answer, limit) == (min(answer, limit) or None)
     assert smallest_fitting(lambda number: number - answer - 1, limit) == (answer + 1 if answer < limit else None)
+
+
+def test_any_number_of_gpus_takes_no_time() -> None:
+    assert all(
+        divisors(number) == [one for one in range(1, number + 1) if number % one == 0] for number in range(1, 99)
+    )
+    begin = time.process_time()
+    assert not llmcalc.fit("mixtral", "h100", count=999_983).fits  # a prime, so that no GPUs share a copy
+    with pytest.raises(llmcalc.InputError, match=r"count: the GPU count must be at most 1,000,000, not 10,000,000,000"):
+        llmcalc.fit("mixtral", "h100", count=10**10)
+    assert time.process_time() - begin < 5
 
 
 @pytest.mark.parametrize("name", ["seq", "batch"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -94,6 +95,12 @@ def test_a_model_is_judged(capsys: Capture) -> None:
     assert found["excess"] == pytest.approx(5.5, abs=0.05)
     wider = answer(capsys, "scale gpt2 --tokens 10B --set n_layers=24 --law besiroglu")["points"][0]
     assert wider["parameters"] == llmcalc.params(llmcalc.load("gpt2", overrides=["n_layers=24"])).total
+
+
+def test_huge_prices_and_watts_have_an_exponent(capsys: Capture) -> None:
+    line = "train gpt2 --tokens 1B --gpu h100:64"
+    assert re.search(r"cost \$\d\.\d\de29 to \$\d\.\d\de29", words(capsys, f"{line} --price 1e30"))
+    assert re.search(r"energy \d\.\d\de23 to \d\.\d\de23", words(capsys, f"{line} --watts 1e30"))
 
 
 def test_train_says_what_the_library_says(capsys: Capture) -> None:
