@@ -25,7 +25,7 @@ from ..estimate.engine_weights import allocator_rounding, expert_buffers, padded
 from ..estimate.llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache
 from .defaults import LLAMA_CPP_STEP_TOKENS
 from .load import Source, load
-from .memory import serving_stages
+from .memory import refusals, serving_stages
 from .names import number_format
 
 QUANTISED = {  # suffixes of repositories: the weight format that is assumed
@@ -98,8 +98,12 @@ def step_sizes(settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[st
 def serving_mesh_of(architecture: Architecture, settings: Mapping[str, Any]) -> Mesh:
     """Return the mesh of one replica. Data-parallel ranks of a mixture of experts share the experts."""
     tp, pp, dp = (settings.get(name, 1) for name in ("tp", "pp", "dp"))
+    has_experts = bool(expert_layers(architecture))
+    if settings.get("expert_parallel") and not has_experts:
+        message = f"has no effect on {architecture.name}, which has no routed experts"
+        raise InputError(message, parameter="expert_parallel", hint="omit it")
     own = {"vocabulary_multiple": settings["vocabulary_multiple"]} if tp > 1 else {}
-    if not expert_layers(architecture):
+    if not has_experts:
         return Mesh(tp=tp, pp=pp, **own)
     if settings.get("expert_parallel") or settings.get("ep", 1) > 1:
         return Mesh(dp=dp, tp=tp, pp=pp, ep=dp * tp, **own)
@@ -135,6 +139,7 @@ def model_bytes(architecture: Architecture, profile: EngineProfile, settings: Ma
         experts=expert_buffers(architecture, mesh, tuple(profile.padding)) * tokens * width,
         width=width,
         is_parallel=mesh.tp * mesh.dp > 1,
+        refusals=refusals(stages),
     )
 
 

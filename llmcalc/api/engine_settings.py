@@ -14,7 +14,7 @@ from ..data import table
 from .settings import DTYPE
 
 if TYPE_CHECKING:
-    from .serve import ServeResult
+    from .engine_result import ServeResult
 
 LENGTH = "max_model_len"
 SETTINGS = (
@@ -40,13 +40,15 @@ _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 def read_engine_settings(values: Mapping[str, Any], entry: Mapping[str, Any], is_text: bool = False) -> dict[str, Any]:
     """Return the settings of an engine under common names, with its own values translated to ours."""
-    found = {}
+    found, read_by_engine = {}, {*entry["flags"]["read"].values(), "weights"}
     for name, value in values.items():
         own = "share" if name in SHARES else name
         setting = _BY_NAME.get(own)
         if setting is None:
             known = [each for each in (*FLAGS, *SHARES) if each != "share"]
             raise UnknownNameError("setting", name, known, parameter=name)
+        if own not in read_by_engine:
+            raise InputError(f"has no effect on {entry['title']}", parameter=name, hint="omit it")
         is_read = isinstance(value, str) and (is_text or setting.kind is not str)
         read = _read_text(setting, value, _HUMAN if is_text else SCALES) if is_read else value
         translated = entry.get("values", {}).get(own, {})

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from functools import cached_property
-from itertools import islice
-from math import prod
-from typing import Any, ClassVar
+from typing import Any
 
-from ..calc.memory.fit import LARGEST, largest_fitting, read_size
+from ..calc.memory.fit import read_size
 from ..core.architecture import Architecture
 from ..core.errors import InputError
-from ..core.evidence import EXACT, FITTED, MEASURED, of_architecture
-from ..core.notebook_display import NotebookDisplay
-from ..core.record import changed, record
+from ..core.record import changed
 from ..core.setting import SIZE, Setting, check_values, known_choice, read_texts
 from ..data import tables
 from ..estimate.engine_cache import FULL, CacheGroup, CacheGroups
-from ..estimate.engine_memory import RULES, EngineMemory, default_share
-from ..estimate.engine_profile import GIB, EngineProfile, Estimate, read_profile, version_number
-from ..estimate.hardware import Accelerator
-from ..estimate.llama_cpp_cache import LlamaCppCache
-from ..importers.engine_commands import EngineCommand, read_command
+from ..estimate.engine_memory import RULES, default_share
+from ..estimate.engine_profile import GIB, EngineProfile, read_profile, version_number
+from ..importers.engine_commands import read_command
 from .accelerators import Gpus, read_gpus
 from .engine_models import buffers_of, gpu_layers, groups_of, load_served, model_bytes, served_length, step_sizes
-from .engine_settings import command_line, read_engine_settings
+from .engine_result import ServeResult
+from .engine_settings import read_engine_settings
 from .load import Source
 
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "llama.cpp")
@@ -35,219 +28,6 @@ SERVE = (
     Setting("engine_version"),
 )  # fmt: skip
 AUTO = "auto"
-NOTHING: Mapping[str, Any] = {}
-MIB = 2**20
-MOST = 3  # changes
-FEWEST = 256  # tokens of the shortest suggested context
-
-
-@record
-class ServeResult(NotebookDisplay):
-    """What an engine allocates on each GPU, in bytes, and the KV cache that results.
-
-    Attributes:
-        model: model as it was given.
-        profile: engine, its version and its constants.
-        settings: settings of the engine, including its defaults.
-        given: settings that were given.
-        memory: division of the memory of one GPU.
-        groups: groups of cached layers.
-        command: pasted command line, or None.
-        refusals: reasons other than memory for which the engine does not start.
-        notes: assumptions about the model.
-        buffers: KV cache buffers of llama.cpp, on all devices.
-        retry: function that predicts the result of changed settings.
-    """
-
-    architecture: Architecture
-    model: str
-    profile: EngineProfile
-    accelerator: Accelerator | None
-    settings: Mapping[str, Any]
-    memory: EngineMemory
-    groups: CacheGroups
-    command: EngineCommand | None = None
-    given: Mapping[str, Any] = NOTHING
-    refusals: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    buffers: LlamaCppCache | None = None
-    retry: Callable[[Mapping[str, Any]], ServeResult] | None = None
-
-    EVIDENCE: ClassVar[Mapping[str, str]] = {
-        "weights": EXACT, "budget": MEASURED,
-        **dict.fromkeys(("activation", "non_torch", "cuda_graphs", "available"), FITTED),
-        **dict.fromkeys(("blocks", "tokens", "concurrency", "longest", "starts"), FITTED),
-    }  # fmt: skip
-
-    @property
-    def evidence(self) -> dict[str, str]:
-        """Class of evidence of each value."""
-        return of_architecture(self.EVIDENCE, self.architecture)
-
-    @property
-    def engine(self) -> str:
-        """Name of the engine."""
-        return self.profile.name
-
-    @property
-    def ranks(self) -> int:
-        """Number of GPUs of all replicas."""
-        return int(prod(self.settings.get(name, 1) for name in ("tp", "pp", "dp")))
-
-    @property
-    def max_model_len(self) -> int:
-        """Longest request in tokens."""
-        return int(self.settings["max_model_len"])
-
-    @cached_property
-    def blocks(self) -> Estimate:
-        """Number of blocks of the KV cache."""
-        if self.settings.get("num_blocks"):
-            return Estimate.exact(self.settings["num_blocks"])
-        size = float(self.groups.block_bytes) or 1.0
-        most = self.settings.get("max_total_tokens", LARGEST) // self.settings["block_size"]
-        return Estimate(*(min(max(int(bytes_ // size), 0), most) for bytes_ in self.memory.available))
-
-    @cached_property
-    def request_blocks(self) -> int:
-        """Number of blocks that a request of ``max_model_len`` tokens needs."""
-        return self._request_blocks(self.max_model_len)
-
-    def _request_blocks(self, tokens: int) -> int:
-        return self.groups.request_blocks(tokens, self.settings["max_num_batched_tokens"], self._state_blocks)
-
-    @property
-    def _state_blocks(self) -> int:
-        return 2 if self.settings.get("prefix_caching") else 1
-
-    @cached_property
-    def concurrency(self) -> Estimate:
-        """Number of requests of ``max_model_len`` tokens that fit into the KV cache."""
-        if self.buffers:
-            return Estimate(*(max(size, 0) / float(self.groups.block_bytes) for size in self.memory.available))
-        return Estimate(*(blocks / max(self.request_blocks, 1) for blocks in self.blocks))
-
-    @cached_property
-    def tokens(self) -> Estimate:
-        """Size of the KV cache in tokens, as the engine counts them."""
-        if self.settings["cache_tokens"] == "context":
-            return Estimate.exact(self.max_model_len)
-        if self.settings["cache_tokens"] == "requests":
-            return Estimate(*(int(times * self.max_model_len) for times in self.concurrency))
-        size = min(group.block_size for group in self.groups.groups)
-        return Estimate(*(int(blocks) // self.groups.n_groups * size for blocks in self.blocks))
-
-    def _starts(self, case: int) -> bool:
-        """Return whether the engine starts in the low (0), best (1) or high (2) case of the estimates."""
-        if self.refusals or self.memory.available[case] <= 0:
-            return False
-        return (self.concurrency if self.settings["needs_whole_request"] else self.tokens)[case] >= 1
-
-    @property
-    def starts(self) -> bool:
-        """Whether the engine starts, according to the best estimate."""
-        return self._starts(1)
-
-    @property
-    def verdict(self) -> str:
-        """``starts``, ``probably starts``, ``probably will not start`` or ``will not start``."""
-        if self.starts:
-            return "starts" if self._starts(0) else "probably starts"
-        return "probably will not start" if self._starts(2) else "will not start"
-
-    @property
-    def longest(self) -> int:
-        """Longest request in tokens for which the KV cache is large enough, by the best estimate."""
-        return self.longest_in(1)
-
-    def longest_in(self, case: int) -> int:
-        """Return the longest request in the low (0), best (1) or high (2) case of the estimates."""
-        if self.buffers:  # a cache of full length grows in proportion to the context
-            return int(self.max_model_len * min(self.concurrency[case], 1))
-        blocks = self.blocks[case] if self.memory.available[case] > 0 else 0
-        return largest_fitting(lambda tokens: self._request_blocks(tokens) <= blocks, self.max_model_len) or 0
-
-    @property
-    def reason(self) -> str:
-        """Why the engine does not start, or an empty string."""
-        if self.refusals:
-            return self.refusals[0]
-        if self.memory.available.best <= 0:
-            missing = -self.memory.available.best / GIB
-            return f"weights and activations exceed the memory budget by {missing:.2f} GiB"
-        if self._starts(1):
-            return ""
-        needed, own = float(self.request_blocks * self.groups.block_bytes) / GIB, self.memory.available.best / GIB
-        return (
-            f"a request of {self.max_model_len:,} tokens needs {needed:.2f} GiB of KV cache, and {own:.2f} GiB are left"
-        )
-
-    @cached_property
-    def changes(self) -> tuple[tuple[dict[str, Any], ServeResult], ...]:
-        """Changed settings with which the engine starts for sure, cheapest first. Empty if it does so already."""
-        return () if self.verdict == "starts" or self.retry is None else tuple(islice(self._changes(), MOST))
-
-    def _changes(self) -> Iterator[tuple[dict[str, Any], ServeResult]]:
-        assert self.retry is not None
-        for change in _candidates(self):
-            with suppress(InputError):  # a layout that the model does not allow
-                result = self.retry(change)
-                if result.verdict == "starts":
-                    yield change, result
-
-    def log(self) -> tuple[str, ...]:
-        """Return the lines of the engine's log that state the result."""
-        found = {
-            "available": self.memory.available.best / GIB, "tokens": int(self.tokens.best),
-            "concurrency": self.concurrency.best, "max_model_len": self.max_model_len,
-        }  # fmt: skip
-        if not self.buffers:
-            return tuple(line.format(**found) for line in self.profile.log)
-        named = zip(("KV", "KV (window)", "RS"), self.buffers, strict=True)
-        sizes = [(name, size / MIB) for name, size in named if size]
-        return tuple(line.format(buffer=name, size=size) for name, size in sizes for line in self.profile.log)
-
-    def line(self, change: Mapping[str, Any] | None = None) -> str:
-        """Return the engine's command line, with changed settings if given."""
-        return command_line(self, change or {})
-
-    @property
-    def summary(self) -> str:
-        """One-line summary of the result."""
-        verdict = self.verdict.capitalize()
-        if not self.starts:
-            return f"{verdict}: {self.reason}"
-        if self.buffers:
-            size, rest = float(self.groups.block_bytes), self.memory.available.best
-            left = f"{size / GIB:.2f} GiB, {(rest - size) / GIB:.2f} GiB to spare"
-            return f"{verdict}: KV cache of {self.max_model_len:,} tokens in {left}"
-        low, best, high = self.concurrency
-        times = f"{best:.1f}x" if self.verdict == "starts" else f"{low:.1f}x to {high:.1f}x"
-        request = f"{times} concurrency at {self.max_model_len:,} tokens"
-        return f"{verdict}: KV cache of {int(self.tokens.best):,} tokens, {request}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as a plain dictionary."""
-        memory = self.memory
-        estimates = {
-            "weights": memory.weights, "activation": memory.activation, "non_torch": memory.non_torch,
-            "cuda_graphs": memory.graphs, "available": memory.available, "blocks": self.blocks, "tokens": self.tokens,
-            "concurrency": self.concurrency,
-        }  # fmt: skip
-        return {
-            "starts": self.starts, "verdict": self.verdict, "reason": self.reason,
-            "engine": self.engine, "version": self.profile.version,
-            "gpu_memory": memory.total, "budget": memory.budget,
-            **{name: estimate.to_dict() for name, estimate in estimates.items()},
-            "max_model_len": self.max_model_len, "longest": self.longest, "request_blocks": self.request_blocks,
-            "block_bytes": round(self.groups.block_bytes),
-            "groups": [group._asdict() for group in self.groups.groups],
-            "settings": dict(self.settings), "log": list(self.log()),
-            "changes": [{"command": self.line(change), "settings": change} for change, _ in self.changes],
-            "listed": list(self.command.listed) if self.command else [],
-            "unmodelled": list(self.command.unmodelled) if self.command else [],
-            **({"cache": self.buffers.total} if self.buffers else {}), "evidence": self.evidence,
-        }  # fmt: skip
 
 
 def serve(
@@ -349,6 +129,10 @@ def _predict(
     if gpus.count and ranks > gpus.count:
         refusals.append(f"the layout needs {ranks} GPUs, and there are {gpus.count}")
     own = model_bytes(architecture, profile, settings)
+    refusals += own.refusals
+    if "startup" in profile.constants and settings["share"] * total > (free := total - profile.startup_bytes):
+        share = f"{profile.share_name} {settings['share']:g}"
+        refusals.append(f"{share} exceeds the {free / GIB:.2f} GiB that are free before it starts")
     own_profile = changed(profile, settings=settings)
     memory = RULES[profile.rule](own, total, own_profile, not settings.get("enforce_eager"))
     buffers = None
@@ -367,24 +151,3 @@ def _predict(
     if is_auto and result.longest:
         result = changed(result, settings={**settings, "max_model_len": result.longest})
     return result
-
-
-def _candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
-    """Yield changed settings that need less memory, or use more of it, in the order of what they cost."""
-    settings = result.settings
-    longest, available = result.longest_in(0), result.memory.available.best
-    if longest >= FEWEST:
-        yield {"max_model_len": longest - longest % 1024 if longest > 1024 else longest}
-    if result.profile.rule != "sum" and settings["share"] < 0.95:
-        yield {"share": 0.95}
-    if not settings.get("cache"):
-        yield {"cache": "fp8"}
-    for n_sequences in (256, 64, 16):
-        if n_sequences < settings["max_num_seqs"]:
-            yield {"max_num_seqs": n_sequences}
-            if available <= 0:
-                yield {"max_num_seqs": n_sequences, "max_model_len": min(8192, result.max_model_len)}
-    for times in () if settings.get("attention_dp") else (2, 4, 8):
-        yield {"tp": settings.get("tp", 1) * times}
-    if not settings.get("weights"):
-        yield {"weights": "fp8"}

@@ -26,6 +26,7 @@ class ModelBytes:
         experts: buffers of the routed experts of such a step.
         width: bytes of an activation.
         is_parallel: whether ranks exchange activations within a layer.
+        refusals: matrices that kernels do not accept on this number of ranks.
     """
 
     weights: int
@@ -35,6 +36,7 @@ class ModelBytes:
     experts: int = 0
     width: int = 2
     is_parallel: bool = False
+    refusals: tuple[str, ...] = ()
 
 
 @record

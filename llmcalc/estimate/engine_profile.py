@@ -84,6 +84,11 @@ class EngineProfile:
         """Whether the version is newer than all measured runs."""
         return bool(self.measured) and version_number(self.version) > version_number(f"{self.measured[1]}.999")
 
+    @property
+    def startup_bytes(self) -> int:
+        """Memory that the engine takes before it looks at the free memory."""
+        return round(self.constants["startup"].low * GIB)
+
     def constant(self, name: str) -> Estimate:
         """Return a constant by name."""
         return self.constants[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..api.serve import ServeResult
+from ..api.engine_result import ServeResult
 from ..estimate.engine_profile import Estimate
 from .document import Document, Table, columns
 from .heading import model_document, named_values

@@ -50,7 +50,7 @@ def test_the_allocator_rounds_large_matrices(model: str, tp: int, weights: float
 
 
 def test_a_later_version_samples_with_fewer_copies_of_the_logits() -> None:
-    run = {**RUN, "gpu_memory": "79.19GiB", "gpu_memory_utilization": 0.95, "max_model_len": 8192}
+    run: dict[str, Any] = {**RUN, "gpu_memory": "79.19GiB", "gpu_memory_utilization": 0.95, "max_model_len": 8192}
     result = llmcalc.serve("llama3.1-8b", "h100", **{**run, "engine_version": "0.19.0"})
     assert result.memory.available.best / GIB == pytest.approx(58.11, abs=0.01)  # jgchn/llm-d-planner
     assert int(result.tokens.best) == 476016
@@ -192,6 +192,33 @@ def test_a_version_without_runs_has_a_wider_range() -> None:
     old, new = (llmcalc.serve("llama3.1-8b", "h100", engine_version=version).memory for version in ("0.19.1", "0.20"))
     assert old.graphs.high < new.graphs.high
     assert new.graphs.low < old.graphs.low
+
+
+def test_a_share_above_the_free_memory_is_a_refusal() -> None:
+    result = llmcalc.serve("llama3.1-8b", "h100", gpu_memory_utilization=0.999)
+    assert not result.starts
+    assert "are free before it starts" in result.reason
+    assert llmcalc.serve("llama3.1-8b", "h100", gpu_memory_utilization=0.99).starts
+
+
+def test_matrices_that_kernels_refuse_are_a_refusal() -> None:
+    """Blocks of 128 do not divide the experts of Qwen3-235B on eight ranks."""
+    result = llmcalc.serve("qwen3-moe-235b-a22b", "h100:8", weights="fp8-block", max_model_len=8192)
+    assert not result.starts
+    assert "128" in result.reason
+    spread = llmcalc.serve(
+        "qwen3-moe-235b-a22b", "h100:8", weights="fp8-block", max_model_len=8192, expert_parallel=True
+    )
+    assert spread.starts
+
+
+@pytest.mark.parametrize(
+    ("engine", "setting", "value"),
+    [("vllm", "gpu_layers", 20), ("llama.cpp", "gpu_memory_utilization", 0.9), ("vllm", "expert_parallel", True)],
+)
+def test_a_setting_without_effect_is_refused(engine: str, setting: str, value: Any) -> None:
+    with pytest.raises(llmcalc.InputError, match="has no effect"):
+        llmcalc.serve("llama3.1-8b", "h100", engine=engine, **{setting: value})
 
 
 def test_every_engine_is_offered() -> None:
