@@ -16,7 +16,8 @@ from ..data import tables
 from ..estimate.engine_profile import GIB, Estimate
 from ..importers.engine_commands import known_flag
 from ..importers.engine_logs import EngineLog, read_log_file
-from .serve import ServeResult, serve
+from .engine_result import ServeResult
+from .serve import serve
 
 MIB = 2**20
 CHECK_LOG = (Setting("gpu"), Setting("model"), Setting("engine_version"), Setting("gpu_memory"))
