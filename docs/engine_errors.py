@@ -10,15 +10,20 @@ from engine_logs import LONG, MODELS, Log, llama_cpp_buffers, logs
 from measurements import Row, Section
 
 import llmcalc
+from llmcalc.api.serve import ServeResult
 from llmcalc.core.errors import LlmcalcError
-from llmcalc.estimate.engine_memory import EngineMemory
 
 GIB, MIB = 2**30, 2**20
+SIZE_UNKNOWN = float("inf")
 LOGGED = {"available": "kv_cache_gib", "weights": "weights_gib", "activation": "activation_gib"}
-PARALLEL = (("--tensor-parallel-size", "-tp"), ("--pipeline-parallel-size", "-pp"), ("--data-parallel-size", "-dp"))
+PARALLEL = (
+    ("--tensor-parallel-size", "-tp", "--tp", "--tp-size"),
+    ("--pipeline-parallel-size", "-pp"),
+    ("--data-parallel-size", "-dp"),
+)
 GPUS = {  # cards of the logs
-    "H100-80GB-HBM3": "h100", "H100": "h100", "A100-80GB": "a100-sxm-80gb", "RTX 3090": "rtx-3090", "GB10": "gb10",
-    "RTX 5090 Laptop": "rtx-5090",
+    "H100-80GB-HBM3": "h100", "H100-80GB": "h100", "H100": "h100", "H200-141GB": "h200", "A100-80GB": "a100-sxm-80gb",
+    "RTX 3090": "rtx-3090", "RTX 4090": "rtx-4090", "RTX 5090 Laptop": "rtx-5090", "GB10": "gb10",
 }  # fmt: skip
 HIDDEN = ("--gpu-memory-utilization", "--trust-remote-code", "--no-enable-prefix-caching")  # in the name of a case
 
@@ -32,21 +37,22 @@ def logged_memory(engine: str, program: str, value: str) -> Iterator[tuple[str, 
         if not {LOGGED[value], "gpu_memory_gib"} <= log.figures.keys() or log.card not in GPUS:
             continue
         with suppress(LlmcalcError):  # a model without a preset
-            row = _name(log), log.figures[LOGGED[value]], getattr(_predicted(log, engine, program), value).best / GIB
+            row = _name(log), log.figures[LOGGED[value]], getattr(_served(log, program).memory, value).best / GIB
             if row not in seen:
                 seen.add(row)
                 yield row
 
 
-def _predicted(log: Log, engine: str, program: str) -> EngineMemory:
+def _served(log: Log, program: str) -> ServeResult:
     preset, weights = MODELS.get(log.model, (log.model, ""))
     n_gpus = 1
     for names in PARALLEL:
         n_gpus *= int(log.flag(*names, default="1"))
+    total = log.figures.get("gpu_memory_gib")
     return llmcalc.serve(
         command=f"{program} {log.model if weights else preset} {log.flags}", gpu=f"{GPUS[log.card]}:{n_gpus}",
-        gpu_memory=f"{log.figures['gpu_memory_gib']}GiB", engine_version=log.version or None,
-    ).memory  # fmt: skip
+        gpu_memory=f"{total}GiB" if total else None, engine_version=log.version or None,
+    )  # fmt: skip
 
 
 def _name(log: Log) -> str:
@@ -90,6 +96,21 @@ def sglang_caches() -> Iterator[Row]:
     return iter(found)
 
 
+def sglang_pools() -> Iterator[Row]:
+    """The predictions use the command line of the log and the specification of the GPU. The version is not logged."""
+    found = {}
+    for log in logs("sglang"):
+        if "--max-total-tokens" in log.flags or log.card not in GPUS:
+            continue
+        with suppress(LlmcalcError):
+            result = _served(log, "python -m sglang.launch_server --model-path")
+            is_whole = log.figures.get("weights_gib", SIZE_UNKNOWN) > result.memory.weights.best / GIB / 2
+            if is_whole and not (result.command and result.command.unmodelled):
+                logged = log.figures["k_gib"] + log.figures["v_gib"]
+                found[Row(_name(log).strip(" ,"), logged, result.memory.available.best / GIB, "GiB")] = None
+    return iter(found)
+
+
 def vllm_cache() -> Iterator[Row]:
     """The predictions use the command line of the log, the version, and the memory of the GPU that the log states."""
     return (Row(*figures, "GiB") for figures in logged_memory("vllm", "vllm serve", "available"))
@@ -111,6 +132,17 @@ SECTIONS = {
         vllm_cache,
         "The constants of the engine were fitted to most of these logs. Logs of models without a preset, and of GPUs "
         "that llmcalc does not know, are left out. Vision encoders of multimodal models are not counted.",
+        "serve",
+        "available blocks tokens concurrency",
+        "",
+        in_fit=True,
+    ),
+    "SGLang, KV cache memory at start-up": Section(
+        "engine_sglang.csv",
+        sglang_pools,
+        "The constants of the engine were fitted to most of these logs. The vocabulary head of a reward model is not "
+        "loaded, and vision encoders of multimodal models are not counted. A log that loads less than half of the "
+        "weights of Qwen3.5-397B-A17B is left out.",
         "serve",
         "available blocks tokens concurrency",
         "",
