@@ -322,7 +322,13 @@ def accepts_aliases(**aliases: str) -> Callable[[Function], Function]:
     def decorate(function: Function) -> Function:
         @wraps(function)
         def call(*values: Any, **named: Any) -> Any:
-            return function(*values, **renamed(named, aliases))
+            found = renamed(named, aliases)
+            for name in aliases.keys() & found.keys():
+                from .errors import InputError
+
+                text = f"cannot be combined with {aliases[name]}, its current name"
+                raise InputError(text, parameter=name, hint="omit it")
+            return function(*values, **found)
 
         return call  # type: ignore[return-value]
 

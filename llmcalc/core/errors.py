@@ -20,6 +20,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 
+from .printable import cut
+
 LISTS = ("overrides", "allow_unknown", "only", "keep", "ignore")  # parameters that take several values
 
 
@@ -55,12 +57,12 @@ class InputError(LlmcalcError):
     def __init__(
         self, message: str, *, parameter: str = "", where: str = "", hint: str = "", excerpt: str = "", field: str = ""
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = cut(message)
+        super().__init__(self.message)
         self.field = field
         self.parameter = parameter
-        self.where = where
-        self.hint = hint
+        self.where = cut(where)
+        self.hint = cut(hint)
         self.excerpt = excerpt
         self.path: tuple[object, ...] | None = None
 

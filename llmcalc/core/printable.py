@@ -22,14 +22,19 @@ def printable(text: str, longest: int | None = None) -> str:
     """
     if not text.isprintable():
         text = "".join(sign if sign.isprintable() else _escape(sign) for sign in text)
-    return text if longest is None or len(text) <= longest else f"{text[: longest - 1]}…"
+    return text if longest is None else cut(text, longest)
 
 
 def escaped(text: str, longest: int | None = None) -> str:
     """Return a text of any number of lines, as ``printable`` does for one line."""
     if not text.isprintable():
         text = "".join(sign if sign.isprintable() or sign in LAYOUT else _escape(sign) for sign in text)
-    return text if longest is None or len(text) <= longest else f"{text[: longest - 1]}…"
+    return text if longest is None else cut(text, longest)
+
+
+def cut(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    """Return a text of at most ``longest`` characters."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def escaped_json(text: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import llmcalc
 from llmcalc.cli import main as entry
 from llmcalc.cli.main import main
 from llmcalc.core.printable import LONGEST_MESSAGE, LONGEST_NAME, escaped, escaped_json, printable, text_width
@@ -107,6 +108,23 @@ def test_closed_streams_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
     assert main(["params", "-"]) == 2
     assert "<stdin>: is closed" in errors.getvalue()
+
+
+def test_messages_of_the_library_are_short() -> None:
+    for call in (
+        lambda: llmcalc.memory("gpt2", step_tokens="x" * 10**5),
+        lambda: llmcalc.load(f"{'x' * 10**5}.json"),
+        lambda: llmcalc.load({"model_type": "gpt2", "y" * 10**5: 1}, strict=True),
+    ):
+        with pytest.raises(llmcalc.InputError) as caught:
+            call()
+        assert len(str(caught.value)) < 2 * LONGEST_MESSAGE
+        assert len(repr(caught.value)) < 2 * LONGEST_MESSAGE
+
+
+def test_two_names_of_a_parameter_are_an_error() -> None:
+    with pytest.raises(llmcalc.InputError, match="experts: cannot be combined with n_experts"):
+        llmcalc.scale(compute=1e22, laws=["krajewski"], n_experts=8, experts=8)
 
 
 def test_spreadsheets_do_not_evaluate_cells() -> None:
