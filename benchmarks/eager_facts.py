@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import inspect
 import re
 import sys
 import warnings
@@ -48,6 +49,7 @@ WIDE, FP32 = torch.float32, "fp32"
 SOFTMAX = {functional.softmax, torch.softmax, torch.Tensor.softmax}
 PRODUCTS = {torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.bmm, torch.baddbmm, torch.Tensor.baddbmm,
             torch.einsum}  # fmt: skip
+FUNCTIONS = {"gelu"}
 GROUPED = "_can_set_experts_implementation"
 BOUNDS = {torch.tanh, torch.Tensor.tanh, functional.tanh}
 ADDS = {torch.Tensor.index_add_, torch.Tensor.index_add}
@@ -89,6 +91,9 @@ class Observer(TorchFunctionMode):
         for module in model.modules():
             if callable(gate := getattr(module, "_apply_gate", None)):
                 module._apply_gate = partial(self.enter_gate, gate)
+        space = vars(sys.modules[type(model).__module__])
+        for name in FUNCTIONS & {name for name, value in space.items() if inspect.isfunction(value)}:
+            space[name] = self.enter_function(space[name])  # an activation function that is not a module
         self.handles = [
             handle
             for module in model.modules()
@@ -116,6 +121,17 @@ class Observer(TorchFunctionMode):
             place = "qk_norm" if ATTENTION.search(parent) else "mixer_norm" if MIXER.search(parent) else "norm"
             return "gated_norm" if "Gated" in name else plain + place
         return "activation" if ACTIVATION.search(name) and not MIXER.search(parent) else ""
+
+    def enter_function(self, function: Any) -> Any:
+        """Return an activation function that remembers its first call, as that of a module."""
+        module = torch.nn.Module()
+        module.forward = function
+
+        def call(*args: Any) -> Any:
+            self.calls.setdefault("activation", (module, args, {}))
+            return function(*args)
+
+        return call
 
     def enter_gate(self, gate: Any, hidden: Any) -> Any:
         """Remember the first call of the function that multiplies experts' hidden values by their gate."""

@@ -75,6 +75,8 @@ class DisentangledAttention(MultiHead):
             ("k", self.content_to_position, "sp[b h q rp] = q[b q h e] rk[rp h e]", biased_keys),
             ("q", self.position_to_content, "sp[b h k rp] = k[b k h e] rq[rp h e]", True),
         )
+        if self.position_to_content:
+            declaration.equations("kept[b q h e] = keep(k) | torch")  # the scores of the content read scaled keys
         for name, used, scores, biased in pairs:
             if not (used or self.shared_projections):
                 continue
@@ -84,5 +86,9 @@ class DisentangledAttention(MultiHead):
             lines = ["rows[rp d] = gather(table)", f"r{name}[rp h e] = rows[rp d] {weight}[d h e]"]
             lines += [f"r{name}[rp h e] = add(r{name}, {bias})"] if biased else []
             declaration.equations(*lines, tag="" if used else "nograd torch")  # the implementation projects both
-            if used:
-                declaration.equations(scores, "sp[b h q k] = gather(sp, distances)", "s[b h q k] = add(s, sp)")
+            if used:  # PyTorch repeats the positions for each sequence, and saves what it gathers from
+                axes = scores.partition("]")[0].partition("[")[2]
+                declaration.equations(f"repeated[b rp h e] = keep(r{name}) | torch", scores)
+                declaration.equations(
+                    f"sp[{axes}] = keep(sp) | torch", "sp[b h q k] = gather(sp, distances)", "s[b h q k] = add(s, sp)"
+                )

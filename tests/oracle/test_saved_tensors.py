@@ -28,7 +28,7 @@ OFF = {  # families that are further off
     **dict.fromkeys(("deepseek_v4", "hy_v4", "glm5_next_text", "mistral_large4_text", "muse_spark_text"), STREAMS),
     "xlstm": STEPS,
     **dict.fromkeys(("gpt2", "flaubert", "persimmon"), SWITCHED),
-    **dict.fromkeys(("prophetnet", "inkling_text", "dory", "lilt", "blt", "jetmoe", "zaya", "esm", "doge"), OWN),
+    **dict.fromkeys(("prophetnet", "inkling_text", "dory", "lilt", "blt", "zaya", "doge"), OWN),
     **dict.fromkeys(("deberta", "hrm_text", "neomme", "nystromformer", "convbert", "minimax", "axk2", "beam"), OWN),
     **dict.fromkeys(("step3p5", "markuplm", "fsmt", "dpr", "flava_text_model", "align_text_model"), OWN),
     **dict.fromkeys(("granite_swa", "granitemoe_swa", "clvp_encoder", "hunyuan_vl_text", "fuyu", "aria"), OWN),

@@ -35,7 +35,7 @@ class EagerCode:
         qk_norm, plain_qk_norm: tensors saved by a norm within an attention layer.
         mixer_norm: tensors saved by a norm of a recurrent model.
         gated_norm: tensors saved by a norm within a recurrent layer, including those of the output gate.
-        activation: tensors saved by the activation function of a feed-forward layer.
+        activation: tensors saved by the activation function of a feed-forward layer or a head.
         gate: tensors saved when the gate of experts multiplies their hidden values. The input is the projection.
         router: tensors saved by a router. ``score`` and ``score32`` have the size of its scores.
     """
@@ -68,14 +68,13 @@ class EagerCode:
             return self._norm(layer is not None and layer.NUMBER_CLASS == NORM, len(equation.operands) == 1)
         if function == UNIT and self.scan == FP32 and layer is not None and layer.IS_RECURRENT:
             return "input row"
-        is_feed_forward = layer is not None and layer.IS_FEED_FORWARD
         if function in SOFTMAX and ("core" in equation.tags or "h" in equation.out.axes):
             return self.softmax
         if self.gate and is_gating(equation, declaration):
             hidden = [word for word in self.gate.split() if word != "input"]
             is_product = hidden and equation.out.name == module_tensors(declaration).gated
             return " ".join(hidden) if is_product else "nothing"
-        if function in ACTIVATIONS and is_feed_forward:
+        if function in ACTIVATIONS and layer is not None and not layer.IS_RECURRENT:
             return self.activation
         if function == "add" and declaration.routed_experts and "j" in equation.operands[0].axes:
             return {"output": "inputs", "output32": "input32"}.get(self.combine, "")
