@@ -205,3 +205,11 @@ def test_deepseek_v2_without_latent_attention_is_deepseekmoe() -> None:
     assert total(own) == total({**LLAMA, **experts, "model_type": "deepseek"})
     with pytest.raises(llmcalc.InputError, match="kv_lora_rank must not be null"):
         llmcalc.load({**own, "use_mla": True})
+
+
+def test_the_decoder_of_a_composite_model_is_its_language_model() -> None:
+    tokenizer = {"model_type": "vibevoice_acoustic_tokenizer"}
+    own = {"model_type": "vibevoice", "decoder_config": {**LLAMA, "model_type": "qwen2"}}
+    found = llmcalc.load({**own, "acoustic_tokenizer_config": tokenizer})
+    assert llmcalc.params(found).total == total({**LLAMA, "model_type": "qwen2"})
+    assert found.notes[-1].endswith("only its language model (qwen2) is counted; not counted: acoustic_tokenizer")

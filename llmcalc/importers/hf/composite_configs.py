@@ -12,6 +12,7 @@ from typing import Any
 from ...data import table
 
 NESTED = ("text_config", "llm_config", "language_config", "thinker_config", "vlm_config", "lm_config", "llm_cfg")
+DECODER = "decoder_config"  # names a language model only in composite configs whose type is in data/text_models.yaml
 ADAPTED = ("mm_vision_tower", "mm_projector_type")  # keys that LLaVA's code adds to a language model's config
 # types whose language model is the decoder
 ENCODED = ("vision-encoder-decoder", "speech-encoder-decoder", "musicgen_melody")
@@ -38,7 +39,7 @@ def language_model(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
         inner = data.get("decoder")
         return inner if isinstance(inner, Mapping) and isinstance(inner.get("model_type"), str) else None
     usual = text_models().get(str(data.get("model_type")))
-    for key in NESTED:
+    for key in (*NESTED, DECODER) if usual else NESTED:
         inner = data.get(key)
         if not isinstance(inner, Mapping):
             continue
@@ -100,6 +101,8 @@ def other_parts(data: Mapping[str, Any]) -> list[str]:
         parts = [key for key, value in data.items() if isinstance(value, Mapping) and "model_type" in value]
         return [key for key in parts if key != "decoder"]
     found = [key.removesuffix("_config").removesuffix("_cfg") for key, value in data.items() if _is_part(key, value)]
+    if DECODER in data and data.get("model_type") in text_models():
+        found.remove("decoder")
     found += [str(data["mm_vision_tower"])] if is_adapted(data) and isinstance(data.get("mm_vision_tower"), str) else []
     deeper = [name for key in NESTED if isinstance(data.get(key), Mapping) for name in other_parts(data[key])]
     return list(dict.fromkeys([*found, *deeper]))
