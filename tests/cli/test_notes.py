@@ -16,7 +16,7 @@ REMARK = "misprints the feed-forward widths"  # of llama3
 ASSUMPTION = "modelled as dense"  # of gpt3
 LINES = (
     "flops {}", "traffic {}", "communication {} --tp 8", "memory {}", "memory {} --training", "train {}",
-    "compare {} gpt2", "fit {} --gpu h100:8", "explain {} params --depth 0",
+    "compare {} gpt2", "fit {} --gpu h100:8", "serve {} --gpu h200:8 --max-model-len 1k", "explain {} params --depth 0",
 )  # fmt: skip
 
 
@@ -37,7 +37,8 @@ def test_remarks_are_behind_the_option_and_assumptions_are_not(line: str, capsys
 
 def test_every_command_with_the_option_is_tried() -> None:
     tried = {line.split()[0] for line in LINES}
-    assert {name for name in COMMANDS if "--notes" in load_command(name).options} == tried
+    named = {name for name in COMMANDS if "--notes" in load_command(name).options}
+    assert named - {"check-log"} == tried  # which reads a file
 
 
 @pytest.mark.parametrize("line", ["params llama3-8b", "verify llama3-8b"])
