@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 from accuracy_page import page
+from engine_accuracy import sections as refitted_sections
 from engine_errors import SECTIONS as ENGINE_SECTIONS
 from measurements import Row, Section
 from optimal_sizes import SECTIONS as SIZES_SECTIONS
@@ -263,6 +264,7 @@ SECTIONS: dict[str, Section] = {
         value="weights optimizer",
     ),
     **ENGINE_SECTIONS,
+    **refitted_sections(),
     **HOURS_SECTIONS,
     **SIZES_SECTIONS,
 }

@@ -10,8 +10,11 @@ from engine_logs import LONG, MODELS, Log, llama_cpp_buffers, logs
 from measurements import Row, Section
 
 import llmcalc
+from llmcalc.api.engine_settings import read_engine_settings
 from llmcalc.api.serve import ServeResult
 from llmcalc.core.errors import LlmcalcError
+from llmcalc.data import tables
+from llmcalc.importers.engine_commands import read_command
 
 GIB, MIB = 2**30, 2**20
 SIZE_UNKNOWN = float("inf")
@@ -25,37 +28,48 @@ GPUS = {  # cards of the logs
     "H100-80GB-HBM3": "h100", "H100-80GB": "h100", "H100": "h100", "H200-141GB": "h200", "A100-80GB": "a100-sxm-80gb",
     "RTX 3090": "rtx-3090", "RTX 4090": "rtx-4090", "RTX 5090 Laptop": "rtx-5090", "GB10": "gb10",
 }  # fmt: skip
+PROGRAMS = {"vllm": "vllm serve", "sglang": "python3 -m sglang.launch_server --model-path"}
 HIDDEN = ("--gpu-memory-utilization", "--trust-remote-code", "--no-enable-prefix-caching")  # in the name of a case
 
 
-def logged_memory(engine: str, program: str, value: str) -> Iterator[tuple[str, float, float]]:
-    """Yield the name, the logged and the predicted GiB of each log whose model and GPU are known. ``value`` is one of
-    ``LOGGED``.
-    """
+def predictions(engine: str, figure: str) -> Iterator[tuple[Log, ServeResult]]:
+    """Yield each log that has a figure, and whose model and GPU are known, with its prediction."""
     seen = set()
     for log in logs(engine):
-        if not {LOGGED[value], "gpu_memory_gib"} <= log.figures.keys() or log.card not in GPUS:
+        is_known = log.card in GPUS or "gpu_memory_gib" in log.figures
+        if figure not in log.figures or not is_known or "--max-total-tokens" in log.flags:
             continue
         with suppress(LlmcalcError):  # a model without a preset
-            row = _name(log), log.figures[LOGGED[value]], getattr(_served(log, program).memory, value).best / GIB
-            if row not in seen:
-                seen.add(row)
-                yield row
+            result, key = predicted(log), (case_name(log), log.figures[figure])
+            is_whole = log.figures.get("weights_gib", SIZE_UNKNOWN) > result.memory.weights.best / GIB / 2
+            if (is_whole or engine == "vllm") and key not in seen:
+                seen.add(key)
+                yield log, result
 
 
-def _served(log: Log, program: str) -> ServeResult:
+def predicted(log: Log) -> ServeResult:
+    """Predict a log from the version, the command line and the memory of the GPU that it states."""
     preset, weights = MODELS.get(log.model, (log.model, ""))
-    n_gpus = 1
+    n_gpus, size = 1, log.figures.get("gpu_memory_gib")
     for names in PARALLEL:
         n_gpus *= int(log.flag(*names, default="1"))
-    total = log.figures.get("gpu_memory_gib")
+    command = read_command([*PROGRAMS[log.engine].split(), preset, *shlex.split(log.flags)])
+    settings = read_engine_settings(command.settings, tables("engines")[log.engine], is_text=True)
     return llmcalc.serve(
-        command=f"{program} {log.model if weights else preset} {log.flags}", gpu=f"{GPUS[log.card]}:{n_gpus}",
-        gpu_memory=f"{total}GiB" if total else None, engine_version=log.version or None,
+        preset, f"{GPUS[log.card]}:{n_gpus}" if log.card in GPUS else None, engine=log.engine,
+        engine_version=log.release, gpu_memory=f"{size}GiB" if size else None,
+        **{**settings, **({"weights": weights} if weights else {})},
     )  # fmt: skip
 
 
-def _name(log: Log) -> str:
+def logged_memory(engine: str, value: str) -> Iterator[Row]:
+    """Yield the logged and the predicted GiB of each log. ``value`` is one of ``LOGGED``."""
+    for log, result in predictions(engine, LOGGED[value]):
+        size = getattr(result.memory, value).best / GIB
+        yield Row(case_name(log).strip(" ,"), log.figures[LOGGED[value]], size, "GiB")
+
+
+def case_name(log: Log) -> str:
     """Return the version, the model and the flags that differ between logs."""
     words, shown = shlex.split(log.flags), []
     for place, word in enumerate(words):
@@ -74,7 +88,7 @@ def llama_cpp_caches() -> Iterator[Row]:
             with suppress(LlmcalcError):
                 size = llama_cpp_buffers(log)[0] / MIB
                 kinds = "/".join(filter(None, log.types))
-                case = f"{log.engine} {_name(log).strip()} {kinds}".replace("  ", " ").rstrip()
+                case = f"{log.engine} {case_name(log).strip()} {kinds}".replace("  ", " ").rstrip()
                 found[Row(case, log.figures["kv_mib"], size, "MiB")] = None
     return iter(found)
 
@@ -97,41 +111,31 @@ def sglang_caches() -> Iterator[Row]:
 
 
 def sglang_pools() -> Iterator[Row]:
-    """The predictions use the command line of the log and the specification of the GPU. The version is not logged."""
-    found = {}
-    for log in logs("sglang"):
-        if "--max-total-tokens" in log.flags or log.card not in GPUS:
-            continue
-        with suppress(LlmcalcError):
-            result = _served(log, "python -m sglang.launch_server --model-path")
-            is_whole = log.figures.get("weights_gib", SIZE_UNKNOWN) > result.memory.weights.best / GIB / 2
-            if is_whole and not (result.command and result.command.unmodelled):
-                logged = log.figures["k_gib"] + log.figures["v_gib"]
-                found[Row(_name(log).strip(" ,"), logged, result.memory.available.best / GIB, "GiB")] = None
-    return iter(found)
+    """The predictions use the command line of the log, the specification of the GPU, and the version of the time."""
+    return logged_memory("sglang", "available")
 
 
 def vllm_cache() -> Iterator[Row]:
     """The predictions use the command line of the log, the version, and the memory of the GPU that the log states."""
-    return (Row(*figures, "GiB") for figures in logged_memory("vllm", "vllm serve", "available"))
+    return logged_memory("vllm", "available")
 
 
 def vllm_activation() -> Iterator[Row]:
     """The predictions use the command line and the version of the log."""
-    return (Row(*figures, "GiB") for figures in logged_memory("vllm", "vllm serve", "activation"))
+    return logged_memory("vllm", "activation")
 
 
 def vllm_weights() -> Iterator[Row]:
     """The predictions use the command line of the log. No constant is fitted."""
-    return (Row(*figures, "GiB") for figures in logged_memory("vllm", "vllm serve", "weights"))
+    return logged_memory("vllm", "weights")
 
 
 SECTIONS = {
     "vLLM, KV cache memory at start-up": Section(
         "engine_vllm.csv",
         vllm_cache,
-        "The constants of the engine were fitted to most of these logs. Logs of models without a preset, and of GPUs "
-        "that llmcalc does not know, are left out. Vision encoders of multimodal models are not counted.",
+        "The constants of the engine were fitted to most of these logs. Logs of models without a preset are left out. "
+        "Vision encoders of multimodal models are not counted.",
         "serve",
         "available blocks tokens concurrency",
         "",

@@ -18,6 +18,7 @@ from llmcalc.estimate.llama_cpp_cache import CacheOptions, LlamaCppCache, llama_
 DATA = Path(__file__).resolve().parent / "data"
 BLOCK, LONG = 16, 2**20  # tokens
 FORK = 3_000  # a build of llama.cpp that ik_llama.cpp descends from
+RELEASES = {"2025-06-24": "0.4", "2025-10-26": "0.4.8"}  # of SGLang: the version before a date
 ENGINES = {"vllm": "engine_vllm.csv", "sglang": "engine_sglang.csv", "llama.cpp": "engine_llama_cpp.csv"}
 TEXT = ("source", "engine", "version", "date", "model", "flags", "card", "k_type", "v_type")
 
@@ -65,6 +66,7 @@ class Log(NamedTuple):
     card: str
     types: tuple[str, str]
     figures: dict[str, float]
+    date: str = ""
 
     def flag(self, *names: str, default: str = "") -> str:
         """Return the value of the first flag that is given, "yes" for one without a value."""
@@ -73,6 +75,11 @@ class Log(NamedTuple):
             if word in names:
                 return "yes" if value.startswith("-") else value
         return default
+
+    @property
+    def release(self) -> str | None:
+        """Return the version, or that of SGLang at the date of the log."""
+        return self.version or next((own for day, own in RELEASES.items() if "" < self.date < day), None)
 
     @property
     def preset(self) -> str:
@@ -85,10 +92,12 @@ def logs(engine: str) -> Iterator[Log]:
     lines = (DATA / ENGINES[engine]).read_text("utf-8").splitlines()
     for row in csv.DictReader(lines[1:]):
         figures = {name: float(value) for name, value in row.items() if name not in TEXT and value}
+        if "k_gib" in figures:
+            figures["kv_cache_gib"] = figures["k_gib"] + figures["v_gib"]
         types = row.get("k_type", ""), row.get("v_type", "")
         engine_name = row.get("engine") or engine
         words = (row[name] for name in ("source", "version", "model", "flags"))
-        yield Log(engine_name, *words, row.get("card", ""), types, figures)
+        yield Log(engine_name, *words, row.get("card", ""), types, figures, row.get("date", ""))
 
 
 def llama_cpp_buffers(log: Log) -> LlamaCppCache:

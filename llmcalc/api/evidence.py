@@ -186,8 +186,9 @@ class ValueEvidence:
 
     @property
     def count(self) -> int:
-        """Number of measurements."""
-        return sum(one.count for one in self.measurements)
+        """Number of measurements, of which those that several tables list count once."""
+        listed = [{(one.source, row.case, row.measured) for row in one.rows} for one in self.measurements]
+        return sum(one.count for one in self.measurements) - sum(map(len, listed)) + len(set().union(*listed))
 
     def errors(self, in_fit: bool = False) -> list[float]:
         """Return the errors on measurements to which constants were fitted, or on all others."""

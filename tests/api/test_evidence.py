@@ -135,12 +135,12 @@ def test_a_screen_states_the_error_of_what_it_models(capsys: pytest.CaptureFixtu
     peak = next(one for one in FOUND.values if one.place == "memory.peak (training)")
     size = f"{100 * median(peak.errors()):.2g} % on {len(peak.errors())} measurements"
     assert main(["memory", "gpt2", "--training"]) == 0
-    assert f"modelled: peak, median error {size} (llmcalc evidence memory)" in capsys.readouterr().out
+    assert f"modelled: peak, median error {size} (llmcalc evidence memory)" in " ".join(capsys.readouterr().out.split())
     assert main(["train", "gpt2", "--tokens", "1B", "--gpu", "h100"]) == 0
     assert "modelled: hours, median error" in " ".join(capsys.readouterr().out.split())
     assert main(["train", "gpt2", "--tokens", "1B", "--gpu", "h100", "--mfu", "40%"]) == 0
     assert "modelled: hours" not in capsys.readouterr().out  # as good as the utilisation that was given
-    assert evidence_notes("serve", "available")[0].startswith("fitted: available, median error")
+    assert evidence_notes("serve", "available")[0].startswith("modelled: available, median error")
     assert evidence_notes("flops", "other") == ()
 
 
@@ -151,3 +151,10 @@ def test_the_command_lists_the_measurements_of_a_quantity(capsys: pytest.Capture
     assert "llama3-405b, 4 layers, seq 4096, tp 8" in text
     assert main(["evidence", "memori"]) == 2
     assert "did you mean memory?" in capsys.readouterr().err
+
+
+def test_a_measurement_in_several_tables_counts_once() -> None:
+    (value,) = (one for one in FOUND.values if (one.quantity, one.value) == ("serve", "available"))
+    listed = [row.case for one in value.measurements for row in one.rows]
+    assert value.count < len(listed)
+    assert value.count >= len(set(listed))
