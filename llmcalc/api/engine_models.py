@@ -31,13 +31,13 @@ from .names import number_format
 QUANTISED = {  # suffixes of repositories: the weight format that is assumed
     "fp8": "fp8", "fp8-dynamic": "fp8", "awq": "awq-int4-g128", "gptq-int4": "gptq-int4-g128", "nvfp4": "nvfp4",
     "fp4": "nvfp4", "mxfp4": "mxfp4", "gptq": "gptq-int4-g128", "w4a16": "gptq-int4-g128", "w8a8": "int8-channel",
-    "int4": "gptq-int4-g128", "bnb-4bit": "nf4",
+    "int4": "gptq-int4-g128", "bnb-4bit": "nf4", "awq-4bit": "awq-int4-g128",
 }  # fmt: skip
 _QUANT = r"(?:UD-)?(I?Q\d\w*|BF16|F16|F32|MXFP4)"
 _GGUF = re.compile(
     rf"((?:[^/]*/)*([^/:]+?))(?:[-.]{_QUANT})?(?:[-_.]GGUF(?:[:]{_QUANT})?|\.gguf)", re.IGNORECASE
 )  # org/Qwen3-8B-GGUF:Q4_K_M, and the path of Qwen3-8B-Q4_K_M.gguf
-_SUFFIX = re.compile(rf"(.+?)[-_.]({'|'.join(sorted(QUANTISED, key=len, reverse=True))})", re.IGNORECASE)
+_SUFFIX = re.compile(rf"(.+?)(?:-quantized)?[-_.]({'|'.join(sorted(QUANTISED, key=len, reverse=True))})", re.IGNORECASE)
 
 
 def load_served(model: Source, is_repository: bool = False) -> tuple[Architecture, str, str | None, tuple[str, ...]]:

@@ -301,3 +301,13 @@ def test_the_command_prints_the_answer_first(capsys: pytest.CaptureFixture[str])
     assert found["available"]["low"] < found["available"]["high"]
     assert main(["serve", "qwen3-32b", "--gpu", "24GB"]) == 1
     assert capsys.readouterr().out.startswith("✗ Will not start: weights and activations exceed")
+
+
+@pytest.mark.parametrize(
+    ("name", "gib"),  # "Model loading took", docs/data/engine_vllm.csv
+    [("Meta-Llama-3.1-8B-Instruct-quantized.w8a8", 8.49), ("Qwen2.5-7B-Instruct-quantized.w8a8", 8.14)],
+)
+def test_the_names_of_quantised_repositories_are_read(name: str, gib: float) -> None:
+    result = llmcalc.serve(command=f"vllm serve RedHatAI/{name} --max-model-len 8192", gpu="h100")
+    assert result.memory.weights.best / 2**30 == pytest.approx(gib, abs=0.006)
+    assert result.settings["weights"] == "int8-channel"
