@@ -15,6 +15,7 @@ from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture, declare
 from ..core.errors import DescriptionError, InputError
+from ..core.form import Form
 from ..core.record import remembered
 from ..core.workload import positions
 from ..data import table
@@ -186,22 +187,46 @@ def _rotary_tables(architecture: Architecture, width: int) -> int:
         return 0
 
 
-def groups_of(architecture: Architecture, settings: Mapping[str, Any], rule: str) -> CacheGroups:
-    """Return the groups of cached layers on one rank, of the pipeline stage whose blocks are the largest."""
-    mesh, name = serving_mesh_of(architecture, settings), settings.get("cache")
+def layers_of(stage: Architecture, settings: Mapping[str, Any]) -> tuple[CacheLayer, ...]:
+    """Return the cached layers of a model or of a pipeline stage on one rank."""
+    mesh, name = serving_mesh_of(stage, settings), settings.get("cache")
     cache, dtype = number_format(name, "cache") if name else None, settings.get("dtype", "bf16")
     own: dict[str, Any] = {"dtype": dtype, "cache": cache, "mesh": mesh, "extend": True}
 
-    def layers(stage: Architecture) -> tuple[CacheLayer, ...]:
-        sizes = (state(stage, seq=tokens, **own) for tokens in (SHORT, LONG))
-        return remembered(stage, "_cache_layers", (mesh, name, dtype), lambda: cache_layers(*sizes))
+    def compute() -> tuple[CacheLayer, ...]:
+        return cache_layers(*(state(stage, seq=tokens, **own) for tokens in (SHORT, LONG)))
 
+    return remembered(stage, "_cache_layers", (mesh, name, dtype), compute)
+
+
+def groups_of(architecture: Architecture, settings: Mapping[str, Any], rule: str) -> CacheGroups:
+    """Return the groups of cached layers on one rank, of the pipeline stage whose blocks are the largest."""
     is_grouped = settings["cache_groups"] and not settings.get("disable_cache_groups")
     size, found = settings["block_size"], []
-    for stage in pipeline_stages(architecture, mesh.pp, uneven=True):
+    for stage in pipeline_stages(architecture, settings.get("pp", 1), uneven=True):
+        if not (layers := layers_of(stage, settings)):
+            continue
         if rule == "profiled":
-            found.append(cache_groups(layers(stage), size, settings["group_ratio"], is_grouped))
+            found.append(cache_groups(layers, size, settings["group_ratio"], is_grouped))
             continue
         ratio = 0.0 if settings.get("disable_radix_cache") else settings["state_ratio"]
-        found.append(flat_cache(layers(stage), size, settings["sliding_ratio"] if is_grouped else 1.0, ratio))
+        found.append(flat_cache(layers, size, settings["sliding_ratio"] if is_grouped else 1.0, ratio))
+    if not found:
+        hint = "serve needs a model that generates text; memory computes what an encoder needs"
+        raise InputError(f"{architecture.name} has no cache", parameter="model", hint=hint)
     return max(found, key=lambda each: each.block_bytes)
+
+
+def cache_notes(architecture: Architecture) -> tuple[str, ...]:
+    """Return a note if tokens are compressed in the cache, because engines group such layers by rules of their own."""
+    lengths = (length for tensor in state(architecture, seq=1, extend=True).tensors for _, length in tensor.factors)
+    if not any(isinstance(length, Form) and _is_compressed(length) for length in lengths):
+        return ()
+    return ("layers that compress several tokens into one are grouped by rules of each engine, which are not modelled",)
+
+
+def _is_compressed(length: Form) -> bool:
+    """Return whether the cached length grows by less than one entry per token, but does grow."""
+    symbols = length.symbols() - {"b"}
+    short, long = (length(**dict.fromkeys(symbols, tokens), b=1) for tokens in (SHORT, LONG))
+    return bool(0 < long - short < len(symbols) * (LONG - SHORT))

@@ -74,7 +74,8 @@ def _read_text(setting: Setting, text: str, scales: Mapping[str, int]) -> Any:
         if text.lower() in (*_TRUE, *_FALSE):
             return text.lower() in _TRUE
         raise InputError(f"invalid value {text!r}", parameter=setting.name, hint="use true or false")
-    if text == "-1" or (text == "auto" and setting.kind is not str) or (setting.name == LENGTH and text == "0"):
+    is_whole = setting.name == LENGTH and text == "0" and scales is _HUMAN  # llama.cpp: the length of the model
+    if text == "-1" or (text == "auto" and setting.kind is not str) or is_whole:
         return "auto" if setting.name == LENGTH and text != "0" else None
     if setting.name == "gpu_layers" and text == "all":
         return None

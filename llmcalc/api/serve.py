@@ -17,7 +17,16 @@ from ..estimate.engine_memory import RULES, default_share
 from ..estimate.engine_profile import GIB, EngineProfile, read_profile, version_number
 from ..importers.engine_commands import read_command
 from .accelerators import Gpus, read_gpus
-from .engine_models import buffers_of, gpu_layers, groups_of, load_served, model_bytes, served_length, step_sizes
+from .engine_models import (
+    buffers_of,
+    cache_notes,
+    gpu_layers,
+    groups_of,
+    load_served,
+    model_bytes,
+    served_length,
+    step_sizes,
+)
 from .engine_result import ServeResult
 from .engine_settings import read_engine_settings
 from .load import Source
@@ -61,8 +70,10 @@ def serve(
         InputError: an unknown engine, flag or GPU, or an invalid setting.
     """
     check_values(SERVE, locals())
-    if command is not None and not (isinstance(command, str) and command.strip()):
-        command = list(read_texts(command, "command"))
+    if command is not None and not isinstance(command, str):
+        command = read_texts(command, "command")
+    if command is not None and not "".join(command).strip():
+        raise InputError("is empty", parameter="command", hint="use a command line such as vllm serve Qwen/Qwen3-8B")
     pasted = None if command is None else read_command(command)
     if pasted is not None:
         for name, value in (("model", model), ("engine", engine), *settings.items()):
@@ -146,6 +157,7 @@ def _predict(
         groups = groups_of(architecture, settings, profile.rule)
     result = ServeResult(
         architecture, architecture.name, own_profile, None, settings, memory, groups, refusals=tuple(refusals),
+        notes=cache_notes(architecture),
         buffers=buffers,
     )  # fmt: skip
     if is_auto and result.longest:

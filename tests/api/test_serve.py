@@ -221,6 +221,23 @@ def test_a_setting_without_effect_is_refused(engine: str, setting: str, value: A
         llmcalc.serve("llama3.1-8b", "h100", engine=engine, **{setting: value})
 
 
+def test_a_model_without_a_cache_is_refused() -> None:
+    with pytest.raises(llmcalc.InputError, match="has no cache"):
+        llmcalc.serve("bert", "h100")
+
+
+def test_groups_of_compressed_caches_are_not_claimed() -> None:
+    (note,) = llmcalc.serve("deepseek-v4", "h200:8", max_model_len=8192).notes
+    assert "compress" in note
+    assert llmcalc.serve("qwen3-8b", "h100").notes == ()
+
+
+@pytest.mark.parametrize("command", ["", " ", [], ["vllm", 5]])
+def test_an_empty_command_is_refused(command: Any) -> None:
+    with pytest.raises(llmcalc.InputError, match="command"):
+        llmcalc.serve(command=command, gpu="h100")
+
+
 def test_every_engine_is_offered() -> None:
     assert set(ENGINES) == set(tables("engines"))
     (option,) = (each for each in load("serve").options.values() if each.flag == "--engine")
