@@ -47,8 +47,6 @@ def deepseek_ocr(config: Config) -> Architecture:
 
 def deepseek(config: Config) -> Architecture:
     """Read a DeepSeekMoE config [dai2024] with softmax routing, shared experts and standard attention."""
-    if config.size("moe_layer_freq", 1) != 1:
-        raise config.error("only moe_layer_freq: 1 is supported")
     routed = softmax_experts(config, renormalise=config.flag("norm_topk_prob"))
     return latent_lm(config, config.attention(), routed, dense_first(config))
 
@@ -97,9 +95,11 @@ def shared_experts(
 
 
 def dense_first(config: Config) -> list[str]:
-    """Return layer types. From ``first_k_dense_replace`` on, layers at multiples of ``moe_layer_freq`` are sparse."""
-    first, period = config.count("first_k_dense_replace"), config.size("moe_layer_freq", 1)
-    return ["sparse" if index >= first and index % period == 0 else "dense" for index in range(config.n_layers)]
+    """Return layer types. All layers from ``first_k_dense_replace`` on are sparse, as in the transformers classes."""
+    if config.size("moe_layer_freq", 1) != 1:
+        raise config.error("only moe_layer_freq: 1 is supported")
+    first = config.count("first_k_dense_replace")
+    return ["sparse" if index >= first else "dense" for index in range(config.n_layers)]
 
 
 def softmax_experts(config: Config, *, renormalise: bool = False) -> Moe:

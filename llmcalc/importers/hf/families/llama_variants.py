@@ -186,6 +186,7 @@ def nanochat(config: Config) -> Architecture:
 
 def bitnet(config: Config) -> Architecture:
     """Read a BitNet b1.58 config with norms before the attention and MLP output projections."""
+    config.check_equal("head_dim", config.divide_by_heads())  # the norm before the output has the width of the stream
     attention = config.attention(o_norm=OutputNorm(eps=config.eps))
     return decoder(config, attention, replace(config.gated_mlp(), inner_norm=InnerNorm(eps=config.eps)))
 
