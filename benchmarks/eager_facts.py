@@ -41,6 +41,7 @@ HEAD = """\
 # scores, scan, loss, softcap: number format of queries and keys in their product, of chunked recurrences, of logits in
 #   the loss and of their soft cap (fp32, or compute for the format of the model)
 # softmax: tensors that autograd saves between the products of attention
+# stream_norm: tensors saved by the norm of residual streams that are mixed in fp32
 # combine: tensors that it saves when a loop adds the outputs of experts
 # experts: loop if transformers has no grouped kernel for the experts
 # others: tensors that it saves in a module. All are described in the words of llmcalc/core/functions.py.
@@ -56,7 +57,8 @@ ADDS = {torch.Tensor.index_add_, torch.Tensor.index_add}
 LOSSES = {functional.cross_entropy, functional.log_softmax, torch.log_softmax}
 ATTENTION = re.compile(r"Attention|Attn|MLA")
 MIXER = re.compile(r"Mixer|Delta|Mamba|LSTM|Recurrent|Conv|Rwkv|KDA|Linear|Lightning")
-OTHER = re.compile(r"Indexer|HyperConnection|Pooler")  # modules whose norms are not counted as norms of layers
+OTHER = re.compile(r"Indexer|Pooler")  # modules whose norms are not counted as norms of layers
+STREAMS = re.compile(r"HyperConnection|HyperHead")
 ACTIVATION = re.compile(r"Activation|elu|GELU|SiLU|ReLU|Sigmoid|Tanh")
 EXPERTS = re.compile(r"Experts|M[oO]E|Attention")
 ROUTER = re.compile(r"Router|Gate$|Gating")
@@ -116,6 +118,8 @@ class Observer(TorchFunctionMode):
             return "router"
         if OTHER.search(parent) or ROUTER.search(parent) or next(module.children(), None) is not None:
             return ""
+        if "Norm" in name and STREAMS.search(parent):
+            return "stream_norm"
         if "Norm" in name:
             plain = "plain_" * (getattr(module, "weight", None) is None)
             place = "qk_norm" if ATTENTION.search(parent) else "mixer_norm" if MIXER.search(parent) else "norm"
@@ -241,6 +245,14 @@ def words(module: Any, args: Any, kwargs: Any) -> str | None:
     return " ".join(sorted(result))
 
 
+def stream_words(module: Any, args: Any, kwargs: Any) -> str | None:
+    """Describe what a norm of residual streams in fp32 saves, including its result, which a product saves."""
+    (x,) = args
+    if x.dtype != WIDE or getattr(module, "weight", None) is not None:
+        return None
+    return " ".join(["hidden32"] * (module(x).numel() == x.numel()) + ["input32", "row"])
+
+
 def gate_words(gate: Any, hidden: Any) -> str:
     """Describe what autograd saves for a gate of experts, relative to its result and its input of twice the width."""
     x = detached(hidden)
@@ -266,7 +278,11 @@ def measure(model_type: str, class_name: str) -> dict[str, str] | None:
     facts: dict[str, str] = {}
     drawn = (perturb.tiny(model_type, class_name, seed, runs=True) for seed in range(SEEDS))
     for changes in islice((each for each in drawn if each is not None), MODELS):
-        facts = {**observe(model_type, class_name, {**changes, **with_experts(model_type, changes)}), **facts}
+        try:
+            own = observe(model_type, class_name, {**changes, **with_experts(model_type, changes)})
+        except Exception:  # the lists have other words, or other keys decide
+            own = observe(model_type, class_name, changes)
+        facts = {**own, **facts}
     if not facts and model_type in FIXED:
         facts = observe(model_type, class_name, FIXED[model_type])
     return facts or None
@@ -298,7 +314,7 @@ def observe(model_type: str, class_name: str, changes: dict[str, Any]) -> dict[s
         scans = [counts for owner, counts in observer.products.items() if owner not in observer.attention]
         facts |= {"scan": scans[0].most_common(1)[0][0]} if scans else {}
         for site, call in observer.calls.items():
-            facts[site] = words(*call) or ""
+            facts[site] = (stream_words if site == "stream_norm" else words)(*call) or ""
         facts |= {"gate": gate_words(*observer.gate)} if observer.gate else {}
         if "combine" in facts and not any(getattr(each, GROUPED, bool)() for each in model.modules()):
             facts["experts"] = "loop"

@@ -25,7 +25,7 @@ SWITCHED = "another key of its config changes a number format"
 OWN = "its layers save tensors of their own"
 OFF = {  # families that are further off
     **dict.fromkeys(("longt5", "led", "longformer", "pegasus_x", "canine"), BLOCKS),
-    **dict.fromkeys(("deepseek_v4", "hy_v4", "glm5_next_text", "mistral_large4_text", "muse_spark_text"), STREAMS),
+    **dict.fromkeys(("deepseek_v4", "glm5_next_text", "mistral_large4_text", "muse_spark_text"), STREAMS),
     "xlstm": STEPS,
     **dict.fromkeys(("gpt2", "flaubert", "persimmon"), SWITCHED),
     **dict.fromkeys(("prophetnet", "inkling_text", "dory", "lilt", "blt", "zaya", "doge"), OWN),

@@ -14,6 +14,7 @@ from ...core.traits import HEAD, NORM, ROUTER, ModuleTensors
 FP32 = "fp32"
 SOFTMAX = {"softmax", "softmax_fp32"}
 SCORES = {"softmax", "sigmoid", "sqrt_softplus"}  # of routers
+STREAMS = "hs"  # axis of parallel residual streams
 UNIT = "l2norm"  # of queries and keys in a recurrence
 NORMS = {"rmsnorm", "layernorm"}
 ACTIVATIONS = {"relu", "relu2", "gelu", "gelu_tanh", "gelu_new", "quick_gelu", "silu", "xielu"}
@@ -33,6 +34,8 @@ class EagerCode:
         experts: ``loop`` if transformers has no grouped kernel for the experts.
         norm, plain_norm: tensors saved by a norm between layers, with and without a weight.
         qk_norm, plain_qk_norm: tensors saved by a norm within an attention layer.
+        stream_norm: tensors saved by a norm of parallel residual streams, if they are mixed in fp32. They include the
+            result, unless it is a factor of each row that multiplies the product with a matrix.
         mixer_norm: tensors saved by a norm of a recurrent model.
         gated_norm: tensors saved by a norm within a recurrent layer, including those of the output gate.
         activation: tensors saved by the activation function of a feed-forward layer or a head.
@@ -51,6 +54,7 @@ class EagerCode:
     plain_norm: str = ""
     qk_norm: str = ""
     plain_qk_norm: str = ""
+    stream_norm: str = ""
     mixer_norm: str = ""
     gated_norm: str = ""
     activation: str = ""
@@ -64,6 +68,8 @@ class EagerCode:
             return self._router_scores() if function in SCORES and self.router else ""
         if self.gated_norm and is_gated_norm(equation, declaration):
             return self.gated_norm if function in NORMS else "nothing"
+        if self.stream_norm and STREAMS in declaration.axes:
+            return self.stream_norm if function in NORMS else ""
         if function in NORMS:
             return self._norm(layer is not None and layer.NUMBER_CLASS == NORM, len(equation.operands) == 1)
         if function == UNIT and self.scan == FP32 and layer is not None and layer.IS_RECURRENT:
@@ -93,6 +99,10 @@ class EagerCode:
             return (plain and self.plain_norm) or self.norm or self.mixer_norm
         return (plain and self.plain_qk_norm) or self.qk_norm or self.mixer_norm
 
+    def is_saved_by_norm(self, equation: Equation, declaration: Declaration) -> bool:
+        """Return whether a norm of residual streams already saves the operand of an equation."""
+        return bool(self.stream_norm) and STREAMS in declaration.axes and {STREAMS, "d"} <= set(equation.contracted)
+
     def saves_projection(self, equation: Equation, declaration: Declaration) -> bool:
         """Return whether the gate of experts saves the result of an equation."""
         return "input" in self.gate and equation.function is None and is_gating(equation, declaration)
@@ -107,6 +117,8 @@ class EagerCode:
             "scan" in equation.tags or (is_recurrent and (equation.function == UNIT or is_decay))
         ):
             return True
+        if self.stream_norm and STREAMS in declaration.axes:
+            return all(operand.name != declaration.input for operand in equation.operands)
         if equation.function is not None:
             return "score32" in self.router and is_router(equation, declaration)
         is_score = before_softmax and "core" in equation.tags

@@ -232,7 +232,7 @@ class TensorVersions:
         if equation.function is None:
             if self.is_position_product(equation):
                 self.save_position_table(equation)
-            elif not self.is_frozen(equation):
+            elif not (self.is_frozen(equation) or self.is_saved_by_norm(equation)):
                 for operand in equation.operands:
                     if not (fused and operand.name in self.fused):
                         self.save_operand(operand, equation, width=self.operand_width(equation))
@@ -263,6 +263,11 @@ class TensorVersions:
         policy, before = self.recorder.policy, not self.has_weights
         in_fp32 = policy.code.has_fp32_operands(equation, self.declaration, before_softmax=before)
         return FP32_BYTES if in_fp32 and policy.convention == "torch" else policy.bytes
+
+    def is_saved_by_norm(self, equation: Equation) -> bool:
+        """Return whether the norm before a contraction already saves its operand."""
+        policy = self.recorder.policy
+        return policy.convention == "torch" and policy.code.is_saved_by_norm(equation, self.declaration)
 
     def is_position_product(self, equation: Equation) -> bool:
         """Return whether an equation multiplies by a constant position table and therefore saves no operands."""

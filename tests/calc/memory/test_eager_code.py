@@ -26,6 +26,7 @@ from llmcalc.layers import find, kinds
 from llmcalc.layers.attention import Attention
 from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.head import Head
+from llmcalc.layers.hyper_connection import HyperConnection
 from llmcalc.layers.mamba import Mamba
 from llmcalc.layers.mlp import Mlp
 from llmcalc.layers.moe import Moe
@@ -109,6 +110,17 @@ def test_a_qk_norm_has_facts_of_its_own() -> None:
     layer, size = Attention(D, H, H, E, qk_norm=QkNorm()), TOKENS * H * E
     assert change(layer, qk_norm="hidden32 input32 row") == {4 * size: 2, 2 * size: -2}
     assert change(layer, norm="hidden32 input32 row") == {}
+
+
+def test_residual_streams_are_mixed_in_fp32() -> None:
+    """The norm saves a copy of the streams, and its result unless this is a factor of each row."""
+    n, layer = 3, HyperConnection(D, 3)
+    weights = {TOKENS * n: 3, TOKENS * n * n: 1, TOKENS * (n + n + n * n): 1, TOKENS * D: 1}  # read, write, mix, output
+    changed_formats = {4 * size: count for size, count in weights.items()}
+    changed_formats |= {2 * size: -count for size, count in weights.items()}
+    streams = TOKENS * n * D
+    assert change(layer, stream_norm="input32 row") == {**changed_formats, 2 * streams: -2}
+    assert change(layer, stream_norm="hidden32 input32 row") == {**changed_formats, 2 * streams: -2, 4 * streams: 1}
 
 
 def test_the_loss_may_keep_the_format_of_the_model() -> None:
