@@ -25,6 +25,7 @@ GIB = 2**30
 STEP, LEAST = 0.01, 0.02 * GIB  # relative change of a constant, and the effect of a constant that a log can show
 FEWEST = 3  # logs of other models
 LIMIT = 1.0  # percent of the memory of a GPU
+SLACK = 0.001  # of the memory of a GPU
 FIGURES = {
     "activation_gib": "activation", "non_torch_gib": "non_torch", "weights_gib": "weights", "kv_cache_gib": "available",
 }  # fmt: skip
@@ -135,6 +136,15 @@ def shares(engine: str) -> list[float]:
     return sorted(abs(one.share) for one in judged(engine) if not one.kept)
 
 
+def covered(engine: str) -> int:
+    """Return the number of logs that are in the range of ``serve``, with ``SLACK`` for the blocks of an allocator."""
+    memories = ((case.result.memory, case.logged) for case in cases(engine))
+    return sum(
+        one.available.low - SLACK * one.total <= logged <= one.available.high + SLACK * one.total
+        for one, logged in memories
+    )
+
+
 def vllm_refitted() -> Iterator[Row]:
     """Each constant for a log is the median of the values that the logs of all other models imply."""
     return refitted("vllm")
@@ -151,7 +161,8 @@ def _remark(engine: str) -> str:
     return (
         f"As a share of the GPU's memory, the error is {statistics.median(errors):.2f} % in the median, and at most "
         f"{LIMIT:.0f} % in {sum(error <= LIMIT for error in errors)} of {len(errors)} logs. {rest} on constants that "
-        f"fewer than {FEWEST} logs of other models show."
+        f"fewer than {FEWEST} logs of other models show. With the constants as they are, {covered(engine)} of "
+        f"{len(cases(engine))} logs are between low and high, or less than 0.1 % of the GPU's memory outside."
     )
 
 

@@ -13,6 +13,7 @@ if not (DOCS / "engine_accuracy.py").is_file():
 
 # share of the memory of a GPU in percent: largest median, logs, and logs within 1 %
 FIGURES = {"vllm": (0.1, 74, 61), "sglang": (0.2, 13, 9)}
+COVERED = {"vllm": 64, "sglang": 10}  # logs between low and high
 # models with a log that is off by more than 1 %, and what is not predicted
 MISSES = {
     "vllm": {
@@ -51,3 +52,8 @@ def test_every_miss_is_known(engine, accuracy):
         one.case.log.model.split("/")[-1] for one in accuracy.judged(engine) if not one.kept and abs(one.share) > 1
     }
     assert misses <= MISSES[engine]
+
+
+@pytest.mark.parametrize("engine", COVERED)
+def test_most_logs_are_in_the_predicted_range(engine, accuracy):
+    assert accuracy.covered(engine) >= COVERED[engine]
