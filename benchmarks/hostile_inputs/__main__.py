@@ -43,6 +43,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
+os.environ["HF_HUB_OFFLINE"] = "1"
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from generators import GENERATORS, Input

@@ -64,7 +64,11 @@ def best_layout(
     The activations of a layout are only computed if its weights and state fit in the ``usable`` bytes, or if the layout
     can still be the one that needs least. A trial only has to know whether a layout fits.
     """
-    ordered = remembered(architecture, "_layouts", (count, node), lambda: layouts(architecture, count, node))
+    ordered: Sequence[Layout] = remembered(
+        architecture, "_layouts", (count, node), lambda: layouts(architecture, count, node)
+    )
+    if is_trial:
+        ordered = _with_room(ordered, usable, stages_on)
     tried, errors = list[tuple[int, int, int, Layout, Sequence[InferenceMemory]]](), list[SizeError]()
     for number, layout in enumerate(ordered):
         try:
@@ -91,6 +95,15 @@ def best_layout(
     if best is None:
         raise errors[0]
     return best[3]
+
+
+def _with_room(
+    ordered: Sequence[Layout], usable: int, stages_on: Callable[[Layout], Sequence[InferenceMemory]]
+) -> Sequence[Layout]:
+    """Return the layouts whose ranks have room for one copy of the weights, or else the one with the most ranks."""
+    (whole,) = stages_on(Layout(1, Mesh()))
+    found = [layout for layout in ordered if whole.weights - whole.host <= usable * layout.mesh.ranks]
+    return found or [max(ordered, key=lambda layout: layout.mesh.ranks)]
 
 
 def divisors(number: int) -> list[int]:
