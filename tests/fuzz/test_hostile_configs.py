@@ -15,8 +15,8 @@ import pytest
 import llmcalc
 from llmcalc.core.layer import MOST_LAYERS
 from llmcalc.importers.hf import families
+from llmcalc.importers.hf.class_defaults import is_irrelevant
 from llmcalc.importers.hf.composite_configs import text_models
-from llmcalc.importers.hf.config_keys import is_irrelevant
 from llmcalc.importers.hf.unknown_keys import Effect, effect_of
 
 ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "400"))

@@ -12,8 +12,8 @@ import pytest
 import llmcalc
 from llmcalc.data import table
 from llmcalc.importers.hf import families
+from llmcalc.importers.hf.class_defaults import is_irrelevant
 from llmcalc.importers.hf.config import Config
-from llmcalc.importers.hf.config_keys import is_irrelevant
 from llmcalc.importers.hf.contradictions import STAGES, check_values
 from llmcalc.importers.hf.unknown_keys import Effect, effect_of
 

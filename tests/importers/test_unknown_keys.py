@@ -13,7 +13,7 @@ import pytest
 import llmcalc
 from llmcalc.cli.main import main
 from llmcalc.importers.hf import families
-from llmcalc.importers.hf.config_keys import is_irrelevant
+from llmcalc.importers.hf.class_defaults import is_irrelevant
 from llmcalc.importers.hf.unknown_keys import Effect, effect_of
 from llmcalc.schema.plain_data import MAX_CONFIG_SIZE, MAX_CONFIG_VALUES
 

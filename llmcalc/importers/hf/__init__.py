@@ -16,6 +16,7 @@ from ...core.errors import DescriptionError, InputError, UnknownNameError, short
 from ...core.record import changed
 from ...data import table
 from .block_names import with_numbered_names
+from .class_defaults import class_keys
 from .class_names import adapted_language_model, family_of_class, variant_of
 from .composite_configs import (
     ENCODED,
@@ -28,7 +29,6 @@ from .composite_configs import (
     unwrapped,
 )
 from .config import Config, Fields
-from .config_keys import class_keys
 from .family_table import find, names
 
 MOST_NAMED = 12  # sizes named in a note

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
@@ -10,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Self
 from ...core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
 from ...core.layer import LARGEST_SIZE, MOST_LAYERS, is_number
 from ...core.record import MISSING
-from ...data import FOLDER, table
+from ...data import table
+from .class_defaults import class_defaults, ignored_keys, irrelevant_keys, size_keys
 from .contradictions import check_values
 
 if TYPE_CHECKING:
     from .unknown_keys import UnknownKey
 
 MOST_LOOPED = 2_000
-_NO_SIZES = ("_id", "_index", "_token")  # ends of integer keys that are not sizes
 
 
 class ConfigKeys:
@@ -32,7 +31,7 @@ class ConfigKeys:
         self.model_type, self.where = model_type, where
         self.allowed, self.ignored_unknown = allowed, dict[str, Any]()
         self.unknown: dict[tuple[str, str], UnknownKey] = {}
-        self.defaults, self.aliases, required = _defaults(model_type)
+        self.defaults, self.aliases, required = class_defaults(model_type)
         self.data: dict[str, Any] = {}
         for key, value in data.items():
             own = self.aliases.get(key, key)
@@ -42,7 +41,7 @@ class ConfigKeys:
                 usual = short_repr(self.defaults[own])
                 raise DescriptionError(f"{key} must not be null", where=where, hint=f"The default is {usual}.")
             self.data[own] = value
-        self.ignored = _ignored(model_type)
+        self.ignored = ignored_keys(model_type)
         self.read: set[str] = set()
         self.skipped: set[str] = set()
         self.defaulted: dict[str, int] = {}
@@ -335,7 +334,7 @@ class ConfigKeys:
         Sizes that were read although the config lacks them are added to ``defaulted``.
         """
         check_values(self)
-        irrelevant, irrelevant_if_off = _irrelevant()
+        irrelevant, irrelevant_if_off = irrelevant_keys()
         for key, value in self.data.items():
             if key in self.read or key in self.skipped or key in irrelevant:
                 continue
@@ -353,7 +352,7 @@ class ConfigKeys:
             from .unknown_keys import unknown_key
 
             self.unknown[self.where, key] = unknown_key(self, key, value)
-        for key in (self.read & _size_keys(self.model_type)).difference(self.data):
+        for key in (self.read & size_keys(self.model_type)).difference(self.data):
             self.defaulted.setdefault(key, self.defaults[key])
 
 
@@ -367,55 +366,3 @@ def _kind_of_class(name: str) -> str:
 def is_draft_class(name: str) -> bool:
     """Return whether a class is that of a draft model for speculative decoding."""
     return any(word in name.lower() for word in table("config_keys")["draft_models"]["classes"])
-
-
-def class_keys(model_type: str) -> Collection[str]:
-    """Return the keys of a transformers class that have default values."""
-    return _defaults(model_type)[0].keys()
-
-
-def is_irrelevant(key: str) -> bool:
-    """Return whether a key affects neither the parameter count nor the computation of any family."""
-    return key in _irrelevant()[0]
-
-
-@cache
-def _irrelevant() -> tuple[frozenset[str], frozenset[str]]:
-    """Return the set of keys that are always irrelevant, and the set of keys that are irrelevant if disabled."""
-    keys = table("config_keys")
-    always = frozenset(key for group in keys["irrelevant"].values() for key in group)
-    return always, frozenset(keys["irrelevant_if_off"])
-
-
-@cache
-def _size_keys(model_type: str) -> frozenset[str]:
-    """Return the keys of a transformers class whose default values are sizes."""
-    defaults, irrelevant = _defaults(model_type)[0], _irrelevant()[0]
-    sizes = (key for key, value in defaults.items() if type(value) is int and not key.endswith(_NO_SIZES))
-    return frozenset(sizes) - irrelevant
-
-
-@cache
-def _ignored(model_type: str) -> dict[str, Any]:
-    """Return the keys that the transformers class ignores, with the values that it has instead if they are known."""
-    keys: dict[str, Any] = table("config_keys")["ignored"]
-    found = {key: types for key, types in keys.items() if model_type in types}
-    return {key: types[model_type] if isinstance(types, dict) else MISSING for key, types in found.items()}
-
-
-@cache
-def _defaults(model_type: str) -> tuple[dict[str, Any], dict[str, str], frozenset[str]]:
-    """Return the default values and key aliases of a transformers class, and the keys that must not be null."""
-    import json
-
-    file = os.path.join(FOLDER, "hf", f"{model_type}.json")
-    if not os.path.isfile(file):
-        return {}, {}, frozenset()
-    with open(file, encoding="utf-8") as stream:
-        data = json.load(stream)
-    aliases = data["aliases"]
-    renamed = {own: data["defaults"][key] for key, own in aliases.items() if key in data["defaults"]}
-    defaults = renamed | {key: value for key, value in data["defaults"].items() if key not in aliases}
-    nullable = data.get("nullable", data["defaults"])  # unknown for classes outside transformers
-    required = (key for key, value in data["defaults"].items() if value is not None and key not in nullable)
-    return defaults, aliases, frozenset(aliases.get(key, key) for key in required if not is_irrelevant(key))

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from ...core.errors import UnknownNameError, nearest, short_repr
 from ...core.record import MISSING
 from ...data import table
-from .config_keys import ConfigKeys, is_irrelevant
+from .class_defaults import is_irrelevant
+from .config_keys import ConfigKeys
 
 MOST_NAMED = 25  # keys named in one message
 MOST_SUGGESTED = 3  # keys for which a message suggests similar names

@@ -8,9 +8,10 @@ from typing import Any
 
 from ...core.errors import DescriptionError
 from ...data import table
+from .class_defaults import is_irrelevant
 from .composite_configs import ENCODED, text_models
 from .config import Config
-from .config_keys import is_draft_class, is_irrelevant
+from .config_keys import is_draft_class
 from .family_table import names
 
 ENCODED_MODALITIES = ("images", "sound")  # types that also serve language models as encoders

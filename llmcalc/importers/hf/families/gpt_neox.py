@@ -9,8 +9,8 @@ from ....core.errors import UnknownNameError
 from ....layers import Attention, Mlp, Norm, Rope
 from ....layers.parts.implementation import Implementation
 from ....layers.score_biases.alibi import Alibi
+from ..class_defaults import is_irrelevant
 from ..config import BIASED, Config
-from ..config_keys import is_irrelevant
 from ..rules import decoder
 
 _MPT_ATTENTION = ("multihead_attention", "multiquery_attention")

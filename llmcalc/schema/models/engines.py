@@ -1,0 +1,83 @@
+"""pydantic models of the profiles of serving engines."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from .fields import Count, Size, Sourced, Text
+from .validation import Model
+
+
+class EngineConstant(Model):
+    """A quantity that an engine's source leaves open, with its range and the source of both."""
+
+    low: float
+    best: float
+    high: float
+    unit: Text
+    source: Text
+    note: Text | None = None
+
+
+class EngineVersion(Model):
+    """Settings and constants of an engine from a version on."""
+
+    since: Text
+    settings: dict[str, Any] = Field({})
+    constants: dict[str, EngineConstant] = Field({})
+
+
+class EngineGpus(Model):
+    """Defaults of an engine for GPUs with at least this memory in GiB."""
+
+    at_least: Count
+    since: Text | None = None
+    until: Text | None = None
+    without: list[Text] = Field([])
+    settings: dict[str, Any]
+
+
+class EnginePadding(Sourced):
+    """Multiples to which kernels pad the inputs and outputs of expert matrices in a format on some GPUs."""
+
+    format: Text
+    gpus: list[str]
+    input: Size
+    output: Size
+    scales: bool
+
+
+class EngineFlags(Model):
+    """Command-line flags of an engine. Lists of flags without dashes are separated by spaces."""
+
+    read: dict[str, Text]
+    switches_read: list[Text] = Field([])
+    short: dict[str, Text] = Field({})
+    unmodelled: Text | None = None
+    values: Text | None = None
+    switches: Text | None = None
+    lists: Text | None = None
+    optional: Text | None = None
+
+
+class Engine(Sourced):
+    """A serving engine: how it divides the memory of a GPU, and its command line."""
+
+    title: Text
+    rule: Literal["profiled", "static", "free", "sum"]
+    newest: Text
+    measured: tuple[Text, Text] | None = Field(None, strict=False)
+    programs: list[Text]
+    images: list[Text] = Field([])
+    command: Text
+    share: Text
+    log: list[Text]
+    versions: list[EngineVersion]
+    gpus: list[EngineGpus] = Field([])
+    program_settings: dict[str, dict[str, Any]] = Field({})
+    environment: dict[str, Text] = Field({})
+    values: dict[str, dict[str, str]] = Field({})
+    padding: list[EnginePadding] = Field([])
+    flags: EngineFlags
