@@ -28,6 +28,7 @@ from .settings import DTYPE, SERVING, WEIGHTS, read_settings
 MOST_CONTEXT = 2**20  # tokens up to which the context is searched
 # weight formats to try, most bits first, and those of engines that run on several GPUs
 FORMATS = ("q8_0", "fp8", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m", "q2_k")
+CLOSE_FORMATS = ("q8_0", "fp8")  # fp8 has more bits than q8_0 in a model with large embeddings
 SHARDED_FORMATS = ("fp8", "awq-int4-g128")
 SETTINGS = (BATCH, SEQ, DTYPE, WEIGHTS, *SERVING)
 
@@ -178,8 +179,9 @@ def _formats(architecture: Architecture, budget: dict[str, Any], settings: dict[
     published = weight_bits(architecture, None, dtype)
     if published.bits <= total:
         yield CHECKPOINT if published.is_published else None
-    for name in possible:
-        if weight_bits(architecture, name, dtype).average < published.average:
+    close = {name: weight_bits(architecture, name, dtype).average for name in possible if name in CLOSE_FORMATS}
+    for name in sorted(possible, key=lambda name: -close.get(name, 0.0)):
+        if (close.get(name) or weight_bits(architecture, name, dtype).average) < published.average:
             yield name
 
 

@@ -1,7 +1,8 @@
 """Search for changed settings with which a model fits, in the order of what they cost the user.
 
 Smaller steps and a quantised cache cost nothing or little. Weights in a smaller format lose quality, a smaller batch or
-a shorter context serves less, and more GPUs cost money. Formats of less than four bits per weight come last.
+a shorter context serves less, and more GPUs cost money. Formats of less than four bits per weight come last. In
+training, an 8-bit optimizer, LoRA and QLoRA come before more GPUs.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ..core.errors import InputError
 from ..core.record import record, remembered
 from ..core.setting import SCALES
 from .defaults import step_limit
+from .find_recipes import LORA_RANK, QUANTISED
 from .fit import check_fit, solve_gpus, solve_size, weight_bits
 
 MOST = 3  # changes
@@ -34,9 +36,15 @@ SERVING = (
     ("cache", "weights", "batch"), ("cache", "weights", "seq"), (LOW_BITS,), (LOW_BITS, "cache"),
 )  # fmt: skip
 TRAINING = (
-    ("loss",), ("recompute",), ("loss", "recompute"), ("batch",), ("seq",), ("gpus",), ("recompute", "batch"),
-    ("recompute", "seq"), ("loss", "recompute", "batch"), ("loss", "recompute", "seq"),
+    ("loss",), ("recompute",), ("loss", "recompute"), ("optimizer",), ("optimizer", "recompute"),
+    ("optimizer", "loss", "recompute"), ("batch",), ("lora_rank",), ("lora_rank", "recompute"),
+    ("lora_rank", "loss", "recompute"), ("weights",), ("weights", "recompute"), ("weights", "loss", "recompute"),
+    ("lora_rank", "weights"), ("lora_rank", "weights", "recompute"), ("lora_rank", "weights", "loss", "recompute"),
+    ("seq",), ("gpus",), ("recompute", "batch"), ("recompute", "seq"), ("loss", "recompute", "batch"),
+    ("loss", "recompute", "seq"),
 )  # fmt: skip
+LARGE_OPTIMIZERS, SMALL_OPTIMIZER = (None, "adamw"), "adam-8bit"
+SMALLER = ("weights", "lora_rank", "optimizer")  # settings that change the smallest workload
 RECOMPUTE = ("none", "selective", "full")
 
 
@@ -83,21 +91,20 @@ class Search:
 
     def _check(self, settings: dict[str, Any]) -> Change | None:
         with suppress(InputError):
-            if not self._fits_at_all(settings.get("weights")):
+            if not self._fits_at_all({name: settings[name] for name in SMALLER if name in settings}):
                 return None
             found = check_fit(self.architecture, **self.budget, **{**self.arguments, **settings}, is_trial=True)
             if found.fits and not getattr(found.result, "refusals", ()):
                 return Change(dict(reversed(settings.items())), found)
         return None
 
-    def _fits_at_all(self, weights: str | None) -> bool:
-        """Return whether the smallest workload fits with the weights in this format, or in the present format."""
-        formats = {"weights": weights} if weights else {}
+    def _fits_at_all(self, changed: dict[str, Any]) -> bool:
+        """Return whether the smallest workload fits with the changed settings."""
         is_training = self.arguments.get("mode") == "training"
         least = [{}, {"recompute": "full", "loss": "fused"}] if is_training else [{"step_tokens": 1}]
 
         def fits(settings: dict[str, Any]) -> bool:
-            smallest = {**self.arguments, **formats, "batch": 1, "seq": 1, **settings}
+            smallest = {**self.arguments, **changed, "batch": 1, "seq": 1, **settings}
             try:
                 return check_fit(self.architecture, **self.budget, **smallest, is_trial=True).fits
             except InputError:
@@ -105,7 +112,7 @@ class Search:
                     return True  # not known, as a setting is not allowed
                 raise
 
-        return remembered(self, "_smallest", weights, lambda: any(map(fits, least)))
+        return remembered(self, "_smallest", tuple(changed.items()), lambda: any(map(fits, least)))
 
     def _more_gpus(self) -> Change | None:
         found = solve_gpus(self.architecture, self.budget, self.arguments)
@@ -118,7 +125,7 @@ class Search:
     def _smaller(self, name: str) -> Change | None:
         """Return the largest smaller batch, or the longest shorter context in thousands of tokens."""
         asked = self.arguments.get(name) or 1
-        if asked == 1 or not self._fits_at_all(None):
+        if asked == 1 or not self._fits_at_all({}):
             return None
         size, found = solve_size(name, self.architecture, self.budget, self.arguments)
         if size is None or (name == "seq" and size * SHORTEST < asked):
@@ -141,6 +148,12 @@ class Search:
             return ["fused"] if now != "fused" else []
         if name == "cache":
             return ["fp8"] if now is None else []
+        if name == "lora_rank":
+            return [LORA_RANK] if now is None else []
+        if name == "optimizer":
+            return [SMALL_OPTIMIZER] if now in LARGE_OPTIMIZERS and not self.arguments.get("lora_rank") else []
+        if name == "weights" and self.arguments.get("mode") == "training":
+            return [QUANTISED] if now is None else []
         return self._formats(FORMATS if name == "weights" else LOW_FORMATS)
 
     def _formats(self, names: tuple[str, ...]) -> list[str]:

@@ -176,6 +176,21 @@ def test_recipes_need_less_and_less() -> None:
     assert llmcalc.find_recipes("llama3-8b", "6GiB").best is None
 
 
+def test_training_without_a_recipe_asks_for_the_recipes(capsys: pytest.CaptureFixture[str]) -> None:
+    answers = []
+    for line in ("--training --seq 1k", "--solve recipe --seq 1k"):
+        assert main(["fit", "llama3-8b", "rtx4090", *line.split(), "--json"]) == 0
+        answers.append(json.loads(capsys.readouterr().out)["result"])
+    assert answers[0] == answers[1]
+    assert next(one["name"] for one in answers[0]["recipes"] if one["fits"]) == "LoRA"
+    for line in ("--optimizer adamw", "--recompute none"):
+        assert main(["fit", "llama3-8b", "rtx4090", "--training", *line.split(), "--json"]) == 1, line
+        checked = json.loads(capsys.readouterr().out)["result"]
+        changes = [one["change"] for one in checked["fits_with"]]
+        assert "lora-rank 16" in changes[0], line
+        assert all("rtx-4090" in one for one in changes[2:])  # more GPUs come last
+
+
 def test_the_command_of_a_recipe_fits(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", "llama3-8b", "rtx4090", "--solve", "recipe", "--seq", "1k", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)["result"]

@@ -140,9 +140,12 @@ def test_the_first_line_of_a_fit_is_the_answer(capsys: Capture) -> None:
         ("fit llama3-8b --gpu 17GB --seq 8192 --step-tokens all --batch 2", ["--weights fp8", "--gpu 17GB:2"]),
         (
             "fit llama3-8b --gpu l4 --training --lora-rank 8 --batch 4 --seq 1021",
-            ["--cross-entropy fused --recompute full", "--batch 1", "--seq 280"],
+            ["--cross-entropy fused --recompute full", "--batch 1", "--weights nf4 --recompute full"],
         ),
-        ("fit llama3.2-1b --gpu 12GB:2 --training --dp 2 --zero 3", ["--gpu 12GB:6 --dp 6"]),
+        (
+            "fit llama3.2-1b --gpu 12GB:2 --training --dp 2 --zero 3",
+            ["--optimizer adam-8bit --recompute full", "--lora-rank 16", "--gpu 12GB:6 --dp 6"],
+        ),
         (
             "fit deepseek-v4-flash h100:4 --seq 1M --batch 64",
             ["--batch 20", "--gpu h100-sxm:16", "--cache fp8 --seq 524288"],

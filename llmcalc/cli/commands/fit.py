@@ -9,7 +9,7 @@ from ...api.fit import SOLVE
 from ...core.errors import InputError
 from ...core.record import changed
 from ..memory_options import MEMORY, MESH, TABLE, settings
-from ..options import MODEL, READING, SIZES, load_model, refuse
+from ..options import MODEL, READING, SIZES, is_given, load_model, refuse
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
@@ -38,6 +38,7 @@ SETTINGS = (
 # settings of a search for recipes
 TRAINED = ("batch", "seq", "target_seq", "extend", "training", "dtype", "attention", "dropout", "scan", "lora_rank",
            "lora_targets")  # fmt: skip
+ADAPTED = ("lora_rank", "lora_targets")
 LISTED = ("batch", "seq", "dtype", "weights", "cache", "page", "prefill", "step_tokens", "beams")
 EVERY_GPU = "all"
 _TIMES = re.compile(r"[x×:]?\s*(\d{1,6})")
@@ -73,7 +74,7 @@ def run(
     architecture, count = load_model(model, given), int(match[1]) if match else None
     typed = {**given, **budget, "model": model, "gpu": f"{gpu}:{count}" if gpu and count else gpu}
     typed["times"] = times if gpu is None else None
-    if solve == RECIPE:
+    if solve == RECIPE or (solve is None and _asks_for_recipe(given)):
         return _recipes(architecture, typed, {"gpu": gpu, "count": count, **budget}, given)
     rest = settings(given, (*SIZES, *MEMORY))
     result = fit(architecture, gpu, count=count, solve=solve, **budget, **rest)
@@ -105,6 +106,12 @@ def _gpus(model: str, given: dict[str, Any], reserve: str) -> Answer:
     refuse((SOLVING, GPU_MEMORY, *MESH), given, "on a search for GPUs")
     found = find_gpus(architecture, reserve=reserve, **settings(given, (*SIZES, *MEMORY)))
     return find_gpus_document(found), bool(found.gpus)
+
+
+def _asks_for_recipe(given: dict[str, Any]) -> bool:
+    """Return whether the question is how to train a model, without an option that says how."""
+    chosen = (option for option in MEMORY if option.name not in TRAINED or option.name in ADAPTED)
+    return bool(given["training"]) and not any(is_given(option, given) for option in chosen)
 
 
 def _recipes(architecture: Architecture, typed: dict[str, Any], gpus: dict[str, Any], given: dict[str, Any]) -> Answer:
