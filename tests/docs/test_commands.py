@@ -41,7 +41,8 @@ def commands() -> list[tuple[str, str]]:
     found = []
     for page in PAGES:
         text = page.read_text("utf-8")
-        shown = [line.removeprefix("$ ") for block in blocks(page, "console") for line in block.splitlines()]
+        shown = [line for block in blocks(page, "console") for line in block.splitlines()]
+        shown = [line.removeprefix(screens.PROMPT) for line in shown if line.startswith(screens.PROMPT)]
         shown += [line for block in blocks(page, "bash") for line in block.splitlines()]
         shown += re.findall(r"`(llmcalc [^`]+)`", FENCE.sub("", text))
         lines = [part.strip() for line in shown for part in line.split("&&")]
