@@ -59,7 +59,7 @@ def serve(
     Args:
         model: an architecture, or anything ``load`` reads.
         gpu: accelerator with an optional count, such as ``"h100:4"``, or the memory of one GPU. The count is the number
-            of tensor-parallel ranks unless other parallelism is given.
+            of tensor-parallel ranks unless other parallelism or a command line, whose own defaults count, is given.
         command: command line of the engine, as text or words, in place of ``model``, ``engine`` and settings.
         engine: serving engine (default: ``vllm``).
         engine_version: version of the engine (default: the newest one that is described).
@@ -96,14 +96,14 @@ def serve(
     profile = read_profile(engine, entry, engine_version, card.name if card else "", total)
 
     def predict(change: Mapping[str, Any]) -> ServeResult:
-        result = _predict(architecture, profile, total, gpus, {**given, **change})
+        result = _predict(architecture, profile, total, gpus, {**given, **change}, pasted is not None)
         return changed(
             result,
             model=title,
             accelerator=card,
             command=pasted,
             given=given,
-            notes=(*notes, *result.notes),
+            notes=(*notes, *_unused_gpus(result, gpus), *result.notes),
             retry=predict,
         )
 
@@ -120,14 +120,25 @@ def _gpus(gpu: str | int | None, gpu_memory: str | int | None) -> Gpus:
     return changed(found, memory_bytes=given)
 
 
+def _unused_gpus(result: ServeResult, gpus: Gpus) -> tuple[str, ...]:
+    unused = (gpus.count or 0) - result.ranks
+    return (f"the layout leaves {unused} of {gpus.count} GPUs unused",) if unused > 0 else ()
+
+
 def _predict(
-    architecture: Architecture, profile: EngineProfile, total: int, gpus: Gpus, given: Mapping[str, Any]
+    architecture: Architecture,
+    profile: EngineProfile,
+    total: int,
+    gpus: Gpus,
+    given: Mapping[str, Any],
+    is_pasted: bool,
 ) -> ServeResult:
     settings = {**profile.settings, **given}
     n_replicas = 1 if settings.get("attention_dp") else settings.get("dp", 1)
     ranks = settings.get("tp", 1) * settings.get("pp", 1) * n_replicas
-    if not {"tp", "pp", "dp"} & set(given) and gpus.count:
-        settings["pp" if profile.rule == "sum" else "tp"] = ranks = gpus.count
+    splits_layers = profile.rule == "sum"  # over all GPUs without a flag
+    if not {"tp", "pp", "dp"} & set(given) and gpus.count and (splits_layers or not is_pasted):
+        settings["pp" if splits_layers else "tp"] = ranks = gpus.count
     is_auto = settings.get("max_model_len") == AUTO
     if is_auto or settings.get("max_model_len") is None:
         settings["max_model_len"] = served_length(architecture)

@@ -158,6 +158,16 @@ def test_a_pasted_command_is_the_same_as_settings() -> None:
     assert pasted.tokens == given.tokens
 
 
+def test_a_pasted_command_takes_the_ranks_that_the_engine_takes() -> None:
+    alone = llmcalc.serve(gpu="h100:4", command="vllm serve Qwen/Qwen3-32B")
+    assert alone.ranks == 1
+    assert "the layout leaves 3 of 4 GPUs unused" in alone.notes
+    assert llmcalc.serve("qwen3-32b", "h100:4").ranks == 4
+    split = llmcalc.serve(gpu="rtx4090:2", command="llama-server -m Qwen3-32B-Q4_K_M.gguf")
+    assert split.ranks == 2
+    assert not any("unused" in note for note in split.notes)
+
+
 def test_a_refusal_names_the_change_that_works() -> None:
     line = "vllm serve Qwen/Qwen3-32B --max_model_len 40960 --port 8000"
     result = llmcalc.serve(command=line, gpu="h100")
