@@ -68,7 +68,7 @@ def _is_composite_key(key: str) -> bool:
 
 def is_adapted(data: Mapping[str, Any]) -> bool:
     """Return whether a config is that of a language model to which LLaVA's code has added a vision encoder."""
-    return any(data.get(key) is not None for key in ADAPTED) and not any(key in data for key in NESTED)
+    return any(isinstance(data.get(key), str) for key in ADAPTED) and not any(key in data for key in NESTED)
 
 
 def is_foreign(data: Mapping[str, Any], known: Collection[str]) -> bool:

@@ -37,6 +37,7 @@ def phimoe(config: Config) -> Architecture:
 
 def olmoe(config: Config) -> Architecture:
     """Read an OLMoE config [muennighoff2024] with norms over the full width of queries and keys."""
+    config.check_equal("head_dim", config.divide_by_heads())  # norms of queries and keys have the width of the stream
     attention = config.attention(qk_norm="projection", clip=config.number("clip_qkv"))
     return decoder(config, attention, config.experts(width="intermediate_size"))
 
