@@ -109,7 +109,11 @@ def _candidates(name: str) -> list[str]:
     if not words or not _NAME.fullmatch(name.strip()):
         return []
     exact = known.get(plain("".join(words))) or known.get(plain(name))
-    return exact or [one for one, own in _words_by_name().items() if own.issuperset(words)]
+    if exact:
+        return exact
+    described = [one for one, own in _words_by_name().items() if own.issuperset(words)]
+    named = known.get(plain("".join(word for word in words if not _SIZE.fullmatch(word))), ())
+    return [one for one in described if one in named] or described  # the RTX 3090 24GB is not the 3090 Ti
 
 
 def _unknown(name: str) -> UnknownNameError:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from ..core.errors import InputError
+from ..core.errors import InputError, short_repr
 from ..core.evidence import EXACT, weakest
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..core.setting import Setting, check_values
 from ..data import tables
 from ..estimate.engine_profile import GIB, Estimate
-from ..importers.engine_commands import known_flag
+from ..importers.engine_commands import written_command
 from ..importers.engine_logs import EngineLog, read_log_file
 from .engine_result import ServeResult
 from .serve import serve
@@ -31,10 +30,6 @@ COMPARED = {
     "sglang": {"weights_gib": ("weights", GIB), "kv_cache_gib": ("available", GIB), "kv_cache_tokens": ("tokens", 1)},
     "tensorrt-llm": {"kv_cache_gib": ("available", GIB), "kv_cache_tokens": ("tokens", 1)},
     "llama.cpp": {"kv_mib": ("cache", MIB), "recurrent_mib": ("states", MIB)},
-}  # fmt: skip
-PROGRAMS = {
-    "vllm": "vllm serve", "sglang": "python3 -m sglang.launch_server --model-path", "tensorrt-llm": "trtllm-serve",
-    "llama.cpp": "llama-server -m",
 }  # fmt: skip
 DIGIT = 0.01  # of the GiB that engines print
 SLACK = 0.001  # of the memory of a GPU, for blocks that an allocator rounds up
@@ -148,7 +143,7 @@ def check_log(
     name = model or log.model
     if not name:
         raise InputError("the log doesn't name the model", parameter="model", hint="add {model=MODEL}")
-    words, unread = _command(log, name)
+    words, unread = written_command(log.engine, log.arguments, name)
     memory = gpu_memory or (f"{log.figures['gpu_memory_gib']}GiB" if "gpu_memory_gib" in log.figures else None)
     result = serve(
         None, gpu or (None if memory else log.device or None), command=words, gpu_memory=memory,
@@ -161,6 +156,8 @@ def check_log(
 
 
 def _read(path: str | os.PathLike[str]) -> EngineLog:
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"must be a file name, not {short_repr(path)}", parameter="path")
     try:
         log = read_log_file(path)
     except OSError as error:
@@ -169,28 +166,6 @@ def _read(path: str | os.PathLike[str]) -> EngineLog:
         hint = "use the log from the start of vLLM, SGLang, TensorRT-LLM or llama.cpp"
         raise InputError("has no figures of a serving engine", where=str(path), hint=hint)
     return log
-
-
-def _command(log: EngineLog, model: str) -> tuple[list[str], list[str]]:
-    """Return the command line of a log, and the arguments that the engine's profile does not know."""
-    words, unread = [*PROGRAMS[log.engine].split(), model], []
-    for name, value in log.arguments.items():
-        if value is None or name in ("model", "model_tag", "model_path", "tokenizer_path"):
-            continue
-        flag = f"--{name.replace('_', '-')}"
-        if not known_flag(log.engine, flag):
-            unread.append(flag)
-        elif isinstance(value, bool):
-            words.append(flag if value else f"--no-{flag[2:]}")
-        else:
-            words += [flag, *_texts(value)]
-    return words, unread
-
-
-def _texts(value: object) -> Sequence[str]:
-    if isinstance(value, list):
-        return [text for each in value for text in _texts(each)]
-    return [json.dumps(value) if isinstance(value, dict) else str(value)]
 
 
 def _compare(log: EngineLog, result: ServeResult) -> Iterator[ComparedFigure]:

@@ -6,6 +6,7 @@ the memory is not computed, or refused by name.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -17,6 +18,11 @@ from ..data import tables
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 _NUMBER = re.compile(r"-\d+(\.\d+)?")
+PROGRAMS = {
+    "vllm": "vllm serve", "sglang": "python3 -m sglang.launch_server --model-path", "tensorrt-llm": "trtllm-serve",
+    "llama.cpp": "llama-server -m",
+}  # fmt: skip
+NO_SETTINGS = ("model", "model_tag", "model_path", "tokenizer_path")  # arguments that name the model
 OPTIONAL = ("on", "off", "auto", "0", "1", "true", "false")  # values that a flag may also lack
 
 
@@ -162,9 +168,27 @@ def _read(
     )  # fmt: skip
 
 
-def known_flag(engine: str, flag: str) -> bool:
-    """Return whether an engine has a flag."""
-    return flag in _flags(tables("engines")[engine]["flags"]).known
+def written_command(engine: str, arguments: Mapping[str, Any], model: str) -> tuple[list[str], list[str]]:
+    """Return the command line with an engine's arguments, and the arguments that its profile does not know."""
+    known = _flags(tables("engines")[engine]["flags"]).known
+    words, unknown = [*PROGRAMS[engine].split(), model], []
+    for name, value in arguments.items():
+        if value is None or name in NO_SETTINGS:
+            continue
+        flag = f"--{name.replace('_', '-')}"
+        if flag not in known:
+            unknown.append(flag)
+        elif isinstance(value, bool):
+            words.append(flag if value else f"--no-{flag[2:]}")
+        else:
+            words += [flag, *_texts(value)]
+    return words, unknown
+
+
+def _texts(value: object) -> Sequence[str]:
+    if isinstance(value, list):
+        return [text for each in value for text in _texts(each)]
+    return [json.dumps(value) if isinstance(value, dict) else str(value)]
 
 
 def _values(rest: list[str]) -> Iterator[str]:

@@ -27,12 +27,15 @@ from llmcalc.core.setting import TEXTS
 
 Capture = pytest.CaptureFixture[str]
 
+LOG = Path(__file__).parents[1] / "server.log"
 CALLS: dict[str, Callable[[], Any]] = {
     "check": lambda: llmcalc.check("gpt2", max_params="200M"),
+    "check_log": lambda: llmcalc.check_log(LOG),
     "communication": lambda: llmcalc.communication("llama3-8b", tp=4),
     "compare": lambda: llmcalc.compare("bert", "palm"),
     "design": lambda: llmcalc.design("llama3", params="13B"),
     "diff": lambda: llmcalc.diff("llama3-8b", "llama3.1-8b"),
+    "evidence": lambda: llmcalc.evidence("memory"),
     "explain": lambda: llmcalc.explain("gpt3", "flops"),
     "find_gpus": lambda: llmcalc.find_gpus("gpt2"),
     "find_recipes": lambda: llmcalc.find_recipes("gpt2", "4GiB"),

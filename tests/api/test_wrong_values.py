@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from llmcalc.api.compare import compared
 from llmcalc.api.fit import SETTINGS as FIT
 from llmcalc.api.quantity import quantities, targets
 
+LOG = str(Path(__file__).parents[1] / "server.log")
 NAN, INFINITE = float("nan"), float("inf")
 ODD: tuple[Any, ...] = (
     True, False, -5, 0, 2.5, NAN, INFINITE, 10**400, "", "no such value", b"x", [], [5], {"a": 1}, {1: None}, object(),
@@ -203,6 +205,11 @@ FUNCTIONS: Table = {
         "gpu_memory_utilization": ("share", 0.8, {}), "dtype": ("name", "fp16", {}), "cache": ("name", "fp8", {}),
         "weights": ("name", "fp8", {}), "enforce_eager": ("flag", True, {}), "expert_parallel": ("flag", False, {}),
     }),
+    "check_log": ({"path": LOG}, {
+        "path": ("name", LOG, {}), "gpu": ("name", "h100", {}), "model": ("name", "llama3.1-8b", {}),
+        "engine_version": ("name", "0.11", {}), "gpu_memory": ("name", "79GiB", {}),
+    }),
+    "evidence": ({}, {"quantity": ("name", "memory", {})}),
     "compare": ({}, {
         "models": ("name", "gpt3", {}), **SIZES, **STEP, **CONVENTION, **by_flag(MEMORY), "kernels": MOVED["kernels"],
     }),

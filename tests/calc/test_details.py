@@ -73,7 +73,7 @@ def test_training_is_in_half_precision_unless_told() -> None:
 
 def test_results_as_plain_data_have_the_names_of_their_attributes() -> None:
     found = llmcalc.state(llmcalc.load("gpt3"), batch=2, seq=5).to_dict()
-    assert found.keys() == {"elements", "bytes", "closed_form"}
+    assert found.keys() == {"elements", "bytes", "closed_form", "evidence"}
     assert found["elements"] == 2 * 5 * 2 * 96 * 12288
 
 

@@ -90,4 +90,6 @@ def test_what_transformers_composes_keeps_more() -> None:
         "softmax_fp32": "output32",
         "rmsnorm": "input32 row hidden",
         "selective_scan": "inputs input32 hidden32 hidden32 hidden32",
+        "rg_lru": "inputs hidden hidden hidden hidden32 hidden32",
+        "wkv": "input" + 12 * " hidden32",
     }

@@ -15,7 +15,7 @@ from llmcalc.core.record import fields
 from llmcalc.importers.hf import families
 from llmcalc.schema.architecture_diff import differences
 
-BASE = {"model_type": "gemma2", "num_hidden_layers": 5, "hidden_size": 34, "head_dim": 22, "vocab_size": 101}
+BASE = {"model_type": "gemma2", "num_hidden_layers": 5, "hidden_size": 40, "head_dim": 22, "vocab_size": 101}
 
 
 def found(one: Any, other: Any) -> dict[tuple[str, str], tuple[str, str]]:
@@ -85,7 +85,7 @@ def test_what_blocks_have_alike_is_said_once() -> None:
 
 
 def test_what_follows_from_the_width_is_not_repeated() -> None:
-    assert list(found(BASE, {**BASE, "hidden_size": 38, "query_pre_attn_scalar": 256})) == [
+    assert list(found(BASE, {**BASE, "hidden_size": 48, "query_pre_attn_scalar": 256})) == [
         ("decoder", "d_model"), ("token", "scale"),
     ]  # fmt: skip
 

@@ -22,7 +22,7 @@ name: mine
 title: gemma2
 family: gemma2
 layout: gemma2
-variables: {n_layers: 5, d_model: 34, n_heads: 4, n_kv_heads: 2, d_head: 22, d_ff: 53, vocab: 101}
+variables: {n_layers: 5, d_model: 44, n_heads: 4, n_kv_heads: 2, d_head: 22, d_ff: 53, vocab: 101}
 """
 
 
@@ -55,7 +55,7 @@ def test_every_preset_comes_back(name: str) -> None:
 
 def test_it_reads_as_a_person_would_write_it() -> None:
     config = {
-        "model_type": "gemma2", "num_hidden_layers": 5, "hidden_size": 34, "num_attention_heads": 4,
+        "model_type": "gemma2", "num_hidden_layers": 5, "hidden_size": 44, "num_attention_heads": 4,
         "num_key_value_heads": 2, "head_dim": 22, "intermediate_size": 53, "vocab_size": 101,
     }  # fmt: skip
     text = preset_text(llmcalc.load(config), "mine", ("Imported from a test.",))

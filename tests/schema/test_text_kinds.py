@@ -83,6 +83,7 @@ CHANNEL_MIX: dict[str, Any] = {
     "axes": {"d": "d_model", "f": {"size": "d_ff", "shard": "tensor"}, "in": {"size": "d_model", "shard": "whole"}},
     "tensors": ["mix_k[d]", "mix_r[d]", "wk[d | f]", "wv[f | d]", "wr[in | d]"],
     "equations": [
+        "previous[b q d] = keep(x) | prefill torch",
         "xk[b q d] = mul(x, mix_k)",
         "xk[b q d] = add(xk, shifted)",
         "xr[b q d] = mul(x, mix_r)",

@@ -6,6 +6,7 @@ encoders (``encoders.py``) with their projectors (``projectors.py``), and type-s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -152,10 +153,14 @@ def _check_copies(config: Config, text: Architecture) -> None:
 def encoder_stacks(
     config: Config, part: Part, d_model: int, notes: list[str] | None = None, any_encoder: bool = False
 ) -> list[Stack]:
-    """Return the stacks of an encoder and its projector. ``d_model`` is the width of the language model."""
+    """Return the stacks of an encoder and its projector. ``d_model`` is the width of the language model.
+
+    The config may name another encoder than the usual one, unless the class has an encoder of its own.
+    """
     data = config_at(config, part.key)
     kind = str(data.get("model_type"))
-    kind = kind if any_encoder and find_encoder(kind) else part.encoder
+    has_own = not any_encoder and part.encoder.startswith(re.split("[-_]", config.model_type)[0])
+    kind = kind if not has_own and find_encoder(kind) else part.encoder
     encoder = find_encoder(kind)
     assert encoder is not None, f"no encoder {kind}"
     inner = config.nested(part.key, data, encoder.model_type)
