@@ -26,6 +26,7 @@ from .names import number_format, weight_formats
 from .settings import DTYPE, SERVING, WEIGHTS, read_settings
 
 MOST_CONTEXT = 2**20  # tokens up to which the context is searched
+MOST_GPUS = 64
 # weight formats to try, most bits first, and those of engines that run on several GPUs
 FORMATS = ("q8_0", "fp8", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m", "q2_k")
 CLOSE_FORMATS = ("q8_0", "fp8")  # fp8 has more bits than q8_0 in a model with large embeddings
@@ -111,7 +112,7 @@ def find_models(
 
     Args:
         gpu: accelerator with an optional count, such as ``"rtx4090"`` or ``"h100:2"``; or the memory of one GPU.
-        count: number of GPUs, which run one copy of the model.
+        count: number of GPUs, at most 64, which run one copy of the model.
         gpu_memory: memory of one GPU, such as ``"79.6GiB"`` (overrides the specification).
         reserve: memory per GPU for the runtime: bytes, ``"2GiB"`` or ``"10%"``.
         settings: ``batch``, ``seq`` (the context that must fit, by default 2048), ``dtype``, ``weights`` (only this
@@ -132,6 +133,8 @@ def find_models(
             else:
                 number_format(settings[name], "cache")
     card, number, total, of_runtime = resources(gpu, count, gpu_memory, reserve)
+    if (number or 1) > MOST_GPUS:
+        raise InputError(f"a list of models is limited to {MOST_GPUS} GPUs", parameter="gpu", hint="name one model")
     budget = {
         "memory_bytes": total, "reserve": of_runtime, "count": number or 1, "node": card.node if card else NODE,
     }  # fmt: skip
