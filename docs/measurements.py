@@ -27,7 +27,7 @@ class Section(NamedTuple):
         value: one or more attributes of its result.
         mode: ``serving`` or ``training``, or empty if the quantity has one mode.
         in_fit: whether constants were fitted to these measurements.
-        bounds: whether each measurement has several predictions that bound it, so that there is no single error.
+        bounds: whether several predictions bound each measurement, so that it has no single error.
     """
 
     file: str

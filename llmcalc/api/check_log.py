@@ -134,7 +134,7 @@ def check_log(
         gpu_memory: memory of one GPU (default: as printed).
 
     Raises:
-        InputError: the file can't be read, is no log of an engine, or doesn't say which model or GPU it is of.
+        InputError: the file can't be read, is not the log of an engine, or doesn't name the model or the GPU.
     """
     check_values(CHECK_LOG, locals())
     log = _read(path)

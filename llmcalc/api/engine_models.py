@@ -34,6 +34,7 @@ QUANTISED = {  # suffixes of repositories: the weight format that is assumed
     "fp4": "nvfp4", "mxfp4": "mxfp4", "gptq": "gptq-int4-g128", "w4a16": "gptq-int4-g128", "w8a8": "int8-channel",
     "int4": "gptq-int4-g128", "bnb-4bit": "nf4", "awq-4bit": "awq-int4-g128",
 }  # fmt: skip
+USUAL_GGUF = "q4_k_m"
 _QUANT = r"(?:UD-)?(I?Q\d\w*|BF16|F16|F32|MXFP4)"
 _GGUF = re.compile(
     rf"((?:[^/]*/)*([^/:]+?))(?:[-.]{_QUANT})?(?:[-_.]GGUF(?:[:]{_QUANT})?|\.gguf)", re.IGNORECASE
@@ -51,7 +52,9 @@ def load_served(model: Source, is_repository: bool = False) -> tuple[Architectur
         return load(name), model, None, ()
     except DescriptionError as error:
         if (gguf := _GGUF.fullmatch(name)) and (found := _first((gguf[2], gguf[1]))):
-            return found, model, (gguf[4] or gguf[3] or "q4_k_m").lower(), ()
+            stated = gguf[4] or gguf[3]
+            assumed = f"weights in {USUAL_GGUF} are assumed, since the name {model} states no format"
+            return found, model, (stated or USUAL_GGUF).lower(), () if stated else (assumed,)
         match = _SUFFIX.fullmatch(name)
         if match:
             chosen = QUANTISED[match[2].lower()]

@@ -13,7 +13,7 @@ from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, record
 from ..data import table
 
-# results that are no quantity: function, and module and name of the class
+# results other than quantities: function, and module and name of the class
 RESULTS = {
     "fit": ("api.fit", "FitResult"),
     "serve": ("api.serve", "ServeResult"),
@@ -96,7 +96,7 @@ class Measurements:
         unit: unit of the rows.
         rows: each measured and predicted value.
         in_fit: whether constants were fitted to these measurements.
-        bounds: whether the predictions only bound the measurements, so that there is no error.
+        bounds: whether the predictions are bounds of the measurements, which therefore have no error.
         cases: number of inputs of a script.
         failures: number of inputs with a wrong outcome.
         failure: the wrong outcome, such as ``not read``.
@@ -135,7 +135,7 @@ class Measurements:
 
     @property
     def errors(self) -> list[float]:
-        """Relative errors, empty if the predictions only bound the measurements."""
+        """Relative errors, empty if the predictions are bounds of the measurements."""
         return [] if self.bounds else [row.error for row in self.rows]
 
     @property
@@ -186,7 +186,7 @@ class ValueEvidence:
 
     @property
     def count(self) -> int:
-        """Number of measurements, of which those that several tables list count once."""
+        """Number of measurements. One that several tables list counts once."""
         listed = [{(one.source, row.case, row.measured) for row in one.rows} for one in self.measurements]
         return sum(one.count for one in self.measurements) - sum(map(len, listed)) + len(set().union(*listed))
 

@@ -13,7 +13,6 @@ from math import ceil
 from typing import NamedTuple
 
 from ..calc.kv_cache import CACHED, CachedTensor, StateSize
-from ..calc.walk import Extent
 from ..core.form import Form
 
 FULL, WINDOW, STATE = "full", "sliding", "state"
@@ -63,7 +62,7 @@ def cache_layers(short: StateSize, long: StateSize) -> tuple[CacheLayer, ...]:
         growth, own = Fraction(after - before, (LONG - SHORT) * counts[key]), Fraction(before, counts[key])
         kind, window, size = FULL, 0, growth
         if not growth and tensor.state.role in CACHED:
-            window = _window(tensor.factors)
+            window = window_of(tensor)
             kind, size = (WINDOW, own / window) if window else (FULL, own)
         elif not growth:
             kind, size = STATE, own * tensor.n_ranks / ranks[key]
@@ -86,12 +85,18 @@ def _key(tensor: CachedTensor) -> Key:
     return entry.stack.name, entry.section, entry.run, entry.sublayer, entry.name
 
 
-def _window(factors: tuple[tuple[str, Extent], ...]) -> int:
-    """Return the largest number of cached tokens, from the one length of a tensor that depends on the tokens."""
-    for _, length in factors:
-        if isinstance(length, Form) and length.symbols() - {"b"}:
-            return int(length(**dict.fromkeys(length.symbols(), LONGEST)))
+def window_of(tensor: CachedTensor) -> int:
+    """Return the largest number of tokens that a tensor caches, or 0 if it caches all tokens."""
+    for _, length in tensor.factors:
+        if isinstance(length, Form) and (symbols := length.symbols() - {"b"}):
+            first, second = (int(length(**dict.fromkeys(symbols, tokens))) for tokens in (LONGEST, 2 * LONGEST))
+            return first if first == second else 0
     return 0
+
+
+def round_up(length: int, multiple: int) -> int:
+    """Return the smallest multiple that is not less than a length."""
+    return -(-length // multiple) * multiple
 
 
 class CacheGroup(NamedTuple):

@@ -13,6 +13,7 @@ from ..calc.sharding import TENSOR_DIVISIONS, Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.ledger import Row, rows
+from .engine_cache import round_up
 from .engine_profile import Padding
 
 SEGMENT, LEAST_SEGMENT, LEAST_REST = 2 * 2**20, 10 * 2**20, 2**20  # bytes, of PyTorch's caching allocator
@@ -47,7 +48,7 @@ def allocator_rounding(memory: InferenceMemory) -> int:
             place = (row.entry.path, row.entry.number, row.part, row.tensor.groups[-2], row.tensor.active)
             matrix = fused.setdefault(place, [0, row.copies])
             matrix[0] += own * sizes[part] // (elements[part] * BITS_A_BYTE)
-    rests = ((_up(size, SEGMENT) - size, copies) for size, copies in fused.values() if size > LEAST_SEGMENT)
+    rests = ((round_up(size, SEGMENT) - size, copies) for size, copies in fused.values() if size > LEAST_SEGMENT)
     return sum(rest * copies for rest, copies in rests if rest <= LEAST_REST)
 
 
@@ -76,7 +77,7 @@ def _growth(memory: InferenceMemory, padding: Padding) -> float:
             continue
         n_inputs, n_outputs = (_length(row, memory.mesh, group) for group in row.tensor.groups[-2:])
         own += n_inputs * n_outputs * row.copies
-        padded += _up(n_inputs, padding.input) * _up(n_outputs, padding.output) * row.copies
+        padded += round_up(n_inputs, padding.input) * round_up(n_outputs, padding.output) * row.copies
     return padded / own - 1 if own else 0.0
 
 
@@ -86,7 +87,3 @@ def _length(row: Row, mesh: Mesh, group: tuple[str, ...]) -> int:
     divided = [axis for axis in axes if row.declaration.division(axis) in TENSOR_DIVISIONS]
     ranks = max((mesh.divisor(row.declaration, axis, True) for axis in divided), default=1)
     return -(-prod(axes.values()) // ranks)
-
-
-def _up(length: int, multiple: int) -> int:
-    return -(-length // multiple) * multiple

@@ -6,7 +6,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from ..calc.kv_cache import CACHED, CachedTensor, StateSize
-from ..core.form import Form
+from .engine_cache import round_up, window_of
 
 CELLS, CELLS_WITHOUT_FLASH = 256, 32  # a cache holds a multiple of these tokens
 STATE_BYTES = 4  # per element of a recurrent or convolution state
@@ -63,7 +63,7 @@ def llama_cpp_cache(keys: StateSize, values: StateSize, options: CacheOptions) -
     full = window = states = 0
     is_small = not options.flash_attention and options.is_before(EQUAL_CELLS)
     buffers = 1 if options.unified else options.parallel
-    context = _up(-(-options.context // buffers), CELLS_WITHOUT_FLASH if is_small else CELLS)  # of each buffer
+    context = round_up(-(-options.context // buffers), CELLS_WITHOUT_FLASH if is_small else CELLS)  # of each buffer
     latents = {id(tensor.entry) for tensor in keys.tensors if tensor.state.name == "ckv"}
     for (tensor, as_key), (_, as_value) in zip(keys.sizes, values.sizes, strict=True):
         layers = tensor.entry.applied
@@ -71,13 +71,13 @@ def llama_cpp_cache(keys: StateSize, values: StateSize, options: CacheOptions) -
             elements = prod(length for _, length in tensor.factors if isinstance(length, int))
             states += elements * STATE_BYTES * layers * options.parallel
             continue
-        length = _window(tensor)
+        length = window_of(tensor)
         row = (as_value if tensor.state.name == "v" else as_key) // (length or keys.workload.seq)
         if id(tensor.entry) in latents:
             row = _latent_row(tensor, row, as_value // keys.workload.seq, options)
         if length and not (options.swa_full or options.is_before(SHORT_WINDOWS)):
             tokens = (length + 1) * (options.parallel if options.unified else 1) + options.ubatch
-            window += row * min(context, _up(tokens, CELLS)) * buffers
+            window += row * min(context, round_up(tokens, CELLS)) * buffers
         else:
             full += row * context * buffers
     return LlamaCppCache(full, window, states)
@@ -96,16 +96,3 @@ def _latent_row(tensor: CachedTensor, key: int, value: int, options: CacheOption
     if options.mla is None and options.is_before(NO_VALUES):
         has_values = True
     return key + (value if has_values and not is_rope else 0)
-
-
-def _window(tensor: CachedTensor) -> int:
-    """Return the number of past tokens in a window, or 0 if all tokens are cached."""
-    for _, length in tensor.factors:
-        if isinstance(length, Form) and (symbols := length.symbols() - {"b"}):
-            tokens = [int(length(**dict.fromkeys(symbols, 2**power))) for power in (40, 41)]
-            return tokens[0] if tokens[0] == tokens[1] else 0
-    return 0
-
-
-def _up(length: int, multiple: int) -> int:
-    return -(-length // multiple) * multiple

@@ -237,9 +237,9 @@ class _Family:
 
 
 def neighbours(value: Callable[[int], int], target: int, most: int) -> tuple[int, int]:
-    """Return two consecutive numbers up to ``most``, of which only the second has a value of at least ``target``.
+    """Return two consecutive numbers up to ``most`` such that only the value of the second reaches ``target``.
 
-    Values grow almost along a line, so that a few interpolated ones suffice. If they do not, the range is bisected.
+    Values grow almost linearly, so a few interpolations are enough. Otherwise, the range is bisected.
 
     >>> neighbours(lambda number: 7 * number + 3, 100, 1024), neighbours(lambda number: number**3, 1000, 1024)
     ((13, 14), (9, 10))

@@ -158,6 +158,12 @@ def test_a_pasted_command_is_the_same_as_settings() -> None:
     assert pasted.tokens == given.tokens
 
 
+def test_a_format_that_the_name_does_not_state_is_noted() -> None:
+    for name, is_noted in (("unsloth/Qwen3-8B-GGUF", True), ("unsloth/Qwen3-8B-GGUF:Q4_K_M", False)):
+        found = llmcalc.serve(command=f"llama-server -hf {name}", gpu="rtx4090")
+        assert any("q4_k_m are assumed" in note for note in found.notes) is is_noted
+
+
 def test_a_pasted_command_takes_the_ranks_that_the_engine_takes() -> None:
     alone = llmcalc.serve(gpu="h100:4", command="vllm serve Qwen/Qwen3-32B")
     assert alone.ranks == 1
