@@ -148,6 +148,37 @@ CONFIGS: dict[str, tuple[dict[str, Any], int]] = {
         },
         108_641_793_536,
     ),
+    "MiniCPM-V-2_6": (
+        {
+            "model_type": "minicpmv", "version": 2.6, "architectures": ["MiniCPMV"], "hidden_size": 3584,
+            "intermediate_size": 18944, "num_attention_heads": 28, "num_hidden_layers": 28, "num_key_value_heads": 4,
+            "max_position_embeddings": 512, "vocab_size": 151666, "query_num": 64, "drop_vision_last_layer": False,
+            "image_size": 448, "patch_size": 14, "slice_config": {"model_type": "minicpmv", "patch_size": 14},
+            "use_sliding_window": False, "sliding_window": 131072,
+            "vision_config": {**SIGLIP, "image_size": 980, "model_type": "siglip", "patch_size": 14},
+        },
+        8_099_175_152,
+    ),
+    "MiniCPM-V-4": (
+        {
+            "model_type": "minicpmv", "version": 4.0, "architectures": ["MiniCPMV"], "hidden_size": 2560,
+            "intermediate_size": 10240, "num_attention_heads": 32, "num_hidden_layers": 32, "num_key_value_heads": 2,
+            "head_dim": 128, "vocab_size": 73448, "query_num": 64, "drop_vision_last_layer": False,
+            "batch_vision_input": True, "vision_batch_size": 16, "use_image_id": True, "tie_word_embeddings": False,
+            "vision_config": {**SIGLIP, "image_size": 980, "model_type": "siglip_vision_model", "patch_size": 14},
+        },
+        4_059_533_040,
+    ),
+    "Molmo-7B-D": (
+        {
+            "model_type": "molmo", "architectures": ["MolmoForCausalLM"], "attention_layer_norm": False,
+            "embedding_size": 152064, "hidden_size": 3584, "intermediate_size": 37888, "layer_norm_type": "rms",
+            "norm_after": False, "num_attention_heads": 28, "num_hidden_layers": 28, "num_key_value_heads": 4,
+            "qkv_bias": True, "rope_theta": 1000000.0, "use_position_ids": True, "vocab_size": 152064,
+            "weight_tying": False,
+        },
+        8_021_025_280,
+    ),
 }  # fmt: skip
 
 
@@ -165,10 +196,13 @@ WRONG = [
     ({"model_type": "step3p5", "num_hidden_layers": 5, "moe_layers_enum": "3,7"}, "must list layers from 0 to 4"),
     ({"model_type": "molmo2_text", "qk_norm_type": "other"}, "qk_norm_type must be one of qwen3, olmo, not 'other'"),
     ({"model_type": "llama4", "vision_config": {"pixel_shuffle_ratio": 0}}, "pixel_shuffle_ratio must be positive"),
+    ({"model_type": "minicpmv", "version": 2.0}, "version must be one of 2.5, 2.6, 4.0, 4.5, not 2.0"),
+    ({"model_type": "minicpmo"}, "hidden_size is missing"),
+    ({"model_type": "molmo_text", "intermediate_size": 97}, "intermediate_size must be even, not 97"),
 ]  # fmt: skip
 
 
-ALONE = ("step3p5", "molmo2_text")  # language models without encoders
+ALONE = ("step3p5", "molmo2_text", "molmo_text")  # language models without encoders
 
 
 @pytest.mark.parametrize(("config", "message"), WRONG)

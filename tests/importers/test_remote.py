@@ -150,6 +150,18 @@ PUBLISHED: dict[str, tuple[int, dict[str, Any]]] = {
             rope_theta=10000000,
         ),
     ),
+    "microsoft/Phi-3-small-8k-instruct": (
+        7392272384,
+        {
+            "model_type": "phi3small",
+            "ff_intermediate_size": 14336,
+            "ff_dim_multiplier": None,
+            "gegelu_limit": 20.0,
+            "dense_attention_every_n_layers": 2,
+            "blocksparse_block_size": 64,
+            "rope_embedding_base": 1000000,
+        },
+    ),
     "apple/OpenELM-270M": (
         271527168,
         {

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named
-from ....layers import Attention, Embedding, FixedTable, Head, Linear, Mlp, Norm, SequenceRows
+from ....layers import Attention, Bounds, Embedding, FixedTable, Head, Linear, Mlp, Norm, SequenceRows
 from ....layers.parts.cross import Cross
 from ....layers.score_biases.relative import Relative
 from ..config import BIASED, TOKENS, Config, Layers
@@ -15,6 +15,7 @@ from ..rules import causal_lm, decoder, default_layernorm, repeat_block, sublaye
 from .moe_shared_experts import exaone_pattern
 
 SEGMENTS = 2
+PADDED_WIDTH = 256  # Phi-3-small rounds its hidden width up to a multiple
 ROTATED = {"full_attention": False, "sliding_attention": True}  # layers by type
 _OFFSET = 2  # rows before the first position
 
@@ -48,6 +49,33 @@ def phi3(config: Config) -> Architecture:
     """Read a Phi-3 [abdin2024] or Phi-4 config."""
     attention = config.attention(bias=False, rope={"dim": config.rotary_width()}, window=config.sliding_window())
     return decoder(config, attention)
+
+
+def phi3small(config: Config) -> Architecture:
+    """Read a Phi-3-small config [abdin2024] with a clamped GEGLU, and scaled embeddings, scores and logits."""
+    config.ignore("blocksparse_homo_head_pattern blocksparse_triton_kernel_block_size dummy_token_indices")
+    config.ignore("attention_bias pad_sequence_to_multiple_of_64")
+    config.unmodelled_unless("rope_position_scale", 1.0)
+    config.one_of("hidden_act", "gegelu")
+    if config.count("dense_attention_every_n_layers"):
+        reach = config.size("blocksparse_block_size") * config.size("blocksparse_num_local_blocks")
+        config.ignore("blocksparse_vert_stride")
+        config.add_unmodelled("the NumPy model does not support block-sparse attention")
+        config.warnings.append(f"block-sparse attention is counted as full attention, also beyond {reach} tokens")
+    scale = (config.number("mup_attn_multiplier") or 1.0) / config.divide_by_heads()
+    attention = config.attention(bias=True, scale=scale if config.flag("mup_use_scaling") else None)
+    bounds = Bounds(clamp=config.number("gegelu_limit"), up_offset=1.0)
+    mlp = Mlp(config.d_model, _gegelu_width(config), "quick_gelu", gated=True, bias=True, bounds=bounds)
+    head = config.lm_head(input_scale=1 / (config.number("mup_width_multiplier") or 1.0))
+    scaled = config.number("mup_embedding_multiplier") or 1.0
+    return decoder(config, attention, mlp, norm=config.layernorm(), head=head, embedding_scale=scaled)
+
+
+def _gegelu_width(config: Config) -> int:
+    """Return the hidden width of Phi-3-small, which is ``ff_intermediate_size`` or a multiple of the model width."""
+    given, factor = config.optional_size("intermediate_size"), config.optional_size("ff_dim_multiplier")
+    step = PADDED_WIDTH if config.flag("gegelu_pad_to_256") else 1
+    return given or -(-(factor or 1) * (config.d_model // 3) * 2 // step) * step
 
 
 def starcoder2(config: Config) -> Architecture:

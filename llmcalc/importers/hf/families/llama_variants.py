@@ -17,6 +17,7 @@ from ..rope import dynamic_alpha_fields
 from ..rules import causal_lm, decoder, group_runs, sublayer
 from .llama import llama
 
+MOLMO_TOKENS = 128  # rows of a second table, which the class always has
 _NAS_MULTIPLE = 256
 _ROPE_WIDTH = 4096  # width of the Baichuan models with rotary positions; wider models use ALiBi
 _NORMED_VOCAB = 125696  # vocabulary of Baichuan 2, whose head normalises its rows
@@ -279,6 +280,21 @@ def molmo2(config: Config) -> Architecture:
     place = "post" if config.flag("norm_after") else "pre"
     found = decoder(config, attention, place=place, head=config.lm_head(tied=config.flag("tie_word_embeddings")))
     return with_token_rows(found, config.vocab + config.count("additional_vocab_size"))
+
+
+def molmo(config: Config) -> Architecture:
+    """Read a Molmo text config [deitke2024], in which ``intermediate_size`` covers the gate and the up-projection."""
+    config.ignore("use_position_ids weight_tying tie_word_embeddings max_position_embeddings")
+    config.one_of("layer_norm_type", "rms")
+    width, bias, clip = config.size("intermediate_size"), config.flag("qkv_bias"), config.number("clip_qkv")
+    if width % 2:
+        raise config.size_error(f"intermediate_size must be even, not {width}")
+    norms = "projection" if config.flag("attention_layer_norm") else "none"
+    attention = config.attention(bias=bias, o_bias=False, clip=clip, qk_norm=norms)
+    mlp, place = Mlp(config.d_model, width // 2, "silu", gated=True), "post" if config.flag("norm_after") else "pre"
+    rows = config.size("embedding_size", config.vocab)
+    found = decoder(config, attention, mlp, place=place, head=Head(rows, config.d_model))
+    return with_token_rows(found, rows + MOLMO_TOKENS)
 
 
 def with_token_rows(found: Architecture, rows: int) -> Architecture:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ....core.architecture import Architecture, Block, Named, Stack
+from ....core.errors import short_repr
 from ....importers.hf.composite_models import config_at, nested_config, read_composite, text_config
 from ....importers.hf.config import Config
 from ....importers.hf.encoders import check_encoder
 from ....importers.hf.projectors import Link, layernorm
 from ....importers.hf.rules import repeat_block, sublayer
-from ....importers.hf.vision_encoders.parts import named
+from ....importers.hf.vision_encoders.parts import EPS, named, two_linears
 from ....layers import Embedding, InputRows, Linear, Mlp, Norm, SequenceRows
 from ..layers.query_attention import QueryAttention
 
@@ -16,6 +19,19 @@ WIDER = 4  # hidden width of a resampler's feed-forward layers, relative to the 
 POOLED = 4  # number of neighbouring patches per token
 MOLMO2_IMAGE = [378, 378]  # default height and width of an image in pixels
 MOLMO2_LAYERS = [24, 18]  # default encoder layers whose outputs are concatenated
+MOLMO_LAYERS = (-2, -9)  # the same, which the class of Molmo always uses
+PADDINGS = 2  # learned vectors for patches that are partly or fully padding
+MINICPM_TEXTS = {"2.5": "llama", "2.6": "qwen2", "4.0": "llama", "4.5": "qwen3"}  # by version
+MINICPM_HEAD = 128  # width of a head of the resampler
+MINICPM_IGNORED = """
+    audio_chunk_length audio_pool_step batch_vision_input image_size init_tts patch_size scale_resolution slice_config
+    slice_mode stream_input tts_config use_image_id vision_batch_size
+"""
+# keys of the decoder, which Whisper's configs have and MiniCPM-o does not build
+WHISPER_DECODER = """
+    decoder_layers decoder_attention_heads decoder_ffn_dim max_target_positions classifier_proj_size
+    use_weighted_layer_sum median_filter_width scale_embedding
+"""
 
 
 def idefics2(link: Link) -> list[Named | Stack]:
@@ -127,9 +143,74 @@ def molmo2_projector(link: Link) -> list[Named]:
     bias, act = adapter.flag("mlp_bias"), adapter.activation()
     adapter.ignore("initializer_range attention_dropout")
     check_encoder(adapter)
+    return [Named("pooling", attention), *_gated_projector(width, d_ff, out, act, bias)]
+
+
+def _gated_projector(width: int, d_ff: int, out: int, activation: str, bias: bool = False) -> list[Named]:
+    """Return a gated MLP on pooled patches. Its last matrix has no bias."""
     return named(
-        pooling=attention,
-        projector_gate=Linear(width, d_ff, bias, act, merge=POOLED),
+        projector_gate=Linear(width, d_ff, bias, activation, merge=POOLED),
         projector_up=Linear(width, d_ff, bias, merge=POOLED),
         projector_down=Linear(d_ff, out, bias=False, merge=POOLED),
     )
+
+
+def molmo_projector(link: Link) -> list[Named]:
+    """Build the Molmo projector [deitke2024] from attention within groups of 2 x 2 patches and a gated MLP.
+
+    The two vectors that mark padding in partly filled crops are stored but not run.
+    """
+    width, count = link.d_encoder, len(MOLMO_LAYERS)
+    pooling = QueryAttention(
+        count * width, link.encoder.n_heads, pooled=POOLED, d_head=width // link.encoder.n_heads, d_out=width, bias=True
+    )
+    padding = Embedding(PADDINGS, count * width, table="other", unused=True)
+    inner = link.model.nested("text_config", text_config(link.model), "molmo_text")
+    d_ff = inner.size("intermediate_size") // 2
+    return [*named(padding=padding, pooling=pooling), *_gated_projector(width, d_ff, link.d_model, "silu")]
+
+
+def minicpm_v(config: Config) -> Architecture:
+    """Read a MiniCPM-V 2.5 to 4.5 [yao2024] or MiniCPM-o config, whose ``version`` decides the language model."""
+    given = config.get("version")
+    version = str(given or ("2.6" if config.model_type == "minicpmo" else "2.5"))
+    version = f"{version}.0" if version.isdecimal() else version
+    if version not in MINICPM_TEXTS:
+        raise config.error(f"version must be one of {', '.join(MINICPM_TEXTS)}, not {short_repr(given)}")
+    text = text_config(config)
+    if "hidden_size" not in text:
+        raise config.error("hidden_size is missing")
+    config.ignore(MINICPM_IGNORED)
+    outer = {*config.defaults, *MINICPM_IGNORED.split()} - {"tie_word_embeddings"}
+    text = {key: value for key, value in text.items() if key not in outer}
+    config.override("text_config", {"model_type": MINICPM_TEXTS[version], **text})
+    data = {**config_at(config, "vision_config"), "vision_use_head": False}
+    if config.flag("drop_vision_last_layer") and type(data.get("num_hidden_layers")) is int:
+        data["num_hidden_layers"] -= 1
+    config.override("vision_config", data)
+    for key in ("vision", "audio"):
+        if not config.flag(f"init_{key}", True):
+            config.override(f"{key}_config", None)
+    return read_composite(config)
+
+
+def minicpm_resampler(link: Link) -> list[Named]:
+    """Build the MiniCPM-V resampler [yao2024] from learned queries that attend to the patches."""
+    width, queries = link.d_model, link.model.size("query_num")
+    norm = replace(layernorm(width, eps=EPS), sequence=SequenceRows(n_latents=queries))
+    narrow = Linear(link.d_encoder, width, bias=False)
+    return named(
+        **({"source": narrow} if link.d_encoder != width else {}),
+        queries=Embedding(queries, width, table="other", use="side_tokens"),
+        query_norm=norm,
+        source_norm=layernorm(width, eps=EPS),
+        resampler=QueryAttention(width, max(1, width // MINICPM_HEAD), queries, bias=True),
+        resampled_norm=norm,
+        projector=Linear(width, width, bias=False, sequence=InputRows(n_latents=queries)),
+    )
+
+
+def minicpm_audio(link: Link) -> list[Named]:
+    """Build the MiniCPM-o audio projector with two linear layers, whose outputs are averaged in groups."""
+    link.encoder.ignore(WHISPER_DECODER)
+    return two_linears("audio_projector", link.d_encoder, link.d_model, link.d_model, activation="relu")
