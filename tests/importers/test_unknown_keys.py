@@ -70,6 +70,17 @@ def test_a_structural_key_is_an_error(key: str) -> None:
     assert repr(key) in refusal({**LLAMA, key: STRUCTURAL[key]})
 
 
+def test_a_key_that_no_class_has_is_warned_of_if_the_config_names_its_class() -> None:
+    config = {**LLAMA, "architectures": ["LlamaForCausalLM"], "n_gates": 3}
+    assert "'n_gates' (3)" in llmcalc.load(config).warnings[0]
+    assert "'n_gates'" in refusal(config, strict=True)
+    assert "'n_gates'" in refusal({**config, "architectures": ["GatedLlamaForCausalLM"]})
+    assert "'n_gates'" in refusal({**config, "auto_map": {"AutoModel": "modeling.LlamaForCausalLM"}})
+    assert "'kv_lora_rank'" in refusal({**config, "kv_lora_rank": 5})  # of DeepSeek's class
+    baichuan = {**LLAMA, "model_type": "baichuan", "num_key_value_heads": 4, "architectures": ["BaichuanForCausalLM"]}
+    assert "'n_gates'" in refusal({**baichuan, "n_gates": 3})  # not a class of transformers
+
+
 def test_all_unknown_keys_are_named_at_once(tmp_path: Path, capsys: Capture) -> None:
     file = tmp_path / "config.json"
     file.write_text(json.dumps({**LLAMA, "n_gates": 3, "n_doors": 5, "mode": "fast", "eod_token_id": 7}), "utf-8")

@@ -17,7 +17,7 @@ from ...core.record import changed
 from ...data import table
 from .block_names import with_numbered_names
 from .class_defaults import class_keys
-from .class_names import adapted_language_model, family_of_class, variant_of
+from .class_names import adapted_language_model, family_of_class, names_own_class, variant_of
 from .composite_configs import (
     ENCODED,
     NESTED,
@@ -95,6 +95,7 @@ def load_config(
             raise draft
         raise UnknownNameError("model_type", model_type, names(), where=where, hint=advice(data))
     config = Config(_with_overrides(data, overrides, where), entry.model_type, where, frozenset(allow_unknown))
+    config.has_plain_class = names_own_class(data, entry.model_type)
     try:
         architecture = with_numbered_names(entry.read(config))
         config.check_all_read()

@@ -32,6 +32,13 @@ def irrelevant_keys() -> tuple[frozenset[str], frozenset[str]]:
 
 
 @cache
+def all_class_keys() -> frozenset[str]:
+    """Return the keys of all transformers classes, including aliases."""
+    types = (os.path.splitext(file)[0] for file in os.listdir(os.path.join(FOLDER, "hf")))
+    return frozenset(key for name in types for keys in class_defaults(name)[:2] for key in keys)
+
+
+@cache
 def size_keys(model_type: str) -> frozenset[str]:
     """Return the keys of a transformers class whose default values are sizes."""
     defaults, irrelevant = class_defaults(model_type)[0], irrelevant_keys()[0]
@@ -47,19 +54,32 @@ def ignored_keys(model_type: str) -> dict[str, Any]:
     return {key: types[model_type] if isinstance(types, dict) else MISSING for key, types in found.items()}
 
 
+def is_transformers_class(model_type: str) -> bool:
+    """Return whether a type has a class in transformers, rather than only one that was published with a checkpoint."""
+    return "nullable" in _class_data(model_type)
+
+
 @cache
 def class_defaults(model_type: str) -> tuple[dict[str, Any], dict[str, str], frozenset[str]]:
     """Return the default values and key aliases of a transformers class, and the keys that must not be null."""
+    data = _class_data(model_type)
+    if not data:
+        return {}, {}, frozenset()
+    aliases = data["aliases"]
+    renamed = {own: data["defaults"][key] for key, own in aliases.items() if key in data["defaults"]}
+    defaults = renamed | {key: value for key, value in data["defaults"].items() if key not in aliases}
+    nullable = data.get("nullable", data["defaults"])  # unknown for other classes
+    required = (key for key, value in data["defaults"].items() if value is not None and key not in nullable)
+    return defaults, aliases, frozenset(aliases.get(key, key) for key in required if not is_irrelevant(key))
+
+
+@cache
+def _class_data(model_type: str) -> dict[str, Any]:
     import json
 
     file = os.path.join(FOLDER, "hf", f"{model_type}.json")
     if not os.path.isfile(file):
-        return {}, {}, frozenset()
+        return {}
     with open(file, encoding="utf-8") as stream:
-        data = json.load(stream)
-    aliases = data["aliases"]
-    renamed = {own: data["defaults"][key] for key, own in aliases.items() if key in data["defaults"]}
-    defaults = renamed | {key: value for key, value in data["defaults"].items() if key not in aliases}
-    nullable = data.get("nullable", data["defaults"])  # unknown for classes outside transformers
-    required = (key for key, value in data["defaults"].items() if value is not None and key not in nullable)
-    return defaults, aliases, frozenset(aliases.get(key, key) for key in required if not is_irrelevant(key))
+        found: dict[str, Any] = json.load(stream)
+    return found

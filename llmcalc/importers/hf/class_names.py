@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...data import table
+from .class_defaults import is_transformers_class
 from .composite_configs import top_level_text_config
 from .family_table import names
 
@@ -14,6 +15,13 @@ def family_of_class(data: Mapping[str, Any]) -> str:
     """Return the ``model_type`` of a config's class, such as ``phi`` for ``PhiForCausalLM``, or an empty string."""
     stem, listed = _stem(data), table("config_keys")["class_families"]
     return listed.get(stem) or next((name for name in names() if stem and _plain(name) == stem.lower()), "")
+
+
+def names_own_class(data: Mapping[str, Any], model_type: str) -> bool:
+    """Return whether a config names the transformers class of its type, and no code of its own."""
+    if data.get("auto_map") or not is_transformers_class(model_type):
+        return False
+    return _stem(data).lower() in (_plain(model_type), _plain(model_type.removesuffix("_text")))
 
 
 def variant_of(data: Mapping[str, Any], model_type: str) -> str | None:

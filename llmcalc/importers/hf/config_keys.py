@@ -23,6 +23,7 @@ class ConfigKeys:
     """Typed access to the keys of a config, including alternative names (``d_model`` for ``hidden_size``).
 
     Each access marks a key as read. ``check_all_read`` adds the keys that were never read to ``unknown``.
+    ``has_plain_class`` states that the file names the class of its type, which reads no other keys.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class ConfigKeys:
         self.defaulted: dict[str, int] = {}
         self.warnings: list[str] = []
         self.unknown_class = ""
+        self.has_plain_class = False
         self.unmodelled: list[str] = []
 
     def nested(self, key: str, data: Mapping[str, Any], model_type: str) -> Self:
@@ -54,6 +56,7 @@ class ConfigKeys:
         inner = type(self)(data, model_type, f"{self.where}: {key}", self.allowed)
         inner.ignored_unknown, inner.warnings = self.ignored_unknown, self.warnings
         inner.unknown, inner.defaulted = self.unknown, self.defaulted
+        inner.has_plain_class = self.has_plain_class
         return inner
 
     def error(self, message: str, hint: str = "") -> DescriptionError:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ...core.errors import UnknownNameError, nearest, short_repr
 from ...core.record import MISSING
 from ...data import table
-from .class_defaults import is_irrelevant
+from .class_defaults import all_class_keys, is_irrelevant
 from .config_keys import ConfigKeys
 
 MOST_NAMED = 25  # keys named in one message
@@ -50,7 +50,7 @@ def unknown_key(config: ConfigKeys, name: str, value: object) -> UnknownKey:
     """Return an unread key of a config with its effect.
 
     A repeated value of a common key has no effect, nor has one that states what the class does. Disabling a feature
-    that the class enables is structural.
+    that the class enables is structural. A key that no class has is not, if the config names the class of its type.
     """
     single = value[0] if isinstance(value, list) and value and value.count(value[0]) == len(value) else value
     stated = table("unknown_keys")["stated"].get(config.model_type, {}).get(name, MISSING)
@@ -60,6 +60,8 @@ def unknown_key(config: ConfigKeys, name: str, value: object) -> UnknownKey:
     usual = config.defaults.get(name)
     disabled = is_off(value) and not is_off(usual)
     effect = effect_of(name, usual if disabled else value, _value(config, "num_hidden_layers"))
+    if effect is Effect.STRUCTURAL and config.has_plain_class and name not in all_class_keys():
+        effect = Effect.POSSIBLE
     return UnknownKey(config, name, value, effect)
 
 
