@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from ..core.architecture import model_of
+from ..core.architecture import Architecture, model_of
 from ..core.errors import UnknownNameError
 from ..core.ledger import Row
 from .layouts import DIGITS, Rule, alternation, conditions_of, find_layout, published_name
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..calc.params import Params
 
 Shape = tuple[int, ...]
+Number = TypeVar("Number", int | None, range | None)
 LAYOUTS = ("transformers", "checkpoint")
 
 
@@ -38,19 +39,23 @@ def stored_tensors(result: Params, layout: str | None) -> list[tuple[str, Shape]
     """Return the names and shapes of all parameters, as stored in ``layout``, or as declared if ``layout`` is None."""
     if layout is None:
         return [(logical_name(row, number), logical_shape(row)) for row, number in placed(result)]
+    groups = grouped(result.architecture, layout_name(result.architecture, layout), placed(result))
+    return [pair for rule, group, number in groups for pair in _store(rule, group, number)]
+
+
+def layout_name(architecture: Architecture, layout: str) -> str:
+    """Return the name that ``find_layout`` knows for one of ``LAYOUTS``."""
     if layout not in LAYOUTS:
         raise UnknownNameError("layout", layout, LAYOUTS, hint=f"use one of {', '.join(LAYOUTS)}")
-    architecture = result.architecture
-    name = published_name(architecture) if layout == "checkpoint" else architecture.layout
-    return [(one.name, one.shape) for one in declared(result, name)]
+    return published_name(architecture) if layout == "checkpoint" else architecture.layout
 
 
 def declared(result: Params, name: str, buffers: bool = False, each: bool = True) -> Iterator[Declared]:
     """Yield all stored tensors of the layout ``name``. Unless ``each`` is set, one expert represents all experts."""
-    for rule, group, number in _grouped(result, name, buffers):
+    for rule, group, number in grouped(result.architecture, name, placed(result, buffers)):
         is_represented = not each and rule is not None and "{x}" in rule.stored
         for stored, shape in _store(rule, group, number):
-            copies = _stored_shape(group[0], rule)[0] if is_represented and rule else 1
+            copies = stored_shape(rule, group)[0] if is_represented and rule else 1
             yield Declared(stored, shape, tuple(group), number, rule, copies)
             if is_represented:
                 break
@@ -61,24 +66,35 @@ def placed(result: Params, buffers: bool = False) -> Iterator[tuple[Row, int | N
 
     The blocks of a pipeline stage are numbered as in the model.
     """
+    for rows, numbers in rows_by_place(result, buffers):
+        if numbers is None:
+            yield from ((row, None) for row in rows)
+            continue
+        for number in numbers:
+            yield from ((row, number) for row in rows if number == numbers[0] or row.copies > 1)
+
+
+def rows_by_place(result: Params, buffers: bool = False) -> Iterator[tuple[list[Row], range | None]]:
+    """Yield the stored parameters of each run of equal blocks with the block numbers, and those outside the blocks
+    with None. A row with one copy is stored in the first of these blocks.
+    """
     for stack in result.architecture.stacks:
         own = {
             run: [row for row in rows if row.copies and (buffers or not row.tensor.buffer)]
             for run, rows in result.rows_by_run(stack).items()
         }
         outside = own.get(None, [])
-        yield from ((row, None) for row in outside if row.entry.section == "inputs")
+        yield [row for row in outside if row.entry.section == "inputs"], None
         first = model_of(result.architecture)[1]
         for index in range(len(stack.runs)):
             rows = own.get(index, [])
             stored = max((row.copies for row in rows), default=0)  # 0 for blocks that are stored elsewhere
-            for number in range(first, first + stored):
-                yield from ((row, number) for row in rows if number == first or row.copies > 1)
+            yield rows, range(first, first + stored)
             first += stored
-        yield from ((row, None) for row in outside if row.entry.section == "outputs")
+        yield [row for row in outside if row.entry.section == "outputs"], None
 
 
-def logical_name(row: Row, number: int | None) -> str:
+def logical_name(row: Row, number: int | str | None) -> str:
     """Return the path of a tensor, composed of the stack, block, sub-layer, layer and tensor names.
 
     The layer is omitted if it has the same name as its sub-layer.
@@ -119,46 +135,67 @@ def layout_keys(row: Row) -> list[str]:
     return [".".join((place, *row.part, row.tensor.name)) for place in places]
 
 
-def _grouped(result: Params, name: str, buffers: bool) -> Iterable[tuple[Rule | None, list[Row], int | None]]:
-    """Group logical tensors by stored tensor, and return each group with its rule and block number."""
-    layout, alone = find_layout(name), len(result.architecture.stacks) == 1
-    groups: dict[tuple[object, ...], tuple[Rule | None, list[Row], int | None]] = {}
+def grouped(
+    architecture: Architecture, name: str, placed_rows: Iterable[tuple[Row, Number]]
+) -> Iterable[tuple[Rule | None, list[Row], Number]]:
+    """Group logical tensors by stored tensor, and return each group with its rule and its block number or numbers."""
+    layout, alone = find_layout(name), len(architecture.stacks) == 1
+    groups: dict[tuple[object, ...], tuple[Rule | None, list[Row], Number]] = {}
     rules: dict[tuple[object, ...], Rule | None] = {}  # the same for equal blocks
-    for row, number in placed(result, buffers):
+    for row, number in placed_rows:
         entry = row.entry
         run = None if entry.run is None else entry.stack.first_runs[entry.run]
         key = (entry.stack.name, entry.section, run, entry.number, entry.name, row.part, row.tensor.name)
         if key not in rules:
             rules[key] = layout.rule(layout_keys(row), conditions_of(entry.layer, entry.stack, alone))
         rule = rules[key]
-        stored = _name(rule, row, number) if rule else logical_name(row, number)
-        identity = (row.entry.stack.name, number, stored)
+        identity = (row.entry.stack.name, number, stored_name(rule, row, number_mark(number)))
         groups.setdefault(identity, (rule, [], number))[1].append(row)
     return groups.values()
 
 
+def number_mark(number: int | range | None) -> int | str | None:
+    """Return what stands for the block number in a name: the number, or ``{i}`` for several blocks."""
+    return "{i}" if isinstance(number, range) else number
+
+
 def _store(rule: Rule | None, group: list[Row], number: int | None) -> Iterator[tuple[str, Shape]]:
-    first = group[0]
-    if rule is None:
-        yield logical_name(first, number), logical_shape(first)
-        return
-    name = _name(rule, first, number)
-    shape = _joined([_stored_shape(row, rule) for row in group], first, rule)
-    shape = (*(1,) * rule.row, *shape[rule.flat :], *(1,) * rule.column)
-    shape = (shape[0] * shape[1], *shape[2:]) if rule.folded else shape
-    if "{x}" not in name and "{a}" not in name:
+    name, shape = stored_name(rule, group[0], number), stored_shape(rule, group)
+    copies = numbers_in_name(rule, group[0], shape)
+    if copies is None:
         yield name, shape
         return
-    position, step = alternation(first.entry.stack, first.entry.sublayer)
-    for index in range(shape[0]):
-        yield name.replace("{x}", str(index)).replace("{a}", str(position + index * step)), shape[1:]
+    before, after = name.replace("{a}", "{x}").split("{x}", 1)
+    one = shape[1:]
+    for index in copies:
+        yield f"{before}{index}{after}", one
 
 
-def _name(rule: Rule, row: Row, number: int | None) -> str:
-    """Return the stored name with placeholders replaced."""
+def numbers_in_name(rule: Rule | None, row: Row, shape: Shape) -> range | None:
+    """Return the numbers of the experts or adapters that are stored one by one, or None if they are not."""
+    if rule is None or not ("{x}" in rule.stored or "{a}" in rule.stored):
+        return None
+    position, step = alternation(row.entry.stack, row.entry.sublayer) if "{a}" in rule.stored else (0, 1)
+    return range(position, position + shape[0] * step, step)
+
+
+def stored_name(rule: Rule | None, row: Row, number: int | str | None) -> str:
+    """Return the stored name of a tensor. The placeholders of experts and adapters are kept."""
+    if rule is None:
+        return logical_name(row, number)
     entry = row.entry
     numbered = entry.name if entry.run is None else entry.sublayer
     return rule.name(numbered, i=number, s=entry.number, side=entry.stack.name, n=entry.name, block=entry.section)
+
+
+def stored_shape(rule: Rule | None, group: list[Row]) -> Shape:
+    """Return the shape of a stored tensor. Experts that are stored one by one are the first dimension."""
+    first = group[0]
+    if rule is None:
+        return logical_shape(first)
+    shape = _joined([_stored_shape(row, rule) for row in group], first, rule)
+    shape = (*(1,) * rule.row, *shape[rule.flat :], *(1,) * rule.column)
+    return (shape[0] * shape[1], *shape[2:]) if rule.folded else shape
 
 
 def _stored_shape(row: Row, rule: Rule) -> Shape:
@@ -194,10 +231,10 @@ def aliases(result: Params, name: str) -> dict[str, str]:
         keys = layout_keys(row)
         rule = layout.rule(keys, conditions_of(row.entry.layer, row.entry.stack, alone))
         others = [other for key in keys for other in layout.rules.get(key, ()) if "{x}" not in other.stored]
-        stored = _name(rule, row, number) if rule else logical_name(row, number)
+        stored = stored_name(rule, row, number)
         identity = row.tensor.share or (row.entry.stack.name, number, stored)
         own = primary.setdefault(identity, stored)
-        for other in {stored, *(_name(other, row, number) for other in others)}:
+        for other in {stored, *(stored_name(other, row, number) for other in others)}:
             if other != own:
                 found.setdefault(other, own)
     return {alias: of for alias, of in found.items() if alias not in primary.values()}

@@ -98,6 +98,7 @@ class Document:
         facts: main results.
         tables: breakdowns (tables without rows are omitted).
         main: index of the table written as CSV.
+        listing: function that builds the table written as CSV, where the tables have one row for many entries.
         tree: derivation of a number.
         derivation: function that builds the tree for the ``tree`` format.
         notes: lines at the end that bear on the question, such as assumptions and uncounted modules.
@@ -113,6 +114,7 @@ class Document:
     facts: tuple[Fact, ...] = ()
     tables: tuple[Table, ...] = ()
     main: int = 0
+    listing: Callable[[], Table] | None = None
     tree: tuple[Node, ...] = ()
     notes: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
@@ -130,6 +132,7 @@ class Document:
 
 def printable_document(document: Document) -> Document:
     """Return the document with every text on one line of printable characters. Long names are cut."""
+    listing = document.listing
     return changed(
         document,
         title=printable(document.title, 2 * LONGEST_NAME),
@@ -137,6 +140,7 @@ def printable_document(document: Document) -> Document:
         warnings=_lines(document.warnings),
         facts=tuple(map(_fact, document.facts)),
         tables=tuple(map(_table, document.tables)),
+        listing=listing and (lambda: _table(listing())),
         tree=tuple(map(_node, document.tree)),
         derivation=lambda: tuple(map(_node, document.derivation())),
         notes=_lines(document.notes),
@@ -152,6 +156,13 @@ def _cell(cell: Any, longest: int = LONGEST_MESSAGE) -> Any:
     return printable(cell, longest) if isinstance(cell, str) else cell
 
 
+def _cells(cells: Sequence[Any], longest: int) -> Sequence[Any]:
+    texts = [cell for cell in cells if isinstance(cell, str)]
+    if "".join(texts).isprintable() and max(map(len, texts), default=0) <= longest:
+        return cells
+    return [_cell(cell, longest) for cell in cells]
+
+
 def _fact(fact: Fact) -> Fact:
     return Fact(printable(fact.label, LONGEST_NAME), _cell(fact.value), printable(fact.unit), _cell(fact.note))
 
@@ -161,7 +172,8 @@ def _table(table: Table) -> Table:
     if not {"text", "name", "group"} & set(kinds):
         return table
     limits = [LONGEST_MESSAGE if kind == "text" else LONGEST_NAME for kind in kinds]
-    rows = [tuple(map(_cell, row, limits)) for row in table.rows]
+    cells = map(_cells, zip(*table.rows, strict=True), limits)  # by column, because most columns need no change
+    rows = list(zip(*cells, strict=True))
     columns = tuple(changed(column, title=printable(column.title, LONGEST_NAME)) for column in table.columns)
     return Table(printable(table.title, 2 * LONGEST_NAME), columns, rows, table.total)
 

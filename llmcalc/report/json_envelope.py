@@ -20,6 +20,7 @@ from typing import Any
 
 SCHEMA = "llmcalc/1"
 LARGEST_EXACT_FLOAT = 2**53
+PLAIN = frozenset((str, int, float, bool, type(None)))
 
 
 def envelope(command: str, inputs: Mapping[str, Any], result: Any) -> dict[str, Any]:
@@ -38,17 +39,20 @@ def with_texts(data: Any) -> Any:
     >>> with_texts({"a": 2**53, "b": 2**53 + 1})
     {'a': 9007199254740992, 'b': 9007199254740993, 'b_str': '9007199254740993'}
     """
-    if isinstance(data, Mapping):
-        texts: dict[str, Any] = {}
-        for key, value in data.items():
-            texts[key] = with_texts(value)
-            if _large(value):
-                texts[f"{key}_str"] = str(value)
-            elif isinstance(value, (list, tuple)) and any(map(_large, value)):
-                texts[f"{key}_str"] = [str(item) for item in value]
-        return texts
-    return [with_texts(item) for item in data] if isinstance(data, (list, tuple)) else data
+    if isinstance(data, (list, tuple)):
+        return list(data) if PLAIN.issuperset(map(type, data)) else [with_texts(item) for item in data]
+    if not isinstance(data, Mapping):
+        return data
+    texts: dict[str, Any] = {}
+    for key, value in data.items():
+        kind = type(value)
+        texts[key] = value if kind in PLAIN else with_texts(value)
+        if kind is int and _large(value):
+            texts[f"{key}_str"] = str(value)
+        elif kind in (list, tuple) and any(map(_large, value)):
+            texts[f"{key}_str"] = [str(item) for item in value]
+    return texts
 
 
 def _large(value: Any) -> bool:
-    return type(value) is int and abs(value) > LARGEST_EXACT_FLOAT
+    return type(value) is int and not -LARGEST_EXACT_FLOAT <= value <= LARGEST_EXACT_FLOAT

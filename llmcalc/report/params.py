@@ -38,6 +38,7 @@ def params_document(result: Params, by: str = "component", layout: str | None = 
             published_table(comparisons(result, architecture.expect)),
             Table("", columns("not counted: name", "parameters: count", "why"), extras),
         ),
+        listing=(lambda: _every_tensor(result, layout)) if layout else None,
         derivation=lambda: (result.tree,),
     )
 
@@ -96,10 +97,7 @@ def _outside(label: str, count: int, result: Params) -> list[tuple[Any, ...]]:
 
 def _by_tensor(result: Params) -> Table:
     """Build a table of declared tensors, with a single row for corresponding tensors in equal blocks."""
-    rows = [
-        (name, "×".join(map(str, shape)), row.copies, row.size, row.size * row.copies)
-        for name, shape, row in _grouped(result)
-    ]
+    rows = [(name, _text(shape), row.copies, row.size, row.size * row.copies) for name, shape, row in _grouped(result)]
     heads = columns("tensor", "shape: name", "copies: number", "parameters each: count 1", "parameters: count")
     return Table("by tensor", heads, rows, ("total", "", None, None, result.total))
 
@@ -123,11 +121,28 @@ def _first_block(row: Row) -> int:
     return sum(1 if run.shared else run.count for run in row.entry.stack.runs[: row.entry.run])
 
 
-def _stored(result: Params, layout: str | None) -> Table:
-    """Build a table of all tensors as stored in a checkpoint layout."""
-    rows = [(name, "×".join(map(str, shape)), prod(shape)) for name, shape in result.tensors(layout)]
-    total = ("total", "", sum(row[2] for row in rows))
-    return Table(f"tensors as stored by {layout}", columns("tensor", "shape: name", "elements: count"), rows, total)
+def _stored(result: Params, layout: str) -> Table:
+    """Build a table of the tensors as stored in a checkpoint layout, with one row for experts and equal blocks."""
+    from ..checkpoint.stored_patterns import stored_patterns
+
+    rows = [
+        (name, _text(shape), copies, copies * prod(shape)) for name, shape, copies in stored_patterns(result, layout)
+    ]
+    heads = columns("tensor", "shape: name", "tensors: number", "elements: count")
+    total = ("total", "", sum(row[2] for row in rows), sum(row[3] for row in rows))
+    return Table(f"tensors as stored by {layout}", heads, rows, total)
+
+
+def _every_tensor(result: Params, layout: str) -> Table:
+    """Build a table of the stored tensors one by one."""
+    tensors = result.tensors(layout)
+    cells = {shape: (_text(shape), prod(shape)) for shape in {shape for _, shape in tensors}}
+    rows = [(name, *cells[shape]) for name, shape in tensors]
+    return Table("", columns("tensor", "shape: name", "elements: count"), rows)
+
+
+def _text(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))
 
 
 def _json(result: Params, by: str, layout: str | None) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -12,6 +12,7 @@ from ..core.record import record
 from .document import Table
 from .numbers import BYTES, percent
 
+MOST_BARS = 500
 KINDS = ("count", "about", BYTES, f"about {BYTES}")  # column kinds that can be drawn as bars
 
 
@@ -26,12 +27,16 @@ class Bar:
 
 @record
 class Bars:
-    """A bar chart whose bars start at zero, with an optional labelled limit such as the memory of a GPU."""
+    """A bar chart whose bars start at zero, with an optional labelled limit such as the memory of a GPU.
+
+    ``n_omitted`` is the number of further bars that are not drawn.
+    """
 
     title: str
     kind: str
     bars: tuple[Bar, ...]
     limit: tuple[str, float] | None = None
+    n_omitted: int = 0
 
 
 @record
@@ -102,7 +107,10 @@ def crossings(first: Curve, second: Curve, label: str) -> tuple[Mark, ...]:
 
 
 def bars_of(title: str, table: Table) -> Bars | None:
-    """Convert the last numeric column of a table to a bar chart, or return None if there are no numbers."""
+    """Convert the last numeric column of a table to a bar chart, or return None if there are no numbers.
+
+    A long table has bars for its first rows.
+    """
     values = max((at for at, column in enumerate(table.columns) if column.kind in KINDS), default=None)
     shares = next((at for at, column in enumerate(table.columns) if column.kind == "share"), None)
     if values is None or not any(row[values] for row in table.rows):
@@ -110,7 +118,8 @@ def bars_of(title: str, table: Table) -> Bars | None:
     column = table.columns[values]
     kind = BYTES if BYTES in column.kind else "count"
     bars = []
-    for row in table.rows:
+    for row in table.rows[:MOST_BARS]:
         label = " · ".join(cell for cell in row[:values] if isinstance(cell, str) and cell)
         bars.append(Bar(label, ((column.title, float(row[values] or 0)),), percent(row[shares] or 0) if shares else ""))
-    return Bars(f"{title}: {table.title}" if table.title else title, kind, tuple(bars))
+    heading = f"{title}: {table.title}" if table.title else title
+    return Bars(heading, kind, tuple(bars), n_omitted=len(table.rows) - len(bars))

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+
 import pytest
 
 import llmcalc
+from llmcalc.checkpoint.stored_patterns import stored_patterns
+from llmcalc.report import render
+from llmcalc.report.params import params_document
 
 SHAPES = {
     "gpt2-small": {
@@ -66,3 +76,54 @@ def test_no_layout_loses_a_parameter(model: str) -> None:
                 size *= length
             total += size
         assert total == count.total
+
+
+def listed(name: str) -> Iterator[str]:
+    """Yield the names of a pattern, such as ``a.0-1,3.b``."""
+    found = re.search(r"(?<=\.)\d+[-,][\d,-]+(?=\.)", name)
+    if found is None:
+        yield name
+        return
+    for part in found[0].split(","):
+        first, _, last = part.partition("-")
+        for number in range(int(first), int(last or first) + 1):
+            yield from listed(f"{name[: found.start()]}{number}{name[found.end() :]}")
+
+
+@pytest.mark.parametrize("layout", ["transformers", "checkpoint"])
+@pytest.mark.parametrize("model", ["gpt2-small", "deepseek-v3", "t5-small", "olmoe", "albert", "gemma3-4b"])
+def test_patterns_name_every_tensor_once(model: str, layout: str) -> None:
+    count = llmcalc.params(llmcalc.load(model))
+    found = [(name, one.shape) for one in stored_patterns(count, layout) for name in listed(one.name)]
+    assert sorted(found) == sorted(count.tensors(layout))
+
+
+@pytest.mark.parametrize("model", ["jamba", "zamba2-1.2b", "kimi-k3", "qwen3-next"])
+def test_patterns_have_all_copies(model: str) -> None:
+    count = llmcalc.params(llmcalc.load(model))
+    copies = Counter[tuple[int, ...]]()
+    for _, shape, number in stored_patterns(count, "checkpoint"):
+        copies[shape] += number
+    assert copies == Counter(shape for _, shape in count.tensors("checkpoint"))
+    assert len(stored_patterns(count, "checkpoint")) < 150
+
+
+@pytest.mark.parametrize("form", ["table", "plain", "markdown", "html", "svg"])
+def test_texts_list_patterns(form: str) -> None:
+    count = llmcalc.params(llmcalc.load("kimi-k3"))
+    text = render(params_document(count, layout="checkpoint"), form)
+    assert "experts.0-895" in "".join(text.split()) or form == "svg"
+    assert len(text) < 40_000
+
+
+def test_csv_and_json_list_every_tensor() -> None:
+    count = llmcalc.params(llmcalc.load("deepseek-v3"))
+    document = params_document(count, layout="checkpoint")
+    rows = list(csv.reader(io.StringIO(render(document, "csv"))))
+    assert rows[0] == ["tensor", "shape", "elements"]
+    assert [(name, shape) for name, shape, _ in rows[1:]] == [
+        (name, "×".join(map(str, shape))) for name, shape in count.tensors("checkpoint")
+    ]
+    assert json.loads(render(document, "json"))["result"]["tensors"] == [
+        {"name": name, "shape": list(shape)} for name, shape in count.tensors("checkpoint")
+    ]

@@ -21,7 +21,7 @@ from llmcalc.core.tree import Node, total
 from llmcalc.report import format_names, render
 from llmcalc.report.document import Column, Document, Fact, Table
 from llmcalc.report.json_envelope import envelope
-from llmcalc.report.pictures import bars_of
+from llmcalc.report.pictures import MOST_BARS, bars_of
 
 BIG = 10**19 + 7
 TREE = total("all", [Node("left", 3, formula="a·b", substituted="1·3"), Node("right", BIG - 3)])
@@ -267,3 +267,12 @@ def test_a_picture_shows_the_sum_where_a_table_has_its_parts_too() -> None:
     assert drawn
     assert [bar.parts for bar in drawn.bars] == [(("total", 11.0),), (("total", 33.0),)]
     assert [bar.remark for bar in drawn.bars] == ["25.0 %", "75.0 %"]
+
+
+def test_charts_draw_a_limited_number_of_rows_and_count_the_others() -> None:
+    rows = [(f"row {at}", at) for at in range(MOST_BARS + 7)]
+    document = Document("long", dict, tables=(Table("", (Column("row", "name"), Column("n", "count")), rows),))
+    text = render(document, "svg")
+    assert f">row {MOST_BARS - 1}<" in text
+    assert f">row {MOST_BARS}<" not in text
+    assert ">7 more rows, which the csv format lists<" in text

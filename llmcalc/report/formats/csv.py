@@ -20,17 +20,17 @@ def render(document: Document) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     rows = _tree(document) if document.tree else _table(document)
-    writer.writerows([_cell(cell) for cell in row] for row in rows)
+    writer.writerows(map(_cell, row) for row in rows)
     return stream.getvalue()
 
 
 def _table(document: Document) -> Iterator[Sequence[Cell]]:
-    if not document.tables:
+    if not (document.listing or document.tables):
         yield ("quantity", "value", "unit")
         facts = [(fact.label, fact.value, fact.unit) for fact in document.facts]
         yield from facts or [("result", document.title, "")]
         return
-    table = document.tables[document.main]
+    table = document.listing() if document.listing else document.tables[document.main]
     yield [column.title or "name" for column in table.columns]
     yield from table.rows
 

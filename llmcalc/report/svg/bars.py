@@ -36,7 +36,11 @@ def draw_bars(picture: Bars, width: float) -> str:
         _bar(canvas, bar, names, scale, top + PITCH * number, left, width, value, picture.kind)
     if picture.limit:
         _limit(canvas, picture.limit, scale, top, bottom)
-    return canvas.render(bottom + SMALL * LINE + MARGIN, picture.title)
+    bottom += SMALL * LINE
+    if picture.n_omitted:
+        bottom += TEXT * LINE
+        canvas.text(left, bottom, f"{picture.n_omitted:,} more rows, which the csv format lists", style="quiet")
+    return canvas.render(bottom + MARGIN, picture.title)
 
 
 def _scale(picture: Bars, left: float, right: float) -> Scale:
