@@ -1,0 +1,395 @@
+"""Operations of each layer, found by grouping its equations.
+
+Equations that one kernel computes form a group, as in ``calc/kernels.py``. Inference engines also merge contractions
+of the same activation, such as those that give queries, keys and values, and the functions between the merged products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from functools import cached_property
+from itertools import groupby
+from math import prod
+from typing import Any
+
+from ...calc.collectives import Collective
+from ...calc.kernels import ACTIVATIONS, CACHE, STATE, WEIGHTS, LayerKernels
+from ...calc.layer_collectives import layer_collectives
+from ...calc.operand_formats import Formats, WeightBits
+from ...calc.sharding import TENSOR_DIVISIONS, Mesh
+from ...calc.walk import Conventions, Placed, walk
+from ...calc.work import Work, works
+from ...core.architecture import Architecture, declare
+from ...core.declaration import Declaration, Tensor
+from ...core.equation import Equation, Operand
+from ...core.form import Form, lift
+from ...core.functions import FUNCTIONS
+from ...core.ledger import elements
+from ...core.record import remembered
+from ...core.traits import MATRIX
+from .operations import Attention, Convolution, Elementwise, Gemm, GroupedGemm, Operation, Scan, Weight
+
+ATTENTION = "attention"  # number class of the matrices of layers that mix tokens
+Key = tuple[Any, ...]  # identity of a group, which starts with the type of its operation
+RECURRENT = "recurrent"  # role of the state of a recurrence
+_NOTHING = dict.fromkeys((ACTIVATIONS, CACHE, STATE), lift(0))
+
+
+def operations(architecture: Architecture, mesh: Mesh, conventions: Conventions) -> tuple[Operation, ...]:
+    """Return the operations of one step on one rank of a mesh, in execution order. Equal blocks are listed once."""
+
+    def compute() -> tuple[Operation, ...]:
+        counted = works(architecture, conventions)
+        layers = (list(group) for _, group in groupby(counted, key=lambda work: id(work.place)))
+        return tuple(operation for layer in layers for operation in _LayerOperations(layer, mesh).operations())
+
+    return remembered(architecture, "_operations", (mesh, conventions), compute, most=64)
+
+
+def collectives(architecture: Architecture, mesh: Mesh, conventions: Conventions, bits: int) -> tuple[Collective, ...]:
+    """Return the collectives of one step, with ``bits`` bits per element of activations."""
+
+    def compute() -> tuple[Collective, ...]:
+        return tuple(layer_collectives(walk(architecture, conventions), mesh, bits, bits, training=False))
+
+    return remembered(architecture, "_collectives", (mesh, conventions, bits), compute, most=64)
+
+
+def number_class(place: Placed, tensor: Tensor) -> str:
+    """Return the class of number formats of a weight, which is ``attention`` for matrices of layers that mix tokens."""
+    own = place.declaration.number_class(tensor)
+    return ATTENTION if own == MATRIX and _mixes_tokens(declare(place.entry.layer)) else own
+
+
+def divided(count: Form, ranks: int) -> Form:
+    """Return a closed form divided by a number of ranks. Coefficients are rounded up."""
+    return count if ranks == 1 else Form({atoms: -(-factor // ranks) for atoms, factor in count.terms.items()})
+
+
+def _mixes_tokens(declaration: Declaration) -> bool:
+    parts = [part for _, part in declaration.walk()]
+    return any(part.states or part.mask or any("core" in line for line in part.lines) for part in parts)
+
+
+class _UnknownFormats(WeightBits):
+    """Placeholder for number formats, because only elements are counted."""
+
+    def __init__(self) -> None:
+        self.found = {}
+
+    def of(self, place: Placed, name: str) -> Fraction:
+        return Fraction(1)
+
+
+_ELEMENTS = Formats(_UnknownFormats(), Fraction(1), "bf16", None)
+
+
+class _LayerOperations:
+    """Groups the equations of one layer into operations."""
+
+    def __init__(self, chosen: list[Work], mesh: Mesh) -> None:
+        self.works, self.mesh, self.place = chosen, mesh, chosen[0].place
+        self.declaration = self.place.declaration
+        self.kernels = LayerKernels(self.place, chosen, _ELEMENTS, fused=True, training=False)
+        self.weights = self.kernels.weights
+
+    # ------------------------------------------------------------------ axes
+
+    def is_fixed(self, axis: str) -> bool:
+        """Return whether the length of an axis does not depend on the workload."""
+        return isinstance(self.place.extent(axis), int)
+
+    def size(self, axes: Iterable[str]) -> int:
+        """Return the product of the lengths that do not depend on the workload."""
+        lengths = (self.place.extent(axis) for axis in axes)
+        return prod(length for length in lengths if isinstance(length, int))
+
+    def rows(self, axes: Iterable[str]) -> Form:
+        """Return the product of the lengths that depend on the workload."""
+        lengths = (self.place.extent(axis) for axis in axes)
+        return lift(prod((length for length in lengths if isinstance(length, Form)), start=lift(1)))
+
+    def shards(self, axes: Iterable[str]) -> int:
+        """Return the number of ranks over which tensor parallelism divides a tensor."""
+        return self.mesh.shards(tuple(axes), self.declaration)
+
+    # ------------------------------------------------------------------ groups
+
+    @cached_property
+    def experts(self) -> dict[str, str]:
+        """Axes of the chosen experts of each token, by the axis of all experts."""
+        routed = (tensor.active for tensor in self.declaration.tensors if tensor.active and not tensor.table)
+        return dict(pair for pair in routed if self.declaration.division(pair[0]) in ("expert", "null_experts"))
+
+    def operations(self) -> Iterator[Operation]:
+        """Yield the operations of the layer."""
+        groups = self.groups()
+        for number, (_, members) in enumerate(groups):
+            for work in members:
+                self.kernels.kernel_of[self.works.index(work)] = number
+        moved = self.moved_elements({key[0]: number for number, (key, _) in enumerate(groups)})
+        for number, (key, members) in enumerate(groups):
+            counted = moved.get(number, _NOTHING)
+            read = self.read_weights(members)
+            classes = [number_class(self.place, weight.tensor) for weight in read]
+            common: dict[str, Any] = {
+                "place": self.place, "works": tuple(members), "weights": read,
+                "activations": counted[ACTIVATIONS], "cached": counted[CACHE], "states": counted[STATE],
+                "number_class": max(classes, key=classes.count, default=""),
+            }  # fmt: skip
+            yield _READERS[key[0]](self, members, common)
+
+    def moved_elements(self, groups: dict[type, int]) -> dict[int, dict[str, Form]]:
+        """Return the number of elements that each group reads and writes on one rank, by kind of tensor.
+
+        A state is loaded and stored by the recurrence or the convolution that computes it.
+        """
+        moved: dict[int, dict[str, Form]] = {}
+        group_of = {id(work): self.kernels.kernel_of[number] for number, work in enumerate(self.works)}
+        for access in self.kernels.accesses():
+            group = group_of[id(access.work)]
+            if access.between_steps:
+                role = self.kernels.states[access.label].role
+                group = groups.get(Scan if role == RECURRENT else Convolution, group)
+            if access.kind != WEIGHTS:
+                totals = moved.setdefault(group, dict(_NOTHING))
+                count = lift(prod((factor for _, factor in access.factors), start=lift(1)))
+                totals[access.kind] += divided(count, self.shards(axis for axis, _ in access.factors))
+        return moved
+
+    def groups(self) -> list[tuple[Key, list[Work]]]:
+        """Return the equations of each operation, with its key."""
+        found: dict[Key, list[Work]] = {}
+        versions: dict[str, int] = {}
+        run = 0  # number of the last operation that is not elementwise
+        kernels: dict[int, list[Work]] = {}
+        for work, kernel in zip(self.works, self.kernels.kernel_of, strict=True):
+            kernels.setdefault(kernel, []).append(work)
+        for number, (work, kernel) in enumerate(zip(self.works, self.kernels.kernel_of, strict=True)):
+            key = self.key(work, kernels[kernel], kernel, versions)
+            if key[0] is Elementwise:
+                key = (*key, run)
+            elif key not in found:
+                run += 1
+            found.setdefault(key, []).append(work)
+            versions[work.equation.out.name] = number
+        return list(found.items())
+
+    def key(self, work: Work, kernel: list[Work], number: int, versions: dict[str, int]) -> Key:
+        """Return the key of the operation that an equation belongs to."""
+        equation = work.equation
+        if any("scan" in each.equation.tags for each in kernel) or any(map(self.is_recurrent, kernel)):
+            return (Scan,)
+        if any("core" in each.equation.tags or self.is_scores(each) for each in kernel):
+            is_product = any(each.equation.function is None for each in kernel)
+            return (Attention, number) if is_product else (Elementwise,)
+        axes = {axis for operand in (equation.out, *equation.operands) for axis in operand.axes}
+        if axes & {*self.experts.values()}:
+            return (GroupedGemm,)
+        weights = [operand for operand in equation.operands if operand.name in self.weights]
+        others = [operand for operand in equation.operands if operand.name not in self.weights]
+        if equation.function is not None or len(weights) != 1 or not others:
+            return (Elementwise,)
+        summed = [axis for axis in weights[0].axes if axis in equation.contracted]
+        if not summed:
+            return (Elementwise,)
+        if all(axis not in other.axes for axis in summed for other in others):
+            return (Convolution,)
+        return (Gemm, *self.product(equation, weights[0], others, versions))
+
+    def is_scores(self, work: Work) -> bool:
+        """Return whether an equation reads or writes attention scores."""
+        equation = work.equation
+        return any(self.kernels.is_score(operand.axes) for operand in (equation.out, *equation.operands))
+
+    def is_recurrent(self, work: Work) -> bool:
+        """Return whether an equation computes or reads a recurrent state."""
+        equation = work.equation
+        if equation.function and FUNCTIONS[equation.function].is_recurrence:
+            return True
+        states = (self.kernels.matching_state(each.name, each.axes) for each in (equation.out, *equation.operands))
+        return any(state is not None and state.role == RECURRENT for state in states)
+
+    def product(self, equation: Equation, weight: Operand, others: list[Operand], versions: dict[str, int]) -> Key:
+        """Return what products that engines merge have in common."""
+        names = tuple((other.name, versions.get(other.name), other.axes) for other in others)
+        batch, columns, inner = self.roles(equation, weight)
+        divided = tuple(self.shards(axes) for axes in (batch, columns, inner))
+        rows = tuple(axis for axis in equation.out.axes if axis not in weight.axes)
+        own = number_class(self.place, self.weights[weight.name])
+        return (names, rows, divided, batch, self.size(inner), own)
+
+    def roles(self, equation: Equation, weight: Operand) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+        """Return the axes of a weight over which the product is repeated, the output axes, and the summed axes."""
+        loops = [axis for axis in equation.loops if self.is_fixed(axis)]
+        read = {axis for operand in equation.operands if operand != weight for axis in operand.axes}
+        summed = tuple(axis for axis in loops if axis in equation.contracted)
+        batch = tuple(axis for axis in loops if axis in weight.axes and axis in read and axis not in summed)
+        columns = tuple(axis for axis in loops if axis in weight.axes and axis not in (*batch, *summed))
+        return batch, columns, summed
+
+    # ------------------------------------------------------------------ operations
+
+    def read_weights(self, members: list[Work]) -> tuple[Weight, ...]:
+        """Return the weights that equations read, except rows of tables."""
+        read = {
+            operand.name: operand
+            for work in members
+            for operand in work.equation.operands
+            if operand.name in self.weights and work.equation.function != "gather"
+        }
+        return tuple(Weight(self.weights[name], self.share(operand)) for name, operand in read.items())
+
+    def share(self, operand: Operand) -> int:
+        """Return the number of elements of a weight that a rank reads, such as one of several adapters."""
+        tensor = self.weights[operand.name]
+        own = self.mesh.share_of_weight(tensor, self.declaration, elements(tensor, self.declaration))
+        return own // self.size(axis for axis in tensor.axes if operand.axes and axis not in operand.axes)
+
+    def own_flops(self, members: list[Work]) -> Form:
+        """Return the FLOPs of the contractions of a group on one rank."""
+        total = lift(0)
+        for work in members:
+            if work.matmul:
+                total += divided(work.flops, self.shards(work.equation.loops))
+        return total
+
+    def lengths(self, roles: tuple[tuple[str, ...], ...], routed: bool = False) -> list[int]:
+        """Return the lengths of groups of axes of a weight on one rank, of which tensor parallelism divides one."""
+        found = []
+        division, length_of = self.declaration.division, self.declaration.axes
+        for axes in roles:
+            ranks, length = 1, 1
+            for axis in axes:
+                own = int(length_of[axis])
+                if division(axis) in TENSOR_DIVISIONS:
+                    ranks = max(ranks, self.mesh.divisor(self.declaration, axis, routed))
+                    own = self.mesh.padded(own) if division(axis) == "vocabulary" else own
+                length *= own
+            found.append((ranks, length))
+        most = max(ranks for ranks, _ in found)
+        divided = next(place for place, (ranks, _) in enumerate(found) if ranks == most)
+        return [length // ranks if place == divided else length for place, (ranks, length) in enumerate(found)]
+
+    def product_of(self, axes: Iterable[str]) -> Form:
+        """Return the number of elements of a tensor with these axes on one rank. Visible pairs replace q and k."""
+        extents = self.place.extents(tuple(axes))
+        whole = lift(prod((extent for _, extent in extents), start=lift(1)))
+        return divided(whole, self.shards(axes))
+
+    def gemm(self, members: list[Work], common: dict[str, Any]) -> Operation:
+        """Return the product that merged contractions of the same activation are."""
+        columns = 0
+        for work in members:
+            weight = next(operand for operand in work.equation.operands if operand.name in self.weights)
+            roles = self.roles(work.equation, weight)
+            batch, outer, inner = self.lengths(roles)
+            columns += outer
+        used = {axis for axes in roles for axis in axes}
+        rows = self.product_of(tuple(axis for axis in members[-1].equation.loops if axis not in used))
+        return Gemm(**common, rows=rows, columns=columns, inner=inner, batch=batch)
+
+    def grouped(self, members: list[Work], common: dict[str, Any]) -> Operation:
+        """Return the products with the matrices of the chosen experts."""
+        matrices: list[tuple[int, int]] = []
+        tokens, whole, used = lift(0), "", ""
+        for work in members:
+            equation = work.equation
+            weight = next((operand for operand in equation.operands if operand.name in self.weights), None)
+            if not (work.matmul and weight and {*weight.axes} & {*self.experts}):
+                continue
+            whole = next(axis for axis in weight.axes if axis in self.experts)
+            used = self.experts[whole]
+            inner, outer = (
+                tuple(axis for axis in weight.axes if axis != whole and (axis in equation.contracted) is is_summed)
+                for is_summed in (True, False)
+            )
+            own_outer, own_inner = self.lengths((outer, inner), routed=True)
+            matrices.append((own_inner, own_outer))
+            tokens = self.rows(equation.out.axes)
+        axes = self.declaration.axes
+        if not matrices:
+            return self.elementwise(members, common)
+        return GroupedGemm(**common, tokens=tokens, experts=int(axes[whole]), chosen=int(axes[used]),
+                           matrices=tuple(matrices))  # fmt: skip
+
+    def attention(self, members: list[Work], common: dict[str, Any]) -> Operation:
+        """Return the attention of a fused kernel. Scores are contractions with keys, and sums over keys follow."""
+        products = [work.equation for work in members if work.equation.function is None]
+        summed = {axis for each in products for axis in each.contracted if not self.is_fixed(axis)}
+        keys = summed or self.kernels.key_axes or {"k"}
+        scores: list[tuple[Equation, Operand]] = []
+        sums: list[tuple[Equation, Operand]] = []
+        for each in products:
+            queries = {axis for axis in each.out.axes if axis != "b" and not self.is_fixed(axis)} - keys
+            for operand in each.operands:
+                if keys & {*operand.axes} and not queries & {*operand.axes}:
+                    (sums if keys & {*each.contracted} else scores).append((each, operand))
+        if not scores:
+            return self.elementwise(members, common)
+        first, stored = scores[0]
+        counted = [each for each, _ in (*scores, *sums) if self.token_pairs(each) == self.token_pairs(first)]
+        heads = self.own_size(first.out.axes)
+        token_axes = tuple(axis for axis in first.out.axes if axis != "b" and not self.is_fixed(axis))
+        tensors = {operand.name: self.own_size(operand.axes) for _, operand in (*scores, *sums)}
+        return Attention(
+            **common,
+            sequences=lift(self.place.extent("b")),
+            queries=self.rows(axis for axis in token_axes if axis not in keys),
+            pairs=self.token_pairs(first),
+            heads=heads,
+            key_heads=self.own_size(axis for axis in stored.axes if axis not in first.contracted),
+            key_width=sum(self.size(each.contracted) for each, _ in scores if each in counted),
+            value_width=sum(self.own_size(each.out.axes) for each, _ in sums if each in counted) // heads,
+            key_elements=sum(tensors.values()),
+            other_flops=self.own_flops([work for work in members if work.equation not in counted]),
+            is_latent=not {each.name for _, each in scores}.isdisjoint(each.name for _, each in sums),
+        )
+
+    def token_pairs(self, equation: Equation) -> Form:
+        """Return the number of query-key pairs per sequence of an equation."""
+        axes = tuple(axis for axis in equation.loops if axis != "b" and not self.is_fixed(axis))
+        return lift(prod((length for _, length in self.place.extents(axes)), start=lift(1)))
+
+    def own_size(self, axes: Iterable[str]) -> int:
+        """Return the number of elements per token of a tensor on one rank."""
+        axes = tuple(axes)
+        return -(-self.size(axes) // self.shards(axis for axis in axes if self.is_fixed(axis)))
+
+    def scan(self, members: list[Work], common: dict[str, Any]) -> Operation:
+        """Return a recurrence with its state."""
+        states = [state for state in self.place.states if state.role == RECURRENT]
+        return Scan(
+            **common,
+            sequences=lift(self.place.extent("b")),
+            tokens=lift(self.place.extent("q")),
+            state_elements=sum(self.own_size(state.axes) for state in states),
+            flops=self.own_flops(members),
+        )
+
+    def convolution(self, members: list[Work], common: dict[str, Any]) -> Operation:
+        """Return the depthwise convolutions of a layer as one operation."""
+        channels = taps = 0
+        for work in members:
+            weight = next(operand for operand in work.equation.operands if operand.name in self.weights)
+            summed = tuple(axis for axis in weight.axes if axis in work.equation.contracted)
+            channels += self.own_size(axis for axis in work.equation.out.axes if self.is_fixed(axis))
+            taps = max(taps, self.size(summed))
+        tokens = self.rows(axis for axis in members[0].equation.out.axes if axis != "b")
+        return Convolution(**common, sequences=lift(self.place.extent("b")), tokens=tokens, channels=channels,
+                           taps=taps)  # fmt: skip
+
+    def elementwise(self, members: list[Work], common: dict[str, Any]) -> Operation:
+        """Return a sequence of functions and small contractions."""
+        return Elementwise(**common, flops=self.own_flops(members))
+
+
+_READERS = {
+    Gemm: _LayerOperations.gemm,
+    GroupedGemm: _LayerOperations.grouped,
+    Attention: _LayerOperations.attention,
+    Scan: _LayerOperations.scan,
+    Convolution: _LayerOperations.convolution,
+    Elementwise: _LayerOperations.elementwise,
+}
