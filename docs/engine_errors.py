@@ -18,6 +18,7 @@ from llmcalc.importers.engine_commands import read_command
 
 GIB, MIB = 2**30, 2**20
 SIZE_UNKNOWN = float("inf")
+OLD_BUILD = "4400"  # of llama.cpp that Ollama ran at the time of the logs
 LOGGED = {"available": "kv_cache_gib", "weights": "weights_gib", "activation": "activation_gib"}
 PARALLEL = (
     ("--tensor-parallel-size", "-tp", "--tp", "--tp-size"),
@@ -91,6 +92,22 @@ def llama_cpp_caches() -> Iterator[Row]:
                 case = f"{log.engine} {case_name(log).strip()} {kinds}".replace("  ", " ").rstrip()
                 found[Row(case, log.figures["kv_mib"], size, "MiB")] = None
     return iter(found)
+
+
+def llama_cpp_weights() -> Iterator[Row]:
+    """The predictions use the format of the weights and the layers on the GPU that the log states."""
+    for log in logs("llama.cpp"):
+        if log.weights:
+            build = log.version or ("" if log.engine == "llama.cpp" else OLD_BUILD)
+            result = llmcalc.serve(
+                log.preset, "h200:8", engine="llama.cpp", engine_version=build or None, weights=log.weights,
+                max_model_len=int(log.figures["context_tokens"]), gpu_layers=int(log.flag("-ngl")),
+            )  # fmt: skip
+            sizes = {"gpu": sum(own.weights for own in result.placed.gpus), "host": result.placed.host.weights}
+            for device, size in sizes.items():
+                if logged := log.figures.get(f"{device}_weights_mib"):
+                    case = f"{log.engine} {case_name(log).strip()} {log.weights}, {device}"
+                    yield Row(case.replace("  ", " "), logged, size / MIB, "MiB")
 
 
 def sglang_caches() -> Iterator[Row]:
@@ -178,6 +195,14 @@ SECTIONS = {
         "stores latents is left out.",
         "state",
         "bytes",
+        "",
+    ),
+    "llama.cpp, weights on the GPU and in host memory": Section(
+        "engine_llama_cpp.csv",
+        llama_cpp_weights,
+        "The file of gpt-oss-20b stores embeddings and attention in q8_0, and files in fp16 store norms in fp32.",
+        "serve",
+        "weights host",
         "",
     ),
     "SGLang, KV cache": Section(

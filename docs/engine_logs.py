@@ -20,7 +20,7 @@ BLOCK, LONG = 16, 2**20  # tokens
 FORK = 3_000  # a build of llama.cpp that ik_llama.cpp descends from
 RELEASES = {"2025-06-24": "0.4", "2025-10-26": "0.4.8"}  # of SGLang: the version before a date
 ENGINES = {"vllm": "engine_vllm.csv", "sglang": "engine_sglang.csv", "llama.cpp": "engine_llama_cpp.csv"}
-TEXT = ("source", "engine", "version", "date", "model", "flags", "card", "k_type", "v_type")
+TEXT = ("source", "engine", "version", "date", "model", "flags", "card", "k_type", "v_type", "weights")
 
 # preset and format of the weights, for repositories whose names llmcalc doesn't know
 MODELS = {
@@ -52,6 +52,7 @@ MODELS = {
     "zai-org/GLM-Z1-32B-0414": ("glm4-32b", ""),
     "allenai/OLMoE-1B-7B-0125-Instruct": ("olmoe-7b", ""),
     "Qwen/Qwen2.5-VL-7B-Instruct": ("qwen2.5-7b", ""),
+    "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B": ("qwen2.5-32b", ""),
 }
 
 
@@ -67,6 +68,7 @@ class Log(NamedTuple):
     types: tuple[str, str]
     figures: dict[str, float]
     date: str = ""
+    weights: str = ""
 
     def flag(self, *names: str, default: str = "") -> str:
         """Return the value of the first flag that is given, "yes" for one without a value."""
@@ -97,7 +99,8 @@ def logs(engine: str) -> Iterator[Log]:
         types = row.get("k_type", ""), row.get("v_type", "")
         engine_name = row.get("engine") or engine
         words = (row[name] for name in ("source", "version", "model", "flags"))
-        yield Log(engine_name, *words, row.get("card", ""), types, figures, row.get("date", ""))
+        more = row.get("date", ""), row.get("weights") or ""
+        yield Log(engine_name, *words, row.get("card", ""), types, figures, *more)
 
 
 def llama_cpp_buffers(log: Log) -> LlamaCppCache:

@@ -29,7 +29,7 @@ COMPARED = {
     },
     "sglang": {"weights_gib": ("weights", GIB), "kv_cache_gib": ("available", GIB), "kv_cache_tokens": ("tokens", 1)},
     "tensorrt-llm": {"kv_cache_gib": ("available", GIB), "kv_cache_tokens": ("tokens", 1)},
-    "llama.cpp": {"kv_mib": ("cache", MIB), "recurrent_mib": ("states", MIB)},
+    "llama.cpp": {"weights_gib": ("weights", GIB), "kv_mib": ("cache", MIB), "recurrent_mib": ("states", MIB)},
 }  # fmt: skip
 DIGIT = 0.01  # of the GiB that engines print
 SLACK = 0.001  # of the memory of a GPU, for blocks that an allocator rounds up
@@ -182,9 +182,13 @@ def _compare(log: EngineLog, result: ServeResult) -> Iterator[ComparedFigure]:
 
 
 def _predictions(result: ServeResult) -> dict[str, Estimate]:
-    memory, buffers = result.memory, result.buffers
-    if buffers:
-        return {"cache": Estimate.exact(buffers.full + buffers.window), "states": Estimate.exact(buffers.states)}
+    memory, placed = result.memory, result.placed
+    if placed:
+        sizes = {
+            "weights": sum(own.weights for own in placed.gpus), "cache": placed.buffers.full + placed.buffers.window,
+            "states": placed.buffers.states,
+        }  # fmt: skip
+        return {name: Estimate.exact(size) for name, size in sizes.items()}
     return {
         "weights": memory.weights, "activation": memory.activation, "non_torch": memory.non_torch,
         "cuda_graphs": memory.graphs, "available": memory.available, "tokens": result.tokens,

@@ -23,8 +23,8 @@ from ..estimate.engine_cache import LONG, SHORT, CacheGroups, CacheLayer, cache_
 from ..estimate.engine_memory import ModelBytes
 from ..estimate.engine_profile import EngineProfile
 from ..estimate.engine_weights import allocator_rounding, expert_buffers, padded_weights
-from ..estimate.llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache
 from .defaults import LLAMA_CPP_STEP_TOKENS
+from .llama_cpp_models import LlamaCppModel
 from .load import Source, load
 from .memory import refusals, serving_stages
 from .names import number_format
@@ -114,7 +114,9 @@ def serving_mesh_of(architecture: Architecture, settings: Mapping[str, Any]) -> 
     return Mesh(dp=dp, tp=tp, pp=pp, etp=dp * tp, **own) if dp > 1 else Mesh(tp=tp, pp=pp, **own)
 
 
-def model_bytes(architecture: Architecture, profile: EngineProfile, settings: Mapping[str, Any]) -> ModelBytes:
+def model_bytes(
+    architecture: Architecture, profile: EngineProfile, settings: Mapping[str, Any], placed: LlamaCppModel | None = None
+) -> ModelBytes:
     """Return the sizes of a model on the rank that needs the most memory."""
     mesh, tokens = serving_mesh_of(architecture, settings), settings["max_num_batched_tokens"]
     stages = serving_stages(
@@ -125,14 +127,15 @@ def model_bytes(architecture: Architecture, profile: EngineProfile, settings: Ma
     width = number_format(settings.get("dtype", "bf16")).bits // BITS_A_BYTE
     weights = [padded_weights(stage, profile.padding) - stage.host for stage in stages]
     largest: InferenceMemory = stages[weights.index(max(weights))]
-    if profile.rule == "sum":
+    if placed:
         return ModelBytes(
-            weights=_on_gpu(largest, max(weights), settings),
+            weights=placed.largest.weights,
             forward=largest.transient,
             hidden=tokens * architecture.main.d_model * width,
             logits=tokens * vocabulary(architecture),
             width=width,
             is_parallel=mesh.pp > 1,
+            staged=placed.staged,
         )
     rounding = allocator_rounding(largest) if profile.rule == "profiled" else 0
     return ModelBytes(
@@ -145,31 +148,6 @@ def model_bytes(architecture: Architecture, profile: EngineProfile, settings: Ma
         is_parallel=mesh.tp * mesh.dp > 1,
         refusals=refusals(stages),
     )
-
-
-def _on_gpu(stage: InferenceMemory, weights: int, settings: Mapping[str, Any]) -> int:
-    """Return the bytes of the weights that llama.cpp stores on the GPU, with equal shares of all layers."""
-    n_layers, n_gpu = stage.architecture.main.n_layers, settings.get("gpu_layers")
-    if settings.get("cpu_all_experts") or settings.get("cpu_experts"):
-        n_cpu = n_layers if settings.get("cpu_all_experts") else min(settings["cpu_experts"], n_layers)
-        weights -= stage.weights_by_component.get("routed experts", 0) * n_cpu // n_layers
-    return weights * gpu_layers(n_gpu, n_layers) // (n_layers + 1)
-
-
-def gpu_layers(n_gpu: int | None, n_layers: int) -> int:
-    """Return the number of layers on the GPU. The output layer is one of them."""
-    return n_layers + 1 if n_gpu is None else min(n_gpu, n_layers + 1)
-
-
-def buffers_of(architecture: Architecture, settings: Mapping[str, Any], build: int) -> LlamaCppCache:
-    """Return the KV cache buffers of llama.cpp."""
-    formats = (number_format(settings.get(name) or "fp16", name) for name in ("cache", "cache_v"))
-    keys, values = (state(architecture, seq=SHORT, dtype="fp16", cache=each, extend=True) for each in formats)
-    options = CacheOptions(
-        settings["max_model_len"], settings["max_num_seqs"], settings["max_num_batched_tokens"], settings["unified"],
-        bool(settings.get("full_window")), build,
-    )  # fmt: skip
-    return llama_cpp_cache(keys, values, options)
 
 
 def vocabulary(architecture: Architecture) -> int:

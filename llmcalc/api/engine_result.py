@@ -10,18 +10,20 @@ from math import prod
 from typing import Any, ClassVar
 
 from ..calc.memory.fit import LARGEST, largest_fitting
+from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.evidence import EXACT, FITTED, MEASURED, of_architecture
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..estimate.engine_cache import CacheGroups
-from ..estimate.engine_memory import EngineMemory
+from ..estimate.engine_memory import EngineMemory, HostMemory
 from ..estimate.engine_profile import GIB, EngineProfile, Estimate
 from ..estimate.hardware import Accelerator
 from ..estimate.llama_cpp_cache import LlamaCppCache
 from ..importers.engine_commands import EngineCommand
 from .engine_settings import command_line
+from .llama_cpp_models import LlamaCppModel
 
 NOTHING: Mapping[str, Any] = {}
 MIB = 2**20
@@ -43,7 +45,8 @@ class ServeResult(NotebookDisplay):
         command: pasted command line, or None.
         refusals: reasons other than memory for which the engine does not start.
         notes: assumptions about the model.
-        buffers: KV cache buffers of llama.cpp, on all devices.
+        placed: sizes of the model on each device in llama.cpp.
+        host: memory of the host.
         retry: function that predicts the result of changed settings.
     """
 
@@ -58,11 +61,12 @@ class ServeResult(NotebookDisplay):
     given: Mapping[str, Any] = NOTHING
     refusals: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    buffers: LlamaCppCache | None = None
+    placed: LlamaCppModel | None = None
+    host: HostMemory = HostMemory()
     retry: Callable[[Mapping[str, Any]], ServeResult] | None = None
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {
-        "weights": EXACT, "budget": MEASURED,
+        "weights": EXACT, "host": EXACT, "budget": MEASURED,
         **dict.fromkeys(("activation", "non_torch", "cuda_graphs", "available"), FITTED),
         **dict.fromkeys(("blocks", "tokens", "concurrency", "longest", "starts"), FITTED),
     }  # fmt: skip
@@ -71,6 +75,11 @@ class ServeResult(NotebookDisplay):
     def evidence(self) -> dict[str, str]:
         """Class of evidence of each value."""
         return of_architecture(self.EVIDENCE, self.architecture)
+
+    @property
+    def buffers(self) -> LlamaCppCache | None:
+        """KV cache buffers of llama.cpp, on all devices."""
+        return self.placed.buffers if self.placed else None
 
     @property
     def engine(self) -> str:
@@ -112,7 +121,8 @@ class ServeResult(NotebookDisplay):
     def concurrency(self) -> Estimate:
         """Number of requests of ``max_model_len`` tokens that fit into the KV cache."""
         if self.buffers:
-            return Estimate(*(max(size, 0) / float(self.groups.block_bytes) for size in self.memory.available))
+            block = float(self.groups.block_bytes) or 1.0  # none is on a GPU
+            return Estimate(*(max(size, 0) / block for size in self.memory.available))
         return Estimate(*(blocks / max(self.request_blocks, 1) for blocks in self.blocks))
 
     @cached_property
@@ -189,11 +199,13 @@ class ServeResult(NotebookDisplay):
             "available": self.memory.available.best / GIB, "tokens": int(self.tokens.best),
             "concurrency": self.concurrency.best, "max_model_len": self.max_model_len,
         }  # fmt: skip
-        if not self.buffers:
+        if not self.placed:
             return tuple(line.format(**found) for line in self.profile.log)
-        named = zip(("KV", "KV (window)", "RS"), self.buffers, strict=True)
-        sizes = [(name, size / MIB) for name, size in named if size]
-        return tuple(line.format(buffer=name, size=size) for name, size in sizes for line in self.profile.log)
+        gpu_layers, layers = self.placed.offloaded
+        weights = sum(own.weights for own in self.placed.gpus), self.placed.host.weights
+        named = zip(("model", "CPU model", "KV", "KV (window)", "RS"), (*weights, *self.placed.buffers), strict=True)
+        lines = (self.profile.log[0].format(buffer=name, size=size / MIB) for name, size in named if size)
+        return f"offloaded {gpu_layers}/{layers} layers to GPU", *lines
 
     def line(self, change: Mapping[str, Any] | None = None) -> str:
         """Return the engine's command line, with changed settings if given."""
@@ -208,7 +220,8 @@ class ServeResult(NotebookDisplay):
         if self.buffers:
             size, rest = float(self.groups.block_bytes), self.memory.available.best
             left = f"{size / GIB:.2f} GiB, {(rest - size) / GIB:.2f} GiB to spare"
-            return f"{verdict}: KV cache of {self.max_model_len:,} tokens in {left}"
+            host = f"; {self.host.total.best / GIB:.2f} GiB in host memory" if self.host.parts else ""
+            return f"{verdict}: KV cache of {self.max_model_len:,} tokens in {left}{host}"
         low, best, high = self.concurrency
         times = f"{best:.1f}x" if self.verdict == "starts" else f"{low:.1f}x to {high:.1f}x"
         request = f"{times} concurrency at {self.max_model_len:,} tokens"
@@ -234,7 +247,8 @@ class ServeResult(NotebookDisplay):
             "changes": [{"command": self.line(change), "settings": change} for change, _ in self.changes],
             "listed": list(self.command.listed) if self.command else [],
             "unmodelled": list(self.command.unmodelled) if self.command else [],
-            **({"cache": self.buffers.total} if self.buffers else {}), "evidence": self.evidence,
+            **({"cache": self.buffers.total} if self.buffers else {}), "host": self.host.to_dict(),
+            "evidence": self.evidence,
         }  # fmt: skip
 
 
@@ -244,7 +258,12 @@ def _candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
     longest, available = result.longest_in(0), result.memory.available.best
     if longest >= FEWEST:
         yield {"max_model_len": longest - longest % 1024 if longest > 1024 else longest}
-    if result.profile.rule != "sum" and settings["share"] < 0.95:
+    if result.placed:
+        yield from _offloads(result)
+        if not settings.get("cache"):
+            yield {"cache": "q8_0", "cache_v": "q8_0"}
+        return
+    if settings["share"] < 0.95:
         yield {"share": 0.95}
     if not settings.get("cache"):
         yield {"cache": "fp8"}
@@ -257,3 +276,24 @@ def _candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
         yield {"tp": settings.get("tp", 1) * times}
     if not settings.get("weights"):
         yield {"weights": "fp8"}
+
+
+def _offloads(result: ServeResult) -> Iterator[dict[str, Any]]:
+    """Yield the fewest experts or layers in host memory with which llama.cpp starts: --n-cpu-moe before -ngl."""
+    placed, retry, settings = result.placed, result.retry, result.settings
+    assert placed is not None
+    assert retry is not None
+    n_layers = placed.offloaded[1]
+    if settings.get("cpu_all_experts") or settings.get("tensor_overrides"):
+        return
+
+    def starts(change: dict[str, Any]) -> bool:
+        return retry(change).verdict == "starts"
+
+    fewest = settings.get("cpu_experts") or 0
+    if expert_layers(result.architecture) and starts({"cpu_experts": n_layers - 1}):
+        kept = largest_fitting(lambda kept: starts({"cpu_experts": n_layers - 1 - kept}), n_layers - 1 - fewest, 0)
+        yield {"cpu_experts": n_layers - 1 - (kept or 0)}
+    most = largest_fitting(lambda number: starts({"gpu_layers": number}), placed.offloaded[0] - 1, 0)
+    if most is not None:
+        yield {"gpu_layers": most}

@@ -29,6 +29,8 @@ SETTINGS = (
     Setting("state_ratio", float, above=0), Setting("max_states", int, least=1),
     Setting("cache_v"), Setting("gpu_layers", int, least=0), Setting("cpu_experts", int, least=0),
     Setting("cpu_all_experts", bool), Setting("full_window", bool), Setting("unified", bool),
+    Setting("cpu_dense", int, least=0), Setting("tensor_overrides"), Setting("host_cache", bool),
+    Setting("host_compute", bool),
 )  # fmt: skip
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 FLAGS = tuple(_BY_NAME)

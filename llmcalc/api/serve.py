@@ -13,14 +13,12 @@ from ..core.record import changed
 from ..core.setting import SIZE, Setting, check_values, known_choice, read_texts
 from ..data import tables
 from ..estimate.engine_cache import FULL, CacheGroup, CacheGroups
-from ..estimate.engine_memory import RULES, default_share
+from ..estimate.engine_memory import RULES, HostMemory, default_share
 from ..estimate.engine_profile import GIB, EngineProfile, read_profile, version_number
 from ..importers.engine_commands import read_command
 from .accelerators import Gpus, read_gpus
 from .engine_models import (
-    buffers_of,
     cache_notes,
-    gpu_layers,
     groups_of,
     load_served,
     model_bytes,
@@ -29,6 +27,7 @@ from .engine_models import (
 )
 from .engine_result import ServeResult
 from .engine_settings import read_engine_settings
+from .llama_cpp_models import llama_cpp_model
 from .load import Source
 
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "llama.cpp")
@@ -150,26 +149,24 @@ def _predict(
     refusals = []
     if gpus.count and ranks > gpus.count:
         refusals.append(f"the layout needs {ranks} GPUs, and there are {gpus.count}")
-    own = model_bytes(architecture, profile, settings)
+    placed = None
+    if profile.rule == "sum":
+        placed = llama_cpp_model(architecture, settings, version_number(profile.version)[0])
+    own = model_bytes(architecture, profile, settings, placed)
     refusals += own.refusals
     if "startup" in profile.constants and settings["share"] * total > (free := total - profile.startup_bytes):
         share = f"{profile.share_name} {settings['share']:g}"
         refusals.append(f"{share} exceeds the {free / GIB:.2f} GiB that are free before it starts")
     own_profile = changed(profile, settings=settings)
     memory = RULES[profile.rule](own, total, own_profile, not settings.get("enforce_eager"))
-    buffers = None
-    if profile.rule == "sum":  # a block is the cache of the whole context
-        n_layers = architecture.main.n_layers
-        on_gpu = min(gpu_layers(settings.get("gpu_layers"), n_layers), n_layers)
-        buffers = buffers_of(architecture, settings, version_number(profile.version)[0])
-        size = Fraction(buffers.total * on_gpu, n_layers * settings.get("pp", 1))
-        groups = CacheGroups((CacheGroup(FULL, 0, settings["max_model_len"], 1),), size)
+    if placed:  # a block is the cache of the whole context on a GPU
+        cache = Fraction(placed.largest.cache)
+        groups = CacheGroups((CacheGroup(FULL, 0, settings["max_model_len"], 1),), cache)
     else:
         groups = groups_of(architecture, settings, profile.rule)
     result = ServeResult(
         architecture, architecture.name, own_profile, None, settings, memory, groups, refusals=tuple(refusals),
-        notes=cache_notes(architecture),
-        buffers=buffers,
+        notes=cache_notes(architecture), placed=placed, host=placed.host_memory if placed else HostMemory(),
     )  # fmt: skip
     if is_auto and result.longest:
         result = changed(result, settings={**settings, "max_model_len": result.longest})

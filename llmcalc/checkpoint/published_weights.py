@@ -136,25 +136,37 @@ class PublishedWeights:
         return remembered(architecture, "_stored_tensors", key, lambda: (self, self._read_tensors(architecture)))[1]
 
     def _read_tensors(self, architecture: Architecture) -> tuple[list[_Stored], list[Row]]:
-        method, each = self.quantisation, bool(self.quantisation and self.quantisation.lists_experts)
+        method = self.quantisation
         is_tiled = method is not None and method.tile is not None
         tensors, tiled = dict[tuple[object, ...], _Stored](), dict[tuple[int, int], Row]()
-        whole = params(architecture)
-        for tensor, packed, _ in expected_tensors(
-            declared(whole, self.layout, buffers=True, each=each), method, self.dtype
-        ):
+        for tensor, packed, number_format, bits in self._stored_tensors(architecture):
             row, size = tensor.rows[0], prod(tensor.shape)
             is_routed = row.declaration.number_class(row.tensor) == EXPERTS
-            number_format = self._format(tensor.name) if method is None or packed is None else _label(method, is_routed)
-            columns = tensor.shape[-1] if tensor.shape else 1  # the dimension along which blocks are stored
-            plain_bits = number_format.bits_of(size // columns if columns else 0, columns)
-            bits = plain_bits if packed is None else sum(part.bits for part in packed)
             key = (id(row.declaration), id(row.tensor), size, tensor.copies, bits, number_format)
             n_equal = tensors[key].n_equal if key in tensors else 0
             tensors[key] = _Stored(row, size, tensor.copies, bits, number_format, n_equal + 1)
             if is_tiled and packed is not None and not (is_routed and method and method.expert_packing):
                 tiled |= {(id(part.declaration), id(part.tensor)): part for part in tensor.rows}
         return [*tensors.values()], [*tiled.values()]
+
+    def placed(self, architecture: Architecture) -> Iterator[tuple[Declared, int]]:
+        """Yield each stored tensor with its bits. Stacked experts are one tensor."""
+        return ((tensor, bits * tensor.copies) for tensor, _, _, bits in self._stored_tensors(architecture))
+
+    def _stored_tensors(
+        self, architecture: Architecture
+    ) -> Iterator[tuple[Declared, list[PackedTensor] | None, Format, int]]:
+        """Yield each stored tensor with its packed tensors (None if not quantised), its format and its bits."""
+        method, each = self.quantisation, bool(self.quantisation and self.quantisation.lists_experts)
+        tensors = declared(params(architecture), self.layout, buffers=True, each=each)
+        for tensor, packed, _ in expected_tensors(tensors, method, self.dtype):
+            row, size = tensor.rows[0], prod(tensor.shape)
+            is_routed = row.declaration.number_class(row.tensor) == EXPERTS
+            number_format = self._format(tensor.name) if method is None or packed is None else _label(method, is_routed)
+            columns = tensor.shape[-1] if tensor.shape else 1  # the dimension along which blocks are stored
+            plain_bits = number_format.bits_of(size // columns if columns else 0, columns)
+            bits = plain_bits if packed is None else sum(part.bits for part in packed)
+            yield tensor, packed, number_format, bits
 
     def refusals(self, architecture: Architecture, mesh: Mesh) -> Iterator[str]:
         """Yield the matrices that block-quantised kernels do not accept because a rank has part of a block."""

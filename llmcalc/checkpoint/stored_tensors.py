@@ -110,6 +110,12 @@ def logical_shape(row: Row) -> Shape:
     return tuple(int(row.declaration.axes[axis]) for axis in row.tensor.axes)
 
 
+def name_in_layout(row: Row, number: int | None, name: str) -> str:
+    """Return the name of a tensor in the layout ``name``, or its logical name if the layout has no rule for it."""
+    conditions = conditions_of(row.entry.layer, row.entry.stack, alone=True)
+    return stored_name(find_layout(name).rule(layout_keys(row), conditions), row, number)
+
+
 def layout_keys(row: Row) -> list[str]:
     """Return the names by which a layout can refer to a tensor, most specific first.
 

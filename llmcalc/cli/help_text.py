@@ -125,6 +125,10 @@ OWN = {  # lines of one command, by panel
             --kv-cache-memory SIZE  per GPU
             --enforce-eager  no CUDA graphs
         """,
+        "Offload": """
+            --gpu-layers N  llama.cpp: layers on the GPUs (-ngl)
+            --cpu-experts N  llama.cpp: layers with experts on the host
+        """,
         "Parallelism": """
             --dp --tp --pp N  data, tensor, pipeline ranks
             --expert-parallel  experts over all ranks

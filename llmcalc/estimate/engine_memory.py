@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.record import record
 from .engine_profile import GIB, EngineProfile, Estimate
@@ -27,6 +27,7 @@ class ModelBytes:
         width: bytes of an activation.
         is_parallel: whether ranks exchange activations within a layer.
         refusals: matrices that kernels do not accept on this number of ranks.
+        staged: largest matrix in host memory, which llama.cpp copies to the GPU to compute with many tokens.
     """
 
     weights: int
@@ -37,6 +38,7 @@ class ModelBytes:
     width: int = 2
     is_parallel: bool = False
     refusals: tuple[str, ...] = ()
+    staged: int = 0
 
 
 @record
@@ -61,6 +63,21 @@ class EngineMemory:
     graphs: Estimate
     counts_graphs: bool
     available: Estimate
+
+
+class HostMemory(NamedTuple):
+    """Memory of the host that an engine takes for all ranks, in bytes, by what it stores."""
+
+    parts: tuple[tuple[str, Estimate], ...] = ()
+
+    @property
+    def total(self) -> Estimate:
+        """Sum of all parts."""
+        return sum((size for _, size in self.parts), Estimate.exact(0))
+
+    def to_dict(self) -> dict[str, dict[str, float]]:
+        """Return the parts and their sum as a plain dictionary."""
+        return {name.replace(" ", "_").lower(): size.to_dict() for name, size in (*self.parts, ("total", self.total))}
 
 
 def profiled(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> EngineMemory:
@@ -110,12 +127,15 @@ def static(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool =
 def summed(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> EngineMemory:
     """Return the division of an engine that allocates what it needs: the KV cache can take what the rest leaves.
 
-    The compute buffer holds the logits and the hidden states of a step, or the activations of a block.
+    The compute buffer holds the logits and the hidden states of a step, or the activations of a block, and copies of
+    matrices in host memory.
     """
     constant = profile.constant
     forward = constant("forward").scaled(model.forward)
     logits = Estimate.exact(FP32 * model.logits + FP32 // model.width * model.hidden)
     compute, runtime = Estimate(*map(max, logits, forward)), constant("runtime").scaled(GIB)
+    if model.staged:
+        compute += constant("staged").scaled(model.staged)
     if model.is_parallel:
         runtime = constant("runtime_parallel").scaled(GIB)
     used = Estimate.exact(model.weights) + compute + runtime

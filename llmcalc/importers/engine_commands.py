@@ -104,18 +104,19 @@ class _Flags(NamedTuple):
     switches: frozenset[str]
     lists: frozenset[str]
     optional: frozenset[str]
+    repeated: frozenset[str]
     short: Mapping[str, str]
     known: frozenset[str]
 
 
 def _flags(table: Mapping[str, Any]) -> _Flags:
-    values, switches, lists, optional, unmodelled = (
+    values, switches, lists, optional, unmodelled, repeated = (
         frozenset(f"--{name}" for name in table.get(key, "").split())
-        for key in ("values", "switches", "lists", "optional", "unmodelled")
+        for key in ("values", "switches", "lists", "optional", "unmodelled", "repeated")
     )
     switches |= {f"--{name}" for name in table.get("switches_read", ())}
     known = frozenset((*values, *switches, *lists, *optional, *table["read"]))
-    return _Flags(table["read"], unmodelled, switches, lists, optional, table.get("short", {}), known)
+    return _Flags(table["read"], unmodelled, switches, lists, optional, repeated, table.get("short", {}), known)
 
 
 def _read(
@@ -148,6 +149,8 @@ def _read(
             value = rest.pop(0)
         else:
             raise InputError(f"{typed} requires a value", parameter="command")
+        if flag in flags.repeated and (before := settings.get(flags.read[flag])):
+            value = f"{before},{value}"
         if flag in flags.read:
             settings[flags.read[flag]] = value
         elif flag in flags.unmodelled:

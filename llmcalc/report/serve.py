@@ -11,7 +11,8 @@ from .heading import model_document, named_values
 
 SHOWN = (
     "tp", "pp", "dp", "expert_parallel", "max_model_len", "max_num_seqs", "max_num_batched_tokens", "share", "dtype",
-    "weights", "cache", "block_size", "enforce_eager",
+    "weights", "cache", "block_size", "enforce_eager", "gpu_layers", "cpu_experts", "cpu_all_experts", "cpu_dense",
+    "tensor_overrides", "host_cache",
 )  # fmt: skip
 HEADS = ("low: about bytes 1", "best: about bytes", "high: about bytes 1")
 
@@ -29,7 +30,7 @@ def serve_document(result: ServeResult) -> Document:
         answer=f"{'✓' if result.starts else '✗'} {result.summary}",
         lines=(named_values(_settings(result)),),
         alerts=[f"{flag} changes the memory, which is not computed" for flag in command.unmodelled] if command else (),
-        tables=(_changes(result), _memory(result), _cache(result), _log(result)),
+        tables=(_changes(result), _memory(result), _host(result), _cache(result), _log(result)),
         main=1 if result.changes else 0,
         notes=_notes(result),
     )
@@ -43,6 +44,9 @@ def _settings(result: ServeResult) -> dict[str, Any]:
 
 def _changes(result: ServeResult) -> Table:
     """Return a table of command lines with which the engine starts."""
+    if result.placed:
+        sizes = [(result.line(change), int(one.host.total.best)) for change, one in result.changes]
+        return Table("starts with", columns("command: text", "host memory: about bytes"), sizes)
     rows = [
         (result.line(change), int(one.tokens.best), round(one.concurrency.best, 2)) for change, one in result.changes
     ]
@@ -64,6 +68,12 @@ def _memory(result: ServeResult) -> Table:
     heads = columns("part: name", *HEADS, "of memory: share")
     budget = memory.budget
     return Table("per GPU", heads, rows, ("budget", budget, budget, budget, budget / memory.total))
+
+
+def _host(result: ServeResult) -> Table:
+    named = [*result.host.parts, ("total", result.host.total)]
+    *rows, total = [(name, int(size.low), int(size.best), int(size.high)) for name, size in named]
+    return Table("host memory", columns("part: name", *HEADS), rows, total if len(rows) > 1 else None)
 
 
 def _cache(result: ServeResult) -> Table:

@@ -91,13 +91,16 @@ def test_twenty_flags_of_llama_cpp_are_read_right() -> None:
     assert (command.engine, command.model) == ("llama.cpp", "unsloth/Qwen3-30B-A3B-GGUF:Q4_K_M")
     assert command.settings == {
         "max_model_len": "32768", "max_num_batched_tokens": "1024", "gpu_layers": "99", "cpu_experts": "20",
-        "cache": "q8_0", "cache_v": "q8_0", "full_window": "true", "max_num_seqs": "2",
+        "cache": "q8_0", "cache_v": "q8_0", "full_window": "true", "max_num_seqs": "2", "tensor_overrides": "exps=CPU",
     }  # fmt: skip
     assert set(command.listed) == {
         "--batch-size", "--flash-attn", "--host", "--port", "--threads", "--jinja", "--no-mmap", "--temp", "--top-p",
         "--alias", "--metrics", "--mlock", "--no-warmup", "--seed",
     }  # fmt: skip
-    assert command.unmodelled == ("--override-tensor",)
+    assert command.unmodelled == ()
+    repeated = read_command("llama-server -m a.gguf -ot a=CPU -ot b=CUDA0 -nkvo --no-op-offload -ncffn 3").settings
+    expected = {"tensor_overrides": "a=CPU,b=CUDA0", "host_cache": "true", "host_compute": "true", "cpu_dense": "3"}
+    assert repeated == expected
     assert read_command("llama-cli -m a.gguf -fa -c 512").settings == {"max_model_len": "512"}
 
 

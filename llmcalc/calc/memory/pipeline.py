@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import accumulate, groupby
+from itertools import groupby
 from typing import Any, ClassVar
 
 from ...core.architecture import Architecture, PipelineStage, Run, Stack
@@ -81,13 +81,20 @@ def pipeline_stages(architecture: Architecture, stages: int, uneven: bool = Fals
 def _stages(architecture: Architecture, stages: int, uneven: bool) -> Iterator[PipelineStage]:
     if len(architecture.stacks) > 1:
         raise InputError("pipeline parallelism is modelled only for architectures with one stack", parameter="pp")
-    stack, first = architecture.stacks[0], 0
-    for stage, runs in enumerate(_split_into_stages(stack, stages, uneven)):
-        inputs, outputs = stack.inputs if stage == 0 else (), stack.outputs if stage == stages - 1 else ()
-        part = Stack(stack.name, stack.d_model, inputs, runs, outputs, stack.role)
-        layout = architecture.layout
-        yield PipelineStage(architecture.name, (part,), layout=layout, model=architecture, first_layer=first)
-        first += part.n_layers
+    first = 0
+    for size in _stage_sizes(architecture.stacks[0], stages, uneven):
+        yield layer_range(architecture, first, first + size)
+        first += size
+
+
+def layer_range(architecture: Architecture, first: int, end: int) -> PipelineStage:
+    """Return the layers of the main stack from ``first`` up to ``end``, with its inputs and outputs at the ends."""
+    stack = architecture.main
+    blocks = [run for run in stack.runs for _ in range(run.count)]
+    inputs, outputs = stack.inputs if first == 0 else (), stack.outputs if end == len(blocks) else ()
+    runs = tuple(_merge_equal_blocks(blocks[first:end]))
+    part = Stack(stack.name, stack.d_model, inputs, runs, outputs, stack.role)
+    return PipelineStage(architecture.name, (part,), layout=architecture.layout, model=architecture, first_layer=first)
 
 
 def one_f_one_b_in_flight(mesh: Mesh, stage: int) -> tuple[int, int]:
@@ -104,21 +111,16 @@ def one_f_one_b_in_flight(mesh: Mesh, stage: int) -> tuple[int, int]:
     return held * (chunks + (mesh.pp - 1 if stage == 0 else 0)), chunks
 
 
-def _split_into_stages(stack: Stack, stages: int, uneven: bool) -> list[tuple[Run, ...]]:
-    """Split the blocks of a stack into consecutive stages."""
-    blocks = [run for run in stack.runs for _ in range(run.count)]
-    if stages > len(blocks):
-        raise SizeError(f"pp ({stages}) exceeds the number of layers ({len(blocks)})", parameter="pp")
-    if len(blocks) % stages and not uneven:
+def _stage_sizes(stack: Stack, stages: int, uneven: bool) -> list[int]:
+    """Return the number of layers of each stage."""
+    n_layers = stack.n_layers
+    if stages > n_layers:
+        raise SizeError(f"pp ({stages}) exceeds the number of layers ({n_layers})", parameter="pp")
+    if n_layers % stages and not uneven:
         hint = "all stages must have the same number of layers"
-        raise SizeError(
-            f"pp ({stages}) does not divide the number of layers ({len(blocks)})", parameter="pp", hint=hint
-        )
-    size, rest = divmod(len(blocks), stages)
-    sizes = [size + (stages - 1 - rest <= stage < stages - 1) for stage in range(stages)]
-    return [
-        tuple(_merge_equal_blocks(blocks[end - size : end])) for size, end in zip(sizes, accumulate(sizes), strict=True)
-    ]
+        raise SizeError(f"pp ({stages}) does not divide the number of layers ({n_layers})", parameter="pp", hint=hint)
+    size, rest = divmod(n_layers, stages)
+    return [size + (stages - 1 - rest <= stage < stages - 1) for stage in range(stages)]
 
 
 def _merge_equal_blocks(blocks: list[Run]) -> Iterator[Run]:

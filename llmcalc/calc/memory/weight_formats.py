@@ -129,8 +129,10 @@ class RequestedFormats:
                 hint = "list a component in {only} or {keep}, not in both"
                 raise InputError(f"{name!r} cannot be both quantised and kept unquantised", parameter="only", hint=hint)
 
-    def formats(self, row: Row, part: str, model: ModelTensors) -> Iterator[tuple[Format, int]]:
-        """Yield (format, number of copies) for a tensor in the component ``part``."""
+    def formats(
+        self, row: Row, part: str, model: ModelTensors, layers: range | None = None
+    ) -> Iterator[tuple[Format, int]]:
+        """Yield (format, number of copies) for a tensor in the component ``part``, in ``layers`` if given."""
         if self.main.plain and not self.only and self.main.bits >= max(self.base.bits, 2 * BITS_A_BYTE):
             yield self.main, row.copies  # a plain 16- or 32-bit format applies to everything
             return
@@ -140,14 +142,15 @@ class RequestedFormats:
         if not is_matrix or is_kept or (self.only and part not in self.only):
             yield self.base, row.copies
             return
-        for selections, n_layers in self._selections(row, model):
+        for selections, n_layers in self._selections(row, model, layers):
             yield self._selected(row, part, model, selections), n_layers
 
-    def _selections(self, row: Row, model: ModelTensors) -> Selections:
+    def _selections(self, row: Row, model: ModelTensors, layers: range | None = None) -> Selections:
         """Return how many of a tensor's layers have each combination of selections by the rules."""
         if not self.rules:
             return (((), row.copies),)
-        return _selections(self._rule_layers, model.layers(row), model.n_layers[row.entry.stack.name])
+        own = model.layers(row) if layers is None else layers
+        return _selections(self._rule_layers, own, model.n_layers[row.entry.stack.name])
 
     @cached_property
     def _rule_layers(self) -> tuple[str, ...]:
@@ -220,8 +223,14 @@ class StoredTensors(NamedTuple):
     bits: int
 
 
+def layer_bits(row: Row, weights: RequestedFormats, model: ModelTensors, layer: int | None) -> int:
+    """Return the bits of a tensor in one layer, or of a tensor outside of the layers."""
+    layers = None if layer is None else range(layer, layer + 1)
+    return sum(stored.bits for stored in stored_row(row._replace(copies=1), weights, model, layers=layers))
+
+
 def stored_row(
-    row: Row, weights: RequestedFormats, model: ModelTensors, mesh: Mesh | None = None
+    row: Row, weights: RequestedFormats, model: ModelTensors, mesh: Mesh | None = None, layers: range | None = None
 ) -> Iterator[StoredTensors]:
     """Yield the element and bit counts of a tensor in each format. Tied tensors that were already counted are
     skipped.
@@ -231,7 +240,7 @@ def stored_row(
     part, (n_equal, n_rows, columns) = component(row), shape(row)
     own = row.size if mesh is None else mesh.share_of_weight(row.tensor, row.declaration, row.size)
     counts: list[tuple[Format, int]] = []
-    for chosen, copies in weights.formats(row, part, model):
+    for chosen, copies in weights.formats(row, part, model, layers):
         used = chosen.used(columns)
         place = next((number for number, entry in enumerate(counts) if entry[0] == used), len(counts))
         before = counts[place][1] if place < len(counts) else 0

@@ -35,6 +35,10 @@ SETTINGS = (
     Option("--block-size", "Tokens per block of the KV cache (default: 16).", kind=int),
     Option("--kv-cache-memory", "Size of the KV cache per GPU, such as 20GiB (default: what is left).", "SIZE"),
     Option("--enforce-eager", "Capture no CUDA graphs.", kind=bool),
+    Option("--gpu-layers", "Number of layers on the GPUs, with the output layer (llama.cpp: -ngl; default: all).",
+           kind=int),
+    Option("--cpu-experts", "Number of first layers whose experts stay in host memory (llama.cpp: --n-cpu-moe).",
+           kind=int),
 )  # fmt: skip
 
 

@@ -60,6 +60,7 @@ class EngineFlags(Model):
     switches: Text | None = None
     lists: Text | None = None
     optional: Text | None = None
+    repeated: Text | None = None
 
 
 class Engine(Sourced):

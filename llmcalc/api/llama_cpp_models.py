@@ -1,0 +1,92 @@
+"""Weights and KV cache that llama.cpp stores on each GPU and in host memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ..calc.kv_cache import state
+from ..calc.memory.pipeline import layer_range
+from ..core.architecture import Architecture
+from ..estimate.engine_cache import SHORT
+from ..estimate.engine_memory import HostMemory
+from ..estimate.engine_profile import Estimate
+from ..estimate.llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache
+from ..estimate.llama_cpp_weights import HOST, device_weights, read_placement
+from .memory import serving_weights
+from .names import number_format
+
+MANY_TOKENS = 32  # of a step, from which on the GPU computes with matrices in host memory
+
+
+class DeviceBytes(NamedTuple):
+    """Bytes of weights and KV cache on a device."""
+
+    weights: int
+    cache: int
+
+
+class LlamaCppModel(NamedTuple):
+    """Sizes of a model in llama.cpp.
+
+    Attributes:
+        devices: bytes by number of the GPU (None: host memory).
+        buffers: KV cache buffers on all devices.
+        staged: bytes of the largest matrix in host memory that a GPU computes with, or 0.
+        offloaded: number of layers on GPUs, with the output layer, and of all layers.
+    """
+
+    devices: Mapping[int | None, DeviceBytes]
+    buffers: LlamaCppCache
+    staged: int
+    offloaded: tuple[int, int]
+
+    @property
+    def host(self) -> DeviceBytes:
+        """Bytes in host memory."""
+        return self.devices.get(HOST, DeviceBytes(0, 0))
+
+    @property
+    def host_memory(self) -> HostMemory:
+        """Bytes in host memory by what they are."""
+        named = zip(("weights", "KV cache"), self.host, strict=True)
+        return HostMemory(tuple((name, Estimate.exact(size)) for name, size in named if size))
+
+    @property
+    def gpus(self) -> list[DeviceBytes]:
+        """Bytes on each GPU that stores a part of the model."""
+        return [own for device, own in self.devices.items() if device is not HOST]
+
+    @property
+    def largest(self) -> DeviceBytes:
+        """Bytes on the GPU that stores the most."""
+        return max(self.gpus, key=sum, default=DeviceBytes(0, 0))
+
+
+def llama_cpp_model(architecture: Architecture, settings: Mapping[str, Any], build: int) -> LlamaCppModel:
+    """Return the sizes of a model on each device. The layers of a GPU store their cache there."""
+    formats = serving_weights(architecture, settings.get("weights"), settings.get("dtype", "bf16"), (), ())
+    placement, n_layers = read_placement(settings, build, settings.get("pp", 1)), architecture.main.n_layers
+    weights, buffers = device_weights(architecture, formats, placement), buffers_of(architecture, settings, build)
+    ranges = placement.layer_ranges(n_layers)
+    if settings.get("host_cache") or len(ranges) == 1:
+        caches = {HOST if settings.get("host_cache") else next(iter(ranges)): buffers.total}
+    else:
+        parts = {device: layer_range(architecture, own.start, own.stop) for device, own in ranges.items()}
+        caches = {device: buffers_of(part, settings, build).total for device, part in parts.items()}
+    names = dict.fromkeys([*weights.by_device, *caches])
+    devices = {name: DeviceBytes(weights.by_device.get(name, 0), caches.get(name, 0)) for name in names}
+    is_copied = settings["max_num_batched_tokens"] >= MANY_TOKENS and not settings.get("host_compute")
+    n_gpu = sum(placement.device(layer, n_layers) is not HOST for layer in range(n_layers + 1))
+    return LlamaCppModel(devices, buffers, weights.largest_on_host if is_copied else 0, (n_gpu, n_layers + 1))
+
+
+def buffers_of(architecture: Architecture, settings: Mapping[str, Any], build: int) -> LlamaCppCache:
+    """Return the KV cache buffers of llama.cpp."""
+    formats = (number_format(settings.get(name) or "fp16", name) for name in ("cache", "cache_v"))
+    keys, values = (state(architecture, seq=SHORT, dtype="fp16", cache=each, extend=True) for each in formats)
+    options = CacheOptions(
+        settings["max_model_len"], settings["max_num_seqs"], settings["max_num_batched_tokens"], settings["unified"],
+        bool(settings.get("full_window")), build,
+    )  # fmt: skip
+    return llama_cpp_cache(keys, values, options)
