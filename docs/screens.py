@@ -4,8 +4,8 @@
     python docs/screens.py --check  exit with 1 if a screen is out of date
 
 A screen is a fenced "console" block with lines ``$ llmcalc ...`` and the output of these commands. If it ends with
-``...``, only the beginning of the output is shown. A fenced "yaml" block whose first line is ``# file: NAME`` is a file
-that commands on the same page can read.
+``...``, only the beginning of the output is shown. A fenced block of YAML, TOML or another file format whose first
+line is ``# file: NAME``, or ``// file: NAME`` in JSON, is a file that commands on the same page can read.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ WIDTH = 100
 SHORTEST_CUT = 18  # number of lines in a new truncated screen
 PICTURES = {"docs/models.svg": "llmcalc timeline --format svg"}  # file: command that generates it
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_FILE = re.compile(r"# file: (\S+)\n")
+_FILE = re.compile(r"(#|//) file: (\S+)\n")
+FORMATS = ("yaml", "toml", "json", "bash", "text")  # of files
 
 
 class Screen(NamedTuple):
@@ -49,8 +50,9 @@ def screens(block: str) -> Iterator[Screen]:
 
 def files(text: str) -> dict[str, str]:
     """Map the names of the files in a page to their contents."""
-    blocks = [match[2] for match in _FENCE.finditer(text) if match[1] == "yaml"]
-    return {match[1]: block for block in blocks if (match := _FILE.match(block))}
+    blocks = [match[2] for match in _FENCE.finditer(text) if match[1] in FORMATS]
+    found = [(block, match) for block in blocks if (match := _FILE.match(block))]
+    return {match[2]: block if match[1] == "#" else block[match.end() :] for block, match in found}
 
 
 def run(command: str, folder: str) -> subprocess.CompletedProcess[str]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .api.traffic import traffic as traffic
     from .api.train import machine as machine
     from .api.train import train as train
+    from .api.training_files import read_training_file as read_training_file
     from .api.verify import twin as twin
     from .api.verify import verify as verify
     from .calc.params import Params as Params
@@ -61,6 +62,7 @@ _MODULES = {
     "Mesh": "calc.sharding",
     "Params": "calc.params",
     "machine": "api.train",
+    "read_training_file": "api.training_files",
     "twin": "api.verify",
 }
 __all__ = sorted([*_MODULES, "__version__"])

@@ -37,6 +37,7 @@ PUBLIC = {
     "machine",
     "memory",
     "params",
+    "read_training_file",
     "scale",
     "serve",
     "state",

@@ -230,7 +230,8 @@ def _recipe(width: int, optimizer: str, gradients: str, master: bool, convention
     entry: dict[str, Any] = optimizers[optimizer]
     states = tuple(StateRule(**state) for state in entry["states"])
     if convention == "torch":  # states in the parameters' format; a step makes two copies of the current tensor
-        return Recipe(f"torch {optimizer}", width, width, 0, tuple(changed(rule, bytes=width) for rule in states), 2)
+        own = tuple(rule if rule.block else changed(rule, bytes=width) for rule in states)  # 8-bit states stay 8-bit
+        return Recipe(f"torch {optimizer}", width, width, 0, own, 2)
     copy = entry["master"] if master and width < entry["master"] else 0
     return Recipe(optimizer, width, number_format(gradients).bits // BITS_A_BYTE, copy, states)
 

@@ -62,6 +62,7 @@ def model_document(
         json_object,
         subtitle=(
             *([f"{title(architecture)}{subject}"] if answer else []),
+            *training_file_lines(architecture),
             *structure(architecture, is_full=is_full),
             *lines,
         ),
@@ -96,7 +97,26 @@ def model_inputs(architecture: Architecture) -> dict[str, Any]:
         "overrides": list(architecture.inputs.get("overrides", ())),
         "hash": fingerprint(architecture),
         "warnings": list(warnings(architecture)),
+        **({"training_file": file} if (file := architecture.inputs.get("training_file")) else {}),
     }
+
+
+def training_file_lines(architecture: Architecture) -> tuple[str, ...]:
+    """Return what was read from the file of a training program, if any."""
+    file: Mapping[str, Any] | None = architecture.inputs.get("training_file")
+    if file is None:
+        return ()
+    model = {"model": file["model"]} if file["model"] else {}
+    texts = {
+        name: " ".join(map(str, value)) if isinstance(value, list) else value
+        for name, value in file["settings"].items()
+    }
+    defaults = named_values({key: str(value).lower() for key, value in file["defaults"].items()}, "_")
+    return (
+        f"{file['program']}: {named_values({'file': file['path'], **model})}",
+        f"settings: {named_values(texts)}",
+        *([f"defaults: {defaults}"] if defaults else []),
+    )
 
 
 def title(architecture: Architecture) -> str:
@@ -156,9 +176,9 @@ def _settings(settings: Any, also: Sequence[str], without: Sequence[str] = ()) -
     return {name: value for name, value in shown.items() if name not in without}
 
 
-def named_values(values: Mapping[str, Any]) -> str:
+def named_values(values: Mapping[str, Any], space: str = " ") -> str:
     """Join names and values in one line. If a value is True, only the name is included."""
-    texts = {name.replace("_", " "): value for name, value in values.items()}
+    texts = {name.replace("_", space): value for name, value in values.items()}
     return " · ".join(name if value is True else f"{name} {value}" for name, value in texts.items())
 
 

@@ -304,7 +304,7 @@ def mesh_line(mesh: Any, result: Any = None, count: int = 1) -> str:
     For serving memory, the line also states the number of replicas on ``count`` GPUs and the sequences on each rank.
     """
     text, replicas = settings_text(mesh), count // mesh.ranks
-    line = f"{mesh.ranks} ranks: {text}" if text else ""
+    line = f"{mesh.ranks} rank{'s' if mesh.ranks > 1 else ''}: {text}" if text else ""
     if replicas > 1:
         line = f"{replicas} replicas of {line}" if line else f"{replicas} replicas on one GPU each"
     batch = result.workload.batch if isinstance(result, InferenceMemory) else 1

@@ -15,6 +15,7 @@ from llmcalc.api.fit import SETTINGS as FIT
 from llmcalc.api.quantity import quantities, targets
 
 LOG = str(Path(__file__).parents[1] / "server.log")
+TRAINING_FILE = str(Path(__file__).parents[1] / "training.yml")
 NAN, INFINITE = float("nan"), float("inf")
 ODD: tuple[Any, ...] = (
     True, False, -5, 0, 2.5, NAN, INFINITE, 10**400, "", "no such value", b"x", [], [5], {"a": 1}, {1: None}, object(),
@@ -208,6 +209,12 @@ FUNCTIONS: Table = {
     "check_log": ({"path": LOG}, {
         "path": ("name", LOG, {}), "gpu": ("name", "h100", {}), "model": ("name", "llama3.1-8b", {}),
         "engine_version": ("name", "0.11", {}), "gpu_memory": ("name", "79GiB", {}),
+    }),
+    "read_training_file": ({"path": TRAINING_FILE}, {
+        **MODEL, "path": ("name", TRAINING_FILE, {}), "gpus": ("count", 7, {}), "strict": ("flag", True, {}),
+        "overrides": ("names", ["n_layers=3"], {}), "as_": ("name", None, {}), "allow_unknown": ("names", [], {}),
+        **SIZES, **CONVENTION, "dtype": FORMATS["dtype"], "dp": ("count", 2, {}), "lora_rank": ("count", 7, {}),
+        "target_seq": ("count", 5, {"model": "t5-small"}), "training": ("flag", True, {}),
     }),
     "evidence": ({}, {"quantity": ("name", "memory", {})}),
     "compare": ({}, {

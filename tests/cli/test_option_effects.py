@@ -141,7 +141,7 @@ VALUES = {
     "virtual_stages": "2", "vocabulary_multiple": "1000", "watts": "300", "weights": "q4_0", "zero": "1",
 }  # fmt: skip
 # options of the input and the form of the output
-ELSEWHERE = {option.name for option in (*READING, *MODEL_OUTPUT)} | {"output", "force"}
+ELSEWHERE = {option.name for option in (*READING, *MODEL_OUTPUT)} | {"output", "force", "training_file"}
 # options that may leave an output as it is, by name, or by name and value, and the reason
 COINCIDENTAL = {
     "attention eager": "a model without attention",

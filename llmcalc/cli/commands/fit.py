@@ -9,9 +9,10 @@ from ...api.fit import SOLVE
 from ...core.errors import InputError
 from ...core.record import changed
 from ..memory_options import MEMORY, MESH, TABLE, settings
-from ..options import MODEL, READING, SIZES, is_given, load_model, refuse
+from ..options import READING, SIZES, is_given, refuse
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
+from ..training_options import TRAINED_MODEL, TRAINING_FILE, load_trained
 
 if TYPE_CHECKING:
     from ...api.find_recipes import Recipe
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ...core.architecture import Architecture
 
 RECIPE = "recipe"
-OPTIONAL_MODEL = changed(MODEL, least=0)
+OPTIONAL_MODEL = changed(TRAINED_MODEL, least=0)
 TIMES = Argument("times", "GPUs such as h100:8 (same as --gpu), or their count such as x8.", least=0, metavar="GPUS")
 GPU_MEMORY = Option("--gpu-memory", "Memory per GPU, such as 79.6GiB (overrides the specification).", "SIZE")
 SOLVING = Option(
@@ -71,8 +72,10 @@ def run(
     from ...api.fit import fit
     from ...report.fit import fit_document
 
-    architecture, count = load_model(model, given), int(match[1]) if match else None
-    typed = {**given, **budget, "model": model, "gpu": f"{gpu}:{count}" if gpu and count else gpu}
+    count = int(match[1]) if match else None
+    typed_options = given
+    architecture, given, _ = load_trained(model, given, count or _count(gpu))
+    typed = {**typed_options, **budget, "model": model, "gpu": f"{gpu}:{count}" if gpu and count else gpu}
     typed["times"] = times if gpu is None else None
     if solve == RECIPE or (solve is None and _asks_for_recipe(given)):
         return _recipes(architecture, typed, {"gpu": gpu, "count": count, **budget}, given)
@@ -80,6 +83,13 @@ def run(
     result = fit(architecture, gpu, count=count, solve=solve, **budget, **rest)
     solved = result.solution is None or result.solution.value is not None
     return fit_document(result, reserve, gpu_memory, lambda change: _line(typed, change)), result.fits and solved
+
+
+def _count(gpu: str | None) -> int | None:
+    """Return the number of GPUs in a specification such as ``h100:8``, or None if it has none."""
+    from ...api.accelerators import read_gpus
+
+    return None if gpu is None else read_gpus(gpu, None).count
 
 
 def _models(words: list[str | None], given: dict[str, Any], budget: dict[str, Any]) -> Answer:
@@ -90,7 +100,7 @@ def _models(words: list[str | None], given: dict[str, Any], budget: dict[str, An
     gpus = [word for word in words if word is not None]
     if len(gpus) > 1:
         raise InputError("cannot be combined with a model", parameter="listing", hint="use {gpu=h100} {listing}")
-    others = [option for option in (SOLVING, *SIZES, *MEMORY, *READING) if option.name not in LISTED]
+    others = [option for option in (SOLVING, TRAINING_FILE, *SIZES, *MEMORY, *READING) if option.name not in LISTED]
     refuse(others, given, "on a list of models")
     chosen = [option for option in (*SIZES, *MEMORY) if option.name in LISTED]
     found = find_models(gpus[0] if gpus else None, **budget, **settings(given, chosen))
@@ -102,7 +112,7 @@ def _gpus(model: str, given: dict[str, Any], reserve: str) -> Answer:
     from ...api.find_gpus import find_gpus
     from ...report.find import find_gpus_document
 
-    architecture = load_model(model, given)
+    architecture, given, _ = load_trained(model, given)
     refuse((SOLVING, GPU_MEMORY, *MESH), given, "on a search for GPUs")
     found = find_gpus(architecture, reserve=reserve, **settings(given, (*SIZES, *MEMORY)))
     return find_gpus_document(found), bool(found.gpus)
@@ -141,4 +151,4 @@ def _line(typed: dict[str, Any], change: Change) -> str:
     return COMMANDS[0].line({**typed, **settings, **({"dp": mesh.dp} if mesh else {})})
 
 
-COMMANDS = (Command("fit", (OPTIONAL_MODEL, TIMES, *SETTINGS, *TABLE), run),)
+COMMANDS = (Command("fit", (OPTIONAL_MODEL, TIMES, *SETTINGS, TRAINING_FILE, *TABLE), run),)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..memory_options import TABLE, memory_arguments
-from ..options import MODEL, load_model
 from ..output import Answer, printed
 from ..spec import Command
+from ..training_options import TRAINED_MODEL, TRAINING_FILE, load_trained
 
 
 @printed
@@ -17,7 +17,7 @@ def run(model: str, **given: Any) -> Answer:
     from ...calc.memory.inference import InferenceMemory
     from ...report.memory import memory_document
 
-    architecture = load_model(model, given)
+    architecture, given, _ = load_trained(model, given)
     arguments = memory_arguments(given, architecture)
     result = memory(architecture, **arguments)
     unpaged = None
@@ -26,4 +26,4 @@ def run(model: str, **given: Any) -> Answer:
     return memory_document(result, unpaged)
 
 
-COMMANDS = (Command("memory", (MODEL, *TABLE), run),)
+COMMANDS = (Command("memory", (TRAINED_MODEL, TRAINING_FILE, *TABLE), run),)

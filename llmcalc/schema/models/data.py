@@ -14,6 +14,7 @@ from .engines import Engine
 from .fields import Checked, Count, Fraction, Range, Rate, Size, Sourced, Text
 from .hardware import Accelerator, Instance
 from .result import ENTRY
+from .training_files import TrainingProgram
 from .validation import Model, validate
 
 
@@ -251,6 +252,7 @@ TABLES: dict[str, Any] = {
     "data/scaling/*": dict[str, ScalingLaw],
     "data/sources": dict[str, Text],
     "data/text_models": dict[str, Text],
+    "data/training_files/*": dict[str, TrainingProgram],
     "data/unknown_keys": UnknownKeys,
     "data/utilisation": dict[str, dict[str, Utilisation]],
     "*/composite_models": dict[str, dict[str, Text | bool | dict[str, Any] | None]],

@@ -1,0 +1,45 @@
+"""The file of a training program as the model and the settings of a command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..core.record import changed
+from .memory_options import MEMORY, settings
+from .options import MODEL, READING, SIZES, load_model, values
+from .spec import Option
+
+if TYPE_CHECKING:
+    from ..api.training_files import TrainingFile
+    from ..core.architecture import Architecture
+
+TRAINED_MODEL = changed(MODEL, help=f"{MODEL.help.removesuffix('.')}; or a training program's file.")
+TRAINING_FILE = Option(
+    "--training-file", "Read settings from a file of Axolotl, TRL, LLaMA-Factory or DeepSpeed (options override it).",
+    "FILE",
+)  # fmt: skip
+
+
+def load_trained(
+    model: str, given: dict[str, Any], gpus: int | None = None
+) -> tuple[Architecture, dict[str, Any], TrainingFile | None]:
+    """Load the model and the settings that a training program's file names. Given options override the file.
+
+    Returns the model, the options with the settings of the file, and what the file says, or None without a file.
+    """
+    path, rest = given["training_file"], {name: value for name, value in given.items() if name != "training_file"}
+    if path is None:
+        from ..importers.training_files import find_training_file
+
+        if "." not in model or find_training_file(model) is None:
+            return load_model(model, given), rest, None
+        path = model
+    from ..api.training_files import read_training_file
+
+    typed = settings(given, (*SIZES, *MEMORY))
+    typed |= {"batch": given["micro_batch"]} if given.get("micro_batch", 1) > 1 else {}
+    source = None if path == model else model
+    file = read_training_file(path, source, gpus=gpus, **values(READING, given), **typed)
+    found = {name: list(value) if isinstance(value, tuple) else value for name, value in file.options.items()}
+    found |= {"no_master": True} if found.pop("master", True) is False else {}
+    return file.architecture, {**rest, **{name: value for name, value in found.items() if name in rest}}, file

@@ -1,0 +1,35 @@
+"""pydantic models of the keys of training programs' files."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from .fields import Sourced, Text
+from .validation import Model
+
+Value = str | int | bool | None
+Meanings = dict[str, Value | dict[str, Value]]
+
+
+class TrainingKey(Model):
+    """What a key sets, its default in the program, and the meanings of its values, or the name of a map of them."""
+
+    to: Text | None = None
+    default: Value = None
+    needs: Text | None = None
+    values: Text | Meanings | None = None
+
+
+class TrainingProgram(Sourced):
+    """A training program, or a table that several programs include. Lists of keys are separated by spaces."""
+
+    title: Text
+    version: Text
+    include: list[Text] = Field([])
+    signature: list[Text] = Field([])
+    usual: dict[str, Value] = Field({})
+    files: dict[str, dict[str, Value]] = Field({})
+    maps: dict[str, Meanings] = Field({})
+    keys: dict[str, TrainingKey] = Field({})
+    ignored: Text | None = None
+    unmodelled: Text | None = None

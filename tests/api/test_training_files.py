@@ -1,0 +1,317 @@
+"""Files of training programs give the numbers of a written ``memory`` call, and every key that is not read is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+import llmcalc
+from llmcalc import InputError, Mesh
+from llmcalc.cli.main import main
+from llmcalc.importers.training_files import find_training_file, parse_training_file, programs
+
+ALL = ("wd", "wg", "wk", "wo", "wq", "wu", "wv")
+Write = Callable[[str, str], str]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def written(name: str, text: str) -> str:
+        (tmp_path / name).write_text(text, "utf-8")
+        return str(tmp_path / name)
+
+    return written
+
+
+CASES: dict[str, tuple[str, str, str, dict[str, Any]]] = {
+    "axolotl, QLoRA": (
+        "a.yml",
+        """
+base_model: NousResearch/Llama-3.2-1B
+load_in_4bit: true
+adapter: qlora
+lora_r: 13
+lora_alpha: 16
+lora_target_modules: [gate_proj, down_proj, up_proj, q_proj, v_proj, k_proj, o_proj]
+sequence_len: 1009
+micro_batch_size: 3
+gradient_accumulation_steps: 5
+optimizer: adamw_bnb_8bit
+bf16: auto
+gradient_checkpointing: true
+attn_implementation: flash_attention_2
+datasets: [{path: a/b, type: alpaca}]
+special_tokens: {pad_token: "<|end|>"}
+""",
+        "llama3.2-1b",
+        {
+            "batch": 3, "seq": 1009, "weights": "nf4", "lora_rank": 13, "lora_targets": ALL, "gradients": "fp32",
+            "optimizer": "adam-8bit", "recompute": "full", "mesh": Mesh(micro_batches=5),
+        },
+    ),
+    "axolotl, full": (
+        "a.yaml",
+        "base_model: Qwen/Qwen3-0.6B\nsequence_len: 523\noptimizer: paged_adamw_8bit\nflash_attention: true\n"
+        "liger_fused_linear_cross_entropy: true\nwandb_project:\nval_set_size: 0.05\n",
+        "qwen3-0.6b",
+        {"seq": 523, "optimizer": "adam-8bit", "convention": "torch", "loss": "fused"},
+    ),
+    "axolotl, FSDP": (
+        "a.yml",
+        "base_model: Qwen/Qwen3-0.6B\nmicro_batch_size: 2\nsequence_len: 521\nfsdp_version: 2\ndp_shard_size: 7\n"
+        "fsdp_config:\n  reshard_after_forward: false\n  activation_checkpointing: true\n  state_dict_type: FULL\n",
+        "qwen3-0.6b",
+        {"batch": 2, "seq": 521, "recompute": "full", "mesh": Mesh(dp=7, zero=2)},
+    ),
+    "axolotl, fp32": (
+        "a.yml",
+        "base_model: Qwen/Qwen3-0.6B\nsequence_len: 509\nbf16: false\neager_attention: true\noptimizer: lion_32bit\n",
+        "qwen3-0.6b",
+        {"seq": 509, "dtype": "fp32", "attention": "eager", "optimizer": "lion"},
+    ),
+    "TRL, defaults": (
+        "t.yaml",
+        "model_name_or_path:\n  Qwen/Qwen2.5-0.5B\ndataset_name:\n  a/b\nlearning_rate:\n  0.0001\n",
+        "qwen2.5-0.5b",
+        {"batch": 8, "seq": 1024, "recompute": "full", "gradients": "fp32"},
+    ),
+    "TRL, LoRA of an fp32 model": (
+        "t.yaml",
+        "model_name_or_path: Qwen/Qwen2.5-0.5B\ndataset_name: a/b\nuse_peft: true\nlora_r: 17\nmax_length: 499\n"
+        "per_device_train_batch_size: 2\npacking: true\n",
+        "qwen2.5-0.5b",
+        {
+            "batch": 2, "seq": 499, "recompute": "full", "gradients": "fp32", "weights": "fp32", "lora_rank": 17,
+            "lora_targets": ("wq", "wv"),
+        },
+    ),
+    "TRL, 16-bit": (
+        "t.yaml",
+        "model_name_or_path: openai-community/gpt2\ndataset_name: a/b\ndtype: bfloat16\noptim: adafactor\n"
+        "gradient_checkpointing: false\nmax_length: 503\nuse_liger_kernel: true\nattn_implementation: eager\n",
+        "gpt2",
+        {
+            "batch": 8, "seq": 503, "optimizer": "adafactor", "convention": "torch", "loss": "fused",
+            "attention": "eager",
+        },
+    ),
+    "LLaMA-Factory, LoRA": (
+        "l.yaml",
+        "model_name_or_path: meta-llama/Llama-3.2-1B\nstage: sft\nfinetuning_type: lora\ntemplate: llama3\n"
+        "cutoff_len: 1021\nper_device_train_batch_size: 1\ngradient_accumulation_steps: 3\nbf16: true\n",
+        "llama3.2-1b",
+        {
+            "seq": 1021, "recompute": "full", "gradients": "fp32", "lora_rank": 8, "lora_targets": ALL,
+            "mesh": Mesh(micro_batches=3),
+        },
+    ),
+    "LLaMA-Factory, full": (
+        "l.yaml",
+        "model_name_or_path: meta-llama/Llama-3.2-1B\nfinetuning_type: full\ntemplate: llama3\npure_bf16: true\n"
+        "disable_gradient_checkpointing: true\nflash_attn: fa2\nper_device_train_batch_size: 3\n",
+        "llama3.2-1b",
+        {"batch": 3, "seq": 2048, "convention": "torch"},
+    ),
+    "LLaMA-Factory, QLoRA": (
+        "l.yaml",
+        "model_name_or_path: meta-llama/Llama-3.2-1B\ncutoff_len: 1019\nquantization_bit: 4\nlora_target: q_proj\n"
+        "per_device_train_batch_size: 1\nfp16: true\nenable_liger_kernel: true\n",
+        "llama3.2-1b",
+        {
+            "seq": 1019, "recompute": "full", "gradients": "fp32", "lora_rank": 8, "lora_targets": ("wq",),
+            "weights": "nf4-double", "dtype": "fp16", "loss": "fused",
+        },
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_file_gives_the_memory_of_a_written_call(case: str, write: Write) -> None:
+    name, text, model, arguments = CASES[case]
+    found = llmcalc.read_training_file(write(name, text))
+    assert found.architecture.name == llmcalc.load(model).name
+    assert not found.unknown
+    assert not found.architecture.warnings
+    ours = llmcalc.memory(found.architecture, **found.settings)
+    theirs = llmcalc.memory(model, mode="training", **arguments)
+    assert ours.to_dict() == theirs.to_dict()
+
+
+DEEPSPEED = {
+    "ZeRO-2": ({"zero_optimization": {"stage": 2, "overlap_comm": True}, "bf16": {"enabled": True},
+                "train_micro_batch_size_per_gpu": 3, "gradient_accumulation_steps": 5, "train_batch_size": 105},
+               {"batch": 3, "mesh": Mesh(dp=7, zero=2, micro_batches=5)}),
+    "fp32 gradients": ({"train_batch_size": 14, "train_micro_batch_size_per_gpu": 2, "fp16": {"enabled": True},
+                        "gradient_accumulation_steps": 1, "data_types": {"grad_accum_dtype": "fp32"},
+                        "optimizer": {"type": "Lion", "params": {"lr": "auto"}}},
+                       {"batch": 2, "dtype": "fp16", "gradients": "fp32", "optimizer": "lion", "mesh": Mesh(dp=7)}),
+    "auto": ({"train_batch_size": "auto", "train_micro_batch_size_per_gpu": "auto", "bf16": {"enabled": "auto"},
+              "zero_optimization": {"stage": 3}}, {"mesh": Mesh(dp=7, zero=3)}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", DEEPSPEED)
+def test_a_file_of_deepspeed_needs_a_model(case: str, write: Write) -> None:
+    data, arguments = DEEPSPEED[case]
+    path = write("ds.json", json.dumps(data))
+    with pytest.raises(InputError, match="names no model"):
+        llmcalc.read_training_file(path)
+    found = llmcalc.read_training_file(path, "gpt2", gpus=7)
+    theirs = llmcalc.memory("gpt2", mode="training", **arguments)
+    assert llmcalc.memory(found.architecture, **found.settings).to_dict() == theirs.to_dict()
+
+
+def test_a_file_names_the_file_of_deepspeed(write: Write) -> None:
+    text = "base_model: Qwen/Qwen3-0.6B\nsequence_len: 499\ndeepspeed: {}\n"
+    write("own.json", json.dumps({"zero_optimization": {"stage": 2, "offload_optimizer": {"device": "cpu"}}}))
+    ours = llmcalc.read_training_file(write("a.yml", text.format("own.json")), dp=3)
+    assert ours.settings["mesh"] == Mesh(dp=3, zero=2)
+    assert ours.unmodelled == ("deepspeed.zero_optimization.offload_optimizer.device (cpu)",)
+    theirs = llmcalc.read_training_file(write("a.yml", text.format("deepspeed_configs/zero3_bf16.json")), dp=3)
+    assert theirs.settings["mesh"] == Mesh(dp=3, zero=3)
+    inner = "{zero_optimization: {stage: 1}, bf16: {enabled: auto}}"
+    assert llmcalc.read_training_file(write("a.yml", text.format(inner)), dp=3).settings["mesh"].zero == 1
+    with pytest.raises(InputError, match=r"missing\.json was not found"):
+        llmcalc.read_training_file(write("a.yml", text.format("missing.json")))
+    assert llmcalc.read_training_file(write("a.yml", text.format("missing.json")), dp=3, zero=1).options["zero"] == 1
+
+
+def test_settings_without_effect_are_stated(write: Write) -> None:
+    path = write("a.yml", "base_model: Qwen/Qwen3-0.6B\nsequence_len: 499\nfsdp: [full_shard, auto_wrap]\n")
+    (warning,) = llmcalc.read_training_file(path).architecture.warnings
+    assert "zero 3 has no effect on a single data-parallel rank" in warning
+    assert not llmcalc.read_training_file(path, gpus=3).architecture.warnings
+
+
+def test_unknown_and_uncomputed_keys_are_named(write: Write) -> None:
+    text = "base_model: Qwen/Qwen3-0.6B\nsequence_len: 499\nflux: 1\nwarp: {drive: 2}\nqat: {group_size: 32}\n"
+    found = llmcalc.read_training_file(write("a.yml", text))
+    assert found.unknown == ("flux", "warp.drive")
+    assert found.unmodelled == ("qat.group_size",)
+    assert found.architecture.warnings == (
+        "the effect of these keys is not computed: qat.group_size", "unknown keys of Axolotl: flux, warp.drive",
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"unknown Axolotl keys 'flux', 'warp\.drive'"):
+        llmcalc.read_training_file(write("a.yml", text), strict=True)
+    with pytest.raises(InputError, match="unknown Axolotl key 'micro_batch_sise'") as caught:
+        llmcalc.read_training_file(write("a.yml", f"{text}micro_batch_sise: 3\n"))
+    assert "micro_batch_size" in caught.value.hint
+    allowed = llmcalc.read_training_file(
+        write("a.yml", f"{text}micro_batch_sise: 3\n"), allow_unknown=["micro_batch_sise"]
+    )
+    assert "micro_batch_sise" in allowed.unknown
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("base_model: gpt2\nsequence_len: many", r"a\.yml:2:\d+: sequence_len: must be an integer of at least 1"),
+        ("base_model: gpt2\nmicro_batch_size: true", "must be an integer"),
+        ("base_model: gpt2\nmicro_batch_size: 0", "of at least 1"),
+        ("base_model: gpt2\noptimizer: adamw_torch_4bit", "'adamw_torch_4bit' is not supported"),
+        ("base_model: gpt2\nbf16: sometimes", "'sometimes' is not supported"),
+        ("base_model: [gpt2]", "must be a non-empty string"),
+        ("base_model: gpt2\nadapter: lora", "has adapters without a rank"),
+        ("base_model: gpt2\nadapter: lora\nlora_r: 3\nlora_target_modules: [x_proj]", "no modules 'x_proj'"),
+        ("base_model: no-such-model", "unknown model"),
+        ("base_model: gpt2\nbase_model: gpt2", "duplicate key"),
+        ("base_model: gpt2\nfsdp: {a: 1}\ndeepspeed: 3", "must be a file name or a mapping"),
+        ("base_model: gpt2\nbatch_size: 7\nmicro_batch_size: 2", "global batch size"),
+        ("model_name_or_path: gpt2\nlearning_rate: 1e-5", "may be a file of"),
+        ("nothing: 1", "is not a file of a known training program"),
+        ("[1, 2]", "must contain keys and values"),
+        ("a: &a [*a]", "alias"),
+        ("base_model: gpt2\n" + "\n".join(f"k{number}: 1" for number in range(2000)), "more than 500"),
+        ("base_model: gpt2\n" + " " * 300_000, "exceeds the limit"),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_is_one_error(text: str, message: str, write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write("a.yml", text)
+    with pytest.raises(InputError, match=message):
+        llmcalc.read_training_file(path)
+    assert main(["memory", path]) == 2
+    assert main(["fit", "gpt2", "h100", "--training-file", path]) in (0, 2)
+    assert "Traceback" not in capsys.readouterr().err
+
+
+VALUES = (None, True, False, "", "x", "auto", -1, 0, 3.5, 1e300, 10**30, [], [1], ["a", {"b": 1}], {}, {"a": {"b": []}})
+
+
+@pytest.mark.parametrize("program", programs())
+@pytest.mark.parametrize("suffix", ["json", "yml"])
+def test_wrong_values_are_errors(program: str, suffix: str, write: Write) -> None:
+    random, keys = Random(7), programs()[program].keys
+    for _ in range(150):
+        data: dict[str, Any] = {programs()[program].signature[0]: "gpt2"}
+        for key in random.sample(sorted(keys), min(4, len(keys))):
+            inner = data
+            *parents, last = key.split(".")
+            for parent in parents:
+                if not isinstance(inner.setdefault(parent, {}), dict):
+                    inner[parent] = {}
+                inner = inner[parent]
+            inner[last] = random.choice(VALUES)
+        with suppress(InputError):
+            path = write(f"f.{suffix}", json.dumps(data))
+            llmcalc.read_training_file(path, "gpt2", gpus=random.choice((None, 1, 7)))
+
+
+@pytest.mark.parametrize("program", programs())
+def test_every_value_has_a_setting(program: str) -> None:
+    from llmcalc.api.training_files import SETTINGS
+    from llmcalc.data import table
+
+    table_of = programs()[program]
+    optimizers = {None, "unmodelled", *table("optimizers")}
+    known = {setting.name for setting in SETTINGS}
+    for key, rule in table_of.keys.items():
+        values = rule.get("values") or {}
+        found = (table_of.maps[values] if isinstance(values, str) else values).values()
+        if rule.get("to") == "optimizer":
+            assert set(found) <= optimizers, key
+        for meaning in found:
+            names = set(meaning) if isinstance(meaning, dict) else set()
+            assert names <= known | {"lora", "lora_modules", "engine", "stored", "loaded"}, key
+
+
+def test_presets_and_configs_are_not_training_files(write: Write) -> None:
+    config = write("config.json", '{"model_type": "gpt2", "n_layer": 2}')
+    assert find_training_file(config) is None
+    assert find_training_file("gpt2") is None
+    assert find_training_file(write("p.yaml", "architecture: {}\nname: a\nbase_model: gpt2\n")) is None
+    assert parse_training_file(write("a.yml", "base_model: gpt2")).program.title == "Axolotl"
+
+
+def test_options_override_the_file(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write("a.yml", "base_model: openai-community/gpt2\nsequence_len: 499\nmicro_batch_size: 3\n")
+
+    def peak(line: str) -> tuple[int, dict[str, Any]]:
+        assert main([*line.split(), "--json"]) == 0
+        data = json.loads(capsys.readouterr().out)
+        return data["result"]["peak"], data["inputs"]
+
+    found, inputs = peak(f"memory {path} --batch 5 --optimizer sgd")
+    assert found == peak("memory gpt2 --training --seq 499 --batch 5 --optimizer sgd --convention torch")[0]
+    assert inputs["training_file"]["settings"]["batch"] == 5
+    assert inputs["training_file"]["program"].startswith("Axolotl")
+    assert peak(f"memory gpt1 --training-file {path}")[1]["model"] == llmcalc.load("gpt1").name
+    assert main(["fit", path, "h100:3"]) == 0
+    out = capsys.readouterr().out
+    assert "settings: batch 3 · seq 499" in out
+    assert "3 ranks: dp 3" in out
+
+
+def test_train_reads_the_steps(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "base_model: openai-community/gpt2\nsequence_len: 499\nmicro_batch_size: 3\nmax_steps: 11\n"
+    path = write("a.yml", f"{text}gradient_accumulation_steps: 5\n")
+    for gpu, ranks in (("", 1), (" --gpu h100:7", 7)):
+        assert main([*f"train {path}{gpu} --json".split()]) == 0
+        data = json.loads(capsys.readouterr().out)["result"]
+        assert data["tokens"] == 499 * 3 * 5 * 11 * ranks
+        assert data["steps"] == 11
