@@ -66,7 +66,7 @@ def test_a_unit_that_the_vendor_states_is_taken() -> None:
 
 
 def test_all_of_them() -> None:
-    assert len(tables("hardware")) == 84
+    assert len(tables("hardware")) == 85
     for name, found in accelerators().items():
         assert accelerator(name) is found
         assert found.source

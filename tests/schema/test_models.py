@@ -91,7 +91,7 @@ def test_an_unknown_key_and_a_missing_source_in_a_data_file_are_named(file: Path
     del entry["sourse"], entry["source"]
     assert "missing key 'source'" in problem(file, data, tmp_path)
     entry |= original | {"source": 7}
-    assert f"{'.'.join(map(str, path))}.source must be a string, not 7" in problem(file, data, tmp_path)
+    assert f"{'.'.join(map(str, [*path, 'source']))} must be a string, not 7" in problem(file, data, tmp_path)
 
 
 @pytest.mark.parametrize("key", ["year", "sizes", "notes", "expect", "facts", "aliases", "status"])

@@ -11,7 +11,7 @@ from pydantic import Field
 from ...core.errors import DescriptionError, InputError
 from ..yaml_reader import locate_error, read_yaml
 from .engines import Engine
-from .fields import Checked, Count, Fraction, Range, Rate, Size, Sourced, Text
+from .fields import Checked, Count, Fraction, Range, Rate, RatesByFormat, Size, Sourced, Text
 from .hardware import Accelerator, Instance
 from .result import ENTRY
 from .training_files import TrainingProgram
@@ -98,6 +98,39 @@ class Utilisation(Sourced):
     mid: Fraction
     high: Fraction | None = None
     of: Text
+
+
+class KernelFormat(Model):
+    """Kernels that compute with weights of some number formats."""
+
+    of: list[Text]
+    peak: list[Text]
+    activation_bits: Rate
+    nearest: list[Text] = Field([])
+
+
+class KernelFamily(Model):
+    """Accelerators that run the same kernels."""
+
+    of: list[Text]
+    sms: Size
+    l2_mib: Size
+    nearest: Text | None = None
+    peaks: RatesByFormat = Field({})
+
+
+class Kernels(Sourced):
+    """Kernels of number formats, and families of accelerators."""
+
+    formats: dict[str, KernelFormat]
+    families: dict[str, KernelFamily]
+
+
+class KernelTable(Sourced):
+    """Coefficients of a kind of kernel by accelerator and format, with their errors in percent."""
+
+    errors: dict[str, list[Rate]]
+    coefficients: dict[str, dict[str, dict[str, float | list[Rate]]]]
 
 
 class Measured(Model):
@@ -236,6 +269,7 @@ TABLES: dict[str, Any] = {
     "data/eager": dict[str, dict[str, Text]],
     "data/evidence": dict[str, Measured],
     "data/context_lengths": dict[str, Size],
+    "data/efficiency/*": KernelTable,
     "data/energy": dict[str, EnergyConvention],
     "data/engines/*": dict[str, Engine],
     "data/formats/*": dict[str, NumberFormat],
@@ -243,6 +277,7 @@ TABLES: dict[str, Any] = {
     "data/hardware/*": dict[str, Accelerator],
     "data/hf/*": ConfigKeys,
     "data/instances/*": dict[str, Instance],
+    "data/kernels": Kernels,
     "data/mixtures": dict[str, Mixture],
     "data/optimizers": dict[str, Optimizer],
     "data/other_models": dict[str, Modality],

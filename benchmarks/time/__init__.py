@@ -1,0 +1,1 @@
+"""Fit the coefficients of execution time to published measurements, and cross-validate them."""

@@ -1,0 +1,110 @@
+"""Fit the coefficients of kernels to published tables, and print the errors on rows that were left out.
+
+    python -m benchmarks.time --tables DIR [--write] [NAME ...]
+
+DIR holds the CSV files that ``tables.py`` names. Prints the mean and median absolute error in percent for each kind of
+kernel: in five folds by shape, with the coefficients of a sibling (another accelerator with the same kernels), and with
+those of all other accelerators. ``--write`` replaces ``llmcalc/data/efficiency``. Needs SciPy.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from llmcalc.api.efficiencies import efficiencies
+from llmcalc.estimate.time.efficiency import GENERIC
+
+from .fitting import SMALLEST, Rows, errors, fit, join, leave_shapes_out
+from .tables import TABLES, Table
+
+FOLDER = Path(__file__).parent.parent.parent / "llmcalc" / "data" / "efficiency"
+
+
+def values(table: Table, kernel: str, rows: Rows) -> dict[str, float]:
+    fixed = table.fixed(kernel)
+    return fit(lambda own, c: table.form(own, {**c, **fixed}), rows, table.starts)
+
+
+def judge(table: Table, groups: dict[tuple[str, str], Rows]) -> dict[str, dict[str, dict]]:
+    """Print the errors of a table, and return its coefficients by accelerator and kernel."""
+    family_of = efficiencies().family_of
+    stored: dict[str, dict[str, dict]] = {}
+    found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {"five folds": [], "sibling": [], "other accelerators": []}
+    fits = {key: values(table, key[1], rows) for key, rows in groups.items() if len(rows["seconds"]) >= SMALLEST}
+    for (place, kernel), rows in sorted(groups.items()):
+        if (place, kernel) not in fits:
+            continue
+        fixed = table.fixed(kernel)
+        form = lambda own, c, fixed=fixed: table.form(own, {**c, **fixed})  # noqa: E731
+        folded = leave_shapes_out(form, rows, table.starts)
+        found["five folds"].append((folded, rows["seconds"]))
+        others = {other: own for (other, name), own in groups.items() if name == kernel and other != place}
+        relatives = [other for other in others if family_of(other) == family_of(place) and (other, kernel) in fits]
+        if relatives:
+            found["sibling"].append((form(rows, fits[relatives[0], kernel]), rows["seconds"]))
+        if others:
+            found["other accelerators"].append(
+                (form(rows, values(table, kernel, join(others.values()))), rows["seconds"])
+            )
+        own = errors(folded, rows["seconds"])
+        print(f"  {place:20s} {kernel:22s} {own}")
+        kept = {name: value for name, value in fits[place, kernel].items() if name not in table.nuisance}
+        stored.setdefault(place, {})[kernel] = {
+            **kept, **{k: v for k, v in fixed.items() if k != "kind"}, "measurements": own.rows, "error": _error(own)
+        }  # fmt: skip
+    for kernel in sorted({kernel for _, kernel in fits}):
+        rows = join(own for (_, name), own in groups.items() if name == kernel)
+        fixed, common = table.fixed(kernel), values(table, kernel, rows)
+        own = errors(table.form(rows, {**common, **fixed}), rows["seconds"])
+        kept = {name: value for name, value in common.items() if name not in table.nuisance}
+        stored.setdefault(GENERIC, {})[kernel] = {
+            **kept, **{k: v for k, v in fixed.items() if k != "kind"}, "measurements": own.rows, "error": _error(own)
+        }  # fmt: skip
+    summary = {}
+    for name, pairs in found.items():
+        if pairs:
+            own = errors(*(np.concatenate(column) for column in zip(*pairs, strict=True)))
+            summary[name] = own
+            print(f"{table.name:28s} {name:18s} {own}")
+    return {"errors": {name: _error(own) for name, own in summary.items()}, "coefficients": stored}
+
+
+def _error(own) -> list[float]:
+    return [round(own.mean, 1), round(own.median, 1)]
+
+
+def _write(table: Table, judged: dict) -> None:
+    lines = [
+        f"# Coefficients of the form of {table.name} in estimate/time/kernels.py, written by benchmarks/time.",
+        "# errors, error: mean and median absolute error in percent on shapes that were left out",
+        f'source: "{table.source}"',
+        "errors: {" + ", ".join(f"{name}: {own}" for name, own in judged["errors"].items()) + "}",
+        "coefficients:",
+    ]
+    for place, kinds in judged["coefficients"].items():
+        lines.append(f"  {place}:")
+        for kernel, own in kinds.items():
+            lines.append(f"    {kernel}: {{" + ", ".join(f"{name}: {value}" for name, value in own.items()) + "}")
+    FOLDER.mkdir(exist_ok=True)
+    (FOLDER / f"{table.name}.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.time", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("names", nargs="*", help="kinds of kernels (default: all)")
+    parser.add_argument("--tables", type=Path, required=True, help="folder of the CSV files")
+    parser.add_argument("--write", action="store_true", help="replace the data files")
+    given = parser.parse_args()
+    for table in TABLES:
+        if not given.names or table.name in given.names:
+            judged = judge(table, table.read(given.tables))
+            if given.write:
+                _write(table, judged)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,357 @@
+"""Closed forms of the time of one kernel on one accelerator, in seconds.
+
+The forms contain physics only: waves of tiles over the streaming multiprocessors, bytes over a bandwidth,
+exponentials of the softmax, latencies. Their coefficients come from ``efficiency.coefficients``. All sizes are those of
+one rank, and may be numbers or NumPy arrays.
+
+A kernel inside an engine's graph reads its operands from memory, and its launch is counted by the step. With
+``alone=True``, a form includes the launch and the operands that stay in the L2 cache between repetitions, as in the
+micro-benchmarks that the coefficients are fitted to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...core.record import record
+from .arrays import Number, namespace
+
+Coefficients = Mapping[str, float]
+
+MICRO, NANO = 1e-6, 1e-9
+TILES = ((256, 128), (128, 128), (64, 128), (64, 64), (16, 64))  # rows and columns of a tile of a GEMM
+FULL_TILE = 128 * 128  # elements of a tile above which larger ones do not reuse shared memory better
+K_STEP = 64  # contracted elements of a step of the main loop
+SPLITS = (1, 2, 4, 8)  # parts of the contracted axis that different multiprocessors sum
+QUERY_TILE = 128  # queries of a tile of attention
+KEY_TILE = 256  # cached keys that one multiprocessor reads at least
+EXPONENTIALS = 16 * 1.75e9  # exponentials per second of a multiprocessor: 16 a clock, at a nominal clock
+SIXTEEN_BIT = 2  # bytes of an output element
+
+
+@record
+class Device:
+    """The figures of an accelerator that the forms use.
+
+    Attributes:
+        sms: number of streaming multiprocessors.
+        bandwidth: bytes per second of the memory.
+        l2: bytes of the L2 cache.
+        link: bytes per second of the links to the other accelerators of a node, in one direction.
+        network: bytes per second of the network of one accelerator, in one direction.
+    """
+
+    sms: Number
+    bandwidth: Number
+    l2: Number
+    link: Number
+    network: Number = 50e9
+
+
+def rate(device: Device, c: Coefficients, moved: Number, alone: bool) -> Number:
+    """Return the bytes per second at which a kernel reads its operands."""
+    memory = device.bandwidth * c["memory"]
+    if not alone:
+        return memory
+    uncached = namespace(moved, device.l2).clip((moved / device.l2 - 0.9) / 0.5, 0.0, 1.0)
+    return memory * c["cache"] ** (1 - uncached)
+
+
+def gemm(
+    m: Number, n: Number, k: Number, weight_bytes: Number, device: Device, peak: Number, c: Coefficients, *,
+    activation_bytes: float = SIXTEEN_BIT, batch: Number = 1, alone: bool = False,
+) -> Number:  # fmt: skip
+    """Return the time of ``batch`` products of ``m`` x ``k`` activations and ``k`` x ``n`` weights.
+
+    The multiprocessors compute whole waves of tiles. A tile takes its FLOPs over the share of the peak, or the latency
+    of its steps along ``k``. The fastest tile size and number of splits count. Quantising the activations adds their
+    bytes.
+
+    Args:
+        m: rows, usually tokens.
+        n: columns of one matrix.
+        k: contracted elements.
+        weight_bytes: bytes of all ``batch`` matrices, with their scales.
+        device: the accelerator.
+        peak: FLOP/s of the format that the kernel computes in.
+        c: ``compute``, ``memory``, ``step_ns``, ``sharpness``, ``splits``, ``quantise`` (and ``launch_us``, ``cache``).
+        activation_bytes: bytes of an element of the activations.
+        batch: number of products, such as heads.
+        alone: whether the kernel is measured alone.
+    """
+    xp = namespace(m, n, k, batch, device.bandwidth)
+    rows = batch * m
+    moved = weight_bytes + rows * k * activation_bytes + rows * n * SIXTEEN_BIT
+    bandwidth = rate(device, c, moved, alone)
+    flops = peak / device.sms * c["compute"]
+    best: Number = float("inf")
+    for height, width in TILES:
+        tiles = batch * xp.ceil(m / height) * xp.ceil(n / width)
+        work = 2.0 * height * width * k / (flops * min(1.0, (height * width / FULL_TILE) ** 0.25))
+        for splits in SPLITS:
+            if splits > c["splits"]:
+                break
+            steps = c["step_ns"] * NANO * xp.ceil(k / splits / K_STEP)
+            time = xp.ceil(tiles * splits / device.sms) * xp.maximum(work / splits, steps)
+            if splits > 1:  # partial sums in 32 bits, written and read
+                time = time + rows * n * 8.0 * splits / (device.bandwidth * c["memory"]) + MICRO
+            best = xp.minimum(best, time)
+    power = c["sharpness"]
+    time = (best**power + (moved / bandwidth) ** power) ** (1 / power) + rows * k * c["quantise"] / bandwidth
+    return time + c["launch_us"] * MICRO if alone else time
+
+
+def grouped_gemm(
+    rows: Number, touched: Number, experts: Number, elements: Number, width: Number, inner: Number,
+    weight_bytes: Number, device: Device, peak: Number, c: Coefficients, *, alone: bool = False,
+) -> Number:  # fmt: skip
+    """Return the time of the experts of one rank, with the permutation of their rows.
+
+    Args:
+        rows: tokens that the experts of the rank receive, counted once per expert.
+        touched: experts that receive tokens.
+        experts: experts of the rank.
+        elements: elements of all matrices of one expert (of this rank's part).
+        width: elements of a token.
+        inner: elements of a token inside an expert.
+        weight_bytes: bytes of all matrices of one expert.
+        device: the accelerator.
+        peak: FLOP/s of the format that the kernel computes in.
+        c: ``compute``, ``memory``, ``sharpness``, ``copies``, ``touched_us``, ``expert_us`` (and ``launch_us``,
+            ``cache``).
+        alone: whether the kernel is measured alone.
+    """
+    xp = namespace(rows, touched, experts, device.bandwidth)
+    each = rows / touched
+    padded = 0.5 * touched * xp.ceil(each / 64) * 64 + 0.5 * xp.maximum(rows, touched * 16)
+    weights = touched * weight_bytes
+    computing = 2.0 * padded * elements / (peak * c["compute"])
+    reading = weights / rate(device, c, weights, alone)
+    power = c["sharpness"]
+    time = (computing**power + reading**power) ** (1 / power)
+    time = time + c["copies"] * rows * 6.0 * (width + inner) / device.bandwidth
+    time = time + MICRO * (c["touched_us"] * touched + c["expert_us"] * experts)
+    return time + c["launch_us"] * MICRO if alone else time
+
+
+def touched_experts(rows: Number, experts: Number) -> Number:
+    """Return the expected number of distinct experts that receive ``rows`` independent rows."""
+    return experts * (1 - (1 - 1 / experts) ** rows)
+
+
+def busiest_rank(tokens: Number, chosen: Number, experts: Number, ranks: Number) -> tuple[Number, Number]:
+    """Return the expected rows and touched experts of the rank that receives most, of ``ranks`` with equal experts.
+
+    Tokens choose experts independently, so that the rows of a rank have a mean of ``tokens · chosen / ranks`` and about
+    the same variance. The expected maximum over the ranks follows from it: no coefficient describes the imbalance.
+    """
+    xp = namespace(tokens, chosen, experts, ranks)
+    local = experts / ranks
+    rows = tokens * chosen / ranks
+    touched = local * (1 - (1 - chosen / experts) ** tokens)
+    spread = xp.sqrt(2 * xp.log(xp.maximum(ranks, 1)) * (1 - 1 / ranks))
+    rows = xp.minimum(rows + spread * xp.sqrt(rows), tokens * xp.minimum(chosen, local))
+    touched = touched + spread * xp.sqrt(xp.maximum(touched * (1 - touched / local), 0.0))
+    touched = xp.minimum(xp.minimum(touched, local), xp.maximum(rows, 1))
+    return rows, xp.maximum(touched, 1e-9)
+
+
+def attention_prefill(
+    sequences: Number, queries: Number, pairs: Number, longest: Number, heads: Number, key_heads: Number,
+    key_width: Number, value_width: Number, device: Device, peak: Number, c: Coefficients, *,
+    cache_bytes: Number = SIXTEEN_BIT, alone: bool = False,
+) -> Number:  # fmt: skip
+    """Return the time of attention for new tokens, with the softmax but without projections.
+
+    The products and the exponentials of the softmax overlap, so that both count (in a norm of 3). Tiles on the diagonal
+    of the mask are computed in full.
+
+    Args:
+        sequences: number of sequences.
+        queries: new tokens of a sequence.
+        pairs: visible pairs of queries and keys of a sequence.
+        longest: keys that the last query sees.
+        heads: query heads.
+        key_heads: heads of keys and values.
+        key_width: elements of a query and of a key.
+        value_width: elements of a value.
+        device: the accelerator.
+        peak: FLOP/s of the format that the kernel computes in.
+        c: ``compute``, ``exponentials``, ``ramp``, ``tile_us``, ``copies`` (and ``launch_us``).
+        cache_bytes: bytes of an element that is written to the cache.
+        alone: whether the kernel is measured alone.
+    """
+    xp = namespace(sequences, queries, pairs, longest, heads, device.bandwidth)
+    edges = xp.where(longest >= queries, 0.5, 1.0)  # the start of a sliding window is a second diagonal
+    tiled = pairs + queries * QUERY_TILE * edges
+    row = (longest + QUERY_TILE) * QUERY_TILE
+    each = 2.0 * (key_width + value_width) / (peak / device.sms * c["compute"])
+    exponential = 1 / (EXPONENTIALS * c["exponentials"])
+    pair = (each**3 + exponential**3) ** (1 / 3)  # seconds of a pair on one multiprocessor
+    time = (
+        pair
+        * xp.maximum(sequences * heads * tiled / device.sms, row)
+        * (1 + c["ramp"] / xp.maximum(longest, QUERY_TILE))
+    )
+    tiles = xp.maximum(sequences * heads * xp.ceil(queries / QUERY_TILE) / device.sms, 1)
+    width = (key_width + value_width) / 2
+    moved = sequences * queries * width * (4 * heads + 2 * key_heads * (SIXTEEN_BIT + cache_bytes))
+    time = time + c["tile_us"] * MICRO * tiles + c["copies"] * moved / device.bandwidth
+    return time + c["launch_us"] * MICRO if alone else time
+
+
+def attention_decode(
+    sequences: Number, keys: Number, heads: Number, key_heads: Number, key_width: Number, value_width: Number,
+    device: Device, peak: Number, c: Coefficients, *, cache_bytes: Number = SIXTEEN_BIT, alone: bool = False,
+) -> Number:  # fmt: skip
+    """Return the time of attention of one new token per sequence, which reads the keys and values of the cache.
+
+    Args:
+        sequences: number of sequences.
+        keys: keys that the token sees in each sequence.
+        heads: query heads.
+        key_heads: heads of keys and values.
+        key_width: elements of a key.
+        value_width: elements of a value.
+        device: the accelerator.
+        peak: FLOP/s of the format that the kernel computes in.
+        c: ``compute``, ``memory``, ``group_us``, ``stream``, ``splits`` (and ``launch_us``, ``cache``).
+        cache_bytes: bytes of an element of the cache.
+        alone: whether the kernel is measured alone.
+    """
+    xp = namespace(sequences, keys, heads, key_heads, device.bandwidth)
+    elements = key_width + value_width
+    moved = sequences * keys * key_heads * elements * cache_bytes + 2.0 * sequences * heads * elements
+    padded = xp.maximum(16, heads / key_heads) * key_heads
+    flops = 2.0 * sequences * padded * elements * keys
+    return _stream(sequences * key_heads, keys, moved, flops, device, peak, c, alone)
+
+
+def latent_attention_decode(
+    sequences: Number, keys: Number, heads: Number, latent: Number, rotary: Number, device: Device, peak: Number,
+    c: Coefficients, *, cache_bytes: Number = SIXTEEN_BIT, alone: bool = False,
+) -> Number:  # fmt: skip
+    """Return the time of attention of one new token per sequence to latents that all heads share.
+
+    Args:
+        sequences: number of sequences.
+        keys: latents that the token sees in each sequence.
+        heads: query heads.
+        latent: elements of a latent, which are the keys and the values.
+        rotary: elements of a key with a position.
+        device: the accelerator.
+        peak: FLOP/s of the format that the kernel computes in.
+        c: as for ``attention_decode``.
+        cache_bytes: bytes of an element of the cache.
+        alone: whether the kernel is measured alone.
+    """
+    xp = namespace(sequences, keys, heads, device.bandwidth)
+    elements = 2 * latent + rotary
+    moved = sequences * keys * (latent + rotary) * cache_bytes + 2.0 * sequences * heads * elements
+    flops = 2.0 * sequences * xp.maximum(heads, 64) * elements * keys
+    return _stream(sequences * xp.ceil(heads / 64), keys, moved, flops, device, peak, c, alone)
+
+
+def _stream(
+    groups: Number,
+    keys: Number,
+    moved: Number,
+    flops: Number,
+    device: Device,
+    peak: Number,
+    c: Coefficients,
+    alone: bool,
+) -> Number:
+    """Return the time of reading a cache: ``groups`` of heads and sequences, each split along its keys."""
+    xp = namespace(groups, keys, device.bandwidth)
+    readers = xp.minimum(groups * xp.minimum(xp.ceil(keys / KEY_TILE), c["splits"]), 4 * device.sms)
+    whole, each = moved / rate(device, c, moved, alone), moved / (c["stream"] * 1e9 * readers)
+    time = xp.maximum((whole**4 + each**4) ** 0.25, flops / (peak * c["compute"]))
+    time = time + c["group_us"] * MICRO * xp.ceil(groups / device.sms)
+    return time + c["launch_us"] * MICRO if alone else time
+
+
+def state_update(moved: Number, device: Device, c: Coefficients, *, alone: bool = False) -> Number:
+    """Return the time of one step of recurrences, whose states move ``moved`` bytes."""
+    time = moved / (device.bandwidth * c["memory"])
+    return time + c["launch_us"] * MICRO if alone else time
+
+
+def scan(
+    tokens: Number, channels: Number, lanes: Number, device: Device, c: Coefficients, *,
+    sequences: Number = 1, alone: bool = False,
+) -> Number:  # fmt: skip
+    """Return the time of a recurrence over ``tokens`` per sequence, in chunks.
+
+    Args:
+        tokens: tokens of a sequence.
+        channels: elements of a token that the scan reads and writes.
+        lanes: independent recurrences of a sequence, usually heads.
+        device: the accelerator.
+        c: ``memory``, ``chunk_us`` (and ``launch_us``).
+        sequences: number of sequences.
+        alone: whether the kernel is measured alone.
+    """
+    xp = namespace(tokens, channels, lanes, sequences, device.bandwidth)
+    chunks = xp.ceil(tokens / 64)
+    moving = sequences * chunks * 64 * channels * 4 / (device.bandwidth * c["memory"])
+    waiting = chunks * c["chunk_us"] * MICRO * xp.ceil(sequences * lanes / device.sms / 4)
+    time = (moving**3 + waiting**3) ** (1 / 3)
+    return time + c["launch_us"] * MICRO if alone else time
+
+
+def convolution(
+    tokens: Number, channels: Number, device: Device, c: Coefficients, *, sequences: Number = 1, alone: bool = False
+) -> Number:
+    """Return the time of a depthwise convolution over ``tokens`` per sequence.
+
+    Args:
+        tokens: tokens of a sequence.
+        channels: channels, each with its own filter.
+        device: the accelerator.
+        c: ``memory``, ``channel_ns`` (and ``launch_us``).
+        sequences: number of sequences.
+        alone: whether the kernel is measured alone.
+    """
+    moving = sequences * tokens * channels * 4 / (device.bandwidth * c["memory"])
+    starting = c["channel_ns"] * NANO * sequences * channels
+    time = (moving**3 + starting**3) ** (1 / 3)
+    return time + c["launch_us"] * MICRO if alone else time
+
+
+def elementwise(moved: Number, device: Device, c: Coefficients) -> Number:
+    """Return the time of a kernel without contractions that reads and writes ``moved`` bytes."""
+    return moved / (device.bandwidth * c["memory"])
+
+
+TRAFFIC = {
+    "all-reduce": 2.0,
+    "all-gather": 1.0,
+    "reduce-scatter": 1.0,
+    "all-to-all": 1.0,
+}  # of (n - 1) / n of the bytes
+
+
+def collective(kind: str, ranks: Number, moved: Number, device: Device, c: Coefficients) -> Number:
+    """Return the time of a collective of ``ranks`` ranks in a node.
+
+    The latency grows with the ranks. The time of the bytes changes by the factor ``doubling`` when the ranks double.
+    Filling the pipeline adds up to ``fill_us``, reached at sizes above ``full_kb``.
+
+    Args:
+        kind: ``all-reduce``, ``all-gather``, ``reduce-scatter``, ``all-to-all``, or ``send``.
+        ranks: number of ranks.
+        moved: bytes of the whole tensor.
+        device: the accelerator.
+        c: ``latency_us``, ``rank_us``, ``link``, ``doubling``, ``reduction``, ``fill_us``, ``full_kb``.
+    """
+    if kind == "send":
+        return c["latency_us"] * MICRO + moved / (device.link * c["link"])
+    xp = namespace(ranks, moved, device.link)
+    traffic = TRAFFIC[kind]
+    latency = (c["latency_us"] + c["rank_us"] * (ranks - 1) * traffic) * MICRO
+    sent = moved * traffic * (ranks - 1) / ranks * c["doubling"] ** xp.log2(ranks / 2)
+    if kind == "all-reduce":  # below 1: the switch adds
+        sent = sent * c["reduction"]
+    filling = c["fill_us"] * MICRO * moved / (moved + c["full_kb"] * 1e3)
+    return latency + sent / (device.link * c["link"]) + filling

@@ -1,0 +1,162 @@
+"""The closed forms of kernels: limits set by physics, monotonicity, and equal results for numbers and arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from llmcalc.api.accelerators import accelerators
+from llmcalc.api.efficiencies import efficiencies
+from llmcalc.data import FOLDER, table, tables
+from llmcalc.estimate.time import kernels
+from llmcalc.estimate.time.efficiency import GENERIC
+from llmcalc.estimate.time.kernels import Device
+
+coefficients = efficiencies().coefficients
+H100 = Device(sms=132, bandwidth=3.35e12, l2=50 * 2**20, link=450e9, network=50e9)
+PEAK = 989.4e12
+GEMM = coefficients("gemm", "h100-sxm", "bf16").values
+EXPERTS = coefficients("experts", "h100-sxm", "bf16").values
+PREFILL = coefficients("attention_prefill", "h100-sxm", "bf16").values
+DECODE = coefficients("attention_decode", "h100-sxm", "bf16").values
+LATENT = coefficients("latent_attention_decode", "h100-sxm", "bf16").values
+
+
+def gemm(m: float, n: float = 4099, k: float = 5003, **change: float) -> float:
+    on = Device(**{key: change.get(key, getattr(H100, key)) for key in Device.__match_args__})
+    return kernels.gemm(m, n, k, 2 * n * k, on, PEAK, GEMM)
+
+
+FORMS: Mapping[str, Callable[[float], float]] = {
+    "gemm": gemm,
+    "grouped_gemm": lambda x: kernels.grouped_gemm(x, 7, 11, 3e6, 1009, 997, 6e6, H100, PEAK, EXPERTS),
+    "attention_prefill": lambda x: kernels.attention_prefill(
+        3, x, x * (x + 1) / 2, x, 32, 8, 128, 128, H100, PEAK, PREFILL
+    ),
+    "attention_decode": lambda x: kernels.attention_decode(5, x, 32, 8, 128, 128, H100, PEAK, DECODE),
+    "latent_attention_decode": lambda x: kernels.latent_attention_decode(5, x, 16, 512, 64, H100, PEAK, LATENT),
+    "scan": lambda x: kernels.scan(x, 4099, 32, H100, coefficients("scan", "h100-sxm").values),
+    "convolution": lambda x: kernels.convolution(x, 4099, H100, coefficients("convolution", "h100-sxm").values),
+    "state_update": lambda x: kernels.state_update(x, H100, coefficients("state_update", "h100-sxm").values),
+    "elementwise": lambda x: kernels.elementwise(x, H100, coefficients("elementwise", "h100-sxm").values),
+    "all-reduce": lambda x: kernels.collective(
+        "all-reduce", 4, x, H100, coefficients("collectives", "h100-sxm", "all-reduce").values
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_numbers_and_arrays_give_equal_times(form: str) -> None:
+    sizes = [1.0, 17, 101, 1009, 10007, 100003]
+    found = FORMS[form](np.array(sizes))  # type: ignore[arg-type]
+    np.testing.assert_allclose(found, [FORMS[form](size) for size in sizes], rtol=1e-12)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_larger_size_does_not_take_less_time(form: str) -> None:
+    times = [FORMS[form](size) for size in (16, 128, 1024, 8192, 65536)]
+    assert times == sorted(times)
+    assert times[-1] > 1.05 * times[0]
+
+
+def test_a_product_with_one_row_takes_the_bytes_of_its_weights() -> None:
+    n, k = 65521, 16381
+    assert kernels.gemm(1, n, k, 2 * n * k, H100, PEAK, GEMM) == pytest.approx(
+        2 * n * k / (H100.bandwidth * GEMM["memory"]), rel=0.02
+    )
+
+
+def test_a_large_product_takes_its_flops() -> None:
+    m, n, k = 65536, 16384, 16384
+    assert kernels.gemm(m, n, k, 2 * n * k, H100, PEAK, GEMM) == pytest.approx(
+        2 * m * n * k / (PEAK * GEMM["compute"]), rel=0.05
+    )
+
+
+def test_small_products_gain_from_bandwidth_and_large_ones_do_not() -> None:
+    fast = 2 * H100.bandwidth
+    assert gemm(1, n=65521, bandwidth=fast) < 0.55 * gemm(1, n=65521)
+    assert gemm(16384, bandwidth=fast) > 0.95 * gemm(16384)
+
+
+def test_products_of_heads_are_cheaper_than_one_launch_each_but_read_the_same_bytes() -> None:
+    n, k = 512, 128
+    together = kernels.gemm(1, n, k, 32 * 2 * n * k, H100, PEAK, GEMM, batch=32)
+    assert together < 32 * kernels.gemm(1, n, k, 2 * n * k, H100, PEAK, GEMM)
+    assert together > 32 * 2 * n * k / H100.bandwidth
+
+
+def test_alone_a_kernel_has_a_launch_and_its_operands_in_the_cache() -> None:
+    small = {"device": H100, "peak": PEAK, "c": {**GEMM, "cache": 3.0}}
+    inside = kernels.gemm(16, 1024, 1024, 2 * 1024 * 1024, **small)  # type: ignore[arg-type]
+    alone = kernels.gemm(16, 1024, 1024, 2 * 1024 * 1024, alone=True, **small)  # type: ignore[arg-type]
+    assert inside < alone <= inside + GEMM["launch_us"] * 1e-6
+
+
+def test_exponentials_limit_attention_with_narrow_heads() -> None:
+    narrow = kernels.attention_prefill(1, 8192, 8192 * 8193 / 2, 8192, 64, 8, 64, 64, H100, PEAK, PREFILL)
+    wide = kernels.attention_prefill(1, 8192, 8192 * 8193 / 2, 8192, 32, 8, 128, 128, H100, PEAK, PREFILL)
+    assert narrow > 1.2 * wide  # equal FLOPs
+
+
+def test_a_cache_of_half_the_bytes_takes_half_the_time() -> None:
+    long = (64, 65536, 32, 8, 128, 128, H100, PEAK, DECODE)
+    half = kernels.attention_decode(*long, cache_bytes=1)
+    assert half == pytest.approx(kernels.attention_decode(*long) / 2, rel=0.02)
+
+
+def test_the_busiest_of_one_rank_is_the_rank_and_of_many_gets_more_than_the_mean() -> None:
+    rows, touched = kernels.busiest_rank(101, 8, 128, 1)
+    assert (rows, touched) == (808, pytest.approx(128 * (1 - (1 - 8 / 128) ** 101)))
+    rows, touched = kernels.busiest_rank(101, 8, 128, 8)
+    assert 101 < rows < 2 * 101
+    assert touched <= 16
+
+
+def test_touched_experts_are_all_experts_for_many_rows() -> None:
+    assert kernels.touched_experts(1, 61) == pytest.approx(1)
+    assert kernels.touched_experts(1e5, 61) == pytest.approx(61)
+
+
+def test_an_all_reduce_moves_twice_the_bytes_of_a_gather() -> None:
+    flat = {
+        "latency_us": 0.0,
+        "rank_us": 0.0,
+        "link": 1.0,
+        "doubling": 1.0,
+        "reduction": 1.0,
+        "fill_us": 0.0,
+        "full_kb": 1,
+    }
+    reduce, gather = (kernels.collective(kind, 4, 1e9, H100, flat) for kind in ("all-reduce", "all-gather"))
+    assert gather == pytest.approx(0.75 * 1e9 / H100.link)
+    assert reduce == pytest.approx(2 * gather)
+    assert kernels.collective("send", 2, 1e9, H100, flat) == pytest.approx(1e9 / H100.link)
+
+
+def test_no_coefficient_beats_the_datasheet() -> None:
+    names = [file.stem for file in sorted(Path(FOLDER, "efficiency").glob("*.yaml"))]
+    assert "gemm" in names
+    for name in names:
+        for place, kinds in table(f"efficiency/{name}")["coefficients"].items():
+            for kernel, own in kinds.items():
+                assert own.get("compute", 1) <= 1, (name, place, kernel)
+                assert own.get("memory", 1) <= 1, (name, place, kernel)
+                assert all(math.isfinite(value) and value >= 0 for key, value in own.items() if key != "error")
+
+
+def test_every_accelerator_with_a_bandwidth_has_a_device_and_coefficients() -> None:
+    assert tables("hardware")
+    for name, accelerator in accelerators().items():
+        if accelerator.bandwidth is None:
+            continue
+        own = efficiencies().device(accelerator)
+        assert min(own.sms, own.l2, own.link, own.network) > 0
+        found = coefficients("gemm", name, "bf16")
+        time = kernels.gemm(7, 4099, 5003, 2 * 4099 * 5003, own, 1e14, found.values)
+        assert time >= 2 * 4099 * 5003 / accelerator.bandwidth
+        assert found.origin in ("own", "sibling", "nearest", GENERIC)
