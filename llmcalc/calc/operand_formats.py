@@ -15,6 +15,8 @@ from .memory.weight_formats import ModelTensors, RequestedFormats, WeightFormats
 from .params import component
 from .walk import Extent, Placed
 
+_NO_WEIGHTS: tuple[Fraction, Format | None] = (Fraction(0), None)
+
 
 class Formats(NamedTuple):
     """Number formats of the tensors that a step reads and writes."""
@@ -36,12 +38,13 @@ class WeightBits:
     """Average bits per element of each weight, looked up by layer and tensor name."""
 
     def __init__(self, architecture: Architecture, formats: WeightFormats) -> None:
-        model, owners = ModelTensors(architecture), dict[str, Fraction]()
+        model, owners = ModelTensors(architecture), dict[str, tuple[Fraction, Format | None]]()
         averages = {} if isinstance(formats, RequestedFormats) else _component_averages(architecture, formats)
         if isinstance(formats, RequestedFormats):
             formats.check(model)
-        self.found: dict[tuple[object, ...], Fraction] = {}
+        self.found: dict[tuple[object, ...], tuple[Fraction, Format | None]] = {}
         sizes: dict[tuple[object, ...], list[int]] = {}  # elements and bits, summed over runs of equal blocks
+        used: dict[tuple[object, ...], Counter[Format]] = {}
         for row in model.rows_for(formats if isinstance(formats, RequestedFormats) else None):
             name, entry = identity(row.entry.stack, row.tensor), row.entry
             run = None if entry.run is None else entry.stack.first_runs[entry.run]
@@ -51,23 +54,38 @@ class WeightBits:
                 size = sizes.setdefault(key, [0, 0])
                 size[0] += sum(part.elements for part in stored)
                 size[1] += sum(part.bits for part in stored)
-                average = Fraction(size[1], size[0]) if size[0] else owners.get(name, Fraction(0))
+                counts = used.setdefault(key, Counter())
+                for part in stored:
+                    counts[part.format] += part.elements
+                own = (Fraction(size[1], size[0]), _most(counts)) if size[0] else owners.get(name, _NO_WEIGHTS)
             else:
-                average = averages.get(component(row), Fraction(0)) if row.copies else owners[name]
-            owners.setdefault(name, average)
-            self.found[key] = average
+                own = averages.get(component(row), _NO_WEIGHTS) if row.copies else owners[name]
+            owners.setdefault(name, own)
+            self.found[key] = own
 
     def of(self, place: Placed, name: str) -> Fraction:
         """Return the average bits per element of a weight."""
-        return self.found[*_key(place.entry, place.part), name]
+        return self.found[*_key(place.entry, place.part), name][0]
+
+    def format_of(self, place: Placed, name: str) -> Format | None:
+        """Return the number format of most elements of a weight, or None if it has no elements."""
+        return self.found[*_key(place.entry, place.part), name][1]
 
 
-def _component_averages(architecture: Architecture, formats: WeightFormats) -> dict[str, Fraction]:
+def _component_averages(
+    architecture: Architecture, formats: WeightFormats
+) -> dict[str, tuple[Fraction, Format | None]]:
     elements, bits = Counter[str](), Counter[str]()
+    used: dict[str, Counter[Format]] = {}
     for part in formats.stored(architecture):
         elements[part.component] += part.elements
         bits[part.component] += part.bits
-    return {name: Fraction(bits[name], size) for name, size in elements.items() if size}
+        used.setdefault(part.component, Counter())[part.format] += part.elements
+    return {name: (Fraction(bits[name], size), _most(used[name])) for name, size in elements.items() if size}
+
+
+def _most(used: Counter[Format]) -> Format | None:
+    return max(used, key=lambda each: used[each], default=None)
 
 
 def _key(entry: Entry, part: tuple[str, ...]) -> tuple[object, ...]:

@@ -63,7 +63,7 @@ class Operation:
     @property
     def component(self) -> str:
         """Name of the component in breakdowns."""
-        return component(self.works[0])
+        return component(next((work for work in self.works if work.matmul), self.works[0]))
 
     @property
     def key(self) -> tuple[object, ...]:

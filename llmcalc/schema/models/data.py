@@ -133,6 +133,28 @@ class KernelTable(Sourced):
     coefficients: dict[str, dict[str, dict[str, float | list[Rate]]]]
 
 
+class EngineTime(Model):
+    """Time of a step of an engine outside the kernels, in microseconds."""
+
+    names: list[Text] = Field([])
+    step_us: float
+    sequence_us: float
+    kernels: float = 1
+    eager: bool = False
+    reading: dict[str, Rate] = Field({})
+    source: Text | None = None
+
+
+class EngineSteps(Sourced):
+    """Time of a step outside the kernels, in microseconds."""
+
+    launches: dict[str, Rate]
+    kernel_us: Rate
+    collective_us: Rate
+    eager_us: Rate
+    engines: dict[str, EngineTime]
+
+
 class Measured(Model):
     """A table of measured and predicted values, or the figures of a script."""
 
@@ -271,6 +293,7 @@ TABLES: dict[str, Any] = {
     "data/context_lengths": dict[str, Size],
     "data/efficiency/*": KernelTable,
     "data/energy": dict[str, EnergyConvention],
+    "data/engine_steps": EngineSteps,
     "data/engines/*": dict[str, Engine],
     "data/formats/*": dict[str, NumberFormat],
     "data/gguf": GgufTable,

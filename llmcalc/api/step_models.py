@@ -1,0 +1,85 @@
+"""Models of the time of a step, for settings that are given by name."""
+
+from __future__ import annotations
+
+from ..calc.operand_formats import WeightBits
+from ..calc.sharding import Mesh
+from ..core.architecture import Architecture
+from ..core.errors import InputError
+from ..core.record import remembered
+from ..data import table
+from ..estimate.hardware import Accelerator
+from ..estimate.time.cost import ClassFormats
+from ..estimate.time.engine_step import EngineStep, read_engine
+from ..estimate.time.step import StepModel
+from .efficiencies import efficiencies
+from .memory import serving_weights
+from .names import number_format
+
+SIXTEEN_BITS = ("bf16", "fp16")
+
+
+def step_model(
+    architecture: Architecture,
+    accelerator: Accelerator,
+    mesh: Mesh,
+    engine: str,
+    *,
+    weights: str | None = None,
+    experts: str | None = None,
+    attention_weights: str | None = None,
+    cache: str | None = None,
+    without: frozenset[str] = frozenset(),
+) -> StepModel:
+    """Return the model of a step. It is kept with the architecture.
+
+    Args:
+        architecture: the model.
+        accelerator: the GPU.
+        mesh: layout.
+        engine: inference engine.
+        weights: number format of the weights (default: as published).
+        experts: number format of routed experts (default: ``weights``).
+        attention_weights: number format of layers that mix tokens (default: ``weights``).
+        cache: number format of keys and values (default: 16 bits).
+        without: accelerators whose measurements are left out.
+    """
+    names = (weights, experts or weights, attention_weights or weights)
+    key = (accelerator.name, mesh, engine, names, cache, without)
+
+    def compute() -> StepModel:
+        formats = ClassFormats(*(weight_bits(architecture, name) for name in names))
+        stored = number_format(cache or "bf16", "cache")
+        return StepModel(
+            architecture, accelerator, mesh, formats, stored, engine_step(engine), efficiencies(), without
+        )  # fmt: skip
+
+    return remembered(architecture, "_step_models", key, compute, most=64)
+
+
+def engine_step(name: str) -> EngineStep:
+    """Return the time of a step of an engine outside the kernels.
+
+    >>> engine_step("trtllm").name, engine_step("my-engine").is_known
+    ('tensorrt-llm', False)
+    """
+    return read_engine(name, table("engine_steps"))
+
+
+def weight_bits(architecture: Architecture, name: str | None) -> WeightBits:
+    """Return the number formats of all weights."""
+
+    def compute() -> WeightBits:
+        dtype = name if name in SIXTEEN_BITS else SIXTEEN_BITS[0]
+        return WeightBits(architecture, serving_weights(architecture, name, dtype, (), ()))
+
+    return remembered(architecture, "_weight_bits", name, compute, most=64)
+
+
+def check_layout(accelerator: Accelerator, mesh: Mesh, count: int) -> None:
+    """Check that a layout does not need more GPUs than there are."""
+    if mesh.dp * mesh.tp > count:
+        name = "tp" if mesh.tp > 1 else "dp"
+        needed = mesh.dp * mesh.tp
+        hint = f"use {{gpu={accelerator.name}:{needed}}}"
+        raise InputError(f"the layout needs {needed} GPUs, and there are {count}", parameter=name, hint=hint)

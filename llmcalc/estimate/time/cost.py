@@ -1,0 +1,95 @@
+"""Cost of operations and of a step: time, bytes and FLOPs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ...calc.operand_formats import WeightBits
+from ...core.record import record
+from ...core.traits import EXPERTS
+from .arrays import Number
+from .layer_operations import ATTENTION
+from .operations import Operation
+
+MEMORY, COMPUTE, COMMUNICATION, LAUNCHES, ENGINE = "memory", "compute", "communication", "launches", "engine"
+
+
+@record
+class ClassFormats:
+    """Number formats of the weights by class: of routed experts, of layers that mix tokens, and of all others."""
+
+    weights: WeightBits
+    experts: WeightBits
+    attention: WeightBits
+
+    def of(self, operation: Operation) -> WeightBits:
+        """Return the formats of the weights of an operation."""
+        own = {EXPERTS: self.experts, ATTENTION: self.attention}
+        return own.get(operation.number_class, self.weights)
+
+
+class Cost(NamedTuple):
+    """Cost of an operation or a component.
+
+    Attributes:
+        seconds: time of the kernels.
+        moved: bytes that the kernels read and write.
+        flops: FLOPs of the contractions.
+        memory: time of the bytes at the full bandwidth.
+        compute: time of the FLOPs at the peak of the number format.
+    """
+
+    seconds: Number
+    moved: Number
+    flops: Number
+    memory: Number
+    compute: Number
+
+    def plus(self, other: Cost, times: Number = 1) -> Cost:
+        """Return the sum of two costs, the second one ``times`` times."""
+        return Cost(*(one + times * each for one, each in zip(self, other, strict=True)))
+
+    @property
+    def bound(self) -> str:
+        """Resource that limits the kernels."""
+        return MEMORY if self.memory >= self.compute else COMPUTE
+
+
+NO_COST = Cost(0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+class StepTime(NamedTuple):
+    """Time of one step.
+
+    Attributes:
+        components: cost of the kernels by component.
+        collectives: time of the transfers by group of ranks.
+        launches: time between kernels, and of collectives outside their transfers.
+        engine: time of the engine's own work.
+        operations: each operation with its cost, if they were asked for.
+    """
+
+    components: Mapping[str, Cost]
+    collectives: Mapping[str, Number]
+    launches: Number
+    engine: Number
+    operations: tuple[tuple[Operation, Cost], ...] = ()
+
+    @property
+    def kernels(self) -> Number:
+        """Time of all kernels."""
+        return sum(cost.seconds for cost in self.components.values())
+
+    @property
+    def seconds(self) -> Number:
+        """Time of the step."""
+        return self.kernels + sum(self.collectives.values()) + self.launches + self.engine
+
+    @property
+    def total(self) -> Cost:
+        """Cost of all kernels."""
+        total = NO_COST
+        for cost in self.components.values():
+            total = total.plus(cost)
+        return total

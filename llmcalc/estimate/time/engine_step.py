@@ -1,0 +1,65 @@
+"""Time of a step outside the kernels, by inference engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import median
+from typing import Any
+
+from ...core.record import record
+from ..hardware import Accelerator
+
+MICRO = 1e-6
+
+
+@record
+class EngineStep:
+    """Time of a step outside the kernels.
+
+    Attributes:
+        name: name of the engine.
+        is_known: whether the data describe the engine. Otherwise, the values are medians over the known engines.
+        step_s: seconds of a step, such as those of the scheduler and the sampler.
+        sequence_s: seconds of each sequence that the scheduler adds to a step.
+        kernel_s, prefill_kernel_s: seconds between two kernels in a decode step, and in a step with prefill.
+        collective_s: seconds of a collective outside its transfers.
+        launches: number of kernels of each type of operation.
+        reading: share of the bandwidth at which products with few rows read weights, by format or vendor.
+    """
+
+    name: str
+    is_known: bool
+    step_s: float
+    sequence_s: float
+    kernel_s: float
+    prefill_kernel_s: float
+    collective_s: float
+    launches: Mapping[str, float]
+    reading: Mapping[str, float]
+
+    def reading_share(self, kernel: str, accelerator: Accelerator) -> float | None:
+        """Return the share of the bandwidth at which products with few rows read weights, or None if unknown."""
+        vendor = accelerator.title.split()[0].lower()
+        return self.reading.get(kernel, self.reading.get(vendor))
+
+
+def read_engine(name: str, found: Mapping[str, Any]) -> EngineStep:
+    """Return the time of a step of an engine outside the kernels, from ``data/engine_steps.yaml``.
+
+    An engine that the data do not describe has the medians of the others.
+    """
+    engines: dict[str, dict[str, Any]] = found["engines"]
+    own = next((key for key, entry in engines.items() if name.lower() in (key, *entry.get("names", ()))), None)
+    usual = {key: median(entry[key] for entry in engines.values()) for key in ("step_us", "sequence_us")}
+    entry = usual if own is None else engines[own]
+    return EngineStep(
+        name=own or name,
+        is_known=own is not None,
+        step_s=entry["step_us"] * MICRO,
+        sequence_s=entry["sequence_us"] * MICRO,
+        kernel_s=found["kernel_us"] * MICRO,
+        prefill_kernel_s=found["eager_us" if entry.get("eager") else "kernel_us"] * MICRO,
+        collective_s=found["collective_us"] * MICRO,
+        launches={name: number * entry.get("kernels", 1) for name, number in found["launches"].items()},
+        reading=entry.get("reading", {}),
+    )

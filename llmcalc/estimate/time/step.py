@@ -1,0 +1,335 @@
+"""Time of one forward step of a rank, as the sum of its kernels, collectives, launches and the engine's own work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from math import inf
+from typing import Any
+
+from ...calc.collectives import ALL_REDUCE, ALL_TO_ALL, Collective
+from ...calc.memory.number_formats import BITS_A_BYTE, Format
+from ...calc.sharding import Mesh
+from ...calc.walk import Conventions
+from ...core.architecture import Architecture
+from ...core.record import changed
+from ..hardware import Accelerator
+from . import kernels
+from .arrays import Number, namespace
+from .cost import NO_COST, ClassFormats, Cost, StepTime
+from .efficiency import Efficiencies, Efficiency, Operands
+from .engine_step import EngineStep
+from .layer_operations import collectives, operations
+from .operations import Attention, Convolution, Elementwise, Gemm, GroupedGemm, Operation, Scan
+
+PHASES = DECODE, PREFILL = ("decode", "prefill")
+Values = Mapping[str, Number]  # values of the workload symbols, as those of ``Workload.values``
+ACTIVATION_BYTES = 2  # bf16 or fp16
+FEW_ROWS = 8  # tokens that kernels of vector products compute
+CUSTOM = "all-reduce-custom"  # all-reduce of inference engines, for small tensors
+
+
+class StepModel:
+    """Kernels of the steps of one rank, with the coefficients of an accelerator.
+
+    A step computes one new token of sequences that are being decoded, a prefill of other sequences, or both at once.
+    Products with the same weights are then computed together.
+
+    Attributes:
+        architecture: the model.
+        accelerator: the GPU.
+        mesh: layout. ``dp`` ranks have different tokens, and share the experts.
+        formats: number formats of the weights.
+        cache: number format of keys and values.
+        engine: time of a step outside the kernels.
+        measured: coefficients of all accelerators.
+        without: accelerators whose measurements are left out.
+        efficiencies: coefficients that were used, by kind and format of the kernels.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        accelerator: Accelerator,
+        mesh: Mesh,
+        formats: ClassFormats,
+        cache: Format,
+        engine: EngineStep,
+        measured: Efficiencies,
+        without: frozenset[str] = frozenset(),
+    ) -> None:
+        self.architecture, self.accelerator, self.mesh, self.engine = architecture, accelerator, mesh, engine
+        self.formats, self.cache, self.measured, self.without = formats, cache, measured, without
+        self.device = measured.device(accelerator)
+        self.cache_bytes = cache.bits_per_weight / BITS_A_BYTE
+        self.cache_name = "bf16" if self.cache_bytes > 1.5 else "fp8"
+        self.efficiencies: dict[tuple[str, str], Efficiency] = {}
+        self._operands: dict[str, Operands] = {}
+        paired: dict[tuple[object, ...], dict[str, Operation]] = {}
+        for phase in PHASES:
+            for operation in operations(architecture, mesh, Conventions(phase, "causal", None, "last")):
+                is_shared = not isinstance(operation, (Attention, Scan, Convolution))
+                names = operation.names if is_shared else (phase, *operation.names)
+                paired.setdefault((*operation.key, *names), {})[phase] = operation
+        self.paired = [(found, self._weight_bytes(next(iter(found.values())))) for found in paired.values()]
+        self.collectives = {
+            phase: collectives(architecture, mesh, Conventions(phase, "dense", None, "last"), 8 * ACTIVATION_BYTES)
+            for phase in PHASES
+        }
+
+    # ------------------------------------------------------------------ coefficients
+
+    def coefficients(self, kind: str, kernel: str = "") -> Mapping[str, float]:
+        """Return the coefficients of a kind of kernels, and remember that they were used."""
+        if (kind, kernel) not in self.efficiencies:
+            self.efficiencies[kind, kernel] = self.measured.coefficients(
+                kind, self.accelerator.name, kernel, self.without
+            )
+        return self.efficiencies[kind, kernel].values
+
+    def operands(self, operation: Operation) -> Operands:
+        """Return how the accelerator computes with the weights of an operation."""
+        table, place = self.formats.of(operation), operation.place
+        weight = max(operation.weights, key=lambda each: each.elements)
+        found = table.format_of(place, weight.tensor.name)
+        name = found.name if found else "bf16"
+        if name not in self._operands:
+            self._operands[name] = self.measured.operands(self.accelerator, found) if found else self.plain
+        return self._operands[name]
+
+    @cached_property
+    def plain(self) -> Operands:
+        """How the accelerator computes with 16 bits."""
+        return self.measured.operands(self.accelerator, Format("bf16", 16))
+
+    def _weight_bytes(self, operation: Operation) -> float:
+        """Return the bytes of all weights of an operation on one rank."""
+        table, place = self.formats.of(operation), operation.place
+        bits = (float(table.of(place, weight.tensor.name)) * weight.elements for weight in operation.weights)
+        return sum(bits) / BITS_A_BYTE
+
+    # ------------------------------------------------------------------ a step
+
+    def step(
+        self,
+        decode: Values | None = None,
+        prefill: Values | None = None,
+        *,
+        scheduled: bool = False,
+        detailed: bool = False,
+    ) -> StepTime:
+        """Return the time of a step of sequences that are being decoded and sequences that are being prefilled.
+
+        Args:
+            decode: values of the workload symbols of the decoded sequences, of one data-parallel rank, as numbers or
+                arrays.
+            prefill: values of the workload symbols of the prefilled sequences.
+            scheduled: whether an engine schedules the sequences, instead of computing one batch.
+            detailed: whether to list the cost of each operation.
+        """
+        values = {phase: own for phase, own in ((DECODE, decode), (PREFILL, prefill)) if own is not None}
+        components: dict[str, Cost] = {}
+        found: list[tuple[Operation, Cost]] = []
+        n_kernels: Number = 0.0
+        for operations_of, weight_bytes in self.paired:
+            phases = {phase: each for phase, each in operations_of.items() if phase in values}
+            if not phases:
+                continue
+            operation = next(iter(phases.values()))
+            cost, is_executed = self.cost(phases, weight_bytes, values)
+            if is_executed is False:
+                continue
+            name = operation.component
+            components[name] = components.get(name, NO_COST).plus(cost, operation.count)
+            n_kernels = n_kernels + operation.count * self.engine.launches[type(operation).__name__] * is_executed
+            if detailed:
+                found.append((operation, cost))
+        transfers, n_collectives = self.transfers(values)
+        between = self.engine.kernel_s if prefill is None else self.engine.prefill_kernel_s
+        launches = n_kernels * between + n_collectives * self.engine.collective_s
+        engine: Number = self.engine.step_s
+        if scheduled:
+            engine = engine + sum(own["b"] for own in values.values()) * self.engine.sequence_s
+        return StepTime(components, transfers, launches, engine, tuple(found))
+
+    def cost(
+        self, phases: Mapping[str, Operation], weight_bytes: float, values: Mapping[str, Values]
+    ) -> tuple[Cost, Any]:
+        """Return the cost of an operation, and whether it is executed."""
+        operation = next(iter(phases.values()))
+
+        def total(name: str) -> Number:
+            return sum(getattr(each, name)(**values[phase]) for phase, each in phases.items())
+
+        if isinstance(operation, Gemm):
+            return self.gemm(operation, total("rows"), weight_bytes)
+        if isinstance(operation, GroupedGemm):
+            return self.grouped(operation, total("tokens"), weight_bytes)
+        if isinstance(operation, Elementwise):
+            return self.elementwise(total("activations") + total("cached") + total("states"), weight_bytes)
+        ((phase, _),) = phases.items()
+        if isinstance(operation, Attention):
+            return self.attention(operation, phase, values[phase])
+        return self.recurrence(operation, phase, values[phase])
+
+    def gemm(self, operation: Gemm, rows: Number, weight_bytes: float) -> tuple[Cost, Any]:
+        """Return the cost of a product with ``rows`` rows."""
+        own, n, k, batch = self.operands(operation), operation.columns, operation.inner, operation.batch
+        xp, is_executed = namespace(rows), rows > 0
+        if is_executed is False:
+            return NO_COST, False
+        moved = weight_bytes + rows * batch * (k * own.activation_bytes + n * ACTIVATION_BYTES)
+        seconds = kernels.gemm(
+            xp.maximum(rows, 1e-6), n, k, weight_bytes, self.device, own.peak, self.coefficients("gemm", own.kernel),
+            activation_bytes=own.activation_bytes, batch=batch,
+        )  # fmt: skip
+        seconds = self.reading(seconds, rows, moved, own)
+        return self.executed(seconds, moved, 2.0 * rows * n * k * batch, own.peak, is_executed)
+
+    def grouped(self, operation: GroupedGemm, tokens: Number, weight_bytes: float) -> tuple[Cost, Any]:
+        """Return the cost of the experts on the rank that receives the most tokens."""
+        xp, is_executed = namespace(tokens), tokens > 0
+        if is_executed is False:
+            return NO_COST, False
+        own, mesh = self.operands(operation), self.mesh
+        # the ranks of a group have the tokens of as many data-parallel ranks
+        shared = max(mesh.dp * mesh.ep * mesh.expert_tp // (mesh.dp * mesh.tp), 1)
+        tokens = xp.maximum(tokens * shared, 1e-6)
+        experts = operation.experts / mesh.ep
+        rows, touched = kernels.busiest_rank(tokens, operation.chosen, operation.experts, mesh.ep)
+        elements = sum(inner * outer for inner, outer in operation.matrices)
+        width, inner = operation.matrices[0][0], operation.matrices[-1][0]
+        each = weight_bytes / experts
+        seconds = kernels.grouped_gemm(
+            rows, touched, experts, elements, width, inner, each, self.device, own.peak,
+            self.coefficients("experts", own.kernel),
+        )  # fmt: skip
+        moved = touched * each + rows * 2 * width * ACTIVATION_BYTES
+        seconds = self.reading(seconds, tokens, moved, own)
+        return self.executed(seconds, moved, 2.0 * rows * elements, own.peak, is_executed)
+
+    def reading(self, seconds: Number, rows: Number, moved: Number, own: Operands) -> Number:
+        """Return the time of products, of which those with few rows only read their weights in some engines."""
+        share = self.engine.reading_share(own.kernel, self.accelerator)
+        if share is None:
+            return seconds
+        return namespace(rows).where(rows <= FEW_ROWS, moved / (self.device.bandwidth * share), seconds)
+
+    def elementwise(self, elements: Number, weight_bytes: float) -> tuple[Cost, Any]:
+        """Return the cost of a kernel that reads and writes a number of elements of activations."""
+        is_executed = elements > 0
+        if is_executed is False:
+            return NO_COST, False
+        moved = elements * ACTIVATION_BYTES + weight_bytes
+        seconds = kernels.elementwise(moved, self.device, self.coefficients("elementwise"))
+        return self.executed(seconds, moved, 0.0, inf, is_executed)
+
+    def attention(self, operation: Attention, phase: str, values: Values) -> tuple[Cost, Any]:
+        """Return the cost of attention."""
+        sequences, queries = operation.sequences(**values), operation.queries(**values)
+        pairs = operation.pairs(**values)
+        xp, is_executed = namespace(sequences, pairs), sequences * pairs > 0
+        if is_executed is False:
+            return NO_COST, False
+        peak, form = self.plain.peak, operation
+        tokens = pairs / xp.maximum(queries, 1)  # keys of a query
+        longest = xp.maximum(operation.pairs(**{**values, "q": 1}), 1)
+        if phase == DECODE and operation.is_latent:
+            seconds = kernels.latent_attention_decode(
+                sequences * queries, tokens, form.heads, form.value_width, form.key_width - form.value_width,
+                self.device, peak, self.coefficients("latent_attention_decode", self.cache_name),
+                cache_bytes=self.cache_bytes,
+            )  # fmt: skip
+        elif phase == DECODE:
+            seconds = kernels.attention_decode(
+                sequences * queries, tokens, form.heads, form.key_heads, form.key_width, form.value_width, self.device,
+                peak, self.coefficients("attention_decode", self.cache_name), cache_bytes=self.cache_bytes,
+            )  # fmt: skip
+        else:
+            is_expanded = form.key_width != form.value_width > 0  # latents, expanded to keys and values
+            kind = "latent_attention_prefill" if is_expanded else "attention_prefill"
+            seconds = kernels.attention_prefill(
+                xp.maximum(sequences, 1e-9), xp.maximum(queries, 1), pairs, longest, form.heads, form.key_heads,
+                form.key_width, form.value_width, self.device, peak, self.coefficients(kind, "bf16"),
+                cache_bytes=self.cache_bytes,
+            )  # fmt: skip
+        moved = sequences * (
+            longest * form.key_elements * self.cache_bytes
+            + queries * form.heads * (form.key_width + form.value_width) * ACTIVATION_BYTES
+        )
+        flops = 2.0 * sequences * pairs * form.heads * (form.key_width + form.value_width)
+        return self.executed(seconds, moved, flops, peak, is_executed)
+
+    def recurrence(self, operation: Operation, phase: str, values: Values) -> tuple[Cost, Any]:
+        """Return the cost of a scan or a depthwise convolution."""
+        assert isinstance(operation, (Scan, Convolution))
+        sequences, tokens = operation.sequences(**values), operation.tokens(**values)
+        is_executed = sequences * tokens > 0
+        if is_executed is False:
+            return NO_COST, False
+        states = operation.states(**values) * 4  # fp32
+        activations = operation.activations(**values) * ACTIVATION_BYTES
+        moved, flops = states + activations, operation.flops(**values)
+        if phase == DECODE:
+            seconds = kernels.state_update(moved, self.device, self.coefficients("state_update"))
+        elif isinstance(operation, Scan):
+            n_tokens = namespace(sequences).maximum(sequences * tokens, 1e-9)
+            channels = activations / ACTIVATION_BYTES / n_tokens / 2
+            lanes = max(operation.state_elements / 128**2, 1)  # of a usual head
+            own = self.coefficients("scan")
+            seconds = kernels.scan(tokens, channels, lanes, self.device, own, sequences=sequences)
+        else:
+            own = self.coefficients("convolution")
+            seconds = kernels.convolution(tokens, operation.channels, self.device, own, sequences=sequences)
+        return self.executed(seconds, moved, flops, self.plain.peak, is_executed)
+
+    def executed(
+        self, seconds: Number, moved: Number, flops: Number, peak: float, is_executed: Any
+    ) -> tuple[Cost, Any]:
+        """Return the cost of an operation, which is 0 where it is not executed."""
+        cost = Cost(seconds, moved, flops, moved / self.device.bandwidth, flops / peak)
+        if is_executed is True:
+            return cost, True
+        return Cost(*(each * is_executed for each in cost)), is_executed
+
+    # ------------------------------------------------------------------ collectives
+
+    def transfers(self, values: Mapping[str, Values]) -> tuple[dict[str, Number], Number]:
+        """Return the time of collectives by group of ranks, and their number.
+
+        Decoded and prefilled tokens are exchanged together.
+        """
+        found: dict[str, Number] = {}
+        count: Number = 0.0
+        first = next(iter(values), DECODE)
+        for place, each in enumerate(self.collectives[first]):
+            moved = self.message(each, values[first])
+            for phase in values:
+                others = self.collectives[phase]
+                if phase != first and place < len(others):
+                    moved = moved + self.message(others[place], values[phase])
+            seconds = self.collective(each, moved)
+            name = f"{each.kind} ({each.group})"
+            found[name] = found.get(name, 0.0) + each.times * seconds
+            count = count + each.times * (moved > 0)
+        return found, count
+
+    def message(self, each: Collective, values: Values) -> Number:
+        """Return the bytes of the tensor of one collective."""
+        size: Number = each.elements(**values) / each.times / each.shards * (each.bits / BITS_A_BYTE)
+        if each.kind == ALL_TO_ALL and each.place:  # a token is sent once to a rank that has several of its experts
+            used = {tensor.active[1] for tensor in each.place.declaration.tensors if tensor.active}
+            chosen = next((length for axis, length in each.factors if axis in used and isinstance(length, int)), 1)
+            size = size * (each.ranks * (1 - (1 - 1 / each.ranks) ** chosen) / chosen)
+        return size
+
+    def collective(self, each: Collective, moved: Number) -> Number:
+        """Return the time of one collective."""
+        own = self.device
+        if each.ranks > self.accelerator.node:
+            own = changed(own, link=own.network)
+        seconds = kernels.collective(each.kind, each.ranks, moved, own, self.coefficients("collectives", each.kind))
+        if each.kind == ALL_REDUCE and each.ranks <= self.accelerator.node:
+            custom = kernels.collective(each.kind, each.ranks, moved, own, self.coefficients("collectives", CUSTOM))
+            seconds = namespace(moved).minimum(seconds, custom)
+        return seconds * (moved > 0)

@@ -1,0 +1,107 @@
+"""Time of a step: hand counts, invariants, and arrays of workloads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import llmcalc
+from llmcalc.api.accelerators import accelerator
+from llmcalc.api.step_models import engine_step, step_model
+from llmcalc.calc.sharding import Mesh
+from llmcalc.estimate.time.step import StepModel
+from llmcalc.schema.preset_files import names
+
+MODELS = sorted({location.file: name for name, location in names().items()}.values())
+
+
+def model(
+    name: str, gpu: str = "h100-sxm", engine: str = "vllm", mesh: Mesh | None = None, **formats: Any
+) -> StepModel:
+    return step_model(llmcalc.load(name), accelerator(gpu), mesh or Mesh(), engine, **formats)
+
+
+def values(batch: Any, new: Any, cached: Any) -> dict[str, Any]:
+    return {"b": batch, "q": new, "c": cached, "k": cached + new, "s": cached + new, "n": 0, "p": 0, "a": 0}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_preset_has_a_time(name: str) -> None:
+    found = model(name)
+    for step in (found.step(decode=values(3, 1, 100)), found.step(prefill=values(2, 101, 0))):
+        assert 0 < step.kernels < step.seconds < 100
+        assert all(cost.memory <= cost.seconds * 1.001 for cost in step.components.values())  # not above the bandwidth
+
+
+def test_the_bytes_of_a_decode_step() -> None:
+    found = model("llama3-8b").step(decode=values(1, 1, 1000))
+    weights = llmcalc.params("llama3-8b").total - 128256 * 4096  # all but the input table
+    cache = 32 * 2 * 1024 * 1001
+    assert found.total.moved == pytest.approx(2 * (weights + cache), rel=2e-3)
+    assert found.total.bound == "memory"
+    assert model("llama3-8b").step(prefill=values(1, 2048, 0)).total.bound == "compute"
+
+
+@pytest.mark.parametrize("name", ["llama3-8b", "deepseek-v3", "qwen3-next", "jamba", "gpt-oss-20b"])
+def test_arrays_of_workloads_have_the_same_times(name: str) -> None:
+    mesh = Mesh(dp=2, tp=2, ep=4, etp=1)
+    found = model(name, mesh=mesh if name != "llama3-8b" else Mesh(tp=2))
+    batch, cached = np.array([1.0, 7.0, 64.0]), np.array([101.0, 5003.0, 997.0])
+    prefilled, prompt = np.array([0.0, 0.25, 2.0]), np.array([11.0, 1009.0, 307.0])
+    together = found.step(values(batch, 1.0, cached), values(prefilled, prompt, 0.0), scheduled=True).seconds
+    each = [
+        found.step(values(b, 1.0, c), values(p, q, 0.0), scheduled=True).seconds
+        for b, c, p, q in zip(batch.tolist(), cached.tolist(), prefilled.tolist(), prompt.tolist(), strict=True)
+    ]
+    assert together == pytest.approx(each)
+
+
+def test_prefill_adds_less_to_a_step_than_it_takes_alone() -> None:
+    found = model("llama3-8b")
+    decode, prefill = values(32, 1, 1000), values(1, 512, 0)
+    alone, both = found.step(decode).seconds, found.step(decode, prefill).seconds
+    assert alone < both < alone + found.step(prefill=prefill).seconds
+
+
+@pytest.mark.parametrize("name", ["llama3-70b", "mixtral-8x7b"])
+def test_more_ranks_and_fewer_bits_are_faster(name: str) -> None:
+    step = values(8, 1, 1000)
+    times = [model(name, mesh=Mesh(tp=tp)).step(step).kernels for tp in (1, 2, 4, 8)]
+    assert times == sorted(times, reverse=True)
+    assert model(name, weights="fp8").step(step).kernels < model(name, weights="bf16").step(step).kernels
+    assert model(name, gpu="h200").step(step).kernels < times[0]
+
+
+def test_the_formats_of_a_class_replace_that_of_all_weights() -> None:
+    step, name = values(4, 1, 500), "mixtral-8x7b"
+    bytes_of = {
+        (experts, attention): model(name, weights="bf16", experts=experts, attention_weights=attention).step(step)
+        for experts in ("bf16", "fp8")
+        for attention in ("bf16", "fp8")
+    }
+    moved = {key: each.components for key, each in bytes_of.items()}
+    assert moved["fp8", "bf16"]["routed experts"].moved < moved["bf16", "bf16"]["routed experts"].moved
+    assert moved["fp8", "bf16"]["attention"] == moved["bf16", "bf16"]["attention"]
+    assert moved["bf16", "fp8"]["attention"].moved < moved["bf16", "bf16"]["attention"].moved
+
+
+def test_an_unknown_engine_has_the_medians_of_the_others() -> None:
+    assert not engine_step("my-engine").is_known
+    assert engine_step("trtllm") == engine_step("TensorRT-LLM")
+    assert 0 <= engine_step("my-engine").step_s <= engine_step("vllm").step_s
+
+
+def test_llama_cpp_reads_weights_at_a_share_of_the_bandwidth() -> None:
+    found = model("llama3-8b", "rtx-3060", "llama.cpp", weights="q4_k_m").step(decode=values(1, 1, 100))
+    mlp = found.components["mlp"]
+    assert 0.8 * mlp.seconds < mlp.memory < mlp.seconds
+
+
+def test_a_rank_sends_its_partial_sums() -> None:
+    found = model("llama3-70b", mesh=Mesh(tp=4)).step(decode=values(1, 1, 100))
+    assert list(found.collectives) == ["all-reduce (tp)", "all-gather (tp)"]
+    alone = model("llama3-70b").step(decode=values(1, 1, 100))
+    assert alone.collectives == {}
+    assert found.launches > alone.launches
