@@ -190,7 +190,7 @@ def _predictions(result: ServeResult) -> dict[str, Estimate]:
         }  # fmt: skip
         return {name: Estimate.exact(size) for name, size in sizes.items()}
     return {
-        "weights": memory.weights, "activation": memory.activation, "non_torch": memory.non_torch,
+        "weights": memory.loaded, "activation": memory.activation, "non_torch": memory.non_torch,
         "cuda_graphs": memory.graphs, "available": memory.available, "tokens": result.tokens,
         "concurrency": result.concurrency,
     }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -19,10 +19,18 @@ from ..core.form import Form
 from ..core.record import remembered
 from ..core.workload import positions
 from ..data import table
+from ..estimate.engine_adapters import ADAPTERS, adapter_bytes, has_adapters
 from ..estimate.engine_cache import LONG, SHORT, CacheGroups, CacheLayer, cache_groups, cache_layers, flat_cache
 from ..estimate.engine_memory import ModelBytes
-from ..estimate.engine_profile import EngineProfile
-from ..estimate.engine_weights import allocator_rounding, expert_buffers, padded_weights
+from ..estimate.engine_offload import offloaded_weights
+from ..estimate.engine_profile import EngineProfile, Estimate
+from ..estimate.engine_weights import (
+    allocator_rounding,
+    expert_buffers,
+    largest_matrix,
+    layer_weights,
+    padded_weights,
+)
 from .defaults import LLAMA_CPP_STEP_TOKENS
 from .llama_cpp_models import LlamaCppModel
 from .load import Source, load
@@ -138,8 +146,10 @@ def model_bytes(
             staged=placed.staged,
         )
     rounding = allocator_rounding(largest) if profile.rule == "profiled" else 0
+    n_layers = largest.architecture.main.n_layers
+    offloaded, buffers = offloaded_weights(settings, layer_weights(largest), n_layers, largest_matrix(largest))
     return ModelBytes(
-        weights=max(weights) + rounding + _rotary_tables(architecture, width),
+        weights=max(weights) + rounding + _rotary_tables(architecture, width) + buffers,
         forward=largest.transient,
         hidden=tokens * architecture.main.d_model * width,
         logits=settings["max_num_seqs"] * vocabulary(architecture),
@@ -147,7 +157,16 @@ def model_bytes(
         width=width,
         is_parallel=mesh.tp * mesh.dp > 1,
         refusals=refusals(stages),
+        offloaded=offloaded,
+        extras=tuple(_extras(largest, settings, width)),
     )
+
+
+def _extras(stage: InferenceMemory, settings: Mapping[str, Any], width: int) -> Iterator[tuple[str, Estimate]]:
+    """Yield what an engine loads on a rank beside the weights."""
+    if has_adapters(settings):
+        name = f"{ADAPTERS}, {settings['max_loras']} × rank {settings['max_lora_rank']}"
+        yield name, adapter_bytes(stage, settings, width)
 
 
 def vocabulary(architecture: Architecture) -> int:

@@ -47,6 +47,7 @@ class ServeResult(NotebookDisplay):
         notes: assumptions about the model.
         placed: sizes of the model on each device in llama.cpp.
         host: memory of the host.
+        host_tokens: tokens of the KV cache in host memory.
         retry: function that predicts the result of changed settings.
     """
 
@@ -63,6 +64,7 @@ class ServeResult(NotebookDisplay):
     notes: tuple[str, ...] = ()
     placed: LlamaCppModel | None = None
     host: HostMemory = HostMemory()
+    host_tokens: Estimate | None = None
     retry: Callable[[Mapping[str, Any]], ServeResult] | None = None
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {
@@ -225,7 +227,8 @@ class ServeResult(NotebookDisplay):
         low, best, high = self.concurrency
         times = f"{best:.1f}x" if self.verdict == "starts" else f"{low:.1f}x to {high:.1f}x"
         request = f"{times} concurrency at {self.max_model_len:,} tokens"
-        return f"{verdict}: KV cache of {int(self.tokens.best):,} tokens, {request}"
+        more = f" and {int(self.host_tokens.best):,} in host memory" if self.host_tokens else ""
+        return f"{verdict}: KV cache of {int(self.tokens.best):,} tokens{more}, {request}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""
@@ -239,6 +242,7 @@ class ServeResult(NotebookDisplay):
             "starts": self.starts, "verdict": self.verdict, "reason": self.reason,
             "engine": self.engine, "version": self.profile.version,
             "gpu_memory": memory.total, "budget": memory.budget,
+            "extras": {name: size.to_dict() for name, size in memory.extras},
             **{name: estimate.to_dict() for name, estimate in estimates.items()},
             "max_model_len": self.max_model_len, "longest": self.longest, "request_blocks": self.request_blocks,
             "block_bytes": round(self.groups.block_bytes),
@@ -248,6 +252,7 @@ class ServeResult(NotebookDisplay):
             "listed": list(self.command.listed) if self.command else [],
             "unmodelled": list(self.command.unmodelled) if self.command else [],
             **({"cache": self.buffers.total} if self.buffers else {}), "host": self.host.to_dict(),
+            **({"host_tokens": self.host_tokens.to_dict()} if self.host_tokens else {}),
             "evidence": self.evidence,
         }  # fmt: skip
 

@@ -30,7 +30,13 @@ SETTINGS = (
     Setting("cache_v"), Setting("gpu_layers", int, least=0), Setting("cpu_experts", int, least=0),
     Setting("cpu_all_experts", bool), Setting("full_window", bool), Setting("unified", bool),
     Setting("cpu_dense", int, least=0), Setting("tensor_overrides"), Setting("host_cache", bool),
-    Setting("host_compute", bool),
+    Setting("host_compute", bool), Setting("cpu_offload_gb", float, least=0),
+    Setting("offload_group_size", int, least=0), Setting("offload_num_in_group", int, least=1),
+    Setting("offload_prefetch_step", int, least=1), Setting("kv_offloading_size", float, least=0),
+    Setting("kv_transfer_config"), Setting("hierarchical_cache", bool), Setting("hicache_ratio", float, above=0),
+    Setting("hicache_size", float, least=0), Setting("enable_lora", bool), Setting("max_loras", int, least=1),
+    Setting("max_lora_rank", int, least=1), Setting("max_cpu_loras", int, least=1), Setting("lora_targets"),
+    Setting("lora_paths"), Setting("fully_sharded_loras", bool), Setting("lora_extra_vocab", int, least=0),
 )  # fmt: skip
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 FLAGS = tuple(_BY_NAME)

@@ -12,9 +12,11 @@ from ..core.errors import InputError
 from ..core.record import changed
 from ..core.setting import SIZE, Setting, check_values, known_choice, read_texts
 from ..data import tables
+from ..estimate.engine_adapters import ADAPTERS
 from ..estimate.engine_cache import FULL, CacheGroup, CacheGroups
 from ..estimate.engine_memory import RULES, HostMemory, default_share
-from ..estimate.engine_profile import GIB, EngineProfile, read_profile, version_number
+from ..estimate.engine_offload import host_cache
+from ..estimate.engine_profile import GIB, EngineProfile, Estimate, read_profile, version_number
 from ..importers.engine_commands import read_command
 from .accelerators import Gpus, read_gpus
 from .engine_models import (
@@ -124,6 +126,33 @@ def _unused_gpus(result: ServeResult, gpus: Gpus) -> tuple[str, ...]:
     return (f"the layout leaves {unused} of {gpus.count} GPUs unused",) if unused > 0 else ()
 
 
+def _in_host_memory(result: ServeResult, offloaded: Estimate) -> dict[str, Any]:
+    """Return what the host stores for all ranks, and the tokens of the cache there."""
+    if result.placed:
+        return {"host": result.placed.host_memory}
+    cache, groups, settings = host_cache(result.settings), result.groups, result.settings
+    replicas = 1 if settings.get("attention_dp") else settings.get("dp", 1)
+    ranks = result.ranks // replicas
+    parts = [("weights", offloaded.scaled(result.ranks).rounded())] if offloaded.high else []
+    parts += _adapters_on_host(result)
+    if not cache:
+        return {"host": HostMemory(tuple(parts))}
+    tokens = min(group.block_size for group in groups.groups)
+    parts.append(("KV cache", cache.total(groups.block_bytes / tokens, ranks, replicas, result.tokens)))
+    on_host = cache.tokens(groups.block_bytes, tokens, groups.n_groups, ranks, result.tokens)
+    return {"host": HostMemory(tuple(parts)), "host_tokens": on_host}
+
+
+def _adapters_on_host(result: ServeResult) -> list[tuple[str, Estimate]]:
+    """Return the adapters that vLLM keeps for each rank. They may have smaller ranks than the slots on the GPU."""
+    settings, sizes = result.settings, [size for name, size in result.memory.extras if name.startswith(ADAPTERS)]
+    kept = settings.get("max_cpu_loras")
+    if not sizes or not kept:
+        return []
+    most = sizes[0].scaled(result.ranks * kept / settings["max_loras"]).rounded()
+    return [("LoRA adapters, at most", Estimate(0, most.best, most.high))]
+
+
 def _predict(
     architecture: Architecture,
     profile: EngineProfile,
@@ -166,8 +195,9 @@ def _predict(
         groups = groups_of(architecture, settings, profile.rule)
     result = ServeResult(
         architecture, architecture.name, own_profile, None, settings, memory, groups, refusals=tuple(refusals),
-        notes=cache_notes(architecture), placed=placed, host=placed.host_memory if placed else HostMemory(),
+        notes=cache_notes(architecture), placed=placed,
     )  # fmt: skip
+    result = changed(result, **_in_host_memory(result, own.offloaded))
     if is_auto and result.longest:
         result = changed(result, settings={**settings, "max_model_len": result.longest})
     return result

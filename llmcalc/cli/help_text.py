@@ -129,6 +129,13 @@ OWN = {  # lines of one command, by panel
         "Offload": """
             --gpu-layers N  llama.cpp: layers on the GPUs (-ngl)
             --cpu-experts N  llama.cpp: layers with experts on the host
+            --cpu-offload-gb GIB  weights in host memory per GPU
+            --kv-offloading-size GIB  vLLM: KV cache in host memory
+        """,
+        "Adapters": """
+            --enable-lora  serve LoRA adapters
+            --max-loras N  adapters on a GPU
+            --max-lora-rank N  largest rank (default: 16)
         """,
         "Parallelism": """
             --dp --tp --pp N  data, tensor, pipeline ranks

@@ -28,6 +28,8 @@ class ModelBytes:
         is_parallel: whether ranks exchange activations within a layer.
         refusals: matrices that kernels do not accept on this number of ranks.
         staged: largest matrix in host memory, which llama.cpp copies to the GPU to compute with many tokens.
+        offloaded: part of the weights that is in host memory.
+        extras: what is loaded beside the weights, such as buffers of adapters, by name.
     """
 
     weights: int
@@ -39,6 +41,19 @@ class ModelBytes:
     is_parallel: bool = False
     refusals: tuple[str, ...] = ()
     staged: int = 0
+    offloaded: Estimate = Estimate(0, 0, 0)
+    extras: tuple[tuple[str, Estimate], ...] = ()
+
+    @property
+    def resident(self) -> Estimate:
+        """Weights on the GPU."""
+        low, best, high = self.offloaded
+        return Estimate(self.weights - high, self.weights - best, self.weights - low)
+
+    @property
+    def loaded(self) -> Estimate:
+        """Everything that is loaded on the GPU."""
+        return sum((size for _, size in self.extras), self.resident)
 
 
 @record
@@ -53,6 +68,7 @@ class EngineMemory:
         non_torch: CUDA context growth and communication buffers.
         graphs: CUDA graphs. Some engines capture them outside of the budget.
         available: memory for the KV cache.
+        extras: what is loaded beside the weights, by name.
     """
 
     total: int
@@ -63,6 +79,12 @@ class EngineMemory:
     graphs: Estimate
     counts_graphs: bool
     available: Estimate
+    extras: tuple[tuple[str, Estimate], ...] = ()
+
+    @property
+    def loaded(self) -> Estimate:
+        """Weights and what is loaded beside them, as the log of an engine counts them."""
+        return sum((size for _, size in self.extras), self.weights)
 
 
 class HostMemory(NamedTuple):
@@ -95,15 +117,15 @@ def profiled(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool
     non_torch = constant("non_torch_parallel" if model.is_parallel else "non_torch").scaled(GIB)
     captured = constant("cuda_graphs").scaled(GIB) if graphs else Estimate.exact(0)
     budget = int(total * settings["share"])
-    used = Estimate.exact(model.weights) + peak + non_torch
+    used = model.loaded + peak + non_torch
     if settings["counts_graphs"]:
         used += captured
     fixed = settings.get("kv_cache_memory")
     rest = Estimate(budget - used.high, budget - used.best, budget - used.low)
     available = Estimate.exact(fixed) if fixed else rest
     return EngineMemory(
-        total, budget, Estimate.exact(model.weights), peak.rounded(), non_torch.rounded(), captured.rounded(),
-        settings["counts_graphs"], available.rounded(),
+        total, budget, model.resident, peak.rounded(), non_torch.rounded(), captured.rounded(),
+        settings["counts_graphs"], available.rounded(), model.extras,
     )  # fmt: skip
 
 
@@ -115,12 +137,12 @@ def static(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool =
     constant, share = profile.constant, profile.settings["share"]
     runtime = constant("runtime_parallel" if model.is_parallel else "runtime").scaled(GIB)
     free = Estimate(total - runtime.high, total - runtime.best, total - runtime.low)
-    weights = Estimate.exact(model.weights) + constant("loading").scaled(GIB)
+    weights, loaded = (size + constant("loading").scaled(GIB) for size in (model.resident, model.loaded))
     usable = free.scaled(share)
-    available = Estimate(usable.low - weights.high, usable.best - weights.best, usable.high - weights.low)
+    available = Estimate(usable.low - loaded.high, usable.best - loaded.best, usable.high - loaded.low)
     return EngineMemory(
         total, int(usable.best), weights.rounded(), free.scaled(1 - share).rounded(), runtime.rounded(),
-        Estimate.exact(0), False, available.rounded(),
+        Estimate.exact(0), False, available.rounded(), model.extras,
     )  # fmt: skip
 
 
@@ -138,11 +160,11 @@ def summed(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool =
         compute += constant("staged").scaled(model.staged)
     if model.is_parallel:
         runtime = constant("runtime_parallel").scaled(GIB)
-    used = Estimate.exact(model.weights) + compute + runtime
+    used = model.loaded + compute + runtime
     available = Estimate(total - used.high, total - used.best, total - used.low)
     return EngineMemory(
-        total, total, Estimate.exact(model.weights), compute.rounded(), runtime.rounded(), Estimate.exact(0), False,
-        available.rounded(),
+        total, total, model.resident, compute.rounded(), runtime.rounded(), Estimate.exact(0), False,
+        available.rounded(), model.extras,
     )  # fmt: skip
 
 
@@ -152,11 +174,11 @@ def after_loading(model: ModelBytes, total: int, profile: EngineProfile, graphs:
     runtime = constant("runtime_parallel" if model.is_parallel else "runtime").scaled(GIB)
     logits, forward = constant("logits").scaled(FP32 * model.logits), constant("forward").scaled(model.forward)
     peak = Estimate(*map(max, logits, forward))
-    used = Estimate.exact(model.weights) + peak + runtime
+    used = model.loaded + peak + runtime
     available = Estimate(*(max(total - size, 0) * share - max(size - total, 0) for size in reversed(used)))
     return EngineMemory(
-        total, total, Estimate.exact(model.weights), peak.rounded(), runtime.rounded(), Estimate.exact(0), False,
-        available.rounded(),
+        total, total, model.resident, peak.rounded(), runtime.rounded(), Estimate.exact(0), False,
+        available.rounded(), model.extras,
     )  # fmt: skip
 
 

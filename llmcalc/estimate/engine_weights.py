@@ -8,11 +8,13 @@ from math import prod
 
 from ..calc.memory.inference import InferenceMemory
 from ..calc.memory.number_formats import BITS_A_BYTE
+from ..calc.memory.weight_formats import TABLES
 from ..calc.params import component
 from ..calc.sharding import TENSOR_DIVISIONS, Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.ledger import Row, rows
+from ..core.traits import HEAD
 from .engine_cache import round_up
 from .engine_profile import Padding
 
@@ -33,10 +35,24 @@ def padded_weights(memory: InferenceMemory, paddings: Mapping[str, Padding]) -> 
 
 
 def allocator_rounding(memory: InferenceMemory) -> int:
-    """Return the bytes that PyTorch's allocator adds to large matrices, whose rest of a segment is too small to split.
+    """Return the bytes that PyTorch's allocator adds to large matrices. The rest of a segment is too small to split."""
+    rests = ((round_up(size, SEGMENT) - size, copies) for size, copies in _matrices(memory) if size > LEAST_SEGMENT)
+    return sum(rest * copies for rest, copies in rests if rest <= LEAST_REST)
 
-    Engines store the matrices of a layer that have the same input as one.
-    """
+
+def largest_matrix(memory: InferenceMemory) -> int:
+    """Return the bytes of the largest matrix of a rank."""
+    return max((size for size, _ in _matrices(memory)), default=0)
+
+
+def layer_weights(memory: InferenceMemory) -> int:
+    """Return the bytes of the weights of all layers of a rank, without the vocabulary tables."""
+    sizes = memory.weights_by_component
+    return sum(size for component, size in sizes.items() if component not in (*TABLES, HEAD))
+
+
+def _matrices(memory: InferenceMemory) -> list[list[int]]:
+    """Return the bytes and copies of matrices. Engines store those of a layer that have the same input as one."""
     sizes, elements = Counter[str](), Counter[str]()
     for stored in memory.stored:
         sizes[stored.component] += stored.bits
@@ -48,8 +64,7 @@ def allocator_rounding(memory: InferenceMemory) -> int:
             place = (row.entry.path, row.entry.number, row.part, row.tensor.groups[-2], row.tensor.active)
             matrix = fused.setdefault(place, [0, row.copies])
             matrix[0] += own * sizes[part] // (elements[part] * BITS_A_BYTE)
-    rests = ((round_up(size, SEGMENT) - size, copies) for size, copies in fused.values() if size > LEAST_SEGMENT)
-    return sum(rest * copies for rest, copies in rests if rest <= LEAST_REST)
+    return [*fused.values()]
 
 
 def expert_buffers(architecture: Architecture, mesh: Mesh, fused: tuple[str, ...]) -> int:
@@ -61,7 +76,7 @@ def expert_buffers(architecture: Architecture, mesh: Mesh, fused: tuple[str, ...
         return 0
     top_k = max((layer.top_k for layer in expert_layers(architecture)), default=0)
     widths = [
-        tuple(_length(row, mesh, group) for group in row.tensor.groups[-2:])
+        tuple(length_on_rank(row, mesh, group) for group in row.tensor.groups[-2:])
         for row in rows(architecture.stacks)
         if row.tensor.active is not None and row.tensor.linear
     ]
@@ -75,13 +90,13 @@ def _growth(memory: InferenceMemory, padding: Padding) -> float:
     for row in rows(memory.architecture.stacks):
         if row.tensor.active is None or not row.tensor.linear:
             continue
-        n_inputs, n_outputs = (_length(row, memory.mesh, group) for group in row.tensor.groups[-2:])
+        n_inputs, n_outputs = (length_on_rank(row, memory.mesh, group) for group in row.tensor.groups[-2:])
         own += n_inputs * n_outputs * row.copies
         padded += round_up(n_inputs, padding.input) * round_up(n_outputs, padding.output) * row.copies
     return padded / own - 1 if own else 0.0
 
 
-def _length(row: Row, mesh: Mesh, group: tuple[str, ...]) -> int:
+def length_on_rank(row: Row, mesh: Mesh, group: tuple[str, ...]) -> int:
     """Return the length of a dimension on one rank."""
     axes = {axis: int(row.declaration.axes[axis]) for axis in group}
     divided = [axis for axis in axes if row.declaration.division(axis) in TENSOR_DIVISIONS]

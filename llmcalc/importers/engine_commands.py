@@ -115,6 +115,7 @@ def _flags(table: Mapping[str, Any]) -> _Flags:
         for key in ("values", "switches", "lists", "optional", "unmodelled", "repeated")
     )
     switches |= {f"--{name}" for name in table.get("switches_read", ())}
+    lists |= {f"--{name}" for name in table.get("lists_read", ())}
     known = frozenset((*values, *switches, *lists, *optional, *table["read"]))
     return _Flags(table["read"], unmodelled, switches, lists, optional, repeated, table.get("short", {}), known)
 

@@ -12,7 +12,7 @@ from .heading import model_document, named_values
 SHOWN = (
     "tp", "pp", "dp", "expert_parallel", "max_model_len", "max_num_seqs", "max_num_batched_tokens", "share", "dtype",
     "weights", "cache", "block_size", "enforce_eager", "gpu_layers", "cpu_experts", "cpu_all_experts", "cpu_dense",
-    "tensor_overrides", "host_cache",
+    "tensor_overrides", "host_cache", "cpu_offload_gb", "kv_offloading_size", "hicache_ratio", "hicache_size",
 )  # fmt: skip
 HEADS = ("low: about bytes 1", "best: about bytes", "high: about bytes 1")
 
@@ -56,7 +56,7 @@ def _changes(result: ServeResult) -> Table:
 def _memory(result: ServeResult) -> Table:
     memory = result.memory
     taken = [
-        ("weights", memory.weights), ("activation", memory.activation), ("non-torch", memory.non_torch),
+        ("weights", memory.weights), *memory.extras, ("activation", memory.activation), ("non-torch", memory.non_torch),
         *([("CUDA graphs", memory.graphs)] if memory.counts_graphs else []),
     ]  # fmt: skip
     free = memory.available
@@ -90,6 +90,7 @@ def _cache(result: ServeResult) -> Table:
         row("GPU KV cache size, tokens", result.tokens),
         row("blocks", result.blocks),
         row(f"maximum concurrency at {result.max_model_len:,} tokens", result.concurrency, 2),
+        *([row("tokens in host memory", result.host_tokens)] if result.host_tokens else []),
     ]
     return Table("KV cache", columns("what: name", "low: number 1", "best: number", "high: number 1"), rows)
 

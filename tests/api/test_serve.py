@@ -349,12 +349,12 @@ def test_the_command_prints_the_answer_first(capsys: pytest.CaptureFixture[str])
         "Qwen/Qwen3-8B",
         "--port",
         "80",
-        "--enable-lora",
+        "--enable-eplb",
     ]
     assert main(words) == 0
     found = json.loads(capsys.readouterr().out)["result"]
     assert found["listed"] == ["--port"]
-    assert found["unmodelled"] == ["--enable-lora"]
+    assert found["unmodelled"] == ["--enable-eplb"]
     assert found["starts"]
     assert found["available"]["low"] < found["available"]["high"]
     assert main(["serve", "qwen3-32b", "--gpu", "24GB"]) == 1

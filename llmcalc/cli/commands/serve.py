@@ -39,6 +39,11 @@ SETTINGS = (
            kind=int),
     Option("--cpu-experts", "Number of first layers whose experts stay in host memory (llama.cpp: --n-cpu-moe).",
            kind=int),
+    Option("--cpu-offload-gb", "GiB of the weights of each GPU that stay in host memory (vLLM, SGLang).", "GIB"),
+    Option("--kv-offloading-size", "GiB of KV cache in host memory, for all GPUs together (vLLM).", "GIB"),
+    Option("--enable-lora", "Serve LoRA adapters (vLLM, SGLang).", kind=bool),
+    Option("--max-loras", "Number of adapters on a GPU (default: 1 in vLLM, 8 in SGLang).", kind=int),
+    Option("--max-lora-rank", "Largest rank of an adapter (default: 16).", kind=int),
 )  # fmt: skip
 
 

@@ -54,6 +54,7 @@ class EngineFlags(Model):
 
     read: dict[str, Text]
     switches_read: list[Text] = Field([])
+    lists_read: list[Text] = Field([])
     short: dict[str, Text] = Field({})
     unmodelled: Text | None = None
     values: Text | None = None
