@@ -182,6 +182,32 @@ CONFIGS: dict[str, tuple[dict[str, Any], int]] = {
 }  # fmt: skip
 
 
+ERNIE_TEXT: dict[str, Any] = {
+    "hidden_size": 40, "num_attention_heads": 4, "num_key_value_heads": 2, "num_hidden_layers": 2, "vocab_size": 101,
+    "intermediate_size": 52, "moe_num_experts": 4, "moe_k": 2, "moe_intermediate_size": [24, 16],
+}  # fmt: skip
+ERNIE_VISION = {"hidden_size": 24, "intermediate_size": 48, "depth": 2, "num_heads": 2, "patch_size": 4}
+
+
+def test_the_head_width_of_ernie_is_that_of_its_text_config() -> None:
+    """The transformers class reads ``head_dim``, although its config class does not name it."""
+    config = {"model_type": "ernie4_5_vl_moe", "text_config": {**ERNIE_TEXT, "head_dim": 16}}
+    config["vision_config"] = {**ERNIE_VISION, "intermediate_size": 44}
+    assert llmcalc.params(llmcalc.load(config)).total == 112_448  # counted from the class
+
+
+def test_ernie_in_the_format_of_its_release() -> None:
+    vision = {**ERNIE_VISION, "embed_dim": 24, "mlp_ratio": 2, "model_type": "DFNRope_vision_transformer"}
+    vision.pop("intermediate_size")
+    own = {"moe_layer_start_index": [1, 1], "moe_layer_end_index": [2, 1], "im_patch_id": 7, "spatial_conv_size": 2}
+    original = {**ERNIE_TEXT, **own, "moe_num_experts": [4, 4], "model_type": "ernie4_5_moe_vl"}
+    found = llmcalc.load({**original, "vision_config": vision})
+    config = {"model_type": "ernie4_5_vl_moe", "text_config": ERNIE_TEXT, "vision_config": ERNIE_VISION}
+    assert found.stacks == llmcalc.load(config).stacks
+    with pytest.raises(llmcalc.InputError, match="moe_num_experts must have the same value"):
+        llmcalc.load({**original, "moe_num_experts": [4, 2]})
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_published(name: str) -> None:
     config, total = CONFIGS[name]
@@ -197,7 +223,7 @@ WRONG = [
     ({"model_type": "molmo2_text", "qk_norm_type": "other"}, "qk_norm_type must be one of qwen3, olmo, not 'other'"),
     ({"model_type": "llama4", "vision_config": {"pixel_shuffle_ratio": 0}}, "pixel_shuffle_ratio must be positive"),
     ({"model_type": "minicpmv", "version": 2.0}, "version must be one of 2.5, 2.6, 4.0, 4.5, not 2.0"),
-    ({"model_type": "minicpmo"}, "hidden_size is missing"),
+    ({"model_type": "minicpmo"}, "num_hidden_layers is missing"),
     ({"model_type": "molmo_text", "intermediate_size": 97}, "intermediate_size must be even, not 97"),
 ]  # fmt: skip
 

@@ -190,6 +190,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "internlm": sized("internlm", 4096, 11008, 32, 32, 103168, bias=True),
     "Dream": sized("Dream", 3584, 18944, 28, 28, 152064, num_key_value_heads=4, rope_theta=1000000.0),
     **{name: sized(name, 4096, 11008, 32, 32, 64000) for name in ("xverse", "skywork", "aquila", "Yi")},
+    "yuan": sized("yuan", 2048, 8192, 24, 32, 135040, causal_mask=True, reset_position_ids=True),
     "stablelm_epoch": sized("stablelm_epoch", 2560, 6912, 32, 32, 50304, num_key_value_heads=32, rope_pct=0.25),
 }
 NOT_RUN = {

@@ -266,6 +266,19 @@ def text_config(config: Config, dropped: str = "") -> Fields:
     return {key: value for key, value in part.items() if key not in dropped.split()}
 
 
+def inherited_text_config(config: Config, outer: str) -> Fields:
+    """Return the language model's keys from a config whose class inherits from that of the language model.
+
+    ``outer`` names keys of the composite model that have no effect, in addition to the keys with defaults.
+    """
+    found = text_config(config)
+    if "num_hidden_layers" not in found:
+        raise config.error("num_hidden_layers is missing")
+    config.ignore(outer)
+    own = {*config.defaults, *outer.split()} - {TIE}
+    return {key: value for key, value in found.items() if key not in own}
+
+
 def config_at(config: Config, key: str) -> Fields:
     """Return the config at a key, or the class default. A missing ``model_type`` is also taken from the default.
 

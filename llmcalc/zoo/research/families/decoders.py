@@ -1,4 +1,4 @@
-"""Decoders with unusual attention or experts: DiffLLaMA, Doge, JetMoE, MiniMax-01 and xLSTM."""
+"""Decoders with unusual attention or experts: DiffLLaMA, Doge, JetMoE, MiniMax-01, xLSTM and Yuan."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ....importers.hf.rules import (
 from ....layers import Head, Mlp, Moe, Norm, Routing, Scale
 from ..layers.differential_attention import DifferentialAttention
 from ..layers.dynamic_attention import DynamicAttention
+from ..layers.filtered_attention import FilteredAttention
 from ..layers.lightning_attention import LightningAttention
 from ..layers.mlstm import Mlstm
 from ..layers.product_key_experts import ProductKeyExperts
@@ -149,3 +150,13 @@ def xlstm(config: Config) -> Architecture:
     head = Head(config.vocab, width, softcap=config.number("output_logit_soft_cap"))
     found = causal_lm(config, repeat_block(block, layers), Norm(width, eps=eps), head=head, tied=False)
     return replace(found, layout="xlstm_fused") if fused == "fused" else found
+
+
+def yuan(config: Config) -> Architecture:
+    """Read a Yuan 2.0 config [wu2023yuan], whose queries and keys read filtered tokens."""
+    config.ignore("causal_mask max_position_embeddings reset_attention_mask reset_position_ids use_loss_mask")
+    if config.flag("use_shareqk"):
+        raise config.error("use_shareqk is not supported")
+    attention = config.layer(FilteredAttention, "n_heads=num_attention_heads", rope=config.rope())
+    block = prenorm_block("block", config.rmsnorm(), attention=attention, mlp=config.gated_mlp())
+    return causal_lm(config, repeat_block(block, config.n_layers), config.rmsnorm())

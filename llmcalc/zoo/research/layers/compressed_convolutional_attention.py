@@ -42,8 +42,7 @@ class CompressedConvolutionalAttention(Layer):
     window: int | None = None
 
     AXES: ClassVar[str] = """
-    late  d_delayed      value channels taken from the previous token
-    qp    n_padded_rows  input positions of two consecutive short convolutions
+    late  d_delayed  value channels taken from the previous token
     """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="i h H", replicated="g", whole="late out e K X taps")
     ROLES: ClassVar[Roles] = Roles(

@@ -6,7 +6,13 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.errors import short_repr
-from ....importers.hf.composite_models import config_at, nested_config, read_composite, text_config
+from ....importers.hf.composite_models import (
+    config_at,
+    inherited_text_config,
+    nested_config,
+    read_composite,
+    text_config,
+)
 from ....importers.hf.config import Config
 from ....importers.hf.encoders import check_encoder
 from ....importers.hf.projectors import Link, layernorm
@@ -177,12 +183,7 @@ def minicpm_v(config: Config) -> Architecture:
     version = f"{version}.0" if version.isdecimal() else version
     if version not in MINICPM_TEXTS:
         raise config.error(f"version must be one of {', '.join(MINICPM_TEXTS)}, not {short_repr(given)}")
-    text = text_config(config)
-    if "hidden_size" not in text:
-        raise config.error("hidden_size is missing")
-    config.ignore(MINICPM_IGNORED)
-    outer = {*config.defaults, *MINICPM_IGNORED.split()} - {"tie_word_embeddings"}
-    text = {key: value for key, value in text.items() if key not in outer}
+    text = inherited_text_config(config, MINICPM_IGNORED)
     config.override("text_config", {"model_type": MINICPM_TEXTS[version], **text})
     data = {**config_at(config, "vision_config"), "vision_use_head": False}
     if config.flag("drop_vision_last_layer") and type(data.get("num_hidden_layers")) is int:
