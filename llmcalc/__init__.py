@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .api.flops import flops as flops
     from .api.load import load as load
     from .api.memory import memory as memory
+    from .api.memory_form import memory_form as memory_form
     from .api.params import params as params
     from .api.scale import scale as scale
     from .api.serve import serve as serve
@@ -52,8 +53,8 @@ _ERRORS = (
 )  # fmt: skip
 _VERBS = (
     "check", "check_log", "communication", "compare", "design", "diff", "evidence", "explain", "find_gpus",
-    "find_models", "find_recipes", "fit", "flops", "load", "memory", "params", "scale", "serve", "state", "sweep",
-    "traffic", "train", "verify",
+    "find_models", "find_recipes", "fit", "flops", "load", "memory", "memory_form", "params", "scale", "serve", "state",
+    "sweep", "traffic", "train", "verify",
 )  # fmt: skip
 _MODULES = {
     **dict.fromkeys(_ERRORS, "core.errors"),

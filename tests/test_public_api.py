@@ -36,6 +36,7 @@ PUBLIC = {
     "load",
     "machine",
     "memory",
+    "memory_form",
     "params",
     "read_training_file",
     "scale",

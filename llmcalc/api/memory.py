@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..calc.kv_cache import state
@@ -19,7 +19,7 @@ from ..core.architecture import Architecture
 from ..core.errors import DescriptionError, InputError, UnknownNameError
 from ..core.ledger import rows
 from ..core.record import changed
-from ..core.setting import CONVENTION, SIZES, check_values, known_choice, read_lengths, read_texts
+from ..core.setting import CONVENTION, SIZES, TEXTS, check_values, known_choice, read_lengths, read_texts
 from ..core.workload import Workload
 from ..data import table
 from .defaults import default_seq, step_limit
@@ -119,13 +119,18 @@ def memory(
         UnknownNameError: an unknown format, optimizer, mode or policy.
         InputError: conflicting settings, or a setting that has no effect.
     """
-    only, keep = read_texts(only, "only"), read_texts(keep, "keep")
-    lora_targets = None if lora_targets is None else read_texts(lora_targets, "lora_targets")
-    given = read_lengths(locals())
-    check_values(SETTINGS, given)
+    given = read_arguments(locals())
     architecture = load(model)
     check_effects(SETTINGS, given, architecture)
-    return memory_of(architecture, **{setting.name: given[setting.name] for setting in SETTINGS})
+    return memory_of(architecture, **given)
+
+
+def read_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of ``memory`` in ``values``, after checking each of them."""
+    lists = (setting.name for setting in SETTINGS if setting.kind == TEXTS and values[setting.name] is not None)
+    given = read_lengths({**values, **{name: read_texts(values[name], name) for name in lists}})
+    check_values(SETTINGS, given)
+    return {setting.name: given[setting.name] for setting in SETTINGS}
 
 
 def memory_of(architecture: Architecture, **settings: Any) -> ParallelMemory | InferenceMemory:

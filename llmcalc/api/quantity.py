@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..calc.memory.fit import read_size
 from ..core.architecture import Architecture
@@ -20,6 +20,9 @@ from ..core.setting import AMOUNT, SIZE, Setting, known_choice
 from ..core.tree import Node
 from ..core.zoo_search import find_module, module_names
 from ..estimate.amounts import amount
+
+if TYPE_CHECKING:
+    from ..core.compiled import CompiledFunction
 
 BYTES = "bytes"
 STEPS = {"forward": "forward pass", "train": "training step", "decode": "decode step"}  # titles
@@ -47,6 +50,7 @@ class Quantity:
         compared: function that returns a title and the named values shown by ``compare``, or None.
         needs_ranks: whether the quantity is 0 on a single rank, so that ``design`` measures it with its ``tp``.
         results: classes of the results, which notebooks display as the report of this name does.
+        is_traceable: whether ``measure`` accepts symbols in place of the sizes, so that it can be compiled.
         evidence: class of evidence of each value of a result, by mode (``serving`` or ``training``), or for ``""`` if
             there is one mode. The first value is the total.
     """
@@ -65,6 +69,7 @@ class Quantity:
     compared: Callable[[Any], tuple[str, dict[str, int]]] | None = None
     needs_ranks: bool = False
     results: tuple[type, ...] = ()
+    is_traceable: bool = False
     evidence: Mapping[str, Mapping[str, str]] = NO_EVIDENCE
 
     @property
@@ -92,6 +97,17 @@ class Quantity:
         if size < 1:
             raise InputError("must be positive", parameter=name, hint="use a size such as 24GiB")
         return size
+
+    def compiled(
+        self, architecture: Architecture, settings: Mapping[str, Any], part: str, names: Iterable[str]
+    ) -> CompiledFunction:
+        """Return a part of the result as a compiled function of the sizes ``names``."""
+        from ..core.compiled import CompiledFunction
+
+        def compute(**sizes: Any) -> Any:  # results with symbols must not be remembered
+            return getattr(self.measure(changed(architecture), {**settings, **sizes}), part)
+
+        return CompiledFunction(compute, dict.fromkeys(names, 1))
 
     def count(self, architecture: Architecture, settings: Mapping[str, Any]) -> int:
         """Return the value that a target or limit refers to. Settings that do not affect the quantity are ignored."""

@@ -1,8 +1,8 @@
 """NumPy evaluation of quantities over a grid of workloads.
 
 Coefficients are exact integers, but arguments are float64. Values are therefore accurate to 1 part in 10^15 and
-marked ``exact=False``. A maximum over time, such as peak memory, has no closed form and is evaluated point by
-point.
+marked ``exact=False``. Memory is compiled to closed forms, such as a maximum over time, if there are enough points.
+All other values are evaluated point by point.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 MOST_POINTWISE = 20_000  # points whose quantities are computed one after the other
 MOST_VALUES = 10_000_000  # of closed forms on a grid, 8 bytes each
 NOTHING: dict[str, Any] = {}  # shared, never written to
+FEWEST_COMPILED = 20  # points for which tracing takes less time than evaluating each
 BLOCK = 2**15  # points per block, so that a block stays in the CPU cache
 
 
@@ -242,7 +243,13 @@ def _evaluate(
     if not axes or (form is None and known.isdisjoint(axis.name for axis in axes)):
         return float(getattr(result, part))
     if form is None:
-        hint = f"values such as peak memory are computed point by point, for at most {MOST_POINTWISE:,} points"
+        if quantity.is_traceable and prod(len(axis.values) for axis in axes) >= FEWEST_COMPILED:
+            varied = [axis.name for axis in axes if axis.name in known]
+            compiled = quantity.compiled(architecture, own, part, varied)
+            compiled(**{name: own[name] for name in varied})
+            if compiled.pieces:
+                return _in_blocks(axes, lambda sizes: compiled(**{name: sizes[name] for name in varied}), object)
+        hint = f"values such as traffic are computed point by point, for at most {MOST_POINTWISE:,} points"
         check_points((*outer, *axes), MOST_POINTWISE, hint)
         return _pointwise(axes, lambda sizes: getattr(quantity.measure(architecture, {**own, **sizes}), part), known)
     closed, divisor = form
@@ -255,20 +262,24 @@ def _evaluate(
 def evaluate(
     form: Form, architecture: Architecture, axes: Sequence[Axis], fixed: dict[str, Any], mode: str
 ) -> NDArray[Any]:
-    """Evaluate a closed form on a grid, in blocks along the first axis."""
+    """Evaluate a closed form on a grid."""
+    two_lengths = architecture.is_encoder_decoder and mode != "decode"
+    base = {field.name: field.default for field in fields(Workload)} | fixed
+    return _in_blocks(axes, lambda sizes: form(**symbol_values(two_lengths, base | sizes)), float)
+
+
+def _in_blocks(axes: Sequence[Axis], value: Callable[[dict[str, Any]], Any], kind: Any) -> NDArray[Any]:
+    """Evaluate a function of arrays of sizes on a grid, in blocks along the first axis."""
     import numpy
 
     shape = tuple(len(axis.values) for axis in axes)
     result = numpy.empty(shape)
-    columns = numpy.ix_(*(numpy.array(axis.values, dtype=numpy.float64) for axis in axes))
+    columns: tuple[NDArray[Any], ...] = numpy.ix_(*(numpy.array(axis.values, dtype=kind) for axis in axes))
     rows = max(BLOCK // max(prod(shape[1:]), 1), 1)
-    two_lengths = architecture.is_encoder_decoder and mode != "decode"
-    base = {field.name: field.default for field in fields(Workload)} | fixed
     for start in range(0, shape[0], rows):
         part = slice(start, start + rows)
         arrays = [columns[0][part], *columns[1:]]
-        sizes = base | dict(zip((axis.name for axis in axes), arrays, strict=True))
-        result[part] = form(**symbol_values(two_lengths, sizes))
+        result[part] = value(dict(zip((axis.name for axis in axes), arrays, strict=True)))
     return result
 
 

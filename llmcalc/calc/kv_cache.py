@@ -102,7 +102,7 @@ class StateSize(NotebookDisplay):
         values = self.workload.values(self.architecture)
         found = []
         for tensor in self.tensors:
-            count, role = -(-int(tensor.elements(**values)) // tensor.n_ranks), tensor.state.role
+            count, role = -(-tensor.elements(**values) // tensor.n_ranks), tensor.state.role
             if self.cache and role in CACHED:
                 size = -(-self.cache.bits_of(count // tensor.columns, tensor.columns) // BITS_A_BYTE)
             else:

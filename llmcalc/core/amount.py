@@ -9,11 +9,16 @@ saved = 68 bytes
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from math import prod
+from typing import Any, TypeVar
 
 from .axes import GLOSSARY
+from .form import Symbolic
 from .tree import Node, total
 
+Item = TypeVar("Item")
+Size = TypeVar("Size", bound=int)
 # names of the workload axes in formulas
 WORKLOAD = {
     "b": "batch", "q": "new_tokens", "k": "n_keys", "c": "n_cached", "s": "n_source", "n": "n_encoded",
@@ -28,13 +33,21 @@ class Sum(int):
 
     def __new__(cls, *parts: tuple[str, int]) -> Sum:
         """Create the sum of labelled parts."""
-        found = super().__new__(cls, sum([size for _, size in parts]))
+        size = sum([size for _, size in parts])
+        try:
+            found = super().__new__(cls, size)
+        except TypeError:  # symbolic
+            return _labelled(cls, size, parts)
         found.parts = parts
         return found
 
     def plus(self, label: str, size: int) -> Sum:
         """Return the sum with one more part."""
-        found = int.__new__(Sum, self + size)
+        total = self + size
+        try:
+            found = int.__new__(Sum, total)
+        except TypeError:  # symbolic
+            return _labelled(Sum, total, (*self.parts, (label, size)))
         found.parts = (*self.parts, (label, size))
         return found
 
@@ -46,7 +59,10 @@ class Product(int):
 
     def __new__(cls, value: int, factors: tuple[tuple[str, int | float], ...]) -> Product:
         """Create a product. Factors named by axis letters are displayed with the names of the axes."""
-        found = super().__new__(cls, value)
+        try:
+            found = super().__new__(cls, value)
+        except TypeError:  # symbolic
+            return _labelled(cls, value)
         found.factors = factors
         return found
 
@@ -65,7 +81,11 @@ class Scaled(int):
 
     def __new__(cls, of: int, times: int, ranks: int) -> Scaled:
         """Create the scaled amount."""
-        found = super().__new__(cls, -(-of * times // ranks))
+        size = -(-of * times // ranks)
+        try:
+            found = super().__new__(cls, size)
+        except TypeError:  # symbolic
+            return _labelled(cls, size)
         found.of, found.times, found.ranks = of, times, ranks
         return found
 
@@ -73,6 +93,35 @@ class Scaled(int):
 def scaled(amount: int, times: int = 1, ranks: int = 1) -> int:
     """Return an amount multiplied by ``times`` and divided by ``ranks``, rounded up."""
     return amount if times == ranks == 1 else Scaled(amount, times, ranks)
+
+
+def _labelled(kind: type[Size], size: Any, parts: tuple[tuple[str, int], ...] = ()) -> Size:
+    """Return a symbolic size with labelled parts, which takes the place of a sum, a product or a scaled amount."""
+    found: Size = size.labelled(parts)
+    return found
+
+
+def largest(*sizes: Size) -> Size:
+    """Return the first of the largest sizes, or a symbolic maximum."""
+    symbolic: Any = next((size for size in sizes if isinstance(size, Symbolic)), None)
+    return max(sizes) if symbolic is None else symbolic.apply("max", sizes)
+
+
+def smallest(*sizes: Size) -> Size:
+    """Return the first of the smallest sizes, or a symbolic minimum."""
+    symbolic: Any = next((size for size in sizes if isinstance(size, Symbolic)), None)
+    return min(sizes) if symbolic is None else symbolic.apply("min", sizes)
+
+
+def largest_items(items: Iterable[Item], size: Callable[[Item], int]) -> list[Item]:
+    """Return the first item with the largest size, or all items that may have the largest of symbolic sizes."""
+    found = list(items)
+    if not found:
+        return []
+    sizes = list(map(size, found))
+    symbolic: Any = next((each for each in sizes if isinstance(each, Symbolic)), None)
+    places = [sizes.index(max(sizes))] if symbolic is None else symbolic.largest_of(sizes)
+    return [found[place] for place in places]
 
 
 def derivation(label: str, amount: int, unit: str) -> Node:

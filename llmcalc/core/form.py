@@ -29,6 +29,16 @@ class Call(NamedTuple):
         return f"{self.function}({', '.join(map(str, self.arguments))})"
 
 
+class Symbolic:
+    """Base class of values that stand for integers that are not known."""
+
+    __slots__ = ()
+
+    def apply(self, function: str, arguments: tuple[Any, ...]) -> Any:
+        """Return a function of symbolic values and integers."""
+        raise NotImplementedError
+
+
 Atom = str | Call
 Monomial = tuple[Atom, ...]
 
@@ -39,7 +49,7 @@ def _order(atom: Atom) -> tuple[int, str]:
     return (place if place >= 0 else len(text) + 10, text)
 
 
-class Form:
+class Form(Symbolic):
     """An immutable sum of terms ``coefficient · atom · atom ...``.
 
     The operators ``+``, ``-`` and ``*`` accept forms and integers. Calling a form evaluates it exactly for integers
@@ -54,6 +64,10 @@ class Form:
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("Form objects are immutable")
+
+    def apply(self, function: str, arguments: tuple[Any, ...]) -> Form:
+        """Return an atom that applies a function to forms and integers."""
+        return Form({(Call(function, arguments),): 1})
 
     def __add__(self, other: Form | int) -> Form:
         total = dict(self.terms)
@@ -147,45 +161,45 @@ def symbol(name: str) -> Form:
     return Form({(name,): 1})
 
 
-def _atom(function: str, *arguments: Any) -> Form:
-    return Form({(Call(function, arguments),): 1})
+def _atom(function: str, *arguments: Any) -> Any:
+    return next(value for value in arguments if isinstance(value, Symbolic)).apply(function, arguments)
 
 
-def _is_form(*values: Any) -> bool:
-    return any(isinstance(value, Form) for value in values)
+def _is_symbolic(*values: Any) -> bool:
+    return any(isinstance(value, Symbolic) for value in values)
 
 
 def ceil(a: Any, b: Any) -> Any:
     """Return ``a / b`` rounded up."""
-    if _is_form(a, b):
+    if _is_symbolic(a, b):
         return _atom("ceil", a, b)
     return -(-a // b)
 
 
 def minimum(a: Any, b: Any) -> Any:
     """Return the minimum of two values, elementwise for arrays."""
-    if _is_form(a, b):
+    if _is_symbolic(a, b):
         return _atom("min", a, b)
     return _half(a + b - abs(a - b))
 
 
 def maximum(a: Any, b: Any) -> Any:
     """Return the maximum of two values, elementwise for arrays."""
-    if _is_form(a, b):
+    if _is_symbolic(a, b):
         return _atom("max", a, b)
     return _half(a + b + abs(a - b))
 
 
 def remainder(a: Any, b: Any) -> Any:
     """Return the remainder of ``a / b``."""
-    if _is_form(a, b):
+    if _is_symbolic(a, b):
         return _atom("mod", a, b)
     return a % b
 
 
 def log2(n: Any) -> Any:
     """Return the number of stages of a radix-2 FFT with ``n`` points (``log2(n)`` rounded up)."""
-    if _is_form(n):
+    if _is_symbolic(n):
         return _atom("log2", n)
     if isinstance(n, int):
         return (max(n, 1) - 1).bit_length()
@@ -201,8 +215,8 @@ def pairs(q: Any, k: Any, w: Any = 0) -> Any:
     >>> pairs(3, 3), pairs(3, 3, 2), pairs(1, 100), pairs(1, 100, 8)
     (6, 5, 100, 8)
     """
-    if _is_form(q, k, w):
-        return _atom("pairs", q, k, w) if _is_form(w) or w else _atom("pairs", q, k)
+    if _is_symbolic(q, k, w):
+        return _atom("pairs", q, k, w) if _is_symbolic(w) or w else _atom("pairs", q, k)
     cached = k - q
     if isinstance(w, int) and w == 0:
         return q * cached + _half(q * (q + 1))
@@ -216,7 +230,7 @@ def chunk_pairs(q: Any, k: Any, z: Any) -> Any:
     >>> chunk_pairs(5, 5, 2)
     7
     """
-    if _is_form(q, k, z):
+    if _is_symbolic(q, k, z):
         return _atom("chunk_pairs", q, k, z)
     after, before = (n // z * (z * (z + 1) // 2) + _half(n % z * (n % z + 1)) for n in (k, k - q))
     return after - before
@@ -230,7 +244,7 @@ def touched(n: Any, j: Any, tokens: Any) -> Any:
     >>> touched(128, 4, 1), round(touched(128, 4, 64), 2)
     (4.0, 111.22)
     """
-    if _is_form(n, j, tokens):
+    if _is_symbolic(n, j, tokens):
         return _atom("touched", n, j, tokens)
     return n * (1 - (1 - j / n) ** tokens)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, overload
 
 from .errors import InputError, SizeError, UnknownNameError, short_repr
+from .form import Symbolic
 from .record import changed, fields, record
 
 AMOUNT, SIZE, TEXTS = "a number or a string such as 15T", "an integer or a string such as 24GiB", "a list of strings"
@@ -72,6 +73,8 @@ class Setting:
             raise InputError(f"must be {_title(self.kind)}, not {short_repr(value)}", parameter=self.name)
 
     def _check_number(self, value: Any) -> None:
+        if isinstance(value, Symbolic):  # checked where its symbols are defined
+            return
         wanted, types = NUMBERS[self.kind]
         if self.choices:
             wanted = f"one of {', '.join(map(str, self.choices))}"

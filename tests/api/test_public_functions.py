@@ -45,6 +45,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "load": lambda: llmcalc.load("gpt3"),
     "machine": lambda: llmcalc.machine("h100:8"),
     "memory": lambda: llmcalc.memory("gpt2", mode="training"),
+    "memory_form": lambda: llmcalc.memory_form("gpt2"),
     "params": lambda: llmcalc.params("gpt3"),
     "scale": lambda: llmcalc.scale(machine="h100:512", days=30, laws=["hoffmann-3"]),
     "serve": lambda: llmcalc.serve("llama3.1-8b", "h100"),
@@ -83,7 +84,7 @@ def test_every_function_answers_in_a_few_lines(name: str) -> None:
     assert 0 < len(repr(result)) < MOST_PRINTED
     if hasattr(result, "to_dict"):
         json.dumps(result.to_dict(), default=str)
-    if name not in ("load", "machine", "twin"):
+    if name not in ("load", "machine", "memory_form", "twin"):
         assert "<" in result._repr_html_()
 
 

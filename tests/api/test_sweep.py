@@ -109,7 +109,7 @@ def test_a_point_that_is_no_workload_is_an_error() -> None:
     with pytest.raises(InputError, match=r"flops\.total"):
         llmcalc.sweep(model, "flops.totl", {"seq": (1,)})
     with pytest.raises(InputError, match="too many"):
-        llmcalc.sweep(model, "memory.peak", {"seq": range(1, 2000), "batch": range(1, 100)})
+        llmcalc.sweep(model, "traffic.total", {"seq": range(1, 2000), "batch": range(1, 100)})
 
 
 class Counted(numpy.ndarray):
@@ -148,7 +148,7 @@ def test_the_cost_is_that_of_points_and_not_of_layers() -> None:
         ("flops.total", {"batch": itertools.count(1)}, "more than 1,000,000 values"),
         ("flops.total", ["seq=1..900k:+1", "batch=1..900k:+1"], r"too many points \(849,346,560,000\)"),
         ("params.total", ["n_layers=1..999:+1", "d_ff=1..999:+1"], r"too many points \(998,001\)"),
-        ("memory.peak", ["n_layers=1..11:+1", "batch=1..2000:+1"], r"too many points \(22,000\)"),
+        ("traffic.total", ["n_layers=1..11:+1", "batch=1..2000:+1"], r"too many points \(22,000\)"),
         ("flops.total", itertools.repeat("seq=1"), "more than 16 ranges"),
         ("flops.total", [Axis("seq", ())], "must be a list of values"),
         ("flops.total", [Axis("seq", (0,))], "at least 1"),

@@ -151,6 +151,10 @@ FUNCTIONS: Table = {
     "memory": (SERVING, {
         **MODEL, **SIZES, **CONVENTION, "mode": ("name", "training", {}), **MEMORY,
     }),
+    "memory_form": (SERVING, {
+        **MODEL, "free": ("names", ["seq"], {}), "part": ("name", "state", {}), **CONVENTION,
+        "mode": ("name", "training", {}), **MEMORY,
+    }),
     "Mesh": ({}, MESH),
     "machine": ({"name": "h100"}, {
         "name": ("name", "h100", {}), "count": ("count", 8, {}), "mfu": ("share", 0.4, {}),

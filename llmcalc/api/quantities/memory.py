@@ -44,5 +44,6 @@ QUANTITY = Quantity(
     target=lambda result: result.peak,
     compared=_compared,
     results=(InferenceMemory, ParallelMemory),
+    is_traceable=True,
     evidence={"serving": InferenceMemory.EVIDENCE, "training": ParallelMemory.EVIDENCE},
 )  # fmt: skip

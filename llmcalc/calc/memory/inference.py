@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import cache, cached_property, partial
 from typing import Any, ClassVar
 
-from ...core.amount import Sum
+from ...core.amount import Sum, largest, smallest
 from ...core.architecture import Architecture, Block, Stack, model_of
 from ...core.notebook_display import NotebookDisplay
 from ...core.record import changed, record, remembered
@@ -44,23 +44,23 @@ class Steps:
         """Yield the values of the workload symbols in the largest prefill and, with beams, in a decode step."""
         all_beams = {**values, "b": values["b"] * self.beams}
         first = all_beams if self.convention == "torch" else values
-        longest = max(values["q"], values["n"])
-        most = min(longest, self.prefill or longest)
+        longest = largest(values["q"], values["n"])
+        most = smallest(longest, self.prefill or longest)
         if self.limit is None:
             n_sequences = first["b"]
         elif has_encoder:
-            n_sequences = min(first["b"], max(1, self.limit // most))
+            n_sequences = smallest(first["b"], largest(1, self.limit // most))
         else:
-            n_sequences = min(first["b"], -(-self.limit // min(most, self.limit)))
-            most = min(most, -(-self.limit // n_sequences))
-        yield {**first, "b": n_sequences, "q": min(values["q"], most), "n": min(values["n"], most)}
+            n_sequences = smallest(first["b"], -(-self.limit // smallest(most, self.limit)))
+            most = smallest(most, -(-self.limit // n_sequences))
+        yield {**first, "b": n_sequences, "q": smallest(values["q"], most), "n": smallest(values["n"], most)}
         if self.beams > 1:
-            yield {**all_beams, "b": min(all_beams["b"], self.limit or all_beams["b"]), "q": 1, "n": 0}
+            yield {**all_beams, "b": smallest(all_beams["b"], self.limit or all_beams["b"]), "q": 1, "n": 0}
 
     def decode(self, values: dict[str, int]) -> dict[str, int]:
         """Return the values of the workload symbols in a decode step over as many sequences as possible."""
         batch = values["b"]
-        return {**values, "b": min(batch, self.limit or batch), "q": 1, "n": 0}
+        return {**values, "b": smallest(batch, self.limit or batch), "q": 1, "n": 0}
 
 
 @record
@@ -198,7 +198,7 @@ def _transient_bytes(
     model, mesh = model_of(architecture)[0], changed(mesh, pp=1)
     has_encoder = any(stack.role == "encoder" for stack in architecture.stacks)
     prefills, decode = list(steps.largest(values, has_encoder)), steps.decode(values)
-    largest = Sum()
+    peak = Sum()
     for stack, names in executed_stacks(architecture, Conventions("prefill", "dense", None, workload.logits)):
         blocks = [stack.runs[index].block for index in stack.distinct_runs]
         for step in prefills:
@@ -206,13 +206,13 @@ def _transient_bytes(
             for block in blocks:
                 key = (id(block), stack.name, tuple(step.values()), policy, mesh)
                 live = remembered(model, "_block_peaks", key, partial(_block_peak, block, stack, new_trace))
-                largest = max(largest, Sum((f"{stack.name}.{block.name}", live)))
+                peak = largest(peak, Sum((f"{stack.name}.{block.name}", live)))
         for step in (*prefills, decode):
             trace, name = Liveness(policy, names, step, mesh), STREAM
             for _, layer in stack.outputs:
                 name = trace.layer(layer, name)
-            largest = max(largest, Sum((f"{stack.name}.outputs", peak_live_bytes(trace))))
-    return largest
+            peak = largest(peak, Sum((f"{stack.name}.outputs", peak_live_bytes(trace))))
+    return peak
 
 
 def _block_peak(block: Block, stack: Stack, new_trace: Callable[[], Liveness]) -> Sum:

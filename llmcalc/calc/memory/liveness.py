@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from ...core.amount import Sum
+from ...core.amount import Sum, largest, largest_items
 from ...core.architecture import Block, Stack, Sublayer, declare
 from ...core.declaration import Declaration
 from ...core.layer import Layer
@@ -152,13 +152,13 @@ def peak_live_bytes(trace: Liveness) -> Sum:
     """Return the peak number of live bytes in a forward pass that frees each tensor after its last use."""
     last = {name: number for number, step in enumerate(trace.steps) for name, _ in step.operands}
     live: dict[str, int] = {}
-    largest = Sum()
+    moments: list[dict[str, int]] = []
     for number, step in enumerate(trace.steps):
         for name, size in step.operands:
             live.setdefault(name, size)
         live[step.out] = step.out_bytes
-        if sum(live.values()) > largest:
-            largest = Sum(*((label(name), size) for name, size in live.items()))
+        moments.append(dict(live))
         for name in [name for name in live if last.get(name, -1) <= number and name != step.out]:
             del live[name]
-    return largest
+    peaks = largest_items(moments, lambda sizes: sum(sizes.values()))
+    return largest(Sum(), *(Sum(*((label(name), size) for name, size in sizes.items())) for sizes in peaks))

@@ -7,6 +7,7 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any, ClassVar
 
+from ...core.amount import largest
 from ...core.architecture import Architecture, PipelineStage, Run, Stack
 from ...core.errors import InputError, SizeError
 from ...core.notebook_display import NotebookDisplay
@@ -39,6 +40,11 @@ class ParallelMemory(NotebookDisplay):
     def worst(self) -> TrainingMemory:
         """Stage with the largest peak."""
         return max(self.stages, key=lambda stage: stage.peak)
+
+    @property
+    def peak(self) -> int:
+        """Peak memory of the worst stage in bytes."""
+        return largest(*(stage.peak for stage in self.stages))
 
     def __getattr__(self, name: str) -> Any:
         """Return an attribute of the worst stage, such as ``peak``, ``phase`` or ``weights``."""

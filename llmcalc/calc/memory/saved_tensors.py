@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any, NamedTuple
 
-from ...core.amount import Product, Sum, scaled
+from ...core.amount import Product, Sum, largest, scaled
 from ...core.declaration import Declaration, Tensor
 from ...core.equation import Equation, Operand, read
 from ...core.functions import FUNCTIONS, RECURRENCES
@@ -122,7 +122,7 @@ class Recorder:
         lengths: list[int] = []
         for axis in axes:
             length = extent(axis, declaration, self.symbols, self.policy.convention)
-            lengths.append(length if isinstance(length, int) else int(length(**self.values)))
+            lengths.append(length if isinstance(length, int) else length(**self.values))
         own = self.mesh.share_of_activation(axes, declaration, prod(lengths))
         found = self.counts[id(declaration), axes] = Count(own, tuple(zip(axes, lengths, strict=True)), declaration)
         return found
@@ -140,8 +140,8 @@ class Recorder:
             return
         if name not in self.saved:
             self.saved[name] = SavedTensor(name, size, len(self.steps))
-        elif not fixed_size and size > self.saved[name].bytes:
-            self.saved[name] = self.saved[name]._replace(bytes=size)
+        elif not fixed_size:
+            self.saved[name] = self.saved[name]._replace(bytes=largest(size, self.saved[name].bytes))
 
 
 class TensorVersions:
@@ -354,7 +354,7 @@ class TensorVersions:
             name = f"{name}:32"
         sizes = (recorder.size(each, self.declaration, width) for each in (axes, full))
         # the first equation may read only one of several residual streams
-        recorder.save(name, max(sizes), fixed_size=operand.name != "x")
+        recorder.save(name, largest(*sizes), fixed_size=operand.name != "x")
 
     def save_matrix(self, operand: Operand, equation: Equation) -> None:
         """Save a matrix that PyTorch computes from weights, such as two concatenated tables, for a product."""

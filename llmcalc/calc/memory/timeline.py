@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from ...core.amount import Sum, scaled
+from ...core.amount import Sum, largest_items, scaled
 from .liveness import Liveness, label
 
 BLOCK_INPUT = "block input"  # the tensor that full recomputation saves
@@ -105,9 +105,9 @@ class Timeline(NamedTuple):
         """Yield the moments outside the blocks, and the moment with the largest total memory of each block."""
         return _moments(*self, all_equations=False)
 
-    def largest(self) -> Moment:
-        """Return the first moment with the largest total memory."""
-        return max(self.largest_moments(), key=lambda moment: moment.total)
+    def peaks(self) -> list[Moment]:
+        """Return the first moment with the largest total memory, or all that may be the largest with symbolic sizes."""
+        return largest_items(self.largest_moments(), lambda moment: moment.total)
 
 
 def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_equations: bool) -> Iterator[Moment]:
@@ -141,7 +141,7 @@ def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_
         peaks = known.get(id(segment.trace)) or list(_backward_pass(segment))
         known[id(segment.trace)] = peaks
         if peaks and not all_equations:
-            peaks = [max(peaks, key=lambda peak: peak[0] + peak[1] + (peak[2] if is_new else 0))]
+            peaks = largest_items(peaks, lambda peak: peak[0] + peak[1] + (peak[2] if is_new else 0))  # noqa: B023
         for number in range(segment.count):
             held_blocks[segment.label, segment.saved] -= 1
             saved = Sum(*_saved(held_blocks), others)

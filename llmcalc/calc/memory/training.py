@@ -7,7 +7,7 @@ from functools import cached_property
 from math import prod
 from typing import Any
 
-from ...core.amount import Sum, product, scaled
+from ...core.amount import Sum, largest, product, scaled
 from ...core.architecture import Architecture, Stack, declare
 from ...core.record import record, remembered
 from ...core.workload import Workload
@@ -43,9 +43,14 @@ class TrainingMemory:
     state = 0  # no KV cache
 
     @cached_property
+    def peaks(self) -> list[Moment]:
+        """Moment with the largest total memory, or all that may be the largest with symbolic sizes."""
+        return self.schedule.peaks()
+
+    @property
     def largest(self) -> Moment:
         """Moment with the largest total memory."""
-        return self.schedule.largest()
+        return self.peaks[0]
 
     @cached_property
     def timeline(self) -> tuple[Moment, ...]:
@@ -55,7 +60,7 @@ class TrainingMemory:
     @property
     def peak(self) -> int:
         """Peak memory of the step in bytes."""
-        return self.largest.total
+        return largest(*(moment.total for moment in self.peaks))
 
     @property
     def phase(self) -> str:

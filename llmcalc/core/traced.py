@@ -1,0 +1,310 @@
+"""Run a computation with symbols in place of its input sizes, and record the result as a closed form.
+
+Traced values are the integers of one example together with the forms that give these integers for any input. Code
+that computes with them needs no other version of its formulas. A comparison has the outcome of the example. Unless
+the outcome is the same for all inputs, the trace records a guard, which is a form that must not be negative. The
+result is valid for all inputs that satisfy the guards.
+
+Anything else that depends on an integer, such as ``int(x)`` or ``range(x)``, raises a TypeError.
+
+>>> trace = Tracer({"n": 7}, {"n": 1})
+>>> found = 3 * trace.inputs["n"] + (2 if trace.inputs["n"] > 5 else 0)
+>>> print(found.form, *trace.guards)
+2 + 3·n -6 + n
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import combinations_with_replacement, product
+from typing import Any
+
+from .amount import Sum
+from .form import Atom, Call, Form, Monomial, Symbolic, lift, symbol
+
+Terms = dict[Monomial, int]
+MOST_CANDIDATES = 12  # forms of a minimum or maximum
+Integer = Any  # an int or a Traced value
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "floor": lambda a, b: a // b,
+    "ceil": lambda a, b: -(-a // b),
+    "min": min,
+    "max": max,
+}
+
+
+class Traced(Symbolic):
+    """An integer of the example, and its form. ``parts`` are the labelled parts of a sum."""
+
+    __slots__ = ("_parts", "form", "trace", "value")
+
+    def __init__(self, trace: Tracer, form: Form, value: int, parts: tuple[tuple[str, Integer], ...] = ()) -> None:
+        self.trace, self.form, self.value, self._parts = trace, form, value, parts
+
+    @property
+    def parts(self) -> tuple[tuple[str, Integer], ...]:
+        """Labelled parts of a sum, or the value itself without a label."""
+        return self._parts or (("", self),)
+
+    def labelled(self, parts: tuple[tuple[str, Integer], ...]) -> Traced:
+        """Return the value with labelled parts."""
+        return Traced(self.trace, self.form, self.value, parts)
+
+    def plus(self, label: str, size: Integer) -> Integer:
+        """Return the sum with one more part."""
+        return Sum(*self.parts, (label, size))
+
+    def apply(self, function: str, arguments: tuple[Integer, ...]) -> Integer:
+        """Return a function of ``core/form.py`` of values."""
+        if function in ("min", "max"):
+            return self.trace.extreme(function, arguments)
+        if function in ("ceil", "mod"):
+            one, two = arguments
+            return one % two if function == "mod" else -(-one // two)
+        raise TypeError(f"{function} of traced values is not supported")
+
+    def largest_of(self, sizes: Sequence[Integer]) -> list[int]:
+        """Return the positions of the sizes that may be the largest."""
+        forms = list(map(_form, sizes))
+        return sorted(map(forms.index, self.trace.undominated("max", forms)))
+
+    def __add__(self, other: Integer) -> Integer:
+        return self.trace.amount(self.form + _form(other))
+
+    def __mul__(self, other: Integer) -> Integer:
+        return self.trace.amount(self.form * _form(other))
+
+    def __neg__(self) -> Integer:
+        return self.trace.amount(-self.form)
+
+    def __sub__(self, other: Integer) -> Integer:
+        return self.trace.amount(self.form - _form(other))
+
+    def __rsub__(self, other: Integer) -> Integer:
+        return self.trace.amount(_form(other) - self.form)
+
+    def __floordiv__(self, other: Integer) -> Integer:
+        return self.trace.quotient(self.form, _form(other))
+
+    def __rfloordiv__(self, other: Integer) -> Integer:
+        return self.trace.quotient(_form(other), self.form)
+
+    def __mod__(self, other: Integer) -> Integer:
+        return self - self // other * other
+
+    def __rmod__(self, other: Integer) -> Integer:
+        return other - other // self * self
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __bool__(self) -> bool:
+        return not self.trace.is_zero(self.form)
+
+    def __gt__(self, other: Integer) -> bool:
+        return self.trace.is_positive(self.form - _form(other))
+
+    def __lt__(self, other: Integer) -> bool:
+        return self.trace.is_positive(_form(other) - self.form)
+
+    def __ge__(self, other: Integer) -> bool:
+        return not self < other
+
+    def __le__(self, other: Integer) -> bool:
+        return not self > other
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Traced) and other.trace is not self.trace:
+            raise TypeError("values of different traces cannot be compared")
+        return isinstance(other, int | Traced) and self.trace.is_zero(self.form - _form(other))
+
+    def __hash__(self) -> int:
+        return 0  # dictionaries compare all keys that are traced
+
+    def __repr__(self) -> str:
+        return f"Traced({self.form})"
+
+    def __format__(self, spec: str) -> str:
+        """Return the integer of the example as text, which is compared with all texts of traced values."""
+        texts = self.trace.texts
+        if not any(self == known for known in texts):
+            texts.append(self)
+        return format(self.value, spec)
+
+
+class Tracer:
+    """The record of one computation.
+
+    Attributes:
+        inputs: traced input sizes.
+        definitions: the function that each derived symbol stands for, in order.
+        guards: forms that must not be negative.
+        texts: values that were converted to text.
+    """
+
+    def __init__(self, example: Mapping[str, int], least: Mapping[str, int]) -> None:
+        self.definitions: dict[str, Call] = {}
+        self.guards: dict[Form, None] = {}
+        self.texts: list[Traced] = []
+        self._least: dict[Atom, int] = dict(least.items())  # lower bounds of symbols
+        self._values = dict(example)
+        self._names: dict[Call, str] = {}
+        self.inputs = {name: self.amount(symbol(name)) for name in example}
+
+    def amount(self, form: Form) -> Integer:
+        """Return the traced value of a form, or an integer if the form is constant."""
+        if form.terms.keys() <= {()}:
+            return form.terms.get((), 0)
+        return Traced(self, form, form(**self._values))
+
+    def quotient(self, dividend: Form, divisor: Form) -> Integer:
+        """Return a quotient rounded down."""
+        if not self.is_positive(divisor):
+            raise TypeError("a divisor of symbols must be positive")
+        factor, whole = divisor.terms.get((), 0), lift(0)
+        if divisor == factor:  # terms that are multiples of a constant divisor are divided exactly
+            whole = Form({atoms: n // factor for atoms, n in dividend.terms.items() if n % factor == 0})
+            dividend = dividend - whole * factor
+        if not dividend.terms:
+            return self.amount(whole)
+        bound = self._lower(dividend)
+        if (bound is None or bound < 0) and self._lower(-dividend) is not None:
+            return self.amount(whole - self._call("ceil", (-dividend, divisor)))
+        return self.amount(whole + self._call("floor", (dividend, divisor)))
+
+    def extreme(self, function: str, arguments: Iterable[Integer]) -> Integer:
+        """Return the minimum or maximum of values."""
+        forms = (form for each in arguments for form in self._flattened(function, _form(each)))
+        found = self.undominated(function, forms)
+        return self.amount(found[0] if len(found) == 1 else self._call(function, tuple(found)))
+
+    def undominated(self, function: str, forms: Iterable[Form]) -> list[Form]:
+        """Return the forms that may be the minimum or maximum.
+
+        A form is not the maximum if a weighted mean of two others is never smaller, as for equal blocks between the
+        first and the last. If too many are left, the one of the example is chosen by guards.
+        """
+        sign, found = -1 if function == "min" else 1, list[tuple[Form, Terms]]()
+        distinct = list(dict.fromkeys(forms))
+        for form in distinct:
+            if len(found) > MOST_CANDIDATES:
+                chosen = max(distinct, key=lambda each: sign * each(**self._values))
+                for other in distinct:
+                    self.is_positive((other - chosen) * sign)
+                return [chosen]
+            own = self._shifted(form * sign)
+            others = [terms for _, terms in found]
+            if not self._is_below(own, others):
+                kept = list(found)
+                for entry in found:
+                    rest = [terms for known, terms in kept if known is not entry[0]]
+                    if self._is_below(entry[1], [own, *rest], own):
+                        kept.remove(entry)
+                found = [*kept, (form, own)]
+        return [form for form, _ in found]
+
+    def _is_below(self, terms: Terms, others: Sequence[Terms], first: Terms | None = None) -> bool:
+        """Return whether terms never exceed some other terms, or a mean of two of them (of which one is ``first``)."""
+        pairs = product([first], others) if first is not None else combinations_with_replacement(others, 2)
+        return any(self._is_below_mean(terms, *pair) for pair in pairs)
+
+    def _is_below_mean(self, terms: Terms, one: Terms, two: Terms) -> bool:
+        """Return whether terms never exceed a weighted mean of two others."""
+        least, most = (0, 1), (1, 1)  # of the weight of the first, as fractions
+        for atoms in terms.keys() | one.keys() | two.keys():
+            own, slope = terms.get(atoms, 0) - two.get(atoms, 0), one.get(atoms, 0) - two.get(atoms, 0)
+            if slope == 0:
+                if own > 0 or (own and not self._is_bounded(atoms)):
+                    return False
+            elif not self._is_bounded(atoms):
+                return False
+            elif slope > 0:
+                least = (own, slope) if own * least[1] > least[0] * slope else least
+            else:
+                most = (-own, -slope) if -own * most[1] < most[0] * -slope else most
+        return least[0] * most[1] <= most[0] * least[1]
+
+    def _is_bounded(self, atoms: Monomial) -> bool:
+        return all(atom in self._least for atom in atoms)
+
+    def _shifted(self, form: Form) -> Terms:
+        """Return the terms of a form in the differences of the symbols from their lower bounds."""
+        found: Terms = {}
+        for atoms, factor in form.terms.items():
+            parts: Terms = {(): factor}
+            for atom in atoms:
+                least = self._least.get(atom, 0)
+                raised = {(*known, atom): size for known, size in parts.items()}
+                parts = raised | {known: size * least for known, size in parts.items() if least}
+            for known, size in parts.items():
+                found[known] = found.get(known, 0) + size
+        return found
+
+    def is_positive(self, form: Form) -> bool:
+        """Return whether a form is positive in the example. Add a guard if this depends on the inputs."""
+        if self._is_negative(form, or_zero=True):
+            return False
+        if self._is_negative(-form):
+            return True
+        outcome = form(**self._values) > 0
+        self.guards[form - 1 if outcome else -form] = None
+        return bool(outcome)
+
+    def is_zero(self, form: Form) -> bool:
+        """Return whether a form is 0 in the example. Add guards if this depends on the inputs."""
+        if not form.terms:
+            return True
+        value = form(**self._values)
+        if value:
+            return not self.is_positive(form if value > 0 else -form)
+        self.guards |= {form: None, -form: None}
+        return True
+
+    def _call(self, function: str, arguments: tuple[Form, ...]) -> Form:
+        """Return the symbol that stands for a function of forms."""
+        call = Call(function, arguments)
+        if call not in self._names:
+            name = self._names[call] = f"t{len(self._names) + 1}"
+            self.definitions[name] = call
+            self._values[name] = FUNCTIONS[function](*(form(**self._values) for form in arguments))
+            bound = self._bound(function, arguments)
+            if bound is not None and bound >= 0:
+                self._least[name] = bound
+        return symbol(self._names[call])
+
+    def _bound(self, function: str, arguments: tuple[Form, ...]) -> int | None:
+        """Return a lower bound of a function of forms."""
+        bounds = [self._lower(form) for form in arguments]
+        known = [bound for bound in bounds if bound is not None]
+        if function == "max":
+            return max(known, default=None)
+        if len(known) < len(bounds) or function == "min":
+            return min(known) if len(known) == len(bounds) else None
+        factor = arguments[1].terms.get((), 0)
+        if arguments[1] == factor:
+            return int(FUNCTIONS[function](known[0], factor))
+        return min(known[0], 1) if function == "ceil" else min(known[0], 0)
+
+    def _flattened(self, function: str, form: Form) -> Iterable[Form]:
+        """Yield the forms whose minimum or maximum a form is."""
+        own = {name: call for name in form.symbols() if (call := self.definitions.get(name)) and call[0] == function}
+        for name, call in own.items() if len(own) == 1 else ():
+            if form.terms.get((name,)) == 1 and sum(name in atoms for atoms in form.terms) == 1:
+                return [form - symbol(name) + argument for argument in call.arguments]
+        return [form]
+
+    def _is_negative(self, form: Form, or_zero: bool = False) -> bool:
+        """Return whether a form is negative for all inputs."""
+        bound = self._lower(-form)
+        return bound is not None and bound >= (0 if or_zero else 1)
+
+    def _lower(self, form: Form) -> int | None:
+        """Return a lower bound of a form, or None if there is no known bound."""
+        terms = self._shifted(form)
+        for atoms, factor in terms.items():
+            if atoms and (factor < 0 or (factor and not self._is_bounded(atoms))):
+                return None
+        return terms.get((), 0)
+
+
+def _form(value: Integer) -> Form:
+    return value.form if isinstance(value, Traced) else lift(value)
