@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -123,9 +123,13 @@ def serving_mesh_of(architecture: Architecture, settings: Mapping[str, Any]) -> 
 
 
 def model_bytes(
-    architecture: Architecture, profile: EngineProfile, settings: Mapping[str, Any], placed: LlamaCppModel | None = None
+    architecture: Architecture,
+    profile: EngineProfile,
+    settings: Mapping[str, Any],
+    placed: LlamaCppModel | None = None,
+    drafts: Sequence[tuple[str, Estimate]] = (),
 ) -> ModelBytes:
-    """Return the sizes of a model on the rank that needs the most memory."""
+    """Return the sizes of a model on the rank that needs the most memory, beside what drafts tokens."""
     mesh, tokens = serving_mesh_of(architecture, settings), settings["max_num_batched_tokens"]
     stages = serving_stages(
         architecture, seq=settings["max_model_len"], batch=settings["max_num_seqs"] * mesh.dp,
@@ -144,6 +148,7 @@ def model_bytes(
             width=width,
             is_parallel=mesh.pp > 1,
             staged=placed.staged,
+            extras=tuple(drafts),
         )
     rounding = allocator_rounding(largest) if profile.rule == "profiled" else 0
     n_layers = largest.architecture.main.n_layers
@@ -158,12 +163,12 @@ def model_bytes(
         is_parallel=mesh.tp * mesh.dp > 1,
         refusals=refusals(stages),
         offloaded=offloaded,
-        extras=tuple(_extras(largest, settings, width)),
+        extras=(*_adapters(largest, settings, width), *drafts),
     )
 
 
-def _extras(stage: InferenceMemory, settings: Mapping[str, Any], width: int) -> Iterator[tuple[str, Estimate]]:
-    """Yield what an engine loads on a rank beside the weights."""
+def _adapters(stage: InferenceMemory, settings: Mapping[str, Any], width: int) -> Iterator[tuple[str, Estimate]]:
+    """Yield the buffers of adapters on a rank."""
     if has_adapters(settings):
         name = f"{ADAPTERS}, {settings['max_loras']} × rank {settings['max_lora_rank']}"
         yield name, adapter_bytes(stage, settings, width)
@@ -199,12 +204,19 @@ def layers_of(stage: Architecture, settings: Mapping[str, Any]) -> tuple[CacheLa
     return remembered(stage, "_cache_layers", (mesh, name, dtype), compute)
 
 
-def groups_of(architecture: Architecture, settings: Mapping[str, Any], rule: str) -> CacheGroups:
-    """Return the groups of cached layers on one rank, of the pipeline stage whose blocks are the largest."""
+def groups_of(
+    architecture: Architecture, settings: Mapping[str, Any], rule: str, drafts: Sequence[CacheLayer] = ()
+) -> CacheGroups:
+    """Return the groups of cached layers on one rank, of the pipeline stage whose blocks are the largest.
+
+    The last stage also caches the layers that draft tokens.
+    """
     is_grouped = settings["cache_groups"] and not settings.get("disable_cache_groups")
     size, found = settings["block_size"], []
-    for stage in pipeline_stages(architecture, settings.get("pp", 1), uneven=True):
-        if not (layers := layers_of(stage, settings)):
+    stages = pipeline_stages(architecture, settings.get("pp", 1), uneven=True)
+    for stage in stages:
+        layers = (*layers_of(stage, settings), *(drafts if stage is stages[-1] else ()))
+        if not layers:
             continue
         if rule == "profiled":
             found.append(cache_groups(layers, size, settings["group_ratio"], is_grouped))

@@ -37,6 +37,9 @@ SETTINGS = (
     Setting("hicache_size", float, least=0), Setting("enable_lora", bool), Setting("max_loras", int, least=1),
     Setting("max_lora_rank", int, least=1), Setting("max_cpu_loras", int, least=1), Setting("lora_targets"),
     Setting("lora_paths"), Setting("fully_sharded_loras", bool), Setting("lora_extra_vocab", int, least=0),
+    Setting("draft"), Setting("draft_method"), Setting("draft_tokens", int, least=1), Setting("speculative_config"),
+    Setting("draft_gpu_layers", int, least=0), Setting("draft_cpu_experts", int, least=0), Setting("draft_cache"),
+    Setting("draft_cache_v"),
 )  # fmt: skip
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 FLAGS = tuple(_BY_NAME)

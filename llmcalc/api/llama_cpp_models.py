@@ -34,12 +34,14 @@ class LlamaCppModel(NamedTuple):
         buffers: KV cache buffers on all devices.
         staged: bytes of the largest matrix in host memory that a GPU computes with, or 0.
         offloaded: number of layers on GPUs, with the output layer, and of all layers.
+        drafts: bytes of the weights of a draft model by device. Its cache is that of the devices.
     """
 
     devices: Mapping[int | None, DeviceBytes]
     buffers: LlamaCppCache
     staged: int
     offloaded: tuple[int, int]
+    drafts: Mapping[int | None, int] = {}
 
     @property
     def host(self) -> DeviceBytes:
@@ -49,7 +51,8 @@ class LlamaCppModel(NamedTuple):
     @property
     def host_memory(self) -> HostMemory:
         """Bytes in host memory by what they are."""
-        named = zip(("weights", "KV cache"), self.host, strict=True)
+        sizes = (*self.host, self.drafts.get(HOST, 0))
+        named = zip(("weights", "KV cache", "draft model"), sizes, strict=True)
         return HostMemory(tuple((name, Estimate.exact(size)) for name, size in named if size))
 
     @property
@@ -58,9 +61,24 @@ class LlamaCppModel(NamedTuple):
         return [own for device, own in self.devices.items() if device is not HOST]
 
     @property
+    def largest_gpu(self) -> int | None:
+        """Number of the GPU that stores the most, or None if none does."""
+        sizes = {name: sum(own) + self.drafts.get(name, 0) for name, own in self.devices.items() if name is not HOST}
+        return max(sizes, key=lambda name: sizes[name], default=None)
+
+    @property
     def largest(self) -> DeviceBytes:
         """Bytes on the GPU that stores the most."""
-        return max(self.gpus, key=sum, default=DeviceBytes(0, 0))
+        return DeviceBytes(0, 0) if self.largest_gpu is None else self.devices[self.largest_gpu]
+
+    def with_draft(self, draft: LlamaCppModel) -> LlamaCppModel:
+        """Return the sizes together with those of a draft model."""
+        nothing, names = DeviceBytes(0, 0), dict.fromkeys([*self.devices, *draft.devices])
+        caches = {name: draft.devices.get(name, nothing).cache for name in names}
+        own = {name: self.devices.get(name, nothing) for name in names}
+        devices = {name: size._replace(cache=size.cache + caches[name]) for name, size in own.items()}
+        weights = {name: size.weights for name, size in draft.devices.items()}
+        return self._replace(devices=devices, drafts=weights, staged=max(self.staged, draft.staged))
 
 
 def llama_cpp_model(architecture: Architecture, settings: Mapping[str, Any], build: int) -> LlamaCppModel:

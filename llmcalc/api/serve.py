@@ -19,9 +19,11 @@ from ..estimate.engine_offload import host_cache
 from ..estimate.engine_profile import GIB, EngineProfile, Estimate, read_profile, version_number
 from ..importers.engine_commands import read_command
 from .accelerators import Gpus, read_gpus
+from .draft_models import Draft, find_draft
 from .engine_models import (
     cache_notes,
     groups_of,
+    layers_of,
     load_served,
     model_bytes,
     served_length,
@@ -153,6 +155,16 @@ def _adapters_on_host(result: ServeResult) -> list[tuple[str, Estimate]]:
     return [("LoRA adapters, at most", Estimate(0, most.best, most.high))]
 
 
+def _with_draft_outside(result: ServeResult, draft: Draft) -> ServeResult:
+    """Return the result with a draft whose weights and cache SGLang does not count, but takes from the rest."""
+    size = draft.weights + result.tokens.scaled(float(draft.row_bytes))
+    note = f"the {draft.title} takes {size.best / GIB:.2f} GiB outside of {result.profile.share_name}"
+    refusals = result.refusals
+    if size.best > result.memory.activation.best:
+        refusals = (*refusals, f"{note}, where {result.memory.activation.best / GIB:.2f} GiB are left")
+    return changed(result, refusals=refusals, notes=(note, *result.notes))
+
+
 def _predict(
     architecture: Architecture,
     profile: EngineProfile,
@@ -173,15 +185,20 @@ def _predict(
     if settings.get("attention_dp"):  # these ranks are a part of the tensor-parallel ranks
         settings["tp"] = max(settings.get("tp", 1) // settings.get("dp", 1), 1)
     settings |= step_sizes(settings, given)
+    draft = find_draft(architecture, profile, settings)
     if "share" not in given:
-        settings["share"] = default_share(settings, total, ranks)
+        settings["share"] = default_share(settings, total, ranks, draft.method if draft else "")
     refusals = []
     if gpus.count and ranks > gpus.count:
         refusals.append(f"the layout needs {ranks} GPUs, and there are {gpus.count}")
-    placed = None
+    placed, counts_draft = None, settings.get("counts_drafts", True)
     if profile.rule == "sum":
-        placed = llama_cpp_model(architecture, settings, version_number(profile.version)[0])
-    own = model_bytes(architecture, profile, settings, placed)
+        build = version_number(profile.version)[0]
+        placed = llama_cpp_model(architecture, settings, build)
+        if draft and draft.architecture:
+            placed = placed.with_draft(llama_cpp_model(draft.architecture, draft.settings, build))
+    loaded = draft.loaded(placed, profile) if draft else ()
+    own = model_bytes(architecture, profile, settings, placed, loaded if counts_draft else ())
     refusals += own.refusals
     if "startup" in profile.constants and settings["share"] * total > (free := total - profile.startup_bytes):
         share = f"{profile.share_name} {settings['share']:g}"
@@ -192,11 +209,14 @@ def _predict(
         cache = Fraction(placed.largest.cache)
         groups = CacheGroups((CacheGroup(FULL, 0, settings["max_model_len"], 1),), cache)
     else:
-        groups = groups_of(architecture, settings, profile.rule)
+        cached = draft.cached(layers_of(architecture, settings), profile) if draft and counts_draft else ()
+        groups = groups_of(architecture, settings, profile.rule, cached)
     result = ServeResult(
         architecture, architecture.name, own_profile, None, settings, memory, groups, refusals=tuple(refusals),
-        notes=cache_notes(architecture), placed=placed,
+        notes=(*(draft.notes if draft else ()), *cache_notes(architecture)), placed=placed,
     )  # fmt: skip
+    if draft and not counts_draft:
+        result = _with_draft_outside(result, draft)
     result = changed(result, **_in_host_memory(result, own.offloaded))
     if is_auto and result.longest:
         result = changed(result, settings={**settings, "max_model_len": result.longest})

@@ -137,6 +137,10 @@ OWN = {  # lines of one command, by panel
             --max-loras N  adapters on a GPU
             --max-lora-rank N  largest rank (default: 16)
         """,
+        "Speculation": """
+            --draft MODEL  draft model
+            --draft-method NAME  draft_model, mtp, eagle, eagle3, ngram
+        """,
         "Parallelism": """
             --dp --tp --pp N  data, tensor, pipeline ranks
             --expert-parallel  experts over all ranks

@@ -182,8 +182,8 @@ def after_loading(model: ModelBytes, total: int, profile: EngineProfile, graphs:
     )  # fmt: skip
 
 
-def default_share(settings: Mapping[str, Any], total: int, ranks: int) -> float:
-    """Return the share of the memory that an engine uses unless it is set.
+def default_share(settings: Mapping[str, Any], total: int, ranks: int, draft: str = "") -> float:
+    """Return the share of the memory that an engine uses unless it is set. ``draft`` is the method of drafting.
 
     The default depends on the number of ranks, or is what remains after a reserve for activations and CUDA graphs.
     """
@@ -194,7 +194,7 @@ def default_share(settings: Mapping[str, Any], total: int, ranks: int) -> float:
     n_graphs = graphs[ranks >= MANY_RANKS] if isinstance(graphs, list) else graphs
     size = total / MIB
     kept = reserve["base"] + reserve["per_token"] * max(settings["max_num_batched_tokens"], LEAST_STEP)
-    kept += reserve["per_graph"] * n_graphs + reserve["per_rank"] * ranks
+    kept += reserve["per_graph"] * n_graphs + reserve["per_rank"] * ranks + reserve.get("draft", {}).get(draft, 0)
     kept = max(kept, reserve["least"]) if size > LARGE else kept
     return float(round(1 - kept / size, 3))
 

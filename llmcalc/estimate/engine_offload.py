@@ -13,7 +13,7 @@ from .engine_profile import GIB, Estimate
 GB = 10**9
 USUAL_RATIO = 2.0  # SGLang: tokens in host memory per token on the GPU
 LMCACHE_GIB = 5.0  # LMCache: max_local_cpu_size of a rank
-RANK, REPLICA = "rank", "replica"
+GPU, REPLICA = "gpu", "replica"
 
 
 def offloaded_weights(settings: Mapping[str, Any], layers: int, n_layers: int, largest: int) -> tuple[Estimate, int]:
@@ -52,14 +52,14 @@ class HostCache(NamedTuple):
         """Return the bytes on all ranks of all replicas."""
         if self.ratio:
             return on_gpu.scaled(self.ratio * float(token_bytes) * ranks * replicas).rounded()
-        return Estimate.exact(self.bytes * replicas * (ranks if self.of == RANK else 1))
+        return Estimate.exact(self.bytes * replicas * (ranks if self.of == GPU else 1))
 
 
 def host_cache(settings: Mapping[str, Any]) -> HostCache | None:
     """Return the KV cache in host memory that settings ask for, if any."""
     if settings.get("hierarchical_cache"):
         if size := settings.get("hicache_size"):
-            return HostCache(round(size * GB), RANK)
+            return HostCache(round(size * GB), GPU)
         return HostCache(ratio=settings.get("hicache_ratio") or USUAL_RATIO)
     if size := settings.get("kv_offloading_size"):
         return HostCache(round(size * GIB))
@@ -76,5 +76,5 @@ def _of_connector(text: str) -> HostCache | None:
         hint = 'use JSON such as {"kv_connector": "OffloadingConnector", "kv_role": "kv_both"}'
         raise InputError("invalid JSON of a connector", parameter="kv_transfer_config", hint=hint) from None
     if name.startswith("LMCache"):
-        return HostCache(round(float(extra.get("lmcache.max_local_cpu_size") or LMCACHE_GIB) * GIB), RANK)
+        return HostCache(round(float(extra.get("lmcache.max_local_cpu_size") or LMCACHE_GIB) * GIB), GPU)
     return HostCache(round(size)) if size else None

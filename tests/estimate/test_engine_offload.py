@@ -41,8 +41,8 @@ def test_a_cache_in_host_memory_has_whole_blocks() -> None:
     on_gpu, block = Estimate(70, 80, 90), Fraction(1000)
     assert HostCache(23_999).tokens(block, 16, 1, 2, on_gpu) == Estimate.exact(11 * 16)
     assert HostCache(23_999).tokens(block, 16, 3, 2, on_gpu) == Estimate.exact(3 * 16)
-    assert HostCache(23_999, "rank").tokens(block, 16, 1, 2, on_gpu) == Estimate.exact(23 * 16)
-    assert HostCache(23_999, "rank").total(block / 16, 2, 3, on_gpu) == Estimate.exact(23_999 * 6)
+    assert HostCache(23_999, "gpu").tokens(block, 16, 1, 2, on_gpu) == Estimate.exact(23 * 16)
+    assert HostCache(23_999, "gpu").total(block / 16, 2, 3, on_gpu) == Estimate.exact(23_999 * 6)
     assert HostCache(23_999).total(block / 16, 2, 3, on_gpu) == Estimate.exact(23_999 * 3)
     assert HostCache(ratio=2.5).tokens(block, 16, 1, 2, on_gpu) == Estimate(160, 192, 224)
     assert HostCache(ratio=2.0).total(Fraction(3), 2, 3, on_gpu) == Estimate(2520, 2880, 3240)
@@ -52,8 +52,8 @@ def test_flags_of_caches_are_read() -> None:
     connector = '{"kv_connector": "OffloadingConnector", "kv_connector_extra_config": {"cpu_bytes_to_use": 1234}}'
     assert host_cache({"kv_offloading_size": 1.5}) == HostCache(3 * GIB // 2)
     assert host_cache({"kv_transfer_config": connector}) == HostCache(1234)
-    assert host_cache({"kv_transfer_config": '{"kv_connector": "LMCacheConnectorV1"}'}) == HostCache(5 * GIB, "rank")
-    assert host_cache({"kv_transfer_config": "LMCacheConnectorV1"}) == HostCache(5 * GIB, "rank")
+    assert host_cache({"kv_transfer_config": '{"kv_connector": "LMCacheConnectorV1"}'}) == HostCache(5 * GIB, "gpu")
+    assert host_cache({"kv_transfer_config": "LMCacheConnectorV1"}) == HostCache(5 * GIB, "gpu")
     assert host_cache({"kv_transfer_config": '{"kv_connector": "NixlConnector", "kv_role": "kv_both"}'}) is None
     assert host_cache({"hierarchical_cache": True}) == HostCache(ratio=2.0)
     assert host_cache({"hierarchical_cache": True, "hicache_ratio": 3.0}) == HostCache(ratio=3.0)

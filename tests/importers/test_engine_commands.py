@@ -49,13 +49,13 @@ def test_twenty_flags_of_sglang_are_read_right() -> None:
     assert command.settings == {
         "tp": "16", "dp": "8", "attention_dp": "true", "share": "0.85", "max_model_len": "65536",
         "max_num_batched_tokens": "16384", "max_num_seqs": "256", "block_size": "64", "cache": "fp8_e4m3",
-        "disable_radix_cache": "true", "graph_sequences": "128", "max_total_tokens": "500000",
+        "disable_radix_cache": "true", "graph_sequences": "128", "max_total_tokens": "500000", "draft_method": "EAGLE",
     }  # fmt: skip
     assert set(command.listed) == {
         "--nnodes", "--node-rank", "--dist-init-addr", "--trust-remote-code", "--host", "--port", "--schedule-policy",
         "--cuda-graph-bs", "--reasoning-parser",
     }  # fmt: skip
-    assert command.unmodelled == ("--speculative-algorithm",)
+    assert command.unmodelled == ()
 
 
 TENSORRT_LLM = r"""

@@ -44,6 +44,10 @@ SETTINGS = (
     Option("--enable-lora", "Serve LoRA adapters (vLLM, SGLang).", kind=bool),
     Option("--max-loras", "Number of adapters on a GPU (default: 1 in vLLM, 8 in SGLang).", kind=int),
     Option("--max-lora-rank", "Largest rank of an adapter (default: 16).", kind=int),
+    Option("--draft", "Draft model for speculative decoding: a model name, a config.json or hf:org/name.", "MODEL",
+           complete="models"),
+    Option("--draft-method", "How tokens are drafted (default: draft_model with --draft).", "NAME",
+           choices=("draft_model", "mtp", "eagle", "eagle3", "ngram")),
 )  # fmt: skip
 
 

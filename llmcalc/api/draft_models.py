@@ -1,0 +1,229 @@
+"""Draft models, EAGLE heads and multi-token-prediction layers that engines load for speculative decoding."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from ..calc.memory.number_formats import BITS_A_BYTE
+from ..calc.params import params
+from ..calc.sharding import Mesh
+from ..core.architecture import Architecture, PipelineStage, Run, Stack
+from ..core.errors import InputError
+from ..core.ledger import rows
+from ..estimate.engine_cache import STATE, CacheLayer
+from ..estimate.engine_profile import EngineProfile, Estimate
+from ..estimate.engine_weights import length_on_rank, padded_weights
+from .engine_models import layers_of, load_served, serving_mesh_of, vocabulary
+from .llama_cpp_models import LlamaCppModel
+from .load import load
+from .memory import serving_stages, serving_weights
+from .names import number_format
+
+MODEL, MTP, EAGLE, EAGLE3, NONE = "draft_model", "mtp", "eagle", "eagle3", "none"
+METHODS = {  # of engines: the method
+    "eagle": EAGLE, "eagle3": EAGLE3, "nextn": MTP, "mtp": MTP, "standalone": MODEL, "draft_model": MODEL,
+    "ngram": NONE, "ngram_gpu": NONE, "suffix": NONE,
+}  # fmt: skip
+HEADS = (EAGLE, EAGLE3)
+TITLES = {MODEL: "draft model", MTP: "MTP layer", EAGLE: "EAGLE head", EAGLE3: "EAGLE-3 head"}
+LLAMA_CPP, LOGIT_BYTES = "sum", 4
+PREDICTION = "multi_token_prediction"  # stack of an extra of presets
+SHARED_LATE = "static"  # rule of SGLang, whose drafts share vocabulary tables after the cache is sized
+DRAFT_VOCABULARY = 32_000  # usual number of tokens of an EAGLE-3 head
+
+
+class Asked(NamedTuple):
+    """Speculative decoding as settings ask for it: its method, the name of the draft, its tensor-parallel ranks and
+    the format of its weights.
+    """
+
+    method: str
+    name: str = ""
+    tp: int = 0
+    weights: str | None = None
+
+
+class Draft(NamedTuple):
+    """What drafts tokens, on one rank.
+
+    Attributes:
+        method: how tokens are drafted.
+        title: name in reports.
+        weights: bytes of the weights.
+        layers: cached layers.
+        tables: bytes of vocabulary tables that SGLang loads until it shares those of the target.
+        notes: assumptions.
+        architecture: draft model, or None for a part of the target or a head.
+        settings: settings of the draft model.
+        compute: bytes of the compute buffer that llama.cpp allocates for a draft model.
+    """
+
+    method: str
+    title: str
+    weights: Estimate
+    layers: tuple[CacheLayer, ...]
+    tables: int = 0
+    notes: tuple[str, ...] = ()
+    architecture: Architecture | None = None
+    settings: Mapping[str, Any] = {}
+    compute: Estimate = Estimate(0, 0, 0)
+
+    def loaded(self, placed: LlamaCppModel | None, profile: EngineProfile) -> tuple[tuple[str, Estimate], ...]:
+        """Return what is loaded on the GPU that stores the most, by name."""
+        if placed:
+            weights = Estimate.exact(placed.drafts.get(placed.largest_gpu, 0))
+            return (self.title, weights), ("draft compute buffer", self.compute)
+        tables = self.tables if profile.rule == SHARED_LATE else 0
+        return ((self.title, self.weights + Estimate.exact(tables)),)
+
+    def cached(self, target: Sequence[CacheLayer], profile: EngineProfile) -> tuple[CacheLayer, ...]:
+        """Return the layers for which an engine sizes its cache. SGLang takes them to be like those of the target."""
+        if profile.rule != SHARED_LATE:
+            return self.layers
+        n_own, n_target = (sum(each.n_layers for each in own if each.kind != STATE) for own in (self.layers, target))
+        share = Fraction(n_own, n_target or 1)
+        return tuple(each._replace(bytes=each.bytes * share) for each in target if each.kind != STATE)
+
+    @property
+    def row_bytes(self) -> Fraction:
+        """Bytes per token of the cache."""
+        return sum((each.bytes * each.n_layers for each in self.layers if each.kind != STATE), Fraction())
+
+
+def asked_draft(settings: Mapping[str, Any]) -> Asked | None:
+    """Return the speculative decoding that settings ask for, or None."""
+    found = {"method": settings.get("draft_method"), "model": settings.get("draft")}
+    if text := settings.get("speculative_config"):
+        try:
+            found = {**found, **json.loads(text)}
+        except (ValueError, TypeError):
+            hint = 'use JSON such as {"model": "MODEL", "num_speculative_tokens": 3}'
+            raise InputError("invalid JSON", parameter="speculative_config", hint=hint) from None
+    name, typed = str(found.get("model") or ""), str(found.get("method") or "").lower()
+    if not name and not typed:
+        return None
+    method = METHODS.get(typed) or (MTP if typed.endswith("_mtp") else "")
+    if not method and typed:
+        hint = f"use one of {', '.join(sorted(METHODS))}"
+        raise InputError(f"the method {typed!r} is not known", parameter="draft_method", hint=hint)
+    lowered = name.lower()
+    guessed = EAGLE3 if "eagle3" in lowered else EAGLE if "eagle-" in lowered else MODEL
+    if method == EAGLE and not name:  # SGLang: the layer of the model itself
+        method = MTP
+    tp, weights = int(found.get("draft_tensor_parallel_size") or 0), found.get("quantization")
+    return Asked(method or guessed, name, tp, str(weights) if weights else None)
+
+
+def find_draft(architecture: Architecture, profile: EngineProfile, settings: Mapping[str, Any]) -> Draft | None:
+    """Return what drafts tokens for a model, or None. Methods that look tokens up need no memory of a GPU."""
+    asked = asked_draft(settings)
+    if asked is None or asked.method == NONE:
+        return None
+    if asked.method == MODEL or profile.rule == LLAMA_CPP:
+        return _model(asked, profile, settings)
+    width = number_format(settings.get("dtype", "bf16")).bits // BITS_A_BYTE
+    return (_prediction if asked.method == MTP else _head)(asked, architecture, settings, width)
+
+
+def _model(asked: Asked, profile: EngineProfile, settings: Mapping[str, Any]) -> Draft:
+    """Return a draft model, which has weights and a cache of its own."""
+    if not asked.name:
+        raise InputError("missing draft model", parameter="draft", hint="add {draft=MODEL}")
+    is_source = asked.name.startswith("hf:") or os.path.exists(asked.name)
+    if is_source:
+        model, weights = load(asked.name), None
+        notes: tuple[str, ...] = ()
+    else:
+        model, _, weights, notes = load_served(asked.name, is_repository=True)
+    own = {**settings, "weights": asked.weights or weights, "pp": 1, "tp": asked.tp or settings.get("tp", 1), "dp": 1}
+    own |= {"expert_parallel": False, "ep": 1}
+    if profile.rule == LLAMA_CPP:
+        own |= {name: settings.get(f"draft_{name}") for name in ("gpu_layers", "cpu_experts", "cache", "cache_v")}
+        own |= {"cpu_all_experts": False, "cpu_dense": 0, "tensor_overrides": None, "pp": settings.get("pp", 1)}
+    (stage,) = serving_stages(
+        model, seq=settings["max_model_len"], batch=1, dtype=settings.get("dtype", "bf16"), weights=own["weights"],
+        mesh=serving_mesh_of(model, {**own, "pp": 1}), step_tokens=settings["max_num_batched_tokens"], extend=True,
+    )  # fmt: skip
+    size = padded_weights(stage, profile.padding) - stage.host
+    title, compute = f"{TITLES[MODEL]} {model.name}", Estimate(0, 0, 0)
+    if profile.rule == LLAMA_CPP:
+        forward = profile.constant("forward").scaled(stage.transient)
+        logits = Estimate.exact(LOGIT_BYTES * vocabulary(model) * settings["max_num_batched_tokens"])
+        compute = Estimate(*map(max, forward, logits)).rounded()
+    return Draft(MODEL, title, Estimate.exact(size), layers_of(model, own), 0, notes, model, own, compute)
+
+
+def _prediction(asked: Asked, architecture: Architecture, settings: Mapping[str, Any], width: int) -> Draft:
+    """Return the model's own layer for multi-token prediction, which shares the vocabulary tables.
+
+    A preset may describe it as an extra. Otherwise it is a layer like the last one with a projection and three norms.
+    """
+    extra = next((each.stack for each in architecture.extras if each.stack.name == PREDICTION), None)
+    d_model = architecture.main.d_model
+    notes: tuple[str, ...] = ()
+    if extra is None:
+        stage, outside = _layer(architecture, architecture.main.runs[-1]), 2 * d_model * d_model + 3 * d_model
+        notes = (f"the MTP layer of {architecture.name} is assumed to be like its last layer, with a projection",)
+    else:
+        stage = _layer(architecture, extra.runs[-1])
+        own = (row for row in rows((extra,)) if row.entry.run is None and not row.tensor.share)
+        outside = sum(row.size * row.copies for row in own)
+    size = _bytes(stage, architecture, settings, settings.get("weights")) + outside * width
+    tables = _tables(architecture, settings, width)
+    return Draft(MTP, TITLES[MTP], Estimate.exact(size), layers_of(stage, settings), tables, notes)
+
+
+def _head(asked: Asked, architecture: Architecture, settings: Mapping[str, Any], width: int) -> Draft:
+    """Return an EAGLE head: a layer like the last one of the target, without experts, and a projection of its input.
+
+    The layer of an EAGLE-3 head reads two vectors, and its projection three. It has an output table of its own, of
+    32,000 tokens in most releases.
+    """
+    stage, mesh = _layer(architecture, architecture.main.runs[-1]), _mesh(architecture, settings)
+    d_model, counts = architecture.main.d_model, params(stage)
+    layer = _bytes(stage, architecture, settings, settings.get("dtype", "bf16")) * counts.active // counts.total
+    first = architecture.main.runs[-1].block.sublayers[0].name
+    reads = sum(
+        length_on_rank(row, mesh, row.tensor.groups[-1]) * d_model
+        for row in rows(stage.stacks)
+        if row.entry.sublayer == first and row.tensor.linear and row.tensor.groups[-2] == ("d",)
+    )
+    note = f"the {TITLES[asked.method]} is assumed to have one layer like the last one of {architecture.name}"
+    if asked.method == EAGLE:
+        size = Estimate.exact(layer + 2 * d_model * d_model * width)
+    else:
+        fixed = layer + (3 * d_model * d_model + reads) * width
+        most = max(vocabulary(architecture), DRAFT_VOCABULARY)
+        parts = (DRAFT_VOCABULARY, DRAFT_VOCABULARY, most)
+        size = Estimate(*(fixed + d_model * tokens * width // mesh.tp for tokens in parts))
+    tables = _tables(architecture, settings, width)
+    return Draft(asked.method, TITLES[asked.method], size, layers_of(stage, settings), tables, (note,))
+
+
+def _layer(architecture: Architecture, run: Run) -> PipelineStage:
+    """Return one block as a part of a model after its last layer."""
+    main = architecture.main
+    stack = Stack(main.name, main.d_model, (), (Run(run.block, 1),), (), main.role)
+    return PipelineStage(
+        architecture.name, (stack,), layout=architecture.layout, model=architecture, first_layer=main.n_layers
+    )
+
+
+def _mesh(architecture: Architecture, settings: Mapping[str, Any]) -> Mesh:
+    return serving_mesh_of(architecture, {**settings, "pp": 1})
+
+
+def _bytes(stage: Architecture, model: Architecture, settings: Mapping[str, Any], weights: str | None) -> int:
+    """Return the bytes of a part of a model on one rank."""
+    formats = serving_weights(model, weights, settings.get("dtype", "bf16"), (), ())
+    bits = sum(stored.bits for stored in formats.stored(stage, _mesh(model, settings)))
+    return -(-bits // BITS_A_BYTE)
+
+
+def _tables(architecture: Architecture, settings: Mapping[str, Any], width: int) -> int:
+    """Return the bytes of the tables of inputs and outputs on one rank."""
+    return 2 * vocabulary(architecture) * architecture.main.d_model * width // int(settings.get("tp", 1))

@@ -1,0 +1,155 @@
+"""Weights and cache of draft models, EAGLE heads and layers for multi-token prediction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import llmcalc
+from llmcalc.api.draft_models import Asked, asked_draft
+from llmcalc.api.serve import ServeResult
+from llmcalc.core.errors import InputError
+
+GIB, MIB = 2**30, 2**20
+RUN: dict[str, Any] = {"max_model_len": 8192}
+JSON = "speculative_config"
+
+
+def drafted(model: str, gpu: str = "h200", **more: Any) -> tuple[ServeResult, ServeResult]:
+    """The results without and with a draft."""
+    drafts = {name: value for name, value in more.items() if name.startswith(("draft", "spec"))}
+    rest = {**RUN, **{name: value for name, value in more.items() if name not in drafts}}
+    return llmcalc.serve(model, gpu, **rest), llmcalc.serve(model, gpu, **rest, **drafts)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, None),
+        ({"draft": "qwen3-0.6b"}, Asked("draft_model", "qwen3-0.6b")),
+        ({JSON: '{"model": "a/b", "num_speculative_tokens": 3}'}, Asked("draft_model", "a/b")),
+        (
+            {JSON: '{"model": "a/b", "draft_tensor_parallel_size": 1, "quantization": "fp8"}'},
+            Asked("draft_model", "a/b", 1, "fp8"),
+        ),
+        ({JSON: '{"model": "yuhuili/EAGLE3-LLaMA3.1-8B"}'}, Asked("eagle3", "yuhuili/EAGLE3-LLaMA3.1-8B")),
+        ({JSON: '{"model": "yuhuili/EAGLE-LLaMA3-8B"}'}, Asked("eagle", "yuhuili/EAGLE-LLaMA3-8B")),
+        ({JSON: '{"method": "deepseek_mtp"}'}, Asked("mtp")),
+        ({JSON: '{"method": "ngram", "prompt_lookup_max": 4}'}, Asked("none")),
+        ({"draft_method": "NEXTN"}, Asked("mtp")),
+        ({"draft_method": "EAGLE"}, Asked("mtp")),
+        ({"draft_method": "EAGLE", "draft": "a/b"}, Asked("eagle", "a/b")),
+        ({"draft_method": "STANDALONE", "draft": "a/b"}, Asked("draft_model", "a/b")),
+    ],
+)  # fmt: skip
+def test_the_method_is_read(settings: dict[str, Any], expected: Asked | None) -> None:
+    assert asked_draft(settings) == expected
+
+
+def test_mistakes_are_explained() -> None:
+    with pytest.raises(InputError, match="invalid JSON"):
+        asked_draft({JSON: "{model"})
+    with pytest.raises(InputError, match="'medusa2' is not known"):
+        asked_draft({"draft_method": "medusa2"})
+    with pytest.raises(InputError, match="missing draft model"):
+        llmcalc.serve("qwen3-8b", "h100", draft_method="draft_model")
+    with pytest.raises(InputError, match="no preset"):
+        llmcalc.serve("qwen3-8b", "h100", draft="nobody/nothing-1B")
+
+
+def test_a_draft_model_has_weights_and_a_cache() -> None:
+    plain, both = drafted("qwen3-8b", "h200:2", draft="qwen3-0.6b")
+    alone = llmcalc.serve("qwen3-0.6b", "h200:2", **RUN)
+    ((name, size),) = both.memory.extras
+    assert name == "draft model qwen3-0.6b"
+    assert size.best == pytest.approx(alone.memory.weights.best, rel=0.02)  # without tables of rotary positions
+    assert both.memory.available.best == plain.memory.available.best - size.best
+    assert both.groups.block_bytes == plain.groups.block_bytes + alone.groups.block_bytes
+    one = llmcalc.serve(
+        "qwen3-8b", "h200:2", **RUN, speculative_config='{"model": "qwen3-0.6b", "draft_tensor_parallel_size": 1}'
+    )
+    assert one.memory.extras[0][1].best == pytest.approx(2 * size.best, rel=0.001)
+    assert one.groups.block_bytes == plain.groups.block_bytes + 2 * alone.groups.block_bytes
+
+
+def test_a_draft_may_be_a_config(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(
+        '{"model_type": "llama", "hidden_size": 28, "intermediate_size": 22, "num_hidden_layers": 3, "vocab_size": 101,'
+        '"num_attention_heads": 4, "num_key_value_heads": 2, "tie_word_embeddings": false, "rms_norm_eps": 1e-5,'
+        '"max_position_embeddings": 64, "rope_theta": 10000.0, "architectures": ["LlamaForCausalLM"]}'
+    )
+    plain, both = drafted("qwen3-8b", draft=str(config))
+    assert both.memory.extras[0][1].best == 2 * llmcalc.params(str(config)).total
+    assert both.groups.block_bytes - plain.groups.block_bytes == 16 * 3 * 2 * 2 * 7 * 2
+
+
+def test_the_extra_of_a_preset_is_its_prediction_layer() -> None:
+    model = llmcalc.load("deepseek-v3", overrides=["n_layers=5", "n_dense_layers=3"])
+    ((_, count),) = llmcalc.params(model).extras
+    run: dict[str, Any] = {**RUN, "weights": "bf16"}
+    plain, both = llmcalc.serve(model, "h200", **run), llmcalc.serve(model, "h200", **run, draft_method="mtp")
+    assert both.memory.extras[0][1].best == 2 * (count + 256)  # with the correction biases of the router
+    assert both.groups.block_bytes == plain.groups.block_bytes * 6 / 5
+    assert not any("assumed" in note for note in both.notes)
+
+
+def test_a_prediction_layer_without_an_extra_is_like_the_last_layer() -> None:
+    plain, both = drafted("glm4.5-air", "h200:4", draft_method="mtp")
+    assert "MTP layer of glm-4.5" in " ".join(both.notes)
+    assert both.memory.extras[0][1].best > 2 * 4096 * 4096 * 2
+    assert both.groups.block_bytes == plain.groups.block_bytes * 47 / 46
+
+
+def test_an_eagle_head_has_the_size_of_its_releases() -> None:
+    """EAGLE3-LLaMA3.1-Instruct-8B has a layer with wider inputs, a projection, and 32,000 output tokens."""
+    _, third = drafted("llama3.1-8b", draft_method="eagle3", draft="yuhuili/EAGLE3-LLaMA3.1-Instruct-8B")
+    layer = 2 * 4096 * 4096 + 2 * 4096 * 1024 + 3 * 4096 * 14336 + 2 * 4096
+    size = layer + 3 * 4096 * 4096 + 4096 * (4096 + 2 * 1024) + 32_000 * 4096
+    assert third.memory.extras[0][1].best == 2 * size
+    assert third.memory.extras[0][1].high == 2 * (size + (128_256 - 32_000) * 4096)
+    plain, first = drafted("llama3.1-8b", draft_method="eagle", draft="a/b")
+    assert first.memory.extras[0][1].best == 2 * (layer + 2 * 4096 * 4096)
+    assert first.groups.block_bytes == plain.groups.block_bytes * 33 / 32
+
+
+def test_looking_tokens_up_needs_no_memory() -> None:
+    plain, both = drafted("qwen3-8b", draft_method="ngram")
+    assert both.memory == plain.memory
+    assert both.groups == plain.groups
+
+
+def test_sglang_counts_drafts_since_a_version() -> None:
+    """Before, a reserve of the default share, which is smaller, had to hold them (sgl-project/sglang#23862)."""
+    run: dict[str, Any] = {"engine": "sglang", "draft_method": "eagle3", "draft": "a/b"}
+    plain, new = drafted("llama3.1-8b", "h100", engine_version="0.5.20", **run)
+    ((_, size),) = new.memory.extras
+    tables = 2 * 2 * 128_256 * 4096
+    assert size.best - tables == pytest.approx(810 * MIB, abs=MIB)
+    assert new.groups.block_bytes == plain.groups.block_bytes * 33 / 32
+    assert new.settings["share"] == plain.settings["share"]
+    before, old = drafted("llama3.1-8b", "h100", engine_version="0.5.8", **run)
+    assert old.memory.extras == ()
+    assert old.groups == before.groups
+    assert (before.settings["share"] - old.settings["share"]) * old.memory.total == pytest.approx(4 * GIB, rel=0.02)
+    assert any("outside of mem_fraction_static" in note for note in old.notes)
+    assert old.starts
+    _, full = drafted("llama3.1-8b", "h100", engine_version="0.5.8", mem_fraction_static=0.98, **run)
+    assert not full.starts
+
+
+def test_llama_cpp_has_two_models() -> None:
+    run: dict[str, Any] = {"engine": "llama.cpp", "weights": "q4_k_m"}
+    plain, both = drafted("qwen3-14b", "rtx4090", draft="qwen3-0.6b", draft_gpu_layers=15, **run)
+    (name, size), (_, buffer) = both.memory.extras
+    assert name == "draft model qwen3-0.6b"
+    assert both.memory.weights == plain.memory.weights
+    host = dict(both.host.parts)
+    alone = llmcalc.serve("qwen3-0.6b", "rtx4090", engine="llama.cpp", weights="bf16", gpu_layers=15, **RUN)
+    assert size.best == alone.memory.weights.best
+    assert host["draft model"] == dict(alone.host.parts)["weights"]
+    assert both.groups.block_bytes == plain.groups.block_bytes + alone.groups.block_bytes
+    assert host["KV cache"] == dict(alone.host.parts)["KV cache"]
+    assert buffer.best > 0
