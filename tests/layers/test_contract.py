@@ -459,6 +459,7 @@ PARTS = {  # copies of a part, or of something in two pieces
     ("nystrom_attention", "kl"): "means over pieces of the text",
     ("nystrom_attention", "ql"): "means over pieces of the text",
     ("product_key_experts", "best"): "the best of all pairs",
+    ("gated_linear_attention", "o"): "summed over the state",
     ("rwkv_head_mix", "o"): "summed over the state",
 }
 
