@@ -58,7 +58,7 @@ def test_flags_of_caches_are_read() -> None:
     assert host_cache({"hierarchical_cache": True}) == HostCache(ratio=2.0)
     assert host_cache({"hierarchical_cache": True, "hicache_ratio": 3.0}) == HostCache(ratio=3.0)
     assert host_cache({"hierarchical_cache": True, "hicache_ratio": 3.0, "hicache_size": 7}) == HostCache(
-        7_000_000_000, "rank"
+        7_000_000_000, "gpu"
     )
     assert host_cache({"hicache_size": 7}) is None
     with pytest.raises(InputError, match="invalid JSON"):
