@@ -1,7 +1,8 @@
-"""Models and settings from files of training programs, such as Axolotl, TRL, LLaMA-Factory and DeepSpeed."""
+"""Models and settings from files of training programs, such as Axolotl, torchtitan and Megatron-LM."""
 
 from __future__ import annotations
 
+import fnmatch
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
@@ -13,11 +14,13 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError, UnknownNameError, short_repr, spelled
 from ..core.record import changed, record
 from ..core.setting import CONVENTION, SIZES, Setting, check_values, read_texts
+from ..importers.megatron_model import described_model, has_sizes
 from ..importers.training_files import ParsedFile, TrainingValues, named, parse_training_file, read_values
 from .effects import Case
 from .load import Source, load
 from .memory import adaptable_matrices
 from .settings import MEMORY, memory_settings, read_settings
+from .train import vocabulary
 
 SETTINGS = (*SIZES, *MEMORY, CONVENTION)
 HALF = ("bf16", "fp16")
@@ -25,7 +28,8 @@ SHOWN = ("batch",)  # settings that are stated even if they have their default
 MISSPELT = 0.85  # similarity of an unknown key to one that is read
 DIRECT = (
     "seq", "batch", "dtype", "weights", "optimizer", "recompute", "attention", "loss", "gradients", "gradient_buffer",
-    "convention", "lora_rank", "tp", "pp", "cp", "ep", "etp", "sp", "zero", "virtual_stages",
+    "gradient_placeholders", "dropout", "master",
+    "convention", "lora_rank", "vocabulary_multiple", "tp", "pp", "cp", "ep", "etp", "sp", "zero", "virtual_stages",
 )  # fmt: skip
 ALL_MODULES = ("all", "all-linear")
 # modules to which PEFT adds adapters if none are named; the first that a model has (peft/utils/constants.py)
@@ -81,7 +85,7 @@ def read_training_file(
     allow_unknown: Iterable[str] = (),
     **settings: Any,
 ) -> TrainingFile:
-    r"""Read the model and the settings of a file of Axolotl, TRL, LLaMA-Factory or DeepSpeed.
+    r"""Read the model and the settings of a training program's file, such as one of Axolotl or torchtitan.
 
     >>> import llmcalc, pathlib, tempfile
     >>> file = pathlib.Path(tempfile.mkdtemp(), "lora.yml")
@@ -124,14 +128,17 @@ def read_training_file(
         "as_": as_,
         "allow_unknown": [key for key in allowed if key not in found.unknown],
     }
-    architecture = _load(file, found, model, **reading)
     values = {**found.values, **given}
+    architecture = _load(file, values, model, **reading)
     whole, sequences = _batches(file, values, gpus)
-    options, remarks = _effective({**_resolved(file, architecture, whole, given), **given}, given, architecture)
+    options, remarks = _effective(
+        {**_resolved(file, architecture, whole, given), **given}, given, file.program.usual, architecture
+    )
     warnings = [*_warnings(file, found), *remarks]
-    information = {
+    information: dict[str, Any] = {
         "path": file.path, "program": f"{file.program.title} {file.program.version}",
-        "model": found.values.get("model", ""), "settings": _plain(options), "defaults": found.defaults,
+        "model": " ".join(found.values[name] for name in ("model", "flavor") if name in found.values),
+        "settings": _plain(options), "defaults": found.defaults,
         "ignored": found.ignored, "not_computed": found.unmodelled, "unknown": found.unknown,
     }  # fmt: skip
     architecture = changed(
@@ -140,7 +147,7 @@ def read_training_file(
     )  # fmt: skip
     return TrainingFile(
         file.path, information["program"], information["model"], architecture, options, found.defaults,
-        tuple(found.ignored), tuple(found.unmodelled), tuple(found.unknown), found.values.get("steps"), sequences,
+        tuple(found.ignored), tuple(found.unmodelled), tuple(found.unknown), whole.get("steps"), sequences,
     )  # fmt: skip
 
 
@@ -160,13 +167,17 @@ def _check_unknown(file: ParsedFile, unknown: list[str], strict: bool, allowed: 
         )
 
 
-def _load(file: ParsedFile, found: TrainingValues, model: Source | None, **reading: Any) -> Architecture:
+def _load(file: ParsedFile, values: Mapping[str, Any], model: Source | None, **reading: Any) -> Architecture:
     """Load the given model, or the one that a file names, such as a preset, a repository with its architecture or a
     local folder.
     """
     if model is not None:
         return load(model, **reading)
-    name = found.values.get("model", "")
+    name = _named_model(file, values)
+    if not name and has_sizes(values):
+        stem = os.path.splitext(os.path.basename(file.path))[0]
+        described = described_model({"vocab": _vocabulary(values), **values}, stem, file.path)
+        return load(described, overrides=reading["overrides"])
     if not name:
         hint = f"name the model as well, and the file with {{training_file={file.path}}}"
         raise InputError("names no model", where=file.path, hint=hint)
@@ -177,16 +188,43 @@ def _load(file: ParsedFile, found: TrainingValues, model: Source | None, **readi
         raise
 
 
+def _vocabulary(values: Mapping[str, Any]) -> int | None:
+    """Return the vocabulary size of the model whose tokenizer is named, or None if it is unknown."""
+    from ..schema.model_names import known_name
+    from ..schema.preset_files import names
+
+    same = known_name(values.get("tokenizer", ""), names())
+    return vocabulary(load(same)) if same else None
+
+
+def _named_model(file: ParsedFile, values: Mapping[str, Any]) -> str:
+    """Return the model that a file names, or the preset of a model and its flavor."""
+    name: str = values.get("model", "")
+    if "flavor" not in values:
+        return name
+    flavor = f"{name} {values['flavor']}"
+    if flavor.lower() not in file.program.models:
+        hint = f"name a model, and the file with {{training_file={file.path}}}"
+        raise UnknownNameError(f"{file.program.title} model", flavor, file.program.models, where=file.path, hint=hint)
+    return file.program.models[flavor.lower()]
+
+
 def _batches(file: ParsedFile, values: dict[str, Any], gpus: int | None) -> tuple[dict[str, Any], int]:
     """Add the data-parallel ranks, the batch of a rank and its micro-batches, and return the sequences of a step."""
     total, accumulation, batch = values.get("global_batch"), values.get("accumulation"), values.get("batch")
     others = values.get("tp", 1) * values.get("pp", 1) * values.get("cp", 1)
+    gpus = gpus or (values["node_gpus"] * values.get("nodes", 1) if "node_gpus" in values else None)
     dp = values.get("dp") or _product(values.get("shards"), values.get("replicas"))
     if dp is None and gpus:
         dp = max(1, gpus // others)
     if dp is None and total and batch and accumulation:
         dp = max(1, total // (batch * accumulation))
     dp = dp or 1
+    if values.get("local_batch"):
+        batch = batch or values["local_batch"]
+        if values.get("pp", 1) > 1:
+            batch = min(values.get("stage_batch", 1), batch)
+            accumulation = accumulation or (None if total else values["local_batch"] // batch)
     if total:
         batch = batch or max(1, total // (dp * (accumulation or 1)))
         if total % (batch * dp) or (accumulation and total != batch * dp * accumulation):
@@ -195,8 +233,10 @@ def _batches(file: ParsedFile, values: dict[str, Any], gpus: int | None) -> tupl
             raise SizeError(text, where=file.path, hint="change {dp=N}, or the batch sizes in the file")
         accumulation = total // (batch * dp)
     batch, accumulation = batch or 1, values.get("micro_batches") or accumulation or 1
+    sequences = batch * accumulation * dp
     added = {"dp": dp, "batch": batch, "micro_batches": None if accumulation == values.get("pp", 1) else accumulation}
-    return {**values, **added}, batch * accumulation * dp
+    added |= {"steps": values["samples"] // sequences} if values.get("samples") else {}
+    return {**values, **added}, sequences
 
 
 def _product(*factors: int | None) -> int | None:
@@ -228,6 +268,8 @@ def _resolved(
             found.setdefault("gradients", "fp32")
         elif stored:
             found.setdefault("convention", "torch")
+    if values.get("stage_layers") and values.get("n_layers"):
+        found["virtual_stages"] = max(1, values["n_layers"] // (values.get("pp", 1) * values["stage_layers"]))
     return {"training": True, **found}
 
 
@@ -241,6 +283,7 @@ def _targets(architecture: Architecture, modules: Any) -> tuple[str, ...]:
     names = [modules] if isinstance(modules, str) else list(dict.fromkeys(modules or ()))
     if any(name in ALL_MODULES for name in names) or (names and not known):
         return tuple(sorted(adaptable_matrices(architecture) - {"router"}))
+    names = [each for name in names for each in (fnmatch.filter(known, name) if "*" in name else [name])]
     names = names or next((list(each) for each in PEFT_MODULES if set(each) <= known.keys()), [])
     found = {matrix for name in names for matrix in known.get(name.rpartition(".")[2], ())}
     if not found:
@@ -254,15 +297,20 @@ def _targets(architecture: Architecture, modules: Any) -> tuple[str, ...]:
 
 
 def _effective(
-    options: dict[str, Any], given: Mapping[str, Any], architecture: Architecture
+    options: dict[str, Any], given: Mapping[str, Any], usual: Mapping[str, Any], architecture: Architecture
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return the options that have an effect, and a remark for each that has none. Given options are not removed."""
+    """Return the options that have an effect, and a remark for each other one that the program does not always set.
+
+    Given options are not removed.
+    """
     remarks = []
     for setting, value in list(Case(SETTINGS, options, architecture).given()):
         error = None if setting.name in given else Case(SETTINGS, options, architecture).unmet(setting)
         if error:
             del options[setting.name]
-            remarks.append(f"{setting.name} {value} {error.message}; {spelled(error.hint)}")
+            is_off = value == 1  # a number of ranks, or a permission
+            if setting.name == "zero" or not (is_off or value == usual.get(setting.name)):
+                remarks.append(f"{setting.name} {value} {error.message}; {spelled(error.hint)}")
     kept = {each.name: options[each.name] for each in SETTINGS if each.name in options}
     for setting in SETTINGS:
         if setting.name not in (*SHOWN, *given) and setting.is_default(kept.get(setting.name)):

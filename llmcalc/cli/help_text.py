@@ -29,7 +29,7 @@ PANELS = {
         --as TYPE  read config.json as this model_type
         --allow-unknown KEY  ignore this key of config.json
         --strict  refuse every unknown key of config.json
-        --training-file FILE  of Axolotl, TRL, DeepSpeed, ...
+        --training-file FILE  of Axolotl, TRL, torchtitan, ...
     """,
     "Workload": """
         --batch N  sequences

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 TRAINED_MODEL = changed(MODEL, help=f"{MODEL.help.removesuffix('.')}; or a training program's file.")
 TRAINING_FILE = Option(
-    "--training-file", "Read settings from a file of Axolotl, TRL, LLaMA-Factory or DeepSpeed (options override it).",
+    "--training-file", "Read settings from a training program's file, such as Axolotl (options override it).",
     "FILE",
 )  # fmt: skip
 

@@ -21,21 +21,29 @@ from ..schema.preset_files import read_text
 
 MOST_BYTES = 200_000
 MOST_DOTS = 100  # in a key of TOML
-SUFFIXES = (".yaml", ".yml", ".json", ".toml")
+SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".sh")
+COMMANDS = (".toml", ".sh")  # suffixes of files that are neither presets nor configs
 MOST_KEYS, MOST_NAMED = 500, 12  # in a file and in a message
 DEEPSPEED, UNMODELLED, ANY, AUTO = "deepspeed", "unmodelled", "*", "auto"
+_FLAG = re.compile(r"(^|\s)--(num-layers|hidden-size|tensor-model-parallel-size)[\s=]")
+_REFERENCE = re.compile(r"\$\{(\.?)(\w+(?:\.\w+){0,9})\}")
 _PRESET = re.compile(r"^(architecture|base|kinds)\s*:", re.MULTILINE)
 _CONFIG = re.compile(r'^\s*\{.*"(model_type|architectures)"\s*:', re.DOTALL)
 _MODULES = "lora_modules"
-_KINDS = (
-    Setting("model"), Setting(_MODULES, TEXTS), Setting("lora", bool), Setting("sp", bool),
-    *(Setting(name, int, least=1) for name in (
-        "seq", "batch", "accumulation", "global_batch", "steps", "lora_rank", "dp", "tp", "pp", "cp", "ep", "etp",
-        "shards", "replicas", "virtual_stages",
-    )),
-    Setting("zero", int, choices=(0, 1, 2, 3)),
+_COUNTS = (
+    "seq", "batch", "local_batch", "stage_batch", "accumulation", "global_batch", "steps", "lora_rank", "dp", "tp",
+    "pp", "cp", "ep", "etp", "shards", "replicas", "virtual_stages", "stage_layers", "samples", "nodes", "node_gpus",
+    "n_layers", "d_model", "d_ff", "n_heads", "n_kv_heads", "d_head", "vocab", "n_positions", "vocabulary_multiple",
+    "n_experts", "top_k", "d_ff_expert", "d_ff_shared", "q_lora_rank", "kv_lora_rank", "qk_head_dim", "qk_rope_dim",
+    "v_head_dim",
 )  # fmt: skip
-_KIND = {setting.name: setting for setting in _KINDS}
+_SETTINGS = (
+    Setting("model"), Setting("flavor"), Setting("tokenizer"), Setting("sparse_layers", (int, str, list)),
+    Setting(_MODULES, TEXTS), Setting("lora", bool), Setting("sp", bool),
+    *(Setting(name, int, least=1) for name in _COUNTS), Setting("zero", int, choices=(0, 1, 2, 3)),
+)  # fmt: skip
+KINDS = {setting.name: setting for setting in _SETTINGS}
+ANY_KIND = Setting("")
 
 
 class Program(NamedTuple):
@@ -48,6 +56,7 @@ class Program(NamedTuple):
     maps: Mapping[str, Mapping[str, Any]]
     usual: Mapping[str, Any]
     files: Mapping[str, Mapping[str, Any]]
+    models: Mapping[str, str]
     ignored: tuple[str, ...]
     unmodelled: tuple[str, ...]
     signature: tuple[str, ...]
@@ -97,16 +106,17 @@ def programs() -> dict[str, Program]:
 
 def _program(name: str, entries: Mapping[str, Any]) -> Program:
     entry = entries[name]
-    parts = [_program(each, entries) for each in entry.get("include", ())]
+    before = f"{entry['under']}." if "under" in entry else ""
     keys, maps = dict(entry.get("keys") or {}), dict(entry.get("maps") or {})
     ignored, unmodelled = tuple(entry.get("ignored", "").split()), tuple(entry.get("unmodelled", "").split())
-    for part in parts:
-        keys = {**part.keys, **keys}
+    for part in [_program(each, entries) for each in entry.get("include", ())]:
+        keys = {**{f"{before}{key}": rule for key, rule in part.keys.items()}, **keys}
         maps = {**part.maps, **maps}
-        ignored, unmodelled = (*ignored, *part.ignored), (*unmodelled, *part.unmodelled)
+        ignored += tuple(f"{before}{key}" for key in part.ignored)
+        unmodelled += tuple(f"{before}{key}" for key in part.unmodelled)
     return Program(
-        name, entry["title"], entry["version"], keys, maps, entry.get("usual", {}), entry.get("files", {}), ignored,
-        unmodelled, tuple(entry.get("signature", ())),
+        name, entry["title"], entry["version"], keys, maps, entry.get("usual", {}), entry.get("files", {}),
+        entry.get("models", {}), ignored, unmodelled, tuple(entry.get("signature", ())),
     )  # fmt: skip
 
 
@@ -114,7 +124,7 @@ def find_training_file(path: str) -> ParsedFile | None:
     """Return the parsed file of a training program, or None if the path is that of a preset, a config or no file."""
     if not path.lower().endswith(SUFFIXES) or not os.path.isfile(path) or os.path.getsize(path) > MOST_BYTES:
         return None
-    if path.lower().endswith(".toml"):  # no preset and no config
+    if path.lower().endswith(COMMANDS):
         return parse_training_file(path)
     text = read_text(path, MOST_BYTES)
     if _PRESET.search(text) or _CONFIG.match(text):
@@ -152,6 +162,10 @@ def _parse(path: str, text: str) -> tuple[Mapping[str, Any], Callable[[str], str
             data = tomllib.loads(text)
         except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
             raise DescriptionError(f"invalid TOML: {error}", where=path) from None
+    elif path.lower().endswith(".sh") or _FLAG.search(text):
+        from .training_commands import read_flags
+
+        data = read_flags(text, path)
     elif text.lstrip().startswith("{"):
         from ..schema.config_files import parse_config
 
@@ -206,7 +220,7 @@ def _flat(data: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]
 def read_values(file: ParsedFile) -> TrainingValues:
     """Return what a file says. A value that is not understood is an error that names its key."""
     found = TrainingValues(dict(file.program.usual), {}, {}, [], [], [], {})
-    data = dict(_flat(file.data))
+    data = {key: _resolved(value, key, file.data) for key, value in _flat(file.data)}
     whole = {key for key, value in file.data.items() if isinstance(value, Mapping)}
     for key, rule in file.program.keys.items():
         if key in data:
@@ -230,6 +244,18 @@ def read_values(file: ParsedFile) -> TrainingValues:
     for key, value in data.items():
         _classify(file.program, key, value, found)
     return found
+
+
+def _resolved(value: Any, key: str, data: Mapping[str, Any]) -> Any:
+    """Return a value, or the one to which it refers, as ``${model.seq_length}`` and ``${.seq_length}`` do."""
+    match = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return value
+    path = [*key.split(".")[:-1], *match[2].split(".")] if match[1] else match[2].split(".")
+    found: Any = data
+    for part in path:
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return value if found is None or isinstance(found, Mapping) else found
 
 
 def _applies(rule: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
@@ -267,17 +293,20 @@ def is_off(value: Any) -> bool:
 def _apply(file: ParsedFile, key: str, rule: Mapping[str, Any], value: Any, found: TrainingValues) -> None:
     """Set what a key says."""
     values, name = _values(file.program, rule), rule.get("to", "")
+    if isinstance(value, str) and "$" in value and not {_text(value), ANY} & values.keys():
+        found.unmodelled.append(f"{key} ({value})")  # a variable that the file does not set
+        return
     if value is None and "" not in values:
         return
     if name == DEEPSPEED:
         _read_deepspeed(file, key, value, found)
-    elif values:
+    elif values and (KINDS.get(name, ANY_KIND).kind is not int or _text(value) in values):
         for text in _words(value, values):
             _set(file, key, name, text, values, found)
     else:
-        read = [value] if name == _MODULES and isinstance(value, str) else _integer(value, _KIND[name])
+        read = [value] if name == _MODULES and isinstance(value, str) else _integer(value, KINDS[name])
         try:
-            _KIND[name].check(read)
+            KINDS[name].check(read)
         except InputError as error:
             raise SizeError(error.message, where=file.where(key)) from None
         found.values[name] = read
@@ -294,7 +323,7 @@ def _words(value: Any, values: Mapping[str, Any]) -> list[str]:
 
 
 def _text(value: Any) -> str:
-    return "" if is_off(value) and not isinstance(value, (bool, int, str)) else str(value).strip().lower()
+    return "" if is_off(value) and not isinstance(value, (bool, int, float, str)) else str(value).strip().lower()
 
 
 def _set(file: ParsedFile, key: str, name: str, text: str, values: Mapping[str, Any], found: TrainingValues) -> None:

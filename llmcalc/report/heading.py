@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..core.architecture import Architecture
+from ..core.architecture import Architecture, model_of
 from ..core.record import fields
 from ..core.structure import structure_line
 from .document import Document
@@ -50,25 +50,26 @@ def model_document(
 
     ``is_full`` describes every size of the model and shows every note, for reports on how the model is built.
     """
+    whole, _ = model_of(architecture)
 
     def json_object() -> dict[str, Any]:
         from .json_envelope import envelope
 
         inputs, result = data()
-        return envelope(command, {**model_inputs(architecture), **inputs}, result)
+        return envelope(command, {**model_inputs(whole), **inputs}, result)
 
     return Document(
-        answer or f"{title(architecture)}{subject}",
+        answer or f"{title(whole)}{subject}",
         json_object,
         subtitle=(
-            *([f"{title(architecture)}{subject}"] if answer else []),
-            *training_file_lines(architecture),
+            *([f"{title(whole)}{subject}"] if answer else []),
+            *training_file_lines(whole),
             *structure(architecture, is_full=is_full),
             *lines,
         ),
-        warnings=(*warnings(architecture), *alerts),
-        notes=(*notes, *shown_notes(architecture, is_full=is_full)),
-        details=(*details, *(() if is_full else architecture.remarks)),
+        warnings=(*warnings(whole), *alerts),
+        notes=(*notes, *shown_notes(whole, is_full=is_full)),
+        details=(*details, *(() if is_full else whole.remarks)),
         **parts,
     )
 

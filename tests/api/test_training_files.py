@@ -15,8 +15,8 @@ import llmcalc
 from llmcalc import InputError, Mesh
 from llmcalc.cli.main import main
 from llmcalc.importers.training_files import find_training_file, parse_training_file, programs
+from tests.api.training_file_cases import CASES, SIZED
 
-ALL = ("wd", "wg", "wk", "wo", "wq", "wu", "wv")
 Write = Callable[[str, str], str]
 
 
@@ -29,106 +29,17 @@ def write(tmp_path: Path) -> Write:
     return written
 
 
-CASES: dict[str, tuple[str, str, str, dict[str, Any]]] = {
-    "axolotl, QLoRA": (
-        "a.yml",
-        """
-base_model: NousResearch/Llama-3.2-1B
-load_in_4bit: true
-adapter: qlora
-lora_r: 13
-lora_alpha: 16
-lora_target_modules: [gate_proj, down_proj, up_proj, q_proj, v_proj, k_proj, o_proj]
-sequence_len: 1009
-micro_batch_size: 3
-gradient_accumulation_steps: 5
-optimizer: adamw_bnb_8bit
-bf16: auto
-gradient_checkpointing: true
-attn_implementation: flash_attention_2
-datasets: [{path: a/b, type: alpaca}]
-special_tokens: {pad_token: "<|end|>"}
-""",
-        "llama3.2-1b",
-        {
-            "batch": 3, "seq": 1009, "weights": "nf4", "lora_rank": 13, "lora_targets": ALL, "gradients": "fp32",
-            "optimizer": "adam-8bit", "recompute": "full", "mesh": Mesh(micro_batches=5),
-        },
-    ),
-    "axolotl, full": (
-        "a.yaml",
-        "base_model: Qwen/Qwen3-0.6B\nsequence_len: 523\noptimizer: paged_adamw_8bit\nflash_attention: true\n"
-        "liger_fused_linear_cross_entropy: true\nwandb_project:\nval_set_size: 0.05\n",
-        "qwen3-0.6b",
-        {"seq": 523, "optimizer": "adam-8bit", "convention": "torch", "loss": "fused"},
-    ),
-    "axolotl, FSDP": (
-        "a.yml",
-        "base_model: Qwen/Qwen3-0.6B\nmicro_batch_size: 2\nsequence_len: 521\nfsdp_version: 2\ndp_shard_size: 7\n"
-        "fsdp_config:\n  reshard_after_forward: false\n  activation_checkpointing: true\n  state_dict_type: FULL\n",
-        "qwen3-0.6b",
-        {"batch": 2, "seq": 521, "recompute": "full", "mesh": Mesh(dp=7, zero=2)},
-    ),
-    "axolotl, fp32": (
-        "a.yml",
-        "base_model: Qwen/Qwen3-0.6B\nsequence_len: 509\nbf16: false\neager_attention: true\noptimizer: lion_32bit\n",
-        "qwen3-0.6b",
-        {"seq": 509, "dtype": "fp32", "attention": "eager", "optimizer": "lion"},
-    ),
-    "TRL, defaults": (
-        "t.yaml",
-        "model_name_or_path:\n  Qwen/Qwen2.5-0.5B\ndataset_name:\n  a/b\nlearning_rate:\n  0.0001\n",
-        "qwen2.5-0.5b",
-        {"batch": 8, "seq": 1024, "recompute": "full", "gradients": "fp32"},
-    ),
-    "TRL, LoRA of an fp32 model": (
-        "t.yaml",
-        "model_name_or_path: Qwen/Qwen2.5-0.5B\ndataset_name: a/b\nuse_peft: true\nlora_r: 17\nmax_length: 499\n"
-        "per_device_train_batch_size: 2\npacking: true\n",
-        "qwen2.5-0.5b",
-        {
-            "batch": 2, "seq": 499, "recompute": "full", "gradients": "fp32", "weights": "fp32", "lora_rank": 17,
-            "lora_targets": ("wq", "wv"),
-        },
-    ),
-    "TRL, 16-bit": (
-        "t.yaml",
-        "model_name_or_path: openai-community/gpt2\ndataset_name: a/b\ndtype: bfloat16\noptim: adafactor\n"
-        "gradient_checkpointing: false\nmax_length: 503\nuse_liger_kernel: true\nattn_implementation: eager\n",
-        "gpt2",
-        {
-            "batch": 8, "seq": 503, "optimizer": "adafactor", "convention": "torch", "loss": "fused",
-            "attention": "eager",
-        },
-    ),
-    "LLaMA-Factory, LoRA": (
-        "l.yaml",
-        "model_name_or_path: meta-llama/Llama-3.2-1B\nstage: sft\nfinetuning_type: lora\ntemplate: llama3\n"
-        "cutoff_len: 1021\nper_device_train_batch_size: 1\ngradient_accumulation_steps: 3\nbf16: true\n",
-        "llama3.2-1b",
-        {
-            "seq": 1021, "recompute": "full", "gradients": "fp32", "lora_rank": 8, "lora_targets": ALL,
-            "mesh": Mesh(micro_batches=3),
-        },
-    ),
-    "LLaMA-Factory, full": (
-        "l.yaml",
-        "model_name_or_path: meta-llama/Llama-3.2-1B\nfinetuning_type: full\ntemplate: llama3\npure_bf16: true\n"
-        "disable_gradient_checkpointing: true\nflash_attn: fa2\nper_device_train_batch_size: 3\n",
-        "llama3.2-1b",
-        {"batch": 3, "seq": 2048, "convention": "torch"},
-    ),
-    "LLaMA-Factory, QLoRA": (
-        "l.yaml",
-        "model_name_or_path: meta-llama/Llama-3.2-1B\ncutoff_len: 1019\nquantization_bit: 4\nlora_target: q_proj\n"
-        "per_device_train_batch_size: 1\nfp16: true\nenable_liger_kernel: true\n",
-        "llama3.2-1b",
-        {
-            "seq": 1019, "recompute": "full", "gradients": "fp32", "lora_rank": 8, "lora_targets": ("wq",),
-            "weights": "nf4-double", "dtype": "fp16", "loss": "fused",
-        },
-    ),
-}  # fmt: skip
+@pytest.mark.parametrize("case", SIZED)
+def test_sizes_in_a_file_give_the_memory_of_the_model(case: str, write: Write) -> None:
+    name, text, model, arguments = SIZED[case]
+    found = llmcalc.read_training_file(write(name, text))
+    assert not found.unknown
+    assert not found.unmodelled
+    assert llmcalc.params(found.architecture).total == llmcalc.params(model).total
+    ours = llmcalc.memory(found.architecture, **found.settings)
+    theirs = llmcalc.memory(model, mode="training", **arguments)
+    sizes = ("peak", "weights", "gradients", "optimizer", "activations")
+    assert {name: getattr(ours, name) for name in sizes} == {name: getattr(theirs, name) for name in sizes}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -240,6 +151,7 @@ def test_a_wrong_file_is_one_error(text: str, message: str, write: Write, capsys
     assert "Traceback" not in capsys.readouterr().err
 
 
+SIZES = ("positions", "norm", "activation", "gated", "bias", "qkv_bias", "tied", "qk_norm", "grouped", "latent")
 VALUES = (None, True, False, "", "x", "auto", -1, 0, 3.5, 1e300, 10**30, [], [1], ["a", {"b": 1}], {}, {"a": {"b": []}})
 
 
@@ -266,6 +178,7 @@ def test_wrong_values_are_errors(program: str, suffix: str, write: Write) -> Non
 def test_every_value_has_a_setting(program: str) -> None:
     from llmcalc.api.training_files import SETTINGS
     from llmcalc.data import table
+    from llmcalc.importers.training_files import KINDS
 
     table_of = programs()[program]
     optimizers = {None, "unmodelled", *table("optimizers")}
@@ -274,10 +187,11 @@ def test_every_value_has_a_setting(program: str) -> None:
         values = rule.get("values") or {}
         found = (table_of.maps[values] if isinstance(values, str) else values).values()
         if rule.get("to") == "optimizer":
-            assert set(found) <= optimizers, key
+            named = {each["optimizer"] if isinstance(each, dict) else each for each in found}
+            assert named <= optimizers, key
         for meaning in found:
             names = set(meaning) if isinstance(meaning, dict) else set()
-            assert names <= known | {"lora", "lora_modules", "engine", "stored", "loaded"}, key
+            assert names <= known | KINDS.keys() | {"engine", "stored", "loaded", *SIZES}, key
 
 
 def test_presets_and_configs_are_not_training_files(write: Write) -> None:

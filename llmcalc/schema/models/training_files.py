@@ -7,7 +7,7 @@ from pydantic import Field
 from .fields import Sourced, Text
 from .validation import Model
 
-Value = str | int | bool | None
+Value = str | int | float | bool | None
 Meanings = dict[str, Value | dict[str, Value]]
 
 
@@ -21,14 +21,19 @@ class TrainingKey(Model):
 
 
 class TrainingProgram(Sourced):
-    """A training program, or a table that several programs include. Lists of keys are separated by spaces."""
+    """A training program, or a table that several programs include. Lists of keys are separated by spaces.
+
+    ``under`` is the key that contains the included keys.
+    """
 
     title: Text
     version: Text
     include: list[Text] = Field([])
+    under: Text | None = None
     signature: list[Text] = Field([])
     usual: dict[str, Value] = Field({})
     files: dict[str, dict[str, Value]] = Field({})
+    models: dict[str, Text] = Field({})
     maps: dict[str, Meanings] = Field({})
     keys: dict[str, TrainingKey] = Field({})
     ignored: Text | None = None
