@@ -152,7 +152,7 @@ SECTIONS = {
         "engine_vllm.csv",
         vllm_cache,
         "The constants of the engine were fitted to most of these logs. Logs of models without a preset are left out. "
-        "Vision encoders of multimodal models are not counted.",
+        "The tables of scaled rotary positions of Gemma 3 are not counted.",
         "serve",
         "available blocks tokens concurrency",
         "",
@@ -162,7 +162,7 @@ SECTIONS = {
         "engine_sglang.csv",
         sglang_pools,
         "The constants of the engine were fitted to most of these logs. The vocabulary head of a reward model is not "
-        "loaded, and vision encoders of multimodal models are not counted. A log that loads less than half of the "
+        "loaded. A log that loads less than half of the "
         "weights of Qwen3.5-397B-A17B is left out.",
         "serve",
         "available blocks tokens concurrency",
@@ -182,8 +182,8 @@ SECTIONS = {
     "vLLM, weights on a GPU": Section(
         "engine_vllm.csv",
         vllm_weights,
-        "vLLM logs the blocks that PyTorch allocates, which are rounded up. Vision encoders of multimodal models are "
-        "not counted.",
+        "vLLM logs the blocks that PyTorch allocates, which are rounded up. The tables of scaled rotary positions of "
+        "Gemma 3 are not counted.",
         "serve",
         "weights",
         "",

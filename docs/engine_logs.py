@@ -44,7 +44,7 @@ MODELS = {
     "Skywork/Skywork-Reward-Llama-3.1-8B-v0.2": ("llama3.1-8b", ""),
     "deepseek-ai/DeepSeek-R1-0528-Qwen3-8B": ("qwen3-8b", ""),
     "ibm-granite/granite-3.3-8b-instruct": ("granite3-8b", ""),
-    "mistralai/Mistral-Small-3.1-24B-Instruct-2503": ("mistral-small-3.2", ""),
+    "mistralai/Mistral-Small-3.1-24B-Instruct-2503": ("mistral-small-3.1", ""),
     "mistralai/Mistral-Small-3.2-24B-Instruct-2506": ("mistral-small-3.2", ""),
     "nvidia/Gemma-4-31B-IT-NVFP4": ("gemma4-31b", "nvfp4"),
     "moonshotai/Kimi-Dev-72B": ("qwen2.5-72b", ""),

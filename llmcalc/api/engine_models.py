@@ -32,6 +32,7 @@ from ..estimate.engine_weights import (
     padded_weights,
 )
 from .defaults import LLAMA_CPP_STEP_TOKENS
+from .engine_encoders import encoder_memory, served_encoder
 from .llama_cpp_models import LlamaCppModel
 from .load import Source, load
 from .memory import refusals, serving_stages
@@ -152,6 +153,7 @@ def model_bytes(
         )
     rounding = allocator_rounding(largest) if profile.rule == "profiled" else 0
     n_layers = largest.architecture.main.n_layers
+    encoder = encoder_memory(served_encoder(architecture, settings), settings)
     offloaded, buffers = offloaded_weights(settings, layer_weights(largest), n_layers, largest_matrix(largest))
     return ModelBytes(
         weights=max(weights) + rounding + _rotary_tables(architecture, width) + buffers,
@@ -164,6 +166,9 @@ def model_bytes(
         refusals=refusals(stages),
         offloaded=offloaded,
         extras=(*_adapters(largest, settings, width), *drafts),
+        encoder=encoder.weights,
+        encoding=encoder.activations,
+        images=encoder.inputs + encoder.outputs,
     )
 
 

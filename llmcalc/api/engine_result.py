@@ -48,6 +48,7 @@ class ServeResult(NotebookDisplay):
         placed: sizes of the model on each device in llama.cpp.
         host: memory of the host.
         host_tokens: tokens of the KV cache in host memory.
+        encoder: bytes of the weights of an image encoder that is not a part of the architecture.
         retry: function that predicts the result of changed settings.
     """
 
@@ -65,6 +66,7 @@ class ServeResult(NotebookDisplay):
     placed: LlamaCppModel | None = None
     host: HostMemory = HostMemory()
     host_tokens: Estimate | None = None
+    encoder: int = 0
     retry: Callable[[Mapping[str, Any]], ServeResult] | None = None
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {
@@ -253,7 +255,7 @@ class ServeResult(NotebookDisplay):
             "unmodelled": list(self.command.unmodelled) if self.command else [],
             **({"cache": self.buffers.total} if self.buffers else {}), "host": self.host.to_dict(),
             **({"host_tokens": self.host_tokens.to_dict()} if self.host_tokens else {}),
-            "evidence": self.evidence,
+            "encoder": self.encoder, "evidence": self.evidence,
         }  # fmt: skip
 
 

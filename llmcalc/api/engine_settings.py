@@ -40,6 +40,7 @@ SETTINGS = (
     Setting("draft"), Setting("draft_method"), Setting("draft_tokens", int, least=1), Setting("speculative_config"),
     Setting("draft_gpu_layers", int, least=0), Setting("draft_cpu_experts", int, least=0), Setting("draft_cache"),
     Setting("draft_cache_v"),
+    Setting("images_per_prompt", int, least=0), Setting("language_model_only", bool), Setting("multimodal", bool),
 )  # fmt: skip
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 FLAGS = tuple(_BY_NAME)
@@ -85,6 +86,8 @@ def _read_text(setting: Setting, text: str, scales: Mapping[str, int]) -> Any:
         if text.lower() in (*_TRUE, *_FALSE):
             return text.lower() in _TRUE
         raise InputError(f"invalid value {text!r}", parameter=setting.name, hint="use true or false")
+    if setting.name == "images_per_prompt" and not text.isdecimal():
+        text = _image_limit(text)
     is_whole = setting.name == LENGTH and text == "0" and scales is _HUMAN  # llama.cpp: the length of the model
     if text == "-1" or (text == "auto" and setting.kind is not str) or is_whole:
         return "auto" if setting.name == LENGTH and text != "0" else None
@@ -105,10 +108,16 @@ def _read_text(setting: Setting, text: str, scales: Mapping[str, int]) -> Any:
     return read_size(text, setting.name) if setting.kind == SIZE else text
 
 
+def _image_limit(text: str) -> str:
+    """Return the number of images in a limit such as ``image=2,video=0`` or ``{"image": 2}``, or -1 without one."""
+    match = re.search(r"""["']?image["']?\s*[:=]\s*(?:\{\s*["']count["']\s*:\s*)?(\d+)""", text)
+    return match[1] if match else "-1"
+
+
 def command_line(result: ServeResult, change: Mapping[str, Any]) -> str:
     """Return the command line of the engine. A pasted command keeps its words except for changed flags."""
     flags = {setting: flag for flag, setting in reversed(list(result.profile.flags["read"].items()))}
-    switches = result.profile.flags.get("switches_read", ())
+    switches, written = (result.profile.flags.get(key, {}) for key in ("switches_read", "written"))
     if result.command:
         words = list(result.command.words)
     else:
@@ -122,7 +131,7 @@ def command_line(result: ServeResult, change: Mapping[str, Any]) -> str:
         if flag.removeprefix("--") in switches:
             words += [flag] if value else []
         else:
-            words += [flag, str(value)]
+            words += [flag, written.get(name, "%s") % value]
     return shlex.join(words)
 
 

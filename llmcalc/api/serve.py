@@ -20,6 +20,7 @@ from ..estimate.engine_profile import GIB, EngineProfile, Estimate, read_profile
 from ..importers.engine_commands import read_command
 from .accelerators import Gpus, read_gpus
 from .draft_models import Draft, find_draft
+from .engine_encoders import encoder_factor, encoder_notes, served_encoder, served_stacks
 from .engine_models import (
     cache_notes,
     groups_of,
@@ -68,6 +69,7 @@ def serve(
         engine_version: version of the engine (default: the newest one that is described).
         gpu_memory: memory of one GPU, such as ``"79.18GiB"`` (overrides the specification).
         settings: settings of the engine, such as ``tp``, ``max_model_len``, ``max_num_seqs``, ``cache`` or ``weights``.
+            ``images_per_prompt=0`` loads no image encoder.
 
     Raises:
         InputError: an unknown engine, flag or GPU, or an invalid setting.
@@ -186,8 +188,10 @@ def _predict(
         settings["tp"] = max(settings.get("tp", 1) // settings.get("dp", 1), 1)
     settings |= step_sizes(settings, given)
     draft = find_draft(architecture, profile, settings)
-    if "share" not in given:
-        settings["share"] = default_share(settings, total, ranks, draft.method if draft else "")
+    architecture, encoder = served_stacks(architecture, settings), served_encoder(architecture, settings)
+    usual = default_share(settings, total, ranks, draft.method if draft else "") if "share" not in given else None
+    share = settings["share"] if usual is None else usual
+    settings["share"] = share * encoder_factor(encoder, settings, "share" in given)
     refusals = []
     if gpus.count and ranks > gpus.count:
         refusals.append(f"the layout needs {ranks} GPUs, and there are {gpus.count}")
@@ -213,7 +217,8 @@ def _predict(
         groups = groups_of(architecture, settings, profile.rule, cached)
     result = ServeResult(
         architecture, architecture.name, own_profile, None, settings, memory, groups, refusals=tuple(refusals),
-        notes=(*(draft.notes if draft else ()), *cache_notes(architecture)), placed=placed,
+        notes=(*(draft.notes if draft else ()), *cache_notes(architecture), *encoder_notes(encoder, own, settings)),
+        placed=placed, encoder=own.encoder,
     )  # fmt: skip
     if draft and not counts_draft:
         result = _with_draft_outside(result, draft)

@@ -30,6 +30,9 @@ class ModelBytes:
         staged: largest matrix in host memory, which llama.cpp copies to the GPU to compute with many tokens.
         offloaded: part of the weights that is in host memory.
         extras: what is loaded beside the weights, such as buffers of adapters, by name.
+        encoder: weights of the image encoder.
+        encoding: live activations of the encoder in a run over the largest images.
+        images: values of the pixels and embeddings of these images.
     """
 
     weights: int
@@ -43,12 +46,15 @@ class ModelBytes:
     staged: int = 0
     offloaded: Estimate = Estimate(0, 0, 0)
     extras: tuple[tuple[str, Estimate], ...] = ()
+    encoder: int = 0
+    encoding: int = 0
+    images: int = 0
 
     @property
     def resident(self) -> Estimate:
-        """Weights on the GPU."""
-        low, best, high = self.offloaded
-        return Estimate(self.weights - high, self.weights - best, self.weights - low)
+        """Weights on the GPU, including those of the image encoder."""
+        low, best, high = (self.weights + self.encoder - size for size in reversed(self.offloaded))
+        return Estimate(low, best, high)
 
     @property
     def loaded(self) -> Estimate:
@@ -106,14 +112,16 @@ def profiled(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool
     """Return the division of an engine that measures a profile run.
 
     The peak of the profile run is that of the forward pass or of the sampler, which holds several copies of the logits
-    while the buffers of the experts stay allocated. The KV cache gets the rest of the budget, which is a share of the
-    whole memory.
+    while the buffers of the experts stay allocated. Before, an image encoder reads the largest images, which then stay
+    allocated. The KV cache gets the rest of the budget, which is a share of the whole memory.
     """
     constant, settings = profile.constant, profile.settings
     sampler = constant("logits").scaled(FP32 * model.logits) + Estimate.exact(model.width * model.logits)
     sampler += constant("hidden").scaled(model.hidden) + constant("experts").scaled(model.experts)
     forward = constant("forward").scaled(model.forward)
-    peak = Estimate(*map(max, sampler, forward)) + constant("workspace").scaled(GIB)
+    encoder = constant("encoder").scaled(model.encoding)
+    peak = Estimate(*map(max, sampler, forward, encoder)) + constant("workspace").scaled(GIB)
+    peak += Estimate.exact(model.images)
     non_torch = constant("non_torch_parallel" if model.is_parallel else "non_torch").scaled(GIB)
     captured = constant("cuda_graphs").scaled(GIB) if graphs else Estimate.exact(0)
     budget = int(total * settings["share"])
@@ -190,13 +198,32 @@ def default_share(settings: Mapping[str, Any], total: int, ranks: int, draft: st
     if settings.get("share") is not None:
         by_ranks = {int(least): share for least, share in settings.get("shares", {}).items() if ranks >= int(least)}
         return float(by_ranks[max(by_ranks)] if by_ranks else settings["share"])
-    reserve, graphs = settings["reserve"], settings["graph_sequences"]
-    n_graphs = graphs[ranks >= MANY_RANKS] if isinstance(graphs, list) else graphs
     size = total / MIB
+    return float(round(1 - _reserve(settings, size, ranks, draft) / size, 3))
+
+
+def _reserve(settings: Mapping[str, Any], size: float, ranks: int, draft: str) -> float:
+    """Return the MiB that an engine reserves on a GPU of ``size`` MiB."""
+    reserve, graphs = settings["reserve"], settings["graph_sequences"]
+    for_draft = reserve.get("draft", {}).get(draft, 0)
+    if "sizes" in reserve:  # by the memory of the GPU
+        entry = next(entry for entry in reserve["sizes"] if size < entry["below"] * GIB / MIB)
+        return float(entry["base"] + entry["per_rank"] * ranks + for_draft)
+    n_graphs = graphs[ranks >= MANY_RANKS] if isinstance(graphs, list) else graphs
     kept = reserve["base"] + reserve["per_token"] * max(settings["max_num_batched_tokens"], LEAST_STEP)
-    kept += reserve["per_graph"] * n_graphs + reserve["per_rank"] * ranks + reserve.get("draft", {}).get(draft, 0)
-    kept = max(kept, reserve["least"]) if size > LARGE else kept
-    return float(round(1 - kept / size, 3))
+    kept += reserve["per_graph"] * n_graphs + reserve["per_rank"] * ranks + for_draft
+    return float(max(kept, reserve["least"]) if size > LARGE else kept)
+
+
+def share_with_encoder(rule: Mapping[str, Any], n_layers: int | None, width: int | None) -> float:
+    """Return the factor of the share of a model with an image encoder.
+
+    A larger encoder leaves less. Sizes that are not known are those of the encoder for which the rule was made.
+    """
+    size = (n_layers or rule.get("layers", 1)) * (width or rule.get("width", 1)) ** 2
+    growth = size / (rule.get("layers", 1) * rule.get("width", 1) ** 2) - 1
+    factor = 1 - rule.get("slope", 0) * growth
+    return float(rule["base"] * max(rule.get("least", 1), min(rule.get("most", 1), factor)))
 
 
 RULES = {"profiled": profiled, "static": static, "free": after_loading, "sum": summed}

@@ -25,7 +25,7 @@ from .yaml_writer import write
 _OWN = ("name", "title", "notes", "warnings", "inputs")  # fields that may differ between an architecture and its preset
 _ORDER = (
     "name", "title", "family", "source", "status", "layout", "variables", "kinds", "architecture", "sizes", "expect",
-    "facts", "checkpoint", "unmodelled", "notes", "remarks",
+    "facts", "checkpoint", "encoder", "unmodelled", "notes", "remarks",
 )  # fmt: skip
 _ALIASES: dict[str, tuple[str, ...]] = {
     "attention": ("cross_attention", "mqa", "mha", "gqa"),
@@ -60,6 +60,7 @@ def preset_text(architecture: Architecture, name: str, comment: tuple[str, ...] 
         "remarks": {"all": list(architecture.remarks)},
         "facts": {"all": [to_entry(fact) for fact in architecture.facts]},
         "checkpoint": _checkpoint(architecture.inputs),
+        "encoder": _encoder(architecture.inputs),
     }
     if architecture.expect:
         stem = PurePath(str(architecture.inputs.get("file", ""))).stem
@@ -84,6 +85,12 @@ def _checkpoint(inputs: dict[str, Any]) -> dict[str, Any]:
         return {}
     known = {"dtype": dtype} if dtype in DTYPES else {}
     return {"all": {"source": str(inputs.get("file") or "config.json"), **known, "quantization_config": dict(method)}}
+
+
+def _encoder(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return the config of the image encoder, or nothing for other models."""
+    config = inputs.get("encoder")
+    return {"all": {"source": str(inputs.get("file") or "config.json"), "config": config}} if config else {}
 
 
 def concise(architecture: Architecture) -> dict[str, Any]:

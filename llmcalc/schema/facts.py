@@ -1,8 +1,9 @@
-"""Published figures that presets must reproduce, training facts, formats of published checkpoints, and notes.
+"""Published figures that presets must reproduce, training facts, formats and encoders of checkpoints, and notes.
 
 expect: {175b: [{quantity: total, value: 174.6e9, tolerance: 0.03%, source: "brown2020 Table D.1"}]}
 facts: {all: [{quantity: training_tokens, value: 300e9, source: "brown2020 Table 2.1"}]}
 checkpoint: {all: {source: ..., quantization_config: {quant_method: mxfp4}}}
+encoder: {all: {source: ..., config: {model_type: gemma3, vision_config: {...}}}}
 notes: {all: shown with every result}
 remarks: {all: an explanation of the structure or of a published figure}
 
@@ -73,6 +74,13 @@ def published_formats(data: Mapping[str, Any], size: str | None) -> dict[str, An
     if not found:
         return {}
     return {"dtype": found.get("dtype", "bfloat16"), "quantization": found["quantization_config"]}
+
+
+def published_encoder(data: Mapping[str, Any], size: str | None) -> dict[str, Any]:
+    """Return the config of the image encoder of a size, or nothing if the preset states none."""
+    encoders = mapping_at(data, "encoder")
+    found = encoders[size] if size in encoders else encoders.get("all")
+    return {"encoder": found["config"]} if found else {}
 
 
 def to_entry(entry: Expectation | TrainingFact) -> dict[str, Any]:

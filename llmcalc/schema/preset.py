@@ -24,12 +24,12 @@ from ..core.layer import Layer
 from ..core.record import changed
 from . import preset_files
 from .build import BRANCH_KEYS, SUBLAYER_KEYS, Builder
-from .facts import expectations, lines, published_formats, training_facts
+from .facts import expectations, lines, published_encoder, published_formats, training_facts
 from .plain_data import mapping_at
 from .template import fill, names_used, resolve, variable_at
 
 KeyPath = tuple[Any, ...]
-_INHERITED = ("family", "source", "status", "variables", "kinds", "architecture", "layout", "unmodelled")
+_INHERITED = ("family", "source", "status", "variables", "kinds", "architecture", "encoder", "layout", "unmodelled")
 
 
 def load_preset(name: str, overrides: Sequence[str] = ()) -> Architecture:
@@ -129,6 +129,7 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: st
         warnings=tuple(builder.warnings),
         inputs={
             "model": name, "file": file or "-", "overrides": list(overrides), **published_formats(data, size),
+            **published_encoder(data, size),
         },
         layout=str(data.get("layout") or ""),
         unmodelled=tuple(data.get("unmodelled") or ()),

@@ -12,20 +12,18 @@ if not (DOCS / "engine_accuracy.py").is_file():
     pytest.skip("the documentation is not here", allow_module_level=True)
 
 # share of the memory of a GPU in percent: largest median, logs, and logs within 1 %
-FIGURES = {"vllm": (0.1, 74, 61), "sglang": (0.2, 13, 9)}
-COVERED = {"vllm": 64, "sglang": 10}  # logs between low and high
+FIGURES = {"vllm": (0.1, 74, 67), "sglang": (0.2, 13, 10)}
+COVERED = {"vllm": 69, "sglang": 11}  # logs between low and high
 # models with a log that is off by more than 1 %, and what is not predicted
 MISSES = {
     "vllm": {
-        "gemma-3-4b-it", "gemma-3-12b-it", "gemma-3-27b-it", "gemma-4-26B-A4B",  # image encoders
-        "Mistral-Small-3.1-24B-Instruct-2503", "Mistral-Small-3.2-24B-Instruct-2506",
-        "Mistral-Small-3.1-24B-Instruct-2503-quantized.w8a8",
-        "Llama-4-Scout-17B-16E-Instruct",  # image encoder, and layers that attend to chunks
+        "Mistral-Small-3.2-24B-Instruct-2506",  # the sampler of 0.11 for a checkpoint in Mistral's own format
+        "Qwen3-235B-A22B-FP8",  # cache of an external connector
         "Llama-3.1-8B-Instruct",  # stages of a pipeline, whose logs are those of the first stage
         "Kimi-Linear-48B-A3B-Instruct-AWQ-4bit",  # format of parts of the weights
         "Llama-3.3-70B-Instruct-FP8-dynamic", "Qwen3-32B",  # runtime of two GPUs in one version
     },
-    "sglang": {"gemma-3-4b-it", "Meta-Llama-3.1-8B-Instruct", "Skywork-Reward-Llama-3.1-8B-v0.2"},
+    "sglang": {"Meta-Llama-3.1-8B-Instruct", "Skywork-Reward-Llama-3.1-8B-v0.2"},
 }  # fmt: skip
 
 

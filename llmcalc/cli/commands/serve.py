@@ -34,6 +34,7 @@ SETTINGS = (
     *(option for option in FORMATS if option.name in ("weights", "cache")),
     Option("--block-size", "Tokens per block of the KV cache (default: 16).", kind=int),
     Option("--kv-cache-memory", "Size of the KV cache per GPU, such as 20GiB (default: what is left).", "SIZE"),
+    Option("--images-per-prompt", "Images per prompt; 0 loads no image encoder.", kind=int),
     Option("--enforce-eager", "Capture no CUDA graphs.", kind=bool),
     Option("--gpu-layers", "Number of layers on the GPUs, with the output layer (llama.cpp: -ngl; default: all).",
            kind=int),

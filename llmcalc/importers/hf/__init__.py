@@ -121,6 +121,7 @@ def load_config(
     inputs |= {"dtype": data["dtype"] if "dtype" in data else data.get("torch_dtype")} if _has_dtype(data) else {}
     inputs |= _quantised(data, inner or {}) | _dropout(config) | _eager_code(data, inner or {})
     inputs |= _positions(data, inner or {})
+    inputs |= {"encoder": encoder} if (encoder := _encoder(data)) else {}
     return changed(
         architecture,
         name=inputs["model"],
@@ -131,6 +132,12 @@ def load_config(
         warnings=(*_warnings(config, model_type, as_), *unsure),
         unmodelled=(*architecture.unmodelled, *config.unmodelled),
     )
+
+
+def _encoder(data: Mapping[str, Any]) -> Fields:
+    """Return the keys of a multimodal config that describe its image encoder and processor, or nothing."""
+    ignored = ("text_config", "quantization_config", "audio_config")
+    return {key: value for key, value in data.items() if key not in ignored} if data.get("vision_config") else {}
 
 
 def _check_overrides(config: Config, overrides: Sequence[str], data: Mapping[str, Any]) -> None:

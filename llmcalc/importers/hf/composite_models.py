@@ -15,6 +15,7 @@ from ...core.architecture import Architecture, Named, Stack
 from ...core.errors import UnknownNameError, short_repr
 from ...core.layer import MOST_LAYERS
 from ...layers import Embedding, Features, Head
+from .class_defaults import class_keys
 from .composite_configs import top_level_text_config
 from .config import Config, Fields
 from .encoders import check_encoder, find_encoder
@@ -129,6 +130,19 @@ def read_composite(config: Config) -> Architecture:
         stacks[-1] = replace(stacks[-1], replaces_placeholder_tokens=True)
     joined = "" if layout is None else f"{layout or config.model_type}>{text.layout}"
     return replace(text, stacks=tuple(stacks), layout=joined, notes=tuple(notes))
+
+
+def read_encoders(data: Mapping[str, Any], d_model: int) -> tuple[Stack, ...]:
+    """Return the encoders and projectors of a composite config, for a language model of width ``d_model``."""
+    vision = {"out_hidden_size": d_model, **data["vision_config"]}
+    known = class_keys(str(vision.get("model_type") or f"{data['model_type']}_vision"))
+    own = {key: value for key, value in vision.items() if key in known or key in data["vision_config"]}
+    config = Config({**data, "vision_config": own}, str(data["model_type"]), "config")
+    row = composite_model(config.model_type)
+    parts = [part for part in row.parts if config.data.get(part.key) is not None]
+    return tuple(
+        stack for part in parts for stack in encoder_stacks(config, part, d_model, any_encoder=row.any_encoder)
+    )
 
 
 def _known_type(config: Config, kind: str, usual: str, search: Callable[[str], object]) -> str:

@@ -267,6 +267,25 @@ class GgufTable(Model):
     irrelevant: list[Text]
 
 
+RuleValue = int | Text | list[int | float | Text]
+
+
+class ImageRule(Sourced):
+    """Rule of an image processor. A list names the places of a value, followed by its default."""
+
+    aliases: list[Text] = Field([])
+    split: dict[
+        Literal["square", "multiples", "budget", "padded", "fit", "canvas", "tiles", "slices"], dict[str, RuleValue]
+    ]
+    patch: RuleValue
+    merge: RuleValue = 1
+    queries: RuleValue | None = None
+    image: Count = 0
+    tile: Count = 0
+    tile_row: Count = 0
+    row: Count = 0
+
+
 class UnexecutedParts(Model):
     """Tensors of modules that a text-only forward pass never executes."""
 
@@ -297,6 +316,7 @@ TABLES: dict[str, Any] = {
     "data/engines/*": dict[str, Engine],
     "data/formats/*": dict[str, NumberFormat],
     "data/gguf": GgufTable,
+    "data/image_rules": dict[str, ImageRule],
     "data/hardware/*": dict[str, Accelerator],
     "data/hf/*": ConfigKeys,
     "data/instances/*": dict[str, Instance],

@@ -56,6 +56,7 @@ class EngineFlags(Model):
     switches_read: list[Text] = Field([])
     lists_read: list[Text] = Field([])
     short: dict[str, Text] = Field({})
+    written: dict[str, Text] = Field({})
     unmodelled: Text | None = None
     values: Text | None = None
     switches: Text | None = None

@@ -72,6 +72,15 @@ class Checkpoint(Model):
     quantization_config: dict[str, Any] = Field(description="The `quantization_config` of the published config.json.")
 
 
+class Encoder(Model):
+    """The image encoder that a published checkpoint adds to the language model, as in its ``config.json``."""
+
+    source: Text
+    config: dict[str, Any] = Field(
+        description="The `model_type`, the `vision_config` and the keys of the projector and of the image processor."
+    )
+
+
 class KindAxis(Model):
     """An axis of a layer kind."""
 
@@ -142,6 +151,9 @@ class Preset(Model):
     checkpoint: dict[str, Checkpoint | None] | None = Field(
         None, description="Formats of the published weights if they are quantised, for `all` sizes or for one size."
     )
+    encoder: dict[str, Encoder | None] | None = Field(
+        None, description="Image encoders of multimodal checkpoints, for `all` sizes or for one size."
+    )
     layout: Name | None = None
     unmodelled: list[str] | None = Field(
         None, description="Unmodelled features that change the model's output but no count; the model cannot be run."
@@ -149,12 +161,13 @@ class Preset(Model):
 
     @model_validator(mode="after")
     def check_sizes(self) -> Self:
-        """Check that figures, facts, checkpoints and aliases refer to existing sizes."""
+        """Check that figures, facts, checkpoints, encoders and aliases refer to existing sizes."""
         sizes = list(self.sizes or ())
         for key, named, known in (
             ("expect", {size: size for size in self.expect or ()}, sizes),
             ("facts", {size: size for size in self.facts or ()}, [*sizes, "all"]),
             ("checkpoint", {size: size for size in self.checkpoint or ()}, [*sizes, "all"]),
+            ("encoder", {size: size for size in self.encoder or ()}, [*sizes, "all"]),
             ("aliases", self.aliases or {}, sizes),
         ):
             for name, size in named.items():

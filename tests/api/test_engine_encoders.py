@@ -1,0 +1,110 @@
+"""Image encoders in serving engines, against figures that public runs log (docs/data/engine_*.csv)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import llmcalc
+from llmcalc.api.encoders import image_encoder
+from llmcalc.core.errors import InputError
+
+GIB = 2**30
+RUN: dict[str, Any] = {
+    "engine_version": "0.19", "gpu_memory": "79.19GiB", "max_model_len": 8192, "gpu_memory_utilization": 0.95,
+}  # fmt: skip
+# model, GPUs, weights, activation and available KV cache in GiB (jgchn/llm-d-planner)
+LOGGED = [
+    ("mistral-small-3.1", "h100", 44.76, 2.03, 28.19),
+    ("gemma3-27b", "h100", 51.45, 3.99, 19.53),
+    ("llama4-scout", "h100:4", 53.12, 3.19, 16.75),
+]
+
+
+@pytest.mark.parametrize(("model", "gpu", "weights", "activation", "available"), LOGGED)
+def test_vllm_loads_and_profiles_the_encoder(
+    model: str, gpu: str, weights: float, activation: float, available: float
+) -> None:
+    memory = llmcalc.serve(model, gpu, **RUN).memory
+    assert memory.weights.best / GIB == pytest.approx(weights, abs=0.25)
+    assert memory.activation.best / GIB == pytest.approx(activation, abs=0.07)
+    assert memory.available.best / GIB == pytest.approx(available, abs=0.3)
+
+
+def test_no_images_load_no_encoder() -> None:
+    whole, text = (llmcalc.serve("mistral-small-3.1", "h100", **RUN, images_per_prompt=each) for each in (None, 0))
+    plain = llmcalc.serve("mistral-small-24b", "h100", **RUN)
+    assert whole.encoder > 0
+    assert text.encoder == 0
+    assert whole.memory.weights.best - text.memory.weights.best == whole.encoder
+    assert text.memory.activation == plain.memory.activation
+    assert not [note for note in text.notes if "encoder" in note or "image" in note]
+
+
+def test_an_encoder_in_the_architecture_counts_once() -> None:
+    whole, text = (llmcalc.serve("qwen3-vl-8b", "h100", language_model_only=each) for each in (False, True))
+    encoder = image_encoder(llmcalc.load("qwen3-vl-8b"))
+    assert encoder is not None
+    assert encoder.is_counted
+    assert whole.encoder == 0
+    difference = whole.memory.weights.best - text.memory.weights.best
+    assert difference == pytest.approx(2 * llmcalc.params(encoder.architecture).total, rel=0.01)
+
+
+def test_flags_of_vllm_limit_the_images() -> None:
+    for flag in (
+        "--limit-mm-per-prompt image=0,video=0",
+        "--limit-mm-per-prompt '{\"image\": 0}'",
+        "--language-model-only",
+    ):
+        assert llmcalc.serve(command=f"vllm serve google/gemma-3-4b-it {flag}", gpu="h100").encoder == 0
+    counted = llmcalc.serve(command="vllm serve google/gemma-3-4b-it --limit-mm-per-prompt video=0", gpu="h100")
+    assert counted.encoder > 0
+    limited = llmcalc.serve("gemma3-4b", "h100", images_per_prompt=0)
+    assert limited.line().endswith("--limit-mm-per-prompt '{\"image\": 0}'")
+    assert "31 images" not in " ".join(counted.notes)
+    assert "32 images of 260 tokens" in " ".join(counted.notes)
+
+
+def test_few_sequences_profile_few_images() -> None:
+    one, all_ = (llmcalc.serve("gemma3-4b", "h100", max_num_seqs=each, images_per_prompt=1) for each in (7, 64))
+    assert "7 images" in " ".join(one.notes)
+    assert "32 images" in " ".join(all_.notes)
+
+
+def test_ranks_share_the_encoder_if_they_share_its_heads() -> None:
+    encoder = image_encoder(llmcalc.load("gemma3-27b"))
+    assert encoder is not None
+    whole, half, odd = (encoder.memory((), tp=tp).weights for tp in (1, 2, 3))
+    assert whole / 2 < half < whole * 0.53
+    assert odd == whole  # 16 heads
+
+
+def test_sglang_keeps_memory_free_for_an_encoder() -> None:
+    """Log of 2025-03-27 on an H200 (sgl-project/sglang pull request 4826): 54.12 GiB of keys, as many of values."""
+    result = llmcalc.serve("gemma3-4b", "h200", engine="sglang", engine_version="0.4")
+    assert result.settings["share"] == pytest.approx(0.88 * 0.95)
+    assert result.memory.available.best / GIB == pytest.approx(2 * 54.12, abs=0.2)
+
+
+def test_sglang_scales_the_share_by_the_size_of_the_encoder() -> None:
+    """A vision_config of 27 layers and width 1152, compared with 24 layers and width 1024 (server_args.py)."""
+    own = {"engine": "sglang", "engine_version": "0.4.9"}
+    text, whole = (llmcalc.serve("gemma3-4b", "h200", **own, multimodal=each) for each in (False, True))
+    assert text.settings["share"] == round(1 - 12800 / (text.memory.total / 2**20), 3)
+    growth = 27 * 1152**2 / (24 * 1024**2) - 1
+    assert whole.settings["share"] == pytest.approx(text.settings["share"] * 0.95 * (1 - 0.1 * growth))
+    given = llmcalc.serve("gemma3-4b", "h200", **own, multimodal=True, mem_fraction_static=0.83)
+    assert given.settings["share"] == 0.83
+
+
+def test_presets_without_an_encoder_and_other_engines_count_none() -> None:
+    assert image_encoder(llmcalc.load("gemma3-1b")) is None
+    assert image_encoder(llmcalc.load("gemma4-e4b")) is None
+    assert llmcalc.serve("gemma3-4b", "h100", engine="llama.cpp", max_model_len=4096).encoder == 0
+
+
+def test_an_invalid_limit_is_refused() -> None:
+    with pytest.raises(InputError):
+        llmcalc.serve("gemma3-4b", "h100", images_per_prompt=-3)
