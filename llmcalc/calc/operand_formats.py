@@ -71,6 +71,11 @@ class WeightBits:
         """Return the number format of most elements of a weight, or None if it has no elements."""
         return self.found[*_key(place.entry, place.part), name][1]
 
+    def all_of(self, place: Placed) -> tuple[object, ...]:
+        """Return the average bits per element and the number format of each weight of a layer."""
+        key = _key(place.entry, place.part)
+        return tuple(self.found.get((*key, tensor.name)) for tensor in place.declaration.tensors)
+
 
 def _component_averages(
     architecture: Architecture, formats: WeightFormats

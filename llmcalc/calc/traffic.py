@@ -71,7 +71,13 @@ class Traffic(NotebookDisplay):
     @cached_property
     def sizes(self) -> tuple[tuple[Access, int], ...]:
         """All accesses with their sizes in bytes. All totals are sums of these sizes."""
-        return tuple((access, size) for access in self.accesses if (size := access.bytes(self.values)))
+        sizes: dict[tuple[int, Fraction, int], int] = {}  # the same for equal layers
+        for access in self.accesses:
+            key = _identity(access)
+            if key not in sizes:
+                sizes[key] = access.bytes(self.values)
+        found = ((access, sizes[_identity(access)]) for access in self.accesses)
+        return tuple((access, size) for access, size in found if size)
 
     @cached_property
     def total(self) -> int:
@@ -122,6 +128,11 @@ class Traffic(NotebookDisplay):
         }
 
 
+def _identity(access: Access) -> tuple[int, Fraction, int]:
+    """Return what determines the size of an access."""
+    return id(access.factors), access.bits, access.work.entry.applied
+
+
 def traffic(
     architecture: Architecture,
     workload: Workload,
@@ -142,6 +153,13 @@ def traffic(
 
 
 def _accesses(counted: Iterable[Work], formats: Formats, fused: bool, training: bool) -> Iterator[Access]:
+    known: dict[tuple[object, ...], list[tuple[Access, int]]] = {}  # the same for equal layers
     for _, group in groupby(counted, key=lambda work: id(work.place)):
         chosen = list(group)
-        yield from LayerKernels(chosen[0].place, chosen, formats, fused, training).accesses()
+        place = chosen[0].place
+        key = id(place.declaration), id(place.symbols), place.is_done, formats.weights.all_of(place)
+        if key not in known:
+            numbers = {id(work): number for number, work in enumerate(chosen)}
+            found = LayerKernels(place, chosen, formats, fused, training).accesses()
+            known[key] = [(access, numbers[id(access.work)]) for access in found]
+        yield from (access._replace(work=chosen[number]) for access, number in known[key])

@@ -51,12 +51,16 @@ def works(architecture: Architecture, conventions: Conventions) -> tuple[Work, .
     """Return the FLOPs of every executed equation. Equal blocks of a run are listed once."""
     torch = conventions.convention == "torch"
     found: list[Work] = []
+    known: dict[tuple[int, int, bool], list[tuple[Equation, tuple[tuple[str, Extent], ...], Form, bool]]] = {}
     for place in walk(architecture, conventions):
-        for equation in place.equations:
-            parts = tuple(factors(equation, place))
-            matmul = equation.function is None and not (torch and "elementwise" in equation.tags)
-            size = lift(prod((factor for _, factor in parts), start=lift(1)))
-            found.append(Work(place, equation, parts, size, matmul))
+        key = id(place.declaration), id(place.symbols), place.is_done  # equal layers have the same declaration
+        if key not in known:
+            known[key] = own = []
+            for equation in place.equations:
+                parts = tuple(factors(equation, place))
+                matmul = equation.function is None and not (torch and "elementwise" in equation.tags)
+                own.append((equation, parts, lift(prod((factor for _, factor in parts), start=lift(1))), matmul))
+        found += (Work(place, *each) for each in known[key])
     return tuple(found)
 
 

@@ -7,16 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.ledger import Row
-from .stored_tensors import (
-    Shape,
-    grouped,
-    layout_name,
-    number_mark,
-    numbers_in_name,
-    rows_by_place,
-    stored_name,
-    stored_shape,
-)
+from .stored_tensors import Shape, grouped, layout_name, rows_by_place
 
 if TYPE_CHECKING:
     from ..calc.params import Params
@@ -36,13 +27,12 @@ def stored_patterns(result: Params, layout: str) -> list[Pattern]:
     """Return the tensors that ``stored_tensors`` lists one by one. The cost does not grow with their number."""
     blocks: dict[tuple[str, str, Shape, int], list[int]] = {}
     architecture = result.architecture
-    for rule, group, numbers in grouped(architecture, layout_name(architecture, layout), _rows(result)):
-        row, shape, name = group[0], stored_shape(rule, group), stored_name(rule, group[0], number_mark(numbers))
-        copies = numbers_in_name(rule, row, shape)
+    for group, numbers in grouped(architecture, layout_name(architecture, layout), _rows(result)):
+        name, shape, copies = group.name, group.shape, group.copies
         if copies is not None:
             text = numbers_text(copies)
             name, shape = name.replace("{x}", text).replace("{a}", text), shape[1:]
-        key = (row.entry.stack.name, name, shape, 1 if copies is None else len(copies))
+        key = (group.rows[0].entry.stack.name, name, shape, 1 if copies is None else len(copies))
         blocks.setdefault(key, []).extend(numbers or ())
     return [
         Pattern(name.replace("{i}", numbers_text(numbers)), shape, copies * max(len(numbers), 1))

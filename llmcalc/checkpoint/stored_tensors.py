@@ -40,7 +40,7 @@ def stored_tensors(result: Params, layout: str | None) -> list[tuple[str, Shape]
     if layout is None:
         return [(logical_name(row, number), logical_shape(row)) for row, number in placed(result)]
     groups = grouped(result.architecture, layout_name(result.architecture, layout), placed(result))
-    return [pair for rule, group, number in groups for pair in _store(rule, group, number)]
+    return [pair for group, _ in groups for pair in group.tensors()]
 
 
 def layout_name(architecture: Architecture, layout: str) -> str:
@@ -52,11 +52,11 @@ def layout_name(architecture: Architecture, layout: str) -> str:
 
 def declared(result: Params, name: str, buffers: bool = False, each: bool = True) -> Iterator[Declared]:
     """Yield all stored tensors of the layout ``name``. Unless ``each`` is set, one expert represents all experts."""
-    for rule, group, number in grouped(result.architecture, name, placed(result, buffers)):
+    for group, number in grouped(result.architecture, name, placed(result, buffers)):
+        rule, rows = group.rule, tuple(group.rows)
         is_represented = not each and rule is not None and "{x}" in rule.stored
-        for stored, shape in _store(rule, group, number):
-            copies = stored_shape(rule, group)[0] if is_represented and rule else 1
-            yield Declared(stored, shape, tuple(group), number, rule, copies)
+        for stored, shape in group.tensors():
+            yield Declared(stored, shape, rows, number, rule, group.shape[0] if is_represented else 1)
             if is_represented:
                 break
 
@@ -141,48 +141,67 @@ def layout_keys(row: Row) -> list[str]:
     return [".".join((place, *row.part, row.tensor.name)) for place in places]
 
 
+class Group(NamedTuple):
+    """Rows that are stored in one tensor. The name has ``{i}`` for the numbers of several blocks."""
+
+    rule: Rule | None
+    rows: list[Row]
+    name: str
+    shape: Shape = ()
+
+    @property
+    def identity(self) -> tuple[int, ...]:
+        """What determines the shape: the rule, and the declared tensors, which equal layers share."""
+        return (id(self.rule), *(id(each) for row in self.rows for each in (row.declaration, row.tensor)))
+
+    @property
+    def copies(self) -> range | None:
+        """Numbers of the experts or adapters that are stored one by one, or None if they are not."""
+        rule, entry = self.rule, self.rows[0].entry
+        if rule is None or not ("{x}" in rule.stored or "{a}" in rule.stored):
+            return None
+        position, step = alternation(entry.stack, entry.sublayer) if "{a}" in rule.stored else (0, 1)
+        return range(position, position + self.shape[0] * step, step)
+
+    def tensors(self) -> Iterator[tuple[str, Shape]]:
+        """Yield the name and the shape of the stored tensor, or of the tensor of each expert or adapter."""
+        copies = self.copies
+        if copies is None:
+            yield self.name, self.shape
+            return
+        before, after = self.name.replace("{a}", "{x}").split("{x}", 1)
+        one = self.shape[1:]
+        for index in copies:
+            yield f"{before}{index}{after}", one
+
+
 def grouped(
     architecture: Architecture, name: str, placed_rows: Iterable[tuple[Row, Number]]
-) -> Iterable[tuple[Rule | None, list[Row], Number]]:
-    """Group logical tensors by stored tensor, and return each group with its rule and its block number or numbers."""
+) -> Iterator[tuple[Group, Number]]:
+    """Group logical tensors by stored tensor, and yield each group with its block number or numbers.
+
+    Rules, names and shapes are found once for equal blocks.
+    """
     layout, alone = find_layout(name), len(architecture.stacks) == 1
-    groups: dict[tuple[object, ...], tuple[Rule | None, list[Row], Number]] = {}
-    rules: dict[tuple[object, ...], Rule | None] = {}  # the same for equal blocks
+    groups: dict[tuple[object, ...], tuple[Group, Number]] = {}
+    known: dict[tuple[object, ...], tuple[Rule | None, str]] = {}
     for row, number in placed_rows:
         entry = row.entry
         run = None if entry.run is None else entry.stack.first_runs[entry.run]
         key = (entry.stack.name, entry.section, run, entry.number, entry.name, row.part, row.tensor.name)
-        if key not in rules:
-            rules[key] = layout.rule(layout_keys(row), conditions_of(entry.layer, entry.stack, alone))
-        rule = rules[key]
-        identity = (row.entry.stack.name, number, stored_name(rule, row, number_mark(number)))
-        groups.setdefault(identity, (rule, [], number))[1].append(row)
-    return groups.values()
-
-
-def number_mark(number: int | range | None) -> int | str | None:
-    """Return what stands for the block number in a name: the number, or ``{i}`` for several blocks."""
-    return "{i}" if isinstance(number, range) else number
-
-
-def _store(rule: Rule | None, group: list[Row], number: int | None) -> Iterator[tuple[str, Shape]]:
-    name, shape = stored_name(rule, group[0], number), stored_shape(rule, group)
-    copies = numbers_in_name(rule, group[0], shape)
-    if copies is None:
-        yield name, shape
-        return
-    before, after = name.replace("{a}", "{x}").split("{x}", 1)
-    one = shape[1:]
-    for index in copies:
-        yield f"{before}{index}{after}", one
-
-
-def numbers_in_name(rule: Rule | None, row: Row, shape: Shape) -> range | None:
-    """Return the numbers of the experts or adapters that are stored one by one, or None if they are not."""
-    if rule is None or not ("{x}" in rule.stored or "{a}" in rule.stored):
-        return None
-    position, step = alternation(row.entry.stack, row.entry.sublayer) if "{a}" in rule.stored else (0, 1)
-    return range(position, position + shape[0] * step, step)
+        if key not in known:
+            rule = layout.rule(layout_keys(row), conditions_of(entry.layer, entry.stack, alone))
+            known[key] = rule, stored_name(rule, row, None if number is None else "{i}")
+        rule, stored = known[key]
+        if isinstance(number, int):
+            stored = stored.replace("{i}", str(number))
+        groups.setdefault((entry.stack.name, number, stored), (Group(rule, [], stored), number))[0].rows.append(row)
+    shapes: dict[tuple[object, ...], Shape] = {}
+    for group, number in groups.values():
+        identity = group.identity
+        if identity not in shapes:
+            shapes[identity] = stored_shape(group.rule, group.rows)
+        yield group._replace(shape=shapes[identity]), number
 
 
 def stored_name(rule: Rule | None, row: Row, number: int | str | None) -> str:

@@ -14,6 +14,7 @@ evaluated for a single workload or for arrays. Non-polynomial functions such as 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .errors import UnknownNameError
@@ -49,6 +50,11 @@ def _order(atom: Atom) -> tuple[int, str]:
     return (place if place >= 0 else len(text) + 10, text)
 
 
+@lru_cache(maxsize=4096)
+def _product(left: Monomial, right: Monomial) -> Monomial:
+    return tuple(sorted(left + right, key=_order))
+
+
 class Form(Symbolic):
     """An immutable sum of terms ``coefficient · atom · atom ...``.
 
@@ -81,7 +87,7 @@ class Form(Symbolic):
         total: dict[Monomial, int] = {}
         for left, left_factor in self.terms.items():
             for right, right_factor in lift(other).terms.items():
-                monomial = tuple(sorted(left + right, key=_order))
+                monomial = _product(left, right)
                 total[monomial] = total.get(monomial, 0) + left_factor * right_factor
         return Form(total)
 

@@ -49,6 +49,8 @@ def load_file(file: str | os.PathLike[str], size: str | None = None, overrides: 
 
 def _located(error: InputError, file: str) -> InputError:
     """Add the location in the preset file or one of its bases to an error."""
+    if error.path is None:
+        return error
     from .yaml_reader import locate_error, read_yaml
 
     files, documents = [file], []

@@ -8,7 +8,8 @@ hardware before the depth is searched. The parameters, FLOPs or bytes of every c
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from math import ceil, lcm, log
+from itertools import pairwise
+from math import ceil, inf, lcm, log
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ..core.record import changed, record
 from . import preset_files
 from .overrides import split_override
 from .plain_data import mapping_at
-from .preset import inherit, load_file
+from .preset import build_preset, inherit, load_file
 from .template import resolve
 
 DEPTH, WIDTH, HEADS, KV_HEADS = "n_layers", "d_model", "n_heads", "n_kv_heads"
@@ -30,6 +31,7 @@ MOST = 5
 MOST_WIDTHS, LEAST_STEP = 48, 8
 DEEPEST, MOST_HEADS = 1024, 2**14
 MOST_INTERPOLATED = 6  # values of a search before the range is halved
+MARGIN = 0.05  # of a ratio, because rounded depths and head counts disturb its order
 WIDEST_SPREAD = 1.7  # the search covers widths up to this factor above and below the family's own
 KEPT = ("d_head", "d_head_v", "d_state", "d_conv", "d_ssm_head", "d_embedding")
 COUNTS = (HEADS, "n_ssm_heads", "n_v_heads")
@@ -164,6 +166,7 @@ class _Family:
             text = f"the quantity is 0 for the published sizes of {self.name}"
             raise InputError(text, where="design", hint="choose another target or family")
         self.known = {size: resolve(own) for size, own in self.variables.items()}
+        self.depth = 0  # of the last shape, which is close to that of the next
         self.measured: dict[tuple[str | None, tuple[tuple[str, int], ...]], tuple[Architecture, int] | None] = {}
         if not all(WIDTH in own for own in self.variables.values()) or not self.variables:
             raise InputError(f"{self.name} has no {WIDTH} variable to vary", where="design", hint="use another family")
@@ -173,10 +176,17 @@ class _Family:
         return min(self.values, key=lambda size: abs(log(self.values[size] / target)))
 
     def candidates(self, target: int, rules: Rules) -> list[Candidate]:
-        """Return the shapes within tolerance, or all shapes if none is within tolerance, from best to worst."""
+        """Return the best shapes within tolerance, or all shapes if none is within tolerance, from best to worst."""
         base, wanted = self.base(target), self._proportion(target)
-        widths = self._widths(base, target, rules)
-        return _sorted([shape for sizes in widths for shape in self._shapes(base, sizes, target, wanted)], rules)
+        widths = list(self._widths(base, target, rules))
+
+        def shape(number: int) -> Candidate | None:
+            return next(self._shapes(base, widths[number], target, wanted), None)
+
+        every = map(shape, range(len(widths)))
+        is_ordered = all(old[name] <= new[name] for old, new in pairwise(widths) for name in old)
+        chosen = _most_usual(len(widths), shape, wanted, rules) if rules.shaped and is_ordered else every
+        return _sorted(sorted(filter(None, chosen), key=lambda found: found.sizes[WIDTH]), rules)
 
     def _proportion(self, target: int) -> float:
         """Return the width-to-depth ratio, interpolated logarithmically and constant outside the published range."""
@@ -210,10 +220,12 @@ class _Family:
             found = self._model(base, sizes | {DEPTH: depth})
             return found[1] if found else 0  # sizes that are incompatible, as are those of 0 layers
 
-        low, high = neighbours(value, target, DEEPEST)
+        low, high = neighbours(value, target, DEEPEST, self.depth or self.known[base][DEPTH])
         found = [shape for depth in filter(None, (low, high))
                  for shape in self._candidate(base, {DEPTH: depth, **sizes}, target, wanted)]  # fmt: skip
-        yield from sorted(found, key=lambda shape: abs(shape.off))[:1]
+        if found:
+            self.depth = high
+            yield min(found, key=lambda shape: abs(shape.off))
 
     def _candidate(self, base: str | None, sizes: Sizes, target: int, wanted: float) -> Iterator[Candidate]:
         found = self._model(base, sizes)
@@ -229,22 +241,24 @@ class _Family:
         if key not in self.measured:
             try:
                 changes = [f"{name}={size}" for name, size in sizes.items()]
-                model = load_file(self.file, base, [*self.overrides, *changes])
+                data = preset_files.read_preset(self.file)  # errors need no location, because they are not shown
+                model = build_preset(data, base, [*self.overrides, *changes], self.file)
                 self.measured[key] = model, self.measure(model)
             except SizeError:
                 self.measured[key] = None
         return self.measured[key]
 
 
-def neighbours(value: Callable[[int], int], target: int, most: int) -> tuple[int, int]:
+def neighbours(value: Callable[[int], int], target: int, most: int, guess: int = 1) -> tuple[int, int]:
     """Return two consecutive numbers up to ``most`` such that only the value of the second reaches ``target``.
 
-    Values grow almost linearly, so a few interpolations are enough. Otherwise, the range is bisected.
+    Values grow almost linearly, so a few interpolations are enough. Otherwise, the range is bisected. A number close
+    to the result, ``guess``, saves some of them.
 
     >>> neighbours(lambda number: 7 * number + 3, 100, 1024), neighbours(lambda number: number**3, 1000, 1024)
     ((13, 14), (9, 10))
     """
-    (low, below), (high, above), tried = (0, 0), (1, value(1)), 0
+    (low, below), (high, above), tried = (0, 0), (guess, value(guess)), 0
     while above < target and high < most:
         steps = (target - above) * (high - low) / (above - below) if above > below else high
         tried += 1
@@ -261,6 +275,34 @@ def neighbours(value: Callable[[int], int], target: int, most: int) -> tuple[int
         else:
             high, above = middle, found
     return low, high
+
+
+def _most_usual(
+    count: int, shape: Callable[[int], Candidate | None], wanted: float, rules: Rules
+) -> Iterator[Candidate | None]:
+    """Yield the shapes of ``count`` widths, from the usual proportions outwards, until enough are within tolerance.
+
+    If all sizes grow with the width, so does the ratio of width to depth. The other widths are then less usual.
+    """
+    near: list[float] = []
+    left, right = count // 2, count // 2 - 1  # the range of widths so far, which is empty at first
+    lowest = highest = 0.0  # ratios at its ends, relative to the usual one
+    while left > 0 or right < count - 1:
+        if len(near) >= MOST and sorted(near)[MOST - 1] + MARGIN < min(
+            highest if right < count - 1 else inf, -lowest if left > 0 else inf
+        ):
+            return
+        is_below = right == count - 1 or (left > 0 and highest >= 0 and (lowest > 0 or -lowest < highest))
+        left, right = (left - 1, right) if is_below else (left, right + 1)
+        found = shape(left if is_below else right)
+        yield found
+        if found is None:
+            continue
+        ratio = log(found.proportion / wanted)
+        near += [found.unusual] if abs(found.off) <= rules.within else []
+        if lowest == highest == 0:
+            lowest = highest = ratio
+        lowest, highest = (ratio, highest) if is_below else (lowest, ratio)
 
 
 def _sorted(found: list[Candidate], rules: Rules) -> list[Candidate]:

@@ -42,7 +42,7 @@ class DeclarationScope:
     """Equations of one declaration in its place, their weights, and the latest version of each tensor.
 
     Attributes:
-        recorder: collectives of the sub-layer.
+        recorder: collectives of the model.
         weights: weights of the declaration, by name.
         used: axes of the experts that each token uses.
         versions: latest version of each tensor, by name.
@@ -69,7 +69,7 @@ class DeclarationScope:
 
     def shards(self, axes: tuple[str, ...]) -> int:
         """Return the number of ranks over which tensor parallelism divides a tensor."""
-        return self.mesh.shards(axes, self.declaration)
+        return self.recorder.shards(axes, self.declaration)
 
     def is_sequence(self, axes: tuple[str, ...]) -> bool:
         """Return whether a tensor has one row per token."""

@@ -40,7 +40,7 @@ def _is_scaled(scope: DeclarationScope, partial: Version, names: Iterable[str]) 
 
 def contracted(scope: DeclarationScope, equation: Equation) -> Partial | None:
     """Return the ranks that have partial sums because an equation sums over a divided axis."""
-    group, ranks = scope.mesh.reduction(equation, scope.declaration)
+    group, ranks = scope.recorder.reduction(equation, scope.declaration)
     return Partial(group, ranks) if group else None
 
 

@@ -1,27 +1,49 @@
-"""Record of the collectives of a sub-layer."""
+"""Record of the collectives of a model."""
 
 from __future__ import annotations
 
+from ...core.declaration import Declaration
+from ...core.equation import Equation
 from ..collectives import FORWARD, UPDATE, Collective
 from ..sharding import Mesh
 from ..walk import Extent, Placed
 
 
 class Recorder:
-    """Collectives of the parallel branches of a sub-layer.
+    """Collectives of a model.
 
     Attributes:
         mesh: number of ranks of each kind of parallelism.
         training: whether the step has a backward pass.
-        reduced_weights: weights whose gradients are reduced, also by other sub-layers.
+        reduced_weights: weights whose gradients are reduced.
         found: recorded collectives.
     """
 
-    def __init__(self, mesh: Mesh, bits: int, gradient_bits: int, training: bool, reduced_weights: set[object]) -> None:
+    def __init__(self, mesh: Mesh, bits: int, gradient_bits: int, training: bool) -> None:
         self.mesh, self.bits, self.gradient_bits, self.training = mesh, bits, gradient_bits, training
-        self.reduced_weights = reduced_weights
+        self.reduced_weights: set[object] = set()
         self.found: list[Collective] = []
         self._keys: set[object] = set()
+        self._shards: dict[tuple[int, tuple[str, ...]], int] = {}
+        self._reductions: dict[tuple[int, int], tuple[str, int]] = {}
+
+    def enter_sublayer(self) -> None:
+        """Begin the parallel branches of another sub-layer, whose collectives are recorded even if keys are equal."""
+        self._keys = set()
+
+    def shards(self, axes: tuple[str, ...], declaration: Declaration) -> int:
+        """Return the number of ranks over which tensor parallelism divides a tensor, found once for equal layers."""
+        key = id(declaration), axes
+        if key not in self._shards:
+            self._shards[key] = self.mesh.shards(axes, declaration)
+        return self._shards[key]
+
+    def reduction(self, equation: Equation, declaration: Declaration) -> tuple[str, int]:
+        """Return the group of ranks over which a result is summed, found once for equal layers."""
+        key = id(declaration), id(equation)
+        if key not in self._reductions:
+            self._reductions[key] = self.mesh.reduction(equation, declaration)
+        return self._reductions[key]
 
     def is_first(self, *key: object) -> bool:
         """Return whether no collective with this key has been recorded yet."""

@@ -18,14 +18,12 @@ def layer_collectives(
     places: Iterable[Placed], mesh: Mesh, bits: int, gradient_bits: int, training: bool
 ) -> list[Collective]:
     """Return the collectives of all layers."""
-    found: list[Collective] = []
-    reduced_weights: set[object] = set()
+    recorder = Recorder(mesh, bits, gradient_bits, training)
     for _, group in groupby(places, key=lambda place: (place.entry.stack.name, *place.entry[1:4])):
-        recorder = Recorder(mesh, bits, gradient_bits, training, reduced_weights)
+        recorder.enter_sublayer()
         layers = (list(layer) for _, layer in groupby(group, key=lambda place: place.entry.name))
         _reduce_outputs([output for layer in layers for output in _follow_layer(recorder, layer)])
-        found += recorder.found
-    return found
+    return recorder.found
 
 
 def _reduce_outputs(outputs: list[tuple[bool, Version]]) -> None:
