@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
@@ -10,7 +12,7 @@ from ..calc.memory.fit import read_size
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import changed
-from ..core.setting import SIZE, Setting, check_values, known_choice, read_texts
+from ..core.setting import SCALES, SIZE, Setting, check_values, known_choice, read_integer, read_texts
 from ..data import tables
 from ..estimate.engine_adapters import ADAPTERS
 from ..estimate.engine_cache import FULL, CacheGroup, CacheGroups
@@ -18,6 +20,7 @@ from ..estimate.engine_memory import RULES, HostMemory, default_share
 from ..estimate.engine_offload import host_cache
 from ..estimate.engine_profile import GIB, EngineProfile, Estimate, read_profile, version_number
 from ..importers.engine_commands import read_command
+from ..importers.modelfile import is_modelfile, read_modelfile, usual_context
 from .accelerators import Gpus, read_gpus
 from .draft_models import Draft, find_draft
 from .engine_encoders import encoder_factor, encoder_notes, served_encoder, served_stacks
@@ -61,7 +64,7 @@ def serve(
     Starts: KV cache of 420,432 tokens, 26.3x concurrency at 16,000 tokens
 
     Args:
-        model: an architecture, or anything ``load`` reads.
+        model: an architecture, anything ``load`` reads, or the path of a Modelfile of Ollama.
         gpu: accelerator with an optional count, such as ``"h100:4"``, or the memory of one GPU. The count is the number
             of tensor-parallel ranks unless other parallelism or a command line, whose own defaults count, is given.
         command: command line of the engine, as text or words, in place of ``model``, ``engine`` and settings.
@@ -79,6 +82,10 @@ def serve(
         command = read_texts(command, "command")
     if command is not None and not "".join(command).strip():
         raise InputError("is empty", parameter="command", hint="use a command line such as vllm serve Qwen/Qwen3-8B")
+    remarks: tuple[str, ...] = ()
+    if command is None and is_modelfile(model):
+        command, remarks = _modelfile(model, _gpus(gpu, gpu_memory), engine, settings)
+        model, engine, settings = None, None, {}
     pasted = None if command is None else read_command(command)
     if pasted is not None:
         for name, value in (("model", model), ("engine", engine), *settings.items()):
@@ -108,11 +115,36 @@ def serve(
             accelerator=card,
             command=pasted,
             given=given,
-            notes=(*notes, *_unused_gpus(result, gpus), *result.notes),
+            notes=(*remarks, *notes, *_unused_gpus(result, gpus), *result.notes),
             retry=predict,
         )
 
     return predict({})
+
+
+def _modelfile(
+    path: Any, gpus: Gpus, engine: str | None, settings: Mapping[str, Any]
+) -> tuple[list[str], tuple[str, ...]]:
+    """Return a Modelfile as a command line of llama.cpp with further settings, and notes about what was read."""
+    entry = tables("engines")["llama.cpp"]
+    if engine not in (None, "llama.cpp"):
+        raise InputError(f"{os.fspath(path)} is a Modelfile, which llama.cpp runs", parameter="engine", hint="omit it")
+    found, length = read_modelfile(path), None
+    with suppress(InputError):
+        length = served_length(load_served(found.file, is_repository=True)[0])
+    memory = gpus.memory_bytes or (gpus.accelerator.usable_bytes if gpus.accelerator else 0)
+    context = usual_context(memory * (gpus.count or 1), length)
+    words, flags = found.words(context), {name: flag for flag, name in reversed(entry["flags"]["read"].items())}
+    for name, value in settings.items():
+        if value is not None and name not in flags:
+            raise InputError("cannot be combined with a Modelfile", parameter=name, hint="set it in the Modelfile")
+        text = read_integer(value, SCALES) or value if isinstance(value, str) else value
+        if value not in (None, False):
+            words += [flags[name]] if value is True else [flags[name], str(text)]
+    stated = " · ".join(f"{name} {value}" for name, value in {"FROM": found.model, **found.parameters}.items())
+    usual = ({} if "num_ctx" in found.parameters else {"num_ctx": context}) | found.defaults
+    added = " · ".join(f"{name} {value}" for name, value in usual.items())
+    return words, (f"Modelfile: {stated}", *([f"defaults of Ollama: {added}"] if added else []))
 
 
 def _gpus(gpu: str | int | None, gpu_memory: str | int | None) -> Gpus:

@@ -12,8 +12,8 @@ from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
 MODEL = Argument(
-    "model", "Model name, preset YAML, config.json or its folder, .safetensors, .gguf or hf:org/name.", least=0,
-    complete="models",
+    "model", "Model name, preset YAML, config.json or its folder, .safetensors, .gguf, hf:org/name or a Modelfile.",
+    least=0, complete="models",
 )  # fmt: skip
 ENGINE = (
     Option("--gpu", "GPU name or memory, with an optional count (default: tensor-parallel ranks), such as h100:4.",

@@ -215,6 +215,17 @@ class ConfigKeyTables(Model):
     dropout: dict[str, list[Text]]
 
 
+class ModelfileTable(Sourced):
+    """Parameters and instructions of Ollama's Modelfiles, as flags of llama-server."""
+
+    parameters: dict[str, Text]
+    defaults: dict[str, int]
+    contexts: dict[str, Size]
+    ignored: Text
+    instructions: dict[str, str]
+    latest: dict[str, Text]
+
+
 class UnknownKeys(Model):
     """Phrases in the names of unknown config.json keys, by their effect on sizes."""
 
@@ -322,6 +333,7 @@ TABLES: dict[str, Any] = {
     "data/instances/*": dict[str, Instance],
     "data/kernels": Kernels,
     "data/mixtures": dict[str, Mixture],
+    "data/modelfile": ModelfileTable,
     "data/optimizers": dict[str, Optimizer],
     "data/other_models": dict[str, Modality],
     "data/results": dict[str, dict[str, ResultKey]],

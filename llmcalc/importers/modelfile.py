@@ -1,0 +1,142 @@
+"""Modelfiles of Ollama, read as the command line of llama-server that has the same effect on the memory."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ..core.errors import DescriptionError, InputError, UnknownNameError, short_repr
+from ..data import table
+from ..schema.preset_files import read_text
+
+MOST_BYTES, MOST_INSTRUCTIONS, LONGEST = 1_000_000, 2000, 500
+USUAL = "q4_K_M"  # format of models in the library of Ollama without a format in the tag
+PROGRAM = ("llama-server", "-m")
+_FROM = re.compile(r"^[ \t]*FROM[ \t]+\S", re.IGNORECASE | re.MULTILINE)
+_INSTRUCTION = re.compile(r"[ \t]*([A-Za-z]+)[ \t]+(.*)")
+_FORMAT = re.compile(r"(.*?)-?((?:i?q\d\w*)|bf16|f16|fp16|f32|fp32|mxfp4)", re.IGNORECASE)
+_QUOTE = '"""'
+
+
+class Modelfile(NamedTuple):
+    """A Modelfile.
+
+    Attributes:
+        model: model as the file names it; ``file`` is the name of its GGUF file.
+        parameters: values of parameters.
+        defaults: values that Ollama uses for missing parameters.
+        others: flags of llama-server for adapters and draft models.
+    """
+
+    model: str
+    file: str
+    parameters: dict[str, str]
+    defaults: dict[str, int]
+    others: tuple[str, ...]
+
+    def words(self, context: int) -> list[str]:
+        """Return the words of the command line. ``context`` is the context size of Ollama without ``num_ctx``."""
+        flags, found = table("modelfile")["parameters"], [*PROGRAM, self.file]
+        for key, value in {"num_ctx": context, **self.defaults, **self.parameters}.items():
+            if key in flags and not (key == "num_gpu" and str(value).startswith("-")):  # as many layers as fit
+                found += [flags[key], str(value)]
+        return [*found, *self.others]
+
+
+def is_modelfile(path: object) -> bool:
+    """Return whether a path is that of a text file with the instruction FROM, as in ``FROM llama3.2``."""
+    if not isinstance(path, str | os.PathLike) or "\0" in os.fspath(path) or not os.path.isfile(path):
+        return False
+    name = os.path.basename(os.fspath(path)).lower()
+    if "." in name and not name.startswith("modelfile") and not name.endswith((".modelfile", ".txt")):
+        return False
+    with open(path, "rb") as stream:
+        return bool(_FROM.search(stream.read(MOST_BYTES).decode("utf-8", "replace")))
+
+
+def read_modelfile(path: str | os.PathLike[str]) -> Modelfile:
+    """Read a Modelfile. Instructions and parameters that Ollama does not have are errors."""
+    known, where = table("modelfile"), os.fspath(path)
+    model, parameters = "", dict[str, str]()
+    others: list[str] = []
+    for number, name, value in _instructions(read_text(path, MOST_BYTES), where):
+        place = f"{where}:{number}"
+        if name == "from":
+            model = model or value
+        elif name == "parameter":
+            key, _, text = value.partition(" ")
+            if key not in known["parameters"] and key not in known["ignored"].split():
+                names = (*known["parameters"], *known["ignored"].split())
+                raise UnknownNameError("Modelfile parameter", key, names, where=place)
+            parameters[key] = text.strip().strip('"')
+        elif name not in known["instructions"]:
+            raise UnknownNameError(
+                "Modelfile instruction", name, ("from", "parameter", *known["instructions"]), where=place
+            )
+        elif flag := known["instructions"][name]:
+            others += [flag, value]
+    if len(model) > LONGEST:
+        raise DescriptionError(f"the name of the model is longer than {LONGEST} characters", where=where)
+    if not model:
+        raise DescriptionError("names no model", where=where, hint="add an instruction such as FROM llama3.2:3b")
+    defaults = {key: value for key, value in known["defaults"].items() if key not in parameters}
+    return Modelfile(model, _file(model, where, known["latest"]), parameters, defaults, tuple(others))
+
+
+def usual_context(memory_bytes: int, longest: int | None) -> int:
+    """Return the context size that Ollama uses on GPUs with this memory, at most that of the model.
+
+    >>> usual_context(24 * 2**30, 131072), usual_context(80 * 2**30, 131072), usual_context(8 * 2**30, None)
+    (32768, 131072, 4096)
+    """
+    known: dict[str, int] = table("modelfile")["contexts"]
+    size = max(tokens for least, tokens in known.items() if memory_bytes >= int(least) * 2**30)
+    return min(size, longest or size)
+
+
+def _instructions(text: str, where: str) -> Iterator[tuple[int, str, str]]:
+    """Yield the line, the lower-case name and the value of each instruction. A value in triple quotes spans lines."""
+    lines = iter(enumerate(text.splitlines(), 1))
+    for count, (number, line) in enumerate(lines):
+        if count > MOST_INSTRUCTIONS:
+            raise DescriptionError(f"more than {MOST_INSTRUCTIONS:,} lines", where=where)
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        match = _INSTRUCTION.fullmatch(line)
+        if match is None:
+            raise DescriptionError(f"invalid instruction {short_repr(line.strip())}", where=f"{where}:{number}")
+        value = match[2].strip()
+        if value.startswith(_QUOTE) and not (len(value) > len(_QUOTE) and value.endswith(_QUOTE)):
+            value = "\n".join([value, *_rest(lines, f"{where}:{number}")])
+        yield number, match[1].lower(), value.strip().removeprefix(_QUOTE).removesuffix(_QUOTE).strip('"')
+
+
+def _rest(lines: Iterator[tuple[int, str]], where: str) -> Iterator[str]:
+    for _, line in lines:
+        yield line
+        if line.rstrip().endswith(_QUOTE):
+            return
+    raise DescriptionError("the triple quotes are not closed", where=where)
+
+
+def _file(model: str, where: str, latest: dict[str, str]) -> str:
+    """Return the model as the name of a GGUF file: a local file, a repository of the Hub, or a model with a tag."""
+    local = os.path.join(os.path.dirname(where), os.path.expanduser(model))
+    if os.path.isdir(local):
+        hint = (
+            f"use its folder with the format that you choose: llmcalc serve {local} --engine llama.cpp --weights fp16"
+        )
+        raise InputError(f"FROM {model} is a folder, which Ollama converts", where=where, hint=hint)
+    if os.path.exists(local) or model.startswith(("/", "./", "../", "~")):
+        return local
+    name = re.sub(r"^(https?://)?(hf\.co|huggingface\.co)/", "", model)
+    if name != model:
+        return name
+    name, _, tag = re.sub(r"^(registry\.)?ollama\.(com|ai)/", "", model).removeprefix("library/").partition(":")
+    tag = "" if tag == "latest" else tag
+    match = _FORMAT.fullmatch(tag)
+    size, weights = (match[1], match[2].replace("fp", "f")) if match else (tag, USUAL)
+    size = size or latest.get(name, "")
+    return f"{'-'.join(filter(None, (name, size)))}-{weights}.gguf"

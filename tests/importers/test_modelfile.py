@@ -1,0 +1,100 @@
+"""Modelfiles of Ollama give the prediction of the command line of llama-server, and unknown names are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import llmcalc
+from llmcalc import InputError
+from llmcalc.cli.main import main
+from llmcalc.importers.modelfile import is_modelfile, read_modelfile, usual_context
+
+Write = Callable[[str], str]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def written(text: str, name: str = "Modelfile") -> str:
+        (tmp_path / name).write_text(text, "utf-8")
+        return str(tmp_path / name)
+
+    return written
+
+
+CASES = {
+    "mario": (
+        'FROM llama3.2\n# warm\nPARAMETER temperature 1\nPARAMETER num_ctx 5003\nPARAMETER stop "<|eot_id|>"\n'
+        'TEMPLATE """{{ .System }}\nFROM somewhere\n{{ .Prompt }}"""\nSYSTEM You are Mario.\nMESSAGE user Hi\n',
+        "llama-server -m llama3.2-3b-q4_K_M.gguf --ctx-size 5003 --ubatch-size 512",
+    ),
+    "tag": (
+        "from llama3.1:8b-instruct-q8_0\nparameter num_gpu 19\nparameter num_batch 257\n",
+        "llama-server -m llama3.1-8b-q8_0.gguf --ctx-size 32768 --ubatch-size 257 --n-gpu-layers 19",
+    ),
+    "Hub": (
+        'FROM hf.co/bartowski/Llama-3.2-3B-Instruct-GGUF:Q6_K\nPARAMETER num_gpu -1\nSYSTEM """\nBe brief.\n"""\n',
+        "llama-server -m bartowski/Llama-3.2-3B-Instruct-GGUF:Q6_K --ctx-size 32768 --ubatch-size 512",
+    ),
+    "16-bit": (
+        "FROM qwen3:0.6b-fp16\nPARAMETER num_ctx 1009\nREQUIRES 0.12\nLICENSE MIT\n",
+        "llama-server -m qwen3-0.6b-f16.gguf --ctx-size 1009 --ubatch-size 512",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_modelfile_is_a_command_line(case: str, write: Write) -> None:
+    text, command = CASES[case]
+    ours, theirs = llmcalc.serve(write(text), "rtx4090"), llmcalc.serve(command=command, gpu="rtx4090")
+    assert ours.settings == theirs.settings
+    assert ours.memory == theirs.memory
+    assert ours.notes[0].startswith("Modelfile: FROM ")
+
+
+def test_options_override_the_file(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write("FROM llama3.2:1b\nPARAMETER num_ctx 5003\nADAPTER ./lora.gguf\n")
+    assert llmcalc.serve(path, "rtx4090", max_model_len="8k").settings["max_model_len"] == 8192
+    assert main(["serve", path, "--gpu", "rtx4090", "--max-num-seqs", "3"]) == 0
+    out = capsys.readouterr().out
+    assert "max model len 5003 · max num seqs 3" in out
+    assert "--lora changes the memory, which is not computed" in out
+    with pytest.raises(InputError, match=r"which llama\.cpp runs"):
+        llmcalc.serve(path, "rtx4090", engine="vllm")
+    with pytest.raises(InputError, match="cannot be combined with a Modelfile"):
+        llmcalc.serve(path, "rtx4090", weights="q8_0")
+
+
+def test_the_context_depends_on_the_memory() -> None:
+    gib = 2**30
+    assert [usual_context(size * gib, 10**6) for size in (22, 23, 46, 47)] == [4096, 32768, 32768, 262144]
+    assert usual_context(80 * gib, 40_961) == 40_961
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("FROM llama3.2:1b\nPARAMETER num_ctxs 7", "Modelfile:2: unknown Modelfile parameter 'num_ctxs'"),
+        ("FROM llama3.2:1b\nADAPTOR x", "unknown Modelfile instruction 'adaptor'"),
+        ('FROM llama3.2:1b\nSYSTEM """never closed', "the triple quotes are not closed"),
+        ("FROM llama3.2:1b\nPARAMETER num_ctx many", "invalid number 'many'"),
+        ("FROM no-such-model:7b", "no preset has the architecture"),
+        ("FROM llama3.2:1b\n=====", "invalid instruction"),
+        ("FROM .", "is a folder, which Ollama converts"),
+        ("FROM llama3.2:1b\n" * 3000, "more than 2,000 lines"),
+    ],
+)
+def test_a_wrong_modelfile_is_one_error(text: str, message: str, write: Write) -> None:
+    with pytest.raises(InputError, match=message):
+        llmcalc.serve(write(text), "rtx4090")
+
+
+def test_other_files_are_not_modelfiles(write: Write) -> None:
+    assert is_modelfile(write("FROM llama3.2"))
+    assert not is_modelfile(write("FROM llama3.2", "config.json"))
+    assert not is_modelfile(write("PARAMETER num_ctx 7"))
+    assert not is_modelfile("gpt2")
+    with pytest.raises(InputError, match="names no model"):
+        read_modelfile(write("PARAMETER num_ctx 7"))
