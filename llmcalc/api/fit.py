@@ -21,6 +21,7 @@ from ..estimate.hardware import NODE, Accelerator
 from .accelerators import Gpus, read_gpus
 from .defaults import RESERVE, default_seq
 from .effects import check_effects
+from .fit_offload import OFFLOADS, solve_offload
 from .layouts import Layout, best_layout
 from .load import Source, load
 from .memory import CHECKPOINT, memory_of, serving_stages, serving_weights, worst_stage
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 MOST_COUNT, MOST_GPUS, MOST_SERVING_GPUS = 10**6, 2**14, 128
 TRAY = 4  # GPUs by which part of a large node grows
 GIB, GB = 2**30, 10**9
-SOLVE = ("seq", "batch", "quant", "gpus")
+SOLVE = ("seq", "batch", "quant", "gpus", *OFFLOADS)
 FIT = (
     Setting("gpu", SIZE, least=1), Setting("count", int, least=1), Setting("gpu_memory", SIZE, least=1),
     Setting("reserve", SIZE, RESERVE, least=0), Setting("solve", choices=SOLVE),
@@ -129,6 +130,8 @@ class FitResult(NotebookDisplay, Fit):
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""
         solved = {"solve": self.solution.asked, "value": self.solution.value} if self.solution else {}
+        if self.solution and self.solution.asked in OFFLOADS:
+            solved |= {"host_weights": self.result.host, "host_state": self.result.host_state}
         return {**super().to_dict(), **solved, "evidence": self.evidence}
 
 
@@ -157,7 +160,8 @@ def fit(
         count: number of GPUs. Without a mesh, serving uses the best layout and training uses ZeRO-3.
         gpu_memory: memory of one GPU, such as ``"79.6GiB"`` (overrides the specification).
         reserve: memory per GPU for the runtime: bytes, ``"2GiB"`` or ``"10%"``.
-        solve: ``seq`` or ``batch`` (the largest), ``quant`` (the best format) or ``gpus`` (the fewest).
+        solve: ``seq`` or ``batch`` (the largest), ``quant`` (the best format), ``gpus`` (the fewest), or what llama.cpp
+            keeps in host memory: ``gpu-layers`` (the most on the GPU) or ``cpu-experts`` (the fewest layers).
         settings: parameters of ``memory``, ``training=True`` for training, or fields of ``Mesh`` such as ``tp=8``.
 
     Raises:
@@ -238,6 +242,9 @@ def _solve(
         tried = solve_quant(architecture, budget, words)
         best = next((one for one in tried if one.fit.fits), None)
         return (best or tried[-1]).fit, Solution(solve, best.name if best else None, tuple(tried))
+    if solve in OFFLOADS:
+        found, number = solve_offload(solve, architecture, budget, words)
+        return found, Solution(solve, number)
     fewest = solve_gpus(architecture, budget, words)
     if fewest is None:
         return check_fit(architecture, **{**budget, "count": words["mesh"].ranks}, **words), Solution(solve, None)

@@ -100,7 +100,7 @@ OWN = {  # lines of one command, by panel
     "fit": {"GPU": """
         --gpu NAME[:N]  such as h100:8 or 24GB; all: every GPU
         --list  list the models that fit on --gpu
-        --solve WHAT  seq, batch, quant, gpus or recipe (training)
+        --solve WHAT  seq, batch, gpus, gpu-layers, recipe, ...
     """},
     "check-log": {
         "Overrides": """

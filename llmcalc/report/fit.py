@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..api.defaults import RESERVE
 from ..api.fit import FitResult, Solution
+from ..api.fit_offload import OFFLOADS
 from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
 from ..core.architecture import Architecture
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 WHAT = {"seq": "tokens", "batch": "sequences", "gpus": ""}
 ASKED = {
     "seq": "largest context", "batch": "largest batch", "quant": "best format", "gpus": "fewest accelerators",
+    "gpu-layers": "most layers on the GPU", "cpu-experts": "fewest layers with experts on the CPU",
 }  # fmt: skip
 
 
@@ -50,6 +52,7 @@ def fit_document(
         Fact("memory", fit.memory, BYTES, accelerator.usable_text if accelerator and not given else "as given"),
         Fact("reserve", fit.reserve, BYTES, spelled(f"assumed for the runtime: {{reserve={reserve}}}")),
         Fact("headroom", fit.headroom, BYTES),
+        *_host(fit),
     )
     tables = [_changes(fit.changes, spell), _parts(fit)] if fit.changes else [_parts(fit)]
     tables += [_candidates(solution)] if solution and solution.candidates else []
@@ -72,6 +75,16 @@ def fit_document(
         main=len(tables) - 1,
         notes=(*_limit(architecture, solution), *_notes(fit), *partly),
     )
+
+
+def _host(fit: FitResult) -> Sequence[Fact]:
+    """Return the host memory that a part of the model needs."""
+    if fit.solution is None or fit.solution.asked not in OFFLOADS:
+        return ()
+    size, state = fit.result.host + fit.result.host_state, binary(fit.result.host_state)
+    flag = {"gpu-layers": "-ngl", "cpu-experts": "--n-cpu-moe"}[fit.solution.asked]
+    parts = f"weights and {state} of state" if state else "weights"
+    return (Fact("host memory", size, BYTES, f"{parts}, with {flag} of llama.cpp"),)
 
 
 def verdict(fit: Fit) -> str:
@@ -106,6 +119,9 @@ def _option(change: Change) -> str:
 def _solved(solution: Solution, fit: Fit) -> str:
     if solution.value is None:
         return f"none, {verdict(fit)} at the smallest size"
+    if solution.asked in OFFLOADS:
+        n_layers = fit.result.architecture.main.n_layers
+        return f"{solution.value} of {n_layers + (solution.asked == 'gpu-layers')}"
     return (
         f"{exact(solution.value)} {WHAT[solution.asked]}".rstrip()
         if type(solution.value) is int
@@ -170,7 +186,8 @@ def _notes(fit: Fit) -> Sequence[str]:
     host = f"the input table ({binary(fit.result.host)}) stays in host memory, as in llama.cpp"
     formats = unverified_formats(list(dict.fromkeys(entry.format for entry in fit.result.stored)))
     errors = evidence_notes("memory", "peak", "serving")
-    return [*([host] if fit.result.host else []), *formats, *errors]
+    is_table = fit.result.host and not (isinstance(fit, FitResult) and fit.solution and fit.solution.asked in OFFLOADS)
+    return [*([host] if is_table else []), *formats, *errors]
 
 
 def _json(fit: FitResult, reserve: str, spell: Callable[[Change], str]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -75,6 +75,7 @@ class InferenceMemory(NotebookDisplay):
         unread: quantisation config keys that were not interpreted.
         refusals: matrices that kernels do not accept on this mesh.
         host: bytes of the weights that stay in host memory.
+        host_state: bytes of the state that is in host memory, beside ``state_size``.
     """
 
     architecture: Architecture
@@ -88,6 +89,7 @@ class InferenceMemory(NotebookDisplay):
     unread: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
     host: int = 0
+    host_state: int = 0
 
     EVIDENCE: ClassVar[dict[str, str]] = {
         "peak": "assumed",

@@ -25,7 +25,7 @@ TIMES = Argument("times", "GPUs such as h100:8 (same as --gpu), or their count s
 GPU_MEMORY = Option("--gpu-memory", "Memory per GPU, such as 79.6GiB (overrides the specification).", "SIZE")
 SOLVING = Option(
     "--solve",
-    "Solve for the largest context or batch, the best weight format, the fewest GPUs, or a recipe for training.",
+    "Solve for the largest context or batch, the best format, the fewest GPUs or parts on the CPU, or a recipe.",
     choices=(*SOLVE, RECIPE),
 )
 SETTINGS = (
