@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from ..calc.memory.fit import read_size
 from ..core.architecture import Architecture
@@ -38,12 +38,26 @@ from .engine_settings import read_engine_settings
 from .llama_cpp_models import llama_cpp_model
 from .load import Source
 
+if TYPE_CHECKING:
+    from .serving_time import ServingResult
+
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "llama.cpp")
 SERVE = (
     Setting("gpu", SIZE, least=1), Setting("gpu_memory", SIZE, least=1), Setting("engine", choices=ENGINES),
     Setting("engine_version"),
 )  # fmt: skip
 AUTO = "auto"
+
+
+@overload
+def serve(
+    model: Source | None = None, gpu: str | int | None = None, *, isl: int, osl: int, concurrency: float = 1,
+    **settings: Any,
+) -> ServingResult: ...  # fmt: skip
+
+
+@overload
+def serve(model: Source | None = None, gpu: str | int | None = None, **settings: Any) -> ServeResult: ...
 
 
 def serve(
@@ -54,9 +68,14 @@ def serve(
     engine: str | None = None,
     engine_version: str | None = None,
     gpu_memory: str | int | None = None,
+    isl: int | None = None,
+    osl: int | None = None,
+    concurrency: float | None = None,
     **settings: Any,
-) -> ServeResult:
+) -> ServeResult | ServingResult:
     """Predict how a serving engine divides the memory of its GPUs, and the size of its KV cache.
+
+    With ``isl``, ``osl`` and ``concurrency``, estimate the time of requests instead, as ``ServingResult`` describes.
 
     >>> import llmcalc
     >>> result = llmcalc.serve("llama3.1-8b", "h100", engine_version="0.11", max_model_len=16000)
@@ -71,13 +90,22 @@ def serve(
         engine: serving engine (default: ``vllm``).
         engine_version: version of the engine (default: the newest one that is described).
         gpu_memory: memory of one GPU, such as ``"79.18GiB"`` (overrides the specification).
+        isl: input tokens of a request.
+        osl: output tokens of a request.
+        concurrency: number of requests at any time (default: 1).
         settings: settings of the engine, such as ``tp``, ``max_model_len``, ``max_num_seqs``, ``cache`` or ``weights``.
             ``images_per_prompt=0`` loads no image encoder.
+            For times: ``tp``, ``dp``, ``ep``, ``weights``, ``experts``, ``attention_weights``, ``cache``, ``chunk``.
 
     Raises:
         InputError: an unknown engine, flag or GPU, or an invalid setting.
     """
-    check_values(SERVE, locals())
+    if isl is not None or osl is not None or concurrency is not None:
+        others = {"command": command, "engine_version": engine_version, "gpu_memory": gpu_memory}
+        return _serving(
+            model, gpu, {**settings, "engine": engine, "isl": isl, "osl": osl, "concurrency": concurrency}, others
+        )
+    check_values(SERVE, {"gpu": gpu, "gpu_memory": gpu_memory, "engine": engine, "engine_version": engine_version})
     if command is not None and not isinstance(command, str):
         command = read_texts(command, "command")
     if command is not None and not "".join(command).strip():
@@ -145,6 +173,28 @@ def _modelfile(
     usual = ({} if "num_ctx" in found.parameters else {"num_ctx": context}) | found.defaults
     added = " · ".join(f"{name} {value}" for name, value in usual.items())
     return words, (f"Modelfile: {stated}", *([f"defaults of Ollama: {added}"] if added else []))
+
+
+def _serving(
+    model: Source | None, gpu: str | int | None, given: Mapping[str, Any], others: Mapping[str, Any]
+) -> ServingResult:
+    """Return the time of requests, if all settings have an effect on it."""
+    from .serving_time import SETTINGS, serving
+
+    values = {name: value for name, value in given.items() if value is not None}
+    unused = [name for name, value in others.items() if value is not None]
+    unused += [name for name in values if name not in SETTINGS]
+    if unused:
+        raise InputError("has no effect on the time of requests", parameter=unused[0], hint="omit it")
+    for name in ("isl", "osl"):
+        if name not in values:
+            raise InputError("missing number of tokens", parameter=name, hint=f"add {{{name}=1000}}")
+    if model is None or gpu is None:
+        name = "model" if model is None else "gpu"
+        raise InputError(f"missing {name}", parameter=name, hint="add a model and a GPU such as {gpu=h100:4}")
+    if not isinstance(gpu, str):
+        raise InputError("needs the name of a GPU", parameter="gpu", hint="use a name such as {gpu=h100:4}")
+    return serving(model, gpu, **values)
 
 
 def _gpus(gpu: str | int | None, gpu_memory: str | int | None) -> Gpus:

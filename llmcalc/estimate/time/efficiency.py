@@ -29,12 +29,14 @@ class Operands:
         kernel: name of the kernels, by the format in which they compute.
         peak: FLOP/s of the accelerator in this format.
         activation_bytes: bytes of an element of the activations.
+        variants: other kernels of the same format, of which the fastest counts.
         is_expanded: whether the weights are expanded to 16 bits as they are read.
     """
 
     kernel: str
     peak: float
     activation_bytes: float
+    variants: tuple[str, ...] = ()
     is_expanded: bool = False
 
 
@@ -95,7 +97,7 @@ class Efficiencies:
             peak = self._peak(accelerator, entry["peak"])
             if peak:
                 is_expanded = name == EXPANDED and number_format.bits_per_weight < 16
-                return Operands(name, peak, entry["activation_bits"] / 8, is_expanded)
+                return Operands(name, peak, entry["activation_bits"] / 8, tuple(entry.get("variants", ())), is_expanded)
         known = ", ".join(accelerator.peak) or "none"
         message = f"no confirmed peak FLOP/s of {accelerator.title}"
         raise InputError(message, parameter="gpu", hint=f"known formats: {known}")

@@ -4,9 +4,11 @@ The forms contain physics only: waves of tiles over the streaming multiprocessor
 exponentials of the softmax, latencies. Their coefficients come from ``efficiency.coefficients``. All sizes are those of
 one rank, and may be numbers or NumPy arrays.
 
-A kernel inside an engine's graph reads its operands from memory, and its launch is counted by the step. With
-``alone=True``, a form includes the launch and the operands that stay in the L2 cache between repetitions, as in the
-micro-benchmarks that the coefficients are fitted to.
+A kernel inside an engine's graph reads its operands from memory, and its launch is counted by the step. Engines choose
+the fastest kernel for each shape, so that all formats may split the contracted axis and overlap reading with computing,
+and they quantise activations where they are computed. With ``alone=True``, a form is that of one kernel in a
+micro-benchmark, to which the coefficients are fitted: it includes the launch, the quantisation of activations, and
+operands that stay in the L2 cache between repetitions.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ K_STEP = 64  # contracted elements of a step of the main loop
 SPLITS = (1, 2, 4, 8)  # parts of the contracted axis that different multiprocessors sum
 QUERY_TILE = 128  # queries of a tile of attention
 KEY_TILE = 256  # cached keys that one multiprocessor reads at least
+OVERLAP = 3.0  # norm in which reading and computing add up at least, where an engine chooses the kernel
 EXPONENTIALS = 16 * 1.75e9  # exponentials per second of a multiprocessor: 16 a clock, at a nominal clock
 SIXTEEN_BIT = 2  # bytes of an output element
 
@@ -64,8 +67,7 @@ def gemm(
     """Return the time of ``batch`` products of ``m`` x ``k`` activations and ``k`` x ``n`` weights.
 
     The multiprocessors compute whole waves of tiles. A tile takes its FLOPs over the share of the peak, or the latency
-    of its steps along ``k``. The fastest tile size and number of splits count. Quantising the activations adds their
-    bytes.
+    of its steps along ``k``. The fastest tile size and number of splits count.
 
     Args:
         m: rows, usually tokens.
@@ -89,16 +91,18 @@ def gemm(
         tiles = batch * xp.ceil(m / height) * xp.ceil(n / width)
         work = 2.0 * height * width * k / (flops * min(1.0, (height * width / FULL_TILE) ** 0.25))
         for splits in SPLITS:
-            if splits > c["splits"]:
+            if alone and splits > c["splits"]:
                 break
             steps = c["step_ns"] * NANO * xp.ceil(k / splits / K_STEP)
             time = xp.ceil(tiles * splits / device.sms) * xp.maximum(work / splits, steps)
             if splits > 1:  # partial sums in 32 bits, written and read
                 time = time + rows * n * 8.0 * splits / (device.bandwidth * c["memory"]) + MICRO
             best = xp.minimum(best, time)
-    power = c["sharpness"]
-    time = (best**power + (moved / bandwidth) ** power) ** (1 / power) + rows * k * c["quantise"] / bandwidth
-    return time + c["launch_us"] * MICRO if alone else time
+    power = c["sharpness"] if alone else max(c["sharpness"], OVERLAP)
+    time = (best**power + (moved / bandwidth) ** power) ** (1 / power)
+    if alone:
+        time = time + rows * k * c["quantise"] / bandwidth + c["launch_us"] * MICRO
+    return time
 
 
 def grouped_gemm(
@@ -130,8 +134,8 @@ def grouped_gemm(
     power = c["sharpness"]
     time = (computing**power + reading**power) ** (1 / power)
     time = time + c["copies"] * rows * 6.0 * (width + inner) / device.bandwidth
-    time = time + MICRO * (c["touched_us"] * touched + c["expert_us"] * experts)
-    return time + c["launch_us"] * MICRO if alone else time
+    time = time + MICRO * c["touched_us"] * touched
+    return time + MICRO * (c["launch_us"] + c["expert_us"] * experts) if alone else time
 
 
 def touched_experts(rows: Number, experts: Number) -> Number:

@@ -200,13 +200,21 @@ class StepModel:
         elements = sum(inner * outer for inner, outer in operation.matrices)
         width, inner = operation.matrices[0][0], operation.matrices[-1][0]
         each = weight_bytes / experts
-        seconds = kernels.grouped_gemm(
-            rows, touched, experts, elements, width, inner, each, self.device, own.peak,
-            self.coefficients("experts", own.kernel),
-        )  # fmt: skip
+        seconds: Number = inf
+        for coefficients in self.expert_kernels(own):
+            time = kernels.grouped_gemm(
+                rows, touched, experts, elements, width, inner, each, self.device, own.peak, coefficients
+            )
+            seconds = xp.minimum(seconds, time)
         moved = touched * each + rows * 2 * width * ACTIVATION_BYTES
         seconds = self.reading(seconds, tokens, moved, own)
         return self.executed(seconds, moved, 2.0 * rows * elements, own.peak, is_executed)
+
+    def expert_kernels(self, own: Operands) -> list[Mapping[str, float]]:
+        """Return the coefficients of the kernels of experts, of which the fastest counts."""
+        found = [self.coefficients("experts", name) for name in (own.kernel, *own.variants)]
+        origins = [self.efficiencies["experts", name].origin for name in (own.kernel, *own.variants)]
+        return [each for each, origin in zip(found, origins, strict=True) if origin == origins[0]]
 
     def reading(self, seconds: Number, rows: Number, moved: Number, own: Operands) -> Number:
         """Return the time of products, of which those with few rows only read their weights in some engines."""

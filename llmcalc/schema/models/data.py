@@ -106,6 +106,7 @@ class KernelFormat(Model):
     of: list[Text]
     peak: list[Text]
     activation_bits: Rate
+    variants: list[Text] = Field([])
     nearest: list[Text] = Field([])
 
 
@@ -139,6 +140,7 @@ class EngineTime(Model):
     names: list[Text] = Field([])
     step_us: float
     sequence_us: float
+    wait: Rate | None = None
     kernels: float = 1
     eager: bool = False
     reading: dict[str, Rate] = Field({})
@@ -153,6 +155,13 @@ class EngineSteps(Sourced):
     collective_us: Rate
     eager_us: Rate
     engines: dict[str, EngineTime]
+
+
+class TimeError(Sourced):
+    """Logarithmic standard deviations of estimated times, between deployments and inside one."""
+
+    between: Rate
+    inside: Rate
 
 
 class Measured(Model):
@@ -343,6 +352,7 @@ TABLES: dict[str, Any] = {
     "data/sources": dict[str, Text],
     "data/text_models": dict[str, Text],
     "data/training_files/*": dict[str, TrainingProgram],
+    "data/time_errors": dict[str, TimeError],
     "data/unknown_keys": UnknownKeys,
     "data/utilisation": dict[str, dict[str, Utilisation]],
     "*/composite_models": dict[str, dict[str, Text | bool | dict[str, Any] | None]],

@@ -1,0 +1,242 @@
+"""Time of requests that a serving engine answers at once: per output token and to the first token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ..calc.sharding import Mesh
+from ..core.architecture import Architecture
+from ..core.errors import InputError
+from ..core.evidence import FITTED, of_architecture
+from ..core.notebook_display import NotebookDisplay
+from ..core.record import record
+from ..core.setting import SIZE, Setting, check_values
+from ..data import table
+from ..estimate.hardware import Accelerator
+from ..estimate.time.interval import Interval, time_interval
+from ..estimate.time.serving import CHUNK, Load, ServingTime, serving_time
+from .accelerators import read_gpus
+from .load import Source
+from .load import load as read_model
+from .step_models import check_layout, step_model
+
+SERVING = (
+    Setting("isl", SIZE, least=1), Setting("osl", SIZE, least=1), Setting("tp", SIZE, least=1),
+    Setting("dp", SIZE, least=1), Setting("ep", SIZE, least=1), Setting("chunk", SIZE, least=1),
+)  # fmt: skip
+SETTINGS = (
+    "isl", "osl", "concurrency", "engine", "tp", "dp", "ep", "weights", "experts", "attention_weights", "cache",
+    "chunk",
+)  # fmt: skip
+HOUR = 3600
+
+
+@record
+class ServingResult(NotebookDisplay):
+    """Time of requests on a serving engine under load, in seconds, with intervals of 80 %.
+
+    Attributes:
+        model: name of the model.
+        accelerator: the GPU.
+        gpus: number of GPUs.
+        mesh: layout.
+        engine: serving engine.
+        load: requests.
+        time: times of the requests.
+        tpot: interval of the time per output token.
+        ttft: interval of the time to the first token, or None if requests wait for memory.
+        kernels: where the coefficients of the kernels come from, by kind of kernel.
+        notes: assumptions.
+    """
+
+    model: str
+    accelerator: Accelerator
+    gpus: int
+    mesh: Mesh
+    engine: str
+    load: Load
+    time: ServingTime
+    tpot: Interval
+    ttft: Interval | None
+    kernels: Mapping[str, str]
+    architecture: Architecture
+    notes: tuple[str, ...] = ()
+
+    EVIDENCE: ClassVar[Mapping[str, str]] = dict.fromkeys(("tpot_s", "ttft_s", "requests_per_s"), FITTED)
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """Class of evidence of each value."""
+        return of_architecture(self.EVIDENCE, self.architecture)
+
+    @property
+    def tpot_s(self) -> float:
+        """Time per output token after the first."""
+        return float(self.time.tpot_s)
+
+    @property
+    def tpot_low_s(self) -> float:
+        """Lower end of the interval of ``tpot_s``."""
+        return float(self.tpot.low)
+
+    @property
+    def tpot_high_s(self) -> float:
+        """Upper end of the interval of ``tpot_s``."""
+        return float(self.tpot.high)
+
+    @property
+    def ttft_s(self) -> float | None:
+        """Time to the first token, or None if requests wait for memory."""
+        return float(self.time.ttft_s) if self.ttft else None
+
+    @property
+    def ttft_low_s(self) -> float | None:
+        """Lower end of the interval of ``ttft_s``."""
+        return float(self.ttft.low) if self.ttft else None
+
+    @property
+    def ttft_high_s(self) -> float | None:
+        """Upper end of the interval of ``ttft_s``."""
+        return float(self.ttft.high) if self.ttft else None
+
+    @property
+    def fits(self) -> bool:
+        """Whether the weights and one request fit in the memory."""
+        return bool(self.time.capacity > 0)
+
+    @property
+    def tokens_per_s_user(self) -> float:
+        """Output tokens per second of one request."""
+        return 1 / self.tpot_s
+
+    @property
+    def tokens_per_s_gpu(self) -> float:
+        """Output tokens per second of one GPU."""
+        return float(self.time.requests_per_s * self.load.osl / (self.mesh.dp * self.mesh.tp))
+
+    @property
+    def usd_per_hour(self) -> float | None:
+        """Lowest known rental price of one GPU, in US dollars per hour."""
+        return min((offer.usd for offer in self.accelerator.offers), default=None)
+
+    @property
+    def usd_per_million_output(self) -> float | None:
+        """US dollars per million output tokens, if input tokens are free."""
+        price = self.usd_per_hour
+        return None if price is None else price / HOUR / self.tokens_per_s_gpu * 1e6
+
+    @property
+    def usd_per_million(self) -> float | None:
+        """US dollars per million tokens, input and output together."""
+        price = self.usd_per_million_output
+        return None if price is None else float(price * self.load.osl / (self.load.isl + self.load.osl))
+
+    @property
+    def summary(self) -> str:
+        """Answer in one line."""
+        if not self.fits:
+            return f"The weights do not fit on {self.mesh.dp * self.mesh.tp} × {self.accelerator.title}"
+        spread = f"{self.tpot_low_s * 1e3:.3g} to {self.tpot_high_s * 1e3:.3g}"
+        return (
+            f"{self.tpot_s * 1e3:.3g} ms per output token ({spread}), {self.tokens_per_s_user:,.0f} tokens/s per user, "
+            f"{self.tokens_per_s_gpu:,.0f} per GPU"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as a plain dictionary."""
+        names = (
+            "tpot_s", "tpot_low_s", "tpot_high_s", "ttft_s", "ttft_low_s", "ttft_high_s", "fits", "tokens_per_s_user",
+            "tokens_per_s_gpu", "usd_per_hour", "usd_per_million_output", "usd_per_million",
+        )  # fmt: skip
+        mesh = {name: getattr(self.mesh, name) for name in ("tp", "dp", "ep")}
+        time = {name: float(getattr(self.time, name)) for name in ("batch", "capacity", "waiting", "requests_per_s")}
+        return {
+            "model": self.model, "gpu": self.accelerator.name, "gpus": self.gpus, "engine": self.engine, **mesh,
+            **self.load._asdict(), **{name: getattr(self, name) for name in names}, **time,
+            "width_reasons": list(self.tpot.reasons), "kernels": dict(self.kernels), "evidence": self.evidence,
+            "notes": list(self.notes),
+        }  # fmt: skip
+
+
+def serving(
+    model: Source,
+    gpu: str,
+    *,
+    isl: int,
+    osl: int,
+    concurrency: float = 1,
+    engine: str | None = None,
+    tp: int | None = None,
+    dp: int = 1,
+    ep: int = 1,
+    weights: str | None = None,
+    experts: str | None = None,
+    attention_weights: str | None = None,
+    cache: str | None = None,
+    chunk: int = CHUNK,
+) -> ServingResult:
+    """Estimate the time of requests on a serving engine with a constant number of requests.
+
+    >>> import llmcalc
+    >>> result = llmcalc.serve("llama3.1-8b", "h100", isl=1000, osl=500, concurrency=16)
+    >>> result.fits, result.tpot_low_s < result.tpot_s < result.tpot_high_s
+    (True, True)
+
+    Args:
+        model: an architecture, or anything ``load`` reads.
+        gpu: accelerator with an optional count, such as ``"h100:4"``.
+        isl: input tokens of a request.
+        osl: output tokens of a request.
+        concurrency: number of requests at any time.
+        engine: serving engine (default: ``vllm``). An unknown one has a wider interval.
+        tp: number of tensor-parallel ranks (default: all GPUs).
+        dp: number of ranks that have different requests and share the experts.
+        ep: number of ranks over which the experts are divided.
+        weights: number format of the weights (default: as published).
+        experts: number format of routed experts (default: ``weights``).
+        attention_weights: number format of layers that mix tokens (default: ``weights``).
+        cache: number format of keys and values (default: 16 bits).
+        chunk: largest number of tokens of prefill in a step.
+    """
+    check_values(SERVING, {"isl": isl, "osl": osl, "tp": tp, "dp": dp, "ep": ep, "chunk": chunk})
+    if not 0 < concurrency < float("inf"):
+        raise InputError(f"must be positive, not {concurrency}", parameter="concurrency")
+    architecture, card, count = read_model(model), *_gpus(gpu)
+    ranks = tp or max(count // dp, 1)
+    if ranks * dp % ep:
+        raise InputError(f"must divide the {ranks * dp} GPUs, not {ep}", parameter="ep")
+    mesh = Mesh(dp=dp, tp=ranks, ep=ep, etp=ranks * dp // ep)
+    check_layout(card, mesh, count)
+    steps = step_model(
+        architecture, card, mesh, engine or "vllm", weights=weights, experts=experts,
+        attention_weights=attention_weights, cache=cache,
+    )  # fmt: skip
+    load = Load(isl, osl, concurrency, chunk)
+    time = serving_time(steps, load)
+    errors, used = table("time_errors"), steps.efficiencies.values()
+    unknown = "" if steps.engine.is_known else steps.engine.name
+    tpot, ttft = (
+        time_interval(seconds, errors[name], used, unknown)
+        for name, seconds in (("tpot", time.tpot_s), ("ttft", time.ttft_s))
+    )
+    notes = [f"{load.chunk:,} tokens of prefill in a step at most"]
+    if time.capacity and time.waiting > 0:
+        notes.append(
+            f"the KV cache holds {time.capacity:,.0f} of {concurrency / dp:,.0f} requests per rank: others wait, so "
+            "that the time to the first token depends on the queue"
+        )
+    origins = {f"{kind} {kernel}".strip(): found for (kind, kernel), found in steps.efficiencies.items()}
+    return ServingResult(
+        model=architecture.name, accelerator=card, gpus=count, mesh=mesh, engine=steps.engine.name, load=load,
+        time=time, tpot=tpot, ttft=ttft if time.capacity and time.waiting <= 0 else None,
+        kernels={name: f"{own.origin} {own.accelerator}".strip() for name, own in origins.items()},
+        architecture=architecture, notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _gpus(gpu: str) -> tuple[Accelerator, int]:
+    found = read_gpus(gpu)
+    if found.accelerator is None:
+        raise InputError("needs the name of a GPU", parameter="gpu", hint="use a name such as h100:4")
+    return found.accelerator, found.count or 1

@@ -1,0 +1,54 @@
+"""Intervals of estimated times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import exp, hypot
+from typing import NamedTuple
+
+from .arrays import Number
+from .efficiency import GENERIC, NEAREST, Efficiency
+
+QUANTILE = 1.2816  # of a normal distribution, for 80 %
+WIDER = 0.15  # logarithmic error that a missing measurement adds
+
+
+class Interval(NamedTuple):
+    """An interval that contains the measured time in 80 % of the cases.
+
+    Attributes:
+        low: lower end.
+        high: upper end.
+        reasons: why the interval is wider than for a measured accelerator, number format and engine.
+    """
+
+    low: Number
+    high: Number
+    reasons: tuple[str, ...]
+
+
+def time_interval(
+    seconds: Number, errors: Mapping[str, float], used: Iterable[Efficiency] = (), unknown_engine: str = ""
+) -> Interval:
+    """Return the interval of 80 % of an estimated time.
+
+    Measurements of one deployment deviate together, so that two variances add up: between deployments, and inside one.
+
+    Args:
+        seconds: estimated time.
+        errors: logarithmic standard deviations ``between`` deployments and ``inside`` a deployment.
+        used: coefficients of the kernels that the estimate uses.
+        unknown_engine: name of an engine without measurements.
+    """
+    sizes, reasons = [errors["between"], errors["inside"]], []
+    far = sorted({efficiency.kernel for efficiency in used if efficiency.error and efficiency.origin == NEAREST})
+    generic = sorted({efficiency.kernel for efficiency in used if efficiency.error and efficiency.origin == GENERIC})
+    if far:
+        reasons.append(f"kernels were measured on related accelerators only ({', '.join(far)})")
+    if generic:
+        reasons.append(f"kernels were not measured on this accelerator or its relatives ({', '.join(generic)})")
+    if unknown_engine:
+        reasons.append(f"no measurements of {unknown_engine}")
+    sizes += [WIDER] * len(reasons) + ([WIDER] if generic else [])
+    factor = exp(QUANTILE * hypot(*sizes))
+    return Interval(seconds / factor, seconds * factor, tuple(reasons))

@@ -1,0 +1,119 @@
+"""Time per output token and time to the first token of a serving engine under load, from the times of single steps.
+
+An engine with a constant number of requests computes steps that decode a batch. Each new request adds chunks of prefill
+to some of these steps. A token takes the time of a decode step, and the share of the added time of all prefills:
+
+    tpot = decode(batch) + batch / osl · chunks · (mixed(batch, chunk) - decode(batch))
+
+The batch is the number of requests, or as many as the KV cache can hold. Requests beyond it wait, for a time that
+depends on the queue, so that the time to the first token is undefined.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ...core.record import record
+from .arrays import Number, namespace
+from .cost import StepTime
+from .operations import Attention
+from .step import DECODE, StepModel
+
+CHUNK = 8192  # tokens of prefill in a step
+OVERLAP = 0.93  # added time of a prefill in a step with decoding, relative to the difference of the two steps
+SHARE = 0.9  # of the memory that engines use
+OTHER_BYTES = 2.5e9  # activations, CUDA graphs and the memory of libraries
+
+
+class Load(NamedTuple):
+    """Requests that an engine serves at once.
+
+    Attributes:
+        isl: input tokens of a request.
+        osl: output tokens of a request.
+        concurrency: number of requests at any time, over all replicas of attention.
+        chunk: largest number of tokens of prefill in a step.
+    """
+
+    isl: Number
+    osl: Number
+    concurrency: Number
+    chunk: Number = CHUNK
+
+
+@record
+class ServingTime:
+    """Time of requests.
+
+    Attributes:
+        batch: running requests on each data-parallel rank.
+        capacity: requests whose keys and values fit on each data-parallel rank, or 0 if the weights do not fit.
+        waiting: requests that wait for memory on each data-parallel rank.
+        tpot_s: time per output token after the first.
+        prefill_s: time of the prefill of one request, in steps that also decode.
+        ttft_s: time to the first token, with the wait for prefills of other requests.
+        requests_per_s: requests per second of all data-parallel ranks.
+        prefill_share: share of the time that prefills add.
+        step: decode step of the batch.
+    """
+
+    batch: Number
+    capacity: Number
+    waiting: Number
+    tpot_s: Number
+    prefill_s: Number
+    ttft_s: Number
+    requests_per_s: Number
+    prefill_share: Number
+    step: StepTime
+
+
+def cache_bytes(model: StepModel, tokens: Number) -> Number:
+    """Return the bytes of the keys and values of one sequence on one rank."""
+    values = {**_values(1.0, 1.0, tokens), "s": tokens}
+    found: Number = 0.0
+    for phases, _ in model.paired:
+        operation = phases.get(DECODE)
+        if isinstance(operation, Attention):
+            keys = operation.pairs(**values)
+            found = found + operation.count * keys * operation.key_elements * model.cache_bytes
+    return found
+
+
+def weight_bytes(model: StepModel) -> float:
+    """Return the bytes of the weights that a decode step reads on one rank."""
+    return sum(phases[DECODE].count * size for phases, size in model.paired if DECODE in phases)
+
+
+def serving_time(model: StepModel, load: Load) -> ServingTime:
+    """Return the time of requests under a load. Sizes may be arrays."""
+    isl, osl, dp = load.isl, load.osl, model.mesh.dp
+    wanted = load.concurrency / dp
+    xp = namespace(isl, osl, wanted)
+    free = model.accelerator.usable_bytes * SHARE - weight_bytes(model) - OTHER_BYTES
+    needed = xp.maximum(cache_bytes(model, isl + osl), 1.0)
+    capacity = xp.maximum(free / needed, 1.0) if free > 0 else 0 * wanted
+    batch = xp.minimum(wanted, capacity) if free > 0 else wanted
+    decode = _values(batch, 1.0, isl + osl / 2)
+    chunk = xp.minimum(isl, load.chunk)
+    chunks = isl / chunk
+    prefill = _values(1.0 + 0 * batch, chunk, (isl + chunk) / 2)  # a chunk sees half of the chunks before it
+    alone, mixed = (model.step(decode, added, scheduled=True) for added in (None, prefill))
+    added = OVERLAP * xp.maximum(_transferred(mixed) - _transferred(alone), 0.0)
+    tpot = alone.seconds + batch / osl * chunks * added
+    own = chunks * (_transferred(mixed) + alone.launches + mixed.engine)
+    first = own * (1 + model.engine.wait * xp.sqrt(batch)) + alone.seconds / 2
+    return ServingTime(
+        batch=batch, capacity=capacity, waiting=wanted - batch, tpot_s=tpot, prefill_s=own, ttft_s=first,
+        requests_per_s=dp * batch / (own + (osl - 1) * tpot), prefill_share=1 - alone.seconds / tpot, step=alone,
+    )  # fmt: skip
+
+
+def _values(sequences: Number, queries: Number, keys: Number) -> dict[str, Number]:
+    """Return the workload symbols of sequences of ``keys`` tokens, of which ``queries`` are new."""
+    zero = 0 * keys
+    return {"b": sequences, "q": queries, "c": keys - queries, "k": keys, "s": keys, "n": zero, "p": zero, "a": zero}
+
+
+def _transferred(step: StepTime) -> Number:
+    return step.kernels + sum(step.collectives.values())
