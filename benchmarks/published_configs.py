@@ -14,7 +14,9 @@ Test data under the usual name still counts, even if it adds keys to a published
 The configs themselves are not part of this project: the file benchmarks/published_configs.json lists where they were
 published, their SHA-256 and the outcome of each first run, before the code was changed because of them. Runs 1 and 2
 read every JSON file with a model_type and a size of a language model. Run 5 read the first repositories that an index
-of public repositories lists for each of eight paths, such as fine_tuned_model/config.json.
+of public repositories lists for each of eight paths, such as fine_tuned_model/config.json. Run 6 read repositories of
+serving engines, trainers and authors of models, those with a folder named after one of 69 models, and, for a hundred
+files, further ones of run 5 and of models/config.json.
 """
 
 from __future__ import annotations
