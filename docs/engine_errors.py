@@ -18,7 +18,7 @@ from llmcalc.importers.engine_commands import read_command
 
 GIB, MIB = 2**30, 2**20
 SIZE_UNKNOWN = float("inf")
-OLD_BUILD = "4400"  # of llama.cpp that Ollama ran at the time of the logs
+OLD_BUILD = "4400"  # of llama.cpp that Ollama ran at the time of the logs, with the rules of older builds
 LOGGED = {"available": "kv_cache_gib", "weights": "weights_gib", "activation": "activation_gib"}
 PARALLEL = (
     ("--tensor-parallel-size", "-tp", "--tp", "--tp-size"),
@@ -99,6 +99,7 @@ def llama_cpp_weights() -> Iterator[Row]:
     for log in logs("llama.cpp"):
         if log.weights:
             build = log.version or ("" if log.engine == "llama.cpp" else OLD_BUILD)
+            build = OLD_BUILD if build and int(build) < int(OLD_BUILD) else build
             result = llmcalc.serve(
                 log.preset, "h200:8", engine="llama.cpp", engine_version=build or None, weights=log.weights,
                 max_model_len=int(log.figures["context_tokens"]), gpu_layers=int(log.flag("-ngl")),

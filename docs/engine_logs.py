@@ -53,6 +53,8 @@ MODELS = {
     "allenai/OLMoE-1B-7B-0125-Instruct": ("olmoe-7b", ""),
     "Qwen/Qwen2.5-VL-7B-Instruct": ("qwen2.5-7b", ""),
     "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B": ("qwen2.5-32b", ""),
+    "CohereLabs/c4ai-command-r-v01": ("command-r", ""),
+    "mistralai/Mixtral-8x7B-v0.1": ("mixtral-8x7b", ""),
 }
 
 

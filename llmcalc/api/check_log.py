@@ -175,7 +175,8 @@ def _compare(log: EngineLog, result: ServeResult) -> Iterator[ComparedFigure]:
     if log.engine == "sglang" and (pools := [logged[name] for name in ("k_gib", "v_gib", "kv_gib") if name in logged]):
         logged["kv_cache_gib"] = sum(pools)
     for name, (key, unit) in COMPARED[log.engine].items():
-        if name in logged and key in predicted:
+        is_assumed = key == "weights" and any("are assumed" in note for note in result.notes)  # their format
+        if name in logged and key in predicted and not (is_assumed and log.engine == "llama.cpp"):
             own = predicted[key].scaled(1 / unit)
             share = slack / unit if unit > 1 else slack / max(result.memory.available.best, slack) * own.best
             yield ComparedFigure(name, key, logged[name], own, DIGIT if unit == MIB else share)

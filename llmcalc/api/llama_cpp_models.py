@@ -16,6 +16,8 @@ from ..estimate.llama_cpp_weights import HOST, device_weights, read_placement
 from .memory import serving_weights
 from .names import number_format
 
+AUTOMATIC = 7_410  # about the first build that places a model that doesn't fit by itself: pull request 16653
+PLACED = ("gpu_layers", "cpu_experts", "cpu_all_experts", "cpu_dense", "tensor_overrides")
 MANY_TOKENS = 32  # of a step, from which on the GPU computes with matrices in host memory
 
 
@@ -108,3 +110,10 @@ def buffers_of(architecture: Architecture, settings: Mapping[str, Any], build: i
         bool(settings.get("full_window")), build,
     )  # fmt: skip
     return llama_cpp_cache(keys, values, options)
+
+
+def automatic_note(settings: Mapping[str, Any], build: int) -> str:
+    """Return a note if llama.cpp places layers and experts by itself because no option does so, or an empty string."""
+    if build < AUTOMATIC or settings.get("auto_fit") is False or any(settings.get(name) for name in PLACED):
+        return ""
+    return "without -ngl, --n-cpu-moe or -ot, llama.cpp moves layers or experts to host memory until it fits (--fit on)"

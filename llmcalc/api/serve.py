@@ -35,7 +35,7 @@ from .engine_models import (
 )
 from .engine_result import ServeResult
 from .engine_settings import read_engine_settings
-from .llama_cpp_models import llama_cpp_model
+from .llama_cpp_models import automatic_note, llama_cpp_model
 from .load import Source
 
 if TYPE_CHECKING:
@@ -305,6 +305,8 @@ def _predict(
     if draft and not counts_draft:
         result = _with_draft_outside(result, draft)
     result = changed(result, **_in_host_memory(result, own.offloaded))
+    if placed and not result.starts and (note := automatic_note(settings, build)):
+        result = changed(result, notes=(note, *result.notes))
     if is_auto and result.longest:
         result = changed(result, settings={**settings, "max_model_len": result.longest})
     return result

@@ -92,6 +92,26 @@ def test_the_cache_of_llama_cpp_is_exact(tmp_path: Path) -> None:
     assert not other.ok
 
 
+def test_the_weights_of_llama_cpp_are_compared_if_their_format_is_known(tmp_path: Path) -> None:
+    """A log of ggml-org/llama.cpp#13729."""
+    text = (
+        "build: 5466 (cc74d5be) with cc\n"
+        "load_tensors: offloaded 30/49 layers to GPU\n"
+        "load_tensors:        CUDA0 model buffer size = 10750.86 MiB\n"
+        "load_tensors:   CPU_Mapped model buffer size =  6940.48 MiB\n"
+        "llama_context: n_ctx         = 4096\n"
+        "llama_kv_cache_unified: size =  384.00 MiB (  4096 cells,  48 layers,  1 seqs), K (f16):  192.00 MiB\n"
+    )
+    path = written(tmp_path, text)
+    known = llmcalc.check_log(path, "rtx3090", model="Qwen3-30B-A3B-Q4_K_M.gguf")
+    assert {figure.name for figure in known.figures} == {"weights_gib", "kv_mib"}
+    assert known.ok
+    other = llmcalc.check_log(path, "rtx3090", model="Qwen3-30B-A3B-Q5_K_M.gguf")
+    assert [figure.name for figure in other.figures if not figure.is_within] == ["weights_gib"]
+    unknown = llmcalc.check_log(path, "rtx3090", model="unsloth/Qwen3-30B-A3B-GGUF")
+    assert {figure.name for figure in unknown.figures} == {"kv_mib"}
+
+
 def test_a_log_without_predicted_figures_is_refused(tmp_path: Path) -> None:
     text = BUFFER.replace("llama_kv_cache_unified: size", "CUDA0 compute buffer size")
     with pytest.raises(llmcalc.InputError, match="none of its figures"):
