@@ -16,6 +16,7 @@ from ..core.record import changed, record
 from ..core.setting import CONVENTION, SIZES, Setting, check_values, read_texts
 from ..importers.megatron_model import described_model, has_sizes
 from ..importers.training_files import ParsedFile, TrainingValues, named, parse_training_file, read_values
+from ..importers.training_programs import matches
 from .effects import Case
 from .load import Source, load
 from .memory import adaptable_matrices
@@ -129,7 +130,7 @@ def read_training_file(
         "allow_unknown": [key for key in allowed if key not in found.unknown],
     }
     values = {**found.values, **given}
-    architecture = _load(file, values, model, **reading)
+    architecture = _load(file, found, values, model, **reading)
     whole, sequences = _batches(file, values, gpus)
     options, remarks = _effective(
         {**_resolved(file, architecture, whole, given), **given}, given, file.program.usual, architecture
@@ -167,7 +168,9 @@ def _check_unknown(file: ParsedFile, unknown: list[str], strict: bool, allowed: 
         )
 
 
-def _load(file: ParsedFile, values: Mapping[str, Any], model: Source | None, **reading: Any) -> Architecture:
+def _load(
+    file: ParsedFile, found: TrainingValues, values: Mapping[str, Any], model: Source | None, **reading: Any
+) -> Architecture:
     """Load the given model, or the one that a file names, such as a preset, a repository with its architecture or a
     local folder.
     """
@@ -175,6 +178,10 @@ def _load(file: ParsedFile, values: Mapping[str, Any], model: Source | None, **r
         return load(model, **reading)
     name = _named_model(file, values)
     if not name and has_sizes(values):
+        wrong = [key for key in found.unmodelled if matches(key, file.program.structural)]
+        if wrong:
+            text, hint = f"its sizes do not describe a model with {named(wrong)}", "name a model, and the file with"
+            raise InputError(text, where=file.path, hint=f"{hint} {{training_file={file.path}}}")
         stem = os.path.splitext(os.path.basename(file.path))[0]
         described = described_model({"vocab": _vocabulary(values), **values}, stem, file.path)
         return load(described, overrides=reading["overrides"])

@@ -13,6 +13,7 @@ from typing import Any
 from ..core.errors import DescriptionError
 
 MOST_WORDS, MOST_ROUNDS, LONGEST = 3000, 4, 300
+NO_VALUES = ("", "(", ")", ";", "|", "&", "&&", "||", "if", "then", "else", "elif", "fi", "do", "done", "esac", ";;")
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)(?::?[-=]([^{}]*))?\}?")
 _CALCULATION = re.compile(r"\$\[([^\]]*)\]")
 _PRODUCT = re.compile(r"\$\(\(([^()\n]{0,200})\)\)")
@@ -41,7 +42,7 @@ def read_flags(text: str, where: str) -> dict[str, Any]:
             flag, equals, value = word[2:].partition("=")
             flag = flag.replace("-", "_")
             found[flag] = value if equals else True
-        elif flag and found[flag] is True and not _ASSIGNMENT.fullmatch(word) and word not in "();|&":
+        elif flag and found[flag] is True and not _ASSIGNMENT.fullmatch(word) and word not in NO_VALUES:
             found[flag] = word
         else:
             flag = ""
@@ -63,8 +64,11 @@ def _flat(words: list[str], values: dict[str, str]) -> Iterator[str]:
     """Yield the words with the values of variables. A quoted text with flags is split."""
     for word in words:
         assigned = _ASSIGNMENT.fullmatch(word)
-        text = _filled(assigned[2] if assigned and assigned[2].lstrip().startswith("--") else word, values)
-        yield from text.split() if text.lstrip().startswith("--") and " " in text else [text]
+        text = assigned[2] if assigned else word
+        for part in text.split() if text.lstrip().startswith("--") else [word]:
+            filled = _filled(part, values)
+            if part.startswith("--") or not filled.lstrip().startswith("--"):  # flags count where they are assigned
+                yield filled
 
 
 def _filled(word: str, values: dict[str, str]) -> str:

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from fnmatch import fnmatchcase
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ..core.errors import DescriptionError, InputError, SizeError, nearest, short_repr
-from ..core.setting import TEXTS, Setting, read_integer
-from ..data import tables
+from ..core.errors import DescriptionError, InputError, SizeError, short_repr
+from ..core.setting import Setting, read_integer
 from ..schema.plain_data import check_bounds
 from ..schema.preset_files import read_text
+from .training_programs import ANY_KIND, KINDS, MODULES, Program, matches, meanings, programs
 
 MOST_BYTES = 200_000
 MOST_DOTS = 100  # in a key of TOML
+MOST_FOLDERS = 6  # with a file that another one names
 SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".sh")
 COMMANDS = (".toml", ".sh")  # suffixes of files that are neither presets nor configs
 MOST_KEYS, MOST_NAMED = 500, 12  # in a file and in a message
@@ -29,41 +28,7 @@ _FLAG = re.compile(r"(^|\s)--(num-layers|hidden-size|tensor-model-parallel-size)
 _REFERENCE = re.compile(r"\$\{(\.?)(\w+(?:\.\w+){0,9})\}")
 _PRESET = re.compile(r"^(architecture|base|kinds)\s*:", re.MULTILINE)
 _CONFIG = re.compile(r'^\s*\{.*"(model_type|architectures)"\s*:', re.DOTALL)
-_MODULES = "lora_modules"
-_COUNTS = (
-    "seq", "batch", "local_batch", "stage_batch", "accumulation", "global_batch", "steps", "lora_rank", "dp", "tp",
-    "pp", "cp", "ep", "etp", "shards", "replicas", "virtual_stages", "stage_layers", "samples", "nodes", "node_gpus",
-    "n_layers", "d_model", "d_ff", "n_heads", "n_kv_heads", "d_head", "vocab", "n_positions", "vocabulary_multiple",
-    "n_experts", "top_k", "d_ff_expert", "d_ff_shared", "q_lora_rank", "kv_lora_rank", "qk_head_dim", "qk_rope_dim",
-    "v_head_dim",
-)  # fmt: skip
-_SETTINGS = (
-    Setting("model"), Setting("flavor"), Setting("tokenizer"), Setting("sparse_layers", (int, str, list)),
-    Setting(_MODULES, TEXTS), Setting("lora", bool), Setting("sp", bool),
-    *(Setting(name, int, least=1) for name in _COUNTS), Setting("zero", int, choices=(0, 1, 2, 3)),
-)  # fmt: skip
-KINDS = {setting.name: setting for setting in _SETTINGS}
-ANY_KIND = Setting("")
-
-
-class Program(NamedTuple):
-    """A training program with the meanings of its keys, including those of the tables that it includes."""
-
-    name: str
-    title: str
-    version: str
-    keys: Mapping[str, Mapping[str, Any]]
-    maps: Mapping[str, Mapping[str, Any]]
-    usual: Mapping[str, Any]
-    files: Mapping[str, Mapping[str, Any]]
-    models: Mapping[str, str]
-    ignored: tuple[str, ...]
-    unmodelled: tuple[str, ...]
-    signature: tuple[str, ...]
-
-    def is_known(self, key: str) -> bool:
-        """Return whether the table has a key."""
-        return key in self.keys or _matches(key, self.ignored) or _matches(key, self.unmodelled)
+TOKENIZER = "tokenizer"  # of a model that is described by sizes
 
 
 class ParsedFile(NamedTuple):
@@ -95,29 +60,6 @@ class TrainingValues(NamedTuple):
     unmodelled: list[str]
     unknown: list[str]
     refused: dict[str, InputError]
-
-
-@cache
-def programs() -> dict[str, Program]:
-    """Return the programs whose files can be read, by name."""
-    entries = tables("training_files")
-    return {name: _program(name, entries) for name, entry in entries.items() if entry.get("signature")}
-
-
-def _program(name: str, entries: Mapping[str, Any]) -> Program:
-    entry = entries[name]
-    before = f"{entry['under']}." if "under" in entry else ""
-    keys, maps = dict(entry.get("keys") or {}), dict(entry.get("maps") or {})
-    ignored, unmodelled = tuple(entry.get("ignored", "").split()), tuple(entry.get("unmodelled", "").split())
-    for part in [_program(each, entries) for each in entry.get("include", ())]:
-        keys = {**{f"{before}{key}": rule for key, rule in part.keys.items()}, **keys}
-        maps = {**part.maps, **maps}
-        ignored += tuple(f"{before}{key}" for key in part.ignored)
-        unmodelled += tuple(f"{before}{key}" for key in part.unmodelled)
-    return Program(
-        name, entry["title"], entry["version"], keys, maps, entry.get("usual", {}), entry.get("files", {}),
-        entry.get("models", {}), ignored, unmodelled, tuple(entry.get("signature", ())),
-    )  # fmt: skip
 
 
 def find_training_file(path: str) -> ParsedFile | None:
@@ -182,7 +124,19 @@ def _parse(path: str, text: str) -> tuple[Mapping[str, Any], Callable[[str], str
     if not isinstance(data, dict):
         raise DescriptionError(f"must contain keys and values, not {short_repr(data)}", where=path)
     check_bounds(data, path)
+    flags = [value for value in data.values() if isinstance(value, dict) and value and all(map(_is_flag, value))]
+    if flags:  # arguments of Megatron-LM in YAML
+        data = {_name(key): value for part in flags for key, value in part.items()}
     return data, where
+
+
+def _is_flag(key: str) -> bool:
+    return key.startswith("--")
+
+
+def _name(flag: str) -> str:
+    """Return the name of a flag with underscores."""
+    return flag.removeprefix("--").replace("-", "_")
 
 
 def _identify(path: str, data: Mapping[str, Any], where: Callable[[str], str]) -> ParsedFile | None:
@@ -193,7 +147,7 @@ def _identify(path: str, data: Mapping[str, Any], where: Callable[[str], str]) -
     candidates = [each for each in programs().values() if any(key in data for key in each.signature)]
     missing = {each.name: sum(not each.is_known(name) for name in names) for each in candidates}
     best = [each for each in candidates if missing[each.name] == min(missing.values())]
-    if not best:
+    if not best or 2 * missing[best[0].name] > len(names):
         return None
     if len(best) > 1:
         titles = " or ".join(each.title for each in best)
@@ -235,7 +189,7 @@ def read_values(file: ParsedFile) -> TrainingValues:
             continue
         else:
             continue
-        if value == AUTO and AUTO not in _values(file.program, rule):
+        if value == AUTO and AUTO not in meanings(file.program, rule):
             continue  # the program that reads the file as well sets it
         if _applies(rule, found.values):
             _apply(file, key, rule, value, found)
@@ -262,27 +216,17 @@ def _applies(rule: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
     return "needs" not in rule or bool(values.get(rule["needs"]))
 
 
-def _values(program: Program, rule: Mapping[str, Any]) -> Mapping[str, Any]:
-    values = rule.get("values") or {}
-    return program.maps[values] if isinstance(values, str) else values
-
-
 def _classify(program: Program, key: str, value: Any, found: TrainingValues) -> None:
     """Add a key that sets nothing to the ignored, unmodelled or unknown ones."""
     if key in program.keys or any(key.startswith(f"{own}.") and own in found.stated for own in (DEEPSPEED,)):
         return
-    if _matches(key, program.unmodelled):
+    if matches(key, program.unmodelled):
         if not is_off(value):
             found.unmodelled.append(key)
-    elif _matches(key, program.ignored):
+    elif matches(key, program.ignored):
         found.ignored.append(key)
     else:
         found.unknown.append(key)
-
-
-def _matches(key: str, patterns: Iterable[str]) -> bool:
-    """Return whether a key, or the mapping that contains it, is one of the patterns."""
-    return any(fnmatchcase(key, each) or key.startswith(f"{each}.") for each in patterns)
 
 
 def is_off(value: Any) -> bool:
@@ -292,7 +236,9 @@ def is_off(value: Any) -> bool:
 
 def _apply(file: ParsedFile, key: str, rule: Mapping[str, Any], value: Any, found: TrainingValues) -> None:
     """Set what a key says."""
-    values, name = _values(file.program, rule), rule.get("to", "")
+    values, name = meanings(file.program, rule), rule.get("to", "")
+    if isinstance(value, str) and "$" in value and name == TOKENIZER:
+        return
     if isinstance(value, str) and "$" in value and not {_text(value), ANY} & values.keys():
         found.unmodelled.append(f"{key} ({value})")  # a variable that the file does not set
         return
@@ -304,7 +250,7 @@ def _apply(file: ParsedFile, key: str, rule: Mapping[str, Any], value: Any, foun
         for text in _words(value, values):
             _set(file, key, name, text, values, found)
     else:
-        read = [value] if name == _MODULES and isinstance(value, str) else _integer(value, KINDS[name])
+        read = [value] if name == MODULES and isinstance(value, str) else _integer(value, KINDS[name])
         try:
             KINDS[name].check(read)
         except InputError as error:
@@ -330,8 +276,7 @@ def _set(file: ParsedFile, key: str, name: str, text: str, values: Mapping[str, 
     meaning = values.get(text, values.get(ANY)) if text in values or ANY in values else KeyError
     if meaning is KeyError:
         known = [each for each in values if each not in ("", ANY)]
-        near = nearest(text, known)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"supported: {', '.join(known)}"
+        hint = f"supported: {named(known)}"
         error = InputError(f"{short_repr(text)} is not supported", where=file.where(key), hint=hint)
         if not name:
             raise error
@@ -362,16 +307,15 @@ def _read_deepspeed(file: ParsedFile, key: str, value: Any, found: TrainingValue
     elif not isinstance(value, str) or not value:
         raise DescriptionError(f"must be a file name or a mapping, not {short_repr(value)}", where=file.where(key))
     else:
-        folder = os.path.dirname(file.path)
-        paths = [each for each in (os.path.join(folder, value), value) if "\0" not in each and os.path.isfile(each)]
-        if not paths:
+        path = _find_file(value, file.path)
+        if path is None:
             known = file.program.files.get(os.path.basename(value))
             if known is None:
                 hint = "add the stage, such as {zero=3}"
                 found.refused["zero"] = DescriptionError(f"{value} was not found", where=file.where(key), hint=hint)
             found.values.update({"engine": DEEPSPEED, **(known or {})})
             return
-        inner = parse_training_file(paths[0])
+        inner = parse_training_file(path)
         if inner.program.name != DEEPSPEED:
             raise DescriptionError(f"{value} is not a file of DeepSpeed", where=file.where(key))
     read = read_values(inner)
@@ -380,6 +324,17 @@ def _read_deepspeed(file: ParsedFile, key: str, value: Any, found: TrainingValue
     found.refused.update({name: error for name, error in read.refused.items() if name in mine})
     found.unmodelled.extend(f"{key}.{own}" for own in read.unmodelled)
     found.unknown.extend(f"{key}.{own}" for own in read.unknown)
+
+
+def _find_file(name: str, path: str) -> str | None:
+    """Return the path of a file in the current folder, or in the folder of another file or one of its parents."""
+    folder = os.path.dirname(os.path.abspath(path))
+    for _ in range(MOST_FOLDERS):
+        found = os.path.join(folder, name)
+        if "\0" not in name and os.path.isfile(found):
+            return found
+        folder = os.path.dirname(folder)
+    return name if "\0" not in name and os.path.isfile(name) else None
 
 
 def named(keys: list[str]) -> str:

@@ -14,7 +14,8 @@ import pytest
 import llmcalc
 from llmcalc import InputError, Mesh
 from llmcalc.cli.main import main
-from llmcalc.importers.training_files import find_training_file, parse_training_file, programs
+from llmcalc.importers.training_files import find_training_file, parse_training_file
+from llmcalc.importers.training_programs import programs
 from tests.api.training_file_cases import CASES, SIZED
 
 Write = Callable[[str, str], str]
@@ -91,6 +92,25 @@ def test_a_file_names_the_file_of_deepspeed(write: Write) -> None:
     with pytest.raises(InputError, match=r"missing\.json was not found"):
         llmcalc.read_training_file(write("a.yml", text.format("missing.json")))
     assert llmcalc.read_training_file(write("a.yml", text.format("missing.json")), dp=3, zero=1).options["zero"] == 1
+
+
+def test_a_file_in_a_parent_folder_is_found(tmp_path: Path) -> None:
+    (tmp_path / "examples" / "deepspeed").mkdir(parents=True)
+    (tmp_path / "examples" / "deepspeed" / "own.json").write_text('{"zero_optimization": {"stage": 2}}', "utf-8")
+    path = tmp_path / "examples" / "a.yml"
+    path.write_text("base_model: Qwen/Qwen3-0.6B\ndeepspeed: examples/deepspeed/own.json\n", "utf-8")
+    assert llmcalc.read_training_file(path, dp=3).options["zero"] == 2
+
+
+def test_arguments_in_yaml_are_flags(write: Write) -> None:
+    sizes = "--num-layers: 2\n  --hidden-size: 64\n  --num-attention-heads: 4\n  --vocab-size: 1009\n"
+    text = f"ENV_VARS:\n  A: 1\nMODEL_ARGS:\n  {sizes}  --max-position-embeddings: 31\n  --micro-batch-size: 3\n"
+    found = llmcalc.read_training_file(write("a.yaml", f"{text}  --bf16: true\n  --seq-length: 29\n"))
+    assert (found.options["batch"], found.options["seq"], found.options["gradients"]) == (3, 29, "fp32")
+    assert found.architecture.main.n_layers == 2
+    with pytest.raises(InputError, match="its sizes do not describe a model with hybrid_layer_pattern"):
+        llmcalc.read_training_file(write("a.yaml", f"{text}  --hybrid-layer-pattern: M*M*\n"))
+    assert llmcalc.read_training_file(write("a.yaml", f"{text}  --hybrid-layer-pattern: M*M*\n"), "gpt2").unmodelled
 
 
 def test_settings_without_effect_are_stated(write: Write) -> None:
@@ -178,7 +198,7 @@ def test_wrong_values_are_errors(program: str, suffix: str, write: Write) -> Non
 def test_every_value_has_a_setting(program: str) -> None:
     from llmcalc.api.training_files import SETTINGS
     from llmcalc.data import table
-    from llmcalc.importers.training_files import KINDS
+    from llmcalc.importers.training_programs import KINDS
 
     table_of = programs()[program]
     optimizers = {None, "unmodelled", *table("optimizers")}

@@ -38,3 +38,4 @@ class TrainingProgram(Sourced):
     keys: dict[str, TrainingKey] = Field({})
     ignored: Text | None = None
     unmodelled: Text | None = None
+    structural: Text | None = None

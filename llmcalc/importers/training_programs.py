@@ -1,0 +1,85 @@
+"""Training programs and the meanings of their keys, from the tables in ``data/training_files``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Any, NamedTuple
+
+from ..core.setting import TEXTS, Setting
+from ..data import tables
+
+MODULES = "lora_modules"
+_COUNTS = (
+    "seq", "batch", "local_batch", "stage_batch", "accumulation", "global_batch", "steps", "lora_rank", "dp", "tp",
+    "pp", "cp", "ep", "etp", "shards", "replicas", "virtual_stages", "stage_layers", "samples", "nodes", "node_gpus",
+    "n_layers", "d_model", "d_ff", "n_heads", "n_kv_heads", "d_head", "vocab", "n_positions", "vocabulary_multiple",
+    "n_experts", "top_k", "d_ff_expert", "d_ff_shared", "q_lora_rank", "kv_lora_rank", "qk_head_dim", "qk_rope_dim",
+    "v_head_dim",
+)  # fmt: skip
+_SETTINGS = (
+    Setting("model"), Setting("flavor"), Setting("tokenizer"), Setting("sparse_layers", (int, str, list)),
+    Setting(MODULES, TEXTS), Setting("lora", bool), Setting("sp", bool),
+    *(Setting(name, int, least=1) for name in _COUNTS), Setting("zero", int, choices=(0, 1, 2, 3)),
+)  # fmt: skip
+KINDS = {setting.name: setting for setting in _SETTINGS}
+ANY_KIND = Setting("")
+
+
+class Program(NamedTuple):
+    """A training program with the meanings of its keys, including those of the tables that it includes."""
+
+    name: str
+    title: str
+    version: str
+    keys: Mapping[str, Mapping[str, Any]]
+    maps: Mapping[str, Mapping[str, Any]]
+    usual: Mapping[str, Any]
+    files: Mapping[str, Mapping[str, Any]]
+    models: Mapping[str, str]
+    ignored: tuple[str, ...]
+    unmodelled: tuple[str, ...]
+    structural: tuple[str, ...]
+    signature: tuple[str, ...]
+
+    def is_known(self, key: str) -> bool:
+        """Return whether the table has a key."""
+        return key in self.keys or matches(key, self.ignored) or matches(key, self.unmodelled)
+
+
+@cache
+def programs() -> dict[str, Program]:
+    """Return the programs whose files can be read, by name."""
+    entries = tables("training_files")
+    return {name: _program(name, entries) for name, entry in entries.items() if entry.get("signature")}
+
+
+def _program(name: str, entries: Mapping[str, Any]) -> Program:
+    entry = entries[name]
+    before = f"{entry['under']}." if "under" in entry else ""
+    keys, maps = dict(entry.get("keys") or {}), dict(entry.get("maps") or {})
+    ignored, unmodelled, structural = (
+        tuple(entry.get(part, "").split()) for part in ("ignored", "unmodelled", "structural")
+    )
+    for part in [_program(each, entries) for each in entry.get("include", ())]:
+        keys = {**{f"{before}{key}": rule for key, rule in part.keys.items()}, **keys}
+        maps = {**part.maps, **maps}
+        ignored += tuple(f"{before}{key}" for key in part.ignored)
+        unmodelled += tuple(f"{before}{key}" for key in part.unmodelled)
+        structural += tuple(f"{before}{key}" for key in part.structural)
+    return Program(
+        name, entry["title"], entry["version"], keys, maps, entry.get("usual", {}), entry.get("files", {}),
+        entry.get("models", {}), ignored, (*unmodelled, *structural), structural, tuple(entry.get("signature", ())),
+    )  # fmt: skip
+
+
+def matches(key: str, patterns: Iterable[str]) -> bool:
+    """Return whether a key, or the mapping that contains it, is one of the patterns."""
+    return any(fnmatchcase(key, each) or key.startswith(f"{each}.") for each in patterns)
+
+
+def meanings(program: Program, rule: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the meanings of the values of a key."""
+    values = rule.get("values") or {}
+    return program.maps[values] if isinstance(values, str) else values
