@@ -29,6 +29,8 @@ INSTALL = "pip install huggingface_hub"
 SINGLE = "model.safetensors"
 FIRST_READ, LONGEST_READ = 1 << 16, 64 << 20  # in bytes
 SECONDS = 30  # timeout of a request in seconds
+_UNREACHABLE = ("Connect", "Timeout", "ReadTimeout")  # errors of requests and httpx without an answer
+REACH_S = 5  # timeout of the first request in seconds
 PARTIAL = 206  # HTTP status of a range response
 _NETWORK_PACKAGES = ("httpx", "httpcore", "requests", "urllib3", "huggingface_hub")
 _SOURCE = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+|[\w.-]+)(@(?P<revision>[\w./-]+?))?(/(?P<file>[^/@]+\.gguf))?")
@@ -131,8 +133,21 @@ def _library() -> Any:
 
 
 def _download(place: Place, name: str) -> Path:
-    """Return the cached path of a small file, downloading the file if needed."""
+    """Return the cached path of a small file, downloading the file if needed.
+
+    If the Hub cannot be reached, the library repeats the request for 20 seconds unless the file is cached. Therefore,
+    the Hub is asked once before.
+    """
+    if not (_is_offline() or _cached(place, name)):
+        library = _library()
+        library.get_hf_file_metadata(library.hf_hub_url(place.repo, name, revision=place.revision), timeout=REACH_S)
     return Path(_library().hf_hub_download(place.repo, name, revision=place.revision))
+
+
+def _is_offline() -> bool:
+    from huggingface_hub import constants
+
+    return bool(constants.is_offline_mode() if hasattr(constants, "is_offline_mode") else constants.HF_HUB_OFFLINE)
 
 
 def _cached(place: Place, name: str) -> Path | None:
@@ -143,9 +158,7 @@ def _cached(place: Place, name: str) -> Path | None:
 def _remote(place: Place, name: str) -> tuple[Callable[[int, int], bytes], int]:
     """Return a byte range reader for a remote file, and the file size."""
     library = _library()
-    from huggingface_hub import constants
-
-    if constants.is_offline_mode() if hasattr(constants, "is_offline_mode") else constants.HF_HUB_OFFLINE:
+    if _is_offline():
         raise DescriptionError(f"{name} is not cached, and offline mode is enabled", where=place.name)
     url = library.hf_hub_url(place.repo, name, revision=place.revision)
     found = library.get_hf_file_metadata(url)
@@ -203,6 +216,8 @@ def _explained(place: Place, name: str) -> Iterator[None]:
             (errors.HFValidationError, f"invalid repository name: {str(error)[:200]}", ""),
         )  # fmt: skip
         reason = type(error).__name__
+        if reason.startswith(_UNREACHABLE):
+            error = errors.LocalEntryNotFoundError(reason)
         if isinstance(error, OSError | ValueError):  # no response, or an invalid one
             reason = str(error).splitlines()[0][:200] if str(error) else reason
         elif not type(error).__module__.startswith(_NETWORK_PACKAGES):

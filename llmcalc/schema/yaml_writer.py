@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from math import isfinite
 from textwrap import wrap
 from typing import Any
 
@@ -98,6 +99,8 @@ def _quoted(text: str) -> str:
 
 def _short(value: float) -> str:
     """Format a number in its shortest notation, such as 1.746e11 or 0.02."""
+    if not isfinite(value):
+        return f"{value:+}".removeprefix("+").replace("inf", ".inf").replace("nan", ".nan")
     if _PLAIN_NUMBERS[0] <= abs(value) < _PLAIN_NUMBERS[1] or not value:
         return repr(value)
     spellings = (
