@@ -24,7 +24,7 @@ from .effects import check_effects
 from .fit_offload import OFFLOADS, solve_offload
 from .layouts import Layout, best_layout
 from .load import Source, load
-from .memory import CHECKPOINT, memory_of, serving_stages, serving_weights, worst_stage
+from .memory import memory_of, serving_stages, serving_weights, worst_stage
 from .settings import MEMORY, MEMORY_MODE, memory_settings, read_settings
 
 if TYPE_CHECKING:
@@ -39,12 +39,6 @@ FIT = (
     Setting("reserve", SIZE, RESERVE, least=0), Setting("solve", choices=SOLVE),
 )  # fmt: skip
 SETTINGS = (*SIZES, MEMORY_MODE, *MEMORY, CONVENTION)
-# common weight formats, most bits first
-FORMATS = (
-    "bf16", "int8-channel", "q8_0", "mxfp8", "fp8", "fp8-block", "q6_k", "q5_k_m", "q5_k_s", "q4_k_m", "q4_k_s",
-    "nvfp4", "nf4", "mxfp4", "gptq-int4-g128", "awq-int4-g128", "nf4-double", "iq4_xs", "q3_k_m", "iq3_m", "q2_k",
-    "iq2_m", "iq2_xxs", "iq1_s",
-)  # fmt: skip
 
 
 class Candidate(NamedTuple):
@@ -180,25 +174,24 @@ def fit(
         arguments["seq"] = default_seq(architecture)
     card, number, total, of_runtime = resources(gpu, count, gpu_memory, reserve)
     if solve == "gpus" and number is not None:
-        raise InputError(
-            "cannot include a count when solving for the number of GPUs", parameter="gpu", hint="omit the count"
-        )
+        text = "cannot include a count when solving for the number of GPUs"
+        raise InputError(text, parameter="gpu", hint="omit the count")
     number = arguments["mesh"].ranks if number is None else number
     node = card.node if card else NODE
     budget = {"memory_bytes": total, "reserve": of_runtime, "count": number, "node": node}
-    result, solution = _solve(architecture, budget, arguments, solve)
+    result, solution = _solve(architecture, budget, arguments, solve, card)
     own = {field.name: getattr(result, field.name) for field in fields(Fit)}
     name = card.name if card else f"{total / GIB:.6g}GiB" if total % GB else f"{total // GB}GB"
-    changes = partial(_changes, architecture, name, budget, arguments) if solve is None else tuple
+    changes = partial(_changes, architecture, name, card, budget, arguments) if solve is None else tuple
     return FitResult(**own, architecture=architecture, accelerator=card, solution=solution, find_changes=changes)
 
 
 def _changes(
-    architecture: Architecture, gpu: str, budget: dict[str, Any], arguments: dict[str, Any]
+    architecture: Architecture, gpu: str, card: Accelerator | None, budget: dict[str, Any], arguments: dict[str, Any]
 ) -> Iterable[Change]:
     from .fit_changes import MOST, Search  # needed only by checks that fail
 
-    return islice(Search(architecture, gpu, budget, arguments).changes(), MOST)
+    return islice(Search(architecture, gpu, card, budget, arguments).changes(), MOST)
 
 
 def resources(
@@ -225,29 +218,34 @@ def resources(
 
 
 def _solve(
-    architecture: Architecture, budget: dict[str, Any], words: dict[str, Any], solve: str | None
+    architecture: Architecture,
+    budget: dict[str, Any],
+    args: dict[str, Any],
+    solve: str | None,
+    card: Accelerator | None,
 ) -> tuple[Fit, Solution | None]:
     """Return the fit check and the solution, which is None unless ``solve`` is given."""
     if solve is None:
-        return check_fit(architecture, **budget, **words), None
+        return check_fit(architecture, **budget, **args), None
     if solve in ("seq", "batch"):
-        size, found = solve_size(solve, architecture, budget, words)
+        size, found = solve_size(solve, architecture, budget, args)
         return found, Solution(solve, size)
     if solve == "quant":
-        if words["mode"] == "training" or words.get("weights"):
+        if args["mode"] == "training" or args.get("weights"):
             hint = "omit {weights=FORMAT} and {mode=training}"
-            raise InputError(
-                "'quant' applies only to serving without a fixed weight format", parameter="solve", hint=hint
-            )
-        tried = solve_quant(architecture, budget, words)
+            text = "'quant' applies only to serving without a fixed weight format"
+            raise InputError(text, parameter="solve", hint=hint)
+        from .fit_formats import solve_quant
+
+        tried = solve_quant(architecture, budget, args, card)
         best = next((one for one in tried if one.fit.fits), None)
         return (best or tried[-1]).fit, Solution(solve, best.name if best else None, tuple(tried))
     if solve in OFFLOADS:
-        found, number = solve_offload(solve, architecture, budget, words)
+        found, number = solve_offload(solve, architecture, budget, args)
         return found, Solution(solve, number)
-    fewest = solve_gpus(architecture, budget, words)
+    fewest = solve_gpus(architecture, budget, args)
     if fewest is None:
-        return check_fit(architecture, **{**budget, "count": words["mesh"].ranks}, **words), Solution(solve, None)
+        return check_fit(architecture, **{**budget, "count": args["mesh"].ranks}, **args), Solution(solve, None)
     return fewest[1], Solution(solve, fewest[0])
 
 
@@ -325,25 +323,6 @@ def solve_size(
 def layout_of(found: Fit) -> Layout:
     """Return the layout of a serving fit check."""
     return Layout(found.count // found.result.mesh.ranks, found.result.mesh)
-
-
-def solve_quant(architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> list[Candidate]:
-    """Evaluate common weight formats and return the candidates in decreasing order of bits per weight.
-
-    If the published checkpoint is quantised, the candidates are its own formats and formats with fewer bits.
-    """
-    dtype = arguments.get("dtype", "bf16")
-    bits = {name: weight_bits(architecture, name, dtype).average for name in FORMATS}
-    published = weight_bits(architecture, None, dtype)
-    if published.is_published:
-        most = published.average
-        bits = {CHECKPOINT: most, **{name: size for name, size in bits.items() if size < most}}
-    found: list[Candidate] = []
-    for name, size in sorted(bits.items(), key=lambda entry: entry[1]):
-        if found and not found[-1].fit.fits:  # more bits do not fit either, so that no other layout is tried
-            arguments = {**arguments, "layout": layout_of(found[-1].fit)}
-        found.append(Candidate(name, check_fit(architecture, **budget, **{**arguments, "weights": name}), size))
-    return found[::-1]
 
 
 def weight_bits(

@@ -19,6 +19,8 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import record, remembered
 from ..core.setting import SCALES
+from ..estimate.hardware import Accelerator
+from .accelerators import supports
 from .defaults import step_limit
 from .find_recipes import LORA_RANK, QUANTISED
 from .fit import check_fit, solve_gpus, solve_size, weight_bits
@@ -62,6 +64,7 @@ class Search:
 
     architecture: Architecture
     gpu: str
+    card: Accelerator | None
     budget: dict[str, Any]
     arguments: dict[str, Any]
 
@@ -165,6 +168,7 @@ class Search:
         own = [tuple(self.arguments.get(name, ())) for name in ("only", "keep")]
         total = (budget["memory_bytes"] - budget["reserve"]) * budget["count"] * BITS_A_BYTE
         most = min(weight_bits(self.architecture, self.arguments.get("weights"), dtype, *own).bits - 1, total)
+        names = tuple(name for name in names if supports(self.card, name))
         found = ((name, weight_bits(self.architecture, name, dtype, *own)) for name in names)
         is_alone = budget["count"] == 1
         return [name for name, weights in found if weights.bits <= most and (is_alone or not weights.is_llama_cpp)]

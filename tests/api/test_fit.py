@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import llmcalc
-from llmcalc.api.fit import check_fit, solve_gpus, solve_quant, solve_size
+from llmcalc.api.fit import check_fit, solve_gpus, solve_size
+from llmcalc.api.fit_formats import solve_quant
 from llmcalc.api.layouts import divisors
 from llmcalc.calc.memory.fit import largest_fitting, read_size, smallest_fitting
 from llmcalc.calc.sharding import Mesh

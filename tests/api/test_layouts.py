@@ -184,3 +184,10 @@ def test_tensor_parallelism_stays_within_a_node_of_the_accelerator(gpu: str, nod
     tp = {layout.mesh.tp for layout in layouts(LLAMA, 32, card.node)}
     assert tp == {ranks for ranks in (1, 2, 4, 8, 16, 32) if node % ranks == 0 or node > 32}
     assert llmcalc.fit("llama3.1-405b", gpu, count=32, seq=1024).result.mesh.tp <= node
+
+
+def test_searches_suggest_formats_that_the_gpu_supports() -> None:
+    for gpu, is_supported in (("h100", False), ("a100-80gb", False), ("rtx-5090", True), ("24GB", True)):
+        found = llmcalc.fit("qwen3-8b", gpu, solve="quant", seq=7).solution
+        assert found is not None
+        assert ("nvfp4" in {candidate.name for candidate in found.candidates}) == is_supported

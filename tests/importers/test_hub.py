@@ -191,7 +191,7 @@ def test_a_server_that_is_not_there_is_one_error(serve, monkeypatch):
     server.server_close()
     waits: list[float] = []
     monkeypatch.setattr(time, "sleep", waits.append)  # the library would try again, later and later
-    with pytest.raises(llmcalc.InputError, match="hf:org/tiny: config.json is not in the cache, and the Hub cannot be"):
+    with pytest.raises(llmcalc.InputError, match=r"hf:org/tiny: config\.json is not in the cache, and the Hub cannot"):
         llmcalc.load("hf:org/tiny")
     assert sum(waits) < 5
 

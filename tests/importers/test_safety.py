@@ -114,3 +114,19 @@ def test_reading_a_header_imports_the_standard_library_alone(tmp_path):
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     heavy = {"numpy", "pydantic", "rich", "typer", "yaml", "torch", "huggingface_hub", "safetensors"}
     assert not heavy & {name.partition(".")[0] for name in done.stdout.split()}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"model_type": "git", "num_image_with_embedding": 10**6},
+        {"model_type": "mobilebert", "num_feedforward_networks": 10**9},
+        {"model_type": "albert", "inner_group_num": 10**7},
+        {"model_type": "albert", "num_hidden_groups": 10**8},
+        {"model_type": "gemma3n_text", "altup_num_inputs": 10**6},
+    ],
+)
+def test_modules_are_repeated_a_limited_number_of_times(config):
+    key = list(config)[-1]
+    with pytest.raises(llmcalc.InputError, match=f"{key} must be at most 1,000"):
+        llmcalc.load(config)

@@ -43,3 +43,9 @@ def test_long_mappings_and_texts_are_broken() -> None:
 )
 def test_numbers_are_short(value: float, text: str) -> None:
     assert write({"a": value}) == f"a: {text}\n"
+
+
+def test_numbers_that_are_not_finite() -> None:
+    found = read(write({"a": float("inf"), "b": float("-inf"), "c": float("nan")}))
+    assert (found["a"], found["b"]) == (float("inf"), float("-inf"))
+    assert found["c"] != found["c"]

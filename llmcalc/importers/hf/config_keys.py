@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .unknown_keys import UnknownKey
 
 MOST_LOOPED = 2_000
+MOST_REPEATS = 1_000
 
 
 class ConfigKeys:
@@ -165,6 +166,13 @@ class ConfigKeys:
         if value is None:
             return default
         return self.integer(value, key, 0)
+
+    def repeats(self, key: str, least: int = 1) -> int:
+        """Return how many equal modules a model has besides its layers, an integer of at most ``MOST_REPEATS``."""
+        found = self.count(key) if least == 0 else self.size(key)
+        if found > MOST_REPEATS:
+            raise self.size_error(f"{key} must be at most {MOST_REPEATS:,}, not {found:,}")
+        return found
 
     def check_layer_runs(self, runs: int) -> None:
         """Raise an error if the total number of layer executions in a looped model exceeds the limit."""

@@ -32,6 +32,7 @@ class NumberFormat(Sourced):
     column_bits: Count = 0
     tensor_bits: Count = 0
     fallback: Text | None = None
+    generations: list[Text] = Field([])
     ggml: Count | None = None
     aliases: list[Text] = Field([])
 

@@ -216,13 +216,13 @@ def albert(config: Config) -> Architecture:
     norm = config.layernorm()
     attention = Attention(width, config.n_heads, causal=False, **BIASED)
     mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True)
-    inner = config.size("inner_group_num")
+    inner = config.repeats("inner_group_num")
     parts = [
         sublayer(f"{name}{index if inner > 1 else ''}", layer, after=norm)
         for index in range(inner)
         for name, layer in (("attention", attention), ("mlp", mlp))
     ]
-    layers, groups = config.n_layers, config.size("num_hidden_groups")
+    layers, groups = config.n_layers, config.repeats("num_hidden_groups")
     applied = [sum(1 for index in range(layers) if int(index / (layers / groups)) == group) for group in range(groups)]
     runs = tuple(Run(Block(f"group{group}", tuple(parts)), count, shared=True) for group, count in enumerate(applied))
     inputs = (

@@ -29,7 +29,7 @@ class Kind(NamedTuple):
 def gemma3n(config: Config) -> Architecture:
     """Return the language model of Gemma 3n."""
     width, layers = config.d_model, config.n_layers
-    streams, own = config.size("altup_num_inputs"), config.size("hidden_size_per_layer_input")
+    streams, own = config.repeats("altup_num_inputs"), config.size("hidden_size_per_layer_input")
     config.ignore("altup_coef_clip rope_local_base_freq")
     norm = config.rmsnorm()
     blocks: dict[Kind, Block] = {}
@@ -93,7 +93,7 @@ def _block(config: Config, kind: Kind, norm: Norm, own: int, name: str) -> Block
     mixers = (Branch("attention", attention, post=norm), Branch("laurel", laurel))
     altup = AltUp(
         width,
-        config.size("altup_num_inputs"),
+        config.repeats("altup_num_inputs"),
         config.flag("altup_correct_scale", True),
         config.count("altup_active_idx"),
         norm.eps,

@@ -64,7 +64,7 @@ def zamba2(config: Config) -> Architecture:
         attention = replace(attention, lora=Lora(rank))
     d_ff = config.optional_size("intermediate_size", zero_is_none=True) or 4 * width
     mlp = Mlp(width, d_ff, config.activation(), gated=True, bias=biased, lora=Lora(rank))
-    return _zamba(config, types, mamba, attention, mlp, config.size("num_mem_blocks"))
+    return _zamba(config, types, mamba, attention, mlp, config.repeats("num_mem_blocks"))
 
 
 def _zamba(config: Config, types: list[str], mamba: Layer, attention: Attention, mlp: Mlp, turns: int) -> Architecture:

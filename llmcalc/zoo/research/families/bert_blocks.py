@@ -83,7 +83,7 @@ def _bottleneck_block(config: Config, norm: Callable[..., Layer]) -> tuple[Subla
         mixer = replace(mixer, input_from=enter)
     mlp = Mlp(inner, config.size("intermediate_size"), config.activation(), bias=True)
     parts.append(mixer)
-    for index in range(config.size("num_feedforward_networks") - 1):
+    for index in range(config.repeats("num_feedforward_networks") - 1):
         parts.append(sublayer(f"ffn{index}", mlp, after=norm(inner)))
     parts.append(sublayer("mlp", mlp, after=norm(inner, USUAL_EPS)))
     if within:

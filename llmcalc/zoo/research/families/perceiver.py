@@ -55,7 +55,7 @@ def _self_attends(config: Config, latent: int, count: int) -> tuple[Sublayer, ..
     heads = config.size("num_self_attention_heads")
     attention = LatentAttention(latent, latent, heads, d_qk, d_v, count, reads_itself=True, d_out=d_v)
     factor = config.size("self_attention_widening_factor")
-    layers = range(config.size("num_self_attends_per_block"))
+    layers = range(config.repeats("num_self_attends_per_block"))
     return tuple(part for index in layers for part in _layer(config, attention, factor, "think", str(index)))
 
 

@@ -64,7 +64,7 @@ def _project_git(link: Link) -> list[Named]:
     return [
         Named("projector", Linear(link.d_encoder, link.d_model, sequence=InputRows(prompt=CLASS_TOKEN))),
         Named("projector_norm", norm),
-        *(Named(f"frame{number}", frame) for number in range(link.model.count("num_image_with_embedding"))),
+        *(Named(f"frame{number}", frame) for number in range(link.model.repeats("num_image_with_embedding", 0))),
     ]
 
 

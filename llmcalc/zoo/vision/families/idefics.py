@@ -81,6 +81,6 @@ def _resampler(config: Config, width: int) -> Stack:
     )
     block = replace(prenorm_block("block", norm), sublayers=parts)
     latents = Embedding(part.size("resampler_n_latents"), width, table="other", unused=True)
-    blocks = repeat_block(block, part.size("resampler_depth"))
+    blocks = repeat_block(block, part.repeats("resampler_depth"))
     part.check_all_read()
     return Stack("resampler", width, (Named("latents", latents),), blocks, (Named("resampled_norm", norm),), "tower")

@@ -20,7 +20,7 @@ IMAGE = "IMGIMG"  # name prefix of image tokens
 def project_janus(link: Link) -> list[Named | Stack]:
     """Build the Janus projector [wu2024] with an aligner, the image generation layers, and the image codec."""
     encoder = link.encoder
-    aligner = _aligner("aligner", link.d_encoder, encoder.size("projection_dim"), encoder.size("depth"),
+    aligner = _aligner("aligner", link.d_encoder, encoder.size("projection_dim"), encoder.repeats("depth"),
         encoder.activation())  # fmt: skip
     codes = nested_config(link.model, "vq_config", "janus_vqgan")
     stack = Stack("generation", codes.size("projection_dim"), (), (), tuple(_generation(codes)), "tower", unused=True)

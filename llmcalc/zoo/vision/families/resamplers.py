@@ -76,7 +76,7 @@ def _resampler(config: Config, width: int, eps: float) -> Stack:
     mlp = Mlp(width, WIDER * width, config.activation(), gated=True, sequence=rows)
     block = Block("block", (sublayer("attention", attention, pre=norm), sublayer("resampler_mlp", mlp, pre=norm)))
     inputs = named(latents=Embedding(queries, width, table="other", use="side_tokens"))
-    runs = repeat_block(block, config.size("resampler_depth"))
+    runs = repeat_block(block, config.repeats("resampler_depth"))
     check_encoder(config)
     return Stack("resampler", width, tuple(inputs), runs, tuple(named(resampled_norm=norm)), "tower")
 

@@ -1,0 +1,39 @@
+"""Search for the weight format with the most bits with which a model fits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.architecture import Architecture
+from ..estimate.hardware import Accelerator
+from .accelerators import supports
+from .fit import Candidate, check_fit, layout_of, weight_bits
+from .memory import CHECKPOINT
+
+# common weight formats, most bits first
+FORMATS = (
+    "bf16", "int8-channel", "q8_0", "mxfp8", "fp8", "fp8-block", "q6_k", "q5_k_m", "q5_k_s", "q4_k_m", "q4_k_s",
+    "nvfp4", "nf4", "mxfp4", "gptq-int4-g128", "awq-int4-g128", "nf4-double", "iq4_xs", "q3_k_m", "iq3_m", "q2_k",
+    "iq2_m", "iq2_xxs", "iq1_s",
+)  # fmt: skip
+
+
+def solve_quant(
+    architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any], card: Accelerator | None = None
+) -> list[Candidate]:
+    """Evaluate the common weight formats that a GPU supports, and return them in decreasing order of bits per weight.
+
+    If the published checkpoint is quantised, the candidates are its own formats and formats with fewer bits.
+    """
+    dtype = arguments.get("dtype", "bf16")
+    bits = {name: weight_bits(architecture, name, dtype).average for name in FORMATS if supports(card, name)}
+    published = weight_bits(architecture, None, dtype)
+    if published.is_published:
+        most = published.average
+        bits = {CHECKPOINT: most, **{name: size for name, size in bits.items() if size < most}}
+    found: list[Candidate] = []
+    for name, size in sorted(bits.items(), key=lambda entry: entry[1]):
+        if found and not found[-1].fit.fits:  # more bits do not fit either, so that no other layout is tried
+            arguments = {**arguments, "layout": layout_of(found[-1].fit)}
+        found.append(Candidate(name, check_fit(architecture, **budget, **{**arguments, "weights": name}), size))
+    return found[::-1]
