@@ -14,9 +14,13 @@ from ..calc.sharding import Mesh
 from ..core.architecture import Architecture, PipelineStage, Run, Stack
 from ..core.errors import InputError
 from ..core.ledger import rows
+from ..core.record import changed
+from ..data import table
 from ..estimate.engine_cache import STATE, CacheLayer
 from ..estimate.engine_profile import EngineProfile, Estimate
 from ..estimate.engine_weights import length_on_rank, padded_weights
+from ..importers.hub import config
+from ..schema.config_files import read_config
 from .engine_models import layers_of, load_served, serving_mesh_of, vocabulary
 from .llama_cpp_models import LlamaCppModel
 from .load import load
@@ -178,39 +182,66 @@ def _prediction(asked: Asked, architecture: Architecture, settings: Mapping[str,
 
 
 def _head(asked: Asked, architecture: Architecture, settings: Mapping[str, Any], width: int) -> Draft:
-    """Return an EAGLE head: a layer like the last one of the target, without experts, and a projection of its input.
+    """Return an EAGLE head: layers and a projection of their input. The tables of inputs are those of the target.
 
-    The layer of an EAGLE-3 head reads two vectors, and its projection three. It has an output table of its own, of
-    32,000 tokens in most releases.
+    Without a config, it has a layer like the last one of the target, without experts. The first layer of an EAGLE-3
+    head reads two vectors, and its projection three. It has an output table, of 32,000 tokens in most releases.
     """
-    stage, mesh = _layer(architecture, architecture.main.runs[-1]), _mesh(architecture, settings)
-    d_model, counts = architecture.main.d_model, params(stage)
-    layer = _bytes(stage, architecture, settings, settings.get("dtype", "bf16")) * counts.active // counts.total
-    first = architecture.main.runs[-1].block.sublayers[0].name
-    reads = sum(
-        length_on_rank(row, mesh, row.tensor.groups[-1]) * d_model
-        for row in rows(stage.stacks)
+    found = _head_config(asked.name)
+    model, tokens = found or (architecture, DRAFT_VOCABULARY)
+    stage = _layers(model, model.main.runs) if found else _layer(architecture, architecture.main.runs[-1])
+    mesh, counts = _mesh(model, settings), params(stage)
+    d_model, d_target = model.main.d_model, architecture.main.d_model
+    size = _bytes(stage, model, settings, settings.get("dtype", "bf16")) * counts.active // counts.total
+    if d_model != d_target:
+        size += vocabulary(model) * d_model * width // mesh.tp
+    if asked.method == EAGLE:
+        sizes = Estimate.exact(size + (d_model + d_target) * d_model * width)
+    else:
+        size += (3 * d_target * d_model + _first_inputs(stage, mesh) * d_model) * width
+        most = tokens if found else max(vocabulary(architecture), tokens)
+        sizes = Estimate(*(size + d_model * own * width // mesh.tp for own in (tokens, tokens, most)))
+    note = f"the {TITLES[asked.method]} is assumed to have one layer like the last one of {architecture.name}"
+    tables = _tables(architecture, settings, width)
+    return Draft(
+        asked.method, TITLES[asked.method], sizes, layers_of(stage, settings), tables, () if found else (note,)
+    )
+
+
+def _head_config(name: str) -> tuple[Architecture, int] | None:
+    """Return the layers of a head and the tokens of its output table by its config, or None if no config is named."""
+    if not (is_remote := name.startswith("hf:")) and not os.path.exists(name):
+        return None
+    data = read_config(
+        config(name) if is_remote else os.path.join(name, "config.json") if os.path.isdir(name) else name
+    )
+    keys = (*table("config_keys")["draft_models"]["keys"], "architectures")
+    layers = data.get("transformer_layer_config") or {key: value for key, value in data.items() if key not in keys}
+    model = load(layers)
+    return model, int(data.get("draft_vocab_size") or vocabulary(model))
+
+
+def _first_inputs(stage: Architecture, mesh: Mesh) -> int:
+    """Return the outputs on one rank of the matrices that read the stream in the first sub-layer."""
+    stack = stage.stacks[0]
+    first = stack.runs[0].block.sublayers[0].name
+    return sum(
+        length_on_rank(row, mesh, row.tensor.groups[-1])
+        for row in rows((changed(stack, runs=(Run(stack.runs[0].block, 1),)),))
         if row.entry.sublayer == first and row.tensor.linear and row.tensor.groups[-2] == ("d",)
     )
-    note = f"the {TITLES[asked.method]} is assumed to have one layer like the last one of {architecture.name}"
-    if asked.method == EAGLE:
-        size = Estimate.exact(layer + 2 * d_model * d_model * width)
-    else:
-        fixed = layer + (3 * d_model * d_model + reads) * width
-        most = max(vocabulary(architecture), DRAFT_VOCABULARY)
-        parts = (DRAFT_VOCABULARY, DRAFT_VOCABULARY, most)
-        size = Estimate(*(fixed + d_model * tokens * width // mesh.tp for tokens in parts))
-    tables = _tables(architecture, settings, width)
-    return Draft(asked.method, TITLES[asked.method], size, layers_of(stage, settings), tables, (note,))
 
 
 def _layer(architecture: Architecture, run: Run) -> PipelineStage:
     """Return one block as a part of a model after its last layer."""
+    return _layers(architecture, (Run(run.block, 1),), architecture.main.n_layers)
+
+
+def _layers(architecture: Architecture, runs: tuple[Run, ...], first: int = 0) -> PipelineStage:
+    """Return blocks as a part of a model, without its inputs and outputs."""
     main = architecture.main
-    stack = Stack(main.name, main.d_model, (), (Run(run.block, 1),), (), main.role)
-    return PipelineStage(
-        architecture.name, (stack,), layout=architecture.layout, model=architecture, first_layer=main.n_layers
-    )
+    stack = Stack(main.name, main.d_model, (), runs, (), main.role)
+    return PipelineStage(architecture.name, (stack,), layout=architecture.layout, model=architecture, first_layer=first)
 
 
 def _mesh(architecture: Architecture, settings: Mapping[str, Any]) -> Mesh:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,29 @@ def test_an_eagle_head_has_the_size_of_its_releases() -> None:
     plain, first = drafted("llama3.1-8b", draft_method="eagle", draft="a/b")
     assert first.memory.extras[0][1].best == 2 * (layer + 2 * 4096 * 4096)
     assert first.groups.block_bytes == plain.groups.block_bytes * 33 / 32
+
+
+HEAD = {
+    "architectures": ["LlamaForCausalLMEagle3"], "model_type": "llama", "hidden_size": 28, "intermediate_size": 22,
+    "num_hidden_layers": 1, "vocab_size": 101, "draft_vocab_size": 53, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "tie_word_embeddings": False, "rms_norm_eps": 1e-5, "max_position_embeddings": 64,
+    "rope_theta": 10000.0,
+}  # fmt: skip
+HEAD_LAYER = 2 * 28 * 28 + 2 * 28 * 14 + 3 * 28 * 22 + 2 * 28
+
+
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_a_config_of_a_head_is_read(tmp_path: Path, is_nested: bool) -> None:
+    own = {name: value for name, value in HEAD.items() if name not in ("architectures", "draft_vocab_size")}
+    data = {"transformer_layer_config": own, "draft_vocab_size": 53} if is_nested else HEAD
+    (tmp_path / "config.json").write_text(json.dumps(data))
+    plain, third = drafted("qwen3-8b", draft_method="eagle3", draft=str(tmp_path))
+    size = HEAD_LAYER + 3 * 4096 * 28 + 28 * (28 + 2 * 14) + 53 * 28 + 101 * 28  # the table of another width
+    assert third.memory.extras[0][1].best == third.memory.extras[0][1].high == 2 * size
+    assert third.groups.block_bytes - plain.groups.block_bytes == 16 * 2 * 2 * 7 * 2
+    assert not any("assumed" in note for note in third.notes)
+    _, first = drafted("qwen3-8b", draft_method="eagle", draft=str(tmp_path / "config.json"))
+    assert first.memory.extras[0][1].best == 2 * (HEAD_LAYER + (28 + 4096) * 28 + 101 * 28)
 
 
 def test_looking_tokens_up_needs_no_memory() -> None:
