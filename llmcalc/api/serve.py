@@ -51,8 +51,8 @@ AUTO = "auto"
 
 @overload
 def serve(
-    model: Source | None = None, gpu: str | int | None = None, *, isl: int, osl: int, concurrency: float = 1,
-    **settings: Any,
+    model: Source | None = None, gpu: str | int | None = None, *, isl: int | str, osl: int | str,
+    concurrency: float = 1, **settings: Any,
 ) -> ServingResult: ...  # fmt: skip
 
 
@@ -68,8 +68,8 @@ def serve(
     engine: str | None = None,
     engine_version: str | None = None,
     gpu_memory: str | int | None = None,
-    isl: int | None = None,
-    osl: int | None = None,
+    isl: int | str | None = None,
+    osl: int | str | None = None,
     concurrency: float | None = None,
     **settings: Any,
 ) -> ServeResult | ServingResult:
@@ -95,7 +95,8 @@ def serve(
         concurrency: number of requests at any time (default: 1).
         settings: settings of the engine, such as ``tp``, ``max_model_len``, ``max_num_seqs``, ``cache`` or ``weights``.
             ``images_per_prompt=0`` loads no image encoder.
-            For times: ``tp``, ``dp``, ``ep``, ``weights``, ``experts``, ``attention_weights``, ``cache``, ``chunk``.
+            For times: ``tp``, ``dp``, ``ep``, ``weights``, ``experts``, ``attention_weights``, ``cache``,
+            ``max_num_batched_tokens``.
 
     Raises:
         InputError: an unknown engine, flag or GPU, or an invalid setting.

@@ -11,23 +11,23 @@ from ..core.errors import InputError
 from ..core.evidence import FITTED, of_architecture
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
-from ..core.setting import SIZE, Setting, check_values
+from ..core.setting import SIZE, Setting, check_values, read_length
 from ..data import table
-from ..estimate.hardware import Accelerator
+from ..estimate.hardware import Accelerator, Offer
 from ..estimate.time.interval import Interval, time_interval
-from ..estimate.time.serving import CHUNK, Load, ServingTime, serving_time
+from ..estimate.time.serving import CHUNK, SHARE, Load, ServingTime, serving_time
 from .accelerators import read_gpus
 from .load import Source
 from .load import load as read_model
 from .step_models import check_layout, step_model
 
 SERVING = (
-    Setting("isl", SIZE, least=1), Setting("osl", SIZE, least=1), Setting("tp", SIZE, least=1),
-    Setting("dp", SIZE, least=1), Setting("ep", SIZE, least=1), Setting("chunk", SIZE, least=1),
-)  # fmt: skip
+    Setting("concurrency", float, above=0),
+    *(Setting(name, SIZE, least=1) for name in ("isl", "osl", "tp", "dp", "ep", "max_num_batched_tokens")),
+)
 SETTINGS = (
     "isl", "osl", "concurrency", "engine", "tp", "dp", "ep", "weights", "experts", "attention_weights", "cache",
-    "chunk",
+    "max_num_batched_tokens",
 )  # fmt: skip
 HOUR = 3600
 
@@ -116,9 +116,14 @@ class ServingResult(NotebookDisplay):
         return float(self.time.requests_per_s * self.load.osl / (self.mesh.dp * self.mesh.tp))
 
     @property
+    def offer(self) -> Offer | None:
+        """Lowest known rental price of one GPU."""
+        return min(self.accelerator.offers, key=lambda offer: offer.usd, default=None)
+
+    @property
     def usd_per_hour(self) -> float | None:
         """Lowest known rental price of one GPU, in US dollars per hour."""
-        return min((offer.usd for offer in self.accelerator.offers), default=None)
+        return self.offer.usd if self.offer else None
 
     @property
     def usd_per_million_output(self) -> float | None:
@@ -136,7 +141,7 @@ class ServingResult(NotebookDisplay):
     def summary(self) -> str:
         """Answer in one line."""
         if not self.fits:
-            return f"The weights do not fit on {self.mesh.dp * self.mesh.tp} × {self.accelerator.title}"
+            return f"Does not start: the weights do not fit on {self.mesh.dp * self.mesh.tp} × {self.accelerator.title}"
         spread = f"{self.tpot_low_s * 1e3:.3g} to {self.tpot_high_s * 1e3:.3g}"
         return (
             f"{self.tpot_s * 1e3:.3g} ms per output token ({spread}), {self.tokens_per_s_user:,.0f} tokens/s per user, "
@@ -163,8 +168,8 @@ def serving(
     model: Source,
     gpu: str,
     *,
-    isl: int,
-    osl: int,
+    isl: int | str,
+    osl: int | str,
     concurrency: float = 1,
     engine: str | None = None,
     tp: int | None = None,
@@ -174,7 +179,7 @@ def serving(
     experts: str | None = None,
     attention_weights: str | None = None,
     cache: str | None = None,
-    chunk: int = CHUNK,
+    max_num_batched_tokens: int | str = CHUNK,
 ) -> ServingResult:
     """Estimate the time of requests on a serving engine with a constant number of requests.
 
@@ -197,11 +202,11 @@ def serving(
         experts: number format of routed experts (default: ``weights``).
         attention_weights: number format of layers that mix tokens (default: ``weights``).
         cache: number format of keys and values (default: 16 bits).
-        chunk: largest number of tokens of prefill in a step.
+        max_num_batched_tokens: largest number of tokens of prefill in a step.
     """
-    check_values(SERVING, {"isl": isl, "osl": osl, "tp": tp, "dp": dp, "ep": ep, "chunk": chunk})
-    if not 0 < concurrency < float("inf"):
-        raise InputError(f"must be positive, not {concurrency}", parameter="concurrency")
+    lengths: dict[str, Any] = {"isl": isl, "osl": osl, "max_num_batched_tokens": max_num_batched_tokens}
+    lengths = {name: read_length(value, name) for name, value in lengths.items()}
+    check_values(SERVING, {**lengths, "concurrency": concurrency, "tp": tp, "dp": dp, "ep": ep})
     architecture, card, count = read_model(model), *_gpus(gpu)
     ranks = tp or max(count // dp, 1)
     if ranks * dp % ep:
@@ -212,7 +217,7 @@ def serving(
         architecture, card, mesh, engine or "vllm", weights=weights, experts=experts,
         attention_weights=attention_weights, cache=cache,
     )  # fmt: skip
-    load = Load(isl, osl, concurrency, chunk)
+    load = Load(lengths["isl"], lengths["osl"], concurrency, lengths["max_num_batched_tokens"])
     time = serving_time(steps, load)
     errors, used = table("time_errors"), steps.efficiencies.values()
     unknown = "" if steps.engine.is_known else steps.engine.name
@@ -220,7 +225,9 @@ def serving(
         time_interval(seconds, errors[name], used, unknown)
         for name, seconds in (("tpot", time.tpot_s), ("ttft", time.ttft_s))
     )
-    notes = [f"{load.chunk:,} tokens of prefill in a step at most"]
+    notes = [f"at most {load.chunk:,} tokens of prefill in a step; {SHARE:.0%} of the memory is used"]
+    if not time.capacity:
+        notes.append("the times are those of the layout if the weights fitted")
     if time.capacity and time.waiting > 0:
         notes.append(
             f"the KV cache holds {time.capacity:,.0f} of {concurrency / dp:,.0f} requests per rank: others wait, so "

@@ -125,10 +125,17 @@ OWN = {  # lines of one command, by panel
             --block-size N  tokens per KV cache block
             --kv-cache-memory SIZE  per GPU
             --enforce-eager  no CUDA graphs
+            --images-per-prompt N  0: no image encoder
+        """,
+        "Load": """
+            --isl --osl TOKENS  of a request, for its times
+            --concurrency N  requests at any time
+            --experts FORMAT  of routed experts
+            --attention-weights FORMAT  of the matrices of attention
         """,
         "Offload": """
-            --gpu-layers N  llama.cpp: layers on the GPUs (-ngl)
-            --cpu-experts N  llama.cpp: layers with experts on the host
+            --gpu-layers N  llama.cpp: layers on the GPUs
+            --cpu-experts N  layers with experts on the host
             --cpu-offload-gb GIB  weights in host memory per GPU
             --kv-offloading-size GIB  vLLM: KV cache in host memory
         """,
@@ -139,10 +146,10 @@ OWN = {  # lines of one command, by panel
         """,
         "Speculation": """
             --draft MODEL  draft model
-            --draft-method NAME  draft_model, mtp, eagle, eagle3, ngram
+            --draft-method NAME  such as mtp or eagle3
         """,
         "Parallelism": """
-            --dp --tp --pp N  data, tensor, pipeline ranks
+            --dp --tp --pp --ep N  data, tensor, pipeline, expert ranks
             --expert-parallel  experts over all ranks
         """,
     },
@@ -255,7 +262,7 @@ EXAMPLES = {
     "serve": (
         "llmcalc serve qwen3-32b --gpu h100:2",
         "llmcalc serve --gpu h100:4 -- vllm serve Qwen/Qwen3-32B -tp 4",
-        "llmcalc serve llama3.3-70b --gpu h100:2 --weights fp8",
+        "llmcalc serve llama3.3-70b --gpu h100:2 --isl 1k --osl 500",
     ),
     "scale": (
         "llmcalc scale --gpu h100:512 --days 30",

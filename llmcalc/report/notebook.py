@@ -30,6 +30,7 @@ _DOCUMENTS = {
     "RecipeSearch": ("find", "find_recipes_document"),
     "Plan": ("scale", "scale_document"),
     "ServeResult": ("serve", "serve_document"),
+    "ServingResult": ("serving", "serving_document"),
     "CheckedLog": ("check_log", "check_log_document"),
     "Sweep": ("sweep", "sweep_document"),
     "Verification": ("notebook", "verification_document"),

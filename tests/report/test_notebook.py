@@ -42,6 +42,7 @@ RESULTS: dict[str, Any] = {
     "ModelSearch": lambda: llmcalc.find_models("2GiB"),
     "FitResult": lambda: llmcalc.fit(MODEL, "h100"),
     "ServeResult": lambda: llmcalc.serve(MODEL, "h100"),
+    "ServingResult": lambda: llmcalc.serve(MODEL, "h100", isl=101, osl=53),
     "Sweep": lambda: llmcalc.sweep(MODEL, "flops.total", "seq=16,32"),
     "Verification": lambda: llmcalc.verify(MODEL),
 }

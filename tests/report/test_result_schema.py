@@ -62,6 +62,7 @@ LINES = [
     "timeline llama",
     "scale --compute 1e23",
     "serve llama3.1-8b --gpu h100",
+    "serve llama3.1-8b --gpu h100:2 --isl 1k --osl 500 --concurrency 7",
     "serve qwen3-32b --gpu h100 --engine-version 0.11",
     "scale llama3-8b --tokens 1T",
     "scale --gpu h100:512 --days 30",

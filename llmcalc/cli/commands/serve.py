@@ -23,6 +23,15 @@ ENGINE = (
     Option("--engine-version", "Version of the engine, such as 0.11 (default: the newest one described).", "VERSION"),
     Option("--command", "Command line of the engine, which may also follow -- at the end.", "TEXT"),
 )  # fmt: skip
+LOAD = (
+    Option("--isl", "Estimate times: input tokens of a request.", "TOKENS"),
+    Option("--osl", "Estimate times: output tokens of a request.", "TOKENS"),
+    Option("--concurrency", "Estimate times: number of requests at any time (default: 1).", kind=int),
+    Option("--experts", "Estimate times: format of routed experts (default: --weights).", "FORMAT", complete="formats"),
+    Option("--attention-weights", "Estimate times: format of the matrices of attention (default: --weights).", "FORMAT",
+           complete="formats"),
+    *(option for option in MESH if option.name == "ep"),
+)  # fmt: skip
 SETTINGS = (
     *(option for option in MESH if option.name in ("dp", "tp", "pp")),
     Option("--expert-parallel", "Divide the experts over all ranks (vLLM: --enable-expert-parallel).", kind=bool),
@@ -62,8 +71,9 @@ def run(
     command: str | None,
     **given: Any,
 ) -> Answer:
-    """Print what the engine allocates on each GPU. The exit code is 1 if the engine will not start."""
+    """Print what the engine allocates on each GPU, or the time of requests. The exit code is 1 if it will not start."""
     from ...api.serve import serve
+    from ...api.serving_time import ServingResult
     from ...report.serve import serve_document
 
     if command is not None and gpu is None and gpu_memory is None:
@@ -72,10 +82,14 @@ def run(
     source: Any = model
     if model is not None and any(is_given(option, given) for option in READING):
         source = load_model(model, given)
-    settings = {option.name: given[option.name] for option in SETTINGS if is_given(option, given)}
-    result = serve(
+    settings = {option.name: given[option.name] for option in (*LOAD, *SETTINGS) if is_given(option, given)}
+    result: Any = serve(
         source, gpu, command=command, engine=engine, engine_version=engine_version, gpu_memory=gpu_memory, **settings
     )
+    if isinstance(result, ServingResult):
+        from ...report.serving import serving_document
+
+        return serving_document(result), result.fits
     return serve_document(result), result.starts
 
 
@@ -87,4 +101,4 @@ def _ranks(command: str) -> int:
     return prod(int(size) for size in sizes if size.isdigit())
 
 
-COMMANDS = (Command("serve", (MODEL, *ENGINE, *SETTINGS, *READING, *OUTPUT, NOTES), run),)
+COMMANDS = (Command("serve", (MODEL, *ENGINE, *LOAD, *SETTINGS, *READING, *OUTPUT, NOTES), run),)

@@ -1,0 +1,94 @@
+"""Report for ``serve`` with the time of requests under load, and what an output token takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..api.serving_time import ServingResult
+from .document import Document, Fact, Table, columns
+from .heading import model_document, named_values
+
+
+def serving_document(result: ServingResult) -> Document:
+    """Build the report of the time of requests. The title is the answer."""
+    mesh, load = result.mesh, result.load
+    layout = {name: size for name in ("tp", "dp", "ep") if (size := getattr(mesh, name)) > 1}
+    settings = {"isl": load.isl, "osl": load.osl, "concurrency": f"{load.concurrency:g}", **layout}
+    unused = result.gpus - mesh.tp * mesh.dp
+    return model_document(
+        result.architecture,
+        "serve",
+        lambda: _json(result),
+        f" in {result.engine} on {mesh.tp * mesh.dp} × {result.accelerator.title}",
+        answer=f"{'✓' if result.fits else '✗'} {result.summary}",
+        lines=(named_values(settings),),
+        alerts=[f"the layout leaves {unused} of {result.gpus} GPUs unused"] if unused else (),
+        facts=tuple(_facts(result)),
+        tables=(_parts(result),),
+        notes=_notes(result),
+        details=[f"{name}: {origin}" for name, origin in result.kernels.items()],
+    )
+
+
+def milliseconds(seconds: float) -> str:
+    """Format a time in milliseconds.
+
+    >>> milliseconds(0.0123456)
+    '12.3 ms'
+    """
+    return f"{seconds * 1e3:,.3g} ms" if seconds < 1 else f"{seconds * 1e3:,.0f} ms"
+
+
+def _facts(result: ServingResult) -> list[Fact]:
+    time, ranks = result.time, f" on each of {result.mesh.dp} ranks" if result.mesh.dp > 1 else ""
+    if result.ttft_s is not None and result.ttft_low_s is not None and result.ttft_high_s is not None:
+        span = f"{milliseconds(result.ttft_low_s)} to {milliseconds(result.ttft_high_s)}"
+        first = Fact("first token", milliseconds(result.ttft_s), f"({span})")
+    else:
+        first = Fact("first token", "saturated", "requests wait for memory")
+    limit = "number of requests" if time.waiting <= 0 else "KV cache"
+    facts = [
+        Fact("per output token", milliseconds(result.tpot_s),
+             f"({milliseconds(result.tpot_low_s)} to {milliseconds(result.tpot_high_s)})"),
+        first,
+        Fact("running requests", f"{time.batch:,.4g}", f"{ranks.strip()} limited by the {limit}".strip()),
+        Fact("requests", f"{time.requests_per_s:,.3g}", "per second"),
+        Fact("output tokens", f"{result.tokens_per_s_gpu:,.3g}", "per second and GPU"),
+    ]  # fmt: skip
+    if result.usd_per_million_output is not None and result.usd_per_million is not None:
+        price = f"at ${result.usd_per_hour:,.2f} per GPU hour"
+        facts.append(
+            Fact("million output tokens", f"${result.usd_per_million_output:,.3g}", f"{price}, input included")
+        )
+        facts.append(Fact("million tokens", f"${result.usd_per_million:,.3g}", "input and output"))
+    return facts
+
+
+def _parts(result: ServingResult) -> Table:
+    time, step = result.time, result.time.step
+    found = [(name, cost.seconds, cost.bound) for name, cost in step.components.items()]
+    found += [(name, seconds, "communication") for name, seconds in step.collectives.items()]
+    found += [("between kernels", step.launches, "launches"), ("engine", step.engine, "engine")]
+    found.append(("prefill of other requests", time.tpot_s - step.seconds, "compute"))
+    rows = [
+        (name, milliseconds(float(seconds)), float(seconds / time.tpot_s), bound)
+        for name, seconds, bound in found
+        if seconds
+    ]
+    total = ("total", milliseconds(result.tpot_s), 1.0, "")
+    return Table("an output token", columns("part: name", "time: text", "share: share", "bound: text"), rows, total)
+
+
+def _notes(result: ServingResult) -> tuple[str, ...]:
+    reasons = tuple(f"the interval is wider: {reason}" for reason in result.tpot.reasons)
+    offer = result.offer
+    price = (f"price: {offer.kind} at {offer.seller}, {offer.date} ({offer.source})",) if offer else ()
+    return (*result.notes, *reasons, *price, "intervals contain 80 % of measured times; requests arrive as others end")
+
+
+def _json(result: ServingResult) -> tuple[dict[str, Any], dict[str, Any]]:
+    times = result.to_dict()
+    own = {name: times.pop(name) for name in ("engine", "evidence")}
+    inputs = {name: times.pop(name) for name in ("gpu", "gpus", "tp", "dp", "ep", "isl", "osl", "concurrency", "chunk")}
+    del times["notes"], times["model"]
+    return inputs, {**own, "times": times, "notes": [*_notes(result), *result.architecture.notes]}
