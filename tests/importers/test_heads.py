@@ -17,7 +17,7 @@ ELSEWHERE = """
     glm5_next_text longcat_flash minicpm3 mistral4 mistral_large4_text sarvam_mla youtu
     deepseek_ocr2_text falcon gpt_neox gpt_neox_japanese persimmon unlimited_ocr_text
     bamba granitemoehybrid mamba2
-    musicflamingo
+    musicflamingo gated_deltanet
 """
 
 

@@ -203,6 +203,7 @@ def test_deepseek_v2_without_latent_attention_is_deepseekmoe() -> None:
     experts = {"n_routed_experts": 5, "n_shared_experts": 2, "num_experts_per_tok": 2, "moe_intermediate_size": 13}
     own = {**LLAMA, **experts, "model_type": "deepseek_v2", "use_mla": False, "kv_lora_rank": None, "n_group": 1}
     assert total(own) == total({**LLAMA, **experts, "model_type": "deepseek"})
+    assert llmcalc.load(own).warnings == ()
     with pytest.raises(llmcalc.InputError, match="kv_lora_rank must not be null"):
         llmcalc.load({**own, "use_mla": True})
 

@@ -23,7 +23,8 @@ def chatglm(layers: int, vocab: int, **more: Any) -> dict[str, Any]:
         "model_type": "chatglm", "hidden_size": 4096, "ffn_hidden_size": 13696, "num_layers": layers,
         "num_attention_heads": 32, "kv_channels": 128, "padded_vocab_size": vocab, "multi_query_attention": True,
         "multi_query_group_num": 2, "add_bias_linear": False, "add_qkv_bias": True, "rmsnorm": True,
-        "post_layer_norm": True, "layernorm_epsilon": 1e-5, "seq_length": 8192, "original_rope": True, **more,
+        "post_layer_norm": True, "layernorm_epsilon": 1e-5, "seq_length": 8192, "original_rope": True,
+        "architectures": ["ChatGLMModel"], **more,
     }  # fmt: skip
 
 
@@ -41,6 +42,21 @@ GROWING = [0.5, 0.73, 0.97, 1.2, 1.43, 1.67, 1.9, 2.13, 2.37, 2.6, 2.83, 3.07, 3
 # Elements of the published checkpoint of that name, by its safetensors headers; buffers among them count there too.
 PUBLISHED: dict[str, tuple[int, dict[str, Any]]] = {
     "THUDM/chatglm3-6b": (6243584000, chatglm(28, 65024)),
+    "THUDM/chatglm-6b": (
+        6707929088,  # by the shapes of its modules; the checkpoint has 13.4 GB
+        {
+            "model_type": "chatglm",
+            "architectures": ["ChatGLMModel"],
+            "hidden_size": 4096,
+            "inner_hidden_size": 16384,
+            "layernorm_epsilon": 1e-05,
+            "max_sequence_length": 2048,
+            "num_attention_heads": 32,
+            "num_layers": 28,
+            "position_encoding_2d": True,
+            "vocab_size": 130528,
+        },
+    ),
     "THUDM/glm-4-9b": (9399951360, chatglm(40, 151552, rope_ratio=500, num_hidden_layers=40, vocab_size=151552)),
     "baichuan-inc/Baichuan2-7B-Base": (
         7505973248,

@@ -66,7 +66,8 @@ def load_config(
     if not isinstance(model_type, str):
         hint = "Add a model_type to the config, or name one with {as_=TYPE}."
         raise DescriptionError("has no model_type", where=where, hint=hint)
-    entry = find(variant_of(data, model_type) or model_type)
+    described = variant_of(data, model_type) or model_type
+    entry = find(described)
     inner = language_model(data)
     if as_ and (inner is None or is_composite(as_)):
         data, entry = {**data, "model_type": as_}, find(as_)
@@ -129,7 +130,7 @@ def load_config(
         inputs=inputs,
         layout=f"{layout}.bare" if config.head_kind() == "none" and not config.task() else layout,
         notes=(*_defaulted(config.defaulted), *architecture.notes, *_notes(config, data, inner or {}, inputs)),
-        warnings=(*_warnings(config, model_type, as_), *unsure),
+        warnings=(*_warnings(config, model_type if as_ else described, as_), *unsure),
         unmodelled=(*architecture.unmodelled, *config.unmodelled),
     )
 

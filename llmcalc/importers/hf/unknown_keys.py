@@ -60,9 +60,14 @@ def unknown_key(config: ConfigKeys, name: str, value: object) -> UnknownKey:
     usual = config.defaults.get(name)
     disabled = is_off(value) and not is_off(usual)
     effect = effect_of(name, usual if disabled else value, _value(config, "num_hidden_layers"))
-    if effect is Effect.STRUCTURAL and config.has_plain_class and name not in all_class_keys():
+    if effect is Effect.STRUCTURAL and config.has_plain_class and not _is_read_by_some_class(name):
         effect = Effect.POSSIBLE
     return UnknownKey(config, name, value, effect)
+
+
+def _is_read_by_some_class(name: str) -> bool:
+    """Return whether a class of transformers or a draft model has a key."""
+    return name in all_class_keys() or name in table("config_keys")["draft_models"]["keys"]
 
 
 _RULES = (  # lists in data/unknown_keys.yaml; the first match decides

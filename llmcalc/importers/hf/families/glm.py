@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ....core.architecture import Architecture
+from ....core.architecture import Architecture, Block
 from ....layers import Mlp
-from ..config import Config, Layers
-from ..rules import decoder
+from ..config import Config, Fields, Layers
+from ..rules import causal_lm, decoder, repeat_block, sublayer
 from .deepseek import dense_first, indexed_lm, indexed_mla, indexer_types, latent_lm, mla, shared_experts
 
 _THETA = 10000.0
@@ -34,6 +34,25 @@ def chatglm(config: Config) -> Architecture:
     )
     mlp = Mlp(config.d_model, config.size("intermediate_size"), "silu", gated=True, bias=bias)
     return decoder(config, attention, mlp, tied=config.flag("tie_word_embeddings"))
+
+
+def chatglm_6b(config: Config) -> Architecture:
+    """Read a ChatGLM-6B config [du2021], whose scaled residual stream consists of normalised inputs.
+
+    Half of each head is rotated by the position of a token in its part of the sequence, and half by that of the part.
+    """
+    config.ignore("max_sequence_length quantization_bit prefix_projection")
+    if config.get("pre_seq_len") is not None:
+        raise config.error("pre_seq_len is not supported")
+    config.unmodelled_unless("position_encoding_2d", False)
+    norm, scale = config.layernorm(), (2 * config.n_layers) ** 0.5
+    parts: Layers = {
+        "attention": config.attention(bias=True),
+        "mlp": Mlp(config.d_model, config.size("intermediate_size"), "gelu_tanh", bias=True),
+    }
+    settings: Fields = {"pre": norm, "residual_normed": True, "residual_scale": scale}
+    block = Block("block", tuple(sublayer(name, layer, **settings) for name, layer in parts.items()))
+    return causal_lm(config, repeat_block(block, config.n_layers), norm, tied=config.flag("tie_word_embeddings"))
 
 
 def glm(config: Config) -> Architecture:
