@@ -7,19 +7,21 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from ..calc.images.rule import ImageRule, ImageSize
+from ..calc.images.rule import ImageRule, ImageSize, read_image_size
 from ..calc.kv_cache import state
-from ..calc.memory.inference import Steps, inference_memory
+from ..calc.memory.inference import InferenceMemory, Steps, inference_memory
 from ..calc.memory.number_formats import BITS_A_BYTE
-from ..calc.memory.weight_formats import RequestedFormats
+from ..calc.memory.weight_formats import RequestedFormats, StoredTensors
 from ..calc.sharding import Mesh
+from ..core.amount import Sum
 from ..core.architecture import Architecture, Stack
 from ..core.errors import InputError
-from ..core.record import record, remembered
+from ..core.record import changed, record, remembered
 from ..core.workload import Workload
 from .names import number_format, weight_formats
 
 NOTHING: Mapping[str, Any] = {}
+ENCODER = "image encoder"
 
 
 @record
@@ -39,6 +41,13 @@ class Encoder:
     rule: ImageRule | None
     config: Mapping[str, Any]
     d_model: int
+
+    def measure(self, images: Iterable[str]) -> tuple[ImageSize, ...]:
+        """Return the sizes of images that are written as 1024x768."""
+        if self.rule is None:
+            kind = self.config.get("model_type") or self.architecture.name
+            raise InputError(f"the image processor of {kind} is not known", parameter="image", hint="omit it")
+        return tuple(self.rule.measure(*read_image_size(text)) for text in images)
 
     def memory(self, images: Iterable[ImageSize], dtype: str = "bf16", tp: int = 1) -> EncoderMemory:
         """Return what the encoder needs on one rank to read all images in one step, in bytes."""
@@ -86,6 +95,26 @@ class EncoderMemory:
     activations: int = 0
     inputs: int = 0
     outputs: int = 0
+
+
+def with_images(
+    result: InferenceMemory, encoder: Encoder, images: tuple[ImageSize, ...], dtype: str
+) -> InferenceMemory:
+    """Return the serving memory of a model that also reads images. Those of a sequence are read in one step.
+
+    The peak of live activations is that of the encoder, or that of the language model while the embeddings are live.
+    """
+    own, form = encoder.memory(images, dtype, result.mesh.tp), number_format(dtype)
+    bits = own.weights * BITS_A_BYTE
+    stored = (StoredTensors(ENCODER, form, bits // form.bits, bits),) if bits else ()
+    reading = Sum((f"{ENCODER}: activations", own.activations), ("values of the pixels", own.inputs))
+
+    def transient(seq: int) -> Sum:
+        text = result.find_transient(seq)
+        answering = Sum(("image embeddings", own.outputs), ("language model", text))
+        return max(reading, answering)
+
+    return changed(result, stored=(*result.stored, *stored), find_transient=transient, images=images)
 
 
 def image_encoder(architecture: Architecture) -> Encoder | None:

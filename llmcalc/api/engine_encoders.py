@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..calc.images.rule import ImageRule, ImageSize
 from ..core.architecture import Architecture
+from ..core.errors import InputError
 from ..core.record import changed
 from ..estimate.engine_memory import ModelBytes, share_with_encoder
 from ..estimate.engine_profile import GIB
 from .encoders import Encoder, EncoderMemory, image_encoder
+
+if TYPE_CHECKING:
+    from .engine_result import ServeResult
 
 PROFILED = "profiled"
 
@@ -74,3 +78,25 @@ def profiled_images(rule: ImageRule, settings: Mapping[str, Any]) -> tuple[Image
     count = max(settings["max_num_batched_tokens"] // largest.embeddings, 1)
     limit = settings.get("images_per_prompt")
     return largest, count if limit is None else min(count, settings["max_num_seqs"] * limit)
+
+
+def served_images(
+    architecture: Architecture, settings: Mapping[str, Any], images: tuple[str, ...]
+) -> tuple[ImageSize, ...]:
+    """Return the sizes of images that a request contains."""
+    encoder = served_encoder(architecture, settings) if images else None
+    if images and encoder is None:
+        message = "has no effect, because the engine loads no image encoder whose sizes are known"
+        raise InputError(message, parameter="image", hint="omit it")
+    return encoder.measure(images) if encoder else ()
+
+
+def image_notes(result: ServeResult) -> tuple[str, ...]:
+    """Return a note about the tokens of images, and the tokens that are left for the text of a request."""
+    if not result.images:
+        return ()
+    each = ", ".join(f"{size.width}x{size.height}: {size.tokens:,} tokens" for size in result.images)
+    left = result.max_model_len - sum(size.tokens for size in result.images)
+    request = f"a request of {result.max_model_len:,} tokens"
+    rest = f"{request} leaves {left:,} for text" if left > 0 else f"{request} cannot contain them"
+    return (f"images: {each}; {rest}",)

@@ -9,6 +9,7 @@ from itertools import islice
 from math import prod
 from typing import Any, ClassVar
 
+from ..calc.images.rule import ImageSize
 from ..calc.memory.fit import LARGEST, largest_fitting
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
@@ -49,6 +50,7 @@ class ServeResult(NotebookDisplay):
         host: memory of the host.
         host_tokens: tokens of the KV cache in host memory.
         encoder: bytes of the weights of an image encoder that is not a part of the architecture.
+        images: sizes of the given images in tokens.
         retry: function that predicts the result of changed settings.
     """
 
@@ -67,6 +69,7 @@ class ServeResult(NotebookDisplay):
     host: HostMemory = HostMemory()
     host_tokens: Estimate | None = None
     encoder: int = 0
+    images: tuple[ImageSize, ...] = ()
     retry: Callable[[Mapping[str, Any]], ServeResult] | None = None
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {
@@ -255,7 +258,7 @@ class ServeResult(NotebookDisplay):
             "unmodelled": list(self.command.unmodelled) if self.command else [],
             **({"cache": self.buffers.total} if self.buffers else {}), "host": self.host.to_dict(),
             **({"host_tokens": self.host_tokens.to_dict()} if self.host_tokens else {}),
-            "encoder": self.encoder, "evidence": self.evidence,
+            "encoder": self.encoder, "images": [size.to_dict() for size in self.images], "evidence": self.evidence,
         }  # fmt: skip
 
 

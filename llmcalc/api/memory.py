@@ -19,17 +19,19 @@ from ..core.architecture import Architecture
 from ..core.errors import DescriptionError, InputError, UnknownNameError
 from ..core.ledger import rows
 from ..core.record import changed
-from ..core.setting import CONVENTION, SIZES, TEXTS, check_values, known_choice, read_lengths, read_texts
+from ..core.setting import CONVENTION, SIZES, TEXTS, Setting, check_values, known_choice, read_lengths, read_texts
 from ..core.workload import Workload
 from ..data import table
 from .defaults import default_seq, step_limit
 from .effects import check_effects
+from .encoders import image_encoder, with_images
 from .load import Source, load
 from .names import number_format, published_weights, weight_formats
 from .settings import FORMATS, MEMORY_MODE, SERVING, TRAINING, WHOLE_MESH, check_expert_ranks, serving_mesh
 
 SERVED = (*SIZES, *FORMATS, *SERVING, WHOLE_MESH, CONVENTION)
 SETTINGS = (MEMORY_MODE, *SERVED, *TRAINING)
+IMAGE = Setting("image", TEXTS, (), needs=("serving",))
 CHECKPOINT = "checkpoint"
 LORA_TARGETS = ("wq", "wk", "wv", "wo")
 
@@ -50,6 +52,7 @@ def memory(
     prefill: int | str | None = None,
     step_tokens: str | int | None = None,
     beams: int | None = None,
+    image: Iterable[str] = (),
     optimizer: str | None = None,
     attention: str | None = None,
     recompute: str | None = None,
@@ -93,6 +96,8 @@ def memory(
         step_tokens: inference: maximum number of tokens in a step over all sequences, or ``all`` (default: 8192;
             512 for GGUF mixtures, which llama.cpp runs; ``all`` for ``convention="torch"``).
         beams: inference: number of beams per sequence (default: 1).
+        image: inference: sizes in pixels of the images in each sequence, such as ``["1024x768"]``. Their tokens are
+            added to ``seq``, and the image encoder to the memory.
         optimizer: training: the optimizer (default: ``adamw``).
         attention: training: attention kernel, ``flash`` (default) or ``eager``.
         recompute: training: activation recomputation, ``none`` (default), ``selective`` or ``full``.
@@ -120,9 +125,23 @@ def memory(
         InputError: conflicting settings, or a setting that has no effect.
     """
     given = read_arguments(locals())
+    images = tuple(read_texts(image, "image"))
     architecture = load(model)
-    check_effects(SETTINGS, given, architecture)
-    return memory_of(architecture, **given)
+    check_effects((*SETTINGS, IMAGE), {**given, "image": images}, architecture)
+    return _with_images(architecture, images, given) if images else memory_of(architecture, **given)
+
+
+def _with_images(architecture: Architecture, images: tuple[str, ...], own: dict[str, Any]) -> InferenceMemory:
+    """Compute the memory of sequences with images, which have the tokens of the images in addition to ``seq``."""
+    encoder = image_encoder(architecture)
+    if encoder is None:
+        message = f"has no effect on {architecture.name}, whose image encoder is not known or does not exist"
+        raise InputError(message, parameter="image", hint="omit it")
+    sizes = encoder.measure(images)
+    text = default_seq(architecture) if own["seq"] is None else own["seq"]
+    result = memory_of(architecture, **{**own, "seq": text + sum(size.tokens for size in sizes)})
+    assert isinstance(result, InferenceMemory)
+    return with_images(result, encoder, sizes, own["dtype"])
 
 
 def read_arguments(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, overload
@@ -23,7 +23,14 @@ from ..importers.engine_commands import read_command
 from ..importers.modelfile import is_modelfile, read_modelfile, usual_context
 from .accelerators import Gpus, read_gpus
 from .draft_models import Draft, find_draft
-from .engine_encoders import encoder_factor, encoder_notes, served_encoder, served_stacks
+from .engine_encoders import (
+    encoder_factor,
+    encoder_notes,
+    image_notes,
+    served_encoder,
+    served_images,
+    served_stacks,
+)
 from .engine_models import (
     cache_notes,
     groups_of,
@@ -71,6 +78,7 @@ def serve(
     isl: int | str | None = None,
     osl: int | str | None = None,
     concurrency: float | None = None,
+    image: Iterable[str] = (),
     **settings: Any,
 ) -> ServeResult | ServingResult:
     """Predict how a serving engine divides the memory of its GPUs, and the size of its KV cache.
@@ -93,6 +101,7 @@ def serve(
         isl: input tokens of a request.
         osl: output tokens of a request.
         concurrency: number of requests at any time (default: 1).
+        image: sizes of images in pixels, such as ``["1024x768"]``, whose tokens are stated.
         settings: settings of the engine, such as ``tp``, ``max_model_len``, ``max_num_seqs``, ``cache`` or ``weights``.
             ``images_per_prompt=0`` loads no image encoder.
             For times: ``tp``, ``dp``, ``ep``, ``weights``, ``experts``, ``attention_weights``, ``cache``,
@@ -102,7 +111,12 @@ def serve(
         InputError: an unknown engine, flag or GPU, or an invalid setting.
     """
     if isl is not None or osl is not None or concurrency is not None:
-        others = {"command": command, "engine_version": engine_version, "gpu_memory": gpu_memory}
+        others = {
+            "command": command,
+            "engine_version": engine_version,
+            "gpu_memory": gpu_memory,
+            "image": image or None,
+        }
         return _serving(
             model, gpu, {**settings, "engine": engine, "isl": isl, "osl": osl, "concurrency": concurrency}, others
         )
@@ -136,15 +150,18 @@ def serve(
     total = gpus.memory_bytes or (card.usable_bytes if card else 0)
     profile = read_profile(engine, entry, engine_version, card.name if card else "", total)
 
+    images = tuple(read_texts(image, "image"))
+
     def predict(change: Mapping[str, Any]) -> ServeResult:
         result = _predict(architecture, profile, total, gpus, {**given, **change}, pasted is not None)
+        result = changed(result, images=served_images(architecture, result.settings, images))
         return changed(
             result,
             model=title,
             accelerator=card,
             command=pasted,
             given=given,
-            notes=(*remarks, *notes, *_unused_gpus(result, gpus), *result.notes),
+            notes=(*remarks, *notes, *_unused_gpus(result, gpus), *image_notes(result), *result.notes),
             retry=predict,
         )
 

@@ -38,6 +38,7 @@ PANELS = {
         --mode MODE  forward (default), train or decode
         --context N  cached tokens before a decode step
         --patches --frames N  image patches, audio frames
+        --image SIZE  image per sequence, such as 1024x768
         --tokens AMOUNT  training tokens, such as 15T
         --batch-tokens AMOUNT  tokens per optimizer step, such as 4M
         --count causal|dense  query-key pairs
@@ -143,6 +144,10 @@ OWN = {  # lines of one command, by panel
             --enable-lora  serve LoRA adapters
             --max-loras N  adapters on a GPU
             --max-lora-rank N  largest rank (default: 16)
+        """,
+        "Images": """
+            --image SIZE  in a request, such as 1024x768
+            --images-per-prompt N  0 loads no image encoder
         """,
         "Speculation": """
             --draft MODEL  draft model

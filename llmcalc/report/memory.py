@@ -84,12 +84,22 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
             Fact("state", result.state, BYTES, f"{size.bytes // size.workload.batch:,} per sequence{beams}"),
             Fact("transient", result.activations, BYTES, f"modelled: buffers of a step that computes {at_once}"),
         ),
-        tables=(_weights(result), _state(result, ideal), _experts(result)),
+        tables=(_images(result), _weights(result), _state(result, ideal), _experts(result)),
         pictures=lambda: _charts(result),
         derivation=derivation("memory", result),
         notes=notes,
         details=(formula_note("elements of the state", size.form),),
     )
+
+
+def _images(result: InferenceMemory) -> Table:
+    """Return a table of the images of a sequence."""
+    rows = [
+        (f"{size.width}x{size.height}", size.tokens, size.embeddings, size.patches, len(size.grids))
+        for size in result.images
+    ]
+    heads = columns("image: name", "tokens: number", "embeddings: number", "patches: number", "pictures: number")
+    return Table("images", heads, rows)
 
 
 def _charts(result: InferenceMemory) -> list[Picture]:

@@ -108,3 +108,41 @@ def test_presets_without_an_encoder_and_other_engines_count_none() -> None:
 def test_an_invalid_limit_is_refused() -> None:
     with pytest.raises(InputError):
         llmcalc.serve("gemma3-4b", "h100", images_per_prompt=-3)
+
+
+def test_images_of_a_request_are_stated_in_tokens() -> None:
+    result = llmcalc.serve("gemma3-4b", "h100", max_model_len=521, image=["1024x768", "311x97"])
+    assert [size.tokens for size in result.images] == [260, 260]
+    assert "leaves 1 for text" in " ".join(result.notes)
+    short = llmcalc.serve("gemma3-4b", "h100", max_model_len=519, image=["1024x768", "311x97"])
+    assert "cannot contain them" in " ".join(short.notes)
+    with pytest.raises(InputError, match="loads no image encoder"):
+        llmcalc.serve("gemma3-4b", "h100", image=["13x17"], images_per_prompt=0)
+
+
+def test_memory_counts_the_tokens_and_the_encoder() -> None:
+    text = llmcalc.memory("gemma3-4b", seq=1000 + 2 * 260)
+    both = llmcalc.memory("gemma3-4b", seq=1000, image=["1024x768", "311x97"])
+    encoder = image_encoder(llmcalc.load("gemma3-4b"))
+    assert encoder is not None
+    own = encoder.memory(both.images)
+    assert both.weights == text.weights + own.weights
+    assert both.state == text.state
+    assert both.transient == max(own.activations + own.inputs, text.transient + own.outputs)
+    assert [size["tokens"] for size in both.to_dict()["images"]] == [260, 260]
+    one, many = (llmcalc.memory("gemma3-4b", seq=7, image=["896x896"] * count).transient for count in (1, 61))
+    assert many == encoder.memory(both.images[:1] * 61).activations + 61 * 3 * 896**2 * 2
+    assert one < many
+
+
+def test_an_encoder_in_the_architecture_adds_no_weights() -> None:
+    text = llmcalc.memory("qwen3-vl-2b", seq=100)
+    both = llmcalc.memory("qwen3-vl-2b", seq=100, image=["97x61"])
+    assert both.weights == text.weights
+    assert both.workload.seq == 100 + both.images[0].tokens
+
+
+@pytest.mark.parametrize("more", [{"mode": "training"}, {"model": "llama3-8b"}, {"image": ["97"]}])
+def test_images_without_effect_are_refused(more: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="image"):
+        llmcalc.memory(**{"model": "gemma3-4b", "image": ["97x61"], **more})

@@ -150,6 +150,7 @@ FUNCTIONS: Table = {
     }),
     "memory": (SERVING, {
         **MODEL, **SIZES, **CONVENTION, "mode": ("name", "training", {}), **MEMORY,
+        "image": ("names", ["97x61"], {"model": "qwen3-vl-2b"}),
     }),
     "memory_form": (SERVING, {
         **MODEL, "free": ("names", ["seq"], {}), "part": ("name", "state", {}), **CONVENTION,
@@ -211,6 +212,7 @@ FUNCTIONS: Table = {
         "block_size": ("count", 32, {}), "num_blocks": ("count", 1024, {}), "kv_cache_memory": ("count", "1GiB", {}),
         "gpu_memory_utilization": ("share", 0.8, {}), "dtype": ("name", "fp16", {}), "cache": ("name", "fp8", {}),
         "weights": ("name", "fp8", {}), "enforce_eager": ("flag", True, {}), "expert_parallel": ("flag", False, {}),
+        "image": ("names", ["97x61"], {"model": "gemma3-4b"}),
     }),
     "check_log": ({"path": LOG}, {
         "path": ("name", LOG, {}), "gpu": ("name", "h100", {}), "model": ("name", "llama3.1-8b", {}),

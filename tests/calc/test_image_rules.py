@@ -30,6 +30,11 @@ PUBLISHED = [
     ("minicpmv", 448, 447, 64 + 2),
     ("gemma4", 1024, 768, 19 * 14 + 2),
     ("gemma4", 7001, 13, 280 + 2),  # one row of as many tokens as allowed
+    ("phi4_multimodal", 1024, 768, 16 * 17 + 1 + 32 * (43 + 1)),  # 2 rows of 3 tiles, without the padding
+    ("phi4_multimodal", 439, 433, 16 * 17 + 1 + 16 * (16 + 1)),
+    ("llava_onevision", 1024, 768, 729 + 27 * 2 * (27 * 3 - 2 * 4 + 1)),
+    ("aya_vision", 1024, 768, 13 * 169 + 12 + 2),
+    ("glm4v", 1024, 768, 37 * 27 + 2),
     ("kimi_k25", 1024, 768, 37 * 28 + 4),
 ]
 
@@ -47,7 +52,7 @@ def test_no_image_is_larger_than_the_largest(model_type: str) -> None:
         size = rule.measure(width, height)
         assert 0 < size.embeddings <= size.tokens <= largest.tokens, (width, height)
         assert size.patches == sum(rows * columns for rows, columns in size.grids)
-        assert size.values == 3 * rule.patch**2 * size.patches
+        assert 1 <= size.values / (3 * rule.patch**2 * size.patches) < 1.1  # pixels that fill no patch are not read
 
 
 def test_crops_are_added_to_elongated_images() -> None:

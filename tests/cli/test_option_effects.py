@@ -87,6 +87,7 @@ STEPS = (f"{DENSE} --seq 2000", f"{SPARSE} --mode decode --context 100", BOTH)
 SWEPT = "memory.peak memory.weights memory.optimizer --over batch=1,2"
 MORE = (
     *(f"memory {rest}" for rest in MEMORY),
+    f"memory {VISION}",
     *(f"fit {rest} --gpu h100" for rest in MEMORY),
     "fit --gpu 2GiB",
     *(f"explain {model} memory {rest}" for model, _, rest in (line.partition(" ") for line in MEMORY)),
@@ -130,7 +131,7 @@ VALUES = {
     "active": "1B", "batch": "3", "batch_tokens": "1M", "beams": "4", "budget": "1e21", "cache": "fp8",
     "carbon": "0.2", "compute": "1e22", "context": "50", "cp": "2", "days": "3", "depth": "1", "dollars": "1M",
     "dp": "2", "ep": "2", "etp": "1", "explain select": "attention", "frames": "100", "gpu": "a100-sxm-80gb:4",
-    "gpu_memory": "30GiB", "granularity": "4", "hours": "1M", "ignore": "HW", "inference": "1T",
+    "gpu_memory": "30GiB", "granularity": "4", "hours": "1M", "image": "97x61", "ignore": "HW", "inference": "1T",
     "inference_cost": "0.5", "keep": "attention", "laws": "hoffmann-1", "layout": "transformers", "lengths": "1k,2k",
     "lora_rank": "8", "lora_targets": "wq", "loss": "2.1", "max_active": "1B", "max_communication": "1GiB",
     "max_flops": "1e9", "max_memory": "2GiB", "max_params": "1B", "max_state": "1MiB", "max_traffic": "1GiB",

@@ -38,6 +38,11 @@ class ImageSize(NamedTuple):
         """Number of patches in all pictures."""
         return sum(rows * columns for rows, columns in self.grids)
 
+    def to_dict(self) -> dict[str, int]:
+        """Return the sizes as a plain dictionary."""
+        names = ("width", "height", "tokens", "embeddings", "patches")
+        return {**{name: getattr(self, name) for name in names}, "pictures": len(self.grids)}
+
 
 @record
 class ImageRule(Part):

@@ -13,6 +13,7 @@ from ...core.record import record
 from .splits import Pieces, Split
 
 ROUND_OFF = 7  # digits after which processors ignore the difference of two sides
+ALL = "all"  # arrangements
 SHORTER = 1.1  # ratio above which the tokens of a large image are interpolated
 
 
@@ -31,25 +32,30 @@ class Canvas(Split):
         side: side of a tile in pixels.
         most: maximum number of tiles.
         choose: ``ratio`` takes the arrangement with the closest ratio of sides (InternVL), ``scale`` the one that
-            reduces the image least (Llama 4), and ``resolution`` the one that keeps the most pixels, of which the
-            padding is removed from the tokens (LLaVA-NeXT).
-        shapes: allowed heights and widths in pixels, such as ``336x672 672x336`` (default: all within ``most``).
-        overview: whether a picture of the whole image is added to several tiles (``resolution``: to any tiles).
+            reduces the image least (Llama 4), ``resolution`` the one that keeps the most pixels (LLaVA-NeXT), and
+            ``cover`` the one that covers the image if it has at most ``most`` tiles (Phi-4). The last two remove the
+            padding from the tokens, and add a separator to each row.
+        shapes: allowed heights and widths in pixels, such as ``336x672 672x336`` (default: ``all`` within ``most``).
+        overview: whether a picture of the whole image is added to several tiles, or to any
+            number of tiles if rows have separators.
         limit: number of tiles whose tokens are the most of an image; more are interpolated (LLaVA-OneVision).
     """
 
     side: int
     most: int
     choose: str = "ratio"
-    shapes: str = ""
+    shapes: str = ALL
     overview: bool = True
     limit: int | None = None
 
-    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"choose": ("ratio", "scale", "resolution")}
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"choose": ("ratio", "scale", "resolution", "cover")}
 
     def split(self, width: int, height: int, patch: int, merge: int) -> Pieces:
         """Return the tiles and the overview."""
-        choose = {"ratio": self._closest_ratio, "scale": self._least_scaling, "resolution": self._most_pixels}
+        choose = {
+            "ratio": self._closest_ratio, "scale": self._least_scaling, "resolution": self._most_pixels,
+            "cover": self._covering,
+        }  # fmt: skip
         rows, columns = choose[self.choose](width, height)
         count, tile = rows * columns, (self.side, self.side)
         if self.choose == "resolution":
@@ -58,6 +64,10 @@ class Canvas(Split):
             if self.limit and (ratio := sqrt(high * wide / self.limit) / n_tokens) > SHORTER:
                 high, wide = int(high // ratio), int(wide // ratio)
             return Pieces([tile] * (count + self.overview), grids=[(n_tokens, n_tokens), (high, wide + 1)])
+        if self.choose == "cover":
+            n_tokens, scale = self.side // (patch * merge), min(columns / width, rows / height) * self.side
+            high, wide = (ceil(int(side * scale) / (patch * merge)) for side in (height, width))
+            return Pieces([tile] * (count + self.overview), grids=[(n_tokens, n_tokens + 1), (high, wide + 1)])
         if count == 1:
             return Pieces([tile])
         return Pieces([tile] * (count + self.overview), count, rows)
@@ -68,7 +78,7 @@ class Canvas(Split):
 
     def _arrangements(self) -> Iterator[tuple[int, int]]:
         """Yield the numbers of rows and columns of the allowed arrangements, with the fewest tiles first."""
-        if self.shapes:
+        if self.shapes != ALL:
             for shape in self.shapes.split():
                 sides = [int(number) // self.side for number in shape.split("x") if number.isdecimal()]
                 if len(sides) != 2 or not all(sides):
@@ -97,6 +107,11 @@ class Canvas(Split):
         large = [scale for scale in scales.values() if scale >= 1]
         scale = min(large) if large else max(scales.values())
         return min((shape for shape, own in scales.items() if own == scale), key=lambda shape: shape[0] * shape[1])
+
+    def _covering(self, width: int, height: int) -> tuple[int, int]:
+        """Return the arrangement that covers the image, or the closest ratio if it has too many tiles."""
+        rows, columns = ceil(height / self.side), ceil(width / self.side)
+        return (rows, columns) if rows * columns <= self.most else self._closest_ratio(width, height)
 
     def _most_pixels(self, width: int, height: int) -> tuple[int, int]:
         """Return the arrangement that keeps the most pixels of the image, and of these the smallest."""

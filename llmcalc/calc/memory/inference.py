@@ -12,6 +12,7 @@ from ...core.architecture import Architecture, Block, Stack, model_of
 from ...core.notebook_display import NotebookDisplay
 from ...core.record import changed, record, remembered
 from ...core.workload import Workload
+from ..images.rule import ImageSize
 from ..kv_cache import StateSize
 from ..sharding import Mesh
 from ..walk import Conventions, executed_stacks
@@ -76,6 +77,7 @@ class InferenceMemory(NotebookDisplay):
         refusals: matrices that kernels do not accept on this mesh.
         host: bytes of the weights that stay in host memory.
         host_state: bytes of the state that is in host memory, beside ``state_size``.
+        images: images of a sequence, whose tokens are a part of ``seq``.
     """
 
     architecture: Architecture
@@ -90,6 +92,7 @@ class InferenceMemory(NotebookDisplay):
     refusals: tuple[str, ...] = ()
     host: int = 0
     host_state: int = 0
+    images: tuple[ImageSize, ...] = ()
 
     EVIDENCE: ClassVar[dict[str, str]] = {
         "peak": "assumed",
@@ -159,6 +162,7 @@ class InferenceMemory(NotebookDisplay):
         names = ("peak", "weights", "state", "activations", "phase", "weights_by_component")
         own = {name: getattr(self, name) for name in names}
         more = {"ranks": self.mesh.ranks, "host": self.host, "refusals": list(self.refusals), "evidence": self.evidence}
+        more |= {"images": [size.to_dict() for size in self.images]} if self.images else {}
         return {**own, "state_by_role": self.state_size.by_role, **more}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..memory_options import TABLE, memory_arguments
 from ..output import Answer, printed
-from ..spec import Command
+from ..spec import Command, Option
 from ..training_options import TRAINED_MODEL, TRAINING_FILE, load_trained
 
 
@@ -19,6 +19,8 @@ def run(model: str, **given: Any) -> Answer:
 
     architecture, given, _ = load_trained(model, given)
     arguments = memory_arguments(given, architecture)
+    if given["image"]:
+        arguments["image"] = given["image"]
     result = memory(architecture, **arguments)
     unpaged = None
     if isinstance(result, InferenceMemory) and arguments.get("page"):
@@ -26,4 +28,7 @@ def run(model: str, **given: Any) -> Answer:
     return memory_document(result, unpaged)
 
 
-COMMANDS = (Command("memory", (TRAINED_MODEL, TRAINING_FILE, *TABLE), run),)
+IMAGE = Option(
+    "--image", "Serving: size of an image in each sequence, such as 1024x768. Repeatable.", "SIZE", repeatable=True
+)
+COMMANDS = (Command("memory", (TRAINED_MODEL, TRAINING_FILE, IMAGE, *TABLE), run),)

@@ -21,6 +21,7 @@ ENGINE = (
     Option("--gpu-memory", "Memory per GPU, such as 79.18GiB in a log (overrides the specification).", "SIZE"),
     Option("--engine", "Serving engine (default: vllm).", choices=("vllm", "sglang", "tensorrt-llm", "llama.cpp")),
     Option("--engine-version", "Version of the engine, such as 0.11 (default: the newest one described).", "VERSION"),
+    Option("--image", "Size of an image in a request, such as 1024x768. Repeatable.", "SIZE", repeatable=True),
     Option("--command", "Command line of the engine, which may also follow -- at the end.", "TEXT"),
 )  # fmt: skip
 LOAD = (
@@ -69,6 +70,7 @@ def run(
     engine: str | None,
     engine_version: str | None,
     command: str | None,
+    image: list[str] | None,
     **given: Any,
 ) -> Answer:
     """Print what the engine allocates on each GPU, or the time of requests. The exit code is 1 if it will not start."""
@@ -84,8 +86,9 @@ def run(
         source = load_model(model, given)
     settings = {option.name: given[option.name] for option in (*LOAD, *SETTINGS) if is_given(option, given)}
     result: Any = serve(
-        source, gpu, command=command, engine=engine, engine_version=engine_version, gpu_memory=gpu_memory, **settings
-    )
+        source, gpu, command=command, engine=engine, engine_version=engine_version, gpu_memory=gpu_memory,
+        image=image or (), **settings,
+    )  # fmt: skip
     if isinstance(result, ServingResult):
         from ...report.serving import serving_document
 
