@@ -1,0 +1,168 @@
+"""Fit what an engine adds to a step, to measurements of serving, and cross-validate the times of requests.
+
+    python -m benchmarks.time.serving FILE [--predictions OUT]
+
+Each line of FILE (JSON lines, optionally compressed) is a measurement: ``model``, ``arguments`` of ``llmcalc.serve``,
+and ``measured`` with ``tpot_s`` and ``ttft_s``. ``deployment`` names the rows that were measured together. Prints the
+errors with each accelerator, and each model, left out of the fit, and with the measured kernels of the accelerator left
+out too.
+``--predictions`` writes the times with the accelerator left out, as JSON lines. Needs SciPy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import least_squares
+
+import llmcalc
+from llmcalc.api.accelerators import read_gpus
+from llmcalc.api.step_models import step_model
+from llmcalc.calc.sharding import Mesh
+from llmcalc.estimate.time.engine_step import MICRO
+from llmcalc.estimate.time.interval import QUANTILE
+from llmcalc.estimate.time.serving import Load, serving_time
+
+from .fitting import errors
+
+STEP, SEQUENCE = 800 * MICRO, 13 * MICRO  # usual values of an engine, in seconds
+SPREAD = {"step": 1.0, "sequence": 0.5}  # logarithmic deviations of engines from them
+NOISE = 0.15  # logarithmic error of a measurement
+LAYOUT = ("gpu", "tp", "dp", "ep", "weights", "experts", "attention_weights", "cache", "engine")
+KERNELS = {"h100-sxm": {"h100-sxm"}, "b200-180gb": {"b200"}, "b300": {"b300"}, "gb200-186gb": {"gb200"}}
+
+
+class Rows:
+    """Measurements, with the times of their steps without the engine's own work."""
+
+    def __init__(self, records: Sequence[Mapping[str, Any]], without_own: bool = False) -> None:
+        self.records = records
+        count = len(records)
+        self.base, self.batch, self.first, self.own, self.wait = (np.zeros(count) for _ in range(5))
+        self.measured = np.array([record["measured"]["tpot_s"] for record in records])
+        self.ttft = np.array([record["measured"].get("ttft_s") or np.nan for record in records])
+        self.saturated = np.zeros(count, bool)
+        self.gpu = np.array([record["arguments"]["gpu"].partition(":")[0] for record in records])
+        self.model = np.array([record["model"] for record in records])
+        self.clean = np.array([record.get("clean", True) for record in records])
+        names = [record["arguments"]["engine"] for record in records]
+        self.engines = sorted(set(names))
+        self.engine = np.array([self.engines.index(name) for name in names])
+        self.deployment = np.array([record.get("deployment", record["model"]) for record in records])
+        counts = Counter(self.deployment)
+        self.weight = np.array(
+            [counts[name] ** -0.5 for name in self.deployment]
+        )  # rows of one deployment deviate together
+        groups = defaultdict(list)
+        for place, record in enumerate(records):
+            groups[record["model"], *(record["arguments"].get(name) for name in LAYOUT)].append(place)
+        models: dict[str, Any] = {}
+        for (model, *layout), places in groups.items():
+            if model not in models:
+                models[model] = llmcalc.load(model)
+            self._fill(models[model], dict(zip(LAYOUT, layout, strict=True)), np.array(places), without_own)
+
+    def _fill(self, architecture: Any, own: dict[str, Any], places: np.ndarray, without_own: bool) -> None:
+        card = read_gpus(own["gpu"]).accelerator
+        assert card is not None
+        tp, dp, ep = (own[name] or 1 for name in ("tp", "dp", "ep"))
+        mesh = Mesh(dp=dp, tp=tp, ep=ep, etp=dp * tp // ep)
+        formats = {name: own[name] for name in ("weights", "experts", "attention_weights", "cache")}
+        without = frozenset(KERNELS.get(card.name, ())) if without_own else frozenset()
+        model = step_model(architecture, card, mesh, own["engine"], without=without, **formats)
+        sizes = ([self.records[place]["arguments"][name] for place in places] for name in ("isl", "osl", "concurrency"))
+        time = serving_time(model, Load(*(np.array(size, float) for size in sizes)))
+        self.base[places], self.batch[places] = time.tpot_s - time.step.engine, time.batch
+        self.first[places], self.own[places], self.wait[places] = time.ttft_s, time.prefill_s, model.engine.wait
+        self.saturated[places] = (time.waiting > 0) | (time.capacity == 0)
+
+    def tpot(self, constants: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Return the time per output token. ``constants`` are logarithmic: of a step, and of a sequence, by engine."""
+        step, sequence = np.exp(constants.reshape(2, -1))[:, self.engine[places]]
+        return self.base[places] + STEP * step + SEQUENCE * sequence * self.batch[places]
+
+    def fit(self, places: np.ndarray) -> np.ndarray:
+        spread = np.repeat([SPREAD["step"], SPREAD["sequence"]], len(self.engines))
+
+        def deviations(constants: np.ndarray) -> np.ndarray:
+            found = np.log(self.tpot(constants, places) / self.measured[places]) / NOISE * self.weight[places]
+            return np.concatenate([found, constants / spread])
+
+        return least_squares(deviations, np.zeros(2 * len(self.engines)), loss="soft_l1").x
+
+    def leave_out(self, groups: np.ndarray, other: Rows | None = None) -> np.ndarray:
+        """Return the times of every group from a fit to the other groups. ``other`` has the steps of judged rows."""
+        found = np.zeros(len(self.measured))
+        for name in sorted(set(groups)):
+            constants = self.fit(np.flatnonzero(groups != name))
+            places = np.flatnonzero(groups == name)
+            found[places] = (other or self).tpot(constants, places)
+        return found
+
+
+def two_variances(found: np.ndarray, measured: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
+    """Return the logarithmic deviations between groups and inside a group, robustly."""
+    deviations = np.log(found / measured)
+    means = {name: np.median(deviations[groups == name]) for name in sorted(set(groups))}
+    inside = deviations - np.array([means[name] for name in groups])
+    return 1.4826 * float(np.median(np.abs(list(means.values())))), 1.4826 * float(np.median(np.abs(inside)))
+
+
+def show(name: str, found: np.ndarray, rows: Rows) -> None:
+    print(f"{name:34s} {errors(found, rows.measured)}")
+    for part, chosen in (("clean", rows.clean), *((engine, rows.engine == i) for i, engine in enumerate(rows.engines))):
+        print(f"  {part:32s} {errors(found[chosen], rows.measured[chosen])}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.time.serving", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--predictions", type=Path)
+    given = parser.parse_args()
+    opened = gzip.open if given.file.suffix == ".gz" else open
+    with opened(given.file, "rt", encoding="utf-8") as lines:
+        records = [json.loads(line) for line in lines]
+    rows, strict = Rows(records), Rows(records, without_own=True)
+    everything = np.arange(len(records))
+    constants = rows.fit(everything)
+    for engine, step, sequence in zip(rows.engines, *np.exp(constants.reshape(2, -1)), strict=True):
+        print(f"{engine:12s} step_us: {STEP * step / MICRO:.0f}, sequence_us: {SEQUENCE * sequence / MICRO:.1f}")
+    show("in the fit", rows.tpot(constants, everything), rows)
+    left = rows.leave_out(rows.gpu)
+    show("accelerator left out", left, rows)
+    for name in sorted(set(rows.gpu)):
+        print(f"  {name:32s} {errors(left[rows.gpu == name], rows.measured[rows.gpu == name])}")
+    show("its kernels left out too", rows.leave_out(rows.gpu, strict), rows)
+    by_model = rows.leave_out(rows.model)
+    show("model left out", by_model, rows)
+    for name in sorted(set(rows.model)):
+        print(f"  {name:32s} {errors(by_model[rows.model == name], rows.measured[rows.model == name])}")
+    between, inside = two_variances(left, rows.measured, rows.deployment)
+    print(f"tpot: {{between: {between:.2f}, inside: {inside:.2f}}}")
+    valid = np.flatnonzero(~rows.saturated & np.isfinite(rows.ttft) & rows.clean)
+    waits = (rows.ttft[valid] - (rows.first - rows.own * (1 + rows.wait * rows.batch**0.5))[valid]) / rows.own[
+        valid
+    ] - 1
+    for place, engine in enumerate(rows.engines):
+        chosen = rows.engine[valid] == place
+        print(f"{engine:12s} wait: {np.median((waits / rows.batch[valid] ** 0.5)[chosen]):.2f}")
+    spread = two_variances(rows.first[valid], rows.ttft[valid], rows.deployment[valid])
+    print(f"ttft: {{between: {spread[0]:.2f}, inside: {spread[1]:.2f}}}")
+    if given.predictions:
+        factor = np.exp(QUANTILE * np.hypot(between, inside))
+        with given.predictions.open("w", encoding="utf-8") as stream:
+            for place, value in enumerate(left):
+                own = {"file": "serving", "row": place, "what": "tpot_s", "value": value}
+                stream.write(json.dumps({**own, "low": value / factor, "high": value * factor}) + "\n")
+
+
+if __name__ == "__main__":
+    main()
