@@ -169,7 +169,8 @@ def fit(
     training = settings.pop("mode", "inference") == "training"
     arguments = {**memory_settings({"training": training, **settings}), **sizes}
     architecture = load(model)
-    check_effects(SETTINGS, {"training": training, **settings, **sizes}, architecture)
+    several = {"dp": max(2, settings.get("dp") or 1)} if solve == "gpus" and "mesh" not in settings else {}
+    check_effects(SETTINGS, {"training": training, **settings, **sizes, **several}, architecture)
     if arguments.get("seq") is None:
         arguments["seq"] = default_seq(architecture)
     card, number, total, of_runtime = resources(gpu, count, gpu_memory, reserve)

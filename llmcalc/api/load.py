@@ -98,7 +98,7 @@ def _load(source: Any, reading: Reading) -> Architecture:
         from ..importers.weights import describe_remote
 
         return describe_remote(source, lambda data, where: _from_data(data, where, reading))
-    if "/" in source or os.sep in source or source.endswith((".yaml", ".yml", ".json", *WEIGHTS)):
+    if "/" in source or os.sep in source or source.endswith((".yaml", ".yml", ".json", ".toml", ".sh", *WEIGHTS)):
         return _from_path(source, reading)
     from ..schema.preset import load_preset
 
@@ -129,7 +129,21 @@ def _from_path(source: str | os.PathLike[str], reading: Reading) -> Architecture
         return _from_data(read_config(path), str(path), reading)
     if is_opened(str(path)):
         return _from_text(read_text(path, MAX_CONFIG_SIZE), str(path), reading)
-    return load_file(path, None, reading.overrides)
+    try:
+        return load_file(path, None, reading.overrides)
+    except InputError:
+        _check_no_training_file(str(path))
+        raise
+
+
+def _check_no_training_file(path: str) -> None:
+    """Raise an error if a path is that of a training program's file, which names a model but is none."""
+    from ..importers.training_files import find_training_file
+
+    found = find_training_file(path)
+    if found is not None:
+        text = f"is a file of {found.program.title}, not a model"
+        raise DescriptionError(text, where=path, hint="llmcalc memory, fit and train read it")
 
 
 def _from_repository_name(source: str | os.PathLike[str], reading: Reading) -> Architecture:

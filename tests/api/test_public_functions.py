@@ -28,6 +28,7 @@ from llmcalc.core.setting import TEXTS
 Capture = pytest.CaptureFixture[str]
 
 LOG = Path(__file__).parents[1] / "server.log"
+TRAINING_FILE = Path(__file__).parents[1] / "training.yml"
 CALLS: dict[str, Callable[[], Any]] = {
     "check": lambda: llmcalc.check("gpt2", max_params="200M"),
     "check_log": lambda: llmcalc.check_log(LOG),
@@ -47,6 +48,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "memory": lambda: llmcalc.memory("gpt2", mode="training"),
     "memory_form": lambda: llmcalc.memory_form("gpt2"),
     "params": lambda: llmcalc.params("gpt3"),
+    "read_training_file": lambda: llmcalc.read_training_file(TRAINING_FILE),
     "scale": lambda: llmcalc.scale(machine="h100:512", days=30, laws=["hoffmann-3"]),
     "serve": lambda: llmcalc.serve("llama3.1-8b", "h100"),
     "state": lambda: llmcalc.state("llama3-8b", cache="fp8"),
@@ -84,7 +86,7 @@ def test_every_function_answers_in_a_few_lines(name: str) -> None:
     assert 0 < len(repr(result)) < MOST_PRINTED
     if hasattr(result, "to_dict"):
         json.dumps(result.to_dict(), default=str)
-    if name not in ("load", "machine", "memory_form", "twin"):
+    if name not in ("load", "machine", "memory_form", "read_training_file", "twin"):
         assert "<" in result._repr_html_()
 
 
@@ -182,7 +184,10 @@ def test_an_unknown_setting_is_a_type_error() -> None:
 SOURCES = sorted(Path(llmcalc.__file__).parent.rglob("*.py"))
 FLAG = re.compile(r"(?<![-\w(])--[a-z]")
 # old names, examples, paths and the flags of other programs
-ELSEWHERE = ("core/aliases.py", "core/errors.py", "checkpoint/headers/checkpoint.py", "importers/engine_commands.py")
+ELSEWHERE = (
+    "core/aliases.py", "core/errors.py", "checkpoint/headers/checkpoint.py", "importers/engine_commands.py",
+    "importers/training_commands.py",
+)  # fmt: skip
 
 
 def test_only_the_command_line_knows_flags() -> None:

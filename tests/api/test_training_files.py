@@ -241,6 +241,27 @@ def test_options_override_the_file(write: Write, capsys: pytest.CaptureFixture[s
     assert "3 ranks: dp 3" in out
 
 
+def test_fit_solves_for_a_setting_of_the_file(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write("a.yml", "base_model: Qwen/Qwen3-8B\nsequence_len: 499\nfsdp: [full_shard]\n")
+
+    def solved(line: str) -> Any:
+        assert main([*f"fit {path} {line} --json".split()]) == 0
+        return json.loads(capsys.readouterr().out)["result"]
+
+    found = llmcalc.fit("qwen3-8b", "h100", solve="gpus", training=True, zero=3, seq=499).solution
+    assert found is not None
+    assert solved("h100 --solve gpus")["value"] == found.value
+    assert solved("h100:3 --solve seq")["value"] > 499
+    assert solved("--gpu all")["gpus"]
+
+
+def test_other_commands_name_the_program(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["params", write("a.yml", "base_model: gpt2\nsequence_len: 499\n")]) == 2
+    assert "is a file of Axolotl, not a model" in capsys.readouterr().err
+    assert main(["flops", write("a.toml", "[job]\n[parallelism]\n")]) == 2
+    assert "is a file of torchtitan, not a model" in capsys.readouterr().err
+
+
 def test_train_reads_the_steps(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     text = "base_model: openai-community/gpt2\nsequence_len: 499\nmicro_batch_size: 3\nmax_steps: 11\n"
     path = write("a.yml", f"{text}gradient_accumulation_steps: 5\n")

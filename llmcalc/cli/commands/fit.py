@@ -74,7 +74,7 @@ def run(
 
     count = int(match[1]) if match else None
     typed_options = given
-    architecture, given, _ = load_trained(model, given, count or _count(gpu))
+    architecture, given = _load_solved(model, given, count or _count(gpu), solve)
     typed = {**typed_options, **budget, "model": model, "gpu": f"{gpu}:{count}" if gpu and count else gpu}
     typed["times"] = times if gpu is None else None
     if solve == RECIPE or (solve is None and _asks_for_recipe(given)):
@@ -83,6 +83,18 @@ def run(
     result = fit(architecture, gpu, count=count, solve=solve, **budget, **rest)
     solved = result.solution is None or result.solution.value is not None
     return fit_document(result, reserve, gpu_memory, lambda change: _line(typed, change)), result.fits and solved
+
+
+def _load_solved(
+    model: str, given: dict[str, Any], count: int | None, solve: str | None
+) -> tuple[Architecture, dict[str, Any]]:
+    """Load the model and the settings of a training program's file, without the one that is being solved for."""
+    is_open = solve == "gpus" and given["dp"] is None
+    architecture, found, file = load_trained(model, {**given, "dp": 2} if is_open else given, count)
+    if file is None:
+        return architecture, given
+    solved = {"dp": None} if is_open else {solve: given[solve]} if solve in ("seq", "batch") else {}
+    return architecture, {**found, **solved}
 
 
 def _count(gpu: str | None) -> int | None:
@@ -112,9 +124,10 @@ def _gpus(model: str, given: dict[str, Any], reserve: str) -> Answer:
     from ...api.find_gpus import find_gpus
     from ...report.find import find_gpus_document
 
-    architecture, given, _ = load_trained(model, given)
     refuse((SOLVING, GPU_MEMORY, *MESH), given, "on a search for GPUs")
-    found = find_gpus(architecture, reserve=reserve, **settings(given, (*SIZES, *MEMORY)))
+    architecture, given, _ = load_trained(model, given)
+    chosen = [option for option in (*SIZES, *MEMORY) if option not in MESH]
+    found = find_gpus(architecture, reserve=reserve, **settings(given, chosen))
     return find_gpus_document(found), bool(found.gpus)
 
 
