@@ -16,14 +16,16 @@ Anything else that depends on an integer, such as ``int(x)`` or ``range(x)``, ra
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import combinations_with_replacement, product
+from itertools import combinations_with_replacement, pairwise, product
 from typing import Any
 
 from .amount import Sum
 from .form import Atom, Call, Form, Monomial, Symbolic, lift, symbol
 
 Terms = dict[Monomial, int]
-MOST_CANDIDATES = 12  # forms of a minimum or maximum
+Vector = list[int]
+Basis = dict[str, Form]
+MOST_CANDIDATES = 40
 Integer = Any  # an int or a Traced value
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "floor": lambda a, b: a // b,
@@ -146,8 +148,11 @@ class Tracer:
         self.guards: dict[Form, None] = {}
         self.texts: list[Traced] = []
         self._least: dict[Atom, int] = dict(least.items())  # lower bounds of symbols
+        self._unbounded = set[Atom]()
         self._values = dict(example)
         self._names: dict[Call, str] = {}
+        self._bases: list[Basis] = [{}]  # forms that equal symbols, to compare them with derived symbols
+        self._chunks: dict[tuple[str, str, int], tuple[Basis, dict[int, str]]] = {}
         self.inputs = {name: self.amount(symbol(name)) for name in example}
 
     def amount(self, form: Form) -> Integer:
@@ -168,6 +173,8 @@ class Tracer:
             return self.amount(whole)
         bound = self._lower(dividend)
         if (bound is None or bound < 0) and self._lower(-dividend) is not None:
+            if divisor == factor and dividend.terms.get((), 0) > 0:  # (127 - n) // 128 is -(n // 128)
+                return self.amount(whole - self._call("floor", (factor - 1 - dividend, divisor)))
             return self.amount(whole - self._call("ceil", (-dividend, divisor)))
         return self.amount(whole + self._call("floor", (dividend, divisor)))
 
@@ -183,51 +190,42 @@ class Tracer:
         A form is not the maximum if a weighted mean of two others is never smaller, as for equal blocks between the
         first and the last. If too many are left, the one of the example is chosen by guards.
         """
-        sign, found = -1 if function == "min" else 1, list[tuple[Form, Terms]]()
+        sign, found = -1 if function == "min" else 1, list[tuple[Form, list[Vector]]]()
         distinct = list(dict.fromkeys(forms))
-        for form in distinct:
+        vectors = dict(zip(distinct, self._vectors([form * sign for form in distinct]), strict=True))
+        for number in range(len(distinct)):  # from both ends to the middle
+            form = distinct[-1 - number // 2 if number % 2 else number // 2]
             if len(found) > MOST_CANDIDATES:
                 chosen = max(distinct, key=lambda each: sign * each(**self._values))
                 for other in distinct:
                     self.is_positive((other - chosen) * sign)
                 return [chosen]
-            own = self._shifted(form * sign)
-            others = [terms for _, terms in found]
-            if not self._is_below(own, others):
+            own = vectors[form]
+            if not _is_below(own, combinations_with_replacement([vector for _, vector in found], 2)):
                 kept = list(found)
                 for entry in found:
-                    rest = [terms for known, terms in kept if known is not entry[0]]
-                    if self._is_below(entry[1], [own, *rest], own):
+                    rest = [own, *(vector for known, vector in kept if known is not entry[0])]
+                    if _is_below(entry[1], product([own], rest)):
                         kept.remove(entry)
                 found = [*kept, (form, own)]
-        return [form for form, _ in found]
+        return sorted((form for form, _ in found), key=distinct.index)
 
-    def _is_below(self, terms: Terms, others: Sequence[Terms], first: Terms | None = None) -> bool:
-        """Return whether terms never exceed some other terms, or a mean of two of them (of which one is ``first``)."""
-        pairs = product([first], others) if first is not None else combinations_with_replacement(others, 2)
-        return any(self._is_below_mean(terms, *pair) for pair in pairs)
+    def _vectors(self, forms: list[Form]) -> list[list[Vector]]:
+        """Return the terms of each form in each basis, in one order. Those of unknown sign come twice, once negated."""
+        found: list[list[Vector]] = [[] for _ in forms]
+        for basis in self._bases:
+            terms = [self._terms(form, basis) for form in forms]
+            every = dict.fromkeys(atoms for each in terms for atoms in each)
+            unknown = [atoms for atoms in every if not self._unbounded.isdisjoint(atoms)]
+            for vectors, each in zip(found, terms, strict=True):
+                vectors.append([each.get(atoms, 0) for atoms in every] + [-each.get(atoms, 0) for atoms in unknown])
+        return found
 
-    def _is_below_mean(self, terms: Terms, one: Terms, two: Terms) -> bool:
-        """Return whether terms never exceed a weighted mean of two others."""
-        least, most = (0, 1), (1, 1)  # of the weight of the first, as fractions
-        for atoms in terms.keys() | one.keys() | two.keys():
-            own, slope = terms.get(atoms, 0) - two.get(atoms, 0), one.get(atoms, 0) - two.get(atoms, 0)
-            if slope == 0:
-                if own > 0 or (own and not self._is_bounded(atoms)):
-                    return False
-            elif not self._is_bounded(atoms):
-                return False
-            elif slope > 0:
-                least = (own, slope) if own * least[1] > least[0] * slope else least
-            else:
-                most = (-own, -slope) if -own * most[1] < most[0] * -slope else most
-        return least[0] * most[1] <= most[0] * least[1]
-
-    def _is_bounded(self, atoms: Monomial) -> bool:
-        return all(atom in self._least for atom in atoms)
-
-    def _shifted(self, form: Form) -> Terms:
-        """Return the terms of a form in the differences of the symbols from their lower bounds."""
+    def _terms(self, form: Form, basis: Basis) -> Terms:
+        """Return the terms of a form in the differences of the symbols from their lower bounds, in one basis."""
+        names = form.symbols() if basis else frozenset()
+        if not basis.keys().isdisjoint(names):
+            form = lift(form(**{name: basis.get(name, symbol(name)) for name in names}))
         found: Terms = {}
         for atoms, factor in form.terms.items():
             parts: Terms = {(): factor}
@@ -269,7 +267,39 @@ class Tracer:
             bound = self._bound(function, arguments)
             if bound is not None and bound >= 0:
                 self._least[name] = bound
+                self._add_basis(name, *call)
+            else:
+                self._unbounded.add(name)
         return symbol(self._names[call])
+
+    def _add_basis(self, name: str, function: str, arguments: tuple[Form, ...]) -> None:
+        """Express symbols by a derived symbol t and a rest that is not negative.
+
+        If t is ``min(n, 64)``, n is t + r. If t is ``n // 128``, n is 128 t + r, and if n // 4 occurs, too, it is
+        32 t + s.
+        """
+        names = [next(iter(form.symbols()), "") for form in arguments]
+        if function == "min":
+            own = [each for each, form in zip(names, arguments, strict=True) if form == symbol(each)]
+            self._bases.append({each: symbol(name) + symbol(f"{name}'{each}") for each in own})
+            self._least |= {f"{name}'{each}": 0 for each in own}
+        if function not in ("floor", "ceil") or arguments[1] != (length := arguments[1].terms.get((), 0)):
+            return
+        offset = arguments[0].terms.get((), 0)
+        if arguments[0] == symbol(names[0]) + offset:
+            key = names[0], function, offset
+            if key not in self._chunks:
+                self._chunks[key] = {}, {1: names[0]}
+                self._bases.append(self._chunks[key][0])
+            basis, parts = self._chunks[key]
+            parts[length], chain = name, [1]
+            for each in sorted(parts)[1:]:
+                chain += [each] if each % chain[-1] == 0 else []
+            for before, after in reversed(list(pairwise(chain))):
+                ratio, part, rest = after // before, parts[after], f"{parts[after]}'"
+                shift = (ratio - 1 if function == "ceil" else 0) + (offset if before == 1 else 0)
+                self._least[rest] = 0
+                basis[parts[before]] = basis.get(part, symbol(part)) * ratio + symbol(rest) - shift
 
     def _bound(self, function: str, arguments: tuple[Form, ...]) -> int | None:
         """Return a lower bound of a function of forms."""
@@ -299,11 +329,32 @@ class Tracer:
 
     def _lower(self, form: Form) -> int | None:
         """Return a lower bound of a form, or None if there is no known bound."""
-        terms = self._shifted(form)
-        for atoms, factor in terms.items():
-            if atoms and (factor < 0 or (factor and not self._is_bounded(atoms))):
-                return None
-        return terms.get((), 0)
+        for terms in (self._terms(form, basis) for basis in self._bases):
+            rest = ((atoms, factor) for atoms, factor in terms.items() if atoms and factor)
+            if all(factor > 0 and self._unbounded.isdisjoint(atoms) for atoms, factor in rest):
+                return terms.get((), 0)
+        return None
+
+
+def _is_below(own: list[Vector], pairs: Iterable[tuple[list[Vector], ...]]) -> bool:
+    """Return whether a form never exceeds a weighted mean of one of the pairs, which shows in one of the bases."""
+    return any(any(map(_is_below_mean, own, *pair)) for pair in pairs)
+
+
+def _is_below_mean(own: Vector, one: Vector, two: Vector) -> bool:
+    """Return whether no number exceeds a weighted mean of two others, with the same weights for all."""
+    least, most = (0, 1), (1, 1)  # of the first weight, as fractions
+    for size, first, second in zip(own, one, two, strict=True):
+        slope, size = first - second, size - second
+        if slope > 0:
+            least = (size, slope) if size * least[1] > least[0] * slope else least
+        elif slope:
+            most = (-size, -slope) if size * most[1] > most[0] * slope else most
+        elif size > 0:
+            return False
+        if least[0] * most[1] > most[0] * least[1]:
+            return False
+    return True
 
 
 def _form(value: Integer) -> Form:

@@ -32,12 +32,21 @@ def rounded(n: Any, m: Any) -> Any:
 
 def extremes(n: Any, m: Any) -> Any:
     moments = [Sum(("done", 17 * layer), ("held", scaled(n * m, 23 - layer))) for layer in range(23)]
-    found = largest(*(Sum(("peak", each)) for each in largest_items(moments, int_or_traced)))
+    found = largest(*(Sum(("peak", each)) for each in largest_items(moments, lambda moment: moment)))
     return found + smallest(n, 7 * m, 11) + maximum(n, m) + ceil(n, 4) * remainder(m, 4)
 
 
-def int_or_traced(size: Any) -> Any:
-    return size
+def chunked(n: Any, m: Any) -> Any:
+    """Blocks that save a tensor for each chunk or window of tokens, as in linear attention."""
+    chunks, coarse, window, ahead = -(-n // 64), n // 12, minimum(n, 32), -((11 - n) // 3)
+    moments = [Sum(("done", 17 * layer), ("held", (23 - layer) * (chunks * 4096 + window * n + coarse) * m))
+               for layer in range(23)]  # fmt: skip
+    moments += [moment + 64 * (chunks - window) * m + n // 4 - ahead for moment in moments]
+    return (
+        largest(*largest_items(moments, lambda moment: moment))
+        + minimum(64 * chunks - 63, n)
+        + minimum(n // 4, n // 12)
+    )
 
 
 def keys(n: Any, m: Any) -> Any:
@@ -46,7 +55,7 @@ def keys(n: Any, m: Any) -> Any:
     return sum(known.values()) * n + sum(texts.values())
 
 
-FUNCTIONS = [branches, rounded, extremes, keys]
+FUNCTIONS = [branches, rounded, extremes, chunked, keys]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -80,6 +89,27 @@ def test_sums_of_the_largest_are_one_form() -> None:
     (piece,) = compiled.pieces
     assert not piece.guards
     assert "max(23*n*m, 374 + n*m)" in str(piece)  # the first and the last of equal blocks
+
+
+def test_chunks_and_windows_are_compared_with_lengths() -> None:
+    compiled = CompiledFunction(chunked, {"n": 1, "m": 1})
+    compiled(n=65, m=3)
+    (piece,) = compiled.pieces
+    assert not piece.guards
+    texts = piece.to_dict()["let"].values()
+    assert "min(n, 32)" in texts
+    assert sum("min" in text for text in texts) == 1  # the others are decided for all inputs
+
+
+def test_too_many_forms_are_chosen_from_by_guards() -> None:
+    def curves(n: Any) -> Any:  # tangents of a parabola, none of which is below two others
+        return largest(*(2 * slope * n - slope * slope for slope in range(200)))
+
+    compiled = CompiledFunction(curves, {"n": 1})
+    points = numpy.array([1, 7, 100, 1000])
+    assert compiled(n=points).tolist() == [curves(int(n)) for n in points]
+    assert len(compiled.pieces) == 4
+    assert all(len(piece.guards) > 100 for piece in compiled.pieces)
 
 
 def test_equal_forms_need_no_guard() -> None:

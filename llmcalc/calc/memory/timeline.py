@@ -19,6 +19,7 @@ from typing import NamedTuple
 from ...core.amount import Sum, largest_items, scaled
 from .liveness import Liveness, label
 
+Peak = tuple[Sum, Sum, Sum]  # activations, transient gradients and weight gradients
 BLOCK_INPUT = "block input"  # the tensor that full recomputation saves
 
 
@@ -133,15 +134,14 @@ def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_
     # sharded gradients, full gradients that stay until the end, and full gradients that are being reduced
     gradients, full, reducing = Sum(("accumulated", resident)), Sum(), 0
     done: dict[tuple[str, int], int] = {}  # numbers of blocks with computed gradients, by name and bytes
-    known: dict[int, list[tuple[Sum, Sum, Sum]]] = {}  # by identity, because equal blocks share a trace
+    known: dict[tuple[int, bool], list[Peak]] = {}  # by identity, because equal blocks share a trace
     for segment in reversed(segments):
         if not segment.is_outside:
             blocks.pop()
         is_new = bool(segment.full_gradients) or not resident  # otherwise, a buffer holds all gradients
-        peaks = known.get(id(segment.trace)) or list(_backward_pass(segment))
-        known[id(segment.trace)] = peaks
-        if peaks and not all_equations:
-            peaks = largest_items(peaks, lambda peak: peak[0] + peak[1] + (peak[2] if is_new else 0))  # noqa: B023
+        place = id(segment.trace), is_new
+        if place not in known:
+            known[place] = list(_backward_pass(segment)) if all_equations else _largest_peaks(segment, is_new)
         for number in range(segment.count):
             held_blocks[segment.label, segment.saved] -= 1
             saved = Sum(*_saved(held_blocks), others)
@@ -149,7 +149,7 @@ def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_
             gathered = Sum(*outside.parts, *own_weights)
             before = Sum(("done", gradients), ("not reduced", full), ("being reduced", reducing))
             phase, own = f"backward of {segment.label}", f"{segment.label} in its backward pass"
-            for held, transient, computed in peaks:
+            for held, transient, computed in known[place]:
                 total = before.plus(own, computed) if is_new else before
                 activations = saved.plus(own, held)
                 yield Moment(phase, step.weights, gathered, total, step.optimizer, activations, transient)
@@ -184,7 +184,16 @@ def _gathered_in_backward(segment: Segment, previous: list[Segment], is_first: b
     return own if segment.shared else own * 2
 
 
-def _backward_pass(segment: Segment) -> Iterator[tuple[Sum, Sum, Sum]]:
+def _largest_peaks(segment: Segment, is_new: bool) -> list[Peak]:
+    """Return the moment with the most bytes in the backward pass of a block, or all that may have the most."""
+
+    def size(peak: Peak) -> int:
+        return peak[0] + peak[1] + (peak[2] if is_new else 0)
+
+    return largest_items(_backward_pass(segment), size)
+
+
+def _backward_pass(segment: Segment) -> Iterator[Peak]:
     """Yield (activations, transient gradients, weight gradients) in bytes for each equation. The gradient of the
     residual stream is always live.
     """
