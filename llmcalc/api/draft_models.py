@@ -19,7 +19,6 @@ from ..data import table
 from ..estimate.engine_cache import STATE, CacheLayer
 from ..estimate.engine_profile import EngineProfile, Estimate
 from ..estimate.engine_weights import length_on_rank, padded_weights
-from ..importers.hub import config
 from ..schema.config_files import read_config
 from .engine_models import layers_of, load_served, serving_mesh_of, vocabulary
 from .llama_cpp_models import LlamaCppModel
@@ -210,11 +209,14 @@ def _head(asked: Asked, architecture: Architecture, settings: Mapping[str, Any],
 
 def _head_config(name: str) -> tuple[Architecture, int] | None:
     """Return the layers of a head and the tokens of its output table by its config, or None if no config is named."""
-    if not (is_remote := name.startswith("hf:")) and not os.path.exists(name):
+    if name.startswith("hf:"):
+        from ..importers.hub import config  # needed only by models of the Hub
+
+        data = read_config(config(name))
+    elif os.path.exists(name):
+        data = read_config(os.path.join(name, "config.json") if os.path.isdir(name) else name)
+    else:
         return None
-    data = read_config(
-        config(name) if is_remote else os.path.join(name, "config.json") if os.path.isdir(name) else name
-    )
     keys = (*table("config_keys")["draft_models"]["keys"], "architectures")
     layers = data.get("transformer_layer_config") or {key: value for key, value in data.items() if key not in keys}
     model = load(layers)
