@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from ..calc.memory.fit import LARGEST, Fit, largest_fitting, read_size, smallest_fitting
+from ..calc.memory.fit import LARGEST, Fit, largest_fitting, largest_within, read_size, smallest_fitting
 from ..calc.memory.inference import InferenceMemory
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
@@ -299,8 +299,9 @@ def solve_size(
 ) -> tuple[int | None, Fit]:
     """Return the largest ``seq`` or ``batch`` that fits, or None if a size of 1 does not fit, and the fit check.
 
-    Memory increases with either size, so bisection finds the exact maximum. The layout is the best one for a size of 1.
-    If every GPU can hold the model alone, larger sizes may divide it.
+    Memory increases with either size, so bisection finds the exact maximum. Memory is almost linear in the batch, so
+    that few steps along the secant suffice. The layout is the best one for a size of 1. If every GPU can hold the model
+    alone, larger sizes may divide it.
     """
     first = check_fit(architecture, **budget, **{**arguments, name: 1})
     if not first.fits:
@@ -312,13 +313,17 @@ def solve_size(
         limit = positions(architecture) or LARGEST
     found = {1: first}
 
-    def fits(size: int) -> bool:
+    def check(size: int) -> Fit:
         if size not in found:
             found[size] = check_fit(architecture, **budget, **{**arguments, name: size}, is_trial=True)
-        return found[size].fits
+        return found[size]
 
-    size = largest_fitting(fits, limit) or 1
-    return size, found[size]
+    has_one_layout = budget.get("count", 1) == 1 or arguments.get("mode") == "training" or "layout" in arguments
+    if name == "batch" and has_one_layout:
+        size = largest_within(lambda size: check(size).needed, first.usable, limit)
+    else:
+        size = largest_fitting(lambda size: check(size).fits, limit) or 1
+    return size, check(size)
 
 
 def layout_of(found: Fit) -> Layout:
