@@ -130,6 +130,7 @@ OWN = {  # lines of one command, by panel
         """,
         "Load": """
             --isl --osl TOKENS  of a request, for its times
+            --image SIZE  in a request, such as 1024x768
             --concurrency N  requests at any time
             --experts FORMAT  of routed experts
             --attention-weights FORMAT  of the matrices of attention
@@ -144,10 +145,6 @@ OWN = {  # lines of one command, by panel
             --enable-lora  serve LoRA adapters
             --max-loras N  adapters on a GPU
             --max-lora-rank N  largest rank (default: 16)
-        """,
-        "Images": """
-            --image SIZE  in a request, such as 1024x768
-            --images-per-prompt N  0 loads no image encoder
         """,
         "Speculation": """
             --draft MODEL  draft model
