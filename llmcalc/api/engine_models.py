@@ -38,17 +38,11 @@ from .load import Source, load
 from .memory import refusals, serving_stages
 from .names import number_format
 
-QUANTISED = {  # suffixes of repositories: the weight format that is assumed
-    "fp8": "fp8", "fp8-dynamic": "fp8", "awq": "awq-int4-g128", "gptq-int4": "gptq-int4-g128", "nvfp4": "nvfp4",
-    "fp4": "nvfp4", "mxfp4": "mxfp4", "gptq": "gptq-int4-g128", "w4a16": "gptq-int4-g128", "w8a8": "int8-channel",
-    "int4": "gptq-int4-g128", "bnb-4bit": "nf4", "awq-4bit": "awq-int4-g128",
-}  # fmt: skip
 USUAL_GGUF = "q4_k_m"
 _QUANT = r"(?:UD-)?(I?Q\d\w*|BF16|F16|F32|MXFP4)"
 _GGUF = re.compile(
     rf"((?:[^/]*/)*([^/:]+?))(?:[-.]{_QUANT})?(?:[-_.]GGUF(?:[:]{_QUANT})?|\.gguf)", re.IGNORECASE
 )  # org/Qwen3-8B-GGUF:Q4_K_M, and the path of Qwen3-8B-Q4_K_M.gguf
-_SUFFIX = re.compile(rf"(.+?)(?:-quantized)?[-_.]({'|'.join(sorted(QUANTISED, key=len, reverse=True))})", re.IGNORECASE)
 
 
 def load_served(model: Source, is_repository: bool = False) -> tuple[Architecture, str, str | None, tuple[str, ...]]:
@@ -64,9 +58,11 @@ def load_served(model: Source, is_repository: bool = False) -> tuple[Architectur
             stated = gguf[4] or gguf[3]
             assumed = f"weights in {USUAL_GGUF} are assumed, since the name {model} states no format"
             return found, model, (stated or USUAL_GGUF).lower(), () if stated else (assumed,)
-        match = _SUFFIX.fullmatch(name)
+        suffixes = table("repository_suffixes")
+        longest_first = "|".join(sorted(suffixes, key=len, reverse=True))
+        match = re.fullmatch(rf"(.+?)(?:-quantized)?[-_.]({longest_first})", name, re.IGNORECASE)
         if match:
-            chosen = QUANTISED[match[2].lower()]
+            chosen = suffixes[match[2].lower()]
             note = f"weights in {chosen} are assumed from the name {model}; its config.json states the method"
             if found := _first((match[1], re.sub(r"^[^/]+/", "", match[1]))):
                 return found, model, chosen, (note,)

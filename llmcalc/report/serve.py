@@ -48,7 +48,7 @@ def _changes(result: ServeResult) -> Table:
         sizes = [(result.line(change), int(one.host.total.best)) for change, one in result.changes]
         return Table("starts with", columns("command: text", "host memory: about bytes"), sizes)
     rows = [
-        (result.line(change), int(one.tokens.best), round(one.concurrency.best, 2)) for change, one in result.changes
+        (result.line(change), int(one.tokens.best), f"{one.concurrency.best:.2f}") for change, one in result.changes
     ]
     return Table("starts with", columns("command: text", "tokens: number", "concurrency: number"), rows)
 
@@ -81,7 +81,7 @@ def _cache(result: ServeResult) -> Table:
         return Table("KV cache", (), [])
 
     def row(name: str, estimate: Estimate, digits: int = 0) -> tuple[Any, ...]:
-        return name, *(round(value, digits) if digits else int(value) for value in estimate)
+        return name, *(f"{value:.{digits}f}" if digits else int(value) for value in estimate)
 
     if result.buffers:
         named = zip(("all tokens", "sliding windows", "recurrent states"), result.buffers, strict=True)
