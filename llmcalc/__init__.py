@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .api.find_recipes import find_recipes as find_recipes
     from .api.fit import fit as fit
     from .api.flops import flops as flops
+    from .api.latency import latency as latency
     from .api.load import load as load
     from .api.memory import memory as memory
     from .api.memory_form import memory_form as memory_form
@@ -53,8 +54,8 @@ _ERRORS = (
 )  # fmt: skip
 _VERBS = (
     "check", "check_log", "communication", "compare", "design", "diff", "evidence", "explain", "find_gpus",
-    "find_models", "find_recipes", "fit", "flops", "load", "memory", "memory_form", "params", "scale", "serve", "state",
-    "sweep", "traffic", "train", "verify",
+    "find_models", "find_recipes", "fit", "flops", "latency", "load", "memory", "memory_form", "params", "scale",
+    "serve", "state", "sweep", "traffic", "train", "verify",
 )  # fmt: skip
 _MODULES = {
     **dict.fromkeys(_ERRORS, "core.errors"),

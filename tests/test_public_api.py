@@ -33,6 +33,7 @@ PUBLIC = {
     "find_recipes",
     "fit",
     "flops",
+    "latency",
     "load",
     "machine",
     "memory",

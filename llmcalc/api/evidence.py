@@ -17,6 +17,7 @@ from ..data import table
 RESULTS = {
     "fit": ("api.fit", "FitResult"),
     "serve": ("api.serve", "ServeResult"),
+    "latency": ("estimate.time.latency", "Latency"),
     "scale": ("estimate.scaling.query", "Plan"),
 }
 SAME = {("memory", "serving", "state"): ("state", "", "bytes")}  # values that are measured as another one
@@ -58,6 +59,9 @@ BASIS: Mapping[tuple[str, str], Mapping[str, str]] = {
             ("available", "blocks", "tokens", "concurrency", "longest", "starts"), "the budget minus all other parts"
         ),
     },
+    ("latency", ""): dict.fromkeys(
+        ("seconds", "low", "high", "tokens_per_s"), "kernels of measured GPUs, and constants of each engine"
+    ),
     ("scale", ""): dict.fromkeys(
         ("parameters", "tokens", "compute", "loss"), "runs of each law's publication (llmcalc laws show)"
     ),

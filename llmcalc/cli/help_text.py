@@ -155,6 +155,26 @@ OWN = {  # lines of one command, by panel
             --expert-parallel  experts over all ranks
         """,
     },
+    "latency": {
+        "GPU": """
+            --gpu NAME[:N]  such as h100 or h100:4
+            --engine NAME  vllm (default), sglang, ...
+        """,
+        "Workload": """
+            --mode MODE  decode, prefill or generate
+            --context N  decode: cached tokens
+            --seq N  prefill, generate: tokens per prompt
+            --new-tokens N  generate: new tokens per sequence
+        """,
+        "Formats": """
+            --weights --cache FORMAT  of weights and KV cache, such as fp8
+            --experts FORMAT  of routed experts
+            --attention-weights FORMAT  of matrices of attention
+        """,
+        "Parallelism": """
+            --dp --tp --ep N  data, tensor, expert ranks
+        """,
+    },
     "scale": {
         "Budget": """
             --compute AMOUNT  training FLOPs: 1e24 or 3640PF-days
@@ -265,6 +285,11 @@ EXAMPLES = {
         "llmcalc serve qwen3-32b --gpu h100:2",
         "llmcalc serve --gpu h100:4 -- vllm serve Qwen/Qwen3-32B -tp 4",
         "llmcalc serve llama3.3-70b --gpu h100:2 --isl 1k --osl 500",
+    ),
+    "latency": (
+        "llmcalc latency llama3.1-8b --gpu h100",
+        "llmcalc latency llama3.3-70b --gpu h100:4 --batch 16 --context 8k",
+        "llmcalc latency qwen3-32b --gpu rtx4090:2 --seq 4k --new-tokens 500",
     ),
     "scale": (
         "llmcalc scale --gpu h100:512 --days 30",

@@ -15,6 +15,7 @@ COMMANDS = {
     "fit": ("fit", "Check whether a model fits on your GPUs, or solve for the largest batch or context."),
     "serve": ("serve", "Predict what a serving engine allocates, and what its log says."),
     "check-log": ("check_log", "Compare the start-up log of a serving engine with its prediction."),
+    "latency": ("latency", "Estimate the time of a decode step or a prefill on GPUs."),
     "scale": ("scale", "Apply scaling laws: the best size and data for a budget, or the loss of a plan."),
     "train": ("train", "Compute the FLOPs, time, cost and energy of a training run."),
     "sweep": ("sweep", "Compute quantities over a range of workloads."),
@@ -48,7 +49,7 @@ GROUPS = {
 }
 QUESTIONS = {  # commands and groups in the help
     "How large is the model?": ("params", "explain"),
-    "What does a step cost?": ("flops", "traffic", "communication", "memory"),
+    "What does a step cost?": ("flops", "traffic", "communication", "memory", "latency"),
     "Does it fit on my GPUs?": ("fit", "serve", "check-log"),
     "What does training cost?": ("train", "scale"),
     "What if it were different?": ("sweep", "compare", "diff", "design"),

@@ -23,7 +23,15 @@ NUMBERS: dict[Any, tuple[str, tuple[type, ...]]] = {
     LIMIT: (LIMIT, (int, str)),
 }
 LARGEST = 1e40  # upper limit of every number
-LENGTHS = ("seq", "target_seq", "context", "source", "prefill", "page")  # parameters that count tokens of a sequence
+LENGTHS = (
+    "seq",
+    "target_seq",
+    "context",
+    "source",
+    "prefill",
+    "page",
+    "new_tokens",
+)  # parameters that count tokens of a sequence
 SCALES = {"k": 2**10, "m": 2**20, "g": 2**30}  # of lengths
 MOST_DIGITS = 18
 

@@ -102,6 +102,20 @@ def about(value: float, unit: str) -> str:
     return short(round(value), unit) or f"{value:,.6g}"
 
 
+def duration(seconds: float, *ends: float) -> str:
+    """Format a time with three digits and a unit, or in hours from 1000 seconds. The ends of a range follow.
+
+    >>> duration(0.0071), duration(2.0775), duration(35e-6), duration(12345)
+    ('7.1 ms', '2.08 s', '35 µs', '3.43 h')
+    >>> duration(0.0071, 0.0059, 0.0086)
+    '7.1 ms (5.9 to 8.6)'
+    """
+    units = ((1e6, "µs"), (1e3, "ms"), (1.0, "s"), (1 / 3600, "h"))
+    factor, unit = next((each for each in units if seconds * each[0] < 999.5), units[-1])
+    text = f"{seconds * factor:.3g} {unit}"
+    return f"{text} ({' to '.join(f'{end * factor:.3g}' for end in ends)})" if ends else text
+
+
 def percent(share: float) -> str:
     """Format a fraction as a percentage. A positive fraction that would round to zero becomes ``<0.1 %``.
 

@@ -43,6 +43,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "find_models": lambda: llmcalc.find_models("2GiB"),
     "fit": lambda: llmcalc.fit("llama3-8b", "h100:2"),
     "flops": lambda: llmcalc.flops("gpt1"),
+    "latency": lambda: llmcalc.latency("llama3-8b", "h100:2"),
     "load": lambda: llmcalc.load("gpt3"),
     "machine": lambda: llmcalc.machine("h100:8"),
     "memory": lambda: llmcalc.memory("gpt2", mode="training"),
@@ -113,6 +114,10 @@ SAME = {
     "explain gpt2 communication --tp 2 --depth 2": lambda: llmcalc.explain("gpt2", "communication", tp=2, depth=2),
     "explain gpt2 traffic --kernels unfused --depth 2": lambda: llmcalc.explain(
         "gpt2", "traffic", kernels="unfused", depth=2
+    ),
+    "latency gpt2 --gpu h100:2 --batch 3": lambda: llmcalc.latency("gpt2", "h100:2", batch=3),
+    "latency mixtral --gpu h200:8 --dp 2 --ep 8 --seq 1k --new-tokens 9 --engine sglang": lambda: llmcalc.latency(
+        "mixtral", "h200:8", dp=2, ep=8, seq=1024, new_tokens=9, engine="sglang"
     ),
     "memory gpt1": lambda: llmcalc.memory("gpt1"),
     "memory gpt1 --training --dp 8 --zero 1": lambda: llmcalc.memory(

@@ -42,6 +42,7 @@ RIGHT: dict[str, Callable[[Any], bool]] = {
     "flag": lambda value: type(value) is bool,
     "name": lambda value: False,
     "filter": is_text,
+    "text": lambda value: is_text(value) and value != "",
     "names": lambda value: value == [],
     "positive": is_positive,
     "from 0": at_least(0),
@@ -200,6 +201,13 @@ FUNCTIONS: Table = {
         **{name: {**SIZES, **FORMATS}[name] for name in ("batch", "seq", "dtype", "weights")}, **SERVED,
         "gpu": ("count", "1100MiB", {}), "count": ("count", 1, {}), "gpu_memory": ("count", "1100MiB", {"gpu": "h100"}),
         "reserve": ("count from 0", "1GiB", {}),
+    }),
+    "latency": ({"model": "mixtral", "gpu": "h200:2"}, {
+        **MODEL, "gpu": ("count", "h100", {}), "mode": ("name", "prefill", {}), "batch": ("count", 3, {}),
+        "context": ("count from 0", 5, {}), "seq": ("count", 5, {}), "new_tokens": ("count", 7, {}),
+        "tp": ("count", 2, {}), "dp": ("count", 2, {}), "ep": ("count", 2, {}), "weights": ("name", "fp8", {}),
+        "experts": ("name", "fp8", {}), "attention_weights": ("name", "fp8", {}), "cache": ("name", "fp8", {}),
+        "engine": ("text", "sglang", {}),
     }),
     "serve": ({"model": "gpt2", "gpu": "h100"}, {
         **MODEL, "gpu": ("count", "h100", {}), "gpu_memory": ("count", "24GiB", {}), "engine": ("name", "vllm", {}),

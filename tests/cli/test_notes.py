@@ -16,7 +16,8 @@ REMARK = "misprints the feed-forward widths"  # of llama3
 ASSUMPTION = "modelled as dense"  # of gpt3
 LINES = (
     "flops {}", "traffic {}", "communication {} --tp 8", "memory {}", "memory {} --training", "train {}",
-    "compare {} gpt2", "fit {} --gpu h100:8", "serve {} --gpu h200:8 --max-model-len 1k", "explain {} params --depth 0",
+    "compare {} gpt2", "fit {} --gpu h100:8", "serve {} --gpu h200:8 --max-model-len 1k", "latency {} --gpu h100:8",
+    "explain {} params --depth 0",
 )  # fmt: skip
 
 

@@ -67,6 +67,10 @@ LINES = (
     f"train {DENSE} --tokens 10B",
     f"train {DENSE} --tokens 10B --gpu h100:8",
     f"train {DENSE} --tokens 10B --gpu h100:4 --dp 4 --pue 1.1 --carbon 0.4",
+    f"latency {DENSE} --gpu h100:4",
+    f"latency {SPARSE} --gpu h200:4 --seq 96",
+    f"latency {SPARSE} --gpu h200:4 --tp 2 --seq 96 --new-tokens 5",
+    f"latency {ENCODER} --gpu h100:4",
     "scale --compute 1e22",
     f"scale {DENSE} --tokens 1T",
     "scale --gpu h100:512 --days 30",
@@ -140,6 +144,7 @@ VALUES = {
     "precision": "fp8", "prefill": "40", "price": "2.5", "pue": "1.3", "reserve": "3GiB", "select": "HW", "seq": "80",
     "shapes": "gpt3", "step_tokens": "32", "target_seq": "50", "tokens": "2B", "tp": "2", "unique": "1T",
     "virtual_stages": "2", "vocabulary_multiple": "1000", "watts": "300", "weights": "q4_0", "zero": "1",
+    "attention_weights": "fp8", "experts": "fp8", "new_tokens": "7",
 }  # fmt: skip
 # options of the input and the form of the output
 ELSEWHERE = {option.name for option in (*READING, *MODEL_OUTPUT)} | {"output", "force", "training_file"}

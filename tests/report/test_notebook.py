@@ -41,6 +41,7 @@ RESULTS: dict[str, Any] = {
     "GpuSearch": lambda: llmcalc.find_gpus(MODEL),
     "ModelSearch": lambda: llmcalc.find_models("2GiB"),
     "FitResult": lambda: llmcalc.fit(MODEL, "h100"),
+    "Latency": lambda: llmcalc.latency(MODEL, "h100"),
     "ServeResult": lambda: llmcalc.serve(MODEL, "h100"),
     "ServingResult": lambda: llmcalc.serve(MODEL, "h100", isl=101, osl=53),
     "Sweep": lambda: llmcalc.sweep(MODEL, "flops.total", "seq=16,32"),

@@ -61,6 +61,8 @@ LINES = [
     "design llama3 --params 13B --over vocab=32000,64000",
     "timeline llama",
     "scale --compute 1e23",
+    "latency gpt2 --gpu h100",
+    "latency mixtral --gpu h100:4 --seq 100 --new-tokens 5",
     "serve llama3.1-8b --gpu h100",
     "serve llama3.1-8b --gpu h100:2 --isl 1k --osl 500 --concurrency 7",
     "serve qwen3-32b --gpu h100 --engine-version 0.11",

@@ -87,7 +87,7 @@ class DeclarationScope:
     @property
     def replicas(self) -> int:
         """Number of ranks of an expert-parallel group that have the same tokens."""
-        return 1 if self.mesh.sp else min(self.mesh.ep, self.mesh.tp // self.mesh.expert_tp)
+        return 1 if self.mesh.sp else min(self.mesh.ep, max(self.mesh.tp // self.mesh.expert_tp, 1))
 
     # ------------------------------------------------------------------ versions
 

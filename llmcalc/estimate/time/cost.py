@@ -9,6 +9,7 @@ from ...calc.operand_formats import WeightBits
 from ...core.record import record
 from ...core.traits import EXPERTS
 from .arrays import Number
+from .efficiency import Efficiency
 from .layer_operations import ATTENTION
 from .operations import Operation
 
@@ -67,6 +68,7 @@ class StepTime(NamedTuple):
         collectives: time of the transfers by group of ranks.
         launches: time between kernels, and of collectives outside their transfers.
         engine: time of the engine's own work.
+        efficiencies: coefficients of the kernels, by kind and format.
         operations: each operation with its cost, if they were asked for.
     """
 
@@ -74,6 +76,7 @@ class StepTime(NamedTuple):
     collectives: Mapping[str, Number]
     launches: Number
     engine: Number
+    efficiencies: Mapping[tuple[str, str], Efficiency] = {}
     operations: tuple[tuple[Operation, Cost], ...] = ()
 
     @property

@@ -44,7 +44,7 @@ class StepModel:
         engine: time of a step outside the kernels.
         measured: coefficients of all accelerators.
         without: accelerators whose measurements are left out.
-        efficiencies: coefficients that were used, by kind and format of the kernels.
+        efficiencies: coefficients that any step used, by kind and format of the kernels.
     """
 
     def __init__(
@@ -64,28 +64,28 @@ class StepModel:
         self.cache_bytes = cache.bits_per_weight / BITS_A_BYTE
         self.cache_name = "bf16" if self.cache_bytes > 1.5 else "fp8"
         self.efficiencies: dict[tuple[str, str], Efficiency] = {}
+        self._used: dict[tuple[str, str], Efficiency] = {}  # by the current step
         self._operands: dict[str, Operands] = {}
         paired: dict[tuple[object, ...], dict[str, Operation]] = {}
         for phase in PHASES:
-            for operation in operations(architecture, mesh, Conventions(phase, "causal", None, "last")):
+            for operation in operations(architecture, mesh, self.conventions(phase)):
                 is_shared = not isinstance(operation, (Attention, Scan, Convolution))
                 names = operation.names if is_shared else (phase, *operation.names)
                 paired.setdefault((*operation.key, *names), {})[phase] = operation
         self.paired = [(found, self._weight_bytes(next(iter(found.values())))) for found in paired.values()]
         self.collectives = {
-            phase: collectives(architecture, mesh, Conventions(phase, "dense", None, "last"), 8 * ACTIVATION_BYTES)
+            phase: collectives(architecture, mesh, self.conventions(phase, "dense"), 8 * ACTIVATION_BYTES)
             for phase in PHASES
         }
 
     # ------------------------------------------------------------------ coefficients
 
     def coefficients(self, kind: str, kernel: str = "") -> Mapping[str, float]:
-        """Return the coefficients of a kind of kernels, and remember that they were used."""
-        if (kind, kernel) not in self.efficiencies:
-            self.efficiencies[kind, kernel] = self.measured.coefficients(
-                kind, self.accelerator.name, kernel, self.without
-            )
-        return self.efficiencies[kind, kernel].values
+        """Return the coefficients of a kind of kernels, and remember that the step uses them."""
+        if (kind, kernel) not in self._used:
+            found = self.measured.coefficients(kind, self.accelerator.name, kernel, self.without)
+            self.efficiencies[kind, kernel] = self._used[kind, kernel] = found
+        return self._used[kind, kernel].values
 
     def operands(self, operation: Operation) -> Operands:
         """Return how the accelerator computes with the weights of an operation."""
@@ -108,6 +108,16 @@ class StepModel:
         bits = (float(table.of(place, weight.tensor.name)) * weight.elements for weight in operation.weights)
         return sum(bits) / BITS_A_BYTE
 
+    @staticmethod
+    def conventions(phase: str, attention: str = "causal") -> Conventions:
+        """Return the conventions of a step, which computes the logits of the last position."""
+        return Conventions(phase, attention, None, "last")
+
+    @cached_property
+    def weight_bytes(self) -> float:
+        """Bytes of all weights on one rank, except tables of which a step reads single rows."""
+        return sum(size * found[DECODE].place.entry.stored for found, size in self.paired if DECODE in found)
+
     # ------------------------------------------------------------------ a step
 
     def step(
@@ -128,6 +138,7 @@ class StepModel:
             detailed: whether to list the cost of each operation.
         """
         values = {phase: own for phase, own in ((DECODE, decode), (PREFILL, prefill)) if own is not None}
+        self._used = {}
         components: dict[str, Cost] = {}
         found: list[tuple[Operation, Cost]] = []
         n_kernels: Number = 0.0
@@ -150,7 +161,7 @@ class StepModel:
         engine: Number = self.engine.step_s
         if scheduled:
             engine = engine + sum(own["b"] for own in values.values()) * self.engine.sequence_s
-        return StepTime(components, transfers, launches, engine, tuple(found))
+        return StepTime(components, transfers, launches, engine, self._used, tuple(found))
 
     def cost(
         self, phases: Mapping[str, Operation], weight_bytes: float, values: Mapping[str, Values]
@@ -329,6 +340,8 @@ class StepModel:
             used = {tensor.active[1] for tensor in each.place.declaration.tensors if tensor.active}
             chosen = next((length for axis, length in each.factors if axis in used and isinstance(length, int)), 1)
             size = size * (each.ranks * (1 - (1 - 1 / each.ranks) ** chosen) / chosen)
+        if each.group == "etp":  # an expert on ranks with different tokens gathers and scatters those of all ranks
+            size = size * max(self.mesh.expert_tp // self.mesh.tp, 1)
         return size
 
     def collective(self, each: Collective, moved: Number) -> Number:

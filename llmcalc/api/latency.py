@@ -1,0 +1,140 @@
+"""Latency of a batch on GPUs: a decode step, a prefill, or a whole generation."""
+
+from __future__ import annotations
+
+from ..calc.sharding import MESH, Mesh
+from ..calc.touched_experts import expert_layers
+from ..core.architecture import Architecture
+from ..core.errors import InputError
+from ..core.setting import BATCH, CONTEXT, SIZE, Setting, check_values, read_lengths
+from ..core.workload import Workload, positions
+from ..data import table
+from ..estimate.time.latency import DECODE, GENERATE, MODES, PREFILL, Latency
+from ..estimate.time.latency import latency as compute
+from .accelerators import Gpus, read_gpus
+from .defaults import default_seq
+from .load import Source, load
+from .step_models import check_layout, step_model
+
+ENGINES = ("vllm", "sglang", "tensorrt-llm", "torch-compile", "llama.cpp")
+SETTINGS = (
+    Setting("gpu", SIZE), Setting("mode", choices=MODES), BATCH, CONTEXT, Setting("seq", int, least=1),
+    Setting("new_tokens", int, least=1), *(each for each in MESH if each.name in ("tp", "dp", "ep")),
+    *(Setting(name) for name in ("weights", "experts", "attention_weights", "cache", "engine")),
+)  # fmt: skip
+
+
+def latency(
+    model: Source,
+    gpu: str,
+    *,
+    mode: str | None = None,
+    batch: int = 1,
+    context: int | str | None = None,
+    seq: int | str | None = None,
+    new_tokens: int | str | None = None,
+    tp: int | None = None,
+    dp: int | None = None,
+    ep: int | None = None,
+    weights: str | None = None,
+    experts: str | None = None,
+    attention_weights: str | None = None,
+    cache: str | None = None,
+    engine: str = ENGINES[0],
+) -> Latency:
+    """Estimate the time of a batch on GPUs, with an interval of 80 %.
+
+    >>> import llmcalc
+    >>> result = llmcalc.latency("llama3.1-8b", "h100")
+    >>> 0.005 < result.low < result.seconds < result.high < 0.012, next(iter(result.by_bound))
+    (True, 'memory')
+
+    Args:
+        model: an architecture, or anything ``load`` reads.
+        gpu: accelerator with an optional count, such as ``"h100:4"``.
+        mode: ``decode`` (one new token per sequence after ``context`` tokens), ``prefill`` (of prompts of ``seq``
+            tokens) or ``generate`` (``new_tokens`` tokens after prompts of ``seq`` tokens). By default, it follows from
+            the lengths that are given, and is ``decode`` without any.
+        batch: number of sequences over all GPUs.
+        context: decode: number of cached tokens (default: 2048, or the number of learned positions if smaller).
+        seq: tokens of a prompt (default: as for ``context``).
+        new_tokens: generate: number of new tokens per sequence (default: 128).
+        tp: number of tensor-parallel ranks (default: all GPUs).
+        dp: number of data-parallel ranks, which share the experts.
+        ep: number of expert-parallel ranks, of the ``tp`` · ``dp`` ranks.
+        weights: number format of the weights, such as ``fp8-block`` or ``q4_k_m`` (default: as published, or bf16).
+        experts: number format of routed experts (default: ``weights``).
+        attention_weights: number format of the matrices of attention and recurrences (default: ``weights``).
+        cache: number format of keys and values (default: bf16).
+        engine: inference engine. An unknown one has a wide interval.
+
+    Raises:
+        InputError: an unknown GPU or format, a layout that the GPUs or the model do not allow, or a setting that has
+            no effect.
+    """
+    given = read_lengths(locals())
+    check_values(SETTINGS, given)
+    gpus = _gpus(gpu)
+    architecture = load(model)
+    chosen = _mode(architecture, mode, given)
+    mesh, count = _mesh(architecture, gpus, tp, dp, ep)
+    assert gpus.accelerator is not None
+    if experts and not expert_layers(architecture):
+        raise InputError(f"has no effect on {architecture.name}, which has no experts", parameter="experts")
+    length, known = default_seq(architecture), positions(architecture)
+    if chosen == DECODE:
+        usual = length if known is None else min(length, known - 1)
+        cached = usual if given["context"] is None else given["context"]
+        workload = Workload(batch=batch, seq=1, mode=DECODE, context=cached, logits="last")
+    else:
+        workload = Workload(batch=batch, seq=given["seq"] or length, logits="last")
+    generated = (given["new_tokens"] or 128) if chosen == GENERATE else 0
+    if generated:  # the last token must have a position
+        Workload(seq=1, mode=DECODE, context=workload.seq + generated - 1).values(architecture)
+    own = step_model(
+        architecture, gpus.accelerator, mesh, engine, weights=weights, experts=experts,
+        attention_weights=attention_weights, cache=cache,
+    )  # fmt: skip
+    measured = table("time_errors")
+    errors = measured.get(f"latency of {own.engine.name}", measured["latency"])
+    return compute(own, workload, chosen, generated, count, errors)
+
+
+def _gpus(gpu: str) -> Gpus:
+    found = read_gpus(gpu) if isinstance(gpu, str) else None
+    if found is None or found.accelerator is None:
+        hint = "use a name such as {gpu=h100:4}"
+        raise InputError("the time depends on the GPU, not only on its memory", parameter="gpu", hint=hint)
+    return found
+
+
+def _mode(architecture: Architecture, mode: str | None, given: dict[str, object]) -> str:
+    """Return the mode, and check that every given length has an effect in it."""
+    only_reads = architecture.main.role == "encoder"
+    implied = GENERATE if given["new_tokens"] else PREFILL if given["seq"] or only_reads else DECODE
+    chosen = mode or implied
+    if only_reads and chosen != PREFILL:
+        problem = f"{architecture.name} is an encoder, which generates no tokens"
+        raise InputError(problem, parameter="mode", hint="use {mode=prefill}")
+    lengths = {DECODE: ("context",), PREFILL: ("seq",), GENERATE: ("seq", "new_tokens")}
+    for name in ("context", "seq", "new_tokens"):
+        if given[name] is not None and name not in lengths[chosen]:
+            fitting = next(mode for mode, names in lengths.items() if name in names)
+            raise InputError(f"has no effect in {chosen} mode", parameter=name, hint=f"use {{mode={fitting}}}")
+    return chosen
+
+
+def _mesh(architecture: Architecture, gpus: Gpus, tp: int | None, dp: int | None, ep: int | None) -> tuple[Mesh, int]:
+    """Return the layout and the number of GPUs."""
+    dp = dp or 1
+    tp = tp or max((gpus.count or 1) // dp, 1)
+    has_experts = bool(expert_layers(architecture))
+    if ep and ep > 1 and not has_experts:
+        raise InputError(f"has no effect on {architecture.name}, which has no experts", parameter="ep")
+    ep = ep or 1
+    etp = max(dp * tp // ep, 1) if has_experts and (dp > 1 or ep > 1) else None
+    mesh = Mesh(dp=dp, tp=tp, ep=ep, etp=etp)
+    count = gpus.count or dp * tp
+    assert gpus.accelerator is not None
+    check_layout(gpus.accelerator, mesh, count)
+    return mesh, count

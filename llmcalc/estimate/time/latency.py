@@ -1,0 +1,241 @@
+"""Latency of a batch: the time of a decode step, of a prefill, or of a whole generation, with an interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
+
+from ...core.architecture import Architecture
+from ...core.notebook_display import NotebookDisplay
+from ...core.record import changed, record
+from ...core.workload import Workload
+from ..hardware import Accelerator
+from .cost import COMMUNICATION, ENGINE, LAUNCHES, Cost, StepTime
+from .efficiency import GENERIC, Efficiency
+from .interval import Interval, time_interval
+from .layer_operations import operations
+from .operations import Attention
+from .step import StepModel, Values
+
+DECODE, PREFILL, GENERATE = MODES = ("decode", "prefill", "generate")
+SIMPSON = ((0.0, 1 / 6), (0.5, 4 / 6), (1.0, 1 / 6))  # points of the growing context, and their weights
+
+
+class Part(NamedTuple):
+    """Part of a step.
+
+    Attributes:
+        name: component, collective, or ``launches`` or ``engine``.
+        seconds: time of the part in all steps.
+        bound: ``memory``, ``compute``, ``communication``, ``launches`` or ``engine``.
+        moved: bytes that kernels read and write.
+        flops: FLOPs of contractions.
+    """
+
+    name: str
+    seconds: float
+    bound: str
+    moved: float
+    flops: float
+
+
+@record
+class Latency(NotebookDisplay):
+    """Time of one batch on a number of GPUs.
+
+    Attributes:
+        model: kernels of the steps.
+        workload: the decode step, the prefill, or the prompt of a generation.
+        mode: ``decode``, ``prefill`` or ``generate``.
+        new_tokens: number of generated tokens per sequence.
+        steps: time of each kind of step, with the number of such steps.
+        count: number of GPUs.
+        errors: logarithmic standard deviations of measured times, ``between`` and ``inside`` deployments.
+    """
+
+    model: StepModel
+    workload: Workload
+    mode: str
+    new_tokens: int
+    steps: tuple[tuple[StepTime, float], ...]
+    count: int
+    errors: Mapping[str, float]
+
+    EVIDENCE: ClassVar[dict[str, str]] = dict.fromkeys(("seconds", "low", "high", "tokens_per_s"), "fitted")
+
+    @property
+    def architecture(self) -> Architecture:
+        """The model."""
+        return self.model.architecture
+
+    @property
+    def accelerator(self) -> Accelerator:
+        """The GPU."""
+        return self.model.accelerator
+
+    @cached_property
+    def seconds(self) -> float:
+        """Time of the batch."""
+        return float(sum(step.seconds * times for step, times in self.steps))
+
+    @property
+    def efficiencies(self) -> dict[tuple[str, str], Efficiency]:
+        """Coefficients of the kernels, by kind and format."""
+        return {key: found for step, _ in self.steps for key, found in step.efficiencies.items()}
+
+    @cached_property
+    def interval(self) -> Interval:
+        """Interval of 80 % of the time, with the reasons for its width."""
+        unknown = "" if self.model.engine.is_known else self.model.engine.name
+        return time_interval(self.seconds, self.errors, self.efficiencies.values(), unknown)
+
+    @property
+    def low(self) -> float:
+        """Lower end of the interval of 80 %."""
+        return float(self.interval.low)
+
+    @property
+    def high(self) -> float:
+        """Upper end of the interval of 80 %."""
+        return float(self.interval.high)
+
+    @property
+    def tokens(self) -> int:
+        """Number of tokens that the batch computes (a prefill) or generates."""
+        per_sequence = {DECODE: 1, PREFILL: self.workload.seq, GENERATE: self.new_tokens}[self.mode]
+        return self.workload.batch * per_sequence
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Tokens per second over all sequences."""
+        return self.tokens / self.seconds
+
+    @property
+    def first_token_s(self) -> float | None:
+        """Time to the first token of a generation, or None."""
+        return float(self.steps[0][0].seconds) if self.mode == GENERATE else None
+
+    @cached_property
+    def total(self) -> Cost:
+        """Cost of all kernels in all steps."""
+        (first, times), *rest = self.steps
+        total = first.total.plus(first.total, times - 1)
+        for step, number in rest:
+            total = total.plus(step.total, number)
+        return total
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """Parts of the time, the largest first. Their sum is ``seconds``."""
+        costs: dict[str, Cost] = {}
+        others: dict[tuple[str, str], float] = {}
+        for step, times in self.steps:
+            for name, cost in step.components.items():
+                known = costs.get(name)
+                costs[name] = known.plus(cost, times) if known else Cost(*(each * times for each in cost))
+            added = {(name, COMMUNICATION): each for name, each in step.collectives.items()}
+            for key, each in (added | {(LAUNCHES, LAUNCHES): step.launches, (ENGINE, ENGINE): step.engine}).items():
+                others[key] = others.get(key, 0.0) + each * times
+        found = [Part(name, cost.seconds, cost.bound, cost.moved, cost.flops) for name, cost in costs.items()]
+        found += [Part(name, seconds, bound, 0.0, 0.0) for (name, bound), seconds in others.items()]
+        return tuple(sorted((part for part in found if part.seconds), key=lambda part: -part.seconds))
+
+    @property
+    def by_bound(self) -> dict[str, float]:
+        """Time by what limits it, the largest first."""
+        found: dict[str, float] = {}
+        for part in self.parts:
+            found[part.bound] = found.get(part.bound, 0.0) + part.seconds
+        return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+    @cached_property
+    def least_bytes(self) -> float:
+        """Bytes of the weights and the cache on one GPU, without tables, activations and buffers of the engine."""
+        tokens = self.workload.context + self.workload.seq + self.new_tokens
+        batch = -(-self.workload.batch // self.model.mesh.dp)
+        cached = sum(
+            each.count * each.key_elements * tokens * batch * self.model.cache_bytes
+            for each in operations(self.architecture, self.model.mesh, self.model.conventions(DECODE))
+            if isinstance(each, Attention)
+        )
+        return self.model.weight_bytes + cached
+
+    @cached_property
+    def prompt(self) -> Latency | None:
+        """Latency of the prefill of the context of a decode step, or None."""
+        if self.mode != DECODE or not self.workload.context:
+            return None
+        own = changed(self.workload, mode="forward", seq=self.workload.context, context=0, source=None)
+        return latency(self.model, own, PREFILL, 0, self.count, self.errors)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the weights and the cache are smaller than the memory of a GPU."""
+        return self.least_bytes <= self.accelerator.usable_bytes
+
+    @property
+    def measured_on(self) -> tuple[str, ...]:
+        """GPUs on which the kernels were measured."""
+        found: dict[str, list[str]] = {}
+        for (kind, kernel), each in self.efficiencies.items():
+            where = "all measured GPUs" if each.origin == GENERIC else each.accelerator
+            found.setdefault(f"{each.origin}, {where}", []).append(f"{kind.replace('_', ' ')} {kernel}".strip())
+        return tuple(f"{name}: {', '.join(kinds)}" for name, kinds in found.items())
+
+    @property
+    def summary(self) -> str:
+        """One-line summary of the result."""
+        return f"{self.architecture.name}: {self.mode} {self.seconds:.4g} s ({self.low:.4g} to {self.high:.4g})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attributes as a plain dictionary."""
+        names = ("seconds", "low", "high", "tokens_per_s", "first_token_s", "fits", "mode", "by_bound")
+        return {
+            **{name: getattr(self, name) for name in names},
+            "bytes_moved": round(self.total.moved),
+            "flops": round(self.total.flops),
+            "parts": [
+                {"name": part.name, "seconds": part.seconds, "bound": part.bound, "bytes": round(part.moved),
+                 "flops": round(part.flops)}
+                for part in self.parts
+            ],
+            "measured_on": list(self.measured_on),
+            "reasons": list(self.interval.reasons),
+            "evidence": self.evidence,
+        }  # fmt: skip
+
+
+def values_of(model: StepModel, workload: Workload) -> Values:
+    """Return the values of the workload symbols of one data-parallel rank."""
+    values = workload.values(model.architecture)
+    return {**values, "b": -(-workload.batch // model.mesh.dp)}
+
+
+def latency(
+    model: StepModel, workload: Workload, mode: str, new_tokens: int, count: int, errors: Mapping[str, float]
+) -> Latency:
+    """Return the latency of a batch.
+
+    The context of a generation grows, so its decode steps are integrated over three lengths.
+    """
+    if mode == DECODE:
+        steps: tuple[tuple[StepTime, float], ...] = ((model.step(decode=values_of(model, workload)), 1.0),)
+    else:
+        prefill = model.step(prefill=values_of(model, workload))
+        steps = ((prefill, 1.0), *_decoded(model, workload, new_tokens if mode == GENERATE else 1))
+    return Latency(model, workload, mode, new_tokens, steps, count, errors)
+
+
+def _decoded(model: StepModel, prompt: Workload, new_tokens: int) -> tuple[tuple[StepTime, float], ...]:
+    """Return the decode steps of a generation after the first token, as steps of three lengths of the context."""
+    number = new_tokens - 1
+    if not number:
+        return ()
+    values = values_of(model, prompt)
+    lengths: Mapping[float, Values] = {
+        share: {**values, "q": 1, "c": values["k"] + share * (number - 1), "k": values["k"] + share * (number - 1) + 1,
+                "n": 0}
+        for share, _ in SIMPSON
+    }  # fmt: skip
+    return tuple((model.step(decode=lengths[share]), weight * number) for share, weight in SIMPSON)

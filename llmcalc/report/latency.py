@@ -1,0 +1,155 @@
+"""Report for ``latency``: the time of a batch, its parts and what limits them, and a roofline plot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..estimate.time.latency import DECODE, GENERATE, Latency
+from ..estimate.time.operations import Gemm, GroupedGemm
+from .document import Document, Fact, Table, columns
+from .heading import model_document, named_values, workload_inputs
+from .numbers import about, duration, percent
+from .pictures import Axis, Chart, Curve, Mark
+
+Alternatives = Sequence[tuple[str, Latency]]
+
+
+def latency_document(result: Latency, alternatives: Callable[[], Alternatives] = tuple) -> Document:
+    """Build the latency report. The title is the answer.
+
+    ``alternatives`` returns the command lines of other settings with their results.
+    """
+    model = result.model
+    layout = {name: size for name in ("tp", "dp", "ep") if (size := getattr(model.mesh, name)) > 1}
+    unused = result.count - model.mesh.tp * model.mesh.dp
+    alerts = [f"the layout leaves {unused} of {result.count} GPUs unused"] if unused else []
+    return model_document(
+        result.architecture,
+        "latency",
+        lambda: _json(result),
+        f" on {result.count} × {result.accelerator.title} with {model.engine.name}",
+        answer=_answer(result),
+        lines=(named_values({**_lengths(result), **layout, "weights": _formats(result)}), *_prompt(result)),
+        alerts=alerts,
+        facts=tuple(_facts(result)),
+        tables=(_parts(result), *_others(result, alternatives)),
+        pictures=lambda: (roofline(result),),
+        notes=tuple(_notes(result)),
+        details=result.measured_on,
+    )
+
+
+def _answer(result: Latency) -> str:
+    if not result.fits:
+        needed, most = (about(size, "bytes") for size in (result.least_bytes, float(result.accelerator.usable_bytes)))
+        return f"✗ Does not fit: weights and KV cache take {needed} per GPU, of {most}"
+    span = duration(result.seconds, result.low, result.high)
+    batch, rate = result.workload.batch, result.tokens_per_s
+    if result.mode == DECODE:
+        users = f"{rate / batch:.3g} tokens/s per user"
+        both = f", {rate:,.4g} tokens/s" if batch > 1 else ""
+        return f"A decode step takes {span}: {users}{both}"
+    if result.mode == GENERATE:
+        number = f"{result.new_tokens:,} tokens" if batch == 1 else f"{batch} × {result.new_tokens:,} tokens"
+        return f"Generating {number} takes {span}: {rate:,.4g} tokens/s"
+    prompt = f"{result.workload.seq:,} tokens" if batch == 1 else f"{batch} × {result.workload.seq:,} tokens"
+    return f"A prefill of {prompt} takes {span}: {rate:,.4g} tokens/s"
+
+
+def _lengths(result: Latency) -> dict[str, Any]:
+    workload = result.workload
+    if result.mode == DECODE:
+        return {"batch": workload.batch, "context": workload.context}
+    generated = {"new tokens": result.new_tokens} if result.mode == GENERATE else {}
+    return {"batch": workload.batch, "prompt": workload.seq, **generated}
+
+
+def _formats(result: Latency) -> str:
+    """Return the number formats of the matrices."""
+    model, found = result.model, dict[str, None]()
+    for pair, _ in model.paired:
+        for operation in pair.values():
+            if isinstance(operation, (Gemm, GroupedGemm)):
+                own = (model.formats.of(operation).format_of(operation.place, each.tensor.name)
+                       for each in operation.weights)  # fmt: skip
+                found |= dict.fromkeys(each.name for each in own if each)
+    return ", ".join(found)
+
+
+def _prompt(result: Latency) -> tuple[str, ...]:
+    prompt = result.prompt
+    if prompt is None:
+        return ()
+    span = duration(prompt.seconds, prompt.low, prompt.high)
+    number = f"{result.workload.batch} × " if result.workload.batch > 1 else ""
+    return (f"prefill of {number}{result.workload.context:,} tokens: {span}",)
+
+
+def _facts(result: Latency) -> list[Fact]:
+    first, device = result.first_token_s, result.model.device
+    total = result.total
+    facts = [Fact("first token", duration(first))] if first else []
+    reached = total.moved / result.seconds
+    facts.append(Fact("bandwidth", percent(reached / device.bandwidth), f"of {device.bandwidth / 1e9:,.0f} GB/s"))
+    if total.compute:
+        share, peak = total.compute / result.seconds, total.flops / total.compute
+        facts.append(Fact("compute", percent(share), f"of {peak / 1e12:,.0f} TFLOP/s"))
+    return facts
+
+
+def _parts(result: Latency) -> Table:
+    rows = [
+        (part.name, duration(part.seconds), part.seconds / result.seconds, part.bound, round(part.moved) or None,
+         round(part.flops) or None)
+        for part in result.parts
+    ]  # fmt: skip
+    heads = columns("part: name", "time: text", "share: share", "bound: text", "bytes: about bytes 1", "FLOPs: about 2")
+    total = ("total", duration(result.seconds), 1.0, "", round(result.total.moved), round(result.total.flops))
+    return Table("by part, on one GPU", heads, rows, total)
+
+
+def _others(result: Latency, alternatives: Callable[[], Alternatives]) -> tuple[Table, ...]:
+    rows = [
+        (line, duration(other.seconds), f"{other.tokens_per_s:.4g}", "" if other.fits else "does not fit")
+        for line, other in alternatives()
+    ]
+    return (Table("with other settings", columns("settings: name", "time: text", "tokens/s: text", ": text"), rows),)
+
+
+def _notes(result: Latency) -> list[str]:
+    limits = ", ".join(f"{bound} {percent(seconds / result.seconds)}" for bound, seconds in result.by_bound.items())
+    notes = [f"limited by: {limits}"]
+    notes += [f"the interval is wider: {reason}" for reason in result.interval.reasons]
+    notes.append("one batch without a queue; the interval contains 80 % of measured times (llmcalc evidence latency)")
+    return notes
+
+
+def roofline(result: Latency) -> Chart:
+    """Return the plot of the FLOP/s that the bandwidth and the peak allow, with the decode step and the prefill."""
+    model = result.model
+    bandwidth, peak = float(model.device.bandwidth), float(model.plain.peak)
+    ridge = peak / bandwidth
+    at = [ridge * 2.0**power for power in range(-12, 7)]
+    curve = Curve("roofline", tuple((x, min(x * bandwidth, peak)) for x in at))
+    cases = [(result.mode, result), *([("prefill", result.prompt)] if result.prompt else [])]
+    marks = tuple(
+        Mark(name, each.total.flops / each.total.moved, each.total.flops / each.seconds) for name, each in cases
+    )
+    marks += tuple(
+        Mark(name, cost.flops / cost.moved, cost.flops / cost.seconds)
+        for name, cost in result.steps[-1][0].components.items()
+        if cost.flops and cost.seconds > 0.02 * result.steps[-1][0].seconds
+    )
+    x, y = Axis("FLOPs per byte", "count", True), Axis("FLOP/s", "FLOPs", True)
+    return Chart(f"Roofline of {result.accelerator.title}", x, y, (curve,), marks, ())
+
+
+def _json(result: Latency) -> tuple[dict[str, Any], dict[str, Any]]:
+    model, mesh = result.model, result.model.mesh
+    inputs = {
+        **workload_inputs(result.workload), "gpu": result.accelerator.name, "count": result.count,
+        "tp": mesh.tp, "dp": mesh.dp, "ep": mesh.ep, "engine": model.engine.name, "new_tokens": result.new_tokens,
+        "cache": model.cache.name,
+    }  # fmt: skip
+    return inputs, {**result.to_dict(), "notes": list(result.architecture.notes)}

@@ -1,0 +1,131 @@
+"""Latency of a batch: modes, layouts, the parts of the time, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+import llmcalc
+from llmcalc.cli.main import main
+from llmcalc.estimate.time.latency import Latency
+from llmcalc.report.latency import roofline
+
+
+def latency(model: str = "llama3-8b", gpu: str = "h100", **settings: Any) -> Latency:
+    return llmcalc.latency(model, gpu, **settings)
+
+
+@pytest.mark.parametrize("settings", [{}, {"seq": 300}, {"seq": 300, "new_tokens": 50}, {"batch": 9, "context": 77}])
+def test_the_parts_are_the_whole(settings: dict[str, Any]) -> None:
+    found = latency("mixtral", "h200:4", **settings)
+    assert sum(part.seconds for part in found.parts) == pytest.approx(found.seconds)
+    assert sum(found.by_bound.values()) == pytest.approx(found.seconds)
+    assert sum(part.moved for part in found.parts) == pytest.approx(found.total.moved)
+    assert found.low < found.seconds < found.high
+
+
+def test_the_mode_follows_from_the_lengths() -> None:
+    assert latency().mode == "decode"
+    assert latency(context=5).mode == "decode"
+    assert latency(seq=5).mode == "prefill"
+    assert latency(new_tokens=5).mode == "generate"
+    assert latency("bert").mode == "prefill"
+    assert latency().workload.context == 2048
+    assert latency("gpt1").workload.context == 511  # of 512 positions
+
+
+def test_a_generation_is_a_prefill_and_decode_steps() -> None:
+    one, many = latency(seq=100, new_tokens=1), latency(seq=100, new_tokens=101)
+    assert one.seconds == latency(seq=100).seconds == one.first_token_s
+    steps = [latency(context=length).seconds for length in range(100, 200)]
+    assert many.seconds - one.seconds == pytest.approx(sum(steps), rel=1e-4)
+    assert many.tokens == 101
+
+
+def test_the_answer_counts_the_tokens_of_the_batch() -> None:
+    found = latency(batch=16)
+    assert found.tokens_per_s == pytest.approx(16 / found.seconds)
+    assert latency(batch=3, seq=100).tokens == 300
+    both = latency("llama3-8b", "h100:2", dp=2, batch=16)
+    assert both.seconds == latency(batch=8).seconds  # each rank has half of the sequences
+
+
+def test_a_generic_gpu_and_an_unknown_engine_widen_the_interval() -> None:
+    measured = latency()
+    width = measured.high / measured.seconds
+    unknown, sibling, generic = latency(engine="my-engine"), latency(gpu="h200"), latency(gpu="mi300x")
+    assert unknown.high / unknown.seconds > width
+    assert unknown.interval.reasons == ("no measurements of my-engine",)
+    assert sibling.high / sibling.seconds == pytest.approx(width)  # whose kernels are the same
+    assert generic.high / generic.seconds > width
+    assert generic.interval.reasons
+    assert any("h100" in name for name in sibling.measured_on)
+
+
+def test_a_result_does_not_depend_on_earlier_ones() -> None:
+    before = latency(context=100).to_dict()
+    latency(seq=999)
+    assert latency(context=100).to_dict() == before
+
+
+def test_a_model_that_does_not_fit_is_answered_with_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["latency", "llama3-70b", "--gpu", "h100"]) == 1
+    printed = capsys.readouterr().out
+    assert printed.startswith("✗ Does not fit: weights and KV cache take 130.1 GiB per GPU")
+    assert "--weights fp8" in printed
+    assert main(["latency", "llama3-8b", "--gpu", "h100", "--format", "json"]) == 0
+    result = json.loads(capsys.readouterr().out)["result"]
+    assert result["fits"]
+    assert result["parts"][0]["bound"] == "memory"
+
+
+def test_the_answer_is_the_first_line(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["latency", "llama3-8b", "--gpu", "h100", "--batch", "4"])
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith("A decode step takes ")
+    assert "tokens/s per user" in first
+    main(["latency", "llama3-8b", "--gpu", "h100", "--seq", "1k"])
+    assert capsys.readouterr().out.startswith("A prefill of 1,024 tokens takes ")
+    main(["latency", "llama3-8b", "--gpu", "h100", "--seq", "1k", "--new-tokens", "99", "--batch", "2"])
+    assert capsys.readouterr().out.startswith("Generating 2 × 99 tokens takes ")
+
+
+def test_the_roofline_bounds_every_point() -> None:
+    found = latency()
+    chart, device = roofline(found), found.model.device
+    assert {"decode", "prefill", "mlp"} <= {mark.label for mark in chart.marks}
+    assert all(mark.y <= min(mark.x * device.bandwidth, found.model.plain.peak) * 1.001 for mark in chart.marks)
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "memory size": ({"gpu": "24GB"}, "gpu: the time depends on the GPU"),
+    "heads": ({"gpu": "h100:3"}, "tp"),
+    "too many ranks": ({"gpu": "h100:2", "tp": 4}, "tp: the layout needs 4 GPUs, and there are 2"),
+    "experts of a dense model": ({"gpu": "h100:2", "ep": 2}, "ep: has no effect on llama3-8b"),
+    "expert format of a dense model": ({"experts": "fp8"}, "experts: has no effect on llama3-8b"),
+    "length of another mode": ({"mode": "decode", "seq": 5}, "seq: has no effect in decode mode"),
+    "context of a prefill": ({"seq": 5, "context": 5}, "context: has no effect in prefill mode"),
+    "unknown format": ({"weights": "fp7"}, "unknown number format"),
+    "unknown mode": ({"mode": "train"}, "mode"),
+    "batch of nothing": ({"batch": 0}, "batch"),
+    "learned positions": ({"model": "gpt1", "context": 512}, "513 tokens exceed the 512 learned positions"),
+    "generated positions": ({"model": "gpt1", "seq": 500, "new_tokens": 20}, "tokens exceed the 512 learned positions"),
+    "encoder": ({"model": "bert", "mode": "decode"}, "is an encoder"),
+    "expert ranks": ({"model": "mixtral", "gpu": "h100:8", "ep": 3}, "ep"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_possible_is_refused(name: str) -> None:
+    settings, message = REFUSED[name]
+    with pytest.raises(llmcalc.InputError, match=message):
+        latency(**settings)
+
+
+def test_experts_on_ranks_with_different_tokens_gather_all_tokens() -> None:
+    alone, shared = latency("mixtral", "h200:4", batch=64, tp=4), latency("mixtral", "h200:4", batch=64, dp=4)
+    both = {part.name: part for part in alone.parts}, {part.name: part for part in shared.parts}
+    assert both[0]["routed experts"].seconds == pytest.approx(both[1]["routed experts"].seconds)
+    assert "all-reduce (etp)" in both[1]
