@@ -12,6 +12,7 @@ from ..calc.params import params
 from ..checkpoint.stored_tensors import declared
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError, UnknownNameError, short_repr, spelled
+from ..core.printable import printable
 from ..core.record import changed, record
 from ..core.setting import CONVENTION, SIZES, Setting, check_values, read_texts
 from ..importers.megatron_model import described_model, has_sizes
@@ -162,7 +163,7 @@ def _check_unknown(file: ParsedFile, unknown: list[str], strict: bool, allowed: 
     left = [key for key in unknown if key not in allowed]
     wrong = left if strict else [key for key in left if get_close_matches(key, read, 1, cutoff=MISSPELT)]
     if wrong:
-        hint = f"to ignore {'them' if len(wrong) > 1 else 'it'}, use {{allow_unknown={','.join(wrong)}}}"
+        hint = f"to ignore {'them' if len(wrong) > 1 else 'it'}, use {{allow_unknown={printable(','.join(wrong))}}}"
         raise UnknownNameError(
             f"{file.program.title} key", wrong[0], read, where=file.path, hint=hint, others=wrong[1:]
         )

@@ -125,9 +125,7 @@ def _file(model: str, where: str, latest: dict[str, str]) -> str:
     """Return the model as the name of a GGUF file: a local file, a repository of the Hub, or a model with a tag."""
     local = os.path.join(os.path.dirname(where), os.path.expanduser(model))
     if os.path.isdir(local):
-        hint = (
-            f"use its folder with the format that you choose: llmcalc serve {local} --engine llama.cpp --weights fp16"
-        )
+        hint = f"use the folder {local} as the model, with {{engine=llama.cpp}} and a format such as {{weights=q8_0}}"
         raise InputError(f"FROM {model} is a folder, which Ollama converts", where=where, hint=hint)
     if os.path.exists(local) or model.startswith(("/", "./", "../", "~")):
         return local
