@@ -12,6 +12,7 @@ from ..calc.memory.fit import LARGEST, Fit, largest_fitting, largest_within, rea
 from ..calc.memory.inference import InferenceMemory
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
+from ..core.compiled import CompiledFunction
 from ..core.errors import InputError, SizeError
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, fields, record, remembered
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from .fit_changes import Change
 
 MOST_COUNT, MOST_GPUS, MOST_SERVING_GPUS = 10**6, 2**14, 128
+MOST_CHECKED = 10  # sizes that are checked before tracing takes less time
 TRAY = 4  # GPUs by which part of a large node grows
 GIB, GB = 2**30, 10**9
 SOLVE = ("seq", "batch", "quant", "gpus", *OFFLOADS)
@@ -300,29 +302,37 @@ def solve_size(
     """Return the largest ``seq`` or ``batch`` that fits, or None if a size of 1 does not fit, and the fit check.
 
     Memory increases with either size, so bisection finds the exact maximum. Memory is almost linear in the batch, so
-    that few steps along the secant suffice. The layout is the best one for a size of 1. If every GPU can hold the model
-    alone, larger sizes may divide it.
+    that few steps along the secant suffice. Most lengths are checked by a compiled form. The layout is the best one for
+    a size of 1. If every GPU can hold the model alone, larger sizes may divide it.
     """
     first = check_fit(architecture, **budget, **{**arguments, name: 1})
     if not first.fits:
         return None, first
-    if arguments.get("mode") != "training" and first.result.mesh != Mesh():
-        arguments = {**arguments, "layout": layout_of(first)}
-    limit = LARGEST
-    if name == "seq" and not arguments.get("extend"):
-        limit = positions(architecture) or LARGEST
+    has_one_layout = arguments.get("mode") == "training" or first.count == 1
+    if not has_one_layout and first.result.mesh != Mesh():
+        arguments, has_one_layout = {**arguments, "layout": layout_of(first)}, True
+    is_bounded = name == "seq" and not arguments.get("extend")
+    limit = (positions(architecture) if is_bounded else None) or LARGEST
     found = {1: first}
+
+    def computed(size: int, model: Architecture) -> Fit:
+        return check_fit(model, **budget, **{**arguments, name: size}, is_trial=True)
 
     def check(size: int) -> Fit:
         if size not in found:
-            found[size] = check_fit(architecture, **budget, **{**arguments, name: size}, is_trial=True)
+            found[size] = computed(size, architecture)
         return found[size]
 
-    has_one_layout = budget.get("count", 1) == 1 or arguments.get("mode") == "training" or "layout" in arguments
+    form = CompiledFunction(lambda size: computed(size, changed(architecture)).needed, {"size": 1})
+
+    def fits(size: int) -> bool:
+        is_checked = size in found or not has_one_layout or len(found) < MOST_CHECKED
+        return check(size).fits if is_checked else bool(form(size=size) <= first.usable)
+
     if name == "batch" and has_one_layout:
         size = largest_within(lambda size: check(size).needed, first.usable, limit)
     else:
-        size = largest_fitting(lambda size: check(size).fits, limit) or 1
+        size = largest_fitting(fits, limit) or 1
     return size, check(size)
 
 

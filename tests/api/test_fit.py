@@ -192,3 +192,31 @@ def test_changes_are_minimal_and_cheapest_first() -> None:
     assert [set(change.settings) for change in result.changes] == [{"cache"}, {"batch"}, {"seq"}]
     assert llmcalc.fit("llama3.3-70b", "h100:2", weights="fp8").changes == ()
     assert llmcalc.fit("llama3-70b", "h100", solve="seq").changes == ()
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "own"),
+    [
+        ("llama3-8b", "seq", {}),
+        ("gemma2-9b", "seq", {"batch": 7, "cache": "fp8"}),
+        ("qwen3-8b", "seq", {"mode": "training", "lora_rank": 5, "mesh": Mesh()}),
+        ("jamba", "seq", {"mesh": Mesh(tp=2, pp=2), "count": 4}),
+    ],
+)
+def test_sizes_are_solved_with_few_checks(
+    model: str, name: str, own: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[Any] = []
+
+    def counted(*args: Any, **words: Any) -> Any:
+        checked.append(words[name])
+        return check_fit(*args, **words)
+
+    monkeypatch.setattr("llmcalc.api.fit.check_fit", counted)
+    settings = {"mode": "inference", "seq": 127, **own}
+    budget = {**H100, "count": settings.pop("count", 1)}
+    size, found = solve_size(name, llmcalc.load(model), budget, {**settings, "extend": True})
+    assert size is not None
+    assert len(checked) < 15  # bisection takes more, and those after the first evaluate a form
+    assert found.fits
+    assert not check_fit(llmcalc.load(model), **budget, **{**settings, "extend": True, name: size + 1}).fits

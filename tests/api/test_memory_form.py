@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy
@@ -127,6 +128,20 @@ def test_the_form_is_a_maximum_of_forms() -> None:
     text = form.to_dict()["pieces"][0]
     assert text["value"] == "t1"
     assert text["let"]["t1"].startswith("max(112423657472 + 6933764*seq*batch, ")
+
+
+@pytest.mark.parametrize("preset", ["gemma2-9b", "qwen3-next", "t5-small"])
+@pytest.mark.parametrize("mode", ["inference", "training"])
+def test_texts_of_pieces_need_only_integer_arithmetic(preset: str, mode: str) -> None:
+    form = llmcalc.memory_form(preset, mode=mode)
+    (piece,) = json.loads(json.dumps(form.to_dict()))["pieces"]
+    functions = {"ceil": lambda a, b: -(-a // b), "floor": lambda a, b: a // b, "min": min, "max": max}
+    for point in ({"batch": 1, "seq": 1}, {"batch": 13, "seq": 257}, {"batch": 3, "seq": 509}):
+        names: dict[str, Any] = {"__builtins__": {}, **functions, **point}
+        assert all(eval(guard, names) >= 0 for guard in piece["where"])
+        for name, text in piece["let"].items():
+            names[name] = eval(text, names)
+        assert eval(piece["value"], names) == llmcalc.memory(preset, mode=mode, **point).peak
 
 
 def test_fixed_sizes_and_other_parts() -> None:
