@@ -10,24 +10,30 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.evidence import FITTED, of_architecture
 from ..core.notebook_display import NotebookDisplay
-from ..core.record import record
+from ..core.record import record, remembered
 from ..core.setting import SIZE, Setting, check_values, read_length
-from ..data import table
-from ..estimate.hardware import Accelerator, Offer
+from ..data import table, tables
+from ..estimate.hardware import Accelerator
 from ..estimate.time.interval import Interval, time_interval
-from ..estimate.time.serving import CHUNK, SHARE, Load, ServingTime, serving_time
+from ..estimate.time.serving import CHUNK, OTHER_BYTES, SHARE, Load, ServingTime, serving_time, weight_bytes
+from ..estimate.time.step import StepModel
+from ..estimate.training_run import Price
 from .accelerators import read_gpus
+from .engine_result import ServeResult
 from .load import Source
 from .load import load as read_model
+from .serve import serve
 from .step_models import check_layout, step_model
+from .train import price_of
 
 SERVING = (
     Setting("concurrency", float, above=0),
+    Setting("price", float, above=0),
     *(Setting(name, SIZE, least=1) for name in ("isl", "osl", "tp", "dp", "ep", "max_num_batched_tokens")),
 )
 SETTINGS = (
     "isl", "osl", "concurrency", "engine", "tp", "dp", "ep", "weights", "experts", "attention_weights", "cache",
-    "max_num_batched_tokens",
+    "max_num_batched_tokens", "price",
 )  # fmt: skip
 HOUR = 3600
 
@@ -47,6 +53,8 @@ class ServingResult(NotebookDisplay):
         tpot: interval of the time per output token.
         ttft: interval of the time to the first token, or None if requests wait for memory.
         kernels: where the coefficients of the kernels come from, by kind of kernel.
+        price: price of one GPU in US dollars per hour, or None if unknown.
+        memory: division of the memory by the engine, or None if its rule is unknown.
         notes: assumptions.
     """
 
@@ -61,6 +69,8 @@ class ServingResult(NotebookDisplay):
     ttft: Interval | None
     kernels: Mapping[str, str]
     architecture: Architecture
+    price: Price | None
+    memory: ServeResult | None
     notes: tuple[str, ...] = ()
 
     EVIDENCE: ClassVar[Mapping[str, str]] = dict.fromkeys(("tpot_s", "ttft_s", "requests_per_s"), FITTED)
@@ -101,9 +111,14 @@ class ServingResult(NotebookDisplay):
         return float(self.ttft.high) if self.ttft else None
 
     @property
+    def engine_title(self) -> str:
+        """Name of the engine as its authors write it."""
+        return str(tables("engines").get(self.engine, {}).get("title", self.engine))
+
+    @property
     def fits(self) -> bool:
         """Whether the weights and one request fit in the memory."""
-        return bool(self.time.capacity > 0)
+        return bool(self.time.capacity >= 1)
 
     @property
     def tokens_per_s_user(self) -> float:
@@ -116,32 +131,31 @@ class ServingResult(NotebookDisplay):
         return float(self.time.requests_per_s * self.load.osl / (self.mesh.dp * self.mesh.tp))
 
     @property
-    def offer(self) -> Offer | None:
-        """Lowest known rental price of one GPU."""
-        return min(self.accelerator.offers, key=lambda offer: offer.usd, default=None)
+    def usd_per_million_output(self) -> tuple[float, float] | None:
+        """Lowest and highest price of a million output tokens in US dollars, if input tokens are free."""
+        if self.price is None:
+            return None
+        spread = (self.tpot_low_s / self.tpot_s, self.tpot_high_s / self.tpot_s)
+        hours = 1e6 / self.tokens_per_s_gpu / HOUR
+        return self.price.low * hours * spread[0], self.price.high * hours * spread[1]
 
     @property
-    def usd_per_hour(self) -> float | None:
-        """Lowest known rental price of one GPU, in US dollars per hour."""
-        return self.offer.usd if self.offer else None
-
-    @property
-    def usd_per_million_output(self) -> float | None:
-        """US dollars per million output tokens, if input tokens are free."""
-        price = self.usd_per_hour
-        return None if price is None else price / HOUR / self.tokens_per_s_gpu * 1e6
-
-    @property
-    def usd_per_million(self) -> float | None:
-        """US dollars per million tokens, input and output together."""
-        price = self.usd_per_million_output
-        return None if price is None else float(price * self.load.osl / (self.load.isl + self.load.osl))
+    def usd_per_million(self) -> tuple[float, float] | None:
+        """Lowest and highest price of a million tokens in US dollars, input and output together."""
+        output = self.usd_per_million_output
+        share = self.load.osl / (self.load.isl + self.load.osl)
+        return None if output is None else (float(output[0] * share), float(output[1] * share))
 
     @property
     def summary(self) -> str:
         """Answer in one line."""
         if not self.fits:
-            return f"Does not start: the weights do not fit on {self.mesh.dp * self.mesh.tp} × {self.accelerator.title}"
+            if self.memory and not self.memory.starts:
+                return self.memory.summary
+            if self.time.capacity > 0:
+                return f"A request of {self.load.isl + self.load.osl:,} tokens does not fit in the KV cache"
+            ranks = self.mesh.dp * self.mesh.tp
+            return f"Will not start: the weights do not fit on {ranks} × {self.accelerator.title}"
         spread = f"{self.tpot_low_s * 1e3:.3g} to {self.tpot_high_s * 1e3:.3g}"
         return (
             f"{self.tpot_s * 1e3:.3g} ms per output token ({spread}), {self.tokens_per_s_user:,.0f} tokens/s per user, "
@@ -152,13 +166,14 @@ class ServingResult(NotebookDisplay):
         """Return the result as a plain dictionary."""
         names = (
             "tpot_s", "tpot_low_s", "tpot_high_s", "ttft_s", "ttft_low_s", "ttft_high_s", "fits", "tokens_per_s_user",
-            "tokens_per_s_gpu", "usd_per_hour", "usd_per_million_output", "usd_per_million",
+            "tokens_per_s_gpu", "usd_per_million_output", "usd_per_million",
         )  # fmt: skip
         mesh = {name: getattr(self.mesh, name) for name in ("tp", "dp", "ep")}
         time = {name: float(getattr(self.time, name)) for name in ("batch", "capacity", "waiting", "requests_per_s")}
         return {
             "model": self.model, "gpu": self.accelerator.name, "gpus": self.gpus, "engine": self.engine, **mesh,
             **self.load._asdict(), **{name: getattr(self, name) for name in names}, **time,
+            "usd_per_hour": [self.price.low, self.price.high] if self.price else None,
             "width_reasons": list(self.tpot.reasons), "kernels": dict(self.kernels), "evidence": self.evidence,
             "notes": list(self.notes),
         }  # fmt: skip
@@ -180,6 +195,7 @@ def serving(
     attention_weights: str | None = None,
     cache: str | None = None,
     max_num_batched_tokens: int | str = CHUNK,
+    price: float | None = None,
 ) -> ServingResult:
     """Estimate the time of requests on a serving engine with a constant number of requests.
 
@@ -203,10 +219,11 @@ def serving(
         attention_weights: number format of layers that mix tokens (default: ``weights``).
         cache: number format of keys and values (default: 16 bits).
         max_num_batched_tokens: largest number of tokens of prefill in a step.
+        price: US dollars per GPU-hour (default: quoted prices).
     """
     lengths: dict[str, Any] = {"isl": isl, "osl": osl, "max_num_batched_tokens": max_num_batched_tokens}
     lengths = {name: read_length(value, name) for name, value in lengths.items()}
-    check_values(SERVING, {**lengths, "concurrency": concurrency, "tp": tp, "dp": dp, "ep": ep})
+    check_values(SERVING, {**lengths, "concurrency": concurrency, "price": price, "tp": tp, "dp": dp, "ep": ep})
     architecture, card, count = read_model(model), *_gpus(gpu)
     ranks = tp or max(count // dp, 1)
     if ranks * dp % ep:
@@ -218,28 +235,66 @@ def serving(
         attention_weights=attention_weights, cache=cache,
     )  # fmt: skip
     load = Load(lengths["isl"], lengths["osl"], concurrency, lengths["max_num_batched_tokens"])
-    time = serving_time(steps, load)
+    memory, free = _memory(architecture, steps, gpu, (weights, experts, attention_weights, cache))
+    time = serving_time(steps, load, free)
     errors, used = table("time_errors"), steps.efficiencies.values()
     unknown = "" if steps.engine.is_known else steps.engine.name
     tpot, ttft = (
         time_interval(seconds, errors[name], used, unknown)
         for name, seconds in (("tpot", time.tpot_s), ("ttft", time.ttft_s))
     )
-    notes = [f"at most {load.chunk:,} tokens of prefill in a step; {SHARE:.0%} of the memory is used"]
+    notes = [f"at most {load.chunk:,} tokens of prefill in a step"]
+    if memory is None:
+        notes.append(f"{SHARE:.0%} of the memory is used, with {OTHER_BYTES / 1e9:g} GB beside weights and KV cache")
     if not time.capacity:
-        notes.append("the times are those of the layout if the weights fitted")
-    if time.capacity and time.waiting > 0:
+        notes.append("times assume that the weights fit")
+    if time.capacity >= 1 and time.waiting > 0:
         notes.append(
             f"the KV cache holds {time.capacity:,.0f} of {concurrency / dp:,.0f} requests per rank: others wait, so "
             "that the time to the first token depends on the queue"
         )
-    origins = {f"{kind} {kernel}".strip(): found for (kind, kernel), found in steps.efficiencies.items()}
     return ServingResult(
         model=architecture.name, accelerator=card, gpus=count, mesh=mesh, engine=steps.engine.name, load=load,
-        time=time, tpot=tpot, ttft=ttft if time.capacity and time.waiting <= 0 else None,
-        kernels={name: f"{own.origin} {own.accelerator}".strip() for name, own in origins.items()},
-        architecture=architecture, notes=tuple(notes),
+        time=time, tpot=tpot, ttft=ttft if time.capacity >= 1 and time.waiting <= 0 else None,
+        kernels={f"{kind} {kernel}".strip(): f"{own.origin} {own.accelerator}".strip()
+                 for (kind, kernel), own in steps.efficiencies.items()},
+        architecture=architecture, price=price_of(card, price), memory=memory, notes=tuple(notes),
     )  # fmt: skip
+
+
+def _memory(
+    architecture: Architecture, steps: StepModel, gpu: str, formats: tuple[str | None, ...]
+) -> tuple[ServeResult | None, float | None]:
+    """Return how the engine divides the memory of a GPU, and its bytes for keys and values on one rank.
+
+    The engine's own rule gives what it needs beside the weights. Both are None if no rule of the engine is known.
+    """
+    mesh, (weights, experts, attention, cache) = steps.mesh, formats
+    settings: dict[str, Any] = {"weights": weights, "cache": cache, "tp": mesh.tp, "dp": mesh.dp}
+    rule = tables("engines").get(steps.engine.name)
+    if rule is None or rule["rule"] == "sum":  # llama.cpp divides the layers
+        return None, None
+    if mesh.dp > 1 and "dp" not in rule["flags"]["read"].values():
+        settings = {**settings, "tp": mesh.tp * mesh.dp, "dp": None}
+    elif "attention_dp" in rule["flags"]["read"].values() and mesh.dp > 1:
+        settings |= {"tp": mesh.tp * mesh.dp, "attention_dp": True}
+    elif mesh.dp == 1:
+        settings["dp"] = None
+    if mesh.ep > 1 and "expert_parallel" in rule["flags"]["read"].values():
+        settings["expert_parallel"] = True
+
+    def compute() -> tuple[ServeResult | None, float | None]:
+        try:
+            found = serve(architecture, gpu, engine=steps.engine.name, **settings)
+        except InputError:
+            return None, None
+        if experts or attention or settings["tp"] != mesh.tp:  # other weights on a rank than those of this call
+            other = found.memory.budget - found.memory.available.best - found.memory.weights.best
+            return None, found.memory.budget - other - weight_bytes(steps)
+        return found, found.memory.available.best
+
+    key = (gpu, steps.engine.name, mesh, formats)
+    return remembered(architecture, "_serving_memory", key, compute, most=64)
 
 
 def _gpus(gpu: str) -> tuple[Accelerator, int]:

@@ -119,7 +119,7 @@ OWN = {  # lines of one command, by panel
             --engine NAME  serving engine
             --engine-version VERSION  such as 0.11
             --command TEXT  its command line, or after --
-            --gpu-memory-utilization SHARE  of the memory
+            --gpu-memory-utilization X  share of the memory
             --max-model-len TOKENS  longest request, or auto
             --max-num-seqs N  sequences per step
             --max-num-batched-tokens N  tokens per step

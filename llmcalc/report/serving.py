@@ -19,14 +19,14 @@ def serving_document(result: ServingResult) -> Document:
         result.architecture,
         "serve",
         lambda: _json(result),
-        f" in {result.engine} on {mesh.tp * mesh.dp} × {result.accelerator.title}",
+        f" in {result.engine_title} on {mesh.tp * mesh.dp} × {result.accelerator.title}",
         answer=f"{'✓' if result.fits else '✗'} {result.summary}",
         lines=(named_values(settings),),
         alerts=[f"the layout leaves {unused} of {result.gpus} GPUs unused"] if unused else (),
         facts=tuple(_facts(result)),
         tables=(_parts(result),),
         notes=_notes(result),
-        details=[f"{name}: {origin}" for name, origin in result.kernels.items()],
+        details=_kernels(result),
     )
 
 
@@ -37,6 +37,26 @@ def milliseconds(seconds: float) -> str:
     '12.3 ms'
     """
     return f"{seconds * 1e3:,.3g} ms" if seconds < 1 else f"{seconds * 1e3:,.0f} ms"
+
+
+def dollars(span: tuple[float, float]) -> str:
+    """Format a range of prices in US dollars.
+
+    >>> dollars((0.1234, 2.5)), dollars((1.0, 1.0))
+    ('$0.123 to $2.5', '$1')
+    """
+    low, high = (f"${price:,.3g}" for price in span)
+    return low if low == high else f"{low} to {high}"
+
+
+def _kernels(result: ServingResult) -> list[str]:
+    """Return where the coefficients of the kernels were measured, in one line for each place."""
+    places: dict[str, list[str]] = {}
+    for name, origin in result.kernels.items():
+        kind, _, place = origin.partition(" ")
+        text = f"measured on {place}" if place else "fitted to all measured GPUs"
+        places.setdefault(f"{text} (same kernels)" if kind == "sibling" else text, []).append(name.replace("_", " "))
+    return [f"kernels {text}: {', '.join(names)}" for text, names in places.items()]
 
 
 def _facts(result: ServingResult) -> list[Fact]:
@@ -55,12 +75,9 @@ def _facts(result: ServingResult) -> list[Fact]:
         Fact("requests", f"{time.requests_per_s:,.3g}", "per second"),
         Fact("output tokens", f"{result.tokens_per_s_gpu:,.3g}", "per second and GPU"),
     ]  # fmt: skip
-    if result.usd_per_million_output is not None and result.usd_per_million is not None:
-        price = f"at ${result.usd_per_hour:,.2f} per GPU hour"
-        facts.append(
-            Fact("million output tokens", f"${result.usd_per_million_output:,.3g}", f"{price}, input included")
-        )
-        facts.append(Fact("million tokens", f"${result.usd_per_million:,.3g}", "input and output"))
+    if result.price and result.usd_per_million_output and result.usd_per_million:
+        facts.append(Fact("million output tokens", dollars(result.usd_per_million_output), "if input is free"))
+        facts.append(Fact("million tokens", dollars(result.usd_per_million), "input and output"))
     return facts
 
 
@@ -81,8 +98,8 @@ def _parts(result: ServingResult) -> Table:
 
 def _notes(result: ServingResult) -> tuple[str, ...]:
     reasons = tuple(f"the interval is wider: {reason}" for reason in result.tpot.reasons)
-    offer = result.offer
-    price = (f"price: {offer.kind} at {offer.seller}, {offer.date} ({offer.source})",) if offer else ()
+    own = result.price
+    price = (f"price of a GPU: {dollars((own.low, own.high))} per hour, {own.source}",) if own else ()
     return (*result.notes, *reasons, *price, "intervals contain 80 % of measured times; requests arrive as others end")
 
 

@@ -15,7 +15,7 @@ from llmcalc.api.step_models import step_model
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.errors import InputError
 from llmcalc.estimate.time.interval import time_interval
-from llmcalc.estimate.time.serving import Load, cache_bytes, serving_time, weight_bytes
+from llmcalc.estimate.time.serving import Load, cache_bytes, cache_space, serving_time, weight_bytes
 
 LLAMA = llmcalc.load("llama3.1-8b")
 DEEPSEEK = llmcalc.load("deepseek-v3")
@@ -73,15 +73,27 @@ def test_a_full_cache_limits_the_batch_and_has_no_time_to_the_first_token() -> N
     assert result.time.batch == result.time.capacity < 61
     assert result.ttft_s is None
     assert any("others wait" in note for note in result.notes)
-    model = step_model(LLAMA, result.accelerator, Mesh(), "vllm")
-    free = result.accelerator.usable_bytes * 0.9 - 2.5e9 - weight_bytes(model)
-    assert result.time.capacity == pytest.approx(free / (131_072 * (100_003 + 499)))
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "tensorrt-llm"])
+def test_the_cache_is_that_of_the_engine(engine: str) -> None:
+    result = serve(engine=engine, isl=1_000, osl=600, concurrency=4)
+    memory = llmcalc.serve(LLAMA, "h100", engine=engine)
+    assert result.time.capacity * 1_600 == pytest.approx(memory.tokens.best, rel=0.01)
+    usual = cache_space(step_model(LLAMA, result.accelerator, Mesh(), engine))
+    assert usual == pytest.approx(memory.memory.available.best, rel=0.15)
+
+
+def test_a_request_that_does_not_fit_is_said() -> None:
+    result = serve(isl=1_000_003)
+    assert not result.fits
+    assert result.summary == "A request of 1,000,502 tokens does not fit in the KV cache"
 
 
 def test_weights_that_do_not_fit_are_said() -> None:
     result = serve(llmcalc.load("llama3.1-70b"))
     assert not result.fits
-    assert "do not fit" in result.summary
+    assert result.summary.startswith("Will not start")
     assert result.ttft_s is None
 
 
@@ -123,11 +135,15 @@ def test_an_interval_adds_two_variances() -> None:
 
 
 def test_money_follows_the_price_and_the_throughput() -> None:
-    result = serve()
-    price = result.usd_per_hour
-    assert price is not None
-    assert result.usd_per_million_output == pytest.approx(price / 3600 / result.tokens_per_s_gpu * 1e6)
-    assert result.usd_per_million == pytest.approx(result.usd_per_million_output * 499 / (1009 + 499))  # type: ignore[operator]
+    result = serve(price=2.5)
+    low, high = result.usd_per_million_output or (0, 0)
+    middle = 2.5 / 3600 / result.tokens_per_s_gpu * 1e6
+    assert low == pytest.approx(middle * result.tpot_low_s / result.tpot_s)
+    assert high == pytest.approx(middle * result.tpot_high_s / result.tpot_s)
+    assert result.usd_per_million == pytest.approx((low * 499 / 1508, high * 499 / 1508))
+    quoted = serve().price
+    assert quoted is not None
+    assert quoted.low < quoted.high
 
 
 def test_requests_obey_little_s_law() -> None:

@@ -6,7 +6,7 @@ from math import prod
 from typing import Any
 
 from ...core.errors import InputError
-from ..memory_options import DTYPE, FORMATS, MESH
+from ..memory_options import DTYPE, FORMATS, MESH, PRICE
 from ..options import NOTES, OUTPUT, READING, is_given, load_model
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
@@ -31,7 +31,7 @@ LOAD = (
     Option("--experts", "Estimate times: format of routed experts (default: --weights).", "FORMAT", complete="formats"),
     Option("--attention-weights", "Estimate times: format of the matrices of attention (default: --weights).", "FORMAT",
            complete="formats"),
-    *(option for option in MESH if option.name == "ep"),
+    *(option for option in MESH if option.name == "ep"), PRICE,
 )  # fmt: skip
 SETTINGS = (
     *(option for option in MESH if option.name in ("dp", "tp", "pp")),

@@ -24,6 +24,7 @@ class EngineStep:
         sequence_s: seconds of each sequence that the scheduler adds to a step.
         kernel_s, prefill_kernel_s: seconds between two kernels in a decode step, and in a step with prefill.
         collective_s: seconds of a collective outside its transfers.
+        prefill_share: time that a prefill adds to a step with decoding, relative to the difference of the two steps.
         wait: prefills of other requests before that of a request, per square root of the batch.
         launches: number of kernels of each type of operation.
         reading: share of the bandwidth at which products with few rows read weights, by format or vendor.
@@ -36,6 +37,7 @@ class EngineStep:
     kernel_s: float
     prefill_kernel_s: float
     collective_s: float
+    prefill_share: float
     wait: float
     launches: Mapping[str, float]
     reading: Mapping[str, float]
@@ -63,6 +65,7 @@ def read_engine(name: str, found: Mapping[str, Any]) -> EngineStep:
         kernel_s=found["kernel_us"] * MICRO,
         prefill_kernel_s=found["eager_us" if entry.get("eager") else "kernel_us"] * MICRO,
         collective_s=found["collective_us"] * MICRO,
+        prefill_share=found["prefill_share"],
         wait=entry.get("wait", WAIT),
         launches={name: number * entry.get("kernels", 1) for name, number in found["launches"].items()},
         reading=entry.get("reading", {}),

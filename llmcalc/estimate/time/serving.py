@@ -20,9 +20,8 @@ from .operations import Attention
 from .step import DECODE, StepModel
 
 CHUNK = 8192  # tokens of prefill in a step
-OVERLAP = 0.93  # added time of a prefill in a step with decoding, relative to the difference of the two steps
-SHARE = 0.9  # of the memory that engines use
-OTHER_BYTES = 2.5e9  # activations, CUDA graphs and the memory of libraries
+SHARE = 0.9  # of the memory that an engine uses, if its own rule is unknown
+OTHER_BYTES = 2.5e9  # activations, CUDA graphs and the memory of libraries of such an engine
 
 
 class Load(NamedTuple):
@@ -47,7 +46,7 @@ class ServingTime:
 
     Attributes:
         batch: running requests on each data-parallel rank.
-        capacity: requests whose keys and values fit on each data-parallel rank, or 0 if the weights do not fit.
+        capacity: requests whose keys and values fit on each data-parallel rank (0: the weights do not fit).
         waiting: requests that wait for memory on each data-parallel rank.
         tpot_s: time per output token after the first.
         prefill_s: time of the prefill of one request, in steps that also decode.
@@ -85,21 +84,32 @@ def weight_bytes(model: StepModel) -> float:
     return sum(phases[DECODE].count * size for phases, size in model.paired if DECODE in phases)
 
 
-def serving_time(model: StepModel, load: Load) -> ServingTime:
-    """Return the time of requests under a load. Sizes may be arrays."""
+def cache_space(model: StepModel) -> float:
+    """Return the bytes that an engine without a known rule has for keys and values on one rank."""
+    return model.accelerator.usable_bytes * SHARE - weight_bytes(model) - OTHER_BYTES
+
+
+def serving_time(model: StepModel, load: Load, free: float | None = None) -> ServingTime:
+    """Return the time of requests under a load. Sizes may be arrays.
+
+    Args:
+        model: steps of one rank.
+        load: requests.
+        free: bytes for keys and values on one rank (default: ``cache_space``).
+    """
     isl, osl, dp = load.isl, load.osl, model.mesh.dp
     wanted = load.concurrency / dp
     xp = namespace(isl, osl, wanted)
-    free = model.accelerator.usable_bytes * SHARE - weight_bytes(model) - OTHER_BYTES
+    free = cache_space(model) if free is None else free
     needed = xp.maximum(cache_bytes(model, isl + osl), 1.0)
-    capacity = xp.maximum(free / needed, 1.0) if free > 0 else 0 * wanted
-    batch = xp.minimum(wanted, capacity) if free > 0 else wanted
+    capacity = max(free, 0.0) / needed + 0 * wanted
+    batch = xp.minimum(wanted, xp.maximum(capacity, 1.0)) if free > 0 else wanted
     decode = _values(batch, 1.0, isl + osl / 2)
     chunk = xp.minimum(isl, load.chunk)
     chunks = isl / chunk
     prefill = _values(1.0 + 0 * batch, chunk, (isl + chunk) / 2)  # a chunk sees half of the chunks before it
     alone, mixed = (model.step(decode, added, scheduled=True) for added in (None, prefill))
-    added = OVERLAP * xp.maximum(_transferred(mixed) - _transferred(alone), 0.0)
+    added = model.engine.prefill_share * xp.maximum(_transferred(mixed) - _transferred(alone), 0.0)
     tpot = alone.seconds + batch / osl * chunks * added
     own = chunks * (_transferred(mixed) + alone.launches + mixed.engine)
     first = own * (1 + model.engine.wait * xp.sqrt(batch)) + alone.seconds / 2

@@ -155,6 +155,7 @@ class EngineSteps(Sourced):
     kernel_us: Rate
     collective_us: Rate
     eager_us: Rate
+    prefill_share: Rate
     engines: dict[str, EngineTime]
 
 
