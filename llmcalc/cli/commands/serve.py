@@ -12,7 +12,7 @@ from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
 MODEL = Argument(
-    "model", "Model name, preset YAML, config.json or its folder, .safetensors, .gguf, hf:org/name or a Modelfile.",
+    "model", "Name, YAML, config.json, .safetensors, .gguf, hf:org/name, Modelfile.",
     least=0, complete="models",
 )  # fmt: skip
 ENGINE = (
