@@ -4,7 +4,7 @@
     python docs/accuracy.py --check  exit with 1 if one of them is out of date
 
 ``llmcalc evidence`` shows the same data. The measurements are in docs/data/, and the first line of each file gives the
-source. docs/data/benchmarks.yaml has the last figures of the scripts in benchmarks/.
+source. docs/data/benchmarks.yaml and docs/data/times.yaml have the last figures of the scripts in benchmarks/.
 """
 
 from __future__ import annotations
@@ -300,7 +300,10 @@ def data_text(found: dict[str, dict[str, Any]]) -> str:
 
 if __name__ == "__main__":
     found = tables()
-    texts = {DATA: data_text(found), PAGE: page(found)}
+    texts = {
+        DATA: data_text(found),
+        PAGE: page(found, yaml.safe_load((FOLDER / "data" / "times.yaml").read_text("utf-8"))),
+    }
     if "--check" in sys.argv[1:]:
         old = [file.name for file, text in texts.items() if not file.is_file() or file.read_text("utf-8") != text]
         sys.exit(f"out of date: {', '.join(old)}; run python docs/accuracy.py" if old else 0)

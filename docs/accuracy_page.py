@@ -18,8 +18,8 @@ INTRODUCTION = (
 )
 
 
-def page(found: Mapping[str, Any]) -> str:
-    """Return the text of the page."""
+def page(found: Mapping[str, Any], times: Mapping[str, Any]) -> str:
+    """Return the text of the page. ``times`` holds the errors of estimated times."""
     measured = read_measurements(found)
     return "\n".join(
         (
@@ -29,6 +29,7 @@ def page(found: Mapping[str, Any]) -> str:
             *_classes(),
             *_summary(measured),
             *(line for one in measured if one.rows for line in _table(one)),
+            *(line for one in times.values() for line in _times(one)),
             *_scripts([one for one in measured if not one.rows]),
         )
     )
@@ -63,6 +64,14 @@ def _table(one: Measurements) -> Iterator[str]:
         yield f"| {row.case} | {figures} |"
     errors = error_text(one.errors)
     yield f"\n{f'Error: {errors}. ' if errors else ''}{one.remark}\n"
+
+
+def _times(one: Mapping[str, Any]) -> Iterator[str]:
+    yield f"## {one['title']}\n"
+    yield f"{one['source']}. {one['text']} `{one['script']}` prints these figures.\n"
+    yield "| case | measurements | mean error | median error |\n|---|---:|---:|---:|"
+    yield from (f"| {case} | {count:,} | {mean:.1f} % | {median:.1f} % |" for case, count, mean, median in one["rows"])
+    yield ""
 
 
 def _scripts(found: list[Measurements]) -> Iterator[str]:
