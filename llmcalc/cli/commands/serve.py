@@ -12,7 +12,7 @@ from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
 MODEL = Argument(
-    "model", "Name, YAML, config.json, .safetensors, .gguf, hf:org/name, Modelfile.",
+    "model", "Name, preset, config.json, checkpoint, Modelfile or hf:org/name.",
     least=0, complete="models",
 )  # fmt: skip
 ENGINE = (
