@@ -152,7 +152,7 @@ def model_bytes(
     encoder = encoder_memory(served_encoder(architecture, settings), settings)
     offloaded, buffers = offloaded_weights(settings, layer_weights(largest), n_layers, largest_matrix(largest))
     return ModelBytes(
-        weights=max(weights) + rounding + _rotary_tables(architecture, width) + buffers,
+        weights=max(weights) + rounding + _rotary_tables(architecture, settings["max_model_len"], width) + buffers,
         forward=largest.transient,
         hidden=tokens * architecture.main.d_model * width,
         logits=settings["max_num_seqs"] * vocabulary(architecture),
@@ -181,16 +181,19 @@ def vocabulary(architecture: Architecture) -> int:
     return max((int(own["V"]) for own in axes if isinstance(own.get("V"), int)), default=0)
 
 
-def _rotary_tables(architecture: Architecture, width: int) -> int:
-    """Return the bytes of the tables of sines and cosines, one for each distinct kind of rotary positions."""
+def _rotary_tables(architecture: Architecture, requested: int, width: int) -> int:
+    """Return the bytes of the tables of sines and cosines, one for each distinct kind of rotary positions.
+
+    They have a row for each position of the model, or for the ``requested`` length if the model states none.
+    """
     layers = [
         layer for run in architecture.main.runs for sublayer in run.block.sublayers for _, layer in sublayer.layers()
     ]
     ropes = {rope for layer in layers if (rope := getattr(layer, "rope", None)) is not None}
-    try:
-        return sum(served_length(architecture) * (rope.dim or 0) * width for rope in ropes)
-    except InputError:
-        return 0
+    length = requested
+    with suppress(InputError):
+        length = served_length(architecture)
+    return sum(length * (rope.dim or 0) * width for rope in ropes)
 
 
 def layers_of(stage: Architecture, settings: Mapping[str, Any]) -> tuple[CacheLayer, ...]:

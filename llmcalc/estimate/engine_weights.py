@@ -11,7 +11,6 @@ from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.memory.weight_formats import TABLES
 from ..calc.params import component
 from ..calc.sharding import TENSOR_DIVISIONS, Mesh
-from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.ledger import Row, rows
 from ..core.traits import HEAD
@@ -70,18 +69,24 @@ def _matrices(memory: InferenceMemory) -> list[list[int]]:
 def expert_buffers(architecture: Architecture, mesh: Mesh, fused: tuple[str, ...]) -> int:
     """Return the activations per token of the routed experts of a layer. Kernels of ``fused`` formats need none.
 
-    The experts' hidden activations and their results share one buffer, and the gated activations have another one.
+    The results of the matrices that read the same tensor share one buffer with those of the last matrix. The gated
+    activations that the last matrix reads have another one.
     """
     if architecture.inputs.get("quantization", {}).get("quant_method") in fused:
         return 0
-    top_k = max((layer.top_k for layer in expert_layers(architecture)), default=0)
-    widths = [
-        tuple(length_on_rank(row, mesh, group) for group in row.tensor.groups[-2:])
-        for row in rows(architecture.stacks)
-        if row.tensor.active is not None and row.tensor.linear
-    ]
-    hidden = max((min(pair) for pair in widths), default=0)
-    return top_k * (max(2 * hidden, architecture.main.d_model) + hidden)
+    matrices: dict[tuple[object, ...], list[Row]] = {}
+    for row in rows(architecture.stacks, distinct=True):
+        if row.tensor.active is not None and row.tensor.linear:
+            matrices.setdefault((row.entry.path, row.entry.number, row.part), []).append(row)
+    return max((_expert_buffers(own, mesh) for own in matrices.values()), default=0)
+
+
+def _expert_buffers(matrices: list[Row], mesh: Mesh) -> int:
+    results, last = Counter[tuple[str, ...]](), matrices[-1]
+    for row in matrices:
+        results[row.tensor.groups[-2]] += length_on_rank(row, mesh, row.tensor.groups[-1])
+    used = int(last.declaration.axes[last.tensor.active[1]]) if last.tensor.active else 1
+    return used * (max(results.values()) + length_on_rank(last, mesh, last.tensor.groups[-2]))
 
 
 def _growth(memory: InferenceMemory, padding: Padding) -> float:

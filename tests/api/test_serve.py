@@ -11,9 +11,11 @@ import pytest
 import llmcalc
 from llmcalc.api.engine_models import load_served
 from llmcalc.api.serve import ENGINES
+from llmcalc.calc.sharding import Mesh
 from llmcalc.cli.commands import load
 from llmcalc.cli.main import main
 from llmcalc.data import tables
+from llmcalc.estimate.engine_weights import expert_buffers
 
 GIB = 2**30
 RUN = {"engine_version": "0.11", "gpu_memory": "79.18GiB", "max_model_len": 16000, "gpu_memory_utilization": 0.9}
@@ -377,3 +379,10 @@ def test_the_names_of_quantised_repositories_are_read(name: str, gib: float) -> 
     result = llmcalc.serve(command=f"vllm serve RedHatAI/{name} --max-model-len 8192", gpu="h100")
     assert result.memory.weights.best / 2**30 == pytest.approx(gib, abs=0.006)
     assert result.settings["weights"] == "int8-channel"
+
+
+def test_buffers_of_experts_follow_from_their_matrices() -> None:
+    mixtral, plain = (llmcalc.load(name, overrides=["n_layers=2"]) for name in ("mixtral-8x7b", "switch-base-8"))
+    assert expert_buffers(mixtral, Mesh(), ()) == 2 * (2 * 14336 + 14336)  # up- and gate projections, gated activations
+    assert expert_buffers(mixtral, Mesh(tp=7), ()) == 2 * (max(2 * 2048, 4096) + 2048)
+    assert expert_buffers(plain, Mesh(), ()) == 1 * (3072 + 3072)  # no gate
