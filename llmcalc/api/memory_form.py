@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core.architecture import Architecture
 from ..core.compiled import ClosedForm, CompiledFunction
-from ..core.errors import InputError
+from ..core.errors import InputError, SizeError
 from ..core.record import record
 from ..core.setting import BATCH, SEQ, TARGET_SEQ, known_choice, read_texts
 from .defaults import default_seq
@@ -49,8 +49,12 @@ class MemoryForm:
         if sizes.keys() != set(self.free):
             raise TypeError(f"a form of {', '.join(self.free)} requires exactly these sizes")
         for name, size in sizes.items():
-            is_array = hasattr(size, "__array_namespace__")
-            FREE[name].check(int(size.min()) if is_array and size.size else 1 if is_array else size)
+            if not hasattr(size, "__array_namespace__"):
+                FREE[name].check(size)
+            elif size.dtype.kind not in "iu":
+                raise SizeError(f"must be an array of integers, not of {size.dtype}", parameter=name)
+            elif size.size:
+                FREE[name].check(int(size.min()))
         return self.function(**sizes)
 
     @property

@@ -97,6 +97,7 @@ class CompiledFunction:
     def __init__(self, compute: Callable[..., Any], least: Mapping[str, int]) -> None:
         self.compute, self.least = compute, dict(least)
         self.pieces: list[ClosedForm] = []
+        self._is_traceable = True
 
     def __call__(self, **sizes: Any) -> Any:
         """Return the value for integers, or an array of values for arrays and integers."""
@@ -111,13 +112,16 @@ class CompiledFunction:
 
     def _trace(self, sizes: Mapping[str, int]) -> ClosedForm | None:
         """Add the closed form that applies to the given inputs, or return None if there is no form."""
-        if len(self.pieces) == MOST_PIECES:
+        if len(self.pieces) == MOST_PIECES or not self._is_traceable:
             return None
         trace = Tracer(sizes, self.least)
         try:
             result = self.compute(**trace.inputs)
-        except (LlmcalcError, TypeError):
-            return None  # ``compute`` raises the error of these inputs, or can only run with integers
+        except LlmcalcError:
+            return None  # ``compute`` raises the error of these inputs
+        except TypeError:
+            self._is_traceable = False
+            return None
         found = ClosedForm(trace, result.form if isinstance(result, Traced) else lift(result))
         self.pieces.append(found)
         return found

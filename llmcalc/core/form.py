@@ -34,6 +34,7 @@ class Symbolic:
     """Base class of values that stand for integers that are not known."""
 
     __slots__ = ()
+    is_symbolic = True
 
     def apply(self, function: str, arguments: tuple[Any, ...]) -> Any:
         """Return a function of symbolic values and integers."""

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, overload
 
 from .errors import InputError, SizeError, UnknownNameError, short_repr
-from .form import Symbolic
 from .record import changed, fields, record
 
 AMOUNT, SIZE, TEXTS = "a number or a string such as 15T", "an integer or a string such as 24GiB", "a list of strings"
@@ -81,8 +80,6 @@ class Setting:
             raise InputError(f"must be {_title(self.kind)}, not {short_repr(value)}", parameter=self.name)
 
     def _check_number(self, value: Any) -> None:
-        if isinstance(value, Symbolic):  # checked where its symbols are defined
-            return
         wanted, types = NUMBERS[self.kind]
         if self.choices:
             wanted = f"one of {', '.join(map(str, self.choices))}"
@@ -94,7 +91,7 @@ class Setting:
         if valid and not isinstance(value, str):
             valid = self._least(-LARGEST) <= value <= LARGEST and value != self.above
             valid = valid and value in (self.choices or (value,))
-        if not valid:
+        if not valid and not getattr(value, "is_symbolic", False):  # symbols are checked where they are defined
             raise SizeError(f"must be {wanted}, not {short_repr(value)}", parameter=self.name)
 
     def _least(self, default: float) -> float:

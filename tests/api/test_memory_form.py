@@ -160,6 +160,9 @@ def test_sizes_that_memory_refuses() -> None:
     for wrong in ({"batch": 0, "seq": 3}, {"batch": 2.0, "seq": 3}, {"batch": 1, "seq": numpy.array([3, -1])}):
         with pytest.raises(SizeError, match="must be an integer of at least 1"):
             form(**wrong)
+    with pytest.raises(SizeError, match="seq: must be an array of integers, not of float64"):
+        form(batch=1, seq=numpy.array([3.5]))
+    assert form(batch=1, seq=numpy.array([], dtype=int)).shape == (0,)
     with pytest.raises(TypeError, match="requires exactly these sizes"):
         form(batch=1)
 
