@@ -270,3 +270,15 @@ def test_train_reads_the_steps(write: Write, capsys: pytest.CaptureFixture[str])
         data = json.loads(capsys.readouterr().out)["result"]
         assert data["tokens"] == 499 * 3 * 5 * 11 * ranks
         assert data["steps"] == 11
+
+
+def test_train_computes_the_memory_with_the_settings_of_the_file(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "base_model: openai-community/gpt2\nsequence_len: 499\nmicro_batch_size: 3\nmax_steps: 11\n"
+    path = write("a.yml", f"{text}adapter: lora\nlora_r: 7\n")
+    found = llmcalc.read_training_file(path, gpus=5)
+    assert main([*f"train {path} --gpu h100:5 --json".split()]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["result"]["fit"]["needed"] == llmcalc.memory(found.architecture, **found.settings).peak
+    assert "not only adapters" in data["inputs"]["warnings"][-1]

@@ -12,7 +12,9 @@ from ..training_options import TRAINED_MODEL, TRAINING_FILE, load_trained
 
 if TYPE_CHECKING:
     from ...api.training_files import TrainingFile
+    from ...calc.memory.fit import Fit
     from ...core.architecture import Architecture
+    from ...estimate.cost import Machine
 
 BATCH_TOKENS = Option("--batch-tokens", "Tokens per optimizer step, such as 4M.", "AMOUNT")
 ENERGY = (
@@ -42,36 +44,42 @@ def run(model: str, **given: Any) -> Answer:
     }
     gpus = machine(given)
     architecture, given, file = load_trained(model, given, gpus.count if gpus else None)
+    memory: Fit | None = None
     if file:
-        architecture, given = _with_run(file, given, has_gpus=gpus is not None)
+        architecture, given, memory = _with_run(file, given, gpus)
     result = train(
         architecture, **values((*RUN, MICRO_BATCH, DTYPE), given), **energy, machine=gpus,
         mesh=training_mesh(given, architecture), price=price(given), optimizer=given["optimizer"] or "adamw",
-        recompute=given["recompute"] or "none",
+        recompute=given["recompute"] or "none", fit=memory,
     )  # fmt: skip
     return train_document(result, given["tokens"] is not None), result.fit is None or result.fit.fits
 
 
-def _with_run(file: TrainingFile, given: dict[str, Any], has_gpus: bool) -> tuple[Architecture, dict[str, Any]]:
-    """Return the model with a warning about unused settings, and the options with the run that a file describes.
+def _with_run(
+    file: TrainingFile, given: dict[str, Any], gpus: Machine | None
+) -> tuple[Architecture, dict[str, Any], Fit | None]:
+    """Return the model, the options with the run that a file describes, and the memory per GPU.
 
     The settings of a step only matter for its memory, which is computed for a mesh of GPUs.
     """
     from ...api.defaults import default_seq
-    from ...core.record import changed
+    from ...api.fit import fit
+    from ...calc.memory.fit import Fit
+    from ...core.record import changed, fields
 
-    used = {option.name for option in (SEQ, DTYPE, OPTIMIZER)} | {"batch", "training"}
-    if has_gpus and given["dp"]:
-        used |= {option.name for option in (RECOMPUTE, *MESH)}
+    memory: Fit | None = None
+    if gpus and given["dp"]:
         given = {**given, "micro_batch": file.options.get("batch", 1)}
+        found = fit(file.architecture, gpus.accelerator.name, count=gpus.count, **file.options)
+        memory = Fit(**{field.name: getattr(found, field.name) for field in fields(Fit)})
     else:
         given = {**given, "micro_batch": 1, **{option.name: option.default for option in (RECOMPUTE, *MESH)}}
     step = file.step_sequences * (given["seq"] or default_seq(file.architecture))
     given["batch_tokens"] = given["batch_tokens"] or step
     given["tokens"] = given["tokens"] or (step * file.steps if file.steps else None)
-    unused = [name.replace("_", " ") for name in file.options if name not in used]
-    warnings = [f"train does not use these settings of {file.path}: {', '.join(unused)}"] if unused else []
-    return changed(file.architecture, warnings=(*file.architecture.warnings, *warnings)), given
+    adapted = ["compute, hours and checkpoints are those of a run that trains all parameters, and not only adapters"]
+    warnings = (*file.architecture.warnings, *(adapted if "lora_rank" in file.options else []))
+    return changed(file.architecture, warnings=warnings), given, memory
 
 
 COMMANDS = (
