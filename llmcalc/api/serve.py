@@ -46,6 +46,7 @@ from .llama_cpp_models import automatic_note, llama_cpp_model
 from .load import Source
 
 if TYPE_CHECKING:
+    from .serving_search import ServingSearch
     from .serving_time import ServingResult
 
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "llama.cpp")
@@ -54,6 +55,13 @@ SERVE = (
     Setting("engine_version"),
 )  # fmt: skip
 AUTO = "auto"
+
+
+@overload
+def serve(
+    model: Source | None = None, gpu: str | int | None = None, *, isl: int | str, osl: int | str,
+    sla: str, **settings: Any,
+) -> ServingSearch: ...  # fmt: skip
 
 
 @overload
@@ -78,9 +86,10 @@ def serve(
     isl: int | str | None = None,
     osl: int | str | None = None,
     concurrency: float | None = None,
+    sla: str | None = None,
     image: Iterable[str] = (),
     **settings: Any,
-) -> ServeResult | ServingResult:
+) -> ServeResult | ServingResult | ServingSearch:
     """Predict how a serving engine divides the memory of its GPUs, and the size of its KV cache.
 
     With ``isl``, ``osl`` and ``concurrency``, estimate the time of requests instead, as ``ServingResult`` describes.
@@ -101,6 +110,7 @@ def serve(
         isl: input tokens of a request.
         osl: output tokens of a request.
         concurrency: number of requests at any time (default: 1).
+        sla: longest times of requests, such as ``"ttft<300ms,tpot<10ms"``, for which the fastest layouts are searched.
         image: sizes of images in pixels, such as ``["1024x768"]``, whose tokens are stated.
         settings: settings of the engine, such as ``tp``, ``max_model_len``, ``max_num_seqs``, ``cache`` or ``weights``.
             ``images_per_prompt=0`` loads no image encoder.
@@ -110,16 +120,15 @@ def serve(
     Raises:
         InputError: an unknown engine, flag or GPU, or an invalid setting.
     """
-    if isl is not None or osl is not None or concurrency is not None:
+    if any(value is not None for value in (isl, osl, concurrency, sla)):
         others = {
             "command": command,
             "engine_version": engine_version,
             "gpu_memory": gpu_memory,
             "image": image or None,
         }
-        return _serving(
-            model, gpu, {**settings, "engine": engine, "isl": isl, "osl": osl, "concurrency": concurrency}, others
-        )
+        load = {"isl": isl, "osl": osl, "concurrency": concurrency, "sla": sla}
+        return _serving(model, gpu, {**settings, "engine": engine, **load}, others)
     check_values(SERVE, {"gpu": gpu, "gpu_memory": gpu_memory, "engine": engine, "engine_version": engine_version})
     if command is not None and not isinstance(command, str):
         command = read_texts(command, "command")
@@ -195,7 +204,7 @@ def _modelfile(
 
 def _serving(
     model: Source | None, gpu: str | int | None, given: Mapping[str, Any], others: Mapping[str, Any]
-) -> ServingResult:
+) -> ServingResult | ServingSearch:
     """Return the time of requests, if all settings have an effect on it."""
     from .serving_time import SETTINGS, serving
 

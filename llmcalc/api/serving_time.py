@@ -10,20 +10,20 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.evidence import FITTED, of_architecture
 from ..core.notebook_display import NotebookDisplay
-from ..core.record import record, remembered
+from ..core.record import record
 from ..core.setting import SIZE, Setting, check_values, read_length
-from ..data import table, tables
+from ..data import table
 from ..estimate.hardware import Accelerator
 from ..estimate.time.interval import Interval, time_interval
-from ..estimate.time.serving import CHUNK, OTHER_BYTES, SHARE, Load, ServingTime, serving_time, weight_bytes
-from ..estimate.time.step import StepModel
+from ..estimate.time.serving import CHUNK, OTHER_BYTES, SHARE, Load, ServingTime, serving_time
 from ..estimate.training_run import Price
 from .accelerators import read_gpus
 from .engine_result import ServeResult
 from .load import Source
 from .load import load as read_model
-from .serve import serve
-from .step_models import check_layout, step_model
+from .serving_memory import engine_title, free_memory
+from .serving_search import ServingSearch, read_limits, search_layouts
+from .step_models import check_layout, engine_step, step_model
 from .train import price_of
 
 SERVING = (
@@ -33,7 +33,7 @@ SERVING = (
 )
 SETTINGS = (
     "isl", "osl", "concurrency", "engine", "tp", "dp", "ep", "weights", "experts", "attention_weights", "cache",
-    "max_num_batched_tokens", "price",
+    "max_num_batched_tokens", "price", "sla",
 )  # fmt: skip
 HOUR = 3600
 
@@ -113,7 +113,7 @@ class ServingResult(NotebookDisplay):
     @property
     def engine_title(self) -> str:
         """Name of the engine as its authors write it."""
-        return str(tables("engines").get(self.engine, {}).get("title", self.engine))
+        return engine_title(self.engine)
 
     @property
     def fits(self) -> bool:
@@ -196,7 +196,8 @@ def serving(
     cache: str | None = None,
     max_num_batched_tokens: int | str = CHUNK,
     price: float | None = None,
-) -> ServingResult:
+    sla: str | None = None,
+) -> ServingResult | ServingSearch:
     """Estimate the time of requests on a serving engine with a constant number of requests.
 
     >>> import llmcalc
@@ -220,22 +221,37 @@ def serving(
         cache: number format of keys and values (default: 16 bits).
         max_num_batched_tokens: largest number of tokens of prefill in a step.
         price: US dollars per GPU-hour (default: quoted prices).
+        sla: longest times, such as ``"ttft<300ms,tpot<10ms"``. Returns the layouts with the most tokens per second.
     """
     lengths: dict[str, Any] = {"isl": isl, "osl": osl, "max_num_batched_tokens": max_num_batched_tokens}
     lengths = {name: read_length(value, name) for name, value in lengths.items()}
-    check_values(SERVING, {**lengths, "concurrency": concurrency, "price": price, "tp": tp, "dp": dp, "ep": ep})
+    check_values(
+        SERVING, {**lengths, "concurrency": concurrency, "price": price, "sla": sla, "tp": tp, "dp": dp, "ep": ep}
+    )
     architecture, card, count = read_model(model), *_gpus(gpu)
+    formats: dict[str, Any] = {
+        "weights": weights,
+        "experts": experts,
+        "attention_weights": attention_weights,
+        "cache": cache,
+    }
+    if sla is not None:
+        limits = read_limits(sla)
+        given = [name for name, size in (("tp", tp or 1), ("dp", dp), ("ep", ep)) if size > 1]
+        if given or concurrency != 1:
+            name = given[0] if given else "concurrency"
+            raise InputError("cannot be combined with limits on times, which choose it", parameter=name, hint="omit it")
+        load = Load(lengths["isl"], lengths["osl"], 1, lengths["max_num_batched_tokens"])
+        own = engine_step(engine or "vllm").name
+        return search_layouts(architecture, card, count, load, limits, own, formats, price_of(card, price))
     ranks = tp or max(count // dp, 1)
     if ranks * dp % ep:
         raise InputError(f"must divide the {ranks * dp} GPUs, not {ep}", parameter="ep")
     mesh = Mesh(dp=dp, tp=ranks, ep=ep, etp=ranks * dp // ep)
     check_layout(card, mesh, count)
-    steps = step_model(
-        architecture, card, mesh, engine or "vllm", weights=weights, experts=experts,
-        attention_weights=attention_weights, cache=cache,
-    )  # fmt: skip
+    steps = step_model(architecture, card, mesh, engine or "vllm", **formats)
     load = Load(lengths["isl"], lengths["osl"], concurrency, lengths["max_num_batched_tokens"])
-    memory, free = _memory(architecture, steps, gpu, (weights, experts, attention_weights, cache))
+    memory, free = free_memory(architecture, steps, gpu, tuple(formats.values()))
     time = serving_time(steps, load, free)
     errors, used = table("time_errors"), steps.efficiencies.values()
     unknown = "" if steps.engine.is_known else steps.engine.name
@@ -260,41 +276,6 @@ def serving(
                  for (kind, kernel), own in steps.efficiencies.items()},
         architecture=architecture, price=price_of(card, price), memory=memory, notes=tuple(notes),
     )  # fmt: skip
-
-
-def _memory(
-    architecture: Architecture, steps: StepModel, gpu: str, formats: tuple[str | None, ...]
-) -> tuple[ServeResult | None, float | None]:
-    """Return how the engine divides the memory of a GPU, and its bytes for keys and values on one rank.
-
-    The engine's own rule gives what it needs beside the weights. Both are None if no rule of the engine is known.
-    """
-    mesh, (weights, experts, attention, cache) = steps.mesh, formats
-    settings: dict[str, Any] = {"weights": weights, "cache": cache, "tp": mesh.tp, "dp": mesh.dp}
-    rule = tables("engines").get(steps.engine.name)
-    if rule is None or rule["rule"] == "sum":  # llama.cpp divides the layers
-        return None, None
-    if mesh.dp > 1 and "dp" not in rule["flags"]["read"].values():
-        settings = {**settings, "tp": mesh.tp * mesh.dp, "dp": None}
-    elif "attention_dp" in rule["flags"]["read"].values() and mesh.dp > 1:
-        settings |= {"tp": mesh.tp * mesh.dp, "attention_dp": True}
-    elif mesh.dp == 1:
-        settings["dp"] = None
-    if mesh.ep > 1 and "expert_parallel" in rule["flags"]["read"].values():
-        settings["expert_parallel"] = True
-
-    def compute() -> tuple[ServeResult | None, float | None]:
-        try:
-            found = serve(architecture, gpu, engine=steps.engine.name, **settings)
-        except InputError:
-            return None, None
-        if experts or attention or settings["tp"] != mesh.tp:  # other weights on a rank than those of this call
-            other = found.memory.budget - found.memory.available.best - found.memory.weights.best
-            return None, found.memory.budget - other - weight_bytes(steps)
-        return found, found.memory.available.best
-
-    key = (gpu, steps.engine.name, mesh, formats)
-    return remembered(architecture, "_serving_memory", key, compute, most=64)
 
 
 def _gpus(gpu: str) -> tuple[Accelerator, int]:

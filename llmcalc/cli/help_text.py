@@ -49,6 +49,8 @@ PANELS = {
     "Formats": """
         --dtype FORMAT  fp32, bf16 or fp16
         --weights --cache FORMAT  of weights and KV cache, such as fp8
+        --experts FORMAT  of routed experts
+        --attention-weights FORMAT  of matrices of attention
         --only --keep COMPONENT  quantise only this; do not quantise this
     """,
     "Serving": """
@@ -132,8 +134,7 @@ OWN = {  # lines of one command, by panel
             --isl --osl TOKENS  of a request, for its times
             --image SIZE  in a request, such as 1024x768
             --concurrency N  requests at any time
-            --experts FORMAT  of routed experts
-            --attention-weights FORMAT  of the matrices of attention
+            --sla LIMITS  find layouts: ttft<300ms,tpot<10ms
         """,
         "Offload": """
             --gpu-layers N  llama.cpp: layers on the GPUs
@@ -165,11 +166,6 @@ OWN = {  # lines of one command, by panel
             --context N  decode: cached tokens
             --seq N  prefill, generate: tokens per prompt
             --new-tokens N  generate: new tokens per sequence
-        """,
-        "Formats": """
-            --weights --cache FORMAT  of weights and KV cache, such as fp8
-            --experts FORMAT  of routed experts
-            --attention-weights FORMAT  of matrices of attention
         """,
         "Parallelism": """
             --dp --tp --ep N  data, tensor, expert ranks

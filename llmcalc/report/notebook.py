@@ -32,6 +32,7 @@ _DOCUMENTS = {
     "Plan": ("scale", "scale_document"),
     "ServeResult": ("serve", "serve_document"),
     "ServingResult": ("serving", "serving_document"),
+    "ServingSearch": ("serving_search", "search_document"),
     "CheckedLog": ("check_log", "check_log_document"),
     "Sweep": ("sweep", "sweep_document"),
     "Verification": ("notebook", "verification_document"),

@@ -215,6 +215,7 @@ FUNCTIONS: Table = {
         "command": ("name", "vllm serve gpt2", {"model": None}),
         "isl": ("count", 100, {"osl": 50}), "osl": ("count", 50, {"isl": 100}),
         "concurrency": ("positive", 3, {"isl": 100, "osl": 50}),
+        "sla": ("name", "tpot<10ms", {"isl": 100, "osl": 50}),
         "tp": ("count", 1, {}), "pp": ("count", 1, {}), "dp": ("count", 1, {}), "max_model_len": ("count", 512, {}),
         "max_num_seqs": ("count", 16, {}), "max_num_batched_tokens": ("count", 512, {}),
         "block_size": ("count", 32, {}), "num_blocks": ("count", 1024, {}), "kv_cache_memory": ("count", "1GiB", {}),

@@ -28,6 +28,8 @@ LOAD = (
     Option("--isl", "Estimate times: input tokens of a request.", "TOKENS"),
     Option("--osl", "Estimate times: output tokens of a request.", "TOKENS"),
     Option("--concurrency", "Estimate times: number of requests at any time (default: 1).", kind=int),
+    Option("--sla", "Find layouts with the most tokens per second within times, such as ttft<300ms,tpot<10ms.",
+           "LIMITS"),
     Option("--experts", "Estimate times: format of routed experts (default: --weights).", "FORMAT", complete="formats"),
     Option("--attention-weights", "Estimate times: format of the matrices of attention (default: --weights).", "FORMAT",
            complete="formats"),
@@ -75,6 +77,7 @@ def run(
 ) -> Answer:
     """Print what the engine allocates on each GPU, or the time of requests. The exit code is 1 if it will not start."""
     from ...api.serve import serve
+    from ...api.serving_search import ServingSearch
     from ...api.serving_time import ServingResult
     from ...report.serve import serve_document
 
@@ -89,6 +92,10 @@ def run(
         source, gpu, command=command, engine=engine, engine_version=engine_version, gpu_memory=gpu_memory,
         image=image or (), **settings,
     )  # fmt: skip
+    if isinstance(result, ServingSearch):
+        from ...report.serving_search import search_document
+
+        return search_document(result), result.is_found
     if isinstance(result, ServingResult):
         from ...report.serving import serving_document
 

@@ -1,0 +1,207 @@
+"""Search for the layout with which a serving engine answers most requests within limits on their times."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from ..calc.sharding import Mesh
+from ..calc.touched_experts import expert_layers
+from ..core.architecture import Architecture
+from ..core.errors import InputError, LlmcalcError
+from ..core.evidence import FITTED, of_architecture
+from ..core.notebook_display import NotebookDisplay
+from ..core.record import record
+from ..estimate.hardware import Accelerator
+from ..estimate.time.serving import Load, serving_time
+from ..estimate.training_run import Price
+from .serving_memory import engine_title, free_memory
+from .step_models import step_model
+
+UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+LIMIT = re.compile(r"\s*(ttft|tpot)\s*<=?\s*(\d+(?:\.\d+)?)\s*(us|ms|s)\s*", re.ASCII)
+MOST = 4096  # requests of one replica
+STEPS = 97  # numbers of requests that are tried
+SHOWN = 8  # layouts
+HOUR = 3600
+
+
+@record
+class Layout:
+    """A layout of one replica with the most requests that keep the limits.
+
+    Attributes:
+        mesh: layout of a replica.
+        replicas: number of replicas on all GPUs.
+        concurrency: number of requests at any time, over all replicas.
+        tpot_s: time per output token.
+        ttft_s: time to the first token.
+        tokens_per_s_gpu: output tokens per second of one GPU.
+        keeps_limits: whether the times are within the limits.
+    """
+
+    mesh: Mesh
+    replicas: int
+    concurrency: float
+    tpot_s: float
+    ttft_s: float
+    tokens_per_s_gpu: float
+    keeps_limits: bool
+
+    @property
+    def settings(self) -> dict[str, int]:
+        """Sizes of the layout that differ from 1."""
+        return {name: size for name in ("tp", "dp", "ep") if (size := getattr(self.mesh, name)) > 1}
+
+    def usd_per_million_output(self, price: Price | None) -> tuple[float, float] | None:
+        """Return the lowest and highest price of a million output tokens, if input tokens are free."""
+        if price is None:
+            return None
+        hours = 1e6 / self.tokens_per_s_gpu / HOUR
+        return price.low * hours, price.high * hours
+
+
+@record
+class ServingSearch(NotebookDisplay):
+    """Layouts with which a serving engine keeps limits on times, those with the most tokens per second first.
+
+    Attributes:
+        model: name of the model.
+        accelerator: the GPU.
+        gpus: number of GPUs.
+        engine: serving engine.
+        isl: input tokens of a request.
+        osl: output tokens of a request.
+        limits: longest times in seconds, by name.
+        layouts: layouts that keep the limits. If there are none, those that come closest.
+        price: price of one GPU in US dollars per hour, or None if unknown.
+    """
+
+    model: str
+    accelerator: Accelerator
+    gpus: int
+    engine: str
+    isl: int
+    osl: int
+    limits: Mapping[str, float]
+    layouts: tuple[Layout, ...]
+    price: Price | None
+    architecture: Architecture
+
+    EVIDENCE: ClassVar[Mapping[str, str]] = {"layouts": FITTED}
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """Class of evidence of each value."""
+        return of_architecture(self.EVIDENCE, self.architecture)
+
+    @property
+    def engine_title(self) -> str:
+        """Name of the engine as its authors write it."""
+        return engine_title(self.engine)
+
+    @property
+    def is_found(self) -> bool:
+        """Whether a layout keeps the limits."""
+        return bool(self.layouts and self.layouts[0].keeps_limits)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as a plain dictionary."""
+        layouts = [
+            {
+                **{name: getattr(one.mesh, name) for name in ("tp", "dp", "ep")}, "replicas": one.replicas,
+                "concurrency": one.concurrency, "tpot_s": one.tpot_s, "ttft_s": one.ttft_s,
+                "tokens_per_s_gpu": one.tokens_per_s_gpu, "keeps_limits": one.keeps_limits,
+                "usd_per_million_output": one.usd_per_million_output(self.price),
+            }
+            for one in self.layouts
+        ]  # fmt: skip
+        return {
+            "engine": self.engine, "gpus": self.gpus, "limits": dict(self.limits), "is_found": self.is_found,
+            "layouts": layouts, "evidence": self.evidence,
+        }  # fmt: skip
+
+
+def read_limits(text: str) -> dict[str, float]:
+    """Return the limits in seconds that a text such as ``ttft<300ms,tpot<10ms`` states.
+
+    >>> read_limits("ttft<300ms, tpot<0.01s")
+    {'ttft': 0.3, 'tpot': 0.01}
+    """
+    found = {}
+    for part in text.split(","):
+        match = LIMIT.fullmatch(part)
+        if match is None or float(match[2]) <= 0 or match[1] in found:
+            hint = "use limits such as {sla=ttft<300ms,tpot<10ms}"
+            raise InputError(f"invalid limit {part.strip()[:40]!r}", parameter="sla", hint=hint)
+        found[match[1]] = float(match[2]) * UNITS[match[3]]
+    return found
+
+
+def search_layouts(
+    architecture: Architecture,
+    card: Accelerator,
+    count: int,
+    load: Load,
+    limits: Mapping[str, float],
+    engine: str,
+    formats: Mapping[str, Any],
+    price: Price | None,
+) -> ServingSearch:
+    """Return the layouts of ``count`` GPUs that keep the limits."""
+    found = [
+        one
+        for mesh in _meshes(architecture, count)
+        if (one := _fastest(architecture, card, count, mesh, load, limits, engine, formats)) is not None
+    ]
+    kept = [one for one in found if one.keeps_limits]
+    ordered = sorted(kept, key=lambda one: -one.tokens_per_s_gpu) or sorted(found, key=lambda one: _excess(one, limits))
+    return ServingSearch(
+        architecture.name, card, count, engine, load.isl, load.osl, limits, tuple(ordered[:SHOWN]), price, architecture
+    )
+
+
+def _meshes(architecture: Architecture, count: int) -> Iterator[Mesh]:
+    has_experts = any(True for _ in expert_layers(architecture))
+    size = 1
+    while size <= count:
+        yield Mesh(tp=size)
+        if has_experts and size > 1:
+            yield Mesh(tp=size, ep=size, etp=1)
+            yield Mesh(dp=size, ep=size, etp=1)
+        size *= 2
+
+
+def _fastest(
+    architecture: Architecture, card: Accelerator, count: int, mesh: Mesh, load: Load, limits: Mapping[str, float],
+    engine: str, formats: Mapping[str, Any],
+) -> Layout | None:  # fmt: skip
+    """Return a layout with the most requests that keep the limits, or with one request, or None if it does not fit."""
+    import numpy as np
+
+    ranks = mesh.tp * mesh.dp
+    try:
+        steps = step_model(architecture, card, mesh, engine, **formats)
+        _, free = free_memory(architecture, steps, f"{card.name}:{ranks}", tuple(formats.values()))
+        requests = mesh.dp * np.unique(np.geomspace(1, MOST, STEPS).round())
+        time = serving_time(steps, Load(load.isl, load.osl, requests, load.chunk), free)
+    except LlmcalcError:  # ranks that do not divide the model
+        return None
+    runs = (time.capacity >= 1) & (time.waiting <= 0)
+    if not runs.any():
+        return None
+    times = {"tpot": time.tpot_s, "ttft": time.ttft_s}
+    keeps = runs & np.all([times[name] <= limit for name, limit in limits.items()], axis=0)
+    per_gpu = time.requests_per_s * load.osl / ranks
+    place = int(np.argmax(np.where(keeps, per_gpu, 0))) if keeps.any() else int(np.argmax(runs))
+    replicas = count // ranks
+    return Layout(
+        mesh, replicas, float(requests[place]) * replicas, float(time.tpot_s[place]), float(time.ttft_s[place]),
+        float(per_gpu[place]), bool(keeps.any()),
+    )  # fmt: skip
+
+
+def _excess(one: Layout, limits: Mapping[str, float]) -> float:
+    times = {"tpot": one.tpot_s, "ttft": one.ttft_s}
+    return max(times[name] / limit for name, limit in limits.items())

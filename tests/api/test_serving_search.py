@@ -1,0 +1,79 @@
+"""Layouts with which a serving engine keeps limits on the times of requests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import llmcalc
+from llmcalc.api.serving_search import ServingSearch, read_limits
+from llmcalc.core.errors import InputError
+
+LLAMA, QWEN = llmcalc.load("llama3.1-8b"), llmcalc.load("qwen3-moe-30b-a3b")
+
+
+def search(model: Any = LLAMA, gpu: str = "h100:4", sla: str = "ttft<300ms,tpot<12ms", **change: Any) -> ServingSearch:
+    found = llmcalc.serve(model, gpu, **{"isl": 1009, "osl": 499, **change}, sla=sla)
+    assert isinstance(found, ServingSearch)
+    return found
+
+
+@pytest.mark.parametrize("model", [LLAMA, QWEN])
+def test_layouts_keep_the_limits_and_are_the_times_of_a_single_call(model: Any) -> None:
+    found = search(model, sla="ttft<400ms,tpot<15ms")
+    assert found.is_found
+    rates = [one.tokens_per_s_gpu for one in found.layouts]
+    assert rates == sorted(rates, reverse=True)
+    for one in found.layouts:
+        assert one.tpot_s < 0.015
+        assert one.ttft_s < 0.4
+        sizes = {"tp": one.mesh.tp, "dp": one.mesh.dp, "ep": one.mesh.ep}
+        ranks = one.mesh.tp * one.mesh.dp
+        own = llmcalc.serve(
+            model, f"h100:{ranks}", isl=1009, osl=499, concurrency=one.concurrency / one.replicas, **sizes
+        )
+        assert own.tpot_s == pytest.approx(one.tpot_s)
+        assert own.tokens_per_s_gpu == pytest.approx(one.tokens_per_s_gpu)
+        assert ranks * one.replicas == 4
+
+
+def test_a_stricter_limit_costs_throughput() -> None:
+    loose, strict = search(sla="tpot<30ms"), search(sla="tpot<8ms")
+    assert strict.layouts[0].tokens_per_s_gpu < loose.layouts[0].tokens_per_s_gpu
+    prices = [found.layouts[0].usd_per_million_output(found.price) for found in (strict, loose)]
+    assert prices[0] is not None
+    assert prices[1] is not None
+    assert prices[0] > prices[1]
+
+
+def test_a_limit_out_of_reach_names_the_closest_layout() -> None:
+    found = search(sla="tpot<1us")
+    assert not found.is_found
+    assert found.layouts[0].mesh.tp == 4
+    assert not any(one.keeps_limits for one in found.layouts)
+
+
+def test_only_mixtures_divide_experts() -> None:
+    assert {one.mesh.ep for one in search(sla="tpot<1s").layouts} == {1}
+    assert {one.mesh.ep for one in search(QWEN, sla="tpot<1s").layouts} > {1}
+
+
+def test_a_model_that_does_not_fit_has_no_layout() -> None:
+    assert search(llmcalc.load("deepseek-v3"), "h100:2").layouts == ()
+
+
+def test_limits_have_units() -> None:
+    assert read_limits("tpot <= 0.5s,ttft<20us") == {"tpot": 0.5, "ttft": pytest.approx(2e-5)}
+
+
+@pytest.mark.parametrize("text", ["", "tpot", "tpot<10", "tpot>10ms", "itl<10ms", "tpot<0ms", "tpot<1ms,tpot<2ms"])
+def test_a_wrong_limit_is_named(text: str) -> None:
+    with pytest.raises(InputError, match="sla"):
+        search(sla=text)
+
+
+def test_limits_choose_the_layout_and_the_requests() -> None:
+    for change in ({"tp": 2}, {"concurrency": 7}):
+        with pytest.raises(InputError, match="limits on times"):
+            search(**change)
