@@ -28,6 +28,7 @@ from .train import price_of
 
 SERVING = (
     Setting("concurrency", float, above=0),
+    Setting("sla"),
     Setting("price", float, above=0),
     *(Setting(name, SIZE, least=1) for name in ("isl", "osl", "tp", "dp", "ep", "max_num_batched_tokens")),
 )
