@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .api.memory import memory as memory
     from .api.memory_form import memory_form as memory_form
     from .api.params import params as params
+    from .api.rl import rl as rl
     from .api.scale import scale as scale
     from .api.serve import serve as serve
     from .api.state import state as state
@@ -54,8 +55,8 @@ _ERRORS = (
 )  # fmt: skip
 _VERBS = (
     "check", "check_log", "communication", "compare", "design", "diff", "evidence", "explain", "find_gpus",
-    "find_models", "find_recipes", "fit", "flops", "latency", "load", "memory", "memory_form", "params", "scale",
-    "serve", "state", "sweep", "traffic", "train", "verify",
+    "find_models", "find_recipes", "fit", "flops", "latency", "load", "memory", "memory_form", "params", "rl",
+    "scale", "serve", "state", "sweep", "traffic", "train", "verify",
 )  # fmt: skip
 _MODULES = {
     **dict.fromkeys(_ERRORS, "core.errors"),

@@ -22,6 +22,7 @@ PUBLIC = {
     "__version__",
     "check",
     "check_log",
+    "rl",
     "communication",
     "compare",
     "design",

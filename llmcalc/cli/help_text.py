@@ -144,8 +144,7 @@ OWN = {  # lines of one command, by panel
         """,
         "Adapters": """
             --enable-lora  serve LoRA adapters
-            --max-loras N  adapters on a GPU
-            --max-lora-rank N  largest rank (default: 16)
+            --max-loras --max-lora-rank N  adapters on a GPU; their rank
         """,
         "Speculation": """
             --draft MODEL  draft model
@@ -169,6 +168,28 @@ OWN = {  # lines of one command, by panel
         """,
         "Parallelism": """
             --dp --tp --ep N  data, tensor, expert ranks
+        """,
+    },
+    "rl": {
+        "GPU": """
+            --gpu NAME  such as h100 or 80GiB
+        """,
+        "Step": """
+            --algorithm grpo|ppo  ppo: a critic as well
+            --rollout colocate|separate  engine on the trainer's GPUs
+            --completions N  per prompt (a group; default: 8)
+            --prompt --completion TOKENS  default: 512 and 256
+            --micro-batch N  completions in a backward pass
+            --reference  keep a reference model
+            --offload  trainer in host memory during rollout
+        """,
+        "Engine": """
+            --share SHARE  of a GPU (default: 0.3)
+            --sleep LEVEL  during training: 0, 1 or 2
+            --engine-tp N  tensor-parallel ranks
+        """,
+        "Parallelism": """
+            --dp --tp N  data, tensor ranks
         """,
     },
     "scale": {
@@ -286,6 +307,11 @@ EXAMPLES = {
         "llmcalc latency llama3.1-8b --gpu h100",
         "llmcalc latency llama3.3-70b --gpu h100:4 --batch 16 --context 8k",
         "llmcalc latency qwen3-32b --gpu rtx4090:2 --seq 4k --new-tokens 500",
+    ),
+    "rl": (
+        "llmcalc rl qwen2.5-7b --gpu h100 --lora-rank 16 --sleep 2",
+        "llmcalc rl qwen2.5-7b --gpu h200 --dp 8 --zero 3 --completion 4k",
+        "llmcalc rl llama3.2-1b --gpu h200 --algorithm ppo",
     ),
     "scale": (
         "llmcalc scale --gpu h100:512 --days 30",

@@ -30,6 +30,8 @@ LENGTHS = (
     "prefill",
     "page",
     "new_tokens",
+    "prompt",
+    "completion",
 )  # parameters that count tokens of a sequence
 SCALES = {"k": 2**10, "m": 2**20, "g": 2**30}  # of lengths
 MOST_DIGITS = 18

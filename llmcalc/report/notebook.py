@@ -34,6 +34,7 @@ _DOCUMENTS = {
     "ServingResult": ("serving", "serving_document"),
     "ServingSearch": ("serving_search", "search_document"),
     "CheckedLog": ("check_log", "check_log_document"),
+    "RlMemory": ("rl", "rl_document"),
     "Sweep": ("sweep", "sweep_document"),
     "Verification": ("notebook", "verification_document"),
 }

@@ -223,6 +223,12 @@ FUNCTIONS: Table = {
         "weights": ("name", "fp8", {}), "enforce_eager": ("flag", True, {}), "expert_parallel": ("flag", False, {}),
         "image": ("names", ["97x61"], {"model": "gemma3-4b"}),
     }),
+    "rl": ({"model": "gpt2", "gpu": "h100"}, {
+        **MODEL, "gpu": ("name", "h100", {}), "algorithm": ("name", "ppo", {}), "rollout": ("name", "separate", {}),
+        "completions": ("count", 3, {}), "prompt": ("count", 7, {}), "completion": ("count", 11, {}),
+        "micro_batch": ("count", 2, {}), "share": ("share", 0.4, {}), "sleep": ("count from 0", 2, {}),
+        "reference": ("flag", True, {}), "offload": ("flag", True, {}), "engine_tp": ("count", 1, {}),
+    }),
     "check_log": ({"path": LOG}, {
         "path": ("name", LOG, {}), "gpu": ("name", "h100", {}), "model": ("name", "llama3.1-8b", {}),
         "engine_version": ("name", "0.11", {}), "gpu_memory": ("name", "79GiB", {}),

@@ -1,0 +1,125 @@
+"""Phases of a step of reinforcement learning, as sums of the memory of training and serving."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import llmcalc
+import llmcalc.api.rl
+from llmcalc.core.errors import InputError
+from llmcalc.core.evidence import ASSUMED
+
+MODEL = "qwen2.5-1.5b"
+SIZES: dict[str, Any] = {"prompt": 131, "completion": 389, "completions": 7, "micro_batch": 3}
+
+
+def parts(result: llmcalc.api.rl.RlMemory, phase: str) -> dict[str, int]:
+    return dict(next(one for one in result.phases if one.name == phase).parts)
+
+
+def trained(result: llmcalc.api.rl.RlMemory) -> int:
+    return sum(parts(result, "training").values())
+
+
+def test_training_is_the_step_of_memory() -> None:
+    result = llmcalc.rl(MODEL, "h100", **SIZES, sleep=2, recompute="full")
+    step = llmcalc.memory(MODEL, mode="training", batch=3, seq=131 + 389, recompute="full")
+    own = parts(result, "training")
+    assert sum(own.values()) == step.peak
+    assert own["weights"] + own["optimizer"] == step.weights + step.optimizer
+    assert result.peak == max(phase.total for phase in result.phases)
+    assert result.largest.name == "rollout"
+    assert llmcalc.rl(MODEL, "h100", **{**SIZES, "micro_batch": 31}, sleep=2).largest.name == "training"
+
+
+def test_the_engine_takes_its_share_while_it_is_awake() -> None:
+    awake, asleep = (llmcalc.rl(MODEL, "h100", **SIZES, sleep=level, share=0.23) for level in (0, 2))
+    budget = awake.engine.memory.budget
+    assert budget == int(awake.gpu_memory * 0.23)
+    assert [parts(awake, phase.name)["rollout engine"] for phase in awake.phases] == [budget] * 4
+    assert [parts(asleep, phase.name).get("rollout engine", 0) for phase in asleep.phases] == [
+        budget, 0, 0, asleep.engine.memory.weights.best,
+    ]  # fmt: skip
+    assert trained(awake) - trained(asleep) == budget
+    assert awake.at_once == int(awake.engine.concurrency.best)
+    assert awake.engine.max_model_len == 131 + 389
+
+
+def test_levels_of_sleep_and_offloading_use_host_memory() -> None:
+    discarded, moved, both = (
+        llmcalc.rl(MODEL, "h100", **SIZES, **more)
+        for more in ({"sleep": 2}, {"sleep": 1}, {"sleep": 1, "offload": True})
+    )
+    states = discarded.training.weights + discarded.training.optimizer
+    weights = discarded.engine.memory.weights.best
+    assert [discarded.host, moved.host, both.host] == [0, weights, weights + states]
+    assert parts(both, "rollout") == {"rollout engine": both.engine.memory.budget}
+    assert parts(both, "training") == parts(moved, "training")
+
+
+def test_a_reference_model_is_the_model_without_its_adapters() -> None:
+    plain, own, shared = (
+        llmcalc.rl(MODEL, "h100", **SIZES, sleep=2, **more)
+        for more in ({}, {"reference": True}, {"reference": True, "lora_rank": 11})
+    )
+    assert trained(own) - trained(plain) == plain.training.weights
+    assert own.peak - plain.peak == plain.training.weights
+    assert "reference model" not in parts(shared, "training")
+    assert trained(shared) == llmcalc.memory(MODEL, mode="training", batch=3, seq=520, lora_rank=11).peak
+
+
+def test_ppo_adds_a_critic_and_a_reward_model() -> None:
+    grpo, ppo = (llmcalc.rl(MODEL, "h200", **SIZES, sleep=2, algorithm=name) for name in ("grpo", "ppo"))
+    training = grpo.training
+    assert ppo.peak - grpo.peak == 3 * training.weights + training.optimizer  # reference, reward model and critic
+    assert [phase.name for phase in ppo.phases] == [
+        "rollout", "log-probabilities", "training", "critic training", "weight update",
+    ]  # fmt: skip
+
+
+def test_separate_gpus_have_no_engine() -> None:
+    apart = llmcalc.rl(MODEL, "h100", **SIZES, rollout="separate")
+    asleep = llmcalc.rl(MODEL, "h100", **SIZES, sleep=2)
+    assert [phase.name for phase in apart.phases] == ["log-probabilities", "training"]
+    assert apart.peak == trained(asleep)
+    for more in ({"sleep": 1}, {"offload": True}):
+        with pytest.raises(InputError, match="has no effect with separate GPUs"):
+            llmcalc.rl(MODEL, "h100", rollout="separate", **more)
+
+
+def test_longer_completions_and_larger_micro_batches_need_more() -> None:
+    peaks = [
+        trained(llmcalc.rl(MODEL, "h100", prompt=101, completion=length, micro_batch=batch, sleep=2))
+        for length, batch in ((211, 2), (211, 5), (1009, 5))
+    ]
+    assert peaks == sorted(set(peaks))
+    logits = [dict(llmcalc.rl(MODEL, "h100", prompt=101, completion=length).phases[1].parts)["forward pass"]
+              for length in (211, 423)]  # fmt: skip
+    assert logits[1] > logits[0] * 1.6
+
+
+def test_the_default_micro_batch_is_a_group_and_zero_divides_the_states() -> None:
+    result = llmcalc.rl(MODEL, "h100", completions=5, dp=4, zero=3, sleep=2)
+    step = llmcalc.memory(MODEL, mode="training", batch=5, seq=512 + 256, mesh=llmcalc.Mesh(dp=4, zero=3))
+    assert result.settings["micro_batch"] == 5
+    assert trained(result) == step.peak
+    assert set(result.evidence.values()) == {ASSUMED}
+    assert (
+        "GiB short" in llmcalc.rl("llama3-70b", "h100").summary
+        or "will not start" in llmcalc.rl("llama3-70b", "h100").summary
+    )
+
+
+@pytest.mark.parametrize("wrong", [{"sleep": 3}, {"share": 0}, {"algorithm": "dpo"}, {"completions": 0}, {"page": 16}])
+def test_invalid_settings_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        llmcalc.rl(MODEL, "h100", **wrong)
+
+
+def test_the_summary_says_what_does_not_fit() -> None:
+    assert "GiB short in the phase" in llmcalc.rl("qwen2.5-7b", "h100").summary
+    large = llmcalc.rl("llama3-70b", "h100", lora_rank=7, weights="nf4")
+    assert large.summary.startswith("the rollout engine will not start: weights and activations exceed")
+    assert (large.fits, large.at_once) == (False, 0)
