@@ -19,6 +19,7 @@ import yaml
 from accuracy_page import page
 from engine_accuracy import sections as refitted_sections
 from engine_errors import SECTIONS as ENGINE_SECTIONS
+from latency_errors import SECTIONS as LATENCY_SECTIONS
 from measurements import Row, Section
 from optimal_sizes import SECTIONS as SIZES_SECTIONS
 from training_hours import SECTIONS as HOURS_SECTIONS
@@ -266,6 +267,7 @@ SECTIONS: dict[str, Section] = {
     **ENGINE_SECTIONS,
     **refitted_sections(),
     **HOURS_SECTIONS,
+    **LATENCY_SECTIONS,
     **SIZES_SECTIONS,
 }
 

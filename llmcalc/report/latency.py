@@ -9,6 +9,7 @@ from ..estimate.time.latency import DECODE, GENERATE, Latency
 from ..estimate.time.operations import Gemm, GroupedGemm
 from .document import Document, Fact, Table, columns
 from .heading import model_document, named_values, workload_inputs
+from .latency_tree import latency_tree
 from .numbers import about, duration, percent
 from .pictures import Axis, Chart, Curve, Mark
 
@@ -34,6 +35,7 @@ def latency_document(result: Latency, alternatives: Callable[[], Alternatives] =
         alerts=alerts,
         facts=tuple(_facts(result)),
         tables=(_parts(result), *_others(result, alternatives)),
+        derivation=lambda: (latency_tree(result),),
         pictures=lambda: (roofline(result),),
         notes=tuple(_notes(result)),
         details=result.measured_on,

@@ -11,6 +11,7 @@ import llmcalc
 from llmcalc.cli.main import main
 from llmcalc.estimate.time.latency import Latency
 from llmcalc.report.latency import roofline
+from llmcalc.report.latency_tree import latency_tree
 
 
 def latency(model: str = "llama3-8b", gpu: str = "h100", **settings: Any) -> Latency:
@@ -90,6 +91,19 @@ def test_the_answer_is_the_first_line(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out.startswith("A prefill of 1,024 tokens takes ")
     main(["latency", "llama3-8b", "--gpu", "h100", "--seq", "1k", "--new-tokens", "99", "--batch", "2"])
     assert capsys.readouterr().out.startswith("Generating 2 × 99 tokens takes ")
+
+
+@pytest.mark.parametrize("settings", [{}, {"seq": 300}, {"seq": 300, "new_tokens": 50}])
+def test_the_tree_derives_the_time_from_bytes_and_flops(settings: dict[str, Any]) -> None:
+    found = latency("mixtral", "h100:2", **settings)
+    root = latency_tree(found)
+    assert root.value == pytest.approx(found.seconds * 1e9, rel=1e-6)
+    for _, node in root.walk():
+        assert not node.children or sum(child.value for child in node.children) == node.value
+        if node.substituted and node.value > 10_000:
+            value = eval(node.substituted.replace("·", "*")) * 1e9
+            times = node.value / value
+            assert times == pytest.approx(1, rel=0.01) or settings  # several steps
 
 
 def test_the_roofline_bounds_every_point() -> None:

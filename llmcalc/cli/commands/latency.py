@@ -32,7 +32,7 @@ SETTINGS = (
     Option("--engine", "Inference engine (default: vllm).", default="vllm",
            choices=("vllm", "sglang", "tensorrt-llm", "torch-compile", "llama.cpp")),
 )  # fmt: skip
-OUTPUT = (*output("svg"), NOTES)
+OUTPUT = (*output("svg", "tree"), NOTES)
 LARGER_BATCH = 8
 
 

@@ -23,6 +23,8 @@ class EngineStep:
         step_s: seconds of a step, such as those of the scheduler and the sampler.
         sequence_s: seconds of each sequence that the scheduler adds to a step.
         kernel_s, prefill_kernel_s: seconds between two kernels in a decode step, and in a step with prefill.
+        static_kernel_s: seconds between two kernels of a prefill that no scheduler runs.
+        is_scheduled: whether the engine schedules a batch of which all sequences arrive at once.
         collective_s: seconds of a collective outside its transfers.
         prefill_share: time that a prefill adds to a step with decoding, relative to the difference of the two steps.
         wait: prefills of other requests before that of a request, per square root of the batch.
@@ -36,6 +38,8 @@ class EngineStep:
     sequence_s: float
     kernel_s: float
     prefill_kernel_s: float
+    static_kernel_s: float
+    is_scheduled: bool
     collective_s: float
     prefill_share: float
     wait: float
@@ -57,14 +61,17 @@ def read_engine(name: str, found: Mapping[str, Any]) -> EngineStep:
     own = next((key for key, entry in engines.items() if name.lower() in (key, *entry.get("names", ()))), None)
     usual = {key: median(entry[key] for entry in engines.values()) for key in ("step_us", "sequence_us")}
     entry = usual if own is None else engines[own]
+    eager_us = found["eager_us" if entry.get("eager") else "kernel_us"]
     return EngineStep(
         name=own or name,
         is_known=own is not None,
         step_s=entry["step_us"] * MICRO,
         sequence_s=entry["sequence_us"] * MICRO,
         kernel_s=found["kernel_us"] * MICRO,
-        prefill_kernel_s=found["eager_us" if entry.get("eager") else "kernel_us"] * MICRO,
-        collective_s=found["collective_us"] * MICRO,
+        prefill_kernel_s=eager_us * MICRO,
+        static_kernel_s=entry.get("static_us", eager_us) * MICRO,
+        is_scheduled=entry.get("scheduler", False),
+        collective_s=entry.get("collective_us", found["collective_us"]) * MICRO,
         prefill_share=found["prefill_share"],
         wait=entry.get("wait", WAIT),
         launches={name: number * entry.get("kernels", 1) for name, number in found["launches"].items()},

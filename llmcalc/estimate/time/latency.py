@@ -219,10 +219,13 @@ def latency(
 
     The context of a generation grows, so its decode steps are integrated over three lengths.
     """
+    scheduled = model.engine.is_scheduled
     if mode == DECODE:
-        steps: tuple[tuple[StepTime, float], ...] = ((model.step(decode=values_of(model, workload)), 1.0),)
+        steps: tuple[tuple[StepTime, float], ...] = (
+            (model.step(decode=values_of(model, workload), scheduled=scheduled, detailed=True), 1.0),
+        )
     else:
-        prefill = model.step(prefill=values_of(model, workload))
+        prefill = model.step(prefill=values_of(model, workload), scheduled=scheduled, detailed=True)
         steps = ((prefill, 1.0), *_decoded(model, workload, new_tokens if mode == GENERATE else 1))
     return Latency(model, workload, mode, new_tokens, steps, count, errors)
 
@@ -238,4 +241,8 @@ def _decoded(model: StepModel, prompt: Workload, new_tokens: int) -> tuple[tuple
                 "n": 0}
         for share, _ in SIMPSON
     }  # fmt: skip
-    return tuple((model.step(decode=lengths[share]), weight * number) for share, weight in SIMPSON)
+    scheduled = model.engine.is_scheduled
+    return tuple(
+        (model.step(decode=lengths[share], scheduled=scheduled, detailed=True), weight * number)
+        for share, weight in SIMPSON
+    )

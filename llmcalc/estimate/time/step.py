@@ -156,7 +156,8 @@ class StepModel:
             if detailed:
                 found.append((operation, cost))
         transfers, n_collectives = self.transfers(values)
-        between = self.engine.kernel_s if prefill is None else self.engine.prefill_kernel_s
+        own = self.engine
+        between = own.kernel_s if prefill is None else own.prefill_kernel_s if scheduled else own.static_kernel_s
         launches = n_kernels * between + n_collectives * self.engine.collective_s
         engine: Number = self.engine.step_s
         if scheduled:

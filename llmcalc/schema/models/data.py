@@ -144,6 +144,9 @@ class EngineTime(Model):
     wait: Rate | None = None
     kernels: float = 1
     eager: bool = False
+    static_us: Rate | None = None
+    scheduler: bool = False
+    collective_us: Rate | None = None
     reading: dict[str, Rate] = Field({})
     source: Text | None = None
 

@@ -1,0 +1,59 @@
+"""Published times of single batches, and the times that ``latency`` estimates for them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from measurements import Row, Section
+
+import llmcalc
+
+FOLDER = Path(__file__).resolve().parent / "data"
+LENGTHS = ("batch", "context", "seq", "new_tokens")
+MILLI = 1e-3
+
+
+def rows(name: str) -> Callable[[], Iterator[Row]]:
+    """Return a function that yields the measured and estimated times of a data file."""
+
+    def times() -> Iterator[Row]:
+        """All GPUs are tensor-parallel ranks. Lengths and number formats are those of the source."""
+        for row in csv.DictReader((FOLDER / name).read_text("utf-8").splitlines()[1:]):
+            given = {key: value for key, value in row.items() if value and key not in ("model", "gpu", "seconds")}
+            settings: dict[str, Any] = {key: int(each) if key in LENGTHS else each for key, each in given.items()}
+            found = llmcalc.latency(row["model"], row["gpu"], **settings)
+            lengths = ", ".join(f"{key.replace('_', ' ')} {row[key]}" for key in LENGTHS if row[key])
+            case = f"{row['model']} in {row['weights']} on {row['gpu']}, {lengths}"
+            yield Row(case, float(row["seconds"]) / MILLI, found.seconds / MILLI, "ms")
+
+    return times
+
+
+def section(name: str, remark: str, *, in_fit: bool = False) -> Section:
+    """Return a table of times."""
+    return Section(name, rows(name), remark, "latency", "seconds", "", in_fit=in_fit)
+
+
+SECTIONS = {
+    "Decode steps of gpt-fast": section(
+        "latency_gpt_fast.csv",
+        "How fast the kernels of gpt-fast read int8 and int4 weights is fitted to these rows.",
+        in_fit=True,
+    ),
+    "First tokens of TensorRT-LLM 0.5": section(
+        "latency_tensorrt_llm_first_token.csv",
+        "The gap between two kernels of a prefill is fitted to these rows. The times of Falcon-180B are too short.",
+        in_fit=True,
+    ),
+    "Static batches of vLLM": section(
+        "latency_vllm.csv", "The constants of the engine are those of later versions, whose scheduler is faster."
+    ),
+    "Static batches of TensorRT-LLM 0.6": section(
+        "latency_tensorrt_llm_static.csv",
+        "The times of Falcon-180B and Llama-2-70B, whose query heads share keys, are too short. They would fit if this "
+        "version read keys and values once for each query head.",
+    ),
+}

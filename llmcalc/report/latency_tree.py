@@ -1,0 +1,64 @@
+"""Derivation of a latency: the time of each operation from its bytes and FLOPs."""
+
+from __future__ import annotations
+
+from ..core.tree import Node, total
+from ..estimate.time.cost import Cost
+from ..estimate.time.latency import DECODE, Latency
+from ..estimate.time.operations import Attention, Convolution, Gemm, GroupedGemm, Operation, Scan
+
+UNIT, NANO = "ns", 1e-9
+KINDS: dict[type[Operation], str] = {
+    Gemm: "matrix product", GroupedGemm: "products of experts", Attention: "attention", Scan: "recurrence",
+    Convolution: "convolution",
+}  # fmt: skip
+
+
+def latency_tree(result: Latency) -> Node:
+    """Return a tree of the time of a batch, down to the bytes and FLOPs of each operation."""
+    steps = [_step(result, number) for number in range(len(result.steps))]
+    return steps[0] if len(steps) == 1 else total(result.mode, steps, UNIT)
+
+
+def _step(result: Latency, number: int) -> Node:
+    step, times = result.steps[number]
+    label = "decode step" if result.mode == DECODE else "decode steps" if number else "prefill"
+    model, engine = result.model, result.model.engine
+    gaps = f"gaps of {(engine.kernel_s if number or result.mode == DECODE else engine.static_kernel_s) * 1e6:.3g} µs"
+    parts: dict[str, list[Node]] = {}
+    for operation, cost in step.operations:
+        node = _operation(operation, cost, times, float(model.device.bandwidth))
+        parts.setdefault(operation.component, []).append(node)
+    nodes = [total(name, own, UNIT) for name, own in parts.items()]
+    nodes += [Node(name, _ns(float(each), times), UNIT) for name, each in step.collectives.items()]
+    nodes.append(Node("launches", _ns(float(step.launches), times), UNIT, note=f"{gaps} between kernels"))
+    if step.engine:
+        note = f"scheduling and sampling of {engine.name}"
+        nodes.append(Node("engine", _ns(float(step.engine), times), UNIT, note=note))
+    note = f"{times:.4g} steps" if times != 1 else ""
+    return total(label, nodes, UNIT, note=note)
+
+
+def _operation(operation: Operation, cost: Cost, times: float, bandwidth: float) -> Node:
+    """Return the time of an operation as the larger of two quotients, divided by an efficiency."""
+    count, seconds = operation.count, float(cost.seconds)
+    quotients, values = ["bytes / bandwidth"], [f"{float(cost.moved):.4g} / {bandwidth:.4g}"]
+    if cost.flops:
+        quotients.append("FLOPs / peak")
+        values.append(f"{float(cost.flops):.4g} / {float(cost.flops / cost.compute):.4g}")
+    efficiency = float(max(cost.memory, cost.compute)) / seconds
+    blocks = ("n_blocks·", f"{count}·") if count > 1 else ("", "")
+    ends = ("efficiency", f"{efficiency:.3g}")
+    formula, substituted = (
+        f"{block}{_largest(texts)} / {end}" for block, texts, end in zip(blocks, (quotients, values), ends, strict=True)
+    )
+    kind = KINDS.get(type(operation), "functions")
+    return Node(", ".join(operation.names), _ns(count * seconds, times), UNIT, formula, substituted, note=kind)
+
+
+def _largest(texts: list[str]) -> str:
+    return texts[0] if len(texts) == 1 else f"max({', '.join(texts)})"
+
+
+def _ns(seconds: float, times: float) -> int:
+    return round(seconds * times / NANO)
