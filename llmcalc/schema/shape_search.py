@@ -252,11 +252,13 @@ class _Family:
 def neighbours(value: Callable[[int], int], target: int, most: int, guess: int = 1) -> tuple[int, int]:
     """Return two consecutive numbers up to ``most`` such that only the value of the second reaches ``target``.
 
-    Values grow almost linearly, so a few interpolations are enough. Otherwise, the range is bisected. A number close
-    to the result, ``guess``, saves some of them.
+    If no value reaches the target, the numbers are the last ones. Values grow almost linearly, so a few interpolations
+    are enough. Otherwise, the range is bisected. A number close to the result, ``guess``, saves some of them.
 
     >>> neighbours(lambda number: 7 * number + 3, 100, 1024), neighbours(lambda number: number**3, 1000, 1024)
     ((13, 14), (9, 10))
+    >>> neighbours(lambda number: 0, 1000, 1024)
+    (1023, 1024)
     """
     (low, below), (high, above), tried = (0, 0), (guess, value(guess)), 0
     while above < target and high < most:
@@ -265,6 +267,8 @@ def neighbours(value: Callable[[int], int], target: int, most: int, guess: int =
         step = max(ceil(min(steps, most)), 1 if tried < MOST_INTERPOLATED else high)
         low, below, high = high, above, min(high + step, most)
         above = value(high)
+    if above < target:
+        return high - 1, high
     while high - low > 1:
         share = (target - below) / (above - below) if above > below and tried < MOST_INTERPOLATED else 0.5
         tried += 1
