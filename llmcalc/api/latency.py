@@ -16,6 +16,7 @@ from .defaults import default_seq
 from .load import Source, load
 from .step_models import check_layout, step_model
 
+NEW_TOKENS = 128
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "torch-compile", "llama.cpp")
 SETTINGS = (
     Setting("gpu", SIZE), Setting("mode", choices=MODES), BATCH, CONTEXT, Setting("seq", int, least=1),
@@ -81,14 +82,15 @@ def latency(
     assert gpus.accelerator is not None
     if experts and not expert_layers(architecture):
         raise InputError(f"has no effect on {architecture.name}, which has no experts", parameter="experts")
+    generated = (given["new_tokens"] or NEW_TOKENS) if chosen == GENERATE else 0
     length, known = default_seq(architecture), positions(architecture)
+    if known is not None and chosen != PREFILL:  # new tokens need positions, too
+        length = max(min(length, known - max(generated, 1)), 1)
     if chosen == DECODE:
-        usual = length if known is None else min(length, known - 1)
-        cached = usual if given["context"] is None else given["context"]
+        cached = length if given["context"] is None else given["context"]
         workload = Workload(batch=batch, seq=1, mode=DECODE, context=cached, logits="last")
     else:
         workload = Workload(batch=batch, seq=given["seq"] or length, logits="last")
-    generated = (given["new_tokens"] or 128) if chosen == GENERATE else 0
     if generated:  # the last token must have a position
         Workload(seq=1, mode=DECODE, context=workload.seq + generated - 1).values(architecture)
     own = step_model(

@@ -35,6 +35,7 @@ def test_the_mode_follows_from_the_lengths() -> None:
     assert latency("bert").mode == "prefill"
     assert latency().workload.context == 2048
     assert latency("gpt1").workload.context == 511  # of 512 positions
+    assert latency("gpt1", new_tokens=100).workload.seq == 412
 
 
 def test_a_generation_is_a_prefill_and_decode_steps() -> None:
