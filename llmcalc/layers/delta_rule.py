@@ -6,6 +6,7 @@ Gated DeltaNet [yang2024, Section 3], used in Qwen3-Next and Qwen3.5, has one de
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core.declaration import Declaration
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ..core.shrink import Sizes
 
 _MODULE_TENSORS = ModuleTensors(output_gate="gz", output_norm="norm", decay="A_log")
+_DECAY = re.compile(r"\bdecay\b")
 _SHRINK = {"d_conv": "at most 4", "chunk": "always 5 3"}
 
 
@@ -38,6 +40,8 @@ class GatedDeltaNet(Layer):
         norm_eps: epsilon of the gated norm.
         activation: activation after the convolution. The gate uses ``silu``.
         negative_eigenvalues: whether β ranges from 0 to 2 instead of 0 to 1.
+        decays: whether the state decays; without decay and gate, the layer is DeltaNet [yang2024parallel].
+        gated: whether the normalised output has a gate.
     """
 
     d_model: int
@@ -51,6 +55,8 @@ class GatedDeltaNet(Layer):
     norm_eps: float = 1e-6
     negative_eigenvalues: bool = False
     activation: str = "silu"
+    decays: bool = True
+    gated: bool = True
 
     KIND: ClassVar[str] = "gated_delta_net"
     AXES: ClassVar[str] = """
@@ -77,20 +83,22 @@ class GatedDeltaNet(Layer):
         """Declare the input projections, convolution, chunked delta rule, gated norm and output projection."""
         heads = {"kh": self.n_k_heads, "vh": self.n_v_heads, "dk": self.d_k, "dv": self.d_v}
         declaration = _declaration(self, heads, "kh")
-        declaration.weights("wq[d | kh dk]", "wk[d | kh dk]", "wv[d | vh dv]", "wz[d | vh dv]", "wb[d | vh]")
-        declaration.weights("wa[d | vh]", "conv_q[kh dk; K]", "conv_k[kh dk; K]", "conv_v[vh dv; K]", "dt_b[vh]")
-        declaration.weights("A_log[vh]", "norm[dv]", "wo[vh dv | d]")
-        if self.conv_bias:
-            declaration.weights("conv_q_b[kh dk]", "conv_k_b[kh dk]", "conv_v_b[vh dv]")
+        declaration.weights("wq[d | kh dk]", "wk[d | kh dk]", "wv[d | vh dv]", *["wz[d | vh dv]"] * self.gated)
+        declaration.weights("wb[d | vh]", *["wa[d | vh]"] * self.decays)
+        declaration.weights("conv_q[kh dk; K]", "conv_k[kh dk; K]", "conv_v[vh dv; K]")
+        declaration.weights(*["dt_b[vh]", "A_log[vh]"] * self.decays, "norm[dv]", "wo[vh dv | d]")
+        declaration.weights(*["conv_q_b[kh dk]", "conv_k_b[kh dk]", "conv_v_b[vh dv]"] * self.conv_bias)
         lines = _project("kh", self.activation, self.conv_bias)
-        lines += ["z[b q vh dv] = x[b q d] wz[d vh dv]", "beta[b q vh] = x[b q d] wb[d vh]"]
-        lines += ["a[b q vh] = x[b q d] wa[d vh]", "beta[b q vh] = sigmoid(beta)"]
+        lines += [*["z[b q vh dv] = x[b q d] wz[d vh dv]"] * self.gated, "beta[b q vh] = x[b q d] wb[d vh]"]
+        lines += [*["a[b q vh] = x[b q d] wa[d vh]"] * self.decays, "beta[b q vh] = sigmoid(beta)"]
         lines += ["beta[b q vh] = scale(beta)"] if self.negative_eigenvalues else []
-        lines += ["a[b q vh] = add(a, dt_b)", "a[b q vh] = softplus(a)", "a[b q vh] = mul(a, A_log)"]
+        decay = ["a[b q vh] = add(a, dt_b)", "a[b q vh] = softplus(a)", "a[b q vh] = mul(a, A_log)"]
+        lines += decay * self.decays
         for name in "qk":  # PyTorch repeats the heads before the norm
             lines += [f"{name}[b q vh dk] = gather({name}) | torch", f"{name}[b q vh dk] = l2norm({name}) | torch"]
             lines += [f"{name}[b q kh dk] = l2norm({name}) | model"]
-        declaration.equations(*lines, *_rule("kh", "silu", decay_per_channel=False))
+        rule = _rule("kh", "silu" if self.gated else "", decay_per_channel=False)
+        declaration.equations(*lines, *(line for line in rule if self.decays or not _DECAY.search(line)))
         return declaration
 
 
@@ -203,8 +211,7 @@ def _rule(keys: str, gate: str, *, decay_per_channel: bool) -> list[str]:
         *_by_heads("S[b vh dk dv] = k[b qz kh dk] u[b qz vh dv] | kh:vh prefill scan", keys),
         "o[b q vh dv] = gated_delta(S[b vh dk dv], q, k) | decode",
         "o[b q vh dv] = rmsnorm(o, norm)",
-        f"gz[b q vh dv] = {gate}(z)",
-        "o[b q vh dv] = mul(o, gz)",
+        *([f"gz[b q vh dv] = {gate}(z)", "o[b q vh dv] = mul(o, gz)"] if gate else []),
         "y[b q d] = o[b q vh dv] wo[vh dv d]",
     ]
 

@@ -21,10 +21,11 @@ def weights(layer: Any) -> list[Weight]:
     """
     d, keys, values = layer.d_model, (layer.n_k_heads, layer.d_k), (layer.n_v_heads, layer.d_v)
     sizes = {"q": keys, "k": keys, "v": values}
-    found = [matrix(f"w{name}", d, size) for name, size in {**sizes, "z": values}.items()]
-    found += [matrix("wb", d, layer.n_v_heads), matrix("wa", d, layer.n_v_heads)]
+    sizes_with_gate = sizes | ({"z": values} if layer.gated else {})
+    found = [matrix(f"w{name}", d, size) for name, size in sizes_with_gate.items()]
+    found += [matrix(name, d, layer.n_v_heads) for name in ("wb", *["wa"] * layer.decays)]
     found += [kernel(f"conv_{name}", size, layer.d_conv) for name, size in sizes.items()]
-    found += [vector("dt_b", layer.n_v_heads), vector("A_log", layer.n_v_heads)]
+    found += [vector(name, layer.n_v_heads) for name in ("dt_b", "A_log") if layer.decays]
     found += [vector("norm", layer.d_v, mean=1.0), matrix("wo", values, d)]
     return found + ([vector(f"conv_{name}_b", *size) for name, size in sizes.items()] if layer.conv_bias else [])
 
@@ -33,15 +34,18 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """Compute ``S = α S; S = S + k (β (v - Sᵀ k))ᵀ; y = Sᵀ q`` per value head, then apply a norm and the gate."""
     projected = ((name, einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}"))) for name in "qkv")
     q, k, v = (short_convolution(layer, w, name, u, state) for name, u in projected)
-    z = einsum("bqd,dhv->bqhv", x, w.wz)
     beta = sigmoid(einsum("bqd,dh->bqh", x, w.wb))
     beta = 2.0 * beta if layer.negative_eigenvalues else beta
-    a = softplus(einsum("bqd,dh->bqh", x, w.wa) + w.dt_b)
+    a, rate = np.zeros(v.shape[:3]), np.zeros(v.shape[2])
+    if layer.decays:
+        a, rate = softplus(einsum("bqd,dh->bqh", x, w.wa) + w.dt_b), -np.exp(w.A_log)
     rule = recurrence if step.decode else in_chunks
-    o, after = rule(l2norm(q), l2norm(k), v, beta, a, -np.exp(w.A_log), delta_rule.start(k, v, state), layer.chunk)
+    o, after = rule(l2norm(q), l2norm(k), v, beta, a, rate, delta_rule.start(k, v, state), layer.chunk)
     if state is not None:
         state["S"] = after
-    return einsum("bqhv,hvd->bqd", rmsnorm(o, layer.norm_eps, w.norm) * silu(z), w.wo)
+    o = rmsnorm(o, layer.norm_eps, w.norm)
+    o = o * silu(einsum("bqd,dhv->bqhv", x, w.wz)) if layer.gated else o
+    return einsum("bqhv,hvd->bqd", o, w.wo)
 
 
 def recurrence(

@@ -20,6 +20,8 @@ CASES: dict[str, tuple[dict[str, Any], int]] = {
     "gla": ({"num_heads": 5, "expand_k": 0.5, "expand_v": 1.0},
         2 * D * 30 + 3 * D * D + 16 * (D + 30) + 30 + 12),
     "retnet": ({"num_heads": 3, "expand_k": 1.0, "expand_v": 2.0}, 2 * D * D + 3 * D * 120 + 40),
+    "delta_net": ({"num_heads": 5, "expand_k": 0.5, "expand_v": 1.0},
+        2 * D * 30 + 2 * D * D + D * 5 + 4 * (2 * 30 + D) + 12),
     "gated_deltanet": ({"num_heads": 3, "head_dim": 14, "expand_v": 2.0, "conv_size": 4},
         2 * D * 42 + 3 * D * 84 + 2 * D * 3 + 2 * 3 + 4 * (2 * 42 + 84) + 28),
 }  # fmt: skip
@@ -36,6 +38,15 @@ def test_parameters_are_those_of_the_modules(model_type: str) -> None:
     assert len(set(names)) == len(names)
 
 
+def test_a_gate_adds_a_projection() -> None:
+    plain, gated = (
+        {"model_type": "delta_net", **SMALL, **CASES["delta_net"][0], "use_gate": on} for on in (False, True)
+    )
+    found = llmcalc.load(gated)
+    assert llmcalc.params(found).total == llmcalc.params(llmcalc.load(plain)).total + 3 * D * D
+    assert [check for check in verify(found).checks if not check.ok] == []
+
+
 def test_the_hidden_width_is_rounded_up() -> None:
     sizes = {**SMALL, "intermediate_size": None, "hidden_size": 300}
     found = llmcalc.load({"model_type": "transformer", **sizes, "num_heads": 6})
@@ -45,7 +56,12 @@ def test_the_hidden_width_is_rounded_up() -> None:
 
 @pytest.mark.parametrize(
     ("model_type", "kind"),
-    [("gla", GatedLinearAttention), ("retnet", GatedLinearAttention), ("gated_deltanet", GatedDeltaNet)],
+    [
+        ("gla", GatedLinearAttention),
+        ("retnet", GatedLinearAttention),
+        ("delta_net", GatedDeltaNet),
+        ("gated_deltanet", GatedDeltaNet),
+    ],
 )
 def test_listed_layers_have_softmax_attention(model_type: str, kind: type) -> None:
     spec = {"layers": [1], "num_heads": 6, "num_kv_heads": 2, "window_size": 7, "qkv_bias": True}

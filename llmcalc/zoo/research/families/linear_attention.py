@@ -1,4 +1,4 @@
-"""Models of the flash-linear-attention library: gated delta nets, GLA, retention, and their softmax baseline."""
+"""Models of the flash-linear-attention library: delta nets, GLA, retention, and their softmax baseline."""
 
 from __future__ import annotations
 
@@ -49,6 +49,34 @@ def gated_deltanet(config: Config) -> Architecture:
     return _decoder(config, mixer)
 
 
+def delta_net(config: Config) -> Architecture:
+    """Read a DeltaNet config [yang2024parallel], a delta net without decay and, by default, without an output gate."""
+    _check(config, use_beta=True, use_short_conv=True)
+    config.ignore("use_output_norm")
+    config.one_of("qk_activation", "silu")
+    config.one_of("qk_norm", "l2")
+    heads, (keys, values) = config.n_heads, _widths(config)
+    mixer = GatedDeltaNet(
+        config.d_model,
+        heads,
+        heads,
+        config.divide_by_heads(keys),
+        config.divide_by_heads(values),
+        config.size("conv_size"),
+        norm_eps=config.eps,
+        negative_eigenvalues=config.flag("allow_neg_eigval"),
+        decays=False,
+        gated=config.flag("use_gate"),
+    )
+    return _decoder(config, mixer)
+
+
+def _widths(config: Config) -> tuple[int, int]:
+    """Return the widths of the keys and of the values of all heads."""
+    keys, values = (int(config.d_model * config.positive_number(f"expand_{name}")) for name in "kv")
+    return config.integer(keys, "expand_k", 1), config.integer(values, "expand_v", 1)
+
+
 def gla(config: Config) -> Architecture:
     """Read a GLA config [yang2023gla], with a low-rank projection to the decay of each key channel."""
     config.ignore("use_gk use_gv")
@@ -66,11 +94,10 @@ def _linear(config: Config, **fields: Any) -> GatedLinearAttention:
     if config.get("feature_map") is not None:
         raise config.error("feature_map is not supported")
     config.check_equal("num_kv_heads", config.n_heads)
-    width, heads = config.d_model, config.n_heads
-    keys, values = (int(width * config.positive_number(f"expand_{name}")) for name in "kv")
+    keys, values = _widths(config)
     return GatedLinearAttention(
-        width,
-        heads,
+        config.d_model,
+        config.n_heads,
         config.divide_by_heads(keys),
         config.divide_by_heads(values),
         gated=config.flag("use_output_gate"),
