@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 
-from .printable import cut
+from .printable import LONGEST_MESSAGE, printable
 
 LISTS = ("overrides", "allow_unknown", "only", "keep", "ignore")  # parameters that take several values
 
@@ -57,12 +57,12 @@ class InputError(LlmcalcError):
     def __init__(
         self, message: str, *, parameter: str = "", where: str = "", hint: str = "", excerpt: str = "", field: str = ""
     ) -> None:
-        self.message = cut(message)
+        self.message = printable(message, LONGEST_MESSAGE)
         super().__init__(self.message)
         self.field = field
         self.parameter = parameter
-        self.where = cut(where)
-        self.hint = cut(hint)
+        self.where = printable(where, LONGEST_MESSAGE)
+        self.hint = printable(hint, LONGEST_MESSAGE)
         self.excerpt = excerpt
         self.path: tuple[object, ...] | None = None
 

@@ -12,7 +12,6 @@ LONGEST_NAME = 200
 LONGEST_MESSAGE = 4000
 FIRST_MARK = "\u0300"  # the first character that may take no column or two
 NARROW = frozenset("–—…−→│├└─█▏▎▍▌▋▊▉✓✗≤≥≈∑")  # signs of reports that are beyond
-LAYOUT = "\n\t"  # control characters that only move to the next line or column
 
 
 def printable(text: str, longest: int | None = None) -> str:
@@ -28,7 +27,7 @@ def printable(text: str, longest: int | None = None) -> str:
 def escaped(text: str, longest: int | None = None) -> str:
     """Return a text of any number of lines, as ``printable`` does for one line."""
     if not text.isprintable():
-        text = "".join(sign if sign.isprintable() or sign in LAYOUT else _escape(sign) for sign in text)
+        text = "".join(sign if sign.isprintable() or sign == "\n" else _escape(sign) for sign in text)
     return text if longest is None else cut(text, longest)
 
 

@@ -156,8 +156,13 @@ def test_columns_of_other_scripts_are_aligned() -> None:
 
 def test_texts() -> None:
     assert printable("a\nb\u00a0c\u202e", 5) == "a b …"
-    assert escaped("a\n\u202e") == "a\n\\u202e"
+    assert escaped("a\n\tb\u202e") == "a\n b\\u202e"
     data = {"a\u202e\udc80\x9b": "\U000e0001\n"}
     text = escaped_json(json.dumps(data, indent=1, ensure_ascii=False))
     assert json.loads(text) == data
     assert is_safe(text)
+
+
+def test_an_error_is_one_line_whatever_names_a_file_has() -> None:
+    error = llmcalc.InputError("unknown a\n\tb\u202e", where="c\nd", hint="e\x1b[31m")
+    assert str(error) == "c d: unknown a  b\\u202e\n  e\\x1b[31m"
