@@ -111,6 +111,20 @@ def llama_cpp_weights() -> Iterator[Row]:
                     yield Row(case.replace("  ", " "), logged, size / MIB, "MiB")
 
 
+def llama_cpp_drafts() -> Iterator[Row]:
+    """The predictions follow from the flags."""
+    for log in logs("llama.cpp"):
+        if "--spec-type" in log.flags:
+            command = read_command(["llama-server", "-m", log.preset, *shlex.split(log.flags)])
+            settings = read_engine_settings(command.settings, tables("engines")["llama.cpp"], is_text=True)
+            placed = llmcalc.serve(log.preset, "h200:8", engine="llama.cpp", **settings).placed
+            sizes = {"draft_kv": placed.draft_cache, "recurrent": placed.buffers.states}
+            for name, size in sizes.items():
+                if logged := log.figures.get(f"{name}_mib"):
+                    case = f"{log.engine} {case_name(log).strip()}, {name.replace('_', ' ')}"
+                    yield Row(case.replace("  ", " "), logged, size / MIB, "MiB")
+
+
 def sglang_caches() -> Iterator[Row]:
     """The number of tokens is that of the log."""
     found = {}
@@ -204,6 +218,15 @@ SECTIONS = {
         "The file of gpt-oss-20b stores embeddings and attention in q8_0, and files in fp16 store norms in fp32.",
         "serve",
         "weights host",
+        "",
+    ),
+    "llama.cpp, caches of drafts": Section(
+        "engine_llama_cpp.csv",
+        llama_cpp_drafts,
+        "The layer for multi-token prediction has a cache of its own. Recurrent states are kept once more for each "
+        "drafted token.",
+        "state",
+        "bytes",
         "",
     ),
     "SGLang, KV cache": Section(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import llmcalc
+from llmcalc.api.draft_models import LLAMA_CPP, state_copies
 from llmcalc.estimate.llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache
 
 DATA = Path(__file__).resolve().parent / "data"
@@ -32,6 +33,7 @@ MODELS = {
     "Qwen/Qwen3-VL-235B-A22B-Thinking": ("qwen3-moe-235b-a22b", ""),
     "Qwen/Qwen3-VL-30B-A3B-Instruct": ("qwen3-moe-30b-a3b", ""),
     "Qwen/Qwen3.6-27B": ("qwen3.5-27b", ""),
+    "Qwen/Qwen3.6-35B-A3B": ("qwen3.5-35b-a3b", ""),
     "Qwen/Qwen3-Omni-30B-A3B-Instruct": ("qwen3-moe-30b-a3b", ""),
     "RedHatAI/Llama-3.3-70B-Instruct-FP8-dynamic": ("llama3.3-70b", "int8-channel"),
     "RedHatAI/Llama-3.3-70B-Instruct-fp8-dynamic": ("llama3.3-70b", "int8-channel"),
@@ -120,4 +122,6 @@ def llama_cpp_buffers(log: Log) -> LlamaCppCache:
         mla=int(log.flag("-mla", default="0")) if is_fork else None,
         flash_attention=bool(log.flag("-fa")),
     )
-    return llama_cpp_cache(keys, values, options)
+    found = llama_cpp_cache(keys, values, options)
+    drafts = {"draft_method": log.flag("--spec-type"), "draft_tokens": int(log.flag("--spec-draft-n-max", default="0"))}
+    return found._replace(states=found.states * state_copies(drafts, LLAMA_CPP))

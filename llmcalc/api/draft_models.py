@@ -21,7 +21,7 @@ from ..estimate.engine_profile import EngineProfile, Estimate
 from ..estimate.engine_weights import length_on_rank, padded_weights
 from ..schema.config_files import read_config
 from .engine_models import layers_of, load_served, serving_mesh_of, vocabulary
-from .llama_cpp_models import LlamaCppModel
+from .llama_cpp_models import LlamaCppModel, llama_cpp_layer, llama_cpp_model
 from .load import load
 from .memory import serving_stages, serving_weights
 from .names import number_format
@@ -29,13 +29,14 @@ from .names import number_format
 MODEL, MTP, EAGLE, EAGLE3, NONE = "draft_model", "mtp", "eagle", "eagle3", "none"
 METHODS = {  # of engines: the method
     "eagle": EAGLE, "eagle3": EAGLE3, "nextn": MTP, "mtp": MTP, "standalone": MODEL, "draft_model": MODEL,
-    "ngram": NONE, "ngram_gpu": NONE, "suffix": NONE,
+    "simple": MODEL, "suffix": NONE, "none": NONE,
 }  # fmt: skip
 HEADS = (EAGLE, EAGLE3)
 TITLES = {MODEL: "draft model", MTP: "MTP layer", EAGLE: "EAGLE head", EAGLE3: "EAGLE-3 head"}
 LLAMA_CPP, LOGIT_BYTES = "sum", 4
 PREDICTION = "multi_token_prediction"  # stack of an extra of presets
 SHARED_LATE = "static"  # rule of SGLang, whose drafts share vocabulary tables after the cache is sized
+DRAFTED = 3  # default of --spec-draft-n-max
 DRAFT_VOCABULARY = 32_000  # usual number of tokens of an EAGLE-3 head
 
 
@@ -63,6 +64,7 @@ class Draft(NamedTuple):
         architecture: draft model, or None for a part of the target or a head.
         settings: settings of the draft model.
         compute: bytes of the compute buffer that llama.cpp allocates for a draft model.
+        stage: layers after the last one of the target, or None for a draft model.
     """
 
     method: str
@@ -74,6 +76,15 @@ class Draft(NamedTuple):
     architecture: Architecture | None = None
     settings: Mapping[str, Any] = {}
     compute: Estimate = Estimate(0, 0, 0)
+    stage: Architecture | None = None
+
+    def placed(self, target: Architecture, settings: Mapping[str, Any], build: int) -> LlamaCppModel:
+        """Return the sizes of the draft on each device in llama.cpp."""
+        if self.architecture:
+            return llama_cpp_model(self.architecture, self.settings, build)
+        return llama_cpp_layer(
+            target, self.stage or target, int(self.weights.best), {**settings, **self.settings}, build
+        )
 
     def loaded(self, placed: LlamaCppModel | None, profile: EngineProfile) -> tuple[tuple[str, Estimate], ...]:
         """Return what is loaded on the GPU that stores the most, by name."""
@@ -106,7 +117,7 @@ def asked_draft(settings: Mapping[str, Any]) -> Asked | None:
         except (ValueError, TypeError):
             hint = 'use JSON such as {"model": "MODEL", "num_speculative_tokens": 3}'
             raise InputError("invalid JSON", parameter="speculative_config", hint=hint) from None
-    name, typed = str(found.get("model") or ""), str(found.get("method") or "").lower()
+    name, typed = str(found.get("model") or ""), _typed(str(found.get("method") or ""))
     if not name and not typed:
         return None
     method = METHODS.get(typed) or (MTP if typed.endswith("_mtp") else "")
@@ -121,15 +132,33 @@ def asked_draft(settings: Mapping[str, Any]) -> Asked | None:
     return Asked(method or guessed, name, tp, str(weights) if weights else None)
 
 
+def _typed(names: str) -> str:
+    """Return the method of an option. llama.cpp accepts several, separated by commas, and calls its drafts draft-*."""
+    drafts = [name.removeprefix("draft-") for name in names.lower().split(",") if not name.lower().startswith("ngram")]
+    return next(iter(drafts), NONE)
+
+
+def state_copies(settings: Mapping[str, Any], rule: str) -> int:
+    """Return the number of copies of recurrent states that llama.cpp keeps, to go back to any drafted token."""
+    asked = asked_draft(settings) if rule == LLAMA_CPP else None
+    is_kept = asked is not None and asked.method in (MTP, EAGLE3)
+    return 1 + (settings.get("draft_tokens") or DRAFTED) if is_kept else 1
+
+
 def find_draft(architecture: Architecture, profile: EngineProfile, settings: Mapping[str, Any]) -> Draft | None:
     """Return what drafts tokens for a model, or None. Methods that look tokens up need no memory of a GPU."""
     asked = asked_draft(settings)
     if asked is None or asked.method == NONE:
         return None
-    if asked.method == MODEL or profile.rule == LLAMA_CPP:
+    is_file = profile.rule == LLAMA_CPP and asked.name and asked.method != EAGLE3
+    if asked.method == MODEL or is_file:
         return _model(asked, profile, settings)
     width = number_format(settings.get("dtype", "bf16")).bits // BITS_A_BYTE
-    return (_prediction if asked.method == MTP else _head)(asked, architecture, settings, width)
+    draft = (_prediction if asked.method == MTP else _head)(asked, architecture, settings, width)
+    if profile.rule != LLAMA_CPP:
+        return draft
+    own = {name: settings.get(f"draft_{name}") for name in ("cache", "cache_v")}
+    return draft._replace(settings=own, compute=_compute(architecture, profile, settings))
 
 
 def _model(asked: Asked, profile: EngineProfile, settings: Mapping[str, Any]) -> Draft:
@@ -147,17 +176,29 @@ def _model(asked: Asked, profile: EngineProfile, settings: Mapping[str, Any]) ->
     if profile.rule == LLAMA_CPP:
         own |= {name: settings.get(f"draft_{name}") for name in ("gpu_layers", "cpu_experts", "cache", "cache_v")}
         own |= {"cpu_all_experts": False, "cpu_dense": 0, "tensor_overrides": None, "pp": settings.get("pp", 1)}
-    (stage,) = serving_stages(
-        model, seq=settings["max_model_len"], batch=1, dtype=settings.get("dtype", "bf16"), weights=own["weights"],
-        mesh=serving_mesh_of(model, {**own, "pp": 1}), step_tokens=settings["max_num_batched_tokens"], extend=True,
-    )  # fmt: skip
-    size = padded_weights(stage, profile.padding) - stage.host
-    title, compute = f"{TITLES[MODEL]} {model.name}", Estimate(0, 0, 0)
-    if profile.rule == LLAMA_CPP:
-        forward = profile.constant("forward").scaled(stage.transient)
-        logits = Estimate.exact(LOGIT_BYTES * vocabulary(model) * settings["max_num_batched_tokens"])
-        compute = Estimate(*map(max, forward, logits)).rounded()
+    stage = _served(model, own)
+    size, title = padded_weights(stage, profile.padding) - stage.host, f"{TITLES[MODEL]} {model.name}"
+    compute = _compute(model, profile, own) if profile.rule == LLAMA_CPP else Estimate(0, 0, 0)
     return Draft(MODEL, title, Estimate.exact(size), layers_of(model, own), 0, notes, model, own, compute)
+
+
+def _served(model: Architecture, settings: Mapping[str, Any]) -> Any:
+    (stage,) = serving_stages(
+        model, seq=settings["max_model_len"], batch=1, dtype=settings.get("dtype", "bf16"),
+        weights=settings.get("weights"), mesh=_mesh(model, settings), step_tokens=settings["max_num_batched_tokens"],
+        extend=True,
+    )  # fmt: skip
+    return stage
+
+
+def _compute(model: Architecture, profile: EngineProfile, settings: Mapping[str, Any]) -> Estimate:
+    """Return the bytes of the compute buffer that llama.cpp allocates for a draft.
+
+    Its largest part is the logits of a micro-batch. Newer builds only store those of a few tokens.
+    """
+    forward = profile.constant("forward").scaled(_served(model, settings).transient)
+    logits = Estimate.exact(LOGIT_BYTES * vocabulary(model) * settings["max_num_batched_tokens"])
+    return Estimate(forward.low, max(forward.best, logits.best), max(forward.high, logits.high + forward.low)).rounded()
 
 
 def _prediction(asked: Asked, architecture: Architecture, settings: Mapping[str, Any], width: int) -> Draft:
@@ -176,8 +217,8 @@ def _prediction(asked: Asked, architecture: Architecture, settings: Mapping[str,
         own = (row for row in rows((extra,)) if row.entry.run is None and not row.tensor.share)
         outside = sum(row.size * row.copies for row in own)
     size = _bytes(stage, architecture, settings, settings.get("weights")) + outside * width
-    tables = _tables(architecture, settings, width)
-    return Draft(MTP, TITLES[MTP], Estimate.exact(size), layers_of(stage, settings), tables, notes)
+    tables, layers = _tables(architecture, settings, width), layers_of(stage, settings)
+    return Draft(MTP, TITLES[MTP], Estimate.exact(size), layers, tables, notes, stage=stage)
 
 
 def _head(asked: Asked, architecture: Architecture, settings: Mapping[str, Any], width: int) -> Draft:
@@ -202,9 +243,8 @@ def _head(asked: Asked, architecture: Architecture, settings: Mapping[str, Any],
         sizes = Estimate(*(size + d_model * own * width // mesh.tp for own in (tokens, tokens, most)))
     note = f"the {TITLES[asked.method]} is assumed to have one layer like the last one of {architecture.name}"
     tables = _tables(architecture, settings, width)
-    return Draft(
-        asked.method, TITLES[asked.method], sizes, layers_of(stage, settings), tables, () if found else (note,)
-    )
+    notes, layers = () if found else (note,), layers_of(stage, settings)
+    return Draft(asked.method, TITLES[asked.method], sizes, layers, tables, notes, stage=stage)
 
 
 def _head_config(name: str) -> tuple[Architecture, int] | None:

@@ -210,7 +210,8 @@ class ServeResult(NotebookDisplay):
             return tuple(line.format(**found) for line in self.profile.log)
         gpu_layers, layers = self.placed.offloaded
         weights = sum(own.weights for own in self.placed.gpus), self.placed.host.weights
-        named = zip(("model", "CPU model", "KV", "KV (window)", "RS"), (*weights, *self.placed.buffers), strict=True)
+        sizes = (*weights, *self.placed.buffers, self.placed.draft_cache)
+        named = zip(("model", "CPU model", "KV", "KV (window)", "RS", "draft KV"), sizes, strict=True)
         lines = (self.profile.log[0].format(buffer=name, size=size / MIB) for name, size in named if size)
         return f"offloaded {gpu_layers}/{layers} layers to GPU", *lines
 

@@ -22,7 +22,7 @@ from ..estimate.engine_profile import GIB, EngineProfile, Estimate, read_profile
 from ..importers.engine_commands import read_command
 from ..importers.modelfile import is_modelfile, read_modelfile, usual_context
 from .accelerators import Gpus, read_gpus
-from .draft_models import Draft, find_draft
+from .draft_models import Draft, find_draft, state_copies
 from .engine_encoders import (
     encoder_factor,
     encoder_notes,
@@ -307,9 +307,9 @@ def _predict(
     placed, counts_draft = None, settings.get("counts_drafts", True)
     if profile.rule == "sum":
         build = version_number(profile.version)[0]
-        placed = llama_cpp_model(architecture, settings, build)
-        if draft and draft.architecture:
-            placed = placed.with_draft(llama_cpp_model(draft.architecture, draft.settings, build))
+        placed = llama_cpp_model(architecture, settings, build, state_copies(settings, profile.rule))
+        if draft:
+            placed = placed.with_draft(draft.placed(architecture, settings, build))
     loaded = draft.loaded(placed, profile) if draft else ()
     own = model_bytes(architecture, profile, settings, placed, loaded if counts_draft else ())
     refusals += own.refusals

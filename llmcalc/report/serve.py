@@ -84,7 +84,8 @@ def _cache(result: ServeResult) -> Table:
         return name, *(f"{value:.{digits}f}" if digits else int(value) for value in estimate)
 
     if result.buffers:
-        named = zip(("all tokens", "sliding windows", "recurrent states"), result.buffers, strict=True)
+        sizes = (*result.buffers, result.placed.draft_cache if result.placed else 0)
+        named = zip(("all tokens", "sliding windows", "recurrent states", "draft"), sizes, strict=True)
         return Table("KV cache", columns("of: name", "size: bytes"), [row for row in named if row[1]])
     rows = [
         row("GPU KV cache size, tokens", result.tokens),

@@ -40,6 +40,10 @@ def drafted(model: str, gpu: str = "h200", **more: Any) -> tuple[ServeResult, Se
         ({JSON: '{"method": "deepseek_mtp"}'}, Asked("mtp")),
         ({JSON: '{"method": "ngram", "prompt_lookup_max": 4}'}, Asked("none")),
         ({"draft_method": "NEXTN"}, Asked("mtp")),
+        ({"draft_method": "draft-mtp"}, Asked("mtp")),
+        ({"draft_method": "ngram-mod,draft-mtp"}, Asked("mtp")),
+        ({"draft_method": "ngram-mod,ngram-cache"}, Asked("none")),
+        ({"draft_method": "draft-eagle3", "draft": "a/b"}, Asked("eagle3", "a/b")),
         ({"draft_method": "EAGLE"}, Asked("mtp")),
         ({"draft_method": "EAGLE", "draft": "a/b"}, Asked("eagle", "a/b")),
         ({"draft_method": "STANDALONE", "draft": "a/b"}, Asked("draft_model", "a/b")),
@@ -173,7 +177,57 @@ def test_llama_cpp_has_two_models() -> None:
     host = dict(both.host.parts)
     alone = llmcalc.serve("qwen3-0.6b", "rtx4090", engine="llama.cpp", weights="bf16", gpu_layers=15, **RUN)
     assert size.best == alone.memory.weights.best
-    assert host["draft model"] == dict(alone.host.parts)["weights"]
+    assert host["draft"] == dict(alone.host.parts)["weights"]
     assert both.groups.block_bytes == plain.groups.block_bytes + alone.groups.block_bytes
     assert host["KV cache"] == dict(alone.host.parts)["KV cache"]
     assert buffer.best > 0
+
+
+# context, number of drafted tokens, formats of the draft's keys and values, logged MiB (docs/data/engine_llama_cpp.csv)
+LLAMA_CPP = [
+    (262144, 6, None, None, "1024.00", "1047.38"),
+    (148224, 2, "q8_0", "q5_1", "262.36", "448.88"),
+    (262144, 2, "q8_0", "q8_0", "544.00", "448.88"),
+    (8192, None, None, None, "32.00", "598.50"),
+]
+
+
+@pytest.mark.parametrize(("context", "drafted_tokens", "keys", "values", "cache", "states"), LLAMA_CPP)
+def test_llama_cpp_caches_its_prediction_layer_and_copies_of_states(
+    context: int, drafted_tokens: int | None, keys: str | None, values: str | None, cache: str, states: str
+) -> None:
+    run: dict[str, Any] = {"engine": "llama.cpp", "max_model_len": context, "draft_method": "mtp"}
+    given = {"draft_tokens": drafted_tokens, "draft_cache": keys, "draft_cache_v": values}
+    result = llmcalc.serve("qwen3.5-27b", "h200", **run, **{name: value for name, value in given.items() if value})
+    assert {f"draft KV buffer size = {cache} MiB", f"RS buffer size = {states} MiB"} <= set(result.log())
+    (name, size), (_, buffer) = result.memory.extras
+    assert name == "MTP layer"
+    assert 0 < size.best < result.memory.weights.best / 40
+    assert buffer.low < 4 * 512 * 248_320 == buffer.best < 488 * MIB < buffer.high
+
+
+def test_the_prediction_layer_of_llama_cpp_is_beside_the_last_layer() -> None:
+    run: dict[str, Any] = {"engine": "llama.cpp", "draft_method": "mtp", **RUN}
+    first, last, none = (
+        llmcalc.serve("qwen3.5-27b", f"h200:{n_gpus}", **run, gpu_layers=n_layers).placed
+        for n_gpus, n_layers in ((1, 7), (3, None), (1, 0))
+    )
+    assert first
+    assert last
+    assert none
+    assert list(first.drafts) == [0]
+    assert list(last.drafts) == [2]
+    assert dict(none.host_memory.parts)["draft"].best == first.drafts[0]
+    assert none.host.cache == none.buffers.total + none.draft_cache
+    host = llmcalc.serve("qwen3.5-27b", "h200", **run, host_cache=True).placed
+    assert host
+    assert host.devices[0].cache == 0
+    assert host.host.cache == host.buffers.total + host.draft_cache
+
+
+def test_an_eagle_head_in_llama_cpp_is_beside_the_last_layer() -> None:
+    plain, both = drafted("qwen3-8b", engine="llama.cpp", draft_method="draft-eagle3", draft="a/b")
+    assert both.memory.extras[0][0] == "EAGLE-3 head"
+    assert both.placed
+    assert both.placed.draft_cache == 2 * 8 * 128 * 8192 * 2
+    assert both.groups.block_bytes - plain.groups.block_bytes == both.placed.draft_cache
