@@ -20,7 +20,7 @@ from .serving_memory import engine_title, free_memory
 from .step_models import step_model
 
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
-LIMIT = re.compile(r"\s*(ttft|tpot)\s*<=?\s*(\d+(?:\.\d+)?)\s*(us|ms|s)\s*", re.ASCII)
+LIMIT = re.compile(r"\s*(ttft|tpot)\s*(?:<=?|=)\s*(\d+(?:\.\d+)?)\s*(us|ms|s)\s*", re.ASCII)
 MOST = 4096  # requests of one replica
 STEPS = 97  # numbers of requests that are tried
 SHOWN = 8  # layouts
@@ -124,9 +124,9 @@ class ServingSearch(NotebookDisplay):
 
 
 def read_limits(text: str) -> dict[str, float]:
-    """Return the limits in seconds that a text such as ``ttft<300ms,tpot<10ms`` states.
+    """Return the limits in seconds that a text such as ``ttft<300ms,tpot<10ms`` states. A ``=`` needs no quotes.
 
-    >>> read_limits("ttft<300ms, tpot<0.01s")
+    >>> read_limits("ttft=300ms, tpot<0.01s")
     {'ttft': 0.3, 'tpot': 0.01}
     """
     found = {}
