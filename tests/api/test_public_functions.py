@@ -51,6 +51,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "params": lambda: llmcalc.params("gpt3"),
     "read_training_file": lambda: llmcalc.read_training_file(TRAINING_FILE),
     "scale": lambda: llmcalc.scale(machine="h100:512", days=30, laws=["hoffmann-3"]),
+    "rl": lambda: llmcalc.rl("gpt2", "h100"),
     "serve": lambda: llmcalc.serve("llama3.1-8b", "h100"),
     "state": lambda: llmcalc.state("llama3-8b", cache="fp8"),
     "sweep": lambda: llmcalc.sweep("gpt3", "flops.total", {"seq": [1024, 2048]}),
