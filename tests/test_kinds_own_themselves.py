@@ -44,7 +44,7 @@ OTHERS = {
     "core/layer.py": {"ids", "sinusoids", "window"},
     "core/text_kind.py": {"conv"},
     "core/text_sizes.py": {"rope", "window"},
-    "core/setting.py": {"causal"},
+    "core/setting.py": {"causal", "prompt"},
     "core/traits.py": {"embedding", "head", "norm", "router"},
     "core/workload.py": {"attention", "causal", "frames"},
     "estimate/hardware.py": {"memory"},

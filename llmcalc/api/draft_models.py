@@ -36,7 +36,7 @@ TITLES = {MODEL: "draft model", MTP: "MTP layer", EAGLE: "EAGLE head", EAGLE3: "
 LLAMA_CPP, LOGIT_BYTES = "sum", 4
 PREDICTION = "multi_token_prediction"  # stack of an extra of presets
 SHARED_LATE = "static"  # rule of SGLang, whose drafts share vocabulary tables after the cache is sized
-DRAFTED = 3  # default of --spec-draft-n-max
+DRAFTED = 3  # tokens that llama.cpp drafts by default
 DRAFT_VOCABULARY = 32_000  # usual number of tokens of an EAGLE-3 head
 
 
@@ -116,7 +116,7 @@ def asked_draft(settings: Mapping[str, Any]) -> Asked | None:
             found = {**found, **json.loads(text)}
         except (ValueError, TypeError):
             hint = 'use JSON such as {"model": "MODEL", "num_speculative_tokens": 3}'
-            raise InputError("invalid JSON", parameter="speculative_config", hint=hint) from None
+            raise InputError("invalid JSON in speculative_config", parameter="command", hint=hint) from None
     name, typed = str(found.get("model") or ""), _typed(str(found.get("method") or ""))
     if not name and not typed:
         return None

@@ -290,7 +290,7 @@ def _candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
 
 
 def _offloads(result: ServeResult) -> Iterator[dict[str, Any]]:
-    """Yield the fewest experts or layers in host memory with which llama.cpp starts: --n-cpu-moe before -ngl."""
+    """Yield the fewest experts or layers in host memory with which llama.cpp starts, experts first."""
     placed, retry, settings = result.placed, result.retry, result.settings
     assert placed is not None
     assert retry is not None

@@ -114,9 +114,14 @@ def _image_limit(text: str) -> str:
     return match[1] if match else "-1"
 
 
+def setting_flags(flags: Mapping[str, Any]) -> dict[str, str]:
+    """Return the usual flag for each setting, from an engine's table of flags."""
+    return {setting: flag for flag, setting in reversed(list(flags["read"].items()))}
+
+
 def command_line(result: ServeResult, change: Mapping[str, Any]) -> str:
     """Return the command line of the engine. A pasted command keeps its words except for changed flags."""
-    flags = {setting: flag for flag, setting in reversed(list(result.profile.flags["read"].items()))}
+    flags = setting_flags(result.profile.flags)
     switches, written = (result.profile.flags.get(key, {}) for key in ("switches_read", "written"))
     if result.command:
         words = list(result.command.words)

@@ -17,6 +17,7 @@ from ..core.record import changed
 from ..data import tables
 from ..estimate.engine_profile import version_number
 from ..estimate.llama_cpp_weights import HOST, device_weights, read_placement
+from .engine_settings import setting_flags
 from .memory import memory_of, serving_weights
 
 LAYERS, EXPERTS = "gpu-layers", "cpu-experts"
@@ -48,6 +49,11 @@ def solve_offload(
     if kept is None:
         return check(0), None
     return check(kept), kept if asked == LAYERS else n_layers - kept
+
+
+def flag_of(asked: str) -> str:
+    """Return the flag of llama.cpp that sets the solved number."""
+    return setting_flags(tables("engines")["llama.cpp"]["flags"])[OFFLOADS[asked]]
 
 
 def _offloaded(

@@ -138,4 +138,4 @@ def automatic_note(settings: Mapping[str, Any], build: int) -> str:
     """Return a note if llama.cpp places layers and experts by itself because no option does so, or an empty string."""
     if build < AUTOMATIC or settings.get("auto_fit") is False or any(settings.get(name) for name in PLACED):
         return ""
-    return "without -ngl, --n-cpu-moe or -ot, llama.cpp moves layers or experts to host memory until it fits (--fit on)"
+    return "llama.cpp moves layers or experts to host memory until the model fits, as no option places them"

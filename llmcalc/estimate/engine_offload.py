@@ -67,14 +67,14 @@ def host_cache(settings: Mapping[str, Any]) -> HostCache | None:
 
 
 def _of_connector(text: str) -> HostCache | None:
-    """Read ``--kv-transfer-config`` of vLLM, or the name of a connector. Some store nothing in host memory."""
+    """Read vLLM's ``kv_transfer_config``, or the name of a connector. Some store nothing in host memory."""
     try:
         found: Any = json.loads(text) if text.startswith("{") else {"kv_connector": text}
         name, extra = str(found["kv_connector"]), found.get("kv_connector_extra_config") or {}
         size = float(extra.get("cpu_bytes_to_use") or 0)
     except (ValueError, TypeError, KeyError, AttributeError):
         hint = 'use JSON such as {"kv_connector": "OffloadingConnector", "kv_role": "kv_both"}'
-        raise InputError("invalid JSON of a connector", parameter="kv_transfer_config", hint=hint) from None
+        raise InputError("invalid JSON in kv_transfer_config", parameter="command", hint=hint) from None
     if name.startswith("LMCache"):
         return HostCache(round(float(extra.get("lmcache.max_local_cpu_size") or LMCACHE_GIB) * GIB), GPU)
     return HostCache(round(size)) if size else None

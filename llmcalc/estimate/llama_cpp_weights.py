@@ -147,11 +147,12 @@ def _overrides(text: str) -> list[tuple[re.Pattern[str], int | None]]:
         pattern, sign, buffer = part.rpartition("=")
         if not sign or not pattern or not buffer:
             hint = "use PATTERN=BUFFER, such as exps=CPU"
-            raise InputError(f"invalid override {part!r}", parameter="tensor_overrides", hint=hint)
+            raise InputError(f"invalid override of tensors {part!r}", parameter="command", hint=hint)
         try:
             compiled = re.compile(pattern)
         except re.error as error:
-            raise InputError(f"invalid pattern {pattern!r}: {error}", parameter="tensor_overrides") from None
+            message = f"invalid pattern in an override of tensors, {pattern!r}: {error}"
+            raise InputError(message, parameter="command") from None
         match = _BUFFER.fullmatch(buffer)
         found.append((compiled, int(match[1]) if match else HOST))
     return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..api.defaults import RESERVE
 from ..api.fit import FitResult, Solution
-from ..api.fit_offload import OFFLOADS
+from ..api.fit_offload import OFFLOADS, flag_of
 from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
 from ..core.architecture import Architecture
@@ -82,7 +82,7 @@ def _host(fit: FitResult) -> Sequence[Fact]:
     if fit.solution is None or fit.solution.asked not in OFFLOADS:
         return ()
     size, state = fit.result.host + fit.result.host_state, binary(fit.result.host_state)
-    flag = {"gpu-layers": "-ngl", "cpu-experts": "--n-cpu-moe"}[fit.solution.asked]
+    flag = flag_of(fit.solution.asked)
     parts = f"weights and {state} of state" if state else "weights"
     return (Fact("host memory", size, BYTES, f"{parts}, with {flag} of llama.cpp"),)
 

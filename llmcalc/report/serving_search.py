@@ -1,4 +1,4 @@
-"""Report for ``serve --sla`` with the layouts that keep limits on the times of requests."""
+"""Report for ``serve`` with the layouts that keep limits on the times of requests."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _layouts(result: ServingSearch) -> Table:
 def _notes(result: ServingSearch) -> tuple[str, ...]:
     own = result.price
     price = (f"price of a GPU: {dollars((own.low, own.high))} per hour, {own.source}",) if own else ()
-    return (*price, "limits hold for the estimates: with --concurrency, serve prints their intervals")
+    return (*price, "limits hold for the estimates. serve prints their intervals if it is given the concurrency")
 
 
 def _json(result: ServingSearch) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -163,10 +163,10 @@ def test_a_refusal_of_llama_cpp_names_the_fewest_experts_and_the_most_layers() -
 
 def test_llama_cpp_may_place_layers_by_itself() -> None:
     run: dict[str, Any] = {"engine": "llama.cpp", "weights": "q8_0", "max_model_len": 4096}
-    assert "--fit on" in llmcalc.serve("qwen3-32b", "24GB", **run).notes[0]
+    assert "moves layers" in llmcalc.serve("qwen3-32b", "24GB", **run).notes[0]
     for more in ({"engine_version": "6000"}, {"auto_fit": False}, {"gpu_layers": 64}, {"tensor_overrides": "up=CPU"}):
-        assert not any("--fit on" in note for note in llmcalc.serve("qwen3-32b", "24GB", **run, **more).notes)
-    assert not any("--fit on" in note for note in llmcalc.serve("qwen3-8b", "24GB", **run).notes)
+        assert not any("moves layers" in note for note in llmcalc.serve("qwen3-32b", "24GB", **run, **more).notes)
+    assert not any("moves layers" in note for note in llmcalc.serve("qwen3-8b", "24GB", **run).notes)
 
 
 def test_a_context_that_is_too_long_does_not_start() -> None:
