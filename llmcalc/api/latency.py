@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from ..calc.memory.fit import Fit
 from ..calc.sharding import MESH, Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.errors import InputError
+from ..core.record import changed
 from ..core.setting import BATCH, CONTEXT, SIZE, Setting, check_values, read_lengths
 from ..core.workload import Workload, positions
 from ..data import table
 from ..estimate.time.latency import DECODE, GENERATE, MODES, PREFILL, Latency
 from ..estimate.time.latency import latency as compute
+from ..estimate.time.serving import weight_bytes
+from ..estimate.time.step import StepModel
 from .accelerators import Gpus, read_gpus
-from .defaults import default_seq
+from .defaults import RESERVE, default_seq
 from .load import Source, load
 from .step_models import check_layout, step_model
 
@@ -99,7 +105,28 @@ def latency(
     )  # fmt: skip
     measured = table("time_errors")
     errors = measured.get(f"latency of {own.engine.name}", measured["latency"])
-    return compute(own, workload, chosen, generated, count, errors)
+    served = {"batch": batch, "seq": workload.context + workload.seq + max(generated - 1, 0), "weights": weights}
+    served |= {"cache": cache} if cache else {}
+
+    def find_memory() -> Fit:
+        return _memory(own, served, has_other_weights=bool(experts or attention_weights))
+
+    return compute(own, workload, chosen, generated, count, errors, find_memory)
+
+
+def _memory(model: StepModel, served: dict[str, Any], *, has_other_weights: bool) -> Fit:
+    """Return the memory of one GPU as ``fit`` computes it.
+
+    If parts of the model have weights in formats of their own, their bytes replace those of one format.
+    """
+    from .fit import check_fit, resources
+
+    mesh = model.mesh
+    _, _, total, reserve = resources(model.accelerator.name, None, None, RESERVE)
+    found = check_fit(model.architecture, total, reserve, mesh.ranks, mesh=mesh, **served)
+    if not has_other_weights:
+        return found
+    return changed(found, needed=found.needed - found.result.weights + round(weight_bytes(model)))
 
 
 def _gpus(gpu: str) -> Gpus:

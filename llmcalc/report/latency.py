@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..api.serving_memory import engine_title
 from ..estimate.time.latency import DECODE, GENERATE, Latency
 from ..estimate.time.operations import Gemm, GroupedGemm
 from .document import Document, Fact, Table, columns
 from .heading import model_document, named_values, workload_inputs
 from .latency_tree import latency_tree
-from .numbers import about, duration, percent
+from .numbers import BYTES, duration, percent, short
 from .pictures import Axis, Chart, Curve, Mark
 
 Alternatives = Sequence[tuple[str, Latency]]
@@ -29,7 +30,7 @@ def latency_document(result: Latency, alternatives: Callable[[], Alternatives] =
         result.architecture,
         "latency",
         lambda: _json(result),
-        f" on {result.count} × {result.accelerator.title} with {model.engine.name}",
+        f" on {result.count} × {result.accelerator.title} with {engine_title(model.engine.name)}",
         answer=_answer(result),
         lines=(named_values({**_lengths(result), **layout, "weights": _formats(result)}), *_prompt(result)),
         alerts=alerts,
@@ -44,8 +45,8 @@ def latency_document(result: Latency, alternatives: Callable[[], Alternatives] =
 
 def _answer(result: Latency) -> str:
     if not result.fits:
-        needed, most = (about(size, "bytes") for size in (result.least_bytes, float(result.accelerator.usable_bytes)))
-        return f"✗ Does not fit: weights and KV cache take {needed} per GPU, of {most}"
+        needed, usable = (short(size, BYTES) for size in (result.memory.needed, result.memory.usable))
+        return f"✗ Does not fit: {needed} needed per GPU, {usable} usable"
     span = duration(result.seconds, result.low, result.high)
     batch, rate = result.workload.batch, result.tokens_per_s
     if result.mode == DECODE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..api.serving_memory import engine_title
 from ..core.tree import Node, total
 from ..estimate.time.cost import Cost
 from ..estimate.time.latency import DECODE, Latency
@@ -33,7 +34,7 @@ def _step(result: Latency, number: int) -> Node:
     nodes += [Node(name, _ns(float(each), times), UNIT) for name, each in step.collectives.items()]
     nodes.append(Node("launches", _ns(float(step.launches), times), UNIT, note=f"{gaps} between kernels"))
     if step.engine:
-        note = f"scheduling and sampling of {engine.name}"
+        note = f"scheduling and sampling of {engine_title(engine.name)}"
         nodes.append(Node("engine", _ns(float(step.engine), times), UNIT, note=note))
     note = f"{times:.4g} steps" if times != 1 else ""
     return total(label, nodes, UNIT, note=note)

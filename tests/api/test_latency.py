@@ -75,12 +75,35 @@ def test_a_result_does_not_depend_on_earlier_ones() -> None:
 def test_a_model_that_does_not_fit_is_answered_with_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["latency", "llama3-70b", "--gpu", "h100"]) == 1
     printed = capsys.readouterr().out
-    assert printed.startswith("✗ Does not fit: weights and KV cache take 130.1 GiB per GPU")
+    assert printed.startswith("✗ Does not fit: 132.4 GiB needed per GPU, 78.11 GiB usable")
     assert "--weights fp8" in printed
     assert main(["latency", "llama3-8b", "--gpu", "h100", "--format", "json"]) == 0
     result = json.loads(capsys.readouterr().out)["result"]
     assert result["fits"]
     assert result["parts"][0]["bound"] == "memory"
+
+
+def test_the_memory_is_that_of_fit() -> None:
+    generated = latency("mixtral", "h200:4", seq=307, new_tokens=53, batch=6, tp=2, dp=2, weights="fp8")
+    mesh = generated.model.mesh
+    fit = llmcalc.fit("mixtral", "h200:4", seq=307 + 52, batch=6, weights="fp8", mesh=mesh)
+    assert generated.memory.needed == fit.needed
+    assert generated.memory.usable == fit.usable
+    assert latency(context=1009).memory.needed == llmcalc.fit("llama3-8b", "h100", seq=1010).needed
+    assert latency(context=1009, cache="fp8").memory.needed < latency(context=1009).memory.needed
+    most = llmcalc.fit("llama3-8b", "h100", solve="batch", seq=1010).solution
+    assert most is not None
+    assert isinstance(most.value, int)
+    assert latency(context=1009, batch=most.value).fits
+    assert not latency(context=1009, batch=most.value + 1).fits
+    whole, part = latency("mixtral", "h100:2", weights="fp8"), latency("mixtral", "h100:2", experts="fp8")
+    assert part.memory.needed == pytest.approx(whole.memory.needed, rel=0.05)
+    assert part.memory.needed > whole.memory.needed
+
+
+def test_the_engine_is_named_as_its_authors_write_it(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["latency", "llama3-8b", "--gpu", "h100", "--engine", "tensorrt-llm"])
+    assert capsys.readouterr().out.splitlines()[1].endswith("with TensorRT-LLM")
 
 
 def test_the_answer_is_the_first_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
+from ...calc.memory.fit import Fit
 from ...core.architecture import Architecture
 from ...core.notebook_display import NotebookDisplay
 from ...core.record import changed, record
@@ -14,8 +15,6 @@ from ..hardware import Accelerator
 from .cost import COMMUNICATION, ENGINE, LAUNCHES, Cost, StepTime
 from .efficiency import GENERIC, Efficiency
 from .interval import Interval, time_interval
-from .layer_operations import operations
-from .operations import Attention
 from .step import StepModel, Values
 
 DECODE, PREFILL, GENERATE = MODES = ("decode", "prefill", "generate")
@@ -52,6 +51,7 @@ class Latency(NotebookDisplay):
         steps: time of each kind of step, with the number of such steps.
         count: number of GPUs.
         errors: logarithmic standard deviations of measured times, ``between`` and ``inside`` deployments.
+        find_memory: function that computes ``memory``.
     """
 
     model: StepModel
@@ -61,6 +61,7 @@ class Latency(NotebookDisplay):
     steps: tuple[tuple[StepTime, float], ...]
     count: int
     errors: Mapping[str, float]
+    find_memory: Callable[[], Fit]
 
     EVIDENCE: ClassVar[dict[str, str]] = dict.fromkeys(("seconds", "low", "high", "tokens_per_s"), "fitted")
 
@@ -150,16 +151,9 @@ class Latency(NotebookDisplay):
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 
     @cached_property
-    def least_bytes(self) -> float:
-        """Bytes of the weights and the cache on one GPU, without tables, activations and buffers of the engine."""
-        tokens = self.workload.context + self.workload.seq + self.new_tokens
-        batch = -(-self.workload.batch // self.model.mesh.dp)
-        cached = sum(
-            each.count * each.key_elements * tokens * batch * self.model.cache_bytes
-            for each in operations(self.architecture, self.model.mesh, self.model.conventions(DECODE))
-            if isinstance(each, Attention)
-        )
-        return self.model.weight_bytes + cached
+    def memory(self) -> Fit:
+        """Memory that one GPU needs for the batch, and that it has."""
+        return self.find_memory()
 
     @cached_property
     def prompt(self) -> Latency | None:
@@ -167,12 +161,12 @@ class Latency(NotebookDisplay):
         if self.mode != DECODE or not self.workload.context:
             return None
         own = changed(self.workload, mode="forward", seq=self.workload.context, context=0, source=None)
-        return latency(self.model, own, PREFILL, 0, self.count, self.errors)
+        return latency(self.model, own, PREFILL, 0, self.count, self.errors, self.find_memory)
 
     @property
     def fits(self) -> bool:
-        """Whether the weights and the cache are smaller than the memory of a GPU."""
-        return self.least_bytes <= self.accelerator.usable_bytes
+        """Whether the batch fits in the memory of the GPUs, as ``fit`` computes it."""
+        return self.memory.fits
 
     @property
     def measured_on(self) -> tuple[str, ...]:
@@ -213,7 +207,13 @@ def values_of(model: StepModel, workload: Workload) -> Values:
 
 
 def latency(
-    model: StepModel, workload: Workload, mode: str, new_tokens: int, count: int, errors: Mapping[str, float]
+    model: StepModel,
+    workload: Workload,
+    mode: str,
+    new_tokens: int,
+    count: int,
+    errors: Mapping[str, float],
+    find_memory: Callable[[], Fit],
 ) -> Latency:
     """Return the latency of a batch.
 
@@ -227,7 +227,7 @@ def latency(
     else:
         prefill = model.step(prefill=values_of(model, workload), scheduled=scheduled, detailed=True)
         steps = ((prefill, 1.0), *_decoded(model, workload, new_tokens if mode == GENERATE else 1))
-    return Latency(model, workload, mode, new_tokens, steps, count, errors)
+    return Latency(model, workload, mode, new_tokens, steps, count, errors, find_memory)
 
 
 def _decoded(model: StepModel, prompt: Workload, new_tokens: int) -> tuple[tuple[StepTime, float], ...]:
