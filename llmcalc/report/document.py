@@ -14,7 +14,7 @@ from .numbers import BYTES, decimal, exact, readable, short
 
 if TYPE_CHECKING:
     from ..core.tree import Node
-    from .pictures import Picture
+    from .pictures import Chart, Picture
 
 Cell = str | int | float | None
 WORDS = ("text", "name", "group")  # kinds of columns that are not numbers
@@ -105,6 +105,7 @@ class Document:
         details: further notes, such as misprints in sources. A table shows them on request.
         data: function that builds the JSON object.
         pictures: function that builds the plots.
+        charts: function that builds the plots that a table shows, drawn with characters.
     """
 
     title: str
@@ -119,6 +120,7 @@ class Document:
     notes: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
     pictures: Callable[[], Sequence[Picture]] = tuple
+    charts: Callable[[], Sequence[Chart]] = tuple
     derivation: Callable[[], tuple[Node, ...]] = tuple
 
     def __post_init__(self) -> None:

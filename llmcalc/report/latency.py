@@ -14,6 +14,7 @@ from .latency_tree import latency_tree
 from .numbers import BYTES, duration, percent, short
 from .pictures import Axis, Chart, Curve, Mark
 
+SMALLEST_PART = 0.02  # of the time of a step, as a point of the roofline
 Alternatives = Sequence[tuple[str, Latency]]
 
 
@@ -37,7 +38,8 @@ def latency_document(result: Latency, alternatives: Callable[[], Alternatives] =
         facts=tuple(_facts(result)),
         tables=(_parts(result), *_others(result, alternatives)),
         derivation=lambda: (latency_tree(result),),
-        pictures=lambda: (roofline(result),),
+        pictures=lambda: (roofline(result, with_parts=True),),
+        charts=lambda: (roofline(result),),
         notes=tuple(_notes(result)),
         details=result.measured_on,
     )
@@ -128,22 +130,30 @@ def _notes(result: Latency) -> list[str]:
     return notes
 
 
-def roofline(result: Latency) -> Chart:
-    """Return the plot of the FLOP/s that the bandwidth and the peak allow, with the decode step and the prefill."""
-    model = result.model
-    bandwidth, peak = float(model.device.bandwidth), float(model.plain.peak)
+def roofline(result: Latency, *, with_parts: bool = False) -> Chart:
+    """Return the plot of the FLOP/s that the bandwidth and the peak allow, with the decode step and the prefill.
+
+    With parts, the components of the model are further points.
+    """
+    if result.mode == GENERATE:
+        names = ("prefill", "decode")
+        cases = [(name, step.total, step.seconds) for name, (step, _) in zip(names, result.steps, strict=False)]
+    else:
+        both = [result, *([result.prompt] if result.prompt else [])]
+        cases = [(each.mode, each.total, each.seconds) for each in both]
+    bandwidth = float(result.model.device.bandwidth)
+    peak = max(result.model.plain.peak, *(float(cost.flops / cost.compute) for _, cost, _ in cases if cost.compute))
     ridge = peak / bandwidth
     at = [ridge * 2.0**power for power in range(-12, 7)]
     curve = Curve("roofline", tuple((x, min(x * bandwidth, peak)) for x in at))
-    cases = [(result.mode, result), *([("prefill", result.prompt)] if result.prompt else [])]
+    step = result.steps[-1][0]
+    if with_parts:
+        large = {name: cost for name, cost in step.components.items() if cost.seconds > SMALLEST_PART * step.seconds}
+        cases += [(name, cost, cost.seconds) for name, cost in large.items()]
     marks = tuple(
-        Mark(name, each.total.flops / each.total.moved, each.total.flops / each.seconds) for name, each in cases
-    )
-    marks += tuple(
-        Mark(name, cost.flops / cost.moved, cost.flops / cost.seconds)
-        for name, cost in result.steps[-1][0].components.items()
-        if cost.flops and cost.seconds > 0.02 * result.steps[-1][0].seconds
-    )
+        Mark(name, float(cost.flops / cost.moved), float(cost.flops / seconds))
+        for name, cost, seconds in cases if cost.flops
+    )  # fmt: skip
     x, y = Axis("FLOPs per byte", "count", True), Axis("FLOP/s", "FLOPs", True)
     return Chart(f"Roofline of {result.accelerator.title}", x, y, (curve,), marks, ())
 

@@ -130,11 +130,38 @@ def test_the_tree_derives_the_time_from_bytes_and_flops(settings: dict[str, Any]
             assert times == pytest.approx(1, rel=0.01) or settings  # several steps
 
 
-def test_the_roofline_bounds_every_point() -> None:
-    found = latency()
-    chart, device = roofline(found), found.model.device
-    assert {"decode", "prefill", "mlp"} <= {mark.label for mark in chart.marks}
-    assert all(mark.y <= min(mark.x * device.bandwidth, found.model.plain.peak) * 1.001 for mark in chart.marks)
+@pytest.mark.parametrize(
+    "settings", [{}, {"weights": "fp8"}, {"seq": 307, "new_tokens": 5}, {"seq": 307, "new_tokens": 1}]
+)
+def test_the_roofline_bounds_every_point(settings: dict[str, Any]) -> None:
+    found = latency(**settings)
+    chart, device = roofline(found, with_parts=True), found.model.device
+    peak = max(y for _, y in chart.curves[0].points)
+    assert {"prefill", "mlp"} <= {mark.label for mark in chart.marks}
+    assert all(mark.y <= min(mark.x * device.bandwidth, peak) * 1.001 for mark in chart.marks)
+    steps = {"prefill"} if settings.get("new_tokens") == 1 else {"prefill", "decode"}
+    assert {mark.label for mark in roofline(found).marks} == steps
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_a_terminal_shows_the_roofline_in_ascii(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    main(["latency", "llama3-8b", "--gpu", "h100"])
+    printed = capsys.readouterr().out
+    lines = printed[printed.index("\nFLOP/s\n") : printed.index("FLOPs per byte")].splitlines()
+    rows = [line.partition("|")[2] for line in lines if "|" in line]
+    assert all(line.isascii() and len(line) <= min(width, 80) for line in lines)
+    drawn = "".join(rows)
+    assert [drawn.count(text) for text in ("decode", "prefill", "o")] == [1, 1, len(("decode", "prefill")) + 1]
+    heights = {column: at for at, row in enumerate(rows) for column, sign in enumerate(row) if sign in ".-'"}
+    roof = [heights[column] for column in sorted(heights)]
+    assert roof == sorted(roof, reverse=True)  # rises to the right
+    assert roof[0] >= len(rows) - 2
+    assert roof[-1] <= 1
+    decode = next(at for at, row in enumerate(rows) if "decode" in row)
+    assert decode > next(at for at, row in enumerate(rows) if "prefill" in row)
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from ...core.errors import spelled
 from ...core.printable import fitting_length, text_width
@@ -29,6 +30,9 @@ LABEL = 12  # labels and formulas of a derivation wrap down to this width
 _PIECE = r"(?:\[[^\]]*\]|[^·\s])+[·\s]*"  # text up to an operator or a space, which brackets can contain
 Paint = Callable[[str, str], str]
 
+if TYPE_CHECKING:
+    from ..pictures import Chart
+
 
 def render(document: Document, color: str = "auto", notes: bool = False) -> str:
     """Render the report as text that fits the terminal width. ``color`` is auto, always or never.
@@ -37,7 +41,9 @@ def render(document: Document, color: str = "auto", notes: bool = False) -> str:
     """
     paint, width = _painter(is_coloured(color)), terminal_width()
     parts = [_heading(document, width, paint), _facts(document.facts, width, paint), _tree(document, width, paint)]
-    parts += [*(_table(table, width, paint) for table in document.tables), _notes(document, width, paint, notes)]
+    parts += [_table(table, width, paint) for table in document.tables]
+    parts += [_chart(chart, width, paint) for chart in document.charts()]
+    parts.append(_notes(document, width, paint, notes))
     texts = ["\n".join(line.rstrip() for line in part) for part in parts]
     return "\n\n".join(filter(None, texts)) + "\n"
 
@@ -174,6 +180,13 @@ def _table(table: Table, width: int, paint: Paint) -> Iterator[str]:
                 style = BARS if piece.shares else _style(text, BOLD if is_total else "")
                 cells.append(("" if is_total and piece.shares else text, own, piece.right, style))
             yield from _row(cells, paint)
+
+
+def _chart(chart: Chart, width: int, paint: Paint) -> Iterator[str]:
+    from ..character_chart import draw_chart
+
+    yield from (paint(line, BOLD) for line in wrap(chart.title, width))
+    yield from draw_chart(chart, width)
 
 
 def _tree(document: Document, width: int, paint: Paint) -> Iterator[str]:

@@ -110,6 +110,15 @@ def label(value: float, kind: str) -> str:
     if exponent >= _LARGEST_NAMED or exponent < 0:
         digits, power = value / 10.0**exponent, f"10{str(exponent).translate(_POWERS)}"
         return power if abs(digits - 1) < _EPSILON else f"{digits:g}·{power}"
+    return plain_label(value)
+
+
+def plain_label(value: float) -> str:
+    """Return a short tick label of ASCII characters for a value.
+
+    >>> plain_label(2.5e9), plain_label(0.1), plain_label(1e15)
+    ('2.5 B', '0.1', '1000 T')
+    """
     number, _, scale = about(value, "").partition(" ")
     return f"{float(number.replace(',', '')):g} {scale}".rstrip()
 
