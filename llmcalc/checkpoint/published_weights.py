@@ -6,7 +6,7 @@ types of a GGUF file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import prod
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from ..calc.memory.number_formats import Format
 from ..calc.memory.weight_formats import StoredTensors, refused_shards
 from ..calc.params import component, params
 from ..calc.sharding import Mesh
-from ..core.architecture import Architecture
+from ..core.architecture import Architecture, model_of
 from ..core.errors import InputError
 from ..core.ledger import Row
 from ..core.record import record, remembered
@@ -22,7 +22,7 @@ from ..core.traits import EMBEDDING, EXPERTS, HEAD
 from .layouts import published_name
 from .quantisation.method import Matrix, Quantisation
 from .quantisation.packing import PackedTensor, Shape
-from .stored_tensors import Declared, declared
+from .stored_tensors import Declared, placed, rows_by_block, stored_rows
 
 WEIGHT = ".weight"
 _ROUTERS = ("router", "shared_gate")
@@ -74,14 +74,29 @@ def expected_tensors(
 
 
 class _Stored(NamedTuple):
-    """A stored tensor: its first row, and the number of ``n_equal`` tensors of equal layers."""
+    """A stored tensor that represents ``copies`` experts, and its first row."""
 
     row: Row
     size: int
     copies: int
     bits: int
     format: Format
-    n_equal: int
+
+
+class _Place(NamedTuple):
+    """The declared tensors of a block, or of the inputs or outputs of a stack, and what stores them."""
+
+    rows: list[Row]
+    number: int | None  # of the block
+    stored: list[_Stored]
+    tiled: list[Row]  # block-quantised matrices
+
+
+class _Known(NamedTuple):
+    """What was read of a model: the places by their tensors, and the stored tensors, which equal layers share."""
+
+    places: dict[tuple[object, ...], _Place]
+    stored: dict[tuple[object, ...], _Stored]
 
 
 @record
@@ -109,14 +124,14 @@ class PublishedWeights:
 
     def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
         """Return the numbers of elements and bits on one rank, by component and format."""
-        key = id(self), mesh  # unique while the weights exist, which the remembered value ensures
+        key = id(self), mesh and mesh.division  # unique while the weights exist, which the remembered value ensures
         return remembered(architecture, "_published", key, lambda: (self, self._stored(architecture, mesh)), most=256)[
             1
         ]
 
     def _stored(self, architecture: Architecture, mesh: Mesh | None) -> list[StoredTensors]:
         sums: dict[tuple[str, Format], tuple[int, int]] = {}
-        for row, size, copies, bits, number_format, n_equal in self._tensors(architecture)[0]:
+        for (row, size, copies, bits, number_format), n_equal in self._tensors(architecture)[0]:
             on_rank = size * copies
             if mesh is not None:
                 share = mesh.share_of_weight(row.tensor, row.declaration, row.size)
@@ -127,38 +142,69 @@ class PublishedWeights:
             sums[key] = (elements + on_rank * n_equal, total + on_rank_bits * n_equal)
         return [StoredTensors(*key, elements, bits) for key, (elements, bits) in sums.items()]
 
-    def _tensors(self, architecture: Architecture) -> tuple[list[_Stored], list[Row]]:
-        """Return the tensors of the checkpoint, and the block-quantised matrices, each once for equal layers.
+    def _tensors(self, architecture: Architecture) -> tuple[list[tuple[_Stored, int]], list[Row]]:
+        """Return the distinct stored tensors with their numbers, and the distinct block-quantised matrices.
 
         The lists are kept, because the search for a layout asks for the lists once per layout.
         """
         key = id(self)  # unique, as above
-        return remembered(architecture, "_stored_tensors", key, lambda: (self, self._read_tensors(architecture)))[1]
+        return remembered(architecture, "_stored_tensors", key, lambda: (self, self._count_tensors(architecture)))[1]
 
-    def _read_tensors(self, architecture: Architecture) -> tuple[list[_Stored], list[Row]]:
+    def _count_tensors(self, architecture: Architecture) -> tuple[list[tuple[_Stored, int]], list[Row]]:
+        counts, tiled = dict[int, tuple[_Stored, int]](), dict[tuple[int, int], Row]()
+        for place in self._places(architecture):
+            for stored in place.stored:
+                counts[id(stored)] = stored, counts.get(id(stored), (stored, 0))[1] + 1
+            tiled |= {(id(row.declaration), id(row.tensor)): row for row in place.tiled}
+        return [*counts.values()], [*tiled.values()]
+
+    def _places(self, architecture: Architecture) -> list[_Place]:
+        """Return the places of an architecture. Each is read once, even if several pipeline stages contain it."""
+        model = model_of(architecture)[0]
+        known = remembered(model, "_stored_places", id(self), lambda: (self, _Known({}, {})))[1]
+        keys, missing = list[tuple[object, ...]](), dict[tuple[object, ...], tuple[tuple[object, ...], _Place]]()
+        for rows, number in rows_by_block(params(architecture), buffers=True):
+            name = _place_name(rows[0], number)
+            keys.append((name, *((id(row.declaration), id(row.tensor)) for row in rows)))  # the place keeps the rows
+            if keys[-1] not in known.places:
+                missing[name] = keys[-1], _Place(rows, number, [], [])
+        self._read_places(architecture, {name: place for name, (_, place) in missing.items()}, known.stored)
+        known.places.update(missing.values())
+        return [known.places[key] for key in keys]
+
+    def _read_places(
+        self,
+        architecture: Architecture,
+        places: Mapping[tuple[object, ...], _Place],
+        known: dict[tuple[object, ...], _Stored],
+    ) -> None:
+        """Add the stored tensors of places to them."""
         method = self.quantisation
         is_tiled = method is not None and method.tile is not None
-        tensors, tiled = dict[tuple[object, ...], _Stored](), dict[tuple[int, int], Row]()
-        for tensor, packed, number_format, bits in self._stored_tensors(architecture):
+        rows = ((row, place.number) for place in places.values() for row in place.rows)
+        for tensor, packed, number_format, bits in self._stored_tensors(architecture, rows):
             row, size = tensor.rows[0], prod(tensor.shape)
+            place = places[_place_name(row, tensor.number)]
+            stored = _Stored(row, size, tensor.copies, bits, number_format)
+            key = (id(row.declaration), id(row.tensor), *stored[1:])
+            place.stored.append(known.setdefault(key, stored))
             is_routed = row.declaration.number_class(row.tensor) == EXPERTS
-            key = (id(row.declaration), id(row.tensor), size, tensor.copies, bits, number_format)
-            n_equal = tensors[key].n_equal if key in tensors else 0
-            tensors[key] = _Stored(row, size, tensor.copies, bits, number_format, n_equal + 1)
             if is_tiled and packed is not None and not (is_routed and method and method.expert_packing):
-                tiled |= {(id(part.declaration), id(part.tensor)): part for part in tensor.rows}
-        return [*tensors.values()], [*tiled.values()]
+                place.tiled.extend(tensor.rows)
 
     def placed(self, architecture: Architecture) -> Iterator[tuple[Declared, int]]:
         """Yield each stored tensor with its bits. Stacked experts are one tensor."""
-        return ((tensor, bits * tensor.copies) for tensor, _, _, bits in self._stored_tensors(architecture))
+        return (
+            (tensor, bits * tensor.copies)
+            for tensor, _, _, bits in self._stored_tensors(architecture, placed(params(architecture), buffers=True))
+        )
 
     def _stored_tensors(
-        self, architecture: Architecture
+        self, architecture: Architecture, rows: Iterable[tuple[Row, int | None]]
     ) -> Iterator[tuple[Declared, list[PackedTensor] | None, Format, int]]:
         """Yield each stored tensor with its packed tensors (None if not quantised), its format and its bits."""
         method, each = self.quantisation, bool(self.quantisation and self.quantisation.lists_experts)
-        tensors = declared(params(architecture), self.layout, buffers=True, each=each)
+        tensors = stored_rows(architecture, self.layout, rows, each)
         for tensor, packed, _ in expected_tensors(tensors, method, self.dtype):
             row, size = tensor.rows[0], prod(tensor.shape)
             is_routed = row.declaration.number_class(row.tensor) == EXPERTS
@@ -181,6 +227,11 @@ class PublishedWeights:
             hint = "llmcalc verify FILE lists all differences; {weights=FORMAT} overrides the format"
             raise InputError(f"the declared tensor {name} is not in the file", hint=hint)
         return self.formats[name]
+
+
+def _place_name(row: Row, number: int | None) -> tuple[object, ...]:
+    """Return the stack and the number of the block of a row, or the stack and the section outside the blocks."""
+    return row.entry.stack.name, row.entry.section if number is None else number
 
 
 def _label(method: Quantisation, is_routed: bool) -> Format:

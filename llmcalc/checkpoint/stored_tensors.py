@@ -52,7 +52,14 @@ def layout_name(architecture: Architecture, layout: str) -> str:
 
 def declared(result: Params, name: str, buffers: bool = False, each: bool = True) -> Iterator[Declared]:
     """Yield all stored tensors of the layout ``name``. Unless ``each`` is set, one expert represents all experts."""
-    for group, number in grouped(result.architecture, name, placed(result, buffers)):
+    return stored_rows(result.architecture, name, placed(result, buffers), each)
+
+
+def stored_rows(
+    architecture: Architecture, name: str, placed_rows: Iterable[tuple[Row, int | None]], each: bool = True
+) -> Iterator[Declared]:
+    """Yield the stored tensors of rows in the layout ``name``, as ``declared`` does."""
+    for group, number in grouped(architecture, name, placed_rows):
         rule, rows = group.rule, tuple(group.rows)
         is_represented = not each and rule is not None and "{x}" in rule.stored
         for stored, shape in group.tensors():
@@ -66,12 +73,17 @@ def placed(result: Params, buffers: bool = False) -> Iterator[tuple[Row, int | N
 
     The blocks of a pipeline stage are numbered as in the model.
     """
+    return ((row, number) for rows, number in rows_by_block(result, buffers) for row in rows)
+
+
+def rows_by_block(result: Params, buffers: bool = False) -> Iterator[tuple[list[Row], int | None]]:
+    """Yield the parameters stored in each block with its number, and those outside the blocks with None."""
     for rows, numbers in rows_by_place(result, buffers):
-        if numbers is None:
-            yield from ((row, None) for row in rows)
-            continue
-        for number in numbers:
-            yield from ((row, number) for row in rows if number == numbers[0] or row.copies > 1)
+        others = [row for row in rows if row.copies > 1]
+        for number in (None,) if numbers is None else numbers:
+            stored = rows if numbers is None or number == numbers[0] else others
+            if stored:
+                yield stored, number
 
 
 def rows_by_place(result: Params, buffers: bool = False) -> Iterator[tuple[list[Row], range | None]]:
