@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import cached_property
 from typing import Any, ClassVar
 
 from ..calc.sharding import Mesh
@@ -18,6 +20,7 @@ from ..estimate.time.interval import Interval, time_interval
 from ..estimate.time.serving import CHUNK, OTHER_BYTES, SHARE, Load, ServingTime, serving_time
 from ..estimate.training_run import Price
 from .accelerators import read_gpus
+from .engine_models import served_length
 from .engine_result import ServeResult
 from .load import Source
 from .load import load as read_model
@@ -51,11 +54,15 @@ class ServingResult(NotebookDisplay):
         engine: serving engine.
         load: requests.
         time: times of the requests.
-        tpot: interval of the time per output token.
+        tpot: interval of the time per output token, or None if a request has a single output token.
         ttft: interval of the time to the first token, or None if requests wait for memory.
+        width: ratio of an end of the interval to the estimate, of the time per output token.
+        reasons: why the intervals are wider than usual.
         kernels: where the coefficients of the kernels come from, by kind of kernel.
         price: price of one GPU in US dollars per hour, or None if unknown.
         memory: division of the memory by the engine, or None if its rule is unknown.
+        max_model_len: largest number of tokens of a request that the model allows, or None if unknown.
+        retry: function that estimates the times with other settings.
         notes: assumptions.
     """
 
@@ -66,12 +73,16 @@ class ServingResult(NotebookDisplay):
     engine: str
     load: Load
     time: ServingTime
-    tpot: Interval
+    tpot: Interval | None
     ttft: Interval | None
+    width: float
+    reasons: tuple[str, ...]
     kernels: Mapping[str, str]
     architecture: Architecture
     price: Price | None
     memory: ServeResult | None
+    max_model_len: int | None
+    retry: Callable[[Mapping[str, Any]], ServingResult]
     notes: tuple[str, ...] = ()
 
     EVIDENCE: ClassVar[Mapping[str, str]] = dict.fromkeys(("tpot_s", "ttft_s", "requests_per_s"), FITTED)
@@ -82,19 +93,19 @@ class ServingResult(NotebookDisplay):
         return of_architecture(self.EVIDENCE, self.architecture)
 
     @property
-    def tpot_s(self) -> float:
-        """Time per output token after the first."""
-        return float(self.time.tpot_s)
+    def tpot_s(self) -> float | None:
+        """Time per output token after the first, or None if a request has a single output token."""
+        return float(self.time.tpot_s) if self.tpot else None
 
     @property
-    def tpot_low_s(self) -> float:
+    def tpot_low_s(self) -> float | None:
         """Lower end of the interval of ``tpot_s``."""
-        return float(self.tpot.low)
+        return float(self.tpot.low) if self.tpot else None
 
     @property
-    def tpot_high_s(self) -> float:
+    def tpot_high_s(self) -> float | None:
         """Upper end of the interval of ``tpot_s``."""
-        return float(self.tpot.high)
+        return float(self.tpot.high) if self.tpot else None
 
     @property
     def ttft_s(self) -> float | None:
@@ -118,13 +129,53 @@ class ServingResult(NotebookDisplay):
 
     @property
     def fits(self) -> bool:
-        """Whether the weights and one request fit in the memory."""
-        return bool(self.time.capacity >= 1)
+        """Whether the weights and one request fit in the memory, and the model allows a request of this length."""
+        return bool(self.time.capacity >= 1) and not self.is_too_long
 
     @property
-    def tokens_per_s_user(self) -> float:
-        """Output tokens per second of one request."""
-        return 1 / self.tpot_s
+    def is_too_long(self) -> bool:
+        """Whether a request has more tokens than the model allows."""
+        return self.max_model_len is not None and self.load.isl + self.load.osl > self.max_model_len
+
+    @property
+    def running(self) -> int:
+        """Requests that run at once, over all data-parallel ranks."""
+        return int(min(self.time.batch, self.time.capacity) * self.mesh.dp + 1e-9)
+
+    @property
+    def all_run(self) -> bool:
+        """Whether all requests run at once."""
+        return self.fits and bool(self.time.waiting <= 0)
+
+    @cached_property
+    def changes(self) -> tuple[tuple[dict[str, Any], ServingResult], ...]:
+        """Changed settings with which more requests run, or fewer all at once. Empty if all run already."""
+        return () if self.all_run or self.is_too_long else tuple(self._changes())
+
+    def _changes(self) -> Iterator[tuple[dict[str, Any], ServingResult]]:
+        name, ranks = self.accelerator.name, self.mesh.tp * self.mesh.dp
+        larger: list[dict[str, Any]] = []
+        for factor in (2, 4, 8):  # the second one if tensor-parallel ranks are given
+            own = {"gpu": f"{name}:{ranks * factor}"}
+            larger += [own, {**own, "tp": self.mesh.tp * factor}]
+        fewer = [{"concurrency": self.running}] if self.fits else []
+        for candidates in (fewer, [{"cache": "fp8"}], [{"weights": "fp8"}], larger):
+            found = [*self._helpful(candidates)]
+            if found:
+                yield next((each for each in found if each[1].all_run), found[-1])
+
+    def _helpful(self, candidates: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], ServingResult]]:
+        """Yield the changes with which more requests run, or all of them."""
+        for change in candidates:
+            with suppress(InputError):  # a format or a layout that the model does not allow
+                found = self.retry(change)
+                if found.fits and (found.all_run or found.running > max(self.running, 1)):
+                    yield change, found
+
+    @property
+    def tokens_per_s_user(self) -> float | None:
+        """Output tokens per second of one request, or None if it has a single output token."""
+        return 1 / self.tpot_s if self.tpot_s else None
 
     @property
     def tokens_per_s_gpu(self) -> float:
@@ -136,9 +187,8 @@ class ServingResult(NotebookDisplay):
         """Lowest and highest price of a million output tokens in US dollars, if input tokens are free."""
         if self.price is None:
             return None
-        spread = (self.tpot_low_s / self.tpot_s, self.tpot_high_s / self.tpot_s)
-        hours = 1e6 / self.tokens_per_s_gpu / HOUR
-        return self.price.low * hours * spread[0], self.price.high * hours * spread[1]
+        hours, own = 1e6 / self.tokens_per_s_gpu / HOUR, self.width
+        return self.price.low * hours / own, self.price.high * hours * own
 
     @property
     def usd_per_million(self) -> tuple[float, float] | None:
@@ -150,24 +200,31 @@ class ServingResult(NotebookDisplay):
     @property
     def summary(self) -> str:
         """Answer in one line."""
+        length = self.load.isl + self.load.osl
+        if self.is_too_long:
+            return f"A request of {length:,} tokens exceeds the model's {self.max_model_len:,}"
         if not self.fits:
+            if self.time.capacity > 0:
+                return f"A request of {length:,} tokens does not fit in the KV cache"
             if self.memory and not self.memory.starts:
                 return self.memory.summary
-            if self.time.capacity > 0:
-                return f"A request of {self.load.isl + self.load.osl:,} tokens does not fit in the KV cache"
             ranks = self.mesh.dp * self.mesh.tp
             return f"Will not start: the weights do not fit on {ranks} × {self.accelerator.title}"
+        if not self.all_run:
+            wanted = f"{self.running:,} of {self.load.concurrency:,.10g} requests run"
+            return f"Only {wanted if self.running != 1 else wanted.replace('run', 'runs')} at once; the others wait"
+        speed = f"{self.tokens_per_s_gpu:,.0f} tokens/s per GPU"
+        if self.tpot_s is None or self.tpot_low_s is None or self.tpot_high_s is None:
+            return f"{self.time.requests_per_s:,.3g} requests/s, {speed}"
         spread = f"{self.tpot_low_s * 1e3:.3g} to {self.tpot_high_s * 1e3:.3g}"
-        return (
-            f"{self.tpot_s * 1e3:.3g} ms per output token ({spread}), {self.tokens_per_s_user:,.0f} tokens/s per user, "
-            f"{self.tokens_per_s_gpu:,.0f} per GPU"
-        )
+        user = f"{self.tokens_per_s_user:,.0f} tokens/s per user"
+        return f"{self.tpot_s * 1e3:.3g} ms per output token ({spread}), {user}, {speed}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""
         names = (
-            "tpot_s", "tpot_low_s", "tpot_high_s", "ttft_s", "ttft_low_s", "ttft_high_s", "fits", "tokens_per_s_user",
-            "tokens_per_s_gpu", "usd_per_million_output", "usd_per_million",
+            "tpot_s", "tpot_low_s", "tpot_high_s", "ttft_s", "ttft_low_s", "ttft_high_s", "fits", "max_model_len",
+            "running", "all_run", "tokens_per_s_user", "tokens_per_s_gpu", "usd_per_million_output", "usd_per_million",
         )  # fmt: skip
         mesh = {name: getattr(self.mesh, name) for name in ("tp", "dp", "ep")}
         time = {name: float(getattr(self.time, name)) for name in ("batch", "capacity", "waiting", "requests_per_s")}
@@ -175,7 +232,7 @@ class ServingResult(NotebookDisplay):
             "model": self.model, "gpu": self.accelerator.name, "gpus": self.gpus, "engine": self.engine, **mesh,
             **self.load._asdict(), **{name: getattr(self, name) for name in names}, **time,
             "usd_per_hour": [self.price.low, self.price.high] if self.price else None,
-            "width_reasons": list(self.tpot.reasons), "kernels": dict(self.kernels), "evidence": self.evidence,
+            "width_reasons": list(self.reasons), "kernels": dict(self.kernels), "evidence": self.evidence,
             "notes": list(self.notes),
         }  # fmt: skip
 
@@ -266,13 +323,24 @@ def serving(
     if not time.capacity:
         notes.append("times assume that the weights fit")
     if time.capacity >= 1 and time.waiting > 0:
-        notes.append(
-            f"the KV cache holds {time.capacity:,.0f} of {concurrency / dp:,.0f} requests per rank: others wait, so "
-            "that the time to the first token depends on the queue"
-        )
+        notes.append("requests wait for KV cache, so that the time to the first token depends on the queue")
+    longest = None
+    with suppress(InputError):
+        longest = served_length(architecture)
+
+    def retry(change: Mapping[str, Any]) -> ServingResult:
+        own: dict[str, Any] = {
+            **lengths, **formats, "gpu": gpu, "concurrency": concurrency, "engine": engine, "tp": tp, "dp": dp,
+            "ep": ep, "price": price,
+        }  # fmt: skip
+        found = serving(architecture, **{**own, **change})
+        assert isinstance(found, ServingResult)
+        return found
+
     return ServingResult(
         model=architecture.name, accelerator=card, gpus=count, mesh=mesh, engine=steps.engine.name, load=load,
-        time=time, tpot=tpot, ttft=ttft if time.capacity >= 1 and time.waiting <= 0 else None,
+        time=time, tpot=tpot if load.osl > 1 else None, ttft=ttft if time.capacity >= 1 and time.waiting <= 0 else None,
+        width=float(tpot.high / time.tpot_s), reasons=tpot.reasons, max_model_len=longest, retry=retry,
         kernels={f"{kind} {kernel}".strip(): f"{own.origin} {own.accelerator}".strip()
                  for (kind, kernel), own in steps.efficiencies.items()},
         architecture=architecture, price=price_of(card, price), memory=memory, notes=tuple(notes),

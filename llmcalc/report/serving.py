@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..api.serving_time import ServingResult
+from ..core.errors import spelled
 from .document import Document, Fact, Table, columns
 from .heading import model_document, named_values
 
@@ -20,12 +21,13 @@ def serving_document(result: ServingResult) -> Document:
         "serve",
         lambda: _json(result),
         f" in {result.engine_title} on {mesh.tp * mesh.dp} × {result.accelerator.title}",
-        answer=f"{'✓' if result.fits else '✗'} {result.summary}",
+        answer=f"{'✓' if result.all_run else '✗'} {result.summary}",
         lines=(named_values(settings),),
         alerts=[f"the layout leaves {unused} of {result.gpus} GPUs unused"] if unused else (),
-        facts=tuple(_facts(result)),
-        tables=(_parts(result),),
-        notes=_notes(result),
+        facts=tuple(_facts(result)) if result.fits else (),
+        tables=(_changes(result), *([_parts(result)] if result.fits else ())),
+        main=1 if result.changes and result.fits else 0,
+        notes=_notes(result) if result.fits else (),
         details=_kernels(result),
     )
 
@@ -59,19 +61,33 @@ def _kernels(result: ServingResult) -> list[str]:
     return [f"kernels {text}: {', '.join(names)}" for text, names in places.items()]
 
 
+def _changes(result: ServingResult) -> Table:
+    """Return a table of changed settings with which more requests run."""
+    rows = [
+        (spelled(" ".join(f"{{{name}={value}}}" for name, value in change.items())),
+         f"{one.running:,} of {one.load.concurrency:,.10g}",
+         milliseconds(one.tpot_s) if one.tpot_s else "", f"{one.tokens_per_s_gpu:,.0f}")
+        for change, one in result.changes
+    ]  # fmt: skip
+    heads = columns("settings: name", "running requests: text", "per output token: text", "tokens/s per GPU: text")
+    return Table("with other settings" if result.fits else "fits with", heads, rows)
+
+
 def _facts(result: ServingResult) -> list[Fact]:
-    time, ranks = result.time, f" on each of {result.mesh.dp} ranks" if result.mesh.dp > 1 else ""
+    time = result.time
     if result.ttft_s is not None and result.ttft_low_s is not None and result.ttft_high_s is not None:
         span = f"{milliseconds(result.ttft_low_s)} to {milliseconds(result.ttft_high_s)}"
         first = Fact("first token", milliseconds(result.ttft_s), f"({span})")
     else:
         first = Fact("first token", "saturated", "requests wait for memory")
     limit = "number of requests" if time.waiting <= 0 else "KV cache"
-    facts = [
-        Fact("per output token", milliseconds(result.tpot_s),
-             f"({milliseconds(result.tpot_low_s)} to {milliseconds(result.tpot_high_s)})"),
+    facts = []
+    if result.tpot_s is not None and result.tpot_low_s is not None and result.tpot_high_s is not None:
+        span = f"{milliseconds(result.tpot_low_s)} to {milliseconds(result.tpot_high_s)}"
+        facts.append(Fact("per output token", milliseconds(result.tpot_s), f"({span})"))
+    facts += [
         first,
-        Fact("running requests", f"{time.batch:,.4g}", f"{ranks.strip()} limited by the {limit}".strip()),
+        Fact("running requests", f"{result.running:,}", f"limited by the {limit}"),
         Fact("requests", f"{time.requests_per_s:,.3g}", "per second"),
         Fact("output tokens", f"{result.tokens_per_s_gpu:,.3g}", "per second and GPU"),
     ]  # fmt: skip
@@ -83,6 +99,8 @@ def _facts(result: ServingResult) -> list[Fact]:
 
 def _parts(result: ServingResult) -> Table:
     time, step = result.time, result.time.step
+    if result.tpot_s is None:
+        return Table("an output token", (), [])
     found = [(name, cost.seconds, cost.bound) for name, cost in step.components.items()]
     found += [(name, seconds, "communication") for name, seconds in step.collectives.items()]
     found += [("between kernels", step.launches, "launches"), ("engine", step.engine, "engine")]
@@ -97,7 +115,7 @@ def _parts(result: ServingResult) -> Table:
 
 
 def _notes(result: ServingResult) -> tuple[str, ...]:
-    reasons = tuple(f"the interval is wider: {reason}" for reason in result.tpot.reasons)
+    reasons = tuple(f"the interval is wider: {reason}" for reason in result.reasons)
     own = result.price
     price = (f"price of a GPU: {dollars((own.low, own.high))} per hour, {own.source}",) if own else ()
     return (*result.notes, *reasons, *price, "intervals contain 80 % of measured times; requests arrive as others end")

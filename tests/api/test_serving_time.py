@@ -72,7 +72,70 @@ def test_a_full_cache_limits_the_batch_and_has_no_time_to_the_first_token() -> N
     result = serve(isl=100_003, concurrency=61)
     assert result.time.batch == result.time.capacity < 61
     assert result.ttft_s is None
-    assert any("others wait" in note for note in result.notes)
+    assert any("requests wait" in note for note in result.notes)
+    assert result.fits
+    assert not result.all_run
+    assert result.running == int(result.time.capacity)
+    assert result.summary == f"Only {result.running} of 61 requests run at once; the others wait"
+
+
+def test_a_full_cache_has_settings_with_which_more_requests_run() -> None:
+    result = serve(isl=100_003, concurrency=11)
+    changes = {next(iter(change)): (change, one) for change, one in result.changes}
+    assert {"concurrency", "cache", "gpu"} <= set(changes)
+    assert changes["concurrency"][0] == {"concurrency": result.running}
+    assert all(one.all_run or one.running > result.running for _, one in changes.values())
+    assert changes["gpu"][1].all_run
+    given = serve(isl=100_003, concurrency=11, tp=1).changes
+    assert {"gpu": "h100-sxm:2", "tp": 2}.items() <= dict(given[-1][0]).items() or given[-1][0]["tp"] > 2
+    assert serve().changes == ()
+
+
+def test_a_model_that_does_not_fit_has_settings_with_which_it_does() -> None:
+    result = serve(llmcalc.load("llama3.1-70b"), concurrency=1)
+    assert [change for change, _ in result.changes] == [{"weights": "fp8"}, {"gpu": "h100-sxm:2"}]
+    assert all(one.fits for _, one in result.changes)
+
+
+def test_a_request_longer_than_the_model_allows_is_said() -> None:
+    result = serve(gpu="h100:8", isl=131_000, osl=73)
+    assert not result.fits
+    assert result.summary == "A request of 131,073 tokens exceeds the model's 131,072"
+    assert result.changes == ()
+    assert serve(gpu="h100:8", isl=131_000, osl=72, concurrency=1).all_run
+
+
+def test_a_single_request_takes_the_decode_steps_alone() -> None:
+    """No prefill of another request delays it, so that its time is that of a decode step, whatever its lengths are."""
+    result = serve(isl=29_989, osl=101, concurrency=1)
+    assert result.tpot_s == pytest.approx(float(result.time.step.seconds))
+    assert result.time.prefill_share == 0
+    assert result.ttft_s == pytest.approx(float(result.time.prefill_s))
+    decode = llmcalc.latency(LLAMA, "h100", context=29_989 + 50)
+    assert result.tpot_s == pytest.approx(decode.seconds, rel=0.01)
+    period = result.time.prefill_s + 100 * result.tpot_s
+    assert result.time.requests_per_s == pytest.approx(1 / period)
+
+
+def test_a_request_is_delayed_once_by_the_prefill_of_each_other_request() -> None:
+    few, many = (serve(isl=1009, osl=499, concurrency=number) for number in (2, 3))
+    added = [(float(one.time.tpot_s) - float(one.time.step.seconds)) * 498 for one in (few, many)]
+    assert added[1] == pytest.approx(2 * added[0], rel=0.02)
+
+
+def test_a_step_adds_no_more_prefill_than_its_limit() -> None:
+    short, shorter = (serve(isl=8192, osl=osl, concurrency=64, gpu="h100:8") for osl in (3, 2))
+    assert short.tpot_s == pytest.approx(shorter.tpot_s, rel=1e-3)
+    assert short.time.requests_per_s < shorter.time.requests_per_s
+
+
+def test_a_single_output_token_has_no_time_per_token() -> None:
+    result = serve(osl=1)
+    assert result.tpot_s is result.tpot_low_s is result.tpot_high_s is result.tokens_per_s_user is None
+    assert result.ttft_s is not None
+    assert "requests/s" in result.summary
+    assert result.to_dict()["tpot_s"] is None
+    assert result.usd_per_million is not None
 
 
 @pytest.mark.parametrize("engine", ["vllm", "sglang", "tensorrt-llm"])
@@ -85,9 +148,9 @@ def test_the_cache_is_that_of_the_engine(engine: str) -> None:
 
 
 def test_a_request_that_does_not_fit_is_said() -> None:
-    result = serve(isl=1_000_003)
+    result = serve(gpu="rtx4090", isl=100_003)
     assert not result.fits
-    assert result.summary == "A request of 1,000,502 tokens does not fit in the KV cache"
+    assert result.summary == "A request of 100,502 tokens does not fit in the KV cache"
 
 
 def test_weights_that_do_not_fit_are_said() -> None:
@@ -148,6 +211,7 @@ def test_money_follows_the_price_and_the_throughput() -> None:
 
 def test_requests_obey_little_s_law() -> None:
     result = serve(concurrency=23)
+    assert result.tpot_s is not None
     seconds = result.time.prefill_s + (result.load.osl - 1) * result.tpot_s
     assert result.time.requests_per_s * seconds == pytest.approx(23)
 

@@ -99,7 +99,7 @@ def run(
     if isinstance(result, ServingResult):
         from ...report.serving import serving_document
 
-        return serving_document(result), result.fits
+        return serving_document(result), result.all_run
     return serve_document(result), result.starts
 
 

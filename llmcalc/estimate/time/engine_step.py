@@ -27,7 +27,7 @@ class EngineStep:
         is_scheduled: whether the engine schedules a batch of which all sequences arrive at once.
         collective_s: seconds of a collective outside its transfers.
         prefill_share: time that a prefill adds to a step with decoding, relative to the difference of the two steps.
-        wait: prefills of other requests before that of a request, per square root of the batch.
+        wait: prefills of other requests before that of a request, per square root of their number.
         launches: number of kernels of each type of operation.
         reading: share of the bandwidth at which products with few rows read weights, by format or vendor.
     """

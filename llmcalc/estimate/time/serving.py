@@ -1,9 +1,17 @@
 """Time per output token and time to the first token of a serving engine under load, from the times of single steps.
 
 An engine with a constant number of requests computes steps that decode a batch. Each new request adds chunks of prefill
-to some of these steps. A token takes the time of a decode step, and the share of the added time of all prefills:
+to some of these steps. While a request decodes, in ``osl - 1`` steps, each of the other requests of the batch ends and
+is replaced once, and its prefill adds time to steps:
 
-    tpot = decode(batch) + batch / osl · chunks · (mixed(batch, chunk) - decode(batch))
+    added = mixed(batch, chunk) - decode(batch)
+    tpot = decode(batch) + (batch - 1) / (osl - 1) · chunks · added
+
+A step adds no more than its largest number of tokens of prefill. Prefills that exceed it delay the first token. A
+request leaves after its own prefill, its decode steps and the prefills of the others, so that the requests per second
+are:
+
+    batch / (own prefill + (osl - 1) · decode(batch) + (batch - 1) · chunks · added)
 
 The batch is the number of requests, or as many as the KV cache can hold. Requests beyond it wait, for a time that
 depends on the queue, so that the time to the first token is undefined.
@@ -48,11 +56,12 @@ class ServingTime:
         batch: running requests on each data-parallel rank.
         capacity: requests whose keys and values fit on each data-parallel rank (0: the weights do not fit).
         waiting: requests that wait for memory on each data-parallel rank.
-        tpot_s: time per output token after the first.
+        tpot_s: time per output token after the first. A request with one output token has none, and the value has no
+            meaning.
         prefill_s: time of the prefill of one request, in steps that also decode.
         ttft_s: time to the first token, with the wait for prefills of other requests.
         requests_per_s: requests per second of all data-parallel ranks.
-        prefill_share: share of the time that prefills add.
+        prefill_share: share of ``tpot_s`` that prefills of other requests add.
         step: decode step of the batch.
     """
 
@@ -110,12 +119,15 @@ def serving_time(model: StepModel, load: Load, free: float | None = None) -> Ser
     prefill = _values(1.0 + 0 * batch, chunk, (isl + chunk) / 2)  # a chunk sees half of the chunks before it
     alone, mixed = (model.step(decode, added, scheduled=True) for added in (None, prefill))
     added = model.engine.prefill_share * xp.maximum(_transferred(mixed) - _transferred(alone), 0.0)
-    tpot = alone.seconds + batch / osl * chunks * added
     own = chunks * (_transferred(mixed) + alone.launches + mixed.engine)
-    first = own * (1 + model.engine.wait * xp.sqrt(batch)) + alone.seconds / 2
+    others = xp.maximum(batch - 1 / dp, 0.0)  # ranks with different requests compute steps together
+    first = own * (1 + model.engine.wait * xp.sqrt(others)) + xp.minimum(others, 1.0) * alone.seconds / 2
+    per_step = others * chunks / xp.maximum(osl - 1, 1)  # of prefills of other requests
+    tpot = alone.seconds + xp.minimum(per_step, load.chunk / chunk) * added
+    period = own + (osl - 1) * alone.seconds + others * chunks * added
     return ServingTime(
         batch=batch, capacity=capacity, waiting=wanted - batch, tpot_s=tpot, prefill_s=own, ttft_s=first,
-        requests_per_s=dp * batch / (own + (osl - 1) * tpot), prefill_share=1 - alone.seconds / tpot, step=alone,
+        requests_per_s=dp * batch / period, prefill_share=1 - alone.seconds / tpot, step=alone,
     )  # fmt: skip
 
 
