@@ -139,6 +139,18 @@ def _hint(name: str) -> str:
     return "run llmcalc hardware list to see all accelerators"
 
 
+def gpu_name(one: Accelerator | None, memory_bytes: int) -> str:
+    """Return the name of an accelerator, or a memory size as the name of a GPU.
+
+    >>> gpu_name(None, 24 * 10**9), gpu_name(None, 3 * 2**29)
+    ('24GB', '1.5GiB')
+    """
+    if one:
+        return one.name
+    is_decimal = memory_bytes % UNITS["GB"] == 0
+    return f"{memory_bytes // UNITS['GB']}GB" if is_decimal else f"{memory_bytes / UNITS['GiB']:.6g}GiB"
+
+
 def read_gpus(text: str, count: int | None = None) -> Gpus:
     """Parse a GPU specification: a name or a memory size, and an optional count, which must equal ``count`` if given.
 

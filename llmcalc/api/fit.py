@@ -19,7 +19,7 @@ from ..core.record import changed, fields, record, remembered
 from ..core.setting import CONVENTION, SIZE, SIZES, Setting, check_values
 from ..core.workload import positions
 from ..estimate.hardware import NODE, Accelerator
-from .accelerators import Gpus, read_gpus
+from .accelerators import Gpus, gpu_name, read_gpus
 from .defaults import RESERVE, default_seq
 from .effects import check_effects
 from .fit_offload import OFFLOADS, solve_offload
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 MOST_COUNT, MOST_GPUS, MOST_SERVING_GPUS = 10**6, 2**14, 128
 MOST_CHECKED = 10  # sizes that are checked before tracing takes less time
 TRAY = 4  # GPUs by which part of a large node grows
-GIB, GB = 2**30, 10**9
+GIB = 2**30
 SOLVE = ("seq", "batch", "quant", "gpus", *OFFLOADS)
 FIT = (
     Setting("gpu", SIZE, least=1), Setting("count", int, least=1), Setting("gpu_memory", SIZE, least=1),
@@ -184,8 +184,9 @@ def fit(
     budget = {"memory_bytes": total, "reserve": of_runtime, "count": number, "node": node}
     result, solution = _solve(architecture, budget, arguments, solve, card)
     own = {field.name: getattr(result, field.name) for field in fields(Fit)}
-    name = card.name if card else f"{total / GIB:.6g}GiB" if total % GB else f"{total // GB}GB"
-    changes = partial(_changes, architecture, name, card, budget, arguments) if solve is None else tuple
+    changes = (
+        partial(_changes, architecture, gpu_name(card, total), card, budget, arguments) if solve is None else tuple
+    )
     return FitResult(**own, architecture=architecture, accelerator=card, solution=solution, find_changes=changes)
 
 

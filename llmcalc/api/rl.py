@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..calc.kv_cache import state
 from ..calc.memory.inference import Steps, inference_memory
@@ -18,15 +19,19 @@ from ..core.record import record
 from ..core.setting import Setting, check_values, read_lengths
 from ..core.workload import Workload
 from ..estimate.amounts import share as read_share
+from ..estimate.hardware import Accelerator
 from .accelerators import read_gpus
 from .effects import check_effects
 from .engine_result import ServeResult
+from .fit import check_fit
 from .load import Source, load
 from .memory import SETTINGS as MEMORY_SETTINGS
-from .memory import memory_of
 from .names import number_format, weight_formats
 from .serve import serve
 from .settings import MEMORY_MODE, memory_settings, read_settings
+
+if TYPE_CHECKING:
+    from .rl_changes import RlChange
 
 ALGORITHMS, ROLLOUTS = ("grpo", "ppo"), ("colocate", "separate")
 COMPLETIONS, PROMPT, COMPLETION, SHARE = 8, 512, 256, 0.3  # defaults of GRPOConfig in huggingface/trl; prompts: assumed
@@ -68,6 +73,9 @@ class RlMemory(NotebookDisplay):
         settings: settings of the algorithm.
         gpu_memory: memory of one GPU.
         host: bytes in host memory per GPU.
+        accelerator: named GPU, or None if only a memory size was given.
+        count: number of GPUs of the trainer.
+        find_changes: function that searches for ``changes``.
     """
 
     architecture: Architecture
@@ -77,6 +85,9 @@ class RlMemory(NotebookDisplay):
     settings: Mapping[str, Any]
     gpu_memory: int
     host: int
+    accelerator: Accelerator | None = None
+    count: int = 1
+    find_changes: Callable[[RlMemory], tuple[RlChange, ...]] = lambda result: ()
 
     EVIDENCE: ClassVar[dict[str, str]] = dict.fromkeys(("peak", "phases", "host", "headroom"), ASSUMED)
 
@@ -96,9 +107,24 @@ class RlMemory(NotebookDisplay):
         return self.largest.total
 
     @property
+    def headroom(self) -> int:
+        """Free bytes of a GPU in the phase with the largest total, or missing bytes as a negative number."""
+        return self.gpu_memory - self.peak
+
+    @property
     def fits(self) -> bool:
         """Whether every phase fits on a GPU, and the rollout engine starts."""
-        return self.peak <= self.gpu_memory and self.engine.starts
+        return self.headroom >= 0 and self.engine.starts
+
+    @cached_property
+    def changes(self) -> tuple[RlChange, ...]:
+        """At most three changed settings with which the step fits, cheapest first. Empty if it fits already.
+
+        >>> import llmcalc
+        >>> llmcalc.rl("qwen2.5-1.5b", "h100", completion=1024).changes[0].settings
+        {'sleep': 2}
+        """
+        return () if self.fits else self.find_changes(self)
 
     @property
     def at_once(self) -> int:
@@ -110,15 +136,16 @@ class RlMemory(NotebookDisplay):
         """One-line summary of the result."""
         if not self.engine.starts:
             return f"the rollout engine will not start: {self.engine.reason}"
-        missing = self.peak - self.gpu_memory
-        if missing > 0:
-            return f"does not fit: {missing / 2**30:.2f} GiB short in the phase {self.largest.name}"
-        return f"fits: peak in the phase {self.largest.name}, {self.at_once:,} completions generated at once"
+        size, each = f"{abs(self.headroom) / 2**30:.2f} GiB", f" on each of {self.count}" if self.count > 1 else ""
+        if self.headroom < 0:
+            return f"does not fit: {size} short{each} in the phase {self.largest.name}"
+        return f"fits, {size} to spare{each}; peak: {self.largest.name}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
         return {
-            "fits": self.fits, "peak": self.peak, "phase": self.largest.name, "gpu_memory": self.gpu_memory,
+            "fits": self.fits, "peak": self.peak, "phase": self.largest.name, "headroom": self.headroom,
+            "gpu_memory": self.gpu_memory, "count": self.count,
             "phases": [{"name": phase.name, "total": phase.total, **dict(phase.parts)} for phase in self.phases],
             "host": self.host, "completions_at_once": self.at_once, "settings": dict(self.settings),
             "training": self.training.to_dict(), "engine": self.engine.to_dict(), "evidence": self.evidence,
@@ -151,7 +178,8 @@ def rl(
 
     Args:
         model: an architecture, or anything ``load`` reads.
-        gpu: accelerator, such as ``"h100"``, or the memory of one GPU.
+        gpu: accelerator with an optional count, such as ``"h100:8"``, or the memory of one GPU. Several GPUs without
+            ``dp`` or ``tp`` use ZeRO-3.
         algorithm: ``grpo``, or ``ppo`` with a critic and a reward model of the same size.
         rollout: ``colocate``, where trainer and engine share each GPU, or ``separate``.
         completions: number of completions per prompt (the size of a group).
@@ -170,10 +198,13 @@ def rl(
     Raises:
         InputError: an unknown setting, or one without an effect.
     """
-    own = read_lengths({
+    asked = {
         "algorithm": algorithm, "rollout": rollout, "completions": completions, "prompt": prompt,
-        "completion": completion, "micro_batch": micro_batch, "share": read_share(share, "share"), "sleep": sleep,
-        "reference": reference, "offload": offload, "engine_tp": engine_tp,
+        "completion": completion, "micro_batch": micro_batch, "share": share, "sleep": sleep,
+        "reference": reference, "offload": offload, "engine_tp": engine_tp, **settings,
+    }  # fmt: skip
+    own = read_lengths({
+        **{setting.name: asked[setting.name] for setting in RL}, "share": read_share(share, "share"),
     })  # fmt: skip
     check_values((*RL, Setting("gpu", default="")), {**own, "gpu": gpu})
     if sleep > DISCARDED:
@@ -186,9 +217,9 @@ def rl(
     architecture, tokens = load(model), own["prompt"] + own["completion"]
     own["micro_batch"] = own["micro_batch"] or own["completions"]
     own["reference"] = algorithm == "ppo" if reference is None else reference
-    training = _training(architecture, own["micro_batch"], tokens, settings)
     machine = read_gpus(gpu)
     total = machine.memory_bytes or (machine.accelerator.usable_bytes if machine.accelerator else 0)
+    training = _training(architecture, own["micro_batch"], tokens, settings, total, machine.count)
     engine = serve(
         architecture, gpu_memory=total, gpu_memory_utilization=own["share"], tp=engine_tp, max_model_len=tokens,
         max_num_seqs=own["completions"] * own["micro_batch"], dtype=settings.get("dtype", "bf16"),
@@ -198,16 +229,32 @@ def rl(
     phases = _phases(architecture, training, engine.memory.budget, weights, own, settings)
     states = training.weights + training.optimizer
     host = (weights if sleep == 1 else 0) + (states if offload else 0)
-    return RlMemory(architecture, phases, training, engine, own, total, host)
+
+    def find_changes(result: RlMemory) -> tuple[RlChange, ...]:
+        from .rl_changes import RlSearch  # needed only by steps that do not fit
+
+        return RlSearch(result, asked, lambda change: rl(architecture, **{"gpu": gpu, **asked, **change})).changes()
+
+    return RlMemory(
+        architecture, phases, training, engine, own, total, host, machine.accelerator, training.mesh.ranks, find_changes
+    )  # fmt: skip
 
 
-def _training(architecture: Architecture, batch: int, tokens: int, settings: Mapping[str, Any]) -> ParallelMemory:
-    """Return the memory of a backward pass over a micro-batch of prompts with their completions."""
+def _training(
+    architecture: Architecture,
+    batch: int,
+    tokens: int,
+    settings: Mapping[str, Any],
+    memory_bytes: int,
+    count: int | None,
+) -> ParallelMemory:
+    """Return the memory of a backward pass over a micro-batch of prompts with their completions, as ``fit`` does."""
     known = tuple(setting for setting in (*MEMORY_SETTINGS, *MESH) if setting.name in (*TRAINED, *MESHED))
     own = read_settings("training", known, settings)
     check_effects((*known, MEMORY_MODE), {**own, "mode": "training"}, architecture)
     given = memory_settings({**own, "training": True})
-    found = memory_of(architecture, **{**given, "batch": batch, "seq": tokens})
+    count = given["mesh"].ranks if count is None else count
+    found = check_fit(architecture, memory_bytes, 0, count, **{**given, "batch": batch, "seq": tokens}).result
     assert isinstance(found, ParallelMemory)
     return found
 

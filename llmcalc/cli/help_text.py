@@ -172,7 +172,7 @@ OWN = {  # lines of one command, by panel
     },
     "rl": {
         "GPU": """
-            --gpu NAME  such as h100 or 80GiB
+            --gpu NAME[:N]  such as h100:8 or 80GiB
         """,
         "Step": """
             --algorithm grpo|ppo  ppo: a critic as well
@@ -188,8 +188,12 @@ OWN = {  # lines of one command, by panel
             --sleep LEVEL  during training: 0, 1 or 2
             --engine-tp N  tensor-parallel ranks
         """,
+        "Formats": """
+            --weights FORMAT  of frozen weights, such as nf4
+        """,
         "Parallelism": """
             --dp --tp N  data, tensor ranks
+            --zero STAGE  ZeRO 1, 2 or 3 (FSDP)
         """,
     },
     "scale": {

@@ -228,7 +228,7 @@ def _training(result: ParallelMemory) -> Document:
         worst.architecture,
         "memory",
         lambda: _training_json(result),
-        lines=(workload_line(worst.workload, SIZES), *_settings(result)),
+        lines=(workload_line(worst.workload, SIZES), *training_lines(result)),
         facts=tuple(facts),
         tables=(_at_peak(result), _timeline(result), _stages(result)),
         pictures=lambda: [_phases(result)],
@@ -254,13 +254,17 @@ def _training_parts(result: ParallelMemory) -> list[tuple[str, str]]:
     ]
 
 
-def _settings(result: ParallelMemory) -> tuple[str, ...]:
+def training_lines(result: ParallelMemory) -> tuple[str, ...]:
+    """Return lines with the settings of a training step, such as its optimizer, and the mesh."""
     policy, recipe = result.worst.policy, result.worst.recipe
     words = [recipe.name, f"attention {policy.attention}", f"recompute {policy.recompute}"]
     words += ["dropout"] if policy.dropout else []
     words += ["loss fused"] if policy.loss == "fused" else []
-    mesh = mesh_line(result.mesh)
-    return (f"training: {' · '.join(words)}", *([f"{mesh}; values per rank of the largest stage"] if mesh else []))
+    words += [f"lora rank {recipe.adapters.rank}"] if recipe.adapters else []
+    words += [f"weights {recipe.frozen_weights.name}"] if recipe.frozen_weights else []
+    mesh, of_stage = mesh_line(result.mesh), " of the largest stage" if result.mesh.pp > 1 else ""
+    where = f"; values per rank{of_stage}" if result.mesh.ranks > 1 else ""
+    return (f"training: {' · '.join(words)}", *([f"{mesh}{where}"] if mesh else []))
 
 
 def _at_peak(result: ParallelMemory) -> Table:
@@ -309,12 +313,12 @@ def _stages(result: ParallelMemory) -> Table:
 
 
 def mesh_line(mesh: Any, result: Any = None, count: int = 1) -> str:
-    """Return a line such as ``8 ranks: dp 2 · tp 4``, or an empty string for one rank.
+    """Return a line such as ``8 ranks: dp 2 · tp 4``, or only other settings for one rank.
 
     For serving memory, the line also states the number of replicas on ``count`` GPUs and the sequences on each rank.
     """
     text, replicas = settings_text(mesh), count // mesh.ranks
-    line = f"{mesh.ranks} rank{'s' if mesh.ranks > 1 else ''}: {text}" if text else ""
+    line = f"{mesh.ranks} ranks: {text}" if mesh.ranks > 1 else text
     if replicas > 1:
         line = f"{replicas} replicas of {line}" if line else f"{replicas} replicas on one GPU each"
     batch = result.workload.batch if isinstance(result, InferenceMemory) else 1
@@ -333,7 +337,12 @@ def plain_data(value: Any) -> Any:
 
 def _training_json(result: ParallelMemory) -> tuple[dict[str, Any], dict[str, Any]]:
     worst = result.worst
-    settings = {"recipe": worst.recipe, "policy": worst.policy, "mesh": result.mesh}
-    inputs = {**workload_inputs(worst.workload), **{name: plain_data(value) for name, value in settings.items()}}
+    inputs = {**workload_inputs(worst.workload), **training_inputs(result)}
     data = {**result.to_dict(), "timeline": _peaks(result), "notes": list(worst.architecture.notes)}
     return {**inputs, "conventions": CONVENTIONS}, data
+
+
+def training_inputs(result: ParallelMemory) -> dict[str, Any]:
+    """Return the settings of a training step and the mesh as plain data."""
+    settings = {"recipe": result.worst.recipe, "policy": result.worst.policy, "mesh": result.mesh}
+    return {name: plain_data(value) for name, value in settings.items()}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from ..api.rl import RlMemory
+from ..core.errors import spelled
 from .document import Document, Fact, Table, columns
 from .heading import model_document, named_values
-from .memory import BYTES
+from .memory import BYTES, training_inputs, training_lines
 
 COLUMNS = {  # and the parts of a phase that they add up
     "trainer": ("weights", "optimizer"),
@@ -15,17 +19,24 @@ COLUMNS = {  # and the parts of a phase that they add up
 }
 
 
-def rl_document(result: RlMemory) -> Document:
-    """Build the report of a step of reinforcement learning. The title is the answer."""
+def rl_document(result: RlMemory, spell: Callable[[Mapping[str, Any]], str] | None = None) -> Document:
+    """Build the report of a step of reinforcement learning. The title is the answer.
+
+    ``spell`` returns the command line with changed settings.
+    """
+    spell = spell or _option
+    changes = [(spell(change.settings), change.result.headroom) for change in result.changes]
+    gpu = result.accelerator.title if result.accelerator else "accelerator"
     own, engine = result.settings, result.engine
     shown = {name: value for name, value in own.items() if value not in (None, False)}
     is_separate = own["rollout"] == "separate"
     return model_document(
         result.architecture,
         "rl",
-        lambda: (dict(result.settings), result.to_dict()),
+        lambda: _json(result, spell),
+        f" on {result.count} × {gpu}",
         answer=f"{'✓' if result.fits else '✗'} {result.summary}",
-        lines=(named_values(shown),),
+        lines=(named_values(shown), *training_lines(result.training)),
         facts=(
             Fact("peak", result.peak, BYTES, f"phase {result.largest.name}"),
             Fact("GPU memory", result.gpu_memory, BYTES),
@@ -35,9 +46,29 @@ def rl_document(result: RlMemory) -> Document:
                 "KV cache", max(int(engine.memory.available.best), 0), BYTES, f"{result.at_once:,} completions at once"
             ),
         ),
-        tables=(_phases(result),),
+        tables=(
+            *([Table("fits with", columns("change: text", "headroom: bytes"), changes)] if changes else []),
+            _phases(result),
+        ),
+        main=1 if changes else 0,
         notes=_notes(result),
     )
+
+
+def _option(change: Mapping[str, Any]) -> str:
+    return spelled(" ".join(f"{{{name}={value}}}" for name, value in change.items()))
+
+
+def _json(result: RlMemory, spell: Callable[[Mapping[str, Any]], str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    gpu = result.accelerator.to_dict() if result.accelerator else None
+    inputs = {**result.settings, "accelerator": gpu, "count": result.count, **training_inputs(result.training)}
+    data = result.to_dict()
+    if result.changes:
+        data["fits_with"] = [
+            {"change": dict(one.settings), "command": spell(one.settings), "headroom": one.result.headroom}
+            for one in result.changes
+        ]
+    return inputs, data
 
 
 def _phases(result: RlMemory) -> Table:

@@ -10,6 +10,7 @@ import llmcalc
 import llmcalc.api.rl
 from llmcalc.core.errors import InputError
 from llmcalc.core.evidence import ASSUMED
+from llmcalc.report.rl import rl_document
 
 MODEL = "qwen2.5-1.5b"
 SIZES: dict[str, Any] = {"prompt": 131, "completion": 389, "completions": 7, "micro_batch": 3}
@@ -123,3 +124,60 @@ def test_the_summary_says_what_does_not_fit() -> None:
     large = llmcalc.rl("llama3-70b", "h100", lora_rank=7, weights="nf4")
     assert large.summary.startswith("the rollout engine will not start: weights and activations exceed")
     assert (large.fits, large.at_once) == (False, 0)
+
+
+def test_several_gpus_divide_the_states_as_in_fit() -> None:
+    several, ranks = llmcalc.rl(MODEL, "h100:4", **SIZES), llmcalc.rl(MODEL, "h100", **SIZES, dp=4, zero=3)
+    assert several.to_dict() == ranks.to_dict()
+    assert several.count == 4
+    assert llmcalc.rl(MODEL, "80GiB:4", **SIZES).training.mesh == several.training.mesh
+    assert "on each of 4" in several.summary
+    with pytest.raises(InputError, match="the mesh has 2 ranks, but there are 4 GPUs"):
+        llmcalc.rl(MODEL, "h100:4", dp=2)
+
+
+def test_the_summary_states_the_headroom() -> None:
+    result = llmcalc.rl(MODEL, "h100", **SIZES, sleep=2)
+    assert result.summary == f"fits, {result.headroom / 2**30:.2f} GiB to spare; peak: {result.largest.name}"
+    assert result.changes == ()
+
+
+@pytest.mark.parametrize(
+    ("model", "gpu", "more"),
+    [
+        (MODEL, "h100", {"completion": 1009}), ("qwen2.5-7b", "h100", {"rollout": "separate"}),
+        ("qwen2.5-7b", "80GiB:2", {"dp": 2}), ("llama3-70b", "h100", {}),
+        ("qwen2.5-7b", "h100", {"lora_rank": 7, "micro_batch": 31}),
+    ],
+)  # fmt: skip
+def test_changes_fit_and_each_of_their_settings_is_needed(model: str, gpu: str, more: dict[str, Any]) -> None:
+    result = llmcalc.rl(model, gpu, **more)
+    assert not result.fits
+    assert 1 <= len(result.changes) <= 3
+    for change in result.changes:
+        settings = {"gpu": gpu, **more, **change.settings}
+        assert llmcalc.rl(model, **settings).fits
+        assert change.result.headroom >= 0
+        for name in {"sleep", "loss", "recompute", "offload", "micro_batch"} & change.settings.keys():
+            fewer = {key: value for key, value in settings.items() if key != name or key in more}
+            assert not llmcalc.rl(model, **{**fewer, **({name: more[name]} if name in more else {})}).fits
+
+
+def test_the_report_states_the_gpus_and_the_training() -> None:
+    result = llmcalc.rl(MODEL, "h100:4", lora_rank=7, weights="nf4", optimizer="muon", recompute="full")
+    document = rl_document(result)
+    assert document.subtitle[0].endswith("on 4 × NVIDIA H100 SXM5 80GB")
+    assert "training: muon · attention flash · recompute full · lora rank 7 · weights nf4" in document.subtitle
+    assert "4 ranks: dp 4 · zero 3; values per rank" in document.subtitle
+    inputs = document.data()["inputs"]
+    assert (inputs["accelerator"]["name"], inputs["count"]) == ("h100-sxm", 4)
+    assert inputs["recipe"]["adapters"]["rank"] == 7
+    assert (inputs["mesh"]["zero"], inputs["policy"]["recompute"]) == (3, "full")
+
+
+def test_the_report_of_a_step_that_does_not_fit_lists_changes() -> None:
+    result = llmcalc.rl(MODEL, "h100", completion=1009)
+    document = rl_document(result)
+    assert document.tables[0].title == "fits with"
+    assert [row[1] for row in document.tables[0].rows] == [change.result.headroom for change in result.changes]
+    assert len(document.data()["result"]["fits_with"]) == len(result.changes)

@@ -9,7 +9,9 @@ from ..options import MODEL, NOTES, OUTPUT, READING, is_given, load_model
 from ..output import Answer, printed
 from ..spec import Command, Option
 
-GPU = Option("--gpu", "GPU name or memory of one GPU, such as h100 or 80GiB.", "NAME", complete="accelerators")
+GPU = Option(
+    "--gpu", "GPU name or memory of one GPU, with an optional count: h100:8 or 80GiB.", "NAME[:N]", complete="gpus"
+)
 STEP = (
     Option(
         "--algorithm",
@@ -52,7 +54,8 @@ def run(model: str, gpu: str | None, **given: Any) -> Answer:
         raise InputError("missing GPU", parameter="gpu", hint="use a name such as {gpu=h100}, or {gpu=80GiB}")
     own = {option.name: given[option.name] for option in STEP if is_given(option, given)}
     result = rl(load_model(model, given), gpu, **own, **settings(given, TRAINING))
-    return rl_document(result), result.fits
+    typed = {**given, "model": model, "gpu": gpu}
+    return rl_document(result, lambda change: COMMANDS[0].line({**typed, **change})), result.fits
 
 
 COMMANDS = (Command("rl", (MODEL, GPU, *STEP, *TRAINING, *READING, *OUTPUT, NOTES), run),)
