@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ..calc.memory.fit import Fit
 from ..calc.sharding import MESH, Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
-from ..core.errors import InputError
+from ..core.errors import InputError, SizeError
 from ..core.record import changed
 from ..core.setting import BATCH, CONTEXT, SIZE, Setting, check_values, read_lengths
 from ..core.workload import Workload, positions
@@ -20,7 +22,7 @@ from ..estimate.time.step import StepModel
 from .accelerators import Gpus, read_gpus
 from .defaults import RESERVE, default_seq
 from .load import Source, load
-from .step_models import check_layout, step_model
+from .step_models import check_layout, default_engine, step_model
 
 NEW_TOKENS = 128
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "torch-compile", "llama.cpp")
@@ -47,7 +49,7 @@ def latency(
     experts: str | None = None,
     attention_weights: str | None = None,
     cache: str | None = None,
-    engine: str = ENGINES[0],
+    engine: str | None = None,
 ) -> Latency:
     """Estimate the time of a batch on GPUs, with an interval of 80 %.
 
@@ -73,7 +75,8 @@ def latency(
         experts: number format of routed experts (default: ``weights``).
         attention_weights: number format of the matrices of attention and recurrences (default: ``weights``).
         cache: number format of keys and values (default: bf16).
-        engine: inference engine. An unknown one has a wide interval.
+        engine: inference engine (default: ``vllm``, or ``llama.cpp`` on Apple silicon and for its weight formats). An
+            unknown one has a wide interval.
 
     Raises:
         InputError: an unknown GPU or format, a layout that the GPUs or the model do not allow, or a setting that has
@@ -99,10 +102,17 @@ def latency(
         workload = Workload(batch=batch, seq=given["seq"] or length, logits="last")
     if generated:  # the last token must have a position
         Workload(seq=1, mode=DECODE, context=workload.seq + generated - 1).values(architecture)
-    own = step_model(
-        architecture, gpus.accelerator, mesh, engine, weights=weights, experts=experts,
+    engine = engine or default_engine(architecture, gpus.accelerator, weights)
+    step = partial(
+        step_model, architecture, gpus.accelerator, engine=engine, weights=weights, experts=experts,
         attention_weights=attention_weights, cache=cache,
     )  # fmt: skip
+    try:
+        own = step(mesh=mesh)
+    except SizeError as error:
+        if tp or mesh.tp == 1 or error.parameter != "tp":
+            raise
+        raise _undividable(step, mesh, gpus, error) from None
     measured = table("time_errors")
     errors = measured.get(f"latency of {own.engine.name}", measured["latency"])
     served = {"batch": batch, "seq": workload.context + workload.seq + max(generated - 1, 0), "weights": weights}
@@ -135,6 +145,23 @@ def _gpus(gpu: str) -> Gpus:
         hint = "use a name such as {gpu=h100:4}"
         raise InputError("the time depends on the GPU, not only on its memory", parameter="gpu", hint=hint)
     return found
+
+
+def _undividable(step: Callable[..., StepModel], mesh: Mesh, gpus: Gpus, error: SizeError) -> InputError:
+    """Return an error that suggests the nearest numbers of GPUs that the model can be divided over."""
+
+    def is_possible(tp: int) -> bool:
+        try:
+            return bool(step(mesh=changed(mesh, tp=tp, etp=None if mesh.etp is None else tp * mesh.dp // mesh.ep)))
+        except InputError:
+            return False
+
+    assert gpus.accelerator is not None
+    fewer, more = range(mesh.tp - 1, 0, -1), range(mesh.tp + 1, 2 * mesh.tp + 1)
+    found = [next(filter(is_possible, sizes), None) for sizes in (fewer, more)]
+    names = [f"{{gpu={gpus.accelerator.name}:{tp * mesh.dp}}}" for tp in found if tp]
+    text = f"tensor parallelism over {mesh.tp} GPUs is not possible: {error.message}"
+    return InputError(text, parameter="gpu", hint=f"use {' or '.join(names)}, or set {{tp=N}}")
 
 
 def _mode(architecture: Architecture, mode: str | None, given: dict[str, object]) -> str:

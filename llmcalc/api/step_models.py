@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from ..calc.memory.weight_formats import RequestedFormats
 from ..calc.operand_formats import WeightBits
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import remembered
-from ..data import table
+from ..data import table, tables
 from ..estimate.hardware import Accelerator
 from ..estimate.time.cost import ClassFormats
 from ..estimate.time.engine_step import EngineStep, read_engine
@@ -64,6 +67,23 @@ def engine_step(name: str) -> EngineStep:
     ('tensorrt-llm', False)
     """
     return read_engine(name, table("engine_steps"))
+
+
+def default_engine(architecture: Architecture, accelerator: Accelerator, weights: str | None) -> str:
+    """Return the engine that usually serves a model on an accelerator: that of the accelerator or of the weights.
+
+    >>> import llmcalc
+    >>> from llmcalc.api.accelerators import accelerators
+    >>> default_engine(llmcalc.load("gpt2"), accelerators()["h100-sxm"], "q4_k_m")
+    'llama.cpp'
+    """
+    engines: dict[str, dict[str, Any]] = table("engine_steps")["engines"]
+    own = next((name for name, entry in engines.items() if accelerator.generation in entry.get("generations", ())), "")
+    if own:
+        return own
+    found = serving_weights(architecture, weights, SIXTEEN_BITS[0], (), ())
+    is_ggml = isinstance(found, RequestedFormats) and "ggml" in tables("formats")[found.main.name]
+    return "llama.cpp" if is_ggml or found.has_host_table else next(iter(engines))
 
 
 def weight_bits(architecture: Architecture, name: str | None) -> WeightBits:

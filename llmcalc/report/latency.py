@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..api.engine_models import served_length
 from ..api.serving_memory import engine_title
-from ..estimate.time.latency import DECODE, GENERATE, Latency
+from ..core.errors import InputError
+from ..estimate.time.cost import LAUNCHES
+from ..estimate.time.latency import DECODE, GENERATE, Latency, Part
 from ..estimate.time.operations import Gemm, GroupedGemm
 from .document import Document, Fact, Table, columns
 from .heading import model_document, named_values, workload_inputs
 from .latency_tree import latency_tree
-from .numbers import BYTES, duration, percent, short
+from .numbers import BYTES, duration, percent, short, three_digits
 from .pictures import Axis, Chart, Curve, Mark
 
+SMALLEST_ROW = 0.001  # of the time
+LEAST_GAIN = 1.02  # in tokens per second
 SMALLEST_PART = 0.02  # of the time of a step, as a point of the roofline
 Alternatives = Sequence[tuple[str, Latency]]
 
@@ -27,22 +32,42 @@ def latency_document(result: Latency, alternatives: Callable[[], Alternatives] =
     layout = {name: size for name in ("tp", "dp", "ep") if (size := getattr(model.mesh, name)) > 1}
     unused = result.count - model.mesh.tp * model.mesh.dp
     alerts = [f"the layout leaves {unused} of {result.count} GPUs unused"] if unused else []
+    alerts += _too_long(result)
+    answer: dict[str, Any]
+    if result.fits:
+        answer = {
+            "facts": tuple(_facts(result)), "tables": (_parts(result), *_others(result, alternatives)),
+            "charts": lambda: (roofline(result),), "notes": tuple(_notes(result)),
+        }  # fmt: skip
+    else:  # times of a batch that cannot run are not shown
+        answer = {"tables": _others(result, alternatives)}
     return model_document(
         result.architecture,
         "latency",
         lambda: _json(result),
-        f" on {result.count} × {result.accelerator.title} with {engine_title(model.engine.name)}",
+        f" on {result.count} × {result.accelerator.title} in {engine_title(model.engine.name)}",
         answer=_answer(result),
-        lines=(named_values({**_lengths(result), **layout, "weights": _formats(result)}), *_prompt(result)),
+        lines=(
+            named_values({**_lengths(result), **layout, "weights": _formats(result)}),
+            *(_prompt(result) if result.fits else ()),
+        ),
         alerts=alerts,
-        facts=tuple(_facts(result)),
-        tables=(_parts(result), *_others(result, alternatives)),
         derivation=lambda: (latency_tree(result),),
         pictures=lambda: (roofline(result, with_parts=True),),
-        charts=lambda: (roofline(result),),
-        notes=tuple(_notes(result)),
         details=result.measured_on,
+        **answer,
     )
+
+
+def _too_long(result: Latency) -> list[str]:
+    """Return a warning if a sequence is longer than the model accepts."""
+    workload = result.workload
+    tokens = workload.context + workload.seq + max(result.new_tokens - 1, 0)
+    try:
+        most = served_length(result.architecture)
+    except InputError:  # unknown
+        return []
+    return [f"{tokens:,} tokens exceed the {most:,} that the model accepts"] if tokens > most else []
 
 
 def _answer(result: Latency) -> str:
@@ -52,14 +77,14 @@ def _answer(result: Latency) -> str:
     span = duration(result.seconds, result.low, result.high)
     batch, rate = result.workload.batch, result.tokens_per_s
     if result.mode == DECODE:
-        users = f"{rate / batch:.3g} tokens/s per user"
-        both = f", {rate:,.4g} tokens/s" if batch > 1 else ""
+        users = f"{three_digits(rate / batch)} tokens/s per user"
+        both = f", {three_digits(rate)} tokens/s in total" if batch > 1 else ""
         return f"A decode step takes {span}: {users}{both}"
     if result.mode == GENERATE:
         number = f"{result.new_tokens:,} tokens" if batch == 1 else f"{batch} × {result.new_tokens:,} tokens"
-        return f"Generating {number} takes {span}: {rate:,.4g} tokens/s"
+        return f"Generating {number} takes {span}: {three_digits(rate)} tokens/s"
     prompt = f"{result.workload.seq:,} tokens" if batch == 1 else f"{batch} × {result.workload.seq:,} tokens"
-    return f"A prefill of {prompt} takes {span}: {rate:,.4g} tokens/s"
+    return f"A prefill of {prompt} takes {span}: {three_digits(rate)} tokens/s"
 
 
 def _lengths(result: Latency) -> dict[str, Any]:
@@ -104,26 +129,44 @@ def _facts(result: Latency) -> list[Fact]:
 
 
 def _parts(result: Latency) -> Table:
+    """Return a table of the parts. Small ones are summed in one row."""
+    large = [part for part in result.parts if part.seconds >= SMALLEST_ROW * result.seconds]
+    small = [part for part in result.parts if part not in large]
+    if small:
+        seconds, moved, flops = (sum(getattr(part, name) for part in small) for name in ("seconds", "moved", "flops"))
+        large.append(Part("others", seconds, "", moved, flops))
     rows = [
-        (part.name, duration(part.seconds), part.seconds / result.seconds, part.bound, round(part.moved) or None,
-         round(part.flops) or None)
-        for part in result.parts
+        (_title(part.name), duration(part.seconds), part.seconds / result.seconds, _title(part.bound),
+         round(part.moved) or None, round(part.flops) or None)
+        for part in large
     ]  # fmt: skip
     heads = columns("part: name", "time: text", "share: share", "bound: text", "bytes: about bytes 1", "FLOPs: about 2")
     total = ("total", duration(result.seconds), 1.0, "", round(result.total.moved), round(result.total.flops))
     return Table("by part, on one GPU", heads, rows, total)
 
 
+def _title(name: str) -> str:
+    return {LAUNCHES: "between kernels"}.get(name, name)
+
+
 def _others(result: Latency, alternatives: Callable[[], Alternatives]) -> tuple[Table, ...]:
+    """Return a table of the settings with which the batch fits, or with which it is computed faster."""
+    found = [
+        (line, other) for line, other in alternatives()
+        if other.fits and (not result.fits or other.tokens_per_s > LEAST_GAIN * result.tokens_per_s)
+    ]  # fmt: skip
     rows = [
-        (line, duration(other.seconds), f"{other.tokens_per_s:.4g}", "" if other.fits else "does not fit")
-        for line, other in alternatives()
-    ]
-    return (Table("with other settings", columns("settings: name", "time: text", "tokens/s: text", ": text"), rows),)
+        (line, duration(other.seconds), three_digits(other.tokens_per_s / other.workload.batch),
+         three_digits(other.tokens_per_s))
+        for line, other in found
+    ]  # fmt: skip
+    heads = columns("settings: name", "time: text", "tokens/s per user: text", "tokens/s in total: text")
+    return (Table("more tokens per second with" if result.fits else "fits with", heads, rows),)
 
 
 def _notes(result: Latency) -> list[str]:
-    limits = ", ".join(f"{bound} {percent(seconds / result.seconds)}" for bound, seconds in result.by_bound.items())
+    shares = {_title(bound): percent(seconds / result.seconds) for bound, seconds in result.by_bound.items()}
+    limits = ", ".join(f"{bound} {share}" for bound, share in shares.items())
     notes = [f"limited by: {limits}"]
     notes += [f"the interval is wider: {reason}" for reason in result.interval.reasons]
     notes.append("one batch without a queue; the interval contains 80 % of measured times (llmcalc evidence latency)")

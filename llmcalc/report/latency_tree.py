@@ -32,7 +32,7 @@ def _step(result: Latency, number: int) -> Node:
         parts.setdefault(operation.component, []).append(node)
     nodes = [total(name, own, UNIT) for name, own in parts.items()]
     nodes += [Node(name, _ns(float(each), times), UNIT) for name, each in step.collectives.items()]
-    nodes.append(Node("launches", _ns(float(step.launches), times), UNIT, note=f"{gaps} between kernels"))
+    nodes.append(Node("between kernels", _ns(float(step.launches), times), UNIT, note=gaps))
     if step.engine:
         note = f"scheduling and sampling of {engine_title(engine.name)}"
         nodes.append(Node("engine", _ns(float(step.engine), times), UNIT, note=note))
@@ -41,24 +41,16 @@ def _step(result: Latency, number: int) -> Node:
 
 
 def _operation(operation: Operation, cost: Cost, times: float, bandwidth: float) -> Node:
-    """Return the time of an operation as the larger of two quotients, divided by an efficiency."""
+    """Return the time of an operation: of its bytes or its FLOPs, whichever is longer, divided by an efficiency."""
     count, seconds = operation.count, float(cost.seconds)
-    quotients, values = ["bytes / bandwidth"], [f"{float(cost.moved):.4g} / {bandwidth:.4g}"]
-    if cost.flops:
-        quotients.append("FLOPs / peak")
-        values.append(f"{float(cost.flops):.4g} / {float(cost.flops / cost.compute):.4g}")
-    efficiency = float(max(cost.memory, cost.compute)) / seconds
+    quotient, value = "bytes / bandwidth", f"{float(cost.moved):.4g} / {bandwidth:.4g}"
+    if cost.compute > cost.memory:
+        quotient, value = "FLOPs / peak", f"{float(cost.flops):.4g} / {float(cost.flops / cost.compute):.4g}"
     blocks = ("n_blocks·", f"{count}·") if count > 1 else ("", "")
-    ends = ("efficiency", f"{efficiency:.3g}")
-    formula, substituted = (
-        f"{block}{_largest(texts)} / {end}" for block, texts, end in zip(blocks, (quotients, values), ends, strict=True)
-    )
+    efficiency = float(max(cost.memory, cost.compute)) / seconds
+    formula, substituted = f"{blocks[0]}{quotient} / efficiency", f"{blocks[1]}{value} / {efficiency:.3g}"
     kind = KINDS.get(type(operation), "functions")
     return Node(", ".join(operation.names), _ns(count * seconds, times), UNIT, formula, substituted, note=kind)
-
-
-def _largest(texts: list[str]) -> str:
-    return texts[0] if len(texts) == 1 else f"max({', '.join(texts)})"
 
 
 def _ns(seconds: float, times: float) -> int:

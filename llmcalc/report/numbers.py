@@ -106,14 +106,23 @@ def duration(seconds: float, *ends: float) -> str:
     """Format a time with three digits and a unit, or in hours from 1000 seconds. The ends of a range follow.
 
     >>> duration(0.0071), duration(2.0775), duration(35e-6), duration(12345)
-    ('7.1 ms', '2.08 s', '35 µs', '3.43 h')
-    >>> duration(0.0071, 0.0059, 0.0086)
-    '7.1 ms (5.9 to 8.6)'
+    ('7.10 ms', '2.08 s', '35.0 µs', '3.43 h')
+    >>> duration(0.0071, 0.0059, 0.011)
+    '7.10 ms (5.90 to 11.0 ms)'
     """
     units = ((1e6, "µs"), (1e3, "ms"), (1.0, "s"), (1 / 3600, "h"))
     factor, unit = next((each for each in units if seconds * each[0] < 999.5), units[-1])
-    text = f"{seconds * factor:.3g} {unit}"
-    return f"{text} ({' to '.join(f'{end * factor:.3g}' for end in ends)})" if ends else text
+    text = f"{three_digits(seconds * factor)} {unit}"
+    return f"{text} ({' to '.join(three_digits(end * factor) for end in ends)} {unit})" if ends else text
+
+
+def three_digits(value: float) -> str:
+    """Format a number with three digits, and with all digits before the point.
+
+    >>> three_digits(7.1), three_digits(24.04), three_digits(841.6), three_digits(28698), three_digits(0.0057)
+    ('7.10', '24.0', '842', '28,698', '0.00570')
+    """
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:#.3g}"
 
 
 def percent(share: float) -> str:

@@ -76,7 +76,9 @@ def test_a_model_that_does_not_fit_is_answered_with_exit_code_1(capsys: pytest.C
     assert main(["latency", "llama3-70b", "--gpu", "h100"]) == 1
     printed = capsys.readouterr().out
     assert printed.startswith("✗ Does not fit: 132.4 GiB needed per GPU, 78.11 GiB usable")
+    assert "fits with\n" in printed
     assert "--weights fp8" in printed
+    assert not any(text in printed for text in ("Roofline", "by part", "prefill of"))
     assert main(["latency", "llama3-8b", "--gpu", "h100", "--format", "json"]) == 0
     result = json.loads(capsys.readouterr().out)["result"]
     assert result["fits"]
@@ -103,7 +105,53 @@ def test_the_memory_is_that_of_fit() -> None:
 
 def test_the_engine_is_named_as_its_authors_write_it(capsys: pytest.CaptureFixture[str]) -> None:
     main(["latency", "llama3-8b", "--gpu", "h100", "--engine", "tensorrt-llm"])
-    assert capsys.readouterr().out.splitlines()[1].endswith("with TensorRT-LLM")
+    assert capsys.readouterr().out.splitlines()[1].endswith("in TensorRT-LLM")
+
+
+def test_the_engine_follows_from_the_hardware_and_the_weights() -> None:
+    assert latency().model.engine.name == "vllm"
+    assert latency(gpu="m4-max-128gb").model.engine.name == "llama.cpp"
+    assert latency(weights="q4_k_m").model.engine.name == latency(weights="q8_0").model.engine.name == "llama.cpp"
+    assert latency(weights="awq-int4-g128").model.engine.name == "vllm"
+    assert latency(weights="q4_k_m", engine="vllm").model.engine.name == "vllm"
+
+
+def test_only_settings_that_help_are_suggested(capsys: pytest.CaptureFixture[str]) -> None:
+    def suggested(*words: str) -> list[str]:
+        main(["latency", *words, "--format", "plain"])
+        lines = capsys.readouterr().out.splitlines()
+        return [line.split("  ")[0].strip() for line in lines if line.strip().startswith("--")]
+
+    assert suggested("deepseek-v3", "--gpu", "h200:8") == ["--batch 8"]  # in FP8 already
+    assert suggested("qwen3-8b", "--gpu", "m4-max-128gb") == ["--weights q8_0", "--batch 8"]
+    assert suggested("llama3-8b", "--gpu", "h100", "--batch", "2000") == ["--gpu h100-sxm:8"]
+    assert suggested("llama3-8b", "--gpu", "h100", "--batch", "255") == [
+        "--weights fp8",
+        "--gpu h100-sxm:2",
+        "--batch 127",
+    ]
+
+
+def test_numbers_of_gpus_that_divide_the_model_are_suggested() -> None:
+    with pytest.raises(llmcalc.InputError) as error:
+        latency(gpu="h100:3")
+    assert "h100-sxm:2" in error.value.hint
+    assert "h100-sxm:4" in error.value.hint
+
+
+def test_more_tokens_than_the_model_accepts_are_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["latency", "llama3.3-70b", "--gpu", "h100:8", "--context", "500k"])
+    assert "! 512,001 tokens exceed the 131,072 that the model accepts" in capsys.readouterr().out
+    main(["latency", "llama3.3-70b", "--gpu", "h100:8", "--context", "131071"])
+    assert "exceed" not in capsys.readouterr().out
+
+
+def test_small_parts_are_one_row(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["latency", "llama3-8b", "--gpu", "h100", "--format", "csv"])
+    rows = [line.split(",") for line in capsys.readouterr().out.splitlines()]
+    names = [row[0] for row in rows]
+    assert "others" in names
+    assert "norm" not in names
 
 
 def test_the_answer_is_the_first_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -166,7 +214,8 @@ def test_a_terminal_shows_the_roofline_in_ascii(
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "memory size": ({"gpu": "24GB"}, "gpu: the time depends on the GPU"),
-    "heads": ({"gpu": "h100:3"}, "tp"),
+    "heads": ({"gpu": "h100:3"}, "gpu: tensor parallelism over 3 GPUs is not possible"),
+    "heads of given ranks": ({"gpu": "h100:3", "tp": 3}, "tp: tp \\(3\\) does not divide n_heads"),
     "too many ranks": ({"gpu": "h100:2", "tp": 4}, "tp: the layout needs 4 GPUs, and there are 2"),
     "experts of a dense model": ({"gpu": "h100:2", "ep": 2}, "ep: has no effect on llama3-8b"),
     "expert format of a dense model": ({"experts": "fp8"}, "experts: has no effect on llama3-8b"),

@@ -164,6 +164,7 @@ COINCIDENTAL = {
     "dp": "a rank of the mesh may need as much on any number of ranks",
     "dtype fp16": "as wide as bf16",
     "dtype fp32": "nothing is sent on a single rank",
+    "engine vllm": "the default, except on Apple silicon and for formats of llama.cpp",
     "ep": "experts on tensor-parallel ranks send as much as their shards",
     "etp": "1 is the default without tensor parallelism",
     "extend": "a permission, which these sequences do not need",
@@ -266,9 +267,10 @@ def test_an_option_without_effect_is_refused(name: str, config: str) -> None:
 
 
 def test_every_condition_is_defined_and_needed() -> None:
-    from llmcalc.api import scale, train
+    from llmcalc.api import latency, scale, train
 
     settings = [
+        *latency.SETTINGS,
         *train.SETTINGS,
         *scale.SETTINGS,
         *WORKLOAD,

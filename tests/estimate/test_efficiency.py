@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import llmcalc
 from llmcalc.api.accelerators import accelerators
 from llmcalc.api.efficiencies import efficiencies
 from llmcalc.api.names import number_format
@@ -57,6 +58,28 @@ def test_a_kind_with_one_kernel_needs_no_format() -> None:
 )
 def test_kernels_of_number_formats(number: str, kernel: str) -> None:
     assert efficiencies().kernel_of(number_format(number).name) == kernel
+
+
+@pytest.mark.parametrize(
+    ("title", "kernel"),
+    [
+        ("fp8 128x128", "fp8-block"),
+        ("fp8 channel", "fp8"),
+        ("compressed fp8 block", "fp8-block"),
+        ("gptq int4 g128", "int4"),
+        ("compressed int4 g32", "int4"),
+        ("gptq int3 g128", "bf16"),
+    ],
+)
+def test_kernels_of_published_formats(title: str, kernel: str) -> None:
+    assert efficiencies().kernel_of(title) == kernel
+
+
+def test_a_published_checkpoint_is_computed_in_its_format() -> None:
+    published, chosen = (
+        llmcalc.latency("deepseek-v3", "h200:8", seq=211, **own) for own in ({}, {"weights": "fp8-block"})
+    )
+    assert published.seconds == pytest.approx(chosen.seconds, rel=0.01)
 
 
 def test_a_format_without_a_peak_is_expanded_to_16_bits() -> None:

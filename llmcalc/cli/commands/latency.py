@@ -29,11 +29,12 @@ SETTINGS = (
     Option("--attention-weights", "Format of the matrices of attention (default: --weights).", "FORMAT",
            complete="formats"),
     *(option for option in FORMATS if option.name == "cache"),
-    Option("--engine", "Inference engine (default: vllm).", default="vllm",
+    Option("--engine", "Inference engine (default: vllm; llama.cpp on Apple silicon and for its weight formats).",
            choices=("vllm", "sglang", "tensorrt-llm", "torch-compile", "llama.cpp")),
 )  # fmt: skip
 OUTPUT = (*output("svg", "tree"), NOTES)
 LARGER_BATCH = 8
+FORMAT_PEAKS = ("fp8",)  # formats that only help if the GPU computes in them
 
 
 @printed
@@ -53,22 +54,30 @@ def run(model: str, **given: Any) -> Answer:
 def _alternatives(
     architecture: Architecture, settings: dict[str, Any], result: Latency
 ) -> Iterator[tuple[str, Latency]]:
-    """Yield other settings with which the batch is faster, or computes more tokens per second."""
+    """Yield other settings with which the batch fits, or with which it may be faster."""
     from ...api.latency import latency
 
-    batch, name = result.workload.batch, result.accelerator.name
-    changes: list[dict[str, Any]] = []
+    batch, card, times = result.workload.batch, result.accelerator, (2, 4, 8)
+    changes: list[tuple[str, Any]] = []
     if not is_given_any(settings, "weights", "experts", "attention_weights"):
-        changes.append({"weights": "fp8" if "fp8" in result.accelerator.peak else "awq-int4-g128"})
+        formats = ("q8_0", "q4_k_m") if result.model.engine.name == "llama.cpp" else ("fp8", "awq-int4-g128")
+        changes += [("weights", name) for name in formats if name not in FORMAT_PEAKS or name in card.peak]
     if not is_given_any(settings, "tp", "dp", "ep"):
-        changes.append({"gpu": f"{name}:{2 * result.count}"})
-    changes.append({"batch": LARGER_BATCH * batch})
-    for change in changes:
-        try:
-            found = latency(architecture, **{**settings, **change})
-        except InputError:  # a layout that the model does not allow
+        counts = [number * result.count for number in times if card.node > 1]
+        changes += [("gpu", f"{card.name}:{count}") for count in counts if not result.fits or count == 2 * result.count]
+    changes += [("batch", batch // number) for number in times if batch >= number and not result.fits]
+    changes += [("batch", LARGER_BATCH * batch)] if result.fits else []
+    done = set()
+    for name, value in changes:
+        if name in done:
             continue
-        yield " ".join(f"--{key.replace('_', '-')} {value}" for key, value in change.items()), found
+        try:
+            found = latency(architecture, **{**settings, name: value})
+        except InputError:  # a layout that the model does not allow, or a format that the engine lacks
+            continue
+        if found.fits:
+            done.add(name)  # a larger change is not needed
+        yield f"--{name} {value}", found
 
 
 def is_given_any(settings: dict[str, Any], *names: str) -> bool:

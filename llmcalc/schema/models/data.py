@@ -145,6 +145,7 @@ class EngineTime(Model):
     kernels: float = 1
     eager: bool = False
     static_us: Rate | None = None
+    generations: list[Text] = Field([])
     scheduler: bool = False
     collective_us: Rate | None = None
     reading: dict[str, Rate] = Field({})
