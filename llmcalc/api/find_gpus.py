@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, ClassVar
 
 from ..calc.memory.fit import Fit, read_size
+from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import SizeError
 from ..core.notebook_display import NotebookDisplay
@@ -20,13 +21,13 @@ from .accelerators import accelerator, accelerators, instances
 from .defaults import RESERVE, default_seq
 from .effects import check_effects
 from .fit import FIT, check_fit
-from .layouts import Layout, layouts
+from .layouts import Layout, layouts, share_of_weights
 from .load import Source, load
 from .settings import FORMATS, IS_TRAINING, MEMORY_MODE, SERVING, TRAINING, memory_settings, read_settings
 
 _DATE = re.compile(r"20\d\d(-\d\d)?")
 COUNTS = (1, 2, 4, 8)  # GPUs, up to a node
-FitsOn = Callable[[int], Iterator[Fit]]  # fit checks of a number of GPUs, by layout
+FitsOn = Callable[[int, int], Iterator[Fit]]  # fit checks of a number of GPUs with these usable bytes, by layout
 SETTINGS = (*SIZES, MEMORY_MODE, IS_TRAINING, *FORMATS, *SERVING, *TRAINING, CONVENTION)
 
 
@@ -141,7 +142,7 @@ def _cost(one: FittingGpus) -> tuple[bool, float, int, str]:
 
 
 def _fits(architecture: Architecture, arguments: dict[str, Any]) -> FitsOn:
-    """Return a function that yields the fit checks of a number of GPUs in all layouts, best first.
+    """Return a function that yields the fit checks of a number of GPUs in all layouts that may fit, best first.
 
     The memory of a layout does not depend on the GPU and is computed once.
     """
@@ -149,7 +150,7 @@ def _fits(architecture: Architecture, arguments: dict[str, Any]) -> FitsOn:
 
     @cache
     def layouts_of(count: int) -> list[Layout | None]:
-        return [None] if is_training or count == 1 else [*layouts(architecture, count, count)]
+        return [None] if is_training else [*layouts(architecture, count, count)] if count > 1 else [Layout(1, Mesh())]
 
     @cache
     def check(count: int, number: int) -> Fit | None:
@@ -157,8 +158,12 @@ def _fits(architecture: Architecture, arguments: dict[str, Any]) -> FitsOn:
             return check_fit(architecture, 0, 0, count, layout=layouts_of(count)[number], **arguments)
         return None
 
-    def fits_on(count: int) -> Iterator[Fit]:
-        found = (check(count, number) for number in range(len(layouts_of(count))))
+    def has_room(layout: Layout | None, usable: int) -> bool:
+        whole = check(1, 0) if layout else None
+        return layout is None or whole is None or share_of_weights(whole.result, layout) <= usable
+
+    def fits_on(count: int, usable: int) -> Iterator[Fit]:
+        found = (check(count, n) for n, layout in enumerate(layouts_of(count)) if has_room(layout, usable))
         return (one for one in found if one and not getattr(one.result, "refusals", ()))
 
     return fits_on
@@ -169,7 +174,7 @@ def _fewest(card: Accelerator, reserve: str | int, fits_on: FitsOn, counts: Iter
     total = card.usable_bytes
     of_runtime = read_size(reserve, "reserve", total) if isinstance(reserve, str) else reserve
     for count in counts:
-        for fit in fits_on(count):
+        for fit in fits_on(count, total - of_runtime):
             if fit.needed <= total - of_runtime:
                 return changed(fit, memory=total, reserve=of_runtime)
     return None

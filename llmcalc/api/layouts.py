@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from heapq import heapify, heappop, heappush
 from math import isqrt
 from typing import NamedTuple
 
@@ -61,49 +62,59 @@ def best_layout(
 ) -> Fit:
     """Return the fit check of the first layout that fits and that kernels accept, or of the layout that needs least.
 
-    The activations of a layout are only computed if its weights and state fit in the ``usable`` bytes, or if the layout
-    can still be the one that needs least. A trial only has to know whether a layout fits.
+    A layout's stages are only computed if its ranks have room for one copy of the weights, and its activations only if
+    its weights and state fit in the ``usable`` bytes, or if the layout can still be the one that needs least. A trial
+    only has to know whether a layout fits.
     """
     ordered: Sequence[Layout] = remembered(
         architecture, "_layouts", (count, node), lambda: layouts(architecture, count, node)
     )
-    if is_trial:
-        ordered = _with_room(ordered, usable, stages_on)
-    tried, errors = list[tuple[int, int, int, Layout, Sequence[InferenceMemory]]](), list[SizeError]()
-    for number, layout in enumerate(ordered):
+    (whole,) = stages_on(Layout(1, Mesh()))
+    shares = [share_of_weights(whole, layout) for layout in ordered]
+    queue, errors = list[tuple[int, int, int, Sequence[InferenceMemory]]](), dict[int, SizeError]()
+    with_room = [number for number, share in enumerate(shares) if share <= usable]
+    if is_trial and not with_room:
+        with_room = [max(range(len(ordered)), key=lambda number: ordered[number].mesh.ranks)]
+    for number in with_room:
         try:
-            stages = stages_on(layout)
-            least = max(stage.weights + stage.state for stage in stages) - max(stage.host for stage in stages)
-            found = fit_on(layout, stages) if least <= usable else None
+            stages = stages_on(ordered[number])
+            least = _least(stages)
+            found = fit_on(ordered[number], stages) if least <= usable else None
         except SizeError as error:  # the mesh does not divide the model
-            errors.append(error)
+            errors[number] = error
             continue
         if found and found.fits and not found.result.refusals:
             return found
-        tried.append((len(refusals(stages)), least, number, layout, stages))
+        queue.append((len(refusals(stages)), least, number, stages))
+    if not is_trial:
+        queue += [(0, share, number, ()) for number, share in enumerate(shares) if share > usable]
+    heapify(queue)
     best: tuple[int, int, int, Fit] | None = None
-    for n_refusals, least, number, layout, stages in sorted(tried, key=lambda entry: entry[:3]):
-        if best and (is_trial or (n_refusals, least) > best[:2]):
-            break
+    while queue and not (best and (is_trial or queue[0][:2] > best[:2])):
+        n_refusals, least, number, stages = heappop(queue)
         try:
-            found = fit_on(layout, stages)
+            if stages:
+                found = fit_on(ordered[number], stages)
+                own = n_refusals, found.needed, number, found
+                best = own if best is None or own[:3] < best[:3] else best
+            else:
+                stages = stages_on(ordered[number])
+                heappush(queue, (len(refusals(stages)), _least(stages), number, stages))
         except SizeError as error:
-            errors.append(error)
-            continue
-        own = n_refusals, found.needed, number, found
-        best = own if best is None or own[:3] < best[:3] else best
+            errors[number] = error
     if best is None:
-        raise errors[0]
+        raise errors[min(errors)]
     return best[3]
 
 
-def _with_room(
-    ordered: Sequence[Layout], usable: int, stages_on: Callable[[Layout], Sequence[InferenceMemory]]
-) -> Sequence[Layout]:
-    """Return the layouts whose ranks have room for one copy of the weights, or else the one with the most ranks."""
-    (whole,) = stages_on(Layout(1, Mesh()))
-    found = [layout for layout in ordered if whole.weights - whole.host <= usable * layout.mesh.ranks]
-    return found or [max(ordered, key=lambda layout: layout.mesh.ranks)]
+def share_of_weights(whole: InferenceMemory, layout: Layout) -> int:
+    """Return the bytes of weights that a rank of a layout stores at least, given the memory on one rank."""
+    return whole.weights // layout.mesh.ranks - whole.host
+
+
+def _least(stages: Sequence[InferenceMemory]) -> int:
+    """Return the bytes of weights and state on the rank that stores the most."""
+    return max(stage.weights + stage.state for stage in stages) - max(stage.host for stage in stages)
 
 
 def divisors(number: int) -> list[int]:

@@ -7,6 +7,7 @@ types of a GGUF file.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from math import prod
 from typing import NamedTuple
 
@@ -82,6 +83,14 @@ class _Stored(NamedTuple):
     bits: int
     format: Format
 
+    def on_rank(self, mesh: Mesh | None) -> StoredTensors:
+        """Return the elements and bits of the tensor on one rank."""
+        row, size, elements = self.row, self.size, self.size * self.copies
+        if mesh is not None:
+            share = mesh.share_of_weight(row.tensor, row.declaration, row.size)
+            elements = elements * share // row.size if row.size else 0
+        return StoredTensors(component(row), self.format, elements, -(-self.bits * elements // size) if size else 0)
+
 
 class _Place(NamedTuple):
     """The declared tensors of a block, or of the inputs or outputs of a stack, and what stores them."""
@@ -130,17 +139,17 @@ class PublishedWeights:
         ]
 
     def _stored(self, architecture: Architecture, mesh: Mesh | None) -> list[StoredTensors]:
-        sums: dict[tuple[str, Format], tuple[int, int]] = {}
-        for (row, size, copies, bits, number_format), n_equal in self._tensors(architecture)[0]:
-            on_rank = size * copies
-            if mesh is not None:
-                share = mesh.share_of_weight(row.tensor, row.declaration, row.size)
-                on_rank = on_rank * share // row.size if row.size else 0
-            key = (component(row), number_format)
-            elements, total = sums.get(key, (0, 0))
-            on_rank_bits = -(-bits * on_rank // size) if size else 0
-            sums[key] = (elements + on_rank * n_equal, total + on_rank_bits * n_equal)
-        return [StoredTensors(*key, elements, bits) for key, (elements, bits) in sums.items()]
+        key, known = (id(self), mesh and mesh.division), dict[int, StoredTensors]()
+        known = remembered(model_of(architecture)[0], "_stored_on_rank", key, lambda: (self, known), most=64)[1]
+        sums: dict[tuple[str, int], StoredTensors] = {}
+        for stored, n_equal in self._tensors(architecture)[0]:
+            if id(stored) not in known:
+                known[id(stored)] = stored.on_rank(mesh)
+            own = known[id(stored)]
+            name = own.component, id(own.format)
+            elements, bits = sums[name][2:] if name in sums else (0, 0)
+            sums[name] = own._replace(elements=elements + own.elements * n_equal, bits=bits + own.bits * n_equal)
+        return [*sums.values()]
 
     def _tensors(self, architecture: Architecture) -> tuple[list[tuple[_Stored, int]], list[Row]]:
         """Return the distinct stored tensors with their numbers, and the distinct block-quantised matrices.
@@ -208,7 +217,11 @@ class PublishedWeights:
         for tensor, packed, _ in expected_tensors(tensors, method, self.dtype):
             row, size = tensor.rows[0], prod(tensor.shape)
             is_routed = row.declaration.number_class(row.tensor) == EXPERTS
-            number_format = self._format(tensor.name) if method is None or packed is None else _label(method, is_routed)
+            if method is None or packed is None:
+                number_format = self._format(tensor.name)
+            else:
+                name = method.expert_name if is_routed else ""
+                number_format = _label(name or method.name, method.is_tested)
             columns = tensor.shape[-1] if tensor.shape else 1  # the dimension along which blocks are stored
             plain_bits = number_format.bits_of(size // columns if columns else 0, columns)
             bits = plain_bits if packed is None else sum(part.bits for part in packed)
@@ -234,10 +247,10 @@ def _place_name(row: Row, number: int | None) -> tuple[object, ...]:
     return row.entry.stack.name, row.entry.section if number is None else number
 
 
-def _label(method: Quantisation, is_routed: bool) -> Format:
+@cache
+def _label(name: str, is_tested: bool) -> Format:
     """Return the name and source of the format of quantised matrices."""
-    name, source = method.expert_name if is_routed else "", _TESTED if method.is_tested else _DOCUMENTED
-    return Format(name or method.name, 0, checked=method.is_tested, source=source)
+    return Format(name, 0, checked=is_tested, source=_TESTED if is_tested else _DOCUMENTED)
 
 
 def layout_candidates(architecture: Architecture) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,9 +12,11 @@ import llmcalc
 from llmcalc import Mesh
 from llmcalc.api.accelerators import accelerator
 from llmcalc.api.layouts import divisors, layouts
+from llmcalc.api.memory import serving_weights
 from llmcalc.api.names import number_format, weight_formats
 from llmcalc.calc.memory.pipeline import pipeline_stages
 from llmcalc.core.errors import InputError, SizeError
+from llmcalc.core.record import changed
 
 DEEPSEEK, LLAMA, QWEN = (llmcalc.load(name) for name in ("deepseek-v3", "llama3-8b", "qwen3-235b-a22b"))
 
@@ -191,3 +195,39 @@ def test_searches_suggest_formats_that_the_gpu_supports() -> None:
         found = llmcalc.fit("qwen3-8b", gpu, solve="quant", seq=7).solution
         assert found is not None
         assert ("nvfp4" in {candidate.name for candidate in found.candidates}) == is_supported
+
+
+@pytest.mark.parametrize(("model", "gpu", "count"), [("kimi-k3", "80GB", 16), ("gpt-oss-120b", "8GB", 6)])
+def test_without_a_layout_that_fits_the_answer_is_the_one_that_needs_least(model: str, gpu: str, count: int) -> None:
+    architecture = llmcalc.load(model)
+    found = llmcalc.fit(architecture, f"{gpu}:{count}")
+    assert not found.fits
+    needs = []
+    for layout in layouts(architecture, count):
+        with suppress(SizeError):
+            memory = llmcalc.memory(architecture, mesh=layout.mesh)
+            needs.append((len(memory.refusals), memory.peak))
+    assert (len(found.result.refusals), found.needed) == min(needs)
+
+
+def test_equal_blocks_in_different_pipeline_stages_are_one_object() -> None:
+    architecture = llmcalc.load("kimi-k3")
+    stages = pipeline_stages(architecture, 31)
+    blocks = [run.block for stage in stages for run in stage.main.runs]
+    assert len({id(block) for block in blocks}) == len(set(blocks)) == len(architecture.main.distinct_runs)
+
+
+@pytest.mark.parametrize("weights", [None, "mxfp4", "q4_k_m"])
+@pytest.mark.parametrize("model", ["deepseek-v3", "gpt-oss-20b", "kimi-k3"])
+def test_stages_store_the_same_whatever_was_counted_before(model: str, weights: str | None) -> None:
+    def stored(counted: tuple[int, ...]) -> list[object]:
+        architecture = llmcalc.load(model)
+        fresh = changed(architecture)  # without remembered results
+        formats = serving_weights(fresh, weights, "bf16", (), ())
+        return [
+            formats.stored(stage, Mesh(tp=2, pp=stages))
+            for stages in counted
+            for stage in pipeline_stages(fresh, stages, uneven=True)
+        ]
+
+    assert stored((1, 3, 4))[-4:] == stored((4,))

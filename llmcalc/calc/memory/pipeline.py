@@ -96,9 +96,11 @@ def _stages(architecture: Architecture, stages: int, uneven: bool) -> Iterator[P
 def layer_range(architecture: Architecture, first: int, end: int) -> PipelineStage:
     """Return the layers of the main stack from ``first`` up to ``end``, with its inputs and outputs at the ends."""
     stack = architecture.main
-    blocks = [run for run in stack.runs for _ in range(run.count)]
+    blocks = [(run, equal) for run, equal in zip(stack.runs, stack.first_runs, strict=True) for _ in range(run.count)]
     inputs, outputs = stack.inputs if first == 0 else (), stack.outputs if end == len(blocks) else ()
-    runs = tuple(_merge_equal_blocks(blocks[first:end]))
+    parts = ([*same] for _, same in groupby(blocks[first:end], key=lambda block: id(block[0].block)))
+    # Equal blocks become one object, so that results by block are shared.
+    runs = tuple(Run(stack.runs[equal].block, len(part), run.shared) for part in parts for run, equal in part[:1])
     part = Stack(stack.name, stack.d_model, inputs, runs, outputs, stack.role)
     return PipelineStage(architecture.name, (part,), layout=architecture.layout, model=architecture, first_layer=first)
 
@@ -127,9 +129,3 @@ def _stage_sizes(stack: Stack, stages: int, uneven: bool) -> list[int]:
         raise SizeError(f"pp ({stages}) does not divide the number of layers ({n_layers})", parameter="pp", hint=hint)
     size, rest = divmod(n_layers, stages)
     return [size + (stages - 1 - rest <= stage < stages - 1) for stage in range(stages)]
-
-
-def _merge_equal_blocks(blocks: list[Run]) -> Iterator[Run]:
-    for _, same in groupby(blocks, key=lambda run: id(run.block)):
-        first, *others = same
-        yield Run(first.block, 1 + len(others), first.shared)

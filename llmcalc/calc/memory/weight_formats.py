@@ -7,7 +7,7 @@ mixture such as Q4_K_M uses more bits for some matrices in some layers.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from functools import cached_property, lru_cache
 from math import prod
 from typing import NamedTuple, Protocol
@@ -98,16 +98,18 @@ class RequestedFormats:
 
     def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
         """Return the numbers of elements and bits on one rank, by tensor and format."""
-        return remembered(architecture, "_requested", (self, mesh), lambda: self._stored(architecture, mesh), most=256)
+        key = self, mesh and mesh.division
+        return remembered(architecture, "_requested", key, lambda: self._stored(architecture, mesh, key), most=256)
 
-    def _stored(self, architecture: Architecture, mesh: Mesh | None) -> list[StoredTensors]:
+    def _stored(self, architecture: Architecture, mesh: Mesh | None, key: Hashable) -> list[StoredTensors]:
         model, found = model_tensors(architecture), list[StoredTensors]()
-        known: dict[tuple[object, ...], list[StoredTensors]] = {}  # equal layers of different runs
+        known = dict[tuple[object, ...], tuple[Row, list[StoredTensors]]]()  # equal layers of all pipeline stages
+        known = remembered(model_of(architecture)[0], "_requested_rows", key, lambda: known, most=64)
         for row in model.rows_for(self):
-            key = (id(row.declaration), id(row.tensor), self._selections(row, model))
-            if key not in known:
-                known[key] = list(stored_row(row, self, model, mesh))
-            found += known[key]
+            own = (id(row.declaration), id(row.tensor), self._selections(row, model))
+            if own not in known:
+                known[own] = row, list(stored_row(row, self, model, mesh))  # the row keeps the identities unique
+            found += known[own][1]
         return found
 
     def refusals(self, architecture: Architecture, mesh: Mesh) -> Iterator[str]:
