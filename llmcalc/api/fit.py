@@ -245,7 +245,7 @@ def _solve(
         best = next((one for one in tried if one.fit.fits), None)
         return (best or tried[-1]).fit, Solution(solve, best.name if best else None, tuple(tried))
     if solve in OFFLOADS:
-        found, number = solve_offload(solve, architecture, budget, args)
+        found, number = solve_offload(solve, architecture, budget, args, card)
         return found, Solution(solve, number)
     fewest = solve_gpus(architecture, budget, args)
     if fewest is None:

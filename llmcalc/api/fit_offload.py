@@ -13,10 +13,13 @@ from ..calc.touched_experts import expert_layers
 from ..core.amount import Sum
 from ..core.architecture import Architecture
 from ..core.errors import InputError
-from ..core.record import changed
+from ..core.record import changed, fields
 from ..data import tables
 from ..estimate.engine_profile import version_number
+from ..estimate.hardware import Accelerator
 from ..estimate.llama_cpp_weights import HOST, device_weights, read_placement
+from .accelerators import gpu_name
+from .defaults import LLAMA_CPP_STEP_TOKENS
 from .engine_settings import setting_flags
 from .memory import memory_of, serving_weights
 
@@ -26,15 +29,16 @@ GPU = 0  # the only one
 
 
 def solve_offload(
-    asked: str, architecture: Architecture, budget: Mapping[str, Any], words: Mapping[str, Any]
+    asked: str,
+    architecture: Architecture,
+    budget: Mapping[str, Any],
+    words: Mapping[str, Any],
+    card: Accelerator | None = None,
 ) -> tuple[Fit, int | None]:
     """Return the fit check with the solution, or without an offloaded part and None if nothing fits."""
-    if words["mode"] == "training" or words["mesh"] != Mesh() or budget["count"] > 1:
-        raise InputError(f"{asked!r} applies only to serving on one GPU", parameter="solve", hint="omit other settings")
-    if asked == EXPERTS and not expert_layers(architecture):
-        hint = "use {solve=gpu-layers}"
-        raise InputError(f"{architecture.name} has no routed experts", parameter="solve", hint=hint)
-    n_layers, own = architecture.main.n_layers, {name: value for name, value in words.items() if name != "mode"}
+    _check(asked, architecture, words, budget["count"], gpu_name(card, budget["memory_bytes"]))
+    n_layers = architecture.main.n_layers
+    own = {"step_tokens": LLAMA_CPP_STEP_TOKENS, **{name: value for name, value in words.items() if name != "mode"}}
     whole = memory_of(architecture, **own)
     assert isinstance(whole, InferenceMemory)
 
@@ -49,6 +53,30 @@ def solve_offload(
     if kept is None:
         return check(0), None
     return check(kept), kept if asked == LAYERS else n_layers - kept
+
+
+def _check(asked: str, architecture: Architecture, words: Mapping[str, Any], count: int, gpu: str) -> None:
+    """Raise an error if llama.cpp doesn't serve on one GPU, or if there are no experts to move."""
+    if words["mode"] == "training":
+        file = architecture.inputs.get("training_file")
+        text = f"{asked!r} applies only to serving" + (f", and {file['path']} describes training" if file else "")
+        hint = "name a model in place of the file" if file else "omit {mode=training}"
+        raise InputError(text, parameter="solve", hint=hint)
+    mesh = words["mesh"]
+    given = [field.name for field in fields(Mesh) if getattr(mesh, field.name) != field.default]
+    if given or count > 1:
+        changes = [f"use {{gpu={gpu}}}"] if count > 1 else []
+        changes += [f"omit {', '.join(f'{{{name}}}' for name in given)}"] if given else []
+        raise InputError(f"{asked!r} applies only to one GPU", parameter="solve", hint=" and ".join(changes))
+    if asked == EXPERTS and not expert_layers(architecture):
+        hint = "use {solve=gpu-layers}"
+        raise InputError(f"{architecture.name} has no routed experts", parameter="solve", hint=hint)
+
+
+def command_of(asked: str, number: int) -> str:
+    """Return the command of llama.cpp with the solved number."""
+    program, *_ = tables("engines")["llama.cpp"]["command"].split()
+    return f"{program} {flag_of(asked)} {number}"
 
 
 def flag_of(asked: str) -> str:

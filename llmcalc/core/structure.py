@@ -52,7 +52,8 @@ def structure_line(stack: Stack, longest: int | None = None) -> str:
     If the line would exceed ``longest`` characters, it has only sizes with a role in ``MAIN_ROLES``, as many as fit.
     """
     sizes = {key: feature for key, feature in features(stack).items() if feature.size and not feature.usual}
-    name = stack.name if stack.name == stack.role else f"{stack.name} ({stack.role})"
+    role = "encoder" if stack.role == "tower" else f"({stack.role})"
+    name = stack.name if role.strip("()") in stack.name else f"{stack.name} {role}"
     first = f"{name}: {stack.n_layers} layers · d_model {stack.d_model}"
     line = " · ".join([first, *_size_texts(sizes, stack)])
     if longest is None or len(line) <= longest:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..api.defaults import RESERVE
 from ..api.fit import FitResult, Solution
-from ..api.fit_offload import OFFLOADS, flag_of
+from ..api.fit_offload import OFFLOADS, command_of, flag_of
 from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
 from ..core.architecture import Architecture
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 WHAT = {"seq": "tokens", "batch": "sequences", "gpus": ""}
 ASKED = {
     "seq": "largest context", "batch": "largest batch", "quant": "best format", "gpus": "fewest accelerators",
-    "gpu-layers": "most layers on the GPU", "cpu-experts": "fewest layers with experts on the CPU",
+    "gpu-layers": "layers on GPU", "cpu-experts": "experts on CPU",
 }  # fmt: skip
+OFFLOADED = {"gpu-layers": "fit on the GPU", "cpu-experts": "keep their experts on the CPU"}
 
 
 def fit_document(
@@ -96,6 +97,9 @@ def verdict(fit: Fit) -> str:
 def _answer(fit: FitResult) -> str:
     """Return the first line of the report, such as ``✓ fits, 3.2 GiB to spare on each of 8``."""
     solution, each = fit.solution, f" on each of {fit.count}" if fit.count > 1 else ""
+    if solution and solution.asked in OFFLOADS and isinstance(solution.value, int):
+        command = command_of(solution.asked, solution.value)
+        return f"✓ {_solved(solution, fit)} {OFFLOADED[solution.asked]}: {command}"
     if solution and solution.value is not None:
         return f"✓ {ASKED[solution.asked]}: {_solved(solution, fit)}"
     return f"{'✓' if fit.fits else '✗'} {verdict(fit)}{each}"
@@ -121,7 +125,7 @@ def _solved(solution: Solution, fit: Fit) -> str:
         return f"none, {verdict(fit)} at the smallest size"
     if solution.asked in OFFLOADS:
         n_layers = fit.result.architecture.main.n_layers
-        return f"{solution.value} of {n_layers + (solution.asked == 'gpu-layers')}"
+        return f"{solution.value} of {n_layers + (solution.asked == 'gpu-layers')} layers"
     return (
         f"{exact(solution.value)} {WHAT[solution.asked]}".rstrip()
         if type(solution.value) is int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,8 +67,9 @@ def test_nothing_fits_on_a_small_gpu() -> None:
     ("model", "asked", "more", "message"),
     [
         (DENSE, "cpu-experts", {}, "no routed experts"),
-        (DENSE, "gpu-layers", {"tp": 2}, "one GPU"),
-        (DENSE, "gpu-layers", {"count": 2}, "one GPU"),
+        (DENSE, "gpu-layers", {"tp": 2}, "omit tp$"),
+        (DENSE, "gpu-layers", {"count": 2}, "use gpu=.h100-sxm.$"),
+        (DENSE, "gpu-layers", {"count": 2, "tp": 2}, "use gpu=.h100-sxm. and omit tp$"),
     ],
 )
 def test_other_settings_are_refused(model: str, asked: str, more: dict[str, Any], message: str) -> None:
@@ -75,12 +77,28 @@ def test_other_settings_are_refused(model: str, asked: str, more: dict[str, Any]
         solved(model, "h100", asked, **more)
 
 
+def test_training_is_refused_by_its_cause(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"applies only to serving\n  omit mode=.training."):
+        llmcalc.fit(DENSE, "h100", solve="gpu-layers", training=True)
+    (path := tmp_path / "a.yml").write_text("base_model: Qwen/Qwen3-8B\nadapter: lora\nlora_r: 7\n")
+    file = llmcalc.read_training_file(path)
+    with pytest.raises(InputError, match=r"a\.yml describes training"):
+        llmcalc.fit(file.architecture, "h100", solve="gpu-layers", **file.options)
+
+
+@pytest.mark.parametrize("weights", ["bf16", "q8_0"])
+def test_a_step_has_the_tokens_of_llama_cpp(weights: str) -> None:
+    found = llmcalc.fit(DENSE, "6GiB", solve="gpu-layers", weights=weights, seq=4096)
+    assert found.result.steps.limit == 512
+    given = llmcalc.fit(DENSE, "6GiB", solve="gpu-layers", weights=weights, seq=4096, step_tokens=128)
+    assert given.result.steps.limit == 128
+
+
 def test_the_command_states_the_host_memory(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["fit", MOE, "--gpu", "rtx4090", "--weights", "q8_0", "--seq", "32k", "--solve"]
     assert main([*words, "cpu-experts"]) == 0
     printed = capsys.readouterr().out
-    assert "fewest layers with experts on the CPU: " in printed.splitlines()[0]
-    assert " of 48" in printed.splitlines()[0]
-    assert "--n-cpu-moe" in printed
+    assert " of 48 layers keep their experts on the CPU: llama-server --n-cpu-moe " in printed.splitlines()[0]
+    assert "with --n-cpu-moe of llama.cpp" in printed
     assert main([*words, "gpu-layers"]) == 0
-    assert " of 49" in capsys.readouterr().out.splitlines()[0]
+    assert " of 49 layers fit on the GPU: llama-server --n-gpu-layers " in capsys.readouterr().out.splitlines()[0]
