@@ -212,10 +212,14 @@ def _serving(
     unused = [name for name, value in others.items() if value is not None]
     unused += [name for name in values if name not in SETTINGS]
     if unused:
-        raise InputError("has no effect on the time of requests", parameter=unused[0], hint="omit it")
-    for name in ("isl", "osl"):
-        if name not in values:
-            raise InputError("missing number of tokens", parameter=name, hint=f"add {{{name}=1000}}")
+        hint = "omit it, or {isl}, {osl}, {concurrency} and {sla}, which ask for times"
+        if unused[0] == "command":
+            hint = "give the model and its layout as options instead: MODEL {tp=N}"
+        raise InputError("is not modelled together with the time of requests", parameter=unused[0], hint=hint)
+    missing = [name for name in ("isl", "osl") if name not in values]
+    if missing:
+        both = " ".join(f"{{{name}={size}}}" for name, size in (("isl", 1000), ("osl", 500)) if name in missing)
+        raise InputError("missing number of tokens", parameter=missing[0], hint=f"add {both}")
     if model is None or gpu is None:
         name = "model" if model is None else "gpu"
         raise InputError(f"missing {name}", parameter=name, hint="add a model and a GPU such as {gpu=h100:4}")

@@ -14,18 +14,17 @@ from ..core.evidence import FITTED, of_architecture
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..core.setting import SIZE, Setting, check_values, read_length
-from ..data import table
 from ..estimate.hardware import Accelerator
-from ..estimate.time.interval import Interval, time_interval
+from ..estimate.time.cost import COMMUNICATION, COMPUTE, ENGINE
+from ..estimate.time.interval import Interval
 from ..estimate.time.serving import CHUNK, OTHER_BYTES, SHARE, Load, ServingTime, serving_time
 from ..estimate.training_run import Price
 from .accelerators import read_gpus
-from .engine_models import served_length
 from .engine_result import ServeResult
 from .load import Source
 from .load import load as read_model
 from .serving_memory import engine_title, free_memory
-from .serving_search import ServingSearch, read_limits, search_layouts
+from .serving_search import ServingSearch, longest_request, read_limits, search_layouts, time_intervals, token_prices
 from .step_models import check_layout, engine_step, step_model
 from .train import price_of
 
@@ -39,7 +38,6 @@ SETTINGS = (
     "isl", "osl", "concurrency", "engine", "tp", "dp", "ep", "weights", "experts", "attention_weights", "cache",
     "max_num_batched_tokens", "price", "sla",
 )  # fmt: skip
-HOUR = 3600
 
 
 @record
@@ -172,6 +170,18 @@ class ServingResult(NotebookDisplay):
                 if found.fits and (found.all_run or found.running > max(self.running, 1)):
                     yield change, found
 
+    @cached_property
+    def parts(self) -> tuple[tuple[str, float, str], ...]:
+        """Parts of the time per output token, longest first: name, seconds and what limits it."""
+        if not self.tpot:
+            return ()
+        step = self.time.step
+        found = [(name, float(cost.seconds), cost.bound) for name, cost in step.components.items()]
+        found += [(name, float(seconds), COMMUNICATION) for name, seconds in step.collectives.items()]
+        found += [("between kernels", float(step.launches), "between kernels"), (ENGINE, float(step.engine), ENGINE)]
+        found.append(("prefill of other requests", float(self.time.tpot_s - step.seconds), COMPUTE))
+        return tuple(sorted((part for part in found if part[1]), key=lambda part: -part[1]))
+
     @property
     def tokens_per_s_user(self) -> float | None:
         """Output tokens per second of one request, or None if it has a single output token."""
@@ -184,11 +194,8 @@ class ServingResult(NotebookDisplay):
 
     @property
     def usd_per_million_output(self) -> tuple[float, float] | None:
-        """Lowest and highest price of a million output tokens in US dollars, if input tokens are free."""
-        if self.price is None:
-            return None
-        hours, own = 1e6 / self.tokens_per_s_gpu / HOUR, self.width
-        return self.price.low * hours / own, self.price.high * hours * own
+        """Lowest and highest price of a million output tokens in US dollars, with all cost charged to the output."""
+        return token_prices(self.price, self.tokens_per_s_gpu, self.width)
 
     @property
     def usd_per_million(self) -> tuple[float, float] | None:
@@ -216,9 +223,12 @@ class ServingResult(NotebookDisplay):
         speed = f"{self.tokens_per_s_gpu:,.0f} tokens/s per GPU"
         if self.tpot_s is None or self.tpot_low_s is None or self.tpot_high_s is None:
             return f"{self.time.requests_per_s:,.3g} requests/s, {speed}"
-        spread = f"{self.tpot_low_s * 1e3:.3g} to {self.tpot_high_s * 1e3:.3g}"
+        best, low, high = (
+            f"{ms:,.0f}" if (ms := seconds * 1e3) >= 99.95 else f"{ms:#.3g}"
+            for seconds in (self.tpot_s, self.tpot_low_s, self.tpot_high_s)
+        )
         user = f"{self.tokens_per_s_user:,.0f} tokens/s per user"
-        return f"{self.tpot_s * 1e3:.3g} ms per output token ({spread}), {user}, {speed}"
+        return f"{best} ms per output token ({low} to {high} ms), {user}, {speed}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""
@@ -227,10 +237,13 @@ class ServingResult(NotebookDisplay):
             "running", "all_run", "tokens_per_s_user", "tokens_per_s_gpu", "usd_per_million_output", "usd_per_million",
         )  # fmt: skip
         mesh = {name: getattr(self.mesh, name) for name in ("tp", "dp", "ep")}
-        time = {name: float(getattr(self.time, name)) for name in ("batch", "capacity", "waiting", "requests_per_s")}
+        time = {name: float(getattr(self.time, name)) for name in ("capacity", "waiting", "requests_per_s")}
+        time["requests_per_rank"] = float(self.time.batch)
         return {
             "model": self.model, "gpu": self.accelerator.name, "gpus": self.gpus, "engine": self.engine, **mesh,
-            **self.load._asdict(), **{name: getattr(self, name) for name in names}, **time,
+            "isl": self.load.isl, "osl": self.load.osl, "concurrency": self.load.concurrency,
+            "max_num_batched_tokens": self.load.chunk, **{name: getattr(self, name) for name in names}, **time,
+            "parts": [dict(zip(("name", "seconds", "bound"), part, strict=True)) for part in self.parts],
             "usd_per_hour": [self.price.low, self.price.high] if self.price else None,
             "width_reasons": list(self.reasons), "kernels": dict(self.kernels), "evidence": self.evidence,
             "notes": list(self.notes),
@@ -295,10 +308,14 @@ def serving(
     }
     if sla is not None:
         limits = read_limits(sla)
+        if lengths["osl"] == 1:
+            raise InputError("limits on times need at least 2 output tokens", parameter="osl", hint="use {osl=2}")
         given = [name for name, size in (("tp", tp or 1), ("dp", dp), ("ep", ep)) if size > 1]
         if given or concurrency != 1:
             name = given[0] if given else "concurrency"
-            raise InputError("cannot be combined with limits on times, which choose it", parameter=name, hint="omit it")
+            chosen = "number of requests" if name == "concurrency" else "layout"
+            hint = f"{{sla}} chooses the {chosen}; omit {{{name}}}"
+            raise InputError("cannot be combined with limits on times", parameter=name, hint=hint)
         load = Load(lengths["isl"], lengths["osl"], 1, lengths["max_num_batched_tokens"])
         own = engine_step(engine or "vllm").name
         return search_layouts(architecture, card, count, load, limits, own, formats, price_of(card, price))
@@ -311,12 +328,7 @@ def serving(
     load = Load(lengths["isl"], lengths["osl"], concurrency, lengths["max_num_batched_tokens"])
     memory, free = free_memory(architecture, steps, gpu, tuple(formats.values()))
     time = serving_time(steps, load, free)
-    errors, used = table("time_errors"), steps.efficiencies.values()
-    unknown = "" if steps.engine.is_known else steps.engine.name
-    tpot, ttft = (
-        time_interval(seconds, errors[name], used, unknown)
-        for name, seconds in (("tpot", time.tpot_s), ("ttft", time.ttft_s))
-    )
+    tpot, ttft = time_intervals(steps, time)
     notes = [f"at most {load.chunk:,} tokens of prefill in a step"]
     if memory is None:
         notes.append(f"{SHARE:.0%} of the memory is used, with {OTHER_BYTES / 1e9:g} GB beside weights and KV cache")
@@ -324,9 +336,6 @@ def serving(
         notes.append("times assume that the weights fit")
     if time.capacity >= 1 and time.waiting > 0:
         notes.append("requests wait for KV cache, so that the time to the first token depends on the queue")
-    longest = None
-    with suppress(InputError):
-        longest = served_length(architecture)
 
     def retry(change: Mapping[str, Any]) -> ServingResult:
         own: dict[str, Any] = {
@@ -340,7 +349,8 @@ def serving(
     return ServingResult(
         model=architecture.name, accelerator=card, gpus=count, mesh=mesh, engine=steps.engine.name, load=load,
         time=time, tpot=tpot if load.osl > 1 else None, ttft=ttft if time.capacity >= 1 and time.waiting <= 0 else None,
-        width=float(tpot.high / time.tpot_s), reasons=tpot.reasons, max_model_len=longest, retry=retry,
+        width=float(tpot.high / time.tpot_s), reasons=tpot.reasons, retry=retry,
+        max_model_len=longest_request(architecture),
         kernels={f"{kind} {kernel}".strip(): f"{own.origin} {own.accelerator}".strip()
                  for (kind, kernel), own in steps.efficiencies.items()},
         architecture=architecture, price=price_of(card, price), memory=memory, notes=tuple(notes),

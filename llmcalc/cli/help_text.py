@@ -129,10 +129,10 @@ OWN = {  # lines of one command, by panel
             --kv-cache-memory SIZE  per GPU
             --enforce-eager  no CUDA graphs
             --images-per-prompt N  0: no image encoder
+            --image SIZE  in a request, such as 1024x768
         """,
         "Load": """
             --isl --osl TOKENS  of a request, for its times
-            --image SIZE  in a request, such as 1024x768
             --concurrency N  requests at any time
             --sla LIMITS  find layouts: ttft<300ms,tpot<10ms
         """,

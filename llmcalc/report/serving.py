@@ -8,6 +8,9 @@ from ..api.serving_time import ServingResult
 from ..core.errors import spelled
 from .document import Document, Fact, Table, columns
 from .heading import model_document, named_values
+from .numbers import duration, three_digits
+
+SMALLEST_ROW = 0.001  # of the time of an output token
 
 
 def serving_document(result: ServingResult) -> Document:
@@ -32,22 +35,13 @@ def serving_document(result: ServingResult) -> Document:
     )
 
 
-def milliseconds(seconds: float) -> str:
-    """Format a time in milliseconds.
-
-    >>> milliseconds(0.0123456)
-    '12.3 ms'
-    """
-    return f"{seconds * 1e3:,.3g} ms" if seconds < 1 else f"{seconds * 1e3:,.0f} ms"
-
-
 def dollars(span: tuple[float, float]) -> str:
     """Format a range of prices in US dollars.
 
     >>> dollars((0.1234, 2.5)), dollars((1.0, 1.0))
-    ('$0.123 to $2.5', '$1')
+    ('$0.123 to $2.50', '$1.00')
     """
-    low, high = (f"${price:,.3g}" for price in span)
+    low, high = (f"${three_digits(price)}" for price in span)
     return low if low == high else f"{low} to {high}"
 
 
@@ -66,51 +60,53 @@ def _changes(result: ServingResult) -> Table:
     rows = [
         (spelled(" ".join(f"{{{name}={value}}}" for name, value in change.items())),
          f"{one.running:,} of {one.load.concurrency:,.10g}",
-         milliseconds(one.tpot_s) if one.tpot_s else "", f"{one.tokens_per_s_gpu:,.0f}")
+         duration(one.tpot_s) if one.tpot_s else "", f"{one.tokens_per_s_gpu:,.0f}")
         for change, one in result.changes
     ]  # fmt: skip
     heads = columns("settings: name", "running requests: text", "per output token: text", "tokens/s per GPU: text")
     return Table("with other settings" if result.fits else "fits with", heads, rows)
 
 
+def _time(label: str, *times: float) -> Fact:
+    """Return a time with its interval."""
+    best, _, span = duration(*times).partition(" (")
+    return Fact(label, best, f"({span}")
+
+
 def _facts(result: ServingResult) -> list[Fact]:
     time = result.time
     if result.ttft_s is not None and result.ttft_low_s is not None and result.ttft_high_s is not None:
-        span = f"{milliseconds(result.ttft_low_s)} to {milliseconds(result.ttft_high_s)}"
-        first = Fact("first token", milliseconds(result.ttft_s), f"({span})")
+        first = _time("first token", result.ttft_s, result.ttft_low_s, result.ttft_high_s)
     else:
         first = Fact("first token", "saturated", "requests wait for memory")
     limit = "number of requests" if time.waiting <= 0 else "KV cache"
     facts = []
     if result.tpot_s is not None and result.tpot_low_s is not None and result.tpot_high_s is not None:
-        span = f"{milliseconds(result.tpot_low_s)} to {milliseconds(result.tpot_high_s)}"
-        facts.append(Fact("per output token", milliseconds(result.tpot_s), f"({span})"))
+        facts.append(_time("per output token", result.tpot_s, result.tpot_low_s, result.tpot_high_s))
     facts += [
         first,
         Fact("running requests", f"{result.running:,}", f"limited by the {limit}"),
-        Fact("requests", f"{time.requests_per_s:,.3g}", "per second"),
-        Fact("output tokens", f"{result.tokens_per_s_gpu:,.3g}", "per second and GPU"),
+        Fact("requests", three_digits(float(time.requests_per_s)), "per second"),
+        Fact("output tokens", three_digits(result.tokens_per_s_gpu), "per second and GPU"),
     ]  # fmt: skip
     if result.price and result.usd_per_million_output and result.usd_per_million:
-        facts.append(Fact("million output tokens", dollars(result.usd_per_million_output), "if input is free"))
+        facts.append(
+            Fact("million output tokens", dollars(result.usd_per_million_output), "all cost charged to output")
+        )
         facts.append(Fact("million tokens", dollars(result.usd_per_million), "input and output"))
     return facts
 
 
 def _parts(result: ServingResult) -> Table:
-    time, step = result.time, result.time.step
-    if result.tpot_s is None:
-        return Table("an output token", (), [])
-    found = [(name, cost.seconds, cost.bound) for name, cost in step.components.items()]
-    found += [(name, seconds, "communication") for name, seconds in step.collectives.items()]
-    found += [("between kernels", step.launches, "launches"), ("engine", step.engine, "engine")]
-    found.append(("prefill of other requests", time.tpot_s - step.seconds, "compute"))
+    """Return a table of the parts of an output token. Small ones are summed in one row."""
+    whole = result.tpot_s or 0.0
+    large = [part for part in result.parts if part[1] >= SMALLEST_ROW * whole]
+    rest = sum(part[1] for part in result.parts[len(large) :])
     rows = [
-        (name, milliseconds(float(seconds)), float(seconds / time.tpot_s), bound)
-        for name, seconds, bound in found
-        if seconds
+        (name, duration(seconds), seconds / whole, bound)
+        for name, seconds, bound in (*large, *([("others", rest, "")] if rest else []))
     ]
-    total = ("total", milliseconds(result.tpot_s), 1.0, "")
+    total = ("total", duration(whole), 1.0, "")
     return Table("an output token", columns("part: name", "time: text", "share: share", "bound: text"), rows, total)
 
 
@@ -124,6 +120,7 @@ def _notes(result: ServingResult) -> tuple[str, ...]:
 def _json(result: ServingResult) -> tuple[dict[str, Any], dict[str, Any]]:
     times = result.to_dict()
     own = {name: times.pop(name) for name in ("engine", "evidence")}
-    inputs = {name: times.pop(name) for name in ("gpu", "gpus", "tp", "dp", "ep", "isl", "osl", "concurrency", "chunk")}
+    inputs = {name: times.pop(name) for name in ("gpu", "gpus", "tp", "dp", "ep", "isl", "osl", "concurrency")}
+    inputs["max_num_batched_tokens"] = times.pop("max_num_batched_tokens")
     del times["notes"], times["model"]
     return inputs, {**own, "times": times, "notes": [*_notes(result), *result.architecture.notes]}

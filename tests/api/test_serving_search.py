@@ -75,5 +75,31 @@ def test_a_wrong_limit_is_named(text: str) -> None:
 
 def test_limits_choose_the_layout_and_the_requests() -> None:
     for change in ({"tp": 2}, {"concurrency": 7}):
-        with pytest.raises(InputError, match="limits on times"):
+        with pytest.raises(InputError, match="sla chooses the"):
             search(**change)
+    with pytest.raises(InputError, match="at least 2 output tokens"):
+        search(osl=1)
+
+
+def test_times_have_intervals_which_tell_a_margin() -> None:
+    tight = search(sla="tpot<12ms")
+    best = tight.layouts[0]
+    assert best.tpot.low < best.tpot_s < 0.012 < best.tpot.high
+    assert not tight.has_margin
+    assert search(sla="tpot<9s").has_margin
+    assert not search(sla="tpot<1us").has_margin
+    found = tight.to_dict()["layouts"][0]
+    assert (found["tpot_low_s"], found["tpot_high_s"]) == (best.tpot.low, best.tpot.high)
+
+
+def test_prices_are_those_of_a_single_call() -> None:
+    best = search(gpu="h100", sla="tpot<20ms", price=2.5)
+    one = llmcalc.serve(LLAMA, "h100", isl=1009, osl=499, concurrency=best.layouts[0].concurrency, price=2.5)
+    assert best.layouts[0].usd_per_million_output(best.price) == pytest.approx(one.usd_per_million_output)
+
+
+def test_a_request_longer_than_the_model_allows_has_no_layout() -> None:
+    found = search(isl=131_000, sla="tpot<1s")
+    assert found.is_too_long
+    assert found.layouts == ()
+    assert not found.is_found

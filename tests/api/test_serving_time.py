@@ -217,7 +217,13 @@ def test_requests_obey_little_s_law() -> None:
 
 
 def test_the_result_is_plain_data() -> None:
-    found = serve().to_dict()
+    result = serve()
+    found = result.to_dict()
+    seconds = [part["seconds"] for part in found["parts"]]
+    assert sum(seconds) == pytest.approx(result.tpot_s)
+    assert seconds == sorted(seconds, reverse=True)
+    assert found["requests_per_rank"] == 17
+    assert found["max_num_batched_tokens"] == 8192
     assert found["tpot_s"] > 0
     assert found["kernels"]["gemm bf16"] == "own h100-sxm"
     assert found["evidence"]["tpot_s"] == "fitted"
@@ -229,6 +235,9 @@ def test_the_result_is_plain_data() -> None:
         ({"concurrency": 0}, "concurrency"),
         ({"isl": 0}, "isl"),
         ({"osl": None}, "osl"),
+        ({"isl": None, "osl": None}, "isl=1000 osl=500"),
+        ({"image": ["10x10"]}, "image: is not modelled together"),
+        ({"command": "vllm serve Qwen/Qwen3-8B"}, "as options instead"),
         ({"gpu": "24GB"}, "name of a GPU"),
         ({"tp": 4}, "needs 4 GPUs"),
         ({"ep": 3}, "ep"),
