@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..calc.flops import flops
 from ..calc.memory.fit import Fit, read_size
+from ..calc.memory.pipeline import ParallelMemory
 from ..calc.sharding import Mesh
 from ..core.aliases import accepts_aliases
 from ..core.architecture import Architecture, TrainingFact, declare
@@ -226,6 +228,15 @@ def train(
     if working is None or run.hours is None:
         return run
     return changed(run, emissions=emissions(working.accelerator, run.hours, watts, pue, carbon))
+
+
+def with_adapters(run: Training, settings: Mapping[str, Any]) -> Training:
+    """Return a run whose checkpoints contain only LoRA adapters, given the arguments of ``memory`` for a step."""
+    stored = memory_of(run.architecture, **{**settings, "mesh": None, "batch": 1, "seq": 1})
+    assert isinstance(stored, ParallelMemory)
+    recipe = stored.worst.recipe
+    weights = stored.gradients // recipe.gradient_bytes * recipe.weight_bytes
+    return changed(run, weights_bytes=weights, resume_bytes=weights + stored.optimizer, adapters=recipe.adapters)
 
 
 machine_of = machine  # alias, because a parameter of train has the same name

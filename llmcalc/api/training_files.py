@@ -159,7 +159,7 @@ def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_unknown(file: ParsedFile, unknown: list[str], strict: bool, allowed: tuple[str, ...]) -> None:
     """Raise an error for unknown keys, or only for those that resemble a key that is read."""
-    read = [key for key in file.program.keys if key not in file.data]
+    read = tuple(file.program.keys)
     left = [key for key in unknown if key not in allowed]
     wrong = left if strict else [key for key in left if get_close_matches(key, read, 1, cutoff=MISSPELT)]
     if wrong:
@@ -187,8 +187,11 @@ def _load(
         described = described_model({"vocab": _vocabulary(values), **values}, stem, file.path)
         return load(described, overrides=reading["overrides"])
     if not name:
-        hint = f"name the model as well, and the file with {{training_file={file.path}}}"
-        raise InputError("names no model", where=file.path, hint=hint)
+        key = file.program.model_key
+        hint = (
+            f"{f'add {key}, or ' if key else ''}name the model as well, and the file with {{training_file={file.path}}}"
+        )
+        raise InputError(f"looks like a file of {file.program.title}, but names no model", where=file.path, hint=hint)
     try:
         return load(name, **reading)
     except InputError as error:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from ..calc.flops import Flops
 from ..calc.memory.fit import Fit
+from ..calc.memory.optimizer import Adapters
 from ..calc.params import params
 from ..core.architecture import Architecture
 from ..core.evidence import ASSUMED
@@ -67,6 +68,7 @@ class Training(NotebookDisplay):
         step: FLOPs of all sequences in the run.
         tokens: requested number of tokens, before rounding up to full sequences.
         resume_bytes: size of a resumable checkpoint (weights, master copy and optimizer states).
+        adapters: LoRA adapters, if checkpoints contain only these.
     """
 
     architecture: Architecture
@@ -80,6 +82,7 @@ class Training(NotebookDisplay):
     resume_bytes: int
     vocabulary: int | None
     fit: Fit | None
+    adapters: Adapters | None = None
 
     EVIDENCE: ClassVar[dict[str, str]] = {
         **dict.fromkeys(("compute", "pf_days"), "executed"), "six_nd": "exact", "other": "assumed",

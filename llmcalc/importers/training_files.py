@@ -145,6 +145,10 @@ def _identify(path: str, data: Mapping[str, Any], where: Callable[[str], str]) -
     if len(names) > MOST_KEYS:
         raise DescriptionError(f"has {len(names):,} keys, more than {MOST_KEYS:,}", where=path)
     candidates = [each for each in programs().values() if any(key in data for key in each.signature)]
+    if not candidates:  # the key that names the model is missing
+        candidates = [
+            each for each in programs().values() if each.model_key and sum(name in each.keys for name in names) > 1
+        ]
     missing = {each.name: sum(not each.is_known(name) for name in names) for each in candidates}
     best = [each for each in candidates if missing[each.name] == min(missing.values())]
     if not best or 2 * missing[best[0].name] > len(names):

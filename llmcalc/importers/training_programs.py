@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ..core.setting import TEXTS, Setting
 from ..data import tables
 
-MODULES = "lora_modules"
+MODEL, MODULES = "model", "lora_modules"
 _COUNTS = (
     "seq", "batch", "local_batch", "stage_batch", "accumulation", "global_batch", "steps", "lora_rank", "dp", "tp",
     "pp", "cp", "ep", "etp", "shards", "replicas", "virtual_stages", "stage_layers", "samples", "nodes", "node_gpus",
@@ -42,6 +42,11 @@ class Program(NamedTuple):
     unmodelled: tuple[str, ...]
     structural: tuple[str, ...]
     signature: tuple[str, ...]
+
+    @property
+    def model_key(self) -> str:
+        """Key by which a program is known and that names the model, or an empty string."""
+        return next((key for key in self.signature if self.keys.get(key, {}).get("to") == MODEL), "")
 
     def is_known(self, key: str) -> bool:
         """Return whether the table has a key."""

@@ -54,9 +54,10 @@ def _facts(run: Training) -> list[Fact]:
         facts.append(Fact("time and cost", "not known", "", spelled("add the GPUs, such as {gpu=h100:512}")))
     if run.fit:
         facts.append(Fact("per GPU", run.fit.needed, BYTES, f"{mesh_line(run.fit.result.mesh)}; {verdict(run.fit)}"))
+    resumed = "adapters" if run.adapters else "weights, master copy"
     facts += [
-        Fact("checkpoint", run.weights_bytes, BYTES, "weights only"),
-        Fact("to resume", run.resume_bytes, BYTES, "weights, master copy and optimizer states"),
+        Fact("checkpoint", run.weights_bytes, BYTES, "adapters only" if run.adapters else "weights only"),
+        Fact("to resume", run.resume_bytes, BYTES, f"{resumed} and optimizer states"),
     ]
     if run.read_bytes:
         facts.append(Fact("read", run.read_bytes, BYTES, f"{run.token_bytes}-byte token IDs"))

@@ -133,6 +133,8 @@ def test_unknown_and_uncomputed_keys_are_named(write: Write) -> None:
     with pytest.raises(InputError, match="unknown Axolotl key 'micro_batch_sise'") as caught:
         llmcalc.read_training_file(write("a.yml", f"{text}micro_batch_sise: 3\n"))
     assert "micro_batch_size" in caught.value.hint
+    with pytest.raises(InputError, match="unknown Axolotl key 'micro_batchsize'"):  # beside the right key
+        llmcalc.read_training_file(write("a.yml", f"{text}micro_batch_size: 3\nmicro_batchsize: 2\n"))
     allowed = llmcalc.read_training_file(
         write("a.yml", f"{text}micro_batch_sise: 3\n"), allow_unknown=["micro_batch_sise"]
     )
@@ -282,3 +284,40 @@ def test_train_computes_the_memory_with_the_settings_of_the_file(
     data = json.loads(capsys.readouterr().out)
     assert data["result"]["fit"]["needed"] == llmcalc.memory(found.architecture, **found.settings).peak
     assert "not only adapters" in data["inputs"]["warnings"][-1]
+
+
+def test_a_file_without_the_key_of_its_model_is_recognised(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write("a.yml", "load_in_4bit: true\nadapter: qlora\nlora_r: 7\nsequence_len: 499\n")
+    assert main(["fit", path, "--gpu", "h100"]) == 2
+    printed = capsys.readouterr().err
+    assert "looks like a file of Axolotl, but names no model" in printed
+    assert "add base_model" in printed
+    found = llmcalc.read_training_file(path, "gpt2")
+    assert (found.options["weights"], found.options["lora_rank"], found.options["seq"]) == ("nf4", 7, 499)
+    assert find_training_file(write("b.yml", "sequence_len: 499\nn_layers: 2\n")) is None
+
+
+def test_train_requires_the_number_of_steps_or_tokens(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write("a.yml", "base_model: meta-llama/Meta-Llama-3-8B\nsequence_len: 499\n")
+    assert main(["train", path]) == 2
+    printed = capsys.readouterr().err
+    assert "a.yml: states no number of steps" in printed
+    assert "--tokens" in printed
+    assert main(["train", path, "--tokens", "1B", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["result"]["tokens"] == 10**9
+
+
+def test_checkpoints_of_adapters_contain_only_these(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "base_model: openai-community/gpt2\nsequence_len: 499\nmax_steps: 11\n"
+    path = write("a.yml", f"{text}adapter: lora\nlora_r: 7\n")
+    assert main(["train", path, "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)["result"]
+    found = llmcalc.read_training_file(path)
+    with_adapters, plain = (
+        llmcalc.memory(found.architecture, **settings).weights
+        for settings in (found.settings, {"mode": "training", "seq": 1})
+    )
+    assert data["weights_bytes"] == with_adapters - plain > 0
+    assert data["resume_bytes"] == (2 + 4 + 4) // 2 * data["weights_bytes"]  # 16-bit weights and two fp32 states
+    assert main(["train", path]) == 0
+    assert "adapters and optimizer states" in capsys.readouterr().out

@@ -29,13 +29,14 @@ MICRO_BATCH = Option(
     kind=int,
     default=1,
 )
+ADAPTED = "lora_rank"
 RUN = (TOKENS, SEQ, TARGET_SEQ, EXTEND, COUNT, BATCH_TOKENS)
 
 
 @printed
 def run(model: str, **given: Any) -> Answer:
     """Print a summary of the training run. The exit code is 1 if a mesh is given and a step does not fit in memory."""
-    from ...api.train import train
+    from ...api.train import train, with_adapters
     from ...estimate.amounts import amount
     from ...report.train import train_document
 
@@ -52,6 +53,8 @@ def run(model: str, **given: Any) -> Answer:
         mesh=training_mesh(given, architecture), price=price(given), optimizer=given["optimizer"] or "adamw",
         recompute=given["recompute"] or "none", fit=memory,
     )  # fmt: skip
+    if file and ADAPTED in file.options:
+        result = with_adapters(result, file.settings)
     return train_document(result, given["tokens"] is not None), result.fit is None or result.fit.fits
 
 
@@ -65,6 +68,7 @@ def _with_run(
     from ...api.defaults import default_seq
     from ...api.fit import fit
     from ...calc.memory.fit import Fit
+    from ...core.errors import InputError
     from ...core.record import changed, fields
 
     memory: Fit | None = None
@@ -76,9 +80,11 @@ def _with_run(
         given = {**given, "micro_batch": 1, **{option.name: option.default for option in (RECOMPUTE, *MESH)}}
     step = file.step_sequences * (given["seq"] or default_seq(file.architecture))
     given["batch_tokens"] = given["batch_tokens"] or step
-    given["tokens"] = given["tokens"] or (step * file.steps if file.steps else None)
-    adapted = ["compute, hours and checkpoints are those of a run that trains all parameters, and not only adapters"]
-    warnings = (*file.architecture.warnings, *(adapted if "lora_rank" in file.options else []))
+    if not given["tokens"] and not file.steps:
+        raise InputError("states no number of steps", where=file.path, hint="add {tokens=1B}")
+    given["tokens"] = given["tokens"] or step * (file.steps or 0)
+    adapted = ["compute and hours are those of a run that trains all parameters, and not only adapters"]
+    warnings = (*file.architecture.warnings, *(adapted if ADAPTED in file.options else []))
     return changed(file.architecture, warnings=warnings), given, memory
 
 
