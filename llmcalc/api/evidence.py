@@ -17,7 +17,6 @@ from ..data import table
 RESULTS = {
     "fit": ("api.fit", "FitResult"),
     "serve": ("api.serve", "ServeResult"),
-    "latency": ("estimate.time.latency", "Latency"),
     "scale": ("estimate.scaling.query", "Plan"),
 }
 SAME = {("memory", "serving", "state"): ("state", "", "bytes")}  # values that are measured as another one

@@ -34,6 +34,7 @@ MOST_POINTWISE = 20_000  # points whose quantities are computed one after the ot
 MOST_VALUES = 10_000_000  # of closed forms on a grid, 8 bytes each
 NOTHING: dict[str, Any] = {}  # shared, never written to
 FEWEST_COMPILED = 20  # points for which tracing takes less time than evaluating each
+GPU_SETTINGS = ("gpu", "engine", "weights", "cache", "tp", "dp", "ep")  # of latency
 BLOCK = 2**15  # points per block, so that a block stays in the CPU cache
 
 
@@ -219,7 +220,9 @@ def _described(
     """Return the fixed workload settings, and the memory settings if a quantity depends on them."""
     sizes, step, memory, convention = split_settings(given, architecture)
     needs_memory = any(name.startswith(("state", "memory")) for name in quantities)
-    return {**sizes, **step, "convention": convention}, memory if needs_memory else NOTHING
+    of_time = GPU_SETTINGS if any(name.startswith("latency") for name in quantities) else ()
+    on = {name: given[name] for name in of_time if given.get(name) is not None}
+    return {**sizes, **step, **on, "convention": convention}, memory if needs_memory else NOTHING
 
 
 def _evaluate(

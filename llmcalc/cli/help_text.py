@@ -21,6 +21,7 @@ PANELS = {
         --watts W  measured power per GPU
         --pue RATIO  overhead of the data centre, such as 1.1
         --carbon KG  CO2e per kWh, such as 0.385
+        --engine NAME  inference engine, of latency
     """,
     "Model": """
         --set PATH=VALUE  change a size, such as n_layers=12

@@ -79,7 +79,6 @@ MEMORY = (
     CONVENTION,
 )  # fmt: skip
 TABLE = (*SIZES, *MEMORY, *READING, *MODEL_OUTPUT)
-QUANTITY = (TOKENS, KERNELS, *STEP, *SIZES, *MEMORY)  # settings of all quantities
 # GPUs and their use
 GPU = Option(
     "--gpu",
@@ -94,6 +93,10 @@ PRECISION = Option(
 )
 PRICE = Option("--price", "Price in US dollars per GPU-hour (default: quoted prices).", "DOLLARS")
 MACHINE = (GPU, MFU, PRECISION, PRICE)
+ENGINE = Option("--engine", "Inference engine (default: vllm; llama.cpp on Apple silicon and for its weight formats).",
+                choices=("vllm", "sglang", "tensorrt-llm", "torch-compile", "llama.cpp"))  # fmt: skip
+# settings of all quantities
+QUANTITY = (TOKENS, KERNELS, *STEP, *SIZES, *MEMORY, GPU, ENGINE)
 
 
 def quantity_options(quantities: Iterable[Quantity], without: Iterable[Argument | Option] = ()) -> tuple[Option, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..api.engine_models import served_length
+from ..api.latency_tree import latency_tree
 from ..api.serving_memory import engine_title
 from ..core.errors import InputError
 from ..estimate.time.cost import LAUNCHES
@@ -13,7 +14,6 @@ from ..estimate.time.latency import DECODE, GENERATE, Latency, Part
 from ..estimate.time.operations import Gemm, GroupedGemm
 from .document import Document, Fact, Table, columns
 from .heading import model_document, named_values, workload_inputs
-from .latency_tree import latency_tree
 from .numbers import BYTES, duration, percent, short, three_digits
 from .pictures import Axis, Chart, Curve, Mark
 

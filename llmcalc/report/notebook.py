@@ -26,7 +26,6 @@ _DOCUMENTS = {
     "Explanation": ("explain", "explain_document"),
     "FitResult": ("fit", "fit_document"),
     "GpuSearch": ("find", "find_gpus_document"),
-    "Latency": ("latency", "latency_document"),
     "ModelSearch": ("find", "find_models_document"),
     "RecipeSearch": ("find", "find_recipes_document"),
     "Plan": ("scale", "scale_document"),

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 import llmcalc
+from llmcalc.api.latency_tree import latency_tree
 from llmcalc.cli.main import main
 from llmcalc.estimate.time.latency import Latency
 from llmcalc.report.latency import roofline
-from llmcalc.report.latency_tree import latency_tree
 
 
 def latency(model: str = "llama3-8b", gpu: str = "h100", **settings: Any) -> Latency:
@@ -114,6 +114,37 @@ def test_the_engine_follows_from_the_hardware_and_the_weights() -> None:
     assert latency(weights="q4_k_m").model.engine.name == latency(weights="q8_0").model.engine.name == "llama.cpp"
     assert latency(weights="awq-int4-g128").model.engine.name == "vllm"
     assert latency(weights="q4_k_m", engine="vllm").model.engine.name == "vllm"
+
+
+def test_the_quantity_is_the_function() -> None:
+    decode = llmcalc.explain("llama3-8b", "latency", gpu="h100:2", mode="decode", context=1009, batch=3, weights="fp8")
+    same = latency(gpu="h100:2", context=1009, batch=3, weights="fp8")
+    assert decode.tree.value == pytest.approx(same.seconds * 1e9, rel=1e-6)
+    assert decode.evidence == {"latency": "fitted"}
+    prefill = llmcalc.explain("llama3-8b", "latency", gpu="h100", seq=307)
+    assert prefill.tree.value == pytest.approx(latency(seq=307).seconds * 1e9, rel=1e-6)
+    swept = llmcalc.sweep("llama3-8b", "latency.seconds", {"tp": [1, 2], "context": [53, 1009]}, gpu="h100:2",
+                          mode="decode")  # fmt: skip
+    expected = [[latency(gpu="h100:2", tp=tp, context=length).seconds for length in (53, 1009)] for tp in (1, 2)]
+    assert swept.values["latency.seconds"].tolist() == expected
+    assert swept.fixed["gpu"] == "h100:2"
+    gpus = llmcalc.sweep("llama3-8b", ["latency.low", "latency.tokens_per_s"], "gpu=h100,a100-sxm-80gb", seq=307)
+    assert gpus.values["latency.low"].tolist() == [latency(gpu=gpu, seq=307).low for gpu in ("h100", "a100-sxm-80gb")]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "gpu: missing GPU"),
+        ({"gpu": "24GB"}, "gpu: the time depends on the GPU"),
+        ({"gpu": "h100", "mode": "train"}, "gpu: has no effect in training"),
+        ({"gpu": "h100", "mode": "decode", "seq": 5}, "seq: has no effect in a decode step"),
+        ({"gpu": "h100", "context": 5}, "context: has no effect in a forward pass"),
+    ],
+)
+def test_the_quantity_refuses(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(llmcalc.InputError, match=message):
+        llmcalc.explain("llama3-8b", "latency", **settings)
 
 
 def test_only_settings_that_help_are_suggested(capsys: pytest.CaptureFixture[str]) -> None:

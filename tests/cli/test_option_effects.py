@@ -55,6 +55,7 @@ LINES = (
     f"fit {DENSE} --gpu h100:4 --training --dp 4",
     *(f"explain {DENSE} {name}" for name in ("params", "flops", "memory", "state", "train --tokens 1B")),
     f"explain {SPARSE} traffic",
+    f"explain {SPARSE} latency --gpu h100:2",
     f"explain {SPARSE} communication --tp 2",
     f"sweep {DENSE} flops.total state.bytes --over seq=64,128",
     f"sweep {SPARSE} memory.peak memory.state memory.activations memory.gradients memory.optimizer"
@@ -110,6 +111,7 @@ MORE = (
         for model, _, rest in (line.partition(" ") for line in STEPS)
     ),
     f"sweep {DENSE} traffic.total --over batch=1,2",
+    f"sweep {SPARSE} latency.seconds --gpu h100:2 --over batch=1,64",
     f"sweep {DENSE} train.compute --over seq=64,96 --tokens 1B",
     *(
         f"{name} {DENSE} --seq 2000 {rest}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
-from ..memory_options import FORMATS, MESH
+from ..memory_options import ENGINE, FORMATS, MESH
 from ..options import BATCH, MODEL, NOTES, READING, is_given, load_model, output
 from ..output import Answer, printed
 from ..spec import Command, Option
@@ -29,8 +29,7 @@ SETTINGS = (
     Option("--attention-weights", "Format of the matrices of attention (default: --weights).", "FORMAT",
            complete="formats"),
     *(option for option in FORMATS if option.name == "cache"),
-    Option("--engine", "Inference engine (default: vllm; llama.cpp on Apple silicon and for its weight formats).",
-           choices=("vllm", "sglang", "tensorrt-llm", "torch-compile", "llama.cpp")),
+    ENGINE,
 )  # fmt: skip
 OUTPUT = (*output("svg", "tree"), NOTES)
 LARGER_BATCH = 8

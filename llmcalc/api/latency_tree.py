@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..api.serving_memory import engine_title
 from ..core.tree import Node, total
 from ..estimate.time.cost import Cost
 from ..estimate.time.latency import DECODE, Latency
 from ..estimate.time.operations import Attention, Convolution, Gemm, GroupedGemm, Operation, Scan
+from .serving_memory import engine_title
 
 UNIT, NANO = "ns", 1e-9
 KINDS: dict[type[Operation], str] = {
@@ -36,7 +36,7 @@ def _step(result: Latency, number: int) -> Node:
     if step.engine:
         note = f"scheduling and sampling of {engine_title(engine.name)}"
         nodes.append(Node("engine", _ns(float(step.engine), times), UNIT, note=note))
-    note = f"{times:.4g} steps" if times != 1 else ""
+    note = "in nanoseconds" + (f", {times:.4g} steps" if times != 1 else "")
     return total(label, nodes, UNIT, note=note)
 
 

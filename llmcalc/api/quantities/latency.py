@@ -1,0 +1,50 @@
+"""Time of a forward pass or a decode step on GPUs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...calc.sharding import MESH
+from ...core.architecture import Architecture
+from ...core.errors import InputError
+from ...core.record import changed
+from ...core.setting import BATCH, CONTEXT, MODE, SEQ, SIZE, Setting
+from ...core.tree import Node
+from ...estimate.time.latency import DECODE, PREFILL, Latency
+from ..latency import latency
+from ..quantity import Quantity
+from ..settings import CACHE_FORMAT, WEIGHTS
+
+GPU, ENGINE = Setting("gpu", SIZE, needs=("serving",)), Setting("engine")
+NAMES = ("batch", "tp", "dp", "ep", "weights", "cache", "engine")
+UNIT, SECONDS = "ns", "s"
+
+
+def _measure(architecture: Architecture, settings: dict[str, Any]) -> Latency:
+    mode, gpu = settings.get("mode", MODE.default), settings.get("gpu")
+    if gpu is None:
+        raise InputError("missing GPU", parameter="gpu", hint="add {gpu=h100}")
+    if mode == "train":
+        raise InputError("a training step has no latency", parameter="mode", hint="use {mode=forward} or {mode=decode}")
+    given = {name: settings[name] for name in NAMES if settings.get(name) is not None}
+    if mode == DECODE:
+        return latency(architecture, gpu, mode=DECODE, context=settings.get("context"), **given)
+    return latency(architecture, gpu, mode=PREFILL, seq=settings.get("seq"), **given)
+
+
+def _tree(result: Latency) -> Node:
+    from ..latency_tree import latency_tree
+
+    return latency_tree(result)
+
+
+QUANTITY = Quantity(
+    "latency", "latency", UNIT, _measure, _tree,
+    settings=(
+        GPU, ENGINE, MODE, BATCH, changed(SEQ, needs=("prefill",)), CONTEXT, WEIGHTS, CACHE_FORMAT,
+        *(each for each in MESH if each.name in ("tp", "dp", "ep")),
+    ),
+    parts={"seconds": SECONDS, "low": SECONDS, "high": SECONDS, "tokens_per_s": "tokens/s"},
+    results=(Latency,),
+    evidence={"": Latency.EVIDENCE},
+)  # fmt: skip
