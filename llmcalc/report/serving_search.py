@@ -77,5 +77,5 @@ def _notes(result: ServingSearch) -> tuple[str, ...]:
 def _json(result: ServingSearch) -> tuple[dict[str, Any], dict[str, Any]]:
     own = result.to_dict()
     inputs = {"gpu": result.accelerator.name, "isl": result.isl, "osl": result.osl, "gpus": own.pop("gpus")}
-    times = {name: own.pop(name) for name in ("limits", "is_found", "layouts")}
+    times = {name: own.pop(name) for name in ("limits", "is_found", "has_margin", "layouts")}
     return inputs, {**own, "times": times, "notes": [*_notes(result), *result.architecture.notes]}
