@@ -9,6 +9,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # typing is slow to import
 if TYPE_CHECKING:
+    from .api.calibrate import calibrate as calibrate
     from .api.check import check as check
     from .api.check_log import check_log as check_log
     from .api.communication import communication as communication
@@ -54,7 +55,7 @@ _ERRORS = (
     "DescriptionError", "InputError", "LlmcalcError", "SizeError", "UnknownNameError", "UnsupportedError",
 )  # fmt: skip
 _VERBS = (
-    "check", "check_log", "communication", "compare", "design", "diff", "evidence", "explain", "find_gpus",
+    "calibrate", "check", "check_log", "communication", "compare", "design", "diff", "evidence", "explain", "find_gpus",
     "find_models", "find_recipes", "fit", "flops", "latency", "load", "memory", "memory_form", "params", "rl",
     "scale", "serve", "state", "sweep", "traffic", "train", "verify",
 )  # fmt: skip

@@ -20,6 +20,7 @@ PUBLIC = {
     "UnknownNameError",
     "UnsupportedError",
     "__version__",
+    "calibrate",
     "check",
     "check_log",
     "rl",

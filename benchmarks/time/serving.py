@@ -26,6 +26,8 @@ import llmcalc
 from llmcalc.api.accelerators import read_gpus
 from llmcalc.api.step_models import step_model
 from llmcalc.calc.sharding import Mesh
+from llmcalc.data import table
+from llmcalc.estimate.time.calibration import Factors, MeasuredTime, fit_factors, remaining_error
 from llmcalc.estimate.time.engine_step import MICRO
 from llmcalc.estimate.time.interval import QUANTILE
 from llmcalc.estimate.time.serving import Load, serving_time
@@ -35,6 +37,7 @@ from .fitting import errors
 STEP, SEQUENCE = 800 * MICRO, 13 * MICRO  # usual values of an engine, in seconds
 SPREAD = {"step": 1.0, "sequence": 0.5}  # logarithmic deviations of engines from them
 NOISE = 0.15  # logarithmic error of a measurement
+OWN = (0, 1, 3, 5, 10)  # rows of a deployment that calibrate its times
 LAYOUT = ("gpu", "tp", "dp", "ep", "weights", "experts", "attention_weights", "cache", "engine")
 KERNELS = {"h100-sxm": {"h100-sxm"}, "b200-180gb": {"b200"}, "b300": {"b300"}, "gb200-186gb": {"gb200"}}
 
@@ -45,7 +48,7 @@ class Rows:
     def __init__(self, records: Sequence[Mapping[str, Any]], without_own: bool = False) -> None:
         self.records = records
         count = len(records)
-        self.base, self.batch, self.first, self.own, self.wait = (np.zeros(count) for _ in range(5))
+        self.base, self.batch, self.first, self.own, self.wait, self.prefill = (np.zeros(count) for _ in range(6))
         self.measured = np.array([record["measured"]["tpot_s"] for record in records])
         self.ttft = np.array([record["measured"].get("ttft_s") or np.nan for record in records])
         self.saturated = np.zeros(count, bool)
@@ -81,6 +84,7 @@ class Rows:
         time = serving_time(model, Load(*(np.array(size, float) for size in sizes)))
         self.base[places], self.batch[places] = time.tpot_s - time.step.engine, time.batch
         self.first[places], self.own[places], self.wait[places] = time.ttft_s, time.prefill_s, model.engine.wait
+        self.prefill[places] = time.tpot_s - time.step.seconds
         self.saturated[places] = (time.waiting > 0) | (time.capacity == 0)
 
     def tpot(self, constants: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -105,6 +109,33 @@ class Rows:
             places = np.flatnonzero(groups == name)
             found[places] = (other or self).tpot(constants, places)
         return found
+
+    def parts(self, constants: np.ndarray, places: np.ndarray) -> tuple[MeasuredTime, float]:
+        """Return the parts of the times of measurements of one engine, and its seconds of a step."""
+        step, sequence = np.exp(constants.reshape(2, -1))[:, self.engine[places[0]]]
+        prefill, scheduler = self.prefill[places], SEQUENCE * sequence * self.batch[places]
+        return MeasuredTime(self.base[places] - prefill, scheduler, prefill, self.measured[places]), STEP * step
+
+    def calibrate(self, constants: Mapping[str, np.ndarray], own: int, draws: int = 20) -> np.ndarray:
+        """Return measured and predicted times of a deployment, after ``own`` of its rows drawn at random.
+
+        Args:
+            constants: of the engines, by accelerator, from a fit without it.
+            own: number of rows of a deployment that the factors are fitted to.
+            draws: number of times that rows are drawn.
+        """
+        random, found = np.random.default_rng(7), []
+        for name in sorted(set(self.deployment)):
+            everything = np.flatnonzero(self.deployment == name)
+            if len(everything) <= own:
+                continue
+            parts, usual = self.parts(constants[self.gpu[everything[0]]], everything)
+            for _ in range(draws):
+                order = random.permutation(len(everything))
+                rows = [MeasuredTime(*(float(part[place]) for part in parts)) for place in order[:own]]
+                factors = fit_factors(rows, usual) if own else Factors(1.0, 1.0, usual)
+                found.append(np.stack([parts.seconds(factors), parts.measured], axis=1)[order[own:]])
+        return np.concatenate(found)
 
 
 def two_variances(found: np.ndarray, measured: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
@@ -141,6 +172,13 @@ def main() -> None:
     for name in sorted(set(rows.gpu)):
         print(f"  {name:32s} {errors(left[rows.gpu == name], rows.measured[rows.gpu == name])}")
     show("its kernels left out too", rows.leave_out(rows.gpu, strict), rows)
+    by_gpu = {name: rows.fit(np.flatnonzero(rows.gpu != name)) for name in sorted(set(rows.gpu))}
+    known = table("time_errors")["tpot"]
+    for own in OWN:
+        found = rows.calibrate(by_gpu, own)
+        deviation = np.hypot(remaining_error(known["between"], known["inside"], own), known["inside"])
+        covered = np.mean(np.abs(np.log(found[:, 0] / found[:, 1])) <= QUANTILE * deviation)
+        print(f"{f'{own} own rows, on the others':34s} {errors(*found.T)}  covered {covered:.2f}")
     by_model = rows.leave_out(rows.model)
     show("model left out", by_model, rows)
     for name in sorted(set(rows.model)):

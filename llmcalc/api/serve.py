@@ -115,7 +115,7 @@ def serve(
         settings: settings of the engine, such as ``tp``, ``max_model_len``, ``max_num_seqs``, ``cache`` or ``weights``.
             ``images_per_prompt=0`` loads no image encoder.
             For times: ``tp``, ``dp``, ``ep``, ``weights``, ``experts``, ``attention_weights``, ``cache``,
-            ``max_num_batched_tokens``.
+            ``max_num_batched_tokens``, and ``calibration``, the result of ``calibrate`` or its file.
 
     Raises:
         InputError: an unknown engine, flag or GPU, or an invalid setting.

@@ -20,6 +20,7 @@ from ..estimate.time.interval import Interval, time_interval
 from ..estimate.time.serving import Load, ServingTime, serving_time
 from ..estimate.time.step import StepModel
 from ..estimate.training_run import Price
+from .calibration import Deployment
 from .engine_models import served_length
 from .serving_memory import engine_title, free_memory
 from .step_models import step_model
@@ -170,6 +171,7 @@ def search_layouts(
     engine: str,
     formats: Mapping[str, Any],
     price: Price | None,
+    measured: Deployment | None = None,
 ) -> ServingSearch:
     """Return the layouts of ``count`` GPUs that meet the limits."""
     longest = longest_request(architecture)
@@ -177,7 +179,7 @@ def search_layouts(
     found = [
         one
         for mesh in (() if is_too_long else _meshes(architecture, count))
-        if (one := _fastest(architecture, card, count, mesh, load, limits, engine, formats)) is not None
+        if (one := _fastest(architecture, card, count, mesh, load, limits, engine, formats, measured)) is not None
     ]
     kept = [one for one in found if one.keeps_limits]
     ordered = sorted(kept, key=lambda one: -one.tokens_per_s_gpu) or sorted(found, key=lambda one: _excess(one, limits))
@@ -207,7 +209,7 @@ def _meshes(architecture: Architecture, count: int) -> Iterator[Mesh]:
 
 def _fastest(
     architecture: Architecture, card: Accelerator, count: int, mesh: Mesh, load: Load, limits: Mapping[str, float],
-    engine: str, formats: Mapping[str, Any],
+    engine: str, formats: Mapping[str, Any], measured: Deployment | None,
 ) -> Layout | None:  # fmt: skip
     """Return a layout with the most requests that meet the limits, or with one request, or None if it does not fit."""
     import numpy as np
@@ -217,7 +219,9 @@ def _fastest(
         steps = step_model(architecture, card, mesh, engine, **formats)
         _, free = free_memory(architecture, steps, f"{card.name}:{ranks}", tuple(formats.values()))
         requests = mesh.dp * np.unique(np.geomspace(1, MOST, STEPS).round())
-        time = serving_time(steps, Load(load.isl, load.osl, requests, load.chunk), free)
+        time = serving_time(
+            steps, Load(load.isl, load.osl, requests, load.chunk), free, measured.factors if measured else None
+        )
     except LlmcalcError:  # ranks that do not divide the model
         return None
     runs = (time.capacity >= 1) & (time.waiting <= 0)
@@ -229,7 +233,8 @@ def _fastest(
     place = int(np.argmax(np.where(keeps, per_gpu, 0))) if keeps.any() else int(np.argmax(runs))
     replicas = count // ranks
     tpot, ttft = (
-        Interval(float(own.low[place]), float(own.high[place]), own.reasons) for own in time_intervals(steps, time)
+        Interval(float(own.low[place]), float(own.high[place]), own.reasons)
+        for own in time_intervals(steps, time, measured)
     )
     return Layout(
         mesh, replicas, float(requests[place]) * replicas, float(time.tpot_s[place]), float(time.ttft_s[place]),
@@ -242,13 +247,15 @@ def _excess(one: Layout, limits: Mapping[str, float]) -> float:
     return max(times[name] / limit for name, limit in limits.items())
 
 
-def time_intervals(steps: StepModel, time: ServingTime) -> tuple[Interval, Interval]:
-    """Return the intervals of the time per output token, and to the first token."""
+def time_intervals(
+    steps: StepModel, time: ServingTime, measured: Deployment | None = None
+) -> tuple[Interval, Interval]:
+    """Return the intervals of the time per output token, which measurements narrow, and to the first token."""
     errors, used = table("time_errors"), steps.efficiencies.values()
     unknown = "" if steps.engine.is_known else steps.engine.name
     tpot, ttft = (
-        time_interval(seconds, errors[name], used, unknown)
-        for name, seconds in (("tpot", time.tpot_s), ("ttft", time.ttft_s))
+        time_interval(seconds, errors[name], used, unknown, rows)
+        for name, seconds, rows in (("tpot", time.tpot_s, measured.n_rows if measured else 0), ("ttft", time.ttft_s, 0))
     )
     return tpot, ttft
 

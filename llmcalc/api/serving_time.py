@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
@@ -20,6 +21,7 @@ from ..estimate.time.interval import Interval
 from ..estimate.time.serving import CHUNK, OTHER_BYTES, SHARE, Load, ServingTime, serving_time
 from ..estimate.training_run import Price
 from .accelerators import read_gpus
+from .calibration import Calibration, read_calibration
 from .engine_result import ServeResult
 from .load import Source
 from .load import load as read_model
@@ -36,7 +38,7 @@ SERVING = (
 )
 SETTINGS = (
     "isl", "osl", "concurrency", "engine", "tp", "dp", "ep", "weights", "experts", "attention_weights", "cache",
-    "max_num_batched_tokens", "price", "sla",
+    "max_num_batched_tokens", "price", "sla", "calibration",
 )  # fmt: skip
 
 
@@ -268,6 +270,7 @@ def serving(
     max_num_batched_tokens: int | str = CHUNK,
     price: float | None = None,
     sla: str | None = None,
+    calibration: Calibration | str | os.PathLike[str] | None = None,
 ) -> ServingResult | ServingSearch:
     """Estimate the time of requests on a serving engine with a constant number of requests.
 
@@ -293,6 +296,7 @@ def serving(
         max_num_batched_tokens: largest number of tokens of prefill in a step.
         price: US dollars per GPU-hour (default: quoted prices).
         sla: longest times, such as ``"ttft<300ms,tpot<10ms"``. Returns the layouts with the most tokens per second.
+        calibration: result of ``calibrate``, or its file. The engine is by default the measured one.
     """
     lengths: dict[str, Any] = {"isl": isl, "osl": osl, "max_num_batched_tokens": max_num_batched_tokens}
     lengths = {name: read_length(value, name) for name, value in lengths.items()}
@@ -306,6 +310,12 @@ def serving(
         "attention_weights": attention_weights,
         "cache": cache,
     }
+    measured = None
+    if calibration is not None:
+        own = engine_step(engine).name if engine else None
+        measured = read_calibration(calibration).find(architecture.name, card.name, own, weights)
+        engine = measured.engine
+    factors = measured.factors if measured else None
     if sla is not None:
         limits = read_limits(sla)
         if lengths["osl"] == 1:
@@ -317,8 +327,8 @@ def serving(
             hint = f"{{sla}} chooses the {chosen}; omit {{{name}}}"
             raise InputError("cannot be combined with limits on times", parameter=name, hint=hint)
         load = Load(lengths["isl"], lengths["osl"], 1, lengths["max_num_batched_tokens"])
-        own = engine_step(engine or "vllm").name
-        return search_layouts(architecture, card, count, load, limits, own, formats, price_of(card, price))
+        name = engine_step(engine or "vllm").name
+        return search_layouts(architecture, card, count, load, limits, name, formats, price_of(card, price), measured)
     ranks = tp or max(count // dp, 1)
     if ranks * dp % ep:
         raise InputError(f"must divide the {ranks * dp} GPUs, not {ep}", parameter="ep")
@@ -327,9 +337,13 @@ def serving(
     steps = step_model(architecture, card, mesh, engine or "vllm", **formats)
     load = Load(lengths["isl"], lengths["osl"], concurrency, lengths["max_num_batched_tokens"])
     memory, free = free_memory(architecture, steps, gpu, tuple(formats.values()))
-    time = serving_time(steps, load, free)
-    tpot, ttft = time_intervals(steps, time)
+    time = serving_time(steps, load, free, factors)
+    tpot, ttft = time_intervals(steps, time, measured)
     notes = [f"at most {load.chunk:,} tokens of prefill in a step"]
+    if measured:
+        notes.append(
+            f"time per output token calibrated by {measured.n_rows:,} measurements: {measured.factors.summary}"
+        )
     if memory is None:
         notes.append(f"{SHARE:.0%} of the memory is used, with {OTHER_BYTES / 1e9:g} GB beside weights and KV cache")
     if not time.capacity:
@@ -340,7 +354,7 @@ def serving(
     def retry(change: Mapping[str, Any]) -> ServingResult:
         own: dict[str, Any] = {
             **lengths, **formats, "gpu": gpu, "concurrency": concurrency, "engine": engine, "tp": tp, "dp": dp,
-            "ep": ep, "price": price,
+            "ep": ep, "price": price, "calibration": calibration,
         }  # fmt: skip
         found = serving(architecture, **{**own, **change})
         assert isinstance(found, ServingResult)

@@ -114,6 +114,12 @@ OWN = {  # lines of one command, by panel
             --engine-version VERSION  such as 0.19
         """,
     },
+    "calibrate": {
+        "File": """
+            -o, --output FILE  for serve --calibration
+            --force  overwrite an existing file
+        """,
+    },
     "serve": {
         "GPU": """
             --gpu NAME[:N]  such as h100 or h100:4
@@ -136,6 +142,7 @@ OWN = {  # lines of one command, by panel
             --isl --osl TOKENS  of a request, for its times
             --concurrency N  requests at any time
             --sla LIMITS  find layouts: ttft<300ms,tpot<10ms
+            --calibration FILE  of llmcalc calibrate
         """,
         "Offload": """
             --gpu-layers N  llama.cpp: layers on the GPUs
@@ -307,6 +314,11 @@ EXAMPLES = {
         "llmcalc serve qwen3-32b --gpu h100:2",
         "llmcalc serve --gpu h100:4 -- vllm serve Qwen/Qwen3-32B -tp 4",
         "llmcalc serve llama3.3-70b --gpu h100:2 --isl 1k --osl 500",
+    ),
+    "calibrate": (
+        "llmcalc calibrate rows.csv",
+        "llmcalc calibrate rows.csv -o own.yaml",
+        "llmcalc calibrate rows.csv -o own.json --force --json",
     ),
     "latency": (
         "llmcalc latency llama3.1-8b --gpu h100",

@@ -34,6 +34,7 @@ _DOCUMENTS = {
     "ServingSearch": ("serving_search", "search_document"),
     "CheckedLog": ("check_log", "check_log_document"),
     "RlMemory": ("rl", "rl_document"),
+    "Calibration": ("calibration", "calibration_document"),
     "Sweep": ("sweep", "sweep_document"),
     "Verification": ("notebook", "verification_document"),
 }

@@ -29,7 +29,9 @@ Capture = pytest.CaptureFixture[str]
 
 LOG = Path(__file__).parents[1] / "server.log"
 TRAINING_FILE = Path(__file__).parents[1] / "training.yml"
+ROW = {"model": "gpt2", "gpu": "h100", "isl": 101, "osl": 103, "concurrency": 7, "tpot_ms": 1.3}
 CALLS: dict[str, Callable[[], Any]] = {
+    "calibrate": lambda: llmcalc.calibrate([ROW]),
     "check": lambda: llmcalc.check("gpt2", max_params="200M"),
     "check_log": lambda: llmcalc.check_log(LOG),
     "communication": lambda: llmcalc.communication("llama3-8b", tp=4),

@@ -16,6 +16,7 @@ from llmcalc.api.quantity import quantities, targets
 
 LOG = str(Path(__file__).parents[1] / "server.log")
 TRAINING_FILE = str(Path(__file__).parents[1] / "training.yml")
+ROWS = str(Path(__file__).parents[1] / "serving_rows.csv")
 NAN, INFINITE = float("nan"), float("inf")
 ODD: tuple[Any, ...] = (
     True, False, -5, 0, 2.5, NAN, INFINITE, 10**400, "", "no such value", b"x", [], [5], {"a": 1}, {1: None}, object(),
@@ -223,6 +224,10 @@ FUNCTIONS: Table = {
         "weights": ("name", "fp8", {}), "enforce_eager": ("flag", True, {}), "expert_parallel": ("flag", False, {}),
         "image": ("names", ["97x61"], {"model": "gemma3-4b"}),
     }),
+    "serve with times": ({"model": "gpt2", "gpu": "h100", "isl": 101, "osl": 103}, {
+        "calibration": ("name", llmcalc.calibrate(ROWS), {}),
+    }),
+    "calibrate": ({}, {"rows": ("name", ROWS, {})}),
     "rl": ({"model": "gpt2", "gpu": "h100"}, {
         **MODEL, "gpu": ("name", "h100", {}), "algorithm": ("name", "ppo", {}), "rollout": ("name", "separate", {}),
         "completions": ("count", 3, {}), "prompt": ("count", 7, {}), "completion": ("count", 11, {}),

@@ -21,6 +21,7 @@ MOST_LINES = 60
 LONGEST_TEXT = 48
 N_EXAMPLES = 3
 LOG = Path(__file__).parents[1] / "server.log"
+ROWS = LOG.parent / "serving_rows.csv"
 CONFIG = {
     "model_type": "llama", "num_hidden_layers": 2, "hidden_size": 35, "num_attention_heads": 5,
     "intermediate_size": 77, "vocab_size": 101,
@@ -149,6 +150,7 @@ def test_every_command_has_three_examples() -> None:
 def test_examples_run(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
     copy(LOG, tmp_path)
+    copy(ROWS, tmp_path / "rows.csv")
     monkeypatch.chdir(tmp_path)
     assert main(shlex.split(line)[1:]) in (0, 1), capsys.readouterr().err
     printed = capsys.readouterr()

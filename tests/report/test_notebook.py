@@ -31,6 +31,7 @@ RESULTS: dict[str, Any] = {
     "Traffic": lambda: llmcalc.traffic(MODEL),
     "Training": lambda: llmcalc.train(MODEL, 10**9, seq=17),
     "Checked": lambda: llmcalc.check(MODEL),
+    "Calibration": lambda: llmcalc.calibrate(Path(__file__).parents[1] / "serving_rows.csv"),
     "RlMemory": lambda: llmcalc.rl("gpt2", "h100"),
     "CheckedLog": lambda: llmcalc.check_log(Path(__file__).parents[1] / "server.log", model="gpt2"),
     "Comparison": lambda: llmcalc.compare(MODEL, "gpt1"),

@@ -71,6 +71,7 @@ LINES = [
     "serve qwen3-32b --gpu h100:2 --draft qwen3-0.6b --enable-lora --kv-offloading-size 8",
     "fit qwen3-32b --gpu rtx4090 --solve gpu-layers",
     "rl gpt2 --gpu h100",
+    f"calibrate {Path(__file__).parents[1] / 'serving_rows.csv'}",
     "scale llama3-8b --tokens 1T",
     "scale --gpu h100:512 --days 30",
     "train gpt2 --tokens 1T --gpu h100:8",

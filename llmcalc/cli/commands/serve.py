@@ -30,6 +30,7 @@ LOAD = (
     Option("--concurrency", "Estimate times: number of requests at any time (default: 1).", kind=int),
     Option("--sla", "Find layouts with the most tokens per second within times, such as ttft<300ms,tpot<10ms.",
            "LIMITS"),
+    Option("--calibration", "Estimate times with the factors of your own measurements (llmcalc calibrate).", "FILE"),
     Option("--experts", "Estimate times: format of routed experts (default: --weights).", "FORMAT", complete="formats"),
     Option("--attention-weights", "Estimate times: format of the matrices of attention (default: --weights).", "FORMAT",
            complete="formats"),

@@ -7,6 +7,7 @@ from math import exp, hypot
 from typing import NamedTuple
 
 from .arrays import Number
+from .calibration import remaining_error
 from .efficiency import GENERIC, NEAREST, Efficiency
 
 QUANTILE = 1.2816  # of a normal distribution, for 80 %
@@ -28,7 +29,11 @@ class Interval(NamedTuple):
 
 
 def time_interval(
-    seconds: Number, errors: Mapping[str, float], used: Iterable[Efficiency] = (), unknown_engine: str = ""
+    seconds: Number,
+    errors: Mapping[str, float],
+    used: Iterable[Efficiency] = (),
+    unknown_engine: str = "",
+    measurements: int = 0,
 ) -> Interval:
     """Return the interval of 80 % of an estimated time.
 
@@ -39,6 +44,7 @@ def time_interval(
         errors: logarithmic standard deviations ``between`` deployments and ``inside`` a deployment.
         used: coefficients of the kernels that the estimate uses.
         unknown_engine: name of an engine without measurements.
+        measurements: number of measurements of this deployment that the estimate is calibrated by.
     """
     sizes, reasons = [errors["between"], errors["inside"]], []
     far = sorted({efficiency.kernel for efficiency in used if efficiency.error and efficiency.origin == NEAREST})
@@ -50,5 +56,8 @@ def time_interval(
     if unknown_engine:
         reasons.append(f"no measurements of {unknown_engine}")
     sizes += [WIDER] * len(reasons) + ([WIDER] if generic else [])
+    if measurements:
+        between, inside = hypot(sizes[0], *sizes[2:]), sizes[1]
+        sizes, reasons = [remaining_error(between, inside, measurements), inside], []
     factor = exp(QUANTILE * hypot(*sizes))
     return Interval(seconds / factor, seconds * factor, tuple(reasons))

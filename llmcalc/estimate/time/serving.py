@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from ...core.record import record
 from .arrays import Number, namespace
+from .calibration import Factors
 from .cost import StepTime
 from .operations import Attention
 from .step import DECODE, StepModel
@@ -98,13 +99,17 @@ def cache_space(model: StepModel) -> float:
     return model.accelerator.usable_bytes * SHARE - weight_bytes(model) - OTHER_BYTES
 
 
-def serving_time(model: StepModel, load: Load, free: float | None = None) -> ServingTime:
+def serving_time(
+    model: StepModel, load: Load, free: float | None = None, factors: Factors | None = None
+) -> ServingTime:
     """Return the time of requests under a load. Sizes may be arrays.
 
     Args:
         model: steps of one rank.
         load: requests.
         free: bytes for keys and values on one rank (default: ``cache_space``).
+        factors: factors of the time per output token of a measured deployment. They leave the time to the first token
+            as it is, because they do not improve it.
     """
     isl, osl, dp = load.isl, load.osl, model.mesh.dp
     wanted = load.concurrency / dp
@@ -122,6 +127,8 @@ def serving_time(model: StepModel, load: Load, free: float | None = None) -> Ser
     own = chunks * (_transferred(mixed) + alone.launches + mixed.engine)
     others = xp.maximum(batch - 1 / dp, 0.0)  # ranks with different requests compute steps together
     first = own * (1 + model.engine.wait * xp.sqrt(others)) + xp.minimum(others, 1.0) * alone.seconds / 2
+    if factors:
+        alone, added = factors.scale(alone, model.engine.step_s), factors.prefill * added
     per_step = others * chunks / xp.maximum(osl - 1, 1)  # of prefills of other requests
     tpot = alone.seconds + xp.minimum(per_step, load.chunk / chunk) * added
     period = own + (osl - 1) * alone.seconds + others * chunks * added
