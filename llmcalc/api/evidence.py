@@ -14,10 +14,12 @@ from ..core.record import changed, record
 from ..data import table
 
 # results other than quantities: function, and module and name of the class
-RESULTS = {
-    "fit": ("api.fit", "FitResult"),
-    "serve": ("api.serve", "ServeResult"),
-    "scale": ("estimate.scaling.query", "Plan"),
+RESULTS = {  # quantity and mode: module and class
+    ("fit", ""): ("api.fit", "FitResult"),
+    ("serve", ""): ("api.serve", "ServeResult"),
+    ("serve", "requests"): ("api.serving_time", "ServingResult"),
+    ("rl", ""): ("api.rl", "RlMemory"),
+    ("scale", ""): ("estimate.scaling.query", "Plan"),
 }
 SAME = {("memory", "serving", "state"): ("state", "", "bytes")}  # values that are measured as another one
 # what values that do not follow from the equations rest on, by quantity, mode and value
@@ -58,6 +60,12 @@ BASIS: Mapping[tuple[str, str], Mapping[str, str]] = {
             ("available", "blocks", "tokens", "concurrency", "longest", "starts"), "the budget minus all other parts"
         ),
     },
+    ("rl", ""): dict.fromkeys(
+        ("peak", "phases", "host", "headroom"), "what trainers and rollout engines keep in memory, in their code"
+    ),
+    ("serve", "requests"): dict.fromkeys(
+        ("tpot_s", "ttft_s", "requests_per_s"), "kernels of measured GPUs, and constants of each engine"
+    ),
     ("latency", ""): dict.fromkeys(
         ("seconds", "low", "high", "tokens_per_s"), "kernels of measured GPUs, and constants of each engine"
     ),
@@ -92,7 +100,7 @@ class Measurements:
         title: title of the table, or the script that counts the cases.
         quantity: quantity that is compared.
         value: one or more attributes of its result.
-        mode: ``serving`` or ``training``, or empty if the quantity has one mode.
+        mode: ``serving``, ``training`` or ``requests``, or empty if the quantity has one mode.
         source: who measured the values, and where they were published.
         settings: settings of the predictions.
         remark: reasons for the differences.
@@ -103,6 +111,7 @@ class Measurements:
         cases: number of inputs of a script.
         failures: number of inputs with a wrong outcome.
         failure: the wrong outcome, such as ``not read``.
+        deviation: errors of the cases of a script as text.
     """
 
     title: str
@@ -119,6 +128,7 @@ class Measurements:
     cases: int = 0
     failures: int = 0
     failure: str = ""
+    deviation: str = ""
 
     def of(self, value: str) -> Measurements | None:
         """Return the rows about a value, or None if there is none."""
@@ -158,6 +168,7 @@ class Measurements:
             "remark",
             "unit",
             "failure",
+            "deviation",
             "in_fit",
             "bounds",
         )
@@ -312,8 +323,8 @@ def classes() -> dict[tuple[str, str], Mapping[str, str]]:
     from .quantity import quantities
 
     found = {(each.name, mode): kinds for each in quantities() for mode, kinds in each.evidence.items()}
-    results = ((name, import_module(f"llmcalc.{module}"), kind) for name, (module, kind) in RESULTS.items())
-    return {**found, **{(name, ""): getattr(module, kind).EVIDENCE for name, module, kind in results}}
+    results = ((key, import_module(f"llmcalc.{module}"), kind) for key, (module, kind) in RESULTS.items())
+    return {**found, **{key: getattr(module, kind).EVIDENCE for key, module, kind in results}}
 
 
 def read_measurements(data: Mapping[str, Any]) -> tuple[Measurements, ...]:

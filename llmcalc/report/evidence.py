@@ -56,8 +56,8 @@ def _alike(one: ValueEvidence) -> tuple[Any, ...]:
 
 
 def _failures(found: Sequence[Measurements]) -> str:
-    """Return the numbers of wrong outcomes of scripts."""
-    return ", ".join(f"{one.failures:,} of {one.cases:,} {one.failure}" for one in found if one.cases)
+    """Return the errors of scripts, or their numbers of wrong outcomes."""
+    return ", ".join(one.deviation or f"{one.failures:,} of {one.cases:,} {one.failure}" for one in found if one.cases)
 
 
 def _basis(values: Sequence[ValueEvidence]) -> Table:
@@ -68,6 +68,8 @@ def _basis(values: Sequence[ValueEvidence]) -> Table:
 
 
 def _measured(one: Measurements) -> Table:
+    if one.deviation:
+        return Table(one.title, columns("input", "error", "cases: number"), [(one.settings, one.deviation, one.cases)])
     if not one.rows:
         return Table(
             one.title,

@@ -269,7 +269,7 @@ def test_an_option_means_the_same_in_every_command() -> None:
     meanings: dict[str, dict[tuple[object, ...], str]] = {}
     for name in COMMANDS:
         for flag, option in load(name).options.items():
-            choices = option.choices if flag not in ("--by", "--format") else ()
+            choices = option.choices if flag not in ("--by", "--format", "--mode", "--engine") else ()
             meanings.setdefault(flag, {}).setdefault((option.kind, option.repeatable, choices), name)
     assert not {flag: found for flag, found in meanings.items() if len(found) > 1}
     taken = {flag for name in COMMANDS if name != "serve" for flag in load(name).options}  # serve takes them itself

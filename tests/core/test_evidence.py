@@ -39,6 +39,7 @@ DERIVED = {
     "GpuSearch",
     "ModelSearch",
     "RecipeSearch",
+    "ServingSearch",
     "Verification",
 }  # show values of other results
 
@@ -72,7 +73,8 @@ def test_every_part_of_a_quantity_has_a_class(name: str) -> None:
     known = {part for values in found.evidence.values() for part in values}
     assert set(found.parts) <= known
     assert all(set(values.values()) <= set(CLASSES) for values in found.evidence.values())
-    result = found.measure(llmcalc.load("gpt2"), {"tokens": 10**6} if name == "train" else {})
+    needed = {"train": {"tokens": 10**6}, "latency": {"gpu": "h100"}}
+    result = found.measure(llmcalc.load("gpt2"), needed.get(name, {}))
     assert result.to_dict()["evidence"] == result.evidence
     for part in set(result.evidence) & set(known):
         assert result.evidence[part] == found.evidence_of(part), part

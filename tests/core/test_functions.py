@@ -52,6 +52,7 @@ DEFINITIONS = {
     "selective_scan": "* exp * * * + * +",
     "gated_delta": "* * + * + * +",
     "rg_lru": "* - sqrt * * +",
+    "decayed_state": "* * + * +",
     "matrix_wkv": "* * + * * +",
 }
 # Papers give these as a number: RWKV-4 for its output and its state, a transform for an entry and stage.
@@ -68,7 +69,10 @@ def test_a_function_costs_what_its_definition_has_operations(name: str) -> None:
 # What the derivative reads, from calculus: of e^x, a root, a quotient or a maximum the result does.
 BY_RESULT = {"relu", "sigmoid", "tanh", "exp", "softmax", "logsumexp", "softmax_fp32", "softcap", "collision", "keep"}
 OF_NOTHING = {"add", "scale", "copy", "gather", "cast", "identity", "mean", "rope", "top_k", "fft"}
-OF_ALL = {"mul", "xielu", "rescaled", "collected", "selective_scan", "gated_delta", "rg_lru", "matrix_wkv", "wkv"}
+OF_ALL = {
+    "mul", "xielu", "rescaled", "collected", "selective_scan", "gated_delta", "rg_lru", "decayed_state", "matrix_wkv",
+    "wkv",
+}  # fmt: skip
 MORE = {
     "dropout": "mask",
     "log_sum_exp": "input output32",

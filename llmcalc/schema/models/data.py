@@ -175,7 +175,7 @@ class Measured(Model):
 
     quantity: Text
     value: Text
-    mode: Literal["serving", "training", ""]
+    mode: Literal["serving", "training", "requests", ""]
     source: Text
     in_fit: bool = False
     bounds: bool = False
@@ -187,6 +187,7 @@ class Measured(Model):
     cases: Count = 0
     failures: Count = 0
     failure: str = ""
+    deviation: str = ""
 
 
 class LintRule(Sourced):
