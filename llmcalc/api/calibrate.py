@@ -16,7 +16,7 @@ from .load import load
 from .serving_time import ServingResult, serving
 from .step_models import engine_step
 
-MOST_ROWS, MOST_BYTES = 100_000, 50_000_000
+MOST_ROWS, MOST_BYTES = 5_000, 5_000_000
 TEXTS = ("model", "gpu", "weights", "experts", "attention_weights", "cache", "engine")
 COUNTS = ("isl", "osl", "tp", "dp", "ep", "max_num_batched_tokens")
 NUMBERS = ("concurrency", "requests_per_s")

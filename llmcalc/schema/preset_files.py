@@ -136,6 +136,8 @@ def read_preset(file: str | os.PathLike[str]) -> dict[str, Any]:
         status = os.stat(file)
     except OSError as error:
         raise DescriptionError(f"cannot be read: {error.strerror}", where=os.fspath(file)) from None
+    except ValueError:  # a NUL, or a surrogate that no path can have
+        raise DescriptionError("cannot be read: invalid path", where=os.fspath(file)) from None
     return _read_preset(os.fspath(file), (status.st_mtime_ns, status.st_size))
 
 
@@ -160,6 +162,8 @@ def read_text(file: str | os.PathLike[str], limit: int = MAX_FILE_SIZE) -> str:
             content = stream.read(limit + 1)
     except OSError as error:
         raise DescriptionError(f"cannot be read: {error.strerror}", where=where) from None
+    except ValueError:  # a NUL, or a surrogate that no path can have
+        raise DescriptionError("cannot be read: invalid path", where=where) from None
     if len(content) > limit:
         raise DescriptionError(f"exceeds the limit of {limit:,} bytes", where=where)
     try:

@@ -94,6 +94,12 @@ def test_a_file_names_the_file_of_deepspeed(write: Write) -> None:
     assert llmcalc.read_training_file(write("a.yml", text.format("missing.json")), dp=3, zero=1).options["zero"] == 1
 
 
+@pytest.mark.parametrize("path", ["a\0b.yml", "\ud800"])
+def test_a_path_that_no_file_can_have_is_refused(path: str) -> None:
+    with pytest.raises(InputError, match=r"invalid path|file name"):
+        llmcalc.read_training_file(path)
+
+
 def test_a_file_in_a_parent_folder_is_found(tmp_path: Path) -> None:
     (tmp_path / "examples" / "deepspeed").mkdir(parents=True)
     (tmp_path / "examples" / "deepspeed" / "own.json").write_text('{"zero_optimization": {"stage": 2}}', "utf-8")

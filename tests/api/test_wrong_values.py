@@ -124,7 +124,14 @@ EXPLAIN: dict[str, dict[str, Case]] = {
     "communication": {**SIZES, **EXCHANGED},
     "train": {"tokens": ("count", 10**9, {}), "seq": SIZES["seq"], "extend": SIZES["extend"], "count": STEP["count"],
               "target_seq": ("count", 5, {"model": "t5-small", "tokens": 10**6})},
+    "latency": {
+        "gpu": ("name", "a100-sxm-80gb", {}), "engine": ("text", "sglang", {}), "mode": ("name", "decode", {}),
+        "batch": SIZES["batch"], "seq": SIZES["seq"], "context": ("count from 0", 5, {"mode": "decode"}),
+        "weights": ("name", "fp8", {}), "cache": ("name", "fp8", {}),
+        **{name: ("count", 1, {}) for name in ("tp", "dp", "ep")},
+    },
 }  # fmt: skip
+NEEDED: dict[str, dict[str, Any]] = {"train": {"tokens": 10**9}, "latency": {"gpu": "h100"}}
 Table = dict[str, tuple[dict[str, Any], dict[str, Case]]]
 FUNCTIONS: Table = {
     "load": ({"source": "gpt2"}, {
@@ -252,7 +259,7 @@ FUNCTIONS: Table = {
         **MODEL, "quantity": ("name", "active", {}), "depth": ("count from 0", 2, {}),
         "select": ("filter", "block", {}),
     }),
-    **{f"explain {name}": ({"model": "gpt2", "quantity": name, **({"tokens": 10**9} if name == "train" else {})}, cases)
+    **{f"explain {name}": ({"model": "gpt2", "quantity": name, **NEEDED.get(name, {})}, cases)
        for name, cases in EXPLAIN.items()},
     "sweep": ({"model": "gpt2", "quantities": "flops.total", "over": "seq=5,7"}, {
         **MODEL, "quantities": ("name", "memory.peak", {}), "over": ("name", "batch=1,3", {}),
