@@ -19,6 +19,7 @@ RESULTS = {  # quantity and mode: module and class
     ("serve", ""): ("api.serve", "ServeResult"),
     ("serve", "requests"): ("api.serving_time", "ServingResult"),
     ("rl", ""): ("api.rl", "RlMemory"),
+    ("calibrate", ""): ("api.calibration", "Calibration"),
     ("scale", ""): ("estimate.scaling.query", "Plan"),
 }
 SAME = {("memory", "serving", "state"): ("state", "", "bytes")}  # values that are measured as another one
@@ -60,6 +61,7 @@ BASIS: Mapping[tuple[str, str], Mapping[str, str]] = {
             ("available", "blocks", "tokens", "concurrency", "longest", "starts"), "the budget minus all other parts"
         ),
     },
+    ("calibrate", ""): {"deployments": "the given measurements, and the estimates without them"},
     ("rl", ""): dict.fromkeys(
         ("peak", "phases", "host", "headroom"), "what trainers and rollout engines keep in memory, in their code"
     ),
