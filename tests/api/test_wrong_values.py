@@ -125,7 +125,7 @@ EXPLAIN: dict[str, dict[str, Case]] = {
     "train": {"tokens": ("count", 10**9, {}), "seq": SIZES["seq"], "extend": SIZES["extend"], "count": STEP["count"],
               "target_seq": ("count", 5, {"model": "t5-small", "tokens": 10**6})},
     "latency": {
-        "gpu": ("name", "a100-sxm-80gb", {}), "engine": ("text", "sglang", {}), "mode": ("name", "decode", {}),
+        "gpu": ("name", "a100-sxm-80gb", {}), "engine": ("name", "sglang", {}), "mode": ("name", "decode", {}),
         "batch": SIZES["batch"], "seq": SIZES["seq"], "context": ("count from 0", 5, {"mode": "decode"}),
         "weights": ("name", "fp8", {}), "cache": ("name", "fp8", {}),
         **{name: ("count", 1, {}) for name in ("tp", "dp", "ep")},

@@ -23,6 +23,7 @@ from llmcalc.report import PARTIAL, format_names, render
 from llmcalc.report.document import Document
 
 LOG = Path(__file__).parents[1] / "server.log"
+ROWS = LOG.parent / "serving_rows.csv"
 WIDTHS = (60, 80, 120, 200)
 REPORTS = [name for name in COMMANDS if "--format" in load(name).options]
 LINES = [(name, line) for name in REPORTS for line in EXAMPLES[name]]
@@ -34,6 +35,7 @@ DocumentOf = Callable[[str], Document]
 def document_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> DocumentOf:
     """Run a command line and return its document."""
     copy(LOG, tmp_path)
+    copy(ROWS, tmp_path / "rows.csv")
     monkeypatch.chdir(tmp_path)
 
     def run(line: str) -> Document:

@@ -11,11 +11,11 @@ from ...core.record import changed
 from ...core.setting import BATCH, CONTEXT, MODE, SEQ, SIZE, Setting
 from ...core.tree import Node
 from ...estimate.time.latency import DECODE, PREFILL, Latency
-from ..latency import latency
+from ..latency import ENGINES, latency
 from ..quantity import Quantity
 from ..settings import CACHE_FORMAT, WEIGHTS
 
-GPU, ENGINE = Setting("gpu", SIZE, needs=("serving",)), Setting("engine")
+GPU, ENGINE = Setting("gpu", SIZE, needs=("serving",)), Setting("engine", choices=ENGINES)
 NAMES = ("batch", "tp", "dp", "ep", "weights", "cache", "engine")
 UNIT, SECONDS = "ns", "s"
 
