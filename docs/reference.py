@@ -17,8 +17,8 @@ if (ROOT / "llmcalc").is_dir():
 
 import llmcalc  # noqa: E402
 from llmcalc.cli.commands import load  # noqa: E402
+from llmcalc.cli.examples import EXAMPLES  # noqa: E402
 from llmcalc.cli.help_screen import panels, usage  # noqa: E402
-from llmcalc.cli.help_text import EXAMPLES  # noqa: E402
 from llmcalc.cli.spec import Argument, Option, Parameter  # noqa: E402
 from llmcalc.cli.table import COMMANDS  # noqa: E402
 

@@ -242,6 +242,7 @@ def _head(asked: Asked, architecture: Architecture, settings: Mapping[str, Any],
         most = tokens if found else max(vocabulary(architecture), tokens)
         sizes = Estimate(*(size + d_model * own * width // mesh.tp for own in (tokens, tokens, most)))
     note = f"the {TITLES[asked.method]} is assumed to have one layer like the last one of {architecture.name}"
+    note += f" and an output table of {tokens:,} tokens" if asked.method == EAGLE3 else ""
     tables = _tables(architecture, settings, width)
     notes, layers = () if found else (note,), layers_of(stage, settings)
     return Draft(asked.method, TITLES[asked.method], sizes, layers, tables, notes, stage=stage)

@@ -20,7 +20,8 @@ from ..core.workload import positions
 from ..estimate.hardware import NODE, Accelerator
 from .context import largest_context
 from .defaults import RESERVE, default_seq
-from .fit import FIT, check_fit, layout_of, resources, weight_bits
+from .fit import FIT, check_fit, layout_of, resources
+from .fit_formats import weight_bits
 from .memory import CHECKPOINT, serving_stages
 from .names import number_format, weight_formats
 from .settings import DTYPE, SERVING, WEIGHTS, read_settings

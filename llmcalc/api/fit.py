@@ -15,7 +15,7 @@ from ..core.architecture import Architecture
 from ..core.compiled import CompiledFunction
 from ..core.errors import InputError, SizeError
 from ..core.notebook_display import NotebookDisplay
-from ..core.record import changed, fields, record, remembered
+from ..core.record import changed, fields, record
 from ..core.setting import CONVENTION, SIZE, SIZES, Setting, check_values
 from ..core.workload import positions
 from ..estimate.hardware import NODE, Accelerator
@@ -25,7 +25,7 @@ from .effects import check_effects
 from .fit_offload import OFFLOADS, solve_offload
 from .layouts import Layout, best_layout
 from .load import Source, load
-from .memory import memory_of, serving_stages, serving_weights, worst_stage
+from .memory import memory_of, serving_stages, worst_stage
 from .settings import MEMORY, MEMORY_MODE, memory_settings, read_settings
 
 if TYPE_CHECKING:
@@ -49,20 +49,6 @@ class Candidate(NamedTuple):
     name: str
     fit: Fit
     bits: float
-
-
-class WeightBits(NamedTuple):
-    """Total bits and elements of weights in a format. Published formats and formats of llama.cpp are marked."""
-
-    bits: int
-    elements: int
-    is_published: bool
-    is_llama_cpp: bool
-
-    @property
-    def average(self) -> float:
-        """Average number of bits per weight."""
-        return self.bits / self.elements
 
 
 @record
@@ -340,24 +326,6 @@ def solve_size(
 def layout_of(found: Fit) -> Layout:
     """Return the layout of a serving fit check."""
     return Layout(found.count // found.result.mesh.ranks, found.result.mesh)
-
-
-def weight_bits(
-    architecture: Architecture,
-    weights: str | None,
-    dtype: str,
-    only: tuple[str, ...] = (),
-    keep: tuple[str, ...] = (),
-) -> WeightBits:
-    """Return the total bits of the weights in a format."""
-
-    def compute() -> WeightBits:
-        formats = serving_weights(architecture, weights, dtype, only, keep)
-        stored = formats.stored(architecture)
-        totals = sum(one.bits for one in stored), sum(one.elements for one in stored)
-        return WeightBits(*totals, formats.published, formats.has_host_table)
-
-    return remembered(architecture, "_weight_bits", (weights, dtype, only, keep), compute)
 
 
 def solve_gpus(architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> tuple[int, Fit] | None:

@@ -23,7 +23,8 @@ from ..estimate.hardware import Accelerator
 from .accelerators import supports
 from .defaults import step_limit
 from .find_recipes import LORA_RANK, QUANTISED
-from .fit import check_fit, solve_gpus, solve_size, weight_bits
+from .fit import check_fit, solve_gpus, solve_size
+from .fit_formats import weight_bits
 
 MOST = 3  # changes
 STEPS = (2048, 512)  # tokens

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture
+from ..core.record import remembered
 from ..estimate.hardware import Accelerator
 from .accelerators import supports
-from .fit import Candidate, check_fit, layout_of, weight_bits
-from .memory import CHECKPOINT
+from .fit import Candidate, check_fit, layout_of
+from .memory import CHECKPOINT, serving_weights
 
 # common weight formats, most bits first
 FORMATS = (
@@ -16,6 +17,38 @@ FORMATS = (
     "nvfp4", "nf4", "mxfp4", "gptq-int4-g128", "awq-int4-g128", "nf4-double", "iq4_xs", "q3_k_m", "iq3_m", "q2_k",
     "iq2_m", "iq2_xxs", "iq1_s",
 )  # fmt: skip
+
+
+class WeightBits(NamedTuple):
+    """Total bits and elements of weights in a format. Published formats and formats of llama.cpp are marked."""
+
+    bits: int
+    elements: int
+    is_published: bool
+    is_llama_cpp: bool
+
+    @property
+    def average(self) -> float:
+        """Average number of bits per weight."""
+        return self.bits / self.elements
+
+
+def weight_bits(
+    architecture: Architecture,
+    weights: str | None,
+    dtype: str,
+    only: tuple[str, ...] = (),
+    keep: tuple[str, ...] = (),
+) -> WeightBits:
+    """Return the total bits of the weights in a format."""
+
+    def compute() -> WeightBits:
+        formats = serving_weights(architecture, weights, dtype, only, keep)
+        stored = formats.stored(architecture)
+        totals = sum(one.bits for one in stored), sum(one.elements for one in stored)
+        return WeightBits(*totals, formats.published, formats.has_host_table)
+
+    return remembered(architecture, "_weight_bits", (weights, dtype, only, keep), compute)
 
 
 def solve_quant(

@@ -56,7 +56,7 @@ def solve_offload(
 
 
 def _check(asked: str, architecture: Architecture, words: Mapping[str, Any], count: int, gpu: str) -> None:
-    """Raise an error if llama.cpp doesn't serve on one GPU, or if there are no experts to move."""
+    """Raise an error unless llama.cpp serves the model on one GPU, with routed experts if these are to move."""
     if words["mode"] == "training":
         file = architecture.inputs.get("training_file")
         text = f"{asked!r} applies only to serving" + (f", and {file['path']} describes training" if file else "")

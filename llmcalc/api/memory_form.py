@@ -59,7 +59,7 @@ class MemoryForm:
 
     @property
     def pieces(self) -> tuple[ClosedForm, ...]:
-        """Closed forms known so far, of which the first whose guards are satisfied applies."""
+        """Closed forms that have been traced so far. The first one whose guards hold applies."""
         return tuple(self.function.pieces)
 
     def to_dict(self) -> dict[str, Any]:

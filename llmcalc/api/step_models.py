@@ -93,7 +93,7 @@ def weight_bits(architecture: Architecture, name: str | None) -> WeightBits:
         dtype = name if name in SIXTEEN_BITS else SIXTEEN_BITS[0]
         return WeightBits(architecture, serving_weights(architecture, name, dtype, (), ()))
 
-    return remembered(architecture, "_weight_bits", name, compute, most=64)
+    return remembered(architecture, "_step_weight_bits", name, compute, most=64)
 
 
 def check_layout(accelerator: Accelerator, mesh: Mesh, count: int) -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..report import terminal
 from .commands import load
-from .help_text import COMPACTED, EXAMPLES, OPTIONS, OWN, PANELS, UNLISTED
+from .examples import EXAMPLES
+from .help_text import COMPACTED, OPTIONS, OWN, PANELS, UNLISTED
 from .spec import Command, Option
 from .table import COMMANDS, GROUPS, PROGRAM, QUESTIONS
 

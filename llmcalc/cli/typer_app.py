@@ -13,8 +13,8 @@ from ..core.setting import LENGTHS
 from .commands import load
 from .completion import completer
 from .errors import option_hint, print_error
+from .examples import EXAMPLES
 from .help_screen import HELP, print_help
-from .help_text import EXAMPLES
 from .parser import read_number
 from .spec import Argument, Command, Option, Parameter
 from .table import COMMANDS, GROUPS, PROGRAM, split

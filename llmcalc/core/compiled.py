@@ -111,7 +111,7 @@ class CompiledFunction:
         return found.functions[1](**sizes) if found else self.compute(**sizes)
 
     def _trace(self, sizes: Mapping[str, int]) -> ClosedForm | None:
-        """Add the closed form that applies to the given inputs, or return None if there is no form."""
+        """Trace and add the closed form for the given sizes, or return None if they cannot be traced."""
         if len(self.pieces) == MOST_PIECES or not self._is_traceable:
             return None
         trace = Tracer(sizes, self.least)

@@ -328,7 +328,7 @@ class Tracer:
         return bound is not None and bound >= (0 if or_zero else 1)
 
     def _lower(self, form: Form) -> int | None:
-        """Return a lower bound of a form, or None if there is no known bound."""
+        """Return a lower bound of a form, or None if no bound is known."""
         for terms in (self._terms(form, basis) for basis in self._bases):
             rest = ((atoms, factor) for atoms, factor in terms.items() if atoms and factor)
             if all(factor > 0 and self._unbounded.isdisjoint(atoms) for atoms, factor in rest):

@@ -11,8 +11,9 @@ from shutil import copy
 import pytest
 
 from llmcalc.cli.commands import load
+from llmcalc.cli.examples import EXAMPLES
 from llmcalc.cli.help_screen import MARGIN, panels, render_help
-from llmcalc.cli.help_text import EXAMPLES, OPTIONS, OWN, PANELS
+from llmcalc.cli.help_text import OPTIONS, OWN, PANELS
 from llmcalc.cli.main import main
 from llmcalc.cli.table import COMMANDS, GROUPS, QUESTIONS
 

@@ -16,7 +16,7 @@ import pytest
 
 from llmcalc.cli import output
 from llmcalc.cli.commands import load
-from llmcalc.cli.help_text import EXAMPLES
+from llmcalc.cli.examples import EXAMPLES
 from llmcalc.cli.main import main
 from llmcalc.cli.table import COMMANDS
 from llmcalc.report import PARTIAL, format_names, render

@@ -37,7 +37,7 @@ class Split(Part):
         raise NotImplementedError
 
     def largest(self, patch: int, merge: int) -> Iterator[tuple[int, int]]:
-        """Yield the widths and heights of images, of which one has the most tokens."""
+        """Yield candidate image sizes (width, height), one of which gives the most tokens."""
         yield LARGE, LARGE
 
 

@@ -29,7 +29,7 @@ class Operands:
         kernel: name of the kernels, by the format in which they compute.
         peak: FLOP/s of the accelerator in this format.
         activation_bytes: bytes of an element of the activations.
-        variants: other kernels of the same format, of which the fastest counts.
+        variants: other kernels of the same format. The fastest kernel is used.
         is_expanded: whether the weights are expanded to 16 bits as they are read.
     """
 

@@ -223,7 +223,7 @@ class StepModel:
         return self.executed(seconds, moved, 2.0 * rows * elements, own.peak, is_executed)
 
     def expert_kernels(self, own: Operands) -> list[Mapping[str, float]]:
-        """Return the coefficients of the kernels of experts, of which the fastest counts."""
+        """Return the coefficients of the available kernels for experts. The fastest kernel is used."""
         found = [self.coefficients("experts", name) for name in (own.kernel, *own.variants)]
         origins = [self.efficiencies["experts", name].origin for name in (own.kernel, *own.variants)]
         return [each for each, origin in zip(found, origins, strict=True) if origin == origins[0]]
