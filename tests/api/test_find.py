@@ -15,7 +15,7 @@ from llmcalc.api.accelerators import accelerator
 from llmcalc.api.context import largest_context
 from llmcalc.api.find_gpus import COUNTS
 from llmcalc.api.find_models import FORMATS, MOST_CONTEXT
-from llmcalc.api.fit import weight_bits
+from llmcalc.api.fit_formats import weight_bits
 from llmcalc.api.memory import serving_stages
 from llmcalc.calc.memory.fit import largest_within
 from llmcalc.cli.main import main
