@@ -266,7 +266,8 @@ OWN = {  # lines of one command, by panel
         """,
     },
     "report": {"Options": """
-        --gpu NAME[:N]  GPUs whose memory the charts show
+        --gpu NAME[:N]  GPUs to serve on: memory, time and cost
+        --weights FORMAT  number format of the weights
         --lengths VALUES  of the charts
         -o --output FILE  HTML file (-: standard output)
     """},

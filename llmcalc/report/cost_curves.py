@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING
 
-from ..api.defaults import STEP_TOKENS
-from ..api.memory import memory
 from ..calc.flops import flops
 from ..calc.kv_cache import state
-from ..calc.memory.inference import InferenceMemory
 from ..core.architecture import Architecture
 from ..core.workload import positions
 from .document import Cell, Column, Document, Table, columns
 from .numbers import BYTES
 from .pictures import Axis, Bar, Bars, Chart, Curve, Mark, crossings
-
-if TYPE_CHECKING:
-    from .pictures import Picture
+from .served_model import ServedModel, memory_limit
 
 TOKENS = Axis("tokens of context (k = 1,024)", "tokens", True)
 CORE, REST = "attention scores and mix", "everything else"
@@ -46,27 +40,26 @@ def state_document(models: Sequence[Architecture], lengths: Sequence[int]) -> Do
     return _document("State per sequence", BYTES, curves, "KV cache in bf16, recurrent states in fp32")
 
 
-def memory_document(model: Architecture, lengths: Sequence[int], batch: int, card: tuple[str, int] | None) -> Document:
-    """Plot serving memory against context length, with a line that marks an accelerator's memory size."""
+def memory_document(served: ServedModel, lengths: Sequence[int]) -> Document:
+    """Plot serving memory against context length, with a line that marks the memory of a GPU."""
     rows: list[tuple[Cell, ...]] = []
-    bars = []
-    for length in lengths_for(model, lengths):
-        found = memory(model, batch=batch, seq=length)
-        assert isinstance(found, InferenceMemory)
-        parts = (("weights", found.weights), ("state", found.state), ("transient", found.activations))
-        bars.append(Bar(f"{length:,} tokens", tuple((name, float(size)) for name, size in parts)))
-        verdict = ("fits" if found.peak <= card[1] else "exceeds",) if card else ()
-        rows.append((length, *(size for _, size in parts), found.peak, *verdict))
-    sizes = ("weights: bytes 1", "state: bytes 1", "transient: bytes 1", "peak: bytes")
-    heads = (*columns("tokens: number", *sizes), *((Column(card[0], "name"),) if card else ()))
-    limit = (card[0], float(card[1])) if card else None
-    pictures: tuple[Picture, ...] = (Bars(f"{model.name}: serving memory", BYTES, tuple(bars), limit),) if bars else ()
+    bars, parts, limit = [], dict[str, int](), None
+    for length in lengths_for(served.model, lengths):
+        parts, found = served.parts(length), served.fit(length)
+        bars.append(Bar(f"{length:,} tokens", tuple((name, float(size)) for name, size in parts.items())))
+        rows.append(
+            (length, *parts.values(), sum(parts.values()), *(("yes" if found.fits else "no",) if found else ()))
+        )
+        limit = memory_limit(found)
+    sizes = [f"{name}: bytes 1" for name in parts]
+    heads = columns("tokens: number", *sizes, "total: bytes", *(("fits: name",) if limit else ()))
+    picture = Bars(f"{served.model.name}: serving memory", BYTES, tuple(bars), limit)
     return Document(
-        f"Serving memory of {model.name}, batch {batch}",
+        f"Serving memory of {served.model.name}, batch {served.batch}",
         dict,
-        subtitle=(f"weights as published or in bf16; KV cache in bf16; at most {STEP_TOKENS} tokens in a step",),
+        subtitle=(served.formats,),
         tables=(Table("", heads, rows),),
-        pictures=lambda: pictures,
+        pictures=lambda: (picture,) if bars else (),
     )
 
 

@@ -133,7 +133,7 @@ def _solved(solution: Solution, fit: Fit) -> str:
     )
 
 
-def _sizes(fit: Fit) -> dict[str, int]:
+def memory_parts(fit: Fit) -> dict[str, int]:
     """Return the bytes of each part of the memory that is needed, including the reserve."""
     result = fit.result
     if isinstance(result, InferenceMemory):
@@ -149,7 +149,7 @@ def _chart(fit: FitResult) -> Picture:
     from .pictures import Bar, Bars
 
     bars = tuple(
-        Bar(label, tuple((name, float(size)) for name, size in _sizes(one).items()))
+        Bar(label, tuple((name, float(size)) for name, size in memory_parts(one).items()))
         for label, one in (("as requested", fit), *((_option(change), change.fit) for change in fit.changes))
     )
     limit = (f"memory: {readable(fit.memory, BYTES)}", float(fit.memory))
@@ -157,7 +157,7 @@ def _chart(fit: FitResult) -> Picture:
 
 
 def _parts(fit: Fit) -> Table:
-    sizes = _sizes(fit)
+    sizes = memory_parts(fit)
     rows = [(name, size, size / fit.memory) for name, size in (*sizes.items(), ("total", sum(sizes.values())))]
     return Table("per accelerator", columns("part: name", "bytes: bytes", "of memory: share"), rows[:-1], rows[-1])
 

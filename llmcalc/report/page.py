@@ -10,36 +10,59 @@ from ..calc.params import params
 from ..core.architecture import Architecture
 from ..core.fingerprint import fingerprint
 from ..core.record import changed
+from ..estimate.time.latency import Latency
 from .compare import compare_document
 from .cost_curves import flops_document, memory_document, state_document
 from .document import Document, Fact, Table
 from .formats.html import page
 from .heading import title
+from .latency import latency_document
 from .params import params_document
 from .pictures import bars_of
 from .published_figures import training_table
+from .served_model import ServedModel
+from .summary import summary_document
+
+SIDE_BY_SIDE = ("structure", "parameters by component")  # tables with a column a model
 
 
 def report_page(
-    models: Sequence[Architecture], lengths: Sequence[int], batch: int, seq: int, card: tuple[str, int] | None
+    models: Sequence[Architecture],
+    lengths: Sequence[int],
+    batch: int,
+    seq: int,
+    gpu: str | None = None,
+    weights: str | None = None,
 ) -> str:
-    """Build the HTML page."""
-    return page(" · ".join(map(title, models)), _documents(models, lengths, batch, seq, card))
+    """Build the HTML page.
+
+    Args:
+        models: the models, which are compared if there are several.
+        lengths: context lengths of the plots.
+        batch: number of sequences.
+        seq: tokens of context in the summary.
+        gpu: GPUs, such as ``h100:4`` or ``24GB``.
+        weights: number format of the weights (default: as published).
+    """
+    served = [ServedModel(model, batch, seq, gpu, weights) for model in models]
+    return page(" · ".join(map(title, models)), _documents(served, lengths))
 
 
-def _documents(
-    models: Sequence[Architecture], lengths: Sequence[int], batch: int, seq: int, card: tuple[str, int] | None
-) -> Iterator[Document]:
+def _documents(served: Sequence[ServedModel], lengths: Sequence[int]) -> Iterator[Document]:
+    models = [each.model for each in served]
+    yield summary_document(served)
+    for each in served:
+        yield memory_document(each, lengths)
+    yield from (latency_document(each.time) for each in served if isinstance(each.time, Latency) and each.time.fits)
+    yield state_document(models, lengths)
+    yield flops_document(models, lengths)
     if len(models) > 1:
-        yield compare_document(compare(*models, batch=batch, seq=seq))
+        document = compare_document(compare(*models, batch=served[0].batch, seq=served[0].seq))
+        yield changed(document, tables=tuple(table for table in document.tables if table.title in SIDE_BY_SIDE))
     for model in models:
         document = params_document(params(model))
         picture = bars_of(document.title, document.tables[0])
         yield changed(document, tree=document.derivation(), pictures=lambda drawn=picture: [drawn] if drawn else [])
-    yield flops_document(models, lengths)
-    yield state_document(models, lengths)
-    for model in models:
-        yield memory_document(model, lengths, batch, card)
     tables = {model.name: training_table(model) for model in models}
     published = tuple(Table(name, table.columns, table.rows) for name, table in tables.items() if table)
     if published:

@@ -19,12 +19,47 @@ def test_a_page_about_two_models(tmp_path: Path, capsys: Capture) -> None:
     assert capsys.readouterr().out == f"wrote {target}\n"
     text = target.read_text("utf-8")
     assert text.startswith("<!DOCTYPE html>")
-    assert text.count("<svg") == 2 + 2 + 2, "parameters, growth, and memory of each"
-    assert {"8,030,261,248", "2,702,599,680", "llama3-8b and mamba2-2.7b"} <= {*re.findall(r">([^<>]+)</td>", text)}
+    pictures = 1 + 2 + 2 + 2 + 2  # summary, growth, and memory, roofline and parameters of each
+    assert text.count("<svg") == 2 * pictures, "each for a screen and for a phone"
+    cells = re.findall(r">([^<>]+)</td>", text)
+    assert {"8,030,261,248", "2,702,599,680", "llama3-8b and mamba2-2.7b"} <= {*cells}
+    assert text.index("Both models fit on 1 × NVIDIA H100") < text.index("<svg") < text.index("<nav")
+    assert "a million output tokens" in cells
     assert not re.search(r'(src|href)="(?!#)', text)
     assert "<script" not in text
     assert set(re.findall(r'href="#(part\d+)"', text)) == set(re.findall(r'id="(part\d+)"', text))
     assert [file.name for file in tmp_path.iterdir()] == ["page.html"]
+
+
+def summary(words: list[str], capsys: Capture) -> str:
+    """The summary of a page, without markup."""
+    assert main(["report", *words, "--lengths", "1k", "-o", "-"]) == 0
+    found = re.search(r'<section class="summary">(.*?)</section>', capsys.readouterr().out, re.DOTALL)
+    assert found is not None
+    return re.sub(r"<[^<>]+>", "|", re.sub(r"<svg.*?</svg>", "", found[1], flags=re.DOTALL))
+
+
+def test_the_summary_answers_first(capsys: Capture) -> None:
+    assert "gpt2-small has 124.4 M parameters" in summary(["gpt2"], capsys)
+    assert "✗ Llama 3 (llama3-70b) does not fit: " in summary(["llama3-70b", "--gpu", "h100"], capsys)
+    assert "✗ Only llama3-8b fit" in summary(["llama3-8b", "llama3-70b", "--gpu", "h100"], capsys)
+    four_bits = summary(["llama3-70b", "--gpu", "h100:2", "--weights", "q4_k_m"], capsys)
+    assert "✓ Llama 3 (llama3-70b) fits, " in four_bits
+    assert "on each, on 2 × NVIDIA H100" in four_bits
+    assert "weights q4_k_m" in four_bits
+
+
+def test_an_unknown_time_has_a_reason(capsys: Capture) -> None:
+    text = summary(["gpt2", "--gpu", "24GB"], capsys)
+    assert "to spare, on a GPU with 22.35 GiB" in text
+    assert "no time for gpt2-small: the time depends on the GPU" in text
+    assert "time per output token" not in text
+
+
+def test_an_encoder_has_a_forward_pass(capsys: Capture) -> None:
+    text = summary(["bert", "gpt2", "--gpu", "h100"], capsys)
+    assert "|forward pass|" in text
+    assert "|time per output token|" in text
 
 
 def test_standard_output(capsys: Capture) -> None:

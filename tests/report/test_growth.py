@@ -7,6 +7,7 @@ import pytest
 import llmcalc
 from llmcalc.report.cost_curves import flops_document, lengths_for, memory_document, state_document
 from llmcalc.report.pictures import Bars, Chart
+from llmcalc.report.served_model import ServedModel
 
 LENGTHS = [1024, 4096, 16384, 65536, 262144]
 ATTENTION, MAMBA, GPT2 = llmcalc.load("llama3-8b"), llmcalc.load("mamba2"), llmcalc.load("gpt2")
@@ -57,11 +58,16 @@ def test_a_learned_table_ends_the_curve() -> None:
 
 
 def test_memory_stands_beside_the_card() -> None:
-    document = memory_document(ATTENTION, LENGTHS, 3, ("a card", 80 * 10**9))
+    document = memory_document(ServedModel(ATTENTION, 3, 1024, "80GB"), LENGTHS)
     (picture,) = document.pictures()
     assert isinstance(picture, Bars)
-    assert picture.limit == ("a card", 80e9)
+    assert picture.limit == ("memory: 74.51 GiB", 80e9)
     (table,) = document.tables
-    assert table.rows[0][-1] == "fits"
-    assert table.rows[-1][-1] == "exceeds"
-    assert all(row[4] == row[1] + row[2] + row[3] for row in table.rows)
+    assert table.rows[0][-1] == "yes"
+    assert table.rows[-1][-1] == "no"
+    assert all(sum(row[1:-2]) == row[-2] for row in table.rows)
+
+
+def test_memory_on_several_gpus_is_that_of_one() -> None:
+    rows = [memory_document(ServedModel(ATTENTION, 3, 1024, gpu), LENGTHS).tables[0].rows for gpu in ("80GB", "80GB:2")]
+    assert rows[1][-1][1] < rows[0][-1][1], "weights"

@@ -56,7 +56,7 @@ def test_the_document_has_two_pictures_and_warns_of_rumours() -> None:
     document = timeline_document(list(points(PRESETS, False)), False)
     assert any("gpt4" in line for line in document.warnings)
     assert [picture.title for picture in document.pictures()] == ["Parameters of models", "Training compute of models"]
-    assert render(document, "html").count("<svg") == 2
+    assert render(document, "html").count("<svg") == 2 * 2, "each for a screen and for a phone"
     data = json.loads(render(document, "json"))["result"]
     assert data["models"][0]["year"] == 2017
     assert set(data["doubling_months"]) == {"total", "flops"}

@@ -14,7 +14,13 @@ STDOUT = "-"
 MOST_LENGTHS = 100
 MODELS = Argument("models", "One or more models (two or more are compared).", 1, True, "models")
 TO = Option("--output", f"HTML output file ({STDOUT} for standard output).", "FILE", short="-o")
-GPU = Option("--gpu", "GPUs whose total memory is shown in the charts.", "NAME[:N]", complete="accelerators")
+GPU = Option("--gpu", "GPUs on which the models are served, such as h100:4.", "NAME[:N]", complete="gpus")
+WEIGHTS = Option(
+    "--weights",
+    "Weight format, such as fp8-block or q4_k_m (default: as published).",
+    "FORMAT",
+    complete="formats",
+)
 LENGTHS = Option(
     "--lengths", "Sequence lengths for the charts, such as 1k..128k:x2 or 1k,8k,64k (k is 1024).", "VALUES",
     default="1k..256k:x2",
@@ -22,7 +28,14 @@ LENGTHS = Option(
 
 
 def run(
-    models: list[str], output: str | None, gpu: str | None, lengths: str, batch: int, force: bool, **given: Any
+    models: list[str],
+    output: str | None,
+    gpu: str | None,
+    weights: str | None,
+    lengths: str,
+    batch: int,
+    force: bool,
+    **given: Any,
 ) -> int:
     """Write the HTML page."""
     from ...api.defaults import default_seq
@@ -37,24 +50,12 @@ def run(
         refuse((FORCE,), {"force": force}, "on standard output")
     sizes = sorted(set(_lengths(lengths)))
     architectures = load_models(models, given)
-    limit = _memory_limit(gpu) if gpu is not None else None
-    text = report_page(architectures, sizes, batch, default_seq(*architectures), limit)
+    text = report_page(architectures, sizes, batch, default_seq(*architectures), gpu, weights)
     if output != STDOUT:
         write_file(Path(output), text, force=force)
         text = f"wrote {output}"
     write_text(text)
     return 0
-
-
-def _memory_limit(gpu: str) -> tuple[str, int]:
-    """Return a title and the total memory of the GPUs in bytes."""
-    from ...api.accelerators import read_gpus
-    from ...report.numbers import binary
-
-    found = read_gpus(gpu)
-    size = found.accelerator.usable_bytes if found.accelerator else found.memory_bytes or 0
-    title = found.accelerator.title if found.accelerator else f"GPU with {binary(size)}"
-    return f"{found.count} × {title}" if found.count else title, size * (found.count or 1)
 
 
 def _lengths(text: str) -> tuple[int, ...]:
@@ -75,7 +76,7 @@ def _lengths(text: str) -> tuple[int, ...]:
 COMMANDS = (
     Command(
         "report",
-        (MODELS, TO, GPU, LENGTHS, BATCH, FORCE, *READING),
+        (MODELS, TO, GPU, WEIGHTS, LENGTHS, BATCH, FORCE, *READING),
         run,
     ),
 )

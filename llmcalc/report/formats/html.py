@@ -9,9 +9,11 @@ from ..column_layout import Piece, pieces
 from ..document import Document, Fact, Table
 from ..markup import escape
 from ..numbers import exact
+from ..pictures import Picture
 from ..svg import draw
 from .tree import derivation
 
+NARROW = 300.0  # pixels of a plot on a phone
 OPEN_DEPTH = 2  # levels of a derivation that are open initially
 
 STYLE = """
@@ -31,7 +33,11 @@ STYLE = """
 .llmcalc .bar{width:11em}.llmcalc .bar i{display:block;height:.8em;background:var(--bar);min-width:1px}
 .llmcalc tr.total td{font-weight:600;border-bottom:0}.llmcalc .facts td:nth-child(2){font-weight:600}
 .llmcalc summary{cursor:pointer}.llmcalc details details,.llmcalc .leaf{margin-left:1.4em}
-.llmcalc code{font-size:.95em}.llmcalc svg{max-width:100%;height:auto;display:block;margin:.8em 0}
+.llmcalc code{font-size:.95em;overflow-wrap:anywhere}
+.llmcalc svg{max-width:100%;height:auto;display:block;margin:.8em 0}
+.llmcalc .narrow{display:none}.llmcalc .summary h2{margin-top:.3em}.llmcalc nav ul{columns:20em;padding-left:1.2em}
+@media (max-width:40em){.llmcalc .narrow{display:block}.llmcalc .broad{display:none}
+ .llmcalc details details,.llmcalc .leaf{margin-left:.7em}}
 @media print{.llmcalc{--ink:#000;--sheet:#fff;--quiet:#444;font-size:11px}.llmcalc .wide{overflow:visible}
  .llmcalc th,.llmcalc td{padding-right:.6em}.llmcalc table,.llmcalc svg{break-inside:avoid}
  .llmcalc h1,.llmcalc h2,.llmcalc h3,.llmcalc .quiet{break-after:avoid}}
@@ -44,19 +50,28 @@ def render(document: Document) -> str:
 
 
 def page(title: str, documents: Iterable[Document]) -> str:
-    """Render reports as one page. Multiple reports share a title and a table of contents."""
-    parts = list(enumerate(documents))
-    body = "\n".join(f'<section id="part{number}">\n{fragment(document)}\n</section>' for number, document in parts)
-    links = "".join(f'<li><a href="#part{number}">{escape(document.title)}</a></li>' for number, document in parts)
-    lead = f"<h1>{escape(title)}</h1>\n<ul>{links}</ul>\n" if len(parts) > 1 else ""
+    """Render reports as one page. The first one of several is a summary, followed by a table of contents."""
+    first, *rest = documents
+    summary = fragment(first)
+    if rest:
+        summary = f'<h1>{escape(title)}</h1>\n<section class="summary">\n{summary}\n</section>\n{_contents(rest)}'
+    body = "\n".join(
+        f'<section id="part{number}">\n{fragment(document)}\n</section>' for number, document in enumerate(rest)
+    )
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta name="color-scheme" content="light dark">\n<title>{escape(title)}</title>\n'
         f"<style>\nhtml{{background:#fff}}@media (prefers-color-scheme:dark){{html{{background:#161616}}}}\n"
         f"body{{margin:0 auto;max-width:64em;padding:0 1.2em 3em}}\n{STYLE}\n</style>\n</head>\n"
-        f'<body class="llmcalc">\n{lead}{body}\n</body>\n</html>\n'
+        f'<body class="llmcalc">\n<main>\n{summary}\n{body}\n</main>\n</body>\n</html>\n'
     )
+
+
+def _contents(documents: Iterable[Document]) -> str:
+    titles = enumerate(document.title for document in documents)
+    links = "".join(f'<li><a href="#part{number}">{escape(title)}</a></li>' for number, title in titles)
+    return f'<nav aria-label="Contents"><ul>{links}</ul></nav>'
 
 
 def notebook(document: Document) -> str:
@@ -69,12 +84,18 @@ def fragment(document: Document) -> str:
     parts = [f"<h2>{escape(document.title)}</h2>"]
     parts += [f'<div class="quiet">{escape(line)}</div>' for line in document.subtitle]
     parts += [f'<p class="warning">! {escape(line)}</p>' for line in document.warnings]
-    parts += [f'<table class="facts">{"".join(map(_fact, document.facts))}</table>'] if document.facts else []
-    parts += [draw(picture) for picture in document.pictures()]
+    if document.facts:
+        parts.append(f'<div class="wide"><table class="facts">{"".join(map(_fact, document.facts))}</table></div>')
+    parts += [_picture(picture) for picture in document.pictures()]
     parts += [_tree(root, 0) for root in document.tree]
     parts += [_table(table) for table in document.tables]
     parts += [f'<p class="quiet">note: {escape(note)}</p>' for note in document.every_note]
     return "\n".join(parts)
+
+
+def _picture(picture: Picture) -> str:
+    """Draw the plot for a screen and for a phone. The style sheet shows one of them."""
+    return f'<div class="broad">{draw(picture)}</div><div class="narrow">{draw(picture, NARROW)}</div>'
 
 
 def _fact(fact: Fact) -> str:

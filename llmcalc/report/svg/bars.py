@@ -16,7 +16,7 @@ LEAST_DRAWN = 0.5  # pixels, so that a nonzero part stays visible
 def draw_bars(picture: Bars, width: float) -> str:
     """Draw a bar chart with labels on the left, values on the right and a legend above."""
     canvas = Canvas(width)
-    canvas.text(MARGIN, MARGIN + HEADING, picture.title, style="heading")
+    canvas.text(MARGIN, MARGIN + HEADING, shortened(picture.title, width - 2 * MARGIN, HEADING), style="heading")
     names = list(dict.fromkeys(name for bar in picture.bars for name, _ in bar.parts))
     top = MARGIN + HEADING + GAP
     if any(len(bar.parts) > 1 for bar in picture.bars):

@@ -33,7 +33,7 @@ def draw_frame(
 ) -> Frame:
     """Draw the axes, a grid, a title and a legend of ``names``, and reserve ``right`` pixels for labels."""
     canvas = Canvas(width)
-    canvas.text(MARGIN, MARGIN + HEADING, title, style="heading")
+    canvas.text(MARGIN, MARGIN + HEADING, shortened(title, width - 2 * MARGIN, HEADING), style="heading")
     top = MARGIN + HEADING + GAP
     above = SMALL * LINE + (canvas.legend(names, top) if names else top)
     below = above + min(HIGHEST, ASPECT * width)
