@@ -162,4 +162,14 @@ EXAMPLES = {
         "llmcalc presets where llama3-8b",
         "llmcalc presets where gpt2 --json",
     ),
+    "web build": (
+        "llmcalc web build -o site",
+        "llmcalc web build -o site --pyodide pyodide-314.0.7.tgz",
+        "llmcalc web build -o docs/site --force",
+    ),
+    "web serve": (
+        "llmcalc web serve",
+        "llmcalc web serve site",
+        "llmcalc web serve site --port 8000",
+    ),
 }

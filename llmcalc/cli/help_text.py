@@ -271,6 +271,15 @@ OWN = {  # lines of one command, by panel
         --lengths VALUES  of the charts
         -o --output FILE  HTML file (-: standard output)
     """},
+    "web build": {"Options": """
+        -o --output DIR  folder to write to
+        --pyodide PATH  folder, or .tgz from npm
+        --force  write to a folder with other files
+    """},
+    "web serve": {"Options": """
+        --port N  default: a free one
+        --pyodide PATH  folder, or .tgz from npm
+    """},
     "presets show": {"Options": """
         --resolved  resolve the base, variables and defaults
     """},

@@ -31,7 +31,7 @@ COMMANDS = {
     "timeline": ("presets", "Show model parameters and training compute by year."),
     "laws list": ("catalogues", "List the scaling laws."),
     "laws show": ("catalogues", "Show a scaling law: form, constants, range and source."),
-    "verify": ("verify", "Verify a model against a NumPy implementation or a checkpoint's headers."),
+    "verify": ("verify", "Verify a model against NumPy code or a checkpoint's headers."),
     "evidence": ("evidence", "Show what each value rests on, and its error on published measurements."),
     "design": ("design", "Find model sizes for a number of parameters, FLOPs or bytes."),
     "check": ("check", "Find suspicious shapes and check a model against limits."),
@@ -42,13 +42,17 @@ COMMANDS = {
     "presets show": ("presets", "Print a preset file or a resolved model."),
     "presets search": ("presets", "Search presets by name, kind, year and size."),
     "presets where": ("presets", "Print the path of a preset file."),
+    "web build": ("web", "Write the page that runs llmcalc in a browser to a folder."),
+    "web serve": ("web", "Serve the page on this computer (also: llmcalc web)."),
 }
 GROUPS = {
     "laws": "Show scaling laws.",
     "formats": "Show number formats.",
     "hardware": "Show accelerators.",
     "presets": "Find and show presets.",
+    "web": "Run llmcalc in a browser.",
 }
+ALONE = {"web": "web serve"}  # command of a group that is given without one
 QUESTIONS = {  # commands and groups in the help
     "How large is the model?": ("params", "explain"),
     "What does a step cost?": ("flops", "traffic", "communication", "memory", "latency"),
@@ -57,7 +61,7 @@ QUESTIONS = {  # commands and groups in the help
     "What if it were different?": ("sweep", "compare", "diff", "design"),
     "Is it correct?": ("check", "rule", "verify", "evidence"),
     "Which models, GPUs, formats and laws are there?": ("presets", "timeline", "hardware", "formats", "laws"),
-    "How do I write it to a file?": ("report", "import", "schema"),
+    "How do I write it to a file?": ("report", "import", "schema", "web"),
 }
 
 
@@ -71,4 +75,6 @@ def split(words: list[str]) -> tuple[str, list[str]]:
         name = " ".join(words[:length])
         if name in COMMANDS:
             return name, words[length:]
+    if words and words[0] in ALONE and words[1:2] not in (["--help"], ["-h"]):
+        return ALONE[words[0]], words[1:]
     return "", words

@@ -19,7 +19,7 @@ from llmcalc.report.result_schema import result_schema
 
 SCHEMA = result_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)
-PRINT_NO_RESULT = {"schema", "report", "import"}
+PRINT_NO_RESULT = {"schema", "report", "import", "web build", "web serve"}
 COMPUTE_NOTHING = {"rule", "presets list", "presets search", "presets where", "presets show"}
 LINES = [
     "params mixtral",

@@ -1,0 +1,1 @@
+"""The page that runs llmcalc in a browser: how it is built and served, and what it shows."""

@@ -1,0 +1,108 @@
+"""The page as one static folder, which any web server can serve under any path.
+
+built = build(Path("site"))
+built.version, built.sent_bytes
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import zipfile
+from pathlib import Path
+
+from ..core.errors import InputError
+from ..core.record import record
+from .bundle import bundle, packed
+from .pyodide import Files, pyodide_files
+
+PAGE = Path(__file__).parent / "page"
+MANIFEST = "version.js"  # names every other file, also to a later build
+PYTHON = "python/"  # folder of Pyodide
+
+
+@record
+class Built:
+    """A page that was built: its folder, its version, and the bytes that a first visit transfers."""
+
+    folder: Path
+    version: str
+    sent_bytes: int
+
+
+def build(out: Path, pyodide: Path | None = None, *, force: bool = False) -> Built:
+    """Write the page to a folder. An earlier page in this folder is replaced.
+
+    Args:
+        out: folder, created if it is missing.
+        pyodide: folder with Pyodide, or the archive of its npm package (default: npm downloads it once).
+        force: write to a folder that has other files.
+    """
+    old = _earlier(out, force)
+    files = page_files(pyodide_files(pyodide))
+    try:
+        for name, content in files.items():
+            target = out / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        for name in old - set(files):
+            (out / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", where=str(out)) from None
+    return Built(out, _version(files), sum(map(len, files.values())))
+
+
+def page_files(pyodide: Files) -> Files:
+    """Return the content of every file of the page, by path."""
+    files = {file.relative_to(PAGE).as_posix(): file.read_bytes() for file in sorted(PAGE.rglob("*")) if file.is_file()}
+    files |= {"llmcalc.json.gz": packed(bundle())} | _python(pyodide)
+    names = sorted({"./", *files} - {"index.html", "offline.js"})
+    text = f"self.VERSION = {json.dumps(_version(files))};\nself.FILES = {json.dumps(names, indent=1)};\n"
+    return files | {MANIFEST: text.encode()}
+
+
+def _version(files: Files) -> str:
+    """Return a hash of names and contents."""
+    found = hashlib.sha256()
+    for name in sorted(set(files) - {MANIFEST}):
+        found.update(f"{name}\0{len(files[name])}\0".encode() + files[name])
+    return found.hexdigest()[:16]
+
+
+def _python(pyodide: Files) -> Files:
+    """Return Pyodide as the page loads it: large files compressed, and no list of packages."""
+    lock = json.loads(pyodide["pyodide-lock.json"]) | {"packages": {}}
+    return {
+        f"{PYTHON}pyodide.mjs": pyodide["pyodide.mjs"],
+        f"{PYTHON}pyodide.asm.mjs": pyodide["pyodide.asm.mjs"],
+        f"{PYTHON}pyodide.asm.wasm.gz": gzip.compress(pyodide["pyodide.asm.wasm"], mtime=0),
+        f"{PYTHON}python_stdlib.zip.gz": gzip.compress(_stored(pyodide["python_stdlib.zip"]), mtime=0),
+        f"{PYTHON}pyodide-lock.json": json.dumps(lock).encode(),
+    }
+
+
+def _stored(archive: bytes) -> bytes:
+    """Return a ZIP archive without compression, which compresses better as a whole and is faster to import from."""
+    found = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(found, "w") as new:
+        for member in old.infolist():
+            new.writestr(member, old.read(member), zipfile.ZIP_STORED)
+    return found.getvalue()
+
+
+def _earlier(out: Path, force: bool) -> set[str]:
+    """Return the files of an earlier page in the folder."""
+    if out.exists() and not out.is_dir():
+        raise InputError("is not a folder", where=str(out))
+    manifest = out / MANIFEST
+    if manifest.is_file():
+        _, _, names = manifest.read_text("utf-8").partition("self.FILES = ")
+        try:
+            return {str(name) for name in json.loads(names.rstrip().rstrip(";"))} - {"./"}
+        except ValueError:
+            pass
+    if not force and out.is_dir() and any(out.iterdir()):
+        raise InputError("folder is not empty", where=str(out), hint="pass {force=True} to add the page to its files")
+    return set()

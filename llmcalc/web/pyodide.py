@@ -1,0 +1,87 @@
+"""CPython for WebAssembly: the npm package of Pyodide at a pinned version, checked against its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+
+from ..core.errors import InputError
+
+VERSION = "314.0.7"
+SHA256 = "66b7949e5a0cba2250b586d7e368bf12fb482800748d182c4618254b685ffaa0"
+NAMES = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
+ARCHIVE = f"pyodide-{VERSION}.tgz"
+LONGEST_WAIT = 600  # seconds for the package manager
+Files = dict[str, bytes]
+
+
+def pyodide_files(given: Path | None = None) -> Files:
+    """Return the files of Pyodide by name.
+
+    Args:
+        given: folder with these files or with the archive of the package, or the archive. By default, the archive in
+            the cache of the user, or else the one that ``npm pack`` downloads.
+    """
+    if given is None:
+        return _unpacked(_cached())
+    if given.is_dir() and not (given / ARCHIVE).is_file():
+        return _in_folder(given)
+    return _unpacked(given / ARCHIVE if given.is_dir() else given)
+
+
+def _in_folder(folder: Path) -> Files:
+    missing = [name for name in NAMES if not (folder / name).is_file()]
+    if missing:
+        hint = f"give a folder with {', '.join(NAMES)}, or with {ARCHIVE}"
+        raise InputError(f"has no file {missing[0]}", where=str(folder), hint=hint)
+    return {name: (folder / name).read_bytes() for name in NAMES}
+
+
+def _unpacked(archive: Path) -> Files:
+    """Return the files of an archive whose hash is that of the pinned version."""
+    try:
+        content = archive.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=str(archive)) from None
+    if hashlib.sha256(content).hexdigest() != SHA256:
+        raise InputError(f"is not Pyodide {VERSION}: its SHA-256 is not {SHA256}", where=str(archive))
+    with tarfile.open(archive) as package:
+        members = {name: package.extractfile(f"package/{name}") for name in NAMES}
+        return {name: member.read() for name, member in members.items() if member}
+
+
+def cache_folder() -> Path:
+    """Return the folder of llmcalc in the cache of the user."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "llmcalc"
+
+
+def _cached() -> Path:
+    """Return the archive in the cache of the user. Download it if it is missing."""
+    archive = cache_folder() / ARCHIVE
+    if not archive.is_file():
+        with tempfile.TemporaryDirectory(prefix="llmcalc-pyodide-") as folder:
+            _download(folder)
+            archive.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(Path(folder) / ARCHIVE, archive)
+    return archive
+
+
+def _download(folder: str) -> None:
+    """Let npm download the archive into a folder."""
+    npm = shutil.which("npm")
+    hint = f"download {ARCHIVE} from npm elsewhere and pass {{pyodide=FOLDER}}"
+    if npm is None:
+        raise InputError("npm is not installed, and no folder with Pyodide is given", hint=hint)
+    words = [npm, "pack", "--silent", "--ignore-scripts", f"pyodide@{VERSION}"]
+    try:
+        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=LONGEST_WAIT, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise InputError(f"npm failed: {error}", hint=hint) from None
+    if done.returncode or not (Path(folder) / ARCHIVE).is_file():
+        reason = next(iter((done.stderr or done.stdout).strip().splitlines()), "no output")
+        raise InputError(f"npm cannot download Pyodide {VERSION}: {reason}", hint=hint)

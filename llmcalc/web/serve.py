@@ -1,0 +1,51 @@
+"""A web server for the page, of the standard library, that only this computer can reach."""
+
+from __future__ import annotations
+
+import mimetypes
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+HOST = "127.0.0.1"
+SENT_AS = {".js": "text/javascript", ".mjs": "text/javascript", ".gz": "application/octet-stream"}
+TYPES = {**mimetypes.types_map, **SENT_AS}
+HEADERS = {
+    "Cache-Control": "no-cache",  # the service worker has a copy; a new version must be seen
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    """Serves files of one folder. Header and body are sent in one write, which avoids a delayed acknowledgement."""
+
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    extensions_map = TYPES
+
+    def end_headers(self) -> None:
+        for name, value in HEADERS.items():
+            self.send_header(name, value)
+        super().end_headers()
+
+    def list_directory(self, path: Any) -> None:
+        self.send_error(404)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Print nothing for a request."""
+
+
+def server(folder: Path, port: int = 0) -> ThreadingHTTPServer:
+    """Return a server of a folder. A port of 0 takes a free one.
+
+    Raises:
+        OSError: the port is in use.
+    """
+    return ThreadingHTTPServer((HOST, port), partial(_Handler, directory=str(folder)))
+
+
+def address(running: ThreadingHTTPServer) -> str:
+    """Return the URL of a server."""
+    return f"http://{HOST}:{running.server_port}/"

@@ -1,0 +1,48 @@
+"""The server sends the files of one folder to this computer alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from llmcalc.web.serve import HOST, address, server
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Iterator[int]:
+    (tmp_path / "site" / "inner").mkdir(parents=True)
+    (tmp_path / "secret.txt").write_text("secret")
+    (tmp_path / "site" / "index.html").write_text("<h1>page</h1>")
+    (tmp_path / "site" / "code.mjs").write_text("1")
+    with server(tmp_path / "site") as running:
+        thread = Thread(target=running.serve_forever)
+        thread.start()
+        assert address(running) == f"http://127.0.0.1:{running.server_port}/"
+        yield running.server_port
+        running.shutdown()
+        thread.join()
+
+
+def get(port: int, path: str) -> tuple[int, bytes, str]:
+    connection = HTTPConnection(HOST, port, timeout=10)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    found = answer.status, answer.read(), answer.headers.get_content_type()
+    connection.close()
+    return found
+
+
+def test_files_have_the_types_that_browsers_need(port: int) -> None:
+    assert get(port, "/") == (200, b"<h1>page</h1>", "text/html")
+    assert get(port, "/code.mjs?version=1") == (200, b"1", "text/javascript")
+
+
+@pytest.mark.parametrize("path", ["/../secret.txt", "/%2e%2e/secret.txt", "/inner/", "/none"])
+def test_nothing_else_is_sent(port: int, path: str) -> None:
+    status, body, _ = get(port, path)
+    assert status == 404
+    assert b"secret" not in body
