@@ -54,4 +54,11 @@ def _run(message: Message) -> Message:
     return {"code": code, "html": html, "text": err.getvalue() + ("" if html else out.getvalue())}
 
 
-KINDS: dict[str, Callable[[Message], Message]] = {"run": _run}
+def _answers(message: Message) -> Message:
+    """Return the panels of a state of the page."""
+    from .answers import answers
+
+    return answers(message["state"])
+
+
+KINDS: dict[str, Callable[[Message], Message]] = {"run": _run, "answers": _answers}

@@ -1,0 +1,65 @@
+"""Answers for the page: what it shows for a model, GPUs and a workload, as plain JSON and SVG.
+
+    answers({"model": "llama3.1-8b", "gpu": "h100", "users": 16, "panels": ["verdict"]})
+    {"state": {...}, "panels": {"verdict": {"fits": True, "text": "Llama 3.1 8B serves 16 users ...", ...}}}
+
+A *panel* is one part of the page. The page asks only for the panels that a change affects, so that a slider step
+computes the verdict alone. Results are kept per state, so that panels share them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...core.errors import InputError, LlmcalcError, UnknownNameError, spelled
+from .blocks import blocks
+from .charts import charts
+from .columns import comparison
+from .derivations import derivation
+from .exports import command_lines, json_results, table_text
+from .state import Case, case_of, read_state
+from .verdict import verdict
+
+PANELS: dict[str, Callable[[Case, Mapping[str, Any]], Any]] = {
+    "verdict": verdict, "charts": charts, "comparison": comparison, "blocks": blocks, "derivation": derivation,
+    "commands": command_lines, "json": json_results, "csv": table_text,
+}  # fmt: skip
+
+
+def answers(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the panels of a state, each with its answer or with an ``error``.
+
+    >>> found = answers({"model": "llama3.1-8b", "gpu": "h100", "users": 16, "panels": ["verdict"]})
+    >>> found["panels"]["verdict"]["fits"]
+    True
+
+    Args:
+        state: the fields of ``State``, all optional but the model, and what is asked: ``panels`` (default: the
+            verdict), ``quick`` (a verdict without a search for changes), ``charts`` and their ``width`` in pixels, and
+            the ``quantity`` to derive.
+    """
+    try:
+        found = case_of(read_state(state))
+    except LlmcalcError as error:
+        return {"error": error_of(error)}
+    names = state.get("panels") or ["verdict"]
+    panels = {name: _panel(str(name), found, state) for name in names}
+    return {"state": found.state.to_dict(), "panels": panels}
+
+
+def _panel(name: str, case: Case, state: Mapping[str, Any]) -> Any:
+    try:
+        if name not in PANELS:
+            raise UnknownNameError("panel", name, PANELS)
+        return PANELS[name](case, state)
+    except LlmcalcError as error:
+        return {"error": error_of(error)}
+
+
+def error_of(error: LlmcalcError) -> dict[str, str]:
+    """Return an error as plain data, with the name of the invalid field of the state."""
+    if not isinstance(error, InputError):
+        return {"message": str(error), "hint": "", "parameter": ""}
+    where = f"{error.where}: " if error.where else ""
+    return {"message": where + spelled(error.message), "hint": spelled(error.hint), "parameter": error.parameter}

@@ -1,0 +1,112 @@
+"""The architecture as blocks that open to layers, equations and tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import prod
+from typing import Any
+
+from ...core.architecture import Named, Run, Stack, Sublayer, declare
+from ...core.declaration import Declaration, Tensor
+from ...core.ledger import Row
+from ...core.structure import structure_line
+from ...report.numbers import human
+from .state import Case
+
+Place = tuple[str, int | None, int, str]  # stack, run, number of the sub-layer, layer
+
+
+def blocks(case: Case, _: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every stack of a model with its blocks, and what each layer declares and costs."""
+    made = _Maker(case)
+    stacks = [made.stack(stack) for stack in case.model.stacks]
+    return {"title": case.title, "total": case.params.total, "text": human(case.params.total), "stacks": stacks}
+
+
+class _Maker:
+    """Parameters and FLOPs of a model by place."""
+
+    def __init__(self, case: Case) -> None:
+        self.total = case.params.total or 1
+        self.rows: dict[Place, list[Row]] = {}
+        self.stored: dict[Place, int] = {}
+        for row in case.params.rows:
+            stack, run = row.entry.stack, row.entry.run
+            first = None if run is None else stack.first_runs[run]
+            key = (stack.name, first, row.entry.number, row.entry.name)
+            if first == run:
+                self.rows.setdefault(key, []).append(row)
+            if not row.tensor.buffer:
+                self.stored[key] = self.stored.get(key, 0) + row.size * row.copies
+        self.flops: dict[Place, int] = {}
+        step = case.step_flops
+        for work in step.works if step else ():
+            entry = work.entry
+            key = (entry.stack.name, entry.run, entry.number, entry.name)
+            self.flops[key] = self.flops.get(key, 0) + (step.of([work]).total if step else 0)
+
+    def stack(self, stack: Stack) -> dict[str, Any]:
+        """Return a stack. Runs of equal blocks are one block with a count."""
+        runs = [
+            self.block(stack, index, stack.runs[index], stored, applied)
+            for index, (stored, applied) in stack.distinct_runs.items()
+        ]
+        return {
+            "name": stack.name, "role": stack.role, "structure": structure_line(stack), "n_layers": stack.n_layers,
+            "inputs": [self.layer(stack, None, 0, named) for named in stack.inputs], "blocks": runs,
+            "outputs": [self.layer(stack, None, 0, named) for named in stack.outputs],
+        }  # fmt: skip
+
+    def block(self, stack: Stack, index: int, run: Run, stored: int, applied: int) -> dict[str, Any]:
+        """Return a block with its sub-layers, and the layers at which it stands."""
+        same = [at for at, first in enumerate(stack.first_runs) if first == index]
+        spans = [(stack.first_blocks[at], stack.first_blocks[at] + stack.runs[at].count - 1) for at in same]
+        places = ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in spans[:4])
+        sublayers = [self.sublayer(stack, index, number, one) for number, one in enumerate(run.block.sublayers)]
+        return {
+            "name": run.block.name, "count": applied, "stored": stored, "shared": run.shared,
+            "places": places + (", …" if len(spans) > 4 else ""), "sublayers": sublayers,
+            "params": sum(layer["params"] for one in sublayers for layer in one["layers"]),
+        }  # fmt: skip
+
+    def sublayer(self, stack: Stack, run: int, number: int, one: Sublayer) -> dict[str, Any]:
+        """Return a sub-layer with its layers in execution order."""
+        layers = [self.layer(stack, run, number, named) for named in one.layers()]
+        return {"name": one.name, "residual": one.residual, "parallel": len(one.branches) > 1, "layers": layers}
+
+    def layer(self, stack: Stack, run: int | None, number: int, named: Named) -> dict[str, Any]:
+        """Return a layer with its equations, tensors and numbers in one block."""
+        place = (stack.name, run, number, named.name)
+        rows, stored, found = self.rows.get(place, ()), self.stored.get(place, 0), self.flops.get(place, 0)
+        params = sum(row.size for row in rows if row.copies and not row.tensor.buffer)
+        return {
+            "name": named.name, "kind": type(named.layer).__name__, "params": params, "stored": stored,
+            "text": human(params), "share": stored / self.total, "flops": human(found),
+            "tensors": [_tensor(row.part, row.declaration, row.tensor, row.copies) for row in rows],
+            "equations": [*_equations(declare(named.layer))],
+            "state": [f"{state.name}[{' '.join(state.axes)}]" for _, part in declare(named.layer).walk()
+                      for state in part.states],
+            "about": _about(type(named.layer)),
+        }  # fmt: skip
+
+
+def _about(kind: type) -> str:
+    return (kind.__doc__ or "").strip().partition("\n")[0]
+
+
+def _tensor(path: tuple[str, ...], own: Declaration, tensor: Tensor, copies: int) -> dict[str, Any]:
+    lengths = [own.axes[axis] for axis in tensor.axes]
+    sizes = [prod(int(own.axes[axis]) for axis in group) for group in tensor.groups]
+    names = ["·".join(own.name_of(axis) for axis in group) for group in tensor.groups]
+    size = prod(map(int, lengths))
+    return {
+        "name": ".".join((*path, tensor.name)), "axes": " × ".join(names), "shape": " × ".join(map(str, sizes)),
+        "params": human(size) or str(size), "shared": not copies, "buffer": tensor.buffer,
+    }  # fmt: skip
+
+
+def _equations(own: Declaration) -> Iterator[str]:
+    """Yield the equations of a layer. Those of inner layers have the name of the layer in front."""
+    for path, part in own.walk():
+        name = f"{'.'.join(path)}: " if path else ""
+        yield from (name + line for line in part.lines)

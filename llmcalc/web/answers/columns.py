@@ -1,0 +1,45 @@
+"""Two to four models side by side, under the same workload and on the same GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...api.state import state
+from ...core.errors import LlmcalcError
+from ...core.record import changed
+from ...report.numbers import BYTES, human, readable
+from .state import Case, case_of
+from .verdict import facts, sentence
+
+
+def comparison(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a table with one column per model and one row per number."""
+    names = (case.state.model, *case.state.compare)
+    found = [_column(case, name) for name in names]
+    labels: dict[str, str] = {}
+    for column in found:
+        labels |= {key: cell["label"] for key, cell in column["cells"].items()}
+    rows = [{"label": label, "cells": [one["cells"].get(key) for one in found]} for key, label in labels.items()]
+    return {"models": [{"model": one["model"], "title": one["title"], "error": one["error"]} for one in found],
+            "rows": rows}  # fmt: skip
+
+
+def _column(case: Case, model: str) -> dict[str, Any]:
+    try:
+        own = case_of(changed(case.state, model=model, compare=()))
+        cells = {cell["why"]: cell for cell in _cells(own)}
+    except LlmcalcError as error:
+        return {"model": model, "title": model, "error": str(error), "cells": {}}
+    return {"model": model, "title": own.title, "error": "", "cells": cells}
+
+
+def _cells(case: Case) -> Iterator[dict[str, Any]]:
+    lead, text = sentence(case)
+    yield {"why": "fits", "label": "Verdict", "text": lead, "note": "", "title": text}
+    counts = {"params": ("Parameters", case.params.total), "active": ("Active per token", case.params.active)}
+    for name, (label, count) in counts.items():
+        yield {"why": name, "label": label, "text": human(count) or f"{count:,}", "note": "", "value": count}
+    cache = state(case.model, seq=case.context, cache=case.state.kv or None).bytes
+    yield {"why": "state", "label": "KV cache per user", "text": readable(cache, BYTES), "note": "", "value": cache}
+    yield from (one for one in facts(case) if one["why"] != "params")

@@ -1,0 +1,56 @@
+"""A state as command lines, as JSON results of these commands, and as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...cli.commands import fit as fit_command
+from ...cli.commands import latency as latency_command
+from ...cli.commands import serve as serve_command
+from ...report.document import Document, Table, columns
+from ...report.fit import fit_document
+from ...report.formats.csv import render
+from ...report.latency import latency_document
+from ...report.serving import serving_document
+from .state import Case
+from .verdict import facts
+
+
+def command_lines(case: Case, _: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the command lines that give the same memory and times, with what each of them answers."""
+    state = case.state
+    own = {"model": state.model, **case.formats}
+    gpu = f"{state.gpu}:{state.n}" if state.n > 1 else state.gpu
+    memory = {**own, "gpu": gpu, "seq": case.context, "batch": state.users}
+    found = [{"title": "memory", "line": fit_command.COMMANDS[0].line(memory)}]
+    if case.time_error:
+        return found
+    step = {name: size for name, size in case.step_settings.items() if size not in (1, None)}
+    step["gpu"] = step["gpu"].removesuffix(":1")
+    if step.get("tp") == case.layout.ranks:
+        step.pop("tp")  # the default
+    if case.only_reads:
+        times = {"seq": case.context, "mode": "prefill", "batch": case.users}
+        return [*found, {"title": "time", "line": latency_command.COMMANDS[0].line({**own, **step, **times})}]
+    load = {"isl": case.prompt, "osl": case.answer, "concurrency": case.users}
+    return [*found, {"title": "speed and cost", "line": serve_command.COMMANDS[0].line({**own, **step, **load})}]
+
+
+def json_results(case: Case, _: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON results of the command lines, and the state."""
+    found: dict[str, Any] = {"state": case.state.to_dict(), "fit": fit_document(case.fit).data()}
+    if not case.time_error:
+        found |= {"latency": latency_document(case.latency).data()}
+        found |= {} if case.only_reads else {"serve": serving_document(case.serving).data()}
+    return found
+
+
+def table_text(case: Case, _: Mapping[str, Any]) -> str:
+    """Return the numbers beside the verdict as CSV."""
+    rows = [
+        (one["label"], one.get("value"), one.get("unit", ""), one.get("low"), one.get("high"), one["evidence"])
+        for one in facts(case)
+    ]
+    heads = columns("quantity: name", "value: number", "unit: name", "low: number", "high: number", "evidence: name")
+    return render(Document(case.title, dict, tables=(Table("", heads, rows),)))

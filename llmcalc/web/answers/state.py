@@ -1,0 +1,270 @@
+"""The state of the page, and the results for it, which all panels share."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cached_property, lru_cache
+from typing import Any
+
+from ...api.accelerators import read_gpus
+from ...api.engine_models import served_length
+from ...api.fit import FitResult, fit
+from ...api.flops import flops
+from ...api.latency import latency
+from ...api.load import load
+from ...api.serve import serve
+from ...api.serving_time import ServingResult
+from ...calc.flops import Flops
+from ...calc.params import Params, params
+from ...calc.sharding import Mesh
+from ...core.architecture import Architecture
+from ...core.errors import InputError, LlmcalcError, SizeError
+from ...core.record import changed, fields, record
+from ...core.setting import Setting, read_length
+from ...core.workload import positions
+from ...estimate.hardware import Accelerator
+from ...estimate.time.latency import PREFILL, Latency
+
+_SIZE = re.compile(r"(?<![a-z\d.])[ae]?\d+(\.\d+)?[bmt]\b")
+USUAL_CONTEXT, USUAL_ANSWER, USUAL_GPU = 8192, 512, "h100-sxm"
+MOST_COMPARED = 3  # models beside the first
+MOST_KEPT = 64  # states and models whose results are kept
+LARGEST = {"n": 2**14, "users": 2**20, "context": 2**30, "osl": 2**30}
+SIZES = (
+    Setting("n", int, 1, least=1), Setting("users", int, 1, least=1), Setting("context", int, least=1),
+    Setting("osl", int, least=1),
+)  # fmt: skip
+
+
+@record
+class State:
+    """What the user chose. Empty number formats mean those in which the model is published.
+
+    Attributes:
+        model: name of a model, or path of a file.
+        gpu: name of a GPU.
+        n: number of GPUs.
+        weights: number format of the weights.
+        kv: number format of keys and values.
+        context: tokens of a request and its answer, or None for a usual number.
+        osl: tokens of an answer, or None for a usual number.
+        users: requests at any time.
+        compare: further models.
+    """
+
+    model: str
+    gpu: str = USUAL_GPU
+    n: int = 1
+    weights: str = ""
+    kv: str = ""
+    context: int | None = None
+    osl: int | None = None
+    users: int = 1
+    compare: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the state as a plain dictionary."""
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**own, "compare": list(self.compare)}
+
+
+def read_state(data: Mapping[str, Any]) -> State:
+    """Read a state, in which numbers may be texts such as ``8k``.
+
+    >>> read_state({"model": "gpt2", "context": "1k"}).context
+    1024
+    """
+    model, gpu, weights, kv = (_text(data, name) for name in ("model", "gpu", "weights", "kv"))
+    if not model:
+        raise InputError("missing model", parameter="model", hint="choose a model")
+    sizes: dict[str, Any] = {}
+    for setting in SIZES:
+        value = data.get(setting.name)
+        size = sizes[setting.name] = setting.default if value in (None, "") else read_length(value, setting.name)
+        setting.check(size)
+        if (size or 1) > LARGEST[setting.name]:
+            raise SizeError(f"must be at most {LARGEST[setting.name]:,}", parameter=setting.name)
+    listed = data.get("compare") or ()
+    if not isinstance(listed, (list, tuple)) or len(listed) > MOST_COMPARED:
+        raise InputError(f"compare at most {MOST_COMPARED + 1} models", parameter="compare", hint="remove a model")
+    others = tuple(str(name) for name in listed if name)
+    return State(model, gpu or USUAL_GPU, weights=weights, kv=kv, compare=others, **sizes)
+
+
+def _text(data: Mapping[str, Any], name: str) -> str:
+    value = data.get(name)
+    if value is not None and not isinstance(value, str):
+        raise InputError("must be a text", parameter=name)
+    return (value or "").strip()
+
+
+class Case:
+    """A model in a state, with its results. Results that the model does not allow raise an error."""
+
+    def __init__(self, state: State) -> None:
+        self.model = loaded(state.model)
+        gpus = read_gpus(state.gpu)
+        if gpus.accelerator is None:
+            raise InputError("is not the name of a GPU", parameter="gpu", hint="choose a GPU such as h100")
+        self.gpu: Accelerator = gpus.accelerator
+        self.longest = longest(self.model)
+        wanted = state.context or USUAL_CONTEXT
+        context = min(wanted, self.longest or wanted)
+        self.is_cut = bool(state.context) and context < wanted
+        answer = min(state.osl or min(USUAL_ANSWER, context // 2), context - 1) or 1
+        number = state.n * (gpus.count or 1)
+        self.state = changed(state, gpu=self.gpu.name, n=number, context=context, osl=answer)
+        self.context, self.answer, self.prompt = context, answer, max(context - answer, 1)
+
+    @property
+    def title(self) -> str:
+        """Title of the model with its size, such as ``Llama 3.1 8B``."""
+        return titled(self.model)
+
+    @cached_property
+    def params(self) -> Params:
+        """Parameters of the model."""
+        return params(self.model)
+
+    @cached_property
+    def step_flops(self) -> Flops | None:
+        """FLOPs of the last token of a request, or None if the model generates no tokens."""
+        if self.only_reads:
+            return None
+        return flops(self.model, mode="decode", context=max(self.context - 1, 1))
+
+    @property
+    def formats(self) -> dict[str, str]:
+        """Number formats that were chosen."""
+        chosen = {"weights": self.state.weights, "cache": self.state.kv}
+        return {name: value for name, value in chosen.items() if value}
+
+    @cached_property
+    def fit(self) -> FitResult:
+        """Fit check of the workload on all GPUs."""
+        return self._fit(seq=self.context)
+
+    def fit_of(self, context: int) -> FitResult:
+        """Return the fit check of another context, with the same layout."""
+        mesh = self.fit.result.mesh
+        ranks = {name: size for name in ("tp", "pp", "dp", "ep") if (size := getattr(mesh, name)) > 1}
+        return self._fit(seq=context, **ranks)
+
+    def _fit(self, **sizes: int) -> FitResult:
+        own: dict[str, Any] = {"batch": self.state.users, **self.formats, **sizes}
+        return fit(self.model, self.gpu.name, count=self.state.n, **own)
+
+    @property
+    def layout(self) -> Mesh:
+        """Layout of one replica."""
+        found: Mesh = self.fit.result.mesh
+        if found.pp > 1:
+            text = "times of pipeline stages are not estimated"
+            raise InputError(text, parameter="n", hint="choose a number of GPUs that divides the attention heads")
+        return found
+
+    @property
+    def replicas(self) -> int:
+        """Number of replicas of the model."""
+        return int(self.fit.count // self.fit.result.mesh.ranks)
+
+    @property
+    def users(self) -> int:
+        """Requests of one replica."""
+        return -(-self.state.users // self.replicas)
+
+    @property
+    def step_settings(self) -> dict[str, Any]:
+        """GPUs and layout of one replica, as arguments of ``serve`` and ``latency``."""
+        mesh = self.layout
+        return {"gpu": f"{self.gpu.name}:{mesh.ranks}", "tp": mesh.tp, "dp": mesh.dp, "ep": mesh.ep, **self.formats}
+
+    @cached_property
+    def serving(self) -> ServingResult:
+        """Time of the requests of one replica."""
+        return self.serving_of(self.prompt, self.answer)
+
+    def serving_of(self, prompt: int, answer: int, users: int | None = None) -> ServingResult:
+        """Return the time of requests with other lengths."""
+        own = {**self.step_settings, "isl": prompt, "osl": answer, "concurrency": users or self.users}
+        found: ServingResult = serve(self.model, **own)
+        return found
+
+    @cached_property
+    def latency(self) -> Latency:
+        """Time of a decode step in the middle of the answers, or of a prefill if the model only reads."""
+        if self.only_reads:
+            return self.prefill_of(self.context, self.users)
+        middle = self.prompt + self.answer // 2
+        return latency(self.model, context=middle, batch=self.users, **_divided(self.step_settings))
+
+    def prefill_of(self, prompt: int, users: int = 1) -> Latency:
+        """Return the time of a prefill."""
+        return latency(self.model, mode=PREFILL, seq=prompt, batch=users, **_divided(self.step_settings))
+
+    @property
+    def only_reads(self) -> bool:
+        """Whether the model generates no tokens."""
+        return self.model.main.role == "encoder"
+
+    @cached_property
+    def time_error(self) -> LlmcalcError | None:
+        """Why no times can be estimated, or None."""
+        try:
+            self.latency if self.only_reads else self.serving  # noqa: B018
+        except LlmcalcError as error:
+            return error
+        return None
+
+
+def titled(model: Architecture) -> str:
+    """Return a title with the size of the model.
+
+    >>> titled(load("llama3.1-8b")), titled(load("gpt2"))
+    ('Llama 3.1 8B', 'GPT-2 small')
+    """
+    if not model.title:
+        return model.name
+    family, _ = os.path.splitext(os.path.basename(model.inputs.get("file", "")))
+    size = model.name.removeprefix(f"{family}-") if family and model.name.startswith(f"{family}-") else ""
+    size = _SIZE.sub(lambda match: match[0].upper(), size)
+    return model.title if not size or size.lower() in model.title.lower() else f"{model.title} {size}"
+
+
+def longest(model: Architecture) -> int | None:
+    """Return the largest number of tokens that a model accepts, or None if unknown."""
+    known = positions(model)
+    if known is None:
+        with suppress(InputError):
+            known = served_length(model)
+    return known
+
+
+def _divided(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings without the number of ranks that divide experts, if they are not divided."""
+    return {**settings, "ep": settings["ep"] if settings["ep"] > 1 else None}
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def case_of(state: State) -> Case:
+    """Return the results for a state. They are computed when a panel reads them."""
+    return Case(state)
+
+
+def loaded(model: str) -> Architecture:
+    """Load a model, which is kept until its file changes."""
+    try:
+        stamp = os.stat(model).st_mtime_ns
+    except (OSError, ValueError):
+        stamp = 0
+    return _loaded(model, stamp)
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _loaded(model: str, stamp: int) -> Architecture:
+    if model == "-":
+        raise SizeError("is not a model", parameter="model", hint="choose a model")
+    return load(model)

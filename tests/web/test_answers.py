@@ -1,0 +1,168 @@
+"""What the page shows for a state: verdicts, numbers with their evidence, charts, blocks and exports."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+import llmcalc
+from llmcalc.cli.main import main
+from llmcalc.core.evidence import CLASSES
+from llmcalc.web.answers import PANELS, answers
+from llmcalc.web.answers.state import case_of, read_state
+
+SERVED = {"model": "llama3.1-8b", "gpu": "h100", "users": 7, "context": 4099, "osl": 101}
+LARGE = {"model": "llama3-70b", "gpu": "h100", "users": 3, "context": 4099}
+STATES = (
+    SERVED, LARGE,
+    {"model": "deepseek-v3", "gpu": "h200", "n": 8, "users": 17},
+    {"model": "qwen3-30b-a3b", "gpu": "rtx-4090", "n": 2, "weights": "q4_k_m", "kv": "fp8"},
+    {"model": "bert-large", "gpu": "l4", "users": 5},
+    {"model": "t5-base", "gpu": "l4"},
+    {"model": "gpt2", "gpu": "m3-max-40c-48gb", "context": 5003},
+    {"model": "mamba-2.8b", "gpu": "a100-80gb"},
+)  # fmt: skip
+
+
+def panel(name: str, state: dict[str, Any], **asked: Any) -> Any:
+    found = answers({**state, "panels": [name], **asked})
+    assert "error" not in found, found
+    return found["panels"][name]
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state["model"])
+@pytest.mark.parametrize("name", PANELS)
+def test_every_panel_answers_in_plain_json(name: str, state: dict[str, Any]) -> None:
+    found = panel(name, state, compare=["gpt2"])
+    assert json.loads(json.dumps(found)) == found
+    assert "error" not in found
+
+
+def test_the_verdict_agrees_with_fit() -> None:
+    for state in (SERVED, LARGE):
+        found, fit = panel("verdict", state), llmcalc.fit(state["model"], "h100", seq=4099, batch=state["users"])
+        assert found["fits"] is fit.fits
+        assert found["memory"]["total"] == fit.needed + fit.reserve
+        assert sum(part["bytes"] for part in found["memory"]["parts"]) == found["memory"]["total"]
+
+
+def test_the_verdict_states_the_speed_the_limit_and_the_cost() -> None:
+    text = panel("verdict", SERVED)["text"]
+    serving = llmcalc.serve("llama3.1-8b", "h100", isl=4099 - 101, osl=101, concurrency=7)
+    assert text.startswith("Llama 3.1 8B fits on one NVIDIA H100")
+    assert f"{serving.tokens_per_s_user:.1f} tokens/s each" in text
+    assert "limited by memory bandwidth" in text
+    assert "per million output tokens" in text
+
+
+def test_a_verdict_that_fails_names_changes_that_help() -> None:
+    found = panel("verdict", LARGE)
+    assert found["lead"] == "Does not fit"
+    assert found["changes"]
+    for change in found["changes"]:
+        assert panel("verdict", {**LARGE, **change["set"]})["fits"], change
+        assert change["text"] in found["text"] or change != found["changes"][0]
+    assert not panel("verdict", LARGE, quick=True)["changes"]
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state["model"])
+def test_numbers_have_evidence_and_lie_in_their_intervals(state: dict[str, Any]) -> None:
+    for fact in panel("verdict", state)["facts"]:
+        assert fact["evidence"] in CLASSES
+        if "low" in fact:
+            assert fact["low"] <= fact["value"] <= fact["high"]
+        assert "error" not in panel("derivation", state, quantity=fact["why"])
+
+
+def test_derivations_add_up_to_the_numbers() -> None:
+    found = {fact["why"]: fact for fact in panel("verdict", SERVED)["facts"]}
+    for name in ("params", "memory", "flops"):
+        tree = panel("derivation", SERVED, quantity=name)["tree"]
+        assert int(tree["exact"].replace(",", "")) == found[name]["value"]
+
+
+def test_the_context_is_cut_to_what_the_model_accepts() -> None:
+    found = answers({"model": "gpt2", "context": "8k", "panels": ["verdict"]})
+    assert found["state"]["context"] == 1024
+    assert any("1,024" in note for note in found["panels"]["verdict"]["notes"])
+
+
+def test_charts_are_drawn_in_the_width_of_the_page() -> None:
+    found = panel("charts", SERVED, width=320)
+    assert set(found) == {"memory", "roofline", "memory_context", "speed_context", "users"}
+    for chart in found.values():
+        assert chart["svg"].startswith('<svg xmlns="http://www.w3.org/2000/svg" class="pic" role="img" width="320"')
+        assert chart["csv"].count("\n") > 1
+    assert "decode" in found["roofline"]["svg"]
+    assert "prefill" in found["roofline"]["svg"]
+    assert list(panel("charts", SERVED, charts=["roofline"])) == ["roofline"]
+
+
+def test_a_chart_that_is_not_possible_states_why() -> None:
+    assert "fits" in panel("charts", LARGE)["speed_context"]["error"]
+
+
+def test_blocks_contain_every_parameter_once() -> None:
+    for model in ("llama3.1-8b", "deepseek-v3", "gemma3-4b", "albert-base", "t5-base"):
+        found, total = panel("blocks", {"model": model}), 0
+        for stack in found["stacks"]:
+            inside = [layer for block in stack["blocks"] for one in block["sublayers"] for layer in one["layers"]]
+            total += sum(layer["stored"] for layer in (*stack["inputs"], *inside, *stack["outputs"]))
+            assert sum(block["count"] for block in stack["blocks"]) == stack["n_layers"]
+        assert total == llmcalc.params(model).total
+
+
+def test_blocks_show_equations_and_tensors() -> None:
+    block = panel("blocks", SERVED)["stacks"][0]["blocks"][0]
+    layers = {layer["name"]: layer for one in block["sublayers"] for layer in one["layers"]}
+    assert "q[b q h e] = x[b q d] wq[d h e]" in layers["attention"]["equations"]
+    wq = next(tensor for tensor in layers["attention"]["tensors"] if tensor["name"] == "wq")
+    assert (wq["axes"], wq["shape"]) == ("d_model × n_heads·d_head", "4096 × 4096")
+
+
+def test_models_side_by_side_have_the_same_rows() -> None:
+    found = panel("comparison", SERVED, compare=["qwen3-8b", "no-such-model"])
+    assert [one["title"] for one in found["models"][:2]] == ["Llama 3.1 8B", "Qwen3 8B"]
+    assert "unknown model" in found["models"][2]["error"]
+    rows = {row["label"]: row["cells"] for row in found["rows"]}
+    assert rows["Parameters"][1]["value"] == llmcalc.params("qwen3-8b").total
+    assert rows["Parameters"][2] is None
+
+
+def test_command_lines_give_the_same_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    results = panel("json", SERVED)
+    for command in panel("commands", SERVED):
+        words = command["line"].split()
+        assert main([*words[1:], "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["result"] == results[words[1]]["result"]
+
+
+@pytest.mark.parametrize(
+    ("state", "parameter"),
+    [
+        ({"model": "no-such-model"}, ""), ({"model": "-"}, "model"), ({}, "model"),
+        ({"model": "gpt2", "gpu": "no-such-gpu"}, "gpu"), ({"model": "gpt2", "gpu": "24GB"}, "gpu"),
+        ({"model": "gpt2", "users": 0}, "users"), ({"model": "gpt2", "users": "many"}, "users"),
+        ({"model": "gpt2", "n": 10**9}, "n"), ({"model": ["gpt2"]}, "model"),
+        ({"model": "gpt2", "compare": ["gpt2"] * 4}, "compare"),
+    ],
+)  # fmt: skip
+def test_an_invalid_state_is_an_error_with_its_field(state: dict[str, Any], parameter: str) -> None:
+    error = answers(state)["error"]
+    assert error["message"]
+    assert error["parameter"] == parameter
+
+
+def test_errors_of_a_panel_leave_the_others() -> None:
+    found = answers({"model": "gpt2", "weights": "no-such-format", "panels": ["verdict", "blocks", "no-such-panel"]})
+    assert "no-such-format" in found["panels"]["verdict"]["error"]["message"]
+    assert found["panels"]["blocks"]["stacks"]
+    assert "unknown panel" in found["panels"]["no-such-panel"]["error"]["message"]
+
+
+def test_results_of_a_state_are_kept() -> None:
+    state = read_state(SERVED)
+    assert case_of(state) is case_of(read_state(SERVED))
+    assert case_of(state).fit is case_of(state).fit
