@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .api.rl import rl as rl
     from .api.scale import scale as scale
     from .api.serve import serve as serve
+    from .api.serving_front import serving_front as serving_front
     from .api.state import state as state
     from .api.sweep import sweep as sweep
     from .api.traffic import traffic as traffic
@@ -57,7 +58,7 @@ _ERRORS = (
 _VERBS = (
     "calibrate", "check", "check_log", "communication", "compare", "design", "diff", "evidence", "explain", "find_gpus",
     "find_models", "find_recipes", "fit", "flops", "latency", "load", "memory", "memory_form", "params", "rl",
-    "scale", "serve", "state", "sweep", "traffic", "train", "verify",
+    "scale", "serve", "serving_front", "state", "sweep", "traffic", "train", "verify",
 )  # fmt: skip
 _MODULES = {
     **dict.fromkeys(_ERRORS, "core.errors"),

@@ -46,6 +46,7 @@ from .llama_cpp_models import automatic_note, llama_cpp_model
 from .load import Source
 
 if TYPE_CHECKING:
+    from .serving_front import ServingFront
     from .serving_search import ServingSearch
     from .serving_time import ServingResult
 
@@ -89,7 +90,7 @@ def serve(
     sla: str | None = None,
     image: Iterable[str] = (),
     **settings: Any,
-) -> ServeResult | ServingResult | ServingSearch:
+) -> ServeResult | ServingResult | ServingSearch | ServingFront:
     """Predict how a serving engine divides the memory of its GPUs, and the size of its KV cache.
 
     With ``isl``, ``osl`` and ``concurrency``, estimate the time of requests instead, as ``ServingResult`` describes.
@@ -115,12 +116,13 @@ def serve(
         settings: settings of the engine, such as ``tp``, ``max_model_len``, ``max_num_seqs``, ``cache`` or ``weights``.
             ``images_per_prompt=0`` loads no image encoder.
             For times: ``tp``, ``dp``, ``ep``, ``weights``, ``experts``, ``attention_weights``, ``cache``,
-            ``max_num_batched_tokens``, and ``calibration``, the result of ``calibrate`` or its file.
+            ``max_num_batched_tokens``, and ``calibration``, the result of ``calibrate`` or its file. ``pareto=True``
+            asks for the result of ``serving_front``.
 
     Raises:
         InputError: an unknown engine, flag or GPU, or an invalid setting.
     """
-    if any(value is not None for value in (isl, osl, concurrency, sla)):
+    if any(value is not None for value in (isl, osl, concurrency, sla)) or settings.get("pareto"):
         others = {
             "command": command,
             "engine_version": engine_version,
@@ -204,7 +206,7 @@ def _modelfile(
 
 def _serving(
     model: Source | None, gpu: str | int | None, given: Mapping[str, Any], others: Mapping[str, Any]
-) -> ServingResult | ServingSearch:
+) -> ServingResult | ServingSearch | ServingFront:
     """Return the time of requests, if all settings have an effect on it."""
     from .serving_time import SETTINGS, serving
 

@@ -3,43 +3,62 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from ..calc.sharding import Mesh
-from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
-from ..core.errors import InputError, LlmcalcError
+from ..core.errors import InputError
 from ..core.evidence import FITTED, of_architecture
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..data import table
 from ..estimate.hardware import Accelerator
 from ..estimate.time.interval import Interval, time_interval
-from ..estimate.time.serving import Load, ServingTime, serving_time
+from ..estimate.time.serving import ServingTime
 from ..estimate.time.step import StepModel
 from ..estimate.training_run import Price
 from .calibration import Deployment
 from .engine_models import served_length
-from .serving_memory import engine_title, free_memory
-from .step_models import step_model
+from .serving_layouts import LayoutSearch, Times
+from .serving_memory import engine_title
 
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 LIMIT = re.compile(r"\s*(ttft|tpot)\s*(?:<=?|=)\s*(\d+(?:\.\d+)?)\s*(us|ms|s)\s*", re.ASCII)
-MOST = 4096  # requests of one replica
-STEPS = 97  # numbers of requests that are tried
 SHOWN = 8  # layouts
 HOUR = 3600
 
 
 @record
-class Layout:
-    """A layout of one replica with the most requests that meet the limits.
+class PrefillPool:
+    """Replicas that compute prefills alone.
 
     Attributes:
         mesh: layout of a replica.
-        replicas: number of replicas on all GPUs.
+        replicas: number of replicas.
+        busy: share of the time in which they compute.
+        transfer_s: time to send the keys and values of a prompt to the replicas that decode.
+    """
+
+    mesh: Mesh
+    replicas: int
+    busy: float
+    transfer_s: float
+
+    @property
+    def settings(self) -> dict[str, int]:
+        """Sizes of the layout that differ from 1."""
+        return sizes_of(self.mesh)
+
+
+@record
+class Layout:
+    """A layout with a number of requests, and their times.
+
+    Attributes:
+        mesh: layout of a replica.
+        replicas: number of replicas.
         concurrency: number of requests at any time, over all replicas.
         tpot_s: time per output token.
         ttft_s: time to the first token.
@@ -47,6 +66,13 @@ class Layout:
         ttft: interval of the time to the first token.
         tokens_per_s_gpu: output tokens per second of one GPU.
         keeps_limits: whether the times are within the limits.
+        formats: number formats by setting, where they are not those of the checkpoint or of 16 bits.
+        requests_per_s: requests per second of all GPUs.
+        gpus: number of GPUs.
+        prefill_share: share of the GPUs' time that prefills take.
+        busy_share: share of the GPUs' time in which they compute or read memory.
+        prefill: pool of GPUs that compute prefills alone, or None if all replicas compute them.
+        commands: command lines of the engine by role: ``serve``, or ``prefill`` and ``decode``.
     """
 
     mesh: Mesh
@@ -58,15 +84,51 @@ class Layout:
     ttft: Interval
     tokens_per_s_gpu: float
     keeps_limits: bool
+    formats: Mapping[str, str]
+    requests_per_s: float
+    gpus: int
+    prefill_share: float
+    busy_share: float
+    prefill: PrefillPool | None
+    commands: Mapping[str, str]
 
     @property
     def settings(self) -> dict[str, int]:
         """Sizes of the layout that differ from 1."""
-        return {name: size for name in ("tp", "dp", "ep") if (size := getattr(self.mesh, name)) > 1}
+        return sizes_of(self.mesh)
+
+    @property
+    def tokens_per_s_user(self) -> float:
+        """Output tokens per second of one request."""
+        return 1 / self.tpot_s
+
+    @property
+    def width(self) -> float:
+        """Ratio of an end of the interval to the estimate, of the time per output token."""
+        return float(self.tpot.high / self.tpot_s)
 
     def usd_per_million_output(self, price: Price | None) -> tuple[float, float] | None:
         """Return the lowest and highest price of a million output tokens, with all cost charged to the output."""
-        return token_prices(price, self.tokens_per_s_gpu, self.tpot.high / self.tpot_s)
+        return token_prices(price, self.tokens_per_s_gpu, self.width)
+
+    def to_dict(self, price: Price | None) -> dict[str, Any]:
+        """Return the layout as a plain dictionary, with its price."""
+        pool = self.prefill
+        names = ("tokens_per_s_gpu", "tokens_per_s_user", "requests_per_s", "keeps_limits")
+        return {
+            **{name: getattr(self.mesh, name) for name in ("tp", "dp", "ep")}, "replicas": self.replicas,
+            "gpus": self.gpus, **{name: self.formats.get(name) for name in ("weights", "cache")},
+            "prefill": pool and {
+                **{name: getattr(pool.mesh, name) for name in ("tp", "dp", "ep")}, "replicas": pool.replicas,
+                "busy": pool.busy, "transfer_s": pool.transfer_s,
+            },
+            "concurrency": self.concurrency,
+            **{f"{name}{end}_s": value for name in ("tpot", "ttft") for end, value in (
+                ("", getattr(self, f"{name}_s")), ("_low", float(getattr(self, name).low)),
+                ("_high", float(getattr(self, name).high)))},
+            **{name: getattr(self, name) for name in names},
+            "usd_per_million_output": self.usd_per_million_output(price), "commands": dict(self.commands),
+        }  # fmt: skip
 
 
 @record
@@ -84,6 +146,7 @@ class ServingSearch(NotebookDisplay):
         layouts: layouts that meet the limits. If there are none, those that come closest.
         price: price of one GPU in US dollars per hour, or None if unknown.
         max_model_len: largest number of tokens of a request that the model allows, or None if unknown.
+        concurrency: number of requests on all GPUs, or None if it was chosen.
     """
 
     model: str
@@ -97,6 +160,7 @@ class ServingSearch(NotebookDisplay):
     price: Price | None
     architecture: Architecture
     max_model_len: int | None
+    concurrency: float | None = None
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {"layouts": FITTED}
 
@@ -127,22 +191,10 @@ class ServingSearch(NotebookDisplay):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""
-        layouts = [
-            {
-                **{name: getattr(one.mesh, name) for name in ("tp", "dp", "ep")}, "replicas": one.replicas,
-                "concurrency": one.concurrency,
-                **{f"{name}{end}_s": value for name in ("tpot", "ttft") for end, value in (
-                    ("", getattr(one, f"{name}_s")), ("_low", float(getattr(one, name).low)),
-                    ("_high", float(getattr(one, name).high)))},
-                "tokens_per_s_gpu": one.tokens_per_s_gpu, "keeps_limits": one.keeps_limits,
-                "usd_per_million_output": one.usd_per_million_output(self.price),
-            }
-            for one in self.layouts
-        ]  # fmt: skip
         return {
             "engine": self.engine, "gpus": self.gpus, "limits": dict(self.limits), "is_found": self.is_found,
             "has_margin": self.has_margin,
-            "layouts": layouts, "evidence": self.evidence,
+            "layouts": [one.to_dict(self.price) for one in self.layouts], "evidence": self.evidence,
         }  # fmt: skip
 
 
@@ -163,30 +215,32 @@ def read_limits(text: str) -> dict[str, float]:
 
 
 def search_layouts(
-    architecture: Architecture,
-    card: Accelerator,
-    count: int,
-    load: Load,
-    limits: Mapping[str, float],
-    engine: str,
-    formats: Mapping[str, Any],
-    price: Price | None,
-    measured: Deployment | None = None,
+    search: LayoutSearch, limits: Mapping[str, float], price: Price | None, measured: Deployment | None
 ) -> ServingSearch:
-    """Return the layouts of ``count`` GPUs that meet the limits."""
+    """Return the layouts that meet the limits."""
+    architecture, load = search.architecture, search.load
     longest = longest_request(architecture)
     is_too_long = longest is not None and load.isl + load.osl > longest
-    found = [
-        one
-        for mesh in (() if is_too_long else _meshes(architecture, count))
-        if (one := _fastest(architecture, card, count, mesh, load, limits, engine, formats, measured)) is not None
-    ]
-    kept = [one for one in found if one.keeps_limits]
-    ordered = sorted(kept, key=lambda one: -one.tokens_per_s_gpu) or sorted(found, key=lambda one: _excess(one, limits))
+    best: dict[Any, Layout] = {}
+    for times in () if is_too_long else search.times():
+        one = _fastest(times, search, limits, measured)
+        if one is not None:
+            kind = (one.mesh, one.prefill is None, *one.formats.items())
+            best[kind] = min(best.get(kind, one), one, key=lambda own: _rank(own, limits))
+    ordered = sorted(best.values(), key=lambda one: _rank(one, limits))
+    kept = [one for one in ordered if one.keeps_limits] or ordered
     return ServingSearch(
-        architecture.name, card, count, engine, load.isl, load.osl, limits, tuple(ordered[:SHOWN]), price, architecture,
-        longest,
+        architecture.name, search.card, search.count, search.engine, load.isl, load.osl, limits, tuple(kept[:SHOWN]),
+        price, architecture, longest, search.only,
     )  # fmt: skip
+
+
+def _rank(one: Layout, limits: Mapping[str, float]) -> tuple[bool, float]:
+    """Return a key that orders layouts by their tokens per second at the slow end of the interval.
+
+    Layouts that do not meet the limits are ordered by their excess.
+    """
+    return (False, -one.tokens_per_s_gpu / one.width) if one.keeps_limits else (True, excess(one, limits))
 
 
 def longest_request(architecture: Architecture) -> int | None:
@@ -196,63 +250,78 @@ def longest_request(architecture: Architecture) -> int | None:
     return None
 
 
-def _meshes(architecture: Architecture, count: int) -> Iterator[Mesh]:
-    has_experts = any(True for _ in expert_layers(architecture))
-    size = 1
-    while size <= count:
-        yield Mesh(tp=size)
-        if has_experts and size > 1:
-            yield Mesh(tp=size, ep=size, etp=1)
-            yield Mesh(dp=size, ep=size, etp=1)
-        size *= 2
-
-
 def _fastest(
-    architecture: Architecture, card: Accelerator, count: int, mesh: Mesh, load: Load, limits: Mapping[str, float],
-    engine: str, formats: Mapping[str, Any], measured: Deployment | None,
-) -> Layout | None:  # fmt: skip
-    """Return a layout with the most requests that meet the limits, or with one request, or None if it does not fit."""
+    times: Times, search: LayoutSearch, limits: Mapping[str, float], measured: Deployment | None
+) -> Layout | None:
+    """Return the number of requests with the most tokens per second within the limits, or the one closest to them.
+
+    Returns None if no number of requests runs at once.
+    """
     import numpy as np
 
-    ranks = mesh.tp * mesh.dp
-    try:
-        steps = step_model(architecture, card, mesh, engine, **formats)
-        _, free = free_memory(architecture, steps, f"{card.name}:{ranks}", tuple(formats.values()))
-        requests = mesh.dp * np.unique(np.geomspace(1, MOST, STEPS).round())
-        time = serving_time(
-            steps, Load(load.isl, load.osl, requests, load.chunk), free, measured.factors if measured else None
-        )
-    except LlmcalcError:  # ranks that do not divide the model
+    if not times.runs.any():
         return None
-    runs = (time.capacity >= 1) & (time.waiting <= 0)
-    if not runs.any():
-        return None
-    times = {"tpot": time.tpot_s, "ttft": time.ttft_s}
-    keeps = runs & np.all([times[name] <= limit for name, limit in limits.items()], axis=0)
-    per_gpu = time.requests_per_s * load.osl / ranks
-    place = int(np.argmax(np.where(keeps, per_gpu, 0))) if keeps.any() else int(np.argmax(runs))
-    replicas = count // ranks
-    tpot, ttft = (
-        Interval(float(own.low[place]), float(own.high[place]), own.reasons)
-        for own in time_intervals(steps, time, measured)
+    own = {"tpot": times.tpot_s, "ttft": times.ttft_s}
+    over = np.max([own[name] / limit for name, limit in limits.items()], axis=0)
+    keeps = times.runs & (over <= 1)
+    rank = np.where(keeps, -times.requests_per_s, 0) if keeps.any() else np.where(times.runs, over, np.inf)
+    return layout_at(times, int(np.argmin(rank)), search, measured, is_kept=bool(keeps.any()))
+
+
+def layout_at(
+    times: Times, place: int, search: LayoutSearch, measured: Deployment | None, *, is_kept: bool = True
+) -> Layout:
+    """Return the layout with one of its numbers of requests."""
+    placement = times.placement
+    replica, first = placement.replica, placement.prefill
+    at = {name: float(getattr(times, name)[place]) for name in (
+        "concurrency", "batch", "tpot_s", "ttft_s", "requests_per_s", "prefill_share", "busy_share")}  # fmt: skip
+    tpot, ttft = time_intervals(
+        replica.steps, _Seconds(at["tpot_s"], at["ttft_s"]), measured, "" if first is None else "disaggregated pools"
     )
+    load = search.load
+    if first is None:
+        roles, pool = {"serve": replica.command(load, at["batch"])}, None
+    else:
+        roles = {"prefill": first.command(load, 1, "prefill"), "decode": replica.command(load, at["batch"], "decode")}
+        pool = PrefillPool(first.mesh, placement.prefill_replicas, float(times.busy[place]), times.transfer_s)
     return Layout(
-        mesh, replicas, float(requests[place]) * replicas, float(time.tpot_s[place]), float(time.ttft_s[place]),
-        tpot, ttft, float(per_gpu[place]), bool(keeps.any()),
+        replica.mesh, placement.replicas, at["concurrency"], at["tpot_s"], at["ttft_s"], tpot, ttft,
+        at["requests_per_s"] * load.osl / placement.gpus, is_kept,
+        {name: own for name, own in replica.formats.items() if own}, at["requests_per_s"], placement.gpus,
+        at["prefill_share"], at["busy_share"],
+        pool,
+        {role: line for role, line in roles.items() if line},
     )  # fmt: skip
 
 
-def _excess(one: Layout, limits: Mapping[str, float]) -> float:
+def excess(one: Layout, limits: Mapping[str, float]) -> float:
+    """Return the largest ratio of a time to its limit."""
     times = {"tpot": one.tpot_s, "ttft": one.ttft_s}
     return max(times[name] / limit for name, limit in limits.items())
 
 
+def sizes_of(mesh: Mesh) -> dict[str, int]:
+    """Return the sizes of a layout that differ from 1."""
+    return {name: size for name in ("tp", "dp", "ep") if (size := getattr(mesh, name)) > 1}
+
+
+class _Seconds(NamedTuple):
+    """Times whose intervals are asked for."""
+
+    tpot_s: float
+    ttft_s: float
+
+
 def time_intervals(
-    steps: StepModel, time: ServingTime, measured: Deployment | None = None
+    steps: StepModel, time: ServingTime | _Seconds, measured: Deployment | None = None, unknown: str = ""
 ) -> tuple[Interval, Interval]:
-    """Return the intervals of the time per output token, which measurements narrow, and to the first token."""
+    """Return the intervals of the time per output token, which measurements narrow, and to the first token.
+
+    ``unknown`` names what was not measured, if anything.
+    """
     errors, used = table("time_errors"), steps.efficiencies.values()
-    unknown = "" if steps.engine.is_known else steps.engine.name
+    unknown = unknown or ("" if steps.engine.is_known else steps.engine.name)
     tpot, ttft = (
         time_interval(seconds, errors[name], used, unknown, rows)
         for name, seconds, rows in (("tpot", time.tpot_s, measured.n_rows if measured else 0), ("ttft", time.ttft_s, 0))

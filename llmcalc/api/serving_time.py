@@ -6,14 +6,14 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.evidence import FITTED, of_architecture
 from ..core.notebook_display import NotebookDisplay
-from ..core.record import record
+from ..core.record import changed, record
 from ..core.setting import SIZE, Setting, check_values, read_length
 from ..estimate.hardware import Accelerator
 from ..estimate.time.cost import COMMUNICATION, COMPUTE, ENGINE
@@ -25,20 +25,26 @@ from .calibration import Calibration, read_calibration
 from .engine_result import ServeResult
 from .load import Source
 from .load import load as read_model
+from .serving_layouts import LayoutSearch, check_formats, format_choices
 from .serving_memory import engine_title, free_memory
 from .serving_search import ServingSearch, longest_request, read_limits, search_layouts, time_intervals, token_prices
 from .step_models import check_layout, engine_step, step_model
 from .train import price_of
 
+if TYPE_CHECKING:
+    from .serving_front import ServingFront
+
+FORMATS = ("weights", "experts", "attention_weights", "cache")
 SERVING = (
     Setting("concurrency", float, above=0),
-    Setting("sla"),
+    *(Setting(name) for name in ("gpu", "sla", "engine", *FORMATS)),
+    Setting("pareto", bool),
     Setting("price", float, above=0),
     *(Setting(name, SIZE, least=1) for name in ("isl", "osl", "tp", "dp", "ep", "max_num_batched_tokens")),
 )
 SETTINGS = (
     "isl", "osl", "concurrency", "engine", "tp", "dp", "ep", "weights", "experts", "attention_weights", "cache",
-    "max_num_batched_tokens", "price", "sla", "calibration",
+    "max_num_batched_tokens", "price", "sla", "calibration", "pareto",
 )  # fmt: skip
 
 
@@ -258,7 +264,7 @@ def serving(
     *,
     isl: int | str,
     osl: int | str,
-    concurrency: float = 1,
+    concurrency: float | None = None,
     engine: str | None = None,
     tp: int | None = None,
     dp: int = 1,
@@ -271,7 +277,8 @@ def serving(
     price: float | None = None,
     sla: str | None = None,
     calibration: Calibration | str | os.PathLike[str] | None = None,
-) -> ServingResult | ServingSearch:
+    pareto: bool = False,
+) -> ServingResult | ServingSearch | ServingFront:
     """Estimate the time of requests on a serving engine with a constant number of requests.
 
     >>> import llmcalc
@@ -284,7 +291,7 @@ def serving(
         gpu: accelerator with an optional count, such as ``"h100:4"``.
         isl: input tokens of a request.
         osl: output tokens of a request.
-        concurrency: number of requests at any time.
+        concurrency: number of requests at any time (default: 1, or with ``sla`` the best number).
         engine: serving engine (default: ``vllm``). An unknown one has a wider interval.
         tp: number of tensor-parallel ranks (default: all GPUs).
         dp: number of ranks that have different requests and share the experts.
@@ -297,38 +304,40 @@ def serving(
         price: US dollars per GPU-hour (default: quoted prices).
         sla: longest times, such as ``"ttft<300ms,tpot<10ms"``. Returns the layouts with the most tokens per second.
         calibration: result of ``calibrate``, or its file. The engine is by default the measured one.
+        pareto: return the most tokens per second at each speed of a request, as ``serving_front`` does.
     """
     lengths: dict[str, Any] = {"isl": isl, "osl": osl, "max_num_batched_tokens": max_num_batched_tokens}
     lengths = {name: read_length(value, name) for name, value in lengths.items()}
-    check_values(
-        SERVING, {**lengths, "concurrency": concurrency, "price": price, "sla": sla, "tp": tp, "dp": dp, "ep": ep}
-    )
+    sizes = {"concurrency": concurrency, "price": price, "tp": tp, "dp": dp, "ep": ep}
+    formats: dict[str, Any] = dict(zip(FORMATS, (weights, experts, attention_weights, cache), strict=True))
+    named = {"gpu": gpu, "engine": engine, "sla": sla, "pareto": pareto}
+    check_values(SERVING, {**lengths, **sizes, **formats, **named})
     architecture, card, count = read_model(model), *_gpus(gpu)
-    formats: dict[str, Any] = {
-        "weights": weights,
-        "experts": experts,
-        "attention_weights": attention_weights,
-        "cache": cache,
-    }
     measured = None
     if calibration is not None:
         own = engine_step(engine).name if engine else None
         measured = read_calibration(calibration).find(architecture.name, card.name, own, weights)
         engine = measured.engine
     factors = measured.factors if measured else None
-    if sla is not None:
-        limits = read_limits(sla)
+    if sla is not None or pareto:
+        limits = read_limits(sla) if sla else {}
         if lengths["osl"] == 1:
             raise InputError("limits on times need at least 2 output tokens", parameter="osl", hint="use {osl=2}")
         given = [name for name, size in (("tp", tp or 1), ("dp", dp), ("ep", ep)) if size > 1]
-        if given or concurrency != 1:
-            name = given[0] if given else "concurrency"
-            chosen = "number of requests" if name == "concurrency" else "layout"
-            hint = f"{{sla}} chooses the {chosen}; omit {{{name}}}"
-            raise InputError("cannot be combined with limits on times", parameter=name, hint=hint)
+        if given:
+            hint = f"the layout is chosen; omit {{{given[0]}}}"
+            raise InputError("cannot be combined with a search for layouts", parameter=given[0], hint=hint)
+        check_formats(architecture, formats)
         load = Load(lengths["isl"], lengths["osl"], 1, lengths["max_num_batched_tokens"])
         name = engine_step(engine or "vllm").name
-        return search_layouts(architecture, card, count, load, limits, name, formats, price_of(card, price), measured)
+        layouts = LayoutSearch(architecture, card, count, load, name, (formats,), factors, concurrency)
+        if pareto:
+            from .serving_front import find_front
+
+            tried = (formats,) if measured else format_choices(architecture, card, formats)
+            return find_front(changed(layouts, formats=tried), limits, price_of(card, price), measured)
+        return search_layouts(layouts, limits, price_of(card, price), measured)
+    concurrency = 1 if concurrency is None else concurrency
     ranks = tp or max(count // dp, 1)
     if ranks * dp % ep:
         raise InputError(f"must divide the {ranks * dp} GPUs, not {ep}", parameter="ep")

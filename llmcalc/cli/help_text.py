@@ -142,11 +142,11 @@ OWN = {  # lines of one command, by panel
             --isl --osl TOKENS  of a request, for its times
             --concurrency N  requests at any time
             --sla LIMITS  find layouts: ttft<300ms,tpot<10ms
+            --pareto  tokens/s per GPU against per user
             --calibration FILE  of llmcalc calibrate
         """,
         "Offload": """
-            --gpu-layers N  llama.cpp: layers on the GPUs
-            --cpu-experts N  layers with experts on the host
+            --gpu-layers --cpu-experts N  llama.cpp: on the GPUs, on the host
             --cpu-offload-gb GIB  weights in host memory per GPU
             --kv-offloading-size GIB  vLLM: KV cache in host memory
         """,

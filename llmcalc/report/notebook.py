@@ -30,6 +30,7 @@ _DOCUMENTS = {
     "RecipeSearch": ("find", "find_recipes_document"),
     "Plan": ("scale", "scale_document"),
     "ServeResult": ("serve", "serve_document"),
+    "ServingFront": ("serving_front", "front_document"),
     "ServingResult": ("serving", "serving_document"),
     "ServingSearch": ("serving_search", "search_document"),
     "CheckedLog": ("check_log", "check_log_document"),

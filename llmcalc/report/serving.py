@@ -9,6 +9,7 @@ from ..core.errors import spelled
 from .document import Document, Fact, Table, columns
 from .heading import model_document, named_values
 from .numbers import duration, three_digits
+from .pictures import Bar, Bars
 
 SMALLEST_ROW = 0.001  # of the time of an output token
 
@@ -30,6 +31,7 @@ def serving_document(result: ServingResult) -> Document:
         facts=tuple(_facts(result)) if result.fits else (),
         tables=(_changes(result), *([_parts(result)] if result.fits else ())),
         main=1 if result.changes and result.fits else 0,
+        pictures=lambda: _bars(result),
         notes=_notes(result) if result.fits else (),
         details=_kernels(result),
     )
@@ -71,6 +73,12 @@ def _time(label: str, *times: float) -> Fact:
     """Return a time with its interval."""
     best, _, span = duration(*times).partition(" (")
     return Fact(label, best, f"({span}")
+
+
+def _bars(result: ServingResult) -> tuple[Bars, ...]:
+    """Return a bar chart of the parts of an output token."""
+    bars = tuple(Bar(name, (("microseconds", round(seconds * 1e6)),), bound) for name, seconds, bound in result.parts)
+    return (Bars("microseconds of an output token", "count", bars),) if bars and result.fits else ()
 
 
 def _facts(result: ServingResult) -> list[Fact]:

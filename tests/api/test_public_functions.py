@@ -55,6 +55,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "scale": lambda: llmcalc.scale(machine="h100:512", days=30, laws=["hoffmann-3"]),
     "rl": lambda: llmcalc.rl("gpt2", "h100"),
     "serve": lambda: llmcalc.serve("llama3.1-8b", "h100"),
+    "serving_front": lambda: llmcalc.serving_front("llama3.1-8b", "h100", isl=1000, osl=500),
     "state": lambda: llmcalc.state("llama3-8b", cache="fp8"),
     "sweep": lambda: llmcalc.sweep("gpt3", "flops.total", {"seq": [1024, 2048]}),
     "traffic": lambda: llmcalc.traffic("llama3-8b", mode="decode", context=9),

@@ -23,11 +23,13 @@ def search(model: Any = LLAMA, gpu: str = "h100:4", sla: str = "ttft<300ms,tpot<
 def test_layouts_keep_the_limits_and_are_the_times_of_a_single_call(model: Any) -> None:
     found = search(model, sla="ttft<400ms,tpot<15ms")
     assert found.is_found
-    rates = [one.tokens_per_s_gpu for one in found.layouts]
+    rates = [one.tokens_per_s_gpu / one.width for one in found.layouts]
     assert rates == sorted(rates, reverse=True)
+    assert all(one.tpot_s < 0.015 for one in found.layouts)
+    assert all(one.ttft_s < 0.4 for one in found.layouts)
     for one in found.layouts:
-        assert one.tpot_s < 0.015
-        assert one.ttft_s < 0.4
+        if one.prefill:
+            continue
         sizes = {"tp": one.mesh.tp, "dp": one.mesh.dp, "ep": one.mesh.ep}
         ranks = one.mesh.tp * one.mesh.dp
         own = llmcalc.serve(
@@ -73,10 +75,9 @@ def test_a_wrong_limit_is_named(text: str) -> None:
         search(sla=text)
 
 
-def test_limits_choose_the_layout_and_the_requests() -> None:
-    for change in ({"tp": 2}, {"concurrency": 7}):
-        with pytest.raises(InputError, match="sla chooses the"):
-            search(**change)
+def test_limits_choose_the_layout() -> None:
+    with pytest.raises(InputError, match="the layout is chosen"):
+        search(tp=2)
     with pytest.raises(InputError, match="at least 2 output tokens"):
         search(osl=1)
 
@@ -90,6 +91,15 @@ def test_times_have_intervals_which_tell_a_margin() -> None:
     assert not search(sla="tpot<1us").has_margin
     found = tight.to_dict()["layouts"][0]
     assert (found["tpot_low_s"], found["tpot_high_s"]) == (best.tpot.low, best.tpot.high)
+
+
+def test_a_given_number_of_requests_is_kept() -> None:
+    found = search(sla="tpot<15ms", concurrency=61)
+    assert {one.concurrency for one in found.layouts} == {61}
+    own = next(one for one in found.layouts if not one.prefill)
+    ranks = own.mesh.tp * own.mesh.dp
+    alone = llmcalc.serve(LLAMA, f"h100:{ranks}", isl=1009, osl=499, tp=own.mesh.tp, concurrency=61 / own.replicas)
+    assert alone.tpot_s == pytest.approx(own.tpot_s)
 
 
 def test_prices_are_those_of_a_single_call() -> None:

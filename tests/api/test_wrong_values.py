@@ -234,6 +234,13 @@ FUNCTIONS: Table = {
     "serve with times": ({"model": "gpt2", "gpu": "h100", "isl": 101, "osl": 103}, {
         "calibration": ("name", llmcalc.calibrate(ROWS), {}),
     }),
+    "serving_front": ({"model": "gpt2", "gpu": "h100", "isl": 101, "osl": 103}, {
+        **MODEL, "gpu": ("name", "h100", {}), "isl": ("count", 100, {}), "osl": ("count", 50, {}),
+        **{name: ("name", "fp8", {}) for name in ("weights", "experts", "attention_weights", "cache")},
+        "engine": ("text", "sglang", {}), "price": ("positive", 3, {}),
+        "max_num_batched_tokens": ("count", 512, {}), "sla": ("name", "tpot<10ms", {}),
+        "calibration": ("name", llmcalc.calibrate(ROWS), {}),
+    }),
     "calibrate": ({}, {"rows": ("name", ROWS, {})}),
     "rl": ({"model": "gpt2", "gpu": "h100"}, {
         **MODEL, "gpu": ("name", "h100", {}), "algorithm": ("name", "ppo", {}), "rollout": ("name", "separate", {}),

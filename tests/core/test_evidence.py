@@ -39,6 +39,7 @@ DERIVED = {
     "GpuSearch",
     "ModelSearch",
     "RecipeSearch",
+    "ServingFront",
     "ServingSearch",
     "Verification",
 }  # show values of other results

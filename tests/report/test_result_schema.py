@@ -65,6 +65,7 @@ LINES = [
     "latency mixtral --gpu h100:4 --seq 100 --new-tokens 5",
     "serve llama3.1-8b --gpu h100",
     "serve llama3.1-8b --gpu h100:2 --isl 1k --osl 500 --sla ttft<900ms,tpot<90ms",
+    "serve llama3.1-8b --gpu h100:2 --isl 1k --osl 500 --pareto",
     "serve llama3.1-8b --gpu h100:2 --isl 1k --osl 500 --concurrency 7",
     "serve qwen3-32b --gpu h100 --engine-version 0.11",
     "serve qwen3-32b --gpu h100 --engine llama.cpp --gpu-layers 20",

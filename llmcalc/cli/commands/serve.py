@@ -7,7 +7,7 @@ from typing import Any
 
 from ...core.errors import InputError
 from ..memory_options import DTYPE, FORMATS, MESH, PRICE
-from ..options import NOTES, OUTPUT, READING, is_given, load_model
+from ..options import CHART_OUTPUT, NOTES, READING, is_given, load_model
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
@@ -30,6 +30,8 @@ LOAD = (
     Option("--concurrency", "Estimate times: number of requests at any time (default: 1).", kind=int),
     Option("--sla", "Find layouts with the most tokens per second within times, such as ttft<300ms,tpot<10ms.",
            "LIMITS"),
+    Option("--pareto", "Find the most tokens per second of a GPU at each speed of a request, over layouts and formats.",
+           kind=bool),
     Option("--calibration", "Estimate times with the factors of your own measurements (llmcalc calibrate).", "FILE"),
     Option("--experts", "Estimate times: format of routed experts (default: --weights).", "FORMAT", complete="formats"),
     Option("--attention-weights", "Estimate times: format of the matrices of attention (default: --weights).", "FORMAT",
@@ -78,6 +80,7 @@ def run(
 ) -> Answer:
     """Print what the engine allocates on each GPU, or the time of requests. The exit code is 1 if it will not start."""
     from ...api.serve import serve
+    from ...api.serving_front import ServingFront
     from ...api.serving_search import ServingSearch
     from ...api.serving_time import ServingResult
     from ...report.serve import serve_document
@@ -93,6 +96,10 @@ def run(
         source, gpu, command=command, engine=engine, engine_version=engine_version, gpu_memory=gpu_memory,
         image=image or (), **settings,
     )  # fmt: skip
+    if isinstance(result, ServingFront):
+        from ...report.serving_front import front_document
+
+        return front_document(result), bool(result.points)
     if isinstance(result, ServingSearch):
         from ...report.serving_search import search_document
 
@@ -112,4 +119,4 @@ def _ranks(command: str) -> int:
     return prod(int(size) for size in sizes if size.isdigit())
 
 
-COMMANDS = (Command("serve", (MODEL, *ENGINE, *LOAD, *SETTINGS, *READING, *OUTPUT, NOTES), run),)
+COMMANDS = (Command("serve", (MODEL, *ENGINE, *LOAD, *SETTINGS, *READING, *CHART_OUTPUT, NOTES), run),)

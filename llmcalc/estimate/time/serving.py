@@ -79,7 +79,7 @@ class ServingTime:
 
 def cache_bytes(model: StepModel, tokens: Number) -> Number:
     """Return the bytes of the keys and values of one sequence on one rank."""
-    values = {**_values(1.0, 1.0, tokens), "s": tokens}
+    values = {**step_values(1.0, 1.0, tokens), "s": tokens}
     found: Number = 0.0
     for phases, _ in model.paired:
         operation = phases.get(DECODE)
@@ -118,10 +118,10 @@ def serving_time(
     needed = xp.maximum(cache_bytes(model, isl + osl), 1.0)
     capacity = max(free, 0.0) / needed + 0 * wanted
     batch = xp.minimum(wanted, xp.maximum(capacity, 1.0)) if free > 0 else wanted
-    decode = _values(batch, 1.0, isl + osl / 2)
+    decode = step_values(batch, 1.0, isl + osl / 2)
     chunk = xp.minimum(isl, load.chunk)
     chunks = isl / chunk
-    prefill = _values(1.0 + 0 * batch, chunk, (isl + chunk) / 2)  # a chunk sees half of the chunks before it
+    prefill = step_values(1.0 + 0 * batch, chunk, (isl + chunk) / 2)  # a chunk sees half of the chunks before it
     alone, mixed = (model.step(decode, added, scheduled=True) for added in (None, prefill))
     added = model.engine.prefill_share * xp.maximum(_transferred(mixed) - _transferred(alone), 0.0)
     own = chunks * (_transferred(mixed) + alone.launches + mixed.engine)
@@ -138,7 +138,7 @@ def serving_time(
     )  # fmt: skip
 
 
-def _values(sequences: Number, queries: Number, keys: Number) -> dict[str, Number]:
+def step_values(sequences: Number, queries: Number, keys: Number) -> dict[str, Number]:
     """Return the workload symbols of sequences of ``keys`` tokens, of which ``queries`` are new."""
     zero = 0 * keys
     return {"b": sequences, "q": queries, "c": keys - queries, "k": keys, "s": keys, "n": zero, "p": zero, "a": zero}

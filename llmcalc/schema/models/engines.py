@@ -65,6 +65,13 @@ class EngineFlags(Model):
     repeated: Text | None = None
 
 
+class EnginePools(Sourced):
+    """Flags of a pool that computes prefills alone and of a pool that only decodes, if flags are enough."""
+
+    prefill: Text | None = None
+    decode: Text | None = None
+
+
 class Engine(Sourced):
     """A serving engine: how it divides the memory of a GPU, and its command line."""
 
@@ -84,3 +91,4 @@ class Engine(Sourced):
     values: dict[str, dict[str, str]] = Field({})
     padding: list[EnginePadding] = Field([])
     flags: EngineFlags
+    pools: EnginePools | None = None

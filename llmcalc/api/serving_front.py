@@ -1,0 +1,191 @@
+"""Pareto front of serving: the most tokens per second of a GPU at each speed of a request, over all layouts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from ..core.architecture import Architecture
+from ..core.evidence import FITTED, of_architecture
+from ..core.notebook_display import NotebookDisplay
+from ..core.record import record
+from ..estimate.hardware import Accelerator
+from ..estimate.training_run import Price
+from .calibration import Calibration, Deployment
+from .load import Source
+from .serving_layouts import LayoutSearch, Times
+from .serving_memory import engine_title
+from .serving_search import Layout, layout_at, longest_request
+
+GAIN = 1.03  # in tokens per second, of a point over the next faster one
+
+
+@record
+class ServingFront(NotebookDisplay):
+    """Layouts and numbers of requests with the most tokens per second of a GPU at each speed of a request.
+
+    Attributes:
+        model: name of the model.
+        accelerator: the GPU.
+        gpus: number of GPUs.
+        engine: serving engine.
+        isl: input tokens of a request.
+        osl: output tokens of a request.
+        limits: longest times in seconds, by name.
+        points: layouts with a number of requests, those with the fastest requests first.
+        fronts: fronts of groups of layouts by title, such as ``weights fp8``, as pairs of tokens per second of a
+            request and of a GPU.
+        tried: number of layouts and formats that were evaluated.
+        price: price of one GPU in US dollars per hour, or None if unknown.
+        max_model_len: largest number of tokens of a request that the model allows, or None if unknown.
+    """
+
+    model: str
+    accelerator: Accelerator
+    gpus: int
+    engine: str
+    isl: int
+    osl: int
+    limits: Mapping[str, float]
+    points: tuple[Layout, ...]
+    fronts: Mapping[str, tuple[tuple[float, float], ...]]
+    tried: int
+    price: Price | None
+    architecture: Architecture
+    max_model_len: int | None
+
+    EVIDENCE: ClassVar[Mapping[str, str]] = {"points": FITTED}
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """Class of evidence of each value."""
+        return of_architecture(self.EVIDENCE, self.architecture)
+
+    @property
+    def engine_title(self) -> str:
+        """Name of the engine as its authors write it."""
+        return engine_title(self.engine)
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether a request has more tokens than the model allows."""
+        return self.max_model_len is not None and self.isl + self.osl > self.max_model_len
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as a plain dictionary."""
+        return {
+            "engine": self.engine, "gpus": self.gpus, "limits": dict(self.limits), "tried": self.tried,
+            "points": [one.to_dict(self.price) for one in self.points],
+            "fronts": {name: [list(pair) for pair in pairs] for name, pairs in self.fronts.items()},
+            "evidence": self.evidence,
+        }  # fmt: skip
+
+
+def serving_front(
+    model: Source,
+    gpu: str,
+    *,
+    isl: int | str,
+    osl: int | str,
+    engine: str | None = None,
+    weights: str | None = None,
+    experts: str | None = None,
+    attention_weights: str | None = None,
+    cache: str | None = None,
+    max_num_batched_tokens: int | str | None = None,
+    price: float | None = None,
+    sla: str | None = None,
+    calibration: Calibration | str | os.PathLike[str] | None = None,
+) -> ServingFront:
+    """Find the most tokens per second of a GPU at each speed of a request.
+
+    All layouts and numbers of requests are tried, and fp8 where no format is given.
+
+    >>> import llmcalc
+    >>> front = llmcalc.serving_front("llama3.1-8b", "h100:2", isl=1000, osl=500)
+    >>> front.points[0].tokens_per_s_user > front.points[-1].tokens_per_s_user
+    True
+
+    Args:
+        model: an architecture, or anything ``load`` reads.
+        gpu: accelerator with an optional count, such as ``"h100:8"``.
+        isl: input tokens of a request.
+        osl: output tokens of a request.
+        engine: serving engine (default: ``vllm``).
+        weights: number format of the weights (default: as published, and fp8 if the GPU computes in it).
+        experts: number format of routed experts (default: ``weights``).
+        attention_weights: number format of layers that mix tokens (default: ``weights``).
+        cache: number format of keys and values (default: 16 bits, and fp8 if the GPU computes in it).
+        max_num_batched_tokens: largest number of tokens of prefill in a step.
+        price: US dollars per GPU-hour (default: quoted prices).
+        sla: longest times, such as ``"ttft<2s"``, that all points keep.
+        calibration: result of ``calibrate``, or its file.
+    """
+    from .serving_time import serving
+
+    given = {
+        "engine": engine, "weights": weights, "experts": experts, "attention_weights": attention_weights,
+        "cache": cache, "max_num_batched_tokens": max_num_batched_tokens, "price": price, "sla": sla,
+        "calibration": calibration,
+    }  # fmt: skip
+    settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    found = serving(model, gpu, isl=isl, osl=osl, pareto=True, **settings)
+    assert isinstance(found, ServingFront)
+    return found
+
+
+def find_front(
+    search: LayoutSearch, limits: Mapping[str, float], price: Price | None, measured: Deployment | None
+) -> ServingFront:
+    """Return the front of all layouts."""
+    longest = longest_request(search.architecture)
+    is_too_long = longest is not None and search.load.isl + search.load.osl > longest
+    tried = [] if is_too_long else list(search.times())
+    chosen = list(_front(tried, limits, search.load.osl))
+    groups: dict[str, list[Times]] = {}
+    for times in tried:
+        groups.setdefault(_group(times), []).append(times)
+    osl = search.load.osl
+    fronts = {name: tuple(pair for *_, pair in _front(own, limits, osl)) for name, own in groups.items()}
+    return ServingFront(
+        search.architecture.name, search.card, search.count, search.engine, search.load.isl, search.load.osl, limits,
+        tuple(layout_at(times, place, search, measured) for times, place, _ in chosen),
+        {name: pairs for name, pairs in fronts.items() if pairs}, len(tried), price, search.architecture, longest,
+    )  # fmt: skip
+
+
+def _group(times: Times) -> str:
+    """Return the title of the group of a layout: its formats, and whether it has two pools."""
+    formats = " ".join(f"{name} {own}" for name, own in times.placement.replica.formats.items() if own)
+    return ", ".join(filter(None, (formats or "as published", "two pools" if times.placement.prefill else "")))
+
+
+def _front(
+    tried: list[Times], limits: Mapping[str, float], osl: int
+) -> Iterator[tuple[Times, int, tuple[float, float]]]:
+    """Yield the points of the front, those with the fastest requests first.
+
+    Each has the tokens per second of a request and of a GPU.
+    """
+    import numpy as np
+
+    if not tried:
+        return
+    keeps = [
+        times.runs & np.all([getattr(times, f"{name}_s") <= limit for name, limit in limits.items()], axis=0)
+        if limits else times.runs for times in tried
+    ]  # fmt: skip
+    source = np.concatenate([np.full(len(kept), at) for at, kept in enumerate(keeps)])
+    place = np.concatenate([np.arange(len(kept)) for kept in keeps])
+    kept = np.concatenate(keeps)
+    user = 1 / np.concatenate([times.tpot_s for times in tried])
+    gpu = np.concatenate([times.requests_per_s * osl / times.placement.gpus for times in tried])
+    order = np.lexsort((-gpu, -user))
+    order = order[kept[order]]
+    best = 0.0
+    highest = gpu[order].max() if len(order) else 0.0
+    for at in order:
+        if gpu[at] > best * GAIN or (gpu[at] == highest and gpu[at] > best):
+            best = gpu[at]
+            yield tried[source[at]], int(place[at]), (float(user[at]), float(gpu[at]))

@@ -1,0 +1,327 @@
+"""Times of requests on every layout of some GPUs, for many numbers of requests at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from math import ceil
+from typing import Any, NamedTuple
+
+from ..calc.sharding import Mesh
+from ..calc.touched_experts import expert_layers
+from ..core.architecture import Architecture
+from ..core.errors import LlmcalcError
+from ..core.record import record
+from ..data import tables
+from ..estimate.hardware import Accelerator
+from ..estimate.time.calibration import Factors
+from ..estimate.time.pools import Prefills, decodes, pools_time, prefills
+from ..estimate.time.serving import CHUNK, Load, serving_time
+from ..estimate.time.step import StepModel
+from .engine_result import ServeResult
+from .names import number_format
+from .serving_memory import free_memory
+from .step_models import step_model, weight_bits
+
+MOST = 4096  # requests of one replica
+STEPS = 97  # numbers of requests that are tried
+MOST_BUSY = 0.95  # share of the time in which a pool of prefills computes
+MOST_SPLITS = 16  # divisions of the GPUs between two pools
+LENGTH_STEP = 1024  # multiple of the longest request in a command line
+Formats = Mapping[str, str | None]
+
+
+@record
+class Replica:
+    """One replica of a layout: its steps, and how the engine divides the memory of a GPU.
+
+    Attributes:
+        mesh: layout.
+        formats: number formats of weights, experts, attention and cache, by the name of their setting.
+        steps: model of its steps.
+        memory: division of the memory, or None if the rule of the engine is unknown.
+        free: bytes for keys and values on one rank.
+    """
+
+    mesh: Mesh
+    formats: Formats
+    steps: StepModel
+    memory: ServeResult | None
+    free: float | None
+
+    @property
+    def ranks(self) -> int:
+        """Number of GPUs."""
+        return self.mesh.tp * self.mesh.dp
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Sizes of the layout that differ from 1."""
+        return {name: size for name in ("tp", "dp", "ep") if (size := getattr(self.mesh, name)) > 1}
+
+    def command(self, load: Load, batch: float, role: str = "") -> str | None:
+        """Return the engine's command line, or None if the rule of the engine is unknown.
+
+        Args:
+            load: requests.
+            batch: sequences that run at once on a data-parallel rank.
+            role: ``prefill`` or ``decode``, for a pool that computes nothing else.
+        """
+        memory = self.memory
+        words = tables("engines").get(self.steps.engine.name, {}).get("pools", {}).get(role) if role else ""
+        if memory is None or words is None:
+            return None
+        settings, change = memory.settings, dict[str, Any]()
+        if not memory.starts or memory.max_model_len < load.isl + load.osl:
+            change["max_model_len"] = LENGTH_STEP * ceil((load.isl + load.osl) / LENGTH_STEP)
+        if batch > settings.get("max_num_seqs", batch):
+            change["max_num_seqs"] = ceil(batch)
+        if load.chunk != CHUNK:
+            change["max_num_batched_tokens"] = load.chunk
+        return " ".join(filter(None, (memory.line(change), words)))
+
+
+class Placement(NamedTuple):
+    """GPUs that serve a model: replicas of one layout, or two pools of replicas.
+
+    Attributes:
+        replica: a replica that decodes, and computes prefills unless there is a pool for them.
+        replicas: number of these replicas.
+        prefill: a replica of the pool that computes prefills, or None.
+        prefill_replicas: number of replicas of this pool.
+    """
+
+    replica: Replica
+    replicas: int
+    prefill: Replica | None = None
+    prefill_replicas: int = 0
+
+    @property
+    def gpus(self) -> int:
+        """Number of GPUs."""
+        first = self.prefill.ranks * self.prefill_replicas if self.prefill else 0
+        return self.replica.ranks * self.replicas + first
+
+
+class Times(NamedTuple):
+    """Times of requests on a layout, as arrays over the numbers of requests.
+
+    Attributes:
+        placement: the replicas.
+        concurrency: requests at any time, on all GPUs.
+        batch: sequences that are decoded at once on a data-parallel rank.
+        runs: whether all of them run at once.
+        tpot_s: time per output token.
+        ttft_s: time to the first token.
+        requests_per_s: requests per second of all GPUs.
+        prefill_share: share of the GPUs' time that prefills take.
+        busy_share: share of the GPUs' time in which they compute or read memory.
+        busy: share of the time in which a pool of prefills computes.
+        transfer_s: time to send keys and values from one pool to the other.
+    """
+
+    placement: Placement
+    concurrency: Any
+    batch: Any
+    runs: Any
+    tpot_s: Any
+    ttft_s: Any
+    requests_per_s: Any
+    prefill_share: Any
+    busy_share: Any
+    busy: Any = None
+    transfer_s: float = 0.0
+
+
+@record
+class LayoutSearch:
+    """All layouts of some GPUs.
+
+    Attributes:
+        architecture: the model.
+        card: the GPU.
+        count: number of GPUs.
+        load: requests. The number of requests is not used.
+        engine: serving engine.
+        formats: number formats that are tried.
+        factors: factors of a measured deployment.
+        only: number of requests on all GPUs, or None for all numbers.
+    """
+
+    architecture: Architecture
+    card: Accelerator
+    count: int
+    load: Load
+    engine: str
+    formats: tuple[Formats, ...]
+    factors: Factors | None = None
+    only: float | None = None
+
+    def replica(self, mesh: Mesh, formats: Formats) -> Replica | None:
+        """Return a replica, or None if the model does not allow the layout or the formats."""
+        try:
+            steps = step_model(self.architecture, self.card, mesh, self.engine, **dict[str, Any](formats))
+            gpu = f"{self.card.name}:{mesh.tp * mesh.dp}"
+            memory, free = free_memory(self.architecture, steps, gpu, tuple(formats.values()))
+        except LlmcalcError:  # ranks that do not divide the model, or a format that it does not allow
+            return None
+        return Replica(mesh, formats, steps, memory, free)
+
+    @cached_property
+    def replicas(self) -> tuple[Replica, ...]:
+        """Replicas of all layouts on which a request fits."""
+        return tuple(
+            replica for formats in self.formats for size in powers(self.count) for replica in self._sized(size, formats)
+        )
+
+    def _sized(self, size: int, formats: Formats) -> Iterator[Replica]:
+        """Yield the replicas with ``size`` GPUs. Data-parallel ranks need more memory than tensor-parallel ones."""
+        for mesh in meshes(self.architecture, size):
+            replica = self.replica(mesh, formats)
+            if replica is None or (replica.free is not None and replica.free <= 0):
+                if mesh.ep == 1 and replica is not None:
+                    return
+                continue
+            yield replica
+
+    @property
+    def can_disaggregate(self) -> bool:
+        """Whether the engine has two pools, and there are GPUs for both."""
+        known = bool(tables("engines").get(self.engine, {}).get("pools"))
+        return known and self.count > 1 and self.load.osl > 1
+
+    def times(self) -> Iterator[Times]:
+        """Yield the times on all layouts."""
+        for replica in self.replicas:
+            yield self.together(replica)
+        if self.can_disaggregate:
+            yield from self.disaggregated()
+
+    def together(self, replica: Replica) -> Times:
+        """Return the times of a layout whose replicas compute prefills and decode steps together."""
+        import numpy as np
+
+        load, count, dp = self.load, self.count // replica.ranks, replica.mesh.dp
+        requests = np.array([self.only / count]) if self.only else dp * _numbers()
+        time = serving_time(replica.steps, Load(load.isl, load.osl, requests, load.chunk), replica.free, self.factors)
+        runs = (time.capacity >= 1) & (time.waiting <= 0)
+        decoding = (load.osl - 1) * time.step.seconds * time.requests_per_s / (dp * np.maximum(time.batch, 1e-9))
+        share = np.clip(1 - decoding, 0.0, 1.0)
+        total = time.step.total
+        used = np.maximum(total.memory, total.compute) / time.step.seconds
+        return Times(
+            Placement(replica, count), requests * count, time.batch, runs, time.tpot_s, time.ttft_s,
+            time.requests_per_s * count, share, share + (1 - share) * used,
+        )  # fmt: skip
+
+    def disaggregated(self) -> Iterator[Times]:
+        """Yield the times of all layouts with two pools."""
+        smaller = [replica for replica in self.replicas if replica.ranks < self.count]
+        firsts = [(replica, prefills(replica.steps, self.load, replica.free)) for replica in smaller]
+        for second in smaller:
+            for first, own in firsts:
+                if own is not None and first.formats is second.formats:
+                    yield from self.pools(first, own, second, self.splits(first.ranks, second.ranks))
+
+    def splits(self, first: int, second: int) -> Iterator[tuple[int, int]]:
+        """Yield numbers of replicas of two pools that use all GPUs."""
+        most = (self.count - second) // first
+        numbers = range(1, most + 1) if most <= MOST_SPLITS else sorted({
+            max(round(most ** (at / MOST_SPLITS)), 1) for at in range(MOST_SPLITS + 1)
+        })  # fmt: skip
+        for number in numbers:
+            others, rest = divmod(self.count - number * first, second)
+            if others >= 1 and not rest:
+                yield number, others
+
+    def pools(
+        self, first: Replica, own: Prefills, second: Replica, splits: Iterable[tuple[int, int]]
+    ) -> Iterator[Times]:
+        """Yield the times of two pools with these numbers of replicas."""
+        import numpy as np
+
+        step = self._decodes(second)
+        total = step.step.total
+        used = np.maximum(total.memory, total.compute) / step.step.seconds
+        for counts in splits:
+            placement = Placement(second, counts[1], first, counts[0])
+            time = pools_time(own, step, counts, self.load.osl, same_node=placement.gpus <= self.card.node)
+            batch = step.batch
+            runs = (batch <= step.capacity) & (time.busy <= MOST_BUSY)
+            share = first.ranks * counts[0] / placement.gpus
+            found = Times(
+                placement, time.concurrency, batch, runs, time.tpot_s, time.ttft_s, time.requests_per_s,
+                share + 0 * batch, share * time.busy + (1 - share) * used, time.busy, time.transfer_s,
+            )  # fmt: skip
+            yield _at(found, self.only) if self.only else found
+
+    def _decodes(self, second: Replica) -> Any:
+        """Return the decode steps of a replica, which are the same beside every pool of prefills."""
+        key = id(second)
+        if key not in self._steps:
+            self._steps[key] = decodes(second.steps, self.load, _numbers(), second.free, self.factors)
+        return self._steps[key]
+
+    @cached_property
+    def _steps(self) -> dict[int, Any]:
+        return {}
+
+
+def _numbers() -> Any:
+    """Return the numbers of requests of a data-parallel rank that are tried."""
+    import numpy as np
+
+    return np.unique(np.geomspace(1, MOST, STEPS).round())
+
+
+def _at(times: Times, concurrency: float) -> Times:
+    """Return the times at one number of requests, between those that were computed."""
+    import numpy as np
+
+    most = times.concurrency
+    values: dict[str, Any] = {
+        name: np.array([np.interp(concurrency, most, value)])
+        for name, value in times._asdict().items()
+        if isinstance(value, np.ndarray) and name != "runs"
+    }
+    inside = most[times.runs]
+    runs = np.array([bool(inside.size and inside.min() <= concurrency <= inside.max())])
+    return times._replace(**{**values, "concurrency": np.array([concurrency]), "runs": runs})
+
+
+def powers(most: int) -> Iterator[int]:
+    """Yield the powers of two up to ``most``."""
+    size = 1
+    while size <= most:
+        yield size
+        size *= 2
+
+
+def meshes(architecture: Architecture, size: int) -> Iterator[Mesh]:
+    """Yield the layouts of a replica with ``size`` GPUs. Experts are also divided by expert parallelism."""
+    yield Mesh(tp=size)
+    if size > 1 and any(True for _ in expert_layers(architecture)):
+        for tp in powers(size):
+            yield Mesh(tp=tp, dp=size // tp, ep=size, etp=1)
+
+
+def check_formats(architecture: Architecture, given: Formats) -> None:
+    """Check that the model allows the given number formats."""
+    for name, text in given.items():
+        if text and name == "cache":
+            number_format(text, name)
+        elif text:
+            weight_bits(architecture, text)
+
+
+def format_choices(architecture: Architecture, card: Accelerator, given: Formats) -> tuple[Formats, ...]:
+    """Return the number formats that are tried: those given, and fp8 for the others if the GPU computes in it."""
+    found: list[Formats] = [given]
+    if "fp8" not in card.peak:
+        return (given,)
+    is_free = not any(given[name] for name in ("weights", "experts", "attention_weights"))
+    if is_free and not (architecture.inputs.get("types") or architecture.inputs.get("quantization")):
+        found.append({**given, "weights": "fp8"})
+    if not given["cache"]:
+        found += [{**each, "cache": "fp8"} for each in tuple(found)]
+    return tuple(found)

@@ -1,0 +1,141 @@
+"""Report for a front of serving: tokens per second of a GPU against the speed of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log
+from typing import Any
+
+from ..api.serving_front import ServingFront
+from ..api.serving_search import Layout
+from .document import Document, Table, columns
+from .heading import model_document, named_values
+from .numbers import duration, three_digits
+from .pictures import Axis, Chart, Curve, Mark
+from .serving import dollars
+from .serving_search import layout_text, pool_notes, price_notes, too_long
+
+SHOWN = 10  # points in the table
+HEADS = columns(
+    "layout: name", "formats: text", "requests: number", "tokens/s per user: text", "per GPU: text",
+    "first token: text", "per million output: text 1",
+)  # fmt: skip
+
+
+def front_document(result: ServingFront) -> Document:
+    """Build the report of a front. The title is the answer."""
+    limits = {name: f"< {duration(limit)}" for name, limit in result.limits.items()}
+    shown = spread_points(result.points, SHOWN)
+    return model_document(
+        result.architecture,
+        "serve",
+        lambda: _json(result),
+        f" in {result.engine_title} on {result.gpus} × {result.accelerator.title}",
+        answer=_answer(result),
+        lines=(named_values({"isl": result.isl, "osl": result.osl, **limits}),),
+        tables=(Table("the most tokens per second", HEADS, [_row(result, one) for one in shown]), _commands(shown)),
+        listing=lambda: _listing(result),
+        charts=lambda: _charts(result, shown),
+        pictures=lambda: _charts(result, shown, with_groups=True),
+        notes=_notes(result),
+    )
+
+
+def spread_points(points: Sequence[Layout], most: int) -> list[Layout]:
+    """Return at most ``most`` points with about equal ratios of their tokens per second, and both ends."""
+    if len(points) <= most:
+        return list(points)
+    heights = [log(one.tokens_per_s_gpu) for one in points]
+    wanted = [heights[0] + (heights[-1] - heights[0]) * at / (most - 1) for at in range(most)]
+    places = {min(range(len(points)), key=lambda place: abs(heights[place] - height)) for height in wanted}
+    return [points[place] for place in sorted(places)]
+
+
+def formats_text(one: Layout) -> str:
+    """Format the number formats of a layout, such as ``fp8, cache fp8``."""
+    own = [f"{name} {text}".removeprefix("weights ") for name, text in one.formats.items()]
+    return ", ".join(own) or "as published"
+
+
+def _answer(result: ServingFront) -> str:
+    if result.is_too_long:
+        return too_long(result)
+    if not result.points:
+        if result.tried and result.limits:
+            return "✗ No layout meets the limits"
+        return f"✗ The model does not fit on {result.gpus} × {result.accelerator.title}"
+    first, last = result.points[0], result.points[-1]
+    users, gpus = (
+        " to ".join(dict.fromkeys(three_digits(getattr(one, name)) for one in (first, last)))
+        for name in ("tokens_per_s_user", "tokens_per_s_gpu")
+    )
+    return f"{users} tokens/s per user, {gpus} tokens/s per GPU"
+
+
+def _row(result: ServingFront, one: Layout) -> tuple[Any, ...]:
+    price = one.usd_per_million_output(result.price)
+    return (
+        layout_text(one), formats_text(one), round(one.concurrency), three_digits(one.tokens_per_s_user),
+        three_digits(one.tokens_per_s_gpu), duration(one.ttft_s), dollars(price) if price else "",
+    )  # fmt: skip
+
+
+def _commands(shown: Sequence[Layout]) -> Table:
+    """Return a table of the engine's command line for each layout."""
+    found: dict[tuple[str, str], str] = {}
+    for one in shown:
+        for role, line in one.commands.items():
+            found.setdefault((line, role), layout_text(one) + ("" if role == "serve" else f": {role}"))
+    rows = [(name, line) for (line, _), name in found.items()]
+    return Table("command lines", columns("layout: name", "command: text"), rows)
+
+
+def _listing(result: ServingFront) -> Table:
+    """Return a table of all points with all digits."""
+    names = ("tokens_per_s_user", "tokens_per_s_gpu", "concurrency", "requests_per_s", "tpot_s", "ttft_s")
+    rows = [
+        (layout_text(one), formats_text(one), *(float(getattr(one, name)) for name in names),
+         *(float(getattr(own, end)) for own in (one.tpot, one.ttft) for end in ("low", "high")),
+         " & ".join(one.commands.values()))
+        for one in result.points
+    ]  # fmt: skip
+    ends = (f"{name}_{end}_s" for name in ("tpot", "ttft") for end in ("low", "high"))
+    numbers = (f"{name}: number" for name in (*names, *ends))
+    return Table("points", columns("layout: name", "formats: text", *numbers, "command: text"), rows)
+
+
+def _charts(result: ServingFront, shown: Sequence[Layout], *, with_groups: bool = False) -> tuple[Chart, ...]:
+    """Return the chart of the front, or of the front of each group of layouts."""
+    whole = {"front": tuple((one.tokens_per_s_user, one.tokens_per_s_gpu) for one in result.points)}
+    groups = dict(sorted(result.fronts.items(), key=lambda item: -max(y for _, y in item[1]))) if with_groups else whole
+    curves = tuple(Curve(name, tuple(reversed(pairs))) for name, pairs in groups.items() if len(pairs) > 1)
+    if len(result.points) < 2 or not curves:
+        return ()
+    marks: dict[str, Mark] = {}
+    for one in shown:
+        marks.setdefault(layout_text(one), Mark(layout_text(one), one.tokens_per_s_user, one.tokens_per_s_gpu))
+    title = (
+        f"{result.architecture.name} on {result.gpus} × {result.accelerator.name}, isl {result.isl}, osl {result.osl}"
+    )
+    x, y = Axis("tokens/s per user"), Axis("tokens/s per GPU", "count", True)
+    return (Chart(title, x, y, curves, tuple(marks.values())),)
+
+
+def _notes(result: ServingFront) -> tuple[str, ...]:
+    if not result.points:
+        return ()
+    first = result.points[len(result.points) // 2]
+    ends = f"×/÷ {first.width:.2f}"
+    return (
+        *pool_notes(result.points), *price_notes(result.price),
+        f"{len(result.points)} points of {result.tried} layouts and formats (--format csv); times and prices hold "
+        f"within {ends} in 80 % of measurements",
+        *(["fp8 changes the outputs of a model that was published in 16 bits"] if "fp8" in formats_text(first) else []),
+    )  # fmt: skip
+
+
+def _json(result: ServingFront) -> tuple[dict[str, Any], dict[str, Any]]:
+    own = result.to_dict()
+    inputs = {"gpu": result.accelerator.name, "isl": result.isl, "osl": result.osl, "gpus": own.pop("gpus")}
+    times = {name: own.pop(name) for name in ("limits", "tried", "points", "fronts")}
+    return inputs, {**own, "times": times, "notes": [*_notes(result), *result.architecture.notes]}

@@ -1,0 +1,144 @@
+"""The front of serving: no point is beaten, all points are those of a single call, and pools have equal rates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import llmcalc
+from llmcalc.api.accelerators import accelerators
+from llmcalc.api.serving_front import ServingFront
+from llmcalc.api.serving_layouts import LayoutSearch, format_choices
+from llmcalc.api.step_models import step_model
+from llmcalc.calc.sharding import Mesh
+from llmcalc.core.errors import InputError
+from llmcalc.estimate.time.pools import decodes, pools_time, prefills
+from llmcalc.estimate.time.serving import Load, cache_bytes
+
+LLAMA, QWEN = llmcalc.load("llama3.1-8b"), llmcalc.load("qwen3-moe-30b-a3b")
+NONE = dict.fromkeys(("weights", "experts", "attention_weights", "cache"))
+H100 = accelerators()["h100-sxm"]
+
+
+def front(model: Any = LLAMA, gpu: str = "h100:4", **change: Any) -> ServingFront:
+    return llmcalc.serving_front(model, gpu, **{"isl": 1009, "osl": 499, **change})
+
+
+@pytest.mark.parametrize("model", [LLAMA, QWEN])
+def test_points_are_those_of_a_single_call_and_none_is_beaten(model: Any) -> None:
+    found = front(model)
+    users, gpus = ([getattr(one, f"tokens_per_s_{name}") for one in found.points] for name in ("user", "gpu"))
+    assert users == sorted(users, reverse=True)
+    assert gpus == sorted(gpus)
+    together = [one for one in found.points if not one.prefill]
+    assert together
+    for one in together[::7]:
+        ranks = one.mesh.tp * one.mesh.dp
+        own = llmcalc.serve(
+            model, f"h100:{ranks}", isl=1009, osl=499, concurrency=one.concurrency / one.replicas, **one.settings,
+            **one.formats,
+        )  # fmt: skip
+        assert own.tpot_s == pytest.approx(one.tpot_s)
+        assert own.ttft_s == pytest.approx(one.ttft_s)
+        assert own.tokens_per_s_gpu == pytest.approx(one.tokens_per_s_gpu)
+    tried = LayoutSearch(model, H100, 4, Load(1009, 499, 1), "vllm", format_choices(model, H100, NONE))
+    for times in tried.times():  # within the distance of two points
+        rates = times.requests_per_s * 499 / times.placement.gpus
+        for user, rate in zip((1 / times.tpot_s)[times.runs], rates[times.runs], strict=True):
+            assert rate <= 1.031 * max(
+                (gpu for other, gpu in zip(users, gpus, strict=True) if other >= user), default=0
+            )
+
+
+def test_the_front_is_at_least_that_of_a_smaller_choice() -> None:
+    most, fewer = front(), front(weights="bf16", cache="bf16")
+    assert len(most.points) > len(fewer.points)
+    assert most.points[-1].tokens_per_s_gpu > fewer.points[-1].tokens_per_s_gpu
+    assert {one.formats.get("weights") for one in fewer.points} == {"bf16"}
+    assert set(most.fronts) > {"as published", "weights fp8 cache fp8"}
+
+
+def test_points_keep_limits() -> None:
+    found = front(sla="ttft<80ms,tpot<9ms")
+    assert found.points
+    assert all(one.ttft_s <= 0.08 and one.tpot_s <= 0.009 for one in found.points)
+    assert front(sla="tpot<1us").points == ()
+
+
+def test_formats_that_the_gpu_cannot_compute_in_are_not_tried() -> None:
+    assert {tuple(one.formats) for one in front(gpu="a100-sxm-80gb:2").points} == {()}
+    assert {one.formats.get("weights") for one in front(llmcalc.load("deepseek-v3"), "h200:8").points} == {None}
+
+
+def test_every_point_has_a_command_line_that_starts() -> None:
+    for one in front().points[::9]:
+        for role, line in one.commands.items():
+            assert ("--kv-transfer-config" in line) is (role != "serve")
+            words = line.partition(" --kv-transfer-config")[0]
+            assert llmcalc.serve(gpu="h100:4", command=words).starts, words
+    wide = front(max_num_batched_tokens=2048).points[0]
+    assert "--max-num-batched-tokens 2048" in next(iter(wide.commands.values()))
+    assert "--disaggregation-mode prefill" in str(front(engine="sglang").to_dict())
+
+
+def test_the_layout_is_not_an_input() -> None:
+    with pytest.raises(InputError, match="the layout is chosen"):
+        llmcalc.serve(LLAMA, "h100:4", isl=101, osl=53, pareto=True, tp=2)
+    with pytest.raises(InputError, match="missing number of tokens"):
+        llmcalc.serve(LLAMA, "h100:4", pareto=True)
+
+
+def test_a_request_that_is_too_long_has_no_points() -> None:
+    found = front(isl=131_000)
+    assert found.is_too_long
+    assert found.points == ()
+
+
+def steps(tp: int, model: Any = LLAMA) -> Any:
+    return step_model(model, H100, Mesh(tp=tp), "vllm")
+
+
+def test_pools_have_equal_rates_and_keep_littles_law() -> None:
+    load, batch = Load(1009, 499, 1), np.array([3.0, 17.0, 53.0])
+    first, second = prefills(steps(1), load), decodes(steps(2), load, batch)
+    assert first is not None
+    time = pools_time(first, second, (2, 3), 499, same_node=True)
+    assert time.requests_per_s == pytest.approx(3 * batch / (498 * second.step.seconds))
+    assert time.busy == pytest.approx(time.requests_per_s * first.step_s / (2 * first.prompts))
+    assert time.concurrency == pytest.approx(time.requests_per_s * (time.ttft_s + 498 * time.tpot_s))
+    alone = steps(2).step({**dict.fromkeys("npa", 0.0), "b": batch, "q": 1.0, "c": 1257.5, "k": 1258.5, "s": 1258.5},
+                          scheduled=True).seconds  # fmt: skip
+    assert time.tpot_s == pytest.approx(alone)  # no prefill of other requests
+
+
+def test_prefills_wait_as_in_a_queue_with_one_server() -> None:
+    load = Load(9973, 499, 1)  # longer than a step: one prompt at once
+    first, second = prefills(steps(1), load), decodes(steps(1), load, np.array([7.0]))
+    assert first is not None
+    assert first.prompts == 1
+    time = pools_time(first, second, (1, 1), 499, same_node=True)
+    assert 0.1 < time.busy[0] < 0.9
+    assert time.wait_s == pytest.approx(first.step_s / 2 * time.busy / (1 - time.busy))
+    assert pools_time(first, second, (2, 2), 499, same_node=True).wait_s < time.wait_s
+
+
+def test_keys_and_values_are_sent_over_the_slower_side_and_the_network() -> None:
+    load = Load(1009, 499, 1)
+    (first, second), link = (prefills(steps(4), load), decodes(steps(1), load, np.array([7.0]))), H100.link[1]
+    assert first is not None
+    assert link is not None
+    near, far = (pools_time(first, second, (1, 1), 499, same_node=own).transfer_s for own in (True, False))
+    assert near > cache_bytes(steps(1), 1009) / (link / 2)
+    assert far / near == pytest.approx(link / 2 / 50e9)
+
+
+def test_long_prompts_and_short_answers_need_more_prefill() -> None:
+    shares = []
+    for isl, osl in ((4999, 101), (997, 499)):
+        found = front(gpu="h100:8", isl=isl, osl=osl, weights="bf16", cache="bf16", sla="tpot<12ms")
+        best = max((one for one in found.points if one.prefill), key=lambda one: one.tokens_per_s_gpu)
+        assert best.prefill is not None
+        shares.append(best.prefill_share)
+    assert shares[0] > shares[1]
