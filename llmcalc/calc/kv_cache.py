@@ -7,17 +7,17 @@ from functools import cached_property
 from math import prod
 from typing import Any, ClassVar, NamedTuple
 
-from ..core.architecture import Architecture
+from ..core.architecture import Architecture, model_of
 from ..core.declaration import Declaration, State
 from ..core.errors import SizeError, UnsupportedError, short_repr
 from ..core.form import Form, ceil, lift
 from ..core.ledger import Entry
 from ..core.notebook_display import NotebookDisplay
-from ..core.record import changed, record
+from ..core.record import changed, record, remembered
 from ..core.workload import Workload
 from .memory.number_formats import BITS_A_BYTE, Format
 from .sharding import Mesh
-from .walk import Conventions, Extent, walk
+from .walk import Conventions, Extent, Placed, walk
 
 BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "fp8": 1}
 SOURCE_AXIS = "s"  # encoder tokens; all beams share their keys and values
@@ -151,10 +151,23 @@ def state(
         raise SizeError(f"must be a positive integer, not {short_repr(beams)}", parameter="beams")
     workload = Workload(batch=batch, seq=seq, target_seq=target_seq, convention=convention, extend=extend)
     conventions = Conventions("prefill", "dense", convention)
+    model = model_of(architecture)[0]
     found: list[CachedTensor] = []
     for place in walk(architecture, conventions):
-        if place.entry.stack.role == "encoder":  # an encoder runs once and has no state of its own
-            continue
+        if place.declaration.states and place.entry.stack.role != "encoder":  # an encoder runs once and has no state
+            _, tensors = _cached_tensors(model, place, page, beams, mesh)
+            found += (tensor._replace(entry=place.entry) for tensor in tensors)
+    return StateSize(architecture, workload, dtype, tuple(found), cache, page, beams)
+
+
+def _cached_tensors(
+    model: Architecture, place: Placed, page: int | None, beams: int, mesh: Mesh | None
+) -> tuple[Placed, list[CachedTensor]]:
+    """Return the first equal layer of any pipeline stage and its state tensors, which are computed once."""
+    convention = place.conventions.convention
+
+    def compute() -> tuple[Placed, list[CachedTensor]]:
+        found = []
         for tensor in place.states:
             lengths = [place.extent(axis) for axis in tensor.axes]
             factors = tuple(zip(tensor.axes, lengths, strict=True))
@@ -165,7 +178,10 @@ def state(
             n_ranks = _n_ranks(tensor, place.declaration, mesh) if mesh else 1
             columns = row if isinstance(row, int) else 1
             found.append(CachedTensor(place.entry, tensor, size, factors, columns, n_ranks, own))
-    return StateSize(architecture, workload, dtype, tuple(found), cache, page, beams)
+        return place, found
+
+    key = id(place.declaration), id(place.symbols), convention, page, beams, mesh
+    return remembered(model, "_cached_tensors", key, compute)
 
 
 def _n_ranks(tensor: State, declaration: Declaration, mesh: Mesh) -> int:

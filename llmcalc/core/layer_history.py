@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .architecture import Named, Run, Stack, Sublayer
+from .architecture import Block, Named, Run, Stack, Sublayer
 from .errors import SizeError
 from .layer import Layer
 from .record import changed
@@ -34,11 +34,18 @@ def with_n_sums(stack: Stack) -> Stack:
         return found
 
     inputs, runs = _change_named(stack.inputs, count), list[Run]()
+    known: dict[tuple[int, int], tuple[Block, int]] = {}  # by block and number of sums, because many runs are equal
     for run in stack.runs:
-        closing = any(layer.ends_group() for part in run.block.sublayers for _, layer in part.layers())
-        for _ in range(run.count if closing else 1):
-            block = changed(run.block, sublayers=tuple(_change_sublayer(part, count) for part in run.block.sublayers))
-            runs.append(Run(block, 1 if closing else run.count, run.shared))
+        left = run.count
+        while left:
+            key = id(run.block), closed
+            if key not in known:
+                parts = tuple(_change_sublayer(part, count) for part in run.block.sublayers)
+                known[key] = changed(run.block, sublayers=parts), closed
+            is_closing = known[key][1] > closed
+            block, closed = known[key]
+            runs.append(Run(block, 1 if is_closing else left, run.shared))
+            left -= 1 if is_closing else left
     return changed(stack, inputs=inputs, runs=tuple(runs), outputs=_change_named(stack.outputs, count))
 
 

@@ -185,8 +185,8 @@ def check_fields(of: Any, settings: Iterable[Setting]) -> None:
     defaults = {field.name: field.default for field in fields(of)}
     for setting in settings:
         value = getattr(of, setting.name)
-        if value is not None or defaults[setting.name] is not None:
-            (setting if setting.default is not None else changed(setting, default=0)).check(value)
+        if value is not defaults[setting.name]:
+            (changed(setting, default=0) if value is None else setting).check(value)
 
 
 BATCH = Setting("batch", int, 1, least=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from .architecture import Architecture, Stack, declare
@@ -139,18 +140,27 @@ def _text_stacks(architecture: Architecture) -> list[Stack]:
 def symbols(stack: Stack, single_stack: bool, logits: str = "all", convention: str | None = None) -> dict[str, Form]:
     """Return the closed form of each workload axis in a stack.
 
-    Encoders have separate axes unless ``single_stack`` is set.
+    Encoders have separate axes unless ``single_stack`` is set. Equal stacks share one cached dictionary.
     """
+    tokens = (stack.tokens or "p") if stack.role == "tower" else ""
+    is_separate = stack.role == "encoder" and not single_stack
+    return _symbols(tokens, is_separate, stack.patch or 0, stack.extra_patches, logits == "last", convention == "torch")
+
+
+@lru_cache(maxsize=256)
+def _symbols(
+    tokens: str, is_separate: bool, patch: int, extra_patches: int, has_one_logit: bool, is_torch: bool
+) -> dict[str, Form]:
     found = {name: symbol(name) for name in ("b", "q", "k", "c", "s", "n")}
-    if stack.role == "tower":
-        own = lift(evaluate(stack.tokens or "p", {name: symbol(name) for name in "ap"}, FUNCTIONS))
+    if tokens:
+        own = lift(evaluate(tokens, {name: symbol(name) for name in "ap"}, FUNCTIONS))
         found |= {"q": own, "k": own, "c": lift(0), "a": symbol("a")}
-    if stack.role == "encoder" and not single_stack:
+    if is_separate:
         found |= {"q": symbol("n"), "k": symbol("n"), "c": lift(0)}
-    if stack.patch and convention == "torch":
-        found |= {name: found[name] + stack.extra_patches for name in ("q", "k")}
-    elif stack.patch and stack.patch > 1:
-        n_patches, n_cached = (lift(ceil(symbol(name), stack.patch)) for name in ("k", "c"))
+    if patch and is_torch:
+        found |= {name: found[name] + extra_patches for name in ("q", "k")}
+    elif patch > 1:
+        n_patches, n_cached = (lift(ceil(symbol(name), patch)) for name in ("k", "c"))
         found |= {"q": n_patches - n_cached, "k": n_patches, "c": n_cached}
-    found["o"] = lift(1) if logits == "last" else found["q"]
+    found["o"] = lift(1) if has_one_logit else found["q"]
     return found

@@ -60,15 +60,16 @@ class Observer:
     def count(self, what: Callable[..., Any], inputs: tuple[Any, ...], output: Any) -> None:
         """Add one operation to the counts."""
         arrays = [array for array in (*inputs, output) if isinstance(array, np.ndarray)]
-        self.bytes += sum(array.nbytes for array in arrays)
+        for array in arrays:
+            self.bytes += array.nbytes
         if what in (np.einsum, np.matmul) and output.size:
             self.matmul_elements += sum(array.size for array in arrays)
         if what is np.einsum:  # without a summed axis, each sum has a single term
             self.matmul_flops += MAC * prod(axes_of(inputs).values())
         elif what is np.matmul:
             self.matmul_flops += MAC * output.size * inputs[0].shape[-1]
-        else:
-            self.elementwise += sum(array.size for array in arrays[-1:])
+        elif arrays:
+            self.elementwise += arrays[-1].size
 
 
 def axes_of(inputs: tuple[Any, ...]) -> dict[str, int]:
@@ -97,18 +98,16 @@ class Observed(np.ndarray[Any, Any]):
         self.observer = getattr(source, "observer", None)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        observer = _observer_of(inputs)
-        plain = tuple(_plain(value) for value in inputs)
+        observer = self.observer or _observer_of(inputs)
+        plain = tuple(map(_plain, inputs))
         options = {name: _plain(value) for name, value in options.items()}
-        if "out" in options:
-            options["out"] = tuple(_plain(value) for value in options["out"])
         output = getattr(ufunc, method)(*plain, **options)
         observer.count(ufunc, plain, output)
         return observer.watch(output) if isinstance(output, (np.ndarray, np.generic)) else output
 
     def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Any:
-        observer = _observer_of(inputs)
-        plain = tuple(_plain(value) for value in inputs)
+        observer = self.observer or _observer_of(inputs)
+        plain = tuple(map(_plain, inputs))
         output = function(*plain, **options)
         if function not in MOVES:
             observer.count(function, plain, output)
@@ -116,9 +115,9 @@ class Observed(np.ndarray[Any, Any]):
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return type(value)(map(_plain, value))
-    return value.view(np.ndarray) if isinstance(value, Observed) else value
+    if isinstance(value, Observed):
+        return value.view(np.ndarray)
+    return type(value)(map(_plain, value)) if isinstance(value, (list, tuple)) else value
 
 
 def _observer_of(inputs: Any) -> Observer:

@@ -23,15 +23,17 @@ class TrainResult:
     saved_sizes: tuple[int, ...]
 
 
-def train_step(model: Model, *inputs: Array, targets: Array | None) -> TrainResult:
+def train_step(model: Model, *inputs: Array, targets: Array | int | None) -> TrainResult:
     """Run a training step with the cross-entropy of the logits [b q V] and ``targets`` [b q] as the loss.
 
-    If ``targets`` is None, as for a model without a head, the loss is a weighted sum of the output.
+    An integer is the target of all positions. If ``targets`` is None, as for a model without a head, the loss is a
+    weighted sum of the output.
     """
 
     def text() -> Any:
         logits, cache = model.prefill(*inputs)
-        loss = weighted_sum(logits) if targets is None else cross_entropy(logits, targets)
+        expected = np.full(logits.shape[:2], targets) if isinstance(targets, int) else targets
+        loss = weighted_sum(logits) if expected is None else cross_entropy(logits, expected)
         for state in cache.arrays():  # include the cache in the graph, with weight 0
             loss = loss + 0.0 * np.sum(state)
         return loss

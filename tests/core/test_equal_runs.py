@@ -7,11 +7,15 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.calc.walk import Conventions
+from llmcalc.calc.layer_collectives import layer_collectives, sublayer
+from llmcalc.calc.layer_collectives.recorder import Recorder
+from llmcalc.calc.sharding import Mesh
+from llmcalc.calc.walk import Conventions, walk
 from llmcalc.calc.work import works
 from llmcalc.core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from llmcalc.core.ledger import distinct_entries, rows, stack_entries
 from llmcalc.core.record import changed
+from llmcalc.estimate.time.layer_operations import operations
 from llmcalc.layers import Attention, Embedding, Head, Mlp, Norm
 from llmcalc.layers.parts.rope import Rope
 
@@ -85,3 +89,54 @@ def test_the_cost_does_not_grow_with_the_number_of_periods() -> None:
     )
     few = alternating(2)
     assert len(llmcalc.flops(many).works) == len(llmcalc.flops(few).works)
+
+
+class Forgetful(dict[object, object]):
+    """A dictionary that finds nothing."""
+
+    def __contains__(self, key: object) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("name", ["kimi-k3", "deepseek-v4", "jamba-v0.1", "zamba2-1.2b", "pythia-70m", "command-r"])
+@pytest.mark.parametrize("mesh", [Mesh(tp=2, sp=True), Mesh(dp=2, tp=4, ep=2, etp=4)], ids=str)
+def test_the_equations_of_equal_layers_are_followed_once(
+    name: str, mesh: Mesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, conventions = llmcalc.load(name), Conventions("prefill", "dense", None)
+    followed = sublayer._follow_equations
+    calls: list[object] = []
+
+    def follow(scope: Any) -> Any:
+        calls.append(scope.declaration)
+        return followed(scope)
+
+    def found() -> tuple[list[Any], int]:
+        calls.clear()
+        return layer_collectives(walk(model, conventions), mesh, 16, 32, training=True), len(calls)
+
+    monkeypatch.setattr(sublayer, "_follow_equations", follow)
+    once, n_once = found()
+    start = Recorder.__init__
+
+    def forget(recorder: Any, *values: Any) -> None:
+        start(recorder, *values)
+        recorder.layers = Forgetful()
+
+    monkeypatch.setattr(Recorder, "__init__", forget)
+    again, n_again = found()
+    assert once == again
+    assert n_once <= n_again == len([*walk(model, conventions)])
+    assert name != "kimi-k3" or n_once < n_again / 3
+
+
+def test_the_operations_of_equal_layers_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = llmcalc.load("kimi-k3")
+    found = operations(model, Mesh(tp=2), Conventions("prefill", "causal", None, "last"))
+    assert len({id(operation.place) for operation in found}) > 160
+    assert all(work.place is operation.place for operation in found for work in operation.works)
+    by_name = {operation.key[1:]: operation for operation in found}
+    first, later = (by_name["decoder", "linear_sparse", run, 1, "mlp", ()] for run in (1, 3))
+    assert first.place is not later.place
+    assert first.weights == later.weights
+    assert first.activations == later.activations

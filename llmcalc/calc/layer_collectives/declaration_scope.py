@@ -37,6 +37,11 @@ class Version:
         self.name, self.axes, self.scope, self.partial, self.source = out.name, out.axes, scope, partial, source
         self.is_read = False
 
+    def copied(self, place: Placed, partial: Partial | None) -> Version:
+        """Return the same tensor of an equal layer in another place."""
+        scope = DeclarationScope(self.scope.recorder, place, self.scope.input_place)
+        return Version(Operand(self.name, self.axes), scope, partial)
+
 
 class DeclarationScope:
     """Equations of one declaration in its place, their weights, and the latest version of each tensor.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ...core.declaration import Declaration
 from ...core.equation import Equation
 from ..collectives import FORWARD, UPDATE, Collective
@@ -17,12 +19,14 @@ class Recorder:
         training: whether the step has a backward pass.
         reduced_weights: weights whose gradients are reduced.
         found: recorded collectives.
+        layers: places, collectives and outputs of layers, whose equations are not followed again for equal layers.
     """
 
     def __init__(self, mesh: Mesh, bits: int, gradient_bits: int, training: bool) -> None:
         self.mesh, self.bits, self.gradient_bits, self.training = mesh, bits, gradient_bits, training
         self.reduced_weights: set[object] = set()
         self.found: list[Collective] = []
+        self.layers: dict[tuple[object, ...], tuple[list[Placed], list[Collective], list[Any]]] = {}
         self._keys: set[object] = set()
         self._shards: dict[tuple[int, tuple[str, ...]], int] = {}
         self._reductions: dict[tuple[int, int], tuple[str, int]] = {}

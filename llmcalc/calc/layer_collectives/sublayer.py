@@ -37,7 +37,7 @@ def _reduce_outputs(outputs: list[tuple[bool, Version]]) -> None:
 
 
 def _follow_layer(recorder: Recorder, places: list[Placed]) -> list[tuple[bool, Version]]:
-    """Record the collectives of a layer. Inner layers come before the equations that read their outputs.
+    """Record the collectives of a layer. The equations of equal layers are followed once.
 
     Return the output if it is a partial sum, and whether it is added to the outputs of parallel branches.
     """
@@ -49,13 +49,35 @@ def _follow_layer(recorder: Recorder, places: list[Placed]) -> list[tuple[bool, 
     branch = next((each for each in branches if each.name == entry.name), None)
     is_summed = branch is not None and branch.post is None and not branch.joins
     shares_input = branch is not None and branch.pre is None
-    input_place: tuple[object, ...] = () if shares_input else (entry.path, ())
+    is_shared = bool(entry.share) or any(tensor.share for place in places for tensor in place.declaration.tensors)
+    if is_shared or (shares_input and len(branches) > 1):  # the collectives depend on other layers
+        return [(is_summed, output) for output in _follow_places(recorder, places, shares_input)]
+    own = ((id(place.declaration), id(place.symbols), place.is_done) for place in places)
+    key = (entry.applied, entry.stored, *own)
+    if key not in recorder.layers:
+        first = len(recorder.found)
+        outputs = _follow_places(recorder, places, shares_input)
+        partial = [(output, output.partial) for output in outputs]  # a reduction ends the partial sums
+        recorder.layers[key] = places, recorder.found[first:], partial
+        return [(is_summed, output) for output in outputs]
+    known, collectives, partial = recorder.layers[key]
+    place_of = {id(old): place for old, place in zip(known, places, strict=True)}
+    recorder.found += (each._replace(place=place_of[id(each.place)]) for each in collectives)
+    return [(is_summed, version.copied(place_of[id(version.scope.place)], ranks)) for version, ranks in partial]
+
+
+def _follow_places(recorder: Recorder, places: list[Placed], shares_input: bool) -> list[Version]:
+    """Record the collectives of a layer. Inner layers come before the equations that read their outputs.
+
+    Return the output if it is a partial sum.
+    """
+    input_place: tuple[object, ...] = () if shares_input else (places[0].entry.path, ())
     reads_input: dict[tuple[str, ...], bool] = {(): True}  # whether inner layers read the input of the layer
     for place in places:
         for name, _ in place.declaration.parts:
             reads_input[*place.part, name] = place.declaration.link(name)[0] == place.declaration.input
     outputs: dict[tuple[str, ...], Version] = {}
-    found: list[tuple[bool, Version]] = []
+    found: list[Version] = []
     for place in reversed(places):
         scope = DeclarationScope(recorder, place, input_place if reads_input[place.part] else None)
         for name, _ in place.declaration.parts:
@@ -65,7 +87,7 @@ def _follow_layer(recorder: Recorder, places: list[Placed]) -> list[tuple[bool, 
         if last and place.part:
             outputs[place.part] = last
         elif last and last.partial:
-            found.append((is_summed, last))
+            found.append(last)
     return found
 
 

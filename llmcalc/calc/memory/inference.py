@@ -18,7 +18,7 @@ from ..sharding import Mesh
 from ..walk import Conventions, executed_stacks
 from .liveness import STREAM, Liveness, peak_live_bytes
 from .number_formats import BITS_A_BYTE
-from .saved_tensors import ActivationPolicy
+from .saved_tensors import ActivationPolicy, Counts
 from .weight_formats import TABLES, ServedWeights, StoredTensors, model_tensors
 
 
@@ -208,11 +208,12 @@ def _transient_bytes(
     for stack, names in executed_stacks(architecture, Conventions("prefill", "dense", None, workload.logits)):
         blocks = [stack.runs[index].block for index in stack.distinct_runs]
         for step in prefills:
-            new_trace = partial(Liveness, policy, names, step, mesh)
+            key = (stack.name, tuple(step.values()), policy, mesh)
+            peaks, counts = remembered(model, "_block_peaks", key, lambda: (dict[int, Sum](), Counts()))
             for block in blocks:
-                key = (id(block), stack.name, tuple(step.values()), policy, mesh)
-                live = remembered(model, "_block_peaks", key, partial(_block_peak, block, stack, new_trace))
-                peak = largest(peak, Sum((f"{stack.name}.{block.name}", live)))
+                if id(block) not in peaks:
+                    peaks[id(block)] = _block_peak(block, stack, Liveness(policy, names, step, mesh), counts)
+                peak = largest(peak, Sum((f"{stack.name}.{block.name}", peaks[id(block)])))
         for step in (*prefills, decode):
             trace, name = Liveness(policy, names, step, mesh), STREAM
             for _, layer in stack.outputs:
@@ -221,9 +222,12 @@ def _transient_bytes(
     return peak
 
 
-def _block_peak(block: Block, stack: Stack, new_trace: Callable[[], Liveness]) -> Sum:
-    """Return the peak size of live activations in a block, including the residual stream."""
-    trace = new_trace()
+def _block_peak(block: Block, stack: Stack, trace: Liveness, counts: Counts) -> Sum:
+    """Return the peak size of live activations in a block, including the residual stream.
+
+    Blocks with equal layers share ``counts``, the number of elements of each tensor.
+    """
+    trace.counts = counts
     trace.block(block, STREAM)
     stream = trace.size(("b", "q", "d"), {"d": stack.d_model}, trace.policy.bytes)
     return Sum(("residual stream", stream), *peak_live_bytes(trace).parts)

@@ -64,6 +64,7 @@ class Liveness(Recorder):
         """Save tensors that several layers of a stack read, such as the encoder output, once."""
         for index in stack.distinct_runs:
             trace = Liveness(self.policy, self.symbols, self.values, self.mesh)
+            trace.counts = self.counts
             trace.sublayers(stack.runs[index].block, STREAM)
             for name in filter(is_shared, trace.saved):
                 self.save(name, trace.saved[name].bytes)

@@ -88,6 +88,9 @@ class Count(NamedTuple):
     declaration: Declaration
 
 
+Counts = dict[tuple[int, tuple[str, ...]], Count]  # by the identity of the declaration, and axes
+
+
 class Step(NamedTuple):
     """Backward pass of an equation, with the sizes of output, operand and weight gradients in bytes."""
 
@@ -108,7 +111,7 @@ class Recorder:
         self.policy, self.symbols, self.values, self.mesh = policy, symbols, values, mesh
         self.saved: dict[str, SavedTensor] = {}
         self.steps: list[Step] = []
-        self.counts: dict[tuple[int, tuple[str, ...]], Count] = {}  # by the identity of the declaration, and axes
+        self.counts: Counts = {}
 
     def size(self, axes: tuple[str, ...], declaration: Declaration | Mapping[str, int], width: int) -> int:
         """Return the size of an activation in bytes, with ``width`` bytes per element."""

@@ -177,9 +177,15 @@ class ModelTensors:
         self.distinct_rows = rows(self.stacks, distinct=True)
         self.components = tuple(dict.fromkeys(component(row) for row in self.distinct_rows if row.copies))
         model, self.first_layer = model_of(architecture)
-        whole = self.distinct_rows if model is architecture else model_tensors(model).distinct_rows
-        heads = (row for row in whole if row.declaration.number_class(row.tensor) == HEAD)
-        counts = (row.declaration.routed_experts for row in whole)
+        self.tied: bool
+        self.experts: set[int]
+        self.n_layers: dict[str, int]
+        if model is not architecture:
+            whole = model_tensors(model)
+            self.tied, self.experts, self.n_layers = whole.tied, whole.experts, whole.n_layers
+            return
+        heads = (row for row in self.distinct_rows if row.declaration.number_class(row.tensor) == HEAD)
+        counts = (row.declaration.routed_experts for row in self.distinct_rows)
         self.tied, self.experts = not any(row.copies for row in heads), {count[0] for count in counts if count}
         self.n_layers = {stack.name: stack.n_layers for stack in model.stacks}
 

@@ -26,7 +26,7 @@ from ...core.equation import Equation, Operand
 from ...core.form import Form, lift
 from ...core.functions import FUNCTIONS
 from ...core.ledger import elements
-from ...core.record import remembered
+from ...core.record import changed, remembered
 from ...core.traits import MATRIX
 from .operations import Attention, Convolution, Elementwise, Gemm, GroupedGemm, Operation, Scan, Weight
 
@@ -40,9 +40,17 @@ def operations(architecture: Architecture, mesh: Mesh, conventions: Conventions)
     """Return the operations of one step on one rank of a mesh, in execution order. Equal blocks are listed once."""
 
     def compute() -> tuple[Operation, ...]:
-        counted = works(architecture, conventions)
-        layers = (list(group) for _, group in groupby(counted, key=lambda work: id(work.place)))
-        return tuple(operation for layer in layers for operation in _LayerOperations(layer, mesh).operations())
+        known: dict[tuple[object, ...], list[tuple[list[int], Operation]]] = {}
+        found: list[Operation] = []
+        for _, group in groupby(works(architecture, conventions), key=lambda work: id(work.place)):
+            layer = list(group)
+            place = layer[0].place  # equal layers have the same declaration
+            key = id(declare(place.entry.layer)), id(place.declaration), id(place.symbols), place.is_done
+            if key not in known:
+                known[key] = list(_LayerOperations(layer, mesh).operations())
+            for numbers, operation in known[key]:
+                found.append(changed(operation, place=place, works=tuple(layer[number] for number in numbers)))
+        return tuple(found)
 
     return remembered(architecture, "_operations", (mesh, conventions), compute, most=64)
 
@@ -122,15 +130,15 @@ class _LayerOperations:
         routed = (tensor.active for tensor in self.declaration.tensors if tensor.active and not tensor.table)
         return dict(pair for pair in routed if self.declaration.division(pair[0]) in ("expert", "null_experts"))
 
-    def operations(self) -> Iterator[Operation]:
-        """Yield the operations of the layer."""
+    def operations(self) -> Iterator[tuple[list[int], Operation]]:
+        """Yield the operations of the layer, each with the numbers of its equations."""
         groups = self.groups()
-        for number, (_, members) in enumerate(groups):
-            for work in members:
-                self.kernels.kernel_of[self.works.index(work)] = number
-        moved = self.moved_elements({key[0]: number for number, (key, _) in enumerate(groups)})
-        for number, (key, members) in enumerate(groups):
-            counted = moved.get(number, _NOTHING)
+        for group, (_, numbers) in enumerate(groups):
+            for number in numbers:
+                self.kernels.kernel_of[number] = group
+        moved = self.moved_elements({key[0]: group for group, (key, _) in enumerate(groups)})
+        for group, (key, numbers) in enumerate(groups):
+            counted, members = moved.get(group, _NOTHING), [self.works[number] for number in numbers]
             read = self.read_weights(members)
             classes = [number_class(self.place, weight.tensor) for weight in read]
             common: dict[str, Any] = {
@@ -138,7 +146,7 @@ class _LayerOperations:
                 "activations": counted[ACTIVATIONS], "cached": counted[CACHE], "states": counted[STATE],
                 "number_class": max(classes, key=classes.count, default=""),
             }  # fmt: skip
-            yield _READERS[key[0]](self, members, common)
+            yield numbers, _READERS[key[0]](self, members, common)
 
     def moved_elements(self, groups: dict[type, int]) -> dict[int, dict[str, Form]]:
         """Return the number of elements that each group reads and writes on one rank, by kind of tensor.
@@ -158,9 +166,9 @@ class _LayerOperations:
                 totals[access.kind] += divided(count, self.shards(axis for axis, _ in access.factors))
         return moved
 
-    def groups(self) -> list[tuple[Key, list[Work]]]:
-        """Return the equations of each operation, with its key."""
-        found: dict[Key, list[Work]] = {}
+    def groups(self) -> list[tuple[Key, list[int]]]:
+        """Return the key of each operation and the numbers of its equations."""
+        found: dict[Key, list[int]] = {}
         versions: dict[str, int] = {}
         run = 0  # number of the last operation that is not elementwise
         kernels: dict[int, list[Work]] = {}
@@ -172,7 +180,7 @@ class _LayerOperations:
                 key = (*key, run)
             elif key not in found:
                 run += 1
-            found.setdefault(key, []).append(work)
+            found.setdefault(key, []).append(number)
             versions[work.equation.out.name] = number
         return list(found.items())
 
@@ -308,11 +316,10 @@ class _LayerOperations:
             own_outer, own_inner = self.lengths((outer, inner), routed=True)
             matrices.append((own_inner, own_outer))
             tokens = self.rows(equation.out.axes)
-        axes = self.declaration.axes
         if not matrices:
             return self.elementwise(members, common)
-        return GroupedGemm(**common, tokens=tokens, experts=int(axes[whole]), chosen=int(axes[used]),
-                           matrices=tuple(matrices))  # fmt: skip
+        experts, chosen = (int(self.declaration.axes[axis]) for axis in (whole, used))
+        return GroupedGemm(**common, tokens=tokens, experts=experts, chosen=chosen, matrices=tuple(matrices))
 
     def attention(self, members: list[Work], common: dict[str, Any]) -> Operation:
         """Return the attention of a fused kernel. Scores are contractions with keys, and sums over keys follow."""
@@ -359,12 +366,11 @@ class _LayerOperations:
 
     def scan(self, members: list[Work], common: dict[str, Any]) -> Operation:
         """Return a recurrence with its state."""
-        states = [state for state in self.place.states if state.role == RECURRENT]
         return Scan(
             **common,
             sequences=lift(self.place.extent("b")),
             tokens=lift(self.place.extent("q")),
-            state_elements=sum(self.own_size(state.axes) for state in states),
+            state_elements=sum(self.own_size(state.axes) for state in self.place.states if state.role == RECURRENT),
             flops=self.own_flops(members),
         )
 
@@ -373,9 +379,8 @@ class _LayerOperations:
         channels = taps = 0
         for work in members:
             weight = next(operand for operand in work.equation.operands if operand.name in self.weights)
-            summed = tuple(axis for axis in weight.axes if axis in work.equation.contracted)
             channels += self.own_size(axis for axis in work.equation.out.axes if self.is_fixed(axis))
-            taps = max(taps, self.size(summed))
+            taps = max(taps, self.size(axis for axis in weight.axes if axis in work.equation.contracted))
         tokens = self.rows(axis for axis in members[0].equation.out.axes if axis != "b")
         return Convolution(**common, sequences=lift(self.place.extent("b")), tokens=tokens, channels=channels,
                            taps=taps)  # fmt: skip
