@@ -1,4 +1,4 @@
-"""NumPy evaluation of quantities over a grid of workloads.
+"""Evaluation of quantities over a grid of workloads, with NumPy if it is installed.
 
 Coefficients are exact integers, but arguments are float64. Values are therefore accurate to 1 part in 10^15 and
 marked ``exact=False``. Memory is compiled to closed forms, such as a maximum over time, if there are enough points.
@@ -22,6 +22,7 @@ from ..core.setting import CONTEXT, known_choice, read_texts
 from ..core.workload import Workload, symbol_values
 from .axes import AXES, Axis, Over, check_points, read_axes, settings_of
 from .effects import EffectCheck
+from .grid import empty_grid, numpy_module
 from .load import Source, load
 from .quantity import quantity as find
 from .quantity import setting_names, swept
@@ -160,8 +161,6 @@ def evaluate_grid(
 
     For each combination of settings and model variables, closed forms are evaluated on the full grid of sizes.
     """
-    import numpy
-
     _check(axes, quantities)
     outer = [axis for axis in axes if axis.name not in AXES]
     inner = [axis for axis in axes if axis.name in AXES]
@@ -172,7 +171,7 @@ def evaluate_grid(
         outer, MOST_POINTWISE, f"a model or a setting can have at most {MOST_POINTWISE:,} combinations of values"
     )
     check_points(axes, MOST_VALUES // len(quantities), f"at most {MOST_VALUES:,} values are computed")
-    found = {name: numpy.empty(tuple(len(axis.values) for axis in (*outer, *inner))) for name in quantities}
+    found = {name: empty_grid([len(axis.values) for axis in (*outer, *inner)]) for name in quantities}
     forms: dict[str, Form] = {}
     effects = EffectCheck()
     for place in product(*(range(len(axis.values)) for axis in outer)):
@@ -254,7 +253,12 @@ def _evaluate(
                 return _in_blocks(axes, lambda sizes: compiled(**{name: sizes[name] for name in varied}), object)
         hint = f"values such as traffic are computed point by point, for at most {MOST_POINTWISE:,} points"
         check_points((*outer, *axes), MOST_POINTWISE, hint)
-        return _pointwise(axes, lambda sizes: getattr(quantity.measure(architecture, {**own, **sizes}), part), known)
+
+        def measured(sizes: dict[str, int]) -> float:
+            given = {name: size for name, size in sizes.items() if name in known}
+            return float(getattr(quantity.measure(architecture, {**own, **given}), part))
+
+        return _pointwise(axes, measured)
     closed, divisor = form
     forms[name if divisor == 1 else f"{divisor}·{name}"] = closed
     sizes, step, _, _ = split_settings(given, architecture)
@@ -273,10 +277,12 @@ def evaluate(
 
 def _in_blocks(axes: Sequence[Axis], value: Callable[[dict[str, Any]], Any], kind: Any) -> NDArray[Any]:
     """Evaluate a function of arrays of sizes on a grid, in blocks along the first axis."""
-    import numpy
-
+    numpy = numpy_module()
+    if numpy is None:
+        convert = float if kind is float else int
+        return _pointwise(axes, lambda sizes: value({name: convert(size) for name, size in sizes.items()}))
     shape = tuple(len(axis.values) for axis in axes)
-    result = numpy.empty(shape)
+    result: NDArray[Any] = numpy.empty(shape)
     columns: tuple[NDArray[Any], ...] = numpy.ix_(*(numpy.array(axis.values, dtype=kind) for axis in axes))
     rows = max(BLOCK // max(prod(shape[1:]), 1), 1)
     for start in range(0, shape[0], rows):
@@ -286,12 +292,8 @@ def _in_blocks(axes: Sequence[Axis], value: Callable[[dict[str, Any]], Any], kin
     return result
 
 
-def _pointwise(axes: Sequence[Axis], value: Callable[[dict[str, int]], float], known: set[str]) -> NDArray[Any]:
-    import numpy
-
-    shape = tuple(len(axis.values) for axis in axes)
-    result = numpy.empty(shape)
-    for place in numpy.ndindex(*shape):
-        sizes = {axis.name: axis.values[int(at)] for axis, at in zip(axes, place, strict=True)}
-        result[place] = value({name: size for name, size in sizes.items() if name in known})
+def _pointwise(axes: Sequence[Axis], value: Callable[[dict[str, int]], float]) -> NDArray[Any]:
+    result: NDArray[Any] = empty_grid([len(axis.values) for axis in axes])
+    for place in product(*(range(len(axis.values)) for axis in axes)):
+        result[place] = value({axis.name: axis.values[at] for axis, at in zip(axes, place, strict=True)})
     return result
