@@ -219,9 +219,14 @@ def _base_file(base: str, file: str | None) -> str:
 def check_preset(data: Any, file: str | None) -> None:
     """Validate a user preset except for its architecture. Shipped presets are validated when the wheel is built."""
     if file is None or os.path.dirname(file) != preset_files.shipped_folder():
-        from .models.preset import Preset
-        from .models.validation import validate
+        try:
+            from .models.preset import Preset
+            from .models.validation import validate
+        except ModuleNotFoundError:  # of pydantic
+            from .plain_validation import check_by_schema
 
+            check_by_schema(data)
+            return
         validate(Preset, data)
 
 

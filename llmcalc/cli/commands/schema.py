@@ -15,10 +15,18 @@ KIND = Argument(
 def run(kind: str | None) -> int:
     """Print a JSON Schema."""
     import json
+    import os
+
+    from ...schema.preset_files import installed_folder
 
     chosen = kind or KINDS[0]
     if chosen not in KINDS:
         raise UnknownNameError("schema", chosen, KINDS, hint=f"use one of {', '.join(KINDS)}")
+    compiled = os.path.join(installed_folder(), f"{chosen}.schema.json")
+    if os.path.isfile(compiled):
+        with open(compiled, encoding="utf-8") as stream:
+            write_text(stream.read())
+        return 0
     if chosen == "preset":
         from ...schema.json_schema import preset_schema as make
     else:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import ConfigDict, Field, model_validator
 
-from ...core.errors import UnknownNameError
 from ...core.traits import Parallel
 from ..facts import DTYPES, STATUSES, TRAINING_UNITS
+from ..plain_validation import check_sizes
 from .validation import PERCENTAGE, Model
 
 if TYPE_CHECKING:
@@ -162,15 +162,5 @@ class Preset(Model):
     @model_validator(mode="after")
     def check_sizes(self) -> Self:
         """Check that figures, facts, checkpoints, encoders and aliases refer to existing sizes."""
-        sizes = list(self.sizes or ())
-        for key, named, known in (
-            ("expect", {size: size for size in self.expect or ()}, sizes),
-            ("facts", {size: size for size in self.facts or ()}, [*sizes, "all"]),
-            ("checkpoint", {size: size for size in self.checkpoint or ()}, [*sizes, "all"]),
-            ("encoder", {size: size for size in self.encoder or ()}, [*sizes, "all"]),
-            ("aliases", self.aliases or {}, sizes),
-        ):
-            for name, size in named.items():
-                if size is not None and str(size) not in known:
-                    raise UnknownNameError("size", size, known).under((key, name))
+        check_sizes(dict(self))
         return self
