@@ -184,8 +184,10 @@ def _command_help(command: Command, rest: list[str]) -> int:
 
 
 def _by_typer(words: list[str]) -> int:
-    from .typer_app import run
-
+    try:
+        from .typer_app import run
+    except ModuleNotFoundError:  # of typer, in a browser
+        from .usage import run
     return run(words)
 
 

@@ -8,18 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from ..core.errors import InputError, nearest, short_repr
-from ..core.setting import LENGTHS
+from ..core.errors import InputError
 from .commands import load
 from .completion import completer
-from .errors import option_hint, print_error
-from .examples import EXAMPLES
+from .errors import print_error
 from .help_screen import HELP, print_help
-from .parser import read_number
-from .spec import Argument, Command, Option, Parameter
-from .table import COMMANDS, GROUPS, PROGRAM, split
+from .spec import Argument, Command, Parameter
+from .table import COMMANDS, GROUPS, PROGRAM
+from .usage import BAD_INPUT, UsageError, check_count, checker, describe
 
-BAD_INPUT = 2
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 # base class of typer's usage errors; its name depends on the version
 _UsageError: type[Exception] = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
@@ -86,7 +83,7 @@ def _callback(command: Command, target: Callable[..., int]) -> Callable[..., int
         for parameter in command.parameters:  # some versions pass None for a missing list
             if _is_list(parameter):
                 values[parameter.name] = list(values[parameter.name] or ())
-        _check_count(command, values)
+        check_count(command, values)
         return target(**values)
 
     parameters = [_parameter(parameter) for parameter in command.parameters]
@@ -94,14 +91,6 @@ def _callback(command: Command, target: Callable[..., int]) -> Callable[..., int
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters} | {"return": int}
     call.__doc__ = command.help
     return call
-
-
-def _check_count(command: Command, values: dict[str, Any]) -> None:
-    for argument in command.arguments:
-        given = values[argument.name]
-        if argument.many and len(given) < argument.least:
-            message = f"{command.name} requires at least {argument.least} {argument.name}, not {len(given)}"
-            raise InputError(message, hint=f"for example: {EXAMPLES[command.name][0]}")
 
 
 def _is_list(parameter: Parameter) -> bool:
@@ -124,7 +113,7 @@ def _parameter(parameter: Parameter) -> inspect.Parameter:
             help=parameter.help,
             metavar=parameter.metavar or "|".join(parameter.choices) or None,
             autocompletion=offered,
-            callback=_checker(parameter) if checked else None,
+            callback=checker(parameter) if checked else None,
             show_default=parameter.default not in (None, False),
         )
         kind = list[str] if parameter.repeatable else bool if parameter.kind is bool else str
@@ -142,48 +131,16 @@ def _choice_completer(choices: tuple[str, ...]) -> Callable[[str], list[str]]:
     return complete
 
 
-def _checker(option: Option) -> Callable[[str | None], Any]:
-    """Build a typer callback that checks choices and numbers."""
-
-    def check(value: str | None) -> Any:
-        if value is None:
-            return None
-        if option.choices and value not in option.choices:
-            hint = _did_you_mean(value, option.choices) or f"use one of {', '.join(option.choices)}"
-            raise InputError(f"invalid value {short_repr(value)}", parameter=option.name, hint=hint)
-        if option.kind is int:
-            number = read_number(option, value)
-            if number is None:
-                kind = "length" if option.name in LENGTHS else "value"
-                hint = "use a number such as 8192 or 32k" if kind == "length" else "use a non-negative integer"
-                raise InputError(f"invalid {kind} {short_repr(value)}", parameter=option.name, hint=hint)
-            return number
-        return value
-
-    return check
-
-
-def _did_you_mean(word: str, known: Sequence[str]) -> str:
-    near = nearest(word, known)
-    return f"did you mean {' or '.join(near)}?" if near else ""
-
-
 def _explain(error: Any, words: list[str]) -> None:
     """Print a usage error with a suggestion and instructions for getting help."""
     message = str(error.format_message()).split(" (Possible options")[0].split(" Did you mean")[0].rstrip(".")
     context = getattr(error, "ctx", None)
-    name = split(words)[0] or next((word for word in words[:1] if word in GROUPS), "")
     flag = str(getattr(error, "option_name", None) or "")
-    word = _unknown_word(error, message)
-    hint = ""
-    if flag.startswith("--") and message.startswith("No such option"):
-        hint = option_hint(flag, name, _flags(context) if context else [])
-    elif word:
-        hint = _did_you_mean(word, list(getattr(context.command, "commands", {}) or _flags(context)) if context else [])
-    if " is an option of " not in hint:
-        hint = f"{hint} (see {' '.join(filter(None, (PROGRAM, name)))} --help)".strip()
-    described = InputError(f"{message[:1].lower()}{message[1:]}", hint=hint)
-    print_error(described, words, flag or str(getattr(getattr(error, "param", None), "name", None) or ""))
+    known = _flags(context) if context else []
+    if context and not flag:
+        known = list(getattr(context.command, "commands", {})) or known
+    found = UsageError(f"{message[:1].lower()}{message[1:]}", flag, _unknown_word(error, message), known)
+    print_error(describe(found, words), words, flag or str(getattr(getattr(error, "param", None), "name", None) or ""))
 
 
 def _unknown_word(error: Any, message: str) -> str:
