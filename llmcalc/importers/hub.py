@@ -27,7 +27,7 @@ from ..core.errors import DescriptionError, short_repr
 SCHEME = "hf:"
 INSTALL = "pip install huggingface_hub"
 SINGLE = "model.safetensors"
-FIRST_READ, LONGEST_READ = 1 << 16, 64 << 20  # in bytes
+CHUNK = 1 << 16  # of a download, in bytes
 SECONDS = 30  # timeout of a request in seconds
 _UNREACHABLE = ("Connect", "Timeout", "ReadTimeout")  # errors of requests and httpx without an answer
 REACH_S = 5  # timeout of the first request in seconds
@@ -97,16 +97,7 @@ def _gguf(place: Place) -> Headers:
     if cached := _cached(place, place.file):
         return read_headers(cached)
     reader, size = _remote(place, place.file)
-    length = FIRST_READ
-    while True:
-        try:
-            found = gguf.read(reader(0, min(length, size)), size, place.file, place.name)
-            return Headers(place.name, GGUF[1:], (found,))
-        except gguf.ShortReadError:
-            if length >= min(size, LONGEST_READ):
-                message = f"the header is longer than {LONGEST_READ:,} bytes"
-                raise DescriptionError(message, where=place.name) from None
-            length *= 4
+    return Headers(place.name, GGUF[1:], (gguf.read_start(reader, size, place.file, place.name),))
 
 
 def _index(place: Place) -> dict[str, str] | None:
@@ -187,7 +178,7 @@ def _range(url: str, start: int, length: int, place: Place, name: str) -> bytes:
             message = f"the server answered a range request for {name} with status {answer.status_code}"
             raise DescriptionError(message, where=place.name)
         chunks, got = [], 0
-        for chunk in answer.iter_bytes() if hasattr(answer, "iter_bytes") else answer.iter_content(FIRST_READ):
+        for chunk in answer.iter_bytes() if hasattr(answer, "iter_bytes") else answer.iter_content(CHUNK):
             chunks.append(chunk)
             got += len(chunk)
             if got >= length:

@@ -6,8 +6,8 @@ counts, metadata, and a table of tensor names, dimensions (innermost first), typ
 
 from __future__ import annotations
 
-import mmap
 import struct
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,6 +33,8 @@ MOST_DIMENSIONS = 4
 FLOAT, STRING, ARRAY, BOOL = 6, 8, 9, 7
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", FLOAT: "f", BOOL: "?", 10: "Q", 11: "q", 12: "d"}
 BITS_A_BYTE = 8
+FIRST_READ, LONGEST_READ = 1 << 16, 64 << 20  # in bytes
+Reader = Callable[[int, int], bytes]
 _LARGEST_FLOAT = 3e38  # 32-bit types
 
 
@@ -47,20 +49,29 @@ class ShortReadError(Exception):
 
 
 def read_file(path: Path) -> FileHeader:
-    """Read the header of a GGUF file through a memory map."""
+    """Read the header of a GGUF file."""
     where = limits.printable(path)
     size = limits.regular_file(path)
     if size == 0:
         raise DescriptionError("is empty", where=where)
-    try:
-        with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return read(content, size, path.name, where)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DescriptionError(f"cannot be read: {reason}", where=where) from None
+    return read_start(lambda start, length: limits.read_range(path, start, length), size, path.name, where)
 
 
-def read(content: bytes | mmap.mmap, size: int, name: str, where: str) -> FileHeader:
+def read_start(reader: Reader, size: int, name: str, where: str) -> FileHeader:
+    """Parse the header of a file of ``size`` bytes, of which no more is read than needed. ``reader(start, length)``
+    returns a range of bytes.
+    """
+    length = FIRST_READ
+    while True:
+        try:
+            return read(reader(0, min(length, size)), size, name, where)
+        except ShortReadError:
+            if length >= min(size, LONGEST_READ):
+                raise DescriptionError(f"the header is longer than {LONGEST_READ:,} bytes", where=where) from None
+            length *= 4
+
+
+def read(content: bytes, size: int, name: str, where: str) -> FileHeader:
     """Parse the header at the start of a file of ``size`` bytes. Raise a ShortReadError if ``content`` is too
     short.
     """
@@ -73,7 +84,7 @@ def read(content: bytes | mmap.mmap, size: int, name: str, where: str) -> FileHe
 class _Cursor:
     """Sequential reader for header values."""
 
-    def __init__(self, content: bytes | mmap.mmap, size: int) -> None:
+    def __init__(self, content: bytes, size: int) -> None:
         self.content, self.size, self.at, self.order, self.n_texts, self.n_stored = content, size, 0, "<", 0, 0
 
     def skip(self, length: int) -> int:
