@@ -45,8 +45,7 @@ def compile_all(root: Path, folder: Path) -> Iterator[tuple[Path, str]]:
     sys.path.insert(0, str(root))
     try:
         from llmcalc.checkpoint.layouts.reader import rules_of, sections
-        from llmcalc.report.presets import summary
-        from llmcalc.report.search import INDEX, described
+        from llmcalc.report.search import INDEX, index
         from llmcalc.schema.models.data import check_data_file
         from llmcalc.schema.preset import check_file
         from llmcalc.schema.yaml_reader import read_yaml
@@ -65,11 +64,9 @@ def compile_all(root: Path, folder: Path) -> Iterator[tuple[Path, str]]:
     data_files = list(_data_files(root))
     for file in [*(file for file, _ in data_files), *(root / "llmcalc" / "data").rglob("*.json")]:
         check_data_file(file, root / "llmcalc")
-    index = folder / INDEX
-    sizes = {file: summary(file.stem, str(file))["sizes"] or [None] for file in presets}
-    models = {file.name: {size or "": described(str(file), size) for size in sizes[file]} for file in presets}
-    index.write_text(json.dumps(models, ensure_ascii=False, separators=(",", ":")), "utf-8")
-    yield index, f"llmcalc/presets/{INDEX}"
+    listing = folder / INDEX
+    listing.write_text(json.dumps(index(), ensure_ascii=False, separators=(",", ":")), "utf-8")
+    yield listing, f"llmcalc/presets/{INDEX}"
     # fields keep their order, which is the order of blocks and tensors
     for file, place in [*((file, "presets") for file in presets), *data_files]:
         compiled = folder / place / f"{file.stem}.json"

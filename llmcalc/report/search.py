@@ -17,7 +17,7 @@ from functools import cache
 from operator import ge, gt, le, lt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..schema.preset_files import installed_folder
+from ..schema.preset_files import files_in, installed_folder, shipped_folder
 
 if TYPE_CHECKING:
     from ..core.architecture import Architecture
@@ -86,6 +86,17 @@ def _index() -> dict[str, dict[str, tuple[str, str, int]]]:
 
     with open(file, encoding="utf-8") as stream:
         found: dict[str, dict[str, tuple[str, str, int]]] = json.load(stream)
+    return found
+
+
+def index() -> dict[str, dict[str, tuple[str, str, int]]]:
+    """Return the descriptions of all shipped models by preset file and size, as in the index of a package."""
+    from .presets import summary
+
+    found = _index()
+    for stem, file in () if found else files_in(shipped_folder()).items():
+        sizes = summary(stem, file)["sizes"] or [None]
+        found = found | {os.path.basename(file): {size or "": described(file, size) for size in sizes}}
     return found
 
 

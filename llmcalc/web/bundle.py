@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
-LEFT_OUT = ("twins", "web/page")  # folders; `verify` needs NumPy, and the page itself is not part of the package
-ON_THE_HOST = ("testing.py", "web/build.py", "web/bundle.py", "web/pyodide.py", "web/serve.py")
+NOT_RUN = ("testing.py", "verification/", "twins/")  # need NumPy
+IN_THE_WORKER = ("__init__.py", "worker.py", "line_completion.py", "answers/")  # of this folder
 TEXTS = (".py", ".layout", ".txt")
 
 
@@ -42,7 +42,9 @@ def _package() -> Iterator[tuple[str, str]]:
 
 def _is_needed(place: Path) -> bool:
     name = place.as_posix()
-    return name not in ON_THE_HOST and not any(f"/{folder}/" in f"/{name}" for folder in LEFT_OUT)
+    if place.parts[0] == "web":
+        return name.removeprefix("web/").startswith(IN_THE_WORKER)
+    return not name.startswith(NOT_RUN) and "/twins/" not in name
 
 
 def _compiled(file: Path) -> str:
@@ -55,12 +57,20 @@ def _compiled(file: Path) -> str:
 
 
 def _presets() -> Iterator[tuple[str, str]]:
-    """Yield every preset as YAML, from which its name and its listing come, and as JSON, which is fast to read."""
+    """Yield presets as YAML, which `presets show` prints, and as JSON, which is fast to read, their index, and the
+    JSON Schemas, which pydantic generates.
+    """
+    from ..report.result_schema import result_schema
+    from ..report.search import INDEX, index
+    from ..schema.json_schema import preset_schema
     from ..schema.preset_files import shipped_folder
 
     for file in sorted(Path(shipped_folder()).glob("*.yaml")):
         yield f"llmcalc/presets/{file.name}", file.read_text("utf-8")
         yield f"llmcalc/presets/{file.stem}.json", _compiled(file)
+    yield f"llmcalc/presets/{INDEX}", json.dumps(index(), ensure_ascii=False, separators=(",", ":"))
+    for name, schema in (("preset", preset_schema()), ("result", result_schema())):
+        yield f"llmcalc/presets/{name}.schema.json", json.dumps(schema, indent=1, ensure_ascii=False)
 
 
 def _yaml() -> Iterator[tuple[str, str]]:

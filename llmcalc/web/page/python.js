@@ -1,27 +1,78 @@
-// Python in a worker: `await ready`, then `await ask({ kind: "run", line: "params gpt3" })`.
-const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
-const waiting = new Map();
-let count = 0;
-/** @type {(value: void) => void} */ let isReady;
+// Python in a worker: `await ask({ kind: "run", line: "params gpt3" })`.
+// One message is computed at a time. A message with a slot replaces a waiting one of the same slot, so that a slider
+// never waits for positions that it has left.
+
+/** @typedef {{message: object, slot?: string, resolve: (answer: any) => void}} Waiting */
+const URL_OF_WORKER = new URL("./worker.js", import.meta.url);
+/** @type {Waiting[]} */ let queue = [];
+/** @type {Waiting | null} */ let current = null;
+/** @type {Worker} */ let worker;
+/** @type {() => void} */ let isReady;
 /** @type {(reason: Error) => void} */ let hasFailed;
+let loaded = 0;
+let id = 0;
+
+/** Emits "progress" with `detail.loaded`, the bytes received, while Python starts. */
+export const events = new EventTarget();
 
 /** Resolved when Python can answer; rejected when it cannot start. */
-export const ready = new Promise((resolve, reject) => { isReady = resolve; hasFailed = reject; });
+export let ready = start();
 
-worker.onmessage = ({ data }) => {
-  if (data.ready === true) return isReady();
-  if (data.ready === false) return hasFailed(new Error(data.error));
-  waiting.get(data.id)?.(data.answer);
-  waiting.delete(data.id);
-};
-worker.onerror = (event) => hasFailed(new Error(event.message || "the worker cannot be loaded"));
+function start() {
+  const found = new Promise((resolve, reject) => { isReady = resolve; hasFailed = reject; });
+  found.catch(() => {}); // whoever awaits it hears of an error
+  worker = new Worker(URL_OF_WORKER, { type: "module" });
+  worker.onmessage = ({ data }) => {
+    if (data.loaded) {
+      loaded += data.loaded;
+      events.dispatchEvent(new CustomEvent("progress", { detail: { loaded } }));
+    } else if (data.ready !== undefined) {
+      data.ready ? isReady() : hasFailed(new Error(data.error));
+    } else if (current && data.id === id) {
+      current.resolve(data.answer);
+      current = null;
+      next();
+    }
+  };
+  worker.onerror = (event) => hasFailed(new Error(event.message || "the worker cannot be loaded"));
+  found.then(next, () => {});
+  return found;
+}
 
-/** Ask Python. @param {object} message @returns {Promise<any>} */
-export async function ask(message) {
+function next() {
+  if (current || !queue.length) return;
+  current = queue.shift();
+  worker.postMessage({ id: ++id, message: current.message });
+}
+
+/**
+ * Ask Python. The answer has a `code` other than 0 and a `text` if something is wrong.
+ * @param {object} message
+ * @param {string} [slot] the answer is null if another message of this slot came before this one was sent
+ * @returns {Promise<any>}
+ */
+export async function ask(message, slot) {
   await ready;
-  const id = ++count;
   return new Promise((resolve) => {
-    waiting.set(id, resolve);
-    worker.postMessage({ id, message });
+    const place = slot === undefined ? -1 : queue.findIndex((other) => other.slot === slot);
+    if (place >= 0) queue.splice(place, 1)[0].resolve(null);
+    queue.push({ message, slot, resolve });
+    next();
   });
+}
+
+/**
+ * Make files readable for Python, and return the path of each: `{model, folder, paths}`.
+ * @param {...{name: string, content: Blob | string | ArrayBuffer}} files those of one model share a folder
+ */
+export function open(...files) {
+  return ask({ kind: "load", files });
+}
+
+/** Stop what is computed, and start Python again. Answers that are waited for are null. Opened files are closed. */
+export function stop() {
+  worker.terminate();
+  for (const waiting of [current, ...queue]) waiting?.resolve(null);
+  [queue, current] = [[], null];
+  ready = start();
 }

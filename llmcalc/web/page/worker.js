@@ -3,13 +3,21 @@ import { loadPyodide } from "./python/pyodide.mjs";
 
 const PYTHON = new URL("./python/", import.meta.url).href;
 const TYPES = { wasm: "application/wasm", zip: "application/zip" };
+const MOST_FOLDERS = 50; // of opened files; the oldest is closed
 const plainFetch = self.fetch;
 
-/** Fetch a file that is stored compressed. @param {string} url @param {string} type */
+/** Fetch a file that is stored compressed, and report its bytes. @param {string} url @param {string} type */
 async function unpacked(url, type) {
   const sent = await plainFetch(`${url}.gz`);
   if (!sent.ok) throw new Error(`${url}.gz: ${sent.status}`);
-  return new Response(sent.body.pipeThrough(new DecompressionStream("gzip")), { headers: { "Content-Type": type } });
+  const counted = new TransformStream({
+    transform(chunk, controller) {
+      self.postMessage({ loaded: chunk.length });
+      controller.enqueue(chunk);
+    },
+  });
+  const plain = sent.body.pipeThrough(counted).pipeThrough(new DecompressionStream("gzip"));
+  return new Response(plain, { headers: { "Content-Type": type } });
 }
 
 // requests that begin at once, and which Pyodide makes later
@@ -31,13 +39,37 @@ function writeFiles(FS, folder, texts) {
   }
 }
 
+let count = 0;
+/**
+ * Make files readable for Python in a new folder. They stay where they are, and only the parts that Python reads are
+ * loaded, so a checkpoint of any size can be opened for its header.
+ * @param {any} FS @param {{name: string, content?: Blob | string | ArrayBuffer, text?: string, bytes?: number[]}[]} opened
+ */
+function open(FS, opened) {
+  const folder = `/files/${++count}`;
+  const used = new Set();
+  const blobs = opened.map(({ name, text, bytes, content = text ?? new Uint8Array(bytes ?? []) }) => {
+    let plain = String(name).split(/[/\\]/).pop().replace(/[^A-Za-z0-9._-]+/g, "_").replace(/^[.-]+/, "").slice(-80);
+    plain ||= "file";
+    while (used.has(plain)) plain = `_${plain}`;
+    used.add(plain);
+    return { name: plain, data: content instanceof Blob ? content : new Blob([content]) };
+  });
+  FS.mkdirTree(folder);
+  FS.mount(FS.filesystems.WORKERFS, { blobs }, folder);
+  if (count > MOST_FOLDERS) FS.unmount(`/files/${count - MOST_FOLDERS}`);
+  const paths = blobs.map(({ name }) => `${folder}/${name}`);
+  return { code: 0, folder, paths, model: paths.length === 1 ? paths[0] : folder };
+}
+
 /** Start Python and return the function that answers messages. */
 async function start() {
   const python = await loadPyodide({
     indexURL: PYTHON,
     fsInit: async (FS, { sitePackages }) => writeFiles(FS, sitePackages, await files),
   });
-  return python.pyimport("llmcalc.web.worker").handle_text;
+  const handle = python.pyimport("llmcalc.web.worker").handle_text;
+  return (message) => message?.kind === "load" ? open(python.FS, message.files) : JSON.parse(handle(JSON.stringify(message)));
 }
 
 const answer = start();
@@ -46,6 +78,11 @@ answer.then(
   (error) => self.postMessage({ ready: false, error: String(error) }),
 );
 self.onmessage = async ({ data }) => {
-  const handle = await answer;
-  self.postMessage({ id: data.id, answer: JSON.parse(handle(JSON.stringify(data.message))) });
+  let found;
+  try {
+    found = (await answer)(data.message);
+  } catch (error) {
+    found = { code: 70, text: `error: ${error}`, html: "" };
+  }
+  self.postMessage({ id: data.id, answer: found });
 };
