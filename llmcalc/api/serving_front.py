@@ -14,9 +14,9 @@ from ..estimate.hardware import Accelerator
 from ..estimate.training_run import Price
 from .calibration import Calibration, Deployment
 from .load import Source
-from .serving_layouts import LayoutSearch, Times
+from .serving_layouts import LayoutSearch, Placement, Point, Times
 from .serving_memory import engine_title
-from .serving_search import Layout, layout_at, longest_request
+from .serving_search import Layout, excess, layout_at, longest_request
 
 GAIN = 1.03  # in tokens per second, of a point over the next faster one
 
@@ -150,7 +150,7 @@ def find_front(
     fronts = {name: tuple(pair for *_, pair in _front(own, limits, osl)) for name, own in groups.items()}
     return ServingFront(
         search.architecture.name, search.card, search.count, search.engine, search.load.isl, search.load.osl, limits,
-        tuple(layout_at(times, place, search, measured) for times, place, _ in chosen),
+        tuple(layout_at(placement, point, search, measured) for placement, point, _ in chosen),
         {name: pairs for name, pairs in fronts.items() if pairs}, len(tried), price, search.architecture, longest,
     )  # fmt: skip
 
@@ -163,29 +163,19 @@ def _group(times: Times) -> str:
 
 def _front(
     tried: list[Times], limits: Mapping[str, float], osl: int
-) -> Iterator[tuple[Times, int, tuple[float, float]]]:
+) -> Iterator[tuple[Placement, Point, tuple[float, float]]]:
     """Yield the points of the front, those with the fastest requests first.
 
     Each has the tokens per second of a request and of a GPU.
     """
-    import numpy as np
-
-    if not tried:
-        return
-    keeps = [
-        times.runs & np.all([getattr(times, f"{name}_s") <= limit for name, limit in limits.items()], axis=0)
-        if limits else times.runs for times in tried
-    ]  # fmt: skip
-    source = np.concatenate([np.full(len(kept), at) for at, kept in enumerate(keeps)])
-    place = np.concatenate([np.arange(len(kept)) for kept in keeps])
-    kept = np.concatenate(keeps)
-    user = 1 / np.concatenate([times.tpot_s for times in tried])
-    gpu = np.concatenate([times.requests_per_s * osl / times.placement.gpus for times in tried])
-    order = np.lexsort((-gpu, -user))
-    order = order[kept[order]]
-    best = 0.0
-    highest = gpu[order].max() if len(order) else 0.0
-    for at in order:
-        if gpu[at] > best * GAIN or (gpu[at] == highest and gpu[at] > best):
-            best = gpu[at]
-            yield tried[source[at]], int(place[at]), (float(user[at]), float(gpu[at]))
+    found = [
+        (point.tpot_s, -point.requests_per_s * osl / times.placement.gpus, at, point)
+        for at, times in enumerate(tried)
+        for point in times.points
+        if point.runs and (not limits or excess(point, limits) <= 1)
+    ]
+    best, highest = 0.0, -min((rate for _, rate, *_ in found), default=0.0)
+    for tpot_s, rate, at, point in sorted(found):
+        if -rate > best * GAIN or -rate == highest > best:
+            best = -rate
+            yield tried[at].placement, point, (1 / tpot_s, -rate)

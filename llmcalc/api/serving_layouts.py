@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from math import ceil
 from typing import Any, NamedTuple
@@ -11,11 +12,13 @@ from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.errors import LlmcalcError
-from ..core.record import record
+from ..core.record import record, remembered
 from ..data import tables
 from ..estimate.hardware import Accelerator
+from ..estimate.time.arrays import namespace
 from ..estimate.time.calibration import Factors
-from ..estimate.time.pools import Prefills, decodes, pools_time, prefills
+from ..estimate.time.cost import StepTime
+from ..estimate.time.pools import Decodes, Prefills, decodes, pools_time, prefills
 from ..estimate.time.serving import CHUNK, Load, serving_time
 from ..estimate.time.step import StepModel
 from .engine_result import ServeResult
@@ -23,8 +26,8 @@ from .names import number_format
 from .serving_memory import free_memory
 from .step_models import step_model, weight_bits
 
-MOST = 4096  # requests of one replica
-STEPS = 97  # numbers of requests that are tried
+MOST, STEPS = 4096, 97  # requests of a data-parallel rank: the largest number, and how many are tried
+NUMBERS = sorted({float(round(MOST ** (step / (STEPS - 1)))) for step in range(STEPS)})
 MOST_BUSY = 0.95  # share of the time in which a pool of prefills computes
 MOST_SPLITS = 16  # divisions of the GPUs between two pools
 LENGTH_STEP = 1024  # multiple of the longest request in a command line
@@ -103,11 +106,10 @@ class Placement(NamedTuple):
         return self.replica.ranks * self.replicas + first
 
 
-class Times(NamedTuple):
-    """Times of requests on a layout, as arrays over the numbers of requests.
+class Point(NamedTuple):
+    """Times of a number of requests.
 
     Attributes:
-        placement: the replicas.
         concurrency: requests at any time, on all GPUs.
         batch: sequences that are decoded at once on a data-parallel rank.
         runs: whether all of them run at once.
@@ -120,17 +122,23 @@ class Times(NamedTuple):
         transfer_s: time to send keys and values from one pool to the other.
     """
 
-    placement: Placement
-    concurrency: Any
-    batch: Any
-    runs: Any
-    tpot_s: Any
-    ttft_s: Any
-    requests_per_s: Any
-    prefill_share: Any
-    busy_share: Any
-    busy: Any = None
+    concurrency: float
+    batch: float
+    runs: bool
+    tpot_s: float
+    ttft_s: float
+    requests_per_s: float
+    prefill_share: float
+    busy_share: float
+    busy: float = 0.0
     transfer_s: float = 0.0
+
+
+class Times(NamedTuple):
+    """Times on a layout for several numbers of requests, fewest first."""
+
+    placement: Placement
+    points: tuple[Point, ...]
 
 
 @record
@@ -199,20 +207,21 @@ class LayoutSearch:
 
     def together(self, replica: Replica) -> Times:
         """Return the times of a layout whose replicas compute prefills and decode steps together."""
-        import numpy as np
-
         load, count, dp = self.load, self.count // replica.ranks, replica.mesh.dp
-        requests = np.array([self.only / count]) if self.only else dp * _numbers()
-        time = serving_time(replica.steps, Load(load.isl, load.osl, requests, load.chunk), replica.free, self.factors)
-        runs = (time.capacity >= 1) & (time.waiting <= 0)
-        decoding = (load.osl - 1) * time.step.seconds * time.requests_per_s / (dp * np.maximum(time.batch, 1e-9))
-        share = np.clip(1 - decoding, 0.0, 1.0)
-        total = time.step.total
-        used = np.maximum(total.memory, total.compute) / time.step.seconds
-        return Times(
-            Placement(replica, count), requests * count, time.batch, runs, time.tpot_s, time.ttft_s,
-            time.requests_per_s * count, share, share + (1 - share) * used,
-        )  # fmt: skip
+        found: list[Point] = []
+        for number in blocks([self.only / count / dp] if self.only else NUMBERS):
+            requests = dp * number
+            time = serving_time(
+                replica.steps, Load(load.isl, load.osl, requests, load.chunk), replica.free, self.factors
+            )
+            runs = (time.capacity >= 1) & (time.waiting <= 0)
+            decoding = (load.osl - 1) * time.step.seconds * time.requests_per_s / (dp * time.batch)
+            share = namespace(decoding).clip(1 - decoding, 0.0, 1.0)
+            found += points_of(
+                requests * count, time.batch, runs, time.tpot_s, time.ttft_s, time.requests_per_s * count, share,
+                share + (1 - share) * used_share(time.step),
+            )  # fmt: skip
+        return Times(Placement(replica, count), tuple(found))
 
     def disaggregated(self) -> Iterator[Times]:
         """Yield the times of all layouts with two pools."""
@@ -238,55 +247,61 @@ class LayoutSearch:
         self, first: Replica, own: Prefills, second: Replica, splits: Iterable[tuple[int, int]]
     ) -> Iterator[Times]:
         """Yield the times of two pools with these numbers of replicas."""
-        import numpy as np
-
-        step = self._decodes(second)
-        total = step.step.total
-        used = np.maximum(total.memory, total.compute) / step.step.seconds
+        steps = self._decodes(second)
         for counts in splits:
             placement = Placement(second, counts[1], first, counts[0])
-            time = pools_time(own, step, counts, self.load.osl, same_node=placement.gpus <= self.card.node)
-            batch = step.batch
-            runs = (batch <= step.capacity) & (time.busy <= MOST_BUSY)
-            share = first.ranks * counts[0] / placement.gpus
-            found = Times(
-                placement, time.concurrency, batch, runs, time.tpot_s, time.ttft_s, time.requests_per_s,
-                share + 0 * batch, share * time.busy + (1 - share) * used, time.busy, time.transfer_s,
-            )  # fmt: skip
-            yield _at(found, self.only) if self.only else found
+            same_node, share = placement.gpus <= self.card.node, first.ranks * counts[0] / placement.gpus
+            found: list[Point] = []
+            for step in steps:
+                time = pools_time(own, step, counts, self.load.osl, same_node=same_node)
+                runs = (step.batch <= step.capacity) & (time.busy <= MOST_BUSY)
+                found += points_of(
+                    time.concurrency, step.batch, runs, time.tpot_s, time.ttft_s, time.requests_per_s, share,
+                    share * time.busy + (1 - share) * used_share(step.step), time.busy, time.transfer_s,
+                )  # fmt: skip
+            yield Times(placement, (between(found, self.only),) if self.only else tuple(found))
 
-    def _decodes(self, second: Replica) -> Any:
+    def _decodes(self, second: Replica) -> list[Decodes]:
         """Return the decode steps of a replica, which are the same beside every pool of prefills."""
-        key = id(second)
-        if key not in self._steps:
-            self._steps[key] = decodes(second.steps, self.load, _numbers(), second.free, self.factors)
-        return self._steps[key]
 
-    @cached_property
-    def _steps(self) -> dict[int, Any]:
-        return {}
+        def compute() -> list[Decodes]:
+            own = second.steps, self.load
+            return [decodes(*own, number, second.free, self.factors) for number in blocks(NUMBERS)]
+
+        return remembered(second, "_decodes", (self.load, self.factors), compute)
 
 
-def _numbers() -> Any:
-    """Return the numbers of requests of a data-parallel rank that are tried."""
-    import numpy as np
+def blocks(numbers: Sequence[float]) -> Sequence[Any]:
+    """Return numbers of requests that are computed at once: an array of all, or each one where NumPy is missing."""
+    try:
+        import numpy as np
+    except ImportError:
+        return numbers
+    return [np.array(numbers, dtype=float)]
 
-    return np.unique(np.geomspace(1, MOST, STEPS).round())
+
+def points_of(*values: Any) -> Iterator[Point]:
+    """Yield a point for each element of arrays, or one point of numbers."""
+    lists = [value.tolist() if hasattr(value, "tolist") else value for value in values]
+    size = max((len(own) for own in lists if isinstance(own, list)), default=1)
+    return map(Point, *(own if isinstance(own, list) else [own] * size for own in lists))
 
 
-def _at(times: Times, concurrency: float) -> Times:
-    """Return the times at one number of requests, between those that were computed."""
-    import numpy as np
+def used_share(step: StepTime) -> Any:
+    """Return the share of a step in which a GPU computes at its peak or reads memory at its bandwidth."""
+    total = step.total
+    return namespace(total.memory).maximum(total.memory, total.compute) / step.seconds
 
-    most = times.concurrency
-    values: dict[str, Any] = {
-        name: np.array([np.interp(concurrency, most, value)])
-        for name, value in times._asdict().items()
-        if isinstance(value, np.ndarray) and name != "runs"
-    }
-    inside = most[times.runs]
-    runs = np.array([bool(inside.size and inside.min() <= concurrency <= inside.max())])
-    return times._replace(**{**values, "concurrency": np.array([concurrency]), "runs": runs})
+
+def between(points: Sequence[Point], concurrency: float) -> Point:
+    """Return a point with this number of requests, interpolated. Outside of those that run, it does not run."""
+    place = min(max(bisect_right([one.concurrency for one in points], concurrency), 1), len(points) - 1)
+    low, high = points[place - 1], points[place]
+    share = min(max((concurrency - low.concurrency) / (high.concurrency - low.concurrency), 0.0), 1.0)
+    found = Point._make(one + share * (other - one) for one, other in zip(low, high, strict=True))
+    inside = [one.concurrency for one in points if one.runs]
+    runs = bool(inside) and inside[0] <= concurrency <= inside[-1]
+    return found._replace(concurrency=concurrency, runs=runs)
 
 
 def powers(most: int) -> Iterator[int]:

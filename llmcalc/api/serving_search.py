@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
@@ -21,7 +21,7 @@ from ..estimate.time.step import StepModel
 from ..estimate.training_run import Price
 from .calibration import Deployment
 from .engine_models import served_length
-from .serving_layouts import LayoutSearch, Times
+from .serving_layouts import LayoutSearch, Placement, Point, Times
 from .serving_memory import engine_title
 
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
@@ -257,45 +257,34 @@ def _fastest(
 
     Returns None if no number of requests runs at once.
     """
-    import numpy as np
-
-    if not times.runs.any():
+    running = [point for point in times.points if point.runs]
+    if not running:
         return None
-    own = {"tpot": times.tpot_s, "ttft": times.ttft_s}
-    over = np.max([own[name] / limit for name, limit in limits.items()], axis=0)
-    keeps = times.runs & (over <= 1)
-    rank = np.where(keeps, -times.requests_per_s, 0) if keeps.any() else np.where(times.runs, over, np.inf)
-    return layout_at(times, int(np.argmin(rank)), search, measured, is_kept=bool(keeps.any()))
+    kept = [point for point in running if excess(point, limits) <= 1]
+    best = max(kept, key=lambda own: own.requests_per_s) if kept else min(running, key=lambda own: excess(own, limits))
+    return layout_at(times.placement, best, search, measured, is_kept=bool(kept))
 
 
 def layout_at(
-    times: Times, place: int, search: LayoutSearch, measured: Deployment | None, *, is_kept: bool = True
+    placement: Placement, point: Point, search: LayoutSearch, measured: Deployment | None, *, is_kept: bool = True
 ) -> Layout:
-    """Return the layout with one of its numbers of requests."""
-    placement = times.placement
-    replica, first = placement.replica, placement.prefill
-    at = {name: float(getattr(times, name)[place]) for name in (
-        "concurrency", "batch", "tpot_s", "ttft_s", "requests_per_s", "prefill_share", "busy_share")}  # fmt: skip
-    tpot, ttft = time_intervals(
-        replica.steps, _Seconds(at["tpot_s"], at["ttft_s"]), measured, "" if first is None else "disaggregated pools"
-    )
-    load = search.load
+    """Return a layout with a number of requests."""
+    replica, first, load = placement.replica, placement.prefill, search.load
+    tpot, ttft = time_intervals(replica.steps, point, measured, "" if first is None else "disaggregated pools")
     if first is None:
-        roles, pool = {"serve": replica.command(load, at["batch"])}, None
+        roles, pool = {"serve": replica.command(load, point.batch)}, None
     else:
-        roles = {"prefill": first.command(load, 1, "prefill"), "decode": replica.command(load, at["batch"], "decode")}
-        pool = PrefillPool(first.mesh, placement.prefill_replicas, float(times.busy[place]), times.transfer_s)
+        roles = {"prefill": first.command(load, 1, "prefill"), "decode": replica.command(load, point.batch, "decode")}
+        pool = PrefillPool(first.mesh, placement.prefill_replicas, point.busy, point.transfer_s)
     return Layout(
-        replica.mesh, placement.replicas, at["concurrency"], at["tpot_s"], at["ttft_s"], tpot, ttft,
-        at["requests_per_s"] * load.osl / placement.gpus, is_kept,
-        {name: own for name, own in replica.formats.items() if own}, at["requests_per_s"], placement.gpus,
-        at["prefill_share"], at["busy_share"],
-        pool,
-        {role: line for role, line in roles.items() if line},
+        replica.mesh, placement.replicas, point.concurrency, point.tpot_s, point.ttft_s, tpot, ttft,
+        point.requests_per_s * load.osl / placement.gpus, is_kept,
+        {name: own for name, own in replica.formats.items() if own}, point.requests_per_s, placement.gpus,
+        point.prefill_share, point.busy_share, pool, {role: line for role, line in roles.items() if line},
     )  # fmt: skip
 
 
-def excess(one: Layout, limits: Mapping[str, float]) -> float:
+def excess(one: Layout | Point, limits: Mapping[str, float]) -> float:
     """Return the largest ratio of a time to its limit."""
     times = {"tpot": one.tpot_s, "ttft": one.ttft_s}
     return max(times[name] / limit for name, limit in limits.items())
@@ -306,15 +295,8 @@ def sizes_of(mesh: Mesh) -> dict[str, int]:
     return {name: size for name in ("tp", "dp", "ep") if (size := getattr(mesh, name)) > 1}
 
 
-class _Seconds(NamedTuple):
-    """Times whose intervals are asked for."""
-
-    tpot_s: float
-    ttft_s: float
-
-
 def time_intervals(
-    steps: StepModel, time: ServingTime | _Seconds, measured: Deployment | None = None, unknown: str = ""
+    steps: StepModel, time: ServingTime | Point, measured: Deployment | None = None, unknown: str = ""
 ) -> tuple[Interval, Interval]:
     """Return the intervals of the time per output token, which measurements narrow, and to the first token.
 

@@ -25,7 +25,7 @@ HEADS = columns(
 def front_document(result: ServingFront) -> Document:
     """Build the report of a front. The title is the answer."""
     limits = {name: f"< {duration(limit)}" for name, limit in result.limits.items()}
-    shown = spread_points(result.points, SHOWN)
+    listed = spread_points(result.points, SHOWN)
     return model_document(
         result.architecture,
         "serve",
@@ -33,10 +33,10 @@ def front_document(result: ServingFront) -> Document:
         f" in {result.engine_title} on {result.gpus} × {result.accelerator.title}",
         answer=_answer(result),
         lines=(named_values({"isl": result.isl, "osl": result.osl, **limits}),),
-        tables=(Table("the most tokens per second", HEADS, [_row(result, one) for one in shown]), _commands(shown)),
+        tables=(Table("the most tokens per second", HEADS, [_row(result, one) for one in listed]), _commands(listed)),
         listing=lambda: _listing(result),
-        charts=lambda: _charts(result, shown),
-        pictures=lambda: _charts(result, shown, with_groups=True),
+        charts=lambda: _charts(result, listed),
+        pictures=lambda: _charts(result, listed, with_groups=True),
         notes=_notes(result),
     )
 
@@ -80,10 +80,10 @@ def _row(result: ServingFront, one: Layout) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _commands(shown: Sequence[Layout]) -> Table:
+def _commands(listed: Sequence[Layout]) -> Table:
     """Return a table of the engine's command line for each layout."""
     found: dict[tuple[str, str], str] = {}
-    for one in shown:
+    for one in listed:
         for role, line in one.commands.items():
             found.setdefault((line, role), layout_text(one) + ("" if role == "serve" else f": {role}"))
     rows = [(name, line) for (line, _), name in found.items()]
@@ -104,7 +104,7 @@ def _listing(result: ServingFront) -> Table:
     return Table("points", columns("layout: name", "formats: text", *numbers, "command: text"), rows)
 
 
-def _charts(result: ServingFront, shown: Sequence[Layout], *, with_groups: bool = False) -> tuple[Chart, ...]:
+def _charts(result: ServingFront, listed: Sequence[Layout], *, with_groups: bool = False) -> tuple[Chart, ...]:
     """Return the chart of the front, or of the front of each group of layouts."""
     whole = {"front": tuple((one.tokens_per_s_user, one.tokens_per_s_gpu) for one in result.points)}
     groups = dict(sorted(result.fronts.items(), key=lambda item: -max(y for _, y in item[1]))) if with_groups else whole
@@ -112,7 +112,7 @@ def _charts(result: ServingFront, shown: Sequence[Layout], *, with_groups: bool 
     if len(result.points) < 2 or not curves:
         return ()
     marks: dict[str, Mark] = {}
-    for one in shown:
+    for one in listed:
         marks.setdefault(layout_text(one), Mark(layout_text(one), one.tokens_per_s_user, one.tokens_per_s_gpu))
     title = (
         f"{result.architecture.name} on {result.gpus} × {result.accelerator.name}, isl {result.isl}, osl {result.osl}"
