@@ -3,8 +3,9 @@
     python benchmarks/hostile_inputs [--inputs 500000] [--seed N] [--kinds NAME,NAME] [--log FILE]
     python benchmarks/hostile_inputs --again configs:0:123
 
-The inputs are configs and presets with something wrong, command lines, damaged checkpoint headers, and calls of the
-public functions. A proper answer is a result or one clear error, within one second of processor time and 250 MB of
+The inputs are configs and presets with something wrong, command lines, damaged checkpoint headers, calls of the public
+functions, files of training programs, measurements and calibrations, command lines, logs and Modelfiles of serving
+engines, and messages of the page to its worker. A proper answer is a result or one clear error, within one second of processor time and 250 MB of
 memory for the process, and without a control character on the terminal. The other outcomes are:
 
 *error*      an exception that is not an ``InputError``, or exit code 70
@@ -46,7 +47,9 @@ from typing import NamedTuple
 os.environ["HF_HUB_OFFLINE"] = "1"
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from generators import GENERATORS, Input
+import files
+import generators
+from generators import Input
 
 import llmcalc
 from llmcalc.cli.main import BAD_INPUT, FEWEST_OBJECTS, main
@@ -59,6 +62,18 @@ ROOM = 600 << 20  # bytes of address space beside those of the interpreter
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 STDIN = ('{"model_type": "gpt2"}', "", "[" * 99, "name: x\nbase: gpt2", "\x1b[31m", "{" * 9)
 Failure = tuple[str, str, str]  # outcome, message and input
+GENERATORS = {
+    "configs": (generators.config, 40),
+    "presets": (generators.preset, 20),
+    "arguments": (generators.arguments, 8),
+    "headers": (generators.header, 6),
+    "functions": (generators.function, 6),
+    "training": (files.training, 6),
+    "calibration": (files.calibration, 4),
+    "engines": (files.engines, 6),
+    "messages": (files.message, 4),
+}
+"""Name: (generator, percentage of the inputs)."""
 
 
 class Hang(BaseException):

@@ -316,12 +316,3 @@ def function(random: Random, folder: Path) -> Input:
         f"{name} {models or ''} {given!r}", call=lambda: getattr(llmcalc, name.partition(" ")[0])(*models, **given)
     )
 
-
-GENERATORS = {
-    "configs": (config, 50),
-    "presets": (preset, 26),
-    "arguments": (arguments, 8),
-    "headers": (header, 8),
-    "functions": (function, 8),
-}
-"""Name: (generator, percentage of the inputs)."""

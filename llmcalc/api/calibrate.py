@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture
 from ..core.errors import InputError, UnknownNameError, short_repr
+from ..core.setting import Setting, read_length
 from ..estimate.time.calibration import MeasuredTime, fit_factors
 from ..schema.preset_files import read_text
 from .calibration import CalibratedRow, Calibration, Deployment
@@ -230,7 +231,7 @@ def _measured(where: str, row: Mapping[Any, Any]) -> tuple[dict[str, Any], dict[
         elif name in NUMBERS:
             (settings if name == "concurrency" else measured)[name] = _number(where, name, value)
         else:
-            settings[name] = _count(value)
+            settings[name] = _count(where, name, value)
     for name in NEEDED:
         if name not in settings:
             raise InputError(f"no {name}", where=where, hint=f"add {', '.join(NEEDED)} and tpot_s or tpot_ms")
@@ -251,9 +252,13 @@ def _number(where: str, name: str, value: Any) -> float:
     return found
 
 
-def _count(value: Any) -> Any:
-    """Return a whole number that a table writes as a float, such as 1024.0, as an integer."""
-    if isinstance(value, str):
-        text = value.strip()
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else text
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+def _count(where: str, name: str, value: Any) -> int:
+    """Return a whole number of at least 1, which a table may write as a float, such as 1024.0, or as 1k."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    try:
+        found = read_length(value, name)
+        Setting(name, int, least=1).check(found)
+    except InputError as error:
+        raise InputError(f"{name}: {error.message}", where=where, hint=error.hint) from None
+    return int(found)

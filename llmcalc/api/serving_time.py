@@ -14,7 +14,7 @@ from ..core.errors import InputError
 from ..core.evidence import FITTED, of_architecture
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, record
-from ..core.setting import SIZE, Setting, check_values, read_length
+from ..core.setting import Setting, check_values, read_length
 from ..estimate.hardware import Accelerator
 from ..estimate.time.cost import COMMUNICATION, COMPUTE, ENGINE
 from ..estimate.time.interval import Interval
@@ -40,7 +40,7 @@ SERVING = (
     *(Setting(name) for name in ("gpu", "sla", "engine", *FORMATS)),
     Setting("pareto", bool),
     Setting("price", float, above=0),
-    *(Setting(name, SIZE, least=1) for name in ("isl", "osl", "tp", "dp", "ep", "max_num_batched_tokens")),
+    *(Setting(name, int, least=1) for name in ("isl", "osl", "tp", "dp", "ep", "max_num_batched_tokens")),
 )
 SETTINGS = (
     "isl", "osl", "concurrency", "engine", "tp", "dp", "ep", "weights", "experts", "attention_weights", "cache",

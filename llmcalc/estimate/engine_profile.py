@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..core.errors import InputError
+from ..core.errors import InputError, short_repr
 from ..core.record import record
 
 GIB = 2**30
+MOST_DIGITS = 9  # of a number of a version
 WIDER = 1.25  # factor of the ranges of constants in versions that are newer than all measured runs
 
 
@@ -111,7 +112,8 @@ def read_profile(
             for key, constant in one.get("constants", {}).items():
                 constants[key] = Estimate(constant["low"], constant["best"], constant["high"])
     for one in entry.get("gpus", ()):
-        is_known = version_number(one.get("since", first)) <= number < version_number(one.get("until", "9999"))
+        is_known = version_number(one.get("since", first)) <= number
+        is_known &= "until" not in one or number < version_number(one["until"])
         is_other = any(gpu.startswith(prefix) for prefix in one.get("without", ()))
         if is_known and memory_bytes >= one["at_least"] * GIB and not is_other:
             settings |= one["settings"]
@@ -137,14 +139,13 @@ def version_number(version: str) -> tuple[int, ...]:
     """
     found = []
     for part in version.strip().lower().lstrip("vb").split("+")[0].split("."):
-        digits = part[: next((place for place, sign in enumerate(part) if not sign.isdigit()), len(part))]
-        if not digits:
+        digits = part[: next((place for place, sign in enumerate(part) if sign not in "0123456789"), len(part))]
+        if not digits or len(digits) > MOST_DIGITS:
             break
         found.append(int(digits))
         if digits != part:
             break
     if not found:
-        raise InputError(
-            f"invalid version {version!r}", parameter="engine_version", hint="use a version such as 0.11.0"
-        )
+        text, hint = f"invalid version {short_repr(version)}", "use a version such as 0.11.0"
+        raise InputError(text, parameter="engine_version", hint=hint)
     return tuple(found)
