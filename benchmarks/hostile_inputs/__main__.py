@@ -5,8 +5,9 @@
 
 The inputs are configs and presets with something wrong, command lines, damaged checkpoint headers, calls of the public
 functions, files of training programs, measurements and calibrations, command lines, logs and Modelfiles of serving
-engines, and messages of the page to its worker. A proper answer is a result or one clear error, within one second of processor time and 250 MB of
-memory for the process, and without a control character on the terminal. The other outcomes are:
+engines, and messages of the page to its worker. A proper answer is a result or one clear error, within one second of
+processor time and 250 MB of memory for the process, and without a control character on the terminal. The other outcomes
+are:
 
 *error*      an exception that is not an ``InputError``, or exit code 70
 *slow*       more than a second of processor time, twice

@@ -34,9 +34,10 @@ TRAINING_LINES = (
     "fit {} --gpu h100 --solve gpus", "check {}", "params {}", "explain {} memory --training",
 )  # fmt: skip
 LOGS = (LOG, *(getattr(test_engine_logs, name) for name in ("VLLM", "SGLANG", "LLAMA_CPP", "TENSORRT")))
-COMMANDS = tuple(
-    text for name in ("VLLM", "SGLANG", "TENSORRT_LLM", "LLAMA") for text in [getattr(test_engine_commands, name)]
-) + ("vllm serve gpt2 -tp 1", "llama-server -m llama3.1-8b-q8_0.gguf -c 4k", "sglang serve --model-path qwen3-8b")
+COMMANDS = (
+    *(getattr(test_engine_commands, name) for name in ("VLLM", "SGLANG", "TENSORRT_LLM", "LLAMA")),
+    "vllm serve gpt2 -tp 1", "llama-server -m llama3.1-8b-q8_0.gguf -c 4k", "sglang serve --model-path qwen3-8b",
+)  # fmt: skip
 MEASURED = {
     "model": "gpt2", "gpu": "h100", "engine": "vllm", "isl": "101", "osl": "103", "concurrency": "7", "tpot_ms": "1.3",
     "requests_per_s": "", "latency_s": "", "ttft_ms": "", "tp": "", "weights": "", "cache": "",
@@ -166,7 +167,11 @@ def message(random: Random, folder: Path) -> Input:
     if random.random() < 0.2:
         words = random.choice(("params gpt2", "memory gpt2 --training", "fit gpt2 --gpu h100", "check gpt2")).split()
         words.insert(random.randrange(len(words) + 1), random.choice(NASTY))
-        data: Any = {"kind": "run", "line": " ".join(words) if random.random() < 0.5 else shlex.join(words)}
+        line = " ".join(words) if random.random() < 0.5 else shlex.join(words)
+        data: Any = {"kind": random.choice(("run", "run", "complete")), "line": line}
+        more: dict[str, Any] = {"columns": 80, "cursor": 7, "files": {"a.yaml": line, "config.json": "{}"}}
+        name = random.choice(list(more))
+        data |= {name: more[name]} if random.random() < 0.3 else {}
     else:
         state: Any = {**random.choice(STATES), "panels": random.sample(list(PANELS), random.choice((1, 1, 2)))}
         state |= {"compare": ["gpt2"]} if random.random() < 0.2 else {}
@@ -186,13 +191,17 @@ def message(random: Random, folder: Path) -> Input:
 
 def _handled(text: str) -> None:
     """Answer a message, and check that the answer is plain data with a clear and printable message."""
-    found = json.loads(handle_text(text))
+    found = json.loads(handle_text(text), parse_constant=_refuse)
     problems = [found.get("text", ""), *_errors(found)]
     if found.get("code") not in (None, 0, 1, 2):
         raise AssertionError(f"exit code {found['code']}: {problems[0]}")
     for problem in problems:
         if not problem.replace("\n", "").isprintable():
             raise UnicodeError(ascii(problem)[:300])
+
+
+def _refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is not plain JSON")
 
 
 def _errors(found: Any) -> list[str]:

@@ -315,4 +315,3 @@ def function(random: Random, folder: Path) -> Input:
     return Input(
         f"{name} {models or ''} {given!r}", call=lambda: getattr(llmcalc, name.partition(" ")[0])(*models, **given)
     )
-

@@ -173,6 +173,8 @@ BAD_FILES = {
     "tpot_ms must be a number above 0, not '-1.3'": f"{HEAD}\n{FINE.replace('1.3', '-1.3')}",
     "concurrency must be a number above 0": f"{HEAD}\n{FINE.replace('7', '0')}",
     "isl: ": f"{HEAD}\n{FINE.replace('101', 'many')}",
+    "tp: must be an integer of at least 1": f"{HEAD},tp\n{FINE},0",
+    "tp: invalid length 'two'": f"{HEAD},tp\n{FINE},two",
     "tpot is given twice": f"{HEAD},tpot_s\n{FINE},0.0013",
     "unknown accelerator": f"{HEAD}\n{FINE.replace('h100', 'h1000')}",
     "unknown model": f"{HEAD}\n{FINE.replace('gpt2', 'gpt-two')}",
@@ -192,6 +194,12 @@ def test_a_bad_file_gives_one_message(message: str, tmp_path: Path, capsys: Capt
     assert message in error
     assert str(file) in error
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("size", [[101], {}, True, 101.5, "101.5"])
+def test_a_size_that_is_no_whole_number_is_refused(size: object) -> None:
+    with pytest.raises(llmcalc.InputError, match="isl"):
+        llmcalc.calibrate([{**row(tpot_s=0.01), "isl": size}])
 
 
 def test_too_many_rows_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -245,6 +245,18 @@ def test_a_version_without_runs_has_a_wider_range() -> None:
     assert new.graphs.low < old.graphs.low
 
 
+@pytest.mark.parametrize("version", ["10007", "v10007.3", "999999999"])
+def test_a_version_of_more_than_four_digits_is_newer_than_all_others(version: str) -> None:
+    newest, later = (llmcalc.serve("llama3.1-8b", "h100", engine_version=each) for each in (None, version))
+    assert newest.settings == later.settings
+
+
+@pytest.mark.parametrize("version", ["9" * 5000, "\u00b2", "x", "."])
+def test_an_invalid_version_is_one_error(version: str) -> None:
+    with pytest.raises(llmcalc.InputError, match="invalid version"):
+        llmcalc.serve("llama3.1-8b", "h100", engine_version=version)
+
+
 def test_a_share_above_the_free_memory_is_a_refusal() -> None:
     result = llmcalc.serve("llama3.1-8b", "h100", gpu_memory_utilization=0.999)
     assert not result.starts

@@ -146,7 +146,8 @@ def test_command_lines_give_the_same_answers(capsys: pytest.CaptureFixture[str])
         ({"model": "gpt2", "gpu": "no-such-gpu"}, "gpu"), ({"model": "gpt2", "gpu": "24GB"}, "gpu"),
         ({"model": "gpt2", "users": 0}, "users"), ({"model": "gpt2", "users": "many"}, "users"),
         ({"model": "gpt2", "n": 10**9}, "n"), ({"model": ["gpt2"]}, "model"),
-        ({"model": "gpt2", "compare": ["gpt2"] * 4}, "compare"),
+        ({"model": "gpt2", "compare": ["gpt2"] * 4}, "compare"), ({"model": "gpt2", "panels": 7}, "panels"),
+        ({"model": "gpt2", "panels": [["verdict"]]}, "panels"),
     ],
 )  # fmt: skip
 def test_an_invalid_state_is_an_error_with_its_field(state: dict[str, Any], parameter: str) -> None:

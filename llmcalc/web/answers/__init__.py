@@ -39,12 +39,14 @@ def answers(state: Mapping[str, Any]) -> dict[str, Any]:
             verdict), ``quick`` (a verdict without a search for changes), ``charts`` and their ``width`` in pixels, and
             the ``quantity`` to derive.
     """
+    names = state.get("panels") or ["verdict"]
     try:
+        if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+            raise InputError("must be a list of names", parameter="panels")
         found = case_of(read_state(state))
     except LlmcalcError as error:
         return {"error": error_of(error)}
-    names = state.get("panels") or ["verdict"]
-    panels = {name: _panel(str(name), found, state) for name in names}
+    panels = {name: _panel(name, found, state) for name in names}
     return {"state": found.state.to_dict(), "panels": panels}
 
 
