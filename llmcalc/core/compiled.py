@@ -156,21 +156,26 @@ class CompiledFunction:
 def form_text(form: Form) -> str:
     """Return a form in the grammar of ``core/expression.py``.
 
-    >>> from .form import symbol
+    >>> from .form import pairs, symbol
     >>> form_text(3 - 2 * symbol("b") * symbol("q") + symbol("q"))
     '3 + q - 2*b*q'
+    >>> form_text(7 * pairs(2048 * symbol("q"), symbol("k")))
+    '7*pairs(2048*q, k)'
     """
     text = ""
-    for atoms, factor in sorted(form.terms.items(), key=lambda term: (len(term[0]), term[0])):
+    named = [
+        ([each if isinstance(each, str) else call_text(each) for each in atoms], n) for atoms, n in form.terms.items()
+    ]
+    for atoms, factor in sorted(named, key=lambda term: (len(term[0]), term[0])):
         size = abs(factor)
-        term = "*".join([*([str(int(size))] if size != 1 or not atoms else []), *map(str, atoms)])
+        term = "*".join([*([str(int(size))] if size != 1 or not atoms else []), *atoms])
         text += f"{' - ' if factor < 0 else ' + '}{term}" if text else f"{'-' if factor < 0 else ''}{term}"
     return text or "0"
 
 
 def call_text(call: Call) -> str:
     """Return a function of forms in the grammar of ``core/expression.py``."""
-    return f"{call.function}({', '.join(map(form_text, call.arguments))})"
+    return f"{call.function}({', '.join(form_text(lift(each)) for each in call.arguments)})"
 
 
 def _needed(definitions: Mapping[str, Call], forms: Iterable[Form]) -> dict[str, Call]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from ..core.errors import InputError
 from ..core.record import record
 from .bundle import bundle, packed
+from .forms_cache import form_files
 from .pyodide import Files, pyodide_files
 
 PAGE = Path(__file__).parent / "page"
@@ -57,7 +58,8 @@ def build(out: Path, pyodide: Path | None = None, *, force: bool = False) -> Bui
 def page_files(pyodide: Files) -> Files:
     """Return the content of every file of the page, by path."""
     files = {file.relative_to(PAGE).as_posix(): file.read_bytes() for file in sorted(PAGE.rglob("*")) if file.is_file()}
-    files |= {"llmcalc.json.gz": packed(bundle())} | _python(pyodide)
+    package = bundle()
+    files |= {"llmcalc.json.gz": packed(package)} | form_files(package) | _python(pyodide)
     names = sorted({"./", *files} - {"index.html", "offline.js"})
     text = f"self.VERSION = {json.dumps(_version(files))};\nself.FILES = {json.dumps(names, indent=1)};\n"
     return files | {MANIFEST: text.encode()}

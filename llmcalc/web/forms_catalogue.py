@@ -1,0 +1,71 @@
+"""Models, GPUs and number formats that the page offers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..api.accelerators import accelerator, accelerators
+from ..api.defaults import RESERVE
+from ..api.fit_formats import FORMATS
+from ..api.names import aliases_of
+from ..calc.memory.fit import read_size
+from ..core.errors import InputError
+from ..data import table, tables
+from ..estimate.hardware import Accelerator
+from ..report.presets import summary
+from ..report.search import search
+from ..schema.preset_files import files_in, shipped_folder
+
+FIGURES = (
+    "name", "title", "year", "generation", "memory_bytes", "usable_bytes", "node", "bandwidth", "peak", "checked",
+)  # fmt: skip
+
+
+def catalogue() -> dict[str, Any]:
+    """Return the models, the GPUs with the figures that the page shows, and the common weight formats."""
+    return {
+        "models": list(_models()),
+        "gpus": list(map(_gpu, accelerators().values())),
+        "gpu_aliases": dict(_gpu_aliases()),
+        "reserve": read_size(RESERVE, "reserve"),
+        "formats": list(map(_format, FORMATS)),
+    }
+
+
+def _gpu(one: Accelerator) -> dict[str, Any]:
+    """Return the figures of a GPU. The prices are those on demand, from the lowest to the highest."""
+    offers = sorted(offer for offer in one.offers if offer.kind == "on demand")
+    figures = {name: getattr(one, name) for name in FIGURES}
+    return {**figures, "link": one.link[1], "offers": [[offer.usd, offer.seller, offer.date] for offer in offers]}
+
+
+def _format(name: str) -> dict[str, Any]:
+    """Return whether llama.cpp runs a weight format, and the generations of GPUs that it is limited to."""
+    entry = tables("formats").get(name, {})
+    return {"name": name, "is_llama_cpp": name in table("mixtures"), "generations": entry.get("generations", [])}
+
+
+def _models() -> Iterator[dict[str, Any]]:
+    """Yield the models of all shipped presets, ordered by family and preset."""
+    presets = [summary(stem, file) for stem, file in sorted(files_in(shipped_folder()).items())]
+    for preset in presets:
+        for model in search((), [preset]):
+            is_default = preset["default"] is None or model.name == f"{preset['name']}-{preset['default']}"
+            aliases = [*([preset["name"]] if is_default and model.name != preset["name"] else []), *model.aliases]
+            yield {
+                "name": model.name, "title": model.title, "family": model.family, "year": model.year,
+                "kind": model.kind, "aliases": aliases,
+            }  # fmt: skip
+
+
+def _gpu_aliases() -> Iterator[tuple[str, str]]:
+    """Yield the other names of GPUs that are unambiguous."""
+    for key, entry in tables("hardware").items():
+        for alias in aliases_of({key: entry}):
+            try:
+                name = accelerator(alias).name
+            except InputError:
+                continue
+            if name != alias:
+                yield alias, name
