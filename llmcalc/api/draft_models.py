@@ -37,6 +37,8 @@ LLAMA_CPP, LOGIT_BYTES = "sum", 4
 PREDICTION = "multi_token_prediction"  # stack of an extra of presets
 SHARED_LATE = "static"  # rule of SGLang, whose drafts share vocabulary tables after the cache is sized
 DRAFTED = 3  # tokens that llama.cpp drafts by default
+POOLED_DRAFTED, POOLED_REQUESTS = 4, 48  # tokens and requests of SGLang with drafts, unless they are given
+STATES_PER_REQUEST = 3  # of SGLang, whose prefix cache keeps some
 DRAFT_VOCABULARY = 32_000  # usual number of tokens of an EAGLE-3 head
 
 
@@ -143,6 +145,22 @@ def state_copies(settings: Mapping[str, Any], rule: str) -> int:
     asked = asked_draft(settings) if rule == LLAMA_CPP else None
     is_kept = asked is not None and asked.method in (MTP, EAGLE3)
     return 1 + (settings.get("draft_tokens") or DRAFTED) if is_kept else 1
+
+
+def pooled_states(settings: Mapping[str, Any], given: Mapping[str, Any], has_draft: bool) -> int | None:
+    """Return the number of recurrent states in SGLang's pool of a rank, or None if the pool is a share of the memory.
+
+    A running request has one further state for each drafted token.
+    """
+    keeps_prefixes = not settings.get("disable_radix_cache")
+    requests = settings["max_num_seqs"] if "max_num_seqs" in given else POOLED_REQUESTS if has_draft else None
+    total = settings.get("max_states", None if keeps_prefixes else requests)
+    if total is None:
+        return None
+    replicas = settings.get("dp", 1) if settings.get("attention_dp") else 1
+    own = int(total) // replicas
+    running = min((requests or 0) // replicas, own // STATES_PER_REQUEST if keeps_prefixes else own)
+    return own + running * (settings.get("draft_tokens") or POOLED_DRAFTED) if has_draft else own
 
 
 def find_draft(architecture: Architecture, profile: EngineProfile, settings: Mapping[str, Any]) -> Draft | None:

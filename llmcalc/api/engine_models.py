@@ -54,7 +54,7 @@ def load_served(model: Source, is_repository: bool = False) -> tuple[Architectur
     try:
         return load(name), model, None, ()
     except DescriptionError as error:
-        if (gguf := _GGUF.fullmatch(name)) and (found := _first((gguf[2], gguf[1]))):
+        if (gguf := _GGUF.fullmatch(name)) and (found := _first((gguf[2], gguf[1], gguf[2].partition("_")[2]))):
             stated = gguf[4] or gguf[3]
             assumed = f"weights in {USUAL_GGUF} are assumed, since the name {model} states no format"
             return found, model, (stated or USUAL_GGUF).lower(), () if stated else (assumed,)
@@ -209,11 +209,12 @@ def layers_of(stage: Architecture, settings: Mapping[str, Any]) -> tuple[CacheLa
 
 
 def groups_of(
-    architecture: Architecture, settings: Mapping[str, Any], rule: str, drafts: Sequence[CacheLayer] = ()
-) -> CacheGroups:
+    architecture: Architecture, settings: Mapping[str, Any], rule: str, drafts: Sequence[CacheLayer] = (),
+    n_states: int | None = None,
+) -> CacheGroups:  # fmt: skip
     """Return the groups of cached layers on one rank, of the pipeline stage whose blocks are the largest.
 
-    The last stage also caches the layers that draft tokens.
+    The last stage also caches the layers that draft tokens. ``n_states`` recurrent states are outside of blocks.
     """
     is_grouped = settings["cache_groups"] and not settings.get("disable_cache_groups")
     size, found = settings["block_size"], []
@@ -225,8 +226,8 @@ def groups_of(
         if rule == "profiled":
             found.append(cache_groups(layers, size, settings["group_ratio"], is_grouped))
             continue
-        ratio = 0.0 if settings.get("disable_radix_cache") else settings["state_ratio"]
-        found.append(flat_cache(layers, size, settings["sliding_ratio"] if is_grouped else 1.0, ratio))
+        sliding = settings["sliding_ratio"] if is_grouped else 1.0
+        found.append(flat_cache(layers, size, sliding, settings["state_ratio"], n_states))
     if not found:
         hint = "serve needs a model that generates text; memory computes what an encoder needs"
         raise InputError(f"{architecture.name} has no cache", parameter="model", hint=hint)

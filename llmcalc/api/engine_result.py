@@ -110,7 +110,8 @@ class ServeResult(NotebookDisplay):
             return Estimate.exact(self.settings["num_blocks"])
         size = float(self.groups.block_bytes) or 1.0
         most = self.settings.get("max_total_tokens", LARGEST) // self.settings["block_size"]
-        return Estimate(*(min(max(int(bytes_ // size), 0), most) for bytes_ in self.memory.available))
+        states = float(self.groups.state_bytes)
+        return Estimate(*(min(max(int((bytes_ - states) // size), 0), most) for bytes_ in self.memory.available))
 
     @cached_property
     def request_blocks(self) -> int:
@@ -182,7 +183,8 @@ class ServeResult(NotebookDisplay):
             return f"weights and activations exceed the memory budget by {missing:.2f} GiB"
         if self._starts(1):
             return ""
-        needed, own = float(self.request_blocks * self.groups.block_bytes) / GIB, self.memory.available.best / GIB
+        needed = float(self.request_blocks * self.groups.block_bytes + self.groups.state_bytes) / GIB
+        own = self.memory.available.best / GIB
         return (
             f"a request of {self.max_model_len:,} tokens needs {needed:.2f} GiB of KV cache, and {own:.2f} GiB are left"
         )

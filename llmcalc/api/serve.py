@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, overload
 
@@ -12,7 +10,7 @@ from ..calc.memory.fit import read_size
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import changed
-from ..core.setting import SCALES, SIZE, Setting, check_values, known_choice, read_integer, read_texts
+from ..core.setting import SIZE, Setting, check_values, known_choice, read_texts
 from ..data import tables
 from ..estimate.engine_adapters import ADAPTERS
 from ..estimate.engine_cache import FULL, CacheGroup, CacheGroups
@@ -20,9 +18,9 @@ from ..estimate.engine_memory import RULES, HostMemory, default_share
 from ..estimate.engine_offload import host_cache
 from ..estimate.engine_profile import GIB, EngineProfile, Estimate, read_profile, version_number
 from ..importers.engine_commands import read_command
-from ..importers.modelfile import is_modelfile, read_modelfile, usual_context
+from ..importers.modelfile import RUN, is_modelfile
 from .accelerators import Gpus, read_gpus
-from .draft_models import Draft, find_draft, state_copies
+from .draft_models import Draft, find_draft, pooled_states, state_copies
 from .engine_encoders import (
     encoder_factor,
     encoder_notes,
@@ -44,6 +42,7 @@ from .engine_result import ServeResult
 from .engine_settings import read_engine_settings
 from .llama_cpp_models import automatic_note, llama_cpp_model
 from .load import Source
+from .ollama import modelfile_command, run_command
 
 if TYPE_CHECKING:
     from .serving_front import ServingFront
@@ -138,10 +137,13 @@ def serve(
         raise InputError("is empty", parameter="command", hint="use a command line such as vllm serve Qwen/Qwen3-8B")
     remarks: tuple[str, ...] = ()
     if command is None and is_modelfile(model):
-        command, remarks = _modelfile(model, _gpus(gpu, gpu_memory), engine, settings)
+        command, remarks = modelfile_command(model, engine, settings, _gpus(gpu, gpu_memory))
         model, engine, settings = None, None, {}
     pasted = None if command is None else read_command(command)
     if pasted is not None:
+        if pasted.program == RUN:
+            words, remarks = run_command(pasted, _gpus(gpu, gpu_memory))
+            pasted = read_command(words)._replace(listed=pasted.listed)
         for name, value in (("model", model), ("engine", engine), *settings.items()):
             if value is not None:
                 raise InputError("cannot be combined with a command line", parameter=name, hint="set it in the command")
@@ -177,31 +179,6 @@ def serve(
         )
 
     return predict({})
-
-
-def _modelfile(
-    path: Any, gpus: Gpus, engine: str | None, settings: Mapping[str, Any]
-) -> tuple[list[str], tuple[str, ...]]:
-    """Return a Modelfile as a command line of llama.cpp with further settings, and notes about what was read."""
-    entry = tables("engines")["llama.cpp"]
-    if engine not in (None, "llama.cpp"):
-        raise InputError(f"{os.fspath(path)} is a Modelfile, which llama.cpp runs", parameter="engine", hint="omit it")
-    found, length = read_modelfile(path), None
-    with suppress(InputError):
-        length = served_length(load_served(found.file, is_repository=True)[0])
-    memory = gpus.memory_bytes or (gpus.accelerator.usable_bytes if gpus.accelerator else 0)
-    context = usual_context(memory * (gpus.count or 1), length)
-    words, flags = found.words(context), {name: flag for flag, name in reversed(entry["flags"]["read"].items())}
-    for name, value in settings.items():
-        if value is not None and name not in flags:
-            raise InputError("cannot be combined with a Modelfile", parameter=name, hint="set it in the Modelfile")
-        text = read_integer(value, SCALES) or value if isinstance(value, str) else value
-        if value not in (None, False):
-            words += [flags[name]] if value is True else [flags[name], str(text)]
-    stated = " · ".join(f"{name} {value}" for name, value in {"FROM": found.model, **found.parameters}.items())
-    usual = ({} if "num_ctx" in found.parameters else {"num_ctx": context}) | found.defaults
-    added = " · ".join(f"{name} {value}" for name, value in usual.items())
-    return words, (f"Modelfile: {stated}", *([f"defaults of Ollama: {added}"] if added else []))
 
 
 def _serving(
@@ -329,7 +306,8 @@ def _predict(
         groups = CacheGroups((CacheGroup(FULL, 0, settings["max_model_len"], 1),), cache)
     else:
         cached = draft.cached(layers_of(architecture, settings), profile) if draft and counts_draft else ()
-        groups = groups_of(architecture, settings, profile.rule, cached)
+        n_states = pooled_states(settings, given, draft is not None) if profile.rule == "static" else None
+        groups = groups_of(architecture, settings, profile.rule, cached, n_states)
     result = ServeResult(
         architecture, architecture.name, own_profile, None, settings, memory, groups, refusals=tuple(refusals),
         notes=(*(draft.notes if draft else ()), *cache_notes(architecture), *encoder_notes(encoder, own, settings)),

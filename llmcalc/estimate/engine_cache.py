@@ -120,10 +120,11 @@ class CacheGroup(NamedTuple):
 
 
 class CacheGroups(NamedTuple):
-    """Groups of a model, and the bytes of a block of any group."""
+    """Groups of a model, the bytes of a block of any group, and those of states outside of blocks."""
 
     groups: tuple[CacheGroup, ...]
     block_bytes: Fraction
+    state_bytes: Fraction = Fraction()
 
     @property
     def n_groups(self) -> int:
@@ -175,17 +176,19 @@ def _sum(layers: Sequence[CacheLayer]) -> Fraction:
 
 
 def flat_cache(
-    layers: Sequence[CacheLayer], block_size: int, sliding_ratio: float = 1.0, state_ratio: float = 0.0
-) -> CacheGroups:
+    layers: Sequence[CacheLayer], block_size: int, sliding_ratio: float = 1.0, state_ratio: float = 0.0,
+    n_states: int | None = None,
+) -> CacheGroups:  # fmt: skip
     """Return the cache of an engine whose blocks store their tokens in every layer.
 
     Layers with a window have ``sliding_ratio`` times as many tokens. Recurrent states get a pool of their own, of
-    ``state_ratio`` times the bytes of the KV cache.
+    ``n_states`` states, or of ``state_ratio`` times the bytes of the KV cache.
     """
     row = Fraction()
     for layer in layers:
         if layer.kind != STATE:
             row += layer.bytes * layer.n_layers * (Fraction(str(sliding_ratio)) if layer.kind == WINDOW else 1)
-    if any(layer.kind == STATE for layer in layers):
+    states = [layer for layer in layers if layer.kind == STATE]
+    if states and n_states is None:
         row *= 1 + Fraction(str(state_ratio))
-    return CacheGroups((CacheGroup(FULL, 0, block_size, 1),), row * block_size)
+    return CacheGroups((CacheGroup(FULL, 0, block_size, 1),), row * block_size, _sum(states) * (n_states or 0))

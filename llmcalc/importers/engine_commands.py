@@ -18,6 +18,8 @@ from ..data import tables
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 _NUMBER = re.compile(r"-\d+(\.\d+)?")
+_JSON = re.compile(r"-?\d+(\.\d+)?|true|false|null|[\[{].*", re.DOTALL)
+_BUILD = re.compile(r"(-[0-9a-f]{6,40})?(\.exe)?$")  # commit of a build, and the suffix of programs on Windows
 PROGRAMS = {
     "vllm": "vllm serve", "sglang": "python3 -m sglang.launch_server --model-path", "tensorrt-llm": "trtllm-serve",
     "llama.cpp": "llama-server -m",
@@ -37,6 +39,7 @@ class EngineCommand(NamedTuple):
         unmodelled: flags whose effect on the memory is not computed.
         words: the words of the command.
         environment: environment variables of the command.
+        program: the words that start the engine.
     """
 
     engine: str
@@ -46,6 +49,7 @@ class EngineCommand(NamedTuple):
     unmodelled: tuple[str, ...]
     words: tuple[str, ...]
     environment: dict[str, str]
+    program: str
 
 
 def read_command(command: str | Sequence[str]) -> EngineCommand:
@@ -55,32 +59,34 @@ def read_command(command: str | Sequence[str]) -> EngineCommand:
     {'tp': '2', 'max_model_len': '32k'}
     """
     words = _split(command)
-    engine, start, end = _program(words)
+    engine, program, start, end = _program(words)
     profile = tables("engines")[engine]
     before = words[:start]
     environment = dict(word.split("=", 1) for word in before if _ASSIGNMENT.fullmatch(word))
-    found = _read(engine, profile, words, end, environment)
-    program = " ".join([os.path.basename(words[start]), *words[start + 1 : end]])
-    usual = {key: str(value) for key, value in profile.get("program_settings", {}).get(program, {}).items()}
+    own = profile.get("program_flags", {}).get(program)
+    found = _read(_flags(own or profile["flags"]), program if own else profile["title"], words[end:])
     variables = profile.get("environment", {})
-    usual |= {variables[name]: value for name, value in environment.items() if name in variables}
-    return found._replace(settings={**usual, **found.settings})
+    usual = {key: text for name, text in environment.items() for key in variables.get(name, "").split()}
+    return EngineCommand(
+        engine, found.model, {**usual, **found.settings}, found.listed, found.unmodelled, tuple(words), environment,
+        program,
+    )  # fmt: skip
 
 
 def _split(command: str | Sequence[str]) -> list[str]:
-    if not isinstance(command, str):
-        if len(command) != 1:
-            return list(command)
-        command = command[0]
+    words = [command] if isinstance(command, str) else list(command)
     try:
-        return shlex.split(re.sub(r"\\\s*\n", " ", command), comments=True)
+        for _ in range(2):  # a line that the shell quoted as one word is a word that contains a line
+            if len(words) == 1:
+                words = shlex.split(re.sub(r"\\\s*\n", " ", words[0]), comments=True)
+        return words
     except ValueError as error:
         raise InputError(f"invalid quotes: {error}", parameter="command") from None
 
 
-def _program(words: Sequence[str]) -> tuple[str, int, int]:
-    """Return the engine that a command starts, and where its program begins and ends."""
-    names = [os.path.basename(word) for word in words]
+def _program(words: Sequence[str]) -> tuple[str, str, int, int]:
+    """Return the engine that a command starts, its program, and where the program begins and ends."""
+    names = [_BUILD.sub("", os.path.basename(word)) for word in words]
     known = []
     for engine, profile in tables("engines").items():
         for program in profile["programs"]:
@@ -88,11 +94,11 @@ def _program(words: Sequence[str]) -> tuple[str, int, int]:
             known.append(program)
             for start in range(len(words) - len(parts) + 1):
                 if names[start : start + len(parts)] == parts or words[start : start + len(parts)] == parts:
-                    return engine, start, start + len(parts)
+                    return engine, program, start, start + len(parts)
         for start, word in enumerate(words):
             image = word.split("@")[0].rpartition(":")[0] or word
             if image in profile.get("images", ()):
-                return engine, start, start + 1
+                return engine, image, start, start + 1
     hint = f"begin with one of: {', '.join(known)}"
     shown = " ".join(words[:3])
     raise InputError(f"no known serving engine in {shown!r}", parameter="command", hint=hint)
@@ -107,6 +113,9 @@ class _Flags(NamedTuple):
     repeated: frozenset[str]
     short: Mapping[str, str]
     known: frozenset[str]
+    takes_prompt: bool
+    is_abbreviated: bool
+    has_keys: bool
 
 
 def _flags(table: Mapping[str, Any]) -> _Flags:
@@ -116,26 +125,34 @@ def _flags(table: Mapping[str, Any]) -> _Flags:
     )
     switches |= {f"--{name}" for name in table.get("switches_read", ())}
     lists |= {f"--{name}" for name in table.get("lists_read", ())}
-    known = frozenset((*values, *switches, *lists, *optional, *table["read"]))
-    return _Flags(table["read"], unmodelled, switches, lists, optional, repeated, table.get("short", {}), known)
+    read = table.get("read", {})
+    known = frozenset((*values, *switches, *lists, *optional, *read))
+    styles = (bool(table.get(key)) for key in ("prompt", "abbreviations", "keys"))
+    return _Flags(read, unmodelled, switches, lists, optional, repeated, table.get("short", {}), known, *styles)
 
 
-def _read(
-    engine: str, profile: Mapping[str, Any], words: Sequence[str], end: int, environment: dict[str, str]
-) -> EngineCommand:
-    flags = _flags(profile["flags"])
+class _Read(NamedTuple):
+    model: str
+    settings: dict[str, str]
+    listed: tuple[str, ...]
+    unmodelled: tuple[str, ...]
+
+
+def _read(flags: _Flags, title: str, words: Sequence[str]) -> _Read:
+    """Read the words after the program."""
     settings: dict[str, str] = {}
     listed: list[str] = []
     unmodelled: list[str] = []
     positional: list[str] = []
-    rest = list(words[end:])
+    rest = list(words)
     while rest:
         word = rest.pop(0)
         if not word.startswith("-") or word == "-" or _NUMBER.fullmatch(word):
             positional.append(word)
             continue
         typed, equals, given = word.partition("=")
-        flag, joined = _known(typed, flags, profile["title"])
+        typed, _, key = typed.partition(".") if flags.has_keys else (typed, "", "")
+        flag, joined = _known(typed, flags, title)
         if flag in flags.switches:
             value = joined or given or "true"
         elif joined:
@@ -150,6 +167,8 @@ def _read(
             value = rest.pop(0)
         else:
             raise InputError(f"{typed} requires a value", parameter="command")
+        if key and flag in flags.read:
+            value = _with_key(flag, settings.get(flags.read[flag]), key, value)
         if flag in flags.repeated and (before := settings.get(flags.read[flag])):
             value = f"{before},{value}"
         if flag in flags.read:
@@ -162,14 +181,22 @@ def _read(
     if not model:
         raise InputError("the command names no model", parameter="command", hint="add the model after the program")
     extra = [word for word in positional if word != model]
-    if extra:
-        raise InputError(
-            f"unexpected word {extra[0]!r}", parameter="command", hint=f"{profile['title']} takes one model"
-        )
-    return EngineCommand(
-        engine, model, settings, tuple(dict.fromkeys(listed)), tuple(dict.fromkeys(unmodelled)), tuple(words),
-        environment,
-    )  # fmt: skip
+    if extra and not flags.takes_prompt:
+        raise InputError(f"unexpected word {extra[0]!r}", parameter="command", hint=f"{title} takes one model")
+    return _Read(model, settings, tuple(dict.fromkeys(listed)), tuple(dict.fromkeys(unmodelled)))
+
+
+def _with_key(flag: str, before: str | None, key: str, value: str) -> str:
+    """Return the JSON value of a flag with a further key, as in ``--speculative-config.method mtp``."""
+    try:
+        inner = whole = json.loads(before) if before else {}
+        *outer, last = key.split(".")
+        for name in outer:
+            inner = inner.setdefault(name, {})
+        inner[last] = json.loads(value) if _JSON.fullmatch(value) else value
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise InputError(f"{flag}.{key} sets a key, but {flag} is not an object", parameter="command") from None
+    return json.dumps(whole)
 
 
 def written_command(engine: str, arguments: Mapping[str, Any], model: str) -> tuple[list[str], list[str]]:
@@ -204,7 +231,6 @@ def _values(rest: list[str]) -> Iterator[str]:
 def _known(typed: str, flags: _Flags, title: str) -> tuple[str, str]:
     """Return the full name of a flag and the value in the name, as in ``--no-enable-prefix-caching`` or ``-O3``."""
     name = typed.replace("_", "-") if typed.startswith("--") else typed
-    name = name.split(".")[0]  # --compilation-config.mode sets a key of a JSON value
     name = flags.short.get(name, name)
     if name in flags.known:
         return name, ""
@@ -213,4 +239,7 @@ def _known(typed: str, flags: _Flags, title: str) -> tuple[str, str]:
         return positive, "false"
     if re.fullmatch(r"-[A-Za-z]\d.*", typed) and typed[:2] in flags.short:
         return flags.short[typed[:2]], typed[2:]
+    longer = [flag for flag in flags.known if flag.startswith(name)] if flags.is_abbreviated else []
+    if len(longer) == 1 and name.startswith("--"):
+        return longer[0], ""
     raise UnknownNameError(f"{title} flag", typed, (*flags.known, *flags.short), parameter="command")

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..core.errors import DescriptionError, InputError, UnknownNameError, short_repr
+from ..core.setting import read_integer
 from ..data import table
 from ..schema.preset_files import read_text
 
 MOST_BYTES, MOST_INSTRUCTIONS, LONGEST = 1_000_000, 2000, 500
 USUAL = "q4_K_M"  # format of models in the library of Ollama without a format in the tag
 PROGRAM = ("llama-server", "-m")
+RUN = "ollama run"
 _FROM = re.compile(r"^[ \t]*FROM[ \t]+\S", re.IGNORECASE | re.MULTILINE)
 _INSTRUCTION = re.compile(r"[ \t]*([A-Za-z]+)[ \t]+(.*)")
 _FORMAT = re.compile(r"(.*?)-?((?:i?q\d\w*)|bf16|f16|fp16|f32|fp32|mxfp4)", re.IGNORECASE)
@@ -36,10 +38,17 @@ class Modelfile(NamedTuple):
     defaults: dict[str, int]
     others: tuple[str, ...]
 
-    def words(self, context: int) -> list[str]:
-        """Return the words of the command line. ``context`` is the context size of Ollama without ``num_ctx``."""
+    def words(self, context: int, longest: int | None = None, requests: int = 1) -> list[str]:
+        """Return the words of the command line.
+
+        ``context`` is the context size of Ollama without ``num_ctx``. Each request has this context, which is at most
+        ``longest``, the length of the model.
+        """
         flags, found = table("modelfile")["parameters"], [*PROGRAM, self.file]
-        for key, value in {"num_ctx": context, **self.defaults, **self.parameters}.items():
+        values = {"num_ctx": context, **self.defaults, **self.parameters}
+        if size := read_integer(str(values["num_ctx"])):
+            values["num_ctx"] = requests * min(size, longest or size)
+        for key, value in values.items():
             if key in flags and not (key == "num_gpu" and str(value).startswith("-")):  # as many layers as fit
                 found += [flags[key], str(value)]
         return [*found, *self.others]
@@ -83,6 +92,16 @@ def read_modelfile(path: str | os.PathLike[str]) -> Modelfile:
         raise DescriptionError("names no model", where=where, hint="add an instruction such as FROM llama3.2:3b")
     defaults = {key: value for key, value in known["defaults"].items() if key not in parameters}
     return Modelfile(model, _file(model, where, known["latest"]), parameters, defaults, tuple(others))
+
+
+def library_model(model: str) -> Modelfile:
+    """Return a model of the library of Ollama or of the Hub, as ``ollama run`` starts it.
+
+    >>> library_model("qwen3:8b").words(4096)
+    ['llama-server', '-m', 'qwen3-8b-q4_K_M.gguf', '--ctx-size', '4096', '--ubatch-size', '512']
+    """
+    known = table("modelfile")
+    return Modelfile(model, _library_file(model, known["latest"]), {}, known["defaults"], ())
 
 
 def usual_context(memory_bytes: int, longest: int | None) -> int:
@@ -129,6 +148,10 @@ def _file(model: str, where: str, latest: dict[str, str]) -> str:
         raise InputError(f"FROM {model} is a folder, which Ollama converts", where=where, hint=hint)
     if os.path.exists(local) or model.startswith(("/", "./", "../", "~")):
         return local
+    return _library_file(model, latest)
+
+
+def _library_file(model: str, latest: dict[str, str]) -> str:
     name = re.sub(r"^(https?://)?(hf\.co|huggingface\.co)/", "", model)
     if name != model:
         return name

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.draft_models import Asked, asked_draft
+from llmcalc.api.draft_models import Asked, asked_draft, pooled_states
 from llmcalc.api.serve import ServeResult
 from llmcalc.core.errors import InputError
 
@@ -231,3 +231,30 @@ def test_an_eagle_head_in_llama_cpp_is_beside_the_last_layer() -> None:
     assert both.placed
     assert both.placed.draft_cache == 2 * 8 * 128 * 8192 * 2
     assert both.groups.block_bytes - plain.groups.block_bytes == both.placed.draft_cache
+
+
+@pytest.mark.parametrize(
+    ("given", "has_draft", "expected"),
+    [
+        ({}, False, None),
+        ({"max_num_seqs": 64}, True, None),
+        ({"max_num_seqs": 64, "disable_radix_cache": True}, False, 64),
+        ({"max_num_seqs": 64, "disable_radix_cache": True, "draft_tokens": 4}, True, 64 + 64 * 4),
+        ({"disable_radix_cache": True}, True, 48 + 48 * 4),
+        ({"max_num_seqs": 64, "disable_radix_cache": True, "dp": 4, "attention_dp": True}, False, 16),
+        ({"max_states": 90}, False, 90),
+        ({"max_states": 90, "max_num_seqs": 64, "draft_tokens": 3}, True, 90 + 30 * 3),
+        ({"max_states": 90, "max_num_seqs": 8, "draft_tokens": 3}, True, 90 + 8 * 3),
+    ],
+)
+def test_sglang_pools_recurrent_states(given: dict[str, Any], has_draft: bool, expected: int | None) -> None:
+    """The rule of sgl-project/sglang: model_executor/model_runner_kv_cache_mixin.py, handle_max_mamba_cache."""
+    assert pooled_states({"max_num_seqs": 2048, **given}, given, has_draft) == expected
+
+
+def test_the_pool_of_states_is_not_for_tokens() -> None:
+    run: dict[str, Any] = {"engine": "sglang", "tp": 8, "disable_radix_cache": True, "share": 0.75, "weights": "fp8"}
+    few, many = (llmcalc.serve("qwen3.5-397b-a17b", "h100", **run, max_num_seqs=n) for n in (16, 64))
+    states = float(many.groups.state_bytes - few.groups.state_bytes)
+    tokens = float((few.tokens.best - many.tokens.best) * few.groups.block_bytes)
+    assert tokens == pytest.approx(states, abs=float(few.groups.block_bytes))

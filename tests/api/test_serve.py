@@ -179,10 +179,24 @@ def test_ollama_and_gguf_names_are_presets() -> None:
     line = "OLLAMA_CONTEXT_LENGTH=8192 OLLAMA_KV_CACHE_TYPE=q8_0 ollama run qwen3:8b"
     result = llmcalc.serve(command=line, gpu="rtx4090")
     assert (result.architecture.name, result.max_model_len) == ("qwen3-8b", 8192)
-    assert llmcalc.serve(command="ollama run qwen3:8b", gpu="rtx4090").max_model_len == 4096
+    assert result.settings["cache"] == result.settings["cache_v"] == "q8_0"
     for name in ("-m /models/Qwen3-8B-Q6_K.gguf", "-hf unsloth/Qwen3-8B-GGUF:Q6_K"):
         served = llmcalc.serve(command=f"llama-server {name} -c 4096", gpu="24GB")
         assert (served.architecture.name, served.settings["weights"]) == ("qwen3-8b", "q6_k")
+
+
+@pytest.mark.parametrize(("gpu", "context"), [("8GB", 4096), ("rtx4090", 32768), ("rtx4090:2", 40960)])
+def test_ollama_uses_the_context_that_its_gpus_hold(gpu: str, context: int) -> None:
+    result = llmcalc.serve(command="ollama run qwen3:8b --verbose 'Why is the sky blue?'", gpu=gpu)
+    assert result.max_model_len == context
+    assert f"num_ctx {context}" in " ".join(result.notes)
+    assert llmcalc.serve(command="OLLAMA_CONTEXT_LENGTH=0 ollama run qwen3:8b", gpu=gpu).max_model_len == context
+
+
+def test_each_request_of_ollama_has_the_context() -> None:
+    line = "OLLAMA_NUM_PARALLEL=4 OLLAMA_CONTEXT_LENGTH=8192 ollama run qwen3:8b"
+    result = llmcalc.serve(command=line, gpu="rtx4090")
+    assert (result.settings["max_model_len"], result.settings["max_num_seqs"]) == (4 * 8192, 4)
 
 
 def test_a_pasted_command_is_the_same_as_settings() -> None:

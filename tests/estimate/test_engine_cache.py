@@ -69,3 +69,8 @@ def test_convolution_states_are_divided_like_recurrent_states() -> None:
         return sum((one.bytes for one in cache_layers(*sizes) if one.kind == STATE), Fraction())
 
     assert states(4) == states(1) / 4
+
+
+def test_states_of_a_pool_are_outside_of_blocks() -> None:
+    found = flat_cache([layer(FULL, 1000, 3), layer(STATE, 7, 2)], 1, state_ratio=0.9, n_states=5)
+    assert (found.block_bytes, found.state_bytes) == (3000, 70)

@@ -52,7 +52,7 @@ class EnginePadding(Sourced):
 class EngineFlags(Model):
     """Command-line flags of an engine. Lists of flags without dashes are separated by spaces."""
 
-    read: dict[str, Text]
+    read: dict[str, Text] = Field({})
     switches_read: list[Text] = Field([])
     lists_read: list[Text] = Field([])
     short: dict[str, Text] = Field({})
@@ -63,6 +63,9 @@ class EngineFlags(Model):
     lists: Text | None = None
     optional: Text | None = None
     repeated: Text | None = None
+    prompt: bool = False
+    abbreviations: bool = False
+    keys: bool = False
 
 
 class EnginePools(Sourced):
@@ -86,7 +89,7 @@ class Engine(Sourced):
     log: list[Text]
     versions: list[EngineVersion]
     gpus: list[EngineGpus] = Field([])
-    program_settings: dict[str, dict[str, Any]] = Field({})
+    program_flags: dict[str, EngineFlags] = Field({})
     environment: dict[str, Text] = Field({})
     values: dict[str, dict[str, str]] = Field({})
     padding: list[EnginePadding] = Field([])
