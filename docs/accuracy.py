@@ -301,12 +301,18 @@ def data_text(found: dict[str, dict[str, Any]]) -> str:
 
 
 def times(of: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the errors of estimated times of requests."""
-    own = of["requests"]
+    """Return the errors of estimated times of requests, and of decode steps on consumer GPUs."""
+    own, batches = of["requests"], of["batches"]
     rows = {row[0]: row[1:] for row in own["rows"]}
     left_out, models = rows["accelerator left out"], rows["model left out"]
     errors = (f"{each[2]} % ({what} left out)" for each, what in ((left_out, "GPU"), (models, "model")))
+    clean = next(row for row in batches["rows"] if "clean" in row[0])
     return {
+        batches["title"]: {
+            "quantity": "latency", "value": "seconds", "mode": "", "source": "Users of llama.cpp",
+            "compared": "Decode steps that users measured, each GPU left out of the fit", "cases": clean[1],
+            "deviation": f"median {clean[3]} % (GPU left out)",
+        },
         own["title"]: {
             "quantity": "serve", "value": "tpot_s", "mode": "requests",
             "source": "Public measurements (vLLM, TensorRT-LLM and SGLang under load)",

@@ -1,12 +1,13 @@
 """Fit what an engine adds to a step, to measurements of serving, and cross-validate the times of requests.
 
-    python -m benchmarks.time.serving FILE [--predictions OUT]
+    python -m benchmarks.time.serving FILE [--predictions OUT] [--write]
 
 Each line of FILE (JSON lines, optionally compressed) is a measurement: ``model``, ``arguments`` of ``llmcalc.serve``,
 and ``measured`` with ``tpot_s`` and ``ttft_s``. ``deployment`` names the rows that were measured together. Prints the
 errors with each accelerator, and each model, left out of the fit, and with the measured kernels of the accelerator left
 out too.
-``--predictions`` writes the times with the accelerator left out, as JSON lines. Needs SciPy.
+``--predictions`` writes the times with the accelerator left out, as JSON lines. ``--write`` replaces the deviations of
+intervals in ``llmcalc/data/time_errors.yaml``. Needs SciPy.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import llmcalc
 from llmcalc.api.accelerators import read_gpus
 from llmcalc.api.step_models import step_model
 from llmcalc.calc.sharding import Mesh
+from llmcalc.calc.touched_experts import expert_layers
 from llmcalc.data import table
 from llmcalc.estimate.time.calibration import Factors, MeasuredTime, fit_factors, remaining_error
 from llmcalc.estimate.time.engine_step import MICRO
@@ -33,6 +35,7 @@ from llmcalc.estimate.time.interval import QUANTILE
 from llmcalc.estimate.time.serving import Load, serving_time
 
 from .fitting import errors
+from .intervals import coverage, two_variances, write_errors
 
 STEP, SEQUENCE = 800 * MICRO, 13 * MICRO  # usual values of an engine, in seconds
 SPREAD = {"step": 1.0, "sequence": 0.5}  # logarithmic deviations of engines from them
@@ -55,6 +58,7 @@ class Rows:
         self.gpu = np.array([record["arguments"]["gpu"].partition(":")[0] for record in records])
         self.model = np.array([record["model"] for record in records])
         self.clean = np.array([record.get("clean", True) for record in records])
+        self.dense = np.zeros(count, bool)
         names = [record["arguments"]["engine"] for record in records]
         self.engines = sorted(set(names))
         self.engine = np.array([self.engines.index(name) for name in names])
@@ -85,6 +89,7 @@ class Rows:
         self.base[places], self.batch[places] = time.tpot_s - time.step.engine, time.batch
         self.first[places], self.own[places], self.wait[places] = time.ttft_s, time.prefill_s, model.engine.wait
         self.prefill[places] = time.tpot_s - time.step.seconds
+        self.dense[places] = not expert_layers(architecture)
         self.saturated[places] = (time.waiting > 0) | (time.capacity == 0)
 
     def tpot(self, constants: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -138,17 +143,10 @@ class Rows:
         return np.concatenate(found)
 
 
-def two_variances(found: np.ndarray, measured: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
-    """Return the logarithmic deviations between groups and inside a group, robustly."""
-    deviations = np.log(found / measured)
-    means = {name: np.median(deviations[groups == name]) for name in sorted(set(groups))}
-    inside = deviations - np.array([means[name] for name in groups])
-    return 1.4826 * float(np.median(np.abs(list(means.values())))), 1.4826 * float(np.median(np.abs(inside)))
-
-
 def show(name: str, found: np.ndarray, rows: Rows) -> None:
     print(f"{name:34s} {errors(found, rows.measured)}")
-    for part, chosen in (("clean", rows.clean), *((engine, rows.engine == i) for i, engine in enumerate(rows.engines))):
+    kinds = (("clean", rows.clean), ("dense models", rows.dense), ("mixtures of experts", ~rows.dense))
+    for part, chosen in (*kinds, *((engine, rows.engine == i) for i, engine in enumerate(rows.engines))):
         print(f"  {part:32s} {errors(found[chosen], rows.measured[chosen])}")
 
 
@@ -157,6 +155,7 @@ def main() -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("file", type=Path)
     parser.add_argument("--predictions", type=Path)
+    parser.add_argument("--write", action="store_true", help="replace the deviations in the data file")
     given = parser.parse_args()
     opened = gzip.open if given.file.suffix == ".gz" else open
     with opened(given.file, "rt", encoding="utf-8") as lines:
@@ -171,7 +170,8 @@ def main() -> None:
     show("accelerator left out", left, rows)
     for name in sorted(set(rows.gpu)):
         print(f"  {name:32s} {errors(left[rows.gpu == name], rows.measured[rows.gpu == name])}")
-    show("its kernels left out too", rows.leave_out(rows.gpu, strict), rows)
+    without_kernels = rows.leave_out(rows.gpu, strict)
+    show("its kernels left out too", without_kernels, rows)
     by_gpu = {name: rows.fit(np.flatnonzero(rows.gpu != name)) for name in sorted(set(rows.gpu))}
     known = table("time_errors")["tpot"]
     for own in OWN:
@@ -183,8 +183,12 @@ def main() -> None:
     show("model left out", by_model, rows)
     for name in sorted(set(rows.model)):
         print(f"  {name:32s} {errors(by_model[rows.model == name], rows.measured[rows.model == name])}")
-    between, inside = two_variances(left, rows.measured, rows.deployment)
-    print(f"tpot: {{between: {between:.2f}, inside: {inside:.2f}}}")
+    new = {"accelerator left out": left, "its kernels left out too": without_kernels, "model left out": by_model}
+    spreads = [two_variances(each, rows.measured, rows.deployment) for each in new.values()]
+    between, inside = map(max, zip(*spreads, strict=True))  # of the least known case
+    for name, each in new.items():
+        share, width = coverage(each, rows.measured, rows.deployment)
+        print(f"{name:34s} covered {share:.2f}, median width x/÷{width:.2f}, by the deviations of other deployments")
     valid = np.flatnonzero(~rows.saturated & np.isfinite(rows.ttft) & rows.clean)
     waits = (rows.ttft[valid] - (rows.first - rows.own * (1 + rows.wait * rows.batch**0.5))[valid]) / rows.own[
         valid
@@ -192,8 +196,10 @@ def main() -> None:
     for place, engine in enumerate(rows.engines):
         chosen = rows.engine[valid] == place
         print(f"{engine:12s} wait: {np.median((waits / rows.batch[valid] ** 0.5)[chosen]):.2f}")
-    spread = two_variances(rows.first[valid], rows.ttft[valid], rows.deployment[valid])
-    print(f"ttft: {{between: {spread[0]:.2f}, inside: {spread[1]:.2f}}}")
+    ttft = (rows.first[valid], rows.ttft[valid], rows.deployment[valid])
+    share, width = coverage(*ttft)
+    print(f"{'ttft':34s} covered {share:.2f}, median width x/÷{width:.2f}, by the deviations of other deployments")
+    write_errors({"tpot": (between, inside), "ttft": two_variances(*ttft)}, is_written=given.write)
     if given.predictions:
         factor = np.exp(QUANTILE * np.hypot(between, inside))
         with given.predictions.open("w", encoding="utf-8") as stream:

@@ -229,28 +229,39 @@ def _is_step(line: Line) -> bool:
 
 def _state_sizes(line: Line) -> dict[str, float]:
     """Return the sizes of a recurrence: channels of its convolution and of its scan, lanes and state elements."""
+    state_bytes = 4.0
     if "nheads" in line:  # Mamba-2
         inner, width = float(line["nheads"]) * float(line["head_dim"]), float(line["d_state"])
         convolved, scanned, lanes = inner + 2 * float(line["n_groups"]) * width, inner, float(line["nheads"])
     else:
         keys, values = float(line["head_k_dim"]), float(line["head_v_dim"])
         lanes, inner, width = float(line["num_v_heads"]), float(line["num_v_heads"]) * values, keys
-        convolved, scanned = 2 * float(line["num_k_heads"]) * keys + inner, lanes * (keys + values)
+        scanned = lanes * (keys + values)
+        convolved = 2 * float(line["num_k_heads"]) * keys + inner
+        if line["source"].startswith("trtllm"):  # by its times, the benchmark convolves one tensor, with 16-bit states
+            convolved, state_bytes = float(line["num_k_heads"]) * keys, 2.0
     sizes = {"sequences": float(line["batch_size"]), "tokens": max(float(line["seq_len"]), 1)}
-    return sizes | {"convolved": convolved, "scanned": scanned, "lanes": lanes, "state": inner * width}
+    return sizes | {
+        "convolved": convolved, "scanned": scanned, "lanes": lanes, "state": inner * width, "state_bytes": state_bytes,
+    }  # fmt: skip
 
 
 def _states_line(line: Line, wanted: str):
-    convolves = "conv" in line["kernel_source"]
-    own = (
-        ("convolution_step" if convolves else "update") if _is_step(line) else ("convolution" if convolves else "scan")
-    )
-    return (line["system"], wanted, _micro(line), _state_sizes(line)) if own == wanted else None
+    """Return a row. Kernels of SGLang start faster, but scan slower. Those of vLLM's convolution include the host."""
+    names = {"chunk_gated_delta_rule": "head", "flashkda_fwd": "channel", "causal_conv1d_fn": "convolution"}
+    if _is_step(line):
+        own, kernel = "convolution_step" if "conv" in line["kernel_source"] else "update", wanted
+    else:
+        kernel = names.get(line["kernel_source"], "")
+        own = "convolution" if kernel == "convolution" else "scan"
+    return (line["system"], kernel, _micro(line), _state_sizes(line)) if own == wanted and kernel else None
 
 
 def _update(rows: Rows, c: Mapping[str, float]) -> np.ndarray:
-    moved = rows["sequences"] * (8 * rows["state"] + 4 * rows["convolved"])
-    return kernels.state_update(moved, _on(rows), c, alone=True)
+    """A step with draft tokens writes a state after each of them."""
+    elements, tokens = rows["sequences"] * rows["state"], rows["tokens"]
+    moved = elements * rows["state_bytes"] * (1 + tokens) + rows["sequences"] * rows["convolved"] * 4 * tokens
+    return kernels.state_update(moved, elements * tokens, _on(rows), c, alone=True)
 
 
 def _scan(rows: Rows, c: Mapping[str, float]) -> np.ndarray:
@@ -315,7 +326,7 @@ TABLES = (
     Table("latent_attention_prefill", {"mla_prefill_latency.csv": _latent_prefill_line}, _prefill, ATTENTION,
           ("sequences", "queries", "heads")),
     Table("latent_attention_decode", {"mla_decode_latency.csv": _latent_decode_line}, _latent_decode,
-          {**STREAM, "compute": Start(0.4, 0.02, 1)}, ("sequences", "keys", "heads")),
+          {**STREAM, "compute": Start(0.4, 0.02, 1), "group_us": Start(1, 0.01, 20)}, ("sequences", "keys", "heads")),
     Table(
         "experts", {"moe_latency.csv": _experts_line}, _experts,
         {
@@ -335,10 +346,12 @@ TABLES = (
         },
         ("ranks", "moved"), _kind,
     ),
-    Table("state_update", _states("update"), _update, {"launch_us": LAUNCH, "memory": Start(0.6, 0.03, 1)},
+    Table("state_update", _states("update"), _update,
+          {"launch_us": LAUNCH, "memory": Start(0.6, 0.03, 1), "element_ns": Start(0.2, 0.001, 5)},
           ("sequences", "state")),
     Table("scan", _states("scan"), _scan,
-          {"launch_us": LAUNCH, "memory": Start(0.4, 0.01, 1), "chunk_us": Start(1, 0.01, 40)},
+          {"launch_us": LAUNCH, "memory": Start(0.4, 0.01, 1), "chunk_us": Start(5, 0.01, 100),
+           "wait_us": Start(1, 0.01, 20)},
           ("sequences", "tokens", "scanned")),
     Table("convolution", _states("convolution"), _convolution,
           {"launch_us": LAUNCH, "memory": Start(0.4, 0.03, 1), "channel_ns": Start(0.5, 0.001, 20)},

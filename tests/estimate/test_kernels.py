@@ -39,9 +39,9 @@ FORMS: Mapping[str, Callable[[float], float]] = {
     ),
     "attention_decode": lambda x: kernels.attention_decode(5, x, 32, 8, 128, 128, H100, PEAK, DECODE),
     "latent_attention_decode": lambda x: kernels.latent_attention_decode(5, x, 16, 512, 64, H100, PEAK, LATENT),
-    "scan": lambda x: kernels.scan(x, 4099, 32, H100, coefficients("scan", "h100-sxm").values),
+    "scan": lambda x: kernels.scan(x, 4099, 32, H100, coefficients("scan", "h100-sxm", "head").values),
     "convolution": lambda x: kernels.convolution(x, 4099, H100, coefficients("convolution", "h100-sxm").values),
-    "state_update": lambda x: kernels.state_update(x, H100, coefficients("state_update", "h100-sxm").values),
+    "state_update": lambda x: kernels.state_update(x, x / 7, H100, coefficients("state_update", "h100-sxm").values),
     "elementwise": lambda x: kernels.elementwise(x, H100, coefficients("elementwise", "h100-sxm").values),
     "all-reduce": lambda x: kernels.collective(
         "all-reduce", 4, x, H100, coefficients("collectives", "h100-sxm", "all-reduce").values

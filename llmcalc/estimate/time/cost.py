@@ -49,7 +49,13 @@ class Cost(NamedTuple):
 
     def plus(self, other: Cost, times: Number = 1) -> Cost:
         """Return the sum of two costs, the second one ``times`` times."""
-        return Cost(*(one + times * each for one, each in zip(self, other, strict=True)))
+        return Cost(
+            self.seconds + times * other.seconds,
+            self.moved + times * other.moved,
+            self.flops + times * other.flops,
+            self.memory + times * other.memory,
+            self.compute + times * other.compute,
+        )
 
     @property
     def bound(self) -> str:

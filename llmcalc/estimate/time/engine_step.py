@@ -25,7 +25,7 @@ class EngineStep:
         kernel_s, prefill_kernel_s: seconds between two kernels in a decode step, and in a step with prefill.
         static_kernel_s: seconds between two kernels of a prefill that no scheduler runs.
         is_scheduled: whether the engine schedules a batch of which all sequences arrive at once.
-        collective_s: seconds of a collective outside its transfers.
+        collective_s: deviation of the time at which a rank reaches a collective, in seconds.
         prefill_share: time that a prefill adds to a step with decoding, relative to the difference of the two steps.
         wait: prefills of other requests before that of a request, per square root of their number.
         launches: number of kernels of each type of operation.

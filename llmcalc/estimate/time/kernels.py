@@ -270,14 +270,25 @@ def _stream(
     xp = namespace(groups, keys, device.bandwidth)
     readers = xp.minimum(groups * xp.minimum(xp.ceil(keys / KEY_TILE), c["splits"]), 4 * device.sms)
     whole, each = moved / rate(device, c, moved, alone), moved / (c["stream"] * 1e9 * readers)
-    time = xp.maximum((whole**4 + each**4) ** 0.25, flops / (peak * c["compute"]))
+    computing = flops / (peak * c["compute"]) * device.sms / xp.minimum(readers, device.sms)
+    time = (whole**4 + each**4 + computing**4) ** 0.25
     time = time + c["group_us"] * MICRO * xp.ceil(groups / device.sms)
     return time + c["launch_us"] * MICRO if alone else time
 
 
-def state_update(moved: Number, device: Device, c: Coefficients, *, alone: bool = False) -> Number:
-    """Return the time of one step of recurrences, whose states move ``moved`` bytes."""
-    time = moved / (device.bandwidth * c["memory"])
+def state_update(moved: Number, elements: Number, device: Device, c: Coefficients, *, alone: bool = False) -> Number:
+    """Return the time of one step of recurrences.
+
+    Args:
+        moved: bytes that are read and written.
+        elements: elements of all states, which the multiprocessors update one by one.
+        device: the accelerator.
+        c: ``memory``, ``element_ns`` (and ``launch_us``).
+        alone: whether the kernel is measured alone.
+    """
+    moving = moved / (device.bandwidth * c["memory"])
+    computing = elements * c["element_ns"] * NANO / device.sms
+    time = (moving**4 + computing**4) ** 0.25
     return time + c["launch_us"] * MICRO if alone else time
 
 
@@ -287,20 +298,23 @@ def scan(
 ) -> Number:  # fmt: skip
     """Return the time of a recurrence over ``tokens`` per sequence, in chunks.
 
+    A chunk waits for the state of the chunk before it. All other work of the chunks is divided over the
+    multiprocessors.
+
     Args:
         tokens: tokens of a sequence.
         channels: elements of a token that the scan reads and writes.
         lanes: independent recurrences of a sequence, usually heads.
         device: the accelerator.
-        c: ``memory``, ``chunk_us`` (and ``launch_us``).
+        c: ``memory``, ``chunk_us``, ``wait_us`` (and ``launch_us``).
         sequences: number of sequences.
         alone: whether the kernel is measured alone.
     """
-    xp = namespace(tokens, channels, lanes, sequences, device.bandwidth)
-    chunks = xp.ceil(tokens / 64)
-    moving = sequences * chunks * 64 * channels * 4 / (device.bandwidth * c["memory"])
-    waiting = chunks * c["chunk_us"] * MICRO * xp.ceil(sequences * lanes / device.sms / 4)
-    time = (moving**3 + waiting**3) ** (1 / 3)
+    chunks = namespace(tokens, channels, lanes, sequences, device.bandwidth).ceil(tokens / 64)
+    moving = sequences * tokens * channels * 4 / (device.bandwidth * c["memory"])
+    computing = sequences * lanes * chunks * c["chunk_us"] * MICRO / device.sms
+    waiting = chunks * c["wait_us"] * MICRO
+    time = (moving**3 + computing**3 + waiting**3) ** (1 / 3)
     return time + c["launch_us"] * MICRO if alone else time
 
 

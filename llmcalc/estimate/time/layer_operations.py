@@ -366,12 +366,16 @@ class _LayerOperations:
 
     def scan(self, members: list[Work], common: dict[str, Any]) -> Operation:
         """Return a recurrence with its state."""
+        states = [state for state in self.place.states if state.role == RECURRENT]
+        kept = {axis for state in states for axis in state.axes}
+        weighted = [work.equation for work in members if "elementwise" in work.equation.tags]
         return Scan(
             **common,
             sequences=lift(self.place.extent("b")),
             tokens=lift(self.place.extent("q")),
-            state_elements=sum(self.own_size(state.axes) for state in self.place.states if state.role == RECURRENT),
+            state_elements=sum(self.own_size(state.axes) for state in states),
             flops=self.own_flops(members),
+            decays_channels=any(kept.intersection(each.contracted) for each in weighted),
         )
 
     def convolution(self, members: list[Work], common: dict[str, Any]) -> Operation:

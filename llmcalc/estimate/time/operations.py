@@ -12,6 +12,8 @@ Each operation has the sizes of one rank, as closed forms of the workload:
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from ...calc.flops import component
 from ...calc.walk import Placed
 from ...calc.work import MAC, Work
@@ -60,7 +62,7 @@ class Operation:
         """Names of the computed tensors."""
         return tuple(dict.fromkeys(work.equation.out.name for work in self.works))
 
-    @property
+    @cached_property
     def component(self) -> str:
         """Name of the component in breakdowns."""
         return component(next((work for work in self.works if work.matmul), self.works[0]))
@@ -146,13 +148,15 @@ class Attention(Operation):
 class Scan(Operation):
     """A recurrence over the tokens of each sequence, with ``state_elements`` elements per sequence on one rank.
 
-    ``flops`` are the FLOPs of the contractions of one application on a rank.
+    ``flops`` are the FLOPs of the contractions of one application on a rank. ``decays_channels`` states whether each
+    channel of a key has a decay of its own, so that products of queries and keys are weighted.
     """
 
     sequences: Form
     tokens: Form
     state_elements: int
     flops: Form
+    decays_channels: bool = False
 
 
 @record
@@ -178,3 +182,8 @@ class Elementwise(Operation):
     """
 
     flops: Form
+
+    @cached_property
+    def touched(self) -> Form:
+        """Number of elements that a rank reads and writes, except weights."""
+        return self.activations + self.cached + self.states

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from math import inf
+from math import inf, log, sqrt
 from typing import Any
 
 from ...calc.collectives import ALL_REDUCE, ALL_TO_ALL, Collective
@@ -12,6 +12,7 @@ from ...calc.memory.number_formats import BITS_A_BYTE, Format
 from ...calc.sharding import Mesh
 from ...calc.walk import Conventions
 from ...core.architecture import Architecture
+from ...core.form import Form
 from ...core.record import changed
 from ..hardware import Accelerator
 from . import kernels
@@ -26,6 +27,7 @@ PHASES = DECODE, PREFILL = ("decode", "prefill")
 Values = Mapping[str, Number]  # values of the workload symbols, as those of ``Workload.values``
 ACTIVATION_BYTES = 2  # bf16 or fp16
 FEW_ROWS = 8  # tokens that kernels of vector products compute
+USUAL_HEAD = 128  # elements of a key and of a value in a head of a recurrence
 CUSTOM = "all-reduce-custom"  # all-reduce of inference engines, for small tensors
 
 
@@ -66,6 +68,7 @@ class StepModel:
         self.efficiencies: dict[tuple[str, str], Efficiency] = {}
         self._used: dict[tuple[str, str], Efficiency] = {}  # by the current step
         self._operands: dict[str, Operands] = {}
+        self._known: dict[int, tuple[float, tuple[Cost, Any], dict[tuple[str, str], Efficiency]]] = {}
         paired: dict[tuple[object, ...], dict[str, Operation]] = {}
         for phase in PHASES:
             for operation in operations(architecture, mesh, self.conventions(phase)):
@@ -74,7 +77,10 @@ class StepModel:
                 paired.setdefault((*operation.key, *names), {})[phase] = operation
         self.paired = [(found, self._weight_bytes(next(iter(found.values())))) for found in paired.values()]
         self.collectives = {
-            phase: collectives(architecture, mesh, self.conventions(phase, "dense"), 8 * ACTIVATION_BYTES)
+            phase: [
+                (each, each.elements)
+                for each in collectives(architecture, mesh, self.conventions(phase, "dense"), 8 * ACTIVATION_BYTES)
+            ]
             for phase in PHASES
         }
 
@@ -155,10 +161,10 @@ class StepModel:
             n_kernels = n_kernels + operation.count * self.engine.launches[type(operation).__name__] * is_executed
             if detailed:
                 found.append((operation, cost))
-        transfers, n_collectives = self.transfers(values)
+        transfers, waits = self.transfers(values)
         own = self.engine
         between = own.kernel_s if prefill is None else own.prefill_kernel_s if scheduled else own.static_kernel_s
-        launches = n_kernels * between + n_collectives * self.engine.collective_s
+        launches = n_kernels * between + waits * self.engine.collective_s
         engine: Number = self.engine.step_s
         if scheduled:
             engine = engine + sum(own["b"] for own in values.values()) * self.engine.sequence_s
@@ -169,20 +175,31 @@ class StepModel:
     ) -> tuple[Cost, Any]:
         """Return the cost of an operation, and whether it is executed."""
         operation = next(iter(phases.values()))
-
-        def total(name: str) -> Number:
-            return sum(getattr(each, name)(**values[phase]) for phase, each in phases.items())
-
-        if isinstance(operation, Gemm):
-            return self.gemm(operation, total("rows"), weight_bytes)
-        if isinstance(operation, GroupedGemm):
-            return self.grouped(operation, total("tokens"), weight_bytes)
-        if isinstance(operation, Elementwise):
-            return self.elementwise(total("activations") + total("cached") + total("states"), weight_bytes)
+        if (sized := SIZED.get(type(operation))) is not None:
+            size, form = sized
+            total = sum(getattr(each, size)(**values[phase]) for phase, each in phases.items())
+            return self.sized_cost(operation, total, weight_bytes, form)
         ((phase, _),) = phases.items()
         if isinstance(operation, Attention):
             return self.attention(operation, phase, values[phase])
         return self.recurrence(operation, phase, values[phase])
+
+    def sized_cost(
+        self, operation: Operation, size: Number, weight_bytes: float, form: Callable[..., tuple[Cost, Any]]
+    ) -> tuple[Cost, Any]:
+        """Return the cost of an operation that depends on one size. That of the last size is remembered.
+
+        The steps of a generation have the same number of rows.
+        """
+        if not isinstance(size, int | float):
+            return form(self, operation, size, weight_bytes)
+        found = self._known.get(id(operation))
+        if found is None or found[0] != size:
+            others, self._used = self._used, {}
+            found = self._known[id(operation)] = (size, form(self, operation, size, weight_bytes), self._used)
+            self._used = others
+        self._used |= found[2]
+        return found[1]
 
     def gemm(self, operation: Gemm, rows: Number, weight_bytes: float) -> tuple[Cost, Any]:
         """Return the cost of a product with ``rows`` rows."""
@@ -235,7 +252,7 @@ class StepModel:
             return seconds
         return namespace(rows).where(rows <= FEW_ROWS, moved / (self.device.bandwidth * share), seconds)
 
-    def elementwise(self, elements: Number, weight_bytes: float) -> tuple[Cost, Any]:
+    def elementwise(self, _: Elementwise, elements: Number, weight_bytes: float) -> tuple[Cost, Any]:
         """Return the cost of a kernel that reads and writes a number of elements of activations."""
         is_executed = elements > 0
         if is_executed is False:
@@ -277,6 +294,9 @@ class StepModel:
             longest * form.key_elements * self.cache_bytes
             + queries * form.heads * (form.key_width + form.value_width) * ACTIVATION_BYTES
         )
+        share = self.engine.reading_share("", self.accelerator) if phase == DECODE else None
+        if share is not None:
+            seconds = moved / (self.device.bandwidth * share)
         flops = 2.0 * sequences * pairs * form.heads * (form.key_width + form.value_width)
         return self.executed(seconds, moved, flops, peak, is_executed)
 
@@ -291,12 +311,12 @@ class StepModel:
         activations = operation.activations(**values) * ACTIVATION_BYTES
         moved, flops = states + activations, operation.flops(**values)
         if phase == DECODE:
-            seconds = kernels.state_update(moved, self.device, self.coefficients("state_update"))
+            elements = sequences * getattr(operation, "state_elements", 0)
+            seconds = kernels.state_update(moved, elements, self.device, self.coefficients("state_update"))
         elif isinstance(operation, Scan):
-            n_tokens = namespace(sequences).maximum(sequences * tokens, 1e-9)
-            channels = activations / ACTIVATION_BYTES / n_tokens / 2
-            lanes = max(operation.state_elements / 128**2, 1)  # of a usual head
-            own = self.coefficients("scan")
+            lanes = max(operation.state_elements / USUAL_HEAD**2, 1)
+            own = self.coefficients("scan", "channel" if operation.decays_channels else "head")
+            channels = lanes * 2 * USUAL_HEAD  # of a key and a value
             seconds = kernels.scan(tokens, channels, lanes, self.device, own, sequences=sequences)
         else:
             own = self.coefficients("convolution")
@@ -315,28 +335,29 @@ class StepModel:
     # ------------------------------------------------------------------ collectives
 
     def transfers(self, values: Mapping[str, Values]) -> tuple[dict[str, Number], Number]:
-        """Return the time of collectives by group of ranks, and their number.
+        """Return the time of collectives by group of ranks, and how long the ranks wait for the last one.
 
-        Decoded and prefilled tokens are exchanged together.
+        Decoded and prefilled tokens are exchanged together. The wait is the expected maximum over the ranks, as a
+        multiple of the deviation of one rank.
         """
         found: dict[str, Number] = {}
-        count: Number = 0.0
+        waits: Number = 0.0
         first = next(iter(values), DECODE)
-        for place, each in enumerate(self.collectives[first]):
-            moved = self.message(each, values[first])
+        for place, (each, elements) in enumerate(self.collectives[first]):
+            moved = self.message(each, elements, values[first])
             for phase in values:
                 others = self.collectives[phase]
                 if phase != first and place < len(others):
-                    moved = moved + self.message(others[place], values[phase])
+                    moved = moved + self.message(*others[place], values[phase])
             seconds = self.collective(each, moved)
             name = f"{each.kind} ({each.group})"
             found[name] = found.get(name, 0.0) + each.times * seconds
-            count = count + each.times * (moved > 0)
-        return found, count
+            waits = waits + each.times * sqrt(2 * log(each.ranks)) * (moved > 0)
+        return found, waits
 
-    def message(self, each: Collective, values: Values) -> Number:
-        """Return the bytes of the tensor of one collective."""
-        size: Number = each.elements(**values) / each.times / each.shards * (each.bits / BITS_A_BYTE)
+    def message(self, each: Collective, elements: Form, values: Values) -> Number:
+        """Return the bytes of the tensor of one collective, which has ``elements`` elements in all executions."""
+        size: Number = elements(**values) / each.times / each.shards * (each.bits / BITS_A_BYTE)
         if each.kind == ALL_TO_ALL and each.place:  # a token is sent once to a rank that has several of its experts
             used = {tensor.active[1] for tensor in each.place.declaration.tensors if tensor.active}
             chosen = next((length for axis, length in each.factors if axis in used and isinstance(length, int)), 1)
@@ -355,3 +376,10 @@ class StepModel:
             custom = kernels.collective(each.kind, each.ranks, moved, own, self.coefficients("collectives", CUSTOM))
             seconds = namespace(moved).minimum(seconds, custom)
         return seconds * (moved > 0)
+
+
+SIZED: Mapping[type[Operation], tuple[str, Callable[..., tuple[Cost, Any]]]] = {
+    Gemm: ("rows", StepModel.gemm),
+    GroupedGemm: ("tokens", StepModel.grouped),
+    Elementwise: ("touched", StepModel.elementwise),
+}  # operations whose cost depends on one size only
