@@ -28,11 +28,10 @@ from ...core.functions import FUNCTIONS
 from ...core.ledger import elements
 from ...core.record import changed, remembered
 from ...core.traits import MATRIX
-from .operations import Attention, Convolution, Elementwise, Gemm, GroupedGemm, Operation, Scan, Weight
+from .operations import RECURRENT, Attention, Convolution, Elementwise, Gemm, GroupedGemm, Operation, Scan, Weight
 
 ATTENTION = "attention"  # number class of the matrices of layers that mix tokens
 Key = tuple[Any, ...]  # identity of a group, which starts with the type of its operation
-RECURRENT = "recurrent"  # role of the state of a recurrence
 _NOTHING = dict.fromkeys((ACTIVATIONS, CACHE, STATE), lift(0))
 
 
@@ -366,16 +365,12 @@ class _LayerOperations:
 
     def scan(self, members: list[Work], common: dict[str, Any]) -> Operation:
         """Return a recurrence with its state."""
-        states = [state for state in self.place.states if state.role == RECURRENT]
-        kept = {axis for state in states for axis in state.axes}
-        weighted = [work.equation for work in members if "elementwise" in work.equation.tags]
         return Scan(
             **common,
             sequences=lift(self.place.extent("b")),
             tokens=lift(self.place.extent("q")),
-            state_elements=sum(self.own_size(state.axes) for state in states),
+            state_elements=sum(self.own_size(state.axes) for state in self.place.states if state.role == RECURRENT),
             flops=self.own_flops(members),
-            decays_channels=any(kept.intersection(each.contracted) for each in weighted),
         )
 
     def convolution(self, members: list[Work], common: dict[str, Any]) -> Operation:

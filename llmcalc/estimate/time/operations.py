@@ -21,6 +21,8 @@ from ...core.declaration import Tensor
 from ...core.form import Form
 from ...core.record import record
 
+RECURRENT = "recurrent"  # role of the state of a recurrence
+
 
 @record
 class Weight:
@@ -51,6 +53,11 @@ class Operation:
     cached: Form
     states: Form
     number_class: str
+
+    @cached_property
+    def size(self) -> Form:
+        """Size that the cost of a product or of functions depends on: tokens, or elements that are read and written."""
+        return self.activations + self.cached + self.states
 
     @property
     def count(self) -> int:
@@ -83,6 +90,11 @@ class Gemm(Operation):
     inner: int
     batch: int
 
+    @cached_property
+    def size(self) -> Form:
+        """Number of rows."""
+        return self.rows
+
     @property
     def flops(self) -> Form:
         """FLOPs of one application on a rank."""
@@ -104,6 +116,11 @@ class GroupedGemm(Operation):
     experts: int
     chosen: int
     matrices: tuple[tuple[int, int], ...]
+
+    @cached_property
+    def size(self) -> Form:
+        """Number of tokens."""
+        return self.tokens
 
     @property
     def flops(self) -> Form:
@@ -148,15 +165,21 @@ class Attention(Operation):
 class Scan(Operation):
     """A recurrence over the tokens of each sequence, with ``state_elements`` elements per sequence on one rank.
 
-    ``flops`` are the FLOPs of the contractions of one application on a rank. ``decays_channels`` states whether each
-    channel of a key has a decay of its own, so that products of queries and keys are weighted.
+    ``flops`` are the FLOPs of the contractions of one application on a rank.
     """
 
     sequences: Form
     tokens: Form
     state_elements: int
     flops: Form
-    decays_channels: bool = False
+
+    @cached_property
+    def decays_channels(self) -> bool:
+        """Whether each channel of a key has a decay of its own, so that products of queries and keys are weighted."""
+        weighted = {
+            axis for each in self.works if "elementwise" in each.equation.tags for axis in each.equation.contracted
+        }
+        return any(weighted & {*state.axes} for state in self.place.states if state.role == RECURRENT)
 
 
 @record
@@ -182,8 +205,3 @@ class Elementwise(Operation):
     """
 
     flops: Form
-
-    @cached_property
-    def touched(self) -> Form:
-        """Number of elements that a rank reads and writes, except weights."""
-        return self.activations + self.cached + self.states

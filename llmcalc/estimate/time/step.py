@@ -175,10 +175,9 @@ class StepModel:
     ) -> tuple[Cost, Any]:
         """Return the cost of an operation, and whether it is executed."""
         operation = next(iter(phases.values()))
-        if (sized := SIZED.get(type(operation))) is not None:
-            size, form = sized
-            total = sum(getattr(each, size)(**values[phase]) for phase, each in phases.items())
-            return self.sized_cost(operation, total, weight_bytes, form)
+        if (form := SIZED.get(type(operation))) is not None:
+            size = sum(each.size(**values[phase]) for phase, each in phases.items())
+            return self.sized_cost(operation, size, weight_bytes, form)
         ((phase, _),) = phases.items()
         if isinstance(operation, Attention):
             return self.attention(operation, phase, values[phase])
@@ -378,8 +377,8 @@ class StepModel:
         return seconds * (moved > 0)
 
 
-SIZED: Mapping[type[Operation], tuple[str, Callable[..., tuple[Cost, Any]]]] = {
-    Gemm: ("rows", StepModel.gemm),
-    GroupedGemm: ("tokens", StepModel.grouped),
-    Elementwise: ("touched", StepModel.elementwise),
+SIZED: Mapping[type[Operation], Callable[..., tuple[Cost, Any]]] = {
+    Gemm: StepModel.gemm,
+    GroupedGemm: StepModel.grouped,
+    Elementwise: StepModel.elementwise,
 }  # operations whose cost depends on one size only

@@ -105,3 +105,35 @@ def test_a_rank_sends_its_partial_sums() -> None:
     alone = model("llama3-70b").step(decode=values(1, 1, 100))
     assert alone.collectives == {}
     assert found.launches > alone.launches
+
+
+def test_a_step_after_another_has_the_same_times_and_coefficients() -> None:
+    found, other = model("deepseek-v3", mesh=Mesh(tp=8)), model("deepseek-v3", "h200", mesh=Mesh(tp=8))
+    first = found.step(decode=values(7, 1, 1009))
+    found.step(prefill=values(3, 101, 0))
+    again = found.step(decode=values(7, 1, 1009))
+    assert (again.seconds, again.efficiencies.keys()) == (first.seconds, first.efficiencies.keys())
+    assert found.step(decode=values(11, 1, 1009)).seconds > first.seconds
+    assert other.step(decode=values(7, 1, 1009)).kernels < first.kernels
+
+
+def test_ranks_wait_for_the_last_one() -> None:
+    waits = {
+        tp: model("llama3-8b", mesh=Mesh(tp=tp)).transfers({"decode": values(1, 1, 101)})[1] for tp in (1, 2, 4, 8)
+    }
+    assert waits[1] == 0
+    assert waits[8] / waits[2] == pytest.approx(np.sqrt(np.log(8) / np.log(2)))
+
+
+def test_llama_cpp_reads_the_cache_as_it_reads_weights() -> None:
+    found = model("llama3-8b", "rtx-4090", "llama.cpp").step(decode=values(1, 1, 30011), detailed=True)
+    ((_, core),) = {
+        each.component: (each, cost) for each, cost in found.operations if "core" in each.component
+    }.values()
+    assert core.memory / core.seconds == pytest.approx(0.93)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("qwen3.5-27b", False), ("kimi-linear-48b-a3b", True)])
+def test_a_decay_of_each_channel_has_kernels_of_its_own(name: str, expected: bool) -> None:
+    used = model(name).step(prefill=values(1, 1009, 0)).efficiencies
+    assert (("scan", "channel") in used, ("scan", "head") in used) == (expected, not expected)
