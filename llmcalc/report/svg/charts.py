@@ -126,6 +126,8 @@ def _curves(frame: Frame, picture: Chart, named: float) -> None:
         ends.append(points[-1][1])
     places = spread(ends, TEXT * LINE, frame.y.end, frame.y.start)
     for number, (curve, place) in enumerate(zip(picture.curves, places, strict=True)):
+        if not curve.name:
+            continue
         x = frame.x.end + GAP
         frame.canvas.rect(x, place - TEXT / 3, GAP / 2, TEXT / 1.5, colour(number))
         frame.canvas.text(x + GAP, place + TEXT / 3, shortened(curve.name, named - 2 * GAP))

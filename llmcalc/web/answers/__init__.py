@@ -14,6 +14,7 @@ from typing import Any
 
 from ...core.errors import InputError, LlmcalcError, UnknownNameError, spelled
 from .blocks import blocks
+from .card import card
 from .charts import charts
 from .columns import comparison
 from .derivations import derivation
@@ -23,7 +24,7 @@ from .verdict import verdict
 
 PANELS: dict[str, Callable[[Case, Mapping[str, Any]], Any]] = {
     "verdict": verdict, "charts": charts, "comparison": comparison, "blocks": blocks, "derivation": derivation,
-    "commands": command_lines, "json": json_results, "csv": table_text,
+    "commands": command_lines, "json": json_results, "card": card, "csv": table_text,
 }  # fmt: skip
 
 

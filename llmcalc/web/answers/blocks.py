@@ -91,7 +91,7 @@ class _Maker:
 
 
 def _about(kind: type) -> str:
-    return (kind.__doc__ or "").strip().partition("\n")[0]
+    return (kind.__doc__ or "").strip().partition("\n\n")[0].replace("``", "").replace("\n", " ")
 
 
 def _tensor(path: tuple[str, ...], own: Declaration, tensor: Tensor, copies: int) -> dict[str, Any]:

@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+from ...api.serving_front import serving_front
+from ...calc.sharding import Mesh
 from ...core.errors import LlmcalcError
+from ...core.record import changed
 from ...report.fit import fit_document
 from ...report.latency import roofline
 from ...report.numbers import BYTES, readable
 from ...report.pictures import Axis, Bars, Chart, Curve, Mark, Picture
+from ...report.serving_front import front_document
 from ...report.svg import WIDTH, draw
 from .state import Case
 
-SHORTEST, LEAST_STEPS = 512, 8  # tokens, and points of a curve
+SHORTEST = 512  # tokens
+MOST_SHOWN = 1.5  # of the memory of a GPU
 NARROWEST, WIDEST = 240.0, 1600.0  # pixels
 USERS = tuple(2**power for power in range(9))
 TOKENS = Axis("tokens per user", "tokens", True)
 
 
 def charts(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the charts as SVG, by name. A chart that the model does not allow has an ``error``."""
+    """Return the charts as SVG, by name. A chart that the model does not allow has an ``error``.
+
+    ``front`` takes seconds, and is drawn only if it is named.
+    """
     try:
         width = min(max(float(asked.get("width") or WIDTH), NARROWEST), WIDEST)
     except (TypeError, ValueError):
         width = WIDTH
-    made = {"memory": bars, "roofline": step_roofline, "memory_context": memory_curve, "speed_context": speed_curve,
-            "users": user_curve}  # fmt: skip
-    names = asked.get("charts") or made
-    return {name: _drawn(made[name], case, width) for name in names if name in made}
+    names = asked.get("charts") or [name for name in CHARTS if name != "front"]
+    return {name: _drawn(CHARTS[name], case, width) for name in names if name in CHARTS}
 
 
-def _drawn(make: Any, case: Case, width: float) -> dict[str, str]:
+def _drawn(make: Callable[[Case], Picture], case: Case, width: float) -> dict[str, str]:
     try:
         picture: Picture = make(case)
     except LlmcalcError as error:
@@ -65,7 +71,12 @@ def bars(case: Case) -> Picture:
 
 def step_roofline(case: Case) -> Picture:
     """Return the roofline with a decode step and a prefill."""
-    return roofline(case.latency)
+    return _unnamed(roofline(case.latency))
+
+
+def _unnamed(chart: Chart) -> Chart:
+    """Return a chart of one curve, which needs no name."""
+    return changed(chart, curves=(changed(chart.curves[0], name=""),))
 
 
 def lengths(case: Case) -> list[int]:
@@ -80,11 +91,14 @@ def lengths(case: Case) -> list[int]:
 
 def memory_curve(case: Case) -> Picture:
     """Return the memory of a GPU against the context, with the layout of the state."""
-    found, sizes = case.fit, lengths(case)
-    needed = tuple((float(size), float(case.fit_of(size).needed + found.reserve)) for size in sizes)
+    found, needed = case.fit, list[tuple[float, float]]()
+    for size in lengths(case):
+        needed.append((float(size), float(case.fit_of(size).needed + found.reserve)))
+        if needed[-1][1] > MOST_SHOWN * found.memory and size >= case.context:
+            break
     weights = float(found.result.weights - found.result.host)
-    curves = (Curve("needed", needed), Curve("weights", tuple((float(size), weights) for size in sizes)))
-    here = Mark("here", float(case.context), float(found.needed + found.reserve))
+    curves = (Curve("needed", tuple(needed)), Curve("weights", tuple((size, weights) for size, _ in needed)))
+    here = Mark("", float(case.context), float(found.needed + found.reserve))
     level = (f"{case.gpu.title}: {readable(found.memory, BYTES)}", float(found.memory))
     title = f"Memory per GPU against context, {_users(case)}"
     return Chart(title, TOKENS, Axis("bytes", BYTES), curves, (here,), (level,))
@@ -104,30 +118,69 @@ def speed_curve(case: Case) -> Picture:
     names = ("low", "estimate", "high")
     curves = [Curve(name, tuple((row[0], row[at]) for row in rates)) for at, name in enumerate(names, 1)]
     order = (curves[1], curves[2], curves[0])
-    marks = tuple(Mark("here", row[0], row[2]) for row in rates if row[0] == case.context)
+    marks = tuple(Mark("", row[0], row[2]) for row in rates if row[0] == case.context)
     title = f"Speed of a user against context, {_users(case)}"
     return Chart(title, TOKENS, Axis("tokens/s per user", "count"), order, marks)
 
 
 def user_curve(case: Case) -> Picture:
-    """Return the tokens per second of a GPU against those of a user, for numbers of users that run at once."""
-    rows = [*_loads(case)]
-    if not rows:
+    """Return the tokens per second of a GPU against those of a user: a curve per layout, over numbers of users."""
+    found = {name: [*_loads(case, replica)] for name, replica in _replicas(case).items()}
+    curves = tuple(
+        Curve(name, tuple((rate, total) for _, rate, total in reversed(rows))) for name, rows in found.items() if rows
+    )
+    if not curves:
         raise LlmcalcError("no number of users fits")
-    line = Curve(f"{case.context:,} tokens", tuple((rate, total) for _, rate, total in reversed(rows)))
-    marks = tuple(Mark(f"{users:,}", rate, total) for users, rate, total in rows)
-    title = "Throughput against speed, by users at once"
+    chosen = found[next(iter(found))] or next(rows for rows in found.values() if rows)
+    marks = tuple(Mark(f"{users:,}", rate, total) for users, rate, total in chosen)
+    title = f"Throughput against speed, by users with {case.context:,} tokens"
     x, y = Axis("tokens/s per user", "count"), Axis("tokens/s per GPU", "count", True)
-    return Chart(title, x, y, (line,), marks)
+    found_chart = Chart(title, x, y, curves, marks)
+    return found_chart if len(curves) > 1 else _unnamed(found_chart)
 
 
-def _loads(case: Case) -> Iterator[tuple[int, float, float]]:
-    most = int(case.serving.time.capacity * case.serving.mesh.dp)
-    for users in sorted({*USERS, case.users, most}):
-        result = case.serving_of(case.prompt, case.answer, users) if 0 < users <= most else None
+def front(case: Case) -> Picture:
+    """Return the Pareto front of all layouts of the GPUs: tokens per second of a GPU against those of a user."""
+    formats: dict[str, Any] = case.formats
+    gpus = f"{case.gpu.name}:{case.state.n}"
+    found = serving_front(case.model, gpus, isl=case.prompt, osl=case.answer, **formats)
+    pictures = front_document(found).pictures()
+    if not pictures:
+        raise LlmcalcError("no layout fits with more than one number of users")
+    return pictures[0]
+
+
+def _replicas(case: Case) -> dict[str, Mesh]:
+    """Return layouts of a replica by name: the one in which the model fits, and tensor-parallel ranks."""
+    own, n = case.layout, case.state.n
+    sizes = [tp for tp in (1, 2, 4, 8) if n % tp == 0]
+    meshes = dict.fromkeys((own, *(Mesh(tp=tp) for tp in sizes)))
+    return {_layout_text(mesh, n // mesh.ranks): mesh for mesh in meshes}
+
+
+def _layout_text(mesh: Mesh, replicas: int) -> str:
+    sizes = " ".join(f"{name} {size}" for name in ("tp", "dp", "ep") if (size := getattr(mesh, name)) > 1)
+    return f"{replicas} × {sizes or '1 GPU'}" if replicas > 1 else sizes or "1 GPU"
+
+
+def _loads(case: Case, mesh: Mesh) -> Iterator[tuple[int, float, float]]:
+    """Yield the numbers of users of all replicas with the tokens per second of a user and of a GPU."""
+    replicas, most = case.state.n // mesh.ranks, 0
+    with suppress(LlmcalcError):
+        time = case.serving_of(case.prompt, case.answer, 1, mesh).time
+        most = int(time.capacity * mesh.dp)
+    own = {case.users, most} if mesh == case.layout else {most}
+    for users in sorted({*USERS, *own}):
+        result = case.serving_of(case.prompt, case.answer, users, mesh) if 0 < users <= most else None
         if result and result.all_run and result.tokens_per_s_user:
-            yield users * case.replicas, result.tokens_per_s_user, result.tokens_per_s_gpu
+            yield users * replicas, result.tokens_per_s_user, result.tokens_per_s_gpu
 
 
 def _users(case: Case) -> str:
     return "one user" if case.state.users == 1 else f"{case.state.users:,} users"
+
+
+CHARTS: dict[str, Callable[[Case], Picture]] = {
+    "memory": bars, "roofline": step_roofline, "memory_context": memory_curve, "speed_context": speed_curve,
+    "users": user_curve, "front": front,
+}  # fmt: skip

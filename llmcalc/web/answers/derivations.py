@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...api.explain import explain
-from ...api.latency_tree import latency_tree
+from ...api.latency_tree import NANO, UNIT, latency_tree
 from ...core.errors import UnknownNameError
 from ...core.evidence import CLASSES
 from ...core.tree import Node
 from ...report.explain import explain_document
-from ...report.numbers import exact, readable, short, three_digits
+from ...report.numbers import duration, exact, readable, short, three_digits
 from ...report.serving import dollars
 from .state import Case
 
@@ -47,10 +47,14 @@ def _explained(case: Case, name: str) -> dict[str, Any]:
 
 def node_data(node: Node) -> dict[str, Any]:
     """Return a tree as plain data with readable values."""
-    data: dict[str, Any] = {"label": node.label, "text": readable(node.value, node.unit), "unit": node.unit}
-    if short(node.value, node.unit):
+    is_time = node.unit == UNIT
+    text = duration(node.value * NANO) if is_time else readable(node.value, node.unit)
+    data: dict[str, Any] = {"label": node.label, "text": text, "unit": node.unit}
+    if is_time or short(node.value, node.unit):
         data["exact"] = exact(node.value)
-    data |= {name: text for name in ("formula", "substituted", "note") if (text := getattr(node, name))}
+    data |= {name: value for name in ("formula", "substituted", "note") if (value := getattr(node, name))}
+    if is_time:
+        data["note"] = data.get("note", "").removeprefix("in nanoseconds").removeprefix(", ")
     if node.children:
         data["children"] = [node_data(child) for child in node.children]
     return data

@@ -179,7 +179,10 @@ class Case:
     @property
     def step_settings(self) -> dict[str, Any]:
         """GPUs and layout of one replica, as arguments of ``serve`` and ``latency``."""
-        mesh = self.layout
+        return self.settings_of(self.layout)
+
+    def settings_of(self, mesh: Mesh) -> dict[str, Any]:
+        """Return the GPUs and ranks of a replica with another layout."""
         return {"gpu": f"{self.gpu.name}:{mesh.ranks}", "tp": mesh.tp, "dp": mesh.dp, "ep": mesh.ep, **self.formats}
 
     @cached_property
@@ -187,10 +190,10 @@ class Case:
         """Time of the requests of one replica."""
         return self.serving_of(self.prompt, self.answer)
 
-    def serving_of(self, prompt: int, answer: int, users: int | None = None) -> ServingResult:
-        """Return the time of requests with other lengths."""
-        own = {**self.step_settings, "isl": prompt, "osl": answer, "concurrency": users or self.users}
-        found: ServingResult = serve(self.model, **own)
+    def serving_of(self, prompt: int, answer: int, users: int = 0, mesh: Mesh | None = None) -> ServingResult:
+        """Return the time of requests with other lengths, another number or another layout."""
+        own: dict[str, Any] = {**self.settings_of(mesh or self.layout), "isl": prompt, "osl": answer}
+        found: ServingResult = serve(self.model, **own, concurrency=users or self.users)
         return found
 
     @cached_property

@@ -111,7 +111,7 @@ def memory(case: Case) -> dict[str, Any]:
     layout = {name: size for name in ("tp", "pp", "dp", "ep") if (size := getattr(found.result.mesh, name)) > 1}
     return {
         "parts": parts, "total": found.needed + found.reserve, "size": found.memory,
-        "total_text": readable(found.needed + found.reserve, BYTES), "size_text": readable(found.memory, BYTES),
+        "needed_text": readable(found.needed, BYTES), "usable_text": readable(found.usable, BYTES),
         "layout": ", ".join(f"{name} {size}" for name, size in layout.items()), "replicas": case.replicas,
         "free_text": readable(max(found.headroom, 0), BYTES), "gpus": found.count, "evidence": found.evidence["needed"],
     }  # fmt: skip
@@ -120,9 +120,10 @@ def memory(case: Case) -> dict[str, Any]:
 def facts(case: Case) -> Iterator[dict[str, Any]]:
     """Yield the numbers beside the verdict. ``why`` is the quantity that ``derivation`` explains."""
     found = case.fit
+    needed, _, unit = readable(found.needed, BYTES).partition(" ")
     yield fact(
-        "memory", "Memory per GPU", readable(found.needed, BYTES), f"of {readable(found.usable, BYTES)} usable",
-        found.evidence["needed"], value=found.needed, unit="bytes",
+        "memory", "Needed per GPU", needed, f"of {readable(found.usable, BYTES)} usable",
+        found.evidence["needed"], after=unit, value=found.needed, unit="bytes",
     )  # fmt: skip
     yield from _times(case)
     own = case.params
@@ -134,7 +135,16 @@ def facts(case: Case) -> Iterator[dict[str, Any]]:
     step = case.step_flops
     if step:
         text, evidence = human(step.total) or f"{step.total:,}", step.evidence["total"]
-        yield fact("flops", "Compute per token", text, "FLOPs", evidence, value=step.total, unit="FLOPs")
+        yield fact(
+            "flops",
+            "Compute per token",
+            text,
+            "in a decode step",
+            evidence,
+            after="FLOPs",
+            value=step.total,
+            unit="FLOPs",
+        )
 
 
 def _times(case: Case) -> Iterator[dict[str, Any]]:
@@ -146,36 +156,34 @@ def _times(case: Case) -> Iterator[dict[str, Any]]:
         yield _timed("latency", "Time of a batch", span, result.evidence["seconds"])
         return
     serving = case.serving
-    times = (serving.tpot_s, serving.tpot_low_s, serving.tpot_high_s)
-    evidence = serving.evidence["tpot_s"]
-    if all(times) and serving.fits:
-        rates = [1 / each for each in times if each]
-        rate, high, low = map(three_digits, rates)
-        note = f"tokens/s ({low} to {high})"
-        yield fact("latency", "Speed per user", rate, note, evidence, value=rates[0], unit="tokens/s",
-                   low=rates[2], high=rates[1])  # fmt: skip
+    if not serving.fits:
+        return
+    evidence, price = serving.evidence["tpot_s"], serving.usd_per_million_output
+    if serving.tpot_s and serving.tpot_low_s and serving.tpot_high_s:
+        rate, high, low = (1 / each for each in (serving.tpot_s, serving.tpot_low_s, serving.tpot_high_s))
+        note = f"{three_digits(low)} to {three_digits(high)}"
+        yield fact("latency", "Speed per user", three_digits(rate), note, evidence, after="tokens/s", value=rate,
+                   unit="tokens/s", low=low, high=high)  # fmt: skip
     firsts = (serving.ttft_s, serving.ttft_low_s, serving.ttft_high_s)
-    if serving.fits and None not in firsts:
+    if None not in firsts:
         yield _timed("prefill", "First token", firsts, serving.evidence["ttft_s"])
-    if serving.fits:
-        total = serving.tokens_per_s_gpu * case.fit.result.mesh.ranks * case.replicas
-        yield fact("throughput", "Throughput", three_digits(total), "tokens/s in total", evidence, value=total,
-                   unit="tokens/s")  # fmt: skip
-    price = serving.usd_per_million_output
-    if serving.fits and price:
+    total = serving.tokens_per_s_gpu * case.fit.result.mesh.ranks * case.replicas
+    yield fact("throughput", "Throughput", three_digits(total), "all users together", evidence, after="tokens/s",
+               value=total, unit="tokens/s")  # fmt: skip
+    if price:
         middle = (price[0] * price[1]) ** 0.5
-        note = f"{dollars(price)} per million output tokens"
-        yield fact("cost", "Cost", dollars((middle, middle)), note, FITTED, value=middle, unit="USD", low=price[0],
-                   high=price[1])  # fmt: skip
-    if serving.fits:
-        most = int(serving.time.capacity * serving.mesh.dp) * case.replicas
-        yield fact("capacity", "Users that fit", f"{most:,}", f"of {case.context:,} tokens each", ASSUMED, value=most,
-                   unit="requests")  # fmt: skip
+        yield fact("cost", "Million output tokens", dollars((middle, middle)), dollars(price), FITTED, value=middle,
+                   unit="USD", low=price[0], high=price[1])  # fmt: skip
+    most = int(serving.time.capacity * serving.mesh.dp) * case.replicas
+    yield fact("capacity", "Users that fit", f"{most:,}", f"of {case.context:,} tokens each", ASSUMED, value=most,
+               unit="requests")  # fmt: skip
 
 
 def _timed(why: str, label: str, span: Any, evidence: str) -> dict[str, Any]:
     best, _, ends = duration(*span).partition(" (")
-    return fact(why, label, best, f"({ends}", evidence, value=span[0], unit="s", low=span[1], high=span[2])
+    text, _, unit = best.partition(" ")
+    return fact(why, label, text, ends.rstrip(")"), evidence, after=unit, value=span[0], unit="s", low=span[1],
+                high=span[2])  # fmt: skip
 
 
 def fact(why: str, label: str, text: str, note: str, evidence: str, **values: Any) -> dict[str, Any]:

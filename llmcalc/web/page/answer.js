@@ -1,0 +1,55 @@
+// Shows the verdict and the bar of the memory.
+import { CARDS, showFacts, write } from "./first.js";
+import { change, element } from "./state.js";
+
+const $ = (id) => document.getElementById(id);
+const FIGURES = /(\$[\d.,]+(?: to \$[\d.,]+)?|[\d.,]+ (?:[KMGT]iB|tokens\/s|m?s)\b)/;
+const SIGNS = { true: "✓ ", false: "✗ " };
+
+/** Show an answer of Python, or of closed forms, which know the memory only. @param {any} answer */
+export function showAnswer(answer) {
+  $("answer").classList.toggle("no", answer.fits === false);
+  write($("lead"), (SIGNS[answer.fits] ?? "") + answer.lead);
+  showSentence(answer.text);
+  write($("bar-title"), answer.gpu[0].toUpperCase() + answer.gpu.slice(1));
+  if (answer.memory) showMemory(answer.memory);
+  if (answer.isInstant) return;
+  showFacts(answer.fits ? answer.facts : CARDS.map((each) => answer.facts.find(({ why }) => why === each.why) ?? each), true);
+  $("notes").replaceChildren(...(answer.notes ?? []).map((text) => element("li", {}, text)));
+  $("changes").replaceChildren(...(answer.changes ?? []).map((one) =>
+    element("button", { type: "button", title: `${one.headroom} to spare`, onclick: () => change(one.set) }, `Fits ${one.text}`)));
+}
+
+/** Show the sentence with its main figures in bold. @param {string} text */
+function showSentence(text) {
+  if ($("sentence").textContent === text) return;
+  $("sentence").replaceChildren(...text.split(FIGURES).map((part, at) => (at % 2 ? element("b", {}, part) : part)));
+}
+
+/** Show an error in place of the verdict. @param {{message: string, hint: string}} error */
+export function showError({ message, hint }) {
+  $("answer").classList.add("no");
+  write($("lead"), "No answer");
+  write($("sentence"), `${message}.${hint ? ` ${hint[0].toUpperCase()}${hint.slice(1)}.` : ""}`);
+  $("notes").replaceChildren();
+  $("changes").replaceChildren();
+}
+
+/** Show the parts of the memory of a GPU against its size. @param {any} memory */
+export function showMemory(memory) {
+  const bar = $("bar"), isOver = memory.total > memory.size;
+  const percent = (bytes) => `${(100 * bytes) / (isOver ? memory.total * 1.02 : memory.size)}%`;
+  if (bar.children.length !== memory.parts.length + 1) {
+    bar.replaceChildren(...memory.parts.map((_, at) => element("i", { className: `m${at}` })), element("b"));
+  }
+  memory.parts.forEach((part, at) => { bar.children[at].style.width = percent(part.bytes); });
+  bar.lastChild.style.left = percent(memory.size);
+  bar.classList.toggle("over", isOver);
+  const replicas = memory.replicas > 1 ? `${memory.replicas} replicas` : "";
+  write($("bar-text"), [`${memory.needed_text} of ${memory.usable_text} usable`, memory.layout, replicas].filter(Boolean).join(" · "));
+  const entries = memory.parts.map((part, at) => [part.title, part.text, `m${at}`]);
+  if (!isOver) entries.push(["Free", memory.free_text, "free"]);
+  bar.setAttribute("aria-label", `Memory per GPU: ${entries.map(([title, text]) => `${title} ${text}`).join(", ")}`);
+  $("legend").replaceChildren(...entries.map(([title, text, kind]) =>
+    element("li", {}, element("i", { className: kind }), element("span", {}, title), text)));
+}

@@ -1,0 +1,72 @@
+// The sliders and lists of the workload.
+import { change, element, readNumber, state } from "./state.js";
+
+const $ = (id) => document.getElementById(id);
+const halves = (least, most) => Array.from({ length: 2 * (most - least) + 1 }, (_, at) =>
+  2 ** (least + (at >> 1)) * (at % 2 ? 1.5 : 1)).filter(Number.isInteger);
+const CACHES = ["fp8", "q8_0", "q4_0"];
+/** Values of the sliders. */
+const STEPS = {
+  n: [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128], users: [...new Set(halves(0, 10))], context: halves(7, 20), osl: halves(4, 16),
+};
+const KNOBS = { n: ["count", "GPUs"], users: ["users", "users"], context: ["context", "tokens"], osl: ["osl", "tokens"] };
+/** Steps of each slider, which end at what the model accepts. */
+const steps = { ...STEPS };
+
+const nearest = (all, value) => all.reduce((best, each, at) =>
+  (Math.abs(Math.log(each / value)) < Math.abs(Math.log(all[best] / value)) ? at : best), 0);
+
+/** Make the sliders work. */
+export function startKnobs() {
+  for (const [key, [id]] of Object.entries(KNOBS)) {
+    const range = $(id), text = $(`${id}-text`);
+    range.min = "0";
+    range.step = "1";
+    const moved = (quick) => change({ [key]: steps[key][Number(range.value)] }, quick);
+    range.addEventListener("input", () => moved(true));
+    range.addEventListener("change", () => moved(false));
+    text.addEventListener("change", () => {
+      const found = readNumber(text.value);
+      if (found >= 1) change({ [key]: found });
+      showKnobs();
+    });
+    text.addEventListener("keydown", (event) => { if (event.key === "Enter") text.blur(); });
+  }
+  for (const key of ["weights", "kv", "gpu"]) $(key).addEventListener("change", () => change({ [key]: $(key).value }));
+}
+
+/** Show the state in the controls. @param {number | null} [longest] tokens that the model accepts */
+export function showKnobs(longest) {
+  if (longest !== undefined) steps.context = STEPS.context.filter((each) => each < (longest ?? Infinity)).concat(longest ?? []);
+  steps.osl = STEPS.osl.filter((each) => each < state.context);
+  if (!steps.osl.length) steps.osl = [1];
+  for (const [key, [id, unit]] of Object.entries(KNOBS)) {
+    const range = $(id), text = $(`${id}-text`), value = Math.min(state[key], key === "context" ? steps.context.at(-1) : Infinity);
+    range.max = String(steps[key].length - 1);
+    if (steps[key][Number(range.value)] !== value) range.value = String(nearest(steps[key], value));
+    range.style.setProperty("--fill", `${(100 * Number(range.value)) / Math.max(steps[key].length - 1, 1)}%`);
+    range.setAttribute("aria-valuetext", `${value.toLocaleString("en")} ${unit}`);
+    if (document.activeElement !== text) text.value = value.toLocaleString("en");
+  }
+  for (const key of ["weights", "kv", "gpu"]) {
+    const own = $(key);
+    if (state[key] && ![...own.options].some((each) => each.value === state[key])) own.append(option(state[key], state[key]));
+    own.value = state[key];
+  }
+}
+
+const option = (value, title) => element("option", { value }, title);
+
+/** Fill the lists. @param {any} catalogue */
+export function fillLists(catalogue) {
+  const vendors = new Map();
+  for (const { name, title } of catalogue.gpus) {
+    const [vendor] = title.split(" ");
+    vendors.set(vendor, [...(vendors.get(vendor) ?? []), option(name, title.replace(`${vendor} `, ""))]);
+  }
+  $("gpu").replaceChildren(...[...vendors].map(([label, gpus]) => element("optgroup", { label }, ...gpus)));
+  const formats = catalogue.formats.map(({ name }) => option(name, name));
+  $("weights").replaceChildren(option("", "published"), ...formats);
+  $("kv").replaceChildren(option("", "16 bits"), ...CACHES.map((name) => option(name, name)));
+  showKnobs();
+}

@@ -1,0 +1,73 @@
+// The first paint: exact numbers from closed forms, before anything else is loaded.
+import { load, quantities } from "./quantities.js";
+import { element, onChange, state } from "./state.js";
+
+/** The numbers for which the page reserves room. */
+export const CARDS = [
+  ["memory", "Needed per GPU"], ["latency", "Speed per user"], ["prefill", "First token"], ["throughput", "Throughput"],
+  ["cost", "Million output tokens"], ["capacity", "Users that fit"], ["params", "Parameters"], ["flops", "Compute per token"],
+].map(([why, label]) => ({ why, label, text: "–", note: "", evidence: "" }));
+const grid = document.getElementById("facts");
+/** Contents of the files of forms that were loaded. @type {{first?: any, memory?: any}} */
+export const files = {};
+/** Names of presets by alias. @type {Map<string, string>} */
+export const names = new Map();
+const first = load("first").then((found) => { files.first = found; });
+let isAnswered = false;
+
+/** Write a text if it differs, so that screen readers hear changes only. @param {Element} of @param {string} text */
+export function write(of, text) {
+  if (of.textContent !== text) of.textContent = text;
+}
+
+/** Show numbers, each of which opens to its derivation. @param {any[]} facts @param {boolean} [isFinal] */
+export function showFacts(facts, isFinal = false) {
+  isAnswered ||= isFinal;
+  const known = new Map([...grid.children].map((each) => [each.dataset.why, each]));
+  facts.forEach((fact, at) => {
+    const own = known.get(fact.why) ?? card(fact.why);
+    known.delete(fact.why);
+    if (grid.children[at] !== own) grid.insertBefore(own, grid.children[at] ?? null);
+    const [label, number, note] = own.firstChild.children;
+    write(label, fact.label);
+    write(number.firstChild, fact.text);
+    write(number.lastChild, fact.after ? ` ${fact.after}` : "");
+    write(note.firstChild, fact.note);
+    write(note.lastChild, fact.evidence);
+    for (const [name, value] of Object.entries(fact.data ?? {})) number.firstChild.dataset[name] = value;
+  });
+  known.forEach((each) => each.remove());
+}
+
+function card(why) {
+  const inside = [element("h3"), element("strong", {}, element("span"), element("small")), element("p", {}, element("span"), element("em"))];
+  const made = element("details", { className: "fact" }, element("summary", {}, ...inside), element("div"));
+  made.dataset.why = why;
+  return made;
+}
+
+/** Write an integer with four digits, such as `8.030 B`. @param {bigint} number */
+function human(number) {
+  const rank = Math.min(Math.floor((String(number).length - 1) / 3), 4);
+  return rank ? `${(Number(number) / 1000 ** rank).toPrecision(4)} ${" KMBT"[rank]}` : String(number);
+}
+
+/** Show the numbers that forms give, until Python has answered. */
+export async function paint() {
+  await first;
+  const model = names.get(state.model) ?? state.model;
+  const { params, active, decode } = quantities({ first: files.first }, model, { batch: 1, seq: Math.max(state.context - 1, 1) });
+  if (isAnswered || !params) return;
+  const own = {
+    params: {
+      text: human(params), evidence: "executed", data: { form: "parameters", value: params },
+      note: params === active ? params.toLocaleString("en") : `${human(active)} active per token`,
+    },
+    flops: decode ? { text: human(decode), note: "in matrix products", after: "FLOPs", data: { form: "flops", value: decode } } : {},
+  };
+  showFacts(CARDS.map((each) => ({ ...each, ...own[each.why] })));
+}
+
+showFacts(CARDS);
+onChange(paint);
+paint().catch(() => {}).finally(() => import("./page.js"));

@@ -1,0 +1,33 @@
+// The memory of one GPU from closed forms, while Python starts or computes. Several GPUs need a layout, which Python chooses.
+import { quantities } from "./quantities.js";
+
+const PARTS = [["weights", "Weights"], ["state", "KV cache"], ["transient", "Buffers"], ["reserve", "Runtime"]];
+const UNITS = [[40n, "TiB"], [30n, "GiB"], [20n, "MiB"], [10n, "KiB"]];
+
+/** Write bytes with four digits and a binary unit. @param {bigint} bytes */
+export function binary(bytes) {
+  const [shift, unit] = UNITS.find(([each]) => bytes >> each) ?? [0n, "B"];
+  return `${(Number(bytes) / Number(1n << shift)).toPrecision(shift ? 4 : String(bytes).length)} ${unit}`;
+}
+
+/** Return the verdict on memory, or null if the forms do not tell. @param {any} files @param {any} catalogue
+ * @param {import("./state.js").State} state @param {string} model name of the preset @param {string} title */
+export function instant(files, catalogue, state, model, title) {
+  const gpu = catalogue?.gpus.find(({ name }) => name === (catalogue.gpu_aliases[state.gpu] ?? state.gpu));
+  if (!files.memory || !gpu || state.n !== 1) return null;
+  const settings = { batch: state.users, seq: state.context, weights: state.weights, cache: state.kv };
+  const found = quantities(files, model, settings), reserve = BigInt(catalogue.reserve);
+  if (found.needed === null || found.needed === undefined) return null;
+  const size = BigInt(gpu.usable_bytes), usable = size - reserve, free = usable - found.needed, fits = free >= 0n;
+  const sizes = { weights: found.weights - found.host, state: found.state, transient: found.activations, reserve };
+  const parts = PARTS.map(([name, text]) => ({ name, title: text, bytes: Number(sizes[name]), text: binary(sizes[name]) }));
+  const where = `one ${gpu.title}`, needed_text = binary(found.needed), usable_text = binary(usable);
+  return {
+    fits, lead: fits ? "Fits" : "Does not fit", gpu: where, isInstant: true,
+    text: fits ? `${title} fits on ${where} with ${binary(free)} to spare …` : `${title} needs ${needed_text} on ${where}, where ${usable_text} are usable …`,
+    memory: {
+      parts, needed_text, usable_text, free_text: binary(fits ? free : 0n), layout: "", replicas: 1,
+      total: Number(found.needed + reserve), size: Number(size),
+    },
+  };
+}

@@ -1,0 +1,190 @@
+// The page after its first paint: controls at once, then answers of Python, the verdict first.
+import { showAnswer, showError, showMemory } from "./answer.js";
+import { showBlocks } from "./blocks.js";
+import { makeColumns, showColumns } from "./columns.js";
+import { files, names, paint } from "./first.js";
+import { instant } from "./instant.js";
+import { fillLists, showKnobs, startKnobs } from "./controls.js";
+import { startOwn } from "./own.js";
+import { combobox } from "./picker.js";
+import { FRONT, PLOTS, makePlots, offerPlot, showPlot } from "./plots.js";
+import { ask, events, open, ready } from "./python.js";
+import { load } from "./quantities.js";
+import { copy, download, png } from "./share.js";
+import { change, element, hashOf, onChange, state } from "./state.js";
+import { showDerivation } from "./why.js";
+
+const $ = (id) => document.getElementById(id);
+const root = document.documentElement;
+let choices = [], titles = new Map(), shownModel = "", wanted = null, isBusy = false, facts = [], catalogue = null, isFirst = true;
+
+/** Load a style sheet. @param {string} href */
+const styled = (href) => new Promise((done) => { document.head.append(element("link", { rel: "stylesheet", href, onload: done, onerror: done })); });
+await Promise.all(["panels.css", "line.css"].map(styled)); // before anything that they arrange
+
+/** Ask Python for panels of the state. @param {string[]} panels @param {object} [more] */
+const panelsOf = async (panels, more = {}) => {
+  const found = (await ask({ kind: "answers", state: { ...state, panels, ...more } })) ?? { text: "The computation was stopped" };
+  return found.panels ?? Object.fromEntries(panels.map((name) => [name, { error: found.error ?? { message: found.text, hint: "" } }]));
+};
+
+const preset = () => names.get(state.model) ?? state.model;
+const titleOf = () => titles.get(preset()) ?? state.model;
+
+/** Show the memory from closed forms at once: with a verdict if Python has not answered yet. */
+function showInstant() {
+  const found = instant(files, catalogue, state, preset(), titleOf());
+  if (found && isFirst) showAnswer(found);
+  else if (found) showMemory(found.memory);
+}
+
+/** Answer the newest state. A change during this begins again. @param {boolean} quick */
+async function refresh(quick) {
+  wanted = { quick };
+  root.dataset.state = "python";
+  $("verdict").setAttribute("aria-busy", String(quick));
+  if (isBusy) return;
+  isBusy = true;
+  while (wanted) {
+    const own = wanted;
+    wanted = null;
+    await verdict(own.quick);
+    if (!own.quick) await panels();
+  }
+  isBusy = false;
+  root.dataset.state = "ready";
+}
+
+async function verdict(quick) {
+  const { verdict: found } = await panelsOf(["verdict"], { quick });
+  isFirst = false;
+  if (found.error) return showError(found.error);
+  facts = found.facts;
+  showAnswer(found);
+  titles.set(preset(), found.title);
+  model.show(state.model, found.title);
+  document.title = `${found.title} on ${found.gpu} · llmcalc`;
+  showKnobs(found.longest);
+}
+
+async function panels() {
+  const { commands } = await panelsOf(["commands"]);
+  if (wanted) return;
+  showCommands(commands.error ? [] : commands);
+  if (shownModel !== state.model) {
+    const { blocks } = await panelsOf(["blocks"]);
+    if (!blocks.error) showBlocks($("stacks"), blocks);
+    else $("stacks").replaceChildren();
+    shownModel = state.model;
+  }
+  for (const each of document.querySelectorAll(".fact[open]")) await derive(each);
+  offerPlot(plotOf(FRONT[0]), () => plot(FRONT[0]));
+  for (const [name] of PLOTS) {
+    if (wanted) return;
+    await plot(name);
+  }
+  if (wanted) return;
+  const { comparison } = state.compare.length ? await panelsOf(["comparison"]) : { comparison: null };
+  showColumns($("columns"), comparison?.error ? null : comparison);
+}
+
+const plotOf = (name) => document.querySelector(`.plot[data-name="${name}"]`);
+
+/** Draw a chart in the width of its place. @param {string} name */
+async function plot(name) {
+  const into = plotOf(name), before = hashOf(state);
+  const { charts } = await panelsOf(["charts"], { charts: [name], width: Math.round(into.clientWidth) });
+  if (hashOf(state) === before) showPlot(into, charts[name] ?? { error: charts.error.message }, file());
+}
+
+const file = () => titleOf().replace(/[^\w.-]+/g, "-");
+
+/** Show the derivation of a number. @param {Element} fact */
+async function derive(fact) {
+  const why = fact.dataset.why, { derivation } = await panelsOf(["derivation"], { quantity: why });
+  showDerivation(fact.lastChild, derivation, facts.find((each) => each.why === why)?.evidence);
+}
+
+function showCommands(commands) {
+  $("commands").replaceChildren(...commands.map(({ title, line }) => {
+    const button = element("button", { type: "button", "aria-label": `Copy the command for ${title}`, onclick: () => copy(button, line) }, "Copy");
+    return element("li", {}, element("span", {}, title), element("code", { tabIndex: 0 }, line), button);
+  }));
+}
+
+/** @param {string} id @param {string} text @param {(button: HTMLElement) => unknown} act */
+function action(id, text, act) {
+  const button = element("button", { id, type: "button", onclick: () => act(button) }, text);
+  return button;
+}
+
+const model = combobox($("model"), $("models"), () => choices, (name) => change({ model: name }));
+$("actions").append(
+  action("copy-link", "Copy link", (button) => copy(button, location.href.split("#")[0] + hashOf(state))),
+  action("copy-command", "Copy command", (button) =>
+    copy(button, panelsOf(["commands"]).then(({ commands }) => commands.map((each) => each.line).join("\n")))),
+  action("copy-json", "Copy JSON", (button) => copy(button, panelsOf(["json"]).then(({ json }) => JSON.stringify(json, null, 2)))),
+  element("span", { className: "grow" }),
+  action("save-png", "PNG", async () => png(`${file()}.png`, (await panelsOf(["card"])).card)),
+  action("save-svg", "SVG", async () => download(`${file()}.svg`, (await panelsOf(["card"])).card, "image/svg+xml")),
+  action("save-csv", "CSV", async () => download(`${file()}.csv`, (await panelsOf(["csv"])).csv, "text/csv")),
+);
+$("facts").addEventListener("toggle", (event) => { if (event.target.open && event.target.matches(".fact")) derive(event.target); }, true);
+startKnobs();
+startOwn($("own"), async (files) => {
+  const found = await open(...files);
+  if (!found.model) return found.text ?? "The file cannot be read.";
+  change({ model: found.model });
+  return "";
+});
+makePlots($("plots"));
+makeColumns($("columns"), () => choices);
+model.show(state.model, titleOf());
+showKnobs();
+import("./line.js").then(({ mount }) => mount($("line-panel"), { line: state.line, onRun: (line) => change({ line }) }));
+let asked = "";
+onChange((changed, quick) => {
+  const now = JSON.stringify({ ...changed, line: "", quick });
+  if (now === asked) return; // only the command line differs
+  asked = now;
+  showKnobs();
+  showInstant();
+  refresh(quick);
+});
+
+load("catalogue").then((found) => {
+  catalogue = found;
+  for (const { name, title, aliases } of found.models) {
+    if (!titles.has(name)) titles.set(name, title);
+    aliases.forEach((alias) => names.set(alias, name));
+  }
+  choices = found.models.map(({ name, title, year, aliases }) =>
+    ({ name, title, note: String(year ?? ""), words: [title, name, ...aliases].join(" ").toLowerCase() }));
+  fillLists(found);
+  model.show(state.model, titleOf());
+  paint();
+  return load("memory");
+}).then((found) => { files.memory = found; showInstant(); }).catch(() => {});
+
+let resized = 0, width = 0;
+new ResizeObserver(([{ contentRect }]) => {
+  if (Math.abs(contentRect.width - width) < 8) return;
+  const isStart = !width;
+  width = contentRect.width;
+  clearTimeout(resized);
+  if (!isStart) resized = setTimeout(() => refresh(false), 300);
+}).observe($("plots"));
+
+const starting = (bytes) => { $("progress").textContent = `Starting Python${bytes ? `: ${(bytes / 1e6).toFixed(1)} MB` : ""} …`; };
+const showStart = ({ detail }) => starting(detail.loaded);
+events.addEventListener("progress", showStart);
+starting(0);
+ready.then(() => {
+  events.removeEventListener("progress", showStart);
+  $("progress").textContent = "";
+  return refresh(false);
+}, (reason) => {
+  root.dataset.state = "error";
+  $("progress").textContent = "";
+  showError({ message: `Python cannot start: ${reason.message}`, hint: "" });
+});

@@ -1,0 +1,80 @@
+// The state of the page, which is also its address: `#model=gpt2&users=16`. A link can only set these values.
+
+/** @typedef {{model: string, gpu: string, n: number, weights: string, kv: string, context: number, osl: number,
+ *   users: number, compare: string[], line: string}} State */
+
+/** @type {State} */
+export const DEFAULTS = {
+  model: "llama3.1-8b", gpu: "h100-sxm", n: 1, weights: "", kv: "", context: 8192, osl: 512, users: 16, compare: [], line: "",
+};
+const MOST = { n: 16384, users: 1048576, context: 2 ** 30, osl: 2 ** 30 };
+const LONGEST = 400; // characters of a text in a link
+const listeners = [];
+
+/** Read a length such as `8192`, `8k` or `1M`, or return null. @param {string} text */
+export function readNumber(text) {
+  const found = /^\s*(\d{1,12}(?:\.\d+)?)\s*([kKmM]?)\s*$/.exec(text.replaceAll(",", ""));
+  if (!found) return null;
+  return Math.round(Number(found[1]) * { "": 1, k: 1024, m: 1048576 }[found[2].toLowerCase()]);
+}
+
+/** Return a value of a state that is valid, or the default. @param {string} name @param {any} value */
+function valid(name, value) {
+  const usual = DEFAULTS[name];
+  if (typeof usual === "number") {
+    const number = typeof value === "number" ? value : readNumber(String(value));
+    return number >= 1 ? Math.min(number, MOST[name]) : usual;
+  }
+  if (Array.isArray(usual)) {
+    const all = Array.isArray(value) ? value : String(value).split(",");
+    return all.map((each) => each.trim().slice(0, LONGEST)).filter(Boolean).slice(0, 3);
+  }
+  return String(value).slice(0, LONGEST);
+}
+
+/** @param {string} hash @returns {State} */
+export function readHash(hash) {
+  const given = new URLSearchParams(hash.replace(/^#/, ""));
+  return /** @type {State} */ (Object.fromEntries(
+    Object.keys(DEFAULTS).map((name) => [name, given.has(name) ? valid(name, given.get(name)) : DEFAULTS[name]]),
+  ));
+}
+
+/** Return the address of a state, without what is usual. @param {State} of */
+export function hashOf(of) {
+  const pairs = Object.entries(of).filter(([name, value]) => name === "model" || String(value) !== String(DEFAULTS[name]));
+  return "#" + pairs.map(([name, value]) => `${name}=${encodeURIComponent(String(value)).replaceAll("%2C", ",").replaceAll("%2F", "/")}`).join("&");
+}
+
+/** @type {State} */
+export let state = readHash(location.hash);
+
+/** Change the state. @param {Partial<State>} changes @param {boolean} [quick] whether more changes follow at once */
+export function change(changes, quick = false) {
+  const own = Object.entries(changes).map(([name, value]) => [name, valid(name, value)]);
+  state = { ...state, ...Object.fromEntries(own) };
+  if (!quick) history.replaceState(null, "", hashOf(state));
+  listeners.forEach((each) => each(state, quick));
+}
+
+/** Call a function after each change. @param {(state: State, quick: boolean) => void} listener */
+export function onChange(listener) {
+  listeners.push(listener);
+}
+
+addEventListener("hashchange", () => {
+  const found = readHash(location.hash);
+  if (hashOf(found) !== hashOf(state)) state = found, listeners.forEach((each) => each(state, false));
+});
+
+/** Make an element. Texts never become markup. @param {string} tag @param {object} [own] @param {...(Node | string)} inside */
+export function element(tag, own = {}, ...inside) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(own)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (name in made && !name.includes("-")) made[name] = value;
+    else if (value !== null && value !== undefined) made.setAttribute(name, value);
+  }
+  made.append(...inside.filter((each) => each !== null && each !== undefined && each !== ""));
+  return made;
+}
