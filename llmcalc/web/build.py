@@ -6,6 +6,7 @@ built.version, built.sent_bytes
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import io
@@ -20,7 +21,9 @@ from .forms_cache import form_files
 from .pyodide import Files, pyodide_files
 
 PAGE = Path(__file__).parent / "page"
-MANIFEST = "version.js"  # names every other file, also to a later build
+NAMED = "build.js"  # module with the version
+INDEX, OFFLINE = "index.html", "offline.js"
+MANIFEST = "version.js"  # names every other file, for the service worker and for a later build
 PYTHON = "python/"  # folder of Pyodide
 
 
@@ -60,15 +63,22 @@ def page_files(pyodide: Files) -> Files:
     files = {file.relative_to(PAGE).as_posix(): file.read_bytes() for file in sorted(PAGE.rglob("*")) if file.is_file()}
     package = bundle()
     files |= {"llmcalc.json.gz": packed(package)} | form_files(package) | _python(pyodide)
-    names = sorted({"./", *files} - {"index.html", "offline.js"})
-    text = f"self.VERSION = {json.dumps(_version(files))};\nself.FILES = {json.dumps(names, indent=1)};\n"
+    version = _version(files)
+    files[NAMED] = f"export const VERSION = {json.dumps(version)};\n".encode()
+    hashes = {"./" if name == INDEX else name: _integrity(files[name]) for name in sorted(files) if name != OFFLINE}
+    text = f"self.VERSION = {json.dumps(version)};\nself.FILES = {json.dumps(hashes, indent=1)};\n"
     return files | {MANIFEST: text.encode()}
+
+
+def _integrity(content: bytes) -> str:
+    """Return a hash that browsers compare with a file."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(content).digest()).decode()}"
 
 
 def _version(files: Files) -> str:
     """Return a hash of names and contents."""
     found = hashlib.sha256()
-    for name in sorted(set(files) - {MANIFEST}):
+    for name in sorted(set(files) - {MANIFEST, NAMED}):
         found.update(f"{name}\0{len(files[name])}\0".encode() + files[name])
     return found.hexdigest()[:16]
 
@@ -102,7 +112,8 @@ def _earlier(out: Path, force: bool) -> set[str]:
     if manifest.is_file():
         _, _, names = manifest.read_text("utf-8").partition("self.FILES = ")
         try:
-            return {str(name) for name in json.loads(names.rstrip().rstrip(";"))} - {"./"}
+            found = json.loads(names.rstrip().rstrip(";"))
+            return {name for name in found if ".." not in name and not name.startswith(("/", "./"))}
         except ValueError:
             pass
     if not force and out.is_dir() and any(out.iterdir()):

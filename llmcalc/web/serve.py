@@ -11,7 +11,14 @@ from typing import Any
 HOST = "127.0.0.1"
 SENT_AS = {".js": "text/javascript", ".mjs": "text/javascript", ".gz": "application/octet-stream"}
 TYPES = {**mimetypes.types_map, **SENT_AS}
+# the policy of index.html, also for the worker, which only a header can restrict
+POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
 HEADERS = {
+    "Content-Security-Policy": POLICY,
     "Cache-Control": "no-cache",  # the service worker has a copy; a new version must be seen
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",

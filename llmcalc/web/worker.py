@@ -63,6 +63,16 @@ def handle_text(text: str) -> str:
     return json.dumps(handle(message))
 
 
+def warm_up() -> None:
+    """Import what most visits need, before the memory of this Python is kept for later ones."""
+    for line in ("params gpt3", "fit llama3-8b --gpu h100 --solve seq", "latency llama3-8b --gpu h100"):
+        handle({"kind": "run", "line": line})
+    handle({"kind": "complete", "line": "fit llama3-8b --gpu "})
+    handle(
+        {"kind": "answers", "state": {"model": "llama3.1-8b", "gpu": "h100", "panels": ["verdict", "charts", "blocks"]}}
+    )
+
+
 def _text(message: Message, name: str, longest: int = LONGEST_LINE) -> str:
     """Return a text of a message, which must be given and not too long."""
     text = message.get(name)

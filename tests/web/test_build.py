@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 import io
 import json
 import zipfile
@@ -45,8 +47,11 @@ def files_in(folder: Path) -> set[str]:
 
 
 def test_the_manifest_names_every_file(site: Path) -> None:
-    names = set(json.loads((site / MANIFEST).read_text().partition("self.FILES = ")[2].rstrip(";\n")))
-    assert names == files_in(site) - {"index.html", "offline.js", MANIFEST} | {"./"}
+    hashes = json.loads((site / MANIFEST).read_text().partition("self.FILES = ")[2].rstrip(";\n"))
+    assert set(hashes) == files_in(site) - {"index.html", "offline.js", MANIFEST} | {"./"}
+    for name, expected in hashes.items():
+        content = (site / ("index.html" if name == "./" else name)).read_bytes()
+        assert expected == f"sha256-{base64.b64encode(hashlib.sha256(content).digest()).decode()}"
 
 
 def test_python_is_stored_compressed(site: Path) -> None:
@@ -77,10 +82,12 @@ def test_a_build_is_repeatable_and_replaces_an_earlier_one(pyodide: Path, tmp_pa
     assert build(tmp_path / "b", pyodide).version == first.version
     (tmp_path / "a" / "old.js").write_text("1")
     manifest = tmp_path / "a" / MANIFEST
-    manifest.write_text(manifest.read_text().replace('"./"', '"./",\n "old.js"'))
+    manifest.write_text(manifest.read_text().replace('"./":', '"old.js": "", "../kept.js": "", "./":'))
     (tmp_path / "a" / "mine.txt").write_text("1")
+    (tmp_path / "kept.js").write_text("1")
     build(tmp_path / "a", pyodide)
     assert files_in(tmp_path / "a") == files_in(tmp_path / "b") | {"mine.txt"}
+    assert (tmp_path / "kept.js").exists()
 
 
 def test_a_folder_with_other_files_is_refused(pyodide: Path, tmp_path: Path, capsys: Capture) -> None:

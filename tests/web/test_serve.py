@@ -9,6 +9,7 @@ from threading import Thread
 
 import pytest
 
+import llmcalc
 from llmcalc.web.serve import HOST, address, server
 
 
@@ -39,6 +40,26 @@ def get(port: int, path: str) -> tuple[int, bytes, str]:
 def test_files_have_the_types_that_browsers_need(port: int) -> None:
     assert get(port, "/") == (200, b"<h1>page</h1>", "text/html")
     assert get(port, "/code.mjs?version=1") == (200, b"1", "text/javascript")
+
+
+def test_a_file_that_has_not_changed_is_not_sent_again(port: int) -> None:
+    connection = HTTPConnection(HOST, port, timeout=10)
+    connection.request("GET", "/")
+    first = connection.getresponse()
+    first.read()
+    connection.request("GET", "/", headers={"If-Modified-Since": first.headers["Last-Modified"]})
+    second = connection.getresponse()
+    assert (second.status, second.read()) == (304, b"")
+    connection.close()
+
+
+def test_the_worker_has_the_policy_of_the_page(port: int) -> None:
+    connection = HTTPConnection(HOST, port, timeout=10)
+    connection.request("GET", "/code.mjs")
+    sent = connection.getresponse().headers["Content-Security-Policy"].removesuffix("; frame-ancestors 'none'")
+    connection.close()
+    page = (Path(llmcalc.__file__).parent / "web" / "page" / "index.html").read_text("utf-8")
+    assert f'content="{sent}"' in page
 
 
 @pytest.mark.parametrize("path", ["/../secret.txt", "/%2e%2e/secret.txt", "/inner/", "/none"])

@@ -4,6 +4,7 @@
 
 /** @typedef {{message: object, slot?: string, resolve: (answer: any) => void}} Waiting */
 const URL_OF_WORKER = new URL("./worker.js", import.meta.url);
+const IDLE = 2000; // milliseconds between the start of Python and work for later visits
 /** @type {Waiting[]} */ let queue = [];
 /** @type {Waiting | null} */ let current = null;
 /** @type {Worker} */ let worker;
@@ -38,6 +39,17 @@ function start() {
   found.then(next, () => {});
   return found;
 }
+
+/** Keep the page for offline use, and then a snapshot of Python for a quick start of the next visit. */
+async function keep() {
+  if (!navigator.serviceWorker) return;
+  await navigator.serviceWorker.register(new URL("./offline.js", import.meta.url), { updateViaCache: "none" });
+  await navigator.serviceWorker.ready;
+  const maker = new Worker(URL_OF_WORKER, { type: "module", name: "snapshot" });
+  maker.onmessage = ({ data }) => { if (typeof data === "string") maker.terminate(); };
+  maker.onerror = () => maker.terminate();
+}
+ready.then(() => setTimeout(() => keep().catch(() => {}), IDLE), () => {});
 
 function next() {
   if (current || !queue.length) return;
