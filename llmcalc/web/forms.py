@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 from multiprocessing import get_context
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..api.defaults import LLAMA_CPP_STEP_TOKENS, STEP_TOKENS, step_limit
 from ..api.fit_formats import FORMATS
@@ -29,6 +29,7 @@ from ..api.memory import memory_of, serving_weights
 from ..api.names import number_format
 from ..calc.flops import Flops, flops
 from ..calc.memory.inference import InferenceMemory, inference_memory
+from ..calc.memory.weight_formats import ServedWeights
 from ..calc.params import params
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
@@ -60,30 +61,49 @@ INPUTS = {
 def files() -> dict[str, bytes]:
     """Return the compressed forms of all shipped presets and the catalogue by file name. All processors compile."""
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        parts = list(pool.map(_contents_of, sorted(files_in(shipped_folder()))))
-    found = parts[0] | {"catalogue": catalogue()}
-    for part in parts:
-        found["first"]["models"] |= part["first"]["models"]
-        found["flops"] |= part["flops"]
-        found["memory"]["models"] |= part["memory"]["models"]
+        rows = [row for found in pool.map(_rows_of, sorted(files_in(shipped_folder()))) for row in found]
+    found = contents(rows) | {"catalogue": catalogue()}
     return {f"{name}.json.gz": _packed(content) for name, content in found.items()}
 
 
-def _contents_of(family: str) -> dict[str, Any]:
-    return contents(shipped_models(family))
+class Row(NamedTuple):
+    """Everything that the files say about a model."""
+
+    name: str
+    total: int
+    active: int
+    matmul: list[str | None]
+    other: list[str | None]
+    memory: list[list[Any] | None]
 
 
-def contents(models: Iterable[Architecture]) -> dict[str, Any]:
-    """Return the contents of the files with forms of some models."""
-    known = {model.name: model for model in models}
-    settings = {
-        "ranks": RANKS, "weights": WEIGHTS, "steps": STEPS, "caches": CACHES, "divided": DIVIDED, "totals": TOTALS
-    }  # fmt: skip
+def _rows_of(family: str) -> list[Row]:
+    return list(map(row, shipped_models(family)))
+
+
+def row(model: Architecture) -> Row:
+    """Compile the forms of a model."""
+    found = params(model)
+    active = 0 if found.active == found.total else found.active
+    matmul, other = (steps(model, is_matmul=is_matmul) for is_matmul in (True, False))
+    return Row(model.name, found.total, active, matmul, other, memory(model))
+
+
+def contents(rows: Iterable[Row]) -> dict[str, Any]:
+    """Return the contents of the files, as columns of all models because equal texts should stand near each other.
+
+    The number of active parameters is 0 if it is that of all parameters. Models have the same order in each file.
+    """
+    names, total, active, matmul, other, memories = (list(column) for column in zip(*rows, strict=True))
+    flops, other_flops = (list(zip(*column, strict=True)) for column in (matmul, other))
     return {
-        "first": {"inputs": INPUTS, "models": {name: first(model) for name, model in known.items()}},
-        "flops": {name: steps(model, is_matmul=False) for name, model in known.items()},
-        "memory": settings | {"models": {name: memory(model) for name, model in known.items()}},
-    }
+        "first": {"inputs": INPUTS, "models": names, "total": total, "active": active, "flops": flops},
+        "flops": other_flops,
+        "memory": {
+            "ranks": RANKS, "weights": WEIGHTS, "steps": STEPS, "caches": CACHES, "divided": DIVIDED, "totals": TOTALS,
+            "models": memories,
+        },
+    }  # fmt: skip
 
 
 def _packed(content: Any) -> bytes:
@@ -96,12 +116,6 @@ def shipped_models(*families: str) -> Iterator[Architecture]:
         if not families or family in families:
             for size in read_preset(file).get("sizes") or [None]:
                 yield load_file(file, None if size is None else str(size))
-
-
-def first(model: Architecture) -> list[int | str | None]:
-    """Return the numbers of total and active parameters, and the forms of the matmul FLOPs of both steps."""
-    found = params(model)
-    return [found.total, found.active, *steps(model, is_matmul=True)]
 
 
 def steps(model: Architecture, *, is_matmul: bool) -> list[str | None]:
@@ -143,9 +157,10 @@ def memory(model: Architecture) -> list[list[Any] | None]:
     the number that they need ``more`` is the same for many formats.
     """
     found: list[list[Any] | None] = []
+    formats = [serving_weights(model, name or None, "bf16", (), ()) for name in WEIGHTS]
     for ranks in RANKS:
         try:
-            weights, *rest = _on_ranks(model, Mesh(tp=ranks))
+            weights, *rest = _on_ranks(model, Mesh(tp=ranks), formats)
         except InputError:
             found.append(None)
             continue
@@ -155,15 +170,11 @@ def memory(model: Architecture) -> list[list[Any] | None]:
     return found
 
 
-def _on_ranks(model: Architecture, mesh: Mesh) -> list[Any]:
+def _on_ranks(model: Architecture, mesh: Mesh, formats: Iterable[ServedWeights]) -> list[Any]:
     """Return the bytes of weights in each format, those of them that stay in host memory, and the forms."""
     known = memory_of(model, mesh=mesh, seq=1)
     assert isinstance(known, InferenceMemory)
     size = known.state_size
-
-    def with_weights(name: str) -> InferenceMemory:
-        formats = serving_weights(model, name or None, "bf16", (), ())
-        return inference_memory(model, known.workload, formats, size, 2, mesh)
 
     def state(cache: str) -> Callable[..., int]:
         stored = number_format(cache) if cache else None
@@ -172,7 +183,7 @@ def _on_ranks(model: Architecture, mesh: Mesh) -> list[Any]:
     def activations(step: int, **sizes: int) -> int:  # results with symbols must not be remembered
         return memory_of(changed(model), mesh=mesh, step_tokens=step, **sizes).activations
 
-    stored = [with_weights(name) for name in WEIGHTS]
+    stored = [inference_memory(model, known.workload, each, size, 2, mesh) for each in formats]
     host = [each.host for each in stored]
     return [
         [each.weights for each in stored],

@@ -8,6 +8,7 @@ from typing import Any
 from ..api.accelerators import accelerator, accelerators
 from ..api.defaults import RESERVE
 from ..api.fit_formats import FORMATS
+from ..api.load import load
 from ..api.names import aliases_of
 from ..calc.memory.fit import read_size
 from ..core.errors import InputError
@@ -16,6 +17,7 @@ from ..estimate.hardware import Accelerator
 from ..report.presets import summary
 from ..report.search import search
 from ..schema.preset_files import files_in, shipped_folder
+from .answers.state import titled
 
 FIGURES = (
     "name", "title", "year", "generation", "memory_bytes", "usable_bytes", "node", "bandwidth", "peak", "checked",
@@ -47,15 +49,14 @@ def _format(name: str) -> dict[str, Any]:
 
 
 def _models() -> Iterator[dict[str, Any]]:
-    """Yield the models of all shipped presets, ordered by family and preset."""
-    presets = [summary(stem, file) for stem, file in sorted(files_in(shipped_folder()).items())]
-    for preset in presets:
+    """Yield the models of all shipped presets, ordered by preset. The first alias of a default size is its family."""
+    for stem, file in sorted(files_in(shipped_folder()).items()):
+        preset = summary(stem, file)
         for model in search((), [preset]):
-            is_default = preset["default"] is None or model.name == f"{preset['name']}-{preset['default']}"
-            aliases = [*([preset["name"]] if is_default and model.name != preset["name"] else []), *model.aliases]
+            is_default = model.name == f"{stem}-{preset['default']}"
             yield {
-                "name": model.name, "title": model.title, "family": model.family, "year": model.year,
-                "kind": model.kind, "aliases": aliases,
+                "name": model.name, "title": titled(load(model.name)), "family": model.family, "year": model.year,
+                "kind": model.kind, "aliases": [*([stem] if is_default else []), *model.aliases],
             }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 // The first paint: exact numbers from closed forms, before anything else is loaded.
-import { load, quantities } from "./quantities.js";
+import { load } from "./load.js";
+import { quantities } from "./quantities.js";
 import { element, onChange, state } from "./state.js";
 
 /** The numbers for which the page reserves room. */

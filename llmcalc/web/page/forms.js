@@ -1,5 +1,5 @@
-// A form is a text such as "t1=min(seq,64);?=4096-seq;2*t1*batch": definitions, guards that must not be negative, and
-// the value. Forms for other sizes follow after "|".
+// A form is a text such as "t1=min(seq,64);?=4096-seq;2*t1*batch": definitions, guards (not negative) and the value.
+// Forms for other sizes follow "|".
 const F = {
   min: (...all) => all.reduce((a, b) => (b < a ? b : a)),
   max: (...all) => all.reduce((a, b) => (b > a ? b : a)),
@@ -16,23 +16,23 @@ const F = {
   chunk_pairs: (q, k, z) => F.until(k, z) - F.until(k - q, z),
 };
 const OPS = { "+": [1, (a, b) => a + b], "-": [1, (a, b) => a - b], "*": [2, (a, b) => a * b] };
-const known = new Map();
+const seen = new Map();
 
 function parse(text) {
-  const tokens = text.match(/\w+|\S/g);
+  const words = text.match(/\w+|\S/g);
   let at = 0;
   const atom = () => {
-    const token = tokens[at] === "-" ? "0" : tokens[at++];
-    if (token < ":") return ((n) => () => n)(BigInt(token));
-    if (tokens[at] !== "(") return (v) => v[token];
+    const word = words[at] === "-" ? "0" : words[at++];
+    if (word < ":") return ((n) => () => n)(BigInt(word));
+    if (words[at] !== "(") return (v) => v[word];
     const all = [];
     do at++, all.push(read(0));
-    while (tokens[at] === ",");
+    while (words[at] === ",");
     at++;
-    return (v) => F[token](...all.map((each) => each(v)));
+    return (v) => F[word](...all.map((each) => each(v)));
   };
   const read = (least, a = atom()) => {
-    const [rank, f] = OPS[tokens[at]] ?? [0];
+    const [rank, f] = OPS[words[at]] ?? [0];
     if (rank <= least) return a;
     at++;
     const b = read(rank);
@@ -41,15 +41,15 @@ function parse(text) {
   return read(0);
 }
 
-function step(text) {
+const step = (text) => {
   const [form, name = ""] = text.split("=").reverse();
   return [name, parse(form)];
-}
+};
 
-/** Returns the value of a form for sizes (BigInt), or null if guards exclude them. */
+/** Returns the value of a form for BigInt sizes, or null if none is valid. */
 export function evaluate(text, sizes) {
-  if (!known.has(text)) known.set(text, text.split("|").map((each) => each.split(";").map(step)));
-  for (const piece of known.get(text)) {
+  if (!seen.has(text)) seen.set(text, text.split("|").map((each) => each.split(";").map(step)));
+  for (const piece of seen.get(text)) {
     const v = { ...sizes };
     if (piece.every(([name, form]) => (v[name] = form(v)) >= 0n || name !== "?")) return v[""];
   }

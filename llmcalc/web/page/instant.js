@@ -1,5 +1,5 @@
 // The memory of one GPU from closed forms, while Python starts or computes. Several GPUs need a layout, which Python chooses.
-import { quantities } from "./quantities.js";
+import { memory } from "./memory.js";
 
 const PARTS = [["weights", "Weights"], ["state", "KV cache"], ["transient", "Buffers"], ["reserve", "Runtime"]];
 const UNITS = [[40n, "TiB"], [30n, "GiB"], [20n, "MiB"], [10n, "KiB"]];
@@ -16,7 +16,7 @@ export function instant(files, catalogue, state, model, title) {
   const gpu = catalogue?.gpus.find(({ name }) => name === (catalogue.gpu_aliases[state.gpu] ?? state.gpu));
   if (!files.memory || !gpu || state.n !== 1) return null;
   const settings = { batch: state.users, seq: state.context, weights: state.weights, cache: state.kv };
-  const found = quantities(files, model, settings), reserve = BigInt(catalogue.reserve);
+  const found = memory(files, model, settings), reserve = BigInt(catalogue.reserve);
   if (found.needed === null || found.needed === undefined) return null;
   const size = BigInt(gpu.usable_bytes), usable = size - reserve, free = usable - found.needed, fits = free >= 0n;
   const sizes = { weights: found.weights - found.host, state: found.state, transient: found.activations, reserve };

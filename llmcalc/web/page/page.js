@@ -9,7 +9,7 @@ import { startOwn } from "./own.js";
 import { combobox } from "./picker.js";
 import { FRONT, PLOTS, makePlots, offerPlot, showPlot } from "./plots.js";
 import { ask, events, open, ready } from "./python.js";
-import { load } from "./quantities.js";
+import { load } from "./load.js";
 import { copy, download, png } from "./share.js";
 import { change, element, hashOf, onChange, state } from "./state.js";
 import { showDerivation } from "./why.js";
