@@ -124,7 +124,10 @@ def answer(given: Input, random: Random) -> str:
 def outcome(kind: str, seed: int, number: int, folder: Path) -> Failure | None:
     """Return the failure of an input, or None if the answer is proper."""
     random = Random(f"{kind} {seed} {number}")
-    given = GENERATORS[kind][0](random, folder)
+    try:
+        given = GENERATORS[kind][0](random, folder)
+    except MemoryError:  # a nested list whose text is too long for this process
+        return None
     start = time.process_time()
     signal.setitimer(signal.ITIMER_PROF, INTERRUPT_S)
     try:

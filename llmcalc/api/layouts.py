@@ -7,7 +7,7 @@ from heapq import heapify, heappop, heappush
 from math import isqrt
 from typing import NamedTuple
 
-from ..calc.kv_cache import CACHED, state
+from ..calc.kv_cache import CACHED, ranks_of_states
 from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
 from ..calc.sharding import Mesh
@@ -139,7 +139,7 @@ def _expert_ranks(experts: set[int], tp: int, dp: int) -> Iterator[int]:
 def _has_replicated_cache(architecture: Architecture, tp: int) -> bool | None:
     """Return whether tensor-parallel ranks store the same keys and values, or None if they cannot divide the model."""
     try:
-        tensors = state(architecture, seq=1, mesh=Mesh(tp=tp), extend=True).tensors
-    except (SizeError, InputError):
+        found = list(ranks_of_states(architecture, Mesh(tp=tp)))
+    except InputError:
         return None
-    return any(tensor.n_ranks < tp for tensor in tensors if tensor.state.role in CACHED)
+    return any(ranks < tp for state, ranks in found if state.role in CACHED)

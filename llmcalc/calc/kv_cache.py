@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from functools import cached_property
 from math import prod
 from typing import Any, ClassVar, NamedTuple
@@ -182,6 +183,13 @@ def _cached_tensors(
 
     key = id(place.declaration), id(place.symbols), convention, page, beams, mesh
     return remembered(model, "_cached_tensors", key, compute)
+
+
+def ranks_of_states(architecture: Architecture, mesh: Mesh) -> Iterator[tuple[State, int]]:
+    """Yield the state tensors of distinct layers with the number of tensor-parallel ranks that shard each."""
+    places = walk(architecture, Conventions("prefill", "dense", None))
+    for declaration in {id(place.declaration): place.declaration for place in places}.values():
+        yield from ((tensor, _n_ranks(tensor, declaration, mesh)) for tensor in declaration.states)
 
 
 def _n_ranks(tensor: State, declaration: Declaration, mesh: Mesh) -> int:

@@ -36,16 +36,14 @@ def with_n_sums(stack: Stack) -> Stack:
     inputs, runs = _change_named(stack.inputs, count), list[Run]()
     known: dict[tuple[int, int], tuple[Block, int]] = {}  # by block and number of sums, because many runs are equal
     for run in stack.runs:
-        left = run.count
-        while left:
+        closing = any(layer.ends_group() for part in run.block.sublayers for _, layer in part.layers())
+        for _ in range(run.count if closing else 1):
             key = id(run.block), closed
             if key not in known:
                 parts = tuple(_change_sublayer(part, count) for part in run.block.sublayers)
                 known[key] = changed(run.block, sublayers=parts), closed
-            is_closing = known[key][1] > closed
             block, closed = known[key]
-            runs.append(Run(block, 1 if is_closing else left, run.shared))
-            left -= 1 if is_closing else left
+            runs.append(Run(block, 1 if closing else run.count, run.shared))
     return changed(stack, inputs=inputs, runs=tuple(runs), outputs=_change_named(stack.outputs, count))
 
 

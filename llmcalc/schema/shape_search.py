@@ -166,7 +166,7 @@ class _Family:
             text = f"the quantity is 0 for the published sizes of {self.name}"
             raise InputError(text, where="design", hint="choose another target or family")
         self.known = {size: resolve(own) for size, own in self.variables.items()}
-        self.depth = 0  # of the last shape, which is close to that of the next
+        self.depths: dict[int, int] = {}  # of shapes, by width
         self.measured: dict[tuple[str | None, tuple[tuple[str, int], ...]], tuple[Architecture, int] | None] = {}
         if not all(WIDTH in own for own in self.variables.values()) or not self.variables:
             raise InputError(f"{self.name} has no {WIDTH} variable to vary", where="design", hint="use another family")
@@ -220,12 +220,21 @@ class _Family:
             found = self._model(base, sizes | {DEPTH: depth})
             return found[1] if found else 0  # sizes that are incompatible, as are those of 0 layers
 
-        low, high = neighbours(value, target, DEEPEST, self.depth or self.known[base][DEPTH])
+        low, high = neighbours(value, target, DEEPEST, self._likely_depth(base, sizes[WIDTH]))
         found = [shape for depth in filter(None, (low, high))
                  for shape in self._candidate(base, {DEPTH: depth, **sizes}, target, wanted)]  # fmt: skip
         if found:
-            self.depth = high
+            self.depths[sizes[WIDTH]] = high
             yield min(found, key=lambda shape: abs(shape.off))
+
+    def _likely_depth(self, base: str | None, width: int) -> int:
+        """Return the depth that follows from those of the two nearest widths by a power law."""
+        nearest = sorted(self.depths.items(), key=lambda shape: abs(log(shape[0] / width)))[:2]
+        if not nearest:
+            return int(self.known[base][DEPTH])
+        (first, depth), (other, other_depth) = nearest[0], nearest[-1]
+        power = log(depth / other_depth) / log(first / other) if first != other else -2
+        return min(max(round(depth * (width / first) ** power), 1), DEEPEST)
 
     def _candidate(self, base: str | None, sizes: Sizes, target: int, wanted: float) -> Iterator[Candidate]:
         found = self._model(base, sizes)

@@ -25,6 +25,7 @@ import re
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from functools import cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ TENSORS: dict[str, Callable[..., Stored]] = {
     "parameter": lambda d_out, d_in=None, taps=None: Stored(d_out, d_in, taps, bare=True),
     "buffer": lambda d_out, d_in=None: Stored(d_out, d_in, bare=True, buffer=True),
 }
+MOST_TENSORS = 20_000  # of a part, which lists the tensors of each layer
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "floor": lambda value, divisor: int(value // divisor),
     "ceil": lambda value, divisor: -(-value // divisor),
@@ -172,7 +174,10 @@ class _PartReader:
             if not self._value(check["require"], self.values):
                 raise SizeError(self._fill(check["error"], self.values))
         for name, body in self.data["parts"].items():
-            yield name, list(self._tensors({"": body}, ChainMap({}, self.values)))
+            tensors = list(islice(self._tensors({"": body}, ChainMap({}, self.values)), MOST_TENSORS + 1))
+            if len(tensors) > MOST_TENSORS:
+                raise SizeError(f"{name} has more than {MOST_TENSORS:,} tensors")
+            yield name, tensors
 
     def _call(self, body: Any, parameters: list[str], *arguments: Any) -> Any:
         names = ChainMap(dict(zip(parameters, arguments, strict=True)), self.values)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import llmcalc
 from llmcalc.core.errors import SizeError, UnsupportedError
 from llmcalc.core.zoo_search import PACKAGE
 from llmcalc.data import read_table
@@ -50,3 +51,8 @@ def test_errors_name_the_part():
         read_parts(Config({"codebook_size": 1}, "encodec", "here"), "codec")
     with pytest.raises(SizeError, match="repeated modules exceed the limit"):
         read_parts(Config({"target_bandwidths": [1e9]}, "encodec", "here"), "codec")
+
+
+def test_a_part_has_a_largest_number_of_tensors():
+    with pytest.raises(SizeError, match="more than 20,000 tensors"):
+        llmcalc.load({"model_type": "evolla", "resampler_depth": 5000})

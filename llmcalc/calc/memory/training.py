@@ -155,7 +155,7 @@ def _sharded_segments(
         full = 0 if recipe.contiguous_gradient_buffer or mesh.pp > 1 else own.gradients.gathered(mesh)
         if full and not segment.is_outside:
             shard = own.new_gradients.sharded(mesh)
-            segment = segment._replace(gradients=scaled(shard, 1, segment.count if segment.shared else 1))
+            segment = segment._replace(gradients=scaled(shard, 1, max(segment.count, 1) if segment.shared else 1))
         gathered = gathered_weights(own.weights, mesh) if mesh.pp == 1 else 0
         found.append(segment._replace(gathered_weights=gathered, full_gradients=full))
     return found
@@ -193,7 +193,7 @@ def segments_and_loss(
             if policy.recompute == "full":  # only the block's input is saved
                 stream = (BLOCK_INPUT, trace.stream_bytes)
                 saved, saved_in_backward = Sum(stream), Sum(*saved.parts, stream)
-            gradients = scaled(_weight_gradients(trace), 1, run.count if run.shared else 1)
+            gradients = scaled(_weight_gradients(trace), 1, max(run.count, 1) if run.shared else 1)
             found[stack.name, number] = Segment(
                 run.block.name, run.count, saved, saved_in_backward, trace, gradients, shared=run.shared
             )

@@ -104,6 +104,18 @@ def test_experts_that_no_other_rank_holds_are_not_gathered():
     assert many[0].gathered == rest + block - experts // 3  # each holds one
 
 
+@pytest.mark.parametrize("zero", [0, 2, 3])
+def test_a_shared_block_that_is_never_executed_has_only_weights(zero):
+    """ALBERT stores the groups that its layers do not select."""
+    config = {"model_type": "albert", "num_hidden_layers": 2, "hidden_size": 44, "num_attention_heads": 11}
+    config |= {"intermediate_size": 13, "vocab_size": 101, "embedding_size": 7}
+    used, spare = (llmcalc.load({**config, "num_hidden_groups": groups}) for groups in (2, 3))
+    assert [run.count for run in spare.stacks[0].runs].count(0) == 1
+    found = [llmcalc.memory(model, mode="training", mesh=Mesh(dp=2, zero=zero)) for model in (used, spare)]
+    assert found[1].worst.weights > found[0].worst.weights
+    assert found[1].worst.activations == found[0].worst.activations
+
+
 def test_shared_blocks_are_gathered_once():
     model = llmcalc.load("albert-base-v2")
     gathered = {moment.gathered for moment in timeline(model, dp=7, zero=3) if moment.phase.startswith("backward of b")}
