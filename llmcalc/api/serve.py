@@ -46,6 +46,7 @@ from .ollama import modelfile_command, run_command
 
 if TYPE_CHECKING:
     from .serving_front import ServingFront
+    from .serving_pools import ServingPools
     from .serving_search import ServingSearch
     from .serving_time import ServingResult
 
@@ -55,6 +56,7 @@ SERVE = (
     Setting("engine_version"),
 )  # fmt: skip
 AUTO = "auto"
+REQUESTS = ("pareto", "prefill_pool", "api_price", "watts")  # settings that ask for the time of requests
 
 
 @overload
@@ -89,7 +91,7 @@ def serve(
     sla: str | None = None,
     image: Iterable[str] = (),
     **settings: Any,
-) -> ServeResult | ServingResult | ServingSearch | ServingFront:
+) -> ServeResult | ServingResult | ServingSearch | ServingFront | ServingPools:
     """Predict how a serving engine divides the memory of its GPUs, and the size of its KV cache.
 
     With ``isl``, ``osl`` and ``concurrency``, estimate the time of requests instead, as ``ServingResult`` describes.
@@ -116,12 +118,14 @@ def serve(
             ``images_per_prompt=0`` loads no image encoder.
             For times: ``tp``, ``dp``, ``ep``, ``weights``, ``experts``, ``attention_weights``, ``cache``,
             ``max_num_batched_tokens``, and ``calibration``, the result of ``calibrate`` or its file. ``pareto=True``
-            asks for the result of ``serving_front``.
+            asks for the result of ``serving_front``, and ``prefill_pool="2xtp2"`` for two pools of GPUs. ``watts`` and
+            ``api_price`` are for energy and a comparison with an API.
 
     Raises:
         InputError: an unknown engine, flag or GPU, or an invalid setting.
     """
-    if any(value is not None for value in (isl, osl, concurrency, sla)) or settings.get("pareto"):
+    asked = (isl, osl, concurrency, sla, *(settings.get(name) for name in REQUESTS))
+    if any(value not in (None, False) for value in asked):
         others = {
             "command": command,
             "engine_version": engine_version,
@@ -183,7 +187,7 @@ def serve(
 
 def _serving(
     model: Source | None, gpu: str | int | None, given: Mapping[str, Any], others: Mapping[str, Any]
-) -> ServingResult | ServingSearch | ServingFront:
+) -> ServingResult | ServingSearch | ServingFront | ServingPools:
     """Return the time of requests, if all settings have an effect on it."""
     from .serving_time import SETTINGS, serving
 

@@ -11,6 +11,7 @@ from ..core.evidence import FITTED, of_architecture
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..estimate.hardware import Accelerator
+from ..estimate.serving_money import Terms
 from ..estimate.training_run import Price
 from .calibration import Calibration, Deployment
 from .load import Source
@@ -37,7 +38,7 @@ class ServingFront(NotebookDisplay):
         fronts: fronts of groups of layouts by title, such as ``weights fp8``, as pairs of tokens per second of a
             request and of a GPU.
         tried: number of layouts and formats that were evaluated.
-        price: price of one GPU in US dollars per hour, or None if unknown.
+        terms: prices and power that the cost and the energy of tokens follow from.
         max_model_len: largest number of tokens of a request that the model allows, or None if unknown.
     """
 
@@ -51,7 +52,7 @@ class ServingFront(NotebookDisplay):
     points: tuple[Layout, ...]
     fronts: Mapping[str, tuple[tuple[float, float], ...]]
     tried: int
-    price: Price | None
+    terms: Terms
     architecture: Architecture
     max_model_len: int | None
 
@@ -61,6 +62,11 @@ class ServingFront(NotebookDisplay):
     def evidence(self) -> dict[str, str]:
         """Class of evidence of each value."""
         return of_architecture(self.EVIDENCE, self.architecture)
+
+    @property
+    def price(self) -> Price | None:
+        """Price of one GPU in US dollars per hour, or None if unknown."""
+        return self.terms.price
 
     @property
     def engine_title(self) -> str:
@@ -76,7 +82,7 @@ class ServingFront(NotebookDisplay):
         """Return the result as a plain dictionary."""
         return {
             "engine": self.engine, "gpus": self.gpus, "limits": dict(self.limits), "tried": self.tried,
-            "points": [one.to_dict(self.price) for one in self.points],
+            "points": [one.to_dict(self.terms, self.isl, self.osl) for one in self.points],
             "fronts": {name: [list(pair) for pair in pairs] for name, pairs in self.fronts.items()},
             "evidence": self.evidence,
         }  # fmt: skip
@@ -97,6 +103,8 @@ def serving_front(
     price: float | None = None,
     sla: str | None = None,
     calibration: Calibration | str | os.PathLike[str] | None = None,
+    watts: float | None = None,
+    api_price: str | None = None,
 ) -> ServingFront:
     """Find the most tokens per second of a GPU at each speed of a request.
 
@@ -121,13 +129,15 @@ def serving_front(
         price: US dollars per GPU-hour (default: quoted prices).
         sla: longest times, such as ``"ttft<2s"``, that all points keep.
         calibration: result of ``calibrate``, or its file.
+        watts: measured power per GPU (default: by what kernels read and compute, from the rated power).
+        api_price: US dollars per million input and output tokens of an API to compare with, such as ``"0.5/1.5"``.
     """
     from .serving_time import serving
 
     given = {
         "engine": engine, "weights": weights, "experts": experts, "attention_weights": attention_weights,
         "cache": cache, "max_num_batched_tokens": max_num_batched_tokens, "price": price, "sla": sla,
-        "calibration": calibration,
+        "calibration": calibration, "watts": watts, "api_price": api_price,
     }  # fmt: skip
     settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     found = serving(model, gpu, isl=isl, osl=osl, pareto=True, **settings)
@@ -136,7 +146,7 @@ def serving_front(
 
 
 def find_front(
-    search: LayoutSearch, limits: Mapping[str, float], price: Price | None, measured: Deployment | None
+    search: LayoutSearch, limits: Mapping[str, float], terms: Terms, measured: Deployment | None
 ) -> ServingFront:
     """Return the front of all layouts."""
     longest = longest_request(search.architecture)
@@ -151,7 +161,7 @@ def find_front(
     return ServingFront(
         search.architecture.name, search.card, search.count, search.engine, search.load.isl, search.load.osl, limits,
         tuple(layout_at(placement, point, search, measured) for placement, point, _ in chosen),
-        {name: pairs for name, pairs in fronts.items() if pairs}, len(tried), price, search.architecture, longest,
+        {name: pairs for name, pairs in fronts.items() if pairs}, len(tried), terms, search.architecture, longest,
     )  # fmt: skip
 
 

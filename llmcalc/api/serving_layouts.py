@@ -13,13 +13,13 @@ from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.errors import LlmcalcError
 from ..core.record import record, remembered
-from ..data import tables
+from ..data import table, tables
 from ..estimate.hardware import Accelerator
+from ..estimate.serving_money import decode_power
 from ..estimate.time.arrays import namespace
 from ..estimate.time.calibration import Factors
-from ..estimate.time.cost import StepTime
 from ..estimate.time.pools import Decodes, Prefills, decodes, pools_time, prefills
-from ..estimate.time.serving import CHUNK, Load, serving_time
+from ..estimate.time.serving import CHUNK, Load, ServingTime, serving_time
 from ..estimate.time.step import StepModel
 from .engine_result import ServeResult
 from .names import number_format
@@ -27,6 +27,7 @@ from .serving_memory import free_memory
 from .step_models import step_model, weight_bits
 
 MOST, STEPS = 4096, 97  # requests of a data-parallel rank: the largest number, and how many are tried
+FEWEST = tuple(2.0**-power for power in range(6, 0, -1))  # while other requests are in the pool of prefills
 NUMBERS = sorted({float(round(MOST ** (step / (STEPS - 1)))) for step in range(STEPS)})
 MOST_BUSY = 0.95  # share of the time in which a pool of prefills computes
 MOST_SPLITS = 16  # divisions of the GPUs between two pools
@@ -117,8 +118,9 @@ class Point(NamedTuple):
         ttft_s: time to the first token.
         requests_per_s: requests per second of all GPUs.
         prefill_share: share of the GPUs' time that prefills take.
-        busy_share: share of the GPUs' time in which they compute or read memory.
-        busy: share of the time in which a pool of prefills computes.
+        decode_power: power of a GPU in decode steps, as a share of its rated power.
+        busy: share of the time in which the GPUs for prefills compute.
+        wait_s: time that a prompt waits for that pool.
         transfer_s: time to send keys and values from one pool to the other.
     """
 
@@ -129,8 +131,9 @@ class Point(NamedTuple):
     ttft_s: float
     requests_per_s: float
     prefill_share: float
-    busy_share: float
-    busy: float = 0.0
+    decode_power: float
+    busy: float = 1.0
+    wait_s: float = 0.0
     transfer_s: float = 0.0
 
 
@@ -215,11 +218,10 @@ class LayoutSearch:
                 replica.steps, Load(load.isl, load.osl, requests, load.chunk), replica.free, self.factors
             )
             runs = (time.capacity >= 1) & (time.waiting <= 0)
-            decoding = (load.osl - 1) * time.step.seconds * time.requests_per_s / (dp * time.batch)
-            share = namespace(decoding).clip(1 - decoding, 0.0, 1.0)
             found += points_of(
-                requests * count, time.batch, runs, time.tpot_s, time.ttft_s, time.requests_per_s * count, share,
-                share + (1 - share) * used_share(time.step),
+                requests * count, time.batch, runs, time.tpot_s, time.ttft_s, time.requests_per_s * count,
+                prefill_share(time, load.osl, dp),
+                decode_power(time.step, table("serving_power")),
             )  # fmt: skip
         return Times(Placement(replica, count), tuple(found))
 
@@ -257,7 +259,7 @@ class LayoutSearch:
                 runs = (step.batch <= step.capacity) & (time.busy <= MOST_BUSY)
                 found += points_of(
                     time.concurrency, step.batch, runs, time.tpot_s, time.ttft_s, time.requests_per_s, share,
-                    share * time.busy + (1 - share) * used_share(step.step), time.busy, time.transfer_s,
+                    decode_power(step.step, table("serving_power")), time.busy, time.wait_s, time.transfer_s,
                 )  # fmt: skip
             yield Times(placement, (between(found, self.only),) if self.only else tuple(found))
 
@@ -266,9 +268,15 @@ class LayoutSearch:
 
         def compute() -> list[Decodes]:
             own = second.steps, self.load
-            return [decodes(*own, number, second.free, self.factors) for number in blocks(NUMBERS)]
+            return [decodes(*own, number, second.free, self.factors) for number in blocks([*FEWEST, *NUMBERS])]
 
         return remembered(second, "_decodes", (self.load, self.factors), compute)
+
+
+def prefill_share(time: ServingTime, osl: Any, dp: int) -> Any:
+    """Return the share of the GPUs' time that prefills take, where replicas compute both."""
+    decoding = (osl - 1) * time.step.seconds * time.requests_per_s / (dp * time.batch)
+    return namespace(decoding).clip(1 - decoding, 0.0, 1.0)
 
 
 def blocks(numbers: Sequence[float]) -> Sequence[Any]:
@@ -285,12 +293,6 @@ def points_of(*values: Any) -> Iterator[Point]:
     lists = [value.tolist() if hasattr(value, "tolist") else value for value in values]
     size = max((len(own) for own in lists if isinstance(own, list)), default=1)
     return map(Point, *(own if isinstance(own, list) else [own] * size for own in lists))
-
-
-def used_share(step: StepTime) -> Any:
-    """Return the share of a step in which a GPU computes at its peak or reads memory at its bandwidth."""
-    total = step.total
-    return namespace(total.memory).maximum(total.memory, total.compute) / step.seconds
 
 
 def between(points: Sequence[Point], concurrency: float) -> Point:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cached_property
 from typing import Any, ClassVar
 
 from ..calc.sharding import Mesh
@@ -12,17 +13,21 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.evidence import FITTED, of_architecture
 from ..core.notebook_display import NotebookDisplay
-from ..core.record import record
+from ..core.record import changed, record
 from ..data import table
 from ..estimate.hardware import Accelerator
+from ..estimate.serving_money import Money, Terms
 from ..estimate.time.interval import Interval, time_interval
 from ..estimate.time.serving import ServingTime
 from ..estimate.time.step import StepModel
 from ..estimate.training_run import Price
+from .accelerators import Gpus, read_gpus
 from .calibration import Deployment
 from .engine_models import served_length
+from .serving_changes import Changes, find_changes
 from .serving_layouts import LayoutSearch, Placement, Point, Times
 from .serving_memory import engine_title
+from .train import price_of
 
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 LIMIT = re.compile(r"\s*(ttft|tpot)\s*(?:<=?|=)\s*(\d+(?:\.\d+)?)\s*(us|ms|s)\s*", re.ASCII)
@@ -38,12 +43,14 @@ class PrefillPool:
         mesh: layout of a replica.
         replicas: number of replicas.
         busy: share of the time in which they compute.
+        wait_s: time that a prompt waits for the prefills of others.
         transfer_s: time to send the keys and values of a prompt to the replicas that decode.
     """
 
     mesh: Mesh
     replicas: int
     busy: float
+    wait_s: float
     transfer_s: float
 
     @property
@@ -70,7 +77,7 @@ class Layout:
         requests_per_s: requests per second of all GPUs.
         gpus: number of GPUs.
         prefill_share: share of the GPUs' time that prefills take.
-        busy_share: share of the GPUs' time in which they compute or read memory.
+        decode_power: power of a GPU in decode steps, as a share of its rated power.
         prefill: pool of GPUs that compute prefills alone, or None if all replicas compute them.
         commands: command lines of the engine by role: ``serve``, or ``prefill`` and ``decode``.
     """
@@ -88,7 +95,7 @@ class Layout:
     requests_per_s: float
     gpus: int
     prefill_share: float
-    busy_share: float
+    decode_power: float
     prefill: PrefillPool | None
     commands: Mapping[str, str]
 
@@ -111,8 +118,15 @@ class Layout:
         """Return the lowest and highest price of a million output tokens, with all cost charged to the output."""
         return token_prices(price, self.tokens_per_s_gpu, self.width)
 
-    def to_dict(self, price: Price | None) -> dict[str, Any]:
-        """Return the layout as a plain dictionary, with its price."""
+    def money(self, terms: Terms, isl: int, osl: int) -> Money:
+        """Return the price and the energy of the tokens of requests with these lengths."""
+        power = terms.power(self.decode_power, self.prefill.busy if self.prefill else 1.0)
+        return Money(
+            self.gpus, isl, osl, self.requests_per_s, self.prefill_share, self.width, terms.price, power, terms.api
+        )
+
+    def to_dict(self, terms: Terms, isl: int, osl: int) -> dict[str, Any]:
+        """Return the layout as a plain dictionary, with its price and energy."""
         pool = self.prefill
         names = ("tokens_per_s_gpu", "tokens_per_s_user", "requests_per_s", "keeps_limits")
         return {
@@ -120,14 +134,15 @@ class Layout:
             "gpus": self.gpus, **{name: self.formats.get(name) for name in ("weights", "cache")},
             "prefill": pool and {
                 **{name: getattr(pool.mesh, name) for name in ("tp", "dp", "ep")}, "replicas": pool.replicas,
-                "busy": pool.busy, "transfer_s": pool.transfer_s,
+                "busy": pool.busy, "wait_s": pool.wait_s, "transfer_s": pool.transfer_s,
             },
             "concurrency": self.concurrency,
             **{f"{name}{end}_s": value for name in ("tpot", "ttft") for end, value in (
                 ("", getattr(self, f"{name}_s")), ("_low", float(getattr(self, name).low)),
                 ("_high", float(getattr(self, name).high)))},
             **{name: getattr(self, name) for name in names},
-            "usd_per_million_output": self.usd_per_million_output(price), "commands": dict(self.commands),
+            "usd_per_million_output": self.usd_per_million_output(terms.price),
+            "money": self.money(terms, isl, osl).to_dict(), "commands": dict(self.commands),
         }  # fmt: skip
 
 
@@ -144,9 +159,11 @@ class ServingSearch(NotebookDisplay):
         osl: output tokens of a request.
         limits: longest times in seconds, by name.
         layouts: layouts that meet the limits. If there are none, those that come closest.
-        price: price of one GPU in US dollars per hour, or None if unknown.
+        terms: prices and power that the cost and the energy of tokens follow from.
         max_model_len: largest number of tokens of a request that the model allows, or None if unknown.
         concurrency: number of requests on all GPUs, or None if it was chosen.
+        formats: number formats by setting.
+        retry: function that searches with other GPUs, formats or requests.
     """
 
     model: str
@@ -157,10 +174,12 @@ class ServingSearch(NotebookDisplay):
     osl: int
     limits: Mapping[str, float]
     layouts: tuple[Layout, ...]
-    price: Price | None
+    terms: Terms
     architecture: Architecture
     max_model_len: int | None
-    concurrency: float | None = None
+    concurrency: float | None
+    formats: Mapping[str, str | None]
+    retry: Callable[[Mapping[str, Any]], ServingSearch]
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {"layouts": FITTED}
 
@@ -168,6 +187,11 @@ class ServingSearch(NotebookDisplay):
     def evidence(self) -> dict[str, str]:
         """Class of evidence of each value."""
         return of_architecture(self.EVIDENCE, self.architecture)
+
+    @property
+    def price(self) -> Price | None:
+        """Price of one GPU in US dollars per hour, or None if unknown."""
+        return self.terms.price
 
     @property
     def engine_title(self) -> str:
@@ -189,12 +213,22 @@ class ServingSearch(NotebookDisplay):
         """Whether the intervals of the times of the first layout are within the limits."""
         return self.is_found and all(getattr(self.layouts[0], name).high <= most for name, most in self.limits.items())
 
+    @cached_property
+    def changes(self) -> Changes:
+        """Changed settings that meet the limits, with their results. Empty if the limits are met already."""
+        return () if self.is_found or self.is_too_long else find_changes(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""
+        changes = [
+            {"settings": change, "layout": one.layouts[0].to_dict(one.terms, self.isl, self.osl)}
+            for change, one in self.changes
+        ]
         return {
+            "changes": changes,
             "engine": self.engine, "gpus": self.gpus, "limits": dict(self.limits), "is_found": self.is_found,
             "has_margin": self.has_margin,
-            "layouts": [one.to_dict(self.price) for one in self.layouts], "evidence": self.evidence,
+            "layouts": [one.to_dict(self.terms, self.isl, self.osl) for one in self.layouts], "evidence": self.evidence,
         }  # fmt: skip
 
 
@@ -215,7 +249,7 @@ def read_limits(text: str) -> dict[str, float]:
 
 
 def search_layouts(
-    search: LayoutSearch, limits: Mapping[str, float], price: Price | None, measured: Deployment | None
+    search: LayoutSearch, limits: Mapping[str, float], terms: Terms, measured: Deployment | None
 ) -> ServingSearch:
     """Return the layouts that meet the limits."""
     architecture, load = search.architecture, search.load
@@ -229,9 +263,22 @@ def search_layouts(
             best[kind] = min(best.get(kind, one), one, key=lambda own: _rank(own, limits))
     ordered = sorted(best.values(), key=lambda one: _rank(one, limits))
     kept = [one for one in ordered if one.keeps_limits] or ordered
+
+    def retry(change: Mapping[str, Any]) -> ServingSearch:
+        gpus = read_gpus(change["gpu"]) if "gpu" in change else Gpus(search.card, None, search.count)
+        card, is_other = gpus.accelerator or search.card, bool({"gpu", "weights"} & set(change))
+        formats = tuple({**own, **{name: change[name] for name in own if name in change}} for own in search.formats)
+        own = changed(
+            search, card=card, count=gpus.count or 1, formats=formats, only=change.get("concurrency", search.only),
+            factors=None if is_other else search.factors,
+        )  # fmt: skip
+        same = card.name == search.card.name
+        costs = terms if same else changed(terms, price=price_of(card), rated=card.power)
+        return search_layouts(own, limits, costs, None if is_other else measured)
+
     return ServingSearch(
         architecture.name, search.card, search.count, search.engine, load.isl, load.osl, limits, tuple(kept[:SHOWN]),
-        price, architecture, longest, search.only,
+        terms, architecture, longest, search.only, search.formats[0], retry,
     )  # fmt: skip
 
 
@@ -275,12 +322,12 @@ def layout_at(
         roles, pool = {"serve": replica.command(load, point.batch)}, None
     else:
         roles = {"prefill": first.command(load, 1, "prefill"), "decode": replica.command(load, point.batch, "decode")}
-        pool = PrefillPool(first.mesh, placement.prefill_replicas, point.busy, point.transfer_s)
+        pool = PrefillPool(first.mesh, placement.prefill_replicas, point.busy, point.wait_s, point.transfer_s)
     return Layout(
         replica.mesh, placement.replicas, point.concurrency, point.tpot_s, point.ttft_s, tpot, ttft,
         point.requests_per_s * load.osl / placement.gpus, is_kept,
         {name: own for name, own in replica.formats.items() if own}, point.requests_per_s, placement.gpus,
-        point.prefill_share, point.busy_share, pool, {role: line for role, line in roles.items() if line},
+        point.prefill_share, point.decode_power, pool, {role: line for role, line in roles.items() if line},
     )  # fmt: skip
 
 

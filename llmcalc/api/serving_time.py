@@ -16,6 +16,7 @@ from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, record
 from ..core.setting import Setting, check_values, read_length
 from ..estimate.hardware import Accelerator
+from ..estimate.serving_money import Terms
 from ..estimate.time.cost import COMMUNICATION, COMPUTE, ENGINE
 from ..estimate.time.interval import Interval
 from ..estimate.time.serving import CHUNK, OTHER_BYTES, SHARE, Load, ServingTime, serving_time
@@ -28,23 +29,25 @@ from .load import load as read_model
 from .serving_layouts import LayoutSearch, check_formats, format_choices
 from .serving_memory import engine_title, free_memory
 from .serving_search import ServingSearch, longest_request, read_limits, search_layouts, time_intervals, token_prices
+from .serving_terms import read_terms, result_money
 from .step_models import check_layout, engine_step, step_model
-from .train import price_of
 
 if TYPE_CHECKING:
     from .serving_front import ServingFront
+    from .serving_pools import ServingPools
 
 FORMATS = ("weights", "experts", "attention_weights", "cache")
 SERVING = (
     Setting("concurrency", float, above=0),
-    *(Setting(name) for name in ("gpu", "sla", "engine", *FORMATS)),
+    *(Setting(name) for name in ("gpu", "sla", "api_price", "prefill_pool", "engine", *FORMATS)),
     Setting("pareto", bool),
     Setting("price", float, above=0),
+    Setting("watts", float, above=0),
     *(Setting(name, int, least=1) for name in ("isl", "osl", "tp", "dp", "ep", "max_num_batched_tokens")),
 )
 SETTINGS = (
     "isl", "osl", "concurrency", "engine", "tp", "dp", "ep", "weights", "experts", "attention_weights", "cache",
-    "max_num_batched_tokens", "price", "sla", "calibration", "pareto",
+    "max_num_batched_tokens", "price", "sla", "calibration", "pareto", "prefill_pool", "watts", "api_price",
 )  # fmt: skip
 
 
@@ -70,6 +73,7 @@ class ServingResult(NotebookDisplay):
         max_model_len: largest number of tokens of a request that the model allows, or None if unknown.
         retry: function that estimates the times with other settings.
         notes: assumptions.
+        terms: prices and power that the cost and the energy of tokens follow from.
     """
 
     model: str
@@ -90,6 +94,7 @@ class ServingResult(NotebookDisplay):
     max_model_len: int | None
     retry: Callable[[Mapping[str, Any]], ServingResult]
     notes: tuple[str, ...] = ()
+    terms: Terms | None = None
 
     EVIDENCE: ClassVar[Mapping[str, str]] = dict.fromkeys(("tpot_s", "ttft_s", "requests_per_s"), FITTED)
 
@@ -253,6 +258,7 @@ class ServingResult(NotebookDisplay):
             "max_num_batched_tokens": self.load.chunk, **{name: getattr(self, name) for name in names}, **time,
             "parts": [dict(zip(("name", "seconds", "bound"), part, strict=True)) for part in self.parts],
             "usd_per_hour": [self.price.low, self.price.high] if self.price else None,
+            "money": money.to_dict() if (money := result_money(self)) else None,
             "width_reasons": list(self.reasons), "kernels": dict(self.kernels), "evidence": self.evidence,
             "notes": list(self.notes),
         }  # fmt: skip
@@ -278,7 +284,10 @@ def serving(
     sla: str | None = None,
     calibration: Calibration | str | os.PathLike[str] | None = None,
     pareto: bool = False,
-) -> ServingResult | ServingSearch | ServingFront:
+    prefill_pool: str | None = None,
+    watts: float | None = None,
+    api_price: str | None = None,
+) -> ServingResult | ServingSearch | ServingFront | ServingPools:
     """Estimate the time of requests on a serving engine with a constant number of requests.
 
     >>> import llmcalc
@@ -305,12 +314,16 @@ def serving(
         sla: longest times, such as ``"ttft<300ms,tpot<10ms"``. Returns the layouts with the most tokens per second.
         calibration: result of ``calibrate``, or its file. The engine is by default the measured one.
         pareto: return the most tokens per second at each speed of a request, as ``serving_front`` does.
+        prefill_pool: replicas that compute prefills alone, such as ``"2xtp2"``. The other GPUs decode.
+        watts: measured power per GPU (default: by what kernels read and compute, from the rated power).
+        api_price: US dollars per million input and output tokens of an API to compare with, such as ``"0.5/1.5"``.
     """
     lengths: dict[str, Any] = {"isl": isl, "osl": osl, "max_num_batched_tokens": max_num_batched_tokens}
     lengths = {name: read_length(value, name) for name, value in lengths.items()}
-    sizes = {"concurrency": concurrency, "price": price, "tp": tp, "dp": dp, "ep": ep}
+    sizes = {"concurrency": concurrency, "price": price, "watts": watts, "tp": tp, "dp": dp, "ep": ep}
     formats: dict[str, Any] = dict(zip(FORMATS, (weights, experts, attention_weights, cache), strict=True))
-    named = {"gpu": gpu, "engine": engine, "sla": sla, "pareto": pareto}
+    named = {"gpu": gpu, "engine": engine, "sla": sla, "pareto": pareto, "prefill_pool": prefill_pool}
+    named["api_price"] = api_price
     check_values(SERVING, {**lengths, **sizes, **formats, **named})
     architecture, card, count = read_model(model), *_gpus(gpu)
     measured = None
@@ -319,11 +332,13 @@ def serving(
         measured = read_calibration(calibration).find(architecture.name, card.name, own, weights)
         engine = measured.engine
     factors = measured.factors if measured else None
+    terms = read_terms(card, price, watts, api_price)
     if sla is not None or pareto:
         limits = read_limits(sla) if sla else {}
         if lengths["osl"] == 1:
             raise InputError("limits on times need at least 2 output tokens", parameter="osl", hint="use {osl=2}")
         given = [name for name, size in (("tp", tp or 1), ("dp", dp), ("ep", ep)) if size > 1]
+        given += ["prefill_pool"] if prefill_pool else []
         if given:
             hint = f"the layout is chosen; omit {{{given[0]}}}"
             raise InputError("cannot be combined with a search for layouts", parameter=given[0], hint=hint)
@@ -335,9 +350,19 @@ def serving(
             from .serving_front import find_front
 
             tried = (formats,) if measured else format_choices(architecture, card, formats)
-            return find_front(changed(layouts, formats=tried), limits, price_of(card, price), measured)
-        return search_layouts(layouts, limits, price_of(card, price), measured)
+            return find_front(changed(layouts, formats=tried), limits, terms, measured)
+        return search_layouts(layouts, limits, terms, measured)
     concurrency = 1 if concurrency is None else concurrency
+    if prefill_pool is not None:
+        from .serving_pools import serving_pools
+
+        if (tp or dp) * dp % ep:
+            raise InputError(f"must divide the {(tp or 1) * dp} GPUs of a replica, not {ep}", parameter="ep")
+        decode = Mesh(dp=dp, tp=tp or 1, ep=ep, etp=(tp or 1) * dp // ep) if tp or dp > 1 else None
+        load = Load(lengths["isl"], lengths["osl"], concurrency, lengths["max_num_batched_tokens"])
+        name = engine_step(engine or "vllm").name
+        layouts = LayoutSearch(architecture, card, count, load, name, (formats,), factors, concurrency)
+        return serving_pools(layouts, prefill_pool, decode, terms, measured)
     ranks = tp or max(count // dp, 1)
     if ranks * dp % ep:
         raise InputError(f"must divide the {ranks * dp} GPUs, not {ep}", parameter="ep")
@@ -363,7 +388,7 @@ def serving(
     def retry(change: Mapping[str, Any]) -> ServingResult:
         own: dict[str, Any] = {
             **lengths, **formats, "gpu": gpu, "concurrency": concurrency, "engine": engine, "tp": tp, "dp": dp,
-            "ep": ep, "price": price, "calibration": calibration,
+            "ep": ep, "price": price, "calibration": calibration, "watts": watts, "api_price": api_price,
         }  # fmt: skip
         found = serving(architecture, **{**own, **change})
         assert isinstance(found, ServingResult)
@@ -376,7 +401,7 @@ def serving(
         max_model_len=longest_request(architecture),
         kernels={f"{kind} {kernel}".strip(): f"{own.origin} {own.accelerator}".strip()
                  for (kind, kernel), own in steps.efficiencies.items()},
-        architecture=architecture, price=price_of(card, price), memory=memory, notes=tuple(notes),
+        architecture=architecture, price=terms.price, memory=memory, notes=tuple(notes), terms=terms,
     )  # fmt: skip
 
 

@@ -130,9 +130,8 @@ OWN = {  # lines of one command, by panel
             --command TEXT  its command line, or after --
             --gpu-memory-utilization X  share of the memory
             --max-model-len TOKENS  longest request, or auto
-            --max-num-seqs N  sequences per step
+            --max-num-seqs --block-size N  sequences per step, tokens per block
             --max-num-batched-tokens N  tokens per step
-            --block-size N  tokens per KV cache block
             --kv-cache-memory SIZE  per GPU
             --enforce-eager  no CUDA graphs
             --images-per-prompt N  0: no image encoder
@@ -142,7 +141,8 @@ OWN = {  # lines of one command, by panel
             --isl --osl TOKENS  of a request, for its times
             --concurrency N  requests at any time
             --sla LIMITS  find layouts: ttft<300ms,tpot<10ms
-            --pareto  tokens/s per GPU against per user
+            --pareto --prefill-pool POOL  front; GPUs for prefills: 2xtp2
+            --watts --api-price VALUE  for energy; of an API, as 0.5/1.5
             --calibration FILE  of llmcalc calibrate
         """,
         "Offload": """

@@ -31,6 +31,7 @@ _DOCUMENTS = {
     "Plan": ("scale", "scale_document"),
     "ServeResult": ("serve", "serve_document"),
     "ServingFront": ("serving_front", "front_document"),
+    "ServingPools": ("serving_pools", "pools_document"),
     "ServingResult": ("serving", "serving_document"),
     "ServingSearch": ("serving_search", "search_document"),
     "CheckedLog": ("check_log", "check_log_document"),

@@ -168,3 +168,13 @@ def cell_text(cell: Cell, kind: str) -> str:
         return f"{cell:,.6g}"
     writers: dict[str, Callable[[Any], str]] = {"share": percent, "ratio": ratio, "change": change}
     return writers.get(kind, str)(cell)
+
+
+def dollars(span: tuple[float, float]) -> str:
+    """Format a range of prices in US dollars.
+
+    >>> dollars((0.1234, 2.5)), dollars((1.0, 1.0))
+    ('$0.123 to $2.50', '$1.00')
+    """
+    low, high = (f"${three_digits(price)}" for price in span)
+    return low if low == high else f"{low} to {high}"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..api.serving_terms import result_money
 from ..api.serving_time import ServingResult
 from ..core.errors import spelled
 from .document import Document, Fact, Table, columns
 from .heading import model_document, named_values
+from .numbers import dollars as dollars
 from .numbers import duration, three_digits
 from .pictures import Bar, Bars
+from .serving_money import break_even, money_notes, money_table, price_notes
 
 SMALLEST_ROW = 0.001  # of the time of an output token
 
@@ -29,22 +32,12 @@ def serving_document(result: ServingResult) -> Document:
         lines=(named_values(settings),),
         alerts=[f"the layout leaves {unused} of {result.gpus} GPUs unused"] if unused else (),
         facts=tuple(_facts(result)) if result.fits else (),
-        tables=(_changes(result), *([_parts(result)] if result.fits else ())),
+        tables=(_changes(result), *([_parts(result)] if result.fits else ()), *_money(result)),
         main=1 if result.changes and result.fits else 0,
         pictures=lambda: _bars(result),
         notes=_notes(result) if result.fits else (),
         details=_kernels(result),
     )
-
-
-def dollars(span: tuple[float, float]) -> str:
-    """Format a range of prices in US dollars.
-
-    >>> dollars((0.1234, 2.5)), dollars((1.0, 1.0))
-    ('$0.123 to $2.50', '$1.00')
-    """
-    low, high = (f"${three_digits(price)}" for price in span)
-    return low if low == high else f"{low} to {high}"
 
 
 def _kernels(result: ServingResult) -> list[str]:
@@ -69,10 +62,16 @@ def _changes(result: ServingResult) -> Table:
     return Table("with other settings" if result.fits else "fits with", heads, rows)
 
 
-def _time(label: str, *times: float) -> Fact:
+def time_fact(label: str, *times: float) -> Fact:
     """Return a time with its interval."""
     best, _, span = duration(*times).partition(" (")
     return Fact(label, best, f"({span}")
+
+
+def _money(result: ServingResult) -> tuple[Table, ...]:
+    """Return a table of the price and the energy of tokens."""
+    own = result_money(result)
+    return (money_table(own),) if own else ()
 
 
 def _bars(result: ServingResult) -> tuple[Bars, ...]:
@@ -84,19 +83,21 @@ def _bars(result: ServingResult) -> tuple[Bars, ...]:
 def _facts(result: ServingResult) -> list[Fact]:
     time = result.time
     if result.ttft_s is not None and result.ttft_low_s is not None and result.ttft_high_s is not None:
-        first = _time("first token", result.ttft_s, result.ttft_low_s, result.ttft_high_s)
+        first = time_fact("first token", result.ttft_s, result.ttft_low_s, result.ttft_high_s)
     else:
         first = Fact("first token", "saturated", "requests wait for memory")
     limit = "number of requests" if time.waiting <= 0 else "KV cache"
     facts = []
     if result.tpot_s is not None and result.tpot_low_s is not None and result.tpot_high_s is not None:
-        facts.append(_time("per output token", result.tpot_s, result.tpot_low_s, result.tpot_high_s))
+        facts.append(time_fact("per output token", result.tpot_s, result.tpot_low_s, result.tpot_high_s))
     facts += [
         first,
         Fact("running requests", f"{result.running:,}", f"limited by the {limit}"),
         Fact("requests", three_digits(float(time.requests_per_s)), "per second"),
         Fact("output tokens", three_digits(result.tokens_per_s_gpu), "per second and GPU"),
     ]  # fmt: skip
+    gain = break_even(own) if (own := result_money(result)) else None
+    facts += [gain] if gain else []
     if result.price and result.usd_per_million_output and result.usd_per_million:
         facts.append(
             Fact("million output tokens", dollars(result.usd_per_million_output), "all cost charged to output")
@@ -120,9 +121,16 @@ def _parts(result: ServingResult) -> Table:
 
 def _notes(result: ServingResult) -> tuple[str, ...]:
     reasons = tuple(f"the interval is wider: {reason}" for reason in result.reasons)
-    own = result.price
-    price = (f"price of a GPU: {dollars((own.low, own.high))} per hour, {own.source}",) if own else ()
-    return (*result.notes, *reasons, *price, "intervals contain 80 % of measured times; requests arrive as others end")
+    price = price_notes(result.price)
+    own = result_money(result)
+    costs = money_notes(own) if own else ()
+    return (
+        *result.notes,
+        *reasons,
+        *price,
+        *costs,
+        "intervals contain 80 % of measured times; requests arrive as others end",
+    )
 
 
 def _json(result: ServingResult) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -10,10 +10,10 @@ from ..api.serving_front import ServingFront
 from ..api.serving_search import Layout
 from .document import Document, Table, columns
 from .heading import model_document, named_values
-from .numbers import duration, three_digits
+from .numbers import dollars, duration, three_digits
 from .pictures import Axis, Chart, Curve, Mark
-from .serving import dollars
-from .serving_search import layout_text, pool_notes, price_notes, too_long
+from .serving_money import break_even, money_notes, price_notes
+from .serving_search import layout_text, pool_notes, too_long
 
 SHOWN = 10  # points in the table
 HEADS = columns(
@@ -33,7 +33,7 @@ def front_document(result: ServingFront) -> Document:
         f" in {result.engine_title} on {result.gpus} × {result.accelerator.title}",
         answer=_answer(result),
         lines=(named_values({"isl": result.isl, "osl": result.osl, **limits}),),
-        tables=(Table("the most tokens per second", HEADS, [_row(result, one) for one in listed]), _commands(listed)),
+        tables=(_points(result, listed), _commands(listed)),
         listing=lambda: _listing(result),
         charts=lambda: _charts(result, listed),
         pictures=lambda: _charts(result, listed, with_groups=True),
@@ -70,6 +70,16 @@ def _answer(result: ServingFront) -> str:
         for name in ("tokens_per_s_user", "tokens_per_s_gpu")
     )
     return f"{users} tokens/s per user, {gpus} tokens/s per GPU"
+
+
+def _points(result: ServingFront, listed: Sequence[Layout]) -> Table:
+    """Return a table of points, with the load from which they are cheaper than the API if one is given."""
+    rows = [_row(result, one) for one in listed]
+    if result.terms.api is None:
+        return Table("the most tokens per second", HEADS, rows)
+    gains = [break_even(one.money(result.terms, result.isl, result.osl)) for one in listed]
+    more = [(*row, gain.value if gain else "") for row, gain in zip(rows, gains, strict=True)]
+    return Table("the most tokens per second", (*HEADS, *columns("break-even: text")), more)
 
 
 def _row(result: ServingFront, one: Layout) -> tuple[Any, ...]:
@@ -127,11 +137,19 @@ def _notes(result: ServingFront) -> tuple[str, ...]:
     first = result.points[len(result.points) // 2]
     ends = f"×/÷ {first.width:.2f}"
     return (
-        *pool_notes(result.points), *price_notes(result.price),
+        *pool_notes(result.points), *price_notes(result.price), *_api_notes(result),
         f"{len(result.points)} points of {result.tried} layouts and formats (--format csv); times and prices hold "
         f"within {ends} in 80 % of measurements",
         *(["fp8 changes the outputs of a model that was published in 16 bits"] if "fp8" in formats_text(first) else []),
     )  # fmt: skip
+
+
+def _api_notes(result: ServingFront) -> tuple[str, ...]:
+    """Return what the break-even is, if the price of an API is given."""
+    if result.terms.api is None:
+        return ()
+    *_, api = money_notes(result.points[0].money(result.terms, result.isl, result.osl))
+    return ("break-even: requests/s of all GPUs from which they are cheaper than the API", api)
 
 
 def _json(result: ServingFront) -> tuple[dict[str, Any], dict[str, Any]]:

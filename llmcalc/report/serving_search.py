@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..api.serving_search import Layout, PrefillPool, ServingSearch
 from ..core.errors import spelled
-from ..estimate.training_run import Price
-from .document import Document, Table, columns
+from .document import Document, Fact, Table, columns
 from .heading import model_document, named_values
-from .numbers import duration
+from .numbers import dollars, duration
 from .pictures import Bar, Bars
-from .serving import dollars
+from .serving_money import break_even, money_notes, money_table, price_notes
 
 if TYPE_CHECKING:
     from ..api.serving_front import ServingFront
+    from ..api.serving_pools import ServingPools
 
 
 def search_document(result: ServingSearch) -> Document:
@@ -28,7 +28,9 @@ def search_document(result: ServingSearch) -> Document:
         f" in {result.engine_title} on {result.gpus} × {result.accelerator.title}",
         answer=_answer(result),
         lines=(named_values({"isl": result.isl, "osl": result.osl, **limits}),),
-        tables=(_layouts(result),),
+        facts=_break_even(result),
+        tables=(_changes(result), _layouts(result), *_first(result)),
+        main=1 if result.changes else 0,
         pictures=lambda: _bars(result),
         notes=_notes(result),
     )
@@ -51,7 +53,7 @@ def _replicas(one: Layout | PrefillPool) -> str:
     return f"{one.replicas} × {own}" if one.replicas > 1 else own
 
 
-def too_long(result: ServingSearch | ServingFront) -> str:
+def too_long(result: ServingSearch | ServingFront | ServingPools) -> str:
     """Return the answer for a request with more tokens than the model allows."""
     return f"✗ A request of {result.isl + result.osl:,} tokens exceeds the model's {result.max_model_len:,}"
 
@@ -62,20 +64,19 @@ def pool_notes(layouts: Sequence[Layout]) -> tuple[str, ...]:
     return (text,) if any(one.prefill for one in layouts) else ()
 
 
-def price_notes(own: Price | None) -> tuple[str, ...]:
-    """Return a note with the price of a GPU, if it is known."""
-    return (f"price of a GPU: {dollars((own.low, own.high))} per hour, {own.source}",) if own else ()
-
-
 def _answer(result: ServingSearch) -> str:
     if result.is_too_long:
         return too_long(result)
+    if not result.layouts and result.concurrency:
+        number, where = f"{result.concurrency:,.10g}", f"{result.gpus} × {result.accelerator.title}"
+        return f"✗ {number} requests do not run at once on {where}"
     if not result.layouts:
         return f"✗ The model does not fit on {result.gpus} × {result.accelerator.title}"
     best = result.layouts[0]
     times = f"{duration(best.tpot_s)} per output token, {duration(best.ttft_s)} to the first token"
     if not result.is_found:
-        return f"✗ No layout meets the limits. The closest is {layout_text(best)} with one request: {times}"
+        number = f"{best.concurrency:,.10g} request{'s' * (best.concurrency != 1)}"
+        return f"✗ No layout meets the limits. The closest is {layout_text(best)} with {number}: {times}"
     speed = f"{best.concurrency:,.0f} requests, {best.tokens_per_s_gpu:,.0f} tokens/s per GPU"
     margin = "" if result.has_margin else ", no margin"
     return f"✓ {layout_text(best)} with {speed}: {times}{margin}"
@@ -97,17 +98,54 @@ def _layouts(result: ServingSearch) -> Table:
     return Table("layouts", heads, rows)
 
 
+def _break_even(result: ServingSearch) -> tuple[Fact, ...]:
+    """Return from which load the first layout is cheaper than the API, if one is given."""
+    found = break_even(result.layouts[0].money(result.terms, result.isl, result.osl)) if result.is_found else None
+    return (found,) if found else ()
+
+
+def _first(result: ServingSearch) -> tuple[Table, ...]:
+    """Return tables of the price and the energy of the first layout, and of its command lines."""
+    if not result.is_found:
+        return ()
+    one = result.layouts[0]
+    return money_table(one.money(result.terms, result.isl, result.osl)), commands_table(one)
+
+
+def commands_table(one: Layout) -> Table:
+    """Return a table of the engine's command lines for a layout."""
+    return Table("command lines", columns("role: name", "command: text"), list(one.commands.items()))
+
+
+def _changes(result: ServingSearch) -> Table:
+    """Return a table of changed settings that meet the limits."""
+    rows = []
+    for change, found in result.changes:
+        one, price = found.layouts[0], found.layouts[0].usd_per_million_output(found.price)
+        settings = spelled(" ".join(f"{{{name}={value}}}" for name, value in change.items()))
+        rows.append(
+            (settings, layout_text(one), round(one.concurrency), duration(one.tpot_s), duration(one.ttft_s),
+             dollars(price) if price else "")
+        )  # fmt: skip
+    heads = columns(
+        "settings: name", "layout: name", "requests: number", "per output token: text", "first token: text",
+        "per million output: text 1",
+    )  # fmt: skip
+    return Table("meets the limits with", heads, rows)
+
+
 def _notes(result: ServingSearch) -> tuple[str, ...]:
     price = price_notes(result.price)
     if not result.is_found:
-        hint = "longer limits, more GPUs or narrower formats such as {weights=fp8} and {cache=fp8} may help"
-        return (*([] if result.is_too_long else [spelled(hint)]), *price)
+        tried = "no change that was tried meets the limits: fp8, up to 8 times the GPUs, and faster GPUs"
+        return (*([] if result.is_too_long or result.changes else [tried]), *price)
     margin = "" if result.has_margin else ", and exceed the limits: no margin"
-    return (*pool_notes(result.layouts), *price, f"intervals contain 80 % of measured times{margin}")
+    own = money_notes(result.layouts[0].money(result.terms, result.isl, result.osl))
+    return (*pool_notes(result.layouts), *price, *own, f"intervals contain 80 % of measured times{margin}")
 
 
 def _json(result: ServingSearch) -> tuple[dict[str, Any], dict[str, Any]]:
     own = result.to_dict()
     inputs = {"gpu": result.accelerator.name, "isl": result.isl, "osl": result.osl, "gpus": own.pop("gpus")}
-    times = {name: own.pop(name) for name in ("limits", "is_found", "has_margin", "layouts")}
+    times = {name: own.pop(name) for name in ("limits", "is_found", "has_margin", "layouts", "changes")}
     return inputs, {**own, "times": times, "notes": [*_notes(result), *result.architecture.notes]}

@@ -56,6 +56,28 @@ def test_a_limit_out_of_reach_names_the_closest_layout() -> None:
     assert not any(one.keeps_limits for one in found.layouts)
 
 
+def test_changes_that_meet_the_limits_are_computed() -> None:
+    found = search(gpu="h100", sla="tpot<5ms,ttft<300ms")
+    changes = {next(iter(change)): (change, one) for change, one in found.changes}
+    assert set(changes) >= {"weights", "gpu"}
+    for change, one in changes.values():
+        again = search(gpu=change.get("gpu", "h100"), sla="tpot<5ms,ttft<300ms", **{
+            name: value for name, value in change.items() if name != "gpu"})  # fmt: skip
+        assert one.is_found
+        assert again.layouts[0].tpot_s == pytest.approx(one.layouts[0].tpot_s)
+    assert search(sla="tpot<12ms").changes == ()
+    assert search(sla="tpot<1us").changes == ()
+
+
+def test_fewer_requests_may_meet_the_limits() -> None:
+    found = search(gpu="h100", sla="tpot<9ms,ttft<300ms", concurrency=211)
+    assert not found.is_found
+    ((change, one),) = [each for each in found.changes if "concurrency" in each[0]]
+    assert one.is_found
+    assert one.layouts[0].concurrency == change["concurrency"] < 211
+    assert not search(gpu="h100", sla="tpot<9ms,ttft<300ms", concurrency=change["concurrency"] * 1.2).is_found
+
+
 def test_only_mixtures_divide_experts() -> None:
     assert {one.mesh.ep for one in search(sla="tpot<1s").layouts} == {1}
     assert {one.mesh.ep for one in search(QWEN, sla="tpot<1s").layouts} > {1}

@@ -240,6 +240,7 @@ FUNCTIONS: Table = {
         "engine": ("text", "sglang", {}), "price": ("positive", 3, {}),
         "max_num_batched_tokens": ("count", 512, {}), "sla": ("name", "tpot<10ms", {}),
         "calibration": ("name", llmcalc.calibrate(ROWS), {}),
+        "watts": ("positive", 500, {}), "api_price": ("name", "0.5/1.5", {}),
     }),
     "calibrate": ({}, {"rows": ("name", ROWS, {})}),
     "rl": ({"model": "gpt2", "gpu": "h100"}, {

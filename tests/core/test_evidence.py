@@ -40,6 +40,7 @@ DERIVED = {
     "ModelSearch",
     "RecipeSearch",
     "ServingFront",
+    "ServingPools",
     "ServingSearch",
     "Verification",
 }  # show values of other results

@@ -46,6 +46,7 @@ RESULTS: dict[str, Any] = {
     "Latency": lambda: llmcalc.latency(MODEL, "h100"),
     "ServeResult": lambda: llmcalc.serve(MODEL, "h100"),
     "ServingFront": lambda: llmcalc.serving_front(MODEL, "h100", isl=101, osl=53),
+    "ServingPools": lambda: llmcalc.serve(MODEL, "h100:2", isl=101, osl=53, prefill_pool="1x"),
     "ServingSearch": lambda: llmcalc.serve(MODEL, "h100", isl=101, osl=53, sla="tpot<10ms"),
     "ServingResult": lambda: llmcalc.serve(MODEL, "h100", isl=101, osl=53),
     "Sweep": lambda: llmcalc.sweep(MODEL, "flops.total", "seq=16,32"),

@@ -32,6 +32,12 @@ LOAD = (
            "LIMITS"),
     Option("--pareto", "Find the most tokens per second of a GPU at each speed of a request, over layouts and formats.",
            kind=bool),
+    Option("--prefill-pool", "Replicas that compute prefills alone, such as 2xtp2 or 1xdp8ep8. The other GPUs decode.",
+           "POOL"),
+    Option("--watts", "Measured power per GPU in W (default: by what kernels read and compute, from the rated power).",
+           "W"),
+    Option("--api-price", "Compare with an API: US dollars per million input and output tokens, such as 0.5/1.5.",
+           "IN/OUT"),
     Option("--calibration", "Estimate times with the factors of your own measurements (llmcalc calibrate).", "FILE"),
     Option("--experts", "Estimate times: format of routed experts (default: --weights).", "FORMAT", complete="formats"),
     Option("--attention-weights", "Estimate times: format of the matrices of attention (default: --weights).", "FORMAT",
@@ -65,6 +71,7 @@ SETTINGS = (
     Option("--draft-method", "How tokens are drafted (default: draft_model with --draft).", "NAME",
            choices=("draft_model", "mtp", "eagle", "eagle3", "ngram")),
 )  # fmt: skip
+NUMBERS = {"price", "watts"}
 
 
 @printed
@@ -81,8 +88,10 @@ def run(
     """Print what the engine allocates on each GPU, or the time of requests. The exit code is 1 if it will not start."""
     from ...api.serve import serve
     from ...api.serving_front import ServingFront
+    from ...api.serving_pools import ServingPools
     from ...api.serving_search import ServingSearch
     from ...api.serving_time import ServingResult
+    from ...estimate.amounts import amount
     from ...report.serve import serve_document
 
     if command is not None and gpu is None and gpu_memory is None:
@@ -92,6 +101,8 @@ def run(
     if model is not None and any(is_given(option, given) for option in READING):
         source = load_model(model, given)
     settings = {option.name: given[option.name] for option in (*LOAD, *SETTINGS) if is_given(option, given)}
+    for name in NUMBERS & set(settings):
+        settings[name] = amount(settings[name], name, "2.50")
     result: Any = serve(
         source, gpu, command=command, engine=engine, engine_version=engine_version, gpu_memory=gpu_memory,
         image=image or (), **settings,
@@ -100,6 +111,10 @@ def run(
         from ...report.serving_front import front_document
 
         return front_document(result), bool(result.points)
+    if isinstance(result, ServingPools):
+        from ...report.serving_pools import pools_document
+
+        return pools_document(result), result.layout is not None
     if isinstance(result, ServingSearch):
         from ...report.serving_search import search_document
 

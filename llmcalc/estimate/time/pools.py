@@ -9,7 +9,8 @@ per second:
     ttft = wait + prefill + transfer
 
 Prefills wait for one another as in a queue M/D/c: random arrivals, equal service times and as many servers as replicas
-[zhong2024]. The wait is that of Sakasegawa's approximation [sakasegawa1977], which is exact for one server.
+[zhong2024]. Prompts that are computed at once divide the time of their step. The wait is that of Sakasegawa's
+approximation [sakasegawa1977], which is exact for one server.
 """
 
 from __future__ import annotations
@@ -105,9 +106,13 @@ def prefills(model: StepModel, load: Load, free: float | None = None) -> Prefill
 def decodes(
     model: StepModel, load: Load, batch: Number, free: float | None = None, factors: Factors | None = None
 ) -> Decodes:
-    """Return the time of decode steps of a replica with ``batch`` sequences on each data-parallel rank."""
+    """Return the time of decode steps of a replica.
+
+    ``batch`` is the mean number of sequences on each data-parallel rank, below 1 if there is none at times.
+    """
     needed = max(cache_bytes(model, load.isl + load.osl), 1.0)
-    step = model.step(step_values(batch, 1.0, load.isl + load.osl / 2), scheduled=True)
+    xp = namespace(batch)  # a step has at least one sequence
+    step = model.step(step_values(xp.maximum(batch, 1.0), 1.0, load.isl + load.osl / 2), scheduled=True)
     share = model.coefficients("collectives", "all-gather")["link"]
     space = cache_space(model) if free is None else free
     return Decodes(
@@ -136,7 +141,8 @@ def pools_time(
     busy = rate * first.step_s / (servers * first.prompts)
     xp = namespace(busy, servers)
     below = xp.minimum(busy, 1 - 1e-9)
-    wait = first.step_s / 2 * below ** (xp.sqrt(2 * (servers + 1)) - 1) / (servers * (1 - below))
+    service = first.step_s / first.prompts
+    wait = service / 2 * below ** (xp.sqrt(2 * (servers + 1)) - 1) / (servers * (1 - below))
     own = first.alone_s + below * (first.step_s - first.alone_s)
     transfer = max(first.cache_bytes, second.cache_bytes) / second.link[0 if same_node else 1]
     ttft = wait + own + transfer

@@ -91,6 +91,16 @@ class EnergyConvention(Sourced):
     kg_per_kwh: Rate
 
 
+class ServingPower(Sourced):
+    """Power of an accelerator that serves requests, as shares of its rated power, and its relative error."""
+
+    idle: Fraction
+    memory: Fraction
+    compute: Fraction
+    prefill: Fraction
+    error: Fraction
+
+
 class Utilisation(Sourced):
     """Published model FLOPs utilisation (MFU) of training runs."""
 
@@ -357,6 +367,7 @@ TABLES: dict[str, Any] = {
     "data/repositories": dict[str, Text],
     "data/rules": dict[str, LintRule],
     "data/scaling/*": dict[str, ScalingLaw],
+    "data/serving_power": ServingPower,
     "data/sources": dict[str, Text],
     "data/text_models": dict[str, Text],
     "data/training_files/*": dict[str, TrainingProgram],

@@ -1,0 +1,166 @@
+"""Times of requests on a given division of the GPUs: a pool that computes prefills alone, and a pool that decodes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ..calc.sharding import Mesh
+from ..core.architecture import Architecture
+from ..core.errors import InputError
+from ..core.evidence import FITTED, of_architecture
+from ..core.notebook_display import NotebookDisplay
+from ..core.record import changed, record
+from ..estimate.hardware import Accelerator
+from ..estimate.serving_money import Terms
+from ..estimate.time.pools import prefills
+from ..estimate.training_run import Price
+from .calibration import Deployment
+from .serving_layouts import MOST_BUSY, LayoutSearch, Replica, between, powers
+from .serving_memory import engine_title
+from .serving_search import Layout, layout_at, longest_request
+
+POOL = re.compile(r"(\d{1,5})x((?:(?:tp|dp|ep)\d{1,5})*)", re.ASCII)
+SIZE = re.compile(r"(tp|dp|ep)(\d+)")
+HINT = "use a number of replicas and their layout, such as {prefill_pool=2xtp2} or {prefill_pool=1xdp8ep8}"
+
+
+@record
+class ServingPools(NotebookDisplay):
+    """Times of requests on two pools of GPUs.
+
+    Attributes:
+        model: name of the model.
+        accelerator: the GPU.
+        gpus: number of GPUs.
+        engine: serving engine.
+        isl: input tokens of a request.
+        osl: output tokens of a request.
+        concurrency: number of requests at any time.
+        layout: both pools with their times, or None if not all requests run.
+        most: largest number of requests of which none waits for memory or for a saturated pool of prefills.
+        limit: what limits this number: ``prefills``, ``KV cache`` or ``memory``.
+        terms: prices and power that the cost and the energy of tokens follow from.
+        max_model_len: largest number of tokens of a request that the model allows, or None if unknown.
+    """
+
+    model: str
+    accelerator: Accelerator
+    gpus: int
+    engine: str
+    isl: int
+    osl: int
+    concurrency: float
+    layout: Layout | None
+    most: int
+    limit: str
+    terms: Terms
+    architecture: Architecture
+    max_model_len: int | None
+
+    EVIDENCE: ClassVar[Mapping[str, str]] = {"layout": FITTED}
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """Class of evidence of each value."""
+        return of_architecture(self.EVIDENCE, self.architecture)
+
+    @property
+    def price(self) -> Price | None:
+        """Price of one GPU in US dollars per hour, or None if unknown."""
+        return self.terms.price
+
+    @property
+    def engine_title(self) -> str:
+        """Name of the engine as its authors write it."""
+        return engine_title(self.engine)
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether a request has more tokens than the model allows."""
+        return self.max_model_len is not None and self.isl + self.osl > self.max_model_len
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as a plain dictionary."""
+        layout = self.layout and self.layout.to_dict(self.terms, self.isl, self.osl)
+        return {
+            "engine": self.engine, "gpus": self.gpus, "concurrency": self.concurrency, "most": self.most,
+            "limit": self.limit, "layout": layout, "evidence": self.evidence,
+        }  # fmt: skip
+
+
+def read_pool(text: str) -> tuple[int, Mesh]:
+    """Return the number of replicas and the layout of a pool.
+
+    >>> count, mesh = read_pool("2xtp4")
+    >>> count, mesh.tp
+    (2, 4)
+    """
+    match = POOL.fullmatch(text.strip().lower().replace(" ", ""))
+    sizes = SIZE.findall(match[2]) if match else []
+    own = {name: int(size) for name, size in sizes}
+    if match is None or int(match[1]) < 1 or len(own) < len(sizes) or not all(own.values()):
+        raise InputError(f"invalid pool {text.strip()[:40]!r}", parameter="prefill_pool", hint=HINT)
+    tp, dp, ep = (own.get(name, 1) for name in ("tp", "dp", "ep"))
+    if tp * dp % ep:
+        raise InputError(f"ep must divide the {tp * dp} GPUs of a replica, not {ep}", parameter="prefill_pool")
+    return int(match[1]), Mesh(tp=tp, dp=dp, ep=ep, etp=tp * dp // ep)
+
+
+def serving_pools(
+    search: LayoutSearch, pool: str, mesh: Mesh | None, terms: Terms, measured: Deployment | None
+) -> ServingPools:
+    """Return the times on a pool of prefills, such as ``2xtp2``, and replicas that decode on the other GPUs.
+
+    Args:
+        search: GPUs, requests and formats.
+        pool: number of replicas of the pool that computes prefills, and their layout.
+        mesh: layout of a replica that decodes (default: the most tensor-parallel ranks that divide the other GPUs).
+        terms: prices and power.
+        measured: measured deployment.
+    """
+    number, first_mesh = read_pool(pool)
+    rest = search.count - number * first_mesh.tp * first_mesh.dp
+    if not search.can_disaggregate:
+        raise InputError("needs vLLM, SGLang or TensorRT-LLM, two GPUs and two output tokens", parameter="prefill_pool")
+    mesh = mesh or Mesh(tp=max(size for size in powers(max(rest, 1)) if rest % size == 0))
+    others, unused = divmod(rest, mesh.tp * mesh.dp)
+    if rest < 1 or others < 1 or unused:
+        used = f"{search.count - rest} of {search.count} GPUs"
+        left = f"{max(rest, 0)} are left for replicas of {mesh.tp * mesh.dp} GPUs that decode"
+        hint = f"{left}; change {{gpu}}, {{tp}} or {{dp}}"
+        raise InputError(f"takes {used}", parameter="prefill_pool", hint=hint)
+    (formats,) = search.formats
+    first, second = search.replica(first_mesh, formats), search.replica(mesh, formats)
+    if first is None or second is None:
+        layout = "prefill_pool" if first is None else "tp"
+        raise InputError("the model does not allow this layout", parameter=layout, hint="use other sizes")
+    longest = longest_request(search.architecture)
+    is_too_long = longest is not None and search.load.isl + search.load.osl > longest
+    found, most, limit = None, 0, "memory"
+    if not is_too_long:
+        found, most, limit = _times(search, (first, second), (number, others), measured)
+    return ServingPools(
+        search.architecture.name, search.card, search.count, search.engine, search.load.isl, search.load.osl,
+        search.only or 1, found, most, limit, terms, search.architecture, longest,
+    )  # fmt: skip
+
+
+def _times(
+    search: LayoutSearch, pools: tuple[Replica, Replica], counts: tuple[int, int], measured: Deployment | None
+) -> tuple[Layout | None, int, str]:
+    """Return the layout with its times, the largest number of requests, and what limits it."""
+    first, second = pools
+    own = prefills(first.steps, search.load, first.free)
+    if own is None:
+        return None, 0, "memory"
+    (whole,) = changed(search, only=None).pools(first, own, second, (counts,))
+    running = [point for point in whole.points if point.runs]
+    blocked = next((point for point in whole.points if not point.runs), None)
+    limit = "prefills" if blocked and blocked.busy > MOST_BUSY else "KV cache"
+    if not running:
+        return None, 0, limit
+    point = between(whole.points, search.only or 1)
+    layout = layout_at(whole.placement, point, search, measured) if point.runs else None
+    return layout, int(running[-1].concurrency), limit

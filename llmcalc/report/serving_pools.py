@@ -1,0 +1,108 @@
+"""Report for requests on a pool of GPUs that computes prefills and a pool that decodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..api.serving_pools import ServingPools
+from ..api.serving_search import Layout
+from .document import Document, Fact, Table, columns
+from .heading import model_document, named_values
+from .numbers import duration, percent, three_digits
+from .pictures import Bar, Bars
+from .serving import time_fact
+from .serving_money import break_even, money_notes, money_table, price_notes
+from .serving_search import commands_table, layout_text, too_long
+
+ASSUMED = (
+    "prompts wait as in a queue with random arrivals and equal service times (M/D/c)",
+    "keys and values are sent after the prefill, at the bandwidth that collectives reach",
+    "decode steps contain no prefill; intervals are wider, as few measurements of two pools are public",
+)
+
+
+def pools_document(result: ServingPools) -> Document:
+    """Build the report of two pools. The title is the answer."""
+    one = result.layout
+    settings = {"isl": result.isl, "osl": result.osl, "concurrency": f"{result.concurrency:g}"}
+    layout = {"prefill": "", "decode": ""}
+    if one and one.prefill:
+        layout = dict(zip(layout, layout_text(one).split(" → "), strict=True))
+    return model_document(
+        result.architecture,
+        "serve",
+        lambda: _json(result),
+        f" in {result.engine_title} on {result.gpus} × {result.accelerator.title}",
+        answer=_answer(result),
+        lines=(named_values({**settings, **{name: own for name, own in layout.items() if own}}),),
+        facts=_facts(result, one) if one else (),
+        tables=(*_tables(one), money_table(one.money(result.terms, result.isl, result.osl))) if one else (),
+        pictures=lambda: _bars(one) if one else (),
+        notes=_notes(result, one) if one else (),
+    )
+
+
+def _notes(result: ServingPools, one: Layout) -> tuple[str, ...]:
+    return (*ASSUMED, *price_notes(result.price), *money_notes(one.money(result.terms, result.isl, result.osl)))
+
+
+def _answer(result: ServingPools) -> str:
+    if result.is_too_long:
+        return too_long(result)
+    one = result.layout
+    if one is None:
+        if result.limit == "memory" or not result.most:
+            why = (
+                "the prefills take longer than the decode steps"
+                if result.limit == "prefills"
+                else "a request does not fit"
+            )
+            return f"✗ No request runs: {why}"
+        return f"✗ {result.concurrency:,.10g} requests do not run at once: {result.limit} limit them to {result.most:,}"
+    user, gpu = three_digits(one.tokens_per_s_user), three_digits(one.tokens_per_s_gpu)
+    times = duration(one.tpot_s, float(one.tpot.low), float(one.tpot.high))
+    return f"✓ {times} per output token: {user} tokens/s per user, {gpu} tokens/s per GPU"
+
+
+def _facts(result: ServingPools, one: Layout) -> tuple[Fact, ...]:
+    pool, gain = one.prefill, break_even(one.money(result.terms, result.isl, result.osl))
+    assert pool is not None
+    return (
+        *([gain] if gain else []),
+        time_fact("per output token", one.tpot_s, float(one.tpot.low), float(one.tpot.high)),
+        time_fact("first token", one.ttft_s, float(one.ttft.low), float(one.ttft.high)),
+        Fact("requests", three_digits(one.requests_per_s), "per second"),
+        Fact("pool of prefills", percent(pool.busy), "busy"),
+        Fact("most requests", f"{result.most:,}", f"limited by the {result.limit}"),
+    )
+
+
+def _parts(one: Layout) -> list[tuple[str, float]]:
+    """Return the parts of the time to the first token."""
+    pool = one.prefill
+    assert pool is not None
+    own = one.ttft_s - pool.wait_s - pool.transfer_s
+    return [("wait for prefills", pool.wait_s), ("prefill", own), ("transfer of keys and values", pool.transfer_s)]
+
+
+def _tables(one: Layout) -> tuple[Table, ...]:
+    rows = [(name, duration(seconds), seconds / one.ttft_s) for name, seconds in _parts(one)]
+    heads = columns("part: name", "time: text", "share: share")
+    return (
+        Table("the first token", heads, rows, ("total", duration(one.ttft_s), 1.0)),
+        commands_table(one),
+    )
+
+
+def _bars(one: Layout) -> tuple[Bars, ...]:
+    bars = tuple(Bar(name, (("microseconds", round(seconds * 1e6)),)) for name, seconds in _parts(one))
+    return (Bars("microseconds to the first token", "count", bars),)
+
+
+def _json(result: ServingPools) -> tuple[dict[str, Any], dict[str, Any]]:
+    own = result.to_dict()
+    inputs = {"gpu": result.accelerator.name, "isl": result.isl, "osl": result.osl}
+    inputs |= {name: own.pop(name) for name in ("gpus", "concurrency")}
+    times = {name: own.pop(name) for name in ("layout", "most", "limit")}
+    notes = _notes(result, result.layout) if result.layout else ()
+    return inputs, {**own, "times": times, "notes": [*notes, *result.architecture.notes]}

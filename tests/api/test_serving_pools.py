@@ -1,0 +1,86 @@
+"""A given division of the GPUs into two pools: its times are those of the search, and what limits it is named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import llmcalc
+from llmcalc.api.serving_pools import ServingPools
+from llmcalc.core.errors import InputError
+
+LLAMA = llmcalc.load("llama3.1-8b")
+
+
+def pools(pool: str = "2x", gpu: str = "h100:4", model: Any = LLAMA, **change: Any) -> ServingPools:
+    found = llmcalc.serve(model, gpu, **{"isl": 1009, "osl": 499, "prefill_pool": pool, **change})
+    assert isinstance(found, ServingPools)
+    return found
+
+
+def test_times_are_those_of_the_search() -> None:
+    chosen = llmcalc.serving_front(LLAMA, "h100:4", isl=1009, osl=499, weights="bf16", cache="bf16").points
+    one = next(each for each in chosen if each.prefill)
+    assert one.prefill is not None
+    sizes = "".join(f"{name}{size}" for name, size in one.prefill.settings.items())
+    found = pools(f"{one.prefill.replicas}x{sizes}", concurrency=one.concurrency, weights="bf16", cache="bf16",
+                  tp=one.mesh.tp)  # fmt: skip
+    assert found.layout is not None
+    for name in ("tpot_s", "ttft_s", "requests_per_s", "prefill_share"):
+        assert getattr(found.layout, name) == pytest.approx(getattr(one, name))
+    assert dict(found.layout.commands) == dict(one.commands)
+
+
+def test_requests_are_in_one_of_the_pools() -> None:
+    for concurrency in (1, 23):
+        one = pools("1x", concurrency=concurrency).layout
+        assert one is not None
+        assert one.requests_per_s * (one.ttft_s + 498 * one.tpot_s) == pytest.approx(concurrency, rel=0.02)
+
+
+def test_more_requests_make_prefills_busier() -> None:
+    few, many = (pools("1x", concurrency=number).layout for number in (5, 60))
+    assert few is not None
+    assert many is not None
+    assert few.prefill is not None
+    assert many.prefill is not None
+    assert few.prefill.busy < many.prefill.busy < 0.96
+    assert few.prefill.wait_s < many.prefill.wait_s
+    assert few.prefill.transfer_s == many.prefill.transfer_s
+
+
+def test_what_limits_the_requests_is_named() -> None:
+    found = pools("1x", concurrency=3001)
+    assert (found.layout, found.limit) == (None, "prefills")
+    assert pools("1x", concurrency=found.most).layout is not None
+    long = pools("3x", isl=29_989, osl=4999, concurrency=991)
+    assert (long.layout, long.limit) == (None, "KV cache")
+    assert pools("1x", "h100:2", llmcalc.load("llama3.3-70b")).limit == "memory"
+
+
+def test_pools_with_experts() -> None:
+    found = pools("1xdp2ep2", "h100:4", llmcalc.load("qwen3-moe-30b-a3b"), dp=2, ep=2, concurrency=31)
+    assert found.layout is not None
+    assert (found.layout.mesh.dp, found.layout.mesh.ep, found.layout.replicas) == (2, 2, 1)
+
+
+@pytest.mark.parametrize(("pool", "message"), [
+    ("2", "invalid pool"), ("0x", "invalid pool"), ("2xtp0", "invalid pool"), ("1xtp2tp2", "invalid pool"),
+    ("1xpp2", "invalid pool"), ("1xtp3ep2", "ep must divide"), ("4x", "takes 4 of 4 GPUs"),
+    ("1xtp3", "prefill_pool: the model does not allow"),
+])  # fmt: skip
+def test_a_wrong_pool_is_named(pool: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        pools(pool)
+
+
+def test_a_layout_that_leaves_gpus_over_is_refused() -> None:
+    with pytest.raises(InputError, match="takes 1 of 4 GPUs"):
+        pools("1x", tp=2)
+    with pytest.raises(InputError, match="needs vLLM, SGLang"):
+        pools(engine="llama.cpp")
+    with pytest.raises(InputError, match="needs vLLM, SGLang"):
+        pools(osl=1)
+    with pytest.raises(InputError, match="cannot be combined with a search"):
+        pools(sla="tpot<20ms")
