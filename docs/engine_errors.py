@@ -166,8 +166,7 @@ SECTIONS = {
     "vLLM, KV cache memory at start-up": Section(
         "engine_vllm.csv",
         vllm_cache,
-        "The constants of the engine were fitted to most of these logs. Logs of models without a preset are left out. "
-        "The tables of scaled rotary positions of Gemma 3 are not counted.",
+        "The constants of the engine were fitted to most of these logs. Logs of models without a preset are left out.",
         "serve",
         "available blocks tokens concurrency",
         "",
@@ -197,8 +196,7 @@ SECTIONS = {
     "vLLM, weights on a GPU": Section(
         "engine_vllm.csv",
         vllm_weights,
-        "vLLM logs the blocks that PyTorch allocates, which are rounded up. The tables of scaled rotary positions of "
-        "Gemma 3 are not counted.",
+        "vLLM logs the blocks that PyTorch allocates, which are rounded up.",
         "serve",
         "weights",
         "",

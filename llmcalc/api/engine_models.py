@@ -31,6 +31,7 @@ from ..estimate.engine_weights import (
     layer_weights,
     padded_weights,
 )
+from ..layers.parts.rope import Dynamic, Linear
 from .defaults import LLAMA_CPP_STEP_TOKENS
 from .engine_encoders import encoder_memory, served_encoder
 from .llama_cpp_models import LlamaCppModel
@@ -152,7 +153,7 @@ def model_bytes(
     encoder = encoder_memory(served_encoder(architecture, settings), settings)
     offloaded, buffers = offloaded_weights(settings, layer_weights(largest), n_layers, largest_matrix(largest))
     return ModelBytes(
-        weights=max(weights) + rounding + _rotary_tables(architecture, settings["max_model_len"], width) + buffers,
+        weights=max(weights) + rounding + _rotary_tables(architecture, settings, width) + buffers,
         forward=largest.transient,
         hidden=tokens * architecture.main.d_model * width,
         logits=settings["max_num_seqs"] * vocabulary(architecture),
@@ -181,19 +182,22 @@ def vocabulary(architecture: Architecture) -> int:
     return max((int(own["V"]) for own in axes if isinstance(own.get("V"), int)), default=0)
 
 
-def _rotary_tables(architecture: Architecture, requested: int, width: int) -> int:
+def _rotary_tables(architecture: Architecture, settings: Mapping[str, Any], width: int) -> int:
     """Return the bytes of the tables of sines and cosines, one for each distinct kind of rotary positions.
 
-    They have a row for each position of the model, or for the ``requested`` length if the model states none.
+    They have a row for each position of the model, or of a request if the model states no length. With
+    ``scaled_tables``, methods that scale all positions have rows for ``factor`` times this length.
     """
     layers = [
         layer for run in architecture.main.runs for sublayer in run.block.sublayers for _, layer in sublayer.layers()
     ]
     ropes = {rope for layer in layers if (rope := getattr(layer, "rope", None)) is not None}
-    length = requested
+    length = settings["max_model_len"]
     with suppress(InputError):
         length = served_length(architecture)
-    return sum(length * (rope.dim or 0) * width for rope in ropes)
+    scaled = (Linear, Dynamic) if settings.get("scaled_tables") else ()
+    factors = {rope: rope.scaling.factor if isinstance(rope.scaling, scaled) else 1 for rope in ropes}
+    return sum(round(length * factor) * (rope.dim or 0) * width for rope, factor in factors.items())
 
 
 def layers_of(stage: Architecture, settings: Mapping[str, Any]) -> tuple[CacheLayer, ...]:

@@ -412,3 +412,12 @@ def test_buffers_of_experts_follow_from_their_matrices() -> None:
     assert expert_buffers(mixtral, Mesh(), ()) == 2 * (2 * 14336 + 14336)  # up- and gate projections, gated activations
     assert expert_buffers(mixtral, Mesh(tp=7), ()) == 2 * (max(2 * 2048, 4096) + 2048)
     assert expert_buffers(plain, Mesh(), ()) == 1 * (3072 + 3072)  # no gate
+
+
+def test_tables_of_scaled_rotary_positions_are_longer() -> None:
+    """The log of vLLM states 8.58 GiB for gemma-3-4b-it (docs/data/engine_vllm.csv)."""
+    run: dict[str, Any] = {"engine": "vllm", "max_model_len": 8192}
+    scaled = llmcalc.serve("gemma3-4b", "h100", **run).memory.weights.best
+    alone = llmcalc.serve(llmcalc.load("gemma3-4b", overrides=["rope_scaling=none"]), "h100", **run).memory.weights.best
+    assert scaled - alone == 7 * 131072 * 256 * 2
+    assert scaled == pytest.approx(8.58 * 2**30, rel=0.002)
