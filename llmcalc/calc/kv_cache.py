@@ -45,6 +45,10 @@ class CachedTensor(NamedTuple):
     n_ranks: int
     beams: int
 
+    def stores(self, what: str) -> bool:
+        """Return whether the layer lists the tensor among its states of a kind, such as ``latents``."""
+        return self.state.name in vars(self.entry.layer.STORED)[what].split()
+
 
 @record
 class StateSize(NotebookDisplay):

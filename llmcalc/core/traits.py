@@ -99,6 +99,23 @@ class ModuleTensors:
     decay: str = ""
 
 
+@record
+class Stored:
+    """States of a kind by what they store. Each attribute lists states or axes, separated by spaces.
+
+    Attributes:
+        values: states that store values of attention, which an engine may cache in a format of their own.
+        latents: states that stand for the keys and values of all heads. The first one also stands for the values.
+        head_keys: axes of these keys.
+        head_values: axes of these values.
+    """
+
+    values: str = ""
+    latents: str = ""
+    head_keys: str = ""
+    head_values: str = ""
+
+
 GATED_MLP = ModuleTensors(gate="g", up="u", activated="a", gated="m")
 
 
@@ -111,6 +128,7 @@ class Traits:
         PARALLEL: axes that parallelism shards, in addition to those of the base classes.
         ROLES: fields by role, in addition to those of the base classes.
         MODULE_TENSORS: tensors of modules of eager code.
+        STORED: states by what they store.
         LAYOUT_NAMES: names in checkpoint layouts of layers that set a field, by field.
         NUMBER_CLASS: class of number formats for the weights.
         HAS_ORDER: whether the output always depends on the order of the tokens.
@@ -126,6 +144,7 @@ class Traits:
     PARALLEL: ClassVar[Parallel] = Parallel(whole="d one")
     ROLES: ClassVar[Roles] = Roles()
     MODULE_TENSORS: ClassVar[ModuleTensors] = ModuleTensors()
+    STORED: ClassVar[Stored] = Stored()
     LAYOUT_NAMES: ClassVar[dict[str, str]] = {}
     NUMBER_CLASS: ClassVar[str] = MATRIX
     HAS_ORDER: ClassVar[bool] = False

@@ -39,7 +39,6 @@ class CacheLayer(NamedTuple):
 
 
 SHORT, LONG = 2**24 + 1, 2**25 + 1  # tokens, longer than any window, and one after a whole number of chunks
-LATENTS = "ckv"  # state of latent attention
 Key = tuple[str, str, int | None, str, str]
 
 
@@ -56,7 +55,7 @@ def cache_layers(short: StateSize, long: StateSize) -> tuple[CacheLayer, ...]:
         key = _key(tensor)
         ranks[key] = max(ranks.get(key, 1), tensor.n_ranks)
         counts[key] = tensor.entry.applied
-        rows[key] = max(rows.get(key, ROWS), LATENT_ROWS if tensor.state.name == LATENTS else ROWS)
+        rows[key] = max(rows.get(key, ROWS), LATENT_ROWS if tensor.stores("latents") else ROWS)
     for (tensor, before), (_, after) in zip(short.sizes, long.sizes, strict=True):
         key = _key(tensor)
         growth, own = Fraction(after - before, (LONG - SHORT) * counts[key]), Fraction(before, counts[key])

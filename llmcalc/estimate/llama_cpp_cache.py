@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..calc.kv_cache import CACHED, CachedTensor, StateSize
+from ..core.architecture import declare
 from .engine_cache import round_up, window_of
 
 CELLS, CELLS_WITHOUT_FLASH = 256, 32  # a cache holds a multiple of these tokens
@@ -64,7 +65,6 @@ def llama_cpp_cache(keys: StateSize, values: StateSize, options: CacheOptions) -
     is_small = not options.flash_attention and options.is_before(EQUAL_CELLS)
     buffers = 1 if options.unified else options.parallel
     context = round_up(-(-options.context // buffers), CELLS_WITHOUT_FLASH if is_small else CELLS)  # of each buffer
-    latents = {id(tensor.entry) for tensor in keys.tensors if tensor.state.name == "ckv"}
     for (tensor, as_key), (_, as_value) in zip(keys.sizes, values.sizes, strict=True):
         layers = tensor.entry.applied
         if tensor.state.role not in CACHED:
@@ -72,8 +72,8 @@ def llama_cpp_cache(keys: StateSize, values: StateSize, options: CacheOptions) -
             states += elements * STATE_BYTES * layers * options.parallel
             continue
         length = window_of(tensor)
-        row = (as_value if tensor.state.name == "v" else as_key) // (length or keys.workload.seq)
-        if id(tensor.entry) in latents:
+        row = (as_value if tensor.stores("values") else as_key) // (length or keys.workload.seq)
+        if tensor.stores("latents"):
             row = _latent_row(tensor, row, as_value // keys.workload.seq, options)
         if length and not (options.swa_full or options.is_before(SHORT_WINDOWS)):
             tokens = (length + 1) * (options.parallel if options.unified else 1) + options.ubatch
@@ -85,14 +85,14 @@ def llama_cpp_cache(keys: StateSize, values: StateSize, options: CacheOptions) -
 
 def _latent_row(tensor: CachedTensor, key: int, value: int, options: CacheOptions) -> int:
     """Return the bytes per token of a part of the latents, or of the keys and values of all heads instead of it."""
-    layer: Any = tensor.entry.layer  # of latent attention
-    is_rope = tensor.state.name == "kr"
-    if options.mla == 0 or (options.mla is None and options.is_before(LATENTS)):
-        width = layer.qk_nope_head_dim + layer.qk_rope_head_dim
-        elements = layer.qk_rope_head_dim if is_rope else layer.kv_lora_rank
-        per_head = 0 if is_rope else layer.n_heads * (key * width + value * layer.v_head_dim)
-        return int(per_head // elements)
+    stored, axes = tensor.entry.layer.STORED, declare(tensor.entry.layer).axes
+    heads, is_first = (stored.head_keys, stored.head_values), tensor.state.name == stored.latents.split()[0]
+    if any(heads) and (options.mla == 0 or (options.mla is None and options.is_before(LATENTS))):
+        n_keys, n_values = (
+            prod(int(axes[axis]) for axis in own.split()) for own in (stored.head_keys, stored.head_values)
+        )
+        return (n_keys * key + n_values * value) // tensor.columns if is_first else 0
     has_values = options.mla == 1 and not options.flash_attention
     if options.mla is None and options.is_before(NO_VALUES):
         has_values = True
-    return key + (value if has_values and not is_rope else 0)
+    return key + (value if has_values and is_first else 0)

@@ -9,7 +9,7 @@ from ..core.layer import Layer
 from ..core.part import Part
 from ..core.part_family import PartFamily
 from ..core.record import changed, record
-from ..core.traits import Parallel, Roles
+from ..core.traits import Parallel, Roles, Stored
 from ._attention_parts import contradictions, derive_head_width
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ class AttentionFields(Layer):
     iv  d_input_v  width of the input of the value projection
     """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", replicated="g", whole="ar na in e v u iv src")
+    STORED: ClassVar[Stored] = Stored(values="v")
     ROLES: ClassVar[Roles] = Roles(
         heads="n_heads", kv_heads="n_kv_heads", head_widths="d_head d_head_v", windows="window", chunks="chunk"
     )

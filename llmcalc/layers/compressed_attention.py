@@ -11,7 +11,7 @@ from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.part import Part
 from ..core.record import record
-from ..core.traits import Parallel, Roles
+from ..core.traits import Parallel, Roles, Stored
 from .parts.rope import Rope, fit_rope
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class CompressedAttention(Layer):
     """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", replicated="G", whole="e Q oi or cw ih ie cr")
     ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="d_head", windows="window")
+    STORED: ClassVar[Stored] = Stored(latents="ckv")
     SHRINK: ClassVar[dict[str, str]] = {"window": "7 11 13 5", "rate": "3 2", "index_topk": "4"}
     PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {"rope": (Rope,)}
 

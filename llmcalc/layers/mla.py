@@ -14,7 +14,7 @@ from ..core.layer import Layer
 from ..core.part import Part
 from ..core.part_family import PartFamily
 from ..core.record import record
-from ..core.traits import Parallel, Roles
+from ..core.traits import Parallel, Roles, Stored
 from ._attention_parts import scale_by_position
 from .parts.rope import Rope, check_rope
 
@@ -93,6 +93,7 @@ class Mla(Layer):
     """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", whole="v Q C nope rope qk QQ rf")
     ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="v_head_dim", windows="window")
+    STORED: ClassVar[Stored] = Stored(latents="ckv kr", head_keys="h qk", head_values="h v")
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"qk_rope_head_dim"})
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
         "reused_ckv": "latent of an earlier layer",
@@ -140,8 +141,7 @@ class Mla(Layer):
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "C": self.kv_lora_rank, "t": "c + q"}
         axes |= {"nope": nope, "v": self.v_head_dim, "qk": nope + rope} | ({"rope": rope} if rope else {})
         declaration = Declaration(axes)
-        if self.window:
-            axes |= {"w": self.window, "k": "min(c, w - 1) + q", "t": "min(c + q, w - 1)"}
+        axes |= {"w": self.window, "k": "min(c, w - 1) + q", "t": "min(c + q, w - 1)"} if self.window else {}
         self._queries(declaration)
         self._latent(declaration)
         declaration.pieces = {"kn": ("kr",)} if self.qk_rope_head_dim else {}

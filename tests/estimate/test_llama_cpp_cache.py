@@ -54,6 +54,17 @@ def test_latents_or_heads_are_cached(options: dict[str, int], elements: int) -> 
     assert buffers("deepseek-v3", context=512, **options).total == 61 * 512 * elements * 2
 
 
+def test_keys_of_an_indexer_are_no_latents() -> None:
+    """The keys of 128 channels, which select the latents, are cached once, whatever the latents stand for."""
+    for options in ({}, {"mla": 0}, {"mla": 1, "flash_attention": False}):
+        both, latents = (buffers(name, context=512, **options).total for name in ("deepseek-v3.2", "deepseek-v3"))
+        assert both - latents == 61 * 512 * 128 * 2
+
+
+def test_summaries_stand_for_no_heads() -> None:
+    assert buffers("deepseek-v4-flash", context=512, mla=0) == buffers("deepseek-v4-flash", context=512)
+
+
 def test_keys_and_values_have_formats_of_their_own() -> None:
     both = buffers("llama3.1-8b", kinds="q8_0 fp16", context=512).total
     assert both == 32 * 512 * 1024 // 32 * (34 + 64)

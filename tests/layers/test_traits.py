@@ -23,6 +23,7 @@ from llmcalc.layers import (
     ShortConv,
     TokenIndexer,
     find,
+    kinds,
 )
 from llmcalc.layers.parts.shared_experts import SharedExperts
 from llmcalc.testing import smallest
@@ -152,3 +153,22 @@ def test_layers_that_count_sums_return_to_their_runs():
     assert len(expanded.runs) > len(stack.runs)
     assert without_n_sums(expanded) == without_n_sums(stack)
     assert [run.count for run in without_n_sums(expanded).runs] == [2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_stored_states_and_their_axes_are_declared(kind: str) -> None:
+    stored = find(kind)[0].STORED
+    if not any(vars(stored).values()):
+        return
+    usual = {"rate": 3} if kind == "compressed_attention" else {}  # which has summaries only with this field
+    declaration = find(kind)[0](**smallest(kind), **usual).declare()
+    names = {state.name for state in declaration.states}  # none if the layer attends to later tokens
+    assert {*stored.values.split(), *stored.latents.split()} <= names or not names
+    assert {*stored.head_keys.split(), *stored.head_values.split()} <= set(declaration.axes)
+
+
+def test_states_that_need_a_format_of_their_own_are_listed() -> None:
+    """A state that is named like the values of attention stores them."""
+    for kind in kinds():
+        names = {state.name for state in find(kind)[0](**smallest(kind)).declare().states}
+        assert ("v" in names) <= ("v" in find(kind)[0].STORED.values.split()), kind

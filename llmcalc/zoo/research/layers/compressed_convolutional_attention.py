@@ -8,7 +8,7 @@ from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.part import Part
 from ....core.record import record
-from ....core.traits import Parallel, Roles
+from ....core.traits import Parallel, Roles, Stored
 from ....layers.parts.rope import Rope, fit_rope
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class CompressedConvolutionalAttention(Layer):
     late  d_delayed  value channels taken from the previous token
     """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="i h H", replicated="g", whole="late out e K X taps")
+    STORED: ClassVar[Stored] = Stored(values="v")
     ROLES: ClassVar[Roles] = Roles(
         heads="n_heads",
         kv_heads="n_kv_heads",

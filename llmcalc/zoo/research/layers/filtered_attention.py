@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ....core.declaration import Declaration
 from ....core.part import Part
 from ....core.record import record
-from ....core.traits import Parallel
+from ....core.traits import Parallel, Stored
 from ....layers._attention_parts import MultiHead
 from ....layers.parts.rope import Rope, fit_rope
 
@@ -35,6 +35,7 @@ class FilteredAttention(MultiHead):
     mf  d_filter  channels between the two convolutions of filtered attention
     """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", whole="e mf out taps")
+    STORED: ClassVar[Stored] = Stored(values="v")
     HAS_ORDER: ClassVar[bool] = True
     PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {"rope": (Rope,)}
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ....core.declaration import Declaration
 from ....core.record import record
-from ....core.traits import Parallel
+from ....core.traits import Parallel, Stored
 from ....layers._attention_parts import MultiHead, project_inputs, project_output
 
 
@@ -31,6 +31,7 @@ class NgramAttention(MultiHead):
     uh  n_relative  buckets of relative positions, for all heads
     """
     PARALLEL: ClassVar[Parallel] = Parallel(whole="uh")
+    STORED: ClassVar[Stored] = Stored(values="v")
     SHRINK: ClassVar[dict[str, str]] = {"n_gram": "keep", "n_buckets": "10 12 14", "max_distance": "always 11 13"}
 
     def declare(self) -> Declaration:

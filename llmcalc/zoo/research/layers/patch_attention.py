@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
-from ....core.traits import Parallel, Roles
+from ....core.traits import Parallel, Roles, Stored
 from ....layers._attention_parts import derive_head_width
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class PatchAttention(Layer):
     pc  n_vectors            vectors per patch
     """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", replicated="g", whole="out e pc")
+    STORED: ClassVar[Stored] = Stored(values="v")
     ROLES: ClassVar[Roles] = Roles(heads="n_heads", kv_heads="n_kv_heads", head_widths="d_head")
     IN_ANY_BLOCK: ClassVar[bool] = False
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"extra_patches"})

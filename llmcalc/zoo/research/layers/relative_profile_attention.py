@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
-from ....core.traits import Parallel, Roles
+from ....core.traits import Parallel, Roles, Stored
 from ....layers._recurrent import CONV_AXES, TORCH_CONV_AXES, convolve
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class RelativeProfileAttention(Layer):
     pw  d_profile  width of the mixing vector of relative profiles
     """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", replicated="g", whole="e K pw pd")
+    STORED: ClassVar[Stored] = Stored(values="v")
     ROLES: ClassVar[Roles] = Roles(
         heads="n_heads",
         kv_heads="n_kv_heads",

@@ -8,7 +8,7 @@ from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.part import Part
 from ....core.record import record
-from ....core.traits import Parallel, Roles
+from ....core.traits import Parallel, Roles, Stored
 from ....layers.parts.rope import Rope, check_rope
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class RoutedAttention(Layer):
     rope: Rope = Rope()
 
     PARALLEL: ClassVar[Parallel] = Parallel(replicated="g", expert="x", whole="e")
+    STORED: ClassVar[Stored] = Stored(values="v")
     ROLES: ClassVar[Roles] = Roles(
         kv_heads="n_kv_heads",
         head_widths="d_head",
