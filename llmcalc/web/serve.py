@@ -25,7 +25,7 @@ HEADERS = {
 }
 
 
-class _Handler(SimpleHTTPRequestHandler):
+class Handler(SimpleHTTPRequestHandler):
     """Serves files of one folder. Header and body are sent in one write, which avoids a delayed acknowledgement."""
 
     protocol_version = "HTTP/1.1"
@@ -33,11 +33,13 @@ class _Handler(SimpleHTTPRequestHandler):
     extensions_map = TYPES
 
     def end_headers(self) -> None:
+        """Add the headers of every answer."""
         for name, value in HEADERS.items():
             self.send_header(name, value)
         super().end_headers()
 
     def list_directory(self, path: Any) -> None:
+        """Answer that there is no page."""
         self.send_error(404)
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -50,7 +52,7 @@ def server(folder: Path, port: int = 0) -> ThreadingHTTPServer:
     Raises:
         OSError: the port is in use.
     """
-    return ThreadingHTTPServer((HOST, port), partial(_Handler, directory=str(folder)))
+    return ThreadingHTTPServer((HOST, port), partial(Handler, directory=str(folder)))
 
 
 def address(running: ThreadingHTTPServer) -> str:

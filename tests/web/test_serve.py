@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from threading import Thread
+from urllib.request import urlopen
 
 import pytest
 
@@ -60,6 +64,21 @@ def test_the_worker_has_the_policy_of_the_page(port: int) -> None:
     connection.close()
     page = (Path(llmcalc.__file__).parent / "web" / "page" / "index.html").read_text("utf-8")
     assert f'content="{sent}"' in page
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a console sends the signal")
+def test_the_command_serves_until_interrupted(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<h1>page</h1>")
+    words = [sys.executable, "-m", "llmcalc", "web", str(tmp_path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        assert running.stderr
+        url = running.stdout.readline().split()[0]
+        with urlopen(url, timeout=10) as answer:
+            assert answer.read() == b"<h1>page</h1>"
+        running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=20) == 130
+        assert not running.stderr.read()
 
 
 @pytest.mark.parametrize("path", ["/../secret.txt", "/%2e%2e/secret.txt", "/inner/", "/none"])

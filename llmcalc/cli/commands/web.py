@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,8 @@ def run_serve(folder: str | None, port: int | None, pyodide: str | None) -> int:
         raise InputError(f"must be at most {LARGEST_PORT}, not {port}", parameter="port")
     if folder is not None and pyodide is not None:
         raise InputError("has no effect with a folder", parameter="pyodide", hint="omit one of them")
+    if folder is None:
+        print("building the page ...", file=sys.stderr, flush=True)
     place = Path(folder) if folder is not None else _build(cache_folder() / "page", pyodide).folder
     if not (place / "index.html").is_file():
         raise InputError("has no index.html", where=str(place), hint=f"build it first: llmcalc web build -o {place}")

@@ -31,8 +31,8 @@ export function mount(root, { line = "", onRun } = {}) {
   const form = make("form", { class: "line-form" },
     make("label", { for: "line" }, "llmcalc"), make("span", { class: "line-field" }, input, list), runs, halts);
   const help = make("p", { class: "line-help" },
-    "Any command but verify. Drop or choose files (config.json, .gguf, .safetensors, preset) to use them as a model: ",
-    make("label", { for: "line-files" }, "choose files "), chooser);
+    "Any command but verify. Drop files here (config.json, .gguf, .safetensors, preset, engine log) to name them, or ",
+    make("label", { for: "line-files" }, "choose files"), chooser, ".");
   const status = make("p", { class: "line-status", role: "status" });
   const result = make("div", { class: "line-result" });
   root.replaceChildren(form, help, status, result);

@@ -45,6 +45,7 @@ async function keep() {
   if (!navigator.serviceWorker) return;
   await navigator.serviceWorker.register(new URL("./offline.js", import.meta.url), { updateViaCache: "none" });
   await navigator.serviceWorker.ready;
+  document.documentElement.dataset.cached = "true";
   const maker = new Worker(URL_OF_WORKER, { type: "module", name: "snapshot" });
   maker.onmessage = ({ data }) => { if (typeof data === "string") maker.terminate(); };
   maker.onerror = () => maker.terminate();
