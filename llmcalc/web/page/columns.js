@@ -7,8 +7,8 @@ import { change, element, state } from "./state.js";
 export function makeColumns(into, choices) {
   const list = element("ul", { role: "listbox", id: "compared", "aria-label": "Models to compare", hidden: true });
   const input = element("input", {
-    id: "compare-model", role: "combobox", "aria-expanded": "false", "aria-controls": "compared", "aria-autocomplete": "list",
-    autocomplete: "off", spellcheck: false, placeholder: "Name of a model",
+    id: "compare-model", role: "combobox", "aria-expanded": "false", "aria-controls": "compared",
+    placeholder: "Name of a model",
   });
   const field = element("div", { className: "add" }, element("label", { htmlFor: "compare-model" }, "Add a model to compare"),
     element("div", { className: "combo" }, input, list));

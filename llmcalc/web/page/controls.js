@@ -20,6 +20,7 @@ const nearest = (all, value) => all.reduce((best, each, at) =>
 export function startKnobs() {
   for (const [key, [id]] of Object.entries(KNOBS)) {
     const range = $(id), text = $(`${id}-text`);
+    text.inputMode = key === "n" || key === "users" ? "numeric" : "text";
     range.min = "0";
     range.step = "1";
     const moved = (quick) => change({ [key]: steps[key][Number(range.value)] }, quick);

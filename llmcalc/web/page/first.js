@@ -9,19 +9,19 @@ export const CARDS = [
   ["cost", "Million output tokens"], ["capacity", "Users that fit"], ["params", "Parameters"], ["flops", "Compute per token"],
 ].map(([why, label]) => ({ why, label, text: "–", note: "", evidence: "" }));
 const grid = document.getElementById("facts");
-/** Contents of the files of forms that were loaded. @type {{first?: any, memory?: any}} */
+/** Files of forms that were loaded. */
 export const files = {};
-/** Names of presets by alias. @type {Map<string, string>} */
+/** Names of presets by alias. */
 export const names = new Map();
 const first = load("first").then((found) => { files.first = found; });
 let isAnswered = false;
 
-/** Write a text if it differs, so that screen readers hear changes only. @param {Element} of @param {string} text */
+/** Write a text if it differs, so that screen readers hear changes only. */
 export function write(of, text) {
   if (of.textContent !== text) of.textContent = text;
 }
 
-/** Show numbers, each of which opens to its derivation. @param {any[]} facts @param {boolean} [isFinal] */
+/** Show numbers, each of which opens to its derivation. */
 export function showFacts(facts, isFinal = false) {
   isAnswered ||= isFinal;
   const known = new Map([...grid.children].map((each) => [each.dataset.why, each]));
@@ -35,7 +35,6 @@ export function showFacts(facts, isFinal = false) {
     write(number.lastChild, fact.after ? ` ${fact.after}` : "");
     write(note.firstChild, fact.note);
     write(note.lastChild, fact.evidence);
-    for (const [name, value] of Object.entries(fact.data ?? {})) number.firstChild.dataset[name] = value;
   });
   known.forEach((each) => each.remove());
 }
@@ -47,26 +46,31 @@ function card(why) {
   return made;
 }
 
-/** Write an integer with four digits, such as `8.030 B`. @param {bigint} number */
+/** Write a BigInt with four digits, such as `8.030 B`. */
 function human(number) {
   const rank = Math.min(Math.floor((String(number).length - 1) / 3), 4);
   return rank ? `${(Number(number) / 1000 ** rank).toPrecision(4)} ${" KMBT"[rank]}` : String(number);
 }
 
-/** Show the numbers that forms give, until Python has answered. */
+/** Show the numbers that forms give, until Python has answered. The exact ones stay in `data-form` and `data-value`. */
 export async function paint() {
   await first;
   const model = names.get(state.model) ?? state.model;
-  const { params, active, decode } = quantities({ first: files.first }, model, { batch: 1, seq: Math.max(state.context - 1, 1) });
-  if (isAnswered || !params) return;
+  const { params, active, decode } = quantities(files, model, { batch: 1, seq: Math.max(state.context - 1, 1) });
+  grid.querySelectorAll("[data-form]").forEach((each) => each.removeAttribute("data-form"));
+  if (!params || state.config) return;
   const own = {
     params: {
-      text: human(params), evidence: "executed", data: { form: "parameters", value: params },
+      text: human(params), evidence: "executed", exact: params,
       note: params === active ? params.toLocaleString("en") : `${human(active)} active per token`,
     },
-    flops: decode ? { text: human(decode), note: "in matrix products", after: "FLOPs", data: { form: "flops", value: decode } } : {},
+    flops: decode ? { text: human(decode), note: "in matrix products", after: "FLOPs", exact: decode } : {},
   };
-  showFacts(CARDS.map((each) => ({ ...each, ...own[each.why] })));
+  if (!isAnswered) showFacts(CARDS.map((each) => ({ ...each, ...own[each.why] })));
+  for (const number of grid.querySelectorAll("strong span")) {
+    const why = number.closest("details").dataset.why, exact = own[why]?.exact;
+    if (exact) Object.assign(number.dataset, { form: why === "params" ? "parameters" : why, value: exact });
+  }
 }
 
 showFacts(CARDS);

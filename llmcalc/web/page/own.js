@@ -1,6 +1,35 @@
 // Models of one's own: pasted text, chosen files, and files that are dropped anywhere on the page.
 import { element } from "./state.js";
 
+const LARGEST = 2 ** 17; // characters of a config that a link may contain
+
+/** Pack a text for a link. @param {string} text */
+async function packed(text) {
+  const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("deflate-raw"));
+  const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+}
+
+/** Unpack the text of a link. @param {string} code */
+export async function unpacked(code) {
+  const bytes = Uint8Array.from(atob(code.replaceAll("-", "+").replaceAll("_", "/")), (each) => each.charCodeAt(0));
+  const reader = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw")).getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  for (let part = await reader.read(); !part.done && text.length < LARGEST; part = await reader.read()) text += decoder.decode(part.value, { stream: true });
+  return text;
+}
+
+/** Return the name that a pasted text has as a file. @param {string} text */
+export const nameOf = (text) => (text.trimStart().startsWith("{") ? "config.json" : "model.yaml");
+
+/** Return a single config as the text of a link, or nothing if it is no text or too long. @param {any[]} files */
+export async function linkOf([{ name, content }, ...more]) {
+  if (more.length || !/\.(json|ya?ml)$/i.test(name) || (content.size ?? content.length) > LARGEST) return "";
+  const code = await packed(typeof content === "string" ? content : await content.text());
+  return code.length <= 8000 ? code : "";
+}
+
 const dialog = element("dialog", { id: "own-dialog", "aria-labelledby": "own-title" });
 
 const named = (file) => ({ name: file.name, content: file });
@@ -16,7 +45,7 @@ export function startOwn(button, use) {
     error.textContent = await use(files).catch((reason) => String(reason));
     if (!error.textContent && dialog.open) dialog.close();
   };
-  const pasted = () => text.value.trim() && done([{ name: text.value.trim().startsWith("{") ? "config.json" : "model.yaml", content: text.value }]);
+  const pasted = () => text.value.trim() && done([{ name: nameOf(text.value), content: text.value }]);
   dialog.append(
     element("h2", { id: "own-title" }, "Your own model"),
     element("p", { className: "quiet" }, "Paste a config.json or a preset in YAML, or choose a config.json, .gguf or .safetensors file. Only its header is read, and it stays in this tab."),

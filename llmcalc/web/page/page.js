@@ -5,7 +5,7 @@ import { makeColumns, showColumns } from "./columns.js";
 import { files, names, paint } from "./first.js";
 import { instant } from "./instant.js";
 import { fillLists, showKnobs, startKnobs } from "./controls.js";
-import { startOwn } from "./own.js";
+import { linkOf, nameOf, startOwn, unpacked } from "./own.js";
 import { combobox } from "./picker.js";
 import { FRONT, PLOTS, makePlots, offerPlot, showPlot } from "./plots.js";
 import { ask, events, open, ready } from "./python.js";
@@ -16,7 +16,7 @@ import { showDerivation } from "./why.js";
 
 const $ = (id) => document.getElementById(id);
 const root = document.documentElement;
-let choices = [], titles = new Map(), shownModel = "", wanted = null, isBusy = false, facts = [], catalogue = null, isFirst = true;
+let choices = [], titles = new Map(), shownModel = "", wanted = null, isBusy = false, facts = [], catalogue = null, isFirst = true, opened = "";
 
 /** Load a style sheet. @param {string} href */
 const styled = (href) => new Promise((done) => { document.head.append(element("link", { rel: "stylesheet", href, onload: done, onerror: done })); });
@@ -55,7 +55,16 @@ async function refresh(quick) {
   root.dataset.state = "ready";
 }
 
+/** Open the config of a link, if it is not open yet. */
+async function openLinked() {
+  if (!state.config || state.config === opened) return;
+  opened = state.config;
+  const text = await unpacked(opened).catch(() => ""), found = await open({ name: nameOf(text), content: text });
+  change({ model: found?.model ?? "the config of the link" });
+}
+
 async function verdict(quick) {
+  await openLinked();
   const { verdict: found } = await panelsOf(["verdict"], { quick });
   isFirst = false;
   if (found.error) return showError(found.error);
@@ -78,7 +87,7 @@ async function panels() {
     shownModel = state.model;
   }
   for (const each of document.querySelectorAll(".fact[open]")) await derive(each);
-  offerPlot(plotOf(FRONT[0]), () => plot(FRONT[0]));
+  offerFront();
   for (const [name] of PLOTS) {
     if (wanted) return;
     await plot(name);
@@ -88,6 +97,7 @@ async function panels() {
   showColumns($("columns"), comparison?.error ? null : comparison);
 }
 
+const offerFront = () => offerPlot(plotOf(FRONT[0]), () => plot(FRONT[0]));
 const plotOf = (name) => document.querySelector(`.plot[data-name="${name}"]`);
 
 /** Draw a chart in the width of its place. @param {string} name */
@@ -118,7 +128,7 @@ function action(id, text, act) {
   return button;
 }
 
-const model = combobox($("model"), $("models"), () => choices, (name) => change({ model: name }));
+const model = combobox($("model"), $("models"), () => choices, (name) => change({ model: name, config: "" }));
 $("actions").append(
   action("copy-link", "Copy link", (button) => copy(button, location.href.split("#")[0] + hashOf(state))),
   action("copy-command", "Copy command", (button) =>
@@ -134,10 +144,12 @@ startKnobs();
 startOwn($("own"), async (files) => {
   const found = await open(...files);
   if (!found.model) return found.text ?? "The file cannot be read.";
-  change({ model: found.model });
+  opened = await linkOf(files);
+  change({ model: found.model, config: opened });
   return "";
 });
 makePlots($("plots"));
+offerFront();
 makeColumns($("columns"), () => choices);
 model.show(state.model, titleOf());
 showKnobs();

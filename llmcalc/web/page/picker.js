@@ -10,6 +10,8 @@ let count = 0;
  * @param {() => Choice[]} choices @param {(name: string) => void} choose @param {boolean} [keeps] whether to keep the text */
 export function combobox(input, list, choices, choose, keeps = true) {
   const own = `choice-${++count}-`;
+  const plain = { "aria-autocomplete": "list", autocomplete: "off", autocapitalize: "off", spellcheck: "false", enterkeyhint: "go" };
+  for (const [name, value] of Object.entries(plain)) input.setAttribute(name, value);
   let shown = [], at = -1, before = "";
 
   function found(text) {

@@ -1,14 +1,12 @@
 // The state of the page, which is also its address: `#model=gpt2&users=16`. A link can only set these values.
 
-/** @typedef {{model: string, gpu: string, n: number, weights: string, kv: string, context: number, osl: number,
- *   users: number, compare: string[], line: string}} State */
-
-/** @type {State} */
+/** @typedef {typeof DEFAULTS} State */
 export const DEFAULTS = {
-  model: "llama3.1-8b", gpu: "h100-sxm", n: 1, weights: "", kv: "", context: 8192, osl: 512, users: 16, compare: [], line: "",
+  model: "llama3.1-8b", gpu: "h100-sxm", n: 1, weights: "", kv: "", context: 8192, osl: 512, users: 16, compare: /** @type {string[]} */ ([]), line: "",
+  config: "", // of a model of one's own, packed
 };
 const MOST = { n: 16384, users: 1048576, context: 2 ** 30, osl: 2 ** 30 };
-const LONGEST = 400; // characters of a text in a link
+const LONGEST = 400, LONGEST_CONFIG = 8000; // characters of a text in a link
 const listeners = [];
 
 /** Read a length such as `8192`, `8k` or `1M`, or return null. @param {string} text */
@@ -29,7 +27,7 @@ function valid(name, value) {
     const all = Array.isArray(value) ? value : String(value).split(",");
     return all.map((each) => each.trim().slice(0, LONGEST)).filter(Boolean).slice(0, 3);
   }
-  return String(value).slice(0, LONGEST);
+  return String(value).slice(0, name === "config" ? LONGEST_CONFIG : LONGEST);
 }
 
 /** @param {string} hash @returns {State} */
@@ -42,8 +40,9 @@ export function readHash(hash) {
 
 /** Return the address of a state, without what is usual. @param {State} of */
 export function hashOf(of) {
-  const pairs = Object.entries(of).filter(([name, value]) => name === "model" || String(value) !== String(DEFAULTS[name]));
-  return "#" + pairs.map(([name, value]) => `${name}=${encodeURIComponent(String(value)).replaceAll("%2C", ",").replaceAll("%2F", "/")}`).join("&");
+  const pairs = Object.entries(of).filter(([name, value]) => name === "model" ? !of.config : String(value) !== String(DEFAULTS[name]));
+  const plain = (text) => encodeURIComponent(text).replaceAll("%2C", ",").replaceAll("%2F", "/");
+  return "#" + pairs.map(([name, value]) => `${name}=${plain(value)}`).join("&");
 }
 
 /** @type {State} */
@@ -67,7 +66,7 @@ addEventListener("hashchange", () => {
   if (hashOf(found) !== hashOf(state)) state = found, listeners.forEach((each) => each(state, false));
 });
 
-/** Make an element. Texts never become markup. @param {string} tag @param {object} [own] @param {...(Node | string)} inside */
+/** Make an element. Texts never become markup. */
 export function element(tag, own = {}, ...inside) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(own)) {
