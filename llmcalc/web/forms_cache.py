@@ -1,4 +1,4 @@
-"""The files with closed forms, which are compiled once for each version of the package."""
+"""The files with closed forms. A wheel has them. Otherwise, they are compiled once for each state of the source."""
 
 from __future__ import annotations
 
@@ -11,15 +11,21 @@ from .pyodide import Files, cache_folder
 
 SOURCES = ("forms.py", "forms_catalogue.py")
 WITHOUT_EFFECT = ("llmcalc/web/", "llmcalc/cli/", "llmcalc/lint/", "yaml/")
-FOLDER = "forms"
+FOLDER = "forms"  # of the page
+COMPILED = "compiled_forms"  # of a wheel
 
 
 def form_files(package: Mapping[str, str]) -> Files:
     """Return the files by path in the page. The texts of ``package`` decide the forms."""
+    shipped = Path(__file__).with_name(COMPILED)
+    found = _in(shipped) if shipped.is_dir() else cached(cache_folder() / f"forms-{_key(package)}", _compiled)
+    return {f"{FOLDER}/{name}": content for name, content in found.items()}
+
+
+def _key(package: Mapping[str, str]) -> str:
     sources = [Path(__file__).with_name(name).read_text("utf-8") for name in SOURCES]
     sources += [text for name, text in sorted(package.items()) if not name.startswith(WITHOUT_EFFECT)]
-    key = hashlib.sha256("\0".join(sources).encode()).hexdigest()[:16]
-    return {f"{FOLDER}/{name}": content for name, content in cached(cache_folder() / f"forms-{key}", _compiled).items()}
+    return hashlib.sha256("\0".join(sources).encode()).hexdigest()[:16]
 
 
 def _compiled() -> Files:
@@ -42,4 +48,8 @@ def cached(folder: Path, compute: Callable[[], Files]) -> Files:
             except OSError:  # another process was faster
                 if not folder.is_dir():
                     raise
+    return _in(folder)
+
+
+def _in(folder: Path) -> Files:
     return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from llmcalc.schema.preset_files import files_in, shipped_folder
-from llmcalc.web import forms
-from llmcalc.web.forms_cache import cached
+from llmcalc.web import forms, forms_cache
+from llmcalc.web.forms_cache import COMPILED, cached, form_files
 
 from .forms_reference import evaluated, reference, texts, workloads
 
@@ -129,6 +129,14 @@ def test_files_are_compiled_once(tmp_path: Path) -> None:
     assert cached(folder, compute) == cached(folder, compute) == compute()
     assert len(calls) == 2
     assert [each.name for each in folder.parent.iterdir()] == ["forms"]
+
+
+def test_files_of_a_wheel_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = tmp_path / COMPILED
+    shipped.mkdir()
+    (shipped / "first.json.gz").write_bytes(b"1")
+    monkeypatch.setattr(forms_cache, "__file__", str(tmp_path / "forms_cache.py"))
+    assert form_files({}) == {"forms/first.json.gz": b"1"}
 
 
 def test_files_are_compressed_and_reproducible() -> None:
