@@ -57,11 +57,11 @@ def test_a_limit_out_of_reach_names_the_closest_layout() -> None:
 
 
 def test_changes_that_meet_the_limits_are_computed() -> None:
-    found = search(gpu="h100", sla="tpot<5ms,ttft<300ms")
+    found = search(gpu="h100", sla="tpot<6ms,ttft<300ms")
     changes = {next(iter(change)): (change, one) for change, one in found.changes}
     assert set(changes) >= {"weights", "gpu"}
     for change, one in changes.values():
-        again = search(gpu=change.get("gpu", "h100"), sla="tpot<5ms,ttft<300ms", **{
+        again = search(gpu=change.get("gpu", "h100"), sla="tpot<6ms,ttft<300ms", **{
             name: value for name, value in change.items() if name != "gpu"})  # fmt: skip
         assert one.is_found
         assert again.layouts[0].tpot_s == pytest.approx(one.layouts[0].tpot_s)
