@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture
 from ..core.errors import InputError, UnknownNameError, short_repr
+from ..core.fingerprint import fingerprint
 from ..core.setting import Setting, read_length
 from ..estimate.time.calibration import MeasuredTime, fit_factors
 from ..schema.preset_files import read_text
@@ -29,6 +30,7 @@ UNBALANCED = 1.25  # ratio of two sides of Little's law
 CONFLICTING = 1.2  # ratio of two measurements of one configuration
 IMPLAUSIBLE = 10  # ratio of a measurement and its estimate
 MOST_WARNINGS = 20
+Deployed = tuple[str, str, str, str, str | None]  # model, its fingerprint, GPU, engine and weights
 
 
 class Measurement(NamedTuple):
@@ -74,8 +76,9 @@ def calibrate(rows: str | os.PathLike[str] | Iterable[Mapping[str, Any]]) -> Cal
     seen: dict[tuple[Any, ...], Measurement] = {}
     warnings: list[str] = []
     models: dict[str, Architecture] = {}
+    hashes: dict[str, str] = {}
     estimates: dict[tuple[Any, ...], ServingResult] = {}
-    deployments: dict[tuple[Any, ...], list[tuple[str, MeasuredTime, float]]] = {}
+    deployments: dict[Deployed, list[tuple[str, MeasuredTime, float]]] = {}
     for each in found:
         key = tuple(sorted(each.settings.items()))
         if key not in estimates:
@@ -100,7 +103,10 @@ def calibrate(rows: str | os.PathLike[str] | Iterable[Mapping[str, Any]]) -> Cal
         parts = MeasuredTime(
             float(step.seconds - step.engine), float(step.engine - usual), float(time.tpot_s - step.seconds), tpot
         )
-        own = (result.model, result.accelerator.name, result.engine, each.settings.get("weights"))
+        name = each.settings["model"]
+        if name not in hashes:
+            hashes[name] = fingerprint(models[name])
+        own = (result.model, hashes[name], result.accelerator.name, result.engine, each.settings.get("weights"))
         deployments.setdefault(own, []).append((each.place, parts, float(time.tpot_s)))
     if not deployments:
         place, reason = next(iter(left_out.items()))
@@ -112,11 +118,11 @@ def calibrate(rows: str | os.PathLike[str] | Iterable[Mapping[str, Any]]) -> Cal
     return Calibration(fitted, left_out, tuple(warnings), __version__, date.today().isoformat())
 
 
-def _fit(own: tuple[Any, ...], measured: list[tuple[str, MeasuredTime, float]]) -> Deployment:
-    model, gpu, engine, weights = own
+def _fit(own: Deployed, measured: list[tuple[str, MeasuredTime, float]]) -> Deployment:
+    model, own_hash, gpu, engine, weights = own
     factors = fit_factors([parts for _, parts, _ in measured], engine_step(engine).step_s)
     rows = (CalibratedRow(place, parts.measured, before, parts.seconds(factors)) for place, parts, before in measured)
-    return Deployment(model, gpu, engine, weights, factors, len(measured), tuple(rows))
+    return Deployment(model, gpu, engine, weights, factors, len(measured), tuple(rows), own_hash)
 
 
 def _estimate(each: Measurement, models: dict[str, Architecture]) -> ServingResult:

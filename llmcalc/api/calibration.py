@@ -6,8 +6,10 @@ import os
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from ..core.architecture import Architecture
 from ..core.errors import InputError, short_repr
 from ..core.evidence import FITTED
+from ..core.fingerprint import fingerprint
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..core.setting import Setting
@@ -18,9 +20,10 @@ from .serving_memory import engine_title
 MOST_LISTED = 1000  # measurements of which a file lists the errors
 SMALLEST, LARGEST = 1e-3, 1e3  # factors
 FACTORS = tuple(Setting(name, float, above=0) for name in ("decode", "prefill", "step_ms"))
-TEXTS = tuple(Setting(name) for name in ("model", "gpu", "engine", "weights"))
+TEXTS = tuple(Setting(name) for name in ("model", "gpu", "engine", "weights", "hash"))
+OPTIONAL = ("weights", "hash")
 ROWS = Setting("rows", int, least=1)
-HEAD = "# Written by llmcalc calibrate, and read by llmcalc serve"
+HEAD = "# Written by llmcalc calibrate, and read by llmcalc serve and llmcalc latency"
 
 
 def rounded(value: float | None) -> float | None:
@@ -61,6 +64,7 @@ class Deployment:
         factors: factors of the estimated times.
         n_rows: number of measurements that the factors are fitted to.
         rows: these measurements, if they are known.
+        hash: fingerprint of the architecture, or None if the file does not state it.
     """
 
     model: str
@@ -70,6 +74,7 @@ class Deployment:
     factors: Factors
     n_rows: int
     rows: tuple[CalibratedRow, ...] = ()
+    hash: str | None = None
 
     @property
     def title(self) -> str:
@@ -85,7 +90,7 @@ class Deployment:
         """Return the deployment as a plain dictionary."""
         own = self.factors
         return {
-            "model": self.model, "gpu": self.gpu, "engine": self.engine, "weights": self.weights,
+            "model": self.model, "hash": self.hash, "gpu": self.gpu, "engine": self.engine, "weights": self.weights,
             "decode": rounded(own.decode), "prefill": rounded(own.prefill), "step_ms": rounded(own.step_s * 1e3),
             "rows": self.n_rows, "error_before": rounded(self.error(is_calibrated=False)),
             "error_after": rounded(self.error(is_calibrated=True)),
@@ -131,12 +136,18 @@ class Calibration(NotebookDisplay):
         )
         return f"{text}: mean error {before:.1%} before and {after:.1%} after calibration"
 
-    def find(self, model: str, gpu: str, engine: str | None, weights: str | None) -> Deployment:
-        """Return the measured deployment of these names. Without an engine, it may be that of any engine."""
+    def find(self, architecture: Architecture, gpu: str, engine: str | None, weights: str | None) -> Deployment:
+        """Return the measured deployment of a model. Without an engine, it may be that of any engine.
+
+        A model is found by its fingerprint, whatever its name is. A name counts if the file states no fingerprint.
+        """
+        model, own = architecture.name, fingerprint(architecture)
         found = [
             each
             for each in self.deployments
-            if (each.model, each.gpu, each.weights) == (model, gpu, weights) and engine in (None, each.engine)
+            if (each.hash == own if each.hash else each.model == model)
+            and (each.gpu, each.weights) == (gpu, weights)
+            and engine in (None, each.engine)
         ]
         if len(found) == 1:
             return found[0]
@@ -146,6 +157,8 @@ class Calibration(NotebookDisplay):
         titles = [each.title for each in self.deployments[:3]]
         more = f" and {len(self.deployments) - 3} more" if len(self.deployments) > 3 else ""
         wanted = f"{model} on {gpu}" + (f" in {engine_title(engine)}" if engine else "")
+        if any(each.model == model and each.hash not in (None, own) for each in self.deployments):
+            wanted = f"this {wanted}, which differs from the measured {model} of the same name"
         raise InputError(
             f"has no measurements of {wanted}, weights {weights or 'as published'}", parameter="calibration",
             hint=f"it has {'; '.join(titles)}{more}. Factors of one deployment do not hold for others",
@@ -211,10 +224,10 @@ def _deployment(entry: object, where: str) -> Deployment:
             setting.check(value)
         except InputError as error:
             raise InputError(f"{setting.name} {error.message}", where=where) from None
-        if value is None and setting.name != "weights":
+        if value is None and setting.name not in OPTIONAL:
             raise InputError(f"a deployment has no {setting.name}", where=where)
         if setting in FACTORS and not SMALLEST <= value <= LARGEST:
             raise InputError(f"{setting.name} {value:g} is not between {SMALLEST:g} and {LARGEST:g}", where=where)
     factors = Factors(float(entry["decode"]), float(entry["prefill"]), entry["step_ms"] / 1e3)
-    model, gpu, engine, weights = (entry.get(setting.name) for setting in TEXTS)
-    return Deployment(str(model), str(gpu), str(engine), weights, factors, entry["rows"])
+    model, gpu, engine, weights, own = (entry.get(setting.name) for setting in TEXTS)
+    return Deployment(str(model), str(gpu), str(engine), weights, factors, entry["rows"], hash=own)

@@ -233,7 +233,7 @@ def groups_of(
         sliding = settings["sliding_ratio"] if is_grouped else 1.0
         found.append(flat_cache(layers, size, sliding, settings["state_ratio"], n_states))
     if not found:
-        hint = "serve needs a model that generates text; memory computes what an encoder needs"
+        hint = "add {isl=512} for the throughput of an encoder; memory computes what it needs"
         raise InputError(f"{architecture.name} has no cache", parameter="model", hint=hint)
     return max(found, key=lambda each: each.block_bytes)
 

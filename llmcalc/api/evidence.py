@@ -18,6 +18,7 @@ RESULTS = {  # quantity and mode: module and class
     ("fit", ""): ("api.fit", "FitResult"),
     ("serve", ""): ("api.serve", "ServeResult"),
     ("serve", "requests"): ("api.serving_time", "ServingResult"),
+    ("serve", "encoders"): ("api.encoder_serving", "EncoderServing"),
     ("rl", ""): ("api.rl", "RlMemory"),
     ("calibrate", ""): ("api.calibration", "Calibration"),
     ("scale", ""): ("estimate.scaling.query", "Plan"),
@@ -67,6 +68,9 @@ BASIS: Mapping[tuple[str, str], Mapping[str, str]] = {
     ),
     ("serve", "requests"): dict.fromkeys(
         ("tpot_s", "ttft_s", "requests_per_s"), "kernels of measured GPUs, and constants of each engine"
+    ),
+    ("serve", "encoders"): dict.fromkeys(
+        ("requests_per_s", "tokens_per_s", "latency_s"), "kernels of measured GPUs, and constants of each engine"
     ),
     ("latency", ""): dict.fromkeys(
         ("seconds", "low", "high", "tokens_per_s"), "kernels of measured GPUs, and constants of each engine"

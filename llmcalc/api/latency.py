@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -20,9 +21,10 @@ from ..estimate.time.latency import latency as compute
 from ..estimate.time.serving import weight_bytes
 from ..estimate.time.step import StepModel
 from .accelerators import Gpus, read_gpus
+from .calibration import Calibration, read_calibration
 from .defaults import RESERVE, default_seq
 from .load import Source, load
-from .step_models import check_layout, default_engine, step_model
+from .step_models import check_layout, default_engine, engine_step, step_model
 
 NEW_TOKENS = 128
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "torch-compile", "llama.cpp")
@@ -50,6 +52,7 @@ def latency(
     attention_weights: str | None = None,
     cache: str | None = None,
     engine: str | None = None,
+    calibration: Calibration | str | os.PathLike[str] | None = None,
 ) -> Latency:
     """Estimate the time of a batch on GPUs, with an interval of 80 %.
 
@@ -77,6 +80,8 @@ def latency(
         cache: number format of keys and values (default: bf16).
         engine: inference engine (default: ``vllm``, or ``llama.cpp`` on Apple silicon and for its weight formats). An
             unknown one has a wide interval.
+        calibration: result of ``calibrate``, or its file: the times of your own deployment. The engine is by default
+            the measured one.
 
     Raises:
         InputError: an unknown GPU or format, a layout that the GPUs or the model do not allow, or a setting that has
@@ -102,6 +107,11 @@ def latency(
         workload = Workload(batch=batch, seq=given["seq"] or length, logits="last")
     if generated:  # the last token must have a position
         Workload(seq=1, mode=DECODE, context=workload.seq + generated - 1).values(architecture)
+    calibrated = None
+    if calibration is not None:
+        name = engine_step(engine).name if engine else None
+        found = read_calibration(calibration).find(architecture, gpus.accelerator.name, name, weights)
+        engine, calibrated = found.engine, (found.factors, found.n_rows)
     engine = engine or default_engine(architecture, gpus.accelerator, weights)
     step = partial(
         step_model, architecture, gpus.accelerator, engine=engine, weights=weights, experts=experts,
@@ -115,13 +125,15 @@ def latency(
         raise _undividable(step, mesh, gpus, error) from None
     measured = table("time_errors")
     errors = measured.get(f"latency of {own.engine.name}", measured["latency"])
+    if calibrated and chosen != PREFILL:
+        errors = measured["tpot"]
     served = {"batch": batch, "seq": workload.context + workload.seq + max(generated - 1, 0), "weights": weights}
     served |= {"cache": cache} if cache else {}
 
     def find_memory() -> Fit:
         return _memory(own, served, has_other_weights=bool(experts or attention_weights))
 
-    return compute(own, workload, chosen, generated, count, errors, find_memory)
+    return compute(own, workload, chosen, generated, count, errors, find_memory, calibrated)
 
 
 def _memory(model: StepModel, served: dict[str, Any], *, has_other_weights: bool) -> Fit:

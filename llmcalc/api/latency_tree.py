@@ -23,7 +23,8 @@ def latency_tree(result: Latency) -> Node:
 
 def _step(result: Latency, number: int) -> Node:
     step, times = result.steps[number]
-    label = "decode step" if result.mode == DECODE else "decode steps" if number else "prefill"
+    first = "forward pass" if result.is_encoder else "prefill"
+    label = "decode step" if result.mode == DECODE else "decode steps" if number else first
     model, engine = result.model, result.model.engine
     gaps = f"gaps of {(engine.kernel_s if number or result.mode == DECODE else engine.static_kernel_s) * 1e6:.3g} µs"
     parts: dict[str, list[Node]] = {}

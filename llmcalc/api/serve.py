@@ -41,10 +41,11 @@ from .engine_models import (
 from .engine_result import ServeResult
 from .engine_settings import read_engine_settings
 from .llama_cpp_models import automatic_note, llama_cpp_model
-from .load import Source
+from .load import Source, load
 from .ollama import modelfile_command, run_command
 
 if TYPE_CHECKING:
+    from .encoder_serving import EncoderServing
     from .serving_front import ServingFront
     from .serving_pools import ServingPools
     from .serving_search import ServingSearch
@@ -91,7 +92,7 @@ def serve(
     sla: str | None = None,
     image: Iterable[str] = (),
     **settings: Any,
-) -> ServeResult | ServingResult | ServingSearch | ServingFront | ServingPools:
+) -> ServeResult | ServingResult | ServingSearch | ServingFront | ServingPools | EncoderServing:
     """Predict how a serving engine divides the memory of its GPUs, and the size of its KV cache.
 
     With ``isl``, ``osl`` and ``concurrency``, estimate the time of requests instead, as ``ServingResult`` describes.
@@ -119,7 +120,8 @@ def serve(
             For times: ``tp``, ``dp``, ``ep``, ``weights``, ``experts``, ``attention_weights``, ``cache``,
             ``max_num_batched_tokens``, and ``calibration``, the result of ``calibrate`` or its file. ``pareto=True``
             asks for the result of ``serving_front``, and ``prefill_pool="2xtp2"`` for two pools of GPUs. ``watts`` and
-            ``api_price`` are for energy and a comparison with an API.
+            ``api_price`` are for energy and a comparison with an API. An encoder, such as BERT, needs no ``osl``, and
+            the result is its throughput.
 
     Raises:
         InputError: an unknown engine, flag or GPU, or an invalid setting.
@@ -187,7 +189,7 @@ def serve(
 
 def _serving(
     model: Source | None, gpu: str | int | None, given: Mapping[str, Any], others: Mapping[str, Any]
-) -> ServingResult | ServingSearch | ServingFront | ServingPools:
+) -> ServingResult | ServingSearch | ServingFront | ServingPools | EncoderServing:
     """Return the time of requests, if all settings have an effect on it."""
     from .serving_time import SETTINGS, serving
 
@@ -199,6 +201,10 @@ def _serving(
         if unused[0] == "command":
             hint = "give the model and its layout as options instead: MODEL {tp=N}"
         raise InputError("is not modelled together with the time of requests", parameter=unused[0], hint=hint)
+    if model is not None and isinstance(gpu, str) and "isl" in values:
+        model = load(model)
+        if model.main.role == "encoder":
+            return _encoder_serving(model, gpu, values)
     missing = [name for name in ("isl", "osl") if name not in values]
     if missing:
         both = " ".join(f"{{{name}={size}}}" for name, size in (("isl", 1000), ("osl", 500)) if name in missing)
@@ -209,6 +215,17 @@ def _serving(
     if not isinstance(gpu, str):
         raise InputError("needs the name of a GPU", parameter="gpu", hint="use a name such as {gpu=h100:4}")
     return serving(model, gpu, **values)
+
+
+def _encoder_serving(architecture: Architecture, gpu: str, values: Mapping[str, Any]) -> EncoderServing:
+    """Return the throughput of an encoder, if all settings have an effect on it."""
+    from .encoder_serving import PARAMETERS, encoder_serving
+
+    for name in values:
+        if name not in PARAMETERS:
+            text = f"has no effect on {architecture.name}, an encoder, which generates no tokens"
+            raise InputError(text, parameter=name, hint="omit it")
+    return encoder_serving(architecture, gpu, **values)
 
 
 def _gpus(gpu: str | int | None, gpu_memory: str | int | None) -> Gpus:

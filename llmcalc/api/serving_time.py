@@ -329,7 +329,7 @@ def serving(
     measured = None
     if calibration is not None:
         own = engine_step(engine).name if engine else None
-        measured = read_calibration(calibration).find(architecture.name, card.name, own, weights)
+        measured = read_calibration(calibration).find(architecture, card.name, own, weights)
         engine = measured.engine
     factors = measured.factors if measured else None
     terms = read_terms(card, price, watts, api_price)
@@ -378,6 +378,7 @@ def serving(
         notes.append(
             f"time per output token calibrated by {measured.n_rows:,} measurements: {measured.factors.summary}"
         )
+    notes += [f"assumed, as no figure of this GPU is known: {text}" for text in steps.assumed]
     if memory is None:
         notes.append(f"{SHARE:.0%} of the memory is used, with {OTHER_BYTES / 1e9:g} GB beside weights and KV cache")
     if not time.capacity:

@@ -167,6 +167,7 @@ OWN = {  # lines of one command, by panel
         "GPU": """
             --gpu NAME[:N]  such as h100 or h100:4
             --engine NAME  vllm (default), sglang, ...
+            --calibration FILE  of llmcalc calibrate
         """,
         "Workload": """
             --mode MODE  decode, prefill or generate

@@ -36,7 +36,7 @@ def latency_document(result: Latency, alternatives: Callable[[], Alternatives] =
     answer: dict[str, Any]
     if result.fits:
         answer = {
-            "facts": tuple(_facts(result)), "tables": (_parts(result), *_others(result, alternatives)),
+            "facts": tuple(_facts(result)), "tables": (parts_table(result), *_others(result, alternatives)),
             "charts": lambda: (roofline(result),), "notes": tuple(_notes(result)),
         }  # fmt: skip
     else:  # times of a batch that cannot run are not shown
@@ -84,6 +84,9 @@ def _answer(result: Latency) -> str:
         number = f"{result.new_tokens:,} tokens" if batch == 1 else f"{batch} × {result.new_tokens:,} tokens"
         return f"Generating {number} takes {span}: {three_digits(rate)} tokens/s"
     prompt = f"{result.workload.seq:,} tokens" if batch == 1 else f"{batch} × {result.workload.seq:,} tokens"
+    if result.is_encoder:
+        sequences = f"{three_digits(result.sequences_per_s)} sequences/s"
+        return f"A forward pass of {prompt} takes {span}: {sequences}, {three_digits(rate)} tokens/s"
     return f"A prefill of {prompt} takes {span}: {three_digits(rate)} tokens/s"
 
 
@@ -92,7 +95,7 @@ def _lengths(result: Latency) -> dict[str, Any]:
     if result.mode == DECODE:
         return {"batch": workload.batch, "context": workload.context}
     generated = {"new tokens": result.new_tokens} if result.mode == GENERATE else {}
-    return {"batch": workload.batch, "prompt": workload.seq, **generated}
+    return {"batch": workload.batch, "seq" if result.is_encoder else "prompt": workload.seq, **generated}
 
 
 def _formats(result: Latency) -> str:
@@ -128,7 +131,7 @@ def _facts(result: Latency) -> list[Fact]:
     return facts
 
 
-def _parts(result: Latency) -> Table:
+def parts_table(result: Latency) -> Table:
     """Return a table of the parts. Small ones are summed in one row."""
     large = [part for part in result.parts if part.seconds >= SMALLEST_ROW * result.seconds]
     small = [part for part in result.parts if part not in large]
@@ -156,11 +159,13 @@ def _others(result: Latency, alternatives: Callable[[], Alternatives]) -> tuple[
         if other.fits and (not result.fits or other.tokens_per_s > LEAST_GAIN * result.tokens_per_s)
     ]  # fmt: skip
     rows = [
-        (line, duration(other.seconds), three_digits(other.tokens_per_s / other.workload.batch),
+        (line, duration(other.seconds),
+         three_digits(other.sequences_per_s if other.is_encoder else other.tokens_per_s / other.workload.batch),
          three_digits(other.tokens_per_s))
         for line, other in found
     ]  # fmt: skip
-    heads = columns("settings: name", "time: text", "tokens/s per user: text", "tokens/s in total: text")
+    each = "sequences/s" if result.is_encoder else "tokens/s per user"
+    heads = columns("settings: name", "time: text", f"{each}: text", "tokens/s in total: text")
     return (Table("more tokens per second with" if result.fits else "fits with", heads, rows),)
 
 
@@ -169,6 +174,10 @@ def _notes(result: Latency) -> list[str]:
     limits = ", ".join(f"{bound} {share}" for bound, share in shares.items())
     notes = [f"limited by: {limits}"]
     notes += [f"the interval is wider: {reason}" for reason in result.interval.reasons]
+    if result.calibrated:
+        factors, rows = result.calibrated
+        notes.append(f"calibrated by {rows:,} measurements: {factors.summary}")
+    notes += [f"assumed, as no figure of this GPU is known: {text}" for text in result.model.assumed]
     notes.append("one batch without a queue; the interval contains 80 % of measured times (llmcalc evidence latency)")
     return notes
 

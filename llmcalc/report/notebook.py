@@ -30,6 +30,7 @@ _DOCUMENTS = {
     "RecipeSearch": ("find", "find_recipes_document"),
     "Plan": ("scale", "scale_document"),
     "ServeResult": ("serve", "serve_document"),
+    "EncoderServing": ("encoder_serving", "encoder_document"),
     "ServingFront": ("serving_front", "front_document"),
     "ServingPools": ("serving_pools", "pools_document"),
     "ServingResult": ("serving", "serving_document"),

@@ -10,6 +10,8 @@ import pytest
 import llmcalc
 from llmcalc.api.latency_tree import latency_tree
 from llmcalc.cli.main import main
+from llmcalc.core.errors import InputError
+from llmcalc.core.record import changed
 from llmcalc.estimate.time.latency import Latency
 from llmcalc.report.latency import roofline
 
@@ -274,3 +276,35 @@ def test_experts_on_ranks_with_different_tokens_gather_all_tokens() -> None:
     both = {part.name: part for part in alone.parts}, {part.name: part for part in shared.parts}
     assert both[0]["routed experts"].seconds == pytest.approx(both[1]["routed experts"].seconds)
     assert "all-reduce (etp)" in both[1]
+
+
+def test_a_calibration_changes_the_times_and_narrows_the_interval() -> None:
+    row = {"model": "gpt2", "gpu": "h100", "isl": 101, "osl": 53, "concurrency": 7}
+    usual = llmcalc.serve("gpt2", "h100", isl=101, osl=53, concurrency=7).tpot_s
+    assert usual is not None
+    own = llmcalc.calibrate([{**row, "tpot_s": 1.5 * usual}])
+    settings: dict[str, Any] = {"batch": 3, "seq": 101, "new_tokens": 53}
+    before, after = (llmcalc.latency("gpt2", "h100", **settings, **more) for more in ({}, {"calibration": own}))
+    factors = own.deployments[0].factors
+    (prefill, _), *decoded = before.steps
+    usual_s = before.model.engine.step_s
+    kernels = sum(times * (step.seconds - step.engine) for step, times in decoded)
+    expected = factors.decode * kernels + factors.prefill * (prefill.seconds - prefill.engine)
+    expected += 53 * (factors.step_s - usual_s) + sum(times * step.engine for step, times in before.steps)
+    assert after.seconds == pytest.approx(expected)
+    assert after.high / after.seconds < before.high / before.seconds
+    assert sum(part.seconds for part in after.parts) == pytest.approx(after.seconds)
+
+
+def test_a_calibration_finds_its_model_by_what_it_computes() -> None:
+    row = {"model": "gpt2", "gpu": "h100", "isl": 101, "osl": 53, "concurrency": 7, "tpot_ms": 3}
+    own, copy = llmcalc.calibrate([row]), changed(llmcalc.load("gpt2"), name="my-model")
+    assert llmcalc.latency(copy, "h100", calibration=own).calibrated is not None
+    with pytest.raises(InputError, match="differs from the measured"):
+        llmcalc.latency(llmcalc.load("gpt2", overrides=["n_layers=7"]), "h100", calibration=own)
+
+
+def test_assumed_figures_of_a_gpu_are_named() -> None:
+    assert llmcalc.latency("gpt2", "h100").model.assumed == ()
+    (sms,) = llmcalc.latency("gpt2", "rx-7900-xtx").model.assumed
+    assert "128 multiprocessors" in sms

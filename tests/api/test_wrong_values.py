@@ -14,6 +14,7 @@ from llmcalc.api.compare import compared
 from llmcalc.api.fit import SETTINGS as FIT
 from llmcalc.api.quantity import quantities, targets
 
+CALIBRATED = str(Path(__file__).parents[1] / "calibration.yaml")
 LOG = str(Path(__file__).parents[1] / "server.log")
 TRAINING_FILE = str(Path(__file__).parents[1] / "training.yml")
 ROWS = str(Path(__file__).parents[1] / "serving_rows.csv")
@@ -215,7 +216,7 @@ FUNCTIONS: Table = {
         "context": ("count from 0", 5, {}), "seq": ("count", 5, {}), "new_tokens": ("count", 7, {}),
         "tp": ("count", 2, {}), "dp": ("count", 2, {}), "ep": ("count", 2, {}), "weights": ("name", "fp8", {}),
         "experts": ("name", "fp8", {}), "attention_weights": ("name", "fp8", {}), "cache": ("name", "fp8", {}),
-        "engine": ("text", "sglang", {}),
+        "engine": ("text", "sglang", {}), "calibration": ("name", CALIBRATED, {"model": "gpt2", "gpu": "h100"}),
     }),
     "serve": ({"model": "gpt2", "gpu": "h100"}, {
         **MODEL, "gpu": ("count", "h100", {}), "gpu_memory": ("count", "24GiB", {}), "engine": ("name", "vllm", {}),

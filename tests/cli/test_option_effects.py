@@ -74,6 +74,7 @@ LINES = (
     f"latency {SPARSE} --gpu h200:4 --seq 96",
     f"latency {SPARSE} --gpu h200:4 --tp 2 --seq 96 --new-tokens 5",
     f"latency {ENCODER} --gpu h100:4",
+    "latency gpt2 --gpu h100",
     "scale --compute 1e22",
     f"scale {DENSE} --tokens 1T",
     "scale --gpu h100:512 --days 30",
@@ -138,8 +139,10 @@ MORE = (
     "scale --gpu h100:512 --price 2.5",
     "scale",
 )
+CALIBRATED = str(Path(__file__).parents[1] / "calibration.yaml")
 VALUES = {
     "active": "1B", "batch": "3", "batch_tokens": "1M", "beams": "4", "budget": "1e21", "cache": "fp8",
+    "calibration": CALIBRATED,
     "carbon": "0.2", "completion": "97", "completions": "3", "compute": "1e22", "context": "50", "cp": "2",
     "days": "3", "depth": "1", "dollars": "1M", "dp": "2", "engine_tp": "2", "ep": "2", "etp": "1",
     "explain select": "attention", "frames": "100", "gpu": "a100-sxm-80gb:4", "gpu_memory": "30GiB",

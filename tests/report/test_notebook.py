@@ -45,6 +45,7 @@ RESULTS: dict[str, Any] = {
     "FitResult": lambda: llmcalc.fit(MODEL, "h100"),
     "Latency": lambda: llmcalc.latency(MODEL, "h100"),
     "ServeResult": lambda: llmcalc.serve(MODEL, "h100"),
+    "EncoderServing": lambda: llmcalc.serve("bert", "h100", isl=101, concurrency=7),
     "ServingFront": lambda: llmcalc.serving_front(MODEL, "h100", isl=101, osl=53),
     "ServingPools": lambda: llmcalc.serve(MODEL, "h100:2", isl=101, osl=53, prefill_pool="1x"),
     "ServingSearch": lambda: llmcalc.serve(MODEL, "h100", isl=101, osl=53, sla="tpot<10ms"),
@@ -52,7 +53,7 @@ RESULTS: dict[str, Any] = {
     "Sweep": lambda: llmcalc.sweep(MODEL, "flops.total", "seq=16,32"),
     "Verification": lambda: llmcalc.verify(MODEL),
 }
-TOTALS = {"Params": "124,439,808", "Verification": "checks hold"}
+TOTALS = {"EncoderServing": "sequences/s", "Params": "124,439,808", "Verification": "checks hold"}
 
 
 def test_every_result_is_tried() -> None:
@@ -90,7 +91,7 @@ def test_a_result_shows_itself(kind: str) -> None:
     assert type(result).__name__ == kind
     assert text.startswith('<div class="llmcalc"><style>')
     assert text.endswith("</div>")
-    assert "GPT-2" in text or "gpt2" in text
+    assert "GPT-2" in text or "gpt2" in text or kind == "EncoderServing"
     assert TOTALS.get(kind, "") in text
 
 

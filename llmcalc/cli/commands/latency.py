@@ -30,6 +30,7 @@ SETTINGS = (
            complete="formats"),
     *(option for option in FORMATS if option.name == "cache"),
     ENGINE,
+    Option("--calibration", "Estimate times with the factors of your own measurements (llmcalc calibrate).", "FILE"),
 )  # fmt: skip
 OUTPUT = (*output("svg", "tree"), NOTES)
 LARGER_BATCH = 8

@@ -86,6 +86,7 @@ def run(
     **given: Any,
 ) -> Answer:
     """Print what the engine allocates on each GPU, or the time of requests. The exit code is 1 if it will not start."""
+    from ...api.encoder_serving import EncoderServing
     from ...api.serve import serve
     from ...api.serving_front import ServingFront
     from ...api.serving_pools import ServingPools
@@ -107,6 +108,10 @@ def run(
         source, gpu, command=command, engine=engine, engine_version=engine_version, gpu_memory=gpu_memory,
         image=image or (), **settings,
     )  # fmt: skip
+    if isinstance(result, EncoderServing):
+        from ...report.encoder_serving import encoder_document
+
+        return encoder_document(result), result.fits
     if isinstance(result, ServingFront):
         from ...report.serving_front import front_document
 

@@ -42,13 +42,20 @@ class Factors:
         return f"kernels × {self.decode:.3g}, prefills × {self.prefill:.3g}, {self.step_s * 1e3:.3g} ms a step"
 
     def scale(self, step: StepTime, usual_s: float) -> StepTime:
-        """Return a step with these factors. ``usual_s`` is the engine's usual time of a step."""
-        components = {
-            name: Cost(cost.seconds * self.decode, *cost[1:]) for name, cost in step.components.items()
-        }  # fmt: skip
+        """Return a decode step with these factors. ``usual_s`` is the engine's usual time of a step."""
+        return self._scaled(step, self.decode, usual_s)
+
+    def scale_prefill(self, step: StepTime, usual_s: float) -> StepTime:
+        """Return a prefill step with these factors."""
+        return self._scaled(step, self.prefill, usual_s)
+
+    def _scaled(self, step: StepTime, factor: float, usual_s: float) -> StepTime:
+        components = {name: Cost(cost.seconds * factor, *cost[1:]) for name, cost in step.components.items()}
+        operations = tuple((each, Cost(cost.seconds * factor, *cost[1:])) for each, cost in step.operations)
+        collectives = {name: own * factor for name, own in step.collectives.items()}
         return step._replace(
-            components=components, collectives={name: own * self.decode for name, own in step.collectives.items()},
-            launches=step.launches * self.decode, engine=step.engine - usual_s + self.step_s,
+            components=components, operations=operations, collectives=collectives,
+            launches=step.launches * factor, engine=step.engine - usual_s + self.step_s,
         )  # fmt: skip
 
 

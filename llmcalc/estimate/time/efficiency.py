@@ -87,6 +87,16 @@ class Efficiencies:
             network=accelerator.network or NETWORK,
         )
 
+    def assumed(self, accelerator: Accelerator) -> dict[str, str]:
+        """Return the figures of ``device`` that neither the datasheet nor the network of usual servers states."""
+        own = self.device(accelerator)
+        texts = {
+            "sms": (accelerator.sms, f"{own.sms:g} multiprocessors"),
+            "link": (accelerator.link[1], f"links of {own.link / 1e9:g} GB/s per direction (PCI Express 4.0)"),
+            "network": (accelerator.network, f"a network of {own.network * 8 / 1e9:g} Gbit/s per GPU"),
+        }
+        return {name: text for name, (known, text) in texts.items() if not known}
+
     def operands(self, accelerator: Accelerator, number_format: Format) -> Operands:
         """Return how an accelerator computes with weights of a number format.
 

@@ -12,6 +12,7 @@ from ...core.notebook_display import NotebookDisplay
 from ...core.record import changed, record
 from ...core.workload import Workload
 from ..hardware import Accelerator
+from .calibration import Factors
 from .cost import COMMUNICATION, ENGINE, LAUNCHES, Cost, StepTime
 from .efficiency import GENERIC, Efficiency
 from .interval import Interval, time_interval
@@ -52,6 +53,7 @@ class Latency(NotebookDisplay):
         count: number of GPUs.
         errors: logarithmic standard deviations of measured times, ``between`` and ``inside`` deployments.
         find_memory: function that computes ``memory``.
+        calibrated: factors of the times, fitted to measurements of this deployment, and the number of measurements.
     """
 
     model: StepModel
@@ -62,6 +64,7 @@ class Latency(NotebookDisplay):
     count: int
     errors: Mapping[str, float]
     find_memory: Callable[[], Fit]
+    calibrated: tuple[Factors, int] | None = None
 
     EVIDENCE: ClassVar[dict[str, str]] = dict.fromkeys(("seconds", "low", "high", "tokens_per_s"), "fitted")
 
@@ -89,7 +92,8 @@ class Latency(NotebookDisplay):
     def interval(self) -> Interval:
         """Interval of 80 % of the time, with the reasons for its width."""
         unknown = "" if self.model.engine.is_known else self.model.engine.name
-        return time_interval(self.seconds, self.errors, self.efficiencies.values(), unknown)
+        measurements = self.calibrated[1] if self.calibrated and self.mode != PREFILL else 0
+        return time_interval(self.seconds, self.errors, self.efficiencies.values(), unknown, measurements)
 
     @property
     def low(self) -> float:
@@ -111,6 +115,16 @@ class Latency(NotebookDisplay):
     def tokens_per_s(self) -> float:
         """Tokens per second over all sequences."""
         return self.tokens / self.seconds
+
+    @property
+    def is_encoder(self) -> bool:
+        """Whether the model reads sequences and generates no tokens."""
+        return self.architecture.main.role == "encoder"
+
+    @property
+    def sequences_per_s(self) -> float:
+        """Sequences per second that are read or generated. A decode step computes one token of each."""
+        return self.workload.batch / self.seconds
 
     @property
     def first_token_s(self) -> float | None:
@@ -161,7 +175,7 @@ class Latency(NotebookDisplay):
         if self.mode != DECODE or not self.workload.context:
             return None
         own = changed(self.workload, mode="forward", seq=self.workload.context, context=0, source=None)
-        return latency(self.model, own, PREFILL, 0, self.count, self.errors, self.find_memory)
+        return latency(self.model, own, PREFILL, 0, self.count, self.errors, self.find_memory, self.calibrated)
 
     @property
     def fits(self) -> bool:
@@ -184,7 +198,17 @@ class Latency(NotebookDisplay):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
-        names = ("seconds", "low", "high", "tokens_per_s", "first_token_s", "fits", "mode", "by_bound")
+        names = (
+            "seconds",
+            "low",
+            "high",
+            "tokens_per_s",
+            "sequences_per_s",
+            "first_token_s",
+            "fits",
+            "mode",
+            "by_bound",
+        )
         return {
             **{name: getattr(self, name) for name in names},
             "bytes_moved": round(self.total.moved),
@@ -214,10 +238,13 @@ def latency(
     count: int,
     errors: Mapping[str, float],
     find_memory: Callable[[], Fit],
+    calibrated: tuple[Factors, int] | None = None,
 ) -> Latency:
     """Return the latency of a batch.
 
-    The context of a generation grows, so its decode steps are integrated over three lengths.
+    The context of a generation grows, so its decode steps are integrated over three lengths. Factors of a calibration
+    change the times of the steps. They are fitted to times per output token, so that measurements narrow no interval of
+    a prefill.
     """
     scheduled = model.engine.is_scheduled
     if mode == DECODE:
@@ -227,7 +254,11 @@ def latency(
     else:
         prefill = model.step(prefill=values_of(model, workload), scheduled=scheduled, detailed=True)
         steps = ((prefill, 1.0), *_decoded(model, workload, new_tokens if mode == GENERATE else 1))
-    return Latency(model, workload, mode, new_tokens, steps, count, errors, find_memory)
+    if calibrated:
+        (factors, _), usual = calibrated, model.engine.step_s
+        scales = [factors.scale if mode == DECODE else factors.scale_prefill, *[factors.scale] * (len(steps) - 1)]
+        steps = tuple((scale(step, usual), times) for scale, (step, times) in zip(scales, steps, strict=True))
+    return Latency(model, workload, mode, new_tokens, steps, count, errors, find_memory, calibrated)
 
 
 def _decoded(model: StepModel, prompt: Workload, new_tokens: int) -> tuple[tuple[StepTime, float], ...]:

@@ -108,6 +108,18 @@ class StepModel:
         """How the accelerator computes with 16 bits."""
         return self.measured.operands(self.accelerator, Format("bf16", 16))
 
+    @cached_property
+    def assumed(self) -> tuple[str, ...]:
+        """Figures of the accelerator that are assumed and affect the times."""
+        ranks = [each.ranks for found in self.collectives.values() for each, _ in found]
+        node = self.accelerator.node
+        used = {
+            "sms": True,
+            "link": any(1 < each <= node for each in ranks),
+            "network": any(each > node for each in ranks),
+        }
+        return tuple(text for name, text in self.measured.assumed(self.accelerator).items() if used[name])
+
     def _weight_bytes(self, operation: Operation) -> float:
         """Return the bytes of all weights of an operation on one rank."""
         table, place = self.formats.of(operation), operation.place
