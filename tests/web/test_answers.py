@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -13,6 +15,7 @@ from llmcalc.core.evidence import CLASSES
 from llmcalc.web.answers import PANELS, answers
 from llmcalc.web.answers.state import case_of, read_state
 
+ELEMENTS = {"svg", "title", "style", "rect", "line", "text", "tspan", "circle", "polyline"}
 SERVED = {"model": "llama3.1-8b", "gpu": "h100", "users": 7, "context": 4099, "osl": 101}
 LARGE = {"model": "llama3-70b", "gpu": "h100", "users": 3, "context": 4099}
 STATES = (
@@ -122,6 +125,26 @@ def test_blocks_show_equations_and_tensors() -> None:
     assert (wq["axes"], wq["shape"]) == ("d_model × n_heads·d_head", "4096 × 4096")
 
 
+def test_axes_of_equations_are_named() -> None:
+    block = panel("blocks", SERVED)["stacks"][0]["blocks"][0]
+    layer = next(layer for one in block["sublayers"] for layer in one["layers"] if layer["name"] == "attention")
+    axes = {axis: rest for axis, *rest in layer["axes"]}
+    assert axes["d"][:2] == ["d_model", "4096"]
+    assert axes["b"] == ["", "", "sequences in the batch"]
+
+
+def test_hostile_titles_do_not_become_markup(tmp_path: Path) -> None:
+    hostile = "<img src=x onerror=alert(1)>\"'&"
+    config = {"model_type": "llama", "_name_or_path": hostile, "hidden_size": 64, "intermediate_size": 128,
+              "num_hidden_layers": 3, "num_attention_heads": 8, "vocab_size": 101}  # fmt: skip
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(config))
+    found = answers({"model": str(file), "panels": ["verdict", "card", "charts"]})["panels"]
+    assert "<img" in found["verdict"]["text"]
+    for svg in (found["card"], *(chart["svg"] for chart in found["charts"].values())):
+        assert {element.tag.rpartition("}")[2] for element in ElementTree.fromstring(svg).iter()} <= ELEMENTS
+
+
 def test_models_side_by_side_have_the_same_rows() -> None:
     found = panel("comparison", SERVED, compare=["qwen3-8b", "no-such-model"])
     assert [one["title"] for one in found["models"][:2]] == ["Llama 3.1 8B", "Qwen3 8B"]
@@ -129,6 +152,10 @@ def test_models_side_by_side_have_the_same_rows() -> None:
     rows = {row["label"]: row["cells"] for row in found["rows"]}
     assert rows["Parameters"][1]["value"] == llmcalc.params("qwen3-8b").total
     assert rows["Parameters"][2] is None
+    best = {row["label"]: row["best"] for row in found["rows"]}
+    assert best["Parameters"] is None
+    speeds = [cell["value"] for cell in rows["Speed per user"][:2]]
+    assert best["Speed per user"] == speeds.index(max(speeds))
 
 
 def test_command_lines_give_the_same_answers(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any
 
-from ...core.architecture import Named, Run, Stack, Sublayer, declare
+from ...core.architecture import Named, Run, Stack, Sublayer, declare, layer_glossary
+from ...core.axes import WORKLOAD
 from ...core.declaration import Declaration, Tensor
+from ...core.layer import Layer
 from ...core.ledger import Row
 from ...core.structure import structure_line
 from ...report.numbers import human
@@ -86,8 +89,21 @@ class _Maker:
             "equations": [*_equations(declare(named.layer))],
             "state": [f"{state.name}[{' '.join(state.axes)}]" for _, part in declare(named.layer).walk()
                       for state in part.states],
-            "about": _about(type(named.layer)),
+            "axes": [*_axes(named.layer)], "about": _about(type(named.layer)),
         }  # fmt: skip
+
+
+def _axes(layer: Layer) -> Iterator[list[str]]:
+    """Yield the letter, the name and the length of each axis in the equations of a layer, and what it means."""
+    own = declare(layer)
+    letters = set(re.findall(r"[^\W\d]\w*", " ".join(re.findall(r"\[(.*?)\]", " ".join(_equations(own))))))
+    meanings, lengths = layer_glossary(layer), dict[str, str]()
+    for _, part in own.walk():
+        lengths |= {axis: str(length) for axis, length in part.axes.items() if axis in letters}
+    for axis, length in lengths.items():
+        name, meaning = meanings.get(axis, (axis, ""))
+        yield [axis, name if name != axis else "", length, meaning]
+    yield from ([axis, "", "", meaning] for axis, meaning in WORKLOAD.items() if axis in letters - set(lengths))
 
 
 def _about(kind: type) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...api.state import state
@@ -12,6 +12,8 @@ from ...report.numbers import BYTES, human, readable
 from .state import Case, case_of
 from .verdict import facts, sentence
 
+SMALLER, LARGER = ("state", "memory", "prefill", "cost"), ("latency", "throughput", "capacity")  # what is better
+
 
 def comparison(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return a table with one column per model and one row per number."""
@@ -20,9 +22,18 @@ def comparison(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
     labels: dict[str, str] = {}
     for column in found:
         labels |= {key: cell["label"] for key, cell in column["cells"].items()}
-    rows = [{"label": label, "cells": [one["cells"].get(key) for one in found]} for key, label in labels.items()]
+    rows = [{"label": label, "cells": (cells := [one["cells"].get(key) for one in found]), "best": _best(key, cells)}
+            for key, label in labels.items()]  # fmt: skip
     return {"models": [{"model": one["model"], "title": one["title"], "error": one["error"]} for one in found],
             "rows": rows}  # fmt: skip
+
+
+def _best(name: str, cells: Sequence[dict[str, Any] | None]) -> int | None:
+    """Return the place of the best value, or None if there is none or all are equally good."""
+    values = {at: cell["value"] for at, cell in enumerate(cells) if cell and "value" in cell}
+    if name not in SMALLER + LARGER or len(set(values.values())) < 2:
+        return None
+    return (min if name in SMALLER else max)(values, key=lambda at: values[at])
 
 
 def _column(case: Case, model: str) -> dict[str, Any]:

@@ -40,6 +40,8 @@ function inside(one) {
     element("p", { className: "quiet" }, [one.share ? `${(100 * one.share).toPrecision(3)} % of all parameters` : "",
       one.flops ? `${one.flops} FLOPs per block for the last token` : ""].filter(Boolean).join(" · ")),
     ...(one.equations.length ? part("Equations", code(one.equations)) : []),
+    ...(one.axes.length ? part("Axes", element("dl", {}, ...one.axes.map(([letter, name, length, meaning]) => element("div", { title: meaning },
+      element("dt", {}, element("code", {}, letter)), element("dd", {}, [name || meaning, length && `= ${length}`].filter(Boolean).join(" ")))))) : []),
     ...(tensors.length ? part("Tensors", element("div", { className: "wide", tabIndex: 0, role: "region", "aria-label": "Tensors" },
       element("table", {}, element("thead", {}, head), element("tbody", {}, ...tensors)))) : []),
     ...(one.state.length ? part("Cache", code(one.state)) : []));

@@ -23,7 +23,7 @@ export function showColumns(into, found) {
   if (!found || found.models.length < 2) return place.replaceChildren();
   const heads = found.models.map((model, at) => element("th", { scope: "col" }, model.title, at ? remove(at - 1, model.title) : null));
   const rows = found.rows.map((row) => element("tr", {}, element("th", { scope: "row" }, row.label), ...row.cells.map((cell, at) =>
-    element("td", { title: cell?.title ?? "" }, cell ? [cell.text, cell.after].filter(Boolean).join(" ") : found.models[at].error && row === found.rows[0] ? found.models[at].error : "–",
+    element("td", { title: cell?.title ?? "", className: row.best === at ? "best" : "" }, cell ? [cell.text, cell.after].filter(Boolean).join(" ") : found.models[at].error && row === found.rows[0] ? found.models[at].error : "–",
       cell?.note ? element("small", {}, cell.note) : null))));
   place.replaceChildren(element("table", {}, element("thead", {}, element("tr", {}, element("td"), ...heads)), element("tbody", {}, ...rows)));
 }

@@ -24,7 +24,13 @@ await Promise.all(["panels.css", "line.css"].map(styled)); // before anything th
 
 /** Ask Python for panels of the state. @param {string[]} panels @param {object} [more] */
 const panelsOf = async (panels, more = {}) => {
-  const found = (await ask({ kind: "answers", state: { ...state, panels, ...more } })) ?? { text: "The computation was stopped" };
+  const message = { kind: "answers", state: { ...state, panels, ...more } };
+  let found = await ask(message);
+  if (!found) { // Python was stopped, and has closed the files that were open
+    opened = "";
+    await openLinked();
+    found = (await ask({ ...message, state: { ...message.state, model: state.model } })) ?? { text: "The computation was stopped" };
+  }
   return found.panels ?? Object.fromEntries(panels.map((name) => [name, { error: found.error ?? { message: found.text, hint: "" } }]));
 };
 
@@ -70,6 +76,9 @@ async function verdict(quick) {
   if (found.error) return showError(found.error);
   facts = found.facts;
   showAnswer(found);
+  const speed = facts.filter(({ why }) => why === "latency").map((each) => `${each.text} ${each.after}`);
+  mini.textContent = [$("lead").textContent, ...speed, $("bar-text").textContent].join(" · ");
+  mini.classList.toggle("loud", !found.fits);
   titles.set(preset(), found.title);
   model.show(state.model, found.title);
   document.title = `${found.title} on ${found.gpu} · llmcalc`;
@@ -177,6 +186,11 @@ load("catalogue").then((found) => {
   paint();
   return load("memory");
 }).then((found) => { files.memory = found; showInstant(); }).catch(() => {});
+
+const mini = element("button", { id: "mini", type: "button", tabIndex: -1, hidden: true, onclick: () => $("answer").scrollIntoView() });
+mini.setAttribute("aria-hidden", "true"); // it repeats the verdict for eyes only
+document.body.append(mini);
+new IntersectionObserver(([{ isIntersecting }]) => { mini.hidden = isIntersecting; }).observe($("verdict"));
 
 let resized = 0, width = 0;
 new ResizeObserver(([{ contentRect }]) => {

@@ -62,6 +62,7 @@ export function onChange(listener) {
 }
 
 addEventListener("hashchange", () => {
+  if (!location.hash.includes("=")) return history.replaceState(null, "", hashOf(state)); // a place in the page
   const found = readHash(location.hash);
   if (hashOf(found) !== hashOf(state)) state = found, listeners.forEach((each) => each(state, false));
 });
