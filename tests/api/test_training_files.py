@@ -327,3 +327,67 @@ def test_checkpoints_of_adapters_contain_only_these(write: Write, capsys: pytest
     assert data["resume_bytes"] == (2 + 4 + 4) // 2 * data["weights_bytes"]  # 16-bit weights and two fp32 states
     assert main(["train", path]) == 0
     assert "adapters and optimizer states" in capsys.readouterr().out
+
+
+ACCELERATE: dict[str, tuple[str, dict[str, Any]]] = {  # keys of huggingface/trl: examples/accelerate_configs
+    "FSDP": (
+        "distributed_type: FSDP\nmixed_precision: bf16\nnum_processes: 7\ndowncast_bf16: 'no'\n"
+        "fsdp_config:\n  fsdp_version: 2\n  fsdp_reshard_after_forward: true\n  fsdp_activation_checkpointing: true\n",
+        {"recompute": "full", "mesh": Mesh(dp=7, zero=3)},
+    ),
+    "FSDP of version 1": (
+        "distributed_type: FSDP\nmixed_precision: bf16\nnum_processes: 7\n"
+        "fsdp_config:\n  fsdp_sharding_strategy: SHARD_GRAD_OP\n  fsdp_backward_prefetch: BACKWARD_PRE\n",
+        {"mesh": Mesh(dp=7, zero=2)},
+    ),
+    "context parallelism": (
+        "distributed_type: FSDP\nmixed_precision: bf16\nnum_processes: 6\nfsdp_config:\n  fsdp_version: 2\n"
+        "parallelism_config:\n  parallelism_config_dp_replicate_size: 1\n  parallelism_config_dp_shard_size: 3\n"
+        "  parallelism_config_tp_size: 1\n  parallelism_config_cp_size: 2\n",
+        {"mesh": Mesh(dp=3, cp=2, zero=3)},
+    ),
+    "DeepSpeed": (
+        "distributed_type: DEEPSPEED\nmixed_precision: fp16\nnum_processes: 7\n"
+        "deepspeed_config:\n  zero_stage: 1\n  gradient_accumulation_steps: 5\n  offload_param_device: none\n",
+        {"dtype": "fp16", "mesh": Mesh(dp=7, zero=1, micro_batches=5)},
+    ),
+    "several GPUs": (
+        "distributed_type: MULTI_GPU\nmixed_precision: bf16\nnum_processes: 7\n"
+        "parallelism_config:\n  parallelism_config_dp_replicate_size: 1\n  parallelism_config_dp_shard_size: 1\n",
+        {"gradients": "fp32", "mesh": Mesh(dp=7)},
+    ),
+    "Megatron-LM": (
+        "distributed_type: MEGATRON_LM\nmixed_precision: bf16\nnum_processes: 12\nmegatron_lm_config:\n"
+        "  megatron_lm_tp_degree: 2\n  megatron_lm_pp_degree: 3\n  megatron_lm_num_micro_batches: 5\n"
+        "  megatron_lm_sequence_parallelism: true\n  megatron_lm_use_distributed_optimizer: true\n",
+        {"mesh": Mesh(dp=2, tp=2, pp=3, sp=True, zero=1, micro_batches=5)},
+    ),
+    "one GPU": (
+        "compute_environment: LOCAL_MACHINE\ndistributed_type: 'NO'\nmixed_precision: 'no'\n",
+        {"dtype": "fp32"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ACCELERATE)
+def test_a_file_of_accelerate_has_the_layout(case: str, write: Write) -> None:
+    text, arguments = ACCELERATE[case]
+    found = llmcalc.read_training_file(write("a.yaml", text), "gpt2", batch=3)
+    assert not found.unmodelled
+    assert not found.unknown
+    theirs = llmcalc.memory("gpt2", mode="training", batch=3, **arguments)
+    assert llmcalc.memory(found.architecture, **found.settings).to_dict() == theirs.to_dict()
+
+
+def test_a_file_of_accelerate_names_one_of_deepspeed(write: Write) -> None:
+    write("ds.json", json.dumps({"zero_optimization": {"stage": 1}}))
+    text = "distributed_type: DEEPSPEED\nnum_processes: 7\ndeepspeed_config: {deepspeed_config_file: ds.json}\n"
+    assert llmcalc.read_training_file(write("a.yaml", text), "gpt2").settings["mesh"] == Mesh(dp=7, zero=1)
+
+
+def test_offload_of_accelerate_is_named(write: Write) -> None:
+    text = "distributed_type: FSDP\nnum_processes: 7\nfsdp_config: {fsdp_offload_params: true}\nfsdp_confg: 3\n"
+    with pytest.raises(InputError, match="fsdp_confg"):
+        llmcalc.read_training_file(write("a.yaml", text), "gpt2", strict=True)
+    found = llmcalc.read_training_file(write("a.yaml", text.replace("fsdp_confg: 3\n", "")), "gpt2")
+    assert found.unmodelled == ("fsdp_config.fsdp_offload_params",)
