@@ -12,11 +12,12 @@ from ..core.errors import InputError, UnknownNameError, short_repr
 from ..core.fingerprint import fingerprint
 from ..core.setting import Setting, read_length
 from ..estimate.time.calibration import MeasuredTime, fit_factors
-from ..schema.preset_files import read_text
 from .calibration import CalibratedRow, Calibration, Deployment
 from .load import load
-from .serving_time import ServingResult, serving
+from .serving_result import ServingResult
+from .serving_time import serving
 from .step_models import engine_step
+from .table_files import file_rows
 
 MOST_ROWS, MOST_BYTES = 5_000, 5_000_000
 TEXTS = ("model", "gpu", "weights", "experts", "attention_weights", "cache", "engine")
@@ -186,33 +187,12 @@ def _read(rows: object) -> Iterator[Measurement]:
 def _numbered(rows: object) -> Iterator[tuple[str, str, object]]:
     """Yield rows with their places, which errors in a file state with its name."""
     if isinstance(rows, str | os.PathLike):
-        yield from _lines(str(os.fspath(rows)))
+        path = str(os.fspath(rows))
+        yield from ((f"line {line}", f"{path}:{line}", row) for line, row in file_rows(path, MOST_BYTES))
     elif isinstance(rows, Iterable) and not isinstance(rows, Mapping | bytes):
         yield from ((f"row {place}", f"row {place}", row) for place, row in enumerate(rows, 1))
     else:
         raise InputError(f"must be a file name or a list of mappings, not {short_repr(rows)}", parameter="rows")
-
-
-def _lines(path: str) -> Iterator[tuple[str, str, object]]:
-    """Yield the rows of a CSV file as mappings, with their lines."""
-    import csv
-
-    lines = read_text(path, MOST_BYTES).splitlines()
-    reader = csv.reader(("" if line.startswith("#") else line for line in lines), strict=True)
-    try:
-        heads = next((row for row in reader if row), [])
-        twice = [head for place, head in enumerate(heads) if head in heads[:place]]
-        if twice:
-            raise InputError(f"two columns {short_repr(twice[0])}", where=f"{path}:{reader.line_num}")
-        for row in reader:
-            where = f"{path}:{reader.line_num}"
-            if not any(cell.strip() for cell in row):
-                continue
-            if len(row) != len(heads):
-                raise InputError(f"{len(row)} values in {len(heads)} columns", where=where)
-            yield f"line {reader.line_num}", where, dict(zip(heads, row, strict=True))
-    except csv.Error as error:
-        raise InputError(f"invalid CSV: {error}", where=f"{path}:{reader.line_num}") from None
 
 
 def _measured(where: str, row: Mapping[Any, Any]) -> tuple[dict[str, Any], dict[str, float]]:

@@ -15,11 +15,13 @@ from ..core.architecture import Architecture, PipelineStage, Run, Stack
 from ..core.errors import InputError
 from ..core.ledger import rows
 from ..core.record import changed
+from ..core.setting import Setting
 from ..data import table
 from ..estimate.engine_cache import STATE, CacheLayer
 from ..estimate.engine_profile import EngineProfile, Estimate
 from ..estimate.engine_weights import length_on_rank, padded_weights
 from ..schema.config_files import read_config
+from .draft_stacks import eagle_stack, outside_blocks, part_of, prediction_stack
 from .engine_models import layers_of, load_served, serving_mesh_of, vocabulary
 from .llama_cpp_models import LlamaCppModel, llama_cpp_layer, llama_cpp_model
 from .load import load
@@ -34,7 +36,6 @@ METHODS = {  # of engines: the method
 HEADS = (EAGLE, EAGLE3)
 TITLES = {MODEL: "draft model", MTP: "MTP layer", EAGLE: "EAGLE head", EAGLE3: "EAGLE-3 head"}
 LLAMA_CPP, LOGIT_BYTES = "sum", 4
-PREDICTION = "multi_token_prediction"  # stack of an extra of presets
 SHARED_LATE = "static"  # rule of SGLang, whose drafts share vocabulary tables after the cache is sized
 DRAFTED = 3  # tokens that llama.cpp drafts by default
 POOLED_DRAFTED, POOLED_REQUESTS = 4, 48  # tokens and requests of SGLang with drafts, unless they are given
@@ -67,6 +68,7 @@ class Draft(NamedTuple):
         settings: settings of the draft model.
         compute: bytes of the compute buffer that llama.cpp allocates for a draft model.
         stage: layers after the last one of the target, or None for a draft model.
+        steps: everything that a pass of the draft computes.
     """
 
     method: str
@@ -79,6 +81,7 @@ class Draft(NamedTuple):
     settings: Mapping[str, Any] = {}
     compute: Estimate = Estimate(0, 0, 0)
     stage: Architecture | None = None
+    steps: Architecture | None = None
 
     def placed(self, target: Architecture, settings: Mapping[str, Any], build: int) -> LlamaCppModel:
         """Return the sizes of the draft on each device in llama.cpp."""
@@ -112,13 +115,7 @@ class Draft(NamedTuple):
 
 def asked_draft(settings: Mapping[str, Any]) -> Asked | None:
     """Return the speculative decoding that settings ask for, or None."""
-    found = {"method": settings.get("draft_method"), "model": settings.get("draft")}
-    if text := settings.get("speculative_config"):
-        try:
-            found = {**found, **json.loads(text)}
-        except (ValueError, TypeError):
-            hint = 'use JSON such as {"model": "MODEL", "num_speculative_tokens": 3}'
-            raise InputError("invalid JSON in speculative_config", parameter="command", hint=hint) from None
+    found = {"method": settings.get("draft_method"), "model": settings.get("draft"), **_config(settings)}
     name, typed = str(found.get("model") or ""), _typed(str(found.get("method") or ""))
     if not name and not typed:
         return None
@@ -132,6 +129,26 @@ def asked_draft(settings: Mapping[str, Any]) -> Asked | None:
         method = MTP
     tp, weights = int(found.get("draft_tensor_parallel_size") or 0), found.get("quantization")
     return Asked(method or guessed, name, tp, str(weights) if weights else None)
+
+
+def drafted_tokens(settings: Mapping[str, Any]) -> int | None:
+    """Return the number of drafted tokens per step as the engine counts them, or None if settings state none."""
+    found = _config(settings).get("num_speculative_tokens", settings.get("draft_tokens"))
+    if found is not None:
+        Setting("num_speculative_tokens", int, least=1).check(found)
+    return found
+
+
+def _config(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON value of ``speculative_config``."""
+    text = settings.get("speculative_config")
+    if not text:
+        return {}
+    try:
+        return {**json.loads(text)}
+    except (ValueError, TypeError):
+        hint = 'use JSON such as {"model": "MODEL", "num_speculative_tokens": 3}'
+        raise InputError("invalid JSON in speculative_config", parameter="command", hint=hint) from None
 
 
 def _typed(names: str) -> str:
@@ -197,7 +214,7 @@ def _model(asked: Asked, profile: EngineProfile, settings: Mapping[str, Any]) ->
     stage = _served(model, own)
     size, title = padded_weights(stage, profile.padding) - stage.host, f"{TITLES[MODEL]} {model.name}"
     compute = _compute(model, profile, own) if profile.rule == LLAMA_CPP else Estimate(0, 0, 0)
-    return Draft(MODEL, title, Estimate.exact(size), layers_of(model, own), 0, notes, model, own, compute)
+    return Draft(MODEL, title, Estimate.exact(size), layers_of(model, own), 0, notes, model, own, compute, steps=model)
 
 
 def _served(model: Architecture, settings: Mapping[str, Any]) -> Any:
@@ -220,23 +237,16 @@ def _compute(model: Architecture, profile: EngineProfile, settings: Mapping[str,
 
 
 def _prediction(asked: Asked, architecture: Architecture, settings: Mapping[str, Any], width: int) -> Draft:
-    """Return the model's own layer for multi-token prediction, which shares the vocabulary tables.
-
-    A preset may describe it as an extra. Otherwise it is a layer like the last one with a projection and three norms.
-    """
-    extra = next((each.stack for each in architecture.extras if each.stack.name == PREDICTION), None)
-    d_model = architecture.main.d_model
-    notes: tuple[str, ...] = ()
-    if extra is None:
-        stage, outside = _layer(architecture, architecture.main.runs[-1]), 2 * d_model * d_model + 3 * d_model
-        notes = (f"the MTP layer of {architecture.name} is assumed to be like its last layer, with a projection",)
-    else:
-        stage = _layer(architecture, extra.runs[-1])
-        own = (row for row in rows((extra,)) if row.entry.run is None and not row.tensor.share)
-        outside = sum(row.size * row.copies for row in own)
-    size = _bytes(stage, architecture, settings, settings.get("weights")) + outside * width
-    tables, layers = _tables(architecture, settings, width), layers_of(stage, settings)
-    return Draft(MTP, TITLES[MTP], Estimate.exact(size), layers, tables, notes, stage=stage)
+    """Return the model's own layer for multi-token prediction, which shares the vocabulary tables."""
+    stack, is_described = prediction_stack(architecture)
+    stage = _layers(architecture, (Run(stack.runs[-1].block, 1),), architecture.main.n_layers)
+    assumed = f"the MTP layer of {architecture.name} is assumed to be like its last layer, with a projection"
+    size = _bytes(stage, architecture, settings, settings.get("weights"))
+    size += _bytes(outside_blocks(architecture, stack), architecture, settings, settings.get("dtype", "bf16"))
+    return Draft(
+        MTP, TITLES[MTP], Estimate.exact(size), layers_of(stage, settings), _tables(architecture, settings, width),
+        () if is_described else (assumed,), stage=stage, steps=part_of(architecture, stack, architecture.main.n_layers),
+    )  # fmt: skip
 
 
 def _head(asked: Asked, architecture: Architecture, settings: Mapping[str, Any], width: int) -> Draft:
@@ -248,22 +258,27 @@ def _head(asked: Asked, architecture: Architecture, settings: Mapping[str, Any],
     found = _head_config(asked.name)
     model, tokens = found or (architecture, DRAFT_VOCABULARY)
     stage = _layers(model, model.main.runs) if found else _layer(architecture, architecture.main.runs[-1])
-    mesh, counts = _mesh(model, settings), params(stage)
-    d_model, d_target = model.main.d_model, architecture.main.d_model
-    size = _bytes(stage, model, settings, settings.get("dtype", "bf16")) * counts.active // counts.total
-    if d_model != d_target:
-        size += vocabulary(model) * d_model * width // mesh.tp
-    if asked.method == EAGLE:
-        sizes = Estimate.exact(size + (d_model + d_target) * d_model * width)
-    else:
-        size += (3 * d_target * d_model + _first_inputs(stage, mesh) * d_model) * width
-        most = tokens if found else max(vocabulary(architecture), tokens)
-        sizes = Estimate(*(size + d_model * own * width // mesh.tp for own in (tokens, tokens, most)))
+    counts, dtype = params(stage), settings.get("dtype", "bf16")
+    size = _bytes(stage, model, settings, dtype) * counts.active // counts.total
+    third: dict[str, Any] = {}
+    if asked.method == EAGLE3:
+        third = {"features": 3, "second_inputs": _first_inputs(stage, _mesh(model, settings))}
+
+    def stack(output_tokens: int) -> Stack:
+        own = third and {**third, "own_vocabulary": output_tokens}
+        return eagle_stack(architecture, stage.main.runs, model.main.d_model, vocabulary(model), **own)
+
+    most = tokens if found else max(vocabulary(architecture), tokens)
+    best, high = (
+        size + _bytes(outside_blocks(architecture, stack(own)), architecture, settings, dtype) for own in (tokens, most)
+    )
     note = f"the {TITLES[asked.method]} is assumed to have one layer like the last one of {architecture.name}"
-    note += f" and an output table of {tokens:,} tokens" if asked.method == EAGLE3 else ""
-    tables = _tables(architecture, settings, width)
-    notes, layers = () if found else (note,), layers_of(stage, settings)
-    return Draft(asked.method, TITLES[asked.method], sizes, layers, tables, notes, stage=stage)
+    note += f" and an output table of {tokens:,} tokens" if third else ""
+    return Draft(
+        asked.method, TITLES[asked.method], Estimate(best, best, high), layers_of(stage, settings),
+        _tables(architecture, settings, width), () if found else (note,), stage=stage,
+        steps=part_of(architecture, stack(tokens)),
+    )  # fmt: skip
 
 
 def _head_config(name: str) -> tuple[Architecture, int] | None:
@@ -301,8 +316,7 @@ def _layer(architecture: Architecture, run: Run) -> PipelineStage:
 def _layers(architecture: Architecture, runs: tuple[Run, ...], first: int = 0) -> PipelineStage:
     """Return blocks as a part of a model, without its inputs and outputs."""
     main = architecture.main
-    stack = Stack(main.name, main.d_model, (), runs, (), main.role)
-    return PipelineStage(architecture.name, (stack,), layout=architecture.layout, model=architecture, first_layer=first)
+    return part_of(architecture, Stack(main.name, main.d_model, (), runs, (), main.role), first)
 
 
 def _mesh(architecture: Architecture, settings: Mapping[str, Any]) -> Mesh:

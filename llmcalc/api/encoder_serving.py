@@ -12,11 +12,11 @@ from ..core.record import record
 from ..core.setting import SIZE, Setting, check_values, read_length
 from ..estimate.hardware import Accelerator
 from ..estimate.time.latency import PREFILL, Latency
-from ..estimate.time.serving import CHUNK
 from ..estimate.training_run import Price
 from .latency import latency
 from .serving_memory import engine_title
 from .serving_search import token_prices
+from .step_models import engine_step
 from .train import price_of
 
 SETTINGS = (
@@ -131,7 +131,7 @@ def encoder_serving(
     *,
     isl: int | str,
     concurrency: float = 1,
-    max_num_batched_tokens: int | str = CHUNK,
+    max_num_batched_tokens: int | str | None = None,
     price: float | None = None,
     tp: int | None = None,
     dp: int | None = None,
@@ -152,7 +152,7 @@ def encoder_serving(
         gpu: accelerator with an optional count, such as ``"h100:4"``.
         isl: tokens of a sequence.
         concurrency: number of requests at any time.
-        max_num_batched_tokens: largest number of tokens of a forward pass of one rank.
+        max_num_batched_tokens: largest number of tokens of a forward pass of one rank (default: usual in engines).
         price: US dollars per GPU-hour (default: quoted prices).
         tp: number of tensor-parallel ranks (default: 1, or all GPUs that ``dp`` leaves).
         dp: number of ranks that have different sequences (default: all GPUs that ``tp`` leaves).
@@ -161,7 +161,9 @@ def encoder_serving(
     Raises:
         InputError: a sequence longer than a forward pass or the model allows, or an invalid setting.
     """
-    length, most = read_length(isl, "isl"), read_length(max_num_batched_tokens, "max_num_batched_tokens")
+    usual = engine_step(settings.get("engine") or "vllm").chunk
+    tokens = usual if max_num_batched_tokens is None else max_num_batched_tokens
+    length, most = read_length(isl, "isl"), read_length(tokens, "max_num_batched_tokens")
     check_values(SETTINGS, {"isl": length, "max_num_batched_tokens": most, "concurrency": concurrency, "price": price})
     if length > most:
         hint = f"use {{max_num_batched_tokens={length}}} or shorter sequences"

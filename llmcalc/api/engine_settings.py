@@ -38,6 +38,7 @@ SETTINGS = (
     Setting("max_lora_rank", int, least=1), Setting("max_cpu_loras", int, least=1), Setting("lora_targets"),
     Setting("lora_paths"), Setting("fully_sharded_loras", bool), Setting("lora_extra_vocab", int, least=0),
     Setting("draft"), Setting("draft_method"), Setting("draft_tokens", int, least=1), Setting("speculative_config"),
+    Setting("draft_steps", int, least=1), Setting("draft_width", int, least=1),
     Setting("draft_gpu_layers", int, least=0), Setting("draft_cpu_experts", int, least=0), Setting("draft_cache"),
     Setting("draft_cache_v"), Setting("auto_fit", bool),
     Setting("images_per_prompt", int, least=0), Setting("language_model_only", bool), Setting("multimodal", bool),

@@ -17,7 +17,7 @@ from ..data import table
 RESULTS = {  # quantity and mode: module and class
     ("fit", ""): ("api.fit", "FitResult"),
     ("serve", ""): ("api.serve", "ServeResult"),
-    ("serve", "requests"): ("api.serving_time", "ServingResult"),
+    ("serve", "requests"): ("api.serving_result", "ServingResult"),
     ("serve", "encoders"): ("api.encoder_serving", "EncoderServing"),
     ("rl", ""): ("api.rl", "RlMemory"),
     ("calibrate", ""): ("api.calibration", "Calibration"),
@@ -67,7 +67,7 @@ BASIS: Mapping[tuple[str, str], Mapping[str, str]] = {
         ("peak", "phases", "host", "headroom"), "what trainers and rollout engines keep in memory, in their code"
     ),
     ("serve", "requests"): dict.fromkeys(
-        ("tpot_s", "ttft_s", "requests_per_s"), "kernels of measured GPUs, and constants of each engine"
+        ("tpot_s", "ttft_s", "requests_per_s", "speedup"), "kernels of measured GPUs, and constants of each engine"
     ),
     ("serve", "encoders"): dict.fromkeys(
         ("requests_per_s", "tokens_per_s", "latency_s"), "kernels of measured GPUs, and constants of each engine"

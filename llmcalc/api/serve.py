@@ -41,15 +41,15 @@ from .engine_models import (
 from .engine_result import ServeResult
 from .engine_settings import read_engine_settings
 from .llama_cpp_models import automatic_note, llama_cpp_model
-from .load import Source, load
+from .load import Source
 from .ollama import modelfile_command, run_command
 
 if TYPE_CHECKING:
     from .encoder_serving import EncoderServing
     from .serving_front import ServingFront
     from .serving_pools import ServingPools
+    from .serving_result import ServingResult
     from .serving_search import ServingSearch
-    from .serving_time import ServingResult
 
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "llama.cpp")
 SERVE = (
@@ -57,7 +57,10 @@ SERVE = (
     Setting("engine_version"),
 )  # fmt: skip
 AUTO = "auto"
-REQUESTS = ("pareto", "prefill_pool", "api_price", "watts")  # settings that ask for the time of requests
+REQUESTS = (  # settings that ask for times
+    "isl", "osl", "concurrency", "sla", "pareto", "prefill_pool", "api_price", "watts", "mix", "trace", "turns",
+    "prefix_share",
+)  # fmt: skip
 
 
 @overload
@@ -95,7 +98,8 @@ def serve(
 ) -> ServeResult | ServingResult | ServingSearch | ServingFront | ServingPools | EncoderServing:
     """Predict how a serving engine divides the memory of its GPUs, and the size of its KV cache.
 
-    With ``isl``, ``osl`` and ``concurrency``, estimate the time of requests instead, as ``ServingResult`` describes.
+    With ``isl``, ``osl`` and ``concurrency``, or with ``mix`` or ``trace`` in place of lengths, estimate the time of
+    requests instead, as ``ServingResult`` describes.
 
     >>> import llmcalc
     >>> result = llmcalc.serve("llama3.1-8b", "h100", engine_version="0.11", max_model_len=16000)
@@ -117,25 +121,21 @@ def serve(
         image: sizes of images in pixels, such as ``["1024x768"]``, whose tokens are stated.
         settings: settings of the engine, such as ``tp``, ``max_model_len``, ``max_num_seqs``, ``cache`` or ``weights``.
             ``images_per_prompt=0`` loads no image encoder.
-            For times: ``tp``, ``dp``, ``ep``, ``weights``, ``experts``, ``attention_weights``, ``cache``,
-            ``max_num_batched_tokens``, and ``calibration``, the result of ``calibrate`` or its file. ``pareto=True``
-            asks for the result of ``serving_front``, and ``prefill_pool="2xtp2"`` for two pools of GPUs. ``watts`` and
-            ``api_price`` are for energy and a comparison with an API. An encoder, such as BERT, needs no ``osl``, and
-            the result is its throughput.
+            For times also ``ep``, ``experts`` and ``attention_weights``, ``mix``, ``trace``, ``turns`` and
+            ``prefix_share``, ``acceptance_length`` or ``acceptance_rate`` of speculative decoding, and ``calibration``,
+            the result of ``calibrate`` or its file. ``pareto=True`` asks for the result of ``serving_front``, and
+            ``prefill_pool="2xtp2"`` for two pools of GPUs. ``watts`` and ``api_price`` are for energy and a comparison
+            with an API. An encoder, such as BERT, needs no ``osl``, and the result is its throughput.
 
     Raises:
         InputError: an unknown engine, flag or GPU, or an invalid setting.
     """
-    asked = (isl, osl, concurrency, sla, *(settings.get(name) for name in REQUESTS))
-    if any(value not in (None, False) for value in asked):
-        others = {
-            "command": command,
-            "engine_version": engine_version,
-            "gpu_memory": gpu_memory,
-            "image": image or None,
-        }
-        load = {"isl": isl, "osl": osl, "concurrency": concurrency, "sla": sla}
-        return _serving(model, gpu, {**settings, "engine": engine, **load}, others)
+    load = {"isl": isl, "osl": osl, "concurrency": concurrency, "sla": sla}
+    if any({**settings, **load}.get(name) not in (None, False) for name in REQUESTS):
+        from .serving_request import serving_request  # needed only by times
+
+        given = {**settings, **load, "engine": engine, "engine_version": engine_version}
+        return serving_request(model, gpu, given, command, {"gpu_memory": gpu_memory, "image": image or None})
     check_values(SERVE, {"gpu": gpu, "gpu_memory": gpu_memory, "engine": engine, "engine_version": engine_version})
     if command is not None and not isinstance(command, str):
         command = read_texts(command, "command")
@@ -185,47 +185,6 @@ def serve(
         )
 
     return predict({})
-
-
-def _serving(
-    model: Source | None, gpu: str | int | None, given: Mapping[str, Any], others: Mapping[str, Any]
-) -> ServingResult | ServingSearch | ServingFront | ServingPools | EncoderServing:
-    """Return the time of requests, if all settings have an effect on it."""
-    from .serving_time import SETTINGS, serving
-
-    values = {name: value for name, value in given.items() if value is not None}
-    unused = [name for name, value in others.items() if value is not None]
-    unused += [name for name in values if name not in SETTINGS]
-    if unused:
-        hint = "omit it, or {isl}, {osl}, {concurrency} and {sla}, which ask for times"
-        if unused[0] == "command":
-            hint = "give the model and its layout as options instead: MODEL {tp=N}"
-        raise InputError("is not modelled together with the time of requests", parameter=unused[0], hint=hint)
-    if model is not None and isinstance(gpu, str) and "isl" in values:
-        model = load(model)
-        if model.main.role == "encoder":
-            return _encoder_serving(model, gpu, values)
-    missing = [name for name in ("isl", "osl") if name not in values]
-    if missing:
-        both = " ".join(f"{{{name}={size}}}" for name, size in (("isl", 1000), ("osl", 500)) if name in missing)
-        raise InputError("missing number of tokens", parameter=missing[0], hint=f"add {both}")
-    if model is None or gpu is None:
-        name = "model" if model is None else "gpu"
-        raise InputError(f"missing {name}", parameter=name, hint="add a model and a GPU such as {gpu=h100:4}")
-    if not isinstance(gpu, str):
-        raise InputError("needs the name of a GPU", parameter="gpu", hint="use a name such as {gpu=h100:4}")
-    return serving(model, gpu, **values)
-
-
-def _encoder_serving(architecture: Architecture, gpu: str, values: Mapping[str, Any]) -> EncoderServing:
-    """Return the throughput of an encoder, if all settings have an effect on it."""
-    from .encoder_serving import PARAMETERS, encoder_serving
-
-    for name in values:
-        if name not in PARAMETERS:
-            text = f"has no effect on {architecture.name}, an encoder, which generates no tokens"
-            raise InputError(text, parameter=name, hint="omit it")
-    return encoder_serving(architecture, gpu, **values)
 
 
 def _gpus(gpu: str | int | None, gpu_memory: str | int | None) -> Gpus:

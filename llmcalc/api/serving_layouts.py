@@ -19,7 +19,7 @@ from ..estimate.serving_money import decode_power
 from ..estimate.time.arrays import namespace
 from ..estimate.time.calibration import Factors
 from ..estimate.time.pools import Decodes, Prefills, decodes, pools_time, prefills
-from ..estimate.time.serving import CHUNK, Load, ServingTime, serving_time
+from ..estimate.time.serving import Load, ServingTime, serving_time
 from ..estimate.time.step import StepModel
 from .engine_result import ServeResult
 from .names import number_format
@@ -45,6 +45,7 @@ class Replica:
         steps: model of its steps.
         memory: division of the memory, or None if the rule of the engine is unknown.
         free: bytes for keys and values on one rank.
+        chunk: usual tokens of prefill in a step.
     """
 
     mesh: Mesh
@@ -52,6 +53,7 @@ class Replica:
     steps: StepModel
     memory: ServeResult | None
     free: float | None
+    chunk: int
 
     @property
     def ranks(self) -> int:
@@ -80,7 +82,7 @@ class Replica:
             change["max_model_len"] = LENGTH_STEP * ceil((load.isl + load.osl) / LENGTH_STEP)
         if batch > settings.get("max_num_seqs", batch):
             change["max_num_seqs"] = ceil(batch)
-        if load.chunk != CHUNK:
+        if load.chunk not in (None, self.chunk):
             change["max_num_batched_tokens"] = load.chunk
         return " ".join(filter(None, (memory.line(change), words)))
 
@@ -173,10 +175,11 @@ class LayoutSearch:
         try:
             steps = step_model(self.architecture, self.card, mesh, self.engine, **dict[str, Any](formats))
             gpu = f"{self.card.name}:{mesh.tp * mesh.dp}"
-            memory, free = free_memory(self.architecture, steps, gpu, tuple(formats.values()))
+            memory = free_memory(self.architecture, steps, gpu, tuple(formats.values()))
         except LlmcalcError:  # ranks that do not divide the model, or a format that it does not allow
             return None
-        return Replica(mesh, formats, steps, memory, free)
+        chunk = memory.chunk or steps.engine.chunk
+        return Replica(mesh, formats, steps, memory.result, memory.free, chunk)
 
     @cached_property
     def replicas(self) -> tuple[Replica, ...]:
@@ -214,9 +217,8 @@ class LayoutSearch:
         found: list[Point] = []
         for number in blocks([self.only / count / dp] if self.only else NUMBERS):
             requests = dp * number
-            time = serving_time(
-                replica.steps, Load(load.isl, load.osl, requests, load.chunk), replica.free, self.factors
-            )
+            own = load._replace(concurrency=requests, chunk=load.chunk or replica.chunk)
+            time = serving_time(replica.steps, own, replica.free, self.factors)
             runs = (time.capacity >= 1) & (time.waiting <= 0)
             found += points_of(
                 requests * count, time.batch, runs, time.tpot_s, time.ttft_s, time.requests_per_s * count,
@@ -228,7 +230,11 @@ class LayoutSearch:
     def disaggregated(self) -> Iterator[Times]:
         """Yield the times of all layouts with two pools."""
         smaller = [replica for replica in self.replicas if replica.ranks < self.count]
-        firsts = [(replica, prefills(replica.steps, self.load, replica.free)) for replica in smaller]
+        load = self.load
+        firsts = [
+            (replica, prefills(replica.steps, load._replace(chunk=load.chunk or replica.chunk), replica.free))
+            for replica in smaller
+        ]
         for second in smaller:
             for first, own in firsts:
                 if own is not None and first.formats is second.formats:
@@ -275,7 +281,7 @@ class LayoutSearch:
 
 def prefill_share(time: ServingTime, osl: Any, dp: int) -> Any:
     """Return the share of the GPUs' time that prefills take, where replicas compute both."""
-    decoding = (osl - 1) * time.step.seconds * time.requests_per_s / (dp * time.batch)
+    decoding = (osl - 1) * time.step.seconds / time.accepted * time.requests_per_s / (dp * time.batch)
     return namespace(decoding).clip(1 - decoding, 0.0, 1.0)
 
 

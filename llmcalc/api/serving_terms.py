@@ -14,7 +14,7 @@ from .serving_layouts import prefill_share
 from .train import price_of
 
 if TYPE_CHECKING:
-    from .serving_time import ServingResult
+    from .serving_result import ServingResult
 
 API_PRICE = re.compile(r"\s*\$?(\d{1,6}(?:\.\d{1,6})?)\s*/\s*\$?(\d{1,6}(?:\.\d{1,6})?)\s*", re.ASCII)
 
@@ -38,15 +38,14 @@ def read_terms(card: Accelerator, price: float | None, watts: float | None, api_
 
 def result_money(result: ServingResult) -> Money | None:
     """Return the price and the energy of the tokens of a result, or None if its requests do not run."""
-    terms, time, load = result.terms, result.time, result.load
+    terms, time = result.terms, result.time
+    isl, osl = (result.requests.mean(name) for name in ("isl", "osl"))
     if terms is None or not result.all_run:
         return None
     power = terms.power(float(decode_power(time.step, terms.shares)))
-    share = float(prefill_share(time, load.osl, result.mesh.dp))
+    share = float(prefill_share(time, osl, result.mesh.dp))
     gpus = result.mesh.tp * result.mesh.dp
-    return Money(
-        gpus, load.isl, load.osl, float(time.requests_per_s), share, result.width, terms.price, power, terms.api
-    )
+    return Money(gpus, isl, osl, float(time.requests_per_s), share, result.width, terms.price, power, terms.api)
 
 
 def read_api_price(text: str) -> ApiPrice:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 OPTIONS = "Options"  # panel of options without a line
 UNLISTED = {"check": "Limits", "design": "Target"}  # the same, for the options of quantities
-COMPACTED = ("Training", "Parallelism", "Serving", "Formats")  # panels that a long help shortens, in this order
+# panels that a long help shortens, in this order
+COMPACTED = ("Training", "Parallelism", "Serving", "Formats", "Adapters")
 PANELS = {
     "GPU": """
         --gpu NAME[:N]  such as h100 or h100:8
@@ -125,21 +126,20 @@ OWN = {  # lines of one command, by panel
             --gpu NAME[:N]  such as h100 or h100:4
         """,
         "Engine": """
-            --engine NAME  serving engine
-            --engine-version VERSION  such as 0.11
+            --engine --engine-version X  vllm, sglang, ...; such as 0.11
             --command TEXT  its command line, or after --
             --gpu-memory-utilization X  share of the memory
             --max-model-len TOKENS  longest request, or auto
-            --max-num-seqs --block-size N  sequences per step, tokens per block
+            --max-num-seqs --block-size N  sequences; tokens per block
             --max-num-batched-tokens N  tokens per step
             --kv-cache-memory SIZE  per GPU
             --enforce-eager  no CUDA graphs
-            --images-per-prompt N  0: no image encoder
-            --image SIZE  in a request, such as 1024x768
+            --image --images-per-prompt X  1024x768; 0: no encoder
         """,
         "Load": """
             --isl --osl TOKENS  of a request, for its times
-            --concurrency N  requests at any time
+            --mix --trace --prefix-share X  4k/500:1,...; file; cached
+            --turns --concurrency N  of a conversation; requests at once
             --sla LIMITS  find layouts: ttft<300ms,tpot<10ms
             --pareto --prefill-pool POOL  front; GPUs for prefills: 2xtp2
             --watts --api-price VALUE  for energy; of an API, as 0.5/1.5
@@ -155,8 +155,10 @@ OWN = {  # lines of one command, by panel
             --max-loras --max-lora-rank N  adapters on a GPU; their rank
         """,
         "Speculation": """
-            --draft MODEL  draft model
-            --draft-method NAME  such as mtp or eagle3
+            --draft --draft-method NAME  a model; mtp, eagle3, ngram, ...
+            --draft-tokens N  drafted tokens per step
+            --acceptance-length X  mean tokens per step, such as 2.5
+            --acceptance-rate SHARE  accepted of the drafted tokens
         """,
         "Parallelism": """
             --dp --tp --pp --ep N  data, tensor, pipeline, expert ranks

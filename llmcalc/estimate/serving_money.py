@@ -104,8 +104,8 @@ class Money:
     """
 
     gpus: int
-    isl: int
-    osl: int
+    isl: float
+    osl: float
     requests_per_s: float
     prefill_share: float
     width: float

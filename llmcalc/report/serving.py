@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..api.serving_result import ServingResult, class_times
 from ..api.serving_terms import result_money
-from ..api.serving_time import ServingResult
 from ..core.errors import spelled
 from .document import Document, Fact, Table, columns
 from .heading import model_document, named_values
@@ -15,13 +15,17 @@ from .pictures import Bar, Bars
 from .serving_money import break_even, money_notes, money_table, price_notes
 
 SMALLEST_ROW = 0.001  # of the time of an output token
+SHOWN = 16  # classes of requests
+GIB = 2**30
 
 
 def serving_document(result: ServingResult) -> Document:
     """Build the report of the time of requests. The title is the answer."""
-    mesh, load = result.mesh, result.load
+    mesh = result.mesh
     layout = {name: size for name in ("tp", "dp", "ep") if (size := getattr(mesh, name)) > 1}
-    settings = {"isl": load.isl, "osl": load.osl, "concurrency": f"{load.concurrency:g}", **layout}
+    own = {name: {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+           for name, value in result.settings.items()}  # fmt: skip
+    settings = {**result.requests.given, "concurrency": f"{result.load.concurrency:g}", **layout, **own}
     unused = result.gpus - mesh.tp * mesh.dp
     return model_document(
         result.architecture,
@@ -32,7 +36,7 @@ def serving_document(result: ServingResult) -> Document:
         lines=(named_values(settings),),
         alerts=[f"the layout leaves {unused} of {result.gpus} GPUs unused"] if unused else (),
         facts=tuple(_facts(result)) if result.fits else (),
-        tables=(_changes(result), *([_parts(result)] if result.fits else ()), *_money(result)),
+        tables=(_changes(result), *([_parts(result), *_requests(result)] if result.fits else ()), *_money(result)),
         main=1 if result.changes and result.fits else 0,
         pictures=lambda: _bars(result),
         notes=_notes(result) if result.fits else (),
@@ -86,24 +90,75 @@ def _facts(result: ServingResult) -> list[Fact]:
         first = time_fact("first token", result.ttft_s, result.ttft_low_s, result.ttft_high_s)
     else:
         first = Fact("first token", "saturated", "requests wait for memory")
-    limit = "number of requests" if time.waiting <= 0 else "KV cache"
     facts = []
     if result.tpot_s is not None and result.tpot_low_s is not None and result.tpot_high_s is not None:
         facts.append(time_fact("per output token", result.tpot_s, result.tpot_low_s, result.tpot_high_s))
     facts += [
         first,
-        Fact("running requests", f"{result.running:,}", f"limited by the {limit}"),
+        Fact("running requests", f"{result.running:,}", f"limited by the {result.limit}"),
         Fact("requests", three_digits(float(time.requests_per_s)), "per second"),
         Fact("output tokens", three_digits(result.tokens_per_s_gpu), "per second and GPU"),
     ]  # fmt: skip
     gain = break_even(own) if (own := result_money(result)) else None
-    facts += [gain] if gain else []
+    facts += [*_drafting(result), *_prefix(result), *([gain] if gain else [])]
     if result.price and result.usd_per_million_output and result.usd_per_million:
         facts.append(
             Fact("million output tokens", dollars(result.usd_per_million_output), "all cost charged to output")
         )
         facts.append(Fact("million tokens", dollars(result.usd_per_million), "input and output"))
     return facts
+
+
+def _drafting(result: ServingResult) -> list[Fact]:
+    """Return what speculative decoding changes, and what it rests on."""
+    own, plain = result.drafting, result.plain
+    if own is None or plain is None or not result.tpot or result.speedup is None:
+        return []
+    facts = [
+        Fact("speculation", f"{result.speedup:.2f}x", f"{own.title}; without: {duration(float(plain.tpot_s))}"),
+        Fact("tokens per step", f"{own.accepted:.3g}", f"of at most {own.drafted + 1}"),
+    ]
+    if own.accepted_range and result.accepted_times:
+        slow, fast = (plain.tpot_s / each.tpot_s for each in result.accepted_times)
+        low, high = own.accepted_range
+        facts[1] = Fact("tokens per step", f"{own.accepted:.3g}", f"assumed: {low:.3g} to {high:.3g} are published")
+        facts.append(Fact("range of speed-ups", f"{slow:.2f}x to {fast:.2f}x", "with the published tokens per step"))
+    if result.break_even_length is not None:
+        pays = "" if result.break_even_length <= own.drafted + 1 else ": more than can be accepted"
+        facts.append(Fact("break-even", f"{result.break_even_length:.3g}", f"tokens per step{pays}"))
+    return facts
+
+
+def _prefix(result: ServingResult) -> list[Fact]:
+    """Return the cached input tokens, and the keys and values that are stored once."""
+    mean = result.requests.mean("cached")
+    if not mean:
+        return []
+    facts = [Fact("cached input tokens", f"{mean:,.0f}", f"of {result.requests.mean('isl'):,.0f} are not prefilled")]
+    if result.requests.is_shared:
+        size = float(result.time.shared_bytes) / GIB
+        saved = f"stored once instead of {int(result.time.batch):,} times on each GPU"
+        facts.append(Fact("shared prefix", f"{size:.3g} GiB", saved))
+    return facts
+
+
+def _requests(result: ServingResult) -> list[Table]:
+    """Return tables of the lengths of requests, and of their times."""
+    own, tables = result.requests, []
+    if own.quantiles:
+        rows = [(f"{name}", round(isl), round(osl)) for name, (isl, osl) in own.quantiles.items()]
+        rows.insert(0, ("mean", round(own.mean("isl")), round(own.mean("osl"))))
+        heads = columns("requests of the trace: name", "input tokens: number", "output tokens: number")
+        tables.append(Table("trace", heads, rows))
+    if 1 < len(own.classes) <= SHOWN and result.ttft:
+        rows_of = [
+            (one.name, round(one.isl), round(one.cached), round(one.osl), one.share, duration(first), duration(whole))
+            for one, (first, whole) in zip(own.classes, class_times(result), strict=True)
+        ]  # fmt: skip
+        heads = columns("requests: name", "input: number", "cached: number", "output: number", "share: share",
+                        "first token: text", "whole request: text")  # fmt: skip
+        tables.append(Table("requests", heads, rows_of))
+    return tables
 
 
 def _parts(result: ServingResult) -> Table:
@@ -124,8 +179,11 @@ def _notes(result: ServingResult) -> tuple[str, ...]:
     price = price_notes(result.price)
     own = result_money(result)
     costs = money_notes(own) if own else ()
+    source = result.drafting.source if result.drafting else ""
+    accepted = (f"tokens per step: {source}",) if source else ()
     return (
-        *result.notes,
+        *(spelled(note) for note in result.notes),
+        *accepted,
         *reasons,
         *price,
         *costs,

@@ -12,7 +12,7 @@ import pytest
 import llmcalc
 from llmcalc.api import calibrate as module
 from llmcalc.api.calibration import Calibration, read_calibration
-from llmcalc.api.serving_time import ServingResult
+from llmcalc.api.serving_result import ServingResult
 from llmcalc.api.step_models import engine_step
 from llmcalc.cli.main import main
 

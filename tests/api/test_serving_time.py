@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import log
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,13 @@ import pytest
 
 import llmcalc
 from llmcalc.api.accelerators import read_gpus
-from llmcalc.api.serving_time import ServingResult
+from llmcalc.api.serving_result import ServingResult, class_times
 from llmcalc.api.step_models import step_model
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.errors import InputError
 from llmcalc.estimate.time.interval import time_interval
 from llmcalc.estimate.time.serving import Load, cache_bytes, cache_space, serving_time, weight_bytes
+from llmcalc.estimate.time.step import step_values
 
 LLAMA = llmcalc.load("llama3.1-8b")
 DEEPSEEK = llmcalc.load("deepseek-v3")
@@ -237,11 +239,13 @@ def test_the_result_is_plain_data() -> None:
         ({"osl": None}, "osl"),
         ({"isl": None, "osl": None}, "isl=1000 osl=500"),
         ({"image": ["10x10"]}, "image: is not modelled together"),
-        ({"command": "vllm serve Qwen/Qwen3-8B"}, "as options instead"),
+        ({"command": "vllm serve Qwen/Qwen3-8B"}, "model: cannot be combined with a command line"),
         ({"gpu": "24GB"}, "name of a GPU"),
         ({"tp": 4}, "needs 4 GPUs"),
         ({"ep": 3}, "ep"),
-        ({"max_model_len": 1000}, "max_model_len"),
+        ({"max_model_len": "1x"}, "max_model_len"),
+        ({"enable_lora": True}, "enable_lora: is not modelled"),
+        ({"chunked_prefill": False}, "chunked_prefill: cannot be off"),
         ({"gpu_memory": "24GB"}, "gpu_memory"),
         ({"model": None}, "missing model"),
     ],
@@ -250,3 +254,298 @@ def test_bad_input_is_named(change: dict[str, Any], message: str) -> None:
     given = {"model": LLAMA, "gpu": "h100", **STANDARD, **change}
     with pytest.raises(InputError, match=message):
         llmcalc.serve(given.pop("model"), given.pop("gpu"), **given)
+
+
+# ------------------------------------------------------------------ settings of engines
+
+
+@pytest.mark.parametrize(("gpu", "tokens"), [("h100", 8192), ("a100-sxm-80gb", 2048), ("b200-180gb", 16384)])
+def test_the_default_chunk_is_that_of_the_engine_on_the_gpu(gpu: str, tokens: int) -> None:
+    assert serve(gpu=gpu).load.chunk == tokens
+    assert serve(gpu=gpu, max_num_batched_tokens=1013).load.chunk == 1013
+
+
+def test_sequences_of_the_engine_limit_the_running_requests() -> None:
+    result = serve(concurrency=61, max_num_seqs=13)
+    assert result.running == 13
+    assert result.limit == "largest number of sequences of the engine"
+    assert result.ttft_s is None
+    assert result.tpot_s == pytest.approx(serve(concurrency=13, max_num_seqs=13).tpot_s)
+    changes = [change for change, _ in result.changes]
+    assert {"concurrency": 13} in changes
+    assert {"max_num_seqs": 61} in changes
+    wide: dict[str, Any] = {"tp": 1, "dp": 8, "ep": 8, "weights": "fp8-block", "concurrency": 64}
+    assert serve(DEEPSEEK, "h200:8", **wide, max_num_seqs=3).running == 24
+    sglang = serve(DEEPSEEK, "h200:8", **wide, max_num_seqs=24, engine="sglang")
+    assert sglang.running == 24
+
+
+def test_a_length_of_the_engine_refuses_longer_requests_and_must_fit() -> None:
+    assert serve(max_model_len=1507).summary == "A request of 1,508 tokens exceeds the model's 1,507"
+    assert serve(max_model_len=1508).all_run
+    long = serve(gpu="rtx4090", max_model_len=131_072)
+    assert not long.fits
+    assert long.summary.startswith("Will not start: a request of 131,072 tokens")
+    assert serve(gpu="rtx4090", concurrency=2).all_run
+
+
+def test_the_share_of_the_memory_changes_the_capacity() -> None:
+    small, usual = serve(gpu_memory_utilization=0.5), serve()
+    assert small.time.capacity < 0.6 * usual.time.capacity
+    assert serve(kv_cache_memory="1GiB").time.capacity == pytest.approx(2**30 / (1508 * 131_072))
+
+
+def test_a_command_line_has_the_times_of_its_settings() -> None:
+    line = "vllm serve meta-llama/Llama-3.1-8B-Instruct -tp 2 --max-num-seqs 7 --kv-cache-dtype fp8 --port 80"
+    pasted = llmcalc.serve(gpu="h100:2", command=line, **STANDARD)
+    given = serve(gpu="h100:2", tp=2, max_num_seqs=7, cache="fp8")
+    assert isinstance(pasted, ServingResult)
+    assert (pasted.tpot_s, pasted.running) == (pytest.approx(given.tpot_s), 7)
+    experts = "vllm serve deepseek-ai/DeepSeek-V3 -dp 8 --enable-expert-parallel"
+    sglang = "python -m sglang.launch_server --model deepseek-ai/DeepSeek-V3 --tp 8 --dp 8 --enable-dp-attention --ep 8"
+    for command in (experts, sglang):
+        found = llmcalc.serve(gpu="h200:8", command=command, **STANDARD)
+        assert (found.mesh.tp, found.mesh.dp, found.mesh.ep) == (1, 8, 8)
+    with pytest.raises(InputError, match="pipeline stages are not modelled"):
+        llmcalc.serve(gpu="h100:2", command="vllm serve Qwen/Qwen3-8B -pp 2", **STANDARD)
+    with pytest.raises(InputError, match="tp: cannot be combined with a command line"):
+        llmcalc.serve(gpu="h100:2", command=line, tp=2, **STANDARD)
+
+
+def test_the_memory_of_an_engine_without_a_rule_is_assumed() -> None:
+    result = serve(engine="my-engine")
+    assert any("90% of the memory" in note for note in result.notes)
+    assert result.load.chunk == 8192
+
+
+# ------------------------------------------------------------------ cached prefixes
+
+
+def test_a_cached_prefix_is_not_prefilled_but_read_and_stored_once() -> None:
+    none, half = serve(isl=8009, concurrency=13), serve(isl=8009, concurrency=13, prefix_share=0.5)
+    assert half.time.step.seconds == pytest.approx(float(none.time.step.seconds))  # all keys are read
+    assert half.tpot_s < none.tpot_s
+    assert half.ttft_s is not None
+    assert none.ttft_s is not None
+    assert half.ttft_s < 0.7 * none.ttft_s
+    assert half.time.requests_per_s > none.time.requests_per_s
+    free, each = none.time.capacity * (8009 + 499), 8009 / 2
+    assert half.time.capacity == pytest.approx((free - each) / (8009 + 499 - each), rel=1e-6)
+    assert half.time.shared_bytes == pytest.approx(each * 131_072)
+
+
+def test_a_prefix_needs_a_cache_of_prefixes() -> None:
+    for own in ({"prefix_caching": False}, {"engine": "sglang", "disable_radix_cache": True}):
+        with pytest.raises(InputError, match="caches no prefixes"):
+            serve(prefix_share=0.3, **own)
+    with pytest.raises(InputError, match="less than 1"):
+        serve(prefix_share=1.0)
+    assert serve(engine="sglang", prefix_caching=False).settings["disable_radix_cache"] is True
+
+
+# ------------------------------------------------------------------ lengths of requests
+
+
+def test_a_mix_of_equal_requests_is_one_class() -> None:
+    mixed = serve(isl=None, osl=None, mix="1009/499:0.3,1009/499:0.7")
+    one = serve()
+    for name in ("tpot_s", "ttft_s", "tokens_per_s_gpu"):
+        assert getattr(mixed, name) == pytest.approx(getattr(one, name))
+    assert mixed.time.capacity == pytest.approx(one.time.capacity)
+
+
+def test_a_mix_keeps_little_s_law_and_lies_between_its_classes() -> None:
+    mixed = serve(isl=None, osl=None, mix="4001/503:0.7,503/211:0.3", concurrency=23)
+    long, short = serve(isl=4001, osl=503, concurrency=23), serve(isl=503, osl=211, concurrency=23)
+    assert short.tpot_s < mixed.tpot_s < long.tpot_s
+    mean = 0.7 * 503 + 0.3 * 211
+    seconds = float(mixed.time.prefill_s) + (mean - 1) * mixed.tpot_s
+    assert mixed.time.requests_per_s * seconds == pytest.approx(23)
+    (first, whole), (other, shorter) = class_times(mixed)
+    assert first > other
+    assert whole > shorter
+    assert mixed.ttft_s == pytest.approx(0.7 * first + 0.3 * other)
+    assert mixed.tokens_per_s_gpu == pytest.approx(mixed.time.requests_per_s * mean)
+
+
+def test_weights_of_a_mix_are_relative() -> None:
+    one, other = (serve(isl=None, osl=None, mix=text) for text in ("997/97:3,97/997:1", "997/97:0.75,97/997:0.25"))
+    assert one.tpot_s == pytest.approx(other.tpot_s)
+    assert serve(isl=None, osl=None, mix="997/97,97/997").requests.mean("isl") == 547
+
+
+def test_turns_are_cached_or_prefilled_again() -> None:
+    own: dict[str, Any] = {"isl": 1009, "osl": 211, "turns": 5, "concurrency": 7}
+    cached, again = serve(**own), serve(**own, prefix_share=0)
+    assert [each.cached for each in cached.requests.classes] == [0, 1220, 2440, 3660, 4880]
+    assert cached.requests.mean("isl") == again.requests.mean("isl") == 2 * 1220 + 1009
+    assert again.requests.mean("cached") == 0
+    assert cached.ttft_s is not None
+    assert again.ttft_s is not None
+    assert cached.ttft_s < again.ttft_s
+    assert cached.tpot_s < again.tpot_s
+    assert serve(**own, prefix_caching=False).tpot_s == pytest.approx(again.tpot_s)
+    assert cached.requests.longest == 5 * 1220
+
+
+def test_a_trace_has_the_times_of_its_requests(tmp_path: Path) -> None:
+    azure, mooncake = tmp_path / "azure.csv", tmp_path / "mooncake.jsonl"
+    rows = [(1009, 499)] * 3 + [(4001, 211)] * 2 + [(12, 0)]
+    azure.write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n" + "".join(f"0,{isl},{osl}\n" for isl, osl in rows))
+    mooncake.write_text("".join(f'{{"input_length": {isl}, "output_length": {osl}}}\n' for isl, osl in rows))
+    mixed = serve(isl=None, osl=None, mix="1009/499:3,4001/211:2")
+    for path in (azure, mooncake):
+        result = serve(isl=None, osl=None, trace=path)
+        assert result.tpot_s == pytest.approx(mixed.tpot_s)
+        assert result.requests.n_rows == 5
+        assert result.requests.quantiles["median"] == (1009, 499)
+        assert any("1 requests of the trace without" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("isl,osl\n3,x\n", "x.csv:2.*osl must be a number of tokens, not 'x'"),
+        ("isl,osl\n3,-1\n", "osl must be a number"),
+        ("isl,tokens\n3,2\n", "no column with output tokens in isl, tokens"),
+        ("isl,osl\n0,0\n", "no request with input and output tokens"),
+        ("isl,osl\n1\n", "1 values in 2 columns"),
+        ("", "is empty"),
+    ],
+)
+def test_a_wrong_trace_is_explained(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        serve(isl=None, osl=None, trace=str(path))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mix": "100/10"}, "isl: cannot be combined with mix"),
+        ({"isl": None, "osl": None, "mix": "100"}, "invalid class of requests '100'"),
+        ({"isl": None, "osl": None, "mix": "100/10:0"}, "invalid class"),
+        ({"isl": None, "osl": None, "mix": "100/0:1"}, "at least 1"),
+        ({"isl": None, "osl": None, "mix": "100/10", "trace": "x.csv"}, "trace: cannot be combined with mix"),
+        ({"isl": None, "osl": None, "mix": "1/2," * 70 + "1/2"}, "more than 64 classes"),
+        ({"isl": None, "osl": None, "mix": "100/10", "turns": 3}, "turns: cannot be combined with mix"),
+        ({"turns": 3, "prefix_share": 0.5}, "cannot be combined with turns"),
+        ({"turns": 1}, "turns"),
+        ({"turns": 10_000}, "at most 256"),
+        ({"sla": "tpot<10ms", "concurrency": None, "turns": 3}, "turns: cannot be combined with a search"),
+        ({"sla": "tpot<10ms", "concurrency": None, "max_num_seqs": 3}, "max_num_seqs: cannot be combined"),
+    ],
+)
+def test_wrong_lengths_are_explained(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        serve(**change)
+
+
+# ------------------------------------------------------------------ speculative decoding
+
+
+def test_accepted_tokens_divide_the_step() -> None:
+    own: dict[str, Any] = {"draft_method": "eagle3", "draft_tokens": 3}
+    two, four = (serve(**own, acceptance_length=length) for length in (2, 4))
+    assert two.time.step.seconds == pytest.approx(float(four.time.step.seconds))
+    decode = [float(each.time.step.seconds / each.time.accepted) for each in (two, four)]
+    assert decode[0] == pytest.approx(2 * decode[1])
+    assert four.speedup is not None
+    assert four.speedup > two.speedup > 1
+    assert four.plain.tpot_s == pytest.approx(serve().tpot_s)
+    rate = serve(**own, acceptance_rate=1 / 3)
+    assert rate.tpot_s == pytest.approx(two.tpot_s)
+    seconds = [part[1] for part in two.parts]
+    assert sum(seconds) == pytest.approx(two.tpot_s)
+    assert "draft" in [part[0] for part in two.parts]
+
+
+def test_the_break_even_length_gives_the_plain_time() -> None:
+    own: dict[str, Any] = {"draft_method": "eagle3", "draft_tokens": 3, "concurrency": 61, "osl": 997}
+    even = serve(**own, acceptance_length=2).break_even_length
+    assert even is not None
+    assert serve(**own, acceptance_length=even).speedup == pytest.approx(1, rel=1e-6)
+
+
+def test_an_assumed_acceptance_is_named_and_widens_the_interval() -> None:
+    assumed = serve(draft_method="eagle3", draft_tokens=3)
+    given = serve(draft_method="eagle3", draft_tokens=3, acceptance_length=assumed.drafting.accepted)
+    assert assumed.tpot_s == pytest.approx(given.tpot_s)
+    assert "issue 20780" in assumed.drafting.source
+    assert given.drafting.source == ""
+    low, high = assumed.drafting.accepted_range
+    assert low < assumed.drafting.accepted < high
+    assert assumed.tpot_high_s / assumed.tpot_low_s > given.tpot_high_s / given.tpot_low_s
+    assert assumed.evidence["tpot_s"] == "assumed"
+    assert given.evidence["tpot_s"] == "fitted"
+    assert assumed.to_dict()["speculation"]["acceptance_range"] == (low, high)
+
+
+def test_a_verified_step_reads_weights_and_keys_once() -> None:
+    card = read_gpus("h100").accelerator
+    assert card is not None
+    model = step_model(LLAMA, card, Mesh(), "vllm")
+    one = model.step(step_values(7.0, 1.0, 10_007.0), scheduled=True)
+    four = model.step(step_values(28.0, 1.0, 10_007.0), scheduled=True, verified=4)
+    assert one.seconds < four.seconds < 1.2 * one.seconds
+    assert four.engine == pytest.approx(one.engine)
+    core = "attention core"
+    assert four.components[core].flops == pytest.approx(4 * one.components[core].flops)
+    assert four.components[core].moved == pytest.approx(one.components[core].moved, rel=0.02)
+
+
+def test_methods_of_drafting() -> None:
+    draft = serve(draft="llama3.2-1b", acceptance_length=3)
+    assert draft.drafting.drafted == 5
+    assert draft.drafting.title == "draft model llama3.2-1b"
+    head, found = (
+        serve(draft="a/b", draft_method="eagle", acceptance_length=3),
+        serve(draft_method="ngram", acceptance_length=3),
+    )
+    assert draft.tpot_s > head.tpot_s > found.tpot_s
+    assert found.drafting.title == "n-gram lookup"
+    mtp = serve(DEEPSEEK, "h200:8", draft_method="mtp", acceptance_length=1.8, concurrency=1)
+    assert mtp.drafting.speculation.verified == 2
+    assert 1.3 < mtp.speedup < 1.8
+
+
+def test_sglang_counts_verified_tokens_and_drafts_trees() -> None:
+    usual = serve(DEEPSEEK, "h200:8", engine="sglang", draft_method="mtp")
+    own = usual.drafting.speculation
+    assert (own.passes, own.width, own.verified) == (3, 1, 4)
+    assert usual.load.most == 48
+    llama = serve(engine="sglang", draft_method="eagle3", max_num_seqs=97)
+    own = llama.drafting.speculation
+    assert (own.passes, own.width, own.verified) == (5, 4, 8)
+    assert llama.load.most == 97
+    line = "python -m sglang.launch_server --model meta-llama/Llama-3.1-8B --speculative-algorithm EAGLE3"
+    line += " --speculative-draft-model-path a/b --speculative-num-steps 2 --speculative-num-draft-tokens 3"
+    own = llmcalc.serve(gpu="h100", command=line + " --speculative-eagle-topk 1", **STANDARD).drafting.speculation
+    assert (own.passes, own.width, own.verified) == (2, 1, 3)
+
+
+def test_a_speculative_config_of_vllm_is_read() -> None:
+    text = '{"method": "eagle3", "model": "a/b", "num_speculative_tokens": 3}'
+    line = ["vllm", "serve", "meta-llama/Llama-3.1-8B", "--speculative-config", text]
+    result = llmcalc.serve(gpu="h100", command=line, **STANDARD, acceptance_length=2.5)
+    assert result.drafting.drafted == 3
+    assert result.tpot_s == pytest.approx(serve(draft_method="eagle3", draft_tokens=3, acceptance_length=2.5).tpot_s)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"acceptance_length": 2.0}, "acceptance_length: needs speculative decoding"),
+        ({"acceptance_rate": 0.5}, "acceptance_rate: needs speculative decoding"),
+        ({"draft_method": "eagle3", "draft_tokens": 2, "acceptance_length": 3.5}, "at most 3, not 3.5"),
+        ({"draft_method": "eagle3", "acceptance_length": 0.5}, "at least 1"),
+        ({"draft_method": "eagle3", "acceptance_rate": 1.5}, "at most 1"),
+        ({"draft_method": "eagle3", "acceptance_rate": 0.5, "acceptance_length": 2}, "cannot be combined"),
+        ({"draft_method": "eagle3", "draft_tokens": 100}, "at most 64"),
+        ({"draft_method": "eagle3", "draft_tokens": 1, "engine": "sglang"}, "at least 2"),
+    ],
+)
+def test_wrong_speculation_is_explained(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        serve(**change)

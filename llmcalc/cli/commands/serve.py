@@ -27,6 +27,10 @@ ENGINE = (
 LOAD = (
     Option("--isl", "Estimate times: input tokens of a request.", "TOKENS"),
     Option("--osl", "Estimate times: output tokens of a request.", "TOKENS"),
+    Option("--mix", "Estimate times: requests of several lengths, in place of --isl and --osl.", "ISL/OSL:SHARE,..."),
+    Option("--trace", "Estimate times: CSV or JSON Lines file with the tokens of each request.", "FILE"),
+    Option("--turns", "Estimate times: turns of a conversation, each with --isl new input tokens.", kind=int),
+    Option("--prefix-share", "Estimate times: share of the input that is a cached prefix; 0: cache no turns.", "SHARE"),
     Option("--concurrency", "Estimate times: number of requests at any time (default: 1).", kind=int),
     Option("--sla", "Find layouts with the most tokens per second within times, such as ttft<300ms,tpot<10ms.",
            "LIMITS"),
@@ -70,8 +74,14 @@ SETTINGS = (
            complete="models"),
     Option("--draft-method", "How tokens are drafted (default: draft_model with --draft).", "NAME",
            choices=("draft_model", "mtp", "eagle", "eagle3", "ngram")),
+    Option("--draft-tokens", "Drafted tokens per step, as the engine counts them (default: by method).", kind=int),
+    Option("--acceptance-length", "Estimate times: mean tokens per step of a sequence (default: a published one).",
+           "TOKENS"),
+    Option("--acceptance-rate", "Estimate times: share of the drafted tokens that are accepted.", "SHARE"),
 )  # fmt: skip
-NUMBERS = {"price", "watts"}
+
+
+NUMBERS = {"price": "2.50", "watts": "500", "prefix_share": "0.5", "acceptance_length": "2.5", "acceptance_rate": "0.6"}
 
 
 @printed
@@ -90,8 +100,8 @@ def run(
     from ...api.serve import serve
     from ...api.serving_front import ServingFront
     from ...api.serving_pools import ServingPools
+    from ...api.serving_result import ServingResult
     from ...api.serving_search import ServingSearch
-    from ...api.serving_time import ServingResult
     from ...estimate.amounts import amount
     from ...report.serve import serve_document
 
@@ -102,8 +112,7 @@ def run(
     if model is not None and any(is_given(option, given) for option in READING):
         source = load_model(model, given)
     settings = {option.name: given[option.name] for option in (*LOAD, *SETTINGS) if is_given(option, given)}
-    for name in NUMBERS & set(settings):
-        settings[name] = amount(settings[name], name, "2.50")
+    settings |= {name: amount(settings[name], name, usual) for name, usual in NUMBERS.items() if name in settings}
     result: Any = serve(
         source, gpu, command=command, engine=engine, engine_version=engine_version, gpu_memory=gpu_memory,
         image=image or (), **settings,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from ...calc.operand_formats import WeightBits
@@ -94,6 +94,13 @@ class StepTime(NamedTuple):
     def seconds(self) -> Number:
         """Time of the step."""
         return self.kernels + sum(self.collectives.values()) + self.launches + self.engine
+
+    def averaged(self, mean: Callable[[Number], Number]) -> StepTime:
+        """Return the mean of steps whose times are arrays. Single operations are left out."""
+        components = {name: Cost(*map(mean, cost)) for name, cost in self.components.items()}
+        collectives = {name: mean(seconds) for name, seconds in self.collectives.items()}
+        launches, engine = mean(self.launches), mean(self.engine)
+        return StepTime(components, collectives, launches, engine, self.efficiencies)
 
     @property
     def total(self) -> Cost:

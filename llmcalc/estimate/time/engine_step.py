@@ -10,7 +10,6 @@ from ...core.record import record
 from ..hardware import Accelerator
 
 MICRO = 1e-6
-WAIT = 0.8  # of an engine without measurements
 
 
 @record
@@ -30,6 +29,10 @@ class EngineStep:
         wait: prefills of other requests before that of a request, per square root of their number.
         launches: number of kernels of each type of operation.
         reading: share of the bandwidth at which products with few rows read weights, by format or vendor.
+        draft_step_s, draft_pass_s: seconds of a step that verifies drafted tokens, and of each pass of a draft.
+        chunk: usual tokens of prefill in a step, if the profile of the engine states none.
+        memory_share: share of the memory of a GPU that an engine uses, if its own rule is unknown.
+        other_bytes: bytes of such an engine beside weights and KV cache, for activations, CUDA graphs and libraries.
     """
 
     name: str
@@ -45,6 +48,11 @@ class EngineStep:
     wait: float
     launches: Mapping[str, float]
     reading: Mapping[str, float]
+    draft_step_s: float
+    draft_pass_s: float
+    chunk: int
+    memory_share: float
+    other_bytes: float
 
     def reading_share(self, kernel: str, accelerator: Accelerator) -> float | None:
         """Return the share of the bandwidth at which products with few rows read weights, or None if unknown."""
@@ -61,6 +69,7 @@ def read_engine(name: str, found: Mapping[str, Any]) -> EngineStep:
     own = next((key for key, entry in engines.items() if name.lower() in (key, *entry.get("names", ()))), None)
     usual = {key: median(entry[key] for entry in engines.values()) for key in ("step_us", "sequence_us")}
     entry = usual if own is None else engines[own]
+    unknown = found["unknown"]
     eager_us = found["eager_us" if entry.get("eager") else "kernel_us"]
     return EngineStep(
         name=own or name,
@@ -73,7 +82,12 @@ def read_engine(name: str, found: Mapping[str, Any]) -> EngineStep:
         is_scheduled=entry.get("scheduler", False),
         collective_s=entry.get("collective_us", found["collective_us"]) * MICRO,
         prefill_share=found["prefill_share"],
-        wait=entry.get("wait", WAIT),
+        wait=entry.get("wait", unknown["wait"]),
         launches={name: number * entry.get("kernels", 1) for name, number in found["launches"].items()},
         reading=entry.get("reading", {}),
+        draft_step_s=found["draft_step_us"] * MICRO,
+        draft_pass_s=found["draft_pass_us"] * MICRO,
+        chunk=unknown["max_num_batched_tokens"],
+        memory_share=unknown["memory_share"],
+        other_bytes=unknown["other_gb"] * 1e9,
     )

@@ -351,6 +351,7 @@ class _LayerOperations:
             key_elements=sum(tensors.values()),
             other_flops=self.own_flops([work for work in members if work.equation not in counted]),
             is_latent=not {each.name for _, each in scores}.isdisjoint(each.name for _, each in sums),
+            is_expanded=bool(self.place.entry.layer.STORED.head_keys) and not self.place.part,
         )
 
     def token_pairs(self, equation: Equation) -> Form:

@@ -141,6 +141,7 @@ class Attention(Operation):
         key_elements: number of elements of keys and values per token on one rank.
         other_flops: FLOPs of contractions that read neither keys nor values, such as sums of scores over heads.
         is_latent: whether keys and values are the same tensor.
+        is_expanded: whether keys and values are computed from cached latents.
     """
 
     sequences: Form
@@ -153,6 +154,7 @@ class Attention(Operation):
     key_elements: int
     other_flops: Form
     is_latent: bool
+    is_expanded: bool
 
     @property
     def flops(self) -> Form:

@@ -20,8 +20,8 @@ from typing import NamedTuple
 from .arrays import Number, namespace
 from .calibration import Factors
 from .cost import StepTime
-from .serving import Load, cache_bytes, cache_space, step_values
-from .step import StepModel
+from .serving import Load, cache_bytes, cache_space
+from .step import StepModel, step_values
 
 
 class Prefills(NamedTuple):
@@ -92,8 +92,9 @@ def prefills(model: StepModel, load: Load, free: float | None = None) -> Prefill
     space = cache_space(model) if free is None else free
     if space < size or space <= 0:
         return None
-    chunk = min(load.isl, load.chunk)
-    room = int(max(load.chunk // load.isl, 1))
+    limit = load.limit(model)
+    chunk = min(load.isl, limit)
+    room = int(max(limit // load.isl, 1))
     prompts = min(room, int(space / size)) if size else room
     keys = (load.isl + chunk) / 2  # a chunk sees half of the chunks before it
     alone, full = (

@@ -13,40 +13,69 @@ are:
 
     batch / (own prefill + (osl - 1) · decode(batch) + (batch - 1) · chunks · added)
 
-The batch is the number of requests, or as many as the KV cache can hold. Requests beyond it wait, for a time that
-depends on the queue, so that the time to the first token is undefined.
+The batch is the number of requests, or as many as the KV cache can hold, or the engine allows. Requests beyond it wait,
+for a time that depends on the queue, so that the time to the first token is undefined.
+
+Cached input tokens are not prefilled, but their keys and values are read. Those of a prefix that all requests share are
+stored once.
+
+Requests of several classes have a time per class, and each time is the mean over classes: over requests for prefills,
+and over output tokens for decode steps, because a request decodes for as long as it has output tokens. This is exact
+where a step is linear in the lengths of its sequences, as it is except for sliding windows and the waves of kernels.
+
+With speculative decoding, a step verifies drafted tokens, and each sequence advances by ``accepted`` tokens:
+
+    tpot = (draft(batch) + verify(batch)) / accepted + (batch - 1) / (osl - 1) · chunks · added
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from math import inf
+from typing import Any, NamedTuple
 
 from ...core.record import record
 from .arrays import Number, namespace
 from .calibration import Factors
 from .cost import StepTime
 from .operations import Attention
-from .step import DECODE, StepModel
-
-CHUNK = 8192  # tokens of prefill in a step
-SHARE = 0.9  # of the memory that an engine uses, if its own rule is unknown
-OTHER_BYTES = 2.5e9  # activations, CUDA graphs and the memory of libraries of such an engine
+from .speculation import Speculation, drafted_step
+from .step import DECODE, StepModel, step_values
 
 
 class Load(NamedTuple):
-    """Requests that an engine serves at once.
+    """Requests that an engine serves at once. The classes of requests are the last axis of arrays.
 
     Attributes:
         isl: input tokens of a request.
         osl: output tokens of a request.
         concurrency: number of requests at any time, over all replicas of attention.
-        chunk: largest number of tokens of prefill in a step.
+        chunk: largest number of tokens of prefill in a step (default: the usual one of the engine).
+        cached: input tokens of which keys and values are cached.
+        shared: cached tokens that all requests share.
+        most: largest number of running requests on each data-parallel rank.
+        shares: share of the requests in each class, or None for a single class.
     """
 
     isl: Number
     osl: Number
     concurrency: Number
-    chunk: Number = CHUNK
+    chunk: Number | None = None
+    cached: Number = 0
+    shared: Number = 0
+    most: Number = inf
+    shares: Any = None
+
+    def limit(self, model: StepModel) -> Number:
+        """Return the largest number of tokens of prefill in a step."""
+        return model.engine.chunk if self.chunk is None else self.chunk
+
+    def mean(self, value: Number) -> Number:
+        """Return the mean over requests."""
+        return value if self.shares is None else (value * self.shares).sum(-1, keepdims=True)
+
+    def mean_decoding(self, value: Number) -> Number:
+        """Return the mean over requests that are being decoded, of which each class has its share of output tokens."""
+        return value if self.shares is None else self.mean(value * self.osl) / self.mean(self.osl)
 
 
 @record
@@ -64,6 +93,9 @@ class ServingTime:
         requests_per_s: requests per second of all data-parallel ranks.
         prefill_share: share of ``tpot_s`` that prefills of other requests add.
         step: decode step of the batch.
+        accepted: output tokens of a sequence in a step, above 1 with speculative decoding.
+        class_ttft_s: time to the first token of each class of requests.
+        shared_bytes: bytes of the keys and values on a rank that a request shares with the others.
     """
 
     batch: Number
@@ -75,11 +107,14 @@ class ServingTime:
     requests_per_s: Number
     prefill_share: Number
     step: StepTime
+    accepted: Number = 1
+    class_ttft_s: Number = 0
+    shared_bytes: Number = 0
 
 
 def cache_bytes(model: StepModel, tokens: Number) -> Number:
     """Return the bytes of the keys and values of one sequence on one rank."""
-    values = {**step_values(1.0, 1.0, tokens), "s": tokens}
+    values = step_values(1.0, 1.0, tokens)
     found: Number = 0.0
     for phases, _ in model.paired:
         operation = phases.get(DECODE)
@@ -96,11 +131,16 @@ def weight_bytes(model: StepModel) -> float:
 
 def cache_space(model: StepModel) -> float:
     """Return the bytes that an engine without a known rule has for keys and values on one rank."""
-    return model.accelerator.usable_bytes * SHARE - weight_bytes(model) - OTHER_BYTES
+    usable = model.accelerator.usable_bytes * model.engine.memory_share
+    return usable - weight_bytes(model) - model.engine.other_bytes
 
 
 def serving_time(
-    model: StepModel, load: Load, free: float | None = None, factors: Factors | None = None
+    model: StepModel,
+    load: Load,
+    free: float | None = None,
+    factors: Factors | None = None,
+    speculation: Speculation | None = None,
 ) -> ServingTime:
     """Return the time of requests under a load. Sizes may be arrays.
 
@@ -110,38 +150,79 @@ def serving_time(
         free: bytes for keys and values on one rank (default: ``cache_space``).
         factors: factors of the time per output token of a measured deployment. They leave the time to the first token
             as it is, because they do not improve it.
+        speculation: tokens that are drafted and verified in a step, or None.
     """
-    isl, osl, dp = load.isl, load.osl, model.mesh.dp
+    isl, osl, dp, mean = load.isl, load.osl, model.mesh.dp, load.mean
     wanted = load.concurrency / dp
     xp = namespace(isl, osl, wanted)
-    free = cache_space(model) if free is None else free
-    needed = xp.maximum(cache_bytes(model, isl + osl), 1.0)
-    capacity = max(free, 0.0) / needed + 0 * wanted
-    batch = xp.minimum(wanted, xp.maximum(capacity, 1.0)) if free > 0 else wanted
-    decode = step_values(batch, 1.0, isl + osl / 2)
-    chunk = xp.minimum(isl, load.chunk)
-    chunks = isl / chunk
-    prefill = step_values(1.0 + 0 * batch, chunk, (isl + chunk) / 2)  # a chunk sees half of the chunks before it
-    alone, mixed = (model.step(decode, added, scheduled=True) for added in (None, prefill))
-    added = model.engine.prefill_share * xp.maximum(_transferred(mixed) - _transferred(alone), 0.0)
-    own = chunks * (_transferred(mixed) + alone.launches + mixed.engine)
+    limit = load.limit(model)
+    capacity, shared = _capacity(model, load, cache_space(model) if free is None else free, speculation)
+    allowed = xp.where(capacity > 0, xp.maximum(capacity, 1.0), inf)
+    batch = xp.minimum(xp.minimum(wanted, load.most), allowed)
+    new = xp.maximum(isl - load.cached, 1)
+    chunk = xp.minimum(new, limit)
+    chunks = new / chunk
+    prefill = step_values(1.0 + 0 * batch, chunk, load.cached + (new + chunk) / 2)  # half of the chunks before are seen
+    keys = isl + osl / 2
+
+    def step(keys: Number, prefill: Any = None) -> StepTime:
+        if speculation:
+            return drafted_step(model, speculation, batch, keys, prefill)
+        return model.step(step_values(batch, 1.0, keys), prefill, scheduled=True)
+
+    alone = step(keys)
+    if load.shares is None:
+        without, mixed = alone, step(keys, prefill)
+    else:
+        middle = load.mean_decoding(keys)
+        without, mixed = step(middle), step(middle, prefill)
+        alone = alone.averaged(load.mean_decoding)
+    added = model.engine.prefill_share * xp.maximum(_transferred(mixed) - _transferred(without), 0.0)
+    own = chunks * (_transferred(mixed) + without.launches + mixed.engine)
     others = xp.maximum(batch - 1 / dp, 0.0)  # ranks with different requests compute steps together
-    first = own * (1 + model.engine.wait * xp.sqrt(others)) + xp.minimum(others, 1.0) * alone.seconds / 2
+    waited = mean(own) * model.engine.wait * xp.sqrt(others) + xp.minimum(others, 1.0) * alone.seconds / 2
     if factors:
         alone, added = factors.scale(alone, model.engine.step_s), factors.prefill * added
-    per_step = others * chunks / xp.maximum(osl - 1, 1)  # of prefills of other requests
-    tpot = alone.seconds + xp.minimum(per_step, load.chunk / chunk) * added
-    period = own + (osl - 1) * alone.seconds + others * chunks * added
-    return ServingTime(
-        batch=batch, capacity=capacity, waiting=wanted - batch, tpot_s=tpot, prefill_s=own, ttft_s=first,
-        requests_per_s=dp * batch / period, prefill_share=1 - alone.seconds / tpot, step=alone,
+    accepted = speculation.accepted if speculation else 1
+    decode, tokens = alone.seconds / accepted, xp.maximum(mean(osl) - 1, 1)
+    work = mean(chunks * added)  # that a request adds to steps in which others decode
+    tpot = decode + xp.minimum(others / tokens, limit / mean(new) / accepted) * work
+    period = mean(own) + (mean(osl) - 1) * decode + others * work
+    found = ServingTime(
+        batch=batch, capacity=capacity, waiting=wanted - batch, tpot_s=tpot, prefill_s=mean(own),
+        ttft_s=mean(own) + waited, requests_per_s=dp * batch / period, prefill_share=1 - decode / tpot, step=alone,
+        accepted=accepted, class_ttft_s=own + waited, shared_bytes=shared,
     )  # fmt: skip
+    return found if load.shares is None else _without_classes(found)
 
 
-def step_values(sequences: Number, queries: Number, keys: Number) -> dict[str, Number]:
-    """Return the workload symbols of sequences of ``keys`` tokens, of which ``queries`` are new."""
-    zero = 0 * keys
-    return {"b": sequences, "q": queries, "c": keys - queries, "k": keys, "s": keys, "n": zero, "p": zero, "a": zero}
+def _capacity(model: StepModel, load: Load, free: float, speculation: Speculation | None) -> tuple[Number, Number]:
+    """Return how many requests fit on a rank, and the bytes that each of them shares with the others."""
+    drafts = speculation.draft if speculation else None
+    xp = namespace(load.isl, load.osl, load.concurrency)
+
+    def stored(tokens: Number) -> Number:
+        return cache_bytes(model, tokens) + (cache_bytes(drafts, tokens) if drafts else 0.0)
+
+    length = load.isl + load.osl
+    own = xp.maximum(stored(length - load.shared), 1.0)
+    shared = stored(load.shared)
+    largest, once = (own, shared) if load.shares is None else (own.max(), xp.max(shared))
+    rest = xp.maximum(free - once, 0.0)
+    capacity = xp.where(rest >= largest, rest / load.mean_decoding(own), rest / largest)
+    return capacity + 0 * load.concurrency, load.mean_decoding(shared)
+
+
+def _without_classes(time: ServingTime) -> ServingTime:
+    """Return times without the axis of classes."""
+
+    def last(value: Number) -> Number:
+        return value[..., 0] if getattr(value, "ndim", 0) else value
+
+    names = ("batch", "capacity", "waiting", "tpot_s", "prefill_s", "ttft_s", "requests_per_s", "prefill_share",
+             "accepted", "shared_bytes")  # fmt: skip
+    found = {name: last(getattr(time, name)) for name in names}
+    return ServingTime(**found, step=time.step.averaged(last), class_ttft_s=time.class_ttft_s)
 
 
 def _transferred(step: StepTime) -> Number:

@@ -31,6 +31,12 @@ USUAL_HEAD = 128  # elements of a key and of a value in a head of a recurrence
 CUSTOM = "all-reduce-custom"  # all-reduce of inference engines, for small tensors
 
 
+def step_values(sequences: Number, queries: Number, keys: Number) -> dict[str, Number]:
+    """Return the workload symbols of sequences of ``keys`` tokens, of which ``queries`` are new."""
+    zero = 0 * keys
+    return {"b": sequences, "q": queries, "c": keys - queries, "k": keys, "s": keys, "n": zero, "p": zero, "a": zero}
+
+
 class StepModel:
     """Kernels of the steps of one rank, with the coefficients of an accelerator.
 
@@ -145,6 +151,7 @@ class StepModel:
         *,
         scheduled: bool = False,
         detailed: bool = False,
+        verified: int = 1,
     ) -> StepTime:
         """Return the time of a step of sequences that are being decoded and sequences that are being prefilled.
 
@@ -154,6 +161,7 @@ class StepModel:
             prefill: values of the workload symbols of the prefilled sequences.
             scheduled: whether an engine schedules the sequences, instead of computing one batch.
             detailed: whether to list the cost of each operation.
+            verified: tokens of each decoded sequence. ``decode`` counts each as a sequence, but they have one cache.
         """
         values = {phase: own for phase, own in ((DECODE, decode), (PREFILL, prefill)) if own is not None}
         self._used = {}
@@ -165,7 +173,7 @@ class StepModel:
             if not phases:
                 continue
             operation = next(iter(phases.values()))
-            cost, is_executed = self.cost(phases, weight_bytes, values)
+            cost, is_executed = self.cost(phases, weight_bytes, values, verified)
             if is_executed is False:
                 continue
             name = operation.component
@@ -179,11 +187,12 @@ class StepModel:
         launches = n_kernels * between + waits * self.engine.collective_s
         engine: Number = self.engine.step_s
         if scheduled:
-            engine = engine + sum(own["b"] for own in values.values()) * self.engine.sequence_s
+            shares = {DECODE: verified}
+            engine = engine + sum(each["b"] / shares.get(phase, 1) for phase, each in values.items()) * own.sequence_s
         return StepTime(components, transfers, launches, engine, self._used, tuple(found))
 
     def cost(
-        self, phases: Mapping[str, Operation], weight_bytes: float, values: Mapping[str, Values]
+        self, phases: Mapping[str, Operation], weight_bytes: float, values: Mapping[str, Values], verified: int = 1
     ) -> tuple[Cost, Any]:
         """Return the cost of an operation, and whether it is executed."""
         operation = next(iter(phases.values()))
@@ -192,7 +201,7 @@ class StepModel:
             return self.sized_cost(operation, size, weight_bytes, form)
         ((phase, _),) = phases.items()
         if isinstance(operation, Attention):
-            return self.attention(operation, phase, values[phase])
+            return self.attention(operation, phase, values[phase], verified if phase == DECODE else 1)
         return self.recurrence(operation, phase, values[phase])
 
     def sized_cost(
@@ -272,43 +281,42 @@ class StepModel:
         seconds = kernels.elementwise(moved, self.device, self.coefficients("elementwise"))
         return self.executed(seconds, moved, 0.0, inf, is_executed)
 
-    def attention(self, operation: Attention, phase: str, values: Values) -> tuple[Cost, Any]:
-        """Return the cost of attention."""
-        sequences, queries = operation.sequences(**values), operation.queries(**values)
+    def attention(self, operation: Attention, phase: str, values: Values, verified: int) -> tuple[Cost, Any]:
+        """Return the cost of attention. Verified tokens of a sequence read the same keys, as further heads would."""
+        sequences, queries = operation.sequences(**values) / verified, operation.queries(**values)
         pairs = operation.pairs(**values)
         xp, is_executed = namespace(sequences, pairs), sequences * pairs > 0
         if is_executed is False:
             return NO_COST, False
-        peak, form = self.plain.peak, operation
+        peak, form, heads = self.plain.peak, operation, operation.heads * verified
         tokens = pairs / xp.maximum(queries, 1)  # keys of a query
         longest = xp.maximum(operation.pairs(**{**values, "q": 1}), 1)
         if phase == DECODE and operation.is_latent:
             seconds = kernels.latent_attention_decode(
-                sequences * queries, tokens, form.heads, form.value_width, form.key_width - form.value_width,
+                sequences * queries, tokens, heads, form.value_width, form.key_width - form.value_width,
                 self.device, peak, self.coefficients("latent_attention_decode", self.cache_name),
                 cache_bytes=self.cache_bytes,
             )  # fmt: skip
         elif phase == DECODE:
             seconds = kernels.attention_decode(
-                sequences * queries, tokens, form.heads, form.key_heads, form.key_width, form.value_width, self.device,
-                peak, self.coefficients("attention_decode", self.cache_name), cache_bytes=self.cache_bytes,
+                sequences * queries, tokens, heads, form.key_heads, form.key_width, form.value_width, self.device, peak,
+                self.coefficients("attention_decode", self.cache_name), cache_bytes=self.cache_bytes,
             )  # fmt: skip
         else:
-            is_expanded = form.key_width != form.value_width > 0  # latents, expanded to keys and values
-            kind = "latent_attention_prefill" if is_expanded else "attention_prefill"
+            kind = "latent_attention_prefill" if form.is_expanded else "attention_prefill"
             seconds = kernels.attention_prefill(
-                xp.maximum(sequences, 1e-9), xp.maximum(queries, 1), pairs, longest, form.heads, form.key_heads,
+                xp.maximum(sequences, 1e-9), xp.maximum(queries, 1), pairs, longest, heads, form.key_heads,
                 form.key_width, form.value_width, self.device, peak, self.coefficients(kind, "bf16"),
                 cache_bytes=self.cache_bytes,
             )  # fmt: skip
         moved = sequences * (
             longest * form.key_elements * self.cache_bytes
-            + queries * form.heads * (form.key_width + form.value_width) * ACTIVATION_BYTES
+            + queries * heads * (form.key_width + form.value_width) * ACTIVATION_BYTES
         )
         share = self.engine.reading_share("", self.accelerator) if phase == DECODE else None
         if share is not None:
             seconds = moved / (self.device.bandwidth * share)
-        flops = 2.0 * sequences * pairs * form.heads * (form.key_width + form.value_width)
+        flops = 2.0 * sequences * pairs * heads * (form.key_width + form.value_width)
         return self.executed(seconds, moved, flops, peak, is_executed)
 
     def recurrence(self, operation: Operation, phase: str, values: Values) -> tuple[Cost, Any]:

@@ -162,6 +162,25 @@ class EngineTime(Model):
     source: Text | None = None
 
 
+class UnknownEngine(Model):
+    """Values of engines that state none."""
+
+    wait: Rate
+    max_num_batched_tokens: Size
+    memory_share: Rate
+    other_gb: Rate
+
+
+class Acceptance(Sourced):
+    """Probability that a drafted token is accepted, and the drafted tokens of a step if none are given."""
+
+    tokens: Size
+    low: Rate
+    best: Rate
+    high: Rate
+    others: Text
+
+
 class EngineSteps(Sourced):
     """Time of a step outside the kernels, in microseconds."""
 
@@ -170,6 +189,9 @@ class EngineSteps(Sourced):
     collective_us: Rate
     eager_us: Rate
     prefill_share: Rate
+    draft_step_us: float
+    draft_pass_us: float
+    unknown: UnknownEngine
     engines: dict[str, EngineTime]
 
 
@@ -369,6 +391,7 @@ TABLES: dict[str, Any] = {
     "data/scaling/*": dict[str, ScalingLaw],
     "data/serving_power": ServingPower,
     "data/sources": dict[str, Text],
+    "data/speculation": dict[str, Acceptance],
     "data/text_models": dict[str, Text],
     "data/training_files/*": dict[str, TrainingProgram],
     "data/time_errors": dict[str, TimeError],

@@ -75,6 +75,22 @@ class EnginePools(Sourced):
     decode: Text | None = None
 
 
+class EngineDrafts(Model):
+    """Passes of a draft, tokens of a pass, and verified tokens of a step."""
+
+    steps: Size
+    width: Size
+    verified: Size
+
+
+class EngineDraftTrees(Sourced):
+    """Defaults of an engine that drafts trees of tokens: of MTP layers, of others, and the running requests."""
+
+    mtp: EngineDrafts
+    others: EngineDrafts
+    max_num_seqs: Size
+
+
 class Engine(Sourced):
     """A serving engine: how it divides the memory of a GPU, and its command line."""
 
@@ -93,5 +109,6 @@ class Engine(Sourced):
     environment: dict[str, Text] = Field({})
     values: dict[str, dict[str, str]] = Field({})
     padding: list[EnginePadding] = Field([])
+    draft_trees: EngineDraftTrees | None = None
     flags: EngineFlags
     pools: EnginePools | None = None

@@ -16,7 +16,7 @@ from ...api.flops import flops
 from ...api.latency import latency
 from ...api.load import load
 from ...api.serve import serve
-from ...api.serving_time import ServingResult
+from ...api.serving_result import ServingResult
 from ...calc.flops import Flops
 from ...calc.params import Params, params
 from ...calc.sharding import Mesh

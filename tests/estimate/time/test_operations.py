@@ -21,6 +21,7 @@ from llmcalc.core.form import Form, lift, touched
 from llmcalc.core.layer import Layer
 from llmcalc.estimate.time.layer_operations import ATTENTION, collectives, operations
 from llmcalc.estimate.time.operations import Attention, Convolution, Elementwise, Gemm, GroupedGemm, Operation, Scan
+from llmcalc.estimate.time.step import StepModel
 from llmcalc.schema.preset_files import names
 from llmcalc.testing import layers as layers_of
 
@@ -177,3 +178,13 @@ def test_recurrences_have_a_state_and_a_convolution() -> None:
         assert str(scan.states) == f"{(1 + is_read) * scan.state_elements:,}·b"
         convolution = next(each for each in found if isinstance(each, Convolution))
         assert (convolution.channels, convolution.taps) == ((2 * 16 * 128 + 32 * 128) // 2, 4)
+
+
+def test_only_latents_are_expanded_in_a_prefill() -> None:
+    """Keys wider than values are not enough, as in MiMo-V2-Flash."""
+    found = {
+        name: {each.is_expanded for each in operations(llmcalc.load(name), Mesh(), StepModel.conventions("prefill"))
+               if isinstance(each, Attention) and each.value_width}
+        for name in ("deepseek-v3", "glm-4.7-flash", "mimo-v2-flash", "deepseek-v4")
+    }  # fmt: skip
+    assert found == {"deepseek-v3": {True}, "glm-4.7-flash": {True}, "mimo-v2-flash": {False}, "deepseek-v4": {False}}

@@ -1,0 +1,103 @@
+"""Requests for times of serving: their settings, or the command line of an engine that has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..core.architecture import Architecture
+from ..core.errors import InputError
+from ..core.record import changed
+from ..data import tables
+from ..importers.engine_commands import read_command
+from .encoder_serving import PARAMETERS, EncoderServing, encoder_serving
+from .engine_models import load_served
+from .engine_settings import read_engine_settings
+from .load import Source, load
+from .serve import REQUESTS
+from .serving_front import ServingFront
+from .serving_pools import ServingPools
+from .serving_result import ServingResult
+from .serving_search import ServingSearch
+from .serving_time import SETTINGS, serving
+
+BESIDE_COMMAND = (*REQUESTS, "engine_version", "price", "calibration", "acceptance_length", "acceptance_rate")
+
+
+def serving_request(
+    model: Source | None,
+    gpu: str | int | None,
+    given: Mapping[str, Any],
+    command: str | Sequence[str] | None,
+    others: Mapping[str, Any],
+) -> ServingResult | ServingSearch | ServingFront | ServingPools | EncoderServing:
+    """Return the time of requests, if all settings have an effect on it.
+
+    Args:
+        model: the model, unless a command line names it.
+        gpu: name and number of the GPUs.
+        given: settings.
+        command: command line of an engine, or None.
+        others: settings without an effect on times.
+    """
+    values, notes = {name: value for name, value in given.items() if value is not None}, list[str]()
+    if command is not None:
+        inside = ["model"] * (model is not None) + [name for name in values if name not in BESIDE_COMMAND]
+        if inside:
+            raise InputError(
+                "cannot be combined with a command line", parameter=inside[0], hint="set it in the command"
+            )
+        model, read, notes = _read(command)
+        values |= read
+    unused = [name for name, value in others.items() if value is not None]
+    unused += [name for name in values if name not in SETTINGS]
+    if unused:
+        asking = ", ".join(f"{{{name}}}" for name in REQUESTS if name in values)
+        hint = f"omit it, or {asking}, which asks for times"
+        raise InputError("is not modelled together with the time of requests", parameter=unused[0], hint=hint)
+    if model is not None and isinstance(gpu, str) and "isl" in values:
+        model = load(model)
+        if model.main.role == "encoder":
+            return _encoder(model, gpu, values)
+    missing = [name for name in ("isl", "osl") if name not in values and not {"mix", "trace"} & {*values}]
+    if missing:
+        both = " ".join(f"{{{name}={size}}}" for name, size in (("isl", 1000), ("osl", 500)) if name in missing)
+        raise InputError("missing number of tokens", parameter=missing[0], hint=f"add {both}")
+    if model is None or gpu is None:
+        name = "model" if model is None else "gpu"
+        raise InputError(f"missing {name}", parameter=name, hint="add a model and a GPU such as {gpu=h100:4}")
+    if not isinstance(gpu, str):
+        raise InputError("needs the name of a GPU", parameter="gpu", hint="use a name such as {gpu=h100:4}")
+    found = serving(model, gpu, **values)
+    return changed(found, notes=(*notes, *found.notes)) if isinstance(found, ServingResult) and notes else found
+
+
+def _encoder(architecture: Architecture, gpu: str, values: Mapping[str, Any]) -> EncoderServing:
+    """Return the throughput of an encoder, if all settings have an effect on it."""
+    for name in values:
+        if name not in PARAMETERS:
+            text = f"has no effect on {architecture.name}, an encoder, which generates no tokens"
+            raise InputError(text, parameter=name, hint="omit it")
+    return encoder_serving(architecture, gpu, **values)
+
+
+def _read(command: str | Sequence[str]) -> tuple[Source, dict[str, Any], list[str]]:
+    """Return the model of a command line, its settings, and notes."""
+    pasted = read_command(command)
+    entry = tables("engines")[pasted.engine]
+    settings = read_engine_settings(pasted.settings, entry, is_text=True)
+    if settings.pop("pp", 1) > 1:
+        hint = "use tensor-parallel ranks"
+        raise InputError("pipeline stages are not modelled for times", parameter="pp", hint=hint)
+    splits_layers = entry["rule"] == "sum"
+    tp, dp = (settings.pop(name, None if splits_layers else 1) for name in ("tp", "dp"))
+    if settings.pop("attention_dp", False):  # these ranks are a part of the tensor-parallel ranks
+        tp = max(tp // dp, 1)
+    if settings.pop("expert_parallel", False):
+        settings["ep"] = tp * dp
+    architecture, _, weights, assumed = load_served(pasted.model, is_repository=True)
+    notes = [*assumed]
+    if pasted.unmodelled:
+        notes.append(f"not modelled: {', '.join(pasted.unmodelled)}")
+    layout = {name: size for name, size in (("tp", tp), ("dp", dp)) if size}
+    return architecture, {"weights": weights, "engine": pasted.engine, **settings, **layout}, notes
