@@ -50,6 +50,7 @@ class Quantity:
         compared: function that returns a title and the named values shown by ``compare``, or None.
         needs_ranks: whether the quantity is 0 on a single rank, so that ``design`` measures it with its ``tp``.
         results: classes of the results, which notebooks display as the report of this name does.
+        on_arrays: function that returns a result attribute for other sizes, given as arrays by name, or None.
         is_traceable: whether ``measure`` accepts symbols in place of the sizes, so that it can be compiled.
         evidence: class of evidence of each value of a result, by mode (``serving`` or ``training``), or for ``""`` if
             there is one mode. The first value is the total.
@@ -69,6 +70,7 @@ class Quantity:
     compared: Callable[[Any], tuple[str, dict[str, int]]] | None = None
     needs_ranks: bool = False
     results: tuple[type, ...] = ()
+    on_arrays: Callable[[Any, str, Mapping[str, Any]], Any] | None = None
     is_traceable: bool = False
     evidence: Mapping[str, Mapping[str, str]] = NO_EVIDENCE
 

@@ -2,7 +2,7 @@
 
 Coefficients are exact integers, but arguments are float64. Values are therefore accurate to 1 part in 10^15 and
 marked ``exact=False``. Memory is compiled to closed forms, such as a maximum over time, if there are enough points.
-All other values are evaluated point by point.
+Latency accepts arrays. All other values are evaluated point by point.
 """
 
 from __future__ import annotations
@@ -245,8 +245,12 @@ def _evaluate(
     if not axes or (form is None and known.isdisjoint(axis.name for axis in axes)):
         return float(getattr(result, part))
     if form is None:
+        varied = [axis.name for axis in axes if axis.name in known]
+        if (on_arrays := quantity.on_arrays) is not None:
+            return _in_blocks(
+                axes, lambda sizes: on_arrays(result, part, {name: sizes[name] for name in varied}), float
+            )
         if quantity.is_traceable and prod(len(axis.values) for axis in axes) >= FEWEST_COMPILED:
-            varied = [axis.name for axis in axes if axis.name in known]
             compiled = quantity.compiled(architecture, own, part, varied)
             compiled(**{name: own[name] for name in varied})
             if compiled.pieces:

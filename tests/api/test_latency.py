@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import llmcalc
 from llmcalc.api.latency_tree import latency_tree
@@ -308,3 +310,27 @@ def test_assumed_figures_of_a_gpu_are_named() -> None:
     assert llmcalc.latency("gpt2", "h100").model.assumed == ()
     (sms,) = llmcalc.latency("gpt2", "rx-7900-xtx").model.assumed
     assert "128 multiprocessors" in sms
+
+
+SIZES = st.lists(st.integers(1, 5003), min_size=1, max_size=3, unique=True).map(sorted)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    case=st.sampled_from([("llama3-8b", "h100:2", {"tp": 2}), ("mixtral", "h200:4", {"tp": 2, "dp": 2, "ep": 4}),
+                          ("deepseek-v3", "b200-180gb:8", {}), ("jamba", "h100:8", {}), ("gemma3-4b", "rtx-4090", {})]),
+    batches=SIZES, lengths=SIZES, part=st.sampled_from(["seconds", "low", "high", "tokens_per_s"]),
+    mode=st.sampled_from(["decode", "forward"]),
+)  # fmt: skip
+def test_a_sweep_over_arrays_has_the_values_of_each_point(
+    case: tuple[str, str, dict[str, int]], batches: list[int], lengths: list[int], part: str, mode: str
+) -> None:
+    name, gpu, layout = case
+    length = "context" if mode == "decode" else "seq"
+    over = {"batch": batches, length: lengths}
+    found = llmcalc.sweep(name, f"latency.{part}", over=over, gpu=gpu, mode=mode, **layout).values[f"latency.{part}"]
+    for row, batch in enumerate(batches):
+        for column, size in enumerate(lengths):
+            sizes: dict[str, Any] = {"batch": batch, length: size, **layout}
+            one = llmcalc.latency(name, gpu, mode="decode" if mode == "decode" else "prefill", **sizes)
+            assert found[row, column] == pytest.approx(getattr(one, part), rel=1e-12)

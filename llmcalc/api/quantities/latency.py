@@ -45,6 +45,7 @@ QUANTITY = Quantity(
         *(each for each in MESH if each.name in ("tp", "dp", "ep")),
     ),
     parts={"seconds": SECONDS, "low": SECONDS, "high": SECONDS, "tokens_per_s": "tokens/s"},
+    on_arrays=Latency.part_on,
     results=(Latency,),
     evidence={"": Latency.EVIDENCE},
 )  # fmt: skip

@@ -9,9 +9,10 @@ from typing import Any, ClassVar, NamedTuple
 from ...calc.memory.fit import Fit
 from ...core.architecture import Architecture
 from ...core.notebook_display import NotebookDisplay
-from ...core.record import changed, record
-from ...core.workload import Workload
+from ...core.record import changed, fields, record
+from ...core.workload import Workload, symbol_values
 from ..hardware import Accelerator
+from .arrays import Number
 from .calibration import Factors
 from .cost import COMMUNICATION, ENGINE, LAUNCHES, Cost, StepTime
 from .efficiency import GENERIC, Efficiency
@@ -176,6 +177,22 @@ class Latency(NotebookDisplay):
             return None
         own = changed(self.workload, mode="forward", seq=self.workload.context, context=0, source=None)
         return latency(self.model, own, PREFILL, 0, self.count, self.errors, self.find_memory, self.calibrated)
+
+    def part_on(self, part: str, sizes: Mapping[str, Number]) -> Number:
+        """Return ``seconds``, ``low``, ``high`` or ``tokens_per_s`` of a decode step or a prefill of other sizes.
+
+        Args:
+            part: name of the value.
+            sizes: ``batch``, and ``context`` or ``seq``, as numbers or arrays. Others are those of the workload.
+        """
+        own = {each.name: getattr(self.workload, each.name) for each in fields(self.workload)} | dict(sizes)
+        values = symbol_values(self.architecture.is_encoder_decoder and self.mode != DECODE, own)
+        values = {**values, "b": -(-own["batch"] // self.model.mesh.dp)}
+        decode, prefill = (values, None) if self.mode == DECODE else (None, values)
+        step = self.model.step(decode, prefill, scheduled=self.model.engine.is_scheduled)
+        if part == "tokens_per_s":
+            return own["batch"] * (1 if self.mode == DECODE else own["seq"]) / step.seconds
+        return step.seconds * (getattr(self, part) / self.seconds)
 
     @property
     def fits(self) -> bool:
