@@ -13,13 +13,14 @@ from ...core.tree import Node
 from ...report.explain import explain_document
 from ...report.numbers import duration, exact, readable, short, three_digits
 from ...report.serving import dollars
+from .closed_forms import closed_forms
 from .state import Case
 
 QUANTITIES = ("memory", "params", "flops", "state")
 
 
 def derivation(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the tree of ``quantity``, the meanings of its symbols, and what its class of evidence means."""
+    """Return the tree of ``quantity``, its closed form, the meanings of symbols, and the classes of evidence."""
     name = str(asked.get("quantity") or "params")
     made = {"latency": _latency, "prefill": _prefill, "throughput": _throughput, "cost": _cost, "capacity": _capacity}
     found = made[name](case) if name in made else _explained(case, name)
@@ -42,7 +43,8 @@ def _explained(case: Case, name: str) -> dict[str, Any]:
         sizes["cache"] = case.state.kv
     found = explain(case.model, name, **sizes)
     symbols = next((table.rows for table in explain_document(found).tables if table.title == "symbols"), ())
-    return {"tree": node_data(found.tree), "symbols": [list(row) for row in symbols]}
+    forms = [list(line) for line in closed_forms(case, name)]
+    return {"tree": node_data(found.tree), "symbols": [list(row) for row in symbols], "forms": forms}
 
 
 def node_data(node: Node) -> dict[str, Any]:

@@ -20,16 +20,22 @@ function branch(node, depth) {
   return element("li", {}, made);
 }
 
+/** @param {[string | Node, string | Node][]} rows */
+function definitions(rows) {
+  return element("dl", { className: "symbols" }, ...rows.flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]));
+}
+
 /** Show a derivation. @param {Element} into @param {any} found @param {string} evidence */
 export function showDerivation(into, found, evidence) {
   if (found.error) return into.replaceChildren(element("p", { className: "loud" }, found.error.message));
   const parts = [element("ul", { className: "tree" }, branch(found.tree, 0))];
+  if (found.forms?.length) {
+    const rows = found.forms.map(([name, text]) => [name, element("code", {}, text)]);
+    parts.push(element("h4", {}, "Closed form"), definitions(rows));
+  }
   const meaning = found.classes?.[evidence];
   if (meaning) parts.push(element("p", {}, element("b", {}, evidence), `: ${meaning}.`));
   parts.push(...(found.notes ?? []).map((text) => element("p", {}, text)));
-  if (found.symbols?.length) {
-    parts.push(element("dl", { className: "symbols" }, ...found.symbols.flatMap(([name, text]) =>
-      [element("dt", {}, element("code", {}, name)), element("dd", {}, text)])));
-  }
+  if (found.symbols?.length) parts.push(definitions(found.symbols.map(([name, text]) => [element("code", {}, name), text])));
   into.replaceChildren(...parts);
 }
