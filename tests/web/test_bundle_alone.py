@@ -62,3 +62,24 @@ def test_examples_run(folder: Path) -> None:
     failures = [each["text"] for each in found if each["code"] not in (0, 1)]
     assert not failures, "\n".join(failures)
     assert all(each["html"] or each["text"] for each in found)
+
+
+def test_presets_mistakes_and_what_needs_a_network(folder: Path) -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "llmcalc", "import", "gpt2"], capture_output=True, text=True, check=True
+    ).stdout
+    lines = {
+        "params own.yaml --json": (0, '"total": 124439808'),
+        "params broken.yaml": (2, "broken.yaml:1:1: year must be an integer, not 'soon'\n  year: soon\n  ^"),
+        "paramss gpt2": (2, "no such command 'paramss'\n  did you mean params?"),
+        "fit gpt2 --gpus 2": (2, "no such option: --gpus\n"),
+        "params gpt2 --by": (2, "option '--by' requires an argument"),
+        "params hf:org/name": (2, "error: "),
+        "sweep gpt2 params.total --over n_layers=12,24 --json": (0, "209494272"),
+    }
+    files = {"own.yaml": shown, "broken.yaml": f"year: soon\n{shown}"}
+    found = ask(folder, *({"kind": "run", "line": line, "files": files} for line in lines))
+    for (line, (code, said)), answer in zip(lines.items(), found, strict=True):
+        assert answer["code"] == code, (line, answer)
+        assert said in answer["text"], (line, answer)
+        assert "llmcalc failed" not in answer["text"], (line, answer)
