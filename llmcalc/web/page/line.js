@@ -90,11 +90,11 @@ export function mount(root, { line = "", onRun } = {}) {
     input.value = history[place] ?? "";
   }
 
-  function show({ code, html, text }) {
+  function show({ code, html, text }, typed) {
     const parts = [];
     if (text) parts.push(make("pre", { tabindex: "0", class: code ? "line-error" : "line-text" }, text));
     if (html) {
-      const frame = /** @type {HTMLIFrameElement} */ (make("iframe", { id: "result", sandbox: "allow-same-origin", title: `Result of ${input.value}` }));
+      const frame = /** @type {HTMLIFrameElement} */ (make("iframe", { id: "result", sandbox: "allow-same-origin", title: `Result of ${typed}` }));
       frame.srcdoc = html.replace("<head>", `<head><meta http-equiv="Content-Security-Policy" content="${FRAME_POLICY}">`);
       frame.onload = () => { // the document has no scripts, so its height is set from here
         const inner = frame.contentDocument?.documentElement;
@@ -118,7 +118,7 @@ export function mount(root, { line = "", onRun } = {}) {
     clearTimeout(timer);
     halts.hidden = true;
     if (!answer) return void (status.textContent = "Stopped.");
-    show(answer);
+    show(answer, typed);
     onRun?.(typed);
   }
 
@@ -135,7 +135,7 @@ export function mount(root, { line = "", onRun } = {}) {
   }
 
   form.addEventListener("submit", (event) => { event.preventDefault(); run(); });
-  halts.addEventListener("click", () => { stop(); files.length = 0; });
+  halts.addEventListener("click", stop);
   chooser.addEventListener("change", () => { add([...chooser.files ?? []]); chooser.value = ""; });
   input.addEventListener("input", complete);
   input.addEventListener("blur", close);

@@ -5,7 +5,9 @@
 /** @typedef {{message: object, slot?: string, resolve: (answer: any) => void}} Waiting */
 const URL_OF_WORKER = new URL("./worker.js", import.meta.url);
 const IDLE = 2000; // milliseconds between the start of Python and work for later visits
+const LEAST_MEMORY = 4; // GiB of a device on which a second Python may run for a moment
 /** @type {Waiting[]} */ let queue = [];
+/** @type {object[][]} */ const opened = [];
 /** @type {Waiting | null} */ let current = null;
 /** @type {Worker} */ let worker;
 /** @type {() => void} */ let isReady;
@@ -46,6 +48,7 @@ async function keep() {
   await navigator.serviceWorker.register(new URL("./offline.js", import.meta.url), { updateViaCache: "none" });
   await navigator.serviceWorker.ready;
   document.documentElement.dataset.cached = "true";
+  if ((navigator.deviceMemory ?? LEAST_MEMORY) < LEAST_MEMORY) return;
   const maker = new Worker(URL_OF_WORKER, { type: "module", name: "snapshot" });
   maker.onmessage = ({ data }) => { if (typeof data === "string") maker.terminate(); };
   maker.onerror = () => maker.terminate();
@@ -79,13 +82,15 @@ export async function ask(message, slot) {
  * @param {...{name: string, content: Blob | string | ArrayBuffer}} files those of one model share a folder
  */
 export function open(...files) {
+  opened.push(files);
   return ask({ kind: "load", files });
 }
 
-/** Stop what is computed, and start Python again. Answers that are waited for are null. Opened files are closed. */
+/** Stop what is computed, and start Python again with the same files. Answers that are waited for are null. */
 export function stop() {
   worker.terminate();
   for (const waiting of [current, ...queue]) waiting?.resolve(null);
-  [queue, current] = [[], null];
+  current = null;
+  queue = opened.map((files) => ({ message: { kind: "load", files }, resolve: () => {} })); // in folders of the same names
   ready = start();
 }
