@@ -23,7 +23,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PROMPT, CUT = "$ ", "..."
 WIDTH = 100
 SHORTEST_CUT = 18  # number of lines in a new truncated screen
-PICTURES = {"docs/models.svg": "llmcalc timeline --format svg"}  # file: command that generates it
+PICTURES = {  # file: command that generates it
+    "docs/models.svg": "llmcalc timeline --format svg",
+    "docs/front.svg": "llmcalc serve llama3.3-70b --gpu h100:8 --isl 4k --osl 500 --pareto --format svg",
+}
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"(#|//) file: (\S+)\n")
 FORMATS = ("yaml", "toml", "json", "bash", "text")  # of files
