@@ -173,9 +173,10 @@ def test_models_side_by_side_have_the_same_rows() -> None:
     assert best["Speed per user"] == speeds.index(max(speeds))
 
 
-def test_command_lines_give_the_same_answers(capsys: pytest.CaptureFixture[str]) -> None:
-    results = panel("json", SERVED)
-    for command in panel("commands", SERVED):
+@pytest.mark.parametrize("state", [SERVED, {"model": "llama3.1-8b", "gpu": "rtx-4090", "weights": "q4_k_m"}])
+def test_command_lines_give_the_same_answers(state: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    results = panel("json", state)
+    for command in panel("commands", state):
         words = command["line"].split()
         assert main([*words[1:], "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["result"] == results[words[1]]["result"]

@@ -16,7 +16,7 @@ from ...report.numbers import BYTES, readable
 from ...report.pictures import Axis, Bars, Chart, Curve, Mark, Picture
 from ...report.serving_front import front_document
 from ...report.svg import WIDTH, draw
-from .state import Case
+from .state import Case, said
 
 SHORTEST = 512  # tokens
 MOST_SHOWN = 1.5  # of the memory of a GPU
@@ -42,7 +42,7 @@ def _drawn(make: Callable[[Case], Picture], case: Case, width: float) -> dict[st
     try:
         picture: Picture = make(case)
     except LlmcalcError as error:
-        return {"error": str(error)}
+        return {"error": said(error)}
     return {"svg": draw(picture, width), "title": picture.title, "csv": points(picture)}
 
 

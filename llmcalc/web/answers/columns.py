@@ -9,7 +9,7 @@ from ...api.state import state
 from ...core.errors import LlmcalcError
 from ...core.record import changed
 from ...report.numbers import BYTES, human, readable
-from .state import Case, case_of
+from .state import Case, case_of, said
 from .verdict import facts, sentence
 
 SMALLER, LARGER = ("state", "memory", "prefill", "cost"), ("latency", "throughput", "capacity")  # what is better
@@ -41,7 +41,7 @@ def _column(case: Case, model: str) -> dict[str, Any]:
         own = case_of(changed(case.state, model=model, compare=()))
         cells = {cell["why"]: cell for cell in _cells(own)}
     except LlmcalcError as error:
-        return {"model": model, "title": model, "error": str(error), "cells": {}}
+        return {"model": model, "title": model, "error": said(error), "cells": {}}
     return {"model": model, "title": own.title, "error": "", "cells": cells}
 
 

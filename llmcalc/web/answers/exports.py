@@ -33,8 +33,11 @@ def command_lines(case: Case, _: Mapping[str, Any]) -> list[dict[str, str]]:
     if case.only_reads:
         times = {"seq": case.context, "mode": "prefill", "batch": case.users}
         return [*found, {"title": "time", "line": latency_command.COMMANDS[0].line({**own, **step, **times})}]
-    load = {"isl": case.prompt, "osl": case.answer, "concurrency": case.users}
-    return [*found, {"title": "speed and cost", "line": serve_command.COMMANDS[0].line({**own, **step, **load})}]
+    load = {**case.engine, "isl": case.prompt, "osl": case.answer, "concurrency": case.users}
+    return [
+        *found,
+        {"title": "speed and cost", "line": serve_command.COMMANDS[0].line({**own, **step, **load})},
+    ]
 
 
 def json_results(case: Case, _: Mapping[str, Any]) -> dict[str, Any]:

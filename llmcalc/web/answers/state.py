@@ -17,11 +17,12 @@ from ...api.latency import latency
 from ...api.load import load
 from ...api.serve import serve
 from ...api.serving_result import ServingResult
+from ...api.step_models import default_engine
 from ...calc.flops import Flops
 from ...calc.params import Params, params
 from ...calc.sharding import Mesh
 from ...core.architecture import Architecture
-from ...core.errors import InputError, LlmcalcError, SizeError
+from ...core.errors import InputError, LlmcalcError, SizeError, spelled
 from ...core.record import changed, fields, record
 from ...core.setting import Setting, read_length
 from ...core.workload import positions
@@ -29,7 +30,7 @@ from ...estimate.hardware import Accelerator
 from ...estimate.time.latency import PREFILL, Latency
 
 _SIZE = re.compile(r"(?<![a-z\d.])[ae]?\d+(\.\d+)?[bmt]\b")
-USUAL_CONTEXT, USUAL_ANSWER, USUAL_GPU = 8192, 512, "h100-sxm"
+USUAL_CONTEXT, USUAL_ANSWER, USUAL_GPU, USUAL_ENGINE = 8192, 512, "h100-sxm", "vllm"
 MOST_COMPARED = 3  # models beside the first
 MOST_KEPT = 64  # states and models whose results are kept
 LARGEST = {"n": 2**14, "users": 2**20, "context": 2**30, "osl": 2**30}
@@ -186,13 +187,19 @@ class Case:
         return {"gpu": f"{self.gpu.name}:{mesh.ranks}", "tp": mesh.tp, "dp": mesh.dp, "ep": mesh.ep, **self.formats}
 
     @cached_property
+    def engine(self) -> dict[str, str]:
+        """The engine that usually serves the model on the GPU, unless it is the default of ``serve``."""
+        found = default_engine(self.model, self.gpu, self.state.weights or None)
+        return {} if found == USUAL_ENGINE else {"engine": found}
+
+    @cached_property
     def serving(self) -> ServingResult:
         """Time of the requests of one replica."""
         return self.serving_of(self.prompt, self.answer)
 
     def serving_of(self, prompt: int, answer: int, users: int = 0, mesh: Mesh | None = None) -> ServingResult:
         """Return the time of requests with other lengths, another number or another layout."""
-        own: dict[str, Any] = {**self.settings_of(mesh or self.layout), "isl": prompt, "osl": answer}
+        own: dict[str, Any] = {**self.settings_of(mesh or self.layout), **self.engine, "isl": prompt, "osl": answer}
         found: ServingResult = serve(self.model, **own, concurrency=users or self.users)
         return found
 
@@ -249,6 +256,11 @@ def longest(model: Architecture) -> int | None:
 def _divided(settings: dict[str, Any]) -> dict[str, Any]:
     """Return settings without the number of ranks that divide experts, if they are not divided."""
     return {**settings, "ep": settings["ep"] if settings["ep"] > 1 else None}
+
+
+def said(error: LlmcalcError) -> str:
+    """Return what an error says, without the name of a parameter, which the page does not show."""
+    return spelled(error.message) if isinstance(error, InputError) else str(error)
 
 
 @lru_cache(maxsize=MOST_KEPT)

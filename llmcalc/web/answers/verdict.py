@@ -11,7 +11,7 @@ from ...core.errors import LlmcalcError
 from ...core.evidence import ASSUMED, FITTED
 from ...report.numbers import BYTES, duration, human, readable, three_digits
 from ...report.serving import dollars
-from .state import Case
+from .state import Case, said
 
 BOUNDS = {
     "memory": "memory bandwidth", "compute": "compute", "communication": "communication between GPUs",
@@ -43,7 +43,7 @@ def verdict(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
         "facts": [*facts(case)],
         "changes": helpful,
         "notes": [*notes(case)],
-        "time_error": str(error) if error else "",
+        "time_error": said(error) if error else "",
     }
 
 
@@ -216,7 +216,7 @@ def notes(case: Case) -> Iterator[str]:
         yield f"the context is {case.context:,} tokens, the most that the model accepts"
     error: LlmcalcError | None = case.time_error
     if error:
-        yield f"no times: {error}"
+        yield f"no times: {said(error)}"
     elif not case.only_reads and case.fit.fits and not case.serving.all_run:
         for change, _ in case.serving.changes[:1]:
             yield "more requests run at once with " + ", ".join(f"{name} {value}" for name, value in change.items())

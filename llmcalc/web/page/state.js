@@ -9,14 +9,14 @@ const MOST = { n: 16384, users: 1048576, context: 2 ** 30, osl: 2 ** 30 };
 const LONGEST = 400, LONGEST_CONFIG = 8000; // characters of a text in a link
 const listeners = [];
 
-/** Read a length such as `8192`, `8k` or `1M`, or return null. @param {string} text */
+/** Read a length such as `8k`, or return null. @param {string} text */
 export function readNumber(text) {
   const found = /^\s*(\d{1,12}(?:\.\d+)?)\s*([kKmM]?)\s*$/.exec(text.replaceAll(",", ""));
   if (!found) return null;
   return Math.round(Number(found[1]) * { "": 1, k: 1024, m: 1048576 }[found[2].toLowerCase()]);
 }
 
-/** Return a value of a state that is valid, or the default. @param {string} name @param {any} value */
+/** Return a valid value. */
 function valid(name, value) {
   const usual = DEFAULTS[name];
   if (typeof usual === "number") {
@@ -56,7 +56,6 @@ export function change(changes, quick = false) {
   listeners.forEach((each) => each(state, quick));
 }
 
-/** Call a function after each change. @param {(state: State, quick: boolean) => void} listener */
 export function onChange(listener) {
   listeners.push(listener);
 }
