@@ -346,6 +346,12 @@ ACCELERATE: dict[str, tuple[str, dict[str, Any]]] = {  # keys of huggingface/trl
         "  parallelism_config_tp_size: 1\n  parallelism_config_cp_size: 2\n",
         {"mesh": Mesh(dp=3, cp=2, zero=3)},
     ),
+    "sequence parallelism": (
+        "distributed_type: DEEPSPEED\nmixed_precision: bf16\nnum_processes: 6\ndeepspeed_config:\n  zero_stage: 3\n"
+        "parallelism_config:\n  parallelism_config_dp_replicate_size: 1\n  parallelism_config_dp_shard_size: 3\n"
+        "  parallelism_config_cp_size: 1\n  parallelism_config_sp_size: 2\n",
+        {"mesh": Mesh(dp=3, cp=2, zero=3)},
+    ),
     "DeepSpeed": (
         "distributed_type: DEEPSPEED\nmixed_precision: fp16\nnum_processes: 7\n"
         "deepspeed_config:\n  zero_stage: 1\n  gradient_accumulation_steps: 5\n  offload_param_device: none\n",

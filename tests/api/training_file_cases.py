@@ -83,6 +83,56 @@ special_tokens: {pad_token: "<|end|>"}
             "attention": "eager",
         },
     ),
+    "LLaMA-Factory v1, QLoRA": (
+        "a.yaml",
+        """
+model: Qwen/Qwen3-0.6B
+model_class: llm
+peft_config:
+  name: lora
+  r: 13
+  lora_alpha: 32
+  target_modules: all
+kernel_config:
+  name: auto
+dist_config: null
+quant_config:
+  name: bnb
+  quantization_bit: 4
+train_dataset: data/v1_sft_demo.yaml
+micro_batch_size: 3
+cutoff_len: 1009
+learning_rate: 1.0e-4
+max_steps: 10
+""",
+        "qwen3-0.6b",
+        {
+            "batch": 3, "seq": 1009, "weights": "nf4-double", "lora_rank": 13, "lora_targets": ALL, "gradients": "fp32",
+            "recompute": "full",
+        },
+    ),
+    "LLaMA-Factory v1, FSDP": (
+        "a.yaml",
+        "model: Qwen/Qwen3-0.6B\nmodel_class: llm\nquant_config: null\ndist_config:\n  name: fsdp2\n  dcp_path: null\n"
+        "optim_config:\n  name: muon\n  ns_steps: 5\nflash_attn: flash_attention_2\ncutoff_len: 521\nbf16: false\n"
+        "dp_size: 7\ncp_mode: ulysses\ncp_size: 2\n",
+        "qwen3-0.6b",
+        {"seq": 521, "dtype": "fp32", "optimizer": "muon", "recompute": "full", "mesh": Mesh(dp=7, cp=2, zero=3)},
+    ),
+    "LLaMA-Factory v1, DeepSpeed": (
+        "a.yaml",
+        "model: Qwen/Qwen3-0.6B\nmodel_class: llm\nkernel_config:\n    name: auto\ndist_config:\n    name: deepspeed\n"
+        "    config_file: examples/deepspeed/ds_z3_config.json\ntrain_dataset: data/v1_sft_demo.yaml\ncutoff_len: 523\n"
+        "dp_size: 7\n",
+        "qwen3-0.6b",
+        {"seq": 523, "recompute": "full", "mesh": Mesh(dp=7, zero=3)},
+    ),
+    "LLaMA-Factory v1, one GPU": (
+        "a.yaml",
+        "model: Qwen/Qwen3-0.6B\nmodel_class: llm\ntrain_dataset: a.yaml\nenable_activation_checkpointing: false\n",
+        "qwen3-0.6b",
+        {"seq": 2048, "dtype": "fp32"},
+    ),
     "LLaMA-Factory, LoRA": (
         "l.yaml",
         "model_name_or_path: meta-llama/Llama-3.2-1B\nstage: sft\nfinetuning_type: lora\ntemplate: llama3\n"
