@@ -6,8 +6,8 @@ follow after ``|``. ``page/forms.js`` evaluates them. Where no form applies, onl
 
 Each file describes one quantity of all models, because this takes fewer bytes than one file per model:
 
-- ``first.json.gz``: parameters, and matmul FLOPs of a prefill and of a decode step
-- ``flops.json.gz``: FLOPs of elementwise operations
+- ``first.json.gz``: parameters
+- ``flops.json.gz``: FLOPs of matrix products and of other operations, in a prefill and in a decode step
 - ``memory.json.gz``: weights, state and activations on one of several tensor-parallel ranks
 - ``catalogue.json.gz``: models, GPUs and number formats
 """
@@ -95,10 +95,10 @@ def contents(rows: Iterable[Row]) -> dict[str, Any]:
     The number of active parameters is 0 if it is that of all parameters. Models have the same order in each file.
     """
     names, total, active, matmul, other, memories = (list(column) for column in zip(*rows, strict=True))
-    flops, other_flops = (list(zip(*column, strict=True)) for column in (matmul, other))
+    matmul, other = (list(zip(*column, strict=True)) for column in (matmul, other))
     return {
-        "first": {"inputs": INPUTS, "models": names, "total": total, "active": active, "flops": flops},
-        "flops": other_flops,
+        "first": {"models": names, "total": total, "active": active},
+        "flops": {"inputs": INPUTS, "matmul": matmul, "other": other},
         "memory": {
             "ranks": RANKS, "weights": WEIGHTS, "steps": STEPS, "caches": CACHES, "divided": DIVIDED, "totals": TOTALS,
             "models": memories,

@@ -75,4 +75,7 @@ export async function paint() {
 
 showFacts(CARDS);
 onChange(paint);
-paint().catch(() => {}).finally(() => import("./page.js"));
+paint().catch(() => {}).finally(() => {
+  load("flops").then((found) => { files.flops = found; paint(); }).catch(() => {});
+  import("./page.js");
+});

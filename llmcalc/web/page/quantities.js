@@ -13,15 +13,15 @@ export const place = (files, model) => files.first?.models.indexOf(model) ?? -1;
 export function quantities(files, model, { batch, seq }) {
   const at = place(files, model);
   if (at < 0) return {};
-  const { inputs, total, active, flops } = files.first;
+  const { total, active } = files.first;
   const found = { params: BigInt(total[at]), active: BigInt(active[at] || total[at]) };
-  const steps = ([prefill, decode], suffix = "") => {
-    const sizes = { batch: BigInt(batch), seq: BigInt(seq) };
-    const value = (step, text) => (text === null ? null : evaluate(inputs[step] + (text || prefill[at]), sizes));
-    found[`prefill${suffix}`] = value("prefill", prefill[at]);
-    found[`decode${suffix}`] = value("decode", decode[at]);
-  };
-  steps(flops);
-  if (files.flops) steps(files.flops, "_other");
+  const { inputs, ...flops } = files.flops ?? {};
+  const sizes = { batch: BigInt(batch), seq: BigInt(seq) };
+  const value = (step, text) => (text === null ? null : evaluate(step + text, sizes));
+  for (const [name, [prefill, decode]] of Object.entries(flops)) {
+    const suffix = name === "other" ? "_other" : "";
+    found[`prefill${suffix}`] = value(inputs.prefill, prefill[at]);
+    found[`decode${suffix}`] = value(inputs.decode, decode[at] === "" ? prefill[at] : decode[at]);
+  }
   return found;
 }
