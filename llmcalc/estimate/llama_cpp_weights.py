@@ -13,7 +13,8 @@ from ..calc.params import params
 from ..checkpoint.published_weights import PublishedWeights
 from ..checkpoint.stored_tensors import Declared, declared, name_in_layout
 from ..core.architecture import Architecture
-from ..core.errors import InputError
+from ..core.errors import InputError, short_repr
+from ..core.layer import MOST_LAYERS
 from ..core.record import remembered
 
 LAYOUT = "gguf"  # names of tensors of weights that are not read from a file
@@ -21,6 +22,8 @@ EXPERTS = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps"  # common/common.h: LLM_FFN_
 DENSE = r"\.ffn_(up|down|gate|gate_up)\."
 HOST = None
 OUTPUT_FIRST = 7_470  # about the first build that places the output layer before all others: pull request 18148
+MOST_REPEATS = 3  # of a pattern, so that it is matched in a short time
+_REPEATS, _NESTED = re.compile(r"[*+{]"), re.compile(r"\)[*+{]")
 Weights = RequestedFormats | PublishedWeights
 _BUFFER = re.compile(r"[A-Za-z]+?_?(\d+)$")  # CUDA0, ROCm1 and Vulkan0; CPU and CUDA_Host are host memory
 
@@ -135,7 +138,7 @@ def read_placement(settings: Mapping[str, Any], build: int, devices: int = 1) ->
         overrides.append((re.compile(EXPERTS), HOST))
     for number, pattern in ((n_experts, EXPERTS), (n_dense, DENSE)):
         if number:
-            layers = "|".join(str(layer) for layer in range(number))
+            layers = "|".join(str(layer) for layer in range(min(number, MOST_LAYERS)))
             overrides.append((re.compile(rf"blk\.({layers}){pattern}"), HOST))
     return Placement(settings.get("gpu_layers"), tuple(overrides), build >= OUTPUT_FIRST, devices)
 
@@ -148,6 +151,10 @@ def _overrides(text: str) -> list[tuple[re.Pattern[str], int | None]]:
         if not sign or not pattern or not buffer:
             hint = "use PATTERN=BUFFER, such as exps=CPU"
             raise InputError(f"invalid override of tensors {part!r}", parameter="command", hint=hint)
+        if len(_REPEATS.findall(pattern)) > MOST_REPEATS or _NESTED.search(pattern):
+            text = f"the pattern {short_repr(pattern)} repeats too much in an override of tensors"
+            hint = f"use at most {MOST_REPEATS} of * + {{, and none after a group"
+            raise InputError(text, parameter="command", hint=hint)
         try:
             compiled = re.compile(pattern)
         except re.error as error:

@@ -265,6 +265,18 @@ def test_a_version_of_more_than_four_digits_is_newer_than_all_others(version: st
     assert newest.settings == later.settings
 
 
+@pytest.mark.parametrize("pattern", [r"(\w+)*!", "x(a|b)+", ".*.*.*.*", "a{9}b*c+d*"])
+def test_a_pattern_that_takes_long_to_match_is_refused(pattern: str) -> None:
+    with pytest.raises(llmcalc.InputError, match="repeats too much"):
+        llmcalc.serve(command=f"llama-server -m llama3.1-8b-q8_0.gguf -ot '{pattern}=CPU'", gpu="rtx4090")
+
+
+def test_more_experts_than_layers_may_stay_in_host_memory() -> None:
+    line = "llama-server -m qwen3-30b-a3b-q4_K_M.gguf -c 4096 --n-cpu-moe "
+    many, all_of_them = (llmcalc.serve(command=line + number, gpu="rtx4090") for number in ("9" * 15, "48"))
+    assert many.memory == all_of_them.memory
+
+
 @pytest.mark.parametrize("version", ["9" * 5000, "\u00b2", "x", "."])
 def test_an_invalid_version_is_one_error(version: str) -> None:
     with pytest.raises(llmcalc.InputError, match="invalid version"):

@@ -190,7 +190,7 @@ def test_command_lines_give_the_same_answers(state: dict[str, Any], capsys: pyte
         ({"model": "gpt2", "users": 0}, "users"), ({"model": "gpt2", "users": "many"}, "users"),
         ({"model": "gpt2", "n": 10**9}, "n"), ({"model": ["gpt2"]}, "model"),
         ({"model": "gpt2", "compare": ["gpt2"] * 4}, "compare"), ({"model": "gpt2", "panels": 7}, "panels"),
-        ({"model": "gpt2", "panels": [["verdict"]]}, "panels"),
+        ({"model": "gpt2", "panels": [["verdict"]]}, "panels"), ({"model": "gpt2", "compare": [7]}, "compare"),
     ],
 )  # fmt: skip
 def test_an_invalid_state_is_an_error_with_its_field(state: dict[str, Any], parameter: str) -> None:
@@ -204,6 +204,12 @@ def test_errors_of_a_panel_leave_the_others() -> None:
     assert "no-such-format" in found["panels"]["verdict"]["error"]["message"]
     assert found["panels"]["blocks"]["stacks"]
     assert "unknown panel" in found["panels"]["no-such-panel"]["error"]["message"]
+
+
+@pytest.mark.parametrize("names", [7, "memory", [["memory"]]])
+def test_names_of_charts_must_be_a_list(names: Any) -> None:
+    error = answers({"model": "gpt2", "panels": ["charts"], "charts": names})["panels"]["charts"]["error"]
+    assert error["parameter"] == "charts"
 
 
 def test_results_of_a_state_are_kept() -> None:

@@ -19,7 +19,7 @@ from .charts import charts
 from .columns import comparison
 from .derivations import derivation
 from .exports import command_lines, json_results, table_text
-from .state import Case, case_of, read_state
+from .state import Case, case_of, listed, read_state
 from .verdict import verdict
 
 PANELS: dict[str, Callable[[Case, Mapping[str, Any]], Any]] = {
@@ -40,10 +40,8 @@ def answers(state: Mapping[str, Any]) -> dict[str, Any]:
             verdict), ``quick`` (a verdict without a search for changes), ``charts`` and their ``width`` in pixels, and
             the ``quantity`` to derive.
     """
-    names = state.get("panels") or ["verdict"]
     try:
-        if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
-            raise InputError("must be a list of names", parameter="panels")
+        names = listed(state, "panels") or ["verdict"]
         found = case_of(read_state(state))
     except LlmcalcError as error:
         return {"error": error_of(error)}

@@ -16,7 +16,7 @@ from ...report.numbers import BYTES, readable
 from ...report.pictures import Axis, Bars, Chart, Curve, Mark, Picture
 from ...report.serving_front import front_document
 from ...report.svg import WIDTH, draw
-from .state import Case, said
+from .state import Case, listed, said
 
 SHORTEST = 512  # tokens
 MOST_SHOWN = 1.5  # of the memory of a GPU
@@ -34,7 +34,7 @@ def charts(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
         width = min(max(float(asked.get("width") or WIDTH), NARROWEST), WIDEST)
     except (TypeError, ValueError):
         width = WIDTH
-    names = asked.get("charts") or [name for name in CHARTS if name != "front"]
+    names = listed(asked, "charts") or [name for name in CHARTS if name != "front"]
     return {name: _drawn(CHARTS[name], case, width) for name in names if name in CHARTS}
 
 

@@ -88,10 +88,9 @@ def read_state(data: Mapping[str, Any]) -> State:
         setting.check(size)
         if (size or 1) > LARGEST[setting.name]:
             raise SizeError(f"must be at most {LARGEST[setting.name]:,}", parameter=setting.name)
-    listed = data.get("compare") or ()
-    if not isinstance(listed, (list, tuple)) or len(listed) > MOST_COMPARED:
+    others = tuple(filter(None, listed(data, "compare")))
+    if len(others) > MOST_COMPARED:
         raise InputError(f"compare at most {MOST_COMPARED + 1} models", parameter="compare", hint="remove a model")
-    others = tuple(str(name) for name in listed if name)
     return State(model, gpu or USUAL_GPU, weights=weights, kv=kv, compare=others, **sizes)
 
 
@@ -100,6 +99,14 @@ def _text(data: Mapping[str, Any], name: str) -> str:
     if value is not None and not isinstance(value, str):
         raise InputError("must be a text", parameter=name)
     return (value or "").strip()
+
+
+def listed(data: Mapping[str, Any], name: str) -> list[str]:
+    """Return a list of names, which is empty if it is not given."""
+    names = data.get(name) or []
+    if not isinstance(names, (list, tuple)) or not all(isinstance(each, str) for each in names):
+        raise InputError("must be a list of names", parameter=name)
+    return list(names)
 
 
 class Case:
