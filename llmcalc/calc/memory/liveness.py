@@ -6,12 +6,12 @@ The forward traversal records saved tensors. The reverse traversal yields the tr
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
 from ...core.amount import Sum, largest, largest_items
-from ...core.architecture import Block, Stack, Sublayer, declare
+from ...core.architecture import Block, Sublayer, declare
 from ...core.declaration import Declaration
 from ...core.layer import Layer
 from ..sharding import Mesh
@@ -35,6 +35,7 @@ class Liveness(Recorder):
         )
         self.outputs: set[str] = set()  # sub-layer and head outputs, whose gradients come from outside
         self.stream_outputs: set[str] = set()  # outputs whose gradient is the gradient of the residual stream
+        self.shared: dict[str, int] = {}  # bytes of tensors that all blocks read, see ``save_shared``
         self.stream_bytes = 0
         self.residual = STREAM  # the input of the current sub-layer
         self.n_names = 0
@@ -42,8 +43,8 @@ class Liveness(Recorder):
     def block(self, block: Block, stream: str) -> str:
         """Traverse a block with the input tensor ``stream`` and return the name of the output tensor."""
         stream = self.sublayers(block, stream)
-        for name in [name for name in self.saved if is_shared(name)]:  # see ``save_shared``
-            del self.saved[name]
+        for name in [name for name in self.saved if is_shared(name)]:
+            self.shared[name] = self.saved.pop(name).bytes
         return stream
 
     def sublayers(self, block: Block, stream: str) -> str:
@@ -60,14 +61,11 @@ class Liveness(Recorder):
                 stream = self.new_name("stream")
         return stream
 
-    def save_shared(self, stack: Stack) -> None:
-        """Save tensors that several layers of a stack read, such as the encoder output, once."""
-        for index in stack.distinct_runs:
-            trace = Liveness(self.policy, self.symbols, self.values, self.mesh)
-            trace.counts = self.counts
-            trace.sublayers(stack.runs[index].block, STREAM)
-            for name in filter(is_shared, trace.saved):
-                self.save(name, trace.saved[name].bytes)
+    def save_shared(self, blocks: Iterable[Liveness]) -> None:
+        """Save tensors that several blocks read, such as the encoder output, once."""
+        for block in blocks:
+            for name, size in block.shared.items():
+                self.save(name, size)
 
     def sublayer(self, sublayer: Sublayer, stream: str) -> str:
         """Traverse the norms, parallel branches and residual addition of a sub-layer."""

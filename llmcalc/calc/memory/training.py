@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from math import prod
 from typing import Any
 
 from ...core.amount import Sum, largest, product, scaled
-from ...core.architecture import Architecture, Stack, declare
+from ...core.architecture import Architecture, Block, Stack, declare
 from ...core.record import record, remembered
 from ...core.workload import Workload
 from ..params import params
@@ -18,7 +18,7 @@ from . import zero
 from .eager_code import FP32
 from .liveness import STREAM, Liveness, label
 from .optimizer import Recipe
-from .saved_tensors import FP32_BYTES, WIDTH, ActivationPolicy
+from .saved_tensors import FP32_BYTES, WIDTH, ActivationPolicy, Counts
 from .timeline import BLOCK_INPUT, Loss, Moment, Segment, StepBytes, Timeline
 from .zero import SegmentKey, SegmentStates, gathered_weights
 
@@ -173,19 +173,22 @@ def segments_and_loss(
         if stack.frozen:  # no gradient flows, so nothing is saved
             continue
 
-        def new() -> Liveness:
+        def new(block: Block | None = None) -> Liveness:
             trace = Liveness(policy, names, values, mesh)  # noqa: B023 (used within this iteration)
+            trace.counts = counts  # noqa: B023
             axes = {"hs": n_residual_streams(stack), "d": stack.d_model}  # noqa: B023
             trace.stream_bytes = trace.size(("b", "q", *axes), axes, policy.bytes)
+            if block:
+                trace.block(block, STREAM)
             return trace
 
-        found[stack.name, "inputs"] = _segment_outside(stack, "inputs", new())
-        traces: dict[int, Liveness] = {}
+        counts = Counts()
+        traces = {first: new(stack.runs[first].block) for first in stack.distinct_runs}
+        found[stack.name, "inputs"] = _segment_outside(stack, "inputs", new(), traces.values())
         for number, run in enumerate(stack.runs):
             first, is_last = stack.first_runs[number], number == len(stack.runs) - 1
-            if first not in traces or is_last:  # the last trace may lose a duplicate tensor below
-                traces[first] = new()
-                traces[first].block(run.block, STREAM)
+            if is_last and first != number:  # the last trace may lose a duplicate tensor below
+                traces[first] = new(run.block)
             trace = traces[first]
             if number == 0:
                 found[stack.name, "inputs"] = _without_duplicate_block_input(found[stack.name, "inputs"], trace)
@@ -241,14 +244,13 @@ def _weight_gradients(trace: Liveness) -> Sum:
     return Sum(*((step.label, step.weight_bytes) for step in trace.steps))
 
 
-def _segment_outside(stack: Stack, section: str, trace: Liveness) -> Segment:
-    """Return the segment that contains a stack's input or output layers."""
+def _segment_outside(stack: Stack, section: str, trace: Liveness, blocks: Iterable[Liveness] = ()) -> Segment:
+    """Return the segment that contains a stack's input or output layers. The inputs save what all blocks read."""
     stream = STREAM
     for _, layer in getattr(stack, section):
         stream = trace.layer(layer, stream)
     trace.mark_output(stream, stream=section == "inputs")
-    if section == "inputs":
-        trace.save_shared(stack)
+    trace.save_shared(blocks)
     saved = _saved(trace)
     return Segment(section, 1, saved, saved, trace, _weight_gradients(trace), is_outside=True)
 

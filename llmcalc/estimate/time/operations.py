@@ -60,6 +60,12 @@ class Operation:
         return self.activations + self.cached + self.states
 
     @property
+    def sizes(self) -> tuple[object, ...]:
+        """All values but the layer and its equations."""
+        own = self.__dict__
+        return tuple(own[name] for name in self.__match_args__[2:])
+
+    @property
     def count(self) -> int:
         """Number of applications in one step."""
         return self.place.entry.applied

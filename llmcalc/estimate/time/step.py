@@ -52,6 +52,8 @@ class StepModel:
         engine: time of a step outside the kernels.
         measured: coefficients of all accelerators.
         without: accelerators whose measurements are left out.
+        paired: operations of a prefill and a decode step with the same weights, and the bytes of these.
+        equal: for each of these pairs, the number of the first one with the same cost.
         efficiencies: coefficients that any step used, by kind and format of the kernels.
     """
 
@@ -82,6 +84,8 @@ class StepModel:
                 names = operation.names if is_shared else (phase, *operation.names)
                 paired.setdefault((*operation.key, *names), {})[phase] = operation
         self.paired = [(found, self._weight_bytes(next(iter(found.values())))) for found in paired.values()]
+        first: dict[tuple[object, ...], int] = {}
+        self.equal = [first.setdefault(self._sizes(*pair), number) for number, pair in enumerate(self.paired)]
         self.collectives = {
             phase: [
                 (each, each.elements)
@@ -132,6 +136,14 @@ class StepModel:
         bits = (float(table.of(place, weight.tensor.name)) * weight.elements for weight in operation.weights)
         return sum(bits) / BITS_A_BYTE
 
+    def _sizes(self, found: Mapping[str, Operation], weight_bytes: float) -> tuple[object, ...]:
+        """Return what determines the cost of an operation. The operations of equal layers share their sizes."""
+        operation = next(iter(found.values()))
+        table, place = self.formats.of(operation), operation.place
+        names = [table.format_of(place, weight.tensor.name) for weight in operation.weights]
+        sizes = ((phase, type(each), *map(id, each.sizes)) for phase, each in found.items())
+        return (weight_bytes, *(each and each.name for each in names), *sizes)
+
     @staticmethod
     def conventions(phase: str, attention: str = "causal") -> Conventions:
         """Return the conventions of a step, which computes the logits of the last position."""
@@ -168,12 +180,15 @@ class StepModel:
         components: dict[str, Cost] = {}
         found: list[tuple[Operation, Cost]] = []
         n_kernels: Number = 0.0
-        for operations_of, weight_bytes in self.paired:
+        costs: dict[int, tuple[Cost, Any]] = {}
+        for equal, (operations_of, weight_bytes) in zip(self.equal, self.paired, strict=True):
             phases = {phase: each for phase, each in operations_of.items() if phase in values}
             if not phases:
                 continue
             operation = next(iter(phases.values()))
-            cost, is_executed = self.cost(phases, weight_bytes, values, verified)
+            if equal not in costs:
+                costs[equal] = self.cost(phases, weight_bytes, values, verified)
+            cost, is_executed = costs[equal]
             if is_executed is False:
                 continue
             name = operation.component
