@@ -124,7 +124,16 @@ def runs(tags: frozenset[str], conventions: Conventions) -> bool:
 
 
 def extent(axis: str, declaration: Declaration, names: Mapping[str, Form], convention: str | None) -> Extent:
-    """Return the length of an axis as an integer or a closed form."""
+    """Return the length of an axis as an integer or a closed form, which is evaluated once for a declaration."""
+    key = axis, id(names), convention
+    known = declaration.extents.get(key)
+    if known is None or known[0] is not names:
+        known = declaration.extents[key] = names, _extent(axis, declaration, names, convention)
+    found: Extent = known[1]
+    return found
+
+
+def _extent(axis: str, declaration: Declaration, names: Mapping[str, Form], convention: str | None) -> Extent:
     tables = (declaration.as_torch, declaration.axes) if convention == "torch" else (declaration.axes,)
     length = next((table[axis] for table in tables if axis in table), None)
     if length is None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import DescriptionError, short_repr
 from .record import record
@@ -93,10 +93,11 @@ class Declaration:
     [('d', 'f'), ('f',)]
     """
 
-    __slots__ = ("__dict__", "layer", "leaves")  # a reference and a cache, ignored in comparisons
+    __slots__ = ("__dict__", "extents", "layer", "leaves")  # a reference and caches, ignored in comparisons
 
     def __init__(self, axes: dict[str, int | str], *, as_torch: dict[str, int | str] | None = None) -> None:
         self.leaves: tuple[Leaf, ...] | None = None
+        self.extents: dict[Hashable, tuple[object, Any]] = {}
         self.layer: Traits | None = None
         self.axes = axes
         self.input = "x"
