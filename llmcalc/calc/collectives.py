@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod
 from typing import Any, NamedTuple
 
-from ..core.form import Form, lift
+from ..core.form import Form, product
 from .memory.number_formats import BITS_A_BYTE
 from .walk import Extent, Placed
 
@@ -53,7 +52,7 @@ class Collective(NamedTuple):
     @property
     def elements(self) -> Form:
         """Closed form of the elements of the tensor in all executions, before division by ``shards``."""
-        return lift(prod((factor for _, factor in self.factors), start=lift(self.times)))
+        return product([self.times, *(factor for _, factor in self.factors)])
 
     @property
     def form(self) -> Form:

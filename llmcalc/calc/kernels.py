@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from ..core.declaration import State, Tensor
 from ..core.equation import Operand
-from ..core.form import Form, lift, minimum, touched
+from ..core.form import Form, lift, minimum, product, touched
 from ..core.functions import FUNCTIONS
 from .kv_cache import CACHED
 from .memory.number_formats import BITS_A_BYTE
@@ -59,7 +59,7 @@ class Access(NamedTuple):
     @property
     def form(self) -> Form:
         """Closed form of the number of bits accessed in all applications of the layer."""
-        elements = lift(prod((factor for _, factor in self.factors), start=lift(self.work.entry.applied)))
+        elements = product([self.work.entry.applied, *(factor for _, factor in self.factors)])
         return Form({atoms: -(-factor * self.bits // 1) for atoms, factor in elements.terms.items()})
 
     def bytes(self, values: Mapping[str, Any]) -> int:
@@ -181,7 +181,7 @@ class LayerKernels:
         """Return a factor that is 0 if an equation has no rows, unless the ``known`` factors are 0 in this case."""
         lengths = [self.place.extent(axis) for axis in work.equation.out.axes]
         sizes = [length for length in lengths if isinstance(length, Form)]
-        rows = lift(prod(sizes, start=lift(1)))
+        rows = product(sizes)
         optional = (length for length in sizes if not length.symbols() <= ALWAYS_POSITIVE)
         others = [length for _, length in known]
         return [] if all(length in others for length in optional) else [(EXECUTED, lift(minimum(rows, 1)))]
@@ -193,7 +193,7 @@ class LayerKernels:
         """
         yield from self.executed(work, [])
         lengths = [self.place.extent(axis) for axis in work.equation.out.axes]
-        rows = lift(prod((length for length in lengths if isinstance(length, Form)), start=lift(1)))
+        rows = product(length for length in lengths if isinstance(length, Form))
         whole, used = tensor.active or ("", "")
         for axis in axes:
             if axis == whole:

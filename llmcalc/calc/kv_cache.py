@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
-from math import prod
 from typing import Any, ClassVar, NamedTuple
 
 from ..core.architecture import Architecture, model_of
 from ..core.declaration import Declaration, State
 from ..core.errors import SizeError, UnsupportedError, short_repr
-from ..core.form import Form, ceil, lift
+from ..core.form import Form, ceil, lift, product
 from ..core.ledger import Entry
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, record, remembered
@@ -179,7 +178,7 @@ def _cached_tensors(
             if page and tensor.role in CACHED:
                 lengths = [_padded_to_pages(length, page) for length in lengths]
             own = 1 if SOURCE_AXIS in tensor.axes and convention is None else beams
-            size, row = lift(prod(lengths, start=lift(own))), lengths[-1]
+            size, row = product([own, *lengths]), lengths[-1]
             n_ranks = _n_ranks(tensor, place.declaration, mesh) if mesh else 1
             columns = row if isinstance(row, int) else 1
             found.append(CachedTensor(place.entry, tensor, size, factors, columns, n_ranks, own))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from math import prod
 from typing import NamedTuple
 
 from ..core.architecture import Architecture
 from ..core.equation import Equation
-from ..core.form import Form, lift, log2
+from ..core.form import Form, log2, product
 from ..core.functions import FUNCTIONS
 from ..core.ledger import Entry
 from .walk import Conventions, Extent, Placed, walk
@@ -59,7 +58,7 @@ def works(architecture: Architecture, conventions: Conventions) -> tuple[Work, .
             for equation in place.equations:
                 parts = tuple(factors(equation, place))
                 matmul = equation.function is None and not (torch and "elementwise" in equation.tags)
-                own.append((equation, parts, lift(prod((factor for _, factor in parts), start=lift(1))), matmul))
+                own.append((equation, parts, product(factor for _, factor in parts), matmul))
         found += (Work(place, *each) for each in known[key])
     return tuple(found)
 

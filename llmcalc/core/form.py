@@ -13,7 +13,7 @@ evaluated for a single workload or for arrays. Non-polynomial functions such as 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -148,6 +148,22 @@ def _value(atom: Atom, workload: Mapping[str, Any]) -> Any:
             raise UnknownNameError("workload symbol", atom, workload)
         return workload[atom]
     return FUNCTIONS[atom.function](*(lift(argument)(**workload) for argument in atom.arguments))
+
+
+def product(factors: Iterable[Form | int]) -> Form:
+    """Multiply closed forms and integers.
+
+    >>> print(product([2, symbol("q"), 3]))
+    6·q
+    """
+    form: Form | None = None
+    whole = 1
+    for factor in factors:
+        if isinstance(factor, Form):
+            form = factor if form is None else form * factor
+        else:
+            whole *= factor
+    return lift(whole) if form is None else form * whole if whole != 1 else form
 
 
 def lift(value: Form | int) -> Form:

@@ -23,7 +23,7 @@ from ...calc.work import Work, works
 from ...core.architecture import Architecture, declare
 from ...core.declaration import Declaration, Tensor
 from ...core.equation import Equation, Operand
-from ...core.form import Form, lift
+from ...core.form import Form, lift, product
 from ...core.functions import FUNCTIONS
 from ...core.ledger import elements
 from ...core.record import changed, remembered
@@ -115,7 +115,7 @@ class _LayerOperations:
     def rows(self, axes: Iterable[str]) -> Form:
         """Return the product of the lengths that depend on the workload."""
         lengths = (self.place.extent(axis) for axis in axes)
-        return lift(prod((length for length in lengths if isinstance(length, Form)), start=lift(1)))
+        return product(length for length in lengths if isinstance(length, Form))
 
     def shards(self, axes: Iterable[str]) -> int:
         """Return the number of ranks over which tensor parallelism divides a tensor."""
@@ -161,7 +161,7 @@ class _LayerOperations:
                 group = groups.get(Scan if role == RECURRENT else Convolution, group)
             if access.kind != WEIGHTS:
                 totals = moved.setdefault(group, dict(_NOTHING))
-                count = lift(prod((factor for _, factor in access.factors), start=lift(1)))
+                count = product(factor for _, factor in access.factors)
                 totals[access.kind] += divided(count, self.shards(axis for axis, _ in access.factors))
         return moved
 
@@ -281,8 +281,7 @@ class _LayerOperations:
 
     def product_of(self, axes: Iterable[str]) -> Form:
         """Return the number of elements of a tensor with these axes on one rank. Visible pairs replace q and k."""
-        extents = self.place.extents(tuple(axes))
-        whole = lift(prod((extent for _, extent in extents), start=lift(1)))
+        whole = product(extent for _, extent in self.place.extents(tuple(axes)))
         return divided(whole, self.shards(axes))
 
     def gemm(self, members: list[Work], common: dict[str, Any]) -> Operation:
@@ -357,7 +356,7 @@ class _LayerOperations:
     def token_pairs(self, equation: Equation) -> Form:
         """Return the number of query-key pairs per sequence of an equation."""
         axes = tuple(axis for axis in equation.loops if axis != "b" and not self.is_fixed(axis))
-        return lift(prod((length for _, length in self.place.extents(axes)), start=lift(1)))
+        return product(length for _, length in self.place.extents(axes))
 
     def own_size(self, axes: Iterable[str]) -> int:
         """Return the number of elements per token of a tensor on one rank."""
