@@ -158,10 +158,7 @@ def check_log(
 def _read(path: str | os.PathLike[str]) -> EngineLog:
     if not isinstance(path, str | os.PathLike):
         raise InputError(f"must be a file name, not {short_repr(path)}", parameter="path")
-    try:
-        log = read_log_file(path)
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
+    log = read_log_file(path)
     if log is None or not log.figures:
         hint = "use the log from the start of vLLM, SGLang, TensorRT-LLM or llama.cpp"
         raise InputError("has no figures of a serving engine", where=str(path), hint=hint)

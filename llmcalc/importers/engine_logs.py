@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from io import TextIOWrapper
 from typing import NamedTuple
+
+from ..schema.preset_files import open_file
 
 LONGEST_LINE = 1 << 16  # characters that are read of a line: vLLM prints its configuration in about 6,000
 MOST_CHARACTERS = 1 << 25  # of a log
@@ -170,7 +173,7 @@ def read_log(lines: Iterable[str]) -> EngineLog | None:
 
 def read_log_file(path: str | os.PathLike[str]) -> EngineLog | None:
     """Read the start of a log file, at most ``MOST_CHARACTERS``."""
-    with open(path, encoding="utf-8", errors="replace") as file:
+    with open_file(path) as stream, TextIOWrapper(stream, "utf-8", "replace") as file:
         return read_log(iter(lambda: file.readline(LONGEST_LINE), ""))
 
 

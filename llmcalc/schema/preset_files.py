@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from ..core.errors import DescriptionError, InputError, UnknownNameError, short_repr
 from .plain_data import MAX_FILE_SIZE
@@ -146,24 +146,33 @@ def is_opened(path: str) -> bool:
     return os.path.dirname(path) in OPENED or path == "/dev/stdin"
 
 
-def read_text(file: str | os.PathLike[str], limit: int = MAX_FILE_SIZE) -> str:
-    """Read a non-empty UTF-8 text file of at most ``limit`` bytes. Reject pipes and devices, which might never end,
-    unless a shell has opened them, as in ``<(command)``.
+@contextmanager
+def open_file(file: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a file to read. Reject pipes and devices, which might never end, unless a shell has opened them, as in
+    ``<(command)``.
     """
     where = os.fspath(file)
     try:
-        mode = os.stat(file).st_mode
+        try:
+            mode = os.stat(file).st_mode
+        except ValueError:  # a NUL, or a surrogate that no path can have
+            raise DescriptionError("cannot be read: invalid path", where=where) from None
         if stat.S_ISDIR(mode):
             raise DescriptionError("is a folder, not a file", where=where)
         if not (stat.S_ISREG(mode) or is_opened(where)):
             hint = "use - to read standard input"
             raise DescriptionError("is a pipe or device, not a regular file", where=where, hint=hint)
         with open(file, "rb") as stream:
-            content = stream.read(limit + 1)
+            yield stream
     except OSError as error:
         raise DescriptionError(f"cannot be read: {error.strerror}", where=where) from None
-    except ValueError:  # a NUL, or a surrogate that no path can have
-        raise DescriptionError("cannot be read: invalid path", where=where) from None
+
+
+def read_text(file: str | os.PathLike[str], limit: int = MAX_FILE_SIZE) -> str:
+    """Read a non-empty UTF-8 text file of at most ``limit`` bytes."""
+    where = os.fspath(file)
+    with open_file(file) as stream:
+        content = stream.read(limit + 1)
     if len(content) > limit:
         raise DescriptionError(f"exceeds the limit of {limit:,} bytes", where=where)
     try:

@@ -72,12 +72,6 @@ def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
         llmcalc.check_log(written(tmp_path, text))
 
 
-def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
-    for path in (tmp_path / "none.log", tmp_path):
-        with pytest.raises(llmcalc.InputError, match="cannot be read"):
-            llmcalc.check_log(str(path))
-
-
 BUFFER = """build: 5943 (b4d9e3c0) with cc
 llama_context: n_ctx         = 8192
 llama_context: n_ubatch      = 512
@@ -116,3 +110,15 @@ def test_a_log_without_predicted_figures_is_refused(tmp_path: Path) -> None:
     text = BUFFER.replace("llama_kv_cache_unified: size", "CUDA0 compute buffer size")
     with pytest.raises(llmcalc.InputError, match="none of its figures"):
         llmcalc.check_log(written(tmp_path, text), "rtx3090", model="llama3.1-8b")
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("\ud800", "invalid path"), ("a\0b", "invalid path"), ("/dev/zero", "is a pipe or device"),
+        (".", "is a folder"), ("/no/such.log", "cannot be read: No such file"),
+    ],
+)  # fmt: skip
+def test_a_path_that_is_no_file_is_one_error(path: str, message: str) -> None:
+    with pytest.raises(llmcalc.InputError, match=message):
+        llmcalc.check_log(path)
