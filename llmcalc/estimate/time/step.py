@@ -17,7 +17,7 @@ from ...core.record import changed
 from ..hardware import Accelerator
 from . import kernels
 from .arrays import Number, namespace
-from .cost import NO_COST, ClassFormats, Cost, StepTime
+from .cost import NO_COST, ClassFormats, Cost, StepTime, equal_costs
 from .efficiency import Efficiencies, Efficiency, Operands
 from .engine_step import EngineStep
 from .layer_operations import collectives, operations
@@ -84,8 +84,7 @@ class StepModel:
                 names = operation.names if is_shared else (phase, *operation.names)
                 paired.setdefault((*operation.key, *names), {})[phase] = operation
         self.paired = [(found, self._weight_bytes(next(iter(found.values())))) for found in paired.values()]
-        first: dict[tuple[object, ...], int] = {}
-        self.equal = [first.setdefault(self._sizes(*pair), number) for number, pair in enumerate(self.paired)]
+        self.equal = equal_costs(self.paired, formats)
         self.collectives = {
             phase: [
                 (each, each.elements)
@@ -135,14 +134,6 @@ class StepModel:
         table, place = self.formats.of(operation), operation.place
         bits = (float(table.of(place, weight.tensor.name)) * weight.elements for weight in operation.weights)
         return sum(bits) / BITS_A_BYTE
-
-    def _sizes(self, found: Mapping[str, Operation], weight_bytes: float) -> tuple[object, ...]:
-        """Return what determines the cost of an operation. The operations of equal layers share their sizes."""
-        operation = next(iter(found.values()))
-        table, place = self.formats.of(operation), operation.place
-        names = [table.format_of(place, weight.tensor.name) for weight in operation.weights]
-        sizes = ((phase, type(each), *map(id, each.sizes)) for phase, each in found.items())
-        return (weight_bytes, *(each and each.name for each in names), *sizes)
 
     @staticmethod
     def conventions(phase: str, attention: str = "causal") -> Conventions:
