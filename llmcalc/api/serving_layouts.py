@@ -8,19 +8,21 @@ from functools import cached_property
 from math import ceil
 from typing import Any, NamedTuple
 
+from ..calc.collectives import SEND
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.errors import LlmcalcError
-from ..core.record import record, remembered
+from ..core.record import changed, record, remembered
 from ..data import table, tables
 from ..estimate.hardware import Accelerator
 from ..estimate.serving_money import decode_power
 from ..estimate.time.arrays import namespace
 from ..estimate.time.calibration import Factors
+from ..estimate.time.kernels import collective
 from ..estimate.time.pools import Decodes, Prefills, decodes, pools_time, prefills
 from ..estimate.time.serving import Load, ServingTime, serving_time
-from ..estimate.time.step import StepModel
+from ..estimate.time.step import ACTIVATION_BYTES, StepModel
 from .engine_result import ServeResult
 from .names import number_format
 from .serving_memory import free_memory
@@ -32,6 +34,7 @@ NUMBERS = sorted({float(round(MOST ** (step / (STEPS - 1)))) for step in range(S
 MOST_BUSY = 0.95  # share of the time in which a pool of prefills computes
 MOST_SPLITS = 16  # divisions of the GPUs between two pools
 LENGTH_STEP = 1024  # multiple of the longest request in a command line
+SIZES = ("tp", "pp", "dp", "ep")  # of a layout
 Formats = Mapping[str, str | None]
 
 
@@ -58,12 +61,21 @@ class Replica:
     @property
     def ranks(self) -> int:
         """Number of GPUs."""
-        return self.mesh.tp * self.mesh.dp
+        return self.mesh.tp * self.mesh.dp * self.mesh.pp
+
+    def hop_s(self, tokens: Any) -> Any:
+        """Return the time to send the residual streams of ``tokens`` tokens through all pipeline stages."""
+        if self.mesh.pp == 1:
+            return 0.0
+        own, device = self.steps.coefficients("collectives", "all-gather"), self.steps.device
+        width = max(stack.d_model for stack in self.steps.architecture.stacks)
+        moved = tokens * width * ACTIVATION_BYTES
+        return (self.mesh.pp - 1) * collective(SEND, 2, moved, changed(device, link=device.network), own)
 
     @property
     def sizes(self) -> dict[str, int]:
         """Sizes of the layout that differ from 1."""
-        return {name: size for name in ("tp", "dp", "ep") if (size := getattr(self.mesh, name)) > 1}
+        return {name: size for name in SIZES if (size := getattr(self.mesh, name)) > 1}
 
     def command(self, load: Load, batch: float, role: str = "") -> str | None:
         """Return the engine's command line, or None if the rule of the engine is unknown.
@@ -174,7 +186,7 @@ class LayoutSearch:
         """Return a replica, or None if the model does not allow the layout or the formats."""
         try:
             steps = step_model(self.architecture, self.card, mesh, self.engine, **dict[str, Any](formats))
-            gpu = f"{self.card.name}:{mesh.tp * mesh.dp}"
+            gpu = f"{self.card.name}:{mesh.tp * mesh.dp * mesh.pp}"
             memory = free_memory(self.architecture, steps, gpu, tuple(formats.values()))
         except LlmcalcError:  # ranks that do not divide the model, or a format that it does not allow
             return None
@@ -190,8 +202,10 @@ class LayoutSearch:
 
     def _sized(self, size: int, formats: Formats) -> Iterator[Replica]:
         """Yield the replicas with ``size`` GPUs. Data-parallel ranks need more memory than tensor-parallel ones."""
-        for mesh in meshes(self.architecture, size):
+        for mesh in meshes(self.architecture, size, self.card.node):
             replica = self.replica(mesh, formats)
+            if mesh.pp > 1 and (replica is None or replica.memory is None):
+                continue
             if replica is None or (replica.free is not None and replica.free <= 0):
                 if mesh.ep == 1 and replica is not None:
                     return
@@ -214,14 +228,16 @@ class LayoutSearch:
     def together(self, replica: Replica) -> Times:
         """Return the times of a layout whose replicas compute prefills and decode steps together."""
         load, count, dp = self.load, self.count // replica.ranks, replica.mesh.dp
+        stages = replica.mesh.pp  # each computes one of as many batches, as if it were a replica
         found: list[Point] = []
-        for number in blocks([self.only / count / dp] if self.only else NUMBERS):
+        for number in blocks([self.only / count / dp / stages] if self.only else NUMBERS):
             requests = dp * number
             own = load._replace(concurrency=requests, chunk=load.chunk or replica.chunk)
             time = serving_time(replica.steps, own, replica.free, self.factors)
             runs = (time.capacity >= 1) & (time.waiting <= 0)
             found += points_of(
-                requests * count, time.batch, runs, time.tpot_s, time.ttft_s, time.requests_per_s * count,
+                requests * count * stages, time.batch, runs, time.tpot_s + replica.hop_s(time.batch),
+                time.ttft_s + replica.hop_s(load.isl), time.requests_per_s * count * stages,
                 prefill_share(time, load.osl, dp),
                 decode_power(time.step, table("serving_power")),
             )  # fmt: skip
@@ -229,7 +245,7 @@ class LayoutSearch:
 
     def disaggregated(self) -> Iterator[Times]:
         """Yield the times of all layouts with two pools."""
-        smaller = [replica for replica in self.replicas if replica.ranks < self.count]
+        smaller = [one for one in self.replicas if one.ranks < self.count and one.mesh.pp == 1]
         load = self.load
         firsts = [
             (replica, prefills(replica.steps, load._replace(chunk=load.chunk or replica.chunk), replica.free))
@@ -320,9 +336,14 @@ def powers(most: int) -> Iterator[int]:
         size *= 2
 
 
-def meshes(architecture: Architecture, size: int) -> Iterator[Mesh]:
-    """Yield the layouts of a replica with ``size`` GPUs. Experts are also divided by expert parallelism."""
+def meshes(architecture: Architecture, size: int, node: int) -> Iterator[Mesh]:
+    """Yield the layouts of a replica with ``size`` GPUs.
+
+    Experts are also divided by expert parallelism. Several nodes of ``node`` GPUs may be pipeline stages.
+    """
     yield Mesh(tp=size)
+    if size > node and size % node == 0:
+        yield Mesh(tp=node, pp=size // node)
     if size > 1 and any(True for _ in expert_layers(architecture)):
         for tp in powers(size):
             yield Mesh(tp=tp, dp=size // tp, ep=size, etp=1)

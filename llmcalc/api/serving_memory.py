@@ -77,6 +77,8 @@ def free_memory(
         settings |= {"tp": mesh.tp * mesh.dp, "attention_dp": True}
     elif mesh.dp == 1:
         settings["dp"] = None
+    if mesh.pp > 1:
+        settings["pp"] = mesh.pp
     if mesh.ep > 1 and "expert_parallel" in rule["flags"]["read"].values():
         settings["expert_parallel"] = True
 

@@ -25,7 +25,7 @@ from .accelerators import Gpus, read_gpus
 from .calibration import Deployment
 from .engine_models import served_length
 from .serving_changes import Changes, find_changes
-from .serving_layouts import LayoutSearch, Placement, Point, Times
+from .serving_layouts import SIZES, LayoutSearch, Placement, Point, Times
 from .serving_memory import engine_title
 from .train import price_of
 
@@ -130,7 +130,7 @@ class Layout:
         pool = self.prefill
         names = ("tokens_per_s_gpu", "tokens_per_s_user", "requests_per_s", "keeps_limits")
         return {
-            **{name: getattr(self.mesh, name) for name in ("tp", "dp", "ep")}, "replicas": self.replicas,
+            **{name: getattr(self.mesh, name) for name in SIZES}, "replicas": self.replicas,
             "gpus": self.gpus, **{name: self.formats.get(name) for name in ("weights", "cache")},
             "prefill": pool and {
                 **{name: getattr(pool.mesh, name) for name in ("tp", "dp", "ep")}, "replicas": pool.replicas,
@@ -317,7 +317,8 @@ def layout_at(
 ) -> Layout:
     """Return a layout with a number of requests."""
     replica, first, load = placement.replica, placement.prefill, search.load
-    tpot, ttft = time_intervals(replica.steps, point, measured, "" if first is None else "disaggregated pools")
+    unmeasured = "disaggregated pools" if first else "pipeline stages" if replica.mesh.pp > 1 else ""
+    tpot, ttft = time_intervals(replica.steps, point, measured, unmeasured)
     if first is None:
         roles, pool = {"serve": replica.command(load, point.batch)}, None
     else:
@@ -339,7 +340,7 @@ def excess(one: Layout | Point, limits: Mapping[str, float]) -> float:
 
 def sizes_of(mesh: Mesh) -> dict[str, int]:
     """Return the sizes of a layout that differ from 1."""
-    return {name: size for name in ("tp", "dp", "ep") if (size := getattr(mesh, name)) > 1}
+    return {name: size for name in SIZES if (size := getattr(mesh, name)) > 1}
 
 
 def time_intervals(

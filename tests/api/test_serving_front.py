@@ -151,3 +151,20 @@ def test_long_prompts_and_short_answers_need_more_prefill() -> None:
         assert best.prefill is not None
         shares.append(best.prefill_share)
     assert shares[0] > shares[1]
+
+
+def test_stages_store_a_part_of_the_layers_and_compute_batches_in_turn() -> None:
+    model = llmcalc.load("llama3.3-70b")
+    search = LayoutSearch(model, H100, 16, Load(1009, 499, 1), "vllm", (NONE,))
+    own = {tuple(one.sizes.items()): one for one in search.replicas}
+    plain, staged = own[(("tp", 8),)], own[("tp", 8), ("pp", 2)]
+    assert staged.ranks == 2 * plain.ranks
+    assert plain.free is not None
+    assert staged.free is not None
+    assert staged.free > 1.1 * plain.free
+    one, two = search.together(plain).points[40], search.together(staged).points[40]
+    assert two.concurrency == one.concurrency  # two replicas, or two batches
+    assert 0 < two.tpot_s - one.tpot_s < 1e-3  # the transfer between the stages
+    assert two.requests_per_s == pytest.approx(one.requests_per_s)
+    assert "--pipeline-parallel-size 2" in (staged.command(search.load, 7) or "")
+    assert not any(one.mesh.pp > 1 for one in LayoutSearch(model, H100, 8, search.load, "vllm", (NONE,)).replicas)
