@@ -122,6 +122,16 @@ def test_a_chart_that_is_not_possible_states_why() -> None:
     assert "fits" in panel("charts", LARGE)["speed_context"]["error"]
 
 
+def test_an_encoder_has_the_texts_that_it_reads_per_second() -> None:
+    state = {"model": "bert-large", "gpu": "l4", "users": 5, "context": 128}
+    found, verdict = panel("charts", state), panel("verdict", state)
+    assert verdict["only_reads"]
+    batch = next(fact for fact in verdict["facts"] if fact["why"] == "latency")
+    estimate = next(row for row in found["speed_context"]["csv"].splitlines() if row.startswith("estimate,128"))
+    assert float(estimate.split(",")[2]) == pytest.approx(5 / batch["value"])
+    assert found["users"]["error"] == "the model generates no tokens"
+
+
 def test_blocks_contain_every_parameter_once() -> None:
     for model in ("llama3.1-8b", "deepseek-v3", "gemma3-4b", "albert-base", "t5-base"):
         found, total = panel("blocks", {"model": model}), 0

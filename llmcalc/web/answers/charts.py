@@ -18,7 +18,7 @@ from ...report.serving_front import front_document
 from ...report.svg import WIDTH, draw
 from .state import Case, listed, said
 
-SHORTEST = 512  # tokens
+SHORTEST, LEAST = 512, 16  # tokens
 MOST_SHOWN = 1.5  # of the memory of a GPU
 NARROWEST, WIDEST = 240.0, 1600.0  # pixels
 USERS = tuple(2**power for power in range(9))
@@ -82,7 +82,7 @@ def _unnamed(chart: Chart) -> Chart:
 def lengths(case: Case) -> list[int]:
     """Return powers of two up to the longest request of the model, and the chosen length."""
     most = min(case.longest or 2**17, max(2**20, case.context))
-    found, size = set(), min(SHORTEST, most)
+    found, size = set(), max(min(SHORTEST, most // 64), LEAST)
     while size <= most:
         found.add(size)
         size *= 2
@@ -105,26 +105,36 @@ def memory_curve(case: Case) -> Picture:
 
 
 def speed_curve(case: Case) -> Picture:
-    """Return the tokens per second of a user against the context, with the interval."""
-    rates: list[tuple[float, float, float, float]] = []
-    for size in lengths(case):
-        answer = max(min(case.answer, size // 2), 1)
-        with suppress(LlmcalcError):
-            result = case.serving_of(max(size - answer, 1), answer)
-            if result.all_run and result.tpot_s and result.tpot_low_s and result.tpot_high_s:
-                rates.append((float(size), 1 / result.tpot_high_s, 1 / result.tpot_s, 1 / result.tpot_low_s))
-    if not rates:
+    """Return the tokens per second of a user, or the texts that a model reads, against the context, with intervals."""
+    found = {size: speed for size in lengths(case) if (speed := _speed(case, size))}
+    if not found:
         raise LlmcalcError("no context of these users fits")
-    names = ("low", "estimate", "high")
-    curves = [Curve(name, tuple((row[0], row[at]) for row in rates)) for at, name in enumerate(names, 1)]
-    order = (curves[1], curves[2], curves[0])
-    marks = tuple(Mark("", row[0], row[2]) for row in rates if row[0] == case.context)
-    title = f"Speed of a user against context, {_users(case)}"
-    return Chart(title, TOKENS, Axis("tokens/s per user", "count"), order, marks)
+    low, best, high = (
+        Curve(name, tuple((float(size), speed[at]) for size, speed in found.items()))
+        for at, name in enumerate(("low", "estimate", "high"))
+    )
+    marks = tuple(Mark("", float(size), speed[1]) for size, speed in found.items() if size == case.context)
+    subject, unit = ("Speed", "texts/s") if case.only_reads else ("Speed of a user", "tokens/s per user")
+    return Chart(f"{subject} against context, {_users(case)}", TOKENS, Axis(unit, "count"), (best, high, low), marks)
+
+
+def _speed(case: Case, context: int) -> tuple[float, float, float] | None:
+    """Return the lowest, the estimated and the highest speed at a context, or None if not all users run at once."""
+    with suppress(LlmcalcError):
+        if case.only_reads:
+            read, texts = case.prefill_of(context, case.users), case.state.users
+            return texts / read.high, texts / read.seconds, texts / read.low
+        answer = max(min(case.answer, context // 2), 1)
+        result = case.serving_of(max(context - answer, 1), answer)
+        if result.all_run and result.tpot_s and result.tpot_low_s and result.tpot_high_s:
+            return 1 / result.tpot_high_s, 1 / result.tpot_s, 1 / result.tpot_low_s
+    return None
 
 
 def user_curve(case: Case) -> Picture:
     """Return the tokens per second of a GPU against those of a user: a curve per layout, over numbers of users."""
+    if case.only_reads:
+        raise LlmcalcError("the model generates no tokens")
     found = {name: [*_loads(case, replica)] for name, replica in _replicas(case).items()}
     curves = tuple(
         Curve(name, tuple((rate, total) for _, rate, total in reversed(rows))) for name, rows in found.items() if rows
@@ -141,6 +151,8 @@ def user_curve(case: Case) -> Picture:
 
 def front(case: Case) -> Picture:
     """Return the Pareto front of all layouts of the GPUs: tokens per second of a GPU against those of a user."""
+    if case.only_reads:
+        raise LlmcalcError("the model generates no tokens")
     formats: dict[str, Any] = case.formats
     gpus = f"{case.gpu.name}:{case.state.n}"
     found = serving_front(case.model, gpus, isl=case.prompt, osl=case.answer, **formats)

@@ -39,6 +39,7 @@ def verdict(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
         "title": case.title,
         "gpu": gpus_text(case),
         "longest": case.longest,
+        "only_reads": case.only_reads,
         "memory": memory(case),
         "facts": [*facts(case)],
         "changes": helpful,

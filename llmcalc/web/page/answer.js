@@ -47,7 +47,7 @@ export function showMemory(memory) {
   bar.classList.toggle("over", isOver);
   const replicas = memory.replicas > 1 ? `${memory.replicas} replicas` : "";
   write($("bar-text"), [`${memory.needed_text} of ${memory.usable_text} usable`, memory.layout, replicas].filter(Boolean).join(" · "));
-  const entries = memory.parts.map((part, at) => [part.title, part.text, `m${at}`]);
+  const entries = memory.parts.map((part, at) => part.bytes && [part.title, part.text, `m${at}`]).filter(Boolean);
   if (!isOver) entries.push(["Free", memory.free_text, "free"]);
   bar.setAttribute("aria-label", `Memory per GPU: ${entries.map(([title, text]) => `${title} ${text}`).join(", ")}`);
   $("legend").replaceChildren(...entries.map(([title, text, kind]) =>
