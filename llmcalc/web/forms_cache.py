@@ -10,7 +10,11 @@ from pathlib import Path
 from .pyodide import Files, cache_folder
 
 SOURCES = ("forms.py", "forms_catalogue.py")
-WITHOUT_EFFECT = ("llmcalc/web/", "llmcalc/cli/", "llmcalc/lint/", "yaml/")
+WITHOUT_EFFECT = (
+    "llmcalc/web/", "llmcalc/cli/", "llmcalc/lint/", "llmcalc/importers/", "llmcalc/zoo/", "llmcalc/estimate/time/",
+    "llmcalc/estimate/scaling/", "llmcalc/data/engines/", "llmcalc/data/efficiency/", "llmcalc/data/training_files/",
+    "yaml/",
+)  # fmt: skip
 FOLDER = "forms"  # of the page
 COMPILED = "compiled_forms"  # of a wheel
 
