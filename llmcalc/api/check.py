@@ -157,7 +157,8 @@ def check_all(
     found, effects = [], EffectCheck()
     for architecture in map(load, models):
         length = default_seq(architecture) if seq is None else seq
-        limits = _limits(architecture, bounds, {**settings, "seq": length, "batch": batch}, ranks, effects)
+        defaults = ("seq",) if seq is None else ()
+        limits = _limits(architecture, bounds, {**settings, "seq": length, "batch": batch}, ranks, effects, defaults)
         if budget is not None and tokens is not None:
             most = int(compute(budget, "budget"))
             sequence = flops(architecture, seq=length, mode="train")
@@ -187,15 +188,16 @@ def _limits(
     settings: dict[str, Any],
     mesh: dict[str, int | None],
     effects: EffectCheck,
+    defaults: tuple[str, ...],
 ) -> list[Limit]:
-    """Measure every quantity with a limit on one rank of the mesh."""
+    """Measure every quantity with a limit on one rank of the mesh. ``defaults`` names sizes that were not given."""
     known = tuple(setting for found, _ in bounds.values() for setting in found.settings)
     settings = read_settings("the limits", (*known, BATCH, SEQ), settings)
     ranks = {name: count for name, count in mesh.items() if count}
     effects.add((EP,), ranks, architecture)
     ranks |= {"dp": max(ranks["ep"], settings.get("dp") or 1)} if "ep" in ranks else {}
     for found, _ in bounds.values():
-        effects.add(found.settings, {**settings, **ranks}, architecture)
+        effects.add(found.settings, found.applicable({**settings, **ranks}, defaults), architecture)
     training = bool(settings.get("training"))
     return [
         Limit(

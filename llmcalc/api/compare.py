@@ -51,7 +51,8 @@ class Costs:
     @property
     def tables(self) -> list[Cost]:
         """Tables of the values that ``compare`` shows, one per quantity."""
-        shown = ((each, each.compared(self.results[each.name])) for each in compared() if each.compared)
+        own = (each for each in compared() if each.name in self.results)
+        shown = ((each, each.compared(self.results[each.name])) for each in own if each.compared)
         return [Cost(title, each.unit, values) for each, (title, values) in shown if values]
 
 
@@ -107,8 +108,8 @@ def compare(*models: Source, **settings: Any) -> Comparison:
 
     Args:
         models: two or more architectures, or anything ``load`` reads.
-        settings: parameters of ``flops``, ``memory``, ``traffic`` and ``communication``; ``training=True`` compares a
-            training step. Communication requires a mesh.
+        settings: parameters of ``flops``, ``memory``, ``traffic``, ``communication`` and ``latency``; ``training=True``
+            compares a training step. Communication requires a mesh, and latency ``gpu``.
 
     Raises:
         InputError: fewer than two models, conflicting settings, or a setting that has no effect on any of the models.
@@ -127,6 +128,7 @@ def compare(*models: Source, **settings: Any) -> Comparison:
         for model in loaded:
             effects.add(each.settings, settings, model)
     effects.finish()
+    asked = tuple(each for each in asked if settings.keys() >= {*each.requires})
     sizes, step, _, _ = split_settings(settings, *loaded)
     before, after = {**settings, "seq": sizes["seq"]}, {**settings, "seq": sizes["seq"] + step["context"]}
     costs = tuple(Costs({each.name: _measure(each, model, before, after) for each in asked}) for model in loaded)

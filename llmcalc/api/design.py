@@ -90,6 +90,7 @@ def design(
         own = {key: value for key, value in varied.items() if key in names}
         changes = [f"{key}={value}" for key, value in varied.items() if key not in names]
         found = {**base, **read_settings(name, quantity.settings, {**settings, **own})}
+        found = quantity.applicable(found, ("seq",) if seq == SEQ else ())
         result = search(family, target, lambda model: quantity.count(model, found), rules, (*fixed, *changes))
         effects.add(quantity.settings, found, result.candidates[0].architecture)
         return result

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,8 @@ from ..estimate.amounts import amount
 if TYPE_CHECKING:
     from ..core.compiled import CompiledFunction
 
-BYTES = "bytes"
+BYTES, NANOSECONDS = "bytes", "ns"
+TIMES = {"": 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "µs": 10**3, "ns": 1}  # nanoseconds of a unit
 STEPS = {"forward": "forward pass", "train": "training step", "decode": "decode step"}  # titles
 NO_PARTS: Mapping[str, str] = {}
 NO_EVIDENCE: Mapping[str, Mapping[str, str]] = {}
@@ -48,6 +49,7 @@ class Quantity:
         form: function that returns the closed form of a result attribute and a divisor, or None.
         target: function that returns the value targeted by ``design`` and limited by ``check``, or None.
         compared: function that returns a title and the named values shown by ``compare``, or None.
+        requires: names of settings without which ``compare`` leaves the quantity out.
         needs_ranks: whether the quantity is 0 on a single rank, so that ``design`` measures it with its ``tp``.
         results: classes of the results, which notebooks display as the report of this name does.
         on_arrays: function that returns a result attribute for other sizes, given as arrays by name, or None.
@@ -68,6 +70,7 @@ class Quantity:
     form: Callable[[Any, str], tuple[Form, int] | None] = lambda result, part: None
     target: Callable[[Any], int] | None = None
     compared: Callable[[Any], tuple[str, dict[str, int]]] | None = None
+    requires: tuple[str, ...] = ()
     needs_ranks: bool = False
     results: tuple[type, ...] = ()
     on_arrays: Callable[[Any, str, Mapping[str, Any]], Any] | None = None
@@ -84,15 +87,23 @@ class Quantity:
         """Target setting of ``design``. The corresponding limit setting of ``check`` has the prefix ``max_``."""
         return Setting(self.name, SIZE, least=1) if self.unit == BYTES else Setting(self.name, AMOUNT)
 
+    def applicable(self, settings: Mapping[str, Any], defaults: Collection[str]) -> dict[str, Any]:
+        """Return settings without default lengths, named in ``defaults``, that have no effect in a decode step."""
+        is_decode = settings.get("mode") == "decode"
+        unused = {each.name for each in self.settings if is_decode and "prefill" in each.needs} & {*defaults}
+        return {name: value for name, value in settings.items() if name not in unused}
+
     def evidence_of(self, part: str = "", *, training: bool = False) -> str:
         """Return the class of evidence of a part, or of the total, for a model whose sizes are known."""
         found = self.evidence.get("training" if training else "serving") or self.evidence[""]
         return found.get(part) or next(iter(found.values()))
 
     def read_amount(self, value: float | str, parameter: str = "") -> int:
-        """Parse a target or limit, such as ``"13B"`` parameters or ``"24GiB"``."""
+        """Parse a target or limit, such as ``"13B"`` parameters, ``"24GiB"`` or ``"20ms"``."""
         name = parameter or self.name
         changed(self.amount, name=name).check(value)
+        if self.unit == NANOSECONDS:
+            return _nanoseconds(value, name)
         if self.unit != BYTES:
             return max(1, int(amount(value, name, "13B")))
         size = read_size(value, name) if isinstance(value, str) else int(value)
@@ -116,6 +127,19 @@ class Quantity:
         assert self.target is not None
         known = {setting.name for setting in self.settings}
         return self.target(self.measure(architecture, {key: value for key, value in settings.items() if key in known}))
+
+
+def _nanoseconds(value: float | str, name: str) -> int:
+    """Return a time in nanoseconds, from seconds or a text such as ``"20ms"``."""
+    digits = str(value).strip().rstrip("nuµms").strip()
+    factor = TIMES.get(str(value).strip()[len(digits) :].strip())
+    try:
+        found = round(float(digits) * factor) if factor else 0
+    except (ValueError, OverflowError):
+        found = 0
+    if found < 1:
+        raise InputError(f"must be a time, not {value!r}", parameter=name, hint="use a time such as 20ms")
+    return found
 
 
 def names() -> tuple[str, ...]:

@@ -79,12 +79,12 @@ TOKENS = Option("--tokens", "Number of training tokens, such as 15T (default: as
 
 def metavar(quantity: Quantity) -> str:
     """Return the placeholder for an amount of a quantity in help texts."""
-    return "SIZE" if quantity.unit == "bytes" else "N"
+    return {"bytes": "SIZE", "ns": "TIME"}.get(quantity.unit, "N")
 
 
 def example(quantity: Quantity) -> str:
     """Return an example amount for a quantity."""
-    return {"bytes": "24GiB", "FLOPs": "1e10"}.get(quantity.unit, "13B")
+    return {"bytes": "24GiB", "FLOPs": "1e10", "ns": "20ms"}.get(quantity.unit, "13B")
 
 
 def load_model(model: str, given: dict[str, Any]) -> Architecture:

@@ -12,7 +12,7 @@ from ..core.structure import side_by_side
 from .document import Cell, Column, Document, Table, columns
 from .heading import SIZES, model_inputs, shown_notes, title, warnings, workload_inputs, workload_line
 from .json_envelope import envelope
-from .numbers import BYTES
+from .numbers import BYTES, NANOSECONDS, duration
 from .params import CONVENTIONS, UNIT
 
 
@@ -65,9 +65,11 @@ def _costs(costs: Sequence[Costs], names: Sequence[str]) -> list[Table]:
         for quantity in first.values:
             values = [cost.tables[place].values[quantity] for cost in costs]
             for number, (name, value) in enumerate(zip(names, values, strict=True)):
-                rows.append((quantity, name, value, value / values[0] if number and values[0] else None))
-        kind = BYTES if first.unit == BYTES else "count"
-        heads = columns(f"{first.unit}: group", "model: name", f"value: {kind}", "ratio: ratio")
+                shown = duration(value / 1e9) if first.unit == NANOSECONDS else value
+                rows.append((quantity, name, shown, value / values[0] if number and values[0] else None))
+        kind = {BYTES: BYTES, NANOSECONDS: "text"}.get(first.unit, "count")
+        unit = "time" if first.unit == NANOSECONDS else first.unit
+        heads = columns(f"{unit}: group", "model: name", f"value: {kind}", "ratio: ratio")
         tables.append(Table(first.title, heads, rows))
     return tables
 

@@ -12,7 +12,7 @@ from ..schema.shape_search import Candidate, Design
 from .document import Cell, Document, Fact, Table, columns
 from .heading import structure
 from .json_envelope import envelope
-from .numbers import BYTES, exact, short
+from .numbers import BYTES, NANOSECONDS, exact, short
 
 
 def design_document(result: Design) -> Document:
@@ -45,10 +45,15 @@ def design_document(result: Design) -> Document:
 
 def _candidates(result: Design, unit: str) -> Table:
     names = list(dict.fromkeys(name for candidate in result.candidates for name in candidate.sizes))
-    value = "has: about bytes" if unit == BYTES else "has: about"
+    value = _column(unit)
     sizes = (f"{name}: number" for name in names)
     heads = columns(*sizes, value, "off: name", "width/depth: number 1", "vs. family: ratio 2")
     return Table("shapes, most similar to the family first", heads, [_row(each, names) for each in result.candidates])
+
+
+def _column(unit: str) -> str:
+    """Return the head of a column of values."""
+    return {BYTES: "has: about bytes", NANOSECONDS: "has ns: count"}.get(unit, "has: about")
 
 
 def _row(candidate: Candidate, names: list[str]) -> tuple[Cell, ...]:
@@ -66,7 +71,7 @@ def _variants(result: Design, unit: str) -> Table:
         (" ".join(f"{name}={value}" for name, value in settings.items()), _sizes(best), best.value, _off(best))
         for settings, best in result.variants
     ]
-    value = "has: about bytes" if unit == BYTES else "has: about"
+    value = _column(unit)
     return Table("best shape by setting", columns("setting", "best shape", value, "off: name"), rows)
 
 
@@ -85,7 +90,7 @@ def _rules(result: Design, unit: str) -> Table:
         same = best.sizes == result.candidates[0].sizes
         sizes = "costs nothing" if same else _sizes(best)
         rows.append((label, sizes, None if same else best.value, "" if same else _off(best)))
-    value = "has: about bytes" if unit == BYTES else "has: about"
+    value = _column(unit)
     return Table("cost of each rule", columns("without the rule", "best shape", value, "off: name"), rows)
 
 

@@ -12,7 +12,7 @@ from ..lint import Rule, rule
 from .document import Cell, Document, Fact, Table, columns
 from .heading import model_inputs, warnings
 from .json_envelope import envelope
-from .numbers import BYTES, exact, short
+from .numbers import BYTES, NANOSECONDS, exact, short
 from .published_figures import cite
 
 YES, NO = "✓", "✗"
@@ -52,7 +52,7 @@ def _limit(limit: Limit) -> tuple[Cell, ...]:
 
 def _size(value: int, unit: str) -> str:
     text = short(value, unit) or exact(value)
-    return text if unit == BYTES else f"{text} {unit}"
+    return text if unit in (BYTES, NANOSECONDS) else f"{text} {unit}"
 
 
 def _verdict(found: Sequence[Checked]) -> str:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 _SCALES = ((12, "T"), (9, "B"), (6, "M"), (3, "K"))
 _DIGITS = 4
+NANOSECONDS = "ns"
 BYTES = "bytes"
 ABOUT = "about"
 _DECIMAL = {"K": "kB", "M": "MB", "B": "GB", "T": "TB", "": "B"}
@@ -78,9 +79,11 @@ def decimal(number: int) -> str:
 def short(number: int, unit: str) -> str:
     """Format a number in its short form, with binary units for bytes and powers of 1000 otherwise.
 
-    >>> short(2**31, "bytes"), short(2**31, "FLOPs")
-    ('2.000 GiB', '2.147 B')
+    >>> short(2**31, "bytes"), short(2**31, "FLOPs"), short(7_860_720, "ns")
+    ('2.000 GiB', '2.147 B', '7.86 ms')
     """
+    if unit == NANOSECONDS:
+        return duration(number / 1e9)
     return binary(number) if unit == BYTES else human(number)
 
 

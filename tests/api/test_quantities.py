@@ -12,6 +12,7 @@ from llmcalc.api.compare import compared
 from llmcalc.api.quantity import Quantity, names, quantity, setting_names, swept, targets
 from llmcalc.cli.commands import load
 from llmcalc.cli.memory_options import QUANTITY
+from llmcalc.core.errors import InputError
 
 MODELS = ("gpt2", "gpt-oss-20b", "t5-small")
 SETTINGS: dict[str, dict[str, Any]] = {"train": {"tokens": 10**9}, "latency": {"gpu": "h100"}}
@@ -55,14 +56,15 @@ def _check_forms(found: Quantity, result: Any, values: dict[str, int]) -> None:
 
 def test_functions_read_the_list() -> None:
     assert {name.partition(".")[0] for name in swept()} == {name for name in names() if quantity(name).parts}
-    values = llmcalc.compare("gpt2", "gpt2", tp=2).costs[0].tables
+    values = llmcalc.compare("gpt2", "gpt2", tp=2, gpu="h100:2").costs[0].tables
     assert [cost.unit for cost in values] == [each.unit for each in compared()]
     assert "communication" not in {
         name for cost in llmcalc.compare("gpt2", "gpt2").costs[0].tables for name in cost.values
     }
     for name in targets():
-        limit: dict[str, Any] = {f"max_{name}": 1}
-        size = {"seq": 7} if any(setting.name == "seq" for setting in quantity(name).settings) else {}
+        limit: dict[str, Any] = {f"max_{name}": "1ns" if quantity(name).unit == "ns" else 1}
+        of_target = {setting.name for setting in quantity(name).settings}
+        size = {key: value for key, value in {"seq": 7, "gpu": "h100:2"}.items() if key in of_target}
         checked = llmcalc.check("gpt2", select=["HW005"], tp=2, **size, **limit)
         assert [each.kept for each in checked.limits] == [False], name
         negative: dict[str, Any] = {name: "-1"}
@@ -113,3 +115,26 @@ def test_limits_apply_to_one_rank_and_take_settings() -> None:
         assert limit.ours == llmcalc.memory("gpt2", seq=64, mode=mode, mesh=llmcalc.Mesh(pp=2)).peak
     with pytest.raises(llmcalc.InputError, match="weights: has no effect on the limits"):
         llmcalc.check("gpt2", max_params="1B", weights="fp8")
+
+
+def test_latency_is_a_limit_a_target_and_compared() -> None:
+    given: dict[str, Any] = {"gpu": "h100", "mode": "decode", "context": 503}
+    one, other = (llmcalc.latency(name, "h100", mode="decode", context=503) for name in ("gpt2", "llama3-8b"))
+    tables = llmcalc.compare("gpt2", "llama3-8b", **given).costs
+    for costs, result in zip(tables, (one, other), strict=True):
+        (table,) = (each for each in costs.tables if each.unit == "ns")
+        assert table.values["latency"] == round(result.seconds * 1e9)
+        assert table.values["low"] < table.values["latency"] < table.values["high"]
+    assert "latency" not in llmcalc.compare("gpt2", "llama3-8b").costs[0].results
+    most = 2e3 * one.seconds
+    (limit,) = llmcalc.check("gpt2", max_latency=f"{most} ms", **given).limits
+    assert (limit.ours, limit.kept) == (round(one.seconds * 1e9), True)
+    assert not llmcalc.check("llama3-8b", max_latency=one.seconds, **given).limits[0].kept
+    best = llmcalc.design("llama3", latency=f"{other.seconds * 1e6}us", tp=1, **given).candidates[0]
+    assert best.value == pytest.approx(other.seconds * 1e9, rel=0.05)
+
+
+@pytest.mark.parametrize("text", ["fast", "-3ms", "0", "5 minutes", "1e-12s", "nan"])
+def test_a_limit_of_latency_must_be_a_time(text: str) -> None:
+    with pytest.raises(InputError, match="must be a time"):
+        llmcalc.check("gpt2", max_latency=text, gpu="h100")

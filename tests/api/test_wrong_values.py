@@ -175,6 +175,7 @@ FUNCTIONS: Table = {
         **MODEL, "select": ("names", ["HW"], {}), "ignore": ("names", ["HW"], {}), "tp": MESH["tp"], "pp": MESH["pp"],
         "ep": MESH["ep"], "max_params": ("positive", "8B", {}), "max_active": ("positive", "8B", {}),
         "max_state": ("count", "24GiB", {}), "max_traffic": ("count", "24GiB", {}),
+        "max_latency": ("positive", "24ms", {"gpu": "h100"}),
         "max_communication": ("count", "24GiB", {"tp": 2}), "max_flops": ("positive", 1e10, {}),
         "max_memory": ("count", "24GiB", {}), "budget": ("positive", 1e24, {"tokens": 10**9}),
         "tokens": ("positive", 1e9, {"budget": 1e24}), "batch": ("count", 3, {"max_memory": 10**9}),

@@ -12,12 +12,12 @@ from ...core.setting import BATCH, CONTEXT, MODE, SEQ, SIZE, Setting
 from ...core.tree import Node
 from ...estimate.time.latency import DECODE, PREFILL, Latency
 from ..latency import ENGINES, latency
-from ..quantity import Quantity
+from ..quantity import NANOSECONDS, STEPS, Quantity
 from ..settings import CACHE_FORMAT, WEIGHTS
 
-GPU, ENGINE = Setting("gpu", SIZE, needs=("serving",)), Setting("engine", choices=ENGINES)
+GPU, ENGINE = Setting("gpu", SIZE, needs=("serving",)), Setting("engine", choices=ENGINES, needs=("gpu",))
 NAMES = ("batch", "tp", "dp", "ep", "weights", "cache", "engine")
-UNIT, SECONDS = "ns", "s"
+UNIT, SECONDS = NANOSECONDS, "s"
 
 
 def _measure(architecture: Architecture, settings: dict[str, Any]) -> Latency:
@@ -38,6 +38,13 @@ def _tree(result: Latency) -> Node:
     return latency_tree(result)
 
 
+def _compared(result: Latency) -> tuple[str, dict[str, int]]:
+    ends = {"latency": result.seconds, "low": result.low, "high": result.high}
+    step = STEPS["decode" if result.mode == DECODE else "forward"]
+    times = {name: round(seconds * 1e9) for name, seconds in ends.items()}
+    return f"time of a {step} on {result.count} × {result.accelerator.title}", times
+
+
 QUANTITY = Quantity(
     "latency", "latency", UNIT, _measure, _tree,
     settings=(
@@ -45,6 +52,9 @@ QUANTITY = Quantity(
         *(each for each in MESH if each.name in ("tp", "dp", "ep")),
     ),
     parts={"seconds": SECONDS, "low": SECONDS, "high": SECONDS, "tokens_per_s": "tokens/s"},
+    target=lambda result: round(result.seconds * 1e9),
+    compared=_compared,
+    requires=("gpu",),
     on_arrays=Latency.part_on,
     results=(Latency,),
     evidence={"": Latency.EVIDENCE},
