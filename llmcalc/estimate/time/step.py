@@ -383,10 +383,10 @@ class StepModel:
     def message(self, each: Collective, elements: Form, values: Values) -> Number:
         """Return the bytes of the tensor of one collective, which has ``elements`` elements in all executions."""
         size: Number = elements(**values) / each.times / each.shards * (each.bits / BITS_A_BYTE)
-        if each.kind == ALL_TO_ALL and each.place:  # a token is sent once to a rank that has several of its experts
+        if each.kind == ALL_TO_ALL and each.place:
             used = {tensor.active[1] for tensor in each.place.declaration.tensors if tensor.active}
             chosen = next((length for axis, length in each.factors if axis in used and isinstance(length, int)), 1)
-            size = size * (each.ranks * (1 - (1 - 1 / each.ranks) ** chosen) / chosen)
+            size = size * kernels.copies(each.ranks, chosen, self.accelerator.node) / chosen
         if each.group == "etp":  # an expert on ranks with different tokens gathers and scatters those of all ranks
             size = size * max(self.mesh.expert_tp // self.mesh.tp, 1)
         return size
