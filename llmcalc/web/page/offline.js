@@ -15,7 +15,10 @@ async function keep(/** @type {Cache} */ cache, /** @type {string} */ name) {
 
 self.addEventListener("install", (event) => event.waitUntil((async () => {
   const cache = await caches.open(CACHE);
-  await Promise.all(Object.keys(FILES).map((name) => keep(cache, name)));
+  await Promise.all(Object.keys(FILES).map((name) => keep(cache, name))).catch(async (error) => {
+    await caches.delete(CACHE); // a version is kept whole or not at all
+    throw error;
+  });
 })()));
 
 self.addEventListener("activate", (event) => event.waitUntil((async () => {
