@@ -1,5 +1,5 @@
 """Build hook: presets go into the wheel as YAML, for readers, and as JSON, which loads without a YAML parser.
-An index of their models makes searches fast, and their closed forms are compiled for the page.
+An index of their models makes searches fast.
 
 Only a real wheel gets them. An editable install reads ``presets/`` of the checkout, so edits take effect at once, and
 nothing is written into the source tree. An invalid preset or data file fails the build.
@@ -44,20 +44,13 @@ def compile_all(root: Path, folder: Path) -> Iterator[tuple[Path, str]]:
     """
     sys.path.insert(0, str(root))
     try:
-        yield from _compiled(root, folder)
+        from llmcalc.checkpoint.layouts.reader import rules_of, sections
+        from llmcalc.report.search import INDEX, index
+        from llmcalc.schema.models.data import check_data_file
+        from llmcalc.schema.preset import check_file
+        from llmcalc.schema.yaml_reader import read_yaml
     finally:
         sys.path.remove(str(root))
-
-
-def _compiled(root: Path, folder: Path) -> Iterator[tuple[Path, str]]:
-    from llmcalc.checkpoint.layouts.reader import rules_of, sections
-    from llmcalc.report.search import INDEX, index
-    from llmcalc.schema.models.data import check_data_file
-    from llmcalc.schema.preset import check_file
-    from llmcalc.schema.yaml_reader import read_yaml
-    from llmcalc.web.forms import files
-    from llmcalc.web.forms_cache import COMPILED
-
     for section, _ in sections():  # layouts are in the wheel as text
         rules_of(section)
     presets = sorted((root / "presets").glob("*.yaml"))
@@ -81,9 +74,6 @@ def _compiled(root: Path, folder: Path) -> Iterator[tuple[Path, str]]:
         data = read_yaml(file.read_text("utf-8"), file.name).data
         compiled.write_text(json.dumps(data, ensure_ascii=False, separators=(",", ":")), "utf-8")
         yield compiled, f"llmcalc/{place}/{compiled.name}"
-    for name, content in files().items():
-        (folder / name).write_bytes(content)
-        yield folder / name, f"llmcalc/web/{COMPILED}/{name}"
 
 
 def _data_files(root: Path) -> Iterator[tuple[Path, str]]:

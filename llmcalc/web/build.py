@@ -17,7 +17,7 @@ from pathlib import Path
 from ..core.errors import InputError
 from ..core.record import record
 from .bundle import bundle, packed
-from .forms_cache import form_files
+from .forms_cache import Note, form_files
 from .pyodide import Files, pyodide_files
 
 PAGE = Path(__file__).parent / "page"
@@ -36,16 +36,17 @@ class Built:
     sent_bytes: int
 
 
-def build(out: Path, pyodide: Path | None = None, *, force: bool = False) -> Built:
+def build(out: Path, pyodide: Path | None = None, *, force: bool = False, note: Note = lambda _: None) -> Built:
     """Write the page to a folder. An earlier page in this folder is replaced.
 
     Args:
         out: folder, created if it is missing.
         pyodide: folder with Pyodide, or the archive of its npm package (default: npm downloads it once).
         force: write to a folder that has other files.
+        note: function that is called with a line of text before work that takes long.
     """
     old = _earlier(out, force)
-    files = page_files(pyodide_files(pyodide))
+    files = page_files(pyodide_files(pyodide), note)
     try:
         for name, content in files.items():
             target = out / name
@@ -58,11 +59,11 @@ def build(out: Path, pyodide: Path | None = None, *, force: bool = False) -> Bui
     return Built(out, _version(files), sum(map(len, files.values())))
 
 
-def page_files(pyodide: Files) -> Files:
+def page_files(pyodide: Files, note: Note = lambda _: None) -> Files:
     """Return the content of every file of the page, by path."""
     files = {file.relative_to(PAGE).as_posix(): file.read_bytes() for file in sorted(PAGE.rglob("*")) if file.is_file()}
     package = bundle()
-    files |= {"llmcalc.json.gz": packed(package)} | form_files(package) | _python(pyodide)
+    files |= {"llmcalc.json.gz": packed(package)} | form_files(package, note) | _python(pyodide)
     version = _version(files)
     files[NAMED] = f"export const VERSION = {json.dumps(version)};\n".encode()
     hashes = {"./" if name == INDEX else name: _integrity(files[name]) for name in sorted(files) if name != OFFLINE}

@@ -1,4 +1,4 @@
-"""The files with closed forms. A wheel has them. Otherwise, they are compiled once for each state of the source."""
+"""The files with closed forms, which are compiled once for each version of the package and kept in the user's cache."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .pyodide import Files, cache_folder
 
+Note = Callable[[str], None]
 SOURCES = ("forms.py", "forms_catalogue.py")
 WITHOUT_EFFECT = (
     "llmcalc/web/", "llmcalc/cli/", "llmcalc/lint/", "llmcalc/importers/", "llmcalc/zoo/", "llmcalc/estimate/time/",
@@ -16,13 +17,22 @@ WITHOUT_EFFECT = (
     "yaml/",
 )  # fmt: skip
 FOLDER = "forms"  # of the page
-COMPILED = "compiled_forms"  # of a wheel
+NOTE = "compiling the closed forms of all presets, which takes a minute ..."
 
 
-def form_files(package: Mapping[str, str]) -> Files:
-    """Return the files by path in the page. The texts of ``package`` decide the forms."""
-    shipped = Path(__file__).with_name(COMPILED)
-    found = _in(shipped) if shipped.is_dir() else cached(cache_folder() / f"forms-{_key(package)}", _compiled)
+def form_files(package: Mapping[str, str], note: Note) -> Files:
+    """Return the files by path in the page. The texts of ``package`` decide the forms.
+
+    ``note`` is called before they are compiled.
+    """
+
+    def compiled() -> Files:
+        from .forms import files
+
+        note(NOTE)
+        return files()
+
+    found = cached(cache_folder() / f"forms-{_key(package)}", compiled)
     return {f"{FOLDER}/{name}": content for name, content in found.items()}
 
 
@@ -30,12 +40,6 @@ def _key(package: Mapping[str, str]) -> str:
     sources = [Path(__file__).with_name(name).read_text("utf-8") for name in SOURCES]
     sources += [text for name, text in sorted(package.items()) if not name.startswith(WITHOUT_EFFECT)]
     return hashlib.sha256("\0".join(sources).encode()).hexdigest()[:16]
-
-
-def _compiled() -> Files:
-    from .forms import files
-
-    return files()
 
 
 def cached(folder: Path, compute: Callable[[], Files]) -> Files:
@@ -52,8 +56,4 @@ def cached(folder: Path, compute: Callable[[], Files]) -> Files:
             except OSError:  # another process was faster
                 if not folder.is_dir():
                     raise
-    return _in(folder)
-
-
-def _in(folder: Path) -> Files:
     return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}

@@ -13,7 +13,7 @@ import pytest
 
 from llmcalc.schema.preset_files import files_in, shipped_folder
 from llmcalc.web import forms, forms_cache
-from llmcalc.web.forms_cache import COMPILED, cached, form_files
+from llmcalc.web.forms_cache import cached
 
 from .forms_reference import evaluated, reference, texts, workloads
 
@@ -131,12 +131,13 @@ def test_files_are_compiled_once(tmp_path: Path) -> None:
     assert [each.name for each in folder.parent.iterdir()] == ["forms"]
 
 
-def test_files_of_a_wheel_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shipped = tmp_path / COMPILED
-    shipped.mkdir()
-    (shipped / "first.json.gz").write_bytes(b"1")
-    monkeypatch.setattr(forms_cache, "__file__", str(tmp_path / "forms_cache.py"))
-    assert form_files({}) == {"forms/first.json.gz": b"1"}
+def test_the_user_is_told_what_takes_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notes: list[str] = []
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(forms, "files", lambda: {"first.json.gz": b"1"})
+    for package in ({"llmcalc/a.py": "1"}, {"llmcalc/a.py": "1", "llmcalc/web/b.py": "2"}, {"llmcalc/a.py": "2"}):
+        assert forms_cache.form_files(package, notes.append) == {"forms/first.json.gz": b"1"}
+    assert notes == [forms_cache.NOTE] * 2
 
 
 def test_files_are_compressed_and_reproducible() -> None:

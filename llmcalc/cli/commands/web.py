@@ -42,7 +42,7 @@ def run_serve(folder: str | None, port: int | None, pyodide: str | None) -> int:
     if folder is not None and pyodide is not None:
         raise InputError("has no effect with a folder", parameter="pyodide", hint="omit one of them")
     if folder is None:
-        print("building the page ...", file=sys.stderr, flush=True)
+        _note("building the page ...")
     place = Path(folder) if folder is not None else _build(cache_folder() / "page", pyodide).folder
     if not (place / "index.html").is_file():
         raise InputError("has no index.html", where=str(place), hint=f"build it first: llmcalc web build -o {place}")
@@ -59,7 +59,11 @@ def run_serve(folder: str | None, port: int | None, pyodide: str | None) -> int:
 def _build(folder: Path, pyodide: str | None, force: bool = False) -> Built:
     from ...web.build import build
 
-    return build(folder, Path(pyodide) if pyodide is not None else None, force=force)
+    return build(folder, Path(pyodide) if pyodide is not None else None, force=force, note=_note)
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 COMMANDS = (
