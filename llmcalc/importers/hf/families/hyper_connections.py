@@ -1,4 +1,4 @@
-"""Model families with hyper-connections between residual streams: DeepSeek-V4, Hunyuan 4, Qwen4 and GLM-5.3."""
+"""Model families with hyper-connections between residual streams: DeepSeek-V4, Hunyuan 4, Qwen4 and GLM-5.3-Flash."""
 
 from __future__ import annotations
 
@@ -23,13 +23,17 @@ _BY_RATIO = {0: "sliding_attention", 4: "compressed_sparse_attention", 128: "hea
 
 
 def glm5_next(config: Config) -> Architecture:
-    """Read a GLM-5.3 config with KDA, indexed latent attention without rotary positions, and hyper-connections."""
+    """Read a GLM-5.3-Flash config with KDA, indexed latent attention without positions, and hyper-connections."""
     layers, width = config.n_layers, config.d_model
+    dense = min(config.count("first_k_dense_replace", 3), layers)
     config.ignore("router_aux_loss_coef head_dim qk_head_dim")
+    for key in ("mhc", "mla_use_nope", "index_kpool_compress"):  # of published configs
+        if not config.flag(key, True):
+            config.add_unmodelled(f"{key} (False)")
     if not config.flag("index_kpool_always_select_tail", True):
         config.add_unmodelled("the NumPy model does not support empty attention before the first complete group")
     usual = ["indexed_attention" if index % 4 == 3 else "linear_attention" for index in range(layers)]
-    words = {"full_attention": "indexed_attention"}
+    words = dict.fromkeys(("full_attention", "deepseek_sparse_attention"), "indexed_attention")
     kinds = [words.get(kind, kind) for kind in config.strings("layer_types", layers) or usual]
     indexed = [
         kind if part == "full" else f"shared_{kind}"
@@ -58,7 +62,7 @@ def glm5_next(config: Config) -> Architecture:
     }
     hyper = HyperConnection(width, config.size("hc_mult"), iterations=config.size("hc_sinkhorn_iters"), **_eps(config))
     norm = config.rmsnorm()
-    runs = hyper_connected_runs(hyper, norm, mixers, feeds, zip(order, config.mlp_types(min(3, layers)), strict=True))
+    runs = hyper_connected_runs(hyper, norm, mixers, feeds, zip(order, config.mlp_types(dense), strict=True))
     return causal_lm(config, runs, norm)
 
 
