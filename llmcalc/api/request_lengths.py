@@ -88,8 +88,11 @@ class Requests:
             return Load(
                 only.isl, only.osl, concurrency, chunk, only.cached, only.cached if self.is_shared else 0, most
             )  # fmt: skip
-        import numpy as np
-
+        try:
+            import numpy as np
+        except ImportError:
+            hint = "install it, or give the {isl} and {osl} of one class"
+            raise InputError("several lengths of requests need NumPy", hint=hint) from None
         isl, osl, share, cached = (np.array([each[place] for each in self.classes], float) for place in range(4))
         shared = cached if self.is_shared else 0 * cached
         return Load(isl, osl, concurrency, chunk, cached, shared, most, share / share.sum())
