@@ -7,7 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ..core.architecture import Architecture, model_of
-from ..core.errors import UnknownNameError
+from ..core.errors import SizeError, UnknownNameError
 from ..core.ledger import Row
 from .layouts import DIGITS, Rule, alternation, conditions_of, find_layout, published_name
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 Number = TypeVar("Number", int | None, range | None)
+Stored = TypeVar("Stored")
+MOST_TENSORS = 500_000
 LAYOUTS = ("transformers", "checkpoint")
 
 
@@ -40,7 +42,7 @@ def stored_tensors(result: Params, layout: str | None) -> list[tuple[str, Shape]
     if layout is None:
         return [(logical_name(row, number), logical_shape(row)) for row, number in placed(result)]
     groups = grouped(result.architecture, layout_name(result.architecture, layout), placed(result))
-    return [pair for group, _ in groups for pair in group.tensors()]
+    return list(_bounded(pair for group, _ in groups for pair in group.tensors()))
 
 
 def layout_name(architecture: Architecture, layout: str) -> str:
@@ -59,6 +61,20 @@ def stored_rows(
     architecture: Architecture, name: str, placed_rows: Iterable[tuple[Row, int | None]], each: bool = True
 ) -> Iterator[Declared]:
     """Yield the stored tensors of rows in the layout ``name``, as ``declared`` does."""
+    return _bounded(_stored_rows(architecture, name, placed_rows, each))
+
+
+def _bounded(tensors: Iterator[Stored]) -> Iterator[Stored]:
+    """Yield stored tensors up to a limit, because those of experts are listed one by one."""
+    for number, tensor in enumerate(tensors):
+        if number == MOST_TENSORS:
+            raise SizeError(f"more than {MOST_TENSORS:,} tensors are stored", where="checkpoint")
+        yield tensor
+
+
+def _stored_rows(
+    architecture: Architecture, name: str, placed_rows: Iterable[tuple[Row, int | None]], each: bool
+) -> Iterator[Declared]:
     for group, number in grouped(architecture, name, placed_rows):
         rule, rows = group.rule, tuple(group.rows)
         is_represented = not each and rule is not None and "{x}" in rule.stored
