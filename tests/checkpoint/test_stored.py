@@ -130,7 +130,7 @@ def test_csv_and_json_list_every_tensor() -> None:
 
 
 def test_the_tensors_of_experts_are_bounded():
-    sizes = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 11}
+    sizes = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1}
     model = llmcalc.load({"model_type": "mixtral", **sizes, "num_local_experts": 10**12})
     with pytest.raises(llmcalc.InputError, match="more than 500,000 tensors"):
         llmcalc.params(model).tensors("checkpoint")
