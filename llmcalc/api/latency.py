@@ -27,6 +27,7 @@ from .load import Source, load
 from .step_models import check_layout, default_engine, engine_step, step_model
 
 NEW_TOKENS = 128
+MOST_SUGGESTED = 128  # GPUs that an error suggests for tensor parallelism
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "torch-compile", "llama.cpp")
 SETTINGS = (
     Setting("gpu", SIZE), Setting("mode", choices=MODES), BATCH, CONTEXT, Setting("seq", int, least=1),
@@ -169,7 +170,8 @@ def _undividable(step: Callable[..., StepModel], mesh: Mesh, gpus: Gpus, error: 
             return False
 
     assert gpus.accelerator is not None
-    fewer, more = range(mesh.tp - 1, 0, -1), range(mesh.tp + 1, 2 * mesh.tp + 1)
+    fewer = range(min(mesh.tp - 1, MOST_SUGGESTED), 0, -1)
+    more = range(mesh.tp + 1, min(2 * mesh.tp, MOST_SUGGESTED) + 1)
     found = [next(filter(is_possible, sizes), None) for sizes in (fewer, more)]
     names = [f"{{gpu={gpus.accelerator.name}:{tp * mesh.dp}}}" for tp in found if tp]
     text = f"tensor parallelism over {mesh.tp} GPUs is not possible: {error.message}"

@@ -111,10 +111,13 @@ def _different(found: Sequence[Features]) -> set[Key]:
 def features(stack: Stack) -> Features:
     """Return the features of a stack, starting with block features."""
     found: Features = {}
+    known: dict[Layer, list[tuple[Key, Any, Feature]]] = {}
     for index, (_, applied) in stack.distinct_runs.items():
         seen = set()
         for _, layer in (named for sublayer in stack.runs[index].block.sublayers for named in sublayer.layers()):
-            for key, value, feature in _fields(layer):
+            if layer not in known:
+                known[layer] = list(_fields(layer))
+            for key, value, feature in known[layer]:
                 if key.field == "d_model" and value == stack.d_model:
                     continue
                 values = found.setdefault(key, feature).values

@@ -334,3 +334,9 @@ def test_a_sweep_over_arrays_has_the_values_of_each_point(
             sizes: dict[str, Any] = {"batch": batch, length: size, **layout}
             one = llmcalc.latency(name, gpu, mode="decode" if mode == "decode" else "prefill", **sizes)
             assert found[row, column] == pytest.approx(getattr(one, part), rel=1e-12)
+
+
+def test_a_suggestion_for_very_many_gpus_is_found_at_once() -> None:
+    with pytest.raises(llmcalc.InputError, match="not possible") as caught:
+        llmcalc.latency("mixtral", "h100:999999")
+    assert "{gpu=h100-sxm:32}" in caught.value.hint
