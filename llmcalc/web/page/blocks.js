@@ -33,7 +33,7 @@ function inside(one) {
   const tensors = one.tensors.map((each) => element("tr", {}, element("th", { scope: "row" }, element("code", {}, each.name)),
     element("td", {}, each.axes || "scalar"), element("td", {}, each.shape), element("td", {}, each.shared ? "shared" : each.params)));
   const head = element("tr", {}, ...["tensor", "axes", "shape", "parameters"].map((text) => element("th", { scope: "col" }, text)));
-  const part = (title, ...found) => (found.length ? [element("h5", {}, title), ...found] : []);
+  const part = (title, ...found) => (found.length ? [element("p", { className: "part" }, title), ...found] : []);
   const code = (lines) => element("pre", { tabIndex: 0, "aria-label": "Equations" }, lines.join("\n"));
   return element("div", { className: "inside" },
     one.about ? element("p", {}, one.about) : null,
@@ -42,7 +42,7 @@ function inside(one) {
     ...(one.equations.length ? part("Equations", code(one.equations)) : []),
     ...(one.axes.length ? part("Axes", element("dl", {}, ...one.axes.map(([letter, name, length, meaning]) => element("div", { title: meaning },
       element("dt", {}, element("code", {}, letter)), element("dd", {}, [name || meaning, length && `= ${length}`].filter(Boolean).join(" ")))))) : []),
-    ...(tensors.length ? part("Tensors", element("div", { className: "wide", tabIndex: 0, role: "region", "aria-label": "Tensors" },
+    ...(tensors.length ? part("Tensors", element("div", { className: "wide", tabIndex: 0, role: "group", "aria-label": `Tensors of ${one.name}` },
       element("table", {}, element("thead", {}, head), element("tbody", {}, ...tensors)))) : []),
     ...(one.state.length ? part("Cache", code(one.state)) : []));
 }
