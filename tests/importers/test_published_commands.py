@@ -28,7 +28,7 @@ class Published(NamedTuple):
         unmodelled: flags of all lines whose effect is not computed.
         others: replacements of a text of the first line, each of which changes the prediction.
         unshared: replacements that change it once the share of the memory is not given, by the text of the share.
-        equal: settings that have no effect on this line, because others give the same sizes.
+        equal: settings without effect on the memory of this line, because others give the same sizes or for times only.
     """
 
     engine: str
@@ -94,7 +94,8 @@ PUBLISHED = [
         {
             "tp": "8", "ep": "8", "max_num_seqs": "64", "max_num_batched_tokens": "8192", "share": "0.75",
             "graph_sequences": "64", "max_model_len": "9236", "cache": "fp8_e4m3", "weights": "fp8",
-            "disable_radix_cache": "true", "draft_method": "EAGLE", "draft_tokens": "4",
+            "disable_radix_cache": "true", "draft_method": "EAGLE", "draft_tokens": "4", "draft_steps": "3",
+            "draft_width": "1",
         },
         ("--mamba-ssm-dtype",),
         {
@@ -111,7 +112,7 @@ PUBLISHED = [
                 "--cuda-graph-max-bs 64": "--cuda-graph-max-bs 512",
             },
         ),
-        ("ep",),
+        ("ep", "draft_steps", "draft_width"),
     ),
     Published(
         "tensorrt-llm",
