@@ -53,7 +53,7 @@ def serving_request(
     unused += [name for name in values if name not in SETTINGS]
     if unused:
         asking = ", ".join(f"{{{name}}}" for name in REQUESTS if name in values)
-        hint = f"omit it, or {asking}, which asks for times"
+        hint = f"omit it, or {asking}, for the memory alone"
         raise InputError("is not modelled together with the time of requests", parameter=unused[0], hint=hint)
     if model is not None and isinstance(gpu, str) and "isl" in values:
         model = load(model)
