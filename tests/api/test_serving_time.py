@@ -12,7 +12,7 @@ import pytest
 import llmcalc
 from llmcalc.api.accelerators import read_gpus
 from llmcalc.api.serving_result import ServingResult, class_times
-from llmcalc.api.step_models import step_model
+from llmcalc.api.step_models import engine_step, step_model
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.errors import InputError
 from llmcalc.estimate.time.interval import time_interval
@@ -549,3 +549,23 @@ def test_a_speculative_config_of_vllm_is_read() -> None:
 def test_wrong_speculation_is_explained(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         serve(**change)
+
+
+def test_a_class_decodes_for_as_long_as_it_has_output_tokens() -> None:
+    mixed = serve(isl=None, osl=None, mix="20011/97:0.5,503/997:0.5", concurrency=1)
+    long, short = serve(isl=20_011, osl=97, concurrency=1), serve(isl=503, osl=997, concurrency=1)
+    assert mixed.tpot_s == pytest.approx((97 * long.tpot_s + 997 * short.tpot_s) / (97 + 997), rel=1e-4)
+    assert mixed.ttft_s == pytest.approx((long.ttft_s + short.ttft_s) / 2, rel=0.03)
+
+
+def test_new_tokens_see_the_cached_ones() -> None:
+    cached, short = serve(isl=80_000, concurrency=1, prefix_share=0.9), serve(isl=8_000, concurrency=1)
+    assert cached.time.prefill_s > 1.5 * short.time.prefill_s
+
+
+@pytest.mark.parametrize(("method", "passes"), [("eagle3", 3), ("ngram", 0)])
+def test_passes_of_a_draft_take_time_outside_the_kernels(method: str, passes: int) -> None:
+    result = serve(draft_method=method, draft_tokens=3, acceptance_length=2)
+    own = engine_step("vllm")
+    added = float(result.time.step.engine - result.plain.step.engine)
+    assert added == pytest.approx(own.draft_step_s + passes * own.draft_pass_s)
