@@ -81,6 +81,18 @@ def test_a_full_cache_limits_the_batch_and_has_no_time_to_the_first_token() -> N
     assert result.summary == f"Only {result.running} of 61 requests run at once; the others wait"
 
 
+def test_recurrent_states_limit_the_batch() -> None:
+    recurrent, hybrid = (
+        step_model(llmcalc.load(name), read_gpus("h100").accelerator, Mesh(), "vllm")
+        for name in ("mamba2-2.7b", "zamba2-7b")
+    )
+    state = llmcalc.state("mamba2-2.7b").bytes
+    assert cache_bytes(recurrent, 1009) == cache_bytes(recurrent, 1) == pytest.approx(state, rel=0.01)
+    assert cache_bytes(hybrid, 1009) > cache_bytes(hybrid, 1) > 0
+    result = serve("mamba2-2.7b", concurrency=1009)
+    assert result.running == int(result.time.capacity) < 500
+
+
 def test_a_full_cache_has_settings_with_which_more_requests_run() -> None:
     result = serve(isl=100_003, concurrency=11)
     changes = {next(iter(change)): (change, one) for change, one in result.changes}

@@ -37,9 +37,9 @@ from ...core.record import record
 from .arrays import Number, namespace
 from .calibration import Factors
 from .cost import StepTime
-from .operations import Attention
+from .operations import Attention, Convolution, Scan
 from .speculation import Speculation, drafted_step
-from .step import DECODE, StepModel, step_values
+from .step import ACTIVATION_BYTES, DECODE, STATE_BYTES, StepModel, step_values
 
 
 class Load(NamedTuple):
@@ -113,7 +113,7 @@ class ServingTime:
 
 
 def cache_bytes(model: StepModel, tokens: Number) -> Number:
-    """Return the bytes of the keys and values of one sequence on one rank."""
+    """Return the bytes of the keys and values, and of the recurrent states, of one sequence on one rank."""
     values = step_values(1.0, 1.0, tokens)
     found: Number = 0.0
     for phases, _ in model.paired:
@@ -121,6 +121,10 @@ def cache_bytes(model: StepModel, tokens: Number) -> Number:
         if isinstance(operation, Attention):
             keys = operation.pairs(**values)
             found = found + operation.count * keys * operation.key_elements * model.cache_bytes
+        elif isinstance(operation, Scan):
+            found = found + operation.count * operation.state_elements * STATE_BYTES
+        elif isinstance(operation, Convolution):
+            found = found + operation.count * operation.channels * (operation.taps - 1) * ACTIVATION_BYTES
     return found
 
 

@@ -26,6 +26,7 @@ from .operations import Attention, Convolution, Elementwise, Gemm, GroupedGemm, 
 PHASES = DECODE, PREFILL = ("decode", "prefill")
 Values = Mapping[str, Number]  # values of the workload symbols, as those of ``Workload.values``
 ACTIVATION_BYTES = 2  # bf16 or fp16
+STATE_BYTES = 4  # fp32, of a recurrence
 FEW_ROWS = 8  # tokens that kernels of vector products compute
 USUAL_HEAD = 128  # elements of a key and of a value in a head of a recurrence
 CUSTOM = "all-reduce-custom"  # all-reduce of inference engines, for small tensors
@@ -332,7 +333,7 @@ class StepModel:
         is_executed = sequences * tokens > 0
         if is_executed is False:
             return NO_COST, False
-        states = operation.states(**values) * 4  # fp32
+        states = operation.states(**values) * STATE_BYTES
         activations = operation.activations(**values) * ACTIVATION_BYTES
         moved, flops = states + activations, operation.flops(**values)
         if phase == DECODE:
