@@ -1,4 +1,4 @@
-"""Settings of all tests: hypothesis profiles, no configuration of the user's, and no oracle suite without its peers."""
+"""Settings of all tests: hypothesis profiles, no configuration of the user's, and no suite without what it needs."""
 
 from __future__ import annotations
 
@@ -22,12 +22,16 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
 
 HAS_ORACLE = bool(find_spec("torch") and find_spec("transformers"))
-collect_ignore = [] if HAS_ORACLE else ["oracle"]
+HAS_BROWSER = bool(find_spec("playwright"))
+collect_ignore = [*([] if HAS_ORACLE else ["oracle"]), *([] if HAS_BROWSER else ["browser"])]
 
 
-def pytest_report_header() -> str:
+def pytest_report_header() -> list[str]:
     """Say aloud that a suite is left out."""
-    return f"oracle suite: {'included' if HAS_ORACLE else 'left out, torch and transformers are not installed'}"
+    return [
+        f"oracle suite: {'included' if HAS_ORACLE else 'left out, torch and transformers are not installed'}",
+        f"browser suite: {'included' if HAS_BROWSER else 'left out, playwright is not installed'}",
+    ]
 
 
 @pytest.fixture(autouse=True)
