@@ -44,6 +44,7 @@ PUBLIC = {
     "read_training_file",
     "scale",
     "serve",
+    "serving_front",
     "state",
     "sweep",
     "traffic",

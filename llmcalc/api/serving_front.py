@@ -7,23 +7,21 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from ..core.architecture import Architecture
-from ..core.evidence import FITTED, of_architecture
-from ..core.notebook_display import NotebookDisplay
+from ..core.evidence import FITTED
 from ..core.record import record
 from ..estimate.hardware import Accelerator
 from ..estimate.serving_money import Terms
-from ..estimate.training_run import Price
 from .calibration import Calibration, Deployment
+from .layout_result import LayoutResult
 from .load import Source
 from .serving_layouts import LayoutSearch, Placement, Point, Times
-from .serving_memory import engine_title
 from .serving_search import Layout, excess, layout_at, longest_request
 
 GAIN = 1.03  # in tokens per second, of a point over the next faster one
 
 
 @record
-class ServingFront(NotebookDisplay):
+class ServingFront(LayoutResult):
     """Layouts and numbers of requests with the most tokens per second of a GPU at each speed of a request.
 
     Attributes:
@@ -57,26 +55,6 @@ class ServingFront(NotebookDisplay):
     max_model_len: int | None
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {"points": FITTED}
-
-    @property
-    def evidence(self) -> dict[str, str]:
-        """Class of evidence of each value."""
-        return of_architecture(self.EVIDENCE, self.architecture)
-
-    @property
-    def price(self) -> Price | None:
-        """Price of one GPU in US dollars per hour, or None if unknown."""
-        return self.terms.price
-
-    @property
-    def engine_title(self) -> str:
-        """Name of the engine as its authors write it."""
-        return engine_title(self.engine)
-
-    @property
-    def is_too_long(self) -> bool:
-        """Whether a request has more tokens than the model allows."""
-        return self.max_model_len is not None and self.isl + self.osl > self.max_model_len
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""

@@ -9,16 +9,14 @@ from typing import Any, ClassVar
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
-from ..core.evidence import FITTED, of_architecture
-from ..core.notebook_display import NotebookDisplay
+from ..core.evidence import FITTED
 from ..core.record import changed, record
 from ..estimate.hardware import Accelerator
 from ..estimate.serving_money import Terms
 from ..estimate.time.pools import prefills
-from ..estimate.training_run import Price
 from .calibration import Deployment
+from .layout_result import LayoutResult
 from .serving_layouts import MOST_BUSY, LayoutSearch, Replica, between, powers
-from .serving_memory import engine_title
 from .serving_search import Layout, layout_at, longest_request
 
 POOL = re.compile(r"(\d{1,5})x((?:(?:tp|dp|ep)\d{1,5})*)", re.ASCII)
@@ -27,7 +25,7 @@ HINT = "use a number of replicas and their layout, such as {prefill_pool=2xtp2} 
 
 
 @record
-class ServingPools(NotebookDisplay):
+class ServingPools(LayoutResult):
     """Times of requests on two pools of GPUs.
 
     Attributes:
@@ -60,26 +58,6 @@ class ServingPools(NotebookDisplay):
     max_model_len: int | None
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {"layout": FITTED}
-
-    @property
-    def evidence(self) -> dict[str, str]:
-        """Class of evidence of each value."""
-        return of_architecture(self.EVIDENCE, self.architecture)
-
-    @property
-    def price(self) -> Price | None:
-        """Price of one GPU in US dollars per hour, or None if unknown."""
-        return self.terms.price
-
-    @property
-    def engine_title(self) -> str:
-        """Name of the engine as its authors write it."""
-        return engine_title(self.engine)
-
-    @property
-    def is_too_long(self) -> bool:
-        """Whether a request has more tokens than the model allows."""
-        return self.max_model_len is not None and self.isl + self.osl > self.max_model_len
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""

@@ -11,8 +11,7 @@ from typing import Any, ClassVar
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
-from ..core.evidence import FITTED, of_architecture
-from ..core.notebook_display import NotebookDisplay
+from ..core.evidence import FITTED
 from ..core.record import changed, record
 from ..data import table
 from ..estimate.hardware import Accelerator
@@ -24,9 +23,9 @@ from ..estimate.training_run import Price
 from .accelerators import Gpus, read_gpus
 from .calibration import Deployment
 from .engine_models import served_length
+from .layout_result import LayoutResult
 from .serving_changes import Changes, find_changes
 from .serving_layouts import SIZES, LayoutSearch, Placement, Point, Times
-from .serving_memory import engine_title
 from .train import price_of
 
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
@@ -147,7 +146,7 @@ class Layout:
 
 
 @record
-class ServingSearch(NotebookDisplay):
+class ServingSearch(LayoutResult):
     """Layouts with which a serving engine meets limits on times, those with the most tokens per second first.
 
     Attributes:
@@ -182,26 +181,6 @@ class ServingSearch(NotebookDisplay):
     retry: Callable[[Mapping[str, Any]], ServingSearch]
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {"layouts": FITTED}
-
-    @property
-    def evidence(self) -> dict[str, str]:
-        """Class of evidence of each value."""
-        return of_architecture(self.EVIDENCE, self.architecture)
-
-    @property
-    def price(self) -> Price | None:
-        """Price of one GPU in US dollars per hour, or None if unknown."""
-        return self.terms.price
-
-    @property
-    def engine_title(self) -> str:
-        """Name of the engine as its authors write it."""
-        return engine_title(self.engine)
-
-    @property
-    def is_too_long(self) -> bool:
-        """Whether a request has more tokens than the model allows."""
-        return self.max_model_len is not None and self.isl + self.osl > self.max_model_len
 
     @property
     def is_found(self) -> bool:

@@ -7,13 +7,10 @@ from functools import cached_property
 from math import inf, log, sqrt
 from typing import Any
 
-from ...calc.collectives import ALL_REDUCE, ALL_TO_ALL, Collective
 from ...calc.memory.number_formats import BITS_A_BYTE, Format
 from ...calc.sharding import Mesh
 from ...calc.walk import Conventions
 from ...core.architecture import Architecture
-from ...core.form import Form
-from ...core.record import changed
 from ..hardware import Accelerator
 from . import kernels
 from .arrays import Number, namespace
@@ -22,6 +19,7 @@ from .efficiency import Efficiencies, Efficiency, Operands
 from .engine_step import EngineStep
 from .layer_operations import collectives, operations
 from .operations import Attention, Convolution, Elementwise, Gemm, GroupedGemm, Operation, Scan
+from .transfers import collective_seconds, message_bytes
 
 PHASES = DECODE, PREFILL = ("decode", "prefill")
 Values = Mapping[str, Number]  # values of the workload symbols, as those of ``Workload.values``
@@ -29,7 +27,6 @@ ACTIVATION_BYTES = 2  # bf16 or fp16
 STATE_BYTES = 4  # fp32, of a recurrence
 FEW_ROWS = 8  # tokens that kernels of vector products compute
 USUAL_HEAD = 128  # elements of a key and of a value in a head of a recurrence
-CUSTOM = "all-reduce-custom"  # all-reduce of inference engines, for small tensors
 
 
 def step_values(sequences: Number, queries: Number, keys: Number) -> dict[str, Number]:
@@ -370,38 +367,16 @@ class StepModel:
         waits: Number = 0.0
         first = next(iter(values), DECODE)
         for place, (each, elements) in enumerate(self.collectives[first]):
-            moved = self.message(each, elements, values[first])
+            moved = message_bytes(self, each, elements, values[first])
             for phase in values:
                 others = self.collectives[phase]
                 if phase != first and place < len(others):
-                    moved = moved + self.message(*others[place], values[phase])
-            seconds = self.collective(each, moved)
+                    moved = moved + message_bytes(self, *others[place], values[phase])
+            seconds = collective_seconds(self, each, moved)
             name = f"{each.kind} ({each.group})"
             found[name] = found.get(name, 0.0) + each.times * seconds
             waits = waits + each.times * sqrt(2 * log(each.ranks)) * (moved > 0)
         return found, waits
-
-    def message(self, each: Collective, elements: Form, values: Values) -> Number:
-        """Return the bytes of the tensor of one collective, which has ``elements`` elements in all executions."""
-        size: Number = elements(**values) / each.times / each.shards * (each.bits / BITS_A_BYTE)
-        if each.kind == ALL_TO_ALL and each.place:
-            used = {tensor.active[1] for tensor in each.place.declaration.tensors if tensor.active}
-            chosen = next((length for axis, length in each.factors if axis in used and isinstance(length, int)), 1)
-            size = size * kernels.copies(each.ranks, chosen, self.accelerator.node) / chosen
-        if each.group == "etp":  # an expert on ranks with different tokens gathers and scatters those of all ranks
-            size = size * max(self.mesh.expert_tp // self.mesh.tp, 1)
-        return size
-
-    def collective(self, each: Collective, moved: Number) -> Number:
-        """Return the time of one collective."""
-        own = self.device
-        if each.ranks > self.accelerator.node:
-            own = changed(own, link=own.network)
-        seconds = kernels.collective(each.kind, each.ranks, moved, own, self.coefficients("collectives", each.kind))
-        if each.kind == ALL_REDUCE and each.ranks <= self.accelerator.node:
-            custom = kernels.collective(each.kind, each.ranks, moved, own, self.coefficients("collectives", CUSTOM))
-            seconds = namespace(moved).minimum(seconds, custom)
-        return seconds * (moved > 0)
 
 
 SIZED: Mapping[type[Operation], Callable[..., tuple[Cost, Any]]] = {

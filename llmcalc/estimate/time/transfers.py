@@ -1,0 +1,42 @@
+"""Bytes and time of the collectives of a step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ...calc.collectives import ALL_REDUCE, ALL_TO_ALL, Collective
+from ...calc.memory.number_formats import BITS_A_BYTE
+from ...core.form import Form
+from ...core.record import changed
+from . import kernels
+from .arrays import Number, namespace
+
+if TYPE_CHECKING:
+    from .step import StepModel
+
+CUSTOM = "all-reduce-custom"  # all-reduce of inference engines, for small tensors
+
+
+def message_bytes(model: StepModel, each: Collective, elements: Form, values: Mapping[str, Number]) -> Number:
+    """Return the bytes of the tensor of one collective, which has ``elements`` elements in all executions."""
+    size: Number = elements(**values) / each.times / each.shards * (each.bits / BITS_A_BYTE)
+    if each.kind == ALL_TO_ALL and each.place:
+        used = {tensor.active[1] for tensor in each.place.declaration.tensors if tensor.active}
+        chosen = next((length for axis, length in each.factors if axis in used and isinstance(length, int)), 1)
+        size = size * kernels.copies(each.ranks, chosen, model.accelerator.node) / chosen
+    if each.group == "etp":  # an expert on ranks with different tokens gathers and scatters those of all ranks
+        size = size * max(model.mesh.expert_tp // model.mesh.tp, 1)
+    return size
+
+
+def collective_seconds(model: StepModel, each: Collective, moved: Number) -> Number:
+    """Return the time of one collective."""
+    own = model.device
+    if each.ranks > model.accelerator.node:
+        own = changed(own, link=own.network)
+    seconds = kernels.collective(each.kind, each.ranks, moved, own, model.coefficients("collectives", each.kind))
+    if each.kind == ALL_REDUCE and each.ranks <= model.accelerator.node:
+        custom = kernels.collective(each.kind, each.ranks, moved, own, model.coefficients("collectives", CUSTOM))
+        seconds = namespace(moved).minimum(seconds, custom)
+    return seconds * (moved > 0)
