@@ -6,8 +6,10 @@ described in full elsewhere list only the names of the options.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import zip_longest
+from typing import NamedTuple
 
 from ..report import terminal
 from .commands import load
@@ -16,15 +18,13 @@ from .help_text import COMPACTED, OPTIONS, OWN, PANELS, UNLISTED
 from .spec import Command, Option
 from .table import COMMANDS, GROUPS, PROGRAM, QUESTIONS
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
 HELP = "Compute what an LLM architecture costs before you train or deploy it."
 FIRST = ("params", "fit", "train")  # commands in the examples of the program
 MOST_LINES, STANDARD, WIDEST = 60, 80, 100
 NARROW = 72  # in fewer columns, the titles of panels are above their lines
 MARGIN = 13  # width of the titles
-TITLE, FLAG = "bold", "cyan"
+TITLE, FLAG = "1", "36"  # bold, and cyan: parameters of the terminal's escape sequence
+LEAST = 10  # columns of a text
 
 
 class Line(NamedTuple):
@@ -119,74 +119,81 @@ def _phrase(text: str) -> str:
 
 
 class _Page:
-    """Parts of a help screen in a number of columns."""
+    """Lines of a help screen in a number of columns."""
 
     def __init__(self, columns: int, is_coloured: bool = False) -> None:
         self.columns = columns
         self.is_coloured = is_coloured
-        self.parts: list[RenderableType] = []
+        self.lines: list[str] = []
+
+    def add(self, *texts: str) -> None:
+        """Add texts, which are wrapped, and empty lines."""
+        for text in texts:
+            self.lines += _wrapped(text, self.columns)
 
     def head(self, usage: str, text: str) -> None:
         """Add the usage and a description."""
-        self.parts += [f"Usage: {usage}", "", text, ""]
+        self.add(f"Usage: {usage}", "", text, "")
 
     def entries(self, entries: Iterable[tuple[str, str]]) -> None:
         """Add titles and texts in two columns."""
-        self._grid(entries, MARGIN, TITLE)
+        for entry in entries:
+            self._row(entry, (MARGIN,), (TITLE,))
 
     def panel(self, title: str, lines: Sequence[tuple[str, str]], label_width: int, is_above: bool = False) -> None:
         """Add a panel with its title in the margin, or above the lines."""
         if is_above or self.columns < NARROW:
             self.heading(title)
-            self._grid(((f"  {label}", text) for label, text in lines), label_width + 2)
+            for label, text in lines:
+                self._row((f"  {label}", text), (label_width + 2,), (FLAG,))
         else:
-            self._grid(lines, label_width, margin=title)
-        self.parts.append("")
+            for at, line in enumerate(lines):
+                self._row(("" if at else title, *line), (MARGIN, label_width), (TITLE, FLAG))
+        self.add("")
 
     def heading(self, text: str, style: str = TITLE) -> None:
-        """Add a line in a style."""
-        from rich.text import Text
+        """Add a text in a style."""
+        self.lines += [self._styled(line, style) for line in _wrapped(text, self.columns)]
 
-        self.parts.append(Text(text, style))
-
-    def _grid(
-        self, rows: Iterable[tuple[str, str]], width: int, style: str = FLAG, margin: str = "", last: str = ""
-    ) -> None:
-        from rich.table import Table
-
-        grid = Table.grid()
-        if margin:
-            grid.add_column(width=MARGIN, style=TITLE)
-        grid.add_column(width=width, style=style)
-        grid.add_column(style=last)
-        for at, row in enumerate(rows):
-            grid.add_row(*([margin if at == 0 else ""] if margin else []), *row)
-        self.parts.append(grid)
+    def indented(self, text: str) -> None:
+        """Add a text below a heading."""
+        self.lines += [f"  {line}" for line in _wrapped(text, self.columns - 2)]
 
     def names(self, title: str, names: str) -> None:
         """Add a panel that lists only names of options."""
-        self._grid([(title, names)], MARGIN, TITLE, last=FLAG)
-        self.parts.append("")
+        self._row((title, names), (MARGIN,), (TITLE, FLAG))
+        self.add("")
 
     def text(self) -> str:
-        """Render the page."""
-        from rich.console import Console
+        """Return the page."""
+        return "\n".join(line.rstrip() for line in self.lines)
 
-        console = Console(
-            width=self.columns, force_terminal=self.is_coloured, color_system="standard" if self.is_coloured else None,
-            highlight=False, markup=False, emoji=False, legacy_windows=False,
-        )  # fmt: skip
-        with console.capture() as captured:
-            for part in self.parts:
-                console.print(part)
-        return "\n".join(line.rstrip() for line in captured.get().splitlines())
+    def _row(self, texts: Sequence[str], widths: Sequence[int], styles: Sequence[str]) -> None:
+        """Add texts side by side. The last one takes the rest of the columns."""
+        all_widths = (*widths, max(self.columns - sum(widths), LEAST))
+        cells = [_wrapped(text, width) for text, width in zip(texts, all_widths, strict=True)]
+        for line in zip_longest(*cells, fillvalue=""):
+            padded = (*(text.ljust(width) for text, width in zip(line[:-1], widths, strict=True)), line[-1])
+            self.lines.append("".join(map(self._styled, padded, (*styles, "")[: len(padded)])))
+
+    def _styled(self, text: str, style: str) -> str:
+        return f"\x1b[{style}m{text}\x1b[0m" if style and text and self.is_coloured else text
+
+
+def _wrapped(text: str, columns: int) -> list[str]:
+    """Return the lines of a text that has at most a number of columns. Only spaces separate words."""
+    return [
+        piece
+        for line in text.split("\n")
+        for piece in textwrap.wrap(line, max(columns, LEAST), break_on_hyphens=False) or [""]
+    ]
 
 
 def _add_command(page: _Page, command: Command, compacted: Iterable[str]) -> None:
     page.head(usage(command), command.help)
     if command.arguments:
         page.entries((one.metavar, one.help) for one in command.arguments)
-        page.parts.append("")
+        page.add("")
     found = panels(command)
     label_width = max((len(line.label) for lines in found.values() for line in lines), default=0) + 2
     asked = next(iter(command.options), "")
@@ -199,13 +206,11 @@ def _add_command(page: _Page, command: Command, compacted: Iterable[str]) -> Non
             page.panel(title, [line[:2] for line in lines], label_width)
     page.entries([("Examples", "\n".join(EXAMPLES[command.name]))])
     if asked:
-        page.parts += ["", f"More about an option: {PROGRAM} help {command.name} {asked}"]
+        page.add("", f"More about an option: {PROGRAM} help {command.name} {asked}")
 
 
 def _add_options(page: _Page, options: Iterable[Option]) -> None:
     """Describe options in full."""
-    from rich.padding import Padding
-
     from ..core.aliases import ENGINE_OPTIONS
 
     for option in options:
@@ -213,7 +218,7 @@ def _add_options(page: _Page, options: Iterable[Option]) -> None:
         default = "" if option.default in (None, False) or "default" in option.help else f" Default: {option.default}."
         others = ", ".join(name for name, flag in ENGINE_OPTIONS.items() if flag == option.flag)
         names = f" Other names: {others}." if others else ""
-        page.parts.append(Padding(f"{option.help}{default}{names}", (0, 0, 0, 2)))
+        page.indented(f"{option.help}{default}{names}")
 
 
 def _add_group(page: _Page, name: str) -> None:
@@ -230,8 +235,8 @@ def _add_program(page: _Page) -> None:
         texts = [(name, GROUPS[name] if name in GROUPS else COMMANDS[name][1]) for name in names]
         page.panel(question, texts, label_width, is_above=True)
     page.entries([("Examples", "\n".join(EXAMPLES[name][0] for name in FIRST))])
-    page.parts += [
+    page.add(
         "",
         f"More about a command: {PROGRAM} help {FIRST[0]}",
         f"Version: {PROGRAM} --version. Shell completion: {PROGRAM} --install-completion.",
-    ]
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import sys
 from contextlib import redirect_stdout
 from typing import Any
 
@@ -155,3 +156,14 @@ def test_what_the_page_refuses_is_not_offered() -> None:
     assert complete("verify gp")[1] == []
     assert complete("params 'gp")[1] == []
     assert complete("nosuch gp")[1] == []
+
+
+@pytest.mark.parametrize("line", ["help", "help serve", "serve --help", "params -h", "help fit --solve", "presets", ""])
+def test_help_needs_no_rich(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = run(line)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "rich"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "rich", None)
+    assert run(line) == expected
+    assert (expected["code"], expected["html"]) == (0, "")
+    assert "llmcalc" in expected["text"] or expected["text"].startswith("--solve")

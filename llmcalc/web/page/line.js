@@ -109,6 +109,7 @@ export function mount(root, { line = "", onRun } = {}) {
   async function run() {
     const typed = input.value.trim();
     close();
+    if (!typed) return void (status.textContent = "Type a command such as params gpt2, or help for a list.");
     history.push(typed);
     place = history.splice(0, Math.max(history.length - KEPT, 0)) && history.length;
     status.textContent = "Computing …";
