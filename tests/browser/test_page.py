@@ -110,3 +110,13 @@ def test_a_link_is_a_result(visit: Callable[..., Visit]) -> None:
     for name in ("model", "gpu", "count", "weights", "context", "users"):
         values = [page.locator(f"#{name}").input_value() for page in (first, second)]
         assert values[0] == values[1], name
+
+
+def test_other_spellings_of_a_link_and_unknown_settings(visit: Callable[..., Visit]) -> None:
+    page = visit().open("model=llama3-8b&gpu=H100:2&count=3&constructor=5&foo=7")
+    assert page.locator("#gpu").input_value() == "h100-sxm"
+    assert page.locator("#gpu [data-given]").count() == 0
+    assert page.locator("#count-text").input_value() == "6"
+    notes = page.locator("#notes").inner_text()
+    assert "nknown setting in the link: constructor" in notes
+    assert "nknown setting in the link: foo" in notes

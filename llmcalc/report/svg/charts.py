@@ -12,6 +12,7 @@ from .canvas import DASHES, GAP, HEADING, LINE, MARGIN, SMALL, TEXT, Canvas, col
 
 HIGHEST, ASPECT = 360.0, 0.55
 DOT = 4.5
+SAMPLE = 22.0  # pixels of a curve beside its name, which show its dashes
 SPACING_X, SPACING_Y = 70, 34  # minimum pixels between ticks
 
 Box = tuple[float, float, float, float]
@@ -107,7 +108,7 @@ def draw_chart(picture: Chart, width: float) -> str:
     """Draw a line chart with levels, labelled curves and marked points."""
     xs = [x for curve in picture.curves for x, _ in curve.points]
     ys = [y for curve in picture.curves for _, y in curve.points] + [value for _, value in picture.levels]
-    named = min(max(text_width(curve.name) for curve in picture.curves) + 3 * GAP, NAMES_SHARE * width)
+    named = min(max(text_width(curve.name) for curve in picture.curves) + 2 * GAP + SAMPLE, NAMES_SHARE * width)
     frame = draw_frame(picture.title, picture.x, picture.y, xs, ys, width, named, [])
     for name, value in picture.levels:
         at = frame.y.place(value)
@@ -129,8 +130,9 @@ def _curves(frame: Frame, picture: Chart, named: float) -> None:
         if not curve.name:
             continue
         x = frame.x.end + GAP
-        frame.canvas.rect(x, place - TEXT / 3, GAP / 2, TEXT / 1.5, colour(number))
-        frame.canvas.text(x + GAP, place + TEXT / 3, shortened(curve.name, named - 2 * GAP))
+        frame.canvas.curve([(x, place), (x + SAMPLE, place)], colour(number), DASHES[number % len(DASHES)])
+        x += SAMPLE + GAP / 2
+        frame.canvas.text(x, place + TEXT / 3, shortened(curve.name, named - SAMPLE - 1.5 * GAP))
 
 
 def _marks(frame: Frame, picture: Chart) -> None:

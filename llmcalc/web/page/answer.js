@@ -45,6 +45,7 @@ export function showMemory(memory) {
   memory.parts.forEach((part, at) => { bar.children[at].style.width = percent(part.bytes); });
   bar.lastChild.style.left = percent(memory.size);
   bar.classList.toggle("over", isOver);
+  bar.classList.toggle("early", memory.size < memory.total / 4); // the label of the end stands on its right
   const replicas = memory.replicas > 1 ? `${memory.replicas} replicas` : "";
   write($("bar-text"), [`${memory.needed_text} of ${memory.usable_text} usable`, memory.layout, replicas].filter(Boolean).join(" · "));
   const entries = memory.parts.map((part, at) => part.bytes && [part.title, part.text, `m${at}`]).filter(Boolean);

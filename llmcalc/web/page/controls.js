@@ -51,7 +51,12 @@ export function showKnobs(longest) {
   }
   for (const key of ["weights", "kv", "gpu"]) {
     const own = $(key);
-    if (state[key] && ![...own.options].some((each) => each.value === state[key])) own.append(option(state[key], state[key]));
+    const [given] = own.querySelectorAll("[data-given]");
+    if (given && given.value !== state[key]) given.remove();
+    if (state[key] && ![...own.options].some((each) => each.value === state[key])) {
+      own.append(option(state[key], state[key]));
+      own.lastChild.dataset.given = "";
+    }
     own.value = state[key];
   }
 }

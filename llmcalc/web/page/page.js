@@ -11,7 +11,7 @@ import { FRONT, PLOTS, makePlots, offerPlot, showPlot } from "./plots.js";
 import { ask, events, open, ready } from "./python.js";
 import { load } from "./load.js";
 import { copy, download, png } from "./share.js";
-import { change, element, hashOf, onChange, state } from "./state.js";
+import { change, element, hashOf, onChange, state, unknown } from "./state.js";
 import { showDerivation } from "./why.js";
 
 const $ = (id) => document.getElementById(id);
@@ -24,12 +24,15 @@ await Promise.all(["panels.css", "line.css"].map(styled)); // before anything th
 
 /** Ask Python for panels of the state. @param {string[]} panels @param {object} [more] */
 const panelsOf = async (panels, more = {}) => {
-  const message = { kind: "answers", state: { ...state, panels, ...more } };
+  const message = { kind: "answers", state: { ...state, panels, ...more } }, before = state;
   let found = await ask(message);
   if (!found) { // Python was stopped, and has closed the files that were open
     opened = "";
     await openLinked();
     found = (await ask({ ...message, state: { ...message.state, model: state.model } })) ?? { text: "The computation was stopped" };
+  }
+  if (before === state && found.state && found.state.gpu !== state.gpu) { // a link may spell it otherwise, as in h100:8
+    change({ gpu: found.state.gpu, n: found.state.n }, false, unknown);
   }
   return found.panels ?? Object.fromEntries(panels.map((name) => [name, { error: found.error ?? { message: found.text, hint: "" } }]));
 };
@@ -66,7 +69,7 @@ async function openLinked() {
   if (!state.config || state.config === opened) return;
   opened = state.config;
   const text = await unpacked(opened).catch(() => ""), found = await open({ name: nameOf(text), content: text });
-  change({ model: found?.model ?? "the config of the link" });
+  change({ model: found?.model ?? "the config of the link" }, false, unknown);
 }
 
 async function verdict(quick) {
@@ -75,6 +78,7 @@ async function verdict(quick) {
   isFirst = false;
   if (found.error) return showError(found.error);
   facts = found.facts;
+  found.notes.unshift(...unknown.map((name) => `unknown setting in the link: ${name}`));
   showAnswer(found);
   const speed = facts.filter(({ why }) => why === "latency").map((each) => `${each.text} ${each.after}`);
   mini.textContent = [$("lead").textContent, ...speed, $("bar-text").textContent].join(" · ");

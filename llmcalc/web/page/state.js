@@ -5,6 +5,9 @@ export const DEFAULTS = {
   model: "llama3.1-8b", gpu: "h100-sxm", n: 1, weights: "", kv: "", context: 8192, osl: 512, users: 16, compare: /** @type {string[]} */ ([]), line: "",
   config: "", // of a model of one's own, packed
 };
+const OTHER_NAMES = new Map([["count", "n"]]);
+/** Settings of the link that the page does not know. @type {string[]} */
+export let unknown = [];
 const MOST = { n: 16384, users: 1048576, context: 2 ** 30, osl: 2 ** 30 };
 const LONGEST = 400, LONGEST_CONFIG = 8000; // characters of a text in a link
 const listeners = [];
@@ -32,7 +35,9 @@ function valid(name, value) {
 
 /** @param {string} hash @returns {State} */
 export function readHash(hash) {
-  const given = new URLSearchParams(hash.replace(/^#/, ""));
+  const pairs = hash.includes("=") ? [...new URLSearchParams(hash.replace(/^#/, ""))] : [];
+  const given = new Map(pairs.map(([name, value]) => [OTHER_NAMES.get(name) ?? name, value]));
+  unknown = [...given.keys()].filter((name) => !Object.hasOwn(DEFAULTS, name)).map((name) => name.slice(0, 40));
   return /** @type {State} */ (Object.fromEntries(
     Object.keys(DEFAULTS).map((name) => [name, given.has(name) ? valid(name, given.get(name)) : DEFAULTS[name]]),
   ));
@@ -48,10 +53,12 @@ export function hashOf(of) {
 /** @type {State} */
 export let state = readHash(location.hash);
 
-/** Change the state. @param {Partial<State>} changes @param {boolean} [quick] whether more changes follow at once */
-export function change(changes, quick = false) {
+/** Change the state. @param {Partial<State>} changes @param {boolean} [quick] whether more changes follow at once
+ * @param {string[]} [left] unknown settings of the link that are still shown */
+export function change(changes, quick = false, left = []) {
   const own = Object.entries(changes).map(([name, value]) => [name, valid(name, value)]);
   state = { ...state, ...Object.fromEntries(own) };
+  unknown = left;
   if (!quick) history.replaceState(null, "", hashOf(state));
   listeners.forEach((each) => each(state, quick));
 }
