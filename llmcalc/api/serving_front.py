@@ -38,6 +38,7 @@ class ServingFront(LayoutResult):
         tried: number of layouts and formats that were evaluated.
         terms: prices and power that the cost and the energy of tokens follow from.
         max_model_len: largest number of tokens of a request that the model allows, or None if unknown.
+        closest: layout that comes closest to the limits if none meets them, or None.
     """
 
     model: str
@@ -53,6 +54,7 @@ class ServingFront(LayoutResult):
     terms: Terms
     architecture: Architecture
     max_model_len: int | None
+    closest: Layout | None = None
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {"points": FITTED}
 
@@ -140,7 +142,17 @@ def find_front(
         search.architecture.name, search.card, search.count, search.engine, search.load.isl, search.load.osl, limits,
         tuple(layout_at(placement, point, search, measured) for placement, point, _ in chosen),
         {name: pairs for name, pairs in fronts.items() if pairs}, len(tried), terms, search.architecture, longest,
+        None if chosen or not limits else _closest(tried, limits, search, measured),
     )  # fmt: skip
+
+
+def _closest(
+    tried: list[Times], limits: Mapping[str, float], search: LayoutSearch, measured: Deployment | None
+) -> Layout | None:
+    """Return the layout whose times exceed the limits least, or None if no request runs."""
+    running = [(times.placement, point) for times in tried for point in times.points if point.runs]
+    best = min(running, key=lambda pair: excess(pair[1], limits), default=None)
+    return layout_at(*best, search, measured, is_kept=False) if best else None
 
 
 def _group(times: Times) -> str:

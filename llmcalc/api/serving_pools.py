@@ -101,7 +101,7 @@ def serving_pools(
     number, first_mesh = read_pool(pool)
     rest = search.count - number * first_mesh.tp * first_mesh.dp
     if not search.can_disaggregate:
-        raise InputError("needs vLLM, SGLang or TensorRT-LLM, two GPUs and two output tokens", parameter="prefill_pool")
+        raise _refusal(search)
     mesh = mesh or Mesh(tp=max(size for size in powers(max(rest, 1)) if rest % size == 0))
     others, unused = divmod(rest, mesh.tp * mesh.dp)
     if rest < 1 or others < 1 or unused:
@@ -123,6 +123,17 @@ def serving_pools(
         search.architecture.name, search.card, search.count, search.engine, search.load.isl, search.load.osl,
         search.only or 1, found, most, limit, terms, search.architecture, longest,
     )  # fmt: skip
+
+
+def _refusal(search: LayoutSearch) -> InputError:
+    """Return the error for GPUs, requests or an engine without two pools."""
+    if search.count < 2:
+        text, hint = f"needs at least 2 GPUs, not {search.count}", f"use {{gpu={search.card.name}:2}}"
+    elif search.load.osl < 2:
+        text, hint = "needs at least 2 output tokens, as the first one is that of the prefill", "use {osl=2}"
+    else:
+        text, hint = f"needs an engine with two pools, not {search.engine}", "use {engine=vllm}"
+    return InputError(text, parameter="prefill_pool", hint=hint)
 
 
 def _times(

@@ -9,6 +9,7 @@ from math import ceil
 from typing import Any, ClassVar
 
 from ..calc.sharding import Mesh
+from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.evidence import ASSUMED, FITTED, of_architecture
@@ -182,16 +183,20 @@ class ServingResult(NotebookDisplay):
 
     def _changes(self) -> Iterator[tuple[dict[str, Any], ServingResult]]:
         name, ranks = self.accelerator.name, self.mesh.tp * self.mesh.dp
+        has_experts = any(True for _ in expert_layers(self.architecture))
         larger: list[dict[str, Any]] = []
         for factor in (2, 4, 8):  # the second one if tensor-parallel ranks are given
             own = {"gpu": f"{name}:{ranks * factor}"}
             larger += [own, {**own, "tp": self.mesh.tp * factor}]
+            if has_experts:
+                larger.append({**own, **_divided(ranks * factor)})
+        divided = [_divided(ranks)] if has_experts and self.mesh.tp > 1 else []
         fewer = [{"concurrency": self.running}] if self.fits else []
         more = [{"max_num_seqs": ceil(self.load.concurrency)}] if self.load.most < self.time.capacity else []
-        for candidates in (fewer, more, [{"cache": "fp8"}], [{"weights": "fp8"}], larger):
+        for candidates in (fewer, more, divided, [{"cache": "fp8"}], [{"weights": "fp8"}], larger):
             found = [*self._helpful(candidates)]
             if found:
-                yield next((each for each in found if each[1].all_run), found[-1])
+                yield next((each for each in found if each[1].all_run), max(found, key=lambda each: each[1].running))
 
     def _helpful(self, candidates: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], ServingResult]]:
         """Yield the changes with which more requests run, or all of them."""
@@ -285,6 +290,11 @@ class ServingResult(NotebookDisplay):
             "money": money.to_dict() if (money := result_money(self)) else None,
             "notes": list(self.notes),
         }  # fmt: skip
+
+
+def _divided(ranks: int) -> dict[str, Any]:
+    """Return the layout whose ranks have different requests and share the experts."""
+    return {"tp": 1, "dp": ranks, "ep": ranks}
 
 
 def class_times(result: ServingResult) -> list[tuple[float, float]]:

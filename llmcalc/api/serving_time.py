@@ -163,7 +163,8 @@ def serving(
             tried = (formats,) if measured else format_choices(architecture, card, formats)
             return find_front(changed(layouts, formats=tried), limits, terms, measured)
         return search_layouts(layouts, limits, terms, measured)
-    concurrency = 1 if concurrency is None else concurrency
+    assumed = [] if concurrency else ["one request at a time is assumed: {concurrency} sets the number"]
+    concurrency = concurrency or 1
     if prefill_pool is not None:
         from .serving_pools import serving_pools
 
@@ -201,7 +202,7 @@ def serving(
                 for each in drafting.accepted_range
             )
             tpot, accepted_times = _wider(tpot, time, slow, fast), (slow, fast)
-    notes = [f"at most {load.chunk:,} tokens of prefill in a step", *requests.notes]
+    notes = [*assumed, f"at most {load.chunk:,} tokens of prefill in a step", *requests.notes]
     if drafting:
         notes += drafting.notes
     if measured:

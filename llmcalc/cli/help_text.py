@@ -140,7 +140,7 @@ OWN = {  # lines of one command, by panel
             --isl --osl TOKENS  of a request, for its times
             --mix --trace --prefix-share X  4k/500:1,...; file; cached
             --turns --concurrency N  of a conversation; requests at once
-            --sla LIMITS  find layouts: ttft<300ms,tpot<10ms
+            --sla LIMITS  find layouts: ttft=300ms,tpot=10ms
             --pareto --prefill-pool POOL  front; GPUs for prefills: 2xtp2
             --watts --api-price VALUE  for energy; of an API, as 0.5/1.5
             --calibration FILE  of llmcalc calibrate

@@ -13,7 +13,7 @@ COMMANDS = {
     "communication": ("communication", "Count the bytes that the ranks of a mesh exchange in a step."),
     "memory": ("memory", "Compute the memory of serving or training."),
     "fit": ("fit", "Check whether a model fits on your GPUs, or solve for the largest batch or context."),
-    "serve": ("serve", "Predict what a serving engine allocates, and what its log says."),
+    "serve": ("serve", "Predict the memory, speed and price of serving with an engine."),
     "check-log": ("check_log", "Compare the start-up log of an engine with its prediction."),
     "latency": ("latency", "Estimate the time of a decode step or a prefill on GPUs."),
     "calibrate": ("calibrate", "Fit the times of serving to your own measurements."),

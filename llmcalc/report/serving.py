@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from ..api.serving_result import ServingResult, class_times
@@ -63,13 +64,20 @@ def _changes(result: ServingResult) -> Table:
         for change, one in result.changes
     ]  # fmt: skip
     heads = columns("settings: name", "running requests: text", "per output token: text", "tokens/s per GPU: text")
-    return Table("with other settings" if result.fits else "fits with", heads, rows)
+    title = "fits with" if all(one.all_run for _, one in result.changes) else "more requests run with"
+    return Table("with other settings" if result.fits else title, heads, rows)
 
 
 def time_fact(label: str, *times: float) -> Fact:
     """Return a time with its interval."""
     best, _, span = duration(*times).partition(" (")
     return Fact(label, best, f"({span}")
+
+
+def time_bars(parts: Iterable[tuple[str, float, str]], title: str) -> tuple[Bars, ...]:
+    """Return a bar chart of parts of a time: name, seconds and a remark."""
+    bars = tuple(Bar(name, (("milliseconds", round(seconds * 1e3, 3)),), text) for name, seconds, text in parts)
+    return (Bars(title, "count", bars),) if bars else ()
 
 
 def _money(result: ServingResult) -> tuple[Table, ...]:
@@ -80,8 +88,9 @@ def _money(result: ServingResult) -> tuple[Table, ...]:
 
 def _bars(result: ServingResult) -> tuple[Bars, ...]:
     """Return a bar chart of the parts of an output token."""
-    bars = tuple(Bar(name, (("microseconds", round(seconds * 1e6)),), bound) for name, seconds, bound in result.parts)
-    return (Bars("microseconds of an output token", "count", bars),) if bars and result.fits else ()
+    least = SMALLEST_ROW * (result.tpot_s or 0.0)
+    bars = time_bars((part for part in result.parts if part[1] >= least), "milliseconds per output token")
+    return bars if result.fits else ()
 
 
 def _facts(result: ServingResult) -> list[Fact]:
@@ -171,7 +180,9 @@ def _parts(result: ServingResult) -> Table:
         for name, seconds, bound in (*large, *([("others", rest, "")] if rest else []))
     ]
     total = ("total", duration(whole), 1.0, "")
-    return Table("an output token", columns("part: name", "time: text", "share: share", "bound: text"), rows, total)
+    return Table(
+        "time per output token", columns("part: name", "time: text", "share: share", "bound: text"), rows, total
+    )
 
 
 def _notes(result: ServingResult) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from .heading import model_document, named_values
 from .numbers import dollars, duration, three_digits
 from .pictures import Axis, Chart, Curve, Mark
 from .serving_money import break_even, money_notes, price_notes
-from .serving_search import layout_text, pool_notes, too_long
+from .serving_search import layout_text, no_layout, pool_notes, too_long
 
 SHOWN = 10  # points in the table
 HEADS = columns(
@@ -61,15 +61,21 @@ def _answer(result: ServingFront) -> str:
     if result.is_too_long:
         return too_long(result)
     if not result.points:
-        if result.tried and result.limits:
-            return "✗ No layout meets the limits"
+        if result.closest:
+            return no_layout(result.closest)
         return f"✗ The model does not fit on {result.gpus} × {result.accelerator.title}"
     first, last = result.points[0], result.points[-1]
     users, gpus = (
         " to ".join(dict.fromkeys(three_digits(getattr(one, name)) for one in (first, last)))
         for name in ("tokens_per_s_user", "tokens_per_s_gpu")
     )
-    return f"{users} tokens/s per user, {gpus} tokens/s per GPU"
+    named = ""
+    if len({formats_text(one) for one in result.points}) > 1:
+        named = ", with the formats in the table"
+    elif first.formats:
+        own = (f"{text} {name}".replace("_", " ") for name, text in first.formats.items())
+        named = f", with {' and '.join(own)}"
+    return f"{users} tokens/s per user, {gpus} tokens/s per GPU{named}"
 
 
 def _points(result: ServingFront, listed: Sequence[Layout]) -> Table:
@@ -134,12 +140,13 @@ def _charts(result: ServingFront, listed: Sequence[Layout], *, with_groups: bool
 def _notes(result: ServingFront) -> tuple[str, ...]:
     if not result.points:
         return ()
-    first = result.points[len(result.points) // 2]
+    n_points = len(result.points)
+    first = result.points[n_points // 2]
     ends = f"×/÷ {first.width:.2f}"
     return (
         *pool_notes(result.points), *price_notes(result.price), *_api_notes(result),
-        f"{len(result.points)} points of {result.tried} layouts and formats (--format csv); times and prices hold "
-        f"within {ends} in 80 % of measurements",
+        f"{n_points} point{'s' * (n_points != 1)} of {result.tried} layouts and formats (--format csv); times and "
+        f"prices hold within {ends} in 80 % of measurements",
         *(["fp8 changes the outputs of a model that was published in 16 bits"] if "fp8" in formats_text(first) else []),
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ def money_table(own: Money) -> Table:
         price, energy = own.usd_per_million(kind), own.wh_per_million(kind)
         if price or energy:
             rows.append((kind, dollars(price) if price else "", energy_text(energy) if energy else ""))
-    return Table("a million tokens", columns("tokens: name", "price: text", "energy: text"), rows)
+    return Table("price and energy per million tokens", columns("tokens: name", "price: text", "energy: text"), rows)
 
 
 def energy_text(span: tuple[float, float, float]) -> str:
@@ -39,7 +39,9 @@ def break_even(own: Money) -> Fact | None:
         return Fact("break-even", "none", "the API is cheaper at this and every lower load")
     texts = " to ".join(dict.fromkeys(map(three_digits, load)))
     used = " to ".join(dict.fromkeys(map(percent, shares)))
-    return Fact("break-even", f"{texts} requests/s", f"{used} of this load; own GPUs are cheaper above")
+    return Fact(
+        "break-even", f"{texts} requests/s", f"{used} of this load and its interval; own GPUs are cheaper above"
+    )
 
 
 def money_notes(own: Money) -> tuple[str, ...]:

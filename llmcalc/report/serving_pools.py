@@ -8,9 +8,9 @@ from ..api.serving_pools import ServingPools
 from ..api.serving_search import Layout
 from .document import Document, Fact, Table, columns
 from .heading import model_document, named_values
-from .numbers import duration, percent, three_digits
-from .pictures import Bar, Bars
-from .serving import time_fact
+from .numbers import dollars, duration, percent, three_digits
+from .pictures import Bars
+from .serving import time_bars, time_fact
 from .serving_money import break_even, money_notes, money_table, price_notes
 from .serving_search import commands_table, layout_text, too_long
 
@@ -60,20 +60,25 @@ def _answer(result: ServingPools) -> str:
             return f"✗ No request runs: {why}"
         return f"✗ {result.concurrency:,.10g} requests do not run at once: {result.limit} limit them to {result.most:,}"
     user, gpu = three_digits(one.tokens_per_s_user), three_digits(one.tokens_per_s_gpu)
-    times = duration(one.tpot_s, float(one.tpot.low), float(one.tpot.high))
-    return f"✓ {times} per output token: {user} tokens/s per user, {gpu} tokens/s per GPU"
+    best, _, span = duration(one.tpot_s, float(one.tpot.low), float(one.tpot.high)).partition(" (")
+    return f"✓ {best} per output token ({span}, {user} tokens/s per user, {gpu} tokens/s per GPU"
 
 
 def _facts(result: ServingPools, one: Layout) -> tuple[Fact, ...]:
     pool, gain = one.prefill, break_even(one.money(result.terms, result.isl, result.osl))
+    price = one.usd_per_million_output(result.price)
     assert pool is not None
     return (
-        *([gain] if gain else []),
         time_fact("per output token", one.tpot_s, float(one.tpot.low), float(one.tpot.high)),
         time_fact("first token", one.ttft_s, float(one.ttft.low), float(one.ttft.high)),
+        Fact(
+            "running requests", f"{one.concurrency:,.10g}", f"of at most {result.most:,}, limited by the {result.limit}"
+        ),
         Fact("requests", three_digits(one.requests_per_s), "per second"),
+        Fact("output tokens", three_digits(one.tokens_per_s_gpu), "per second and GPU"),
         Fact("pool of prefills", percent(pool.busy), "busy"),
-        Fact("most requests", f"{result.most:,}", f"limited by the {result.limit}"),
+        *([gain] if gain else []),
+        *([Fact("million output tokens", dollars(price), "all cost charged to output")] if price else []),
     )
 
 
@@ -89,14 +94,13 @@ def _tables(one: Layout) -> tuple[Table, ...]:
     rows = [(name, duration(seconds), seconds / one.ttft_s) for name, seconds in _parts(one)]
     heads = columns("part: name", "time: text", "share: share")
     return (
-        Table("the first token", heads, rows, ("total", duration(one.ttft_s), 1.0)),
+        Table("time to the first token", heads, rows, ("total", duration(one.ttft_s), 1.0)),
         commands_table(one),
     )
 
 
 def _bars(one: Layout) -> tuple[Bars, ...]:
-    bars = tuple(Bar(name, (("microseconds", round(seconds * 1e6)),)) for name, seconds in _parts(one))
-    return (Bars("microseconds to the first token", "count", bars),)
+    return time_bars(((*part, "") for part in _parts(one)), "milliseconds to the first token")
 
 
 def _json(result: ServingPools) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ..api.serving_front import ServingFront
     from ..api.serving_pools import ServingPools
 
+NO_MARGIN = "meets the limits on average, not at the high end of the interval"
+
 
 def search_document(result: ServingSearch) -> Document:
     """Build the report of a search for layouts. The title is the answer."""
@@ -73,13 +75,21 @@ def _answer(result: ServingSearch) -> str:
     if not result.layouts:
         return f"✗ The model does not fit on {result.gpus} × {result.accelerator.title}"
     best = result.layouts[0]
-    times = f"{duration(best.tpot_s)} per output token, {duration(best.ttft_s)} to the first token"
     if not result.is_found:
-        number = f"{best.concurrency:,.10g} request{'s' * (best.concurrency != 1)}"
-        return f"✗ No layout meets the limits. The closest is {layout_text(best)} with {number}: {times}"
+        return no_layout(best)
     speed = f"{best.concurrency:,.0f} requests, {best.tokens_per_s_gpu:,.0f} tokens/s per GPU"
-    margin = "" if result.has_margin else ", no margin"
-    return f"✓ {layout_text(best)} with {speed}: {times}{margin}"
+    margin = "" if result.has_margin else f"; {NO_MARGIN}"
+    return f"✓ {layout_text(best)} with {speed}: {_times(best)}{margin}"
+
+
+def no_layout(best: Layout) -> str:
+    """Return the answer if no layout meets the limits, with the one that comes closest."""
+    number = f"{best.concurrency:,.10g} request{'s' * (best.concurrency != 1)}"
+    return f"✗ No layout meets the limits. The closest is {layout_text(best)} with {number}: {_times(best)}"
+
+
+def _times(one: Layout) -> str:
+    return f"{duration(one.tpot_s)} per output token, {duration(one.ttft_s)} to the first token"
 
 
 def _layouts(result: ServingSearch) -> Table:
@@ -139,7 +149,7 @@ def _notes(result: ServingSearch) -> tuple[str, ...]:
     if not result.is_found:
         tried = "no change that was tried meets the limits: fp8, up to 8 times the GPUs, and faster GPUs"
         return (*([] if result.is_too_long or result.changes else [tried]), *price)
-    margin = "" if result.has_margin else ", and exceed the limits: no margin"
+    margin = "" if result.has_margin else f"; the layout {NO_MARGIN}"
     own = money_notes(result.layouts[0].money(result.terms, result.isl, result.osl))
     return (*pool_notes(result.layouts), *price, *own, f"intervals contain 80 % of measured times{margin}")
 

@@ -64,7 +64,11 @@ def test_points_keep_limits() -> None:
     found = front(sla="ttft<80ms,tpot<9ms")
     assert found.points
     assert all(one.ttft_s <= 0.08 and one.tpot_s <= 0.009 for one in found.points)
-    assert front(sla="tpot<1us").points == ()
+    failed = front(sla="tpot<1us")
+    assert failed.points == ()
+    assert failed.closest is not None
+    assert failed.closest.tpot_s == pytest.approx(min(one.tpot_s for one in front().points), rel=0.01)
+    assert found.closest is None
 
 
 def test_formats_that_the_gpu_cannot_compute_in_are_not_tried() -> None:

@@ -75,12 +75,21 @@ def test_a_wrong_pool_is_named(pool: str, message: str) -> None:
         pools(pool)
 
 
+@pytest.mark.parametrize(("gpu", "change", "message"), [
+    ("h100", {}, "needs at least 2 GPUs, not 1"), ("h100:2", {"osl": 1}, "needs at least 2 output tokens"),
+    ("h100:2", {"engine": "llama.cpp"}, "needs an engine with two pools, not llama"),
+])  # fmt: skip
+def test_a_missing_condition_of_two_pools_is_named(gpu: str, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        pools("1x", gpu, **change)
+
+
 def test_a_layout_that_leaves_gpus_over_is_refused() -> None:
     with pytest.raises(InputError, match="takes 1 of 4 GPUs"):
         pools("1x", tp=2)
-    with pytest.raises(InputError, match="needs vLLM, SGLang"):
+    with pytest.raises(InputError, match="needs an engine with two pools"):
         pools(engine="llama.cpp")
-    with pytest.raises(InputError, match="needs vLLM, SGLang"):
+    with pytest.raises(InputError, match="needs an engine with two pools"):
         pools(osl=1)
     with pytest.raises(InputError, match="cannot be combined with a search"):
         pools(sla="tpot<20ms")

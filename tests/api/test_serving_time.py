@@ -18,6 +18,7 @@ from llmcalc.core.errors import InputError
 from llmcalc.estimate.time.interval import time_interval
 from llmcalc.estimate.time.serving import Load, cache_bytes, cache_space, serving_time, weight_bytes
 from llmcalc.estimate.time.step import step_values
+from llmcalc.report.serving import serving_document
 
 LLAMA = llmcalc.load("llama3.1-8b")
 DEEPSEEK = llmcalc.load("deepseek-v3")
@@ -109,6 +110,28 @@ def test_a_model_that_does_not_fit_has_settings_with_which_it_does() -> None:
     result = serve(llmcalc.load("llama3.1-70b"), concurrency=1)
     assert [change for change, _ in result.changes] == [{"weights": "fp8"}, {"gpu": "h100-sxm:2"}]
     assert all(one.fits for _, one in result.changes)
+
+
+def test_ranks_with_own_requests_run_more_of_them() -> None:
+    """Tensor-parallel ranks repeat the latent cache of DeepSeek-V3."""
+    result = serve(DEEPSEEK, "h100:16", isl=32_003, osl=503, concurrency=61)
+    divided = next(one for change, one in result.changes if change == {"tp": 1, "dp": 16, "ep": 16})
+    assert divided.running > 3 * result.running
+    absent = serve(DEEPSEEK, "h100:8", isl=32_003, osl=503, concurrency=61)
+    assert [(change["ep"], one.all_run) for change, one in absent.changes] == [(32, True)]
+    assert not any("ep" in change for change, _ in serve(isl=100_003, concurrency=11).changes)
+
+
+def test_the_heading_says_whether_all_requests_run() -> None:
+    for concurrency, title in ((61, "fits with"), (9973, "more requests run with")):
+        result = serve(DEEPSEEK, "h100:8", isl=32_003, osl=503, concurrency=concurrency)
+        assert title == serving_document(result).tables[0].title
+
+
+def test_an_assumed_number_of_requests_is_said() -> None:
+    text = "one request at a time is assumed: {concurrency} sets the number"
+    assert text in serve(concurrency=None).notes
+    assert text not in serve(concurrency=1).notes
 
 
 def test_a_request_longer_than_the_model_allows_is_said() -> None:
