@@ -71,6 +71,28 @@ def test_a_verdict_that_fails_names_changes_that_help() -> None:
     assert not panel("verdict", LARGE, quick=True)["changes"]
 
 
+def test_users_who_wait_are_stated() -> None:
+    tight = {"model": "llama3.1-8b", "gpu": "h100", "context": 8192, "osl": 512}
+    running = int(panel("verdict", {**tight, "users": 2})["facts"][-3]["value"])
+    some, all_run, none = (panel("verdict", {**tight, "users": users}) for users in (running + 3, running, 2 * running))
+    assert (some["fits"], some["waiting"], some["lead"]) == (True, 3, f"Fits, but 3 of {running + 3} users wait")
+    assert (all_run["waiting"], all_run["lead"]) == (0, "Fits")
+    facts = {fact["why"]: fact for fact in some["facts"]}
+    assert facts["capacity"]["label"] == "Users vLLM runs"
+    assert all(f"{running} users" in facts[name]["note"] for name in ("latency", "throughput", "cost"))
+    assert (none["fits"], none["waiting"]) == (False, 0)
+    assert not {"latency", "prefill", "throughput", "cost"} & {fact["why"] for fact in none["facts"]}
+    assert {change["set"].get("users") for change in none["changes"]} >= {running}
+    assert any(change["text"].endswith(f"{running} users") for change in none["changes"])
+
+
+def test_an_encoder_has_a_throughput() -> None:
+    state = {"model": "bert-large", "gpu": "l4", "users": 5, "context": 128}
+    facts = {fact["why"]: fact for fact in panel("verdict", state)["facts"]}
+    assert facts["throughput"]["value"] == pytest.approx(5 / facts["latency"]["value"])
+    assert panel("derivation", state, quantity="throughput")["tree"]["text"] == facts["throughput"]["text"]
+
+
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state["model"])
 def test_numbers_have_evidence_and_lie_in_their_intervals(state: dict[str, Any]) -> None:
     for fact in panel("verdict", state)["facts"]:

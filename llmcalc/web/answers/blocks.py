@@ -16,6 +16,7 @@ from ...core.structure import structure_line
 from ...report.numbers import human
 from .state import Case
 
+_ACRONYMS = re.compile(r"Mla|Mlp|Moe|Kda|Rg(?=Lru)|Lru|Rwkv")
 Place = tuple[str, int | None, int, str]  # stack, run, number of the sub-layer, layer
 
 
@@ -83,7 +84,7 @@ class _Maker:
         rows, stored, found = self.rows.get(place, ()), self.stored.get(place, 0), self.flops.get(place, 0)
         params = sum(row.size for row in rows if row.copies and not row.tensor.buffer)
         return {
-            "name": named.name, "kind": type(named.layer).__name__, "params": params, "stored": stored,
+            "name": named.name, "kind": _kind(type(named.layer)), "params": params, "stored": stored,
             "text": human(params), "share": stored / self.total, "flops": human(found),
             "tensors": [_tensor(row.part, row.declaration, row.tensor, row.copies) for row in rows],
             "equations": [*_equations(declare(named.layer))],
@@ -104,6 +105,16 @@ def _axes(layer: Layer) -> Iterator[list[str]]:
         name, meaning = meanings.get(axis, (axis, ""))
         yield [axis, name if name != axis else "", length, meaning]
     yield from ([axis, "", "", meaning] for axis, meaning in WORKLOAD.items() if axis in letters - set(lengths))
+
+
+def _kind(kind: type) -> str:
+    """Return the name of a kind with acronyms in capitals.
+
+    >>> from ...layers.mlp import Mlp
+    >>> _kind(Mlp)
+    'MLP'
+    """
+    return _ACRONYMS.sub(lambda match: match[0].upper(), kind.__name__)
 
 
 def _about(kind: type) -> str:

@@ -25,7 +25,7 @@ OWN = (
 
 def card(case: Case, _: Mapping[str, Any]) -> str:
     """Return the card as SVG."""
-    lead, text = sentence(case, [*changes(case.fit)])
+    lead, text = sentence(case, [*changes(case)])
     parts = [_text(MARGIN, 90, f"{'✓' if case.fit.fits else '✗'} {lead}", "lead" if case.fit.fits else "lead loud")]
     y = 90.0
     for line in wrapped(text, SENTENCE, INNER):

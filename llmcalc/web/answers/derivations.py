@@ -80,13 +80,17 @@ def _lines(label: str, text: str, *rows: tuple[str, str, str]) -> dict[str, Any]
 
 
 def _throughput(case: Case) -> dict[str, Any]:
+    if case.only_reads:
+        seconds = case.latency.seconds
+        return _lines("texts per second", three_digits(case.state.users / seconds),
+                      ("texts", f"{case.state.users:,}", ""), ("time of a batch", duration(seconds), ""))  # fmt: skip
     serving, each = case.serving, case.serving.tokens_per_s_gpu
     gpus = case.fit.result.mesh.ranks * case.replicas
     return _lines(
         "tokens per second", three_digits(each * gpus),
         ("requests per second of a replica", three_digits(float(serving.time.requests_per_s)), "a request leaves after "
          "its prefill, its decode steps and the prefills of the others"),
-        ("tokens of an answer", f"{case.answer:,}", ""),
+        ("output tokens of a request", f"{case.answer:,}", ""),
         ("replicas", f"{case.replicas:,}", ""),
     )  # fmt: skip
 
@@ -109,8 +113,8 @@ def _capacity(case: Case) -> dict[str, Any]:
     memory = serving.memory.memory if serving.memory else None
     space = readable(round(memory.available.best), "bytes") if memory else "what the weights leave"
     return _lines(
-        "requests at once", f"{int(serving.time.capacity * serving.mesh.dp) * case.replicas:,}",
-        ("space of the KV cache", space, f"as {serving.engine_title} divides the memory of a GPU"),
+        "requests at once", f"{case.capacity:,}",
+        ("KV cache", space, f"as {serving.engine_title} divides the memory of a GPU"),
         ("tokens of a request", f"{case.prompt + case.answer:,}", "all in the cache at its end"),
         ("replicas", f"{case.replicas:,}", ""),
     )  # fmt: skip

@@ -185,6 +185,22 @@ class Case:
         return -(-self.state.users // self.replicas)
 
     @property
+    def capacity(self) -> int:
+        """Requests that the engine runs at once on all replicas, however many users there are."""
+        return int(self.serving.time.capacity * self.serving.mesh.dp) * self.replicas
+
+    @property
+    def running(self) -> int:
+        """Users whose requests run at once."""
+        return min(self.serving.running * self.replicas, self.state.users)
+
+    @property
+    def waiting(self) -> int:
+        """Users whose requests wait, or 0 if that is unknown."""
+        known = not self.only_reads and not self.time_error and not self.serving.all_run
+        return self.state.users - self.running if known else 0
+
+    @property
     def step_settings(self) -> dict[str, Any]:
         """GPUs and layout of one replica, as arguments of ``serve`` and ``latency``."""
         return self.settings_of(self.layout)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ...api.fit import FitResult
-from ...api.fit_changes import Change
 from ...core.errors import LlmcalcError
 from ...core.evidence import ASSUMED, FITTED
+from ...core.record import changed
 from ...report.numbers import BYTES, duration, human, readable, three_digits
 from ...report.serving import dollars
-from .state import Case, said
+from .state import Case, case_of, said
 
 BOUNDS = {
     "memory": "memory bandwidth", "compute": "compute", "communication": "communication between GPUs",
@@ -30,10 +29,11 @@ def verdict(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
     A ``quick`` verdict, as for a slider that moves, does not search for changes with which the model fits.
     """
     found, error = case.fit, case.time_error
-    helpful = [] if asked.get("quick") else [*changes(found)]
+    helpful = [] if asked.get("quick") else [*changes(case)]
     lead, text = sentence(case, helpful)
     return {
         "fits": found.fits,
+        "waiting": case.waiting if found.fits else 0,
         "lead": lead,
         "text": text,
         "title": case.title,
@@ -63,7 +63,8 @@ def sentence(case: Case, helpful: Sequence[dict[str, Any]] = ()) -> tuple[str, s
         helps = " or ".join(change["text"] for change in helpful[:MOST_NAMED])
         return "Does not fit", f"{text}; it fits {helps}." if helps else f"{text}."
     spare = f"{case.title} fits on {gpus} with {readable(found.headroom, BYTES)} to spare"
-    return "Fits", f"{' '.join([spare, *_speed(case)])}."
+    waits = f", but {case.waiting:,} of {case.state.users:,} users wait" if case.waiting else ""
+    return f"Fits{waits}", f"{' '.join([spare, *_speed(case)])}."
 
 
 def _speed(case: Case) -> Iterator[str]:
@@ -78,8 +79,7 @@ def _speed(case: Case) -> Iterator[str]:
         return
     serving = case.serving
     if not serving.all_run:
-        running = f"{serving.running * case.replicas:,} of {users:,} requests"
-        yield f"but {serving.engine_title} runs only {running} at once"
+        yield f"but {serving.engine_title} runs only {case.running:,} of {users:,} requests at once"
         return
     price = serving.usd_per_million_output
     cost = f", for {dollars(price)} per million output tokens" if price else ""
@@ -154,36 +154,49 @@ def _times(case: Case) -> Iterator[dict[str, Any]]:
     if case.only_reads:
         result = case.latency
         span = (result.seconds, result.low, result.high)
-        yield _timed("latency", "Time of a batch", span, result.evidence["seconds"])
+        evidence, texts = result.evidence["seconds"], case.state.users / result.seconds
+        yield _timed("latency", "Time of a batch", span, evidence)
+        yield fact("throughput", "Throughput", three_digits(texts), "all GPUs together", evidence, after="texts/s",
+                   value=texts, unit="texts/s")  # fmt: skip
         return
+    if case.serving.fits:
+        yield from _serving_times(case) if case.fit.fits else ()
+        yield _capacity(case)
+
+
+def _serving_times(case: Case) -> Iterator[dict[str, Any]]:
     serving = case.serving
-    if not serving.fits:
-        return
     evidence, price = serving.evidence["tpot_s"], serving.usd_per_million_output
+    these = f"{case.running:,} users" if case.waiting else ""
+    with_these = f", {these}" if these else ""
     if serving.tpot_s and serving.tpot_low_s and serving.tpot_high_s:
         rate, high, low = (1 / each for each in (serving.tpot_s, serving.tpot_low_s, serving.tpot_high_s))
-        note = f"{three_digits(low)} to {three_digits(high)}"
+        note = f"{three_digits(low)} to {three_digits(high)}{with_these}"
         yield fact("latency", "Speed per user", three_digits(rate), note, evidence, after="tokens/s", value=rate,
                    unit="tokens/s", low=low, high=high)  # fmt: skip
     firsts = (serving.ttft_s, serving.ttft_low_s, serving.ttft_high_s)
     if None not in firsts:
-        yield _timed("prefill", "First token", firsts, serving.evidence["ttft_s"])
+        yield _timed("prefill", "First token", firsts, serving.evidence["ttft_s"], with_these)
     total = serving.tokens_per_s_gpu * case.fit.result.mesh.ranks * case.replicas
-    yield fact("throughput", "Throughput", three_digits(total), "all users together", evidence, after="tokens/s",
-               value=total, unit="tokens/s")  # fmt: skip
+    together = f"{these or 'all users'} together"
+    yield fact("throughput", "Throughput", three_digits(total), together, evidence, after="tokens/s", value=total,
+               unit="tokens/s")  # fmt: skip
     if price:
         middle = (price[0] * price[1]) ** 0.5
-        yield fact("cost", "Million output tokens", dollars((middle, middle)), dollars(price), FITTED, value=middle,
+        note = f"{dollars(price)}{with_these}"
+        yield fact("cost", "Price per million output", dollars((middle, middle)), note, FITTED, value=middle,
                    unit="USD", low=price[0], high=price[1])  # fmt: skip
-    most = int(serving.time.capacity * serving.mesh.dp) * case.replicas
-    yield fact("capacity", "Users that fit", f"{most:,}", f"of {case.context:,} tokens each", ASSUMED, value=most,
-               unit="requests")  # fmt: skip
 
 
-def _timed(why: str, label: str, span: Any, evidence: str) -> dict[str, Any]:
+def _capacity(case: Case) -> dict[str, Any]:
+    label, note = f"Users {case.serving.engine_title} runs", f"at once, of {case.context:,} tokens each"
+    return fact("capacity", label, f"{case.capacity:,}", note, ASSUMED, value=case.capacity, unit="requests")
+
+
+def _timed(why: str, label: str, span: Any, evidence: str, more: str = "") -> dict[str, Any]:
     best, _, ends = duration(*span).partition(" (")
     text, _, unit = best.partition(" ")
-    return fact(why, label, text, ends.rstrip(")"), evidence, after=unit, value=span[0], unit="s", low=span[1],
+    return fact(why, label, text, ends.rstrip(")") + more, evidence, after=unit, value=span[0], unit="s", low=span[1],
                 high=span[2])  # fmt: skip
 
 
@@ -192,21 +205,33 @@ def fact(why: str, label: str, text: str, note: str, evidence: str, **values: An
     return {"why": why, "label": label, "text": text, "note": note, "evidence": evidence, **values}
 
 
-def changes(found: FitResult) -> Iterator[dict[str, Any]]:
+def changes(case: Case) -> Iterator[dict[str, Any]]:
     """Yield the changes of the state with which the model fits, with their texts."""
-    for change in found.changes:
-        if change.settings.keys() <= STATE_NAMES.keys():
-            yield {"set": {STATE_NAMES[name]: value for name, value in change.settings.items() if name != "gpu"},
-                   "text": _change_text(change),
-                   "headroom": readable(change.fit.headroom, BYTES)}  # fmt: skip
+    for change in case.fit.changes:
+        if not change.settings.keys() <= STATE_NAMES.keys():
+            continue
+        own = {STATE_NAMES[name]: value for name, value in change.settings.items() if name != "gpu"}
+        found, settings = change.fit, dict(change.settings)
+        if most := _fewer_users(case, own):
+            own["users"] = settings["batch"] = most
+            found = case_of(changed(case.state, **own)).fit
+        yield {"set": own, "text": _change_text(settings), "headroom": readable(found.headroom, BYTES)}
 
 
-def _change_text(change: Change) -> str:
+def _fewer_users(case: Case, own: Mapping[str, Any]) -> int:
+    """Return how many users an engine runs at once after a change, or 0 if it runs all of them or is unknown."""
+    if "users" not in own:
+        return 0
+    found = case_of(changed(case.state, **own))
+    return 0 if found.time_error or found.only_reads or not found.waiting else found.running
+
+
+def _change_text(settings: Mapping[str, Any]) -> str:
     """Return a change such as ``with q6_k weights and 8 users``."""
     texts = {"weights": "{} weights", "cache": "a KV cache in {}", "batch": "{:,} users", "seq": "{:,} tokens per user"}
-    named = [texts[name].format(value) for name, value in change.settings.items() if name in texts]
+    named = [texts[name].format(value) for name, value in settings.items() if name in texts]
     found = [f"with {' and '.join(named)}"] if named else []
-    found += [f"on {change.settings['count']} GPUs"] if "count" in change.settings else []
+    found += [f"on {settings['count']} GPUs"] if "count" in settings else []
     return " ".join(found)
 
 

@@ -3,13 +3,14 @@ import { CARDS, showFacts, write } from "./first.js";
 import { change, element } from "./state.js";
 
 const $ = (id) => document.getElementById(id);
-const FIGURES = /(\$[\d.,]+(?: to \$[\d.,]+)?|[\d.,]+ (?:[KMGT]iB|tokens\/s|m?s)\b)/;
+const FIGURES = /(\$[\d.,]+(?: to \$[\d.,]+)?|[\d.,]+ (?:[KMGT]iB|tokens\/s|m?s)\b(?!\)))/;
 const SIGNS = { true: "✓ ", false: "✗ " };
 
 /** Show an answer of Python, or of closed forms, which know the memory only. @param {any} answer */
 export function showAnswer(answer) {
   $("answer").classList.toggle("no", answer.fits === false);
-  write($("lead"), (SIGNS[answer.fits] ?? "") + answer.lead);
+  $("answer").classList.toggle("partly", answer.waiting > 0);
+  write($("lead"), ((!answer.waiting && SIGNS[answer.fits]) || "") + answer.lead);
   showSentence(answer.text);
   write($("bar-title"), answer.gpu[0].toUpperCase() + answer.gpu.slice(1));
   if (answer.memory) showMemory(answer.memory);

@@ -86,7 +86,7 @@ async function verdict(quick) {
   titles.set(preset(), found.title);
   model.show(state.model, found.title);
   document.title = `${found.title} on ${found.gpu} · llmcalc`;
-  $("osl").closest(".knob").style.visibility = found.only_reads ? "hidden" : "";
+  for (const each of [$("osl").parentElement, $("kv").parentElement]) each.style.visibility = found.only_reads ? "hidden" : "";
   showKnobs(found.longest);
 }
 
