@@ -258,7 +258,7 @@ def _engine_settings(engine: str, settings: Mapping[str, Any]) -> dict[str, Any]
     found = read_engine_settings(own, entry)
     if found.get("chunked_prefill") is False:
         hint = "omit it"
-        raise InputError("cannot be off for times", parameter="chunked_prefill", hint=hint)
+        raise InputError("chunked prefill cannot be off for times", parameter="command", hint=hint)
     return {**found, **({"engine_version": version} if version else {})}
 
 

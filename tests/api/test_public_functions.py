@@ -220,6 +220,8 @@ def test_every_parameter_of_an_error_is_an_option_or_an_argument() -> None:
     names |= {name for command in commands for option in command.options.values() for name in option.also}
     written = set()
     for file in SOURCES:
+        if file.relative_to(SOURCES[0].parent).parts[0] == "web":  # fields of the page's state
+            continue
         text = file.read_text("utf-8")
         written |= {(name, file.name) for name in re.findall(r'\bparameter="(\w+)"', text)}
     unknown = {(name, file) for name, file in written if name not in names}

@@ -249,7 +249,7 @@ def test_money_follows_the_price_and_the_throughput() -> None:
 def test_requests_obey_little_s_law() -> None:
     result = serve(concurrency=23)
     assert result.tpot_s is not None
-    seconds = result.time.prefill_s + (result.load.osl - 1) * result.tpot_s
+    seconds = result.time.ttft_s + (result.load.osl - 1) * result.tpot_s
     assert result.time.requests_per_s * seconds == pytest.approx(23)
 
 
@@ -280,7 +280,7 @@ def test_the_result_is_plain_data() -> None:
         ({"ep": 3}, "ep"),
         ({"max_model_len": "1x"}, "max_model_len"),
         ({"enable_lora": True}, "enable_lora: is not modelled"),
-        ({"chunked_prefill": False}, "chunked_prefill: cannot be off"),
+        ({"chunked_prefill": False}, "chunked prefill cannot be off"),
         ({"gpu_memory": "24GB"}, "gpu_memory"),
         ({"model": None}, "missing model"),
     ],
@@ -394,7 +394,7 @@ def test_a_mix_keeps_little_s_law_and_lies_between_its_classes() -> None:
     long, short = serve(isl=4001, osl=503, concurrency=23), serve(isl=503, osl=211, concurrency=23)
     assert short.tpot_s < mixed.tpot_s < long.tpot_s
     mean = 0.7 * 503 + 0.3 * 211
-    seconds = float(mixed.time.prefill_s) + (mean - 1) * mixed.tpot_s
+    seconds = float(mixed.time.ttft_s) + (mean - 1) * mixed.tpot_s
     assert mixed.time.requests_per_s * seconds == pytest.approx(23)
     (first, whole), (other, shorter) = class_times(mixed)
     assert first > other

@@ -186,6 +186,7 @@ FUNCTIONS: Table = {
         "active": ("positive", 13e9, {"params": None}), "flops": ("positive", 1e10, {"params": None}),
         "state": ("count", "1GiB", {"params": None}), "traffic": ("count", "9GiB", {"params": None}),
         "communication": ("count", "9GiB", {"params": None}),
+        "latency": ("positive", "24ms", {"params": None, "gpu": "h100"}),
         "memory": ("count", "24GiB", {"params": None}), "seq": ("count", 5, {"memory": "24GiB", "params": None}),
         "batch": ("count", 3, {"memory": "24GiB", "params": None}), "multiple": ("count", 64, {}),
         "tp": ("count", 4, {}), "within": ("share", 0.02, {}), "overrides": ("names", ["vocab=64000"], {}),
@@ -264,6 +265,7 @@ FUNCTIONS: Table = {
     "evidence": ({}, {"quantity": ("name", "memory", {})}),
     "compare": ({}, {
         "models": ("name", "gpt3", {}), **SIZES, **STEP, **CONVENTION, **by_flag(MEMORY), "kernels": MOVED["kernels"],
+        "gpu": ("name", "h100", {}), "engine": ("name", "sglang", {"gpu": "h100"}),
     }),
     "explain": ({"model": "gpt2"}, {
         **MODEL, "quantity": ("name", "active", {}), "depth": ("count from 0", 2, {}),

@@ -7,11 +7,12 @@ is replaced once, and its prefill adds time to steps:
     added = mixed(batch, chunk) - decode(batch)
     tpot = decode(batch) + (batch - 1) / (osl - 1) · chunks · added
 
-A step adds no more than its largest number of tokens of prefill. Prefills that exceed it delay the first token. A
-request leaves after its own prefill, its decode steps and the prefills of the others, so that the requests per second
-are:
+A step adds no more than its largest number of tokens of prefill. Prefills that exceed it delay the first token. By
+Little's law, the requests per second are the batch divided by the time that a request stays:
 
-    batch / (own prefill + (osl - 1) · decode(batch) + (batch - 1) · chunks · added)
+    batch / (ttft + (osl - 1) · tpot)
+
+It stays at least for its own prefill, its decode steps and the prefills of the others.
 
 The batch is the number of requests, or as many as the KV cache can hold, or the engine allows. Requests beyond it wait,
 for a time that depends on the queue, so that the time to the first token is undefined.
@@ -191,11 +192,13 @@ def serving_time(
     decode, tokens = alone.seconds / accepted, xp.maximum(mean(osl) - 1, 1)
     work = mean(chunks * added)  # that a request adds to steps in which others decode
     tpot = decode + xp.minimum(others / tokens, limit / mean(new) / accepted) * work
-    period = mean(own) + (mean(osl) - 1) * decode + others * work
+    ttft = own + waited
+    stay = mean(ttft) + (mean(osl) - 1) * tpot
+    period = xp.maximum(stay, mean(own) + (mean(osl) - 1) * decode + others * work)
     found = ServingTime(
         batch=batch, capacity=capacity, waiting=wanted - batch, tpot_s=tpot, prefill_s=mean(own),
-        ttft_s=mean(own) + waited, requests_per_s=dp * batch / period, prefill_share=1 - decode / tpot, step=alone,
-        accepted=accepted, class_ttft_s=own + waited, shared_bytes=shared,
+        ttft_s=mean(ttft), requests_per_s=dp * batch / period, prefill_share=1 - decode / tpot, step=alone,
+        accepted=accepted, class_ttft_s=ttft, shared_bytes=shared,
     )  # fmt: skip
     return found if load.shares is None else _without_classes(found)
 
