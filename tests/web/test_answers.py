@@ -109,6 +109,26 @@ def test_derivations_add_up_to_the_numbers() -> None:
         assert int(tree["exact"].replace(",", "")) == found[name]["value"]
 
 
+@pytest.mark.parametrize("state", [SERVED, {**SERVED, "users": 1}, STATES[2], {**SERVED, "users": 59, "context": 8192}])
+def test_derivations_of_times_add_up(state: dict[str, Any]) -> None:
+    serving = case_of(read_state(state)).serving
+    facts = {fact["why"]: fact for fact in panel("verdict", state)["facts"]}
+    tree = panel("derivation", state, quantity="latency")["tree"]
+    assert tree["text"] == f"{facts['latency']['text']} tokens/s"
+    (token,) = tree["children"]
+    assert sum(map(seconds, token["children"])) == pytest.approx(serving.tpot_s, rel=0.02)
+    if "prefill" in facts:
+        first = panel("derivation", state, quantity="prefill")["tree"]
+        assert first["text"].split(" ") == [facts["prefill"]["text"], facts["prefill"]["after"]]
+        assert sum(map(seconds, first["children"])) == pytest.approx(serving.ttft_s, rel=0.02)
+        assert sum(map(seconds, first["children"][0]["children"])) == pytest.approx(serving.time.prefill_s, rel=0.02)
+
+
+def seconds(node: dict[str, Any]) -> float:
+    number, unit = node["text"].replace(",", "").split(" ")
+    return float(number) * {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "microseconds": 1e-6, "ns": 1e-9}[unit]
+
+
 def test_derivations_have_closed_forms() -> None:
     forms = {
         name: panel("derivation", SERVED, quantity=name)["forms"] for name in ("params", "memory", "state", "flops")

@@ -16,7 +16,8 @@ from ...core.structure import structure_line
 from ...report.numbers import human
 from .state import Case
 
-_ACRONYMS = re.compile(r"Mla|Mlp|Moe|Kda|Rg(?=Lru)|Lru|Rwkv")
+_ACRONYM = re.compile(r"Mla|Mlp|Moe|Kda|RgLru|Rwkv")
+_ACRONYMS = {"Moe": "MoE", "RgLru": "RG-LRU"}  # others are in capitals
 Place = tuple[str, int | None, int, str]  # stack, run, number of the sub-layer, layer
 
 
@@ -114,7 +115,7 @@ def _kind(kind: type) -> str:
     >>> _kind(Mlp)
     'MLP'
     """
-    return _ACRONYMS.sub(lambda match: match[0].upper(), kind.__name__)
+    return _ACRONYM.sub(lambda match: _ACRONYMS.get(match[0], match[0].upper()), kind.__name__)
 
 
 def _about(kind: type) -> str:

@@ -68,7 +68,7 @@ def _bar(case: Case, top: float) -> tuple[list[str], float]:
     """Return the parts of the memory of a GPU with their legend, and the y coordinate of its end."""
     found = memory(case)
     whole = max(found["total"], found["size"])
-    needed = f"{found['needed_text']} of {found['usable_text']} usable"
+    needed = f"{found['needed_text']} of {found['size_text']}"
     parts = [_text(MARGIN, top - 16, gpus_text(case)), _text(WIDTH - MARGIN, top - 16, needed, "quiet", "end"),
              _rect(MARGIN, top, INNER, 52, "var(--line)")]  # fmt: skip
     x = label = MARGIN

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...api.explain import explain
@@ -10,12 +10,15 @@ from ...api.latency_tree import NANO, UNIT, latency_tree
 from ...core.errors import UnknownNameError
 from ...core.evidence import CLASSES
 from ...core.tree import Node
+from ...estimate.time.latency import Latency
 from ...report.explain import explain_document
-from ...report.numbers import duration, exact, readable, short, three_digits
+from ...report.numbers import BYTES, duration, exact, readable, short, three_digits
 from ...report.serving import dollars
 from .closed_forms import closed_forms
 from .state import Case
 
+OTHERS = "prefill of other requests"  # part of the time per output token
+CLOSE = 0.002  # relative difference of times that are the same
 QUANTITIES = ("memory", "params", "flops", "state")
 
 
@@ -44,7 +47,21 @@ def _explained(case: Case, name: str) -> dict[str, Any]:
     found = explain(case.model, name, **sizes)
     symbols = next((table.rows for table in explain_document(found).tables if table.title == "symbols"), ())
     forms = [list(line) for line in closed_forms(case, name)]
-    return {"tree": node_data(found.tree), "symbols": [list(row) for row in symbols], "forms": forms}
+    tree = node_data(found.tree)
+    return {
+        "tree": _with_runtime(case, tree) if name == "memory" else tree,
+        "symbols": [*map(list, symbols)],
+        "forms": forms,
+    }
+
+
+def _with_runtime(case: Case, peak: dict[str, Any]) -> dict[str, Any]:
+    """Return the memory that a GPU needs, which is the peak of the model and what is kept free for the runtime."""
+    whole, reserve = case.fit.needed + case.fit.reserve, case.fit.reserve
+    runtime = {"label": "runtime", "text": readable(reserve, BYTES), "unit": BYTES, "exact": exact(reserve),
+               "note": "kept free for CUDA, libraries and other programs"}  # fmt: skip
+    return {"label": "memory of a GPU", "text": readable(whole, BYTES), "unit": BYTES, "exact": exact(whole),
+            "formula": "peak + runtime", "children": [peak, runtime]}  # fmt: skip
 
 
 def node_data(node: Node) -> dict[str, Any]:
@@ -64,13 +81,41 @@ def node_data(node: Node) -> dict[str, Any]:
 
 def _latency(case: Case) -> dict[str, Any]:
     result = case.latency
-    return {"tree": node_data(latency_tree(result)), "notes": [*result.interval.reasons, *result.measured_on]}
+    notes = [*result.interval.reasons, *_fits(result)]
+    if case.only_reads or not case.serving.tpot_s:
+        return {"tree": node_data(latency_tree(result)), "notes": notes}
+    serving, token = case.serving, case.serving.tpot_s
+    rows = [
+        _timed(name, seconds, note=f"limited by {bound}") for name, seconds, bound in serving.parts if name != OTHERS
+    ]
+    others = [_timed(name, seconds) for name, seconds, _ in serving.parts if name == OTHERS]
+    step = sum(seconds for name, seconds, _ in serving.parts if name != OTHERS)
+    is_same = abs(result.seconds - step) < CLOSE * step  # requests of equal lengths that all run
+    parts = node_data(latency_tree(result)) if is_same else _timed("decode step", step, rows)
+    whole = _timed("time per output token", token, [parts, *others])
+    text = f"{three_digits(1 / token)} tokens/s"
+    tree = {"label": "speed of a user", "text": text, "formula": "1 / time per output token", "children": [whole]}
+    return {"tree": tree, "notes": notes}
 
 
 def _prefill(case: Case) -> dict[str, Any]:
     result = case.prefill_of(case.prompt)
-    notes = ["the prefill of one prompt; other users' prompts add to the wait", *result.measured_on]
-    return {"tree": node_data(latency_tree(result)), "notes": notes}
+    tree, first, own = node_data(latency_tree(result)), case.serving.ttft_s, float(case.serving.time.prefill_s)
+    if first is None or own < result.seconds:
+        return {"tree": tree, "notes": _fits(result)}
+    rest = _timed("decoding of other requests in the same steps, and the scheduler", own - result.seconds)
+    waits = [_timed("wait for the prefills of other requests", first - own)] if first > own else []
+    whole = _timed("time to the first token", first, [_timed("prefill of the prompt", own, [tree, rest]), *waits])
+    return {"tree": whole, "notes": _fits(result)}
+
+
+def _fits(result: Latency) -> list[str]:
+    """Return where the efficiencies of kernels were measured."""
+    return [f"kernel fits: {'; '.join(result.measured_on)}"] if result.measured_on else []
+
+
+def _timed(label: str, seconds: float, children: Sequence[dict[str, Any]] = (), note: str = "") -> dict[str, Any]:
+    return {"label": label, "text": duration(seconds), "note": note, "children": [*children]}
 
 
 def _lines(label: str, text: str, *rows: tuple[str, str, str]) -> dict[str, Any]:

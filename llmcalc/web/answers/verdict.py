@@ -57,9 +57,9 @@ def sentence(case: Case, helpful: Sequence[dict[str, Any]] = ()) -> tuple[str, s
     """Return the lead of the verdict, such as ``Fits``, and the sentence, with the changes that help."""
     found, gpus = case.fit, gpus_text(case)
     if not found.fits:
-        needed, usable = (readable(size, BYTES) for size in (found.needed, found.usable))
+        needed, size = (readable(size, BYTES) for size in (found.needed + found.reserve, found.memory))
         each = "each of " if case.state.n > 1 else ""
-        text = f"{case.title} needs {needed} on {each}{gpus}, where {usable} are usable"
+        text = f"{case.title} needs {needed} on {each}{gpus}, which {'has' if case.state.n == 1 else 'have'} {size}"
         helps = " or ".join(change["text"] for change in helpful[:MOST_NAMED])
         return "Does not fit", f"{text}; it fits {helps}." if helps else f"{text}."
     spare = f"{case.title} fits on {gpus} with {readable(found.headroom, BYTES)} to spare"
@@ -112,7 +112,7 @@ def memory(case: Case) -> dict[str, Any]:
     layout = {name: size for name in ("tp", "pp", "dp", "ep") if (size := getattr(found.result.mesh, name)) > 1}
     return {
         "parts": parts, "total": found.needed + found.reserve, "size": found.memory,
-        "needed_text": readable(found.needed, BYTES), "usable_text": readable(found.usable, BYTES),
+        "needed_text": readable(found.needed + found.reserve, BYTES), "size_text": readable(found.memory, BYTES),
         "layout": ", ".join(f"{name} {size}" for name, size in layout.items()), "replicas": case.replicas,
         "free_text": readable(max(found.headroom, 0), BYTES), "gpus": found.count, "evidence": found.evidence["needed"],
     }  # fmt: skip
@@ -121,10 +121,11 @@ def memory(case: Case) -> dict[str, Any]:
 def facts(case: Case) -> Iterator[dict[str, Any]]:
     """Yield the numbers beside the verdict. ``why`` is the quantity that ``derivation`` explains."""
     found = case.fit
-    needed, _, unit = readable(found.needed, BYTES).partition(" ")
+    whole = found.needed + found.reserve
+    needed, _, unit = readable(whole, BYTES).partition(" ")
     yield fact(
-        "memory", "Needed per GPU", needed, f"of {readable(found.usable, BYTES)} usable",
-        found.evidence["needed"], after=unit, value=found.needed, unit="bytes",
+        "memory", "Needed per GPU", needed, f"of {readable(found.memory, BYTES)}, with the runtime",
+        found.evidence["needed"], after=unit, value=whole, unit="bytes",
     )  # fmt: skip
     yield from _times(case)
     own = case.params

@@ -48,7 +48,7 @@ export function showMemory(memory) {
   bar.classList.toggle("over", isOver);
   bar.classList.toggle("early", memory.size < memory.total / 4); // the label of the end stands on its right
   const replicas = memory.replicas > 1 ? `${memory.replicas} replicas` : "";
-  write($("bar-text"), [`${memory.needed_text} of ${memory.usable_text} usable`, memory.layout, replicas].filter(Boolean).join(" · "));
+  write($("bar-text"), [`${memory.needed_text} of ${memory.size_text}`, memory.layout, replicas].filter(Boolean).join(" · "));
   const entries = memory.parts.map((part, at) => part.bytes && [part.title, part.text, `m${at}`]).filter(Boolean);
   if (!isOver) entries.push(["Free", memory.free_text, "free"]);
   bar.setAttribute("aria-label", `Memory per GPU: ${entries.map(([title, text]) => `${title} ${text}`).join(", ")}`);

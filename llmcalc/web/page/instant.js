@@ -21,12 +21,12 @@ export function instant(files, catalogue, state, model, title) {
   const size = BigInt(gpu.usable_bytes), usable = size - reserve, free = usable - found.needed, fits = free >= 0n;
   const sizes = { weights: found.weights - found.host, state: found.state, transient: found.activations, reserve };
   const parts = PARTS.map(([name, text]) => ({ name, title: text, bytes: Number(sizes[name]), text: binary(sizes[name]) }));
-  const where = `one ${gpu.title}`, needed_text = binary(found.needed), usable_text = binary(usable);
+  const where = `one ${gpu.title}`, needed_text = binary(found.needed + reserve), size_text = binary(size);
   return {
     fits, lead: fits ? "Fits" : "Does not fit", gpu: where, isInstant: true,
-    text: fits ? `${title} fits on ${where} with ${binary(free)} to spare …` : `${title} needs ${needed_text} on ${where}, where ${usable_text} are usable …`,
+    text: fits ? `${title} fits on ${where} with ${binary(free)} to spare …` : `${title} needs ${needed_text} on ${where}, which has ${size_text} …`,
     memory: {
-      parts, needed_text, usable_text, free_text: binary(fits ? free : 0n), layout: "", replicas: 1,
+      parts, needed_text, size_text, free_text: binary(fits ? free : 0n), layout: "", replicas: 1,
       total: Number(found.needed + reserve), size: Number(size),
     },
   };

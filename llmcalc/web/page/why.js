@@ -1,7 +1,7 @@
 // Derivations of numbers: a tree that opens, with formulas, symbols and what the class of evidence means.
 import { element } from "./state.js";
 
-const OPEN = 1; // levels that are open at first
+const OPEN = 2; // levels that are open at first
 
 /** @param {any} node @param {number} depth */
 function branch(node, depth) {
