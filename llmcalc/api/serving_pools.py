@@ -41,6 +41,7 @@ class ServingPools(LayoutResult):
         limit: what limits this number: ``prefills``, ``KV cache`` or ``memory``.
         terms: prices and power that the cost and the energy of tokens follow from.
         max_model_len: largest number of tokens of a request that the model allows, or None if unknown.
+        notes: assumptions.
     """
 
     model: str
@@ -56,6 +57,7 @@ class ServingPools(LayoutResult):
     terms: Terms
     architecture: Architecture
     max_model_len: int | None
+    notes: tuple[str, ...] = ()
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {"layout": FITTED}
 

@@ -175,7 +175,7 @@ def serving(
         decode = Mesh(dp=dp, tp=tp or 1, ep=ep, etp=(tp or 1) * dp // ep) if tp or dp > 1 else None
         load = requests.load(concurrency, chunk)
         layouts = LayoutSearch(architecture, card, count, load, name, (formats,), factors, concurrency)
-        return serving_pools(layouts, prefill_pool, decode, terms, measured)
+        return changed(serving_pools(layouts, prefill_pool, decode, terms, measured), notes=tuple(assumed))
     ranks = tp or max(count // dp, 1)
     if ranks * dp % ep:
         raise InputError(f"must divide the {ranks * dp} GPUs, not {ep}", parameter="ep")

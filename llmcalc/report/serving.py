@@ -112,9 +112,9 @@ def _facts(result: ServingResult) -> list[Fact]:
     facts += [*_drafting(result), *_prefix(result), *([gain] if gain else [])]
     if result.price and result.usd_per_million_output and result.usd_per_million:
         facts.append(
-            Fact("million output tokens", dollars(result.usd_per_million_output), "all cost charged to output")
+            Fact("price per million output", dollars(result.usd_per_million_output), "all cost charged to output")
         )
-        facts.append(Fact("million tokens", dollars(result.usd_per_million), "input and output"))
+        facts.append(Fact("price per million tokens", dollars(result.usd_per_million), "input and output"))
     return facts
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..api.serving_pools import ServingPools
 from ..api.serving_search import Layout
+from ..core.errors import spelled
 from .document import Document, Fact, Table, columns
 from .heading import model_document, named_values
 from .numbers import dollars, duration, percent, three_digits
@@ -43,7 +44,8 @@ def pools_document(result: ServingPools) -> Document:
 
 
 def _notes(result: ServingPools, one: Layout) -> tuple[str, ...]:
-    return (*ASSUMED, *price_notes(result.price), *money_notes(one.money(result.terms, result.isl, result.osl)))
+    costs = money_notes(one.money(result.terms, result.isl, result.osl))
+    return (*map(spelled, result.notes), *ASSUMED, *price_notes(result.price), *costs)
 
 
 def _answer(result: ServingPools) -> str:
@@ -78,7 +80,7 @@ def _facts(result: ServingPools, one: Layout) -> tuple[Fact, ...]:
         Fact("output tokens", three_digits(one.tokens_per_s_gpu), "per second and GPU"),
         Fact("pool of prefills", percent(pool.busy), "busy"),
         *([gain] if gain else []),
-        *([Fact("million output tokens", dollars(price), "all cost charged to output")] if price else []),
+        *([Fact("price per million output", dollars(price), "all cost charged to output")] if price else []),
     )
 
 

@@ -84,12 +84,14 @@ def test_a_missing_condition_of_two_pools_is_named(gpu: str, change: dict[str, A
         pools("1x", gpu, **change)
 
 
+def test_an_assumed_number_of_requests_is_said() -> None:
+    text = ("one request at a time is assumed: {concurrency} sets the number",)
+    assert pools().notes == text
+    assert pools(concurrency=1).notes == ()
+
+
 def test_a_layout_that_leaves_gpus_over_is_refused() -> None:
     with pytest.raises(InputError, match="takes 1 of 4 GPUs"):
         pools("1x", tp=2)
-    with pytest.raises(InputError, match="needs an engine with two pools"):
-        pools(engine="llama.cpp")
-    with pytest.raises(InputError, match="needs an engine with two pools"):
-        pools(osl=1)
     with pytest.raises(InputError, match="cannot be combined with a search"):
         pools(sla="tpot<20ms")
