@@ -99,7 +99,7 @@ def memory_curve(case: Case) -> Picture:
     weights = float(found.result.weights - found.result.host)
     curves = (Curve("needed", tuple(needed)), Curve("weights", tuple((size, weights) for size, _ in needed)))
     here = Mark("", float(case.context), float(found.needed + found.reserve))
-    level = (f"{case.gpu.title}: {readable(found.memory, BYTES)}", float(found.memory))
+    level = (f"GPU: {readable(found.memory, BYTES)}", float(found.memory))
     title = f"Memory per GPU against context, {_users(case)}"
     return Chart(title, TOKENS, Axis("bytes", BYTES), curves, (here,), (level,))
 
