@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...core.errors import LlmcalcError
-from ...core.evidence import ASSUMED, FITTED
+from ...core.evidence import ASSUMED, CLASSES, FITTED
 from ...core.record import changed
 from ...report.numbers import BYTES, duration, human, readable, three_digits
 from ...report.serving import dollars
@@ -203,7 +203,15 @@ def _timed(why: str, label: str, span: Any, evidence: str, more: str = "") -> di
 
 def fact(why: str, label: str, text: str, note: str, evidence: str, **values: Any) -> dict[str, Any]:
     """Return a number with its unit, interval and class of evidence."""
-    return {"why": why, "label": label, "text": text, "note": note, "evidence": evidence, **values}
+    return {
+        "why": why,
+        "label": label,
+        "text": text,
+        "note": note,
+        "evidence": evidence,
+        "meaning": CLASSES[evidence],
+        **values,
+    }
 
 
 def changes(case: Case) -> Iterator[dict[str, Any]]:

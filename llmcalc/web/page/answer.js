@@ -16,6 +16,7 @@ export function showAnswer(answer) {
   if (answer.memory) showMemory(answer.memory);
   if (answer.isInstant) return;
   showFacts(answer.fits ? answer.facts : CARDS.map((each) => answer.facts.find(({ why }) => why === each.why) ?? each), true);
+  for (const { why, meaning } of answer.facts) $("facts").querySelector(`[data-why="${why}"] em`).title = meaning;
   $("notes").replaceChildren(...(answer.notes ?? []).map((text) => element("li", {}, text)));
   $("changes").replaceChildren(...(answer.changes ?? []).map((one) =>
     element("button", { type: "button", title: `${one.headroom} to spare`, onclick: () => change(one.set) }, `Fits ${one.text}`)));
