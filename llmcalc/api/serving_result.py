@@ -90,7 +90,7 @@ class ServingResult(NotebookDisplay):
 
     @property
     def evidence(self) -> dict[str, str]:
-        """Class of evidence of each value, which is no better than that of the accepted tokens."""
+        """Class of evidence of each value. All are assumed if the number of accepted tokens is assumed."""
         own = self.EVIDENCE if self.accepted_times is None else dict.fromkeys(self.EVIDENCE, ASSUMED)
         return of_architecture(own, self.architecture)
 

@@ -127,7 +127,7 @@ def _speed(time: Latency | str | None) -> dict[str, str]:
         "tokens per second and user": three_digits(time.tokens_per_s / batch),
         "tokens per second": rate if batch > 1 else "",
         "prefill of the context": duration(prompt.seconds, prompt.low, prompt.high) if prompt else "",
-        "a million output tokens": dollars(cost) if cost else "",
+        "price per million output tokens": dollars(cost) if cost else "",
         "limited by": next(iter(time.by_bound)),
     }
 

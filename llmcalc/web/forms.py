@@ -131,7 +131,7 @@ def steps(model: Architecture, *, is_matmul: bool) -> list[str | None]:
 
 
 def _step(found: Flops, is_matmul: bool) -> str:
-    """Return FLOPs as a form of the workload symbols. There are no images and no audio."""
+    """Return FLOPs without images and audio as a form of the workload symbols."""
     form, model = found.matmul_form if is_matmul else found.other_form, found.architecture
     values: dict[str, Any] = {name: symbol(name) for name in "bqkcsn"} | {"p": 0, "a": 0}
     if not model.is_encoder_decoder:

@@ -90,6 +90,9 @@ def test_recurrent_states_limit_the_batch() -> None:
     state = llmcalc.state("mamba2-2.7b").bytes
     assert cache_bytes(recurrent, 1009) == cache_bytes(recurrent, 1) == pytest.approx(state, rel=0.01)
     assert cache_bytes(hybrid, 1009) > cache_bytes(hybrid, 1) > 0
+    divided = step_model(hybrid.architecture, read_gpus("h100").accelerator, Mesh(tp=2), "vllm")
+    memory = llmcalc.memory("zamba2-7b", seq=1009, mesh=Mesh(tp=2))
+    assert cache_bytes(divided, 1009) == memory.state
     result = serve("mamba2-2.7b", concurrency=1009)
     assert result.running == int(result.time.capacity) < 500
 

@@ -24,7 +24,7 @@ def test_a_page_about_two_models(tmp_path: Path, capsys: Capture) -> None:
     cells = re.findall(r">([^<>]+)</td>", text)
     assert {"8,030,261,248", "2,702,599,680", "llama3-8b and mamba2-2.7b"} <= {*cells}
     assert text.index("Both models fit on 1 × NVIDIA H100") < text.index("<svg") < text.index("<nav")
-    assert "a million output tokens" in cells
+    assert "price per million output tokens" in cells
     assert not re.search(r'(src|href)="(?!#)', text)
     assert "<script" not in text
     assert set(re.findall(r'href="#(part\d+)"', text)) == set(re.findall(r'id="(part\d+)"', text))

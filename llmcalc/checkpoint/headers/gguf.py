@@ -58,8 +58,9 @@ def read_file(path: Path) -> FileHeader:
 
 
 def read_start(reader: Reader, size: int, name: str, where: str) -> FileHeader:
-    """Parse the header of a file of ``size`` bytes, of which no more is read than needed. ``reader(start, length)``
-    returns a range of bytes.
+    """Parse the header of a file of ``size`` bytes and read no more than the header needs.
+
+    ``reader(start, length)`` returns a range of bytes.
     """
     length = FIRST_READ
     while True:

@@ -376,10 +376,10 @@ def collective(kind: str, ranks: Number, moved: Number, device: Device, c: Coeff
 
 
 def copies(ranks: int, chosen: int, node: int) -> float:
-    """Return how often a token is sent whose ``chosen`` experts are on ``ranks`` ranks, ``node`` of them in each node.
+    """Return the expected number of copies of a token that an all-to-all sends to its ``chosen`` experts.
 
-    It is sent once to a rank that has several of them. The network sends it once to each other node, whose faster links
-    distribute it.
+    The experts are on ``ranks`` ranks, with ``node`` ranks in each node. A rank with several of them receives the token
+    once. The network sends it once to each other node, whose faster links distribute it.
     """
     nodes = ranks / node
     if nodes <= 1:

@@ -28,7 +28,18 @@ from ...core.functions import FUNCTIONS
 from ...core.ledger import elements
 from ...core.record import changed, remembered
 from ...core.traits import MATRIX
-from .operations import RECURRENT, Attention, Convolution, Elementwise, Gemm, GroupedGemm, Operation, Scan, Weight
+from .operations import (
+    CONVOLVED,
+    RECURRENT,
+    Attention,
+    Convolution,
+    Elementwise,
+    Gemm,
+    GroupedGemm,
+    Operation,
+    Scan,
+    Weight,
+)
 
 ATTENTION = "attention"  # number class of the matrices of layers that mix tokens
 Key = tuple[Any, ...]  # identity of a group, which starts with the type of its operation
@@ -363,13 +374,17 @@ class _LayerOperations:
         axes = tuple(axes)
         return -(-self.size(axes) // self.shards(axis for axis in axes if self.is_fixed(axis)))
 
+    def state_elements(self, role: str) -> int:
+        """Return the number of elements per sequence of the layer's states with a role on one rank."""
+        return sum(self.own_size(state.axes) for state in self.place.states if state.role == role)
+
     def scan(self, members: list[Work], common: dict[str, Any]) -> Operation:
         """Return a recurrence with its state."""
         return Scan(
             **common,
             sequences=lift(self.place.extent("b")),
             tokens=lift(self.place.extent("q")),
-            state_elements=sum(self.own_size(state.axes) for state in self.place.states if state.role == RECURRENT),
+            state_elements=self.state_elements(RECURRENT),
             flops=self.own_flops(members),
         )
 
@@ -381,8 +396,10 @@ class _LayerOperations:
             channels += self.own_size(axis for axis in work.equation.out.axes if self.is_fixed(axis))
             taps = max(taps, self.size(axis for axis in weight.axes if axis in work.equation.contracted))
         tokens = self.rows(axis for axis in members[0].equation.out.axes if axis != "b")
-        return Convolution(**common, sequences=lift(self.place.extent("b")), tokens=tokens, channels=channels,
-                           taps=taps)  # fmt: skip
+        return Convolution(
+            **common, sequences=lift(self.place.extent("b")), tokens=tokens, channels=channels, taps=taps,
+            state_elements=self.state_elements(CONVOLVED),
+        )  # fmt: skip
 
     def elementwise(self, members: list[Work], common: dict[str, Any]) -> Operation:
         """Return a sequence of functions and small contractions."""

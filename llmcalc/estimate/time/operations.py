@@ -22,6 +22,7 @@ from ...core.form import Form
 from ...core.record import record
 
 RECURRENT = "recurrent"  # role of the state of a recurrence
+CONVOLVED = "conv"  # role of the tokens that a convolution keeps
 
 
 @record
@@ -192,12 +193,16 @@ class Scan(Operation):
 
 @record
 class Convolution(Operation):
-    """A depthwise convolution with ``taps`` taps of ``channels`` channels on one rank, over the tokens of sequences."""
+    """A depthwise convolution with ``taps`` taps of ``channels`` channels on one rank, over the tokens of sequences.
+
+    It keeps ``state_elements`` elements per sequence for the next step.
+    """
 
     sequences: Form
     tokens: Form
     channels: int
     taps: int
+    state_elements: int
 
     @property
     def flops(self) -> Form:

@@ -75,7 +75,7 @@ class Load(NamedTuple):
         return value if self.shares is None else (value * self.shares).sum(-1, keepdims=True)
 
     def mean_decoding(self, value: Number) -> Number:
-        """Return the mean over requests that are being decoded, of which each class has its share of output tokens."""
+        """Return the mean over decoding requests, weighted by the output tokens of each class."""
         return value if self.shares is None else self.mean(value * self.osl) / self.mean(self.osl)
 
 
@@ -125,7 +125,7 @@ def cache_bytes(model: StepModel, tokens: Number) -> Number:
         elif isinstance(operation, Scan):
             found = found + operation.count * operation.state_elements * STATE_BYTES
         elif isinstance(operation, Convolution):
-            found = found + operation.count * operation.channels * (operation.taps - 1) * ACTIVATION_BYTES
+            found = found + operation.count * operation.state_elements * ACTIVATION_BYTES
     return found
 
 

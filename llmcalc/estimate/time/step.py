@@ -30,7 +30,7 @@ USUAL_HEAD = 128  # elements of a key and of a value in a head of a recurrence
 
 
 def step_values(sequences: Number, queries: Number, keys: Number) -> dict[str, Number]:
-    """Return the workload symbols of sequences of ``keys`` tokens, of which ``queries`` are new."""
+    """Return the workload symbols of sequences with ``keys`` tokens, including ``queries`` new ones."""
     zero = 0 * keys
     return {"b": sequences, "q": queries, "c": keys - queries, "k": keys, "s": keys, "n": zero, "p": zero, "a": zero}
 
@@ -334,7 +334,7 @@ class StepModel:
         activations = operation.activations(**values) * ACTIVATION_BYTES
         moved, flops = states + activations, operation.flops(**values)
         if phase == DECODE:
-            elements = sequences * getattr(operation, "state_elements", 0)
+            elements = sequences * (operation.state_elements if isinstance(operation, Scan) else 0)
             seconds = kernels.state_update(moved, elements, self.device, self.coefficients("state_update"))
         elif isinstance(operation, Scan):
             lanes = max(operation.state_elements / USUAL_HEAD**2, 1)

@@ -1,0 +1,99 @@
+"""Models of the data files about times: kernels, engines, drafts and errors."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from .fields import Rate, RatesByFormat, Size, Sourced, Text
+from .validation import Model
+
+
+class KernelFormat(Model):
+    """Kernels that compute with weights of some number formats."""
+
+    of: list[Text]
+    peak: list[Text]
+    activation_bits: Rate
+    variants: list[Text] = Field([])
+    nearest: list[Text] = Field([])
+
+
+class KernelFamily(Model):
+    """Accelerators that run the same kernels."""
+
+    of: list[Text]
+    sms: Size
+    l2_mib: Size
+    nearest: Text | None = None
+    peaks: RatesByFormat = Field({})
+
+
+class Kernels(Sourced):
+    """Kernels of number formats, and families of accelerators."""
+
+    formats: dict[str, KernelFormat]
+    families: dict[str, KernelFamily]
+
+
+class KernelTable(Sourced):
+    """Coefficients of a kind of kernel by accelerator and format, with their errors in percent."""
+
+    errors: dict[str, list[Rate]]
+    coefficients: dict[str, dict[str, dict[str, float | list[Rate]]]]
+
+
+class EngineTime(Model):
+    """Time of a step of an engine outside the kernels, in microseconds."""
+
+    names: list[Text] = Field([])
+    step_us: float
+    sequence_us: float
+    wait: Rate | None = None
+    kernels: float = 1
+    eager: bool = False
+    static_us: Rate | None = None
+    generations: list[Text] = Field([])
+    scheduler: bool = False
+    collective_us: Rate | None = None
+    reading: dict[str, Rate] = Field({})
+    source: Text | None = None
+
+
+class UnknownEngine(Model):
+    """Values of engines that state none."""
+
+    wait: Rate
+    max_num_batched_tokens: Size
+    memory_share: Rate
+    other_gb: Rate
+
+
+class Acceptance(Sourced):
+    """Probability that a drafted token is accepted, and the drafted tokens of a step if none are given."""
+
+    tokens: Size
+    low: Rate
+    best: Rate
+    high: Rate
+    others: Text
+
+
+class EngineSteps(Sourced):
+    """Time of a step outside the kernels, in microseconds."""
+
+    launches: dict[str, Rate]
+    kernel_us: Rate
+    collective_us: Rate
+    eager_us: Rate
+    prefill_share: Rate
+    draft_step_us: float
+    draft_pass_us: float
+    unknown: UnknownEngine
+    engines: dict[str, EngineTime]
+
+
+class TimeError(Sourced):
+    """Logarithmic standard deviations of estimated times, between deployments and inside one."""
+
+    between: Rate
+    inside: Rate
