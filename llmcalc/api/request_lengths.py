@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ..core.errors import InputError, short_repr
 from ..core.record import record
 from ..core.setting import Setting, check_values, read_length
-from ..estimate.time.arrays import Number
+from ..estimate.time.arrays import Number, array
 from ..estimate.time.serving import Load
 
 MOST_CLASSES, MOST_TURNS = 64, 256
@@ -88,12 +88,7 @@ class Requests:
             return Load(
                 only.isl, only.osl, concurrency, chunk, only.cached, only.cached if self.is_shared else 0, most
             )  # fmt: skip
-        try:
-            import numpy as np
-        except ImportError:
-            hint = "install it, or give the {isl} and {osl} of one class"
-            raise InputError("several lengths of requests need NumPy", hint=hint) from None
-        isl, osl, share, cached = (np.array([each[place] for each in self.classes], float) for place in range(4))
+        isl, osl, share, cached = (array(float(each[place]) for each in self.classes) for place in range(4))
         shared = cached if self.is_shared else 0 * cached
         return Load(isl, osl, concurrency, chunk, cached, shared, most, share / share.sum())
 

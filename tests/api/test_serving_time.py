@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 import llmcalc
+from llmcalc.api import request_lengths
 from llmcalc.api.accelerators import read_gpus
 from llmcalc.api.serving_result import ServingResult, class_times
 from llmcalc.api.step_models import engine_step, step_model
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.errors import InputError
+from llmcalc.estimate.time.arrays import Vector
 from llmcalc.estimate.time.interval import time_interval
 from llmcalc.estimate.time.serving import Load, cache_bytes, cache_space, serving_time, weight_bytes
 from llmcalc.estimate.time.step import step_values
@@ -390,6 +392,27 @@ def test_a_mix_of_equal_requests_is_one_class() -> None:
     for name in ("tpot_s", "ttft_s", "tokens_per_s_gpu"):
         assert getattr(mixed, name) == pytest.approx(getattr(one, name))
     assert mixed.time.capacity == pytest.approx(one.time.capacity)
+
+
+@pytest.mark.parametrize(("model", "gpu", "change"), [
+    ("llama3.1-8b", "h100", {"mix": "4001/503:0.7,503/211:0.3"}),
+    ("gemma2-2b", "h100:2", {"mix": "14009/503:0.7,503/211:0.3", "prefix_share": 0.3}),
+    ("deepseek-v3", "h200:8", {"isl": 1009, "osl": 307, "turns": 5}),
+    ("qwen3-next", "h100:4", {"mix": "4001/503,503/211,97/13"}),
+])  # fmt: skip
+def test_a_mix_needs_no_numpy(model: str, gpu: str, change: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = llmcalc.serve(model, gpu, concurrency=23, **change).to_dict()
+    monkeypatch.setattr(request_lengths, "array", Vector)
+    assert llmcalc.serve(model, gpu, concurrency=23, **change).to_dict() == near(expected)
+
+
+def near(value: Any) -> Any:
+    """Return nested values that numbers within rounding errors are equal to."""
+    if isinstance(value, dict):
+        return {name: near(own) for name, own in value.items()}
+    if isinstance(value, list):
+        return [near(own) for own in value]
+    return pytest.approx(value, rel=1e-12) if isinstance(value, float) else value
 
 
 def test_a_mix_keeps_little_s_law_and_lies_between_its_classes() -> None:

@@ -1,8 +1,14 @@
-"""Mathematical functions that accept numbers or NumPy arrays. The library of an array provides its functions."""
+"""Mathematical functions that accept numbers or arrays. The library of an array provides its functions.
+
+Arrays are those of NumPy, or a ``Vector`` where NumPy is not installed, as in a browser.
+"""
 
 from __future__ import annotations
 
 import math
+import operator
+from collections.abc import Callable, Iterable
+from itertools import repeat
 from typing import Any
 
 Number = Any  # a float, or an array of floats of any shape
@@ -23,6 +29,11 @@ class Scalars:
         return float(math.ceil(value))
 
     @staticmethod
+    def floor(value: float) -> float:
+        """Return the largest integer that is not above the value."""
+        return float(math.floor(value))
+
+    @staticmethod
     def where(condition: bool, one: float, other: float) -> float:
         """Return one of two values."""
         return one if condition else other
@@ -41,3 +52,90 @@ def namespace(*values: Number) -> Any:
     """
     own = (getattr(value, "__array_namespace__", None) for value in values)
     return next((find() for find in own if find is not None), Scalars)
+
+
+def array(values: Iterable[float]) -> Any:
+    """Return an array of NumPy, or a ``Vector`` if it is not installed."""
+    try:
+        import numpy as np
+    except ImportError:
+        return Vector(values)
+    return np.array(list(values), dtype=float)
+
+
+class Vector:
+    """Floats that are computed elementwise, with the operators of an array of one dimension.
+
+    >>> lengths = Vector([1.0, 4.0])
+    >>> (2 * lengths + 1).values, namespace(lengths).maximum(lengths, 2).values, lengths.sum()
+    ([3.0, 9.0], [2, 4.0], 5.0)
+    """
+
+    ndim = 1
+
+    def __init__(self, values: Iterable[float]) -> None:
+        self.values = list(values)
+
+    def __array_namespace__(self) -> type[Vectors]:
+        return Vectors
+
+    def __getitem__(self, place: int) -> float:
+        return self.values[place]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __bool__(self) -> bool:
+        raise ValueError("the truth value of several numbers is ambiguous")
+
+    def __neg__(self) -> Vector:
+        return Vector(map(operator.neg, self.values))
+
+    def __abs__(self) -> Vector:
+        return Vector(map(abs, self.values))
+
+    def sum(self, axis: int = -1, *, keepdims: bool = False) -> float:
+        """Return the sum. It is a number, which ``keepdims`` does not change because all operators accept numbers."""
+        return sum(self.values)
+
+    def max(self) -> float:
+        """Return the largest element."""
+        return max(self.values)
+
+
+def elementwise(function: Callable[..., Any], *values: Number) -> Any:
+    """Return a function of each element of vectors, or of numbers. A number is the same for all elements."""
+    if not any(isinstance(value, Vector) for value in values):
+        return function(*values)
+    lists = [value.values if isinstance(value, Vector) else repeat(value) for value in values]
+    return Vector(map(function, *lists))
+
+
+def _operator(function: Callable[[Any, Any], Any], *, is_reflected: bool = False) -> Callable[[Vector, Number], Any]:
+    if is_reflected:
+        return lambda self, other: elementwise(function, other, self)
+    return lambda self, other: elementwise(function, self, other)
+
+
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
+    setattr(Vector, f"__{_name}__", _operator(getattr(operator, _name)))
+    setattr(Vector, f"__r{_name}__", _operator(getattr(operator, _name), is_reflected=True))
+for _name in ("lt", "le", "gt", "ge", "and"):
+    setattr(Vector, f"__{_name}__", _operator(getattr(operator, f"{_name}_" if _name == "and" else _name)))
+
+
+def _function(function: Callable[..., Any]) -> Any:
+    return staticmethod(lambda *values: elementwise(function, *values))
+
+
+class Vectors:
+    """The functions of NumPy that the closed forms use, for vectors."""
+
+    @staticmethod
+    def max(values: Number) -> float:
+        """Return the largest element."""
+        return max(values.values) if isinstance(values, Vector) else values
+
+
+for _name in ("minimum", "maximum", "sqrt", "log", "log2", "ceil", "floor", "where", "clip"):
+    setattr(Vectors, _name, _function(getattr(Scalars, _name)))
