@@ -99,7 +99,8 @@ def _with_equal_owners(
         maps = [np.broadcast_to(array.owner_of(axis), shape) for array in divided or arrays]
         found = np.max(maps, axis=0)
         is_equal = all(np.all((each == found) | (each == EVERY)) for each in maps)
-        if function in SUMS and not (is_equal and all(axis not in array.partial for array in arrays)):
+        is_on_every_rank = any(not each.is_weight and np.all(each.owner_of(axis) == EVERY) for each in arrays)
+        if function in SUMS and (is_on_every_rank or not is_equal):
             arrays = [array.as_terms([axis]) for array in arrays]
             continue
         for number, array in enumerate(arrays):

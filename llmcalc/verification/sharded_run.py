@@ -47,7 +47,7 @@ class ShardedTape(Tape):
 
     def __init__(self) -> None:
         super().__init__()
-        self.sums: set[int] = set()  # variables that are the first partial sums
+        self.sums: set[int] = set()  # partial sums whose gradients all ranks need
 
     def call(self, function: Any, inputs: tuple[Any, ...]) -> Any:
         """Record a function. Functions without their own derivative are recorded operation by operation."""
@@ -56,8 +56,8 @@ class ShardedTape(Tape):
     def record(self, result: gradients.Result, inputs: tuple[Any, ...]) -> Variable:
         """Add an operation to the tape."""
         output = super().record(result, inputs)
-        earlier = [parent.value.partial for parent, _ in output.pullbacks if isinstance(parent.value, ShardedArray)]
-        if isinstance(output.value, ShardedArray) and output.value.partial.difference(*earlier):
+        operands = [parent.value for parent, _ in output.pullbacks if isinstance(parent.value, ShardedArray)]
+        if isinstance(output.value, ShardedArray) and _needs_whole_gradient(output.value, operands):
             self.sums.add(id(output))
         output.pullbacks = [(parent, _to_terms(vjp, parent.value, output.value)) for parent, vjp in output.pullbacks]
         return output
@@ -91,6 +91,15 @@ class ShardedTape(Tape):
         own_groups = {ranks.groups[axis] for axis in value.splits}  # copies of a key head add up in its weights
         gradient.reduce(axis for axis in gradient.partial if ranks.groups[axis] not in own_groups)
         return gradient.narrowed({axis: dim for axis, dim in value.splits.items() if axis not in gradient.splits})
+
+
+def _needs_whole_gradient(total: ShardedArray, operands: list[ShardedArray]) -> bool:
+    """Return whether a result is the first partial sum, or a partial sum scaled by an activation. Other partial sums
+    hand their gradient on.
+    """
+    is_first = bool(total.partial.difference(*(each.partial for each in operands)))
+    is_scaled = any(not (each.partial or each.is_weight) and each.size < total.size for each in operands)
+    return is_first or (is_scaled and bool(total.partial))
 
 
 def _to_terms(vjp: gradients.Vjp, term: Any, total: Any) -> gradients.Vjp:
