@@ -165,7 +165,8 @@ def main() -> None:
     constants = rows.fit(everything)
     for engine, step, sequence in zip(rows.engines, *np.exp(constants.reshape(2, -1)), strict=True):
         print(f"{engine:12s} step_us: {STEP * step / MICRO:.0f}, sequence_us: {SEQUENCE * sequence / MICRO:.1f}")
-    show("in the fit", rows.tpot(constants, everything), rows)
+    fitted = rows.tpot(constants, everything)
+    show("in the fit", fitted, rows)
     left = rows.leave_out(rows.gpu)
     show("accelerator left out", left, rows)
     for name in sorted(set(rows.gpu)):
@@ -189,6 +190,11 @@ def main() -> None:
     for name, each in new.items():
         share, width = coverage(each, rows.measured, rows.deployment)
         print(f"{name:34s} covered {share:.2f}, median width x/÷{width:.2f}, by the deviations of other deployments")
+    widest = QUANTILE * np.hypot(between, inside)
+    for name, each in {"in the fit": fitted, **new}.items():
+        is_inside = np.abs(np.log(each / rows.measured)) <= widest
+        shares = f"{is_inside.mean():.2f}, of clean rows {is_inside[rows.clean].mean():.2f}"
+        print(f"{name:34s} covered {shares}, by the width of the least known case, x/÷{np.exp(widest):.2f}")
     valid = np.flatnonzero(~rows.saturated & np.isfinite(rows.ttft) & rows.clean)
     waits = (rows.ttft[valid] - (rows.first - rows.own * (1 + rows.wait * rows.batch**0.5))[valid]) / rows.own[
         valid
@@ -201,7 +207,7 @@ def main() -> None:
     print(f"{'ttft':34s} covered {share:.2f}, median width x/÷{width:.2f}, by the deviations of other deployments")
     write_errors({"tpot": (between, inside), "ttft": two_variances(*ttft)}, is_written=given.write)
     if given.predictions:
-        factor = np.exp(QUANTILE * np.hypot(between, inside))
+        factor = np.exp(widest)
         with given.predictions.open("w", encoding="utf-8") as stream:
             for place, value in enumerate(left):
                 own = {"file": "serving", "row": place, "what": "tpot_s", "value": value}
