@@ -25,6 +25,15 @@ CACHED = ("kv", "index")  # roles that a quantised or paged cache stores
 ROLE_DTYPES = {"kv": None, "conv": None, "index": None, "recurrent": "fp32"}
 
 
+def element_bytes(role: str, dtype: str) -> int:
+    """Return the bytes of an element of a state, for activations in ``dtype``.
+
+    >>> element_bytes("recurrent", "bf16"), element_bytes("conv", "bf16")
+    (4, 2)
+    """
+    return BYTES[ROLE_DTYPES[role] or dtype]
+
+
 class CachedTensor(NamedTuple):
     """A state tensor of a layer.
 
@@ -87,7 +96,7 @@ class StateSize(NotebookDisplay):
                 rows = Form({atoms: factor // tensor.columns for atoms, factor in tensor.elements.terms.items()})
                 total = total + (rows * each + cache.tensor_bits) * tensors
             else:
-                total = total + tensor.elements * (BYTES[ROLE_DTYPES[role] or self.dtype] * BITS_A_BYTE * tensors)
+                total = total + tensor.elements * (element_bytes(role, self.dtype) * BITS_A_BYTE * tensors)
         return total
 
     @cached_property
@@ -110,7 +119,7 @@ class StateSize(NotebookDisplay):
             if self.cache and role in CACHED:
                 size = -(-self.cache.bits_of(count // tensor.columns, tensor.columns) // BITS_A_BYTE)
             else:
-                size = count * BYTES[ROLE_DTYPES[role] or self.dtype]
+                size = count * element_bytes(role, self.dtype)
             found.append((tensor, size * tensor.entry.applied))
         return tuple(found)
 

@@ -13,6 +13,7 @@ Each operation has the sizes of one rank, as closed forms of the workload:
 from __future__ import annotations
 
 from functools import cached_property
+from typing import ClassVar
 
 from ...calc.flops import component
 from ...calc.walk import Placed
@@ -182,6 +183,8 @@ class Scan(Operation):
     state_elements: int
     flops: Form
 
+    ROLE: ClassVar[str] = RECURRENT  # of the state
+
     @cached_property
     def decays_channels(self) -> bool:
         """Whether each channel of a key has a decay of its own, so that products of queries and keys are weighted."""
@@ -203,6 +206,8 @@ class Convolution(Operation):
     channels: int
     taps: int
     state_elements: int
+
+    ROLE: ClassVar[str] = CONVOLVED  # of the state
 
     @property
     def flops(self) -> Form:

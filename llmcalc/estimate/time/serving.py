@@ -34,13 +34,14 @@ from __future__ import annotations
 from math import inf
 from typing import Any, NamedTuple
 
+from ...calc.kv_cache import element_bytes
 from ...core.record import record
 from .arrays import Number, namespace
 from .calibration import Factors
 from .cost import StepTime
 from .operations import Attention, Convolution, Scan
 from .speculation import Speculation, drafted_step
-from .step import ACTIVATION_BYTES, DECODE, STATE_BYTES, StepModel, step_values
+from .step import ACTIVATIONS, DECODE, StepModel, step_values
 
 
 class Load(NamedTuple):
@@ -122,10 +123,9 @@ def cache_bytes(model: StepModel, tokens: Number) -> Number:
         if isinstance(operation, Attention):
             keys = operation.pairs(**values)
             found = found + operation.count * keys * operation.key_elements * model.cache_bytes
-        elif isinstance(operation, Scan):
-            found = found + operation.count * operation.state_elements * STATE_BYTES
-        elif isinstance(operation, Convolution):
-            found = found + operation.count * operation.state_elements * ACTIVATION_BYTES
+        elif isinstance(operation, Scan | Convolution):
+            size = operation.state_elements * element_bytes(operation.ROLE, ACTIVATIONS)
+            found = found + operation.count * size
     return found
 
 

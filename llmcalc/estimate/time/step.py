@@ -7,6 +7,7 @@ from functools import cached_property
 from math import inf, log, sqrt
 from typing import Any
 
+from ...calc.kv_cache import BYTES, element_bytes
 from ...calc.memory.number_formats import BITS_A_BYTE, Format
 from ...calc.sharding import Mesh
 from ...calc.walk import Conventions
@@ -23,8 +24,8 @@ from .transfers import collective_seconds, message_bytes
 
 PHASES = DECODE, PREFILL = ("decode", "prefill")
 Values = Mapping[str, Number]  # values of the workload symbols, as those of ``Workload.values``
-ACTIVATION_BYTES = 2  # bf16 or fp16
-STATE_BYTES = 4  # fp32, of a recurrence
+ACTIVATIONS = "bf16"
+ACTIVATION_BYTES = BYTES[ACTIVATIONS]
 FEW_ROWS = 8  # tokens that kernels of vector products compute
 USUAL_HEAD = 128  # elements of a key and of a value in a head of a recurrence
 
@@ -330,7 +331,7 @@ class StepModel:
         is_executed = sequences * tokens > 0
         if is_executed is False:
             return NO_COST, False
-        states = operation.states(**values) * STATE_BYTES
+        states = operation.states(**values) * element_bytes(operation.ROLE, ACTIVATIONS)
         activations = operation.activations(**values) * ACTIVATION_BYTES
         moved, flops = states + activations, operation.flops(**values)
         if phase == DECODE:

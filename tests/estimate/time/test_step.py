@@ -11,6 +11,7 @@ import llmcalc
 from llmcalc.api.accelerators import accelerator
 from llmcalc.api.step_models import engine_step, step_model
 from llmcalc.calc.sharding import Mesh
+from llmcalc.estimate.time.operations import Convolution, Scan
 from llmcalc.estimate.time.step import StepModel
 from llmcalc.schema.preset_files import names
 
@@ -137,3 +138,14 @@ def test_llama_cpp_reads_the_cache_as_it_reads_weights() -> None:
 def test_a_decay_of_each_channel_has_kernels_of_its_own(name: str, expected: bool) -> None:
     used = model(name).step(prefill=values(1, 1009, 0)).efficiencies
     assert (("scan", "channel") in used, ("scan", "head") in used) == (expected, not expected)
+
+
+@pytest.mark.parametrize(("kind", "expected"), [(Scan, 4), (Convolution, 2)])
+def test_states_have_the_formats_that_the_memory_counts(kind: type[Any], expected: int) -> None:
+    step = model("mamba2-2.7b").step(values(7, 1, 13), detailed=True)
+    found = [(operation, cost.moved) for operation, cost in step.operations if isinstance(operation, kind)]
+    assert found
+    for operation, moved in found:
+        sizes = [float(form(**values(7, 1, 13))) for form in (operation.states, operation.activations)]
+        assert moved == pytest.approx(expected * sizes[0] + 2 * sizes[1])
+        assert sizes[0] > 0
