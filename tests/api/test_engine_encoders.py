@@ -52,6 +52,14 @@ def test_an_encoder_in_the_architecture_counts_once() -> None:
     assert difference == pytest.approx(2 * llmcalc.params(encoder.architecture).total, rel=0.01)
 
 
+def test_the_encoder_of_glm_5_3_flash_has_the_parameters_of_its_class() -> None:
+    encoder = image_encoder(llmcalc.load("glm-5.3-flash"))
+    assert encoder is not None
+    assert llmcalc.params(encoder.architecture).total == 563_627_008  # Glm5NextVisionModel of transformers 5.24
+    assert llmcalc.serve("glm-5.3-flash", "h200:8", weights="fp8").encoder > 0
+    assert encoder.measure(["2240x2800"])[0].embeddings == 8000
+
+
 def test_flags_of_vllm_limit_the_images() -> None:
     for flag in (
         "--limit-mm-per-prompt image=0,video=0",

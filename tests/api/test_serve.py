@@ -379,6 +379,11 @@ def test_a_quantised_repository_is_a_preset_in_an_assumed_format() -> None:
         load_served("nobody/Nothing-7B", is_repository=True)
 
 
+@pytest.mark.parametrize(("model", "length"), [("glm-5.1", 202_752), ("glm-5.2", 2**20), ("glm-5.3", 2**20)])
+def test_models_with_published_lengths_need_none(model: str, length: int) -> None:
+    assert llmcalc.serve(model, "h200:8", weights="fp8").max_model_len == length
+
+
 def test_an_unknown_context_length_must_be_given() -> None:
     with pytest.raises(llmcalc.InputError, match="context length"):
         llmcalc.serve("palm", "h100:8")
