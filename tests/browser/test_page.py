@@ -31,7 +31,10 @@ FIRST_NUMBER = """new MutationObserver((_, observer) => {
     window.sentBeforeNumber = [performance.getEntriesByType("navigation")[0], ...files]
         .filter(each => each.responseEnd && each.responseEnd <= now).reduce((sum, each) => sum + each.transferSize, 0);
 }).observe(document, {subtree: true, childList: true, attributes: true});"""
-STATES = ("", "model=deepseek-v3&gpu=h100&count=16&context=32768&users=64", "model=bert&gpu=t4", "model=mamba2-2.7b")
+STATES = (
+    "", "model=deepseek-v3&gpu=h100&count=16&context=32768&users=64", "model=bert&gpu=t4", "model=mamba2-2.7b",
+    "model=llama3-70b",
+)  # fmt: skip
 
 
 @pytest.fixture

@@ -88,9 +88,29 @@ def test_users_who_wait_are_stated() -> None:
 
 def test_an_encoder_has_a_throughput() -> None:
     state = {"model": "bert-large", "gpu": "l4", "users": 5, "context": 128}
+    serving = llmcalc.serve("bert-large", "l4", isl=128, concurrency=5)
     facts = {fact["why"]: fact for fact in panel("verdict", state)["facts"]}
     assert facts["throughput"]["value"] == pytest.approx(5 / facts["latency"]["value"])
+    assert (facts["throughput"]["value"], facts["latency"]["value"]) == (serving.requests_per_s, serving.latency_s)
+    assert (facts["cost"]["low"], facts["cost"]["high"]) == serving.usd_per_million
+    assert facts["flops"]["value"] == llmcalc.flops("bert-large", seq=128).total
     assert panel("derivation", state, quantity="throughput")["tree"]["text"] == facts["throughput"]["text"]
+
+
+def test_a_model_that_does_not_fit_states_what_is_missing() -> None:
+    facts = {fact["why"]: fact for fact in panel("verdict", LARGE)["facts"]}
+    fit = llmcalc.fit("llama3-70b", "h100", seq=4099, batch=3)
+    assert list(facts) == ["memory", "missing", "state", "params", "flops"]
+    assert facts["missing"]["value"] == -fit.headroom
+    assert facts["state"]["value"] * 3 == fit.result.state
+    assert panel("derivation", LARGE, quantity="missing")["tree"]["text"].startswith(facts["missing"]["text"])
+
+
+def test_the_classes_of_the_numbers_are_explained() -> None:
+    for state in (SERVED, LARGE):
+        found = panel("verdict", state)
+        assert found["classes"].keys() == {fact["evidence"] for fact in found["facts"]}
+        assert all(CLASSES[name] == meaning for name, meaning in found["classes"].items())
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state["model"])
@@ -171,7 +191,9 @@ def test_an_encoder_has_the_texts_that_it_reads_per_second() -> None:
     batch = next(fact for fact in verdict["facts"] if fact["why"] == "latency")
     estimate = next(row for row in found["speed_context"]["csv"].splitlines() if row.startswith("estimate,128"))
     assert float(estimate.split(",")[2]) == pytest.approx(5 / batch["value"])
-    assert found["users"]["error"] == "the model generates no tokens"
+    rate = next(row for row in found["users"]["csv"].splitlines() if row.split(",")[1] in ("5", "5.0"))
+    assert float(rate.split(",")[2]) == pytest.approx(5 / batch["value"])
+    assert panel("charts", state, charts=["front"])["front"]["error"] == "the model generates no tokens"
 
 
 def test_blocks_contain_every_parameter_once() -> None:
@@ -225,7 +247,14 @@ def test_models_side_by_side_have_the_same_rows() -> None:
     assert best["Speed per user"] == speeds.index(max(speeds))
 
 
-@pytest.mark.parametrize("state", [SERVED, {"model": "llama3.1-8b", "gpu": "rtx-4090", "weights": "q4_k_m"}])
+@pytest.mark.parametrize(
+    "state",
+    [
+        SERVED,
+        {"model": "llama3.1-8b", "gpu": "rtx-4090", "weights": "q4_k_m"},
+        {"model": "bert-large", "gpu": "l4", "n": 4, "users": 37, "context": 509},
+    ],
+)
 def test_command_lines_give_the_same_answers(state: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     results = panel("json", state)
     for command in panel("commands", state):

@@ -25,7 +25,11 @@ STYLE = """
 .llmcalc h1{font-size:1.6em;margin:.6em 0 .2em}.llmcalc h2{font-size:1.25em;margin:1.6em 0 .3em}
 .llmcalc h3{font-size:1em;margin:1.3em 0 .3em}
 .llmcalc a{color:var(--bar)}.llmcalc .quiet{color:var(--quiet)}.llmcalc .warning{color:var(--loud);font-weight:600}
-.llmcalc table{border-collapse:collapse;margin:.4em 0}.llmcalc .wide{overflow-x:auto}
+.llmcalc table{border-collapse:collapse;margin:.4em 0}.llmcalc .wide{overflow-x:auto;
+ background:linear-gradient(90deg,var(--sheet) 30%,#0000) 0 0/2.5em 100% local no-repeat,
+ linear-gradient(270deg,var(--sheet) 30%,#0000) 100% 0/2.5em 100% local no-repeat,
+ linear-gradient(90deg,#8888,#8880) 0 0/.8em 100% no-repeat,
+ linear-gradient(270deg,#8888,#8880) 100% 0/.8em 100% no-repeat}
 .llmcalc th{font-weight:normal;color:var(--quiet);text-align:left;vertical-align:bottom}
 .llmcalc th,.llmcalc td{padding:.15em 1.2em .15em 0;border-bottom:1px solid var(--line)}
 .llmcalc .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
@@ -37,7 +41,15 @@ STYLE = """
 .llmcalc svg{max-width:100%;height:auto;display:block;margin:.8em 0}
 .llmcalc .narrow{display:none}.llmcalc .summary h2{margin-top:.3em}.llmcalc nav ul{columns:20em;padding-left:1.2em}
 @media (max-width:40em){.llmcalc .narrow{display:block}.llmcalc .broad{display:none}
- .llmcalc details details,.llmcalc .leaf{margin-left:.7em}}
+ .llmcalc details details,.llmcalc .leaf{margin-left:.7em}.llmcalc .bar{width:3em}
+ .llmcalc th,.llmcalc td{padding-right:.8em}.llmcalc table:not(.facts) .name{white-space:normal;min-width:5em}
+ .llmcalc .facts,.llmcalc .facts tbody{display:block;width:100%}
+ .llmcalc .facts tr{display:grid;grid-template-columns:minmax(min-content,1fr) fit-content(70%);gap:0 1em;
+ padding:.3em 0;border-bottom:1px solid var(--line)}
+ .llmcalc .facts td{grid-column:1/-1;border:0;padding:0;font-size:.93em;text-align:left;white-space:normal;
+ overflow-wrap:anywhere}.llmcalc .facts td:empty{display:none}
+ .llmcalc .facts td:first-child{grid-column:1;font-size:1em;color:var(--quiet);overflow-wrap:normal}
+ .llmcalc .facts td:nth-child(2){grid-column:2;font-size:1em;text-align:right}}
 @media print{.llmcalc{--ink:#000;--sheet:#fff;--quiet:#444;font-size:11px}.llmcalc .wide{overflow:visible}
  .llmcalc th,.llmcalc td{padding-right:.6em}.llmcalc table,.llmcalc svg{break-inside:avoid}
  .llmcalc h1,.llmcalc h2,.llmcalc h3,.llmcalc .quiet{break-after:avoid}}

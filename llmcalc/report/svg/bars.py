@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...core.record import changed
 from ..numbers import about
 from ..pictures import Bar, Bars
 from .axis import Scale, fitted, ticks
@@ -9,6 +10,7 @@ from .canvas import GAP, HEADING, LINE, MARGIN, SMALL, TEXT, Canvas, colour, sho
 
 THICK, PITCH = 20.0, 32.0
 LABEL_SHARE = 0.4  # maximum share of the width
+LEAST_SHARE = 0.25  # of the width, without which the values have no remarks
 TICKS = 5
 LEAST_DRAWN = 0.5  # pixels, so that a nonzero part stays visible
 
@@ -23,6 +25,8 @@ def draw_bars(picture: Bars, width: float) -> str:
         top = canvas.legend(names, top)
     left = MARGIN + GAP + min(max(text_width(bar.label) for bar in picture.bars), LABEL_SHARE * width)
     values = [_value(bar, picture.kind) for bar in picture.bars]
+    if width - left - max(map(text_width, values)) < LEAST_SHARE * width:
+        values = [_value(changed(bar, remark=""), picture.kind) for bar in picture.bars]
     right = width - MARGIN - GAP - max(map(text_width, values))
     scale = _scale(picture, left, right)
     top += SMALL * LINE if picture.limit else 0

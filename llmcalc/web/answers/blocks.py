@@ -45,10 +45,10 @@ class _Maker:
                 self.stored[key] = self.stored.get(key, 0) + row.size * row.copies
         self.flops: dict[Place, int] = {}
         step = case.step_flops
-        for work in step.works if step else ():
+        for work in step.works:
             entry = work.entry
             key = (entry.stack.name, entry.run, entry.number, entry.name)
-            self.flops[key] = self.flops.get(key, 0) + (step.of([work]).total if step else 0)
+            self.flops[key] = self.flops.get(key, 0) + step.of([work]).total
 
     def stack(self, stack: Stack) -> dict[str, Any]:
         """Return a stack. Runs of equal blocks are one block with a count."""

@@ -8,8 +8,9 @@ from typing import Any
 from ...report.markup import escape
 from ...report.svg.canvas import STYLE, text_width
 from .exports import command_lines
+from .facts import facts
 from .state import Case
-from .verdict import changes, facts, gpus_text, memory, sentence
+from .verdict import changes, gpus_text, memory, sentence
 
 WIDTH, MARGIN = 1200.0, 64.0
 INNER = WIDTH - 2 * MARGIN

@@ -22,7 +22,6 @@ SHORTEST, LEAST = 512, 16  # tokens
 MOST_SHOWN = 1.5  # of the memory of a GPU
 NARROWEST, WIDEST = 240.0, 1600.0  # pixels
 USERS = tuple(2**power for power in range(9))
-TOKENS = Axis("tokens per user", "tokens", True)
 
 
 def charts(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,7 +100,7 @@ def memory_curve(case: Case) -> Picture:
     here = Mark("", float(case.context), float(found.needed + found.reserve))
     level = (f"GPU: {readable(found.memory, BYTES)}", float(found.memory))
     title = f"Memory per GPU against context, {_users(case)}"
-    return Chart(title, TOKENS, Axis("bytes", BYTES), curves, (here,), (level,))
+    return Chart(title, _tokens(case), Axis("bytes", BYTES), curves, (here,), (level,))
 
 
 def speed_curve(case: Case) -> Picture:
@@ -115,15 +114,17 @@ def speed_curve(case: Case) -> Picture:
     )
     marks = tuple(Mark("", float(size), speed[1]) for size, speed in found.items() if size == case.context)
     subject, unit = ("Speed", "texts/s") if case.only_reads else ("Speed of a user", "tokens/s per user")
-    return Chart(f"{subject} against context, {_users(case)}", TOKENS, Axis(unit, "count"), (best, high, low), marks)
+    return Chart(
+        f"{subject} against context, {_users(case)}", _tokens(case), Axis(unit, "count"), (best, high, low), marks
+    )
 
 
 def _speed(case: Case, context: int) -> tuple[float, float, float] | None:
     """Return the lowest, the estimated and the highest speed at a context, or None if not all users run at once."""
     with suppress(LlmcalcError):
         if case.only_reads:
-            read, texts = case.prefill_of(context, case.users), case.state.users
-            return texts / read.high, texts / read.seconds, texts / read.low
+            read = case.reading_of(context, case.state.users)
+            return read.requests_per_s / read.width, read.requests_per_s, read.requests_per_s * read.width
         answer = max(min(case.answer, context // 2), 1)
         result = case.serving_of(max(context - answer, 1), answer)
         if result.all_run and result.tpot_s and result.tpot_low_s and result.tpot_high_s:
@@ -134,7 +135,7 @@ def _speed(case: Case, context: int) -> tuple[float, float, float] | None:
 def user_curve(case: Case) -> Picture:
     """Return the tokens per second of a GPU against those of a user: a curve per layout, over numbers of users."""
     if case.only_reads:
-        raise LlmcalcError("the model generates no tokens")
+        return _batch_curve(case)
     found = {name: [*_loads(case, replica)] for name, replica in _replicas(case).items()}
     curves = tuple(
         Curve(name, tuple((rate, total) for _, rate, total in reversed(rows))) for name, rows in found.items() if rows
@@ -147,6 +148,15 @@ def user_curve(case: Case) -> Picture:
     x, y = Axis("tokens/s per user", "count"), Axis("tokens/s per GPU", "count", True)
     found_chart = Chart(title, x, y, curves, marks)
     return found_chart if len(curves) > 1 else _unnamed(found_chart)
+
+
+def _batch_curve(case: Case) -> Picture:
+    """Return the texts per second of a model that only reads, against the number of texts."""
+    rates = {users: case.reading_of(case.context, users).requests_per_s for users in sorted({*USERS, case.state.users})}
+    curve = Curve("", tuple((float(users), rate) for users, rate in rates.items()))
+    here = Mark("", float(case.state.users), rates[case.state.users])
+    title = f"Throughput against texts at once, with {case.context:,} tokens each"
+    return Chart(title, Axis("texts at once", "count", True), Axis("texts/s", "count"), (curve,), (here,))
 
 
 def front(case: Case) -> Picture:
@@ -188,8 +198,13 @@ def _loads(case: Case, mesh: Mesh) -> Iterator[tuple[int, float, float]]:
             yield users * replicas, result.tokens_per_s_user, result.tokens_per_s_gpu
 
 
+def _tokens(case: Case) -> Axis:
+    return Axis(f"tokens per {'text' if case.only_reads else 'user'}", "tokens", True)
+
+
 def _users(case: Case) -> str:
-    return "one user" if case.state.users == 1 else f"{case.state.users:,} users"
+    what, users = "text" if case.only_reads else "user", case.state.users
+    return f"one {what}" if users == 1 else f"{users:,} {what}s"
 
 
 CHARTS: dict[str, Callable[[Case], Picture]] = {

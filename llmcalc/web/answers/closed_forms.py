@@ -21,7 +21,8 @@ def closed_forms(case: Case, name: str) -> list[Line]:
     >>> closed_forms(case, "flops")[0]
     ('matrix products', '15,009,316,864·batch·new_tokens + 524,288·batch·pairs(new_tokens, n_keys)')
     """
-    if name == "flops" and (step := case.step_flops):
+    if name == "flops":
+        step = case.step_flops
         values = {letter: symbol(each) for letter, each in WORKLOAD.items()}
         forms = {"matrix products": step.matmul_form, "other operations": step.other_form}
         return [(label, _readable(form_text(form(**values)))) for label, form in forms.items()]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ...api.state import state
 from ...core.errors import LlmcalcError
 from ...core.record import changed
-from ...report.numbers import BYTES, human, readable
+from ...report.numbers import human
+from .facts import cache_fact, facts
 from .state import Case, case_of, said
-from .verdict import facts, sentence
+from .verdict import sentence
 
 SMALLER, LARGER = ("state", "memory", "prefill", "cost"), ("latency", "throughput", "capacity")  # what is better
 
@@ -51,6 +51,5 @@ def _cells(case: Case) -> Iterator[dict[str, Any]]:
     counts = {"params": ("Parameters", case.params.total), "active": ("Active per token", case.params.active)}
     for name, (label, count) in counts.items():
         yield {"why": name, "label": label, "text": human(count) or f"{count:,}", "note": "", "value": count}
-    cache = state(case.model, seq=case.context, cache=case.state.kv or None).bytes
-    yield {"why": "state", "label": "KV cache per user", "text": readable(cache, BYTES), "note": "", "value": cache}
-    yield from (one for one in facts(case) if one["why"] != "params")
+    yield from () if case.only_reads else (cache_fact(case),)
+    yield from (one for one in facts(case) if one["why"] not in ("params", "state"))

@@ -31,11 +31,13 @@ def derivation(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _explained(case: Case, name: str) -> dict[str, Any]:
+    if name == "missing":
+        return _missing(case)
     if name not in QUANTITIES:
         raise UnknownNameError("quantity", name, QUANTITIES, parameter="quantity")
     sizes: dict[str, Any] = {} if name == "params" else {"seq": case.context}
-    if name == "flops":
-        sizes = {"mode": "decode", "context": max(case.context - 1, 1)}
+    if name == "flops" and not case.only_reads:
+        sizes = {"mode": "decode", "context": case.cached}
     if name in ("memory", "state"):
         sizes |= {"batch": case.users}
     if name == "memory":
@@ -52,6 +54,18 @@ def _explained(case: Case, name: str) -> dict[str, Any]:
         "tree": _with_runtime(case, tree) if name == "memory" else tree,
         "symbols": [*map(list, symbols)],
         "forms": forms,
+    }
+
+
+def _missing(case: Case) -> dict[str, Any]:
+    """Return how much more memory a model needs than a GPU has."""
+    found = _explained(case, "memory")
+    lack, size = (readable(value, BYTES) for value in (-case.fit.headroom, case.fit.memory))
+    card = {"label": "memory of a GPU", "text": size, "note": case.gpu.usable_text}
+    needed = {**found["tree"], "label": "needed on a GPU"}
+    return {
+        **found,
+        "tree": {"label": "missing", "text": lack, "formula": "needed - memory", "children": [needed, card]},
     }
 
 
@@ -82,7 +96,9 @@ def node_data(node: Node) -> dict[str, Any]:
 def _latency(case: Case) -> dict[str, Any]:
     result = case.latency
     notes = [*result.interval.reasons, *_fits(result)]
-    if case.only_reads or not case.serving.tpot_s:
+    if case.only_reads:
+        return {"tree": _timed("time of all texts", case.reading_span[0], [_batches(case)]), "notes": notes}
+    if not case.serving.tpot_s:
         return {"tree": node_data(latency_tree(result)), "notes": notes}
     serving, token = case.serving, case.serving.tpot_s
     rows = [
@@ -126,9 +142,9 @@ def _lines(label: str, text: str, *rows: tuple[str, str, str]) -> dict[str, Any]
 
 def _throughput(case: Case) -> dict[str, Any]:
     if case.only_reads:
-        seconds = case.latency.seconds
-        return _lines("texts per second", three_digits(case.state.users / seconds),
-                      ("texts", f"{case.state.users:,}", ""), ("time of a batch", duration(seconds), ""))  # fmt: skip
+        reading = case.reading
+        rate = {"label": "texts per second", "text": three_digits(reading.requests_per_s)}
+        return {"tree": {**rate, "formula": "texts of a batch / its time", "children": [_batches(case)]}}
     serving, each = case.serving, case.serving.tokens_per_s_gpu
     gpus = case.fit.result.mesh.ranks * case.replicas
     return _lines(
@@ -140,16 +156,29 @@ def _throughput(case: Case) -> dict[str, Any]:
     )  # fmt: skip
 
 
+def _batches(case: Case) -> dict[str, Any]:
+    """Return the derivation of the time of a batch of texts."""
+    reading = case.reading
+    tree = node_data(latency_tree(reading.step))
+    return {**tree, "label": f"time of a batch of {reading.batch:,} texts"}
+
+
 def _cost(case: Case) -> dict[str, Any]:
-    serving = case.serving
-    price, cost = serving.price, serving.usd_per_million_output
+    if case.only_reads:
+        reading = case.reading
+        price, cost, rate = reading.price, reading.usd_per_million, reading.tokens_per_s / reading.gpus
+        width, tokens, timed = reading.width, "tokens", "batch"
+    else:
+        serving = case.serving
+        price, cost, rate = serving.price, serving.usd_per_million_output, serving.tokens_per_s_gpu
+        width, tokens, timed = serving.width, "output tokens", "output token"
     if price is None or cost is None:
         return _lines("cost", "unknown", ("price of a GPU", "unknown", ""))
     return _lines(
-        "price of a million output tokens", dollars(cost),
+        f"price of a million {tokens}", dollars(cost),
         ("price of a GPU", f"{dollars((price.low, price.high))} per hour", price.source),
-        ("output tokens", f"{three_digits(serving.tokens_per_s_gpu)} per second and GPU", ""),
-        ("interval", f"× {three_digits(serving.width)}", "of the time per output token, towards both ends"),
+        (tokens, f"{three_digits(rate)} per second and GPU", ""),
+        ("interval", f"× {three_digits(width)}", f"of the time per {timed}, towards both ends"),
     )  # fmt: skip
 
 

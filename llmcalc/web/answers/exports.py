@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...cli.commands import fit as fit_command
-from ...cli.commands import latency as latency_command
 from ...cli.commands import serve as serve_command
 from ...report.document import Document, Table, columns
+from ...report.encoder_serving import encoder_document
 from ...report.fit import fit_document
 from ...report.formats.csv import render
 from ...report.latency import latency_document
 from ...report.serving import serving_document
+from .facts import facts
 from .state import Case
-from .verdict import facts
 
 
 def command_lines(case: Case, _: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -22,30 +22,30 @@ def command_lines(case: Case, _: Mapping[str, Any]) -> list[dict[str, str]]:
     state = case.state
     own = {"model": state.model, **case.formats}
     gpu = f"{state.gpu}:{state.n}" if state.n > 1 else state.gpu
-    memory = {**own, "gpu": gpu, "seq": case.context, "batch": state.users}
+    sizes: dict[str, Any] = {"seq": case.context, "batch": case.fit.result.workload.batch}
+    memory = {**own, "gpu": gpu if case.fit.count > 1 else state.gpu, **sizes}
     found = [{"title": "memory", "line": fit_command.COMMANDS[0].line(memory)}]
     if case.time_error:
         return found
-    step = {name: size for name, size in case.step_settings.items() if size not in (1, None)}
+    step: dict[str, Any] = {name: size for name, size in case.step_settings.items() if size not in (1, None)}
     step["gpu"] = step["gpu"].removesuffix(":1")
     if step.get("tp") == case.layout.ranks:
         step.pop("tp")  # the default
     if case.only_reads:
-        times = {"seq": case.context, "mode": "prefill", "batch": case.users}
-        return [*found, {"title": "time", "line": latency_command.COMMANDS[0].line({**own, **step, **times})}]
-    load = {**case.engine, "isl": case.prompt, "osl": case.answer, "concurrency": case.users}
-    return [
-        *found,
-        {"title": "speed and cost", "line": serve_command.COMMANDS[0].line({**own, **step, **load})},
-    ]
+        own.pop("cache", None)
+        step = {"gpu": gpu, **case.reading_layout}
+        load: dict[str, Any] = {"isl": case.context, "concurrency": state.users}
+    else:
+        load = {**case.engine, "isl": case.prompt, "osl": case.answer, "concurrency": case.users}
+    return [*found, {"title": "speed and cost", "line": serve_command.COMMANDS[0].line({**own, **step, **load})}]
 
 
 def json_results(case: Case, _: Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON results of the command lines, and the state."""
     found: dict[str, Any] = {"state": case.state.to_dict(), "fit": fit_document(case.fit).data()}
     if not case.time_error:
-        found |= {"latency": latency_document(case.latency).data()}
-        found |= {} if case.only_reads else {"serve": serving_document(case.serving).data()}
+        document = encoder_document(case.reading) if case.only_reads else serving_document(case.serving)
+        found |= {"latency": latency_document(case.latency).data(), "serve": document.data()}
     return found
 
 

@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from ...api.accelerators import read_gpus
+from ...api.encoder_serving import EncoderServing
 from ...api.engine_models import served_length
 from ...api.fit import FitResult, fit
 from ...api.flops import flops
@@ -138,11 +139,15 @@ class Case:
         return params(self.model)
 
     @cached_property
-    def step_flops(self) -> Flops | None:
-        """FLOPs of the last token of a request, or None if the model generates no tokens."""
-        if self.only_reads:
-            return None
-        return flops(self.model, mode="decode", context=max(self.context - 1, 1))
+    def step_flops(self) -> Flops:
+        """FLOPs of the last token of a request, or of a text if the model generates no tokens."""
+        sizes: dict[str, Any] = {"seq": self.context}
+        return flops(self.model, **(sizes if self.only_reads else {"mode": "decode", "context": self.cached}))
+
+    @property
+    def cached(self) -> int:
+        """Tokens of a request before its last token."""
+        return max(self.context - 1, 1)
 
     @property
     def formats(self) -> dict[str, str]:
@@ -152,18 +157,23 @@ class Case:
 
     @cached_property
     def fit(self) -> FitResult:
-        """Fit check of the workload on all GPUs."""
+        """Fit check of the workload on all GPUs, or on each one if copies of a model that only reads fit."""
+        if self.only_reads and self.state.n > 1:
+            alone = self._fit(seq=self.context, count=1, batch=-(-self.state.users // self.state.n))
+            if alone.fits:
+                return alone
         return self._fit(seq=self.context)
 
     def fit_of(self, context: int) -> FitResult:
         """Return the fit check of another context, with the same layout."""
         mesh = self.fit.result.mesh
         ranks = {name: size for name in ("tp", "pp", "dp", "ep") if (size := getattr(mesh, name)) > 1}
-        return self._fit(seq=context, **ranks)
+        batch = self.fit.result.workload.batch
+        return self._fit(seq=context, count=self.fit.count, batch=batch, **ranks)
 
     def _fit(self, **sizes: int) -> FitResult:
-        own: dict[str, Any] = {"batch": self.state.users, **self.formats, **sizes}
-        return fit(self.model, self.gpu.name, count=self.state.n, **own)
+        own: dict[str, Any] = {"count": self.state.n, "batch": self.state.users, **self.formats, **sizes}
+        return fit(self.model, self.gpu.name, **own)
 
     @property
     def layout(self) -> Mesh:
@@ -177,7 +187,7 @@ class Case:
     @property
     def replicas(self) -> int:
         """Number of replicas of the model."""
-        return int(self.fit.count // self.fit.result.mesh.ranks)
+        return int(self.state.n // self.fit.result.mesh.ranks)
 
     @property
     def users(self) -> int:
@@ -228,11 +238,34 @@ class Case:
 
     @cached_property
     def latency(self) -> Latency:
-        """Time of a decode step in the middle of the answers, or of a prefill if the model only reads."""
+        """Time of a decode step in the middle of the answers, or of a batch of texts if the model only reads."""
         if self.only_reads:
-            return self.prefill_of(self.context, self.users)
+            return self.reading.step
         middle = self.prompt + self.answer // 2
         return latency(self.model, context=middle, batch=self.users, **_divided(self.step_settings))
+
+    @cached_property
+    def reading(self) -> EncoderServing:
+        """Throughput of a model that only reads."""
+        return self.reading_of(self.context, self.state.users)
+
+    def reading_of(self, context: int, users: int) -> EncoderServing:
+        """Return the throughput of texts of another length, or of another number of texts."""
+        own: dict[str, Any] = {"gpu": f"{self.gpu.name}:{self.state.n}", **self.reading_layout}
+        own |= {"weights": self.state.weights} if self.state.weights else {}
+        found: EncoderServing = serve(self.model, **own, isl=context, concurrency=users)
+        return found
+
+    @property
+    def reading_layout(self) -> dict[str, int]:
+        """Ranks of a model that only reads, as arguments of ``serve``. By default, each GPU has a copy."""
+        return {"tp": self.layout.tp, "dp": self.replicas} if self.layout.tp > 1 else {}
+
+    @property
+    def reading_span(self) -> tuple[float, float, float]:
+        """Time in which all texts are read, with its interval."""
+        seconds, width = self.reading.latency_s, self.reading.width
+        return seconds, seconds / width, seconds * width
 
     def prefill_of(self, prompt: int, users: int = 1) -> Latency:
         """Return the time of a prefill."""

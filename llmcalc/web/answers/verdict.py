@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...core.errors import LlmcalcError
-from ...core.evidence import ASSUMED, CLASSES, FITTED
+from ...core.evidence import CLASSES
 from ...core.record import changed
-from ...report.numbers import BYTES, duration, human, readable, three_digits
+from ...report.numbers import BYTES, duration, readable, three_digits
 from ...report.serving import dollars
+from .facts import facts
 from .state import Case, case_of, said
 
 BOUNDS = {
@@ -28,7 +29,8 @@ def verdict(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
 
     A ``quick`` verdict, as for a slider that moves, does not search for changes with which the model fits.
     """
-    found, error = case.fit, case.time_error
+    found, error, numbers = case.fit, case.time_error, [*facts(case)]
+    classes = {one["evidence"] for one in numbers}
     helpful = [] if asked.get("quick") else [*changes(case)]
     lead, text = sentence(case, helpful)
     return {
@@ -41,7 +43,8 @@ def verdict(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
         "longest": case.longest,
         "only_reads": case.only_reads,
         "memory": memory(case),
-        "facts": [*facts(case)],
+        "facts": numbers,
+        "classes": {name: meaning for name, meaning in CLASSES.items() if name in classes},
         "changes": helpful,
         "notes": [*notes(case)],
         "time_error": said(error) if error else "",
@@ -72,10 +75,10 @@ def _speed(case: Case) -> Iterator[str]:
         return
     users = case.state.users
     if case.only_reads:
-        result = case.latency
         texts = "a text" if users == 1 else f"{users:,} texts"
-        span = duration(result.seconds, result.low, result.high)
-        yield f"and reads {texts} of {case.context:,} tokens in {span}"
+        price = case.reading.usd_per_million
+        cost = f", for {dollars(price)} per million tokens" if price else ""
+        yield f"and reads {texts} of {case.context:,} tokens in {duration(*case.reading_span)}{cost}"
         return
     serving = case.serving
     if not serving.all_run:
@@ -116,102 +119,6 @@ def memory(case: Case) -> dict[str, Any]:
         "layout": ", ".join(f"{name} {size}" for name, size in layout.items()), "replicas": case.replicas,
         "free_text": readable(max(found.headroom, 0), BYTES), "gpus": found.count, "evidence": found.evidence["needed"],
     }  # fmt: skip
-
-
-def facts(case: Case) -> Iterator[dict[str, Any]]:
-    """Yield the numbers beside the verdict. ``why`` is the quantity that ``derivation`` explains."""
-    found = case.fit
-    whole = found.needed + found.reserve
-    needed, _, unit = readable(whole, BYTES).partition(" ")
-    yield fact(
-        "memory", "Needed per GPU", needed, f"of {readable(found.memory, BYTES)}, with the runtime",
-        found.evidence["needed"], after=unit, value=whole, unit="bytes",
-    )  # fmt: skip
-    yield from _times(case)
-    own = case.params
-    exactly = f"{own.total:,}" if own.active == own.total else f"{human(own.active)} active per token"
-    yield fact(
-        "params", "Parameters", human(own.total) or f"{own.total:,}", exactly, own.evidence["total"], value=own.total,
-        unit="parameters",
-    )  # fmt: skip
-    step = case.step_flops
-    if step:
-        text, evidence = human(step.total) or f"{step.total:,}", step.evidence["total"]
-        yield fact(
-            "flops",
-            "Compute per token",
-            text,
-            "in a decode step",
-            evidence,
-            after="FLOPs",
-            value=step.total,
-            unit="FLOPs",
-        )
-
-
-def _times(case: Case) -> Iterator[dict[str, Any]]:
-    if case.time_error:
-        return
-    if case.only_reads:
-        result = case.latency
-        span = (result.seconds, result.low, result.high)
-        evidence, texts = result.evidence["seconds"], case.state.users / result.seconds
-        yield _timed("latency", "Time of a batch", span, evidence)
-        yield fact("throughput", "Throughput", three_digits(texts), "all GPUs together", evidence, after="texts/s",
-                   value=texts, unit="texts/s")  # fmt: skip
-        return
-    if case.serving.fits:
-        yield from _serving_times(case) if case.fit.fits else ()
-        yield _capacity(case)
-
-
-def _serving_times(case: Case) -> Iterator[dict[str, Any]]:
-    serving = case.serving
-    evidence, price = serving.evidence["tpot_s"], serving.usd_per_million_output
-    these = f"{case.running:,} users" if case.waiting else ""
-    with_these = f", {these}" if these else ""
-    if serving.tpot_s and serving.tpot_low_s and serving.tpot_high_s:
-        rate, high, low = (1 / each for each in (serving.tpot_s, serving.tpot_low_s, serving.tpot_high_s))
-        note = f"{three_digits(low)} to {three_digits(high)}{with_these}"
-        yield fact("latency", "Speed per user", three_digits(rate), note, evidence, after="tokens/s", value=rate,
-                   unit="tokens/s", low=low, high=high)  # fmt: skip
-    firsts = (serving.ttft_s, serving.ttft_low_s, serving.ttft_high_s)
-    if None not in firsts:
-        yield _timed("prefill", "First token", firsts, serving.evidence["ttft_s"], with_these)
-    total = serving.tokens_per_s_gpu * case.fit.result.mesh.ranks * case.replicas
-    together = f"{these or 'all users'} together"
-    yield fact("throughput", "Throughput", three_digits(total), together, evidence, after="tokens/s", value=total,
-               unit="tokens/s")  # fmt: skip
-    if price:
-        middle = (price[0] * price[1]) ** 0.5
-        note = f"{dollars(price)}{with_these}"
-        yield fact("cost", "Price per million output", dollars((middle, middle)), note, FITTED, value=middle,
-                   unit="USD", low=price[0], high=price[1])  # fmt: skip
-
-
-def _capacity(case: Case) -> dict[str, Any]:
-    label, note = f"Users {case.serving.engine_title} runs", f"at once, of {case.context:,} tokens each"
-    return fact("capacity", label, f"{case.capacity:,}", note, ASSUMED, value=case.capacity, unit="requests")
-
-
-def _timed(why: str, label: str, span: Any, evidence: str, more: str = "") -> dict[str, Any]:
-    best, _, ends = duration(*span).partition(" (")
-    text, _, unit = best.partition(" ")
-    return fact(why, label, text, ends.rstrip(")") + more, evidence, after=unit, value=span[0], unit="s", low=span[1],
-                high=span[2])  # fmt: skip
-
-
-def fact(why: str, label: str, text: str, note: str, evidence: str, **values: Any) -> dict[str, Any]:
-    """Return a number with its unit, interval and class of evidence."""
-    return {
-        "why": why,
-        "label": label,
-        "text": text,
-        "note": note,
-        "evidence": evidence,
-        "meaning": CLASSES[evidence],
-        **values,
-    }
 
 
 def changes(case: Case) -> Iterator[dict[str, Any]]:

@@ -1,13 +1,14 @@
 // Shows the verdict and the bar of the memory.
-import { CARDS, showFacts, write } from "./first.js";
+import { showFacts, write } from "./first.js";
 import { change, element } from "./state.js";
 
-const $ = (id) => document.getElementById(id);
+const $ = (id) => document.getElementById(id), root = document.documentElement;
 const FIGURES = /(\$[\d.,]+(?: to \$[\d.,]+)?|[\d.,]+ (?:[KMGT]iB|tokens\/s|m?s)\b(?!\)))/;
 const SIGNS = { true: "✓ ", false: "✗ " };
 
 /** Show an answer of Python, or of closed forms, which know the memory only. @param {any} answer */
 export function showAnswer(answer) {
+  root.classList.remove("failed");
   $("answer").classList.toggle("no", answer.fits === false);
   $("answer").classList.toggle("partly", answer.waiting > 0);
   write($("lead"), ((!answer.waiting && SIGNS[answer.fits]) || "") + answer.lead);
@@ -15,8 +16,12 @@ export function showAnswer(answer) {
   write($("bar-title"), answer.gpu[0].toUpperCase() + answer.gpu.slice(1));
   if (answer.memory) showMemory(answer.memory);
   if (answer.isInstant) return;
-  showFacts(answer.fits ? answer.facts : CARDS.map((each) => answer.facts.find(({ why }) => why === each.why) ?? each), true);
-  for (const { why, meaning } of answer.facts) $("facts").querySelector(`[data-why="${why}"] em`).title = meaning;
+  showFacts(answer.facts, true);
+  const classes = Object.keys(answer.classes).join();
+  if ($("classes").dataset.names !== classes) $("classes").replaceChildren(element("summary", {}, "How certain these numbers are"),
+    element("dl", { className: "symbols" }, ...Object.entries(answer.classes).flatMap(([name, meaning]) =>
+      [element("dt", {}, name), element("dd", {}, meaning)])));
+  $("classes").dataset.names = classes;
   $("notes").replaceChildren(...(answer.notes ?? []).map((text) => element("li", {}, text)));
   $("changes").replaceChildren(...(answer.changes ?? []).map((one) =>
     element("button", { type: "button", title: `${one.headroom} to spare`, onclick: () => change(one.set) }, `Fits ${one.text}`)));
@@ -28,12 +33,16 @@ function showSentence(text) {
   $("sentence").replaceChildren(...text.split(FIGURES).map((part, at) => (at % 2 ? element("b", {}, part) : part)));
 }
 
-/** Show an error in place of the verdict. @param {{message: string, hint: string}} error */
-export function showError({ message, hint }) {
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
+
+/** Show an error in place of the verdict and of all numbers, which would be those of another state.
+ * @param {{message: string, hint: string}} error @param {string[]} notes */
+export function showError({ message, hint }, notes = []) {
+  root.classList.add("failed");
   $("answer").classList.add("no");
   write($("lead"), "No answer");
-  write($("sentence"), `${message}.${hint ? ` ${hint[0].toUpperCase()}${hint.slice(1)}.` : ""}`);
-  $("notes").replaceChildren();
+  write($("sentence"), [message, hint].filter(Boolean).map((text) => `${capital(text.replace(/\.$/, ""))}.`).join(" "));
+  $("notes").replaceChildren(...notes.map((text) => element("li", {}, text)));
   $("changes").replaceChildren();
 }
 

@@ -10,6 +10,7 @@ const STEPS = {
   n: [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128], users: [...new Set(halves(0, 10))], context: halves(7, 20), osl: halves(4, 16),
 };
 const KNOBS = { n: ["count", "GPUs"], users: ["users", "users"], context: ["context", "tokens"], osl: ["osl", "tokens"] };
+const NAMES = [["users", "Users at once", "Texts at once"], ["context", "Context per user", "Tokens per text"]]; // and of encoders
 /** Steps of each slider, which end at what the model accepts. */
 const steps = { ...STEPS };
 
@@ -34,6 +35,12 @@ export function startKnobs() {
     text.addEventListener("keydown", (event) => { if (event.key === "Enter") text.blur(); });
   }
   for (const key of ["weights", "kv", "gpu"]) $(key).addEventListener("change", () => change({ [key]: $(key).value }));
+}
+
+/** Name the sizes of the workload, and hide those that a model without answers does not have. @param {boolean} onlyReads */
+export function nameKnobs(onlyReads) {
+  for (const [id, ...texts] of NAMES) document.querySelector(`label[for="${id}"]`).textContent = texts[Number(onlyReads)];
+  for (const id of ["osl", "kv"]) $(id).parentElement.hidden = onlyReads;
 }
 
 /** Show the state in the controls. @param {number | null} [longest] tokens that the model accepts */

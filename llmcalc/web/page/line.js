@@ -96,10 +96,10 @@ export function mount(root, { line = "", onRun } = {}) {
     if (html) {
       const frame = /** @type {HTMLIFrameElement} */ (make("iframe", { id: "result", sandbox: "allow-same-origin", title: `Result of ${typed}` }));
       frame.srcdoc = html.replace("<head>", `<head><meta http-equiv="Content-Security-Policy" content="${FRAME_POLICY}">`);
-      frame.onload = () => { // the document has no scripts, so its height is set from here
-        const inner = frame.contentDocument?.documentElement;
-        if (inner) frame.style.height = `${Math.min(inner.scrollHeight + 2, 20000)}px`;
-      };
+      frame.onload = () => new ResizeObserver(() => { // the document has no scripts, so its height is set from here
+        const body = frame.contentDocument?.body;
+        if (body && frame.isConnected) frame.style.height = `${Math.min(Math.ceil(body.getBoundingClientRect().height) + 2, 20000)}px`;
+      }).observe(frame);
       parts.push(frame);
     }
     result.replaceChildren(...parts);

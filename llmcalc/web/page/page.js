@@ -4,7 +4,7 @@ import { showBlocks } from "./blocks.js";
 import { makeColumns, showColumns } from "./columns.js";
 import { files, names, paint } from "./first.js";
 import { instant } from "./instant.js";
-import { fillLists, showKnobs, startKnobs } from "./controls.js";
+import { fillLists, nameKnobs, showKnobs, startKnobs } from "./controls.js";
 import { linkOf, nameOf, startOwn, unpacked } from "./own.js";
 import { combobox } from "./picker.js";
 import { FRONT, PLOTS, makePlots, offerPlot, showPlot } from "./plots.js";
@@ -76,9 +76,10 @@ async function verdict(quick) {
   await openLinked();
   const { verdict: found } = await panelsOf(["verdict"], { quick });
   isFirst = false;
-  if (found.error) return showError(found.error);
+  const notes = unknown.map((name) => `unknown setting in the link: ${name}`);
+  if (found.error) return showFailure(found.error, notes);
   facts = found.facts;
-  found.notes.unshift(...unknown.map((name) => `unknown setting in the link: ${name}`));
+  found.notes.unshift(...notes);
   showAnswer(found);
   const speed = facts.filter(({ why }) => why === "latency").map((each) => `${each.text} ${each.after}`);
   mini.textContent = [$("lead").textContent, ...speed, $("bar-text").textContent].join(" · ");
@@ -86,14 +87,25 @@ async function verdict(quick) {
   titles.set(preset(), found.title);
   model.show(state.model, found.title);
   document.title = `${found.title} on ${found.gpu} · llmcalc`;
-  for (const each of [$("osl").parentElement, $("kv").parentElement]) each.style.visibility = found.only_reads ? "hidden" : "";
+  nameKnobs(found.only_reads);
+  plotOf(FRONT[0]).hidden = found.only_reads;
   showKnobs(found.longest);
+}
+
+/** Show an error. The list of models helps more than a command. @param {any} error @param {string[]} notes */
+function showFailure(error, notes) {
+  const hint = error.message.startsWith("unknown model") ? "choose a model from the list, or use your own config" : error.hint;
+  showError({ ...error, hint }, notes);
+  mini.textContent = "No answer";
+  mini.classList.add("loud");
+  document.title = "llmcalc";
 }
 
 async function panels() {
   const { commands } = await panelsOf(["commands"]);
   if (wanted) return;
   showCommands(commands.error ? [] : commands);
+  if (commands.error) return;
   if (shownModel !== state.model) {
     const { blocks } = await panelsOf(["blocks"]);
     if (!blocks.error) showBlocks($("stacks"), blocks);
@@ -174,6 +186,7 @@ onChange((changed, quick) => {
   if (now === asked) return; // only the command line differs
   asked = now;
   showKnobs();
+  if (changed.model !== model.name()) model.show(changed.model, titleOf());
   showInstant();
   refresh(quick);
 });

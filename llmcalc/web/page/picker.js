@@ -75,7 +75,8 @@ export function combobox(input, list, choices, choose, keeps = true) {
       input.value = keeps ? before : "";
     }
   });
-  return { /** Show the chosen one. @param {string} name @param {string} title */
+  return { name: () => input.dataset.name,
+    /** Show the chosen one. @param {string} name @param {string} title */
     show(name, title) {
       input.dataset.name = name;
       before = title;

@@ -48,7 +48,7 @@ export function makePlots(into) {
   into.replaceChildren(...[...PLOTS, FRONT].map(([name, title]) => {
     const caption = element("figcaption", {}, element("h3", {}, title), element("p"), element("div", { className: "tools" }));
     const made = element("figure", { className: "plot" }, caption, element("div", { className: "canvas", role: "group", "aria-label": title }));
-    made.dataset.name = name;
+    Object.assign(made.dataset, { name, title });
     return made;
   }));
 }
@@ -66,7 +66,9 @@ export function offerPlot(into, draw) {
 export function showPlot(into, chart, file) {
   const [canvas, tools, about] = [".canvas", ".tools", "p"].map((each) => into.querySelector(each));
   const drawn = chart.svg ? picture(chart.svg) : null;
-  about.textContent = drawn ? chart.title.split(", ").slice(1).join(", ") : "";
+  const [first, ...more] = drawn ? chart.title.split(", ") : [""];
+  about.textContent = more.join(", ");
+  if (into.dataset.name === "users") into.querySelector("h3").textContent = first || into.dataset.title; // other models have another axis
   canvas.replaceChildren(drawn ?? element("p", { className: "none" }, `No chart: ${chart.error ?? "it cannot be read"}.`));
   if (!drawn) return tools.replaceChildren();
   const name = `${file}-${into.dataset.name.replace("_", "-")}`, title = into.querySelector("h3").textContent;

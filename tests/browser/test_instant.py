@@ -1,0 +1,46 @@
+"""The memory that closed forms give before Python has answered, with the layout that Python chooses."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from playwright.sync_api import Browser
+
+from llmcalc.web.answers.state import case_of, read_state
+from llmcalc.web.answers.verdict import memory
+
+from .conftest import Host, Visit
+
+EVALUATE = """async states => {
+    const page = name => import(new URL(name, document.baseURI));
+    const [{load}, {instant}] = await Promise.all(["load.js", "instant.js"].map(page));
+    const names = ["first", "memory", "catalogue"];
+    const files = Object.fromEntries(await Promise.all(names.map(async name => [name, await load(name)])));
+    return states.map(state => instant(files, files.catalogue, state, state.model, "x"));
+}"""
+MODELS = (
+    "llama3.1-8b", "llama3-70b", "qwen3-30b-a3b", "mixtral-8x7b", "deepseek-v3-671b", "mamba2-2.7b", "gpt2-xl",
+    "gemma3-27b", "bert-base-uncased",
+)  # fmt: skip
+GPUS, COUNTS, USERS = ("h100-sxm", "rtx-4090", "l4", "gb200"), (1, 2, 3, 4, 8, 16), (1, 37)
+
+
+def test_it_is_what_python_computes(browser: Browser, host: Host) -> None:
+    states: list[dict[str, Any]] = [
+        {"model": model, "gpu": gpu, "n": n, "users": users, "context": 509, "weights": "", "kv": ""}
+        for model, gpu, n, users in itertools.product(MODELS, GPUS, COUNTS, USERS)
+    ]
+    visit = Visit(browser, host)
+    found = visit.open(with_python=False).evaluate(EVALUATE, states)
+    visit.close()
+    known = [(state, one) for state, one in zip(states, found, strict=True) if one]
+    for state, one in known:
+        case = case_of(read_state(state))
+        assert one["fits"] is case.fit.fits, state
+        expected, found = memory(case), one["memory"]
+        for name in ("total", "size", "layout", "replicas", "needed_text", "free_text"):
+            assert found[name] == expected[name], (state, name)
+        assert [part["bytes"] for part in found["parts"]] == [part["bytes"] for part in expected["parts"]], state
+    several = {(state["model"], state["n"]) for state, _ in known if state["n"] > 1}
+    assert {("llama3.1-8b", 8), ("llama3-70b", 4), ("gpt2-xl", 2), ("bert-base-uncased", 16)} <= several
