@@ -1,5 +1,5 @@
 """Build hook: presets go into the wheel as YAML, for readers, and as JSON, which loads without a YAML parser.
-An index of their models makes searches fast.
+An index of their models makes searches fast, and compiled closed forms make the page of ``llmcalc web`` fast to build.
 
 Only a real wheel gets them. An editable install reads ``presets/`` of the checkout, so edits take effect at once, and
 nothing is written into the source tree. An invalid preset or data file fails the build.
@@ -27,8 +27,12 @@ class PresetHook(BuildHookInterface):  # type: ignore[type-arg]
             return
         root = Path(self.root)
         self.folder = Path(tempfile.mkdtemp(prefix="llmcalc-presets-"))
-        for source, target in compile_all(root, self.folder):
-            build_data["force_include"][str(source)] = target
+        sys.path.insert(0, str(root))
+        try:
+            for source, target in compile_all(root, self.folder):
+                build_data["force_include"][str(source)] = target
+        finally:
+            sys.path.remove(str(root))
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Remove the temporary folder."""
@@ -42,15 +46,13 @@ def compile_all(root: Path, folder: Path) -> Iterator[tuple[Path, str]]:
     Raises:
         InputError: an invalid data file, layout or preset, or a preset with a size that cannot be built.
     """
-    sys.path.insert(0, str(root))
-    try:
-        from llmcalc.checkpoint.layouts.reader import rules_of, sections
-        from llmcalc.report.search import INDEX, index
-        from llmcalc.schema.models.data import check_data_file
-        from llmcalc.schema.preset import check_file
-        from llmcalc.schema.yaml_reader import read_yaml
-    finally:
-        sys.path.remove(str(root))
+    from llmcalc.checkpoint.layouts.reader import rules_of, sections
+    from llmcalc.report.search import INDEX, index
+    from llmcalc.schema.models.data import check_data_file
+    from llmcalc.schema.preset import check_file
+    from llmcalc.schema.yaml_reader import read_yaml
+    from llmcalc.web.form_files import SHIPPED, compile_files
+
     for section, _ in sections():  # layouts are in the wheel as text
         rules_of(section)
     presets = sorted((root / "presets").glob("*.yaml"))
@@ -74,6 +76,11 @@ def compile_all(root: Path, folder: Path) -> Iterator[tuple[Path, str]]:
         data = read_yaml(file.read_text("utf-8"), file.name).data
         compiled.write_text(json.dumps(data, ensure_ascii=False, separators=(",", ":")), "utf-8")
         yield compiled, f"llmcalc/{place}/{compiled.name}"
+    (folder / SHIPPED).mkdir()
+    for name, content in compile_files().items():
+        forms = folder / SHIPPED / name
+        forms.write_bytes(content)
+        yield forms, f"llmcalc/web/{SHIPPED}/{name}"
 
 
 def _data_files(root: Path) -> Iterator[tuple[Path, str]]:

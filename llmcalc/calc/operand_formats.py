@@ -43,25 +43,19 @@ class WeightBits:
         if isinstance(formats, RequestedFormats):
             formats.check(model)
         self.found: dict[tuple[object, ...], tuple[Fraction, Format | None]] = {}
-        sizes: dict[tuple[object, ...], list[int]] = {}  # elements and bits, summed over runs of equal blocks
-        used: dict[tuple[object, ...], Counter[Format]] = {}
-        for row in model.rows_for(formats if isinstance(formats, RequestedFormats) else None):
-            name, entry = identity(row.entry.stack, row.tensor), row.entry
-            run = None if entry.run is None else entry.stack.first_runs[entry.run]
-            key = (*_key(entry._replace(run=run), row.part), row.tensor.name)
+        for row in model.distinct_rows:
+            name = identity(row.entry.stack, row.tensor)
             if isinstance(formats, RequestedFormats):
-                stored = list(stored_row(row, formats, model))
-                size = sizes.setdefault(key, [0, 0])
-                size[0] += sum(part.elements for part in stored)
-                size[1] += sum(part.bits for part in stored)
-                counts = used.setdefault(key, Counter())
-                for part in stored:
+                counts, bits = Counter[Format](), 0
+                for part in stored_row(row, formats, model):
                     counts[part.format] += part.elements
-                own = (Fraction(size[1], size[0]), _most(counts)) if size[0] else owners.get(name, _NO_WEIGHTS)
+                    bits += part.bits
+                size = counts.total()
+                own = (Fraction(bits, size), _most(counts)) if size else owners.get(name, _NO_WEIGHTS)
             else:
                 own = averages.get(component(row), _NO_WEIGHTS) if row.copies else owners[name]
             owners.setdefault(name, own)
-            self.found[key] = own
+            self.found[*_key(row.entry, row.part), row.tensor.name] = own
 
     def of(self, place: Placed, name: str) -> Fraction:
         """Return the average bits per element of a weight."""

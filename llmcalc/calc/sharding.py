@@ -178,6 +178,8 @@ class Mesh:
         Raises:
             UnsupportedError: if the layer kind does not declare how tensor parallelism shards an axis.
         """
+        if self.tp == self.ep == self.expert_tp == 1:
+            return count
         divided = experts = 1
         for axis in tensor.axes:
             division, length = declaration.division(axis), int(declaration.axes[axis])

@@ -78,13 +78,13 @@ class Form(Symbolic):
 
     def __add__(self, other: Form | int) -> Form:
         total = dict(self.terms)
-        for monomial, factor in lift(other).terms.items():
+        for monomial, factor in ({(): other} if isinstance(other, int) else lift(other).terms).items():
             total[monomial] = total.get(monomial, 0) + factor
         return Form(total)
 
     def __mul__(self, other: Form | int) -> Form:
         if isinstance(other, int):
-            return Form({monomial: factor * other for monomial, factor in self.terms.items()})
+            return self if other == 1 else Form({monomial: factor * other for monomial, factor in self.terms.items()})
         total: dict[Monomial, int] = {}
         for left, left_factor in self.terms.items():
             for right, right_factor in lift(other).terms.items():

@@ -88,8 +88,9 @@ def remembered(owner: object, name: str, key: Hashable, compute: Callable[[], Va
     At most ``most`` values are kept.
     """
     known: dict[Hashable, Value] = owner.__dict__.setdefault(name, {})
-    if key in known:
-        return known[key]
+    found: Any = known.get(key, MISSING)
+    if found is not MISSING:
+        return found  # type: ignore[no-any-return]
     if len(known) >= most:
         known.clear()
     value = known[key] = compute()

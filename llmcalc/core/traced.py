@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations_with_replacement, pairwise, product
+from operator import le
 from typing import Any
 
 from .amount import Sum
@@ -24,7 +25,6 @@ from .form import Atom, Call, Form, Monomial, Symbolic, lift, symbol
 
 Terms = dict[Monomial, int]
 Vector = list[int]
-Basis = dict[str, Form]
 MOST_CANDIDATES = 40
 Integer = Any  # an int or a Traced value
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -35,13 +35,55 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
+class Basis:
+    """Forms that equal symbols, to compare the symbols with derived ones, and the terms of products of symbols.
+
+    The terms are those in the differences of the symbols from their lower bounds.
+    """
+
+    def __init__(self, least: Mapping[Atom, int], forms: Mapping[str, Form] | None = None) -> None:
+        self._least, self.forms = least, dict(forms or {})
+        self._terms: dict[Monomial, Terms] = {}
+
+    def replace(self, name: str, form: Form) -> None:
+        """Set the form that equals a symbol."""
+        self.forms[name] = form
+        self._terms.clear()
+
+    def terms(self, form: Form) -> Terms:
+        """Return the terms of a form."""
+        found: Terms = {}
+        for atoms, factor in form.terms.items():
+            known = self._terms.get(atoms)
+            for each, size in (self._expanded(atoms) if known is None else known).items():
+                found[each] = found.get(each, 0) + factor * size
+        return found
+
+    def _expanded(self, atoms: Monomial) -> Terms:
+        product = Form({atoms: 1})
+        names = product.symbols() if self.forms else frozenset()
+        if not self.forms.keys().isdisjoint(names):
+            product = lift(product(**{name: self.forms.get(name, symbol(name)) for name in names}))
+        found: Terms = {}
+        for each, factor in product.terms.items():
+            parts: Terms = {(): factor}
+            for atom in each:
+                least = self._least.get(atom, 0)
+                raised = {(*known, atom): size for known, size in parts.items()}
+                parts = raised | {known: size * least for known, size in parts.items() if least}
+            for known, size in parts.items():
+                found[known] = found.get(known, 0) + size
+        self._terms[atoms] = found
+        return found
+
+
 class Traced(Symbolic):
     """An integer of the example, and its form. ``parts`` are the labelled parts of a sum."""
 
-    __slots__ = ("_parts", "form", "trace", "value")
+    __slots__ = ("_parts", "form", "trace")
 
-    def __init__(self, trace: Tracer, form: Form, value: int, parts: tuple[tuple[str, Integer], ...] = ()) -> None:
-        self.trace, self.form, self.value, self._parts = trace, form, value, parts
+    def __init__(self, trace: Tracer, form: Form, parts: tuple[tuple[str, Integer], ...] = ()) -> None:
+        self.trace, self.form, self._parts = trace, form, parts
 
     @property
     def parts(self) -> tuple[tuple[str, Integer], ...]:
@@ -50,7 +92,7 @@ class Traced(Symbolic):
 
     def labelled(self, parts: tuple[tuple[str, Integer], ...]) -> Traced:
         """Return the value with labelled parts."""
-        return Traced(self.trace, self.form, self.value, parts)
+        return Traced(self.trace, self.form, parts)
 
     def plus(self, label: str, size: Integer) -> Integer:
         """Return the sum with one more part."""
@@ -71,19 +113,19 @@ class Traced(Symbolic):
         return sorted(map(forms.index, self.trace.undominated("max", forms)))
 
     def __add__(self, other: Integer) -> Integer:
-        return self.trace.amount(self.form + _form(other))
+        return self.trace.amount(self.form + _plain(other))
 
     def __mul__(self, other: Integer) -> Integer:
-        return self.trace.amount(self.form * _form(other))
+        return self.trace.amount(self.form * _plain(other))
 
     def __neg__(self) -> Integer:
         return self.trace.amount(-self.form)
 
     def __sub__(self, other: Integer) -> Integer:
-        return self.trace.amount(self.form - _form(other))
+        return self.trace.amount(self.form - _plain(other))
 
     def __rsub__(self, other: Integer) -> Integer:
-        return self.trace.amount(_form(other) - self.form)
+        return self.trace.amount(_plain(other) - self.form)
 
     def __floordiv__(self, other: Integer) -> Integer:
         return self.trace.quotient(self.form, _form(other))
@@ -130,7 +172,7 @@ class Traced(Symbolic):
         texts = self.trace.texts
         if not any(self == known for known in texts):
             texts.append(self)
-        return format(self.value, spec)
+        return format(self.trace.value(self.form), spec)
 
 
 class Tracer:
@@ -151,7 +193,7 @@ class Tracer:
         self._unbounded = set[Atom]()
         self._values = dict(example)
         self._names: dict[Call, str] = {}
-        self._bases: list[Basis] = [{}]  # forms that equal symbols, to compare them with derived symbols
+        self._bases = [Basis(self._least)]
         self._chunks: dict[tuple[str, str, int], tuple[Basis, dict[int, str]]] = {}
         self.inputs = {name: self.amount(symbol(name)) for name in example}
 
@@ -159,7 +201,12 @@ class Tracer:
         """Return the traced value of a form, or an integer if the form is constant."""
         if form.terms.keys() <= {()}:
             return form.terms.get((), 0)
-        return Traced(self, form, form(**self._values))
+        return Traced(self, form)
+
+    def value(self, form: Form) -> int:
+        """Return the value of a form in the example."""
+        found: int = form(**self._values)
+        return found
 
     def quotient(self, dividend: Form, divisor: Form) -> Integer:
         """Return a quotient rounded down."""
@@ -191,12 +238,14 @@ class Tracer:
         first and the last. If too many are left, the one of the example is chosen by guards.
         """
         sign, found = -1 if function == "min" else 1, list[tuple[Form, list[Vector]]]()
-        distinct = list(dict.fromkeys(forms))
-        vectors = dict(zip(distinct, self._vectors([form * sign for form in distinct]), strict=True))
+        distinct = self._undominated_by_one(sign, list(dict.fromkeys(forms)))
+        if len(distinct) == 1:
+            return distinct
+        vectors = dict(zip(distinct, self._vectors([form * sign for form in distinct], self._bases), strict=True))
         for number in range(len(distinct)):  # from both ends to the middle
             form = distinct[-1 - number // 2 if number % 2 else number // 2]
             if len(found) > MOST_CANDIDATES:
-                chosen = max(distinct, key=lambda each: sign * each(**self._values))
+                chosen = max(distinct, key=lambda each: sign * self.value(each))
                 for other in distinct:
                     self.is_positive((other - chosen) * sign)
                 return [chosen]
@@ -210,31 +259,24 @@ class Tracer:
                 found = [*kept, (form, own)]
         return sorted((form for form, _ in found), key=distinct.index)
 
-    def _vectors(self, forms: list[Form]) -> list[list[Vector]]:
+    def _undominated_by_one(self, sign: int, forms: list[Form]) -> list[Form]:
+        """Return the forms that are not below a single other one, term by term, which is fast to find."""
+        vectors = [own for (own,) in self._vectors([form * sign for form in forms], self._bases[:1])]
+        found: list[int] = []
+        for place in sorted(range(len(forms)), key=lambda place: -sum(vectors[place])):
+            if not any(all(map(le, vectors[place], vectors[other])) for other in found):
+                found.append(place)
+        return [forms[place] for place in sorted(found)]
+
+    def _vectors(self, forms: list[Form], bases: Iterable[Basis]) -> list[list[Vector]]:
         """Return the terms of each form in each basis, in one order. Those of unknown sign come twice, once negated."""
         found: list[list[Vector]] = [[] for _ in forms]
-        for basis in self._bases:
-            terms = [self._terms(form, basis) for form in forms]
+        for basis in bases:
+            terms = list(map(basis.terms, forms))
             every = dict.fromkeys(atoms for each in terms for atoms in each)
             unknown = [atoms for atoms in every if not self._unbounded.isdisjoint(atoms)]
             for vectors, each in zip(found, terms, strict=True):
                 vectors.append([each.get(atoms, 0) for atoms in every] + [-each.get(atoms, 0) for atoms in unknown])
-        return found
-
-    def _terms(self, form: Form, basis: Basis) -> Terms:
-        """Return the terms of a form in the differences of the symbols from their lower bounds, in one basis."""
-        names = form.symbols() if basis else frozenset()
-        if not basis.keys().isdisjoint(names):
-            form = lift(form(**{name: basis.get(name, symbol(name)) for name in names}))
-        found: Terms = {}
-        for atoms, factor in form.terms.items():
-            parts: Terms = {(): factor}
-            for atom in atoms:
-                least = self._least.get(atom, 0)
-                raised = {(*known, atom): size for known, size in parts.items()}
-                parts = raised | {known: size * least for known, size in parts.items() if least}
-            for known, size in parts.items():
-                found[known] = found.get(known, 0) + size
         return found
 
     def is_positive(self, form: Form) -> bool:
@@ -243,15 +285,15 @@ class Tracer:
             return False
         if self._is_negative(-form):
             return True
-        outcome = form(**self._values) > 0
+        outcome = self.value(form) > 0
         self.guards[form - 1 if outcome else -form] = None
-        return bool(outcome)
+        return outcome
 
     def is_zero(self, form: Form) -> bool:
         """Return whether a form is 0 in the example. Add guards if this depends on the inputs."""
         if not form.terms:
             return True
-        value = form(**self._values)
+        value = self.value(form)
         if value:
             return not self.is_positive(form if value > 0 else -form)
         self.guards |= {form: None, -form: None}
@@ -263,7 +305,7 @@ class Tracer:
         if call not in self._names:
             name = self._names[call] = f"t{len(self._names) + 1}"
             self.definitions[name] = call
-            self._values[name] = FUNCTIONS[function](*(form(**self._values) for form in arguments))
+            self._values[name] = FUNCTIONS[function](*map(self.value, arguments))
             bound = self._bound(function, arguments)
             if bound is not None and bound >= 0:
                 self._least[name] = bound
@@ -281,15 +323,15 @@ class Tracer:
         names = [next(iter(form.symbols()), "") for form in arguments]
         if function == "min":
             own = [each for each, form in zip(names, arguments, strict=True) if form == symbol(each)]
-            self._bases.append({each: symbol(name) + symbol(f"{name}'{each}") for each in own})
-            self._least |= {f"{name}'{each}": 0 for each in own}
+            forms = {each: symbol(name) + symbol(f"{name}'{each}") for each in own}
+            self._bases += [Basis(self._least, forms)] if forms else []
         if function not in ("floor", "ceil") or arguments[1] != (length := arguments[1].terms.get((), 0)):
             return
         offset = arguments[0].terms.get((), 0)
         if arguments[0] == symbol(names[0]) + offset:
             key = names[0], function, offset
             if key not in self._chunks:
-                self._chunks[key] = {}, {1: names[0]}
+                self._chunks[key] = Basis(self._least), {1: names[0]}
                 self._bases.append(self._chunks[key][0])
             basis, parts = self._chunks[key]
             parts[length], chain = name, [1]
@@ -298,8 +340,8 @@ class Tracer:
             for before, after in reversed(list(pairwise(chain))):
                 ratio, part, rest = after // before, parts[after], f"{parts[after]}'"
                 shift = (ratio - 1 if function == "ceil" else 0) + (offset if before == 1 else 0)
-                self._least[rest] = 0
-                basis[parts[before]] = basis.get(part, symbol(part)) * ratio + symbol(rest) - shift
+                whole = basis.forms.get(part, symbol(part))
+                basis.replace(parts[before], whole * ratio + symbol(rest) - shift)
 
     def _bound(self, function: str, arguments: tuple[Form, ...]) -> int | None:
         """Return a lower bound of a function of forms."""
@@ -329,7 +371,7 @@ class Tracer:
 
     def _lower(self, form: Form) -> int | None:
         """Return a lower bound of a form, or None if no bound is known."""
-        for terms in (self._terms(form, basis) for basis in self._bases):
+        for terms in (basis.terms(form) for basis in self._bases):
             rest = ((atoms, factor) for atoms, factor in terms.items() if atoms and factor)
             if all(factor > 0 and self._unbounded.isdisjoint(atoms) for atoms, factor in rest):
                 return terms.get((), 0)
@@ -355,6 +397,11 @@ def _is_below_mean(own: Vector, one: Vector, two: Vector) -> bool:
         if least[0] * most[1] > most[0] * least[1]:
             return False
     return True
+
+
+def _plain(value: Integer) -> Any:
+    """Return the form of a traced value, or an integer as it is, with which forms are faster."""
+    return value.form if isinstance(value, Traced) else value
 
 
 def _form(value: Integer) -> Form:

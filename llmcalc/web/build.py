@@ -17,7 +17,7 @@ from pathlib import Path
 from ..core.errors import InputError
 from ..core.record import record
 from .bundle import bundle, packed
-from .forms_cache import Note, form_files
+from .form_files import Note, form_files
 from .pyodide import Files, pyodide_files
 
 PAGE = Path(__file__).parent / "page"

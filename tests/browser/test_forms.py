@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from llmcalc.web import forms
+from llmcalc.web.form_files import shipped_models
 
 from ..web.forms_reference import reference, workloads
 from .conftest import Host, Visit
@@ -26,7 +26,7 @@ EVALUATE = """async cases => {
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_the_browser_computes_what_python_computes(part: int, browser: Browser, host: Host) -> None:
-    models = list(forms.shipped_models())[part::PARTS]
+    models = list(shipped_models())[part::PARTS]
     cases: list[tuple[str, dict[str, Any]]] = [
         (model.name, workload) for at, model in enumerate(models) for workload in workloads(part * len(models) + at, 1)
     ]

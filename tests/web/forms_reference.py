@@ -10,7 +10,7 @@ import llmcalc
 from llmcalc.api.memory import memory_of
 from llmcalc.core.errors import InputError
 from llmcalc.core.form import FUNCTIONS
-from llmcalc.web.forms import CACHES, RANKS, WEIGHTS
+from llmcalc.web.forms import CACHES, WEIGHTS
 
 Workload = dict[str, Any]
 SIZES = ((1, 1), (3, 127), (7, 509), (61, 1021), (2, 8191), (257, 32749), (8209, 131), (5, 1048573), (1, 16777259))
@@ -24,7 +24,6 @@ def workloads(first: int, count: int) -> list[Workload]:
             "seq": SIZES[number % len(SIZES)][1],
             "weights": WEIGHTS[7 * number % len(WEIGHTS)],
             "cache": CACHES[number // 3 % len(CACHES)],
-            "ranks": RANKS[number % len(RANKS)],
         }
         for number in range(first, first + count)
     ]
@@ -37,7 +36,7 @@ def reference(model: llmcalc.Source, workloads: Iterable[Workload]) -> list[dict
 
 
 def _values(model: llmcalc.Architecture, workload: Workload) -> dict[str, int | None]:
-    batch, seq, ranks = (workload[name] for name in ("batch", "seq", "ranks"))
+    batch, seq = workload["batch"], workload["seq"]
     found: dict[str, int | None] = {"params": llmcalc.params(model).total, "active": llmcalc.params(model).active}
     decode = {"seq": 1, "mode": "decode", "context": seq}
     for name, step in (("prefill", {"seq": seq}), ("decode", decode)):
@@ -46,7 +45,6 @@ def _values(model: llmcalc.Architecture, workload: Workload) -> dict[str, int | 
         found |= {name: flops and flops.forward, f"{name}_other": flops and flops.other}
     settings = {
         "batch": batch, "weights": workload["weights"] or None, "cache": workload["cache"] or None,
-        "mesh": llmcalc.Mesh(tp=ranks),
     }  # fmt: skip
     memory = _or_none(lambda: memory_of(model, **settings, seq=seq))
     one = memory or _or_none(lambda: memory_of(model, **settings, seq=1))  # weights do not depend on positions
@@ -81,7 +79,7 @@ def evaluated(text: str, sizes: Mapping[str, int]) -> int | None:
 
 def texts(content: Any) -> Iterator[str]:
     """Yield all forms of sizes in the content of a file."""
-    if isinstance(content, dict | list):
+    if isinstance(content, dict | list | tuple):
         for each in content.values() if isinstance(content, dict) else content:
             yield from texts(each)
     elif isinstance(content, str) and re.search(r"[*(]", content) and not content.endswith(";"):

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from llmcalc.schema.preset_files import files_in, shipped_folder
-from llmcalc.web import forms, forms_cache
-from llmcalc.web.forms_cache import cached
+from llmcalc.web import form_files
+from llmcalc.web.form_files import cached, compressed, contents, shipped_models
+from llmcalc.web.forms import forms_of
 
 from .forms_reference import evaluated, reference, texts, workloads
 
-PAGE = Path(forms.__file__).parent / "page"
+PAGE = Path(form_files.__file__).parent / "page"
 NODE = shutil.which("node")
 FAMILIES = sorted(files_in(shipped_folder()))
 BUDGET = 2048  # bytes of the evaluator
@@ -41,10 +42,10 @@ def integers(values: dict[str, str | None]) -> dict[str, int | None]:
 @needs_node
 @pytest.mark.parametrize("family", FAMILIES)
 def test_page_computes_what_python_computes(family: str) -> None:
-    models = list(forms.shipped_models(family))
+    models = list(shipped_models(family))
     chosen = workloads(3 * FAMILIES.index(family), 3)
     cases = [(model.name, workload) for model in models for workload in chosen]
-    found = run_page(forms.contents(map(forms.row, models)), cases, [])["cases"]
+    found = run_page(contents(map(forms_of, models)), cases, [])["cases"]
     expected = [values for model in models for values in reference(model, chosen)]
     for case, values, exact in zip(cases, found, expected, strict=True):
         assert integers(values) == {name: exact[name] for name in values}, case
@@ -53,11 +54,10 @@ def test_page_computes_what_python_computes(family: str) -> None:
 
 @needs_node
 def test_forms_end_where_learned_positions_end() -> None:
-    models = list(forms.shipped_models("gpt2", "bart"))
-    chosen = [{"batch": 1, "seq": seq, "weights": "", "cache": "", "ranks": 1} for seq in (1023, 1024, 1025)]
-    found = run_page(
-        forms.contents(map(forms.row, models)), [(model.name, each) for model in models for each in chosen], []
-    )["cases"]
+    models = list(shipped_models("gpt2", "bart"))
+    chosen = [{"batch": 1, "seq": seq, "weights": "", "cache": ""} for seq in (1023, 1024, 1025)]
+    cases = [(model.name, each) for model in models for each in chosen]
+    found = run_page(contents(map(forms_of, models)), cases, [])["cases"]
     for inside, last, outside in (found[start : start + 3] for start in range(0, len(found), 3)):
         assert None not in inside.values(), inside
         assert last["decode"] is None
@@ -67,12 +67,12 @@ def test_forms_end_where_learned_positions_end() -> None:
 
 @needs_node
 def test_both_evaluators_agree() -> None:
-    models = list(forms.shipped_models("llama3.1", "deepseek-v3", "gemma3", "hyena", "llama4", "t5", "gpt2", "bert"))
-    found = list(texts(forms.contents(map(forms.row, models))))
-    sizes = {"batch": 7, "seq": 8191, "step": 509, "whole": 11, "more": 13, "ranks": 2, "weights": 1, "host": 3}
+    models = list(shipped_models("llama3.1", "deepseek-v3", "gemma3", "hyena", "llama4", "t5", "gpt2", "bert"))
+    found = list(texts(contents(map(forms_of, models))))
+    sizes = {"batch": 7, "seq": 8191, "step": 509, "weights": 1, "host": 3}
     sizes |= {"state": 5, "activations": 17} | {name: 2**number + 1 for number, name in enumerate("bqkcsn", 3)}
     values = run_page({}, [], [(text, sizes) for text in found])["texts"]
-    assert len(found) > 200
+    assert len(found) > 100
     assert [None if value is None else int(value) for value in values] == [evaluated(text, sizes) for text in found]
 
 
@@ -112,10 +112,10 @@ def test_evaluator_is_small_and_evaluates_no_code() -> None:
 
 
 def test_every_preset_has_forms_of_every_quantity() -> None:
-    models = list(forms.shipped_models("deepseek-v3", "kimi-k3", "mamba", "t5-v1.1", "gemma4-e"))
-    for _, _, states, activations in (each for model in models for each in forms.memory(model) if each):
-        assert activations
-        assert all(states)
+    models = list(shipped_models("deepseek-v3", "kimi-k3", "mamba", "t5-v1.1", "gemma4-e"))
+    for memory in (forms_of(model).memory for model in models):
+        assert memory.activations
+        assert all(memory.states)
 
 
 def test_files_are_compiled_once(tmp_path: Path) -> None:
@@ -134,13 +134,13 @@ def test_files_are_compiled_once(tmp_path: Path) -> None:
 def test_the_user_is_told_what_takes_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     notes: list[str] = []
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(forms, "files", lambda: {"first.json.gz": b"1"})
+    monkeypatch.setattr(form_files, "compile_files", lambda: {"first.json.gz": b"1"})
     for package in ({"llmcalc/a.py": "1"}, {"llmcalc/a.py": "1", "llmcalc/web/b.py": "2"}, {"llmcalc/a.py": "2"}):
-        assert forms_cache.form_files(package, notes.append) == {"forms/first.json.gz": b"1"}
-    assert notes == [forms_cache.NOTE] * 2
+        assert form_files.form_files(package, notes.append) == {"forms/first.json.gz": b"1"}
+    assert notes == [form_files.NOTE] * 2
 
 
 def test_files_are_compressed_and_reproducible() -> None:
     content = {"model": ["1", 2]}
-    assert forms._packed(content) == forms._packed(content)
-    assert json.loads(gzip.decompress(forms._packed(content))) == content
+    assert compressed(content) == compressed(content)
+    assert json.loads(gzip.decompress(compressed(content))) == content

@@ -7,7 +7,7 @@ mixture such as Q4_K_M uses more bits for some matrices in some layers.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from math import prod
 from typing import NamedTuple, Protocol
@@ -105,7 +105,7 @@ class RequestedFormats:
         model, found = model_tensors(architecture), list[StoredTensors]()
         known = dict[tuple[object, ...], tuple[Row, list[StoredTensors]]]()  # equal layers of all pipeline stages
         known = remembered(model_of(architecture)[0], "_requested_rows", key, lambda: known, most=64)
-        for row in model.rows_for(self):
+        for row in model.distinct_rows:
             own = (id(row.declaration), id(row.tensor), self._selections(row, model))
             if own not in known:
                 known[own] = row, list(stored_row(row, self, model, mesh))  # the row keeps the identities unique
@@ -116,7 +116,7 @@ class RequestedFormats:
         """Yield the matrices that block-quantised kernels do not accept because a rank has part of a block."""
         model = model_tensors(architecture)
         for row in model.distinct_rows if self.main.rows > 1 else ():
-            if any(used.rows > 1 for used, _ in self.formats(row, component(row), model)):
+            if any(used.rows > 1 for used, _ in self.formats(row, model)):
                 yield from refused_shards(row, mesh, (self.main.rows, self.main.block))
 
     def check(self, model: ModelTensors) -> None:
@@ -131,17 +131,15 @@ class RequestedFormats:
                 hint = "list a component in {only} or {keep}, not in both"
                 raise InputError(f"{name!r} cannot be both quantised and kept unquantised", parameter="only", hint=hint)
 
-    def formats(
-        self, row: Row, part: str, model: ModelTensors, layers: range | None = None
-    ) -> Iterator[tuple[Format, int]]:
-        """Yield (format, number of copies) for a tensor in the component ``part``, in ``layers`` if given."""
+    def formats(self, row: Row, model: ModelTensors, layers: range | None = None) -> Iterator[tuple[Format, int]]:
+        """Yield (format, number of copies) for a tensor, in ``layers`` if given."""
         if self.main.plain and not self.only and self.main.bits >= max(self.base.bits, 2 * BITS_A_BYTE):
             yield self.main, row.copies  # a plain 16- or 32-bit format applies to everything
             return
-        number_class = row.declaration.number_class(row.tensor)
-        is_matrix = row.tensor.linear or number_class in (EMBEDDING, HEAD)
-        is_kept = part in self.unquantised or (number_class in self.unquantised and part not in self.only)
-        if not is_matrix or is_kept or (self.only and part not in self.only):
+        kind = model.kind(row)
+        part = kind.component
+        is_kept = part in self.unquantised or (kind.number_class in self.unquantised and part not in self.only)
+        if not kind.is_matrix or is_kept or (self.only and part not in self.only):
             yield self.base, row.copies
             return
         for selections, n_layers in self._selections(row, model, layers):
@@ -166,6 +164,17 @@ class RequestedFormats:
         return self.main
 
 
+class TensorKind(NamedTuple):
+    """What formats depend on in a tensor, which holds ``n_equal`` matrices of ``n_rows`` x ``columns``."""
+
+    component: str
+    number_class: str
+    is_matrix: bool
+    n_equal: int
+    n_rows: int
+    columns: int
+
+
 class ModelTensors:
     """Tensors of an architecture, and the model properties that format rules depend on.
 
@@ -174,6 +183,8 @@ class ModelTensors:
 
     def __init__(self, architecture: Architecture) -> None:
         self.stacks = architecture.stacks
+        self._kinds: dict[tuple[int, int], tuple[Row, TensorKind]] = {}
+        self._layers: dict[tuple[str, int], tuple[int, ...]] = {}  # of runs of blocks
         self.distinct_rows = rows(self.stacks, distinct=True)
         self.components = tuple(dict.fromkeys(component(row) for row in self.distinct_rows if row.copies))
         model, self.first_layer = model_of(architecture)
@@ -194,16 +205,30 @@ class ModelTensors:
         """Tensors of all runs, including those of equal blocks."""
         return rows(self.stacks)
 
-    def rows_for(self, formats: RequestedFormats | None) -> list[Row]:
-        """Return the tensors whose formats may differ. Equal blocks differ only in a mixture of formats."""
-        return self.rows if formats and formats.rules else self.distinct_rows
+    def kind(self, row: Row) -> TensorKind:
+        """Return what formats depend on in a tensor, which is read once."""
+        key = id(row.declaration), id(row.tensor)
+        if key not in self._kinds:
+            number_class = row.declaration.number_class(row.tensor)
+            is_matrix = row.tensor.linear or number_class in (EMBEDDING, HEAD)
+            found = TensorKind(component(row), number_class, is_matrix, *shape(row))
+            self._kinds[key] = row, found  # the row keeps the identities unique
+        return self._kinds[key][1]
 
-    def layers(self, row: Row) -> range:
-        """Return the indices of the blocks that store a separate copy of a tensor."""
+    def layers(self, row: Row) -> tuple[int, ...]:
+        """Return the indices of the blocks that store a separate copy of a tensor, in its run and later equal ones."""
         if row.entry.run is None:
-            return range(row.copies)
-        first = self.first_layer + row.entry.stack.first_blocks[row.entry.run]
-        return range(first, first + row.copies)
+            return tuple(range(row.copies))
+        stack, first = row.entry.stack, row.entry.run
+        key = stack.name, first
+        if key not in self._layers:
+            equal = (
+                range(start, start + (1 if run.shared else run.count))
+                for start, run, equal_run in zip(stack.first_blocks, stack.runs, stack.first_runs, strict=True)
+                if equal_run == stack.first_runs[first] and start >= stack.first_blocks[first]
+            )
+            self._layers[key] = tuple(self.first_layer + layer for each in equal for layer in each)
+        return self._layers[key][: row.copies]
 
     def meets(self, rule: FormatRule, row: Row) -> bool:
         """Return whether a tensor meets the condition of a rule."""
@@ -245,10 +270,10 @@ def stored_row(
     """
     if not row.copies:
         return
-    part, (n_equal, n_rows, columns) = component(row), shape(row)
+    part, _, _, n_equal, n_rows, columns = model.kind(row)
     own = row.size if mesh is None else mesh.share_of_weight(row.tensor, row.declaration, row.size)
     counts: list[tuple[Format, int]] = []
-    for chosen, copies in weights.formats(row, part, model, layers):
+    for chosen, copies in weights.formats(row, model, layers):
         used = chosen.used(columns)
         place = next((number for number, entry in enumerate(counts) if entry[0] == used), len(counts))
         before = counts[place][1] if place < len(counts) else 0
@@ -273,7 +298,7 @@ def refused_shards(row: Row, mesh: Mesh, tile: tuple[int, ...]) -> Iterator[str]
 
 
 @lru_cache(maxsize=4096)
-def _selections(rules: tuple[str, ...], layers: range, n_layers: int) -> Selections:
+def _selections(rules: tuple[str, ...], layers: Sequence[int], n_layers: int) -> Selections:
     """Return the number of layers for each combination of the rules' ``layers`` that select a layer."""
     return tuple(Counter(tuple(selected(rule, layer, n_layers) for rule in rules) for layer in layers).items())
 

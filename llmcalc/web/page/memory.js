@@ -1,4 +1,4 @@
-// The memory of a model on one of several tensor-parallel ranks.
+// The memory of a model on one GPU.
 import { evaluate } from "./forms.js";
 import { place } from "./quantities.js";
 
@@ -6,23 +6,21 @@ import { place } from "./quantities.js";
  *
  * @param {{first?: any, memory?: any}} files contents of the files that have been loaded
  * @param {string} model name of a preset
- * @param {{batch: number, seq: number, ranks?: number, weights?: string, cache?: string}} settings
+ * @param {{batch: number, seq: number, weights?: string, cache?: string}} settings
  */
-export function memory(files, model, { batch, seq, ranks = 1, weights = "", cache = "" }) {
-  const { models = [], ...known } = files.memory ?? {};
-  const all = models[place(files, model)];
-  const own = all?.[known.ranks.indexOf(ranks)];
-  const [format, stored] = [known.weights?.indexOf(weights), known.caches?.indexOf(cache)];
-  if (!own || format < 0 || stored < 0) return {};
-  const sizes = { batch: BigInt(batch), seq: BigInt(seq), ranks: BigInt(ranks), step: BigInt(known.steps[format]) };
-  const value = (text, more) => (text == null ? null : evaluate(String(text), { ...sizes, ...more }));
-  const [more, host, states, activations] = own;
-  const divided = { whole: BigInt(all[0][0][format]), more: BigInt(more[format]) };
+export function memory(files, model, { batch, seq, weights = "", cache = "" }) {
+  const known = files.memory, at = known ? place(files, model) : -1;
+  if (at < 0) return {};
+  const [format, stored] = [known.formats.indexOf(weights), known.caches.indexOf(cache)];
+  if (format < 0 || stored < 0) return {};
+  const sizes = { batch: BigInt(batch), seq: BigInt(seq), step: BigInt(known.steps[format]) };
+  const value = (text, more) => (text === null ? null : evaluate(text, { ...sizes, ...more }));
+  const host = known.host[at];
   const found = {
-    weights: own === all[0] ? divided.whole : value(known.divided, divided),
+    weights: BigInt(known.weights[at][format]),
     host: BigInt(host && host[format]),
-    state: value(states[stored]),
-    activations: value(activations),
+    state: value(known.states[at][stored]),
+    activations: value(known.activations[at]),
   };
   const isKnown = !Object.values(found).includes(null);
   for (const [name, text] of Object.entries(known.totals)) found[name] = isKnown ? value(text, found) : null;
