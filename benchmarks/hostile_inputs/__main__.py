@@ -126,7 +126,7 @@ def outcome(kind: str, seed: int, number: int, folder: Path) -> Failure | None:
     random = Random(f"{kind} {seed} {number}")
     try:
         given = GENERATORS[kind][0](random, folder)
-    except MemoryError:  # a nested list whose text is too long for this process
+    except MemoryError:  # a nested list whose text is too long
         return None
     start = time.process_time()
     signal.setitimer(signal.ITIMER_PROF, INTERRUPT_S)

@@ -54,7 +54,7 @@ FACTORS = {
 def _spoilt_text(text: str, random: Random) -> str:
     """Return a text with wrong lines, numbers or bytes."""
     if random.random() < 0.15:
-        return spoilt(text.encode(), random).decode("utf-8", "replace")
+        return spoilt(text.encode("utf-8", "surrogatepass"), random).decode("utf-8", "replace")
     lines = text.split("\n")
     for _ in range(random.choice((1, 1, 2, 5))):
         at, action = random.randrange(len(lines)), random.random()

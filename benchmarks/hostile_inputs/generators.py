@@ -33,6 +33,8 @@ NUMBERS = (
     "1", "2", "3", "7", "1000000", "1000000000", "9" * 18, "1e30", "1e-30", "0.3", "99%", "1000000000T", "999999999GiB",
 )  # fmt: skip
 ANSWERED = [line for line in LINES if "{" not in line]
+LONGEST_TEXT = 12_000_000  # characters; a longer config is refused by its size
+LONG = ("web build", "web serve")  # they build a site, or serve one until they are interrupted
 EXPRESSIONS = (
     "$d_model", "$", "${d_model}", "$d_model ** 99999999", "$n_layers * 10**15", "$d_model / 0", "$d_model % 0", "$x",
     "$(((((d_model)))))", "$d_model // -1", "$__import__('os')", "$d_model.__class__", "$1 << 10**9", "$'x' * 10**9",
@@ -122,8 +124,11 @@ def config(random: Random, folder: Path) -> Input:
         data = {"model_type": "llama", "x": data}
     if random.random() < 0.3:
         file = folder / "config.json"
-        file.write_text(json.dumps(data), "utf-8")
-        return asked(random, str(file), json.dumps(data))
+        text = json.dumps(data)
+        if len(text) > LONGEST_TEXT:
+            raise MemoryError("the text would take more memory than the answer")
+        file.write_text(text, "utf-8")
+        return asked(random, str(file), text)
     how: dict[str, Any] = {}
     if random.random() < 0.15:
         how = random.choice(({"as_": random.choice(names)}, {"allow_unknown": [*map(str, data)]}, {"strict": True}))
@@ -239,7 +244,7 @@ def arguments(random: Random, folder: Path) -> Input:
         for option in random.sample(list(options), random.choice((1, 1, 2, 3))):
             words += _option(option, random) if option.name not in ("output", "form") else []
         return Input(repr(words), words)
-    name = random.choice(list(COMMANDS))
+    name = random.choice([name for name in COMMANDS if name not in LONG])
     command = load_command(name)
     words = name.split()
     for argument in command.arguments:

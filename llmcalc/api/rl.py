@@ -46,6 +46,7 @@ TRAINED = (
     "dtype", "weights", "optimizer", "attention", "recompute", "loss", "scan", "gradients", "master", "lora_rank",
     "lora_targets", "mesh", "convention",
 )  # fmt: skip
+OPTIONAL = ("micro_batch", "reference", "engine_tp")
 MESHED = ("dp", "tp", "pp", "cp", "ep", "etp", "sp", "zero", "micro_batches", "virtual_stages", "vocabulary_multiple")
 
 
@@ -203,6 +204,9 @@ def rl(
         "completion": completion, "micro_batch": micro_batch, "share": share, "sleep": sleep,
         "reference": reference, "offload": offload, "engine_tp": engine_tp, **settings,
     }  # fmt: skip
+    for setting in RL:
+        if asked[setting.name] is None and setting.name not in OPTIONAL:
+            raise InputError("must not be None", parameter=setting.name, hint="omit it")
     own = read_lengths({
         **{setting.name: asked[setting.name] for setting in RL}, "share": read_share(share, "share"),
     })  # fmt: skip

@@ -24,7 +24,6 @@ class Params(NotebookDisplay):
     """
 
     architecture: Architecture
-    rows: tuple[Row, ...]
 
     EVIDENCE: ClassVar[dict[str, str]] = dict.fromkeys(
         ("total", "active", "embedding", "non_embedding", "buffers"), "executed"
@@ -36,28 +35,38 @@ class Params(NotebookDisplay):
         return f"{self.architecture.name}: {self.total:,} total"
 
     @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """Every tensor, including those of equal blocks."""
+        return tuple(rows(self.architecture.stacks))
+
+    @cached_property
+    def distinct_rows(self) -> tuple[Row, ...]:
+        """Every tensor, with those of equal blocks listed once."""
+        return tuple(rows(self.architecture.stacks, distinct=True))
+
+    @cached_property
     def total(self) -> int:
         """Number of parameters. Tied tensors are counted once, frozen tables are included, and buffers are
         excluded.
         """
-        return sum(row.size * row.copies for row in self.rows if not row.tensor.buffer)
+        return sum(row.size * row.copies for row in self.distinct_rows if not row.tensor.buffer)
 
     @cached_property
     def active(self) -> int:
         """Number of parameters used per token, including embeddings and excluding inactive routed experts."""
-        routed = [row for row in self.rows if row.tensor.active]
+        routed = [row for row in self.distinct_rows if row.tensor.active]
         used = sum(active_elements(row.tensor, row.declaration) * row.copies for row in routed)
         return self.total - _elements(routed) + used
 
     @cached_property
     def embedding(self) -> int:
         """Number of parameters in the input token embedding."""
-        return _elements(row for row in self.rows if row.tensor.table == "token" and not row.tensor.buffer)
+        return _elements(row for row in self.distinct_rows if row.tensor.table == "token" and not row.tensor.buffer)
 
     @cached_property
     def non_embedding(self) -> int:
         """Number of parameters excluding token, position and other lookup tables."""
-        return self.total - _elements(row for row in self.rows if row.tensor.table and not row.tensor.buffer)
+        return self.total - _elements(row for row in self.distinct_rows if row.tensor.table and not row.tensor.buffer)
 
     @cached_property
     def active_non_embedding(self) -> int:
@@ -67,7 +76,7 @@ class Params(NotebookDisplay):
     @cached_property
     def buffers(self) -> int:
         """Number of elements in stored buffers. Buffers are not parameters."""
-        return _elements(row for row in self.rows if row.tensor.buffer)
+        return _elements(row for row in self.distinct_rows if row.tensor.buffer)
 
     def rows_by_run(self, stack: Stack) -> dict[int | None, list[Row]]:
         """Return the tensors of a stack by index of the run, or None for tensors outside the blocks."""
@@ -95,7 +104,7 @@ class Params(NotebookDisplay):
     def by_component(self) -> dict[str, int]:
         """Number of parameters per component, such as ``attention``. An unused stack is listed as one component."""
         groups = Counter[str]()
-        for row in self.rows:
+        for row in self.distinct_rows:
             if not row.tensor.buffer and row.copies:
                 name = row.entry.stack.name.partition(".")[0] if row.entry.stack.unused else component(row)
                 groups[name] += row.size * row.copies
@@ -139,7 +148,7 @@ class Params(NotebookDisplay):
 
 def params(architecture: Architecture) -> Params:
     """Count the parameters of an architecture."""
-    return Params(architecture, tuple(rows(architecture.stacks)))
+    return Params(architecture)
 
 
 def _elements(chosen: Iterable[Row]) -> int:

@@ -181,3 +181,9 @@ def test_the_report_of_a_step_that_does_not_fit_lists_changes() -> None:
     assert document.tables[0].title == "fits with"
     assert [row[1] for row in document.tables[0].rows] == [change.result.headroom for change in result.changes]
     assert len(document.data()["result"]["fits_with"]) == len(result.changes)
+
+
+@pytest.mark.parametrize("name", ["completions", "prompt", "completion", "share", "sleep", "offload"])
+def test_none_is_no_value(name: str) -> None:
+    with pytest.raises(InputError, match="must not be None"):
+        llmcalc.rl(MODEL, "h100", **{name: None})

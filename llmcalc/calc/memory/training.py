@@ -184,6 +184,7 @@ def segments_and_loss(
 
         counts = Counts()
         traces = {first: new(stack.runs[first].block) for first in stack.distinct_runs}
+        sizes: dict[int, tuple[Sum, Sum]] = {}  # saved tensors and weight gradients, by identity of the trace
         found[stack.name, "inputs"] = _segment_outside(stack, "inputs", new(), traces.values())
         for number, run in enumerate(stack.runs):
             first, is_last = stack.first_runs[number], number == len(stack.runs) - 1
@@ -192,11 +193,14 @@ def segments_and_loss(
             trace = traces[first]
             if number == 0:
                 found[stack.name, "inputs"] = _without_duplicate_block_input(found[stack.name, "inputs"], trace)
-            saved = saved_in_backward = _saved(trace)
+            if id(trace) not in sizes:
+                sizes[id(trace)] = _saved(trace), _weight_gradients(trace)
+            saved, new_gradients = sizes[id(trace)]
+            saved_in_backward = saved
             if policy.recompute == "full":  # only the block's input is saved
                 stream = (BLOCK_INPUT, trace.stream_bytes)
                 saved, saved_in_backward = Sum(stream), Sum(*saved.parts, stream)
-            gradients = scaled(_weight_gradients(trace), 1, max(run.count, 1) if run.shared else 1)
+            gradients = scaled(new_gradients, 1, max(run.count, 1) if run.shared else 1)
             found[stack.name, number] = Segment(
                 run.block.name, run.count, saved, saved_in_backward, trace, gradients, shared=run.shared
             )

@@ -113,12 +113,15 @@ class TensorStates(NamedTuple):
     frozen_bits: int
 
 
-def _tensor_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> list[TensorStates]:
+def _tensor_states(
+    architecture: Architecture, recipe: Recipe, mesh: Mesh, *, distinct: bool = False
+) -> list[TensorStates]:
+    """Return the states of every tensor, optionally with those of equal blocks listed once."""
     model, frozen = ModelTensors(architecture), recipe.frozen_weights
     if frozen:
         frozen.check(model)
     found = []
-    for row in model.rows:
+    for row in model.distinct_rows if distinct else model.rows:
         if not row.tensor.buffer:
             own, is_expert = mesh.share_of_weight(row.tensor, row.declaration, row.size), row.tensor.active is not None
             elements, optimizer = trainable(row, own, recipe)
@@ -133,7 +136,7 @@ def _tensor_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> li
 
 def model_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> ModelStates:
     """Return the total bytes of weights, gradients and optimizer states on one rank before ZeRO sharding."""
-    tensors = _tensor_states(architecture, recipe, mesh)
+    tensors = _tensor_states(architecture, recipe, mesh, distinct=True)
     weights, optimizer = [], []
     largest = table = 0
     frozen = {False: 0, True: 0}
