@@ -48,8 +48,14 @@ SECTIONS = {
         "The gap between two kernels of a prefill is fitted to these rows. The times of Falcon-180B are too short.",
         in_fit=True,
     ),
-    "Static batches of vLLM": section(
-        "latency_vllm.csv", "The constants of the engine are those of later versions, whose scheduler is faster."
+    "Static batches of vLLM 0.6": section(
+        "latency_vllm.csv", "The time of this version outside the kernels is fitted to other batches."
+    ),
+    "Static batches of vLLM 0.6 in the fit": section(
+        "latency_vllm_fit.csv",
+        "The time of a step outside the kernels, of each sequence and of each tensor-parallel rank are fitted to these "
+        "rows, and to the published gains of multi-step scheduling.",
+        in_fit=True,
     ),
     "Static batches of TensorRT-LLM 0.6": section(
         "latency_tensorrt_llm_static.csv",

@@ -32,7 +32,7 @@ ENGINES = ("vllm", "sglang", "tensorrt-llm", "torch-compile", "llama.cpp")
 SETTINGS = (
     Setting("gpu", SIZE), Setting("mode", choices=MODES), BATCH, CONTEXT, Setting("seq", int, least=1),
     Setting("new_tokens", int, least=1), *(each for each in MESH if each.name in ("tp", "dp", "ep")),
-    *(Setting(name) for name in ("weights", "experts", "attention_weights", "cache", "engine")),
+    *(Setting(name) for name in ("weights", "experts", "attention_weights", "cache", "engine", "engine_version")),
 )  # fmt: skip
 
 
@@ -53,6 +53,7 @@ def latency(
     attention_weights: str | None = None,
     cache: str | None = None,
     engine: str | None = None,
+    engine_version: str | None = None,
     calibration: Calibration | str | os.PathLike[str] | None = None,
 ) -> Latency:
     """Estimate the time of a batch on GPUs, with an interval of 80 %.
@@ -81,6 +82,8 @@ def latency(
         cache: number format of keys and values (default: bf16).
         engine: inference engine (default: ``vllm``, or ``llama.cpp`` on Apple silicon and for its weight formats). An
             unknown one has a wide interval.
+        engine_version: its version, such as ``0.6`` (default: the newest one). Versions of vLLM before 0.8 have slower
+            steps, the more so with many sequences or tensor-parallel ranks.
         calibration: result of ``calibrate``, or its file: the times of your own deployment. The engine is by default
             the measured one.
 
@@ -115,8 +118,8 @@ def latency(
         engine, calibrated = found.engine, (found.factors, found.n_rows)
     engine = engine or default_engine(architecture, gpus.accelerator, weights)
     step = partial(
-        step_model, architecture, gpus.accelerator, engine=engine, weights=weights, experts=experts,
-        attention_weights=attention_weights, cache=cache,
+        step_model, architecture, gpus.accelerator, engine=engine, engine_version=engine_version, weights=weights,
+        experts=experts, attention_weights=attention_weights, cache=cache,
     )  # fmt: skip
     try:
         own = step(mesh=mesh)
@@ -124,6 +127,8 @@ def latency(
         if tp or mesh.tp == 1 or error.parameter != "tp":
             raise
         raise _undividable(step, mesh, gpus, error) from None
+    if engine_version and not own.engine.depends_on_version:
+        raise InputError(f"has no effect on the times of {own.engine.name}", parameter="engine_version")
     measured = table("time_errors")
     errors = measured.get(f"latency of {own.engine.name}", measured["latency"])
     if calibrated and chosen != PREFILL:

@@ -181,7 +181,7 @@ def serving(
         raise InputError(f"must divide the {ranks * dp} GPUs, not {ep}", parameter="ep")
     mesh = Mesh(dp=dp, tp=ranks, ep=ep, etp=ranks * dp // ep)
     check_layout(card, mesh, count)
-    steps = step_model(architecture, card, mesh, name, **formats)
+    steps = step_model(architecture, card, mesh, name, engine_version=settings.get("engine_version"), **formats)
     memory = free_memory(architecture, steps, gpu, tuple(formats.values()), given)
     drafting = find_drafting(steps, {**memory.settings, **formats}, acceptance_length, acceptance_rate)
     most = memory.most_requests(dp)

@@ -28,6 +28,7 @@ def step_model(
     mesh: Mesh,
     engine: str,
     *,
+    engine_version: str | None = None,
     weights: str | None = None,
     experts: str | None = None,
     attention_weights: str | None = None,
@@ -41,6 +42,7 @@ def step_model(
         accelerator: the GPU.
         mesh: layout.
         engine: inference engine.
+        engine_version: its version (default: the newest one).
         weights: number format of the weights (default: as published).
         experts: number format of routed experts (default: ``weights``).
         attention_weights: number format of layers that mix tokens (default: ``weights``).
@@ -48,25 +50,24 @@ def step_model(
         without: accelerators whose measurements are left out.
     """
     names = (weights, experts or weights, attention_weights or weights)
-    key = (accelerator.name, mesh, engine, names, cache, without)
+    key = (accelerator.name, mesh, engine, engine_version, names, cache, without)
 
     def compute() -> StepModel:
         formats = ClassFormats(*(weight_bits(architecture, name) for name in names))
         stored = number_format(cache or "bf16", "cache")
-        return StepModel(
-            architecture, accelerator, mesh, formats, stored, engine_step(engine), efficiencies(), without
-        )  # fmt: skip
+        own = engine_step(engine, engine_version)
+        return StepModel(architecture, accelerator, mesh, formats, stored, own, efficiencies(), without)
 
     return remembered(architecture, "_step_models", key, compute, most=64)
 
 
-def engine_step(name: str) -> EngineStep:
+def engine_step(name: str, version: str | None = None) -> EngineStep:
     """Return the time of a step of an engine outside the kernels.
 
     >>> engine_step("trtllm").name, engine_step("my-engine").is_known
     ('tensorrt-llm', False)
     """
-    return read_engine(name, table("engine_steps"))
+    return read_engine(name, table("engine_steps"), version)
 
 
 def default_engine(architecture: Architecture, accelerator: Accelerator, weights: str | None) -> str:

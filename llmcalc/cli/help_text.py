@@ -169,6 +169,7 @@ OWN = {  # lines of one command, by panel
         "GPU": """
             --gpu NAME[:N]  such as h100 or h100:4
             --engine NAME  vllm (default), sglang, ...
+            --engine-version VERSION  such as 0.6
             --calibration FILE  of llmcalc calibrate
         """,
         "Workload": """

@@ -340,3 +340,23 @@ def test_a_suggestion_for_very_many_gpus_is_found_at_once() -> None:
     with pytest.raises(llmcalc.InputError, match="not possible") as caught:
         llmcalc.latency("mixtral", "h100:999999")
     assert "{gpu=h100-sxm:32}" in caught.value.hint
+
+
+def test_earlier_versions_of_vllm_take_longer_with_sequences_and_ranks() -> None:
+    def engine_s(version: str | None, **more: Any) -> float:
+        step = latency(context=97, engine_version=version, **more).steps[0][0]
+        return float(step.engine)
+
+    assert engine_s("0.8") == engine_s("0.11.0") == engine_s(None)
+    assert engine_s("0.6.3.post1") == engine_s("v0.7.3")
+    for name, more in {"batch": {"batch": 131}, "tp": {"gpu": "h100:4", "tp": 4}}.items():
+        new, old = (engine_s(version, **more) - engine_s(version) for version in (None, "0.6"))
+        assert old > 5 * new, name
+    alone, four = engine_s("0.6"), engine_s("0.6", gpu="h100:4", tp=2, dp=2)
+    assert four - alone == pytest.approx((engine_s("0.6", gpu="h100:4", tp=4) - alone) / 3)  # of one rank more
+    with pytest.raises(InputError, match=r"times of vllm 0\.5 are not described"):
+        latency(engine_version="0.5")
+    with pytest.raises(InputError, match="has no effect on the times of sglang"):
+        latency(engine="sglang", engine_version="0.5")
+    with pytest.raises(InputError, match="invalid version"):
+        latency(engine_version="newest")

@@ -30,6 +30,7 @@ SETTINGS = (
            complete="formats"),
     *(option for option in FORMATS if option.name == "cache"),
     ENGINE,
+    Option("--engine-version", "Version of the engine, such as 0.6 (default: the newest one).", "VERSION"),
     Option("--calibration", "Estimate times with the factors of your own measurements (llmcalc calibrate).", "FILE"),
 )  # fmt: skip
 OUTPUT = (*output("svg", "tree"), NOTES)

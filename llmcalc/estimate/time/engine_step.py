@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from statistics import median
 from typing import Any
 
+from ...core.errors import InputError
 from ...core.record import record
+from ..engine_profile import version_number
 from ..hardware import Accelerator
 
 MICRO = 1e-6
@@ -21,6 +23,7 @@ class EngineStep:
         is_known: whether the data describe the engine. Otherwise, the values are medians over the known engines.
         step_s: seconds of a step, such as those of the scheduler and the sampler.
         sequence_s: seconds of each sequence that the scheduler adds to a step.
+        rank_s: seconds of a step for each tensor-parallel rank after the first.
         kernel_s, prefill_kernel_s: seconds between two kernels in a decode step, and in a step with prefill.
         static_kernel_s: seconds between two kernels of a prefill that no scheduler runs.
         is_scheduled: whether the engine schedules a batch of which all sequences arrive at once.
@@ -31,6 +34,7 @@ class EngineStep:
         reading: share of the bandwidth at which products with few rows read weights, by format or vendor.
         draft_step_s, draft_pass_s: seconds of a step that verifies drafted tokens, and of each pass of a draft.
         chunk: usual tokens of prefill in a step, if the profile of the engine states none.
+        depends_on_version: whether earlier versions have other times.
         memory_share: share of the memory of a GPU that an engine uses, if its own rule is unknown.
         other_bytes: bytes of such an engine beside weights and KV cache, for activations, CUDA graphs and libraries.
     """
@@ -39,6 +43,7 @@ class EngineStep:
     is_known: bool
     step_s: float
     sequence_s: float
+    rank_s: float
     kernel_s: float
     prefill_kernel_s: float
     static_kernel_s: float
@@ -51,6 +56,7 @@ class EngineStep:
     draft_step_s: float
     draft_pass_s: float
     chunk: int
+    depends_on_version: bool
     memory_share: float
     other_bytes: float
 
@@ -60,15 +66,15 @@ class EngineStep:
         return self.reading.get(kernel, self.reading.get(vendor))
 
 
-def read_engine(name: str, found: Mapping[str, Any]) -> EngineStep:
+def read_engine(name: str, found: Mapping[str, Any], version: str | None = None) -> EngineStep:
     """Return the time of a step of an engine outside the kernels, from ``data/engine_steps.yaml``.
 
-    An engine that the data do not describe has the medians of the others.
+    An engine that the data do not describe has the medians of the others. The default version is the newest one.
     """
     engines: dict[str, dict[str, Any]] = found["engines"]
     own = next((key for key, entry in engines.items() if name.lower() in (key, *entry.get("names", ()))), None)
     usual = {key: median(entry[key] for entry in engines.values()) for key in ("step_us", "sequence_us")}
-    entry = usual if own is None else engines[own]
+    entry = usual if own is None else _in_version(own, engines[own], version)
     unknown = found["unknown"]
     eager_us = found["eager_us" if entry.get("eager") else "kernel_us"]
     return EngineStep(
@@ -76,6 +82,7 @@ def read_engine(name: str, found: Mapping[str, Any]) -> EngineStep:
         is_known=own is not None,
         step_s=entry["step_us"] * MICRO,
         sequence_s=entry["sequence_us"] * MICRO,
+        rank_s=entry.get("rank_us", 0) * MICRO,
         kernel_s=found["kernel_us"] * MICRO,
         prefill_kernel_s=eager_us * MICRO,
         static_kernel_s=entry.get("static_us", eager_us) * MICRO,
@@ -88,6 +95,19 @@ def read_engine(name: str, found: Mapping[str, Any]) -> EngineStep:
         draft_step_s=found["draft_step_us"] * MICRO,
         draft_pass_s=found["draft_pass_us"] * MICRO,
         chunk=unknown["max_num_batched_tokens"],
+        depends_on_version="earlier" in entry,
         memory_share=unknown["memory_share"],
         other_bytes=unknown["other_gb"] * 1e9,
     )
+
+
+def _in_version(name: str, entry: dict[str, Any], version: str | None) -> dict[str, Any]:
+    """Return the values of an engine in a version."""
+    earlier = entry.get("earlier", ())
+    number = version_number(version) if version else None
+    if number is None or not earlier:
+        return entry
+    if number < version_number(earlier[0]["since"]):
+        hint = f"use {earlier[0]['since']} or later"
+        raise InputError(f"the times of {name} {version} are not described", parameter="engine_version", hint=hint)
+    return entry | next((one for one in earlier if number < version_number(one["before"])), {})

@@ -190,7 +190,7 @@ class StepModel:
         own = self.engine
         between = own.kernel_s if prefill is None else own.prefill_kernel_s if scheduled else own.static_kernel_s
         launches = n_kernels * between + waits * self.engine.collective_s
-        engine: Number = self.engine.step_s
+        engine: Number = own.step_s + (self.mesh.tp - 1) * own.rank_s
         if scheduled:
             shares = {DECODE: verified}
             engine = engine + sum(each["b"] / shares.get(phase, 1) for phase, each in values.items()) * own.sequence_s

@@ -42,12 +42,24 @@ class KernelTable(Sourced):
     coefficients: dict[str, dict[str, dict[str, float | list[Rate]]]]
 
 
+class EarlierEngine(Sourced):
+    """Time of a step of earlier versions of an engine, in microseconds."""
+
+    since: Text
+    before: Text
+    step_us: float
+    sequence_us: float
+    rank_us: Rate = 0
+
+
 class EngineTime(Model):
     """Time of a step of an engine outside the kernels, in microseconds."""
 
     names: list[Text] = Field([])
     step_us: float
     sequence_us: float
+    rank_us: Rate = 0
+    earlier: list[EarlierEngine] = Field([])
     wait: Rate | None = None
     kernels: float = 1
     eager: bool = False
