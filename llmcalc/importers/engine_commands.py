@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from ..core.errors import InputError, UnknownNameError
 from ..data import tables
 
+LONGEST = 131_072  # characters; the limit of Linux for one argument
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 _NUMBER = re.compile(r"-\d+(\.\d+)?")
 _JSON = re.compile(r"-?\d+(\.\d+)?|true|false|null|[\[{].*", re.DOTALL)
@@ -75,6 +76,8 @@ def read_command(command: str | Sequence[str]) -> EngineCommand:
 
 def _split(command: str | Sequence[str]) -> list[str]:
     words = [command] if isinstance(command, str) else list(command)
+    if sum(map(len, words)) > LONGEST:
+        raise InputError(f"longer than {LONGEST:,} characters", parameter="command")
     try:
         for _ in range(2):  # a line that the shell quoted as one word is a word that contains a line
             if len(words) == 1:

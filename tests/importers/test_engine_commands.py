@@ -131,6 +131,7 @@ def test_an_unknown_flag_is_refused_by_name() -> None:
         ("vllm serve a/b --port", "requires a value"),
         ("vllm serve a/b c/d", "unexpected word"),
         ("vllm serve 'a/b", "invalid quotes"),
+        ("vllm serve a/b " + "-" * 131_072, "longer than 131,072 characters"),
     ],
 )
 def test_other_mistakes_are_explained(line: str, message: str) -> None:
