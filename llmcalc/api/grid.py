@@ -9,16 +9,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
 from math import prod
 from typing import Any
+
+from ..estimate.time.arrays import Vector
 
 
 def empty_grid(shape: Sequence[int]) -> Any:
     """Return a float64 array with uninitialised values, or a ``Grid`` if NumPy is not installed."""
     numpy = numpy_module()
     return Grid(shape) if numpy is None else numpy.empty(tuple(shape))
+
+
+def vector(values: Iterable[float]) -> Any:
+    """Return a float64 array of one dimension, or a ``Vector`` if NumPy is not installed."""
+    numpy = numpy_module()
+    return Vector(values) if numpy is None else numpy.array(list(values), dtype=float)
 
 
 def numpy_module() -> Any:

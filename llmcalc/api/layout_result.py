@@ -6,20 +6,22 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from ..core.architecture import Architecture
-from ..core.evidence import of_architecture
+from ..core.evidence import ASSUMED, of_architecture
 from ..core.notebook_display import NotebookDisplay
 from ..estimate.serving_money import Terms
 from ..estimate.training_run import Price
+from .request_lengths import Requests
 from .serving_memory import engine_title
+from .speculation import Drafting
 
 
 class LayoutResult(NotebookDisplay):
-    """Base class of results about layouts, for requests of ``isl`` input and ``osl`` output tokens.
+    """Base class of results about layouts.
 
     Attributes:
         engine: inference engine.
-        isl: input tokens of a request.
-        osl: output tokens of a request.
+        requests: lengths of the requests.
+        drafting: speculative decoding, or None.
         terms: prices and power that the cost and the energy of tokens follow from.
         architecture: the model.
         max_model_len: largest number of tokens of a request that the model allows, or None if unknown.
@@ -27,8 +29,8 @@ class LayoutResult(NotebookDisplay):
     """
 
     engine: str
-    isl: int
-    osl: int
+    requests: Requests
+    drafting: Drafting | None
     terms: Terms
     architecture: Architecture
     max_model_len: int | None
@@ -36,8 +38,20 @@ class LayoutResult(NotebookDisplay):
 
     @property
     def evidence(self) -> dict[str, str]:
-        """Class of evidence of each value."""
-        return of_architecture(self.EVIDENCE, self.architecture)
+        """Class of evidence of each value. All are assumed if the number of accepted tokens is assumed."""
+        is_assumed = self.drafting is not None and self.drafting.accepted_range is not None
+        own = dict.fromkeys(self.EVIDENCE, ASSUMED) if is_assumed else self.EVIDENCE
+        return of_architecture(own, self.architecture)
+
+    @property
+    def isl(self) -> float:
+        """Mean number of input tokens of a request."""
+        return self.requests.mean("isl")
+
+    @property
+    def osl(self) -> float:
+        """Mean number of output tokens of a request."""
+        return self.requests.mean("osl")
 
     @property
     def price(self) -> Price | None:
@@ -52,4 +66,4 @@ class LayoutResult(NotebookDisplay):
     @property
     def is_too_long(self) -> bool:
         """Whether a request has more tokens than the model allows."""
-        return self.max_model_len is not None and self.isl + self.osl > self.max_model_len
+        return self.max_model_len is not None and self.requests.longest > self.max_model_len

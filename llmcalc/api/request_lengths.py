@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 from ..core.errors import InputError, short_repr
 from ..core.record import record
 from ..core.setting import Setting, check_values, read_length
-from ..estimate.time.arrays import Number, array
+from ..estimate.time.arrays import Number
 from ..estimate.time.serving import Load
+from .grid import vector
 
 MOST_CLASSES, MOST_TURNS = 64, 256
 MOST_ROWS, MOST_BYTES = 200_000, 100_000_000  # of a trace
@@ -74,6 +75,8 @@ class Requests:
 
     def mean(self, name: str) -> float:
         """Return the mean of ``isl``, ``osl`` or ``cached`` over the requests."""
+        if len(self.classes) == 1:
+            return getattr(self.classes[0], name)  # type: ignore[no-any-return]
         return float(sum(getattr(each, name) * each.share for each in self.classes))
 
     @property
@@ -88,7 +91,7 @@ class Requests:
             return Load(
                 only.isl, only.osl, concurrency, chunk, only.cached, only.cached if self.is_shared else 0, most
             )  # fmt: skip
-        isl, osl, share, cached = (array(float(each[place]) for each in self.classes) for place in range(4))
+        isl, osl, share, cached = (vector(float(each[place]) for each in self.classes) for place in range(4))
         shared = cached if self.is_shared else 0 * cached
         return Load(isl, osl, concurrency, chunk, cached, shared, most, share / share.sum())
 

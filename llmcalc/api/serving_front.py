@@ -14,8 +14,10 @@ from ..estimate.serving_money import Terms
 from .calibration import Calibration, Deployment
 from .layout_result import LayoutResult
 from .load import Source
+from .request_lengths import Requests
 from .serving_layouts import LayoutSearch, Placement, Point, Times
-from .serving_search import Layout, excess, layout_at, longest_request
+from .serving_search import Layout, excess, layout_at
+from .speculation import Drafting
 
 GAIN = 1.03  # in tokens per second, of a point over the next faster one
 
@@ -29,8 +31,7 @@ class ServingFront(LayoutResult):
         accelerator: the GPU.
         gpus: number of GPUs.
         engine: serving engine.
-        isl: input tokens of a request.
-        osl: output tokens of a request.
+        requests: lengths of the requests.
         limits: longest times in seconds, by name.
         points: layouts with a number of requests, those with the fastest requests first.
         fronts: fronts of groups of layouts by title, such as ``weights fp8``, as pairs of tokens per second of a
@@ -39,14 +40,15 @@ class ServingFront(LayoutResult):
         terms: prices and power that the cost and the energy of tokens follow from.
         max_model_len: largest number of tokens of a request that the model allows, or None if unknown.
         closest: layout that comes closest to the limits if none meets them, or None.
+        drafting: speculative decoding, or None.
+        notes: assumptions.
     """
 
     model: str
     accelerator: Accelerator
     gpus: int
     engine: str
-    isl: int
-    osl: int
+    requests: Requests
     limits: Mapping[str, float]
     points: tuple[Layout, ...]
     fronts: Mapping[str, tuple[tuple[float, float], ...]]
@@ -55,6 +57,8 @@ class ServingFront(LayoutResult):
     architecture: Architecture
     max_model_len: int | None
     closest: Layout | None = None
+    drafting: Drafting | None = None
+    notes: tuple[str, ...] = ()
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {"points": FITTED}
 
@@ -72,8 +76,8 @@ def serving_front(
     model: Source,
     gpu: str,
     *,
-    isl: int | str,
-    osl: int | str,
+    isl: int | str | None = None,
+    osl: int | str | None = None,
     engine: str | None = None,
     weights: str | None = None,
     experts: str | None = None,
@@ -85,6 +89,7 @@ def serving_front(
     calibration: Calibration | str | os.PathLike[str] | None = None,
     watts: float | None = None,
     api_price: str | None = None,
+    **settings: Any,
 ) -> ServingFront:
     """Find the most tokens per second of a GPU at each speed of a request.
 
@@ -111,6 +116,8 @@ def serving_front(
         calibration: result of ``calibrate``, or its file.
         watts: measured power per GPU (default: by what kernels read and compute, from the rated power).
         api_price: US dollars per million input and output tokens of an API to compare with, such as ``"0.5/1.5"``.
+        settings: further settings of ``serve``, such as ``mix``, ``turns``, ``prefix_share``, ``draft`` or
+            ``max_num_seqs``.
     """
     from .serving_time import serving
 
@@ -119,8 +126,8 @@ def serving_front(
         "cache": cache, "max_num_batched_tokens": max_num_batched_tokens, "price": price, "sla": sla,
         "calibration": calibration, "watts": watts, "api_price": api_price,
     }  # fmt: skip
-    settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    found = serving(model, gpu, isl=isl, osl=osl, pareto=True, **settings)
+    own: dict[str, Any] = {**{name: value for name, value in given.items() if value is not None}, **settings}
+    found = serving(model, gpu, isl=isl, osl=osl, pareto=True, **own)
     assert isinstance(found, ServingFront)
     return found
 
@@ -129,20 +136,18 @@ def find_front(
     search: LayoutSearch, limits: Mapping[str, float], terms: Terms, measured: Deployment | None
 ) -> ServingFront:
     """Return the front of all layouts."""
-    longest = longest_request(search.architecture)
-    is_too_long = longest is not None and search.load.isl + search.load.osl > longest
-    tried = [] if is_too_long else list(search.times())
-    chosen = list(_front(tried, limits, search.load.osl))
+    tried, osl = list(search.times()), search.requests.mean("osl")
+    chosen = list(_front(tried, limits, osl))
     groups: dict[str, list[Times]] = {}
     for times in tried:
         groups.setdefault(_group(times), []).append(times)
-    osl = search.load.osl
     fronts = {name: tuple(pair for *_, pair in _front(own, limits, osl)) for name, own in groups.items()}
     return ServingFront(
-        search.architecture.name, search.card, search.count, search.engine, search.load.isl, search.load.osl, limits,
+        search.architecture.name, search.card, search.count, search.engine, search.requests, limits,
         tuple(layout_at(placement, point, search, measured) for placement, point, _ in chosen),
-        {name: pairs for name, pairs in fronts.items() if pairs}, len(tried), terms, search.architecture, longest,
-        None if chosen or not limits else _closest(tried, limits, search, measured),
+        {name: pairs for name, pairs in fronts.items() if pairs}, len(tried), terms, search.architecture,
+        search.longest, None if chosen or not limits else _closest(tried, limits, search, measured),
+        search.single.drafting, search.notes,
     )  # fmt: skip
 
 
@@ -162,7 +167,7 @@ def _group(times: Times) -> str:
 
 
 def _front(
-    tried: list[Times], limits: Mapping[str, float], osl: int
+    tried: list[Times], limits: Mapping[str, float], osl: float
 ) -> Iterator[tuple[Placement, Point, tuple[float, float]]]:
     """Yield the points of the front, those with the fastest requests first.
 

@@ -4,99 +4,34 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
-from math import ceil
 from typing import Any, NamedTuple
 
-from ..calc.collectives import SEND
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
-from ..core.errors import LlmcalcError
-from ..core.record import changed, record, remembered
+from ..core.errors import InputError, LlmcalcError
+from ..core.record import record, remembered
 from ..data import table, tables
 from ..estimate.hardware import Accelerator
 from ..estimate.serving_money import decode_power
 from ..estimate.time.arrays import namespace
 from ..estimate.time.calibration import Factors
-from ..estimate.time.kernels import collective
 from ..estimate.time.pools import Decodes, Prefills, decodes, pools_time, prefills
 from ..estimate.time.serving import Load, ServingTime, serving_time
-from ..estimate.time.step import ACTIVATION_BYTES, StepModel
-from .engine_result import ServeResult
+from .engine_models import served_length
+from .grid import numpy_module
 from .names import number_format
-from .serving_memory import free_memory
-from .step_models import step_model, weight_bits
+from .request_lengths import Requests
+from .serving_replicas import Formats, Replica, read_replica
+from .step_models import weight_bits
 
 MOST, STEPS = 4096, 97  # requests of a data-parallel rank: the largest number, and how many are tried
 FEWEST = tuple(2.0**-power for power in range(6, 0, -1))  # while other requests are in the pool of prefills
 NUMBERS = sorted({float(round(MOST ** (step / (STEPS - 1)))) for step in range(STEPS)})
 MOST_BUSY = 0.95  # share of the time in which a pool of prefills computes
 MOST_SPLITS = 16  # divisions of the GPUs between two pools
-LENGTH_STEP = 1024  # multiple of the longest request in a command line
-SIZES = ("tp", "pp", "dp", "ep")  # of a layout
-Formats = Mapping[str, str | None]
-
-
-@record
-class Replica:
-    """One replica of a layout: its steps, and how the engine divides the memory of a GPU.
-
-    Attributes:
-        mesh: layout.
-        formats: number formats of weights, experts, attention and cache, by the name of their setting.
-        steps: model of its steps.
-        memory: division of the memory, or None if the rule of the engine is unknown.
-        free: bytes for keys and values on one rank.
-        chunk: usual tokens of prefill in a step.
-    """
-
-    mesh: Mesh
-    formats: Formats
-    steps: StepModel
-    memory: ServeResult | None
-    free: float | None
-    chunk: int
-
-    @property
-    def ranks(self) -> int:
-        """Number of GPUs."""
-        return self.mesh.tp * self.mesh.dp * self.mesh.pp
-
-    def hop_s(self, tokens: Any) -> Any:
-        """Return the time to send the residual streams of ``tokens`` tokens through all pipeline stages."""
-        if self.mesh.pp == 1:
-            return 0.0
-        own, device = self.steps.coefficients("collectives", "all-gather"), self.steps.device
-        width = max(stack.d_model for stack in self.steps.architecture.stacks)
-        moved = tokens * width * ACTIVATION_BYTES
-        return (self.mesh.pp - 1) * collective(SEND, 2, moved, changed(device, link=device.network), own)
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """Sizes of the layout that differ from 1."""
-        return {name: size for name in SIZES if (size := getattr(self.mesh, name)) > 1}
-
-    def command(self, load: Load, batch: float, role: str = "") -> str | None:
-        """Return the engine's command line, or None if the rule of the engine is unknown.
-
-        Args:
-            load: requests.
-            batch: sequences that run at once on a data-parallel rank.
-            role: ``prefill`` or ``decode``, for a pool that computes nothing else.
-        """
-        memory = self.memory
-        words = tables("engines").get(self.steps.engine.name, {}).get("pools", {}).get(role) if role else ""
-        if memory is None or words is None:
-            return None
-        settings, change = memory.settings, dict[str, Any]()
-        if not memory.starts or memory.max_model_len < load.isl + load.osl:
-            change["max_model_len"] = LENGTH_STEP * ceil((load.isl + load.osl) / LENGTH_STEP)
-        if batch > settings.get("max_num_seqs", batch):
-            change["max_num_seqs"] = ceil(batch)
-        if load.chunk not in (None, self.chunk):
-            change["max_num_batched_tokens"] = load.chunk
-        return " ".join(filter(None, (memory.line(change), words)))
 
 
 class Placement(NamedTuple):
@@ -133,6 +68,7 @@ class Point(NamedTuple):
         requests_per_s: requests per second of all GPUs.
         prefill_share: share of the GPUs' time that prefills take.
         decode_power: power of a GPU in decode steps, as a share of its rated power.
+        step_s: time of a decode step, in which a sequence advances by the accepted tokens.
         busy: share of the time in which the GPUs for prefills compute.
         wait_s: time that a prompt waits for that pool.
         transfer_s: time to send keys and values from one pool to the other.
@@ -146,6 +82,7 @@ class Point(NamedTuple):
     requests_per_s: float
     prefill_share: float
     decode_power: float
+    step_s: float
     busy: float = 1.0
     wait_s: float = 0.0
     transfer_s: float = 0.0
@@ -166,32 +103,65 @@ class LayoutSearch:
         architecture: the model.
         card: the GPU.
         count: number of GPUs.
-        load: requests. The number of requests is not used.
+        requests: lengths of the requests.
         engine: serving engine.
         formats: number formats that are tried.
         factors: factors of a measured deployment.
         only: number of requests on all GPUs, or None for all numbers.
+        chunk: largest number of tokens of prefill in a step (default: the usual one of the engine).
+        given: further settings of the engine.
+        acceptance: accepted tokens per step of speculative decoding, or their share of the drafted ones, if given.
     """
 
     architecture: Architecture
     card: Accelerator
     count: int
-    load: Load
+    requests: Requests
     engine: str
     formats: tuple[Formats, ...]
     factors: Factors | None = None
     only: float | None = None
+    chunk: int | None = None
+    given: Mapping[str, Any] = {}
+    acceptance: tuple[float | None, float | None] = (None, None)
+
+    @cached_property
+    def load(self) -> Load:
+        """Requests without their number."""
+        return self.requests.load(chunk=self.chunk)
+
+    @cached_property
+    def longest(self) -> int | None:
+        """Largest number of tokens of a request that the model or the settings allow, or None if unknown."""
+        allowed = longest_request(self.architecture), self.given.get("max_model_len")
+        return min((size for size in allowed if isinstance(size, int)), default=None)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Assumptions about the requests and their drafted tokens."""
+        return (*self.requests.notes, *(self.single.drafting.notes if self.single.drafting else ()))
+
+    @cached_property
+    def single(self) -> Replica:
+        """A replica on one GPU.
+
+        Raises:
+            InputError: if a setting of the engine or a format is invalid.
+        """
+        return self.read(Mesh(), self.formats[0])
+
+    def read(self, mesh: Mesh, formats: Formats) -> Replica:
+        """Return a replica. The number of its running requests is free unless it is given."""
+        gpu = f"{self.card.name}:{mesh.tp * mesh.dp * mesh.pp}"
+        own = self.architecture, self.card, gpu, mesh, self.engine, formats
+        return read_replica(*own, self.given, self.acceptance, is_most_free=True)
 
     def replica(self, mesh: Mesh, formats: Formats) -> Replica | None:
         """Return a replica, or None if the model does not allow the layout or the formats."""
         try:
-            steps = step_model(self.architecture, self.card, mesh, self.engine, **dict[str, Any](formats))
-            gpu = f"{self.card.name}:{mesh.tp * mesh.dp * mesh.pp}"
-            memory = free_memory(self.architecture, steps, gpu, tuple(formats.values()))
+            return self.read(mesh, formats)
         except LlmcalcError:  # ranks that do not divide the model, or a format that it does not allow
             return None
-        chunk = memory.chunk or steps.engine.chunk
-        return Replica(mesh, formats, steps, memory.result, memory.free, chunk)
 
     @cached_property
     def replicas(self) -> tuple[Replica, ...]:
@@ -204,7 +174,7 @@ class LayoutSearch:
         """Yield the replicas with ``size`` GPUs. Data-parallel ranks need more memory than tensor-parallel ones."""
         for mesh in meshes(self.architecture, size, self.card.node):
             replica = self.replica(mesh, formats)
-            if mesh.pp > 1 and (replica is None or replica.memory is None):
+            if mesh.pp > 1 and (replica is None or replica.memory.result is None or replica.drafting):
                 continue
             if replica is None or (replica.free is not None and replica.free <= 0):
                 if mesh.ep == 1 and replica is not None:
@@ -216,10 +186,12 @@ class LayoutSearch:
     def can_disaggregate(self) -> bool:
         """Whether the engine has two pools, and there are GPUs for both."""
         known = bool(tables("engines").get(self.engine, {}).get("pools"))
-        return known and self.count > 1 and self.load.osl > 1
+        return known and self.count > 1 and self.requests.mean("osl") > 1
 
     def times(self) -> Iterator[Times]:
-        """Yield the times on all layouts."""
+        """Yield the times on all layouts, or nothing if a request is too long."""
+        if self.longest is not None and self.requests.longest > self.longest:
+            return
         for replica in self.replicas:
             yield self.together(replica)
         if self.can_disaggregate:
@@ -229,28 +201,26 @@ class LayoutSearch:
         """Return the times of a layout whose replicas compute prefills and decode steps together."""
         load, count, dp = self.load, self.count // replica.ranks, replica.mesh.dp
         stages = replica.mesh.pp  # each computes one of as many batches, as if it were a replica
+        isl, osl, cached = map(self.requests.mean, ("isl", "osl", "cached"))
         found: list[Point] = []
         for number in blocks([self.only / count / dp / stages] if self.only else NUMBERS):
             requests = dp * number
-            own = load._replace(concurrency=requests, chunk=load.chunk or replica.chunk)
-            time = serving_time(replica.steps, own, replica.free, self.factors)
+            own = load._replace(
+                concurrency=load.across_classes(requests), chunk=load.chunk or replica.chunk, most=replica.most
+            )
+            time = serving_time(replica.steps, own, replica.free, self.factors, replica.speculation)
             runs = (time.capacity >= 1) & (time.waiting <= 0)
             found += points_of(
                 requests * count * stages, time.batch, runs, time.tpot_s + replica.hop_s(time.batch),
-                time.ttft_s + replica.hop_s(load.isl), time.requests_per_s * count * stages,
-                prefill_share(time, load.osl, dp),
-                decode_power(time.step, table("serving_power")),
+                time.ttft_s + replica.hop_s(isl - cached), time.requests_per_s * count * stages,
+                prefill_share(time, osl, dp), decode_power(time.step, table("serving_power")), time.step.seconds,
             )  # fmt: skip
         return Times(Placement(replica, count), tuple(found))
 
     def disaggregated(self) -> Iterator[Times]:
         """Yield the times of all layouts with two pools."""
         smaller = [one for one in self.replicas if one.ranks < self.count and one.mesh.pp == 1]
-        load = self.load
-        firsts = [
-            (replica, prefills(replica.steps, load._replace(chunk=load.chunk or replica.chunk), replica.free))
-            for replica in smaller
-        ]
+        firsts = [(replica, self.prefills(replica)) for replica in smaller]
         for second in smaller:
             for first, own in firsts:
                 if own is not None and first.formats is second.formats:
@@ -277,22 +247,35 @@ class LayoutSearch:
             same_node, share = placement.gpus <= self.card.node, first.ranks * counts[0] / placement.gpus
             found: list[Point] = []
             for step in steps:
-                time = pools_time(own, step, counts, self.load.osl, same_node=same_node)
-                runs = (step.batch <= step.capacity) & (time.busy <= MOST_BUSY)
+                time = pools_time(own, step, counts, self.load, same_node=same_node)
+                runs = (step.batch <= step.capacity) & (step.batch <= second.most) & (time.busy <= MOST_BUSY)
                 found += points_of(
                     time.concurrency, step.batch, runs, time.tpot_s, time.ttft_s, time.requests_per_s, share,
-                    decode_power(step.step, table("serving_power")), time.busy, time.wait_s, time.transfer_s,
+                    decode_power(step.step, table("serving_power")), step.step.seconds, time.busy, time.wait_s,
+                    time.transfer_s,
                 )  # fmt: skip
             yield Times(placement, (between(found, self.only),) if self.only else tuple(found))
+
+    @cached_property
+    def decode_load(self) -> Load:
+        """Requests of a pool that only decodes, without cached prefixes if the engine has none there."""
+        caches = tables("engines").get(self.engine, {}).get("pools", {}).get("decode_cache", True)
+        return self.load if caches else self.load._replace(cached=0 * self.load.cached, shared=0 * self.load.shared)
+
+    def prefills(self, first: Replica) -> Prefills | None:
+        """Return the prefills of a replica, or None if a prompt does not fit."""
+        load = self.load._replace(chunk=self.chunk or first.chunk)
+        return prefills(first.steps, load, first.free, first.speculation, self.decode_load.cached)
 
     def _decodes(self, second: Replica) -> list[Decodes]:
         """Return the decode steps of a replica, which are the same beside every pool of prefills."""
 
         def compute() -> list[Decodes]:
-            own = second.steps, self.load
-            return [decodes(*own, number, second.free, self.factors) for number in blocks([*FEWEST, *NUMBERS])]
+            steps, load, drafts = second.steps, self.decode_load, second.speculation
+            numbers = blocks([*FEWEST, *NUMBERS])
+            return [decodes(steps, load, number, second.free, self.factors, drafts) for number in numbers]
 
-        return remembered(second, "_decodes", (self.load, self.factors), compute)
+        return remembered(second, "_decodes", (self.requests.classes, self.factors), compute)
 
 
 def prefill_share(time: ServingTime, osl: Any, dp: int) -> Any:
@@ -303,11 +286,8 @@ def prefill_share(time: ServingTime, osl: Any, dp: int) -> Any:
 
 def blocks(numbers: Sequence[float]) -> Sequence[Any]:
     """Return numbers of requests that are computed at once: an array of all, or each one where NumPy is missing."""
-    try:
-        import numpy as np
-    except ImportError:
-        return numbers
-    return [np.array(numbers, dtype=float)]
+    numpy = numpy_module()
+    return numbers if numpy is None else [numpy.array(numbers, dtype=float)]
 
 
 def points_of(*values: Any) -> Iterator[Point]:
@@ -326,6 +306,13 @@ def between(points: Sequence[Point], concurrency: float) -> Point:
     inside = [one.concurrency for one in points if one.runs]
     runs = bool(inside) and inside[0] <= concurrency <= inside[-1]
     return found._replace(concurrency=concurrency, runs=runs)
+
+
+def longest_request(architecture: Architecture) -> int | None:
+    """Return the largest number of tokens of a request that the model allows, or None if unknown."""
+    with suppress(InputError):
+        return served_length(architecture)
+    return None
 
 
 def powers(most: int) -> Iterator[int]:

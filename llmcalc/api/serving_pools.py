@@ -13,11 +13,13 @@ from ..core.evidence import FITTED
 from ..core.record import changed, record
 from ..estimate.hardware import Accelerator
 from ..estimate.serving_money import Terms
-from ..estimate.time.pools import prefills
 from .calibration import Deployment
 from .layout_result import LayoutResult
-from .serving_layouts import MOST_BUSY, LayoutSearch, Replica, between, powers
-from .serving_search import Layout, layout_at, longest_request
+from .request_lengths import Requests
+from .serving_layouts import MOST_BUSY, LayoutSearch, between, powers
+from .serving_replicas import Replica
+from .serving_search import Layout, layout_at
+from .speculation import Drafting
 
 POOL = re.compile(r"(\d{1,5})x((?:(?:tp|dp|ep)\d{1,5})*)", re.ASCII)
 SIZE = re.compile(r"(tp|dp|ep)(\d+)")
@@ -33,14 +35,14 @@ class ServingPools(LayoutResult):
         accelerator: the GPU.
         gpus: number of GPUs.
         engine: serving engine.
-        isl: input tokens of a request.
-        osl: output tokens of a request.
+        requests: lengths of the requests.
         concurrency: number of requests at any time.
         layout: both pools with their times, or None if not all requests run.
         most: largest number of requests of which none waits for memory or for a saturated pool of prefills.
         limit: what limits this number: ``prefills``, ``KV cache`` or ``memory``.
         terms: prices and power that the cost and the energy of tokens follow from.
         max_model_len: largest number of tokens of a request that the model allows, or None if unknown.
+        drafting: speculative decoding, or None.
         notes: assumptions.
     """
 
@@ -48,8 +50,7 @@ class ServingPools(LayoutResult):
     accelerator: Accelerator
     gpus: int
     engine: str
-    isl: int
-    osl: int
+    requests: Requests
     concurrency: float
     layout: Layout | None
     most: int
@@ -57,6 +58,7 @@ class ServingPools(LayoutResult):
     terms: Terms
     architecture: Architecture
     max_model_len: int | None
+    drafting: Drafting | None = None
     notes: tuple[str, ...] = ()
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {"layout": FITTED}
@@ -116,14 +118,12 @@ def serving_pools(
     if first is None or second is None:
         layout = "prefill_pool" if first is None else "tp"
         raise InputError("the model does not allow this layout", parameter=layout, hint="use other sizes")
-    longest = longest_request(search.architecture)
-    is_too_long = longest is not None and search.load.isl + search.load.osl > longest
     found, most, limit = None, 0, "memory"
-    if not is_too_long:
+    if search.longest is None or search.requests.longest <= search.longest:
         found, most, limit = _times(search, (first, second), (number, others), measured)
     return ServingPools(
-        search.architecture.name, search.card, search.count, search.engine, search.load.isl, search.load.osl,
-        search.only or 1, found, most, limit, terms, search.architecture, longest,
+        search.architecture.name, search.card, search.count, search.engine, search.requests, search.only or 1, found,
+        most, limit, terms, search.architecture, search.longest, second.drafting, search.notes,
     )  # fmt: skip
 
 
@@ -131,7 +131,7 @@ def _refusal(search: LayoutSearch) -> InputError:
     """Return the error for GPUs, requests or an engine without two pools."""
     if search.count < 2:
         text, hint = f"needs at least 2 GPUs, not {search.count}", f"use {{gpu={search.card.name}:2}}"
-    elif search.load.osl < 2:
+    elif search.requests.mean("osl") <= 1:
         text, hint = "needs at least 2 output tokens, as the first one is that of the prefill", "use {osl=2}"
     else:
         text, hint = f"needs an engine with two pools, not {search.engine}", "use {engine=vllm}"
@@ -143,7 +143,7 @@ def _times(
 ) -> tuple[Layout | None, int, str]:
     """Return the layout with its times, the largest number of requests, and what limits it."""
     first, second = pools
-    own = prefills(first.steps, search.load, first.free)
+    own = search.prefills(first)
     if own is None:
         return None, 0, "memory"
     (whole,) = changed(search, only=None).pools(first, own, second, (counts,))

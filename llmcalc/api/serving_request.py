@@ -69,7 +69,7 @@ def serving_request(
     if not isinstance(gpu, str):
         raise InputError("needs the name of a GPU", parameter="gpu", hint="use a name such as {gpu=h100:4}")
     found = serving(model, gpu, **values)
-    return changed(found, notes=(*notes, *found.notes)) if isinstance(found, ServingResult) and notes else found
+    return changed(found, notes=(*notes, *found.notes)) if notes else found
 
 
 def _encoder(architecture: Architecture, gpu: str, values: Mapping[str, Any]) -> EncoderServing:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import cached_property
+from math import exp, hypot, log
 from typing import Any, ClassVar
 
 from ..calc.sharding import Mesh
@@ -22,10 +22,12 @@ from ..estimate.time.step import StepModel
 from ..estimate.training_run import Price
 from .accelerators import Gpus, read_gpus
 from .calibration import Deployment
-from .engine_models import served_length
 from .layout_result import LayoutResult
+from .request_lengths import Requests
 from .serving_changes import Changes, find_changes
-from .serving_layouts import SIZES, LayoutSearch, Placement, Point, Times
+from .serving_layouts import LayoutSearch, Placement, Point, Times
+from .serving_replicas import SIZES
+from .speculation import Drafting
 from .train import price_of
 
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
@@ -117,14 +119,14 @@ class Layout:
         """Return the lowest and highest price of a million output tokens, with all cost charged to the output."""
         return token_prices(price, self.tokens_per_s_gpu, self.width)
 
-    def money(self, terms: Terms, isl: int, osl: int) -> Money:
+    def money(self, terms: Terms, isl: float, osl: float) -> Money:
         """Return the price and the energy of the tokens of requests with these lengths."""
         power = terms.power(self.decode_power, self.prefill.busy if self.prefill else 1.0)
         return Money(
             self.gpus, isl, osl, self.requests_per_s, self.prefill_share, self.width, terms.price, power, terms.api
         )
 
-    def to_dict(self, terms: Terms, isl: int, osl: int) -> dict[str, Any]:
+    def to_dict(self, terms: Terms, isl: float, osl: float) -> dict[str, Any]:
         """Return the layout as a plain dictionary, with its price and energy."""
         pool = self.prefill
         names = ("tokens_per_s_gpu", "tokens_per_s_user", "requests_per_s", "keeps_limits")
@@ -154,8 +156,7 @@ class ServingSearch(LayoutResult):
         accelerator: the GPU.
         gpus: number of GPUs.
         engine: serving engine.
-        isl: input tokens of a request.
-        osl: output tokens of a request.
+        requests: lengths of the requests.
         limits: longest times in seconds, by name.
         layouts: layouts that meet the limits. If there are none, those that come closest.
         terms: prices and power that the cost and the energy of tokens follow from.
@@ -163,14 +164,15 @@ class ServingSearch(LayoutResult):
         concurrency: number of requests on all GPUs, or None if it was chosen.
         formats: number formats by setting.
         retry: function that searches with other GPUs, formats or requests.
+        drafting: speculative decoding, or None.
+        notes: assumptions.
     """
 
     model: str
     accelerator: Accelerator
     gpus: int
     engine: str
-    isl: int
-    osl: int
+    requests: Requests
     limits: Mapping[str, float]
     layouts: tuple[Layout, ...]
     terms: Terms
@@ -179,6 +181,8 @@ class ServingSearch(LayoutResult):
     concurrency: float | None
     formats: Mapping[str, str | None]
     retry: Callable[[Mapping[str, Any]], ServingSearch]
+    drafting: Drafting | None = None
+    notes: tuple[str, ...] = ()
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {"layouts": FITTED}
 
@@ -231,11 +235,9 @@ def search_layouts(
     search: LayoutSearch, limits: Mapping[str, float], terms: Terms, measured: Deployment | None
 ) -> ServingSearch:
     """Return the layouts that meet the limits."""
-    architecture, load = search.architecture, search.load
-    longest = longest_request(architecture)
-    is_too_long = longest is not None and load.isl + load.osl > longest
+    architecture = search.architecture
     best: dict[Any, Layout] = {}
-    for times in () if is_too_long else search.times():
+    for times in search.times():
         one = _fastest(times, search, limits, measured)
         if one is not None:
             kind = (one.mesh, one.prefill is None, *one.formats.items())
@@ -256,8 +258,9 @@ def search_layouts(
         return search_layouts(own, limits, costs, None if is_other else measured)
 
     return ServingSearch(
-        architecture.name, search.card, search.count, search.engine, load.isl, load.osl, limits, tuple(kept[:SHOWN]),
-        terms, architecture, longest, search.only, search.formats[0], retry,
+        architecture.name, search.card, search.count, search.engine, search.requests, limits, tuple(kept[:SHOWN]),
+        terms, architecture, search.longest, search.only, search.formats[0], retry, search.single.drafting,
+        search.notes,
     )  # fmt: skip
 
 
@@ -267,13 +270,6 @@ def _rank(one: Layout, limits: Mapping[str, float]) -> tuple[bool, float]:
     Layouts that do not meet the limits are ordered by their excess.
     """
     return (False, -one.tokens_per_s_gpu / one.width) if one.keeps_limits else (True, excess(one, limits))
-
-
-def longest_request(architecture: Architecture) -> int | None:
-    """Return the largest number of tokens of a request that the model allows, or None if unknown."""
-    with suppress(InputError):
-        return served_length(architecture)
-    return None
 
 
 def _fastest(
@@ -295,17 +291,23 @@ def layout_at(
     placement: Placement, point: Point, search: LayoutSearch, measured: Deployment | None, *, is_kept: bool = True
 ) -> Layout:
     """Return a layout with a number of requests."""
-    replica, first, load = placement.replica, placement.prefill, search.load
+    replica, first, requests = placement.replica, placement.prefill, search.requests
     unmeasured = "disaggregated pools" if first else "pipeline stages" if replica.mesh.pp > 1 else ""
-    tpot, ttft = time_intervals(replica.steps, point, measured, unmeasured)
+    tpot, ttft = time_intervals(replica.steps, point, measured, unmeasured or unmeasured_drafts(replica.drafting))
+    if replica.drafting and replica.drafting.accepted_range:
+        rest = point.tpot_s - point.step_s / replica.drafting.accepted  # that prefills of other requests add
+        slow, fast = (rest + point.step_s / accepted for accepted in replica.drafting.accepted_range)
+        tpot = with_acceptance(tpot, point.tpot_s, slow, fast)
+    sizes = requests.longest, point.batch, search.chunk
     if first is None:
-        roles, pool = {"serve": replica.command(load, point.batch)}, None
+        roles, pool = {"serve": replica.command(*sizes)}, None
     else:
-        roles = {"prefill": first.command(load, 1, "prefill"), "decode": replica.command(load, point.batch, "decode")}
+        roles = {"prefill": first.command(requests.longest, 1, search.chunk, "prefill"),
+                 "decode": replica.command(*sizes, "decode")}  # fmt: skip
         pool = PrefillPool(first.mesh, placement.prefill_replicas, point.busy, point.wait_s, point.transfer_s)
     return Layout(
         replica.mesh, placement.replicas, point.concurrency, point.tpot_s, point.ttft_s, tpot, ttft,
-        point.requests_per_s * load.osl / placement.gpus, is_kept,
+        point.requests_per_s * requests.mean("osl") / placement.gpus, is_kept,
         {name: own for name, own in replica.formats.items() if own}, point.requests_per_s, placement.gpus,
         point.prefill_share, point.decode_power, pool, {role: line for role, line in roles.items() if line},
     )  # fmt: skip
@@ -336,6 +338,25 @@ def time_intervals(
         for name, seconds, rows in (("tpot", time.tpot_s, measured.n_rows if measured else 0), ("ttft", time.ttft_s, 0))
     )
     return tpot, ttft
+
+
+def unmeasured_drafts(drafting: Drafting | None) -> str:
+    """Return what was not measured about speculative decoding, or empty text without it."""
+    return "speculative decoding of many requests" if drafting else ""
+
+
+def with_acceptance(interval: Interval, tpot_s: float, slow_s: float, fast_s: float) -> Interval:
+    """Return an interval that also covers the published numbers of accepted tokens, as independent errors.
+
+    Args:
+        interval: interval of the time per output token.
+        tpot_s: this time.
+        slow_s: time with the lowest published number of accepted tokens.
+        fast_s: time with the highest published number.
+    """
+    low = tpot_s * exp(-hypot(log(tpot_s / interval.low), log(tpot_s / fast_s)))
+    high = tpot_s * exp(hypot(log(interval.high / tpot_s), log(slow_s / tpot_s)))
+    return Interval(low, high, (*interval.reasons, "the number of accepted tokens is assumed"))
 
 
 def token_prices(price: Price | None, tokens_per_s: float, width: float) -> tuple[float, float] | None:

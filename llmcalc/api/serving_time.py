@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from math import exp, hypot, log
 from typing import TYPE_CHECKING, Any
 
 from ..calc.sharding import Mesh
@@ -13,8 +12,7 @@ from ..core.record import changed
 from ..core.setting import Setting, check_values, read_length
 from ..data import tables
 from ..estimate.hardware import Accelerator
-from ..estimate.time.interval import Interval
-from ..estimate.time.serving import ServingTime, serving_time
+from ..estimate.time.serving import serving_time
 from .accelerators import read_gpus
 from .calibration import Calibration, read_calibration
 from .engine_settings import SHARES, read_engine_settings
@@ -22,13 +20,19 @@ from .load import Source
 from .load import load as read_model
 from .request_lengths import read_requests
 from .serve import REQUESTS
-from .serving_layouts import LayoutSearch, check_formats, format_choices
-from .serving_memory import free_memory
+from .serving_layouts import LayoutSearch, check_formats, format_choices, longest_request
+from .serving_replicas import read_replica
 from .serving_result import ServingResult
-from .serving_search import ServingSearch, longest_request, read_limits, search_layouts, time_intervals
+from .serving_search import (
+    ServingSearch,
+    read_limits,
+    search_layouts,
+    time_intervals,
+    unmeasured_drafts,
+    with_acceptance,
+)
 from .serving_terms import read_terms
-from .speculation import find_drafting
-from .step_models import check_layout, engine_step, step_model
+from .step_models import check_layout, engine_step
 
 if TYPE_CHECKING:
     from .serving_front import ServingFront
@@ -143,56 +147,46 @@ def serving(
     given = _engine_settings(name, {**settings, "max_num_batched_tokens": chunk})
     is_cached = settings.get(CACHING) is not False and not given.get("disable_radix_cache")
     requests = read_requests(isl, osl, mix, trace, turns, prefix_share, is_cached=is_cached)
-    others = {"mix": mix, "trace": trace, "turns": turns, "prefix_share": prefix_share, **given}
-    refused = [one for one, value in others.items() if value and one != "max_num_batched_tokens"]
+    search = LayoutSearch(
+        architecture, card, count, requests, name, (formats,), factors, concurrency, chunk, given,
+        (acceptance_length, acceptance_rate),
+    )  # fmt: skip
     if sla is not None or pareto:
         limits = read_limits(sla) if sla else {}
         if requests.is_single_token:
-            raise InputError("limits on times need at least 2 output tokens", parameter="osl", hint="use {osl=2}")
+            raise InputError("needs at least 2 output tokens", parameter="osl", hint="use {osl=2}")
         chosen = [one for one, size in (("tp", tp or 1), ("dp", dp), ("ep", ep)) if size > 1]
-        refused = [*chosen, *(["prefill_pool"] if prefill_pool else []), *refused]
+        refused = [*chosen, *(["prefill_pool"] if prefill_pool else [])]
         if refused:
             hint = f"the layout is chosen; omit {{{refused[0]}}}" if chosen else f"omit {{{refused[0]}}}"
             raise InputError("cannot be combined with a search for layouts", parameter=refused[0], hint=hint)
         check_formats(architecture, formats)
-        load = requests.load(chunk=chunk)
-        layouts = LayoutSearch(architecture, card, count, load, name, (formats,), factors, concurrency)
         if pareto:
             from .serving_front import find_front
 
             tried = (formats,) if measured else format_choices(architecture, card, formats)
-            return find_front(changed(layouts, formats=tried), limits, terms, measured)
-        return search_layouts(layouts, limits, terms, measured)
+            return find_front(changed(search, formats=tried), limits, terms, measured)
+        return search_layouts(search, limits, terms, measured)
     assumed = [] if concurrency else ["one request at a time is assumed: {concurrency} sets the number"]
     concurrency = concurrency or 1
     if prefill_pool is not None:
         from .serving_pools import serving_pools
 
-        if refused:
-            raise InputError("cannot be combined with pools", parameter=refused[0], hint=f"omit {{{refused[0]}}}")
         if (tp or dp) * dp % ep:
             raise InputError(f"must divide the {(tp or 1) * dp} GPUs of a replica, not {ep}", parameter="ep")
         decode = Mesh(dp=dp, tp=tp or 1, ep=ep, etp=(tp or 1) * dp // ep) if tp or dp > 1 else None
-        load = requests.load(concurrency, chunk)
-        layouts = LayoutSearch(architecture, card, count, load, name, (formats,), factors, concurrency)
-        return changed(serving_pools(layouts, prefill_pool, decode, terms, measured), notes=tuple(assumed))
+        pools = serving_pools(changed(search, only=concurrency), prefill_pool, decode, terms, measured)
+        return changed(pools, notes=(*assumed, *pools.notes))
     ranks = tp or max(count // dp, 1)
     if ranks * dp % ep:
         raise InputError(f"must divide the {ranks * dp} GPUs, not {ep}", parameter="ep")
     mesh = Mesh(dp=dp, tp=ranks, ep=ep, etp=ranks * dp // ep)
     check_layout(card, mesh, count)
-    steps = step_model(architecture, card, mesh, name, engine_version=settings.get("engine_version"), **formats)
-    memory = free_memory(architecture, steps, gpu, tuple(formats.values()), given)
-    drafting = find_drafting(steps, {**memory.settings, **formats}, acceptance_length, acceptance_rate)
-    most = memory.most_requests(dp)
-    trees = tables("engines").get(name, {}).get("draft_trees")
-    if drafting and trees and "max_num_seqs" not in given:
-        most = min(most, trees["max_num_seqs"] / dp)
-    load = requests.load(concurrency, memory.chunk or steps.engine.chunk, most)
-    speculation = drafting.speculation if drafting else None
+    replica = read_replica(architecture, card, gpu, mesh, name, formats, given, search.acceptance)
+    steps, memory, drafting, speculation = replica.steps, replica.memory, replica.drafting, replica.speculation
+    load = requests.load(concurrency, replica.chunk, replica.most)
     time = serving_time(steps, load, memory.free, factors, speculation)
-    unknown = "speculative decoding of many requests" if speculation else ""
-    tpot, ttft = time_intervals(steps, time, measured, unknown)
+    tpot, ttft = time_intervals(steps, time, measured, unmeasured_drafts(drafting))
     plain, accepted_times = None, None
     if speculation and drafting:
         plain = serving_time(steps, load, memory.free, factors)
@@ -201,7 +195,7 @@ def serving(
                 serving_time(steps, load, memory.free, factors, speculation.with_accepted(each))
                 for each in drafting.accepted_range
             )
-            tpot, accepted_times = _wider(tpot, time, slow, fast), (slow, fast)
+            tpot, accepted_times = with_acceptance(tpot, time.tpot_s, slow.tpot_s, fast.tpot_s), (slow, fast)
     notes = [*assumed, f"at most {load.chunk:,} tokens of prefill in a step", *requests.notes]
     if drafting:
         notes += drafting.notes
@@ -260,14 +254,6 @@ def _engine_settings(engine: str, settings: Mapping[str, Any]) -> dict[str, Any]
         hint = "omit it"
         raise InputError("chunked prefill cannot be off for times", parameter="command", hint=hint)
     return {**found, **({"engine_version": version} if version else {})}
-
-
-def _wider(interval: Interval, time: ServingTime, slow: ServingTime, fast: ServingTime) -> Interval:
-    """Return an interval that also covers the published numbers of accepted tokens, as independent errors."""
-    best = time.tpot_s
-    low = best * exp(-hypot(log(best / interval.low), log(best / fast.tpot_s)))
-    high = best * exp(hypot(log(interval.high / best), log(slow.tpot_s / best)))
-    return Interval(low, high, (*interval.reasons, "the number of accepted tokens is assumed"))
 
 
 def _gpus(gpu: str) -> tuple[Accelerator, int]:

@@ -13,7 +13,15 @@ from .heading import model_document, named_values
 from .numbers import dollars, duration, three_digits
 from .pictures import Axis, Chart, Curve, Mark
 from .serving_money import break_even, money_notes, price_notes
-from .serving_search import layout_text, no_layout, pool_notes, too_long
+from .serving_search import (
+    drafting_facts,
+    layout_text,
+    no_layout,
+    pool_notes,
+    request_notes,
+    requests_inputs,
+    too_long,
+)
 
 SHOWN = 10  # points in the table
 HEADS = columns(
@@ -32,7 +40,8 @@ def front_document(result: ServingFront) -> Document:
         lambda: _json(result),
         f" in {result.engine_title} on {result.gpus} × {result.accelerator.title}",
         answer=_answer(result),
-        lines=(named_values({"isl": result.isl, "osl": result.osl, **limits}),),
+        lines=(named_values({**result.requests.given, **limits}),),
+        facts=drafting_facts(result.drafting),
         tables=(_points(result, listed), _commands(listed)),
         listing=lambda: _listing(result),
         charts=lambda: _charts(result, listed),
@@ -130,9 +139,8 @@ def _charts(result: ServingFront, listed: Sequence[Layout], *, with_groups: bool
     marks: dict[str, Mark] = {}
     for one in listed:
         marks.setdefault(layout_text(one), Mark(layout_text(one), one.tokens_per_s_user, one.tokens_per_s_gpu))
-    title = (
-        f"{result.architecture.name} on {result.gpus} × {result.accelerator.name}, isl {result.isl}, osl {result.osl}"
-    )
+    lengths = ", ".join(f"{name} {value}" for name, value in result.requests.given.items())
+    title = f"{result.architecture.name} on {result.gpus} × {result.accelerator.name}, {lengths}"
     x, y = Axis("tokens/s per user"), Axis("tokens/s per GPU", "count", True)
     return (Chart(title, x, y, curves, tuple(marks.values())),)
 
@@ -144,7 +152,8 @@ def _notes(result: ServingFront) -> tuple[str, ...]:
     first = result.points[n_points // 2]
     ends = f"×/÷ {first.width:.2f}"
     return (
-        *pool_notes(result.points), *price_notes(result.price), *_api_notes(result),
+        *pool_notes(result.points, result.requests), *request_notes(result), *price_notes(result.price),
+        *_api_notes(result),
         f"{n_points} point{'s' * (n_points != 1)} of {result.tried} layouts and formats (--format csv); times and "
         f"prices hold within {ends} in 80 % of measurements",
         *(["fp8 changes the outputs of a model that was published in 16 bits"] if "fp8" in formats_text(first) else []),
@@ -161,6 +170,6 @@ def _api_notes(result: ServingFront) -> tuple[str, ...]:
 
 def _json(result: ServingFront) -> tuple[dict[str, Any], dict[str, Any]]:
     own = result.to_dict()
-    inputs = {"gpu": result.accelerator.name, "isl": result.isl, "osl": result.osl, "gpus": own.pop("gpus")}
+    inputs = {"gpu": result.accelerator.name, **requests_inputs(result), "gpus": own.pop("gpus")}
     times = {name: own.pop(name) for name in ("limits", "tried", "points", "fronts")}
     return inputs, {**own, "times": times, "notes": [*_notes(result), *result.architecture.notes]}

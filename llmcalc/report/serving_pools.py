@@ -6,17 +6,24 @@ from typing import Any
 
 from ..api.serving_pools import ServingPools
 from ..api.serving_search import Layout
-from ..core.errors import spelled
 from .document import Document, Fact, Table, columns
 from .heading import model_document, named_values
 from .numbers import dollars, duration, percent, three_digits
 from .pictures import Bars
 from .serving import time_bars, time_fact
 from .serving_money import break_even, money_notes, money_table, price_notes
-from .serving_search import commands_table, layout_text, too_long
+from .serving_search import (
+    answer_notes,
+    commands_table,
+    drafting_facts,
+    layout_text,
+    request_notes,
+    requests_inputs,
+    too_long,
+)
 
 ASSUMED = (
-    "prompts wait as in a queue with random arrivals and equal service times (M/D/c)",
+    "prompts wait as in a queue with random arrivals (M/G/c)",
     "keys and values are sent after the prefill, at the bandwidth that collectives reach",
     "decode steps contain no prefill; intervals are wider, as few measurements of two pools are public",
 )
@@ -25,7 +32,7 @@ ASSUMED = (
 def pools_document(result: ServingPools) -> Document:
     """Build the report of two pools. The title is the answer."""
     one = result.layout
-    settings = {"isl": result.isl, "osl": result.osl, "concurrency": f"{result.concurrency:g}"}
+    settings = {**result.requests.given, "concurrency": f"{result.concurrency:g}"}
     layout = {"prefill": "", "decode": ""}
     if one and one.prefill:
         layout = dict(zip(layout, layout_text(one).split(" → "), strict=True))
@@ -45,7 +52,7 @@ def pools_document(result: ServingPools) -> Document:
 
 def _notes(result: ServingPools, one: Layout) -> tuple[str, ...]:
     costs = money_notes(one.money(result.terms, result.isl, result.osl))
-    return (*map(spelled, result.notes), *ASSUMED, *price_notes(result.price), *costs)
+    return (*request_notes(result), *answer_notes(result.requests), *ASSUMED, *price_notes(result.price), *costs)
 
 
 def _answer(result: ServingPools) -> str:
@@ -79,6 +86,7 @@ def _facts(result: ServingPools, one: Layout) -> tuple[Fact, ...]:
         Fact("requests", three_digits(one.requests_per_s), "per second"),
         Fact("output tokens", three_digits(one.tokens_per_s_gpu), "per second and GPU"),
         Fact("pool of prefills", percent(pool.busy), "busy"),
+        *drafting_facts(result.drafting),
         *([gain] if gain else []),
         *([Fact("price per million output", dollars(price), "all cost charged to output")] if price else []),
     )
@@ -107,7 +115,7 @@ def _bars(one: Layout) -> tuple[Bars, ...]:
 
 def _json(result: ServingPools) -> tuple[dict[str, Any], dict[str, Any]]:
     own = result.to_dict()
-    inputs = {"gpu": result.accelerator.name, "isl": result.isl, "osl": result.osl}
+    inputs = {"gpu": result.accelerator.name, **requests_inputs(result)}
     inputs |= {name: own.pop(name) for name in ("gpus", "concurrency")}
     times = {name: own.pop(name) for name in ("layout", "most", "limit")}
     notes = _notes(result, result.layout) if result.layout else ()

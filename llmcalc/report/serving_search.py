@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..api.request_lengths import Requests
 from ..api.serving_search import Layout, PrefillPool, ServingSearch
+from ..api.speculation import Drafting
 from ..core.errors import spelled
 from .document import Document, Fact, Table, columns
 from .heading import model_document, named_values
@@ -29,8 +31,8 @@ def search_document(result: ServingSearch) -> Document:
         lambda: _json(result),
         f" in {result.engine_title} on {result.gpus} × {result.accelerator.title}",
         answer=_answer(result),
-        lines=(named_values({"isl": result.isl, "osl": result.osl, **limits}),),
-        facts=_break_even(result),
+        lines=(named_values({**result.requests.given, **limits}),),
+        facts=(*drafting_facts(result.drafting), *_break_even(result)),
         tables=(_changes(result), _layouts(result), *_first(result)),
         main=1 if result.changes else 0,
         pictures=lambda: _bars(result),
@@ -57,13 +59,40 @@ def _replicas(one: Layout | PrefillPool) -> str:
 
 def too_long(result: ServingSearch | ServingFront | ServingPools) -> str:
     """Return the answer for a request with more tokens than the model allows."""
-    return f"✗ A request of {result.isl + result.osl:,} tokens exceeds the model's {result.max_model_len:,}"
+    return f"✗ A request of {result.requests.longest:,.10g} tokens exceeds the model's {result.max_model_len:,}"
 
 
-def pool_notes(layouts: Sequence[Layout]) -> tuple[str, ...]:
-    """Return a note that explains two pools, if there are any."""
-    text = "A → B: A computes prefills and sends keys and values to B, which decodes"
-    return (text,) if any(one.prefill for one in layouts) else ()
+def requests_inputs(result: ServingSearch | ServingFront | ServingPools) -> dict[str, Any]:
+    """Return the lengths of the requests as they were given, with their means."""
+    return {**result.requests.given, "isl": result.isl, "osl": result.osl}
+
+
+def drafting_facts(drafting: Drafting | None) -> tuple[Fact, ...]:
+    """Return the mean number of tokens per step of speculative decoding, if there is any."""
+    if drafting is None:
+        return ()
+    own = drafting.accepted_range
+    text = f"assumed: {own[0]:.3g} to {own[1]:.3g} are published" if own else f"of at most {drafting.drafted + 1}"
+    return (Fact("tokens per step", f"{drafting.accepted:.3g}", f"{drafting.title}; {text}"),)
+
+
+def request_notes(result: ServingSearch | ServingFront | ServingPools) -> tuple[str, ...]:
+    """Return the assumptions about the requests and their drafted tokens."""
+    source = result.drafting.source if result.drafting else ""
+    return (*map(spelled, result.notes), *([f"tokens per step: {source}"] if source else []))
+
+
+def pool_notes(layouts: Sequence[Layout], requests: Requests) -> tuple[str, ...]:
+    """Return notes that explain two pools, if there are any."""
+    if not any(one.prefill for one in layouts):
+        return ()
+    return "A → B: A computes prefills and sends keys and values to B, which decodes", *answer_notes(requests)
+
+
+def answer_notes(requests: Requests) -> tuple[str, ...]:
+    """Return what a pool of prefills does with the answers of a conversation."""
+    is_conversation = not requests.is_shared and any(one.cached for one in requests.classes)
+    return ("the pool of prefills computes the last answer again with each turn",) if is_conversation else ()
 
 
 def _answer(result: ServingSearch) -> str:
@@ -148,14 +177,20 @@ def _notes(result: ServingSearch) -> tuple[str, ...]:
     price = price_notes(result.price)
     if not result.is_found:
         tried = "no change that was tried meets the limits: fp8, up to 8 times the GPUs, and faster GPUs"
-        return (*([] if result.is_too_long or result.changes else [tried]), *price)
+        return (*([] if result.is_too_long or result.changes else [tried]), *request_notes(result), *price)
     margin = "" if result.has_margin else f"; the layout {NO_MARGIN}"
     own = money_notes(result.layouts[0].money(result.terms, result.isl, result.osl))
-    return (*pool_notes(result.layouts), *price, *own, f"intervals contain 80 % of measured times{margin}")
+    return (
+        *pool_notes(result.layouts, result.requests),
+        *request_notes(result),
+        *price,
+        *own,
+        f"intervals contain 80 % of measured times{margin}",
+    )
 
 
 def _json(result: ServingSearch) -> tuple[dict[str, Any], dict[str, Any]]:
     own = result.to_dict()
-    inputs = {"gpu": result.accelerator.name, "isl": result.isl, "osl": result.osl, "gpus": own.pop("gpus")}
+    inputs = {"gpu": result.accelerator.name, **requests_inputs(result), "gpus": own.pop("gpus")}
     times = {name: own.pop(name) for name in ("limits", "is_found", "has_margin", "layouts", "changes")}
     return inputs, {**own, "times": times, "notes": [*_notes(result), *result.architecture.notes]}

@@ -10,6 +10,7 @@ import pytest
 
 import llmcalc
 from llmcalc.api.accelerators import accelerators
+from llmcalc.api.request_lengths import read_requests
 from llmcalc.api.serving_front import ServingFront
 from llmcalc.api.serving_layouts import LayoutSearch, format_choices
 from llmcalc.api.step_models import step_model
@@ -44,7 +45,7 @@ def test_points_are_those_of_a_single_call_and_none_is_beaten(model: Any) -> Non
         assert own.tpot_s == pytest.approx(one.tpot_s)
         assert own.ttft_s == pytest.approx(one.ttft_s)
         assert own.tokens_per_s_gpu == pytest.approx(one.tokens_per_s_gpu)
-    tried = LayoutSearch(model, H100, 4, Load(1009, 499, 1), "vllm", format_choices(model, H100, NONE))
+    tried = LayoutSearch(model, H100, 4, read_requests(1009, 499), "vllm", format_choices(model, H100, NONE))
     for times in tried.times():  # within the distance of two points
         for point in times.points:
             rate = point.requests_per_s * 499 / times.placement.gpus
@@ -117,7 +118,7 @@ def test_pools_have_equal_rates_and_keep_littles_law() -> None:
     load, batch = Load(1009, 499, 1), np.array([3.0, 17.0, 53.0])
     first, second = prefills(steps(1), load), decodes(steps(2), load, batch)
     assert first is not None
-    time = pools_time(first, second, (2, 3), 499, same_node=True)
+    time = pools_time(first, second, (2, 3), load, same_node=True)
     assert time.requests_per_s == pytest.approx(3 * batch / (498 * second.step.seconds))
     assert time.busy == pytest.approx(time.requests_per_s * first.step_s / (2 * first.prompts))
     assert time.concurrency == pytest.approx(time.requests_per_s * (time.ttft_s + 498 * time.tpot_s))
@@ -131,10 +132,10 @@ def test_prefills_wait_as_in_a_queue_with_one_server() -> None:
     first, second = prefills(steps(1), load), decodes(steps(1), load, np.array([7.0]))
     assert first is not None
     assert first.prompts == 1
-    time = pools_time(first, second, (1, 1), 499, same_node=True)
+    time = pools_time(first, second, (1, 1), load, same_node=True)
     assert 0.1 < time.busy[0] < 0.9
     assert time.wait_s == pytest.approx(first.step_s / 2 * time.busy / (1 - time.busy))
-    assert pools_time(first, second, (2, 2), 499, same_node=True).wait_s < time.wait_s
+    assert pools_time(first, second, (2, 2), load, same_node=True).wait_s < time.wait_s
 
 
 def test_keys_and_values_are_sent_over_the_slower_side_and_the_network() -> None:
@@ -142,7 +143,7 @@ def test_keys_and_values_are_sent_over_the_slower_side_and_the_network() -> None
     (first, second), link = (prefills(steps(4), load), decodes(steps(1), load, np.array([7.0]))), H100.link[1]
     assert first is not None
     assert link is not None
-    near, far = (pools_time(first, second, (1, 1), 499, same_node=own).transfer_s for own in (True, False))
+    near, far = (pools_time(first, second, (1, 1), load, same_node=own).transfer_s for own in (True, False))
     assert near > cache_bytes(steps(1), 1009) / (link / 2)
     assert far / near == pytest.approx(link / 2 / 50e9)
 
@@ -159,7 +160,7 @@ def test_long_prompts_and_short_answers_need_more_prefill() -> None:
 
 def test_stages_store_a_part_of_the_layers_and_compute_batches_in_turn() -> None:
     model = llmcalc.load("llama3.3-70b")
-    search = LayoutSearch(model, H100, 16, Load(1009, 499, 1), "vllm", (NONE,))
+    search = LayoutSearch(model, H100, 16, read_requests(1009, 499), "vllm", (NONE,))
     own = {tuple(one.sizes.items()): one for one in search.replicas}
     plain, staged = own[(("tp", 8),)], own[("tp", 8), ("pp", 2)]
     assert staged.ranks == 2 * plain.ranks
@@ -170,5 +171,5 @@ def test_stages_store_a_part_of_the_layers_and_compute_batches_in_turn() -> None
     assert two.concurrency == one.concurrency  # two replicas, or two batches
     assert 0 < two.tpot_s - one.tpot_s < 1e-3  # the transfer between the stages
     assert two.requests_per_s == pytest.approx(one.requests_per_s)
-    assert "--pipeline-parallel-size 2" in (staged.command(search.load, 7) or "")
-    assert not any(one.mesh.pp > 1 for one in LayoutSearch(model, H100, 8, search.load, "vllm", (NONE,)).replicas)
+    assert "--pipeline-parallel-size 2" in (staged.command(1508, 7) or "")
+    assert not any(one.mesh.pp > 1 for one in LayoutSearch(model, H100, 8, search.requests, "vllm", (NONE,)).replicas)

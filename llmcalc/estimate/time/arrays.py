@@ -34,6 +34,11 @@ class Scalars:
         return float(math.floor(value))
 
     @staticmethod
+    def max(value: float) -> float:
+        """Return the largest element, which is the number itself."""
+        return value
+
+    @staticmethod
     def where(condition: bool, one: float, other: float) -> float:
         """Return one of two values."""
         return one if condition else other
@@ -52,15 +57,6 @@ def namespace(*values: Number) -> Any:
     """
     own = (getattr(value, "__array_namespace__", None) for value in values)
     return next((find() for find in own if find is not None), Scalars)
-
-
-def array(values: Iterable[float]) -> Any:
-    """Return an array of NumPy, or a ``Vector`` if it is not installed."""
-    try:
-        import numpy as np
-    except ImportError:
-        return Vector(values)
-    return np.array(list(values), dtype=float)
 
 
 class Vector:

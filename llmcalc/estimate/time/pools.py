@@ -4,13 +4,17 @@ Each pool has replicas of a layout of its own. A replica of the first pool compu
 and values of a prompt to a replica of the second pool, whose steps contain no prefill. The pools have the same requests
 per second:
 
-    requests per second = replicas · batch / ((osl - 1) · step)
+    requests per second = replicas · batch · accepted / ((osl - 1) · step)
     busy share of the first pool = requests per second · prefill / (replicas · prompts at once)
     ttft = wait + prefill + transfer
 
-Prefills wait for one another as in a queue M/D/c: random arrivals, equal service times and as many servers as replicas
-[zhong2024]. Prompts that are computed at once divide the time of their step. The wait is that of Sakasegawa's
-approximation [sakasegawa1977], which is exact for one server.
+Prefills wait for one another as in a queue M/G/c: random arrivals, the service times of the classes of requests, and as
+many servers as replicas [zhong2024]. Prompts that are computed at once divide the time of their step. The wait is that
+of Sakasegawa's approximation [sakasegawa1977], which is exact for one server.
+
+The first pool caches prefixes. It has no keys and values of answers, so it prefills the last answer of a conversation
+again with the next turn. Tokens that the second pool has cached are not sent. With speculative decoding, the first pool
+also computes the prefills of the draft, and a step of the second one is that of ``serving``.
 """
 
 from __future__ import annotations
@@ -20,26 +24,27 @@ from typing import NamedTuple
 from .arrays import Number, namespace
 from .calibration import Factors
 from .cost import StepTime
-from .serving import Load, cache_bytes, cache_space
+from .serving import Load, cache_space, request_capacity, stored_bytes
+from .speculation import Speculation, drafted_prefill, drafted_step
 from .step import StepModel, step_values
 
 
 class Prefills(NamedTuple):
-    """Prefills of one replica of a pool.
+    """Prefills of one replica of a pool. Several classes of requests are arrays.
 
     Attributes:
         alone_s: time of the prefill of one prompt.
         step_s: time of the prefill of as many prompts as a step has room for.
         prompts: number of these prompts on each rank with prompts of its own.
         ranks: number of these ranks.
-        cache_bytes: keys and values of a prompt on one rank.
+        cache_bytes: keys and values of a prompt on one rank that are sent.
     """
 
-    alone_s: float
-    step_s: float
-    prompts: int
+    alone_s: Number
+    step_s: Number
+    prompts: Number
     ranks: int
-    cache_bytes: float
+    cache_bytes: Number
 
 
 class Decodes(NamedTuple):
@@ -50,16 +55,18 @@ class Decodes(NamedTuple):
         capacity: sequences whose keys and values fit on each data-parallel rank.
         ranks: number of data-parallel ranks.
         step: time of a step.
-        cache_bytes: keys and values of a prompt on one rank.
+        cache_bytes: keys and values of a prompt on one rank that are received, by class of requests.
         link: bytes per second between two accelerators of a node and between nodes, in one direction.
+        accepted: output tokens of a sequence in a step, above 1 with speculative decoding.
     """
 
     batch: Number
-    capacity: float
+    capacity: Number
     ranks: int
     step: StepTime
-    cache_bytes: float
+    cache_bytes: Number
     link: tuple[float, float]
+    accepted: Number = 1
 
 
 class PoolsTime(NamedTuple):
@@ -80,50 +87,79 @@ class PoolsTime(NamedTuple):
     busy: Number
     wait_s: Number
     prefill_s: Number
-    transfer_s: float
+    transfer_s: Number
     ttft_s: Number
     tpot_s: Number
     requests_per_s: Number
 
 
-def prefills(model: StepModel, load: Load, free: float | None = None) -> Prefills | None:
-    """Return the time of prefills on a replica, or None if a prompt does not fit."""
-    size = cache_bytes(model, load.isl)
-    space = cache_space(model) if free is None else free
-    if space < size or space <= 0:
+def prefills(
+    model: StepModel,
+    load: Load,
+    free: float | None = None,
+    speculation: Speculation | None = None,
+    resident: Number | None = None,
+) -> Prefills | None:
+    """Return the time of prefills on a replica, or None if a prompt does not fit.
+
+    ``resident`` is the number of tokens of a prompt that the second pool has cached (default: the cached ones).
+    """
+    xp = namespace(load.isl, load.cached)
+    answers = xp.minimum(load.cached - load.shared, load.osl)  # of the last turn, which this pool has not computed
+    cached = load.cached - answers
+    new = xp.maximum(load.isl - cached, 1)
+    size = stored_bytes(model, load.isl - load.shared, speculation)
+    space = (cache_space(model) if free is None else free) - xp.max(stored_bytes(model, load.shared, speculation))
+    if space < xp.max(size) or space <= 0:
         return None
     limit = load.limit(model)
-    chunk = min(load.isl, limit)
-    room = int(max(limit // load.isl, 1))
-    prompts = min(room, int(space / size)) if size else room
-    keys = (load.isl + chunk) / 2  # a chunk sees half of the chunks before it
+    chunk = xp.minimum(new, limit)
+    prompts = xp.minimum(xp.maximum(xp.floor(limit / new), 1), xp.floor(space / xp.maximum(size, 1.0)))
+    keys = cached + (new + chunk) / 2  # a chunk sees half of the chunks before it
     alone, full = (
-        load.isl / chunk * model.step(None, step_values(float(n), chunk, keys), scheduled=True).seconds
-        for n in (1, prompts)
+        new / chunk * drafted_prefill(model, speculation, step_values(n, chunk, keys)).seconds
+        for n in (1.0, 1.0 * prompts)
     )
-    return Prefills(float(alone), float(full), prompts, model.mesh.dp, float(size))
+    sent = load if resident is None else load._replace(cached=resident)
+    return Prefills(alone, full, prompts, model.mesh.dp, _sent_bytes(model, sent, speculation))
 
 
 def decodes(
-    model: StepModel, load: Load, batch: Number, free: float | None = None, factors: Factors | None = None
+    model: StepModel,
+    load: Load,
+    batch: Number,
+    free: float | None = None,
+    factors: Factors | None = None,
+    speculation: Speculation | None = None,
 ) -> Decodes:
     """Return the time of decode steps of a replica.
 
     ``batch`` is the mean number of sequences on each data-parallel rank, below 1 if there is none at times.
     """
-    needed = max(cache_bytes(model, load.isl + load.osl), 1.0)
-    xp = namespace(batch)  # a step has at least one sequence
-    step = model.step(step_values(xp.maximum(batch, 1.0), 1.0, load.isl + load.osl / 2), scheduled=True)
+    wanted, keys = load.across_classes(batch), load.isl + load.osl / 2
+    running = namespace(wanted).maximum(wanted, 1.0)  # a step has at least one sequence
+    if speculation:
+        step = drafted_step(model, speculation, running, keys)
+    else:
+        step = model.step(step_values(running, 1.0, keys), scheduled=True)
+    if load.shares is not None:
+        step = step.averaged(lambda value: load.without_classes(load.mean_decoding(value)))
+    capacity, _ = request_capacity(model, load._replace(concurrency=0.0), free, speculation)
     share = model.coefficients("collectives", "all-gather")["link"]
-    space = cache_space(model) if free is None else free
     return Decodes(
-        batch, max(space, 0.0) / needed, model.mesh.dp, factors.scale(step, model.engine.step_s) if factors else step,
-        float(cache_bytes(model, load.isl)), (model.device.link * share, model.device.network * share),
+        batch, load.without_classes(capacity), model.mesh.dp,
+        factors.scale(step, model.engine.step_s) if factors else step, _sent_bytes(model, load, speculation),
+        (model.device.link * share, model.device.network * share), speculation.accepted if speculation else 1,
     )  # fmt: skip
 
 
+def _sent_bytes(model: StepModel, load: Load, speculation: Speculation | None) -> Number:
+    """Return the bytes of keys, values and states of a prompt on one rank that the second pool has not cached."""
+    return stored_bytes(model, load.isl - load.cached, speculation)
+
+
 def pools_time(
-    first: Prefills, second: Decodes, replicas: tuple[Number, Number], osl: Number, *, same_node: bool
+    first: Prefills, second: Decodes, replicas: tuple[Number, Number], load: Load, *, same_node: bool
 ) -> PoolsTime:
     """Return the time of requests on pools with these numbers of replicas. The numbers may be arrays.
 
@@ -131,20 +167,27 @@ def pools_time(
         first: prefills.
         second: decode steps.
         replicas: numbers of replicas of the two pools.
-        osl: output tokens of a request.
+        load: requests.
         same_node: whether fast links connect the two pools.
     """
     n_first, n_second = replicas
-    tpot = second.step.seconds
+
+    def mean(value: Number) -> Number:
+        return load.without_classes(load.mean(value))
+
+    tpot = second.step.seconds / second.accepted
     running = n_second * second.ranks * second.batch
-    rate = running / ((osl - 1) * tpot)
-    servers = n_first * first.ranks
-    busy = rate * first.step_s / (servers * first.prompts)
+    rate = running / ((mean(load.osl) - 1) * tpot)
+    each = first.step_s / first.prompts
+    service, servers = mean(each), n_first * first.ranks
+    busy = rate * service / servers
     xp = namespace(busy, servers)
     below = xp.minimum(busy, 1 - 1e-9)
-    service = first.step_s / first.prompts
-    wait = service / 2 * below ** (xp.sqrt(2 * (servers + 1)) - 1) / (servers * (1 - below))
-    own = first.alone_s + below * (first.step_s - first.alone_s)
-    transfer = max(first.cache_bytes, second.cache_bytes) / second.link[0 if same_node else 1]
+    spread = mean(each**2) / service**2  # 1 and the squared coefficient of variation of the service times
+    wait = service / 2 * spread * below ** (xp.sqrt(2 * (servers + 1)) - 1) / (servers * (1 - below))
+    alone, full = mean(first.alone_s), mean(first.step_s)
+    own = alone + below * (full - alone)
+    moved = namespace(first.cache_bytes).maximum(first.cache_bytes, second.cache_bytes)
+    transfer = mean(moved) / second.link[0 if same_node else 1]
     ttft = wait + own + transfer
     return PoolsTime(running + rate * ttft, busy, wait, own, transfer, ttft, tpot, rate)

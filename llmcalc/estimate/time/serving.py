@@ -79,6 +79,14 @@ class Load(NamedTuple):
         """Return the mean over decoding requests, weighted by the output tokens of each class."""
         return value if self.shares is None else self.mean(value * self.osl) / self.mean(self.osl)
 
+    def across_classes(self, value: Number) -> Number:
+        """Return a value of each of several loads, with an axis for the classes of requests if there are any."""
+        return value if self.shares is None or not getattr(value, "ndim", 0) else value[..., None]
+
+    def without_classes(self, value: Number) -> Number:
+        """Return a mean over the classes of requests without their axis."""
+        return value if self.shares is None or not getattr(value, "ndim", 0) else value[..., 0]
+
 
 @record
 class ServingTime:
@@ -161,7 +169,7 @@ def serving_time(
     wanted = load.concurrency / dp
     xp = namespace(isl, osl, wanted)
     limit = load.limit(model)
-    capacity, shared = _capacity(model, load, cache_space(model) if free is None else free, speculation)
+    capacity, shared = request_capacity(model, load, free, speculation)
     allowed = xp.where(capacity > 0, xp.maximum(capacity, 1.0), inf)
     batch = xp.minimum(xp.minimum(wanted, load.most), allowed)
     new = xp.maximum(isl - load.cached, 1)
@@ -200,36 +208,35 @@ def serving_time(
         ttft_s=mean(ttft), requests_per_s=dp * batch / period, prefill_share=1 - decode / tpot, step=alone,
         accepted=accepted, class_ttft_s=ttft, shared_bytes=shared,
     )  # fmt: skip
-    return found if load.shares is None else _without_classes(found)
+    return found if load.shares is None else _without_classes(found, load)
 
 
-def _capacity(model: StepModel, load: Load, free: float, speculation: Speculation | None) -> tuple[Number, Number]:
+def stored_bytes(model: StepModel, tokens: Number, speculation: Speculation | None = None) -> Number:
+    """Return the bytes of keys, values and states of one sequence on one rank, with those of a draft."""
+    draft = speculation.draft if speculation else None
+    return cache_bytes(model, tokens) + (cache_bytes(draft, tokens) if draft else 0.0)
+
+
+def request_capacity(
+    model: StepModel, load: Load, free: float | None = None, speculation: Speculation | None = None
+) -> tuple[Number, Number]:
     """Return how many requests fit on a rank, and the bytes that each of them shares with the others."""
-    drafts = speculation.draft if speculation else None
     xp = namespace(load.isl, load.osl, load.concurrency)
-
-    def stored(tokens: Number) -> Number:
-        return cache_bytes(model, tokens) + (cache_bytes(drafts, tokens) if drafts else 0.0)
-
-    length = load.isl + load.osl
-    own = xp.maximum(stored(length - load.shared), 1.0)
-    shared = stored(load.shared)
+    own = xp.maximum(stored_bytes(model, load.isl + load.osl - load.shared, speculation), 1.0)
+    shared = stored_bytes(model, load.shared, speculation)
     largest, once = (own, shared) if load.shares is None else (own.max(), xp.max(shared))
-    rest = xp.maximum(free - once, 0.0)
+    rest = xp.maximum((cache_space(model) if free is None else free) - once, 0.0)
     capacity = xp.where(rest >= largest, rest / load.mean_decoding(own), rest / largest)
     return capacity + 0 * load.concurrency, load.mean_decoding(shared)
 
 
-def _without_classes(time: ServingTime) -> ServingTime:
+def _without_classes(time: ServingTime, load: Load) -> ServingTime:
     """Return times without the axis of classes."""
-
-    def last(value: Number) -> Number:
-        return value[..., 0] if getattr(value, "ndim", 0) else value
-
+    own = load.without_classes
     names = ("batch", "capacity", "waiting", "tpot_s", "prefill_s", "ttft_s", "requests_per_s", "prefill_share",
              "accepted", "shared_bytes")  # fmt: skip
-    found = {name: last(getattr(time, name)) for name in names}
-    return ServingTime(**found, step=time.step.averaged(last), class_ttft_s=time.class_ttft_s)
+    found = {name: own(getattr(time, name)) for name in names}
+    return ServingTime(**found, step=time.step.averaged(own), class_ttft_s=time.class_ttft_s)
 
 
 def _transferred(step: StepTime) -> Number:

@@ -64,6 +64,12 @@ def drafted_step(
     return found
 
 
+def drafted_prefill(model: StepModel, speculation: Speculation | None, prefill: Any) -> StepTime:
+    """Return the time of a prefill that is computed alone, by the model and by its draft if there is one."""
+    step, draft = model.step(None, prefill, scheduled=True), speculation.draft if speculation else None
+    return _with_draft(step, draft.step(None, prefill, scheduled=True), 1) if draft else step
+
+
 def _with_draft(step: StepTime, draft: StepTime, times: int) -> StepTime:
     """Return a step with passes of a draft."""
     total, usual = draft.total, step.components.get(DRAFT)

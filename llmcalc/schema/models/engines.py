@@ -69,10 +69,14 @@ class EngineFlags(Model):
 
 
 class EnginePools(Sourced):
-    """Flags of a pool that computes prefills alone and of a pool that only decodes, if flags are enough."""
+    """Flags of a pool that computes prefills alone and of a pool that only decodes, if flags are enough.
+
+    ``decode_cache`` is whether the pool that decodes caches prefixes.
+    """
 
     prefill: Text | None = None
     decode: Text | None = None
+    decode_cache: bool = True
 
 
 class EngineDrafts(Model):

@@ -1,0 +1,141 @@
+"""A replica of a layout: its steps, the memory that the engine leaves for requests, and its speculative decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil, inf
+from typing import Any
+
+from ..calc.collectives import SEND
+from ..calc.sharding import Mesh
+from ..core.architecture import Architecture
+from ..core.record import changed, record
+from ..data import tables
+from ..estimate.hardware import Accelerator
+from ..estimate.time.kernels import collective
+from ..estimate.time.speculation import Speculation
+from ..estimate.time.step import ACTIVATION_BYTES, StepModel
+from .serving_memory import EngineMemory, free_memory
+from .speculation import Drafting, find_drafting
+from .step_models import step_model
+
+LENGTH_STEP = 1024  # multiple of the longest request in a command line
+SIZES = ("tp", "pp", "dp", "ep")  # of a layout
+Formats = Mapping[str, str | None]
+
+
+@record
+class Replica:
+    """One replica of a layout: its steps, and how the engine divides the memory of a GPU.
+
+    Attributes:
+        mesh: layout.
+        formats: number formats of weights, experts, attention and cache, by the name of their setting.
+        steps: model of its steps.
+        memory: division of the memory by the engine.
+        drafting: speculative decoding, or None.
+        most: largest number of running requests on each data-parallel rank that the settings allow.
+    """
+
+    mesh: Mesh
+    formats: Formats
+    steps: StepModel
+    memory: EngineMemory
+    drafting: Drafting | None
+    most: float
+
+    @property
+    def ranks(self) -> int:
+        """Number of GPUs."""
+        return self.mesh.tp * self.mesh.dp * self.mesh.pp
+
+    @property
+    def free(self) -> float | None:
+        """Bytes for keys and values on one rank, or None if the rule of the engine is unknown."""
+        return self.memory.free
+
+    @property
+    def chunk(self) -> int:
+        """Usual tokens of prefill in a step."""
+        return self.memory.chunk or self.steps.engine.chunk
+
+    @property
+    def speculation(self) -> Speculation | None:
+        """Drafted and accepted tokens of a step, or None without speculative decoding."""
+        return self.drafting.speculation if self.drafting else None
+
+    def hop_s(self, tokens: Any) -> Any:
+        """Return the time to send the residual streams of ``tokens`` tokens through all pipeline stages."""
+        if self.mesh.pp == 1:
+            return 0.0
+        own, device = self.steps.coefficients("collectives", "all-gather"), self.steps.device
+        width = max(stack.d_model for stack in self.steps.architecture.stacks)
+        moved = tokens * width * ACTIVATION_BYTES
+        return (self.mesh.pp - 1) * collective(SEND, 2, moved, changed(device, link=device.network), own)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Sizes of the layout that differ from 1."""
+        return {name: size for name in SIZES if (size := getattr(self.mesh, name)) > 1}
+
+    def command(self, longest: float, batch: float, chunk: float | None = None, role: str = "") -> str | None:
+        """Return the engine's command line, or None if the rule of the engine is unknown.
+
+        Args:
+            longest: tokens of the longest request.
+            batch: sequences that run at once on a data-parallel rank.
+            chunk: largest number of tokens of prefill in a step, if it is not the usual one.
+            role: ``prefill`` or ``decode``, for a pool that computes nothing else.
+        """
+        memory = self.memory.result
+        words = tables("engines").get(self.steps.engine.name, {}).get("pools", {}).get(role) if role else ""
+        if memory is None or words is None:
+            return None
+        settings, change = memory.settings, dict[str, Any]()
+        if not memory.starts or memory.max_model_len < longest:
+            change["max_model_len"] = LENGTH_STEP * ceil(longest / LENGTH_STEP)
+        if batch > settings.get("max_num_seqs", batch):
+            change["max_num_seqs"] = ceil(batch)
+        if chunk not in (None, self.chunk):
+            change["max_num_batched_tokens"] = chunk
+        return " ".join(filter(None, (memory.line(change), words)))
+
+
+def read_replica(
+    architecture: Architecture,
+    card: Accelerator,
+    gpu: str,
+    mesh: Mesh,
+    engine: str,
+    formats: Formats,
+    given: Mapping[str, Any],
+    acceptance: tuple[float | None, float | None] = (None, None),
+    *,
+    is_most_free: bool = False,
+) -> Replica:
+    """Return a replica with the settings of an engine.
+
+    Args:
+        architecture: the model.
+        card: the GPU.
+        gpu: name and number of the GPUs.
+        mesh: layout.
+        engine: serving engine.
+        formats: number formats by the name of their setting.
+        given: further settings of the engine.
+        acceptance: accepted tokens per step, or accepted share of the drafted tokens, if given.
+        is_most_free: whether the number of sequences has no limit unless it is given, as in a search, which sets it.
+
+    Raises:
+        InputError: if the model does not allow the layout or the formats, or a setting is invalid.
+    """
+    version = given.get("engine_version")
+    steps = step_model(architecture, card, mesh, engine, engine_version=version, **dict[str, Any](formats))
+    memory = free_memory(architecture, steps, gpu, tuple(formats.values()), given)
+    drafting = find_drafting(steps, {**memory.settings, **formats}, *acceptance)
+    most, is_given = memory.most_requests(mesh.dp), "max_num_seqs" in given
+    trees = tables("engines").get(engine, {}).get("draft_trees")
+    if drafting and trees and not is_given:
+        most = min(most, trees["max_num_seqs"] / mesh.dp)
+    most = inf if is_most_free and not is_given else most
+    return Replica(mesh, formats, steps, memory, drafting, most)
