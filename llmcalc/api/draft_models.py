@@ -19,6 +19,7 @@ from ..core.setting import Setting
 from ..data import table
 from ..estimate.engine_cache import STATE, CacheLayer
 from ..estimate.engine_profile import EngineProfile, Estimate
+from ..estimate.engine_states import StatePool
 from ..estimate.engine_weights import length_on_rank, padded_weights
 from ..schema.config_files import read_config
 from .draft_stacks import eagle_stack, outside_blocks, part_of, prediction_stack
@@ -39,7 +40,6 @@ LLAMA_CPP, LOGIT_BYTES = "sum", 4
 SHARED_LATE = "static"  # rule of SGLang, whose drafts share vocabulary tables after the cache is sized
 DRAFTED = 3  # tokens that llama.cpp drafts by default
 POOLED_DRAFTED, POOLED_REQUESTS = 4, 48  # tokens and requests of SGLang with drafts, unless they are given
-STATES_PER_REQUEST = 3  # of SGLang, whose prefix cache keeps some
 DRAFT_VOCABULARY = 32_000  # usual number of tokens of an EAGLE-3 head
 
 
@@ -164,20 +164,21 @@ def state_copies(settings: Mapping[str, Any], rule: str) -> int:
     return 1 + (settings.get("draft_tokens") or DRAFTED) if is_kept else 1
 
 
-def pooled_states(settings: Mapping[str, Any], given: Mapping[str, Any], has_draft: bool) -> int | None:
-    """Return the number of recurrent states in SGLang's pool of a rank, or None if the pool is a share of the memory.
+def state_pool(settings: Mapping[str, Any], given: Mapping[str, Any], has_draft: bool) -> StatePool:
+    """Return SGLang's pool of recurrent states on a rank.
 
     A running request has one further state for each drafted token.
     """
     keeps_prefixes = not settings.get("disable_radix_cache")
     requests = settings["max_num_seqs"] if "max_num_seqs" in given else POOLED_REQUESTS if has_draft else None
     total = settings.get("max_states", None if keeps_prefixes else requests)
-    if total is None:
-        return None
     replicas = settings.get("dp", 1) if settings.get("attention_dp") else 1
-    own = int(total) // replicas
-    running = min((requests or 0) // replicas, own // STATES_PER_REQUEST if keeps_prefixes else own)
-    return own + running * (settings.get("draft_tokens") or POOLED_DRAFTED) if has_draft else own
+    drafted = (settings.get("draft_tokens") or POOLED_DRAFTED) if has_draft else 0
+    return StatePool(
+        slots=None if total is None else int(total) // replicas, ratio=Fraction(str(settings["state_ratio"])),
+        per_request=settings["states_per_request"] if keeps_prefixes else 1, drafted=drafted,
+        running=(requests or 0) // replicas, padding=settings["padding_states"], is_joint=settings["joint_states"],
+    )  # fmt: skip
 
 
 def find_draft(architecture: Architecture, profile: EngineProfile, settings: Mapping[str, Any]) -> Draft | None:
@@ -192,7 +193,7 @@ def find_draft(architecture: Architecture, profile: EngineProfile, settings: Map
     draft = (_prediction if asked.method == MTP else _head)(asked, architecture, settings, width)
     if profile.rule != LLAMA_CPP:
         return draft
-    own = {name: settings.get(f"draft_{name}") for name in ("cache", "cache_v")}
+    own = {name: settings.get(f"draft_{name}") for name in ("cache", "cache_v")} | _draft_context(settings)
     return draft._replace(settings=own, compute=_compute(architecture, profile, settings))
 
 
@@ -211,10 +212,17 @@ def _model(asked: Asked, profile: EngineProfile, settings: Mapping[str, Any]) ->
     if profile.rule == LLAMA_CPP:
         own |= {name: settings.get(f"draft_{name}") for name in ("gpu_layers", "cpu_experts", "cache", "cache_v")}
         own |= {"cpu_all_experts": False, "cpu_dense": 0, "tensor_overrides": None, "pp": settings.get("pp", 1)}
+        own |= _draft_context(settings)
     stage = _served(model, own)
     size, title = padded_weights(stage, profile.padding) - stage.host, f"{TITLES[MODEL]} {model.name}"
     compute = _compute(model, profile, own) if profile.rule == LLAMA_CPP else Estimate(0, 0, 0)
     return Draft(MODEL, title, Estimate.exact(size), layers_of(model, own), 0, notes, model, own, compute, steps=model)
+
+
+def _draft_context(settings: Mapping[str, Any]) -> dict[str, int]:
+    """Return the context of all sequences of a draft in llama.cpp, if it differs. A sequence has one of its own."""
+    own = settings.get("draft_context")
+    return {"max_model_len": own * settings["max_num_seqs"]} if own else {}
 
 
 def _served(model: Architecture, settings: Mapping[str, Any]) -> Any:

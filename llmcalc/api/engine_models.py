@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from fractions import Fraction
 from typing import Any
 
-from ..calc.kv_cache import state
+from ..calc.kv_cache import element_bytes, state
 from ..calc.memory.inference import InferenceMemory
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.memory.pipeline import pipeline_stages
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
-from ..core.architecture import Architecture, declare
+from ..core.architecture import Architecture, declare, model_of
 from ..core.errors import DescriptionError, InputError
 from ..core.form import Form
 from ..core.record import remembered
@@ -24,6 +25,7 @@ from ..estimate.engine_cache import LONG, SHORT, CacheGroups, CacheLayer, cache_
 from ..estimate.engine_memory import ModelBytes
 from ..estimate.engine_offload import offloaded_weights
 from ..estimate.engine_profile import EngineProfile, Estimate
+from ..estimate.engine_states import NO_STATES, StatePool
 from ..estimate.engine_weights import (
     allocator_rounding,
     expert_buffers,
@@ -205,20 +207,39 @@ def layers_of(stage: Architecture, settings: Mapping[str, Any]) -> tuple[CacheLa
     mesh, name = serving_mesh_of(stage, settings), settings.get("cache")
     cache, dtype = number_format(name, "cache") if name else None, settings.get("dtype", "bf16")
     own: dict[str, Any] = {"dtype": dtype, "cache": cache, "mesh": mesh, "extend": True}
+    formats = _state_formats(stage, settings)
 
     def compute() -> tuple[CacheLayer, ...]:
-        return cache_layers(*(state(stage, seq=tokens, **own) for tokens in (SHORT, LONG)))
+        widths = {
+            role: Fraction(number_format(kind, "state_dtype").bits, element_bytes(role, dtype) * BITS_A_BYTE)
+            for role, kind in formats.items()
+        }
+        short, long = (state(stage, seq=tokens, **own) for tokens in (SHORT, LONG))
+        return cache_layers(short, long, widths)
 
-    return remembered(stage, "_cache_layers", (mesh, name, dtype), compute)
+    return remembered(stage, "_cache_layers", (mesh, name, dtype, tuple(formats.items())), compute)
+
+
+def _state_formats(stage: Architecture, settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the number formats of recurrent and convolution states that differ from the usual ones, by role.
+
+    With ``follows_activations``, recurrent states have the format of convolution states, unless a flag, or the config
+    of a model with one of the layouts ``float_states``, sets another one.
+    """
+    conv, recurrent = settings.get("conv_dtype"), settings.get("state_dtype")
+    layout = model_of(stage)[0].layout.rpartition(">")[2]
+    if recurrent is None and settings.get("follows_activations") and layout not in settings["float_states"]:
+        recurrent = conv or settings.get("dtype", "bf16")
+    return {role: kind for role, kind in (("conv", conv), ("recurrent", recurrent)) if kind}
 
 
 def groups_of(
     architecture: Architecture, settings: Mapping[str, Any], rule: str, drafts: Sequence[CacheLayer] = (),
-    n_states: int | None = None,
+    states: StatePool = NO_STATES,
 ) -> CacheGroups:  # fmt: skip
     """Return the groups of cached layers on one rank, of the pipeline stage whose blocks are the largest.
 
-    The last stage also caches the layers that draft tokens. ``n_states`` recurrent states are outside of blocks.
+    The last stage also caches the layers that draft tokens. The pool ``states`` is outside of blocks.
     """
     is_grouped = settings["cache_groups"] and not settings.get("disable_cache_groups")
     size, found = settings["block_size"], []
@@ -231,7 +252,7 @@ def groups_of(
             found.append(cache_groups(layers, size, settings["group_ratio"], is_grouped))
             continue
         sliding = settings["sliding_ratio"] if is_grouped else 1.0
-        found.append(flat_cache(layers, size, sliding, settings["state_ratio"], n_states))
+        found.append(flat_cache(layers, size, sliding, states))
     if not found:
         hint = "add {isl=512} for the throughput of an encoder; memory computes what it needs"
         raise InputError(f"{architecture.name} has no cache", parameter="model", hint=hint)

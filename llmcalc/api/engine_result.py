@@ -110,8 +110,9 @@ class ServeResult(NotebookDisplay):
             return Estimate.exact(self.settings["num_blocks"])
         size = float(self.groups.block_bytes) or 1.0
         most = self.settings.get("max_total_tokens", LARGEST) // self.settings["block_size"]
-        states = float(self.groups.state_bytes)
-        return Estimate(*(min(max(int((bytes_ - states) // size), 0), most) for bytes_ in self.memory.available))
+        states = [float(self.groups.states.size(bytes_)) for bytes_ in self.memory.available]
+        left = [bytes_ - own for bytes_, own in zip(self.memory.available, states, strict=True)]
+        return Estimate(*(min(max(int(bytes_ // size), 0), most) for bytes_ in left))
 
     @cached_property
     def request_blocks(self) -> int:
@@ -119,7 +120,8 @@ class ServeResult(NotebookDisplay):
         return self._request_blocks(self.max_model_len)
 
     def _request_blocks(self, tokens: int) -> int:
-        return self.groups.request_blocks(tokens, self.settings["max_num_batched_tokens"], self._state_blocks)
+        own = -(-tokens // self.settings.get("dcp", 1))  # the ranks share the tokens of a request
+        return self.groups.request_blocks(own, self.settings["max_num_batched_tokens"], self._state_blocks)
 
     @property
     def _state_blocks(self) -> int:
@@ -140,7 +142,7 @@ class ServeResult(NotebookDisplay):
             return Estimate.exact(self.max_model_len)
         if self.settings["cache_tokens"] == "requests":
             return Estimate(*(int(times * self.max_model_len) for times in self.concurrency))
-        size = min(group.block_size for group in self.groups.groups)
+        size = min(group.block_size for group in self.groups.groups) * self.settings.get("dcp", 1)
         return Estimate(*(int(blocks) // self.groups.n_groups * size for blocks in self.blocks))
 
     def _starts(self, case: int) -> bool:
@@ -183,7 +185,8 @@ class ServeResult(NotebookDisplay):
             return f"weights and activations exceed the memory budget by {missing:.2f} GiB"
         if self._starts(1):
             return ""
-        needed = float(self.request_blocks * self.groups.block_bytes + self.groups.state_bytes) / GIB
+        states = self.groups.states.size(self.memory.available.best)
+        needed = float(self.request_blocks * self.groups.block_bytes + states) / GIB
         own = self.memory.available.best / GIB
         return (
             f"a request of {self.max_model_len:,} tokens needs {needed:.2f} GiB of KV cache, and {own:.2f} GiB are left"

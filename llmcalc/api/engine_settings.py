@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..calc.memory.fit import read_size
 from ..core.errors import InputError, UnknownNameError
+from ..core.record import changed
 from ..core.setting import SCALES, SIZE, Setting, read_integer
 from ..data import table
 from .settings import DTYPE
@@ -40,7 +41,8 @@ SETTINGS = (
     Setting("draft"), Setting("draft_method"), Setting("draft_tokens", int, least=1), Setting("speculative_config"),
     Setting("draft_steps", int, least=1), Setting("draft_width", int, least=1),
     Setting("draft_gpu_layers", int, least=0), Setting("draft_cpu_experts", int, least=0), Setting("draft_cache"),
-    Setting("draft_cache_v"), Setting("auto_fit", bool),
+    Setting("draft_cache_v"), Setting("draft_context", int, least=0), Setting("auto_fit", bool),
+    Setting("state_dtype"), Setting("conv_dtype"), Setting("dcp", int, least=1),
     Setting("images_per_prompt", int, least=0), Setting("language_model_only", bool), Setting("multimodal", bool),
 )  # fmt: skip
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
@@ -76,8 +78,9 @@ def read_engine_settings(values: Mapping[str, Any], entry: Mapping[str, Any], is
         if own == "share" and read > 1:
             raise InputError(f"must be at most 1, not {read:g}", parameter=name)
         found[own] = read
-    if "dtype" in found:
-        DTYPE.check(found["dtype"])
+    for name in ("dtype", "state_dtype", "conv_dtype"):
+        if name in found:
+            changed(DTYPE, name=name).check(found[name])
     return found
 
 

@@ -17,10 +17,11 @@ from ..estimate.engine_cache import FULL, CacheGroup, CacheGroups
 from ..estimate.engine_memory import RULES, HostMemory, default_share
 from ..estimate.engine_offload import host_cache
 from ..estimate.engine_profile import GIB, EngineProfile, Estimate, read_profile, version_number
+from ..estimate.engine_states import NO_STATES
 from ..importers.engine_commands import read_command
 from ..importers.modelfile import RUN, is_modelfile
 from .accelerators import Gpus, read_gpus
-from .draft_models import Draft, find_draft, pooled_states, state_copies
+from .draft_models import Draft, find_draft, state_copies, state_pool
 from .engine_encoders import (
     encoder_factor,
     encoder_notes,
@@ -286,8 +287,8 @@ def _predict(
         groups = CacheGroups((CacheGroup(FULL, 0, settings["max_model_len"], 1),), cache)
     else:
         cached = draft.cached(layers_of(architecture, settings), profile) if draft and counts_draft else ()
-        n_states = pooled_states(settings, given, draft is not None) if profile.rule == "static" else None
-        groups = groups_of(architecture, settings, profile.rule, cached, n_states)
+        states = state_pool(settings, given, draft is not None) if profile.rule == "static" else NO_STATES
+        groups = groups_of(architecture, settings, profile.rule, cached, states)
     result = ServeResult(
         architecture, architecture.name, own_profile, None, settings, memory, groups, refusals=tuple(refusals),
         notes=(*(draft.notes if draft else ()), *cache_notes(architecture), *encoder_notes(encoder, own, settings)),

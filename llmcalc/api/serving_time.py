@@ -50,8 +50,9 @@ SERVING = (
 ENGINE_SETTINGS = (  # that change the memory for requests, or the steps
     "engine_version", "max_model_len", "max_num_seqs", *SHARES, "share", "kv_cache_memory", "block_size", "num_blocks",
     "dtype", "prefix_caching", "disable_radix_cache", "chunked_prefill", "max_total_tokens", "graph_sequences",
-    "sliding_ratio", "state_ratio", "max_states", "disable_cache_groups", "images_per_prompt", "language_model_only",
-    "multimodal", "draft", "draft_method", "draft_tokens", "draft_steps", "draft_width", "speculative_config",
+    "sliding_ratio", "state_ratio", "max_states", "state_dtype", "conv_dtype", "disable_cache_groups",
+    "images_per_prompt", "language_model_only", "multimodal", "draft", "draft_method", "draft_tokens", "draft_steps",
+    "draft_width", "speculative_config",
 )  # fmt: skip
 SETTINGS = (
     *REQUESTS, "engine", "tp", "dp", "ep", "weights", "experts", "attention_weights", "cache",

@@ -7,17 +7,19 @@ the same size.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import ceil
 from typing import NamedTuple
 
 from ..calc.kv_cache import CACHED, CachedTensor, StateSize
 from ..core.form import Form
+from .engine_states import NO_STATES, StatePool
 
 FULL, WINDOW, STATE = "full", "sliding", "state"
 ROWS, LATENT_ROWS = 16, 64  # tokens, of blocks that are enlarged to the size of a recurrent state
 LONGEST = 2**40  # tokens, more than any window
+NO_WIDTHS: Mapping[str, Fraction] = {}
 
 
 class CacheLayer(NamedTuple):
@@ -42,10 +44,13 @@ SHORT, LONG = 2**24 + 1, 2**25 + 1  # tokens, longer than any window, and one af
 Key = tuple[str, str, int | None, str, str]
 
 
-def cache_layers(short: StateSize, long: StateSize) -> tuple[CacheLayer, ...]:
+def cache_layers(
+    short: StateSize, long: StateSize, widths: Mapping[str, Fraction] = NO_WIDTHS
+) -> tuple[CacheLayer, ...]:
     """Return the layers of a model from the sizes of its state after ``SHORT`` and ``LONG`` tokens.
 
     Layers that attend within chunks cache all tokens. Convolution states are divided like the recurrent states.
+    ``widths`` holds the bytes of an element relative to those of the states, by role.
     """
     found: dict[Key, dict[tuple[str, int], Fraction]] = {}
     counts: dict[Key, int] = {}
@@ -64,7 +69,7 @@ def cache_layers(short: StateSize, long: StateSize) -> tuple[CacheLayer, ...]:
             window = window_of(tensor)
             kind, size = (WINDOW, own / window) if window else (FULL, own)
         elif not growth:
-            kind, size = STATE, own * tensor.n_ranks / ranks[key]
+            kind, size = STATE, own * tensor.n_ranks / ranks[key] * widths.get(tensor.state.role, 1)
         sums = found.setdefault(key, {})
         sums[kind, window] = sums.get((kind, window), Fraction()) + size
     merged: dict[tuple[str, Fraction, int, int], int] = {}
@@ -119,11 +124,11 @@ class CacheGroup(NamedTuple):
 
 
 class CacheGroups(NamedTuple):
-    """Groups of a model, the bytes of a block of any group, and those of states outside of blocks."""
+    """Groups of a model, the bytes of a block of any group, and states outside of blocks."""
 
     groups: tuple[CacheGroup, ...]
     block_bytes: Fraction
-    state_bytes: Fraction = Fraction()
+    states: StatePool = NO_STATES
 
     @property
     def n_groups(self) -> int:
@@ -175,19 +180,15 @@ def _sum(layers: Sequence[CacheLayer]) -> Fraction:
 
 
 def flat_cache(
-    layers: Sequence[CacheLayer], block_size: int, sliding_ratio: float = 1.0, state_ratio: float = 0.0,
-    n_states: int | None = None,
-) -> CacheGroups:  # fmt: skip
+    layers: Sequence[CacheLayer], block_size: int, sliding_ratio: float = 1.0, states: StatePool = NO_STATES
+) -> CacheGroups:
     """Return the cache of an engine whose blocks store their tokens in every layer.
 
-    Layers with a window have ``sliding_ratio`` times as many tokens. Recurrent states get a pool of their own, of
-    ``n_states`` states, or of ``state_ratio`` times the bytes of the KV cache.
+    Layers with a window have ``sliding_ratio`` times as many tokens. Recurrent states are in the pool ``states``.
     """
     row = Fraction()
     for layer in layers:
         if layer.kind != STATE:
             row += layer.bytes * layer.n_layers * (Fraction(str(sliding_ratio)) if layer.kind == WINDOW else 1)
-    states = [layer for layer in layers if layer.kind == STATE]
-    if states and n_states is None:
-        row *= 1 + Fraction(str(state_ratio))
-    return CacheGroups((CacheGroup(FULL, 0, block_size, 1),), row * block_size, _sum(states) * (n_states or 0))
+    own = _sum([layer for layer in layers if layer.kind == STATE])
+    return CacheGroups((CacheGroup(FULL, 0, block_size, 1),), row * block_size, states._replace(bytes=own))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import llmcalc
-from llmcalc.api.draft_models import Asked, asked_draft, pooled_states
+from llmcalc.api.draft_models import Asked, asked_draft, state_pool
 from llmcalc.api.serve import ServeResult
 from llmcalc.core.errors import InputError
 
@@ -160,7 +161,7 @@ def test_sglang_counts_drafts_since_a_version() -> None:
     assert new.settings["share"] == plain.settings["share"]
     before, old = drafted("llama3.1-8b", "h100", engine_version="0.5.8", **run)
     assert old.memory.extras == ()
-    assert old.groups == before.groups
+    assert (old.groups.block_bytes, old.groups.states.bytes) == (before.groups.block_bytes, 0)
     assert (before.settings["share"] - old.settings["share"]) * old.memory.total == pytest.approx(4 * GIB, rel=0.02)
     assert any("outside of mem_fraction_static" in note for note in old.notes)
     assert old.starts
@@ -233,11 +234,12 @@ def test_an_eagle_head_in_llama_cpp_is_beside_the_last_layer() -> None:
     assert both.groups.block_bytes - plain.groups.block_bytes == both.placed.draft_cache
 
 
+POOL: dict[str, Any] = {"state_ratio": 0.9, "states_per_request": 3, "padding_states": 0, "joint_states": True}
+
+
 @pytest.mark.parametrize(
     ("given", "has_draft", "expected"),
     [
-        ({}, False, None),
-        ({"max_num_seqs": 64}, True, None),
         ({"max_num_seqs": 64, "disable_radix_cache": True}, False, 64),
         ({"max_num_seqs": 64, "disable_radix_cache": True, "draft_tokens": 4}, True, 64 + 64 * 4),
         ({"disable_radix_cache": True}, True, 48 + 48 * 4),
@@ -245,16 +247,92 @@ def test_an_eagle_head_in_llama_cpp_is_beside_the_last_layer() -> None:
         ({"max_states": 90}, False, 90),
         ({"max_states": 90, "max_num_seqs": 64, "draft_tokens": 3}, True, 90 + 30 * 3),
         ({"max_states": 90, "max_num_seqs": 8, "draft_tokens": 3}, True, 90 + 8 * 3),
+        ({"max_states": 90, "max_num_seqs": 64, "draft_tokens": 3, "joint_states": False}, True, 90 + 64 * 3),
+        ({"max_states": 90, "max_num_seqs": 64, "draft_tokens": 3, "padding_states": 1}, True, 91 + 31 * 3),
+        ({"max_states": 90, "max_num_seqs": 64, "draft_tokens": 3, "states_per_request": 5}, True, 90 + 18 * 3),
     ],
 )
-def test_sglang_pools_recurrent_states(given: dict[str, Any], has_draft: bool, expected: int | None) -> None:
-    """The rule of sgl-project/sglang: model_executor/model_runner_kv_cache_mixin.py, handle_max_mamba_cache."""
-    assert pooled_states({"max_num_seqs": 2048, **given}, given, has_draft) == expected
+def test_sglang_pools_recurrent_states(given: dict[str, Any], has_draft: bool, expected: int) -> None:
+    """The rule of sgl-project/sglang: mem_cache/kv_cache_configurator.py, _handle_max_mamba_cache."""
+    pool = state_pool({"max_num_seqs": 2048, **POOL, **given}, given, has_draft)
+    assert pool._replace(bytes=Fraction(7)).size(1e12) == 7 * expected
+
+
+# states of 7 bytes in 10,009 bytes with a ratio of 0.5, 5 drafted tokens and at most 11 or 1013 requests
+@pytest.mark.parametrize(
+    ("own", "drafted", "running", "expected"),
+    [
+        ({}, 0, 0, 476),  # 10009 / 3 // 7
+        ({"padding_states": 1}, 0, 0, 476),
+        ({"joint_states": False}, 5, 11, 458 + 55),  # (10009 - 11 * 5 * 7) / 3 // 7
+        ({}, 5, 11, 178 + 11 * 5),  # 10009 / 3 // (7 * (1 + 5 / 3))
+        ({}, 5, 1013, 178 + 59 * 5),  # 178 // 3 requests
+        ({"padding_states": 1}, 5, 1013, 177 + 58 * 5 + 5),  # (10009 / 3 - 7 * 6) // (7 * (1 + 5 / 3)) = 176
+    ],
+)
+def test_sglang_divides_the_memory_by_a_ratio(own: dict[str, Any], drafted: int, running: int, expected: int) -> None:
+    given = {"max_num_seqs": running, "draft_tokens": drafted}
+    pool = state_pool({**POOL, "state_ratio": 0.5, **own, **given}, given, drafted > 0)
+    assert pool._replace(bytes=Fraction(7)).size(10_009) == 7 * expected
+
+
+@pytest.mark.parametrize("version", ["0.5.12", "0.5.14", "0.5.20"])
+def test_a_ratio_of_sglang_also_divides_states_of_drafts(version: str) -> None:
+    """Until 0.5.12, drafts came before the division; since then, they are in the share of the states."""
+    run: dict[str, Any] = {"engine": "sglang", "max_num_seqs": 16, "engine_version": version}
+    requests, drafted_tokens, state = 16, 4, 24 * (128 * 128 * 32 * 4 + 3 * 8192 * 2)
+    for own, drafts in (({}, 0), ({"draft_method": "nextn"}, drafted_tokens)):
+        result = llmcalc.serve("qwen3.5-9b", "h100", **run, **own)
+        available = result.memory.available.best
+        if version == "0.5.12":
+            left = available - requests * drafts * state
+            left -= int(left * 0.9 / 1.9 // state) * state
+        else:
+            padding = int(version == "0.5.20")
+            states = int((available * 0.9 / 1.9 - padding * (1 + drafts) * state) // (state * (1 + drafts / 5)))
+            left = available - (states + padding + (min(requests, states // 5) + padding) * drafts) * state
+        assert result.tokens.best == int(left // float(result.groups.block_bytes))
+
+
+def test_flags_set_the_number_format_of_states() -> None:
+    """Recurrent states are 128 x 128 of 32 heads in 24 layers, and convolution states 3 x 8192 in bf16."""
+    sglang = "python -m sglang.launch_server --model-path Qwen/Qwen3.5-9B"
+    for flag, width in (("", 4), (" --mamba-ssm-dtype bfloat16", 2), (" --mamba-ssm-dtype float32", 4)):
+        states = llmcalc.serve(command=sglang + flag, gpu="h100").groups.states
+        assert states.bytes == 24 * (128 * 128 * 32 * width + 3 * 8192 * 2)
+    vllm = "vllm serve Qwen/Qwen3-Next-80B-A3B-Instruct -tp 4"
+    # the state of a layer on a rank fits into a page of 16-bit keys and values of one head of 256
+    for flag, width, conv in (
+        ("", 2, 2), (" --mamba-ssm-cache-dtype float32", 4, 2), (" --mamba-cache-dtype float32", 4, 4),
+        (" --mamba-cache-dtype float32 --mamba-ssm-cache-dtype float16", 2, 4),
+    ):  # fmt: skip
+        groups = llmcalc.serve(command=vllm + flag, gpu="h200:4").groups
+        state = 8 * 128 * 128 * width + 3 * (8192 // 4) * conv
+        tokens = next(group.block_size for group in groups.groups if group.kind == "full")
+        assert tokens == 16 * -(-state // (16 * 2 * 256 * 2))
+    qwen = llmcalc.serve("qwen3.5-9b", "h100")  # its config states float32
+    assert qwen.groups == llmcalc.serve("qwen3.5-9b", "h100", state_dtype="fp32").groups
+    with pytest.raises(llmcalc.InputError, match="state_dtype"):
+        llmcalc.serve("qwen3.5-9b", "h100", state_dtype="nibble")
+
+
+def test_llama_cpp_gives_each_sequence_a_context_of_the_draft() -> None:
+    line = "llama-server -m Qwen3-32B-Q4_K_M.gguf -md Qwen3-0.6B-Q8_0.gguf -c 32768 -np 4"
+    row = 28 * 2 * 8 * 128 * 2  # layers, keys and values, heads, width, bytes
+    for flag, tokens in (
+        ("", 32768),
+        (" -cd 0", 32768),
+        (" -cd 2048", 4 * 2048),
+        (" --spec-draft-ctx-size 256", 4 * 256),
+    ):
+        placed = llmcalc.serve(command=line + flag, gpu="h100").placed
+        assert placed
+        assert placed.draft_cache == row * tokens
 
 
 def test_the_pool_of_states_is_not_for_tokens() -> None:
     run: dict[str, Any] = {"engine": "sglang", "tp": 8, "disable_radix_cache": True, "share": 0.75, "weights": "fp8"}
     few, many = (llmcalc.serve("qwen3.5-397b-a17b", "h100", **run, max_num_seqs=n) for n in (16, 64))
-    states = float(many.groups.state_bytes - few.groups.state_bytes)
+    states = float(many.groups.states.size(0) - few.groups.states.size(0))
     tokens = float((few.tokens.best - many.tokens.best) * few.groups.block_bytes)
     assert tokens == pytest.approx(states, abs=float(few.groups.block_bytes))

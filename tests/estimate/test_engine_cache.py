@@ -17,6 +17,7 @@ from llmcalc.estimate.engine_cache import (
     cache_layers,
     flat_cache,
 )
+from llmcalc.estimate.engine_states import StatePool
 
 
 def layer(kind: str, size: int, n_layers: int, window: int = 0, multiple: int = 16) -> CacheLayer:
@@ -54,7 +55,7 @@ def test_windows_and_states_of_a_flat_cache() -> None:
     layers = [layer(FULL, 1000, 3), layer(WINDOW, 1000, 5, 127)]
     assert flat_cache(layers, 1).block_bytes == 8000
     assert flat_cache(layers, 2, 0.8).block_bytes == 2 * 7000
-    assert flat_cache([layer(FULL, 1000, 3), layer(STATE, 7, 1)], 1, state_ratio=0.9).block_bytes == 5700
+    assert flat_cache([layer(FULL, 1000, 3), layer(STATE, 7, 1)], 1).block_bytes == 3000
 
 
 def test_layers_of_a_model_on_one_rank() -> None:
@@ -72,5 +73,5 @@ def test_convolution_states_are_divided_like_recurrent_states() -> None:
 
 
 def test_states_of_a_pool_are_outside_of_blocks() -> None:
-    found = flat_cache([layer(FULL, 1000, 3), layer(STATE, 7, 2)], 1, state_ratio=0.9, n_states=5)
-    assert (found.block_bytes, found.state_bytes) == (3000, 70)
+    found = flat_cache([layer(FULL, 1000, 3), layer(STATE, 7, 2)], 1, states=StatePool(slots=5))
+    assert (found.block_bytes, found.states.size(1009)) == (3000, 70)
