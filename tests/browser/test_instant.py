@@ -1,4 +1,4 @@
-"""The memory that closed forms give before Python has answered, with the layout that Python chooses."""
+"""The memory of one GPU that closed forms give before Python has answered."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MODELS = (
     "llama3.1-8b", "llama3-70b", "qwen3-30b-a3b", "mixtral-8x7b", "deepseek-v3-671b", "mamba2-2.7b", "gpt2-xl",
     "gemma3-27b", "bert-base-uncased",
 )  # fmt: skip
-GPUS, COUNTS, USERS = ("h100-sxm", "rtx-4090", "l4", "gb200"), (1, 2, 3, 4, 8, 16), (1, 37)
+GPUS, COUNTS, USERS = ("h100-sxm", "rtx-4090", "l4", "gb200"), (1, 2), (1, 37)
 
 
 def test_it_is_what_python_computes(browser: Browser, host: Host) -> None:
@@ -38,9 +38,9 @@ def test_it_is_what_python_computes(browser: Browser, host: Host) -> None:
     for state, one in known:
         case = case_of(read_state(state))
         assert one["fits"] is case.fit.fits, state
-        expected, found = memory(case), one["memory"]
+        expected, shown = memory(case), one["memory"]
         for name in ("total", "size", "layout", "replicas", "needed_text", "free_text"):
-            assert found[name] == expected[name], (state, name)
-        assert [part["bytes"] for part in found["parts"]] == [part["bytes"] for part in expected["parts"]], state
-    several = {(state["model"], state["n"]) for state, _ in known if state["n"] > 1}
-    assert {("llama3.1-8b", 8), ("llama3-70b", 4), ("gpt2-xl", 2), ("bert-base-uncased", 16)} <= several
+            assert shown[name] == expected[name], (state, name)
+        assert [part["bytes"] for part in shown["parts"]] == [part["bytes"] for part in expected["parts"]], state
+    assert {state["n"] for state, _ in known} == {1}
+    assert {"llama3.1-8b", "mixtral-8x7b", "mamba2-2.7b", "bert-base-uncased"} <= {state["model"] for state, _ in known}
