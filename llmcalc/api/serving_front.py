@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any, ClassVar
 
 from ..core.architecture import Architecture
@@ -136,7 +136,23 @@ def find_front(
     search: LayoutSearch, limits: Mapping[str, float], terms: Terms, measured: Deployment | None
 ) -> ServingFront:
     """Return the front of all layouts."""
-    tried, osl = list(search.times()), search.requests.mean("osl")
+    steps = front_steps(search, limits, terms, measured)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: ServingFront = end.value
+            return found
+
+
+def front_steps(
+    search: LayoutSearch, limits: Mapping[str, float], terms: Terms, measured: Deployment | None
+) -> Generator[int, None, ServingFront]:
+    """Return the front of all layouts. Yield the number of layouts tried so far between pieces of work."""
+    tried, osl = list[Times](), search.requests.mean("osl")
+    for times in search.steps():
+        tried += [times] if times else []
+        yield len(tried)
     chosen = list(_front(tried, limits, osl))
     groups: dict[str, list[Times]] = {}
     for times in tried:

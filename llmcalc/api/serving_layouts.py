@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
+from itertools import product
 from typing import Any, NamedTuple
 
 from ..calc.sharding import Mesh
@@ -166,9 +167,15 @@ class LayoutSearch:
     @cached_property
     def replicas(self) -> tuple[Replica, ...]:
         """Replicas of all layouts on which a request fits."""
-        return tuple(
-            replica for formats in self.formats for size in powers(self.count) for replica in self._sized(size, formats)
-        )
+        return tuple(replica for formats, size in self._groups() for replica in self._replicas_of(formats, size))
+
+    def _groups(self) -> Iterator[tuple[Formats, int]]:
+        """Yield the formats and the numbers of GPUs of replicas."""
+        yield from product(self.formats, powers(self.count))
+
+    def _replicas_of(self, formats: Formats, size: int) -> list[Replica]:
+        """Return the replicas with ``size`` GPUs, which are computed once."""
+        return remembered(self, "_known_replicas", (*formats.items(), size), lambda: [*self._sized(size, formats)])
 
     def _sized(self, size: int, formats: Formats) -> Iterator[Replica]:
         """Yield the replicas with ``size`` GPUs. Data-parallel ranks need more memory than tensor-parallel ones."""
@@ -190,19 +197,36 @@ class LayoutSearch:
 
     def times(self) -> Iterator[Times]:
         """Yield the times on all layouts, or nothing if a request is too long."""
+        yield from filter(None, self.steps())
+
+    def steps(self) -> Iterator[Times | None]:
+        """Yield what ``times`` yields, and None between other pieces of work, where a caller can pause."""
         if self.longest is not None and self.requests.longest > self.longest:
             return
+        for group in self._groups():
+            self._replicas_of(*group)
+            yield None
         for replica in self.replicas:
-            yield self.together(replica)
+            found: list[Point] = []
+            for points in self._blocks(replica):
+                found += points
+                yield None
+            yield self._times(replica, found)
         if self.can_disaggregate:
             yield from self.disaggregated()
 
     def together(self, replica: Replica) -> Times:
         """Return the times of a layout whose replicas compute prefills and decode steps together."""
+        return self._times(replica, [point for points in self._blocks(replica) for point in points])
+
+    def _times(self, replica: Replica, points: Sequence[Point]) -> Times:
+        return Times(Placement(replica, self.count // replica.ranks), tuple(points))
+
+    def _blocks(self, replica: Replica) -> Iterator[Iterator[Point]]:
+        """Yield the times of blocks of numbers of requests on a layout without pools."""
         load, count, dp = self.load, self.count // replica.ranks, replica.mesh.dp
         stages = replica.mesh.pp  # each computes one of as many batches, as if it were a replica
         isl, osl, cached = map(self.requests.mean, ("isl", "osl", "cached"))
-        found: list[Point] = []
         for number in blocks([self.only / count / dp / stages] if self.only else NUMBERS):
             requests = dp * number
             own = load._replace(
@@ -210,12 +234,11 @@ class LayoutSearch:
             )
             time = serving_time(replica.steps, own, replica.free, self.factors, replica.speculation)
             runs = (time.capacity >= 1) & (time.waiting <= 0)
-            found += points_of(
+            yield points_of(
                 requests * count * stages, time.batch, runs, time.tpot_s + replica.hop_s(time.batch),
                 time.ttft_s + replica.hop_s(isl - cached), time.requests_per_s * count * stages,
                 prefill_share(time, osl, dp), decode_power(time.step, table("serving_power")), time.step.seconds,
             )  # fmt: skip
-        return Times(Placement(replica, count), tuple(found))
 
     def disaggregated(self) -> Iterator[Times]:
         """Yield the times of all layouts with two pools."""

@@ -87,3 +87,21 @@ def test_an_error_shows_no_numbers_of_another_state(visit: Visit) -> None:
     for name in ("facts", "bar", "charts", "blocks", "actions"):
         assert not page.locator(f"#{name}").is_visible(), name
     assert visit.open("model=llama3-8b&users=7").locator("#facts").is_visible()
+
+
+def test_a_slider_does_not_wait_for_the_search_of_layouts(visit: Visit) -> None:
+    page = visit.open("model=llama3-8b&gpu=h100&n=4")
+    page.locator(".plot[data-name=front] button").click()
+    visit.until("document.querySelector('.plot[data-name=front] .count')?.textContent")
+    before = page.evaluate("performance.now()")
+    ask = "async message => (await import(new URL('python.js', document.baseURI))).ask(message)"
+    found = page.evaluate(ask, {"kind": "answers", "state": {"model": "llama3-8b", "users": 7, "panels": ["verdict"]}})
+    assert found["panels"]["verdict"]["fits"]
+    assert page.locator(".plot[data-name=front] .count").is_visible(), page.evaluate("performance.now()") - before
+    page.locator("#users").focus()
+    page.keyboard.press("ArrowRight")  # ends the search
+    visit.wait()
+    assert page.locator(".plot[data-name=front] button").inner_text() == "Search all layouts"
+    page.locator(".plot[data-name=front] button").click()
+    visit.until("document.querySelector('.plot[data-name=front] svg')")
+    assert page.locator(".plot[data-name=front] .curve").count() > 1

@@ -13,7 +13,9 @@ import pytest
 import llmcalc
 from llmcalc.cli.main import main
 from llmcalc.core.evidence import CLASSES
-from llmcalc.web.answers import PANELS, answers
+from llmcalc.report.serving_front import front_document
+from llmcalc.web.answers import PANELS, answers, front
+from llmcalc.web.answers.charts import points
 from llmcalc.web.answers.state import case_of, read_state
 
 ELEMENTS = {"svg", "title", "style", "rect", "line", "text", "tspan", "circle", "polyline"}
@@ -193,7 +195,31 @@ def test_an_encoder_has_the_texts_that_it_reads_per_second() -> None:
     assert float(estimate.split(",")[2]) == pytest.approx(5 / batch["value"])
     rate = next(row for row in found["users"]["csv"].splitlines() if row.split(",")[1] in ("5", "5.0"))
     assert float(rate.split(",")[2]) == pytest.approx(5 / batch["value"])
-    assert panel("charts", state, charts=["front"])["front"]["error"] == "the model generates no tokens"
+    assert panel("front", state)["chart"]["error"] == "the model generates no tokens"
+
+
+def test_the_front_of_layouts_is_searched_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front, "PIECE", 1e-9)
+    state = {"model": "llama3.1-8b", "gpu": "h100", "n": 2, "context": 4099, "osl": 101}
+    found, tried, others = panel("front", state, width=320), list[int](), 0
+    while "tried" in found:
+        tried.append(found["tried"])
+        others += len(panel("verdict", state)["facts"])  # other messages come between
+        found = panel("front", state, width=320)
+    whole = llmcalc.serving_front("llama3.1-8b", "h100:2", isl=4099 - 101, osl=101)
+    (chart,) = front_document(whole).pictures()
+    assert found["chart"]["csv"] == points(chart)
+    assert tried == sorted(tried)
+    assert len(tried) > whole.tried
+    assert whole.tried >= tried[-1] > 0
+
+
+def test_another_state_ends_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front, "PIECE", 1e-9)
+    states = [{"model": "gpt2", "gpu": "l4", "n": n} for n in (1, 2)]
+    for state in (*states, states[0]):
+        assert panel("front", state)["tried"] == 0
+        assert len(front._searches) == 1
 
 
 def test_blocks_contain_every_parameter_once() -> None:

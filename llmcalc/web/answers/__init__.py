@@ -19,12 +19,13 @@ from .charts import charts
 from .columns import comparison
 from .derivations import derivation
 from .exports import command_lines, json_results, table_text
+from .front import advance
 from .state import Case, case_of, listed, read_state
 from .verdict import verdict
 
 PANELS: dict[str, Callable[[Case, Mapping[str, Any]], Any]] = {
     "verdict": verdict, "charts": charts, "comparison": comparison, "blocks": blocks, "derivation": derivation,
-    "commands": command_lines, "json": json_results, "card": card, "csv": table_text,
+    "commands": command_lines, "json": json_results, "card": card, "csv": table_text, "front": advance,
 }  # fmt: skip
 
 

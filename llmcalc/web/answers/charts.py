@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from ...api.serving_front import serving_front
 from ...calc.sharding import Mesh
 from ...core.errors import LlmcalcError
 from ...core.record import changed
@@ -14,7 +13,6 @@ from ...report.fit import fit_document
 from ...report.latency import roofline
 from ...report.numbers import BYTES, readable
 from ...report.pictures import Axis, Bars, Chart, Curve, Mark, Picture
-from ...report.serving_front import front_document
 from ...report.svg import WIDTH, draw
 from .state import Case, listed, said
 
@@ -25,23 +23,24 @@ USERS = tuple(2**power for power in range(9))
 
 
 def charts(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the charts as SVG, by name. A chart that the model does not allow has an ``error``.
+    """Return the charts as SVG, by name. A chart that the model does not allow has an ``error``."""
+    names = listed(asked, "charts") or CHARTS
+    return {name: _made(CHARTS[name], case, asked) for name in names if name in CHARTS}
 
-    ``front`` takes seconds, and is drawn only if it is named.
-    """
+
+def _made(make: Callable[[Case], Picture], case: Case, asked: Mapping[str, Any]) -> dict[str, str]:
+    try:
+        return drawn(make(case), asked)
+    except LlmcalcError as error:
+        return {"error": said(error)}
+
+
+def drawn(picture: Picture, asked: Mapping[str, Any]) -> dict[str, str]:
+    """Return a picture as SVG in the width that is asked for, with its title and its points as CSV."""
     try:
         width = min(max(float(asked.get("width") or WIDTH), NARROWEST), WIDEST)
     except (TypeError, ValueError):
         width = WIDTH
-    names = listed(asked, "charts") or [name for name in CHARTS if name != "front"]
-    return {name: _drawn(CHARTS[name], case, width) for name in names if name in CHARTS}
-
-
-def _drawn(make: Callable[[Case], Picture], case: Case, width: float) -> dict[str, str]:
-    try:
-        picture: Picture = make(case)
-    except LlmcalcError as error:
-        return {"error": said(error)}
     return {"svg": draw(picture, width), "title": picture.title, "csv": points(picture)}
 
 
@@ -159,19 +158,6 @@ def _batch_curve(case: Case) -> Picture:
     return Chart(title, Axis("texts at once", "count", True), Axis("texts/s", "count"), (curve,), (here,))
 
 
-def front(case: Case) -> Picture:
-    """Return the Pareto front of all layouts of the GPUs: tokens per second of a GPU against those of a user."""
-    if case.only_reads:
-        raise LlmcalcError("the model generates no tokens")
-    formats: dict[str, Any] = case.formats
-    gpus = f"{case.gpu.name}:{case.state.n}"
-    found = serving_front(case.model, gpus, isl=case.prompt, osl=case.answer, **formats)
-    pictures = front_document(found).pictures()
-    if not pictures:
-        raise LlmcalcError("no layout fits with more than one number of users")
-    return pictures[0]
-
-
 def _replicas(case: Case) -> dict[str, Mesh]:
     """Return layouts of a replica by name: the one in which the model fits, and tensor-parallel ranks."""
     own, n = case.layout, case.state.n
@@ -209,5 +195,5 @@ def _users(case: Case) -> str:
 
 CHARTS: dict[str, Callable[[Case], Picture]] = {
     "memory": bars, "roofline": step_roofline, "memory_context": memory_curve, "speed_context": speed_curve,
-    "users": user_curve, "front": front,
+    "users": user_curve,
 }  # fmt: skip

@@ -7,7 +7,8 @@ import { instant } from "./instant.js";
 import { fillLists, nameKnobs, showKnobs, startKnobs } from "./controls.js";
 import { linkOf, nameOf, startOwn, unpacked } from "./own.js";
 import { combobox } from "./picker.js";
-import { FRONT, PLOTS, makePlots, offerPlot, showPlot } from "./plots.js";
+import { offerFront } from "./front.js";
+import { FRONT, PLOTS, makePlots, showPlot } from "./plots.js";
 import { ask, events, open, ready } from "./python.js";
 import { load } from "./load.js";
 import { copy, download, png } from "./share.js";
@@ -113,7 +114,7 @@ async function panels() {
     shownModel = state.model;
   }
   for (const each of document.querySelectorAll(".fact[open]")) await derive(each);
-  offerFront();
+  offerFront(plotOf(FRONT[0]), panelsOf, file);
   for (const [name] of PLOTS) {
     if (wanted) return;
     await plot(name);
@@ -123,7 +124,6 @@ async function panels() {
   showColumns($("columns"), comparison?.error ? null : comparison);
 }
 
-const offerFront = () => offerPlot(plotOf(FRONT[0]), () => plot(FRONT[0]));
 const plotOf = (name) => document.querySelector(`.plot[data-name="${name}"]`);
 
 /** Draw a chart in the width of its place. @param {string} name */
@@ -175,7 +175,7 @@ startOwn($("own"), async (files) => {
   return "";
 });
 makePlots($("plots"));
-offerFront();
+offerFront(plotOf(FRONT[0]), panelsOf, file);
 makeColumns($("columns"), () => choices);
 model.show(state.model, titleOf());
 showKnobs();

@@ -53,13 +53,23 @@ export function makePlots(into) {
   }));
 }
 
-/** Offer a chart on demand. @param {HTMLElement} into @param {() => void} draw */
-export function offerPlot(into, draw) {
-  const act = () => { canvas.replaceChildren(element("p", { className: "none", role: "status" }, "Searching …")); draw(); };
-  const canvas = into.querySelector(".canvas"), button = element("button", { type: "button", onclick: act }, "Search all layouts");
+/** Offer a chart on demand. @param {HTMLElement} into @param {() => void} search */
+export function offerPlot(into, search) {
+  showPlace(into, element("button", { type: "button", onclick: search }, "Search all layouts"));
   into.querySelector("p").textContent = "all layouts and formats, which takes seconds";
+}
+
+/** Show that a chart is computed. Return a function that shows the number of layouts. @param {HTMLElement} into @param {() => void} stop */
+export function showSearch(into, stop) {
+  const count = element("span", { className: "count" });
+  showPlace(into, element("span", { role: "status" }, "Searching …"), count, element("button", { type: "button", onclick: stop }, "Stop"));
+  return (tried) => { count.textContent = tried ? `${tried} layouts` : ""; };
+}
+
+/** Show elements in place of a chart. @param {HTMLElement} into @param {Node[]} own */
+function showPlace(into, ...own) {
   into.querySelector(".tools").replaceChildren();
-  canvas.replaceChildren(element("p", { className: "none" }, button));
+  into.querySelector(".canvas").replaceChildren(element("p", { className: "none" }, ...own));
 }
 
 /** Show a chart, or why there is none. @param {HTMLElement} into @param {any} chart @param {string} file */
