@@ -43,6 +43,7 @@ class ServingPools(LayoutResult):
         terms: prices and power that the cost and the energy of tokens follow from.
         max_model_len: largest number of tokens of a request that the model allows, or None if unknown.
         drafting: speculative decoding, or None.
+        suggested: layout of the same GPUs with the most tokens per second if not all requests run, or None.
         notes: assumptions.
     """
 
@@ -59,6 +60,7 @@ class ServingPools(LayoutResult):
     architecture: Architecture
     max_model_len: int | None
     drafting: Drafting | None = None
+    suggested: Layout | None = None
     notes: tuple[str, ...] = ()
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {"layout": FITTED}
@@ -123,8 +125,16 @@ def serving_pools(
         found, most, limit = _times(search, (first, second), (number, others), measured)
     return ServingPools(
         search.architecture.name, search.card, search.count, search.engine, search.requests, search.only or 1, found,
-        most, limit, terms, search.architecture, search.longest, second.drafting, search.notes,
+        most, limit, terms, search.architecture, search.longest, second.drafting,
+        None if found else _suggested(changed(search, only=search.only or 1), measured), search.notes,
     )  # fmt: skip
+
+
+def _suggested(search: LayoutSearch, measured: Deployment | None) -> Layout | None:
+    """Return the layout with the most tokens per second on which all requests run, or None."""
+    running = [(times.placement, point) for times in search.times() for point in times.points if point.runs]
+    best = max(running, key=lambda pair: pair[1].requests_per_s, default=None)
+    return layout_at(*best, search, measured) if best else None
 
 
 def _refusal(search: LayoutSearch) -> InputError:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from math import ceil
 from typing import Any, ClassVar
 
 from ..calc.sharding import Mesh
-from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
-from ..core.errors import InputError
 from ..core.evidence import ASSUMED, FITTED, of_architecture
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
@@ -23,6 +19,7 @@ from ..estimate.time.serving import Load, ServingTime
 from ..estimate.training_run import Price
 from .engine_result import ServeResult
 from .request_lengths import Requests
+from .running_changes import holds_all, running_changes
 from .serving_memory import engine_title
 from .serving_search import token_prices
 from .serving_terms import result_money
@@ -179,32 +176,12 @@ class ServingResult(NotebookDisplay):
     @cached_property
     def changes(self) -> tuple[tuple[dict[str, Any], ServingResult], ...]:
         """Changed settings with which more requests run, or fewer all at once. Empty if all run already."""
-        return () if self.all_run or self.is_too_long else tuple(self._changes())
+        return () if self.all_run or self.is_too_long else tuple(running_changes(self))
 
-    def _changes(self) -> Iterator[tuple[dict[str, Any], ServingResult]]:
-        name, ranks = self.accelerator.name, self.mesh.tp * self.mesh.dp
-        has_experts = any(True for _ in expert_layers(self.architecture))
-        larger: list[dict[str, Any]] = []
-        for factor in (2, 4, 8):  # the second one if tensor-parallel ranks are given
-            own = {"gpu": f"{name}:{ranks * factor}"}
-            larger += [own, {**own, "tp": self.mesh.tp * factor}]
-            if has_experts:
-                larger.append({**own, **_divided(ranks * factor)})
-        divided = [_divided(ranks)] if has_experts and self.mesh.tp > 1 else []
-        fewer = [{"concurrency": self.running}] if self.fits else []
-        more = [{"max_num_seqs": ceil(self.load.concurrency)}] if self.load.most < self.time.capacity else []
-        for candidates in (fewer, more, divided, [{"cache": "fp8"}], [{"weights": "fp8"}], larger):
-            found = [*self._helpful(candidates)]
-            if found:
-                yield next((each for each in found if each[1].all_run), max(found, key=lambda each: each[1].running))
-
-    def _helpful(self, candidates: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], ServingResult]]:
-        """Yield the changes with which more requests run, or all of them."""
-        for change in candidates:
-            with suppress(InputError):  # a format or a layout that the model does not allow
-                found = self.retry(change)
-                if found.fits and (found.all_run or found.running > max(self.running, 1)):
-                    yield change, found
+    @property
+    def holding_change(self) -> dict[str, Any] | None:
+        """First of these changes with which all requests run, or None."""
+        return next((change for change, found in self.changes if holds_all(change, found)), None)
 
     @cached_property
     def parts(self) -> tuple[tuple[str, float, str], ...]:
@@ -290,11 +267,6 @@ class ServingResult(NotebookDisplay):
             "money": money.to_dict() if (money := result_money(self)) else None,
             "notes": list(self.notes),
         }  # fmt: skip
-
-
-def _divided(ranks: int) -> dict[str, Any]:
-    """Return the layout whose ranks have different requests and share the experts."""
-    return {"tp": 1, "dp": ranks, "ep": ranks}
 
 
 def class_times(result: ServingResult) -> list[tuple[float, float]]:

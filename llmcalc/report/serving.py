@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..api.serving_result import ServingResult, class_times
@@ -33,7 +33,7 @@ def serving_document(result: ServingResult) -> Document:
         "serve",
         lambda: _json(result),
         f" in {result.engine_title} on {mesh.tp * mesh.dp} × {result.accelerator.title}",
-        answer=f"{'✓' if result.all_run else '✗'} {result.summary}",
+        answer=_answer(result),
         lines=(named_values(settings),),
         alerts=[f"the layout leaves {unused} of {result.gpus} GPUs unused"] if unused else (),
         facts=tuple(_facts(result)) if result.fits else (),
@@ -55,11 +55,23 @@ def _kernels(result: ServingResult) -> list[str]:
     return [f"kernels {text}: {', '.join(names)}" for text, names in places.items()]
 
 
+def _answer(result: ServingResult) -> str:
+    """Return the answer in one line, with settings with which all requests run if they do not."""
+    if result.all_run:
+        return f"✓ {result.summary}"
+    change, one = result.holding_change, "The request runs" if result.load.concurrency == 1 else "All requests run"
+    return f"✗ {result.summary}" + (f". {one} with {settings_text(change)}" if change else "")
+
+
+def settings_text(change: Mapping[str, Any]) -> str:
+    """Format changed settings as options, such as ``--gpu h100-sxm:16 --tp 1``."""
+    return spelled(" ".join(f"{{{name}={value}}}" for name, value in change.items()))
+
+
 def _changes(result: ServingResult) -> Table:
     """Return a table of changed settings with which more requests run."""
     rows = [
-        (spelled(" ".join(f"{{{name}={value}}}" for name, value in change.items())),
-         f"{one.running:,} of {one.load.concurrency:,.10g}",
+        (settings_text(change), f"{one.running:,} of {one.load.concurrency:,.10g}",
          duration(one.tpot_s) if one.tpot_s else "", f"{one.tokens_per_s_gpu:,.0f}")
         for change, one in result.changes
     ]  # fmt: skip

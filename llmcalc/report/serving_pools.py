@@ -60,14 +60,16 @@ def _answer(result: ServingPools) -> str:
         return too_long(result)
     one = result.layout
     if one is None:
+        other = f". They run on {layout_text(result.suggested)}" if result.suggested else ""
         if result.limit == "memory" or not result.most:
             why = (
                 "the prefills take longer than the decode steps"
                 if result.limit == "prefills"
                 else "a request does not fit"
             )
-            return f"✗ No request runs: {why}"
-        return f"✗ {result.concurrency:,.10g} requests do not run at once: {result.limit} limit them to {result.most:,}"
+            return f"✗ No request runs: {why}{other}"
+        number = f"{result.concurrency:,.10g}"
+        return f"✗ {number} requests do not run at once: {result.limit} limit them to {result.most:,}{other}"
     user, gpu = three_digits(one.tokens_per_s_user), three_digits(one.tokens_per_s_gpu)
     best, _, span = duration(one.tpot_s, float(one.tpot.low), float(one.tpot.high)).partition(" (")
     return f"✓ {best} per output token ({span}, {user} tokens/s per user, {gpu} tokens/s per GPU"

@@ -13,6 +13,7 @@ from .document import Document, Fact, Table, columns
 from .heading import model_document, named_values
 from .numbers import dollars, duration
 from .pictures import Bar, Bars
+from .serving import settings_text
 from .serving_money import break_even, money_notes, money_table, price_notes
 
 if TYPE_CHECKING:
@@ -100,7 +101,10 @@ def _answer(result: ServingSearch) -> str:
         return too_long(result)
     if not result.layouts and result.concurrency:
         number, where = f"{result.concurrency:,.10g}", f"{result.gpus} × {result.accelerator.title}"
-        return f"✗ {number} requests do not run at once on {where}"
+        larger = next((change for change, _ in result.changes if "concurrency" not in change), None)
+        return f"✗ {number} requests do not run at once on {where}" + (
+            f". They do with {settings_text(larger)}" if larger else ""
+        )
     if not result.layouts:
         return f"✗ The model does not fit on {result.gpus} × {result.accelerator.title}"
     best = result.layouts[0]
@@ -161,7 +165,7 @@ def _changes(result: ServingSearch) -> Table:
     rows = []
     for change, found in result.changes:
         one, price = found.layouts[0], found.layouts[0].usd_per_million_output(found.price)
-        settings = spelled(" ".join(f"{{{name}={value}}}" for name, value in change.items()))
+        settings = settings_text(change)
         rows.append(
             (settings, layout_text(one), round(one.concurrency), duration(one.tpot_s), duration(one.ttft_s),
              dollars(price) if price else "")

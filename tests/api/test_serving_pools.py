@@ -9,6 +9,8 @@ import pytest
 import llmcalc
 from llmcalc.api.serving_pools import ServingPools
 from llmcalc.core.errors import InputError
+from llmcalc.report.serving_pools import pools_document
+from llmcalc.report.serving_search import layout_text
 
 LLAMA = llmcalc.load("llama3.1-8b")
 
@@ -54,6 +56,11 @@ def test_what_limits_the_requests_is_named() -> None:
     found = pools("1x", concurrency=3001)
     assert (found.layout, found.limit) == (None, "prefills")
     assert pools("1x", concurrency=found.most).layout is not None
+    assert found.suggested is None
+    fewer = pools("1x", concurrency=2 * found.most)
+    assert fewer.suggested is not None
+    assert fewer.suggested.concurrency == 2 * found.most
+    assert f". They run on {layout_text(fewer.suggested)}" in pools_document(fewer).title
     long = pools("3x", isl=29_989, osl=4999, concurrency=991)
     assert (long.layout, long.limit) == (None, "KV cache")
     assert pools("1x", "h100:2", llmcalc.load("llama3.3-70b")).limit == "memory"

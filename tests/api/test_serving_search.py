@@ -9,6 +9,7 @@ import pytest
 import llmcalc
 from llmcalc.api.serving_search import ServingSearch, read_limits
 from llmcalc.core.errors import InputError
+from llmcalc.report.serving_search import search_document
 
 LLAMA, QWEN = llmcalc.load("llama3.1-8b"), llmcalc.load("qwen3-moe-30b-a3b")
 
@@ -85,6 +86,15 @@ def test_only_mixtures_divide_experts() -> None:
 
 def test_a_model_that_does_not_fit_has_no_layout() -> None:
     assert search(llmcalc.load("deepseek-v3"), "h100:2").layouts == ()
+
+
+def test_the_answer_names_gpus_on_which_the_requests_run() -> None:
+    found = search(llmcalc.load("llama3.3-70b"), "h100:2", sla="tpot<1s,ttft<99s", concurrency=101)
+    assert found.layouts == ()
+    assert "101 requests do not run at once on 2 × NVIDIA H100 SXM5 80GB. They do with " in search_document(found).title
+    change, one = next(each for each in found.changes if "concurrency" not in each[0])
+    assert one.is_found
+    assert next(iter(change)) in search_document(found).title
 
 
 def test_limits_have_units() -> None:

@@ -133,6 +133,38 @@ def test_the_heading_says_whether_all_requests_run() -> None:
         assert title == serving_document(result).tables[0].title
 
 
+@pytest.mark.parametrize(("model", "gpu", "change", "layout"), [
+    ("deepseek-v3", "h200:8", {"concurrency": 30_011}, {"tp": 1, "dp": 128, "ep": 128}),
+    ("deepseek-v3", "h200:8", {"concurrency": 2003, "tp": 8}, {"tp": 1, "dp": 16, "ep": 16}),
+    ("llama3.3-70b", "h100", {"concurrency": 307}, {"dp": 4}),
+    ("llama3.1-8b", "h100:2", {"concurrency": 5003, "isl": 307}, {}),
+])  # fmt: skip
+def test_the_answer_names_a_layout_that_holds_all_requests(
+    model: str, gpu: str, change: dict[str, Any], layout: dict[str, int]
+) -> None:
+    own = {"isl": 4001, "osl": 1009, **change}
+    result = serve(llmcalc.load(model), gpu, **own)
+    assert not result.all_run
+    holding = result.holding_change
+    assert holding is not None
+    assert layout.items() <= holding.items()
+    again = serve(llmcalc.load(model), **{"gpu": gpu, **own, **holding})
+    assert again.all_run
+    assert again.load.concurrency == change["concurrency"]
+    document = serving_document(result)
+    text = document.title
+    assert text.startswith("✗")
+    assert "All requests run with " in text
+    assert all(str(value) in text for value in holding.values())
+
+
+def test_no_layout_is_named_if_none_holds_all_requests() -> None:
+    result = serve(gpu="rtx4090", isl=4001, concurrency=100_003)
+    assert result.holding_change is None
+    assert serving_document(result).title.endswith("the others wait")
+    assert serve().holding_change is None
+
+
 def test_an_assumed_number_of_requests_is_said() -> None:
     text = "one request at a time is assumed: {concurrency} sets the number"
     assert text in serve(concurrency=None).notes

@@ -229,7 +229,7 @@ def test_reports_name_the_requests_and_the_drafted_tokens() -> None:
     ):  # fmt: skip
         assert any(text in line for line in document.subtitle)
         assert "tokens per step" in {fact.label for fact in document.facts}
-        assert any("tokens per step: leviathan2022" in note for note in document.notes)
+        assert any(note.startswith("tokens per step: ") for note in document.notes)
     assert "the pool of prefills computes the last answer again with each turn" in pools_document(pools).notes
     assert found.evidence == {"layouts": "assumed"}
     inputs = search_document(found).data()["inputs"]

@@ -1,0 +1,102 @@
+"""Changed settings with which more requests run at once, and a layout with which all of them do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from ..calc.touched_experts import expert_layers
+from ..core.errors import InputError
+from .serving_layouts import powers
+
+if TYPE_CHECKING:
+    from .serving_result import ServingResult
+
+FACTORS = (2, 4, 8)  # as many GPUs
+MOST_FACTOR = 64  # as many GPUs of a layout with which all requests run
+Change = tuple[dict[str, Any], "ServingResult"]
+
+
+def running_changes(result: ServingResult) -> Iterator[Change]:
+    """Yield the best change of each kind, and a layout with which all requests run if none of these is enough."""
+    is_enough = False
+    for candidates in _alone(result):
+        found = [*_helpful(result, candidates)]
+        if found:
+            change = next((each for each in found if each[1].all_run), max(found, key=lambda each: each[1].running))
+            is_enough = is_enough or holds_all(*change)
+            yield change
+            if is_enough and "max_num_seqs" in change[0] and len(change[0]) == 1:  # the memory is enough
+                return
+    if not is_enough and (whole := _whole(result)):
+        yield whole
+
+
+def holds_all(change: dict[str, Any], result: ServingResult) -> bool:
+    """Return whether all requests run, and are not fewer."""
+    return result.all_run and "concurrency" not in change
+
+
+def _alone(result: ServingResult) -> Iterator[Iterable[dict[str, Any]]]:
+    """Yield the changes of each kind, smallest first."""
+    name, ranks = result.accelerator.name, result.mesh.tp * result.mesh.dp
+    has_experts = any(True for _ in expert_layers(result.architecture))
+    if result.fits:
+        yield [{"concurrency": result.running}]
+    if result.load.most < result.time.capacity:
+        yield [{"max_num_seqs": ceil(result.load.concurrency)}]
+    if has_experts and result.mesh.tp > 1:
+        yield [_divided(ranks)]
+    yield [{"cache": "fp8"}]
+    yield [{"weights": "fp8"}]
+    larger: list[dict[str, Any]] = []
+    for factor in FACTORS:  # the second one if tensor-parallel ranks are given
+        own = {"gpu": f"{name}:{ranks * factor}"}
+        larger += [own, {**own, "tp": result.mesh.tp * factor}]
+        if has_experts:
+            larger.append({**own, **_divided(ranks * factor)})
+    yield larger
+
+
+def _divided(ranks: int) -> dict[str, Any]:
+    """Return the layout whose ranks have different requests and share the experts."""
+    return {"tp": 1, "dp": ranks, "ep": ranks}
+
+
+def _helpful(result: ServingResult, candidates: Iterable[dict[str, Any]]) -> Iterator[Change]:
+    """Yield the changes with which more requests run, or all of them."""
+    for change in candidates:
+        with suppress(InputError):  # a format or a layout that the model does not allow
+            found = _wide(result, change)
+            if found[1].fits and (found[1].all_run or found[1].running > max(result.running, 1)):
+                yield found
+
+
+def _wide(result: ServingResult, change: dict[str, Any]) -> Change:
+    """Return a change with its result, and with more sequences if the engine alone limits them."""
+    found = result.retry(change)
+    if "concurrency" in change or found.all_run or found.load.most >= found.time.capacity:
+        return change, found
+    ranks = 1 if found.memory and found.memory.settings.get("divides_sequences") else found.mesh.dp
+    wider = {**change, "max_num_seqs": ceil(found.load.concurrency / ranks)}
+    return wider, result.retry(wider)
+
+
+def _whole(result: ServingResult) -> Change | None:
+    """Return the layout with the most tokens per second on the fewest GPUs with which all requests run, or None."""
+    name, ranks, node = result.accelerator.name, result.mesh.tp * result.mesh.dp, result.accelerator.node
+    has_experts = any(True for _ in expert_layers(result.architecture))
+    for factor in powers(MOST_FACTOR):
+        count, found = ranks * factor, list[Change]()
+        for tp in powers(min(count, node)):
+            if count % tp == 0:
+                dp = count // tp
+                sizes = {"tp": tp, "dp": dp, "ep": count if has_experts and dp > 1 else 1}
+                shown = {key: size for key, size in sizes.items() if size > 1 or getattr(result.mesh, key) > 1}
+                change = {"gpu": f"{name}:{count}", **({"tp": 1} if tp < count else {}), **shown}
+                found += [each for each in _helpful(result, [change]) if each[1].all_run]
+        if found:
+            return max(found, key=lambda each: each[1].tokens_per_s_gpu)
+    return None
