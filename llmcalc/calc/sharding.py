@@ -100,6 +100,13 @@ class Mesh:
         """Values that determine the share of a tensor on one rank, which is the same for any number of replicas."""
         return self.tp, self.cp, self.sp, self.ep, self.etp, self.expert_tp, self.vocabulary_multiple
 
+    def division_of(self, declaration: Declaration) -> tuple[int | bool | None, ...]:
+        """Return the values that determine the share of the tensors of a layer. Only experts depend on all of them."""
+        is_routed = any(tensor.active for tensor in declaration.tensors)
+        if is_routed or any("expert" in declaration.division(axis) for axis in declaration.axes):
+            return self.division
+        return self.tp, self.cp, self.sp, self.vocabulary_multiple
+
     def padded(self, length: int) -> int:
         """Return a vocabulary size padded for tensor parallelism."""
         multiple = self.vocabulary_multiple * self.tp

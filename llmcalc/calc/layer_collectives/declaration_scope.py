@@ -37,9 +37,9 @@ class Version:
         self.name, self.axes, self.scope, self.partial, self.source = out.name, out.axes, scope, partial, source
         self.is_read = False
 
-    def copied(self, place: Placed, partial: Partial | None) -> Version:
+    def copied(self, recorder: Recorder, place: Placed, partial: Partial | None) -> Version:
         """Return the same tensor of an equal layer in another place."""
-        scope = DeclarationScope(self.scope.recorder, place, self.scope.input_place)
+        scope = DeclarationScope(recorder, place, self.scope.input_place)
         return Version(Operand(self.name, self.axes), scope, partial)
 
 
@@ -93,11 +93,6 @@ class DeclarationScope:
     def replicas(self) -> int:
         """Number of ranks of an expert-parallel group that have the same tokens."""
         return 1 if self.mesh.sp else min(self.mesh.ep, max(self.mesh.tp // self.mesh.expert_tp, 1))
-
-    @property
-    def has_all_tokens(self) -> bool:
-        """Whether each rank of an expert-parallel group has all tokens, and computes those of its own experts."""
-        return self.replicas == self.mesh.ep
 
     # ------------------------------------------------------------------ versions
 

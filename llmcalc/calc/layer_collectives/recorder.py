@@ -10,6 +10,8 @@ from ..collectives import FORWARD, UPDATE, Collective
 from ..sharding import Mesh
 from ..walk import Extent, Placed
 
+FollowedLayer = tuple[list[Placed], list[Collective], list[Any]]
+
 
 class Recorder:
     """Collectives of a model.
@@ -22,11 +24,18 @@ class Recorder:
         layers: places, collectives and outputs of layers, whose equations are not followed again for equal layers.
     """
 
-    def __init__(self, mesh: Mesh, bits: int, gradient_bits: int, training: bool) -> None:
+    def __init__(
+        self,
+        mesh: Mesh,
+        bits: int,
+        gradient_bits: int,
+        training: bool,
+        layers: dict[tuple[object, ...], FollowedLayer],
+    ) -> None:
         self.mesh, self.bits, self.gradient_bits, self.training = mesh, bits, gradient_bits, training
+        self.layers = layers
         self.reduced_weights: set[object] = set()
         self.found: list[Collective] = []
-        self.layers: dict[tuple[object, ...], tuple[list[Placed], list[Collective], list[Any]]] = {}
         self._keys: set[object] = set()
         self._shards: dict[tuple[int, tuple[str, ...]], int] = {}
         self._reductions: dict[tuple[int, int], tuple[str, int]] = {}

@@ -11,14 +11,19 @@ from ..sharding import Mesh
 from ..walk import Placed
 from . import experts, partial_sums, replicated_tensors, rows
 from .declaration_scope import DeclarationScope, Partial, Version
-from .recorder import Recorder
+from .recorder import FollowedLayer, Recorder
 
 
 def layer_collectives(
-    places: Iterable[Placed], mesh: Mesh, bits: int, gradient_bits: int, training: bool
+    places: Iterable[Placed],
+    mesh: Mesh,
+    bits: int,
+    gradient_bits: int,
+    training: bool,
+    known: dict[tuple[object, ...], FollowedLayer] | None = None,
 ) -> list[Collective]:
-    """Return the collectives of all layers."""
-    recorder = Recorder(mesh, bits, gradient_bits, training)
+    """Return the collectives of all layers. ``known`` has layers that were followed before, also on other meshes."""
+    recorder = Recorder(mesh, bits, gradient_bits, training, {} if known is None else known)
     for _, group in groupby(places, key=lambda place: (place.entry.stack.name, *place.entry[1:4])):
         recorder.enter_sublayer()
         layers = (list(layer) for _, layer in groupby(group, key=lambda place: place.entry.name))
@@ -52,7 +57,8 @@ def _follow_layer(recorder: Recorder, places: list[Placed]) -> list[tuple[bool, 
     is_shared = bool(entry.share) or any(tensor.share for place in places for tensor in place.declaration.tensors)
     if is_shared or (shares_input and len(branches) > 1):  # the collectives depend on other layers
         return [(is_summed, output) for output in _follow_places(recorder, places, shares_input)]
-    own = ((id(place.declaration), id(place.symbols), place.is_done) for place in places)
+    own = ((id(place.declaration), id(place.symbols), place.is_done, recorder.mesh.division_of(place.declaration))
+           for place in places)  # fmt: skip
     key = (entry.applied, entry.stored, *own)
     if key not in recorder.layers:
         first = len(recorder.found)
@@ -63,7 +69,9 @@ def _follow_layer(recorder: Recorder, places: list[Placed]) -> list[tuple[bool, 
     known, collectives, partial = recorder.layers[key]
     place_of = {id(old): place for old, place in zip(known, places, strict=True)}
     recorder.found += (each._replace(place=place_of[id(each.place)]) for each in collectives)
-    return [(is_summed, version.copied(place_of[id(version.scope.place)], ranks)) for version, ranks in partial]
+    return [
+        (is_summed, version.copied(recorder, place_of[id(version.scope.place)], ranks)) for version, ranks in partial
+    ]
 
 
 def _follow_places(recorder: Recorder, places: list[Placed], shares_input: bool) -> list[Version]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from ...calc.operand_formats import WeightBits
@@ -24,27 +24,15 @@ class ClassFormats:
     experts: WeightBits
     attention: WeightBits
 
+    @property
+    def tables(self) -> tuple[WeightBits, WeightBits, WeightBits]:
+        """Formats of all classes."""
+        return self.weights, self.experts, self.attention
+
     def of(self, operation: Operation) -> WeightBits:
         """Return the formats of the weights of an operation."""
         own = {EXPERTS: self.experts, ATTENTION: self.attention}
         return own.get(operation.number_class, self.weights)
-
-
-def equal_costs(paired: Iterable[tuple[Mapping[str, Operation], float]], formats: ClassFormats) -> list[int]:
-    """Return the number of the first pair with the same cost, for each pair of operations and bytes of weights.
-
-    The operations of equal layers share their sizes.
-    """
-    first: dict[tuple[object, ...], int] = {}
-    found = []
-    for number, (pair, weight_bytes) in enumerate(paired):
-        operation = next(iter(pair.values()))
-        table, place = formats.of(operation), operation.place
-        names = [table.format_of(place, weight.tensor.name) for weight in operation.weights]
-        sizes = ((phase, type(each), *map(id, each.sizes)) for phase, each in pair.items())
-        key = (weight_bytes, *(each and each.name for each in names), *sizes)
-        found.append(first.setdefault(key, number))
-    return found
 
 
 class Cost(NamedTuple):

@@ -13,12 +13,10 @@ from itertools import groupby
 from math import prod
 from typing import Any
 
-from ...calc.collectives import Collective
 from ...calc.kernels import ACTIVATIONS, CACHE, STATE, WEIGHTS, LayerKernels
-from ...calc.layer_collectives import layer_collectives
 from ...calc.operand_formats import Formats, WeightBits
 from ...calc.sharding import TENSOR_DIVISIONS, Mesh
-from ...calc.walk import Conventions, Placed, walk
+from ...calc.walk import Conventions, Placed
 from ...calc.work import Work, works
 from ...core.architecture import Architecture, declare
 from ...core.declaration import Declaration, Tensor
@@ -48,30 +46,29 @@ _NOTHING = dict.fromkeys((ACTIVATIONS, CACHE, STATE), lift(0))
 
 def operations(architecture: Architecture, mesh: Mesh, conventions: Conventions) -> tuple[Operation, ...]:
     """Return the operations of one step on one rank of a mesh, in execution order. Equal blocks are listed once."""
-
-    def compute() -> tuple[Operation, ...]:
-        known: dict[tuple[object, ...], list[tuple[list[int], Operation]]] = {}
-        found: list[Operation] = []
-        for _, group in groupby(works(architecture, conventions), key=lambda work: id(work.place)):
-            layer = list(group)
-            place = layer[0].place  # equal layers have the same declaration
-            key = id(declare(place.entry.layer)), id(place.declaration), id(place.symbols), place.is_done
-            if key not in known:
-                known[key] = list(_LayerOperations(layer, mesh).operations())
-            for numbers, operation in known[key]:
-                found.append(changed(operation, place=place, works=tuple(layer[number] for number in numbers)))
-        return tuple(found)
-
-    return remembered(architecture, "_operations", (mesh, conventions), compute, most=64)
+    found: list[Operation] = []
+    for _, group in groupby(works(architecture, conventions), key=lambda work: id(work.place)):
+        layer = list(group)
+        for numbers, operation in layer_operations(architecture, layer, mesh):
+            own = tuple(layer[number] for number in numbers)
+            found.append(changed(operation, place=layer[0].place, works=own))
+    return tuple(found)
 
 
-def collectives(architecture: Architecture, mesh: Mesh, conventions: Conventions, bits: int) -> tuple[Collective, ...]:
-    """Return the collectives of one step, with ``bits`` bits per element of activations."""
+def layer_operations(architecture: Architecture, layer: list[Work], mesh: Mesh) -> list[tuple[list[int], Operation]]:
+    """Return the operations of a layer with the numbers of their equations, found once for equal layers."""
+    place = layer[0].place
 
-    def compute() -> tuple[Collective, ...]:
-        return tuple(layer_collectives(walk(architecture, conventions), mesh, bits, bits, training=False))
+    def compute() -> tuple[object, list[tuple[list[int], Operation]]]:
+        return declare(place.entry.layer), list(_LayerOperations(layer, mesh).operations())  # keeps the ids of the key
 
-    return remembered(architecture, "_collectives", (mesh, conventions, bits), compute, most=64)
+    key = (*layer_key(place), place.conventions, mesh.division_of(place.declaration))
+    return remembered(architecture, "_layer_operations", key, compute)[1]
+
+
+def layer_key(place: Placed) -> Key:
+    """Return the identity of a layer, which equal layers share because they have the same declaration."""
+    return id(declare(place.entry.layer)), id(place.declaration), id(place.symbols), place.is_done
 
 
 def number_class(place: Placed, tensor: Tensor) -> str:

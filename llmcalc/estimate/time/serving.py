@@ -41,7 +41,8 @@ from .calibration import Factors
 from .cost import StepTime
 from .operations import Attention, Convolution, Scan
 from .speculation import Speculation, drafted_step
-from .step import ACTIVATIONS, DECODE, StepModel, step_values
+from .step import ACTIVATIONS, StepModel, step_values
+from .step_operations import DECODE
 
 
 class Load(NamedTuple):
@@ -126,20 +127,20 @@ def cache_bytes(model: StepModel, tokens: Number) -> Number:
     """Return the bytes of the keys and values, and of the recurrent states, of one sequence on one rank."""
     values = step_values(1.0, 1.0, tokens)
     found: Number = 0.0
-    for phases, _ in model.paired:
-        operation = phases.get(DECODE)
+    for group in model.groups.values():
+        operation = group.phases.get(DECODE)
         if isinstance(operation, Attention):
             keys = operation.pairs(**values)
-            found = found + operation.count * keys * operation.key_elements * model.cache_bytes
+            found = found + group.applied * keys * operation.key_elements * model.cache_bytes
         elif isinstance(operation, Scan | Convolution):
             size = operation.state_elements * element_bytes(operation.ROLE, ACTIVATIONS)
-            found = found + operation.count * size
+            found = found + group.applied * size
     return found
 
 
 def weight_bytes(model: StepModel) -> float:
     """Return the bytes of the weights that a decode step reads on one rank."""
-    return sum(phases[DECODE].count * size for phases, size in model.paired if DECODE in phases)
+    return sum(group.applied * group.weight_bytes for group in model.groups.values() if DECODE in group.phases)
 
 
 def cache_space(model: StepModel) -> float:

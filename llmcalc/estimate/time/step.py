@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from math import inf, log, sqrt
+from math import inf
 from typing import Any
 
 from ...calc.kv_cache import BYTES, element_bytes
 from ...calc.memory.number_formats import BITS_A_BYTE, Format
 from ...calc.sharding import Mesh
-from ...calc.walk import Conventions
 from ...core.architecture import Architecture
+from ...core.record import changed
 from ..hardware import Accelerator
 from . import kernels
 from .arrays import Number, namespace
-from .cost import NO_COST, ClassFormats, Cost, StepTime, equal_costs
+from .cost import NO_COST, ClassFormats, Cost, StepTime
 from .efficiency import Efficiencies, Efficiency, Operands
 from .engine_step import EngineStep
-from .layer_operations import collectives, operations
+from .layer_operations import Key
 from .operations import Attention, Convolution, Elementwise, Gemm, GroupedGemm, Operation, Scan
-from .transfers import collective_seconds, message_bytes
+from .step_operations import (
+    DECODE,
+    PREFILL,
+    Pair,
+    all_pairs,
+    cost_key,
+    exchanges,
+    groups,
+    weight_bytes,
+)
+from .transfers import transfers
 
-PHASES = DECODE, PREFILL = ("decode", "prefill")
 Values = Mapping[str, Number]  # values of the workload symbols, as those of ``Workload.values``
 ACTIVATIONS = "bf16"
 ACTIVATION_BYTES = BYTES[ACTIVATIONS]
@@ -51,8 +60,7 @@ class StepModel:
         engine: time of a step outside the kernels.
         measured: coefficients of all accelerators.
         without: accelerators whose measurements are left out.
-        paired: operations of a prefill and a decode step with the same weights, and the bytes of these.
-        equal: for each of these pairs, the number of the first one with the same cost.
+        groups: operations with the same cost.
         efficiencies: coefficients that any step used, by kind and format of the kernels.
     """
 
@@ -76,21 +84,13 @@ class StepModel:
         self._used: dict[tuple[str, str], Efficiency] = {}  # by the current step
         self._operands: dict[str, Operands] = {}
         self._known: dict[int, tuple[float, tuple[Cost, Any], dict[tuple[str, str], Efficiency]]] = {}
-        paired: dict[tuple[object, ...], dict[str, Operation]] = {}
-        for phase in PHASES:
-            for operation in operations(architecture, mesh, self.conventions(phase)):
-                is_shared = not isinstance(operation, (Attention, Scan, Convolution))
-                names = operation.names if is_shared else (phase, *operation.names)
-                paired.setdefault((*operation.key, *names), {})[phase] = operation
-        self.paired = [(found, self._weight_bytes(next(iter(found.values())))) for found in paired.values()]
-        self.equal = equal_costs(self.paired, formats)
-        self.collectives = {
-            phase: [
-                (each, each.elements)
-                for each in collectives(architecture, mesh, self.conventions(phase, "dense"), 8 * ACTIVATION_BYTES)
-            ]
-            for phase in PHASES
-        }
+        self.groups = groups(architecture, mesh, formats)
+        self.exchanges = exchanges(architecture, mesh, 8 * ACTIVATION_BYTES)
+
+    @cached_property
+    def paired(self) -> list[tuple[Pair, float]]:
+        """Operations of a prefill and a decode step with the same weights, and the bytes of these."""
+        return [(pair, weight_bytes(pair, self.formats)) for pair in all_pairs(self.architecture, self.mesh)]
 
     # ------------------------------------------------------------------ coefficients
 
@@ -119,7 +119,7 @@ class StepModel:
     @cached_property
     def assumed(self) -> tuple[str, ...]:
         """Figures of the accelerator that are assumed and affect the times."""
-        ranks = [each.ranks for found in self.collectives.values() for each, _ in found]
+        ranks = [each.ranks for exchange in self.exchanges for each, _ in exchange.phases.values()]
         node = self.accelerator.node
         used = {
             "sms": True,
@@ -127,22 +127,6 @@ class StepModel:
             "network": any(each > node for each in ranks),
         }
         return tuple(text for name, text in self.measured.assumed(self.accelerator).items() if used[name])
-
-    def _weight_bytes(self, operation: Operation) -> float:
-        """Return the bytes of all weights of an operation on one rank."""
-        table, place = self.formats.of(operation), operation.place
-        bits = (float(table.of(place, weight.tensor.name)) * weight.elements for weight in operation.weights)
-        return sum(bits) / BITS_A_BYTE
-
-    @staticmethod
-    def conventions(phase: str, attention: str = "causal") -> Conventions:
-        """Return the conventions of a step, which computes the logits of the last position."""
-        return Conventions(phase, attention, None, "last")
-
-    @cached_property
-    def weight_bytes(self) -> float:
-        """Bytes of all weights on one rank, except tables of which a step reads single rows."""
-        return sum(size * found[DECODE].place.entry.stored for found, size in self.paired if DECODE in found)
 
     # ------------------------------------------------------------------ a step
 
@@ -168,25 +152,22 @@ class StepModel:
         values = {phase: own for phase, own in ((DECODE, decode), (PREFILL, prefill)) if own is not None}
         self._used = {}
         components: dict[str, Cost] = {}
-        found: list[tuple[Operation, Cost]] = []
         n_kernels: Number = 0.0
-        costs: dict[int, tuple[Cost, Any]] = {}
-        for equal, (operations_of, weight_bytes) in zip(self.equal, self.paired, strict=True):
-            phases = {phase: each for phase, each in operations_of.items() if phase in values}
+        costs: dict[Key, Cost] = {}
+        products = self.products(values)
+        for key, group in self.groups.items():
+            phases = {phase: each for phase, each in group.phases.items() if phase in values}
             if not phases:
                 continue
             operation = next(iter(phases.values()))
-            if equal not in costs:
-                costs[equal] = self.cost(phases, weight_bytes, values, verified)
-            cost, is_executed = costs[equal]
+            cost, is_executed = products.get(key) or self.cost(phases, group.weight_bytes, values, verified)
             if is_executed is False:
                 continue
+            costs[key] = cost
             name = operation.component
-            components[name] = components.get(name, NO_COST).plus(cost, operation.count)
-            n_kernels = n_kernels + operation.count * self.engine.launches[type(operation).__name__] * is_executed
-            if detailed:
-                found.append((operation, cost))
-        transfers, waits = self.transfers(values)
+            components[name] = components.get(name, NO_COST).plus(cost, group.applied)
+            n_kernels = n_kernels + group.applied * self.engine.launches[type(operation).__name__] * is_executed
+        exchanged, waits = transfers(self, values)
         own = self.engine
         between = own.kernel_s if prefill is None else own.prefill_kernel_s if scheduled else own.static_kernel_s
         launches = n_kernels * between + waits * self.engine.collective_s
@@ -194,7 +175,14 @@ class StepModel:
         if scheduled:
             shares = {DECODE: verified}
             engine = engine + sum(each["b"] / shares.get(phase, 1) for phase, each in values.items()) * own.sequence_s
-        return StepTime(components, transfers, launches, engine, self._used, tuple(found))
+        return StepTime(
+            components, exchanged, launches, engine, self._used, self._listed(values, costs) if detailed else ()
+        )
+
+    def _listed(self, phases: Iterable[str], costs: Mapping[Key, Cost]) -> tuple[tuple[Operation, Cost], ...]:
+        """Return the executed operations of all layers with their costs."""
+        found = ((pair, costs.get(cost_key(pair, size, self.formats))) for pair, size in self.paired)
+        return tuple((next(pair[phase] for phase in pair if phase in phases), known) for pair, known in found if known)
 
     def cost(
         self, phases: Mapping[str, Operation], weight_bytes: float, values: Mapping[str, Values], verified: int = 1
@@ -239,6 +227,32 @@ class StepModel:
         )  # fmt: skip
         seconds = self.reading(seconds, rows, moved, own)
         return self.executed(seconds, moved, 2.0 * rows * n * k * batch, own.peak, is_executed)
+
+    def products(self, values: Mapping[str, Values]) -> dict[Key, tuple[Cost, Any]]:
+        """Return the costs of products whose rows are arrays. Those with one kernel are computed at once."""
+        xp = namespace(*(value for own in values.values() for value in own.values()))
+        stacks: dict[int, list[tuple[Key, Gemm, float, Number]]] = {}
+        for key, group in self.groups.items() if hasattr(xp, "stack") else ():
+            phases = {phase: each for phase, each in group.phases.items() if phase in values}
+            operation = next(iter(phases.values()), None)
+            if isinstance(operation, Gemm):
+                rows = sum(each.size(**values[phase]) for phase, each in phases.items())
+                own = key, operation, group.weight_bytes, rows
+                stacks.setdefault(id(self.operands(operation)), []).append(own)
+        found: dict[Key, tuple[Cost, Any]] = {}
+        for stack in stacks.values():
+            keys, operations_of, sizes, each_rows = zip(*stack, strict=True)
+            rows = xp.stack(xp.broadcast_arrays(*each_rows))
+            n, k, batch, moved = (
+                xp.array(own).reshape(-1, *[1] * (rows.ndim - 1))
+                for own in (
+                    *zip(*((each.columns, each.inner, each.batch) for each in operations_of), strict=True),
+                    sizes,
+                )
+            )
+            cost, is_executed = self.gemm(changed(operations_of[0], columns=n, inner=k, batch=batch), rows, moved)
+            found |= {key: (Cost(*(each[at] for each in cost)), is_executed[at]) for at, key in enumerate(keys)}
+        return found
 
     def grouped(self, operation: GroupedGemm, tokens: Number, weight_bytes: float) -> tuple[Cost, Any]:
         """Return the cost of the experts on the rank that receives the most tokens."""
@@ -355,29 +369,6 @@ class StepModel:
         if is_executed is True:
             return cost, True
         return Cost(*(each * is_executed for each in cost)), is_executed
-
-    # ------------------------------------------------------------------ collectives
-
-    def transfers(self, values: Mapping[str, Values]) -> tuple[dict[str, Number], Number]:
-        """Return the time of collectives by group of ranks, and how long the ranks wait for the last one.
-
-        Decoded and prefilled tokens are exchanged together. The wait is the expected maximum over the ranks, as a
-        multiple of the deviation of one rank.
-        """
-        found: dict[str, Number] = {}
-        waits: Number = 0.0
-        first = next(iter(values), DECODE)
-        for place, (each, elements) in enumerate(self.collectives[first]):
-            moved = message_bytes(self, each, elements, values[first])
-            for phase in values:
-                others = self.collectives[phase]
-                if phase != first and place < len(others):
-                    moved = moved + message_bytes(self, *others[place], values[phase])
-            seconds = collective_seconds(self, each, moved)
-            name = f"{each.kind} ({each.group})"
-            found[name] = found.get(name, 0.0) + each.times * seconds
-            waits = waits + each.times * sqrt(2 * log(each.ranks)) * (moved > 0)
-        return found, waits
 
 
 SIZED: Mapping[type[Operation], Callable[..., tuple[Cost, Any]]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import log, sqrt
 from typing import TYPE_CHECKING
 
 from ...calc.collectives import ALL_REDUCE, ALL_TO_ALL, Collective
@@ -11,9 +12,10 @@ from ...core.form import Form
 from ...core.record import changed
 from . import kernels
 from .arrays import Number, namespace
+from .step_operations import DECODE
 
 if TYPE_CHECKING:
-    from .step import StepModel
+    from .step import StepModel, Values
 
 CUSTOM = "all-reduce-custom"  # all-reduce of inference engines, for small tensors
 
@@ -40,3 +42,25 @@ def collective_seconds(model: StepModel, each: Collective, moved: Number) -> Num
         custom = kernels.collective(each.kind, each.ranks, moved, own, model.coefficients("collectives", CUSTOM))
         seconds = namespace(moved).minimum(seconds, custom)
     return seconds * (moved > 0)
+
+
+def transfers(model: StepModel, values: Mapping[str, Values]) -> tuple[dict[str, Number], Number]:
+    """Return the time of collectives by group of ranks, and how long the ranks wait for the last one.
+
+    Decoded and prefilled tokens are exchanged together. The wait is the expected maximum over the ranks, as a
+    multiple of the deviation of one rank.
+    """
+    found: dict[str, Number] = {}
+    waits: Number = 0.0
+    first = next(iter(values), DECODE)
+    for exchange in model.exchanges:
+        if first not in exchange.phases:
+            continue
+        each = exchange.phases[first][0]
+        moved = sum(
+            message_bytes(model, *exchange.phases[phase], values[phase]) for phase in values if phase in exchange.phases
+        )
+        name, times = f"{each.kind} ({each.group})", exchange.number * each.times
+        found[name] = found.get(name, 0.0) + times * collective_seconds(model, each, moved)
+        waits = waits + times * sqrt(2 * log(each.ranks)) * (moved > 0)
+    return found, waits

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import llmcalc
 from llmcalc import layers
+from llmcalc.api.step_models import weight_bits
 from llmcalc.calc.kernels import WEIGHTS
 from llmcalc.calc.sharding import Mesh
 from llmcalc.calc.walk import Conventions
@@ -19,9 +20,10 @@ from llmcalc.core.architecture import Architecture, Block, Branch, Run, Stack, S
 from llmcalc.core.errors import InputError
 from llmcalc.core.form import Form, lift, touched
 from llmcalc.core.layer import Layer
-from llmcalc.estimate.time.layer_operations import ATTENTION, collectives, operations
+from llmcalc.estimate.time.cost import ClassFormats
+from llmcalc.estimate.time.layer_operations import ATTENTION, operations
 from llmcalc.estimate.time.operations import Attention, Convolution, Elementwise, Gemm, GroupedGemm, Operation, Scan
-from llmcalc.estimate.time.step import StepModel
+from llmcalc.estimate.time.step_operations import all_pairs, collectives, groups, step_conventions
 from llmcalc.schema.preset_files import names
 from llmcalc.testing import layers as layers_of
 
@@ -183,8 +185,35 @@ def test_recurrences_have_a_state_and_a_convolution() -> None:
 def test_only_latents_are_expanded_in_a_prefill() -> None:
     """Keys wider than values are not enough, as in MiMo-V2-Flash."""
     found = {
-        name: {each.is_expanded for each in operations(llmcalc.load(name), Mesh(), StepModel.conventions("prefill"))
+        name: {each.is_expanded for each in operations(llmcalc.load(name), Mesh(), step_conventions("prefill"))
                if isinstance(each, Attention) and each.value_width}
         for name in ("deepseek-v3", "glm-4.7-flash", "mimo-v2-flash", "deepseek-v4")
     }  # fmt: skip
     assert found == {"deepseek-v3": {True}, "glm-4.7-flash": {True}, "mimo-v2-flash": {False}, "deepseek-v4": {False}}
+
+
+@pytest.mark.parametrize("name", ["mixtral-8x7b", "gemma3n-e4b", "deepseek-v4-flash"])
+def test_a_layout_does_not_change_those_that_follow(name: str) -> None:
+    """Equal layers are evaluated once for all layouts, but each layout has its own operations and collectives."""
+
+    def found(architecture: Architecture, mesh: Mesh) -> object:
+        step = step_conventions("decode", "dense")
+        moved = [each._replace(place=None) for each in collectives(architecture, mesh, step, 16)]
+        own = [(type(each), each.names, each.sizes) for each in operations(architecture, mesh, step)]
+        return moved, own
+
+    known = llmcalc.load(name)
+    ep = 1 if name == "gemma3n-e4b" else 2
+    meshes = [Mesh(tp=2), Mesh(), Mesh(dp=2, ep=ep, etp=1), Mesh(tp=2, ep=ep, etp=1)]
+    for mesh in meshes:
+        assert found(known, mesh) == found(llmcalc.load(name), mesh)
+
+
+def test_equal_layers_are_grouped() -> None:
+    """The groups of a model whose blocks differ count all operations."""
+    architecture = llmcalc.load("gemma3n-e4b")
+    formats = ClassFormats(*[weight_bits(architecture, None)] * 3)
+    found, pairs = groups(architecture, Mesh(tp=2), formats).values(), all_pairs(architecture, Mesh(tp=2))
+    counts = [pair["decode"].count for pair in pairs if "decode" in pair]
+    assert sum(group.applied for group in found if "decode" in group.phases) == sum(counts)
+    assert 2 * len(found) < len(pairs)

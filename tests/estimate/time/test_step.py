@@ -13,6 +13,7 @@ from llmcalc.api.step_models import engine_step, step_model
 from llmcalc.calc.sharding import Mesh
 from llmcalc.estimate.time.operations import Convolution, Scan
 from llmcalc.estimate.time.step import StepModel
+from llmcalc.estimate.time.transfers import transfers
 from llmcalc.schema.preset_files import names
 
 MODELS = sorted({location.file: name for name, location in names().items()}.values())
@@ -120,7 +121,7 @@ def test_a_step_after_another_has_the_same_times_and_coefficients() -> None:
 
 def test_ranks_wait_for_the_last_one() -> None:
     waits = {
-        tp: model("llama3-8b", mesh=Mesh(tp=tp)).transfers({"decode": values(1, 1, 101)})[1] for tp in (1, 2, 4, 8)
+        tp: transfers(model("llama3-8b", mesh=Mesh(tp=tp)), {"decode": values(1, 1, 101)})[1] for tp in (1, 2, 4, 8)
     }
     assert waits[1] == 0
     assert waits[8] / waits[2] == pytest.approx(np.sqrt(np.log(8) / np.log(2)))
