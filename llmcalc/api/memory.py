@@ -224,7 +224,7 @@ def serving_stages(
 
 def worst_stage(architecture: Architecture, stages: Sequence[InferenceMemory]) -> InferenceMemory:
     """Return the memory of the pipeline stage that needs the most, as that of the whole architecture."""
-    worst = max(stages, key=lambda stage: stage.peak)
+    worst = stages[0] if len(stages) == 1 else max(stages, key=lambda stage: stage.peak)
     return changed(worst, architecture=architecture, refusals=refusals(stages))
 
 

@@ -84,7 +84,7 @@ def memory_form(
     >>> form(batch=8, seq=1024) == llmcalc.memory("gpt2", mode="training", batch=8, seq=1024).peak
     True
     >>> print(form.pieces[0])
-    t1 with t1 = max(1742157312 + 901844*seq*batch, 2145426432) if 1024 - seq >= 0
+    max(901,844 × seq × batch + 1,742,157,312, 2,145,426,432) if seq ≤ 1,024
 
     Args:
         model: an architecture, or anything ``load`` reads.

@@ -160,6 +160,12 @@ class Flops(NotebookDisplay):
         return {name: count for name, count in found.items() if count.total}
 
     @cached_property
+    def matmul_forms(self) -> dict[str, Form]:
+        """Closed form of the forward FLOPs of contractions and convolutions, by component."""
+        found = {name: self._sum(group, matmul=True) for name, group in group_by(self.works, component).items()}
+        return {name: form for name, form in found.items() if form.terms}
+
+    @cached_property
     def by_layer(self) -> list[Layers]:
         """FLOPs by block type, including the layers before and after the blocks."""
         found: dict[tuple[str, str, Count], tuple[list[int], list[Count]]] = {}

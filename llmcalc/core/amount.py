@@ -113,6 +113,13 @@ def smallest(*sizes: Size) -> Size:
     return min(sizes) if symbolic is None else symbolic.apply("min", sizes)
 
 
+def named(size: Size, name: str) -> Size:
+    """Return a size. In a closed form, the name stands for the size."""
+    if isinstance(size, Symbolic):
+        size.name(name)
+    return size
+
+
 def largest_items(items: Iterable[Item], size: Callable[[Item], int]) -> list[Item]:
     """Return the first item with the largest size, or all items that may have the largest of symbolic sizes."""
     found = list(items)

@@ -4,7 +4,7 @@
 ...     return 2 * n if n < 1000 else 3 * n + 7
 >>> compiled = CompiledFunction(bytes_of, {"n": 1})
 >>> compiled(n=5), compiled(n=2000), [str(piece) for piece in compiled.pieces]
-(10, 6007, ['2*n if 999 - n >= 0', '7 + 3*n if -1000 + n >= 0'])
+(10, 6007, ['2 × n if n ≤ 999', '3 × n + 7 if n ≥ 1,000'])
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from functools import cached_property, reduce
 from typing import Any
 
 from .errors import LlmcalcError
-from .form import Call, Form, lift
+from .form import Call, Form, lift, symbol
+from .notation import Notation
 from .traced import FUNCTIONS, Traced, Tracer
 
 MOST_PIECES = 64
@@ -30,17 +31,28 @@ class ClosedForm:
         definitions: functions of forms that symbols of later definitions, the guards and the result stand for.
         guards: forms that must not be negative.
         result: form of the result.
+        names: names of definitions for readers.
+        labels: labels of forms, such as of those whose maximum the result is.
     """
 
     def __init__(self, trace: Tracer, result: Form) -> None:
+        self.names, self.labels = trace.names, trace.labels
         self.inputs, self.guards, self.result = tuple(trace.inputs), tuple(trace.guards), result
         self.definitions = _needed(trace.definitions, (result, *self.guards))
 
     def __str__(self) -> str:
-        where = " and ".join(f"{form_text(guard)} >= 0" for guard in self.guards)
-        names = ", ".join(f"{name} = {call_text(call)}" for name, call in self.definitions.items())
-        found = form_text(self.result)
-        return "".join((found, f" with {names}" if names else "", f" if {where}" if where else ""))
+        writer = Notation(self.definitions, self.names)
+        text, conditions = writer.text(self.result), " and ".join(writer.conditions(self.guards))
+        where = ", ".join(f"{name} = {value}" for name, value in writer.where())
+        return "".join((text, f" if {conditions}" if conditions else "", f", where {where}" if where else ""))
+
+    @property
+    def largest(self) -> tuple[Form, ...]:
+        """Forms of which the result is the largest, or the result."""
+        for name, call in self.definitions.items():
+            if call.function == "max" and self.result == symbol(name):
+                return tuple(map(lift, call.arguments))
+        return (self.result,)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the forms as texts in the grammar of ``core/expression.py``, with the function ``floor(a, b)``."""

@@ -40,6 +40,9 @@ class Symbolic:
         """Return a function of symbolic values and integers."""
         raise NotImplementedError
 
+    def name(self, name: str) -> None:
+        """Set the name that a reader sees for the value, if its class has one."""
+
 
 Atom = str | Call
 Monomial = tuple[Atom, ...]
@@ -238,6 +241,8 @@ def pairs(q: Any, k: Any, w: Any = 0) -> Any:
     >>> pairs(3, 3), pairs(3, 3, 2), pairs(1, 100), pairs(1, 100, 8)
     (6, 5, 100, 8)
     """
+    if isinstance(q, int) and q == 1 and isinstance(w, int):
+        return minimum(k, w) if w else k
     if _is_symbolic(q, k, w):
         return _atom("pairs", q, k, w) if _is_symbolic(w) or w else _atom("pairs", q, k)
     cached = k - q
@@ -253,6 +258,8 @@ def chunk_pairs(q: Any, k: Any, z: Any) -> Any:
     >>> chunk_pairs(5, 5, 2)
     7
     """
+    if isinstance(q, int) and q == 1:
+        return remainder(k - 1, z) + 1
     if _is_symbolic(q, k, z):
         return _atom("chunk_pairs", q, k, z)
     after, before = (n // z * (z * (z + 1) // 2) + _half(n % z * (n % z + 1)) for n in (k, k - q))

@@ -91,8 +91,16 @@ class Traced(Symbolic):
         return self._parts or (("", self),)
 
     def labelled(self, parts: tuple[tuple[str, Integer], ...]) -> Traced:
-        """Return the value with labelled parts."""
+        """Return the value with labelled parts. If there is one part, the forms in a closed form have its label."""
+        if len(parts) == 1:
+            self.trace.label(self.form, parts[0][0])
         return Traced(self.trace, self.form, parts)
+
+    def name(self, name: str) -> None:
+        """Set the name of a derived symbol. It is left out if another symbol has the name."""
+        for own in self.form.symbols() & self.trace.definitions.keys():
+            if self.form == symbol(own) and name not in self.trace.names.values():
+                self.trace.names.setdefault(own, name)
 
     def plus(self, label: str, size: Integer) -> Integer:
         """Return the sum with one more part."""
@@ -183,12 +191,16 @@ class Tracer:
         definitions: the function that each derived symbol stands for, in order.
         guards: forms that must not be negative.
         texts: values that were converted to text.
+        names: names of derived symbols for readers.
+        labels: labels of forms whose maximum a form may be.
     """
 
     def __init__(self, example: Mapping[str, int], least: Mapping[str, int]) -> None:
         self.definitions: dict[str, Call] = {}
         self.guards: dict[Form, None] = {}
         self.texts: list[Traced] = []
+        self.names: dict[str, str] = {}
+        self.labels: dict[Form, str] = {}
         self._least: dict[Atom, int] = dict(least.items())  # lower bounds of symbols
         self._unbounded = set[Atom]()
         self._values = dict(example)
@@ -207,6 +219,10 @@ class Tracer:
         """Return the value of a form in the example."""
         found: int = form(**self._values)
         return found
+
+    def label(self, form: Form, label: str) -> None:
+        """Label a form, or the forms whose maximum it is. A later label is that of a larger part."""
+        self.labels |= dict.fromkeys(self._flattened("max", form), label)
 
     def quotient(self, dividend: Form, divisor: Form) -> Integer:
         """Return a quotient rounded down."""

@@ -107,7 +107,7 @@ class Indexer(Layer):
         return [
             "ig[b q ie] = x[b q d] gate[d ie]",
             "ig[b q ie] = add(ig, places)",
-            "group[b im ie] = pooled(ig)",
+            "group[b im ie] = pooled(ik, ig)",
             "score[b ih q im] = iq[b q ih ie] group[b im ie]",
             "score[b ih q im] = relu(score)",
             "weight[b q ih] = x[b q d] ww[d ih]",

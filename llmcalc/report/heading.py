@@ -191,5 +191,9 @@ def workload_inputs(workload: Workload) -> dict[str, Any]:
 
 def formula_note(what: str, form: Form) -> str:
     """Return a note with a closed form and the meanings of its symbols."""
+    from ..core.notation import Notation, signs_in  # parameters have no form
+
+    text = Notation().text(form)
     named = [f"{letter}: {meaning}" for letter, meaning in LETTERS.items() if letter in form.symbols()]
-    return f"{what} = {form} ({', '.join(named)})" if named else f"{what} = {form}"
+    named += [f"{sign}: {meaning}" for sign, meaning in signs_in(text)]
+    return f"{what} = {text} ({', '.join(named)})" if named else f"{what} = {text}"

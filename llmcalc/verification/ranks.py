@@ -21,15 +21,16 @@ class Ranks:
         sizes: number of ranks along each axis of the mesh. Several axes can belong to one group.
         groups: name of the parallelism of each axis, such as ``tp``.
         tokens: sequence length, if sums over tensor-parallel ranks are scattered over the sequence.
+        experts: axes of the mesh that divide routed experts.
         phase: phase of the step.
         exchanged: elements by (collective, group, number of ranks, phase).
     """
 
-    def __init__(self, axes: Mapping[str, tuple[str, int]], tokens: int = 0) -> None:
+    def __init__(self, axes: Mapping[str, tuple[str, int]], tokens: int = 0, experts: Sequence[str] = ()) -> None:
         self.sizes = {axis: size for axis, (_, size) in axes.items()}
         self.groups = {axis: group for axis, (group, _) in axes.items()}
         self.places = [dict(zip(axes, place, strict=True)) for place in product(*map(range, self.sizes.values()))]
-        self.tokens, self.phase = tokens, FORWARD
+        self.tokens, self.experts, self.phase = tokens, experts, FORWARD
         self.exchanged: dict[tuple[str, str, int, str], Fraction] = defaultdict(Fraction)
         self._known: set[object] = set()
         self._unsaved: set[object] = set()
@@ -50,7 +51,13 @@ class Ranks:
         return slice(at * (length // count), (at + 1) * (length // count))
 
     def exchange(
-        self, kind: str, parts: Parts, axes: Sequence[str], made: Callable[[Parts], Array], is_saved: bool = True
+        self,
+        kind: str,
+        parts: Parts,
+        axes: Sequence[str],
+        made: Callable[[Parts], Array],
+        is_saved: bool = True,
+        n_owners: int = 1,
     ) -> Parts:
         """Return the result of a collective, and count its elements unless the ranks have the result already.
 
@@ -59,16 +66,16 @@ class Ranks:
         key = self._key(kind, parts, axes)
         found = [made([parts[peer] for peer in self.peers(rank, axes)]) for rank in range(len(parts))]
         if key not in self._known:
-            self.count(kind, axes, (found if kind == ALL_GATHER else parts)[0].size)
+            self.count(kind, axes, Fraction((found if kind == ALL_GATHER else parts)[0].size, n_owners))
             self._known.add(key)
             if not is_saved:
                 self._unsaved.add(key)
         return found
 
-    def count(self, kind: str, axes: Sequence[str], n_elements: Fraction | int) -> None:
+    def count(self, kind: str, axes: Sequence[str], n_elements: Fraction | int, group: str = "") -> None:
         """Count the elements of the tensor of a collective."""
         count = prod(self.sizes[axis] for axis in axes)
-        self.exchanged[kind, self.groups[axes[0]], count, self.phase] += n_elements
+        self.exchanged[kind, group or self.group(axes[0]), count, self.phase] += n_elements
 
     def is_known(self, kind: str, parts: Parts, axes: Sequence[str]) -> bool:
         """Return whether the ranks have the result of a collective already."""
@@ -83,7 +90,16 @@ class Ranks:
     def _key(self, kind: str, parts: Parts, axes: Sequence[str]) -> object:
         return (kind, *axes, *(part.tobytes() for part in parts))
 
+    def group(self, axis: str) -> str:
+        """Return the parallelism whose ranks exchange data along an axis. Ranks with other tokens are replicas of the
+        weights.
+        """
+        name = self.groups[axis]
+        return "dp" if self.phase == UPDATE and name != "tp" else name
+
     def by_group(self, axes: Iterable[str]) -> list[list[str]]:
         """Return the axes by group, in the order of the mesh."""
-        named = [axis for axis in self.sizes if axis in axes]
-        return [[axis for axis in named if self.groups[axis] == group] for group in dict.fromkeys(self.groups.values())]
+        wanted = set(axes)
+        named = [axis for axis in self.sizes if axis in wanted]
+        groups = dict.fromkeys(map(self.group, self.sizes))
+        return [[axis for axis in named if self.group(axis) == group] for group in groups]

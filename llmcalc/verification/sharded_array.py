@@ -14,7 +14,6 @@ possible. No declaration is read here, so the exchanged elements can be compared
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from fractions import Fraction
 from functools import partial
 from math import prod
 from typing import Any
@@ -22,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from ..calc.collectives import ALL_GATHER, ALL_REDUCE, ALL_TO_ALL, REDUCE_SCATTER, SEND
+from ..calc.collectives import ALL_GATHER, ALL_REDUCE, REDUCE_SCATTER
 from ..twins.weights import Array
 from .ranks import Parts, Ranks
 from .shape_maps import factors, images
@@ -67,7 +66,7 @@ class ShardedArray(NDArrayOperatorsMixin):
         self.owners = owners or {}
         self.copied: frozenset[int] = frozenset()
         self.gather_again: Callable[[], ShardedArray] | None = None
-        self.sent: set[str] = set()  # mesh axes along which other owners have received the array
+        self.sent: set[str] = set()  # exchanges after which other owners have the array
         self.ranks, self.parts, self.shape, self.splits = ranks, parts, tuple(shape), splits
         self.partial, self.is_weight, self.is_moved = frozenset(partial), is_weight, False
 
@@ -101,8 +100,9 @@ class ShardedArray(NDArrayOperatorsMixin):
             AssertionError: if ranks that should have equal local arrays have different ones.
         """
         if self.owners:
-            axis = next(iter(self.owners))
-            return self.routed(axis, np.array(EVERY)).settled().whole()
+            from .row_owners import routed  # imports this module
+
+            return routed(self, dict.fromkeys(self.owners, np.array(EVERY))).settled().whole()
         ranks, parts = self.ranks, self.parts
         for axis in self.partial:
             parts = [sum(parts[peer] for peer in ranks.peers(rank, [axis])) for rank in range(len(parts))]
@@ -118,6 +118,16 @@ class ShardedArray(NDArrayOperatorsMixin):
 
     def _minor_first(self, splits: Splits) -> list[tuple[str, int]]:
         return [(axis, splits[axis]) for axis in reversed(self.ranks.sizes) if axis in splits]
+
+    def with_inner(self, axes: Iterable[str]) -> set[str]:
+        """Return the given axes that divide the array, and those that divide the shards of these axes further."""
+        names = list(self.ranks.sizes)
+        return {
+            inner
+            for axis in set(axes) & self.splits.keys()
+            for inner in names[names.index(axis) :]
+            if self.splits.get(inner) == self.splits[axis]
+        }
 
     def with_parts(self, parts: Parts, shape: Sequence[int], splits: Splits, is_weight: bool = False) -> ShardedArray:
         """Return an array with other parts and the same partial sums."""
@@ -152,14 +162,19 @@ class ShardedArray(NDArrayOperatorsMixin):
             if self.has_token_rows and not is_divided and self.ranks.groups[some[0]] == "tp":
                 self.scatter(dict.fromkeys(some, 1))
             else:
-                self.parts = self.ranks.exchange(ALL_REDUCE, self.parts, some, lambda terms: sum(terms))
+                n_owners = self.n_owners()
+                self.parts = self.ranks.exchange(
+                    ALL_REDUCE, self.parts, some, lambda each: sum(each), n_owners=n_owners
+                )
                 self.partial -= set(some)
         return self
 
     def scatter(self, splits: Splits) -> ShardedArray:
         """Replace partial sums by a share of their sum, in place."""
         axes = list(splits)
-        summed = self.ranks.exchange(REDUCE_SCATTER, self.parts, axes, lambda terms: sum(terms))
+        summed = self.ranks.exchange(
+            REDUCE_SCATTER, self.parts, axes, lambda terms: sum(terms), n_owners=self.n_owners()
+        )
         found = ShardedArray(self.ranks, summed, self.shape, dict(self.splits)).narrowed(splits)
         self.parts, self.splits, self.partial = found.parts, found.splits, self.partial - set(axes)
         return self
@@ -232,15 +247,18 @@ class ShardedArray(NDArrayOperatorsMixin):
             return self.owners[axis]
         found = np.full(self.shape, EVERY)
         if axis in self.splits:
-            dim, count = self.splits[axis], self.ranks.sizes[axis]
-            rows = np.arange(self.shape[dim]) * count // self.shape[dim]
+            dim = self.splits[axis]
+            axes = [name for name in self.ranks.sizes if self.splits.get(name) == dim]
+            n_inner = prod(self.ranks.sizes[name] for name in axes[axes.index(axis) + 1 :])
+            shard = np.arange(self.shape[dim]) * prod(self.ranks.sizes[name] for name in axes) // self.shape[dim]
+            rows = shard // n_inner % self.ranks.sizes[axis]
             found = found * 0 + rows.reshape([-1 if at == dim else 1 for at in range(self.ndim)])
         return found
 
     def owned(self, axes: Iterable[str]) -> ShardedArray:
         """Return the array with owners in place of even divisions along the given mesh axes."""
-        found = self
-        for axis in set(axes) & self.splits.keys():
+        found, axes = self, self.with_inner(axes)
+        for axis, _ in self._minor_first({axis: self.splits[axis] for axis in axes}):
             owner, padded = found.owner_of(axis), found.as_terms([axis])
             padded.partial -= {axis}
             found = padded.with_owners(axis, owner, padded.parts)
@@ -255,55 +273,24 @@ class ShardedArray(NDArrayOperatorsMixin):
         owners = {**self.owners, axis: np.broadcast_to(owner, self.shape)}
         return ShardedArray(self.ranks, kept, self.shape, self.splits, self.partial, self.is_weight, owners)
 
-    def routed(self, axis: str, owner: Array) -> ShardedArray:
-        """Return the array with other owners along a mesh axis. An all-to-all sends the elements to their owners."""
-        own = self.owned([axis])
-        had, parts = own.owner_of(axis), own.parts
-        if np.any((had != owner) & (had != EVERY)):
-            if axis not in self.sent:
-                own._count_sent(axis, np.broadcast_to(owner, self.shape))
-                self.sent.add(axis)
-            parts = own._from_owners(axis)
-        return own.with_owners(axis, owner, parts)
-
-    def _count_sent(self, axis: str, owner: Array) -> None:
-        """Count the elements that the ranks send to other owners: tokens to experts, or to the neighbouring rank."""
-        ranks = self.ranks
-        if ranks.groups[axis] == "ep":
-            ranks.count(ALL_TO_ALL, [axis], Fraction(self.parts[0].size, ranks.sizes[axis]))
-            return
-        sent = [0]
-        for rank, place in enumerate(ranks.places):
-            had, wanted = (self.local_owner(rank, axis, each) for each in (self.owners[axis], owner))
-            leaves = (had == place[axis]) & (wanted != had)
-            if np.any(np.abs(wanted - had)[leaves] != 1) or np.any(wanted[leaves] == EVERY):
-                raise NotImplementedError(f"elements are sent further than to the next rank along {axis}")
-            sent.append(int(leaves.sum()))
-        ranks.count(SEND, [axis], max(sent))
-
-    def _from_owners(self, axis: str) -> Parts:
-        """Return the local arrays with the elements of all owners along a mesh axis."""
-        found = []
-        for rank, part in enumerate(self.parts):
-            for at, peer in enumerate(self.ranks.peers(rank, [axis])):
-                part = np.where(self.local_owner(rank, axis, self.owners[axis]) == at, self.parts[peer], part)
-            found.append(part)
-        return found
+    def n_owners(self, axes: Iterable[str] = ()) -> int:
+        """Return the number of ranks that share the elements of a local array, equally on average."""
+        owned = {axis for axis, owner in self.owners.items() if np.any(owner != EVERY)}
+        return prod(self.ranks.sizes[axis] for axis in owned | {*axes})
 
     def settled(self) -> ShardedArray:
         """Return the array with even divisions in place of owners, where a dimension is divided evenly."""
-        for axis, owner in self.owners.items():
+        for axis in (axis for axis in self.ranks.sizes if axis in self.owners):
+            owner = self.owners[axis]
             owners = {name: each for name, each in self.owners.items() if name != axis}
+            whole = ShardedArray(self.ranks, self.parts, self.shape, self.splits, self.partial, self.is_weight, owners)
             if np.all(owner == EVERY):
-                return ShardedArray(
-                    self.ranks, self.parts, self.shape, self.splits, self.partial, self.is_weight, owners
-                )
+                return whole.settled()
             for dim, size in enumerate(self.shape):
-                if size % self.ranks.sizes[axis] or dim in self.splits.values():
+                along = [name for name, at in self.splits.items() if at == dim] + [axis]
+                is_inner = [name for name in self.ranks.sizes if name in along][-1] == axis
+                if not is_inner or size % prod(self.ranks.sizes[name] for name in along):
                     continue
-                whole = ShardedArray(
-                    self.ranks, self.parts, self.shape, self.splits, self.partial, self.is_weight, owners
-                )
                 divided = whole.narrowed({axis: dim})
                 if np.all((owner == divided.owner_of(axis)) | (owner == EVERY)):
                     return divided.settled()
@@ -350,7 +337,8 @@ class ShardedArray(NDArrayOperatorsMixin):
                     to += 1
                     remaining = wanted[new[to]]
                 if self.splits[axis] != old[at] or remaining % size:
-                    return self.gathered(axes).reshape(*wanted)
+                    is_sent = self.ranks.experts and not self.is_weight  # rows that are sent to experts have owners
+                    return (self.owned(axes) if is_sent else self.gathered(axes)).reshape(*wanted)
                 left[old[at]] //= size
                 remaining //= size
                 splits[axis] = new[to]

@@ -15,6 +15,7 @@ import numpy as np
 from ..calc.collectives import ALL_GATHER, ALL_REDUCE, FORWARD
 from ..twins.weights import Array
 from .ranks import Ranks
+from .row_owners import routed, with_all_rows
 from .sharded_array import EVERY, ShardedArray, Splits, divide
 
 LINEAR = (np.negative, np.positive, np.conj)
@@ -39,9 +40,10 @@ def elementwise(ranks: Ranks, function: Any, inputs: Sequence[Any]) -> ShardedAr
     """Apply an elementwise function to arrays with shapes that can be broadcast."""
     shape = np.broadcast_shapes(*map(np.shape, inputs))
     arrays = [each if isinstance(each, ShardedArray) else divide(each, ranks, {}, True) for each in inputs]
-    if function is np.multiply and ranks.phase == FORWARD:  # a small factor is gathered instead of a sum reduced
+    if function is np.multiply and ranks.phase == FORWARD:
         largest = max(arrays, key=lambda array: array.size)
-        arrays = [each if each.size == largest.size else each.gathered(largest.partial) for each in arrays]
+        if largest.owners.keys().isdisjoint(ranks.experts):  # a small factor is gathered instead of a sum reduced
+            arrays = [each if each.size == largest.size else each.gathered(largest.partial) for each in arrays]
     elif function is np.multiply:  # and is used again
         arrays = [_gathered(each, _known(each, arrays)) for each in arrays]
     arrays, owners = _with_equal_owners(function, arrays, shape)
@@ -85,8 +87,9 @@ def _gathered(array: ShardedArray, axes: Collection[str]) -> ShardedArray:
 
 def _known(array: ShardedArray, operands: list[ShardedArray]) -> list[str]:
     """Return the divided axes of a small factor that the ranks have gathered, if a larger factor is whole."""
-    axes = [axis for each in operands if each.size > array.size for axis in array.splits if axis not in each.splits]
-    return [axis for axis in axes if array.ranks.is_known(ALL_GATHER, array.parts, [axis])]
+    larger = [each for each in operands if each.size > array.size]
+    groups = array.ranks.by_group(axis for axis in array.splits if any(axis not in each.splits for each in larger))
+    return [axis for axes in groups if axes and array.ranks.is_known(ALL_GATHER, array.parts, axes) for axis in axes]
 
 
 def _with_equal_owners(
@@ -94,6 +97,7 @@ def _with_equal_owners(
 ) -> tuple[list[ShardedArray], dict[str, Array]]:
     """Return the operands of an elementwise function with elements on the same ranks, and the owners of the result."""
     owners: dict[str, Array] = {}
+    targets: list[dict[str, Array]] = [{} for _ in arrays]
     for axis in dict.fromkeys(axis for array in arrays for axis in array.owners):
         divided = [array for array in arrays if axis in array.splits]
         maps = [np.broadcast_to(array.owner_of(axis), shape) for array in divided or arrays]
@@ -106,11 +110,14 @@ def _with_equal_owners(
         for number, array in enumerate(arrays):
             if axis in array.owners and (divided or not is_equal):
                 first = (0,) * (len(shape) - array.ndim)
-                target = maps[0][first][tuple(slice(0, size) for size in array.shape)]
-                routed = array.routed(axis, target)
-                arrays[number] = routed.settled() if divided else routed
+                targets[number][axis] = maps[0][first][tuple(slice(0, size) for size in array.shape)]
         if not divided:
             owners[axis] = found
+    for number, target in enumerate(targets):
+        if target:
+            divided_along = {axis for each in arrays for axis in each.splits}
+            sent = routed(arrays[number].reduce(arrays[number].partial & divided_along), target)
+            arrays[number] = sent.settled() if target.keys() - owners.keys() else sent
     return arrays, owners
 
 
@@ -198,20 +205,25 @@ def _with_rows_of_one_owner(
 
     Return the operands, the owners of the result, and the mesh axes along which the result is a partial sum.
     """
-    owners: dict[str, Array] = {}
-    masked: set[str] = set()
-    for axis in dict.fromkeys(axis for array in arrays for axis in array.owners):
-        arrays = [array.owned([axis]) for array in arrays]
+    gathered = _gathered_rows(arrays, terms)
+    axes = dict.fromkeys(axis for array in arrays for axis in array.owners if axis not in gathered)
+    arrays = [array.owned(axes) for array in arrays]
+    only: dict[str, Array] = {}
+    for axis in axes:
         maps = [(array.is_weight, array.owners[axis]) for array in arrays if axis in array.owners]
         constant = [owner.flat[0] for _, owner in sorted(maps, key=lambda each: not each[0]) if np.ptp(owner) == 0]
-        if constant:
-            only = constant[0]
-            arrays = [each.routed(axis, np.array(only)) if axis in each.owners else each for each in arrays]
-            owners[axis] = np.array(only)
-            continue
+        only |= {axis: np.array(constant[0])} if constant else {}
+    arrays = [routed(array, {axis: only[axis] for axis in only if axis in array.owners}) for array in arrays]
+    for axis in gathered:
+        arrays = [with_all_rows(array, axis) if axis in array.owners else array for array in arrays]
+    owners: dict[str, Array] = dict(only)
+    masked: set[str] = set()
+    for axis in (axis for axis in axes if axis not in only):
         rows = [(term, array.owners[axis]) for term, array in zip(terms, arrays, strict=True) if axis in array.owners]
+        if not rows:
+            continue
         term, owner = rows[0]
-        (dim,) = (dim for dim in range(owner.ndim) if np.any(np.diff(owner, axis=dim)))
+        dim = _row_dim(owner)
         if term[dim] in out:
             row = owner[tuple(slice(None) if at == dim else 0 for at in range(owner.ndim))]
             owners[axis] = row.reshape([-1 if letter == term[dim] else 1 for letter in out])
@@ -221,6 +233,23 @@ def _with_rows_of_one_owner(
                 each.partial -= {axis}
             masked.add(axis)
     return arrays, owners, frozenset(masked)
+
+
+def _row_dim(owner: Array) -> int:
+    """Return the dimension along which elements have different owners."""
+    (dim,) = (dim for dim in range(owner.ndim) if np.any(np.diff(owner, axis=dim)))
+    return dim
+
+
+def _gathered_rows(arrays: list[ShardedArray], terms: Sequence[str]) -> list[str]:
+    """Return the mesh axes that divide the rows of one operand and a dimension that only the other operand has."""
+    (one, first), (two, second) = zip(arrays, terms, strict=True)
+    return [
+        axis
+        for rows, row_term, other, other_term in ((one, first, two, second), (two, second, one, first))
+        for axis in rows.owners
+        if axis in other.splits and other_term[other.splits[axis]] not in row_term
+    ]
 
 
 def _along(function: Any, is_linear: bool = True) -> Callable[..., ShardedArray]:
@@ -316,7 +345,7 @@ def _as_divided(array: ShardedArray, other: ShardedArray, axes: Iterable[str]) -
     for axis in axes:
         if axis in array.owners and axis in other.splits:
             owner = np.max(other.owner_of(axis), axis=-1, keepdims=True)
-            array = array.routed(axis, owner).settled()
+            array = routed(array, {axis: owner}).settled()
     return array
 
 

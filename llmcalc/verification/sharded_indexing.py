@@ -39,6 +39,7 @@ def take(array: ShardedArray, index: Any) -> ShardedArray:
     rows &= looked_up
     copied = {axis for axis in rows if changed[axis].size > array.shape[splits[axis]]}
     for_weights = {axis for axis in rows & found.owners.keys() if ranks.groups[axis] == "tp"} - copied
+    for_weights = set() if ranks.experts else for_weights  # rows are sent to their experts first
     if copied or for_weights:
         is_saved = not for_weights and all(ranks.groups[axis] == "tp" for axis in copied)
         return _take_gathered(array, index, copied | for_weights, is_saved)

@@ -29,6 +29,7 @@ from ..twins.step import Step
 from ..twins.tape import Tape, Variable
 from ..twins.weights import Array
 from .ranks import Ranks
+from .row_owners import routed, scattered, with_all_rows
 from .sharded_array import EVERY, ShardedArray, Splits, divide
 from .zero_experts import exclude_zero_experts
 
@@ -47,7 +48,7 @@ class ShardedTape(Tape):
 
     def __init__(self) -> None:
         super().__init__()
-        self.sums: set[int] = set()  # partial sums whose gradients all ranks need
+        self.sums: dict[int, frozenset[str]] = {}  # axes along which all ranks need the gradients of partial sums
 
     def call(self, function: Any, inputs: tuple[Any, ...]) -> Any:
         """Record a function. Functions without their own derivative are recorded operation by operation."""
@@ -58,7 +59,7 @@ class ShardedTape(Tape):
         output = super().record(result, inputs)
         operands = [parent.value for parent, _ in output.pullbacks if isinstance(parent.value, ShardedArray)]
         if isinstance(output.value, ShardedArray) and _needs_whole_gradient(output.value, operands):
-            self.sums.add(id(output))
+            self.sums[id(output)] = output.value.partial
         output.pullbacks = [(parent, _to_terms(vjp, parent.value, output.value)) for parent, vjp in output.pullbacks]
         return output
 
@@ -67,20 +68,25 @@ class ShardedTape(Tape):
         gradient, value = node.gradient, node.value
         if not (isinstance(value, ShardedArray) and isinstance(gradient, ShardedArray)):
             return gradient
-        ranks = value.ranks
-        if id(node) in self.sums:
-            gradient = gradient.gathered(value.partial)
+        ranks, terms = value.ranks, self.sums.get(id(node), frozenset())
+        gradient = gradient.gathered(terms)
         gradient = gradient.gathered([a for a, dim in value.splits.items() if gradient.splits.get(a, dim) != dim])
         if not node.pullbacks and value.is_weight:
             gradient.owners = {
                 a: np.where(owner < 0, owner, owner % ranks.sizes[a]) for a, owner in gradient.owners.items()
             }
+        for axis in gradient.partial & value.owners.keys() if ranks.experts else ():
+            gradient = scattered(gradient, axis, value.owners[axis])
+        targets = {}
         for axis in gradient.owners.keys() | value.owners.keys():
             if axis in value.splits or axis in value.owners:
                 had, owner = gradient.owner_of(axis), value.owner_of(axis)
-                gradient = gradient.routed(axis, np.where(owner == EVERY, had, owner))
+                targets[axis] = np.where(owner == EVERY, had, owner)
+        gradient = routed(gradient, targets)
         gradient = gradient if value.owners else gradient.settled()
-        spread = gradient.owners.keys() - value.owners.keys()
+        for axis in terms & gradient.owners.keys():
+            gradient = with_all_rows(gradient, axis)
+        spread = gradient.owners.keys() - value.owners.keys() - value.partial
         gradient = gradient.as_terms(axis for axis in spread if ranks.groups[axis] == "cp")
         is_gathered = value.has_token_rows and not value.splits
         if node.pullbacks and (value.is_weight or value.is_moved or is_gathered):
@@ -90,16 +96,18 @@ class ShardedTape(Tape):
             gradient.scatter({axis: value.splits[axis] for axis in axes})
         own_groups = {ranks.groups[axis] for axis in value.splits}  # copies of a key head add up in its weights
         gradient.reduce(axis for axis in gradient.partial if ranks.groups[axis] not in own_groups)
-        return gradient.narrowed({axis: dim for axis, dim in value.splits.items() if axis not in gradient.splits})
+        wanted = {axis: dim for axis, dim in value.splits.items() if axis not in terms}
+        return gradient.narrowed({axis: dim for axis, dim in wanted.items() if axis not in gradient.splits})
 
 
 def _needs_whole_gradient(total: ShardedArray, operands: list[ShardedArray]) -> bool:
-    """Return whether a result is the first partial sum, or a partial sum scaled by an activation. Other partial sums
-    hand their gradient on.
+    """Return whether all ranks need the gradient of a result: of the first partial sum, of one that an activation
+    scales, and of the rows of an expert. Other sums pass their gradient on.
     """
     is_first = bool(total.partial.difference(*(each.partial for each in operands)))
     is_scaled = any(not (each.partial or each.is_weight) and each.size < total.size for each in operands)
-    return is_first or (is_scaled and bool(total.partial))
+    has_one_owner = total.ndim == 2 and any(np.ptp(owner) == 0 for owner in total.owners.values())
+    return is_first or ((is_scaled or has_one_owner) and bool(total.partial))
 
 
 def _to_terms(vjp: gradients.Vjp, term: Any, total: Any) -> gradients.Vjp:
@@ -136,15 +144,17 @@ def sharded_run(stack: Stack, mesh: Mesh, batch: int = 2, seq: int = 6) -> Shard
         for weight in layer.weights:
             weights.setdefault(layer.names[weight.name], weight.random(rng, SPREAD))
     exclude_zero_experts(placed.layers(), weights)
-    n_sequences = batch * (mesh.ep if mesh.dp > 1 else 1)
+    ranks = ranks_of(architecture, mesh, seq)
+    n_sequences = batch * mesh.dp
     x = None if stack.inputs else rng.standard_normal((n_sequences, seq, stack.d_model))
     ids = rng.integers(0, placed.vocab or 1, (n_sequences, seq))
     whole = _train(placed, Tape(), weights, x, ids, rng=np.random.default_rng(1))
 
-    ranks = ranks_of(architecture, mesh, seq)
     divided = divide_weights([placed], mesh, ranks, weights)
     over = {
-        axis: 0 if ranks.groups[axis] == "ep" else 1 for axis in ranks.sizes if ranks.groups[axis] != "tp" or mesh.sp
+        axis: 0 if ranks.groups[axis] in ("dp", "ep") else 1
+        for axis in ranks.sizes
+        if ranks.groups[axis] != "tp" or mesh.sp
     }
     data = None if x is None else divide(x, ranks, over)
     found = _train(placed, ShardedTape(), divided, data, ids, rng=np.random.default_rng(1))
@@ -210,11 +220,8 @@ def relative_error(found: Array, expected: Array) -> float:
 
 
 def exchanged_sizes(ranks: Ranks) -> Exchanged:
-    """Return the number of exchanged elements. Gradients of weights are reduced over all data-parallel ranks."""
-    found = Counter[tuple[str, str, int, str]]()
-    for (kind, group, count, phase), elements in ranks.exchanged.items():
-        found[kind, "dp" if group in ("cp", "ep") and phase == UPDATE else group, count, phase] += int(elements)
-    return dict(found)
+    """Return the number of exchanged elements."""
+    return {key: int(elements) for key, elements in ranks.exchanged.items()}
 
 
 def declared_sizes(architecture: Architecture, mesh: Mesh, batch: int, seq: int) -> Exchanged:
@@ -224,7 +231,8 @@ def declared_sizes(architecture: Architecture, mesh: Mesh, batch: int, seq: int)
     sizes = Counter[tuple[str, str, int, str]]()
     for each in found.collectives:
         if each.ranks > 1:
-            sizes[each.kind, each.group, each.ranks, each.phase] += each.elements(**found.values) // each.shards
+            group = "tp" if each.group == "etp" else each.group  # the ranks of an expert are tensor-parallel ranks
+            sizes[each.kind, group, each.ranks, each.phase] += each.elements(**found.values) // each.shards
     return dict(sizes)
 
 
@@ -266,16 +274,19 @@ def _multiplied(part: Part, size: int, ranks: int, name: str) -> dict[str, Any]:
 
 def ranks_of(architecture: Architecture, mesh: Mesh, seq: int) -> Ranks:
     """Return the ranks of a mesh. Tensor parallelism has several axes if some weights have fewer shards than ranks."""
-    shards = {1, mesh.tp}
+    shards = {1, mesh.tp, min(mesh.tp, mesh.expert_tp)}
     for declaration, tensor in (each for stack in architecture.stacks for each in _tensors(stack)):
         shards |= set(_shards(declaration, tensor, mesh).values())
-    sizes = {"ep": mesh.ep if mesh.dp > 1 else 1, "cp": mesh.cp}
+    n_within = min(mesh.ep, max(mesh.tp // mesh.expert_tp, 1))  # tensor-parallel ranks that have different experts
+    n_across = mesh.ep // n_within
+    sizes = {"dp": mesh.dp // n_across, "ep": n_across, "cp": mesh.cp}
     axes = {axis: (axis, size) for axis, size in sizes.items() if size > 1}
     before = 1
     for count in sorted(shards - {1}):
         axes[f"tp{count}"] = "tp", count // before
         before = count
-    return Ranks(axes, seq if mesh.sp else 0)
+    within = [axis for axis in axes if axis.startswith("tp") and int(axis[2:]) > mesh.expert_tp] * (n_within > 1)
+    return Ranks(axes, seq if mesh.sp else 0, [*(["ep"] if "ep" in axes else []), *within])
 
 
 def _tensors(stack: Stack) -> Iterator[tuple[Declaration, Tensor]]:
@@ -302,8 +313,7 @@ def weight_splits(placed: PlacedStack, mesh: Mesh, ranks: Ranks) -> dict[str, tu
                 splits: Splits = {}
                 for dim, count in _shards(declaration, tensor, mesh).items():
                     splits |= {axis: dim for axis in ranks.sizes if axis.startswith("tp") and int(axis[2:]) <= count}
-                if tensor.active and mesh.ep > 1:
-                    splits |= dict.fromkeys([axis for axis in ranks.sizes if axis == "ep" or mesh.dp == 1], 0)
+                splits |= dict.fromkeys(ranks.experts if tensor.active else (), 0)
                 found[layer.names[".".join((*path, tensor.name))]] = shape, splits
     return found
 

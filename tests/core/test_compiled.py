@@ -88,7 +88,7 @@ def test_sums_of_the_largest_are_one_form() -> None:
     compiled(n=2, m=3)
     (piece,) = compiled.pieces
     assert not piece.guards
-    assert "max(23*n*m, 374 + n*m)" in str(piece)  # the first and the last of equal blocks
+    assert "max(23 × n × m, n × m + 374)" in str(piece)  # the first and the last of equal blocks
 
 
 def test_chunks_and_windows_are_compared_with_lengths() -> None:

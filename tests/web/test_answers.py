@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -149,20 +148,6 @@ def test_derivations_of_times_add_up(state: dict[str, Any]) -> None:
 def seconds(node: dict[str, Any]) -> float:
     number, unit = node["text"].replace(",", "").split(" ")
     return float(number) * {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "microseconds": 1e-6, "ns": 1e-9}[unit]
-
-
-def test_derivations_have_closed_forms() -> None:
-    forms = {
-        name: panel("derivation", SERVED, quantity=name)["forms"] for name in ("params", "memory", "state", "flops")
-    }
-    assert forms["params"] == []
-    assert [label for label, _ in forms["flops"]] == ["matrix products", "other operations"]
-    assert "batch·pairs(new_tokens, n_keys)" in forms["flops"][0][1]
-    assert forms["state"] == [["state, in bytes", "131,072·context·batch"]]
-    (label, value), *definitions = forms["memory"]
-    assert label == "peak, in bytes"
-    assert re.fullmatch(r"[\d,]+ \+ t\d \+ 131,072·context·batch", value)
-    assert [name for name, _ in definitions] == [f"t{number}" for number in range(1, len(definitions) + 1)]
 
 
 def test_the_context_is_cut_to_what_the_model_accepts() -> None:

@@ -94,6 +94,11 @@ class DeclarationScope:
         """Number of ranks of an expert-parallel group that have the same tokens."""
         return 1 if self.mesh.sp else min(self.mesh.ep, max(self.mesh.tp // self.mesh.expert_tp, 1))
 
+    @property
+    def has_all_tokens(self) -> bool:
+        """Whether each rank of an expert-parallel group has all tokens, and computes those of its own experts."""
+        return self.replicas == self.mesh.ep
+
     # ------------------------------------------------------------------ versions
 
     def compute(self, equation: Equation, partial: Partial | None) -> Version:

@@ -18,19 +18,22 @@ def route(scope: DeclarationScope, equation: Equation) -> Partial | None:
     is_routed = any(scope.is_expert(scope.weights.get(name)) for name in names)
     from_experts = [name for name in names if name in scope.in_experts]
     is_per_expert = bool(scope.used & set(equation.out.axes))
-    if scope.mesh.ep > 1 and (is_routed or (from_experts and is_per_expert and _have_all_tokens(scope))):
+    if scope.mesh.ep > 1 and (is_routed or (from_experts and is_per_expert and scope.has_all_tokens)):
         for operand in equation.operands:
             if operand.name not in (*scope.weights, *scope.in_experts):
                 _dispatch(scope, operand)
+    is_last = scope.mesh.ep > 1 and bool(from_experts) and (not is_per_expert or _reads_own_tokens(scope, equation))
     if (is_routed or from_experts) and is_per_expert:
         scope.in_experts.add(equation.out.name)
-    is_last = scope.mesh.ep > 1 and from_experts and not is_per_expert
+    if is_last:
+        scope.in_experts.discard(equation.out.name)
     return _combine(scope, scope.versions[from_experts[0]]) if is_last else None
 
 
-def _have_all_tokens(scope: DeclarationScope) -> bool:
-    """Return whether each rank has all tokens and computes those of its own experts."""
-    return scope.replicas == scope.mesh.ep
+def _reads_own_tokens(scope: DeclarationScope, equation: Equation) -> bool:
+    """Return whether an equation reads a tensor that each rank has only for its own tokens, such as the scores."""
+    known = (*scope.weights, *scope.in_experts)
+    return scope.mesh.sp and any(o.name not in known and "b" in scope.axes_of(o) for o in equation.operands)
 
 
 def _dispatch(scope: DeclarationScope, operand: Operand) -> None:
@@ -38,7 +41,7 @@ def _dispatch(scope: DeclarationScope, operand: Operand) -> None:
     axes = scope.axes_of(operand)
     if "b" not in axes or not scope.is_first("dispatch", operand.name):
         return
-    if _have_all_tokens(scope):
+    if scope.has_all_tokens:
         enter(scope, operand.name, axes, ("tp", scope.mesh.ep * scope.mesh.expert_tp))
         return
     routed = (*axes, *(axis for axis in sorted(scope.used) if axis not in axes))
@@ -50,7 +53,7 @@ def _dispatch(scope: DeclarationScope, operand: Operand) -> None:
 def _combine(scope: DeclarationScope, version: Version) -> Partial | None:
     """Record that outputs of routed experts are sent back, and return the ranks with partial sums of the result."""
     partial = version.partial
-    if _have_all_tokens(scope):
+    if scope.has_all_tokens:
         version.partial = None
         return Partial("tp", scope.mesh.ep * scope.mesh.expert_tp)
     if scope.mesh.sp:

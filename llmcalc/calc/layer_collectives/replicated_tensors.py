@@ -49,10 +49,13 @@ def enter_operands(scope: DeclarationScope, equation: Equation, partial: Partial
 
 def _dividing_group(scope: DeclarationScope, equation: Equation, partial: Partial | None) -> Group:
     """Return the group of ranks over which an equation is divided, or over which a product has a partial factor."""
-    if scope.shards(equation.out.axes) > 1:
-        axes = {axis for term in (equation.out, *equation.operands) for axis in term.axes}
-        return scope.mesh.group("tensor", routed=bool(scope.used & axes))
-    return (partial.group, partial.ranks) if partial and equation.function == "mul" else ("", 1)
+    is_divided = scope.shards(equation.out.axes) > 1
+    if not (is_divided or (partial and equation.function == "mul")):
+        return "", 1
+    is_routed = any(axis in scope.used for term in (equation.out, *equation.operands) for axis in term.axes)
+    if is_routed and scope.mesh.ep > 1 and scope.has_all_tokens:  # the ranks of all experts
+        return "tp", scope.mesh.ep * scope.mesh.expert_tp
+    return (partial.group, partial.ranks) if partial and not is_divided else scope.mesh.group("tensor", is_routed)
 
 
 def enter(

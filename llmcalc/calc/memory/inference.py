@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import cache, cached_property, partial
 from typing import Any, ClassVar
 
-from ...core.amount import Sum, largest, smallest
+from ...core.amount import Sum, largest, named, smallest
 from ...core.architecture import Architecture, Block, Stack, model_of
 from ...core.notebook_display import NotebookDisplay
 from ...core.record import changed, record, remembered
@@ -54,14 +54,15 @@ class Steps:
         else:
             n_sequences = smallest(first["b"], -(-self.limit // smallest(most, self.limit)))
             most = smallest(most, -(-self.limit // n_sequences))
-        yield {**first, "b": n_sequences, "q": smallest(values["q"], most), "n": smallest(values["n"], most)}
+        n_sequences, tokens = named(n_sequences, "sequences"), named(smallest(values["q"], most), "tokens")
+        yield {**first, "b": n_sequences, "q": tokens, "n": smallest(values["n"], most)}
         if self.beams > 1:
             yield {**all_beams, "b": smallest(all_beams["b"], self.limit or all_beams["b"]), "q": 1, "n": 0}
 
     def decode(self, values: dict[str, int]) -> dict[str, int]:
         """Return the values of the workload symbols in a decode step over as many sequences as possible."""
-        batch = values["b"]
-        return {**values, "b": smallest(batch, self.limit or batch), "q": 1, "n": 0}
+        batch = named(smallest(values["b"], self.limit or values["b"]), "decoding")
+        return {**values, "b": batch, "q": 1, "n": 0}
 
 
 @record

@@ -14,7 +14,7 @@ from ...estimate.time.latency import Latency
 from ...report.explain import explain_document
 from ...report.numbers import BYTES, duration, exact, readable, short, three_digits
 from ...report.serving import dollars
-from .closed_forms import closed_forms
+from .closed_forms import closed_form
 from .state import Case
 
 OTHERS = "prefill of other requests"  # part of the time per output token
@@ -48,12 +48,13 @@ def _explained(case: Case, name: str) -> dict[str, Any]:
         sizes["cache"] = case.state.kv
     found = explain(case.model, name, **sizes)
     symbols = next((table.rows for table in explain_document(found).tables if table.title == "symbols"), ())
-    forms = [list(line) for line in closed_forms(case, name)]
+    form = closed_form(case, name)
     tree = node_data(found.tree)
     return {
         "tree": _with_runtime(case, tree) if name == "memory" else tree,
         "symbols": [*map(list, symbols)],
-        "forms": forms,
+        "forms": [*map(list, form.lines)],
+        "form_symbols": [*map(list, form.symbols)],
     }
 
 

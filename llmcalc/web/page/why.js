@@ -28,14 +28,15 @@ function definitions(rows) {
 /** Show a derivation. @param {Element} into @param {any} found @param {string} evidence */
 export function showDerivation(into, found, evidence) {
   if (found.error) return into.replaceChildren(element("p", { className: "loud" }, found.error.message));
+  const coded = (rows) => rows.map(([name, text]) => [element("code", {}, name), text]);
   const parts = [element("ul", { className: "tree" }, branch(found.tree, 0))];
+  if (found.symbols?.length) parts.push(definitions(coded(found.symbols)));
   if (found.forms?.length) {
     const rows = found.forms.map(([name, text]) => [name, element("code", {}, text)]);
-    parts.push(element("h4", {}, "Closed form"), definitions(rows));
+    parts.push(element("h4", {}, "Closed form"), definitions(rows), definitions(coded(found.form_symbols)));
   }
   const meaning = found.classes?.[evidence];
   if (meaning) parts.push(element("p", {}, element("b", {}, evidence), `: ${meaning}.`));
   parts.push(...(found.notes ?? []).map((text) => element("p", {}, text)));
-  if (found.symbols?.length) parts.push(definitions(found.symbols.map(([name, text]) => [element("code", {}, name), text])));
   into.replaceChildren(...parts);
 }
