@@ -33,6 +33,11 @@ MODELS = {
     "Qwen/Qwen3-VL-235B-A22B-Thinking": ("qwen3-moe-235b-a22b", ""),
     "Qwen/Qwen3-VL-30B-A3B-Instruct": ("qwen3-moe-30b-a3b", ""),
     "Qwen/Qwen3.6-27B": ("qwen3.5-27b", ""),
+    "Qwen/Qwen3-4B-AWQ": ("qwen3-4b", "awq-int4-g128"),
+    "qwen3.6-27b-autoround-int4": ("qwen3.5-27b", "int4-g128"),
+    "qwen3.6-27b-fp8": ("qwen3.5-27b", "fp8-block"),
+    "qwen3.8-27b-fp8": ("qwen3.8-27b", "fp8-block"),
+    "qwen3.6-35b-a3b-nvfp4": ("qwen3.5-35b-a3b", "nvfp4"),
     "Qwen/Qwen3.6-35B-A3B": ("qwen3.5-35b-a3b", ""),
     "Qwen/Qwen3-Omni-30B-A3B-Instruct": ("qwen3-moe-30b-a3b", ""),
     "RedHatAI/Llama-3.3-70B-Instruct-FP8-dynamic": ("llama3.3-70b", "int8-channel"),
@@ -124,4 +129,7 @@ def llama_cpp_buffers(log: Log) -> LlamaCppCache:
     )
     found = llama_cpp_cache(keys, values, options)
     drafts = {"draft_method": log.flag("--spec-type"), "draft_tokens": int(log.flag("--spec-draft-n-max", default="0"))}
+    if is_fork and "GLM-4.5" in log.model:  # also caches the layer for multi-token prediction, which its files contain
+        n_layers = sum(tensor.entry.applied for tensor in keys.tensors if tensor.state.name == "k")
+        found = found._replace(full=found.full * (n_layers + 1) // n_layers)
     return found._replace(states=found.states * state_copies(drafts, LLAMA_CPP))

@@ -139,6 +139,12 @@ def drafted_tokens(settings: Mapping[str, Any]) -> int | None:
     return found
 
 
+def kept_drafts(settings: Mapping[str, Any]) -> int:
+    """Return the number of drafted tokens for which vLLM keeps recurrent states, also if they are looked up."""
+    asked = asked_draft(settings)
+    return 0 if asked is None else drafted_tokens(settings) or int(asked.method != NONE)
+
+
 def _config(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON value of ``speculative_config``."""
     text = settings.get("speculative_config")

@@ -207,7 +207,7 @@ def layers_of(stage: Architecture, settings: Mapping[str, Any]) -> tuple[CacheLa
     mesh, name = serving_mesh_of(stage, settings), settings.get("cache")
     cache, dtype = number_format(name, "cache") if name else None, settings.get("dtype", "bf16")
     own: dict[str, Any] = {"dtype": dtype, "cache": cache, "mesh": mesh, "extend": True}
-    formats = _state_formats(stage, settings)
+    formats, kept = _state_formats(stage, settings), settings.get("kept_drafts", 0)
 
     def compute() -> tuple[CacheLayer, ...]:
         widths = {
@@ -215,9 +215,9 @@ def layers_of(stage: Architecture, settings: Mapping[str, Any]) -> tuple[CacheLa
             for role, kind in formats.items()
         }
         short, long = (state(stage, seq=tokens, **own) for tokens in (SHORT, LONG))
-        return cache_layers(short, long, widths)
+        return cache_layers(short, long, widths, kept)
 
-    return remembered(stage, "_cache_layers", (mesh, name, dtype, tuple(formats.items())), compute)
+    return remembered(stage, "_cache_layers", (mesh, name, dtype, tuple(formats.items()), kept), compute)
 
 
 def _state_formats(stage: Architecture, settings: Mapping[str, Any]) -> dict[str, str]:

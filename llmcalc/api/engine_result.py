@@ -125,7 +125,9 @@ class ServeResult(NotebookDisplay):
 
     @property
     def _state_blocks(self) -> int:
-        return 2 if self.settings.get("prefix_caching") else 1
+        """Blocks of a request in a group of recurrent states: one more for each drafted token (MambaSpec of vLLM)."""
+        own = 2 if self.settings.get("prefix_caching") else 1
+        return own + int(self.settings.get("kept_drafts", 0))
 
     @cached_property
     def concurrency(self) -> Estimate:

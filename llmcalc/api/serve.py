@@ -21,7 +21,7 @@ from ..estimate.engine_states import NO_STATES
 from ..importers.engine_commands import read_command
 from ..importers.modelfile import RUN, is_modelfile
 from .accelerators import Gpus, read_gpus
-from .draft_models import Draft, find_draft, state_copies, state_pool
+from .draft_models import Draft, find_draft, kept_drafts, state_copies, state_pool
 from .engine_encoders import (
     encoder_factor,
     encoder_notes,
@@ -261,6 +261,7 @@ def _predict(
         settings["tp"] = max(settings.get("tp", 1) // settings.get("dp", 1), 1)
     settings |= step_sizes(settings, given)
     draft = find_draft(architecture, profile, settings)
+    settings |= {"kept_drafts": kept_drafts(settings)} if profile.rule == "profiled" else {}
     architecture, encoder = served_stacks(architecture, settings), served_encoder(architecture, settings)
     usual = default_share(settings, total, ranks, draft.method if draft else "") if "share" not in given else None
     share = settings["share"] if usual is None else usual

@@ -19,6 +19,7 @@ from .engine_states import NO_STATES, StatePool
 FULL, WINDOW, STATE = "full", "sliding", "state"
 ROWS, LATENT_ROWS = 16, 64  # tokens, of blocks that are enlarged to the size of a recurrent state
 LONGEST = 2**40  # tokens, more than any window
+CONVOLUTION = "conv"  # role of states whose last axis is that of tokens
 NO_WIDTHS: Mapping[str, Fraction] = {}
 
 
@@ -45,12 +46,13 @@ Key = tuple[str, str, int | None, str, str]
 
 
 def cache_layers(
-    short: StateSize, long: StateSize, widths: Mapping[str, Fraction] = NO_WIDTHS
+    short: StateSize, long: StateSize, widths: Mapping[str, Fraction] = NO_WIDTHS, kept: int = 0
 ) -> tuple[CacheLayer, ...]:
     """Return the layers of a model from the sizes of its state after ``SHORT`` and ``LONG`` tokens.
 
     Layers that attend within chunks cache all tokens. Convolution states are divided like the recurrent states.
-    ``widths`` holds the bytes of an element relative to those of the states, by role.
+    ``widths`` holds the bytes of an element relative to those of the states, by role. A convolution state also keeps
+    ``kept`` drafted tokens.
     """
     found: dict[Key, dict[tuple[str, int], Fraction]] = {}
     counts: dict[Key, int] = {}
@@ -70,6 +72,9 @@ def cache_layers(
             kind, size = (WINDOW, own / window) if window else (FULL, own)
         elif not growth:
             kind, size = STATE, own * tensor.n_ranks / ranks[key] * widths.get(tensor.state.role, 1)
+            if kept and tensor.state.role == CONVOLUTION:
+                length = Fraction(str(tensor.factors[-1][1]))
+                size *= (length + kept) / length
         sums = found.setdefault(key, {})
         sums[kind, window] = sums.get((kind, window), Fraction()) + size
     merged: dict[tuple[str, Fraction, int, int], int] = {}

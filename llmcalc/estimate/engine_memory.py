@@ -11,6 +11,7 @@ from .engine_profile import GIB, EngineProfile, Estimate
 FP32 = 4  # bytes
 MIB = 2**20
 MANY_RANKS = 4  # from which on SGLang captures CUDA graphs for more sequences
+CAPTURED = (1, 2, 4, *range(8, 256, 8), *range(256, 513, 16))  # tokens of the CUDA graphs of vLLM
 LEAST_STEP, LARGE = 2048, 60 * 1024  # tokens for which SGLang reserves at least; MiB of a large GPU
 
 
@@ -123,7 +124,10 @@ def profiled(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool
     peak = Estimate(*map(max, sampler, forward, encoder)) + constant("workspace").scaled(GIB)
     peak += Estimate.exact(model.images)
     non_torch = constant("non_torch_parallel" if model.is_parallel else "non_torch").scaled(GIB)
-    captured = constant("cuda_graphs").scaled(GIB) if graphs else Estimate.exact(0)
+    first, others = constant("first_graph"), captured_share(settings)
+    shares = (share + (1 - share) * others for share in first)
+    captured = Estimate(*(size * GIB * share for size, share in zip(constant("cuda_graphs"), shares, strict=True)))
+    captured = captured if graphs else Estimate.exact(0)
     budget = int(total * settings["share"])
     used = model.loaded + peak + non_torch
     if settings["counts_graphs"]:
@@ -135,6 +139,19 @@ def profiled(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool
         total, budget, model.resident, peak.rounded(), non_torch.rounded(), captured.rounded(),
         settings["counts_graphs"], available.rounded(), model.extras,
     )  # fmt: skip
+
+
+def captured_share(settings: Mapping[str, Any]) -> float:
+    """Return the share of the largest set of sizes for which vLLM captures CUDA graphs (config/vllm.py).
+
+    vLLM adds the memory of the first graph and, for each other size, that of a second graph.
+
+    >>> captured_share({"max_num_seqs": 256, "max_num_batched_tokens": 8192})
+    1.0
+    """
+    largest = settings["max_num_seqs"] * (1 + settings.get("kept_drafts", 0)) * 2
+    largest = min(largest, settings["max_num_batched_tokens"])
+    return len([size for size in CAPTURED if size <= largest]) / len(CAPTURED)
 
 
 def static(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> EngineMemory:

@@ -109,8 +109,11 @@ def read_profile(
     for one in entry["versions"]:
         if version_number(one["since"]) <= number:
             settings |= one.get("settings", {})
-            for key, constant in one.get("constants", {}).items():
-                constants[key] = Estimate(constant["low"], constant["best"], constant["high"])
+            constants |= {key: _estimate(constant) for key, constant in one.get("constants", {}).items()}
+    for one in entry.get("cards", ()):
+        is_meant = any(gpu.startswith(prefix) for prefix in one["gpus"]) if gpu else memory_bytes < one["below"] * GIB
+        if is_meant and version_number(one["since"]) <= number:
+            constants |= {key: _estimate(constant) for key, constant in one["constants"].items()}
     for one in entry.get("gpus", ()):
         is_known = version_number(one.get("since", first)) <= number
         is_known &= "until" not in one or number < version_number(one["until"])
@@ -129,6 +132,10 @@ def read_profile(
         name, entry["title"], wanted, entry["rule"], entry["command"], entry["share"], settings, constants, padding,
         entry["flags"], tuple(entry["log"]), entry["source"], measured,
     )  # fmt: skip
+
+
+def _estimate(constant: Mapping[str, Any]) -> Estimate:
+    return Estimate(constant["low"], constant["best"], constant["high"])
 
 
 def version_number(version: str) -> tuple[int, ...]:

@@ -294,6 +294,40 @@ def test_a_ratio_of_sglang_also_divides_states_of_drafts(version: str) -> None:
         assert result.tokens.best == int(left // float(result.groups.block_bytes))
 
 
+def test_vllm_keeps_states_of_drafted_tokens() -> None:
+    """A group of states has a block for each drafted token, whose rows a convolution state also keeps (MambaSpec)."""
+    line = "vllm serve Qwen/Qwen3-Next-80B-A3B-Instruct -tp 4 --max-model-len 65536"
+    for drafts in (0, 2):
+        config = (
+            f' --speculative-config \'{{"method": "ngram", "num_speculative_tokens": {drafts}}}\'' if drafts else ""
+        )
+        for caching, copies in (("", 1), (" --enable-prefix-caching", 2)):
+            result = llmcalc.serve(command=line + config + caching, gpu="h200:4")
+            tokens = next(group.block_size for group in result.groups.groups if group.kind == "full")
+            state = 8 * 128 * 128 * 2 + (3 + drafts) * (8192 // 4) * 2
+            assert tokens == 16 * -(-state // (16 * 2 * 256 * 2))
+            n_groups = sum(group.n_groups for group in result.groups.groups if group.kind == "state")
+            assert result.request_blocks == -(-65536 // tokens) + n_groups * (copies + drafts)
+
+
+def test_vllm_captures_fewer_graphs_of_few_sequences() -> None:
+    """With 2 sequences and 3 drafted tokens, the sizes are 1, 2, 4, 8 and 16 of 51 (config/vllm.py)."""
+    run: dict[str, Any] = {"engine_version": "0.27.1", "max_num_seqs": 2}
+    plain, few = llmcalc.serve("qwen3-8b", "h100"), llmcalc.serve(
+        "qwen3-8b", "h100", speculative_config='{"method": "ngram", "num_speculative_tokens": 3}', **run
+    )  # fmt: skip
+    assert few.memory.graphs.best / plain.memory.graphs.best == pytest.approx(0.2 + 0.8 * 5 / 51)
+
+
+def test_pcie_needs_smaller_buffers_of_ranks() -> None:
+    sizes = {name: llmcalc.serve("qwen3-8b", f"{name}:2", tp=2).memory.non_torch.best for name in ("h100", "rtx-5090")}
+    assert sizes["rtx-5090"] < sizes["h100"] / 2
+    unnamed = llmcalc.serve("qwen3-8b", gpu_memory="31.4GiB", tp=2)
+    assert unnamed.memory.non_torch.best == sizes["rtx-5090"]
+    before = llmcalc.serve("qwen3-8b", "rtx-5090:2", tp=2, engine_version="0.17").memory.non_torch
+    assert before == llmcalc.serve("qwen3-8b", "h100:2", tp=2, engine_version="0.17").memory.non_torch
+
+
 def test_flags_set_the_number_format_of_states() -> None:
     """Recurrent states are 128 x 128 of 32 heads in 24 layers, and convolution states 3 x 8192 in bf16."""
     sglang = "python -m sglang.launch_server --model-path Qwen/Qwen3.5-9B"
