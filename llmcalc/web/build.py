@@ -7,18 +7,16 @@ built.version, built.sent_bytes
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
-import io
 import json
-import zipfile
 from pathlib import Path
 
 from ..core.errors import InputError
 from ..core.record import record
 from .bundle import bundle, packed
+from .cache import Files, digest
 from .form_files import Note, form_files
-from .pyodide import Files, pyodide_files
+from .pyodide import packed_python, pyodide_files
 
 PAGE = Path(__file__).parent / "page"
 NAMED = "build.js"  # module with the version
@@ -63,7 +61,8 @@ def page_files(pyodide: Files, note: Note = lambda _: None) -> Files:
     """Return the content of every file of the page, by path."""
     files = {file.relative_to(PAGE).as_posix(): file.read_bytes() for file in sorted(PAGE.rglob("*")) if file.is_file()}
     package = bundle()
-    files |= {"llmcalc.json.gz": packed(package)} | form_files(package, note) | _python(pyodide)
+    files |= {"llmcalc.json.gz": packed(package)} | form_files(package, note)
+    files |= {PYTHON + name: content for name, content in packed_python(pyodide).items()}
     version = _version(files)
     files[NAMED] = f"export const VERSION = {json.dumps(version)};\n".encode()
     hashes = {"./" if name == INDEX else name: _integrity(files[name]) for name in sorted(files) if name != OFFLINE}
@@ -78,31 +77,7 @@ def _integrity(content: bytes) -> str:
 
 def _version(files: Files) -> str:
     """Return a hash of names and contents."""
-    found = hashlib.sha256()
-    for name in sorted(set(files) - {MANIFEST, NAMED}):
-        found.update(f"{name}\0{len(files[name])}\0".encode() + files[name])
-    return found.hexdigest()[:16]
-
-
-def _python(pyodide: Files) -> Files:
-    """Return Pyodide as the page loads it: large files compressed, and no list of packages."""
-    lock = json.loads(pyodide["pyodide-lock.json"]) | {"packages": {}}
-    return {
-        f"{PYTHON}pyodide.mjs": pyodide["pyodide.mjs"],
-        f"{PYTHON}pyodide.asm.mjs": pyodide["pyodide.asm.mjs"],
-        f"{PYTHON}pyodide.asm.wasm.gz": gzip.compress(pyodide["pyodide.asm.wasm"], mtime=0),
-        f"{PYTHON}python_stdlib.zip.gz": gzip.compress(_stored(pyodide["python_stdlib.zip"]), mtime=0),
-        f"{PYTHON}pyodide-lock.json": json.dumps(lock).encode(),
-    }
-
-
-def _stored(archive: bytes) -> bytes:
-    """Return a ZIP archive without compression, which compresses better as a whole and is faster to import from."""
-    found = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(found, "w") as new:
-        for member in old.infolist():
-            new.writestr(member, old.read(member), zipfile.ZIP_STORED)
-    return found.getvalue()
+    return digest({name: content for name, content in files.items() if name not in (MANIFEST, NAMED)})
 
 
 def _earlier(out: Path, force: bool) -> set[str]:

@@ -14,7 +14,6 @@ import gc
 import gzip
 import hashlib
 import json
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..schema.preset_files import files_in, read_preset, shipped_folder
-from .pyodide import Files, cache_folder
+from .cache import Files, cache_folder, cached, read_folder
 
 if TYPE_CHECKING:
     from ..core.architecture import Architecture
@@ -56,7 +55,7 @@ def form_files(package: Mapping[str, str], note: Note) -> Files:
         return compile_files()
 
     shipped = Path(__file__).with_name(SHIPPED)
-    found = _read(shipped) if shipped.is_dir() else cached(cache_folder() / f"forms-{_key(package)}", compiled)
+    found = read_folder(shipped) if shipped.is_dir() else cached(cache_folder() / f"forms-{_key(package)}", compiled)
     return {f"{FOLDER}/{name}": content for name, content in found.items()}
 
 
@@ -64,27 +63,6 @@ def _key(package: Mapping[str, str]) -> str:
     sources = [Path(__file__).with_name(name).read_text("utf-8") for name in SOURCES]
     sources += [text for name, text in sorted(package.items()) if not name.startswith(WITHOUT_EFFECT)]
     return hashlib.sha256("\0".join(sources).encode()).hexdigest()[:16]
-
-
-def cached(folder: Path, compute: Callable[[], Files]) -> Files:
-    """Return the files of a folder, which appears complete once they have been computed."""
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:
-            made = Path(unfinished) / "made"
-            made.mkdir()
-            for name, content in compute().items():
-                (made / name).write_bytes(content)
-            try:
-                made.rename(folder)
-            except OSError:  # another process was faster
-                if not folder.is_dir():
-                    raise
-    return _read(folder)
-
-
-def _read(folder: Path) -> Files:
-    return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
 
 
 def compile_files() -> Files:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
-import os
+import io
+import json
 import shutil
 import subprocess
 import tarfile
 import tempfile
+import zipfile
 from pathlib import Path
 
 from ..core.errors import InputError
+from .cache import Files, cache_folder, cached, digest
 
 VERSION = "314.0.7"
 SHA256 = "66b7949e5a0cba2250b586d7e368bf12fb482800748d182c4618254b685ffaa0"
 NAMES = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
 ARCHIVE = f"pyodide-{VERSION}.tgz"
 LONGEST_WAIT = 600  # seconds for the package manager
-Files = dict[str, bytes]
 
 
 def pyodide_files(given: Path | None = None) -> Files:
@@ -28,7 +31,7 @@ def pyodide_files(given: Path | None = None) -> Files:
             the cache of the user, or else the one that ``npm pack`` downloads.
     """
     if given is None:
-        return _unpacked(_cached())
+        return _unpacked(_archive())
     if given.is_dir() and not (given / ARCHIVE).is_file():
         return _in_folder(given)
     return _unpacked(given / ARCHIVE if given.is_dir() else given)
@@ -55,12 +58,33 @@ def _unpacked(archive: Path) -> Files:
         return {name: member.read() for name, member in members.items() if member}
 
 
-def cache_folder() -> Path:
-    """Return the folder of llmcalc in the cache of the user."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "llmcalc"
+def packed_python(pyodide: Files) -> Files:
+    """Return Pyodide as the page loads it: large files compressed, and no list of packages."""
+    key = digest(pyodide | {"": Path(__file__).read_bytes()})
+    return cached(cache_folder() / f"python-{key}", lambda: _packed(pyodide))
 
 
-def _cached() -> Path:
+def _packed(pyodide: Files) -> Files:
+    lock = json.loads(pyodide["pyodide-lock.json"]) | {"packages": {}}
+    return {
+        "pyodide.mjs": pyodide["pyodide.mjs"],
+        "pyodide.asm.mjs": pyodide["pyodide.asm.mjs"],
+        "pyodide.asm.wasm.gz": gzip.compress(pyodide["pyodide.asm.wasm"], mtime=0),
+        "python_stdlib.zip.gz": gzip.compress(_stored(pyodide["python_stdlib.zip"]), mtime=0),
+        "pyodide-lock.json": json.dumps(lock).encode(),
+    }
+
+
+def _stored(archive: bytes) -> bytes:
+    """Return a ZIP archive without compression, which compresses better as a whole and is faster to import from."""
+    found = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(found, "w") as new:
+        for member in old.infolist():
+            new.writestr(member, old.read(member), zipfile.ZIP_STORED)
+    return found.getvalue()
+
+
+def _archive() -> Path:
     """Return the archive in the cache of the user. Download it if it is missing."""
     archive = cache_folder() / ARCHIVE
     if not archive.is_file():

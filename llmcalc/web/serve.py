@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import sys
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -46,15 +47,24 @@ class Handler(SimpleHTTPRequestHandler):
         """Print nothing for a request."""
 
 
-def server(folder: Path, port: int = 0) -> ThreadingHTTPServer:
+class Server(ThreadingHTTPServer):
+    """Serves each connection in a thread. A browser may close a connection at any time."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print nothing for a connection that the browser has closed."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+def server(folder: Path, port: int = 0) -> Server:
     """Return a server of a folder. A port of 0 takes a free one.
 
     Raises:
         OSError: the port is in use.
     """
-    return ThreadingHTTPServer((HOST, port), partial(Handler, directory=str(folder)))
+    return Server((HOST, port), partial(Handler, directory=str(folder)))
 
 
-def address(running: ThreadingHTTPServer) -> str:
+def address(running: Server) -> str:
     """Return the URL of a server."""
     return f"http://{HOST}:{running.server_port}/"

@@ -16,7 +16,7 @@ import llmcalc
 from llmcalc.cli.main import main
 from llmcalc.data import table
 from llmcalc.web.build import MANIFEST, PYTHON, build
-from llmcalc.web.pyodide import ARCHIVE, NAMES
+from llmcalc.web.pyodide import ARCHIVE, NAMES, packed_python, pyodide_files
 
 Capture = pytest.CaptureFixture[str]
 
@@ -63,12 +63,23 @@ def test_python_is_stored_compressed(site: Path) -> None:
     assert gzip.decompress((site / PYTHON / "pyodide.asm.wasm.gz").read_bytes()) == b"pyodide.asm.wasm"
 
 
+def test_python_is_compressed_once(pyodide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    files = pyodide_files(pyodide)
+    first = packed_python(files)
+    (folder,) = (tmp_path / "llmcalc").iterdir()
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == first
+    (folder / "pyodide.mjs").write_bytes(b"kept")
+    assert packed_python(files)["pyodide.mjs"] == b"kept"
+    assert packed_python(files | {"pyodide.mjs": b"other"})["pyodide.mjs"] == b"other"
+
+
 def test_the_bundle_has_the_package_without_what_a_browser_cannot_run(site: Path) -> None:
     files = json.loads(gzip.decompress((site / "llmcalc.json.gz").read_bytes()))
     package = Path(llmcalc.__file__).parent
     modules = {f"llmcalc/{file.relative_to(package).as_posix()}" for file in package.rglob("*.py")}
     missing = {name for name in modules - set(files) if not {"twins", "verification"} & set(name.split("/"))}
-    on_this_computer = ("build", "bundle", "catalogue", "form_files", "forms", "pyodide", "serve")
+    on_this_computer = ("build", "bundle", "cache", "catalogue", "form_files", "forms", "pyodide", "serve")
     assert missing == {"llmcalc/testing.py", *(f"llmcalc/web/{name}.py" for name in on_this_computer)}
     assert not any("/twins/" in name for name in files)
     assert json.loads(files["llmcalc/data/optimizers.json"]) == table("optimizers")

@@ -13,7 +13,8 @@ import pytest
 
 from llmcalc.schema.preset_files import files_in, shipped_folder
 from llmcalc.web import form_files
-from llmcalc.web.form_files import cached, compressed, contents, shipped_models
+from llmcalc.web.cache import cached
+from llmcalc.web.form_files import compressed, contents, shipped_models
 from llmcalc.web.forms import forms_of
 
 from .forms_reference import evaluated, reference, texts, workloads

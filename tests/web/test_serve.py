@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -74,6 +76,8 @@ def test_the_command_serves_until_interrupted(tmp_path: Path) -> None:
         assert running.stdout
         assert running.stderr
         url = running.stdout.readline().split()[0]
+        with socket.create_connection((HOST, int(url.rstrip("/").rpartition(":")[2]))) as closed:  # as browsers do
+            closed.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         with urlopen(url, timeout=10) as answer:
             assert answer.read() == b"<h1>page</h1>"
         running.send_signal(signal.SIGINT)

@@ -34,7 +34,7 @@ def run_build(output: str | None, pyodide: str | None, force: bool) -> int:
 
 def run_serve(folder: str | None, port: int | None, pyodide: str | None) -> int:
     """Serve the page until interrupted."""
-    from ...web.pyodide import cache_folder
+    from ...web.cache import cache_folder
     from ...web.serve import address, server
 
     if port is not None and port > LARGEST_PORT:
