@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -27,11 +28,12 @@ from .load import Source, load
 from .step_models import check_layout, default_engine, engine_step, step_model
 
 NEW_TOKENS = 128
+LAYOUT = ("tp", "pp", "dp", "ep")
 MOST_SUGGESTED = 128  # GPUs that an error suggests for tensor parallelism
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "torch-compile", "llama.cpp")
 SETTINGS = (
     Setting("gpu", SIZE), Setting("mode", choices=MODES), BATCH, CONTEXT, Setting("seq", int, least=1),
-    Setting("new_tokens", int, least=1), *(each for each in MESH if each.name in ("tp", "dp", "ep")),
+    Setting("new_tokens", int, least=1), *(each for each in MESH if each.name in LAYOUT),
     *(Setting(name) for name in ("weights", "experts", "attention_weights", "cache", "engine", "engine_version")),
 )  # fmt: skip
 
@@ -46,6 +48,7 @@ def latency(
     seq: int | str | None = None,
     new_tokens: int | str | None = None,
     tp: int | None = None,
+    pp: int | None = None,
     dp: int | None = None,
     ep: int | None = None,
     weights: str | None = None,
@@ -73,7 +76,8 @@ def latency(
         context: decode: number of cached tokens (default: 2048, or the number of learned positions if smaller).
         seq: tokens of a prompt (default: as for ``context``).
         new_tokens: generate: number of new tokens per sequence (default: 128).
-        tp: number of tensor-parallel ranks (default: all GPUs).
+        tp: number of tensor-parallel ranks (default: all GPUs, or the fastest layout over several nodes).
+        pp: number of pipeline stages, which compute as many parts of the batch at once.
         dp: number of data-parallel ranks, which share the experts.
         ep: number of expert-parallel ranks, of the ``tp`` · ``dp`` ranks.
         weights: number format of the weights, such as ``fp8-block`` or ``q4_k_m`` (default: as published, or bf16).
@@ -91,12 +95,15 @@ def latency(
         InputError: an unknown GPU or format, a layout that the GPUs or the model do not allow, or a setting that has
             no effect.
     """
-    given = read_lengths(locals())
+    settings = {name: value for name, value in locals().items() if name not in ("model", "gpu")}
+    given = read_lengths({**settings, "gpu": gpu})
     check_values(SETTINGS, given)
     gpus = _gpus(gpu)
     architecture = load(model)
+    if not any(given[name] for name in LAYOUT) and (fastest := _fastest(architecture, gpu, gpus, settings)):
+        return fastest
     chosen = _mode(architecture, mode, given)
-    mesh, count = _mesh(architecture, gpus, tp, dp, ep)
+    mesh, count = _mesh(architecture, gpus, tp, pp or 1, dp, ep)
     assert gpus.accelerator is not None
     if experts and not expert_layers(architecture):
         raise InputError(f"has no effect on {architecture.name}, which has no experts", parameter="experts")
@@ -140,6 +147,21 @@ def latency(
         return _memory(own, served, has_other_weights=bool(experts or attention_weights))
 
     return compute(own, workload, chosen, generated, count, errors, find_memory, calibrated)
+
+
+def _fastest(architecture: Architecture, gpu: str, gpus: Gpus, settings: Mapping[str, Any]) -> Latency | None:
+    """Return the latency of the fastest layout over several nodes that fits, or None if there is one node."""
+    from .serving_layouts import meshes
+
+    assert gpus.accelerator is not None
+    count, node = gpus.count or 1, gpus.accelerator.node
+    found = list[Latency]()
+    for mesh in meshes(architecture, count, node) if count > node else ():
+        sizes = {name: getattr(mesh, name) for name in LAYOUT}
+        with suppress(SizeError):  # ranks that do not divide the model
+            found.append(latency(architecture, gpu, **{**settings, **sizes}))
+    found.sort(key=lambda one: one.seconds)
+    return next((one for one in found if one.fits), found[0] if found else None)
 
 
 def _memory(model: StepModel, served: dict[str, Any], *, has_other_weights: bool) -> Fit:
@@ -199,17 +221,19 @@ def _mode(architecture: Architecture, mode: str | None, given: dict[str, object]
     return chosen
 
 
-def _mesh(architecture: Architecture, gpus: Gpus, tp: int | None, dp: int | None, ep: int | None) -> tuple[Mesh, int]:
+def _mesh(
+    architecture: Architecture, gpus: Gpus, tp: int | None, pp: int, dp: int | None, ep: int | None
+) -> tuple[Mesh, int]:
     """Return the layout and the number of GPUs."""
     dp = dp or 1
-    tp = tp or max((gpus.count or 1) // dp, 1)
+    tp = tp or max((gpus.count or 1) // (dp * pp), 1)
     has_experts = bool(expert_layers(architecture))
     if ep and ep > 1 and not has_experts:
         raise InputError(f"has no effect on {architecture.name}, which has no experts", parameter="ep")
     ep = ep or 1
     etp = max(dp * tp // ep, 1) if has_experts and (dp > 1 or ep > 1) else None
-    mesh = Mesh(dp=dp, tp=tp, ep=ep, etp=etp)
-    count = gpus.count or dp * tp
+    mesh = Mesh(dp=dp, tp=tp, pp=pp, ep=ep, etp=etp)
+    count = gpus.count or mesh.ranks
     assert gpus.accelerator is not None
-    check_layout(gpus.accelerator, mesh, count)
+    check_layout(architecture, gpus.accelerator, mesh, count)
     return mesh, count

@@ -41,7 +41,7 @@ def holds_all(change: dict[str, Any], result: ServingResult) -> bool:
 
 def _alone(result: ServingResult) -> Iterator[Iterable[dict[str, Any]]]:
     """Yield the changes of each kind, smallest first."""
-    name, ranks = result.accelerator.name, result.mesh.tp * result.mesh.dp
+    name, ranks = result.accelerator.name, result.mesh.ranks
     has_experts = any(True for _ in expert_layers(result.architecture))
     if result.fits:
         yield [{"concurrency": result.running}]
@@ -86,7 +86,7 @@ def _wide(result: ServingResult, change: dict[str, Any]) -> Change:
 
 def _whole(result: ServingResult) -> Change | None:
     """Return the layout with the most tokens per second on the fewest GPUs with which all requests run, or None."""
-    name, ranks, node = result.accelerator.name, result.mesh.tp * result.mesh.dp, result.accelerator.node
+    name, ranks, node = result.accelerator.name, result.mesh.ranks, result.accelerator.node
     has_experts = any(True for _ in expert_layers(result.architecture))
     for factor in powers(MOST_FACTOR):
         count, found = ranks * factor, list[Change]()

@@ -153,7 +153,7 @@ class LayoutSearch:
 
     def read(self, mesh: Mesh, formats: Formats) -> Replica:
         """Return a replica. The number of its running requests is free unless it is given."""
-        gpu = f"{self.card.name}:{mesh.tp * mesh.dp * mesh.pp}"
+        gpu = f"{self.card.name}:{mesh.ranks}"
         own = self.architecture, self.card, gpu, mesh, self.engine, formats
         return read_replica(*own, self.given, self.acceptance, is_most_free=True)
 
@@ -219,25 +219,29 @@ class LayoutSearch:
         """Return the times of a layout whose replicas compute prefills and decode steps together."""
         return self._times(replica, [point for points in self._blocks(replica) for point in points])
 
+    def fastest_mesh(self) -> Mesh | None:
+        """Return the layout of one replica on all GPUs with the most tokens per second, or None if no request fits."""
+        found = [(one.mesh, self.together(one).points[0]) for one in self._replicas_of(self.formats[0], self.count)]
+        best = max(found, key=lambda one: (one[1].runs, one[1].requests_per_s), default=None)
+        return best[0] if best else None
+
     def _times(self, replica: Replica, points: Sequence[Point]) -> Times:
         return Times(Placement(replica, self.count // replica.ranks), tuple(points))
 
     def _blocks(self, replica: Replica) -> Iterator[Iterator[Point]]:
         """Yield the times of blocks of numbers of requests on a layout without pools."""
-        load, count, dp = self.load, self.count // replica.ranks, replica.mesh.dp
-        stages = replica.mesh.pp  # each computes one of as many batches, as if it were a replica
-        isl, osl, cached = map(self.requests.mean, ("isl", "osl", "cached"))
-        for number in blocks([self.only / count / dp / stages] if self.only else NUMBERS):
-            requests = dp * number
+        load, count, groups = self.load, self.count // replica.ranks, replica.steps.n_batches
+        for number in blocks([self.only / count / groups] if self.only else NUMBERS):
+            requests = groups * number
             own = load._replace(
                 concurrency=load.across_classes(requests), chunk=load.chunk or replica.chunk, most=replica.most
             )
             time = serving_time(replica.steps, own, replica.free, self.factors, replica.speculation)
             runs = (time.capacity >= 1) & (time.waiting <= 0)
             yield points_of(
-                requests * count * stages, time.batch, runs, time.tpot_s + replica.hop_s(time.batch),
-                time.ttft_s + replica.hop_s(isl - cached), time.requests_per_s * count * stages,
-                prefill_share(time, osl, dp), decode_power(time.step, table("serving_power")), time.step.seconds,
+                requests * count, time.batch, runs, time.tpot_s, time.ttft_s, time.requests_per_s * count,
+                prefill_share(time, self.requests.mean("osl"), groups),
+                decode_power(time.step, table("serving_power")), time.step.seconds,
             )  # fmt: skip
 
     def disaggregated(self) -> Iterator[Times]:
@@ -301,9 +305,9 @@ class LayoutSearch:
         return remembered(second, "_decodes", (self.requests.classes, self.factors), compute)
 
 
-def prefill_share(time: ServingTime, osl: Any, dp: int) -> Any:
+def prefill_share(time: ServingTime, osl: Any, groups: int) -> Any:
     """Return the share of the GPUs' time that prefills take, where replicas compute both."""
-    decoding = (osl - 1) * time.step.seconds / time.accepted * time.requests_per_s / (dp * time.batch)
+    decoding = (osl - 1) * time.step.seconds / time.accepted * time.requests_per_s / (groups * time.batch)
     return namespace(decoding).clip(1 - decoding, 0.0, 1.0)
 
 
@@ -356,7 +360,8 @@ def meshes(architecture: Architecture, size: int, node: int) -> Iterator[Mesh]:
         yield Mesh(tp=node, pp=size // node)
     if size > 1 and any(True for _ in expert_layers(architecture)):
         for tp in powers(size):
-            yield Mesh(tp=tp, dp=size // tp, ep=size, etp=1)
+            if size % tp == 0:
+                yield Mesh(tp=tp, dp=size // tp, ep=size, etp=1)
 
 
 def check_formats(architecture: Architecture, given: Formats) -> None:

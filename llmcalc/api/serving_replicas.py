@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from math import ceil, inf
 from typing import Any
 
-from ..calc.collectives import SEND
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
-from ..core.record import changed, record
+from ..core.record import record
 from ..data import tables
 from ..estimate.hardware import Accelerator
-from ..estimate.time.kernels import collective
 from ..estimate.time.speculation import Speculation
-from ..estimate.time.step import ACTIVATION_BYTES, StepModel
+from ..estimate.time.step import StepModel
 from .serving_memory import EngineMemory, free_memory
 from .speculation import Drafting, find_drafting
 from .step_models import step_model
@@ -34,7 +32,8 @@ class Replica:
         steps: model of its steps.
         memory: division of the memory by the engine.
         drafting: speculative decoding, or None.
-        most: largest number of running requests on each data-parallel rank that the settings allow.
+        most: largest number of running requests on each data-parallel rank and in each pipeline stage that the settings
+            allow.
     """
 
     mesh: Mesh
@@ -47,7 +46,7 @@ class Replica:
     @property
     def ranks(self) -> int:
         """Number of GPUs."""
-        return self.mesh.tp * self.mesh.dp * self.mesh.pp
+        return self.mesh.ranks
 
     @property
     def free(self) -> float | None:
@@ -63,15 +62,6 @@ class Replica:
     def speculation(self) -> Speculation | None:
         """Drafted and accepted tokens of a step, or None without speculative decoding."""
         return self.drafting.speculation if self.drafting else None
-
-    def hop_s(self, tokens: Any) -> Any:
-        """Return the time to send the residual streams of ``tokens`` tokens through all pipeline stages."""
-        if self.mesh.pp == 1:
-            return 0.0
-        own, device = self.steps.coefficients("collectives", "all-gather"), self.steps.device
-        width = max(stack.d_model for stack in self.steps.architecture.stacks)
-        moved = tokens * width * ACTIVATION_BYTES
-        return (self.mesh.pp - 1) * collective(SEND, 2, moved, changed(device, link=device.network), own)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -133,7 +123,7 @@ def read_replica(
     steps = step_model(architecture, card, mesh, engine, engine_version=version, **dict[str, Any](formats))
     memory = free_memory(architecture, steps, gpu, tuple(formats.values()), given)
     drafting = find_drafting(steps, {**memory.settings, **formats}, *acceptance)
-    most, is_given = memory.most_requests(mesh.dp), "max_num_seqs" in given
+    most, is_given = memory.most_requests(mesh.dp) / mesh.pp, "max_num_seqs" in given
     trees = tables("engines").get(engine, {}).get("draft_trees")
     if drafting and trees and not is_given:
         most = min(most, trees["max_num_seqs"] / mesh.dp)

@@ -86,7 +86,7 @@ def _read(command: str | Sequence[str]) -> tuple[Source, dict[str, Any], list[st
     pasted = read_command(command)
     entry = tables("engines")[pasted.engine]
     settings = read_engine_settings(pasted.settings, entry, is_text=True)
-    if settings.pop("pp", 1) > 1:
+    if entry["rule"] == "sum" and settings.pop("pp", 1) > 1:
         hint = "use tensor-parallel ranks"
         raise InputError("pipeline stages are not modelled for times", parameter="pp", hint=hint)
     splits_layers = entry["rule"] == "sum"

@@ -21,6 +21,7 @@ from .engine_result import ServeResult
 from .request_lengths import Requests
 from .running_changes import holds_all, running_changes
 from .serving_memory import engine_title
+from .serving_replicas import SIZES
 from .serving_search import token_prices
 from .serving_terms import result_money
 from .speculation import Drafting
@@ -144,7 +145,7 @@ class ServingResult(NotebookDisplay):
     @property
     def running(self) -> int:
         """Requests that run at once, over all data-parallel ranks."""
-        return int(min(self.time.batch, self.time.capacity) * self.mesh.dp + 1e-9)
+        return int(min(self.time.batch, self.time.capacity) * self.mesh.dp * self.mesh.pp + 1e-9)
 
     @property
     def limit(self) -> str:
@@ -204,7 +205,7 @@ class ServingResult(NotebookDisplay):
     @property
     def tokens_per_s_gpu(self) -> float:
         """Output tokens per second of one GPU."""
-        return float(self.time.requests_per_s * self.requests.mean("osl") / (self.mesh.dp * self.mesh.tp))
+        return float(self.time.requests_per_s * self.requests.mean("osl") / self.mesh.ranks)
 
     @property
     def usd_per_million_output(self) -> tuple[float, float] | None:
@@ -232,8 +233,7 @@ class ServingResult(NotebookDisplay):
                 return f"A request of {length:,.10g} tokens does not fit in the KV cache"
             if self.memory and not self.memory.starts:
                 return self.memory.summary
-            ranks = self.mesh.dp * self.mesh.tp
-            return f"Will not start: the weights do not fit on {ranks} × {self.accelerator.title}"
+            return f"Will not start: the weights do not fit on {self.mesh.ranks} × {self.accelerator.title}"
         if not self.all_run:
             wanted = f"{self.running:,} of {self.load.concurrency:,.10g} requests run"
             return f"Only {wanted if self.running != 1 else wanted.replace('run', 'runs')} at once; the others wait"
@@ -253,7 +253,7 @@ class ServingResult(NotebookDisplay):
             "tpot_s", "tpot_low_s", "tpot_high_s", "ttft_s", "ttft_low_s", "ttft_high_s", "fits", "max_model_len",
             "running", "all_run", "tokens_per_s_user", "tokens_per_s_gpu", "usd_per_million_output", "usd_per_million",
         )  # fmt: skip
-        mesh = {name: getattr(self.mesh, name) for name in ("tp", "dp", "ep")}
+        mesh = {name: getattr(self.mesh, name) for name in SIZES}
         time = {name: float(getattr(self.time, name)) for name in ("capacity", "waiting", "requests_per_s")}
         time["requests_per_rank"] = float(self.time.batch)
         return {

@@ -43,9 +43,10 @@ def result_money(result: ServingResult) -> Money | None:
     if terms is None or not result.all_run:
         return None
     power = terms.power(float(decode_power(time.step, terms.shares)))
-    share = float(prefill_share(time, osl, result.mesh.dp))
-    gpus = result.mesh.tp * result.mesh.dp
-    return Money(gpus, isl, osl, float(time.requests_per_s), share, result.width, terms.price, power, terms.api)
+    share = float(prefill_share(time, osl, result.mesh.dp * result.mesh.pp))
+    return Money(
+        result.mesh.ranks, isl, osl, float(time.requests_per_s), share, result.width, terms.price, power, terms.api
+    )
 
 
 def read_api_price(text: str) -> ApiPrice:

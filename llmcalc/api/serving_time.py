@@ -45,7 +45,7 @@ SERVING = (
     Setting("pareto", bool),
     Setting("price", float, above=0),
     Setting("watts", float, above=0),
-    *(Setting(name, int, least=1) for name in ("tp", "dp", "ep", "max_num_batched_tokens")),
+    *(Setting(name, int, least=1) for name in ("tp", "pp", "dp", "ep", "max_num_batched_tokens")),
 )
 ENGINE_SETTINGS = (  # that change the memory for requests, or the steps
     "engine_version", "max_model_len", "max_num_seqs", *SHARES, "share", "kv_cache_memory", "block_size", "num_blocks",
@@ -55,7 +55,7 @@ ENGINE_SETTINGS = (  # that change the memory for requests, or the steps
     "draft_width", "speculative_config",
 )  # fmt: skip
 SETTINGS = (
-    *REQUESTS, "engine", "tp", "dp", "ep", "weights", "experts", "attention_weights", "cache",
+    *REQUESTS, "engine", "tp", "pp", "dp", "ep", "weights", "experts", "attention_weights", "cache",
     "max_num_batched_tokens", "price", "calibration", "acceptance_length", "acceptance_rate", *ENGINE_SETTINGS,
 )  # fmt: skip
 CACHING = "prefix_caching"
@@ -70,6 +70,7 @@ def serving(
     concurrency: float | None = None,
     engine: str | None = None,
     tp: int | None = None,
+    pp: int = 1,
     dp: int = 1,
     ep: int = 1,
     weights: str | None = None,
@@ -106,7 +107,9 @@ def serving(
         osl: output tokens of a request.
         concurrency: number of requests at any time (default: 1, or with ``sla`` the best number).
         engine: serving engine (default: ``vllm``). An unknown one has a wider interval.
-        tp: number of tensor-parallel ranks (default: all GPUs).
+        tp: number of tensor-parallel ranks (default: all GPUs, or the layout over several nodes with the most tokens
+            per second).
+        pp: number of pipeline stages, which compute as many batches at once.
         dp: number of ranks that have different requests and share the experts.
         ep: number of ranks over which the experts are divided.
         weights: number format of the weights (default: as published).
@@ -131,7 +134,7 @@ def serving(
             ``prefix_caching``.
     """
     chunk = None if max_num_batched_tokens is None else read_length(max_num_batched_tokens, "max_num_batched_tokens")
-    sizes = {"concurrency": concurrency, "price": price, "watts": watts, "tp": tp, "dp": dp, "ep": ep}
+    sizes = {"concurrency": concurrency, "price": price, "watts": watts, "tp": tp, "pp": pp, "dp": dp, "ep": ep}
     sizes["max_num_batched_tokens"] = chunk
     formats: dict[str, Any] = dict(zip(FORMATS, (weights, experts, attention_weights, cache), strict=True))
     named = {"gpu": gpu, "engine": engine, "sla": sla, "pareto": pareto, "prefill_pool": prefill_pool}
@@ -156,7 +159,7 @@ def serving(
         limits = read_limits(sla) if sla else {}
         if requests.is_single_token:
             raise InputError("needs at least 2 output tokens", parameter="osl", hint="use {osl=2}")
-        chosen = [one for one, size in (("tp", tp or 1), ("dp", dp), ("ep", ep)) if size > 1]
+        chosen = [one for one, size in (("tp", tp or 1), ("pp", pp), ("dp", dp), ("ep", ep)) if size > 1]
         refused = [*chosen, *(["prefill_pool"] if prefill_pool else [])]
         if refused:
             hint = f"the layout is chosen; omit {{{refused[0]}}}" if chosen else f"omit {{{refused[0]}}}"
@@ -178,16 +181,23 @@ def serving(
         decode = Mesh(dp=dp, tp=tp or 1, ep=ep, etp=(tp or 1) * dp // ep) if tp or dp > 1 else None
         pools = serving_pools(changed(search, only=concurrency), prefill_pool, decode, terms, measured)
         return changed(pools, notes=(*assumed, *pools.notes))
-    ranks = tp or max(count // dp, 1)
+    ranks = tp or max(count // (dp * pp), 1)
     if ranks * dp % ep:
         raise InputError(f"must divide the {ranks * dp} GPUs, not {ep}", parameter="ep")
-    mesh = Mesh(dp=dp, tp=ranks, ep=ep, etp=ranks * dp // ep)
-    check_layout(card, mesh, count)
+    mesh = Mesh(dp=dp, tp=ranks, pp=pp, ep=ep, etp=ranks * dp // ep)
+    if tp is None and mesh.ranks == ranks == count > card.node:
+        best = changed(search, only=concurrency).fastest_mesh() or mesh
+        mesh = changed(best, etp=best.tp * best.dp // best.ep)
+        assumed.append("the layout with the most tokens per second over several nodes is assumed: {tp} sets another")
+    check_layout(architecture, card, mesh, count)
     replica = read_replica(architecture, card, gpu, mesh, name, formats, given, search.acceptance)
     steps, memory, drafting, speculation = replica.steps, replica.memory, replica.drafting, replica.speculation
     load = requests.load(concurrency, replica.chunk, replica.most)
     time = serving_time(steps, load, memory.free, factors, speculation)
-    tpot, ttft = time_intervals(steps, time, measured, unmeasured_drafts(drafting))
+    if drafting and mesh.pp > 1:
+        raise InputError("cannot be combined with speculative decoding", parameter="pp", hint="omit it, or the draft")
+    unmeasured = unmeasured_drafts(drafting) or ("pipeline stages" if mesh.pp > 1 else "")
+    tpot, ttft = time_intervals(steps, time, measured, unmeasured)
     plain, accepted_times = None, None
     if speculation and drafting:
         plain = serving_time(steps, load, memory.free, factors)
@@ -215,7 +225,7 @@ def serving(
     def retry(change: Mapping[str, Any]) -> ServingResult:
         own: dict[str, Any] = {
             "isl": isl, "osl": osl, "mix": mix, "trace": trace, "turns": turns, "prefix_share": prefix_share,
-            **formats, "gpu": gpu, "concurrency": concurrency, "engine": engine, "tp": tp, "dp": dp, "ep": ep,
+            **formats, "gpu": gpu, "concurrency": concurrency, "engine": engine, "tp": tp, "pp": pp, "dp": dp, "ep": ep,
             "price": price, "calibration": calibration, "max_num_batched_tokens": max_num_batched_tokens,
             "acceptance_length": acceptance_length, "acceptance_rate": acceptance_rate, "watts": watts,
             "api_price": api_price, **settings,

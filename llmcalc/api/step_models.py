@@ -97,10 +97,13 @@ def weight_bits(architecture: Architecture, name: str | None) -> WeightBits:
     return remembered(architecture, "_step_weight_bits", name, compute, most=64)
 
 
-def check_layout(accelerator: Accelerator, mesh: Mesh, count: int) -> None:
-    """Check that a layout does not need more GPUs than there are."""
-    if mesh.dp * mesh.tp > count:
-        name = "tp" if mesh.tp > 1 else "dp"
-        needed = mesh.dp * mesh.tp
-        hint = f"use {{gpu={accelerator.name}:{needed}}}"
-        raise InputError(f"the layout needs {needed} GPUs, and there are {count}", parameter=name, hint=hint)
+def check_layout(architecture: Architecture, accelerator: Accelerator, mesh: Mesh, count: int) -> None:
+    """Check that a layout does not need more GPUs than there are, and that its pipeline stages divide the model."""
+    if mesh.ranks > count:
+        name = "tp" if mesh.tp > 1 else "pp" if mesh.pp > 1 else "dp"
+        hint = f"use {{gpu={accelerator.name}:{mesh.ranks}}}"
+        raise InputError(f"the layout needs {mesh.ranks} GPUs, and there are {count}", parameter=name, hint=hint)
+    most = architecture.main.n_layers if len(architecture.stacks) == 1 else 1
+    if mesh.pp > most:
+        text = f"{architecture.name} can be divided into at most {most} pipeline stage{'s' * (most > 1)}"
+        raise InputError(text, parameter="pp", hint=f"use {{pp={most}}}")

@@ -179,7 +179,7 @@ OWN = {  # lines of one command, by panel
             --new-tokens N  generate: new tokens per sequence
         """,
         "Parallelism": """
-            --dp --tp --ep N  data, tensor, expert ranks
+            --dp --tp --pp --ep N  data, tensor, pipeline, expert ranks
         """,
     },
     "rl": {

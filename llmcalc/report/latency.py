@@ -29,8 +29,8 @@ def latency_document(result: Latency, alternatives: Callable[[], Alternatives] =
     ``alternatives`` returns the command lines of other settings with their results.
     """
     model = result.model
-    layout = {name: size for name in ("tp", "dp", "ep") if (size := getattr(model.mesh, name)) > 1}
-    unused = result.count - model.mesh.tp * model.mesh.dp
+    layout = {name: size for name in ("tp", "pp", "dp", "ep") if (size := getattr(model.mesh, name)) > 1}
+    unused = result.count - model.mesh.ranks
     alerts = [f"the layout leaves {unused} of {result.count} GPUs unused"] if unused else []
     alerts += _too_long(result)
     answer: dict[str, Any]
@@ -214,7 +214,8 @@ def _json(result: Latency) -> tuple[dict[str, Any], dict[str, Any]]:
     model, mesh = result.model, result.model.mesh
     inputs = {
         **workload_inputs(result.workload), "gpu": result.accelerator.name, "count": result.count,
-        "tp": mesh.tp, "dp": mesh.dp, "ep": mesh.ep, "engine": model.engine.name, "new_tokens": result.new_tokens,
+        **{name: getattr(mesh, name) for name in ("tp", "pp", "dp", "ep")}, "engine": model.engine.name,
+        "new_tokens": result.new_tokens,
         "cache": model.cache.name,
     }  # fmt: skip
     return inputs, {**result.to_dict(), "notes": list(result.architecture.notes)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..api.serving_replicas import SIZES
 from ..api.serving_result import ServingResult, class_times
 from ..api.serving_terms import result_money
 from ..core.errors import spelled
@@ -23,16 +24,16 @@ GIB = 2**30
 def serving_document(result: ServingResult) -> Document:
     """Build the report of the time of requests. The title is the answer."""
     mesh = result.mesh
-    layout = {name: size for name in ("tp", "dp", "ep") if (size := getattr(mesh, name)) > 1}
+    layout = {name: size for name in SIZES if (size := getattr(mesh, name)) > 1}
     own = {name: {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
            for name, value in result.settings.items()}  # fmt: skip
     settings = {**result.requests.given, "concurrency": f"{result.load.concurrency:g}", **layout, **own}
-    unused = result.gpus - mesh.tp * mesh.dp
+    unused = result.gpus - mesh.ranks
     return model_document(
         result.architecture,
         "serve",
         lambda: _json(result),
-        f" in {result.engine_title} on {mesh.tp * mesh.dp} × {result.accelerator.title}",
+        f" in {result.engine_title} on {mesh.ranks} × {result.accelerator.title}",
         answer=_answer(result),
         lines=(named_values(settings),),
         alerts=[f"the layout leaves {unused} of {result.gpus} GPUs unused"] if unused else (),
@@ -217,7 +218,7 @@ def _notes(result: ServingResult) -> tuple[str, ...]:
 def _json(result: ServingResult) -> tuple[dict[str, Any], dict[str, Any]]:
     times = result.to_dict()
     own = {name: times.pop(name) for name in ("engine", "evidence")}
-    inputs = {name: times.pop(name) for name in ("gpu", "gpus", "tp", "dp", "ep", "isl", "osl", "concurrency")}
+    inputs = {name: times.pop(name) for name in ("gpu", "gpus", *SIZES, "isl", "osl", "concurrency")}
     inputs["max_num_batched_tokens"] = times.pop("max_num_batched_tokens")
     del times["notes"], times["model"]
     return inputs, {**own, "times": times, "notes": [*_notes(result), *result.architecture.notes]}

@@ -360,3 +360,48 @@ def test_earlier_versions_of_vllm_take_longer_with_sequences_and_ranks() -> None
         latency(engine="sglang", engine_version="0.5")
     with pytest.raises(InputError, match="invalid version"):
         latency(engine_version="newest")
+
+
+def test_stages_compute_parts_of_a_batch_at_once() -> None:
+    def staged(batch: int, pp: int, **more: Any) -> Latency:
+        return latency("llama3-70b", f"h200:{pp}", batch=batch, tp=1, pp=pp, **more)
+
+    alone, two = staged(1, 1), staged(1, 2)
+    send = {part.name: part.seconds for part in two.parts}["send (pp)"]
+    assert two.seconds == pytest.approx(alone.seconds + send)  # nothing to divide
+    half, whole = staged(32, 1, seq=509), staged(64, 2, seq=509)
+    assert whole.seconds - 1.5 * whole.steps[0][0].collectives["send (pp)"] == pytest.approx(1.5 * half.seconds)
+    decode, part = staged(64, 2, context=97), staged(32, 1, context=97)
+    share = decode.model.engine.stage_wait
+    sent = decode.steps[0][0].collectives["send (pp)"]
+    assert decode.seconds == pytest.approx((part.seconds + sent) * (1 + share))
+    assert decode.interval.reasons == ("no measurements of pipeline stages",)
+    assert decode.memory.needed < part.memory.needed
+
+
+def test_stages_on_other_nodes_send_more_slowly() -> None:
+    def sent(gpu: str, tp: int) -> float:
+        return float(latency("llama3.1-405b", gpu, tp=tp, pp=2, batch=97).steps[0][0].collectives["send (pp)"])
+
+    assert sent("h200:16", 8) > 2 * sent("h200:8", 4)
+
+
+@pytest.mark.parametrize(("model", "batch"), [("llama3.1-405b", 211), ("deepseek-v3", 1), ("deepseek-v3", 211)])
+def test_the_default_over_several_nodes_is_the_fastest_layout(model: str, batch: int) -> None:
+    default, tensor = latency(model, "h100:16", batch=batch), latency(model, "h100:16", batch=batch, tp=16)
+    assert default.fits
+    assert default.seconds < tensor.seconds
+    mesh = default.model.mesh
+    sizes = {name: getattr(mesh, name) for name in ("tp", "pp", "dp", "ep")}
+    assert mesh.ranks == 16
+    assert latency(model, "h100:16", batch=batch, **sizes).seconds == default.seconds
+    assert latency(model, "h200:8", batch=batch).model.mesh.tp == 8  # of one node
+
+
+def test_stages_divide_the_layers() -> None:
+    with pytest.raises(InputError, match="at most 32 pipeline stages"):
+        latency(gpu="h100:40", tp=1, pp=40)
+    with pytest.raises(InputError, match="at most 1 pipeline stage"):
+        latency("t5-11b", "h100:2", tp=1, pp=2)
+    with pytest.raises(InputError, match="the layout needs 6 GPUs"):
+        latency(gpu="h100:4", tp=2, pp=3)

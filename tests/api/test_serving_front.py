@@ -169,7 +169,8 @@ def test_stages_store_a_part_of_the_layers_and_compute_batches_in_turn() -> None
     assert staged.free > 1.1 * plain.free
     one, two = search.together(plain).points[40], search.together(staged).points[40]
     assert two.concurrency == one.concurrency  # two replicas, or two batches
-    assert 0 < two.tpot_s - one.tpot_s < 1e-3  # the transfer between the stages
-    assert two.requests_per_s == pytest.approx(one.requests_per_s)
+    waits = 1 + staged.steps.engine.stage_wait
+    assert 1 < two.tpot_s / waits / one.tpot_s < 1.05  # the transfer between the stages
+    assert one.requests_per_s / waits / 1.05 < two.requests_per_s < one.requests_per_s
     assert "--pipeline-parallel-size 2" in (staged.command(1508, 7) or "")
     assert not any(one.mesh.pp > 1 for one in LayoutSearch(model, H100, 8, search.requests, "vllm", (NONE,)).replicas)

@@ -119,11 +119,12 @@ def test_a_model_that_does_not_fit_has_settings_with_which_it_does() -> None:
 
 def test_ranks_with_own_requests_run_more_of_them() -> None:
     """Tensor-parallel ranks repeat the latent cache of DeepSeek-V3."""
-    result = serve(DEEPSEEK, "h100:16", isl=32_003, osl=503, concurrency=61)
+    result = serve(DEEPSEEK, "h100:16", tp=16, isl=32_003, osl=503, concurrency=61)
     divided = next(one for change, one in result.changes if change == {"tp": 1, "dp": 16, "ep": 16})
     assert divided.running > 3 * result.running
     absent = serve(DEEPSEEK, "h100:8", isl=32_003, osl=503, concurrency=61)
-    assert [(change["ep"], one.all_run) for change, one in absent.changes] == [(32, True)]
+    assert [(dict(change), one.all_run) for change, one in absent.changes] == [({"gpu": "h100-sxm:16"}, True)]
+    assert absent.changes[0][1].mesh.dp > 1
     assert not any("ep" in change for change, _ in serve(isl=100_003, concurrency=11).changes)
 
 
@@ -378,8 +379,9 @@ def test_a_command_line_has_the_times_of_its_settings() -> None:
     for command in (experts, sglang):
         found = llmcalc.serve(gpu="h200:8", command=command, **STANDARD)
         assert (found.mesh.tp, found.mesh.dp, found.mesh.ep) == (1, 8, 8)
-    with pytest.raises(InputError, match="pipeline stages are not modelled"):
-        llmcalc.serve(gpu="h100:2", command="vllm serve Qwen/Qwen3-8B -pp 2", **STANDARD)
+    staged = llmcalc.serve(gpu="h100:2", command="vllm serve Qwen/Qwen3-8B -pp 2", **STANDARD)
+    assert isinstance(staged, ServingResult)
+    assert (staged.mesh.tp, staged.mesh.pp) == (1, 2)
     with pytest.raises(InputError, match="tp: cannot be combined with a command line"):
         llmcalc.serve(gpu="h100:2", command=line, tp=2, **STANDARD)
 
@@ -660,3 +662,29 @@ def test_passes_of_a_draft_take_time_outside_the_kernels(method: str, passes: in
     own = engine_step("vllm")
     added = float(result.time.step.engine - result.plain.step.engine)
     assert added == pytest.approx(own.draft_step_s + passes * own.draft_pass_s)
+
+
+def test_stages_serve_as_replicas_that_share_the_memory() -> None:
+    alone, two = serve(LLAMA, "h100", concurrency=32), serve(LLAMA, "h100:2", tp=1, pp=2, concurrency=64)
+    wait = two.time.step.collectives["wait (pp)"]
+    without = two.time.step.seconds - wait - two.time.step.collectives["send (pp)"]
+    assert without == pytest.approx(alone.time.step.seconds)
+    assert two.time.capacity > alone.time.capacity  # half of the weights
+    assert two.running == 64
+    assert two.tokens_per_s_gpu < alone.tokens_per_s_gpu
+    assert "no measurements of pipeline stages" in two.reasons
+    assert serve(LLAMA, "h100:2", tp=1, pp=2, concurrency=1).time.step.collectives["wait (pp)"] == 0
+    with pytest.raises(InputError, match="cannot be combined with speculative decoding"):
+        serve(LLAMA, "h100:2", tp=1, pp=2, draft_method="ngram")
+
+
+@pytest.mark.parametrize("concurrency", [1, 61, 499])
+def test_the_default_over_several_nodes_has_the_most_tokens_per_second(concurrency: int) -> None:
+    found = serve(DEEPSEEK, "h100:16", concurrency=concurrency)
+    assert found.mesh.ranks == 16
+    assert any("over several nodes is assumed" in note for note in found.notes)
+    for sizes in ({"tp": 16}, {"tp": 8, "pp": 2}, {"tp": 8, "dp": 2, "ep": 16}, {"tp": 1, "dp": 16, "ep": 16}):
+        other = serve(DEEPSEEK, "h100:16", concurrency=concurrency, **sizes)
+        assert not any("assumed" in note for note in other.notes)
+        if other.all_run:
+            assert found.tokens_per_s_gpu >= 0.97 * other.tokens_per_s_gpu

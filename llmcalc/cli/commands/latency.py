@@ -23,7 +23,7 @@ SETTINGS = (
     Option("--context", "Decode: number of cached tokens (default: 2048, or the model's maximum).", "TOKENS", kind=int),
     Option("--seq", "Prefill and generate: tokens per prompt (default: as for --context).", "TOKENS", kind=int),
     Option("--new-tokens", "Generate: number of new tokens per sequence (default: 128).", "TOKENS"),
-    *(option for option in MESH if option.name in ("dp", "tp", "ep")),
+    *(option for option in MESH if option.name in ("dp", "tp", "pp", "ep")),
     *(option for option in FORMATS if option.name == "weights"),
     Option("--experts", "Format of routed experts (default: --weights).", "FORMAT", complete="formats"),
     Option("--attention-weights", "Format of the matrices of attention (default: --weights).", "FORMAT",
@@ -63,7 +63,7 @@ def _alternatives(
     if not is_given_any(settings, "weights", "experts", "attention_weights"):
         formats = ("q8_0", "q4_k_m") if result.model.engine.name == "llama.cpp" else ("fp8", "awq-int4-g128")
         changes += [("weights", name) for name in formats if name not in FORMAT_PEAKS or name in card.peak]
-    if not is_given_any(settings, "tp", "dp", "ep"):
+    if not is_given_any(settings, "tp", "pp", "dp", "ep"):
         counts = [number * result.count for number in times if card.node > 1]
         changes += [("gpu", f"{card.name}:{count}") for count in counts if not result.fits or count == 2 * result.count]
     changes += [("batch", batch // number) for number in times if batch >= number and not result.fits]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from ...calc.kv_cache import BYTES
 from ...calc.operand_formats import WeightBits
 from ...core.record import record
 from ...core.traits import EXPERTS
@@ -13,6 +14,8 @@ from .efficiency import Efficiency
 from .layer_operations import ATTENTION
 from .operations import Operation
 
+ACTIVATIONS = "bf16"
+ACTIVATION_BYTES = BYTES[ACTIVATIONS]
 MEMORY, COMPUTE, COMMUNICATION, LAUNCHES, ENGINE = "memory", "compute", "communication", "launches", "engine"
 
 

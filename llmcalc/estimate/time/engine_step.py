@@ -29,6 +29,7 @@ class EngineStep:
         is_scheduled: whether the engine schedules a batch of which all sequences arrive at once.
         collective_s: deviation of the time at which a rank reaches a collective, in seconds.
         prefill_share: time that a prefill adds to a step with decoding, relative to the difference of the two steps.
+        stage_wait: time by which each other batch in a pipeline delays a decode step, relative to the step.
         wait: prefills of other requests before that of a request, per square root of their number.
         launches: number of kernels of each type of operation.
         reading: share of the bandwidth at which products with few rows read weights, by format or vendor.
@@ -50,6 +51,7 @@ class EngineStep:
     is_scheduled: bool
     collective_s: float
     prefill_share: float
+    stage_wait: float
     wait: float
     launches: Mapping[str, float]
     reading: Mapping[str, float]
@@ -89,6 +91,7 @@ def read_engine(name: str, found: Mapping[str, Any], version: str | None = None)
         is_scheduled=entry.get("scheduler", False),
         collective_s=entry.get("collective_us", found["collective_us"]) * MICRO,
         prefill_share=found["prefill_share"],
+        stage_wait=found["stage_wait"],
         wait=entry.get("wait", unknown["wait"]),
         launches={name: number * entry.get("kernels", 1) for name, number in found["launches"].items()},
         reading=entry.get("reading", {}),

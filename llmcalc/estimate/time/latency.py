@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar, NamedTuple
 
 from ...calc.memory.fit import Fit
@@ -92,7 +92,8 @@ class Latency(NotebookDisplay):
     @cached_property
     def interval(self) -> Interval:
         """Interval of 80 % of the time, with the reasons for its width."""
-        unknown = "" if self.model.engine.is_known else self.model.engine.name
+        engine, stages = self.model.engine, self.model.mesh.pp
+        unknown = engine.name if not engine.is_known else "pipeline stages" if stages > 1 else ""
         measurements = self.calibrated[1] if self.calibrated and self.mode != PREFILL else 0
         return time_interval(self.seconds, self.errors, self.efficiencies.values(), unknown, measurements)
 
@@ -130,7 +131,7 @@ class Latency(NotebookDisplay):
     @property
     def first_token_s(self) -> float | None:
         """Time to the first token of a generation, or None."""
-        return float(self.steps[0][0].seconds) if self.mode == GENERATE else None
+        return float(self.steps[0][0].seconds * self.steps[0][1]) if self.mode == GENERATE else None
 
     @cached_property
     def total(self) -> Cost:
@@ -187,7 +188,7 @@ class Latency(NotebookDisplay):
         """
         own = {each.name: getattr(self.workload, each.name) for each in fields(self.workload)} | dict(sizes)
         values = symbol_values(self.architecture.is_encoder_decoder and self.mode != DECODE, own)
-        values = {**values, "b": -(-own["batch"] // self.model.mesh.dp)}
+        values = {**values, "b": -(-own["batch"] // self.model.n_batches)}  # all stages have a batch
         decode, prefill = (values, None) if self.mode == DECODE else (None, values)
         step = self.model.step(decode, prefill, scheduled=self.model.engine.is_scheduled)
         if part == "tokens_per_s":
@@ -242,9 +243,14 @@ class Latency(NotebookDisplay):
 
 
 def values_of(model: StepModel, workload: Workload) -> Values:
-    """Return the values of the workload symbols of one data-parallel rank."""
+    """Return the values of the workload symbols of the batch of one data-parallel rank in a pipeline stage."""
     values = workload.values(model.architecture)
-    return {**values, "b": -(-workload.batch // model.mesh.dp)}
+    return {**values, "b": -(-workload.batch // (model.mesh.dp * batches_of(model, workload)))}
+
+
+def batches_of(model: StepModel, workload: Workload) -> int:
+    """Return the number of batches into which the sequences of a data-parallel rank are divided for pipeline stages."""
+    return min(model.mesh.pp, -(-workload.batch // model.mesh.dp))
 
 
 def latency(
@@ -263,14 +269,14 @@ def latency(
     change the times of the steps. They are fitted to times per output token, so that measurements narrow no interval of
     a prefill.
     """
-    scheduled = model.engine.is_scheduled
+    step = partial(model.step, scheduled=model.engine.is_scheduled, detailed=True, batches=batches_of(model, workload))
     if mode == DECODE:
-        steps: tuple[tuple[StepTime, float], ...] = (
-            (model.step(decode=values_of(model, workload), scheduled=scheduled, detailed=True), 1.0),
-        )
+        steps: tuple[tuple[StepTime, float], ...] = ((step(decode=values_of(model, workload)), 1.0),)
     else:
-        prefill = model.step(prefill=values_of(model, workload), scheduled=scheduled, detailed=True)
-        steps = ((prefill, 1.0), *_decoded(model, workload, new_tokens if mode == GENERATE else 1))
+        prefill = step(prefill=values_of(model, workload))
+        rest = _decoded(model, workload, new_tokens if mode == GENERATE else 1, step)
+        passed = 1 + (batches_of(model, workload) - 1) / model.mesh.pp  # batches leave the last stage one after another
+        steps = ((prefill, passed), *rest)
     if calibrated:
         (factors, _), usual = calibrated, model.engine.step_s
         scales = [factors.scale if mode == DECODE else factors.scale_prefill, *[factors.scale] * (len(steps) - 1)]
@@ -278,7 +284,9 @@ def latency(
     return Latency(model, workload, mode, new_tokens, steps, count, errors, find_memory, calibrated)
 
 
-def _decoded(model: StepModel, prompt: Workload, new_tokens: int) -> tuple[tuple[StepTime, float], ...]:
+def _decoded(
+    model: StepModel, prompt: Workload, new_tokens: int, step: Callable[..., StepTime]
+) -> tuple[tuple[StepTime, float], ...]:
     """Return the decode steps of a generation after the first token, as steps of three lengths of the context."""
     number = new_tokens - 1
     if not number:
@@ -289,8 +297,4 @@ def _decoded(model: StepModel, prompt: Workload, new_tokens: int) -> tuple[tuple
                 "n": 0}
         for share, _ in SIMPSON
     }  # fmt: skip
-    scheduled = model.engine.is_scheduled
-    return tuple(
-        (model.step(decode=lengths[share], scheduled=scheduled, detailed=True), weight * number)
-        for share, weight in SIMPSON
-    )
+    return tuple((step(decode=lengths[share]), weight * number) for share, weight in SIMPSON)

@@ -24,6 +24,10 @@ Requests of several classes have a time per class, and each time is the mean ove
 and over output tokens for decode steps, because a request decodes for as long as it has output tokens. This is exact
 where a step is linear in the lengths of its sequences, as it is except for sliding windows and the waves of kernels.
 
+Pipeline stages compute as many batches at once, each in another stage. A prefill in one of them delays all others by
+its time in one stage, as if it were divided over the batches. They are thus modelled as data-parallel ranks that share
+the memory, with steps that pass through all stages.
+
 With speculative decoding, a step verifies drafted tokens, and each sequence advances by ``accepted`` tokens:
 
     tpot = (draft(batch) + verify(batch)) / accepted + (batch - 1) / (osl - 1) · chunks · added
@@ -38,10 +42,10 @@ from ...calc.kv_cache import element_bytes
 from ...core.record import record
 from .arrays import Number, namespace
 from .calibration import Factors
-from .cost import StepTime
+from .cost import ACTIVATIONS, StepTime
 from .operations import Attention, Convolution, Scan
 from .speculation import Speculation, drafted_step
-from .step import ACTIVATIONS, StepModel, step_values
+from .step import StepModel, step_values
 from .step_operations import DECODE
 
 
@@ -139,8 +143,9 @@ def cache_bytes(model: StepModel, tokens: Number) -> Number:
 
 
 def weight_bytes(model: StepModel) -> float:
-    """Return the bytes of the weights that a decode step reads on one rank."""
-    return sum(group.applied * group.weight_bytes for group in model.groups.values() if DECODE in group.phases)
+    """Return the bytes of the weights that a decode step reads on one rank. Pipeline stages have equal shares."""
+    found = (group.applied * group.weight_bytes for group in model.groups.values() if DECODE in group.phases)
+    return sum(found) / model.mesh.pp
 
 
 def cache_space(model: StepModel) -> float:
@@ -166,8 +171,8 @@ def serving_time(
             as it is, because they do not improve it.
         speculation: tokens that are drafted and verified in a step, or None.
     """
-    isl, osl, dp, mean = load.isl, load.osl, model.mesh.dp, load.mean
-    wanted = load.concurrency / dp
+    isl, osl, groups, mean = load.isl, load.osl, model.n_batches, load.mean
+    wanted = load.concurrency / groups
     xp = namespace(isl, osl, wanted)
     limit = load.limit(model)
     capacity, shared = request_capacity(model, load, free, speculation)
@@ -182,7 +187,8 @@ def serving_time(
     def step(keys: Number, prefill: Any = None) -> StepTime:
         if speculation:
             return drafted_step(model, speculation, batch, keys, prefill)
-        return model.step(step_values(batch, 1.0, keys), prefill, scheduled=True)
+        batches = xp.clip(batch * model.mesh.pp, 1.0, model.mesh.pp)
+        return model.step(step_values(batch, 1.0, keys), prefill, scheduled=True, batches=batches)
 
     alone = step(keys)
     if load.shares is None:
@@ -193,7 +199,7 @@ def serving_time(
         alone = alone.averaged(load.mean_decoding)
     added = model.engine.prefill_share * xp.maximum(_transferred(mixed) - _transferred(without), 0.0)
     own = chunks * (_transferred(mixed) + without.launches + mixed.engine)
-    others = xp.maximum(batch - 1 / dp, 0.0)  # ranks with different requests compute steps together
+    others = xp.maximum(batch - 1 / groups, 0.0)  # ranks with different requests compute steps together
     waited = mean(own) * model.engine.wait * xp.sqrt(others) + xp.minimum(others, 1.0) * alone.seconds / 2
     if factors:
         alone, added = factors.scale(alone, model.engine.step_s), factors.prefill * added
@@ -206,7 +212,7 @@ def serving_time(
     period = xp.maximum(stay, mean(own) + (mean(osl) - 1) * decode + others * work)
     found = ServingTime(
         batch=batch, capacity=capacity, waiting=wanted - batch, tpot_s=tpot, prefill_s=mean(own),
-        ttft_s=mean(ttft), requests_per_s=dp * batch / period, prefill_share=1 - decode / tpot, step=alone,
+        ttft_s=mean(ttft), requests_per_s=groups * batch / period, prefill_share=1 - decode / tpot, step=alone,
         accepted=accepted, class_ttft_s=ttft, shared_bytes=shared,
     )  # fmt: skip
     return found if load.shares is None else _without_classes(found, load)

@@ -7,7 +7,7 @@ from functools import cached_property
 from math import inf
 from typing import Any
 
-from ...calc.kv_cache import BYTES, element_bytes
+from ...calc.kv_cache import element_bytes
 from ...calc.memory.number_formats import BITS_A_BYTE, Format
 from ...calc.sharding import Mesh
 from ...core.architecture import Architecture
@@ -15,7 +15,7 @@ from ...core.record import changed
 from ..hardware import Accelerator
 from . import kernels
 from .arrays import Number, namespace
-from .cost import NO_COST, ClassFormats, Cost, StepTime
+from .cost import ACTIVATION_BYTES, ACTIVATIONS, NO_COST, ClassFormats, Cost, StepTime
 from .efficiency import Efficiencies, Efficiency, Operands
 from .engine_step import EngineStep
 from .layer_operations import Key
@@ -30,11 +30,9 @@ from .step_operations import (
     groups,
     weight_bytes,
 )
-from .transfers import transfers
+from .transfers import delayed_by_stages, transfers
 
 Values = Mapping[str, Number]  # values of the workload symbols, as those of ``Workload.values``
-ACTIVATIONS = "bf16"
-ACTIVATION_BYTES = BYTES[ACTIVATIONS]
 FEW_ROWS = 8  # tokens that kernels of vector products compute
 USUAL_HEAD = 128  # elements of a key and of a value in a head of a recurrence
 
@@ -50,6 +48,8 @@ class StepModel:
 
     A step computes one new token of sequences that are being decoded, a prefill of other sequences, or both at once.
     Products with the same weights are then computed together.
+
+    With pipeline stages, a step is the way of one batch through all stages, which compute as many batches at once.
 
     Attributes:
         architecture: the model.
@@ -124,9 +124,14 @@ class StepModel:
         used = {
             "sms": True,
             "link": any(1 < each <= node for each in ranks),
-            "network": any(each > node for each in ranks),
+            "network": any(each > node for each in (*ranks, self.mesh.ranks if self.mesh.pp > 1 else 1)),
         }
         return tuple(text for name, text in self.measured.assumed(self.accelerator).items() if used[name])
+
+    @property
+    def n_batches(self) -> int:
+        """Number of batches that are computed at once: in each pipeline stage, and on each data-parallel rank."""
+        return self.mesh.dp * self.mesh.pp
 
     # ------------------------------------------------------------------ a step
 
@@ -138,6 +143,7 @@ class StepModel:
         scheduled: bool = False,
         detailed: bool = False,
         verified: int = 1,
+        batches: Number | None = None,
     ) -> StepTime:
         """Return the time of a step of sequences that are being decoded and sequences that are being prefilled.
 
@@ -148,6 +154,7 @@ class StepModel:
             scheduled: whether an engine schedules the sequences, instead of computing one batch.
             detailed: whether to list the cost of each operation.
             verified: tokens of each decoded sequence. ``decode`` counts each as a sequence, but they have one cache.
+            batches: number of batches in the stages of a pipeline (default: one in each).
         """
         values = {phase: own for phase, own in ((DECODE, decode), (PREFILL, prefill)) if own is not None}
         self._used = {}
@@ -175,9 +182,9 @@ class StepModel:
         if scheduled:
             shares = {DECODE: verified}
             engine = engine + sum(each["b"] / shares.get(phase, 1) for phase, each in values.items()) * own.sequence_s
-        return StepTime(
-            components, exchanged, launches, engine, self._used, self._listed(values, costs) if detailed else ()
-        )
+        listed = self._listed(values, costs) if detailed else ()
+        step = StepTime(components, exchanged, launches, engine, self._used, listed)
+        return step if decode is None else delayed_by_stages(self, step, batches)
 
     def _listed(self, phases: Iterable[str], costs: Mapping[Key, Cost]) -> tuple[tuple[Operation, Cost], ...]:
         """Return the executed operations of all layers with their costs."""

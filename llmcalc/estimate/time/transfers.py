@@ -6,17 +6,19 @@ from collections.abc import Mapping
 from math import log, sqrt
 from typing import TYPE_CHECKING
 
-from ...calc.collectives import ALL_REDUCE, ALL_TO_ALL, Collective
+from ...calc.collectives import ALL_REDUCE, ALL_TO_ALL, SEND, Collective
 from ...calc.memory.number_formats import BITS_A_BYTE
 from ...core.form import Form
 from ...core.record import changed
 from . import kernels
 from .arrays import Number, namespace
+from .cost import ACTIVATION_BYTES, StepTime
 from .step_operations import DECODE
 
 if TYPE_CHECKING:
     from .step import StepModel, Values
 
+GATHER = "all-gather"  # whose measured times are those of a transfer between two ranks
 CUSTOM = "all-reduce-custom"  # all-reduce of inference engines, for small tensors
 
 
@@ -63,4 +65,34 @@ def transfers(model: StepModel, values: Mapping[str, Values]) -> tuple[dict[str,
         name, times = f"{each.kind} ({each.group})", exchange.number * each.times
         found[name] = found.get(name, 0.0) + times * collective_seconds(model, each, moved)
         waits = waits + times * sqrt(2 * log(each.ranks)) * (moved > 0)
+    if model.mesh.pp > 1:
+        found["send (pp)"] = hand_over_seconds(model, sum(own["b"] * own["q"] for own in values.values()))
     return found, waits
+
+
+def hand_over_seconds(model: StepModel, tokens: Number) -> Number:
+    """Return the time to send the residual stream of ``tokens`` tokens through all pipeline stages.
+
+    Nodes are filled with stages in order, so that as few hand-overs as possible leave a node.
+    """
+    mesh, own = model.mesh, model.coefficients("collectives", GATHER)
+    moved = tokens * max(stack.d_model for stack in model.architecture.stacks) * ACTIVATION_BYTES
+    leaving = min(-(-mesh.ranks // model.accelerator.node), mesh.pp) - 1
+    device = model.device
+    found: Number = 0.0
+    for number, link in ((mesh.pp - 1 - leaving, device.link), (leaving, device.network)):
+        if number:
+            found = found + number * kernels.collective(SEND, 2, moved, changed(device, link=link), own)
+    return found
+
+
+def delayed_by_stages(model: StepModel, step: StepTime, batches: Number | None) -> StepTime:
+    """Return a decode step with its wait for ``batches`` batches (default: one per stage) in the stages of a pipeline.
+
+    Stages would not wait for each other if all batches took the same time and the scheduler had one for each stage.
+    """
+    stages = model.mesh.pp
+    if stages == 1:
+        return step
+    wait = model.engine.stage_wait * ((stages if batches is None else batches) - 1) * step.seconds
+    return step._replace(collectives={**step.collectives, "wait (pp)": wait})

@@ -98,6 +98,7 @@ class EngineSteps(Sourced):
     collective_us: Rate
     eager_us: Rate
     prefill_share: Rate
+    stage_wait: Rate
     draft_step_us: float
     draft_pass_us: float
     unknown: UnknownEngine

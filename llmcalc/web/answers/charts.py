@@ -167,7 +167,7 @@ def _replicas(case: Case) -> dict[str, Mesh]:
 
 
 def _layout_text(mesh: Mesh, replicas: int) -> str:
-    sizes = " ".join(f"{name} {size}" for name in ("tp", "dp", "ep") if (size := getattr(mesh, name)) > 1)
+    sizes = " ".join(f"{name} {size}" for name in ("tp", "pp", "dp", "ep") if (size := getattr(mesh, name)) > 1)
     return f"{replicas} × {sizes or '1 GPU'}" if replicas > 1 else sizes or "1 GPU"
 
 
@@ -176,7 +176,7 @@ def _loads(case: Case, mesh: Mesh) -> Iterator[tuple[int, float, float]]:
     replicas, most = case.state.n // mesh.ranks, 0
     with suppress(LlmcalcError):
         time = case.serving_of(case.prompt, case.answer, 1, mesh).time
-        most = int(time.capacity * mesh.dp)
+        most = int(time.capacity * mesh.dp * mesh.pp)
     own = {case.users, most} if mesh == case.layout else {most}
     for users in sorted({*USERS, *own}):
         result = case.serving_of(case.prompt, case.answer, users, mesh) if 0 < users <= most else None

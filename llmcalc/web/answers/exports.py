@@ -29,7 +29,7 @@ def command_lines(case: Case, _: Mapping[str, Any]) -> list[dict[str, str]]:
         return found
     step: dict[str, Any] = {name: size for name, size in case.step_settings.items() if size not in (1, None)}
     step["gpu"] = step["gpu"].removesuffix(":1")
-    if step.get("tp") == case.layout.ranks:
+    if step.get("tp") == case.layout.ranks <= case.gpu.node:
         step.pop("tp")  # the default
     if case.only_reads:
         own.pop("cache", None)

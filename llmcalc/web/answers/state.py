@@ -197,7 +197,7 @@ class Case:
     @property
     def capacity(self) -> int:
         """Requests that the engine runs at once on all replicas, however many users there are."""
-        return int(self.serving.time.capacity * self.serving.mesh.dp) * self.replicas
+        return int(self.serving.time.capacity * self.serving.mesh.dp * self.serving.mesh.pp) * self.replicas
 
     @property
     def running(self) -> int:
@@ -217,7 +217,8 @@ class Case:
 
     def settings_of(self, mesh: Mesh) -> dict[str, Any]:
         """Return the GPUs and ranks of a replica with another layout."""
-        return {"gpu": f"{self.gpu.name}:{mesh.ranks}", "tp": mesh.tp, "dp": mesh.dp, "ep": mesh.ep, **self.formats}
+        sizes = {name: getattr(mesh, name) for name in ("tp", "pp", "dp", "ep")}
+        return {"gpu": f"{self.gpu.name}:{mesh.ranks}", **sizes, **self.formats}
 
     @cached_property
     def engine(self) -> dict[str, str]:
