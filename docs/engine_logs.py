@@ -33,6 +33,7 @@ MODELS = {
     "Qwen/Qwen3-VL-235B-A22B-Thinking": ("qwen3-moe-235b-a22b", ""),
     "Qwen/Qwen3-VL-30B-A3B-Instruct": ("qwen3-moe-30b-a3b", ""),
     "Qwen/Qwen3.6-27B": ("qwen3.5-27b", ""),
+    "Qwen/Qwen3.8-27B-FP8": ("qwen3.8-27b", "fp8-block"),
     "Qwen/Qwen3-4B-AWQ": ("qwen3-4b", "awq-int4-g128"),
     "qwen3.6-27b-autoround-int4": ("qwen3.5-27b", "int4-g128"),
     "qwen3.6-27b-fp8": ("qwen3.5-27b", "fp8-block"),
@@ -104,7 +105,8 @@ def logs(engine: str) -> Iterator[Log]:
     for row in csv.DictReader(lines[1:]):
         figures = {name: float(value) for name, value in row.items() if name not in TEXT and value}
         if "k_gib" in figures:
-            figures["kv_cache_gib"] = figures["k_gib"] + figures["v_gib"]
+            names = ("k_gib", "v_gib", "conv_state_gib", "ssm_state_gib")
+            figures["kv_cache_gib"] = sum(figures.get(name, 0) for name in names)
         types = row.get("k_type", ""), row.get("v_type", "")
         engine_name = row.get("engine") or engine
         words = (row[name] for name in ("source", "version", "model", "flags"))
