@@ -133,7 +133,8 @@ class Builder:
             raise self.error(f"block {sorted(unused)[0]!r} does not appear in the order", path)
         if data and not order:
             raise self.error("the order has 0 layers; omit it if the stack has no blocks", path, SizeError)
-        return tuple(Run(blocks[name], count, shared) for name, count, shared in order)
+        runs = {item: Run(blocks[item[0]], *item[1:]) for item in set(order)}
+        return tuple(map(runs.__getitem__, order))
 
     def named_layers(self, data: Any, width: int, path: Path) -> tuple[Named, ...]:
         """Return the layers described by ``name: {kind: {fields}}``."""

@@ -135,7 +135,7 @@ def search(
     )
     different = [(label, other) for label, other in relaxed if other != chosen]
     without = tuple(
-        (label, _sorted([*family.candidates(target, other)[:1], found[0]], other)[0]) for label, other in different
+        (label, _sorted([*family.candidates(target, other, 1)[:1], found[0]], other)[0]) for label, other in different
     )
     near = abs(found[0].off) <= chosen.within
     base = family.models[family.base(target)].name
@@ -175,8 +175,11 @@ class _Family:
         """Return the published size nearest to the target."""
         return min(self.values, key=lambda size: abs(log(self.values[size] / target)))
 
-    def candidates(self, target: int, rules: Rules) -> list[Candidate]:
-        """Return the best shapes within tolerance, or all shapes if none is within tolerance, from best to worst."""
+    def candidates(self, target: int, rules: Rules, most: int = MOST) -> list[Candidate]:
+        """Return the ``most`` best shapes within tolerance and others, or all shapes if none is within tolerance.
+
+        They are ordered from best to worst.
+        """
         base, wanted = self.base(target), self._proportion(target)
         widths = list(self._widths(base, target, rules))
 
@@ -185,7 +188,7 @@ class _Family:
 
         every = map(shape, range(len(widths)))
         is_ordered = all(old[name] <= new[name] for old, new in pairwise(widths) for name in old)
-        chosen = _most_usual(len(widths), shape, wanted, rules) if rules.shaped and is_ordered else every
+        chosen = _most_usual(len(widths), shape, wanted, rules, most) if rules.shaped and is_ordered else every
         return _sorted(sorted(filter(None, chosen), key=lambda found: found.sizes[WIDTH]), rules)
 
     def _proportion(self, target: int) -> float:
@@ -220,21 +223,22 @@ class _Family:
             found = self._model(base, sizes | {DEPTH: depth})
             return found[1] if found else 0  # sizes that are incompatible, as are those of 0 layers
 
-        low, high = neighbours(value, target, DEEPEST, self._likely_depth(base, sizes[WIDTH]))
+        low, high = neighbours(value, target, DEEPEST, *self._likely_depth(base, sizes[WIDTH]))
         found = [shape for depth in filter(None, (low, high))
                  for shape in self._candidate(base, {DEPTH: depth, **sizes}, target, wanted)]  # fmt: skip
         if found:
             self.depths[sizes[WIDTH]] = high
             yield min(found, key=lambda shape: abs(shape.off))
 
-    def _likely_depth(self, base: str | None, width: int) -> int:
-        """Return the depth that follows from those of the two nearest widths by a power law."""
+    def _likely_depth(self, base: str | None, width: int) -> tuple[int, bool]:
+        """Return the depth that follows from those of the two nearest widths by a power law, and whether they agree."""
         nearest = sorted(self.depths.items(), key=lambda shape: abs(log(shape[0] / width)))[:2]
         if not nearest:
-            return int(self.known[base][DEPTH])
+            return int(self.known[base][DEPTH]), False
         (first, depth), (other, other_depth) = nearest[0], nearest[-1]
         power = log(depth / other_depth) / log(first / other) if first != other else -2
-        return min(max(round(depth * (width / first) ** power), 1), DEEPEST)
+        likely = min(max(round(depth * (width / first) ** power), 1), DEEPEST)
+        return likely, likely == depth == other_depth
 
     def _candidate(self, base: str | None, sizes: Sizes, target: int, wanted: float) -> Iterator[Candidate]:
         found = self._model(base, sizes)
@@ -258,11 +262,14 @@ class _Family:
         return self.measured[key]
 
 
-def neighbours(value: Callable[[int], int], target: int, most: int, guess: int = 1) -> tuple[int, int]:
+def neighbours(
+    value: Callable[[int], int], target: int, most: int, guess: int = 1, is_likely: bool = False
+) -> tuple[int, int]:
     """Return two consecutive numbers up to ``most`` such that only the value of the second reaches ``target``.
 
     If no value reaches the target, the numbers are the last ones. Values grow almost linearly, so a few interpolations
-    are enough. Otherwise, the range is bisected. A number close to the result, ``guess``, saves some of them.
+    are enough. Otherwise, the range is bisected. A number close to the result, ``guess``, saves some of them. If it is
+    likely, the number below is tried next. A value of 0 is one that no number close by changes.
 
     >>> neighbours(lambda number: 7 * number + 3, 100, 1024), neighbours(lambda number: number**3, 1000, 1024)
     ((13, 14), (9, 10))
@@ -271,7 +278,7 @@ def neighbours(value: Callable[[int], int], target: int, most: int, guess: int =
     """
     (low, below), (high, above), tried = (0, 0), (guess, value(guess)), 0
     while above < target and high < most:
-        steps = (target - above) * (high - low) / (above - below) if above > below else high
+        steps = (target - above) * (high - low) / (above - below) if above > below else high if above else most
         tried += 1
         step = max(ceil(min(steps, most)), 1 if tried < MOST_INTERPOLATED else high)
         low, below, high = high, above, min(high + step, most)
@@ -280,8 +287,8 @@ def neighbours(value: Callable[[int], int], target: int, most: int, guess: int =
         return high - 1, high
     while high - low > 1:
         share = (target - below) / (above - below) if above > below and tried < MOST_INTERPOLATED else 0.5
+        middle = min(max(low + int(share * (high - low)), low + 1), high - 1) if tried or not is_likely else high - 1
         tried += 1
-        middle = min(max(low + int(share * (high - low)), low + 1), high - 1)
         found = value(middle)
         if found < target:
             low, below = middle, found
@@ -291,9 +298,9 @@ def neighbours(value: Callable[[int], int], target: int, most: int, guess: int =
 
 
 def _most_usual(
-    count: int, shape: Callable[[int], Candidate | None], wanted: float, rules: Rules
+    count: int, shape: Callable[[int], Candidate | None], wanted: float, rules: Rules, most: int
 ) -> Iterator[Candidate | None]:
-    """Yield the shapes of ``count`` widths, from the usual proportions outwards, until enough are within tolerance.
+    """Yield the shapes of ``count`` widths, from the usual proportions outwards, until ``most`` are within tolerance.
 
     If all sizes grow with the width, so does the ratio of width to depth. The other widths are then less usual.
     """
@@ -301,7 +308,7 @@ def _most_usual(
     left, right = count // 2, count // 2 - 1  # the range of widths so far, which is empty at first
     lowest = highest = 0.0  # ratios at its ends, relative to the usual one
     while left > 0 or right < count - 1:
-        if len(near) >= MOST and sorted(near)[MOST - 1] + MARGIN < min(
+        if len(near) >= most and sorted(near)[most - 1] + MARGIN < min(
             highest if right < count - 1 else inf, -lowest if left > 0 else inf
         ):
             return
