@@ -22,6 +22,7 @@ from engine_errors import SECTIONS as ENGINE_SECTIONS
 from latency_errors import SECTIONS as LATENCY_SECTIONS
 from measurements import Row, Section
 from optimal_sizes import SECTIONS as SIZES_SECTIONS
+from phase_errors import SECTIONS as PHASE_SECTIONS
 from speculation_errors import SECTIONS as SPECULATION_SECTIONS
 from training_hours import SECTIONS as HOURS_SECTIONS
 
@@ -271,6 +272,7 @@ SECTIONS: dict[str, Section] = {
     **LATENCY_SECTIONS,
     **SIZES_SECTIONS,
     **SPECULATION_SECTIONS,
+    **PHASE_SECTIONS,
 }
 
 

@@ -24,6 +24,7 @@ SETTINGS = (
     Setting("max_num_batched_tokens", int, least=1), Setting("share", float, above=0), Setting("dtype"),
     Setting("weights"), Setting("cache"), Setting("block_size", int, least=1), Setting("num_blocks", int, least=1),
     Setting("kv_cache_memory", SIZE, least=1), Setting("enforce_eager", bool), Setting("disable_cache_groups", bool),
+    Setting("two_batch_overlap", bool),
     Setting("prefix_caching", bool), Setting("chunked_prefill", bool), Setting("ep", int, least=1),
     Setting("attention_dp", bool), Setting("disable_radix_cache", bool), Setting("max_total_tokens", int, least=1),
     Setting("graph_sequences", int, least=1), Setting("sliding_ratio", float, above=0),

@@ -122,11 +122,12 @@ def serve(
         image: sizes of images in pixels, such as ``["1024x768"]``, whose tokens are stated.
         settings: settings of the engine, such as ``tp``, ``max_model_len``, ``max_num_seqs``, ``cache`` or ``weights``.
             ``images_per_prompt=0`` loads no image encoder.
-            For times also ``ep``, ``experts`` and ``attention_weights``, ``mix``, ``trace``, ``turns`` and
-            ``prefix_share``, ``acceptance_length`` or ``acceptance_rate`` of speculative decoding, and ``calibration``,
-            the result of ``calibrate`` or its file. ``pareto=True`` asks for the result of ``serving_front``, and
-            ``prefill_pool="2xtp2"`` for two pools of GPUs. ``watts`` and ``api_price`` are for energy and a comparison
-            with an API. An encoder, such as BERT, needs no ``osl``, and the result is its throughput.
+            For times also ``ep``, ``experts``, ``attention_weights`` and ``two_batch_overlap``, ``mix``, ``trace``,
+            ``turns`` and ``prefix_share``, ``acceptance_length`` or ``acceptance_rate`` of speculative decoding, and
+            ``calibration``, the result of ``calibrate`` or its file. ``pareto=True`` asks for the result of
+            ``serving_front``, and ``prefill_pool="2xtp2"`` for two pools of GPUs. ``watts`` and ``api_price`` are for
+            energy and a comparison with an API. An encoder, such as BERT, needs no ``osl``, and the result is its
+            throughput.
 
     Raises:
         InputError: an unknown engine, flag or GPU, or an invalid setting.
@@ -295,6 +296,9 @@ def _predict(
         notes=(*(draft.notes if draft else ()), *cache_notes(architecture), *encoder_notes(encoder, own, settings)),
         placed=placed, encoder=own.encoder,
     )  # fmt: skip
+    if settings.get("two_batch_overlap"):
+        note = "the effect of two-batch overlap on the memory is not computed"
+        result = changed(result, notes=(note, *result.notes))
     if draft and not counts_draft:
         result = _with_draft_outside(result, draft)
     result = changed(result, **_in_host_memory(result, own.offloaded))

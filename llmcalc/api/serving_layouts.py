@@ -139,8 +139,9 @@ class LayoutSearch:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Assumptions about the requests and their drafted tokens."""
-        return (*self.requests.notes, *(self.single.drafting.notes if self.single.drafting else ()))
+        """Assumptions about the requests, their drafted tokens, and the overlap of two batches."""
+        own = self.single
+        return (*self.requests.notes, *(own.drafting.notes if own.drafting else ()), *own.notes)
 
     @cached_property
     def single(self) -> Replica:

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from math import ceil, inf
 from typing import Any
 
+from ..calc.collectives import ALL_TO_ALL
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.record import record
 from ..data import tables
 from ..estimate.hardware import Accelerator
+from ..estimate.time.overlap import TwoBatchSteps
 from ..estimate.time.speculation import Speculation
 from ..estimate.time.step import StepModel
 from .serving_memory import EngineMemory, free_memory
@@ -62,6 +64,22 @@ class Replica:
     def speculation(self) -> Speculation | None:
         """Drafted and accepted tokens of a step, or None without speculative decoding."""
         return self.drafting.speculation if self.drafting else None
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether the engine overlaps the exchange of a half of a batch with the computation of the other."""
+        return isinstance(self.steps, TwoBatchSteps)
+
+    @property
+    def exchanges(self) -> bool:
+        """Whether ranks exchange tokens of experts."""
+        found = (each for exchange in self.steps.exchanges for each, _ in exchange.phases.values())
+        return any(each.kind == ALL_TO_ALL for each in found)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is assumed about the overlap of two batches."""
+        return ("two-batch overlap needs the kernels of DeepEP, which have a flag of their own",) * self.overlaps
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -120,7 +138,10 @@ def read_replica(
         InputError: if the model does not allow the layout or the formats, or a setting is invalid.
     """
     version = given.get("engine_version")
-    steps = step_model(architecture, card, mesh, engine, engine_version=version, **dict[str, Any](formats))
+    steps = step_model(
+        architecture, card, mesh, engine, engine_version=version,
+        two_batch_overlap=bool(given.get("two_batch_overlap")), **dict[str, Any](formats),
+    )  # fmt: skip
     memory = free_memory(architecture, steps, gpu, tuple(formats.values()), given)
     drafting = find_drafting(steps, {**memory.settings, **formats}, *acceptance)
     most, is_given = memory.most_requests(mesh.dp) / mesh.pp, "max_num_seqs" in given

@@ -26,7 +26,7 @@ from .layout_result import LayoutResult
 from .request_lengths import Requests
 from .serving_changes import Changes, find_changes
 from .serving_layouts import LayoutSearch, Placement, Point, Times
-from .serving_replicas import SIZES
+from .serving_replicas import SIZES, Replica
 from .speculation import Drafting
 from .train import price_of
 
@@ -292,8 +292,8 @@ def layout_at(
 ) -> Layout:
     """Return a layout with a number of requests."""
     replica, first, requests = placement.replica, placement.prefill, search.requests
-    unmeasured = "disaggregated pools" if first else "pipeline stages" if replica.mesh.pp > 1 else ""
-    tpot, ttft = time_intervals(replica.steps, point, measured, unmeasured or unmeasured_drafts(replica.drafting))
+    unmeasured = unmeasured_part(replica, is_pool=first is not None)
+    tpot, ttft = time_intervals(replica.steps, point, measured, unmeasured)
     if replica.drafting and replica.drafting.accepted_range:
         rest = point.tpot_s - point.step_s / replica.drafting.accepted  # that prefills of other requests add
         slow, fast = (rest + point.step_s / accepted for accepted in replica.drafting.accepted_range)
@@ -340,9 +340,13 @@ def time_intervals(
     return tpot, ttft
 
 
-def unmeasured_drafts(drafting: Drafting | None) -> str:
-    """Return what was not measured about speculative decoding, or empty text without it."""
-    return "speculative decoding of many requests" if drafting else ""
+def unmeasured_part(replica: Replica, *, is_pool: bool = False) -> str:
+    """Return what was not measured about a layout, or empty text."""
+    parts = {
+        "disaggregated pools": is_pool, "pipeline stages": replica.mesh.pp > 1,
+        "speculative decoding of many requests": replica.drafting, "two-batch overlap under load": replica.overlaps,
+    }  # fmt: skip
+    return next((name for name, is_used in parts.items() if is_used), "")
 
 
 def with_acceptance(interval: Interval, tpot_s: float, slow_s: float, fast_s: float) -> Interval:

@@ -28,7 +28,7 @@ from .serving_search import (
     read_limits,
     search_layouts,
     time_intervals,
-    unmeasured_drafts,
+    unmeasured_part,
     with_acceptance,
 )
 from .serving_terms import read_terms
@@ -53,6 +53,7 @@ ENGINE_SETTINGS = (  # that change the memory for requests, or the steps
     "sliding_ratio", "state_ratio", "max_states", "state_dtype", "conv_dtype", "disable_cache_groups",
     "images_per_prompt", "language_model_only", "multimodal", "draft", "draft_method", "draft_tokens", "draft_steps",
     "draft_width", "speculative_config",
+    "two_batch_overlap",
 )  # fmt: skip
 SETTINGS = (
     *REQUESTS, "engine", "tp", "pp", "dp", "ep", "weights", "experts", "attention_weights", "cache",
@@ -192,12 +193,15 @@ def serving(
     check_layout(architecture, card, mesh, count)
     replica = read_replica(architecture, card, gpu, mesh, name, formats, given, search.acceptance)
     steps, memory, drafting, speculation = replica.steps, replica.memory, replica.drafting, replica.speculation
+    if replica.overlaps and not replica.exchanges:
+        hint = "omit it, or divide the experts, such as with {dp=8} {ep=8}"
+        text = "needs data-parallel ranks that exchange tokens of experts"
+        raise InputError(text, parameter="two_batch_overlap", hint=hint)
     load = requests.load(concurrency, replica.chunk, replica.most)
     time = serving_time(steps, load, memory.free, factors, speculation)
     if drafting and mesh.pp > 1:
         raise InputError("cannot be combined with speculative decoding", parameter="pp", hint="omit it, or the draft")
-    unmeasured = unmeasured_drafts(drafting) or ("pipeline stages" if mesh.pp > 1 else "")
-    tpot, ttft = time_intervals(steps, time, measured, unmeasured)
+    tpot, ttft = time_intervals(steps, time, measured, unmeasured_part(replica))
     plain, accepted_times = None, None
     if speculation and drafting:
         plain = serving_time(steps, load, memory.free, factors)
@@ -210,6 +214,7 @@ def serving(
     notes = [*assumed, f"at most {load.chunk:,} tokens of prefill in a step", *requests.notes]
     if drafting:
         notes += drafting.notes
+    notes += replica.notes
     if measured:
         summary = measured.factors.summary
         notes.append(f"time per output token calibrated by {measured.n_rows:,} measurements: {summary}")

@@ -14,6 +14,7 @@ from ..data import table, tables
 from ..estimate.hardware import Accelerator
 from ..estimate.time.cost import ClassFormats
 from ..estimate.time.engine_step import EngineStep, read_engine
+from ..estimate.time.overlap import TwoBatchSteps
 from ..estimate.time.step import StepModel
 from .efficiencies import efficiencies
 from .memory import serving_weights
@@ -34,6 +35,7 @@ def step_model(
     attention_weights: str | None = None,
     cache: str | None = None,
     without: frozenset[str] = frozenset(),
+    two_batch_overlap: bool = False,
 ) -> StepModel:
     """Return the model of a step. It is kept with the architecture.
 
@@ -48,15 +50,18 @@ def step_model(
         attention_weights: number format of layers that mix tokens (default: ``weights``).
         cache: number format of keys and values (default: 16 bits).
         without: accelerators whose measurements are left out.
+        two_batch_overlap: whether the exchange between expert-parallel ranks overlaps with the computation of another
+            half of the batch.
     """
     names = (weights, experts or weights, attention_weights or weights)
-    key = (accelerator.name, mesh, engine, engine_version, names, cache, without)
+    key = (accelerator.name, mesh, engine, engine_version, names, cache, without, two_batch_overlap)
 
     def compute() -> StepModel:
         formats = ClassFormats(*(weight_bits(architecture, name) for name in names))
         stored = number_format(cache or "bf16", "cache")
         own = engine_step(engine, engine_version)
-        return StepModel(architecture, accelerator, mesh, formats, stored, own, efficiencies(), without)
+        kind = TwoBatchSteps if two_batch_overlap else StepModel
+        return kind(architecture, accelerator, mesh, formats, stored, own, efficiencies(), without)
 
     return remembered(architecture, "_step_models", key, compute, most=64)
 

@@ -47,6 +47,8 @@ LOAD = (
     Option("--attention-weights", "Estimate times: format of the matrices of attention (default: --weights).", "FORMAT",
            complete="formats"),
     *(option for option in MESH if option.name == "ep"), PRICE,
+    Option("--two-batch-overlap", "Estimate times: exchange tokens of half a batch while the other half computes.",
+           kind=bool),
 )  # fmt: skip
 SETTINGS = (
     *(option for option in MESH if option.name in ("dp", "tp", "pp")),

@@ -34,6 +34,7 @@ class EngineStep:
         launches: number of kernels of each type of operation.
         reading: share of the bandwidth at which products with few rows read weights, by format or vendor.
         draft_step_s, draft_pass_s: seconds of a step that verifies drafted tokens, and of each pass of a draft.
+        overlap_tokens: fewest tokens of a step that are computed as two batches, if the engine is told to.
         chunk: usual tokens of prefill in a step, if the profile of the engine states none.
         depends_on_version: whether earlier versions have other times.
         memory_share: share of the memory of a GPU that an engine uses, if its own rule is unknown.
@@ -57,6 +58,7 @@ class EngineStep:
     reading: Mapping[str, float]
     draft_step_s: float
     draft_pass_s: float
+    overlap_tokens: int
     chunk: int
     depends_on_version: bool
     memory_share: float
@@ -97,6 +99,7 @@ def read_engine(name: str, found: Mapping[str, Any], version: str | None = None)
         reading=entry.get("reading", {}),
         draft_step_s=found["draft_step_us"] * MICRO,
         draft_pass_s=found["draft_pass_us"] * MICRO,
+        overlap_tokens=entry.get("overlap_tokens", 2),
         chunk=unknown["max_num_batched_tokens"],
         depends_on_version="earlier" in entry,
         memory_share=unknown["memory_share"],
