@@ -296,6 +296,12 @@ class ShardedArray(NDArrayOperatorsMixin):
                     return divided.settled()
         return self
 
+    def settle(self) -> ShardedArray:
+        """Replace owners by even divisions, in place, where a dimension is divided evenly."""
+        found = self.settled()
+        self.parts, self.splits, self.owners = found.parts, found.splits, found.owners
+        return self
+
     def as_sum(self, axes: Iterable[str]) -> ShardedArray:
         """Return the array as a sum over the ranks along the given axes. The first rank of each axis has all terms."""
         found = self.as_terms(set(axes) - self.partial)

@@ -116,7 +116,8 @@ def _with_equal_owners(
     for number, target in enumerate(targets):
         if target:
             divided_along = {axis for each in arrays for axis in each.splits}
-            sent = routed(arrays[number].reduce(arrays[number].partial & divided_along), target)
+            array = arrays[number].settle()
+            sent = routed(array.reduce(array.partial & divided_along), target)
             arrays[number] = sent.settled() if target.keys() - owners.keys() else sent
     return arrays, owners
 

@@ -147,6 +147,21 @@ def test_parallel_branches_share_their_reductions(name: str) -> None:
     assert differences(result) == {}
 
 
+@pytest.mark.parametrize("name", ["ep of tp", "ep sp", "ep within tp", "ep etp"])
+def test_outputs_of_experts_are_normalised_before_they_are_added(name: str) -> None:
+    """Each rank that has an expert normalises the outputs of this expert, with a weight that all ranks store."""
+    result = run(Moe(11, 26, n_experts=6, top_k=2, result_norm=True), MESHES[name])
+    assert max(result.errors.values()) < TOLERANCE
+    assert differences(result) == {}
+
+
+def test_experts_of_sequence_and_context_parallel_ranks() -> None:
+    """The ranks of an expert get tokens along three axes of the mesh."""
+    result = sharded_run(stack(Moe(11, 26, n_experts=6, top_k=2)), Mesh(dp=2, tp=2, ep=2, cp=2, sp=True), seq=8)
+    assert max(result.errors.values()) < TOLERANCE
+    assert differences(result) == {}
+
+
 def test_the_input_has_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parallel branches share their input, whatever their equations call it."""
     declared = Mlp.declare

@@ -99,6 +99,12 @@ class DeclarationScope:
         """Whether each rank of an expert-parallel group has all tokens, and computes those of its own experts."""
         return self.replicas == self.mesh.ep
 
+    def expert_group(self, n_shards: int | None = None) -> tuple[str, int]:
+        """Return the group of ranks that compute different experts for the same tokens, of which ``n_shards`` (default:
+        all ranks of an expert) have different parts of the same expert.
+        """
+        return "tp", self.mesh.ep * (n_shards or self.mesh.expert_tp)
+
     # ------------------------------------------------------------------ versions
 
     def compute(self, equation: Equation, partial: Partial | None) -> Version:
@@ -157,7 +163,7 @@ class DeclarationScope:
             shards *= mesh.cp
         if group[0] == "etp" and mesh.sp:
             shards *= mesh.tp // group[1]
-        elif group[0] == "etp" and 1 < self.replicas < mesh.ep:
+        elif group[0] == "etp":
             shards *= self.replicas
         factors = (*self.place.extents(axes), *factors)
         self.recorder.add(self.place, kind, group, tensor, phase, factors, shards=shards, bits=bits)

@@ -19,9 +19,10 @@ def route(scope: DeclarationScope, equation: Equation) -> Partial | None:
     from_experts = [name for name in names if name in scope.in_experts]
     is_per_expert = bool(scope.used & set(equation.out.axes))
     if scope.mesh.ep > 1 and (is_routed or (from_experts and is_per_expert and scope.has_all_tokens)):
+        n_shards = 1 if from_experts and not any(scope.versions[name].partial for name in from_experts) else None
         for operand in equation.operands:
             if operand.name not in (*scope.weights, *scope.in_experts):
-                _dispatch(scope, operand)
+                _dispatch(scope, operand, scope.expert_group(n_shards))
     is_last = scope.mesh.ep > 1 and bool(from_experts) and (not is_per_expert or _reads_own_tokens(scope, equation))
     if (is_routed or from_experts) and is_per_expert:
         scope.in_experts.add(equation.out.name)
@@ -36,13 +37,15 @@ def _reads_own_tokens(scope: DeclarationScope, equation: Equation) -> bool:
     return scope.mesh.sp and any(o.name not in known and "b" in scope.axes_of(o) for o in equation.operands)
 
 
-def _dispatch(scope: DeclarationScope, operand: Operand) -> None:
-    """Record that the inputs of routed experts are sent to the experts' ranks, once per tensor."""
+def _dispatch(scope: DeclarationScope, operand: Operand, group: tuple[str, int]) -> None:
+    """Record that the inputs of routed experts are sent to the experts' ranks, once per tensor. The ranks in ``group``
+    have parts of the gradient if they have all tokens.
+    """
     axes = scope.axes_of(operand)
     if "b" not in axes or not scope.is_first("dispatch", operand.name):
         return
     if scope.has_all_tokens:
-        enter(scope, operand.name, axes, ("tp", scope.mesh.ep * scope.mesh.expert_tp))
+        enter(scope, operand.name, axes, group)
         return
     routed = (*axes, *(axis for axis in sorted(scope.used) if axis not in axes))
     _all_to_all(scope, operand.name, routed)
@@ -55,7 +58,7 @@ def _combine(scope: DeclarationScope, version: Version) -> Partial | None:
     partial = version.partial
     if scope.has_all_tokens:
         version.partial = None
-        return Partial("tp", scope.mesh.ep * scope.mesh.expert_tp)
+        return Partial(*scope.expert_group(partial.ranks if partial else 1))
     if scope.mesh.sp:
         reduce(version)
         partial = None

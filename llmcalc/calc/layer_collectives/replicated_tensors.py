@@ -23,10 +23,11 @@ def enter_operands(scope: DeclarationScope, equation: Equation, partial: Partial
     is_constant, divided = "nograd" in equation.tags, scope.shards(equation.out.axes)
     group = _dividing_group(scope, equation, partial)
     has_weight = any(operand.name in scope.weights for operand in equation.operands)
+    is_in_experts = scope.mesh.ep > 1 and scope.has_all_tokens and equation.out.name in scope.in_experts
     for operand in equation.operands:
         if operand.name in scope.weights:
             for tensor in scope.weights_of(operand.name) if not is_constant else ():
-                _reduce_weight_gradient(scope, tensor, divided)
+                _reduce_weight_gradient(scope, tensor, divided, is_in_experts)
             continue
         receive_halo(scope, operand, equation)
         version = scope.versions.get(operand.name)
@@ -54,7 +55,7 @@ def _dividing_group(scope: DeclarationScope, equation: Equation, partial: Partia
         return "", 1
     is_routed = any(axis in scope.used for term in (equation.out, *equation.operands) for axis in term.axes)
     if is_routed and scope.mesh.ep > 1 and scope.has_all_tokens:  # the ranks of all experts
-        return "tp", scope.mesh.ep * scope.mesh.expert_tp
+        return scope.expert_group()
     return (partial.group, partial.ranks) if partial and not is_divided else scope.mesh.group("tensor", is_routed)
 
 
@@ -90,12 +91,20 @@ def enter(
     scope.add(kind, group, f"d{name}", BACKWARD, axes)
 
 
-def _reduce_weight_gradient(scope: DeclarationScope, tensor: Tensor, divided: int) -> None:
-    """Record the reduction of the gradient of a weight that several tensor-parallel ranks store."""
+def _reduce_weight_gradient(
+    scope: DeclarationScope, tensor: Tensor, divided: int, is_in_experts: bool = False
+) -> None:  # fmt: skip
+    """Record the reduction of the gradient of a weight that several tensor-parallel ranks store. In experts, ranks with
+    the same tokens apply the weight to the outputs of different experts.
+    """
     entry, declaration, recorder = scope.place.entry, scope.declaration, scope.recorder
     copies = scope.mesh.tp // scope.shards(tensor.axes)
-    if tensor.buffer or scope.is_expert(tensor) or copies == 1 or (divided == 1 and not scope.mesh.sp):
+    if tensor.buffer or scope.is_expert(tensor) or copies == 1:
         return
+    if divided == 1 and not scope.mesh.sp:
+        if not is_in_experts:
+            return
+        copies = scope.expert_group(1)[1]
     where = (entry.stack.name, entry.share, entry.name) if entry.share else entry.path
     shared = identity(entry.stack, tensor)
     key = shared or (where, scope.place.part, tensor.name)
