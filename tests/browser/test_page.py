@@ -33,7 +33,7 @@ FIRST_NUMBER = """new MutationObserver((_, observer) => {
 }).observe(document, {subtree: true, childList: true, attributes: true});"""
 STATES = (
     "", "model=deepseek-v3&gpu=h100&count=16&context=32768&users=64", "model=bert&gpu=t4", "model=mamba2-2.7b",
-    "model=llama3-70b",
+    "model=llama3-70b", "task=train&model=llama3.1-8b&n=8&context=4096",
 )  # fmt: skip
 
 
@@ -62,10 +62,12 @@ def test_nothing_overflows_or_moves(width: int, visit: Callable[..., Visit]) -> 
         assert page.evaluate(SHIFTS) <= LARGEST_SHIFT, state
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (1600, "dark")])
-def test_axe_finds_nothing(width: int, scheme: str, visit: Callable[..., Visit], axe: str) -> None:
+@pytest.mark.parametrize(
+    ("width", "scheme", "state"), [(320, "light", 1), (1600, "dark", 1), (320, "dark", -1), (900, "light", -1)]
+)
+def test_axe_finds_nothing(width: int, scheme: str, state: int, visit: Callable[..., Visit], axe: str) -> None:
     found = visit(viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True)
-    page = found.open(STATES[1])
+    page = found.open(STATES[state])
     for opened in (False, True):
         if opened:
             page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")

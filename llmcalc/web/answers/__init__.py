@@ -13,19 +13,35 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...core.errors import InputError, LlmcalcError, UnknownNameError, spelled
+from . import training, training_panels
+from . import verdict as serving
 from .blocks import blocks
 from .card import card
 from .charts import charts
 from .columns import comparison
 from .derivations import derivation
 from .exports import command_lines, json_results, table_text
+from .facts import facts
 from .front import advance
 from .state import Case, case_of, listed, read_state
-from .verdict import verdict
+from .view import VIEWS, View
 
-PANELS: dict[str, Callable[[Case, Mapping[str, Any]], Any]] = {
-    "verdict": verdict, "charts": charts, "comparison": comparison, "blocks": blocks, "derivation": derivation,
+Panels = dict[str, Callable[[Any, Mapping[str, Any]], Any]]
+PANELS: Panels = {
+    "verdict": serving.verdict, "charts": charts, "comparison": comparison, "blocks": blocks, "derivation": derivation,
     "commands": command_lines, "json": json_results, "card": card, "csv": table_text, "front": advance,
+}  # fmt: skip
+TRAINING: Panels = {
+    "verdict": training.verdict, "charts": training_panels.charts, "comparison": comparison, "blocks": blocks,
+    "derivation": training_panels.derived, "commands": training_panels.command_lines,
+    "json": training_panels.json_results, "card": card, "csv": table_text, "recipes": training_panels.recipes,
+}  # fmt: skip
+TASKS = {"": PANELS, "train": TRAINING}
+VIEWS |= {
+    "": View(serving.sentence, facts, serving.memory, serving.changes, command_lines),
+    "train": View(
+        training.sentence, training.facts, training.memory, training.changes, training_panels.command_lines
+    ),
 }  # fmt: skip
 
 
@@ -52,9 +68,10 @@ def answers(state: Mapping[str, Any]) -> dict[str, Any]:
 
 def _panel(name: str, case: Case, state: Mapping[str, Any]) -> Any:
     try:
-        if name not in PANELS:
-            raise UnknownNameError("panel", name, PANELS)
-        return PANELS[name](case, state)
+        known = TASKS[case.state.task]
+        if name not in known:
+            raise UnknownNameError("panel", name, known)
+        return known[name](case, state)
     except LlmcalcError as error:
         return {"error": error_of(error)}
 

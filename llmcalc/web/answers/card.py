@@ -7,15 +7,13 @@ from typing import Any
 
 from ...report.markup import escape
 from ...report.svg.canvas import STYLE, text_width
-from .exports import command_lines
-from .facts import facts
 from .state import Case
-from .verdict import changes, gpus_text, memory, sentence
+from .view import view_of
 
 WIDTH, MARGIN = 1200.0, 64.0
 INNER = WIDTH - 2 * MARGIN
 SENTENCE, LINE, SMALL = 36.0, 48.0, 20.0  # sizes of fonts, and the height of a line
-SHADES = ("var(--c0)", "var(--c5)", "var(--c1)", "var(--rest)")
+SHADES = ("var(--c0)", "var(--c5)", "var(--c1)", "var(--rest)", "var(--c2)", "var(--c3)", "var(--c4)")
 MOST_NUMBERS = 4
 OWN = (
     ".pic text{font-size:20px}.pic .sentence{font-size:36px}.pic .lead{font-size:26px;font-weight:650}"
@@ -26,7 +24,8 @@ OWN = (
 
 def card(case: Case, _: Mapping[str, Any]) -> str:
     """Return the card as SVG."""
-    lead, text = sentence(case, [*changes(case)])
+    view = view_of(case)
+    lead, text = view.sentence(case, [*view.changes(case)])
     parts = [_text(MARGIN, 90, f"{'✓' if case.fit.fits else '✗'} {lead}", "lead" if case.fit.fits else "lead loud")]
     y = 90.0
     for line in wrapped(text, SENTENCE, INNER):
@@ -34,7 +33,7 @@ def card(case: Case, _: Mapping[str, Any]) -> str:
         parts.append(_text(MARGIN, y, line, "sentence"))
     bar, y = _bar(case, y + 70)
     numbers, y = _numbers(case, y + 70)
-    line = command_lines(case, {})[-1 if case.fit.fits else 0]["line"]
+    line = view.command_lines(case, {})[-1 if case.fit.fits else 0]["line"]
     parts += [
         *bar,
         *numbers,
@@ -67,13 +66,13 @@ def wrapped(text: str, size: float, width: float) -> Iterator[str]:
 
 def _bar(case: Case, top: float) -> tuple[list[str], float]:
     """Return the parts of the memory of a GPU with their legend, and the y coordinate of its end."""
-    found = memory(case)
+    found = view_of(case).memory(case)
     whole = max(found["total"], found["size"])
     needed = f"{found['needed_text']} of {found['size_text']}"
-    parts = [_text(MARGIN, top - 16, gpus_text(case)), _text(WIDTH - MARGIN, top - 16, needed, "quiet", "end"),
+    parts = [_text(MARGIN, top - 16, case.gpus_text), _text(WIDTH - MARGIN, top - 16, needed, "quiet", "end"),
              _rect(MARGIN, top, INNER, 52, "var(--line)")]  # fmt: skip
     x = label = MARGIN
-    for part, shade in zip(found["parts"], SHADES, strict=True):
+    for part, shade in zip((part for part in found["parts"] if part["bytes"]), SHADES, strict=False):
         width = INNER * part["bytes"] / whole
         parts.append(_rect(x, top, width, 52, shade))
         text = f"{part['title']} {part['text']}"
@@ -85,7 +84,7 @@ def _bar(case: Case, top: float) -> tuple[list[str], float]:
 
 def _numbers(case: Case, top: float) -> tuple[list[str], float]:
     """Return the main numbers with their labels and intervals, and the y coordinate of their end."""
-    chosen = [one for one in facts(case) if one["why"] != "memory" or not case.fit.fits][:MOST_NUMBERS]
+    chosen = [one for one in view_of(case).facts(case) if one["why"] != "memory" or not case.fit.fits][:MOST_NUMBERS]
     parts, step = list[str](), INNER / len(chosen)
     for at, one in enumerate(chosen):
         x, unit = MARGIN + step * at, f'<tspan class="unit" dx="8">{escape(one.get("after", ""))}</tspan>'

@@ -24,8 +24,13 @@ USERS = tuple(2**power for power in range(9))
 
 def charts(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return the charts as SVG, by name. A chart that the model does not allow has an ``error``."""
-    names = listed(asked, "charts") or CHARTS
-    return {name: _made(CHARTS[name], case, asked) for name in names if name in CHARTS}
+    return draw_named(CHARTS, case, asked)
+
+
+def draw_named(known: Mapping[str, Callable[[Any], Picture]], case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the known charts that are asked for, or all."""
+    names = listed(asked, "charts") or known
+    return {name: _made(known[name], case, asked) for name in names if name in known}
 
 
 def _made(make: Callable[[Case], Picture], case: Case, asked: Mapping[str, Any]) -> dict[str, str]:

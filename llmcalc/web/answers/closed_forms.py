@@ -50,7 +50,7 @@ def closed_form(case: Case, name: str) -> Formula:
     other operations = 6,144 × context + 3,850,240
     """
     made: dict[str, Callable[[Case], list[Line]]] = {"flops": _flops, "memory": _memory, "state": _state}
-    lines = made[name](case) if name in made else []
+    lines = made[name](case) if name in made and not case.state.task else []
     text = " ".join(formula for _, formula in lines)
     sizes = [(size, meaning) for size, meaning in MEANINGS.items() if size in text]
     return Formula(lines, [*sizes, *signs_in(text)])

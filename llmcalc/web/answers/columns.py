@@ -8,11 +8,14 @@ from typing import Any
 from ...core.errors import LlmcalcError
 from ...core.record import changed
 from ...report.numbers import human
-from .facts import cache_fact, facts
+from .facts import cache_fact
 from .state import Case, case_of, said
-from .verdict import sentence
+from .view import view_of
 
-SMALLER, LARGER = ("state", "memory", "prefill", "cost"), ("latency", "throughput", "capacity")  # what is better
+SMALLER, LARGER = (
+    ("state", "memory", "prefill", "cost", "time"),
+    ("latency", "throughput", "capacity"),
+)  # what is better
 
 
 def comparison(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,10 +49,11 @@ def _column(case: Case, model: str) -> dict[str, Any]:
 
 
 def _cells(case: Case) -> Iterator[dict[str, Any]]:
-    lead, text = sentence(case)
+    view = view_of(case)
+    lead, text = view.sentence(case)
     yield {"why": "fits", "label": "Verdict", "text": lead, "note": "", "title": text}
     counts = {"params": ("Parameters", case.params.total), "active": ("Active per token", case.params.active)}
     for name, (label, count) in counts.items():
         yield {"why": name, "label": label, "text": human(count) or f"{count:,}", "note": "", "value": count}
-    yield from () if case.only_reads else (cache_fact(case),)
-    yield from (one for one in facts(case) if one["why"] not in ("params", "state"))
+    yield from () if case.only_reads or case.state.task else (cache_fact(case),)
+    yield from (one for one in view.facts(case) if one["why"] not in ("params", "state"))

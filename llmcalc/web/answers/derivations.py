@@ -38,14 +38,10 @@ def _explained(case: Case, name: str) -> dict[str, Any]:
     sizes: dict[str, Any] = {} if name == "params" else {"seq": case.context}
     if name == "flops" and not case.only_reads:
         sizes = {"mode": "decode", "context": case.cached}
-    if name in ("memory", "state"):
-        sizes |= {"batch": case.users}
     if name == "memory":
-        mesh = case.fit.result.mesh
-        ranks = {each: size for each in ("tp", "pp", "dp", "ep") if (size := getattr(mesh, each)) > 1}
-        sizes |= {**case.formats, **ranks}
-    elif name == "state" and case.state.kv:
-        sizes["cache"] = case.state.kv
+        sizes |= case.memory_settings
+    elif name == "state":
+        sizes |= {"batch": case.users, **({"cache": case.state.kv} if case.state.kv else {})}
     found = explain(case.model, name, **sizes)
     symbols = next((table.rows for table in explain_document(found).tables if table.title == "symbols"), ())
     form = closed_form(case, name)
@@ -135,7 +131,7 @@ def _timed(label: str, seconds: float, children: Sequence[dict[str, Any]] = (), 
     return {"label": label, "text": duration(seconds), "note": note, "children": [*children]}
 
 
-def _lines(label: str, text: str, *rows: tuple[str, str, str]) -> dict[str, Any]:
+def lines(label: str, text: str, *rows: tuple[str, str, str]) -> dict[str, Any]:
     """Return a tree of one level, whose values are texts."""
     children = [{"label": name, "text": value, "note": note} for name, value, note in rows]
     return {"tree": {"label": label, "text": text, "children": children}}
@@ -148,7 +144,7 @@ def _throughput(case: Case) -> dict[str, Any]:
         return {"tree": {**rate, "formula": "texts of a batch / its time", "children": [_batches(case)]}}
     serving, each = case.serving, case.serving.tokens_per_s_gpu
     gpus = case.fit.result.mesh.ranks * case.replicas
-    return _lines(
+    return lines(
         "tokens per second", three_digits(each * gpus),
         ("requests per second of a replica", three_digits(float(serving.time.requests_per_s)), "a request leaves after "
          "its prefill, its decode steps and the prefills of the others"),
@@ -174,8 +170,8 @@ def _cost(case: Case) -> dict[str, Any]:
         price, cost, rate = serving.price, serving.usd_per_million_output, serving.tokens_per_s_gpu
         width, tokens, timed = serving.width, "output tokens", "output token"
     if price is None or cost is None:
-        return _lines("cost", "unknown", ("price of a GPU", "unknown", ""))
-    return _lines(
+        return lines("cost", "unknown", ("price of a GPU", "unknown", ""))
+    return lines(
         f"price of a million {tokens}", dollars(cost),
         ("price of a GPU", f"{dollars((price.low, price.high))} per hour", price.source),
         (tokens, f"{three_digits(rate)} per second and GPU", ""),
@@ -187,7 +183,7 @@ def _capacity(case: Case) -> dict[str, Any]:
     serving = case.serving
     memory = serving.memory.memory if serving.memory else None
     space = readable(round(memory.available.best), "bytes") if memory else "what the weights leave"
-    return _lines(
+    return lines(
         "requests at once", f"{case.capacity:,}",
         ("KV cache", space, f"as {serving.engine_title} divides the memory of a GPU"),
         ("tokens of a request", f"{case.prompt + case.answer:,}", "all in the cache at its end"),

@@ -13,8 +13,8 @@ from ...report.fit import fit_document
 from ...report.formats.csv import render
 from ...report.latency import latency_document
 from ...report.serving import serving_document
-from .facts import facts
 from .state import Case
+from .view import view_of
 
 
 def command_lines(case: Case, _: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -53,7 +53,7 @@ def table_text(case: Case, _: Mapping[str, Any]) -> str:
     """Return the numbers beside the verdict as CSV."""
     rows = [
         (one["label"], one.get("value"), one.get("unit", ""), one.get("low"), one.get("high"), one["evidence"])
-        for one in facts(case)
+        for one in view_of(case).facts(case)
     ]
     heads = columns("quantity: name", "value: number", "unit: name", "low: number", "high: number", "evidence: name")
     return render(Document(case.title, dict, tables=(Table("", heads, rows),)))

@@ -14,20 +14,9 @@ from .state import Case
 
 def facts(case: Case) -> Iterator[dict[str, Any]]:
     """Yield the numbers beside the verdict. ``why`` is the quantity that ``derivation`` explains."""
-    found = case.fit
-    whole = found.needed + found.reserve
-    needed, _, unit = readable(whole, BYTES).partition(" ")
-    yield fact(
-        "memory", "Needed per GPU", needed, f"of {readable(found.memory, BYTES)}, with the runtime",
-        found.evidence["needed"], after=unit, value=whole, unit="bytes",
-    )  # fmt: skip
-    yield from _times(case) if found.fits else _missing(case)
-    own = case.params
-    exactly = f"{own.total:,}" if own.active == own.total else f"{human(own.active)} active per token"
-    yield fact(
-        "params", "Parameters", human(own.total) or f"{own.total:,}", exactly, own.evidence["total"], value=own.total,
-        unit="parameters",
-    )  # fmt: skip
+    yield memory_fact(case)
+    yield from _times(case) if case.fit.fits else _missing(case)
+    yield params_fact(case)
     step = case.step_flops
     per, of = ("text", f"of {case.context:,} tokens") if case.only_reads else ("token", "in a decode step")
     yield fact(
@@ -36,15 +25,39 @@ def facts(case: Case) -> Iterator[dict[str, Any]]:
     )  # fmt: skip
 
 
+def memory_fact(case: Case) -> dict[str, Any]:
+    """Return the memory that a GPU needs."""
+    found = case.fit
+    needed, _, unit = case.needed_text.partition(" ")
+    return fact(
+        "memory", "Needed per GPU", needed, f"of {readable(found.memory, BYTES)}, with the runtime",
+        found.evidence["needed"], after=unit, value=found.needed + found.reserve, unit="bytes",
+    )  # fmt: skip
+
+
+def params_fact(case: Case) -> dict[str, Any]:
+    """Return the number of parameters."""
+    own = case.params
+    exactly = f"{own.total:,}" if own.active == own.total else f"{human(own.active)} active per token"
+    return fact(
+        "params", "Parameters", human(own.total) or f"{own.total:,}", exactly, own.evidence["total"], value=own.total,
+        unit="parameters",
+    )  # fmt: skip
+
+
 def _missing(case: Case) -> Iterator[dict[str, Any]]:
-    """Yield what tells how much memory a model lacks that does not fit."""
+    yield missing_fact(case)
+    yield from (cache_fact(case),) if not case.only_reads else ()
+
+
+def missing_fact(case: Case) -> dict[str, Any]:
+    """Return how much memory a model lacks that does not fit."""
     lack = -case.fit.headroom
     text, _, unit = readable(lack, BYTES).partition(" ")
     share = lack / case.fit.memory
     note = f"{share:.0%} of its memory" if share < 2 else f"{share + 1:.1f} times its memory is needed"
-    yield fact("missing", "Missing per GPU", text, note, case.fit.evidence["headroom"], after=unit, value=lack,
-               unit="bytes")  # fmt: skip
-    yield from (cache_fact(case),) if not case.only_reads else ()
+    return fact("missing", "Missing per GPU", text, note, case.fit.evidence["headroom"], after=unit, value=lack,
+                unit="bytes")  # fmt: skip
 
 
 def cache_fact(case: Case) -> dict[str, Any]:

@@ -23,21 +23,25 @@ from ...calc.flops import Flops
 from ...calc.params import Params, params
 from ...calc.sharding import Mesh
 from ...core.architecture import Architecture
-from ...core.errors import InputError, LlmcalcError, SizeError, spelled
+from ...core.errors import InputError, LlmcalcError, SizeError, UnknownNameError, spelled
 from ...core.record import changed, fields, record
 from ...core.setting import Setting, read_length
 from ...core.workload import positions
 from ...estimate.hardware import Accelerator
 from ...estimate.time.latency import PREFILL, Latency
+from ...report.numbers import BYTES, readable
 
 _SIZE = re.compile(r"(?<![a-z\d.])[ae]?\d+(\.\d+)?[bmt]\b")
 USUAL_CONTEXT, USUAL_ANSWER, USUAL_GPU, USUAL_ENGINE = 8192, 512, "h100-sxm", "vllm"
 MOST_COMPARED = 3  # models beside the first
 MOST_KEPT = 64  # states and models whose results are kept
-LARGEST = {"n": 2**14, "users": 2**20, "context": 2**30, "osl": 2**30}
+LARGEST = {"n": 2**14, "users": 2**20, "context": 2**30, "osl": 2**30, "batch": 2**20}
+CHOICES = {"task": ("", "train"), "method": ("", "lora", "qlora"), "recompute": ("", "selective", "full"),
+           "loss": ("", "fused")}  # fmt: skip
+TEXTS = ("optimizer", "tokens", "mfu")
 SIZES = (
     Setting("n", int, 1, least=1), Setting("users", int, 1, least=1), Setting("context", int, least=1),
-    Setting("osl", int, least=1),
+    Setting("osl", int, least=1), Setting("batch", int, 1, least=1),
 )  # fmt: skip
 
 
@@ -55,6 +59,14 @@ class State:
         osl: tokens of an answer, or None for a usual number.
         users: requests at any time.
         compare: further models.
+        task: ``train``, or empty for serving.
+        method: ``lora`` or ``qlora``, or empty to train all parameters.
+        optimizer: optimizer, or empty for AdamW.
+        recompute: recomputation of activations, or empty for none.
+        loss: ``fused`` for one kernel of the cross-entropy, or empty.
+        batch: sequences of a training step on each GPU.
+        tokens: training tokens, such as ``1B``.
+        mfu: model FLOPs utilisation in percent, or empty for the published one.
     """
 
     model: str
@@ -66,6 +78,14 @@ class State:
     osl: int | None = None
     users: int = 1
     compare: tuple[str, ...] = ()
+    task: str = ""
+    method: str = ""
+    optimizer: str = ""
+    recompute: str = ""
+    loss: str = ""
+    batch: int = 1
+    tokens: str = ""
+    mfu: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as a plain dictionary."""
@@ -92,7 +112,11 @@ def read_state(data: Mapping[str, Any]) -> State:
     others = tuple(filter(None, listed(data, "compare")))
     if len(others) > MOST_COMPARED:
         raise InputError(f"compare at most {MOST_COMPARED + 1} models", parameter="compare", hint="remove a model")
-    return State(model, gpu or USUAL_GPU, weights=weights, kv=kv, compare=others, **sizes)
+    chosen: dict[str, Any] = {name: _text(data, name) for name in (*CHOICES, *TEXTS)}
+    for name, allowed in CHOICES.items():
+        if chosen[name] not in allowed:
+            raise UnknownNameError(name, chosen[name], allowed[1:], parameter=name)
+    return State(model, gpu or USUAL_GPU, weights=weights, kv=kv, compare=others, **sizes, **chosen)
 
 
 def _text(data: Mapping[str, Any], name: str) -> str:
@@ -132,6 +156,23 @@ class Case:
     def title(self) -> str:
         """Title of the model with its size, such as ``Llama 3.1 8B``."""
         return titled(self.model)
+
+    @property
+    def gpus_text(self) -> str:
+        """Number and title of the GPUs."""
+        return f"one {self.gpu.title}" if self.state.n == 1 else f"{self.state.n} × {self.gpu.title}"
+
+    @property
+    def needed_text(self) -> str:
+        """Memory that a GPU needs, with the runtime."""
+        return readable(self.fit.needed + self.fit.reserve, BYTES)
+
+    @property
+    def memory_settings(self) -> dict[str, Any]:
+        """Settings of ``memory`` for a GPU."""
+        mesh = self.fit.result.mesh
+        ranks = {name: size for name in ("tp", "pp", "dp", "ep") if (size := getattr(mesh, name)) > 1}
+        return {"batch": self.users, **self.formats, **ranks}
 
     @cached_property
     def params(self) -> Params:
@@ -287,6 +328,9 @@ class Case:
         return None
 
 
+CASES: dict[str, type[Case]] = {"": Case}  # by task
+
+
 def titled(model: Architecture) -> str:
     """Return a title with the size of the model.
 
@@ -323,7 +367,7 @@ def said(error: LlmcalcError) -> str:
 @lru_cache(maxsize=MOST_KEPT)
 def case_of(state: State) -> Case:
     """Return the results for a state. They are computed when a panel reads them."""
-    return Case(state)
+    return CASES[state.task](state)
 
 
 def loaded(model: str) -> Architecture:

@@ -39,7 +39,7 @@ def verdict(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
         "lead": lead,
         "text": text,
         "title": case.title,
-        "gpu": gpus_text(case),
+        "gpu": case.gpus_text,
         "longest": case.longest,
         "only_reads": case.only_reads,
         "memory": memory(case),
@@ -51,14 +51,9 @@ def verdict(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def gpus_text(case: Case) -> str:
-    """Return the number and title of the GPUs."""
-    return f"{'one' if case.state.n == 1 else case.state.n} {'' if case.state.n == 1 else '× '}{case.gpu.title}"
-
-
 def sentence(case: Case, helpful: Sequence[dict[str, Any]] = ()) -> tuple[str, str]:
     """Return the lead of the verdict, such as ``Fits``, and the sentence, with the changes that help."""
-    found, gpus = case.fit, gpus_text(case)
+    found, gpus = case.fit, case.gpus_text
     if not found.fits:
         needed, size = (readable(size, BYTES) for size in (found.needed + found.reserve, found.memory))
         each = "each of " if case.state.n > 1 else ""

@@ -3,7 +3,7 @@ import { showFacts, write } from "./first.js";
 import { change, element } from "./state.js";
 
 const $ = (id) => document.getElementById(id), root = document.documentElement;
-const FIGURES = /(\$[\d.,]+(?: to \$[\d.,]+)?|[\d.,]+ (?:[KMGT]iB|tokens\/s|m?s)\b(?!\)))/;
+const FIGURES = /(\$[\d.,]*\d[KMBT]?(?: to \$[\d.,]*\d[KMBT]?)?|[\d.,]+ (?:[KMGT]iB|tokens\/s|m?s|hours|days)\b(?!\)))/;
 const SIGNS = { true: "✓ ", false: "✗ " };
 
 /** Show an answer of Python, or of closed forms, which know the memory only. @param {any} answer */

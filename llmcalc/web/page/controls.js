@@ -7,10 +7,12 @@ const halves = (least, most) => Array.from({ length: 2 * (most - least) + 1 }, (
 const CACHES = ["fp8", "q8_0", "q4_0"];
 /** Values of the sliders. */
 const STEPS = {
-  n: [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128], users: [...new Set(halves(0, 10))], context: halves(7, 20), osl: halves(4, 16),
+  n: [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128], users: [...new Set(halves(0, 10))], context: halves(7, 20), osl: halves(4, 16), batch: [...new Set(halves(0, 8))],
 };
-const KNOBS = { n: ["count", "GPUs"], users: ["users", "users"], context: ["context", "tokens"], osl: ["osl", "tokens"] };
-const NAMES = [["users", "Users at once", "Texts at once"], ["context", "Context per user", "Tokens per text"]]; // and of encoders
+const KNOBS = { n: ["count", "GPUs"], users: ["users", "users"], context: ["context", "tokens"], osl: ["osl", "tokens"], batch: ["batch", "sequences"] };
+/** Names of sizes in answers, and where the model only reads, and in training. */
+const NAMES = [["users", "Users at once", "Texts at once", ""], ["context", "Context per user", "Tokens per text", "Tokens per sequence"]];
+const HIDDEN = { users: [0, 0, 1], osl: [0, 1, 1], batch: [1, 1, 0], kv: [0, 1, 1], weights: [0, 0, 1] };
 /** Steps of each slider, which end at what the model accepts. */
 const steps = { ...STEPS };
 
@@ -19,9 +21,11 @@ const nearest = (all, value) => all.reduce((best, each, at) =>
 
 /** Make the sliders work. */
 export function startKnobs() {
+  $("users").parentElement.after(element("div", { className: "knob", hidden: true }, element("label", { htmlFor: "batch" }, "Sequences per GPU"),
+    element("input", { id: "batch-text", "aria-label": "Number of sequences per GPU" }), element("input", { id: "batch", type: "range" })));
   for (const [key, [id]] of Object.entries(KNOBS)) {
     const range = $(id), text = $(`${id}-text`);
-    text.inputMode = key === "n" || key === "users" ? "numeric" : "text";
+    text.inputMode = ["n", "users", "batch"].includes(key) ? "numeric" : "text";
     range.min = "0";
     range.step = "1";
     const moved = (quick) => change({ [key]: steps[key][Number(range.value)] }, quick);
@@ -39,8 +43,9 @@ export function startKnobs() {
 
 /** Name the sizes of the workload, and hide those that a model without answers does not have. @param {boolean} onlyReads */
 export function nameKnobs(onlyReads) {
-  for (const [id, ...texts] of NAMES) document.querySelector(`label[for="${id}"]`).textContent = texts[Number(onlyReads)];
-  for (const id of ["osl", "kv"]) $(id).parentElement.hidden = onlyReads;
+  const at = state.task === "train" ? 2 : Number(onlyReads);
+  for (const [id, ...texts] of NAMES) document.querySelector(`label[for="${id}"]`).textContent = texts[at] || texts[0];
+  for (const [id, hidden] of Object.entries(HIDDEN)) $(id).parentElement.hidden = Boolean(hidden[at]);
 }
 
 /** Show the state in the controls. @param {number | null} [longest] tokens that the model accepts */

@@ -14,7 +14,7 @@ export function binary(bytes) {
  * @param {import("./state.js").State} state @param {string} model name of the preset @param {string} title */
 export function instant(files, catalogue, state, model, title) {
   const gpu = catalogue?.gpus.find(({ name }) => name === (catalogue.gpu_aliases[state.gpu] ?? state.gpu));
-  if (!gpu || state.n !== 1) return null;
+  if (!gpu || state.n !== 1 || state.task) return null;
   const found = memory(files, model, { batch: state.users, seq: state.context, weights: state.weights, cache: state.kv });
   if (found.needed === null || found.needed === undefined) return null;
   const reserve = BigInt(catalogue.reserve), size = BigInt(gpu.usable_bytes), usable = size - reserve;

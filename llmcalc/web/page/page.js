@@ -8,11 +8,12 @@ import { fillLists, nameKnobs, showKnobs, startKnobs } from "./controls.js";
 import { linkOf, nameOf, startOwn, unpacked } from "./own.js";
 import { combobox } from "./picker.js";
 import { offerFront } from "./front.js";
-import { FRONT, PLOTS, makePlots, showPlot } from "./plots.js";
+import { FRONT, OF_TASK, PLOTS, makePlots, showPlot } from "./plots.js";
 import { ask, events, open, ready } from "./python.js";
 import { load } from "./load.js";
 import { copy, download, png } from "./share.js";
 import { change, element, hashOf, onChange, state, unknown } from "./state.js";
+import { showRecipes, showTraining, startTraining } from "./training.js";
 import { showDerivation } from "./why.js";
 
 const $ = (id) => document.getElementById(id);
@@ -82,15 +83,21 @@ async function verdict(quick) {
   facts = found.facts;
   found.notes.unshift(...notes);
   showAnswer(found);
-  const speed = facts.filter(({ why }) => why === "latency").map((each) => `${each.text} ${each.after}`);
+  const speed = facts.filter(({ why }) => why === "latency" || why === "time").map((each) => `${each.text} ${each.after}`);
   mini.textContent = [$("lead").textContent, ...speed, $("bar-text").textContent].join(" · ");
   mini.classList.toggle("loud", !found.fits);
   titles.set(preset(), found.title);
   model.show(state.model, found.title);
   document.title = `${found.title} on ${found.gpu} · llmcalc`;
   nameKnobs(found.only_reads);
-  plotOf(FRONT[0]).hidden = found.only_reads;
+  showPlaces(found.only_reads);
   showKnobs(found.longest);
+}
+
+/** Show the places of the charts of the task. @param {boolean} onlyReads */
+function showPlaces(onlyReads) {
+  plotOf(FRONT[0]).hidden = onlyReads || Boolean(state.task);
+  for (const [name] of PLOTS) plotOf(name).hidden = !OF_TASK[state.task]?.includes(name);
 }
 
 /** Show an error. The list of models helps more than a command. @param {any} error @param {string[]} notes */
@@ -115,9 +122,14 @@ async function panels() {
   }
   for (const each of document.querySelectorAll(".fact[open]")) await derive(each);
   offerFront(plotOf(FRONT[0]), panelsOf, file);
-  for (const [name] of PLOTS) {
+  for (const name of OF_TASK[state.task] ?? []) {
     if (wanted) return;
     await plot(name);
+  }
+  if (wanted) return;
+  if (state.task) {
+    const { recipes } = await panelsOf(["recipes"]);
+    if (!wanted) showRecipes(recipes);
   }
   if (wanted) return;
   const { comparison } = state.compare.length ? await panelsOf(["comparison"]) : { comparison: null };
@@ -167,6 +179,8 @@ $("actions").append(
 );
 $("facts").addEventListener("toggle", (event) => { if (event.target.open && event.target.matches(".fact")) derive(event.target); }, true);
 startKnobs();
+startTraining();
+showTraining();
 startOwn($("own"), async (files) => {
   const found = await open(...files);
   if (!found.model) return found.text ?? "The file cannot be read.";
@@ -175,6 +189,8 @@ startOwn($("own"), async (files) => {
   return "";
 });
 makePlots($("plots"));
+showPlaces(false);
+nameKnobs(false);
 offerFront(plotOf(FRONT[0]), panelsOf, file);
 makeColumns($("columns"), () => choices);
 model.show(state.model, titleOf());
@@ -186,6 +202,7 @@ onChange((changed, quick) => {
   if (now === asked) return; // only the command line differs
   asked = now;
   showKnobs();
+  showTraining();
   if (changed.model !== model.name()) model.show(changed.model, titleOf());
   showInstant();
   refresh(quick);

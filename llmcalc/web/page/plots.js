@@ -5,8 +5,10 @@ import { element } from "./state.js";
 /** Charts in the order of the page. */
 export const PLOTS = [
   ["memory_context", "Memory against context"], ["speed_context", "Speed against context"],
-  ["users", "Throughput against speed"], ["roofline", "Roofline"],
+  ["users", "Throughput against speed"], ["roofline", "Roofline"], ["memory_batch", "Memory against batch size"],
 ];
+/** Charts of a task. */
+export const OF_TASK = { "": ["memory_context", "speed_context", "users", "roofline"], train: ["memory_context", "memory_batch"] };
 /** A chart that is drawn on demand, because it takes seconds. */
 export const FRONT = ["front", "Pareto front of all layouts"];
 const ELEMENTS = new Set(["svg", "g", "title", "rect", "line", "text", "circle", "polyline", "path"]);
@@ -78,7 +80,8 @@ export function showPlot(into, chart, file) {
   const drawn = chart.svg ? picture(chart.svg) : null;
   const [first, ...more] = drawn ? chart.title.split(", ") : [""];
   about.textContent = more.join(", ");
-  if (into.dataset.name === "users") into.querySelector("h3").textContent = first || into.dataset.title; // other models have another axis
+  const isNamed = first && Object.values(OF_TASK).flat().includes(into.dataset.name) && more.length;
+  into.querySelector("h3").textContent = isNamed ? first : into.dataset.title; // the axes depend on the model and the task
   canvas.replaceChildren(drawn ?? element("p", { className: "none" }, `No chart: ${chart.error ?? "it cannot be read"}.`));
   if (!drawn) return tools.replaceChildren();
   const name = `${file}-${into.dataset.name.replace("_", "-")}`, title = into.querySelector("h3").textContent;

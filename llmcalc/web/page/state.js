@@ -2,13 +2,13 @@
 
 /** @typedef {typeof DEFAULTS} State */
 export const DEFAULTS = {
-  model: "llama3.1-8b", gpu: "h100-sxm", n: 1, weights: "", kv: "", context: 8192, osl: 512, users: 16, compare: /** @type {string[]} */ ([]), line: "",
+  model: "llama3.1-8b", gpu: "h100-sxm", n: 1, weights: "", kv: "", context: 8192, osl: 512, users: 16, task: "", method: "", optimizer: "", recompute: "", loss: "", batch: 1, tokens: "", mfu: "", compare: /** @type {string[]} */ ([]), line: "",
   config: "", // of a model of one's own, packed
 };
 const OTHER_NAMES = new Map([["count", "n"]]);
 /** Settings of the link that the page does not know. @type {string[]} */
 export let unknown = [];
-const MOST = { n: 16384, users: 1048576, context: 2 ** 30, osl: 2 ** 30 };
+const MOST = { n: 16384, users: 1048576, context: 2 ** 30, osl: 2 ** 30, batch: 2 ** 20 };
 const LONGEST = 400, LONGEST_CONFIG = 8000; // characters of a text in a link
 const listeners = [];
 

@@ -1,0 +1,224 @@
+"""Answers about fine-tuning and training: the memory of a step, and the time and cost of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import Any
+
+from ...api.find_recipes import LORA_RANK, QUANTISED
+from ...api.fit import FitResult, fit
+from ...api.train import machine, train
+from ...core.errors import LlmcalcError
+from ...core.evidence import CLASSES
+from ...estimate.training_run import Training
+from ...report.fit import memory_parts
+from ...report.numbers import BYTES, duration, human, readable
+from ...report.provenance import range_text, three_digits
+from .facts import fact, memory_fact, missing_fact, params_fact
+from .state import CASES, MOST_KEPT, Case, said
+
+HOUR, LEAST_SHOWN = 3600, 2  # seconds; hours and days
+USUAL_TOKENS, USUAL_OPTIMIZER = "1B", "adamw"
+METHODS: dict[str, tuple[str, dict[str, Any]]] = {
+    "": ("Full fine-tuning", {}), "lora": ("LoRA", {"lora_rank": LORA_RANK}),
+    "qlora": ("QLoRA", {"lora_rank": LORA_RANK, "weights": QUANTISED}),
+}  # fmt: skip
+PARTS = {
+    "weights": "Weights", "gathered": "Gathered weights", "gradients": "Gradients", "optimizer": "Optimizer",
+    "activations": "Activations", "transient": "Buffers", "reserve": "Runtime",
+}  # fmt: skip
+MOST_NAMED = 2  # changes in the sentence
+STATE_NAMES = {"optimizer", "recompute", "loss", "batch", "seq", "gpu", "count", "lora_rank", "weights", "mesh"}
+TEXTS = {
+    "optimizer": "the optimizer {}", "recompute": "{} recomputation", "loss": "a {} cross-entropy",
+    "batch": "{} sequences per GPU", "seq": "{:,} tokens per sequence",
+}  # fmt: skip
+ADAPTERS = "compute, time and cost are those of a run that trains all parameters, and not only adapters"
+
+
+class TrainingCase(Case):
+    """A model that is trained in a state, with its results."""
+
+    @property
+    def method(self) -> str:
+        """Title of the method, such as ``LoRA``."""
+        return METHODS[self.state.method][0]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of ``fit`` other than the sizes."""
+        state = self.state
+        chosen = {"recompute": state.recompute, "loss": state.loss, **METHODS[state.method][1]}
+        given = {name: value for name, value in chosen.items() if value}
+        return {"training": True, "optimizer": state.optimizer or USUAL_OPTIMIZER, **given}
+
+    @cached_property
+    def fit(self) -> FitResult:
+        """Fit check of a step on all GPUs."""
+        return self.fit_with()
+
+    def fit_with(self, **sizes: int) -> FitResult:
+        """Return the fit check of another batch or length."""
+        own: dict[str, Any] = {"batch": self.state.batch, "seq": self.context, **sizes}
+        return fit(self.model, self.gpu.name, count=self.state.n, **self.settings, **own)
+
+    @property
+    def memory_settings(self) -> dict[str, Any]:
+        """Settings of ``memory`` for a GPU."""
+        mesh = self.fit.result.mesh
+        ranks = {"dp": mesh.dp, "zero": mesh.zero} if mesh.dp > 1 else {}
+        return {"batch": self.state.batch, **self.settings, **ranks}
+
+    def fit_of(self, context: int) -> FitResult:
+        """Return the fit check of another length."""
+        return self.fit_with(seq=context)
+
+    @property
+    def run(self) -> Training:
+        """The run, which does not depend on the method and the batch."""
+        state = self.state
+        share = f"{state.mfu.rstrip('%')}%" if state.mfu else None
+        return _run(state.model, self.gpu.name, state.n, state.tokens or USUAL_TOKENS, self.context, share)
+
+    @cached_property
+    def time_error(self) -> LlmcalcError | None:
+        """Why no times can be estimated, or None."""
+        try:
+            self.run  # noqa: B018
+        except LlmcalcError as error:
+            return error
+        return None
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _run(model: str, gpu: str, n: int, tokens: str, seq: int, mfu: str | None) -> Training:
+    return train(model, tokens, seq=seq, machine=machine(gpu, n, mfu))
+
+
+def verdict(case: TrainingCase, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return whether a step fits, the sentence that says so, and the numbers, each with its evidence."""
+    found, numbers = case.fit, [*facts(case)]
+    helpful = [] if asked.get("quick") else [*changes(case)]
+    lead, text = sentence(case, helpful)
+    classes = {one["evidence"] for one in numbers}
+    return {
+        "fits": found.fits, "waiting": 0, "lead": lead, "text": text, "title": case.title, "gpu": case.gpus_text,
+        "longest": case.longest, "only_reads": case.only_reads, "memory": memory(case), "facts": numbers,
+        "classes": {name: meaning for name, meaning in CLASSES.items() if name in classes}, "changes": helpful,
+        "notes": [*notes(case)], "time_error": said(case.time_error) if case.time_error else "",
+    }  # fmt: skip
+
+
+def sentence(case: TrainingCase, helpful: Sequence[dict[str, Any]] = ()) -> tuple[str, str]:
+    """Return the lead of the verdict and the sentence, with the changes that help."""
+    found, gpus, what = case.fit, case.gpus_text, f"{case.method} of {case.title}"
+    if not found.fits:
+        each, has = ("each of ", "have") if case.state.n > 1 else ("", "has")
+        text = f"{what} needs {case.needed_text} on {each}{gpus}, which {has} {readable(found.memory, BYTES)}"
+        helps = " or ".join(change["text"] for change in helpful[:MOST_NAMED])
+        return "Does not fit", f"{text}; it fits {helps}." if helps else f"{text}."
+    text = f"{what} fits on {gpus} with {readable(found.headroom, BYTES)} to spare"
+    if case.time_error or not case.run.days:
+        return "Fits", f"{text}."
+    run, days = case.run, case.run.days
+    cost = f", for {range_text(*run.cost, '$')}" if run.cost else ""
+    tokens = human(run.tokens) or f"{run.tokens:,}"
+    return "Fits", f"{text}, and {tokens} tokens take {duration_text(days.mid)}{cost}."
+
+
+def duration_text(days: float) -> str:
+    """Return a time in days, hours or less."""
+    hours = 24 * days
+    if hours < LEAST_SHOWN:
+        return duration(hours * HOUR)
+    return f"{three_digits(hours)} hours" if days < LEAST_SHOWN else f"{three_digits(days)} days"
+
+
+def memory(case: TrainingCase) -> dict[str, Any]:
+    """Return the parts of the memory of a GPU, in bytes, and its size."""
+    found, sizes = case.fit, memory_parts(case.fit)
+    parts = [
+        {"name": name, "title": title, "bytes": sizes.get(name, 0), "text": readable(sizes.get(name, 0), BYTES)}
+        for name, title in PARTS.items()
+    ]
+    mesh = found.result.mesh
+    return {
+        "parts": parts, "total": found.needed + found.reserve, "size": found.memory,
+        "needed_text": case.needed_text, "size_text": readable(found.memory, BYTES),
+        "layout": f"ZeRO-{mesh.zero}, dp {mesh.dp}" if mesh.dp > 1 else "", "replicas": 1,
+        "free_text": readable(max(found.headroom, 0), BYTES), "gpus": found.count, "evidence": found.evidence["needed"],
+    }  # fmt: skip
+
+
+def facts(case: TrainingCase) -> Iterator[dict[str, Any]]:
+    """Yield the numbers beside the verdict."""
+    found = case.fit
+    yield memory_fact(case)
+    if not found.fits:
+        yield missing_fact(case)
+    if not case.time_error:
+        yield from _run_facts(case)
+    yield params_fact(case)
+
+
+def _run_facts(case: TrainingCase) -> Iterator[dict[str, Any]]:
+    run, found = case.run, case.run.evidence
+    tokens = f"for {human(run.tokens) or run.tokens} tokens"
+    if case.fit.fits and run.hours and run.days:
+        low, mid, high = (duration_text(each) for each in run.days)
+        text, _, unit = mid.partition(" ")
+        same = low.partition(" ")[2] == high.partition(" ")[2]
+        ends = tokens if low == high else f"{low.partition(' ')[0] if same else low} to {high}"
+        yield fact("time", "Time", text, ends, found["days"], after=unit, value=run.days.mid, unit="days",
+                   low=run.days.low, high=run.days.high)  # fmt: skip
+        if run.cost:
+            low_cost, high_cost = run.cost
+            middle = (low_cost * high_cost) ** 0.5
+            yield fact("cost", "Cost", range_text(middle, middle, "$"), range_text(*run.cost, "$"), found["cost"],
+                       value=middle, unit="USD", low=low_cost, high=high_cost)  # fmt: skip
+        hours = range_text(run.hours.low, run.hours.high)
+        yield fact("hours", "GPU-hours", three_digits(run.hours.mid), hours,
+                   found["hours"], value=run.hours.mid, unit="h", low=run.hours.low, high=run.hours.high)  # fmt: skip
+        rate = run.tokens / (run.hours.mid / case.state.n * HOUR)
+        yield fact("rate", "Throughput", three_digits(rate), "all GPUs together", found["hours"],
+                   after="tokens/s", value=rate, unit="tokens/s")  # fmt: skip
+    yield fact("compute", "Compute", three_digits(run.compute), tokens, found["compute"],
+               after="FLOPs", value=run.compute, unit="FLOPs")  # fmt: skip
+    size, _, unit = readable(run.resume_bytes, BYTES).partition(" ")
+    if not case.state.method:
+        yield fact("checkpoint", "Checkpoint to resume", size, "weights and optimizer states", found["resume_bytes"],
+                   after=unit, value=run.resume_bytes, unit="bytes")  # fmt: skip
+
+
+def changes(case: TrainingCase) -> Iterator[dict[str, Any]]:
+    """Yield the changes of the state with which a step fits, with their texts."""
+    for change in case.fit.changes:
+        settings = dict(change.settings)
+        if not settings.keys() <= STATE_NAMES:
+            continue
+        own: dict[str, Any] = {name: value for name, value in settings.items() if name in TEXTS}
+        own |= {"context": own.pop("seq")} if "seq" in own else {}
+        own |= {"n": settings["count"]} if "count" in settings else {}
+        if "lora_rank" in settings or "weights" in settings:
+            own["method"] = "qlora" if "weights" in settings else "lora"
+        named = [METHODS[own["method"]][0]] if "method" in own else []
+        named += [TEXTS[name].format(value) for name, value in settings.items() if name in TEXTS]
+        text = f"with {' and '.join(named)}" if named else ""
+        text += f"{' ' if text else ''}on {settings['count']} GPUs" if "count" in settings else ""
+        yield {"set": own, "text": text, "headroom": readable(change.fit.headroom, BYTES)}
+
+
+def notes(case: TrainingCase) -> Iterator[str]:
+    """Yield what the user must know beside the numbers."""
+    yield from case.model.warnings
+    if case.is_cut:
+        yield f"the context is {case.context:,} tokens, the most that the model accepts"
+    if case.time_error:
+        yield f"no times: {said(case.time_error)}; state the MFU that you expect, such as 40 %"
+    else:
+        yield "the time covers computation only, without restarts, evaluation and trial runs"
+        yield from [ADAPTERS] if case.state.method else []
+
+
+CASES["train"] = TrainingCase
