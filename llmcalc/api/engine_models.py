@@ -207,7 +207,7 @@ def layers_of(stage: Architecture, settings: Mapping[str, Any]) -> tuple[CacheLa
     mesh, name = serving_mesh_of(stage, settings), settings.get("cache")
     cache, dtype = number_format(name, "cache") if name else None, settings.get("dtype", "bf16")
     own: dict[str, Any] = {"dtype": dtype, "cache": cache, "mesh": mesh, "extend": True}
-    formats, kept = _state_formats(stage, settings), settings.get("kept_drafts", 0)
+    formats, kept = state_formats(stage, settings), settings.get("kept_drafts", 0)
 
     def compute() -> tuple[CacheLayer, ...]:
         widths = {
@@ -220,7 +220,7 @@ def layers_of(stage: Architecture, settings: Mapping[str, Any]) -> tuple[CacheLa
     return remembered(stage, "_cache_layers", (mesh, name, dtype, tuple(formats.items()), kept), compute)
 
 
-def _state_formats(stage: Architecture, settings: Mapping[str, Any]) -> dict[str, str]:
+def state_formats(stage: Architecture, settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the number formats of recurrent and convolution states that differ from the usual ones, by role.
 
     With ``follows_activations``, recurrent states have the format of convolution states, unless a flag, or the config

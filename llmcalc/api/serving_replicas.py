@@ -138,10 +138,9 @@ def read_replica(
         InputError: if the model does not allow the layout or the formats, or a setting is invalid.
     """
     version = given.get("engine_version")
-    steps = step_model(
-        architecture, card, mesh, engine, engine_version=version,
-        two_batch_overlap=bool(given.get("two_batch_overlap")), **dict[str, Any](formats),
-    )  # fmt: skip
+    overlaps = bool(given.get("two_batch_overlap"))
+    own = {**formats, **{name: given.get(name) for name in ("state_dtype", "conv_dtype")}, "engine_version": version}
+    steps = step_model(architecture, card, mesh, engine, two_batch_overlap=overlaps, **dict[str, Any](own))
     memory = free_memory(architecture, steps, gpu, tuple(formats.values()), given)
     drafting = find_drafting(steps, {**memory.settings, **formats}, *acceptance)
     most, is_given = memory.most_requests(mesh.dp) / mesh.pp, "max_num_seqs" in given

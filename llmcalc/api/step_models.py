@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
+from ..calc.kv_cache import element_bytes
+from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.memory.weight_formats import RequestedFormats
 from ..calc.operand_formats import WeightBits
 from ..calc.sharding import Mesh
@@ -11,12 +14,15 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import remembered
 from ..data import table, tables
+from ..estimate.engine_profile import read_profile
 from ..estimate.hardware import Accelerator
-from ..estimate.time.cost import ClassFormats
+from ..estimate.time.cost import ACTIVATIONS, ClassFormats
 from ..estimate.time.engine_step import EngineStep, read_engine
+from ..estimate.time.operations import CONVOLVED, RECURRENT
 from ..estimate.time.overlap import TwoBatchSteps
 from ..estimate.time.step import StepModel
 from .efficiencies import efficiencies
+from .engine_models import state_formats
 from .memory import serving_weights
 from .names import number_format
 
@@ -34,6 +40,8 @@ def step_model(
     experts: str | None = None,
     attention_weights: str | None = None,
     cache: str | None = None,
+    state_dtype: str | None = None,
+    conv_dtype: str | None = None,
     without: frozenset[str] = frozenset(),
     two_batch_overlap: bool = False,
 ) -> StepModel:
@@ -49,21 +57,52 @@ def step_model(
         experts: number format of routed experts (default: ``weights``).
         attention_weights: number format of layers that mix tokens (default: ``weights``).
         cache: number format of keys and values (default: 16 bits).
+        state_dtype: number format of recurrent states (default: that of the engine).
+        conv_dtype: number format of convolution states (default: that of the engine).
         without: accelerators whose measurements are left out.
         two_batch_overlap: whether the exchange between expert-parallel ranks overlaps with the computation of another
             half of the batch.
     """
     names = (weights, experts or weights, attention_weights or weights)
-    key = (accelerator.name, mesh, engine, engine_version, names, cache, without, two_batch_overlap)
+    states = state_dtype, conv_dtype
+    key = (accelerator.name, mesh, engine, engine_version, names, cache, states, without, two_batch_overlap)
 
     def compute() -> StepModel:
         formats = ClassFormats(*(weight_bits(architecture, name) for name in names))
         stored = number_format(cache or "bf16", "cache")
         own = engine_step(engine, engine_version)
         kind = TwoBatchSteps if two_batch_overlap else StepModel
-        return kind(architecture, accelerator, mesh, formats, stored, own, efficiencies(), without)
+        kept = state_bytes(architecture, own.name, engine_version, *states)
+        return kind(architecture, accelerator, mesh, formats, stored, kept, own, efficiencies(), without)
 
     return remembered(architecture, "_step_models", key, compute, most=64)
+
+
+def state_bytes(
+    architecture: Architecture,
+    engine: str,
+    version: str | None = None,
+    state_dtype: str | None = None,
+    conv_dtype: str | None = None,
+) -> dict[str, float]:
+    """Return the bytes per element of recurrent and convolution states in an engine, by role.
+
+    >>> import llmcalc
+    >>> model = llmcalc.load("mamba2-2.7b")
+    >>> state_bytes(model, "vllm"), state_bytes(model, "sglang")
+    ({'recurrent': 2.0, 'conv': 2}, {'recurrent': 4, 'conv': 2})
+    """
+    settings: dict[str, Any] = {}
+    if entry := tables("engines").get(engine):
+        with suppress(InputError):  # versions whose memory is not described
+            settings |= read_profile(engine, entry, version).settings
+    settings |= {name: kind for name, kind in (("state_dtype", state_dtype), ("conv_dtype", conv_dtype)) if kind}
+    formats = state_formats(architecture, settings)
+    return {
+        role: number_format(formats[role], "state_dtype").bits / BITS_A_BYTE if role in formats
+        else element_bytes(role, ACTIVATIONS)
+        for role in (RECURRENT, CONVOLVED)
+    }  # fmt: skip
 
 
 def engine_step(name: str, version: str | None = None) -> EngineStep:

@@ -86,17 +86,17 @@ def test_a_full_cache_limits_the_batch_and_has_no_time_to_the_first_token() -> N
 
 def test_recurrent_states_limit_the_batch() -> None:
     recurrent, hybrid = (
-        step_model(llmcalc.load(name), read_gpus("h100").accelerator, Mesh(), "vllm")
+        step_model(llmcalc.load(name), read_gpus("h100").accelerator, Mesh(), "sglang")
         for name in ("mamba2-2.7b", "zamba2-7b")
     )
     state = llmcalc.state("mamba2-2.7b").bytes
     assert cache_bytes(recurrent, 1009) == cache_bytes(recurrent, 1) == pytest.approx(state, rel=0.01)
     assert cache_bytes(hybrid, 1009) > cache_bytes(hybrid, 1) > 0
-    divided = step_model(hybrid.architecture, read_gpus("h100").accelerator, Mesh(tp=2), "vllm")
+    divided = step_model(hybrid.architecture, read_gpus("h100").accelerator, Mesh(tp=2), "sglang")
     memory = llmcalc.memory("zamba2-7b", seq=1009, mesh=Mesh(tp=2))
     assert cache_bytes(divided, 1009) == memory.state
     result = serve("mamba2-2.7b", concurrency=1009)
-    assert result.running == int(result.time.capacity) < 500
+    assert result.running == int(result.time.capacity) < 1009
 
 
 def test_a_full_cache_has_settings_with_which_more_requests_run() -> None:

@@ -38,11 +38,10 @@ from __future__ import annotations
 from math import inf
 from typing import Any, NamedTuple
 
-from ...calc.kv_cache import element_bytes
 from ...core.record import record
 from .arrays import Number, namespace
 from .calibration import Factors
-from .cost import ACTIVATIONS, StepTime
+from .cost import StepTime
 from .operations import Attention, Convolution, Scan
 from .speculation import Speculation, drafted_step
 from .step import StepModel, step_values
@@ -137,7 +136,7 @@ def cache_bytes(model: StepModel, tokens: Number) -> Number:
             keys = operation.pairs(**values)
             found = found + group.applied * keys * operation.key_elements * model.cache_bytes
         elif isinstance(operation, Scan | Convolution):
-            size = operation.state_elements * element_bytes(operation.ROLE, ACTIVATIONS)
+            size = operation.state_elements * model.states[operation.ROLE]
             found = found + group.applied * size
     return found
 

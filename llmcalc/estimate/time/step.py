@@ -7,7 +7,6 @@ from functools import cached_property
 from math import inf
 from typing import Any
 
-from ...calc.kv_cache import element_bytes
 from ...calc.memory.number_formats import BITS_A_BYTE, Format
 from ...calc.sharding import Mesh
 from ...core.architecture import Architecture
@@ -15,7 +14,7 @@ from ...core.record import changed
 from ..hardware import Accelerator
 from . import kernels
 from .arrays import Number, namespace
-from .cost import ACTIVATION_BYTES, ACTIVATIONS, NO_COST, ClassFormats, Cost, StepTime
+from .cost import ACTIVATION_BYTES, NO_COST, ClassFormats, Cost, StepTime
 from .efficiency import Efficiencies, Efficiency, Operands
 from .engine_step import EngineStep
 from .layer_operations import Key
@@ -57,6 +56,7 @@ class StepModel:
         mesh: layout. ``dp`` ranks have different tokens, and share the experts.
         formats: number formats of the weights.
         cache: number format of keys and values.
+        states: bytes per element of recurrent and convolution states, by role.
         engine: time of a step outside the kernels.
         measured: coefficients of all accelerators.
         without: accelerators whose measurements are left out.
@@ -71,12 +71,14 @@ class StepModel:
         mesh: Mesh,
         formats: ClassFormats,
         cache: Format,
+        states: Mapping[str, float],
         engine: EngineStep,
         measured: Efficiencies,
         without: frozenset[str] = frozenset(),
     ) -> None:
         self.architecture, self.accelerator, self.mesh, self.engine = architecture, accelerator, mesh, engine
-        self.formats, self.cache, self.measured, self.without = formats, cache, measured, without
+        self.formats, self.cache, self.states = formats, cache, states
+        self.measured, self.without = measured, without
         self.device = measured.device(accelerator)
         self.cache_bytes = cache.bits_per_weight / BITS_A_BYTE
         self.cache_name = "bf16" if self.cache_bytes > 1.5 else "fp8"
@@ -352,7 +354,7 @@ class StepModel:
         is_executed = sequences * tokens > 0
         if is_executed is False:
             return NO_COST, False
-        states = operation.states(**values) * element_bytes(operation.ROLE, ACTIVATIONS)
+        states = operation.states(**values) * self.states[operation.ROLE]
         activations = operation.activations(**values) * ACTIVATION_BYTES
         moved, flops = states + activations, operation.flops(**values)
         if phase == DECODE:

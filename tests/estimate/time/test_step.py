@@ -141,9 +141,21 @@ def test_a_decay_of_each_channel_has_kernels_of_its_own(name: str, expected: boo
     assert (("scan", "channel") in used, ("scan", "head") in used) == (expected, not expected)
 
 
-@pytest.mark.parametrize(("kind", "expected"), [(Scan, 4), (Convolution, 2)])
-def test_states_have_the_formats_that_the_memory_counts(kind: type[Any], expected: int) -> None:
-    step = model("mamba2-2.7b").step(values(7, 1, 13), detailed=True)
+@pytest.mark.parametrize(
+    ("kind", "engine", "change", "expected"),
+    [
+        (Scan, "sglang", {}, 4),
+        (Convolution, "sglang", {}, 2),
+        (Scan, "vllm", {}, 2),  # as the activations
+        (Scan, "vllm", {"state_dtype": "fp32"}, 4),
+        (Scan, "sglang", {"state_dtype": "bf16"}, 2),
+        (Convolution, "vllm", {"conv_dtype": "fp32"}, 4),
+    ],
+)
+def test_states_have_the_formats_that_the_memory_counts(
+    kind: type[Any], engine: str, change: dict[str, str], expected: int
+) -> None:
+    step = model("mamba2-2.7b", engine=engine, **change).step(values(7, 1, 13), detailed=True)
     found = [(operation, cost.moved) for operation, cost in step.operations if isinstance(operation, kind)]
     assert found
     for operation, moved in found:
