@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import shutil
 import subprocess
 import tarfile
@@ -20,6 +21,13 @@ VERSION = "314.0.7"
 SHA256 = "66b7949e5a0cba2250b586d7e368bf12fb482800748d182c4618254b685ffaa0"
 NAMES = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
 ARCHIVE = f"pyodide-{VERSION}.tgz"
+UNUSED = (
+    "_pyio", "_pyrepl", "doctest", "ftplib", "imaplib", "mailbox", "multiprocessing", "optparse", "pdb", "pickletools",
+    "poplib", "pydoc", "smtplib", "turtle", "unittest", "wsgiref", "xmlrpc",
+)  # fmt: skip  # modules of the standard library that the page does not import
+LANGUAGES = re.compile(
+    r"encodings/(big5|cp(?!437)|euc|gb|hp|hz|iso(?!8859_1\.)|johab|koi8|kz|mac|palmos|ptcp|shift|tis)"
+)
 LONGEST_WAIT = 600  # seconds for the package manager
 
 
@@ -76,11 +84,15 @@ def _packed(pyodide: Files) -> Files:
 
 
 def _stored(archive: bytes) -> bytes:
-    """Return a ZIP archive without compression, which compresses better as a whole and is faster to import from."""
+    """Return the modules that the page may import as a ZIP archive without compression.
+
+    It compresses better as a whole, and is faster to import from.
+    """
     found = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(found, "w") as new:
         for member in old.infolist():
-            new.writestr(member, old.read(member), zipfile.ZIP_STORED)
+            if re.split(r"[./]", member.filename)[0] not in UNUSED and not LANGUAGES.match(member.filename):
+                new.writestr(member, old.read(member), zipfile.ZIP_STORED)
     return found.getvalue()
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from llmcalc.cli.examples import EXAMPLES
 from llmcalc.web.bundle import bundle
+from llmcalc.web.pyodide import UNUSED
 
 DATA = Path(__file__).parents[1]
 CONFIG = {
@@ -22,6 +23,7 @@ CONFIG = {
 ANSWER = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
+sys.modules.update(dict.fromkeys(sys.argv[2].split()))  # an import of them fails
 from llmcalc.web.worker import handle_text
 for line in sys.stdin:
     print(handle_text(line))
@@ -45,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ask(folder: Path, *messages: object) -> list[Any]:
     """Answers of an interpreter that has only the standard library and the bundle."""
     text = "".join(f"{json.dumps(message)}\n" for message in messages)
-    words = [sys.executable, "-I", "-S", "-c", ANSWER, str(folder / "site")]
+    words = [sys.executable, "-I", "-S", "-c", ANSWER, str(folder / "site"), " ".join(UNUSED)]
     done = subprocess.run(words, input=text, capture_output=True, text=True, cwd=folder, check=True, timeout=600)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
