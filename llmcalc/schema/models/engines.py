@@ -39,6 +39,15 @@ class EngineGpus(Model):
     settings: dict[str, Any]
 
 
+class EngineCards(Model):
+    """Constants of an engine for GPUs with these prefixes of names, or with less memory in GiB, from a version on."""
+
+    gpus: list[Text]
+    below: Count
+    since: Text
+    constants: dict[str, EngineConstant]
+
+
 class EnginePadding(Sourced):
     """Multiples to which kernels pad the inputs and outputs of expert matrices in a format on some GPUs."""
 
@@ -109,6 +118,7 @@ class Engine(Sourced):
     log: list[Text]
     versions: list[EngineVersion]
     gpus: list[EngineGpus] = Field([])
+    cards: list[EngineCards] = Field([])
     program_flags: dict[str, EngineFlags] = Field({})
     environment: dict[str, Text] = Field({})
     values: dict[str, dict[str, str]] = Field({})
