@@ -12,6 +12,7 @@ import pytest
 import llmcalc
 from llmcalc.cli.main import main
 from llmcalc.core.evidence import CLASSES
+from llmcalc.report.serving import dollars
 from llmcalc.report.serving_front import front_document
 from llmcalc.web.answers import PANELS, answers, front
 from llmcalc.web.answers.charts import points
@@ -59,7 +60,11 @@ def test_the_verdict_states_the_speed_the_limit_and_the_cost() -> None:
     assert text.startswith("Llama 3.1 8B fits on one NVIDIA H100")
     assert f"{serving.tokens_per_s_user:.1f} tokens/s each" in text
     assert "limited by memory bandwidth" in text
-    assert "per million output tokens" in text
+    assert f"{dollars(serving.usd_per_million)} per million tokens of input and output" in text
+    cost = next(fact for fact in panel("verdict", SERVED)["facts"] if fact["why"] == "cost")
+    assert (cost["low"], cost["high"]) == serving.usd_per_million
+    assert f"{cost['text']} {cost['after']}" == dollars(serving.usd_per_million)
+    assert dollars(serving.usd_per_million_output) in cost["note"]
 
 
 def test_a_verdict_that_fails_names_changes_that_help() -> None:
@@ -81,10 +86,35 @@ def test_users_who_wait_are_stated() -> None:
     facts = {fact["why"]: fact for fact in some["facts"]}
     assert facts["capacity"]["label"] == "Users vLLM runs"
     assert all(f"{running} users" in facts[name]["note"] for name in ("latency", "throughput", "cost"))
-    assert (none["fits"], none["waiting"]) == (False, 0)
-    assert not {"latency", "prefill", "throughput", "cost"} & {fact["why"] for fact in none["facts"]}
-    assert {change["set"].get("users") for change in none["changes"]} >= {running}
-    assert any(change["text"].endswith(f"{running} users") for change in none["changes"])
+    assert (none["fits"], none["waiting"]) == (True, running)
+    for found, users in ((some, running + 3), (none, 2 * running)):
+        assert {"users": running} in [change["set"] for change in found["changes"]]
+        for change in found["changes"]:
+            better = panel("verdict", {**tight, "users": users, **change["set"]})
+            assert (better["fits"], better["waiting"], change["lead"]) == (True, 0, "All run"), change
+    assert none["memory"]["total"] == panel("verdict", {**tight, "users": running})["memory"]["total"]
+
+
+def test_changes_are_those_that_serve_the_users() -> None:
+    state = {"model": "llama3.3-70b", "gpu": "h100", "users": 16, "context": 8192}
+    found = panel("verdict", state)
+    assert not found["fits"]
+    for change in found["changes"]:
+        better = panel("verdict", {**state, **change["set"]})
+        assert (better["fits"], better["waiting"]) == (True, 0), change
+
+
+def test_stages_of_a_pipeline_have_times() -> None:
+    found = panel("verdict", {"model": "llama3.3-70b", "gpu": "h100", "n": 3})
+    assert "pp 3" in found["memory"]["layout"]
+    assert not found["time_error"]
+    assert "tokens/s" in found["text"]
+
+
+def test_an_output_longer_than_the_context_is_stated() -> None:
+    notes = panel("verdict", {**SERVED, "context": 509, "osl": 2053})["notes"]
+    assert any("cut to 508 tokens" in note for note in notes)
+    assert not any("cut to" in note for note in panel("verdict", SERVED)["notes"])
 
 
 def test_an_encoder_has_a_throughput() -> None:
@@ -119,7 +149,7 @@ def test_numbers_have_evidence_and_lie_in_their_intervals(state: dict[str, Any])
     for fact in panel("verdict", state)["facts"]:
         assert fact["evidence"] in CLASSES
         if "low" in fact:
-            assert fact["low"] <= fact["value"] <= fact["high"]
+            assert fact["low"] <= fact.get("value", fact["low"]) <= fact["high"]
         assert "error" not in panel("derivation", state, quantity=fact["why"])
 
 

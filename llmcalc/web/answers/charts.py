@@ -111,7 +111,7 @@ def speed_curve(case: Case) -> Picture:
     """Return the tokens per second of a user, or the texts that a model reads, against the context, with intervals."""
     found = {size: speed for size in lengths(case) if (speed := _speed(case, size))}
     if not found:
-        raise LlmcalcError("no context of these users fits")
+        raise case.time_error or LlmcalcError("no context of these users fits")
     low, best, high = (
         Curve(name, tuple((float(size), speed[at]) for size, speed in found.items()))
         for at, name in enumerate(("low", "estimate", "high"))

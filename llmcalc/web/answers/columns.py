@@ -33,7 +33,8 @@ def comparison(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def _best(name: str, cells: Sequence[dict[str, Any] | None]) -> int | None:
     """Return the place of the best value, or None if there is none or all are equally good."""
-    values = {at: cell["value"] for at, cell in enumerate(cells) if cell and "value" in cell}
+    known = ((at, cell.get("value", cell.get("low"))) for at, cell in enumerate(cells) if cell)
+    values = {at: value for at, value in known if value is not None}
     if name not in SMALLER + LARGER or len(set(values.values())) < 2:
         return None
     return (min if name in SMALLER else max)(values, key=lambda at: values[at])

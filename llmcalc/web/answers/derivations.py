@@ -167,8 +167,9 @@ def _cost(case: Case) -> dict[str, Any]:
         width, tokens, timed = reading.width, "tokens", "batch"
     else:
         serving = case.serving
-        price, cost, rate = serving.price, serving.usd_per_million_output, serving.tokens_per_s_gpu
-        width, tokens, timed = serving.width, "output tokens", "output token"
+        price, cost = serving.price, serving.usd_per_million
+        rate = serving.tokens_per_s_gpu * (case.prompt + case.answer) / case.answer
+        width, tokens, timed = serving.width, "tokens of input and output", "output token"
     if price is None or cost is None:
         return lines("cost", "unknown", ("price of a GPU", "unknown", ""))
     return lines(

@@ -86,12 +86,13 @@ def _reading_times(case: Case) -> Iterator[dict[str, Any]]:
     yield _timed("latency", "Time of a text", case.reading_span, evidence)
     yield fact("throughput", "Throughput", three_digits(texts), note, evidence, after="texts/s", value=texts,
                unit="texts/s")  # fmt: skip
-    yield from (_price("Price per million tokens", price, ""),) if price else ()
+    yield from (_price("Price per million tokens", price, "of the texts"),) if price else ()
 
 
 def _serving_times(case: Case) -> Iterator[dict[str, Any]]:
     serving = case.serving
-    evidence, price = serving.evidence["tpot_s"], serving.usd_per_million_output
+    evidence, price = serving.evidence["tpot_s"], serving.usd_per_million
+    output = serving.usd_per_million_output
     these = f"{case.running:,} users" if case.waiting else ""
     with_these = f", {these}" if these else ""
     if serving.tpot_s and serving.tpot_low_s and serving.tpot_high_s:
@@ -106,13 +107,14 @@ def _serving_times(case: Case) -> Iterator[dict[str, Any]]:
     together = f"{these or 'all users'} together"
     yield fact("throughput", "Throughput", three_digits(total), together, evidence, after="tokens/s", value=total,
                unit="tokens/s")  # fmt: skip
-    yield from (_price("Price per million output", price, with_these),) if price else ()
+    if price and output:
+        note = f"input and output; {dollars(output)} if all is charged to output{with_these}"
+        yield _price("Price per million tokens", price, note)
 
 
-def _price(label: str, price: tuple[float, float], more: str) -> dict[str, Any]:
-    middle = (price[0] * price[1]) ** 0.5
-    return fact("cost", label, dollars((middle, middle)), f"{dollars(price)}{more}", FITTED, value=middle, unit="USD",
-                low=price[0], high=price[1])  # fmt: skip
+def _price(label: str, price: tuple[float, float], note: str) -> dict[str, Any]:
+    low, _, high = dollars(price).partition(" ")
+    return fact("cost", label, low, note, FITTED, after=high, unit="USD", low=price[0], high=price[1])
 
 
 def _capacity(case: Case) -> dict[str, Any]:

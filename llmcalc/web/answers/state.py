@@ -147,6 +147,7 @@ class Case:
         wanted = state.context or USUAL_CONTEXT
         context = min(wanted, self.longest or wanted)
         self.is_cut = bool(state.context) and context < wanted
+        self.is_answer_cut = (state.osl or 0) >= context
         answer = min(state.osl or min(USUAL_ANSWER, context // 2), context - 1) or 1
         number = state.n * (gpus.count or 1)
         self.state = changed(state, gpu=self.gpu.name, n=number, context=context, osl=answer)
@@ -198,12 +199,26 @@ class Case:
 
     @cached_property
     def fit(self) -> FitResult:
-        """Fit check of the workload on all GPUs, or on each one if copies of a model that only reads fit."""
+        """Fit check of the workload on all GPUs, or on each one if copies of a model that only reads fit.
+
+        If not all users fit, it is that of the users whose requests the engine runs at once.
+        """
         if self.only_reads and self.state.n > 1:
             alone = self._fit(seq=self.context, count=1, batch=-(-self.state.users // self.state.n))
             if alone.fits:
                 return alone
-        return self._fit(seq=self.context)
+        found = self._fit(seq=self.context)
+        return found if found.fits or self.only_reads or self.state.users == 1 else self._fit_running(found)
+
+    def _fit_running(self, whole: FitResult) -> FitResult:
+        """Return the fit check of as many users as the engine runs at once, or of all if it runs none."""
+        mesh = whole.result.mesh
+        replicas = self.state.n // mesh.ranks
+        with suppress(LlmcalcError):
+            time = self.serving_of(self.prompt, self.answer, -(-self.state.users // replicas), mesh)
+            some = self._fit(seq=self.context, batch=max(time.running * replicas, 1))
+            return some if some.fits else whole
+        return whole
 
     def fit_of(self, context: int) -> FitResult:
         """Return the fit check of another context, with the same layout."""
@@ -220,9 +235,6 @@ class Case:
     def layout(self) -> Mesh:
         """Layout of one replica."""
         found: Mesh = self.fit.result.mesh
-        if found.pp > 1:
-            text = "times of pipeline stages are not estimated"
-            raise InputError(text, parameter="n", hint="choose a number of GPUs that divides the attention heads")
         return found
 
     @property

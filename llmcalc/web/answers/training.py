@@ -173,10 +173,9 @@ def _run_facts(case: TrainingCase) -> Iterator[dict[str, Any]]:
         yield fact("time", "Time", text, ends, found["days"], after=unit, value=run.days.mid, unit="days",
                    low=run.days.low, high=run.days.high)  # fmt: skip
         if run.cost:
-            low_cost, high_cost = run.cost
-            middle = (low_cost * high_cost) ** 0.5
-            yield fact("cost", "Cost", range_text(middle, middle, "$"), range_text(*run.cost, "$"), found["cost"],
-                       value=middle, unit="USD", low=low_cost, high=high_cost)  # fmt: skip
+            low_text, _, high_text = range_text(*run.cost, "$").partition(" ")
+            yield fact("cost", "Cost", low_text, tokens, found["cost"], after=high_text, unit="USD", low=run.cost[0],
+                       high=run.cost[1])  # fmt: skip
         hours = range_text(run.hours.low, run.hours.high)
         yield fact("hours", "GPU-hours", three_digits(run.hours.mid), hours,
                    found["hours"], value=run.hours.mid, unit="h", low=run.hours.low, high=run.hours.high)  # fmt: skip
@@ -206,7 +205,7 @@ def changes(case: TrainingCase) -> Iterator[dict[str, Any]]:
         named += [TEXTS[name].format(value) for name, value in settings.items() if name in TEXTS]
         text = f"with {' and '.join(named)}" if named else ""
         text += f"{' ' if text else ''}on {settings['count']} GPUs" if "count" in settings else ""
-        yield {"set": own, "text": text, "headroom": readable(change.fit.headroom, BYTES)}
+        yield {"set": own, "lead": "Fits", "text": text, "headroom": readable(change.fit.headroom, BYTES)}
 
 
 def notes(case: TrainingCase) -> Iterator[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from ...core.errors import LlmcalcError
@@ -21,6 +23,8 @@ PARTS = (  # of the memory of a GPU: name, title, and the quantity that explains
     ("weights", "Weights"), ("state", "KV cache"), ("transient", "Buffers"), ("reserve", "Runtime"),
 )  # fmt: skip
 MOST_NAMED = 2  # changes in the sentence
+MORE_GPUS = (2, 4, 8)  # factors of the number of GPUs
+LLAMA_CPP, LLAMA_CACHE = "llama.cpp", "q8_0"
 STATE_NAMES = {"weights": "weights", "cache": "kv", "batch": "users", "seq": "context", "count": "n", "gpu": "gpu"}
 
 
@@ -79,8 +83,8 @@ def _speed(case: Case) -> Iterator[str]:
     if not serving.all_run:
         yield f"but {serving.engine_title} runs only {case.running:,} of {users:,} requests at once"
         return
-    price = serving.usd_per_million_output
-    cost = f", for {dollars(price)} per million output tokens" if price else ""
+    price = serving.usd_per_million
+    cost = f", for {dollars(price)} per million tokens of input and output" if price else ""
     if serving.tpot_s and serving.tpot_low_s and serving.tpot_high_s:
         low, rate, high = (three_digits(1 / each) for each in (serving.tpot_high_s, serving.tpot_s, serving.tpot_low_s))
         who, each = ("one user", "") if users == 1 else (f"{users:,} users", " each")
@@ -117,24 +121,47 @@ def memory(case: Case) -> dict[str, Any]:
 
 
 def changes(case: Case) -> Iterator[dict[str, Any]]:
-    """Yield the changes of the state with which the model fits, with their texts."""
+    """Yield the changes of the state with which the model fits, or with which no users wait, with their texts."""
+    if case.fit.fits:
+        yield from _without_waiting(case) if case.waiting else ()
+        return
     for change in case.fit.changes:
         if not change.settings.keys() <= STATE_NAMES.keys():
             continue
-        own = {STATE_NAMES[name]: value for name, value in change.settings.items() if name != "gpu"}
-        found, settings = change.fit, dict(change.settings)
-        if most := _fewer_users(case, own):
-            own["users"] = settings["batch"] = most
-            found = case_of(changed(case.state, **own)).fit
-        yield {"set": own, "text": _change_text(settings), "headroom": readable(found.headroom, BYTES)}
+        settings = dict(change.settings)
+        own = {STATE_NAMES[name]: value for name, value in settings.items() if name != "gpu"}
+        found = case_of(changed(case.state, **own))
+        if found.waiting:
+            own["users"] = settings["batch"] = found.running
+        yield _change("Fits", own, settings, found)
 
 
-def _fewer_users(case: Case, own: Mapping[str, Any]) -> int:
-    """Return how many users an engine runs at once after a change, or 0 if it runs all of them or is unknown."""
-    if "users" not in own:
-        return 0
-    found = case_of(changed(case.state, **own))
-    return 0 if found.time_error or found.only_reads or not found.waiting else found.running
+def _without_waiting(case: Case) -> Iterator[dict[str, Any]]:
+    """Yield the changes with which the engine runs all requests at once: of the cache, the GPUs and the users."""
+    cache = LLAMA_CACHE if case.engine.get("engine") == LLAMA_CPP else "fp8"
+    groups: list[list[dict[str, Any]]] = [
+        [] if case.state.kv else [{"cache": cache}],
+        [{"count": case.state.n * factor} for factor in MORE_GPUS],
+        [{"batch": case.running}] if case.running else [],
+    ]
+    for group in groups:
+        found = (_running_change(case, settings) for settings in group)
+        yield from islice(filter(None, found), 1)
+
+
+def _running_change(case: Case, settings: dict[str, Any]) -> dict[str, Any] | None:
+    """Return a change if the engine runs all requests at once with it."""
+    own = {STATE_NAMES[name]: value for name, value in settings.items()}
+    with suppress(LlmcalcError):
+        found = case_of(changed(case.state, **own))
+        if found.fit.fits and not found.time_error and not found.waiting:
+            return _change("All run", own, settings, found)
+    return None
+
+
+def _change(lead: str, own: dict[str, Any], settings: Mapping[str, Any], found: Case) -> dict[str, Any]:
+    headroom = readable(found.fit.headroom, BYTES)
+    return {"set": own, "lead": lead, "text": _change_text(settings), "headroom": headroom}
 
 
 def _change_text(settings: Mapping[str, Any]) -> str:
@@ -151,9 +178,8 @@ def notes(case: Case) -> Iterator[str]:
     yield from case.model.warnings
     if case.is_cut:
         yield f"the context is {case.context:,} tokens, the most that the model accepts"
+    if case.is_answer_cut:
+        yield f"the output is cut to {case.answer:,} tokens, because the context includes it"
     error: LlmcalcError | None = case.time_error
     if error:
         yield f"no times: {said(error)}"
-    elif not case.only_reads and case.fit.fits and not case.serving.all_run:
-        for change, _ in case.serving.changes[:1]:
-            yield "more requests run at once with " + ", ".join(f"{name} {value}" for name, value in change.items())

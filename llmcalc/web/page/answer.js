@@ -24,7 +24,7 @@ export function showAnswer(answer) {
   $("classes").dataset.names = classes;
   $("notes").replaceChildren(...(answer.notes ?? []).map((text) => element("li", {}, text)));
   $("changes").replaceChildren(...(answer.changes ?? []).map((one) =>
-    element("button", { type: "button", title: `${one.headroom} to spare`, onclick: () => change(one.set) }, `Fits ${one.text}`)));
+    element("button", { type: "button", title: `${one.headroom} to spare`, onclick: () => change(one.set) }, `${one.lead} ${one.text}`)));
 }
 
 /** Show the sentence with its main figures in bold. @param {string} text */

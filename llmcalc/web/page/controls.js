@@ -11,7 +11,7 @@ const STEPS = {
 };
 const KNOBS = { n: ["count", "GPUs"], users: ["users", "users"], context: ["context", "tokens"], osl: ["osl", "tokens"], batch: ["batch", "sequences"] };
 /** Names of sizes in answers, and where the model only reads, and in training. */
-const NAMES = [["users", "Users at once", "Texts at once", ""], ["context", "Context per user", "Tokens per text", "Tokens per sequence"]];
+const NAMES = [["users", "Users at once", "Texts at once", ""], ["context", "Context with output", "Tokens per text", "Tokens per sequence"]];
 const HIDDEN = { users: [0, 0, 1], osl: [0, 1, 1], batch: [1, 1, 0], kv: [0, 1, 1], weights: [0, 0, 1] };
 /** Steps of each slider, which end at what the model accepts. */
 const steps = { ...STEPS };
@@ -54,7 +54,7 @@ export function showKnobs(longest) {
   steps.osl = STEPS.osl.filter((each) => each < state.context);
   if (!steps.osl.length) steps.osl = [1];
   for (const [key, [id, unit]] of Object.entries(KNOBS)) {
-    const range = $(id), text = $(`${id}-text`), value = Math.min(state[key], key === "context" ? steps.context.at(-1) : Infinity);
+    const range = $(id), text = $(`${id}-text`), value = Math.min(state[key], { context: steps.context.at(-1), osl: Math.max(state.context - 1, 1) }[key] ?? Infinity);
     range.max = String(steps[key].length - 1);
     if (steps[key][Number(range.value)] !== value) range.value = String(nearest(steps[key], value));
     range.style.setProperty("--fill", `${(100 * Number(range.value)) / Math.max(steps[key].length - 1, 1)}%`);

@@ -6,7 +6,7 @@ import { element, onChange, state } from "./state.js";
 /** The numbers for which the page reserves room. */
 export const CARDS = [
   ["memory", "Needed per GPU"], ["latency", "Speed per user"], ["prefill", "First token"], ["throughput", "Throughput"],
-  ["cost", "Price per million output"], ["capacity", "Users at once"], ["params", "Parameters"], ["flops", "Compute per token"],
+  ["cost", "Price per million tokens"], ["capacity", "Users at once"], ["params", "Parameters"], ["flops", "Compute per token"],
 ].map(([why, label]) => ({ why, label, text: "–", note: "", evidence: "" }));
 const grid = document.getElementById("facts");
 /** Files of forms that were loaded. */
