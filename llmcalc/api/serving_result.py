@@ -162,7 +162,7 @@ class ServingResult(NotebookDisplay):
 
     @property
     def break_even_length(self) -> float | None:
-        """Accepted tokens per step at which speculative decoding neither helps nor harms, or None."""
+        """Accepted tokens per step at which speculative decoding does not change the time, or None."""
         if self.plain is None or not self.tpot:
             return None
         step, others = self.time.step.seconds, self.time.tpot_s - self.time.step.seconds / self.time.accepted
