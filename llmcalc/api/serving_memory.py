@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from math import inf
 from typing import Any, NamedTuple
 
+from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import remembered
@@ -67,20 +68,10 @@ def free_memory(
     own = {name: value for name, value in (given or {}).items() if name not in LAYOUT}
     if rule is None:
         return EngineMemory(None, None, own)
-    if rule["rule"] == "sum":  # llama.cpp divides the layers. Its number of sequences is one unless a flag sets it
-        usual = {**_defaults(steps.engine.name, rule, steps.accelerator, own), "max_num_seqs": inf}
-        return EngineMemory(None, None, {**usual, **own})
-    settings: dict[str, Any] = {"weights": weights, "cache": cache, "tp": mesh.tp, "dp": mesh.dp, **own}
-    if mesh.dp > 1 and "dp" not in rule["flags"]["read"].values():
-        settings = {**settings, "tp": mesh.tp * mesh.dp, "dp": None}
-    elif "attention_dp" in rule["flags"]["read"].values() and mesh.dp > 1:
-        settings |= {"tp": mesh.tp * mesh.dp, "attention_dp": True}
-    elif mesh.dp == 1:
-        settings["dp"] = None
-    if mesh.pp > 1:
-        settings["pp"] = mesh.pp
-    if mesh.ep > 1 and "expert_parallel" in rule["flags"]["read"].values():
-        settings["expert_parallel"] = True
+    settings = {"weights": weights, "cache": cache, **_layout(mesh, rule), **own}
+    divides_layers = rule["rule"] == "sum"  # its number of sequences is one unless a flag sets it
+    free = {"max_num_seqs": inf, **own} if divides_layers else {}
+    gpu = f"{steps.accelerator.name}:{mesh.ranks}" if divides_layers else gpu
 
     def compute() -> EngineMemory:
         try:
@@ -88,14 +79,33 @@ def free_memory(
         except InputError:
             if own:  # a setting may be wrong
                 raise
-            return EngineMemory(None, None, _defaults(steps.engine.name, rule, steps.accelerator, own))
-        if experts or attention or settings["tp"] != mesh.tp:  # other weights on a rank than those of this call
+            usual = _defaults(steps.engine.name, rule, steps.accelerator, own)
+            return EngineMemory(None, None, {**usual, **free})
+        known = {**found.settings, **free}
+        if experts or attention or settings["tp"] not in (mesh.tp, None):  # other weights on a rank than in this call
             other = found.memory.budget - found.memory.available.best - found.memory.weights.best
-            return EngineMemory(None, found.memory.budget - other - weight_bytes(steps), found.settings)
-        return EngineMemory(found, found.memory.available.best, found.settings)
+            return EngineMemory(None, found.memory.budget - other - weight_bytes(steps), known)
+        return EngineMemory(None if divides_layers else found, found.memory.available.best, known)
 
     key = (gpu, steps.engine.name, mesh, formats, tuple(sorted(own.items())))
     return remembered(architecture, "_serving_memory", key, compute, most=64)
+
+
+def _layout(mesh: Mesh, rule: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of an engine with a layout. An engine that divides the layers has a stage on each GPU."""
+    read = rule["flags"]["read"].values()
+    if rule["rule"] == "sum":
+        return {"tp": None}
+    found: dict[str, Any] = {"tp": mesh.tp, "dp": mesh.dp if mesh.dp > 1 else None}
+    if mesh.dp > 1 and "dp" not in read:
+        found = {"tp": mesh.tp * mesh.dp, "dp": None}
+    elif mesh.dp > 1 and "attention_dp" in read:
+        found |= {"tp": mesh.tp * mesh.dp, "attention_dp": True}
+    if mesh.pp > 1:
+        found["pp"] = mesh.pp
+    if mesh.ep > 1 and "expert_parallel" in read:
+        found["expert_parallel"] = True
+    return found
 
 
 def _defaults(engine: str, entry: Mapping[str, Any], card: Accelerator, given: Mapping[str, Any]) -> Mapping[str, Any]:
