@@ -42,6 +42,9 @@ from .memory import refusals, serving_stages
 from .names import number_format
 
 USUAL_GGUF = "q4_k_m"
+ASSUMED_LENGTH = 2048  # tokens (vLLM: config/model.py, _get_and_verify_max_len)
+# the engines have no models such as T5 and BART (vLLM 0.33: model_executor/models/registry.py; SGLang: srt/models)
+NO_ENCODERS = "{} serves no model with an encoder of text beside its decoder"
 _QUANT = r"(?:UD-)?(I?Q\d\w*|BF16|F16|F32|MXFP4)"
 _GGUF = re.compile(
     rf"((?:[^/]*/)*([^/:]+?))(?:[-.]{_QUANT})?(?:[-_.]GGUF(?:[:]{_QUANT})?|\.gguf)", re.IGNORECASE
@@ -92,6 +95,16 @@ def served_length(architecture: Architecture) -> int:
         message, hint = f"the context length of {name} is unknown", "add {max_model_len=N}"
         raise InputError(message, parameter="max_model_len", hint=hint)
     return int(known[max(found, key=len)])
+
+
+def start_length(architecture: Architecture) -> int:
+    """Return the default length of a request, which vLLM assumes for a model that caches no tokens."""
+    try:
+        return served_length(architecture)
+    except InputError:
+        if len({state(architecture, seq=tokens, extend=True).bytes for tokens in (LONG, 2 * LONG)}) > 1:
+            raise
+        return ASSUMED_LENGTH
 
 
 def step_sizes(settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, int]:

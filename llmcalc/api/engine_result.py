@@ -17,7 +17,7 @@ from ..core.errors import InputError
 from ..core.evidence import EXACT, FITTED, MEASURED, of_architecture
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
-from ..estimate.engine_cache import CacheGroups
+from ..estimate.engine_cache import STATE, CacheGroups
 from ..estimate.engine_memory import EngineMemory, HostMemory
 from ..estimate.engine_profile import GIB, EngineProfile, Estimate
 from ..estimate.hardware import Accelerator
@@ -222,6 +222,11 @@ class ServeResult(NotebookDisplay):
         lines = (self.profile.log[0].format(buffer=name, size=size / MIB) for name, size in named if size)
         return f"offloaded {gpu_layers}/{layers} layers to GPU", *lines
 
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether the model caches no tokens, so that a sequence of any length has states of the same size."""
+        return all(group.kind == STATE for group in self.groups.groups)
+
     def line(self, change: Mapping[str, Any] | None = None) -> str:
         """Return the engine's command line, with changed settings if given."""
         return command_line(self, change or {})
@@ -236,8 +241,12 @@ class ServeResult(NotebookDisplay):
             size, rest = float(self.groups.block_bytes), self.memory.available.best
             left = f"{size / GIB:.2f} GiB, {(rest - size) / GIB:.2f} GiB to spare"
             host = f"; {self.host.total.best / GIB:.2f} GiB in host memory" if self.host.parts else ""
-            return f"{verdict}: KV cache of {self.max_model_len:,} tokens in {left}{host}"
+            grows = self.buffers.full or self.buffers.window
+            cache = f"KV cache of {self.max_model_len:,} tokens" if grows else "recurrent states"
+            return f"{verdict}: {cache} in {left}{host}"
         low, best, high = self.concurrency
+        if self.is_recurrent:
+            return f"{verdict}: recurrent states of {int(best):,} sequences"
         times = f"{best:.1f}x" if self.verdict == "starts" else f"{low:.1f}x to {high:.1f}x"
         request = f"{times} concurrency at {self.max_model_len:,} tokens"
         more = f" and {int(self.host_tokens.best):,} in host memory" if self.host_tokens else ""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..calc.memory.fit import read_size
 from ..core.errors import InputError, UnknownNameError
 from ..core.record import changed
 from ..core.setting import SCALES, SIZE, Setting, read_integer
-from ..data import table
-from .settings import DTYPE
+from ..data import table, tables
+from .settings import DTYPE, PLAIN
 
 if TYPE_CHECKING:
     from .engine_result import ServeResult
@@ -69,6 +69,8 @@ def read_engine_settings(values: Mapping[str, Any], entry: Mapping[str, Any], is
         read = _read_text(setting, value, _HUMAN if is_text else SCALES) if is_read else value
         translated = entry.get("values", {}).get(own, {})
         if isinstance(read, str) and translated:
+            if is_text and (methods := entry.get("methods", {}).get(own)):
+                _check_method(read, (*translated, *methods.split()), setting_flags(entry["flags"])[own])
             read = translated.get(read.lower(), translated.get("*", read) if is_text else read)
         if read is None or (read == "" and value != ""):  # the engine's name of a default
             continue
@@ -113,6 +115,13 @@ def _read_text(setting: Setting, text: str, scales: Mapping[str, int]) -> Any:
     return read_size(text, setting.name) if setting.kind == SIZE else text
 
 
+def _check_method(typed: str, known: Iterable[str], flag: str) -> None:
+    """Check that an engine knows a value of a flag."""
+    names = [each for each in known if each != "*"]
+    if typed.lower() not in (*names, "none", "null"):
+        raise UnknownNameError(f"value of {flag}", typed, names, parameter="command")
+
+
 def _image_limit(text: str) -> str:
     """Return the number of images in a limit such as ``image=2,video=0`` or ``{"image": 2}``, or -1 without one."""
     match = re.search(r"""["']?image["']?\s*[:=]\s*(?:\{\s*["']count["']\s*:\s*)?(\d+)""", text)
@@ -128,26 +137,59 @@ def command_line(result: ServeResult, change: Mapping[str, Any]) -> str:
     """Return the command line of the engine. A pasted command keeps its words except for changed flags."""
     flags = setting_flags(result.profile.flags)
     switches, written = (result.profile.flags.get(key, {}) for key in ("switches_read", "written"))
+    values = tables("engines")[result.profile.name].get("values", {})
     if result.command:
         words = list(result.command.words)
     else:
-        words = [*result.profile.command.split(), repository(result.model)]
+        words = [*result.profile.command.split(), _model_word(result)]
         change = {**_explicit(result), **change}
     for name, value in change.items():
         flag = flags.get(name)
         if flag is None:
             continue
         words = _without(words, flag, result.profile.flags)
+        text = _engine_value(values.get(name, {}), value)
         if flag.removeprefix("--") in switches:
             words += [flag] if value else []
-        else:
-            words += [flag, written.get(name, "%s") % value]
+        elif text is not None:
+            words += [flag, written.get(name, "%s") % text]
     return shlex.join(words)
 
 
-def repository(model: str) -> str:
-    """Return the repository of a preset on the Hub if it is known, and any other name unchanged."""
-    return str(table("repositories").get(model, model))
+def _engine_value(values: Mapping[str, str], value: Any) -> Any:
+    """Return the engine's name of a value, or None for its default and for formats that a checkpoint states."""
+    if not values or not isinstance(value, str) or values.get(value) == value:
+        return value
+    names = [theirs for theirs, ours in values.items() if ours == value and theirs != "*"]
+    if names:
+        return names[0]
+    is_default = value in PLAIN or values.get(value) == "" or "*" in values
+    return None if is_default else value
+
+
+def smaller_format(engine: str, name: str) -> str:
+    """Return the format of ``weights`` or of the ``cache`` that is proposed if the memory is not enough."""
+    return str(tables("engines").get(engine, {}).get("smaller", {}).get(name, "fp8"))
+
+
+def repository(model: str, preset: str = "") -> str:
+    """Return the repository of a model on the Hub if it is known, and any other name unchanged.
+
+    That of its preset may be a model with other weights, unless it has the name in it.
+    """
+    known = table("repositories")
+    own = known.get(preset, "")
+    return str(known.get(model) or (own if model.lower() in own.lower() else model))
+
+
+def _model_word(result: ServeResult) -> str:
+    """Return the repository of the model, or the usual name of its file in llama.cpp."""
+    name = repository(result.model, result.architecture.name)
+    if not result.placed or name.lower().endswith(".gguf"):
+        return name
+    types = str(result.architecture.inputs.get("types", ""))
+    weights = result.settings.get("weights") or ("mxfp4" if "mxfp4" in types else "bf16")
+    return f"{name.rpartition('/')[2]}-{weights.upper()}.gguf"
 
 
 def _explicit(result: ServeResult) -> dict[str, Any]:

@@ -31,6 +31,7 @@ STEPS = (2048, 512)  # tokens
 # weight formats that engines serve, in the order of the quality that they lose
 FORMATS = ("fp8", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "awq-int4-g128", "nvfp4", "mxfp4")
 LOW_FORMATS = ("q3_k_m", "iq3_m", "q2_k", "iq2_m", "iq2_xxs")
+CACHES = ("fp8", "q8_0")  # of engines in general, and of llama.cpp
 SHORTEST = 8  # part of the context, as a divisor
 LOW_BITS = "low-bit weights"
 SERVING = (
@@ -88,10 +89,18 @@ class Search:
                 return self._smaller(*names)
         for values in product(*map(self._values, reversed(names))):
             keys = ("weights" if name == LOW_BITS else name for name in reversed(names))
-            change = self._check(dict(zip(keys, values, strict=True)))
+            settings = dict(zip(keys, values, strict=True))
+            change = self._check(settings) if self._has_engine(settings) else None
             if change:
                 return change
         return None
+
+    def _has_engine(self, settings: dict[str, Any]) -> bool:
+        """Return whether an engine has both formats: only llama.cpp reads its files, and it has no cache in fp8."""
+        cache, weights = settings.get("cache"), settings.get("weights", self.arguments.get("weights"))
+        own = [tuple(self.arguments.get(name, ())) for name in ("only", "keep")]
+        dtype = self.arguments.get("dtype", "bf16")
+        return cache is None or CACHES[weight_bits(self.architecture, weights, dtype, *own).is_llama_cpp] == cache
 
     def _check(self, settings: dict[str, Any]) -> Change | None:
         with suppress(InputError):
@@ -151,7 +160,7 @@ class Search:
         if name == "loss":
             return ["fused"] if now != "fused" else []
         if name == "cache":
-            return ["fp8"] if now is None else []
+            return list(CACHES) if now is None else []
         if name == "lora_rank":
             return [LORA_RANK] if now is None else []
         if name == "optimizer":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..calc.touched_experts import expert_layers
 from ..core.errors import InputError
+from .engine_settings import smaller_format
 from .serving_layouts import powers
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ def _alone(result: ServingResult) -> Iterator[Iterable[dict[str, Any]]]:
         yield [{"max_num_seqs": ceil(result.load.concurrency)}]
     if has_experts and result.mesh.tp > 1:
         yield [_divided(ranks)]
-    yield [{"cache": "fp8"}]
-    yield [{"weights": "fp8"}]
+    for kind in ("cache", "weights"):
+        yield [{kind: smaller_format(result.engine, kind)}]
     larger: list[dict[str, Any]] = []
     for factor in FACTORS:  # the second one if tensor-parallel ranks are given
         own = {"gpu": f"{name}:{ranks * factor}"}

@@ -31,12 +31,13 @@ from .engine_encoders import (
     served_stacks,
 )
 from .engine_models import (
+    NO_ENCODERS,
     cache_notes,
     groups_of,
     layers_of,
     load_served,
     model_bytes,
-    served_length,
+    start_length,
     step_sizes,
 )
 from .engine_result import ServeResult
@@ -257,7 +258,7 @@ def _predict(
         settings["pp" if splits_layers else "tp"] = ranks = gpus.count
     is_auto = settings.get("max_model_len") == AUTO
     if is_auto or settings.get("max_model_len") is None:
-        settings["max_model_len"] = served_length(architecture)
+        settings["max_model_len"] = start_length(architecture)
     if settings.get("attention_dp"):  # these ranks are a part of the tensor-parallel ranks
         settings["tp"] = max(settings.get("tp", 1) // settings.get("dp", 1), 1)
     settings |= step_sizes(settings, given)
@@ -270,6 +271,8 @@ def _predict(
     refusals = []
     if gpus.count and ranks > gpus.count:
         refusals.append(f"the layout needs {ranks} GPUs, and there are {gpus.count}")
+    if architecture.is_encoder_decoder:
+        refusals.append(NO_ENCODERS.format(profile.title))
     placed, counts_draft = None, settings.get("counts_drafts", True)
     if profile.rule == "sum":
         build = version_number(profile.version)[0]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import InputError
 from .accelerators import accelerators
+from .engine_settings import smaller_format
 
 if TYPE_CHECKING:
     from .serving_search import ServingSearch
@@ -56,8 +57,9 @@ def _fewer(search: ServingSearch) -> Iterator[dict[str, Any]]:
 
 def _formats(search: ServingSearch) -> list[dict[str, Any]]:
     """Return the formats with fewer bits that the GPU computes in and that are not set yet."""
-    given = search.formats
-    own = {name: "fp8" for name in ("weights", "cache") if not given.get(name) and "fp8" in search.accelerator.peak}
+    names = [name for name in ("weights", "cache") if not search.formats.get(name)]
+    own = {name: smaller_format(search.engine, name) for name in names}
+    own = {name: text for name, text in own.items() if text != "fp8" or text in search.accelerator.peak}
     return [{name: text} for name, text in own.items()] + ([own] if len(own) > 1 else [])
 
 

@@ -22,6 +22,7 @@ from ..estimate.time.calibration import Factors
 from ..estimate.time.pools import Decodes, Prefills, decodes, pools_time, prefills
 from ..estimate.time.serving import Load, ServingTime, serving_time
 from .engine_models import served_length
+from .engine_settings import smaller_format
 from .grid import numpy_module
 from .names import number_format
 from .request_lengths import Requests
@@ -374,14 +375,17 @@ def check_formats(architecture: Architecture, given: Formats) -> None:
             weight_bits(architecture, text)
 
 
-def format_choices(architecture: Architecture, card: Accelerator, given: Formats) -> tuple[Formats, ...]:
-    """Return the number formats that are tried: those given, and fp8 for the others if the GPU computes in it."""
+def format_choices(
+    architecture: Architecture, card: Accelerator, given: Formats, engine: str = ""
+) -> tuple[Formats, ...]:
+    """Return the number formats that are tried: those given, and the engine's smaller ones that the GPU computes in."""
     found: list[Formats] = [given]
-    if "fp8" not in card.peak:
+    weights, cache = (smaller_format(engine, kind) for kind in ("weights", "cache"))
+    if "fp8" in (weights, cache) and "fp8" not in card.peak:
         return (given,)
     is_free = not any(given[name] for name in ("weights", "experts", "attention_weights"))
     if is_free and not (architecture.inputs.get("types") or architecture.inputs.get("quantization")):
-        found.append({**given, "weights": "fp8"})
+        found.append({**given, "weights": weights})
     if not given["cache"]:
-        found += [{**each, "cache": "fp8"} for each in tuple(found)]
+        found += [{**each, "cache": cache} for each in tuple(found)]
     return tuple(found)

@@ -15,12 +15,14 @@ from ..estimate.hardware import Accelerator
 from ..estimate.time.serving import serving_time
 from .accelerators import read_gpus
 from .calibration import Calibration, read_calibration
+from .engine_models import NO_ENCODERS
 from .engine_settings import SHARES, read_engine_settings
 from .load import Source
 from .load import load as read_model
 from .request_lengths import read_requests
 from .serve import REQUESTS
 from .serving_layouts import LayoutSearch, check_formats, format_choices, longest_request
+from .serving_memory import engine_title
 from .serving_replicas import read_replica
 from .serving_result import ServingResult
 from .serving_search import (
@@ -169,7 +171,7 @@ def serving(
         if pareto:
             from .serving_front import find_front
 
-            tried = (formats,) if measured else format_choices(architecture, card, formats)
+            tried = (formats,) if measured else format_choices(architecture, card, formats, search.engine)
             return find_front(changed(search, formats=tried), limits, terms, measured)
         return search_layouts(search, limits, terms, measured)
     assumed = [] if concurrency else ["one request at a time is assumed: {concurrency} sets the number"]
@@ -211,6 +213,8 @@ def serving(
                 for each in drafting.accepted_range
             )
             tpot, accepted_times = with_acceptance(tpot, time.tpot_s, slow.tpot_s, fast.tpot_s), (slow, fast)
+    if architecture.is_encoder_decoder:
+        assumed.append(NO_ENCODERS.format(engine_title(steps.engine.name)))
     notes = [*assumed, f"at most {load.chunk:,} tokens of prefill in a step", *requests.notes]
     if drafting:
         notes += drafting.notes

@@ -196,4 +196,6 @@ def flat_cache(
         if layer.kind != STATE:
             row += layer.bytes * layer.n_layers * (Fraction(str(sliding_ratio)) if layer.kind == WINDOW else 1)
     own = _sum([layer for layer in layers if layer.kind == STATE])
+    if not row:
+        return CacheGroups((CacheGroup(STATE, 0, 1, 1),), own)
     return CacheGroups((CacheGroup(FULL, 0, block_size, 1),), row * block_size, states._replace(bytes=own))

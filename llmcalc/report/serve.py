@@ -60,10 +60,8 @@ def _memory(result: ServeResult) -> Table:
         *([("CUDA graphs", memory.graphs)] if memory.counts_graphs else []),
     ]  # fmt: skip
     free = memory.available
-    is_missing = free.best <= 0
-    taken.append(
-        ("missing", Estimate(-free.high, -free.best, -free.low)) if is_missing else ("available KV cache", free)
-    )
+    is_missing, name = free.best <= 0, "available states" if result.is_recurrent else "available KV cache"
+    taken.append(("missing", Estimate(-free.high, -free.best, -free.low)) if is_missing else (name, free))
     rows = [(name, *map(int, estimate), estimate.best / memory.total) for name, estimate in taken]
     heads = columns("part: name", *HEADS, "of memory: share")
     budget = memory.budget
@@ -87,6 +85,9 @@ def _cache(result: ServeResult) -> Table:
         sizes = (*result.buffers, result.placed.draft_cache if result.placed else 0)
         named = zip(("all tokens", "sliding windows", "recurrent states", "draft"), sizes, strict=True)
         return Table("KV cache", columns("of: name", "size: bytes"), [row for row in named if row[1]])
+    if result.is_recurrent:
+        rows = [row("sequences", result.concurrency)]
+        return Table("recurrent states", columns("what: name", "low: number", "best: number", "high: number"), rows)
     rows = [
         row("GPU KV cache size, tokens", result.tokens),
         row("blocks", result.blocks),

@@ -101,7 +101,7 @@ PUBLISHED = [
         {
             "--tp 8": "--tp 4", "--max-running-requests 64": "--max-running-requests 16",
             "--mem-fraction-static 0.75": "", "--context-length 9236": "",
-            "--kv-cache-dtype fp8_e4m3": "", "--quantization fp8": "--quantization nvfp4",
+            "--kv-cache-dtype fp8_e4m3": "", "--quantization fp8": "--quantization modelopt_fp4",
             "--disable-radix-cache": "", "--speculative-algorithm EAGLE": "",
             "--speculative-num-draft-tokens 4": "--speculative-num-draft-tokens 3",
             "--mamba-ssm-dtype bfloat16": "",

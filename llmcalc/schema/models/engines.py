@@ -40,7 +40,7 @@ class EngineGpus(Model):
 
 
 class EngineCards(Model):
-    """Constants of an engine for GPUs with these prefixes of names, or with less memory in GiB, from a version on."""
+    """Constants for GPUs by prefixes of their names, and for GPUs without a name below a memory in GiB."""
 
     gpus: list[Text]
     below: Count
@@ -122,6 +122,8 @@ class Engine(Sourced):
     program_flags: dict[str, EngineFlags] = Field({})
     environment: dict[str, Text] = Field({})
     values: dict[str, dict[str, str]] = Field({})
+    methods: dict[str, Text] = Field({})
+    smaller: dict[str, Text] = Field({})
     padding: list[EnginePadding] = Field([])
     draft_trees: EngineDraftTrees | None = None
     flags: EngineFlags

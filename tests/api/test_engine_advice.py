@@ -1,0 +1,79 @@
+"""Command lines and changes that ``serve`` and ``fit`` propose are ones that the engines accept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import llmcalc
+
+
+@pytest.mark.parametrize(
+    ("weights", "cache", "engine", "flags"),
+    [
+        ("bf16", "bf16", "vllm", ""),
+        ("fp8", "fp8", "vllm", " --quantization fp8 --kv-cache-dtype fp8"),
+        ("awq-int4-g128", None, "vllm", ""),  # the checkpoint states the method
+        ("nf4", None, "vllm", " --quantization bitsandbytes"),
+        ("fp8", "fp8", "sglang", " --quantization fp8 --kv-cache-dtype fp8_e4m3"),
+    ],
+)
+def test_a_line_has_the_names_of_the_engine(weights: str, cache: str | None, engine: str, flags: str) -> None:
+    line = llmcalc.serve("llama3.1-8b", "h100", weights=weights, cache=cache, engine=engine).line()
+    assert line.endswith("meta-llama/Llama-3.1-8B-Instruct" + flags)
+
+
+@pytest.mark.parametrize("method", ["bf16", "q4_k_m", "nvfp5"])
+def test_unknown_methods_are_refused(method: str) -> None:
+    for line in ("vllm serve Qwen/Qwen3-8B", "python -m sglang.launch_server --model-path Qwen/Qwen3-8B"):
+        with pytest.raises(llmcalc.InputError, match=f"unknown value of --quantization '{method}'"):
+            llmcalc.serve(command=f"{line} --quantization {method}", gpu="h100")
+
+
+def test_llama_cpp_has_a_cache_of_its_own_formats() -> None:
+    run: dict[str, Any] = {"engine": "llama.cpp", "isl": 7680, "osl": 512, "concurrency": 4, "weights": "q4_k_m"}
+    assert {"cache": "q8_0"} in [change for change, _ in llmcalc.serve("qwen3-30b-a3b", "rtx-4090", **run).changes]
+    found = llmcalc.fit("llama3.3-70b", gpu="h100", batch=16, seq=8192).changes
+    pairs = [(change.settings.get("weights"), change.settings.get("cache")) for change in found]
+    assert ("q6_k", "q8_0") in pairs
+    assert all(cache != "fp8" or weights in (None, "fp8", "nvfp4", "awq-int4-g128") for weights, cache in pairs)
+
+
+@pytest.mark.parametrize(
+    ("model", "word"),
+    [
+        ("qwen3-30b-a3b", "Qwen/Qwen3-30B-A3B"), ("qwen3.8-27b", "Qwen/Qwen3.8-27B"),
+        ("deepseek-r1", "deepseek-ai/DeepSeek-R1"), ("org/Some-Model", "org/Some-Model"),
+    ],
+)  # fmt: skip
+def test_a_line_names_the_repository(model: str, word: str) -> None:
+    from llmcalc.api.engine_settings import repository
+
+    assert repository(model, "" if "/" in model else llmcalc.load(model).name) == word
+
+
+def test_llama_cpp_reads_a_file() -> None:
+    line = llmcalc.serve("qwen3-8b", "rtx-4090", engine="llama.cpp", weights="q4_k_m", max_model_len=8192).line()
+    assert line == "llama-server -m Qwen3-8B-Q4_K_M.gguf --ctx-size 8192"
+    again = llmcalc.serve(command=line, gpu="rtx-4090")
+    assert again.settings["weights"] == "q4_k_m"
+    assert again.line() == line
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "llama.cpp", "tensorrt-llm"])
+def test_encoders_of_text_are_not_served(engine: str) -> None:
+    result = llmcalc.serve("t5", "h100", engine=engine, max_model_len=512)
+    assert not result.starts
+    assert "encoder of text" in result.reason
+    assert any("encoder of text" in note for note in llmcalc.serve("t5", "h100", engine=engine, isl=99, osl=9).notes)
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "llama.cpp"])
+def test_recurrent_states_are_no_kv_cache(engine: str) -> None:
+    result = llmcalc.serve("mamba2", "h100", engine=engine)
+    assert result.summary.startswith("Starts: recurrent states")
+    longer = llmcalc.serve("mamba2", "h100", engine=engine, max_model_len=99_999)
+    assert result.groups.block_bytes == longer.groups.block_bytes
+    with pytest.raises(llmcalc.InputError, match="context length"):
+        llmcalc.serve("granite4-h-micro", "h100", engine=engine)
