@@ -41,6 +41,7 @@ class EncoderServing(NotebookDisplay):
         step: time of this forward pass.
         price: price of one GPU in US dollars per hour, or None if unknown.
         max_num_batched_tokens: largest number of tokens of a forward pass of one rank.
+        is_concurrency_assumed: whether one request at a time is the default.
     """
 
     isl: int
@@ -49,6 +50,7 @@ class EncoderServing(NotebookDisplay):
     step: Latency
     price: Price | None
     max_num_batched_tokens: int
+    is_concurrency_assumed: bool = False
 
     EVIDENCE: ClassVar[dict[str, str]] = dict.fromkeys(("requests_per_s", "tokens_per_s", "latency_s"), FITTED)
 
@@ -130,7 +132,7 @@ def encoder_serving(
     gpu: str,
     *,
     isl: int | str,
-    concurrency: float = 1,
+    concurrency: float | None = None,
     max_num_batched_tokens: int | str | None = None,
     price: float | None = None,
     tp: int | None = None,
@@ -151,7 +153,7 @@ def encoder_serving(
         architecture: the model.
         gpu: accelerator with an optional count, such as ``"h100:4"``.
         isl: tokens of a sequence.
-        concurrency: number of requests at any time.
+        concurrency: number of requests at any time (default: 1).
         max_num_batched_tokens: largest number of tokens of a forward pass of one rank (default: usual in engines).
         price: US dollars per GPU-hour (default: quoted prices).
         tp: number of tensor-parallel ranks (default: 1, or all GPUs that ``dp`` leaves).
@@ -172,10 +174,13 @@ def encoder_serving(
         from .accelerators import read_gpus
 
         dp = max((read_gpus(gpu).count or 1) // (tp or 1), 1)
+    is_assumed, concurrency = concurrency is None, concurrency or 1
     each = max(min(-int(-concurrency // dp), most // length), 1)
     batch = min(each * dp, max(-int(-concurrency // 1), dp))
     step = latency(architecture, gpu, mode=PREFILL, batch=batch, seq=length, tp=tp, dp=dp, **settings)
-    return EncoderServing(length, max(concurrency, batch), batch, step, price_of(step.accelerator, price), most)
+    return EncoderServing(
+        length, max(concurrency, batch), batch, step, price_of(step.accelerator, price), most, is_assumed
+    )
 
 
 def engine_name(result: EncoderServing) -> str:

@@ -267,8 +267,9 @@ def groups_of(
         sliding = settings["sliding_ratio"] if is_grouped else 1.0
         found.append(flat_cache(layers, size, sliding, states))
     if not found:
-        hint = "add {isl=512} for the throughput of an encoder; memory computes what it needs"
-        raise InputError(f"{architecture.name} has no cache", parameter="model", hint=hint)
+        hint = "add {isl=512} for its throughput on sequences of 512 tokens; memory computes what it needs"
+        text = f"missing for {architecture.name}, which has no cache"
+        raise InputError(text, parameter="isl", hint=hint)
     return max(found, key=lambda each: each.block_bytes)
 
 

@@ -18,6 +18,7 @@ from .load import load
 
 USUAL = ("llama3.2-1b", "llama3.2-3b", "llama3.1-8b", "llama3.1-70b", "llama3.1-405b")
 RECOMPUTE = "full"
+SIMILAR = 4  # largest ratio of the parameters of a model to the planned number
 
 
 @record
@@ -39,12 +40,16 @@ class Shape:
 
 
 def reference_shapes(plan: Plan, seq: int, names: Sequence[str] = ()) -> list[Shape]:
-    """Return the next smaller and next larger published models, or an empty list if the plan's size was given."""
+    """Return the next smaller and next larger models, or an empty list if the plan's size was given. Without ``names``,
+    published models of similar size.
+    """
     machine = plan.budget.machine if plan.budget else None
     if not names and (machine is None or not plan.query.free):
         return []
     size, compute, reserve = plan.middle("parameters"), plan.middle("compute"), read_size(RESERVE, "reserve")
     known = [load(name) for name in tuple(names) or USUAL]
+    if not names:
+        known = [one for one in known if 1 / SIMILAR <= params(one).active / size <= SIMILAR]
     ordered = sorted(known, key=lambda one: params(one).active)
     below = [one for one in ordered if params(one).active <= size][-1:]
     above = [one for one in ordered if params(one).active > size][:1]

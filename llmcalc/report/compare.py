@@ -12,21 +12,25 @@ from ..core.structure import side_by_side
 from .document import Cell, Column, Document, Table, columns
 from .heading import SIZES, model_inputs, shown_notes, title, warnings, workload_inputs, workload_line
 from .json_envelope import envelope
-from .numbers import BYTES, NANOSECONDS, duration
+from .numbers import BYTES, NANOSECONDS, duration, readable
 from .params import CONVENTIONS, UNIT
 
 
 def compare_document(comparison: Comparison) -> Document:
-    """Build the comparison report, with ratios relative to the first model."""
+    """Build the comparison report, with ratios relative to the first model. The title is the answer."""
     results, costs = comparison.params, comparison.costs
     models = [result.architecture for result in results]
     names = _names(results)
     traits = [(label, *cells) for label, cells in side_by_side(models)]
     structure = Table("structure", (Column("", "name"), *map(Column, names)), traits)
+    totals = (f"{name} {readable(result.total, '')}" for name, result in zip(names, results, strict=True))
     return Document(
-        " · ".join(title(model) for model in models),
+        f"{' · '.join(totals)} parameters",
         lambda: _compare_json(comparison),
-        subtitle=(workload_line(costs[0].flops.workload, SIZES),),
+        subtitle=(
+            " · ".join(title(model) for model in models),
+            workload_line(costs[0].flops.workload, SIZES),
+        ),
         warnings=tuple(line for model in models for line in warnings(model)),
         tables=(structure, _quantities(results, names), *_costs(costs, names), _components(results, names)),
         main=1 if traits else 0,

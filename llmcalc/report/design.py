@@ -12,25 +12,30 @@ from ..schema.shape_search import Candidate, Design
 from .document import Cell, Document, Fact, Table, columns
 from .heading import structure
 from .json_envelope import envelope
-from .numbers import BYTES, NANOSECONDS, exact, short
+from .numbers import BYTES, NANOSECONDS, readable, short
 
 
 def design_document(result: Design) -> Document:
-    """Build the design report."""
+    """Build the design report. The title is the answer."""
     described = targets()[result.quantity]
     quantity, unit = described.title, described.unit
     best = result.candidates[0]
     none_near = f"no shape is within {100 * result.rules.within:g} % of the target; the nearest are listed"
+    off = f"{100 * best.off:+.2g} % from the target"
+    sizes = " · ".join(f"{name} {size}" for name, size in [*best.sizes.items()][:2])
     facts = (
-        Fact(quantity, best.value, unit, f"{100 * best.off:+.2g} % from the target"),
+        Fact(quantity, best.value, unit, off),
         Fact("target", result.target, unit),
         Fact("shaped as", result.base),
     )
     overrides = " ".join(spelled(f"{{overrides={word}}}") for word in best.overrides)
     return Document(
-        f"{result.family} for {short(result.target, unit) or exact(result.target)} {quantity}",
+        f"{'✓' if result.near else '✗'} {sizes}: {readable(best.value, unit)} {quantity}, {off}",
         lambda: _json(result, quantity, unit),
-        subtitle=structure(best.architecture, is_full=True),
+        subtitle=(
+            f"{result.family} for {readable(result.target, unit)} {quantity}",
+            *structure(best.architecture, is_full=True),
+        ),
         warnings=() if result.near else (none_near,),
         facts=facts,
         tables=(_candidates(result, unit), _variants(result, unit), _rules(result, unit)),
@@ -48,27 +53,34 @@ def _candidates(result: Design, unit: str) -> Table:
     value = _column(unit)
     sizes = (f"{name}: number" for name in names)
     heads = columns(*sizes, value, "off: name", "width/depth: number 1", "vs. family: ratio 2")
-    return Table("shapes, most similar to the family first", heads, [_row(each, names) for each in result.candidates])
+    return Table(
+        "shapes, most similar to the family first", heads, [_row(each, names, unit) for each in result.candidates]
+    )
 
 
 def _column(unit: str) -> str:
     """Return the head of a column of values."""
-    return {BYTES: "has: about bytes", NANOSECONDS: "has ns: count"}.get(unit, "has: about")
+    return {BYTES: "has: about bytes", NANOSECONDS: "has: name"}.get(unit, "has: about")
 
 
-def _row(candidate: Candidate, names: list[str]) -> tuple[Cell, ...]:
+def _value(candidate: Candidate, unit: str) -> Cell:
+    """Return the cell of a value. Times are printed with their unit."""
+    return short(candidate.value, unit) if unit == NANOSECONDS else candidate.value
+
+
+def _row(candidate: Candidate, names: list[str], unit: str) -> tuple[Cell, ...]:
     from math import exp
 
     deep = "n_layers" in candidate.sizes
     sizes = (candidate.sizes.get(name) for name in names)
     shape = (round(candidate.proportion, 1) if deep else None, exp(candidate.unusual) if deep else None)
-    return (*sizes, candidate.value, _off(candidate), *shape)
+    return (*sizes, _value(candidate, unit), _off(candidate), *shape)
 
 
 def _variants(result: Design, unit: str) -> Table:
     """Build a table with the best shape for each combination of the settings that vary."""
     rows = [
-        (" ".join(f"{name}={value}" for name, value in settings.items()), _sizes(best), best.value, _off(best))
+        (" ".join(f"{name}={value}" for name, value in settings.items()), _sizes(best), _value(best, unit), _off(best))
         for settings, best in result.variants
     ]
     value = _column(unit)
@@ -89,7 +101,7 @@ def _rules(result: Design, unit: str) -> Table:
     for label, best in result.without:
         same = best.sizes == result.candidates[0].sizes
         sizes = "costs nothing" if same else _sizes(best)
-        rows.append((label, sizes, None if same else best.value, "" if same else _off(best)))
+        rows.append((label, sizes, None if same else _value(best, unit), "" if same else _off(best)))
     value = _column(unit)
     return Table("cost of each rule", columns("without the rule", "best shape", value, "off: name"), rows)
 

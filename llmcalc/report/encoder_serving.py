@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..api.encoder_serving import EncoderServing, engine_name
+from ..core.errors import spelled
 from .document import Document, Fact
 from .heading import model_document, named_values
 from .latency import parts_table
@@ -35,7 +36,13 @@ def encoder_document(result: EncoderServing) -> Document:
 
 def _facts(result: EncoderServing) -> list[Fact]:
     step = result.step
-    facts = [Fact("forward pass", duration(step.seconds, step.low, step.high), f"of {result.batch:,} sequences")]
+    facts = [
+        Fact(
+            "forward pass",
+            duration(step.seconds, step.low, step.high),
+            f"of {result.batch:,} sequence{'s' * (result.batch > 1)}",
+        )
+    ]
     price, spent = result.price, result.usd_per_million
     if price and spent:
         hourly = dollars((price.low, price.high))
@@ -44,7 +51,8 @@ def _facts(result: EncoderServing) -> list[Fact]:
 
 
 def _notes(result: EncoderServing) -> list[str]:
-    notes = [f"at most {result.max_num_batched_tokens:,} tokens in a forward pass of one GPU or group of GPUs"]
+    notes = [spelled("one request at a time is assumed: {concurrency} sets the number")] * result.is_concurrency_assumed
+    notes += [f"at most {result.max_num_batched_tokens:,} tokens in a forward pass of one GPU or group of GPUs"]
     if result.concurrency > result.batch:
         waiting = f"{result.concurrency - result.batch:,.6g}"
         notes.append(f"{waiting} requests wait for the batches before their own")

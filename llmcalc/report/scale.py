@@ -16,7 +16,7 @@ from .fit import verdict
 from .heading import model_inputs, structure, title, warnings
 from .json_envelope import envelope
 from .numbers import ABOUT, about, binary
-from .provenance import assumptions, cost_fact, machine_line, six_digits, span_fact, span_text
+from .provenance import assumptions, cost_fact, machine_line, six_digits, span_fact, span_text, three_digits
 
 READ = "true"  # the constants were verified in the publication itself
 if TYPE_CHECKING:
@@ -34,21 +34,35 @@ COMPARED = {
 
 
 def scale_document(plan: Plan, shapes: Sequence[Shape] = (), seq: int = SEQ) -> Document:
-    """Build the scaling report for a plan."""
+    """Build the scaling report for a plan. The title is the answer."""
     spent = plan.budget
     model = plan.model
     machine = spent.machine if spent else None
     asked = f"{title(model)}: " if model else ""
     return Document(
-        f"{asked}{_question(plan, spent)}",
+        _answer(plan),
         lambda: _json(plan, spent, shapes, seq),
-        subtitle=(*(structure(model) if model else ()), *((machine_line(machine),) if machine else ())),
+        subtitle=(
+            f"{asked}{_question(plan, spent)}",
+            *(structure(model) if model else ()),
+            *((machine_line(machine),) if machine else ()),
+        ),
         warnings=(*(warnings(model) if model else ()), *plan.warnings),
         facts=tuple(_facts(plan, spent)),
         tables=(_by_law(plan), _served(plan), _shapes(shapes, machine)),
         pictures=lambda: _pictures(plan),
         notes=(*assumptions(machine, spent.price if spent else None), *_notes(plan, shapes, seq)),
     )
+
+
+def _answer(plan: Plan) -> str:
+    """Return the first line of the report, such as ``70.0 B parameters on 1.4 T tokens, the median of 9 laws``."""
+    n_parameters, n_tokens = (about(plan.middle(name), "") for name in ("parameters", "tokens"))
+    sizes, n_laws = f"{n_parameters} parameters on {n_tokens} tokens", len(plan.points)
+    if plan.spread("overtraining"):
+        times = three_digits(plan.middle("overtraining"))
+        sizes = f"{n_tokens} tokens are {times}× the optimum for {n_parameters} parameters"
+    return f"{sizes}, " + (f"the median of {n_laws} laws" if n_laws > 1 else f"by {plan.points[0].law.name}")
 
 
 def _question(plan: Plan, spent: Budget | None) -> str:

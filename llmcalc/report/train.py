@@ -13,15 +13,16 @@ from .fit import verdict
 from .flops import by_component, convention_table
 from .heading import derivation, model_document, run_line, workload_inputs
 from .memory import BYTES, mesh_line
-from .numbers import about
+from .numbers import about, duration
 from .provenance import assumptions, cost_fact, evidence_notes, four_digits, machine_line, range_text, span_fact
 from .published_figures import training_comparison
 
+SECONDS_PER_DAY = 86_400
 COUNTED = {"causal": "visible query-key pairs only", "dense": "all query-key pairs", "6nd": "6·N·D"}  # by MFU
 
 
 def train_document(run: Training, stated: bool = True) -> Document:
-    """Build the training report. ``stated`` is whether the user specified the token count."""
+    """Build the training report. The title is the answer. ``stated`` is whether the user specified the token count."""
     architecture, machine = run.architecture, run.machine
     lines = (run_line(run.step.workload, run.tokens), *((machine_line(machine),) if machine else ()))
     return model_document(
@@ -29,6 +30,7 @@ def train_document(run: Training, stated: bool = True) -> Document:
         "train",
         lambda: _json(run, stated),
         f" on {about(run.tokens, '')} tokens",
+        answer=_answer(run),
         lines=lines,
         facts=tuple(_facts(run)),
         derivation=derivation("train", run),
@@ -41,6 +43,19 @@ def train_document(run: Training, stated: bool = True) -> Document:
         notes=(*_tokens(run, stated), *assumptions(machine, run.price), *_notes(run)),
         details=_conventions(run),
     )
+
+
+def _answer(run: Training) -> str:
+    """Return the first line of the report, such as ``54.2 days on 2048 × NVIDIA H800 SXM5 80GB, $5.33M to $9.11M``."""
+    if run.fit and not run.fit.fits:
+        return f"✗ {verdict(run.fit)} per GPU"
+    if run.machine is None or run.days is None:
+        return f"{about(run.compute, '')} FLOPs, {about(run.pf_days, '')} PF-days"
+    low, high = run.days.low, run.days.high
+    ends = (duration(days * SECONDS_PER_DAY) for days in (low, high))
+    time = f"{range_text(low, high)} days" if high >= 1 else " to ".join(dict.fromkeys(ends))
+    answer = f"{time} on {run.machine.count} × {run.machine.accelerator.title}"
+    return f"{answer}, {range_text(*run.cost, '$')}" if run.cost else answer
 
 
 def _facts(run: Training) -> list[Fact]:

@@ -34,6 +34,7 @@ MOST_INTERPOLATED = 6  # values of a search before the range is halved
 MARGIN = 0.05  # of a ratio, because rounded depths and head counts disturb its order
 WIDEST_SPREAD = 1.7  # the search covers widths up to this factor above and below the family's own
 KEPT = ("d_head", "d_head_v", "d_state", "d_conv", "d_ssm_head", "d_embedding")
+MOST_CHANGED = 1.5  # ratio of the number of key heads, or of the query heads for each, to that of the family
 COUNTS = (HEADS, "n_ssm_heads", "n_v_heads")
 
 Measure = Callable[[Architecture], int]
@@ -353,12 +354,23 @@ def _scaled(
         return None
     if heads and isinstance(own.get(KV_HEADS), int) and KV_HEADS not in fixed:
         kv_heads, ranks = own[KV_HEADS], rules.ranks
-        divisors = [number for number in range(1, heads + 1) if heads % number == 0]
+        growth = heads / known[HEADS]
+        divisors = [
+            number
+            for number in range(1, heads + 1)
+            if heads % number == 0 and any(_is_near(number, kv_heads * factor) for factor in (1, growth))
+        ]  # about as many as in the family, or about as many query heads for each
+        if not divisors:
+            return None
         nearest = min(divisors, key=lambda number: (number % min(ranks, number) != 0, abs(log(number / kv_heads))))
-        sizes[KV_HEADS] = heads if kv_heads == known.get(HEADS, 0) else nearest
+        sizes[KV_HEADS] = heads if kv_heads == known[HEADS] else nearest
     if heads and heads % rules.ranks:
         return None
     return sizes
+
+
+def _is_near(size: float, other: float) -> bool:
+    return 1 / MOST_CHANGED < size / other < MOST_CHANGED
 
 
 def _head_width(known: dict[str, Any]) -> int:

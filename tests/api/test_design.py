@@ -238,3 +238,11 @@ def test_the_best_shape_of_each_setting_is_printed(capsys: Capture) -> None:
     text = capsys.readouterr().out
     assert "best shape by setting" in text
     assert "kernels=unfused" in text
+
+
+def test_key_heads_resemble_those_of_the_family() -> None:
+    """A shape changes the number of key heads, or the query heads for each, but not both."""
+    found = llmcalc.design("llama3", params="13B")
+    for sizes in (best.sizes for best in (*found.candidates, *(best for _, best in found.without))):
+        n_keys, group = sizes["n_kv_heads"], sizes["n_heads"] / sizes["n_kv_heads"]
+        assert 8 / 1.5 < n_keys < 8 * 1.5 or 4 / 1.5 < group < 4 * 1.5

@@ -72,3 +72,11 @@ def test_the_command_line_has_the_same_figures(capsys: Capture) -> None:
     assert found["requests_per_s"] == pytest.approx(serve().requests_per_s)
     assert main(["latency", "bert", "--gpu", "h100", "--batch", "37", "--seq", "101"]) == 0
     assert "sequences/s" in capsys.readouterr().out
+
+
+def test_one_request_is_assumed(capsys: Capture) -> None:
+    line = ["serve", "bert", "--gpu", "h100", "--isl", "101"]
+    assert main(line) == 0
+    assert "one request at a time is assumed" in capsys.readouterr().out
+    assert main([*line, "--concurrency", "1"]) == 0
+    assert "assumed: --concurrency" not in capsys.readouterr().out
