@@ -193,7 +193,7 @@ def _front(
         (point.tpot_s, -point.requests_per_s * osl / times.placement.gpus, at, point)
         for at, times in enumerate(tried)
         for point in times.points
-        if point.runs and (not limits or excess(point, limits) <= 1)
+        if point.runs and point.concurrency >= 1 and (not limits or excess(point, limits) <= 1)
     ]
     best, highest = 0.0, -min((rate for _, rate, *_ in found), default=0.0)
     for tpot_s, rate, at, point in sorted(found):

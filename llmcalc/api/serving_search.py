@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from math import exp, hypot, log
@@ -10,7 +9,6 @@ from typing import Any, ClassVar
 
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
-from ..core.errors import InputError
 from ..core.evidence import FITTED
 from ..core.record import changed, record
 from ..data import table
@@ -25,13 +23,11 @@ from .calibration import Deployment
 from .layout_result import LayoutResult
 from .request_lengths import Requests
 from .serving_changes import Changes, find_changes
-from .serving_layouts import LayoutSearch, Placement, Point, Times
+from .serving_layouts import LayoutSearch, Placement, Point, Times, format_choices
 from .serving_replicas import SIZES, Replica
 from .speculation import Drafting
 from .train import price_of
 
-UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
-LIMIT = re.compile(r"\s*(ttft|tpot)\s*(?:<=?|=)\s*(\d+(?:\.\d+)?)\s*(us|ms|s)\s*", re.ASCII)
 SHOWN = 8  # layouts
 HOUR = 3600
 
@@ -165,6 +161,7 @@ class ServingSearch(LayoutResult):
         formats: number formats by setting.
         retry: function that searches with other GPUs, formats or requests.
         drafting: speculative decoding, or None.
+        with_margin: layout with the most tokens per second whose intervals are within the limits, or None.
         notes: assumptions.
     """
 
@@ -182,6 +179,7 @@ class ServingSearch(LayoutResult):
     formats: Mapping[str, str | None]
     retry: Callable[[Mapping[str, Any]], ServingSearch]
     drafting: Drafting | None = None
+    with_margin: Layout | None = None
     notes: tuple[str, ...] = ()
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {"layouts": FITTED}
@@ -195,6 +193,17 @@ class ServingSearch(LayoutResult):
     def has_margin(self) -> bool:
         """Whether the intervals of the times of the first layout are within the limits."""
         return self.is_found and all(getattr(self.layouts[0], name).high <= most for name, most in self.limits.items())
+
+    @cached_property
+    def faster_formats(self) -> tuple[dict[str, Any], ServingSearch] | None:
+        """Formats that ``serving_front`` tries too, and their result if it has more tokens per second, or None."""
+        *_, last = format_choices(self.architecture, self.accelerator, self.formats)
+        change = {name: text for name, text in last.items() if text != self.formats[name]}
+        if not self.is_found or not change:
+            return None
+        found = self.retry(change)
+        best, own = (one.layouts[0].tokens_per_s_gpu if one.is_found else 0.0 for one in (found, self))
+        return (change, found) if best > own else None
 
     @cached_property
     def changes(self) -> Changes:
@@ -215,33 +224,19 @@ class ServingSearch(LayoutResult):
         }  # fmt: skip
 
 
-def read_limits(text: str) -> dict[str, float]:
-    """Return the limits in seconds that a text such as ``ttft<300ms,tpot<10ms`` states. A ``=`` needs no quotes.
-
-    >>> read_limits("ttft=300ms, tpot<0.01s")
-    {'ttft': 0.3, 'tpot': 0.01}
-    """
-    found = {}
-    for part in text.split(","):
-        match = LIMIT.fullmatch(part)
-        if match is None or float(match[2]) <= 0 or match[1] in found:
-            hint = "use limits such as {sla=ttft=300ms,tpot=10ms}"
-            raise InputError(f"invalid limit {part.strip()[:40]!r}", parameter="sla", hint=hint)
-        found[match[1]] = float(match[2]) * UNITS[match[3]]
-    return found
-
-
 def search_layouts(
     search: LayoutSearch, limits: Mapping[str, float], terms: Terms, measured: Deployment | None
 ) -> ServingSearch:
     """Return the layouts that meet the limits."""
     architecture = search.architecture
     best: dict[Any, Layout] = {}
+    safe: list[Layout] = []
     for times in search.times():
         one = _fastest(times, search, limits, measured)
         if one is not None:
             kind = (one.mesh, one.prefill is None, *one.formats.items())
             best[kind] = min(best.get(kind, one), one, key=lambda own: _rank(own, limits))
+            safe += _within_interval(one, times, search, limits, measured)
     ordered = sorted(best.values(), key=lambda one: _rank(one, limits))
     kept = [one for one in ordered if one.keeps_limits] or ordered
 
@@ -260,7 +255,7 @@ def search_layouts(
     return ServingSearch(
         architecture.name, search.card, search.count, search.engine, search.requests, limits, tuple(kept[:SHOWN]),
         terms, architecture, search.longest, search.only, search.formats[0], retry, search.single.drafting,
-        search.notes,
+        min(safe, key=lambda own: _rank(own, limits), default=None), search.notes,
     )  # fmt: skip
 
 
@@ -279,12 +274,26 @@ def _fastest(
 
     Returns None if no number of requests runs at once.
     """
-    running = [point for point in times.points if point.runs]
+    running = [point for point in times.points if point.runs and point.concurrency >= min(search.only or 1, 1)]
     if not running:
         return None
     kept = [point for point in running if excess(point, limits) <= 1]
     best = max(kept, key=lambda own: own.requests_per_s) if kept else min(running, key=lambda own: excess(own, limits))
     return layout_at(times.placement, best, search, measured, is_kept=bool(kept))
+
+
+def _within_interval(
+    one: Layout, times: Times, search: LayoutSearch, limits: Mapping[str, float], measured: Deployment | None
+) -> list[Layout]:
+    """Return the number of requests with the most tokens per second whose intervals are within the limits, if any.
+
+    The ends of an interval have the same ratio to the time at every number of requests.
+    """
+    if not one.keeps_limits:
+        return []
+    tight = {name: most * getattr(one, f"{name}_s") / getattr(one, name).high for name, most in limits.items()}
+    found = _fastest(times, search, tight, measured)
+    return [found] if found and found.keeps_limits else []
 
 
 def layout_at(

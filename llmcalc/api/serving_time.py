@@ -22,12 +22,12 @@ from .load import load as read_model
 from .request_lengths import read_requests
 from .serve import REQUESTS
 from .serving_layouts import LayoutSearch, check_formats, format_choices, longest_request
+from .serving_limits import read_limits
 from .serving_memory import engine_title
 from .serving_replicas import read_replica
 from .serving_result import ServingResult
 from .serving_search import (
     ServingSearch,
-    read_limits,
     search_layouts,
     time_intervals,
     unmeasured_part,

@@ -124,6 +124,7 @@ OWN = {  # lines of one command, by panel
     "serve": {
         "GPU": """
             --gpu NAME[:N]  such as h100 or h100:4
+            --gpu-memory --price X  79.6GiB; US dollars per GPU-hour
         """,
         "Engine": """
             --engine --engine-version X  vllm, sglang, ...; such as 0.11
@@ -163,6 +164,7 @@ OWN = {  # lines of one command, by panel
         "Parallelism": """
             --dp --tp --pp --ep N  data, tensor, pipeline, expert ranks
             --expert-parallel  experts over all ranks
+            --two-batch-overlap  exchange half a batch meanwhile
         """,
     },
     "latency": {

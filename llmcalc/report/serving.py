@@ -59,7 +59,8 @@ def _kernels(result: ServingResult) -> list[str]:
 def _answer(result: ServingResult) -> str:
     """Return the answer in one line, with settings with which all requests run if they do not."""
     if result.all_run:
-        return f"✓ {result.summary}"
+        cost = f", {dollars(result.usd_per_million)} per million tokens" if result.usd_per_million else ""
+        return f"✓ {result.summary}{cost}"
     change, one = result.holding_change, "The request runs" if result.load.concurrency == 1 else "All requests run"
     return f"✗ {result.summary}" + (f". {one} with {settings_text(change)}" if change else "")
 

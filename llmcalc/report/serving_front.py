@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import log
+from math import dist, log
 from typing import Any
 
 from ..api.serving_front import ServingFront
@@ -51,13 +51,22 @@ def front_document(result: ServingFront) -> Document:
 
 
 def spread_points(points: Sequence[Layout], most: int) -> list[Layout]:
-    """Return at most ``most`` points with about equal ratios of their tokens per second, and both ends."""
+    """Return at most ``most`` points that are far from each other on the front, with both ends.
+
+    The last points of the layouts, which have the most tokens per second of a GPU, are taken before others.
+    """
     if len(points) <= most:
         return list(points)
-    heights = [log(one.tokens_per_s_gpu) for one in points]
-    wanted = [heights[0] + (heights[-1] - heights[0]) * at / (most - 1) for at in range(most)]
-    places = {min(range(len(points)), key=lambda place: abs(heights[place] - height)) for height in wanted}
-    return [points[place] for place in sorted(places)]
+    places = [(log(one.tokens_per_s_user), log(one.tokens_per_s_gpu)) for one in points]
+    last = {layout_text(one): number for number, one in enumerate(points)}
+    chosen = [0, len(points) - 1]
+    first, rest = set(last.values()) - {*chosen}, set(range(len(points))) - {*last.values(), *chosen}
+    while len(chosen) < most:
+        pool = first or rest
+        far = max(sorted(pool), key=lambda place: min(dist(places[place], places[other]) for other in chosen))
+        pool.remove(far)
+        chosen.append(far)
+    return [points[place] for place in sorted(chosen)]
 
 
 def formats_text(one: Layout) -> str:
@@ -84,17 +93,22 @@ def _answer(result: ServingFront) -> str:
     elif first.formats:
         own = (f"{text} {name}".replace("_", " ") for name, text in first.formats.items())
         named = f", with {' and '.join(own)}"
-    return f"{users} tokens/s per user, {gpus} tokens/s per GPU{named}"
+    price = last.usd_per_million_output(result.price)
+    cost = f", at best {dollars(price)} per million output tokens" if price else ""
+    return f"{users} tokens/s per user, {gpus} tokens/s per GPU{named}{cost}"
 
 
 def _points(result: ServingFront, listed: Sequence[Layout]) -> Table:
     """Return a table of points, with the load from which they are cheaper than the API if one is given."""
     rows = [_row(result, one) for one in listed]
+    number = len(result.points)
+    shown = f": {len(listed)} of {number} points" if len(listed) < number else ""
+    title = f"the most tokens per second{shown}"
     if result.terms.api is None:
-        return Table("the most tokens per second", HEADS, rows)
+        return Table(title, HEADS, rows)
     gains = [break_even(one.money(result.terms, result.isl, result.osl)) for one in listed]
     more = [(*row, gain.value if gain else "") for row, gain in zip(rows, gains, strict=True)]
-    return Table("the most tokens per second", (*HEADS, *columns("break-even: text")), more)
+    return Table(title, (*HEADS, *columns("break-even: text")), more)
 
 
 def _row(result: ServingFront, one: Layout) -> tuple[Any, ...]:

@@ -33,7 +33,7 @@ def search_document(result: ServingSearch) -> Document:
         f" in {result.engine_title} on {result.gpus} × {result.accelerator.title}",
         answer=_answer(result),
         lines=(named_values({**result.requests.given, **limits}),),
-        facts=(*drafting_facts(result.drafting), *_break_even(result)),
+        facts=(*drafting_facts(result.drafting), *_margin(result), *_formats(result), *_break_even(result)),
         tables=(_changes(result), _layouts(result), *_first(result)),
         main=1 if result.changes else 0,
         pictures=lambda: _bars(result),
@@ -112,7 +112,9 @@ def _answer(result: ServingSearch) -> str:
         return no_layout(best)
     speed = f"{best.concurrency:,.0f} requests, {best.tokens_per_s_gpu:,.0f} tokens/s per GPU"
     margin = "" if result.has_margin else f"; {NO_MARGIN}"
-    return f"✓ {layout_text(best)} with {speed}: {_times(best)}{margin}"
+    price = best.usd_per_million_output(result.price)
+    cost = f", {dollars(price)} per million output tokens" if price else ""
+    return f"✓ {layout_text(best)} with {speed}: {_times(best)}{cost}{margin}"
 
 
 def no_layout(best: Layout) -> str:
@@ -139,6 +141,26 @@ def _layouts(result: ServingSearch) -> Table:
         "tokens/s per user: number 2", "per GPU: number 1", "per million output: text",
     )  # fmt: skip
     return Table("layouts", heads, rows)
+
+
+def _margin(result: ServingSearch) -> tuple[Fact, ...]:
+    """Return the layout that meets the limits at the high end of the interval, if the first one does not."""
+    one = result.with_margin
+    if result.has_margin or one is None:
+        return ()
+    number = f"{one.concurrency:,.10g} request{'s' * (one.concurrency != 1)}"
+    speed = f"{one.tokens_per_s_gpu:,.0f} tokens/s per GPU: {_times(one)}"
+    return (Fact("within the interval", f"{layout_text(one)} with {number}", speed),)
+
+
+def _formats(result: ServingSearch) -> tuple[Fact, ...]:
+    """Return the formats with more tokens per second, if there are any."""
+    if result.faster_formats is None:
+        return ()
+    change, found = result.faster_formats
+    best = found.layouts[0]
+    speed = f"{best.tokens_per_s_gpu:,.0f} tokens/s per GPU on {layout_text(best)}, with other outputs of the model"
+    return (Fact("faster formats", settings_text(change), speed),)
 
 
 def _break_even(result: ServingSearch) -> tuple[Fact, ...]:

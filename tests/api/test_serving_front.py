@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
+from math import log
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,8 @@ from llmcalc.calc.sharding import Mesh
 from llmcalc.core.errors import InputError
 from llmcalc.estimate.time.pools import decodes, pools_time, prefills
 from llmcalc.estimate.time.serving import Load, cache_bytes
+from llmcalc.report.serving_front import front_document, spread_points
+from llmcalc.report.serving_search import layout_text
 
 LLAMA, QWEN = llmcalc.load("llama3.1-8b"), llmcalc.load("qwen3-moe-30b-a3b")
 NONE = dict.fromkeys(("weights", "experts", "attention_weights", "cache"))
@@ -51,6 +55,21 @@ def test_points_are_those_of_a_single_call_and_none_is_beaten(model: Any) -> Non
             rate = point.requests_per_s * 499 / times.placement.gpus
             faster = [gpu for user, gpu in zip(users, gpus, strict=True) if user >= 1 / point.tpot_s]
             assert not point.runs or rate <= 1.031 * max(faster, default=0)
+
+
+def test_listed_points_keep_the_ends_and_have_no_gap() -> None:
+    points = front(llmcalc.load("llama3.3-70b"), "h100:8", isl=4000, osl=500).points
+    listed = spread_points(points, 10)
+    assert len(listed) == 10
+    assert (listed[0], listed[-1]) == (points[0], points[-1])
+    last = {layout_text(one): one for one in points}
+    assert all(one in listed for one in last.values())
+    users = [log(one.tokens_per_s_user) for one in points]
+    gaps = [log(one.tokens_per_s_user / other.tokens_per_s_user) for one, other in pairwise(listed)]
+    widest = max(one - other for one, other in pairwise(users))
+    assert max(gaps) <= 1.3 * widest
+    assert spread_points(points[:5], 10) == list(points[:5])
+    assert "10 of" in front_document(front(llmcalc.load("llama3.3-70b"), "h100:8")).tables[0].title
 
 
 def test_the_front_is_at_least_that_of_a_smaller_choice() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.serving_search import ServingSearch, read_limits
+from llmcalc.api.serving_limits import read_limits
+from llmcalc.api.serving_search import ServingSearch
 from llmcalc.core.errors import InputError
 from llmcalc.report.serving_search import search_document
 
@@ -95,6 +96,28 @@ def test_the_answer_names_gpus_on_which_the_requests_run() -> None:
     change, one = next(each for each in found.changes if "concurrency" not in each[0])
     assert one.is_found
     assert next(iter(change)) in search_document(found).title
+
+
+def test_a_layout_within_the_interval_and_faster_formats_are_named() -> None:
+    found = search(sla="tpot<12ms")
+    safe = found.with_margin
+    assert safe is not None
+    assert safe.tpot.high <= 0.012 < found.layouts[0].tpot.high
+    assert safe.tokens_per_s_gpu < found.layouts[0].tokens_per_s_gpu
+    assert found.faster_formats is not None
+    change, faster = found.faster_formats
+    assert change == {"weights": "fp8", "cache": "fp8"}
+    again = search(sla="tpot<12ms", **change)
+    assert faster.layouts[0].tokens_per_s_gpu == pytest.approx(again.layouts[0].tokens_per_s_gpu)
+    assert again.layouts[0].tokens_per_s_gpu > found.layouts[0].tokens_per_s_gpu
+    assert {"within the interval", "faster formats"} <= {fact.label for fact in search_document(found).facts}
+    assert again.faster_formats is None
+    assert search(sla="tpot<1us").faster_formats is None
+
+
+def test_every_layout_has_a_request() -> None:
+    for sla in ("ttft<100ms,tpot<5ms", "tpot<20ms"):
+        assert all(one.concurrency >= 1 for one in search(sla=sla).layouts)
 
 
 def test_limits_have_units() -> None:

@@ -1,0 +1,26 @@
+"""Limits on the times of requests."""
+
+from __future__ import annotations
+
+import re
+
+from ..core.errors import InputError
+
+UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+LIMIT = re.compile(r"\s*(ttft|tpot)\s*(?:<=?|=)\s*(\d+(?:\.\d+)?)\s*(us|ms|s)\s*", re.ASCII)
+
+
+def read_limits(text: str) -> dict[str, float]:
+    """Return the limits in seconds that a text such as ``ttft<300ms,tpot<10ms`` states. A ``=`` needs no quotes.
+
+    >>> read_limits("ttft=300ms, tpot<0.01s")
+    {'ttft': 0.3, 'tpot': 0.01}
+    """
+    found = {}
+    for part in text.split(","):
+        match = LIMIT.fullmatch(part)
+        if match is None or float(match[2]) <= 0 or match[1] in found:
+            hint = "use limits such as {sla=ttft=300ms,tpot=10ms}"
+            raise InputError(f"invalid limit {part.strip()[:40]!r}", parameter="sla", hint=hint)
+        found[match[1]] = float(match[2]) * UNITS[match[3]]
+    return found
