@@ -59,6 +59,11 @@ def namespace(*values: Number) -> Any:
     return next((find() for find in own if find is not None), Scalars)
 
 
+def is_zero(value: Number) -> bool:
+    """Return whether a number, or every element of an array without negative ones, is 0."""
+    return not (value.max() if hasattr(value, "max") else value)
+
+
 class Vector:
     """Floats that are computed elementwise, with the operators of an array of one dimension.
 

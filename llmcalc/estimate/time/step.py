@@ -13,7 +13,7 @@ from ...core.architecture import Architecture
 from ...core.record import changed
 from ..hardware import Accelerator
 from . import kernels
-from .arrays import Number, namespace
+from .arrays import Number, is_zero, namespace
 from .cost import ACTIVATION_BYTES, NO_COST, ClassFormats, Cost, StepTime
 from .efficiency import Efficiencies, Efficiency, Operands
 from .engine_step import EngineStep
@@ -314,7 +314,7 @@ class StepModel:
         sequences, queries = operation.sequences(**values) / verified, operation.queries(**values)
         pairs = operation.pairs(**values)
         xp, is_executed = namespace(sequences, pairs), sequences * pairs > 0
-        if is_executed is False:
+        if is_executed is False or is_zero(pairs):  # such as the encoder of a request without images
             return NO_COST, False
         peak, form, heads = self.plain.peak, operation, operation.heads * verified
         tokens = pairs / xp.maximum(queries, 1)  # keys of a query

@@ -162,3 +162,10 @@ def test_states_have_the_formats_that_the_memory_counts(
         sizes = [float(form(**values(7, 1, 13))) for form in (operation.states, operation.activations)]
         assert moved == pytest.approx(expected * sizes[0] + 2 * sizes[1])
         assert sizes[0] > 0
+
+
+def test_arrays_have_the_times_of_numbers_where_no_encoder_runs() -> None:
+    """The attention of an encoder without images has no pairs, for one number of sequences and for several."""
+    own, numbers = model("qwen3-vl-2b"), (1.0, 7.0, 131.0)
+    found = own.step(values(np.array(numbers), 1, 101), scheduled=True).seconds
+    assert found.tolist() == pytest.approx([own.step(values(n, 1, 101), scheduled=True).seconds for n in numbers])
