@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import cache
@@ -15,8 +14,8 @@ from ..core.errors import SizeError
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, record
 from ..core.setting import CONVENTION, LARGEST, SIZES, check_values
-from ..estimate.cost import quoted_prices
-from ..estimate.hardware import Accelerator, Instance, Offer
+from ..estimate.cost import price_quotes
+from ..estimate.hardware import Accelerator, Instance
 from .accelerators import accelerator, accelerators, instances
 from .defaults import RESERVE, default_seq
 from .effects import check_effects
@@ -25,7 +24,6 @@ from .layouts import Layout, layouts, share_of_weights
 from .load import Source, load
 from .settings import FORMATS, IS_TRAINING, MEMORY_MODE, SERVING, TRAINING, memory_settings, read_settings
 
-_DATE = re.compile(r"20\d\d(-\d\d)?")
 COUNTS = (1, 2, 4, 8)  # GPUs, up to a node
 FitsOn = Callable[[int, int], Iterator[Fit]]  # fit checks of a number of GPUs with these usable bytes, by layout
 SETTINGS = (*SIZES, MEMORY_MODE, IS_TRAINING, *FORMATS, *SERVING, *TRAINING, CONVENTION)
@@ -192,19 +190,13 @@ def _on_instances(reserve: str | int, fits_on: FitsOn) -> Iterator[FittingGpus]:
             own = by_count[fit.count]
             offer = own.offer
             assert offer
-            yield FittingGpus(accelerator(gpu), fit.count, fit, own, (offer.usd, offer.usd), offer.date, _quote(offer))
+            yield FittingGpus(accelerator(gpu), fit.count, fit, own, (offer.usd, offer.usd), offer.date, str(offer))
 
 
 def _prices(card: Accelerator, count: int) -> tuple[tuple[float, float] | None, str, str]:
     """Return the lowest and highest price of several accelerators, the date of the lowest, and all quotes as text."""
-    quoted, date = quoted_prices(card) or (), _DATE.search(card.price)
-    each = [*((offer.usd, offer.date) for offer in card.offers), *((usd, date[0] if date else "") for usd in quoted)]
-    if not each:
+    quotes = price_quotes(card)
+    if not quotes:
         return None, "", ""
-    old = [card.price.removesuffix(f" ({card.price_source})")] if quoted else []
-    (low, dated), (high, _) = min(each), max(each)
-    return (low * count, high * count), dated, "; ".join([*map(_quote, card.offers), *old])
-
-
-def _quote(offer: Offer) -> str:
-    return f"{offer.usd:.2f} {offer.seller}, {offer.kind} ({offer.date})"
+    low, high = min(quotes), max(quotes)
+    return (low.usd * count, high.usd * count), low.dated, "; ".join(dict.fromkeys(quote.text for quote in quotes))

@@ -23,7 +23,7 @@ from ..estimate.cost import (
     Span,
     emission,
     number_format_of,
-    quoted_prices,
+    price_quotes,
     utilisation,
     utilisations,
 )
@@ -93,8 +93,12 @@ def price_of(one: Accelerator, dollars: float | None = None) -> Price | None:
     """Return the given or quoted price in US dollars per hour, or None if the price is unknown."""
     if dollars is not None:
         return Price(dollars, dollars, AS_GIVEN)
-    found = quoted_prices(one)
-    return Price(*found, f"quoted: {one.price}") if found else None
+    quotes = price_quotes(one)
+    if not quotes:
+        return None
+    texts = "; ".join(dict.fromkeys(quote.text for quote in quotes))
+    source = f" ({one.price_source})" if any(quote.text in one.price for quote in quotes) else ""
+    return Price(min(quotes).usd, max(quotes).usd, f"quoted: {texts}{source}")
 
 
 def budget(

@@ -21,6 +21,9 @@ class Offer(NamedTuple):
     date: str
     source: str
 
+    def __str__(self) -> str:
+        return f"{self.usd:.2f} {self.seller}, {self.kind} ({self.date})"
+
 
 @record
 class Instance:

@@ -73,7 +73,7 @@ def find_gpus_document(found: GpuSearch) -> Document:
         found.architecture,
         "fit",
         lambda: ({"reserve": found.reserve, **found.settings}, found.to_dict()),
-        " on the fewest GPUs of each kind",
+        " on the fewest of 1, 2, 4 or 8 GPUs of each kind",
         answer=f"{'✓' if found.gpus else '✗'} {answer}",
         lines=(f"workload: {named_values(found.settings)}",),
         tables=(Table("cheapest first, then the least memory", heads, rows),),

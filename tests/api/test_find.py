@@ -17,6 +17,7 @@ from llmcalc.api.find_gpus import COUNTS
 from llmcalc.api.find_models import FORMATS, MOST_CONTEXT
 from llmcalc.api.fit_formats import weight_bits
 from llmcalc.api.memory import serving_stages
+from llmcalc.api.train import price_of
 from llmcalc.calc.memory.fit import largest_within
 from llmcalc.cli.main import main
 from llmcalc.core.architecture import Architecture
@@ -125,8 +126,20 @@ def test_gpus_with_a_price_come_first_and_the_cheapest_is_the_first() -> None:
     assert others == sorted(others)
     assert accelerator("m1-8gb") in llmcalc.find_gpus("llama3-8b").too_small  # one chip per computer
     pair = next(one for one in llmcalc.find_gpus("llama3-70b").gpus if one.accelerator.name == "a100-sxm-80gb")
-    assert (pair.count, pair.price, pair.dated) == (2, (2.78, 8.0), "2026-03")
+    assert (pair.count, pair.price, pair.dated) == (2, (3.14, 8.0), "2025-03")
     assert "4.00 OCI (2025-03)" in pair.quotes
+    for one in gpus:  # serve, train and scale use the same prices
+        price = price_of(one.accelerator)
+        if one.instance is None:
+            assert one.price == (price and (price.low * one.count, price.high * one.count))
+
+
+def test_spot_prices_count_only_without_others() -> None:
+    h100, b200 = (price_of(accelerator(name)) for name in ("h100-sxm", "b200-180gb"))
+    assert h100
+    assert h100.low == 2.99
+    assert b200
+    assert (b200.low, b200.high, b200.source) == (5.98, 5.98, "quoted: 5.98 RunPod, spot (2026-03)")
 
 
 def test_instances_are_found_by_price_and_by_name() -> None:
