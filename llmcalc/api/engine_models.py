@@ -8,7 +8,7 @@ from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
-from ..calc.kv_cache import element_bytes, state
+from ..calc.kv_cache import ROLE_DTYPES, element_bytes, state
 from ..calc.memory.inference import InferenceMemory
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.memory.pipeline import pipeline_stages
@@ -42,6 +42,7 @@ from .memory import refusals, serving_stages
 from .names import number_format
 
 USUAL_GGUF = "q4_k_m"
+STATE_TITLES = {"recurrent": "recurrent", "conv": "convolution"}
 ASSUMED_LENGTH = 2048  # tokens (vLLM: config/model.py, _get_and_verify_max_len)
 # the engines have no models such as T5 and BART (vLLM 0.33: model_executor/models/registry.py; SGLang: srt/models)
 NO_ENCODERS = "{} serves no model with an encoder of text beside its decoder"
@@ -271,6 +272,18 @@ def groups_of(
         text = f"missing for {architecture.name}, which has no cache"
         raise InputError(text, parameter="isl", hint=hint)
     return max(found, key=lambda each: each.block_bytes)
+
+
+def state_notes(architecture: Architecture, settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a note with the number formats of recurrent and convolution states, if the model has them."""
+    found = {tensor.state.role for tensor in state(architecture, seq=1, extend=True).tensors}
+    formats, dtype = state_formats(architecture, settings), settings.get("dtype", "bf16")
+    names = {
+        title: number_format(formats.get(role) or ROLE_DTYPES[role] or dtype, "state_dtype").name
+        for role, title in STATE_TITLES.items() if role in found
+    }  # fmt: skip
+    parts = [f"{title} states are stored in {name}" for title, name in names.items()]
+    return (" and ".join(parts),) if "recurrent" in found else ()
 
 
 def cache_notes(architecture: Architecture) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ from .engine_models import (
     load_served,
     model_bytes,
     start_length,
+    state_notes,
     step_sizes,
 )
 from .engine_result import ServeResult
@@ -296,7 +297,10 @@ def _predict(
         groups = groups_of(architecture, settings, profile.rule, cached, states)
     result = ServeResult(
         architecture, architecture.name, own_profile, None, settings, memory, groups, refusals=tuple(refusals),
-        notes=(*(draft.notes if draft else ()), *cache_notes(architecture), *encoder_notes(encoder, own, settings)),
+        notes=(
+            *(draft.notes if draft else ()), *cache_notes(architecture), *state_notes(architecture, settings),
+            *encoder_notes(encoder, own, settings),
+        ),
         placed=placed, encoder=own.encoder,
     )  # fmt: skip
     if settings.get("two_batch_overlap"):

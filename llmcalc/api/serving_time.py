@@ -15,7 +15,7 @@ from ..estimate.hardware import Accelerator
 from ..estimate.time.serving import serving_time
 from .accelerators import read_gpus
 from .calibration import Calibration, read_calibration
-from .engine_models import NO_ENCODERS
+from .engine_models import NO_ENCODERS, state_notes
 from .engine_settings import SHARES, read_engine_settings
 from .load import Source
 from .load import load as read_model
@@ -215,6 +215,8 @@ def serving(
             tpot, accepted_times = with_acceptance(tpot, time.tpot_s, slow.tpot_s, fast.tpot_s), (slow, fast)
     if architecture.is_encoder_decoder:
         assumed.append(NO_ENCODERS.format(engine_title(steps.engine.name)))
+    if memory.result:
+        assumed += state_notes(architecture, memory.result.settings)
     notes = [*assumed, f"at most {load.chunk:,} tokens of prefill in a step", *requests.notes]
     if drafting:
         notes += drafting.notes

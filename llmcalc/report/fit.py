@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..api.fit_changes import Change
     from .pictures import Picture
 
+RECURRENT = "recurrent"  # role of states
 WHAT = {"seq": "tokens", "batch": "sequences", "gpus": ""}
 ASKED = {
     "seq": "largest context", "batch": "largest batch", "quant": "best format", "gpus": "fewest accelerators",
@@ -190,8 +191,10 @@ def _notes(fit: Fit) -> Sequence[str]:
     host = f"the input table ({binary(fit.result.host)}) stays in host memory, as in llama.cpp"
     formats = unverified_formats(list(dict.fromkeys(entry.format for entry in fit.result.stored)))
     errors = evidence_notes("memory", "peak", "serving")
+    is_recurrent = any(tensor.state.role == RECURRENT for tensor in fit.result.state_size.tensors)
+    states = ["recurrent states are in fp32, as in reference code; an engine may store them in fewer bits"]
     is_table = fit.result.host and not (isinstance(fit, FitResult) and fit.solution and fit.solution.asked in OFFLOADS)
-    return [*([host] if is_table else []), *formats, *errors]
+    return [*([host] if is_table else []), *(states if is_recurrent else []), *formats, *errors]
 
 
 def _json(fit: FitResult, reserve: str, spell: Callable[[Change], str]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -32,7 +32,7 @@ def test_unknown_methods_are_refused(method: str) -> None:
 
 
 def test_llama_cpp_has_a_cache_of_its_own_formats() -> None:
-    run: dict[str, Any] = {"engine": "llama.cpp", "isl": 7680, "osl": 512, "concurrency": 4, "weights": "q4_k_m"}
+    run: dict[str, Any] = {"engine": "llama.cpp", "isl": 7680, "osl": 512, "concurrency": 12, "weights": "q4_k_m"}
     assert {"cache": "q8_0"} in [change for change, _ in llmcalc.serve("qwen3-30b-a3b", "rtx-4090", **run).changes]
     found = llmcalc.fit("llama3.3-70b", gpu="h100", batch=16, seq=8192).changes
     pairs = [(change.settings.get("weights"), change.settings.get("cache")) for change in found]
@@ -77,3 +77,14 @@ def test_recurrent_states_are_no_kv_cache(engine: str) -> None:
     assert result.groups.block_bytes == longer.groups.block_bytes
     with pytest.raises(llmcalc.InputError, match="context length"):
         llmcalc.serve("granite4-h-micro", "h100", engine=engine)
+
+
+def test_notes_state_the_number_format_of_states() -> None:
+    for model, engine, text in (
+        ("mamba2", "vllm", "recurrent states are stored in bf16 and convolution states are stored in bf16"),
+        ("qwen3.5-9b", "vllm", "recurrent states are stored in fp32 and convolution states are stored in bf16"),
+        ("qwen3.5-9b", "sglang", "recurrent states are stored in fp32 and convolution states are stored in bf16"),
+    ):
+        assert text in llmcalc.serve(model, "h100", engine=engine).notes
+        assert text in llmcalc.serve(model, "h100", engine=engine, isl=512, osl=99).notes
+    assert not any("states are" in note for note in llmcalc.serve("llama3.1-8b", "h100").notes)
