@@ -16,6 +16,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from glob import glob
 from itertools import pairwise
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,6 +26,7 @@ from ..cli.main import BAD_INPUT, INTERNAL_ERROR, main
 from ..cli.table import PROGRAM, split
 from ..core.errors import InputError, short_repr
 from ..core.printable import LONGEST_NAME, cut, printable
+from ..data import tables
 
 Message = dict[str, Any]
 LONGEST_LINE = 10_000  # characters
@@ -37,6 +39,7 @@ REFUSED = {
 HELP = ("--help", "-h")
 TO_FILE = ("-o", "--output")
 STDOUT = "-"
+HUB, OPENED = "hf:", "/files"  # of opened files, each in a folder
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,79}")
 
 
@@ -147,12 +150,14 @@ def _command_line(line: str) -> tuple[list[str], bool]:
     words = words[1:] if words[:1] == [PROGRAM] else words
     helped = words[1:] if words[:1] == ["help"] else words
     name, rest = split(helped)
+    _check_reachable(words, name, line)
     own = rest[: rest.index("--")] if "--" in rest else rest  # what follows is the command line of an engine
     if not name or helped is not words or set(own) & set(HELP):
         return words, False
     if name in REFUSED:
         raise InputError(f"{name} {REFUSED[name]}", hint=f"install llmcalc and run: {PROGRAM} {shlex.join(words)}")
     _check_no_file(own)
+    rest = [_opened(word) for word in rest]
     added = []
     options = load(name).options
     if name == "report":
@@ -160,6 +165,24 @@ def _command_line(line: str) -> tuple[list[str], bool]:
         return [name, *added, *rest], True
     has_document = "--format" in options and not any(word.partition("=")[0] in ("--format", "--json") for word in own)
     return [*name.split(), *(["--format", "html"] if has_document else []), *rest], has_document
+
+
+def _check_reachable(words: Sequence[str], name: str, line: str) -> None:
+    """Raise an error if a line is that of an engine, or names a model on the Hugging Face Hub."""
+    programs = [f"{program} " for entry in tables("engines").values() for program in entry.get("programs", ())]
+    if not name and f"{shlex.join(words)} ".startswith(tuple(programs)):
+        hint = f"run: {PROGRAM} serve --gpu h100 -- {line.strip()}"
+        raise InputError(f"{words[0]} is a program of a serving engine", hint=hint)
+    if hub := next((word for word in words if word.startswith(HUB)), None):
+        hint = "paste or drop the config.json of the model"
+        raise InputError(f"{hub}: the page does not read models from a network", hint=hint)
+
+
+def _opened(word: str) -> str:
+    """Return the path of a file that was opened in the page, if a word is only its name."""
+    if not _NAME.fullmatch(word) or os.path.exists(word):
+        return word
+    return max(glob(f"{OPENED}/*/{word}"), key=os.path.getmtime, default=word)
 
 
 def _check_no_file(words: Sequence[str]) -> None:

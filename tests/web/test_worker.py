@@ -7,11 +7,13 @@ import json
 import os
 import sys
 from contextlib import redirect_stdout
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from llmcalc.cli.main import main
+from llmcalc.web import worker
 from llmcalc.web.worker import handle, handle_text
 
 CONFIG = {
@@ -167,3 +169,29 @@ def test_help_needs_no_rich(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(line) == expected
     assert (expected["code"], expected["html"]) == (0, "")
     assert "llmcalc" in expected["text"] or expected["text"].startswith("--solve")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("vllm serve Qwen/Qwen3-32B", "run: llmcalc serve --gpu h100 -- vllm serve Qwen/Qwen3-32B"),
+        ("sglang serve Qwen/Qwen3-32B", "run: llmcalc serve --gpu h100 -- sglang serve"),
+        ("fit hf:Qwen/Qwen3-8B --gpu h100", "paste or drop the config.json of the model"),
+    ],
+)
+def test_lines_that_the_page_cannot_run_state_what_to_do(line: str, said: str) -> None:
+    found = run(line)
+    assert (found["code"], found["html"]) == (2, "")
+    assert said in found["text"]
+
+
+def test_an_opened_file_can_be_named_without_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "OPENED", str(tmp_path))
+    for number, width in ((1, 35), (2, 70)):
+        (tmp_path / str(number)).mkdir()
+        file = tmp_path / str(number) / "config.json"
+        file.write_text(json.dumps({**CONFIG, "hidden_size": width}), "utf-8")
+        os.utime(file, (number, number))
+    expected = json.loads(run(f"params {tmp_path}/2/config.json --json")["text"])["result"]["total"]
+    assert json.loads(run("params config.json --json")["text"])["result"]["total"] == expected
+    assert run("params other.json")["code"] == 2

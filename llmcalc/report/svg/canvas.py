@@ -6,6 +6,8 @@ The light or dark theme follows the reader's system settings.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..markup import escape
 
 TEXT, SMALL, HEADING = 13.0, 12.0, 15.0
@@ -19,6 +21,7 @@ PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#6
 DARK_PALETTE = ("#4ba3de", "#f0b840", "#2fc49a", "#e3a3c7", "#f0803c", "#8fd0f5", "#b08fd6", "#c9a552")
 REST, DARK_REST = "#7f7f7f", "#a0a0a0"
 DASHES = ("", "7 4", "2 3", "9 3 2 3")
+SAMPLE = 22.0  # pixels of a curve beside its name, which show its dashes
 
 
 def _style() -> str:
@@ -106,15 +109,21 @@ class Canvas:
         dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
         self._parts.append(f'<polyline points="{path}" class="curve" stroke="{stroke}"{dashed}/>')
 
-    def legend(self, names: list[str], top: float) -> float:
-        """Draw a legend, wrapped to the canvas width, and return the y coordinate below the last line."""
-        x, y = MARGIN, top + TEXT
+    def legend(self, names: list[str], top: float, dashes: Sequence[str] = ()) -> float:
+        """Draw a legend, wrapped to the canvas width, and return the y coordinate below the last line.
+
+        Its samples are squares, or lines if their ``dashes`` are given.
+        """
+        x, y, wide = MARGIN, top + TEXT, SAMPLE if dashes else TEXT
         for number, name in enumerate(names):
-            needed = TEXT + GAP / 2 + text_width(name) + 2 * GAP
+            needed = wide + GAP / 2 + text_width(name) + 2 * GAP
             if x + needed > self.width - MARGIN and x > MARGIN:
                 x, y = MARGIN, y + TEXT * LINE
-            self.rect(x, y - TEXT + 2, TEXT - 2, TEXT - 2, colour(number))
-            self.text(x + TEXT + GAP / 2, y, shortened(name, self.width - 3 * MARGIN))
+            if dashes:
+                self.curve([(x, y - TEXT / 3), (x + wide, y - TEXT / 3)], colour(number), dashes[number])
+            else:
+                self.rect(x, y - TEXT + 2, TEXT - 2, TEXT - 2, colour(number))
+            self.text(x + wide + GAP / 2, y, shortened(name, self.width - 3 * MARGIN))
             x += needed
         return y + GAP
 

@@ -5,14 +5,15 @@ For colour-blind readers, curves also differ in their dash patterns.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ...core.record import record
 from ..pictures import Axis, Chart, Scatter
 from .axis import Scale, fitted, ticks
-from .canvas import DASHES, GAP, HEADING, LINE, MARGIN, SMALL, TEXT, Canvas, colour, shortened, text_width
+from .canvas import DASHES, GAP, HEADING, LINE, MARGIN, SAMPLE, SMALL, TEXT, Canvas, colour, shortened, text_width
 
 HIGHEST, ASPECT = 360.0, 0.55
 DOT = 4.5
-SAMPLE = 22.0  # pixels of a curve beside its name, which show its dashes
 SPACING_X, SPACING_Y = 70, 34  # minimum pixels between ticks
 
 Box = tuple[float, float, float, float]
@@ -30,13 +31,17 @@ class Frame:
 
 
 def draw_frame(
-    title: str, x: Axis, y: Axis, xs: list[float], ys: list[float], width: float, right: float, names: list[str]
-) -> Frame:
-    """Draw the axes, a grid, a title and a legend of ``names``, and reserve ``right`` pixels for labels."""
+    title: str, x: Axis, y: Axis, xs: list[float], ys: list[float], width: float, right: float, names: list[str],
+    dashes: Sequence[str] = (),
+) -> Frame:  # fmt: skip
+    """Draw the axes, a grid, a title and a legend of ``names``, and reserve ``right`` pixels for labels.
+
+    The legend has samples of lines if their ``dashes`` are given.
+    """
     canvas = Canvas(width)
     canvas.text(MARGIN, MARGIN + HEADING, shortened(title, width - 2 * MARGIN, HEADING), style="heading")
     top = MARGIN + HEADING + GAP
-    above = SMALL * LINE + (canvas.legend(names, top) if names else top)
+    above = SMALL * LINE + (canvas.legend(names, top, dashes) if names else top)
     below = above + min(HIGHEST, ASPECT * width)
     lowest, highest = fitted(ys, y.kind, y.logarithmic)
     vertical = Scale(lowest, highest, below, above, y.logarithmic)
@@ -108,8 +113,12 @@ def draw_chart(picture: Chart, width: float) -> str:
     """Draw a line chart with levels, labelled curves and marked points."""
     xs = [x for curve in picture.curves for x, _ in curve.points]
     ys = [y for curve in picture.curves for _, y in curve.points] + [value for _, value in picture.levels]
-    named = min(max(text_width(curve.name) for curve in picture.curves) + 2 * GAP + SAMPLE, NAMES_SHARE * width)
-    frame = draw_frame(picture.title, picture.x, picture.y, xs, ys, width, named, [])
+    names = [curve.name for curve in picture.curves]
+    named = max(map(text_width, names)) + 2 * GAP + SAMPLE
+    above = names if any(names) and named > NAMES_SHARE * width else []  # they would be cut on the right
+    named = 0.0 if above else named
+    dashes = [DASHES[number % len(DASHES)] for number in range(len(names))]
+    frame = draw_frame(picture.title, picture.x, picture.y, xs, ys, width, named, above, dashes)
     for name, value in picture.levels:
         at = frame.y.place(value)
         frame.canvas.line(frame.x.start, at, frame.x.end, at, "limit")
@@ -127,7 +136,7 @@ def _curves(frame: Frame, picture: Chart, named: float) -> None:
         ends.append(points[-1][1])
     places = spread(ends, TEXT * LINE, frame.y.end, frame.y.start)
     for number, (curve, place) in enumerate(zip(picture.curves, places, strict=True)):
-        if not curve.name:
+        if not curve.name or not named:
             continue
         x = frame.x.end + GAP
         frame.canvas.curve([(x, place), (x + SAMPLE, place)], colour(number), DASHES[number % len(DASHES)])

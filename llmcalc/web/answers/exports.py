@@ -20,7 +20,7 @@ from .view import view_of
 def command_lines(case: Case, _: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return the command lines that give the same memory and times, with what each of them answers."""
     state = case.state
-    own = {"model": state.model, **case.formats}
+    own = {"model": case.model_name, **case.formats}
     gpu = f"{state.gpu}:{state.n}" if state.n > 1 else state.gpu
     sizes: dict[str, Any] = {"seq": case.context, "batch": case.fit.result.workload.batch}
     memory = {**own, "gpu": gpu if case.fit.count > 1 else state.gpu, **sizes}

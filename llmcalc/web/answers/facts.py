@@ -11,6 +11,8 @@ from ...report.numbers import BYTES, duration, human, readable, three_digits
 from ...report.serving import dollars
 from .state import Case
 
+LEAST_PLAIN = 10  # US dollars, from which a price has no decimal places
+
 
 def facts(case: Case) -> Iterator[dict[str, Any]]:
     """Yield the numbers beside the verdict. ``why`` is the quantity that ``derivation`` explains."""
@@ -108,13 +110,13 @@ def _serving_times(case: Case) -> Iterator[dict[str, Any]]:
     yield fact("throughput", "Throughput", three_digits(total), together, evidence, after="tokens/s", value=total,
                unit="tokens/s")  # fmt: skip
     if price and output:
-        note = f"input and output; {dollars(output)} if all is charged to output{with_these}"
+        note = f"or {dollars(output)} for output alone{with_these}"
         yield _price("Price per million tokens", price, note)
 
 
 def _price(label: str, price: tuple[float, float], note: str) -> dict[str, Any]:
-    low, _, high = dollars(price).partition(" ")
-    return fact("cost", label, low, note, FITTED, after=high, unit="USD", low=price[0], high=price[1])
+    low, high = (f"${size:,.2g}" if size < LEAST_PLAIN else f"${size:,.0f}" for size in price)
+    return fact("cost", label, low, note, FITTED, after=f"to {high}", unit="USD", low=price[0], high=price[1])
 
 
 def _capacity(case: Case) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from ...report.numbers import BYTES, readable
 
 _SIZE = re.compile(r"(?<![a-z\d.])[ae]?\d+(\.\d+)?[bmt]\b")
 USUAL_CONTEXT, USUAL_ANSWER, USUAL_GPU, USUAL_ENGINE = 8192, 512, "h100-sxm", "vllm"
+OPENED = "/files"  # folder of the files that are opened in the page
 MOST_COMPARED = 3  # models beside the first
 MOST_KEPT = 64  # states and models whose results are kept
 LARGEST = {"n": 2**14, "users": 2**20, "context": 2**30, "osl": 2**30, "batch": 2**20}
@@ -155,8 +156,15 @@ class Case:
 
     @property
     def title(self) -> str:
-        """Title of the model with its size, such as ``Llama 3.1 8B``."""
-        return titled(self.model)
+        """Title of the model with its size, such as ``Llama 3.1 8B``, and with the name of an opened file."""
+        title, opened = titled(self.model), self.model_name != self.state.model
+        return f"{title} ({self.model_name})" if opened and self.model_name != "." else title
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model as the user types it: of an opened file without the folder of the page."""
+        folder, name = os.path.split(self.state.model)
+        return self.state.model if not folder.startswith(OPENED) else "." if folder == OPENED else name
 
     @property
     def gpus_text(self) -> str:

@@ -49,7 +49,7 @@ def command_lines(case: TrainingCase, _: Mapping[str, Any]) -> list[dict[str, st
     """Return the command lines that give the same memory, time and cost."""
     state = case.state
     gpu = f"{state.gpu}:{state.n}" if state.n > 1 else state.gpu
-    own = {"model": state.model, "gpu": gpu, "seq": case.context}
+    own = {"model": case.model_name, "gpu": gpu, "seq": case.context}
     step = fit_command.COMMANDS[0].line({**own, "batch": state.batch, **case.settings})
     found = [{"title": "memory", "line": step}]
     if case.time_error:

@@ -84,7 +84,7 @@ def _speed(case: Case) -> Iterator[str]:
         yield f"but {serving.engine_title} runs only {case.running:,} of {users:,} requests at once"
         return
     price = serving.usd_per_million
-    cost = f", for {dollars(price)} per million tokens of input and output" if price else ""
+    cost = f", for {dollars(price)} per million tokens" if price else ""
     if serving.tpot_s and serving.tpot_low_s and serving.tpot_high_s:
         low, rate, high = (three_digits(1 / each) for each in (serving.tpot_high_s, serving.tpot_s, serving.tpot_low_s))
         who, each = ("one user", "") if users == 1 else (f"{users:,} users", " each")

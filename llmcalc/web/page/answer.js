@@ -33,7 +33,10 @@ function showSentence(text) {
   $("sentence").replaceChildren(...text.split(FIGURES).map((part, at) => (at % 2 ? element("b", {}, part) : part)));
 }
 
-const capital = (text) => text[0].toUpperCase() + text.slice(1);
+/** Return the sentences of an error, without the folders of opened files. @param {{message: string, hint?: string}} error */
+export const explained = ({ message, hint }) => [message, hint].filter(Boolean)
+  .map((text) => capital(text.replaceAll(/\/files\/\d+\//g, "").replace(/\.$/, "")));
+const capital = (text) => text.replace(/^[a-z](?=[a-z]*[\s'])/, (letter) => letter.toUpperCase()); // no name of a file
 
 /** Show an error in place of the verdict and of all numbers, which would be those of another state.
  * @param {{message: string, hint: string}} error @param {string[]} notes */
@@ -41,7 +44,7 @@ export function showError({ message, hint }, notes = []) {
   root.classList.add("failed");
   $("answer").classList.add("no");
   write($("lead"), "No answer");
-  write($("sentence"), [message, hint].filter(Boolean).map((text) => `${capital(text.replace(/\.$/, ""))}.`).join(" "));
+  write($("sentence"), explained({ message, hint }).map((text) => `${text}.`).join(" "));
   $("notes").replaceChildren(...notes.map((text) => element("li", {}, text)));
   $("changes").replaceChildren();
 }

@@ -33,9 +33,12 @@ export function startKnobs() {
     range.addEventListener("change", () => moved(false));
     text.addEventListener("change", () => {
       const found = readNumber(text.value);
-      if (found >= 1) change({ [key]: found });
+      text.setCustomValidity(found >= 1 ? "" : "Use a number such as 16, 8192 or 8k.");
+      if (!text.reportValidity()) return;
+      change({ [key]: found });
       showKnobs();
     });
+    text.addEventListener("input", () => text.setCustomValidity(""));
     text.addEventListener("keydown", (event) => { if (event.key === "Enter") text.blur(); });
   }
   for (const key of ["weights", "kv", "gpu"]) $(key).addEventListener("change", () => change({ [key]: $(key).value }));
@@ -59,7 +62,7 @@ export function showKnobs(longest) {
     if (steps[key][Number(range.value)] !== value) range.value = String(nearest(steps[key], value));
     range.style.setProperty("--fill", `${(100 * Number(range.value)) / Math.max(steps[key].length - 1, 1)}%`);
     range.setAttribute("aria-valuetext", `${value.toLocaleString("en")} ${unit}`);
-    if (document.activeElement !== text) text.value = value.toLocaleString("en");
+    if (document.activeElement !== text) text.value = value.toLocaleString("en"), text.setCustomValidity("");
   }
   for (const key of ["weights", "kv", "gpu"]) {
     const own = $(key);

@@ -2,6 +2,7 @@
 import { ask, open, stop } from "./python.js";
 
 const SLOW = 1000; // milliseconds until a button to stop appears
+const LEAST_SEEN = 200; // pixels of a result that are seen without scrolling
 const KEPT = 50; // lines in the history
 const FRAME_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
@@ -103,6 +104,8 @@ export function mount(root, { line = "", onRun } = {}) {
       parts.push(frame);
     }
     result.replaceChildren(...parts);
+    result.classList.remove("old");
+    if (result.getBoundingClientRect().top > innerHeight - LEAST_SEEN) form.scrollIntoView({ block: "start" });
     status.textContent = code > 1 ? "The command failed." : code ? "Done: the answer is no (exit code 1)." : "Done.";
   }
 
@@ -113,6 +116,7 @@ export function mount(root, { line = "", onRun } = {}) {
     history.push(typed);
     place = history.splice(0, Math.max(history.length - KEPT, 0)) && history.length;
     status.textContent = "Computing …";
+    result.classList.add("old");
     const timer = setTimeout(() => { halts.hidden = false; }, SLOW);
     const columns = Math.floor(result.clientWidth / 8);
     const answer = await ask({ kind: "run", line: typed, columns });

@@ -1,5 +1,5 @@
 // The page after its first paint: controls at once, then answers of Python, the verdict first.
-import { showAnswer, showError, showMemory } from "./answer.js";
+import { explained, showAnswer, showError, showMemory } from "./answer.js";
 import { showBlocks } from "./blocks.js";
 import { makeColumns, showColumns } from "./columns.js";
 import { files, names, paint } from "./first.js";
@@ -34,7 +34,7 @@ const panelsOf = async (panels, more = {}) => {
     found = (await ask({ ...message, state: { ...message.state, model: state.model } })) ?? { text: "The computation was stopped" };
   }
   if (before === state && found.state && found.state.gpu !== state.gpu) { // a link may spell it otherwise, as in h100:8
-    change({ gpu: found.state.gpu, n: found.state.n }, false, unknown);
+    change({ gpu: found.state.gpu, n: found.state.n, line: state.line }, false, unknown);
   }
   return found.panels ?? Object.fromEntries(panels.map((name) => [name, { error: found.error ?? { message: found.text, hint: "" } }]));
 };
@@ -78,7 +78,7 @@ async function verdict(quick) {
   await openLinked();
   const { verdict: found } = await panelsOf(["verdict"], { quick });
   isFirst = false;
-  const notes = unknown.map((name) => `unknown setting in the link: ${name}`);
+  const notes = unknown.map((name) => `${name[0]} in the link: ${name[1]}`);
   if (found.error) return showFailure(found.error, notes);
   facts = found.facts;
   found.notes.unshift(...notes);
@@ -184,6 +184,8 @@ showTraining();
 startOwn($("own"), async (files) => {
   const found = await open(...files);
   if (!found.model) return found.text ?? "The file cannot be read.";
+  const { blocks } = await panelsOf(["blocks"], { model: found.model }); // an error leaves the dialog and the answer as they are
+  if (blocks.error) return explained(blocks.error).map((text) => `${text}.`).join(" ");
   opened = await linkOf(files);
   change({ model: found.model, config: opened });
   return "";

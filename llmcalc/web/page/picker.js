@@ -23,6 +23,7 @@ export function combobox(input, list, choices, choose, keeps = true) {
 
   function open(text = "") {
     shown = found(text);
+    for (let start = text; !shown.length && start.length > 2; shown = found(start)) start = start.slice(0, -1); // the closest
     at = shown.findIndex((each) => each.name === input.dataset.name);
     list.replaceChildren(...shown.map((each, index) => element(
       "li", { role: "option", id: own + index, "aria-selected": "false", onpointerdown: (event) => { event.preventDefault(); pick(each.name); } },

@@ -6,7 +6,7 @@ export const DEFAULTS = {
   config: "", // of a model of one's own, packed
 };
 const OTHER_NAMES = new Map([["count", "n"]]);
-/** Settings of the link that the page does not know. @type {string[]} */
+/** What the page ignores of the link: why, and the setting. @type {[string, string][]} */
 export let unknown = [];
 const MOST = { n: 16384, users: 1048576, context: 2 ** 30, osl: 2 ** 30, batch: 2 ** 20 };
 const LONGEST = 400, LONGEST_CONFIG = 8000; // characters of a text in a link
@@ -37,7 +37,8 @@ function valid(name, value) {
 export function readHash(hash) {
   const pairs = hash.includes("=") ? [...new URLSearchParams(hash.replace(/^#/, ""))] : [];
   const given = new Map(pairs.map(([name, value]) => [OTHER_NAMES.get(name) ?? name, value]));
-  unknown = [...given.keys()].filter((name) => !Object.hasOwn(DEFAULTS, name)).map((name) => name.slice(0, 40));
+  unknown = [...given].flatMap(([name, value]) => !Object.hasOwn(DEFAULTS, name) ? [["unknown setting", name.slice(0, 40)]]
+    : typeof DEFAULTS[name] === "number" && !(readNumber(value) >= 1) ? [["invalid value", `${name}=${value.slice(0, 40)}`]] : []);
   return /** @type {State} */ (Object.fromEntries(
     Object.keys(DEFAULTS).map((name) => [name, given.has(name) ? valid(name, given.get(name)) : DEFAULTS[name]]),
   ));
@@ -57,7 +58,7 @@ export let state = readHash(location.hash);
  * @param {string[]} [left] unknown settings of the link that are still shown */
 export function change(changes, quick = false, left = []) {
   const own = Object.entries(changes).map(([name, value]) => [name, valid(name, value)]);
-  state = { ...state, ...Object.fromEntries(own) };
+  state = { ...state, line: "", ...Object.fromEntries(own) }; // a command belongs to the state in which it ran
   unknown = left;
   if (!quick) history.replaceState(null, "", hashOf(state));
   listeners.forEach((each) => each(state, quick));
