@@ -5,8 +5,12 @@ from __future__ import annotations
 from math import gcd
 from typing import Any
 
+from ..api.evidence import errors_of
 from ..api.train import published_fact
+from ..calc.touched_experts import expert_layers
 from ..core.errors import spelled
+from ..data import table
+from ..estimate.cost import AS_GIVEN, utilisations
 from ..estimate.training_run import Training
 from .document import Document, Fact, Table, columns
 from .fit import verdict
@@ -14,10 +18,20 @@ from .flops import by_component, convention_table
 from .heading import derivation, model_document, run_line, workload_inputs
 from .memory import BYTES, mesh_line
 from .numbers import about, duration
-from .provenance import assumptions, cost_fact, evidence_notes, four_digits, machine_line, range_text, span_fact
+from .provenance import (
+    assumptions,
+    cost_fact,
+    evidence_notes,
+    four_digits,
+    machine_line,
+    range_text,
+    span_fact,
+    three_digits,
+)
 from .published_figures import training_comparison
 
 SECONDS_PER_DAY = 86_400
+OF_RUNS = (0.1, 0.9)  # quantiles of the hours of other runs
 COUNTED = {"causal": "visible query-key pairs only", "dense": "all query-key pairs", "6nd": "6·N·D"}  # by MFU
 
 
@@ -32,6 +46,7 @@ def train_document(run: Training, stated: bool = True) -> Document:
         f" on {about(run.tokens, '')} tokens",
         answer=_answer(run),
         lines=lines,
+        alerts=_alerts(run),
         facts=tuple(_facts(run)),
         derivation=derivation("train", run),
         tables=(
@@ -63,7 +78,7 @@ def _facts(run: Training) -> list[Fact]:
     if run.steps is not None and run.batch_tokens is not None:
         facts.append(Fact("steps", run.steps, "", f"{run.batch_tokens:,} tokens each"))
     if run.hours and run.days:
-        facts += [span_fact("accelerator-hours", run.hours), span_fact("days", run.days)]
+        facts += [span_fact("accelerator-hours", run.hours), *_published(run), span_fact("days", run.days)]
         facts += [cost_fact(run.cost, run.price), *_energy(run)]
     else:
         facts.append(Fact("time and cost", "not known", "", spelled("add the GPUs, such as {gpu=h100:512}")))
@@ -78,6 +93,41 @@ def _facts(run: Training) -> list[Fact]:
         facts.append(Fact("read", run.read_bytes, BYTES, f"{run.token_bytes}-byte token IDs"))
     factor = f"N includes embeddings; compute is {run.compute / run.six_nd:.4g}× this value"
     return [*facts, Fact("6·N·D", run.six_nd, "FLOPs", factor)]
+
+
+def _published(run: Training) -> list[Fact]:
+    """Return the published hours of the run, and those of other runs relative to the middle of the estimate."""
+    assert run.hours
+    found = list[Fact]()
+    tokens, hours = (published_fact(run.architecture, name) for name in ("training_tokens", "accelerator_hours"))
+    if tokens and hours and round(float(tokens.value)) == run.tokens:
+        factor = float(hours.value) / run.hours.mid
+        found.append(Fact("published hours", three_digits(float(hours.value)), "", f"{factor:.2f}× the middle"))
+    errors = errors_of("train", "hours")
+    if run.evidence.get("hours") == "measured" and errors:
+        shares = sorted(1 / (1 + error) for error in errors)
+        low, high = (shares[round(share * (len(shares) - 1))] for share in OF_RUNS)
+        text = range_text(low * run.hours.mid, high * run.hours.mid)
+        note = f"published: {low:.2g} to {high:.2g}× the middle, in 80 % of {len(shares)}"
+        found.append(Fact("hours as other runs", text, "", note))
+    return found
+
+
+def _alerts(run: Training) -> list[str]:
+    """Return a warning if the utilisation of dense models is used for a mixture of experts."""
+    machine = run.machine
+    if machine is None or machine.mfu_source == AS_GIVEN or not expert_layers(run.architecture):
+        return []
+    entries = table("utilisation")
+    if utilisations(machine.accelerator, entries).get(machine.number_format, {}).get("experts"):
+        return []
+    others = "; ".join(
+        f"{each['mid']:.1%} in {kind}, {each['of'].partition(':')[0]}"
+        for formats in entries.values()
+        for kind, each in formats.items()
+        if each.get("experts")
+    )
+    return [spelled(f"the MFU is that of dense models; mixtures of experts usually reach less ({others}); set {{mfu}}")]
 
 
 def _energy(run: Training) -> list[Fact]:

@@ -219,3 +219,32 @@ def test_a_sweep_prints_every_point(capsys: Capture) -> None:
 def test_every_format_prints_every_answer(line: str, form: str, capsys: Capture) -> None:
     assert main([*line.split(), "--format", form]) == 0
     assert capsys.readouterr().out.count("\n") > 5
+
+
+def test_hours_are_beside_those_of_published_runs(capsys: Capture) -> None:
+    def printed(line: str) -> str:
+        assert main(line.split()) == 0
+        return " ".join(capsys.readouterr().out.split())
+
+    found = printed("train llama3.1-70b --gpu h100:512")
+    assert "published hours 7.00M 1.57× the middle hours as other runs 4.23M to 15.5M" in found
+    other = printed("train llama3.1-70b --gpu h100:512 --tokens 1T")
+    assert "published hours" not in other
+    assert "hours as other runs" in other
+    assert "hours as other runs" not in printed("train llama3.1-70b --gpu h100:512 --mfu 37%")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("train gpt-oss-120b --tokens 1T --gpu h100:64", True),
+        ("train gpt-oss-120b --tokens 1T --gpu h100:64 --mfu 20%", False),
+        ("train llama3.1-8b --tokens 1T --gpu h100:64", False),
+        ("train deepseek-v3 --gpu h800:2048", False),
+    ],
+)
+def test_a_mixture_of_experts_with_the_mfu_of_dense_models_is_warned_of(
+    line: str, expected: bool, capsys: Capture
+) -> None:
+    assert main(line.split()) == 0
+    assert ("the MFU is that of dense models" in " ".join(capsys.readouterr().out.split())) == expected

@@ -109,6 +109,7 @@ class Utilisation(Sourced):
     low: Fraction | None = None
     mid: Fraction
     high: Fraction | None = None
+    experts: bool = False
     of: Text
 
 
