@@ -22,12 +22,9 @@ from ..estimate.time.calibration import Factors
 from ..estimate.time.pools import Decodes, Prefills, decodes, pools_time, prefills
 from ..estimate.time.serving import Load, ServingTime, serving_time
 from .engine_models import served_length
-from .engine_settings import smaller_format
 from .grid import numpy_module
-from .names import number_format
 from .request_lengths import Requests
 from .serving_replicas import Formats, Replica, read_replica
-from .step_models import weight_bits
 
 MOST, STEPS = 4096, 97  # requests of a data-parallel rank: the largest number, and how many are tried
 FEWEST = tuple(2.0**-power for power in range(6, 0, -1))  # while other requests are in the pool of prefills
@@ -223,9 +220,26 @@ class LayoutSearch:
 
     def fastest_mesh(self) -> Mesh | None:
         """Return the layout of one replica on all GPUs with the most tokens per second, or None if no request fits."""
-        found = [(one.mesh, self.together(one).points[0]) for one in self._replicas_of(self.formats[0], self.count)]
+        return self._fastest(self._replicas_of(self.formats[0], self.count))
+
+    def _fastest(self, replicas: Iterable[Replica]) -> Mesh | None:
+        """Return the layout with the most tokens per second, before those on which not all requests run."""
+        found = [(one.mesh, self.together(one).points[0]) for one in replicas]
         best = max(found, key=lambda one: (one[1].runs, one[1].requests_per_s), default=None)
         return best[0] if best else None
+
+    def divided_mesh(self) -> Mesh | None:
+        """Return the fastest layout of all GPUs with any numbers of ranks, stages and replicas, or None."""
+        sizes = [size for size in range(1, self.count + 1) if self.count % size == 0]
+        tried = (
+            self.replica(Mesh(tp=tp, pp=pp, dp=self.count // (tp * pp)), self.formats[0])
+            for tp in sizes if tp <= self.card.node for pp in sizes if self.count % (tp * pp) == 0
+        )  # fmt: skip
+        return self._fastest(
+            one
+            for one in tried
+            if one and (one.free is None or one.free > 0) and not (one.mesh.pp > 1 and one.drafting)
+        )
 
     def _times(self, replica: Replica, points: Sequence[Point]) -> Times:
         return Times(Placement(replica, self.count // replica.ranks), tuple(points))
@@ -364,28 +378,3 @@ def meshes(architecture: Architecture, size: int, node: int) -> Iterator[Mesh]:
         for tp in powers(size):
             if size % tp == 0:
                 yield Mesh(tp=tp, dp=size // tp, ep=size, etp=1)
-
-
-def check_formats(architecture: Architecture, given: Formats) -> None:
-    """Check that the model allows the given number formats."""
-    for name, text in given.items():
-        if text and name == "cache":
-            number_format(text, name)
-        elif text:
-            weight_bits(architecture, text)
-
-
-def format_choices(
-    architecture: Architecture, card: Accelerator, given: Formats, engine: str = ""
-) -> tuple[Formats, ...]:
-    """Return the number formats that are tried: those given, and the engine's smaller ones that the GPU computes in."""
-    found: list[Formats] = [given]
-    weights, cache = (smaller_format(engine, kind) for kind in ("weights", "cache"))
-    if "fp8" in (weights, cache) and "fp8" not in card.peak:
-        return (given,)
-    is_free = not any(given[name] for name in ("weights", "experts", "attention_weights"))
-    if is_free and not (architecture.inputs.get("types") or architecture.inputs.get("quantization")):
-        found.append({**given, "weights": weights})
-    if not given["cache"]:
-        found += [{**each, "cache": cache} for each in tuple(found)]
-    return tuple(found)

@@ -19,7 +19,7 @@ from ..estimate.time.serving import Load, ServingTime
 from ..estimate.training_run import Price
 from .engine_result import ServeResult
 from .request_lengths import Requests
-from .running_changes import holds_all, running_changes
+from .running_changes import faster_layout, holds_all, running_changes
 from .serving_memory import engine_title
 from .serving_replicas import SIZES
 from .serving_search import token_prices
@@ -173,6 +173,11 @@ class ServingResult(NotebookDisplay):
     def all_run(self) -> bool:
         """Whether all requests run at once."""
         return self.fits and bool(self.time.waiting <= 0)
+
+    @cached_property
+    def faster(self) -> tuple[dict[str, Any], ServingResult] | None:
+        """Layout with divided experts and its result, if it has more tokens per second, or None."""
+        return faster_layout(self)
 
     @cached_property
     def changes(self) -> tuple[tuple[dict[str, Any], ServingResult], ...]:

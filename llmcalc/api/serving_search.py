@@ -23,7 +23,8 @@ from .calibration import Deployment
 from .layout_result import LayoutResult
 from .request_lengths import Requests
 from .serving_changes import Changes, find_changes
-from .serving_layouts import LayoutSearch, Placement, Point, Times, format_choices
+from .serving_formats import format_choices
+from .serving_layouts import LayoutSearch, Placement, Point, Times
 from .serving_replicas import SIZES, Replica
 from .speculation import Drafting
 from .train import price_of
@@ -197,7 +198,7 @@ class ServingSearch(LayoutResult):
     @cached_property
     def faster_formats(self) -> tuple[dict[str, Any], ServingSearch] | None:
         """Formats that ``serving_front`` tries too, and their result if it has more tokens per second, or None."""
-        *_, last = format_choices(self.architecture, self.accelerator, self.formats)
+        *_, last = format_choices(self.architecture, self.accelerator, self.formats, self.engine)
         change = {name: text for name, text in last.items() if text != self.formats[name]}
         if not self.is_found or not change:
             return None

@@ -21,7 +21,8 @@ from .load import Source
 from .load import load as read_model
 from .request_lengths import read_requests
 from .serve import REQUESTS
-from .serving_layouts import LayoutSearch, check_formats, format_choices, longest_request
+from .serving_formats import check_formats, format_choices
+from .serving_layouts import LayoutSearch, longest_request
 from .serving_limits import read_limits
 from .serving_memory import engine_title
 from .serving_replicas import read_replica
@@ -192,6 +193,13 @@ def serving(
         best = changed(search, only=concurrency).fastest_mesh() or mesh
         mesh = changed(best, etp=best.tp * best.dp // best.ep)
         assumed.append("the layout with the most tokens per second over several nodes is assumed: {tp} sets another")
+    elif tp is None and mesh.ranks == ranks and search.replica(mesh, formats) is None:
+        divided = changed(search, only=concurrency).divided_mesh()
+        if divided:
+            mesh = divided
+            assumed.append(
+                f"{count} tensor-parallel ranks do not divide the model: the fastest other layout is assumed"
+            )
     check_layout(architecture, card, mesh, count)
     replica = read_replica(architecture, card, gpu, mesh, name, formats, given, search.acceptance)
     steps, memory, drafting, speculation = replica.steps, replica.memory, replica.drafting, replica.speculation

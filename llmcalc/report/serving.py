@@ -122,6 +122,10 @@ def _facts(result: ServingResult) -> list[Fact]:
         Fact("requests", three_digits(float(time.requests_per_s)), "per second"),
         Fact("output tokens", three_digits(result.tokens_per_s_gpu), "per second and GPU"),
     ]  # fmt: skip
+    if result.faster:
+        change, one = result.faster
+        speed = f"{one.tokens_per_s_gpu:,.0f} tokens/s per GPU"
+        facts.append(Fact("faster layout", settings_text(change), speed))
     gain = break_even(own) if (own := result_money(result)) else None
     facts += [*_drafting(result), *_prefix(result), *([gain] if gain else [])]
     if result.price and result.usd_per_million_output and result.usd_per_million:

@@ -13,8 +13,9 @@ import pytest
 import llmcalc
 from llmcalc.api.accelerators import accelerators
 from llmcalc.api.request_lengths import read_requests
+from llmcalc.api.serving_formats import format_choices
 from llmcalc.api.serving_front import ServingFront
-from llmcalc.api.serving_layouts import LayoutSearch, format_choices
+from llmcalc.api.serving_layouts import LayoutSearch
 from llmcalc.api.step_models import step_model
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.errors import InputError

@@ -159,6 +159,30 @@ def test_the_answer_names_a_layout_that_holds_all_requests(
     assert all(str(value) in text for value in holding.values())
 
 
+@pytest.mark.parametrize(("gpu", "layout"), [
+    ("h100:3", (1, 3, 1)), ("h100:6", (2, 1, 3)), ("h100:7", (1, 7, 1)), ("h100:4", (4, 1, 1)),
+])  # fmt: skip
+def test_gpus_that_do_not_divide_the_heads_have_other_layouts(gpu: str, layout: tuple[int, int, int]) -> None:
+    result = serve(llmcalc.load("llama3.3-70b"), gpu)
+    assert (result.mesh.tp, result.mesh.pp, result.mesh.dp) == layout
+    assert result.mesh.ranks == int(gpu.partition(":")[2])
+    assert any("do not divide the model" in note for note in result.notes) is (layout[0] != 4)
+    with pytest.raises(InputError, match="tp"):
+        serve(llmcalc.load("llama3.3-70b"), "h100:3", tp=3)
+
+
+def test_a_faster_layout_of_experts_is_named() -> None:
+    result = serve(DEEPSEEK, "h200:8", isl=4099, osl=1009, concurrency=127)
+    assert result.faster is not None
+    change, one = result.faster
+    assert change == {"tp": 1, "dp": 8, "ep": 8}
+    assert one.tokens_per_s_gpu > 1.3 * result.tokens_per_s_gpu
+    assert "faster layout" in {fact.label for fact in serving_document(result).facts}
+    assert one.faster is None
+    assert serve(DEEPSEEK, "h200:8", concurrency=1).faster is None
+    assert serve(gpu="h100:2").faster is None
+
+
 def test_no_layout_is_named_if_none_holds_all_requests() -> None:
     result = serve(gpu="rtx4090", isl=4001, concurrency=100_003)
     assert result.holding_change is None

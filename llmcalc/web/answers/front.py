@@ -7,8 +7,9 @@ from time import perf_counter
 from typing import Any
 
 from ...api.request_lengths import read_requests
+from ...api.serving_formats import check_formats, format_choices
 from ...api.serving_front import ServingFront, front_steps
-from ...api.serving_layouts import LayoutSearch, check_formats, format_choices
+from ...api.serving_layouts import LayoutSearch
 from ...api.serving_terms import read_terms
 from ...api.serving_time import FORMATS
 from ...core.errors import LlmcalcError
