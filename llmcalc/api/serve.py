@@ -135,16 +135,16 @@ def serve(
         InputError: an unknown engine, flag or GPU, or an invalid setting.
     """
     load = {"isl": isl, "osl": osl, "concurrency": concurrency, "sla": sla}
+    if command is not None and not isinstance(command, str):
+        command = read_texts(command, "command")
+    if command is not None and not "".join(command).strip():
+        raise InputError("is empty", parameter="command", hint="use a command line such as vllm serve Qwen/Qwen3-8B")
     if any({**settings, **load}.get(name) not in (None, False) for name in REQUESTS):
         from .serving_request import serving_request  # needed only by times
 
         given = {**settings, **load, "engine": engine, "engine_version": engine_version}
         return serving_request(model, gpu, given, command, {"gpu_memory": gpu_memory, "image": image or None})
     check_values(SERVE, {"gpu": gpu, "gpu_memory": gpu_memory, "engine": engine, "engine_version": engine_version})
-    if command is not None and not isinstance(command, str):
-        command = read_texts(command, "command")
-    if command is not None and not "".join(command).strip():
-        raise InputError("is empty", parameter="command", hint="use a command line such as vllm serve Qwen/Qwen3-8B")
     remarks: tuple[str, ...] = ()
     if command is None and is_modelfile(model):
         command, remarks = modelfile_command(model, engine, settings, _gpus(gpu, gpu_memory))

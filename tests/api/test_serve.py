@@ -438,3 +438,10 @@ def test_tables_of_scaled_rotary_positions_are_longer() -> None:
     alone = llmcalc.serve(llmcalc.load("gemma3-4b", overrides=["rope_scaling=none"]), "h100", **run).memory.weights.best
     assert scaled - alone == 7 * 131072 * 256 * 2
     assert scaled == pytest.approx(8.58 * 2**30, rel=0.002)
+
+
+@pytest.mark.parametrize("load", [{}, {"isl": 101, "osl": 53, "concurrency": 3}])
+@pytest.mark.parametrize("command", [True, 5, [1, 2], [None]])
+def test_a_command_is_a_list_of_strings(command: object, load: dict[str, int]) -> None:
+    with pytest.raises(llmcalc.InputError, match="command: must be a list of strings"):
+        llmcalc.serve(gpu="h100", command=command, **load)
