@@ -9,7 +9,7 @@ from ..api.accelerators import accelerator, accelerators
 from ..api.defaults import RESERVE
 from ..api.fit_formats import FORMATS
 from ..api.load import load
-from ..api.names import aliases_of
+from ..api.names import aliases_of, number_format, weight_formats
 from ..calc.memory.fit import read_size
 from ..core.errors import InputError
 from ..data import table, tables
@@ -22,6 +22,10 @@ from .answers.state import titled
 FIGURES = (
     "name", "title", "year", "generation", "memory_bytes", "usable_bytes", "node", "bandwidth", "peak", "checked",
 )  # fmt: skip
+COMMON = (
+    "h100-sxm", "h200", "b200-180gb", "b300", "a100-sxm-80gb", "l40s", "l4", "rtx-5090", "rtx-4090", "rtx-3090",
+    "rtx-pro-6000", "mi300x", "m4-max-40c-128gb",
+)  # fmt: skip  # GPUs that the list begins with
 
 
 def catalogue() -> dict[str, Any]:
@@ -29,6 +33,7 @@ def catalogue() -> dict[str, Any]:
     return {
         "models": list(_models()),
         "gpus": list(map(_gpu, accelerators().values())),
+        "common": COMMON,
         "gpu_aliases": dict(_gpu_aliases()),
         "reserve": read_size(RESERVE, "reserve"),
         "formats": list(map(_format, FORMATS)),
@@ -43,9 +48,14 @@ def _gpu(one: Accelerator) -> dict[str, Any]:
 
 
 def _format(name: str) -> dict[str, Any]:
-    """Return whether llama.cpp runs a weight format, and the generations of GPUs that it is limited to."""
-    entry = tables("formats").get(name, {})
-    return {"name": name, "is_llama_cpp": name in table("mixtures"), "generations": entry.get("generations", [])}
+    """Return the bits of most weights, whether llama.cpp runs the format, and the GPU generations that it needs."""
+    entry, bits = tables("formats").get(name, {}), weight_formats(name, number_format("bf16")).main.bits_per_weight
+    return {
+        "name": name,
+        "bits": round(bits, 1),
+        "is_llama_cpp": name in table("mixtures"),
+        "generations": entry.get("generations", []),
+    }
 
 
 def _models() -> Iterator[dict[str, Any]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from llmcalc.calc.params import params
 from llmcalc.core.architecture import Architecture
 from llmcalc.web import build
+from llmcalc.web.catalogue import catalogue
 from llmcalc.web.form_files import contents, shipped_models
 from llmcalc.web.forms import MemoryForms, ModelForms
 
@@ -75,3 +76,10 @@ def test_the_policy_allows_no_foreign_scripts() -> None:
 def test_files_are_short() -> None:
     for file in PAGE.iterdir():
         assert len(file.read_text("utf-8").splitlines()) <= LONGEST, file.name
+
+
+def test_lists_begin_with_known_gpus_and_say_the_bits_of_formats() -> None:
+    found = catalogue()
+    assert set(found["common"]) <= {gpu["name"] for gpu in found["gpus"]}
+    bits = {each["name"]: each["bits"] for each in found["formats"]}
+    assert (bits["bf16"], bits["fp8"], bits["q4_k_m"]) == (16, 8, 4.5)

@@ -10,6 +10,8 @@ from ..numbers import about
 
 _POWERS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _LARGEST_NAMED = 15  # 10^15 and above are written as powers
+_SMALLEST_NAMED = 1e-3 * (1 - 1e-9)  # smaller values are written as powers
+_WRITTEN_OUT = range(3)  # exponents of numbers without a power
 _NICE = (1, 2, 5)
 _KILO = 10  # 2^10
 _SMALLEST = 1e-300  # smaller values underflow when divided
@@ -61,8 +63,11 @@ def ticks(low: float, high: float, kind: str, logarithmic: bool, most: int) -> l
     >>> [label for _, label in ticks(1024, 131072, "tokens", True, 4)]
     ['1k', '4k', '16k', '64k']
     """
-    found = _logarithmic(low, high, kind, most) if logarithmic else _linear(low, high, kind, most)
-    return [(value, label(value, kind)) for value in found]
+    found = list(_logarithmic(low, high, kind, most) if logarithmic else _linear(low, high, kind, most))
+    if kind == "year" or kind in _UNITS:
+        return [(value, label(value, kind)) for value in found]
+    has_powers = any(value and not _SMALLEST_NAMED <= value < 10.0**_LARGEST_NAMED for value in found)
+    return [(value, (power_label if has_powers else plain_label)(value)) for value in found]  # one notation
 
 
 def _logarithmic(low: float, high: float, kind: str, most: int) -> Iterator[float]:
@@ -107,10 +112,20 @@ def label(value: float, kind: str) -> str:
     if kind in _UNITS:
         return _binary_label(value, _UNITS[kind], " " if kind == "bytes" else "")
     exponent = floor(log10(value) + _EPSILON)
-    if exponent >= _LARGEST_NAMED or exponent < 0:
-        digits, power = value / 10.0**exponent, f"10{str(exponent).translate(_POWERS)}"
-        return power if abs(digits - 1) < _EPSILON else f"{digits:g}·{power}"
-    return plain_label(value)
+    return power_label(value) if exponent >= _LARGEST_NAMED or exponent < 0 else plain_label(value)
+
+
+def power_label(value: float) -> str:
+    """Return a tick label as a power of ten. Numbers from 1 to 1000 are written out.
+
+    >>> power_label(1e15), power_label(2e-4), power_label(100), power_label(0)
+    ('10¹⁵', '2·10⁻⁴', '100', '0')
+    """
+    exponent = floor(log10(value) + _EPSILON) if value else 0
+    if exponent in _WRITTEN_OUT:
+        return f"{value:g}"
+    digits, power = value / 10.0**exponent, f"10{str(exponent).translate(_POWERS)}"
+    return power if abs(digits - 1) < _EPSILON else f"{digits:g}·{power}"
 
 
 def plain_label(value: float) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...api.state import state
-from ...core.evidence import ASSUMED, CLASSES, FITTED
+from ...core.evidence import ASSUMED, CLASSES, FITTED, weakest
 from ...report.numbers import BYTES, duration, human, readable, three_digits
 from ...report.serving import dollars
 from .state import Case
@@ -88,7 +88,7 @@ def _reading_times(case: Case) -> Iterator[dict[str, Any]]:
     yield _timed("latency", "Time of a text", case.reading_span, evidence)
     yield fact("throughput", "Throughput", three_digits(texts), note, evidence, after="texts/s", value=texts,
                unit="texts/s")  # fmt: skip
-    yield from (_price("Price per million tokens", price, "of the texts"),) if price else ()
+    yield from (_price("Price per million tokens", price, "of the texts", evidence),) if price else ()
 
 
 def _serving_times(case: Case) -> Iterator[dict[str, Any]]:
@@ -111,12 +111,15 @@ def _serving_times(case: Case) -> Iterator[dict[str, Any]]:
                unit="tokens/s")  # fmt: skip
     if price and output:
         note = f"or {dollars(output)} for output alone{with_these}"
-        yield _price("Price per million tokens", price, note)
+        yield _price("Price per million tokens", price, note, evidence)
 
 
-def _price(label: str, price: tuple[float, float], note: str) -> dict[str, Any]:
+def _price(label: str, price: tuple[float, float], note: str, times: str) -> dict[str, Any]:
+    """Return a price, which depends on times with a class of evidence."""
     low, high = (f"${size:,.2g}" if size < LEAST_PLAIN else f"${size:,.0f}" for size in price)
-    return fact("cost", label, low, note, FITTED, after=f"to {high}", unit="USD", low=price[0], high=price[1])
+    return fact(
+        "cost", label, low, note, weakest(FITTED, times), after=f"to {high}", unit="USD", low=price[0], high=price[1]
+    )
 
 
 def _capacity(case: Case) -> dict[str, Any]:

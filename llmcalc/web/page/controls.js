@@ -80,14 +80,19 @@ const option = (value, title) => element("option", { value }, title);
 
 /** Fill the lists. @param {any} catalogue */
 export function fillLists(catalogue) {
-  const vendors = new Map();
-  for (const { name, title } of catalogue.gpus) {
+  const usual = catalogue.common.map((name) => catalogue.gpus.find((each) => each.name === name));
+  const vendors = new Map([["Common", usual.map(({ name, title }) => option(name, title.replace(/^\w+ /, "")))]]);
+  for (const { name, title } of catalogue.gpus.filter((each) => !usual.includes(each))) {
     const [vendor] = title.split(" ");
     vendors.set(vendor, [...(vendors.get(vendor) ?? []), option(name, title.replace(`${vendor} `, ""))]);
   }
   $("gpu").replaceChildren(...[...vendors].map(([label, gpus]) => element("optgroup", { label }, ...gpus)));
-  const formats = catalogue.formats.map(({ name }) => option(name, name));
-  $("weights").replaceChildren(option("", "published"), ...formats);
+  const formats = (isLlama) => catalogue.formats.filter((each) => each.is_llama_cpp === isLlama)
+    .map(({ name, bits }) => option(name, `${name} · ${bits} bits`));
+  $("weights").replaceChildren(
+    option("", "published"), element("optgroup", { label: "GPU engines" }, ...formats(false)),
+    element("optgroup", { label: "GGUF, runs in llama.cpp" }, ...formats(true)),
+  );
   $("kv").replaceChildren(option("", "16 bits"), ...CACHES.map((name) => option(name, name)));
   showKnobs();
 }

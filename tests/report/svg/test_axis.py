@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -52,3 +53,10 @@ def test_labels_are_short() -> None:
     assert [label(value, "count") for value in (0, 5e8, 1.5e12, 2e16)] == ["0", "500 M", "1.5 T", "2·10¹⁶"]
     assert [label(value, "bytes") for value in (512, 2**30, 1.5 * 2**40)] == ["512 B", "1 GiB", "1.5 TiB"]
     assert [label(value, "tokens") for value in (512, 2**17, 2**20)] == ["512", "128k", "1M"]
+
+
+@pytest.mark.parametrize("low", [1e-5, 0.1, 7, 1e9, 1e13])
+@pytest.mark.parametrize("ratio", [1e2, 1e4, 1e6])
+def test_an_axis_has_one_notation(low: float, ratio: float) -> None:
+    labels = [text for value, text in ticks(low, low * ratio, "FLOPs", True, 9) if not 1 <= value < 1000]
+    assert len({"10" in text and any(sign in text for sign in "⁰¹²³⁴⁵⁶⁷⁸⁹") for text in labels}) <= 1
