@@ -101,13 +101,17 @@ def _words(name: str) -> list[str]:
     return [word for word in re.split(r"[\s_-]+", name.lower()) if word and word not in VENDORS]
 
 
-def accelerator(name: str) -> Accelerator:
-    """Look up an accelerator by name, such as ``h100``, ``a100-80gb``, ``RTX 4090`` or ``H100 80GB SXM``."""
+def accelerator(name: str, count: int | None = None) -> Accelerator:
+    """Look up an accelerator by name, such as ``h100``, ``a100-80gb``, ``RTX 4090`` or ``H100 80GB SXM``.
+
+    The error about an ambiguous name repeats the given ``count``.
+    """
     candidates = _candidates(name)
     if not candidates:
         raise _unknown(name)
     if len(candidates) > 1:
-        raise InputError(f"{name!r} is ambiguous", parameter="gpu", hint=f"use one of {', '.join(candidates)}")
+        names = ", ".join(candidates if count is None else (f"{one}:{count}" for one in candidates))
+        raise InputError(f"{name!r} is ambiguous", parameter="gpu", hint=f"use one of {names}")
     return accelerators()[candidates[0]]
 
 
@@ -206,4 +210,4 @@ def _gpus(name: str, count: int | None) -> Gpus:
     if plain(name) in _instances_by_alias():
         own = instances()[_instances_by_alias()[plain(name)]]
         return Gpus(accelerator(own.gpu), None, own.count * (1 if count is None else count))
-    return Gpus(accelerator(name), None, count)
+    return Gpus(accelerator(name, count), None, count)

@@ -45,6 +45,12 @@ def test_an_ambiguous_name_lists_the_candidates(typed: str) -> None:
     assert all(name in str(caught.value) for name in AMBIGUOUS[typed])
 
 
+def test_the_error_about_an_ambiguous_name_keeps_the_count() -> None:
+    with pytest.raises(InputError, match="a100-sxm-80gb:7, ") as caught:
+        read_gpus("a100:7")
+    assert "a100-pcie-40gb:7" in str(caught.value)
+
+
 @pytest.mark.parametrize("typed", ["h101", "rtx 4099", "", "-", "gpu"])
 def test_an_unknown_name_is_an_error(typed: str) -> None:
     with pytest.raises(UnknownNameError, match="llmcalc hardware list"):
