@@ -190,9 +190,9 @@ def _front(
     Each has the tokens per second of a request and of a GPU.
     """
     found = [
-        (point.tpot_s, -point.requests_per_s * osl / times.placement.gpus, at, point)
-        for at, times in enumerate(tried)
-        for point in times.points
+        (point.tpot_s, -point.requests_per_s * osl / gpus, at, point)
+        for at, (gpus, points) in enumerate((times.placement.gpus, times.points) for times in tried)
+        for point in points
         if point.runs and point.concurrency >= 1 and (not limits or excess(point, limits) <= 1)
     ]
     best, highest = 0.0, -min((rate for _, rate, *_ in found), default=0.0)
