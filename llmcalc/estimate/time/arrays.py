@@ -137,6 +137,11 @@ class Vectors:
         """Return the largest element."""
         return max(values.values) if isinstance(values, Vector) else values
 
+    @staticmethod
+    def clip(values: Number, low: Number, high: Number) -> Any:
+        """Return the elements within bounds."""
+        return elementwise(Scalars.clip, values, low, high)
 
-for _name in ("minimum", "maximum", "sqrt", "log", "log2", "ceil", "floor", "where", "clip"):
+
+for _name in ("minimum", "maximum", "sqrt", "log", "log2", "ceil", "floor", "where"):
     setattr(Vectors, _name, _function(getattr(Scalars, _name)))
