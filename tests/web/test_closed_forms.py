@@ -42,7 +42,7 @@ def value(formula: str, known: dict[str, int]) -> int:
 
 def values(case: Case, name: str) -> dict[str, int]:
     """Return the value of every line of a closed form, of which later lines define names in earlier ones."""
-    lines, known = closed_form(case, name).lines, {"batch": case.users, "context": case.context}
+    lines, known = closed_form(case, name).lines, {"batch": case.fitted_users, "context": case.context}
     known |= {label: value(text, known) for label, text in lines if label == "sequences"}
     known |= {label: value(text, known) for label, text in lines if label in ("tokens", "decoding")}
     found: dict[str, int] = {}
@@ -64,6 +64,8 @@ def test_lines_give_the_numbers(state: dict[str, Any]) -> None:
     case = case_of(read_state(state))
     result = case.fit.result
     assert values(case, "memory")["peak, in bytes"] == result.peak
+    tree = answers({**state, "panels": ["derivation"], "quantity": "memory"})["panels"]["derivation"]["tree"]
+    assert tree["children"][0]["exact"] == f"{result.peak:,}"
     step = case.step_flops
     assert values(case, "flops")["FLOPs"] == step.forward + step.other
     if result.state:

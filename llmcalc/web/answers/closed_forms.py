@@ -109,7 +109,7 @@ def _piece(case: Case, part: Callable[[Sequence[InferenceMemory]], int], **setti
 
 def _traced(case: Case, compute: Callable[..., int]) -> ClosedForm | None:
     """Return the form of a function that is valid for the sizes of the state, or None if there is none."""
-    sizes = {"batch": case.users, "seq": case.context}
+    sizes = {"batch": case.fitted_users, "seq": case.context}
     found = CompiledFunction(compute, dict.fromkeys(sizes, 1))
     found(**sizes)
     return next((piece for piece in found.pieces if piece.functions[0](**sizes)), None)

@@ -181,7 +181,15 @@ class Case:
         """Settings of ``memory`` for a GPU."""
         mesh = self.fit.result.mesh
         ranks = {name: size for name in ("tp", "pp", "dp", "ep") if (size := getattr(mesh, name)) > 1}
-        return {"batch": self.users, **self.formats, **ranks}
+        return {"batch": self.fitted_users, **self.formats, **ranks}
+
+    @property
+    def fitted_users(self) -> int:
+        """Requests of one replica whose memory ``fit`` counts."""
+        result = self.fit.result
+        users: int = result.workload.batch
+        replicas: int = self.fit.count // result.mesh.ranks
+        return -(-users // replicas)
 
     @cached_property
     def params(self) -> Params:
