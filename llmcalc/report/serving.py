@@ -66,7 +66,7 @@ def _answer(result: ServingResult) -> str:
 
 
 def settings_text(change: Mapping[str, Any]) -> str:
-    """Format changed settings as options, such as ``--gpu h100-sxm:16 --tp 1``."""
+    """Format changed settings as options of the command line or of Python."""
     return spelled(" ".join(f"{{{name}={value}}}" for name, value in change.items()))
 
 
