@@ -89,21 +89,28 @@ def _host(fit: FitResult) -> Sequence[Fact]:
     return (Fact("host memory", size, BYTES, f"{parts}, with {flag} of llama.cpp"),)
 
 
-def verdict(fit: Fit) -> str:
-    """Return a verdict such as ``fits, 3.2 GiB to spare`` or ``does not fit: 3.2 GiB short``."""
+def verdict(fit: Fit, load: str = "") -> str:
+    """Return a verdict such as ``fits, 3.2 GiB to spare`` or ``does not fit: 3.2 GiB short``, for a load in words."""
     size = binary(abs(fit.headroom)) or f"{abs(fit.headroom)} bytes"
-    return f"fits, {size} to spare" if fit.fits else f"does not fit: {size} short"
+    return f"fits{load}, {size} to spare" if fit.fits else f"does not fit{load}: {size} short"
 
 
 def _answer(fit: FitResult) -> str:
-    """Return the first line of the report, such as ``✓ fits, 3.2 GiB to spare on each of 8``."""
+    """Return the first line of the report, such as ``✓ fits with 1 sequence of 2,048 tokens, 3.2 GiB to spare``."""
     solution, each = fit.solution, f" on each of {fit.count}" if fit.count > 1 else ""
     if solution and solution.asked in OFFLOADS and isinstance(solution.value, int):
         command = command_of(solution.asked, solution.value)
         return f"✓ {_solved(solution, fit)} {OFFLOADED[solution.asked]}: {command}"
     if solution and solution.value is not None:
         return f"✓ {ASKED[solution.asked]}: {_solved(solution, fit)}"
-    return f"{'✓' if fit.fits else '✗'} {verdict(fit)}{each}"
+    return f"{'✓' if fit.fits else '✗'} {verdict(fit, _load(fit.result))}{each}"
+
+
+def _load(result: Any) -> str:
+    """Return the sequences for which memory is computed, in words."""
+    batch, seq = result.workload.batch, result.workload.seq
+    sequences = f"{batch:,} sequence{'s' * (batch != 1)} of {seq:,} token{'s' * (seq != 1)}"
+    return f" with {sequences}" if isinstance(result, InferenceMemory) else f" a training step of {sequences}"
 
 
 def _changes(changes: Sequence[Change], spell: Callable[[Change], str]) -> Table:

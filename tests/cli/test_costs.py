@@ -121,10 +121,10 @@ def test_unconfirmed_figures_say_so(capsys: Capture) -> None:
 
 def test_the_first_line_of_a_fit_is_the_answer(capsys: Capture) -> None:
     assert main(["fit", "llama3-8b", "--gpu", "h100"]) == 0
-    assert capsys.readouterr().out.startswith("✓ fits, ")
+    assert capsys.readouterr().out.startswith("✓ fits with ")
     assert main(["fit", "llama3-70b", "--gpu", "h100:1", "--batch", "13"]) == 1
     first, *rest = capsys.readouterr().out.splitlines()
-    assert first.startswith("✗ does not fit: ")
+    assert first.startswith("✗ does not fit with ")
     assert first.endswith(" short")
     assert rest[0].startswith("Llama 3 (llama3-70b) on 1 × NVIDIA H100")
 
