@@ -16,7 +16,7 @@ from ..core.tree import Node, Place, tree
 
 @record
 class Params(NotebookDisplay):
-    """Parameter counts of an architecture, in elements.
+    """Parameter counts of an architecture, in elements. ``distinct_rows`` lists the tensors of equal blocks once.
 
     >>> import llmcalc
     >>> llmcalc.params(llmcalc.load("gpt3")).total
@@ -24,6 +24,7 @@ class Params(NotebookDisplay):
     """
 
     architecture: Architecture
+    distinct_rows: tuple[Row, ...]
 
     EVIDENCE: ClassVar[dict[str, str]] = dict.fromkeys(
         ("total", "active", "embedding", "non_embedding", "buffers"), "executed"
@@ -38,11 +39,6 @@ class Params(NotebookDisplay):
     def rows(self) -> tuple[Row, ...]:
         """Every tensor, including those of equal blocks."""
         return tuple(rows(self.architecture.stacks))
-
-    @cached_property
-    def distinct_rows(self) -> tuple[Row, ...]:
-        """Every tensor, with those of equal blocks listed once."""
-        return tuple(rows(self.architecture.stacks, distinct=True))
 
     @cached_property
     def total(self) -> int:
@@ -148,7 +144,7 @@ class Params(NotebookDisplay):
 
 def params(architecture: Architecture) -> Params:
     """Count the parameters of an architecture."""
-    return Params(architecture)
+    return Params(architecture, tuple(rows(architecture.stacks, distinct=True)))
 
 
 def _elements(chosen: Iterable[Row]) -> int:

@@ -218,6 +218,7 @@ FUNCTIONS: Table = {
         "context": ("count from 0", 5, {}), "seq": ("count", 5, {}), "new_tokens": ("count", 7, {}),
         "tp": ("count", 2, {}), "dp": ("count", 2, {}), "ep": ("count", 2, {}), "weights": ("name", "fp8", {}),
         "experts": ("name", "fp8", {}), "attention_weights": ("name", "fp8", {}), "cache": ("name", "fp8", {}),
+        "pp": ("count", 2, {}), "engine_version": ("name", "0.11", {"engine": "vllm"}),
         "engine": ("text", "sglang", {}), "calibration": ("name", CALIBRATED, {"model": "gpt2", "gpu": "h100"}),
     }),
     "serve": ({"model": "gpt2", "gpu": "h100"}, {
