@@ -44,7 +44,7 @@ export function showError({ message, hint }, notes = []) {
   root.classList.add("failed");
   $("answer").classList.add("no");
   write($("lead"), "No answer");
-  write($("sentence"), explained({ message, hint }).map((text) => `${text}.`).join(" "));
+  write($("sentence"), explained({ message, hint }).map((text) => (text.endsWith("?") ? text : `${text}.`)).join(" "));
   $("notes").replaceChildren(...notes.map((text) => element("li", {}, text)));
   $("changes").replaceChildren();
 }
