@@ -135,6 +135,7 @@ def test_files_are_compiled_once(tmp_path: Path) -> None:
 def test_the_user_is_told_what_takes_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     notes: list[str] = []
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(form_files, "SHIPPED", "no_such_folder")  # an installed package contains the forms
     monkeypatch.setattr(form_files, "compile_files", lambda: {"first.json.gz": b"1"})
     for package in ({"llmcalc/a.py": "1"}, {"llmcalc/a.py": "1", "llmcalc/web/b.py": "2"}, {"llmcalc/a.py": "2"}):
         assert form_files.form_files(package, notes.append) == {"forms/first.json.gz": b"1"}
