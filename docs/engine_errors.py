@@ -212,7 +212,7 @@ SECTIONS = {
     "llama.cpp, KV cache": Section(
         "engine_llama_cpp.csv",
         llama_cpp_caches,
-        "ik_llama.cpp also caches the layer for multi-token prediction of GLM-4.5, which counts. A log of a "
+        "ik_llama.cpp also caches the layer for multi-token prediction of GLM-4.5. A log of a "
         "DeepSeek-V3 file that stores latents is left out.",
         "state",
         "bytes",

@@ -131,7 +131,4 @@ def llama_cpp_buffers(log: Log) -> LlamaCppCache:
     )
     found = llama_cpp_cache(keys, values, options)
     drafts = {"draft_method": log.flag("--spec-type"), "draft_tokens": int(log.flag("--spec-draft-n-max", default="0"))}
-    if is_fork and "GLM-4.5" in log.model:  # also caches the layer for multi-token prediction, which its files contain
-        n_layers = sum(tensor.entry.applied for tensor in keys.tensors if tensor.state.name == "k")
-        found = found._replace(full=found.full * (n_layers + 1) // n_layers)
     return found._replace(states=found.states * state_copies(drafts, LLAMA_CPP))

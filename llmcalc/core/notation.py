@@ -80,7 +80,7 @@ class Notation:
         return f"{call.function}({', '.join(texts)})"
 
     def _shortened(self, call: Call) -> tuple[Form | int, ...]:
-        """Return the arguments of a function, of which those of a minimum or maximum with a name are replaced by it."""
+        """Return the arguments of a call, with those of a named minimum or maximum replaced by its name."""
         for name in self.names if call.function in ("min", "max") else ():
             other = self.definitions.get(name)
             if other and other.function == call.function and set(other.arguments) < set(call.arguments):

@@ -114,7 +114,7 @@ def utilisation(accelerator: Accelerator, number_format: str, measured: Mapping[
 
 
 def price_quotes(accelerator: Accelerator) -> list[Quote]:
-    """Return the quoted prices on demand, or the spot prices if there are no others.
+    """Return the quoted on-demand prices, or the spot prices if no others are known.
 
     Prices that are not confirmed are left out.
     """

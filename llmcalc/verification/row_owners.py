@@ -40,7 +40,7 @@ def with_all_rows(array: ShardedArray, axis: str) -> ShardedArray:
 
 
 def scattered(array: ShardedArray, axis: str, owner: Array) -> ShardedArray:
-    """Return the sum of terms along a mesh axis, of which a reduce-scatter sends each element to its owner."""
+    """Sum terms along a mesh axis. A reduce-scatter sends each element of the sum to its owner."""
     ranks = array.ranks
     ranks.count(REDUCE_SCATTER, [axis], Fraction(array.parts[0].size, array.n_owners()))
     parts = [sum(array.parts[peer] for peer in ranks.peers(rank, [axis])) for rank in range(len(array.parts))]

@@ -41,7 +41,7 @@ def value(formula: str, known: dict[str, int]) -> int:
 
 
 def values(case: Case, name: str) -> dict[str, int]:
-    """Return the value of every line of a closed form, of which later lines define names in earlier ones."""
+    """Return the value of every line of a closed form. Later lines define the names in earlier ones."""
     lines, known = closed_form(case, name).lines, {"batch": case.fitted_users, "context": case.context}
     known |= {label: value(text, known) for label, text in lines if label == "sequences"}
     known |= {label: value(text, known) for label, text in lines if label in ("tokens", "decoding")}

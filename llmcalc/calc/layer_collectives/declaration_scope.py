@@ -100,8 +100,9 @@ class DeclarationScope:
         return self.replicas == self.mesh.ep
 
     def expert_group(self, n_shards: int | None = None) -> tuple[str, int]:
-        """Return the group of ranks that compute different experts for the same tokens, of which ``n_shards`` (default:
-        all ranks of an expert) have different parts of the same expert.
+        """Return the group of ranks that compute different experts, or parts of an expert, for the same tokens.
+
+        An expert has ``n_shards`` parts (default: one on each rank that stores a part of it).
         """
         return "tp", self.mesh.ep * (n_shards or self.mesh.expert_tp)
 

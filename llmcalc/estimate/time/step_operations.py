@@ -68,7 +68,7 @@ def step_conventions(phase: str, attention: str = "causal") -> Conventions:
 
 
 def equal_layers(architecture: Architecture, formats: ClassFormats) -> tuple[EqualLayers, ...]:
-    """Return the layers, of which equal ones are listed once."""
+    """Return the layers, with equal ones listed once."""
 
     def compute() -> tuple[EqualLayers, ...]:
         found: dict[Key, dict[str, list[Work]]] = {}
