@@ -212,8 +212,8 @@ SECTIONS = {
     "llama.cpp, KV cache": Section(
         "engine_llama_cpp.csv",
         llama_cpp_caches,
-        "ik_llama.cpp also caches the layer for multi-token prediction of GLM-4.5. A log of a "
-        "DeepSeek-V3 file that stores latents is left out.",
+        "Builds of ik_llama.cpp before 3918 also cache the layers for multi-token prediction that a file stores. A log "
+        "of a DeepSeek-V3 file that stores latents is left out.",
         "state",
         "bytes",
         "",

@@ -14,6 +14,9 @@ from typing import NamedTuple
 
 import llmcalc
 from llmcalc.api.draft_models import LLAMA_CPP, state_copies
+from llmcalc.api.draft_stacks import part_of, prediction_stack
+from llmcalc.core.architecture import Architecture, Run
+from llmcalc.core.record import changed
 from llmcalc.estimate.llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache
 
 DATA = Path(__file__).resolve().parent / "data"
@@ -118,9 +121,6 @@ def llama_cpp_buffers(log: Log) -> LlamaCppCache:
     """Predict the buffers of a log of llama.cpp."""
     model, is_fork = llmcalc.load(log.preset), log.engine == "ik_llama.cpp"
     kinds = (log.types[0] or "f16", log.types[1] or log.types[0] or "f16")
-    keys, values = (
-        llmcalc.state(model, seq=LONG, cache={"f16": "fp16"}.get(kind, kind), extend=True) for kind in kinds
-    )
     options = CacheOptions(
         context=int(log.figures.get("context_tokens", BLOCK)),
         parallel=int(log.flag("--parallel", default="1")),
@@ -128,7 +128,19 @@ def llama_cpp_buffers(log: Log) -> LlamaCppCache:
         build=int(log.version) if log.version else FORK if is_fork else None,
         mla=int(log.flag("-mla", default="0")) if is_fork else None,
         flash_attention=bool(log.flag("-fa")),
+        is_fork=is_fork,
+    )
+    if options.caches_unused_layers:
+        model = _with_prediction_layers(model, int(log.figures.get("prediction_layers", 0)))
+    keys, values = (
+        llmcalc.state(model, seq=LONG, cache={"f16": "fp16"}.get(kind, kind), extend=True) for kind in kinds
     )
     found = llama_cpp_cache(keys, values, options)
     drafts = {"draft_method": log.flag("--spec-type"), "draft_tokens": int(log.flag("--spec-draft-n-max", default="0"))}
     return found._replace(states=found.states * state_copies(drafts, LLAMA_CPP))
+
+
+def _with_prediction_layers(model: Architecture, number: int) -> Architecture:
+    """Return a model with the layers for multi-token prediction that its file stores after the others."""
+    block = prediction_stack(model)[0].runs[-1].block
+    return part_of(model, changed(model.main, runs=(*model.main.runs, *((Run(block, number),) if number else ()))))

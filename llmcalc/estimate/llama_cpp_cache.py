@@ -13,6 +13,7 @@ CELLS, CELLS_WITHOUT_FLASH = 256, 32  # a cache holds a multiple of these tokens
 STATE_BYTES = 4  # per element of a recurrent or convolution state
 # first builds with these caches: pull requests 12801, 13194, 16812 and 19067
 LATENTS, SHORT_WINDOWS, EQUAL_CELLS, NO_VALUES = 5_130, 5_434, 6_890, 7_820
+USED_LAYERS = 3_918  # first build of ik_llama.cpp that only caches the layers that it runs: pull request 843
 
 
 class LlamaCppCache(NamedTuple):
@@ -40,6 +41,7 @@ class CacheOptions(NamedTuple):
         build: build number (default: the newest one).
         mla: ``-mla`` of ik_llama.cpp: 0 caches keys and values of heads, 1 also transposed latents.
         flash_attention: whether flash attention is used, which needs no transposed latents.
+        is_fork: whether the program is ik_llama.cpp, whose builds have numbers of their own.
     """
 
     context: int
@@ -50,6 +52,12 @@ class CacheOptions(NamedTuple):
     build: int | None = None
     mla: int | None = None
     flash_attention: bool = True
+    is_fork: bool = False
+
+    @property
+    def caches_unused_layers(self) -> bool:
+        """Whether layers of the file that the program does not run, which predict further tokens, are cached too."""
+        return self.is_fork and self.is_before(USED_LAYERS)
 
     def is_before(self, build: int) -> bool:
         """Whether the build is older than another one."""

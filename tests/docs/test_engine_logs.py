@@ -133,8 +133,6 @@ def test_sglang_allocates_a_state_for_each_request_and_one_more(log):
 
 
 LLAMA_CPP = [log for log in logs("llama.cpp") if known(log)]
-# the fork caches the layer for multi-token prediction of GLM-4.5; a file with other tensors has latents without -mla
-MISSES = {("zai-org/GLM-4.5-Air", "ik_llama.cpp"), ("zai-org/GLM-4.5", "ik_llama.cpp")}
 
 
 @pytest.mark.parametrize("log", LLAMA_CPP, ids=text)
@@ -142,8 +140,17 @@ def test_llama_cpp_prints_the_predicted_buffers(log):
     buffers = cached(log)
     printed = [log.figures.get(name) for name in ("kv_mib", "swa_mib", "recurrent_mib")]
     exact = all(size is None or abs(own / MIB - size) < LAST for own, size in zip(buffers, printed, strict=True))
-    is_miss = (log.model, log.engine) in MISSES or (log.model.endswith("V3-0324") and log.flags == "-c 16384 -fa")
-    assert exact != (is_miss and log.engine == "ik_llama.cpp")
+    has_latents = log.model.endswith("V3-0324") and log.flags == "-c 16384 -fa"  # although -mla is not given
+    assert exact != (has_latents and log.engine == "ik_llama.cpp")
+
+
+def test_layers_that_predict_further_tokens_are_cached_by_builds_that_do_not_skip_them():
+    (log,) = (log for log in LLAMA_CPP if "prediction_layers" in log.figures and log.figures["kv_mib"] == 3008)
+    sizes = [
+        cached(log._replace(engine=engine, version=version)).total / MIB
+        for engine, version in (("ik_llama.cpp", "3917"), ("ik_llama.cpp", "3918"), ("llama.cpp", "3917"))
+    ]
+    assert sizes == [3008, 2944, 2944]
 
 
 def test_most_logs_of_llama_cpp_can_be_predicted():
