@@ -17,7 +17,7 @@ from ..estimate.hardware import Accelerator
 from ..report.presets import summary
 from ..report.search import search
 from ..schema.preset_files import files_in, shipped_folder
-from .answers.state import titled
+from .answers.case import titled
 
 FIGURES = (
     "name", "title", "year", "generation", "memory_bytes", "usable_bytes", "node", "bandwidth", "peak", "checked",

@@ -7,7 +7,8 @@ from typing import Any
 
 from playwright.sync_api import Browser
 
-from llmcalc.web.answers.state import case_of, read_state
+from llmcalc.web.answers.case import case_of
+from llmcalc.web.answers.state import read_state
 from llmcalc.web.answers.verdict import memory
 
 from .conftest import Host, Visit

@@ -15,8 +15,9 @@ from llmcalc.core.evidence import CLASSES
 from llmcalc.report.serving import dollars
 from llmcalc.report.serving_front import front_document
 from llmcalc.web.answers import PANELS, answers, front
+from llmcalc.web.answers.case import case_of
 from llmcalc.web.answers.charts import points
-from llmcalc.web.answers.state import case_of, read_state
+from llmcalc.web.answers.state import read_state
 
 ELEMENTS = {"svg", "title", "style", "rect", "line", "text", "tspan", "circle", "polyline"}
 SERVED = {"model": "llama3.1-8b", "gpu": "h100", "users": 7, "context": 4099, "osl": 101}

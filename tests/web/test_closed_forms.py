@@ -10,8 +10,9 @@ import pytest
 from llmcalc.core.form import Call, symbol
 from llmcalc.core.notation import Notation
 from llmcalc.web.answers import answers
+from llmcalc.web.answers.case import Case, case_of
 from llmcalc.web.answers.closed_forms import closed_form
-from llmcalc.web.answers.state import Case, case_of, read_state
+from llmcalc.web.answers.state import read_state
 
 SIGNS = {"×": "*", "−": "-", "⌈": "ceil(", "⌊": "floor(", "⌉": ")", "⌋": ")", " / ": ",", "mod": "%", "²": "**2"}
 FUNCTIONS: dict[str, Any] = {"min": min, "max": max, "ceil": lambda a, b: -(-a // b), "floor": lambda a, b: a // b}

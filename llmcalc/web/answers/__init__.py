@@ -17,13 +17,14 @@ from . import training, training_panels
 from . import verdict as serving
 from .blocks import blocks
 from .card import card
+from .case import Case, case_of
 from .charts import charts
 from .columns import comparison
 from .derivations import derivation
 from .exports import command_lines, json_results, table_text
 from .facts import facts
 from .front import advance
-from .state import Case, case_of, listed, read_state
+from .state import listed, read_state
 from .view import VIEWS, View
 
 Panels = dict[str, Callable[[Any, Mapping[str, Any]], Any]]

@@ -14,7 +14,7 @@ from ...core.layer import Layer
 from ...core.ledger import Row
 from ...core.structure import structure_line
 from ...report.numbers import human
-from .state import Case
+from .case import Case
 
 _ACRONYM = re.compile(r"Mla|Mlp|Moe|Kda|RgLru|Rwkv")
 _ACRONYMS = {"Moe": "MoE", "RgLru": "RG-LRU"}  # others are in capitals

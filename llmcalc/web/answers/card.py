@@ -7,7 +7,7 @@ from typing import Any
 
 from ...report.markup import escape
 from ...report.svg.canvas import STYLE, text_width
-from .state import Case
+from .case import Case
 from .view import view_of
 
 WIDTH, MARGIN = 1200.0, 64.0

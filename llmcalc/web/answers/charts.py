@@ -14,7 +14,8 @@ from ...report.latency import roofline
 from ...report.numbers import BYTES, readable
 from ...report.pictures import Axis, Bars, Chart, Curve, Mark, Picture
 from ...report.svg import WIDTH, draw
-from .state import Case, listed, said
+from .case import Case, said
+from .state import listed
 
 SHORTEST, LEAST = 512, 16  # tokens
 MOST_SHOWN = 1.5  # of the memory of a GPU

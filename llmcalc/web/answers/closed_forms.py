@@ -12,7 +12,7 @@ from ...core.form import symbol
 from ...core.notation import Notation, signs_in
 from ...core.record import changed, fields
 from ...core.workload import symbol_values
-from .state import Case
+from .case import Case
 
 SIZES = {"seq": "context"}  # names of the sizes of memory
 PEAK, STATE = "peak, in bytes", "state, in bytes"
@@ -38,7 +38,8 @@ class Formula(NamedTuple):
 def closed_form(case: Case, name: str) -> Formula:
     """Return the closed form of a quantity, which is empty if there is none.
 
-    >>> from .state import case_of, read_state
+    >>> from .case import case_of
+    >>> from .state import read_state
     >>> case = case_of(read_state({"model": "llama3.1-8b", "gpu": "h100"}))
     >>> for line in closed_form(case, "flops").lines:
     ...     print(*line, sep=" = ")

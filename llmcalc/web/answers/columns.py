@@ -8,8 +8,8 @@ from typing import Any
 from ...core.errors import LlmcalcError
 from ...core.record import changed
 from ...report.numbers import human
+from .case import Case, case_of, said
 from .facts import cache_fact
-from .state import Case, case_of, said
 from .view import view_of
 
 SMALLER, LARGER = (

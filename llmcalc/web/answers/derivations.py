@@ -14,8 +14,8 @@ from ...estimate.time.latency import Latency
 from ...report.explain import explain_document
 from ...report.numbers import BYTES, duration, exact, readable, short, three_digits
 from ...report.serving import dollars
+from .case import Case
 from .closed_forms import closed_form
-from .state import Case
 
 OTHERS = "prefill of other requests"  # part of the time per output token
 CLOSE = 0.002  # relative difference of times that are the same

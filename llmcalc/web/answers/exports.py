@@ -13,7 +13,7 @@ from ...report.fit import fit_document
 from ...report.formats.csv import render
 from ...report.latency import latency_document
 from ...report.serving import serving_document
-from .state import Case
+from .case import Case
 from .view import view_of
 
 

@@ -9,7 +9,7 @@ from ...api.state import state
 from ...core.evidence import ASSUMED, CLASSES, FITTED, weakest
 from ...report.numbers import BYTES, duration, human, readable, three_digits
 from ...report.serving import dollars
-from .state import Case
+from .case import Case
 
 LEAST_PLAIN = 10  # US dollars, from which a price has no decimal places
 

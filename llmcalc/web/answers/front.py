@@ -14,8 +14,9 @@ from ...api.serving_terms import read_terms
 from ...api.serving_time import FORMATS
 from ...core.errors import LlmcalcError
 from ...report.serving_front import front_document
+from .case import USUAL_ENGINE, Case, said
 from .charts import drawn
-from .state import USUAL_ENGINE, Case, State, said
+from .state import State
 
 PIECE = 0.04  # seconds of work between two messages
 Search = Generator[int, None, ServingFront]

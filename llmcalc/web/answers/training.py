@@ -15,8 +15,8 @@ from ...estimate.training_run import Training
 from ...report.fit import memory_parts
 from ...report.numbers import BYTES, duration, human, readable
 from ...report.provenance import range_text, three_digits
+from .case import CASES, MOST_KEPT, Case, said
 from .facts import fact, memory_fact, missing_fact, params_fact
-from .state import CASES, MOST_KEPT, Case, said
 
 HOUR, LEAST_SHOWN = 3600, 2  # seconds; hours and days
 USUAL_TOKENS, USUAL_OPTIMIZER = "1B", "adamw"

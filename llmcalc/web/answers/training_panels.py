@@ -16,9 +16,9 @@ from ...report.numbers import BYTES, readable
 from ...report.pictures import Axis, Chart, Curve, Mark, Picture
 from ...report.provenance import four_digits, range_text
 from ...report.train import train_document
+from .case import MOST_KEPT
 from .charts import MOST_SHOWN, draw_named, lengths
 from .derivations import derivation, lines
-from .state import MOST_KEPT
 from .training import USUAL_TOKENS, TrainingCase, duration_text
 
 BATCHES = tuple(2**power for power in range(9))

@@ -12,8 +12,8 @@ from ...core.evidence import CLASSES
 from ...core.record import changed
 from ...report.numbers import BYTES, duration, readable, three_digits
 from ...report.serving import dollars
+from .case import Case, case_of, said
 from .facts import facts
-from .state import Case, case_of, said
 
 BOUNDS = {
     "memory": "memory bandwidth", "compute": "compute", "communication": "communication between GPUs",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from .state import Case
+from .case import Case
 
 
 class View(NamedTuple):
