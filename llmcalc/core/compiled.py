@@ -15,8 +15,9 @@ from typing import Any
 
 from .errors import LlmcalcError
 from .form import Call, Form, lift, symbol
+from .form_bounds import FUNCTIONS
 from .notation import Notation
-from .traced import FUNCTIONS, Traced, Tracer
+from .traced import Traced, Tracer
 
 MOST_PIECES = 64
 LARGEST = 2**63 - 1  # of 64-bit integers
