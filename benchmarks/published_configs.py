@@ -16,7 +16,9 @@ published, their SHA-256 and the outcome of each first run, before the code was 
 read every JSON file with a model_type and a size of a language model. Run 5 read the first repositories that an index
 of public repositories lists for each of eight paths, such as fine_tuned_model/config.json. Run 6 read repositories of
 serving engines, trainers and authors of models, those with a folder named after one of 69 models, and, for a hundred
-files, further ones of run 5 and of models/config.json.
+files, further ones of run 5 and of models/config.json. Run 7 read the first repositories that the index lists for
+generation_config.json and preprocessor_config.json at the top level or in the folder model, for modelling code such as
+configuration_minicpm.py, and for five further paths of a config.json, and repositories of engines and trainers.
 """
 
 from __future__ import annotations
