@@ -12,6 +12,7 @@ from ..calc.sharding import Mesh
 from ..core.aliases import accepts_aliases
 from ..core.architecture import Architecture, TrainingFact, declare
 from ..core.errors import InputError, SizeError, short_repr
+from ..core.evidence import MEASURED
 from ..core.record import changed
 from ..core.setting import AMOUNT, COUNT, SIZES, Setting, check_values, read_lengths
 from ..data import table
@@ -32,12 +33,14 @@ from ..estimate.training_run import Budget, Price, Training
 from .accelerators import read_gpus
 from .defaults import RESERVE, default_seq
 from .effects import check_effects
+from .evidence import errors_of
 from .fit import check_fit
 from .load import Source, load
 from .memory import memory_of
 from .settings import DTYPE, IS_TRAINING, OPTIMIZER, RECOMPUTE, WHOLE_MESH
 
 LARGEST_WHOLE = 10**30
+OF_RUNS = (0.1, 0.5, 0.9)  # quantiles of the hours of published runs
 PRICE = Setting("price", float, above=0)
 MACHINE, OF_GPU = Setting("machine", (Machine, str)), ("machine",)
 OF_MACHINE = (
@@ -270,6 +273,20 @@ def published_fact(architecture: Architecture, quantity: str) -> TrainingFact | 
     """Return the first published numeric fact about a quantity, or None."""
     facts = (fact for fact in architecture.facts if fact.quantity == quantity and not isinstance(fact.value, str))
     return next(facts, None)
+
+
+def as_other_runs(run: Training) -> Span | None:
+    """Return the accelerator-hours if the run takes as long as published runs did, relative to their estimates.
+
+    The values are at the 10th, 50th and 90th percentile of the published runs. The result is None if the user specified
+    the utilisation.
+    """
+    if run.hours is None or run.evidence.get("hours") != MEASURED:
+        return None
+    shares = sorted(1 / (1 + error) for error in errors_of("train", "hours"))
+    if not shares:
+        return None
+    return Span(*(run.hours.mid * shares[round(quantile * (len(shares) - 1))] for quantile in OF_RUNS))
 
 
 def emissions(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from math import gcd
 from typing import Any
 
-from ..api.evidence import errors_of
-from ..api.train import published_fact
+from ..api.train import as_other_runs, published_fact
 from ..calc.touched_experts import expert_layers
 from ..core.errors import spelled
 from ..data import table
-from ..estimate.cost import AS_GIVEN, utilisations
+from ..estimate.amounts import HOURS_A_DAY
+from ..estimate.cost import AS_GIVEN, Span, utilisations
 from ..estimate.training_run import Training
 from .document import Document, Fact, Table, columns
 from .fit import verdict
@@ -31,7 +31,6 @@ from .provenance import (
 from .published_figures import training_comparison
 
 SECONDS_PER_DAY = 86_400
-OF_RUNS = (0.1, 0.9)  # quantiles of the hours of other runs
 COUNTED = {"causal": "visible query-key pairs only", "dense": "all query-key pairs", "6nd": "6·N·D"}  # by MFU
 
 
@@ -66,11 +65,31 @@ def _answer(run: Training) -> str:
         return f"✗ {verdict(run.fit)} per GPU"
     if run.machine is None or run.days is None:
         return f"{about(run.compute, '')} FLOPs, {about(run.pf_days, '')} PF-days"
-    low, high = run.days.low, run.days.high
+    machine, (time, cost) = run.machine, _time_and_cost(run)
+    answer = f"{time} on {machine.count} × {machine.accelerator.title}"
+    return f"{answer}, {range_text(*cost, '$')}" if cost else answer
+
+
+def _time_and_cost(run: Training) -> tuple[str, tuple[float, float] | None]:
+    """Return the time and the cost of the answer, as other runs if their hours are known."""
+    assert run.days
+    machine, expected = run.machine, as_other_runs(run)
+    if machine is None or expected is None:
+        return _time_text(run.days.low, run.days.high), run.cost
+    low, middle, high = expected.times(1 / machine.count / HOURS_A_DAY)
+    ends = range_text(low, high) if low >= 1 else _time_text(low, high)
+    return f"{_time_text(middle, middle)} ({ends})", _cost_as_other_runs(run, expected)
+
+
+def _time_text(low: float, high: float) -> str:
+    """Format a range of days, in shorter units if it is below a day."""
     ends = (duration(days * SECONDS_PER_DAY) for days in (low, high))
-    time = f"{range_text(low, high)} days" if high >= 1 else " to ".join(dict.fromkeys(ends))
-    answer = f"{time} on {run.machine.count} × {run.machine.accelerator.title}"
-    return f"{answer}, {range_text(*run.cost, '$')}" if run.cost else answer
+    return f"{range_text(low, high)} days" if high >= 1 else " to ".join(dict.fromkeys(ends))
+
+
+def _cost_as_other_runs(run: Training, expected: Span) -> tuple[float, float] | None:
+    """Return the cost of the middle of the hours of other runs."""
+    return (run.price.low * expected.mid, run.price.high * expected.mid) if run.price else None
 
 
 def _facts(run: Training) -> list[Fact]:
@@ -79,7 +98,7 @@ def _facts(run: Training) -> list[Fact]:
         facts.append(Fact("steps", run.steps, "", f"{run.batch_tokens:,} tokens each"))
     if run.hours and run.days:
         facts += [span_fact("accelerator-hours", run.hours), *_published(run), span_fact("days", run.days)]
-        facts += [cost_fact(run.cost, run.price), *_energy(run)]
+        facts += [cost_fact(run.cost, run.price), *_cost_of_runs(run), *_energy(run)]
     else:
         facts.append(Fact("time and cost", "not known", "", spelled("add the GPUs, such as {gpu=h100:512}")))
     if run.fit:
@@ -103,14 +122,17 @@ def _published(run: Training) -> list[Fact]:
     if tokens and hours and round(float(tokens.value)) == run.tokens:
         factor = float(hours.value) / run.hours.mid
         found.append(Fact("published hours", three_digits(float(hours.value)), "", f"{factor:.2f}× the middle"))
-    errors = errors_of("train", "hours")
-    if run.evidence.get("hours") == "measured" and errors:
-        shares = sorted(1 / (1 + error) for error in errors)
-        low, high = (shares[round(share * (len(shares) - 1))] for share in OF_RUNS)
-        text = range_text(low * run.hours.mid, high * run.hours.mid)
-        note = f"published: {low:.2g} to {high:.2g}× the middle, in 80 % of {len(shares)}"
-        found.append(Fact("hours as other runs", text, "", note))
+    if expected := as_other_runs(run):
+        low, high = (f"{hours / run.hours.mid:.2g}" for hours in (expected.low, expected.high))
+        note = f"middle {three_digits(expected.mid)}; 80 % of published runs: {low} to {high}×"
+        found.append(Fact("hours as other runs", range_text(expected.low, expected.high), "", note))
     return found
+
+
+def _cost_of_runs(run: Training) -> list[Fact]:
+    expected = as_other_runs(run)
+    cost = _cost_as_other_runs(run, expected) if expected else None
+    return [Fact("cost as other runs", range_text(*cost, "$"), "", "the middle of their hours")] if cost else []
 
 
 def _alerts(run: Training) -> list[str]:
@@ -184,7 +206,9 @@ def _notes(run: Training) -> list[str]:
         counted = COUNTED[run.machine.mfu_count or ""]
         notes.append(f"hours are those of {four_digits(run.mfu_flops)} FLOPs, since the published MFU counts {counted}")
     if run.machine:
-        notes.append("hours cover only computation and exclude restarts, evaluation and trial runs")
+        only = "accelerator-hours cover only computation and exclude restarts, evaluation and trial runs"
+        other = "; those of published runs include what each publication counts"
+        notes.append(f"{only}{other}" if as_other_runs(run) else only)
     if run.evidence.get("hours") == "measured":
         notes += evidence_notes("train", "hours")
     if run.machine and run.machine.accelerator.power is None:
@@ -201,9 +225,22 @@ def _conventions(run: Training) -> list[str]:
     return [f"{one.title}: {one.note}" for one in run.emissions if one.note]
 
 
+def _as_other_runs_json(run: Training) -> dict[str, Any] | None:
+    machine, hours = run.machine, as_other_runs(run)
+    if machine is None or hours is None:
+        return None
+    cost = _cost_as_other_runs(run, hours)
+    return {
+        "hours": hours._asdict(),
+        "days": hours.times(1 / machine.count / HOURS_A_DAY)._asdict(),
+        "cost": dict(zip(("low", "high"), cost, strict=True)) if cost else None,
+    }
+
+
 def _json(run: Training, stated: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     data = {
         **run.to_dict(),
+        "as_other_runs": _as_other_runs_json(run),
         "by_component": {name: count.matmul for name, count in run.step.by_component.items()},
         "notes": [*_tokens(run, stated), *_notes(run), *_conventions(run), *run.architecture.notes],
     }

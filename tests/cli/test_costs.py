@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 import llmcalc
+from llmcalc.api.evidence import errors_of
 from llmcalc.calc.touched_experts import expected_active_experts
 from llmcalc.cli.main import main
+from llmcalc.report.provenance import three_digits
 
 Capture = pytest.CaptureFixture[str]
 GIB = 2**30
@@ -232,6 +234,23 @@ def test_hours_are_beside_those_of_published_runs(capsys: Capture) -> None:
     assert "published hours" not in other
     assert "hours as other runs" in other
     assert "hours as other runs" not in printed("train llama3.1-70b --gpu h100:512 --mfu 37%")
+
+
+def test_the_answer_of_a_run_is_that_of_published_runs(capsys: Capture) -> None:
+    line = "train llama3.1-8b --tokens 3T --gpu h100:521 --price 3"
+    found = answer(capsys, line)
+    other = found["as_other_runs"]
+    shares = [other["hours"][name] / found["hours"]["mid"] for name in ("low", "mid", "high")]
+    published = sorted(1 / (1 + error) for error in errors_of("train", "hours"))
+    assert shares == pytest.approx([published[round(q * (len(published) - 1))] for q in (0.1, 0.5, 0.9)])
+    assert other["days"]["mid"] == pytest.approx(other["hours"]["mid"] / 521 / 24)
+    assert other["cost"] == pytest.approx(dict.fromkeys(("low", "high"), 3 * other["hours"]["mid"]))
+    assert main(line.split()) == 0
+    first = capsys.readouterr().out.partition("\n")[0]
+    days, cost = three_digits(other["days"]["mid"]), three_digits(other["cost"]["low"])
+    assert first.startswith(f"{days} days (")
+    assert first.endswith(f", ${cost}")
+    assert answer(capsys, f"{line} --mfu 37%")["as_other_runs"] is None
 
 
 @pytest.mark.parametrize(

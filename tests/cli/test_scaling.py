@@ -288,8 +288,9 @@ def test_bad_input_is_one_message_and_exit_code_2(line: str, refused: Callable[[
 
 
 FIRST_LINES = {
-    "train llama3-8b --gpu h100:512 --price 2": r"\d.* days on 512 × NVIDIA H100 .*, \$\d",
-    "train gpt2 --tokens 1G --gpu h100:8": r"\d.* (s|h) on 8 × NVIDIA H100",
+    "train llama3-8b --gpu h100:512 --price 2": r"[\d.]+ days \([\d.]+ to [\d.]+\) on 512 × NVIDIA H100 .*, \$\d",
+    "train gpt2 --tokens 1G --gpu h100:8": r"[\d.]+ s \([\d.]+ s to [\d.]+ s\) on 8 × NVIDIA H100",
+    "train gpt2 --tokens 1G --gpu h100:8 --mfu 37%": r"[\d.]+ s on 8 × NVIDIA H100",
     "train llama3-8b": r"\d.* FLOPs, \d.* PF-days",
     "scale --compute 1e22": r"\d.* parameters on \d.* tokens, the median of \d laws",
     "scale llama3-8b --tokens 15T": r"15.00 T tokens are \d.*× the optimum for 8.030 B parameters",
