@@ -76,7 +76,8 @@ def latency(
         context: decode: number of cached tokens (default: 2048, or the number of learned positions if smaller).
         seq: tokens of a prompt (default: as for ``context``).
         new_tokens: generate: number of new tokens per sequence (default: 128).
-        tp: number of tensor-parallel ranks (default: all GPUs, or the fastest layout over several nodes).
+        tp: number of tensor-parallel ranks (default: all GPUs; over several nodes and for a mixture of experts, the
+            fastest layout).
         pp: number of pipeline stages, which compute as many parts of the batch at once.
         dp: number of data-parallel ranks, which share the experts.
         ep: number of expert-parallel ranks, of the ``tp`` · ``dp`` ranks.
@@ -150,18 +151,28 @@ def latency(
 
 
 def _fastest(architecture: Architecture, gpu: str, gpus: Gpus, settings: Mapping[str, Any]) -> Latency | None:
-    """Return the latency of the fastest layout over several nodes that fits, or None if there is one node."""
-    from .serving_layouts import meshes
+    """Return the latency of the fastest layout that fits, over several nodes or of a mixture of experts, or None.
+
+    On one node, it is tensor parallelism unless another layout is faster by more than the error of the estimates.
+    """
+    from .serving_layouts import DISTINCT_GAIN, meshes
 
     assert gpus.accelerator is not None
     count, node = gpus.count or 1, gpus.accelerator.node
+    if count == 1 or (count <= node and not any(True for _ in expert_layers(architecture))):
+        return None
     found = list[Latency]()
-    for mesh in meshes(architecture, count, node) if count > node else ():
+    for mesh in meshes(architecture, count, node):
+        if count <= node and found and not found[0].model.engine.has_data_parallel:
+            break
         sizes = {name: getattr(mesh, name) for name in LAYOUT}
         with suppress(SizeError):  # ranks that do not divide the model
             found.append(latency(architecture, gpu, **{**settings, **sizes}))
-    found.sort(key=lambda one: one.seconds)
-    return next((one for one in found if one.fits), found[0] if found else None)
+    fitting = [one for one in found if one.fits] or found
+    best = min(fitting, key=lambda one: one.seconds, default=None)
+    if best and count <= node and best.seconds * DISTINCT_GAIN >= fitting[0].seconds:
+        return fitting[0]
+    return best
 
 
 def _memory(model: StepModel, served: dict[str, Any], *, has_other_weights: bool) -> Fit:

@@ -25,12 +25,14 @@ from .engine_models import served_length
 from .grid import numpy_module
 from .request_lengths import Requests
 from .serving_replicas import Formats, Replica, read_replica
+from .step_models import engine_step
 
 MOST, STEPS = 4096, 97  # requests of a data-parallel rank: the largest number, and how many are tried
 FEWEST = tuple(2.0**-power for power in range(6, 0, -1))  # while other requests are in the pool of prefills
 NUMBERS = sorted({float(round(MOST ** (step / (STEPS - 1)))) for step in range(STEPS)})
 MOST_BUSY = 0.95  # share of the time in which a pool of prefills computes
 MOST_SPLITS = 16  # divisions of the GPUs between two pools
+DISTINCT_GAIN = 1.1  # above which the faster layout on one node is the estimated one (benchmarks/time/layouts.py)
 
 
 class Placement(NamedTuple):
@@ -194,6 +196,13 @@ class LayoutSearch:
         known = bool(tables("engines").get(self.engine, {}).get("pools"))
         return known and self.count > 1 and self.requests.mean("osl") > 1
 
+    @property
+    def has_choice(self) -> bool:
+        """Whether there is a choice between layouts of one replica on all GPUs."""
+        if self.count > self.card.node:
+            return True
+        return engine_step(self.engine).has_data_parallel and any(True for _ in expert_layers(self.architecture))
+
     def times(self) -> Iterator[Times]:
         """Yield the times on all layouts, or nothing if a request is too long."""
         yield from filter(None, self.steps())
@@ -219,14 +228,25 @@ class LayoutSearch:
         return self._times(replica, [point for points in self._blocks(replica) for point in points])
 
     def fastest_mesh(self) -> Mesh | None:
-        """Return the layout of one replica on all GPUs with the most tokens per second, or None if no request fits."""
-        return self._fastest(self._replicas_of(self.formats[0], self.count))
+        """Return the layout of one replica on all GPUs with the most tokens per second, or None if no request fits.
 
-    def _fastest(self, replicas: Iterable[Replica]) -> Mesh | None:
-        """Return the layout with the most tokens per second, before those on which not all requests run."""
+        On one node, it is tensor parallelism unless another layout is faster by more than the error of the estimates.
+        """
+        gain = DISTINCT_GAIN if self.count <= self.card.node else 1.0
+        return self._fastest(self._replicas_of(self.formats[0], self.count), gain)
+
+    def _fastest(self, replicas: Iterable[Replica], least_gain: float = 1.0) -> Mesh | None:
+        """Return the layout with the most tokens per second, before those on which not all requests run.
+
+        The first one counts unless another one is faster by ``least_gain``.
+        """
         found = [(one.mesh, self.together(one).points[0]) for one in replicas]
         best = max(found, key=lambda one: (one[1].runs, one[1].requests_per_s), default=None)
-        return best[0] if best else None
+        if best is None:
+            return None
+        mesh, first = found[0]
+        is_distinct = best[1].runs > first.runs or best[1].requests_per_s > least_gain * first.requests_per_s
+        return best[0] if is_distinct else mesh
 
     def divided_mesh(self) -> Mesh | None:
         """Return the fastest layout of all GPUs with any numbers of ranks, stages and replicas, or None."""
@@ -329,7 +349,7 @@ def prefill_share(time: ServingTime, osl: Any, groups: int) -> Any:
 
 def blocks(numbers: Sequence[float]) -> Sequence[Any]:
     """Return numbers of requests that are computed at once: an array of all, or each one where NumPy is missing."""
-    numpy = numpy_module()
+    numpy = numpy_module() if len(numbers) > 1 else None
     return numbers if numpy is None else [numpy.array(numbers, dtype=float)]
 
 

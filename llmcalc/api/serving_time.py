@@ -111,8 +111,8 @@ def serving(
         osl: output tokens of a request.
         concurrency: number of requests at any time (default: 1, or with ``sla`` the best number).
         engine: serving engine (default: ``vllm``). An unknown one has a wider interval.
-        tp: number of tensor-parallel ranks (default: all GPUs, or the layout over several nodes with the most tokens
-            per second).
+        tp: number of tensor-parallel ranks (default: all GPUs, or over several nodes and for a mixture of experts the
+            layout with the most tokens per second).
         pp: number of pipeline stages, which compute as many batches at once.
         dp: number of ranks that have different requests and share the experts.
         ep: number of ranks over which the experts are divided.
@@ -189,17 +189,9 @@ def serving(
     if ranks * dp % ep:
         raise InputError(f"must divide the {ranks * dp} GPUs, not {ep}", parameter="ep")
     mesh = Mesh(dp=dp, tp=ranks, pp=pp, ep=ep, etp=ranks * dp // ep)
-    if tp is None and mesh.ranks == ranks == count > card.node:
-        best = changed(search, only=concurrency).fastest_mesh() or mesh
-        mesh = changed(best, etp=best.tp * best.dp // best.ep)
-        assumed.append("the layout with the most tokens per second over several nodes is assumed: {tp} sets another")
-    elif tp is None and mesh.ranks == ranks and search.replica(mesh, formats) is None:
-        divided = changed(search, only=concurrency).divided_mesh()
-        if divided:
-            mesh = divided
-            assumed.append(
-                f"{count} tensor-parallel ranks do not divide the model: the fastest other layout is assumed"
-            )
+    if tp is None and mesh.ranks == ranks == count > 1:
+        mesh, why = _default_mesh(changed(search, only=concurrency), mesh)
+        assumed += why
     check_layout(architecture, card, mesh, count)
     replica = read_replica(architecture, card, gpu, mesh, name, formats, given, search.acceptance)
     steps, memory, drafting, speculation = replica.steps, replica.memory, replica.drafting, replica.speculation
@@ -268,6 +260,19 @@ def serving(
         architecture=architecture, price=terms.price, memory=memory.result, settings=given, terms=terms,
         drafting=drafting, plain=plain, accepted_times=accepted_times, notes=tuple(notes),
     )  # fmt: skip
+
+
+def _default_mesh(search: LayoutSearch, tensor: Mesh) -> tuple[Mesh, list[str]]:
+    """Return the layout of one replica on all GPUs, and what is assumed. ``tensor`` has tensor-parallel ranks only."""
+    one_node = tensor.ranks <= search.card.node
+    if one_node and search.replica(tensor, search.formats[0]) is None:
+        divided = search.divided_mesh()
+        text = f"{tensor.tp} tensor-parallel ranks do not divide the model: the fastest other layout is assumed"
+        return (divided, [text]) if divided else (tensor, [])
+    best = (search.fastest_mesh() if search.has_choice else None) or tensor
+    mesh = changed(best, etp=best.tp * best.dp // best.ep)
+    text = "the layout with the most tokens per second is assumed: {tp} sets another"
+    return mesh, [] if one_node and mesh == tensor else [text]
 
 
 def _engine_settings(engine: str, settings: Mapping[str, Any]) -> dict[str, Any]:

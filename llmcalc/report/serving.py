@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..api.serving_layouts import DISTINCT_GAIN
 from ..api.serving_replicas import SIZES
 from ..api.serving_result import ServingResult, class_times
 from ..api.serving_terms import result_money
@@ -125,6 +126,8 @@ def _facts(result: ServingResult) -> list[Fact]:
     if result.faster:
         change, one = result.faster
         speed = f"{one.tokens_per_s_gpu:,.0f} tokens/s per GPU"
+        if one.tokens_per_s_gpu <= DISTINCT_GAIN * result.tokens_per_s_gpu:
+            speed += ", within the error of the estimates"
         facts.append(Fact("faster layout", settings_text(change), speed))
     gain = break_even(own) if (own := result_money(result)) else None
     facts += [*_drafting(result), *_prefix(result), *([gain] if gain else [])]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import llmcalc
 from llmcalc.api.latency_tree import latency_tree
+from llmcalc.api.serving_layouts import DISTINCT_GAIN
 from llmcalc.cli.main import main
 from llmcalc.core.errors import InputError
 from llmcalc.core.record import changed
@@ -318,7 +319,8 @@ SIZES = st.lists(st.integers(1, 5003), min_size=1, max_size=3, unique=True).map(
 @settings(max_examples=30, deadline=None)
 @given(
     case=st.sampled_from([("llama3-8b", "h100:2", {"tp": 2}), ("mixtral", "h200:4", {"tp": 2, "dp": 2, "ep": 4}),
-                          ("deepseek-v3", "b200-180gb:8", {}), ("jamba", "h100:8", {}), ("gemma3-4b", "rtx-4090", {})]),
+                          ("deepseek-v3", "b200-180gb:8", {"tp": 8}), ("jamba", "h100:8", {"tp": 8}),
+                          ("gemma3-4b", "rtx-4090", {})]),
     batches=SIZES, lengths=SIZES, part=st.sampled_from(["seconds", "low", "high", "tokens_per_s"]),
     mode=st.sampled_from(["decode", "forward"]),
 )  # fmt: skip
@@ -395,7 +397,19 @@ def test_the_default_over_several_nodes_is_the_fastest_layout(model: str, batch:
     sizes = {name: getattr(mesh, name) for name in ("tp", "pp", "dp", "ep")}
     assert mesh.ranks == 16
     assert latency(model, "h100:16", batch=batch, **sizes).seconds == default.seconds
-    assert latency(model, "h200:8", batch=batch).model.mesh.tp == 8  # of one node
+
+
+@pytest.mark.parametrize(("model", "batch", "engine", "tp"), [
+    ("llama3.1-405b", 211, "vllm", 8), ("deepseek-v3", 1, "vllm", 8), ("deepseek-v3", 211, "sglang", 1),
+    ("deepseek-v3", 211, "torch-compile", 8),
+])  # fmt: skip
+def test_the_default_on_a_node_divides_experts_if_that_is_faster(model: str, batch: int, engine: str, tp: int) -> None:
+    default = latency(model, "h200:8", batch=batch, engine=engine)
+    mesh = default.model.mesh
+    assert (mesh.tp, mesh.dp, mesh.ep) == (tp, 8 // tp, 8 if tp == 1 else 1)
+    if tp == 1:
+        tensor = latency(model, "h200:8", batch=batch, engine=engine, tp=8)
+        assert default.seconds * DISTINCT_GAIN < tensor.seconds
 
 
 def test_stages_divide_the_layers() -> None:

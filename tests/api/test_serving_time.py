@@ -12,6 +12,7 @@ import pytest
 import llmcalc
 from llmcalc.api import request_lengths
 from llmcalc.api.accelerators import read_gpus
+from llmcalc.api.serving_layouts import DISTINCT_GAIN
 from llmcalc.api.serving_result import ServingResult, class_times
 from llmcalc.api.step_models import engine_step, step_model
 from llmcalc.calc.sharding import Mesh
@@ -172,7 +173,7 @@ def test_gpus_that_do_not_divide_the_heads_have_other_layouts(gpu: str, layout: 
 
 
 def test_a_faster_layout_of_experts_is_named() -> None:
-    result = serve(DEEPSEEK, "h200:8", isl=4099, osl=1009, concurrency=127)
+    result = serve(DEEPSEEK, "h200:8", isl=4099, osl=1009, concurrency=127, tp=8)
     assert result.faster is not None
     change, one = result.faster
     assert change == {"tp": 1, "dp": 8, "ep": 8}
@@ -181,6 +182,31 @@ def test_a_faster_layout_of_experts_is_named() -> None:
     assert one.faster is None
     assert serve(DEEPSEEK, "h200:8", concurrency=1).faster is None
     assert serve(gpu="h100:2").faster is None
+
+
+@pytest.mark.parametrize(("concurrency", "layout"), [(1, (8, 1, 1)), (127, (1, 8, 8))])
+def test_the_default_on_a_node_divides_experts_if_that_is_distinctly_faster(
+    concurrency: float, layout: tuple[int, int, int]
+) -> None:
+    result = serve(DEEPSEEK, "h200:8", isl=4099, osl=1009, concurrency=concurrency)
+    assert (result.mesh.tp, result.mesh.dp, result.mesh.ep) == layout
+    assert any("most tokens per second is assumed" in note for note in result.notes) is (layout[0] == 1)
+    assert result.faster is None
+    tensor = serve(DEEPSEEK, "h200:8", isl=4099, osl=1009, concurrency=concurrency, tp=8)
+    assert (result.tokens_per_s_gpu > DISTINCT_GAIN * tensor.tokens_per_s_gpu) is (layout[0] == 1)
+    assert serve(gpu="h100:2", concurrency=concurrency).mesh.tp == 2  # without experts
+
+
+def test_a_gain_within_the_error_of_the_estimates_is_said_to_be_one() -> None:
+    """The default stays with tensor parallelism, and the other layout is named."""
+    model = llmcalc.load("deepseek-v3")
+    for concurrency in range(17, 67, 3):
+        result = serve(model, "h200:8", isl=2003, osl=499, concurrency=concurrency)
+        if result.faster:
+            break
+    assert result.mesh.tp == 8
+    (fact,) = (fact for fact in serving_document(result).facts if fact.label == "faster layout")
+    assert "within the error of the estimates" in str(fact)
 
 
 def test_no_layout_is_named_if_none_holds_all_requests() -> None:
@@ -706,7 +732,7 @@ def test_stages_serve_as_replicas_that_share_the_memory() -> None:
 def test_the_default_over_several_nodes_has_the_most_tokens_per_second(concurrency: int) -> None:
     found = serve(DEEPSEEK, "h100:16", concurrency=concurrency)
     assert found.mesh.ranks == 16
-    assert any("over several nodes is assumed" in note for note in found.notes)
+    assert any("most tokens per second is assumed" in note for note in found.notes)
     for sizes in ({"tp": 16}, {"tp": 8, "pp": 2}, {"tp": 8, "dp": 2, "ep": 16}, {"tp": 1, "dp": 16, "ep": 16}):
         other = serve(DEEPSEEK, "h100:16", concurrency=concurrency, **sizes)
         assert not any("assumed" in note for note in other.notes)

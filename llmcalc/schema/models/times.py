@@ -66,6 +66,7 @@ class EngineTime(Model):
     static_us: Rate | None = None
     generations: list[Text] = Field([])
     scheduler: bool = False
+    data_parallel: bool = False
     overlap_tokens: Size = 2
     collective_us: Rate | None = None
     reading: dict[str, Rate] = Field({})
