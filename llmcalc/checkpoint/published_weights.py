@@ -22,9 +22,10 @@ from ..core.record import record, remembered
 from ..core.traits import EMBEDDING, EXPERTS, HEAD
 from .layouts import published_name
 from .quantisation.method import Matrix, Quantisation
-from .quantisation.packing import PackedTensor, Shape
-from .stored_tensors import Declared, placed, rows_by_block, stored_rows
+from .quantisation.packing import PackedTensor, Packing, Shape
+from .stored_tensors import NUMBER, Declared, bounded, placed, rows_by_block, stored_rows
 
+Identity = tuple[object, ...]
 WEIGHT = ".weight"
 _ROUTERS = ("router", "shared_gate")
 _DOCUMENTED, _TESTED = "the format's documentation", "the output of the tool that defines the format"
@@ -101,11 +102,23 @@ class _Place(NamedTuple):
     tiled: list[Row]  # block-quantised matrices
 
 
+class _Part(NamedTuple):
+    """A tensor that equal blocks store. Its name has NUMBER for the number of the block.
+
+    ``known`` holds what the tensor is stored as, by its packing (None if not quantised) and its format otherwise.
+    """
+
+    tensor: Declared
+    matrix: Matrix | None
+    is_routed: bool
+    known: dict[tuple[Packing | None, int], _Stored]
+
+
 class _Known(NamedTuple):
     """What was read of a model: the places by their tensors, and the stored tensors, which equal layers share."""
 
-    places: dict[tuple[object, ...], _Place]
-    stored: dict[tuple[object, ...], _Stored]
+    places: dict[Identity, _Place]
+    stored: dict[Identity, _Stored]
 
 
 @record
@@ -171,10 +184,10 @@ class PublishedWeights:
         """Return the places of an architecture. Each is read once, even if several pipeline stages contain it."""
         model = model_of(architecture)[0]
         known = remembered(model, "_stored_places", id(self), lambda: (self, _Known({}, {})))[1]
-        keys, missing = list[tuple[object, ...]](), dict[tuple[object, ...], tuple[tuple[object, ...], _Place]]()
+        keys, missing = list[Identity](), dict[Identity, tuple[Identity, _Place]]()
         for rows, number in rows_by_block(params(architecture), buffers=True):
             name = _place_name(rows[0], number)
-            keys.append((name, *((id(row.declaration), id(row.tensor)) for row in rows)))  # the place keeps the rows
+            keys.append((name, *_tensor_ids(rows)))  # the place keeps the rows
             if keys[-1] not in known.places:
                 missing[name] = keys[-1], _Place(rows, number, [], [])
         self._read_places(architecture, {name: place for name, (_, place) in missing.items()}, known.stored)
@@ -184,22 +197,54 @@ class PublishedWeights:
     def _read_places(
         self,
         architecture: Architecture,
-        places: Mapping[tuple[object, ...], _Place],
-        known: dict[tuple[object, ...], _Stored],
+        places: Mapping[Identity, _Place],
+        known: dict[Identity, _Stored],
     ) -> None:
         """Add the stored tensors of places to them."""
         method = self.quantisation
         is_tiled = method is not None and method.tile is not None
-        rows = ((row, place.number) for place in places.values() for row in place.rows)
-        for tensor, packed, number_format, bits in self._stored_tensors(architecture, rows):
-            row, size = tensor.rows[0], prod(tensor.shape)
-            place = places[_place_name(row, tensor.number)]
-            stored = _Stored(row, size, tensor.copies, bits, number_format)
-            key = (id(row.declaration), id(row.tensor), *stored[1:])
-            place.stored.append(known.setdefault(key, stored))
-            is_routed = row.declaration.number_class(row.tensor) == EXPERTS
-            if is_tiled and packed is not None and not (is_routed and method and method.expert_packing):
+        for place, part in bounded(self._parts_of_places(architecture, places)):
+            tensor, number = part.tensor, str(place.number)
+            own = part.matrix and part.matrix._replace(module=part.matrix.module.replace(NUMBER, number))
+            packing = method.packing_of(own) if method and own else None
+            plain = self._format(tensor.name.replace(NUMBER, number)) if packing is None else None
+            if (packing, id(plain)) not in part.known:
+                packed = packing(*own.shape) if packing and own else None
+                row, number_format = tensor.rows[0], plain or self._packed_format(part.is_routed)
+                bits = _bits(tensor, packed, number_format)
+                stored = _Stored(row, prod(tensor.shape), tensor.copies, bits, number_format)
+                key = (id(row.declaration), id(row.tensor), *stored[1:])
+                part.known[packing, id(plain)] = known.setdefault(key, stored)
+            place.stored.append(part.known[packing, id(plain)])
+            if is_tiled and packing is not None and not (part.is_routed and method and method.expert_packing):
                 place.tiled.extend(tensor.rows)
+
+    def _parts_of_places(
+        self, architecture: Architecture, places: Mapping[Identity, _Place]
+    ) -> Iterator[tuple[_Place, _Part]]:
+        """Yield the stored tensors of each place, which are found once for equal blocks."""
+        kinds: dict[Identity, Identity] = {}  # names of the first of equal places
+        first_of = {name: kinds.setdefault(_kind(place), name) for name, place in places.items()}
+        rows = (
+            (row, None if (number := places[name].number) is None else range(number, number + 1))
+            for name in kinds.values()
+            for row in places[name].rows
+        )
+        parts: dict[Identity, list[_Part]] = {}
+        for tensor in stored_rows(architecture, self.layout, rows, self._lists_experts):
+            part = _Part(tensor, matrix_of(tensor) if self.quantisation else None, _is_routed(tensor), {})
+            parts.setdefault(_place_name(tensor.rows[0], tensor.number), []).append(part)
+        return ((place, part) for name, place in places.items() for part in parts.get(first_of[name], ()))
+
+    def _packed_format(self, is_routed: bool) -> Format:
+        """Return the name and source of the format of quantised matrices, or of those of routed experts."""
+        method = self.quantisation
+        assert method is not None
+        return _label((method.expert_name if is_routed else "") or method.name, method.is_tested)
+
+    @property
+    def _lists_experts(self) -> bool:
+        return self.quantisation is not None and self.quantisation.lists_experts
 
     def placed(self, architecture: Architecture) -> Iterator[tuple[Declared, int]]:
         """Yield each stored tensor with its bits. Stacked experts are one tensor."""
@@ -212,20 +257,10 @@ class PublishedWeights:
         self, architecture: Architecture, rows: Iterable[tuple[Row, int | None]]
     ) -> Iterator[tuple[Declared, list[PackedTensor] | None, Format, int]]:
         """Yield each stored tensor with its packed tensors (None if not quantised), its format and its bits."""
-        method, each = self.quantisation, bool(self.quantisation and self.quantisation.lists_experts)
-        tensors = stored_rows(architecture, self.layout, rows, each)
-        for tensor, packed, _ in expected_tensors(tensors, method, self.dtype):
-            row, size = tensor.rows[0], prod(tensor.shape)
-            is_routed = row.declaration.number_class(row.tensor) == EXPERTS
-            if method is None or packed is None:
-                number_format = self._format(tensor.name)
-            else:
-                name = method.expert_name if is_routed else ""
-                number_format = _label(name or method.name, method.is_tested)
-            columns = tensor.shape[-1] if tensor.shape else 1  # the dimension along which blocks are stored
-            plain_bits = number_format.bits_of(size // columns if columns else 0, columns)
-            bits = plain_bits if packed is None else sum(part.bits for part in packed)
-            yield tensor, packed, number_format, bits
+        tensors = stored_rows(architecture, self.layout, rows, self._lists_experts)
+        for tensor, packed, _ in expected_tensors(tensors, self.quantisation, self.dtype):
+            number_format = self._format(tensor.name) if packed is None else self._packed_format(_is_routed(tensor))
+            yield tensor, packed, number_format, _bits(tensor, packed, number_format)
 
     def refusals(self, architecture: Architecture, mesh: Mesh) -> Iterator[str]:
         """Yield the matrices that block-quantised kernels do not accept because a rank has part of a block."""
@@ -242,9 +277,33 @@ class PublishedWeights:
         return self.formats[name]
 
 
-def _place_name(row: Row, number: int | None) -> tuple[object, ...]:
+def _bits(tensor: Declared, packed: list[PackedTensor] | None, number_format: Format) -> int:
+    """Return the number of bits of a tensor, whose packed tensors are None if it is not quantised."""
+    if packed is not None:
+        return sum(part.bits for part in packed)
+    columns = tensor.shape[-1] if tensor.shape else 1  # the dimension along which blocks are stored
+    return number_format.bits_of(prod(tensor.shape) // columns if columns else 0, columns)
+
+
+def _is_routed(tensor: Declared) -> bool:
+    row = tensor.rows[0]
+    return row.declaration.number_class(row.tensor) == EXPERTS
+
+
+def _place_name(row: Row, number: int | None) -> Identity:
     """Return the stack and the number of the block of a row, or the stack and the section outside the blocks."""
     return row.entry.stack.name, row.entry.section if number is None else number
+
+
+def _kind(place: _Place) -> Identity:
+    """Return what equal places share: the tensors, and the first of the runs of equal blocks."""
+    entry = place.rows[0].entry
+    section = entry.section if entry.run is None else entry.stack.first_runs[entry.run]
+    return entry.stack.name, section, *_tensor_ids(place.rows)
+
+
+def _tensor_ids(rows: Iterable[Row]) -> tuple[tuple[int, int], ...]:
+    return tuple((id(row.declaration), id(row.tensor)) for row in rows)
 
 
 @cache

@@ -19,6 +19,7 @@ Number = TypeVar("Number", int | None, range | None)
 Stored = TypeVar("Stored")
 MOST_TENSORS = 500_000
 LAYOUTS = ("transformers", "checkpoint")
+NUMBER = "{i}"  # placeholder of the number of a block
 
 
 class Declared(NamedTuple):
@@ -42,7 +43,7 @@ def stored_tensors(result: Params, layout: str | None) -> list[tuple[str, Shape]
     if layout is None:
         return [(logical_name(row, number), logical_shape(row)) for row, number in placed(result)]
     groups = grouped(result.architecture, layout_name(result.architecture, layout), placed(result))
-    return list(_bounded(pair for group, _ in groups for pair in group.tensors()))
+    return list(bounded(pair for group, _ in groups for pair in group.tensors()))
 
 
 def layout_name(architecture: Architecture, layout: str) -> str:
@@ -58,13 +59,16 @@ def declared(result: Params, name: str, buffers: bool = False, each: bool = True
 
 
 def stored_rows(
-    architecture: Architecture, name: str, placed_rows: Iterable[tuple[Row, int | None]], each: bool = True
+    architecture: Architecture, name: str, placed_rows: Iterable[tuple[Row, Number]], each: bool = True
 ) -> Iterator[Declared]:
-    """Yield the stored tensors of rows in the layout ``name``, as ``declared`` does."""
-    return _bounded(_stored_rows(architecture, name, placed_rows, each))
+    """Yield the stored tensors of rows in the layout ``name``, as ``declared`` does.
+
+    The names of tensors in a range of blocks have NUMBER for the number of the block.
+    """
+    return bounded(_stored_rows(architecture, name, placed_rows, each))
 
 
-def _bounded(tensors: Iterator[Stored]) -> Iterator[Stored]:
+def bounded(tensors: Iterator[Stored]) -> Iterator[Stored]:
     """Yield stored tensors up to a limit, because those of experts are listed one by one."""
     for number, tensor in enumerate(tensors):
         if number == MOST_TENSORS:
@@ -73,13 +77,14 @@ def _bounded(tensors: Iterator[Stored]) -> Iterator[Stored]:
 
 
 def _stored_rows(
-    architecture: Architecture, name: str, placed_rows: Iterable[tuple[Row, int | None]], each: bool
+    architecture: Architecture, name: str, placed_rows: Iterable[tuple[Row, Number]], each: bool
 ) -> Iterator[Declared]:
     for group, number in grouped(architecture, name, placed_rows):
         rule, rows = group.rule, tuple(group.rows)
         is_represented = not each and rule is not None and "{x}" in rule.stored
         for stored, shape in group.tensors():
-            yield Declared(stored, shape, rows, number, rule, group.shape[0] if is_represented else 1)
+            first = number[0] if isinstance(number, range) else number
+            yield Declared(stored, shape, rows, first, rule, group.shape[0] if is_represented else 1)
             if is_represented:
                 break
 
@@ -219,10 +224,10 @@ def grouped(
         key = (entry.stack.name, entry.section, run, entry.number, entry.name, row.part, row.tensor.name)
         if key not in known:
             rule = layout.rule(layout_keys(row), conditions_of(entry.layer, entry.stack, alone))
-            known[key] = rule, stored_name(rule, row, None if number is None else "{i}")
+            known[key] = rule, stored_name(rule, row, None if number is None else NUMBER)
         rule, stored = known[key]
         if isinstance(number, int):
-            stored = stored.replace("{i}", str(number))
+            stored = stored.replace(NUMBER, str(number))
         groups.setdefault((entry.stack.name, number, stored), (Group(rule, [], stored), number))[0].rows.append(row)
     shapes: dict[tuple[object, ...], Shape] = {}
     for group, number in groups.values():

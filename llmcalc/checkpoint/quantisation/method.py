@@ -59,6 +59,11 @@ class Quantisation(NamedTuple):
 
     def tensors(self, matrix: Matrix) -> list[PackedTensor] | None:
         """Return the tensors that store a matrix, or None if the matrix is not quantised."""
+        packing = self.packing_of(matrix)
+        return None if packing is None else packing(*matrix.shape)
+
+    def packing_of(self, matrix: Matrix) -> Packing | None:
+        """Return the packing of a matrix, or None if the matrix is not quantised."""
         if self.is_excluded(matrix.module) or (matrix.is_head and not self.includes_head):
             return None
         if self.stacked_only != matrix.is_stacked or (matrix.in_tower and self.text_only):
@@ -67,8 +72,7 @@ class Quantisation(NamedTuple):
             return None
         packing = self.expert_packing if matrix.is_routed and self.expert_packing else self.packing
         overrides = (override.packing for override in self.overrides if override.matches(matrix.module))
-        packing = next(overrides, packing)
-        return None if packing is None else packing(*matrix.shape)
+        return next(overrides, packing)
 
 
 class QuantizationConfig(dict[str, Any]):
