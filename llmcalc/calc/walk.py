@@ -12,6 +12,7 @@ from ..core.errors import UnsupportedError
 from ..core.expression import evaluate
 from ..core.form import FUNCTIONS as ATOMS
 from ..core.form import Form, chunk_pairs, lift, pairs, remainder
+from ..core.functions import RECURRENCES
 from ..core.ledger import Entry, declarations
 from ..core.workload import symbols
 
@@ -109,6 +110,18 @@ def walk(architecture: Architecture, conventions: Conventions) -> Iterator[Place
 def executed(declaration: Declaration, conventions: Conventions) -> Iterator[Equation]:
     """Yield the equations of a declaration that are executed under the given conventions."""
     return (equation for equation in map(read, declaration.lines) if runs(equation.tags, conventions))
+
+
+def token_states(declaration: Declaration) -> frozenset[str]:
+    """Return the states of recurrences that are summed over an axis, which fused kernels don't store for each token."""
+    states: dict[str, tuple[str, ...]] = {}
+    found = set[str]()
+    for equation in map(read, declaration.lines):
+        for name in [operand.name for operand in equation.operands]:
+            found |= {name} if not set(states.get(name, ())) <= set(equation.out.axes) else set()
+        states.pop(equation.out.name, None)
+        states |= {equation.out.name: equation.out.axes} if equation.function in RECURRENCES else {}
+    return frozenset(found)
 
 
 def runs(tags: frozenset[str], conventions: Conventions) -> bool:

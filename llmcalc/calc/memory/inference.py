@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache, cached_property, partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from ...core.amount import Sum, largest, named, smallest
 from ...core.architecture import Architecture, Block, Stack, model_of
@@ -16,7 +16,7 @@ from ..images.rule import ImageSize
 from ..kv_cache import StateSize
 from ..sharding import Mesh
 from ..walk import Conventions, executed_stacks
-from .liveness import STREAM, Liveness, peak_live_bytes
+from .liveness import STREAM, Liveness, Passages, peak_live_bytes
 from .number_formats import BITS_A_BYTE
 from .saved_tensors import ActivationPolicy, Counts
 from .weight_formats import TABLES, ServedWeights, StoredTensors, model_tensors
@@ -210,11 +210,13 @@ def _transient_bytes(
         blocks = [stack.runs[index].block for index in stack.distinct_runs]
         for step in prefills:
             key = (stack.name, tuple(step.values()), policy, mesh)
-            peaks, counts = remembered(model, "_block_peaks", key, lambda: (dict[int, Sum](), Counts()))
+            known = remembered(model, "_block_peaks", key, lambda: _KnownPeaks({}, {}, {}))
             for block in blocks:
-                if id(block) not in peaks:
-                    peaks[id(block)] = _block_peak(block, stack, Liveness(policy, names, step, mesh), counts)
-                peak = largest(peak, Sum((f"{stack.name}.{block.name}", peaks[id(block)])))
+                if id(block) not in known.peaks:
+                    trace = Liveness(policy, names, step, mesh)
+                    trace.counts, trace.passages = known.counts, known.passages
+                    known.peaks[id(block)] = _block_peak(block, stack, trace)
+                peak = largest(peak, Sum((f"{stack.name}.{block.name}", known.peaks[id(block)])))
         for step in (*prefills, decode):
             trace, name = Liveness(policy, names, step, mesh), STREAM
             for _, layer in stack.outputs:
@@ -223,12 +225,16 @@ def _transient_bytes(
     return peak
 
 
-def _block_peak(block: Block, stack: Stack, trace: Liveness, counts: Counts) -> Sum:
-    """Return the peak size of live activations in a block, including the residual stream.
+class _KnownPeaks(NamedTuple):
+    """Peaks in a step by the identity of the block, and what the traces of other blocks found in equal layers."""
 
-    Blocks with equal layers share ``counts``, the number of elements of each tensor.
-    """
-    trace.counts = counts
+    peaks: dict[int, Sum]
+    counts: Counts
+    passages: Passages
+
+
+def _block_peak(block: Block, stack: Stack, trace: Liveness) -> Sum:
+    """Return the peak size of live activations in a block, including the residual stream."""
     trace.block(block, STREAM)
     stream = trace.size(("b", "q", "d"), {"d": stack.d_model}, trace.policy.bytes)
     return Sum(("residual stream", stream), *peak_live_bytes(trace).parts)

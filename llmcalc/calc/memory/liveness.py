@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...core.amount import Sum, largest, largest_items
 from ...core.architecture import Block, Sublayer, declare
@@ -16,11 +16,34 @@ from ...core.declaration import Declaration
 from ...core.layer import Layer
 from ..sharding import Mesh
 from ..walk import Conventions, executed
-from .saved_tensors import MASK_BYTES, SHARED, ActivationPolicy, Recorder, TensorVersions
+from .saved_tensors import MASK_BYTES, SHARED, ActivationPolicy, Recorder, Saving, Step, TensorVersions
 
 SOURCE = "src"  # the encoder's output
 RESIDUAL = "r"  # the residual stream, in layers that scale it
 STREAM = "stream#in"  # the input of a segment
+
+
+class Passage(NamedTuple):
+    """What one traversal of a layer recorded, which another one repeats with other names.
+
+    Attributes:
+        declaration: declaration of the layer, whose identity remains unique while it is kept.
+        place: prefix of the names of the layer's own tensors.
+        inputs: names of the tensors that the layer reads.
+        savings: saved tensors, in order.
+        steps: backward steps of the equations.
+        output: name of the output tensor.
+    """
+
+    declaration: Declaration
+    place: str
+    inputs: tuple[str, ...]
+    savings: list[Saving]
+    steps: list[Step]
+    output: str
+
+
+Passages = dict[tuple[object, ...], Passage]  # by the identity of the declaration, and which of its inputs are equal
 
 
 class Liveness(Recorder):
@@ -39,6 +62,7 @@ class Liveness(Recorder):
         self.stream_bytes = 0
         self.residual = STREAM  # the input of the current sub-layer
         self.n_names = 0
+        self.passages: Passages = {}
 
     def block(self, block: Block, stream: str) -> str:
         """Traverse a block with the input tensor ``stream`` and return the name of the output tensor."""
@@ -101,7 +125,37 @@ class Liveness(Recorder):
     def layer(self, layer: Layer, x: str, unnormed: str = "") -> str:
         """Traverse a layer and return the output tensor's name. ``unnormed`` is the input before the norm."""
         self.n_names += 1
-        return self.declaration(declare(layer), x, f"{layer.kind()}#{self.n_names}", unnormed or x)
+        declaration, place = declare(layer), f"{layer.kind()}#{self.n_names}"
+        inputs = x, unnormed or x, self.residual
+        key = id(declaration), *map((*inputs, STREAM).index, (*inputs, STREAM))
+        known = self.passages.get(key)
+        if known is not None:
+            return self.repeat(known, place, inputs)
+        n_savings, n_steps = len(self.savings), len(self.steps)
+        output = self.declaration(declaration, x, place, unnormed or x)
+        savings = [(name, size, fixed, step - n_steps) for name, size, fixed, step in self.savings[n_savings:]]
+        self.passages[key] = Passage(declaration, place, inputs, savings, self.steps[n_steps:], output)
+        return output
+
+    def repeat(self, known: Passage, place: str, inputs: tuple[str, ...]) -> str:
+        """Record what an equal layer has recorded, and return the output tensor's name."""
+        names = dict(zip(known.inputs, inputs, strict=True))
+        before, n_steps = f"{known.place}.", len(self.steps)
+
+        def renamed(name: str) -> str:
+            found = names.get(name)
+            if found is None:
+                found = f"{place}.{name[len(before) :]}" if name.startswith(before) else name
+                names[name] = found
+            return found
+
+        for name, size, fixed_size, step in known.savings:
+            self.save(renamed(name), size, fixed_size=fixed_size, step=n_steps + step)
+        self.steps += [
+            step._replace(out=renamed(step.out), operands=tuple((renamed(name), size) for name, size in step.operands))
+            for step in known.steps
+        ]
+        return renamed(known.output)
 
     def declaration(self, declaration: Declaration, x: str, place: str, unnormed: str) -> str:
         """Traverse a declaration and its inner layers, and return the name of the last output tensor."""

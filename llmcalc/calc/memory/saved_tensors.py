@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 from ...core.amount import Product, Sum, largest, scaled
 from ...core.declaration import Declaration, Tensor
-from ...core.equation import Equation, Operand, read
+from ...core.equation import Equation, Operand
 from ...core.functions import FUNCTIONS, RECURRENCES
 from ...core.ledger import elements
 from ...core.record import record
 from ..sharding import Mesh
-from ..walk import extent
+from ..walk import extent, token_states
 from .eager_code import SOFTMAX, EagerCode
 from .optimizer import Adapters
 
@@ -57,18 +57,6 @@ class ActivationPolicy:
     code: EagerCode = EagerCode()
 
 
-def token_states(declaration: Declaration) -> frozenset[str]:
-    """Return the states of recurrences that are summed over an axis, which fused kernels don't store for each token."""
-    states: dict[str, tuple[str, ...]] = {}
-    found = set[str]()
-    for equation in map(read, declaration.lines):
-        for name in [operand.name for operand in equation.operands]:
-            found |= {name} if not set(states.get(name, ())) <= set(equation.out.axes) else set()
-        states.pop(equation.out.name, None)
-        states |= {equation.out.name: equation.out.axes} if equation.function in RECURRENCES else {}
-    return frozenset(found)
-
-
 class SavedTensor(NamedTuple):
     """A tensor saved for the backward pass, and the index of the first backward step that needs it."""
 
@@ -89,6 +77,7 @@ class Count(NamedTuple):
 
 
 Counts = dict[tuple[int, tuple[str, ...]], Count]  # by the identity of the declaration, and axes
+Saving = tuple[str, int, bool, int]  # arguments of ``Recorder.save``
 
 
 class Step(NamedTuple):
@@ -112,6 +101,7 @@ class Recorder:
         self.saved: dict[str, SavedTensor] = {}
         self.steps: list[Step] = []
         self.counts: Counts = {}
+        self.savings: list[Saving] = []
 
     def size(self, axes: tuple[str, ...], declaration: Declaration | Mapping[str, int], width: int) -> int:
         """Return the size of an activation in bytes, with ``width`` bytes per element."""
@@ -137,12 +127,17 @@ class Recorder:
         width = self.policy.gradient_bytes
         return Product(count * width, (*lengths, (WIDTH, width)))
 
-    def save(self, name: str, size: int, *, fixed_size: bool = True) -> None:
-        """Record a saved tensor once. A larger size replaces the recorded size unless ``fixed_size`` is set."""
+    def save(self, name: str, size: int, *, fixed_size: bool = True, step: int | None = None) -> None:
+        """Record a saved tensor once. The first backward step that needs it is ``step`` (default: the next one).
+
+        A larger size replaces the recorded size unless ``fixed_size`` is set.
+        """
         if not size:
             return
+        step = len(self.steps) if step is None else step
+        self.savings.append((name, size, fixed_size, step))
         if name not in self.saved:
-            self.saved[name] = SavedTensor(name, size, len(self.steps))
+            self.saved[name] = SavedTensor(name, size, step)
         elif not fixed_size:
             self.saved[name] = self.saved[name]._replace(bytes=largest(size, self.saved[name].bytes))
 
@@ -166,6 +161,7 @@ class TensorVersions:
         self.has_weights = False  # whether a softmax has been traversed
         self.key_axes = {"k", "s"}  # axes of cached tokens
         self.last = versions["x"]
+        self.first_step = len(recorder.steps)
 
     def equation(self, equation: Equation) -> None:
         """Save the tensors that the backward pass of an equation needs, then assign a new version to its output."""
@@ -176,7 +172,7 @@ class TensorVersions:
             fused = True
             self.fused |= {state.name for state in self.declaration.states} - self.versions.keys()  # initial zeros
         self.key_axes |= self.cached_axes(equation) if policy.serving else set()
-        out = f"{self.place}.{equation.out.name}@{len(self.recorder.steps)}"
+        out = f"{self.place}.{equation.out.name}@{len(self.recorder.steps) - self.first_step}"
         if equation.function in RECURRENCES and equation.out.name in self.token_states:
             self.unstored.add(out)
             self.fused.add(equation.out.name)
@@ -269,8 +265,8 @@ class TensorVersions:
 
     def is_saved_by_norm(self, equation: Equation) -> bool:
         """Return whether the norm before a contraction already saves its operand."""
-        policy = self.recorder.policy
-        return policy.convention == "torch" and policy.code.is_saved_by_norm(equation, self.declaration)
+        is_torch, code = self.recorder.policy.convention == "torch", self.recorder.policy.code
+        return is_torch and code.is_saved_by_norm(equation, self.declaration)
 
     def is_position_product(self, equation: Equation) -> bool:
         """Return whether an equation multiplies by a constant position table and therefore saves no operands."""
@@ -375,8 +371,7 @@ class TensorVersions:
             if axes and operand.name not in self.weights and operand.name in self.versions:
                 version = self.versions[operand.name]
                 operands.append((version, self.gradient(axes, fused, equation, version)))
-        size = 0
-        policy = self.recorder.policy
+        size, policy = 0, self.recorder.policy
         if policy.adapters is None and not policy.serving:  # gradients of adapters are too small to matter here
             weights = [self.weights[operand.name] for operand in equation.operands if operand.name in self.weights]
             size = Sum(*((tensor.name, self.recorder.weight_gradient(tensor, self.declaration)) for tensor in weights))
@@ -384,9 +379,7 @@ class TensorVersions:
         return Step(equation.text, out, gradient, tuple(operands), size, "nograd" not in equation.tags)
 
     def gradient(self, axes: tuple[str, ...], fused: bool, equation: Equation, version: str) -> int:
-        """Return the size of a tensor's gradient in bytes, or 0 for scores and probabilities in a fused attention
-        kernel.
-        """
+        """Return the bytes of a tensor's gradient, or 0 for scores and probabilities in a fused attention kernel."""
         if version in self.unstored:
             return 0
         fused = fused or (self.recorder.policy.serving and "nograd" in equation.tags)

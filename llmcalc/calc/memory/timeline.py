@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import accumulate
+from operator import itemgetter
 from typing import NamedTuple
 
 from ...core.amount import Sum, largest_items, scaled
@@ -141,7 +143,8 @@ def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_
         is_new = bool(segment.full_gradients) or not resident  # otherwise, a buffer holds all gradients
         place = id(segment.trace), is_new
         if place not in known:
-            known[place] = list(_backward_pass(segment)) if all_equations else _largest_peaks(segment, is_new)
+            passing = _BackwardPass(segment)
+            known[place] = passing.peaks() if all_equations else passing.largest_peaks(is_new)
         for number in range(segment.count):
             held_blocks[segment.label, segment.saved] -= 1
             saved = Sum(*_saved(held_blocks), others)
@@ -184,32 +187,50 @@ def _gathered_in_backward(segment: Segment, previous: list[Segment], is_first: b
     return own if segment.shared else own * 2
 
 
-def _largest_peaks(segment: Segment, is_new: bool) -> list[Peak]:
-    """Return the moment with the most bytes in the backward pass of a block, or all that may have the most."""
+class _BackwardPass:
+    """Bytes in memory during the backward pass of each equation of a segment, the last equation first."""
 
-    def size(peak: Peak) -> int:
-        return peak[0] + peak[1] + (peak[2] if is_new else 0)
+    def __init__(self, segment: Segment) -> None:
+        trace = segment.trace
+        needed = (tensor.step for tensor in trace.saved.values())
+        # no equation frees a tensor that is saved after the last one, or a block input
+        ends = [*(step if step < len(trace.steps) else 0 for step in needed), 0]
+        self.saved = [*zip(segment.saved_in_backward.parts, ends, strict=False)]
+        self.equations: list[tuple[int, list[tuple[str, int]], int]] = []  # number, gradients, number of ``computed``
+        self.computed: list[tuple[str, int]] = []  # weight gradients, in the order of their computation
+        live: dict[str, int] = {}
+        for number, step in reversed(list(enumerate(trace.steps))):
+            if step.has_gradient and (step.out in live or step.out in trace.outputs):
+                own = live.pop(step.out, 0 if step.out in trace.stream_outputs else step.out_bytes)
+                new = {name: size for name, size in step.operands if name not in live}
+                gradients = [("residual stream", trace.stream_bytes), (step.out, own), *live.items(), *new.items()]
+                self.equations.append((number, gradients, len(self.computed)))
+                live |= new
+                self.computed.append((step.label, step.weight_bytes))
 
-    return largest_items(_backward_pass(segment), size)
+    def peaks(self) -> list[Peak]:
+        """Return (activations, transient gradients, weight gradients) for each equation. The gradient of the residual
+        stream is always live.
+        """
+        return [self._peak(*equation) for equation in self.equations]
 
+    def largest_peaks(self, is_new: bool) -> list[Peak]:
+        """Return the moment with the most bytes, or all that may have the most. With ``is_new``, the weight gradients
+        need new bytes.
+        """
+        sizes = dict(zip(map(itemgetter(0), self.equations), self._sizes(is_new), strict=True))
+        return [self._peak(*equation) for equation in largest_items(self.equations, lambda each: sizes[each[0]])]
 
-def _backward_pass(segment: Segment) -> Iterator[Peak]:
-    """Yield (activations, transient gradients, weight gradients) in bytes for each equation. The gradient of the
-    residual stream is always live.
-    """
-    trace = segment.trace
-    needed = (tensor.step for tensor in trace.saved.values())
-    # no equation frees a tensor that is saved after the last one, or a block input
-    ends = [*(step if step < len(trace.steps) else 0 for step in needed), 0]
-    computed: list[tuple[str, int]] = []
-    live: dict[str, int] = {}
-    for number, step in reversed(list(enumerate(trace.steps))):
-        if step.has_gradient and (step.out in live or step.out in trace.outputs):
-            own = live.pop(step.out, 0 if step.out in trace.stream_outputs else step.out_bytes)
-            new = {name: size for name, size in step.operands if name not in live}
-            gradients = (("residual stream", trace.stream_bytes), (step.out, own), *live.items(), *new.items())
-            parts = zip(segment.saved_in_backward.parts, ends, strict=False)
-            held = (part for part, end in parts if end <= number)
-            yield Sum(*held), Sum(*((label(name), size) for name, size in gradients)), Sum(*computed)
-            live |= new
-            computed.append((step.label, step.weight_bytes))
+    def _peak(self, number: int, gradients: list[tuple[str, int]], n_computed: int) -> Peak:
+        held = (part for part, end in self.saved if end <= number)
+        return Sum(*held), Sum(*((label(name), size) for name, size in gradients)), Sum(*self.computed[:n_computed])
+
+    def _sizes(self, is_new: bool) -> Iterator[int]:
+        """Yield the sum of a peak for each equation, without listing its parts."""
+        freed = sorted(((end, size) for (_, size), end in self.saved), key=itemgetter(0))
+        held = sum(size for _, size in freed)
+        computed = list(accumulate((size for _, size in self.computed), initial=0))
+        for number, gradients, n_computed in self.equations:
+            while freed and freed[-1][0] > number:
+                held -= freed.pop()[1]
+            yield held + sum([size for _, size in gradients]) + (computed[n_computed] if is_new else 0)

@@ -16,7 +16,7 @@ from ..sharding import Mesh
 from ..walk import Conventions, executed_stacks
 from . import zero
 from .eager_code import FP32
-from .liveness import STREAM, Liveness, label
+from .liveness import STREAM, Liveness, Passages, label
 from .optimizer import Recipe
 from .saved_tensors import FP32_BYTES, WIDTH, ActivationPolicy, Counts
 from .timeline import BLOCK_INPUT, Loss, Moment, Segment, StepBytes, Timeline
@@ -175,14 +175,14 @@ def segments_and_loss(
 
         def new(block: Block | None = None) -> Liveness:
             trace = Liveness(policy, names, values, mesh)  # noqa: B023 (used within this iteration)
-            trace.counts = counts  # noqa: B023
-            axes = {"hs": n_residual_streams(stack), "d": stack.d_model}  # noqa: B023
+            trace.counts, trace.passages = counts, passages  # noqa: B023
+            axes = {"hs": n_streams, "d": stack.d_model}  # noqa: B023
             trace.stream_bytes = trace.size(("b", "q", *axes), axes, policy.bytes)
             if block:
                 trace.block(block, STREAM)
             return trace
 
-        counts = Counts()
+        counts, passages, n_streams = Counts(), Passages(), n_residual_streams(stack)
         traces = {first: new(stack.runs[first].block) for first in stack.distinct_runs}
         sizes: dict[int, tuple[Sum, Sum]] = {}  # saved tensors and weight gradients, by identity of the trace
         found[stack.name, "inputs"] = _segment_outside(stack, "inputs", new(), traces.values())
