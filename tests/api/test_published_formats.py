@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 import llmcalc
+from llmcalc.api.names import published_weights
+from llmcalc.checkpoint.published_weights import PublishedWeights
 from llmcalc.report.memory import weights_line
 
 GIB, GB = 2**30, 10**9
@@ -72,3 +74,25 @@ def test_formats_of_a_size_override_those_of_all_sizes() -> None:
     preset["checkpoint"] = {"30b": formats("mxfp4")}
     with pytest.raises(llmcalc.InputError, match="unknown size '30b'"):
         llmcalc.load(preset)
+
+
+@pytest.mark.parametrize("name", ["deepseek-v4-flash", "gpt-oss-20b", "kimi-k2-thinking"])
+def test_the_tensors_of_equal_blocks_have_as_many_bits_as_all_tensors_listed_one_by_one(name: str) -> None:
+    model = llmcalc.load(name)
+    weights = published_weights(model)
+    assert isinstance(weights, PublishedWeights)
+    assert sum(entry.bits for entry in weights.stored(model)) == sum(bits for _, bits in weights.placed(model))
+
+
+def test_a_method_may_leave_out_one_of_equal_blocks() -> None:
+    def weights(*left: str) -> int:
+        method = {"quant_method": "fp8", "weight_block_size": [128, 128], "modules_to_not_convert": ["lm_head", *left]}
+        config = {"model_type": "llama", "hidden_size": 256, "intermediate_size": 640, "num_attention_heads": 2,
+                  "num_hidden_layers": 13, "vocab_size": 101, "torch_dtype": "bfloat16",
+                  "quantization_config": method}  # fmt: skip
+        return int(llmcalc.memory(config, seq=7).weights)
+
+    matrix, scales = 256 * 640, 2 * 5 * 4
+    assert weights("model.layers.7.mlp.up_proj") - weights() == matrix - scales
+    both = weights("model.layers.7.mlp.up_proj", "model.layers.11.mlp.up_proj")
+    assert both - weights() == 2 * (matrix - scales)
