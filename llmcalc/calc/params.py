@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from ..core.architecture import Architecture, Extra, Stack
-from ..core.ledger import Row, active_elements, rows
+from ..core.ledger import Row, active_elements, model_rows, rows
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..core.tree import Node, Place, tree
@@ -38,7 +38,7 @@ class Params(NotebookDisplay):
     @cached_property
     def rows(self) -> tuple[Row, ...]:
         """Every tensor, including those of equal blocks."""
-        return tuple(rows(self.architecture.stacks))
+        return model_rows(self.architecture)
 
     @cached_property
     def total(self) -> int:
@@ -144,7 +144,7 @@ class Params(NotebookDisplay):
 
 def params(architecture: Architecture) -> Params:
     """Count the parameters of an architecture."""
-    return Params(architecture, tuple(rows(architecture.stacks, distinct=True)))
+    return Params(architecture, model_rows(architecture, distinct=True))
 
 
 def _elements(chosen: Iterable[Row]) -> int:

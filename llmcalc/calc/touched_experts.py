@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ..core.architecture import Architecture, declare
 from ..core.form import touched
 from ..core.ledger import entries
+from ..core.record import remembered
 
 
 class ExpertLayers(NamedTuple):
@@ -20,11 +21,15 @@ class ExpertLayers(NamedTuple):
 
 def expert_layers(architecture: Architecture) -> list[ExpertLayers]:
     """Count the mixture-of-experts layers of an architecture, grouped by ``n_experts`` and ``top_k``."""
-    found = Counter[tuple[int, int]]()
-    for entry in entries(architecture):
-        if sizes := declare(entry.layer).routed_experts:
-            found[sizes] += entry.applied
-    return [ExpertLayers(layers, *sizes) for sizes, layers in found.items()]
+
+    def compute() -> list[ExpertLayers]:
+        found = Counter[tuple[int, int]]()
+        for entry in entries(architecture):
+            if sizes := declare(entry.layer).routed_experts:
+                found[sizes] += entry.applied
+        return [ExpertLayers(layers, *sizes) for sizes, layers in found.items()]
+
+    return remembered(architecture, "_expert_layers", None, compute)
 
 
 def expected_active_experts(n_experts: int, top_k: int, tokens: int) -> float:

@@ -12,7 +12,7 @@ from .architecture import Architecture, Stack, declare
 from .declaration import Declaration, Leaf, Tensor
 from .errors import SizeError
 from .layer import Layer
-from .record import changed
+from .record import changed, remembered
 
 
 class Entry(NamedTuple):
@@ -126,6 +126,13 @@ def rows(stacks: tuple[Stack, ...], *, distinct: bool = False) -> list[Row]:
                     raise SizeError(message, hint="shared tensors must have the same shape")
             found.append(Row(entry, part, declaration, tensor, size, copies))
     return found
+
+
+def model_rows(architecture: Architecture, *, distinct: bool = False) -> tuple[Row, ...]:
+    """Return what ``rows`` returns for all stacks of an architecture. The rows are kept with it."""
+    return remembered(
+        architecture, "_rows", distinct, lambda: tuple(rows(architecture.stacks, distinct=distinct)), most=2
+    )
 
 
 def _leaves(declaration: Declaration) -> tuple[Leaf, ...]:

@@ -12,7 +12,8 @@ from ..calc.memory.weight_formats import TABLES
 from ..calc.params import component
 from ..calc.sharding import TENSOR_DIVISIONS, Mesh
 from ..core.architecture import Architecture
-from ..core.ledger import Row, rows
+from ..core.ledger import Row, model_rows
+from ..core.record import remembered
 from ..core.traits import HEAD
 from .engine_cache import round_up
 from .engine_profile import Padding
@@ -56,14 +57,36 @@ def _matrices(memory: InferenceMemory) -> list[list[int]]:
     for stored in memory.stored:
         sizes[stored.component] += stored.bits
         elements[stored.component] += stored.elements
-    fused: dict[tuple[object, ...], list[int]] = {}
-    for row in rows(memory.architecture.stacks):
-        if row.copies and row.tensor.linear and elements[part := component(row)]:
-            own = memory.mesh.share_of_weight(row.tensor, row.declaration, row.size)
-            place = (row.entry.path, row.entry.number, row.part, row.tensor.groups[-2], row.tensor.active)
-            matrix = fused.setdefault(place, [0, row.copies])
-            matrix[0] += own * sizes[part] // (elements[part] * BITS_A_BYTE)
-    return [*fused.values()]
+    found = []
+    for fused, times in _fused_rows(memory.architecture):
+        kept = [(row, part) for row, part in fused if elements[part]]
+        shares = (memory.mesh.share_of_weight(row.tensor, row.declaration, row.size) for row, _ in kept)
+        parts = (
+            own * sizes[part] // (elements[part] * BITS_A_BYTE) for own, (_, part) in zip(shares, kept, strict=True)
+        )
+        found += [[sum(parts), kept[0][0].copies * times]] if kept else []
+    return found
+
+
+def _fused_rows(architecture: Architecture) -> list[tuple[list[tuple[Row, str]], int]]:
+    """Return the matrices of a layer that have the same input, with their components, and the number of equal layers.
+
+    They are found once for all layouts.
+    """
+
+    def compute() -> list[tuple[list[tuple[Row, str]], int]]:
+        places: dict[tuple[object, ...], list[tuple[Row, str]]] = {}
+        for row in model_rows(architecture):
+            if row.copies and row.tensor.linear:
+                place = (row.entry.path, row.entry.number, row.part, row.tensor.groups[-2], row.tensor.active)
+                places.setdefault(place, []).append((row, component(row)))
+        found: dict[tuple[object, ...], tuple[list[tuple[Row, str]], int]] = {}
+        for fused in places.values():
+            key = tuple((id(row.declaration), id(row.tensor), part, row.copies) for row, part in fused)
+            found[key] = fused, found.get(key, (fused, 0))[1] + 1
+        return [*found.values()]
+
+    return remembered(architecture, "_fused_rows", None, compute)
 
 
 def expert_buffers(architecture: Architecture, mesh: Mesh, fused: tuple[str, ...]) -> int:
@@ -75,7 +98,7 @@ def expert_buffers(architecture: Architecture, mesh: Mesh, fused: tuple[str, ...
     if architecture.inputs.get("quantization", {}).get("quant_method") in fused:
         return 0
     matrices: dict[tuple[object, ...], list[Row]] = {}
-    for row in rows(architecture.stacks, distinct=True):
+    for row in model_rows(architecture, distinct=True):
         if row.tensor.active is not None and row.tensor.linear:
             matrices.setdefault((row.entry.path, row.entry.number, row.part), []).append(row)
     return max((_expert_buffers(own, mesh) for own in matrices.values()), default=0)
@@ -92,7 +115,7 @@ def _expert_buffers(matrices: list[Row], mesh: Mesh) -> int:
 def _growth(memory: InferenceMemory, padding: Padding) -> float:
     """Return the padded elements of all expert matrices, relative to their elements."""
     own = padded = 0
-    for row in rows(memory.architecture.stacks):
+    for row in model_rows(memory.architecture, distinct=True):
         if row.tensor.active is None or not row.tensor.linear:
             continue
         n_inputs, n_outputs = (length_on_rank(row, memory.mesh, group) for group in row.tensor.groups[-2:])

@@ -6,7 +6,7 @@ from typing import ClassVar, NamedTuple
 
 from ...core.errors import InputError
 from ...core.part import Part
-from ...core.record import record
+from ...core.record import record, remembered
 from .splits import LARGE, Budget, Fit, Multiples, Padded, Split, Square
 from .tilings import Canvas, Slices, Tiles
 
@@ -83,9 +83,13 @@ class ImageRule(Part):
         return ImageSize(width, height, embeddings + separators, embeddings, tuple(grids), values)
 
     def largest(self) -> ImageSize:
-        """Return the size of the image with the most tokens."""
-        shapes = self.split.largest(self.patch, self.merge)
-        return max((self.measure(*shape) for shape in shapes), key=lambda size: (size.tokens, size.patches))
+        """Return the size of the image with the most tokens, which is found once for all layouts."""
+
+        def compute() -> ImageSize:
+            shapes = self.split.largest(self.patch, self.merge)
+            return max((self.measure(*shape) for shape in shapes), key=lambda size: (size.tokens, size.patches))
+
+        return remembered(self, "_largest", None, compute)
 
 
 def read_image_size(text: str) -> tuple[int, int]:
