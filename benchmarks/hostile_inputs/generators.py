@@ -125,14 +125,20 @@ def config(random: Random, folder: Path) -> Input:
     if random.random() < 0.3:
         file = folder / "config.json"
         text = json.dumps(data)
-        if len(text) > LONGEST_TEXT:
-            raise MemoryError("the text would take more memory than the answer")
+        _check_length(text)
         file.write_text(text, "utf-8")
         return asked(random, str(file), text)
     how: dict[str, Any] = {}
     if random.random() < 0.15:
         how = random.choice(({"as_": random.choice(names)}, {"allow_unknown": [*map(str, data)]}, {"strict": True}))
-    return Input(repr((data, how)), call=lambda: question(random, llmcalc.load(data, **how)))
+    text = repr((data, how))
+    _check_length(text)
+    return Input(text, call=lambda: question(random, llmcalc.load(data, **how)))
+
+
+def _check_length(text: str) -> None:
+    if len(text) > LONGEST_TEXT:
+        raise MemoryError("the text would take more memory than the answer")
 
 
 def question(random: Random, model: llmcalc.Architecture) -> object:

@@ -27,7 +27,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from .errors import DescriptionError, short_repr
+from .errors import DescriptionError, UnknownNameError, short_repr
 from .functions import FUNCTIONS
 from .record import record
 
@@ -103,10 +103,11 @@ def read(text: str) -> Equation:
     call = _CALL.fullmatch(right.strip())
     function = call[1] if call else None
     if function is not None and function not in FUNCTIONS:
-        raise DescriptionError(f"unknown function {function!r} in {short_repr(text)}")
+        raise UnknownNameError("function", function, FUNCTIONS, hint=f"in {short_repr(text)}")
     if not call and (rest := _TERM.sub("", right).strip()):
         raise DescriptionError(
-            f"{short_repr(rest)} in {short_repr(text)} is not a valid tensor; expected a form such as q[b q h e]"
+            f"{short_repr(rest)} in {short_repr(text)} is not a valid tensor; expected a form such as q[b q h e]",
+            hint="write products without an operator, as in x[b q d] g[b q d], and functions as in add(x, y)",
         )
     terms = call[2].split(",") if call else [match.group() for match in _TERM.finditer(right)]
     operands = tuple(_operand(term, text) for term in terms)
@@ -142,7 +143,8 @@ def _operand(text: str, line: str) -> Operand:
     match = _TERM.fullmatch(text.strip())
     if not match:
         raise DescriptionError(
-            f"{short_repr(text)} in {short_repr(line)} is not a valid tensor; expected a form such as q[b q h e]"
+            f"{short_repr(text)} in {short_repr(line)} is not a valid tensor; expected a form such as q[b q h e]",
+            hint="write products without an operator, as in x[b q d] g[b q d], and functions as in add(x, y)",
         )
     axes = tuple((match[2] or "").split())
     wrong = next((axis for axis in axes if not _AXIS.fullmatch(axis)), None)

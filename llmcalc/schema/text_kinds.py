@@ -26,7 +26,7 @@ from ..core import aliases
 from ..core.architecture import Architecture
 from ..core.axes import GLOSSARY, WORKLOAD
 from ..core.declaration import Declaration
-from ..core.equation import Equation, read
+from ..core.equation import Equation, Operand, read
 from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, short_repr
 from ..core.expression import names_in
 from ..core.form import FUNCTIONS
@@ -50,11 +50,11 @@ Path = tuple[Any, ...]
 KEY = "kinds"
 WIDTH = "d_model"  # a field of every kind
 KEYS = "k"  # the only axis of the workload whose length a kind can change, as in window attention
-SOURCES = {  # number of axes of the tensors that equations read but do not compute
-    "x": 3,  # the layer's input [b q d]
-    "shifted": 3,  # the input, shifted by one token [b q d]
-    "src": 3,  # the encoder's output [b n d]
-    "mask": 2,  # the attention mask [q k]
+SOURCES: dict[str, tuple[str, ...]] = {  # axes of the tensors that equations read but do not compute
+    "x": ("b", "q", "d"),  # the layer's input
+    "shifted": ("b", "q", "d"),  # the input, shifted by one token
+    "src": ("b", "n", "d"),  # the encoder's output
+    "mask": ("q", "k"),  # the attention mask
 }
 INPUT = "x"
 MASKS, WIDE_MASKS = ("causal",), ("window", "chunk")
@@ -192,7 +192,7 @@ def _check_length(axis: TextAxis, axes: tuple[TextAxis, ...], own: list[str]) ->
     """Check the names and operators in an axis's length expression."""
     if isinstance(axis.length, int) or names_in(axis.length) <= {*own}:
         return
-    fixed = {other.symbol for other in axes if isinstance(other.length, int) or names_in(other.length) <= {*own}}
+    fixed = {other.symbol for other in axes if _is_fixed(other.length, own)}
     _check_names("axis or field", names_in(axis.length), [*own, *fixed, *WORKLOAD])
     if "/" in axis.length:
         raise DescriptionError(
@@ -261,7 +261,7 @@ def _check_references(kind: TextKind) -> None:
             _check_names("axis", tensor.active or (), added.axes + tuple(known))
             for axis in added.axes:
                 length = next(other.length for other in kind.axes if other.symbol == axis)
-                if isinstance(length, str) and not names_in(length) <= {*_int_fields(kind.fields)}:
+                if not _is_fixed(length, _int_fields(kind.fields)):
                     raise DescriptionError(
                         f"axis {axis} of tensor {added.name} has a length that depends on the workload"
                     )
@@ -273,17 +273,21 @@ def _check_references(kind: TextKind) -> None:
 
 
 def _check_equations(kind: TextKind, declaration: Declaration, axes: list[str]) -> None:
-    shapes = SOURCES | {state.name: len(state.axes) for state in declaration.states}
-    shapes |= {tensor.name: len(tensor.axes) for tensor in declaration.tensors}
-    weights, used = {tensor.name for tensor in declaration.tensors}, set[str]()
+    shapes = SOURCES | {state.name: state.axes for state in declaration.states}
+    weights, used = {tensor.name: tensor.axes for tensor in declaration.tensors}, set[str]()
+    shapes |= weights
+    sizes: dict[str, int | str] = {SOURCES[INPUT][-1]: WIDTH}
+    sizes |= {axis.symbol: axis.length for axis in kind.axes if _is_fixed(axis.length, _int_fields(kind.fields))}
     for index, line in enumerate(kind.equations):
         with _under((KEY, kind.name, "equations", index)):
             equation = read(line)
             _check_equation(equation, axes, shapes)
+            for operand in equation.operands:
+                _check_renamed_axes(equation, operand, shapes[operand.name], sizes, operand.name in weights)
             if equation.out.name in weights:
                 raise DescriptionError(f"{equation.out.name} is a stored tensor; assign the result to another name")
             used |= {operand.name for operand in equation.operands}
-            shapes[equation.out.name] = len(equation.out.axes)
+            shapes[equation.out.name] = equation.out.axes
     with _under((KEY, kind.name, "equations")):
         if "y" not in shapes:
             raise DescriptionError(f"no equation of {kind.name} computes the output y[b q d]")
@@ -293,7 +297,7 @@ def _check_equations(kind: TextKind, declaration: Declaration, axes: list[str]) 
                 raise DescriptionError(f"no equation reads tensor {tensor.name}")
 
 
-def _check_equation(equation: Equation, axes: list[str], shapes: Mapping[str, int]) -> None:
+def _check_equation(equation: Equation, axes: list[str], shapes: Mapping[str, tuple[str, ...]]) -> None:
     """Check that an equation uses known axes and reads existing tensors with the correct number of axes."""
     if not equation.out.axes:
         raise DescriptionError(f"{equation.out.name} has no axes; specify them, as in {equation.out.name}[b q d]")
@@ -309,10 +313,30 @@ def _check_equation(equation: Equation, axes: list[str], shapes: Mapping[str, in
         if operand.name not in shapes:
             hint = f"in {short_repr(equation.text)}; an equation reads tensors, earlier results, state and x"
             raise UnknownNameError("tensor", operand.name, shapes, hint=hint)
-        wanted = shapes[operand.name]
+        wanted = len(shapes[operand.name])
         if operand.axes and len(operand.axes) != wanted:
             message = f"{operand.name} has {wanted} axes, but {short_repr(equation.text)} reads {len(operand.axes)}"
             raise DescriptionError(message)
+
+
+def _check_renamed_axes(
+    equation: Equation, operand: Operand, axes: tuple[str, ...], sizes: Mapping[str, int | str], is_stored: bool
+) -> None:
+    """Check that an axis that is read under another name may have that name.
+
+    Sizes must not be read as lengths that depend on the workload, or the reverse. An axis of a stored tensor may have
+    the name of another axis only if their lengths are the same expression.
+    """
+    for own, name in zip(axes, operand.axes, strict=False):  # an operand without axes is read as a whole
+        one, other = sizes.get(own), sizes.get(name)
+        if own != name and (one != other if is_stored else (one is None) != (other is None)):
+            message = f"{operand.name} has the axes {' '.join(axes)}, but {short_repr(equation.text)} reads {name}"
+            raise DescriptionError(message, hint=f"{own} and {name} have different lengths")
+
+
+def _is_fixed(length: int | str, fields: list[str]) -> bool:
+    """Return whether a length depends on fields only, and not on the workload."""
+    return isinstance(length, int) or names_in(length) <= {*fields}
 
 
 def write_kinds(architecture: Architecture) -> dict[str, Any]:

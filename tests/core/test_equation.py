@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llmcalc.core.equation import TAGS, read
-from llmcalc.core.errors import DescriptionError
+from llmcalc.core.errors import InputError
 
 
 def test_a_contraction() -> None:
@@ -58,5 +58,5 @@ def test_tags_and_transforms() -> None:
     ],
 )
 def test_a_line_that_is_no_equation_is_an_error(text: str) -> None:
-    with pytest.raises(DescriptionError):
+    with pytest.raises(InputError):
         read(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -197,6 +198,14 @@ def test_charts_are_drawn_in_the_width_of_the_page() -> None:
     assert "decode" in found["roofline"]["svg"]
     assert "prefill" in found["roofline"]["svg"]
     assert list(panel("charts", SERVED, charts=["roofline"])) == ["roofline"]
+
+
+WIDTHS = {"large": (10**400, 760), "a word": ("wide", 760), "nan": (math.nan, 240), "-1": (-1, 240), "1e9": (1e9, 1600)}
+
+
+@pytest.mark.parametrize(("width", "drawn"), WIDTHS.values(), ids=WIDTHS)
+def test_a_width_that_no_page_has_is_replaced(width: object, drawn: int) -> None:
+    assert f'width="{drawn}"' in panel("charts", SERVED, charts=["roofline"], width=width)["roofline"]["svg"]
 
 
 def test_a_chart_that_is_not_possible_states_why() -> None:

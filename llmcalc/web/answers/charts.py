@@ -44,8 +44,8 @@ def _made(make: Callable[[Case], Picture], case: Case, asked: Mapping[str, Any])
 def drawn(picture: Picture, asked: Mapping[str, Any]) -> dict[str, str]:
     """Return a picture as SVG in the width that is asked for, with its title and its points as CSV."""
     try:
-        width = min(max(float(asked.get("width") or WIDTH), NARROWEST), WIDEST)
-    except (TypeError, ValueError):
+        width = min(max(NARROWEST, float(asked.get("width") or WIDTH)), WIDEST)  # NARROWEST if not a number
+    except (TypeError, ValueError, OverflowError):
         width = WIDTH
     return {"svg": draw(picture, width), "title": picture.title, "csv": points(picture)}
 
