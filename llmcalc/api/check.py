@@ -27,18 +27,22 @@ SETTINGS = (
 RANKS = ("tp", "pp", "ep")
 FIRST_LIMITS = ("max_params", "max_active", "max_memory")
 EP = next(setting for setting in MESH if setting.name == "ep")
-LIMIT_KEYS = ("name", "ours", "most", "unit")
+LIMIT_KEYS = ("name", "ours", "most", "unit", "step")
 
 
 @record
 class Limit:
-    """A measured value (``ours``) with the class of its evidence and its upper limit (``most``), both in ``unit``."""
+    """A measured value (``ours``) with the class of its evidence and its upper limit (``most``), both in ``unit``.
+
+    ``step`` is the step that the value describes, such as ``"decode step"``, or empty.
+    """
 
     name: str
     ours: int
     most: int
     unit: str
     evidence: str = "exact"
+    step: str = ""
 
     @property
     def kept(self) -> bool:
@@ -196,16 +200,11 @@ def _limits(
     ranks = {name: count for name, count in mesh.items() if count}
     effects.add((EP,), ranks, architecture)
     ranks |= {"dp": max(ranks["ep"], settings.get("dp") or 1)} if "ep" in ranks else {}
-    for found, _ in bounds.values():
-        effects.add(found.settings, found.applicable({**settings, **ranks}, defaults), architecture)
-    training = bool(settings.get("training"))
-    return [
-        Limit(
-            found.title,
-            found.count(architecture, {**settings, **ranks}),
-            most,
-            found.unit,
-            weakest(found.evidence_of(training=training), counted(architecture)),
-        )
-        for found, most in bounds.values()
-    ]
+    training, limits = bool(settings.get("training")), list[Limit]()
+    for found, most in bounds.values():
+        own = found.applicable({**settings, **ranks}, defaults)
+        effects.add(found.settings, own, architecture)
+        evidence = weakest(found.evidence_of(training=training), counted(architecture))
+        ours, step = found.count(architecture, own), found.step(own, architecture)
+        limits.append(Limit(found.title, ours, most, found.unit, evidence, step))
+    return limits

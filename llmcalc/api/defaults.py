@@ -52,3 +52,9 @@ def cached_tokens(mode: str, context: int | None) -> int:
     if mode == "decode" and context is None:
         raise InputError("a decode step requires the number of cached tokens", parameter="mode", hint="add {context=N}")
     return context or 0
+
+
+def default_context(architecture: Architecture, new_tokens: int = 1) -> int:
+    """Return the default number of tokens before new tokens, which need positions, too."""
+    length, known = default_seq(architecture), positions(architecture)
+    return length if known is None else max(min(length, known - new_tokens), 1)

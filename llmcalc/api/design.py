@@ -109,4 +109,5 @@ def design(
     effects.finish()
     variants = tuple((point, result.candidates[0]) for point, result in zip(points, results, strict=True) if point)
     value_evidence = quantity.evidence_of(training=bool(settings.get("training")))
-    return changed(results[0], quantity=name, variants=variants, value_evidence=value_evidence)
+    step = quantity.step({**settings, **points[0], **({} if seq == SEQ else {"seq": seq})})
+    return changed(results[0], quantity=name, step=step, variants=variants, value_evidence=value_evidence)

@@ -137,7 +137,7 @@ CONDITIONS = {
     "training": Condition(lambda case: case.is_training, "in {step}", ""),
     "serving": Condition(lambda case: not case.is_training, "in training"),
     "decode": Condition(lambda case: case.get("mode") == "decode", "in {step}", "add {mode=decode}"),
-    "prefill": Condition(lambda case: case.get("mode") != "decode", "in {step}"),
+    "prefill": Condition(lambda case: case.values.get("mode") != "decode", "in {step}"),
     "gpu": _is_given("gpu", "without a GPU", "add {gpu=h100}"),
     "machine": _is_given("machine", "without a GPU", "add {machine=h100:512}"),
     "mesh": _is_given("mesh", "without a mesh", "add {dp=N} or {tp=N}"),

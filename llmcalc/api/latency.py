@@ -15,7 +15,7 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
 from ..core.record import changed
 from ..core.setting import BATCH, CONTEXT, SIZE, Setting, check_values, read_lengths
-from ..core.workload import Workload, positions
+from ..core.workload import Workload
 from ..data import table
 from ..estimate.time.latency import DECODE, GENERATE, MODES, PREFILL, Latency
 from ..estimate.time.latency import latency as compute
@@ -23,7 +23,7 @@ from ..estimate.time.serving import weight_bytes
 from ..estimate.time.step import StepModel
 from .accelerators import Gpus, read_gpus
 from .calibration import Calibration, read_calibration
-from .defaults import RESERVE, default_seq
+from .defaults import RESERVE, default_context, default_seq
 from .load import Source, load
 from .step_models import check_layout, default_engine, engine_step, step_model
 
@@ -109,9 +109,7 @@ def latency(
     if experts and not expert_layers(architecture):
         raise InputError(f"has no effect on {architecture.name}, which has no experts", parameter="experts")
     generated = (given["new_tokens"] or NEW_TOKENS) if chosen == GENERATE else 0
-    length, known = default_seq(architecture), positions(architecture)
-    if known is not None and chosen != PREFILL:  # new tokens need positions, too
-        length = max(min(length, known - max(generated, 1)), 1)
+    length = default_seq(architecture) if chosen == PREFILL else default_context(architecture, max(generated, 1))
     if chosen == DECODE:
         cached = length if given["context"] is None else given["context"]
         workload = Workload(batch=batch, seq=1, mode=DECODE, context=cached, logits="last")

@@ -89,9 +89,23 @@ class Quantity:
 
     def applicable(self, settings: Mapping[str, Any], defaults: Collection[str]) -> dict[str, Any]:
         """Return settings without default lengths, named in ``defaults``, that have no effect in a decode step."""
-        is_decode = settings.get("mode") == "decode"
+        given = {name: value for name, value in settings.items() if name not in defaults}
+        is_decode = self.step(given) == STEPS["decode"]
         unused = {each.name for each in self.settings if is_decode and "prefill" in each.needs} & {*defaults}
         return {name: value for name, value in settings.items() if name not in unused}
+
+    def step(self, settings: Mapping[str, Any], architecture: Architecture | None = None) -> str:
+        """Return the step that a quantity describes, such as ``"decode step"``, or an empty string.
+
+        Without a mode, a quantity whose default is None describes the step in which the given lengths have an effect.
+        """
+        for setting in self.settings:
+            if setting.name == "mode" and {*setting.choices} <= {*STEPS}:
+                only_reads = architecture is not None and architecture.main.role == "encoder"
+                is_open = setting.default is None and (settings.get("seq") or only_reads)
+                implied = "forward" if is_open else setting.default or setting.usual
+                return STEPS[settings.get("mode") or implied]
+        return ""
 
     def evidence_of(self, part: str = "", *, training: bool = False) -> str:
         """Return the class of evidence of a part, or of the total, for a model whose sizes are known."""

@@ -21,11 +21,12 @@ from ..core.record import fields, record
 from ..core.setting import CONTEXT, known_choice, read_texts
 from ..core.workload import Workload, symbol_values
 from .axes import AXES, Axis, Over, check_points, read_axes, settings_of
+from .defaults import default_context
 from .effects import EffectCheck
 from .grid import empty_grid, numpy_module
 from .load import Source, load
+from .quantity import STEPS, setting_names, swept
 from .quantity import quantity as find
-from .quantity import setting_names, swept
 from .settings import read_settings, split_settings
 
 if TYPE_CHECKING:
@@ -180,6 +181,7 @@ def evaluate_grid(
         first = {axis.name: min(axis.values) for axis in inner}
         given = read_settings(" or ".join(quantities), depends, {**settings, **chosen, **first})
         architecture = _read(read, changes)
+        given |= _implied_step(architecture, quantities, given)
         _check_largest(architecture, inner, given)
         for name in quantities:
             effects.add(find(name.split(".")[0]).settings, given, architecture)
@@ -211,6 +213,14 @@ def _check_largest(architecture: Architecture, axes: Sequence[Axis], given: Mapp
     sizes, step, _, convention = split_settings({**given, **largest}, architecture)
     context = largest.get(CONTEXT.name, step["context"])  # also invalid if the mode has no context
     Workload(**sizes, **{**step, "context": context}, convention=convention).values(architecture)
+
+
+def _implied_step(architecture: Architecture, quantities: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a decode step if no mode is given and all quantities describe one by default."""
+    steps = {find(name.split(".")[0]).step(given, architecture) for name in quantities}
+    if "mode" in given or steps != {STEPS["decode"]}:
+        return {}
+    return {"mode": "decode", "context": given.get("context", default_context(architecture))}
 
 
 def _described(

@@ -19,7 +19,7 @@ def design_document(result: Design) -> Document:
     """Build the design report. The title is the answer."""
     described = targets()[result.quantity]
     quantity, unit = described.title, described.unit
-    best = result.candidates[0]
+    best, step = result.candidates[0], f" of a {result.step}" if result.step else ""
     none_near = f"no shape is within {100 * result.rules.within:g} % of the target; the nearest are listed"
     off = f"{100 * best.off:+.2g} % from the target"
     sizes = " · ".join(f"{name} {size}" for name, size in [*best.sizes.items()][:2])
@@ -30,10 +30,10 @@ def design_document(result: Design) -> Document:
     )
     overrides = " ".join(spelled(f"{{overrides={word}}}") for word in best.overrides)
     return Document(
-        f"{'✓' if result.near else '✗'} {sizes}: {readable(best.value, unit)} {quantity}, {off}",
+        f"{'✓' if result.near else '✗'} {sizes}: {readable(best.value, unit)} {quantity}{step}, {off}",
         lambda: _json(result, quantity, unit),
         subtitle=(
-            f"{result.family} for {readable(result.target, unit)} {quantity}",
+            f"{result.family} for {readable(result.target, unit)} {quantity}{step}",
             *structure(best.architecture, is_full=True),
         ),
         warnings=() if result.near else (none_near,),

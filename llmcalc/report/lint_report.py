@@ -47,7 +47,8 @@ def check_document(found: Sequence[Checked]) -> Document:
 
 def _limit(limit: Limit) -> tuple[Cell, ...]:
     verdict = YES if limit.kept else f"{NO} exceeds by {_size(limit.ours - limit.most, limit.unit)}"
-    return limit.name, _size(limit.ours, limit.unit), _size(limit.most, limit.unit), verdict
+    name = f"{limit.name} of a {limit.step}" if limit.step else limit.name
+    return name, _size(limit.ours, limit.unit), _size(limit.most, limit.unit), verdict
 
 
 def _size(value: int, unit: str) -> str:
@@ -60,7 +61,10 @@ def _verdict(found: Sequence[Checked]) -> str:
     broken = sum(not limit.kept for checked in found for limit in checked.limits)
     parts = [f"{findings} finding{'s' * (findings != 1)}"] if findings else []
     parts += [f"{broken} limit{'s' * (broken != 1)} exceeded"] if broken else []
-    return f"{NO} {', '.join(parts)}" if parts else f"{YES} nothing found"
+    if parts:
+        return f"{NO} {', '.join(parts)}"
+    limits = sum(len(checked.limits) for checked in found)
+    return f"{YES} no findings" + (f", {limits} limit{'s' * (limits != 1)} kept" if limits else "")
 
 
 def _json(found: Sequence[Checked]) -> dict[str, Any]:

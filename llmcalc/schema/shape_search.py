@@ -90,6 +90,7 @@ class Design(NotebookDisplay):
     quantity: str = "params"  # params, active, flops or memory
     variants: tuple[tuple[dict[str, Any], Candidate], ...] = ()
     value_evidence: str = "exact"  # class of evidence of the candidates' values
+    step: str = ""  # step that the values describe, such as "decode step", or empty
 
     @property
     def evidence(self) -> dict[str, str]:
@@ -107,6 +108,7 @@ class Design(NotebookDisplay):
         variants = [{"settings": settings, **best.to_dict()} for settings, best in self.variants]
         return {
             "base": self.base,
+            "step": self.step,
             "near": self.near,
             "candidates": [one.to_dict() for one in self.candidates],
             "without": [{"rule": label, **best.to_dict()} for label, best in self.without],

@@ -126,6 +126,19 @@ def test_the_quantity_is_the_function() -> None:
     same = latency(gpu="h100:2", context=1009, batch=3, weights="fp8")
     assert decode.tree.value == pytest.approx(same.seconds * 1e9, rel=1e-6)
     assert decode.evidence == {"latency": "fitted"}
+    usual = latency(gpu="h100")
+    assert llmcalc.explain("llama3-8b", "latency", gpu="h100").tree.value == pytest.approx(
+        usual.seconds * 1e9, rel=1e-6
+    )
+    (limit,) = llmcalc.check("llama3-8b", max_latency="13ms", gpu="h100").limits
+    assert (limit.ours, limit.step) == (round(usual.seconds * 1e9), "decode step")
+    (limit,) = llmcalc.check("llama3-8b", max_latency="13ms", gpu="h100", seq=307).limits
+    assert (limit.ours, limit.step) == (round(latency(seq=307, gpu="h100").seconds * 1e9), "forward pass")
+    over_batch = llmcalc.sweep("llama3-8b", "latency.seconds", "batch=1,3", gpu="h100")
+    assert over_batch.values["latency.seconds"].tolist() == [
+        latency(gpu="h100", batch=batch).seconds for batch in (1, 3)
+    ]
+    assert over_batch.fixed["mode"] == "decode"
     prefill = llmcalc.explain("llama3-8b", "latency", gpu="h100", seq=307)
     assert prefill.tree.value == pytest.approx(latency(seq=307).seconds * 1e9, rel=1e-6)
     swept = llmcalc.sweep("llama3-8b", "latency.seconds", {"tp": [1, 2], "context": [53, 1009]}, gpu="h100:2",
@@ -144,7 +157,8 @@ def test_the_quantity_is_the_function() -> None:
         ({"gpu": "24GB"}, "gpu: the time depends on the GPU"),
         ({"gpu": "h100", "mode": "train"}, "gpu: has no effect in training"),
         ({"gpu": "h100", "mode": "decode", "seq": 5}, "seq: has no effect in a decode step"),
-        ({"gpu": "h100", "context": 5}, "context: has no effect in a forward pass"),
+        ({"gpu": "h100", "mode": "forward", "context": 5}, "context: has no effect in a forward pass"),
+        ({"gpu": "h100", "seq": 7, "context": 5}, "context: has no effect in prefill mode"),
     ],
 )
 def test_the_quantity_refuses(settings: dict[str, Any], message: str) -> None:

@@ -15,7 +15,7 @@ Capture = pytest.CaptureFixture[str]
 
 def test_a_clean_model_is_ok(capsys: Capture) -> None:
     assert main(["check", "llama3-8b", "--max-params", "9B"]) == 0
-    assert "nothing found" in capsys.readouterr().out
+    assert "no findings" in capsys.readouterr().out
 
 
 def test_findings_are_a_no(capsys: Capture) -> None:

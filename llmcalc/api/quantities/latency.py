@@ -15,13 +15,14 @@ from ..latency import ENGINES, latency
 from ..quantity import NANOSECONDS, STEPS, Quantity
 from ..settings import CACHE_FORMAT, WEIGHTS
 
+STEP = changed(MODE, default=None, usual="decode")  # or "forward" if only the length of a prompt is given
 GPU, ENGINE = Setting("gpu", SIZE, needs=("serving",)), Setting("engine", choices=ENGINES, needs=("gpu",))
 NAMES = ("batch", "tp", "dp", "ep", "weights", "cache", "engine")
 UNIT, SECONDS = NANOSECONDS, "s"
 
 
 def _measure(architecture: Architecture, settings: dict[str, Any]) -> Latency:
-    mode, gpu = settings.get("mode", MODE.default), settings.get("gpu")
+    mode, gpu = settings.get("mode"), settings.get("gpu")
     if gpu is None:
         raise InputError("missing GPU", parameter="gpu", hint="add {gpu=h100}")
     if mode == "train":
@@ -29,7 +30,8 @@ def _measure(architecture: Architecture, settings: dict[str, Any]) -> Latency:
     given = {name: settings[name] for name in NAMES if settings.get(name) is not None}
     if mode == DECODE:
         return latency(architecture, gpu, mode=DECODE, context=settings.get("context"), **given)
-    return latency(architecture, gpu, mode=PREFILL, seq=settings.get("seq"), **given)
+    given |= {"mode": PREFILL if mode else None, "context": settings.get("context")}
+    return latency(architecture, gpu, seq=settings.get("seq"), **given)
 
 
 def _tree(result: Latency) -> Node:
@@ -48,7 +50,7 @@ def _compared(result: Latency) -> tuple[str, dict[str, int]]:
 QUANTITY = Quantity(
     "latency", "latency", UNIT, _measure, _tree,
     settings=(
-        GPU, ENGINE, MODE, BATCH, changed(SEQ, needs=("prefill",)), CONTEXT, WEIGHTS, CACHE_FORMAT,
+        GPU, ENGINE, STEP, BATCH, changed(SEQ, needs=("prefill",)), CONTEXT, WEIGHTS, CACHE_FORMAT,
         *(each for each in MESH if each.name in ("tp", "dp", "ep")),
     ),
     parts={"seconds": SECONDS, "low": SECONDS, "high": SECONDS, "tokens_per_s": "tokens/s"},
