@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from itertools import islice
@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 
 from ..calc.images.rule import ImageSize
 from ..calc.memory.fit import LARGEST, largest_fitting
-from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.evidence import EXACT, FITTED, MEASURED, of_architecture
@@ -23,13 +22,14 @@ from ..estimate.engine_profile import GIB, EngineProfile, Estimate
 from ..estimate.hardware import Accelerator
 from ..estimate.llama_cpp_cache import LlamaCppCache
 from ..importers.engine_commands import EngineCommand
+from ..importers.modelfile import MODELFILE, RUN, TITLE
+from .engine_changes import candidates
 from .engine_settings import command_line
 from .llama_cpp_models import LlamaCppModel
 
 NOTHING: Mapping[str, Any] = {}
 MIB = 2**20
 MOST = 3  # changes
-FEWEST = 256  # tokens of the shortest suggested context
 
 
 @record
@@ -47,6 +47,7 @@ class ServeResult(NotebookDisplay):
         refusals: reasons other than memory for which the engine does not start.
         notes: assumptions about the model.
         placed: sizes of the model on each device in llama.cpp.
+        automatic: settings that llama.cpp chooses by itself because the model does not fit without them.
         host: memory of the host.
         host_tokens: tokens of the KV cache in host memory.
         encoder: bytes of the weights of an image encoder that is not a part of the architecture.
@@ -66,6 +67,7 @@ class ServeResult(NotebookDisplay):
     refusals: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     placed: LlamaCppModel | None = None
+    automatic: Mapping[str, Any] = NOTHING
     host: HostMemory = HostMemory()
     host_tokens: Estimate | None = None
     encoder: int = 0
@@ -92,6 +94,12 @@ class ServeResult(NotebookDisplay):
     def engine(self) -> str:
         """Name of the engine."""
         return self.profile.name
+
+    @property
+    def engine_title(self) -> str:
+        """Name and version of the engine, and that of Ollama if it starts the engine."""
+        own = f"{self.profile.title} {self.profile.version}"
+        return f"{TITLE}, with {own}" if self.command and self.command.program in (RUN, MODELFILE) else own
 
     @property
     def ranks(self) -> int:
@@ -196,15 +204,23 @@ class ServeResult(NotebookDisplay):
 
     @cached_property
     def changes(self) -> tuple[tuple[dict[str, Any], ServeResult], ...]:
-        """Changed settings with which the engine starts for sure, cheapest first. Empty if it does so already."""
-        return () if self.verdict == "starts" or self.retry is None else tuple(islice(self._changes(), MOST))
+        """Changed settings with which the engine starts for sure, cheapest first. Empty if it does so already.
+
+        If llama.cpp places the model by itself, they are those with which the GPUs store all of it.
+        """
+        return () if self._is_whole(self) or self.retry is None else tuple(islice(self._changes(), MOST))
+
+    @staticmethod
+    def _is_whole(result: ServeResult) -> bool:
+        """Return whether the engine starts for sure, and chooses no settings so that it does."""
+        return result.verdict == "starts" and not result.automatic
 
     def _changes(self) -> Iterator[tuple[dict[str, Any], ServeResult]]:
         assert self.retry is not None
-        for change in _candidates(self):
+        for change in candidates(self):
             with suppress(InputError):  # a layout that the model does not allow
                 result = self.retry(change)
-                if result.verdict == "starts":
+                if self._is_whole(result):
                     yield change, result
 
     def log(self) -> tuple[str, ...]:
@@ -243,7 +259,7 @@ class ServeResult(NotebookDisplay):
             host = f"; {self.host.total.best / GIB:.2f} GiB in host memory" if self.host.parts else ""
             grows = self.buffers.full or self.buffers.window
             cache = f"KV cache of {self.max_model_len:,} tokens" if grows else "recurrent states"
-            return f"{verdict}: {cache} in {left}{host}"
+            return f"{verdict}{self._placement}: {cache} in {left}{host}"
         low, best, high = self.concurrency
         if self.is_recurrent:
             return f"{verdict}: recurrent states of {int(best):,} sequences"
@@ -251,6 +267,20 @@ class ServeResult(NotebookDisplay):
         request = f"{times} concurrency at {self.max_model_len:,} tokens"
         more = f" and {int(self.host_tokens.best):,} in host memory" if self.host_tokens else ""
         return f"{verdict}: KV cache of {int(self.tokens.best):,} tokens{more}, {request}"
+
+    @property
+    def _placement(self) -> str:
+        """Which layers and experts are in host memory, in words, or an empty string."""
+        if self.placed is None:
+            return ""
+        (on_gpus, layers), settings = self.placed.offloaded, self.settings
+        gpus = f"the GPU{'s' * (self.ranks > 1)}"
+        moved = min(settings.get("cpu_experts") or 0, layers - 1)
+        words = ["a shorter context"] if "max_model_len" in self.automatic else []
+        words += [f"{on_gpus} of {layers} layers on {gpus}"] if on_gpus < layers else []
+        words += [f"the experts of {moved} of {layers - 1} layers in host memory"] if moved else []
+        words += ["all experts in host memory"] if settings.get("cpu_all_experts") else []
+        return f" with {' and '.join(words)}" if words else ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""
@@ -269,7 +299,7 @@ class ServeResult(NotebookDisplay):
             "max_model_len": self.max_model_len, "longest": self.longest, "request_blocks": self.request_blocks,
             "block_bytes": round(self.groups.block_bytes),
             "groups": [group._asdict() for group in self.groups.groups],
-            "settings": dict(self.settings), "log": list(self.log()),
+            "settings": dict(self.settings), "automatic": dict(self.automatic), "log": list(self.log()),
             "changes": [{"command": self.line(change), "settings": change} for change, _ in self.changes],
             "listed": list(self.command.listed) if self.command else [],
             "unmodelled": list(self.command.unmodelled) if self.command else [],
@@ -277,50 +307,3 @@ class ServeResult(NotebookDisplay):
             **({"host_tokens": self.host_tokens.to_dict()} if self.host_tokens else {}),
             "encoder": self.encoder, "images": [size.to_dict() for size in self.images], "evidence": self.evidence,
         }  # fmt: skip
-
-
-def _candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
-    """Yield changed settings that need less memory, or use more of it, in the order of what they cost."""
-    settings = result.settings
-    longest, available = result.longest_in(0), result.memory.available.best
-    if longest >= FEWEST:
-        yield {"max_model_len": longest - longest % 1024 if longest > 1024 else longest}
-    if result.placed:
-        yield from _offloads(result)
-        if not settings.get("cache"):
-            yield {"cache": "q8_0", "cache_v": "q8_0"}
-        return
-    if settings["share"] < 0.95:
-        yield {"share": 0.95}
-    if not settings.get("cache"):
-        yield {"cache": "fp8"}
-    for n_sequences in (256, 64, 16):
-        if n_sequences < settings["max_num_seqs"]:
-            yield {"max_num_seqs": n_sequences}
-            if available <= 0:
-                yield {"max_num_seqs": n_sequences, "max_model_len": min(8192, result.max_model_len)}
-    for times in () if settings.get("attention_dp") else (2, 4, 8):
-        yield {"tp": settings.get("tp", 1) * times}
-    if not settings.get("weights"):
-        yield {"weights": "fp8"}
-
-
-def _offloads(result: ServeResult) -> Iterator[dict[str, Any]]:
-    """Yield the fewest experts or layers in host memory with which llama.cpp starts, experts first."""
-    placed, retry, settings = result.placed, result.retry, result.settings
-    assert placed is not None
-    assert retry is not None
-    n_layers = placed.offloaded[1]
-    if settings.get("cpu_all_experts") or settings.get("tensor_overrides"):
-        return
-
-    def starts(change: dict[str, Any]) -> bool:
-        return retry(change).verdict == "starts"
-
-    fewest = settings.get("cpu_experts") or 0
-    if expert_layers(result.architecture) and starts({"cpu_experts": n_layers - 1}):
-        kept = largest_fitting(lambda kept: starts({"cpu_experts": n_layers - 1 - kept}), n_layers - 1 - fewest, 0)
-        yield {"cpu_experts": n_layers - 1 - (kept or 0)}
-    most = largest_fitting(lambda number: starts({"gpu_layers": number}), placed.offloaded[0] - 1, 0)
-    if most is not None:
-        yield {"gpu_layers": most}

@@ -12,6 +12,7 @@ from ..core.errors import InputError, UnknownNameError
 from ..core.record import changed
 from ..core.setting import SCALES, SIZE, Setting, read_integer
 from ..data import table, tables
+from ..importers.modelfile import MODELFILE, RUN, own_settings
 from .settings import DTYPE, PLAIN
 
 if TYPE_CHECKING:
@@ -134,7 +135,14 @@ def setting_flags(flags: Mapping[str, Any]) -> dict[str, str]:
 
 
 def command_line(result: ServeResult, change: Mapping[str, Any]) -> str:
-    """Return the command line of the engine. A pasted command keeps its words except for changed flags."""
+    """Return the command line of the engine. A pasted command keeps its words except for changed flags.
+
+    A user of Ollama, which writes the command line of llama.cpp, gets its own settings.
+    """
+    pasted = result.command
+    if pasted and pasted.program in (RUN, MODELFILE):
+        requests = int(result.settings["max_num_seqs"])
+        return own_settings(change, requests, pasted.environment, is_file=pasted.program == MODELFILE)
     flags = setting_flags(result.profile.flags)
     switches, written = (result.profile.flags.get(key, {}) for key in ("switches_read", "written"))
     values = tables("engines")[result.profile.name].get("values", {})

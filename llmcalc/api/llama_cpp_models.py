@@ -16,8 +16,6 @@ from ..estimate.llama_cpp_weights import HOST, device_weights, read_placement
 from .memory import serving_weights
 from .names import number_format
 
-AUTOMATIC = 7_410  # about the first build that places a model that doesn't fit by itself: pull request 16653
-PLACED = ("gpu_layers", "cpu_experts", "cpu_all_experts", "cpu_dense", "tensor_overrides")
 MANY_TOKENS = 32  # of a step, from which on the GPU computes with matrices in host memory
 
 
@@ -132,10 +130,3 @@ def buffers_of(architecture: Architecture, settings: Mapping[str, Any], build: i
     )  # fmt: skip
     found = llama_cpp_cache(keys, values, options)
     return found._replace(states=found.states * copies)
-
-
-def automatic_note(settings: Mapping[str, Any], build: int) -> str:
-    """Return a note if llama.cpp places layers and experts by itself because no option does so, or an empty string."""
-    if build < AUTOMATIC or settings.get("auto_fit") is False or any(settings.get(name) for name in PLACED):
-        return ""
-    return "llama.cpp moves layers or experts to host memory until the model fits, as no option places them"

@@ -19,7 +19,7 @@ from ..estimate.engine_offload import host_cache
 from ..estimate.engine_profile import GIB, EngineProfile, Estimate, read_profile, version_number
 from ..estimate.engine_states import NO_STATES
 from ..importers.engine_commands import read_command
-from ..importers.modelfile import RUN, is_modelfile
+from ..importers.modelfile import MODELFILE, RUN, is_modelfile
 from .accelerators import Gpus, read_gpus
 from .draft_models import Draft, find_draft, kept_drafts, state_copies, state_pool
 from .engine_encoders import (
@@ -43,7 +43,8 @@ from .engine_models import (
 )
 from .engine_result import ServeResult
 from .engine_settings import read_engine_settings
-from .llama_cpp_models import automatic_note, llama_cpp_model
+from .llama_cpp_fit import fitted_settings
+from .llama_cpp_models import llama_cpp_model
 from .load import Source
 from .ollama import modelfile_command, run_command
 
@@ -146,14 +147,18 @@ def serve(
         return serving_request(model, gpu, given, command, {"gpu_memory": gpu_memory, "image": image or None})
     check_values(SERVE, {"gpu": gpu, "gpu_memory": gpu_memory, "engine": engine, "engine_version": engine_version})
     remarks: tuple[str, ...] = ()
-    if command is None and is_modelfile(model):
+    is_file = command is None and is_modelfile(model)
+    if is_file:
         command, remarks = modelfile_command(model, engine, settings, _gpus(gpu, gpu_memory))
         model, engine, settings = None, None, {}
     pasted = None if command is None else read_command(command)
     if pasted is not None:
-        if pasted.program == RUN:
+        if is_file:
+            pasted = pasted._replace(program=MODELFILE)
+        elif pasted.program == RUN:
             words, remarks = run_command(pasted, _gpus(gpu, gpu_memory))
-            pasted = read_command(words)._replace(listed=pasted.listed)
+            _, _, _, listed, _, _, environment, program = pasted
+            pasted = read_command(words)._replace(listed=listed, program=program, environment=environment)
         for name, value in (("model", model), ("engine", engine), *settings.items()):
             if value is not None:
                 raise InputError("cannot be combined with a command line", parameter=name, hint="set it in the command")
@@ -175,7 +180,7 @@ def serve(
 
     images = tuple(read_texts(image, "image"))
 
-    def predict(change: Mapping[str, Any]) -> ServeResult:
+    def exact(change: Mapping[str, Any]) -> ServeResult:
         result = _predict(architecture, profile, total, gpus, {**given, **change}, pasted is not None)
         result = changed(result, images=served_images(architecture, result.settings, images))
         return changed(
@@ -185,8 +190,14 @@ def serve(
             command=pasted,
             given=given,
             notes=(*remarks, *notes, *_unused_gpus(result, gpus), *image_notes(result), *result.notes),
-            retry=predict,
         )
+
+    def predict(change: Mapping[str, Any]) -> ServeResult:
+        result = exact(change)
+        chosen = fitted_settings(result, lambda more: exact({**change, **more}), {**given, **change})
+        if chosen:
+            result = changed(exact({**change, **chosen}), automatic=chosen)
+        return changed(result, retry=predict)
 
     return predict({})
 
@@ -309,8 +320,6 @@ def _predict(
     if draft and not counts_draft:
         result = _with_draft_outside(result, draft)
     result = changed(result, **_in_host_memory(result, own.offloaded))
-    if placed and not result.starts and (note := automatic_note(settings, build)):
-        result = changed(result, notes=(note, *result.notes))
-    if is_auto and result.longest:
+    if is_auto and result.longest and not placed:  # llama.cpp keeps the length of the model
         result = changed(result, settings={**settings, "max_model_len": result.longest})
     return result

@@ -95,7 +95,7 @@ def _layout(mesh: Mesh, rule: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of an engine with a layout. An engine that divides the layers has a stage on each GPU."""
     read = rule["flags"]["read"].values()
     if rule["rule"] == "sum":
-        return {"tp": None}
+        return {"tp": None, "auto_fit": False}  # what the GPUs store
     found: dict[str, Any] = {"tp": mesh.tp, "dp": mesh.dp if mesh.dp > 1 else None}
     if mesh.dp > 1 and "dp" not in read:
         found = {"tp": mesh.tp * mesh.dp, "dp": None}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from ..core.errors import DescriptionError, InputError, UnknownNameError, short_repr
 from ..core.setting import read_integer
@@ -15,7 +16,8 @@ from ..schema.preset_files import read_text
 MOST_BYTES, MOST_INSTRUCTIONS, LONGEST = 1_000_000, 2000, 500
 USUAL = "q4_K_M"  # format of models in the library of Ollama without a format in the tag
 PROGRAM = ("llama-server", "-m")
-RUN = "ollama run"
+RUN, MODELFILE, SERVER = "ollama run", "Modelfile", "ollama serve"
+TITLE = "Ollama"
 _FROM = re.compile(r"^[ \t]*FROM[ \t]+\S", re.IGNORECASE | re.MULTILINE)
 _INSTRUCTION = re.compile(r"[ \t]*([A-Za-z]+)[ \t]+(.*)")
 _FORMAT = re.compile(r"(.*?)-?((?:i?q\d\w*)|bf16|f16|fp16|f32|fp32|mxfp4)", re.IGNORECASE)
@@ -102,6 +104,26 @@ def library_model(model: str) -> Modelfile:
     """
     known = table("modelfile")
     return Modelfile(model, _library_file(model, known["latest"]), {}, known["defaults"], ())
+
+
+def own_settings(
+    change: Mapping[str, Any], requests: int = 1, given: Mapping[str, str] = MappingProxyType({}), *, is_file: bool
+) -> str:
+    """Return how a user of Ollama changes settings: parameters of the Modelfile and variables, beside those given.
+
+    >>> own_settings({"max_model_len": 8192, "cache": "q8_0"}, 2, is_file=False)
+    'OLLAMA_CONTEXT_LENGTH=4096 OLLAMA_KV_CACHE_TYPE=q8_0 ollama serve'
+    >>> own_settings({"max_model_len": 8192}, is_file=True)
+    'PARAMETER num_ctx 8192'
+    """
+    names: dict[str, str] = table("modelfile")["variables"]
+    values = {name: value for name, value in change.items() if name in names}
+    if size := values.get("max_model_len"):
+        values["max_model_len"] = size // requests  # each request has this context
+    lines = [f"PARAMETER num_ctx {values.pop('max_model_len')}"] if is_file and "max_model_len" in values else []
+    variables = {**given, **{names[name]: value for name, value in values.items()}}
+    words = [f"{name}={value}" for name, value in variables.items()] if values else []
+    return " and ".join([*lines, *([" ".join([*words, SERVER])] if words else [])])
 
 
 def usual_context(memory_bytes: int, longest: int | None) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..api.engine_result import ServeResult
-from ..estimate.engine_profile import Estimate
+from ..api.llama_cpp_fit import MARGIN
+from ..estimate.engine_profile import GIB, Estimate
 from .document import Document, Table, columns
 from .heading import model_document, named_values
 
@@ -19,14 +20,14 @@ HEADS = ("low: about bytes 1", "best: about bytes", "high: about bytes 1")
 
 def serve_document(result: ServeResult) -> Document:
     """Build the report of an engine. The title is the answer."""
-    profile, count = result.profile, result.ranks
+    count = result.ranks
     gpu = result.accelerator.title if result.accelerator else "GPU"
     command = result.command
     return model_document(
         result.architecture,
         "serve",
         lambda: _json(result),
-        f" in {profile.title} {profile.version} on {count} × {gpu}",
+        f" in {result.engine_title} on {count} × {gpu}",
         answer=f"{'✓' if result.starts else '✗'} {result.summary}",
         lines=(named_values(_settings(result)),),
         alerts=[f"{flag} changes the memory, which is not computed" for flag in command.unmodelled] if command else (),
@@ -43,10 +44,14 @@ def _settings(result: ServeResult) -> dict[str, Any]:
 
 
 def _changes(result: ServeResult) -> Table:
-    """Return a table of command lines with which the engine starts."""
+    """Return a table of command lines with which the engine starts, or with which the GPUs store the whole model."""
     if result.placed:
         sizes = [(result.line(change), int(one.host.total.best)) for change, one in result.changes]
-        return Table("starts with", columns("command: text", "host memory: about bytes"), sizes)
+        is_shorter = list(result.automatic) == ["max_model_len"]
+        title = (
+            "starts with" if not result.automatic else f"{'longer context' if is_shorter else 'all on the GPU'} with"
+        )
+        return Table(title, columns("command: text", "host memory: about bytes"), sizes)
     rows = [
         (result.line(change), int(one.tokens.best), f"{one.concurrency.best:.2f}") for change, one in result.changes
     ]
@@ -103,7 +108,7 @@ def _log(result: ServeResult) -> Table:
 
 def _notes(result: ServeResult) -> tuple[str, ...]:
     memory, command = result.memory, result.command
-    found = list(result.notes)
+    found = [*_automatic(result), *result.notes]
     if not memory.counts_graphs and memory.graphs.high:
         found.append("CUDA graphs are captured outside of the budget, after the KV cache is allocated")
     if command and command.listed:
@@ -116,6 +121,16 @@ def _notes(result: ServeResult) -> tuple[str, ...]:
         wider = f"{profile.version} is assumed to be alike, with a wider range"
         found.append(f"constants were measured on {profile.title} {first} to {last}; {wider}")
     return (*found, f"low, best and high follow from the constants of {profile.title} in llmcalc/data/engines")
+
+
+def _automatic(result: ServeResult) -> list[str]:
+    """Return what llama.cpp chooses by itself."""
+    own = result.automatic
+    if not own:
+        return []
+    does = [f"shortens the context to {own['max_model_len']:,} tokens"] if "max_model_len" in own else []
+    does += ["keeps a part in host memory"] if len(own) > len(does) else []
+    return [f"{result.profile.title} itself {' and '.join(does)}, so that {MARGIN / GIB:g} GiB of each GPU stays free"]
 
 
 def _json(result: ServeResult) -> tuple[dict[str, Any], dict[str, Any]]:

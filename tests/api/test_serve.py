@@ -150,7 +150,7 @@ def test_the_log_states_layers_and_buffers_of_devices() -> None:
 
 
 def test_a_refusal_of_llama_cpp_names_the_fewest_experts_and_the_most_layers() -> None:
-    run: dict[str, Any] = {"engine": "llama.cpp", "weights": "q8_0", "max_model_len": 32768}
+    run: dict[str, Any] = {"engine": "llama.cpp", "weights": "q8_0", "max_model_len": 32768, "auto_fit": False}
     result = llmcalc.serve("qwen3-moe-30b-a3b", "rtx4090", **run)
     experts, layers = result.changes[0][0]["cpu_experts"], result.changes[1][0]["gpu_layers"]
     for change, less in (("cpu_experts", experts - 1), ("gpu_layers", layers + 1)):
@@ -161,18 +161,62 @@ def test_a_refusal_of_llama_cpp_names_the_fewest_experts_and_the_most_layers() -
     assert result.changes[0][1].host.total.best > result.host.total.best
 
 
-def test_llama_cpp_may_place_layers_by_itself() -> None:
+def test_llama_cpp_places_layers_by_itself() -> None:
     run: dict[str, Any] = {"engine": "llama.cpp", "weights": "q8_0", "max_model_len": 4096}
-    assert "moves layers" in llmcalc.serve("qwen3-32b", "24GB", **run).notes[0]
+    found = llmcalc.serve("qwen3-32b", "24GB", **run)
+    layers = found.automatic["gpu_layers"]
+    assert (found.verdict, found.placed and found.placed.offloaded) == ("starts", (layers, 65))
+    assert found.summary.startswith(f"Starts with {layers} of 65 layers on the GPU: KV cache of 4,096 tokens")
+    one_more = llmcalc.serve("qwen3-32b", "24GB", **run, gpu_layers=layers + 1)
+    free = [each.memory.available.best - float(each.groups.block_bytes) for each in (found, one_more)]
+    assert free[0] >= 2**30 > free[1]
     for more in ({"engine_version": "6000"}, {"auto_fit": False}, {"gpu_layers": 64}, {"tensor_overrides": "up=CPU"}):
-        assert not any("moves layers" in note for note in llmcalc.serve("qwen3-32b", "24GB", **run, **more).notes)
-    assert not any("moves layers" in note for note in llmcalc.serve("qwen3-8b", "24GB", **run).notes)
+        assert not llmcalc.serve("qwen3-32b", "24GB", **run, **more).automatic
+    assert not llmcalc.serve("qwen3-8b", "24GB", **run).automatic
+
+
+def test_llama_cpp_moves_experts_before_layers() -> None:
+    run: dict[str, Any] = {"engine": "llama.cpp", "weights": "q8_0", "max_model_len": 32768}
+    experts = llmcalc.serve("qwen3-moe-30b-a3b", "rtx4090", **run)
+    assert list(experts.automatic) == ["cpu_experts"]
+    assert f"the experts of {experts.automatic['cpu_experts']} of 48 layers in host memory" in experts.summary
+    both = llmcalc.serve("qwen3-moe-30b-a3b", "3GiB", **{**run, "max_model_len": 8192})
+    assert both.automatic["cpu_all_experts"]
+    assert 0 < both.automatic["gpu_layers"] < 49
+    assert "layers on the GPU and all experts in host memory" in both.summary
+
+
+def test_llama_cpp_shortens_a_context_that_is_not_given() -> None:
+    result = llmcalc.serve("qwen3-8b", "8GB", engine="llama.cpp")
+    assert result.automatic == {"max_model_len": result.max_model_len}
+    assert 4096 < result.max_model_len < 40960
+    assert result.max_model_len % 256 == 0
+    assert all(one.max_model_len > result.max_model_len for _, one in result.changes)
+    least = llmcalc.serve("qwen3-32b", "16GB", engine="llama.cpp")
+    assert (least.max_model_len, *least.automatic) == (4096, "max_model_len", "gpu_layers")
+    whole = llmcalc.serve(command="llama-server -m Qwen3-8B-Q4_K_M.gguf -c 0", gpu="8GB")
+    assert whole.max_model_len == 40960
 
 
 def test_a_context_that_is_too_long_does_not_start() -> None:
-    result = llmcalc.serve("qwen3-8b", "8GB", engine="llama.cpp")
+    result = llmcalc.serve("qwen3-8b", "8GB", engine="llama.cpp", auto_fit=False)
     assert not result.starts
     assert result.changes[0][0]["max_model_len"] <= result.longest_in(0) < result.max_model_len
+
+
+def test_a_user_of_ollama_gets_its_own_settings() -> None:
+    line = "OLLAMA_NUM_PARALLEL=2 OLLAMA_CONTEXT_LENGTH=32768 ollama run qwen3:32b"
+    result = llmcalc.serve(command=line, gpu="rtx4090")
+    assert result.starts
+    assert result.engine_title.startswith("Ollama")
+    lines = [result.line(change) for change, _ in result.changes]
+    for text, (change, _) in zip(lines, result.changes, strict=True):
+        length = change["max_model_len"] // 2
+        assert f"OLLAMA_NUM_PARALLEL=2 OLLAMA_CONTEXT_LENGTH={length} " in text
+        assert text.endswith("ollama serve")
+        again = text.removesuffix("ollama serve") + "ollama run qwen3:32b"
+        assert not llmcalc.serve(command=again, gpu="rtx4090").automatic
+    assert any("OLLAMA_KV_CACHE_TYPE=q8_0" in text for text in lines)
 
 
 def test_ollama_and_gguf_names_are_presets() -> None:

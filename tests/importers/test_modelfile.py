@@ -67,6 +67,13 @@ def test_options_override_the_file(write: Write, capsys: pytest.CaptureFixture[s
         llmcalc.serve(path, "rtx4090", weights="q8_0")
 
 
+def test_changes_are_parameters_of_the_file(write: Write) -> None:
+    result = llmcalc.serve(write("FROM qwen3:32b\nPARAMETER num_ctx 32768\n"), "rtx4090")
+    (shorter, _), (smaller, _) = result.changes
+    assert result.line(shorter) == f"PARAMETER num_ctx {shorter['max_model_len']}"
+    assert result.line(smaller).endswith(" and OLLAMA_KV_CACHE_TYPE=q8_0 ollama serve")
+
+
 def test_the_context_depends_on_the_memory() -> None:
     gib = 2**30
     assert [usual_context(size * gib, 10**6) for size in (22, 23, 46, 47)] == [4096, 32768, 32768, 262144]

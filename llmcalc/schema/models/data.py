@@ -182,6 +182,7 @@ class ModelfileTable(Sourced):
     contexts: dict[str, Size]
     ignored: Text
     instructions: dict[str, str]
+    variables: dict[str, Text]
     latest: dict[str, Text]
 
 
