@@ -73,6 +73,8 @@ def read_engine_settings(values: Mapping[str, Any], entry: Mapping[str, Any], is
             if is_text and (methods := entry.get("methods", {}).get(own)):
                 _check_method(read, (*translated, *methods.split()), setting_flags(entry["flags"])[own])
             read = translated.get(read.lower(), translated.get("*", read) if is_text else read)
+        if own == LENGTH and value == "0" and entry["rule"] == "sum":
+            read = "auto"  # llama.cpp: the length of the model, which it does not shorten
         if read is None or (read == "" and value != ""):  # the engine's name of a default
             continue
         if own == LENGTH and isinstance(read, str) and read != "auto":
