@@ -18,6 +18,7 @@ from .names import aliases_of, plain
 VENDORS = ("nvidia", "geforce", "tesla", "amd", "instinct", "google", "aws", "intel", "apple")
 LONGEST = 80  # characters
 _NAME = re.compile(r"[\w.]+(?:[\s-]+[\w.]+)*", re.ASCII)
+_SERIES = re.compile(r"\b([a-z]+)(\d+)\b")  # a series and a model, such as rtx6000
 _SIZE = re.compile(r"\d+(?:\.\d+)?\s*[kmgt]i?b", re.ASCII)
 _BARE_NUMBER = re.compile(r"\d+(?:\.\d+)?\s*[mgt]?i?", re.ASCII)
 _COUNT, _SPACED = r"(?P<count>\d{1,6})", re.compile(r"(?P<name>.+?)\s+(?P<count>\d{1,6})", re.ASCII)
@@ -123,9 +124,13 @@ def _candidates(name: str) -> list[str]:
     exact = known.get(plain("".join(words))) or known.get(plain(name))
     if exact:
         return exact
-    described = [one for one, own in _words_by_name().items() if own.issuperset(words)]
+    described = _described(words) or _described(_SERIES.sub(r"\1 \2", " ".join(words)).split())
     named = known.get(plain("".join(word for word in words if not _SIZE.fullmatch(word))), ())
     return [one for one in described if one in named] or described  # the RTX 3090 24GB is not the 3090 Ti
+
+
+def _described(words: list[str]) -> list[str]:
+    return [one for one, own in _words_by_name().items() if own.issuperset(words)]
 
 
 def _unknown(name: str) -> UnknownNameError:

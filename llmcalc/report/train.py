@@ -78,7 +78,7 @@ def _time_and_cost(run: Training) -> tuple[str, tuple[float, float] | None]:
         return _time_text(run.days.low, run.days.high), run.cost
     low, middle, high = expected.times(1 / machine.count / HOURS_A_DAY)
     ends = range_text(low, high) if low >= 1 else _time_text(low, high)
-    return f"{_time_text(middle, middle)} ({ends})", _cost_as_other_runs(run, expected)
+    return f"{_time_text(middle, middle)} ({ends})", cost_as_other_runs(run, expected)
 
 
 def _time_text(low: float, high: float) -> str:
@@ -87,7 +87,7 @@ def _time_text(low: float, high: float) -> str:
     return f"{range_text(low, high)} days" if high >= 1 else " to ".join(dict.fromkeys(ends))
 
 
-def _cost_as_other_runs(run: Training, expected: Span) -> tuple[float, float] | None:
+def cost_as_other_runs(run: Training, expected: Span) -> tuple[float, float] | None:
     """Return the cost of the middle of the hours of other runs."""
     return (run.price.low * expected.mid, run.price.high * expected.mid) if run.price else None
 
@@ -131,7 +131,7 @@ def _published(run: Training) -> list[Fact]:
 
 def _cost_of_runs(run: Training) -> list[Fact]:
     expected = as_other_runs(run)
-    cost = _cost_as_other_runs(run, expected) if expected else None
+    cost = cost_as_other_runs(run, expected) if expected else None
     return [Fact("cost as other runs", range_text(*cost, "$"), "", "the middle of their hours")] if cost else []
 
 
@@ -229,7 +229,7 @@ def _as_other_runs_json(run: Training) -> dict[str, Any] | None:
     machine, hours = run.machine, as_other_runs(run)
     if machine is None or hours is None:
         return None
-    cost = _cost_as_other_runs(run, hours)
+    cost = cost_as_other_runs(run, hours)
     return {
         "hours": hours._asdict(),
         "days": hours.times(1 / machine.count / HOURS_A_DAY)._asdict(),

@@ -54,7 +54,7 @@ REFUSED_GPUS = {
     "t40": "", "4090 48gb": "", "h100 96gb": "", "tpu-v5e-8": "tpu-v5e:8",
     "m4 max 64": "m4 max:64", "h100:0": "at least 1", "0xh100": "at least 1", "x8": "", ":8": "", "24": "24GiB",
     "24G": "24GiB", "24g": "24GiB", "24Gi": "24GiB", "80 GBs": "", "-24GB": "", "": "", "gpu": "", "8": "",
-    "8 gpus": "", "a100": "a100-sxm-80gb", "m1-max": "m1-max-64gb",
+    "8 gpus": "", "a100": "a100-sxm-80gb", "m1-max": "m1-max-64gb", "rtx6000": "rtx-6000-ada",
 }  # fmt: skip
 
 

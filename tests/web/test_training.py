@@ -9,6 +9,7 @@ import pytest
 
 import llmcalc
 from llmcalc.cli.main import main
+from llmcalc.report.train import train_document
 from llmcalc.web.answers import TRAINING, answers
 
 FULL = {"model": "llama3.1-8b", "gpu": "h100", "n": 8, "context": 4099, "task": "train", "tokens": "7B"}
@@ -48,9 +49,9 @@ def test_the_verdict_agrees_with_fit_and_train() -> None:
     assert sum(part["bytes"] for part in found["memory"]["parts"]) == found["memory"]["total"]
     run = llmcalc.train("llama3.1-8b", "7B", seq=4099, machine="h100")
     facts = {fact["why"]: fact for fact in found["facts"]}
-    assert run.days is not None
-    assert (facts["time"]["low"], facts["time"]["value"], facts["time"]["high"]) == tuple(run.days)
-    assert (facts["cost"]["low"], facts["cost"]["high"]) == run.cost
+    other = train_document(run).data()["result"]["as_other_runs"]
+    assert [facts["time"][name] for name in ("low", "value", "high")] == pytest.approx([*other["days"].values()])
+    assert [facts["cost"][name] for name in ("low", "high")] == pytest.approx([*other["cost"].values()])
     assert facts["compute"]["value"] == run.compute
     assert any("not only adapters" in note for note in found["notes"])
     assert not any("not only adapters" in note for note in panel("verdict", FULL)["notes"])

@@ -8,13 +8,16 @@ from typing import Any
 
 from ...api.find_recipes import LORA_RANK, QUANTISED
 from ...api.fit import FitResult, fit
-from ...api.train import machine, train
+from ...api.train import as_other_runs, machine, train
 from ...core.errors import LlmcalcError
 from ...core.evidence import CLASSES
+from ...estimate.amounts import HOURS_A_DAY
+from ...estimate.cost import Span
 from ...estimate.training_run import Training
 from ...report.fit import memory_parts
 from ...report.numbers import BYTES, duration, human, readable
 from ...report.provenance import range_text, three_digits
+from ...report.train import cost_as_other_runs
 from .case import CASES, MOST_KEPT, Case, said
 from .facts import fact, memory_fact, missing_fact, params_fact
 
@@ -81,6 +84,22 @@ class TrainingCase(Case):
         share = f"{state.mfu.rstrip('%')}%" if state.mfu else None
         return _run(state.model, self.gpu.name, state.n, state.tokens or USUAL_TOKENS, self.context, share)
 
+    @property
+    def hours(self) -> Span | None:
+        """GPU-hours as published runs took them, or those of the utilisation that the state has."""
+        return as_other_runs(self.run) or self.run.hours
+
+    @property
+    def days(self) -> Span | None:
+        """Time in days on all GPUs."""
+        return self.hours.times(1 / self.state.n / HOURS_A_DAY) if self.hours else None
+
+    @property
+    def cost(self) -> tuple[float, float] | None:
+        """Cost in US dollars."""
+        expected = as_other_runs(self.run)
+        return cost_as_other_runs(self.run, expected) if expected else self.run.cost
+
     @cached_property
     def time_error(self) -> LlmcalcError | None:
         """Why no times can be estimated, or None."""
@@ -119,10 +138,10 @@ def sentence(case: TrainingCase, helpful: Sequence[dict[str, Any]] = ()) -> tupl
         helps = " or ".join(change["text"] for change in helpful[:MOST_NAMED])
         return "Does not fit", f"{text}; it fits {helps}." if helps else f"{text}."
     text = f"{what} fits on {gpus} with {readable(found.headroom, BYTES)} to spare"
-    if case.time_error or not case.run.days:
+    if case.time_error or not case.days:
         return "Fits", f"{text}."
-    run, days = case.run, case.run.days
-    cost = f", for {range_text(*run.cost, '$')}" if run.cost else ""
+    run, days = case.run, case.days
+    cost = f", for {range_text(*case.cost, '$')}" if case.cost else ""
     tokens = human(run.tokens) or f"{run.tokens:,}"
     return "Fits", f"{text}, and {tokens} tokens take {duration_text(days.mid)}{cost}."
 
@@ -165,21 +184,21 @@ def facts(case: TrainingCase) -> Iterator[dict[str, Any]]:
 def _run_facts(case: TrainingCase) -> Iterator[dict[str, Any]]:
     run, found = case.run, case.run.evidence
     tokens = f"for {human(run.tokens) or run.tokens} tokens"
-    if case.fit.fits and run.hours and run.days:
-        low, mid, high = (duration_text(each) for each in run.days)
+    if case.fit.fits and case.hours and case.days:
+        low, mid, high = (duration_text(each) for each in case.days)
         text, _, unit = mid.partition(" ")
         same = low.partition(" ")[2] == high.partition(" ")[2]
         ends = tokens if low == high else f"{low.partition(' ')[0] if same else low} to {high}"
-        yield fact("time", "Time", text, ends, found["days"], after=unit, value=run.days.mid, unit="days",
-                   low=run.days.low, high=run.days.high)  # fmt: skip
-        if run.cost:
-            low_text, _, high_text = range_text(*run.cost, "$").partition(" ")
-            yield fact("cost", "Cost", low_text, tokens, found["cost"], after=high_text, unit="USD", low=run.cost[0],
-                       high=run.cost[1])  # fmt: skip
-        hours = range_text(run.hours.low, run.hours.high)
-        yield fact("hours", "GPU-hours", three_digits(run.hours.mid), hours,
-                   found["hours"], value=run.hours.mid, unit="h", low=run.hours.low, high=run.hours.high)  # fmt: skip
-        rate = run.tokens / (run.hours.mid / case.state.n * HOUR)
+        yield fact("time", "Time", text, ends, found["days"], after=unit, value=case.days.mid, unit="days",
+                   low=case.days.low, high=case.days.high)  # fmt: skip
+        if case.cost:
+            low_text, _, high_text = range_text(*case.cost, "$").partition(" ")
+            yield fact("cost", "Cost", low_text, tokens, found["cost"], after=high_text, unit="USD", low=case.cost[0],
+                       high=case.cost[1])  # fmt: skip
+        low_hours, mid_hours, high_hours = case.hours
+        yield fact("hours", "GPU-hours", three_digits(mid_hours), range_text(low_hours, high_hours),
+                   found["hours"], value=mid_hours, unit="h", low=low_hours, high=high_hours)  # fmt: skip
+        rate = run.tokens / (mid_hours / case.state.n * HOUR)
         yield fact("rate", "Throughput", three_digits(rate), "all GPUs together", found["hours"],
                    after="tokens/s", value=rate, unit="tokens/s")  # fmt: skip
     yield fact("compute", "Compute", three_digits(run.compute), tokens, found["compute"],

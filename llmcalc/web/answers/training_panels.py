@@ -8,6 +8,7 @@ from typing import Any
 
 from ...api.find_recipes import find_recipes
 from ...api.fit import FitResult
+from ...api.train import as_other_runs
 from ...cli.commands import fit as fit_command
 from ...cli.commands import train as train_command
 from ...core.evidence import CLASSES
@@ -119,17 +120,21 @@ def _hours(case: TrainingCase) -> dict[str, Any]:
     run, on = case.run, case.run.machine
     assert on is not None
     assert run.hours is not None
+    assert case.hours is not None
     share = range_text(100 * on.mfu.low, 100 * on.mfu.high)
+    ends = range_text(case.hours.low / run.hours.mid, case.hours.high / run.hours.mid)
+    note = "of the hours at the middle of the MFU, in 80 % of runs"
     return lines(
-        "GPU-hours", range_text(run.hours.low, run.hours.high),
+        "GPU-hours", range_text(case.hours.low, case.hours.high),
         ("compute", f"{four_digits(run.mfu_flops)} FLOPs", "as the MFU counts them"),
         ("peak of a GPU", f"{four_digits(on.peak)} FLOP/s", f"dense, in {on.number_format}"),
         ("MFU", f"{share} %", on.mfu_source),
+        *([("published runs", f"{ends}×", note)] if as_other_runs(run) else []),
     )  # fmt: skip
 
 
 def _time(case: TrainingCase) -> dict[str, Any]:
-    days = case.run.days
+    days = case.days
     assert days is not None
     whole = lines("time", duration_text(days.mid), ("GPUs", f"{case.state.n:,}", "compute at the same time"))
     whole["tree"]["children"].insert(0, _hours(case)["tree"])
@@ -145,9 +150,9 @@ def _rate(case: TrainingCase) -> dict[str, Any]:
 def _cost(case: TrainingCase) -> dict[str, Any]:
     run = case.run
     assert run.price is not None
-    assert run.cost is not None
+    assert case.cost is not None
     price = range_text(run.price.low, run.price.high, "$")
-    whole = lines("cost", range_text(*run.cost, "$"), ("price of a GPU", f"{price} per hour", run.price.source))
+    whole = lines("cost", range_text(*case.cost, "$"), ("price of a GPU", f"{price} per hour", run.price.source))
     whole["tree"]["children"].insert(0, _hours(case)["tree"])
     return whole
 
