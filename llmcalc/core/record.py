@@ -97,6 +97,13 @@ def remembered(owner: object, name: str, key: Hashable, compute: Callable[[], Va
     return value
 
 
+def forget(owner: object) -> None:
+    """Drop the values that are remembered with a record, and its cached properties."""
+    own = owner.__dict__
+    for name in own.keys() - set(type(owner).__match_args__):  # type: ignore[attr-defined]
+        del own[name]
+
+
 def is_record(value: object) -> bool:
     """Return whether a value is a record or a standard dataclass."""
     return hasattr(type(value), "__fields__") or hasattr(type(value), "__dataclass_fields__")

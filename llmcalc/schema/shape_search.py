@@ -16,7 +16,7 @@ from typing import Any
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
 from ..core.notebook_display import NotebookDisplay
-from ..core.record import changed, record
+from ..core.record import changed, forget, record
 from . import preset_files
 from .overrides import split_override
 from .plain_data import mapping_at
@@ -260,6 +260,7 @@ class _Family:
                 data = preset_files.read_preset(self.file)  # errors need no location, because they are not shown
                 model = build_preset(data, base, [*self.overrides, *changes], self.file)
                 self.measured[key] = model, self.measure(model)
+                forget(model)  # hundreds of shapes are measured
             except SizeError:
                 self.measured[key] = None
         return self.measured[key]

@@ -246,3 +246,8 @@ def test_key_heads_resemble_those_of_the_family() -> None:
     for sizes in (best.sizes for best in (*found.candidates, *(best for _, best in found.without))):
         n_keys, group = sizes["n_kv_heads"], sizes["n_heads"] / sizes["n_kv_heads"]
         assert 8 / 1.5 < n_keys < 8 * 1.5 or 4 / 1.5 < group < 4 * 1.5
+
+
+def test_measured_shapes_keep_no_remembered_values() -> None:
+    found = llmcalc.design("gpt-oss", memory="24GiB").candidates
+    assert all(vars(each.architecture).keys() <= set(Architecture.__match_args__) for each in found[1:])

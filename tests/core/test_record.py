@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from llmcalc.core.record import MISSING, fields, is_record, record
+from llmcalc.core.record import MISSING, fields, forget, is_record, record, remembered
 
 
 @record
@@ -74,3 +74,11 @@ def test_the_functions_of_dataclasses_work_on_records() -> None:
 
 def test_copies_are_equal() -> None:
     assert copy.deepcopy(Named(3)) == pickle.loads(pickle.dumps(Named(3))) == Named(3)
+
+
+def test_a_forgotten_value_is_computed_again_and_the_fields_stay() -> None:
+    point = Named(3, name="q")
+    assert [remembered(point, "_known", 2, lambda value=value: value) for value in (11, 13)] == [11, 11]
+    forget(point)
+    assert point == Named(3, name="q")
+    assert remembered(point, "_known", 2, lambda: 17) == 17
