@@ -90,10 +90,12 @@ class LayerKernels:
         self.place, self.works, self.formats, self.fused, self.training = place, chosen, formats, fused, training
         self.weights = {tensor.name: tensor for tensor in place.declaration.tensors}
         self.states = {state.name: state for state in place.states}
+        self.recurrent = [state for state in self.states.values() if state.role == "recurrent" and len(state.axes) > 2]
         links = place.declaration.links.values()
         self.inputs = {*LAYER_INPUTS, *place.declaration.elsewhere, *(name for pair in links for name in pair)}
         self.inputs |= {name for name, _ in place.declaration.parts}
         self.versions: dict[str, Version] = {}
+        self.optional: dict[tuple[str, ...], list[Form]] = {}  # lengths that may be 0, by the axes of an output
         self.last = {work.equation.out.name: work for work in chosen}  # final value of each tensor
         self.kernel_of = self.kernels()
 
@@ -142,9 +144,10 @@ class LayerKernels:
         """
         if name in self.states:
             return self.states[name]
+        if not self.recurrent:
+            return None
         fixed = {axis for axis in axes if axis == "b" or isinstance(self.place.extent(axis), int)}
-        recurrent = (state for state in self.states.values() if state.role == "recurrent" and len(state.axes) > 2)
-        return next((state for state in recurrent if set(state.axes) == fixed), None)
+        return next((state for state in self.recurrent if set(state.axes) == fixed), None)
 
     def axes_of(self, operand: Operand, work: Work) -> tuple[str, ...]:
         """Return the axes of the operand elements that an equation reads (empty for indices and constants)."""
@@ -179,12 +182,19 @@ class LayerKernels:
 
     def executed(self, work: Work, known: list[tuple[str, Extent]]) -> list[tuple[str, Extent]]:
         """Return a factor that is 0 if an equation has no rows, unless the ``known`` factors are 0 in this case."""
-        lengths = [self.place.extent(axis) for axis in work.equation.out.axes]
-        sizes = [length for length in lengths if isinstance(length, Form)]
-        rows = product(sizes)
-        optional = (length for length in sizes if not length.symbols() <= ALWAYS_POSITIVE)
+        axes = work.equation.out.axes
+        if axes not in self.optional:
+            sizes = [length for length in map(self.place.extent, axes) if isinstance(length, Form)]
+            self.optional[axes] = [length for length in sizes if not length.symbols() <= ALWAYS_POSITIVE]
         others = [length for _, length in known]
-        return [] if all(length in others for length in optional) else [(EXECUTED, lift(minimum(rows, 1)))]
+        if all(length in others for length in self.optional[axes]):
+            return []
+        return [(EXECUTED, lift(minimum(self.rows(work), 1)))]
+
+    def rows(self, work: Work) -> Form:
+        """Return the product of the output axes of an equation that depend on the workload."""
+        lengths = map(self.place.extent, work.equation.out.axes)
+        return product(length for length in lengths if isinstance(length, Form))
 
     def weight_factors(self, tensor: Tensor, axes: tuple[str, ...], work: Work) -> Iterator[tuple[str, Extent]]:
         """Yield the factors of a weight access. A weight is read only if the equation has at least one row.
@@ -192,12 +202,10 @@ class LayerKernels:
         A routed expert is read if at least one token selects it.
         """
         yield from self.executed(work, [])
-        lengths = [self.place.extent(axis) for axis in work.equation.out.axes]
-        rows = product(length for length in lengths if isinstance(length, Form))
         whole, used = tensor.active or ("", "")
         for axis in axes:
             if axis == whole:
-                yield TOUCHED, touched(self.place.extent(whole), self.place.extent(used), rows)
+                yield TOUCHED, touched(self.place.extent(whole), self.place.extent(used), self.rows(work))
             else:
                 yield axis, self.place.extent(axis)
 

@@ -11,7 +11,7 @@ from ..core.declaration import State
 from ..core.ledger import Entry, identity
 from .kv_cache import BYTES, CACHED, ROLE_DTYPES
 from .memory.number_formats import BITS_A_BYTE, Format
-from .memory.weight_formats import ModelTensors, RequestedFormats, WeightFormats, stored_row
+from .memory.weight_formats import RequestedFormats, WeightFormats, model_tensors, stored_row
 from .params import component
 from .walk import Extent, Placed
 
@@ -38,7 +38,7 @@ class WeightBits:
     """Average bits per element of each weight, looked up by layer and tensor name."""
 
     def __init__(self, architecture: Architecture, formats: WeightFormats) -> None:
-        model, owners = ModelTensors(architecture), dict[str, tuple[Fraction, Format | None]]()
+        model, owners = model_tensors(architecture), dict[str, tuple[Fraction, Format | None]]()
         averages = {} if isinstance(formats, RequestedFormats) else _component_averages(architecture, formats)
         if isinstance(formats, RequestedFormats):
             formats.check(model)

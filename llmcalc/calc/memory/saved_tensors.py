@@ -66,7 +66,7 @@ class SavedTensor(NamedTuple):
 
 
 class Count(NamedTuple):
-    """Number of elements of an activation on one rank, and the lengths of its axes.
+    """Number of elements of an activation on one rank, the lengths of its axes, and its known sizes by element width.
 
     ``declaration`` keeps the declaration alive, so that its identity remains unique.
     """
@@ -74,6 +74,7 @@ class Count(NamedTuple):
     elements: int
     factors: tuple[tuple[str, int], ...]
     declaration: Declaration
+    sizes: dict[int, int]
 
 
 Counts = dict[tuple[int, tuple[str, ...]], Count]  # by the identity of the declaration, and axes
@@ -108,7 +109,10 @@ class Recorder:
         if not isinstance(declaration, Declaration):
             declaration = Declaration(dict(declaration))
         count = self.counts.get((id(declaration), axes)) or self.count(axes, declaration)
-        return Product(count.elements * width, (*count.factors, (WIDTH, width)))
+        found = count.sizes.get(width)
+        if found is None:
+            found = count.sizes[width] = Product(count.elements * width, (*count.factors, (WIDTH, width)))
+        return found
 
     def count(self, axes: tuple[str, ...], declaration: Declaration) -> Count:
         """Return the number of elements of an activation, and remember this number."""
@@ -117,7 +121,8 @@ class Recorder:
             length = extent(axis, declaration, self.symbols, self.policy.convention)
             lengths.append(length if isinstance(length, int) else length(**self.values))
         own = self.mesh.share_of_activation(axes, declaration, prod(lengths))
-        found = self.counts[id(declaration), axes] = Count(own, tuple(zip(axes, lengths, strict=True)), declaration)
+        found = Count(own, tuple(zip(axes, lengths, strict=True)), declaration, {})
+        self.counts[id(declaration), axes] = found
         return found
 
     def weight_gradient(self, tensor: Tensor, declaration: Declaration) -> int:
@@ -148,6 +153,7 @@ class TensorVersions:
     def __init__(self, recorder: Recorder, declaration: Declaration, place: str, versions: dict[str, str]) -> None:
         self.recorder, self.declaration, self.place = recorder, declaration, place
         self.weights = {tensor.name: tensor for tensor in declaration.tensors}
+        self.states = {state.name for state in declaration.states}
         self.versions = versions | {name: f"{EARLIER_LAYER}.{name}" for name in declaration.elsewhere}
         self.axes: dict[str, tuple[str, ...]] = dict.fromkeys(
             ("x", "r") if "r" in versions else ("x",), ("b", "q", "d")
@@ -170,8 +176,9 @@ class TensorVersions:
         fused = core and (policy.attention == "flash" or policy.recompute == "selective")
         if self.is_in_scan(equation):
             fused = True
-            self.fused |= {state.name for state in self.declaration.states} - self.versions.keys()  # initial zeros
-        self.key_axes |= self.cached_axes(equation) if policy.serving else set()
+            self.fused |= self.states - self.versions.keys()  # initial zeros
+        if policy.serving:
+            self.key_axes |= self.cached_axes(equation)
         out = f"{self.place}.{equation.out.name}@{len(self.recorder.steps) - self.first_step}"
         if equation.function in RECURRENCES and equation.out.name in self.token_states:
             self.unstored.add(out)
@@ -208,8 +215,8 @@ class TensorVersions:
 
     def cached_axes(self, equation: Equation) -> set[str]:
         """Return the axes of cached tokens in the state tensors that an equation reads."""
-        states, fixed = {state.name for state in self.declaration.states}, self.declaration.axes
-        axes = {axis for operand in equation.operands if operand.name in states for axis in operand.axes}
+        read = [operand for operand in equation.operands if operand.name in self.states]
+        axes, fixed = {axis for operand in read for axis in operand.axes}, self.declaration.axes
         return {axis for axis in axes - {"b", "q"} if not isinstance(fixed.get(axis), int)}
 
     def is_from_weights(self, operand: Operand, equation: Equation | None = None) -> bool:
@@ -220,9 +227,11 @@ class TensorVersions:
 
     def is_alias(self, equation: Equation) -> bool:
         """Return whether an equation only copies a tensor without changing its size."""
+        if equation.function != "copy":
+            return False
         (source, *others), recorder = equation.operands, self.recorder
         axes = source.axes or self.axes.get(source.name, ())
-        if equation.function != "copy" or others or source.name not in self.versions or not axes:
+        if others or source.name not in self.versions or not axes:
             return False
         return recorder.size(equation.out.axes, self.declaration, 1) == recorder.size(axes, self.declaration, 1)
 
@@ -232,9 +241,10 @@ class TensorVersions:
             if self.is_position_product(equation):
                 self.save_position_table(equation)
             elif not (self.is_frozen(equation) or self.is_saved_by_norm(equation)):
+                width = self.operand_width(equation)
                 for operand in equation.operands:
                     if not (fused and operand.name in self.fused):
-                        self.save_operand(operand, equation, width=self.operand_width(equation))
+                        self.save_operand(operand, equation, width=width)
             return
         function = FUNCTIONS[equation.function]
         if fused:  # the kernel recomputes everything else from its inputs
@@ -260,8 +270,10 @@ class TensorVersions:
     def operand_width(self, equation: Equation) -> int:
         """Return the number of bytes per element of the operands that an equation saves."""
         policy, before = self.recorder.policy, not self.has_weights
+        if policy.convention != "torch":
+            return policy.bytes
         in_fp32 = policy.code.has_fp32_operands(equation, self.declaration, before_softmax=before)
-        return FP32_BYTES if in_fp32 and policy.convention == "torch" else policy.bytes
+        return FP32_BYTES if in_fp32 else policy.bytes
 
     def is_saved_by_norm(self, equation: Equation) -> bool:
         """Return whether the norm before a contraction already saves its operand."""

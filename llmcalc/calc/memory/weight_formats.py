@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 from ...core.architecture import Architecture, model_of
 from ...core.errors import InputError, UnknownNameError
-from ...core.ledger import Row, rows
+from ...core.ledger import Row, model_rows, rows
 from ...core.record import record, remembered
 from ...core.traits import EMBEDDING, HEAD, NORM, ROUTER
 from ..params import component
@@ -185,7 +185,7 @@ class ModelTensors:
         self.stacks = architecture.stacks
         self._kinds: dict[tuple[int, int], tuple[Row, TensorKind]] = {}
         self._layers: dict[tuple[str, int], tuple[int, ...]] = {}  # of runs of blocks
-        self.distinct_rows = rows(self.stacks, distinct=True)
+        self.distinct_rows = model_rows(architecture, distinct=True)
         self.components = tuple(dict.fromkeys(component(row) for row in self.distinct_rows if row.copies))
         model, self.first_layer = model_of(architecture)
         self.tied: bool
@@ -201,9 +201,9 @@ class ModelTensors:
         self.n_layers = {stack.name: stack.n_layers for stack in model.stacks}
 
     @cached_property
-    def rows(self) -> list[Row]:
+    def rows(self) -> tuple[Row, ...]:
         """Tensors of all runs, including those of equal blocks."""
-        return rows(self.stacks)
+        return tuple(rows(self.stacks))
 
     def kind(self, row: Row) -> TensorKind:
         """Return what formats depend on in a tensor, which is read once."""

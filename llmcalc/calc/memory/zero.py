@@ -16,7 +16,7 @@ from ..sharding import Mesh
 from .number_formats import BITS_A_BYTE
 from .optimizer import Recipe, trainable
 from .saved_tensors import WIDTH
-from .weight_formats import ModelTensors, stored_row
+from .weight_formats import model_tensors, stored_row
 
 SHARDS_OPTIMIZER, SHARDS_GRADIENTS, SHARDS_WEIGHTS = 1, 2, 3  # first ZeRO stage that shards each
 
@@ -117,7 +117,7 @@ def _tensor_states(
     architecture: Architecture, recipe: Recipe, mesh: Mesh, *, distinct: bool = False
 ) -> list[TensorStates]:
     """Return the states of every tensor, optionally with those of equal blocks listed once."""
-    model, frozen = ModelTensors(architecture), recipe.frozen_weights
+    model, frozen = model_tensors(architecture), recipe.frozen_weights
     if frozen:
         frozen.check(model)
     found = []
@@ -192,7 +192,7 @@ def placeholder_gradients(architecture: Architecture, recipe: Recipe, mesh: Mesh
     matrices.
     """
     matrices = dict[tuple[tuple[str, ...], tuple[str, ...], int], int]()  # by place, input axes and input width
-    for row in ModelTensors(architecture).distinct_rows:
+    for row in model_tensors(architecture).distinct_rows:
         tensor, declaration = row.tensor, row.declaration
         is_counted = tensor.linear and declaration.number_class(tensor) != ROUTER
         if is_counted and row.entry.run is not None and not row.entry.stack.frozen:

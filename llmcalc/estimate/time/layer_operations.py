@@ -178,11 +178,13 @@ class _LayerOperations:
         found: dict[Key, list[int]] = {}
         versions: dict[str, int] = {}
         run = 0  # number of the last operation that is not elementwise
-        kernels: dict[int, list[Work]] = {}
+        kernels, fused = dict[int, list[Work]](), dict[int, Key | None]()
         for work, kernel in zip(self.works, self.kernels.kernel_of, strict=True):
             kernels.setdefault(kernel, []).append(work)
         for number, (work, kernel) in enumerate(zip(self.works, self.kernels.kernel_of, strict=True)):
-            key = self.key(work, kernels[kernel], kernel, versions)
+            if kernel not in fused:
+                fused[kernel] = self.fused_key(kernels[kernel], kernel)
+            key = fused[kernel] or self.key(work, versions)
             if key[0] is Elementwise:
                 key = (*key, run)
             elif key not in found:
@@ -191,14 +193,18 @@ class _LayerOperations:
             versions[work.equation.out.name] = number
         return list(found.items())
 
-    def key(self, work: Work, kernel: list[Work], number: int, versions: dict[str, int]) -> Key:
-        """Return the key of the operation that an equation belongs to."""
-        equation = work.equation
+    def fused_key(self, kernel: list[Work], number: int) -> Key | None:
+        """Return the key of a recurrence or an attention kernel, or None for other equations."""
         if any("scan" in each.equation.tags for each in kernel) or any(map(self.is_recurrent, kernel)):
             return (Scan,)
         if any("core" in each.equation.tags or self.is_scores(each) for each in kernel):
             is_product = any(each.equation.function is None for each in kernel)
             return (Attention, number) if is_product else (Elementwise,)
+        return None
+
+    def key(self, work: Work, versions: dict[str, int]) -> Key:
+        """Return the key of the operation that an equation outside of fused kernels belongs to."""
+        equation = work.equation
         axes = {axis for operand in (equation.out, *equation.operands) for axis in operand.axes}
         if axes & {*self.experts.values()}:
             return (GroupedGemm,)
