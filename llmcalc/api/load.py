@@ -98,7 +98,13 @@ def _load(source: Any, reading: Reading) -> Architecture:
         from ..importers.weights import describe_remote
 
         return describe_remote(source, lambda data, where: _from_data(data, where, reading))
-    if "/" in source or os.sep in source or source.endswith((".yaml", ".yml", ".json", ".toml", ".sh", *WEIGHTS)):
+    is_folder = source in (os.curdir, os.pardir)
+    if (
+        is_folder
+        or "/" in source
+        or os.sep in source
+        or source.endswith((".yaml", ".yml", ".json", ".toml", ".sh", *WEIGHTS))
+    ):
         return _from_path(source, reading)
     from ..schema.preset import load_preset
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from ..api.quantity import targets
@@ -36,7 +37,7 @@ def design_document(result: Design) -> Document:
             f"{result.family} for {readable(result.target, unit)} {quantity}{step}",
             *structure(best.architecture, is_full=True),
         ),
-        warnings=() if result.near else (none_near,),
+        warnings=(*(() if result.near else (none_near,)), *_unscaled(result)),
         facts=facts,
         tables=(_candidates(result, unit), _variants(result, unit), _rules(result, unit)),
         notes=(
@@ -46,6 +47,14 @@ def design_document(result: Design) -> Document:
             *(f"{one.code} {one.place}: {one.message}" for one in lint(best.architecture)),
         ),
     )
+
+
+def _unscaled(result: Design) -> Iterator[str]:
+    """Yield a warning about sizes that do not scale."""
+    if result.unscaled:
+        sizes = tuple(dict.fromkeys(result.unscaled))
+        verb, what = ("does", "it a variable") if len(sizes) == 1 else ("do", "them variables")
+        yield f"{' and '.join(sizes)} {verb} not scale with d_model; make {what} of {result.family}, as in d_ff: $d_ff"
 
 
 def _candidates(result: Design, unit: str) -> Table:

@@ -49,7 +49,7 @@ class Column:
         kind: format of the cells:
             ``text`` wraps and ``name`` does not;
             ``group`` is a name that is printed only when it changes;
-            ``number`` is a small number;
+            ``number`` is a small number; ``digits`` is an integer of any size, with all digits;
             ``count`` is an integer with a short form such as 174.6 B, followed by all digits if they fit;
             ``bytes`` is a count with a binary short form such as 325.2 GiB;
             ``change`` is a signed count; ``ratio`` is a factor such as ×0.25;

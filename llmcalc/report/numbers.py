@@ -163,7 +163,7 @@ def cell_text(cell: Cell, kind: str) -> str:
     """
     if cell is None or isinstance(cell, str):
         return cell or ""
-    if kind in ("count", BYTES):
+    if kind in ("count", "digits", BYTES):
         return exact(int(cell))
     if kind.startswith(ABOUT):
         return about(float(cell), kind.removeprefix(ABOUT).strip())

@@ -21,7 +21,8 @@ GENERATED = (
     "the NumPy model was generated from the same equations, so it checks shapes, counts, state and causality, but "
     "it is not an independent implementation"
 )
-CHECKS = columns("quantity: name", "declared: count", "observed: count", "verdict")
+CHECKS = columns("quantity: name", "declared: digits", "observed: digits", "verdict")
+FIGURES = columns("quantity: name", "declared: digits", "published: digits", "verdict")
 
 
 @record
@@ -95,7 +96,7 @@ def verify_document(architecture: Architecture, found: Outcome) -> Document:
         figures = [check_row(check) for check in done.checks if check.source]
         tables = [
             Table("a small model of the same structure (executed)", CHECKS, executed),
-            Table("the model itself (published figures)", CHECKS, figures),
+            Table("the model itself (published figures)", FIGURES, figures),
         ]
         notes = [f"executed: {line}" for line in structure(done.small, is_full=True)]
         notes += [f"{kind}: {GENERATED}" for kind in done.generated]

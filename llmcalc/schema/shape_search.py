@@ -17,18 +17,19 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, forget, record
+from ..core.structure import features
 from . import preset_files
 from .overrides import split_override
 from .plain_data import mapping_at
 from .preset import build_preset, inherit, load_file
 from .template import resolve
 
+SCALED = ("heads", "hidden")  # roles of sizes that grow with the width
 DEPTH, WIDTH, HEADS, KV_HEADS = "n_layers", "d_model", "n_heads", "n_kv_heads"
 MULTIPLE = 128  # multiple for widths: the largest tile of matrix units
 RANKS = 8  # number of GPUs per node, which share the heads
 WITHIN = 0.02  # tolerance, relative to the target
-MOST = 5
-MOST_WIDTHS, LEAST_STEP = 48, 8
+MOST, MOST_WIDTHS, LEAST_STEP = 5, 48, 8
 DEEPEST, MOST_HEADS = 1024, 2**14
 MOST_INTERPOLATED = 6  # values of a search before the range is halved
 MARGIN = 0.05  # of a ratio, because rounded depths and head counts disturb its order
@@ -91,6 +92,7 @@ class Design(NotebookDisplay):
     variants: tuple[tuple[dict[str, Any], Candidate], ...] = ()
     value_evidence: str = "exact"  # class of evidence of the candidates' values
     step: str = ""  # step that the values describe, such as "decode step", or empty
+    unscaled: tuple[str, ...] = ()  # sizes that the family states as numbers, so that they do not grow with d_model
 
     @property
     def evidence(self) -> dict[str, str]:
@@ -110,6 +112,7 @@ class Design(NotebookDisplay):
             "base": self.base,
             "step": self.step,
             "near": self.near,
+            "unscaled": list(self.unscaled),
             "candidates": [one.to_dict() for one in self.candidates],
             "without": [{"rule": label, **best.to_dict()} for label, best in self.without],
             **({"variants": variants} if variants else {}),
@@ -141,8 +144,19 @@ def search(
         (label, _sorted([*family.candidates(target, other, 1)[:1], found[0]], other)[0]) for label, other in different
     )
     near = abs(found[0].off) <= chosen.within
-    base = family.models[family.base(target)].name
-    return Design(family.name, base, target, chosen, tuple(found[:MOST]), near, without)
+    base = family.models[family.base(target)]
+    unscaled = tuple(_unscaled(base, found[0].architecture))
+    return Design(family.name, base.name, target, chosen, tuple(found[:MOST]), near, without, unscaled=unscaled)
+
+
+def _unscaled(base: Architecture, scaled: Architecture) -> Iterator[str]:
+    """Yield the hidden widths and numbers of heads that are the same in a model of another width."""
+    if _is_near(scaled.main.d_model, base.main.d_model):
+        return
+    own, other = features(base.main), features(scaled.main)
+    for key, feature in own.items():
+        if feature.role in SCALED and key in other and feature.values.keys() == other[key].values.keys():
+            yield f"{key.field} {' or '.join(map(str, feature.values))}"
 
 
 class _Family:

@@ -149,6 +149,16 @@ def test_a_preset_file_of_ones_own_is_scaled(tmp_path: Path) -> None:
     best = found.candidates[0]
     assert found.near
     assert best.value == llmcalc.params(llmcalc.load(file, overrides=best.overrides)).total
+    assert not found.unscaled
+
+
+def test_sizes_that_do_not_grow_are_named(tmp_path: Path, capsys: Capture) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(PRESET.replace("d_ff: 512", "").replace("$d_ff", "1009"), "utf-8")
+    assert llmcalc.design(str(file), params="1B", tp=1, within="50%").unscaled == ("d_ff 1009",)
+    assert not llmcalc.design("llama3", params="1B", within="50%").unscaled
+    main(["design", str(file), "--params", "1B", "--tp", "1"])
+    assert "! d_ff 1009 does not scale with d_model" in capsys.readouterr().out
 
 
 def test_limits_of_every_quantity() -> None:

@@ -290,3 +290,11 @@ def test_pickled_weights_are_named_and_never_opened(tmp_path):
     for source in (tmp_path, tmp_path / "pytorch_model.bin"):
         with pytest.raises(llmcalc.InputError, match="never opened"):
             llmcalc.load(source)
+
+
+def test_the_current_folder_and_its_parent_are_read(tmp_path, monkeypatch):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt2"}), "utf-8")
+    (tmp_path / "inner").mkdir()
+    for folder, source in ((tmp_path, "."), (tmp_path / "inner", "..")):
+        monkeypatch.chdir(folder)
+        assert llmcalc.params(source).total == llmcalc.params(tmp_path).total
