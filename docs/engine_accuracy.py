@@ -1,7 +1,8 @@
 """Predict the KV cache of each log with constants that were fitted to the logs of other models.
 
 A constant is fitted to a log by solving for the value with which ``serve`` predicts its activations, the memory of its
-runtime, or else its KV cache. The constant for a log is the median of the values from all logs of other models.
+runtime, its weights, or its estimate of the CUDA graphs, whichever depends on the constant. The constant for a log is
+the median of the values from all logs of other models.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ FEWEST = 3  # logs of other models
 LIMIT = 1.0  # percent of the memory of a GPU
 SLACK = 0.001  # of the memory of a GPU
 FIGURES = {
-    "activation_gib": "activation", "non_torch_gib": "non_torch", "weights_gib": "weights", "kv_cache_gib": "available",
+    "activation_gib": "activation", "non_torch_gib": "non_torch", "weights_gib": "weights",
+    "graphs_estimated_gib": "graphs",
 }  # fmt: skip
 
 
@@ -58,7 +60,7 @@ class Case(NamedTuple):
             return None
         more = self.predict({name: best * (1 + STEP)})
         for figure, attribute in FIGURES.items():
-            before = getattr(self.result.memory, attribute).best
+            before = getattr(self.result.logged_memory, attribute).best
             slope = (getattr(more, attribute).best - before) / (best * STEP)
             if figure in self.figures and abs(slope * best) > LEAST:
                 return best + (self.figures[figure] * GIB - before) / slope
@@ -92,7 +94,11 @@ def cases(engine: str) -> tuple[Case, ...]:
         figures = dict(log.figures)
         if "free_gib" in figures and engine == "sglang":
             figures["non_torch_gib"] = result.memory.total / GIB - figures["free_gib"]
-        model = model_bytes(result.architecture, result.profile, result.settings)
+        first = 0 if result.first_stage else None
+        if result.first_stage:
+            figures.pop("activation_gib", None)  # of the last stage, which samples
+        model = model_bytes(result.architecture, result.profile, result.settings, number=first)
+        model = changed(model, extras=result.logged_memory.extras)  # also what drafts tokens
         found.append(Case(log, figures, result, model))
     return tuple(found)
 
@@ -138,7 +144,7 @@ def shares(engine: str) -> list[float]:
 
 def covered(engine: str) -> int:
     """Return the number of logs that are in the range of ``serve``, with ``SLACK`` for the blocks of an allocator."""
-    memories = ((case.result.memory, case.logged) for case in cases(engine))
+    memories = ((case.result.logged_memory, case.logged) for case in cases(engine))
     return sum(
         one.available.low - SLACK * one.total <= logged <= one.available.high + SLACK * one.total
         for one, logged in memories

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 
-from engine_logs import LONG, MODELS, Log, llama_cpp_buffers, logs
+from engine_logs import CONFIGS, LONG, MODELS, Log, llama_cpp_buffers, logs
 from measurements import Row, Section
 
 import llmcalc
@@ -58,7 +58,7 @@ def predicted(log: Log) -> ServeResult:
     command = read_command([*PROGRAMS[log.engine].split(), preset, *shlex.split(log.flags)])
     settings = read_engine_settings(command.settings, tables("engines")[log.engine], is_text=True)
     return llmcalc.serve(
-        preset, f"{GPUS[log.card]}:{n_gpus}" if log.card in GPUS else None, engine=log.engine,
+        CONFIGS.get(log.model, preset), f"{GPUS[log.card]}:{n_gpus}" if log.card in GPUS else None, engine=log.engine,
         engine_version=log.release, gpu_memory=f"{size}GiB" if size else None,
         **{**settings, **({"weights": weights} if weights else {})},
     )  # fmt: skip
@@ -67,7 +67,10 @@ def predicted(log: Log) -> ServeResult:
 def logged_memory(engine: str, value: str) -> Iterator[Row]:
     """Yield the logged and the predicted GiB of each log. ``value`` is one of ``LOGGED``."""
     for log, result in predictions(engine, LOGGED[value]):
-        size = getattr(result.memory, value).best / GIB
+        memory = (
+            result.memory if value == "activation" else result.logged_memory
+        )  # the largest value is that of the log
+        size = getattr(memory, value).best / GIB
         yield Row(case_name(log).strip(" ,"), log.figures[LOGGED[value]], size, "GiB")
 
 
@@ -168,13 +171,13 @@ SECTIONS = {
         "engine_vllm.csv",
         vllm_cache,
         "The constants of the engine were fitted to most of these logs. Logs of models without a preset are left out. "
-        "A log of pipeline stages shows the first stage, and the prediction is that of the last one, which also "
-        "samples. On a GB10, vLLM measures the free memory of the host (utils/mem_utils.py), in which all programs "
-        "allocate. The log of Mistral-Small-3.2 in 0.11 states activations of 2.12 GiB, which is what 0.19 needs, and "
-        "other logs of 0.11 state more than twice as much. The log of Kimi-Linear computes 64,000 tokens per step, for "
-        "which its kernels need more than the live tensors. Of Qwen3.8-27B, 0.27.1 states 0.5 GiB more activations "
-        "than 0.24 needs for Qwen3.6-27B, which has the same size. It is not known what takes the remaining 0.7 GiB "
-        "of Qwen3.6-35B-A3B in NVFP4, and why gpt-oss-120b on eight GPUs leaves 0.7 GiB more.",
+        "A log of pipeline stages shows what is available to the first stage. On a GB10, vLLM measures the free memory "
+        "of the host (utils/mem_utils.py), in which all programs allocate. The checkpoint of Qwen3.6-35B-A3B in NVFP4 "
+        "stores attention in fp8, which takes 0.5 of its 0.7 GiB. Not explained: the log of Mistral-Small-3.2 in 0.11 "
+        "states activations of 2.12 GiB, which is what 0.19 needs, and other logs of 0.11 state more than twice as "
+        "much. Qwen3.8-27B in 0.27.1 states 0.5 GiB more activations than 0.24 needs for Qwen3.6-27B, which has the "
+        "same size. gpt-oss-120b on eight GPUs leaves 0.7 GiB more, and Qwen3-235B-A22B with a connector leaves 1.2 "
+        "GiB less, both inside of the range.",
         "serve",
         "available blocks tokens concurrency",
         "",
@@ -183,9 +186,8 @@ SECTIONS = {
     "SGLang, KV cache memory at start-up": Section(
         "engine_sglang.csv",
         sglang_pools,
-        "The constants of the engine were fitted to most of these logs. The vocabulary head of a reward model is not "
-        "loaded. Where 76.3 GiB were free at the start, another program held 2.5 GiB. A log that loads less "
-        "than half of the weights of Qwen3.5-397B-A17B is left out.",
+        "The constants of the engine were fitted to most of these logs. Where 76.3 GiB were free at the start, another "
+        "program held 2.5 GiB. A log that loads less than half of the weights of Qwen3.5-397B-A17B is left out.",
         "serve",
         "available blocks tokens concurrency",
         "",
@@ -194,8 +196,7 @@ SECTIONS = {
     "vLLM, peak activations at start-up": Section(
         "engine_vllm.csv",
         vllm_activation,
-        "The largest errors are those of models with small vocabularies, in which the forward pass needs more than the "
-        "sampler, and of mixtures of experts.",
+        "The largest errors are those of the models whose KV cache is not explained above, and of mixtures of experts.",
         "serve",
         "activation",
         "",

@@ -67,6 +67,15 @@ MODELS = {
     "CohereLabs/c4ai-command-r-v01": ("command-r", ""),
     "mistralai/Mixtral-8x7B-v0.1": ("mixtral-8x7b", ""),
 }
+# configs of models whose class has another output than that of the preset; a classifier has no vocabulary head
+CONFIGS = {
+    "Skywork/Skywork-Reward-Llama-3.1-8B-v0.2": {
+        "architectures": ["LlamaForSequenceClassification"], "model_type": "llama", "hidden_size": 4096,
+        "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8,
+        "vocab_size": 128256, "num_labels": 1, "max_position_embeddings": 131072, "rope_theta": 500000.0,
+        "rms_norm_eps": 1e-5, "tie_word_embeddings": False,
+    },
+}  # fmt: skip
 
 
 class Log(NamedTuple):

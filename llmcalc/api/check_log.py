@@ -180,7 +180,7 @@ def _compare(log: EngineLog, result: ServeResult) -> Iterator[ComparedFigure]:
 
 
 def _predictions(result: ServeResult) -> dict[str, Estimate]:
-    memory, placed = result.memory, result.placed
+    memory, placed = result.logged_memory, result.placed
     if placed:
         sizes = {
             "weights": sum(own.weights for own in placed.gpus), "cache": placed.buffers.full + placed.buffers.window,
@@ -188,7 +188,7 @@ def _predictions(result: ServeResult) -> dict[str, Estimate]:
         }  # fmt: skip
         return {name: Estimate.exact(size) for name, size in sizes.items()}
     return {
-        "weights": memory.loaded, "activation": memory.activation, "non_torch": memory.non_torch,
+        "weights": memory.loaded, "activation": result.memory.activation, "non_torch": memory.non_torch,
         "cuda_graphs": memory.graphs, "available": memory.available, "tokens": result.tokens,
         "concurrency": result.concurrency,
     }  # fmt: skip

@@ -19,12 +19,12 @@ from ..core.errors import DescriptionError, InputError
 from ..core.form import Form
 from ..core.record import remembered
 from ..core.workload import positions
-from ..data import table
+from ..data import table, tables
 from ..estimate.engine_adapters import ADAPTERS, adapter_bytes, has_adapters
 from ..estimate.engine_cache import LONG, SHORT, CacheGroups, CacheLayer, cache_groups, cache_layers, flat_cache
 from ..estimate.engine_memory import ModelBytes
 from ..estimate.engine_offload import offloaded_weights
-from ..estimate.engine_profile import EngineProfile, Estimate
+from ..estimate.engine_profile import EngineProfile, Estimate, read_profile
 from ..estimate.engine_states import NO_STATES, StatePool
 from ..estimate.engine_weights import (
     allocator_rounding,
@@ -43,6 +43,7 @@ from .names import number_format
 
 USUAL_GGUF = "q4_k_m"
 STATE_TITLES = {"recurrent": "recurrent", "conv": "convolution"}
+SENT = 2  # tensors of a step that vLLM sends to the next pipeline stage: hidden states and the residual
 ASSUMED_LENGTH = 2048  # tokens (vLLM: config/model.py, _get_and_verify_max_len)
 # the engines have no models such as T5 and BART (vLLM 0.33: model_executor/models/registry.py; SGLang: srt/models)
 NO_ENCODERS = "{} serves no model with an encoder of text beside its decoder"
@@ -142,8 +143,12 @@ def model_bytes(
     settings: Mapping[str, Any],
     placed: LlamaCppModel | None = None,
     drafts: Sequence[tuple[str, Estimate]] = (),
+    number: int | None = None,
 ) -> ModelBytes:
-    """Return the sizes of a model on the rank that needs the most memory, beside what drafts tokens."""
+    """Return the sizes of a model on a rank, beside what drafts tokens.
+
+    The rank is that of the pipeline stage ``number`` (default: the one with the most weights, which also samples).
+    """
     mesh, tokens = serving_mesh_of(architecture, settings), settings["max_num_batched_tokens"]
     stages = serving_stages(
         architecture, seq=settings["max_model_len"], batch=settings["max_num_seqs"] * mesh.dp,
@@ -152,12 +157,14 @@ def model_bytes(
     )  # fmt: skip
     width = number_format(settings.get("dtype", "bf16")).bits // BITS_A_BYTE
     weights = [padded_weights(stage, profile.padding) - stage.host for stage in stages]
-    largest: InferenceMemory = stages[weights.index(max(weights))]
+    place = weights.index(max(weights)) if number is None else number
+    largest: InferenceMemory = stages[place]
+    samples, hidden = number in (None, mesh.pp - 1), tokens * architecture.main.d_model * width
     if placed:
         return ModelBytes(
             weights=placed.largest.weights,
             forward=largest.transient,
-            hidden=tokens * architecture.main.d_model * width,
+            hidden=hidden,
             logits=tokens * vocabulary(architecture),
             width=width,
             is_parallel=mesh.pp > 1,
@@ -169,19 +176,20 @@ def model_bytes(
     encoder = encoder_memory(served_encoder(architecture, settings), settings)
     offloaded, buffers = offloaded_weights(settings, layer_weights(largest), n_layers, largest_matrix(largest))
     return ModelBytes(
-        weights=max(weights) + rounding + _rotary_tables(architecture, settings, width) + buffers,
+        weights=weights[place] + rounding + _rotary_tables(architecture, settings, width) + buffers,
         forward=largest.transient,
-        hidden=tokens * architecture.main.d_model * width,
-        logits=settings["max_num_seqs"] * vocabulary(architecture),
+        hidden=hidden,
+        logits=settings["max_num_seqs"] * vocabulary(architecture) if samples else 0,
         experts=expert_buffers(architecture, mesh, tuple(profile.padding)) * tokens * width,
         width=width,
         is_parallel=mesh.tp * mesh.dp > 1,
         refusals=refusals(stages),
         offloaded=offloaded,
-        extras=(*_adapters(largest, settings, width), *drafts),
+        extras=(*_adapters(largest, settings, width), *(drafts if samples else ())),
         encoder=encoder.weights,
         encoding=encoder.activations,
         images=encoder.inputs + encoder.outputs,
+        received=SENT * hidden if number else 0,
     )
 
 
@@ -247,31 +255,38 @@ def state_formats(stage: Architecture, settings: Mapping[str, Any]) -> dict[str,
     return {role: kind for role, kind in (("conv", conv), ("recurrent", recurrent)) if kind}
 
 
+def default_state_format(architecture: Architecture, engine: str, dtype: str) -> tuple[str, str]:
+    """Return the title of an engine and the number format in which it stores recurrent states by default."""
+    profile = read_profile(engine, tables("engines")[engine])
+    formats = state_formats(architecture, {**profile.settings, "dtype": dtype})
+    return profile.title, formats.get("recurrent") or str(ROLE_DTYPES["recurrent"])
+
+
 def groups_of(
     architecture: Architecture, settings: Mapping[str, Any], rule: str, drafts: Sequence[CacheLayer] = (),
     states: StatePool = NO_STATES,
-) -> CacheGroups:  # fmt: skip
-    """Return the groups of cached layers on one rank, of the pipeline stage whose blocks are the largest.
+) -> dict[int, CacheGroups]:  # fmt: skip
+    """Return the groups of cached layers on one rank, by the number of the pipeline stage, if it caches anything.
 
     The last stage also caches the layers that draft tokens. The pool ``states`` is outside of blocks.
     """
     is_grouped = settings["cache_groups"] and not settings.get("disable_cache_groups")
-    size, found = settings["block_size"], []
+    size, found = settings["block_size"], {}
     stages = pipeline_stages(architecture, settings.get("pp", 1), uneven=True)
-    for stage in stages:
+    for number, stage in enumerate(stages):
         layers = (*layers_of(stage, settings), *(drafts if stage is stages[-1] else ()))
         if not layers:
             continue
         if rule == "profiled":
-            found.append(cache_groups(layers, size, settings["group_ratio"], is_grouped))
+            found[number] = cache_groups(layers, size, settings["group_ratio"], is_grouped)
             continue
         sliding = settings["sliding_ratio"] if is_grouped else 1.0
-        found.append(flat_cache(layers, size, sliding, states))
+        found[number] = flat_cache(layers, size, sliding, states)
     if not found:
         hint = "add {isl=512} for its throughput on sequences of 512 tokens; memory computes what it needs"
         text = f"missing for {architecture.name}, which has no cache"
         raise InputError(text, parameter="isl", hint=hint)
-    return max(found, key=lambda each: each.block_bytes)
+    return found
 
 
 def state_notes(architecture: Architecture, settings: Mapping[str, Any]) -> tuple[str, ...]:

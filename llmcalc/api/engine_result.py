@@ -41,7 +41,7 @@ class ServeResult(NotebookDisplay):
         profile: engine, its version and its constants.
         settings: settings of the engine, including its defaults.
         given: settings that were given.
-        memory: division of the memory of one GPU.
+        memory: division of the memory of one GPU, in the pipeline stage with the fewest blocks.
         groups: groups of cached layers.
         command: pasted command line, or None.
         refusals: reasons other than memory for which the engine does not start.
@@ -52,6 +52,7 @@ class ServeResult(NotebookDisplay):
         host_tokens: tokens of the KV cache in host memory.
         encoder: bytes of the weights of an image encoder that is not a part of the architecture.
         images: sizes of the given images in tokens.
+        first_stage: division of the memory in the first of several pipeline stages, if only its ranks print the log.
         retry: function that predicts the result of changed settings.
     """
 
@@ -72,6 +73,7 @@ class ServeResult(NotebookDisplay):
     host_tokens: Estimate | None = None
     encoder: int = 0
     images: tuple[ImageSize, ...] = ()
+    first_stage: EngineMemory | None = None
     retry: Callable[[Mapping[str, Any]], ServeResult] | None = None
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {
@@ -89,6 +91,11 @@ class ServeResult(NotebookDisplay):
     def buffers(self) -> LlamaCppCache | None:
         """KV cache buffers of llama.cpp, on all devices."""
         return self.placed.buffers if self.placed else None
+
+    @property
+    def logged_memory(self) -> EngineMemory:
+        """Division of the memory on the ranks that print the log."""
+        return self.first_stage or self.memory
 
     @property
     def engine(self) -> str:
@@ -226,7 +233,7 @@ class ServeResult(NotebookDisplay):
     def log(self) -> tuple[str, ...]:
         """Return the lines of the engine's log that state the result."""
         found = {
-            "available": self.memory.available.best / GIB, "tokens": int(self.tokens.best),
+            "available": self.logged_memory.available.best / GIB, "tokens": int(self.tokens.best),
             "concurrency": self.concurrency.best, "max_model_len": self.max_model_len,
         }  # fmt: skip
         if not self.placed:

@@ -14,7 +14,7 @@ from ..core.setting import SIZE, Setting, check_values, known_choice, read_texts
 from ..data import tables
 from ..estimate.engine_adapters import ADAPTERS
 from ..estimate.engine_cache import FULL, CacheGroup, CacheGroups
-from ..estimate.engine_memory import RULES, HostMemory, default_share
+from ..estimate.engine_memory import RULES, EngineMemory, HostMemory, ModelBytes, default_share
 from ..estimate.engine_offload import host_cache
 from ..estimate.engine_profile import GIB, EngineProfile, Estimate, read_profile, version_number
 from ..estimate.engine_states import NO_STATES
@@ -298,21 +298,34 @@ def _predict(
         share = f"{profile.share_name} {settings['share']:g}"
         refusals.append(f"{share} exceeds the {free / GIB:.2f} GiB that are free before it starts")
     own_profile = changed(profile, settings=settings)
-    memory = RULES[profile.rule](own, total, own_profile, not settings.get("enforce_eager"))
+
+    def divide(sizes: ModelBytes) -> EngineMemory:
+        return RULES[profile.rule](sizes, total, own_profile, not settings.get("enforce_eager"))
+
+    memory, first = divide(own), None
     if placed:  # a block is the cache of the whole context on a GPU
         cache = Fraction(placed.largest.cache)
         groups = CacheGroups((CacheGroup(FULL, 0, settings["max_model_len"], 1),), cache)
     else:
         cached = draft.cached(layers_of(architecture, settings), profile) if draft and counts_draft else ()
         states = state_pool(settings, given, draft is not None) if profile.rule == "static" else NO_STATES
-        groups = groups_of(architecture, settings, profile.rule, cached, states)
+        by_stage = groups_of(architecture, settings, profile.rule, cached, states)
+        groups = max(by_stage.values(), key=lambda each: each.block_bytes)
+        if profile.rule == "profiled" and settings.get("pp", 1) > 1:  # all get the blocks of the stage with the fewest
+            stages = [
+                divide(model_bytes(architecture, profile, settings, None, loaded, number))
+                for number in range(settings["pp"])
+            ]
+            fewest = min(by_stage, key=lambda number: stages[number].available.best / by_stage[number].block_bytes)
+            memory, groups = stages[fewest], by_stage[fewest]
+            first = stages[0] if settings["first_rank_logs"] else None
     result = ServeResult(
         architecture, architecture.name, own_profile, None, settings, memory, groups, refusals=tuple(refusals),
         notes=(
             *(draft.notes if draft else ()), *cache_notes(architecture), *state_notes(architecture, settings),
             *encoder_notes(encoder, own, settings),
         ),
-        placed=placed, encoder=own.encoder,
+        placed=placed, encoder=own.encoder, first_stage=first,
     )  # fmt: skip
     if settings.get("two_batch_overlap"):
         note = "the effect of two-batch overlap on the memory is not computed"

@@ -23,7 +23,7 @@ class ModelBytes:
         weights: weights with the padding of the engine's kernels.
         forward: live activations of the largest block in a step of ``max_num_batched_tokens`` tokens.
         hidden: hidden states of such a step.
-        logits: number of logits of ``max_num_seqs`` tokens.
+        logits: number of logits of ``max_num_seqs`` tokens, or 0 on a stage that does not sample.
         experts: buffers of the routed experts of such a step.
         width: bytes of an activation.
         is_parallel: whether ranks exchange activations within a layer.
@@ -34,6 +34,7 @@ class ModelBytes:
         encoder: weights of the image encoder.
         encoding: live activations of the encoder in a run over the largest images.
         images: values of the pixels and embeddings of these images.
+        received: buffers for what an earlier pipeline stage sends in such a step.
     """
 
     weights: int
@@ -50,6 +51,7 @@ class ModelBytes:
     encoder: int = 0
     encoding: int = 0
     images: int = 0
+    received: int = 0
 
     @property
     def resident(self) -> Estimate:
@@ -114,15 +116,16 @@ def profiled(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool
 
     The peak of the profile run is that of the forward pass or of the sampler, which holds several copies of the logits
     while the buffers of the experts stay allocated. Before, an image encoder reads the largest images, which then stay
-    allocated. The KV cache gets the rest of the budget, which is a share of the whole memory.
+    allocated, like the buffers for what an earlier pipeline stage sends. The KV cache gets the rest of the budget,
+    which is a share of the whole memory.
     """
     constant, settings = profile.constant, profile.settings
     sampler = constant("logits").scaled(FP32 * model.logits) + Estimate.exact(model.width * model.logits)
     sampler += constant("hidden").scaled(model.hidden) + constant("experts").scaled(model.experts)
-    forward = constant("forward").scaled(model.forward)
+    forward = constant("forward").scaled(model.forward) + constant("residual").scaled(model.hidden)
     encoder = constant("encoder").scaled(model.encoding)
     peak = Estimate(*map(max, sampler, forward, encoder)) + constant("workspace").scaled(GIB)
-    peak += Estimate.exact(model.images)
+    peak += Estimate.exact(model.images + model.received)
     non_torch = constant("non_torch_parallel" if model.is_parallel else "non_torch").scaled(GIB)
     first, others = constant("first_graph"), captured_share(settings)
     shares = (share + (1 - share) * others for share in first)

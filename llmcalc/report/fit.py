@@ -6,8 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..api.defaults import RESERVE
+from ..api.engine_models import default_state_format
 from ..api.fit import FitResult, Solution
 from ..api.fit_offload import OFFLOADS, command_of, flag_of
+from ..api.serve import ENGINES
+from ..calc.kv_cache import ROLE_DTYPES, StateSize
 from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
 from ..core.architecture import Architecture
@@ -191,6 +194,17 @@ def _limit(architecture: Architecture, solution: Solution | None) -> Sequence[st
     return [spelled(f"{architecture.name} has {limit} learned positions; {{extend=True}} also tries longer sequences")]
 
 
+def _state_notes(size: StateSize) -> Sequence[str]:
+    """Return a note on the number format of recurrent states, in which the default engine may differ."""
+    if all(tensor.state.role != RECURRENT for tensor in size.tensors):
+        return []
+    counted = f"recurrent states are in {ROLE_DTYPES[RECURRENT]}, as in reference code"
+    engine, stored = default_state_format(size.architecture, ENGINES[0], size.dtype)
+    if stored == ROLE_DTYPES[RECURRENT]:
+        return [f"{counted} and in {engine}"]
+    return [f"{counted}; {engine} stores them in {stored}, as serve counts"]
+
+
 def _notes(fit: Fit) -> Sequence[str]:
     if not isinstance(fit.result, InferenceMemory):
         extra = "allocated bytes; the allocator's reserve and kernel workspaces are extra"
@@ -198,10 +212,9 @@ def _notes(fit: Fit) -> Sequence[str]:
     host = f"the input table ({binary(fit.result.host)}) stays in host memory, as in llama.cpp"
     formats = unverified_formats(list(dict.fromkeys(entry.format for entry in fit.result.stored)))
     errors = evidence_notes("memory", "peak", "serving")
-    is_recurrent = any(tensor.state.role == RECURRENT for tensor in fit.result.state_size.tensors)
-    states = ["recurrent states are in fp32, as in reference code; an engine may store them in fewer bits"]
+    states = _state_notes(fit.result.state_size)
     is_table = fit.result.host and not (isinstance(fit, FitResult) and fit.solution and fit.solution.asked in OFFLOADS)
-    return [*([host] if is_table else []), *(states if is_recurrent else []), *formats, *errors]
+    return [*([host] if is_table else []), *states, *formats, *errors]
 
 
 def _json(fit: FitResult, reserve: str, spell: Callable[[Change], str]) -> tuple[dict[str, Any], dict[str, Any]]:

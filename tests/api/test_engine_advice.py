@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import llmcalc
+from llmcalc.cli.main import main
 
 
 @pytest.mark.parametrize(
@@ -88,3 +89,12 @@ def test_notes_state_the_number_format_of_states() -> None:
         assert text in llmcalc.serve(model, "h100", engine=engine).notes
         assert text in llmcalc.serve(model, "h100", engine=engine, isl=512, osl=99).notes
     assert not any("states are" in note for note in llmcalc.serve("llama3.1-8b", "h100").notes)
+
+
+@pytest.mark.parametrize(
+    ("model", "note"),
+    [("mamba2", "as in reference code; vLLM stores them in bf16, as serve counts"), ("qwen3.5-9b", "code and in vLLM")],
+)
+def test_the_format_of_recurrent_states_is_stated(model: str, note: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", model, "--gpu", "h100"]) == 0
+    assert note in " ".join(capsys.readouterr().out.split())

@@ -12,19 +12,20 @@ if not (DOCS / "engine_accuracy.py").is_file():
     pytest.skip("the documentation is not here", allow_module_level=True)
 
 # share of the memory of a GPU in percent: largest median, logs, and logs within 1 %
-FIGURES = {"vllm": (0.1, 83, 73), "sglang": (0.2, 15, 12)}
-COVERED = {"vllm": 80, "sglang": 13}  # logs between low and high
+FIGURES = {"vllm": (0.1, 81, 74), "sglang": (0.2, 16, 15)}
+COVERED = {"vllm": 84, "sglang": 15}  # logs between low and high
 # models with a log that is off by more than 1 %, and what is not predicted
 MISSES = {
     "vllm": {
         "Mistral-Small-3.2-24B-Instruct-2506",  # the sampler of 0.11 for a checkpoint in Mistral's own format
-        "Llama-3.1-8B-Instruct",  # stages of a pipeline, whose logs are those of the first stage
-        "Kimi-Linear-48B-A3B-Instruct-AWQ-4bit",  # format of parts of the weights
+        "Kimi-Linear-48B-A3B-Instruct-AWQ-4bit",  # 0.3 GiB of a step of 64,000 tokens
+        "Qwen3-235B-A22B-FP8",  # a connector of another program
         "MiniMax-M2.7-AWQ-4bit",  # free memory of the host, which is that of the GPU
         "qwen3.8-27b-fp8",  # activations of 0.27
-        "gpt-oss-120b", "qwen3.6-35b-a3b-nvfp4",  # runtime of consumer GPUs
+        "gpt-oss-120b",  # runtime of consumer GPUs
+        "qwen3.6-35b-a3b-nvfp4",  # attention in fp8
     },
-    "sglang": {"Meta-Llama-3.1-8B-Instruct", "Skywork-Reward-Llama-3.1-8B-v0.2"},
+    "sglang": {"Meta-Llama-3.1-8B-Instruct"},  # another program on the GPU
 }  # fmt: skip
 
 
