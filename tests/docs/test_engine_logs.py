@@ -105,6 +105,16 @@ def test_vllm_keeps_recurrent_states_of_drafted_tokens(log):
     assert least <= log.figures["kv_cache_tokens"] <= most
 
 
+GIVEN = [log for log in logs("vllm") if "--kv-cache-memory-bytes" in log.flags]
+
+
+@pytest.mark.parametrize("log", GIVEN, ids=text)
+def test_a_cache_of_a_given_size_has_the_logged_tokens(log):
+    flags = log.flags.replace("modelopt", "fp8")
+    result = llmcalc.serve(command=f"vllm serve {log.preset} {flags}", gpu="h200", engine_version=log.version)
+    assert result.tokens.best == log.figures["kv_cache_tokens"]
+
+
 SGLANG = [log for log in logs("sglang") if {"k_gib", "kv_cache_tokens"} <= log.figures.keys() and known(log)]
 
 
