@@ -25,12 +25,18 @@ COMPARED = {
     "vllm": {
         "weights_gib": ("weights", GIB), "activation_gib": ("activation", GIB), "non_torch_gib": ("non_torch", GIB),
         "graphs_estimated_gib": ("cuda_graphs", GIB), "kv_cache_gib": ("available", GIB),
-        "kv_cache_tokens": ("tokens", 1), "concurrency": ("concurrency", 1),
+        "kv_cache_tokens": ("tokens", 1), "concurrency": ("concurrency", 1), "request_gib": ("request", GIB),
+        "longest_tokens": ("longest", 1),
     },
     "sglang": {"weights_gib": ("weights", GIB), "kv_cache_gib": ("available", GIB), "kv_cache_tokens": ("tokens", 1)},
     "tensorrt-llm": {"kv_cache_gib": ("available", GIB), "kv_cache_tokens": ("tokens", 1)},
-    "llama.cpp": {"weights_gib": ("weights", GIB), "kv_mib": ("cache", MIB), "recurrent_mib": ("states", MIB)},
+    "llama.cpp": {
+        "weights_gib": ("weights", GIB), "host_weights_gib": ("host", GIB), "kv_mib": ("cache", MIB),
+        "recurrent_mib": ("states", MIB),
+    },
 }  # fmt: skip
+STATED = ("gpu_memory_gib", "free_gib", "concurrency_tokens", "graphs_gib", "free_after_pool_gib")  # not predicted
+REPEATED = {"k_gib", "v_gib", "kv_gib", "kv_buffers_mib"}  # parts of other figures
 DIGIT = 0.01  # of the GiB that engines print
 SLACK = 0.001  # of the memory of a GPU, for blocks that an allocator rounds up
 
@@ -73,28 +79,33 @@ class CheckedLog(NotebookDisplay):
         result: prediction of ``serve``.
         figures: figures that both have.
         unread: arguments in the log that ``serve`` does not know.
+        uncompared: names of figures in the log that ``serve`` does not predict.
     """
 
     log: EngineLog
     result: ServeResult
     figures: tuple[ComparedFigure, ...]
     unread: tuple[str, ...] = ()
+    uncompared: tuple[str, ...] = ()
 
     @property
     def evidence(self) -> dict[str, str]:
         """Class of evidence of the predicted figures."""
-        classes = {"cache": EXACT, "states": EXACT, **self.result.evidence}
+        classes = {"cache": EXACT, "states": EXACT, "request": EXACT, **self.result.evidence}
         return {"figures": weakest(*(classes[each.key] for each in self.figures), EXACT)}
 
     @property
     def ok(self) -> bool:
-        """Whether every logged value is in the predicted range."""
-        return all(figure.is_within for figure in self.figures)
+        """Whether the engine started, and every logged value is in the predicted range."""
+        return not self.log.failure and all(figure.is_within for figure in self.figures)
 
     @property
     def summary(self) -> str:
         """One-line summary of the comparison."""
         outside = [figure for figure in self.figures if not figure.is_within]
+        if self.log.failure:
+            within = f"{len(self.figures) - len(outside)} of {len(self.figures)} figures agree with the prediction"
+            return f"The start failed: {self.log.failure.rstrip('. ')}. {within}, by which it {self.result.verdict}"
         if not outside:
             return f"The log agrees with the prediction in {len(self.figures)} of {len(self.figures)} figures"
         return f"The log is outside of the prediction in {len(outside)} of {len(self.figures)} figures"
@@ -110,8 +121,10 @@ class CheckedLog(NotebookDisplay):
         ]  # fmt: skip
         log = self.log
         return {
-            "ok": self.ok, "engine": log.engine, "version": log.version, "model": log.model, "figures": rows,
-            "arguments": dict(log.arguments), "unread": list(self.unread), "predicted": self.result.to_dict(),
+            "ok": self.ok, "failure": log.failure, "engine": log.engine, "version": log.version, "model": log.model,
+            "figures": rows,
+            "arguments": dict(log.arguments), "unread": list(self.unread), "uncompared": list(self.uncompared),
+            "predicted": self.result.to_dict(),
             "evidence": self.evidence,
         }  # fmt: skip
 
@@ -127,7 +140,7 @@ def check_log(
     """Compare the start-up log of a serving engine with the prediction of ``serve`` for the arguments that it prints.
 
     Args:
-        path: log file of vLLM, SGLang, TensorRT-LLM or llama.cpp.
+        path: log file of vLLM, SGLang, TensorRT-LLM or llama.cpp, or ``-`` for standard input.
         gpu: GPU name (default: as printed).
         model: name of the model (default: as printed).
         engine_version: version of the engine (default: as printed).
@@ -149,10 +162,13 @@ def check_log(
         None, gpu or (None if memory else log.device or None), command=words, gpu_memory=memory,
         engine_version=engine_version or log.version or None,
     )  # fmt: skip
+    if log.engine == "llama.cpp" and "kv_mib" not in log.figures and "kv_buffers_mib" in log.figures:
+        log = log._replace(figures={**log.figures, "kv_mib": log.figures["kv_buffers_mib"]})
     figures = tuple(_compare(log, result))
     if not figures:
         raise InputError("none of its figures is predicted", where=str(path), hint="use the log of the whole start-up")
-    return CheckedLog(log, result, figures, tuple(unread))
+    named = {*COMPARED[log.engine], *STATED, *REPEATED}
+    return CheckedLog(log, result, figures, tuple(unread), tuple(name for name in log.figures if name not in named))
 
 
 def _read(path: str | os.PathLike[str]) -> EngineLog:
@@ -172,7 +188,7 @@ def _compare(log: EngineLog, result: ServeResult) -> Iterator[ComparedFigure]:
     if log.engine == "sglang" and (pools := [logged[name] for name in ("k_gib", "v_gib", "kv_gib") if name in logged]):
         logged["kv_cache_gib"] = sum(pools)
     for name, (key, unit) in COMPARED[log.engine].items():
-        is_assumed = key == "weights" and any("are assumed" in note for note in result.notes)  # their format
+        is_assumed = key in ("weights", "host") and any("are assumed" in note for note in result.notes)  # their format
         if name in logged and key in predicted and not (is_assumed and log.engine == "llama.cpp"):
             own = predicted[key].scaled(1 / unit)
             share = slack / unit if unit > 1 else slack / max(result.memory.available.best, slack) * own.best
@@ -183,12 +199,14 @@ def _predictions(result: ServeResult) -> dict[str, Estimate]:
     memory, placed = result.logged_memory, result.placed
     if placed:
         sizes = {
-            "weights": sum(own.weights for own in placed.gpus), "cache": placed.buffers.full + placed.buffers.window,
+            "weights": sum(own.weights for own in placed.gpus), "host": placed.host.weights,
+            "cache": placed.buffers.full + placed.buffers.window,
             "states": placed.buffers.states,
         }  # fmt: skip
         return {name: Estimate.exact(size) for name, size in sizes.items()}
     return {
         "weights": memory.loaded, "activation": result.memory.activation, "non_torch": memory.non_torch,
         "cuda_graphs": memory.graphs, "available": memory.available, "tokens": result.tokens,
-        "concurrency": result.concurrency,
+        "concurrency": result.concurrency, "longest": Estimate(*(result.longest_in(case) for case in range(3))),
+        "request": Estimate.exact(float(result.request_blocks * result.groups.block_bytes)),
     }  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from io import TextIOWrapper
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from ..schema.preset_files import open_file
 LONGEST_LINE = 1 << 16  # characters that are read of a line: vLLM prints its configuration in about 6,000
 MOST_CHARACTERS = 1 << 25  # of a log
 MOST_VALUES = 4_096  # of one figure
+STANDARD_INPUT = "-"
 DEEPEST = 8  # nested values in arguments
 MIB = 1 / 1024  # GiB
 
@@ -42,6 +44,7 @@ class EngineLog(NamedTuple):
         arguments: arguments of the command line by name, such as ``max_model_len``.
         device: name of the GPU, or an empty string.
         figures: value of each figure. The unit is the end of its name, such as ``kv_cache_gib``.
+        failure: first error of a start that failed, or an empty string.
     """
 
     engine: str
@@ -50,6 +53,7 @@ class EngineLog(NamedTuple):
     arguments: dict[str, object]
     device: str
     figures: dict[str, float]
+    failure: str = ""
 
 
 def _first(values: list[float]) -> float:
@@ -85,7 +89,15 @@ FIGURES = {
         ),
         _figure("free_gib", min, r"nitial free memory: @ ?GiB", r"emory on device \(@/"),
         _figure("graphs_estimated_gib", max, r"Estimated CUDA graph memory: @ GiB"),
-        _figure("kv_cache_gib", min, r"Available KV cache memory: @ ?GiB", r"reserved for KV Cache is @ ?GiB"),
+        _figure(
+            "kv_cache_gib",
+            min,
+            r"Available KV cache memory: @ ?GiB",
+            r"reserved for KV Cache is @ ?GiB",
+            r"available KV cache memory \(@ ?GiB\)",
+        ),
+        _figure("request_gib", max, r"@ GiB KV cache is needed"),
+        _figure("longest_tokens", max, r"estimated maximum model length is @"),
         _figure("kv_cache_tokens", _first, r"GPU KV cache size: @ tokens"),
         _figure("concurrency", _first, r"Maximum concurrency for [\d,]{1,20} tokens per request: @x"),
         _figure("concurrency_tokens", _first, r"Maximum concurrency for @ tokens per request"),
@@ -106,6 +118,7 @@ FIGURES = {
         _figure("weights_gib", sum, rf"load_tensors: +{_DEVICES} (?:model )?buffer size = +@ MiB", scale=MIB),
         _figure("host_weights_gib", sum, r"load_tensors: +CPU\w{0,20} (?:model )?buffer size = +@ MiB", scale=MIB),
         _figure("kv_mib", sum, r"KV self size += +@ MiB", r"llama_kv_cache\w{0,20}: (?:\[.{0,40}\] )?size = +@ MiB"),
+        _figure("kv_buffers_mib", sum, r"llama_kv_cache\w{0,20}: +\w{1,20} KV buffer size = +@ MiB"),
         _figure("recurrent_mib", sum, r"llama_memory_recurrent: size = +@ MiB"),
         _figure("compute_mib", sum, rf"{_DEVICES} compute buffer size = +@ MiB"),
         _figure("host_compute_mib", sum, r"(?:CPU|(?:CUDA|ROCm|Vulkan)_Host) compute buffer size = +@ MiB"),
@@ -119,7 +132,7 @@ FIGURES = {
 }
 _HAS_FIGURE = re.compile(r"G[i ]?B|MiB|tokens|mem=|size = ")
 _MARKS = {  # of lines that only one engine prints
-    "vllm": re.compile(r"vLLM|vllm|gpu_worker\.py|GPU KV cache size|Available KV cache memory"),
+    "vllm": re.compile(r"vLLM|vllm|gpu_\w{1,20}\.py|GPU KV cache size|[Aa]vailable KV cache memory"),
     "sglang": re.compile(r"server_args=ServerArgs\(|sglang|KV Cache is allocated\.|Load weight (?:begin|end)\."),
     "llama.cpp": re.compile(r"llama_(?:model|kv_cache|context|new_context|init_from)|load_tensors: |KV self size"),
     "tensorrt-llm": re.compile(r"TensorRT-LLM|\[TRT-LLM\]|tensorrt_llm|paged KV cache"),
@@ -138,6 +151,8 @@ _MODEL = {
     "tensorrt-llm": r"model='([^']{1,300})'",
 }
 _DEVICE = re.compile(r"((?:NVIDIA|Tesla|AMD (?:Instinct|Radeon)|Apple M\d)[\w /-]{0,60}\w)")
+_HAS_FAILURE = ("Error: ", "failed to ")
+_FAILURE = re.compile(r"\b((?:Value|Runtime|OutOfMemory)Error: .{1,300})|(failed to (?:allocate|create|load) .{1,200})")
 _ARGUMENTS = {"vllm": ("non-default args: {", "}"), "sglang": ("server_args=ServerArgs(", ")")}
 _SETTINGS = {  # lines of llama.cpp that give the value of an option
     "ctx_size": re.compile(r"llama_\w{1,40}: n_ctx += (\d{1,9})\b"),
@@ -168,11 +183,14 @@ def read_log(lines: Iterable[str]) -> EngineLog | None:
         arguments = {name: found[1] for name, found in _settings(kept)}
     figures = {figure.name: figure.choose(values[figure.name]) for figure in FIGURES[engine] if figure.name in values}
     model = str(arguments.get("model") or arguments.get("model_path") or _find(_MODEL[engine], kept))
-    return EngineLog(engine, _find(_VERSION[engine], kept), model, arguments, _find(_DEVICE, kept), figures)
+    failure = _find(_FAILURE, (line for line in kept if any(words in line for words in _HAS_FAILURE)))
+    return EngineLog(engine, _find(_VERSION[engine], kept), model, arguments, _find(_DEVICE, kept), figures, failure)
 
 
 def read_log_file(path: str | os.PathLike[str]) -> EngineLog | None:
-    """Read the start of a log file, at most ``MOST_CHARACTERS``."""
+    """Read the start of a log file, or of standard input for ``-``, at most ``MOST_CHARACTERS``."""
+    if path == STANDARD_INPUT:
+        return None if sys.stdin is None else read_log(iter(lambda: sys.stdin.readline(LONGEST_LINE), ""))
     with open_file(path) as stream, TextIOWrapper(stream, "utf-8", "replace") as file:
         return read_log(iter(lambda: file.readline(LONGEST_LINE), ""))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from ..api.check_log import CheckedLog, ComparedFigure
 from .document import Document, Table, columns
 from .heading import model_document
 
+MOST = 12  # arguments that are shown
 HEADS = ("figure: name", "logged: text", "predicted: text", "low: text 1", "high: text 1", "difference: text", "")
 
 
@@ -28,11 +30,17 @@ def check_log_document(checked: CheckedLog) -> Document:
 def _row(figure: ComparedFigure) -> tuple[Any, ...]:
     words = figure.name.split("_")
     name, unit = (" ".join(words[:-1]), _UNITS[words[-1]]) if words[-1] in _UNITS else (" ".join(words), "")
+    name = _NAMES.get(figure.name, name)
     texts = (_text(value, unit) for value in (figure.logged, figure.predicted.best, *figure.predicted[::2]))
     sign = "" if figure.is_within else "✗ outside"
-    return name, *texts, f"{figure.difference / figure.logged:+.2%}" if figure.logged else "", sign
+    share = round(100 * figure.difference / figure.logged, 2) + 0 if figure.logged else None  # no -0
+    return name, *texts, "" if share is None else f"{share:+.2f} %", sign
 
 
+_NAMES = {
+    "kv_cache_gib": "KV cache", "kv_cache_tokens": "KV cache size", "kv_mib": "KV cache",
+    "request_gib": "KV cache of a request", "longest_tokens": "longest request", "graphs_estimated_gib": "CUDA graphs",
+}  # fmt: skip
 _UNITS = {"gib": "GiB", "mib": "MiB", "tokens": "tokens"}
 
 
@@ -42,6 +50,16 @@ def _text(value: float, unit: str) -> str:
 
 def _notes(checked: CheckedLog) -> tuple[str, ...]:
     found = list(checked.result.notes)
+    if checked.log.arguments:
+        unread = {word.strip("-").replace("-", "_") for word in checked.unread}
+        stated = (f"{name} {value}" for name, value in checked.log.arguments.items() if name not in unread)
+        found.append(f"read from the log: {', '.join(islice(stated, MOST))}")
+    if any(not figure.is_within for figure in checked.figures):
+        causes = "another program on the GPU, or a flag, version or format that the log doesn't state"
+        found.append(f"possible causes of a difference: {causes}")
+    if checked.uncompared:
+        names = ", ".join(name.rpartition("_")[0].replace("_", " ") for name in checked.uncompared)
+        found.append(f"figures in the log that are not predicted: {names}")
     if checked.unread:
         found.append(f"arguments in the log that are not read: {', '.join(checked.unread)}")
     if checked.result.command and checked.result.command.unmodelled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -66,6 +67,56 @@ def test_options_override_the_log(tmp_path: Path) -> None:
     assert not older.ok
 
 
+CRASH = """INFO 11-28 [core.py:58] Initializing a V1 LLM engine (v0.10.2) with config: model='Qwen/Qwen3-8B'
+INFO 11-28 [utils.py:326] non-default args: {'model': 'Qwen/Qwen3-8B', 'max_model_len': 32768, 'max_num_seqs': 16}
+INFO 11-28 [gpu_model_runner.py:2338] Model loading took 15.2683 GiB and 4.2 seconds
+ValueError: To serve at least one request with the models's max seq len (32768), (4.50 GiB KV cache is needed, which is
+""".replace(
+    "is\n", "is larger than the available KV cache memory (4.80 GiB). the estimated maximum model length is 34944\n"
+)
+
+
+def test_a_start_that_failed_is_no_agreement(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checked = llmcalc.check_log(written(tmp_path, CRASH), gpu_memory="24GiB")
+    assert [each.name for each in checked.figures] == ["weights_gib", "kv_cache_gib", "request_gib", "longest_tokens"]
+    assert (checked.ok, checked.log.failure.startswith("ValueError: To serve")) == (False, True)
+    request = next(each for each in checked.figures if each.name == "request_gib")
+    assert request.predicted.best == 4.5
+    assert checked.summary.startswith("The start failed: ValueError")
+    assert main.main(["check-log", written(tmp_path, CRASH), "--gpu-memory", "24GiB"]) == 1
+    assert capsys.readouterr().out.startswith("✗ The start failed")
+
+
+def test_a_log_is_read_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(LINES))
+    assert llmcalc.check_log("-").ok
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(llmcalc.InputError, match="no figures"):
+        llmcalc.check_log("-")
+
+
+def test_the_report_says_what_was_read_and_what_was_not_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(["check-log", written(tmp_path, LINES.replace("57.5 GiB", "55.5 GiB"))]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "read from the log: model_tag Qwen/Qwen3-8B" in out
+    assert "enable_prefix_caching False note" in out  # not the flag that is not read
+    assert "possible causes of a difference: another program" in out
+    assert "+3.61 %" in out
+    assert out.count("KV cache") > out.count("KV cache size") > 0
+    text = BUFFER + "llama_context: CUDA0 compute buffer size = 304.00 MiB\n"
+    checked = llmcalc.check_log(written(tmp_path, text), "rtx3090", model="llama3.1-8b")
+    assert checked.uncompared == ("compute_mib",)
+
+
+def test_buffers_of_devices_are_the_cache_of_llama_cpp(tmp_path: Path) -> None:
+    buffers = "".join(f"llama_kv_cache_unified: {name} KV buffer size = 512.00 MiB\n" for name in ("CUDA0", "CPU"))
+    text = "\n".join([*BUFFER.splitlines()[:-1], buffers])
+    checked = llmcalc.check_log(written(tmp_path, text), "rtx3090", model="llama3.1-8b")
+    assert [(each.name, each.logged, each.is_within) for each in checked.figures] == [("kv_mib", 1024.0, True)]
+
+
 @pytest.mark.parametrize("text", ["", "hello\n", "\0" * 99, "vLLM starts\n"])
 def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(llmcalc.InputError, match="no figures"):
@@ -98,10 +149,10 @@ def test_the_weights_of_llama_cpp_are_compared_if_their_format_is_known(tmp_path
     )
     path = written(tmp_path, text)
     known = llmcalc.check_log(path, "rtx3090", model="Qwen3-30B-A3B-Q4_K_M.gguf")
-    assert {figure.name for figure in known.figures} == {"weights_gib", "kv_mib"}
+    assert {figure.name for figure in known.figures} == {"weights_gib", "host_weights_gib", "kv_mib"}
     assert known.ok
     other = llmcalc.check_log(path, "rtx3090", model="Qwen3-30B-A3B-Q5_K_M.gguf")
-    assert [figure.name for figure in other.figures if not figure.is_within] == ["weights_gib"]
+    assert [figure.name for figure in other.figures if not figure.is_within] == ["weights_gib", "host_weights_gib"]
     unknown = llmcalc.check_log(path, "rtx3090", model="unsloth/Qwen3-30B-A3B-GGUF")
     assert {figure.name for figure in unknown.figures} == {"kv_mib"}
 

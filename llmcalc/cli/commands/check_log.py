@@ -8,7 +8,7 @@ from ..options import NOTES, OUTPUT
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
-FILE = Argument("path", "Log file of vLLM, SGLang, TensorRT-LLM or llama.cpp.", metavar="FILE")
+FILE = Argument("path", "Log file of vLLM, SGLang, TensorRT-LLM or llama.cpp, or - for standard input.", metavar="FILE")
 OPTIONS = (
     Option("--gpu", "GPU name (default: as in the log).", "NAME", complete="accelerators"),
     Option("--gpu-memory", "Memory per GPU, such as 79.19GiB (default: as in the log).", "SIZE"),
@@ -19,7 +19,7 @@ OPTIONS = (
 
 @printed
 def run(path: str, **given: Any) -> Answer:
-    """Print each figure of the log beside its prediction. The exit code is 1 if one is outside of the range."""
+    """Print each figure of the log beside its prediction. The exit code is 1 if one is outside, or the start failed."""
     from ...api.check_log import check_log
     from ...report.check_log import check_log_document
 
