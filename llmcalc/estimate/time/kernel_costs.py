@@ -1,0 +1,211 @@
+"""Costs of the kernels of one rank, which the steps of serving and of training have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from math import inf
+from typing import Any
+
+from ...calc.memory.number_formats import BITS_A_BYTE, Format
+from ...calc.sharding import Mesh
+from ..hardware import Accelerator
+from . import kernels
+from .arrays import Number, is_zero, namespace
+from .cost import ACTIVATION_BYTES, NO_COST, Cost
+from .efficiency import Efficiencies, Efficiency, Operands
+from .operations import Attention, Convolution, Elementwise, Gemm, GroupedGemm, Operation, Scan
+from .step_operations import DECODE
+
+Values = Mapping[str, Number]  # values of the workload symbols, as those of ``Workload.values``
+FEW_ROWS = 8  # tokens that kernels of vector products compute
+USUAL_HEAD = 128  # elements of a key and of a value in a head of a recurrence
+
+
+class KernelCosts:
+    """Costs of operations on one rank, with the coefficients of an accelerator.
+
+    Attributes:
+        accelerator: the GPU.
+        mesh: layout. ``dp`` ranks have different tokens, and share the experts.
+        cache: number format of keys and values.
+        states: bytes per element of recurrent and convolution states, by role.
+        measured: coefficients of all accelerators.
+        without: accelerators whose measurements are left out.
+        efficiencies: coefficients that any step used, by kind and format of the kernels.
+    """
+
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        mesh: Mesh,
+        cache: Format,
+        states: Mapping[str, float],
+        measured: Efficiencies,
+        without: frozenset[str] = frozenset(),
+    ) -> None:
+        self.accelerator, self.mesh, self.cache, self.states = accelerator, mesh, cache, states
+        self.measured, self.without = measured, without
+        self.device = measured.device(accelerator)
+        self.cache_bytes = cache.bits_per_weight / BITS_A_BYTE
+        self.cache_name = "bf16" if self.cache_bytes > 1.5 else "fp8"
+        self.efficiencies: dict[tuple[str, str], Efficiency] = {}
+        self._used: dict[tuple[str, str], Efficiency] = {}  # by the current step
+
+    # ------------------------------------------------------------------ coefficients
+
+    def coefficients(self, kind: str, kernel: str = "") -> Mapping[str, float]:
+        """Return the coefficients of a kind of kernels, and remember that the step uses them."""
+        if (kind, kernel) not in self._used:
+            found = self.measured.coefficients(kind, self.accelerator.name, kernel, self.without)
+            self.efficiencies[kind, kernel] = self._used[kind, kernel] = found
+        return self._used[kind, kernel].values
+
+    def operands(self, operation: Operation) -> Operands:
+        """Return how the accelerator computes with the weights of an operation."""
+        raise NotImplementedError
+
+    def reading_share(self, kernel: str) -> float | None:
+        """Return the share of the bandwidth at which products with few rows read weights, or None if unknown."""
+        return None
+
+    def received(self, tokens: Number, operation: GroupedGemm) -> tuple[Number, Number]:
+        """Return the rows and the touched experts of the expert-parallel rank that receives the most."""
+        return kernels.busiest_rank(tokens, operation.chosen, operation.experts, self.mesh.ep)
+
+    @cached_property
+    def plain(self) -> Operands:
+        """How the accelerator computes with 16 bits."""
+        return self.measured.operands(self.accelerator, Format("bf16", 16))
+
+    # ------------------------------------------------------------------ kernels
+
+    def gemm(self, operation: Gemm, rows: Number, weight_bytes: float) -> tuple[Cost, Any]:
+        """Return the cost of a product with ``rows`` rows."""
+        own, n, k, batch = self.operands(operation), operation.columns, operation.inner, operation.batch
+        xp, is_executed = namespace(rows), rows > 0
+        if is_executed is False:
+            return NO_COST, False
+        moved = weight_bytes + rows * batch * (k * own.activation_bytes + n * ACTIVATION_BYTES)
+        seconds = kernels.gemm(
+            xp.maximum(rows, 1e-6), n, k, weight_bytes, self.device, own.peak, self.coefficients("gemm", own.kernel),
+            activation_bytes=own.activation_bytes, batch=batch,
+        )  # fmt: skip
+        seconds = self.reading(seconds, rows, moved, own)
+        return self.executed(seconds, moved, 2.0 * rows * n * k * batch, own.peak, is_executed)
+
+    def grouped(self, operation: GroupedGemm, tokens: Number, weight_bytes: float) -> tuple[Cost, Any]:
+        """Return the cost of the experts on the rank that receives the most tokens."""
+        xp, is_executed = namespace(tokens), tokens > 0
+        if is_executed is False:
+            return NO_COST, False
+        own, mesh = self.operands(operation), self.mesh
+        # the ranks of a group have the tokens of as many data-parallel ranks
+        shared = max(mesh.dp * mesh.ep * mesh.expert_tp // (mesh.dp * mesh.tp), 1)
+        tokens = xp.maximum(tokens * shared, 1e-6)
+        experts = operation.experts / mesh.ep
+        rows, touched = self.received(tokens, operation)
+        elements = sum(inner * outer for inner, outer in operation.matrices)
+        width, inner = operation.matrices[0][0], operation.matrices[-1][0]
+        each = weight_bytes / experts
+        seconds: Number = inf
+        for coefficients in self.expert_kernels(own):
+            time = kernels.grouped_gemm(
+                rows, touched, experts, elements, width, inner, each, self.device, own.peak, coefficients
+            )
+            seconds = xp.minimum(seconds, time)
+        moved = touched * each + rows * 2 * width * ACTIVATION_BYTES
+        seconds = self.reading(seconds, tokens, moved, own)
+        return self.executed(seconds, moved, 2.0 * rows * elements, own.peak, is_executed)
+
+    def expert_kernels(self, own: Operands) -> list[Mapping[str, float]]:
+        """Return the coefficients of the available kernels for experts. The fastest kernel is used."""
+        found = [self.coefficients("experts", name) for name in (own.kernel, *own.variants)]
+        origins = [self.efficiencies["experts", name].origin for name in (own.kernel, *own.variants)]
+        return [each for each, origin in zip(found, origins, strict=True) if origin == origins[0]]
+
+    def reading(self, seconds: Number, rows: Number, moved: Number, own: Operands) -> Number:
+        """Return the time of products, of which those with few rows only read their weights in some engines."""
+        share = self.reading_share(own.kernel)
+        if share is None:
+            return seconds
+        return namespace(rows).where(rows <= FEW_ROWS, moved / (self.device.bandwidth * share), seconds)
+
+    def elementwise(self, _: Elementwise, elements: Number, weight_bytes: float) -> tuple[Cost, Any]:
+        """Return the cost of a kernel that reads and writes a number of elements of activations."""
+        is_executed = elements > 0
+        if is_executed is False:
+            return NO_COST, False
+        moved = elements * ACTIVATION_BYTES + weight_bytes
+        seconds = kernels.elementwise(moved, self.device, self.coefficients("elementwise"))
+        return self.executed(seconds, moved, 0.0, inf, is_executed)
+
+    def attention(self, operation: Attention, phase: str, values: Values, verified: int) -> tuple[Cost, Any]:
+        """Return the cost of attention. Verified tokens of a sequence read the same keys, as further heads would."""
+        sequences, queries = operation.sequences(**values) / verified, operation.queries(**values)
+        pairs = operation.pairs(**values)
+        xp, is_executed = namespace(sequences, pairs), sequences * pairs > 0
+        if is_executed is False or is_zero(pairs):  # such as the encoder of a request without images
+            return NO_COST, False
+        peak, form, heads = self.plain.peak, operation, operation.heads * verified
+        tokens = pairs / xp.maximum(queries, 1)  # keys of a query
+        longest = xp.maximum(operation.pairs(**{**values, "q": 1}), 1)
+        if phase == DECODE and operation.is_latent:
+            seconds = kernels.latent_attention_decode(
+                sequences * queries, tokens, heads, form.value_width, form.key_width - form.value_width,
+                self.device, peak, self.coefficients("latent_attention_decode", self.cache_name),
+                cache_bytes=self.cache_bytes,
+            )  # fmt: skip
+        elif phase == DECODE:
+            seconds = kernels.attention_decode(
+                sequences * queries, tokens, heads, form.key_heads, form.key_width, form.value_width, self.device, peak,
+                self.coefficients("attention_decode", self.cache_name), cache_bytes=self.cache_bytes,
+            )  # fmt: skip
+        else:
+            kind = "latent_attention_prefill" if form.is_expanded else "attention_prefill"
+            seconds = kernels.attention_prefill(
+                xp.maximum(sequences, 1e-9), xp.maximum(queries, 1), pairs, longest, heads, form.key_heads,
+                form.key_width, form.value_width, self.device, peak, self.coefficients(kind, "bf16"),
+                cache_bytes=self.cache_bytes,
+            )  # fmt: skip
+        moved = sequences * (
+            longest * form.key_elements * self.cache_bytes
+            + queries * heads * (form.key_width + form.value_width) * ACTIVATION_BYTES
+        )
+        share = self.reading_share("") if phase == DECODE else None
+        if share is not None:
+            seconds = moved / (self.device.bandwidth * share)
+        flops = 2.0 * sequences * pairs * heads * (form.key_width + form.value_width)
+        return self.executed(seconds, moved, flops, peak, is_executed)
+
+    def recurrence(self, operation: Operation, phase: str, values: Values) -> tuple[Cost, Any]:
+        """Return the cost of a scan or a depthwise convolution."""
+        assert isinstance(operation, (Scan, Convolution))
+        sequences, tokens = operation.sequences(**values), operation.tokens(**values)
+        is_executed = sequences * tokens > 0
+        if is_executed is False:
+            return NO_COST, False
+        states = operation.states(**values) * self.states[operation.ROLE]
+        activations = operation.activations(**values) * ACTIVATION_BYTES
+        moved, flops = states + activations, operation.flops(**values)
+        if phase == DECODE:
+            elements = sequences * (operation.state_elements if isinstance(operation, Scan) else 0)
+            seconds = kernels.state_update(moved, elements, self.device, self.coefficients("state_update"))
+        elif isinstance(operation, Scan):
+            lanes = max(operation.state_elements / USUAL_HEAD**2, 1)
+            own = self.coefficients("scan", "channel" if operation.decays_channels else "head")
+            channels = lanes * 2 * USUAL_HEAD  # of a key and a value
+            seconds = kernels.scan(tokens, channels, lanes, self.device, own, sequences=sequences)
+        else:
+            own = self.coefficients("convolution")
+            seconds = kernels.convolution(tokens, operation.channels, self.device, own, sequences=sequences)
+        return self.executed(seconds, moved, flops, self.plain.peak, is_executed)
+
+    def executed(
+        self, seconds: Number, moved: Number, flops: Number, peak: float, is_executed: Any
+    ) -> tuple[Cost, Any]:
+        """Return the cost of an operation, which is 0 where it is not executed."""
+        cost = Cost(seconds, moved, flops, moved / self.device.bandwidth, flops / peak)
+        if is_executed is True:
+            return cost, True
+        return Cost(*(each * is_executed for each in cost)), is_executed
