@@ -25,6 +25,7 @@ from optimal_sizes import SECTIONS as SIZES_SECTIONS
 from phase_errors import SECTIONS as PHASE_SECTIONS
 from speculation_errors import SECTIONS as SPECULATION_SECTIONS
 from training_hours import SECTIONS as HOURS_SECTIONS
+from training_steps import SECTIONS as STEP_SECTIONS
 
 import llmcalc
 from llmcalc.calc.sharding import Mesh
@@ -269,6 +270,7 @@ SECTIONS: dict[str, Section] = {
     **ENGINE_SECTIONS,
     **refitted_sections(),
     **HOURS_SECTIONS,
+    **STEP_SECTIONS,
     **LATENCY_SECTIONS,
     **SIZES_SECTIONS,
     **SPECULATION_SECTIONS,

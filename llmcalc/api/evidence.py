@@ -44,7 +44,10 @@ BASIS: Mapping[tuple[str, str], Mapping[str, str]] = {
     },
     ("train", ""): {
         "other": "operations per element of each function, by convention",
-        **dict.fromkeys(("hours", "days"), "the published utilisation of other runs on the accelerator"),
+        **dict.fromkeys(
+            ("hours", "days"), "the published utilisation of other runs on the accelerator, or the operations of a step"
+        ),
+        "step_time": "measured rates of kernels and collectives, and two coefficients fitted to published steps",
         "cost": "quoted prices per hour",
         "emissions": "rated power, with the conventions of publications",
     },

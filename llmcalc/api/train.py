@@ -7,6 +7,7 @@ from typing import Any
 
 from ..calc.flops import flops
 from ..calc.memory.fit import Fit, read_size
+from ..calc.memory.inference import InferenceMemory
 from ..calc.memory.pipeline import ParallelMemory
 from ..calc.sharding import Mesh
 from ..core.aliases import accepts_aliases
@@ -19,16 +20,20 @@ from ..data import table
 from ..estimate.amounts import HOURS_A_DAY, amount, share
 from ..estimate.cost import (
     AS_GIVEN,
+    FROM_OPERATIONS,
     SIXTEEN_BIT,
+    UNKNOWN,
     Machine,
     Span,
     emission,
+    is_of_mixtures,
     number_format_of,
     price_quotes,
     utilisation,
     utilisations,
 )
 from ..estimate.hardware import Accelerator
+from ..estimate.time.training_time import TrainingTime
 from ..estimate.training_run import Budget, Price, Training
 from .accelerators import read_gpus
 from .defaults import RESERVE, default_seq
@@ -38,6 +43,7 @@ from .fit import check_fit
 from .load import Source, load
 from .memory import memory_of
 from .settings import DTYPE, IS_TRAINING, OPTIMIZER, RECOMPUTE, WHOLE_MESH
+from .training_time import Run, judged, layout_on, training_time, usual_step_tokens
 
 LARGEST_WHOLE = 10**30
 OF_RUNS = (0.1, 0.5, 0.9)  # quantiles of the hours of published runs
@@ -90,6 +96,24 @@ def machine(
         precision = next(iter(published), None)
     chosen = number_format_of(found, precision)
     return Machine(found, gpus.count or 1, chosen, *utilisation(found, chosen, measured))
+
+
+def machine_or_operations(
+    name: str, count: int | None = None, mfu: float | str | None = None, precision: str | None = None
+) -> Machine:
+    """Return a description of GPUs as ``machine`` does, also of GPUs without a published utilisation.
+
+    ``train`` computes the time of their steps from the operations.
+    """
+    try:
+        return machine(name, count, mfu, precision)
+    except InputError as error:
+        if error.parameter != "mfu" or mfu is not None:
+            raise
+    gpus = read_gpus(name, count)
+    assert gpus.accelerator is not None
+    chosen = number_format_of(gpus.accelerator, precision)
+    return Machine(gpus.accelerator, gpus.count or 1, chosen, Span(1, 1, 1), UNKNOWN)
 
 
 def price_of(one: Accelerator, dollars: float | None = None) -> Price | None:
@@ -184,8 +208,8 @@ def train(
         batch_tokens: number of tokens per optimizer step, such as ``"4M"``.
         machine: GPUs: the result of ``machine``, or a string such as ``"h100:512"``.
         mesh: number of ranks of each kind of parallelism (adds the memory per GPU to the result).
-        micro_batch: sequences per micro-batch on each rank, for the memory per GPU.
-        recompute: activation recomputation, for the memory per GPU.
+        micro_batch: sequences per micro-batch on each rank, for the memory per GPU and the time of a step.
+        recompute: activation recomputation, for the memory per GPU and the time of a step.
         price: US dollars per accelerator-hour (default: quoted prices).
         watts: measured power per accelerator in W, including its share of the system (default: the rated power).
         pue: power usage effectiveness of the data centre.
@@ -204,11 +228,11 @@ def train(
     seq, target_seq = given["seq"], given["target_seq"]
     tokens = _whole(tokens, "tokens") if tokens is not None else None
     batch_tokens = _whole(batch_tokens, "batch_tokens") if batch_tokens is not None else None
-    working = machine_of(machine) if isinstance(machine, str) else machine
+    working = machine_or_operations(machine) if isinstance(machine, str) else machine
     architecture = load(model)
     check_effects((*SETTINGS, IS_TRAINING), {**given, "training": True}, architecture)
     tokens = published_tokens(architecture) if tokens is None else tokens
-    seq = default_seq(architecture) if seq is None else seq
+    seq = int(default_seq(architecture) if seq is None else seq)
     sizes: dict[str, Any] = {"seq": seq, "target_seq": target_seq, "extend": extend}
     if working is not None and mesh is not None and fit is None:
         fit = check_fit(
@@ -227,10 +251,20 @@ def train(
             )
     step = flops(architecture, **sizes, batch=-(-tokens // one.tokens), mode="train", attention=count)
     stored = memory_of(architecture, mode="training", seq=1, dtype=dtype, optimizer=optimizer)
+    timed = published = None
+    if working is not None and working.mfu_source != AS_GIVEN:
+        published = None if working.mfu_source == UNKNOWN else working
+        of_step = Run(
+            seq, count, batch_tokens or usual_step_tokens(working.count), {"dtype": dtype, "optimizer": optimizer},
+            _state_bytes(stored),
+        )  # fmt: skip
+        layout = layout_on(mesh, micro_batch, recompute, of_step) if mesh else None
+        timed = training_time(architecture, working, of_step, layout)
+        working = _with_utilisation(architecture, working, timed)
     run = Training(
         architecture, step, tokens, batch_tokens, working,
         price_of(working.accelerator, price) if working else None, (), stored.weights,
-        stored.weights + stored.optimizer, vocabulary(architecture), fit,
+        stored.weights + stored.optimizer, vocabulary(architecture), fit, step_time=timed, published=published,
     )  # fmt: skip
     if working is None or run.hours is None:
         return run
@@ -246,7 +280,23 @@ def with_adapters(run: Training, settings: Mapping[str, Any]) -> Training:
     return changed(run, weights_bytes=weights, resume_bytes=weights + stored.optimizer, adapters=recipe.adapters)
 
 
-machine_of = machine  # alias, because a parameter of train has the same name
+def _state_bytes(stored: ParallelMemory | InferenceMemory) -> float:
+    """Return the bytes of optimizer states and master copy per parameter."""
+    assert isinstance(stored, ParallelMemory)
+    n_weights: int = stored.weights // stored.worst.recipe.weight_bytes
+    return float(stored.optimizer / max(n_weights, 1))
+
+
+def _with_utilisation(architecture: Architecture, machine: Machine, timed: TrainingTime | None) -> Machine:
+    """Return a machine with the utilisation of the answer that was the better one where its source was left out."""
+    if machine.mfu_source == UNKNOWN and timed is None:
+        text = f"no published utilisation for {machine.accelerator.title} in {machine.number_format}"
+        raise InputError(text, parameter="mfu", hint="set the expected model FLOPs utilisation, such as {mfu=40%}")
+    errors = judged(architecture, machine)
+    is_better = errors["operations"] < errors["published"] and not is_of_mixtures(machine, table("utilisation"))
+    if timed and (is_better or machine.mfu_source == UNKNOWN):
+        return changed(machine, mfu=timed.utilisation, mfu_source=FROM_OPERATIONS, mfu_count=None)
+    return machine
 
 
 def _whole(value: float | str, parameter: str) -> int:

@@ -158,7 +158,7 @@ class Communication(NotebookDisplay):
 
 
 def communication(
-    architecture: Architecture, workload: Workload, mesh: Mesh, bits: int, gradient_bits: int
+    architecture: Architecture, workload: Workload, mesh: Mesh, bits: int, gradient_bits: int, uneven: bool = False
 ) -> Communication:
     """Count the bytes that the ranks of a mesh exchange in a step.
 
@@ -168,6 +168,7 @@ def communication(
         mesh: number of ranks of each kind of parallelism.
         bits: bits per element of activations and weights.
         gradient_bits: bits per element of the gradients of weights.
+        uneven: whether pipeline stages of a training step may have different numbers of layers.
     """
     if mesh.tp % mesh.expert_tp:
         problem = f"etp ({mesh.expert_tp}) does not divide tp ({mesh.tp})"
@@ -175,7 +176,7 @@ def communication(
         raise UnsupportedError(problem, parameter="etp", hint=hint)
     training = workload.mode == "train"
     conventions = Conventions(workload.phase, "dense", None, workload.logits)
-    parts = pipeline_stages(architecture, mesh.pp, uneven=not training)
+    parts = pipeline_stages(architecture, mesh.pp, uneven=uneven or not training)
     stages = []
     for stage, part in enumerate(parts):
         found = layer_collectives(walk(part, conventions), mesh, bits, gradient_bits, training)

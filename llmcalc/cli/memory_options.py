@@ -87,7 +87,7 @@ GPU = Option(
     complete="gpus",
     also=("machine",),
 )
-MFU = Option("--mfu", "Model FLOPs utilisation, such as 40% (default: the published range).", "SHARE")
+MFU = Option("--mfu", "Model FLOPs utilisation, such as 40% (default: estimated or published).", "SHARE")
 PRECISION = Option(
     "--precision", "Number format of matrix products (default: 16-bit, or a format with published MFU).", "FORMAT"
 )
@@ -135,11 +135,12 @@ def training_mesh(given: dict[str, Any], architecture: Architecture) -> Mesh | N
     return mesh_settings(found) if found else None
 
 
-def machine(given: dict[str, Any]) -> Machine | None:
-    """Return the GPUs specified by the options, or None."""
-    from ..api.train import machine as make
+def machine(given: dict[str, Any], *, needs_mfu: bool = True) -> Machine | None:
+    """Return the GPUs specified by the options, or None. ``needs_mfu``: an unpublished utilisation must be given."""
+    from ..api import train
 
     if given["gpu"] is not None:
+        make = train.machine if needs_mfu else train.machine_or_operations
         return make(given["gpu"], mfu=given["mfu"], precision=given["precision"])
     refuse(MACHINE[1:], given, "without a GPU", "add {gpu=h100:512}")
     return None

@@ -13,6 +13,8 @@ from .hardware import Accelerator
 
 MEGA = 10**6
 AS_GIVEN = "as given"  # source of a figure that the user specified
+FROM_OPERATIONS = "derived from the operations of a training step"  # source of a utilisation
+UNKNOWN = "unknown"  # source of a utilisation that nobody published
 SIXTEEN_BIT = ("bf16", "fp16")
 SPOT = "spot"  # kind of an offer that can end at any time
 _PRICE = re.compile(r"\d+\.\d+")
@@ -100,6 +102,11 @@ def utilisations(accelerator: Accelerator, measured: Mapping[str, Any]) -> Mappi
     """Return the published utilisation of an accelerator by number format."""
     keys = sorted((key for key in measured if accelerator.name.startswith(key)), key=len)
     return measured[keys[-1]] if keys else {}
+
+
+def is_of_mixtures(machine: Machine, measured: Mapping[str, Any]) -> bool:
+    """Return whether the published utilisation of a machine is that of mixtures of experts."""
+    return bool(utilisations(machine.accelerator, measured).get(machine.number_format, {}).get("experts"))
 
 
 def utilisation(accelerator: Accelerator, number_format: str, measured: Mapping[str, Any]) -> tuple[Span, str, str]:

@@ -15,10 +15,11 @@ from ..calc.params import params
 from ..core.architecture import Architecture
 from ..core.evidence import ASSUMED
 from ..core.notebook_display import NotebookDisplay
-from ..core.record import record
+from ..core.record import changed, record
 from .amounts import HOURS_A_DAY, PF_DAY
-from .cost import AS_GIVEN, Emission, Machine, Span
+from .cost import AS_GIVEN, FROM_OPERATIONS, Emission, Machine, Span
 from .scaling.forms import TRAIN
+from .time.training_time import TrainingTime
 
 SIX_ND = "6nd"  # utilisation by 6·N·D
 SHORT_IDS, SHORT, LONG = 2**16, 2, 4  # largest vocabulary with 2-byte token ids; bytes per id
@@ -69,6 +70,8 @@ class Training(NotebookDisplay):
         tokens: requested number of tokens, before rounding up to full sequences.
         resume_bytes: size of a resumable checkpoint (weights, master copy and optimizer states).
         adapters: LoRA adapters, if checkpoints contain only these.
+        step_time: time of a step derived from its operations, or None if it is not computed.
+        published: the machine with the published utilisation of other runs, or None.
     """
 
     architecture: Architecture
@@ -83,10 +86,12 @@ class Training(NotebookDisplay):
     vocabulary: int | None
     fit: Fit | None
     adapters: Adapters | None = None
+    step_time: TrainingTime | None = None
+    published: Machine | None = None
 
     EVIDENCE: ClassVar[dict[str, str]] = {
         **dict.fromkeys(("compute", "pf_days"), "executed"), "six_nd": "exact", "other": "assumed",
-        **dict.fromkeys(("hours", "days"), "measured"), "cost": "assumed", "emissions": "assumed",
+        **dict.fromkeys(("hours", "days", "step_time"), "measured"), "cost": "assumed", "emissions": "assumed",
         **dict.fromkeys(("weights_bytes", "resume_bytes", "read_bytes"), "exact"),
     }  # fmt: skip
 
@@ -95,7 +100,13 @@ class Training(NotebookDisplay):
         """Class of evidence of each value. Hours by a utilisation that the user specified are assumed."""
         found = super().evidence
         given = {"hours": ASSUMED, "days": ASSUMED} if self.machine and self.machine.mfu_source == AS_GIVEN else {}
-        known = {"hours": self.hours, "days": self.hours, "cost": self.cost, "emissions": self.emissions}
+        known: dict[str, Any] = {
+            "hours": self.hours,
+            "days": self.hours,
+            "cost": self.cost,
+            "emissions": self.emissions,
+        }
+        known["step_time"] = self.step_time
         return {name: each for name, each in {**found, **given}.items() if known.get(name, True)}
 
     @property
@@ -155,6 +166,18 @@ class Training(NotebookDisplay):
         return self.hours.times(1 / self.machine.count / HOURS_A_DAY) if self.machine and self.hours else None
 
     @property
+    def other_hours(self) -> Span | None:
+        """Accelerator-hours by the other estimate: the published utilisation, or the operations of a step."""
+        if self.machine is None or self.machine.mfu_source == AS_GIVEN:
+            return None
+        if self.machine.mfu_source == FROM_OPERATIONS:
+            return changed(self, machine=self.published).hours if self.published else None
+        if self.step_time is None:
+            return None
+        own = changed(self.machine, mfu=self.step_time.utilisation)
+        return own.hours(self.compute)
+
+    @property
     def cost(self) -> tuple[float, float] | None:
         """Cost range in US dollars."""
         return self.price.of(self.hours) if self.hours and self.price else None
@@ -175,13 +198,15 @@ class Training(NotebookDisplay):
             "tokens", "sequences", "steps", "batch_tokens", "compute", "six_nd", "parameters", "pf_days",
             "weights_bytes", "resume_bytes", "token_bytes", "read_bytes",
         )  # fmt: skip
-        parts = {"hours": self.hours, "days": self.days, "price": self.price}
+        parts = {"hours": self.hours, "days": self.days, "price": self.price, "other_hours": self.other_hours}
         return {
             **{name: getattr(self, name) for name in names},
             "other": self.step.other,
             "mfu_flops": self.mfu_flops if self.machine else None,
             "per_token": self.compute / self.step.tokens,
             "machine": self.machine.to_dict() if self.machine else None,
+            "step_time": self.step_time.to_dict() if self.step_time else None,
+            "published": self.published.to_dict() if self.published else None,
             **{name: part and part._asdict() for name, part in parts.items()},
             "cost": dict(zip(("low", "high"), self.cost, strict=True)) if self.cost else None,
             "emissions": [one.to_dict() for one in self.emissions],

@@ -10,7 +10,7 @@ from ..calc.touched_experts import expert_layers
 from ..core.errors import spelled
 from ..data import table
 from ..estimate.amounts import HOURS_A_DAY
-from ..estimate.cost import AS_GIVEN, Span, utilisations
+from ..estimate.cost import AS_GIVEN, FROM_OPERATIONS, Span, is_of_mixtures
 from ..estimate.training_run import Training
 from .document import Document, Fact, Table, columns
 from .fit import verdict
@@ -29,6 +29,7 @@ from .provenance import (
     three_digits,
 )
 from .published_figures import training_comparison
+from .training_step import other_estimate, step_notes, training_step_tables
 
 SECONDS_PER_DAY = 86_400
 COUNTED = {"causal": "visible query-key pairs only", "dense": "all query-key pairs", "6nd": "6·N·D"}  # by MFU
@@ -50,11 +51,12 @@ def train_document(run: Training, stated: bool = True) -> Document:
         derivation=derivation("train", run),
         tables=(
             by_component(run.step),
+            *training_step_tables(run),
             convention_table(run.step, formulas=False),
             _emissions(run),
             *training_comparison(architecture, _ours(run)),
         ),
-        notes=(*_tokens(run, stated), *assumptions(machine, run.price), *_notes(run)),
+        notes=(*_tokens(run, stated), *assumptions(machine, run.price), *step_notes(run), *_notes(run)),
         details=_conventions(run),
     )
 
@@ -97,8 +99,8 @@ def _facts(run: Training) -> list[Fact]:
     if run.steps is not None and run.batch_tokens is not None:
         facts.append(Fact("steps", run.steps, "", f"{run.batch_tokens:,} tokens each"))
     if run.hours and run.days:
-        facts += [span_fact("accelerator-hours", run.hours), *_published(run), span_fact("days", run.days)]
-        facts += [cost_fact(run.cost, run.price), *_cost_of_runs(run), *_energy(run)]
+        facts += [span_fact("accelerator-hours", run.hours), *other_estimate(run), *_published(run)]
+        facts += [span_fact("days", run.days), cost_fact(run.cost, run.price), *_cost_of_runs(run), *_energy(run)]
     else:
         facts.append(Fact("time and cost", "not known", "", spelled("add the GPUs, such as {gpu=h100:512}")))
     if run.fit:
@@ -138,10 +140,10 @@ def _cost_of_runs(run: Training) -> list[Fact]:
 def _alerts(run: Training) -> list[str]:
     """Return a warning if the utilisation of dense models is used for a mixture of experts."""
     machine = run.machine
-    if machine is None or machine.mfu_source == AS_GIVEN or not expert_layers(run.architecture):
+    if machine is None or machine.mfu_source in (AS_GIVEN, FROM_OPERATIONS) or not expert_layers(run.architecture):
         return []
     entries = table("utilisation")
-    if utilisations(machine.accelerator, entries).get(machine.number_format, {}).get("experts"):
+    if is_of_mixtures(machine, entries):
         return []
     others = "; ".join(
         f"{each['mid']:.1%} in {kind}, {each['of'].partition(':')[0]}"
@@ -242,6 +244,6 @@ def _json(run: Training, stated: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         **run.to_dict(),
         "as_other_runs": _as_other_runs_json(run),
         "by_component": {name: count.matmul for name, count in run.step.by_component.items()},
-        "notes": [*_tokens(run, stated), *_notes(run), *_conventions(run), *run.architecture.notes],
+        "notes": [*_tokens(run, stated), *step_notes(run), *_notes(run), *_conventions(run), *run.architecture.notes],
     }
     return workload_inputs(run.step.workload), data

@@ -256,7 +256,8 @@ def test_the_answer_of_a_run_is_that_of_published_runs(capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("train gpt-oss-120b --tokens 1T --gpu h100:64", True),
+        ("train gpt-oss-120b --tokens 1T --gpu tpu-v5p:64", True),
+        ("train gpt-oss-120b --tokens 1T --gpu h100:64", False),  # estimated by its operations
         ("train gpt-oss-120b --tokens 1T --gpu h100:64 --mfu 20%", False),
         ("train llama3.1-8b --tokens 1T --gpu h100:64", False),
         ("train deepseek-v3 --gpu h800:2048", False),

@@ -43,7 +43,7 @@ def run(model: str, **given: Any) -> Answer:
     energy: dict[str, Any] = {
         name: amount(text, name, "1.1") for name, text in values(ENERGY, given).items() if text is not None
     }
-    gpus = machine(given)
+    gpus = machine(given, needs_mfu=False)
     architecture, given, file = load_trained(model, given, gpus.count if gpus else None)
     memory: Fit | None = None
     if file:

@@ -119,6 +119,13 @@ class Efficiencies:
         found = (key for key, entry in self._formats.items() if any(fnmatchcase(name, own) for own in entry["of"]))
         return next(found, EXPANDED)
 
+    def kernel_with_peak(self, name: str) -> str | None:
+        """Return the kernels that compute at a peak, such as ``fp8``, or None. Formats of 16 bits have the same."""
+        of_16_bits = self._formats[EXPANDED]["peak"][:2]
+        if name in of_16_bits:
+            return EXPANDED
+        return next((key for key, entry in self._formats.items() if name == entry["peak"][0]), None)
+
     def family_of(self, name: str) -> str:
         """Return the family of accelerators that run the same kernels, by the longest prefix, or an empty string."""
         prefixes = (

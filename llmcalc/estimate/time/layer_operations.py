@@ -44,25 +44,34 @@ Key = tuple[Any, ...]  # identity of a group, which starts with the type of its 
 _NOTHING = dict.fromkeys((ACTIVATIONS, CACHE, STATE), lift(0))
 
 
-def operations(architecture: Architecture, mesh: Mesh, conventions: Conventions) -> tuple[Operation, ...]:
-    """Return the operations of one step on one rank of a mesh, in execution order. Equal blocks are listed once."""
+def operations(
+    architecture: Architecture, mesh: Mesh, conventions: Conventions, training: bool = False
+) -> tuple[Operation, ...]:
+    """Return the operations of one step on one rank of a mesh, in execution order. Equal blocks are listed once.
+
+    In training, the elements that operations move are those of the forward and the backward pass.
+    """
     found: list[Operation] = []
     for _, group in groupby(works(architecture, conventions), key=lambda work: id(work.place)):
         layer = list(group)
-        for numbers, operation in layer_operations(architecture, layer, mesh):
+        for numbers, operation in layer_operations(architecture, layer, mesh, training):
             own = tuple(layer[number] for number in numbers)
             found.append(changed(operation, place=layer[0].place, works=own))
     return tuple(found)
 
 
-def layer_operations(architecture: Architecture, layer: list[Work], mesh: Mesh) -> list[tuple[list[int], Operation]]:
+def layer_operations(
+    architecture: Architecture, layer: list[Work], mesh: Mesh, training: bool = False
+) -> list[tuple[list[int], Operation]]:
     """Return the operations of a layer with the numbers of their equations, found once for equal layers."""
     place = layer[0].place
 
     def compute() -> tuple[object, list[tuple[list[int], Operation]]]:
-        return declare(place.entry.layer), list(_LayerOperations(layer, mesh).operations())  # keeps the ids of the key
+        return declare(place.entry.layer), list(
+            _LayerOperations(layer, mesh, training).operations()
+        )  # keeps the ids of the key
 
-    key = (*layer_key(place), place.conventions, mesh.division_of(place.declaration))
+    key = (*layer_key(place), place.conventions, mesh.division_of(place.declaration), training)
     return remembered(architecture, "_layer_operations", key, compute)[1]
 
 
@@ -103,10 +112,10 @@ _ELEMENTS = Formats(_UnknownFormats(), Fraction(1), "bf16", None)
 class _LayerOperations:
     """Groups the equations of one layer into operations."""
 
-    def __init__(self, chosen: list[Work], mesh: Mesh) -> None:
+    def __init__(self, chosen: list[Work], mesh: Mesh, training: bool = False) -> None:
         self.works, self.mesh, self.place = chosen, mesh, chosen[0].place
         self.declaration = self.place.declaration
-        self.kernels = LayerKernels(self.place, chosen, _ELEMENTS, fused=True, training=False)
+        self.kernels = LayerKernels(self.place, chosen, _ELEMENTS, fused=True, training=training)
         self.weights = self.kernels.weights
 
     # ------------------------------------------------------------------ axes
@@ -170,7 +179,10 @@ class _LayerOperations:
             if access.kind != WEIGHTS:
                 totals = moved.setdefault(group, dict(_NOTHING))
                 count = product(factor for _, factor in access.factors)
-                totals[access.kind] += divided(count, self.shards(axis for axis, _ in access.factors))
+                ranks = self.shards(axis for axis, _ in access.factors)
+                if ranks == 1 and self.mesh.sp:  # ranks have different tokens
+                    ranks = self.mesh.tp
+                totals[access.kind] += divided(count, ranks)
         return moved
 
     def groups(self) -> list[tuple[Key, list[int]]]:

@@ -16,13 +16,14 @@ from .cost import ACTIVATION_BYTES, StepTime
 from .step_operations import DECODE
 
 if TYPE_CHECKING:
+    from .kernel_costs import KernelCosts
     from .step import StepModel, Values
 
 GATHER = "all-gather"  # whose measured times are those of a transfer between two ranks
 CUSTOM = "all-reduce-custom"  # all-reduce of inference engines, for small tensors
 
 
-def message_bytes(model: StepModel, each: Collective, elements: Form, values: Mapping[str, Number]) -> Number:
+def message_bytes(model: KernelCosts, each: Collective, elements: Form, values: Mapping[str, Number]) -> Number:
     """Return the bytes of the tensor of one collective, which has ``elements`` elements in all executions."""
     size: Number = elements(**values) / each.times / each.shards * (each.bits / BITS_A_BYTE)
     if each.kind == ALL_TO_ALL and each.place:
@@ -34,7 +35,7 @@ def message_bytes(model: StepModel, each: Collective, elements: Form, values: Ma
     return size
 
 
-def collective_seconds(model: StepModel, each: Collective, moved: Number) -> Number:
+def collective_seconds(model: KernelCosts, each: Collective, moved: Number) -> Number:
     """Return the time of one collective."""
     own = model.device
     if each.ranks > model.accelerator.node:

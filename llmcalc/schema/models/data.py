@@ -14,7 +14,7 @@ from .engines import Engine
 from .fields import Checked, Count, Fraction, Range, Rate, Size, Sourced, Text
 from .hardware import Accelerator, Instance
 from .result import ENTRY
-from .times import Acceptance, EngineSteps, Kernels, KernelTable, TimeError
+from .times import Acceptance, EngineSteps, Kernels, KernelTable, TimeError, TrainingTimes
 from .training_files import TrainingProgram
 from .validation import Model, validate
 
@@ -306,6 +306,7 @@ TABLES: dict[str, Any] = {
     "data/speculation": dict[str, Acceptance],
     "data/text_models": dict[str, Text],
     "data/training_files/*": dict[str, TrainingProgram],
+    "data/training_time": TrainingTimes,
     "data/time_errors": dict[str, TimeError],
     "data/unknown_keys": UnknownKeys,
     "data/utilisation": dict[str, dict[str, Utilisation]],

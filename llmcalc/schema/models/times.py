@@ -112,3 +112,28 @@ class TimeError(Sourced):
 
     between: Rate
     inside: Rate
+
+
+class TrainingCoefficients(Model):
+    """Fitted coefficients of training steps."""
+
+    sustained: Rate
+    operation_us: Rate
+
+
+class TrainingErrors(Model):
+    """Median absolute errors of two estimates in percent."""
+
+    operations: Rate
+    published: Rate
+
+
+class TrainingTimes(Sourced):
+    """Fitted coefficients of training steps, and their errors."""
+
+    sustained: Rate
+    operation_us: Rate
+    between: Rate
+    inside: Rate
+    judged: dict[str, TrainingErrors]
+    left_out: dict[str, TrainingCoefficients]

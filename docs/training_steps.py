@@ -1,0 +1,118 @@
+"""Published throughput of training steps, and the throughput that the time of the operations gives."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+from measurements import Row, Section
+
+import llmcalc
+from llmcalc.api.accelerators import read_gpus
+from llmcalc.api.training_time import Run, training_time
+from llmcalc.data import table
+from llmcalc.estimate.cost import AS_GIVEN, Machine, Span
+from llmcalc.estimate.time.training_kernels import TrainingCoefficients
+from llmcalc.estimate.time.training_step import TrainingLayout
+from llmcalc.estimate.time.training_time import TrainingTime
+
+STATE_BYTES = 12  # per parameter: two moments and the master copy of AdamW in 32 bits
+FOLDER = Path(__file__).resolve().parent / "data"
+MPT = {
+    "125m": (768, 12, 12), "350m": (1024, 16, 24), "760m": (1536, 12, 24), "1b": (2048, 16, 24), "3b": (2560, 20, 32),
+    "7b": (4096, 32, 32), "13b": (5120, 40, 40), "30b": (7168, 56, 48), "70b": (8192, 64, 80),
+}  # fmt: skip
+GPT = {"22b": (6144, 64, 48), "175b": (12288, 96, 96), "530b": (20480, 128, 105), "1t": (25600, 160, 128)}
+FEWER = {"deepseekv2": "deepseek-v2-236b", "deepseekv3": "deepseek-v3-671b", "llama3-405b": "llama3.1-405b"}
+
+
+@cache
+def model(name: str) -> llmcalc.Architecture:
+    """Return the model of a row: a preset, or one with other sizes."""
+    family, _, size = name.partition("-")
+    if size in (known := {"mpt": MPT, "gpt": GPT}.get(family, {})):
+        d_model, n_heads, n_layers = known[size]
+        sizes = [f"d_model={d_model}", f"n_heads={n_heads}", f"n_layers={n_layers}"]
+        return llmcalc.load("mpt-7b" if family == "mpt" else "gpt3-175b", overrides=sizes)
+    if name.endswith(" layers"):
+        base, layers, _ = name.rsplit(maxsplit=2)
+        return llmcalc.load(FEWER.get(base, base), overrides=[f"n_layers={layers}"])
+    return llmcalc.load(name)
+
+
+def read(source: str) -> list[dict[str, str]]:
+    """Return the rows of a source."""
+    return list(csv.DictReader((FOLDER / f"training_steps_{source}.csv").read_text("utf-8").splitlines()[1:]))
+
+
+def layout_of(row: Mapping[str, str]) -> TrainingLayout:
+    """Return the layout of a row."""
+    tp, pp, cp, ep, micro, batch = (int(row[name]) for name in ("tp", "pp", "cp", "ep", "micro_batch", "batch"))
+    dp = int(row["gpus"]) // (tp * pp * cp)
+    mesh = llmcalc.Mesh(
+        dp=dp, tp=tp, pp=pp, cp=cp, ep=ep, etp=1 if ep > 1 else None, sp=tp > 1, zero=int(row["zero"]),
+        vocabulary_multiple=1, micro_batches=max(batch // (dp * micro), 1), virtual_stages=int(row["virtual_stages"]),
+    )  # fmt: skip
+    return TrainingLayout(mesh, micro, row["recompute"])
+
+
+def estimated(row: Mapping[str, str], coefficients: TrainingCoefficients) -> TrainingTime:
+    """Return the time of the step of a row."""
+    gpus, kind = read_gpus(row["gpu"]), {"mxfp8": "fp8", "nvfp4": "fp4"}.get(row["precision"], row["precision"])
+    assert gpus.accelerator is not None
+    machine = Machine(gpus.accelerator, int(row["gpus"]), kind, Span(1, 1, 1), AS_GIVEN)
+    run = Run(int(row["seq"]), "causal", int(row["batch"]) * int(row["seq"]), {}, STATE_BYTES)
+    found = training_time(model(row["model"]), machine, run, layout_of(row), coefficients)
+    assert found is not None
+    return found
+
+
+def steps(source: str) -> Callable[[], Iterator[Row]]:
+    """Return a function that yields the measured and estimated throughput of a source."""
+
+    def rows() -> Iterator[Row]:
+        """Layouts, micro-batches and recomputation are those of the source. All experts receive equally many tokens."""
+        left_out = TrainingCoefficients(**table("training_time")["left_out"][source])
+        for row in read(source):
+            sizes = " ".join(f"{name} {row[name]}" for name in ("tp", "pp", "cp", "ep") if row[name] != "1")
+            again = "" if row["recompute"] == "none" else f", {row['recompute']} recomputation"
+            case = (
+                f"{row['model']} in {row['precision']} on {row['gpus']} {row['gpu']}, seq {row['seq']}, "
+                f"micro-batch {row['micro_batch']}, batch {row['batch']}{', ' if sizes else ''}{sizes}{again}"
+            )
+            yield Row(case, float(row["tokens_per_s"]), estimated(row, left_out).tokens_per_second, "tokens/s")
+
+    return rows
+
+
+def section(source: str, remark: str) -> Section:
+    """Return a table of the throughput per GPU. The coefficients are fitted to the other sources."""
+    return Section(f"training_steps_{source}.csv", steps(source), remark, "train", "step_time", "")
+
+
+SOURCES = ("mpt", "korthikanti", "simumax", "torchtitan", "automodel", "megatron_bridge")
+SECTIONS = {
+    "Training steps of llm-foundry": section(
+        "mpt",
+        "The runs of 2023 with long sequences use FlashAttention-1, which is slower on H100 than the measured kernels.",
+    ),
+    "Training steps of Megatron-LM in 2022": section("korthikanti", "These runs store the attention scores."),
+    "Training steps of Megatron-LM, models with fewer layers": section(
+        "simumax", "The rates of the measured kernels are those of brief measurements."
+    ),
+    "Training steps of torchtitan": section(
+        "torchtitan",
+        "The H100s of this source have a power limit of 500 W instead of 700 W and a memory bandwidth of 2.4 TB/s "
+        "instead of 3.35 TB/s. Ring attention leaves the visible pairs of a causal mask unequally divided.",
+    ),
+    "Training steps of NeMo AutoModel": section(
+        "automodel", "The exchange of tokens overlaps in part with the computation."
+    ),
+    "Training steps of Megatron Bridge": section(
+        "megatron_bridge",
+        "These runs overlap the collectives of tensor parallelism with the computation. Later releases are up to 1.5 "
+        "times as fast as earlier ones on the same layout.",
+    ),
+}

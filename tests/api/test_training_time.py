@@ -1,0 +1,118 @@
+"""Which estimate ``train`` gives: the operations of a step, or the published utilisation of other runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import llmcalc
+from llmcalc.api import training_time
+from llmcalc.api.training_time import meshes, padded, padding
+from llmcalc.estimate.cost import FROM_OPERATIONS
+from llmcalc.estimate.time.training_time import FASTEST, GIVEN, WITHOUT_ROOM
+
+
+def test_the_answer_is_the_estimate_with_the_smaller_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run() -> llmcalc.Training:
+        return llmcalc.train("llama3-8b", "1T", machine="h100:8")
+
+    judged = training_time.judged
+    assert judged(llmcalc.load("llama3-8b"), llmcalc.machine("h100")).keys() == {"operations", "published"}
+    for operations, is_used in ((3, True), (7, False)):
+        errors = {"operations": operations, "published": 5}
+        monkeypatch.setattr("llmcalc.api.train.judged", lambda *_, errors=errors: errors)
+        found = run()
+        assert found.step_time
+        assert found.machine
+        assert found.published
+        assert found.hours
+        assert found.other_hours
+        assert (found.machine.mfu_source == FROM_OPERATIONS) is is_used
+        hours = found.hours if is_used else found.other_hours
+        steps = found.step.tokens / found.step_time.tokens
+        assert hours.mid == pytest.approx(steps * found.step_time.step.seconds * 8 / 3600, rel=1e-6)
+        assert found.other_hours.low < found.other_hours.mid < found.other_hours.high
+
+
+def test_mixtures_of_experts_are_estimated_by_their_operations() -> None:
+    found = llmcalc.train("qwen3-30b-a3b", "1T", machine="h100:16")
+    assert found.machine
+    assert found.machine.mfu_source == FROM_OPERATIONS
+    assert found.published
+    assert found.machine.mfu.high < found.published.mfu.mid
+    assert found.evidence["step_time"] == "measured"
+    of_others = llmcalc.train("deepseek-v2-236b", "1T", machine="h800:256")  # a published mixture
+    assert of_others.machine
+    assert of_others.machine.mfu_source != FROM_OPERATIONS
+
+
+def test_gpus_without_a_published_utilisation_have_a_time() -> None:
+    with pytest.raises(llmcalc.InputError, match="no published utilisation"):
+        llmcalc.machine("b200-180gb:8")
+    found = llmcalc.train("llama3-8b", "1T", machine="b200-180gb:8")
+    assert found.machine
+    assert found.machine.mfu_source == FROM_OPERATIONS
+    assert found.published is None
+    assert found.other_hours is None
+    assert found.to_dict()["published"] is None
+    with pytest.raises(llmcalc.InputError, match="no published utilisation"):
+        llmcalc.train("llama3-8b", "1T", machine="mi300x:8")  # its kernels were not measured
+
+
+@pytest.mark.parametrize("machine", [None, llmcalc.machine("h100:8", mfu=0.37)])
+def test_a_given_utilisation_needs_no_step(machine: Any) -> None:
+    found = llmcalc.train("llama3-8b", "1T", machine=machine)
+    assert found.step_time is None
+    assert found.other_hours is None
+    assert "step_time" not in found.evidence
+
+
+def test_the_layout_of_a_step() -> None:
+    mesh = llmcalc.Mesh(dp=4, tp=2, zero=1)
+    given = llmcalc.train("llama3-8b", "1T", seq=4096, machine="h100:8", mesh=mesh, micro_batch=2, batch_tokens="1M",
+                          recompute="full").step_time  # fmt: skip
+    assert given
+    assert given.origin == GIVEN
+    assert given.step.layout.mesh.micro_batches == 31
+    assert given.tokens == 4 * 2 * 31 * 4096
+    assert given.step.layout.recompute == "full"
+    chosen = llmcalc.train("llama3-70b", "1T", machine="h100:64").step_time
+    assert chosen
+    assert chosen.origin == FASTEST
+    assert chosen.step.layout.mesh.ranks == 64
+    small = llmcalc.train("llama3-70b", "1T", machine="h100:1").step_time
+    assert small
+    assert small.origin == WITHOUT_ROOM
+
+
+def test_the_layouts_that_are_tried() -> None:
+    model, dense = llmcalc.load("qwen3-30b-a3b"), llmcalc.load("llama3-8b")
+    found = [mesh for choices in meshes(model, 48, 8, 100) for mesh in choices]
+    assert all(mesh.ranks == 48 and 128 % mesh.ep == 0 for mesh in found)
+    assert {mesh.tp for mesh in found} == {1, 8}
+    assert {mesh.pp for mesh in found} >= {1, 2, 3}
+    assert all(mesh.dp <= 7 for choices in meshes(dense, 64, 8, 7) for mesh in choices)
+    assert padding(126, 16) == 2
+    assert padded(dense, 3).main.n_layers == 33
+    assert padded(dense, 4) is dense
+
+
+def test_numbers_of_tokens_and_price_follow_the_answer() -> None:
+    found = llmcalc.train("qwen3-30b-a3b", "1T", machine="h100:16")
+    assert found.days
+    assert found.hours
+    assert found.cost
+    assert found.price
+    assert found.days.mid == pytest.approx(found.hours.mid / 16 / 24)
+    assert found.cost[0] == pytest.approx(found.hours.low * found.price.low)
+    data: dict[str, Any] = found.to_dict()
+    assert data["step_time"]["mfu"]["mid"] == pytest.approx(data["machine"]["mfu"]["mid"])
+
+
+@pytest.mark.parametrize("change", [lambda own: own | {"seq": 8192}, lambda own: own | {"batch_tokens": "8M"}])
+def test_a_step_has_whole_sequences(change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    found = llmcalc.train("llama3-8b", "1T", **change({"machine": "h100:8"})).step_time
+    assert found
+    assert found.tokens % found.step.layout.sequences == 0

@@ -1,0 +1,142 @@
+"""Time of a training step: hand counts, schedules and invariants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import llmcalc
+from llmcalc.api.accelerators import accelerator
+from llmcalc.api.efficiencies import efficiencies
+from llmcalc.calc.memory.number_formats import Format
+from llmcalc.calc.sharding import Mesh
+from llmcalc.estimate.time.training_kernels import TrainingCoefficients, TrainingKernels
+from llmcalc.estimate.time.training_step import (
+    BACKWARD_PASS,
+    BUBBLE,
+    COMMUNICATION,
+    FORWARD_PASS,
+    FULL,
+    OPTIMIZER,
+    RECOMPUTATION,
+    REPLICAS,
+    SELECTIVE,
+    TrainingLayout,
+    TrainingStep,
+    training_step,
+)
+from llmcalc.schema.preset_files import names
+
+MODELS = sorted({location.file: name for name, location in names().items()}.values())
+SEQ, NONE = 2053, "none"
+ALONE = TrainingCoefficients(1.0, 0.0)  # times of brief measurements of kernels
+
+
+def step(
+    name: str, mesh: Mesh | None = None, *, micro_batch: int = 3, recompute: str = NONE, seq: int = SEQ,
+    gpu: str = "h100-sxm", number_format: str = "bf16", coefficients: TrainingCoefficients = ALONE,
+) -> TrainingStep:  # fmt: skip
+    mesh = mesh or Mesh()
+    model = TrainingKernels(accelerator(gpu), mesh, Format(number_format, 16), efficiencies(), coefficients)
+    return training_step(llmcalc.load(name), model, TrainingLayout(mesh, micro_batch, recompute), seq, 12)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_text_preset_has_a_time(name: str) -> None:
+    if len(llmcalc.load(name).stacks) > 1:
+        pytest.skip("several stacks")
+    found = step(name, micro_batch=1, seq=211)
+    assert found.seconds == pytest.approx(sum(found.parts.values()))
+    assert min(found.parts.values()) > 0
+    flops = llmcalc.flops(name, seq=211, mode="train", extend=True).matmul
+    assert flops / found.seconds < accelerator("h100-sxm").peak["bf16"]
+    assert found.parts[FORWARD_PASS] < found.parts[BACKWARD_PASS] < 5 * found.parts[FORWARD_PASS]
+
+
+def test_large_products_reach_the_measured_rate() -> None:
+    found = step("gpt3-13b", micro_batch=16, seq=2048)
+    flops = llmcalc.flops("gpt3-13b", batch=16, seq=2048, mode="train").matmul
+    rate = efficiencies().coefficients("gemm", "h100-sxm", "bf16").values["compute"]
+    assert 0.8 * rate < flops / found.seconds / accelerator("h100-sxm").peak["bf16"] < rate
+
+
+def test_full_recomputation_repeats_the_blocks_and_selective_only_attention() -> None:
+    plain, selective, full = (step("llama3-8b", recompute=how) for how in (NONE, SELECTIVE, FULL))
+    assert plain.parts[FORWARD_PASS] == selective.parts[FORWARD_PASS] == full.parts[FORWARD_PASS]
+    assert RECOMPUTATION not in plain.parts
+    assert 0 < selective.parts[RECOMPUTATION] < 0.2 * full.parts[RECOMPUTATION]
+    assert 0.9 < full.parts[RECOMPUTATION] / full.parts[FORWARD_PASS] < 1  # all but the head
+
+
+def test_micro_batches_repeat_all_but_the_optimizer_step() -> None:
+    one, seven = (step("qwen3-0.6b", Mesh(micro_batches=count)) for count in (1, 7))
+    assert one.parts[OPTIMIZER] == seven.parts[OPTIMIZER]
+    assert seven.seconds - seven.parts[OPTIMIZER] == pytest.approx(7 * (one.seconds - one.parts[OPTIMIZER]))
+
+
+def test_virtual_stages_divide_the_bubble_of_a_pipeline() -> None:
+    def found(virtual: int, micro_batches: int) -> TrainingStep:
+        return step("llama3-8b", Mesh(pp=4, virtual_stages=virtual, micro_batches=micro_batches))
+
+    plain, more, interleaved = found(1, 8), found(1, 16), found(2, 8)
+    assert plain.parts[BUBBLE] == pytest.approx(more.parts[BUBBLE])
+    computed = {name: seconds for name, seconds in plain.parts.items() if name in (FORWARD_PASS, BACKWARD_PASS)}
+    assert plain.parts[BUBBLE] == pytest.approx(3 / 8 * sum(computed.values()), rel=0.3)  # the last stage has the head
+    assert interleaved.parts[BUBBLE] == pytest.approx(plain.parts[BUBBLE] / 2, rel=0.02)
+
+
+def test_stages_of_unequal_numbers_of_layers() -> None:
+    """61 layers on 4 stages: the pace is that of 16 layers, less the head."""
+    found = step("deepseek-v3", Mesh(dp=8, pp=4, ep=8, etp=1, micro_batches=5), micro_batch=1)
+    whole = step("deepseek-v3", Mesh(dp=8, ep=8, etp=1), micro_batch=1)
+    assert 0.24 < found.parts[FORWARD_PASS] / 5 / whole.parts[FORWARD_PASS] < 0.30
+
+
+def test_tensor_parallelism_divides_the_work_and_communicates() -> None:
+    one, four = step("llama3-70b"), step("llama3-70b", Mesh(tp=4, sp=True))
+    assert 0.24 < four.parts[FORWARD_PASS] / one.parts[FORWARD_PASS] < 0.3
+    assert COMMUNICATION not in one.parts
+    assert four.parts[COMMUNICATION] > 0
+    replicated = step("llama3-70b", Mesh(tp=4))
+    assert replicated.parts[FORWARD_PASS] > four.parts[FORWARD_PASS]  # every rank computes the norms of all tokens
+
+
+def test_replicas_exchange_during_the_computation() -> None:
+    alone = step("llama3-8b")
+    hidden = step("llama3-8b", Mesh(dp=512, zero=3))
+    assert hidden.hidden > 0
+    assert hidden.parts.keys() == alone.parts.keys()
+    assert hidden.parts[OPTIMIZER] < alone.parts[OPTIMIZER] / 500
+    shown = step("llama3-8b", Mesh(dp=512, zero=3), micro_batch=1, seq=127)
+    assert shown.parts[REPLICAS] > 0
+
+
+def test_replicas_share_the_network_of_a_node_with_tensor_parallel_ranks() -> None:
+    """Eight ranks of a group in a node have eight adapters, one rank has one."""
+    few, many = (step("llama3-70b", Mesh(dp=64, tp=tp, zero=3, sp=tp > 1), micro_batch=1, seq=13) for tp in (1, 8))
+    exchanged = [each.hidden + each.parts[REPLICAS] for each in (few, many)]
+    assert exchanged[1] > 0.8 * exchanged[0]  # an eighth of the bytes over an eighth of the network
+
+
+def test_the_fitted_coefficients() -> None:
+    plain, slower, longer = (step("qwen3-0.6b", coefficients=TrainingCoefficients(*own))
+                             for own in ((1, 0), (1.5, 0), (1, 31)))  # fmt: skip
+    ratio = (slower.seconds - plain.parts[OPTIMIZER]) / (plain.seconds - plain.parts[OPTIMIZER])
+    assert 1.3 < ratio < 1.5  # kernels without contractions stay the same
+    each = longer.parts[FORWARD_PASS] - plain.parts[FORWARD_PASS]
+    assert longer.parts[BACKWARD_PASS] - plain.parts[BACKWARD_PASS] == pytest.approx(2 * each)
+    assert each == pytest.approx(31e-6 * round(each / 31e-6))
+    assert each > 28 * 5 * 31e-6
+
+
+@pytest.mark.parametrize("settings", [{"number_format": "fp8"}, {"gpu": "b200-180gb"}, {"micro_batch": 2}])
+def test_what_makes_a_step_faster(settings: dict[str, Any]) -> None:
+    assert step("llama3-8b", **settings).seconds < step("llama3-8b").seconds
+
+
+def test_experts_receive_equal_numbers_of_tokens() -> None:
+    """Twice as many expert-parallel ranks have half the experts, and twice the tokens for each."""
+    few, many = (step("qwen3-30b-a3b", Mesh(dp=16, ep=ep, etp=1)) for ep in (8, 16))
+    assert many.parts[FORWARD_PASS] == pytest.approx(few.parts[FORWARD_PASS], rel=0.05)
+    assert many.parts[COMMUNICATION] > few.parts[COMMUNICATION]  # in place of a node, two
