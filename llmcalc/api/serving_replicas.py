@@ -8,6 +8,7 @@ from typing import Any
 
 from ..calc.collectives import ALL_TO_ALL
 from ..calc.sharding import Mesh
+from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.record import record
 from ..data import tables
@@ -86,7 +87,15 @@ class Replica:
         """Sizes of the layout that differ from 1."""
         return {name: size for name in SIZES if (size := getattr(self.mesh, name)) > 1}
 
-    def command(self, longest: float, batch: float, chunk: float | None = None, role: str = "") -> str | None:
+    @property
+    def takes_replicas(self) -> bool:
+        """Whether one process of the engine starts several independent replicas, which share no experts."""
+        reads = tables("engines").get(self.steps.engine.name, {}).get("flags", {}).get("read", {}).values()
+        return "dp" in reads and self.mesh.dp == 1 and not expert_layers(self.steps.architecture)
+
+    def command(
+        self, longest: float, batch: float, chunk: float | None = None, role: str = "", replicas: int = 1
+    ) -> str | None:
         """Return the engine's command line, or None if the rule of the engine is unknown.
 
         Args:
@@ -94,6 +103,7 @@ class Replica:
             batch: sequences that run at once on a data-parallel rank.
             chunk: largest number of tokens of prefill in a step, if it is not the usual one.
             role: ``prefill`` or ``decode``, for a pool that computes nothing else.
+            replicas: number of replicas that the process starts.
         """
         memory = self.memory.result
         words = tables("engines").get(self.steps.engine.name, {}).get("pools", {}).get(role) if role else ""
@@ -102,6 +112,9 @@ class Replica:
         settings, change = memory.settings, dict[str, Any]()
         if not memory.starts or memory.max_model_len < longest:
             change["max_model_len"] = LENGTH_STEP * ceil(longest / LENGTH_STEP)
+        if replicas > 1:
+            change["dp"] = replicas
+            batch *= replicas if settings.get("divides_sequences") else 1
         if batch > settings.get("max_num_seqs", batch):
             change["max_num_seqs"] = ceil(batch)
         if chunk not in (None, self.chunk):

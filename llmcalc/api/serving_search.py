@@ -78,6 +78,7 @@ class Layout:
         decode_power: power of a GPU in decode steps, as a share of its rated power.
         prefill: pool of GPUs that compute prefills alone, or None if all replicas compute them.
         commands: command lines of the engine by role: ``serve``, or ``prefill`` and ``decode``.
+        processes: how many times each of them is started, on other GPUs, by role.
     """
 
     mesh: Mesh
@@ -96,6 +97,7 @@ class Layout:
     decode_power: float
     prefill: PrefillPool | None
     commands: Mapping[str, str]
+    processes: Mapping[str, int]
 
     @property
     def settings(self) -> dict[str, int]:
@@ -111,6 +113,11 @@ class Layout:
     def width(self) -> float:
         """Ratio of an end of the interval to the estimate, of the time per output token."""
         return float(self.tpot.high / self.tpot_s)
+
+    @property
+    def tokens_per_s_gpu_range(self) -> tuple[float, float]:
+        """Ends of the interval of the output tokens per second of one GPU. Layouts are ordered by the low end."""
+        return self.tokens_per_s_gpu / self.width, self.tokens_per_s_gpu * self.width
 
     def usd_per_million_output(self, price: Price | None) -> tuple[float, float] | None:
         """Return the lowest and highest price of a million output tokens, with all cost charged to the output."""
@@ -141,6 +148,7 @@ class Layout:
             **{name: getattr(self, name) for name in names},
             "usd_per_million_output": self.usd_per_million_output(terms.price),
             "money": self.money(terms, isl, osl).to_dict(), "commands": dict(self.commands),
+            "processes": dict(self.processes),
         }  # fmt: skip
 
 
@@ -265,7 +273,7 @@ def _rank(one: Layout, limits: Mapping[str, float]) -> tuple[bool, float]:
 
     Layouts that do not meet the limits are ordered by their excess.
     """
-    return (False, -one.tokens_per_s_gpu / one.width) if one.keeps_limits else (True, excess(one, limits))
+    return (False, -one.tokens_per_s_gpu_range[0]) if one.keeps_limits else (True, excess(one, limits))
 
 
 def _fastest(
@@ -309,9 +317,13 @@ def layout_at(
         slow, fast = (rest + point.step_s / accepted for accepted in replica.drafting.accepted_range)
         tpot = with_acceptance(tpot, point.tpot_s, slow, fast)
     sizes = requests.longest, point.batch, search.chunk
+    count = placement.replicas
     if first is None:
-        roles, pool = {"serve": replica.command(*sizes)}, None
+        is_joined = replica.takes_replicas
+        roles, pool = {"serve": replica.command(*sizes, replicas=count if is_joined else 1)}, None
+        processes = {"serve": 1 if is_joined else count}
     else:
+        processes = {"prefill": placement.prefill_replicas, "decode": count}
         roles = {"prefill": first.command(requests.longest, 1, search.chunk, "prefill"),
                  "decode": replica.command(*sizes, "decode")}  # fmt: skip
         pool = PrefillPool(first.mesh, placement.prefill_replicas, point.busy, point.wait_s, point.transfer_s)
@@ -320,6 +332,7 @@ def layout_at(
         point.requests_per_s * requests.mean("osl") / placement.gpus, is_kept,
         {name: own for name, own in replica.formats.items() if own}, point.requests_per_s, placement.gpus,
         point.prefill_share, point.decode_power, pool, {role: line for role, line in roles.items() if line},
+        {role: processes[role] for role, line in roles.items() if line},
     )  # fmt: skip
 
 

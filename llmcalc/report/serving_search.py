@@ -132,15 +132,26 @@ def _layouts(result: ServingSearch) -> Table:
     for one in result.layouts:
         price = one.usd_per_million_output(result.price)
         rows.append(
-            (layout_text(one), round(one.concurrency), duration(one.tpot_s, one.tpot.low, one.tpot.high),
-             duration(one.ttft_s, one.ttft.low, one.ttft.high),
-             round(1 / one.tpot_s), round(one.tokens_per_s_gpu), dollars(price) if price else "")
+            (layout_text(one), round(one.concurrency), _speed(one), duration(one.tpot_s, one.tpot.low, one.tpot.high),
+             duration(one.ttft_s, one.ttft.low, one.ttft.high), round(1 / one.tpot_s), dollars(price) if price else "")
         )  # fmt: skip
     heads = columns(
-        "layout: name", "requests: number", "per output token: text", "first token: text",
-        "tokens/s per user: number 2", "per GPU: number 1", "per million output: text",
+        "layout: name", "requests: number", "tokens/s per GPU: text", "per output token: text", "first token: text",
+        "per user: number 1", "per million output: text",
     )  # fmt: skip
     return Table("layouts", heads, rows)
+
+
+def _speed(one: Layout) -> str:
+    low, high = one.tokens_per_s_gpu_range
+    return f"{one.tokens_per_s_gpu:,.0f} ({low:,.0f} to {high:,.0f})"
+
+
+def _order(layouts: Sequence[Layout]) -> list[str]:
+    """Return how layouts are ordered, if the first one is not the one with the most tokens per second."""
+    if not layouts or layouts[0].tokens_per_s_gpu >= max(one.tokens_per_s_gpu for one in layouts):
+        return []
+    return ["layouts are ordered by the low end of tokens/s per GPU, whose interval is wider for what was not measured"]
 
 
 def _margin(result: ServingSearch) -> tuple[Fact, ...]:
@@ -178,8 +189,12 @@ def _first(result: ServingSearch) -> tuple[Table, ...]:
 
 
 def commands_table(one: Layout) -> Table:
-    """Return a table of the engine's command lines for a layout."""
-    return Table("command lines", columns("role: name", "command: text"), list(one.commands.items()))
+    """Return a table of the engine's command lines for a layout, and how many times each is started."""
+    is_once = all(number == 1 for number in one.processes.values())
+    title = "command lines" if is_once else "command lines, each on GPUs of its own"
+    rows = [(f"{one.processes[role]} × {role}" if one.processes[role] > 1 else role, line)
+            for role, line in one.commands.items()]  # fmt: skip
+    return Table(title, columns("role: name", "command: text"), rows)
 
 
 def _changes(result: ServingSearch) -> Table:
@@ -207,6 +222,7 @@ def _notes(result: ServingSearch) -> tuple[str, ...]:
     margin = "" if result.has_margin else f"; the layout {NO_MARGIN}"
     own = money_notes(result.layouts[0].money(result.terms, result.isl, result.osl))
     return (
+        *_order(result.layouts),
         *pool_notes(result.layouts, result.requests),
         *request_notes(result),
         *price,

@@ -168,3 +168,34 @@ def test_a_request_longer_than_the_model_allows_has_no_layout() -> None:
     assert found.is_too_long
     assert found.layouts == ()
     assert not found.is_found
+
+
+def test_the_command_lines_use_all_gpus() -> None:
+    lengths: dict[str, Any] = {"isl": 1024, "osl": 500}
+    dense = llmcalc.serve("llama3.3-70b", "h100:8", weights="fp8", sla="ttft=500ms,tpot=20ms", **lengths)
+    first = dense.layouts[0]
+    assert (first.replicas, dict(first.processes)) == (2, {"serve": 1})
+    line = first.commands["serve"]
+    again: Any = llmcalc.serve(command=line, gpu="h100:8", concurrency=first.concurrency, **lengths)
+    assert again.mesh.ranks == 8
+    assert again.tokens_per_s_gpu == pytest.approx(first.tokens_per_s_gpu, rel=0.01)
+    for one in dense.layouts:
+        started = {role: one.processes[role] * llmcalc.serve(command=text, gpu="h100:8").ranks
+                   for role, text in one.commands.items()}  # fmt: skip
+        assert sum(started.values()) == 8, started
+
+
+def test_replicas_of_a_mixture_are_processes() -> None:
+    found = llmcalc.serve("qwen3-30b-a3b", "h100:4", isl=1024, osl=500, sla="tpot=20ms")
+    several = [one for one in found.layouts if one.replicas > 1 and not one.prefill]
+    assert several
+    assert all(one.processes["serve"] == one.replicas for one in several)
+
+
+def test_the_first_layout_has_the_highest_low_end() -> None:
+    found = llmcalc.serve("llama3.3-70b", "h100:8", weights="fp8", isl=1024, osl=500, sla="ttft=500ms,tpot=20ms")
+    assert found.layouts[0].tokens_per_s_gpu_range[0] == max(one.tokens_per_s_gpu_range[0] for one in found.layouts)
+    text = str(search_document(found).notes)
+    assert ("low end of tokens/s per GPU" in text) == any(
+        one.tokens_per_s_gpu > found.layouts[0].tokens_per_s_gpu for one in found.layouts
+    )
