@@ -15,7 +15,7 @@ from ..calc.memory.pipeline import pipeline_stages
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture, declare, model_of
-from ..core.errors import DescriptionError, InputError
+from ..core.errors import DescriptionError, InputError, nearest
 from ..core.form import Form
 from ..core.record import remembered
 from ..core.workload import positions
@@ -34,6 +34,7 @@ from ..estimate.engine_weights import (
     padded_weights,
 )
 from ..layers.parts.rope import Dynamic, Linear
+from ..schema.preset_files import names as preset_names
 from .defaults import LLAMA_CPP_STEP_TOKENS
 from .engine_encoders import encoder_memory, served_encoder
 from .llama_cpp_models import LlamaCppModel
@@ -74,8 +75,18 @@ def load_served(model: Source, is_repository: bool = False) -> tuple[Architectur
             note = f"weights in {chosen} are assumed from the name {model}; its config.json states the method"
             if found := _first((match[1], re.sub(r"^[^/]+/", "", match[1]))):
                 return found, model, chosen, (note,)
-        hint = f"use its config instead of the name, as in hf:{name} or the path of its config.json"
-        raise DescriptionError(f"no preset has the architecture of {model}", parameter="model", hint=hint) from error
+        raise _unknown(model, gguf[2] if gguf else name) from error
+
+
+def _unknown(model: str, name: str) -> DescriptionError:
+    """Return the error for a model that is no preset, with similar names of presets, and its config if it is a name."""
+    own, known = name.rpartition("/")[2].lower(), preset_names()
+    longer = [each for each in known if each.startswith(f"{own}-")]
+    similar = [] if name.startswith((".", "/", "~")) else longer[:3] or nearest(own, known)
+    is_repository = re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", name) and "gguf" not in model.lower()
+    config = f"hf:{name} or the path of its config.json" if is_repository else "the path of its config.json"
+    hint = f"did you mean {' or '.join(similar)}? Otherwise use {config}" if similar else f"use {config}"
+    return DescriptionError(f"no preset has the architecture of {model}", parameter="model", hint=hint)
 
 
 def _first(names: Iterable[str]) -> Architecture | None:

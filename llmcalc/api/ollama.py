@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import InputError
+from ..core.errors import DescriptionError, InputError
 from ..core.setting import SCALES, read_integer
 from ..data import tables
 from ..importers.modelfile import Modelfile, library_model, read_modelfile, usual_context
@@ -39,9 +39,16 @@ def run_command(command: EngineCommand, gpus: Gpus) -> Command:
 
 
 def _command(found: Modelfile, settings: Mapping[str, Any], gpus: Gpus, requests: int = 1) -> Command:
-    length = None
+    length, read = None, list[str]()
+    try:
+        architecture, *_ = load_served(found.file, is_repository=True)
+    except DescriptionError as error:
+        message = error.message.replace(found.file, found.model)
+        raise DescriptionError(message, parameter=error.parameter, hint=error.hint) from error
+    if architecture.name != found.model.replace(":", "-"):
+        read = [f"{found.model} is read as {architecture.name}"]
     with suppress(InputError):
-        length = served_length(load_served(found.file, is_repository=True)[0])
+        length = served_length(architecture)
     memory = gpus.memory_bytes or (gpus.accelerator.usable_bytes if gpus.accelerator else 0)
     context = usual_context(memory * (gpus.count or 1), length)
     words = found.words(context, length, requests)
@@ -54,4 +61,4 @@ def _command(found: Modelfile, settings: Mapping[str, Any], gpus: Gpus, requests
             words += [flags[name]] if value is True else [flags[name], str(text)]
     usual = ({} if "num_ctx" in found.parameters else {"num_ctx": context}) | found.defaults
     added = " · ".join(f"{name} {value}" for name, value in usual.items())
-    return words, ((f"defaults of Ollama: {added}",) if added else ())
+    return words, (*read, *([f"defaults of Ollama: {added}"] if added else []))

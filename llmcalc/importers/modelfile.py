@@ -182,4 +182,9 @@ def _library_file(model: str, latest: dict[str, str]) -> str:
     match = _FORMAT.fullmatch(tag)
     size, weights = (match[1], match[2].replace("fp", "f")) if match else (tag, USUAL)
     size = size or latest.get(name, "")
+    if similar := table("modelfile")["distilled"].get(f"{name}:{size}"):
+        hint = f"{similar} has its architecture, and can be named in its place"
+        raise DescriptionError(f"{model} is a distilled model without a preset", parameter="model", hint=hint)
+    if preset := table("modelfile")["tags"].get(f"{name}:{size}"):
+        return f"{preset}-{weights}.gguf"
     return f"{'-'.join(filter(None, (name, size)))}-{weights}.gguf"

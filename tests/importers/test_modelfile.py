@@ -74,6 +74,29 @@ def test_changes_are_parameters_of_the_file(write: Write) -> None:
     assert result.line(smaller).endswith(" and OLLAMA_KV_CACHE_TYPE=q8_0 ollama serve")
 
 
+@pytest.mark.parametrize(
+    ("tag", "message", "hint"),
+    [
+        ("qwen3:30b", "no preset has the architecture of qwen3:30b", "did you mean qwen3-30b-a3b"),
+        ("deepseek-r1:32b", "is a distilled model", "qwen2.5-32b has its architecture"),
+        ("zzzz:9b", "no preset has the architecture of zzzz:9b", "use the path of its config.json"),
+    ],
+)
+def test_an_unknown_tag_names_presets(tag: str, message: str, hint: str) -> None:
+    with pytest.raises(InputError, match=message) as found:
+        llmcalc.serve(command=f"ollama run {tag}", gpu="rtx4090")
+    assert found.value.hint.startswith(hint)
+    assert "hf:" not in found.value.hint
+
+
+@pytest.mark.parametrize("model", ["qwen3:8b", "qwen3", "mistral", "mistral:7b-instruct-q8_0"])
+def test_a_version_that_the_tag_does_not_name_is_noted(model: str) -> None:
+    result = llmcalc.serve(command=f"ollama run {model}", gpu="rtx4090")
+    name = {"q": "qwen3-8b", "m": "mistral-7b-v0.3"}[model[0]]
+    assert result.architecture.name == name
+    assert (f"{model} is read as {name}" in result.notes) == (model != "qwen3:8b")
+
+
 def test_the_context_depends_on_the_memory() -> None:
     gib = 2**30
     assert [usual_context(size * gib, 10**6) for size in (22, 23, 46, 47)] == [4096, 32768, 32768, 262144]

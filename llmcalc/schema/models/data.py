@@ -184,6 +184,8 @@ class ModelfileTable(Sourced):
     instructions: dict[str, str]
     variables: dict[str, Text]
     latest: dict[str, Text]
+    tags: dict[str, Text]
+    distilled: dict[str, Text]
 
 
 class UnknownKeys(Model):
