@@ -57,7 +57,8 @@ UNCHANGED = {
     "used only with another setting than the class default": """
         audio_channels block_multiple_of dense_intermediate_size encoder_layers expand expansion_ratio
         index_block_size index_head_dim index_local_blocks index_n_heads index_topk_blocks intermediate_size
-        intermediate_size_mlp mamba_expand n_shared_experts num_codebooks num_experts prompt_length prompt_mid_dim
+        intermediate_size_mlp mamba_expand multiple_of n_routed_experts n_shared_experts num_codebooks num_experts
+        prompt_length prompt_mid_dim
         task_type_vocab_size
     """,
     "size of a computation in chunks": """

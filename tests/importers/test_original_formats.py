@@ -88,7 +88,49 @@ def test_an_adapted_qwen_is_qwen2() -> None:
     assert total(config) == total({**LLAMA, "model_type": "qwen2"})
 
 
-@pytest.mark.parametrize("key", ["lm_config", "llm_cfg"])
+def test_an_adapted_language_model_with_a_class_of_its_own_is_found_by_its_type() -> None:
+    config = {**LLAMA, **ADAPTED, "model_type": "logics", "architectures": ["LogicsForConditionalGeneration"]}
+    found = llmcalc.load({**config, "pos_skipping_range": 53, "faster_token_stride": 7})
+    assert llmcalc.params(found).total == total({**LLAMA, "model_type": "qwen3"})
+    assert found.warnings == ()
+    assert "'token_compression'" in llmcalc.load({**config, "token_compression": True}).warnings[0]
+
+
+def test_florence_in_the_format_of_its_authors() -> None:
+    sizes = {"depths": [1, 2], "num_heads": [2, 4], "num_groups": [2, 4], "patch_size": [7, 3], "patch_stride": [4, 2]}
+    sizes |= {"patch_padding": [3, 1], "patch_prenorm": [False, True], "window_size": 5, "projection_dim": 44}
+    text = {"d_model": 44, "encoder_layers": 2, "decoder_layers": 3, "vocab_size": 101, "encoder_attention_heads": 4}
+    text |= {"decoder_attention_heads": 4, "encoder_ffn_dim": 53, "decoder_ffn_dim": 59}
+    original = {
+        "dim_embed": [16, 28],
+        "visual_temporal_embedding": {"type": "COSINE", "max_temporal_embeddings": 31},
+        "image_pos_embed": {"type": "learned_abs_2d", "max_pos_embeddings": 37},
+        "image_feature_source": ["spatial_avg_pool", "temporal_avg_pool"],
+    }
+    ours = {"embed_dim": [16, 28], "max_temporal_embeddings": 31, "max_position_embeddings": 37}
+    config: dict[str, Any] = {"model_type": "florence2", "text_config": {**text, "model_type": "florence2_language"}}
+    found = llmcalc.load({**config, "vision_config": {**sizes, **original, "model_type": "davit"}})
+    assert (found.stacks, found.warnings) == (
+        llmcalc.load({**config, "vision_config": {**sizes, **ours, "model_type": "florence_vision"}}).stacks,
+        (),
+    )
+
+
+def test_deepseek_ocr_names_the_language_model_by_its_keys() -> None:
+    text = {
+        "hidden_size": 44,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "use_mla": False,
+        "n_routed_experts": 7,
+    }
+    text |= {"num_experts_per_tok": 2, "n_shared_experts": 2, "moe_intermediate_size": 13, "intermediate_size": 53}
+    text |= {"vocab_size": 101, "first_k_dense_replace": 1, "num_key_value_heads": 4}
+    found = llmcalc.load({"model_type": "DeepseekOCR", "language_config": text, "vision_config": {"width": {}}})
+    assert llmcalc.params(found).total == total({**text, "model_type": "deepseek", "tie_word_embeddings": False})
+
+
+@pytest.mark.parametrize("key", ["lm_config", "llm_cfg", "language"])
 def test_a_language_model_under_a_key_that_the_class_lacks_is_counted_alone(key: str) -> None:
     whisper = {"d_model": 19, "model_type": "whisper"}
     found = llmcalc.load({"model_type": "glmasr", key: LLAMA, "whisper_config": whisper})

@@ -148,6 +148,16 @@ CONFIGS: dict[str, tuple[dict[str, Any], int]] = {
         },
         108_641_793_536,
     ),
+    "MiniCPM-V-2": (
+        {
+            "model_type": "minicpmv", "architectures": ["MiniCPMV"], "hidden_size": 2304, "intermediate_size": 5760,
+            "num_attention_heads": 36, "num_hidden_layers": 40, "num_key_value_heads": 36, "vocab_size": 122753,
+            "query_num": 64, "drop_vision_last_layer": True, "scale_depth": 1.4, "scale_emb": 12, "dim_model_base": 256,
+            "max_slice_nums": 9, "mm_use_im_start_end": True, "image_size": 448, "patch_size": 14,
+            "vision_encoder": "vit_so400m_patch14_siglip_384.webli",
+        },
+        3_434_965_792 - 64 * 2304,  # without a table of fixed positions
+    ),
     "MiniCPM-V-2_6": (
         {
             "model_type": "minicpmv", "version": 2.6, "architectures": ["MiniCPMV"], "hidden_size": 3584,
@@ -222,7 +232,15 @@ WRONG = [
     ({"model_type": "step3p5", "num_hidden_layers": 5, "moe_layers_enum": "3,7"}, "must list layers from 0 to 4"),
     ({"model_type": "molmo2_text", "qk_norm_type": "other"}, "qk_norm_type must be one of qwen3, olmo, not 'other'"),
     ({"model_type": "llama4", "vision_config": {"pixel_shuffle_ratio": 0}}, "pixel_shuffle_ratio must be positive"),
-    ({"model_type": "minicpmv", "version": 2.0}, "version must be one of 2.5, 2.6, 4.0, 4.5, not 2.0"),
+    ({"model_type": "minicpmv", "vision_encoder": "vit"}, "num_hidden_layers is missing"),
+    (
+        {"model_type": "minicpmv", "text_config": {"num_hidden_layers": 3}, "vision_encoder": "vit"},
+        "vision_encoder must be one of vit_so400m_patch14_siglip_384.webli, not 'vit'",
+    ),
+    (
+        {"model_type": "minicpmv", "version": 2.0, "text_config": {"num_hidden_layers": 3}},
+        "version must be one of 2.5, 2.6, 4.0, 4.5, not 2.0",
+    ),
     ({"model_type": "minicpmo"}, "num_hidden_layers is missing"),
     ({"model_type": "molmo_text", "intermediate_size": 97}, "intermediate_size must be even, not 97"),
 ]  # fmt: skip

@@ -200,7 +200,73 @@ PUBLISHED: dict[str, tuple[int, dict[str, Any]]] = {
         },
     ),
 }
+OLMO = {
+    "model_type": "hf_olmo", "activation_type": "swiglu", "attention_layer_norm": False, "alibi": False, "rope": True,
+    "attention_layer_norm_with_affine": False, "bias_for_layer_norm": False, "block_type": "sequential",
+    "clip_qkv": None, "include_bias": False, "layer_norm_type": "default", "layer_norm_with_affine": False,
+    "mlp_ratio": 8, "architectures": ["OLMoForCausalLM"], "vocab_size": 50280, "embedding_size": 50304,
+}  # fmt: skip
+PUBLISHED |= {
+    "allenai/OLMo-7B": (
+        6888095744,
+        {**OLMO, "d_model": 4096, "n_heads": 32, "n_layers": 32, "mlp_hidden_size": 22016, "weight_tying": False},
+    ),
+    "allenai/OLMo-1B": (
+        1176764416,
+        {**OLMO, "d_model": 2048, "n_heads": 16, "n_layers": 16, "mlp_hidden_size": None, "weight_tying": True},
+    ),
+    "GSAI-ML/LLaDA-8B-Instruct": (
+        8015581184,
+        {
+            "model_type": "llada",
+            "architectures": ["LLaDAModelLM"],
+            "activation_type": "silu",
+            "block_type": "llama",
+            "d_model": 4096,
+            "embedding_size": 126464,
+            "include_qkv_bias": False,
+            "layer_norm_type": "rms",
+            "mlp_hidden_size": 12288,
+            "n_heads": 32,
+            "n_kv_heads": 32,
+            "n_layers": 32,
+            "rms_norm_eps": 1e-05,
+            "rope": True,
+            "vocab_size": 126464,
+            "weight_tying": False,
+        },
+    ),
+}
+TELECHAT = {
+    "model_type": "telechat", "architectures": ["TelechatForCausalLM"], "hidden_size": 58, "ffn_hidden_size": 61,
+    "n_layer": 3, "n_head": 29, "num_key_value_heads": 1, "vocab_size": 103, "tie_word_embeddings": False,
+    "masked_softmax_fusion": True,
+}  # fmt: skip
+MINIMIND = {
+    "model_type": "minimind", "architectures": ["MiniMindLM"], "dim": 66, "n_layers": 5, "n_heads": 11, "n_kv_heads": 1,
+    "hidden_dim": 59, "vocab_size": 103, "norm_topk_prob": True, "n_shared_experts": True,
+}  # fmt: skip
 OTHERS: dict[str, dict[str, Any]] = {
+    "telechat": TELECHAT,
+    "minimind": MINIMIND,
+    "minimind experts": {**MINIMIND, "use_moe": True, "n_routed_experts": 7, "num_experts_per_tok": 3},
+    "llada with norms": {
+        "model_type": "llada",
+        "block_type": "llama",
+        "activation_type": "silu",
+        "d_model": 58,
+        "n_heads": 29,
+        "n_layers": 3,
+        "n_kv_heads": 1,
+        "rope": True,
+        "vocab_size": 101,
+        "embedding_size": 103,
+        "attention_layer_norm": True,
+        "include_qkv_bias": True,
+        "layer_norm_type": "default",
+        "include_bias": True,
+        "mlp_ratio": 3,
+    },
     "mimo": sized("mimo", 4096, 11008, 36, 32, 151680, num_key_value_heads=8, head_dim=128, attention_bias=True),
     "orion": sized("orion", 5120, 15360, 40, 40, 84608, num_key_value_heads=40),
     "internlm": sized("internlm", 4096, 11008, 32, 32, 103168, bias=True),
@@ -238,6 +304,49 @@ def test_what_is_described_runs_as_declared(name: str) -> None:
     assert [check for check in result.checks if not check.ok and check.quantity != "run"] == []
 
 
+def sizes(width: int, hidden: int, head: int) -> tuple[int, int]:
+    """Return the weights of an attention with one key and value head, and of a gated MLP."""
+    return 2 * width * width + 2 * width * head, 3 * width * hidden
+
+
+def test_telechat_has_biases_in_output_projections_alone() -> None:
+    attention, mlp = sizes(58, 61, 2)
+    assert llmcalc.params(llmcalc.load(TELECHAT)).total == 2 * 103 * 58 + 58 + 3 * (attention + mlp + 4 * 58)
+    with pytest.raises(llmcalc.InputError, match="embed_layernorm"):
+        llmcalc.load({**TELECHAT, "embed_layernorm": True})
+
+
+def test_experts_of_minimind_are_as_wide_as_the_mlp_and_one_is_shared() -> None:
+    attention, mlp = sizes(66, 59, 6)
+    dense, sparse = (llmcalc.params(llmcalc.load(OTHERS[name])).total for name in ("minimind", "minimind experts"))
+    assert dense == 103 * 66 + 66 + 5 * (attention + mlp + 2 * 66)
+    assert sparse - dense == 5 * (7 * mlp + 7 * 66)
+    alone = llmcalc.load({**OTHERS["minimind experts"], "n_shared_experts": None})
+    assert sparse - llmcalc.params(alone).total == 5 * mlp
+
+
+def test_the_hidden_width_of_minimind_is_rounded_up_if_it_is_missing() -> None:
+    config = {**MINIMIND, "hidden_dim": None, "multiple_of": 17}  # 8 * 66 // 3 = 176
+    assert llmcalc.load(config).stacks == llmcalc.load({**MINIMIND, "hidden_dim": 187}).stacks
+
+
+@pytest.mark.parametrize("name", ["THUDM/chatglm3-6b", "THUDM/chatglm-6b"])
+def test_a_chatglm_for_generation_has_a_head_and_a_trained_prefix_is_warned_of(name: str) -> None:
+    config = {**PUBLISHED[name][1], "architectures": ["ChatGLMForConditionalGeneration"]}
+    found = llmcalc.load(config)
+    assert (found.stacks, found.warnings) == (llmcalc.load(PUBLISHED[name][1]).stacks, ())
+    assert llmcalc.load({**config, "pre_seq_len": 131}).warnings == (
+        "the trained prefix of 131 tokens (pre_seq_len) is not counted",
+    )
+
+
+def test_routers_of_other_modalities_are_noted() -> None:
+    ling = PUBLISHED["inclusionAI/Ling-lite"][1]
+    found = llmcalc.load({**ling, "multi_gate": True})
+    assert found.stacks == llmcalc.load(ling).stacks
+    assert "routers of image and sound tokens" in found.notes[-1]
+
+
 def test_mimo_is_qwen2_beside_a_module_for_prediction() -> None:
     config = {**OTHERS["mimo"], "num_nextn_predict_layers": 1, "tie_word_embeddings": False}
     mimo = llmcalc.load(config)
@@ -258,6 +367,11 @@ def test_mimo_is_qwen2_beside_a_module_for_prediction() -> None:
         ("inclusionAI/Ling-mini-2.0", {"score_function": "softmax"}, "score_function"),
         ("MiniMaxAI/MiniMax-Text-01", {"attn_type_list": [0, 1]}, "attn_type_list"),
         ("MiniMaxAI/MiniMax-Text-01", {"attn_type_list": [2] * 80}, "attn_type_list"),
+        ("allenai/OLMo-7B", {"mlp_hidden_size": 22017}, "must be even"),
+        ("allenai/OLMo-7B", {"block_type": "parallel"}, "block_type"),
+        ("allenai/OLMo-7B", {"activation_type": "gelu"}, "activation_type"),
+        ("allenai/OLMo-7B", {"alibi": True}, "alibi"),
+        ("GSAI-ML/LLaDA-8B-Instruct", {"input_emb_norm": True}, "input_emb_norm"),
         ("apple/OpenELM-270M", {"ffn_multipliers": [1.0]}, "ffn_multipliers"),
         ("apple/OpenELM-270M", {"ffn_multipliers": [1e300] * 16}, "ffn_multipliers"),
         ("apple/OpenELM-270M", {"num_kv_heads": [3] * 15 + [7]}, "n_kv_heads"),

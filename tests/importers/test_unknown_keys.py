@@ -81,6 +81,22 @@ def test_a_key_that_no_class_has_is_warned_of_if_the_config_names_its_class() ->
     assert "'n_gates'" in refusal({**baichuan, "n_gates": 3})  # not a class of transformers
 
 
+def test_base_keys_of_older_versions_are_ignored_by_classes_without_them() -> None:
+    assert llmcalc.load({**LLAMA, "is_decoder": True}).warnings == ()
+    assert "'add_cross_attention'" in refusal({**LLAMA, "add_cross_attention": True})
+    baichuan = {**LLAMA, "model_type": "baichuan", "num_key_value_heads": 4, "is_decoder": True}
+    assert "'is_decoder'" in refusal(baichuan)  # its authors' class may read the key
+
+
+def test_a_key_that_repeats_a_value_of_a_part_has_no_effect() -> None:
+    text = {"model_type": "persimmon", "hidden_size": 44, "intermediate_size": 53, "num_hidden_layers": 3}
+    fuyu = {"model_type": "fuyu", "text_config": {**text, "num_attention_heads": 4, "vocab_size": 101}}
+    found = llmcalc.load({**fuyu, "intermediate_size": 53, "num_hidden_layers": 3})
+    assert (found.stacks, found.warnings) == (llmcalc.load(fuyu).stacks, ())
+    assert "'intermediate_size'" in refusal({**fuyu, "intermediate_size": 59})
+    assert "'n_gates'" in refusal({**fuyu, "n_gates": 53})
+
+
 def test_all_unknown_keys_are_named_at_once(tmp_path: Path, capsys: Capture) -> None:
     file = tmp_path / "config.json"
     file.write_text(json.dumps({**LLAMA, "n_gates": 3, "n_doors": 5, "mode": "fast", "eod_token_id": 7}), "utf-8")

@@ -75,7 +75,7 @@ def load_config(
         if entry is None:
             raise UnknownNameError("model_type", as_, names(), parameter="as_")
     if is_adapted(data):
-        inner = adapted_language_model(data, as_)
+        inner = adapted_language_model(data, as_) or inner
         if inner:
             return _language_part(data, inner, where, overrides, as_, allow_unknown, strict)
     if entry is not None and inner:

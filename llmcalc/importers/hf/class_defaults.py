@@ -31,6 +31,12 @@ def irrelevant_keys() -> tuple[frozenset[str], frozenset[str]]:
     return always, frozenset(keys["irrelevant_if_off"])
 
 
+def is_foreign_key(key: str, model_type: str) -> bool:
+    """Return whether older versions of transformers wrote a key that the transformers class of a type never reads."""
+    foreign = is_transformers_class(model_type) and key not in class_keys(model_type)
+    return foreign and key in table("config_keys")["irrelevant_if_foreign"]
+
+
 @cache
 def all_class_keys() -> frozenset[str]:
     """Return the keys of all transformers classes, including aliases."""

@@ -11,7 +11,16 @@ from typing import Any
 
 from ...data import table
 
-NESTED = ("text_config", "llm_config", "language_config", "thinker_config", "vlm_config", "lm_config", "llm_cfg")
+NESTED = (
+    "text_config",
+    "llm_config",
+    "language_config",
+    "thinker_config",
+    "vlm_config",
+    "lm_config",
+    "llm_cfg",
+    "language",
+)
 DECODER = "decoder_config"  # names a language model only in composite configs whose type is in data/text_models.yaml
 ADAPTED = ("mm_vision_tower", "mm_projector_type")  # keys that LLaVA's code adds to a language model's config
 # types whose language model is the decoder

@@ -24,7 +24,8 @@ class ConfigKeys:
     """Typed access to the keys of a config, including alternative names (``d_model`` for ``hidden_size``).
 
     Each access marks a key as read. ``check_all_read`` adds the keys that were never read to ``unknown``.
-    ``has_plain_class`` states that the file names the class of its type, which reads no other keys.
+    ``has_plain_class`` states that the file names the class of its type, which reads no other keys. ``parts`` are the
+    configs nested in this one.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class ConfigKeys:
         self.unknown_class = ""
         self.has_plain_class = False
         self.unmodelled: list[str] = []
+        self.parts: list[ConfigKeys] = []
 
     def nested(self, key: str, data: Mapping[str, Any], model_type: str) -> Self:
         """Return the config ``data`` nested under a key. The keys of nested configs are checked in the same way."""
@@ -58,6 +60,7 @@ class ConfigKeys:
         inner.ignored_unknown, inner.warnings = self.ignored_unknown, self.warnings
         inner.unknown, inner.defaulted = self.unknown, self.defaulted
         inner.has_plain_class = self.has_plain_class
+        self.parts.append(inner)
         return inner
 
     def error(self, message: str, hint: str = "") -> DescriptionError:

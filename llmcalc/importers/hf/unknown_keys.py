@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ...core.errors import UnknownNameError, nearest, short_repr
 from ...core.record import MISSING
 from ...data import table
-from .class_defaults import all_class_keys, is_irrelevant
+from .class_defaults import all_class_keys, is_foreign_key, is_irrelevant
 from .config_keys import ConfigKeys
 
 MOST_NAMED = 25  # keys named in one message
@@ -49,13 +49,16 @@ class UnknownKey(NamedTuple):
 def unknown_key(config: ConfigKeys, name: str, value: object) -> UnknownKey:
     """Return an unread key of a config with its effect.
 
-    A repeated value of a common key has no effect, nor has one that states what the class does. Disabling a feature
-    that the class enables is structural. A key that no class has is not, if the config names the class of its type.
+    A repeated value of a common key or of a part has no effect, nor has one that states what the class does. Disabling
+    a feature that the class enables is structural. A key that no class has is not, if the config names the class of its
+    type.
     """
     single = value[0] if isinstance(value, list) and value and value.count(value[0]) == len(value) else value
     stated = table("unknown_keys")["stated"].get(config.model_type, {}).get(name, MISSING)
     repeated = any(name in names and single == _value(config, common) for common, names in _synonyms())
-    if repeated or stated in ("any", single):
+    has = (part for part in config.parts if name in part.read or name in part.defaults)
+    repeated = repeated or any(value == _value(part, name) for part in has)
+    if repeated or stated in ("any", single) or is_foreign_key(name, config.model_type):
         return UnknownKey(config, name, value, Effect.NONE)
     usual = config.defaults.get(name)
     disabled = is_off(value) and not is_off(usual)

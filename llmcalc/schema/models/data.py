@@ -161,6 +161,7 @@ class ConfigKeyTables(Model):
 
     irrelevant: dict[str, list[Text]]
     irrelevant_if_off: list[Text]
+    irrelevant_if_foreign: list[Text]
     values: dict[str, list[Text]]
     ignored: dict[str, list[Text] | dict[str, bool]]
     multi_token_prediction: list[Text]

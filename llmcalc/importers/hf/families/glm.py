@@ -14,7 +14,7 @@ _THETA = 10000.0
 _CHATGLM = {"rmsnorm": True, "post_layer_norm": True, "apply_residual_connection_post_layernorm": False}
 _CHATGLM_ARITHMETIC = """
     apply_query_key_layer_scaling attention_softmax_in_fp32 fp32_residual_connection bias_dropout_fusion original_rope
-    kv_channels pre_seq_len prefix_projection quantization_bit seq_length
+    kv_channels prefix_projection quantization_bit seq_length
 """
 
 
@@ -24,6 +24,7 @@ def chatglm(config: Config) -> Architecture:
         if config.flag(key, usual) != usual:
             raise config.error(f"only {key}: {str(usual).lower()} is supported")
     config.ignore(_CHATGLM_ARITHMETIC)
+    _warn_of_prefix(config)
     grouped, heads = config.flag("multi_query_attention"), config.n_heads
     head, bias = config.size("head_dim"), config.flag("add_bias_linear")
     attention = config.attention(
@@ -36,14 +37,20 @@ def chatglm(config: Config) -> Architecture:
     return decoder(config, attention, mlp, tied=config.flag("tie_word_embeddings"))
 
 
+def _warn_of_prefix(config: Config) -> None:
+    """Warn about the keys and values of a prefix, which prompt tuning trains for each layer."""
+    length = config.optional_size("pre_seq_len")
+    if length is not None:
+        config.warnings.append(f"the trained prefix of {length} tokens (pre_seq_len) is not counted")
+
+
 def chatglm_6b(config: Config) -> Architecture:
     """Read a ChatGLM-6B config [du2021], whose scaled residual stream consists of normalised inputs.
 
     Half of each head is rotated by the position of a token in its part of the sequence, and half by that of the part.
     """
     config.ignore("max_sequence_length quantization_bit prefix_projection")
-    if config.get("pre_seq_len") is not None:
-        raise config.error("pre_seq_len is not supported")
+    _warn_of_prefix(config)
     config.unmodelled_unless("position_encoding_2d", False)
     norm, scale = config.layernorm(), (2 * config.n_layers) ** 0.5
     parts: Layers = {

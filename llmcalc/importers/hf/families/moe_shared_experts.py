@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Sublayer
@@ -11,6 +12,7 @@ from ..config import SIGMOID, Config, Fields, Layers
 from ..rules import causal_lm, decoder, group_runs, runs_by_type, sublayer
 from .deepseek import dense_first, latent_lm, shared_experts
 
+OTHER_ROUTERS = "not counted: the routers of image and sound tokens in each layer (multi_gate)"
 _WINDOWED = (("sliding_attention", "dense"), ("sliding_attention", "sparse"))
 _TRAINED: Fields = {"score": "sigmoid", "correction": "parameter"}  # a trained offset per expert
 
@@ -59,7 +61,8 @@ def bailing_moe(config: Config) -> Architecture:
     config.ignore("embedding_dropout")
     config.unmodelled_unless("norm_softmax", neutral=False)
     routed = config.experts(shared={"d_ff": config.shared_width()})
-    return latent_lm(config, _bailing_attention(config), routed, dense_first(config))
+    found = latent_lm(config, _bailing_attention(config), routed, dense_first(config))
+    return replace(found, notes=(*found.notes, OTHER_ROUTERS)) if config.flag("multi_gate") else found
 
 
 def bailing_moe_v2(config: Config) -> Architecture:

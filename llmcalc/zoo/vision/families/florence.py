@@ -17,6 +17,10 @@ from ..layers.channel_attention import ChannelAttention
 
 NEAR = 3  # kernel size of a depthwise convolution
 WHOLE = 1  # one token before the patches: the mean of the patches
+_TABLES = (  # keys of the authors' class with the sizes of tables, and the keys of transformers
+    ("visual_temporal_embedding", "max_temporal_embeddings", "max_temporal_embeddings"),
+    ("image_pos_embed", "max_pos_embeddings", "max_position_embeddings"),
+)
 NOTE = "patches are those of the first stage, and windows are counted as full"
 _LISTS = "depths patch_size patch_stride patch_prenorm embed_dim num_heads num_groups"
 
@@ -29,6 +33,7 @@ def florence2(config: Config) -> Architecture:
     main = text.main
     config.ignore(f"{IGNORED} is_encoder_decoder")
     part = nested_config(config, "vision_config", "florence_vision")
+    _read_authors_keys(part)
     stages = _stages(part)
     wide, out, rows = stages[-1].d_model, part.size("projection_dim"), part.size("max_position_embeddings")
     if out != main.d_model:
@@ -46,6 +51,16 @@ def florence2(config: Config) -> Architecture:
     layout = f"florence2>{text.layout}"
     layout = f"{layout}.bare" if bare and not layout.endswith(".bare") else layout
     return replace(text, stacks=(*text.stacks, *stages), layout=layout, notes=(*text.notes, NOTE))
+
+
+def _read_authors_keys(part: Config) -> None:
+    """Copy the values of keys of the authors' own class, two of which are objects, to those of transformers."""
+    part.ignore("image_feature_source enable_checkpoint")
+    part.read_legacy("dim_embed", "embed_dim")
+    for key, old, new in _TABLES:
+        size = part.mapping(key).get(old)
+        if size is not None:
+            part.override(new, size)
 
 
 SHARED = "shared_table"  # stored but unused if both stacks have their own tables

@@ -28,10 +28,12 @@ MOLMO2_LAYERS = [24, 18]  # default encoder layers whose outputs are concatenate
 MOLMO_LAYERS = (-2, -9)  # the same, which the class of Molmo always uses
 PADDINGS = 2  # learned vectors for patches that are partly or fully padding
 MINICPM_TEXTS = {"2.5": "llama", "2.6": "qwen2", "4.0": "llama", "4.5": "qwen3"}  # by version
+MINICPM_TIMM = "vit_so400m_patch14_siglip_384.webli"  # encoder of version 2
+MINICPM_TIMM_SIDE = 384  # in pixels
 MINICPM_HEAD = 128  # width of a head of the resampler
 MINICPM_IGNORED = """
-    audio_chunk_length audio_pool_step batch_vision_input image_size init_tts patch_size scale_resolution slice_config
-    slice_mode stream_input tts_config use_image_id vision_batch_size
+    audio_chunk_length audio_pool_step batch_vision_input image_size init_tts max_slice_nums mm_use_im_start_end
+    patch_size scale_resolution slice_config slice_mode stream_input tts_config use_image_id vision_batch_size
 """
 # keys of the decoder, which Whisper's configs have and MiniCPM-o does not build
 WHISPER_DECODER = """
@@ -177,22 +179,32 @@ def molmo_projector(link: Link) -> list[Named]:
 
 
 def minicpm_v(config: Config) -> Architecture:
-    """Read a MiniCPM-V 2.5 to 4.5 [yao2024] or MiniCPM-o config, whose ``version`` decides the language model."""
-    given = config.get("version")
-    version = str(given or ("2.6" if config.model_type == "minicpmo" else "2.5"))
-    version = f"{version}.0" if version.isdecimal() else version
-    if version not in MINICPM_TEXTS:
-        raise config.error(f"version must be one of {', '.join(MINICPM_TEXTS)}, not {short_repr(given)}")
+    """Read a MiniCPM-V 2 to 4.5 [yao2024] or MiniCPM-o config, whose ``version`` decides the language model."""
+    is_first = config.get("vision_encoder") is not None
     text = inherited_text_config(config, MINICPM_IGNORED)
-    config.override("text_config", {"model_type": MINICPM_TEXTS[version], **text})
+    config.override("text_config", {"model_type": "minicpm" if is_first else _minicpm_text(config), **text})
     data = {**config_at(config, "vision_config"), "vision_use_head": False}
+    if is_first:
+        config.one_of("vision_encoder", MINICPM_TIMM)
+        data["image_size"] = MINICPM_TIMM_SIDE
     if config.flag("drop_vision_last_layer") and type(data.get("num_hidden_layers")) is int:
         data["num_hidden_layers"] -= 1
     config.override("vision_config", data)
     for key in ("vision", "audio"):
         if not config.flag(f"init_{key}", True):
             config.override(f"{key}_config", None)
-    return read_composite(config)
+    found = read_composite(config)
+    return replace(found, layout=f"minicpmv_timm>{found.layout.partition('>')[2]}") if is_first else found
+
+
+def _minicpm_text(config: Config) -> str:
+    """Return the type of the language model of a version after 2."""
+    given = config.get("version")
+    version = str(given or ("2.6" if config.model_type == "minicpmo" else "2.5"))
+    version = f"{version}.0" if version.isdecimal() else version
+    if version not in MINICPM_TEXTS:
+        raise config.error(f"version must be one of {', '.join(MINICPM_TEXTS)}, not {short_repr(given)}")
+    return MINICPM_TEXTS[version]
 
 
 def minicpm_resampler(link: Link) -> list[Named]:
