@@ -83,6 +83,14 @@ def test_an_adapted_language_model_is_counted_alone(model_type: str) -> None:
         llmcalc.load({**config, "n_gates": 3})
 
 
+def test_a_decoder_with_the_class_of_a_multimodal_model_is_counted_alone() -> None:
+    found = llmcalc.load({**LLAMA, "architectures": ["LlamaSeesForConditionalGeneration"]})
+    assert found.stacks == llmcalc.load(LLAMA).stacks
+    assert "'LlamaSeesForConditionalGeneration' is the class of a multimodal model" in found.notes[-1]
+    with pytest.raises(llmcalc.InputError, match="'mlm' head"):
+        llmcalc.load({**LLAMA, "architectures": ["LlamaForMaskedLM"]})
+
+
 def test_an_adapted_qwen_is_qwen2() -> None:
     config = {**LLAMA, **ADAPTED, "model_type": "llava_qwen", "architectures": ["LlavaQwenForCausalLM"]}
     assert total(config) == total({**LLAMA, "model_type": "qwen2"})

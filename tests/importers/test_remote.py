@@ -269,6 +269,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     },
     "mimo": sized("mimo", 4096, 11008, 36, 32, 151680, num_key_value_heads=8, head_dim=128, attention_bias=True),
     "orion": sized("orion", 5120, 15360, 40, 40, 84608, num_key_value_heads=40),
+    "PanguEmbedded": sized("PanguEmbedded", 4096, 12800, 34, 32, 153376, num_key_value_heads=8, bias=True),
     "internlm": sized("internlm", 4096, 11008, 32, 32, 103168, bias=True),
     "Dream": sized("Dream", 3584, 18944, 28, 28, 152064, num_key_value_heads=4, rope_theta=1000000.0),
     **{name: sized(name, 4096, 11008, 32, 32, 64000) for name in ("xverse", "skywork", "aquila", "Yi")},

@@ -271,6 +271,8 @@ def _notes(
 ) -> Iterator[str]:
     if "invalid" in inputs.get("dropout", {}):
         yield f"{inputs['dropout']['invalid']}; training memory with dropout cannot be computed"
+    if config.outer_class:
+        yield f"only the language model is counted; {short_repr(config.outer_class)} is the class of a multimodal model"
     if config.task():
         yield f"not counted: the head that {short_repr(config.class_name())} adds to the base model for its task"
     found = inputs.get("quantization")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MOST_LOOPED = 2_000
 MOST_REPEATS = 1_000
+DECODER_HEADS = ("causal", "none")  # kinds of heads that a decoder may have
 
 
 class ConfigKeys:
@@ -50,6 +51,7 @@ class ConfigKeys:
         self.defaulted: dict[str, int] = {}
         self.warnings: list[str] = []
         self.unknown_class = ""
+        self.outer_class = ""
         self.has_plain_class = False
         self.unmodelled: list[str] = []
         self.parts: list[ConfigKeys] = []
@@ -301,10 +303,13 @@ class ConfigKeys:
         """Return the kind of head named in ``architectures``, such as ``causal``, ``mlm`` or ``none`` (bare model).
 
         The default is the first of the ``supported`` kinds, also for classes with an unknown name. Unsupported kinds
-        raise an error. A head for a task such as classification counts as none.
+        raise an error. A head for a task such as classification counts as none. The class of a multimodal model has the
+        head of the decoder that it contains.
         """
         kind = self._head_kind() or "".join(supported[:1])
         kind = "none" if kind == "task" else kind
+        if kind == "seq2seq" and supported == DECODER_HEADS:
+            kind, self.outer_class = "causal", self.class_name()
         if supported and kind not in supported:
             raise self.error(f"{self.model_type} models with a {short_repr(kind)} head are not supported")
         return kind

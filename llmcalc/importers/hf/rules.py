@@ -12,6 +12,7 @@ from ...core.layer import Layer
 from ...core.record import changed, fields
 from ...layers import Attention, Embedding, Mla, Norm
 from .config import TOKENS, Config
+from .config_keys import DECODER_HEADS
 
 Extended = TypeVar("Extended", bound=Attention)
 
@@ -91,7 +92,7 @@ def causal_lm(
 ) -> Architecture:
     """Return a decoder-only language model. If ``tied`` is None, the config determines whether the head is tied."""
     config.ignore("max_position_embeddings tie_word_embeddings")
-    kind = config.head_kind("causal", "none")
+    kind = config.head_kind(*DECODER_HEADS)
     outputs = [Named("norm", norm)] if norm else []
     if kind == "causal":
         outputs.append(Named("head", head or config.lm_head(tied=tied)))

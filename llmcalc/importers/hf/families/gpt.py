@@ -103,7 +103,8 @@ def gpt_bigcode(config: Config) -> Architecture:
     """Read a GPT-BigCode config [li2023] (StarCoder, SantaCoder). The model is GPT-2 with multi-query attention."""
     width, heads = config.size("n_embd"), config.size("n_head")
     multi_query = config.flag("multi_query", True)
-    config.ignore("num_key_value_heads attention_softmax_in_fp32 scale_attention_softmax_in_fp32")
+    config.ignore("attention_softmax_in_fp32 scale_attention_softmax_in_fp32")
+    config.check_equal("num_key_value_heads", 1 if multi_query else heads)
     norm = config.layernorm("layer_norm_epsilon", width=width)
     d_ff = config.optional_size("n_inner") or 4 * width
     scale = None if config.flag("scale_attn_weights", True) else 1.0

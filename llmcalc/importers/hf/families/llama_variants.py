@@ -249,7 +249,7 @@ def baichuan(config: Config) -> Architecture:
 
 
 def internlm2(config: Config) -> Architecture:
-    """Read an InternLM or InternLM 2 config [cai2024internlm] as LLaMA with one flag for all attention biases."""
+    """Read an InternLM [cai2024internlm] or openPangu config as LLaMA with one flag for all attention biases."""
     config.ignore("attn_implementation")
     return llama(config)
 

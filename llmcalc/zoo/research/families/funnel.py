@@ -17,7 +17,8 @@ BASE = "FunnelBaseModel"  # the class without the decoder
 
 def funnel(config: Config) -> Architecture:
     """Read a Funnel Transformer config [dai2020]."""
-    config.ignore("num_hidden_layers num_blocks initializer_std")
+    config.ignore("num_blocks initializer_std")
+    config.check_equal("num_hidden_layers", sum(_counts(config, "block_sizes")))
     width, vocab, kind = config.size("d_model"), config.vocab, config.head_kind() or "mlm"
     inputs = (
         Named("token", Embedding(vocab, width, share=None if kind == "pretraining" else embedding_share(config))),
