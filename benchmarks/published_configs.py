@@ -18,7 +18,8 @@ of public repositories lists for each of eight paths, such as fine_tuned_model/c
 serving engines, trainers and authors of models, those with a folder named after one of 69 models, and, for a hundred
 files, further ones of run 5 and of models/config.json. Run 7 read the first repositories that the index lists for
 generation_config.json and preprocessor_config.json at the top level or in the folder model, for modelling code such as
-configuration_minicpm.py, and for five further paths of a config.json, and repositories of engines and trainers.
+configuration_minicpm.py, and for five further paths of a config.json, and repositories of engines and trainers. Run 8
+read further ones of run 7, and the first repositories with model.safetensors.index.json at the top level.
 """
 
 from __future__ import annotations
