@@ -44,9 +44,12 @@ MOST_BLOCKS = 2  # consecutive equal blocks
 WIDTH = "width"  # role of the widths of residual streams and of projections to them
 
 
-def shrink(architecture: Architecture) -> Architecture:
-    """Return a copy of the architecture with fewer blocks, small sizes and no published figures."""
-    sizes = Sizes(width_multiple=lcm(*(entry.layer.width_multiple() for entry in entries(architecture))))
+def shrink(architecture: Architecture, width_multiple: int = 1) -> Architecture:
+    """Return a copy of the architecture with fewer blocks, small sizes and no published figures.
+
+    Widths are multiples of ``width_multiple`` and of the number that each layer requires.
+    """
+    sizes = Sizes(lcm(width_multiple, *(entry.layer.width_multiple() for entry in entries(architecture))))
     for entry in entries(architecture):
         entry.layer.reserve_sizes(sizes, entry.stack.d_model)
     stacks = tuple(_stack(stack, sizes) for stack in architecture.stacks)

@@ -180,7 +180,7 @@ class Model:
         """Return the inputs of a stack's step, given the stack's token ids or data ``own``."""
         cached = cache.length if cache else 0
         if not stack.input_shape(1):
-            new = np.asarray(own)
+            new = np.asanyarray(own)
             if new.ndim != 2 or new.dtype.kind not in "iu" or new.size == 0:
                 raise InputError(f"token IDs must be integers of shape [batch, tokens], not {short_repr(own)}")
             if new.min() < 0 or new.max() >= stack.vocab:

@@ -23,6 +23,7 @@ class Ranks:
         tokens: sequence length, if sums over tensor-parallel ranks are scattered over the sequence.
         experts: axes of the mesh that divide routed experts.
         phase: phase of the step.
+        scope: sub-layer that runs.
         exchanged: elements by (collective, group, number of ranks, phase).
     """
 
@@ -31,6 +32,7 @@ class Ranks:
         self.groups = {axis: group for axis, (group, _) in axes.items()}
         self.places = [dict(zip(axes, place, strict=True)) for place in product(*map(range, self.sizes.values()))]
         self.tokens, self.experts, self.phase = tokens, experts, FORWARD
+        self.scope: object = None
         self.exchanged: dict[tuple[str, str, int, str], Fraction] = defaultdict(Fraction)
         self._known: set[object] = set()
         self._unsaved: set[object] = set()
@@ -61,11 +63,12 @@ class Ranks:
     ) -> Parts:
         """Return the result of a collective, and count its elements unless the ranks have the result already.
 
-        A result that is not saved is exchanged again in the backward pass.
+        A result that is not saved is exchanged again in other sub-layers and in the backward pass.
         """
-        key = self._key(kind, parts, axes)
+        scope = None if is_saved and self.phase == FORWARD else self.scope
+        key = self._key(kind, parts, axes, scope)
         found = [made([parts[peer] for peer in self.peers(rank, axes)]) for rank in range(len(parts))]
-        if key not in self._known:
+        if not self.is_known(kind, parts, axes):
             self.count(kind, axes, Fraction((found if kind == ALL_GATHER else parts)[0].size, n_owners))
             self._known.add(key)
             if not is_saved:
@@ -79,7 +82,7 @@ class Ranks:
 
     def is_known(self, kind: str, parts: Parts, axes: Sequence[str]) -> bool:
         """Return whether the ranks have the result of a collective already."""
-        return self._key(kind, parts, axes) in self._known
+        return any(self._key(kind, parts, axes, scope) in self._known for scope in (None, self.scope))
 
     def start(self, phase: str) -> None:
         """Start a phase, and drop the results that are not saved for it. Weights with equal gradients are separate."""
@@ -87,8 +90,8 @@ class Ranks:
         self._known -= self._known if phase == UPDATE else self._unsaved
         self._unsaved = set()
 
-    def _key(self, kind: str, parts: Parts, axes: Sequence[str]) -> object:
-        return (kind, *axes, *(part.tobytes() for part in parts))
+    def _key(self, kind: str, parts: Parts, axes: Sequence[str], scope: object) -> object:
+        return (scope, kind, *axes, *(part.tobytes() for part in parts))
 
     def group(self, axis: str) -> str:
         """Return the parallelism whose ranks exchange data along an axis. Ranks with other tokens are replicas of the

@@ -100,9 +100,9 @@ class ShardedArray(NDArrayOperatorsMixin):
             AssertionError: if ranks that should have equal local arrays have different ones.
         """
         if self.owners:
-            from .row_owners import routed  # imports this module
+            from .row_owners import on_every_rank  # imports this module
 
-            return routed(self, dict.fromkeys(self.owners, np.array(EVERY))).settled().whole()
+            return on_every_rank(self).settled().whole()
         ranks, parts = self.ranks, self.parts
         for axis in self.partial:
             parts = [sum(parts[peer] for peer in ranks.peers(rank, [axis])) for rank in range(len(parts))]
@@ -172,6 +172,8 @@ class ShardedArray(NDArrayOperatorsMixin):
     def scatter(self, splits: Splits) -> ShardedArray:
         """Replace partial sums by a share of their sum, in place."""
         axes = list(splits)
+        if not axes:
+            return self
         summed = self.ranks.exchange(
             REDUCE_SCATTER, self.parts, axes, lambda terms: sum(terms), n_owners=self.n_owners()
         )

@@ -15,7 +15,7 @@ import numpy as np
 from ..calc.collectives import ALL_GATHER, ALL_REDUCE, FORWARD
 from ..twins.weights import Array
 from .ranks import Ranks
-from .row_owners import routed, with_all_rows
+from .row_owners import routed, with_rows_of_one_owner
 from .sharded_array import EVERY, ShardedArray, Splits, divide
 
 LINEAR = (np.negative, np.positive, np.conj)
@@ -40,6 +40,8 @@ def elementwise(ranks: Ranks, function: Any, inputs: Sequence[Any]) -> ShardedAr
     """Apply an elementwise function to arrays with shapes that can be broadcast."""
     shape = np.broadcast_shapes(*map(np.shape, inputs))
     arrays = [each if isinstance(each, ShardedArray) else divide(each, ranks, {}, True) for each in inputs]
+    if ranks.phase == FORWARD:
+        _reduce_before_repetition(arrays, prod(shape))
     if function is np.multiply and ranks.phase == FORWARD:
         largest = max(arrays, key=lambda array: array.size)
         if largest.owners.keys().isdisjoint(ranks.experts):  # a small factor is gathered instead of a sum reduced
@@ -63,13 +65,21 @@ def elementwise(ranks: Ranks, function: Any, inputs: Sequence[Any]) -> ShardedAr
             wanted = {axis: at + array.ndim for axis, at in splits.items()}
             wanted = {axis: at for axis, at in wanted.items() if at >= 0 and array.shape[at] > 1}
             own.append(array.local(rank, wanted))
-        parts.append(function(*own))
+        with np.errstate(invalid="ignore"):  # rows that the rank does not have
+            parts.append(function(*own))
     at = {axis: dim + len(shape) for axis, dim in splits.items()}
     found = ShardedArray(ranks, parts, shape, at, terms, is_weight, owners)
     if function is np.add:
         copied = (dim for dim in range(len(shape)) if all(_is_copied(each, dim, shape) for each in inputs))
         found.copied = frozenset(copied)
     return found
+
+
+def _reduce_before_repetition(arrays: list[ShardedArray], size: int) -> None:
+    """Reduce partial sums before their elements are repeated in a larger result, which would be reduced otherwise."""
+    for array in arrays:
+        if array.size < size:
+            array.reduce(array.partial)
 
 
 def _is_copied(array: Any, dim: int, shape: Sequence[int]) -> bool:
@@ -166,7 +176,7 @@ def einsum(spec: str, *operands: Any, order: str = "K") -> ShardedArray:
             is_stream = arrays[1 - loser].is_weight and 1 in dims and arrays[loser].has_token_rows
             is_saved = ranks.groups[shared[0]] == "tp" and not is_stream
             arrays[loser] = arrays[loser].gathered([a for a in axes if arrays[loser].splits.get(a) in dims], is_saved)
-    arrays, owners, masked = _with_rows_of_one_owner(arrays, terms, out)
+    arrays, owners, masked = with_rows_of_one_owner(arrays, terms, out)
     terms_along = _terms(ranks, np.multiply, arrays, operands) | masked
     divided = {axis: term[dim] for term, array in zip(terms, arrays, strict=True) for axis, dim in array.splits.items()}
     parts = []
@@ -197,60 +207,6 @@ def _received(array: ShardedArray, operands: list[ShardedArray]) -> list[str]:
     partial = frozenset[str]().union(*(each.partial for each in operands if each is not array))
     is_needed = ranks.is_known(ALL_GATHER, array.parts, axes) if ranks.phase == FORWARD else bool(partial & {*axes})
     return axes if is_needed and not array.is_weight else []
-
-
-def _with_rows_of_one_owner(
-    arrays: list[ShardedArray], terms: Sequence[str], out: str
-) -> tuple[list[ShardedArray], dict[str, Array], frozenset[str]]:
-    """Move the rows of an operand to the rank that has the other operand, such as the weights of an expert.
-
-    Return the operands, the owners of the result, and the mesh axes along which the result is a partial sum.
-    """
-    gathered = _gathered_rows(arrays, terms)
-    axes = dict.fromkeys(axis for array in arrays for axis in array.owners if axis not in gathered)
-    arrays = [array.owned(axes) for array in arrays]
-    only: dict[str, Array] = {}
-    for axis in axes:
-        maps = [(array.is_weight, array.owners[axis]) for array in arrays if axis in array.owners]
-        constant = [owner.flat[0] for _, owner in sorted(maps, key=lambda each: not each[0]) if np.ptp(owner) == 0]
-        only |= {axis: np.array(constant[0])} if constant else {}
-    arrays = [routed(array, {axis: only[axis] for axis in only if axis in array.owners}) for array in arrays]
-    for axis in gathered:
-        arrays = [with_all_rows(array, axis) if axis in array.owners else array for array in arrays]
-    owners: dict[str, Array] = dict(only)
-    masked: set[str] = set()
-    for axis in (axis for axis in axes if axis not in only):
-        rows = [(term, array.owners[axis]) for term, array in zip(terms, arrays, strict=True) if axis in array.owners]
-        if not rows:
-            continue
-        term, owner = rows[0]
-        dim = _row_dim(owner)
-        if term[dim] in out:
-            row = owner[tuple(slice(None) if at == dim else 0 for at in range(owner.ndim))]
-            owners[axis] = row.reshape([-1 if letter == term[dim] else 1 for letter in out])
-        else:
-            arrays = [each.as_terms([axis]) if axis in each.owners else each for each in arrays]
-            for each in arrays:
-                each.partial -= {axis}
-            masked.add(axis)
-    return arrays, owners, frozenset(masked)
-
-
-def _row_dim(owner: Array) -> int:
-    """Return the dimension along which elements have different owners."""
-    (dim,) = (dim for dim in range(owner.ndim) if np.any(np.diff(owner, axis=dim)))
-    return dim
-
-
-def _gathered_rows(arrays: list[ShardedArray], terms: Sequence[str]) -> list[str]:
-    """Return the mesh axes that divide the rows of one operand and a dimension that only the other operand has."""
-    (one, first), (two, second) = zip(arrays, terms, strict=True)
-    return [
-        axis
-        for rows, row_term, other, other_term in ((one, first, two, second), (two, second, one, first))
-        for axis in rows.owners
-        if axis in other.splits and other_term[other.splits[axis]] not in row_term
-    ]
 
 
 def _along(function: Any, is_linear: bool = True) -> Callable[..., ShardedArray]:
@@ -319,8 +275,8 @@ def _joined(function: Any) -> Callable[..., ShardedArray]:
         spread = {name for each in given for name in each.owners}
         given = [each.owned(spread) for each in given]
         owners = {name: function([each.owner_of(name) for each in given], axis=axis) for name in spread}
-        if ranks.phase == FORWARD and dim > 0 and not all(isinstance(each, ShardedArray) for each in arrays):
-            # a convolution reads parts of the padded rows
+        if ranks.phase == FORWARD and dim > 0 and not all(isinstance(e, ShardedArray) and e.partial for e in arrays):
+            # the result is larger than the partial sums, which a convolution also reads in parts of the padded rows
             given = [each.reduce(each.partial) for each in given]
         summed = frozenset[str]().union(*(each.partial for each in given))
         given = [each.as_sum(summed) if summed else each for each in given]
@@ -343,15 +299,18 @@ def _joined(function: Any) -> Callable[..., ShardedArray]:
 
 def _as_divided(array: ShardedArray, other: ShardedArray, axes: Iterable[str]) -> ShardedArray:
     """Return an array with its rows on the ranks that have the same rows of another array."""
-    for axis in axes:
-        if axis in array.owners and axis in other.splits:
-            owner = np.max(other.owner_of(axis), axis=-1, keepdims=True)
-            array = routed(array, {axis: owner}).settled()
-    return array
+    moved = [axis for axis in axes if axis in array.owners and axis in other.splits]
+    return routed(array, {axis: np.max(other.owner_of(axis), axis=-1, keepdims=True) for axis in moved}).settled()
 
 
 def _broadcast(array: Any, shape: Sequence[int]) -> Any:
     return array + np.zeros(shape)
+
+
+def _repeated(array: ShardedArray, times: int, axis: int) -> ShardedArray:
+    if array.ranks.phase == FORWARD:
+        _reduce_before_repetition([array], array.size * times)
+    return array.moved(lambda part: np.repeat(part, times, axis=axis))
 
 
 def _split(array: ShardedArray, count: int, axis: int = 0) -> list[ShardedArray]:
@@ -381,7 +340,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.swapaxes: lambda array, one, two: array.moved(lambda part: np.swapaxes(part, one, two)),
     np.moveaxis: lambda array, source, to: array.moved(lambda part: np.moveaxis(part, source, to)),
     np.expand_dims: lambda array, axis: array.moved(lambda part: np.expand_dims(part, axis)),
-    np.repeat: lambda array, times, axis: array.moved(lambda part: np.repeat(part, times, axis=axis)),
+    np.repeat: _repeated,
     np.put_along_axis: lambda array, at, values, axis: np.put_along_axis(array, np.asarray(at), values, axis),
     np.real: lambda array: array.moved(np.real),
     np.ones_like: lambda array: divide(np.ones(array.shape), array.ranks, dict(array.splits)),

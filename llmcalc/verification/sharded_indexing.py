@@ -13,8 +13,11 @@ from typing import Any
 import numpy as np
 
 from ..calc.collectives import FORWARD
+from ..twins.weights import Array
 from .shape_maps import images, indexed, normalised
-from .sharded_array import EVERY, ShardedArray, divide
+from .sharded_array import EVERY, ShardedArray, Splits, divide
+
+ID_DIMS = 2
 
 
 def take(array: ShardedArray, index: Any) -> ShardedArray:
@@ -35,23 +38,57 @@ def take(array: ShardedArray, index: Any) -> ShardedArray:
     if array.is_weight:  # an expert, to which tokens are sent even if they are on the same rank
         source.owners = {axis: owner + ranks.sizes[axis] for axis, owner in source.owners.items()}
     found = source.moved(lambda part: part[index])
+    found = found.narrowed(_splits_of_ids(dims))
     found = found.settled() if found.ndim > 2 and not array.is_weight else found
     rows &= looked_up
     copied = {axis for axis in rows if changed[axis].size > array.shape[splits[axis]]}
     for_weights = {axis for axis in rows & found.owners.keys() if ranks.groups[axis] == "tp"} - copied
     for_weights = set() if ranks.experts else for_weights  # rows are sent to their experts first
     if copied or for_weights:
-        is_saved = not for_weights and all(ranks.groups[axis] == "tp" for axis in copied)
-        return _take_gathered(array, index, copied | for_weights, is_saved)
+        rings = {axis for axis in copied if ranks.groups[axis] != "tp"}
+        return _take_gathered(array.gathered(copied - rings - for_weights), index, rings | for_weights)
     found.is_moved = True
     found.is_weight = array.is_weight and not is_gather
     return found
 
 
-def _take_gathered(array: ShardedArray, index: Any, axes: set[str], is_saved: bool) -> ShardedArray:
+class DividedIds(np.ndarray[Any, Any]):
+    """Token ids [b q] that all ranks know, of which each rank looks up its own.
+
+    Attributes:
+        splits: divided dimension by mesh axis.
+    """
+
+    splits: Splits
+
+    @classmethod
+    def of(cls, ids: Array, splits: Splits) -> DividedIds:
+        """Return divided ids."""
+        found: DividedIds = ids.view(cls)
+        found.splits = splits
+        return found
+
+    def __array_finalize__(self, source: Any) -> None:
+        self.splits = getattr(source, "splits", {})
+
+    def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Any:
+        found = super().__array_function__(function, types, inputs, options)
+        return self.of(found, self.splits) if function is np.where and isinstance(found, np.ndarray) else found
+
+
+def _splits_of_ids(dims: dict[int, Any]) -> Splits:
+    """Return the divided dimensions of rows that divided ids look up, given the index of each dimension."""
+    found: Splits = {}
+    for dim, each in dims.items():
+        if isinstance(each, DividedIds) and each.ndim == ID_DIMS:
+            found |= {axis: dim + at for axis, at in each.splits.items()}
+    return found
+
+
+def _take_gathered(array: ShardedArray, index: Any, axes: set[str]) -> ShardedArray:
     """Return rows of gathered tokens. The backward pass gathers the inputs of weight matrices and keys again."""
-    found = array.gathered(axes, is_saved)[index]
-    found.gather_again = None if is_saved else partial(array.gathered, axes, is_saved)
+    found = array.gathered(axes, is_saved=False)[index]
+    found.gather_again = partial(array.gathered, axes, is_saved=False) if axes else None
     return found
 
 

@@ -3,49 +3,122 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import lcm
 from typing import Any
 
 import numpy as np
 
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture, Named, Stack
-from ..core.shrink import SEQ
+from ..core.ledger import entries
+from ..core.shrink import SEQ, shrink
 from ..twins.model import Model
+from ..twins.plan import PlacedLayer, PlacedStack, PlacedSublayer
+from ..twins.step import State, Step
 from ..twins.tape import Tape
-from ..twins.weights import Array
+from ..twins.weights import Array, Weights
+from .ranks import Ranks
+from .sharded_indexing import DividedIds
 from .sharded_run import (
     ShardedRun,
-    ShardedTape,
     backward,
+    data_splits,
     declared_sizes,
     divide_weights,
     divisible,
     exchanged_sizes,
+    group_length,
     ranks_of,
+    reduce_unused,
     relative_error,
 )
+from .sharded_tape import ShardedTape
 from .zero_experts import exclude_zero_experts
 
 FIRST_ID = 3  # smaller ids often mean padding
 
 
-def sharded_model_run(small: Architecture, mesh: Mesh) -> ShardedRun:
-    """Run a training step of a text model on one rank and on tensor-parallel ranks.
+def sharded_model_run(architecture: Architecture, mesh: Mesh) -> ShardedRun:
+    """Run a training step of a small version of a text model on one rank and on the ranks of a mesh.
 
     Towers are omitted. Sizes that the mesh does not divide are multiplied by the number of ranks.
     """
-    text = replace(small, stacks=tuple(stack for stack in small.stacks if stack.role != "tower"))
-    architecture = replace(text, stacks=tuple(_divisible_stack(stack, mesh) for stack in text.stacks))
-    model = Model(architecture)
+    text = replace(architecture, stacks=tuple(stack for stack in architecture.stacks if stack.role != "tower"))
+    small = shrink(text, mesh.tp)
+    small = replace(small, stacks=tuple(_divisible_stack(stack, mesh) for stack in small.stacks))
+    seq = _length(small, mesh)
+    declared = declared_sizes(small, mesh, 1, seq)
+    model = Model(small)
     exclude_zero_experts((layer for stack in model.stacks for layer in stack.layers()), model.tensors)
     vocab = min(stack.vocab for stack in model.stacks if not stack.takes_handover)
-    inputs = np.random.default_rng(0).integers(FIRST_ID, vocab, (1 + architecture.is_encoder_decoder, 1, SEQ))
+    inputs = np.random.default_rng(0).integers(FIRST_ID, vocab, (1 + small.is_encoder_decoder, mesh.dp, seq))
     whole = _train(model, Tape(), inputs)
-    ranks = ranks_of(architecture, mesh, SEQ)
-    model.tensors = dict(divide_weights(model.stacks, mesh, ranks, model.tensors))
-    found = _train(model, ShardedTape(), inputs)
+    ranks = ranks_of(small, mesh, seq)
+    divided = divide_weights(model.stacks, mesh, ranks, model.tensors)
+    model.tensors = dict(divided)
+    tape = ShardedTape(ranks)
+    model.stacks = [_Scoped(ranks).stack(stack) for stack in model.stacks]
+    found = _train(model, tape, DividedIds.of(inputs, data_splits(ranks)))
+    reduce_unused(
+        ranks, mesh, [array for name, array in divided.items() if name in model.parameters and name not in found]
+    )
     errors = {name: relative_error(found[name].whole(), array) for name, array in whole.items()}
-    return ShardedRun(errors, exchanged_sizes(ranks), declared_sizes(architecture, mesh, 1, SEQ))
+    return ShardedRun(errors, exchanged_sizes(ranks), declared)
+
+
+def _length(small: Architecture, mesh: Mesh) -> int:
+    """Return a number of tokens of which each rank has whole groups, and which is at least that of other tests."""
+    multiple = mesh.cp * (mesh.tp if mesh.sp else 1)
+    if multiple > 1:
+        multiple *= lcm(*(group_length(entry.layer) for entry in entries(small)))
+    return -(-SEQ // multiple) * multiple
+
+
+class _Scoped:
+    """Layers that tell the ranks in which sub-layer they run."""
+
+    def __init__(self, ranks: Ranks) -> None:
+        self.ranks = ranks
+
+    def stack(self, placed: PlacedStack) -> PlacedStack:
+        """Return a stack with such layers."""
+        blocks = tuple(tuple(map(self._sublayer, block)) for block in placed.blocks)
+        inputs, outputs = (tuple(map(self._layer, layers)) for layers in (placed.inputs, placed.outputs))
+        return replace(placed, inputs=inputs, blocks=blocks, outputs=outputs)
+
+    def _sublayer(self, placed: PlacedSublayer) -> PlacedSublayer:
+        branches = tuple(
+            replace(each, pre=self._optional(each.pre), layer=self._layer(each.layer), post=self._optional(each.post))
+            for each in placed.branches
+        )
+        pre, post, after = map(self._optional, (placed.pre, placed.post, placed.after))
+        return replace(placed, pre=pre, branches=branches, post=post, after=after)
+
+    def _optional(self, placed: PlacedLayer | None) -> PlacedLayer | None:
+        return placed and self._layer(placed)
+
+    def _layer(self, placed: PlacedLayer) -> PlacedLayer:
+        return replace(placed, module=_ScopedModule(placed, self.ranks))
+
+
+class _ScopedModule:
+    """Module of a layer that sets the scope before it runs."""
+
+    def __init__(self, placed: PlacedLayer, ranks: Ranks) -> None:
+        self.placed, self.ranks = placed, ranks
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.placed.module, name)
+
+    def forward(self, layer: Any, w: Weights, x: Any, step: Step, state: State | None) -> Any:
+        """Run the layer."""
+        placed = self.placed
+        self.ranks.scope = placed.stack.name, step.depth, placed.sublayer_name or placed.branch
+        y = placed.module.forward(layer, w, x, step, state)
+        if not placed.sublayer_name:  # tables reduce their own rows
+            value = getattr(y, "value", y)
+            value.reduce(value.partial)
+        return y
 
 
 def _divisible_stack(stack: Stack, mesh: Mesh) -> Stack:

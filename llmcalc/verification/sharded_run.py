@@ -22,98 +22,20 @@ from ..core.layer import Layer
 from ..core.part import Part
 from ..core.record import changed
 from ..core.workload import Workload
-from ..twins import gradients
 from ..twins.plan import PlacedStack, place_stack
 from ..twins.stack import run_stack
 from ..twins.step import Step
 from ..twins.tape import Tape, Variable
 from ..twins.weights import Array
 from .ranks import Ranks
-from .row_owners import routed, scattered, with_all_rows
-from .sharded_array import EVERY, ShardedArray, Splits, divide
+from .sharded_array import ShardedArray, Splits, divide
+from .sharded_tape import ShardedTape
 from .zero_experts import exclude_zero_experts
 
 Exchanged = dict[tuple[str, str, int, str], int]  # elements by (collective, group, number of ranks, phase)
 SPREAD = 0.2
 BITS = 64
 SMALLEST = 1e-3  # gradients below this size are compared absolutely
-
-
-class ShardedTape(Tape):
-    """Operations on arrays that are divided over ranks.
-
-    Before a gradient is used, it is divided as the variable is. A variable that is whole on every rank has a whole
-    gradient on every rank.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sums: dict[int, frozenset[str]] = {}  # axes along which all ranks need the gradients of partial sums
-
-    def call(self, function: Any, inputs: tuple[Any, ...]) -> Any:
-        """Record a function. Functions without their own derivative are recorded operation by operation."""
-        return super().call(function, inputs) if function.__name__ in gradients.NAMED else function(*inputs)
-
-    def record(self, result: gradients.Result, inputs: tuple[Any, ...]) -> Variable:
-        """Add an operation to the tape."""
-        output = super().record(result, inputs)
-        operands = [parent.value for parent, _ in output.pullbacks if isinstance(parent.value, ShardedArray)]
-        if isinstance(output.value, ShardedArray) and _needs_whole_gradient(output.value, operands):
-            self.sums[id(output)] = output.value.partial
-        output.pullbacks = [(parent, _to_terms(vjp, parent.value, output.value)) for parent, vjp in output.pullbacks]
-        return output
-
-    def complete_gradient(self, node: Variable) -> Array:
-        """Divide the gradient of a variable as the variable is divided."""
-        gradient, value = node.gradient, node.value
-        if not (isinstance(value, ShardedArray) and isinstance(gradient, ShardedArray)):
-            return gradient
-        ranks, terms = value.ranks, self.sums.get(id(node), frozenset())
-        gradient = gradient.gathered(terms)
-        gradient = gradient.gathered([a for a, dim in value.splits.items() if gradient.splits.get(a, dim) != dim])
-        if not node.pullbacks and value.is_weight:
-            gradient.owners = {
-                a: np.where(owner < 0, owner, owner % ranks.sizes[a]) for a, owner in gradient.owners.items()
-            }
-        for axis in gradient.partial & value.owners.keys() if ranks.experts else ():
-            gradient = scattered(gradient, axis, value.owners[axis])
-        targets = {}
-        for axis in gradient.owners.keys() | value.owners.keys():
-            if axis in value.splits or axis in value.owners:
-                had, owner = gradient.owner_of(axis), value.owner_of(axis)
-                targets[axis] = np.where(owner == EVERY, had, owner)
-        gradient = routed(gradient, targets)
-        gradient = gradient if value.owners else gradient.settled()
-        for axis in terms & gradient.owners.keys():
-            gradient = with_all_rows(gradient, axis)
-        spread = gradient.owners.keys() - value.owners.keys() - value.partial
-        gradient = gradient.as_terms(axis for axis in spread if ranks.groups[axis] == "cp")
-        is_gathered = value.has_token_rows and not value.splits
-        if node.pullbacks and (value.is_weight or value.is_moved or is_gathered):
-            return gradient  # reduced once, for the stored weight or for the array from which the elements come
-        gradient = gradient.as_terms(spread)
-        for axes in filter(None, ranks.by_group(gradient.partial & value.splits.keys())):
-            gradient.scatter({axis: value.splits[axis] for axis in axes})
-        own_groups = {ranks.groups[axis] for axis in value.splits}  # copies of a key head add up in its weights
-        gradient.reduce(axis for axis in gradient.partial if ranks.groups[axis] not in own_groups)
-        wanted = {axis: dim for axis, dim in value.splits.items() if axis not in terms}
-        return gradient.narrowed({axis: dim for axis, dim in wanted.items() if axis not in gradient.splits})
-
-
-def _needs_whole_gradient(total: ShardedArray, operands: list[ShardedArray]) -> bool:
-    """Return whether all ranks need the gradient of a result: of the first partial sum, of one that an activation
-    scales, and of the rows of an expert. Other sums pass their gradient on.
-    """
-    is_first = bool(total.partial.difference(*(each.partial for each in operands)))
-    is_scaled = any(not (each.partial or each.is_weight) and each.size < total.size for each in operands)
-    has_one_owner = total.ndim == 2 and any(np.ptp(owner) == 0 for owner in total.owners.values())
-    return is_first or ((is_scaled or has_one_owner) and bool(total.partial))
-
-
-def _to_terms(vjp: gradients.Vjp, term: Any, total: Any) -> gradients.Vjp:
-    """Return a VJP that gathers the gradient of a total before it is copied to partial terms, such as experts."""
-    is_term = isinstance(term, ShardedArray) and term.partial and term.ndim > total.ndim
-    return (lambda gradient: vjp(gradient.gathered(term.partial))) if is_term else vjp
 
 
 class ShardedRun(NamedTuple):
@@ -151,22 +73,25 @@ def sharded_run(stack: Stack, mesh: Mesh, batch: int = 2, seq: int = 6) -> Shard
     whole = _train(placed, Tape(), weights, x, ids, rng=np.random.default_rng(1))
 
     divided = divide_weights([placed], mesh, ranks, weights)
-    over = {
-        axis: 0 if ranks.groups[axis] in ("dp", "ep") else 1
-        for axis in ranks.sizes
-        if ranks.groups[axis] != "tp" or mesh.sp
-    }
-    data = None if x is None else divide(x, ranks, over)
-    found = _train(placed, ShardedTape(), divided, data, ids, rng=np.random.default_rng(1))
+    over = data_splits(ranks) | {axis: 1 for axis in ranks.sizes if ranks.groups[axis] == "tp" and mesh.sp}
+    data = None if x is None else divide(x, ranks, {axis: over[axis] for axis in ranks.sizes if axis in over})
+    found = _train(placed, ShardedTape(ranks), divided, data, ids, rng=np.random.default_rng(1))
 
     errors = {name: relative_error(found[name].whole(), array) for name, array in whole.items()}
-    exchanged = exchanged_sizes(ranks)
     buffers = {layer.names[weight.name] for layer in placed.layers() for weight in layer.weights if weight.buffer}
-    unused = sum(divided[name].parts[0].size for name in divided.keys() - found.keys() - buffers)
-    if mesh.replicas > 1 and unused:  # all ranks reduce zeros
-        key = ALL_REDUCE, "dp", mesh.replicas, UPDATE
-        exchanged[key] = exchanged.get(key, 0) + unused
-    return ShardedRun(errors, exchanged, declared)
+    reduce_unused(ranks, mesh, [divided[name] for name in divided.keys() - found.keys() - buffers])
+    return ShardedRun(errors, exchanged_sizes(ranks), declared)
+
+
+def data_splits(ranks: Ranks) -> Splits:
+    """Return the dimensions [b q] of the data that data- and context-parallel ranks divide."""
+    return {axis: int(group == "cp") for axis, group in ranks.groups.items() if group != "tp"}
+
+
+def reduce_unused(ranks: Ranks, mesh: Mesh, weights: list[ShardedArray]) -> None:
+    """Count the reduction of the gradients of unused weights, which are zeros."""
+    if mesh.replicas > 1:
+        ranks.exchanged[ALL_REDUCE, "dp", mesh.replicas, UPDATE] += sum(weight.parts[0].size for weight in weights)
 
 
 def _train(
@@ -199,9 +124,19 @@ def backward(
         if leaf.gradient is not None:
             if ranks is not None and name != "x":
                 ranks.start(UPDATE)
+                leaf.gradient = _share_of_gradient(leaf)
                 leaf.gradient.reduce(leaf.gradient.partial)
             found[name] = tape.complete_gradient(leaf)
     return found
+
+
+def _share_of_gradient(leaf: Variable) -> ShardedArray:
+    """Return the gradient of a weight of which each rank keeps only its own share, such as rows of a table."""
+    gradient: Any = leaf.gradient
+    value: Any = leaf.value
+    known = gradient.splits.keys() | gradient.partial | gradient.owners.keys()
+    share: ShardedArray = gradient.narrowed({axis: dim for axis, dim in value.splits.items() if axis not in known})
+    return share
 
 
 def loss_gradient(logits: Array, targets: Array) -> Array:
@@ -210,8 +145,9 @@ def loss_gradient(logits: Array, targets: Array) -> Array:
     most = np.max(logits, axis=-1, keepdims=True)
     e = np.exp(logits - most)
     share = e / np.sum(e, axis=-1, keepdims=True)
-    np.asarray(logits[np.arange(b)[:, None], np.arange(q), targets])
-    return (share - (targets[..., None] == np.arange(vocab))) * (1 / (b * q))
+    is_target = np.asarray(targets)[..., None] == np.arange(vocab)
+    np.asarray(np.sum(logits * is_target, axis=-1))
+    return (share - is_target) * (1 / (b * q))
 
 
 def relative_error(found: Array, expected: Array) -> float:
@@ -270,6 +206,11 @@ def _multiplied(part: Part, size: int, ranks: int, name: str) -> dict[str, Any]:
     inner = ((field, value) for field, value in vars(part).items() if isinstance(value, Part))
     changes = ((field, value, _multiplied(value, size, ranks, name)) for field, value in inner)
     return next(({field: changed(value, **found)} for field, value, found in changes if found), {})
+
+
+def group_length(layer: Any) -> int:
+    """Return the number of tokens that share a summary or a key of an indexer."""
+    return getattr(layer, "rate", None) or getattr(getattr(layer, "indexer", None), "compressed", None) or 1
 
 
 def ranks_of(architecture: Architecture, mesh: Mesh, seq: int) -> Ranks:

@@ -27,7 +27,7 @@ from llmcalc.schema import preset_files
 from llmcalc.verification.ranks import Ranks
 from llmcalc.verification.sharded_array import ShardedArray, divide
 from llmcalc.verification.sharded_checks import run_alone, sharded_checks
-from llmcalc.verification.sharded_run import ShardedRun, divisible, sharded_run
+from llmcalc.verification.sharded_run import ShardedRun, divisible, group_length, sharded_run
 
 MESHES = {
     "tp2": Mesh(tp=2), "tp3": Mesh(tp=3), "sp": Mesh(tp=2, sp=True), "cp": Mesh(cp=2), "tp cp": Mesh(tp=2, cp=2),
@@ -71,11 +71,6 @@ def stack(layer: Any, *, is_whole: bool = False) -> Stack:
     inputs = (Named("token", Embedding(VOCAB, d)),) * is_whole
     outputs = (Named("norm", Norm(d)), Named("head", Head(VOCAB, d))) if is_whole else ()
     return Stack("decoder", d, inputs, (Run(block, 2),), outputs)
-
-
-def group_length(layer: Any) -> int:
-    """Return the number of tokens that share a summary or a key of an indexer."""
-    return getattr(layer, "rate", None) or getattr(getattr(layer, "indexer", None), "compressed", None) or 1
 
 
 def run(layer: Layer, mesh: Mesh, **settings: Any) -> ShardedRun:

@@ -42,10 +42,24 @@ def enter_operands(scope: DeclarationScope, equation: Equation, partial: Partial
         if group[1] > 1 and scope.shards(axes) == 1:
             is_gathered_again = has_weight and equation.function is None
             is_separate = moved_elements.is_separate(scope, axes, equation)
-            enter(scope, operand.name, axes, group, is_gathered_again, not is_constant, is_separate)
+            if has_weight or not _is_reused(scope, operand.name):
+                enter(scope, operand.name, axes, group, is_gathered_again, not is_constant, is_separate)
         moved_elements.gather_divided(scope, operand, equation)
         for name in scope.declaration.pieces.get(operand.name, ()) if group[1] > 1 else ():
             enter(scope, name, scope.versions[name].axes, group)
+
+
+def _is_reused(scope: DeclarationScope, name: str) -> bool:
+    """Return whether a tensor has entered divided equations in an earlier layer, such as keys that layers share.
+
+    This is the case if the layer takes the tensor in place of its own. The gradients of all layers are then added on
+    each rank, and the earlier layer reduces their sum. A matrix, in contrast, completes the gradient of its input in
+    each layer.
+    """
+    version = scope.versions.get(name)
+    while version and version.source in scope.versions:
+        version = scope.versions[version.source]
+    return version is not None and version.source in scope.declaration.elsewhere
 
 
 def _dividing_group(scope: DeclarationScope, equation: Equation, partial: Partial | None) -> Group:
