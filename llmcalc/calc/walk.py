@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ..core.architecture import Architecture, Stack
@@ -14,6 +14,7 @@ from ..core.form import FUNCTIONS as ATOMS
 from ..core.form import Form, chunk_pairs, lift, pairs, remainder
 from ..core.functions import RECURRENCES
 from ..core.ledger import Entry, declarations
+from ..core.record import remembered
 from ..core.workload import symbols
 
 PAIRS = "visible_pairs"  # factor that replaces (q, k) under a mask
@@ -99,12 +100,18 @@ def executed_stacks(architecture: Architecture, conventions: Conventions) -> Ite
             yield stack, symbols(stack, single_stack, conventions.logits, conventions.convention)
 
 
-def walk(architecture: Architecture, conventions: Conventions) -> Iterator[Placed]:
-    """Yield the declaration of every executed layer and inner layer. Equal blocks of a run are visited once."""
-    for stack, names in executed_stacks(architecture, conventions):
-        is_done = stack.role == "encoder" and architecture.is_encoder_decoder and conventions.phase == "decode"
-        for entry, part, declaration in declarations(stack):
-            yield Placed(entry, part, declaration, names, conventions, is_done)
+def walk(architecture: Architecture, conventions: Conventions) -> Sequence[Placed]:
+    """Return the declaration of every executed layer and inner layer. Equal blocks of a run are visited once."""
+
+    def compute() -> list[Placed]:
+        found = []
+        for stack, names in executed_stacks(architecture, conventions):
+            is_done = stack.role == "encoder" and architecture.is_encoder_decoder and conventions.phase == "decode"
+            own = declarations(stack)
+            found += [Placed(entry, part, each, names, conventions, is_done) for entry, part, each in own]
+        return found
+
+    return remembered(architecture, "_placed", conventions, compute, most=16)
 
 
 def executed(declaration: Declaration, conventions: Conventions) -> Iterator[Equation]:
