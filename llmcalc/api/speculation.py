@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..calc.sharding import Mesh
+from ..core.architecture import Architecture
 from ..core.errors import InputError
-from ..core.record import record
+from ..core.record import record, remembered
 from ..core.setting import Setting, check_values
 from ..data import table, tables
 from ..estimate.engine_profile import read_profile
@@ -146,4 +147,7 @@ def _draft_steps(steps: StepModel, settings: Mapping[str, Any], draft: Draft) ->
         weights = draft.settings.get("weights")
     elif draft.method in HEADS:
         weights = settings.get("dtype", "bf16")
-    return step_model(draft.steps, steps.accelerator, mesh, steps.engine.name, weights=weights, cache=cache)
+    known = remembered(steps.architecture, "_drafts", None, list[Architecture])
+    model = next((each for each in known if each == draft.steps), draft.steps)  # layouts share what a draft computes
+    known += [model] if model is draft.steps else []
+    return step_model(model, steps.accelerator, mesh, steps.engine.name, weights=weights, cache=cache)

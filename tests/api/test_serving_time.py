@@ -14,6 +14,7 @@ from llmcalc.api import request_lengths
 from llmcalc.api.accelerators import read_gpus
 from llmcalc.api.serving_layouts import DISTINCT_GAIN
 from llmcalc.api.serving_result import ServingResult, class_times
+from llmcalc.api.speculation import find_drafting
 from llmcalc.api.step_models import engine_step, step_model
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.errors import InputError
@@ -738,3 +739,13 @@ def test_the_default_over_several_nodes_has_the_most_tokens_per_second(concurren
         assert not any("assumed" in note for note in other.notes)
         if other.all_run:
             assert found.tokens_per_s_gpu >= 0.97 * other.tokens_per_s_gpu
+
+
+def test_the_steps_of_a_draft_are_shared_by_all_gpus() -> None:
+    cards = [read_gpus(name).accelerator for name in ("h100", "h200")]
+    steps = [step_model(DEEPSEEK, card, Mesh(tp=8), "vllm") for card in cards if card]
+    first, second = (find_drafting(each, {"draft_method": "mtp"}) for each in steps)
+    assert first is not None
+    assert second is not None
+    assert first.speculation.draft is not second.speculation.draft
+    assert first.speculation.draft.architecture is second.speculation.draft.architecture
