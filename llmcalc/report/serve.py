@@ -84,7 +84,7 @@ def _cache(result: ServeResult) -> Table:
         return Table("KV cache", (), [])
 
     def row(name: str, estimate: Estimate, digits: int = 0) -> tuple[Any, ...]:
-        return name, *(f"{value:.{digits}f}" if digits else int(value) for value in estimate)
+        return name, *(f"{value if digits else int(value):,.{digits}f}" for value in estimate)
 
     if result.buffers:
         sizes = (*result.buffers, result.placed.draft_cache if result.placed else 0)
@@ -120,7 +120,8 @@ def _notes(result: ServeResult) -> tuple[str, ...]:
         first, last = profile.measured
         wider = f"{profile.version} is assumed to be alike, with a wider range"
         found.append(f"constants were measured on {profile.title} {first} to {last}; {wider}")
-    return (*found, f"low, best and high follow from the constants of {profile.title} in llmcalc/data/engines")
+    errors = "llmcalc evidence serve compares them with logs"
+    return (*found, f"low, best and high follow from constants of {profile.title}; {errors}")
 
 
 def _automatic(result: ServeResult) -> list[str]:
