@@ -36,10 +36,9 @@ SECTIONS = {
     "Prefills and decode steps of expert-parallel ranks": Section(
         "serving_phases.csv",
         throughputs,
-        "Nothing is fitted to these rows. Deployments of DeepSeek-V3 overlap two batches; without this overlap, the "
-        "estimates would be 18 to 48 % too low. 288 experts with copies are computed as 256 on fewer ranks. The online "
-        "service has a changing load, which no estimate contains. H20 has a sixth of the compute of H100, whose "
-        "kernels the estimates take.",
+        "Nothing is fitted to these rows. Deployments of DeepSeek-V3 overlap two batches. 288 experts with copies are "
+        "computed as 256 on fewer ranks. Experts of random tokens are assumed, with no other imbalance. The online "
+        "service has a changing load, which no estimate contains.",
         "serve",
         "requests_per_s",
         "requests",

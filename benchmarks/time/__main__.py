@@ -1,10 +1,11 @@
 """Fit the coefficients of kernels to published tables, and print the errors on rows that were left out.
 
-    python -m benchmarks.time --tables DIR [--write] [NAME ...]
+    python -m benchmarks.time --tables DIR [--infersim DIR] [--write] [NAME ...]
 
-DIR holds the CSV files that ``tables.py`` names. Prints the mean and median absolute error in percent for each kind of
-kernel: in five folds by shape, with the coefficients of a sibling (another accelerator with the same kernels), and with
-those of all other accelerators. ``--write`` replaces ``llmcalc/data/efficiency``. Needs SciPy.
+DIR holds the CSV files that ``tables.py`` names, or those of InferSim (``infersim.py``). Prints the mean and median
+absolute error in percent for each kind of kernel: in five folds by shape, with the coefficients of a sibling (another
+accelerator with the same kernels), and with those of all other accelerators. ``--write`` replaces the coefficients in
+``llmcalc/data/efficiency``. Needs SciPy.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from llmcalc.api.efficiencies import efficiencies
 from llmcalc.estimate.time.efficiency import GENERIC
 
 from .fitting import SMALLEST, Rows, errors, fit, join, leave_shapes_out
+from .infersim import LIBRARIES
 from .tables import TABLES, Table
 
 FOLDER = Path(__file__).parent.parent.parent / "llmcalc" / "data" / "efficiency"
@@ -28,7 +31,7 @@ def values(table: Table, kernel: str, rows: Rows) -> dict[str, float]:
     return fit(lambda own, c: table.form(own, {**c, **fixed}), rows, table.starts)
 
 
-def judge(table: Table, groups: dict[tuple[str, str], Rows]) -> dict[str, dict[str, dict]]:
+def judge(table: Table, groups: dict[tuple[str, str], Rows], *, is_general: bool = True) -> dict[str, dict[str, dict]]:
     """Print the errors of a table, and return its coefficients by accelerator and kernel."""
     family_of = efficiencies().family_of
     stored: dict[str, dict[str, dict]] = {}
@@ -55,7 +58,7 @@ def judge(table: Table, groups: dict[tuple[str, str], Rows]) -> dict[str, dict[s
         stored.setdefault(place, {})[kernel] = {
             **kept, **{k: v for k, v in fixed.items() if k != "kind"}, "measurements": own.rows, "error": _error(own)
         }  # fmt: skip
-    for kernel in sorted({kernel for _, kernel in fits}):
+    for kernel in sorted({kernel for _, kernel in fits}) if is_general else ():
         rows = join(own for (_, name), own in groups.items() if name == kernel)
         fixed, common = table.fixed(kernel), values(table, kernel, rows)
         own = errors(table.form(rows, {**common, **fixed}), rows["seconds"])
@@ -72,38 +75,58 @@ def judge(table: Table, groups: dict[tuple[str, str], Rows]) -> dict[str, dict[s
     return {"errors": {name: _error(own) for name, own in summary.items()}, "coefficients": stored}
 
 
+def compare(table: Table, groups: dict[tuple[str, str], Rows]) -> None:
+    """Print the errors of the coefficients that steps take."""
+    for (place, kernel), rows in sorted(groups.items()):
+        known = efficiencies().coefficients(table.name, place, kernel)
+        found = errors(table.form(rows, known.values), rows["seconds"])
+        print(f"  {place:20s} {f'{kernel}, not fitted':22s} {found}")
+
+
 def _error(own) -> list[float]:
     return [round(own.mean, 1), round(own.median, 1)]
 
 
 def _write(table: Table, judged: dict) -> None:
+    """Replace the coefficients of a table in its data file. Those of other sources are kept."""
+    file = FOLDER / f"{table.name}.yaml"
+    known = yaml.safe_load(file.read_text("utf-8"))
+    errors = judged["errors"] if GENERIC in judged["coefficients"] else known["errors"]
+    sources = dict.fromkeys((*known["source"].split("; "), table.source))
+    places = known["coefficients"]
+    for place, kinds in judged["coefficients"].items():
+        places[place] = {**places.get(place, {}), **kinds}
     lines = [
         f"# Coefficients of the form of {table.name} in estimate/time/kernels.py, written by benchmarks/time.",
         "# errors, error: mean and median absolute error in percent on shapes that were left out",
-        f'source: "{table.source}"',
-        "errors: {" + ", ".join(f"{name}: {own}" for name, own in judged["errors"].items()) + "}",
+        f'source: "{"; ".join(sources)}"',
+        "errors: {" + ", ".join(f"{name}: {own}" for name, own in errors.items()) + "}",
         "coefficients:",
     ]
-    for place, kinds in judged["coefficients"].items():
+    for place in sorted(places, key=lambda name: (name == GENERIC, name)):
         lines.append(f"  {place}:")
-        for kernel, own in kinds.items():
+        for kernel, own in sorted(places[place].items()):
             lines.append(f"    {kernel}: {{" + ", ".join(f"{name}: {value}" for name, value in own.items()) + "}")
-    FOLDER.mkdir(exist_ok=True)
-    (FOLDER / f"{table.name}.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.time", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("names", nargs="*", help="kinds of kernels (default: all)")
-    parser.add_argument("--tables", type=Path, required=True, help="folder of the CSV files")
+    parser.add_argument("--tables", type=Path, help="folder of the CSV files")
+    parser.add_argument("--infersim", type=Path, help="folder bench_data of InferSim")
     parser.add_argument("--write", action="store_true", help="replace the data files")
     given = parser.parse_args()
-    for table in TABLES:
-        if not given.names or table.name in given.names:
-            judged = judge(table, table.read(given.tables))
-            if given.write:
-                _write(table, judged)
+    for tables, folder in ((TABLES, given.tables), (LIBRARIES, given.infersim)):
+        for table in tables if folder else ():
+            if not given.names or table.name in given.names:
+                if not getattr(table, "is_fitted", True):
+                    compare(table, table.read(folder))
+                    continue
+                judged = judge(table, table.read(folder), is_general=tables is TABLES)
+                if given.write:
+                    _write(table, judged)
 
 
 if __name__ == "__main__":

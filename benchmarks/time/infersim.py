@@ -1,18 +1,20 @@
-"""Compare the closed forms of kernels with tables of GPUs that no coefficient is fitted to.
+"""Tables of InferSim (alibaba/InferSim, Apache-2.0), which measured kernels of libraries on H20 and H800.
 
     git clone https://github.com/alibaba/InferSim
-    python -m benchmarks.time.infersim InferSim/bench_data
+    python -m benchmarks.time --infersim InferSim/bench_data
 
-Prints the mean and median absolute error and the mean ratio of the estimate to the measurement, for each kind of kernel
-and GPU. InferSim (Apache-2.0) measured DeepGEMM, FlashInfer, FlashAttention-3 and FlashMLA on H20 and H800, whose
-coefficients are those of their sibling H100.
+DeepGEMM computes products and experts in fp8 with blocks of scales, FlashInfer and FlashMLA attention in decode steps,
+and FlashAttention-3 attention in prefill. The times are those of the kernels alone, without the quantisation of
+activations and the permutation of the tokens of experts. The tables of experts are therefore not fitted: with them, the
+published throughputs in ``docs/data/serving_phases.csv`` are overestimated, and those of the whole layer on H100 agree.
+Nor is attention in decode steps, with few numbers of heads. These tables judge the coefficients of H100.
 """
 
 from __future__ import annotations
 
 import csv
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,111 +25,124 @@ from llmcalc.api.names import number_format
 from llmcalc.core.form import pairs
 from llmcalc.estimate.time import kernels
 
-Line = dict[str, str]
+from .fitting import Rows
+from .tables import TABLES, Line, Table, device_of, figures
+
+LIBRARY = "fp8-block deepgemm"  # the library follows the format
+GPUS = ("h20", "h800")
 MICRO = 1e-6
-CACHE_BYTES = 2.0
 DECODE = ("dtype", "kv_dtype", "batch_size", "kv_len", "latency_us", "mfu")  # of a table without names
+UNSPLIT = "64-2-128"  # on H20, was measured without dividing the keys over multiprocessors
+SPREAD = 0.7 + 0.6 * (np.arange(1000) + 0.5) / 1000  # tokens of an expert, relative to their number
+SOURCE = "alibaba/InferSim, bench_data (Apache-2.0, commit f2293dab)"
+
+Reader = Callable[[Line, Path, str], Mapping[str, float] | None]
 
 
-class Gpu:
-    """Figures and coefficients of a GPU."""
+@dataclass(frozen=True)
+class LibraryTable(Table):
+    """Measurements of the kernels of libraries.
 
-    def __init__(self, name: str) -> None:
-        self.card, self.found = accelerators()[name], efficiencies()
-        self.device = self.found.device(self.card)
+    Attributes:
+        pattern: names of the CSV files, in which ``{gpu}`` is a GPU.
+        reader: function that reads a line: seconds and sizes, or None for a line that does not belong to the table.
+        kernel: format of the kernels, and their library.
+        is_fitted: whether coefficients are fitted. Other tables judge those of relatives.
+    """
 
-    def coefficients(self, kind: str, kernel: str = "") -> dict[str, float]:
-        """Return the coefficients that steps take."""
-        return dict(self.found.coefficients(kind, self.card.name, kernel, frozenset()).values)
+    pattern: str = ""
+    reader: Reader = lambda line, path, gpu: None
+    kernel: str = "bf16"
+    is_fitted: bool = True
 
-    def computing(self, name: str):
-        """Return how the GPU computes with a number format."""
-        return self.found.operands(self.card, number_format(name))
-
-
-def gemm(gpu: Gpu, line: Line, _: Path) -> tuple[float, float]:
-    """Return the estimated and the measured time of a product in fp8 with blocks of scales."""
-    m, k, n = (float(line[name]) for name in "mkn")
-    own = gpu.computing("fp8-block")
-    time = kernels.gemm(m, n, k, n * k, gpu.device, own.peak, gpu.coefficients("gemm", own.kernel),
-                        activation_bytes=own.activation_bytes, alone=True)  # fmt: skip
-    return time, float(line["latency_us"]) * MICRO
-
-
-def experts(gpu: Gpu, line: Line, _: Path) -> tuple[float, float]:
-    """Return the times of both products of experts in fp8 with blocks of scales."""
-    local, width, inner = (float(line[name]) for name in ("num_local_experts", "hidden_size", "intermediate_size"))
-    rows, own = float(line["tokens_per_expert"]) * local, gpu.computing("fp8-block")
-    elements = 3 * width * inner
-    time = kernels.grouped_gemm(rows, local, local, elements, width, inner, elements, gpu.device, own.peak,
-                                gpu.coefficients("experts", own.kernel), alone=True)  # fmt: skip
-    return time, (float(line["up_proj_us"]) + float(line["down_proj_us"])) * MICRO
+    def read(self, folder: Path) -> dict[tuple[str, str], Rows]:
+        """Return the rows of every accelerator."""
+        found: dict[tuple[str, str], Rows] = {}
+        for gpu in GPUS:
+            rows = []
+            for path in sorted(folder.glob(self.pattern.format(gpu=gpu))):
+                lines = path.read_text("utf-8").splitlines()
+                for line in csv.DictReader(lines, DECODE if lines[0].startswith("bf16") else None):
+                    own = self.reader(line, path, gpu)
+                    if own:
+                        shape = "|".join(f"{own[name]:g}" for name in self.shape)
+                        rows.append({**own, "shape": shape, **figures(gpu)})
+            if rows:
+                found[gpu, self.kernel] = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+        return found
 
 
-def decode(gpu: Gpu, line: Line, path: Path) -> tuple[float, float] | None:
-    """Return the times of attention in a decode step."""
-    if line.get("kv_dtype", "bf16") != "bf16":
+def peak(gpu: str, name: str) -> float:
+    return efficiencies().operands(accelerators()[gpu], number_format(name)).peak
+
+
+def gemm_line(line: Line, _: Path, gpu: str) -> dict[str, float]:
+    sizes = {name: float(line[name]) for name in "mkn"}
+    sizes |= {"weight": sizes["n"] * sizes["k"], "activation": 1.0, "peak": peak(gpu, "fp8-block")}
+    return {**sizes, "seconds": float(line["latency_us"]) * MICRO}
+
+
+def experts_line(line: Line, _: Path, gpu: str) -> dict[str, float]:
+    """An expert has 0.7 to 1.3 times the stated tokens, rounded down, and is not computed without any."""
+    names = {"local": "num_local_experts", "width": "hidden_size", "inner": "intermediate_size"}
+    sizes = {name: float(line[column]) for name, column in names.items()}
+    each = np.floor(float(line["tokens_per_expert"]) * SPREAD)
+    touched = max(sizes["local"] * float(np.mean(each > 0)), 1.0)
+    sizes |= {"touched": touched, "rows": max(sizes["local"] * float(each.mean()), touched)}
+    seconds = (float(line["up_proj_us"]) + float(line["down_proj_us"])) * MICRO
+    return {**sizes, "peak": peak(gpu, "fp8-block"), "seconds": seconds}
+
+
+def experts(rows: Rows, c: Mapping[str, float]) -> np.ndarray:
+    """The permutation of tokens is not measured."""
+    elements = 3 * rows["width"] * rows["inner"]
+    sizes = (rows["rows"], rows["touched"], rows["local"], elements, rows["width"], rows["inner"], elements)
+    return kernels.grouped_gemm(*sizes, device_of(rows), rows["peak"], {**c, "copies": 0.0}, alone=True)
+
+
+def heads_of(path: Path) -> tuple[int, ...]:
+    return tuple(int(part) for part in path.stem.split("-"))
+
+
+def decode_line(line: Line, path: Path, gpu: str) -> dict[str, float] | None:
+    if line.get("kv_dtype", "bf16") != "bf16" or (gpu == "h20" and path.stem == UNSPLIT):
         return None
-    batch, keys = float(line["batch_size"]), float(line["kv_len"])
-    first, second, third = (int(part) for part in path.stem.split("-"))
-    peak = gpu.computing("bf16").peak
-    if "mla" in path.parts:
-        own = gpu.coefficients("latent_attention_decode", "bf16")
-        time = kernels.latent_attention_decode(batch, keys, first, second, third, gpu.device, peak, own,
-                                               cache_bytes=CACHE_BYTES, alone=True)  # fmt: skip
-    else:
-        own = gpu.coefficients("attention_decode", "bf16")
-        time = kernels.attention_decode(batch, keys, first, second, third, third, gpu.device, peak, own,
-                                        cache_bytes=CACHE_BYTES, alone=True)  # fmt: skip
-    return time, float(line["latency_us"]) * MICRO
+    heads, key_heads, width = heads_of(path)
+    sizes = {"sequences": float(line["batch_size"]), "keys": float(line["kv_len"]), "heads": heads, "cache": 2.0}
+    sizes |= {"key_heads": key_heads, "width": width, "window": 0.0, "peak": peak(gpu, "bf16")}
+    return {**sizes, "seconds": float(line["latency_us"]) * MICRO}
 
 
-def prefill(gpu: Gpu, line: Line, path: Path) -> tuple[float, float]:
-    """Return the times of attention of one prompt."""
-    tokens, (heads, second, third) = float(line["seq_len"]), (int(part) for part in path.stem.split("-"))
-    is_latent = "mla" in path.parts
-    key_heads, key, value = (heads, second + third, second) if is_latent else (second, third, third)
-    own = gpu.coefficients("latent_attention_prefill" if is_latent else "attention_prefill", "bf16")
-    peak, n_pairs = gpu.computing("bf16").peak, pairs(tokens, tokens)
-    time = kernels.attention_prefill(1.0, tokens, n_pairs, tokens, heads, key_heads, key, value, gpu.device, peak, own,
-                                     cache_bytes=CACHE_BYTES, alone=True)  # fmt: skip
-    return time, float(line["latency_us"]) * MICRO
+def prefill_line(line: Line, path: Path, gpu: str) -> dict[str, float]:
+    tokens, (heads, key_heads, width) = float(line["seq_len"]), heads_of(path)
+    sizes = {
+        "sequences": 1.0,
+        "queries": tokens,
+        "pairs": float(pairs(tokens, tokens)),
+        "longest": tokens,
+        "cache": 2.0,
+    }
+    sizes |= {"heads": heads, "key_heads": key_heads, "width": width, "value_width": width, "window": 0.0}
+    return {**sizes, "peak": peak(gpu, "bf16"), "seconds": float(line["latency_us"]) * MICRO}
 
 
-KINDS: dict[str, tuple[str, Callable[..., tuple[float, float] | None]]] = {
-    "GEMM in fp8": ("gemm/{gpu}/*.csv", gemm),
-    "routed experts in fp8, decoding": ("grouped_gemm/decode/{gpu}/*.csv", experts),
-    "routed experts in fp8, prefill": ("grouped_gemm/prefill/{gpu}/*.csv", experts),
-    "attention in prefill": ("mha/prefill/{gpu}/*.csv", prefill),
-    "attention in decoding": ("mha/decode/{gpu}/*.csv", decode),
-    "latent attention in prefill": ("mla/prefill/{gpu}/*.csv", prefill),
-    "latent attention in decoding": ("mla/decode/{gpu}/*.csv", decode),
-}
+def _table(
+    name: str, pattern: str, reader: Reader, kernel: str = "bf16", is_fitted: bool = True, **changes
+) -> LibraryTable:
+    """Return a table with the form of a table of the other accelerators."""
+    own = next(table for table in TABLES if table.name == name)
+    values = {"form": own.form, "starts": own.starts, "shape": own.shape, "fixed": own.fixed, **changes}
+    left_out = {"skewed_load", "skewed_choice", *values["fixed"](kernel)}
+    values["starts"] = {key: start for key, start in values["starts"].items() if key not in left_out}
+    own = {"pattern": pattern, "reader": reader, "kernel": kernel, "is_fitted": is_fitted}
+    return LibraryTable(name, {}, source=SOURCE, **own, **values)
 
 
-def times(folder: Path, gpu: Gpu, pattern: str, form: Callable[..., tuple[float, float] | None]) -> Iterator:
-    """Yield the estimated and the measured time of each row."""
-    for path in sorted(folder.glob(pattern.format(gpu=gpu.card.name))):
-        lines = path.read_text("utf-8").splitlines()
-        names = DECODE if lines[0].startswith("bf16") else None
-        for line in csv.DictReader(lines, names):
-            found = form(gpu, line, path)
-            if found:
-                yield found
-
-
-def main(folder: Path) -> None:
-    """Print the errors of every kind of kernel."""
-    for name, (pattern, form) in KINDS.items():
-        for gpu in map(Gpu, ("h20", "h800")):
-            found = np.array(list(times(folder, gpu, pattern, form)))
-            if len(found):
-                ratio = found[:, 0] / found[:, 1]
-                error = 100 * np.abs(ratio - 1)
-                mean = np.exp(np.log(ratio).mean())
-                row = f"{len(found)}, {error.mean():.1f}, {np.median(error):.1f}"
-                print(f'- ["{name}, {gpu.card.name}", {row}]  # ratio {mean:.2f}')
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+LIBRARIES = (
+    _table("gemm", "gemm/{gpu}/*.csv", gemm_line, LIBRARY, fixed=lambda kernel: {"splits": 1.0, "quantise": 0.0}),
+    _table("experts", "grouped_gemm/*/{gpu}/*.csv", experts_line, "fp8-block", is_fitted=False, form=experts,
+           shape=("local", "width", "inner")),
+    _table("attention_prefill", "mha/prefill/{gpu}/*.csv", prefill_line),
+    _table("attention_decode", "mha/decode/{gpu}/*.csv", decode_line, is_fitted=False),
+    _table("latent_attention_decode", "mla/decode/{gpu}/*.csv", decode_line, is_fitted=False),
+)  # fmt: skip

@@ -73,12 +73,12 @@ class Table:
                     continue
                 system, kernel, seconds, sizes = parsed
                 shape = "|".join(f"{sizes[name]:g}" for name in self.shape)
-                row = {"seconds": seconds, "shape": shape, **sizes, **_figures(SYSTEMS[system][0])}
+                row = {"seconds": seconds, "shape": shape, **sizes, **figures(SYSTEMS[system][0])}
                 found.setdefault((SYSTEMS[system][1], kernel), []).append(row)
         return {key: {name: np.array([row[name] for row in rows]) for name in rows[0]} for key, rows in found.items()}
 
 
-def _figures(name: str) -> dict[str, float]:
+def figures(name: str) -> dict[str, float]:
     own = efficiencies().device(accelerators()[name])
     return {key: getattr(own, key) for key in ("sms", "bandwidth", "l2", "link", "network")}
 
@@ -94,7 +94,7 @@ def _micro(line: Line) -> float:
     return float(line["latency_us"]) * 1e-6
 
 
-def _on(rows: Rows) -> kernels.Device:
+def device_of(rows: Rows) -> kernels.Device:
     return kernels.Device(**{key: rows[key] for key in ("sms", "bandwidth", "l2", "link", "network")})
 
 
@@ -115,7 +115,7 @@ def _gemm_line(line: Line):
 
 def _gemm(rows: Rows, c: Mapping[str, float]) -> np.ndarray:
     return kernels.gemm(
-        rows["m"], rows["n"], rows["k"], rows["weight"], _on(rows), rows["peak"], c,
+        rows["m"], rows["n"], rows["k"], rows["weight"], device_of(rows), rows["peak"], c,
         activation_bytes=rows["activation"], alone=True,
     )  # fmt: skip
 
@@ -154,7 +154,7 @@ def _latent_prefill_line(line: Line):
 def _prefill(rows: Rows, c: Mapping[str, float]) -> np.ndarray:
     return kernels.attention_prefill(
         rows["sequences"], rows["queries"], rows["pairs"], rows["longest"], rows["heads"], rows["key_heads"],
-        rows["width"], rows["value_width"], _on(rows), rows["peak"], c, cache_bytes=rows["cache"], alone=True,
+        rows["width"], rows["value_width"], device_of(rows), rows["peak"], c, cache_bytes=rows["cache"], alone=True,
     )  # fmt: skip
 
 
@@ -173,7 +173,7 @@ def _decode(rows: Rows, c: Mapping[str, float]) -> np.ndarray:
     window = rows["window"]
     keys = np.where(window > 0, np.minimum(window, rows["keys"]), rows["keys"])
     return kernels.attention_decode(
-        rows["sequences"], keys, rows["heads"], rows["key_heads"], rows["width"], rows["width"], _on(rows),
+        rows["sequences"], keys, rows["heads"], rows["key_heads"], rows["width"], rows["width"], device_of(rows),
         rows["peak"], c, cache_bytes=rows["cache"], alone=True,
     )  # fmt: skip
 
@@ -187,8 +187,8 @@ def _latent_decode_line(line: Line):
 
 def _latent_decode(rows: Rows, c: Mapping[str, float]) -> np.ndarray:
     return kernels.latent_attention_decode(
-        rows["sequences"], rows["keys"], rows["heads"], 512, 64, _on(rows), rows["peak"], c, cache_bytes=rows["cache"],
-        alone=True,
+        rows["sequences"], rows["keys"], rows["heads"], 512, 64, device_of(rows), rows["peak"], c,
+        cache_bytes=rows["cache"], alone=True,
     )  # fmt: skip
 
 
@@ -218,8 +218,8 @@ def _experts(rows: Rows, c: Mapping[str, float]) -> np.ndarray:
     touched = np.maximum(np.minimum(touched, np.maximum(routed, 1)), 1)
     elements = 3 * rows["width"] * inner
     return kernels.grouped_gemm(
-        routed, touched, local, elements, rows["width"], inner, elements * rows["weight"], _on(rows), rows["peak"], c,
-        alone=True,
+        routed, touched, local, elements, rows["width"], inner, elements * rows["weight"], device_of(rows),
+        rows["peak"], c, alone=True,
     )  # fmt: skip
 
 
@@ -261,17 +261,17 @@ def _update(rows: Rows, c: Mapping[str, float]) -> np.ndarray:
     """A step with draft tokens writes a state after each of them."""
     elements, tokens = rows["sequences"] * rows["state"], rows["tokens"]
     moved = elements * rows["state_bytes"] * (1 + tokens) + rows["sequences"] * rows["convolved"] * 4 * tokens
-    return kernels.state_update(moved, elements * tokens, _on(rows), c, alone=True)
+    return kernels.state_update(moved, elements * tokens, device_of(rows), c, alone=True)
 
 
 def _scan(rows: Rows, c: Mapping[str, float]) -> np.ndarray:
     sizes = (rows["tokens"], rows["scanned"], rows["lanes"])
-    return kernels.scan(*sizes, _on(rows), c, sequences=rows["sequences"], alone=True)
+    return kernels.scan(*sizes, device_of(rows), c, sequences=rows["sequences"], alone=True)
 
 
 def _convolution(rows: Rows, c: Mapping[str, float]) -> np.ndarray:
     sizes = (rows["tokens"], rows["convolved"])
-    return kernels.convolution(*sizes, _on(rows), c, sequences=rows["sequences"], alone=True)
+    return kernels.convolution(*sizes, device_of(rows), c, sequences=rows["sequences"], alone=True)
 
 
 def _states(kind: str) -> Mapping[str, Callable[[Line], Any]]:
@@ -294,7 +294,7 @@ def _custom_line(line: Line):
 
 def _collective(rows: Rows, c: Mapping[str, float]) -> np.ndarray:
     kind = SimpleNamespace(**c).kind
-    return kernels.collective(kind, rows["ranks"], rows["moved"], _on(rows), c)
+    return kernels.collective(kind, rows["ranks"], rows["moved"], device_of(rows), c)
 
 
 def _kind(kernel: str) -> Mapping[str, Any]:

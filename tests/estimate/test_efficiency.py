@@ -32,6 +32,28 @@ def test_order_of_the_lookup(accelerator: str, kernel: str, origin: str, place: 
     assert 0 < found.error[1] <= found.error[0] < 40
 
 
+@pytest.mark.parametrize(("accelerator", "kernel", "origin", "place", "measured"), [
+    ("h20", "fp8-block", "own", "h20", "fp8-block deepgemm"),
+    ("h800", "fp8-block", "own", "h800", "fp8-block deepgemm"),
+    ("h100-sxm", "fp8-block", "sibling", "h800", "fp8-block deepgemm"),  # with the same chip
+    ("h200", "fp8-block", "sibling", "h800", "fp8-block deepgemm"),
+    ("b200-180gb", "fp8-block", "own", "b200", "fp8-block"),
+    ("h100-sxm", "bf16", "own", "h100-sxm", "bf16"), ("h800", "bf16", "sibling", "h100-sxm", "bf16"),
+])  # fmt: skip
+def test_kernels_of_a_library_come_first(accelerator: str, kernel: str, origin: str, place: str, measured: str) -> None:
+    found = efficiencies().coefficients("gemm", accelerator, kernel, library="deepgemm")
+    assert (found.origin, found.accelerator, found.kernel) == (origin, place, measured)
+    assert "deepgemm" not in efficiencies().coefficients("gemm", accelerator, kernel).kernel
+
+
+def test_an_engine_names_the_library_of_its_kernels() -> None:
+    found = {}
+    for engine in ("sglang", "vllm"):
+        own = llmcalc.latency("qwen3-8b", "h20", weights="fp8-block", engine=engine, batch=97)
+        found[engine] = own.model.efficiencies["gemm", "fp8-block"].kernel
+    assert found == {"sglang": "fp8-block deepgemm", "vllm": "fp8-block"}
+
+
 def test_a_left_out_accelerator_is_replaced_by_a_relative() -> None:
     assert efficiencies().coefficients("gemm", "h100-sxm", "bf16", frozenset({"h100-sxm"})).origin == "generic"
     assert (

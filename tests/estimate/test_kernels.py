@@ -160,14 +160,3 @@ def test_every_accelerator_with_a_bandwidth_has_a_device_and_coefficients() -> N
         time = kernels.gemm(7, 4099, 5003, 2 * 4099 * 5003, own, 1e14, found.values)
         assert time >= 2 * 4099 * 5003 / accelerator.bandwidth
         assert found.origin in ("own", "sibling", "nearest", GENERIC)
-
-
-def test_a_token_is_sent_once_to_a_rank_and_over_the_network_once_to_a_node() -> None:
-    def expected(places: int, chosen: int) -> float:
-        """Mean number of different places of ``chosen`` experts, by their number of ways."""
-        return sum(1 - (1 - 1 / places) ** chosen for _ in range(places))
-
-    assert kernels.copies(8, 8, 8) == pytest.approx(expected(8, 8))
-    assert kernels.copies(8, 1, 8) == pytest.approx(1)
-    assert kernels.copies(32, 6, 8) * 31 / 32 == pytest.approx(expected(4, 6) * 3 / 4)
-    assert kernels.copies(32, 8, 72) == pytest.approx(expected(32, 8))

@@ -71,7 +71,7 @@ class Efficiencies:
         own = table("kernels")
         self._formats: Mapping[str, Mapping[str, Any]] = own["formats"]
         self._families: Mapping[str, Mapping[str, Any]] = own["families"]
-        self._found: dict[tuple[str, str, str, frozenset[str]], Efficiency] = {}
+        self._found: dict[tuple[str, str, str, frozenset[str], str], Efficiency] = {}
 
     def device(self, accelerator: Accelerator) -> Device:
         """Return the figures that the forms use. A figure that the datasheet lacks is that of a usual family member."""
@@ -134,7 +134,7 @@ class Efficiencies:
         return max(prefixes, default=(0, ""))[1]
 
     def coefficients(
-        self, kind: str, accelerator: str, kernel: str = "", without: frozenset[str] = frozenset()
+        self, kind: str, accelerator: str, kernel: str = "", without: frozenset[str] = frozenset(), library: str = ""
     ) -> Efficiency:
         """Return the coefficients of a kind of kernel.
 
@@ -143,16 +143,19 @@ class Efficiencies:
             accelerator: name of the accelerator.
             kernel: format of the kernel, or kind of collective. Empty: the data have one kernel of this kind.
             without: measured accelerators to leave out, for cross-validation.
+            library: library of the kernel, whose measurements come first where there are any.
         """
-        key = (kind, accelerator, kernel, without)
+        key = (kind, accelerator, kernel, without, library)
         if key not in self._found:
             self._found[key] = self._look_up(*key)
         return self._found[key]
 
-    def _look_up(self, kind: str, accelerator: str, kernel: str, without: frozenset[str]) -> Efficiency:
+    def _look_up(self, kind: str, accelerator: str, kernel: str, without: frozenset[str], library: str) -> Efficiency:
         measured: dict[str, dict[str, Any]] = self._table(f"efficiency/{kind}")["coefficients"]
         kernel = kernel or next(iter(measured[GENERIC]))
         chain = (kernel, *self._formats.get(kernel, {}).get("nearest", ()))
+        if library:
+            chain = (f"{kernel} {library}", *chain)
         for name in chain:
             for origin, place in self._places(accelerator, measured, without):
                 if name in measured[place]:
@@ -166,9 +169,12 @@ class Efficiencies:
         yield from ((OWN, place) for place in sorted(own, key=len, reverse=True))
         family = self.family_of(name)
         for origin, relative in ((SIBLING, family), (NEAREST, self._families.get(family, {}).get("nearest"))):
-            for place in known:
-                if relative and place not in own and self.family_of(place) == relative:
-                    yield origin, place
+            if not relative:
+                continue
+            members = self._families[relative]["of"]
+            related = [place for place in known if place not in own and self.family_of(place) == relative]
+            for place in sorted(related, key=lambda each: [not each.startswith(own) for own in members]):
+                yield origin, place
 
     def _peak(self, accelerator: Accelerator, formats: list[str]) -> float:
         for name in formats:

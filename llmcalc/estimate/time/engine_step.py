@@ -32,6 +32,7 @@ class EngineStep:
         prefill_share: time that a prefill adds to a step with decoding, relative to the difference of the two steps.
         stage_wait: time by which each other batch in a pipeline delays a decode step, relative to the step.
         wait: prefills of other requests before that of a request, per square root of their number.
+        libraries: library of the kernels, by kind.
         launches: number of kernels of each type of operation.
         reading: share of the bandwidth at which products with few rows read weights, by format or vendor.
         draft_step_s, draft_pass_s: seconds of a step that verifies drafted tokens, and of each pass of a draft.
@@ -56,6 +57,7 @@ class EngineStep:
     prefill_share: float
     stage_wait: float
     wait: float
+    libraries: Mapping[str, str]
     launches: Mapping[str, float]
     reading: Mapping[str, float]
     draft_step_s: float
@@ -98,6 +100,7 @@ def read_engine(name: str, found: Mapping[str, Any], version: str | None = None)
         prefill_share=found["prefill_share"],
         stage_wait=found["stage_wait"],
         wait=entry.get("wait", unknown["wait"]),
+        libraries=entry.get("libraries", {}),
         launches={name: number * entry.get("kernels", 1) for name, number in found["launches"].items()},
         reading=entry.get("reading", {}),
         draft_step_s=found["draft_step_us"] * MICRO,

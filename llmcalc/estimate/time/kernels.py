@@ -373,16 +373,3 @@ def collective(kind: str, ranks: Number, moved: Number, device: Device, c: Coeff
         sent = sent * c["reduction"]
     filling = c["fill_us"] * MICRO * moved / (moved + c["full_kb"] * 1e3)
     return latency + sent / (device.link * c["link"]) + filling
-
-
-def copies(ranks: int, chosen: int, node: int) -> float:
-    """Return the expected number of copies of a token that an all-to-all sends to its ``chosen`` experts.
-
-    The experts are on ``ranks`` ranks, with ``node`` ranks in each node. A rank with several of them receives the token
-    once. The network sends it once to each other node, whose faster links distribute it.
-    """
-    nodes = ranks / node
-    if nodes <= 1:
-        return ranks * (1 - (1 - 1 / ranks) ** chosen)
-    others = (1 - 1 / nodes) / (1 - 1 / ranks)  # in place of the share that leaves a rank
-    return nodes * (1 - (1 - 1 / nodes) ** chosen) * others

@@ -1,10 +1,12 @@
 """Steps of two batches: one computes while the tokens of the other are exchanged between expert-parallel ranks.
 
-An engine divides the batch of a rank into two halves and runs them in turn. The all-to-all collectives of a half take
-place while the other half computes, so that they add the time by which they exceed all kernels and the gaps between
-them:
+An engine divides the batch of a rank into two halves and runs them in turn. The tokens of a half are sent to the
+experts while the other half computes its attention or its experts, and the outputs are sent back while the other half
+computes the next of these. In each layer, the longer of the two counts:
 
-    step = 2 · half + max(2 · all-to-all of a half - 2 · half, 0)
+    step = max(attention, sent) + max(experts, sent) + max(experts, returned) + max(attention, returned)
+
+``attention`` are all kernels of a half but the routed experts, and the gaps between kernels.
 
 Each half reads all weights, and has kernels of its own. In decode steps, the exchange takes no streaming
 multiprocessors (SMs). In steps with prefill it takes ``EXCHANGE_SMS`` of them, so that the kernels are slower
@@ -16,8 +18,10 @@ from __future__ import annotations
 from typing import Any
 
 from ...calc.collectives import ALL_TO_ALL
+from ...calc.memory.number_formats import BITS_A_BYTE
 from .arrays import Number, namespace
-from .cost import Cost, StepTime
+from .cost import ACTIVATION_BYTES, Cost, StepTime
+from .exchange import dispatched_bits
 from .step import StepModel, Values
 
 EXCHANGE_SMS = 24  # of the published measurements of DeepEP
@@ -53,7 +57,11 @@ class TwoBatchSteps(StepModel):
         others = {name: 2 * seconds for name, seconds in half.collectives.items() if name not in exchanged}
         computed = sum(cost.seconds for cost in components.values()) + 2 * half.launches
         total = sum(2 * half.collectives[name] for name in exchanged)
-        shown = namespace(total).maximum(total - computed, 0.0)
+        experts = sum(components[name].seconds / 2 for name in {each.component for each in self.routed})
+        bits = dispatched_bits(self)
+        sent = total / 2 * bits / (bits + BITS_A_BYTE * ACTIVATION_BYTES)
+        longest, stages = namespace(total).maximum, (computed / 2 - experts, experts)
+        shown = sum(longest(each, stage) for stage in stages for each in (sent, total / 2 - sent)) - computed
         left = {name: shown * (2 * half.collectives[name]) / total for name in exchanged}
         tokens = sum(values["b"] * values["q"] for values in (decode, prefill) if values)
         both = StepTime(components, {**others, **left}, 2 * half.launches, whole.engine)

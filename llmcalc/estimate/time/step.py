@@ -86,6 +86,10 @@ class StepModel(KernelCosts):
 
     # ------------------------------------------------------------------ coefficients
 
+    def library(self, kind: str) -> str:
+        """Return the library of a kind of kernels in the engine, or an empty string."""
+        return self.engine.libraries.get(kind, "")
+
     def operands(self, operation: Operation) -> Operands:
         """Return how the accelerator computes with the weights of an operation."""
         table, place = self.formats.of(operation), operation.place
@@ -111,6 +115,12 @@ class StepModel(KernelCosts):
             "network": any(each > node for each in (*ranks, self.mesh.ranks if self.mesh.pp > 1 else 1)),
         }
         return tuple(text for name, text in self.measured.assumed(self.accelerator).items() if used[name])
+
+    @cached_property
+    def routed(self) -> tuple[Operation, ...]:
+        """Operations of routed experts."""
+        found = (next(iter(group.phases.values())) for group in self.groups.values())
+        return tuple(operation for operation in found if isinstance(operation, GroupedGemm))
 
     @property
     def n_batches(self) -> int:

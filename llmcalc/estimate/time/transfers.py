@@ -13,6 +13,7 @@ from ...core.record import changed
 from . import kernels
 from .arrays import Number, namespace
 from .cost import ACTIVATION_BYTES, StepTime
+from .exchange import chosen_experts, copies, exchange_seconds
 from .step_operations import DECODE
 
 if TYPE_CHECKING:
@@ -27,9 +28,8 @@ def message_bytes(model: KernelCosts, each: Collective, elements: Form, values: 
     """Return the bytes of the tensor of one collective, which has ``elements`` elements in all executions."""
     size: Number = elements(**values) / each.times / each.shards * (each.bits / BITS_A_BYTE)
     if each.kind == ALL_TO_ALL and each.place:
-        used = {tensor.active[1] for tensor in each.place.declaration.tensors if tensor.active}
-        chosen = next((length for axis, length in each.factors if axis in used and isinstance(length, int)), 1)
-        size = size * kernels.copies(each.ranks, chosen, model.accelerator.node) / chosen
+        chosen = chosen_experts(each)
+        size = size * copies(each.ranks, chosen, model.accelerator.node) / chosen
     if each.group == "etp":  # an expert on ranks with different tokens gathers and scatters those of all ranks
         size = size * max(model.mesh.expert_tp // model.mesh.tp, 1)
     return size
@@ -64,7 +64,11 @@ def transfers(model: StepModel, values: Mapping[str, Values]) -> tuple[dict[str,
             message_bytes(model, *exchange.phases[phase], values[phase]) for phase in values if phase in exchange.phases
         )
         name, times = f"{each.kind} ({each.group})", exchange.number * each.times
-        found[name] = found.get(name, 0.0) + times * collective_seconds(model, each, moved)
+        if each.kind == ALL_TO_ALL and each.ranks > model.accelerator.node:
+            seconds = exchange_seconds(model, exchange.phases, values)
+        else:
+            seconds = collective_seconds(model, each, moved)
+        found[name] = found.get(name, 0.0) + times * seconds
         waits = waits + times * sqrt(2 * log(each.ranks)) * (moved > 0)
     if model.mesh.pp > 1:
         found["send (pp)"] = hand_over_seconds(model, sum(own["b"] * own["q"] for own in values.values()))

@@ -67,6 +67,7 @@ class EngineTime(Model):
     generations: list[Text] = Field([])
     scheduler: bool = False
     data_parallel: bool = False
+    libraries: dict[str, Text] = Field({})
     overlap_tokens: Size = 2
     collective_us: Rate | None = None
     reading: dict[str, Rate] = Field({})

@@ -1,0 +1,107 @@
+"""Exchange of tokens between the ranks of experts on several nodes.
+
+Kernels with low latency send a token over the network once for each of its experts on another node. Others send it to
+each node once, and distribute it there over faster links.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ...calc.collectives import Collective
+from ...calc.memory.number_formats import BITS_A_BYTE
+from ...core.form import Form
+from .arrays import Number, namespace
+from .kernels import MICRO, Coefficients, Device
+from .step_operations import PREFILL
+
+if TYPE_CHECKING:
+    from .step import StepModel, Values
+
+LEAST_BITS, SCALED, SCALE_BITS = 8, 128, 32  # bits of a sent element at least, and elements that share a scale
+
+
+def distinct(places: Number, chosen: Number) -> Number:
+    """Return the expected number of distinct places of ``chosen`` experts of a token."""
+    return places * (1 - (1 - 1 / places) ** chosen)
+
+
+def exchange(
+    token: Number, nodes: Number, ranks: Number, copies: tuple[Number, Number], device: Device, c: Coefficients
+) -> Number:
+    """Return the time in which the ranks of several nodes send tokens to experts, or their outputs back.
+
+    The network sends to other nodes while faster links distribute tokens inside a node.
+
+    Args:
+        token: bytes of all tokens of a rank, once.
+        nodes: number of nodes.
+        ranks: number of ranks in each node.
+        copies: copies of a token that are sent to nodes, and those that are sent to ranks of the own node.
+        device: the accelerator.
+        c: ``latency_us``, ``network``, ``link``.
+    """
+    xp = namespace(token, nodes, ranks, device.link)
+    network = token * copies[0] * (1 - 1 / nodes) / (device.network * c["network"])
+    link = token * copies[1] * (1 - 1 / ranks) / (device.link * c["link"])
+    return c["latency_us"] * MICRO + xp.maximum(network, link)
+
+
+def exchanged_copies(chosen: Number, nodes: Number, ranks: Number, *, is_low_latency: bool) -> tuple[Number, Number]:
+    """Return the copies of a token that are sent to nodes, and to ranks of one node.
+
+    Kernels with low latency send it once per expert. Others send it to each node once, and from there to each rank.
+    """
+    if is_low_latency:
+        return chosen, chosen / nodes
+    return distinct(nodes, chosen), distinct(nodes * ranks, chosen)
+
+
+def copies(ranks: int, chosen: int, node: int) -> float:
+    """Return the expected number of copies of a token that an all-to-all sends to its ``chosen`` experts.
+
+    The experts are on ``ranks`` ranks, with ``node`` ranks in each node. A rank with several of them receives the token
+    once. The network sends it once to each other node, whose faster links distribute it.
+    """
+    nodes = ranks / node
+    if nodes <= 1:
+        return float(distinct(ranks, chosen))
+    others = (1 - 1 / nodes) / (1 - 1 / ranks)  # in place of the share that leaves a rank
+    return float(distinct(nodes, chosen)) * others
+
+
+def dispatched_bits(model: StepModel) -> float:
+    """Return the bits per element of a token that is sent to experts on other nodes, with its scales.
+
+    It is sent in the format in which the experts compute.
+    """
+    bits = max((BITS_A_BYTE * model.operands(each).activation_bytes for each in model.routed), default=16.0)
+    return bits if bits > LEAST_BITS else LEAST_BITS + SCALE_BITS / SCALED
+
+
+def chosen_experts(each: Collective) -> int:
+    """Return the number of experts to which an all-to-all sends a token, which its tensor has as an axis."""
+    assert each.place is not None
+    used = {tensor.active[1] for tensor in each.place.declaration.tensors if tensor.active}
+    return next((length for axis, length in each.factors if axis in used and isinstance(length, int)), 1)
+
+
+def exchange_seconds(
+    model: StepModel, phases: Mapping[str, tuple[Collective, Form]], values: Mapping[str, Values]
+) -> Number:
+    """Return the mean time of sending tokens to experts on several nodes, and of sending their outputs back.
+
+    Tokens are sent in the format in which the experts compute, and outputs in 16 bits. Steps without prefill use
+    kernels with low latency.
+    """
+    first, node = next(iter(phases.values()))[0], model.accelerator.node
+    chosen, nodes = chosen_experts(first), first.ranks / node
+    bits = (dispatched_bits(model) + first.bits) / 2
+    token = sum(
+        form(**values[phase]) / each.times / each.shards / chosen * (bits / BITS_A_BYTE)
+        for phase, (each, form) in phases.items() if phase in values
+    )  # fmt: skip
+    copies = exchanged_copies(chosen, nodes, node, is_low_latency=PREFILL not in values)
+    own = model.coefficients("exchange")
+    return exchange(token, nodes, node, copies, model.device, own) * (token > 0)
