@@ -17,7 +17,7 @@ A layer's ``d_model`` defaults to the width of its stack.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from .. import layers
@@ -227,7 +227,8 @@ class Builder:
         required = [entry.name for entry in fields(found) if entry.default is MISSING]
         missing = [name for name in required if name not in everything]
         if missing:
-            raise self.error(f"{kind} requires {' and '.join(missing)}", path)
+            message = f"{kind} requires {' and '.join(missing)}"
+            raise self.fail(DescriptionError(message, hint=_described(found, missing)), path)
         try:
             return found(**everything)
         except InputError as error:
@@ -278,3 +279,11 @@ class Builder:
     def error(self, message: str, path: Path, kind: type[InputError] = DescriptionError) -> InputError:
         """Return an error located at a key path."""
         return self.fail(kind(message), path)
+
+
+def _described(kind: type, names: Iterable[str]) -> str:
+    """Return the descriptions of fields, such as ``d_ff: hidden width``."""
+    from .json_schema import field_descriptions
+
+    known = field_descriptions(kind)
+    return "; ".join(f"{name}: {known[name].rstrip('.')}" for name in names if name in known)

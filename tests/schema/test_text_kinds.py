@@ -437,6 +437,10 @@ def test_a_misspelt_kind_or_field_is_suggested() -> None:
         built(SLOTS, {"slots": 3})
     with pytest.raises(InputError, match="sketch requires n_slots"):
         built(SLOTS, {})
+    data["architecture"]["stacks"]["decoder"]["blocks"]["block"]["own"] = {"mlp": {}}
+    with pytest.raises(InputError, match="mlp requires d_ff") as caught:
+        build_preset(data, None, (), None)
+    assert caught.value.hint == "d_ff: hidden width"
     with pytest.raises(InputError, match="field d_slot: 'd_model / 3' is 16 / 3"):
         layer(SLOTS, d_model=16, n_slots=7)
 
