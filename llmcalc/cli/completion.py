@@ -19,6 +19,7 @@ SOURCES = {
     "gpus": ("api.accelerators", "gpu_names"),
     "model_types": ("importers.hf.family_table", "names"),
     "laws": ("api.scale", "laws"),
+    "kinds": ("layers", "names"),
 }
 
 

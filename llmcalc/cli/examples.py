@@ -157,6 +157,11 @@ EXAMPLES = {
         "llmcalc presets search moe '>100b'",
         "llmcalc presets search mamba '>=2023' 1b-8b",
     ),
+    "presets kinds": (
+        "llmcalc presets kinds",
+        "llmcalc presets kinds mamba2",
+        "llmcalc presets kinds moe --json",
+    ),
     "presets where": (
         "llmcalc presets where gpt3",
         "llmcalc presets where llama3-8b",

@@ -41,6 +41,7 @@ COMMANDS = {
     "presets list": ("presets", "List all presets."),
     "presets show": ("presets", "Print a preset file or a resolved model."),
     "presets search": ("presets", "Search presets by name, kind, year and size."),
+    "presets kinds": ("presets", "List the layer kinds, or the fields of one."),
     "presets where": ("presets", "Print the path of a preset file."),
     "web build": ("web", "Write the page that runs llmcalc in a browser to a folder."),
     "web serve": ("web", "Serve the page on this computer (also: llmcalc web)."),

@@ -147,6 +147,11 @@ def kinds() -> tuple[str, ...]:
     return tuple(sorted({*module_names("layers"), *_MODULE} - SHARED_MODULES.keys()))
 
 
+def names() -> tuple[str, ...]:
+    """Return the names of all layer kinds and their aliases."""
+    return *kinds(), *ALIASES
+
+
 def resolve_alias(name: str) -> tuple[str, dict[str, Any]]:
     """Return the kind that a name refers to, and the fields that the name sets."""
     return ALIASES.get(name, (name, {}))
@@ -162,7 +167,7 @@ def find(name: str) -> tuple[type[Layer], dict[str, Any]]:
     kind, fixed = resolve_alias(name)
     place = None if kind in SHARED_MODULES else find_module("layers", _MODULE.get(kind, kind))
     if place is None:
-        raise UnknownNameError("layer kind", name, [*kinds(), *ALIASES])
+        raise UnknownNameError("layer kind", name, names())
     module = import_module(place)
     return next(value for value in vars(module).values() if _is_kind(value, module.__name__, kind)), fixed
 

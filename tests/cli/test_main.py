@@ -60,6 +60,7 @@ BAD = {
     "presets lst": "did you mean list?",
     "presets list --format tree": "--format",
     "presets where nosuch": "'nosuch'",
+    "presets kinds nosuch": "unknown layer kind 'nosuch'",
     "presets show gpt3 --set n_layers=2": "--resolved",
     "presets search": "missing argument",
     "--verbose": "--verbose",

@@ -20,7 +20,7 @@ from llmcalc.report.result_schema import result_schema
 SCHEMA = result_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)
 PRINT_NO_RESULT = {"schema", "report", "import", "web build", "web serve"}
-COMPUTE_NOTHING = {"rule", "presets list", "presets search", "presets where", "presets show"}
+COMPUTE_NOTHING = {"rule", "presets list", "presets search", "presets where", "presets show", "presets kinds"}
 LINES = [
     "params mixtral",
     "params gpt2 --by tensor",
@@ -84,6 +84,8 @@ LINES = [
     "presets list",
     "presets search moe",
     "presets where gpt2",
+    "presets kinds",
+    "presets kinds gqa",
     "presets show gpt2",
     "presets show gpt2 --resolved",
     "hardware list",

@@ -10,6 +10,7 @@ from ..output import Answer, printed, warn, write_text, write_yaml
 from ..spec import Argument, Command, Option
 
 NAME = Argument("name", "Preset name or alias.", complete="models")
+KIND = Argument("kind", "Layer kind, such as mamba2 or gqa (default: list all).", least=0, complete="kinds")
 WORDS = Argument(
     "words",
     "Search terms: name parts, kinds (moe, mamba, encoder), years (2024, '>=2023') or sizes ('>10b', 1b-8b).",
@@ -46,6 +47,14 @@ def locate_preset(name: str) -> Answer:
     from ...schema.preset_files import find
 
     return where_document(name, find(name))
+
+
+@printed
+def show_kinds(kind: str | None) -> Answer:
+    """Describe one layer kind, or list all."""
+    from ...report.kinds import kind_document, kinds_document
+
+    return kind_document(kind) if kind else kinds_document()
 
 
 @printed
@@ -109,6 +118,7 @@ COMMANDS = (
     Command("presets list", OUTPUT, list_presets),
     Command("presets search", (WORDS, *CHART_OUTPUT), search_presets),
     Command("presets show", (NAME, RESOLVED, SET, JSON, COLOR), show_preset),
+    Command("presets kinds", (KIND, *OUTPUT), show_kinds),
     Command("presets where", (NAME, *OUTPUT), locate_preset),
     Command("timeline", (FILTER, ALL, *CHART_OUTPUT), show_timeline),
 )
