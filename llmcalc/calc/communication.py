@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from ..core.architecture import Architecture, declare
 from ..core.errors import UnsupportedError
 from ..core.form import Form, lift
-from ..core.ledger import entries, identity, rows
+from ..core.ledger import Row, entries, identity, rows
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..core.workload import Workload, symbols
@@ -226,13 +226,16 @@ def _replica_weights(part: Architecture, mesh: Mesh, bits: int, gradient_bits: i
     """Yield the collectives of gradients and weights over data-parallel ranks, by component.
 
     The lifetime of gathered weights is that of the memory model: blocks are gathered for the forward and the backward
-    pass, and other layers once. A pipeline stage gathers all weights once per step and reduces gradients at the end.
+    pass each time they run, and other layers once. A pipeline stage gathers all weights once per step and reduces
+    gradients at the end.
     """
-    counts = Counter[tuple[str, bool, bool]]()
+    counts, gathered = Counter[tuple[str, bool, bool]](), Counter[tuple[str, bool, bool]]()
     for row in rows(part.stacks):
-        own = mesh.share_of_weight(row.tensor, row.declaration, row.size) * row.copies
+        own = mesh.share_of_weight(row.tensor, row.declaration, row.size)
         if not (row.tensor.buffer or row.entry.stack.frozen):
-            counts[component(row), row.tensor.active is not None, row.entry.run is not None] += own
+            key = component(row), row.tensor.active is not None, row.entry.run is not None
+            counts[key] += own * row.copies
+            gathered[key] += own * (_uses(row) if mesh.pp == 1 else row.copies)
     times = mesh.batches if mesh.pp == 1 else 1
     gradients = REDUCE_SCATTER if mesh.zero >= SHARDS_OPTIMIZER else ALL_REDUCE
     reductions = times if mesh.zero >= SHARDS_GRADIENTS else 1  # otherwise, gradients are first accumulated
@@ -242,11 +245,20 @@ def _replica_weights(part: Architecture, mesh: Mesh, bits: int, gradient_bits: i
             continue
         yield _outside(name, gradients, group, GRADIENTS, UPDATE, factors, gradient_bits, reductions)
         if mesh.zero >= SHARDS_WEIGHTS:
-            yield _outside(name, ALL_GATHER, group, WEIGHTS, FORWARD, factors, bits, times)
+            whole = (("n_params", gathered[name, is_expert, in_block]),)
+            yield _outside(name, ALL_GATHER, group, WEIGHTS, FORWARD, whole, bits, times)
             if in_block and mesh.pp == 1:
-                yield _outside(name, ALL_GATHER, group, WEIGHTS, BACKWARD, factors, bits, times)
+                yield _outside(name, ALL_GATHER, group, WEIGHTS, BACKWARD, whole, bits, times)
         elif mesh.zero >= SHARDS_OPTIMIZER:
             yield _outside(name, ALL_GATHER, group, WEIGHTS, UPDATE, factors, bits)
+
+
+def _uses(row: Row) -> int:
+    """Return how often a tensor is used in a step. A tensor that several layers share belongs to the first of them,
+    whereas a layer that runs several times has all of its tensors each time.
+    """
+    is_tied = bool(row.tensor.share) and not row.entry.share
+    return row.copies if is_tied else row.entry.applied
 
 
 def _tied_weights(

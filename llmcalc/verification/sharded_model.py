@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from math import lcm
 from typing import Any
 
 import numpy as np
 
+from ..calc.memory.zero import SHARDS_WEIGHTS
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture, Named, Stack
 from ..core.ledger import entries
@@ -33,6 +35,7 @@ from .sharded_run import (
     relative_error,
 )
 from .sharded_tape import ShardedTape
+from .sharded_weights import ShardedWeights
 from .zero_experts import exclude_zero_experts
 
 FIRST_ID = 3  # smaller ids often mean padding
@@ -55,9 +58,12 @@ def sharded_model_run(architecture: Architecture, mesh: Mesh) -> ShardedRun:
     whole = _train(model, Tape(), inputs)
     ranks = ranks_of(small, mesh, seq)
     divided = divide_weights(model.stacks, mesh, ranks, model.tensors)
-    model.tensors = dict(divided)
-    tape = ShardedTape(ranks)
-    model.stacks = [_Scoped(ranks).stack(stack) for stack in model.stacks]
+    stored = {name: divided[name] for name in model.parameters}
+    weights = ShardedWeights(ranks, stored, _tied(model)) if mesh.zero >= SHARDS_WEIGHTS else None
+    model.tensors = {**divided, **(weights.without_values() if weights else {})}
+    tape = ShardedTape(ranks, weights)
+    scoped = _ScopedStacks(ranks, weights)
+    model.stacks = [scoped.stack(stack) for stack in model.stacks]
     found = _train(model, tape, DividedIds.of(inputs, data_splits(ranks)))
     reduce_unused(
         ranks, mesh, [array for name, array in divided.items() if name in model.parameters and name not in found]
@@ -74,17 +80,35 @@ def _length(small: Architecture, mesh: Mesh) -> int:
     return -(-SEQ // multiple) * multiple
 
 
-class _Scoped:
-    """Layers that tell the ranks in which sub-layer they run."""
+def _tied(model: Model) -> set[str]:
+    """Return the names of tensors that several layers share. A sub-layer that runs several times has its own ones."""
+    sublayers = (sublayer for stack in model.stacks for block in stack.blocks for sublayer in block)
+    layers = [layer for sublayer in sublayers if not sublayer.part.share for layer in sublayer.layers()]
+    return {layer.names[weight.name] for layer in layers for weight in layer.weights if weight.share}
 
-    def __init__(self, ranks: Ranks) -> None:
-        self.ranks = ranks
+
+class _ScopedStacks:
+    """Stacks whose layers tell the ranks in which sub-layer they run, and gather their weights."""
+
+    def __init__(self, ranks: Ranks, weights: ShardedWeights | None) -> None:
+        self.ranks, self.weights = ranks, weights
+        self.use, self.last = 0, ("", -1, -1)
 
     def stack(self, placed: PlacedStack) -> PlacedStack:
         """Return a stack with such layers."""
         blocks = tuple(tuple(map(self._sublayer, block)) for block in placed.blocks)
         inputs, outputs = (tuple(map(self._layer, layers)) for layers in (placed.inputs, placed.outputs))
         return replace(placed, inputs=inputs, blocks=blocks, outputs=outputs)
+
+    def enter(self, placed: PlacedLayer) -> None:
+        """Enter the sub-layer of a layer. A sub-layer before the last one begins another use of the block."""
+        place = placed.stack.name, placed.number, placed.sublayer
+        self.use += place[:2] != self.last[:2] or place[2] < self.last[2]
+        self.last = place
+        unit = (*place[:2], self.use) if placed.sublayer_name else ()
+        self.ranks.scope = *unit, placed.sublayer_name or placed.branch
+        if self.weights:
+            self.weights.enter(unit)
 
     def _sublayer(self, placed: PlacedSublayer) -> PlacedSublayer:
         branches = tuple(
@@ -98,26 +122,40 @@ class _Scoped:
         return placed and self._layer(placed)
 
     def _layer(self, placed: PlacedLayer) -> PlacedLayer:
-        return replace(placed, module=_ScopedModule(placed, self.ranks))
+        module = placed.module if placed.sublayer_name else _OuterModule(placed.module)
+        return _ScopedLayer(**{**vars(placed), "module": module}, stacks=self)
 
 
-class _ScopedModule:
-    """Module of a layer that sets the scope before it runs."""
+@dataclass(frozen=True)
+class _ScopedLayer(PlacedLayer):
+    """A layer that enters its sub-layer before it uses its weights."""
 
-    def __init__(self, placed: PlacedLayer, ranks: Ranks) -> None:
-        self.placed, self.ranks = placed, ranks
+    stacks: _ScopedStacks
+
+    def weights_in(self, tensors: Mapping[str, Any]) -> Weights:
+        """Return the weights of the layer."""
+        self.stacks.enter(self)
+        weights = self.stacks.weights
+        found = {name: tensors[full] for name, full in self.names.items()}
+        if weights:
+            found = {name: weights.gather(self.names[name], each) for name, each in found.items()}
+        return Weights(found)
+
+
+class _OuterModule:
+    """Module of a layer before or after the blocks. Tables reduce their own rows."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.placed.module, name)
+        return getattr(self.module, name)
 
     def forward(self, layer: Any, w: Weights, x: Any, step: Step, state: State | None) -> Any:
         """Run the layer."""
-        placed = self.placed
-        self.ranks.scope = placed.stack.name, step.depth, placed.sublayer_name or placed.branch
-        y = placed.module.forward(layer, w, x, step, state)
-        if not placed.sublayer_name:  # tables reduce their own rows
-            value = getattr(y, "value", y)
-            value.reduce(value.partial)
+        y = self.module.forward(layer, w, x, step, state)
+        value = getattr(y, "value", y)
+        value.reduce(value.partial)
         return y
 
 

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..calc.collectives import ALL_REDUCE, BACKWARD, UPDATE
+from ..calc.collectives import ALL_REDUCE, BACKWARD, REDUCE_SCATTER, UPDATE
 from ..calc.communication import communication
+from ..calc.memory.zero import SHARDS_OPTIMIZER
 from ..calc.sharding import TENSOR_DIVISIONS, Mesh
 from ..core.architecture import Architecture, Stack, declare
 from ..core.declaration import Declaration, Tensor
@@ -91,7 +92,8 @@ def data_splits(ranks: Ranks) -> Splits:
 def reduce_unused(ranks: Ranks, mesh: Mesh, weights: list[ShardedArray]) -> None:
     """Count the reduction of the gradients of unused weights, which are zeros."""
     if mesh.replicas > 1:
-        ranks.exchanged[ALL_REDUCE, "dp", mesh.replicas, UPDATE] += sum(weight.parts[0].size for weight in weights)
+        kind = REDUCE_SCATTER if mesh.zero >= SHARDS_OPTIMIZER else ALL_REDUCE
+        ranks.exchanged[kind, "dp", mesh.replicas, UPDATE] += sum(weight.parts[0].size for weight in weights)
 
 
 def _train(
@@ -113,11 +115,13 @@ def backward(
     """
     has_logits = any(declare(layer).logits for _, layer in stack.outputs)
     gradient = loss_gradient(y.value, ids) if has_logits else rng.standard_normal(y.shape)
-    ranks = getattr(y.value, "ranks", None)
+    ranks, weights = getattr(y.value, "ranks", None), getattr(tape, "weights", None)
     if ranks is not None:
         y.value.reduce(y.value.partial)
         gradient = gradient if has_logits else divide(gradient, ranks, y.value.splits)
         ranks.start(BACKWARD)
+        if weights:
+            weights.enter(())  # the last block ends
     tape.backward(y, gradient)
     found = {"output": y.value}
     for name, leaf in leaves.items():
@@ -125,6 +129,8 @@ def backward(
             if ranks is not None and name != "x":
                 ranks.start(UPDATE)
                 leaf.gradient = _share_of_gradient(leaf)
+                if weights:
+                    leaf.gradient = weights.scattered_gradient(name, leaf.gradient)
                 leaf.gradient.reduce(leaf.gradient.partial)
             found[name] = tape.complete_gradient(leaf)
     return found

@@ -12,6 +12,7 @@ from ..twins.weights import Array
 from .ranks import Ranks
 from .row_owners import routed, scattered, with_all_rows
 from .sharded_array import EVERY, ShardedArray
+from .sharded_weights import ShardedWeights, Unit
 
 
 class ShardedTape(Tape):
@@ -22,9 +23,10 @@ class ShardedTape(Tape):
     Megatron-LM reduce them in their backward pass, also if several sub-layers read the same tensor.
     """
 
-    def __init__(self, ranks: Ranks) -> None:
+    def __init__(self, ranks: Ranks, weights: ShardedWeights | None = None) -> None:
         super().__init__()
-        self.ranks = ranks
+        self.ranks, self.weights = ranks, weights
+        self._units: dict[int, Unit] = {}  # use of a block that has computed each variable
         self.sums: dict[int, frozenset[str]] = {}  # axes along which all ranks need the gradients of partial sums
         self._scopes: dict[int, object] = {}  # sub-layer that has computed each variable
         self._inputs: dict[tuple[int, object, bool], Variable] = {}  # copies of the inputs of each sub-layer
@@ -40,6 +42,8 @@ class ShardedTape(Tape):
         inputs = tuple(self._input(each, has_matrix) if isinstance(each, Variable) else each for each in inputs)
         output = super().record(result, inputs)
         self._scopes[id(output)] = self.ranks.scope
+        if self.weights:
+            self._units[id(output)] = self.weights.unit
         operands = [parent.value for parent, _ in output.pullbacks if isinstance(parent.value, ShardedArray)]
         if isinstance(output.value, ShardedArray) and _needs_whole_gradient(output.value, operands):
             self.sums[id(output)] = output.value.partial
@@ -71,6 +75,8 @@ class ShardedTape(Tape):
     def complete_gradient(self, node: Variable) -> Array:
         """Divide the gradient of a variable as the variable is divided."""
         self.ranks.scope = self._scopes.get(id(node))
+        if self.weights and id(node) in self._units:
+            self.weights.enter(self._units[id(node)])
         gradient, value = node.gradient, node.value
         if not (isinstance(value, ShardedArray) and isinstance(gradient, ShardedArray)):
             return gradient
@@ -81,7 +87,8 @@ class ShardedTape(Tape):
         ranks, terms = value.ranks, self.sums.get(id(node), frozenset())
         gradient = gradient.gathered(terms)
         gradient = gradient.gathered([a for a, dim in value.splits.items() if gradient.splits.get(a, dim) != dim])
-        if not node.pullbacks and value.is_weight:
+        is_gathered_weight = self.weights is not None and node in self.weights
+        if value.is_weight and (is_gathered_weight or not node.pullbacks):
             gradient.owners = {
                 a: np.where(owner < 0, owner, owner % ranks.sizes[a]) for a, owner in gradient.owners.items()
             }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cache
+from math import isnan
 from pathlib import Path
 
 import pytest
@@ -11,23 +12,25 @@ import pytest
 import llmcalc
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.errors import UnsupportedError
-from llmcalc.core.ledger import entries
+from llmcalc.core.ledger import entries, rows
 from llmcalc.core.traits import divisions
 from llmcalc.schema import preset_files
 from llmcalc.verification import sharded_functions
 from llmcalc.verification.sharded_checks import TOLERANCE
 from llmcalc.verification.sharded_model import sharded_model_run
 from llmcalc.verification.sharded_run import ShardedRun
+from llmcalc.verification.sharded_weights import ShardedWeights, Unit
 
 DENSE = {
     "tp": {"tp": 2}, "tp3": {"tp": 3}, "sp": {"tp": 2, "sp": True}, "cp": {"cp": 2}, "tp cp": {"tp": 2, "cp": 2},
     "sp cp": {"tp": 2, "cp": 2, "sp": True}, "dp": {"dp": 2}, "dp tp": {"dp": 2, "tp": 2},
+    "zero": {"dp": 2, "zero": 3}, "zero tp": {"dp": 2, "tp": 2, "zero": 3}, "zero cp": {"cp": 2, "zero": 3},
 }  # fmt: skip
 OF_EXPERTS = {
     "ep": {"dp": 2, "ep": 2}, "ep of tp": {"dp": 2, "tp": 2, "ep": 2}, "ep within tp": {"tp": 2, "ep": 2, "etp": 1},
     "ep sp": {"dp": 2, "tp": 2, "ep": 2, "sp": True}, "ep within tp sp": {"tp": 2, "ep": 2, "etp": 1, "sp": True},
     "ep cp": {"dp": 2, "ep": 2, "cp": 2}, "ep dp": {"dp": 4, "ep": 2}, "ep etp": {"tp": 4, "ep": 2, "etp": 2},
-    "ep dp within tp": {"dp": 2, "tp": 2, "ep": 2, "etp": 1},
+    "ep dp within tp": {"dp": 2, "tp": 2, "ep": 2, "etp": 1}, "ep zero": {"dp": 4, "ep": 2, "zero": 3},
 }  # fmt: skip
 MESHES = {name: Mesh(**sizes, vocabulary_multiple=1) for name, sizes in (DENSE | OF_EXPERTS).items()}  # type: ignore[arg-type]
 PRESETS = sorted(file.stem for file in Path(preset_files.shipped_folder()).glob("*.yaml"))
@@ -106,3 +109,27 @@ def test_the_keys_that_layers_share_are_reduced_once() -> None:
     whole = sharded_model_run(llmcalc.load("t5"), MESHES["tp"])
     stream, n_layers = 15 * 22, 2
     assert whole.exchanged[key] == whole.declared[key] == (3 * n_layers + 2 * n_layers + n_layers + 1) * stream
+
+
+def test_weights_are_gathered_each_time_a_block_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ALBERT has one block, which runs twice. A block that is not gathered has no weights."""
+    result = sharded_model_run(llmcalc.load("albert"), MESHES["zero"])
+    of_blocks = result.exchanged["all-gather", "dp", 2, "backward"]
+    small = llmcalc.load("albert").shrink()
+    stored = sum(row.size * row.copies for row in rows(small.stacks) if row.entry.run is not None)
+    assert of_blocks == result.declared["all-gather", "dp", 2, "backward"] == 2 * stored
+    monkeypatch.setattr(ShardedWeights, "gather", lambda _, __, variable: variable)
+    assert isnan(sharded_model_run(llmcalc.load("gpt2"), MESHES["zero"]).errors["output"])
+
+
+def test_weights_are_gathered_again_for_the_backward_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    enter = ShardedWeights.enter
+
+    def forget(weights: ShardedWeights, unit: Unit) -> None:
+        if weights.ranks.phase == "forward":
+            enter(weights, unit)
+
+    monkeypatch.setattr(ShardedWeights, "enter", forget)
+    errors = sharded_model_run(llmcalc.load("gpt2"), MESHES["zero"]).errors
+    assert errors["output"] < TOLERANCE
+    assert any(map(isnan, errors.values()))
