@@ -11,7 +11,11 @@ from .llama_cpp_fit import LENGTH, longest_context, placements
 if TYPE_CHECKING:
     from .engine_result import ServeResult
 
-FEWEST = 256  # tokens of the shortest suggested context
+FEWEST, SHORT = 256, 32_768  # tokens of the shortest suggested context, and of one that is tried with others
+TIMES = (2, 4, 8)  # as many GPUs
+NODE = 8  # GPUs of a node of unknown GPUs
+GPUS = "gpus"  # number of GPUs in a change
+LAYOUT = frozenset({"tp", "pp"})
 
 
 def candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
@@ -32,10 +36,26 @@ def candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
             yield {"max_num_seqs": n_sequences}
             if available <= 0:
                 yield {"max_num_seqs": n_sequences, "max_model_len": min(8192, result.max_model_len)}
-    for times in () if settings.get("attention_dp") else (2, 4, 8):
-        yield {"tp": settings.get("tp", 1) * times}
-    if not settings.get("weights"):
-        yield {"weights": "fp8"}
+    larger = [*_more_gpus(result)]
+    yield from larger
+    told = result.architecture.inputs
+    if settings.get("weights") or told.get("quantization") or told.get("types"):
+        return
+    smaller = {"weights": smaller_format(result.engine, "weights")}
+    yield smaller
+    yield {**smaller, LENGTH: min(SHORT, result.max_model_len)}
+    yield from ({**smaller, **change} for change in larger)
+
+
+def _more_gpus(result: ServeResult) -> Iterator[dict[str, Any]]:
+    """Yield layouts on more GPUs: more tensor-parallel ranks, or more pipeline stages beyond a node."""
+    settings, ranks = result.settings, result.ranks
+    node = result.accelerator.node if result.accelerator else NODE
+    for times in () if settings.get("attention_dp") else TIMES:
+        tp, pp = (settings.get(name, 1) for name in ("tp", "pp"))
+        stages = max(tp * times // max(node, tp), 1)
+        sizes = {"tp": tp * times // stages, "pp": pp * stages}
+        yield {**{name: size for name, size in sizes.items() if size != settings.get(name, 1)}, GPUS: ranks * times}
 
 
 def _of_llama_cpp(result: ServeResult) -> Iterator[dict[str, Any]]:

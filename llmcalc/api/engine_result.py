@@ -17,13 +17,13 @@ from ..core.evidence import EXACT, FITTED, MEASURED, of_architecture
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..estimate.engine_cache import STATE, CacheGroups
-from ..estimate.engine_memory import EngineMemory, HostMemory
+from ..estimate.engine_memory import STATIC, EngineMemory, HostMemory
 from ..estimate.engine_profile import GIB, EngineProfile, Estimate
 from ..estimate.hardware import Accelerator
 from ..estimate.llama_cpp_cache import LlamaCppCache
 from ..importers.engine_commands import EngineCommand
 from ..importers.modelfile import MODELFILE, RUN, TITLE
-from .engine_changes import candidates
+from .engine_changes import LAYOUT, candidates
 from .engine_settings import command_line
 from .llama_cpp_models import LlamaCppModel
 
@@ -199,6 +199,9 @@ class ServeResult(NotebookDisplay):
             return self.refusals[0]
         if self.memory.available.best <= 0:
             missing = -self.memory.available.best / GIB
+            if self.profile.rule == STATIC:
+                share = f"{self.profile.share_name} {self.settings['share']:.4g}"
+                return f"weights exceed {self.memory.budget / GIB:.2f} GiB, the budget of {share}, by {missing:.2f} GiB"
             return f"weights and activations exceed the memory budget by {missing:.2f} GiB"
         if self._starts(1):
             return ""
@@ -224,10 +227,12 @@ class ServeResult(NotebookDisplay):
 
     def _changes(self) -> Iterator[tuple[dict[str, Any], ServeResult]]:
         assert self.retry is not None
+        kinds = set[frozenset[str]]()
         for change in candidates(self):
+            kind = frozenset(change) - LAYOUT  # the fewest GPUs
             with suppress(InputError):  # a layout that the model does not allow
-                result = self.retry(change)
-                if self._is_whole(result):
+                if kind not in kinds and self._is_whole(result := self.retry(change)):
+                    kinds.add(kind)
                     yield change, result
 
     def log(self) -> tuple[str, ...]:

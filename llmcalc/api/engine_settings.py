@@ -157,7 +157,8 @@ def command_line(result: ServeResult, change: Mapping[str, Any]) -> str:
         flag = flags.get(name)
         if flag is None:
             continue
-        words = _without(words, flag, result.profile.flags)
+        for each in [other for other, setting in result.profile.flags["read"].items() if setting == name]:
+            words = _without(words, each, result.profile.flags)
         text = _engine_value(values.get(name, {}), value)
         if flag.removeprefix("--") in switches:
             words += [flag] if value else []

@@ -22,6 +22,7 @@ from ..importers.engine_commands import read_command
 from ..importers.modelfile import MODELFILE, RUN, is_modelfile
 from .accelerators import Gpus, read_gpus
 from .draft_models import Draft, find_draft, kept_drafts, state_copies, state_pool
+from .engine_changes import GPUS
 from .engine_encoders import (
     encoder_factor,
     encoder_notes,
@@ -181,7 +182,9 @@ def serve(
     images = tuple(read_texts(image, "image"))
 
     def exact(change: Mapping[str, Any]) -> ServeResult:
-        result = _predict(architecture, profile, total, gpus, {**given, **change}, pasted is not None)
+        own = {name: value for name, value in change.items() if name != GPUS}
+        there = changed(gpus, count=change.get(GPUS, gpus.count))
+        result = _predict(architecture, profile, total, there, {**given, **own}, pasted is not None)
         result = changed(result, images=served_images(architecture, result.settings, images))
         return changed(
             result,
@@ -189,7 +192,7 @@ def serve(
             accelerator=card,
             command=pasted,
             given=given,
-            notes=(*remarks, *notes, *_unused_gpus(result, gpus), *image_notes(result), *result.notes),
+            notes=(*remarks, *notes, *_unused_gpus(result, there), *image_notes(result), *result.notes),
         )
 
     def predict(change: Mapping[str, Any]) -> ServeResult:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..api.engine_result import ServeResult
 from ..api.llama_cpp_fit import MARGIN
+from ..estimate.engine_memory import STATIC
 from ..estimate.engine_profile import GIB, Estimate
 from .document import Document, Table, columns
 from .heading import model_document, named_values
@@ -31,7 +32,7 @@ def serve_document(result: ServeResult) -> Document:
         answer=f"{'✓' if result.starts else '✗'} {result.summary}",
         lines=(named_values(_settings(result)),),
         alerts=[f"{flag} changes the memory, which is not computed" for flag in command.unmodelled] if command else (),
-        tables=(_changes(result), _memory(result), _host(result), _cache(result), _log(result)),
+        tables=(_changes(result), *_memory(result), _host(result), _cache(result), _log(result)),
         main=1 if result.changes else 0,
         notes=_notes(result),
     )
@@ -52,25 +53,36 @@ def _changes(result: ServeResult) -> Table:
             "starts with" if not result.automatic else f"{'longer context' if is_shorter else 'all on the GPU'} with"
         )
         return Table(title, columns("command: text", "host memory: about bytes"), sizes)
+    counts = [one.ranks for _, one in result.changes]
+    is_larger = any(number != result.ranks for number in counts)
     rows = [
-        (result.line(change), int(one.tokens.best), f"{one.concurrency.best:.2f}") for change, one in result.changes
+        (result.line(change), *([count] if is_larger else []), f"{one.tokens.best:,.0f}", f"{one.concurrency.best:.2f}")
+        for (change, one), count in zip(result.changes, counts, strict=True)
     ]
-    return Table("starts with", columns("command: text", "tokens: number", "concurrency: number"), rows)
+    gpus = ["GPUs: number"] if is_larger else []
+    return Table("starts with", columns("command: text", *gpus, "tokens: number", "concurrency: number"), rows)
 
 
-def _memory(result: ServeResult) -> Table:
-    memory = result.memory
-    taken = [
-        ("weights", memory.weights), *memory.extras, ("activation", memory.activation), ("non-torch", memory.non_torch),
+def _memory(result: ServeResult) -> tuple[Table, ...]:
+    """Return the division of the memory, and what is outside of the budget of an engine that has such a part."""
+    memory, free = result.memory, result.memory.available
+    loaded = [("weights", memory.weights), *memory.extras]
+    rest = [
+        ("activation", memory.activation), ("non-torch", memory.non_torch),
         *([("CUDA graphs", memory.graphs)] if memory.counts_graphs else []),
     ]  # fmt: skip
-    free = memory.available
     is_missing, name = free.best <= 0, "available states" if result.is_recurrent else "available KV cache"
-    taken.append(("missing", Estimate(-free.high, -free.best, -free.low)) if is_missing else (name, free))
-    rows = [(name, *map(int, estimate), estimate.best / memory.total) for name, estimate in taken]
+    last = ("missing", Estimate(-free.high, -free.best, -free.low)) if is_missing else (name, free)
+    is_static = result.profile.rule == STATIC
     heads = columns("part: name", *HEADS, "of memory: share")
-    budget = memory.budget
-    return Table("per GPU", heads, rows, ("budget", budget, budget, budget, budget / memory.total))
+
+    def rows(parts: list[tuple[str, Estimate]]) -> list[tuple[Any, ...]]:
+        return [(name, *map(int, estimate), estimate.best / memory.total) for name, estimate in parts]
+
+    budget = ("budget", memory.budget, memory.budget, memory.budget, memory.budget / memory.total)
+    own = Table("per GPU", heads, rows([*loaded, *([] if is_static else rest), last]), budget)
+    title = f"outside of {result.profile.share_name.replace('_', ' ')}, per GPU"
+    return (own, Table(title, heads, rows(rest))) if is_static else (own,)
 
 
 def _host(result: ServeResult) -> Table:

@@ -8,6 +8,7 @@ import pytest
 
 import llmcalc
 from llmcalc.cli.main import main
+from llmcalc.report.serve import serve_document
 
 
 @pytest.mark.parametrize(
@@ -98,3 +99,49 @@ def test_notes_state_the_number_format_of_states() -> None:
 def test_the_format_of_recurrent_states_is_stated(model: str, note: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", model, "--gpu", "h100"]) == 0
     assert note in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("line", "gpu"),
+    [
+        ("vllm serve Qwen/Qwen3-235B-A22B -tp 2 --max-num-seqs 64", "h100:2"),
+        ("python -m sglang.launch_server --model-path deepseek-ai/DeepSeek-V3 --tp 8", "h100:8"),
+        ("vllm serve Qwen/Qwen3-32B", "rtx4090"),
+    ],
+)
+def test_a_model_that_is_too_large_gets_more_gpus_or_smaller_weights(line: str, gpu: str) -> None:
+    result = llmcalc.serve(command=line, gpu=gpu)
+    assert not result.starts
+    name = gpu.partition(":")[0]
+    assert result.changes
+    for change, found in result.changes:
+        again = llmcalc.serve(command=result.line(change), gpu=f"{name}:{change['gpus']}")
+        assert again.verdict == "starts"
+        assert again.ranks == found.ranks == change["gpus"] > result.ranks
+    kinds = [frozenset(change) - {"tp", "pp"} for change, _ in result.changes]
+    assert len(set(kinds)) == len(kinds)
+    first = result.changes[0][0]["gpus"]
+    half = llmcalc.serve(command=result.line({"tp": first // 2}), gpu=f"{name}:{first // 2}")
+    assert half.verdict != "starts"
+
+
+def test_a_changed_flag_replaces_all_its_names() -> None:
+    result = llmcalc.serve(
+        command="python -m sglang.launch_server --model-path Qwen/Qwen3-8B --tp 2 --context-length 8192", gpu="h100:2"
+    )
+    assert result.line({"tp": 4}).endswith("Qwen/Qwen3-8B --context-length 8192 --tp-size 4")
+
+
+def test_the_table_of_a_static_budget_adds_up() -> None:
+    for gpu in ("h100:8", "h200:8"):
+        line = "python -m sglang.launch_server --model-path deepseek-ai/DeepSeek-V3 --tp 8"
+        result = llmcalc.serve(command=line, gpu=gpu)
+        document = serve_document(result)
+        own = next(table for table in document.tables if table.title == "per GPU")
+        sign = -1 if result.memory.available.best <= 0 else 1
+        *parts, last = [row[2] for row in own.rows]
+        assert own.total is not None
+        assert sum(parts) + sign * last == pytest.approx(own.total[2], rel=1e-6)
+        outside = next(table for table in document.tables if table.title.startswith("outside"))
+        whole = own.total[2] + sum(row[2] for row in outside.rows)
+        assert whole == pytest.approx(result.memory.total, rel=1e-6)
