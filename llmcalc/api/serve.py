@@ -38,6 +38,7 @@ from .engine_models import (
     layers_of,
     load_served,
     model_bytes,
+    published_format,
     start_length,
     state_notes,
     step_sizes,
@@ -172,7 +173,7 @@ def serve(
     gpus = _gpus(gpu, gpu_memory)
     architecture, title, weights, notes = load_served(model, is_repository=pasted is not None)
     given = {
-        **({"weights": weights} if weights else {}),
+        **({"weights": own_format} if (own_format := weights or published_format(architecture, engine)) else {}),
         **read_engine_settings(own, entry, is_text=pasted is not None),
     }
     card = gpus.accelerator

@@ -145,3 +145,17 @@ def test_the_table_of_a_static_budget_adds_up() -> None:
         outside = next(table for table in document.tables if table.title.startswith("outside"))
         whole = own.total[2] + sum(row[2] for row in outside.rows)
         assert whole == pytest.approx(result.memory.total, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["-hf ggml-org/gpt-oss-20b-GGUF", "-m gpt-oss-20b-mxfp4.gguf"])
+def test_a_checkpoint_with_mxfp4_experts_keeps_them_in_llama_cpp(name: str) -> None:
+    """The file of ggml-org has 12.1 GB: experts in MXFP4, and q8_0 for the rest (llama-quant.cpp, MXFP4_MOE)."""
+    pasted = llmcalc.serve(command=f"llama-server {name} -c 8192", gpu="rtx4090")
+    given = llmcalc.serve("gpt-oss-20b", "rtx4090", engine="llama.cpp", max_model_len=8192)
+    again = llmcalc.serve(command=given.line(), gpu="rtx4090")
+    for found in (pasted, given, again):
+        assert found.settings["weights"] == "mxfp4_moe"
+        assert found.memory.weights.best + found.host.total.best == pytest.approx(12.1e9, rel=0.003)
+    stated = llmcalc.serve("gpt-oss-20b", "rtx4090", engine="llama.cpp", max_model_len=8192, weights="q4_k_m")
+    assert stated.settings["weights"] == "q4_k_m"
+    assert llmcalc.serve("gpt-oss-20b", "h100").settings.get("weights") is None

@@ -124,6 +124,7 @@ class Engine(Sourced):
     values: dict[str, dict[str, str]] = Field({})
     methods: dict[str, Text] = Field({})
     smaller: dict[str, Text] = Field({})
+    published: dict[str, Text] = Field({})
     padding: list[EnginePadding] = Field([])
     draft_trees: EngineDraftTrees | None = None
     flags: EngineFlags

@@ -132,7 +132,18 @@ def test_more_bits_for_the_first_the_last_and_every_third(n_layers: int) -> None
 def test_every_mixture_is_of_known_formats(name: str) -> None:
     mixture = weight_formats(name, number_format("bf16"))
     assert mixture.base.name == "fp32"
-    assert {rule.of for rule in mixture.rules} <= {"head", "token embedding", "wq", "wk", "wv", "wo", "wd", "wu", "wg"}
+    assert {rule.of for rule in mixture.rules} <= {
+        "head",
+        "token embedding",
+        "routed experts",
+        "wq",
+        "wk",
+        "wv",
+        "wo",
+        "wd",
+        "wu",
+        "wg",
+    }
 
 
 @pytest.mark.parametrize("name", tables("formats"))
