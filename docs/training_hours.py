@@ -9,10 +9,10 @@ from pathlib import Path
 from measurements import Row, Section
 
 import llmcalc
-from llmcalc.api.train import published_fact
+from llmcalc.api.train import published_fact, published_hours
 
 FILE = Path(__file__).resolve().parent / "data" / "training_hours.csv"
-HOURS_A_DAY, KILO = 24, 10**3
+KILO = 10**3
 USUAL = 1024  # accelerators
 
 
@@ -28,14 +28,9 @@ def hours(in_fit: bool) -> Iterator[tuple[str, float, float]]:
                 model, machine=f"{row['gpu']}:{round(float(known.value)) if known else USUAL}"
             ).hours
             assert predicted is not None, row["model"]
-            yield f"{row['model']} on {row['gpu']}", _published(model), predicted.mid
-
-
-def _published(model: llmcalc.Architecture) -> float:
-    """Return the published hours, or the product of accelerators and days."""
-    facts = {name: published_fact(model, name) for name in ("accelerator_hours", "accelerators", "training_days")}
-    values = {name: float(fact.value) for name, fact in facts.items() if fact is not None}
-    return values.get("accelerator_hours") or values["accelerators"] * values["training_days"] * HOURS_A_DAY
+            published = published_hours(model)
+            assert published is not None, row["model"]
+            yield f"{row['model']} on {row['gpu']}", published, predicted.mid
 
 
 def hours_in_fit() -> Iterator[Row]:

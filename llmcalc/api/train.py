@@ -325,6 +325,13 @@ def published_fact(architecture: Architecture, quantity: str) -> TrainingFact | 
     return next(facts, None)
 
 
+def published_hours(architecture: Architecture) -> float | None:
+    """Return the published accelerator-hours, or the product of accelerators and days, or None."""
+    names = ("accelerator_hours", "accelerators", "training_days")
+    hours, count, days = (fact and float(fact.value) for fact in (published_fact(architecture, one) for one in names))
+    return hours or (count * days * HOURS_A_DAY if count and days else None)
+
+
 def as_other_runs(run: Training) -> Span | None:
     """Return the accelerator-hours if the run takes as long as published runs did, relative to their estimates.
 

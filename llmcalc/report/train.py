@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import gcd
 from typing import Any
 
-from ..api.train import as_other_runs, published_fact
+from ..api.train import as_other_runs, published_fact, published_hours
 from ..calc.touched_experts import expert_layers
 from ..core.errors import spelled
 from ..data import table
@@ -120,10 +120,9 @@ def _published(run: Training) -> list[Fact]:
     """Return the published hours of the run, and those of other runs relative to the middle of the estimate."""
     assert run.hours
     found = list[Fact]()
-    tokens, hours = (published_fact(run.architecture, name) for name in ("training_tokens", "accelerator_hours"))
+    tokens, hours = published_fact(run.architecture, "training_tokens"), published_hours(run.architecture)
     if tokens and hours and round(float(tokens.value)) == run.tokens:
-        factor = float(hours.value) / run.hours.mid
-        found.append(Fact("published hours", three_digits(float(hours.value)), "", f"{factor:.2f}× the middle"))
+        found.append(Fact("published hours", three_digits(hours), "", f"{hours / run.hours.mid:.2f}× the middle"))
     if expected := as_other_runs(run):
         low, high = (f"{hours / run.hours.mid:.2g}" for hours in (expected.low, expected.high))
         note = f"middle {three_digits(expected.mid)}; 80 % of published runs: {low} to {high}×"

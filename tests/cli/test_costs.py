@@ -229,7 +229,8 @@ def test_hours_are_beside_those_of_published_runs(capsys: Capture) -> None:
         return " ".join(capsys.readouterr().out.split())
 
     found = printed("train llama3.1-70b --gpu h100:512")
-    assert "published hours 7.00M 1.57× the middle hours as other runs 4.23M to 15.5M" in found
+    assert "published hours 7.00M 1.57× the middle hours as other runs 4.23M to 13.1M" in found
+    assert "published hours 221K 1.42× the middle" in printed("train smollm3 --gpu h100:384")  # from GPUs and days
     other = printed("train llama3.1-70b --gpu h100:512 --tokens 1T")
     assert "published hours" not in other
     assert "hours as other runs" in other
