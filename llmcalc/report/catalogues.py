@@ -28,7 +28,7 @@ FORMULAS = {
     "sparse": "L = e + a/N^alpha + b/D^beta + c/(1 - S)^lambda + d/((1 - S)^delta·N^gamma), S = 1 - 1/E",
 }
 EXPERTS = "1/Ê = 1/(E - 1 + 1/(1/e_start - 1/e_max)) + 1/e_max"
-LAW_CHECKED = {"true": "", "copies": "in copies", "false": "in one copy"}
+LAW_CHECKED = {"true": "publication", "copies": "transcriptions", "false": "one transcription"}
 LAW_DOUBTS = {
     "true": (),
     "copies": ("the constants were verified in several transcriptions, but not in the publication itself",),
@@ -77,16 +77,18 @@ def hardware_document(found: Mapping[str, Accelerator]) -> Document:
     rows: list[tuple[Any, ...]] = []
     for one in found.values():
         peak = one.peak.get("bf16") or one.peak.get("fp16")
-        rows.append((one.name, one.year, one.usable_bytes, one.bandwidth, peak, CHECKED[one.checked]))
+        rates = [rate / scale if rate else None for rate, scale in ((one.bandwidth, 1e9), (peak, 1e12))]
+        rows.append((one.name, one.year, one.usable_bytes, *rates, CHECKED[one.checked]))
     heads = columns(
-        "accelerator: name", "year: number 2", "usable memory: bytes", "bytes per second: about 1",
-        "16-bit FLOP/s: about", "checked: name",
+        "accelerator: name", "year: number 2", "usable memory: bytes", "GB/s: number 1", "16-bit TFLOP/s: number",
+        "checked: name",
     )  # fmt: skip
     return Document(
         f"{len(found)} accelerators",
         lambda: envelope("hardware list", {}, {"accelerators": [one.to_dict() for one in found.values()], **PUBLISHED}),
         subtitle=("peaks are dense; usable memory as reported by the driver, or the published size if unknown",),
         tables=(Table("", heads, rows),),
+        notes=("checked is empty if all figures were compared with their sources",),
     )
 
 
@@ -95,9 +97,9 @@ def accelerator_document(one: Accelerator) -> Document:
     facts = [
         Fact("memory", one.memory_bytes, BYTES, one.memory_text),
         Fact("usable", one.usable_bytes, BYTES, one.usable_text.removeprefix("usable: ")),
-        *([Fact("bandwidth", one.bandwidth, "bytes per second")] if one.bandwidth else []),
-        *([Fact("link", one.link[1], "bytes per second", f"bidirectional, {one.link[0]}")] if one.link[1] else []),
-        *([Fact("network", one.network, "bytes per second", one.network_text)] if one.network else []),
+        *([Fact("bandwidth", _giga(one.bandwidth), "GB/s")] if one.bandwidth else []),
+        *([Fact("link", _giga(one.link[1]), "GB/s", f"bidirectional, {one.link[0]}")] if one.link[1] else []),
+        *([Fact("network", _giga(one.network), "GB/s", one.network_text)] if one.network else []),
         *([Fact("power", one.power, "W")] if one.power else []),
         *([Fact("generation", one.generation)] if one.generation else []),
         *([Fact("multiprocessors", one.sms)] if one.sms else []),
@@ -129,16 +131,18 @@ def accelerator_document(one: Accelerator) -> Document:
     )
 
 
+def _giga(rate: float) -> str:
+    return f"{rate / 1e9:,.6g}"
+
+
 def laws_document(found: Mapping[str, Law]) -> Document:
     """Build a report that lists all scaling laws."""
     rows = [(one.name, one.title, one.form, one.counts, LAW_CHECKED[one.checked]) for one in found.values()]
-    heads = columns("law: name", "title", "form: name 1", "N: name", "read: name")
+    heads = columns("law: name", "title", "form: name 1", "N: name", "verified in: name")
     return Document(
         f"{len(found)} scaling laws",
         lambda: envelope("laws list", {}, {"laws": [one.to_dict() for one in found.values()], **FITTED}),
-        subtitle=(
-            "N: parameters that the law counts; read: set if the constants were not verified in the publication itself",
-        ),
+        subtitle=("N: parameters that the law counts; verified in: where the constants were compared",),
         tables=(Table("", heads, rows),),
     )
 
