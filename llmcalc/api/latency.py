@@ -25,7 +25,7 @@ from .accelerators import Gpus, read_gpus
 from .calibration import Calibration, read_calibration
 from .defaults import RESERVE, default_context, default_seq
 from .load import Source, load
-from .step_models import check_layout, default_engine, engine_step, step_model
+from .step_models import check_layout, default_engine, engine_step, file_formats, step_model
 
 NEW_TOKENS = 128
 LAYOUT = ("tp", "pp", "dp", "ep")
@@ -81,7 +81,8 @@ def latency(
         pp: number of pipeline stages, which compute as many parts of the batch at once.
         dp: number of data-parallel ranks, which share the experts.
         ep: number of expert-parallel ranks, of the ``tp`` · ``dp`` ranks.
-        weights: number format of the weights, such as ``fp8-block`` or ``q4_k_m`` (default: as published, or bf16).
+        weights: number format of the weights, such as ``fp8-block`` or ``q4_k_m`` (default: as published for the
+            engine, or bf16).
         experts: number format of routed experts (default: ``weights``).
         attention_weights: number format of the matrices of attention and recurrences (default: ``weights``).
         cache: number format of keys and values (default: bf16).
@@ -123,6 +124,9 @@ def latency(
         found = read_calibration(calibration).find(architecture, gpus.accelerator.name, name, weights)
         engine, calibrated = found.engine, (found.factors, found.n_rows)
     engine = engine or default_engine(architecture, gpus.accelerator, weights)
+    if not (weights or experts or attention_weights):
+        files = file_formats(architecture, engine)
+        weights, experts = files.get("weights"), files.get("experts")
     step = partial(
         step_model, architecture, gpus.accelerator, engine=engine, engine_version=engine_version, weights=weights,
         experts=experts, attention_weights=attention_weights, cache=cache,

@@ -78,6 +78,11 @@ class Replica:
         return any(each.kind == ALL_TO_ALL for each in found)
 
     @property
+    def crosses_nodes(self) -> bool:
+        """Whether ranks of several nodes exchange tokens of experts."""
+        return self.exchanges and self.mesh.ep > self.steps.accelerator.node
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What is assumed about the overlap of two batches."""
         return ("two-batch overlap needs the kernels of DeepEP, which have a flag of their own",) * self.overlaps
@@ -119,7 +124,8 @@ class Replica:
             change["max_num_seqs"] = ceil(batch)
         if chunk not in (None, self.chunk):
             change["max_num_batched_tokens"] = chunk
-        return " ".join(filter(None, (memory.line(change), words)))
+        exchange = tables("engines")[self.steps.engine.name].get("exchange", {}) if self.crosses_nodes else {}
+        return " ".join(filter(None, (memory.line(change), exchange.get(role or "serve"), words)))
 
 
 def read_replica(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -129,6 +130,18 @@ def default_engine(architecture: Architecture, accelerator: Accelerator, weights
     found = serving_weights(architecture, weights, SIXTEEN_BITS[0], (), ())
     is_ggml = isinstance(found, RequestedFormats) and "ggml" in tables("formats")[found.main.name]
     return "llama.cpp" if is_ggml or found.has_host_table else next(iter(engines))
+
+
+def file_formats(architecture: Architecture, engine: str) -> Mapping[str, str]:
+    """Return the number formats of the files that are usually published for an engine, if they have others.
+
+    >>> import llmcalc
+    >>> dict(file_formats(llmcalc.load("gpt-oss-20b"), "llama.cpp")), file_formats(llmcalc.load("gpt-oss-20b"), "vllm")
+    ({'weights': 'q8_0', 'experts': 'mxfp4'}, {})
+    """
+    published = architecture.inputs.get("quantization")
+    method = published.get("quant_method") if isinstance(published, Mapping) else None
+    return engine_step(engine).files.get(str(method), {})
 
 
 def weight_bits(architecture: Architecture, name: str | None) -> WeightBits:

@@ -433,3 +433,26 @@ def test_stages_divide_the_layers() -> None:
         latency("t5-11b", "h100:2", tp=1, pp=2)
     with pytest.raises(InputError, match="the layout needs 6 GPUs"):
         latency(gpu="h100:4", tp=2, pp=3)
+
+
+def test_llama_cpp_reads_weights_as_measured_on_a_generation_of_gpus() -> None:
+    """83 % of 256 GB/s on RDNA 3.5, and 60 % of 960 GB/s on other GPUs of AMD."""
+    for gpu, share in (("strix-halo-128gb", 0.83), ("rx-7900-xtx", 0.6)):
+        found = latency("llama2-7b", gpu, weights="q4_0", context=97, engine="llama.cpp")
+        assert found.model.engine.reading_share("", found.accelerator) == share
+        parts = {part.name: part for part in found.parts}
+        head = parts["head"]
+        assert head.moved / head.seconds == pytest.approx(share * found.accelerator.bandwidth)
+
+
+def test_llama_cpp_has_the_formats_of_published_files_by_default() -> None:
+    default, named, checkpoint = (
+        latency("gpt-oss-20b", "rtx-4090", engine=engine, **formats)
+        for engine, formats in (
+            ("llama.cpp", {}), ("llama.cpp", {"weights": "q8_0", "experts": "mxfp4"}), ("vllm", {}),
+        )
+    )  # fmt: skip
+    assert default.seconds == named.seconds
+    assert default.memory.needed == named.memory.needed < checkpoint.memory.needed
+    wide = latency("gpt-oss-20b", "rtx-4090", engine="llama.cpp", weights="bf16")
+    assert wide.total.moved > 2 * default.total.moved

@@ -34,7 +34,8 @@ class EngineStep:
         wait: prefills of other requests before that of a request, per square root of their number.
         libraries: library of the kernels, by kind.
         launches: number of kernels of each type of operation.
-        reading: share of the bandwidth at which products with few rows read weights, by format or vendor.
+        files: number formats of the files that are usually published for the engine, by the method of the checkpoint.
+        reading: share of the bandwidth at which products with few rows read weights, by format, generation or vendor.
         draft_step_s, draft_pass_s: seconds of a step that verifies drafted tokens, and of each pass of a draft.
         overlap_tokens: fewest tokens of a step that are computed as two batches, if the engine is told to.
         chunk: usual tokens of prefill in a step, if the profile of the engine states none.
@@ -59,6 +60,7 @@ class EngineStep:
     wait: float
     libraries: Mapping[str, str]
     launches: Mapping[str, float]
+    files: Mapping[str, Mapping[str, str]]
     reading: Mapping[str, float]
     draft_step_s: float
     draft_pass_s: float
@@ -71,7 +73,8 @@ class EngineStep:
     def reading_share(self, kernel: str, accelerator: Accelerator) -> float | None:
         """Return the share of the bandwidth at which products with few rows read weights, or None if unknown."""
         vendor = accelerator.title.split()[0].lower()
-        return self.reading.get(kernel, self.reading.get(vendor))
+        names = (kernel, accelerator.generation, vendor)
+        return next((self.reading[name] for name in names if name in self.reading), None)
 
 
 def read_engine(name: str, found: Mapping[str, Any], version: str | None = None) -> EngineStep:
@@ -102,6 +105,7 @@ def read_engine(name: str, found: Mapping[str, Any], version: str | None = None)
         wait=entry.get("wait", unknown["wait"]),
         libraries=entry.get("libraries", {}),
         launches={name: number * entry.get("kernels", 1) for name, number in found["launches"].items()},
+        files=entry.get("files", {}),
         reading=entry.get("reading", {}),
         draft_step_s=found["draft_step_us"] * MICRO,
         draft_pass_s=found["draft_pass_us"] * MICRO,

@@ -88,6 +88,14 @@ class EnginePools(Sourced):
     decode_cache: bool = True
 
 
+class EngineExchange(Sourced):
+    """Flags of the exchange of tokens between experts on several nodes, of a replica or of one in a pool."""
+
+    serve: Text
+    prefill: Text
+    decode: Text
+
+
 class EngineDrafts(Model):
     """Passes of a draft, tokens of a pass, and verified tokens of a step."""
 
@@ -129,3 +137,4 @@ class Engine(Sourced):
     draft_trees: EngineDraftTrees | None = None
     flags: EngineFlags
     pools: EnginePools | None = None
+    exchange: EngineExchange | None = None

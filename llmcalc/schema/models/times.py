@@ -70,6 +70,7 @@ class EngineTime(Model):
     libraries: dict[str, Text] = Field({})
     overlap_tokens: Size = 2
     collective_us: Rate | None = None
+    files: dict[str, dict[str, Text]] = Field({})
     reading: dict[str, Rate] = Field({})
     source: Text | None = None
 

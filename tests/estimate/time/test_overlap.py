@@ -103,3 +103,10 @@ def test_a_search_overlaps_where_ranks_exchange_tokens() -> None:
     one, other = (llmcalc.serve(DEEPSEEK, "h100:32", **own, two_batch_overlap=on).layouts for on in (False, True))
     assert other[0].tokens_per_s_gpu > 1.1 * one[0].tokens_per_s_gpu
     assert "--enable-dbo" in " ".join(other[0].commands.values())
+
+
+def test_commands_of_experts_on_several_nodes_name_the_kernels_of_the_exchange() -> None:
+    own: dict[str, Any] = {"isl": 2003, "osl": 499, "sla": "tpot<200ms,ttft<9s"}
+    for gpu, concurrency, crosses in (("h100:32", 2003, True), ("h200:8", 97, False)):
+        found = llmcalc.serve(DEEPSEEK, gpu, concurrency=concurrency, **own).layouts[0]
+        assert ("--all2all-backend deepep_high_throughput" in " ".join(found.commands.values())) is crosses
