@@ -124,6 +124,43 @@ def test_florence_in_the_format_of_its_authors() -> None:
     )
 
 
+def test_cohere_asr_in_the_format_of_its_authors() -> None:
+    encoder = {
+        "d_model": 28,
+        "n_layers": 2,
+        "n_heads": 4,
+        "feat_in": 16,
+        "conv_kernel_size": 5,
+        "ff_expansion_factor": 3,
+    }
+    encoder |= {"subsampling_factor": 8, "subsampling_conv_channels": 13, "pos_emb_max_len": 31}
+    decoder = {
+        "hidden_size": 44,
+        "inner_size": 53,
+        "num_layers": 3,
+        "num_attention_heads": 4,
+        "max_sequence_length": 37,
+    }
+    original: dict[str, Any] = {"model_type": "cohere_asr", "encoder": encoder, "head": {"num_classes": 101}}
+    original |= {"transf_decoder": {"config_dict": decoder}, "transf_encoder": {"num_layers": 0}, "batch_size": 7}
+    part = {"hidden_size": 28, "num_hidden_layers": 2, "num_attention_heads": 4, "num_mel_bins": 16}
+    part |= {"conv_kernel_size": 5, "intermediate_size": 84, "subsampling_conv_channels": 13}
+    part |= {"max_position_embeddings": 31}
+    ours = {"hidden_size": 44, "intermediate_size": 53, "num_hidden_layers": 3, "num_attention_heads": 4}
+    ours |= {"max_position_embeddings": 37, "vocab_size": 101, "tie_word_embeddings": True}
+    found = llmcalc.load(original)
+    assert found.warnings == ()
+    assert llmcalc.params(found).total == total({"model_type": "cohere_asr", "encoder_config": part, **ours}) - 37 * 44
+    with pytest.raises(llmcalc.InputError, match="transf_encoder"):
+        llmcalc.load({**original, "transf_encoder": {"num_layers": 2}})
+    with pytest.raises(llmcalc.InputError, match="only untie_biases: True is supported"):
+        llmcalc.load({**original, "encoder": {**encoder, "untie_biases": False}})
+    with pytest.raises(llmcalc.InputError, match="config_dict"):
+        llmcalc.load({**original, "transf_decoder": {}})
+    with pytest.raises(llmcalc.InputError, match="ff_expansion_factor must be an integer"):
+        llmcalc.load({**original, "encoder": {**encoder, "ff_expansion_factor": "much"}})
+
+
 def test_deepseek_ocr_names_the_language_model_by_its_keys() -> None:
     text = {
         "hidden_size": 44,

@@ -17,6 +17,26 @@ from ....layers.parts.cross import Cross
 from ..audio_encoders.conformers import fast_conformer_blocks, fast_conformer_front
 
 NOTHING: Mapping[str, Any] = {}
+# Keys of the authors' class of Cohere's transcriber, and those of transformers with the same meaning.
+_AUTHORS_ENCODER = {
+    "d_model": "hidden_size", "n_layers": "num_hidden_layers", "n_heads": "num_attention_heads",
+    "feat_in": "num_mel_bins", "pos_emb_max_len": "max_position_embeddings", "conv_kernel_size": "conv_kernel_size",
+    "subsampling_factor": "subsampling_factor", "subsampling_conv_channels": "subsampling_conv_channels",
+}  # fmt: skip
+_AUTHORS_DECODER = {
+    "hidden_size": "hidden_size", "inner_size": "intermediate_size", "num_layers": "num_hidden_layers",
+    "num_attention_heads": "num_attention_heads", "max_sequence_length": "max_position_embeddings",
+    "hidden_act": "hidden_act",
+}  # fmt: skip
+_AUTHORS_FIXED = {
+    "self_attention_model": "rel_pos", "untie_biases": True, "subsampling": "dw_striding", "reduction": None,
+    "conv_norm_type": "batch_norm", "causal_downsampling": False,
+}  # fmt: skip
+_AUTHORS_IGNORED = """
+    decoding model_defaults preprocessor prompt_defaults prompt_format multitask_metrics_cfg log_prediction
+    log_batch_stats use_loss_mask_for_prompt max_seq_len max_audio_clip_s overlap_chunk_second supported_languages
+    batch_size sample_rate
+"""
 STRIDE = 2  # kernel size of every convolution in Speech2Text
 
 
@@ -52,11 +72,44 @@ def speech_to_text(config: Config) -> Architecture:
 
 
 def cohere_asr(config: Config) -> Architecture:
-    """Build Cohere's transcriber from a FastConformer, a projection, and a decoder with learned positions."""
+    """Build Cohere's transcriber from a FastConformer, a projection, and a decoder with learned positions.
+
+    In the authors' class, positions are sinusoidal and the head shares the table of tokens.
+    """
+    is_authors = config.get("transf_decoder") is not None
+    if is_authors:
+        _read_authors_keys(config)
     encoder = _fast_conformer(config, config.defaults["encoder_config"])
     projection = Named("proj", Linear(encoder.d_model, config.d_model, recomputed_per_step=True))
-    rows = Embedding(config.size("max_position_embeddings"), config.d_model, "position")
+    fixed = FixedTable() if is_authors else None
+    rows = Embedding(config.size("max_position_embeddings"), config.d_model, "position", fixed=fixed)
     return _transcriber(config, config, rows, replace(encoder, outputs=(projection,)))
+
+
+def _read_authors_keys(config: Config) -> None:
+    """Copy the sizes of objects in the authors' class of Cohere's transcriber to the keys of transformers."""
+    config.ignore(_AUTHORS_IGNORED)
+    encoder, decoder = config.mapping("encoder"), config.mapping("transf_decoder").get("config_dict")
+    if not isinstance(decoder, dict):
+        raise config.error("transf_decoder must have a config_dict")
+    if config.mapping("transf_encoder").get("num_layers"):
+        raise config.error("layers between the encoder and the decoder (transf_encoder) are not supported")
+    for key, value in _AUTHORS_FIXED.items():
+        if encoder.get(key, value) != value:
+            raise config.error(f"only {key}: {short_repr(value)} is supported in encoder")
+    part = {new: encoder[old] for old, new in _AUTHORS_ENCODER.items() if old in encoder}
+    factor, width = encoder.get("ff_expansion_factor"), encoder.get("d_model")
+    if factor is not None and width is not None:
+        wanted = config.integer(factor, "ff_expansion_factor", 1) * config.integer(width, "d_model", 1)
+        part["intermediate_size"] = wanted
+    config.override("encoder_config", part)
+    for old, new in _AUTHORS_DECODER.items():
+        if old in decoder:
+            config.override(new, decoder[old])
+    entries = config.mapping("head").get("num_classes")
+    if entries is not None:
+        config.override("vocab_size", entries)
+    config.override("tie_word_embeddings", True)
 
 
 def canary(config: Config) -> Architecture:
