@@ -20,7 +20,8 @@ def read_limits(text: str) -> dict[str, float]:
     for part in text.split(","):
         match = LIMIT.fullmatch(part)
         if match is None or float(match[2]) <= 0 or match[1] in found:
-            hint = "use limits such as {sla=ttft=300ms,tpot=10ms}"
+            unit = "add a unit, " if part.strip()[-1:].isdigit() else "use limits "
+            hint = f"{unit}such as {{sla=ttft=300ms,tpot=10ms}}"
             raise InputError(f"invalid limit {part.strip()[:40]!r}", parameter="sla", hint=hint)
         found[match[1]] = float(match[2]) * UNITS[match[3]]
     return found

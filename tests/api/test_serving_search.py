@@ -130,6 +130,13 @@ def test_a_wrong_limit_is_named(text: str) -> None:
         search(sla=text)
 
 
+@pytest.mark.parametrize(("text", "hint"), [("tpot<10", "add a unit"), ("itl<10ms", "use limits")])
+def test_a_limit_without_a_unit_says_so(text: str, hint: str) -> None:
+    with pytest.raises(InputError) as found:
+        search(sla=text)
+    assert found.value.hint.startswith(hint)
+
+
 def test_limits_choose_the_layout() -> None:
     with pytest.raises(InputError, match="the layout is chosen"):
         search(tp=2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llmcalc.cli import typer_app, usage
+from llmcalc.cli.main import main
 
 LINES = (
     "paramss gpt2", "params", "params gpt2 gpt3", "params gpt2 --seq", "params gpt2 --seq 5", "params gpt2 --byy layer",
@@ -23,3 +24,10 @@ def test_messages_are_those_of_typer(line: str, capsys: pytest.CaptureFixture[st
     expected = capsys.readouterr()
     assert usage.run(line.split()) == code
     assert capsys.readouterr() == expected
+
+
+def test_an_option_of_llmcalc_in_the_command_of_an_engine_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--gpu", "h100", "--", "vllm", "serve", "Qwen/Qwen3-8B", "--notes"]) == 2
+    assert "--notes is an option of llmcalc: put it before --" in capsys.readouterr().err
+    assert main(["serve", "--gpu", "h100", "--", "vllm", "serve", "Qwen/Qwen3-8B", "--no-such-flag"]) == 2
+    assert "option of llmcalc" not in capsys.readouterr().err

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from ...core.errors import InputError
+from ...core.errors import InputError, UnknownNameError
 from ..memory_options import DTYPE, FORMATS, MESH, PRICE
 from ..options import CHART_OUTPUT, NOTES, READING, is_given, load_model
 from ..output import Answer, printed
@@ -115,10 +115,17 @@ def run(
         source = load_model(model, given)
     settings = {option.name: given[option.name] for option in (*LOAD, *SETTINGS) if is_given(option, given)}
     settings |= {name: amount(settings[name], name, usual) for name, usual in NUMBERS.items() if name in settings}
-    result: Any = serve(
-        source, gpu, command=command, engine=engine, engine_version=engine_version, gpu_memory=gpu_memory,
-        image=image or (), **settings,
-    )  # fmt: skip
+    try:
+        result: Any = serve(
+            source, gpu, command=command, engine=engine, engine_version=engine_version, gpu_memory=gpu_memory,
+            image=image or (), **settings,
+        )  # fmt: skip
+    except UnknownNameError as error:
+        flag = str(error.name).partition("=")[0]
+        if error.parameter != "command" or flag not in {option.flag for option in OPTIONS}:
+            raise
+        hint = f"{flag} is an option of llmcalc: put it before --"
+        raise InputError(error.message, parameter="command", hint=hint) from None
     if isinstance(result, EncoderServing):
         from ...report.encoder_serving import encoder_document
 
@@ -150,4 +157,5 @@ def _ranks(command: str) -> int:
     return prod(int(size) for size in sizes if size.isdigit())
 
 
-COMMANDS = (Command("serve", (MODEL, *ENGINE, *LOAD, *SETTINGS, *READING, *CHART_OUTPUT, NOTES), run),)
+OPTIONS = (*ENGINE, *LOAD, *SETTINGS, *READING, *CHART_OUTPUT, NOTES)
+COMMANDS = (Command("serve", (MODEL, *OPTIONS), run),)
