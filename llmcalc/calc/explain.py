@@ -61,10 +61,15 @@ class Leaf(NamedTuple):
     note: str = ""
 
 
-def flops_tree(result: Flops) -> Node:
-    """Return a tree of the FLOPs of a step, grouped by stack, block, layer and equation."""
+def flops_tree(result: Flops, *, matmul_only: bool = False) -> Node:
+    """Return a tree of the FLOPs of a step, grouped by stack, block, layer and equation.
+
+    ``matmul_only``: leave out functions, whose FLOPs are modelled.
+    """
     leaves = Counter[Leaf]()
     for work in result.works:
+        if matmul_only and not work.matmul:
+            continue
         leaf = _leaf(result, work)
         if all(value for _, value in leaf.factors):
             leaves[leaf] += work.entry.applied

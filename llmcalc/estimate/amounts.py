@@ -56,8 +56,9 @@ def share(value: float | str, parameter: str) -> float:
         percent = _PERCENT.fullmatch(value.strip()) if len(value) <= LONGEST else None
         found = float(percent[1]) / 100 if percent else amount(value, parameter, "40%")
     if not 0 < float(found) <= 1:
-        message = f"invalid share {short_repr(value)}"
-        raise InputError(message, parameter=parameter, hint="use a value above 0% and at most 100%")
+        is_percentage = isinstance(value, str) and 1 < float(found) <= 100
+        hint = f"did you mean {value}%?" if is_percentage else "use a value above 0% and at most 100%"
+        raise InputError(f"invalid share {short_repr(value)}", parameter=parameter, hint=hint)
     return float(found)
 
 

@@ -81,10 +81,14 @@ def conventional_flops(result: Flops) -> dict[str, int]:
         return {}
 
 
-def convention_table(result: Flops, formulas: bool = True) -> Table:
-    """Build a table of FLOPs under published conventions. The table has no rows for unsupported models."""
+def convention_table(result: Flops, formulas: bool = True, *, matmul_only: bool = False) -> Table:
+    """Build a table of FLOPs under published conventions. The table has no rows for unsupported models.
+
+    ``matmul_only``: relate them to the FLOPs of contractions instead of all FLOPs.
+    """
+    whole = result.matmul if matmul_only else result.total
     rows = [
-        (name, count, count / result.total, *([PUBLISHED[name].formula] if formulas else []))
+        (name, count, count / whole, *([PUBLISHED[name].formula] if formulas else []))
         for name, count in conventional_flops(result).items()
     ]
     heads = columns("convention: name", "FLOPs: about", "of the total: ratio", *(["formula per token"] * formulas))
@@ -117,6 +121,14 @@ def _facts(result: Flops, moved: Traffic | None, counted: Params, recompute: str
 
 def _share(total: int, count: int) -> int:
     return (total + count // 2) // count
+
+
+def matmul_by_component(result: Flops) -> Table:
+    """Build a table of the FLOPs of contractions per component."""
+    counts = [(name, count.matmul) for name, count in result.by_component.items() if count.matmul]
+    rows = [(name, count, count / result.matmul) for name, count in sorted(counts, key=lambda item: -item[1])]
+    total = ("total", result.matmul, 1.0) if rows else None
+    return Table("by component", columns("component: name", "FLOPs: count", "share: share"), rows, total)
 
 
 def by_component(result: Flops) -> Table:

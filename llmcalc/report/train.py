@@ -14,7 +14,7 @@ from ..estimate.cost import AS_GIVEN, FROM_OPERATIONS, Span, is_of_mixtures
 from ..estimate.training_run import Training
 from .document import Document, Fact, Table, columns
 from .fit import verdict
-from .flops import by_component, convention_table
+from .flops import convention_table, matmul_by_component
 from .heading import derivation, model_document, run_line, workload_inputs
 from .memory import BYTES, mesh_line
 from .numbers import about, duration
@@ -35,14 +35,17 @@ SECONDS_PER_DAY = 86_400
 COUNTED = {"causal": "visible query-key pairs only", "dense": "all query-key pairs", "6nd": "6·N·D"}  # by MFU
 
 
-def train_document(run: Training, stated: bool = True) -> Document:
-    """Build the training report. The title is the answer. ``stated`` is whether the user specified the token count."""
+def train_document(run: Training, stated: bool = True, *, seq_stated: bool = True) -> Document:
+    """Build the training report. The title is the answer.
+
+    ``stated`` and ``seq_stated`` are whether the user specified the number of tokens, and of those of a sequence.
+    """
     architecture, machine = run.architecture, run.machine
     lines = (run_line(run.step.workload, run.tokens), *((machine_line(machine),) if machine else ()))
     return model_document(
         architecture,
         "train",
-        lambda: _json(run, stated),
+        lambda: _json(run, stated, seq_stated),
         f" on {about(run.tokens, '')} tokens",
         answer=_answer(run),
         lines=lines,
@@ -50,13 +53,19 @@ def train_document(run: Training, stated: bool = True) -> Document:
         facts=tuple(_facts(run)),
         derivation=derivation("train", run),
         tables=(
-            by_component(run.step),
+            matmul_by_component(run.step),
             *training_step_tables(run),
-            convention_table(run.step, formulas=False),
+            convention_table(run.step, formulas=False, matmul_only=True),
             _emissions(run),
             *training_comparison(architecture, _ours(run)),
         ),
-        notes=(*_tokens(run, stated), *assumptions(machine, run.price), *step_notes(run), *_notes(run)),
+        notes=(
+            *_tokens(run, stated),
+            *_length(run, seq_stated),
+            *assumptions(machine, run.price),
+            *step_notes(run),
+            *_notes(run),
+        ),
         details=_conventions(run),
     )
 
@@ -182,6 +191,11 @@ def _tokens(run: Training, stated: bool) -> tuple[str, ...]:
     return (f"assumed: tokens as published, {fact.printed or four_digits(float(fact.value))}, {fact.source}",)
 
 
+def _length(run: Training, stated: bool) -> tuple[str, ...]:
+    text = f"assumed: sequences of {run.step.workload.seq:,} tokens; set their length with {{seq}}"
+    return () if stated else (spelled(text),)
+
+
 def _emissions(run: Training) -> Table:
     rows = [
         (
@@ -238,11 +252,18 @@ def _as_other_runs_json(run: Training) -> dict[str, Any] | None:
     }
 
 
-def _json(run: Training, stated: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+def _json(run: Training, stated: bool, seq_stated: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     data = {
         **run.to_dict(),
         "as_other_runs": _as_other_runs_json(run),
         "by_component": {name: count.matmul for name, count in run.step.by_component.items()},
-        "notes": [*_tokens(run, stated), *step_notes(run), *_notes(run), *_conventions(run), *run.architecture.notes],
+        "notes": [
+            *_tokens(run, stated),
+            *_length(run, seq_stated),
+            *step_notes(run),
+            *_notes(run),
+            *_conventions(run),
+            *run.architecture.notes,
+        ],
     }
     return workload_inputs(run.step.workload), data

@@ -178,7 +178,7 @@ def test_training_compute_is_explained(capsys: Capture) -> None:
     found = answer(capsys, "explain llama3-8b train --tokens 15T --seq 8192 --depth 1")
     (tree,) = found["trees"]
     run = llmcalc.train(llmcalc.load("llama3-8b"), 15 * 10**12, seq=8192)
-    assert tree["value"] == run.step.total
+    assert tree["value"] == run.compute < run.step.total
     assert sum(child["value"] for child in tree["children"]) == tree["value"]
 
 
@@ -302,3 +302,22 @@ FIRST_LINES = {
 @pytest.mark.parametrize("line", FIRST_LINES)
 def test_the_first_line_is_the_answer(line: str, capsys: Capture) -> None:
     assert re.match(FIRST_LINES[line], screen(capsys, line).splitlines()[0])
+
+
+def test_the_components_of_a_run_add_up_to_its_compute(capsys: Capture) -> None:
+    found = answer(capsys, "train qwen3-0.6b --tokens 13B --seq 1019")
+    counts = (count for count in found["by_component"].values() if isinstance(count, int))  # and their texts
+    assert sum(counts) == found["compute"]
+    shown = words(capsys, "train qwen3-0.6b --tokens 13B --seq 1019")
+    assert f"{found['compute']:,} 100.0 %" in shown
+
+
+def test_a_default_length_is_stated(capsys: Capture) -> None:
+    line, note = "train qwen3-0.6b --tokens 13B", "assumed: sequences of 2,048 tokens; set their length with --seq"
+    assert note in words(capsys, line)
+    assert note not in words(capsys, f"{line} --seq 1019")
+
+
+def test_a_share_without_a_percent_sign(capsys: Capture) -> None:
+    assert main(["train", "qwen3-0.6b", "--tokens", "13B", "--gpu", "h100", "--mfu", "37"]) == 2
+    assert "did you mean 37%?" in capsys.readouterr().err

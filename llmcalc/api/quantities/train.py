@@ -23,7 +23,7 @@ def _measure(architecture: Architecture, settings: dict[str, Any]) -> Training:
 
 QUANTITY = Quantity(
     "train", "training FLOPs", "FLOPs", _measure,
-    tree=lambda result: flops_tree(result.step),
+    tree=lambda result: flops_tree(result.step, matmul_only=True),
     settings=(*SIZES[1:], STEP[2], TOKENS),
     parts={"compute": "FLOPs"},
     results=(Training,),

@@ -55,7 +55,8 @@ def run(model: str, **given: Any) -> Answer:
     )  # fmt: skip
     if file and ADAPTED in file.options:
         result = with_adapters(result, file.settings)
-    return train_document(result, given["tokens"] is not None), result.fit is None or result.fit.fits
+    stated = {name: given[name] is not None for name in ("tokens", "seq")}
+    return train_document(result, stated["tokens"], seq_stated=stated["seq"]), result.fit is None or result.fit.fits
 
 
 def _with_run(
