@@ -109,10 +109,9 @@ class Recorder:
         if not isinstance(declaration, Declaration):
             declaration = Declaration(dict(declaration))
         count = self.counts.get((id(declaration), axes)) or self.count(axes, declaration)
-        found = count.sizes.get(width)
-        if found is None:
-            found = count.sizes[width] = Product(count.elements * width, (*count.factors, (WIDTH, width)))
-        return found
+        if width not in count.sizes:
+            count.sizes[width] = Product(count.elements * width, (*count.factors, (WIDTH, width)))
+        return count.sizes[width]
 
     def count(self, axes: tuple[str, ...], declaration: Declaration) -> Count:
         """Return the number of elements of an activation, and remember this number."""
@@ -121,8 +120,7 @@ class Recorder:
             length = extent(axis, declaration, self.symbols, self.policy.convention)
             lengths.append(length if isinstance(length, int) else length(**self.values))
         own = self.mesh.share_of_activation(axes, declaration, prod(lengths))
-        found = Count(own, tuple(zip(axes, lengths, strict=True)), declaration, {})
-        self.counts[id(declaration), axes] = found
+        found = self.counts[id(declaration), axes] = Count(own, tuple(zip(axes, lengths, strict=True)), declaration, {})
         return found
 
     def weight_gradient(self, tensor: Tensor, declaration: Declaration) -> int:
@@ -177,8 +175,7 @@ class TensorVersions:
         if self.is_in_scan(equation):
             fused = True
             self.fused |= self.states - self.versions.keys()  # initial zeros
-        if policy.serving:
-            self.key_axes |= self.cached_axes(equation)
+        self.key_axes |= self.cached_axes(equation) if policy.serving else set()
         out = f"{self.place}.{equation.out.name}@{len(self.recorder.steps) - self.first_step}"
         if equation.function in RECURRENCES and equation.out.name in self.token_states:
             self.unstored.add(out)
