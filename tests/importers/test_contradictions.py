@@ -283,7 +283,6 @@ def test_doubling_a_size_changes_the_total_or_has_a_reason(model_type: str) -> N
         ({"model_type": "deepseek_v2", "mlp_bias": True, "n_shared_experts": 0}, "n_shared_experts is 0, but mlp_bias"),
         ({"model_type": "bitnet", "head_dim": 64}, "head_dim is 64, but other keys imply 128"),
         ({"model_type": "funnel", "num_hidden_layers": 13}, "num_hidden_layers is 13, but other keys imply 12"),
-        ({"model_type": "gpt_bigcode", "num_key_value_heads": 3}, "num_key_value_heads is 3, but other keys imply 1"),
         ({"model_type": "olmoe", "head_dim": 64}, "head_dim is 64, but other keys imply 128"),
         ({"model_type": "mistral4", "moe_layer_freq": 2}, "only moe_layer_freq: 1 is supported"),
         ({"model_type": "chameleon", "vq_config": {"num_res_blocks": 0}}, "num_res_blocks must be an integer from 1"),

@@ -81,6 +81,13 @@ def test_a_width_that_the_class_computes_is_warned_of_where_a_file_says_another(
     assert other.warnings == ("the model class ignores qk_head_dim = 23 and uses the computed value 19",)
 
 
+def test_a_number_of_heads_that_the_class_computes_is_warned_of() -> None:
+    heads = {"model_type": "gpt_bigcode", "num_key_value_heads": 1}
+    assert llmcalc.load(heads).warnings == ()
+    (warning,) = llmcalc.load({**heads, "multi_query": False}).warnings
+    assert "ignores num_key_value_heads = 1 and uses the computed value 12" in warning
+
+
 def test_a_width_that_the_class_takes_from_the_file_may_not_contradict_others() -> None:
     assert "qk_head_dim must equal qk_nope" in refusal({"model_type": "longcat_flash", "qk_head_dim": 23})
 

@@ -104,7 +104,7 @@ def gpt_bigcode(config: Config) -> Architecture:
     width, heads = config.size("n_embd"), config.size("n_head")
     multi_query = config.flag("multi_query", True)
     config.ignore("attention_softmax_in_fp32 scale_attention_softmax_in_fp32")
-    config.check_equal("num_key_value_heads", 1 if multi_query else heads)
+    config.check_computed("num_key_value_heads", 1 if multi_query else heads)
     norm = config.layernorm("layer_norm_epsilon", width=width)
     d_ff = config.optional_size("n_inner") or 4 * width
     scale = None if config.flag("scale_attn_weights", True) else 1.0
