@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import product
 from typing import Any
 
+from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import changed
 from ..core.setting import AMOUNT, BATCH, Setting, check_values, read_length, read_texts
 from ..estimate.amounts import share
-from ..schema.shape_search import MULTIPLE, RANKS, WITHIN, Design, Rules, search
+from ..schema.shape_search import Measure, search
+from ..schema.shapes import MULTIPLE, RANKS, WITHIN, Design, Rules
 from .axes import Over, check_points, read_axes
 from .defaults import SEQ
 from .effects import EffectCheck
@@ -91,7 +94,13 @@ def design(
         changes = [f"{key}={value}" for key, value in varied.items() if key not in names]
         found = {**base, **read_settings(name, quantity.settings, {**settings, **own})}
         found = quantity.applicable(found, ("seq",) if seq == SEQ else ())
-        result = search(family, target, lambda model: quantity.count(model, found), rules, (*fixed, *changes))
+
+        def measure_as(published: Architecture) -> Measure:
+            settings = {**found, **quantity.layout(published, found)}
+            return lambda model: quantity.count(model, settings)
+
+        count = partial(quantity.count, settings=found)
+        result = search(family, target, count, rules, (*fixed, *changes), measure_as)
         effects.add(quantity.settings, found, result.candidates[0].architecture)
         return result
 

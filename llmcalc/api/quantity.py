@@ -54,6 +54,8 @@ class Quantity:
         results: classes of the results, which notebooks display as the report of this name does.
         on_arrays: function that returns a result attribute for other sizes, given as arrays by name, or None.
         is_traceable: whether ``measure`` accepts symbols in place of the sizes, so that it can be compiled.
+        layout: function that returns the settings that ``design`` takes from the published size nearest to the target,
+            because they are searched for, such as the ranks of a layout.
         evidence: class of evidence of each value of a result, by mode (``serving`` or ``training``), or for ``""`` if
             there is one mode. The first value is the total.
     """
@@ -75,6 +77,7 @@ class Quantity:
     results: tuple[type, ...] = ()
     on_arrays: Callable[[Any, str, Mapping[str, Any]], Any] | None = None
     is_traceable: bool = False
+    layout: Callable[[Architecture, dict[str, Any]], dict[str, Any]] = lambda architecture, settings: {}
     evidence: Mapping[str, Mapping[str, str]] = NO_EVIDENCE
 
     @property

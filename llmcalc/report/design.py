@@ -9,7 +9,7 @@ from ..api.quantity import targets
 from ..core.errors import spelled
 from ..core.record import fields
 from ..lint import lint
-from ..schema.shape_search import Candidate, Design
+from ..schema.shapes import Candidate, Design
 from .document import Cell, Document, Fact, Table, columns
 from .heading import structure
 from .json_envelope import envelope

@@ -12,7 +12,8 @@ import llmcalc
 from llmcalc.cli.main import main
 from llmcalc.core.architecture import Architecture
 from llmcalc.core.errors import InputError, UnknownNameError
-from llmcalc.schema.shape_search import Design, Rules, search
+from llmcalc.schema.shape_search import search
+from llmcalc.schema.shapes import Design, Rules
 
 PRESET = """\
 name: own

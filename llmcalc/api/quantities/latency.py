@@ -34,6 +34,14 @@ def _measure(architecture: Architecture, settings: dict[str, Any]) -> Latency:
     return latency(architecture, gpu, seq=settings.get("seq"), **given)
 
 
+def _layout(architecture: Architecture, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the default layout of a model, unless a layout is given or has pipeline stages."""
+    if settings.get("gpu") is None or any(settings.get(name) for name in ("tp", "dp", "ep")):
+        return {}
+    mesh = _measure(architecture, settings).model.mesh
+    return {} if mesh.pp > 1 else {"tp": mesh.tp, "dp": mesh.dp, "ep": mesh.ep}
+
+
 def _tree(result: Latency) -> Node:
     from ..latency_tree import latency_tree
 
@@ -58,6 +66,7 @@ QUANTITY = Quantity(
     compared=_compared,
     requires=("gpu",),
     on_arrays=Latency.part_on,
+    layout=_layout,
     results=(Latency,),
     evidence={"": Latency.EVIDENCE},
 )  # fmt: skip
