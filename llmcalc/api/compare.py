@@ -13,7 +13,7 @@ from ..core.errors import InputError
 from ..core.evidence import merged
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
-from ..core.setting import CONTEXT
+from ..core.setting import CONTEXT, MODE
 from .effects import EffectCheck
 from .load import Source, load
 from .quantity import Quantity, quantities
@@ -126,7 +126,7 @@ def compare(*models: Source, **settings: Any) -> Comparison:
     loaded, effects = [load(model) for model in models], EffectCheck()
     for each in asked:
         for model in loaded:
-            effects.add(each.settings, settings, model)
+            effects.add(each.settings, {"mode": MODE.default, **settings}, model)
     effects.finish()
     asked = tuple(each for each in asked if settings.keys() >= {*each.requires})
     sizes, step, _, _ = split_settings(settings, *loaded)
