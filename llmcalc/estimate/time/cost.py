@@ -11,7 +11,7 @@ from ...core.record import record
 from ...core.traits import EXPERTS
 from .arrays import Number
 from .efficiency import Efficiency
-from .layer_operations import ATTENTION
+from .layer_groups import ATTENTION
 from .operations import Operation
 
 ACTIVATIONS = "bf16"

@@ -17,7 +17,7 @@ from .efficiency import Efficiencies, Efficiency, Operands
 from .engine_step import EngineStep
 from .kernel_costs import KernelCosts
 from .kernel_costs import Values as Values
-from .layer_operations import Key
+from .layer_groups import Key
 from .operations import Attention, Elementwise, Gemm, GroupedGemm, Operation
 from .step_operations import (
     DECODE,

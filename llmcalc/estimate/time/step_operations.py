@@ -17,7 +17,8 @@ from ...core.architecture import Architecture
 from ...core.form import Form
 from ...core.record import remembered
 from .cost import ClassFormats
-from .layer_operations import Key, layer_key, layer_operations, operations
+from .layer_groups import Key
+from .layer_operations import layer_key, layer_operations, operations
 from .operations import Attention, Convolution, Operation, Scan
 
 PHASES = DECODE, PREFILL = ("decode", "prefill")

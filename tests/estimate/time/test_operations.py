@@ -21,7 +21,8 @@ from llmcalc.core.errors import InputError
 from llmcalc.core.form import Form, lift, touched
 from llmcalc.core.layer import Layer
 from llmcalc.estimate.time.cost import ClassFormats
-from llmcalc.estimate.time.layer_operations import ATTENTION, operations
+from llmcalc.estimate.time.layer_groups import ATTENTION
+from llmcalc.estimate.time.layer_operations import operations
 from llmcalc.estimate.time.operations import Attention, Convolution, Elementwise, Gemm, GroupedGemm, Operation, Scan
 from llmcalc.estimate.time.step_operations import all_pairs, collectives, groups, step_conventions
 from llmcalc.schema.preset_files import names
