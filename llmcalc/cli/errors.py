@@ -15,7 +15,8 @@ MOST_COMMANDS = 4  # named as commands that have an option
 
 def print_error(error: InputError, words: Sequence[str], parameter: str = "") -> None:
     """Print the error of a command line. ``parameter`` is an invalid option as typed."""
-    print(f"error: {escaped(str(error), LONGEST_MESSAGE)}", file=sys.stderr)
+    text = f"error: {escaped(str(error), LONGEST_MESSAGE)}"
+    print(_wrapped(text) if sys.stderr and sys.stderr.isatty() else text, file=sys.stderr)
     if _wants_json(words):
         import json
 
@@ -26,6 +27,21 @@ def print_error(error: InputError, words: Sequence[str], parameter: str = "") ->
         found = {"message": error.message, "hint": spelled(error.hint), "parameter": error.parameter or parameter}
         envelope = error_envelope(name, arguments, {**found, "where": error.where})
         write_text(escaped_json(json.dumps(envelope, indent=2, ensure_ascii=False)))
+
+
+def _wrapped(text: str) -> str:
+    """Wrap the lines that are longer than the terminal is wide, with their indentation."""
+    from ..report.terminal import terminal_width
+
+    width, lines = terminal_width(), []
+    for line in text.split("\n"):
+        if len(line) > width:
+            import textwrap
+
+            indent = " " * (len(line) - len(line.lstrip()) or 2)
+            line = textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def _wants_json(words: Sequence[str]) -> bool:

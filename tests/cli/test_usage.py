@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from llmcalc.cli import typer_app, usage
@@ -31,3 +33,18 @@ def test_an_option_of_llmcalc_in_the_command_of_an_engine_is_named(capsys: pytes
     assert "--notes is an option of llmcalc: put it before --" in capsys.readouterr().err
     assert main(["serve", "--gpu", "h100", "--", "vllm", "serve", "Qwen/Qwen3-8B", "--no-such-flag"]) == 2
     assert "option of llmcalc" not in capsys.readouterr().err
+
+
+def test_long_errors_are_wrapped_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["sweep", "gpt2", "nosuch", "--over", "seq=1"]
+    assert main(line) == 2
+    piped = capsys.readouterr().err
+    monkeypatch.setenv("COLUMNS", "53")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert main(line) == 2
+    wrapped = capsys.readouterr().err
+    assert max(map(len, piped.splitlines())) > 80 >= 53 >= max(map(len, wrapped.splitlines()))
+    assert wrapped.split() == piped.split()
+    assert all(each.startswith("  ") for each in wrapped.splitlines()[1:])
