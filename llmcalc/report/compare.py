@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..api.compare import QUANTITIES, Comparison, Costs
 from ..api.diff import Diff
 from ..calc.params import Params
+from ..core.architecture import Architecture
+from ..core.errors import spelled
 from ..core.structure import side_by_side
 from .document import Cell, Column, Document, Table, columns
 from .heading import SIZES, model_inputs, shown_notes, title, warnings, workload_inputs, workload_line
@@ -31,12 +33,19 @@ def compare_document(comparison: Comparison) -> Document:
             " · ".join(title(model) for model in models),
             workload_line(costs[0].flops.workload, SIZES),
         ),
-        warnings=tuple(line for model in models for line in warnings(model)),
+        warnings=(*(line for model in models for line in warnings(model)), *_same(models)),
         tables=(structure, _quantities(results, names), *_costs(costs, names), _components(results, names)),
         main=1 if traits else 0,
         notes=tuple(f"{model.name}: {note}" for model in models for note in shown_notes(model)),
         details=tuple(f"{model.name}: {note}" for model in models for note in model.remarks),
     )
+
+
+def _same(models: Sequence[Architecture]) -> Iterator[str]:
+    """Yield a warning if all models are the same."""
+    if all(model.stacks == models[0].stacks for model in models):
+        change = "{overrides} changes all of them, and llmcalc import writes a variant to a file"
+        yield spelled(f"the models have the same architecture; {change}")
 
 
 def _names(results: Sequence[Params]) -> list[str]:

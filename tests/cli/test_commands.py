@@ -75,6 +75,12 @@ def test_compare_measures_by_the_first(capsys: Capture) -> None:
     assert traits["n_layers"] == ["12", "118", "12"]
 
 
+@pytest.mark.parametrize(("other", "is_same"), [("gpt2-small", True), ("gpt2-medium", False)])
+def test_models_that_are_the_same_are_no_comparison(other: str, is_same: bool, capsys: Capture) -> None:
+    assert main(["compare", "gpt2", other]) == 0
+    assert ("! the models have the same architecture" in capsys.readouterr().out) == is_same
+
+
 def test_an_explanation_adds_up(capsys: Capture) -> None:
     def check(node: dict[str, Any]) -> None:
         if "children" in node:
