@@ -154,7 +154,8 @@ def _length(value: Any, name: str) -> int:
     check_values((Setting(name, (int, str)),), {name: value})
     found = read_length(value, name)
     check_values((Setting(name, int, least=1),), {name: found})
-    assert found is not None
+    if found is None:
+        raise InputError("missing number of tokens", parameter=name, hint=f"add {{{name}=500}}")
     return int(found)
 
 

@@ -145,6 +145,7 @@ def serve(
     if any({**settings, **load}.get(name) not in (None, False) for name in REQUESTS):
         from .serving_request import serving_request  # needed only by times
 
+        check_values((Setting("engine_version"),), {"engine_version": engine_version})
         given = {**settings, **load, "engine": engine, "engine_version": engine_version}
         return serving_request(model, gpu, given, command, {"gpu_memory": gpu_memory, "image": image or None})
     check_values(SERVE, {"gpu": gpu, "gpu_memory": gpu_memory, "engine": engine, "engine_version": engine_version})

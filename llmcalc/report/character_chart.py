@@ -20,7 +20,7 @@ ROOM_X, ROOM_Y = 10, 2  # columns and rows per tick
 
 def draw_chart(chart: Chart, width: int) -> list[str]:
     """Return the lines of a chart with at most ``width`` and 80 columns. The title is not included."""
-    xs = [x for curve in chart.curves for x, _ in curve.points]
+    xs = [x for curve in chart.curves for x, _ in curve.points] + [mark.x for mark in chart.marks]
     ys = [y for curve in chart.curves for _, y in curve.points] + [mark.y for mark in chart.marks]
     low, high = fitted(ys, chart.y.kind, chart.y.logarithmic)
     marks_y = ticks(low, high, chart.y.kind, chart.y.logarithmic, ROWS // ROOM_Y)

@@ -456,3 +456,8 @@ def test_llama_cpp_has_the_formats_of_published_files_by_default() -> None:
     assert default.memory.needed == named.memory.needed < checkpoint.memory.needed
     wide = latency("gpt-oss-20b", "rtx-4090", engine="llama.cpp", weights="bf16")
     assert wide.total.moved > 2 * default.total.moved
+
+
+def test_the_roofline_has_room_for_a_long_prompt(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["latency", "mixtral", "--gpu", "h200:4", "--tp", "2", "--new-tokens", "5", "--seq", "1000003"]) == 0
+    assert "prefill" in capsys.readouterr().out
