@@ -88,7 +88,7 @@ def published_format(architecture: Architecture, engine: str) -> str | None:
 
 
 def _unknown(model: str, name: str) -> DescriptionError:
-    """Return the error for a model that is no preset, with similar names of presets, and its config if it is a name."""
+    """Return the error for an unknown model. It suggests similar presets, or the model's config."""
     own, known = name.rpartition("/")[2].lower(), preset_names()
     longer = [each for each in known if each.startswith(f"{own}-")]
     similar = [] if name.startswith((".", "/", "~")) else longer[:3] or nearest(own, known)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 AUTOMATIC = 7_410  # about the first build that places a model that doesn't fit by itself: pull request 16653
 MARGIN = 2**30  # bytes of each GPU that stay free
-SHORTEST, STEP = 4096, 256  # tokens of each sequence in the shortest context, and of which it is a multiple
+SHORTEST, STEP = 4096, 256  # tokens per sequence: the shortest context, and what contexts are a multiple of
 PLACED = ("gpu_layers", "cpu_experts", "cpu_all_experts", "cpu_dense", "tensor_overrides")
 LENGTH = "max_model_len"
 Predict = Callable[[Mapping[str, Any]], "ServeResult"]

@@ -80,7 +80,7 @@ class Bounds:
         self._chunks: dict[tuple[str, str, int], tuple[Basis, dict[int, str]]] = {}
 
     def add(self, name: str, call: Call) -> None:
-        """Add a symbol that stands for a function of forms."""
+        """Add a symbol whose value is a function of forms."""
         bound = self._bound(*call)
         if bound is not None and bound >= 0:
             self._least[name] = bound

@@ -14,7 +14,7 @@ from .hardware import Accelerator
 MEGA = 10**6
 AS_GIVEN = "as given"  # source of a figure that the user specified
 FROM_OPERATIONS = "derived from the operations of a training step"  # source of a utilisation
-UNKNOWN = "unknown"  # source of a utilisation that nobody published
+UNKNOWN = "unknown"  # source if no utilisation is published
 SIXTEEN_BIT = ("bf16", "fp16")
 SPOT = "spot"  # kind of an offer that can end at any time
 _PRICE = re.compile(r"\d+\.\d+")

@@ -53,7 +53,7 @@ def take(array: ShardedArray, index: Any) -> ShardedArray:
 
 
 class DividedIds(np.ndarray[Any, Any]):
-    """Token ids [b q] that all ranks know, of which each rank looks up its own.
+    """Token ids [b q], which all ranks know. Each rank looks up its own tokens.
 
     Attributes:
         splits: divided dimension by mesh axis.

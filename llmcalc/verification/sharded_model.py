@@ -73,7 +73,7 @@ def sharded_model_run(architecture: Architecture, mesh: Mesh) -> ShardedRun:
 
 
 def _length(small: Architecture, mesh: Mesh) -> int:
-    """Return a number of tokens of which each rank has whole groups, and which is at least that of other tests."""
+    """Return a number of tokens that gives each rank whole groups, and at least as many tokens as other tests have."""
     multiple = mesh.cp * (mesh.tp if mesh.sp else 1)
     if multiple > 1:
         multiple *= lcm(*(group_length(entry.layer) for entry in entries(small)))

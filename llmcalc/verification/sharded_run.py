@@ -137,7 +137,7 @@ def backward(
 
 
 def _share_of_gradient(leaf: Variable) -> ShardedArray:
-    """Return the gradient of a weight of which each rank keeps only its own share, such as rows of a table."""
+    """Return the gradient of a weight if each rank keeps only its own share, such as rows of a table."""
     gradient: Any = leaf.gradient
     value: Any = leaf.value
     known = gradient.splits.keys() | gradient.partial | gradient.owners.keys()

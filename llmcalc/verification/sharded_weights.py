@@ -22,7 +22,7 @@ Unit = tuple[object, ...]  # use of a block
 
 
 class ShardedWeights:
-    """Weights in shards, of which each replica of a rank stores an equal part.
+    """Weights that are divided into equal shards, one for each replica of a rank.
 
     Attributes:
         tied: names of tensors that several layers share. They belong to the first of these layers, and the others use
@@ -78,7 +78,7 @@ class ShardedWeights:
             self._is_dropped.remove(key)
 
     def scattered_gradient(self, name: str, gradient: ShardedArray) -> ShardedArray:
-        """Return the gradient of a weight of which each replica adds up its own shard."""
+        """Return the gradient of a weight, of which each replica reduces its own shard."""
         axes = self._replicas(name)
         gradient = gradient.as_sum(set(axes))
         self.ranks.count(REDUCE_SCATTER, axes, gradient.parts[0].size)

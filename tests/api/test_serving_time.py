@@ -751,7 +751,7 @@ def test_the_steps_of_a_draft_are_shared_by_all_gpus() -> None:
     assert first.speculation.draft.architecture is second.speculation.draft.architecture
 
 
-def test_a_length_or_a_version_that_is_no_value_is_refused() -> None:
+def test_a_missing_length_and_an_invalid_version_are_refused() -> None:
     with pytest.raises(llmcalc.InputError, match="osl: missing number of tokens"):
         llmcalc.serving_front("bert", "h100", isl=101, osl=None)
     with pytest.raises(llmcalc.InputError, match="engine_version: must be a non-empty string"):

@@ -76,7 +76,7 @@ def test_compare_measures_by_the_first(capsys: Capture) -> None:
 
 
 @pytest.mark.parametrize(("other", "is_same"), [("gpt2-small", True), ("gpt2-medium", False)])
-def test_models_that_are_the_same_are_no_comparison(other: str, is_same: bool, capsys: Capture) -> None:
+def test_a_comparison_of_equal_models_is_warned_of(other: str, is_same: bool, capsys: Capture) -> None:
     assert main(["compare", "gpt2", other]) == 0
     assert ("! the models have the same architecture" in capsys.readouterr().out) == is_same
 

@@ -1,7 +1,7 @@
 """Exchange of tokens between the ranks of experts on several nodes.
 
-Kernels with low latency send a token over the network once for each of its experts on another node. Others send it to
-each node once, and distribute it there over faster links.
+Low-latency kernels send a token over the network once for each of its experts on another node. Other kernels send it
+once to each node, and distribute it within the node over faster links.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def exchange(
 def exchanged_copies(chosen: Number, nodes: Number, ranks: Number, *, is_low_latency: bool) -> tuple[Number, Number]:
     """Return the copies of a token that are sent to nodes, and to ranks of one node.
 
-    Kernels with low latency send it once per expert. Others send it to each node once, and from there to each rank.
+    Low-latency kernels send it once per expert. Other kernels send it once to each node, and from there to each rank.
     """
     if is_low_latency:
         return chosen, chosen / nodes

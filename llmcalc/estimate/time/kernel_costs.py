@@ -130,7 +130,7 @@ class KernelCosts:
         return [each for each, origin in zip(found, origins, strict=True) if origin == origins[0]]
 
     def reading(self, seconds: Number, rows: Number, moved: Number, own: Operands) -> Number:
-        """Return the time of products, of which those with few rows only read their weights in some engines."""
+        """Return the time of products. In some engines, those with few rows take only the time to read the weights."""
         share = self.reading_share(own.kernel)
         if share is None:
             return seconds

@@ -30,7 +30,7 @@ def test_a_token_is_sent_once_to_a_node_and_once_to_a_rank() -> None:
 
 
 def test_the_network_and_the_links_send_at_once() -> None:
-    """400 Gbit/s per GPU, and 200 GB/s in a node, of which the own part is not sent."""
+    """400 Gbit/s per GPU, and 200 GB/s within a node. A rank does not send its own part."""
     network, link = 997 * 3 * 2 / 3 / 50e9, 997 * 5 * 6 / 7 / 200e9
     assert exchange.exchange(997, 3, 7, (3, 5), H800, OWN) == pytest.approx(max(network, link))
     assert exchange.exchange(997, 3, 7, (3, 89), H800, OWN) == pytest.approx(89 / 5 * link)

@@ -54,7 +54,7 @@ def florence2(config: Config) -> Architecture:
 
 
 def _read_authors_keys(part: Config) -> None:
-    """Copy the values of keys of the authors' own class, two of which are objects, to those of transformers."""
+    """Copy the values of the authors' keys, two of which are objects, to the keys of transformers."""
     part.ignore("image_feature_source enable_checkpoint")
     part.read_legacy("dim_embed", "embed_dim")
     for key, old, new in _TABLES:
