@@ -54,6 +54,11 @@ def _formats_by_plain_name() -> dict[str, str]:
     return found
 
 
+@lru_cache(maxsize=1)
+def _mixtures_by_plain_name() -> dict[str, Any]:
+    return {plain(name): entry for name, entry in table("mixtures").items()}
+
+
 def number_format(name: str, parameter: str = "") -> Format:
     """Look up a number format by name."""
     own = _formats_by_plain_name().get(plain(name))
@@ -81,7 +86,7 @@ def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iter
             parameter="keep",
             hint="list it in either {only} or {keep}",
         )
-    mixture = next((entry for key, entry in table("mixtures").items() if plain(key) == plain(name)), None)
+    mixture = _mixtures_by_plain_name().get(plain(name))
     usual: tuple[str, ...] = UNQUANTISED if mixture is None else MIXTURE_KEPT
     left = tuple(part for part in usual if part not in chosen)
     stays = (*left, *(part for part in kept if part not in left))

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import llmcalc
+from llmcalc.api import names
 from llmcalc.api.names import number_format, weight_formats
 from llmcalc.calc.memory.number_formats import Format
 from llmcalc.calc.memory.weight_formats import selected
@@ -152,3 +153,17 @@ def test_every_format_has_a_source(name: str) -> None:
     assert entry["source"]
     assert number_format(name).name == name
     assert all(number_format(alias).name == name for alias in entry.get("aliases", ()))
+
+
+def test_a_long_name_is_normalised_once_in_each_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    base = number_format("bf16")
+    weight_formats("q4_k_m", base)
+    normalised: list[str] = []
+
+    def plain(name: str) -> str:
+        normalised.append(name)
+        return name
+
+    monkeypatch.setattr(names, "plain", plain)
+    weight_formats("fp8", base)
+    assert normalised == ["fp8", "fp8"]
