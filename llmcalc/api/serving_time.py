@@ -292,7 +292,7 @@ def _engine_settings(engine: str, settings: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _gpus(gpu: str) -> tuple[Accelerator, int]:
-    found = read_gpus(gpu)
-    if found.accelerator is None:
+    found = read_gpus(gpu) if isinstance(gpu, str) else None
+    if found is None or found.accelerator is None:
         raise InputError("needs the name of a GPU", parameter="gpu", hint="use a name such as h100:4")
     return found.accelerator, found.count or 1

@@ -57,6 +57,12 @@ def test_an_unknown_name_is_an_error(typed: str) -> None:
         accelerator(typed)
 
 
+@pytest.mark.parametrize("name", tables("hardware"))
+def test_every_accelerator_has_a_peak_of_16_bits(name: str) -> None:
+    peaks = tables("hardware")[name].get("peak", {})
+    assert max(peaks.get(key, 0) for key in ("bf16", "fp16", "tf32")) >= peaks.get("fp32", 1)
+
+
 @pytest.mark.parametrize("name", SHEETS)
 def test_data_sheets(name: str) -> None:
     memory, peak, bandwidth = SHEETS[name]

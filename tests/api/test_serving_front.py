@@ -194,3 +194,9 @@ def test_stages_store_a_part_of_the_layers_and_compute_batches_in_turn() -> None
     assert one.requests_per_s / waits / 1.05 < two.requests_per_s < one.requests_per_s
     assert "--pipeline-parallel-size 2" in (staged.command(1508, 7) or "")
     assert not any(one.mesh.pp > 1 for one in LayoutSearch(model, H100, 8, search.requests, "vllm", (NONE,)).replicas)
+
+
+@pytest.mark.parametrize("gpu", [None, "80GB"])
+def test_a_front_without_the_name_of_a_gpu_is_refused(gpu: str) -> None:
+    with pytest.raises(InputError, match="needs the name of a GPU"):
+        llmcalc.serving_front("gpt2", gpu, isl=101, osl=103)
