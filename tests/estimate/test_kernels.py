@@ -160,3 +160,42 @@ def test_every_accelerator_with_a_bandwidth_has_a_device_and_coefficients() -> N
         time = kernels.gemm(7, 4099, 5003, 2 * 4099 * 5003, own, 1e14, found.values)
         assert time >= 2 * 4099 * 5003 / accelerator.bandwidth
         assert found.origin in ("own", "sibling", "nearest", GENERIC)
+
+
+COMPILED = coefficients("gemm", "h800", "fp8-block", library="deepgemm").values
+
+
+def compiled(m: float, n: float, k: float, **change: float) -> float:
+    """Return the time of a product in 8 bits, without that of reading its operands from memory."""
+    on = Device(**{key: change.get(key, getattr(H100, key)) for key in Device.__match_args__})
+    fast = {**COMPILED, "sharpness": 20.0, "two_scales": change.get("two_scales", 1.3), "tile_us": 0.0}
+    return kernels.gemm(m, n, k, 1.0, on, PEAK, fast, activation_bytes=1)
+
+
+@pytest.mark.parametrize(
+    ("n", "sms", "height", "width", "waves"),
+    [
+        (78 * 72, 78, 64, 72, 1),  # 64 columns would need a second wave
+        (78 * 72, 88, 64, 64, 1),
+        (78 * 72, 47, 64, 120, 1),
+        (2 * 47 * 128, 47, 64, 128, 2),
+    ],
+)
+def test_a_compiled_kernel_has_the_tiles_with_the_fewest_waves(n, sms, height, width, waves) -> None:
+    k, rate = 100_003, PEAK * COMPILED["compute"] / sms
+    scales = 1.0 if width in (64, 128) else 1.3
+    loading = (height + width) / (COMPILED["load_gb"] * 1e9)
+    expected = waves * k * max(2 * height * width * scales / rate, loading)
+    assert compiled(61, n, k, sms=sms) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_compiled_kernel_with_two_scales_in_a_tile_is_slower() -> None:
+    n, k = 78 * 72, 100_003
+    assert compiled(61, n, k, sms=78, two_scales=2) > 1.2 * compiled(61, n, k, sms=78, two_scales=1)
+    assert compiled(61, n, k, sms=88, two_scales=2) == compiled(61, n, k, sms=88, two_scales=1)
+
+
+def test_numbers_and_arrays_give_equal_times_of_compiled_kernels() -> None:
+    sizes = [1.0, 61, 67, 131, 1009, 10007]
+    found = compiled(np.array(sizes), 5003, 4099)  # type: ignore[arg-type]
+    np.testing.assert_allclose(found, [compiled(size, 5003, 4099) for size in sizes], rtol=1e-12)

@@ -17,14 +17,11 @@ from collections.abc import Mapping
 
 from ...core.record import record
 from .arrays import Number, namespace
+from .tiles import fastest_tiles, fewest_waves
 
 Coefficients = Mapping[str, float]
 
 MICRO, NANO = 1e-6, 1e-9
-TILES = ((256, 128), (128, 128), (64, 128), (64, 64), (16, 64))  # rows and columns of a tile of a GEMM
-FULL_TILE = 128 * 128  # elements of a tile above which larger ones do not reuse shared memory better
-K_STEP = 64  # contracted elements of a step of the main loop
-SPLITS = (1, 2, 4, 8)  # parts of the contracted axis that different multiprocessors sum
 QUERY_TILE = 128  # queries of a tile of attention
 KEY_TILE = 256  # cached keys that one multiprocessor reads at least
 OVERLAP = 3.0  # norm in which reading and computing add up at least, where an engine chooses the kernel
@@ -67,7 +64,7 @@ def gemm(
     """Return the time of ``batch`` products of ``m`` x ``k`` activations and ``k`` x ``n`` weights.
 
     The multiprocessors compute whole waves of tiles. A tile takes its FLOPs over the share of the peak, or the latency
-    of its steps along ``k``. The fastest tile size and number of splits count.
+    of its steps along ``k`` or of loading its operands. The library chooses the size of the tiles (``tiles.py``).
 
     Args:
         m: rows, usually tokens.
@@ -76,28 +73,19 @@ def gemm(
         weight_bytes: bytes of all ``batch`` matrices, with their scales.
         device: the accelerator.
         peak: FLOP/s of the format that the kernel computes in.
-        c: ``compute``, ``memory``, ``step_ns``, ``sharpness``, ``splits``, ``quantise`` (and ``launch_us``, ``cache``).
+        c: ``compute``, ``memory``, ``sharpness``, ``quantise`` (and ``launch_us``, ``cache``), and those of the tiles.
         activation_bytes: bytes of an element of the activations.
         batch: number of products, such as heads.
         alone: whether the kernel is measured alone.
     """
-    xp = namespace(m, n, k, batch, device.bandwidth)
     rows = batch * m
     moved = weight_bytes + rows * k * activation_bytes + rows * n * SIXTEEN_BIT
     bandwidth = rate(device, c, moved, alone)
     flops = peak / device.sms * c["compute"]
-    best: Number = float("inf")
-    for height, width in TILES:
-        tiles = batch * xp.ceil(m / height) * xp.ceil(n / width)
-        work = 2.0 * height * width * k / (flops * min(1.0, (height * width / FULL_TILE) ** 0.25))
-        for splits in SPLITS:
-            if alone and splits > c["splits"]:
-                break
-            steps = c["step_ns"] * NANO * xp.ceil(k / splits / K_STEP)
-            time = xp.ceil(tiles * splits / device.sms) * xp.maximum(work / splits, steps)
-            if splits > 1:  # partial sums in 32 bits, written and read
-                time = time + rows * n * 8.0 * splits / (device.bandwidth * c["memory"]) + MICRO
-            best = xp.minimum(best, time)
+    if "load_gb" in c:
+        best = fewest_waves(m, n, k, batch, device.sms, flops, activation_bytes, c)
+    else:
+        best = fastest_tiles(m, n, k, batch, device.sms, flops, device.bandwidth * c["memory"], c, alone)
     power = c["sharpness"] if alone else max(c["sharpness"], OVERLAP)
     time = (best**power + (moved / bandwidth) ** power) ** (1 / power)
     if alone:

@@ -1,0 +1,89 @@
+"""Tiles of a matrix product, which the multiprocessors compute in whole waves.
+
+Libraries choose the sizes of tiles in two ways. Most have a few sizes, of which the fastest one counts. Others compile
+a kernel for a shape, with one of many widths, and take the one with the fewest waves. Their coefficients state the
+bytes per second at which a multiprocessor loads operands (``load_gb``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .arrays import Number, namespace
+
+MICRO, NANO, GIGA = 1e-6, 1e-9, 1e9
+TILES = ((256, 128), (128, 128), (64, 128), (64, 64), (16, 64))  # rows and columns of a tile
+FULL_TILE = 128 * 128  # elements of a tile above which larger ones do not reuse shared memory better
+K_STEP = 64  # contracted elements of a step of the main loop
+SPLITS = (1, 2, 4, 8)  # parts of the contracted axis that different multiprocessors sum
+COMPILED_ROWS = (64, 128)  # of the tiles of kernels that are compiled for a shape
+COMPILED_COLUMNS = range(16, 129, 8)
+SCALED_COLUMNS = 128  # columns that share a scale. Tiles with a width that does not divide them need two scales
+
+
+def fastest_tiles(
+    m: Number, n: Number, k: Number, batch: Number, sms: Number, flops: Number, bandwidth: Number,
+    c: Mapping[str, float], alone: bool,
+) -> Number:  # fmt: skip
+    """Return the computing time of a product with the fastest size of tiles and number of splits.
+
+    Args:
+        m: rows.
+        n: columns.
+        k: contracted elements.
+        batch: number of products.
+        sms: number of multiprocessors.
+        flops: FLOP/s of a multiprocessor.
+        bandwidth: bytes per second at which partial sums are written and read.
+        c: ``step_ns`` and ``splits``.
+        alone: whether the kernel is measured alone.
+    """
+    xp = namespace(m, n, k, batch, sms)
+    best: Number = float("inf")
+    for height, width in TILES:
+        tiles = batch * xp.ceil(m / height) * xp.ceil(n / width)
+        work = 2.0 * height * width * k / (flops * min(1.0, (height * width / FULL_TILE) ** 0.25))
+        for splits in SPLITS:
+            if alone and splits > c["splits"]:
+                break
+            steps = c["step_ns"] * NANO * xp.ceil(k / splits / K_STEP)
+            time = xp.ceil(tiles * splits / sms) * xp.maximum(work / splits, steps)
+            if splits > 1:  # partial sums in 32 bits, written and read
+                time = time + batch * m * n * 8.0 * splits / bandwidth + MICRO
+            best = xp.minimum(best, time)
+    return best
+
+
+def fewest_waves(
+    m: Number, n: Number, k: Number, batch: Number, sms: Number, flops: Number, width_bytes: float, c: Mapping[str, Any]
+) -> Number:
+    """Return the computing time of a product with the tiles that need the fewest waves, of which the last is fullest.
+
+    A tile takes its FLOPs, or the time to load its rows and columns.
+
+    Args:
+        m: rows.
+        n: columns.
+        k: contracted elements.
+        batch: number of products.
+        sms: number of multiprocessors.
+        flops: FLOP/s of a multiprocessor.
+        width_bytes: bytes of an element of the operands.
+        c: ``load_gb``, ``tile_us`` and ``two_scales``.
+    """
+    xp = namespace(m, n, k, batch, sms)
+    fewest: Number = float("inf")
+    time: Number = 0.0
+    for height in COMPILED_ROWS:
+        for width in COMPILED_COLUMNS:
+            tiles = batch * xp.ceil(m / height) * xp.ceil(n / width)
+            waves = xp.ceil(tiles / sms)
+            order = waves + 1 - (tiles - (waves - 1) * sms) / (sms + 1)  # a full last wave comes first
+            scales = 1.0 if SCALED_COLUMNS % width == 0 else c["two_scales"]
+            loading = (height + width) * width_bytes / (c["load_gb"] * GIGA)
+            each = k * xp.maximum(2.0 * height * width * scales / flops, loading) + c["tile_us"] * MICRO
+            is_chosen = order < fewest
+            time = xp.where(is_chosen, waves * each, time)
+            fewest = xp.minimum(fewest, order)
+    return time
