@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..core.architecture import Architecture, declare
 from ..core.form import touched
-from ..core.ledger import entries
+from ..core.ledger import distinct_entries
 from ..core.record import remembered
 
 
@@ -24,7 +24,7 @@ def expert_layers(architecture: Architecture) -> list[ExpertLayers]:
 
     def compute() -> list[ExpertLayers]:
         found = Counter[tuple[int, int]]()
-        for entry in entries(architecture):
+        for entry in (entry for stack in architecture.stacks for entry in distinct_entries(stack)):
             if sizes := declare(entry.layer).routed_experts:
                 found[sizes] += entry.applied
         return [ExpertLayers(layers, *sizes) for sizes, layers in found.items()]

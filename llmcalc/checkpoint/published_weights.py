@@ -23,7 +23,7 @@ from ..core.traits import EMBEDDING, EXPERTS, HEAD
 from .layouts import published_name
 from .quantisation.method import Matrix, Quantisation
 from .quantisation.packing import PackedTensor, Packing, Shape
-from .stored_tensors import NUMBER, Declared, bounded, placed, rows_by_block, stored_rows
+from .stored_tensors import NUMBER, Declared, bounded, check_number, distinct_places, placed, rows_by_block, stored_rows
 
 Identity = tuple[object, ...]
 WEIGHT = ".weight"
@@ -174,25 +174,36 @@ class PublishedWeights:
 
     def _count_tensors(self, architecture: Architecture) -> tuple[list[tuple[_Stored, int]], list[Row]]:
         counts, tiled = dict[int, tuple[_Stored, int]](), dict[tuple[int, int], Row]()
-        for place in self._places(architecture):
+        for place, n_equal in self._places(architecture):
             for stored in place.stored:
-                counts[id(stored)] = stored, counts.get(id(stored), (stored, 0))[1] + 1
+                counts[id(stored)] = stored, counts.get(id(stored), (stored, 0))[1] + n_equal
             tiled |= {(id(row.declaration), id(row.tensor)): row for row in place.tiled}
         return [*counts.values()], [*tiled.values()]
 
-    def _places(self, architecture: Architecture) -> list[_Place]:
-        """Return the places of an architecture. Each is read once, even if several pipeline stages contain it."""
+    def _places(self, architecture: Architecture) -> list[tuple[_Place, int]]:
+        """Return the places of an architecture, with the numbers of equal ones. Each is read once, even if several
+        pipeline stages contain it. Equal blocks are one place if their formats can't depend on the block's number.
+        """
         model = model_of(architecture)[0]
         known = remembered(model, "_stored_places", id(self), lambda: (self, _Known({}, {})))[1]
-        keys, missing = list[Identity](), dict[Identity, tuple[Identity, _Place]]()
-        for rows, number in rows_by_block(params(architecture), buffers=True):
+        keys, missing = list[tuple[Identity, int]](), dict[Identity, tuple[Identity, _Place]]()
+        by_block = ((*place, 1) for place in rows_by_block(params(architecture), buffers=True))
+        listed = by_block if self._names_blocks else distinct_places(params(architecture), buffers=True)
+        for rows, number, n_equal in listed:
             name = _place_name(rows[0], number)
-            keys.append((name, *_tensor_ids(rows)))  # the place keeps the rows
-            if keys[-1] not in known.places:
-                missing[name] = keys[-1], _Place(rows, number, [], [])
+            key = (name, *_tensor_ids(rows))  # the place keeps the rows
+            keys.append((key, n_equal))
+            if key not in known.places:
+                missing[name] = key, _Place(rows, number, [], [])
         self._read_places(architecture, {name: place for name, (_, place) in missing.items()}, known.stored)
         known.places.update(missing.values())
-        return [known.places[key] for key in keys]
+        found = [(known.places[key], n_equal) for key, n_equal in keys]
+        check_number(sum(len(place.stored) * n_equal for place, n_equal in found))
+        return found
+
+    @property
+    def _names_blocks(self) -> bool:
+        return self.formats is not None or (self.quantisation is not None and self.quantisation.names_blocks)
 
     def _read_places(
         self,

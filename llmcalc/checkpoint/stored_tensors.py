@@ -70,10 +70,15 @@ def stored_rows(
 
 def bounded(tensors: Iterator[Stored]) -> Iterator[Stored]:
     """Yield stored tensors up to a limit, because those of experts are listed one by one."""
-    for number, tensor in enumerate(tensors):
-        if number == MOST_TENSORS:
-            raise SizeError(f"more than {MOST_TENSORS:,} tensors are stored", where="checkpoint")
+    for number, tensor in enumerate(tensors, 1):
+        check_number(number)
         yield tensor
+
+
+def check_number(number: int) -> None:
+    """Check that a number of stored tensors is within the limit."""
+    if number > MOST_TENSORS:
+        raise SizeError(f"more than {MOST_TENSORS:,} tensors are stored", where="checkpoint")
 
 
 def _stored_rows(
@@ -125,6 +130,32 @@ def rows_by_place(result: Params, buffers: bool = False) -> Iterator[tuple[list[
             yield rows, range(first, first + stored)
             first += stored
         yield [row for row in outside if row.entry.section == "outputs"], None
+
+
+def distinct_places(result: Params, buffers: bool = False) -> Iterator[tuple[list[Row], int | None, int]]:
+    """Yield what ``rows_by_block`` yields, with equal blocks listed once, and the number of these blocks.
+
+    The numbers of the blocks only distinguish them.
+    """
+    own: dict[tuple[str, int | str], list[Row]] = {}
+    for row in result.distinct_rows:
+        if row.copies and (buffers or not row.tensor.buffer):
+            entry = row.entry
+            own.setdefault((entry.stack.name, entry.section if entry.run is None else entry.run), []).append(row)
+    first = 0
+    for stack in result.architecture.stacks:
+        yield from ((rows, None, 1) for rows in [own.get((stack.name, "inputs"))] if rows)
+        for index in stack.distinct_runs:
+            rows = own.get((stack.name, index), [])
+            others = [row for row in rows if row.copies > 1]
+            stored = max((row.copies for row in rows), default=0)
+            first_like_others = len(others) == len(rows)
+            if rows and not first_like_others:
+                yield rows, first, 1
+            if others:
+                yield others, first + 1, stored - (not first_like_others)
+            first += 2
+        yield from ((rows, None, 1) for rows in [own.get((stack.name, "outputs"))] if rows)
 
 
 def logical_name(row: Row, number: int | str | None) -> str:

@@ -1,12 +1,18 @@
 """Which matrices a quantization_config excludes, and the tensors that store the others."""
 
+from math import prod
+
 import pytest
 
 import llmcalc
+from llmcalc.api.names import number_format
+from llmcalc.calc.params import component, params
+from llmcalc.checkpoint.published_weights import PublishedWeights
 from llmcalc.checkpoint.quantisation import gptq_awq
 from llmcalc.checkpoint.quantisation import packing as packs
 from llmcalc.checkpoint.quantisation.method import Matrix
 from llmcalc.checkpoint.quantisation.read import quantisation_variants, read_quantisation
+from llmcalc.checkpoint.stored_tensors import placed
 
 SHAPE = (384, 256)
 Q, GATE = "model.layers.7.self_attn.q_proj", "model.layers.7.mlp.gate_proj"
@@ -389,3 +395,38 @@ def test_writers_of_8_bit_floats_name_scales_in_several_ways():
     assert scales(weight_block_size=None) == [inverse, named] * 2
     assert scales(weight_block_size=[32, 16]) == [inverse, named] * 2
     assert scales(weight_block_size=[32, 16], scale_fmt="ue8m0") == [(".scale",), inverse, inverse] * 2
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names_blocks"),
+    [
+        ("model.layers.*.self_attn", False),
+        ("lm_head", False),
+        (r"re:.*mlp\.(gate|up)_proj.*", False),
+        ("re:.*self_attn.*", False),
+        ("model.layers.3.mlp", True),
+        ("model.layers.1*", True),
+        (r"re:model\.layers\.\d\.mlp.*", True),
+        ("re:model.layers...mlp.*", True),
+        ("re:.*layers.[0-4].*", True),
+        ("model.layers.?.mlp", True),
+    ],
+)
+def test_patterns_name_blocks_if_a_match_may_depend_on_the_number(pattern, names_blocks):
+    config = {"quant_method": "modelopt", "quant_algo": "FP8", "ignore": [pattern]}
+    assert read_quantisation(config, "BF16").names_blocks is names_blocks
+
+
+@pytest.mark.parametrize("pattern", ["model.layers.*.self_attn", "model.layers.11.self_attn", "re:.*[.]3[.]mlp.*"])
+def test_equal_blocks_are_counted_as_their_tensors_are_listed(pattern):
+    model = llmcalc.load("qwen3-0.6b")
+    method = read_quantisation({"quant_method": "modelopt", "quant_algo": "FP8", "ignore": [pattern]}, "BF16")
+    weights = PublishedWeights(method, "BF16", number_format("bf16"), model.layout)
+    stored = {(each.component, each.format.name): each[2:] for each in weights.stored(model)}
+    listed = {}
+    for tensor, _, number_format_, bits in weights._stored_tensors(model, placed(params(model), buffers=True)):
+        key = component(tensor.rows[0]), number_format_.name
+        elements, known = listed.get(key, (0, 0))
+        listed[key] = elements + prod(tensor.shape) * tensor.copies, known + bits * tensor.copies
+    assert stored == listed
+    assert len({name for _, name in stored}) == 2

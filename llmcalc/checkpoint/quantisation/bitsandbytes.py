@@ -23,7 +23,7 @@ def read_bitsandbytes(data: Mapping[str, Any], dtype: str) -> list[Quantisation]
     name, packing = _packing(data)
     method = Quantisation(
         name, packing, lambda module: is_listed(module, excluded), includes_head=listed is not None,
-        includes_routed=not is_from_transformers_5(data),
+        includes_routed=not is_from_transformers_5(data), patterns=excluded,
     )  # fmt: skip
     return [method, method._replace(includes_routed=not method.includes_routed)]
 

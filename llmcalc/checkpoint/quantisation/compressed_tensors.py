@@ -41,6 +41,7 @@ def read_compressed_tensors(data: Mapping[str, Any], dtype: str) -> Quantisation
     by_expression: list[ModuleOverride] = []
     by_class: Packing | None = None
     titles: dict[str, None] = {}
+    patterns = excluded = strings(data, "ignore")
     for group in groups.values():
         if not isinstance(group, dict) or not isinstance(group.get("weights"), dict):
             raise DescriptionError("a compressed-tensors group has no weight settings", where=WHERE)
@@ -51,10 +52,10 @@ def read_compressed_tensors(data: Mapping[str, Any], dtype: str) -> Quantisation
         names = set(targets).difference(expressions, [_CLASS])
         by_name.append(ModuleOverride(in_modules(names), packing))
         by_expression.append(ModuleOverride(pattern_matcher(expressions), packing))
+        patterns = [*patterns, *expressions, *names]
         by_class = packing if _CLASS in targets and by_class is None else by_class
-    is_excluded = pattern_matcher(strings(data, "ignore"), anywhere=True)
-    overrides = (*by_name, *by_expression)
-    return Quantisation(" + ".join(titles), by_class, is_excluded, overrides, includes_head=True)
+    is_excluded, overrides = pattern_matcher(excluded, anywhere=True), (*by_name, *by_expression)
+    return Quantisation(" + ".join(titles), by_class, is_excluded, overrides, includes_head=True, patterns=patterns)
 
 
 def _packing(form: str, group: Mapping[str, Any], scale: str) -> tuple[Packing, str]:

@@ -29,7 +29,7 @@ def read_fp8(data: Mapping[str, Any], dtype: str) -> list[Quantisation]:
     method = Quantisation(
         f"fp8 {block[0]}x{block[1]}" if block else "fp8", None, lambda module: is_listed(module, excluded),
         includes_head=listed is not None, expert_packing=pack_fp4_experts if experts == "fp4" else None,
-        tile=block, expert_name="fp4" if experts == "fp4" else "",
+        tile=block, expert_name="fp4" if experts == "fp4" else "", patterns=excluded,
     )  # fmt: skip
     variants = []
     for (scale, input_scale), kind in _scales(block, has_block_size, is_power_of_two, is_from_transformers_5(data)):
@@ -55,11 +55,13 @@ def read_fbgemm_fp8(data: Mapping[str, Any], dtype: str) -> Quantisation:
     excluded = strings(data, "modules_to_not_convert")
     return Quantisation(
         "fp8 channel", lambda out, inputs: pack_bytes(out, inputs, "F8_E4M3", (out, 1), "F32"),
-        lambda name: is_listed(name, excluded), is_tested=False,
+        lambda name: is_listed(name, excluded), is_tested=False, patterns=excluded,
     )  # fmt: skip
 
 
 def read_mxfp4(data: Mapping[str, Any], dtype: str) -> Quantisation:
     """Read gpt-oss's MXFP4 settings. Only stacked experts are quantised."""
-    is_excluded = pattern_matcher(strings(data, "modules_to_not_convert"))
-    return Quantisation("mxfp4", pack_mxfp4_experts, is_excluded, stacked_only=True, is_tested=False)
+    excluded = strings(data, "modules_to_not_convert")
+    return Quantisation(
+        "mxfp4", pack_mxfp4_experts, pattern_matcher(excluded), stacked_only=True, is_tested=False, patterns=excluded
+    )

@@ -75,7 +75,7 @@ def read_awq(data: Mapping[str, Any], dtype: str) -> Quantisation:
     bits, group = _bits_and_group(data, "awq", ("gemm",))
     excluded = strings(data, "modules_to_not_convert")
     packing = partial(pack_awq, bits=bits, group=group)
-    return Quantisation(f"awq int{bits} g{group}", packing, lambda name: is_listed(name, excluded))
+    return Quantisation(f"awq int{bits} g{group}", packing, lambda name: is_listed(name, excluded), patterns=excluded)
 
 
 def read_auto_round(data: Mapping[str, Any], dtype: str) -> Quantisation:
@@ -95,7 +95,7 @@ def read_auto_round(data: Mapping[str, Any], dtype: str) -> Quantisation:
         packing = partial(pack_bytes, kind="F8_E4M3", scales=(1,), scale_type=scale_type(dtype))
     else:
         raise unsupported(f"AutoRound's {short_repr(kind)} in packing format {short_repr(form)} is not supported")
-    return Quantisation(f"auto-round {kind}{bits} g{group}", packing)
+    return Quantisation(f"auto-round {kind}{bits} g{group}", packing, patterns=())
 
 
 def _dynamic(data: Any, bits: int, group: int) -> tuple[ModuleOverride, ...]:

@@ -19,6 +19,7 @@ _FLOATS = ("BF16", "F16", "F32")
 # Regular expressions run on names of some hundred characters; expressions that might run long are rejected.
 _ALLOWED = re.compile(r"[\w.^$|()\[\]\\*+?:-]+")
 _REPEATED_GROUP = re.compile(r"\)[*+{]|[*+?][*+]|\{")
+_ANY_BLOCK = re.compile(r"re:(?:[A-Za-z_^$|()-]|\\\.|\.\*)*|(?!re:)[A-Za-z_.*-]*")  # patterns that name no block number
 
 
 class Matrix(NamedTuple):
@@ -56,6 +57,12 @@ class Quantisation(NamedTuple):
     expert_name: str = ""  # name of the packing of routed experts, if different
     is_tested: bool = True  # whether the packing was compared with the output of the tool that defines it
     unknown_keys: tuple[str, ...] = ()  # unread keys that may change what is stored
+    patterns: Collection[str] | None = None  # names and patterns of modules in the config, or None if unknown
+
+    @property
+    def names_blocks(self) -> bool:
+        """Whether the packing of a matrix may depend on the number of its block."""
+        return self.patterns is None or not all(map(_ANY_BLOCK.fullmatch, self.patterns))
 
     def tensors(self, matrix: Matrix) -> list[PackedTensor] | None:
         """Return the tensors that store a matrix, or None if the matrix is not quantised."""

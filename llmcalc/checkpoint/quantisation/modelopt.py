@@ -25,7 +25,8 @@ ALGORITHMS = (*_PLAIN, *_MICROSCALED, *_GROUP_SIZES)
 def read_modelopt(data: Mapping[str, Any], dtype: str) -> Quantisation:
     """Read ModelOpt settings. All matrices are quantised by default, but only listed layers in mixed precision."""
     algorithm = _algorithm(data)
-    is_excluded = pattern_matcher([*strings(data, "ignore"), *strings(data, "exclude_modules")], anywhere=True)
+    excluded = [*strings(data, "ignore"), *strings(data, "exclude_modules")]
+    is_excluded = pattern_matcher(excluded, anywhere=True)
     if algorithm == MIXED:
         data.get("config_groups")  # the layers of quantized_layers, grouped by algorithm
         modules: dict[tuple[str, int], set[str]] = defaultdict(set)
@@ -36,7 +37,7 @@ def read_modelopt(data: Mapping[str, Any], dtype: str) -> Quantisation:
         title = " + ".join(dict.fromkeys(own.lower() for own, _ in modules))
         return Quantisation(f"modelopt {title}", None, overrides=overrides, includes_head=True)
     packing = _packing(algorithm, _group_size(data, algorithm))
-    return Quantisation(f"modelopt {algorithm.lower()}", packing, is_excluded, includes_head=True)
+    return Quantisation(f"modelopt {algorithm.lower()}", packing, is_excluded, includes_head=True, patterns=excluded)
 
 
 def _algorithm(data: Mapping[str, Any]) -> str:

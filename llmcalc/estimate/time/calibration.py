@@ -16,6 +16,7 @@ from typing import NamedTuple
 from ...core.record import record
 from .arrays import Number
 from .cost import Cost, StepTime
+from .operations import Operation
 
 SPREAD = (0.15, 0.3, 1.0)  # logarithmic deviations of decode, prefill and step of a deployment from the estimate
 NOISE = 0.12  # logarithmic error of a measurement inside a deployment
@@ -51,10 +52,13 @@ class Factors:
 
     def _scaled(self, step: StepTime, factor: float, usual_s: float) -> StepTime:
         components = {name: Cost(cost.seconds * factor, *cost[1:]) for name, cost in step.components.items()}
-        operations = tuple((each, Cost(cost.seconds * factor, *cost[1:])) for each, cost in step.operations)
         collectives = {name: own * factor for name, own in step.collectives.items()}
+
+        def operations() -> tuple[tuple[Operation, Cost], ...]:
+            return tuple((each, Cost(cost.seconds * factor, *cost[1:])) for each, cost in step.operations)
+
         return step._replace(
-            components=components, operations=operations, collectives=collectives,
+            components=components, list_operations=operations, collectives=collectives,
             launches=step.launches * factor, engine=step.engine - usual_s + self.step_s,
         )  # fmt: skip
 

@@ -83,7 +83,7 @@ class StepTime(NamedTuple):
         launches: time between kernels, and of collectives outside their transfers.
         engine: time of the engine's own work.
         efficiencies: coefficients of the kernels, by kind and format.
-        operations: each operation with its cost, if they were asked for.
+        list_operations: function that returns ``operations``.
     """
 
     components: Mapping[str, Cost]
@@ -91,7 +91,12 @@ class StepTime(NamedTuple):
     launches: Number
     engine: Number
     efficiencies: Mapping[tuple[str, str], Efficiency] = {}
-    operations: tuple[tuple[Operation, Cost], ...] = ()
+    list_operations: Callable[[], tuple[tuple[Operation, Cost], ...]] = tuple
+
+    @property
+    def operations(self) -> tuple[tuple[Operation, Cost], ...]:
+        """Each operation with its cost, or nothing in a mean of steps."""
+        return self.list_operations()
 
     @property
     def kernels(self) -> Number:

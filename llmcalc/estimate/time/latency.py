@@ -269,7 +269,7 @@ def latency(
     change the times of the steps. They are fitted to times per output token, so that measurements narrow no interval of
     a prefill.
     """
-    step = partial(model.step, scheduled=model.engine.is_scheduled, detailed=True, batches=batches_of(model, workload))
+    step = partial(model.step, scheduled=model.engine.is_scheduled, batches=batches_of(model, workload))
     if mode == DECODE:
         steps: tuple[tuple[StepTime, float], ...] = ((step(decode=values_of(model, workload)), 1.0),)
     else:

@@ -39,13 +39,12 @@ class TwoBatchSteps(StepModel):
         prefill: Values | None = None,
         *,
         scheduled: bool = False,
-        detailed: bool = False,
         verified: int = 1,
         batches: Number | None = None,
     ) -> StepTime:
         """Return the time of a step, as ``StepModel.step`` does. Single operations are those of one batch."""
         own: dict[str, Any] = {"scheduled": scheduled, "verified": verified, "batches": batches}
-        whole = super().step(decode, prefill, detailed=detailed, **own)
+        whole = super().step(decode, prefill, **own)
         exchanged = [name for name in whole.collectives if name.startswith(ALL_TO_ALL)]
         if not exchanged:
             return whole
@@ -82,4 +81,4 @@ def _chosen(condition: Number, one: StepTime, other: StepTime) -> StepTime:
     }
     collectives = {name: where(condition, one.collectives[name], own) for name, own in other.collectives.items()}
     launches, engine = (where(condition, getattr(one, name), getattr(other, name)) for name in ("launches", "engine"))
-    return StepTime(components, collectives, launches, engine, other.efficiencies, other.operations)
+    return StepTime(components, collectives, launches, engine, other.efficiencies, other.list_operations)

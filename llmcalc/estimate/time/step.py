@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from ...calc.memory.number_formats import Format
@@ -135,7 +135,6 @@ class StepModel(KernelCosts):
         prefill: Values | None = None,
         *,
         scheduled: bool = False,
-        detailed: bool = False,
         verified: int = 1,
         batches: Number | None = None,
     ) -> StepTime:
@@ -146,7 +145,6 @@ class StepModel(KernelCosts):
                 arrays.
             prefill: values of the workload symbols of the prefilled sequences.
             scheduled: whether an engine schedules the sequences, instead of computing one batch.
-            detailed: whether to list the cost of each operation.
             verified: tokens of each decoded sequence. ``decode`` counts each as a sequence, but they have one cache.
             batches: number of batches in the stages of a pipeline (default: one in each).
         """
@@ -176,7 +174,7 @@ class StepModel(KernelCosts):
         if scheduled:
             shares = {DECODE: verified}
             engine = engine + sum(each["b"] / shares.get(phase, 1) for phase, each in values.items()) * own.sequence_s
-        listed = self._listed(values, costs) if detailed else ()
+        listed = partial(self._listed, tuple(values), costs)
         step = StepTime(components, exchanged, launches, engine, self._used, listed)
         return step if decode is None else delayed_by_stages(self, step, batches)
 

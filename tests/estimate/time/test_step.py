@@ -128,7 +128,7 @@ def test_ranks_wait_for_the_last_one() -> None:
 
 
 def test_llama_cpp_reads_the_cache_as_it_reads_weights() -> None:
-    found = model("llama3-8b", "rtx-4090", "llama.cpp").step(decode=values(1, 1, 30011), detailed=True)
+    found = model("llama3-8b", "rtx-4090", "llama.cpp").step(decode=values(1, 1, 30011))
     ((_, core),) = {
         each.component: (each, cost) for each, cost in found.operations if "core" in each.component
     }.values()
@@ -155,7 +155,7 @@ def test_a_decay_of_each_channel_has_kernels_of_its_own(name: str, expected: boo
 def test_states_have_the_formats_that_the_memory_counts(
     kind: type[Any], engine: str, change: dict[str, str], expected: int
 ) -> None:
-    step = model("mamba2-2.7b", engine=engine, **change).step(values(7, 1, 13), detailed=True)
+    step = model("mamba2-2.7b", engine=engine, **change).step(values(7, 1, 13))
     found = [(operation, cost.moved) for operation, cost in step.operations if isinstance(operation, kind)]
     assert found
     for operation, moved in found:
