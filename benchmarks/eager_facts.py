@@ -41,6 +41,7 @@ HEAD = """\
 # scores, scan, loss, softcap: number format of queries and keys in their product, of chunked recurrences, of logits in
 #   the loss and of their soft cap (fp32, or compute for the format of the model)
 # softmax: tensors that autograd saves between the products of attention
+# block_softmax: the same for queries in blocks, if it differs
 # stream_norm: tensors saved by the norm of residual streams that are mixed in fp32
 # combine: tensors that it saves when a loop adds the outputs of experts
 # experts: loop if transformers has no grouped kernel for the experts
@@ -154,7 +155,7 @@ class Observer(TorchFunctionMode):
         owner = next((type(each).__name__ for each in reversed(self.stack)), "")
         is_attention, is_product = ATTENTION.search(owner), function in PRODUCTS
         if is_attention and is_product and self.weights is not None:
-            self.note("softmax", self.scores())
+            self.note("softmax" if self.weights.shape[-2] == SEQ else "block_softmax", self.scores())
             self.weights = None
         if is_attention and is_product:
             self.product, self.packed = width(*args), []
@@ -311,6 +312,8 @@ def observe(model_type: str, class_name: str, changes: dict[str, Any]) -> dict[s
         for handle in observer.handles:
             handle.remove()
         facts = {site: counts.most_common(1)[0][0] for site, counts in observer.found.items()}
+        if facts.get("block_softmax") == facts.get("softmax"):
+            facts.pop("block_softmax", "")
         scans = [counts for owner, counts in observer.products.items() if owner not in observer.attention]
         facts |= {"scan": scans[0].most_common(1)[0][0]} if scans else {}
         for site, call in observer.calls.items():

@@ -24,7 +24,9 @@ STEPS = "its recurrence runs step by step"
 SWITCHED = "another key of its config changes a number format"
 OWN = "its layers save tensors of their own"
 OFF = {  # families that are further off
-    **dict.fromkeys(("longt5", "led", "longformer", "pegasus_x", "canine"), BLOCKS),
+    "canine": BLOCKS,
+    "led": "each projection copies the output of the padded encoder, which is a slice",
+    "pegasus_x": "the results of its last global tokens are dropped, and with them what autograd saved for them",
     **dict.fromkeys(("deepseek_v4", "glm5_next_text", "mistral_large4_text", "muse_spark_text"), STREAMS),
     "xlstm": STEPS,
     **dict.fromkeys(("gpt2", "flaubert", "persimmon"), SWITCHED),

@@ -30,6 +30,7 @@ class EagerCode:
         loss: number format of the logits in the loss.
         softcap: number format of the soft cap of the logits.
         softmax: tensors saved between the two products of attention.
+        block_softmax: tensors saved there for queries in blocks, if these differ.
         combine: tensors saved when a loop over experts adds their outputs. Grouped kernels save none.
         experts: ``loop`` if transformers has no grouped kernel for the experts.
         norm, plain_norm: tensors saved by a norm between layers, with and without a weight.
@@ -48,6 +49,7 @@ class EagerCode:
     loss: str = ""
     softcap: str = ""
     softmax: str = ""
+    block_softmax: str = ""
     combine: str = ""
     experts: str = ""
     norm: str = ""
@@ -75,7 +77,8 @@ class EagerCode:
         if function == UNIT and self.scan == FP32 and layer is not None and layer.IS_RECURRENT:
             return "input row"
         if function in SOFTMAX and ("core" in equation.tags or "h" in equation.out.axes):
-            return self.softmax
+            is_block = "q" not in equation.out.axes
+            return (is_block and self.block_softmax) or self.softmax
         if self.gate and is_gating(equation, declaration):
             hidden = [word for word in self.gate.split() if word != "input"]
             is_product = hidden and equation.out.name == module_tensors(declaration).gated

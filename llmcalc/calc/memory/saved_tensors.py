@@ -285,7 +285,7 @@ class TensorVersions:
     def save_position_table(self, equation: Equation) -> None:
         """Save the copy of a position table that PyTorch makes for the gradient of a matrix."""
         recorder, known = self.recorder, self.versions.keys() | self.weights.keys() | self.from_weights
-        if recorder.policy.convention == "torch" and any(operand.name in self.weights for operand in equation.operands):
+        if recorder.policy.convention == "torch":
             for operand in equation.operands:
                 if operand.name not in known and operand.axes:
                     size = recorder.size(operand.axes, self.declaration, recorder.policy.bytes)

@@ -35,6 +35,8 @@ from llmcalc.layers.parts.implementation import Implementation
 from llmcalc.layers.parts.qk_norm import QkNorm
 from llmcalc.layers.rg_lru import RgLru
 from llmcalc.layers.rwkv import RwkvHeadMix, RwkvTimeMix
+from llmcalc.zoo.research.layers.block_attention import BlockAttention
+from llmcalc.zoo.research.layers.local_attention import LocalAttention
 
 NO_TENSORS = ModuleTensors()
 B, Q, D, F, V, H, G, E, X, K = 2, 5, 7, 17, 31, 6, 3, 11, 13, 3
@@ -97,6 +99,28 @@ def test_an_fp32_softmax_saves_its_output_and_the_converted_weights(cast: bool) 
 def test_fp32_scores_save_copies_of_queries_and_keys() -> None:
     size = TOKENS * H * E
     assert change(Attention(D, H, H, E), scores="fp32") == {4 * size: 2, 2 * size: -2}
+
+
+def test_queries_in_blocks_have_copies_of_their_keys_and_facts_of_their_own() -> None:
+    layer = BlockAttention(D, H, E, block=K, reach="beside")
+    n_blocks, n_keys = 2, 3 * K  # 5 tokens in blocks of 3, with the keys of 3 blocks
+    weights = B * H * n_blocks * K * n_keys
+    assert saved(layer, EagerCode())[2 * B * n_blocks * n_keys * H * E] == 2  # keys and values
+    assert change(layer, block_softmax="output32") == {4 * weights: 1}
+    summarised = BlockAttention(D, H, E, block=K, reach="beside", summary=2)
+    assert saved(summarised, EagerCode())[2 * B * Q * 2] == 1  # which tokens are in the 2 segments
+    assert change(layer, softmax="output32", block_softmax="output") == {}
+    assert change(Attention(D, H, G, E), block_softmax="output32") == {}
+
+
+def test_a_sliding_window_saves_padded_weights_and_an_input_per_projection() -> None:
+    half = 7
+    window = n_tokens = 2 * half  # 5 tokens, padded to a whole window
+    layer = LocalAttention(H * E, H, window=window)
+    found = saved(layer, EagerCode(block_softmax="output32"), Norm(H * E))
+    assert found[4 * B * H * n_tokens * (window + 1)] == 1
+    assert found[2 * B * H * n_tokens * (window + half + 2)] == 1  # half a window and two columns more
+    assert found[2 * B * n_tokens * H * E] == 3 + 2 + 1  # inputs, queries and keys of one chunk, output
 
 
 def test_norms_save_what_their_code_multiplies() -> None:

@@ -13,6 +13,23 @@ from ....core.layer import Layer
 from ....core.record import record
 from ....core.traits import Parallel, Roles
 
+GLOBAL = (
+    "sg[b h gt qz] = qs[b gt h e] k[b qz h e]",
+    "sgg[b h gt gk] = qs[b gt h e] ks[b gk h e]",
+    "pg[b h gt qz] = softmax(sg[b h gt qz])",
+    "pgg[b h gt gk] = softmax(sgg[b h gt gk])",
+    "og[b gt h e] = pg[b h gt qz] v[b qz h e]",
+    "ogg[b gt h e] = pgg[b h gt gk] vs[b gk h e]",
+    "og[b gt h e] = add(og, ogg)",
+)
+GLOBAL_IN_TORCH = (  # the keys and values of all tokens are copied
+    "ka[b kg h e] = copy(k, ks)",
+    "va[b kg h e] = copy(v, vs)",
+    "sg[b h gt kg] = qs[b gt h e] ka[b kg h e]",
+    "pg[b h gt kg] = softmax(sg)",
+    "og[b gt h e] = pg[b h gt kg] va[b kg h e]",
+)
+
 
 @record
 class BlockAttention(Layer):
@@ -96,6 +113,8 @@ class BlockAttention(Layer):
             declaration.axes |= {"every": self.summary, "gt": "ceil(q - every + 1, every)"}  # complete segments
         if self.n_global:
             declaration.axes["gt"] = self.n_global
+        others = declaration.axes.get("gt", 0)
+        declaration.axes |= {"y": f"ceil(q, Z) + {int(self.staggered)}", "wv": f"{blocks * self.block} + {others}"}
 
     def _add_summaries(self, declaration: Declaration) -> None:
         declaration.weights("summary_norm[d]")
@@ -116,31 +135,51 @@ class BlockAttention(Layer):
         declaration.equations("xs[b gt d] = layernorm(xs, global_norm, global_norm_b)")
         declaration.equations("qs[b gt h e] = xs[b gt d] wq[d h e]", tag=tag)
         declaration.equations("ks[b gt h e] = xs[b gt d] wk[d h e]", "vs[b gt h e] = xs[b gt d] wv[d h e]")
+        declaration.axes |= {"gk": self.n_global or 1, "kg": f"q + {self.n_global}"}
+        declaration.as_torch["kg"] = f"{declaration.as_torch['qz']} + {self.n_global}"
         declaration.equations(
-            "sg[b h gt qz] = qs[b gt h e] k[b qz h e]",
-            "sgg[b h gt gk] = qs[b gt h e] ks[b gk h e]",
-            "pg[b h gt qz] = softmax(sg[b h gt qz])",
-            "pgg[b h gt gk] = softmax(sgg[b h gt gk])",
-            "og[b gt h e] = pg[b h gt qz] v[b qz h e]",
-            "ogg[b gt h e] = pgg[b h gt gk] vs[b gk h e]",
-            "og[b gt h e] = add(og, ogg)",
+            *(f"{line} | torch" for line in GLOBAL_IN_TORCH),
+            *(f"{line} | model" for line in GLOBAL),
             "ys[b gt d] = og[b gt h e] wo[h e d]",
             tag=tag,
         )
-        declaration.axes["gk"] = declaration.axes["gt"]
 
     def _attend(self) -> list[str]:
+        has_others = bool(self.summary or self.n_global)
         bias = ["s[b h q k] = add(s, relative_bias) | model"] if self.positions == "relative" else []
         lines = [
-            "s[b h qz kz] = q[b qz h e] k[b kz h e] | torch",
+            *(f"{line} | torch" for line in self._attend_in_torch(has_others)),
             "s[b h q k] = q[b q h e] k[b k h e] | model",
             *bias,
             "p[b h q k] = softmax(s) | model",
-            "o[b qz h e] = p[b h qz kz] v[b kz h e] | torch",
             "o[b q h e] = p[b h q k] v[b k h e] | model",
         ]
-        if self.summary or self.n_global:
-            lines += ["ss[b h qz gt] = q[b qz h e] ks[b gt h e]"]
-            lines += ["ss[b h qz gt] = add(ss, summary_bias)"] if self.summary and bias else []
-            lines += ["ps[b h qz gt] = softmax(ss)", "o[b qz h e] = ps[b h qz gt] vs[b gt h e]"]
+        if has_others:
+            lines += ["ss[b h q gt] = q[b q h e] ks[b gt h e] | model"]
+            lines += ["ss[b h q gt] = add(ss, summary_bias) | model"] if self.summary and bias else []
+            lines += ["ps[b h q gt] = softmax(ss) | model", "o[b q h e] = ps[b h q gt] vs[b gt h e] | model"]
         return lines
+
+    def _attend_in_torch(self, has_others: bool) -> list[str]:
+        """Return the equations of the implementation, which has one softmax and copies the keys of several blocks."""
+        if self.reach == "beside":
+            others = (", ks", ", vs") if has_others else ("", "")
+            return [
+                f"k[b y wv h e] = copy(k{others[0]})",
+                f"v[b y wv h e] = copy(v{others[1]})",
+                "s[b h y Z wv] = q[b y Z h e] k[b y wv h e]",
+                "p[b h y Z wv] = softmax(s)",
+                "o[b y Z h e] = p[b h y Z wv] v[b y wv h e]",
+            ]
+        if not has_others:
+            scores, weights = [], "p[b h qz kz] = softmax(s)"
+        else:
+            scores = ["ss[b h qz gt] = q[b qz h e] ks[b gt h e]", "s[b h y Z wv] = copy(s, ss)"]
+            weights = "p[b h y Z wv] = softmax(s)"
+        return [
+            "s[b h qz kz] = q[b qz h e] k[b kz h e]",
+            *scores,
+            weights,
+            "o[b qz h e] = p[b h qz kz] v[b kz h e]",
+            *(["o[b qz h e] = p[b h qz gt] vs[b gt h e]"] if has_others else []),
+        ]

@@ -28,7 +28,9 @@ class LocalAttention(MultiHead):
     padded_to: int | None = None
 
     AXES: ClassVar[str] = """
-    wh  half_window  queries in half a window
+    wh  half_window     queries in half a window
+    wp  window_weights  attention weights per query: one per token of the window, and that of the query itself
+    wd  padded_weights  attention weights per query as the implementation pads them to shift each row by one
     """
     SHRINK: ClassVar[dict[str, str]] = {"window": "local 6", "padded_to": "padded 12"}
     ROLES: ClassVar[Roles] = Roles(windows="window")
@@ -49,13 +51,19 @@ class LocalAttention(MultiHead):
         declaration = Declaration({**self._head_axes(), "Z": length, "qz": "q"}, as_torch={"qz": "ceil(q, Z) * Z"})
         declaration.axes |= {"w": self.window, "wk": self.window, "wh": half, "wv": 3 * half}
         declaration.axes |= {"ys": f"{chunks} - 1", "y": chunks}
-        project_inputs(declaration, rows="qz")
+        declaration.axes |= {"wp": self.window + 1, "wd": 3 * half + 2}
+        for name in "qkv":  # the implementation transposes the tokens, so each projection makes a copy of its own
+            declaration.equations("x[b qz d] = identity(x) | torch")
+            project_inputs(declaration, name, rows="qz")
         declaration.weights("wq_global[d | h e]", "wk_global[d | h e]", "wv_global[d | h e]", unused=True)
         declaration.weights("bq_global[h e]", "bk_global[h e]", "bv_global[h e]", unused=True)
         declaration.equations(
             "s[b h q k] = q[b q h e] k[b k h e] | model",
             "s[b h ys w wk] = q[b ys w h e] k[b ys wk h e] | torch",
             "mask[b ys w wk] = ones[b ys w] padding[b ys wk] | torch elementwise nograd",
+            "s[b h qz wp] = copy(s) | torch",
+            "p[b h qz wp] = softmax(s) | torch",
+            "p[b h y wh wd] = copy(p) | torch",
             "p[b h q k] = softmax(s) | model",
             "o[b q h e] = p[b h q k] v[b k h e] | model",
             "o[b y wh h e] = p[b h y wh wv] v[b y wv h e] | torch",
