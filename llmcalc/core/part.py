@@ -28,14 +28,16 @@ class Part:
     """Base class for parts and layers. Fields are validated at construction.
 
     ``CHOICES`` lists the allowed values of string fields. Integer fields are sizes of at least 1, or at least 0 if
-    listed in ``ZERO_ALLOWED``. ``PARTS`` lists the allowed classes for each field that holds a part. ``SHRINK``
-    sets the small sizes of fields in tests (see ``core/shrink.py``). Unlisted fields are set to new primes.
+    listed in ``ZERO_ALLOWED``. ``POSITIONS`` lists those that are positions of tokens, not lengths of a tensor.
+    ``PARTS`` lists the allowed classes for each field that holds a part. ``SHRINK`` sets the small sizes of fields in
+    tests (see ``core/shrink.py``). Unlisted fields are set to new primes.
     ``SHORT`` names the field that a part written as a single value sets (``qk_norm: head``), and ``ABSENT`` is the
     value of that field that means no part.
     """
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {}
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset()
+    POSITIONS: ClassVar[frozenset[str]] = frozenset()
     PARTS: ClassVar[Mapping[str, Sequence[type[Part]]]] = {}
     SHRINK: ClassVar[dict[str, str]] = {}
     SHORT: ClassVar[str] = ""
@@ -216,7 +218,7 @@ def nested_fields(part: Part) -> Iterator[tuple[str, Any, Any, bool]]:
     for name, text, default in fields(part):
         value = getattr(part, name)
         if name not in part.PARTS:
-            yield name, value, default, text.startswith("int")
+            yield name, value, default, text.startswith("int") and name not in part.POSITIONS
             continue
         several = len(part.PARTS[name]) > 1
         words = [_word(one) if several else one is not None for one in (value, default)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 
 import pytest
@@ -33,6 +34,11 @@ def test_what_follows_from_another_size_is_not_repeated() -> None:
     assert "n_kv_heads" not in line
     assert "rotary_dim" not in line
     assert "d_head_v" not in line
+
+
+@pytest.mark.parametrize("name", ["llama3.1-8b", "deepseek-v3", "ministral-3-8b"])
+def test_the_length_before_scaling_of_positions_is_not_a_size(name: str) -> None:
+    assert not re.search(r"(llama3|yarn|temperature) (length|start)", structure_line(load(name).main))
 
 
 def test_a_short_line_keeps_the_main_sizes() -> None:

@@ -31,6 +31,7 @@ class Dynamic(Part):
     factor: float = 1.0
     length: int | None = None
 
+    POSITIONS: ClassVar[frozenset[str]] = frozenset({"length"})
     SHRINK: ClassVar[dict[str, str]] = {"length": "rope_length 8"}
 
 
@@ -49,6 +50,7 @@ class Llama3(Part):
     low_factor: float = 1.0
     high_factor: float = 4.0
 
+    POSITIONS: ClassVar[frozenset[str]] = frozenset({"length"})
     SHRINK: ClassVar[dict[str, str]] = {"length": "rope_length 8"}
 
 
@@ -71,6 +73,7 @@ class Yarn(Part):
     truncate: bool = True
     attention: float = 1.0
 
+    POSITIONS: ClassVar[frozenset[str]] = frozenset({"length"})
     SHRINK: ClassVar[dict[str, str]] = {"length": "rope_length 8"}
 
 
@@ -90,6 +93,7 @@ class LongRope(Part):
     attention: float = 1.0
     factors: str = ""
 
+    POSITIONS: ClassVar[frozenset[str]] = frozenset({"length"})
     SHRINK: ClassVar[dict[str, str]] = {"length": "rope_length 8"}
 
 
@@ -116,6 +120,7 @@ class Other(Part):
     factor: float = 1.0
     length: int | None = None
 
+    POSITIONS: ClassVar[frozenset[str]] = frozenset({"length"})
     SHRINK: ClassVar[dict[str, str]] = {"length": "rope_length 8"}
 
 

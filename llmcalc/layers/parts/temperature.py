@@ -28,4 +28,5 @@ class Temperature(Part):
     ABSENT: ClassVar[object] = 0.0
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"start"})
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"law": ("log", "power")}
+    POSITIONS: ClassVar[frozenset[str]] = frozenset({"length", "start"})
     SHRINK: ClassVar[dict[str, str]] = {"length": "always 5 3"}
