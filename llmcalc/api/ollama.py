@@ -11,7 +11,7 @@ from ..core.errors import DescriptionError, InputError
 from ..core.setting import SCALES, read_integer
 from ..data import tables
 from ..importers.modelfile import Modelfile, library_model, read_modelfile, usual_context
-from .engine_models import load_served, served_length
+from .engine_models import GGUF_ENGINE, load_served, published_format, served_length
 
 if TYPE_CHECKING:
     from ..importers.engine_commands import EngineCommand
@@ -45,6 +45,7 @@ def _command(found: Modelfile, settings: Mapping[str, Any], gpus: Gpus, requests
     except DescriptionError as error:
         message = error.message.replace(found.file, found.model)
         raise DescriptionError(message, parameter=error.parameter, hint=error.hint) from error
+    found = found.with_format(published_format(architecture, GGUF_ENGINE))
     if architecture.name != found.model.replace(":", "-"):
         read = [f"{found.model} is read as {architecture.name}"]
     with suppress(InputError):

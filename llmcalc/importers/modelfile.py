@@ -32,6 +32,8 @@ class Modelfile(NamedTuple):
         parameters: values of parameters.
         defaults: values that Ollama uses for missing parameters.
         others: flags of llama-server for adapters and draft models.
+        states_format: whether the name of the model or its file states the format of the weights. If not, ``file`` has
+            the usual format of the library of Ollama.
     """
 
     model: str
@@ -39,6 +41,13 @@ class Modelfile(NamedTuple):
     parameters: dict[str, str]
     defaults: dict[str, int]
     others: tuple[str, ...]
+    states_format: bool = True
+
+    def with_format(self, published: str | None) -> Modelfile:
+        """Return the model in the format in which it is published, unless its name states another one."""
+        if self.states_format or published is None:
+            return self
+        return self._replace(file=self.file.replace(USUAL, published), states_format=True)
 
     def words(self, context: int, longest: int | None = None, requests: int = 1) -> list[str]:
         """Return the words of the command line.
@@ -93,7 +102,8 @@ def read_modelfile(path: str | os.PathLike[str]) -> Modelfile:
     if not model:
         raise DescriptionError("names no model", where=where, hint="add an instruction such as FROM llama3.2:3b")
     defaults = {key: value for key, value in known["defaults"].items() if key not in parameters}
-    return Modelfile(model, _file(model, where, known["latest"]), parameters, defaults, tuple(others))
+    file, states_format = _file(model, where, known["latest"])
+    return Modelfile(model, file, parameters, defaults, tuple(others), states_format)
 
 
 def library_model(model: str) -> Modelfile:
@@ -103,7 +113,8 @@ def library_model(model: str) -> Modelfile:
     ['llama-server', '-m', 'qwen3-8b-q4_K_M.gguf']
     """
     known = table("modelfile")
-    return Modelfile(model, _library_file(model, known["latest"]), {}, known["defaults"], ())
+    file, states_format = _library_file(model, known["latest"])
+    return Modelfile(model, file, {}, known["defaults"], (), states_format)
 
 
 def own_settings(
@@ -162,21 +173,23 @@ def _rest(lines: Iterator[tuple[int, str]], where: str) -> Iterator[str]:
     raise DescriptionError("the triple quotes are not closed", where=where)
 
 
-def _file(model: str, where: str, latest: dict[str, str]) -> str:
-    """Return the model as the name of a GGUF file: a local file, a repository of the Hub, or a model with a tag."""
+def _file(model: str, where: str, latest: dict[str, str]) -> tuple[str, bool]:
+    """Return the model as the name of a GGUF file: a local file, a repository of the Hub, or a model with a tag. Also
+    return whether the name states the format.
+    """
     local = os.path.join(os.path.dirname(where), os.path.expanduser(model))
     if os.path.isdir(local):
         hint = f"use the folder {local} as the model, with {{engine=llama.cpp}} and a format such as {{weights=q8_0}}"
         raise InputError(f"FROM {model} is a folder, which Ollama converts", where=where, hint=hint)
     if os.path.exists(local) or model.startswith(("/", "./", "../", "~")):
-        return local
+        return local, True
     return _library_file(model, latest)
 
 
-def _library_file(model: str, latest: dict[str, str]) -> str:
+def _library_file(model: str, latest: dict[str, str]) -> tuple[str, bool]:
     name = re.sub(r"^(https?://)?(hf\.co|huggingface\.co)/", "", model)
     if name != model:
-        return name
+        return name, True
     name, _, tag = re.sub(r"^(registry\.)?ollama\.(com|ai)/", "", model).removeprefix("library/").partition(":")
     tag = "" if tag == "latest" else tag
     match = _FORMAT.fullmatch(tag)
@@ -186,5 +199,5 @@ def _library_file(model: str, latest: dict[str, str]) -> str:
         hint = f"{similar} has its architecture, and can be named in its place"
         raise DescriptionError(f"{model} is a distilled model without a preset", parameter="model", hint=hint)
     if preset := table("modelfile")["tags"].get(f"{name}:{size}"):
-        return f"{preset}-{weights}.gguf"
-    return f"{'-'.join(filter(None, (name, size)))}-{weights}.gguf"
+        return f"{preset}-{weights}.gguf", bool(match)
+    return f"{'-'.join(filter(None, (name, size)))}-{weights}.gguf", bool(match)

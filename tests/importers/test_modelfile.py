@@ -54,6 +54,14 @@ def test_a_modelfile_is_a_command_line(case: str, write: Write) -> None:
     assert ours.notes[0].startswith("Modelfile: FROM ")
 
 
+@pytest.mark.parametrize(
+    ("tag", "weights"), [("gpt-oss:20b", "mxfp4_moe"), ("gpt-oss:20b-q8_0", "q8_0"), ("qwen3:8b", "q4_k_m")]
+)
+def test_a_tag_without_a_format_has_that_of_the_published_checkpoint(tag: str, weights: str, write: Write) -> None:
+    results = llmcalc.serve(write(f"FROM {tag}\n"), "h100"), llmcalc.serve(command=f"ollama run {tag}", gpu="h100")
+    assert [result.settings["weights"] for result in results] == [weights, weights]
+
+
 def test_options_override_the_file(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     path = write("FROM llama3.2:1b\nPARAMETER num_ctx 5003\nADAPTER ./lora.gguf\n")
     assert llmcalc.serve(path, "rtx4090", max_model_len="8k").settings["max_model_len"] == 8192
