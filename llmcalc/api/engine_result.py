@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from ..calc.images.rule import ImageSize
 from ..calc.memory.fit import LARGEST, largest_fitting
 from ..core.architecture import Architecture
-from ..core.errors import InputError
+from ..core.errors import InputError, SizeError
 from ..core.evidence import EXACT, FITTED, MEASURED, of_architecture
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
@@ -319,3 +319,26 @@ class ServeResult(NotebookDisplay):
             **({"host_tokens": self.host_tokens.to_dict()} if self.host_tokens else {}),
             "encoder": self.encoder, "images": [size.to_dict() for size in self.images], "evidence": self.evidence,
         }  # fmt: skip
+
+
+class LayoutError(SizeError):
+    """A number of ranks that does not divide the model, so that the engine does not start.
+
+    ``architecture`` is the model. ``changes`` has the largest divisor of the number with which the engine starts, and
+    the result.
+    """
+
+    def __init__(self, error: SizeError, architecture: Architecture) -> None:
+        super().__init__(error.message, parameter=error.parameter, where=error.where, hint=error.hint)
+        self.architecture = architecture
+        self.changes: tuple[tuple[dict[str, Any], ServeResult], ...] = ()
+
+    def try_divisors(self, ranks: int, predict: Callable[[dict[str, Any]], ServeResult]) -> LayoutError:
+        """Search for ``changes`` of a number of ranks, and return the error."""
+        for parts in range(2, ranks + 1):
+            with suppress(InputError):
+                change = {self.parameter: ranks // parts}
+                if ranks % parts == 0 and (result := predict(change)).verdict == "starts":
+                    self.changes = ((change, result),)
+                    break
+        return self

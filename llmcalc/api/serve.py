@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from ..calc.memory.fit import read_size
 from ..core.architecture import Architecture
-from ..core.errors import InputError
+from ..core.errors import InputError, SizeError
 from ..core.record import changed
 from ..core.setting import SIZE, Setting, check_values, known_choice, read_texts
 from ..data import tables
@@ -43,7 +43,7 @@ from .engine_models import (
     state_notes,
     step_sizes,
 )
-from .engine_result import ServeResult
+from .engine_result import LayoutError, ServeResult
 from .engine_settings import read_engine_settings
 from .llama_cpp_fit import fitted_settings
 from .llama_cpp_models import llama_cpp_model
@@ -62,7 +62,7 @@ SERVE = (
     Setting("gpu", SIZE, least=1), Setting("gpu_memory", SIZE, least=1), Setting("engine", choices=ENGINES),
     Setting("engine_version"),
 )  # fmt: skip
-AUTO = "auto"
+AUTO, TP = "auto", "tp"
 REQUESTS = (  # settings that ask for times
     "isl", "osl", "concurrency", "sla", "pareto", "prefill_pool", "api_price", "watts", "mix", "trace", "turns",
     "prefix_share",
@@ -136,6 +136,7 @@ def serve(
 
     Raises:
         InputError: an unknown engine, flag or GPU, or an invalid setting.
+        LayoutError: the engine does not start, as its number of ranks does not divide the model.
     """
     load = {"isl": isl, "osl": osl, "concurrency": concurrency, "sla": sla}
     if command is not None and not isinstance(command, str):
@@ -204,7 +205,13 @@ def serve(
             result = changed(exact({**change, **chosen}), automatic=chosen)
         return changed(result, retry=predict)
 
-    return predict({})
+    try:
+        return predict({})
+    except SizeError as error:
+        ranks = given.get(TP, gpus.count)
+        if error.parameter != TP or ranks is None or (pasted is None and TP in given):
+            raise  # an option of llmcalc
+        raise LayoutError(error, architecture).try_divisors(ranks, predict) from None
 
 
 def _gpus(gpu: str | int | None, gpu_memory: str | int | None) -> Gpus:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..api.engine_result import ServeResult
+from ..api.engine_result import LayoutError, ServeResult
 from ..api.llama_cpp_fit import MARGIN
 from ..estimate.engine_memory import STATIC
 from ..estimate.engine_profile import GIB, Estimate
@@ -16,6 +16,8 @@ SHOWN = (
     "weights", "cache", "block_size", "enforce_eager", "gpu_layers", "cpu_experts", "cpu_all_experts", "cpu_dense",
     "tensor_overrides", "host_cache", "cpu_offload_gb", "kv_offloading_size", "hicache_ratio", "hicache_size",
 )  # fmt: skip
+COUNTS = ("GPUs: number", "tokens: number", "concurrency: number")
+REFUSED = "will not start"
 HEADS = ("low: about bytes 1", "best: about bytes", "high: about bytes 1")
 
 
@@ -35,6 +37,23 @@ def serve_document(result: ServeResult) -> Document:
         tables=(_changes(result), *_memory(result), _host(result), _cache(result), _log(result)),
         main=1 if result.changes else 0,
         notes=_notes(result),
+    )
+
+
+def refused_document(error: LayoutError) -> Document:
+    """Build the report of an engine that does not start, as its number of ranks does not divide the model."""
+    rows = [
+        (result.line(change), result.ranks, f"{result.tokens.best:,.0f}", f"{result.concurrency.best:.2f}")
+        for change, result in error.changes
+    ]
+    lines = [{"command": result.line(change), "settings": change} for change, result in error.changes]
+    data = {"starts": False, "verdict": REFUSED, "reason": error.message, "changes": lines}
+    return model_document(
+        error.architecture,
+        "serve",
+        lambda: ({}, data),
+        answer=f"✗ {REFUSED.capitalize()}: {error.message}",
+        tables=(Table("starts with", columns("command: text", *COUNTS), rows),),
     )
 
 
@@ -59,8 +78,7 @@ def _changes(result: ServeResult) -> Table:
         (result.line(change), *([count] if is_larger else []), f"{one.tokens.best:,.0f}", f"{one.concurrency.best:.2f}")
         for (change, one), count in zip(result.changes, counts, strict=True)
     ]
-    gpus = ["GPUs: number"] if is_larger else []
-    return Table("starts with", columns("command: text", *gpus, "tokens: number", "concurrency: number"), rows)
+    return Table("starts with", columns("command: text", *COUNTS[0 if is_larger else 1 :]), rows)
 
 
 def _memory(result: ServeResult) -> tuple[Table, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import llmcalc
+from llmcalc.api.engine_result import LayoutError
 from llmcalc.cli.main import main
 from llmcalc.report.serve import serve_document
 
@@ -159,3 +160,33 @@ def test_a_checkpoint_with_mxfp4_experts_keeps_them_in_llama_cpp(name: str) -> N
     stated = llmcalc.serve("gpt-oss-20b", "rtx4090", engine="llama.cpp", max_model_len=8192, weights="q4_k_m")
     assert stated.settings["weights"] == "q4_k_m"
     assert llmcalc.serve("gpt-oss-20b", "h100").settings.get("weights") is None
+
+
+@pytest.mark.parametrize(
+    ("line", "reason", "fewer"),
+    [
+        ("vllm serve microsoft/phi-4 -tp 8", "tp (8) does not divide n_kv_heads (10)", 2),
+        (
+            "python -m sglang.launch_server --model-path Qwen/Qwen2.5-7B-Instruct --tp 8",
+            "does not divide n_heads (28)",
+            4,
+        ),
+        ("vllm serve deepseek-ai/DeepSeek-V3 -tp 3", "tp (3) does not divide n_heads (128)", None),
+    ],
+)
+def test_a_command_with_ranks_that_do_not_divide_the_model_does_not_start(
+    line: str, reason: str, fewer: int | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(LayoutError) as caught:
+        llmcalc.serve(command=line, gpu="h100:8")
+    assert [change for change, _ in caught.value.changes] == ([{"tp": fewer}] if fewer else [])
+    assert main(["serve", "--gpu", "h100:8", "--command", line]) == 1
+    shown = capsys.readouterr().out
+    assert shown.startswith("✗ Will not start: tp")
+    assert reason in shown
+    assert ("starts with" in shown) == (fewer is not None)
+
+
+def test_an_option_with_ranks_that_do_not_divide_the_model_is_invalid() -> None:
+    assert main(["serve", "phi-4", "--gpu", "h100:8", "--tp", "8"]) == 2
+    assert main(["serve", "phi-4", "--gpu", "h100:8"]) == 1  # the count of the GPUs, which the user did not choose

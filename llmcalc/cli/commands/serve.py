@@ -99,13 +99,14 @@ def run(
 ) -> Answer:
     """Print what the engine allocates on each GPU, or the time of requests. The exit code is 1 if it will not start."""
     from ...api.encoder_serving import EncoderServing
+    from ...api.engine_result import LayoutError
     from ...api.serve import serve
     from ...api.serving_front import ServingFront
     from ...api.serving_pools import ServingPools
     from ...api.serving_result import ServingResult
     from ...api.serving_search import ServingSearch
     from ...estimate.amounts import amount
-    from ...report.serve import serve_document
+    from ...report.serve import refused_document, serve_document
 
     if command is not None and gpu is None and gpu_memory is None:
         hint = f"add the GPUs first: llmcalc serve --gpu h100:{_ranks(command)} -- {command}"
@@ -120,6 +121,8 @@ def run(
             source, gpu, command=command, engine=engine, engine_version=engine_version, gpu_memory=gpu_memory,
             image=image or (), **settings,
         )  # fmt: skip
+    except LayoutError as error:
+        return refused_document(error), False
     except UnknownNameError as error:
         flag = str(error.name).partition("=")[0]
         if error.parameter != "command" or flag not in {option.flag for option in OPTIONS}:
