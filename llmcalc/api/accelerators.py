@@ -60,14 +60,6 @@ def _instances_by_alias() -> dict[str, str]:
     return {plain(alias): name for name, entry in tables("instances").items() for alias in aliases_of({name: entry})}
 
 
-def supports(accelerator: Accelerator | None, name: str) -> bool:
-    """Return whether a search may suggest a weight format for an accelerator, or for one of which only the memory is
-    known.
-    """
-    generations = tables("formats").get(name, {}).get("generations")
-    return accelerator is None or not generations or accelerator.generation in generations
-
-
 def gpu_names() -> list[str]:
     """Return the names of all accelerators and cloud instances."""
     return [*accelerators(), *instances()]

@@ -19,6 +19,7 @@ from ..estimate.hardware import Accelerator, Instance
 from .accelerators import accelerator, accelerators, instances
 from .defaults import RESERVE, default_seq
 from .effects import check_effects
+from .engine_hardware import reads
 from .fit import FIT, check_fit
 from .layouts import Layout, layouts, share_of_weights
 from .load import Source, load
@@ -66,6 +67,7 @@ class GpuSearch(NotebookDisplay):
         architecture: model that was checked.
         gpus: GPUs on which the model fits.
         too_small: accelerators on which the model does not fit, not even on a node.
+        unread: accelerators on which no engine reads the weights.
         reserve: memory per GPU for the runtime, as given.
         settings: settings of the workload.
     """
@@ -75,6 +77,7 @@ class GpuSearch(NotebookDisplay):
     too_small: tuple[Accelerator, ...]
     reserve: str | int
     settings: dict[str, Any]
+    unread: tuple[Accelerator, ...] = ()
 
     EVIDENCE: ClassVar[dict[str, str]] = {"gpus": "assumed", "too_small": "assumed"}
 
@@ -87,7 +90,8 @@ class GpuSearch(NotebookDisplay):
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""
         gpus, too_small = [one.to_dict() for one in self.gpus], [one.name for one in self.too_small]
-        return {"gpus": gpus, "too_small": too_small, "evidence": self.evidence}
+        unread = [one.name for one in self.unread]
+        return {"gpus": gpus, "too_small": too_small, "unread": unread, "evidence": self.evidence}
 
 
 def find_gpus(model: Source, *, reserve: str | int = RESERVE, **settings: Any) -> GpuSearch:
@@ -121,16 +125,19 @@ def find_gpus(model: Source, *, reserve: str | int = RESERVE, **settings: Any) -
     del arguments["mesh"]
     fits_on = _fits(architecture, arguments)
     found, too_small = list[FittingGpus](), list[Accelerator]()
-    for card in accelerators().values():
+    unread = tuple(
+        card for card in accelerators().values() if not (training or reads(card, architecture, settings.get("weights")))
+    )
+    for card in (one for one in accelerators().values() if one not in unread):
         fit = _fewest(card, reserve, fits_on, [count for count in COUNTS if count <= card.node])
         if fit:
             found.append(FittingGpus(card, fit.count, fit, None, *_prices(card, fit.count)))
         else:
             too_small.append(card)
-    found += _on_instances(reserve, fits_on)
+    found += (one for one in _on_instances(reserve, fits_on) if one.accelerator not in unread)
     found.sort(key=_cost)
     shown = {"batch": 1, "seq": arguments["seq"], **sizes, **settings, **({"training": True} if training else {})}
-    return GpuSearch(architecture, tuple(found), tuple(too_small), reserve, shown)
+    return GpuSearch(architecture, tuple(found), tuple(too_small), reserve, shown, unread)
 
 
 def _cost(one: FittingGpus) -> tuple[bool, float, int, str]:

@@ -20,6 +20,7 @@ from ..core.workload import positions
 from ..estimate.hardware import NODE, Accelerator
 from .context import largest_context
 from .defaults import RESERVE, default_seq
+from .engine_hardware import checkpoint_format, supports
 from .fit import FIT, check_fit, layout_of, resources
 from .fit_formats import weight_bits
 from .memory import CHECKPOINT, serving_stages
@@ -147,17 +148,19 @@ def find_models(
         except InputError as error:
             errors.append(str(error))
             continue
-        model = _best(architecture, budget, settings)
+        model = _best(architecture, budget, settings, card)
         found += [model] if model else []
     found.sort(key=lambda model: (-model.parameters, model.name))
     return ModelSearch(card, number or 1, total, of_runtime, settings, tuple(found), n_tried, tuple(errors))
 
 
-def _best(architecture: Architecture, budget: dict[str, Any], settings: dict[str, Any]) -> FittingModel | None:
+def _best(
+    architecture: Architecture, budget: dict[str, Any], settings: dict[str, Any], card: Accelerator | None
+) -> FittingModel | None:
     """Return a model with the most bits per weight with which the context fits, or None."""
     limit = min(positions(architecture) or MOST_CONTEXT, MOST_CONTEXT)
     least = settings.get("seq") or default_seq(architecture)
-    for weights in _formats(architecture, budget, settings) if least <= limit else ():
+    for weights in _formats(architecture, budget, settings, card) if least <= limit else ():
         own = {**settings, "weights": weights} if weights else settings
         found = _stages(architecture, budget, {name: value for name, value in own.items() if name != "seq"})
         context = largest_context(found, budget["memory_bytes"] - budget["reserve"], limit) if found else 0
@@ -170,22 +173,28 @@ def _best(architecture: Architecture, budget: dict[str, Any], settings: dict[str
     return None
 
 
-def _formats(architecture: Architecture, budget: dict[str, Any], settings: dict[str, Any]) -> Iterator[str | None]:
+def _formats(
+    architecture: Architecture, budget: dict[str, Any], settings: dict[str, Any], card: Accelerator | None
+) -> Iterator[str | None]:
     """Yield the weight formats to try that may fit, most bits first. None is the format of the computation."""
     dtype, given = settings.get("dtype", DTYPE.default), settings.get("weights")
     total = (budget["memory_bytes"] - budget["reserve"]) * budget["count"] * BITS_A_BYTE
     listed = [given] if given else FORMATS if budget["count"] == 1 else SHARDED_FORMATS
     elements = sum(row.size * row.copies for row in model_tensors(architecture).distinct_rows)
-    possible = [name for name in listed if elements * _least_bits(name) <= total]
+    readable = [name for name in listed if given or supports(card, name)]
+    possible = [name for name in readable if elements * _least_bits(name) <= total]
     if given or not possible:  # a larger format does not fit either
         yield from possible
         return
-    published = weight_bits(architecture, None, dtype)
-    if published.bits <= total:
-        yield CHECKPOINT if published.is_published else None
+    own, most = None, float("inf")
+    if not weight_bits(architecture, None, dtype).is_published or (own := checkpoint_format(card, architecture)):
+        bits = weight_bits(architecture, own, dtype)
+        most = bits.average
+        if bits.bits <= total:
+            yield own
     close = {name: weight_bits(architecture, name, dtype).average for name in possible if name in CLOSE_FORMATS}
     for name in sorted(possible, key=lambda name: -close.get(name, 0.0)):
-        if (close.get(name) or weight_bits(architecture, name, dtype).average) < published.average:
+        if (close.get(name) or weight_bits(architecture, name, dtype).average) < most:
             yield name
 
 

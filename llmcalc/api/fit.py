@@ -22,6 +22,7 @@ from ..estimate.hardware import NODE, Accelerator
 from .accelerators import Gpus, gpu_name, read_gpus
 from .defaults import RESERVE, default_seq
 from .effects import check_effects
+from .engine_hardware import is_reachable
 from .fit_offload import OFFLOADS, solve_offload
 from .layouts import Layout, best_layout
 from .load import Source, load
@@ -234,7 +235,7 @@ def _solve(
         found, number = solve_offload(solve, architecture, budget, args, card)
         return found, Solution(solve, number)
     fewest = solve_gpus(architecture, budget, args)
-    if fewest is None:
+    if fewest is None or not is_reachable(card, fewest[0]):
         return check_fit(architecture, **{**budget, "count": args["mesh"].ranks}, **args), Solution(solve, None)
     return fewest[1], Solution(solve, fewest[0])
 

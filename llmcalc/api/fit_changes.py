@@ -20,8 +20,8 @@ from ..core.errors import InputError
 from ..core.record import record, remembered
 from ..core.setting import SCALES
 from ..estimate.hardware import Accelerator
-from .accelerators import supports
 from .defaults import step_limit
+from .engine_hardware import is_reachable, supports
 from .find_recipes import LORA_RANK, QUANTISED
 from .fit import check_fit, solve_gpus, solve_size
 from .fit_formats import weight_bits
@@ -96,11 +96,14 @@ class Search:
         return None
 
     def _has_engine(self, settings: dict[str, Any]) -> bool:
-        """Return whether an engine has both formats: only llama.cpp reads its files, and it has no cache in fp8."""
+        """Return whether an engine has both formats: llama.cpp has no cache in fp8, and only it reads its files."""
         cache, weights = settings.get("cache"), settings.get("weights", self.arguments.get("weights"))
         own = [tuple(self.arguments.get(name, ())) for name in ("only", "keep")]
         dtype = self.arguments.get("dtype", "bf16")
-        return cache is None or CACHES[weight_bits(self.architecture, weights, dtype, *own).is_llama_cpp] == cache
+        is_file = weight_bits(self.architecture, weights, dtype, *own).is_llama_cpp or not supports(
+            self.card, CACHES[0]
+        )
+        return cache is None or CACHES[is_file] == cache
 
     def _check(self, settings: dict[str, Any]) -> Change | None:
         with suppress(InputError):
@@ -129,7 +132,7 @@ class Search:
 
     def _more_gpus(self) -> Change | None:
         found = solve_gpus(self.architecture, self.budget, self.arguments)
-        if found is None or found[0] <= self.budget["count"]:
+        if found is None or found[0] <= self.budget["count"] or not is_reachable(self.card, found[0]):
             return None
         is_trained = self.arguments.get("mode") == "training" and self.arguments.get("mesh") not in (None, Mesh())
         mesh = {"mesh": found[1].result.mesh} if is_trained else {}  # with more data-parallel ranks

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from ..core.architecture import Architecture
 from ..core.record import remembered
 from ..estimate.hardware import Accelerator
-from .accelerators import supports
+from .engine_hardware import checkpoint_format, supports
 from .fit import Candidate, check_fit, layout_of
-from .memory import CHECKPOINT, serving_weights
+from .memory import serving_weights
 
 # common weight formats, most bits first
 FORMATS = (
@@ -56,14 +56,16 @@ def solve_quant(
 ) -> list[Candidate]:
     """Evaluate the common weight formats that a GPU supports, and return them in decreasing order of bits per weight.
 
-    If the published checkpoint is quantised, the candidates are its own formats and formats with fewer bits.
+    If the published checkpoint is quantised, the candidates are its own formats and formats with fewer bits. If no
+    engine of the GPU reads it, they are all formats.
     """
     dtype = arguments.get("dtype", "bf16")
     bits = {name: weight_bits(architecture, name, dtype).average for name in FORMATS if supports(card, name)}
     published = weight_bits(architecture, None, dtype)
-    if published.is_published:
-        most = published.average
-        bits = {CHECKPOINT: most, **{name: size for name, size in bits.items() if size < most}}
+    own = checkpoint_format(card, architecture) if published.is_published else None
+    if own:
+        most = weight_bits(architecture, own, dtype).average
+        bits = {own: most, **{name: size for name, size in bits.items() if size < most}}
     found: list[Candidate] = []
     for name, size in sorted(bits.items(), key=lambda entry: entry[1]):
         if found and not found[-1].fit.fits:  # more bits do not fit either, so that no other layout is tried

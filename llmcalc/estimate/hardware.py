@@ -97,6 +97,11 @@ class Accelerator:
     unconfirmed: Mapping[str, str]
     note: str
 
+    @property
+    def vendor(self) -> str:
+        """Vendor, the first word of the title."""
+        return self.title.partition(" ")[0]
+
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
         own: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -132,7 +137,7 @@ def _read(name: str, entry: Mapping[str, Any], size: int, usable: float | None) 
         memory_bytes=size * UNITS[unit],
         memory_text=f"{size} {unit}, {reading}",
         usable_bytes=round(usable * UNITS["GiB"]) if usable else size * UNITS[unit],
-        usable_text=f"usable: {entry['usable']['source']}"
+        usable_text=f"usable: {entry['usable'].get('sources', {}).get(str(size), entry['usable']['source'])}"
         if usable
         else f"{size} {unit}, {reading}; usable part unknown",
         node=entry.get("node", {}).get("gpus", NODE),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..api.engine_hardware import engine_titles
 from ..calc.memory.number_formats import Format
 from ..estimate.hardware import Accelerator
 from ..estimate.scaling.law import COUNTS, QUANTITIES, Law
@@ -105,6 +106,7 @@ def accelerator_document(one: Accelerator) -> Document:
         *([Fact("multiprocessors", one.sms)] if one.sms else []),
         *([Fact("L2 cache", one.l2_bytes, BYTES)] if one.l2_bytes else []),
         Fact("node", one.node, "accelerators", one.node_text),
+        Fact("engines", " · ".join(engine_titles(one))),
     ]
     kinds = (("dense", one.peak), ("sparse", one.sparse), ("dense, fp16 accumulation", one.fp16_accumulate))
     peaks = [(name, kind, peak) for kind, values in kinds for name, peak in values.items()]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..api.defaults import RESERVE
+from ..api.engine_hardware import checkpoint_format, has_reader
 from ..api.engine_models import default_state_format
 from ..api.fit import FitResult, Solution
 from ..api.fit_offload import OFFLOADS, command_of, flag_of
@@ -70,7 +71,7 @@ def fit_document(
         answer=_answer(fit),
         lines=tuple(filter(None, (*run, mesh))),
         alerts=[
-            *(refusals(worst) if isinstance(worst, InferenceMemory) else ()),
+            *((*refusals(worst), *_unread(worst, accelerator)) if isinstance(worst, InferenceMemory) else ()),
             *_unverified(accelerator, "false", "the specifications of {} are unverified ({})"),
         ],
         facts=facts,
@@ -180,6 +181,15 @@ def _candidates(solution: Solution) -> Table:
     ]
     heads = columns("format: name", "bits each: number", "weights: bytes", "needed: bytes", "fits: name")
     return Table("formats, most bits first", heads, rows)
+
+
+def _unread(result: InferenceMemory, accelerator: Accelerator | None) -> Sequence[str]:
+    """Return a warning if no engine on an accelerator reads the weights."""
+    names = dict.fromkeys(entry.format.name for entry in result.stored)
+    unread = [name for name in names if not has_reader(accelerator, name)]
+    if not unread or accelerator is None or (result.published and checkpoint_format(accelerator, result.architecture)):
+        return []
+    return [f"no engine on {accelerator.title} reads weights in {' or '.join(unread)}"]
 
 
 def _unverified(accelerator: Accelerator | None, checked: str, text: str) -> Sequence[str]:

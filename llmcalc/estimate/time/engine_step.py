@@ -72,8 +72,7 @@ class EngineStep:
 
     def reading_share(self, kernel: str, accelerator: Accelerator) -> float | None:
         """Return the share of the bandwidth at which products with few rows read weights, or None if unknown."""
-        vendor = accelerator.title.split()[0].lower()
-        names = (kernel, accelerator.generation, vendor)
+        names = (kernel, accelerator.generation, accelerator.vendor.lower())
         return next((self.reading[name] for name in names if name in self.reading), None)
 
 

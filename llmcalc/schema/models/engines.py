@@ -21,6 +21,14 @@ class EngineConstant(Model):
     note: Text | None = None
 
 
+class EngineDevices(Sourced):
+    """Accelerators on which an engine runs, the files that it reads, and whether it runs on several computers."""
+
+    vendors: list[Text]
+    files: Literal["gguf", "safetensors"]
+    several_computers: bool
+
+
 class EngineVersion(Model):
     """Settings and constants of an engine from a version on."""
 
@@ -119,6 +127,7 @@ class Engine(Sourced):
     rule: Literal["profiled", "static", "free", "sum"]
     newest: Text
     measured: tuple[Text, Text] | None = Field(None, strict=False)
+    devices: EngineDevices
     programs: list[Text]
     images: list[Text] = Field([])
     command: Text

@@ -26,10 +26,14 @@ class Price(Model):
 
 
 class Usable(Model):
-    """Memory that programs can allocate, in GiB, with one value per memory size if there are several."""
+    """Memory that programs can allocate, in GiB, with one value per memory size if there are several.
+
+    ``sources`` are those of memory sizes with another source.
+    """
 
     gib: Rate | list[Rate | None]
     source: Text
+    sources: dict[str, Text] = Field({})
 
 
 class Node(Model):

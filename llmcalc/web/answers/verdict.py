@@ -7,6 +7,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any
 
+from ...api.engine_hardware import is_reachable
 from ...core.errors import LlmcalcError
 from ...core.evidence import CLASSES
 from ...core.record import changed
@@ -141,7 +142,7 @@ def _without_waiting(case: Case) -> Iterator[dict[str, Any]]:
     cache = LLAMA_CACHE if case.engine.get("engine") == LLAMA_CPP else "fp8"
     groups: list[list[dict[str, Any]]] = [
         [] if case.state.kv else [{"cache": cache}],
-        [{"count": case.state.n * factor} for factor in MORE_GPUS],
+        [{"count": count} for factor in MORE_GPUS if is_reachable(case.gpu, count := case.state.n * factor)],
         [{"batch": case.running}] if case.running else [],
     ]
     for group in groups:

@@ -1,0 +1,89 @@
+"""Accelerators on which serving engines run, and the weight formats that the engines read there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..core.architecture import Architecture
+from ..data import table, tables
+from ..estimate.hardware import Accelerator
+from .memory import CHECKPOINT
+from .names import number_format, plain
+from .settings import PLAIN
+
+GGUF, SAFETENSORS = "gguf", "safetensors"
+ANY = {GGUF, SAFETENSORS}
+
+
+def engines_on(card: Accelerator) -> Iterator[Mapping[str, Any]]:
+    """Yield what is known of the accelerators of each engine that runs on an accelerator."""
+    return (one["devices"] for one in tables("engines").values() if card.vendor in one["devices"]["vendors"])
+
+
+def engine_titles(card: Accelerator) -> list[str]:
+    """Return the titles of the engines that run on an accelerator."""
+    return [one["title"] for one in tables("engines").values() if card.vendor in one["devices"]["vendors"]]
+
+
+def supports(card: Accelerator | None, name: str) -> bool:
+    """Return whether a search may suggest a weight format for an accelerator, or for one of which only the memory is
+    known: its hardware computes with the format, and an engine reads it there.
+    """
+    generations = tables("formats").get(name, {}).get("generations")
+    return card is None or ((not generations or card.generation in generations) and has_reader(card, name))
+
+
+def has_reader(card: Accelerator | None, weights: str | None, architecture: Architecture | None = None) -> bool:
+    """Return whether an engine reads weights in a format, by default that of the checkpoint, on an accelerator.
+
+    >>> from llmcalc.api.accelerators import accelerators
+    >>> mac, tpu = accelerators()["m4-max-40c-64gb"], accelerators()["tpu-v5e"]
+    >>> [has_reader(card, name) for card in (mac, tpu) for name in ("bf16", "fp8", "q4_k_m")]
+    [True, False, True, True, True, False]
+    """
+    files = _files(architecture) if weights in (None, CHECKPOINT) else _files_in(str(weights))
+    return card is None or any(one["files"] in files for one in engines_on(card))
+
+
+def checkpoint_format(card: Accelerator | None, architecture: Architecture) -> str | None:
+    """Return the format in which engines on an accelerator read a checkpoint with quantised weights.
+
+    This is its own format, or that of files into which it is converted without a loss, or None.
+
+    >>> import llmcalc
+    >>> from llmcalc.api.accelerators import accelerators
+    >>> checkpoint_format(accelerators()["m4-max-40c-64gb"], llmcalc.load("gpt-oss-20b"))
+    'mxfp4_moe'
+    """
+    if has_reader(card, None, architecture):
+        return CHECKPOINT
+    method = (architecture.inputs.get("quantization") or {}).get("quant_method")
+    found = (one["published"].get(method) for one in tables("engines").values() if "published" in one)
+    return next((str(name) for name in found if name and has_reader(card, name)), None)
+
+
+def reads(card: Accelerator | None, architecture: Architecture, weights: str | None) -> bool:
+    """Return whether an engine on an accelerator reads weights in a format, by default in that of the checkpoint."""
+    if weights is None:
+        return checkpoint_format(card, architecture) is not None
+    return has_reader(card, weights, architecture)
+
+
+def is_reachable(card: Accelerator | None, count: int) -> bool:
+    """Return whether an engine divides a model over a number of accelerators, in one computer or in several."""
+    return card is None or count <= card.node or any(one["several_computers"] for one in engines_on(card))
+
+
+def _files_in(weights: str) -> set[str]:
+    """Return the kinds of files that store weights in a format. 16-bit weights are stored in all of them."""
+    if plain(weights) in map(plain, table("mixtures")):
+        return {GGUF}
+    name = number_format(weights, "weights").name
+    return ANY if name in PLAIN else {GGUF} if "ggml" in tables("formats")[name] else {SAFETENSORS}
+
+
+def _files(architecture: Architecture | None) -> set[str]:
+    """Return the kinds of files that store a checkpoint. One without quantised weights is converted without a loss."""
+    told: Mapping[str, Any] = architecture.inputs if architecture else {}
+    return {GGUF} if told.get("types") else {SAFETENSORS} if told.get("quantization") else ANY

@@ -1,0 +1,118 @@
+"""Searches suggest only weight formats that an engine reads on an accelerator, and numbers that an engine connects."""
+
+from __future__ import annotations
+
+import pytest
+
+import llmcalc
+from llmcalc.api.accelerators import accelerators
+from llmcalc.api.engine_hardware import engines_on, has_reader, is_reachable, supports
+from llmcalc.cli.main import main
+
+MAC, TPU, H100, SPARK = "m4-max-40c-64gb", "tpu-v5e", "h100-sxm", "dgx-spark"
+
+
+def test_an_engine_runs_on_every_accelerator() -> None:
+    assert [name for name, card in accelerators().items() if not [*engines_on(card)]] == []
+
+
+@pytest.mark.parametrize(
+    ("gpu", "read", "unread"),
+    [
+        (MAC, ["bf16", "fp16", "q4_k_m", "q8_0", "mxfp4_moe", "IQ2_XXS"], ["fp8", "awq", "nvfp4", "mxfp4"]),
+        (TPU, ["bf16", "fp8", "int8"], ["q4_k_m", "q6_k", "gguf-mxfp4"]),
+        (H100, ["bf16", "fp8", "q4_k_m", "nvfp4", "awq"], []),
+    ],
+)
+def test_engines_read_the_formats_of_their_files(gpu: str, read: list[str], unread: list[str]) -> None:
+    card = accelerators()[gpu]
+    assert [name for name in (*read, *unread) if has_reader(card, name)] == read
+
+
+def test_searches_suggest_formats_that_the_hardware_computes_with() -> None:
+    assert has_reader(accelerators()[H100], "nvfp4")
+    assert not supports(accelerators()[H100], "nvfp4")
+    assert supports(None, "nvfp4")
+    assert supports(None, "q4_k_m")
+
+
+def test_models_on_a_mac_have_formats_of_llama_cpp() -> None:
+    for count, name in ((1, MAC), (1, "m2-ultra-192gb")):
+        found = llmcalc.find_models(name, count=count).models
+        assert {one.format for one in found} <= {
+            "bf16",
+            "q8_0",
+            "q6_k",
+            "q5_k_m",
+            "q4_k_m",
+            "q3_k_m",
+            "q2_k",
+            "mxfp4_moe",
+        }
+        assert {"bf16", "q8_0", "mxfp4_moe"} <= {one.format for one in found}
+    ours = llmcalc.fit("kimi-linear-48b-a3b", MAC, solve="quant").solution
+    assert ours is not None
+    assert all(has_reader(accelerators()[MAC], one.name) for one in ours.candidates)
+    assert ours.value == "q6_k"
+
+
+def test_a_checkpoint_that_no_engine_reads_is_quantised_anew() -> None:
+    """DeepSeek-V3 is published in fp8, which llama.cpp does not read, so that q8_0 with more bits is a candidate."""
+    solution = llmcalc.fit("deepseek-v3", "m3-ultra-512gb", solve="quant").solution
+    assert solution is not None
+    names = [one.name for one in solution.candidates]
+    assert names[:2] == ["bf16", "q8_0"]
+    assert "checkpoint" not in names
+    solution = llmcalc.fit("deepseek-v3", "h200:8", solve="quant").solution
+    assert solution is not None
+    assert solution.candidates[0].name == "checkpoint"
+
+
+def test_several_macs_are_not_suggested() -> None:
+    assert not is_reachable(accelerators()[MAC], 2)
+    assert is_reachable(accelerators()[SPARK], 4)
+    assert is_reachable(accelerators()["strix-halo-64gb"], 2)
+    changes = llmcalc.fit("llama3.3-70b", MAC).changes
+    assert [change.settings for change in changes] == [{"weights": "q5_k_m"}]
+    found = llmcalc.fit("llama3.3-70b", MAC, solve="gpus").solution
+    assert found is not None
+    assert found.value is None
+
+
+def test_gpus_on_which_no_engine_reads_the_weights_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    whole, found = llmcalc.find_gpus("qwen3-4b"), llmcalc.find_gpus("qwen3-4b", weights="q4_k_m")
+    assert whole.unread == ()
+    assert {one.vendor for one in found.unread} == {"Google", "AWS", "Intel"}
+    assert not {one.accelerator.name for one in found.gpus} & {one.name for one in found.unread}
+    assert {one.vendor for one in llmcalc.find_gpus("deepseek-v3").unread} == {"Apple"}
+    assert llmcalc.find_gpus("gpt-oss-20b").unread == ()
+    assert main(["fit", "qwen3-4b", "--gpu", "all", "--weights", "q4_k_m"]) == 0
+    assert "no engine reads weights in q4_k_m on trainium1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "warning"),
+    [
+        (
+            "llama3-8b",
+            ["--weights", "fp8", "--gpu", MAC],
+            "no engine on Apple M4 Max (40 cores) 64GB reads weights in fp8",
+        ),
+        ("llama3-8b", ["--weights", "q4_k_m", "--gpu", TPU], "reads weights in q4_k or q6_k"),
+        ("gpt-oss-20b", ["--gpu", MAC], ""),  # converted without a loss
+        ("llama3-8b", ["--gpu", TPU, "--weights", "fp8"], ""),
+    ],
+)
+def test_a_fit_warns_of_weights_that_no_engine_reads(
+    model: str, options: list[str], warning: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["fit", model, *options])
+    out = " ".join(capsys.readouterr().out.split())
+    assert ("no engine on" in out) == bool(warning)
+    assert warning in out
+
+
+def test_the_usable_memory_of_a_size_has_its_own_source() -> None:
+    small, large = (accelerators()[f"m4-max-40c-{size}gb"].usable_text for size in (64, 128))
+    assert "ds4" in large
+    assert "ds4" not in small
