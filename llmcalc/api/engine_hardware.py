@@ -8,6 +8,7 @@ from typing import Any
 from ..core.architecture import Architecture
 from ..data import table, tables
 from ..estimate.hardware import Accelerator
+from .gguf_names import FILE_FORMAT, published_format
 from .memory import CHECKPOINT
 from .names import number_format, plain
 from .settings import PLAIN
@@ -58,9 +59,8 @@ def checkpoint_format(card: Accelerator | None, architecture: Architecture) -> s
     """
     if has_reader(card, None, architecture):
         return CHECKPOINT
-    method = (architecture.inputs.get("quantization") or {}).get("quant_method")
-    found = (one["published"].get(method) for one in tables("engines").values() if "published" in one)
-    return next((str(name) for name in found if name and has_reader(card, name)), None)
+    found = (published_format(architecture, engine) for engine in tables("engines"))
+    return next((name for name in found if name and has_reader(card, name)), None)
 
 
 def reads(card: Accelerator | None, architecture: Architecture, weights: str | None) -> bool:
@@ -86,4 +86,4 @@ def _files_in(weights: str) -> set[str]:
 def _files(architecture: Architecture | None) -> set[str]:
     """Return the kinds of files that store a checkpoint. One without quantised weights is converted without a loss."""
     told: Mapping[str, Any] = architecture.inputs if architecture else {}
-    return {GGUF} if told.get("types") else {SAFETENSORS} if told.get("quantization") else ANY
+    return {GGUF} if told.get("types") or told.get(FILE_FORMAT) else {SAFETENSORS} if told.get("quantization") else ANY

@@ -37,21 +37,17 @@ from ..layers.parts.rope import Dynamic, Linear
 from ..schema.preset_files import names as preset_names
 from .defaults import LLAMA_CPP_STEP_TOKENS
 from .engine_encoders import encoder_memory, served_encoder
+from .gguf_names import FILE_FORMAT, assumed_format, gguf_name
 from .llama_cpp_models import LlamaCppModel
 from .load import Source, load
 from .memory import refusals, serving_stages
 from .names import number_format
 
-USUAL_GGUF, GGUF_ENGINE = "q4_k_m", "llama.cpp"
 STATE_TITLES = {"recurrent": "recurrent", "conv": "convolution"}
 SENT = 2  # tensors of a step that vLLM sends to the next pipeline stage: hidden states and the residual
 ASSUMED_LENGTH = 2048  # tokens (vLLM: config/model.py, _get_and_verify_max_len)
 # the engines have no models such as T5 and BART (vLLM 0.33: model_executor/models/registry.py; SGLang: srt/models)
 NO_ENCODERS = "{} serves no model with an encoder of text beside its decoder"
-_QUANT = r"(?:UD-)?(I?Q\d\w*|BF16|F16|F32|MXFP4(?:_MOE)?)"
-_GGUF = re.compile(
-    rf"((?:[^/]*/)*([^/:]+?))(?:[-.]{_QUANT})?(?:[-_.]GGUF(?:[:]{_QUANT})?|\.gguf)", re.IGNORECASE
-)  # org/Qwen3-8B-GGUF:Q4_K_M, and the path of Qwen3-8B-Q4_K_M.gguf
 
 
 def load_served(model: Source, is_repository: bool = False) -> tuple[Architecture, str, str | None, tuple[str, ...]]:
@@ -61,14 +57,11 @@ def load_served(model: Source, is_repository: bool = False) -> tuple[Architectur
         return architecture, architecture.name if not isinstance(model, str) else model, None, ()
     name = model.removeprefix("hf:") if "/" in model else model
     try:
-        return load(name), model, None, ()
+        architecture = load(name)
+        return architecture, model, architecture.inputs.get(FILE_FORMAT), ()
     except DescriptionError as error:
-        if (gguf := _GGUF.fullmatch(name)) and (found := _first((gguf[2], gguf[1], gguf[2].partition("_")[2]))):
-            stated, usual = gguf[4] or gguf[3], published_format(found, GGUF_ENGINE) or USUAL_GGUF
-            own = (stated or usual).lower()
-            assumed = f"weights in {usual} are assumed, since the name {model} states no format"
-            kinds = tables("engines")[GGUF_ENGINE]["published"]
-            return found, model, kinds.get(own, own), () if stated else (assumed,)
+        if (gguf := gguf_name(name)) and (found := _first(gguf.models)):
+            return found, model, gguf.weights(found), () if gguf.stated else (assumed_format(model, found),)
         suffixes = table("repository_suffixes")
         longest_first = "|".join(sorted(suffixes, key=len, reverse=True))
         match = re.fullmatch(rf"(.+?)(?:-quantized)?[-_.]({longest_first})", name, re.IGNORECASE)
@@ -77,14 +70,7 @@ def load_served(model: Source, is_repository: bool = False) -> tuple[Architectur
             note = f"weights in {chosen} are assumed from the name {model}; its config.json states the method"
             if found := _first((match[1], re.sub(r"^[^/]+/", "", match[1]))):
                 return found, model, chosen, (note,)
-        raise _unknown(model, gguf[2] if gguf else name) from error
-
-
-def published_format(architecture: Architecture, engine: str) -> str | None:
-    """Return the engine's format of a checkpoint with quantised weights, if the engine has such a format."""
-    method = (architecture.inputs.get("quantization") or {}).get("quant_method")
-    found = tables("engines").get(engine, {}).get("published", {}).get(method)
-    return str(found) if found else None
+        raise _unknown(model, gguf.model if gguf else name) from error
 
 
 def _unknown(model: str, name: str) -> DescriptionError:

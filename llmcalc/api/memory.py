@@ -25,6 +25,7 @@ from ..data import table
 from .defaults import default_seq, step_limit
 from .effects import check_effects
 from .encoders import image_encoder, with_images
+from .gguf_names import FILE_FORMAT
 from .load import Source, load
 from .names import number_format, published_weights, weight_formats
 from .settings import FORMATS, MEMORY_MODE, SERVING, TRAINING, WHOLE_MESH, check_expert_ranks, serving_mesh
@@ -236,7 +237,8 @@ def refusals(stages: Sequence[InferenceMemory]) -> tuple[str, ...]:
 def serving_weights(
     architecture: Architecture, weights: str | None, dtype: str, only: Iterable[str], keep: Iterable[str]
 ) -> RequestedFormats | PublishedWeights:
-    """Return the requested weight formats. The default is the checkpoint's quantised format, if any, or ``dtype``."""
+    """Return the requested weight formats. By default, that of the file or quantised checkpoint, or ``dtype``."""
+    weights = weights or architecture.inputs.get(FILE_FORMAT)
     is_quantised = architecture.inputs.get("types") or architecture.inputs.get("quantization")
     if weights != CHECKPOINT and (weights or not is_quantised):
         formats = weight_formats(weights or dtype, number_format(dtype), only, keep)

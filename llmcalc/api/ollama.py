@@ -11,7 +11,8 @@ from ..core.errors import DescriptionError, InputError
 from ..core.setting import SCALES, read_integer
 from ..data import tables
 from ..importers.modelfile import Modelfile, library_model, read_modelfile, usual_context
-from .engine_models import GGUF_ENGINE, load_served, published_format, served_length
+from .engine_models import load_served, served_length
+from .gguf_names import GGUF_ENGINE, published_format
 
 if TYPE_CHECKING:
     from ..importers.engine_commands import EngineCommand

@@ -38,13 +38,13 @@ from .engine_models import (
     layers_of,
     load_served,
     model_bytes,
-    published_format,
     start_length,
     state_notes,
     step_sizes,
 )
 from .engine_result import LayoutError, ServeResult
 from .engine_settings import read_engine_settings
+from .gguf_names import FILE_FORMAT, published_format
 from .llama_cpp_fit import fitted_settings
 from .llama_cpp_models import llama_cpp_model
 from .load import Source
@@ -174,8 +174,9 @@ def serve(
     own = pasted.settings if pasted else {name: value for name, value in settings.items() if value is not None}
     gpus = _gpus(gpu, gpu_memory)
     architecture, title, weights, notes = load_served(model, is_repository=pasted is not None)
+    own_format = weights or architecture.inputs.get(FILE_FORMAT) or published_format(architecture, engine)
     given = {
-        **({"weights": own_format} if (own_format := weights or published_format(architecture, engine)) else {}),
+        **({"weights": own_format} if own_format else {}),
         **read_engine_settings(own, entry, is_text=pasted is not None),
     }
     card = gpus.accelerator
