@@ -311,19 +311,19 @@ def times(of: dict[str, Any]) -> dict[str, dict[str, Any]]:
     own, batches = of["requests"], of["batches"]
     rows = {row[0]: row[1:] for row in own["rows"]}
     left_out, models = rows["accelerator left out"], rows["model left out"]
-    errors = (f"{each[2]} % ({what} left out)" for each, what in ((left_out, "GPU"), (models, "model")))
+    errors = (f"with each {what} left out: median {each[2]} %" for each, what in ((left_out, "GPU"), (models, "model")))
     clean = next(row for row in batches["rows"] if "clean" in row[0])
     return {
         batches["title"]: {
             "quantity": "latency", "value": "seconds", "mode": "", "source": "Users of llama.cpp",
             "compared": "Decode steps that users measured, each GPU left out of the fit", "cases": clean[1],
-            "deviation": f"median {clean[3]} % (GPU left out)",
+            "deviation": f"with each GPU left out: median {clean[3]} %",
         },
         own["title"]: {
             "quantity": "serve", "value": "tpot_s", "mode": "requests",
             "source": "Public measurements (vLLM, TensorRT-LLM and SGLang under load)",
             "compared": "Public measurements of serving engines, each left out of the fit", "cases": left_out[0],
-            "deviation": "median " + ", ".join(errors),
+            "deviation": "; ".join(errors),
         }
     }  # fmt: skip
 

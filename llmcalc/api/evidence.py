@@ -209,9 +209,10 @@ class ValueEvidence:
 
     @property
     def count(self) -> int:
-        """Number of measurements. One that several tables list counts once."""
-        listed = [{(one.source, row.case, row.measured) for row in one.rows} for one in self.measurements]
-        return sum(one.count for one in self.measurements) - sum(map(len, listed)) + len(set().union(*listed))
+        """Number of measurements, without inputs of scripts. One that several tables list counts once."""
+        found = [one for one in self.measurements if not one.failure]
+        listed = [{(one.source, row.case, row.measured) for row in one.rows} for one in found]
+        return sum(one.count for one in found) - sum(map(len, listed)) + len(set().union(*listed))
 
     def errors(self, in_fit: bool = False) -> list[float]:
         """Return the errors on measurements to which constants were fitted, or on all others."""

@@ -12,6 +12,7 @@ from .document import Document, Table, columns
 from .json_envelope import envelope
 
 HEADS = ("quantity: group", "values", "class: name", "cases: number", "error", "measured by")
+CHECKS = ("quantity: group", "outcome: name", "inputs: number", "of: number", "script")
 NOT_COMPARED = {
     "executed": "NumPy models", "exact": "equations", "measured": "used as published", "fitted": "no measurement",
     "assumed": "no measurement",
@@ -22,9 +23,10 @@ def evidence_document(found: Evidence) -> Document:
     """Build the report on all quantities, or on one with its tables of measurements."""
     quantity = found.quantity
     tables = [Table("", columns(*HEADS), list(summary_rows(found)))]
+    tables += [Table("inputs with a wrong outcome", columns(*CHECKS), check_rows(found))]
     if quantity:
-        tables += [_basis(found.values), *map(_measured, found.measurements)]
-    notes = [line for one in found.measurements if quantity for line in _notes(one)]
+        tables += [_basis(found.values), *map(_measured, _listed(found))]
+    notes = [line for one in _listed(found) if quantity for line in _notes(one)]
     return Document(
         f"evidence of {quantity}" if quantity else "evidence of every quantity",
         lambda: envelope("evidence", {"quantity": quantity}, found.to_dict()),
@@ -39,25 +41,25 @@ def summary_rows(found: Evidence) -> Iterator[tuple[Any, ...]]:
     for (name, mode, kind, _), group in groupby(found.values, key=_alike):
         same = list(group)
         first = same[0]
-        by = ", ".join(dict.fromkeys(one.by for one in first.measurements)) or NOT_COMPARED[kind]
+        by = ", ".join(dict.fromkeys(one.by for one in first.measurements if not one.failure)) or NOT_COMPARED[kind]
         quantity = f"{name} ({mode})" if mode else name
         yield quantity, ", ".join(one.value for one in same), kind, first.count or None, _errors(first), by
 
 
+def check_rows(found: Evidence) -> list[tuple[Any, ...]]:
+    """Return the cells of one row per script that counts wrong outcomes of the program."""
+    scripts = [one for one in found.measurements if one.failure]
+    return [(one.quantity, one.failure, f"{one.failures:,}", f"{one.cases:,}", one.title) for one in scripts]
+
+
 def _errors(one: ValueEvidence) -> str:
-    """Return the errors of predictions, of fits, and the wrong outcomes of scripts."""
-    in_fit = error_text(one.errors(True))
-    found = (error_text(one.errors()), f"in the fit: {in_fit}" if in_fit else "", _failures(one.measurements))
-    return "; ".join(filter(None, found))
+    """Return the errors of predictions and of fits."""
+    in_fit, left_out = error_text(one.errors(True)), (table.deviation for table in one.measurements)
+    return "; ".join(filter(None, (error_text(one.errors()), f"in the fit: {in_fit}" if in_fit else "", *left_out)))
 
 
 def _alike(one: ValueEvidence) -> tuple[Any, ...]:
     return one.quantity, one.mode, one.kind, one.measurements
-
-
-def _failures(found: Sequence[Measurements]) -> str:
-    """Return the errors of scripts, or their numbers of wrong outcomes."""
-    return ", ".join(one.deviation or f"{one.failures:,} of {one.cases:,} {one.failure}" for one in found if one.cases)
 
 
 def _basis(values: Sequence[ValueEvidence]) -> Table:
@@ -67,15 +69,14 @@ def _basis(values: Sequence[ValueEvidence]) -> Table:
     return Table("what each value rests on", heads[skip:], [row[skip:] for row in rows])
 
 
+def _listed(found: Evidence) -> list[Measurements]:
+    """Return the measurements with a table of their own."""
+    return [one for one in found.measurements if not one.failure]
+
+
 def _measured(one: Measurements) -> Table:
     if one.deviation:
         return Table(one.title, columns("input", "error", "cases: number"), [(one.settings, one.deviation, one.cases)])
-    if not one.rows:
-        return Table(
-            one.title,
-            columns("input", f"{one.failure}: number", "of: number"),
-            [(one.settings, one.failures, one.cases)],
-        )
     rows = [
         (
             row.case,

@@ -67,7 +67,10 @@ def find_gpus_document(found: GpuSearch) -> Document:
         first = found.gpus[0]
         cost = f", from ${first.price[0]:.2f} per hour" if first.price else ""
         answer += f"{cost}: {first.count} × {first.accelerator.title}"
-    small, unread = (", ".join(one.name for one in cards) for cards in (found.too_small, found.unread))
+    small = ", ".join(one.name for one in found.too_small)
+    vendors = ", ".join(
+        dict.fromkeys(one.vendor for one in found.unread)
+    )  # engines run on all accelerators of a vendor
     weights = found.settings.get("weights") or "the format of the checkpoint"
     sources = dict.fromkeys(one.accelerator.price_source for one in found.gpus if one.price and not one.instance)
     return model_document(
@@ -80,7 +83,7 @@ def find_gpus_document(found: GpuSearch) -> Document:
         tables=(Table("cheapest first, then the least memory", heads, rows),),
         derivation=derivation("memory", found.gpus[0].fit.result) if found.gpus else tuple,
         notes=(
-            *([f"no engine reads weights in {weights} on {unread}"] if unread else []),
+            *([f"not counted: {vendors}, where no engine reads weights in {weights}"] if vendors else []),
             "memory, headroom: per GPU; USD per hour: all GPUs, lowest to highest quote; dated: the lowest quote",
             f"sources of quotes: {'; '.join(filter(None, sources))}; see llmcalc hardware show",
         ),

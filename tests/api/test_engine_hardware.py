@@ -87,7 +87,8 @@ def test_gpus_on_which_no_engine_reads_the_weights_are_named(capsys: pytest.Capt
     assert {one.vendor for one in llmcalc.find_gpus("deepseek-v3").unread} == {"Apple"}
     assert llmcalc.find_gpus("gpt-oss-20b").unread == ()
     assert main(["fit", "qwen3-4b", "--gpu", "all", "--weights", "q4_k_m"]) == 0
-    assert "no engine reads weights in q4_k_m on trainium1" in capsys.readouterr().out
+    note = "not counted: AWS, Google, Intel, where no engine reads weights in q4_k_m"
+    assert note in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(

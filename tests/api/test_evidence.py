@@ -20,7 +20,7 @@ from llmcalc.api.evidence import (
 from llmcalc.api.quantity import names
 from llmcalc.cli.main import main
 from llmcalc.core.evidence import CLASSES
-from llmcalc.report.evidence import summary_rows
+from llmcalc.report.evidence import check_rows, summary_rows
 from llmcalc.report.provenance import evidence_notes
 
 FOUND = llmcalc.evidence()
@@ -113,7 +113,7 @@ def test_figures_of_scripts_have_a_script() -> None:
         assert all((BENCHMARKS.parent / one.title).is_file() and one.failure for one in scripts)
 
 
-def test_a_script_counts_for_its_value_alone() -> None:
+def test_wrong_outcomes_of_a_script_are_apart_from_the_errors_of_a_value() -> None:
     (one,) = read_measurements(
         {
             "s": {
@@ -127,8 +127,13 @@ def test_a_script_counts_for_its_value_alone() -> None:
             }
         }
     )
-    counted = {each.value: each.count for each in evidence_of((one,), "params").values}
-    assert (counted["total"], counted["active"]) == (7, 0)
+    found = evidence_of((one,), "params")
+    assert {each.count for each in found.values} == {0}
+    assert {row[5] for row in summary_rows(found)} == {"NumPy models"}
+    assert check_rows(found) == [("params", "wrong", "2", "7", "s")]
+    assert not any(
+        each.failure in str(row) for each in FOUND.measurements if each.failure for row in summary_rows(FOUND)
+    )
 
 
 def test_a_screen_states_the_error_of_what_it_models(capsys: pytest.CaptureFixture[str]) -> None:
