@@ -25,6 +25,7 @@ def candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
         return
     settings = result.settings
     longest, available = result.longest_in(0), result.memory.available.best
+    longest = min(longest, result.longest_allowed or longest)
     if longest >= FEWEST:
         yield {"max_model_len": longest - longest % 1024 if longest > 1024 else longest}
     if settings["share"] < 0.95:

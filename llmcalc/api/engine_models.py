@@ -33,6 +33,7 @@ from ..estimate.engine_weights import (
     layer_weights,
     padded_weights,
 )
+from ..importers.engine_commands import EngineCommand
 from ..layers.parts.rope import Dynamic, Linear
 from ..schema.preset_files import names as preset_names
 from .defaults import LLAMA_CPP_STEP_TOKENS
@@ -40,7 +41,7 @@ from .engine_encoders import encoder_memory, served_encoder
 from .gguf_names import FILE_FORMAT, assumed_format, gguf_name
 from .llama_cpp_models import LlamaCppModel
 from .load import Source, load
-from .memory import refusals, serving_stages
+from .memory import CHECKPOINT, refusals, serving_stages
 from .names import number_format
 
 STATE_TITLES = {"recurrent": "recurrent", "conv": "convolution"}
@@ -58,7 +59,9 @@ def load_served(model: Source, is_repository: bool = False) -> tuple[Architectur
     name = model.removeprefix("hf:") if "/" in model else model
     try:
         architecture = load(name)
-        return architecture, model, architecture.inputs.get(FILE_FORMAT), ()
+        stored = architecture.inputs.get(FILE_FORMAT)
+        is_assumed = stored and (file := gguf_name(name)) and not file.stated
+        return architecture, model, stored, (assumed_format(model, architecture),) if is_assumed else ()
     except DescriptionError as error:
         if (gguf := gguf_name(name)) and (found := _first(gguf.models)):
             return found, model, gguf.weights(found), () if gguf.stated else (assumed_format(model, found),)
@@ -71,6 +74,15 @@ def load_served(model: Source, is_repository: bool = False) -> tuple[Architectur
             if found := _first((match[1], re.sub(r"^[^/]+/", "", match[1]))):
                 return found, model, chosen, (note,)
         raise _unknown(model, gguf.model if gguf else name) from error
+
+
+def stored_format(assumed: str | None, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with the assumed weight format of a repository, unless they state another format.
+
+    A quantisation method of an engine, such as ``awq_marlin``, says how to compute with the format of the checkpoint.
+    """
+    is_method = settings.get("weights") in (None, CHECKPOINT)
+    return {**settings, "weights": assumed} if assumed and is_method else dict(settings)
 
 
 def _unknown(model: str, name: str) -> DescriptionError:
@@ -103,6 +115,18 @@ def served_length(architecture: Architecture) -> int:
         message, hint = f"the context length of {name} is unknown", "add {max_model_len=N}"
         raise InputError(message, parameter="max_model_len", hint=hint)
     return int(known[max(found, key=len)])
+
+
+def longest_request(architecture: Architecture, entry: Mapping[str, Any], pasted: EngineCommand | None) -> int | None:
+    """Return the longest request with which an engine starts, or None if it does not depend on the model."""
+    longer = entry.get("longer")
+    if not longer or (pasted and pasted.environment.get(longer["variable"], "0").lower() in ("1", "true")):
+        return None
+    if pasted and {*pasted.listed, *pasted.unmodelled} & {*longer["flags"].split()}:
+        return None
+    with suppress(InputError):
+        return served_length(architecture)
+    return None
 
 
 def start_length(architecture: Architecture) -> int:

@@ -53,6 +53,7 @@ class ServeResult(NotebookDisplay):
         encoder: bytes of the weights of an image encoder that is not a part of the architecture.
         images: sizes of the given images in tokens.
         first_stage: division of the memory in the first of several pipeline stages, if only its ranks print the log.
+        longest_allowed: tokens of the longest request that the engine accepts, or None if only the memory limits it.
         retry: function that predicts the result of changed settings.
     """
 
@@ -74,6 +75,7 @@ class ServeResult(NotebookDisplay):
     encoder: int = 0
     images: tuple[ImageSize, ...] = ()
     first_stage: EngineMemory | None = None
+    longest_allowed: int | None = None
     retry: Callable[[Mapping[str, Any]], ServeResult] | None = None
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {

@@ -37,10 +37,12 @@ from .engine_models import (
     groups_of,
     layers_of,
     load_served,
+    longest_request,
     model_bytes,
     start_length,
     state_notes,
     step_sizes,
+    stored_format,
 )
 from .engine_result import LayoutError, ServeResult
 from .engine_settings import read_engine_settings
@@ -175,21 +177,25 @@ def serve(
     gpus = _gpus(gpu, gpu_memory)
     architecture, title, weights, notes = load_served(model, is_repository=pasted is not None)
     own_format = weights or architecture.inputs.get(FILE_FORMAT) or published_format(architecture, engine)
-    given = {
-        **({"weights": own_format} if own_format else {}),
-        **read_engine_settings(own, entry, is_text=pasted is not None),
-    }
+    read = read_engine_settings(own, entry, is_text=pasted is not None)
+    given = stored_format(own_format, read)
     card = gpus.accelerator
     total = gpus.memory_bytes or (card.usable_bytes if card else 0)
     profile = read_profile(engine, entry, engine_version, card.name if card else "", total)
 
     images = tuple(read_texts(image, "image"))
+    longest = longest_request(architecture, entry, pasted)
 
     def exact(change: Mapping[str, Any]) -> ServeResult:
         own = {name: value for name, value in change.items() if name != GPUS}
         there = changed(gpus, count=change.get(GPUS, gpus.count))
         result = _predict(architecture, profile, total, there, {**given, **own}, pasted is not None)
-        result = changed(result, images=served_images(architecture, result.settings, images))
+        result = changed(result, images=served_images(architecture, result.settings, images), longest_allowed=longest)
+        if longest and result.max_model_len > longest:
+            text = f"requests of {result.max_model_len:,} tokens exceed the {longest:,} positions of the model"
+            result = changed(
+                result, refusals=(*result.refusals, f"{text}; {entry['longer']['variable']}=1 allows them")
+            )
         return changed(
             result,
             model=title,

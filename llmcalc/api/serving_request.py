@@ -11,7 +11,7 @@ from ..core.record import changed
 from ..data import tables
 from ..importers.engine_commands import read_command
 from .encoder_serving import PARAMETERS, EncoderServing, encoder_serving
-from .engine_models import load_served
+from .engine_models import load_served, stored_format
 from .engine_settings import read_engine_settings
 from .load import Source, load
 from .serve import REQUESTS
@@ -100,4 +100,4 @@ def _read(command: str | Sequence[str]) -> tuple[Source, dict[str, Any], list[st
     if pasted.unmodelled:
         notes.append(f"not modelled: {', '.join(pasted.unmodelled)}")
     layout = {name: size for name, size in (("tp", tp), ("dp", dp)) if size}
-    return architecture, {"weights": weights, "engine": pasted.engine, **settings, **layout}, notes
+    return architecture, {"engine": pasted.engine, **stored_format(weights, settings), **layout}, notes

@@ -489,3 +489,48 @@ def test_tables_of_scaled_rotary_positions_are_longer() -> None:
 def test_a_command_is_a_list_of_strings(command: object, load: dict[str, int]) -> None:
     with pytest.raises(llmcalc.InputError, match="command: must be a list of strings"):
         llmcalc.serve(gpu="h100", command=command, **load)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "vllm serve Qwen/Qwen2.5-72B-Instruct-AWQ --quantization awq_marlin --max-model-len 4093",
+        "vllm serve nvidia/Llama-3.3-70B-Instruct-FP4 --quantization modelopt_fp4 --max-model-len 4093",
+        "python -m sglang.launch_server --model Qwen/Qwen2.5-72B-Instruct-AWQ --quantization awq_marlin",
+    ],
+)
+def test_a_method_computes_with_the_format_of_the_repository(command: str) -> None:
+    words = command.split()
+    plain = [word for word in words if word not in ("--quantization", words[words.index("--quantization") + 1])]
+    assert llmcalc.serve(command=words, gpu="h100:2").memory == llmcalc.serve(command=plain, gpu="h100:2").memory
+    load = {"gpu": "h100:2", "isl": 101, "osl": 103, "concurrency": 3}
+    one, other = (llmcalc.serve(command=each, **load) for each in (words, plain))
+    assert one.tpot_s == other.tpot_s
+
+
+def test_a_format_that_is_computed_while_loading_replaces_that_of_the_repository() -> None:
+    command = "vllm serve Qwen/Qwen3-32B-AWQ --quantization {} --max-model-len 4093"
+    own, other = (llmcalc.serve(command=command.format(name), gpu="h100") for name in ("awq", "fp8"))
+    assert own.memory.weights.best < other.memory.weights.best
+
+
+LONG = {
+    "vllm serve Qwen/Qwen3-8B --max-model-len {}": "VLLM_ALLOW_LONG_MAX_MODEL_LEN",
+    "python -m sglang.launch_server --model Qwen/Qwen3-8B --context-length {}":
+        "SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", LONG)
+def test_requests_beyond_the_positions_of_the_model_are_refused(command: str) -> None:
+    refused = llmcalc.serve(command=command.format(40961), gpu="h100")
+    assert refused.verdict != "starts"
+    assert f"{LONG[command]}=1" in refused.refusals[0]
+    assert refused.changes[0][0] == {"max_model_len": 40960}
+    assert llmcalc.serve(command=command.format(40960), gpu="h100").verdict == "starts"
+    assert llmcalc.serve(command=f"{LONG[command]}=1 {command.format(40961)}", gpu="h100").verdict == "starts"
+
+
+def test_flags_that_scale_the_positions_allow_longer_requests() -> None:
+    command = """vllm serve Qwen/Qwen3-8B --max-model-len 131072 --hf-overrides '{"rope_scaling": {"factor": 4}}'"""
+    assert llmcalc.serve(command=command, gpu="h100").verdict == "starts"

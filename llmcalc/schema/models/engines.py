@@ -120,6 +120,13 @@ class EngineDraftTrees(Sourced):
     max_num_seqs: Size
 
 
+class EngineLengths(Sourced):
+    """What allows requests longer than the positions of a model: a variable, or flags that scale the positions."""
+
+    variable: Text
+    flags: Text
+
+
 class Engine(Sourced):
     """A serving engine: how it divides the memory of a GPU, and its command line."""
 
@@ -147,3 +154,4 @@ class Engine(Sourced):
     flags: EngineFlags
     pools: EnginePools | None = None
     exchange: EngineExchange | None = None
+    longer: EngineLengths | None = None
