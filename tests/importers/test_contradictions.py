@@ -41,6 +41,7 @@ UNCHANGED = {
         upsample_initial_channel variance_predictor_kernel_size video_temporal_patch_size
         vision_soft_tokens_per_image vision_vocab_size vocab_size vocoder_num_langs vocoder_num_spkrs vocoder_offset
     """,
+    "rounds up a size that is a multiple of both values": "pad_vocab_size_multiple",
     "limits which tokens attend to each other": """
         attention_chunk_size attention_window attention_window_size block_per_row block_size
         global_attn_every_n_layers global_block_size hash_code_len keep_window_size local_attention

@@ -32,7 +32,9 @@ def total(config: dict[str, Any], **how: Any) -> int:
     return llmcalc.params(llmcalc.load(config, **how)).total
 
 
-@pytest.mark.parametrize("task", ["ForSequenceClassification", "ForTokenClassification", "ForRewardModel"])
+@pytest.mark.parametrize(
+    "task", ["ForSequenceClassification", "ForTokenClassification", "ForRewardModel", "RewardModel"]
+)
 def test_a_head_for_a_task_is_noted_and_not_counted(task: str) -> None:
     found = llmcalc.load({**LLAMA, "architectures": [f"Llama{task}"]})
     assert llmcalc.params(found).total == total(LLAMA) - HEAD
@@ -89,6 +91,32 @@ def test_a_decoder_with_the_class_of_a_multimodal_model_is_counted_alone() -> No
     assert "'LlamaSeesForConditionalGeneration' is the class of a multimodal model" in found.notes[-1]
     with pytest.raises(llmcalc.InputError, match="'mlm' head"):
         llmcalc.load({**LLAMA, "architectures": ["LlamaForMaskedLM"]})
+
+
+def test_a_decoder_whose_class_has_no_cross_attention_is_counted_with_a_warning() -> None:
+    encoder = {"model_type": "wavlm", "hidden_size": 19}
+    decoder = {**LLAMA, "is_decoder": True, "add_cross_attention": True}
+    config = {"model_type": "speech-encoder-decoder", "encoder": encoder, "decoder": decoder}
+    found = llmcalc.load(config)
+    assert found.stacks == llmcalc.load(LLAMA).stacks
+    assert found.warnings == ("the config sets add_cross_attention, but the class of llama has no cross-attention",)
+    assert llmcalc.load({**config, "decoder": {**decoder, "add_cross_attention": False}}).warnings == ()
+    gpt2 = {"model_type": "gpt2", "n_embd": 44, "n_head": 4, "n_layer": 3, "vocab_size": 101, "n_positions": 17}
+    crossed = llmcalc.load({**config, "decoder": {**gpt2, "add_cross_attention": True}})
+    assert crossed.warnings == ()
+    assert llmcalc.params(crossed).total > total({**config, "decoder": gpt2})
+
+
+@pytest.mark.parametrize(
+    ("model_type", "more"),
+    [("RefinedWeb", {"new_decoder_architecture": True, "n_head_kv": 2}), ("RefinedWebModel", {"multi_query": True})],
+)
+def test_falcon_in_the_format_of_its_authors(model_type: str, more: dict[str, Any]) -> None:
+    sizes = {"hidden_size": 44, "vocab_size": 101, "bias": False, "parallel_attn": True, **more}
+    original = {"model_type": model_type, **sizes, "n_head": 4, "n_layer": 3, "architectures": ["RWForCausalLM"]}
+    grouped = {"num_kv_heads": sizes.pop("n_head_kv")} if "n_head_kv" in sizes else {}
+    ours = {"model_type": "falcon", **sizes, **grouped, "num_attention_heads": 4, "num_hidden_layers": 3}
+    assert llmcalc.load(original).stacks == llmcalc.load(ours).stacks
 
 
 def test_an_adapted_qwen_is_qwen2() -> None:

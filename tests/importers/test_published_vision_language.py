@@ -36,6 +36,22 @@ CONFIGS: dict[str, tuple[dict[str, Any], int]] = {
         },
         4_300_079_472,
     ),
+    "gemma-4-12B-it": (
+        {
+            "model_type": "gemma4_unified",
+            "audio_config": {"audio_embed_dim": 640, "audio_samples_per_token": 640, "hidden_size": 640},
+            "text_config": {
+                "attention_k_eq_v": True, "global_head_dim": 512, "head_dim": 256, "hidden_size": 3840,
+                "intermediate_size": 15360, "model_type": "gemma4_unified_text", "num_attention_heads": 16,
+                "num_global_key_value_heads": 1, "num_hidden_layers": 48, "num_key_value_heads": 8,
+            },
+            "vision_config": {
+                "mm_embed_dim": 3840, "mm_posemb_size": 1120, "model_patch_size": 48, "num_soft_tokens": 280,
+                "output_proj_dims": 3840, "patch_size": 16, "pooling_kernel_size": 3,
+            },
+        },
+        11_959_730_176,
+    ),
     "llava-1.5-7b-hf": (
         {
             "model_type": "llava", "ignore_index": -100, "pad_token_id": 32001, "vocab_size": 32064,

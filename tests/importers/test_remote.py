@@ -41,6 +41,21 @@ LING |= {"norm_topk_prob": True, "rope_theta": 600000, "embedding_dropout": 0.0,
 GROWING = [0.5, 0.73, 0.97, 1.2, 1.43, 1.67, 1.9, 2.13, 2.37, 2.6, 2.83, 3.07, 3.3, 3.53, 3.77, 4.0]
 # Elements of the published checkpoint of that name, by its safetensors headers; buffers among them count there too.
 PUBLISHED: dict[str, tuple[int, dict[str, Any]]] = {
+    "microsoft/phi-1_5": (
+        1418270720,
+        {
+            "model_type": "mixformer-sequential",
+            "architectures": ["MixFormerSequentialForCausalLM"],
+            "n_embd": 2048,
+            "n_head": 32,
+            "n_inner": None,
+            "n_layer": 24,
+            "n_positions": 2048,
+            "rotary_dim": 32,
+            "vocab_size": 51200,
+            "architecture": {"block_cls": "parallel", "mlp": {"mlp_cls": "fused_mlp"}},
+        },
+    ),
     "THUDM/chatglm3-6b": (6243584000, chatglm(28, 65024)),
     "THUDM/chatglm-6b": (
         6707929088,  # by the shapes of its modules; the checkpoint has 13.4 GB
@@ -246,7 +261,13 @@ MINIMIND = {
     "model_type": "minimind", "architectures": ["MiniMindLM"], "dim": 66, "n_layers": 5, "n_heads": 11, "n_kv_heads": 1,
     "hidden_dim": 59, "vocab_size": 103, "norm_topk_prob": True, "n_shared_experts": True,
 }  # fmt: skip
+PHI = {
+    "model_type": "phi-msft", "architectures": ["PhiForCausalLM"], "n_embd": 58, "n_head": 29, "n_head_kv": 1,
+    "n_inner": 61, "n_layer": 3, "rotary_dim": 2, "vocab_size": 103, "pad_vocab_size_multiple": 107,
+    "flash_rotary": True,
+}  # fmt: skip
 OTHERS: dict[str, dict[str, Any]] = {
+    "phi-msft": PHI,
     "telechat": TELECHAT,
     "minimind": MINIMIND,
     "minimind experts": {**MINIMIND, "use_moe": True, "n_routed_experts": 7, "num_experts_per_tok": 3},
@@ -308,6 +329,15 @@ def test_what_is_described_runs_as_declared(name: str) -> None:
 def sizes(width: int, hidden: int, head: int) -> tuple[int, int]:
     """Return the weights of an attention with one key and value head, and of a gated MLP."""
     return 2 * width * width + 2 * width * head, 3 * width * hidden
+
+
+def test_phi_pads_its_vocabulary_and_rotates_the_stated_channels() -> None:
+    ours = sized("phi", 58, 61, 3, 29, 107, num_key_value_heads=1, rope_parameters={"partial_rotary_factor": 1.0})
+    assert llmcalc.load(PHI).stacks == llmcalc.load(ours).stacks
+    assert llmcalc.load({**PHI, "n_inner": None}).stacks == llmcalc.load({**ours, "intermediate_size": 232}).stacks
+    for block in ({"block_cls": "sequential"}, {"mlp": {"mlp_cls": "moe"}}):
+        with pytest.raises(llmcalc.InputError, match="architecture must be parallel blocks with plain MLPs"):
+            llmcalc.load({**PHI, "architecture": block})
 
 
 def test_telechat_has_biases_in_output_projections_alone() -> None:

@@ -35,10 +35,13 @@ UNSURE = {
     "logit_softcap": 30.0,
     "mode": "fast",
     "outer": {"mode": 2.5},
+    "pooling": "last",
+    "block_size": 7,
 }
 STRUCTURAL = {
     "kv_lora_rank": 5, "num_gates": 3, "use_qk_norm": True, "qkv_bias": True, "per_layer": [1, 2, 3],
     "outer": {"n_doors": 7}, "moe_layer_ids": [1], "n_layer": 5, "dim": 47, "attention_kind": "window",
+    "pooling": "attention",     "pooling_layers": 3, "norm_place": "last",
 }  # fmt: skip
 
 

@@ -37,6 +37,8 @@ MAIN_SIZES = """
     vocab_size intermediate_size d_ff ffn_dim n_inner num_attention_heads num_heads n_head n_heads num_experts
     n_routed_experts num_local_experts
 """
+CROSS = "add_cross_attention"
+DECODER_KEYS = ("is_decoder", CROSS)  # saved for every decoder of an encoder-decoder model
 _MISFITS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, ZeroDivisionError)
 
 
@@ -224,15 +226,16 @@ def _language_part(
     note = (
         f"{short_repr(model_type)} is not fully supported; only its language model ({language_type}) is counted{rest}"
     )
-    return changed(language, notes=(*language.notes, note), inputs={**language.inputs, "file": where})
+    notes, inputs = (*language.notes, note), {**language.inputs, "file": where}
+    missing = part.get(CROSS) and CROSS not in inner and model_type in ENCODED
+    more = [f"the config sets {CROSS}, but the class of {language_type} has no cross-attention"] * bool(missing)
+    return changed(language, notes=notes, warnings=(*language.warnings, *more), inputs=inputs)
 
 
 def _decoder(part: Mapping[str, Any]) -> Fields:
-    """Return the decoder config of an encoder-decoder model. ``is_decoder`` is dropped if the decoder lacks this
-    key.
-    """
-    known = Config({}, str(part["model_type"]), "").defaults
-    kept = {key: value for key, value in part.items() if key != "is_decoder" or key in known}
+    """Return the decoder config of an encoder-decoder model without the keys of a decoder that its class lacks."""
+    known = class_keys(str(part["model_type"]))
+    kept = {key: value for key, value in part.items() if key not in DECODER_KEYS or key in known}
     return {**kept, "architectures": ["ForCausalLM"]}
 
 

@@ -105,9 +105,17 @@ def gemma4(link: Link) -> list[Named]:
     return named(projector=Linear(link.d_encoder, link.d_model, bias=False, merge=pooled))
 
 
+def gemma4_unified(link: Link) -> list[Named]:
+    """Build the Gemma 4 Unified vision projector with a norm without weights and one linear layer."""
+    norm = Norm(link.d_encoder, eps=link.encoder.number("rms_norm_eps") or 1e-6, scale=False)
+    return named(projector_norm=norm, projector=Linear(link.d_encoder, link.d_model, bias=False))
+
+
 def gemma4_audio(link: Link) -> list[Named]:
     """Build the Gemma 4 audio projector with one linear layer."""
-    return named(audio_projector=Linear(link.encoder.size("output_proj_dims"), link.d_model, bias=False))
+    return named(
+        audio_projector=Linear(link.encoder.size("output_proj_dims", link.d_encoder), link.d_model, bias=False)
+    )
 
 
 def mistral3(link: Link) -> list[Named]:

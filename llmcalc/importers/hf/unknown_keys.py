@@ -7,7 +7,7 @@ without effect is skipped, a key that may have one is reported in a warning, and
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import IntEnum
 from functools import cache
 from typing import Any, NamedTuple
@@ -85,8 +85,8 @@ _RULES = (  # lists in data/unknown_keys.yaml; the first match decides
 def effect_of(name: str, value: object, n_layers: object = None, depth: int = MOST_DEPTH) -> Effect:
     """Return the effect of an unknown key.
 
-    A disabled or empty value has no effect, and the name of an activation function changes no size. An object has the
-    effect of its keys, and a list with one entry per layer is structural.
+    A disabled or empty value has no effect, and the name of a function without parameters changes no size. An object
+    has the effect of its keys, and a list with one entry per layer is structural.
 
     >>> [effect_of(*pair).name for pair in (("eod_token_id", 5), ("logit_softcap", 30.0), ("n_gates", 3))]
     ['NONE', 'POSSIBLE', 'STRUCTURAL']
@@ -96,7 +96,7 @@ def effect_of(name: str, value: object, n_layers: object = None, depth: int = MO
         return Effect.NONE
     for rule, effect in _RULES:
         if phrases & _rule(rule) and not (rule.endswith("unless_integer") and type(value) is int):
-            return Effect.POSSIBLE if rule == "structural" and _is_activation(value) else effect
+            return Effect.POSSIBLE if rule == "structural" and _is_function(value, phrases) else effect
     if isinstance(value, list) and len(value) == n_layers:
         return Effect.STRUCTURAL
     if isinstance(value, Mapping):
@@ -107,8 +107,12 @@ def effect_of(name: str, value: object, n_layers: object = None, depth: int = MO
     return Effect.POSSIBLE
 
 
-def _is_activation(value: object) -> bool:
-    return isinstance(value, str) and value in table("config_keys")["activations"]
+def _is_function(value: object, phrases: Collection[str]) -> bool:
+    """Return whether a value names a function without parameters: an activation, or a way of pooling."""
+    keys = table("config_keys")
+    return isinstance(value, str) and (
+        value in keys["activations"] or ("pooling" in phrases and value in keys["poolings"])
+    )
 
 
 def _value(config: ConfigKeys, key: str) -> object:

@@ -168,6 +168,7 @@ class ConfigKeyTables(Model):
     draft_models: dict[str, list[Text]]
     original_formats: dict[str, list[Text]]
     activations: dict[str, Text]
+    poolings: list[Text]
     heads: dict[str, Text]
     class_families: dict[str, Text]
     variants: dict[str, Variant]

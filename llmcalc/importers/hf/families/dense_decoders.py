@@ -17,6 +17,7 @@ from .moe_shared_experts import exaone_pattern
 SEGMENTS = 2
 PADDED_WIDTH = 256  # Phi-3-small rounds its hidden width up to a multiple
 ROTATED = {"full_attention": False, "sliding_attention": True}  # layers by type
+_MLPS = ("mlp", "fused_mlp")  # classes of Phi's MLP in its authors' format, with the same weights
 _OFFSET = 2  # rows before the first position
 
 
@@ -43,6 +44,19 @@ def phi(config: Config) -> Architecture:
     head = config.lm_head(tied=config.flag("tie_word_embeddings"), bias=True)
     mlp = config.plain_mlp(bias=True)
     return decoder(config, norm=config.layernorm(), attention=attention, mlp=mlp, place="parallel", head=head)
+
+
+def phi_msft(config: Config) -> Architecture:
+    """Read a Phi-1, Phi-1.5 or Phi-2 config in its authors' format [microsoft2023phi]."""
+    step, rotated, head = config.size("pad_vocab_size_multiple"), config.size("rotary_dim"), config.divide_by_heads()
+    config.override("vocab_size", -(-config.vocab // step) * step)
+    config.override("intermediate_size", config.size("intermediate_size", 4 * config.d_model))
+    config.override("partial_rotary_factor", rotated / head)
+    block = config.mapping("architecture")
+    if block.get("block_cls", "parallel") != "parallel" or block.get("mlp", {}).get("mlp_cls", "mlp") not in _MLPS:
+        raise config.invalid("architecture", "parallel blocks with plain MLPs", block)
+    config.one_of("embd_layer", "default")
+    return phi(config)
 
 
 def phi3(config: Config) -> Architecture:
