@@ -23,6 +23,7 @@ from latency_errors import SECTIONS as LATENCY_SECTIONS
 from measurements import Row, Section
 from optimal_sizes import SECTIONS as SIZES_SECTIONS
 from phase_errors import SECTIONS as PHASE_SECTIONS
+from serving_errors import SECTIONS as SERVING_SECTIONS
 from speculation_errors import SECTIONS as SPECULATION_SECTIONS
 from training_hours import SECTIONS as HOURS_SECTIONS
 from training_steps import SECTIONS as STEP_SECTIONS
@@ -275,6 +276,7 @@ SECTIONS: dict[str, Section] = {
     **SIZES_SECTIONS,
     **SPECULATION_SECTIONS,
     **PHASE_SECTIONS,
+    **SERVING_SECTIONS,
 }
 
 

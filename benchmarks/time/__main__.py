@@ -1,11 +1,11 @@
 """Fit the coefficients of kernels to published tables, and print the errors on rows that were left out.
 
-    python -m benchmarks.time --tables DIR [--infersim DIR] [--write] [NAME ...]
+    python -m benchmarks.time --tables DIR [--infersim DIR] [--vllm DIR] [--write] [NAME ...]
 
-DIR holds the CSV files that ``tables.py`` names, or those of InferSim (``infersim.py``). Prints the mean and median
-absolute error in percent for each kind of kernel: in five folds by shape, with the coefficients of a sibling (another
-accelerator with the same kernels), and with those of all other accelerators. ``--write`` replaces the coefficients in
-``llmcalc/data/efficiency``. Needs SciPy.
+DIR holds the CSV files that ``tables.py`` names, or those of InferSim (``infersim.py``) or vLLM (``vllm.py``). Prints
+the mean and median absolute error in percent for each kind of kernel: in five folds by shape, with the coefficients of
+a sibling (another accelerator with the same kernels), and with those of all other accelerators. ``--write`` replaces
+the coefficients in ``llmcalc/data/efficiency``. Needs SciPy.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from llmcalc.estimate.time.efficiency import GENERIC
 from .fitting import SMALLEST, Rows, errors, fit, join, leave_shapes_out
 from .infersim import LIBRARIES
 from .tables import TABLES, Table
+from .vllm import ENGINE
 
 FOLDER = Path(__file__).parent.parent.parent / "llmcalc" / "data" / "efficiency"
 
@@ -116,9 +117,10 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="kinds of kernels (default: all)")
     parser.add_argument("--tables", type=Path, help="folder of the CSV files")
     parser.add_argument("--infersim", type=Path, help="folder bench_data of InferSim")
+    parser.add_argument("--vllm", type=Path, help="folder systems/data of aiconfigurator")
     parser.add_argument("--write", action="store_true", help="replace the data files")
     given = parser.parse_args()
-    for tables, folder in ((TABLES, given.tables), (LIBRARIES, given.infersim)):
+    for tables, folder in ((TABLES, given.tables), (LIBRARIES, given.infersim), (ENGINE, given.vllm)):
         for table in tables if folder else ():
             if not given.names or table.name in given.names:
                 if not getattr(table, "is_fitted", True):

@@ -42,7 +42,13 @@ SPREAD = {"step": 1.0, "sequence": 0.5}  # logarithmic deviations of engines fro
 NOISE = 0.15  # logarithmic error of a measurement
 OWN = (0, 1, 3, 5, 10)  # rows of a deployment that calibrate its times
 LAYOUT = ("gpu", "tp", "dp", "ep", "weights", "experts", "attention_weights", "cache", "engine")
-KERNELS = {"h100-sxm": {"h100-sxm"}, "b200-180gb": {"b200"}, "b300": {"b300"}, "gb200-186gb": {"gb200"}}
+KERNELS = {
+    "h100-sxm": {"h100-sxm"},
+    "h200": {"h200"},
+    "b200-180gb": {"b200"},
+    "b300": {"b300"},
+    "gb200-186gb": {"gb200"},
+}
 
 
 class Rows:

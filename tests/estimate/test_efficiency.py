@@ -46,6 +46,20 @@ def test_kernels_of_a_library_come_first(accelerator: str, kernel: str, origin: 
     assert "deepgemm" not in efficiencies().coefficients("gemm", accelerator, kernel).kernel
 
 
+@pytest.mark.parametrize(("accelerator", "kernel", "origin", "place", "measured"), [
+    ("a100-sxm-80gb", "bf16", "own", "a100-sxm-80gb", "bf16 vllm"),
+    ("a100-sxm-80gb", "mxfp4", "nearest", "l40s", "mxfp4 vllm"),
+    ("rtx-3090", "int4", "nearest", "l40s", "int4 vllm"),  # the nearest of the nearest family
+    ("dgx-spark", "mxfp4", "sibling", "rtx-pro-6000-server", "mxfp4 vllm"),
+    ("b200-180gb", "fp8", "own", "b200", "fp8"),  # runs the kernels of TensorRT-LLM
+    ("mi300x", "bf16", "generic", "", "bf16"),
+])  # fmt: skip
+def test_experts_of_vllm(accelerator: str, kernel: str, origin: str, place: str, measured: str) -> None:
+    found = efficiencies().coefficients("experts", accelerator, kernel, library="vllm")
+    assert (found.origin, found.accelerator, found.kernel) == (origin, place, measured)
+    assert found.is_library == measured.endswith("vllm")
+
+
 def test_an_engine_names_the_library_of_its_kernels() -> None:
     found = {}
     for engine in ("sglang", "vllm"):
@@ -74,7 +88,8 @@ def test_a_kind_with_one_kernel_needs_no_format() -> None:
         ("mxfp8", "fp8"),
         ("awq", "int4"),
         ("q4_k", "bf16"),
-        ("mxfp4", "bf16"),
+        ("mxfp4", "mxfp4"),
+        ("nf4", "bf16"),
         ("bf16", "bf16"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,14 @@ def test_the_busiest_of_one_rank_is_the_rank_and_of_many_gets_more_than_the_mean
     rows, touched = kernels.busiest_rank(101, 8, 128, 8)
     assert 101 < rows < 2 * 101
     assert touched <= 16
+
+
+def test_experts_take_the_steps_along_both_axes_and_their_launches() -> None:
+    own = coefficients("experts", "h100-sxm", "fp8-block", library="vllm").values
+    form = partial(kernels.grouped_gemm, 29, 7, 11, 3e6, 1009, 521, 6e6, H100, PEAK)
+    steps = form(own) - form({name: value for name, value in own.items() if name != "step_ns"})
+    assert steps == pytest.approx((16 + 9) * own["step_ns"] * 1e-9)  # of 64 elements each
+    assert form(own, launched=True) - form(own) == pytest.approx((own["launch_us"] + 11 * own["expert_us"]) * 1e-6)
 
 
 def test_touched_experts_are_all_experts_for_many_rows() -> None:

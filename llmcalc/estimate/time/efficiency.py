@@ -48,7 +48,8 @@ class Efficiency:
         values: coefficients by name.
         origin: ``own``, ``sibling``, ``nearest`` or ``generic``.
         accelerator: the accelerator on which the kernels were measured, or empty.
-        kernel: format of the measured kernels.
+        kernel: format of the measured kernels, and their library if one is asked for and measured.
+        is_library: whether the kernels are those of the library that was asked for.
         error: mean and median absolute error of the form in percent, for shapes that were left out, if known.
     """
 
@@ -57,6 +58,7 @@ class Efficiency:
     accelerator: str
     kernel: str
     error: tuple[float, ...]
+    is_library: bool = False
 
 
 class Efficiencies:
@@ -154,12 +156,12 @@ class Efficiencies:
         measured: dict[str, dict[str, Any]] = self._table(f"efficiency/{kind}")["coefficients"]
         kernel = kernel or next(iter(measured[GENERIC]))
         chain = (kernel, *self._formats.get(kernel, {}).get("nearest", ()))
-        if library:
-            chain = (f"{kernel} {library}", *chain)
-        for name in chain:
-            for origin, place in self._places(accelerator, measured, without):
+        places = list(self._places(accelerator, measured, without))
+        own = f"{kernel} {library}"
+        for name in (own, *chain):
+            for origin, place in places:
                 if name in measured[place]:
-                    return _read(measured[place][name], origin, place, name)
+                    return _read(measured[place][name], origin, place, name, name == own)
         name = next(name for name in (*chain, *measured[GENERIC]) if name in measured[GENERIC])
         return _read(measured[GENERIC][name], GENERIC, "", name)
 
@@ -168,13 +170,18 @@ class Efficiencies:
         own = [place for place in known if name == place or name.startswith(f"{place}-")]
         yield from ((OWN, place) for place in sorted(own, key=len, reverse=True))
         family = self.family_of(name)
-        for origin, relative in ((SIBLING, family), (NEAREST, self._families.get(family, {}).get("nearest"))):
+        for origin, relative in ((SIBLING, family), *((NEAREST, each) for each in self._nearest(family))):
             if not relative:
                 continue
             members = self._families[relative]["of"]
             related = [place for place in known if place not in own and self.family_of(place) == relative]
             for place in sorted(related, key=lambda each: [not each.startswith(own) for own in members]):
                 yield origin, place
+
+    def _nearest(self, family: str) -> Iterator[str]:
+        """Yield the family whose kernels are the nearest, then the nearest of that family, and so on."""
+        while family := self._families.get(family, {}).get("nearest", ""):
+            yield family
 
     def _peak(self, accelerator: Accelerator, formats: list[str]) -> float:
         for name in formats:
@@ -184,6 +191,6 @@ class Efficiencies:
         return accelerator.peak.get("bf16", 0) * next((ratios[name] for name in formats if name in ratios), 0)
 
 
-def _read(entry: Mapping[str, Any], origin: str, place: str, kernel: str) -> Efficiency:
+def _read(entry: Mapping[str, Any], origin: str, place: str, kernel: str, is_library: bool = False) -> Efficiency:
     values = {name: value for name, value in entry.items() if name not in ("measurements", "error")}
-    return Efficiency(values, origin, place, kernel, tuple(entry["error"]))
+    return Efficiency(values, origin, place, kernel, tuple(entry["error"]), is_library)

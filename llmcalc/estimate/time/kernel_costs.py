@@ -114,10 +114,12 @@ class KernelCosts:
         width, inner = operation.matrices[0][0], operation.matrices[-1][0]
         each = weight_bytes / experts
         seconds: Number = inf
+        launched = self.counts_launches(operation)
         for coefficients in self.expert_kernels(own):
             time = kernels.grouped_gemm(
-                rows, touched, experts, elements, width, inner, each, self.device, own.peak, coefficients
-            )
+                rows, touched, experts, elements, width, inner, each, self.device, own.peak, coefficients,
+                launched=launched,
+            )  # fmt: skip
             seconds = xp.minimum(seconds, time)
         moved = touched * each + rows * 2 * width * ACTIVATION_BYTES
         seconds = self.reading(seconds, tokens, moved, own)
@@ -125,9 +127,19 @@ class KernelCosts:
 
     def expert_kernels(self, own: Operands) -> list[Mapping[str, float]]:
         """Return the coefficients of the available kernels for experts. The fastest kernel is used."""
-        found = [self.coefficients("experts", name) for name in (own.kernel, *own.variants)]
-        origins = [self.efficiencies["experts", name].origin for name in (own.kernel, *own.variants)]
-        return [each for each, origin in zip(found, origins, strict=True) if origin == origins[0]]
+        names = (own.kernel, *own.variants)
+        found = {name: self.coefficients("experts", name) for name in names}
+        known = [self.efficiencies["experts", name] for name in names]
+        first = known[0].origin, known[0].is_library
+        return [found[name] for name, own in zip(names, known, strict=True) if (own.origin, own.is_library) == first]
+
+    def counts_launches(self, operation: Operation) -> bool:
+        """Return whether the time of an operation includes its launches, as that of a library's layer of experts."""
+        if not isinstance(operation, GroupedGemm):
+            return False
+        kernel = self.operands(operation).kernel
+        self.coefficients("experts", kernel)
+        return self.efficiencies["experts", kernel].is_library
 
     def reading(self, seconds: Number, rows: Number, moved: Number, own: Operands) -> Number:
         """Return the time of products. In some engines, those with few rows take only the time to read the weights."""

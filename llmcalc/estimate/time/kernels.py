@@ -17,7 +17,7 @@ from collections.abc import Mapping
 
 from ...core.record import record
 from .arrays import Number, namespace
-from .tiles import fastest_tiles, fewest_waves
+from .tiles import K_STEP, fastest_tiles, fewest_waves
 
 Coefficients = Mapping[str, float]
 
@@ -95,7 +95,7 @@ def gemm(
 
 def grouped_gemm(
     rows: Number, touched: Number, experts: Number, elements: Number, width: Number, inner: Number,
-    weight_bytes: Number, device: Device, peak: Number, c: Coefficients, *, alone: bool = False,
+    weight_bytes: Number, device: Device, peak: Number, c: Coefficients, *, alone: bool = False, launched: bool = False,
 ) -> Number:  # fmt: skip
     """Return the time of the experts of one rank, with the permutation of their rows.
 
@@ -109,9 +109,10 @@ def grouped_gemm(
         weight_bytes: bytes of all matrices of one expert.
         device: the accelerator.
         peak: FLOP/s of the format that the kernel computes in.
-        c: ``compute``, ``memory``, ``sharpness``, ``copies``, ``touched_us``, ``expert_us`` (and ``launch_us``,
-            ``cache``).
+        c: ``compute``, ``memory``, ``sharpness``, ``copies``, ``touched_us``, ``expert_us`` (and ``step_ns``,
+            ``launch_us``, ``cache``).
         alone: whether the kernel is measured alone.
+        launched: whether the launches inside the layer count, which the step doesn't count for such kernels.
     """
     xp = namespace(rows, touched, experts, device.bandwidth)
     each = rows / touched
@@ -123,7 +124,9 @@ def grouped_gemm(
     time = (computing**power + reading**power) ** (1 / power)
     time = time + c["copies"] * rows * 6.0 * (width + inner) / device.bandwidth
     time = time + MICRO * c["touched_us"] * touched
-    return time + MICRO * (c["launch_us"] + c["expert_us"] * experts) if alone else time
+    if "step_ns" in c:  # a multiprocessor computes the steps along both contracted axes one after another
+        time = time + NANO * c["step_ns"] * (xp.ceil(width / K_STEP) + xp.ceil(inner / K_STEP))
+    return time + MICRO * (c["launch_us"] + c["expert_us"] * experts) if alone or launched else time
 
 
 def touched_experts(rows: Number, experts: Number) -> Number:

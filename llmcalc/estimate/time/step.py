@@ -165,7 +165,8 @@ class StepModel(KernelCosts):
             costs[key] = cost
             name = operation.component
             components[name] = components.get(name, NO_COST).plus(cost, group.applied)
-            n_kernels = n_kernels + group.applied * self.engine.launches[type(operation).__name__] * is_executed
+            if not self.counts_launches(operation):
+                n_kernels = n_kernels + group.applied * self.engine.launches[type(operation).__name__] * is_executed
         exchanged, waits = transfers(self, values)
         own = self.engine
         between = own.kernel_s if prefill is None else own.prefill_kernel_s if scheduled else own.static_kernel_s

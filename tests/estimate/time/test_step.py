@@ -169,3 +169,10 @@ def test_arrays_have_the_times_of_numbers_where_no_encoder_runs() -> None:
     own, numbers = model("qwen3-vl-2b"), (1.0, 7.0, 131.0)
     found = own.step(values(np.array(numbers), 1, 101), scheduled=True).seconds
     assert found.tolist() == pytest.approx([own.step(values(n, 1, 101), scheduled=True).seconds for n in numbers])
+
+
+def test_a_library_of_experts_counts_its_launches_itself() -> None:
+    with_own, without = (model("mixtral-8x7b", engine=engine) for engine in ("vllm", "tensorrt-llm"))
+    more = without.step(values(7, 1, 211)).launches - with_own.step(values(7, 1, 211)).launches
+    assert more == pytest.approx(32 * without.engine.launches["GroupedGemm"] * without.engine.kernel_s)  # in 32 layers
+    assert with_own.efficiencies["experts", "bf16"].kernel == "bf16 vllm"

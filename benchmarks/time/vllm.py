@@ -1,0 +1,121 @@
+"""Tables of the kernels that vLLM runs, measured by NVIDIA for aiconfigurator (Apache-2.0).
+
+    git clone https://github.com/ai-dynamo/aiconfigurator
+    python -m benchmarks.time --vllm aiconfigurator/aic-core/src/aiconfigurator_core/systems/data
+
+The times are those of a layer of experts in a CUDA graph, with its launches, the quantisation of activations and the
+permutation of tokens. A table has tens of thousands of rows, of which a sample is read. The tables of products with
+blocks of scales are not read, because they were measured outside a CUDA graph. Needs pyarrow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from llmcalc.api.accelerators import accelerators
+from llmcalc.api.efficiencies import efficiencies
+from llmcalc.api.names import number_format
+
+from .fitting import Rows, Start
+from .tables import SKEW, SYSTEMS, TABLES, Table, figures
+
+LIBRARY = "vllm"
+FORMATS = {
+    "bfloat16": "bf16", "fp8": "fp8", "fp8_block": "fp8-block", "nvfp4": "nvfp4", "int4_wo": "awq-int4-g128",
+    "w4a16_mxfp4": "mxfp4",
+}  # fmt: skip
+PLAIN, EXPANDED = ("bfloat16", "fp8", "fp8_block"), ("int4_wo", "w4a16_mxfp4")
+# Formats by version of vLLM. On B200, vLLM runs kernels of TensorRT-LLM, whose own tables have the other formats.
+VERSIONS = {
+    "a100_sxm": {"0.14.0": PLAIN},
+    "h100_sxm": {"0.19.0": PLAIN, "0.24.0": EXPANDED},
+    "h200_sxm": {"0.19.0": PLAIN, "0.24.0": EXPANDED},
+    "l40s": {"0.24.0": PLAIN + EXPANDED},
+    "rtx_pro_6000_server": {"0.24.0": (*PLAIN, *EXPANDED, "nvfp4")},
+    "b200_sxm": {"0.24.0": EXPANDED},
+}
+LAYERS = {"w4a16_mxfp4": "gptoss"}  # part of the name of the layer, where a table has several
+MOST_RANKS = 8  # over which experts are divided
+MOST = 500  # rows of a GPU and format that are read
+Line = Mapping[str, Any]
+Found = dict[tuple[str, str], list[dict[str, Any]]]  # by accelerator and kernel
+
+
+def _line(line: Line, system: str) -> tuple[str, float, float, float]:
+    found = number_format(FORMATS[line["dtype"]])
+    own = efficiencies().operands(accelerators()[SYSTEMS[system][0]], found)
+    return own.kernel, own.peak, found.bits_per_weight / 8, own.activation_bytes
+
+
+def experts_line(line: Line, system: str) -> tuple[str, dict[str, float]] | None:
+    kernel, peak, weight, _ = _line(line, system)
+    names = {"tokens": "num_tokens", "width": "hidden_size", "inner": "inter_size", "chosen": "topk",
+             "experts": "num_experts", "tp": "moe_tp_size", "ep": "moe_ep_size"}  # fmt: skip
+    sizes = {name: float(line[column]) for name, column in names.items()}
+    if sizes["ep"] > MOST_RANKS:
+        return None
+    return kernel, sizes | {"peak": peak, "weight": weight, "skew": SKEW[line["distribution"]]}
+
+
+@dataclass(frozen=True)
+class EngineTable(Table):
+    """Measurements of the kernels of vLLM.
+
+    Attributes:
+        file: parquet file of a GPU and version.
+        reader: function that reads a line: kernel and sizes, or None for a line that does not belong to the table.
+        formats: column of the number format.
+    """
+
+    file: str = ""
+    reader: Callable[[Line, str], tuple[str, dict[str, float]] | None] = lambda line, system: None
+    formats: str = ""
+
+    def read(self, folder: Path) -> dict[tuple[str, str], Rows]:
+        """Return the rows of every accelerator and kernel."""
+        found: Found = {}
+        for system, versions in VERSIONS.items():
+            for version, formats in versions.items():
+                found |= self._version(folder / self.file.format(system=system, version=version), system, formats)
+        return {key: {name: np.array([row[name] for row in rows]) for name in rows[0]} for key, rows in found.items()}
+
+    def _version(self, path: Path, system: str, formats: tuple[str, ...]) -> Found:
+        from pyarrow import parquet
+
+        found: Found = {}
+        for line in parquet.read_table(path).to_pylist() if path.exists() else ():
+            if line[self.formats] not in formats or LAYERS.get(line[self.formats], "") not in line["kernel_source"]:
+                continue
+            own = self.reader({**line, "dtype": line[self.formats]}, system)
+            if own is not None:
+                kernel, sizes = own
+                shape = "|".join(f"{sizes[name]:g}" for name in self.shape)
+                row = {"seconds": line["latency"] * 1e-3, "shape": shape, **sizes, **figures(SYSTEMS[system][0])}
+                found.setdefault((SYSTEMS[system][1], f"{kernel} {LIBRARY}"), []).append(row)
+        return {key: sample(rows) for key, rows in found.items()}
+
+
+def sample(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return at most ``MOST`` rows, which do not depend on their order."""
+    order = sorted(rows, key=lambda row: hashlib.md5(repr(sorted(row.items())).encode()).hexdigest())
+    return order[:MOST]
+
+
+def _table(name: str, file: str, formats: str, reader: Any, **changes: Any) -> EngineTable:
+    """Return a table with the form of a table of the other accelerators."""
+    own = next(table for table in TABLES if table.name == name)
+    values = {"form": own.form, "starts": own.starts, "shape": own.shape, "fixed": own.fixed, "nuisance": own.nuisance}
+    return EngineTable(name, {}, file=file, formats=formats, reader=reader, **values | changes)
+
+
+EXPERTS = next(table for table in TABLES if table.name == "experts")
+ENGINE = (
+    _table("experts", "{system}/moe/vllm/{version}/moe_perf.parquet", "moe_dtype", experts_line,
+           starts={**EXPERTS.starts, "step_ns": Start(50, 0.1, 600)}),
+)  # fmt: skip
