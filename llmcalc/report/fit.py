@@ -79,6 +79,7 @@ def fit_document(
         pictures=lambda: [_chart(fit)],
         derivation=derivation("memory", fit.result),
         main=len(tables) - 1,
+        listing=None if solution and solution.candidates else lambda: _listing(fit, facts),
         notes=(*_limit(architecture, solution), *_notes(fit), *partly),
     )
 
@@ -172,6 +173,16 @@ def _parts(fit: Fit) -> Table:
     sizes = memory_parts(fit)
     rows = [(name, size, size / fit.memory) for name, size in (*sizes.items(), ("total", sum(sizes.values())))]
     return Table("per accelerator", columns("part: name", "bytes: bytes", "of memory: share"), rows[:-1], rows[-1])
+
+
+def _listing(fit: FitResult, facts: Sequence[Fact]) -> Table:
+    """Return the verdict and all sizes as rows of a file."""
+    solution, asked = fit.solution, []
+    if solution:
+        asked, facts = [(ASKED[solution.asked], solution.value, WHAT.get(solution.asked, ""))], facts[1:]
+    rows = [("fits", "yes" if fit.fits else "no", ""), *asked, *((one.label, one.value, one.unit) for one in facts)]
+    parts = [(name, size, BYTES) for name, size in memory_parts(fit).items() if name != "reserve"]
+    return Table("", columns("quantity: name", "value", "unit: name"), [*rows, *parts])
 
 
 def _candidates(solution: Solution) -> Table:

@@ -19,7 +19,7 @@ from .numbers import ABOUT, BYTES
 if TYPE_CHECKING:
     from .pictures import Picture
 
-MOST_ROWS, MOST_CHARTED = 100_000, 32
+MOST_ROWS = 100_000
 STEEP = 8  # an axis is logarithmic if the ratio of its last to first value exceeds this
 TOKENS = ("seq", "target_seq", "context")
 LINEAR_UP_TO = 100  # a bar chart is logarithmic if the ratio of its largest to smallest value exceeds this
@@ -34,7 +34,7 @@ def sweep_document(result: Sweep) -> Document:
     """Build the sweep report."""
     check_rows(result.axes)
     architecture = result.architecture
-    varied = ", ".join(f"{axis.name.replace('_', '-')} ({len(axis.values)})" for axis in result.axes)
+    varied = ", ".join(f"{axis.name} ({len(axis.values)})" for axis in result.axes)
     notes = [formula_note(name, form) for name, form in result.forms.items() if form.symbols()]
     axes = {axis.name for axis in result.axes}
     fixed = {name: value for name, value in result.fixed.items() if value not in (None, False) and name not in axes}
@@ -45,9 +45,11 @@ def sweep_document(result: Sweep) -> Document:
         lambda: _json(result),
         f": {result.points} points over {varied}",
         lines=(fixed_line, *_settings(result)),
-        tables=(_table(result), _chart(result)),
+        tables=(_table(result),),
+        listing=lambda: _listing(result),
         pictures=lambda: _pictures(result),
-        notes=("float64 with exact coefficients: relative error 1e-15, exact=False; k is 1024", *notes),
+        notes=notes,
+        details=("floating-point values have a relative error of about 1e-15; k is 1024",),
     )
 
 
@@ -70,21 +72,22 @@ def _curves(result: Sweep, name: str, longest: int) -> Picture:
     for sizes, values in _rows(result):
         others = (*sizes[:longest], *sizes[longest + 1 :])
         points.setdefault(others, []).append((float(sizes[longest]), values[place]))
-    named = [other.name.replace("_", "-") for other in (*result.axes[:longest], *result.axes[longest + 1 :])]
+    named = [other.name for other in (*result.axes[:longest], *result.axes[longest + 1 :])]
     curves = [Curve(_point(named, others) or name, tuple(own)) for others, own in points.items()]
     unit, xs = _unit(name), axis.values
     ys = [value for curve in curves for _, value in curve.points]
     wide = min(ys) > 0 and max(ys) / min(ys) > STEEP
-    across = Axis(axis.name.replace("_", "-"), "tokens" if axis.name in TOKENS else "count", xs[-1] / xs[0] > STEEP)
+    across = Axis(axis.name, "tokens" if axis.name in TOKENS else "count", xs[-1] / xs[0] > STEEP)
     return Chart(f"{title(result.architecture)}: {name}", across, Axis(_title(name), unit, wide), tuple(curves))
 
 
 def _settings(result: Sweep) -> list[str]:
     """Return one line with the non-default memory settings and one line with the mesh."""
+    hidden = {"mesh", "convention", "master", *(axis.name for axis in result.axes)}
     settings = {
         name: ", ".join(value) if isinstance(value, list) else value
         for name, value in result.memory.items()
-        if name not in ("mesh", "convention", "master") and value not in (None, False)
+        if name not in hidden and value not in (None, False)
     }
     ranks = mesh_line(result.memory["mesh"]) if result.memory.get("mesh") else ""
     return list(filter(None, (f"memory: {named_values(settings)}" if settings else "", ranks)))
@@ -98,12 +101,27 @@ def _rows(result: Sweep) -> Iterator[tuple[tuple[int, ...], tuple[float, ...]]]:
         yield sizes, tuple(values)
 
 
-def _table(result: Sweep) -> Table:
+def _axes(result: Sweep) -> list[Column]:
+    return [Column(axis.name, "number" if type(axis.values[0]) is int else "name") for axis in result.axes]
+
+
+def _listing(result: Sweep) -> Table:
+    """Return a table of all values without bars."""
     rows = [(*sizes, *values) for sizes, values in _rows(result)]
-    sizes = [
-        Column(axis.name.replace("_", "-"), "number" if type(axis.values[0]) is int else "name") for axis in result.axes
-    ]
-    return Table("", (*sizes, *(Column(_title(name), _kind(name)) for name in result.values)), rows)
+    return Table("", (*_axes(result), *(Column(_title(name), _kind(name)) for name in result.values)), rows)
+
+
+def _table(result: Sweep) -> Table:
+    """Return a table of all values with bars, on a logarithmic scale if they span more than two orders of magnitude."""
+    heads = _axes(result)
+    cells: list[list[Any]] = [list(sizes) for sizes, _ in _rows(result)]
+    for at, name in enumerate(result.values):
+        values = [own[at] for _, own in _rows(result)]
+        scale, shares = _bars(values)
+        heads += [Column(_title(name), _kind(name)), Column(scale, "bar")]
+        for row, value, share in zip(cells, values, shares, strict=True):
+            row += [value, share]
+    return Table("", tuple(heads), [tuple(row) for row in cells])
 
 
 def _point(names: Sequence[str], values: Sequence[object]) -> str:
@@ -124,21 +142,6 @@ def _unit(name: str) -> str:
 
 def _kind(name: str) -> str:
     return f"{ABOUT} {BYTES}" if _unit(name) == BYTES else ABOUT
-
-
-def _chart(result: Sweep) -> Table:
-    """Plot every quantity as bars, on a logarithmic scale if the values span more than two orders of magnitude."""
-    step = -(-result.points // MOST_CHARTED)
-    points = list(_rows(result))[::step]
-    heads = [Column("point", "name")]
-    cells: list[list[Any]] = [[_point([axis.name for axis in result.axes], sizes) for sizes, _ in points]]
-    for at, name in enumerate(result.values):
-        values = [value[at] for _, value in points]
-        scale, shares = _bars(values)
-        heads += [Column(name, _kind(name)), Column(scale, "bar")]
-        cells += [values, shares]
-    every = f", every {step}th point" if step > 1 else ""
-    return Table(f"{', '.join(result.values)}{every}", tuple(heads), list(zip(*cells, strict=True)))
 
 
 def _bars(values: list[float]) -> tuple[str, list[float]]:

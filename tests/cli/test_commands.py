@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from typing import Any
 
@@ -161,3 +163,29 @@ def _product(shape: list[int]) -> int:
     for length in shape:
         product *= length
     return product
+
+
+def test_a_sweep_prints_every_value_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep", "gpt2", "params.total", "--over", "n_layers=7,11"]) == 0
+    shown = capsys.readouterr().out
+    assert [shown.count(value) for value in ("89.00 M", "117.4 M")] == [1, 1]
+    assert "2 points over n_layers (2)" in shown
+
+
+def test_a_preset_with_a_base_says_where_its_blocks_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["presets", "show", "llama3-8b"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.endswith("presets show llama\n# this model in one file: llmcalc import llama3-8b\n")
+    assert main(["presets", "show", "llama"]) == 0
+    assert "the blocks are those" not in capsys.readouterr().out
+
+
+def test_a_file_has_the_verdict_and_all_sizes(capsys: pytest.CaptureFixture[str]) -> None:
+    for gpu, verdict in (("h100", "yes"), ("rtx3060", "no")):
+        main(["fit", "llama3-8b", "--gpu", gpu, "--format", "csv"])
+        rows = {row["quantity"]: row["value"] for row in csv.DictReader(io.StringIO(capsys.readouterr().out))}
+        found = llmcalc.fit("llama3-8b", gpu)
+        assert (rows["fits"], int(rows["headroom"]), int(rows["needed"])) == (verdict, found.headroom, found.needed)
+        assert sum(int(rows[name]) for name in ("weights", "state", "transient")) == found.needed
+    main(["fit", "llama3-8b", "--gpu", "h100", "--solve", "seq", "--format", "csv"])
+    assert "largest context,511457,tokens" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ...core.errors import InputError
@@ -110,8 +111,19 @@ def show_preset(name: str, resolved: bool, overrides: list[str], as_json: bool, 
 
         write_yaml(str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)), color)
     else:
-        write_yaml(read_text(file), color)
+        write_yaml(read_text(file).rstrip("\n") + _where_the_blocks_are(name, data), color)
     return 0
+
+
+def _where_the_blocks_are(name: str, data: Mapping[str, Any]) -> str:
+    """Return a comment on where the blocks of a preset are described that inherits them from its base."""
+    if "architecture" in data or "base" not in data:
+        return ""
+    lines = (
+        f"the blocks are those of its base: llmcalc presets show {data['base']}",
+        f"this model in one file: llmcalc import {name}",
+    )
+    return "".join(f"\n# {line}" for line in lines)
 
 
 COMMANDS = (

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..memory_options import QUANTITY as SETTINGS
 from ..memory_options import settings
-from ..options import CHART_OUTPUT, MODEL, READING, values
+from ..options import CHART_OUTPUT, MODEL, NOTES, READING, values
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
@@ -38,7 +38,7 @@ def run(model: str, quantities: list[str], over: list[str], **given: Any) -> Ans
 COMMANDS = (
     Command(
         "sweep",
-        (MODEL, QUANTITY, OVER, *SETTINGS, *READING, *CHART_OUTPUT),
+        (MODEL, QUANTITY, OVER, *SETTINGS, *READING, *CHART_OUTPUT, NOTES),
         run,
     ),
 )
