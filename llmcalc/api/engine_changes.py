@@ -24,6 +24,11 @@ def candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
         yield from _of_llama_cpp(result)
         return
     settings = result.settings
+    if result.refusals:  # ranks that do not divide the model, or more ranks than GPUs
+        yield {"expert_parallel": True}
+        yield from (
+            {"tp": settings.get("tp", 1) >> halvings} for halvings in range(1, settings.get("tp", 1).bit_length())
+        )
     longest, available = result.longest_in(0), result.memory.available.best
     longest = min(longest, result.longest_allowed or longest)
     if longest >= FEWEST:

@@ -35,6 +35,8 @@ from ..estimate.engine_weights import (
 )
 from ..importers.engine_commands import EngineCommand
 from ..layers.parts.rope import Dynamic, Linear
+from ..schema.model_names import organisation, release
+from ..schema.preset import ASKED
 from ..schema.preset_files import names as preset_names
 from .defaults import LLAMA_CPP_STEP_TOKENS
 from .engine_encoders import encoder_memory, served_encoder
@@ -66,10 +68,11 @@ def load_served(model: Source, is_repository: bool = False) -> tuple[Architectur
         if (gguf := gguf_name(name)) and (found := _first(gguf.models)):
             return found, model, gguf.weights(found), () if gguf.stated else (assumed_format(model, found),)
         suffixes = table("repository_suffixes")
-        longest_first = "|".join(sorted(suffixes, key=len, reverse=True))
+        longest_first = "|".join(sorted((each for each in suffixes if "/" not in each), key=len, reverse=True))
         match = re.fullmatch(rf"(.+?)(?:-quantized)?[-_.]({longest_first})", name, re.IGNORECASE)
         if match:
-            chosen = suffixes[match[2].lower()]
+            suffix, owner = match[2].lower(), organisation(name)
+            chosen = suffixes.get(f"{owner}/{suffix}", suffixes[suffix])
             note = f"weights in {chosen} are assumed from the name {model}; its config.json states the method"
             if found := _first((match[1], re.sub(r"^[^/]+/", "", match[1]))):
                 return found, model, chosen, (note,)
@@ -109,6 +112,9 @@ def served_length(architecture: Architecture) -> int:
     own = architecture.inputs.get("max_position_embeddings") or positions(architecture)
     if own:
         return int(own)
+    releases = table("release_lengths")
+    if named := release(str(architecture.inputs.get(ASKED, "")), releases):
+        return int(releases[named])
     name, known = str(architecture.inputs.get("model", architecture.name)), table("context_lengths")
     found = [key for key in known if name == key or name.startswith(f"{key}-")]
     if not found:

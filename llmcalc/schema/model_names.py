@@ -60,6 +60,19 @@ def known_name(name: str, names: Iterable[str]) -> str | None:
     return next((known[each] for each in candidates if each in known), None)
 
 
+def release(name: str, releases: Iterable[str]) -> str | None:
+    """Return the longest of the releases that a name begins with, or None.
+
+    >>> release("Qwen/Qwen3-4B-Instruct-2507", ["qwen3-4b-2507", "qwen3-coder"]), release("qwen3-4b", ["qwen3-4b-2507"])
+    ('qwen3-4b-2507', None)
+    """
+    words = _words(name.rpartition("/")[2]) if len(name) <= LONGEST else ()
+    forms = (words, tuple(word for word in words if word not in TUNED))
+    known = {each: _words(each) for each in releases}
+    found = [each for each, own in known.items() if any(form[: len(own)] == own for form in forms)]
+    return max(found, key=len, default=None)
+
+
 def _words(name: str) -> tuple[str, ...]:
     """Split a name at separators and between letters and digits, so that ``llama-3-8b`` and ``llama3-8b`` are equal."""
     return tuple(_WORDS.findall(name.lower()))

@@ -29,6 +29,7 @@ from .plain_data import mapping_at
 from .template import fill, names_used, resolve, variable_at
 
 KeyPath = tuple[Any, ...]
+ASKED = "asked"  # input of an architecture: the name by which the user asked for it
 _INHERITED = ("family", "source", "status", "variables", "kinds", "architecture", "encoder", "layout", "unmodelled")
 
 
@@ -36,7 +37,10 @@ def load_preset(name: str, overrides: Sequence[str] = ()) -> Architecture:
     """Return the architecture of the preset with the given name."""
     found = preset_files.find(name)
     architecture = load_file(found.file, found.size, overrides)
-    return changed(architecture, notes=(found.note, *architecture.notes)) if found.note else architecture
+    if name == architecture.name:
+        return architecture
+    notes = (found.note, *architecture.notes) if found.note else architecture.notes
+    return changed(architecture, notes=notes, inputs={**architecture.inputs, ASKED: name})
 
 
 def load_file(file: str | os.PathLike[str], size: str | None = None, overrides: Sequence[str] = ()) -> Architecture:

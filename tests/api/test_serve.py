@@ -534,3 +534,32 @@ def test_requests_beyond_the_positions_of_the_model_are_refused(command: str) ->
 def test_flags_that_scale_the_positions_allow_longer_requests() -> None:
     command = """vllm serve Qwen/Qwen3-8B --max-model-len 131072 --hf-overrides '{"rope_scaling": {"factor": 4}}'"""
     assert llmcalc.serve(command=command, gpu="h100").verdict == "starts"
+
+
+@pytest.mark.parametrize(
+    ("name", "length"),
+    [
+        ("Qwen/Qwen3-30B-A3B-Instruct-2507", 262144),
+        ("Qwen/Qwen3-30B-A3B-Instruct-2507-FP8", 262144),
+        ("Qwen/Qwen3-Coder-30B-A3B-Instruct", 262144),
+        ("zai-org/GLM-4.6", 202752),
+        ("moonshotai/Kimi-K2-Thinking", 262144),
+        ("moonshotai/Kimi-K2-Instruct", 131072),
+        ("Qwen/Qwen3-30B-A3B", 40960),
+    ],
+)
+def test_a_release_has_the_positions_of_its_own_config(name: str, length: int) -> None:
+    assert llmcalc.serve(command=f"vllm serve {name} -tp 4", gpu="h200:4").max_model_len == length
+
+
+def test_the_blocks_of_a_quantised_repository_are_not_divided() -> None:
+    divided = llmcalc.serve(command="vllm serve Qwen/Qwen3-235B-A22B-FP8 -tp 8", gpu="h200:8")
+    assert "192 per rank, not a multiple of the quantisation block of 128" in divided.refusals[0]
+    assert {"tp": 4} in [change for change, _ in divided.changes]
+    assert {"expert_parallel": True} in [change for change, _ in divided.changes]
+    assert llmcalc.serve(command="vllm serve Qwen/Qwen3-235B-A22B-FP8 -tp 4", gpu="h200:4").verdict == "starts"
+
+
+def test_fewer_ranks_are_suggested_where_there_are_fewer_gpus() -> None:
+    found = llmcalc.serve(command="vllm serve Qwen/Qwen3-8B -tp 8", gpu="h100:2")
+    assert {"tp": 2} in [change for change, _ in found.changes]

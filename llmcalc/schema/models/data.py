@@ -285,6 +285,7 @@ TABLES: dict[str, Any] = {
     "data/eager": dict[str, dict[str, Text]],
     "data/evidence": dict[str, Measured],
     "data/context_lengths": dict[str, Size],
+    "data/release_lengths": dict[str, Size],
     "data/repository_suffixes": dict[str, Text],
     "data/efficiency/*": KernelTable,
     "data/energy": dict[str, EnergyConvention],
