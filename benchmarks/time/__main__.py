@@ -19,7 +19,7 @@ import yaml
 from llmcalc.api.efficiencies import efficiencies
 from llmcalc.estimate.time.efficiency import GENERIC
 
-from .fitting import SMALLEST, Rows, errors, fit, join, leave_shapes_out
+from .fitting import SMALLEST, Form, Rows, errors, fit, join, leave_shapes_out
 from .infersim import LIBRARIES
 from .tables import TABLES, Table
 from .vllm import ENGINE
@@ -27,9 +27,16 @@ from .vllm import ENGINE
 FOLDER = Path(__file__).parent.parent.parent / "llmcalc" / "data" / "efficiency"
 
 
-def values(table: Table, kernel: str, rows: Rows) -> dict[str, float]:
-    fixed = table.fixed(kernel)
-    return fit(lambda own, c: table.form(own, {**c, **fixed}), rows, table.starts)
+Fits = dict[tuple[str, str], dict[str, float]]  # coefficients by accelerator and kernel
+
+
+def form_of(table: Table, place: str, kernel: str, fits: Fits) -> Form:
+    """Return the form of a kernel. A library may take another kernel where that is faster."""
+    fixed, other = table.fixed(kernel), table.alternatives.get(kernel, "")
+    if (place, other) not in fits:
+        return lambda rows, c: table.form(rows, {**c, **fixed})
+    known = {**fits[place, other], **table.fixed(other)}
+    return lambda rows, c: np.minimum(table.form(rows, {**c, **fixed}), table.form(rows, known))
 
 
 def judge(table: Table, groups: dict[tuple[str, str], Rows], *, is_general: bool = True) -> dict[str, dict[str, dict]]:
@@ -37,22 +44,24 @@ def judge(table: Table, groups: dict[tuple[str, str], Rows], *, is_general: bool
     family_of = efficiencies().family_of
     stored: dict[str, dict[str, dict]] = {}
     found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {"five folds": [], "sibling": [], "other accelerators": []}
-    fits = {key: values(table, key[1], rows) for key, rows in groups.items() if len(rows["seconds"]) >= SMALLEST}
+    fits: Fits = {}
+    for (place, kernel), rows in sorted(groups.items()):
+        if len(rows["seconds"]) >= SMALLEST:
+            form = form_of(table, place, kernel, fits)
+            fits[place, kernel] = fit(form, rows, table.starts_of(kernel))
     for (place, kernel), rows in sorted(groups.items()):
         if (place, kernel) not in fits:
             continue
-        fixed = table.fixed(kernel)
-        form = lambda own, c, fixed=fixed: table.form(own, {**c, **fixed})  # noqa: E731
-        folded = leave_shapes_out(form, rows, table.starts)
+        fixed, starts = table.fixed(kernel), table.starts_of(kernel)
+        form = form_of(table, place, kernel, fits)
+        folded = leave_shapes_out(form, rows, starts)
         found["five folds"].append((folded, rows["seconds"]))
         others = {other: own for (other, name), own in groups.items() if name == kernel and other != place}
         relatives = [other for other in others if family_of(other) == family_of(place) and (other, kernel) in fits]
         if relatives:
             found["sibling"].append((form(rows, fits[relatives[0], kernel]), rows["seconds"]))
         if others:
-            found["other accelerators"].append(
-                (form(rows, values(table, kernel, join(others.values()))), rows["seconds"])
-            )
+            found["other accelerators"].append((form(rows, fit(form, join(others.values()), starts)), rows["seconds"]))
         own = errors(folded, rows["seconds"])
         print(f"  {place:20s} {kernel:22s} {own}")
         kept = {name: value for name, value in fits[place, kernel].items() if name not in table.nuisance}
@@ -61,8 +70,9 @@ def judge(table: Table, groups: dict[tuple[str, str], Rows], *, is_general: bool
         }  # fmt: skip
     for kernel in sorted({kernel for _, kernel in fits}) if is_general else ():
         rows = join(own for (_, name), own in groups.items() if name == kernel)
-        fixed, common = table.fixed(kernel), values(table, kernel, rows)
-        own = errors(table.form(rows, {**common, **fixed}), rows["seconds"])
+        fixed, form = table.fixed(kernel), form_of(table, GENERIC, kernel, fits)
+        common = fits[GENERIC, kernel] = fit(form, rows, table.starts_of(kernel))
+        own = errors(form(rows, common), rows["seconds"])
         kept = {name: value for name, value in common.items() if name not in table.nuisance}
         stored.setdefault(GENERIC, {})[kernel] = {
             **kept, **{k: v for k, v in fixed.items() if k != "kind"}, "measurements": own.rows, "error": _error(own)

@@ -16,6 +16,7 @@ from llmcalc.api.accelerators import accelerators
 from llmcalc.api.efficiencies import efficiencies
 from llmcalc.api.names import number_format
 from llmcalc.estimate.time import kernels
+from llmcalc.estimate.time.transfers import CUSTOM
 
 from .fitting import Form, Rows, Start
 
@@ -50,6 +51,8 @@ class Table:
         shape: sizes that make up a shape, for folds.
         fixed: coefficients that are not fitted, by kernel.
         nuisance: coefficients of the benchmark itself that are not stored.
+        own_starts: coefficients of kernels that have others.
+        alternatives: kernel that the library takes where it is faster, by kernel.
     """
 
     name: str
@@ -59,7 +62,12 @@ class Table:
     shape: tuple[str, ...]
     fixed: Callable[[str], Mapping[str, float]] = field(default=lambda kernel: {})
     nuisance: tuple[str, ...] = ()
+    own_starts: Mapping[str, Mapping[str, Start]] = field(default_factory=dict)
+    alternatives: Mapping[str, str] = field(default_factory=dict)
     source: str = AICONFIGURATOR
+
+    def starts_of(self, kernel: str) -> Mapping[str, Start]:
+        return self.own_starts.get(kernel, self.starts)
 
     def read(self, folder: Path) -> dict[tuple[str, str], Rows]:
         """Return the rows of every accelerator and kernel."""
@@ -289,16 +297,18 @@ def _nccl_line(line: Line):
 
 def _custom_line(line: Line):
     moved = float(line["message_size"]) * 2
-    return line["system"], "all-reduce-custom", _micro(line), {"ranks": float(line["num_gpus"]), "moved": moved}
+    return line["system"], CUSTOM, _micro(line), {"ranks": float(line["num_gpus"]), "moved": moved}
 
 
 def _collective(rows: Rows, c: Mapping[str, float]) -> np.ndarray:
     kind = SimpleNamespace(**c).kind
+    if kind == CUSTOM:
+        return kernels.engine_all_reduce(rows["ranks"], rows["moved"], device_of(rows), c)
     return kernels.collective(kind, rows["ranks"], rows["moved"], device_of(rows), c)
 
 
 def _kind(kernel: str) -> Mapping[str, Any]:
-    return {"kind": kernel.removesuffix("-custom")}
+    return {"kind": kernel}
 
 
 ATTENTION = {
@@ -345,6 +355,11 @@ TABLES = (
             "doubling": Start(1, 0.5, 3),
         },
         ("ranks", "moved"), _kind,
+        own_starts={CUSTOM: {
+            "latency_us": Start(3.5, 0.5, 60), "rank_us": Start(0.1, 0.01, 20), "second_us": Start(8, 0.1, 60),
+            "link": Start(0.75, 0.1, 1.2),
+        }},
+        alternatives={CUSTOM: "all-reduce"},
     ),
     Table("state_update", _states("update"), _update,
           {"launch_us": LAUNCH, "memory": Start(0.6, 0.03, 1), "element_ns": Start(0.2, 0.001, 5)},

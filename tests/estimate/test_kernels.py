@@ -47,6 +47,9 @@ FORMS: Mapping[str, Callable[[float], float]] = {
     "all-reduce": lambda x: kernels.collective(
         "all-reduce", 4, x, H100, coefficients("collectives", "h100-sxm", "all-reduce").values
     ),
+    "engine_all_reduce": lambda x: kernels.engine_all_reduce(
+        4, x * 1e3, H100, coefficients("collectives", "h100-sxm", "all-reduce-custom").values
+    ),
 }
 
 
@@ -145,6 +148,15 @@ def test_an_all_reduce_moves_twice_the_bytes_of_a_gather() -> None:
     assert gather == pytest.approx(0.75 * 1e9 / H100.link)
     assert reduce == pytest.approx(2 * gather)
     assert kernels.collective("send", 2, 1e9, H100, flat) == pytest.approx(1e9 / H100.link)
+
+
+def test_ranks_of_an_engine_read_small_tensors_in_one_step_and_large_ones_in_two() -> None:
+    own = {"latency_us": 3.0, "rank_us": 0.5, "second_us": 11.0, "link": 0.5}
+    link, latency = H100.link * 0.5, (3 + 0.5 * 6) * 1e-6
+    small, large = 1e4, 1e8
+    assert kernels.engine_all_reduce(7, small, H100, own) == pytest.approx(latency + 6 * small / link)
+    two_steps = latency + 11e-6 + 2 * 6 / 7 * large / link
+    assert kernels.engine_all_reduce(7, large, H100, own) == pytest.approx(two_steps)
 
 
 def test_no_coefficient_beats_the_datasheet() -> None:

@@ -364,3 +364,22 @@ def collective(kind: str, ranks: Number, moved: Number, device: Device, c: Coeff
         sent = sent * c["reduction"]
     filling = c["fill_us"] * MICRO * moved / (moved + c["full_kb"] * 1e3)
     return latency + sent / (device.link * c["link"]) + filling
+
+
+def engine_all_reduce(ranks: Number, moved: Number, device: Device, c: Coefficients) -> Number:
+    """Return the time of an all-reduce of inference engines, whose ranks read from the memory of each other.
+
+    Either every rank reads the tensors of all others, or it adds a part of them and then reads the other sums. Larger
+    tensors are left to the library of collectives.
+
+    Args:
+        ranks: number of ranks.
+        moved: bytes of the whole tensor.
+        device: the accelerator.
+        c: ``latency_us``, ``rank_us``, ``second_us``, ``link``.
+    """
+    xp = namespace(ranks, moved, device.link)
+    latency, link = (c["latency_us"] + c["rank_us"] * (ranks - 1)) * MICRO, device.link * c["link"]
+    one_step = moved * (ranks - 1) / link
+    two_steps = 2 * moved * (ranks - 1) / ranks / link + c["second_us"] * MICRO
+    return latency + xp.minimum(one_step, two_steps)

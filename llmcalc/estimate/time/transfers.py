@@ -42,7 +42,7 @@ def collective_seconds(model: KernelCosts, each: Collective, moved: Number) -> N
         own = changed(own, link=own.network)
     seconds = kernels.collective(each.kind, each.ranks, moved, own, model.coefficients("collectives", each.kind))
     if each.kind == ALL_REDUCE and each.ranks <= model.accelerator.node:
-        custom = kernels.collective(each.kind, each.ranks, moved, own, model.coefficients("collectives", CUSTOM))
+        custom = kernels.engine_all_reduce(each.ranks, moved, own, model.coefficients("collectives", CUSTOM))
         seconds = namespace(moved).minimum(seconds, custom)
     return seconds * (moved > 0)
 
