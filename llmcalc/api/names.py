@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PLAIN_NAMES = {"BF16": "bf16", "F16": "fp16", "F32": "fp32"}
 GENERAL = ("mxfp4", "nvfp4", "bf16")  # GGUF has another format of the same name
-MIXTURE_KEPT = (NORM, ROUTER, *TABLES[1:])
+MIXTURE_KEPT = (NORM, ROUTER, *TABLES[1:3])  # llama.cpp quantises tables of layers, as those of Gemma 3n
 
 
 def plain(name: str) -> str:

@@ -157,7 +157,8 @@ class RequestedFormats:
         return tuple(rule.layers for rule in self.rules)
 
     def _selected(self, row: Row, part: str, model: ModelTensors, selections: tuple[bool, ...]) -> Format:
-        names = {row.tensor.name, HEAD if part == TABLES[0] and model.tied else part}
+        is_output = model.tied and part in TABLES[::3]  # llama.cpp stores all tables of tied models as the head
+        names = {row.tensor.name, HEAD if is_output else part}
         for rule, is_selected in zip(self.rules, selections, strict=True):
             if rule.of in names and is_selected and model.meets(rule, row):
                 return rule.format

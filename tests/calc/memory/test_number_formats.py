@@ -167,3 +167,9 @@ def test_a_long_name_is_normalised_once_in_each_table(monkeypatch: pytest.Monkey
     monkeypatch.setattr(names, "plain", plain)
     weight_formats("fp8", base)
     assert normalised == ["fp8", "fp8"]
+
+
+# GB of published files; the tokens and merges of the vocabulary take about 50 MB of them
+@pytest.mark.parametrize(("name", "weights", "size"), [("gemma4-e2b", "q4_k_m", 3.43), ("gemma4-e2b", "q8_0", 4.97)])
+def test_llama_cpp_quantises_the_tables_of_layers(name: str, weights: str, size: float) -> None:
+    assert size * 0.98 < llmcalc.memory(name, weights=weights).weights / 1e9 < size
