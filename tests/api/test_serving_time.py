@@ -335,11 +335,17 @@ def test_money_follows_the_price_and_the_throughput() -> None:
     assert quoted.low < quoted.high
 
 
-def test_requests_obey_little_s_law() -> None:
-    result = serve(concurrency=23)
-    assert result.tpot_s is not None
-    seconds = result.time.ttft_s + (result.load.osl - 1) * result.tpot_s
-    assert result.time.requests_per_s * seconds == pytest.approx(23)
+@pytest.mark.parametrize("osl", [1, 2, 3, 11, 499])
+def test_requests_obey_little_s_law(osl: int) -> None:
+    time = serve(concurrency=23, osl=osl).time
+    seconds = time.ttft_s + (osl - 1) * time.tpot_s
+    assert time.requests_per_s * seconds == pytest.approx(23)
+
+
+def test_the_prefills_of_the_others_delay_the_first_token_of_a_request_with_one_output_token() -> None:
+    one, many = serve(concurrency=23, osl=1).time, serve(concurrency=23).time
+    assert one.ttft_s == pytest.approx(23 / one.requests_per_s)
+    assert one.ttft_s > 2 * many.ttft_s
 
 
 def test_the_result_is_plain_data() -> None:
@@ -495,8 +501,8 @@ def near(value: Any) -> Any:
     """Return nested values that numbers within rounding errors are equal to."""
     if isinstance(value, dict):
         return {name: near(own) for name, own in value.items()}
-    if isinstance(value, list):
-        return [near(own) for own in value]
+    if isinstance(value, list | tuple):
+        return type(value)(near(own) for own in value)
     return pytest.approx(value, rel=1e-12) if isinstance(value, float) else value
 
 

@@ -12,7 +12,8 @@ Little's law, the requests per second are the batch divided by the time that a r
 
     batch / (ttft + (osl - 1) · tpot)
 
-It stays at least for its own prefill, its decode steps and the prefills of the others.
+It stays at least for its own prefill, its decode steps and the prefills of the others. Those that its decode steps do
+not contain, because it has few output tokens, delay its first token.
 
 The batch is the number of requests, or as many as the KV cache can hold, or the engine allows. Requests beyond it wait,
 for a time that depends on the queue, so that the time to the first token is undefined.
@@ -209,6 +210,7 @@ def serving_time(
     ttft = own + waited
     stay = mean(ttft) + (mean(osl) - 1) * tpot
     period = xp.maximum(stay, mean(own) + (mean(osl) - 1) * decode + others * work)
+    ttft = ttft + xp.maximum(period - stay, 0.0)
     found = ServingTime(
         batch=batch, capacity=capacity, waiting=wanted - batch, tpot_s=tpot, prefill_s=mean(own),
         ttft_s=mean(ttft), requests_per_s=groups * batch / period, prefill_share=1 - decode / tpot, step=alone,
