@@ -31,17 +31,19 @@ FORMATS = {
     "w4a16_mxfp4": "mxfp4",
 }  # fmt: skip
 PLAIN, EXPANDED = ("bfloat16", "fp8", "fp8_block"), ("int4_wo", "w4a16_mxfp4")
-# Formats by version of vLLM. On B200, vLLM runs kernels of TensorRT-LLM, whose own tables have the other formats.
+# Formats by engine and version. On B200, vLLM runs kernels of TensorRT-LLM, whose own tables have the other formats.
+# SGLang has vLLM's kernels of Marlin, which were measured on A100 with int4, and expand mxfp4 in the same way.
 VERSIONS = {
-    "a100_sxm": {"0.14.0": PLAIN},
-    "h100_sxm": {"0.19.0": PLAIN, "0.24.0": EXPANDED},
-    "h200_sxm": {"0.19.0": PLAIN, "0.24.0": EXPANDED},
-    "l40s": {"0.24.0": PLAIN + EXPANDED},
-    "rtx_pro_6000_server": {"0.24.0": (*PLAIN, *EXPANDED, "nvfp4")},
-    "b200_sxm": {"0.24.0": EXPANDED},
+    "a100_sxm": {"vllm/0.14.0": PLAIN, "sglang/0.5.10": ("int4_wo",)},
+    "h100_sxm": {"vllm/0.19.0": PLAIN, "vllm/0.24.0": EXPANDED},
+    "h200_sxm": {"vllm/0.19.0": PLAIN, "vllm/0.24.0": EXPANDED},
+    "l40s": {"vllm/0.24.0": PLAIN + EXPANDED},
+    "rtx_pro_6000_server": {"vllm/0.24.0": (*PLAIN, *EXPANDED, "nvfp4")},
+    "b200_sxm": {"vllm/0.24.0": EXPANDED},
 }
+ALIKE = {("a100-sxm-80gb", f"mxfp4 {LIBRARY}"): ("a100-sxm-80gb", f"int4 {LIBRARY}")}
 LAYERS = {"w4a16_mxfp4": "gptoss"}  # part of the name of the layer, where a table has several
-MOST_RANKS = 8  # over which experts are divided
+MOST_RANKS = {"vllm": 8, "sglang": 1}  # over which experts are divided. SGLang's times of more have another form
 MOST = 500  # rows of a GPU and format that are read
 Line = Mapping[str, Any]
 Found = dict[tuple[str, str], list[dict[str, Any]]]  # by accelerator and kernel
@@ -58,7 +60,7 @@ def experts_line(line: Line, system: str) -> tuple[str, dict[str, float]] | None
     names = {"tokens": "num_tokens", "width": "hidden_size", "inner": "inter_size", "chosen": "topk",
              "experts": "num_experts", "tp": "moe_tp_size", "ep": "moe_ep_size"}  # fmt: skip
     sizes = {name: float(line[column]) for name, column in names.items()}
-    if sizes["ep"] > MOST_RANKS:
+    if sizes["ep"] > MOST_RANKS[line["framework"].lower()]:
         return None
     return kernel, sizes | {"peak": peak, "weight": weight, "skew": SKEW[line["distribution"]]}
 
@@ -83,6 +85,7 @@ class EngineTable(Table):
         for system, versions in VERSIONS.items():
             for version, formats in versions.items():
                 found |= self._version(folder / self.file.format(system=system, version=version), system, formats)
+        found |= {key: found[other] for key, other in ALIKE.items()}
         return {key: {name: np.array([row[name] for row in rows]) for name in rows[0]} for key, rows in found.items()}
 
     def _version(self, path: Path, system: str, formats: tuple[str, ...]) -> Found:
@@ -116,6 +119,6 @@ def _table(name: str, file: str, formats: str, reader: Any, **changes: Any) -> E
 
 EXPERTS = next(table for table in TABLES if table.name == "experts")
 ENGINE = (
-    _table("experts", "{system}/moe/vllm/{version}/moe_perf.parquet", "moe_dtype", experts_line,
+    _table("experts", "{system}/moe/{version}/moe_perf.parquet", "moe_dtype", experts_line,
            starts={**EXPERTS.starts, "step_ns": Start(50, 0.1, 600)}),
 )  # fmt: skip

@@ -48,8 +48,9 @@ def test_kernels_of_a_library_come_first(accelerator: str, kernel: str, origin: 
 
 @pytest.mark.parametrize(("accelerator", "kernel", "origin", "place", "measured"), [
     ("a100-sxm-80gb", "bf16", "own", "a100-sxm-80gb", "bf16 vllm"),
-    ("a100-sxm-80gb", "mxfp4", "nearest", "l40s", "mxfp4 vllm"),
-    ("rtx-3090", "int4", "nearest", "l40s", "int4 vllm"),  # the nearest of the nearest family
+    ("a100-sxm-80gb", "mxfp4", "own", "a100-sxm-80gb", "mxfp4 vllm"),
+    ("rtx-3090", "int4", "nearest", "a100-sxm-80gb", "int4 vllm"),
+    ("rtx-3090", "fp8", "nearest", "l40s", "fp8 vllm"),  # the nearest of the nearest family
     ("dgx-spark", "mxfp4", "sibling", "rtx-pro-6000-server", "mxfp4 vllm"),
     ("b200-180gb", "fp8", "own", "b200", "fp8"),  # runs the kernels of TensorRT-LLM
     ("mi300x", "bf16", "generic", "", "bf16"),
