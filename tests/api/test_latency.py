@@ -172,7 +172,7 @@ def test_only_settings_that_help_are_suggested(capsys: pytest.CaptureFixture[str
         lines = capsys.readouterr().out.splitlines()
         return [line.split("  ")[0].strip() for line in lines if line.strip().startswith("--")]
 
-    assert suggested("deepseek-v3", "--gpu", "h200:8") == ["--batch 8"]  # in FP8 already
+    assert suggested("deepseek-v3", "--gpu", "h200:8") == ["--weights awq-int4-g128", "--batch 8"]  # in FP8 already
     assert suggested("qwen3-8b", "--gpu", "m4-max-128gb") == ["--weights q8_0", "--batch 8"]
     assert suggested("llama3-8b", "--gpu", "h100", "--batch", "2000") == ["--gpu h100-sxm:8"]
     assert suggested("llama3-8b", "--gpu", "h100", "--batch", "255") == [

@@ -16,6 +16,7 @@ from llmcalc.data import FOLDER, table, tables
 from llmcalc.estimate.time import kernels
 from llmcalc.estimate.time.efficiency import GENERIC
 from llmcalc.estimate.time.kernels import Device
+from llmcalc.estimate.time.mixed_attention import mixed_attention_decode
 
 coefficients = efficiencies().coefficients
 H100 = Device(sms=132, bandwidth=3.35e12, l2=50 * 2**20, link=450e9, network=50e9)
@@ -119,6 +120,14 @@ def test_the_busiest_of_one_rank_is_the_rank_and_of_many_gets_more_than_the_mean
     rows, touched = kernels.busiest_rank(101, 8, 128, 8)
     assert 101 < rows < 2 * 101
     assert touched <= 16
+
+
+def test_mixed_attention_reads_the_keys_once_per_query_head_unless_the_cache_holds_them() -> None:
+    own = {**DECODE, "memory": 0.5, "stream": 1e9, "group_us": 0.0}
+    form = partial(mixed_attention_decode, heads=28, key_heads=4, key_width=128, value_width=128, share=1e9)
+    long, short = (form(sequences=101, keys=keys, device=H100, peak=PEAK, c=own) for keys in (10007.0, 97.0))
+    once = 101 * 256 * 2 / (H100.bandwidth * 0.5)  # one head of keys and values in 16 bits, of one token
+    assert (long, short) == pytest.approx((28 * 10007 * once, 4 * 97 * once))
 
 
 def test_experts_take_the_steps_along_both_axes_and_their_launches() -> None:

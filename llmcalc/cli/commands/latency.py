@@ -35,6 +35,7 @@ SETTINGS = (
 )  # fmt: skip
 OUTPUT = (*output("svg", "tree"), NOTES)
 LARGER_BATCH = 8
+LEAST_SAVED = 0.9  # bytes of weights in a smaller format, relative to the published one, at most
 FORMAT_PEAKS = ("fp8",)  # formats that only help if the GPU computes in them
 
 
@@ -57,6 +58,7 @@ def _alternatives(
 ) -> Iterator[tuple[str, Latency]]:
     """Yield other settings with which the batch fits, or with which it may be faster."""
     from ...api.latency import latency
+    from ...estimate.time.serving import weight_bytes
 
     batch, card, times = result.workload.batch, result.accelerator, (2, 4, 8)
     changes: list[tuple[str, Any]] = []
@@ -76,6 +78,8 @@ def _alternatives(
             found = latency(architecture, **{**settings, name: value})
         except InputError:  # a layout that the model does not allow, or a format that the engine lacks
             continue
+        if name == "weights" and weight_bytes(found.model) > LEAST_SAVED * weight_bytes(result.model):
+            continue  # the published weights are as small
         if found.fits:
             done.add(name)  # a larger change is not needed
         yield f"--{name} {value}", found

@@ -33,6 +33,7 @@ class EngineStep:
         stage_wait: time by which each other batch in a pipeline delays a decode step, relative to the step.
         wait: prefills of other requests before that of a request, per square root of their number.
         libraries: library of the kernels, by kind.
+        separate_heads: generations on which attention computes each query head for itself in steps with prefill.
         launches: number of kernels of each type of operation.
         files: number formats of the files that are usually published for the engine, by the method of the checkpoint.
         reading: share of the bandwidth at which products with few rows read weights, by format, generation or vendor.
@@ -59,6 +60,7 @@ class EngineStep:
     stage_wait: float
     wait: float
     libraries: Mapping[str, str]
+    separate_heads: tuple[str, ...]
     launches: Mapping[str, float]
     files: Mapping[str, Mapping[str, str]]
     reading: Mapping[str, float]
@@ -103,6 +105,7 @@ def read_engine(name: str, found: Mapping[str, Any], version: str | None = None)
         stage_wait=found["stage_wait"],
         wait=entry.get("wait", unknown["wait"]),
         libraries=entry.get("libraries", {}),
+        separate_heads=tuple(entry.get("separate_heads", ())),
         launches={name: number * entry.get("kernels", 1) for name, number in found["launches"].items()},
         files=entry.get("files", {}),
         reading=entry.get("reading", {}),

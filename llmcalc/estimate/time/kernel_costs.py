@@ -14,6 +14,7 @@ from . import kernels
 from .arrays import Number, is_zero, namespace
 from .cost import ACTIVATION_BYTES, NO_COST, Cost
 from .efficiency import Efficiencies, Efficiency, Operands
+from .mixed_attention import mixed_attention_decode
 from .operations import Attention, Convolution, Elementwise, Gemm, GroupedGemm, Operation, Scan
 from .step_operations import DECODE
 
@@ -65,6 +66,10 @@ class KernelCosts:
     def library(self, kind: str) -> str:
         """Return the library of a kind of kernels, or an empty string."""
         return ""
+
+    def separates_heads(self, operation: Attention) -> bool:
+        """Return whether attention computes each query head for itself in a step with decoding and prefill."""
+        return False
 
     def operands(self, operation: Operation) -> Operands:
         """Return how the accelerator computes with the weights of an operation."""
@@ -157,7 +162,9 @@ class KernelCosts:
         seconds = kernels.elementwise(moved, self.device, self.coefficients("elementwise"))
         return self.executed(seconds, moved, 0.0, inf, is_executed)
 
-    def attention(self, operation: Attention, phase: str, values: Values, verified: int) -> tuple[Cost, Any]:
+    def attention(
+        self, operation: Attention, phase: str, values: Values, verified: int, has_prefill: bool = False
+    ) -> tuple[Cost, Any]:
         """Return the cost of attention. Verified tokens of a sequence read the same keys, as further heads would."""
         sequences, queries = operation.sequences(**values) / verified, operation.queries(**values)
         pairs = operation.pairs(**values)
@@ -172,6 +179,12 @@ class KernelCosts:
                 sequences * queries, tokens, heads, form.value_width, form.key_width - form.value_width,
                 self.device, peak, self.coefficients("latent_attention_decode", self.cache_name),
                 cache_bytes=self.cache_bytes,
+            )  # fmt: skip
+        elif phase == DECODE and has_prefill and self.separates_heads(operation):
+            seconds = mixed_attention_decode(
+                sequences * queries, tokens, form.heads, form.key_heads, form.key_width, form.value_width, self.device,
+                peak, self.coefficients("attention_decode", self.cache_name),
+                self.coefficients("attention_prefill", "bf16")["compute"], cache_bytes=self.cache_bytes,
             )  # fmt: skip
         elif phase == DECODE:
             seconds = kernels.attention_decode(

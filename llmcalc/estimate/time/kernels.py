@@ -219,7 +219,7 @@ def attention_decode(
     moved = sequences * keys * key_heads * elements * cache_bytes + 2.0 * sequences * heads * elements
     padded = xp.maximum(16, heads / key_heads) * key_heads
     flops = 2.0 * sequences * padded * elements * keys
-    return _stream(sequences * key_heads, keys, moved, flops, device, peak, c, alone)
+    return stream(sequences * key_heads, keys, moved, flops, device, peak, c, alone)
 
 
 def latent_attention_decode(
@@ -244,10 +244,10 @@ def latent_attention_decode(
     elements = 2 * latent + rotary
     moved = sequences * keys * (latent + rotary) * cache_bytes + 2.0 * sequences * heads * elements
     flops = 2.0 * sequences * xp.maximum(heads, 64) * elements * keys
-    return _stream(sequences * xp.ceil(heads / 64), keys, moved, flops, device, peak, c, alone)
+    return stream(sequences * xp.ceil(heads / 64), keys, moved, flops, device, peak, c, alone)
 
 
-def _stream(
+def stream(
     groups: Number,
     keys: Number,
     moved: Number,

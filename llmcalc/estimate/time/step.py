@@ -100,6 +100,10 @@ class StepModel(KernelCosts):
             self._operands[name] = self.measured.operands(self.accelerator, found) if found else self.plain
         return self._operands[name]
 
+    def separates_heads(self, operation: Attention) -> bool:
+        """Return whether attention computes each query head for itself. That with weights has kernels of its own."""
+        return self.accelerator.generation in self.engine.separate_heads and not operation.weights
+
     def reading_share(self, kernel: str) -> float | None:
         """Return the share of the bandwidth at which the engine's products with few rows read weights, if known."""
         return self.engine.reading_share(kernel, self.accelerator)
@@ -194,7 +198,9 @@ class StepModel(KernelCosts):
             return self.sized_cost(operation, size, weight_bytes, form)
         ((phase, _),) = phases.items()
         if isinstance(operation, Attention):
-            return self.attention(operation, phase, values[phase], verified if phase == DECODE else 1)
+            return self.attention(
+                operation, phase, values[phase], verified if phase == DECODE else 1, has_prefill=PREFILL in values
+            )
         return self.recurrence(operation, phase, values[phase])
 
     def sized_cost(

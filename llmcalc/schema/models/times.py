@@ -50,6 +50,7 @@ class EarlierEngine(Sourced):
     step_us: float
     sequence_us: float
     rank_us: Rate = 0
+    separate_heads: list[Text] = Field([])
 
 
 class EngineTime(Model):
@@ -68,6 +69,7 @@ class EngineTime(Model):
     scheduler: bool = False
     data_parallel: bool = False
     libraries: dict[str, Text] = Field({})
+    separate_heads: list[Text] = Field([])
     overlap_tokens: Size = 2
     collective_us: Rate | None = None
     files: dict[str, dict[str, Text]] = Field({})

@@ -176,3 +176,21 @@ def test_a_library_of_experts_counts_its_launches_itself() -> None:
     more = without.step(values(7, 1, 211)).launches - with_own.step(values(7, 1, 211)).launches
     assert more == pytest.approx(32 * without.engine.launches["GroupedGemm"] * without.engine.kernel_s)  # in 32 layers
     assert with_own.efficiencies["experts", "bf16"].kernel == "bf16 vllm"
+
+
+@pytest.mark.parametrize(("name", "gpu", "version", "separate"), [
+    ("qwen3-14b", "a100-sxm-80gb", None, True), ("qwen3-14b", "a100-sxm-80gb", "0.7", False),
+    ("qwen3-14b", "h100-sxm", None, False), ("gpt-oss-20b", "a100-sxm-80gb", None, False),  # whose attention has sinks
+])  # fmt: skip
+def test_steps_with_prefill_compute_each_query_head_for_itself(
+    name: str, gpu: str, version: str | None, separate: bool
+) -> None:
+    found = step_model(llmcalc.load(name), accelerator(gpu), Mesh(), "vllm", engine_version=version)
+    component = next(each for each in found.step(values(1, 1, 97)).components if each.endswith("core"))
+    alone, prefill, both = (
+        found.step(decode, chunk).components[component].seconds
+        for decode, chunk in (
+            (values(97, 1, 4001), None), (None, values(1, 101, 0)), (values(97, 1, 4001), values(1, 101, 0))
+        )
+    )  # fmt: skip
+    assert (both > 2 * (alone + prefill)) is separate

@@ -1,0 +1,39 @@
+"""Closed form of attention in one kernel for sequences of one token and sequences of more tokens."""
+
+from __future__ import annotations
+
+from .arrays import Number, namespace
+from .kernels import SIXTEEN_BIT, Coefficients, Device, stream
+
+QUERY_TILE = 64  # queries of a tile, with a paged cache
+
+
+def mixed_attention_decode(
+    sequences: Number, keys: Number, heads: Number, key_heads: Number, key_width: Number, value_width: Number,
+    device: Device, peak: Number, c: Coefficients, share: Number, *, cache_bytes: Number = SIXTEEN_BIT,
+) -> Number:  # fmt: skip
+    """Return the time of attention of one new token per sequence in a kernel that also has sequences with more tokens.
+
+    It computes each query head for itself, in a tile of queries, and does not divide the keys over multiprocessors. The
+    keys are read once per query head unless the L2 cache holds those of all sequences.
+
+    Args:
+        sequences: number of sequences.
+        keys: keys that the token sees in each sequence.
+        heads: query heads.
+        key_heads: heads of keys and values.
+        key_width: elements of a key.
+        value_width: elements of a value.
+        device: the accelerator.
+        peak: FLOP/s of the format that the kernel computes in.
+        c: as for ``attention_decode``.
+        share: share of the peak at which attention computes in prefills.
+        cache_bytes: bytes of an element of the cache.
+    """
+    xp = namespace(sequences, keys, device.l2)
+    elements = key_width + value_width
+    once = sequences * keys * elements * cache_bytes
+    moved = once * xp.where(once > device.l2, heads, key_heads)
+    flops = 2.0 * sequences * heads * QUERY_TILE * elements * keys
+    own = {**c, "splits": 1.0, "compute": share}
+    return stream(sequences * heads, keys, moved, flops, device, peak, own, False)
