@@ -116,6 +116,8 @@ def judged(engine: str) -> tuple[Judged, ...]:
 def _judge(case: Case, found: tuple[Case, ...], implied: Mapping[tuple[int, str], float | None]) -> Judged:
     constants, kept = {}, []
     for name, constant in case.result.profile.constants.items():
+        if constant.low == constant.high:  # follows from the source of the engine
+            continue
         values = [
             value
             for place, other in enumerate(found)

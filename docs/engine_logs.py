@@ -33,6 +33,7 @@ MODELS = {
     "cyankiwi/Kimi-Linear-48B-A3B-Instruct-AWQ-4bit": ("kimi-linear-48b-a3b", "awq-int4-g32"),
     "cyankiwi/MiniMax-M2.7-AWQ-4bit": ("minimax-m2.7", "awq-int4-g128"),
     "Qwen/Qwen3-235B-A22B-FP8": ("qwen3-moe-235b-a22b", "fp8-block"),
+    "Qwen/Qwen3-235B-A22B-Instruct-2507-FP8": ("qwen3-moe-235b-a22b", "fp8-block"),
     "Qwen/Qwen3-VL-235B-A22B-Thinking": ("qwen3-moe-235b-a22b", ""),
     "Qwen/Qwen3-VL-30B-A3B-Instruct": ("qwen3-moe-30b-a3b", ""),
     "Qwen/Qwen3.6-27B": ("qwen3.5-27b", ""),

@@ -48,6 +48,7 @@ from .names import number_format
 
 STATE_TITLES = {"recurrent": "recurrent", "conv": "convolution"}
 SENT = 2  # tensors of a step that vLLM sends to the next pipeline stage: hidden states and the residual
+DRAFT_BUFFERS = 2  # of a step in vLLM: hidden states and embeddings (v1/spec_decode/llm_base_proposer.py)
 ASSUMED_LENGTH = 2048  # tokens (vLLM: config/model.py, _get_and_verify_max_len)
 # the engines have no models such as T5 and BART (vLLM 0.33: model_executor/models/registry.py; SGLang: srt/models)
 NO_ENCODERS = "{} serves no model with an encoder of text beside its decoder"
@@ -226,6 +227,9 @@ def model_bytes(
         encoding=encoder.activations,
         images=encoder.inputs + encoder.outputs,
         received=SENT * hidden if number else 0,
+        sampled=settings["max_num_seqs"] * architecture.main.d_model * width if samples else 0,
+        layers=n_layers,
+        buffers=hidden * (bool(settings.get("keeps_embeddings") or encoder.weights) + DRAFT_BUFFERS * bool(drafts)),
     )
 
 
@@ -289,6 +293,13 @@ def state_formats(stage: Architecture, settings: Mapping[str, Any]) -> dict[str,
     if recurrent is None and settings.get("follows_activations") and layout not in settings["float_states"]:
         recurrent = conv or settings.get("dtype", "bf16")
     return {role: kind for role, kind in (("conv", conv), ("recurrent", recurrent)) if kind}
+
+
+def model_kinds(architecture: Architecture) -> tuple[str, ...]:
+    """Return what tells which part of an engine runs a model: its layout, and whether it is dense."""
+    roles = {tensor.state.role for tensor in state(architecture, seq=1, extend=True).tensors}
+    is_dense = not expert_layers(architecture) and not roles & {*STATE_TITLES}
+    return (model_of(architecture)[0].layout.rpartition(">")[2], "any", *(("dense",) if is_dense else ()))
 
 
 def default_state_format(architecture: Architecture, engine: str, dtype: str) -> tuple[str, str]:

@@ -143,7 +143,8 @@ class ServeResult(NotebookDisplay):
     @property
     def _state_blocks(self) -> int:
         """Blocks of a request in a group of recurrent states: one more for each drafted token (MambaSpec of vLLM)."""
-        own = 2 if self.settings.get("prefix_caching") else 1
+        caches = self.settings.get("prefix_caching", self.settings.get("caches_states", False))
+        own = 2 if caches else 1
         return own + int(self.settings.get("kept_drafts", 0))
 
     @cached_property
@@ -161,7 +162,9 @@ class ServeResult(NotebookDisplay):
             return Estimate.exact(self.max_model_len)
         if self.settings["cache_tokens"] == "requests":
             return Estimate(*(int(times * self.max_model_len) for times in self.concurrency))
-        size = min(group.block_size for group in self.groups.groups) * self.settings.get("dcp", 1)
+        groups = self.groups.groups
+        sizes = [group.block_size for group in groups if group.kind != STATE] or [group.block_size for group in groups]
+        size = min(sizes) * self.settings.get("dcp", 1)
         return Estimate(*(int(blocks) // self.groups.n_groups * size for blocks in self.blocks))
 
     def _starts(self, case: int) -> bool:

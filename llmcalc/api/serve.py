@@ -39,6 +39,7 @@ from .engine_models import (
     load_served,
     longest_request,
     model_bytes,
+    model_kinds,
     start_length,
     state_notes,
     step_sizes,
@@ -182,6 +183,7 @@ def serve(
     card = gpus.accelerator
     total = gpus.memory_bytes or (card.usable_bytes if card else 0)
     profile = read_profile(engine, entry, engine_version, card.name if card else "", total)
+    profile = profile.for_model(model_kinds(architecture)) if profile.runners else profile
 
     images = tuple(read_texts(image, "image"))
     longest = longest_request(architecture, entry, pasted)

@@ -23,6 +23,7 @@ class ModelBytes:
         weights: weights with the padding of the engine's kernels.
         forward: live activations of the largest block in a step of ``max_num_batched_tokens`` tokens.
         hidden: hidden states of such a step.
+        sampled: hidden states of ``max_num_seqs`` tokens, or 0 on a stage that does not sample.
         logits: number of logits of ``max_num_seqs`` tokens, or 0 on a stage that does not sample.
         experts: buffers of the routed experts of such a step.
         width: bytes of an activation.
@@ -35,6 +36,8 @@ class ModelBytes:
         encoding: live activations of the encoder in a run over the largest images.
         images: values of the pixels and embeddings of these images.
         received: buffers for what an earlier pipeline stage sends in such a step.
+        layers: number of layers.
+        buffers: embeddings of a step as input of the model, and hidden states and embeddings as input of what drafts.
     """
 
     weights: int
@@ -52,6 +55,9 @@ class ModelBytes:
     encoding: int = 0
     images: int = 0
     received: int = 0
+    sampled: int = 0
+    layers: int = 0
+    buffers: int = 0
 
     @property
     def resident(self) -> Estimate:
@@ -74,7 +80,7 @@ class EngineMemory:
         budget: part of the memory that the engine uses.
         weights: weights of the rank.
         activation: peak of the profile run, or the part that the engine keeps free for activations.
-        non_torch: CUDA context growth and communication buffers.
+        non_torch: CUDA context growth and communication buffers, and since vLLM 0.27 what its runner allocates.
         graphs: CUDA graphs. Some engines capture them outside of the budget.
         available: memory for the KV cache.
         extras: what is loaded beside the weights, by name.
@@ -114,22 +120,27 @@ class HostMemory(NamedTuple):
 def profiled(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> EngineMemory:
     """Return the division of an engine that measures a profile run.
 
-    The peak of the profile run is that of the forward pass or of the sampler, which holds several copies of the logits
-    while the buffers of the experts stay allocated. Before, an image encoder reads the largest images, which then stay
-    allocated, like the buffers for what an earlier pipeline stage sends. The KV cache gets the rest of the budget,
-    which is a share of the whole memory.
+    The peak of the profile run is that of the forward pass or of the sampler. While a compiled part of the model runs,
+    its caller holds the tensors that it reads. The sampler holds copies of the logits and of the hidden states of
+    sampled tokens while the hidden states and the buffers of the experts stay allocated. Before, an image encoder
+    reads the largest images, which then stay allocated, like the buffers for what an earlier pipeline stage sends. The
+    KV cache gets the rest of the budget, which is a share of the whole memory.
     """
     constant, settings = profile.constant, profile.settings
     sampler = constant("logits").scaled(FP32 * model.logits) + Estimate.exact(model.width * model.logits)
-    sampler += constant("hidden").scaled(model.hidden) + constant("experts").scaled(model.experts)
-    forward = constant("forward").scaled(model.forward) + constant("residual").scaled(model.hidden)
+    sampler += _top_k_rows(model, constant("top_k_rows"), settings["max_num_seqs"])
+    sampler += Estimate.exact(model.hidden) + constant("sampled").scaled(model.sampled)
+    sampler += constant("experts").scaled(model.experts)
+    forward = constant("forward").scaled(model.forward) + constant("held").scaled(model.hidden)
+    forward += constant("benchmark").scaled(GIB)
     encoder = constant("encoder").scaled(model.encoding)
     peak = Estimate(*map(max, sampler, forward, encoder)) + constant("workspace").scaled(GIB)
     peak += Estimate.exact(model.images + model.received)
     non_torch = constant("non_torch_parallel" if model.is_parallel else "non_torch").scaled(GIB)
-    first, others = constant("first_graph"), captured_share(settings)
-    shares = (share + (1 - share) * others for share in first)
-    captured = Estimate(*(size * GIB * share for size, share in zip(constant("cuda_graphs"), shares, strict=True)))
+    if settings["counts_buffers"]:
+        non_torch += Estimate.exact(model.buffers)
+    captured = constant("graph_layer").scaled(MIB * model.layers * captured_graphs(settings))
+    captured += constant("graph_pool").scaled(GIB)
     captured = captured if graphs else Estimate.exact(0)
     budget = int(total * settings["share"])
     used = model.loaded + peak + non_torch
@@ -144,17 +155,23 @@ def profiled(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool
     )  # fmt: skip
 
 
-def captured_share(settings: Mapping[str, Any]) -> float:
-    """Return the share of the largest set of sizes for which vLLM captures CUDA graphs (config/vllm.py).
+def _top_k_rows(model: ModelBytes, rows: Estimate, sequences: int) -> Estimate:
+    """Return the buffer of a top-k kernel: a row of logits in fp32 for each program, and at most one per sequence."""
+    return Estimate(*(min(own, sequences) * FP32 * model.logits / sequences for own in rows))
 
-    vLLM adds the memory of the first graph and, for each other size, that of a second graph.
 
-    >>> captured_share({"max_num_seqs": 256, "max_num_batched_tokens": 8192})
-    1.0
+def captured_graphs(settings: Mapping[str, Any]) -> int:
+    """Return the number of CUDA graphs that vLLM captures (config/vllm.py).
+
+    Graphs of parts between attention layers are captured for twice as many tokens as a decode step has, and graphs of
+    the whole model for those of a decode step.
+
+    >>> captured_graphs({"max_num_seqs": 256, "max_num_batched_tokens": 8192})
+    86
     """
-    largest = settings["max_num_seqs"] * (1 + settings.get("kept_drafts", 0)) * 2
-    largest = min(largest, settings["max_num_batched_tokens"])
-    return len([size for size in CAPTURED if size <= largest]) / len(CAPTURED)
+    decoded = settings["max_num_seqs"] * (1 + settings.get("kept_drafts", 0))
+    most = (min(2 * decoded, settings["max_num_batched_tokens"]), decoded)
+    return sum(size <= limit for limit in most for size in CAPTURED)
 
 
 def static(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> EngineMemory:

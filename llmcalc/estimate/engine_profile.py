@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ..core.errors import InputError, short_repr
-from ..core.record import record
+from ..core.record import changed, record
 
 GIB = 2**30
 MOST_DIGITS = 9  # of a number of a version
@@ -63,6 +63,7 @@ class EngineProfile:
         padding: paddings of expert matrices by number format.
         flags: tables of the engine's command-line flags.
         measured: first and last version on whose runs constants were fitted.
+        runners: settings and constants of parts of the engine that run only some models.
         log: format strings of the lines of the log that state the result.
     """
 
@@ -79,6 +80,7 @@ class EngineProfile:
     log: tuple[str, ...]
     source: str
     measured: tuple[str, ...] = ()
+    runners: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def is_extrapolated(self) -> bool:
@@ -93,6 +95,27 @@ class EngineProfile:
     def constant(self, name: str) -> Estimate:
         """Return a constant by name."""
         return self.constants[name]
+
+    def for_model(self, kinds: Iterable[str]) -> EngineProfile:
+        """Return the profile for a model of the given kinds, which are the values of ``models`` in the runners."""
+        own, settings, constants = {*kinds}, dict(self.settings), dict[str, Estimate]()
+        for one in self.runners:
+            if own & {*one["models"]}:
+                settings |= one.get("settings", {})
+                constants |= {key: _estimate(constant) for key, constant in one.get("constants", {}).items()}
+        return changed(self.with_constants(constants), settings=settings)
+
+    def with_constants(self, constants: Mapping[str, Estimate]) -> EngineProfile:
+        """Return the profile with other constants. In a version newer than all measured runs, their ranges are wider.
+
+        A constant without a range follows from the source of the engine.
+        """
+        wider = WIDER if self.is_extrapolated else 1
+        own = {
+            key: each if each.low == each.high else Estimate(each.low / wider, each.best, each.high * wider)
+            for key, each in constants.items()
+        }
+        return changed(self, constants={**self.constants, **own})
 
 
 def read_profile(
@@ -125,13 +148,13 @@ def read_profile(
     for one in entry.get("padding", ()):
         if any(gpu.startswith(prefix) for prefix in one["gpus"]):
             padding.setdefault(one["format"], Padding(one["input"], one["output"], one["scales"]))
+    runners = tuple(one for one in entry.get("runners", ()) if version_number(one["since"]) <= number)
     measured = tuple(entry.get("measured", ()))
-    if measured and number > version_number(f"{measured[1]}.999"):
-        constants = {key: Estimate(each.low / WIDER, each.best, each.high * WIDER) for key, each in constants.items()}
-    return EngineProfile(
+    profile = EngineProfile(
         name, entry["title"], wanted, entry["rule"], entry["command"], entry["share"], settings, constants, padding,
-        entry["flags"], tuple(entry["log"]), entry["source"], measured,
+        entry["flags"], tuple(entry["log"]), entry["source"], measured, runners,
     )  # fmt: skip
+    return profile.with_constants(constants)
 
 
 def _estimate(constant: Mapping[str, Any]) -> Estimate:

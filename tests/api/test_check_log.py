@@ -63,7 +63,7 @@ def test_options_override_the_log(tmp_path: Path) -> None:
     with pytest.raises(llmcalc.InputError, match=r"GPU|gpu"):
         llmcalc.check_log(path, model="qwen3-8b")
     assert llmcalc.check_log(path, "h100-sxm", model="qwen3-8b", gpu_memory="79.19GiB").ok
-    older = llmcalc.check_log(path, "h100-sxm", model="qwen3-8b", gpu_memory="79.19GiB", engine_version="0.11")
+    older = llmcalc.check_log(path, "h100-sxm", model="qwen3-8b", gpu_memory="79.19GiB", engine_version="0.12")
     assert not older.ok
 
 

@@ -123,7 +123,7 @@ def test_ranks_with_own_requests_run_more_of_them() -> None:
     """Tensor-parallel ranks repeat the latent cache of DeepSeek-V3."""
     result = serve(DEEPSEEK, "h100:16", tp=16, isl=32_003, osl=503, concurrency=61)
     divided = next(one for change, one in result.changes if change == {"tp": 1, "dp": 16, "ep": 16})
-    assert divided.running >= 2 * result.running
+    assert divided.running > 1.5 * result.running
     absent = serve(DEEPSEEK, "h100:8", isl=32_003, osl=503, concurrency=61)
     assert [(dict(change), one.all_run) for change, one in absent.changes] == [({"gpu": "h100-sxm:16"}, True)]
     assert absent.changes[0][1].mesh.dp > 1
