@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture
 from ..data import table, tables
@@ -73,6 +73,49 @@ def reads(card: Accelerator | None, architecture: Architecture, weights: str | N
 def is_reachable(card: Accelerator | None, count: int) -> bool:
     """Return whether an engine divides a model over a number of accelerators, in one computer or in several."""
     return card is None or count <= card.node or any(one["several_computers"] for one in engines_on(card))
+
+
+class AssumedEngine(NamedTuple):
+    """An engine that is assumed, and why, or an empty reason if it is the usual one."""
+
+    name: str
+    reason: str
+
+    @property
+    def notes(self) -> list[str]:
+        """A note on the engine, unless it is the usual one."""
+        if not self.reason:
+            return []
+        title = tables("engines")[self.name]["title"]
+        return [f"{title} is assumed, {self.reason}: {{engine}} sets another"]
+
+
+def default_engine(architecture: Architecture, card: Accelerator | None, weights: str | None) -> AssumedEngine:
+    """Return the engine that usually serves a model on an accelerator, or on one of which only the memory is known.
+
+    It runs there and reads the weights, by default those of the checkpoint.
+
+    >>> import llmcalc
+    >>> from llmcalc.api.accelerators import accelerators
+    >>> default_engine(llmcalc.load("gpt2"), accelerators()["h100-sxm"], "q4_k_m")
+    AssumedEngine(name='llama.cpp', reason='which reads q4_k_m')
+    """
+    profiles = tables("engines")
+    known = {name: profiles[name]["devices"] for name in table("engine_steps")["engines"] if name in profiles}
+    usual, is_own = next(iter(known)), weights in (None, CHECKPOINT)
+    here = [name for name, own in known.items() if card is None or card.vendor in own["vendors"]]
+    files = _files(architecture) if is_own else _files_in(str(weights))
+    readers = [one for one in here if known[one]["files"] in files or (is_own and published_format(architecture, one))]
+    generation = card.generation if card else ""
+    preferred = [name for name in readers if generation in known[name].get("usual", ())]
+    name = next(iter(preferred or readers or here))
+    if name == usual:
+        reason = ""
+    elif card and len(here) == 1:
+        reason = f"the only known engine for {card.vendor} GPUs"
+    else:
+        reason = f"as usual on {generation}" if preferred else f"which reads {'GGUF files' if is_own else weights}"
+    return AssumedEngine(name, reason)
 
 
 def _files_in(weights: str) -> set[str]:

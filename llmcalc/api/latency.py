@@ -24,8 +24,10 @@ from ..estimate.time.step import StepModel
 from .accelerators import Gpus, read_gpus
 from .calibration import Calibration, read_calibration
 from .defaults import RESERVE, default_context, default_seq
+from .engine_hardware import default_engine
+from .gguf_names import published_format
 from .load import Source, load
-from .step_models import check_layout, default_engine, engine_step, file_formats, step_model
+from .step_models import check_layout, engine_step, step_model
 
 NEW_TOKENS = 128
 LAYOUT = ("tp", "pp", "dp", "ep")
@@ -86,8 +88,8 @@ def latency(
         experts: number format of routed experts (default: ``weights``).
         attention_weights: number format of the matrices of attention and recurrences (default: ``weights``).
         cache: number format of keys and values (default: bf16).
-        engine: inference engine (default: ``vllm``, or ``llama.cpp`` on Apple silicon and for its weight formats). An
-            unknown one has a wide interval.
+        engine: inference engine (default: ``vllm``, or ``llama.cpp`` for its weight formats, and on Apple silicon and
+            Radeon). An unknown one has a wide interval.
         engine_version: its version, such as ``0.6`` (default: the newest one). Versions of vLLM before 0.8 have slower
             steps, the more so with many sequences or tensor-parallel ranks.
         calibration: result of ``calibrate``, or its file: the times of your own deployment. The engine is by default
@@ -123,10 +125,11 @@ def latency(
         name = engine_step(engine).name if engine else None
         found = read_calibration(calibration).find(architecture, gpus.accelerator.name, name, weights)
         engine, calibrated = found.engine, (found.factors, found.n_rows)
-    engine = engine or default_engine(architecture, gpus.accelerator, weights)
+    assumed = None if engine else default_engine(architecture, gpus.accelerator, weights)
+    engine = assumed.name if assumed else engine
+    assert engine is not None
     if not (weights or experts or attention_weights):
-        files = file_formats(architecture, engine)
-        weights, experts = files.get("weights"), files.get("experts")
+        weights = published_format(architecture, engine_step(engine).name)
     step = partial(
         step_model, architecture, gpus.accelerator, engine=engine, engine_version=engine_version, weights=weights,
         experts=experts, attention_weights=attention_weights, cache=cache,
@@ -149,7 +152,8 @@ def latency(
     def find_memory() -> Fit:
         return _memory(own, served, has_other_weights=bool(experts or attention_weights))
 
-    return compute(own, workload, chosen, generated, count, errors, find_memory, calibrated)
+    notes = tuple(assumed.notes) if assumed else ()
+    return compute(own, workload, chosen, generated, count, errors, find_memory, calibrated, notes)
 
 
 def _fastest(architecture: Architecture, gpu: str, gpus: Gpus, settings: Mapping[str, Any]) -> Latency | None:

@@ -27,7 +27,7 @@ from .fit import check_fit
 from .load import Source, load
 from .memory import SETTINGS as MEMORY_SETTINGS
 from .names import number_format, weight_formats
-from .serve import serve
+from .serve import ENGINES, serve
 from .settings import MEMORY_MODE, memory_settings, read_settings
 
 if TYPE_CHECKING:
@@ -225,8 +225,9 @@ def rl(
     total = machine.memory_bytes or (machine.accelerator.usable_bytes if machine.accelerator else 0)
     training = _training(architecture, own["micro_batch"], tokens, settings, total, machine.count)
     engine = serve(
-        architecture, gpu_memory=total, gpu_memory_utilization=own["share"], tp=engine_tp, max_model_len=tokens,
-        max_num_seqs=own["completions"] * own["micro_batch"], dtype=settings.get("dtype", "bf16"),
+        architecture, engine=ENGINES[0], gpu_memory=total, gpu_memory_utilization=own["share"], tp=engine_tp,
+        max_model_len=tokens, max_num_seqs=own["completions"] * own["micro_batch"],
+        dtype=settings.get("dtype", "bf16"),
     )  # fmt: skip
     assert isinstance(engine, ServeResult)
     weights = int(engine.memory.weights.best)

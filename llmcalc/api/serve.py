@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from ..calc.memory.fit import read_size
 from ..core.architecture import Architecture
-from ..core.errors import InputError, SizeError
+from ..core.errors import InputError, SizeError, spelled
 from ..core.record import changed
 from ..core.setting import SIZE, Setting, check_values, known_choice, read_texts
 from ..data import tables
@@ -31,6 +31,7 @@ from .engine_encoders import (
     served_images,
     served_stacks,
 )
+from .engine_hardware import default_engine
 from .engine_models import (
     NO_ENCODERS,
     cache_notes,
@@ -120,7 +121,8 @@ def serve(
         gpu: accelerator with an optional count, such as ``"h100:4"``, or the memory of one GPU. The count is the number
             of tensor-parallel ranks unless other parallelism or a command line, whose own defaults count, is given.
         command: command line of the engine, as text or words, in place of ``model``, ``engine`` and settings.
-        engine: serving engine (default: ``vllm``).
+        engine: serving engine (default: ``vllm``, or ``llama.cpp`` for its weight formats, and on Apple silicon and
+            Radeon).
         engine_version: version of the engine (default: the newest one that is described).
         gpu_memory: memory of one GPU, such as ``"79.18GiB"`` (overrides the specification).
         isl: input tokens of a request.
@@ -172,11 +174,13 @@ def serve(
         model, engine = pasted.model, pasted.engine
     if model is None:
         raise InputError("missing model", parameter="model", hint="add a model, or {command=COMMAND}")
-    engine = known_choice("engine", engine or ENGINES[0], ENGINES)
-    entry = tables("engines")[engine]
     own = pasted.settings if pasted else {name: value for name, value in settings.items() if value is not None}
     gpus = _gpus(gpu, gpu_memory)
     architecture, title, weights, notes = load_served(model, is_repository=pasted is not None)
+    if engine is None:
+        assumed = default_engine(architecture, gpus.accelerator, own.get("weights"))
+        engine, remarks = assumed.name, (*remarks, *map(spelled, assumed.notes))
+    entry = tables("engines")[known_choice("engine", engine, ENGINES)]
     own_format = weights or architecture.inputs.get(FILE_FORMAT) or published_format(architecture, engine)
     read = read_engine_settings(own, entry, is_text=pasted is not None)
     given = stored_format(own_format, read)

@@ -105,7 +105,7 @@ def serving_front(
         gpu: accelerator with an optional count, such as ``"h100:8"``.
         isl: input tokens of a request.
         osl: output tokens of a request.
-        engine: serving engine (default: ``vllm``).
+        engine: serving engine (default: as for ``latency``).
         weights: number format of the weights (default: as published, and fp8 if the GPU computes in it).
         experts: number format of routed experts (default: ``weights``).
         attention_weights: number format of layers that mix tokens (default: ``weights``).

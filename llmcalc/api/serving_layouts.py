@@ -112,6 +112,7 @@ class LayoutSearch:
         chunk: largest number of tokens of prefill in a step (default: the usual one of the engine).
         given: further settings of the engine.
         acceptance: accepted tokens per step of speculative decoding, or their share of the drafted ones, if given.
+        assumed: notes on the engine, if it was chosen.
     """
 
     architecture: Architecture
@@ -125,6 +126,7 @@ class LayoutSearch:
     chunk: int | None = None
     given: Mapping[str, Any] = {}
     acceptance: tuple[float | None, float | None] = (None, None)
+    assumed: tuple[str, ...] = ()
 
     @cached_property
     def load(self) -> Load:
@@ -141,7 +143,7 @@ class LayoutSearch:
     def notes(self) -> tuple[str, ...]:
         """Assumptions about the requests, their drafted tokens, and the overlap of two batches."""
         own = self.single
-        return (*self.requests.notes, *(own.drafting.notes if own.drafting else ()), *own.notes)
+        return (*self.assumed, *self.requests.notes, *(own.drafting.notes if own.drafting else ()), *own.notes)
 
     @cached_property
     def single(self) -> Replica:

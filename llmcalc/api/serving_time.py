@@ -15,8 +15,10 @@ from ..estimate.hardware import Accelerator
 from ..estimate.time.serving import serving_time
 from .accelerators import read_gpus
 from .calibration import Calibration, read_calibration
+from .engine_hardware import AssumedEngine, default_engine
 from .engine_models import NO_ENCODERS, state_notes
 from .engine_settings import SHARES, read_engine_settings
+from .gguf_names import published_format
 from .load import Source
 from .load import load as read_model
 from .request_lengths import read_requests
@@ -62,7 +64,7 @@ SETTINGS = (
     *REQUESTS, "engine", "tp", "pp", "dp", "ep", "weights", "experts", "attention_weights", "cache",
     "max_num_batched_tokens", "price", "calibration", "acceptance_length", "acceptance_rate", *ENGINE_SETTINGS,
 )  # fmt: skip
-CACHING = "prefix_caching"
+CACHING, CACHE = "prefix_caching", "cache"
 
 
 def serving(
@@ -110,7 +112,7 @@ def serving(
         isl: input tokens of a request.
         osl: output tokens of a request.
         concurrency: number of requests at any time (default: 1, or with ``sla`` the best number).
-        engine: serving engine (default: ``vllm``). An unknown one has a wider interval.
+        engine: serving engine (default: as for ``latency``). An unknown one has a wider interval.
         tp: number of tensor-parallel ranks (default: all GPUs, or over several nodes and for a mixture of experts the
             layout with the most tokens per second).
         pp: number of pipeline stages, which compute as many batches at once.
@@ -151,13 +153,16 @@ def serving(
         measured = read_calibration(calibration).find(architecture, card.name, own, weights)
         engine = measured.engine
     terms = read_terms(card, price, watts, api_price)
-    factors, name = measured.factors if measured else None, engine_step(engine or "vllm").name
+    assumed = AssumedEngine(engine, "") if engine else default_engine(architecture, card, weights)
+    factors, name = measured.factors if measured else None, engine_step(assumed.name).name
+    if not any(formats[name] for name in FORMATS if name != CACHE):
+        formats["weights"] = published_format(architecture, name)
     given = _engine_settings(name, {**settings, "max_num_batched_tokens": chunk})
     is_cached = settings.get(CACHING) is not False and not given.get("disable_radix_cache")
     requests = read_requests(isl, osl, mix, trace, turns, prefix_share, is_cached=is_cached)
     search = LayoutSearch(
         architecture, card, count, requests, name, (formats,), factors, concurrency, chunk, given,
-        (acceptance_length, acceptance_rate),
+        (acceptance_length, acceptance_rate), tuple(assumed.notes),
     )  # fmt: skip
     if sla is not None or pareto:
         limits = read_limits(sla) if sla else {}
@@ -175,7 +180,7 @@ def serving(
             tried = (formats,) if measured else format_choices(architecture, card, formats, search.engine)
             return find_front(changed(search, formats=tried), limits, terms, measured)
         return search_layouts(search, limits, terms, measured)
-    assumed = [] if concurrency else ["one request at a time is assumed: {concurrency} sets the number"]
+    notes = [] if concurrency else ["one request at a time is assumed: {concurrency} sets the number"]
     concurrency = concurrency or 1
     if prefill_pool is not None:
         from .serving_pools import serving_pools
@@ -184,14 +189,14 @@ def serving(
             raise InputError(f"must divide the {(tp or 1) * dp} GPUs of a replica, not {ep}", parameter="ep")
         decode = Mesh(dp=dp, tp=tp or 1, ep=ep, etp=(tp or 1) * dp // ep) if tp or dp > 1 else None
         pools = serving_pools(changed(search, only=concurrency), prefill_pool, decode, terms, measured)
-        return changed(pools, notes=(*assumed, *pools.notes))
+        return changed(pools, notes=(*notes, *pools.notes))
     ranks = tp or max(count // (dp * pp), 1)
     if ranks * dp % ep:
         raise InputError(f"must divide the {ranks * dp} GPUs, not {ep}", parameter="ep")
     mesh = Mesh(dp=dp, tp=ranks, pp=pp, ep=ep, etp=ranks * dp // ep)
     if tp is None and mesh.ranks == ranks == count > 1:
         mesh, why = _default_mesh(changed(search, only=concurrency), mesh)
-        assumed += why
+        notes += why
     check_layout(architecture, card, mesh, count)
     replica = read_replica(architecture, card, gpu, mesh, name, formats, given, search.acceptance)
     steps, memory, drafting, speculation = replica.steps, replica.memory, replica.drafting, replica.speculation
@@ -214,10 +219,10 @@ def serving(
             )
             tpot, accepted_times = with_acceptance(tpot, time.tpot_s, slow.tpot_s, fast.tpot_s), (slow, fast)
     if architecture.is_encoder_decoder:
-        assumed.append(NO_ENCODERS.format(engine_title(steps.engine.name)))
+        notes.append(NO_ENCODERS.format(engine_title(steps.engine.name)))
     if memory.result:
-        assumed += state_notes(architecture, memory.result.settings)
-    notes = [*assumed, f"at most {load.chunk:,} tokens of prefill in a step", *requests.notes]
+        notes += state_notes(architecture, memory.result.settings)
+    notes = [*search.assumed, *notes, f"at most {load.chunk:,} tokens of prefill in a step", *requests.notes]
     if drafting:
         notes += drafting.notes
     notes += replica.notes

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from ..calc.kv_cache import element_bytes
 from ..calc.memory.number_formats import BITS_A_BYTE
-from ..calc.memory.weight_formats import RequestedFormats
 from ..calc.operand_formats import WeightBits
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
@@ -113,35 +111,6 @@ def engine_step(name: str, version: str | None = None) -> EngineStep:
     ('tensorrt-llm', False)
     """
     return read_engine(name, table("engine_steps"), version)
-
-
-def default_engine(architecture: Architecture, accelerator: Accelerator, weights: str | None) -> str:
-    """Return the engine that usually serves a model on an accelerator: that of the accelerator or of the weights.
-
-    >>> import llmcalc
-    >>> from llmcalc.api.accelerators import accelerators
-    >>> default_engine(llmcalc.load("gpt2"), accelerators()["h100-sxm"], "q4_k_m")
-    'llama.cpp'
-    """
-    engines: dict[str, dict[str, Any]] = table("engine_steps")["engines"]
-    own = next((name for name, entry in engines.items() if accelerator.generation in entry.get("generations", ())), "")
-    if own:
-        return own
-    found = serving_weights(architecture, weights, SIXTEEN_BITS[0], (), ())
-    is_ggml = isinstance(found, RequestedFormats) and "ggml" in tables("formats")[found.main.name]
-    return "llama.cpp" if is_ggml or found.has_host_table else next(iter(engines))
-
-
-def file_formats(architecture: Architecture, engine: str) -> Mapping[str, str]:
-    """Return the number formats of the files that are usually published for an engine, if they have others.
-
-    >>> import llmcalc
-    >>> dict(file_formats(llmcalc.load("gpt-oss-20b"), "llama.cpp")), file_formats(llmcalc.load("gpt-oss-20b"), "vllm")
-    ({'weights': 'q8_0', 'experts': 'mxfp4'}, {})
-    """
-    published = architecture.inputs.get("quantization")
-    method = published.get("quant_method") if isinstance(published, Mapping) else None
-    return engine_step(engine).files.get(str(method), {})
 
 
 def weight_bits(architecture: Architecture, name: str | None) -> WeightBits:

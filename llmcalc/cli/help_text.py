@@ -170,7 +170,7 @@ OWN = {  # lines of one command, by panel
     "latency": {
         "GPU": """
             --gpu NAME[:N]  such as h100 or h100:4
-            --engine NAME  vllm (default), sglang, ...
+            --engine NAME  vllm, sglang, ... (default: by GPU)
             --engine-version VERSION  such as 0.6
             --calibration FILE  of llmcalc calibrate
         """,

@@ -93,7 +93,7 @@ PRECISION = Option(
 )
 PRICE = Option("--price", "Price in US dollars per GPU-hour (default: quoted prices).", "DOLLARS")
 MACHINE = (GPU, MFU, PRECISION, PRICE)
-ENGINE = Option("--engine", "Inference engine (default: vllm; llama.cpp on Apple silicon and for its weight formats).",
+ENGINE = Option("--engine", "Inference engine (default: vllm; llama.cpp for GGUF formats, Apple and Radeon).",
                 choices=("vllm", "sglang", "tensorrt-llm", "torch-compile", "llama.cpp"))  # fmt: skip
 # settings of all quantities
 QUANTITY = (TOKENS, KERNELS, *STEP, *SIZES, *MEMORY, GPU, ENGINE)

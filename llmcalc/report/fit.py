@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..api.defaults import RESERVE
-from ..api.engine_hardware import checkpoint_format, has_reader
+from ..api.engine_hardware import checkpoint_format, default_engine, has_reader
 from ..api.engine_models import default_state_format
 from ..api.fit import FitResult, Solution
 from ..api.fit_offload import OFFLOADS, command_of, flag_of
-from ..api.serve import ENGINES
-from ..calc.kv_cache import ROLE_DTYPES, StateSize
+from ..calc.kv_cache import ROLE_DTYPES
 from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
 from ..core.architecture import Architecture
@@ -215,12 +214,15 @@ def _limit(architecture: Architecture, solution: Solution | None) -> Sequence[st
     return [spelled(f"{architecture.name} has {limit} learned positions; {{extend=True}} also tries longer sequences")]
 
 
-def _state_notes(size: StateSize) -> Sequence[str]:
+def _state_notes(fit: Fit, result: InferenceMemory) -> Sequence[str]:
     """Return a note on the number format of recurrent states, in which the default engine may differ."""
+    size = result.state_size
     if all(tensor.state.role != RECURRENT for tensor in size.tensors):
         return []
     counted = f"recurrent states are in {ROLE_DTYPES[RECURRENT]}, as in reference code"
-    engine, stored = default_state_format(size.architecture, ENGINES[0], size.dtype)
+    weights = None if result.published else next((entry.format.name for entry in result.stored), None)
+    engine = default_engine(size.architecture, fit.accelerator if isinstance(fit, FitResult) else None, weights).name
+    engine, stored = default_state_format(size.architecture, engine, size.dtype)
     if stored == ROLE_DTYPES[RECURRENT]:
         return [f"{counted} and in {engine}"]
     return [f"{counted}; {engine} stores them in {stored}, as serve counts"]
@@ -233,7 +235,7 @@ def _notes(fit: Fit) -> Sequence[str]:
     host = f"the input table ({binary(fit.result.host)}) stays in host memory, as in llama.cpp"
     formats = unverified_formats(list(dict.fromkeys(entry.format for entry in fit.result.stored)))
     errors = evidence_notes("memory", "peak", "serving")
-    states = _state_notes(fit.result.state_size)
+    states = _state_notes(fit, fit.result)
     is_table = fit.result.host and not (isinstance(fit, FitResult) and fit.solution and fit.solution.asked in OFFLOADS)
     return [*([host] if is_table else []), *states, *formats, *errors]
 

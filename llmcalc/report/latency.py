@@ -8,7 +8,7 @@ from typing import Any
 from ..api.engine_models import served_length
 from ..api.latency_tree import latency_tree
 from ..api.serving_memory import engine_title
-from ..core.errors import InputError
+from ..core.errors import InputError, spelled
 from ..estimate.time.cost import LAUNCHES
 from ..estimate.time.latency import DECODE, GENERATE, Latency, Part
 from ..estimate.time.operations import Gemm, GroupedGemm
@@ -172,7 +172,7 @@ def _others(result: Latency, alternatives: Callable[[], Alternatives]) -> tuple[
 def _notes(result: Latency) -> list[str]:
     shares = {_title(bound): percent(seconds / result.seconds) for bound, seconds in result.by_bound.items()}
     limits = ", ".join(f"{bound} {share}" for bound, share in shares.items())
-    notes = [f"limited by: {limits}"]
+    notes = [f"limited by: {limits}", *map(spelled, result.notes)]
     notes += [f"the interval is wider: {reason}" for reason in result.interval.reasons]
     if result.calibrated:
         factors, rows = result.calibrated

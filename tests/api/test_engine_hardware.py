@@ -6,7 +6,7 @@ import pytest
 
 import llmcalc
 from llmcalc.api.accelerators import accelerators
-from llmcalc.api.engine_hardware import engines_on, has_reader, is_reachable, supports
+from llmcalc.api.engine_hardware import default_engine, engines_on, has_reader, is_reachable, supports
 from llmcalc.cli.main import main
 
 MAC, TPU, H100, SPARK = "m4-max-40c-64gb", "tpu-v5e", "h100-sxm", "dgx-spark"
@@ -117,3 +117,62 @@ def test_the_usable_memory_of_a_size_has_its_own_source() -> None:
     small, large = (accelerators()[f"m4-max-40c-{size}gb"].usable_text for size in (64, 128))
     assert "ds4" in large
     assert "ds4" not in small
+
+
+@pytest.mark.parametrize(
+    ("model", "gpu", "weights", "engine"),
+    [
+        ("llama3.1-8b", MAC, None, "llama.cpp"),
+        ("llama3.1-8b", MAC, "fp8", "llama.cpp"),
+        ("llama3.1-8b", H100, None, "vllm"),
+        ("llama3.1-8b", H100, "q4_k_m", "llama.cpp"),
+        ("llama3.1-8b", SPARK, None, "vllm"),
+        ("llama3.1-8b", "strix-halo-128gb", None, "llama.cpp"),
+        ("llama3.1-8b", "strix-halo-128gb", "fp8", "vllm"),
+        ("gpt-oss-20b", "rx-7900-xtx", None, "llama.cpp"),
+        ("deepseek-v3", "strix-halo-128gb", None, "vllm"),
+        ("llama3.1-8b", "mi300x", None, "vllm"),
+        ("llama3.1-8b", TPU, "q4_k_m", "vllm"),
+    ],
+)
+def test_all_commands_have_one_default_engine(model: str, gpu: str, weights: str | None, engine: str) -> None:
+    found = default_engine(llmcalc.load(model), accelerators()[gpu], weights)
+    assert found.name == engine
+    assert bool(found.notes) == (engine != "vllm")
+    memory = llmcalc.serve(model, gpu, weights=weights, max_model_len=4099)
+    times = llmcalc.serve(model, gpu, weights=weights, isl=1009, osl=101)
+    step = llmcalc.latency(model, gpu, weights=weights)
+    assert memory.profile.title.lower() == times.engine == step.model.engine.name == engine
+    for notes in (memory.notes, times.notes, step.notes):
+        assert bool([one for one in notes if "is assumed, " in one]) == (engine != "vllm")
+    if engine != "vllm":
+        asked = llmcalc.latency(model, gpu, weights=weights, engine=engine)
+        assert asked.seconds == step.seconds
+        assert not asked.notes
+
+
+def test_the_engine_of_unknown_gpus_follows_from_the_weights() -> None:
+    architecture = llmcalc.load("llama3.1-8b")
+    assert [default_engine(architecture, None, name).name for name in (None, "q4_k_m")] == ["vllm", "llama.cpp"]
+
+
+def test_a_search_states_the_assumed_engine(capsys: pytest.CaptureFixture[str]) -> None:
+    words = f"serve llama3.1-8b --gpu {MAC} --isl 1009 --osl 101 --sla ttft=30s,tpot=500ms"
+    assert main(words.split()) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "note: llama.cpp is assumed, the only known engine for Apple GPUs: --engine sets another" in out
+
+
+def test_times_of_a_checkpoint_are_those_of_its_files() -> None:
+    both = [
+        one(
+            "gpt-oss-20b",
+            "strix-halo-128gb",
+            weights=name,
+            **sizes,
+        )
+        for one, sizes in ((llmcalc.latency, {"context": 1061}), (llmcalc.serve, {"isl": 1009, "osl": 103}))
+        for name in (None, "mxfp4_moe")
+    ]
+    assert both[0].seconds == both[1].seconds
+    assert both[2].tpot_s == both[3].tpot_s

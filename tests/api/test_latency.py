@@ -449,7 +449,7 @@ def test_llama_cpp_has_the_formats_of_published_files_by_default() -> None:
     default, named, checkpoint = (
         latency("gpt-oss-20b", "rtx-4090", engine=engine, **formats)
         for engine, formats in (
-            ("llama.cpp", {}), ("llama.cpp", {"weights": "q8_0", "experts": "mxfp4"}), ("vllm", {}),
+            ("llama.cpp", {}), ("llama.cpp", {"weights": "mxfp4_moe"}), ("vllm", {}),
         )
     )  # fmt: skip
     assert default.seconds == named.seconds

@@ -35,7 +35,6 @@ class EngineStep:
         libraries: library of the kernels, by kind.
         separate_heads: generations on which attention computes each query head for itself in steps with prefill.
         launches: number of kernels of each type of operation.
-        files: number formats of the files that are usually published for the engine, by the method of the checkpoint.
         reading: share of the bandwidth at which products with few rows read weights, by format, generation or vendor.
         draft_step_s, draft_pass_s: seconds of a step that verifies drafted tokens, and of each pass of a draft.
         overlap_tokens: fewest tokens of a step that are computed as two batches, if the engine is told to.
@@ -62,7 +61,6 @@ class EngineStep:
     libraries: Mapping[str, str]
     separate_heads: tuple[str, ...]
     launches: Mapping[str, float]
-    files: Mapping[str, Mapping[str, str]]
     reading: Mapping[str, float]
     draft_step_s: float
     draft_pass_s: float
@@ -107,7 +105,6 @@ def read_engine(name: str, found: Mapping[str, Any], version: str | None = None)
         libraries=entry.get("libraries", {}),
         separate_heads=tuple(entry.get("separate_heads", ())),
         launches={name: number * entry.get("kernels", 1) for name, number in found["launches"].items()},
-        files=entry.get("files", {}),
         reading=entry.get("reading", {}),
         draft_step_s=found["draft_step_us"] * MICRO,
         draft_pass_s=found["draft_pass_us"] * MICRO,

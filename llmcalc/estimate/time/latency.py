@@ -55,6 +55,7 @@ class Latency(NotebookDisplay):
         errors: logarithmic standard deviations of measured times, ``between`` and ``inside`` deployments.
         find_memory: function that computes ``memory``.
         calibrated: factors of the times, fitted to measurements of this deployment, and the number of measurements.
+        notes: assumptions.
     """
 
     model: StepModel
@@ -66,6 +67,7 @@ class Latency(NotebookDisplay):
     errors: Mapping[str, float]
     find_memory: Callable[[], Fit]
     calibrated: tuple[Factors, int] | None = None
+    notes: tuple[str, ...] = ()
 
     EVIDENCE: ClassVar[dict[str, str]] = dict.fromkeys(("seconds", "low", "high", "tokens_per_s"), "fitted")
 
@@ -262,6 +264,7 @@ def latency(
     errors: Mapping[str, float],
     find_memory: Callable[[], Fit],
     calibrated: tuple[Factors, int] | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Latency:
     """Return the latency of a batch.
 
@@ -281,7 +284,7 @@ def latency(
         (factors, _), usual = calibrated, model.engine.step_s
         scales = [factors.scale if mode == DECODE else factors.scale_prefill, *[factors.scale] * (len(steps) - 1)]
         steps = tuple((scale(step, usual), times) for scale, (step, times) in zip(scales, steps, strict=True))
-    return Latency(model, workload, mode, new_tokens, steps, count, errors, find_memory, calibrated)
+    return Latency(model, workload, mode, new_tokens, steps, count, errors, find_memory, calibrated, notes)
 
 
 def _decoded(

@@ -22,9 +22,10 @@ class EngineConstant(Model):
 
 
 class EngineDevices(Sourced):
-    """Accelerators on which an engine runs, the files that it reads, and whether it runs on several computers."""
+    """Accelerators on which an engine runs, or is the default, its files, and whether it runs on several computers."""
 
     vendors: list[Text]
+    usual: list[Text] = Field([])
     files: Literal["gguf", "safetensors"]
     several_computers: bool
 

@@ -65,14 +65,12 @@ class EngineTime(Model):
     kernels: float = 1
     eager: bool = False
     static_us: Rate | None = None
-    generations: list[Text] = Field([])
     scheduler: bool = False
     data_parallel: bool = False
     libraries: dict[str, Text] = Field({})
     separate_heads: list[Text] = Field([])
     overlap_tokens: Size = 2
     collective_us: Rate | None = None
-    files: dict[str, dict[str, Text]] = Field({})
     reading: dict[str, Rate] = Field({})
     source: Text | None = None
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...api.accelerators import read_gpus
 from ...api.encoder_serving import EncoderServing
+from ...api.engine_hardware import default_engine
 from ...api.engine_models import served_length
 from ...api.fit import FitResult, fit
 from ...api.flops import flops
@@ -17,7 +18,6 @@ from ...api.latency import latency
 from ...api.load import load
 from ...api.serve import serve
 from ...api.serving_result import ServingResult
-from ...api.step_models import default_engine
 from ...calc.flops import Flops
 from ...calc.params import Params, params
 from ...calc.sharding import Mesh
@@ -193,7 +193,7 @@ class Case:
     @cached_property
     def engine(self) -> dict[str, str]:
         """The engine that usually serves the model on the GPU, unless it is the default of ``serve``."""
-        found = default_engine(self.model, self.gpu, self.state.weights or None)
+        found = default_engine(self.model, self.gpu, self.state.weights or None).name
         return {} if found == USUAL_ENGINE else {"engine": found}
 
     @cached_property
