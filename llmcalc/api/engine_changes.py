@@ -84,6 +84,9 @@ def _of_llama_cpp(result: ServeResult) -> Iterator[dict[str, Any]]:
         yield cache
     elif cache and (length := _rounded(longest_context(most, lambda change: fits({**cache, **change})))):
         yield {LENGTH: length, **cache}
+    told = result.architecture.inputs
+    if not (settings.get("weights") or told.get("quantization") or told.get("types")):
+        yield {"weights": smaller_format(result.engine, "weights")}
 
 
 def _rounded(length: int) -> int:

@@ -138,17 +138,22 @@ def find_recipes(
     architecture = load(model)
     check_effects((*SETTINGS, IS_TRAINING), {"lora_rank": LORA_RANK, **settings, "training": True}, architecture)
     card, number, total, of_runtime = resources(gpu, count, gpu_memory, reserve)
+    shared = card.shared_bytes if card else None
     budget = {
         "memory_bytes": total, "reserve": of_runtime, "count": number or 1, "node": card.node if card else NODE,
     }  # fmt: skip
     sizes = {setting.name: settings.pop(setting.name) for setting in SIZES if setting.name in settings}
     sizes = {"batch": 1, "seq": default_seq(architecture), **sizes}
-    recipes = tuple(_recipes(architecture, budget, settings, sizes))
+    recipes = tuple(_recipes(architecture, budget, settings, sizes, shared))
     return RecipeSearch(architecture, card, number or 1, total, of_runtime, {**sizes, **settings}, recipes)
 
 
 def _recipes(
-    architecture: Architecture, budget: dict[str, Any], settings: dict[str, Any], sizes: dict[str, Any]
+    architecture: Architecture,
+    budget: dict[str, Any],
+    settings: dict[str, Any],
+    sizes: dict[str, Any],
+    shared: int | None = None,
 ) -> Iterator[Recipe]:
     """Yield all recipes that apply to a model, best first."""
     adapters = {name: value for name, value in settings.items() if name in ("lora_rank", "lora_targets")}
@@ -161,20 +166,30 @@ def _recipes(
             own = {**chosen, **(adapters if "lora_rank" in chosen else {}), **saved}
             arguments = {**memory_settings({"training": True, **common, **own}), **sizes}
             del arguments["mesh"]
-            yield Recipe(method, saving, own, *_fit(architecture, budget, arguments, is_offloaded=method == OFFLOADED))
+            found = _fit(architecture, budget, arguments, shared, is_offloaded=method == OFFLOADED)
+            yield Recipe(method, saving, own, *found)
 
 
 def _fit(
-    architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any], is_offloaded: bool
+    architecture: Architecture,
+    budget: dict[str, Any],
+    arguments: dict[str, Any],
+    shared: int | None,
+    *,
+    is_offloaded: bool,
 ) -> tuple[bool, int, int, int]:
     """Return whether the smallest batch fits, its bytes on a GPU and in host memory, and the largest batch.
 
-    The optimizer states do not depend on the batch. In host memory, they leave as much of the GPU to everything else.
+    The optimizer states do not depend on the batch. In host memory, they leave as much of the GPU to everything else,
+    unless both are one memory of ``shared`` bytes.
     """
     first: Fit = check_fit(architecture, **budget, **arguments)
     host = int(first.result.optimizer) if is_offloaded else 0
-    fits, needed = first.needed - host <= first.usable, first.needed - host
+    most = budget["memory_bytes"] + host
+    if host and shared is not None:
+        most = min(most, shared)
+    fits, needed = first.needed <= most - first.reserve, first.needed - host
     if not fits:
         return False, needed, host, 0
-    batch, _ = solve_size("batch", architecture, {**budget, "memory_bytes": budget["memory_bytes"] + host}, arguments)
+    batch, _ = solve_size("batch", architecture, {**budget, "memory_bytes": most}, arguments)
     return True, needed, host, batch or 0

@@ -35,7 +35,10 @@ def solve_offload(
     words: Mapping[str, Any],
     card: Accelerator | None = None,
 ) -> tuple[Fit, int | None]:
-    """Return the fit check with the solution, or without an offloaded part and None if nothing fits."""
+    """Return the fit check with the solution, or without an offloaded part and None if nothing fits.
+
+    If GPU and host share one memory, all of the model must fit in it.
+    """
     _check(asked, architecture, words, budget["count"], gpu_name(card, budget["memory_bytes"]))
     n_layers = architecture.main.n_layers
     own = {"step_tokens": LLAMA_CPP_STEP_TOKENS, **{name: value for name, value in words.items() if name != "mode"}}
@@ -52,7 +55,10 @@ def solve_offload(
     kept = largest_fitting(lambda number: check(number).fits, most, 0)
     if kept is None:
         return check(0), None
-    return check(kept), kept if asked == LAYERS else n_layers - kept
+    found, shared = check(kept), card.shared_bytes if card else None
+    if shared is not None and (total := found.result.peak + found.result.host_state) > shared - found.reserve:
+        return Fit(shared, found.reserve, total, 1, changed(whole, host=0)), None
+    return found, kept if asked == LAYERS else n_layers - kept
 
 
 def _check(asked: str, architecture: Architecture, words: Mapping[str, Any], count: int, gpu: str) -> None:

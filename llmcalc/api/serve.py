@@ -216,7 +216,7 @@ def serve(
         chosen = fitted_settings(result, lambda more: exact({**change, **more}), {**given, **change})
         if chosen:
             result = changed(exact({**change, **chosen}), automatic=chosen)
-        return changed(result, retry=predict)
+        return changed(_within_unified_memory(result), retry=predict)
 
     try:
         return predict({})
@@ -240,6 +240,22 @@ def _gpus(gpu: str | int | None, gpu_memory: str | int | None) -> Gpus:
 def _unused_gpus(result: ServeResult, gpus: Gpus) -> tuple[str, ...]:
     unused = (gpus.count or 0) - result.ranks
     return (f"the layout leaves {unused} of {gpus.count} GPUs unused",) if unused > 0 else ()
+
+
+def _within_unified_memory(result: ServeResult) -> ServeResult:
+    """Return the result with a refusal if GPU and host share one memory, and what both store exceeds it."""
+    shared = result.accelerator.shared_bytes if result.accelerator else None
+    host, memory, ranks = result.host.total.best, result.memory, result.ranks
+    if shared is None or not host:
+        return result
+    used = float(memory.budget)
+    if result.placed:  # other engines fill their budget with the cache
+        used += float(result.groups.block_bytes) - memory.available.best
+    if host + ranks * used <= ranks * shared:
+        return result
+    sizes = f"{host / GIB:.2f} GiB in host memory and {ranks * used / GIB:.2f} GiB on the GPU"
+    text = f"{sizes} exceed the {ranks * shared / GIB:.2f} GiB that programs have of the unified memory"
+    return changed(result, refusals=(*result.refusals, text))
 
 
 def _in_host_memory(result: ServeResult, offloaded: Estimate) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from ..core.record import fields, record
 
 UNITS = {"GB": 10**9, "GiB": 2**30}
 MIB, GBIT = 2**20, 10**9 / 8  # bytes
+SYSTEM_BYTES = 2 * 2**30  # of unified memory, for the operating system and other programs: assumed
 NODE = 8  # accelerators in a node, if the data do not say otherwise
 
 
@@ -57,6 +58,7 @@ class Accelerator:
         node_text: source of ``node``.
         peak: dense FLOP/s by number format, excluding unsupported and unconfirmed formats.
         link: pair of interconnect name and bidirectional bandwidth in bytes per second. The bandwidth may be None.
+        unified_memory: whether the GPU and the host share one memory.
         price: quoted price in US dollars per hour, with sellers, dates and the source.
         price_source: source of the price.
         offers: rental prices with their dates.
@@ -83,6 +85,7 @@ class Accelerator:
     sparse: Mapping[str, int]
     fp16_accumulate: Mapping[str, int]
     link: tuple[str, int | None]
+    unified_memory: bool
     power: int | None
     price: str
     price_source: str
@@ -101,6 +104,11 @@ class Accelerator:
     def vendor(self) -> str:
         """Vendor, the first word of the title."""
         return self.title.partition(" ")[0]
+
+    @property
+    def shared_bytes(self) -> int | None:
+        """Memory that programs have on the GPU and in host memory together, or None if the GPU has its own memory."""
+        return max(self.memory_bytes, self.usable_bytes) - SYSTEM_BYTES if self.unified_memory else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
@@ -147,6 +155,7 @@ def _read(name: str, entry: Mapping[str, Any], size: int, usable: float | None) 
         sparse=sparse,
         fp16_accumulate=fp16_accumulate,
         link=(link.get("name", ""), both_ways),
+        unified_memory=entry.get("unified_memory", False),
         power=power,
         price=f"{price['usd_per_hour']} ({sold})" if price else "",
         price_source=price.get("source", ""),

@@ -16,7 +16,7 @@ from ..calc.memory.inference import InferenceMemory
 from ..core.architecture import Architecture
 from ..core.errors import spelled
 from ..core.workload import positions
-from ..estimate.hardware import Accelerator
+from ..estimate.hardware import SYSTEM_BYTES, Accelerator
 from .document import Document, Fact, Table, columns
 from .heading import SIZES, derivation, model_document, title, workload_inputs, workload_line
 from .memory import BYTES, mesh_line, plain_data, refusals, serving_line, unverified_formats, weights_line
@@ -61,6 +61,7 @@ def fit_document(
     )
     tables = [_changes(fit.changes, spell), _parts(fit)] if fit.changes else [_parts(fit)]
     tables += [_candidates(solution)] if solution and solution.candidates else []
+    shared = _shared(fit)
     partly = _unverified(accelerator, "partly", "{}: some specifications are unverified ({})")
     return model_document(
         architecture,
@@ -79,7 +80,7 @@ def fit_document(
         derivation=derivation("memory", fit.result),
         main=len(tables) - 1,
         listing=None if solution and solution.candidates else lambda: _listing(fit, facts),
-        notes=(*_limit(architecture, solution), *_notes(fit), *partly),
+        notes=(*_limit(architecture, solution), *_notes(fit), *shared, *partly),
     )
 
 
@@ -90,7 +91,18 @@ def _host(fit: FitResult) -> Sequence[Fact]:
     size, state = fit.result.host + fit.result.host_state, binary(fit.result.host_state)
     flag = flag_of(fit.solution.asked)
     parts = f"weights and {state} of state" if state else "weights"
+    if not size:  # nothing fits
+        return ()
     return (Fact("host memory", size, BYTES, f"{parts}, with {flag} of llama.cpp"),)
+
+
+def _shared(fit: FitResult) -> Sequence[str]:
+    """Return a note on a memory that GPU and host share, if a part of the model may be in host memory."""
+    card, is_asked = fit.accelerator, fit.solution is not None and fit.solution.asked in OFFLOADS
+    if card is None or card.shared_bytes is None or not is_asked:
+        return ()
+    size, system = binary(card.shared_bytes), binary(SYSTEM_BYTES)
+    return (f"GPU and host share one memory: {size} without the {system} that are assumed for the system",)
 
 
 def verdict(fit: Fit, load: str = "") -> str:

@@ -8,6 +8,7 @@ from ..api.engine_result import LayoutError, ServeResult
 from ..api.llama_cpp_fit import MARGIN
 from ..estimate.engine_memory import STATIC
 from ..estimate.engine_profile import GIB, Estimate
+from ..estimate.hardware import SYSTEM_BYTES
 from .document import Document, Table, columns
 from .heading import model_document, named_values
 
@@ -150,6 +151,10 @@ def _notes(result: ServeResult) -> tuple[str, ...]:
         first, last = profile.measured
         wider = f"{profile.version} is assumed to be alike, with a wider range"
         found.append(f"constants were measured on {profile.title} {first} to {last}; {wider}")
+    card = result.accelerator
+    if card and card.shared_bytes and result.host.parts:
+        size, system = card.shared_bytes / GIB, SYSTEM_BYTES / GIB
+        found.append(f"GPU and host share one memory: {size:.2f} GiB without {system:g} GiB assumed for the system")
     errors = "llmcalc evidence serve compares them with logs"
     return (*found, f"low, best and high follow from constants of {profile.title}; {errors}")
 

@@ -94,6 +94,7 @@ class Accelerator(Sourced):
     sparse: RatesByFormat = Field({})
     fp16_accumulate: RatesByFormat = Field({})
     link: Link | None = None
+    unified_memory: bool = False
     power: Rate | None = None
     price: Price | None = None
     offers: list[Offer] = Field([])
