@@ -100,9 +100,8 @@ def test_flags_of_engines_overlap(command: str) -> None:
 
 def test_a_search_overlaps_where_ranks_exchange_tokens() -> None:
     own: dict[str, Any] = {"isl": 2003, "osl": 499, "sla": "tpot<200ms,ttft<9s", "concurrency": 2003}
-    own["engine"] = "sglang"
     one, other = (llmcalc.serve(DEEPSEEK, "h100:32", **own, two_batch_overlap=on).layouts for on in (False, True))
-    assert other[0].tokens_per_s_gpu > 1.1 * one[0].tokens_per_s_gpu
+    assert other[0].tokens_per_s_gpu > 1.05 * one[0].tokens_per_s_gpu
     assert "--enable-dbo" in " ".join(other[0].commands.values())
 
 
