@@ -37,6 +37,14 @@ class Ranks:
         self._known: set[object] = set()
         self._unsaved: set[object] = set()
 
+    @property
+    def share_of_tokens(self) -> list[str]:
+        """Axes along which ranks have the same tokens, of which each rank sends a share to the experts. No token is
+        sent if all experts are on these ranks.
+        """
+        within = [axis for axis in self.experts if self.groups[axis] == "tp"]
+        return [] if self.tokens or len(within) == len(self.experts) else within
+
     def peers(self, rank: int, axes: Iterable[str]) -> list[int]:
         """Return the ranks that differ from a rank only along the given axes, in order."""
         own = {axis: at for axis, at in self.places[rank].items() if axis not in axes}

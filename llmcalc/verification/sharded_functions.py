@@ -15,7 +15,7 @@ import numpy as np
 from ..calc.collectives import ALL_GATHER, ALL_REDUCE, FORWARD
 from ..twins.weights import Array
 from .ranks import Ranks
-from .row_owners import routed, with_rows_of_one_owner
+from .row_owners import routed, with_all_rows, with_rows_of_one_owner
 from .sharded_array import EVERY, ShardedArray, Splits, divide
 
 LINEAR = (np.negative, np.positive, np.conj)
@@ -108,9 +108,13 @@ def _with_equal_owners(
     """Return the operands of an elementwise function with elements on the same ranks, and the owners of the result."""
     owners: dict[str, Array] = {}
     targets: list[dict[str, Array]] = [{} for _ in arrays]
+    arrays = _with_shares_of_tokens(function, arrays)
     for axis in dict.fromkeys(axis for array in arrays for axis in array.owners):
         divided = [array for array in arrays if axis in array.splits]
         maps = [np.broadcast_to(array.owner_of(axis), shape) for array in divided or arrays]
+        if axis in arrays[0].ranks.share_of_tokens:  # experts send their results back to the owners of the tokens
+            size = arrays[0].ranks.sizes[axis]
+            maps = [*(each for each in maps if np.all(each < size)), *(each for each in maps if np.any(each >= size))]
         found = np.max(maps, axis=0)
         is_equal = all(np.all((each == found) | (each == EVERY)) for each in maps)
         is_on_every_rank = any(not each.is_weight and np.all(each.owner_of(axis) == EVERY) for each in arrays)
@@ -122,14 +126,28 @@ def _with_equal_owners(
                 first = (0,) * (len(shape) - array.ndim)
                 targets[number][axis] = maps[0][first][tuple(slice(0, size) for size in array.shape)]
         if not divided:
-            owners[axis] = found
+            owners[axis] = found if is_equal else maps[0]
     for number, target in enumerate(targets):
         if target:
             divided_along = {axis for each in arrays for axis in each.splits}
             array = arrays[number].settle()
             sent = routed(array.reduce(array.partial & divided_along), target)
-            arrays[number] = sent.settled() if target.keys() - owners.keys() else sent
+            arrays[number] = sent.settled().owned(owners) if target.keys() - owners.keys() else sent
     return arrays, owners
+
+
+def _with_shares_of_tokens(function: Any, arrays: list[ShardedArray]) -> list[ShardedArray]:
+    """Return the operands of a product, with the weights of a token's experts on the rank that sent the token."""
+    axes = {axis for array in arrays for axis in array.owners.keys() & set(array.ranks.share_of_tokens)}
+    if function is not np.multiply or not axes or arrays[0].ndim < 4:
+        return arrays
+    found = []
+    for array in arrays:
+        shares = [
+            axis for axis in axes if not array.is_weight and axis not in array.owners and axis not in array.splits
+        ]
+        found.append(array.narrowed(dict.fromkeys(shares, 1)).owned(shares) if shares else array)
+    return found
 
 
 def _terms(ranks: Ranks, function: Any, arrays: list[ShardedArray], inputs: Sequence[Any]) -> frozenset[str]:
@@ -242,9 +260,18 @@ def _total(function: Any) -> Callable[..., ShardedArray]:
             parts = [part / prod(array.shape[dim] for dim in dims) for part in parts]
         splits = {n: dim if keepdims else dim - sum(other < dim for other in dims) for n, dim in kept.items()}
         shape = [1 if dim in dims else size for dim, size in enumerate(array.shape) if keepdims or dim not in dims]
-        return ShardedArray(array.ranks, parts, shape, splits, array.partial | found.keys(), array.is_weight, owners)
+        total = ShardedArray(array.ranks, parts, shape, splits, array.partial | found.keys(), array.is_weight, owners)
+        return _with_all_tokens(total) if array.ranks.phase == FORWARD else total
 
     return apply
+
+
+def _with_all_tokens(total: ShardedArray) -> ShardedArray:
+    """Return a sum over the experts of a token on all ranks that have the same tokens."""
+    for axis in total.ranks.share_of_tokens:
+        if axis in total.owners and np.all(total.owners[axis] < total.ranks.sizes[axis]):  # not on the experts' ranks
+            total = with_all_rows(total.reduce(total.partial), axis)
+    return total
 
 
 def _largest(array: ShardedArray, axis: Any = None, keepdims: Any = False) -> ShardedArray:

@@ -28,6 +28,12 @@ def take(array: ShardedArray, index: Any) -> ShardedArray:
     shape = np.broadcast_to(0.0, array.shape)[index].shape
     if ranks.phase == FORWARD and prod(shape) < array.size:
         array.reduce(array.partial)
+    if (
+        array.ndim == 2
+        and not (array.is_weight or array.owners)
+        and any(isinstance(i, np.ndarray) for i in dims.values())
+    ):
+        array = array.narrowed(dict.fromkeys(ranks.share_of_tokens, 0)).owned(ranks.share_of_tokens)
     splits = array.splits  # after the reduction
     changed = {axis: dims[dim] for axis, dim in splits.items() if dim in dims}
     looked_up = {axis for axis, each in changed.items() if isinstance(each, np.ndarray)}

@@ -74,7 +74,8 @@ def sharded_model_run(architecture: Architecture, mesh: Mesh) -> ShardedRun:
 
 def _length(small: Architecture, mesh: Mesh) -> int:
     """Return a number of tokens that gives each rank whole groups, and at least as many tokens as other tests have."""
-    multiple = mesh.cp * (mesh.tp if mesh.sp else 1)
+    sends_shares = 1 < mesh.tp // mesh.expert_tp < mesh.ep  # ranks with the same tokens send a share of them to experts
+    multiple = mesh.cp * (mesh.tp if mesh.sp or sends_shares else 1)
     if multiple > 1:
         multiple *= lcm(*(group_length(entry.layer) for entry in entries(small)))
     return -(-SEQ // multiple) * multiple

@@ -100,6 +100,9 @@ class ShardedTape(Tape):
                 had, owner = gradient.owner_of(axis), value.owner_of(axis)
                 targets[axis] = np.where(owner == EVERY, had, owner)
         gradient = routed(gradient, targets)
+        for axis in gradient.owners.keys() & set(ranks.share_of_tokens):
+            if not (axis in value.owners or axis in value.splits or axis in value.partial):
+                gradient = with_all_rows(gradient.reduce(gradient.partial), axis)
         gradient = gradient if value.owners else gradient.settled()
         for axis in terms & gradient.owners.keys():
             gradient = with_all_rows(gradient, axis)

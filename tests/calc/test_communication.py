@@ -171,6 +171,7 @@ def test_ranks_with_the_same_tokens_send_a_share_of_them() -> None:
     token = 32 * BATCH * SEQ * 4096 * BF16
     assert found["all-to-all", "xe", "forward"] == found["all-to-all", "dz", "backward"] == 2 * token // 4
     assert found["all-gather", "y", "forward"] == found["all-gather", "dx", "backward"] == token
+    assert found["all-gather", "dshare", "backward"] == 32 * BATCH * SEQ * 2 * BF16
 
 
 def test_experts_reduce_only_their_share_of_the_tokens() -> None:

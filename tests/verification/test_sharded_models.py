@@ -31,6 +31,7 @@ OF_EXPERTS = {
     "ep sp": {"dp": 2, "tp": 2, "ep": 2, "sp": True}, "ep within tp sp": {"tp": 2, "ep": 2, "etp": 1, "sp": True},
     "ep cp": {"dp": 2, "ep": 2, "cp": 2}, "ep dp": {"dp": 4, "ep": 2}, "ep etp": {"tp": 4, "ep": 2, "etp": 2},
     "ep dp within tp": {"dp": 2, "tp": 2, "ep": 2, "etp": 1}, "ep zero": {"dp": 4, "ep": 2, "zero": 3},
+    "ep across tp": {"dp": 2, "tp": 2, "ep": 4, "etp": 1}, "ep across tp etp": {"dp": 2, "tp": 4, "ep": 4, "etp": 2},
 }  # fmt: skip
 MESHES = {name: Mesh(**sizes, vocabulary_multiple=1) for name, sizes in (DENSE | OF_EXPERTS).items()}  # type: ignore[arg-type]
 PRESETS = sorted(file.stem for file in Path(preset_files.shipped_folder()).glob("*.yaml"))

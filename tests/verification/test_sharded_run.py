@@ -34,7 +34,7 @@ MESHES = {
     "ep": Mesh(dp=2, ep=2), "ep of tp": Mesh(dp=2, tp=2, ep=2), "ep within tp": Mesh(tp=2, ep=2, etp=1),
     "ep sp": Mesh(dp=2, tp=2, ep=2, sp=True), "ep within tp sp": Mesh(tp=2, ep=2, etp=1, sp=True),
     "ep cp": Mesh(dp=2, ep=2, cp=2), "ep dp": Mesh(dp=4, ep=2), "ep etp": Mesh(tp=4, ep=2, etp=2),
-    "ep dp within tp": Mesh(dp=2, tp=2, ep=2, etp=1),
+    "ep dp within tp": Mesh(dp=2, tp=2, ep=2, etp=1), "ep across tp": Mesh(dp=2, tp=2, ep=4, etp=1),
 }  # fmt: skip
 COLLECTIVES = "llmcalc.calc.layer_collectives"
 VOCAB = 30
@@ -142,7 +142,7 @@ def test_parallel_branches_share_their_reductions(name: str) -> None:
     assert differences(result) == {}
 
 
-@pytest.mark.parametrize("name", ["ep of tp", "ep sp", "ep within tp", "ep etp"])
+@pytest.mark.parametrize("name", ["ep of tp", "ep sp", "ep within tp", "ep etp", "ep across tp"])
 def test_outputs_of_experts_are_normalised_before_they_are_added(name: str) -> None:
     """Each rank that has an expert normalises the outputs of this expert, with a weight that all ranks store."""
     result = run(Moe(11, 26, n_experts=6, top_k=2, result_norm=True), MESHES[name])

@@ -99,6 +99,11 @@ class DeclarationScope:
         """Whether each rank of an expert-parallel group has all tokens, and computes those of its own experts."""
         return self.replicas == self.mesh.ep
 
+    @property
+    def sends_shares(self) -> bool:
+        """Whether each of the ranks with the same tokens sends a share of the tokens to experts on other ranks."""
+        return self.replicas > 1 and not self.has_all_tokens
+
     def expert_group(self, n_shards: int | None = None) -> tuple[str, int]:
         """Return the group of ranks that compute different experts, or parts of an expert, for the same tokens.
 

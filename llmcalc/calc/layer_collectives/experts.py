@@ -23,6 +23,10 @@ def route(scope: DeclarationScope, equation: Equation) -> Partial | None:
         for operand in equation.operands:
             if operand.name not in (*scope.weights, *scope.in_experts):
                 _dispatch(scope, operand, scope.expert_group(n_shards))
+    if from_experts and is_per_expert and scope.sends_shares:
+        for operand in equation.operands:
+            if operand.name not in (*scope.weights, *scope.in_experts):
+                _gather_gradient(scope, operand)
     is_last = scope.mesh.ep > 1 and bool(from_experts) and (not is_per_expert or _reads_own_tokens(scope, equation))
     if (is_routed or from_experts) and is_per_expert:
         scope.in_experts.add(equation.out.name)
@@ -49,8 +53,17 @@ def _dispatch(scope: DeclarationScope, operand: Operand, group: tuple[str, int])
         return
     routed = (*axes, *(axis for axis in sorted(scope.used) if axis not in axes))
     _all_to_all(scope, operand.name, routed)
-    if scope.replicas > 1:
+    if scope.sends_shares:
         scope.add(ALL_GATHER, ("tp", scope.replicas), "dx", BACKWARD, _tokens(scope, axes))
+
+
+def _gather_gradient(scope: DeclarationScope, operand: Operand) -> None:
+    """Record that ranks with the same tokens gather the gradient of a tensor, such as the scores, of which each rank
+    multiplies the rows of the tokens that it has sent.
+    """
+    axes = scope.axes_of(operand)
+    if "b" in axes and scope.is_first("gather", operand.name):
+        scope.add(ALL_GATHER, ("tp", scope.replicas), f"d{operand.name}", BACKWARD, axes)
 
 
 def _combine(scope: DeclarationScope, version: Version) -> Partial | None:
@@ -63,7 +76,7 @@ def _combine(scope: DeclarationScope, version: Version) -> Partial | None:
         reduce(version)
         partial = None
     _all_to_all(scope, version.name, version.axes)
-    if scope.replicas > 1:
+    if scope.sends_shares:
         scope.add(ALL_GATHER, ("tp", scope.replicas), "y", FORWARD, _tokens(scope, version.axes))
     return partial
 

@@ -23,7 +23,7 @@ def enter_operands(scope: DeclarationScope, equation: Equation, partial: Partial
     is_constant, divided = "nograd" in equation.tags, scope.shards(equation.out.axes)
     group = _dividing_group(scope, equation, partial)
     has_weight = any(operand.name in scope.weights for operand in equation.operands)
-    is_in_experts = scope.mesh.ep > 1 and scope.has_all_tokens and equation.out.name in scope.in_experts
+    is_in_experts = scope.replicas > 1 and equation.out.name in scope.in_experts
     for operand in equation.operands:
         if operand.name in scope.weights:
             for tensor in scope.weights_of(operand.name) if not is_constant else ():
@@ -118,7 +118,7 @@ def _reduce_weight_gradient(
     if divided == 1 and not scope.mesh.sp:
         if not is_in_experts:
             return
-        copies = scope.expert_group(1)[1]
+        copies = scope.replicas
     where = (entry.stack.name, entry.share, entry.name) if entry.share else entry.path
     shared = identity(entry.stack, tensor)
     key = shared or (where, scope.place.part, tensor.name)
