@@ -205,11 +205,16 @@ def _with_multiples(layer: Layer, larger: dict[str, Any], ranks: int) -> Layer:
 
 
 def _multiplied(part: Part, size: int, ranks: int, name: str) -> dict[str, Any]:
-    """Return the change that multiplies a size of a layer or of its parts, preferably of the field ``name``."""
+    """Return the change that multiplies a size of a layer or of its parts, preferably of the field ``name``.
+
+    A size of a part that equals a size of the layer, such as the heads of an indexer, stays equal to it.
+    """
     own = [field for field, value in vars(part).items() if type(value) is int and value == size]
+    inner = [(field, value) for field, value in vars(part).items() if isinstance(value, Part)]
     if own:
-        return {name if name in own else own[0]: size * ranks}
-    inner = ((field, value) for field, value in vars(part).items() if isinstance(value, Part))
+        equal = {field: _multiplied(value, size, ranks, name) for field, value in inner}
+        parts = {field: changed(value, **equal[field]) for field, value in inner if equal[field]}
+        return {name if name in own else own[0]: size * ranks, **parts}
     changes = ((field, value, _multiplied(value, size, ranks, name)) for field, value in inner)
     return next(({field: changed(value, **found)} for field, value, found in changes if found), {})
 
