@@ -266,8 +266,17 @@ PHI = {
     "n_inner": 61, "n_layer": 3, "rotary_dim": 2, "vocab_size": 103, "pad_vocab_size_multiple": 107,
     "flash_rotary": True,
 }  # fmt: skip
+MOSS = {"n_embd": 64, "n_head": 4, "n_layer": 3, "rotary_dim": 8, "vocab_size": 103, "n_positions": 37}
+CODESHELL = {
+    "model_type": "codeshell", "architectures": ["CodeShellForCausalLM"], "n_embd": 58, "n_head": 29, "n_layer": 3,
+    "num_query_groups": 1, "n_inner": 61, "position_embedding_type": "rope", "vocab_size": 103,
+}  # fmt: skip
 OTHERS: dict[str, dict[str, Any]] = {
     "phi-msft": PHI,
+    "xmodel": sized("xmodel", 2048, 5632, 24, 32, 32000, num_key_value_heads=4),
+    "moss": {**MOSS, "model_type": "moss", "wbits": 8, "groupsize": 128},
+    "codeshell": CODESHELL,
+    "codeshell positions": {**CODESHELL, "position_embedding_type": "learned_absolute", "n_positions": 37},
     "telechat": TELECHAT,
     "minimind": MINIMIND,
     "minimind experts": {**MINIMIND, "use_moe": True, "n_routed_experts": 7, "num_experts_per_tok": 3},
@@ -338,6 +347,21 @@ def test_phi_pads_its_vocabulary_and_rotates_the_stated_channels() -> None:
     for block in ({"block_cls": "sequential"}, {"mlp": {"mlp_cls": "moe"}}):
         with pytest.raises(llmcalc.InputError, match="architecture must be parallel blocks with plain MLPs"):
             llmcalc.load({**PHI, "architecture": block})
+
+
+def test_moss_is_codegen() -> None:
+    assert llmcalc.load(OTHERS["moss"]).stacks == llmcalc.load({**MOSS, "model_type": "codegen"}).stacks
+
+
+def test_codeshell_is_gpt_bigcode_with_grouped_queries() -> None:
+    bigcode = {**CODESHELL, "model_type": "gpt_bigcode", "num_query_groups": None, "position_embedding_type": None}
+    table = 37 * 58
+    ours = llmcalc.params(llmcalc.load(OTHERS["codeshell positions"])).total
+    assert ours == llmcalc.params(llmcalc.load({**bigcode, "n_positions": 37, "architectures": None})).total
+    rotary = llmcalc.params(llmcalc.load(CODESHELL)).total
+    assert rotary == ours - table
+    many = llmcalc.params(llmcalc.load({**CODESHELL, "group_query_attention": False})).total
+    assert many - rotary == 3 * 2 * (58 + 1) * (58 - 2)
 
 
 def test_telechat_has_biases_in_output_projections_alone() -> None:

@@ -1,15 +1,15 @@
 """Decoders with well-known parts whose classes were published with their checkpoints and have keys of their own.
 
 OLMo [groeneveld2024] in its authors' format, LLaDA [nie2025], which is based on the same code, TeleChat
-[wang2024telechat] and MiniMind.
+[wang2024telechat], MiniMind and CodeShell [xie2024codeshell].
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from ....core.architecture import Architecture
-from ....layers import Mlp, Norm
+from ....core.architecture import Architecture, Named
+from ....layers import Embedding, Mlp, Norm
 from ....layers.parts.qk_norm import QkNorm
 from ..config import Config, Fields, Layers
 from ..rules import decoder
@@ -113,4 +113,22 @@ def minimind(config: Config) -> Architecture:
     shared = {"d_ff": hidden} if config.get("n_shared_experts") is not None else {}
     return original_decoder(
         config, config.experts("n_routed_experts", "intermediate_size", activation="silu", shared=shared)
+    )
+
+
+def codeshell(config: Config) -> Architecture:
+    """Read a CodeShell config. The model is GPT-BigCode with grouped queries and usually rotary positions."""
+    config.ignore("attention_softmax_in_fp32 scale_attention_softmax_in_fp32 n_positions")
+    rotary = config.one_of("position_embedding_type", "learned_absolute", "rope") == "rope"
+    grouped = {} if config.flag("group_query_attention") else {"n_kv_heads": config.n_heads}
+    fields: Fields = {**grouped, **({} if config.flag("scale_attn_weights") else {"scale": 1.0})}
+    attention = config.attention(bias=True, rope={} if rotary else None, **fields)
+    hidden = config.size("intermediate_size", 4 * config.d_model)
+    rows = Embedding(config.size("max_position_embeddings"), config.d_model, table="position")
+    return decoder(
+        config,
+        attention,
+        Mlp(config.d_model, hidden, config.activation(), bias=True),
+        norm=config.layernorm(),
+        inputs=() if rotary else (Named("position", rows),),
     )
