@@ -19,7 +19,11 @@ serving engines, trainers and authors of models, those with a folder named after
 files, further ones of run 5 and of models/config.json. Run 7 read the first repositories that the index lists for
 generation_config.json and preprocessor_config.json at the top level or in the folder model, for modelling code such as
 configuration_minicpm.py, and for five further paths of a config.json, and repositories of engines and trainers. Run 8
-read further ones of run 7, and the first repositories with model.safetensors.index.json at the top level.
+read further ones of run 7, and the first repositories with model.safetensors.index.json at the top level. Run 9 read
+the repositories that the index lists for files beside published checkpoints at the top level, such as
+chat_template.jinja, quantize_config.json and pytorch_model.bin.index.json, and three collections of configs of recent
+models. Run 10 read those for added_tokens.json, models/generation_config.json and config_sentence_transformers.json,
+for further paths of a config.json such as qwen/config.json, and repositories of engines and trainers.
 """
 
 from __future__ import annotations

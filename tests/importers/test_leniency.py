@@ -152,3 +152,15 @@ def test_no_family_overlooks_a_key(model_type: str) -> None:
 def test_a_model_of_something_else_says_what_can_be_done(model_type: str, kind: str) -> None:
     with pytest.raises(llmcalc.InputError, match=f"(?s)but a model of {kind}.*params FILE.safetensors"):
         llmcalc.load({"model_type": model_type, "hidden_size": 44})
+
+
+@pytest.mark.parametrize(
+    ("model_type", "key", "computed"),
+    [("longcat_flash", "num_hidden_layers", 56), ("minimax_m3", "moe_intermediate_size", 3072)],
+)
+def test_a_size_that_a_class_computes_is_warned_of_unless_it_is_the_same(
+    model_type: str, key: str, computed: int
+) -> None:
+    assert llmcalc.load({"model_type": model_type, key: computed}).warnings == ()
+    (warning,) = llmcalc.load({"model_type": model_type, key: 61}).warnings
+    assert f"ignores {key} = 61 and uses the computed value {computed}" in warning

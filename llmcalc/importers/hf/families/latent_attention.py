@@ -77,7 +77,7 @@ def longcat_flash(config: Config) -> Architecture:
     experts.
     """
     layers, norm = config.size("num_layers"), config.rmsnorm()
-    config.ignore("num_hidden_layers")  # twice num_layers
+    config.check_computed("num_hidden_layers", 2 * layers)
     zero, biased = config.count("zero_expert_num"), config.flag("router_bias")
     routed = config.experts(
         "n_routed_experts",

@@ -87,7 +87,8 @@ def _ignore_derived_keys(config: Config) -> None:
     """Ignore keys that the transformers class derives or never reads."""
     config.unmodelled_unless("swiglu_alpha", SWIGLU_ALPHA)
     config.ignore("hidden_act first_k_dense_replace n_shared_experts use_gemma_norm")
-    config.ignore("moe_intermediate_size num_mtp_modules num_nextn_predict_layers qk_norm_type use_qk_norm")
+    config.check_computed("moe_intermediate_size", config.size("intermediate_size"))
+    config.ignore("num_mtp_modules num_nextn_predict_layers qk_norm_type use_qk_norm")
     config.ignore("use_routing_bias rotary_dim")  # the class rotates a fraction of each head regardless of rotary_dim
     if config.flag("attention_output_gate"):
         raise config.error("attention_output_gate is not supported")
