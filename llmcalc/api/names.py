@@ -12,7 +12,7 @@ from typing import Any
 from ..calc.memory.number_formats import Format, read_format
 from ..calc.memory.weight_formats import TABLES, UNQUANTISED, FormatRule, RequestedFormats
 from ..core.errors import InputError, UnknownNameError
-from ..core.record import remembered
+from ..core.record import OF_LAYERS, remembered
 from ..core.traits import NORM, ROUTER
 from ..data import table, tables
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PLAIN_NAMES = {"BF16": "bf16", "F16": "fp16", "F32": "fp32"}
 GENERAL = ("mxfp4", "nvfp4", "bf16")  # GGUF has another format of the same name
+_WEIGHT_INPUTS = ("types", "dtype", "quantization", "quantization_within")  # facts about a checkpoint's weights
 MIXTURE_KEPT = (NORM, ROUTER, *TABLES[1:3])  # llama.cpp quantises tables of layers, as those of Gemma 3n
 
 
@@ -102,15 +103,22 @@ def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iter
 
 def published_weights(architecture: Architecture) -> PublishedWeights | RequestedFormats:
     """Return the weight formats of a model's checkpoint, config or preset, or bf16 if none of them states a format."""
-    return remembered(architecture, "_published_weights", None, lambda: _read_published_weights(architecture))
+
+    def compute() -> PublishedWeights | RequestedFormats:
+        from ..checkpoint.published_weights import layout_candidates
+
+        layout = layout_candidates(architecture)[0]
+        told = {name: value for name, value in architecture.inputs.items() if name in _WEIGHT_INPUTS}
+        known = remembered(architecture, f"{OF_LAYERS}_weights", layout, lambda: (told, _weights(told, layout)))
+        return known[1] if known[0] == told else _weights(told, layout)
+
+    return remembered(architecture, "_published_weights", None, compute)
 
 
-def _read_published_weights(architecture: Architecture) -> PublishedWeights | RequestedFormats:
-    from ..checkpoint.published_weights import PublishedWeights, layout_candidates
+def _weights(told: Mapping[str, Any], layout: str) -> PublishedWeights | RequestedFormats:
+    from ..checkpoint.published_weights import PublishedWeights
     from ..checkpoint.quantisation.read import read_quantisation, safetensors_type
 
-    told = architecture.inputs
-    layout = layout_candidates(architecture)[0]
     if told.get("types"):
         formats = {name: number_format(_ggml(kind)) for name, kind in told["types"].items()}
         old = ("attn_kv_b.weight", "ffn_up.0.weight")  # older names

@@ -43,6 +43,7 @@ class WeightBits:
         if isinstance(formats, RequestedFormats):
             formats.check(model)
         self.found: dict[tuple[object, ...], tuple[Fraction, Format | None]] = {}
+        known = dict[tuple[Fraction, Format | None], tuple[Fraction, Format | None]]()
         for row in model.distinct_rows:
             name = identity(row.entry.stack, row.tensor)
             if isinstance(formats, RequestedFormats):
@@ -54,6 +55,7 @@ class WeightBits:
                 own = (Fraction(bits, size), _most(counts)) if size else owners.get(name, _NO_WEIGHTS)
             else:
                 own = averages.get(component(row), _NO_WEIGHTS) if row.copies else owners[name]
+            own = known.setdefault(own, own)
             owners.setdefault(name, own)
             self.found[*_key(row.entry, row.part), row.tensor.name] = own
 
@@ -66,9 +68,9 @@ class WeightBits:
         return self.found[*_key(place.entry, place.part), name][1]
 
     def all_of(self, place: Placed) -> tuple[object, ...]:
-        """Return the average bits per element and the number format of each weight of a layer."""
+        """Return the identity of the bits per element and the number format of each weight of a layer."""
         key = _key(place.entry, place.part)
-        return tuple(self.found.get((*key, tensor.name)) for tensor in place.declaration.tensors)
+        return tuple(id(self.found.get((*key, tensor.name))) for tensor in place.declaration.tensors)
 
 
 def _component_averages(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import NamedTuple
 
 from ..core.architecture import Architecture
@@ -11,7 +10,11 @@ from ..core.equation import Equation
 from ..core.form import Form, log2, product
 from ..core.functions import FUNCTIONS
 from ..core.ledger import Entry
+from ..core.record import OF_LAYERS, remembered
 from .walk import Conventions, Extent, Placed, walk
+
+_EquationWork = tuple[Equation, tuple[tuple[str, Extent], ...], Form, bool]
+_LayerWorks = tuple[Placed, list[_EquationWork]]  # the place keeps the identities unique
 
 MAC = 2  # FLOPs of one multiply-accumulate
 STAGES = "n_stages"  # factor of a Fourier transform: log2(n)
@@ -45,21 +48,24 @@ class Work(NamedTuple):
         return 1 if self.matmul and "constant" in tags else 2
 
 
-@lru_cache(maxsize=256)
 def works(architecture: Architecture, conventions: Conventions) -> tuple[Work, ...]:
     """Return the FLOPs of every executed equation. Equal blocks of a run are listed once."""
+    return remembered(architecture, "_works", conventions, lambda: _works(architecture, conventions), most=16)
+
+
+def _works(architecture: Architecture, conventions: Conventions) -> tuple[Work, ...]:
     torch = conventions.convention == "torch"
     found: list[Work] = []
-    known: dict[tuple[int, int, bool], list[tuple[Equation, tuple[tuple[str, Extent], ...], Form, bool]]] = {}
+    known = remembered(architecture, f"{OF_LAYERS}_works", conventions, dict[tuple[int, int, bool], _LayerWorks])
     for place in walk(architecture, conventions):
         key = id(place.declaration), id(place.symbols), place.is_done  # equal layers have the same declaration
         if key not in known:
-            known[key] = own = []
+            known[key] = place, own = place, list[_EquationWork]()
             for equation in place.equations:
                 parts = tuple(factors(equation, place))
                 matmul = equation.function is None and not (torch and "elementwise" in equation.tags)
                 own.append((equation, parts, product(factor for _, factor in parts), matmul))
-        found += (Work(place, *each) for each in known[key])
+        found += (Work(place, *each) for each in known[key][1])
     return tuple(found)
 
 

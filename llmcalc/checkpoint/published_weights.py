@@ -18,7 +18,7 @@ from ..calc.sharding import Mesh
 from ..core.architecture import Architecture, model_of
 from ..core.errors import InputError
 from ..core.ledger import Row
-from ..core.record import record, remembered
+from ..core.record import OF_LAYERS, record, remembered
 from ..core.traits import EMBEDDING, EXPERTS, HEAD
 from .layouts import published_name
 from .quantisation.method import Matrix, Quantisation
@@ -185,7 +185,7 @@ class PublishedWeights:
         pipeline stages contain it. Equal blocks are one place if their formats can't depend on the block's number.
         """
         model = model_of(architecture)[0]
-        known = remembered(model, "_stored_places", id(self), lambda: (self, _Known({}, {})))[1]
+        known = remembered(model, f"{OF_LAYERS}_places", id(self), lambda: (self, _Known({}, {})))[1]
         keys, missing = list[tuple[Identity, int]](), dict[Identity, tuple[Identity, _Place]]()
         by_block = ((*place, 1) for place in rows_by_block(params(architecture), buffers=True))
         listed = by_block if self._names_blocks else distinct_places(params(architecture), buffers=True)

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from .errors import DescriptionError, UnknownNameError, short_repr
 from .functions import FUNCTIONS
@@ -75,7 +75,7 @@ class Equation:
             return axes[:-1]
         return axes[: axes.index(self.row) + 1] if self.row in axes else (*axes[:2], self.row)
 
-    @property
+    @cached_property
     def loops(self) -> tuple[str, ...]:
         """Axes that the equation iterates over, excluding selected axes. FLOPs are counted over these axes.
 
@@ -86,7 +86,7 @@ class Equation:
         named = [axis for term in (self.out, *self.operands) for axis in term.axes]
         return tuple(dict.fromkeys(axis for axis in named if axis not in dropped))
 
-    @property
+    @cached_property
     def contracted(self) -> tuple[str, ...]:
         """Axes that are summed over."""
         return tuple(axis for axis in self.loops if axis not in self.out.axes)

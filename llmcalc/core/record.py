@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, NoReturn, TypeVar, dataclass_transform
 Class = TypeVar("Class", bound=type)
 Record = TypeVar("Record")
 Value = TypeVar("Value")
+OF_LAYERS = "_of_layers"  # prefix of the names of remembered values that depend on one layer, not on its owner
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING"})()
 
 
@@ -102,6 +103,11 @@ def forget(owner: object) -> None:
     own = owner.__dict__
     for name in own.keys() - set(type(owner).__match_args__):  # type: ignore[attr-defined]
         del own[name]
+
+
+def by_layer(owner: object) -> dict[str, Any]:
+    """Return the remembered values of single layers, which a record with equal layers can take over."""
+    return {name: values for name, values in owner.__dict__.items() if name.startswith(OF_LAYERS)}
 
 
 def is_record(value: object) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
-from ..core.record import changed, forget
+from ..core.record import by_layer, changed, forget
 from ..core.structure import features
 from . import preset_files
 from .overrides import split_override
@@ -109,6 +109,7 @@ class _Family:
             raise InputError(text, where="design", hint="choose another target or family")
         self.known = {size: resolve(own) for size, own in self.variables.items()}
         self.depths: dict[int, int] = {}  # of shapes, by width
+        self.layers: tuple[int, dict[str, Any]] = (0, {})  # width of the last shape, and the values of its layers
         self.measured: dict[tuple[str | None, tuple[tuple[str, int], ...]], tuple[Architecture, int] | None] = {}
         if not all(WIDTH in own for own in self.variables.values()) or not self.variables:
             raise InputError(f"{self.name} has no {WIDTH} variable to vary", where="design", hint="use another family")
@@ -165,7 +166,10 @@ class _Family:
             found = self._model(base, sizes | {DEPTH: depth})
             return found[1] if found else 0  # sizes that are incompatible, as are those of 0 layers
 
-        low, high = neighbours(value, target, DEEPEST, *self._likely_depth(base, sizes[WIDTH]))
+        likely, is_likely = self._likely_depth(base, sizes[WIDTH])
+        if not value(likely) and not value(int(self.known[base][DEPTH])):
+            return  # incompatible at any depth, because the family's own depth is possible
+        low, high = neighbours(value, target, DEEPEST, likely, is_likely)
         found = [shape for depth in filter(None, (low, high))
                  for shape in self._candidate(base, {DEPTH: depth, **sizes}, target, wanted)]  # fmt: skip
         if found:
@@ -198,7 +202,10 @@ class _Family:
                 changes = [f"{name}={size}" for name, size in sizes.items()]
                 data = preset_files.read_preset(self.file)  # errors need no location, because they are not shown
                 model = build_preset(data, base, [*self.overrides, *changes], self.file)
+                if self.layers[0] == sizes[WIDTH]:
+                    model.__dict__.update(self.layers[1])
                 self.measured[key] = model, self.measure(model)
+                self.layers = sizes[WIDTH], by_layer(model)
                 forget(model)  # hundreds of shapes are measured
             except SizeError:
                 self.measured[key] = None

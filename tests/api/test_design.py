@@ -12,6 +12,7 @@ import llmcalc
 from llmcalc.cli.main import main
 from llmcalc.core.architecture import Architecture
 from llmcalc.core.errors import InputError, UnknownNameError
+from llmcalc.schema import shape_search
 from llmcalc.schema.shape_search import search
 from llmcalc.schema.shapes import Design, Rules
 
@@ -262,3 +263,26 @@ def test_key_heads_resemble_those_of_the_family() -> None:
 def test_measured_shapes_keep_no_remembered_values() -> None:
     found = llmcalc.design("gpt-oss", memory="24GiB").candidates
     assert all(vars(each.architecture).keys() <= set(Architecture.__match_args__) for each in found[1:])
+
+
+def test_shapes_that_share_layers_have_the_values_of_models_read_alone():
+    published = llmcalc.latency("gpt-oss-20b", "h100:4").model.mesh
+    found = llmcalc.design("gpt-oss-20b", latency="7ms", gpu="h100:4")
+    layout = {name: getattr(published, name) for name in ("tp", "dp", "ep")}
+    for shape in found.candidates:
+        alone = llmcalc.latency(llmcalc.load("gpt-oss-20b", overrides=shape.overrides), "h100:4", **layout)
+        assert shape.value == round(alone.seconds * 1e9)
+    assert len({shape.sizes["n_layers"] for shape in found.candidates}) > 1
+
+
+def test_a_width_is_left_out_after_two_depths_if_the_ranks_do_not_divide_it(monkeypatch):
+    depths = []
+    build = shape_search.build_preset
+
+    def counted(data, size, overrides, file):
+        depths.append(next(int(each[9:]) for each in overrides if each.startswith("n_layers=")))
+        return build(data, size, overrides, file)
+
+    monkeypatch.setattr(shape_search, "build_preset", counted)
+    llmcalc.design("gpt-oss-20b", latency="10ms", gpu="h100:8")
+    assert 10 < max(depths) < shape_search.DEEPEST

@@ -59,7 +59,7 @@ def _follow_layer(recorder: Recorder, places: list[Placed]) -> list[tuple[bool, 
         return [(is_summed, output) for output in _follow_places(recorder, places, shares_input)]
     own = ((id(place.declaration), id(place.symbols), place.is_done, recorder.mesh.division_of(place.declaration))
            for place in places)  # fmt: skip
-    key = (entry.applied, entry.stored, *own)
+    key = (*((entry.applied, entry.stored) if recorder.training else ()), *own)
     if key not in recorder.layers:
         first = len(recorder.found)
         outputs = _follow_places(recorder, places, shares_input)
@@ -68,7 +68,9 @@ def _follow_layer(recorder: Recorder, places: list[Placed]) -> list[tuple[bool, 
         return [(is_summed, output) for output in outputs]
     known, collectives, partial = recorder.layers[key]
     place_of = {id(old): place for old, place in zip(known, places, strict=True)}
-    recorder.found += (each._replace(place=place_of[id(each.place)]) for each in collectives)
+    for each in collectives:
+        times = each.times if recorder.training else entry.applied
+        recorder.found.append(each._replace(place=place_of[id(each.place)], times=times))
     return [
         (is_summed, version.copied(recorder, place_of[id(version.scope.place)], ranks)) for version, ranks in partial
     ]

@@ -14,7 +14,7 @@ from ...core.architecture import Architecture, declare
 from ...core.equation import Equation, Operand
 from ...core.form import Form, lift, product
 from ...core.ledger import elements
-from ...core.record import changed, remembered
+from ...core.record import OF_LAYERS, changed, remembered
 from .layer_groups import Key, LayerGroups, number_class
 from .operations import (
     CONVOLVED,
@@ -60,7 +60,7 @@ def layer_operations(
         )  # keeps the ids of the key
 
     key = (*layer_key(place), place.conventions, mesh.division_of(place.declaration), training)
-    return remembered(architecture, "_layer_operations", key, compute)[1]
+    return remembered(architecture, f"{OF_LAYERS}_operations", key, compute)[1]
 
 
 def layer_key(place: Placed) -> Key:

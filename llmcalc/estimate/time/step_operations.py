@@ -15,7 +15,7 @@ from ...calc.walk import Conventions, walk
 from ...calc.work import Work, works
 from ...core.architecture import Architecture
 from ...core.form import Form
-from ...core.record import remembered
+from ...core.record import OF_LAYERS, remembered
 from .cost import ClassFormats
 from .layer_groups import Key
 from .layer_operations import layer_key, layer_operations, operations
@@ -80,10 +80,11 @@ def equal_layers(architecture: Architecture, formats: ClassFormats) -> tuple[Equ
                 position = (entry.stack.name, entry.section, entry.run, entry.number, entry.name, layer[0].part)
                 found.setdefault(position, {})[phase] = layer
         classes: dict[Key, EqualLayers] = {}
+        tables = {id(table): table for table in formats.tables}.values()
         for layers in found.values():
             first = next(iter(layers.values()))[0].place
             keys = ((phase, *layer_key(layer[0].place)) for phase, layer in layers.items())
-            key = (*keys, *(table.all_of(first) for table in formats.tables))
+            key = (*keys, *(table.all_of(first) for table in tables))
             known = classes.setdefault(key, EqualLayers(layers, 0))
             classes[key] = known._replace(applied=known.applied + first.entry.applied)
         return tuple(classes.values())
@@ -162,5 +163,5 @@ def exchanges(architecture: Architecture, mesh: Mesh, bits: int) -> tuple[Exchan
 
 def collectives(architecture: Architecture, mesh: Mesh, conventions: Conventions, bits: int) -> tuple[Collective, ...]:
     """Return the collectives of one step, with ``bits`` bits per element of activations."""
-    known = remembered(architecture, "_followed_layers", (conventions, bits), dict[Key, FollowedLayer])
+    known = remembered(architecture, f"{OF_LAYERS}_collectives", (conventions, bits), dict[Key, FollowedLayer])
     return tuple(layer_collectives(walk(architecture, conventions), mesh, bits, bits, training=False, known=known))
