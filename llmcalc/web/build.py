@@ -19,10 +19,12 @@ from .form_files import Note, form_files
 from .pyodide import packed_python, pyodide_files
 
 PAGE = Path(__file__).parent / "page"
-NAMED = "build.js"  # module with the version
+NAMED = "build.js"  # module with the version, and the bytes that Python and the package have
 INDEX, OFFLINE = "index.html", "offline.js"
 MANIFEST = "version.js"  # names every other file, for the service worker and for a later build
 PYTHON = "python/"  # folder of Pyodide
+PACKAGE = "llmcalc.json.gz"
+STARTED = tuple(f"{PYTHON}{name}.gz" for name in ("pyodide.asm.wasm", "python_stdlib.zip"))  # loaded beside the package
 
 
 @record
@@ -61,10 +63,11 @@ def page_files(pyodide: Files, note: Note = lambda _: None) -> Files:
     """Return the content of every file of the page, by path."""
     files = {file.relative_to(PAGE).as_posix(): file.read_bytes() for file in sorted(PAGE.rglob("*")) if file.is_file()}
     package = bundle()
-    files |= {"llmcalc.json.gz": packed(package)} | form_files(package, note)
+    files |= {PACKAGE: packed(package)} | form_files(package, note)
     files |= {PYTHON + name: content for name, content in packed_python(pyodide).items()}
     version = _version(files)
-    files[NAMED] = f"export const VERSION = {json.dumps(version)};\n".encode()
+    loaded = sum(len(content) for name, content in files.items() if name in STARTED or name == PACKAGE)
+    files[NAMED] = f"export const VERSION = {json.dumps(version)}, BYTES = {loaded};\n".encode()
     hashes = {"./" if name == INDEX else name: _integrity(files[name]) for name in sorted(files) if name != OFFLINE}
     text = f"self.VERSION = {json.dumps(version)};\nself.FILES = {json.dumps(hashes, indent=1)};\n"
     return files | {MANIFEST: text.encode()}

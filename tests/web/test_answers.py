@@ -349,3 +349,16 @@ def test_results_of_a_state_are_kept() -> None:
     state = read_state(SERVED)
     assert case_of(state) is case_of(read_state(SERVED))
     assert case_of(state).fit is case_of(state).fit
+
+
+def test_models_that_run_different_numbers_of_users_have_no_best_speed() -> None:
+    load = {"model": "llama3.1-8b", "gpu": "h100-sxm", "n": 2, "users": 16, "context": 32768, "weights": "fp8"}
+    for other, is_best in (("llama3.3-70b", False), ("qwen3-8b", True)):
+        rows = {row["label"]: row["best"] for row in panel("comparison", load, compare=[other])["rows"]}
+        assert (rows["Speed per user"] is not None) is is_best
+        assert rows["Needed per GPU"] is not None
+
+
+def test_a_second_mac_is_not_proposed() -> None:
+    load = {"model": "llama3.3-70b", "gpu": "m4-max-40c-64gb", "users": 1, "context": 32768, "weights": "q4_k_m"}
+    assert not any("GPUs" in change["text"] for change in panel("verdict", load)["changes"])

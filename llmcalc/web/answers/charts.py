@@ -112,7 +112,7 @@ def speed_curve(case: Case) -> Picture:
     """Return the tokens per second of a user, or the texts that a model reads, against the context, with intervals."""
     found = {size: speed for size in lengths(case) if (speed := _speed(case, size))}
     if not found:
-        raise case.time_error or LlmcalcError("no context of these users fits")
+        raise case.time_error or LlmcalcError("no context fits with this number of users")
     low, best, high = (
         Curve(name, tuple((float(size), speed[at]) for size, speed in found.items()))
         for at, name in enumerate(("low", "estimate", "high"))
@@ -146,7 +146,7 @@ def user_curve(case: Case) -> Picture:
         Curve(name, tuple((rate, total) for _, rate, total in reversed(rows))) for name, rows in found.items() if rows
     )
     if not curves:
-        raise LlmcalcError("no number of users fits")
+        raise LlmcalcError("not even one user fits")
     chosen = found[next(iter(found))] or next(rows for rows in found.values() if rows)
     marks = tuple(Mark(f"{users:,}", rate, total) for users, rate, total in chosen)
     title = f"Throughput against speed, by users with {case.context:,} tokens"

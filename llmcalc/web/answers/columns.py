@@ -16,6 +16,7 @@ SMALLER, LARGER = (
     ("state", "memory", "prefill", "cost", "time"),
     ("latency", "throughput", "capacity"),
 )  # what is better
+LOADED = ("prefill", "latency", "throughput", "cost")  # numbers that depend on how many users the engine runs
 
 
 def comparison(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,8 +26,14 @@ def comparison(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
     labels: dict[str, str] = {}
     for column in found:
         labels |= {key: cell["label"] for key, cell in column["cells"].items()}
-    rows = [{"label": label, "cells": (cells := [one["cells"].get(key) for one in found]), "best": _best(key, cells)}
-            for key, label in labels.items()]  # fmt: skip
+    is_equal = len({one["waiting"] for one in found}) == 1
+    rows = [
+        {
+            "label": label, "cells": (cells := [one["cells"].get(key) for one in found]),
+            "best": _best(key, cells) if is_equal or key not in LOADED else None,
+        }
+        for key, label in labels.items()
+    ]  # fmt: skip
     return {"models": [{"model": one["model"], "title": one["title"], "error": one["error"]} for one in found],
             "rows": rows}  # fmt: skip
 
@@ -45,8 +52,8 @@ def _column(case: Case, model: str) -> dict[str, Any]:
         own = case_of(changed(case.state, model=model, compare=()))
         cells = {cell["why"]: cell for cell in _cells(own)}
     except LlmcalcError as error:
-        return {"model": model, "title": model, "error": said(error), "cells": {}}
-    return {"model": model, "title": own.title, "error": "", "cells": cells}
+        return {"model": model, "title": model, "error": said(error), "cells": {}, "waiting": 0}
+    return {"model": model, "title": own.title, "error": "", "cells": cells, "waiting": own.waiting}
 
 
 def _cells(case: Case) -> Iterator[dict[str, Any]]:

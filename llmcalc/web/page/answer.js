@@ -1,5 +1,5 @@
 // Shows the verdict and the bar of the memory.
-import { showFacts, write } from "./first.js";
+import { showEarly, showFacts, write } from "./first.js";
 import { change, element } from "./state.js";
 
 const $ = (id) => document.getElementById(id), root = document.documentElement;
@@ -15,7 +15,7 @@ export function showAnswer(answer) {
   showSentence(answer.text);
   write($("bar-title"), answer.gpu[0].toUpperCase() + answer.gpu.slice(1));
   if (answer.memory) showMemory(answer.memory);
-  if (answer.isInstant) return;
+  if (answer.isInstant) return showEarly("memory", ...answer.memory.needed_text.split(" "));
   showFacts(answer.facts, true);
   const classes = Object.keys(answer.classes).join();
   if ($("classes").dataset.names !== classes) $("classes").replaceChildren(element("summary", {}, "How certain these numbers are"),

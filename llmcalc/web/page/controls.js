@@ -82,7 +82,8 @@ const option = (value, title) => element("option", { value }, title);
 export function fillLists(catalogue) {
   const usual = catalogue.common.map((name) => catalogue.gpus.find((each) => each.name === name));
   const vendors = new Map([["Common", usual.map(({ name, title }) => option(name, title.replace(/^\w+ /, "")))]]);
-  for (const { name, title } of catalogue.gpus.filter((each) => !usual.includes(each))) {
+  const others = catalogue.gpus.filter((each) => !usual.includes(each));
+  for (const { name, title } of others.sort((one, other) => one.title.localeCompare(other.title, "en", { numeric: true }))) {
     const [vendor] = title.split(" ");
     vendors.set(vendor, [...(vendors.get(vendor) ?? []), option(name, title.replace(`${vendor} `, ""))]);
   }

@@ -14,6 +14,7 @@ export const files = {};
 /** Names of presets by alias. */
 export const names = new Map();
 const first = load("first").then((found) => { files.first = found; });
+const early = {};
 let isAnswered = false;
 
 /** Write a text if it differs, so that screen readers hear changes only. */
@@ -37,6 +38,12 @@ export function showFacts(facts, isFinal = false) {
     write(note.lastChild, fact.evidence);
   });
   known.forEach((each) => each.remove());
+}
+
+/** Show a number that is known before Python has answered. @param {string} why @param {string} text @param {string} after */
+export function showEarly(why, text, after) {
+  early[why] = { text, after };
+  paint();
 }
 
 function card(why) {
@@ -66,7 +73,7 @@ export async function paint() {
     },
     flops: decode ? { text: human(decode), note: "in matrix products", after: "FLOPs", exact: decode } : {},
   };
-  if (!isAnswered) showFacts(CARDS.map((each) => ({ ...each, ...own[each.why] })));
+  if (!isAnswered) showFacts(CARDS.map((each) => ({ ...each, ...early[each.why], ...own[each.why] })));
   for (const number of grid.querySelectorAll("strong span")) {
     const why = number.closest("details").dataset.why, exact = own[why]?.exact;
     if (exact) Object.assign(number.dataset, { form: why === "params" ? "parameters" : why, value: exact });

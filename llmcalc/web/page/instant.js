@@ -4,6 +4,8 @@ import { memory } from "./memory.js";
 const PARTS = [["weights", "Weights"], ["state", "KV cache"], ["transient", "Buffers"], ["reserve", "Runtime"]];
 const UNITS = [[40n, "TiB"], [30n, "GiB"], [20n, "MiB"], [10n, "KiB"]];
 
+const LATER = "Speed and price follow when Python has started.";
+
 /** Write bytes with four digits and a binary unit. @param {bigint} bytes */
 export function binary(bytes) {
   const [shift, unit] = UNITS.find(([each]) => bytes >> each) ?? [0n, "B"];
@@ -24,7 +26,7 @@ export function instant(files, catalogue, state, model, title) {
   const where = `one ${gpu.title}`, needed_text = binary(found.needed + reserve), size_text = binary(size);
   return {
     fits, lead: fits ? "Fits" : "Does not fit", gpu: where, isInstant: true,
-    text: fits ? `${title} fits on ${where} with ${binary(free)} to spare …` : `${title} needs ${needed_text} on ${where}, which has ${size_text} …`,
+    text: fits ? `${title} fits on ${where} with ${binary(free)} to spare. ${LATER}` : `${title} needs ${needed_text} on ${where}, which has ${size_text}. ${LATER}`,
     memory: {
       parts, needed_text, size_text, free_text: binary(fits ? free : 0n), layout: "", replicas: 1,
       total: Number(found.needed + reserve), size: Number(size),

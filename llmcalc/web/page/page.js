@@ -1,5 +1,6 @@
 // The page after its first paint: controls at once, then answers of Python, the verdict first.
 import { explained, showAnswer, showError, showMemory } from "./answer.js";
+import { BYTES } from "./build.js";
 import { showBlocks } from "./blocks.js";
 import { makeColumns, showColumns } from "./columns.js";
 import { files, names, paint } from "./first.js";
@@ -227,7 +228,12 @@ load("catalogue").then((found) => {
 const mini = element("button", { id: "mini", type: "button", tabIndex: -1, hidden: true, onclick: () => $("answer").scrollIntoView() });
 mini.setAttribute("aria-hidden", "true"); // it repeats the verdict for eyes only
 document.body.append(mini);
-new IntersectionObserver(([{ isIntersecting }]) => { mini.hidden = isIntersecting; }).observe($("verdict"));
+const inView = new Set(); // the verdict again where a control changes it out of sight
+const watch = new IntersectionObserver((seen) => {
+  for (const { isIntersecting, target } of seen) inView[isIntersecting ? "add" : "delete"](target);
+  mini.hidden = inView.has($("verdict")) || !inView.size;
+});
+[$("verdict"), ...document.querySelectorAll(".picks, .knobs")].forEach((each) => watch.observe(each));
 
 let resized = 0, width = 0;
 new ResizeObserver(([{ contentRect }]) => {
@@ -238,7 +244,10 @@ new ResizeObserver(([{ contentRect }]) => {
   if (!isStart) resized = setTimeout(() => refresh(false), 300);
 }).observe($("plots"));
 
-const starting = (bytes) => { $("progress").textContent = `Starting Python${bytes ? `: ${(bytes / 1e6).toFixed(1)} MB` : ""} …`; };
+const starting = (bytes) => {
+  const size = `${(bytes / 1e6).toFixed(1)} of ${(BYTES / 1e6).toFixed(1)} MB`;
+  $("progress").textContent = bytes && bytes < BYTES ? `Python: ${size} …` : "Starting Python …";
+};
 const showStart = ({ detail }) => starting(detail.loaded);
 events.addEventListener("progress", showStart);
 starting(0);

@@ -49,7 +49,8 @@ export function picture(text) {
 export function makePlots(into) {
   into.replaceChildren(...[...PLOTS, FRONT].map(([name, title]) => {
     const caption = element("figcaption", {}, element("h3", {}, title), element("p"), element("div", { className: "tools" }));
-    const made = element("figure", { className: "plot" }, caption, element("div", { className: "canvas", role: "group", "aria-label": title }));
+    const made = element("figure", { className: "plot" }, caption, element("div", { className: "canvas", role: "group", "aria-label": title },
+      name === FRONT[0] ? null : element("p", { className: "soon" }, "Drawn when Python has started")));
     Object.assign(made.dataset, { name, title });
     return made;
   }));
