@@ -20,7 +20,7 @@ def rows(name: str) -> Callable[[], Iterator[Row]]:
     """Return a function that yields the measured and estimated times of a data file."""
 
     def times() -> Iterator[Row]:
-        """All GPUs are tensor-parallel ranks. Lengths and number formats are those of the source."""
+        """The layout is the default one. Lengths and number formats are those of the source."""
         for row in csv.DictReader((FOLDER / name).read_text("utf-8").splitlines()[1:]):
             given = {key: value for key, value in row.items() if value and key not in ("model", "gpu", "seconds")}
             settings: dict[str, Any] = {key: int(each) if key in LENGTHS else each for key, each in given.items()}
@@ -67,6 +67,11 @@ SECTIONS = {
         "latency_strix_halo_fit.csv",
         "The share of the bandwidth at which weights are read is fitted to these rows (benchmarks/time/reading.py).",
         in_fit=True,
+    ),
+    "Decode steps of llama.cpp on several GPUs": section(
+        "latency_llama_cpp_gpus.csv",
+        "The GPUs have different layers, and compute one after the other, so that 2 to 8 of them are as fast as one "
+        "that stores the whole model. Nothing is fitted to these rows.",
     ),
     "Static batches of TensorRT-LLM 0.6": section(
         "latency_tensorrt_llm_static.csv",

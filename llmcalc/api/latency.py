@@ -80,7 +80,8 @@ def latency(
         new_tokens: generate: number of new tokens per sequence (default: 128).
         tp: number of tensor-parallel ranks (default: all GPUs; over several nodes and for a mixture of experts, the
             fastest layout).
-        pp: number of pipeline stages, which compute as many parts of the batch at once.
+        pp: number of pipeline stages, which compute as many parts of the batch at once. Those of llama.cpp, which has
+            different layers on each GPU by default, compute one batch one after the other.
         dp: number of data-parallel ranks, which share the experts.
         ep: number of expert-parallel ranks, of the ``tp`` · ``dp`` ranks.
         weights: number format of the weights, such as ``fp8-block`` or ``q4_k_m`` (default: as published for the
@@ -104,11 +105,23 @@ def latency(
     check_values(SETTINGS, given)
     gpus = _gpus(gpu)
     architecture = load(model)
-    if not any(given[name] for name in LAYOUT) and (fastest := _fastest(architecture, gpu, gpus, settings)):
+    assert gpus.accelerator is not None
+    calibrated = None
+    if calibration is not None:
+        name = engine_step(engine).name if engine else None
+        found = read_calibration(calibration).find(architecture, gpus.accelerator.name, name, weights)
+        engine, calibrated = found.engine, (found.factors, found.n_rows)
+    assumed = None if engine else default_engine(architecture, gpus.accelerator, weights)
+    engine = assumed.name if assumed else engine
+    assert engine is not None
+    splits_layers = engine_step(engine).divides_layers
+    is_free = not any(given[name] for name in LAYOUT) and not splits_layers
+    if is_free and (fastest := _fastest(architecture, gpu, gpus, settings)):
         return fastest
     chosen = _mode(architecture, mode, given)
+    if splits_layers and not tp:
+        pp = pp or max((gpus.count or 1) // (dp or 1), 1)
     mesh, count = _mesh(architecture, gpus, tp, pp or 1, dp, ep)
-    assert gpus.accelerator is not None
     if experts and not expert_layers(architecture):
         raise InputError(f"has no effect on {architecture.name}, which has no experts", parameter="experts")
     generated = (given["new_tokens"] or NEW_TOKENS) if chosen == GENERATE else 0
@@ -120,14 +133,6 @@ def latency(
         workload = Workload(batch=batch, seq=given["seq"] or length, logits="last")
     if generated:  # the last token must have a position
         Workload(seq=1, mode=DECODE, context=workload.seq + generated - 1).values(architecture)
-    calibrated = None
-    if calibration is not None:
-        name = engine_step(engine).name if engine else None
-        found = read_calibration(calibration).find(architecture, gpus.accelerator.name, name, weights)
-        engine, calibrated = found.engine, (found.factors, found.n_rows)
-    assumed = None if engine else default_engine(architecture, gpus.accelerator, weights)
-    engine = assumed.name if assumed else engine
-    assert engine is not None
     if not (weights or experts or attention_weights):
         weights = published_format(architecture, engine_step(engine).name)
     step = partial(

@@ -182,9 +182,11 @@ class LayoutSearch:
 
     def _sized(self, size: int, formats: Formats) -> Iterator[Replica]:
         """Yield the replicas with ``size`` GPUs. Data-parallel ranks need more memory than tensor-parallel ones."""
-        for mesh in meshes(self.architecture, size, self.card.node):
+        one_way = [Mesh(pp=size)] if engine_step(self.engine).divides_layers else None
+        for mesh in one_way or meshes(self.architecture, size, self.card.node):
             replica = self.replica(mesh, formats)
-            if mesh.pp > 1 and (replica is None or replica.memory.result is None or replica.drafting):
+            is_known = replica is not None and (replica.memory.result is not None or replica.steps.stage_batches == 1)
+            if mesh.pp > 1 and (replica is None or not is_known or replica.drafting):
                 continue
             if replica is None or (replica.free is not None and replica.free <= 0):
                 if mesh.ep == 1 and replica is not None:
@@ -201,6 +203,8 @@ class LayoutSearch:
     @property
     def has_choice(self) -> bool:
         """Whether there is a choice between layouts of one replica on all GPUs."""
+        if engine_step(self.engine).divides_layers:
+            return False
         if self.count > self.card.node:
             return True
         return engine_step(self.engine).has_data_parallel and any(True for _ in expert_layers(self.architecture))

@@ -162,7 +162,7 @@ def read_replica(
     steps = step_model(architecture, card, mesh, engine, two_batch_overlap=overlaps, **dict[str, Any](own))
     memory = free_memory(architecture, steps, gpu, tuple(formats.values()), given)
     drafting = find_drafting(steps, {**memory.settings, **formats}, *acceptance)
-    most, is_given = memory.most_requests(mesh.dp) / mesh.pp, "max_num_seqs" in given
+    most, is_given = memory.most_requests(mesh.dp) / steps.stage_batches, "max_num_seqs" in given
     trees = tables("engines").get(engine, {}).get("draft_trees")
     if drafting and trees and not is_given:
         most = min(most, trees["max_num_seqs"] / mesh.dp)

@@ -145,7 +145,7 @@ class ServingResult(NotebookDisplay):
     @property
     def running(self) -> int:
         """Requests that run at once, over all data-parallel ranks."""
-        return int(min(self.time.batch, self.time.capacity) * self.mesh.dp * self.mesh.pp + 1e-9)
+        return int(min(self.time.batch, self.time.capacity) * self.time.n_batches + 1e-9)
 
     @property
     def limit(self) -> str:

@@ -366,7 +366,7 @@ def time_intervals(
 def unmeasured_part(replica: Replica, *, is_pool: bool = False) -> str:
     """Return what was not measured about a layout, or empty text."""
     parts = {
-        "disaggregated pools": is_pool, "pipeline stages": replica.mesh.pp > 1,
+        "disaggregated pools": is_pool, "pipeline stages": replica.steps.stage_batches > 1,
         "speculative decoding of many requests": replica.drafting, "two-batch overlap under load": replica.overlaps,
     }  # fmt: skip
     return next((name for name, is_used in parts.items() if is_used), "")

@@ -43,7 +43,7 @@ def result_money(result: ServingResult) -> Money | None:
     if terms is None or not result.all_run:
         return None
     power = terms.power(float(decode_power(time.step, terms.shares)))
-    share = float(prefill_share(time, osl, result.mesh.dp * result.mesh.pp))
+    share = float(prefill_share(time, osl, time.n_batches))
     return Money(
         result.mesh.ranks, isl, osl, float(time.requests_per_s), share, result.width, terms.price, power, terms.api
     )

@@ -114,7 +114,7 @@ def serving(
         concurrency: number of requests at any time (default: 1, or with ``sla`` the best number).
         engine: serving engine (default: as for ``latency``). An unknown one has a wider interval.
         tp: number of tensor-parallel ranks (default: all GPUs, or over several nodes and for a mixture of experts the
-            layout with the most tokens per second).
+            layout with the most tokens per second; llama.cpp has different layers on each GPU).
         pp: number of pipeline stages, which compute as many batches at once.
         dp: number of ranks that have different requests and share the experts.
         ep: number of ranks over which the experts are divided.
@@ -190,10 +190,12 @@ def serving(
         decode = Mesh(dp=dp, tp=tp or 1, ep=ep, etp=(tp or 1) * dp // ep) if tp or dp > 1 else None
         pools = serving_pools(changed(search, only=concurrency), prefill_pool, decode, terms, measured)
         return changed(pools, notes=(*notes, *pools.notes))
-    ranks = tp or max(count // (dp * pp), 1)
+    splits_layers = tp is None and pp == 1 and engine_step(name).divides_layers
+    stages = max(count // dp, 1) if splits_layers else pp
+    ranks = tp or max(count // (dp * stages), 1)
     if ranks * dp % ep:
         raise InputError(f"must divide the {ranks * dp} GPUs, not {ep}", parameter="ep")
-    mesh = Mesh(dp=dp, tp=ranks, pp=pp, ep=ep, etp=ranks * dp // ep)
+    mesh = Mesh(dp=dp, tp=ranks, pp=stages, ep=ep, etp=ranks * dp // ep)
     if tp is None and mesh.ranks == ranks == count > 1:
         mesh, why = _default_mesh(changed(search, only=concurrency), mesh)
         notes += why
@@ -206,7 +208,7 @@ def serving(
         raise InputError(text, parameter="two_batch_overlap", hint=hint)
     load = requests.load(concurrency, replica.chunk, replica.most)
     time = serving_time(steps, load, memory.free, factors, speculation)
-    if drafting and mesh.pp > 1:
+    if drafting and steps.stage_batches > 1:
         raise InputError("cannot be combined with speculative decoding", parameter="pp", hint="omit it, or the draft")
     tpot, ttft = time_intervals(steps, time, measured, unmeasured_part(replica))
     plain, accepted_times = None, None

@@ -80,6 +80,8 @@ def _alternatives(
             continue
         if name == "weights" and weight_bytes(found.model) > LEAST_SAVED * weight_bytes(result.model):
             continue  # the published weights are as small
+        if name == "gpu" and result.fits and found.tokens_per_s <= result.tokens_per_s:
+            continue  # GPUs with different layers, which compute one after the other
         if found.fits:
             done.add(name)  # a larger change is not needed
         yield f"--{name} {value}", found

@@ -28,6 +28,7 @@ class EngineStep:
         static_kernel_s: seconds between two kernels of a prefill that no scheduler runs.
         is_scheduled: whether the engine schedules a batch of which all sequences arrive at once.
         has_data_parallel: whether ranks can have different requests and share the experts.
+        divides_layers: whether the GPUs have different layers by default, and compute one batch one after the other.
         collective_s: deviation of the time at which a rank reaches a collective, in seconds.
         prefill_share: time that a prefill adds to a step with decoding, relative to the difference of the two steps.
         stage_wait: time by which each other batch in a pipeline delays a decode step, relative to the step.
@@ -54,6 +55,7 @@ class EngineStep:
     static_kernel_s: float
     is_scheduled: bool
     has_data_parallel: bool
+    divides_layers: bool
     collective_s: float
     prefill_share: float
     stage_wait: float
@@ -98,6 +100,7 @@ def read_engine(name: str, found: Mapping[str, Any], version: str | None = None)
         static_kernel_s=entry.get("static_us", eager_us) * MICRO,
         is_scheduled=entry.get("scheduler", False),
         has_data_parallel=entry.get("data_parallel", False),
+        divides_layers=entry.get("divides_layers", False),
         collective_s=entry.get("collective_us", found["collective_us"]) * MICRO,
         prefill_share=found["prefill_share"],
         stage_wait=found["stage_wait"],

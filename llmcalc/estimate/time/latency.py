@@ -94,7 +94,7 @@ class Latency(NotebookDisplay):
     @cached_property
     def interval(self) -> Interval:
         """Interval of 80 % of the time, with the reasons for its width."""
-        engine, stages = self.model.engine, self.model.mesh.pp
+        engine, stages = self.model.engine, self.model.stage_batches
         unknown = engine.name if not engine.is_known else "pipeline stages" if stages > 1 else ""
         measurements = self.calibrated[1] if self.calibrated and self.mode != PREFILL else 0
         return time_interval(self.seconds, self.errors, self.efficiencies.values(), unknown, measurements)
@@ -252,7 +252,7 @@ def values_of(model: StepModel, workload: Workload) -> Values:
 
 def batches_of(model: StepModel, workload: Workload) -> int:
     """Return the number of batches into which the sequences of a data-parallel rank are divided for pipeline stages."""
-    return min(model.mesh.pp, -(-workload.batch // model.mesh.dp))
+    return min(model.stage_batches, -(-workload.batch // model.mesh.dp))
 
 
 def latency(
@@ -278,7 +278,7 @@ def latency(
     else:
         prefill = step(prefill=values_of(model, workload))
         rest = _decoded(model, workload, new_tokens if mode == GENERATE else 1, step)
-        passed = 1 + (batches_of(model, workload) - 1) / model.mesh.pp  # batches leave the last stage one after another
+        passed = 1 + (batches_of(model, workload) - 1) / model.stage_batches  # batches leave one by one
         steps = ((prefill, passed), *rest)
     if calibrated:
         (factors, _), usual = calibrated, model.engine.step_s

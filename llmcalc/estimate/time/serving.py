@@ -27,7 +27,7 @@ where a step is linear in the lengths of its sequences, as it is except for slid
 
 Pipeline stages compute as many batches at once, each in another stage. A prefill in one of them delays all others by
 its time in one stage, as if it were divided over the batches. They are thus modelled as data-parallel ranks that share
-the memory, with steps that pass through all stages.
+the memory, with steps that pass through all stages. llama.cpp has one batch, whose cache is divided over all stages.
 
 With speculative decoding, a step verifies drafted tokens, and each sequence advances by ``accepted`` tokens:
 
@@ -111,6 +111,7 @@ class ServingTime:
         accepted: output tokens of a sequence in a step, above 1 with speculative decoding.
         class_ttft_s: time to the first token of each class of requests.
         shared_bytes: bytes of the keys and values on a rank that a request shares with the others.
+        n_batches: number of batches of which ``batch`` and ``capacity`` are one.
     """
 
     batch: Number
@@ -125,6 +126,7 @@ class ServingTime:
     accepted: Number = 1
     class_ttft_s: Number = 0
     shared_bytes: Number = 0
+    n_batches: int = 1
 
 
 def cache_bytes(model: StepModel, tokens: Number) -> Number:
@@ -187,7 +189,7 @@ def serving_time(
     def step(keys: Number, prefill: Any = None) -> StepTime:
         if speculation:
             return drafted_step(model, speculation, batch, keys, prefill)
-        batches = xp.clip(batch * model.mesh.pp, 1.0, model.mesh.pp)
+        batches = xp.clip(batch * model.stage_batches, 1.0, model.stage_batches)
         return model.step(step_values(batch, 1.0, keys), prefill, scheduled=True, batches=batches)
 
     alone = step(keys)
@@ -214,7 +216,7 @@ def serving_time(
     found = ServingTime(
         batch=batch, capacity=capacity, waiting=wanted - batch, tpot_s=tpot, prefill_s=mean(own),
         ttft_s=mean(ttft), requests_per_s=groups * batch / period, prefill_share=1 - decode / tpot, step=alone,
-        accepted=accepted, class_ttft_s=ttft, shared_bytes=shared,
+        accepted=accepted, class_ttft_s=ttft, shared_bytes=shared, n_batches=groups,
     )  # fmt: skip
     return found if load.shares is None else _without_classes(found, load)
 
@@ -233,7 +235,8 @@ def request_capacity(
     own = xp.maximum(stored_bytes(model, load.isl + load.osl - load.shared, speculation), 1.0)
     shared = stored_bytes(model, load.shared, speculation)
     largest, once = (own, shared) if load.shares is None else (own.max(), xp.max(shared))
-    rest = xp.maximum((cache_space(model) if free is None else free) - once, 0.0)
+    ranks = model.mesh.pp / model.stage_batches  # that store the cache of one batch
+    rest = xp.maximum(ranks * (cache_space(model) if free is None else free) - once, 0.0)
     capacity = xp.where(rest >= largest, rest / load.mean_decoding(own), rest / largest)
     return capacity + 0 * load.concurrency, load.mean_decoding(shared)
 
@@ -244,7 +247,7 @@ def _without_classes(time: ServingTime, load: Load) -> ServingTime:
     names = ("batch", "capacity", "waiting", "tpot_s", "prefill_s", "ttft_s", "requests_per_s", "prefill_share",
              "accepted", "shared_bytes")  # fmt: skip
     found = {name: own(getattr(time, name)) for name in names}
-    return ServingTime(**found, step=time.step.averaged(own), class_ttft_s=time.class_ttft_s)
+    return ServingTime(**found, step=time.step.averaged(own), class_ttft_s=time.class_ttft_s, n_batches=time.n_batches)
 
 
 def _transferred(step: StepTime) -> Number:

@@ -127,9 +127,14 @@ class StepModel(KernelCosts):
         return tuple(operation for operation in found if isinstance(operation, GroupedGemm))
 
     @property
+    def stage_batches(self) -> int:
+        """Number of batches in the pipeline stages: one in each, or one in all of them."""
+        return 1 if self.engine.divides_layers else self.mesh.pp
+
+    @property
     def n_batches(self) -> int:
-        """Number of batches that are computed at once: in each pipeline stage, and on each data-parallel rank."""
-        return self.mesh.dp * self.mesh.pp
+        """Number of batches that are computed at once: in the pipeline stages of each data-parallel rank."""
+        return self.mesh.dp * self.stage_batches
 
     # ------------------------------------------------------------------ a step
 
@@ -150,7 +155,7 @@ class StepModel(KernelCosts):
             prefill: values of the workload symbols of the prefilled sequences.
             scheduled: whether an engine schedules the sequences, instead of computing one batch.
             verified: tokens of each decoded sequence. ``decode`` counts each as a sequence, but they have one cache.
-            batches: number of batches in the stages of a pipeline (default: one in each).
+            batches: number of batches in the stages of a pipeline (default: as many as there can be).
         """
         values = {phase: own for phase, own in ((DECODE, decode), (PREFILL, prefill)) if own is not None}
         self._used = {}

@@ -92,11 +92,11 @@ def hand_over_seconds(model: StepModel, tokens: Number) -> Number:
 
 
 def delayed_by_stages(model: StepModel, step: StepTime, batches: Number | None) -> StepTime:
-    """Return a decode step with its wait for ``batches`` batches (default: one per stage) in the stages of a pipeline.
+    """Return a decode step with its wait for ``batches`` batches (default: all possible ones) in a pipeline.
 
     Stages would not wait for each other if all batches took the same time and the scheduler had one for each stage.
     """
-    stages = model.mesh.pp
+    stages = model.stage_batches
     if stages == 1:
         return step
     wait = model.engine.stage_wait * ((stages if batches is None else batches) - 1) * step.seconds

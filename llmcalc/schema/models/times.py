@@ -67,6 +67,7 @@ class EngineTime(Model):
     static_us: Rate | None = None
     scheduler: bool = False
     data_parallel: bool = False
+    divides_layers: bool = False
     libraries: dict[str, Text] = Field({})
     separate_heads: list[Text] = Field([])
     overlap_tokens: Size = 2

@@ -18,6 +18,7 @@ from ...api.latency import latency
 from ...api.load import load
 from ...api.serve import serve
 from ...api.serving_result import ServingResult
+from ...api.step_models import engine_step
 from ...calc.flops import Flops
 from ...calc.params import Params, params
 from ...calc.sharding import Mesh
@@ -167,7 +168,7 @@ class Case:
     @property
     def capacity(self) -> int:
         """Requests that the engine runs at once on all replicas, however many users there are."""
-        return int(self.serving.time.capacity * self.serving.mesh.dp * self.serving.mesh.pp) * self.replicas
+        return int(self.serving.time.capacity * self.serving.time.n_batches) * self.replicas
 
     @property
     def running(self) -> int:
@@ -187,7 +188,9 @@ class Case:
 
     def settings_of(self, mesh: Mesh) -> dict[str, Any]:
         """Return the GPUs and ranks of a replica with another layout."""
-        sizes = {name: getattr(mesh, name) for name in ("tp", "pp", "dp", "ep")}
+        splits_layers = engine_step(self.engine.get("engine", USUAL_ENGINE)).divides_layers
+        own = Mesh(pp=mesh.ranks) if splits_layers else mesh
+        sizes = {name: getattr(own, name) for name in ("tp", "pp", "dp", "ep")}
         return {"gpu": f"{self.gpu.name}:{mesh.ranks}", **sizes, **self.formats}
 
     @cached_property

@@ -182,7 +182,7 @@ def _loads(case: Case, mesh: Mesh) -> Iterator[tuple[int, float, float]]:
     replicas, most = case.state.n // mesh.ranks, 0
     with suppress(LlmcalcError):
         time = case.serving_of(case.prompt, case.answer, 1, mesh).time
-        most = int(time.capacity * mesh.dp * mesh.pp)
+        most = int(time.capacity * time.n_batches)
     own = {case.users, most} if mesh == case.layout else {most}
     for users in sorted({*USERS, *own}):
         result = case.serving_of(case.prompt, case.answer, users, mesh) if 0 < users <= most else None
