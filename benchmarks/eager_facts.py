@@ -42,6 +42,7 @@ HEAD = """\
 #   the loss and of their soft cap (fp32, or compute for the format of the model)
 # softmax: tensors that autograd saves between the products of attention
 # block_softmax: the same for queries in blocks, if it differs
+# output_gate: tensors saved by a sigmoid in fp32 and its product with a tensor, as the input
 # stream_norm: tensors saved by the norm of residual streams that are mixed in fp32
 # combine: tensors that it saves when a loop adds the outputs of experts
 # experts: loop if transformers has no grouped kernel for the experts
@@ -55,6 +56,8 @@ FUNCTIONS = {"gelu"}
 GROUPED = "_can_set_experts_implementation"
 BOUNDS = {torch.tanh, torch.Tensor.tanh, functional.tanh}
 ADDS = {torch.Tensor.index_add_, torch.Tensor.index_add}
+SIGMOIDS = {torch.sigmoid, torch.Tensor.sigmoid, functional.sigmoid}
+MULTIPLICATIONS = {torch.mul, torch.Tensor.mul, torch.Tensor.__mul__, torch.Tensor.__rmul__}
 LOSSES = {functional.cross_entropy, functional.log_softmax, torch.log_softmax}
 ATTENTION = re.compile(r"Attention|Attn|MLA")
 MIXER = re.compile(r"Mixer|Delta|Mamba|LSTM|Recurrent|Conv|Rwkv|KDA|Linear|Lightning")
@@ -90,6 +93,7 @@ class Observer(TorchFunctionMode):
         self.attention: set[str] = set()  # classes with a softmax
         self.vocab = perturb.VOCAB
         self.gate: tuple[Any, Any] | None = None
+        self.output_gate: Any = None  # result of a sigmoid in fp32
         self.parents = {id(child): parent for parent in model.modules() for child in parent.children()}
         for module in model.modules():
             if callable(gate := getattr(module, "_apply_gate", None)):
@@ -169,6 +173,13 @@ class Observer(TorchFunctionMode):
             self.note("softcap", width(out))
         if function in BOUNDS:
             self.bounded.add(out.untyped_storage().data_ptr())
+        if function in SIGMOIDS and width(out) == FP32 and (is_attention or "Norm" in owner):
+            self.output_gate = out
+        if function in MULTIPLICATIONS and self.output_gate is not None:
+            others = [each for each in args if each is not self.output_gate]
+            if len(others) == 1:
+                self.note("output_gate", f"input{'32' * (width(*others) == FP32)} output32")
+                self.output_gate = None
         if function in ADDS and EXPERTS.search(owner):
             self.note("combine", "output32" if width(args[-1]) == FP32 else "output")
         if is_attention and function in SOFTMAX and out.ndim >= 3 and self.product:

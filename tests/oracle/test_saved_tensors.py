@@ -31,7 +31,7 @@ OFF = {  # families that are further off
     "xlstm": STEPS,
     **dict.fromkeys(("gpt2", "flaubert", "persimmon"), SWITCHED),
     **dict.fromkeys(("prophetnet", "inkling_text", "dory", "lilt", "blt", "zaya", "doge"), OWN),
-    **dict.fromkeys(("deberta", "hrm_text", "neomme", "nystromformer", "convbert", "minimax", "axk2", "beam"), OWN),
+    **dict.fromkeys(("deberta", "hrm_text", "neomme", "nystromformer", "convbert", "minimax", "beam"), OWN),
     **dict.fromkeys(("step3p5", "markuplm", "fsmt", "dpr", "flava_text_model", "align_text_model"), OWN),
     **dict.fromkeys(("granite_swa", "granitemoe_swa", "clvp_encoder", "hunyuan_vl_text", "fuyu", "aria"), OWN),
     **dict.fromkeys(("got_ocr2", "musicgen", "deepseek_vl_hybrid", "apertus1p5"), OWN),

@@ -7,7 +7,7 @@ in the words of ``core/functions.py``, so they don't depend on the sizes of a mo
 from __future__ import annotations
 
 from ...core.declaration import Declaration
-from ...core.equation import Equation
+from ...core.equation import Equation, read
 from ...core.record import record
 from ...core.traits import HEAD, NORM, ROUTER, ModuleTensors
 
@@ -15,6 +15,7 @@ FP32 = "fp32"
 SOFTMAX = {"softmax", "softmax_fp32"}
 SCORES = {"softmax", "sigmoid", "sqrt_softplus"}  # of routers
 STREAMS = "hs"  # axis of parallel residual streams
+SIGMOID = "sigmoid"
 UNIT = "l2norm"  # of queries and keys in a recurrence
 NORMS = {"rmsnorm", "layernorm"}
 ACTIVATIONS = {"relu", "relu2", "gelu", "gelu_tanh", "gelu_new", "quick_gelu", "silu", "xielu"}
@@ -31,6 +32,7 @@ class EagerCode:
         softcap: number format of the soft cap of the logits.
         softmax: tensors saved between the two products of attention.
         block_softmax: tensors saved there for queries in blocks, if these differ.
+        output_gate: tensors saved by a sigmoid in fp32 and by its product with the input, in attention or after a norm.
         combine: tensors saved when a loop over experts adds their outputs. Grouped kernels save none.
         experts: ``loop`` if transformers has no grouped kernel for the experts.
         norm, plain_norm: tensors saved by a norm between layers, with and without a weight.
@@ -50,6 +52,7 @@ class EagerCode:
     softcap: str = ""
     softmax: str = ""
     block_softmax: str = ""
+    output_gate: str = ""
     combine: str = ""
     experts: str = ""
     norm: str = ""
@@ -72,6 +75,9 @@ class EagerCode:
             return self.gated_norm if function in NORMS else "nothing"
         if self.stream_norm and STREAMS in declaration.axes:
             return self.stream_norm if function in NORMS else ""
+        if self.output_gate and function in (SIGMOID, "mul") and is_output_gate(equation, declaration):
+            saved = [word for word in self.output_gate.split() if word.startswith("output") == (function == SIGMOID)]
+            return " ".join(saved)
         if function in NORMS:
             return self._norm(layer is not None and layer.NUMBER_CLASS == NORM, len(equation.operands) == 1)
         if function == UNIT and self.scan == FP32 and layer is not None and layer.IS_RECURRENT:
@@ -147,6 +153,14 @@ def is_gating(equation: Equation, declaration: Declaration) -> bool:
         return False
     has_gate = any(line.startswith(f"{names.gate}[") for line in lines)
     return has_gate and bool(declaration.routed_experts or any("clamp(" in line for line in lines))
+
+
+def is_output_gate(equation: Equation, declaration: Declaration) -> bool:
+    """Return whether an equation computes a gate by a sigmoid, or multiplies a tensor by it."""
+    if declaration.layer is None or declaration.layer.IS_RECURRENT or is_router(equation, declaration):
+        return False
+    gates = {each.out.name for each in map(read, declaration.lines) if each.function == SIGMOID}
+    return equation.function == SIGMOID or equation.operands[-1].name in gates
 
 
 def is_gated_norm(equation: Equation, declaration: Declaration) -> bool:

@@ -147,6 +147,14 @@ def test_residual_streams_are_mixed_in_fp32() -> None:
     assert change(layer, stream_norm="hidden32 input32 row") == {**changed_formats, 2 * streams: -2, 4 * streams: 1}
 
 
+@pytest.mark.parametrize(("words", "copies"), [("input output32", 0), ("input32 output32", 1)])
+def test_an_output_gate_in_fp32_is_saved_once(words: str, copies: int) -> None:
+    layer = Mlp(D, F)
+    found = change(layer, Norm(D, gate_rank=K), output_gate=words)
+    stream = TOKENS * D  # the matrices of the gate read the input in the format of the model
+    assert found == {4 * stream: 1 + copies, 2 * stream: -1}
+
+
 def test_the_loss_may_keep_the_format_of_the_model() -> None:
     assert change(Mlp(D, F), loss="compute") == {4 * TOKENS * V: -1, 2 * TOKENS * V: 1}
 
