@@ -55,8 +55,8 @@ SECTIONS = {
         "serving_few_requests.csv",
         few_requests,
         "Nothing is fitted to these rows. The time to the first token of a short prompt is dominated by the server in "
-        "front of the engine, which no estimate contains. By its own rules, vLLM 0.10.2 doesn't have the memory for "
-        "gpt-oss-120b on one H100, so that no time to the first token is estimated.",
+        "front of the engine, whose time is fitted to other measurements. By its own rules, vLLM 0.10.2 doesn't have "
+        "the memory for gpt-oss-120b on one H100, so that no time to the first token is estimated.",
         "serve",
         "tpot_s ttft_s",
         "requests",

@@ -39,7 +39,7 @@ from .intervals import coverage, two_variances, write_errors
 
 STEP, SEQUENCE = 800 * MICRO, 13 * MICRO  # usual values of an engine, in seconds
 SPREAD = {"step": 1.0, "sequence": 0.5}  # logarithmic deviations of engines from them
-NOISE = 0.15  # logarithmic error of a measurement
+NOISE, FIRST_NOISE = 0.15, 0.3  # logarithmic errors of measurements: per output token, and to the first token
 OWN = (0, 1, 3, 5, 10)  # rows of a deployment that calibrate its times
 LAYOUT = ("gpu", "tp", "dp", "ep", "weights", "experts", "attention_weights", "cache", "engine")
 KERNELS = {
@@ -57,7 +57,8 @@ class Rows:
     def __init__(self, records: Sequence[Mapping[str, Any]], without_own: bool = False) -> None:
         self.records = records
         count = len(records)
-        self.base, self.batch, self.first, self.own, self.wait, self.prefill = (np.zeros(count) for _ in range(6))
+        self.base, self.batch, self.first, self.own, self.prefill = (np.zeros(count) for _ in range(5))
+        self.others, self.rest = np.zeros(count), np.zeros(count)
         self.measured = np.array([record["measured"]["tpot_s"] for record in records])
         self.ttft = np.array([record["measured"].get("ttft_s") or np.nan for record in records])
         self.saturated = np.zeros(count, bool)
@@ -93,7 +94,10 @@ class Rows:
         sizes = ([self.records[place]["arguments"][name] for place in places] for name in ("isl", "osl", "concurrency"))
         time = serving_time(model, Load(*(np.array(size, float) for size in sizes)))
         self.base[places], self.batch[places] = time.tpot_s - time.step.engine, time.batch
-        self.first[places], self.own[places], self.wait[places] = time.ttft_s, time.prefill_s, model.engine.wait
+        self.first[places], self.own[places] = time.ttft_s, time.prefill_s
+        self.others[places] = np.sqrt(np.maximum(time.batch - 1 / model.n_batches, 0.0))
+        known = time.prefill_s * (1 + model.engine.wait * self.others[places]) + model.engine.server_s
+        self.rest[places] = time.ttft_s - known
         self.prefill[places] = time.tpot_s - time.step.seconds
         self.dense[places] = not expert_layers(architecture)
         self.saturated[places] = (time.waiting > 0) | (time.capacity == 0)
@@ -111,6 +115,17 @@ class Rows:
             return np.concatenate([found, constants / spread])
 
         return least_squares(deviations, np.zeros(2 * len(self.engines)), loss="soft_l1").x
+
+    def fit_first_tokens(self, places: np.ndarray) -> tuple[float, float]:
+        """Return the wait and the seconds of the server of one engine, by the times to the first token."""
+
+        def deviations(constants: np.ndarray) -> np.ndarray:
+            wait, server = np.abs(constants)
+            found = self.own[places] * (1 + wait * self.others[places]) + self.rest[places] + server
+            return np.log(found / self.ttft[places]) / FIRST_NOISE * self.weight[places]
+
+        wait, server = np.abs(least_squares(deviations, [0.8, 0.02], loss="soft_l1").x)
+        return float(wait), float(server)
 
     def leave_out(self, groups: np.ndarray, other: Rows | None = None) -> np.ndarray:
         """Return the times of every group from a fit to the other groups. ``other`` has the steps of judged rows."""
@@ -202,12 +217,9 @@ def main() -> None:
         shares = f"{is_inside.mean():.2f}, of clean rows {is_inside[rows.clean].mean():.2f}"
         print(f"{name:34s} covered {shares}, by the width of the least known case, x/÷{np.exp(widest):.2f}")
     valid = np.flatnonzero(~rows.saturated & np.isfinite(rows.ttft) & rows.clean)
-    waits = (rows.ttft[valid] - (rows.first - rows.own * (1 + rows.wait * rows.batch**0.5))[valid]) / rows.own[
-        valid
-    ] - 1
     for place, engine in enumerate(rows.engines):
-        chosen = rows.engine[valid] == place
-        print(f"{engine:12s} wait: {np.median((waits / rows.batch[valid] ** 0.5)[chosen]):.2f}")
+        wait, server = rows.fit_first_tokens(valid[rows.engine[valid] == place])
+        print(f"{engine:12s} wait: {wait:.2f}, server_us: {server / MICRO:.0f}")
     ttft = (rows.first[valid], rows.ttft[valid], rows.deployment[valid])
     share, width = coverage(*ttft)
     print(f"{'ttft':34s} covered {share:.2f}, median width x/÷{width:.2f}, by the deviations of other deployments")

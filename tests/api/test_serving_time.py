@@ -18,6 +18,7 @@ from llmcalc.api.speculation import find_drafting
 from llmcalc.api.step_models import engine_step, step_model
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.errors import InputError
+from llmcalc.data import table
 from llmcalc.estimate.time.arrays import Vector
 from llmcalc.estimate.time.interval import time_interval
 from llmcalc.estimate.time.serving import Load, cache_bytes, cache_space, serving_time, weight_bytes
@@ -236,10 +237,11 @@ def test_a_single_request_takes_the_decode_steps_alone() -> None:
     result = serve(isl=29_989, osl=101, concurrency=1)
     assert result.tpot_s == pytest.approx(float(result.time.step.seconds))
     assert result.time.prefill_share == 0
-    assert result.ttft_s == pytest.approx(float(result.time.prefill_s))
+    server = table("engine_steps")["engines"]["vllm"]["server_us"] * 1e-6
+    assert result.ttft_s == pytest.approx(float(result.time.prefill_s) + server)
     decode = llmcalc.latency(LLAMA, "h100", context=29_989 + 50)
     assert result.tpot_s == pytest.approx(decode.seconds, rel=0.01)
-    period = result.time.prefill_s + 100 * result.tpot_s
+    period = result.time.prefill_s + server + 100 * result.tpot_s
     assert result.time.requests_per_s == pytest.approx(1 / period)
 
 

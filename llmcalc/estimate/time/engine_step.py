@@ -33,6 +33,7 @@ class EngineStep:
         prefill_share: time that a prefill adds to a step with decoding, relative to the difference of the two steps.
         stage_wait: time by which each other batch in a pipeline delays a decode step, relative to the step.
         wait: prefills of other requests before that of a request, per square root of their number.
+        server_s: seconds between a client and the engine, in front of the first token of a request.
         libraries: library of the kernels, by kind.
         separate_heads: generations on which attention computes each query head for itself in steps with prefill.
         launches: number of kernels of each type of operation.
@@ -60,6 +61,7 @@ class EngineStep:
     prefill_share: float
     stage_wait: float
     wait: float
+    server_s: float
     libraries: Mapping[str, str]
     separate_heads: tuple[str, ...]
     launches: Mapping[str, float]
@@ -105,6 +107,7 @@ def read_engine(name: str, found: Mapping[str, Any], version: str | None = None)
         prefill_share=found["prefill_share"],
         stage_wait=found["stage_wait"],
         wait=entry.get("wait", unknown["wait"]),
+        server_s=entry.get("server_us", unknown["server_us"]) * MICRO,
         libraries=entry.get("libraries", {}),
         separate_heads=tuple(entry.get("separate_heads", ())),
         launches={name: number * entry.get("kernels", 1) for name, number in found["launches"].items()},

@@ -6,7 +6,7 @@ per second:
 
     requests per second = replicas · batch · accepted / ((osl - 1) · step)
     busy share of the first pool = requests per second · prefill / (replicas · prompts at once)
-    ttft = wait + prefill + transfer
+    ttft = server + wait + prefill + transfer
 
 Prefills wait for one another as in a queue M/G/c: random arrivals, the service times of the classes of requests, and as
 many servers as replicas [zhong2024]. Prompts that are computed at once divide the time of their step. The wait is that
@@ -38,6 +38,7 @@ class Prefills(NamedTuple):
         prompts: number of these prompts on each rank with prompts of its own.
         ranks: number of these ranks.
         cache_bytes: keys and values of a prompt on one rank that are sent.
+        server_s: seconds between a client and the engine.
     """
 
     alone_s: Number
@@ -45,6 +46,7 @@ class Prefills(NamedTuple):
     prompts: Number
     ranks: int
     cache_bytes: Number
+    server_s: float
 
 
 class Decodes(NamedTuple):
@@ -121,7 +123,8 @@ def prefills(
         for n in (1.0, 1.0 * prompts)
     )
     sent = load if resident is None else load._replace(cached=resident)
-    return Prefills(alone, full, prompts, model.mesh.dp, _sent_bytes(model, sent, speculation))
+    sent_bytes = _sent_bytes(model, sent, speculation)
+    return Prefills(alone, full, prompts, model.mesh.dp, sent_bytes, model.engine.server_s)
 
 
 def decodes(
@@ -189,5 +192,5 @@ def pools_time(
     own = alone + below * (full - alone)
     moved = namespace(first.cache_bytes).maximum(first.cache_bytes, second.cache_bytes)
     transfer = mean(moved) / second.link[0 if same_node else 1]
-    ttft = wait + own + transfer
+    ttft = first.server_s + wait + own + transfer
     return PoolsTime(running + rate * ttft, busy, wait, own, transfer, ttft, tpot, rate)

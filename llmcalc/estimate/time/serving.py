@@ -15,6 +15,8 @@ Little's law, the requests per second are the batch divided by the time that a r
 It stays at least for its own prefill, its decode steps and the prefills of the others. Those that its decode steps do
 not contain, because it has few output tokens, delay its first token.
 
+The time to the first token is that of the server in front of the engine, the wait for other prefills, and the own one.
+
 The batch is the number of requests, or as many as the KV cache can hold, or the engine allows. Requests beyond it wait,
 for a time that depends on the queue, so that the time to the first token is undefined.
 
@@ -209,7 +211,7 @@ def serving_time(
     decode, tokens = alone.seconds / accepted, xp.maximum(mean(osl) - 1, 1)
     work = mean(chunks * added)  # that a request adds to steps in which others decode
     tpot = decode + xp.minimum(others / tokens, limit / mean(new) / accepted) * work
-    ttft = own + waited
+    ttft = own + waited + model.engine.server_s
     stay = mean(ttft) + (mean(osl) - 1) * tpot
     period = xp.maximum(stay, mean(own) + (mean(osl) - 1) * decode + others * work)
     ttft = ttft + xp.maximum(period - stay, 0.0)
