@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -325,6 +326,15 @@ def test_assumed_figures_of_a_gpu_are_named() -> None:
     assert llmcalc.latency("gpt2", "h100").model.assumed == ()
     (sms,) = llmcalc.latency("gpt2", "rx-7900-xtx").model.assumed
     assert "128 multiprocessors" in sms
+
+
+@pytest.mark.parametrize("sizes", [{"context": 101}, {"seq": 211}])
+def test_arrays_of_batches_have_the_times_of_pipeline_stages(sizes: dict[str, int]) -> None:
+    batches = [1, 2, 3, 7]
+    one, *others = (llmcalc.latency("deepseek-v3", "h200:16", tp=8, pp=2, batch=batch, **sizes) for batch in batches)
+    found = one.part_on("seconds", {"batch": np.array(batches)})
+    assert found == pytest.approx([one.seconds, *(each.seconds for each in others)])
+    assert found[1] > 1.2 * found[0]  # the second batch waits for the first one
 
 
 SIZES = st.lists(st.integers(1, 5003), min_size=1, max_size=3, unique=True).map(sorted)

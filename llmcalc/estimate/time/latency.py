@@ -12,7 +12,7 @@ from ...core.notebook_display import NotebookDisplay
 from ...core.record import changed, fields, record
 from ...core.workload import Workload, symbol_values
 from ..hardware import Accelerator
-from .arrays import Number
+from .arrays import Number, namespace
 from .calibration import Factors
 from .cost import COMMUNICATION, ENGINE, LAUNCHES, Cost, StepTime
 from .efficiency import GENERIC, Efficiency
@@ -191,11 +191,14 @@ class Latency(NotebookDisplay):
         own = {each.name: getattr(self.workload, each.name) for each in fields(self.workload)} | dict(sizes)
         values = symbol_values(self.architecture.is_encoder_decoder and self.mode != DECODE, own)
         values = {**values, "b": -(-own["batch"] // self.model.n_batches)}  # all stages have a batch
-        decode, prefill = (values, None) if self.mode == DECODE else (None, values)
-        step = self.model.step(decode, prefill, scheduled=self.model.engine.is_scheduled)
-        if part == "tokens_per_s":
-            return own["batch"] * (1 if self.mode == DECODE else own["seq"]) / step.seconds
-        return step.seconds * (getattr(self, part) / self.seconds)
+        mesh, scheduled = self.model.mesh, self.model.engine.is_scheduled
+        batches = namespace(own["batch"]).minimum(mesh.pp, -(-own["batch"] // mesh.dp))
+        if self.mode == DECODE:
+            seconds, tokens = self.model.step(values, scheduled=scheduled, batches=batches).seconds, own["batch"]
+        else:
+            step = self.model.step(prefill=values, scheduled=scheduled, batches=batches)
+            seconds, tokens = step.seconds * (1 + (batches - 1) / mesh.pp), own["batch"] * own["seq"]
+        return tokens / seconds if part == "tokens_per_s" else seconds * (getattr(self, part) / self.seconds)
 
     @property
     def fits(self) -> bool:
