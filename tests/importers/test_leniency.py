@@ -164,3 +164,10 @@ def test_a_size_that_a_class_computes_is_warned_of_unless_it_is_the_same(
     assert llmcalc.load({"model_type": model_type, key: computed}).warnings == ()
     (warning,) = llmcalc.load({"model_type": model_type, key: 61}).warnings
     assert f"ignores {key} = 61 and uses the computed value {computed}" in warning
+
+
+def test_weights_quantised_by_mlx_are_noted() -> None:
+    llama = {"model_type": "llama", "num_hidden_layers": 2}
+    assert llmcalc.load({**llama, "quantization": {"bits": None}}).notes == llmcalc.load(llama).notes
+    note = llmcalc.load({**llama, "quantization": {"group_size": 64, "bits": 5}}).notes[-1]
+    assert note == "the config states 5-bit weights, which are not read; sizes are those of unquantised weights"

@@ -282,6 +282,10 @@ def _notes(
     if found is not None:
         method = found.get("quant_method", "an unnamed method")
         yield f"quantised checkpoint ({short_repr(method)}): parameters count logical elements, not packed ones"
+    packed = data.get("quantization")  # as MLX writes it
+    if found is None and isinstance(packed, dict) and type(packed.get("bits")) is int:
+        stated = f"the config states {packed['bits']}-bit weights"
+        yield f"{stated}, which are not read; sizes are those of unquantised weights"
     for key in table("config_keys")["multi_token_prediction"]:
         count = data.get(key, inner.get(key))
         if type(count) is int and count > 0:
