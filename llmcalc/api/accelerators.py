@@ -12,7 +12,7 @@ from ..calc.memory.fit import read_size
 from ..core.errors import InputError, SizeError, UnknownNameError
 from ..core.record import changed, record
 from ..data import tables
-from ..estimate.hardware import UNITS, Accelerator, Instance, read_accelerators, read_instance
+from ..estimate.hardware import UNITS, Accelerator, Instance, Offer, read_accelerators, read_instance
 from .names import aliases_of, plain
 
 VENDORS = ("nvidia", "geforce", "tesla", "amd", "instinct", "google", "aws", "intel", "apple")
@@ -43,9 +43,21 @@ class Gpus:
 
 @lru_cache(maxsize=1)
 def accelerators() -> dict[str, Accelerator]:
-    """Return all accelerators by name."""
+    """Return all accelerators by name. Their offers include the cheapest cloud instance of each seller."""
     found = [one for key, entry in tables("hardware").items() for one in read_accelerators(key, entry)]
-    return {one.name: one for one in found}
+    rented = _rented()
+    return {one.name: changed(one, offers=one.offers + rented.get(one.name, ())) for one in found}
+
+
+def _rented() -> dict[str, tuple[Offer, ...]]:
+    """Return the lowest price per accelerator of each cloud, by accelerator."""
+    found: dict[str, dict[str, Offer]] = {}
+    for name, own in instances().items():
+        if own.offer:
+            usd, known = own.offer.usd / own.count, found.setdefault(own.gpu, {})
+            if own.cloud not in known or usd < known[own.cloud].usd:
+                known[own.cloud] = own.offer._replace(usd=usd, seller=f"{own.cloud} {name}")
+    return {gpu: tuple(known.values()) for gpu, known in found.items()}
 
 
 @lru_cache(maxsize=1)

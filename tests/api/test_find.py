@@ -126,7 +126,7 @@ def test_gpus_with_a_price_come_first_and_the_cheapest_is_the_first() -> None:
     assert others == sorted(others)
     assert accelerator("m1-8gb") in llmcalc.find_gpus("llama3-8b").too_small  # one chip per computer
     pair = next(one for one in llmcalc.find_gpus("llama3-70b").gpus if one.accelerator.name == "a100-sxm-80gb")
-    assert (pair.count, pair.price, pair.dated) == (2, (3.14, 8.0), "2025-03")
+    assert (pair.count, pair.price, pair.dated) == (2, (3.14, 2 * 5.0688), "2025-03")
     assert "4.00 OCI (2025-03)" in pair.quotes
     for one in gpus:  # serve, train and scale use the same prices
         price = price_of(one.accelerator)
@@ -135,11 +135,18 @@ def test_gpus_with_a_price_come_first_and_the_cheapest_is_the_first() -> None:
 
 
 def test_spot_prices_count_only_without_others() -> None:
-    h100, b200 = (price_of(accelerator(name)) for name in ("h100-sxm", "b200-180gb"))
+    h100, pro = (price_of(accelerator(name)) for name in ("h100-sxm", "rtx-pro-6000"))
     assert h100
     assert h100.low == 2.99
-    assert b200
-    assert (b200.low, b200.high, b200.source) == (5.98, 5.98, "quoted: 5.98 RunPod, spot (2026-03)")
+    assert pro
+    assert (pro.low, pro.high, pro.source) == (0.89, 0.89, "quoted: 0.89 RunPod, spot (2026-03)")
+
+
+def test_the_cheapest_instance_of_each_cloud_is_a_price_of_its_accelerator() -> None:
+    one = accelerator("h200")
+    assert [(offer.seller, round(offer.usd * 8, 3)) for offer in one.offers] == [
+        ("RunPod", 28.72), ("AWS p5en.48xlarge", 63.296), ("Google a3-ultragpu-8g", 84.807),
+    ]  # fmt: skip
 
 
 def test_instances_are_found_by_price_and_by_name() -> None:

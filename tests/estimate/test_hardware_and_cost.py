@@ -120,7 +120,6 @@ def test_published_utilisation_is_an_assumption_with_its_source() -> None:
         ({"name": "h100", "mfu": 1.2}, "at most 1"),
         ({"name": "h100", "mfu": 0.0}, "above 0"),
         ({"name": "h100", "count": 0}, "count: must be an integer"),
-        ({"name": "m1-pro-16gb"}, "no confirmed peak"),
     ],
 )
 def test_what_is_not_known_is_asked_for(words: dict[str, object], message: str) -> None:
@@ -144,7 +143,7 @@ def test_quoted_prices_are_read() -> None:
     assert quoted_prices(accelerator("h100")) == (2.99, 12.29)
     assert quoted_prices(accelerator("h800")) == (2.00, 3.42)
     assert quoted_prices(accelerator("tpu-v4")) == (3.22, 3.22)
-    assert quoted_prices(accelerator("trainium1")) is None  # not confirmed
+    assert quoted_prices(accelerator("trainium1")) == (1.34375, 1.34375)  # of an instance; the other is not confirmed
     assert quoted_prices(accelerator("m1-8gb")) is None
     for one in accelerators().values():
         found = quoted_prices(one)
