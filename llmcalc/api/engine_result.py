@@ -276,7 +276,7 @@ class ServeResult(NotebookDisplay):
             host = f"; {self.host.total.best / GIB:.2f} GiB in host memory" if self.host.parts else ""
             grows = self.buffers.full or self.buffers.window
             cache = f"KV cache of {self.max_model_len:,} tokens" if grows else "recurrent states"
-            return f"{verdict}{self._placement}: {cache} in {left}{host}"
+            return f"{verdict}{self.placement}: {cache} in {left}{host}"
         low, best, high = self.concurrency
         if self.is_recurrent:
             return f"{verdict}: recurrent states of {int(best):,} sequences"
@@ -286,7 +286,7 @@ class ServeResult(NotebookDisplay):
         return f"{verdict}: KV cache of {int(self.tokens.best):,} tokens{more}, {request}"
 
     @property
-    def _placement(self) -> str:
+    def placement(self) -> str:
         """Which layers and experts are in host memory, in words, or an empty string."""
         if self.placed is None:
             return ""

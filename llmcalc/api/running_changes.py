@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..calc.touched_experts import expert_layers
 from ..core.errors import InputError
+from .engine_hardware import is_reachable
 from .engine_settings import smaller_format
 from .serving_layouts import powers
 
@@ -87,6 +88,8 @@ def _helpful(result: ServingResult, candidates: Iterable[dict[str, Any]]) -> Ite
     for change in candidates:
         with suppress(InputError):  # a format or a layout that the model does not allow
             found = _wide(result, change)
+            if not is_reachable(result.accelerator, found[1].gpus):
+                continue
             if found[1].fits and (found[1].all_run or found[1].running > max(result.running, 1)):
                 yield found
 

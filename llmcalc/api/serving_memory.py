@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import inf
+from contextlib import suppress
+from math import ceil, inf
 from typing import Any, NamedTuple
 
 from ..calc.sharding import Mesh
@@ -89,6 +90,25 @@ def free_memory(
 
     key = (gpu, steps.engine.name, mesh, formats, tuple(sorted(own.items())))
     return remembered(architecture, "_serving_memory", key, compute, most=64)
+
+
+def placed_on_host(
+    architecture: Architecture,
+    steps: StepModel,
+    formats: tuple[str | None, ...],
+    given: Mapping[str, Any],
+    tokens: float,
+) -> ServeResult | None:
+    """Return how an engine starts for a request of ``tokens`` tokens with a part in host memory, or None."""
+    weights, _, _, cache = formats
+    if not steps.engine.divides_layers:
+        return None
+    own = {"max_model_len": ceil(tokens), **{name: value for name, value in given.items() if name not in LAYOUT}}
+    gpu = f"{steps.accelerator.name}:{steps.mesh.ranks}"
+    with suppress(InputError):
+        found = serve(architecture, gpu, engine=steps.engine.name, weights=weights, cache=cache, **own)
+        return found if found.starts and found.placement else None
+    return None
 
 
 def _layout(mesh: Mesh, rule: Mapping[str, Any]) -> dict[str, Any]:

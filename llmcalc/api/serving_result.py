@@ -57,6 +57,7 @@ class ServingResult(NotebookDisplay):
         retry: function that estimates the times with other settings.
         notes: assumptions.
         terms: prices and power that the cost and the energy of tokens follow from.
+        placed: how the engine starts with a part in host memory, if the GPUs alone do not store the model, or None.
     """
 
     model: str
@@ -83,6 +84,7 @@ class ServingResult(NotebookDisplay):
     accepted_times: tuple[ServingTime, ServingTime] | None = None
     notes: tuple[str, ...] = ()
     terms: Terms | None = None
+    placed: ServeResult | None = None
 
     EVIDENCE: ClassVar[Mapping[str, str]] = dict.fromkeys(("tpot_s", "ttft_s", "requests_per_s", "speedup"), FITTED)
 
@@ -234,6 +236,11 @@ class ServingResult(NotebookDisplay):
         if not self.starts and self.memory:
             return self.memory.summary
         if not self.fits:
+            if self.placed:
+                gpus = f"on {self.mesh.ranks} × {self.accelerator.title}"
+                return (
+                    f"No times {gpus}: {self.engine_title} starts{self.placed.placement}, whose speed is not modelled"
+                )
             if self.time.capacity > 0:
                 return f"A request of {length:,.10g} tokens does not fit in the KV cache"
             if self.memory and not self.memory.starts:

@@ -26,7 +26,7 @@ from .serve import REQUESTS
 from .serving_formats import check_formats, format_choices
 from .serving_layouts import LayoutSearch, longest_request
 from .serving_limits import read_limits
-from .serving_memory import engine_title
+from .serving_memory import engine_title, placed_on_host
 from .serving_replicas import read_replica
 from .serving_result import ServingResult
 from .serving_search import (
@@ -240,6 +240,10 @@ def serving(
     if time.capacity >= 1 and time.waiting > 0:
         notes.append("requests wait for others to end, so that the time to the first token depends on the queue")
 
+    placed = None
+    if time.capacity < 1:
+        placed = placed_on_host(architecture, steps, tuple(formats.values()), given, requests.longest)
+
     def retry(change: Mapping[str, Any]) -> ServingResult:
         own: dict[str, Any] = {
             "isl": isl, "osl": osl, "mix": mix, "trace": trace, "turns": turns, "prefix_share": prefix_share,
@@ -265,7 +269,7 @@ def serving(
         kernels={f"{kind} {kernel}".strip(): f"{own.origin} {own.accelerator}".strip()
                  for (kind, kernel), own in steps.efficiencies.items()},
         architecture=architecture, price=terms.price, memory=memory.result, settings=given, terms=terms,
-        drafting=drafting, plain=plain, accepted_times=accepted_times, notes=tuple(notes),
+        drafting=drafting, plain=plain, accepted_times=accepted_times, notes=tuple(notes), placed=placed,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Times of llama.cpp on several GPUs, which have different layers and compute one batch one after the other."""
+"""Times of llama.cpp: GPUs with different layers compute one after the other, and a part in host memory has no time."""
 
 from __future__ import annotations
 
@@ -81,3 +81,22 @@ def test_published_speeds_of_several_gpus_are_in_the_interval() -> None:
     for gpu, published in (("rtx3090:2", 16.29), ("rtx3090:4", 16.89), ("rtx4090:2", 19.06)):
         found = llmcalc.latency(MODEL, gpu, weights="q4_k_m", context=512)
         assert found.low < 1 / published < found.high
+
+
+def test_both_forms_of_serve_agree_on_whether_it_starts(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["serve", "gpt-oss-120b", "--gpu", "rtx4090", "--engine", "llama.cpp"]
+    assert main([*words, "--isl", "1021", "--osl", "199"]) == 1
+    timed = " ".join(capsys.readouterr().out.split())
+    assert main([*words, "--max-model-len", "1220"]) == 0
+    assert "Starts with the experts of 24 of 36 layers in host memory" in " ".join(capsys.readouterr().out.split())
+    assert "llama.cpp starts with the experts of 24 of 36 layers in host memory, whose speed is not modelled" in timed
+    assert "ill not start" not in timed
+
+
+def test_what_does_not_start_is_not_placed() -> None:
+    found = llmcalc.serve(MODEL, "m4-16gb", weights="q4_k_m", isl=1009, osl=101)
+    assert found.placed is None
+    assert found.summary.startswith("Will not start")
+    assert not found.changes  # no engine connects several Macs
+    assert llmcalc.serve("llama3-8b", GPU, weights="q4_k_m", isl=1009, osl=101).placed is None
+    assert llmcalc.serve(MODEL, GPU, engine="vllm", isl=1009, osl=101).placed is None
