@@ -9,8 +9,8 @@ from ..calc.memory.fit import largest_within
 from ..calc.memory.inference import InferenceMemory
 
 
-def largest_context(stages: Sequence[InferenceMemory], available: int, limit: int) -> int:
-    """Return the largest sequence length up to ``limit`` with which every pipeline stage fits, or 0 if none does.
+def largest_context(stages: Sequence[InferenceMemory], available: int, limit: int, least: int = 1) -> int:
+    """Return the largest sequence length from ``least`` to ``limit`` with which every pipeline stage fits, or 0.
 
     The state takes little time to compute, unlike the activations, which rarely depend on the number of cached tokens.
     The activations at an upper bound of the length therefore give a length that fits. If the activations are the same
@@ -32,9 +32,12 @@ def largest_context(stages: Sequence[InferenceMemory], available: int, limit: in
         return largest_within(lambda seq: max(map(int.__add__, others, states(seq))), available, high)
 
     high = largest(limit, None)
-    low = largest(high, high) if high else 0
+    if high < least:
+        return 0
+    low = largest(high, high)
     if low == high or (low and transients(low) == transients(high)):
-        return low
+        return low if low >= least else 0
     return largest_within(
-        lambda seq: max(map(sum, zip(weights, states(seq), transients(seq), strict=True))), available, high, low or 1
-    )
+        lambda seq: max(map(sum, zip(weights, states(seq), transients(seq), strict=True))), available, high,
+        max(low, least),
+    )  # fmt: skip

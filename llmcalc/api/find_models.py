@@ -163,8 +163,8 @@ def _best(
     for weights in _formats(architecture, budget, settings, card) if least <= limit else ():
         own = {**settings, "weights": weights} if weights else settings
         found = _stages(architecture, budget, {name: value for name, value in own.items() if name != "seq"})
-        context = largest_context(found, budget["memory_bytes"] - budget["reserve"], limit) if found else 0
-        if context >= least:
+        context = largest_context(found, budget["memory_bytes"] - budget["reserve"], limit, least) if found else 0
+        if context:
             return FittingModel(
                 architecture.name, architecture.title, params(architecture).total,
                 weights or settings.get("dtype", DTYPE.default), max(stage.weights for stage in found), context,
