@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..calc.touched_experts import expert_layers
 from ..core.errors import InputError
+from ..data import tables
+from ..estimate.engine_profile import read_profile
 from .engine_hardware import is_reachable
 from .engine_settings import smaller_format
 from .serving_layouts import powers
@@ -61,6 +63,7 @@ def _alone(result: ServingResult) -> Iterator[Iterable[dict[str, Any]]]:
     """Yield the changes of each kind, smallest first."""
     name, ranks = result.accelerator.name, result.mesh.ranks
     has_experts = any(True for _ in expert_layers(result.architecture))
+    entry = tables("engines").get(result.engine)
     if result.fits:
         yield [{"concurrency": result.running}]
     if result.load.most < result.time.capacity:
@@ -68,7 +71,8 @@ def _alone(result: ServingResult) -> Iterator[Iterable[dict[str, Any]]]:
     if has_experts and result.mesh.tp > 1:
         yield [_divided(ranks)]
     for kind in ("cache", "weights"):
-        yield [{kind: smaller_format(result.engine, kind)}]
+        usual = read_profile(entry["title"], entry).settings.get(kind) if entry else None  # smaller still
+        yield [{kind: name} for name in (smaller_format(result.engine, kind), usual) if name]
     larger: list[dict[str, Any]] = []
     for factor in FACTORS:  # the second one if tensor-parallel ranks are given
         own = {"gpu": f"{name}:{ranks * factor}"}

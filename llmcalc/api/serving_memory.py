@@ -14,9 +14,11 @@ from ..core.record import remembered
 from ..data import tables
 from ..estimate.engine_profile import read_profile
 from ..estimate.hardware import Accelerator
+from ..estimate.time.cost import ACTIVATIONS
 from ..estimate.time.serving import weight_bytes
 from ..estimate.time.step import StepModel
 from .engine_result import ServeResult
+from .gguf_names import FILE_FORMAT
 from .serve import serve
 
 LAYOUT = ("tp", "dp", "pp", "ep", "expert_parallel", "attention_dp")
@@ -69,7 +71,7 @@ def free_memory(
     own = {name: value for name, value in (given or {}).items() if name not in LAYOUT}
     if rule is None:
         return EngineMemory(None, None, own)
-    settings = {"weights": weights, "cache": cache, **_layout(mesh, rule), **own}
+    settings = {"weights": _weights(architecture, steps, weights), "cache": cache, **_layout(mesh, rule), **own}
     divides_layers = rule["rule"] == "sum"  # its number of sequences is one unless a flag sets it
     free = {"max_num_seqs": inf, **own} if divides_layers else {}
     gpu = f"{steps.accelerator.name}:{mesh.ranks}" if divides_layers else gpu
@@ -100,7 +102,7 @@ def placed_on_host(
     tokens: float,
 ) -> ServeResult | None:
     """Return how an engine starts for a request of ``tokens`` tokens with a part in host memory, or None."""
-    weights, _, _, cache = formats
+    weights, _, _, cache = _weights(architecture, steps, formats[0]), *formats[1:]
     if not steps.engine.divides_layers:
         return None
     own = {"max_model_len": ceil(tokens), **{name: value for name, value in given.items() if name not in LAYOUT}}
@@ -109,6 +111,13 @@ def placed_on_host(
         found = serve(architecture, gpu, engine=steps.engine.name, weights=weights, cache=cache, **own)
         return found if found.starts and found.placement else None
     return None
+
+
+def _weights(architecture: Architecture, steps: StepModel, weights: str | None) -> str | None:
+    """Return the format of the weights, which are 16 bits as in the steps where an engine would take smaller files."""
+    told = architecture.inputs
+    is_free = weights is None and not (told.get("quantization") or told.get("types") or told.get(FILE_FORMAT))
+    return ACTIVATIONS if is_free and steps.engine.divides_layers else weights
 
 
 def _layout(mesh: Mesh, rule: Mapping[str, Any]) -> dict[str, Any]:

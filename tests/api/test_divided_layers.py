@@ -100,3 +100,11 @@ def test_what_does_not_start_is_not_placed() -> None:
     assert not found.changes  # no engine connects several Macs
     assert llmcalc.serve("llama3-8b", GPU, weights="q4_k_m", isl=1009, osl=101).placed is None
     assert llmcalc.serve(MODEL, GPU, engine="vllm", isl=1009, osl=101).placed is None
+
+
+def test_the_memory_has_the_weights_of_the_times() -> None:
+    """llama.cpp would take q4_k_m without a format, with which the model fits, but times are those of 16 bits."""
+    found = llmcalc.serve(MODEL, "m4-max-64gb", isl=1009, osl=101)
+    assert not found.fits
+    assert [change for change, _ in found.changes] == [{"weights": "q4_k_m"}]
+    assert llmcalc.serve("llama3-8b", "m4-max-64gb", isl=1009, osl=101).fits
