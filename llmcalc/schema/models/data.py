@@ -278,7 +278,7 @@ class UnexecutedParts(Model):
 
 ResultKey = Annotated[str, Field(pattern=ENTRY)]
 EncoderTraits = dict[str, str | int | float | bool | None]
-Reader = Annotated[str, Field(pattern=r"^\w+\.\w+( \w+)?$")]  # module.function and a layout
+Reader = Annotated[str, Field(pattern=r"^\w+\.\w+( [\w-]+)?$")]  # module.function and a layout
 
 TABLES: dict[str, Any] = {
     "data/config_keys": ConfigKeyTables,

@@ -38,6 +38,12 @@ class EngineVersion(Model):
     constants: dict[str, EngineConstant] = Field({})
 
 
+class EngineRunner(EngineVersion):
+    """Settings and constants of the models that a part of an engine runs, from a version on."""
+
+    models: list[Text]
+
+
 class EngineGpus(Model):
     """Defaults of an engine for GPUs with at least this memory in GiB."""
 
@@ -142,6 +148,7 @@ class Engine(Sourced):
     share: Text
     log: list[Text]
     versions: list[EngineVersion]
+    runners: list[EngineRunner] = Field([])
     gpus: list[EngineGpus] = Field([])
     cards: list[EngineCards] = Field([])
     program_flags: dict[str, EngineFlags] = Field({})

@@ -62,6 +62,7 @@ class EngineTime(Model):
     rank_us: Rate = 0
     earlier: list[EarlierEngine] = Field([])
     wait: Rate | None = None
+    server_us: Rate | None = None
     kernels: float = 1
     eager: bool = False
     static_us: Rate | None = None
@@ -80,6 +81,7 @@ class UnknownEngine(Model):
     """Values of engines that state none."""
 
     wait: Rate
+    server_us: Rate
     max_num_batched_tokens: Size
     memory_share: Rate
     other_gb: Rate
