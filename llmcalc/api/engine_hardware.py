@@ -129,4 +129,6 @@ def _files_in(weights: str) -> set[str]:
 def _files(architecture: Architecture | None) -> set[str]:
     """Return the kinds of files that store a checkpoint. One without quantised weights is converted without a loss."""
     told: Mapping[str, Any] = architecture.inputs if architecture else {}
-    return {GGUF} if told.get("types") or told.get(FILE_FORMAT) else {SAFETENSORS} if told.get("quantization") else ANY
+    if stated := told.get(FILE_FORMAT):
+        return _files_in(stated)
+    return {GGUF} if told.get("types") else {SAFETENSORS} if told.get("quantization") else ANY

@@ -35,16 +35,17 @@ from ..estimate.engine_weights import (
 )
 from ..importers.engine_commands import EngineCommand
 from ..layers.parts.rope import Dynamic, Linear
-from ..schema.model_names import organisation, release
+from ..schema.model_names import release
 from ..schema.preset import ASKED
 from ..schema.preset_files import names as preset_names
 from .defaults import LLAMA_CPP_STEP_TOKENS
 from .engine_encoders import encoder_memory, served_encoder
-from .gguf_names import FILE_FORMAT, assumed_format, gguf_name
+from .gguf_names import ASSUMED, FILE_FORMAT, assumed_format, gguf_name
 from .llama_cpp_models import LlamaCppModel
 from .load import Source, load
 from .memory import CHECKPOINT, refusals, serving_stages
 from .names import number_format
+from .repository_names import assumed_method, quantised_name
 
 STATE_TITLES = {"recurrent": "recurrent", "conv": "convolution"}
 SENT = 2  # tensors of a step that vLLM sends to the next pipeline stage: hidden states and the residual
@@ -63,20 +64,12 @@ def load_served(model: Source, is_repository: bool = False) -> tuple[Architectur
     try:
         architecture = load(name)
         stored = architecture.inputs.get(FILE_FORMAT)
-        is_assumed = stored and (file := gguf_name(name)) and not file.stated
-        return architecture, model, stored, (assumed_format(model, architecture),) if is_assumed else ()
+        return architecture, model, stored, tuple(note for note in architecture.notes if stored and ASSUMED in note)
     except DescriptionError as error:
         if (gguf := gguf_name(name)) and (found := _first(gguf.models)):
             return found, model, gguf.weights(found), () if gguf.stated else (assumed_format(model, found),)
-        suffixes = table("repository_suffixes")
-        longest_first = "|".join(sorted((each for each in suffixes if "/" not in each), key=len, reverse=True))
-        match = re.fullmatch(rf"(.+?)(?:-quantized)?[-_.]({longest_first})", name, re.IGNORECASE)
-        if match:
-            suffix, owner = match[2].lower(), organisation(name)
-            chosen = suffixes.get(f"{owner}/{suffix}", suffixes[suffix])
-            note = f"weights in {chosen} are assumed from the name {model}; its config.json states the method"
-            if found := _first((match[1], re.sub(r"^[^/]+/", "", match[1]))):
-                return found, model, chosen, (note,)
+        if (quantised := quantised_name(name)) and (found := _first(quantised.models)):
+            return found, model, quantised.weights, (assumed_method(model, quantised.weights),)
         raise _unknown(model, gguf.model if gguf else name) from error
 
 

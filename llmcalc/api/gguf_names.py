@@ -9,6 +9,7 @@ from ..core.architecture import Architecture
 from ..data import tables
 
 USUAL_GGUF, GGUF_ENGINE = "q4_k_m", "llama.cpp"
+ASSUMED = "are assumed"  # in notes on weight formats
 FILE_FORMAT = "file_format"  # input of an architecture: weight format of the file that the user names
 LONGEST = 500  # characters
 _QUANT = r"(?:UD-)?(I?Q\d\w*|BF16|F16|F32|MXFP4(?:_MOE)?)"
@@ -51,7 +52,7 @@ def usual_format(architecture: Architecture) -> str:
 
 def assumed_format(name: str, architecture: Architecture) -> str:
     """Return the note on the format of a GGUF file whose name states none."""
-    return f"weights in {usual_format(architecture)} are assumed, since the name {name} states no format"
+    return f"weights in {usual_format(architecture)} {ASSUMED}, since the name {name} states no format"
 
 
 def published_format(architecture: Architecture, engine: str) -> str | None:

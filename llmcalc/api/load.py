@@ -11,6 +11,7 @@ from ..core.errors import DescriptionError, InputError, nearest, short_repr
 from ..core.record import changed
 from ..core.setting import Setting, read_texts
 from .gguf_names import FILE_FORMAT, assumed_format, gguf_name
+from .repository_names import assumed_method, quantised_name
 
 WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".pkl")  # only the first two can be read
 Source = Architecture | str | os.PathLike[str] | Mapping[str, Any]  # any source that load() accepts
@@ -161,7 +162,7 @@ def _from_repository_name(source: str | os.PathLike[str], reading: Reading) -> A
     from ..schema.preset_files import names
 
     where, hint = os.fspath(source), ""
-    if isinstance(source, str) and (found := _from_gguf_name(source, reading)):
+    if isinstance(source, str) and (found := _from_stored_name(source, reading)):
         return found
     if isinstance(source, str) and organisation(source) and not os.path.exists(os.path.dirname(source)):
         known = names()
@@ -173,24 +174,30 @@ def _from_repository_name(source: str | os.PathLike[str], reading: Reading) -> A
     raise DescriptionError("file not found", where=where, hint=hint)
 
 
-def _from_gguf_name(source: str, reading: Reading) -> Architecture | None:
-    """Load the preset with the architecture of a GGUF file or repository, with the weight format in its name."""
+def _from_stored_name(source: str, reading: Reading) -> Architecture | None:
+    """Load the preset with the architecture of a GGUF file or of a repository whose name states the weight format."""
     from ..schema.model_names import known_name, organisation
-    from ..schema.preset import load_preset
+    from ..schema.preset import ASKED, load_preset
     from ..schema.preset_files import names
 
     folder, gguf = os.path.dirname(source), gguf_name(source)
-    if gguf is None or (folder and (not organisation(source) or os.path.exists(folder))):
+    quantised = None if gguf else quantised_name(source)
+    models = gguf.models if gguf else quantised.models if quantised else ()
+    if not models or (folder and (not organisation(source) or os.path.exists(folder))):
         return None
     known = names()
-    preset = next((each for name in filter(None, gguf.models) if (each := known_name(name, known))), None)
+    preset = next((each for name in filter(None, models) if (each := known_name(name, known))), None)
     if preset is None:
         return None
     found = load_preset(preset, reading.overrides)
-    weights = gguf.weights(found)
+    if gguf:
+        weights, assumed = gguf.weights(found), () if gguf.stated else (assumed_format(source, found),)
+    else:
+        assert quantised
+        weights = quantised.weights
+        assumed = (assumed_method(source, weights),)
     used = f"{source}: using the architecture of preset {preset}, with weights in {weights}"
-    assumed = () if gguf.stated else (assumed_format(source, found),)
-    inputs = {**found.inputs, FILE_FORMAT: weights}
+    inputs = {**found.inputs, FILE_FORMAT: weights, ASKED: source}
     return changed(found, inputs=inputs, notes=(used, *assumed, *found.notes))
 
 

@@ -96,7 +96,7 @@ def _read(command: str | Sequence[str]) -> tuple[Source, dict[str, Any], list[st
     if settings.pop("expert_parallel", False):
         settings["ep"] = tp * dp
     architecture, _, weights, assumed = load_served(pasted.model, is_repository=True)
-    notes = [*assumed]
+    notes = [note for note in assumed if note not in architecture.notes]
     if pasted.unmodelled:
         notes.append(f"not modelled: {', '.join(pasted.unmodelled)}")
     layout = {name: size for name, size in (("tp", tp), ("dp", dp)) if size}

@@ -139,7 +139,7 @@ def _log(result: ServeResult) -> Table:
 
 def _notes(result: ServeResult) -> tuple[str, ...]:
     memory, command = result.memory, result.command
-    found = [*_automatic(result), *result.notes]
+    found = [*_automatic(result), *(note for note in result.notes if note not in result.architecture.notes)]
     if not memory.counts_graphs and memory.graphs.high:
         found.append("CUDA graphs are captured outside of the budget, after the KV cache is allocated")
     if command and command.listed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import llmcalc
 from llmcalc.api.accelerators import accelerator, accelerators, instances, read_gpus
 from llmcalc.core.errors import InputError, UnknownNameError
 from llmcalc.data import tables
@@ -160,3 +161,31 @@ def test_peaks_of_geforce_cards_follow_from_their_tensor_cores(
     assert card.fp16_accumulate["fp16"] == pytest.approx(tensor_cores * mhz * 1e6 * 256, rel=5e-3)
     assert card.fp16_accumulate["fp16"] == pytest.approx(published, rel=5e-3)
     assert card.peak["bf16"] == pytest.approx(card.fp16_accumulate["fp16"] / 2, rel=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "same", "weights"),
+    [
+        ("Qwen/Qwen3-32B-FP8", "qwen3-32b", "fp8-block"),
+        ("Qwen/Qwen2.5-72B-Instruct-AWQ", "qwen2.5-72b", "awq-int4-g128"),
+        ("zai-org/GLM-4.5-Air-FP8", "glm-4.5-106b-a12b", "fp8"),
+    ],
+)
+def test_the_name_of_a_quantised_repository_states_its_weights(name: str, same: str, weights: str) -> None:
+    own = llmcalc.memory(name)
+    assert own.architecture.name == llmcalc.load(same).name
+    assert own.weights == llmcalc.memory(same, weights=weights).weights
+    assert any("config.json states the method" in note for note in own.architecture.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "same"),
+    [
+        ("mistralai/Mistral-Small-3.2-24B-Instruct-2506", "mistral-small-3.1-24b"),
+        ("moonshotai/Kimi-K2-Instruct-0905", "kimi-k2-1t"),
+        ("allenai/Olmo-3-32B-Think", "olmo3-32b"),
+        ("CohereForAI/c4ai-command-r-v01", "command-r-35b"),
+    ],
+)
+def test_releases_with_the_same_architecture_are_known(name: str, same: str) -> None:
+    assert llmcalc.load(name).name == llmcalc.load(same).name
