@@ -82,7 +82,7 @@ def read_engine_settings(values: Mapping[str, Any], entry: Mapping[str, Any], is
         if not (own == LENGTH and read == "auto"):
             (Setting(LENGTH, int, least=1) if own == LENGTH else setting).check(read)
         if own == "share" and read > 1:
-            raise InputError(f"must be at most 1, not {read:g}", parameter=name)
+            raise InputError(f"must be at most 1, not {read:g}", parameter=entry["share"])
         found[own] = read
     for name in ("dtype", "state_dtype", "conv_dtype"):
         if name in found:

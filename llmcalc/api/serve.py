@@ -375,5 +375,6 @@ def _predict(
         result = _with_draft_outside(result, draft)
     result = changed(result, **_in_host_memory(result, own.offloaded))
     if is_auto and result.longest and not placed:  # llama.cpp keeps the length of the model
-        result = changed(result, settings={**settings, "max_model_len": result.longest})
+        fitted = {"max_model_len": result.longest, "needs_whole_request": False}  # a shorter one if less memory is left
+        result = changed(result, settings={**settings, **fitted})
     return result

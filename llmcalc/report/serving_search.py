@@ -119,7 +119,7 @@ def _answer(result: ServingSearch) -> str:
 
 def no_layout(best: Layout) -> str:
     """Return the answer if no layout meets the limits, with the one that comes closest."""
-    number = f"{best.concurrency:,.10g} request{'s' * (best.concurrency != 1)}"
+    number = f"{best.concurrency:,.0f} request{'s' * (round(best.concurrency) != 1)}"
     return f"✗ No layout meets the limits. The closest is {layout_text(best)} with {number}: {_times(best)}"
 
 
@@ -159,7 +159,7 @@ def _margin(result: ServingSearch) -> tuple[Fact, ...]:
     one = result.with_margin
     if result.has_margin or one is None:
         return ()
-    number = f"{one.concurrency:,.10g} request{'s' * (one.concurrency != 1)}"
+    number = f"{one.concurrency:,.0f} request{'s' * (round(one.concurrency) != 1)}"
     speed = f"{one.tokens_per_s_gpu:,.0f} tokens/s per GPU: {_times(one)}"
     return (Fact("within the interval", f"{layout_text(one)} with {number}", speed),)
 

@@ -563,3 +563,9 @@ def test_the_blocks_of_a_quantised_repository_are_not_divided() -> None:
 def test_fewer_ranks_are_suggested_where_there_are_fewer_gpus() -> None:
     found = llmcalc.serve(command="vllm serve Qwen/Qwen3-8B -tp 8", gpu="h100:2")
     assert {"tp": 2} in [change for change, _ in found.changes]
+
+
+def test_an_automatic_length_fits_in_every_case() -> None:
+    found = llmcalc.serve(command="vllm serve meta-llama/Llama-3.1-8B-Instruct --max-model-len auto", gpu="l4")
+    assert found.verdict == "starts"
+    assert found.max_model_len == found.longest < 131072
