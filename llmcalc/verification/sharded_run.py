@@ -7,7 +7,7 @@ the operations of the NumPy model and of its backward pass.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -204,18 +204,20 @@ def _with_multiples(layer: Layer, larger: dict[str, Any], ranks: int) -> Layer:
         return _with_multiples(layer, {**larger, error.divides: getattr(layer, error.divides) * ranks}, ranks)
 
 
-def _multiplied(part: Part, size: int, ranks: int, name: str) -> dict[str, Any]:
+def _multiplied(part: Part, size: int, ranks: int, name: str, fields: Collection[str] = ()) -> dict[str, Any]:
     """Return the change that multiplies a size of a layer or of its parts, preferably of the field ``name``.
 
-    A size of a part that equals a size of the layer, such as the heads of an indexer, stays equal to it.
+    A size of a part in a field that the layer also has, such as the heads of an indexer, stays equal to that of the
+    layer. Only sizes in ``fields`` are multiplied, if given.
     """
-    own = [field for field, value in vars(part).items() if type(value) is int and value == size]
+    sizes = [field for field, value in vars(part).items() if type(value) is int and value == size]
+    own = [field for field in sizes if not fields or field in fields]
     inner = [(field, value) for field, value in vars(part).items() if isinstance(value, Part)]
     if own:
-        equal = {field: _multiplied(value, size, ranks, name) for field, value in inner}
+        equal = {field: _multiplied(value, size, ranks, name, [*vars(part)]) for field, value in inner}
         parts = {field: changed(value, **equal[field]) for field, value in inner if equal[field]}
         return {name if name in own else own[0]: size * ranks, **parts}
-    changes = ((field, value, _multiplied(value, size, ranks, name)) for field, value in inner)
+    changes = ((field, value, _multiplied(value, size, ranks, name, fields)) for field, value in inner)
     return next(({field: changed(value, **found)} for field, value, found in changes if found), {})
 
 

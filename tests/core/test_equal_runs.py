@@ -40,7 +40,6 @@ def alternating(periods: int, *, shared: bool = False) -> Architecture:
 
 
 def numbers(model: Architecture) -> dict[str, Any]:
-    works.cache_clear()
     training = llmcalc.memory(model, mode="training", batch=2, seq=19)
     exchanged = llmcalc.communication(model, mode="train", batch=2, seq=19, dp=2, tp=2, zero=3).to_dict()
     return {
@@ -56,7 +55,6 @@ def numbers(model: Architecture) -> dict[str, Any]:
 
 
 def moved(model: Architecture) -> int:
-    works.cache_clear()
     return llmcalc.traffic(model, mode="decode", batch=2, context=19).total
 
 
