@@ -10,6 +10,23 @@ from ..core.errors import InputError, nearest, spelled
 from ..core.printable import LONGEST_MESSAGE, escaped, escaped_json
 from .table import COMMANDS, PROGRAM, split
 
+OTHER_NAMES = {  # options that people type, and ours in the order in which they are suggested
+    "--context": ("--seq",),
+    "--generate": ("--osl", "--new-tokens"),
+    "--gpus": ("--gpu",),
+    "--input": ("--isl", "--seq"),
+    "--kv": ("--cache",),
+    "--kv-cache": ("--cache",),
+    "--output-tokens": ("--osl", "--new-tokens"),
+    "--prefix-hit": ("--prefix-share",),
+    "--prompt": ("--isl", "--seq"),
+    "--qlora": ("--lora-rank",),
+    "--qps": ("--concurrency",),
+    "--request-rate": ("--concurrency",),
+    "--requests": ("--concurrency", "--batch"),
+    "--rps": ("--concurrency",),
+    "--users": ("--concurrency", "--batch"),
+}
 MOST_COMMANDS = 4  # named as commands that have an option
 
 
@@ -53,6 +70,8 @@ def option_hint(flag: str, command_name: str, own: Sequence[str]) -> str:
     from ..core.aliases import ENGINE_OPTIONS
     from .commands import load
 
+    if same := next((name for name in OTHER_NAMES.get(flag, ()) if name in own), None):
+        return f"did you mean {same}?"
     commands = [load(name) for name in COMMANDS if name != command_name]
     known = {name: name for name in (*own, *(name for command in commands for name in command.options))}
     near = [known.get(name) or ENGINE_OPTIONS[name] for name in nearest(flag, {**known, **ENGINE_OPTIONS})]

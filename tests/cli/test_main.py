@@ -67,6 +67,11 @@ BAD = {
     "memory gpt3 --gpu h100": "fit, serve, check-log and other commands: llmcalc fit --gpu NAME[:N]",
     "params gpt3 --max-seq-len 8k": "--seq is an option of flops, ",
     "params gpt3 --bach 8": "--batch is an option of flops, ",
+    "serve gpt3 --gpu h100:8 --users 10": "did you mean --concurrency?",
+    "serve gpt3 --gpu h100:8 --request-rate 5": "did you mean --concurrency?",
+    "fit gpt3 --gpu h100:8 --users 10": "did you mean --batch?",
+    "fit gpt3 --gpu h100:8 --context 2k": "did you mean --seq?",
+    "memory gpt3 --kv fp8": "did you mean --cache?",
     "memory gpt3 --sequence 8k": "did you mean --seq?",
     "fit gpt3 --tensor-paralel-size 2": "did you mean --tp",
 }

@@ -158,7 +158,6 @@ MODELS = {
     "databricks/dbrx-instruct": "dbrx-132b-a36b", "microsoft/phi-4": "phi4-14b",
 }  # fmt: skip
 REFUSED_MODELS = (
-    "Qwen/Qwen3-8B-FP8", "Qwen/Qwen3-8B-AWQ", "unsloth/Llama-3.3-70B-Instruct-bnb-4bit",
     "llama3.3:70b-instruct-q4_K_M", "llama3.3:latest", "llama3.3:7b", "deepseek-r1:70b", "microsoft/deberta-base",
     "Geotrend/bert-base-it-cased", "Geotrend/bert-base-pt-cased", "openai/whisper-base", "meta-llama/Llama-Guard-3-8B",
     "meta-llama/Llama-3.2-11B-Vision-Instruct", "Qwen/Qwen2.5-VL-7B-Instruct", "google/gemma-2-2b-jpn-it",
