@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture
-from ..core.errors import DescriptionError, InputError, nearest, short_repr
+from ..core.errors import DescriptionError, InputError, UnknownNameError, nearest, short_repr
 from ..core.record import changed
 from ..core.setting import Setting, read_texts
 from .gguf_names import FILE_FORMAT, assumed_format, gguf_name
@@ -111,7 +111,20 @@ def _load(source: Any, reading: Reading) -> Architecture:
         return _from_path(source, reading)
     from ..schema.preset import load_preset
 
-    return load_preset(source, reading.overrides)
+    try:
+        return load_preset(source, reading.overrides)
+    except UnknownNameError as error:
+        if error.name == source and _is_folder(source):
+            hint = f"use ./{source} for the folder of this name"
+            raise DescriptionError(f"unknown model {short_repr(source)}", hint=hint) from None
+        raise
+
+
+def _is_folder(name: str) -> bool:
+    try:
+        return os.path.isdir(name)
+    except ValueError:  # a NUL
+        return False
 
 
 def _from_path(source: str | os.PathLike[str], reading: Reading) -> Architecture:

@@ -316,3 +316,12 @@ def test_help_and_version(line: str, same: str, capsys: pytest.CaptureFixture[st
 def test_help_for_an_unknown_command_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["help", "fitt"]) == 2
     assert "did you mean fit" in capsys.readouterr().err
+
+
+def test_a_folder_is_named_as_a_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main(["params", "own"]) == 2
+    assert "use ./own for the folder" in capsys.readouterr().err
