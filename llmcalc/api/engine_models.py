@@ -341,12 +341,13 @@ def state_notes(architecture: Architecture, settings: Mapping[str, Any]) -> tupl
     return (" and ".join(parts),) if "recurrent" in found else ()
 
 
-def cache_notes(architecture: Architecture) -> tuple[str, ...]:
-    """Return a note if tokens are compressed in the cache, because engines group such layers by rules of their own."""
+def cache_warnings(architecture: Architecture) -> tuple[str, ...]:
+    """Return a warning if tokens are compressed in the cache, because engines group such layers by own rules."""
     lengths = (length for tensor in state(architecture, seq=1, extend=True).tensors for _, length in tensor.factors)
     if not any(isinstance(length, Form) and _is_compressed(length) for length in lengths):
         return ()
-    return ("layers that compress several tokens into one are grouped by rules of each engine, which are not modelled",)
+    rules = "layers that compress several tokens into one are grouped by rules of each engine, which are not modelled"
+    return (f"{rules}: the cache may hold many times as many requests",)
 
 
 def _is_compressed(length: Form) -> bool:

@@ -46,6 +46,7 @@ class ServeResult(NotebookDisplay):
         command: pasted command line, or None.
         refusals: reasons other than memory for which the engine does not start.
         notes: assumptions about the model.
+        warnings: what may make the result wrong.
         placed: sizes of the model on each device in llama.cpp.
         automatic: settings that llama.cpp chooses by itself because the model does not fit without them.
         host: memory of the host.
@@ -68,6 +69,7 @@ class ServeResult(NotebookDisplay):
     given: Mapping[str, Any] = NOTHING
     refusals: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     placed: LlamaCppModel | None = None
     automatic: Mapping[str, Any] = NOTHING
     host: HostMemory = HostMemory()

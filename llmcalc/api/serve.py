@@ -34,7 +34,7 @@ from .engine_encoders import (
 from .engine_hardware import default_engine
 from .engine_models import (
     NO_ENCODERS,
-    cache_notes,
+    cache_warnings,
     groups_of,
     layers_of,
     load_served,
@@ -363,10 +363,10 @@ def _predict(
     result = ServeResult(
         architecture, architecture.name, own_profile, None, settings, memory, groups, refusals=tuple(refusals),
         notes=(
-            *(draft.notes if draft else ()), *cache_notes(architecture), *state_notes(architecture, settings),
+            *(draft.notes if draft else ()), *state_notes(architecture, settings),
             *encoder_notes(encoder, own, settings),
         ),
-        placed=placed, encoder=own.encoder, first_stage=first,
+        placed=placed, encoder=own.encoder, first_stage=first, warnings=cache_warnings(architecture),
     )  # fmt: skip
     if settings.get("two_batch_overlap"):
         note = "the effect of two-batch overlap on the memory is not computed"

@@ -34,7 +34,10 @@ def serve_document(result: ServeResult) -> Document:
         f" in {result.engine_title} on {count} × {gpu}",
         answer=f"{'✓' if result.starts else '✗'} {result.summary}",
         lines=(named_values(_settings(result)),),
-        alerts=[f"{flag} changes the memory, which is not computed" for flag in command.unmodelled] if command else (),
+        alerts=[
+            *(f"{flag} changes the memory, which is not computed" for flag in (command.unmodelled if command else ())),
+            *result.warnings,
+        ],
         tables=(_changes(result), *_memory(result), _host(result), _cache(result), _log(result)),
         main=1 if result.changes else 0,
         notes=_notes(result),

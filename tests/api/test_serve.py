@@ -360,9 +360,9 @@ def test_a_model_without_a_cache_is_refused() -> None:
 
 
 def test_groups_of_compressed_caches_are_not_claimed() -> None:
-    (note,) = llmcalc.serve("deepseek-v4", "h200:8", max_model_len=8192).notes
-    assert "compress" in note
-    assert llmcalc.serve("qwen3-8b", "h100").notes == ()
+    (warning,) = llmcalc.serve("deepseek-v4", "h200:8", max_model_len=8192).warnings
+    assert "compress" in warning
+    assert llmcalc.serve("qwen3-8b", "h100").warnings == ()
 
 
 @pytest.mark.parametrize("command", ["", " ", [], ["vllm", 5]])
