@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 FEWEST, SHORT = 256, 32_768  # tokens of the shortest suggested context, and of one that is tried with others
 TIMES = (2, 4, 8)  # as many GPUs
 NODE = 8  # GPUs of a node of unknown GPUs
+MOST_RANKS = 256  # tensor-parallel ranks of a suggestion
 GPUS = "gpus"  # number of GPUs in a change
 LAYOUT = frozenset({"tp", "pp"})
 
@@ -26,9 +27,8 @@ def candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
     settings = result.settings
     if result.refusals:  # ranks that do not divide the model, or more ranks than GPUs
         yield {"expert_parallel": True}
-        yield from (
-            {"tp": settings.get("tp", 1) >> halvings} for halvings in range(1, settings.get("tp", 1).bit_length())
-        )
+        halves = (settings.get("tp", 1) >> number for number in range(1, settings.get("tp", 1).bit_length()))
+        yield from ({"tp": ranks} for ranks in halves if ranks <= MOST_RANKS)
     longest, available = result.longest_in(0), result.memory.available.best
     longest = min(longest, result.longest_allowed or longest)
     if longest >= FEWEST:

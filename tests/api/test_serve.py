@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import llmcalc
+from llmcalc.api import serve
 from llmcalc.api.engine_models import load_served
 from llmcalc.api.serve import ENGINES
 from llmcalc.calc.sharding import Mesh
@@ -569,3 +571,18 @@ def test_an_automatic_length_fits_in_every_case() -> None:
     found = llmcalc.serve(command="vllm serve meta-llama/Llama-3.1-8B-Instruct --max-model-len auto", gpu="l4")
     assert found.verdict == "starts"
     assert found.max_model_len == found.longest < 131072
+
+
+@pytest.mark.parametrize("ranks", [8, 10**18 - 1])
+def test_ranks_that_no_machine_has_are_refused_at_once(ranks: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = list[int]()
+    predict = serve._predict
+
+    def counted(*arguments: Any) -> Any:
+        tried.append(ranks)
+        return predict(*arguments)
+
+    monkeypatch.setattr(serve, "_predict", counted)
+    with suppress(llmcalc.InputError):
+        assert llmcalc.serve(command=f"vllm serve Qwen/Qwen3-8B -tp {ranks}", gpu="rtx4090").changes
+    assert 0 < len(tried) < 100
