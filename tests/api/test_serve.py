@@ -573,16 +573,15 @@ def test_an_automatic_length_fits_in_every_case() -> None:
     assert found.max_model_len == found.longest < 131072
 
 
-@pytest.mark.parametrize("ranks", [8, 10**18 - 1])
-def test_ranks_that_no_machine_has_are_refused_at_once(ranks: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    tried = list[int]()
+def test_ranks_that_no_machine_has_are_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = list[Any]()
     predict = serve._predict
 
     def counted(*arguments: Any) -> Any:
-        tried.append(ranks)
+        tried.append(arguments)
         return predict(*arguments)
 
     monkeypatch.setattr(serve, "_predict", counted)
     with suppress(llmcalc.InputError):
-        assert llmcalc.serve(command=f"vllm serve Qwen/Qwen3-8B -tp {ranks}", gpu="rtx4090").changes
+        assert llmcalc.serve(command=f"vllm serve Qwen/Qwen3-8B -tp {10**18 - 1}", gpu="rtx4090").changes
     assert 0 < len(tried) < 100
