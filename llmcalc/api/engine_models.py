@@ -117,6 +117,13 @@ def served_length(architecture: Architecture) -> int:
     return int(known[max(found, key=len)])
 
 
+def known_length(architecture: Architecture) -> int | None:
+    """Return the number of positions of a model, or None if it is unknown."""
+    with suppress(InputError):
+        return served_length(architecture)
+    return None
+
+
 def longest_request(architecture: Architecture, entry: Mapping[str, Any], pasted: EngineCommand | None) -> int | None:
     """Return the longest request with which an engine starts, or None if it does not depend on the model."""
     longer = entry.get("longer")
@@ -124,9 +131,7 @@ def longest_request(architecture: Architecture, entry: Mapping[str, Any], pasted
         return None
     if pasted and {*pasted.listed, *pasted.unmodelled} & {*longer["flags"].split()}:
         return None
-    with suppress(InputError):
-        return served_length(architecture)
-    return None
+    return known_length(architecture)
 
 
 def start_length(architecture: Architecture) -> int:

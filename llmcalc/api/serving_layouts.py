@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import cached_property
 from itertools import product
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
-from ..core.errors import InputError, LlmcalcError
+from ..core.errors import LlmcalcError
 from ..core.record import record, remembered
 from ..data import table, tables
 from ..estimate.hardware import Accelerator
@@ -21,7 +20,7 @@ from ..estimate.time.arrays import namespace
 from ..estimate.time.calibration import Factors
 from ..estimate.time.pools import Decodes, Prefills, decodes, pools_time, prefills
 from ..estimate.time.serving import Load, ServingTime, serving_time
-from .engine_models import served_length
+from .engine_models import known_length
 from .grid import numpy_module
 from .request_lengths import Requests
 from .serving_replicas import Formats, Replica, read_replica
@@ -136,7 +135,7 @@ class LayoutSearch:
     @cached_property
     def longest(self) -> int | None:
         """Largest number of tokens of a request that the model or the settings allow, or None if unknown."""
-        allowed = longest_request(self.architecture), self.given.get("max_model_len")
+        allowed = known_length(self.architecture), self.given.get("max_model_len")
         return min((size for size in allowed if isinstance(size, int)), default=None)
 
     @property
@@ -375,13 +374,6 @@ def between(points: Sequence[Point], concurrency: float) -> Point:
     inside = [one.concurrency for one in points if one.runs]
     runs = bool(inside) and inside[0] <= concurrency <= inside[-1]
     return found._replace(concurrency=concurrency, runs=runs)
-
-
-def longest_request(architecture: Architecture) -> int | None:
-    """Return the largest number of tokens of a request that the model allows, or None if unknown."""
-    with suppress(InputError):
-        return served_length(architecture)
-    return None
 
 
 def powers(most: int) -> Iterator[int]:

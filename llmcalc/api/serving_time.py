@@ -16,7 +16,7 @@ from ..estimate.time.serving import serving_time
 from .accelerators import read_gpus
 from .calibration import Calibration, read_calibration
 from .engine_hardware import AssumedEngine, default_engine
-from .engine_models import NO_ENCODERS, state_notes
+from .engine_models import NO_ENCODERS, known_length, state_notes
 from .engine_settings import SHARES, read_engine_settings
 from .gguf_names import published_format
 from .load import Source
@@ -24,7 +24,7 @@ from .load import load as read_model
 from .request_lengths import read_requests
 from .serve import REQUESTS
 from .serving_formats import check_formats, format_choices
-from .serving_layouts import LayoutSearch, longest_request
+from .serving_layouts import LayoutSearch
 from .serving_limits import read_limits
 from .serving_memory import engine_title, placed_on_host
 from .serving_replicas import read_replica
@@ -257,7 +257,7 @@ def serving(
         return found
 
     allowed = (
-        longest_request(architecture),
+        known_length(architecture),
         memory.settings.get("max_model_len") if "max_model_len" in given else None,
     )
     return ServingResult(
