@@ -73,6 +73,17 @@ SECTIONS = {
         "The GPUs have different layers, and compute one after the other, so that 2 to 8 of them are as fast as one "
         "that stores the whole model. Nothing is fitted to these rows.",
     ),
+    "Prefills of llama.cpp": section(
+        "latency_llama_cpp_prefill.csv",
+        "Other lengths and models than in the fit of the share of the int8 peak that products reach (next table). With "
+        "each GPU left out of the fit, the mean error of its row is 17.9 %.",
+    ),
+    "Prefills of llama.cpp in the fit": section(
+        "latency_llama_cpp_prefill_fit.csv",
+        "The share of the int8 peak that products reach at most is fitted to these rows by generation "
+        "(benchmarks/time/computing.py). Other generations have no limit beside the kernels.",
+        in_fit=True,
+    ),
     "Static batches of TensorRT-LLM 0.6": section(
         "latency_tensorrt_llm_static.csv",
         "The times of Falcon-180B and Llama-2-70B, whose query heads share keys, are too short. They would fit if this "

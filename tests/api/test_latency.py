@@ -471,3 +471,21 @@ def test_llama_cpp_has_the_formats_of_published_files_by_default() -> None:
 def test_the_roofline_has_room_for_a_long_prompt(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["latency", "mixtral", "--gpu", "h200:4", "--tp", "2", "--new-tokens", "5", "--seq", "1000003"]) == 0
     assert "prefill" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("gpu", ["rtx-a6000", "h100-pcie", "strix-halo-128gb"])
+def test_products_of_llama_cpp_reach_a_share_of_the_peak(gpu: str) -> None:
+    """The products of a prompt take at least their FLOPs at the rate of the engine. Another engine has no such rate."""
+    prompt: dict[str, Any] = {"gpu": gpu, "weights": "q8_0", "mode": "prefill", "seq": 1021}
+    own, other = (latency("llama3-8b", engine=engine, **prompt) for engine in ("llama.cpp", "sglang"))
+    rate = own.model.engine.computing_rate(own.accelerator)
+    assert rate is not None
+    assert rate < own.accelerator.peak["int8"]
+    assert own.seconds > 2 * 1021 * 32 * 218_103_808 / rate  # 32 layers
+    assert other.model.engine.computing_rate(other.accelerator) is None
+
+
+def test_one_sequence_reads_weights_at_the_bandwidth() -> None:
+    found = latency("llama3-8b", "rtx4090", weights="q4_k_m", engine="llama.cpp")
+    parts = {part.name: part for part in found.parts}
+    assert parts["mlp"].moved / parts["mlp"].seconds == pytest.approx(0.93 * found.accelerator.bandwidth, rel=0.01)

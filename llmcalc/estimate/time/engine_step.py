@@ -8,6 +8,7 @@ from typing import Any
 
 from ...core.errors import InputError
 from ...core.record import record
+from ..cost import SIXTEEN_BIT
 from ..engine_profile import version_number
 from ..hardware import Accelerator
 
@@ -38,6 +39,7 @@ class EngineStep:
         separate_heads: generations on which attention computes each query head for itself in steps with prefill.
         launches: number of kernels of each type of operation.
         reading: share of the bandwidth at which products with few rows read weights, by format, generation or vendor.
+        computing: share of the int8 peak that products reach at most, by generation.
         draft_step_s, draft_pass_s: seconds of a step that verifies drafted tokens, and of each pass of a draft.
         overlap_tokens: fewest tokens of a step that are computed as two batches, if the engine is told to.
         chunk: usual tokens of prefill in a step, if the profile of the engine states none.
@@ -66,6 +68,7 @@ class EngineStep:
     separate_heads: tuple[str, ...]
     launches: Mapping[str, float]
     reading: Mapping[str, float]
+    computing: Mapping[str, float]
     draft_step_s: float
     draft_pass_s: float
     overlap_tokens: int
@@ -78,6 +81,12 @@ class EngineStep:
         """Return the share of the bandwidth at which products with few rows read weights, or None if unknown."""
         names = (kernel, accelerator.generation, accelerator.vendor.lower())
         return next((self.reading[name] for name in names if name in self.reading), None)
+
+    def computing_rate(self, accelerator: Accelerator) -> float | None:
+        """Return the FLOP/s that products reach at most, or None if unknown."""
+        share = self.computing.get(accelerator.generation)
+        peaks = [accelerator.peak.get(name, 0) for name in ("int8", *SIXTEEN_BIT)]
+        return None if share is None else max(peaks) * share
 
 
 def read_engine(name: str, found: Mapping[str, Any], version: str | None = None) -> EngineStep:
@@ -112,6 +121,7 @@ def read_engine(name: str, found: Mapping[str, Any], version: str | None = None)
         separate_heads=tuple(entry.get("separate_heads", ())),
         launches={name: number * entry.get("kernels", 1) for name, number in found["launches"].items()},
         reading=entry.get("reading", {}),
+        computing=entry.get("computing", {}),
         draft_step_s=found["draft_step_us"] * MICRO,
         draft_pass_s=found["draft_pass_us"] * MICRO,
         overlap_tokens=entry.get("overlap_tokens", 2),

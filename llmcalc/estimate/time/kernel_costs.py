@@ -79,6 +79,11 @@ class KernelCosts:
         """Return the share of the bandwidth at which products with few rows read weights, or None if unknown."""
         return None
 
+    @cached_property
+    def computing_rate(self) -> float | None:
+        """FLOP/s that products reach at most, or None if unknown."""
+        return None
+
     def received(self, tokens: Number, operation: GroupedGemm) -> tuple[Number, Number]:
         """Return the rows and the touched experts of the expert-parallel rank that receives the most."""
         return kernels.busiest_rank(tokens, operation.chosen, operation.experts, self.mesh.ep)
@@ -101,8 +106,9 @@ class KernelCosts:
             xp.maximum(rows, 1e-6), n, k, weight_bytes, self.device, own.peak, self.coefficients("gemm", own.kernel),
             activation_bytes=own.activation_bytes, batch=batch,
         )  # fmt: skip
-        seconds = self.reading(seconds, rows, moved, own)
-        return self.executed(seconds, moved, 2.0 * rows * n * k * batch, own.peak, is_executed)
+        flops = 2.0 * rows * n * k * batch
+        seconds = self.computing(self.reading(seconds, rows, moved, own), flops)
+        return self.executed(seconds, moved, flops, own.peak, is_executed)
 
     def grouped(self, operation: GroupedGemm, tokens: Number, weight_bytes: float) -> tuple[Cost, Any]:
         """Return the cost of the experts on the rank that receives the most tokens."""
@@ -127,8 +133,9 @@ class KernelCosts:
             )  # fmt: skip
             seconds = xp.minimum(seconds, time)
         moved = touched * each + rows * 2 * width * ACTIVATION_BYTES
-        seconds = self.reading(seconds, tokens, moved, own)
-        return self.executed(seconds, moved, 2.0 * rows * elements, own.peak, is_executed)
+        flops = 2.0 * rows * elements
+        seconds = self.computing(self.reading(seconds, tokens, moved, own), flops)
+        return self.executed(seconds, moved, flops, own.peak, is_executed)
 
     def expert_kernels(self, own: Operands) -> list[Mapping[str, float]]:
         """Return the coefficients of the available kernels for experts. The fastest kernel is used."""
@@ -152,6 +159,11 @@ class KernelCosts:
         if share is None:
             return seconds
         return namespace(rows).where(rows <= FEW_ROWS, moved / (self.device.bandwidth * share), seconds)
+
+    def computing(self, seconds: Number, flops: Number) -> Number:
+        """Return the time of products, at no more FLOP/s than those of the engine reach."""
+        rate = self.computing_rate
+        return seconds if rate is None else namespace(seconds, flops).maximum(seconds, flops / rate)
 
     def elementwise(self, _: Elementwise, elements: Number, weight_bytes: float) -> tuple[Cost, Any]:
         """Return the cost of a kernel that reads and writes a number of elements of activations."""

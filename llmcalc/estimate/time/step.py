@@ -109,6 +109,11 @@ class StepModel(KernelCosts):
         return self.engine.reading_share(kernel, self.accelerator)
 
     @cached_property
+    def computing_rate(self) -> float | None:
+        """FLOP/s that the engine's products reach at most, if known."""
+        return self.engine.computing_rate(self.accelerator)
+
+    @cached_property
     def assumed(self) -> tuple[str, ...]:
         """Figures of the accelerator that are assumed and affect the times."""
         ranks = [each.ranks for exchange in self.exchanges for each, _ in exchange.phases.values()]
