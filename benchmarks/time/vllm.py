@@ -4,7 +4,7 @@
     python -m benchmarks.time --vllm aiconfigurator/aic-core/src/aiconfigurator_core/systems/data
 
 The times are those of a layer of experts in a CUDA graph, with its launches, the quantisation of activations and the
-permutation of tokens. A table has tens of thousands of rows, of which a sample is read. The tables of products with
+permutation of tokens. Each table has tens of thousands of rows, so only a sample is read. The tables of products with
 blocks of scales are not read, because they were measured outside a CUDA graph. Needs pyarrow.
 """
 

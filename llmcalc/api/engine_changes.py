@@ -27,7 +27,8 @@ def candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
     settings = result.settings
     if result.refusals:  # ranks that do not divide the model, or more ranks than GPUs
         yield {"expert_parallel": True}
-        halves = (settings.get("tp", 1) >> number for number in range(1, settings.get("tp", 1).bit_length()))
+        tp = settings.get("tp", 1)
+        halves = (tp >> number for number in range(1, tp.bit_length()))
         yield from ({"tp": ranks} for ranks in halves if ranks <= MOST_RANKS)
     longest, available = result.longest_in(0), result.memory.available.best
     longest = min(longest, result.longest_allowed or longest)

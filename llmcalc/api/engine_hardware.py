@@ -18,13 +18,13 @@ ANY = {GGUF, SAFETENSORS}
 
 
 def engines_on(card: Accelerator) -> Iterator[Mapping[str, Any]]:
-    """Yield what is known of the accelerators of each engine that runs on an accelerator."""
-    return (one["devices"] for one in tables("engines").values() if card.vendor in one["devices"]["vendors"])
+    """Yield the profiles of the engines that run on an accelerator."""
+    return (one for one in tables("engines").values() if card.vendor in one["devices"]["vendors"])
 
 
 def engine_titles(card: Accelerator) -> list[str]:
     """Return the titles of the engines that run on an accelerator."""
-    return [one["title"] for one in tables("engines").values() if card.vendor in one["devices"]["vendors"]]
+    return [one["title"] for one in engines_on(card)]
 
 
 def supports(card: Accelerator | None, name: str) -> bool:
@@ -44,7 +44,7 @@ def has_reader(card: Accelerator | None, weights: str | None, architecture: Arch
     [True, False, True, True, True, False]
     """
     files = _files(architecture) if weights in (None, CHECKPOINT) else _files_in(str(weights))
-    return card is None or any(one["files"] in files for one in engines_on(card))
+    return card is None or any(one["devices"]["files"] in files for one in engines_on(card))
 
 
 def checkpoint_format(card: Accelerator | None, architecture: Architecture) -> str | None:
@@ -72,7 +72,7 @@ def reads(card: Accelerator | None, architecture: Architecture, weights: str | N
 
 def is_reachable(card: Accelerator | None, count: int) -> bool:
     """Return whether an engine divides a model over a number of accelerators, in one computer or in several."""
-    return card is None or count <= card.node or any(one["several_computers"] for one in engines_on(card))
+    return card is None or count <= card.node or any(one["devices"]["several_computers"] for one in engines_on(card))
 
 
 class AssumedEngine(NamedTuple):

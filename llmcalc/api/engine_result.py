@@ -30,7 +30,7 @@ from .llama_cpp_models import LlamaCppModel
 NOTHING: Mapping[str, Any] = {}
 MIB = 2**20
 MOST = 3  # changes
-MOST_RANKS = 1024  # by which a number of ranks is divided
+MOST_PARTS = 1024  # into which a number of ranks is divided
 
 
 @record
@@ -343,7 +343,7 @@ class LayoutError(SizeError):
 
     def try_divisors(self, ranks: int, predict: Callable[[dict[str, Any]], ServeResult]) -> LayoutError:
         """Search for ``changes`` of a number of ranks, and return the error."""
-        for parts in range(2, min(ranks, MOST_RANKS) + 1):
+        for parts in range(2, min(ranks, MOST_PARTS) + 1):
             with suppress(InputError):
                 change = {self.parameter: ranks // parts}
                 if ranks % parts == 0 and (result := predict(change)).verdict == "starts":

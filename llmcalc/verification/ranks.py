@@ -39,8 +39,9 @@ class Ranks:
 
     @property
     def share_of_tokens(self) -> list[str]:
-        """Axes along which ranks have the same tokens, of which each rank sends a share to the experts. No token is
-        sent if all experts are on these ranks.
+        """Axes along which ranks have the same tokens and each sends a share of them to the experts.
+
+        No token is sent if all experts are on these ranks.
         """
         within = [axis for axis in self.experts if self.groups[axis] == "tp"]
         return [] if self.tokens or len(within) == len(self.experts) else within

@@ -78,7 +78,7 @@ class ShardedWeights:
             self._is_dropped.remove(key)
 
     def scattered_gradient(self, name: str, gradient: ShardedArray) -> ShardedArray:
-        """Return the gradient of a weight, of which each replica reduces its own shard."""
+        """Return the gradient of a weight. Each replica reduces its own shard of it."""
         axes = self._replicas(name)
         gradient = gradient.as_sum(set(axes))
         self.ranks.count(REDUCE_SCATTER, axes, gradient.parts[0].size)

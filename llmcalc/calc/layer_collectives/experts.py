@@ -58,8 +58,9 @@ def _dispatch(scope: DeclarationScope, operand: Operand, group: tuple[str, int])
 
 
 def _gather_gradient(scope: DeclarationScope, operand: Operand) -> None:
-    """Record that ranks with the same tokens gather the gradient of a tensor, such as the scores, of which each rank
-    multiplies the rows of the tokens that it has sent.
+    """Record that ranks with the same tokens gather the gradient of a tensor, such as the scores.
+
+    Each rank has multiplied the rows of the tokens that it sent.
     """
     axes = scope.axes_of(operand)
     if "b" in axes and scope.is_first("gather", operand.name):

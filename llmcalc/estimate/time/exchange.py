@@ -1,7 +1,7 @@
 """Exchange of tokens between the ranks of experts on several nodes.
 
-Low-latency kernels send a token over the network once for each of its experts on another node. Other kernels send it
-once to each node, and distribute it within the node over faster links.
+Low-latency kernels send a token over the network once per expert on another node. Other kernels send it once per node,
+and distribute it within the node over faster links.
 """
 
 from __future__ import annotations

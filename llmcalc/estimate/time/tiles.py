@@ -1,7 +1,7 @@
 """Tiles of a matrix product, which the multiprocessors compute in whole waves.
 
-Libraries choose the sizes of tiles in two ways. Most have a few sizes, of which the fastest one counts. Others compile
-a kernel for a shape, with one of many widths, and take the one with the fewest waves. Their coefficients state the
+Libraries choose tile sizes in two ways. Most have a few sizes and use the fastest. Others compile a kernel for each
+shape, and choose the width with the fewest waves. Their coefficients state the
 bytes per second at which a multiprocessor loads operands (``load_gb``).
 """
 
@@ -58,7 +58,7 @@ def fastest_tiles(
 def fewest_waves(
     m: Number, n: Number, k: Number, batch: Number, sms: Number, flops: Number, width_bytes: float, c: Mapping[str, Any]
 ) -> Number:
-    """Return the computing time of a product with the tiles that need the fewest waves, of which the last is fullest.
+    """Return the computing time of a product with the tiles that need the fewest waves, and fill the last one best.
 
     A tile takes its FLOPs, or the time to load its rows and columns.
 
