@@ -40,12 +40,12 @@ from ..schema.preset import ASKED
 from ..schema.preset_files import names as preset_names
 from .defaults import LLAMA_CPP_STEP_TOKENS
 from .engine_encoders import encoder_memory, served_encoder
-from .gguf_names import ASSUMED, FILE_FORMAT, assumed_format, gguf_name
+from .gguf_names import FILE_FORMAT, GgufName
 from .llama_cpp_models import LlamaCppModel
 from .load import Source, load
 from .memory import CHECKPOINT, refusals, serving_stages
 from .names import number_format
-from .repository_names import assumed_method, quantised_name
+from .repository_names import stored_name
 
 STATE_TITLES = {"recurrent": "recurrent", "conv": "convolution"}
 SENT = 2  # tensors of a step that vLLM sends to the next pipeline stage: hidden states and the residual
@@ -61,16 +61,15 @@ def load_served(model: Source, is_repository: bool = False) -> tuple[Architectur
         architecture = load(model)
         return architecture, architecture.name if not isinstance(model, str) else model, None, ()
     name = model.removeprefix("hf:") if "/" in model else model
+    file = stored_name(name)
     try:
         architecture = load(name)
         stored = architecture.inputs.get(FILE_FORMAT)
-        return architecture, model, stored, tuple(note for note in architecture.notes if stored and ASSUMED in note)
+        return architecture, model, stored, file.notes(name, architecture) if stored and file else ()
     except DescriptionError as error:
-        if (gguf := gguf_name(name)) and (found := _first(gguf.models)):
-            return found, model, gguf.weights(found), () if gguf.stated else (assumed_format(model, found),)
-        if (quantised := quantised_name(name)) and (found := _first(quantised.models)):
-            return found, model, quantised.weights, (assumed_method(model, quantised.weights),)
-        raise _unknown(model, gguf.model if gguf else name) from error
+        if file and (found := _first(file.models)):
+            return found, model, file.weights(found), file.notes(model, found)
+        raise _unknown(model, file.model if isinstance(file, GgufName) else name) from error
 
 
 def stored_format(assumed: str | None, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from ..core.architecture import Architecture
 from ..data import tables
 
 USUAL_GGUF, GGUF_ENGINE = "q4_k_m", "llama.cpp"
-ASSUMED = "are assumed"  # in notes on weight formats
 FILE_FORMAT = "file_format"  # input of an architecture: weight format of the file that the user names
 LONGEST = 500  # characters
 _QUANT = r"(?:UD-)?(I?Q\d\w*|BF16|F16|F32|MXFP4(?:_MOE)?)"
@@ -31,6 +30,11 @@ class GgufName(NamedTuple):
         kinds: dict[str, str] = tables("engines")[GGUF_ENGINE]["published"]
         return kinds.get(own, own)
 
+    def notes(self, name: str, architecture: Architecture) -> tuple[str, ...]:
+        """Return a note on the weight format if the name states none."""
+        usual = usual_format(architecture)
+        return () if self.stated else (f"weights in {usual} are assumed, since the name {name} states no format",)
+
 
 def gguf_name(name: str) -> GgufName | None:
     """Read the name of a GGUF file or of its repository, or return None for another name.
@@ -48,11 +52,6 @@ def gguf_name(name: str) -> GgufName | None:
 def usual_format(architecture: Architecture) -> str:
     """Return the format of GGUF files whose name states none: that of the checkpoint, or the most common one."""
     return published_format(architecture, GGUF_ENGINE) or USUAL_GGUF
-
-
-def assumed_format(name: str, architecture: Architecture) -> str:
-    """Return the note on the format of a GGUF file whose name states none."""
-    return f"weights in {usual_format(architecture)} {ASSUMED}, since the name {name} states no format"
 
 
 def published_format(architecture: Architecture, engine: str) -> str | None:

@@ -10,8 +10,8 @@ from ..core.architecture import Architecture
 from ..core.errors import DescriptionError, InputError, UnknownNameError, nearest, short_repr
 from ..core.record import changed
 from ..core.setting import Setting, read_texts
-from .gguf_names import FILE_FORMAT, assumed_format, gguf_name
-from .repository_names import assumed_method, quantised_name
+from .gguf_names import FILE_FORMAT
+from .repository_names import stored_name
 
 WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".pkl")  # only the first two can be read
 Source = Architecture | str | os.PathLike[str] | Mapping[str, Any]  # any source that load() accepts
@@ -193,25 +193,18 @@ def _from_stored_name(source: str, reading: Reading) -> Architecture | None:
     from ..schema.preset import ASKED, load_preset
     from ..schema.preset_files import names
 
-    folder, gguf = os.path.dirname(source), gguf_name(source)
-    quantised = None if gguf else quantised_name(source)
-    models = gguf.models if gguf else quantised.models if quantised else ()
-    if not models or (folder and (not organisation(source) or os.path.exists(folder))):
+    folder, file = os.path.dirname(source), stored_name(source)
+    if file is None or (folder and (not organisation(source) or os.path.exists(folder))):
         return None
     known = names()
-    preset = next((each for name in filter(None, models) if (each := known_name(name, known))), None)
+    preset = next((each for name in filter(None, file.models) if (each := known_name(name, known))), None)
     if preset is None:
         return None
     found = load_preset(preset, reading.overrides)
-    if gguf:
-        weights, assumed = gguf.weights(found), () if gguf.stated else (assumed_format(source, found),)
-    else:
-        assert quantised
-        weights = quantised.weights
-        assumed = (assumed_method(source, weights),)
+    weights = file.weights(found)
     used = f"{source}: using the architecture of preset {preset}, with weights in {weights}"
     inputs = {**found.inputs, FILE_FORMAT: weights, ASKED: source}
-    return changed(found, inputs=inputs, notes=(used, *assumed, *found.notes))
+    return changed(found, inputs=inputs, notes=(used, *file.notes(source, found), *found.notes))
 
 
 def _from_stdin(reading: Reading) -> Architecture:

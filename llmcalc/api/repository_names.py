@@ -1,4 +1,4 @@
-"""Names of repositories with quantised weights, which name a model and the format of its weights."""
+"""Names of files and repositories that name a model and the format of its weights."""
 
 from __future__ import annotations
 
@@ -6,23 +6,37 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from ..core.architecture import Architecture
 from ..data import table
 from ..schema.model_names import LONGEST, organisation
-from .gguf_names import ASSUMED
+from .gguf_names import GgufName, gguf_name
 
 
 class QuantisedName(NamedTuple):
     """Names under which the model of a repository may be known, and the weight format that its name states."""
 
     models: tuple[str, ...]
-    weights: str
+    stated: str
+
+    def weights(self, _: Architecture) -> str:
+        """Return the weight format."""
+        return self.stated
+
+    def notes(self, name: str, _: Architecture) -> tuple[str, ...]:
+        """Return a note on the weight format, which the config of the repository states for sure."""
+        return (f"weights in {self.stated} are assumed from the name {name}; its config.json states the method",)
+
+
+def stored_name(name: str) -> GgufName | QuantisedName | None:
+    """Read the name of a GGUF file, or of a repository with quantised weights, or return None for another name."""
+    return gguf_name(name) or quantised_name(name)
 
 
 def quantised_name(name: str) -> QuantisedName | None:
     """Read the name of a repository with quantised weights, or return None for another name.
 
     >>> quantised_name("Qwen/Qwen3-32B-AWQ")
-    QuantisedName(models=('Qwen/Qwen3-32B', 'Qwen3-32B'), weights='awq-int4-g128')
+    QuantisedName(models=('Qwen/Qwen3-32B', 'Qwen3-32B'), stated='awq-int4-g128')
     """
     match = _pattern().fullmatch(name) if len(name) <= LONGEST else None
     if match is None:
@@ -36,8 +50,3 @@ def quantised_name(name: str) -> QuantisedName | None:
 def _pattern() -> re.Pattern[str]:
     ends = sorted((each for each in table("repository_suffixes") if "/" not in each), key=len, reverse=True)
     return re.compile(rf"([^/]+/.+?|[^/]+?)(?:-quantized)?[-_.]({'|'.join(map(re.escape, ends))})", re.IGNORECASE)
-
-
-def assumed_method(name: str, weights: str) -> str:
-    """Return the note on the weight format of a repository that cannot be read."""
-    return f"weights in {weights} {ASSUMED} from the name {name}; its config.json states the method"
