@@ -117,7 +117,7 @@ def latency(
     splits_layers = engine_step(engine).divides_layers
     is_free = not any(given[name] for name in LAYOUT) and not splits_layers
     if is_free and (fastest := _fastest(architecture, gpu, gpus, settings)):
-        return fastest
+        return changed(fastest, has_fastest_layout=True)
     chosen = _mode(architecture, mode, given)
     if splits_layers and not tp:
         pp = pp or max((gpus.count or 1) // (dp or 1), 1)

@@ -52,7 +52,9 @@ class Quantity:
         requires: names of settings without which ``compare`` leaves the quantity out.
         needs_ranks: whether the quantity is 0 on a single rank, so that ``design`` measures it with its ``tp``.
         results: classes of the results, which notebooks display as the report of this name does.
-        on_arrays: function that returns a result attribute for other sizes, given as arrays by name, or None.
+        on_arrays: function that returns how to compute an attribute of a result for other sizes, given as arrays by
+            name, or None if each point is measured.
+        most_points: largest number of measured points of a sweep, and why each point is measured.
         is_traceable: whether ``measure`` accepts symbols in place of the sizes, so that it can be compiled.
         layout: function that returns the settings that ``design`` takes from the published size nearest to the target,
             because they are searched for, such as the ranks of a layout.
@@ -75,7 +77,8 @@ class Quantity:
     requires: tuple[str, ...] = ()
     needs_ranks: bool = False
     results: tuple[type, ...] = ()
-    on_arrays: Callable[[Any, str, Mapping[str, Any]], Any] | None = None
+    on_arrays: Callable[[Any], Callable[[str, Mapping[str, Any]], Any] | None] = lambda result: None
+    most_points: tuple[int, str] = (20_000, "values such as traffic are computed point by point")
     is_traceable: bool = False
     layout: Callable[[Architecture, dict[str, Any]], dict[str, Any]] = lambda architecture, settings: {}
     evidence: Mapping[str, Mapping[str, str]] = NO_EVIDENCE

@@ -2,7 +2,8 @@
 
 Coefficients are exact integers, but arguments are float64. Values are therefore accurate to 1 part in 10^15 and
 marked ``exact=False``. Memory is compiled to closed forms, such as a maximum over time, if there are enough points.
-Latency accepts arrays. All other values are evaluated point by point.
+Latency accepts arrays in a given layout. All other values are evaluated point by point, such as a latency whose layout
+is the fastest one at each point.
 """
 
 from __future__ import annotations
@@ -256,17 +257,15 @@ def _evaluate(
         return float(getattr(result, part))
     if form is None:
         varied = [axis.name for axis in axes if axis.name in known]
-        if (on_arrays := quantity.on_arrays) is not None:
-            return _in_blocks(
-                axes, lambda sizes: on_arrays(result, part, {name: sizes[name] for name in varied}), float
-            )
+        if (on_arrays := quantity.on_arrays(result)) is not None:
+            return _in_blocks(axes, lambda sizes: on_arrays(part, {name: sizes[name] for name in varied}), float)
         if quantity.is_traceable and prod(len(axis.values) for axis in axes) >= FEWEST_COMPILED:
             compiled = quantity.compiled(architecture, own, part, varied)
             compiled(**{name: own[name] for name in varied})
             if compiled.pieces:
                 return _in_blocks(axes, lambda sizes: compiled(**{name: sizes[name] for name in varied}), object)
-        hint = f"values such as traffic are computed point by point, for at most {MOST_POINTWISE:,} points"
-        check_points((*outer, *axes), MOST_POINTWISE, hint)
+        most, reason = quantity.most_points
+        check_points((*outer, *axes), most, f"{reason}, for at most {most:,} points")
 
         def measured(sizes: dict[str, int]) -> float:
             given = {name: size for name, size in sizes.items() if name in known}

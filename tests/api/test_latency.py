@@ -344,7 +344,7 @@ SIZES = st.lists(st.integers(1, 5003), min_size=1, max_size=3, unique=True).map(
 @given(
     case=st.sampled_from([("llama3-8b", "h100:2", {"tp": 2}), ("mixtral", "h200:4", {"tp": 2, "dp": 2, "ep": 4}),
                           ("deepseek-v3", "b200-180gb:8", {"tp": 8}), ("jamba", "h100:8", {"tp": 8}),
-                          ("gemma3-4b", "rtx-4090", {})]),
+                          ("gemma3-4b", "rtx-4090", {}), ("qwen3-235b-a22b", "h100-sxm:8", {})]),
     batches=SIZES, lengths=SIZES, part=st.sampled_from(["seconds", "low", "high", "tokens_per_s"]),
     mode=st.sampled_from(["decode", "forward"]),
 )  # fmt: skip
@@ -360,6 +360,25 @@ def test_a_sweep_over_arrays_has_the_values_of_each_point(
             sizes: dict[str, Any] = {"batch": batch, length: size, **layout}
             one = llmcalc.latency(name, gpu, mode="decode" if mode == "decode" else "prefill", **sizes)
             assert found[row, column] == pytest.approx(getattr(one, part), rel=1e-12)
+
+
+def test_a_sweep_has_the_fastest_layout_at_each_point() -> None:
+    model, gpu, batches = llmcalc.load("qwen3-235b-a22b"), "h100-sxm:8", [1, 256]
+    each = [llmcalc.latency(model, gpu, batch=batch) for batch in batches]
+    assert each[0].model.mesh != each[1].model.mesh
+    found = llmcalc.sweep(model, "latency.seconds", over={"batch": batches}, gpu=gpu)
+    assert [*found.values["latency.seconds"]] == pytest.approx([one.seconds for one in each])
+
+
+def test_the_points_of_a_sweep_with_a_layout_each_are_limited() -> None:
+    sizes = {"batch": range(1, 1002)}
+    with pytest.raises(llmcalc.InputError, match="too many points") as caught:
+        llmcalc.sweep("mixtral", "latency.seconds", over=sizes, gpu="h100:8")
+    assert "{tp}" in caught.value.hint
+    assert (
+        len(llmcalc.sweep("mixtral", "latency.seconds", over=sizes, gpu="h100:8", tp=8).values["latency.seconds"])
+        == 1001
+    )
 
 
 def test_a_suggestion_for_very_many_gpus_is_found_at_once() -> None:

@@ -56,6 +56,7 @@ class Latency(NotebookDisplay):
         find_memory: function that computes ``memory``.
         calibrated: factors of the times, fitted to measurements of this deployment, and the number of measurements.
         notes: assumptions.
+        has_fastest_layout: whether the layout was chosen for these sizes, so that other sizes may have another one.
     """
 
     model: StepModel
@@ -68,6 +69,7 @@ class Latency(NotebookDisplay):
     find_memory: Callable[[], Fit]
     calibrated: tuple[Factors, int] | None = None
     notes: tuple[str, ...] = ()
+    has_fastest_layout: bool = False
 
     EVIDENCE: ClassVar[dict[str, str]] = dict.fromkeys(("seconds", "low", "high", "tokens_per_s"), "fitted")
 
@@ -186,7 +188,8 @@ class Latency(NotebookDisplay):
 
         Args:
             part: name of the value.
-            sizes: ``batch``, and ``context`` or ``seq``, as numbers or arrays. Others are those of the workload.
+            sizes: ``batch``, and ``context`` or ``seq``, as numbers or arrays. Others are those of the workload, and
+                the layout is the same.
         """
         own = {each.name: getattr(self.workload, each.name) for each in fields(self.workload)} | dict(sizes)
         values = symbol_values(self.architecture.is_encoder_decoder and self.mode != DECODE, own)
