@@ -51,10 +51,10 @@ SECTIONS = {
     ),
     "Static batches of vLLM 0.6": section(
         "latency_vllm.csv",
-        "The time of this version outside the kernels is fitted to other batches. Without a version, the times would be "
-        "those of a recent one, which are 15.0, 9.5 and 1.5 % shorter than measured: before 0.8, one process scheduled "
-        "all sequences and fed all ranks. On 253 public measurements of recent versions with at most 16 requests, their times "
-        "have a median error of 4.6 % and a median bias of -0.5 %.",
+        "The time of this version outside the kernels is fitted to other batches. Without a version, the times would "
+        "be those of a recent one, which are 15.0, 9.5 and 1.5 % shorter than measured: before 0.8, one process "
+        "scheduled all sequences and fed all ranks. On 253 public measurements of recent versions with at most 16 "
+        "requests, their times have a median error of 4.6 % and a median bias of -0.5 %.",
     ),
     "Static batches of vLLM 0.6 in the fit": section(
         "latency_vllm_fit.csv",

@@ -101,14 +101,14 @@ def _error(own) -> list[float]:
 def _write(table: Table, judged: dict) -> None:
     """Replace the coefficients of a table in its data file. Those of other sources are kept."""
     file = FOLDER / f"{table.name}.yaml"
-    known = yaml.safe_load(file.read_text("utf-8"))
+    known = yaml.safe_load(file.read_text("utf-8")) if file.exists() else {"source": table.source, "coefficients": {}}
     errors = judged["errors"] if GENERIC in judged["coefficients"] else known["errors"]
     sources = dict.fromkeys((*known["source"].split("; "), table.source))
     places = known["coefficients"]
     for place, kinds in judged["coefficients"].items():
         places[place] = {**places.get(place, {}), **kinds}
     lines = [
-        f"# Coefficients of the form of {table.name} in estimate/time/kernels.py, written by benchmarks/time.",
+        f"# Coefficients of the form of {table.name} in estimate/time, written by benchmarks/time.",
         "# errors, error: mean and median absolute error in percent on shapes that were left out",
         f'source: "{"; ".join(sources)}"',
         "errors: {" + ", ".join(f"{name}: {own}" for name, own in errors.items()) + "}",
@@ -136,7 +136,8 @@ def main() -> None:
                 if not getattr(table, "is_fitted", True):
                     compare(table, table.read(folder))
                     continue
-                judged = judge(table, table.read(folder), is_general=tables is TABLES)
+                is_general = tables is TABLES or getattr(table, "is_general", False)
+                judged = judge(table, table.read(folder), is_general=is_general)
                 if given.write:
                     _write(table, judged)
 

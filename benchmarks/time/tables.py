@@ -32,6 +32,7 @@ FORMATS = {
     "bfloat16": "bf16", "half": "fp16", "fp8": "fp8", "fp8_block": "fp8-block", "nvfp4": "nvfp4", "int8_wo": "int8",
     "int4_wo": "awq-int4-g128", "bf16": "bf16",
 }  # fmt: skip
+DEVICE = ("sms", "bandwidth", "l2", "link", "network", "clock")
 SKEW = {"balanced": 0.0, "power_law_1.01": 1.0, "power_law_1.2": 1.2}  # of the load of experts
 AICONFIGURATOR = (
     "ai-dynamo/aiconfigurator, aic-core/src/aiconfigurator_core/systems/data (Apache-2.0): measured by NVIDIA"
@@ -88,7 +89,7 @@ class Table:
 
 def figures(name: str) -> dict[str, float]:
     own = efficiencies().device(accelerators()[name])
-    return {key: getattr(own, key) for key in ("sms", "bandwidth", "l2", "link", "network")}
+    return {key: getattr(own, key) for key in DEVICE}
 
 
 def _computing(system: str, name: str) -> tuple[str, float, float, float]:
@@ -103,7 +104,7 @@ def _micro(line: Line) -> float:
 
 
 def device_of(rows: Rows) -> kernels.Device:
-    return kernels.Device(**{key: rows[key] for key in ("sms", "bandwidth", "l2", "link", "network")})
+    return kernels.Device(**{key: rows[key] for key in DEVICE})
 
 
 def _numbers(line: Line, **names: str) -> dict[str, float]:
@@ -128,7 +129,7 @@ def _gemm(rows: Rows, c: Mapping[str, float]) -> np.ndarray:
     )  # fmt: skip
 
 
-def _visible(queries: float, window: float) -> tuple[float, float]:
+def visible(queries: float, window: float) -> tuple[float, float]:
     """Return the visible pairs of a causal mask with an optional window, and the keys that the last query sees."""
     if not window or window >= queries:
         return queries * (queries + 1) / 2, queries
@@ -137,7 +138,7 @@ def _visible(queries: float, window: float) -> tuple[float, float]:
 
 def _prefill_line(line: Line):
     _, peak, _, _ = _computing(line["system"], line["attn_dtype"])
-    pairs, longest = _visible(float(line["isl"]), float(line["window_size"]))
+    pairs, longest = visible(float(line["isl"]), float(line["window_size"]))
     sizes = _numbers(
         line, sequences="batch_size", queries="isl", heads="num_heads", key_heads="num_key_value_heads",
         width="head_dim", window="window_size",
@@ -151,7 +152,7 @@ def _prefill_line(line: Line):
 
 def _latent_prefill_line(line: Line):
     _, peak, _, _ = _computing(line["system"], line["mla_dtype"])
-    pairs, longest = _visible(float(line["isl"]), 0)
+    pairs, longest = visible(float(line["isl"]), 0)
     sizes = _numbers(line, sequences="batch_size", queries="isl", heads="num_heads", key_heads="num_heads")
     cache = FORMATS[line["kv_cache_dtype"]]
     sizes |= {"peak": peak, "pairs": pairs, "longest": longest, "cache": 1.0 if cache == "fp8" else 2.0}

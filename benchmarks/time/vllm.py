@@ -5,14 +5,15 @@
 
 The times are those of a layer of experts in a CUDA graph, with its launches, the quantisation of activations and the
 permutation of tokens. Each table has tens of thousands of rows, so only a sample is read. The tables of products with
-blocks of scales are not read, because they were measured outside a CUDA graph. Needs pyarrow.
+blocks of scales are not read, because they were measured outside a CUDA graph. The times of attention are those of the
+rows that ran in vLLM's kernel in Triton, with heads of 192 elements and keys and values in fp8. Needs pyarrow.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ import numpy as np
 from llmcalc.api.accelerators import accelerators
 from llmcalc.api.efficiencies import efficiencies
 from llmcalc.api.names import number_format
+from llmcalc.estimate.time.unified_attention import unified_attention_decode, unified_attention_prefill
 
-from .fitting import Rows, Start
-from .tables import SKEW, SYSTEMS, TABLES, Table, figures
+from .fitting import Form, Rows, Start
+from .tables import CACHE, SKEW, SYSTEMS, TABLES, Table, device_of, figures, visible
 
 LIBRARY = "vllm"
 FORMATS = {
@@ -40,6 +42,9 @@ VERSIONS = {
     "l40s": {"vllm/0.24.0": PLAIN + EXPANDED},
     "rtx_pro_6000_server": {"vllm/0.24.0": (*PLAIN, *EXPANDED, "nvfp4")},
     "b200_sxm": {"vllm/0.24.0": EXPANDED},
+}
+TRITON = {
+    system: {"vllm/0.24.0": ("fp8",)} for system in ("l40s", "rtx_pro_6000_server", "b200_sxm", "b300_sxm", "gb200")
 }
 ALIKE = {("a100-sxm-80gb", f"mxfp4 {LIBRARY}"): ("a100-sxm-80gb", f"int4 {LIBRARY}")}
 LAYERS = {"w4a16_mxfp4": "gptoss"}  # part of the name of the layer, where a table has several
@@ -73,19 +78,29 @@ class EngineTable(Table):
         file: parquet file of a GPU and version.
         reader: function that reads a line: kernel and sizes, or None for a line that does not belong to the table.
         formats: column of the number format.
+        versions: number formats that are read, by engine and version.
+        kernel_source: part of the name of the kernels that are read.
+        suffix: of the names of kernels in the data file.
+        alike: kernels with the measurements of others.
+        is_general: whether coefficients of all accelerators are fitted.
     """
 
     file: str = ""
     reader: Callable[[Line, str], tuple[str, dict[str, float]] | None] = lambda line, system: None
     formats: str = ""
+    versions: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=lambda: VERSIONS)
+    kernel_source: str = ""
+    suffix: str = f" {LIBRARY}"
+    alike: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=lambda: ALIKE)
+    is_general: bool = False
 
     def read(self, folder: Path) -> dict[tuple[str, str], Rows]:
         """Return the rows of every accelerator and kernel."""
         found: Found = {}
-        for system, versions in VERSIONS.items():
+        for system, versions in self.versions.items():
             for version, formats in versions.items():
                 found |= self._version(folder / self.file.format(system=system, version=version), system, formats)
-        found |= {key: found[other] for key, other in ALIKE.items()}
+        found |= {key: found[other] for key, other in self.alike.items()}
         return {key: {name: np.array([row[name] for row in rows]) for name in rows[0]} for key, rows in found.items()}
 
     def _version(self, path: Path, system: str, formats: tuple[str, ...]) -> Found:
@@ -93,14 +108,15 @@ class EngineTable(Table):
 
         found: Found = {}
         for line in parquet.read_table(path).to_pylist() if path.exists() else ():
-            if line[self.formats] not in formats or LAYERS.get(line[self.formats], "") not in line["kernel_source"]:
+            source = self.kernel_source or LAYERS.get(line[self.formats], "")
+            if line[self.formats] not in formats or source not in line["kernel_source"]:
                 continue
             own = self.reader({**line, "dtype": line[self.formats]}, system)
             if own is not None:
                 kernel, sizes = own
                 shape = "|".join(f"{sizes[name]:g}" for name in self.shape)
                 row = {"seconds": line["latency"] * 1e-3, "shape": shape, **sizes, **figures(SYSTEMS[system][0])}
-                found.setdefault((SYSTEMS[system][1], f"{kernel} {LIBRARY}"), []).append(row)
+                found.setdefault((SYSTEMS[system][1], f"{kernel}{self.suffix}"), []).append(row)
         return {key: sample(rows) for key, rows in found.items()}
 
 
@@ -117,8 +133,47 @@ def _table(name: str, file: str, formats: str, reader: Any, **changes: Any) -> E
     return EngineTable(name, {}, file=file, formats=formats, reader=reader, **values | changes)
 
 
+def attention_line(line: Line, system: str) -> tuple[str, dict[str, float]]:
+    names = {"sequences": "batch_size", "queries": "isl", "heads": "num_heads", "key_heads": "num_key_value_heads",
+             "width": "head_dim", "window": "window_size"}  # fmt: skip
+    sizes = {name: float(line[column]) for name, column in names.items()}
+    pairs, longest = visible(sizes["queries"], sizes["window"])
+    keys = sizes["queries"] + float(line["step"])
+    sizes |= {"pairs": pairs, "longest": longest, "keys": min(keys, sizes["window"] or keys)}
+    return FORMATS.get(line["dtype"], line["dtype"]), sizes
+
+
+def _prefill(rows: Rows, c: Mapping[str, float]) -> np.ndarray:
+    return unified_attention_prefill(
+        rows["sequences"], rows["queries"], rows["pairs"], rows["longest"], rows["heads"], rows["key_heads"],
+        rows["width"], rows["width"], device_of(rows), c, cache_bytes=1.0, alone=True,
+    )  # fmt: skip
+
+
+def _decode(rows: Rows, c: Mapping[str, float]) -> np.ndarray:
+    return unified_attention_decode(
+        rows["sequences"], rows["keys"], rows["heads"], rows["key_heads"], rows["width"], rows["width"],
+        device_of(rows), c, cache_bytes=1.0, alone=True,
+    )  # fmt: skip
+
+
+def _attention(name: str, file: str, form: Form, starts: Mapping[str, Start], size: str) -> EngineTable:
+    """Return a table of the kernel in Triton."""
+    return EngineTable(
+        name, {}, form,
+        {"launch_us": Start(8, 0.5, 60), "tile": Start(7, 0.5, 50), "wait": Start(9, 0.5, 50), **starts},
+        ("sequences", size, "heads", "key_heads", "window"), file=f"{{system}}/attention/{{version}}/{file}.parquet",
+        reader=attention_line, formats="kv_cache_dtype", versions=TRITON, kernel_source="triton", suffix="", alike={},
+        is_general=True,
+    )  # fmt: skip
+
+
 EXPERTS = next(table for table in TABLES if table.name == "experts")
 ENGINE = (
     _table("experts", "{system}/moe/{version}/moe_perf.parquet", "moe_dtype", experts_line,
            starts={**EXPERTS.starts, "step_ns": Start(50, 0.1, 600)}),
+    _attention("unified_attention_prefill", "context_attention_perf", _prefill, {"copies": Start(1, 0.1, 20)},
+               "queries"),
+    _attention("unified_attention_decode", "generation_attention_perf", _decode,
+               {"start": Start(2000, 10, 20000), "memory": Start(0.8, 0.3, 0.97), "cache": CACHE}, "keys"),
 )  # fmt: skip

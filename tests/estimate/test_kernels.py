@@ -17,6 +17,7 @@ from llmcalc.estimate.time import kernels
 from llmcalc.estimate.time.efficiency import GENERIC
 from llmcalc.estimate.time.kernels import Device
 from llmcalc.estimate.time.mixed_attention import mixed_attention_decode
+from llmcalc.estimate.time.unified_attention import unified_attention_decode, unified_attention_prefill
 
 coefficients = efficiencies().coefficients
 H100 = Device(sms=132, bandwidth=3.35e12, l2=50 * 2**20, link=450e9, network=50e9)
@@ -25,6 +26,8 @@ GEMM = coefficients("gemm", "h100-sxm", "bf16").values
 EXPERTS = coefficients("experts", "h100-sxm", "bf16").values
 PREFILL = coefficients("attention_prefill", "h100-sxm", "bf16").values
 DECODE = coefficients("attention_decode", "h100-sxm", "bf16").values
+UNIFIED_PREFILL = coefficients("unified_attention_prefill", "a100-sxm-80gb", "fp8").values
+UNIFIED_DECODE = coefficients("unified_attention_decode", "a100-sxm-80gb", "fp8").values
 LATENT = coefficients("latent_attention_decode", "h100-sxm", "bf16").values
 
 
@@ -48,6 +51,10 @@ FORMS: Mapping[str, Callable[[float], float]] = {
     "all-reduce": lambda x: kernels.collective(
         "all-reduce", 4, x, H100, coefficients("collectives", "h100-sxm", "all-reduce").values
     ),
+    "unified_attention_prefill": lambda x: unified_attention_prefill(
+        3, x, x * (x + 1) / 2, x, 32, 8, 128, 128, H100, UNIFIED_PREFILL
+    ),
+    "unified_attention_decode": lambda x: unified_attention_decode(x, 5003, 32, 8, 128, 128, H100, UNIFIED_DECODE),
     "engine_all_reduce": lambda x: kernels.engine_all_reduce(
         4, x * 1e3, H100, coefficients("collectives", "h100-sxm", "all-reduce-custom").values
     ),
@@ -120,6 +127,32 @@ def test_the_busiest_of_one_rank_is_the_rank_and_of_many_gets_more_than_the_mean
     rows, touched = kernels.busiest_rank(101, 8, 128, 8)
     assert 101 < rows < 2 * 101
     assert touched <= 16
+
+
+def test_a_program_of_unified_attention_computes_16_rows_of_heads_with_padded_widths() -> None:
+    def prefill(heads: int, key_heads: int, width: int) -> float:
+        return unified_attention_prefill(3, 4096, 4096 * 4097 / 2, 4096, heads, key_heads, width, width, H100, c)
+
+    c = {**UNIFIED_PREFILL, "copies": 0.0}
+    assert prefill(32, 2, 128) == pytest.approx(prefill(32, 4, 128), rel=1e-3)  # 16 rows of 1 token, or of 2
+    assert prefill(30, 6, 128) == pytest.approx(prefill(32, 4, 128) * (6 / 3) / (4 / 2), rel=2e-3)  # 15 of 16 rows
+    assert prefill(34, 2, 128) == pytest.approx(2 * prefill(32, 2, 128), rel=1e-3)  # 17 heads have 32 rows
+    assert prefill(32, 8, 130) == prefill(32, 8, 256) == pytest.approx(2 * prefill(32, 8, 128))
+
+
+def test_unified_attention_divides_the_keys_of_few_sequences_in_decode_steps_alone() -> None:
+    def decode(sequences: int, *, mixed: bool = False) -> float:
+        return unified_attention_decode(sequences, 30011, 32, 8, 128, 128, H100, UNIFIED_DECODE, mixed=mixed)
+
+    assert decode(1, mixed=True) > 10 * decode(1)
+    assert decode(17) == pytest.approx(decode(17, mixed=True))
+    assert decode(17) > decode(16)
+
+
+def test_the_clock_follows_from_the_fp32_peak() -> None:
+    clocks = {"a100-sxm-80gb": 1.41e9, "l40s": 2.52e9, "v100-sxm2-16gb": 1.53e9, "b200-180gb": kernels.CLOCK}
+    found = {name: efficiencies().device(accelerators()[name]).clock for name in clocks}
+    assert found == pytest.approx(clocks, rel=5e-3)
 
 
 def test_mixed_attention_reads_the_keys_once_per_query_head_unless_the_cache_holds_them() -> None:

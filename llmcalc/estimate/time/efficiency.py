@@ -13,11 +13,12 @@ from ...calc.memory.number_formats import Format
 from ...core.errors import InputError
 from ...core.record import record
 from ..hardware import MIB, Accelerator
-from .kernels import Device
+from .kernels import CLOCK, Device
 
 OWN, SIBLING, NEAREST, GENERIC = "own", "sibling", "nearest", "generic"
 EXPANDED = "bf16"  # kernels of formats that are expanded as they are read
 SMS, L2_MIB = 128, 64  # of an accelerator of no known family
+LANES = 128  # fp32 operations of a multiprocessor in a clock cycle, each a multiplication and an addition
 NETWORK, PCI_EXPRESS = 50e9, 32e9  # bytes per second in one direction: 400 Gbit/s, and generation 4 with 16 lanes
 
 
@@ -79,6 +80,8 @@ class Efficiencies:
         """Return the figures that the forms use. A figure that the datasheet lacks is that of a usual family member."""
         family = self._families.get(self.family_of(accelerator.name), {})
         link = accelerator.link[1]
+        fp32 = accelerator.peak.get("fp32")
+        cycle = 2 * accelerator.sms * family.get("lanes", LANES) if accelerator.sms and family else None
         if accelerator.bandwidth is None:
             raise InputError(f"no confirmed memory bandwidth of {accelerator.title}", parameter="gpu")
         return Device(
@@ -87,6 +90,7 @@ class Efficiencies:
             l2=accelerator.l2_bytes or family.get("l2_mib", L2_MIB) * MIB,
             link=link / 2 if link else PCI_EXPRESS,
             network=accelerator.network or NETWORK,
+            clock=fp32 / cycle if fp32 and cycle else CLOCK,
         )
 
     def assumed(self, accelerator: Accelerator) -> dict[str, str]:

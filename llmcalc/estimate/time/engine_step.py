@@ -37,6 +37,7 @@ class EngineStep:
         server_s: seconds between a client and the engine, in front of the first token of a request.
         libraries: library of the kernels, by kind.
         separate_heads: generations on which attention computes each query head for itself in steps with prefill.
+        unified_attention: families of accelerators on which attention with sinks, or with wide heads, runs in Triton.
         launches: number of kernels of each type of operation.
         reading: share of the bandwidth at which products with few rows read weights, by format, generation or vendor.
         computing: share of the int8 peak that products reach at most, by generation.
@@ -66,6 +67,7 @@ class EngineStep:
     server_s: float
     libraries: Mapping[str, str]
     separate_heads: tuple[str, ...]
+    unified_attention: tuple[str, ...]
     launches: Mapping[str, float]
     reading: Mapping[str, float]
     computing: Mapping[str, float]
@@ -119,6 +121,7 @@ def read_engine(name: str, found: Mapping[str, Any], version: str | None = None)
         server_s=entry.get("server_us", unknown["server_us"]) * MICRO,
         libraries=entry.get("libraries", {}),
         separate_heads=tuple(entry.get("separate_heads", ())),
+        unified_attention=tuple(entry.get("unified_attention", ())),
         launches={name: number * entry.get("kernels", 1) for name, number in found["launches"].items()},
         reading=entry.get("reading", {}),
         computing=entry.get("computing", {}),

@@ -17,9 +17,11 @@ from .efficiency import Efficiencies, Efficiency, Operands
 from .mixed_attention import mixed_attention_decode
 from .operations import Attention, Convolution, Elementwise, Gemm, GroupedGemm, Operation, Scan
 from .step_operations import DECODE
+from .unified_attention import unified_attention_decode, unified_attention_prefill
 
 Values = Mapping[str, Number]  # values of the workload symbols, as those of ``Workload.values``
 FEW_ROWS = 8  # tokens that kernels of vector products compute
+WIDEST_HEAD = 256  # elements of a head in other kernels than that of Triton
 USUAL_HEAD = 128  # elements of a key and of a value in a head of a recurrence
 
 
@@ -69,6 +71,11 @@ class KernelCosts:
 
     def separates_heads(self, operation: Attention) -> bool:
         """Return whether attention computes each query head for itself in a step with decoding and prefill."""
+        return False
+
+    @property
+    def is_in_triton(self) -> bool:
+        """Whether attention with sinks, or with wide heads, runs in Triton."""
         return False
 
     def operands(self, operation: Operation) -> Operands:
@@ -192,6 +199,18 @@ class KernelCosts:
                 self.device, peak, self.coefficients("latent_attention_decode", self.cache_name),
                 cache_bytes=self.cache_bytes,
             )  # fmt: skip
+        elif self.is_in_triton and (form.has_sinks or form.key_width > WIDEST_HEAD) and not form.is_latent:
+            own = form.key_heads, form.key_width, form.value_width, self.device
+            if phase == DECODE:
+                seconds = unified_attention_decode(
+                    sequences * queries, tokens, heads, *own, self.coefficients("unified_attention_decode", "fp8"),
+                    cache_bytes=self.cache_bytes, mixed=has_prefill,
+                )  # fmt: skip
+            else:
+                seconds = unified_attention_prefill(
+                    xp.maximum(sequences, 1e-9), xp.maximum(queries, 1), pairs, longest, heads, *own,
+                    self.coefficients("unified_attention_prefill", "fp8"), cache_bytes=self.cache_bytes,
+                )  # fmt: skip
         elif phase == DECODE and has_prefill and self.separates_heads(operation):
             seconds = mixed_attention_decode(
                 sequences * queries, tokens, form.heads, form.key_heads, form.key_width, form.value_width, self.device,

@@ -25,7 +25,8 @@ MICRO, NANO = 1e-6, 1e-9
 QUERY_TILE = 128  # queries of a tile of attention
 KEY_TILE = 256  # cached keys that one multiprocessor reads at least
 OVERLAP = 3.0  # norm in which reading and computing add up at least, where an engine chooses the kernel
-EXPONENTIALS = 16 * 1.75e9  # exponentials per second of a multiprocessor: 16 a clock, at a nominal clock
+CLOCK = 1.75e9  # nominal clock cycles per second
+EXPONENTIALS = 16 * CLOCK  # exponentials per second of a multiprocessor: 16 a clock, at a nominal clock
 SIXTEEN_BIT = 2  # bytes of an output element
 
 
@@ -39,6 +40,7 @@ class Device:
         l2: bytes of the L2 cache.
         link: bytes per second of the links to the other accelerators of a node, in one direction.
         network: bytes per second of the network of one accelerator, in one direction.
+        clock: clock cycles per second of a multiprocessor.
     """
 
     sms: Number
@@ -46,6 +48,7 @@ class Device:
     l2: Number
     link: Number
     network: Number = 50e9
+    clock: Number = CLOCK
 
 
 def rate(device: Device, c: Coefficients, moved: Number, alone: bool) -> Number:

@@ -164,6 +164,13 @@ class Attention(Operation):
     is_latent: bool
     is_expanded: bool
 
+    @cached_property
+    def has_sinks(self) -> bool:
+        """Whether a weight is a score of each softmax."""
+        weights = {each.tensor.name for each in self.weights}
+        equations = (each.equation for each in self.works if (each.equation.function or "").startswith("softmax"))
+        return any(operand.name in weights for each in equations for operand in each.operands)
+
     @property
     def flops(self) -> Form:
         """FLOPs of one application on a rank."""

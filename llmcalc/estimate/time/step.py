@@ -104,6 +104,11 @@ class StepModel(KernelCosts):
         """Return whether attention computes each query head for itself. That with weights has kernels of its own."""
         return self.accelerator.generation in self.engine.separate_heads and not operation.weights
 
+    @property
+    def is_in_triton(self) -> bool:
+        """Whether attention with sinks, or with wide heads, runs in Triton."""
+        return self.measured.family_of(self.accelerator.name) in self.engine.unified_attention
+
     def reading_share(self, kernel: str) -> float | None:
         """Return the share of the bandwidth at which the engine's products with few rows read weights, if known."""
         return self.engine.reading_share(kernel, self.accelerator)

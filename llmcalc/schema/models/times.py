@@ -24,6 +24,7 @@ class KernelFamily(Model):
     of: list[Text]
     sms: Size
     l2_mib: Size
+    lanes: Size = 128
     nearest: Text | None = None
     peaks: RatesByFormat = Field({})
 
@@ -71,6 +72,7 @@ class EngineTime(Model):
     divides_layers: bool = False
     libraries: dict[str, Text] = Field({})
     separate_heads: list[Text] = Field([])
+    unified_attention: list[Text] = Field([])
     overlap_tokens: Size = 2
     collective_us: Rate | None = None
     reading: dict[str, Rate] = Field({})
