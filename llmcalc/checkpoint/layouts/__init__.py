@@ -133,7 +133,7 @@ def find_layout(name: str) -> Layout:
     encoder, joined, decoder = name.partition("+")
     if joined:
         return _layout([*_within("encoder", _rules(encoder)), *_within("decoder", _rules(decoder))])
-    return _layout(_published(_rules(name), family) if family else _rules(name))
+    return _layout([*(_published(_rules(name), family) if family else _rules(name)), *(rules_of("task_heads") or ())])
 
 
 def _layout(texts: Iterable[str]) -> Layout:

@@ -30,6 +30,7 @@ from .composite_configs import (
 )
 from .config import Config, Fields
 from .family_table import find, names
+from .task_heads import has_known_head, with_task_head
 
 MOST_NAMED = 12  # sizes named in a note
 MAIN_SIZES = """
@@ -100,7 +101,7 @@ def load_config(
     config = Config(_with_overrides(data, overrides, where), entry.model_type, where, frozenset(allow_unknown))
     config.has_plain_class = names_own_class(data, entry.model_type)
     try:
-        architecture = with_numbered_names(entry.read(config))
+        architecture = with_task_head(config, with_numbered_names(entry.read(config)))
         config.check_all_read()
         if strict and config.unknown_class:
             raise config.unknown_class_error()
@@ -276,7 +277,7 @@ def _notes(
         yield f"{inputs['dropout']['invalid']}; training memory with dropout cannot be computed"
     if config.outer_class:
         yield f"only the language model is counted; {short_repr(config.outer_class)} is the class of a multimodal model"
-    if config.task():
+    if config.task() and not has_known_head(config):
         yield f"not counted: the head that {short_repr(config.class_name())} adds to the base model for its task"
     found = inputs.get("quantization")
     if found is not None:

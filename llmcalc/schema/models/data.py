@@ -176,6 +176,14 @@ class ConfigKeyTables(Model):
     dropout: dict[str, list[Text]]
 
 
+class TaskHead(Model):
+    """Layers that classes for a task add to the base models of some families."""
+
+    families: Text
+    layers: list[Text]
+    without_pooler: bool = False
+
+
 class ModelfileTable(Sourced):
     """Parameters and instructions of Ollama's Modelfiles, as flags of llama-server."""
 
@@ -311,6 +319,7 @@ TABLES: dict[str, Any] = {
     "data/speculation": dict[str, Acceptance],
     "data/text_models": dict[str, Text],
     "data/training_files/*": dict[str, TrainingProgram],
+    "data/task_heads": dict[str, list[TaskHead]],
     "data/training_time": TrainingTimes,
     "data/time_errors": dict[str, TimeError],
     "data/unknown_keys": UnknownKeys,

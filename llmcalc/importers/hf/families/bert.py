@@ -182,8 +182,6 @@ def with_head(
     """Return the stack with its head. If ``pooled`` is set, language-model classes also have an unused pooler."""
     kind, width = config.head_kind("mlm", "causal", "pretraining", "none"), stack.d_model
     pooled = pooled or kind in ("pretraining", "none")
-    if config.task().endswith(("ForTokenClassification", "ForQuestionAnswering")):
-        pooled = False
     outputs = [pooler(width, dropped=kind in ("causal", "mlm"))] if pooled else []
     if kind != "none":
         outputs += transform(config, width, narrow, activation)
@@ -199,9 +197,10 @@ def head_of_kind(config: Config, *kinds: str) -> str:
 
 
 def without_head(config: Config) -> None:
-    """Check that the config has no head, for families that are supported only without one."""
+    """Check that the config has no head, or that of a task, for families without a language-model class."""
     head_of_kind(config, "none")
-    config.override("architectures", ["Model"])
+    if not config.task():
+        config.override("architectures", ["Model"])
 
 
 def encoder_model(config: Config, stack: Stack, outputs: list[Named]) -> Architecture:
