@@ -19,6 +19,7 @@ import yaml
 from accuracy_page import page
 from engine_accuracy import sections as refitted_sections
 from engine_errors import SECTIONS as ENGINE_SECTIONS
+from gguf_sizes import SECTIONS as FILE_SECTIONS
 from latency_errors import SECTIONS as LATENCY_SECTIONS
 from measurements import Row, Section
 from optimal_sizes import SECTIONS as SIZES_SECTIONS
@@ -269,6 +270,7 @@ SECTIONS: dict[str, Section] = {
         value="weights optimizer",
     ),
     **ENGINE_SECTIONS,
+    **FILE_SECTIONS,
     **refitted_sections(),
     **HOURS_SECTIONS,
     **STEP_SECTIONS,

@@ -10,7 +10,7 @@ from ..data import table, tables
 from ..estimate.hardware import Accelerator
 from .gguf_names import FILE_FORMAT, published_format
 from .memory import CHECKPOINT
-from .names import number_format, plain
+from .names import mixture_name, number_format
 from .settings import PLAIN
 
 GGUF, SAFETENSORS = "gguf", "safetensors"
@@ -120,7 +120,7 @@ def default_engine(architecture: Architecture, card: Accelerator | None, weights
 
 def _files_in(weights: str) -> set[str]:
     """Return the kinds of files that store weights in a format. 16-bit weights are stored in all of them."""
-    if plain(weights) in map(plain, table("mixtures")):
+    if mixture_name(weights):
         return {GGUF}
     name = number_format(weights, "weights").name
     return ANY if name in PLAIN else {GGUF} if "ggml" in tables("formats")[name] else {SAFETENSORS}

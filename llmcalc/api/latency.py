@@ -25,7 +25,7 @@ from .accelerators import Gpus, read_gpus
 from .calibration import Calibration, read_calibration
 from .defaults import RESERVE, default_context, default_seq
 from .engine_hardware import default_engine
-from .gguf_names import published_format
+from .gguf_names import file_format
 from .load import Source, load
 from .step_models import check_layout, engine_step, step_model
 
@@ -134,7 +134,7 @@ def latency(
     if generated:  # the last token must have a position
         Workload(seq=1, mode=DECODE, context=workload.seq + generated - 1).values(architecture)
     if not (weights or experts or attention_weights):
-        weights = published_format(architecture, engine_step(engine).name)
+        weights = file_format(architecture, engine_step(engine).name)
     step = partial(
         step_model, architecture, gpus.accelerator, engine=engine, engine_version=engine_version, weights=weights,
         experts=experts, attention_weights=attention_weights, cache=cache,

@@ -25,9 +25,9 @@ from ..data import table
 from .defaults import default_seq, step_limit
 from .effects import check_effects
 from .encoders import image_encoder, with_images
-from .gguf_names import FILE_FORMAT
+from .gguf_names import FILE_FORMAT, GGUF_ENGINE, published_format
 from .load import Source, load
-from .names import number_format, published_weights, weight_formats
+from .names import kept_quantised, number_format, published_weights, weight_formats
 from .settings import FORMATS, MEMORY_MODE, SERVING, TRAINING, WHOLE_MESH, check_expert_ranks, serving_mesh
 
 SERVED = (*SIZES, *FORMATS, *SERVING, WHOLE_MESH, CONVENTION)
@@ -242,6 +242,8 @@ def serving_weights(
     is_quantised = architecture.inputs.get("types") or architecture.inputs.get("quantization")
     if weights != CHECKPOINT and (weights or not is_quantised):
         formats = weight_formats(weights or dtype, number_format(dtype), only, keep)
+        if formats.has_host_table and (published := published_format(architecture, GGUF_ENGINE)):
+            formats = kept_quantised(formats, published)
         formats.check(model_tensors(architecture))
         return formats
     if tuple(only) or tuple(keep):

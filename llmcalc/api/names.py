@@ -12,7 +12,7 @@ from typing import Any
 from ..calc.memory.number_formats import Format, read_format
 from ..calc.memory.weight_formats import TABLES, UNQUANTISED, FormatRule, RequestedFormats
 from ..core.errors import InputError, UnknownNameError
-from ..core.record import OF_LAYERS, remembered
+from ..core.record import OF_LAYERS, changed, remembered
 from ..core.traits import NORM, ROUTER
 from ..data import table, tables
 
@@ -56,8 +56,31 @@ def _formats_by_plain_name() -> dict[str, str]:
 
 
 @lru_cache(maxsize=1)
-def _mixtures_by_plain_name() -> dict[str, Any]:
-    return {plain(name): entry for name, entry in table("mixtures").items()}
+def mixtures() -> dict[str, dict[str, Any]]:
+    """Return the mixtures of number formats by name, each with all of its rules."""
+    own: dict[str, dict[str, Any]] = table("mixtures")
+    found = dict[str, dict[str, Any]]()
+    for name, entry in own.items():  # one that others are like comes before them
+        like = found.get(entry.get("like", ""), {})
+        found[name] = {**like, **entry, "rules": [*entry.get("rules", ()), *like.get("rules", ())]}
+    return found
+
+
+def mixture_name(name: str) -> str | None:
+    """Return the mixture that a name means, or None.
+
+    Dynamic mixtures have the prefix ``UD-``, which is often left out. One that is not known is the usual mixture.
+
+    >>> [mixture_name(name) for name in ("Q4_K_M", "UD-Q4_K_XL", "q4_k_xl", "UD-IQ3_S", "bf16")]
+    ['q4_k_m', 'ud-q4_k_xl', 'ud-q4_k_xl', 'iq3_s', None]
+    """
+    own, known = plain(name), _mixtures_by_plain_name()
+    return next((known[each] for each in (own, f"ud{own}", own.removeprefix("ud")) if each in known), None)
+
+
+@lru_cache(maxsize=1)
+def _mixtures_by_plain_name() -> dict[str, str]:
+    return {plain(name): name for name in mixtures()}
 
 
 def number_format(name: str, parameter: str = "") -> Format:
@@ -87,7 +110,8 @@ def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iter
             parameter="keep",
             hint="list it in either {only} or {keep}",
         )
-    mixture = _mixtures_by_plain_name().get(plain(name))
+    found = mixture_name(name)
+    mixture = mixtures()[found] if found else None
     usual: tuple[str, ...] = UNQUANTISED if mixture is None else MIXTURE_KEPT
     left = tuple(part for part in usual if part not in chosen)
     stays = (*left, *(part for part in kept if part not in left))
@@ -95,10 +119,20 @@ def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iter
         return RequestedFormats(name.lower(), number_format(name, "weights"), base, chosen, stays)
     rules = tuple(
         FormatRule(entry["of"], number_format(entry["format"]), entry.get("layers", "all"), entry.get("when", ""))
-        for entry in mixture.get("rules", ())
+        for entry in mixture["rules"]
     )
     main, base = number_format(mixture["main"]), number_format("fp32")
     return RequestedFormats(name.lower(), main, base, chosen, stays, rules, has_host_table=True)
+
+
+def kept_quantised(formats: RequestedFormats, published: str) -> RequestedFormats:
+    """Return the formats of a file type of llama.cpp with the tensors that the checkpoint stores quantised.
+
+    They are the exceptions of ``published``, the file type of the checkpoint. Files of other types keep them, such as
+    the experts of gpt-oss in MXFP4 (bartowski/openai_gpt-oss-20b-GGUF, README.md; docs/data/gguf_sizes.csv).
+    """
+    kept = tuple(rule for rule in weight_formats(published, formats.base).rules if rule not in formats.rules)
+    return changed(formats, rules=(*kept, *formats.rules))
 
 
 def published_weights(architecture: Architecture) -> PublishedWeights | RequestedFormats:

@@ -48,7 +48,7 @@ from .engine_models import (
 )
 from .engine_result import LayoutError, ServeResult
 from .engine_settings import read_engine_settings
-from .gguf_names import FILE_FORMAT, published_format
+from .gguf_names import dynamic_notes, file_format
 from .llama_cpp_fit import fitted_settings
 from .llama_cpp_models import llama_cpp_model
 from .load import Source
@@ -181,8 +181,10 @@ def serve(
         assumed = default_engine(architecture, gpus.accelerator, own.get("weights"))
         engine, remarks = assumed.name, (*remarks, *map(spelled, assumed.notes))
     entry = tables("engines")[known_choice("engine", engine, ENGINES)]
-    own_format = weights or architecture.inputs.get(FILE_FORMAT) or published_format(architecture, engine)
+    own_format = weights or file_format(architecture, engine)
     read = read_engine_settings(own, entry, is_text=pasted is not None)
+    if "weights" in read:
+        remarks = (*remarks, *dynamic_notes(read["weights"]))
     given = stored_format(own_format, read)
     card = gpus.accelerator
     total = gpus.memory_bytes or (card.usable_bytes if card else 0)

@@ -18,7 +18,7 @@ from .calibration import Calibration, read_calibration
 from .engine_hardware import AssumedEngine, default_engine
 from .engine_models import NO_ENCODERS, known_length, state_notes
 from .engine_settings import SHARES, read_engine_settings
-from .gguf_names import published_format
+from .gguf_names import file_format
 from .load import Source
 from .load import load as read_model
 from .request_lengths import read_requests
@@ -156,7 +156,7 @@ def serving(
     assumed = AssumedEngine(engine, "") if engine else default_engine(architecture, card, weights)
     factors, name = measured.factors if measured else None, engine_step(assumed.name).name
     if not any(formats[name] for name in FORMATS if name != CACHE):
-        formats["weights"] = published_format(architecture, name)
+        formats["weights"] = file_format(architecture, name)
     given = _engine_settings(name, {**settings, "max_num_batched_tokens": chunk})
     is_cached = settings.get(CACHING) is not False and not given.get("disable_radix_cache")
     requests = read_requests(isl, osl, mix, trace, turns, prefix_share, is_cached=is_cached)

@@ -13,11 +13,11 @@ LAW = Argument("name", "Scaling law name, such as besiroglu.", complete="laws")
 @printed
 def list_formats() -> Answer:
     """List all number formats and mixtures."""
-    from ...api.names import number_format
-    from ...data import table, tables
+    from ...api.names import mixtures, number_format
+    from ...data import tables
     from ...report.catalogues import formats_document
 
-    return formats_document({name: number_format(name) for name in tables("formats")}, table("mixtures"))
+    return formats_document({name: number_format(name) for name in tables("formats")}, mixtures())
 
 
 @printed

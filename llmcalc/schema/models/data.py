@@ -48,10 +48,12 @@ class MixtureRule(Model):
 
 
 class Mixture(Model):
-    """A file type that stores different tensors in different number formats."""
+    """A file type that stores different tensors in different number formats, or those of another one and own rules."""
 
-    main: Text
+    main: Text | None = None
+    like: Text | None = None
     rules: list[MixtureRule] = Field([])
+    published: tuple[float, float] | None = None
 
 
 class OptimizerState(Model):
