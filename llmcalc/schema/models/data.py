@@ -53,7 +53,7 @@ class Mixture(Model):
     main: Text | None = None
     like: Text | None = None
     rules: list[MixtureRule] = Field([])
-    published: tuple[float, float] | None = None
+    published: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
 
 
 class OptimizerState(Model):
