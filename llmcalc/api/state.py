@@ -47,7 +47,7 @@ def state(
         model: an architecture, or anything ``load`` reads.
         batch: number of sequences.
         seq: tokens per sequence (default: 2048, or the number of learned positions if smaller). A window of W tokens
-            caches ``min(seq, W - 1)`` tokens.
+            caches ``min(seq, W - 1)`` tokens, and so do chunks of W tokens, whose memory is not released in between.
         target_seq: number of decoder tokens of an encoder-decoder model (default: ``seq``).
         dtype: number format of the state.
         convention: ``torch`` counts the contents of transformers' cache objects.

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 from ..core.architecture import Architecture, model_of
 from ..core.declaration import Declaration, State
 from ..core.errors import SizeError, UnsupportedError, short_repr
-from ..core.form import Form, ceil, lift, product
+from ..core.form import Form, ceil, lift, product, without_remainders
 from ..core.ledger import Entry
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, record, remembered
@@ -43,6 +43,8 @@ class CachedTensor(NamedTuple):
         columns: number of elements per row.
         n_ranks: number of tensor-parallel ranks that shard the tensor.
         beams: number of beams that have separate copies.
+        is_refilled: whether the tensor is emptied after each group of tokens, such as a chunk of local attention. It
+            then has the size of its largest contents so far, because its memory is not released.
     """
 
     entry: Entry
@@ -52,6 +54,7 @@ class CachedTensor(NamedTuple):
     columns: int
     n_ranks: int
     beams: int
+    is_refilled: bool = False
 
     def stores(self, what: str) -> bool:
         """Return whether the layer lists the tensor among its states of a kind, such as ``latents``."""
@@ -154,8 +157,12 @@ def state(
     extend: bool = False,
     mesh: Mesh | None = None,
     beams: int = 1,
+    contents: bool = False,
 ) -> StateSize:
     """Return the KV cache and other state after ``seq`` tokens. ``page`` is the block size of a paged cache.
+
+    A tensor that is emptied after each group of tokens has the size of its largest contents so far, so that the state
+    never shrinks. ``contents`` and the ``torch`` convention count its contents after exactly ``seq`` tokens.
 
     A window of W tokens caches min(seq, W - 1) tokens. Beams share only the encoder's keys and values. Under the
     ``torch`` convention, beams share nothing, and convolutions with kernel size K cache K columns, not K - 1.
@@ -168,13 +175,13 @@ def state(
     found: list[CachedTensor] = []
     for place in walk(architecture, conventions):
         if place.declaration.states and place.entry.stack.role != "encoder":  # an encoder runs once and has no state
-            _, tensors = _cached_tensors(model, place, page, beams, mesh)
+            _, tensors = _cached_tensors(model, place, page, beams, mesh, contents or convention is not None)
             found += (tensor._replace(entry=place.entry) for tensor in tensors)
     return StateSize(architecture, workload, dtype, tuple(found), cache, page, beams)
 
 
 def _cached_tensors(
-    model: Architecture, place: Placed, page: int | None, beams: int, mesh: Mesh | None
+    model: Architecture, place: Placed, page: int | None, beams: int, mesh: Mesh | None, contents: bool
 ) -> tuple[Placed, list[CachedTensor]]:
     """Return the first equal layer of any pipeline stage and its state tensors, which are computed once."""
     convention = place.conventions.convention
@@ -182,7 +189,10 @@ def _cached_tensors(
     def compute() -> tuple[Placed, list[CachedTensor]]:
         found = []
         for tensor in place.states:
-            lengths = [place.extent(axis) for axis in tensor.axes]
+            lengths = exact = [place.extent(axis) for axis in tensor.axes]
+            if not contents:
+                lengths = [without_remainders(each) if isinstance(each, Form) else each for each in exact]
+            is_refilled = lengths != exact
             factors = tuple(zip(tensor.axes, lengths, strict=True))
             if page and tensor.role in CACHED:
                 lengths = [_padded_to_pages(length, page) for length in lengths]
@@ -190,10 +200,10 @@ def _cached_tensors(
             size, row = product([own, *lengths]), lengths[-1]
             n_ranks = _n_ranks(tensor, place.declaration, mesh) if mesh else 1
             columns = row if isinstance(row, int) else 1
-            found.append(CachedTensor(place.entry, tensor, size, factors, columns, n_ranks, own))
+            found.append(CachedTensor(place.entry, tensor, size, factors, columns, n_ranks, own, is_refilled))
         return place, found
 
-    key = id(place.declaration), id(place.symbols), convention, page, beams, mesh
+    key = id(place.declaration), id(place.symbols), convention, page, beams, mesh, contents
     return remembered(model, "_cached_tensors", key, compute)
 
 

@@ -169,6 +169,26 @@ def product(factors: Iterable[Form | int]) -> Form:
     return lift(whole) if form is None else form * whole if whole != 1 else form
 
 
+def without_remainders(form: Form) -> Form:
+    """Replace ``mod(n, z)`` by its largest value so far as n grows, ``min(n, z - 1)``, where it increases a form.
+
+    >>> print(without_remainders(3 * remainder(symbol("k"), 8)))
+    3·min(k, 7)
+    """
+    total = lift(0)
+    for monomial, factor in form.terms.items():
+        term = lift(factor)
+        for atom in monomial:
+            known: Form = Form({(atom,): 1})
+            if isinstance(atom, Call) and factor > 0:
+                inner = [without_remainders(each) if isinstance(each, Form) else each for each in atom.arguments]
+                is_rest = atom.function == "mod" and isinstance(inner[1], int)
+                known = minimum(inner[0], inner[1] - 1) if is_rest else Form({(Call(atom.function, tuple(inner)),): 1})
+            term = term * known
+        total = total + term
+    return total
+
+
 def lift(value: Form | int) -> Form:
     """Convert an integer to a form. Forms are returned unchanged.
 

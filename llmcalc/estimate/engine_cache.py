@@ -70,6 +70,8 @@ def cache_layers(
         if not growth and tensor.state.role in CACHED:
             window = window_of(tensor)
             kind, size = (WINDOW, own / window) if window else (FULL, own)
+            if tensor.is_refilled:
+                kind, window = FULL, 0
         elif not growth:
             kind, size = STATE, own * tensor.n_ranks / ranks[key] * widths.get(tensor.state.role, 1)
             if kept and tensor.state.role == CONVOLUTION:

@@ -78,3 +78,10 @@ def test_states_are_stored_in_fp32_for_each_sequence() -> None:
 def test_cells_without_flash_attention_were_fewer() -> None:
     small, large = (buffers("llama3.1-8b", context=33, build=build, flash_attention=False) for build in (6_889, 6_890))
     assert (small.total, large.total) == (64 * 131072, 256 * 131072)
+
+
+def test_chunks_are_cached_like_windows() -> None:
+    """llama.cpp gives the chunked layers of Llama 4 the buffer of a window of 8,192 tokens [llama-model.cpp]."""
+    found = buffers("llama4", context=131072)
+    assert found.window == 36 * 2 * 8 * 128 * 2 * (8192 + 512)
+    assert found.full == 12 * 2 * 8 * 128 * 2 * 131072
