@@ -10,10 +10,13 @@ from ..core.errors import InputError
 from ..core.record import changed
 from ..data import tables
 from ..importers.engine_commands import read_command
+from ..importers.modelfile import RUN, is_modelfile
+from .accelerators import Gpus, read_gpus
 from .encoder_serving import PARAMETERS, EncoderServing, encoder_serving
 from .engine_models import load_served, stored_format
-from .engine_settings import read_engine_settings
+from .engine_settings import read_engine_settings, setting_flags
 from .load import Source, load
+from .ollama import modelfile_command, run_command
 from .serve import REQUESTS
 from .serving_front import ServingFront
 from .serving_pools import ServingPools
@@ -40,18 +43,23 @@ def serving_request(
         command: command line of an engine, or None.
         others: settings without an effect on times.
     """
-    values, notes = {name: value for name, value in given.items() if value is not None}, list[str]()
+    values, notes = {name: value for name, value in given.items() if value is not None}, tuple[str, ...]()
+    if command is None and is_modelfile(model):
+        command, notes = modelfile_command(model, values.pop("engine", None), {}, _gpus(gpu))
+        model = None
     if command is not None:
         inside = ["model"] * (model is not None) + [name for name in values if name not in BESIDE_COMMAND]
         if inside:
             raise InputError(
                 "cannot be combined with a command line", parameter=inside[0], hint="set it in the command"
             )
-        model, read, notes = _read(command)
-        values |= read
+        model, read, assumed = _read(command, _gpus(gpu))
+        values, notes = values | read, (*notes, *assumed)
     unused = [name for name, value in others.items() if value is not None]
     unused += [name for name in values if name not in SETTINGS]
     if unused:
+        if command is not None and unused[0] not in others:
+            raise _unmodelled(unused[0], str(values["engine"]))
         asking = ", ".join(f"{{{name}}}" for name in REQUESTS if name in values)
         hint = f"omit it, or {asking}, for the memory alone"
         raise InputError("is not modelled together with the time of requests", parameter=unused[0], hint=hint)
@@ -81,9 +89,23 @@ def _encoder(architecture: Architecture, gpu: str, values: Mapping[str, Any]) ->
     return encoder_serving(architecture, gpu, **values)
 
 
-def _read(command: str | Sequence[str]) -> tuple[Source, dict[str, Any], list[str]]:
+def _gpus(gpu: str | int | None) -> Gpus:
+    return read_gpus(gpu) if isinstance(gpu, str) else Gpus(None, gpu, None)
+
+
+def _unmodelled(name: str, engine: str) -> InputError:
+    """Return the error for a flag of a command line that times do not consider."""
+    flag = setting_flags(tables("engines")[engine]["flags"]).get(name, name)
+    hint = f"omit {flag}, or omit the lengths of requests for the memory alone"
+    return InputError(f"{flag} is not modelled together with the time of requests", parameter="command", hint=hint)
+
+
+def _read(command: str | Sequence[str], gpus: Gpus) -> tuple[Source, dict[str, Any], list[str]]:
     """Return the model of a command line, its settings, and notes."""
-    pasted = read_command(command)
+    pasted, remarks = read_command(command), tuple[str, ...]()
+    if pasted.program == RUN:
+        words, remarks = run_command(pasted, gpus)
+        pasted = read_command(words)._replace(unmodelled=pasted.unmodelled)
     entry = tables("engines")[pasted.engine]
     settings = read_engine_settings(pasted.settings, entry, is_text=True)
     if entry["rule"] == "sum" and settings.pop("pp", 1) > 1:
@@ -96,7 +118,9 @@ def _read(command: str | Sequence[str]) -> tuple[Source, dict[str, Any], list[st
     if settings.pop("expert_parallel", False):
         settings["ep"] = tp * dp
     architecture, _, weights, assumed = load_served(pasted.model, is_repository=True)
-    notes = [note for note in assumed if note not in architecture.notes]
+    if settings.get("gpu_layers", 0) > architecture.main.n_layers:  # all layers and the output
+        del settings["gpu_layers"]
+    notes = [*remarks, *(note for note in assumed if note not in architecture.notes)]
     if pasted.unmodelled:
         notes.append(f"not modelled: {', '.join(pasted.unmodelled)}")
     layout = {name: size for name, size in (("tp", tp), ("dp", dp)) if size}

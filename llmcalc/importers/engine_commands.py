@@ -114,6 +114,7 @@ class _Flags(NamedTuple):
     lists: frozenset[str]
     optional: frozenset[str]
     repeated: frozenset[str]
+    even: frozenset[str]
     short: Mapping[str, str]
     known: frozenset[str]
     takes_prompt: bool
@@ -122,16 +123,16 @@ class _Flags(NamedTuple):
 
 
 def _flags(table: Mapping[str, Any]) -> _Flags:
-    values, switches, lists, optional, unmodelled, repeated = (
+    values, switches, lists, optional, unmodelled, repeated, even = (
         frozenset(f"--{name}" for name in table.get(key, "").split())
-        for key in ("values", "switches", "lists", "optional", "unmodelled", "repeated")
+        for key in ("values", "switches", "lists", "optional", "unmodelled", "repeated", "even")
     )
     switches |= {f"--{name}" for name in table.get("switches_read", ())}
     lists |= {f"--{name}" for name in table.get("lists_read", ())}
     read = table.get("read", {})
     known = frozenset((*values, *switches, *lists, *optional, *read))
     styles = (bool(table.get(key)) for key in ("prompt", "abbreviations", "keys"))
-    return _Flags(read, unmodelled, switches, lists, optional, repeated, table.get("short", {}), known, *styles)
+    return _Flags(read, unmodelled, switches, lists, optional, repeated, even, table.get("short", {}), known, *styles)
 
 
 class _Read(NamedTuple):
@@ -176,7 +177,7 @@ def _read(flags: _Flags, title: str, words: Sequence[str]) -> _Read:
             value = f"{before},{value}"
         if flag in flags.read:
             settings[flags.read[flag]] = value
-        elif flag in flags.unmodelled:
+        elif flag in flags.unmodelled and not (flag in flags.even and _is_even(value)):
             unmodelled.append(flag)
         else:
             listed.append(flag)
@@ -187,6 +188,12 @@ def _read(flags: _Flags, title: str, words: Sequence[str]) -> _Read:
     if extra and not flags.takes_prompt:
         raise InputError(f"unexpected word {extra[0]!r}", parameter="command", hint=f"{title} takes one model")
     return _Read(model, settings, tuple(dict.fromkeys(listed)), tuple(dict.fromkeys(unmodelled)))
+
+
+def _is_even(value: str) -> bool:
+    """Return whether all parts of a division such as ``1,1`` are equal."""
+    parts = re.split(r"[,/]", value)
+    return len(parts) > 1 and len(set(parts)) == 1 and bool(re.fullmatch(r"\d+(\.\d+)?", parts[0]))
 
 
 def _with_key(flag: str, before: str | None, key: str, value: str) -> str:

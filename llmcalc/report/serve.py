@@ -35,7 +35,10 @@ def serve_document(result: ServeResult) -> Document:
         answer=f"{'✓' if result.starts else '✗'} {result.summary}",
         lines=(named_values(_settings(result)),),
         alerts=[
-            *(f"{flag} changes the memory, which is not computed" for flag in (command.unmodelled if command else ())),
+            *(
+                f"the effect of {flag} on the memory is not computed"
+                for flag in (command.unmodelled if command else ())
+            ),
             *result.warnings,
         ],
         tables=(_changes(result), *_memory(result), _host(result), _cache(result), _log(result)),

@@ -68,7 +68,7 @@ def test_options_override_the_file(write: Write, capsys: pytest.CaptureFixture[s
     assert main(["serve", path, "--gpu", "rtx4090", "--max-num-seqs", "3"]) == 0
     out = capsys.readouterr().out
     assert "max model len 5003 · max num seqs 3" in out
-    assert "--lora changes the memory, which is not computed" in out
+    assert "the effect of --lora on the memory is not computed" in out
     with pytest.raises(InputError, match=r"which llama\.cpp runs"):
         llmcalc.serve(path, "rtx4090", engine="vllm")
     with pytest.raises(InputError, match="cannot be combined with a Modelfile"):

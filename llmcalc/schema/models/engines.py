@@ -87,6 +87,7 @@ class EngineFlags(Model):
     lists: Text | None = None
     optional: Text | None = None
     repeated: Text | None = None
+    even: Text | None = None
     prompt: bool = False
     abbreviations: bool = False
     keys: bool = False

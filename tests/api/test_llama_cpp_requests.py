@@ -1,0 +1,51 @@
+"""Times of requests for command lines of llama.cpp and Ollama."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import llmcalc
+from llmcalc import InputError
+
+REQUEST = {"isl": 512, "osl": 128}
+FILE = "Llama-3.1-8B-Instruct-Q4_K_M.gguf"
+LAYERS = 32
+
+
+def times(command: str, gpu: str = "rtx4090") -> llmcalc.ServingResult:
+    return llmcalc.serve(command=command, gpu=gpu, **REQUEST)
+
+
+@pytest.mark.parametrize("layers", ["99", "all", "-1", str(LAYERS + 1)])
+def test_all_layers_on_the_gpu_is_the_default(layers: str) -> None:
+    assert times(f"llama-server -m {FILE} -ngl {layers}").tpot_s == times(f"llama-server -m {FILE}").tpot_s
+
+
+def test_ollama_has_the_format_of_its_library_with_lengths_and_without() -> None:
+    stated = llmcalc.serve("llama3.1-8b", "rtx4090", engine="llama.cpp", weights="q4_k_m", **REQUEST)
+    found = times("ollama run llama3.1:8b")
+    assert found.tpot_s == pytest.approx(stated.tpot_s)
+    assert llmcalc.serve(command="ollama run llama3.1:8b", gpu="rtx4090").settings["weights"] == "q4_k_m"
+    assert times("ollama run llama3.1:8b-instruct-fp16").tpot_s > 2 * found.tpot_s
+    assert any("defaults of Ollama" in note for note in found.notes)
+
+
+def test_a_modelfile_has_times(tmp_path: Path) -> None:
+    file = tmp_path / "Modelfile"
+    file.write_text("FROM llama3.1:8b\nPARAMETER num_ctx 8192\n", "utf-8")
+    assert llmcalc.serve(file, "rtx4090", **REQUEST).tpot_s == times("ollama run llama3.1:8b").tpot_s
+
+
+@pytest.mark.parametrize(
+    ("split", "is_noted"), [("1,1", False), ("24/24", False), ("3,1", True), ("1,1,0", True), ("1", True)]
+)
+def test_an_even_split_over_gpus_is_the_default(split: str, is_noted: bool) -> None:
+    command = f"llama-server -m Llama-3.3-70B-Instruct-Q4_K_M.gguf -c 8192 -ts {split}"
+    assert ("--tensor-split" in llmcalc.serve(command=command, gpu="rtx3090:2").command.unmodelled) == is_noted
+
+
+def test_an_unmodelled_flag_is_named_as_in_the_command() -> None:
+    with pytest.raises(InputError, match="--no-kv-offload is not modelled together with the time of requests"):
+        times(f"llama-server -m {FILE} -nkvo")
