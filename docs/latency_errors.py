@@ -77,6 +77,17 @@ SECTIONS = {
         "The GPUs have different layers, and compute one after the other, so that 2 to 8 of them are as fast as one "
         "that stores the whole model. Nothing is fitted to these rows.",
     ),
+    "Decode steps of llama.cpp on Apple silicon": section(
+        "latency_apple.csv",
+        "Nothing is fitted to these rows. The last four are of a build of 2026, which is faster than those of the fit. "
+        "Matrices in q4_k and q6_k are slower on the M1 Max than those in q4_0, which is not modelled.",
+    ),
+    "Decode steps of llama.cpp on Apple silicon in the fit": section(
+        "latency_apple_fit.csv",
+        "The time between two kernels and the shares of the bandwidth of one die and of two are fitted to these rows "
+        "(benchmarks/time/apple.py). With each chip left out of the fit, the mean error is 3.7 %, the largest 12.1 %.",
+        in_fit=True,
+    ),
     "Prefills of llama.cpp": section(
         "latency_llama_cpp_prefill.csv",
         "Other lengths and models than in the fit of the share of the int8 peak that products reach (next table). With "

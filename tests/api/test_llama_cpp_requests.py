@@ -49,3 +49,20 @@ def test_an_even_split_over_gpus_is_the_default(split: str, is_noted: bool) -> N
 def test_an_unmodelled_flag_is_named_as_in_the_command() -> None:
     with pytest.raises(InputError, match="--no-kv-offload is not modelled together with the time of requests"):
         times(f"llama-server -m {FILE} -nkvo")
+
+
+@pytest.mark.parametrize(
+    ("gpu", "weights", "published"),  # tokens per second, llama.cpp discussion 4167
+    [("m2-ultra-192gb", "q4_0", 94.27), ("m3-ultra-512gb", "q8_0", 63.93), ("m4-max-40c-128gb", "q4_0", 83.06),
+     ("m2-24gb", "q4_0", 21.91), ("m1-ultra-128gb", "f16", 37.01)],
+)  # fmt: skip
+def test_decode_steps_on_apple_silicon_are_published_ones(gpu: str, weights: str, published: float) -> None:
+    found = llmcalc.latency("llama2-7b", gpu, context=64, weights=weights, engine="llama.cpp")
+    assert 1 / found.seconds == pytest.approx(published, rel=0.12)
+    assert found.low < 1 / published < found.high
+
+
+def test_two_dies_read_at_a_smaller_share_of_the_bandwidth() -> None:
+    gpus = ("m2-max-96gb", "m2-ultra-192gb")
+    one, two = (llmcalc.latency("llama2-70b", gpu, weights="q8_0", engine="llama.cpp") for gpu in gpus)
+    assert 1.6 < one.seconds / two.seconds < 1.9

@@ -39,7 +39,9 @@ class EngineStep:
         separate_heads: generations on which attention computes each query head for itself in steps with prefill.
         unified_attention: families of accelerators on which attention with sinks, or with wide heads, runs in Triton.
         launches: number of kernels of each type of operation.
-        reading: share of the bandwidth at which products with few rows read weights, by format, generation or vendor.
+        reading: share of the bandwidth at which products with few rows read weights, by format, accelerator, generation
+            or vendor.
+        gaps: seconds between two kernels of a step, by vendor.
         computing: share of the int8 peak that products reach at most, by generation.
         draft_step_s, draft_pass_s: seconds of a step that verifies drafted tokens, and of each pass of a draft.
         overlap_tokens: fewest tokens of a step that are computed as two batches, if the engine is told to.
@@ -70,6 +72,7 @@ class EngineStep:
     unified_attention: tuple[str, ...]
     launches: Mapping[str, float]
     reading: Mapping[str, float]
+    gaps: Mapping[str, float]
     computing: Mapping[str, float]
     draft_step_s: float
     draft_pass_s: float
@@ -81,8 +84,15 @@ class EngineStep:
 
     def reading_share(self, kernel: str, accelerator: Accelerator) -> float | None:
         """Return the share of the bandwidth at which products with few rows read weights, or None if unknown."""
-        names = (kernel, accelerator.generation, accelerator.vendor.lower())
+        chip = accelerator.name.rpartition("-")[0]  # without the size of the memory
+        names = (kernel, accelerator.name, chip, accelerator.generation, accelerator.vendor.lower())
         return next((self.reading[name] for name in names if name in self.reading), None)
+
+    def gap(self, accelerator: Accelerator, *, has_prefill: bool, scheduled: bool) -> float:
+        """Return the seconds between two kernels of a step."""
+        own = self.gaps.get(accelerator.vendor.lower(), 0.0)
+        usual = (self.prefill_kernel_s if scheduled else self.static_kernel_s) if has_prefill else self.kernel_s
+        return max(usual, own)
 
     def computing_rate(self, accelerator: Accelerator) -> float | None:
         """Return the FLOP/s that products reach at most, or None if unknown."""
@@ -124,6 +134,7 @@ def read_engine(name: str, found: Mapping[str, Any], version: str | None = None)
         unified_attention=tuple(entry.get("unified_attention", ())),
         launches={name: number * entry.get("kernels", 1) for name, number in found["launches"].items()},
         reading=entry.get("reading", {}),
+        gaps={vendor: each * MICRO for vendor, each in entry.get("gap_us", {}).items()},
         computing=entry.get("computing", {}),
         draft_step_s=found["draft_step_us"] * MICRO,
         draft_pass_s=found["draft_pass_us"] * MICRO,

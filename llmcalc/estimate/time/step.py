@@ -188,7 +188,7 @@ class StepModel(KernelCosts):
                 n_kernels = n_kernels + group.applied * self.engine.launches[type(operation).__name__] * is_executed
         exchanged, waits = transfers(self, values)
         own = self.engine
-        between = own.kernel_s if prefill is None else own.prefill_kernel_s if scheduled else own.static_kernel_s
+        between = own.gap(self.accelerator, has_prefill=prefill is not None, scheduled=scheduled)
         launches = n_kernels * between + waits * self.engine.collective_s
         engine: Number = own.step_s + (self.mesh.tp - 1) * own.rank_s
         if scheduled:

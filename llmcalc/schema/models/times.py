@@ -76,6 +76,7 @@ class EngineTime(Model):
     overlap_tokens: Size = 2
     collective_us: Rate | None = None
     reading: dict[str, Rate] = Field({})
+    gap_us: dict[str, Rate] = Field({})
     computing: dict[str, Rate] = Field({})
     source: Text | None = None
 
