@@ -192,6 +192,10 @@ class Traits:
         """Yield (field, reason, number of parameters) for trained parameters that do not affect the output."""
         return iter(())
 
+    def expert_groups_of(self) -> tuple[int, int]:
+        """Return the number of groups of experts, and of those that a token's experts are in."""
+        return 1, 1
+
     def undeclared_collectives(self) -> str:
         """Return which collectives of tensor parallelism do not follow from the equations, or an empty string."""
         return ""

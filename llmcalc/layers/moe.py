@@ -153,6 +153,10 @@ class Moe(Layer):
             return EXPERTS
         return ROUTER if self.tensor_component(tensor) == ROUTER else super().number_class(tensor)
 
+    def expert_groups_of(self) -> tuple[int, int]:
+        """Return the number of groups of experts, and of those that a token selects."""
+        return (self.expert_groups.n, self.expert_groups.top) if self.expert_groups else (1, 1)
+
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return expert and group counts for the small test layer, and a capacity at which no tokens are dropped."""
         from ._small_sizes import shrink_experts  # needed only by tests

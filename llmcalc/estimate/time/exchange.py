@@ -17,14 +17,36 @@ from .kernels import MICRO, Coefficients, Device
 from .step_operations import PREFILL
 
 if TYPE_CHECKING:
+    from .kernel_costs import KernelCosts
     from .step import StepModel, Values
 
+ONE_GROUP = (1, 1)  # of experts, and of those that a token selects
 LEAST_BITS, SCALED, SCALE_BITS = 8, 128, 32  # bits of a sent element at least, and elements that share a scale
 
 
 def distinct(places: Number, chosen: Number) -> Number:
     """Return the expected number of distinct places of ``chosen`` experts of a token."""
     return places * (1 - (1 - 1 / places) ** chosen)
+
+
+def reachable(places: Number, groups: tuple[int, int]) -> Number:
+    """Return the expected number of places whose experts are in the groups that a token selects.
+
+    Each place has experts of one group, or of equally many groups as the others.
+
+    >>> reachable(16, (8, 4)), reachable(8, (8, 4)), round(reachable(4, (8, 4)), 2)
+    (8.0, 4.0, 3.14)
+
+    Args:
+        places: number of nodes or ranks with equally many experts.
+        groups: number of groups of experts, and of those that a token selects.
+    """
+    number, top = groups
+    missed: Number = 1.0  # probability that a token selects no group of a place
+    own = namespace(places).maximum(number / places, 1.0)
+    for selected in range(top):
+        missed = missed * (number - own - selected) / (number - selected)
+    return places * (1 - namespace(places).maximum(missed, 0.0))
 
 
 def exchange(
@@ -48,17 +70,20 @@ def exchange(
     return c["latency_us"] * MICRO + xp.maximum(network, link)
 
 
-def exchanged_copies(chosen: Number, nodes: Number, ranks: Number, *, is_low_latency: bool) -> tuple[Number, Number]:
+def exchanged_copies(
+    chosen: Number, nodes: Number, ranks: Number, groups: tuple[int, int] = ONE_GROUP, *, is_low_latency: bool
+) -> tuple[Number, Number]:
     """Return the copies of a token that are sent to nodes, and to ranks of one node.
 
     Low-latency kernels send it once per expert. Other kernels send it once to each node, and from there to each rank.
+    The experts of a token may be in few groups, and thus on few nodes.
     """
     if is_low_latency:
         return chosen, chosen / nodes
-    return distinct(nodes, chosen), distinct(nodes * ranks, chosen)
+    return distinct(reachable(nodes, groups), chosen), distinct(reachable(nodes * ranks, groups), chosen)
 
 
-def copies(ranks: int, chosen: int, node: int) -> float:
+def copies(ranks: int, chosen: int, node: int, groups: tuple[int, int] = ONE_GROUP) -> float:
     """Return the expected number of copies of a token that an all-to-all sends to its ``chosen`` experts.
 
     The experts are on ``ranks`` ranks, with ``node`` ranks in each node. A rank with several of them receives the token
@@ -66,9 +91,9 @@ def copies(ranks: int, chosen: int, node: int) -> float:
     """
     nodes = ranks / node
     if nodes <= 1:
-        return float(distinct(ranks, chosen))
+        return float(distinct(reachable(ranks, groups), chosen))
     others = (1 - 1 / nodes) / (1 - 1 / ranks)  # in place of the share that leaves a rank
-    return float(distinct(nodes, chosen)) * others
+    return float(distinct(reachable(nodes, groups), chosen)) * others
 
 
 def dispatched_bits(model: StepModel) -> float:
@@ -87,6 +112,20 @@ def chosen_experts(each: Collective) -> int:
     return next((length for axis, length in each.factors if axis in used and isinstance(length, int)), 1)
 
 
+def training_exchange_seconds(model: KernelCosts, each: Collective, values: Mapping[str, Number]) -> Number:
+    """Return the time in which ranks on several nodes send the tokens of a micro-batch to experts, or back."""
+    chosen, node = chosen_experts(each), model.accelerator.node
+    token = each.elements(**values) / each.times / each.shards / chosen * (each.bits / BITS_A_BYTE)
+    copies = exchanged_copies(chosen, each.ranks / node, node, groups_of(each), is_low_latency=False)
+    return exchange(token, each.ranks / node, node, copies, model.device, model.coefficients("exchange")) * (token > 0)
+
+
+def groups_of(each: Collective) -> tuple[int, int]:
+    """Return the number of groups of experts of an all-to-all, and of those that a token selects."""
+    assert each.place is not None
+    return each.place.entry.layer.expert_groups_of()
+
+
 def exchange_seconds(
     model: StepModel, phases: Mapping[str, tuple[Collective, Form]], values: Mapping[str, Values]
 ) -> Number:
@@ -102,6 +141,6 @@ def exchange_seconds(
         form(**values[phase]) / each.times / each.shards / chosen * (bits / BITS_A_BYTE)
         for phase, (each, form) in phases.items() if phase in values
     )  # fmt: skip
-    copies = exchanged_copies(chosen, nodes, node, is_low_latency=PREFILL not in values)
+    copies = exchanged_copies(chosen, nodes, node, groups_of(first), is_low_latency=PREFILL not in values)
     own = model.coefficients("exchange")
     return exchange(token, nodes, node, copies, model.device, own) * (token > 0)

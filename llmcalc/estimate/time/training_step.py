@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ...calc.collectives import FORWARD, Collective
+from ...calc.collectives import ALL_TO_ALL, FORWARD, Collective
 from ...calc.communication import communication
 from ...calc.memory.number_formats import BITS_A_BYTE
 from ...calc.memory.pipeline import pipeline_stages
@@ -27,6 +27,7 @@ from ...core.workload import Workload
 from . import kernels
 from .arrays import Number
 from .cost import ACTIVATION_BYTES
+from .exchange import training_exchange_seconds
 from .layer_operations import operations
 from .operations import Attention, Gemm, Operation
 from .training_kernels import Passes, TrainingKernels
@@ -137,7 +138,10 @@ class _Stage:
                 replicas += each.times * replica_seconds(self.model, each, moved)
                 continue
             repeats = 2 if self.layout.recompute == FULL and each.phase == FORWARD and each.group != PP else 1
-            seconds = each.times * float(collective_seconds(self.model, each, moved))
+            if each.kind == ALL_TO_ALL and each.place and each.ranks > self.model.accelerator.node:
+                seconds = each.times * float(training_exchange_seconds(self.model, each, values))
+            else:
+                seconds = each.times * float(collective_seconds(self.model, each, moved))
             self.parts[COMMUNICATION] += repeats * seconds / self.mesh.batches
         return replicas
 

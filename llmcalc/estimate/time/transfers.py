@@ -13,7 +13,7 @@ from ...core.record import changed
 from . import kernels
 from .arrays import Number, namespace
 from .cost import ACTIVATION_BYTES, StepTime
-from .exchange import chosen_experts, copies, exchange_seconds
+from .exchange import chosen_experts, copies, exchange_seconds, groups_of
 from .step_operations import DECODE
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def message_bytes(model: KernelCosts, each: Collective, elements: Form, values: 
     size: Number = elements(**values) / each.times / each.shards * (each.bits / BITS_A_BYTE)
     if each.kind == ALL_TO_ALL and each.place:
         chosen = chosen_experts(each)
-        size = size * copies(each.ranks, chosen, model.accelerator.node) / chosen
+        size = size * copies(each.ranks, chosen, model.accelerator.node, groups_of(each)) / chosen
     if each.group == "etp":  # an expert on ranks with different tokens gathers and scatters those of all ranks
         size = size * max(model.mesh.expert_tp // model.mesh.tp, 1)
     return size

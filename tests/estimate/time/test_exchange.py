@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any
+
 import pytest
 
 import llmcalc
 from llmcalc.api.accelerators import accelerators
 from llmcalc.api.efficiencies import efficiencies
 from llmcalc.api.step_models import step_model
+from llmcalc.calc.memory.number_formats import Format
 from llmcalc.calc.sharding import Mesh
+from llmcalc.core.ledger import distinct_entries
 from llmcalc.estimate.time import exchange
 from llmcalc.estimate.time.step import StepModel, step_values
+from llmcalc.estimate.time.training_kernels import TrainingCoefficients, TrainingKernels
+from llmcalc.estimate.time.training_step import TrainingLayout, training_step
 
 H800 = efficiencies().device(accelerators()["h800"])
+
+
+def distinct_layers(name: str) -> Iterator[Any]:
+    return (entry.layer for stack in llmcalc.load(name).stacks for entry in distinct_entries(stack))
+
+
 OWN = {"latency_us": 0.0, "network": 1.0, "link": 1.0}
 
 
@@ -27,6 +41,45 @@ def test_a_token_is_sent_once_to_a_node_and_once_to_a_rank() -> None:
     assert exchange.copies(8, 8, 8) == pytest.approx(expected(8, 8))
     assert exchange.copies(32, 6, 8) * 31 / 32 == pytest.approx(expected(4, 6) * 3 / 4)
     assert exchange.copies(32, 8, 72) == pytest.approx(expected(32, 8))
+
+
+@pytest.mark.parametrize(("places", "groups"), [(4, (8, 4)), (8, (8, 3)), (6, (12, 2)), (16, (8, 4)), (3, (1, 1))])
+def test_the_groups_of_a_token_limit_the_places_that_it_reaches(places: int, groups: tuple[int, int]) -> None:
+    number, top = groups
+    each = max(places // number, 1)  # places with the experts of a group
+    reached = [
+        {place for group in chosen for place in range(group * places // number, group * places // number + each)}
+        for chosen in combinations(range(number), top)
+    ]
+    assert exchange.reachable(places, groups) == pytest.approx(sum(map(len, reached)) / len(reached))
+
+
+def test_a_token_of_deepseek_v3_reaches_four_of_eight_nodes() -> None:
+    nodes = exchange.exchanged_copies(8, 8, 8, (8, 4), is_low_latency=False)
+    assert nodes == pytest.approx((exchange.distinct(4, 8), exchange.distinct(32, 8)))
+    layers = {layer.kind(): layer for layer in distinct_layers("deepseek-v3")}
+    assert layers["moe"].expert_groups_of() == (8, 4)
+    assert {layer.expert_groups_of() for name, layer in layers.items() if name != "moe"} == {(1, 1)}
+    assert {layer.expert_groups_of() for layer in distinct_layers("qwen3-235b-a22b")} == {(1, 1)}
+
+
+def test_training_sends_tokens_of_several_nodes_over_the_network() -> None:
+    own = efficiencies().coefficients("exchange", "h800").values
+    architecture = llmcalc.load("deepseek-v3")
+    seconds = {}
+    for number, top in ((8, 4), (1, 1)):
+        layer = next(layer for layer in distinct_layers("deepseek-v3") if layer.kind() == "moe")
+        assert layer.expert_groups_of() == (8, 4)
+        copies = exchange.exchanged_copies(8, 8, 8, (number, top), is_low_latency=False)
+        seconds[top] = exchange.exchange(4096 * 7168 * 2, 8, 8, copies, H800, own)
+    mesh = Mesh(dp=64, ep=64, etp=1, zero=1, micro_batches=1)
+    layout = TrainingLayout(mesh, 1, "none")
+    kernels = TrainingKernels(
+        accelerators()["h800"], mesh, Format("bf16", 16), efficiencies(), TrainingCoefficients(1.0, 0.0)
+    )
+    found = training_step(architecture, kernels, layout, 4096, 12).parts["communication"]
+    assert found == pytest.approx(58 * 4 * seconds[4], rel=0.01)
+    assert found < 0.8 * 58 * 4 * seconds[1]
 
 
 def test_the_network_and_the_links_send_at_once() -> None:
