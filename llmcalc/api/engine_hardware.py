@@ -15,6 +15,7 @@ from .settings import PLAIN
 
 GGUF, SAFETENSORS = "gguf", "safetensors"
 ANY = {GGUF, SAFETENSORS}
+MLX = "mlx"  # a quantisation that only MLX reads, which is none of the engines
 
 
 def engines_on(card: Accelerator) -> Iterator[Mapping[str, Any]]:
@@ -131,4 +132,6 @@ def _files(architecture: Architecture | None) -> set[str]:
     told: Mapping[str, Any] = architecture.inputs if architecture else {}
     if stated := told.get(FILE_FORMAT):
         return _files_in(stated)
-    return {GGUF} if told.get("types") else {SAFETENSORS} if told.get("quantization") else ANY
+    if (method := told.get("quantization")) and method.get("quant_method") == MLX:
+        return {MLX}
+    return {GGUF} if told.get("types") else {SAFETENSORS} if method else ANY

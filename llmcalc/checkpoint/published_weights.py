@@ -44,19 +44,20 @@ def matrix_of(tensor: Declared) -> Matrix | None:
     """Return a tensor as a matrix [out, in] or stacked experts [x, out, in], or None if it is never quantised."""
     row = tensor.rows[0]
     number_class = row.declaration.number_class(row.tensor)
-    is_head = number_class == HEAD
-    is_matrix = (row.tensor.linear and not row.tensor.name.startswith(_ROUTERS)) or is_head
-    if not is_matrix or tensor.rule is None or number_class == EMBEDDING:
+    is_head, is_table = number_class == HEAD, number_class == EMBEDDING
+    if not (row.tensor.linear or is_head or is_table) or tensor.rule is None:
         return None
     shape = tensor.shape
     if tensor.rule.transposed:
         shape = (*shape[:-2], shape[-1], shape[-2])
-    is_stacked = len(shape) == 3 and not tensor.name.endswith(WEIGHT)
-    if not is_stacked and (len(shape) != 2 or not tensor.name.endswith(WEIGHT)):
+    is_named_weight, is_routed = tensor.name.endswith(WEIGHT), number_class == EXPERTS
+    is_stacked = len(shape) == 3 and (not is_named_weight or is_routed)
+    if not is_stacked and (len(shape) != 2 or not is_named_weight):
         return None
     return Matrix(
         tensor.name.removesuffix(WEIGHT), shape, is_head=is_head, is_stacked=is_stacked,
-        is_routed=number_class == EXPERTS, in_tower=row.entry.stack.role == "tower",
+        is_one_module=is_stacked and is_named_weight, is_routed=is_routed, is_table=is_table,
+        is_router=row.tensor.name.startswith(_ROUTERS), in_tower=row.entry.stack.role == "tower",
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from ..api.engine_hardware import checkpoint_format, default_engine, has_reader
 from ..api.engine_models import default_state_format
 from ..api.fit import FitResult, Solution
 from ..api.fit_offload import OFFLOADS, command_of, flag_of
+from ..api.settings import PLAIN
 from ..calc.kv_cache import ROLE_DTYPES
 from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
@@ -207,11 +208,13 @@ def _candidates(solution: Solution) -> Table:
 
 def _unread(result: InferenceMemory, accelerator: Accelerator | None) -> Sequence[str]:
     """Return a warning if no engine on an accelerator reads the weights."""
-    names = dict.fromkeys(entry.format.name for entry in result.stored)
-    unread = [name for name in names if not has_reader(accelerator, name)]
-    if not unread or accelerator is None or (result.published and checkpoint_format(accelerator, result.architecture)):
+    if accelerator is None or (result.published and checkpoint_format(accelerator, result.architecture)):
         return []
-    return [f"no engine on {accelerator.title} reads weights in {' or '.join(unread)}"]
+    names = dict.fromkeys(entry.format.name for entry in result.stored)
+    unread = [name for name in names if name not in PLAIN and (result.published or not has_reader(accelerator, name))]
+    if not unread:
+        return []
+    return [f"no supported engine on {accelerator.title} reads weights in {' or '.join(unread)}"]
 
 
 def _unverified(accelerator: Accelerator | None, checked: str, text: str) -> Sequence[str]:

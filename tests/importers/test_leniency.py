@@ -166,8 +166,10 @@ def test_a_size_that_a_class_computes_is_warned_of_unless_it_is_the_same(
     assert f"ignores {key} = 61 and uses the computed value {computed}" in warning
 
 
-def test_weights_quantised_by_mlx_are_noted() -> None:
+def test_weights_quantised_by_mlx_are_read() -> None:
     llama = {"model_type": "llama", "num_hidden_layers": 2}
     assert llmcalc.load({**llama, "quantization": {"bits": None}}).notes == llmcalc.load(llama).notes
-    note = llmcalc.load({**llama, "quantization": {"group_size": 64, "bits": 5}}).notes[-1]
-    assert note == "the config states 5-bit weights, which are not read; sizes are those of unquantised weights"
+    stated = {"group_size": 64, "bits": 5}
+    found = llmcalc.load({**llama, "quantization": stated, "quantization_config": stated})
+    assert "quantised checkpoint ('mlx'): parameters count logical elements, not packed ones" in found.notes
+    assert found.notes[-1].startswith("only MLX reads these weights")

@@ -29,8 +29,11 @@ class Matrix(NamedTuple):
     shape: Shape  # [out, in], or [experts, out, in]
     is_head: bool = False
     is_stacked: bool = False  # whether it holds all experts of a layer
+    is_one_module: bool = False  # whether these are the weight of one module (Granite)
     is_routed: bool = False  # whether it belongs to routed experts
     in_tower: bool = False  # whether it belongs to an encoder of images or audio
+    is_table: bool = False  # whether it is an embedding table
+    is_router: bool = False
 
 
 class ModuleOverride(NamedTuple):
@@ -48,7 +51,11 @@ class Quantisation(NamedTuple):
     is_excluded: Callable[[str], bool] = lambda _: False  # whether the config excludes a module
     overrides: tuple[ModuleOverride, ...] = ()  # the first match applies
     includes_head: bool = False  # applies to modules that are not excluded
+    includes_tables: bool = False
+    includes_routers: bool = False
+    includes_stacked: bool = False  # whether stacked experts are quantised as well
     stacked_only: bool = False  # whether only stacked experts are quantised (MXFP4)
+    row_multiple: int = 1  # matrices whose number of inputs is not a multiple are not quantised
     lists_experts: bool = False  # whether the config may list single experts of a layer
     text_only: bool = False  # whether the method is in the language model's config
     includes_routed: bool = True  # packing of routed experts that are stored separately
@@ -73,7 +80,14 @@ class Quantisation(NamedTuple):
         """Return the packing of a matrix, or None if the matrix is not quantised."""
         if self.is_excluded(matrix.module) or (matrix.is_head and not self.includes_head):
             return None
-        if self.stacked_only != matrix.is_stacked or (matrix.in_tower and self.text_only):
+        if (matrix.is_table and not self.includes_tables) or (matrix.is_router and not self.includes_routers):
+            return None
+        is_stored_otherwise = self.stacked_only != matrix.is_stacked or matrix.is_one_module
+        if (
+            (is_stored_otherwise and not self.includes_stacked)
+            or (matrix.in_tower and self.text_only)
+            or matrix.shape[-1] % self.row_multiple
+        ):
             return None
         if matrix.is_routed and not self.includes_routed:
             return None

@@ -16,6 +16,7 @@ from .compressed_tensors import read_compressed_tensors
 from .fp8_fp4 import read_fbgemm_fp8, read_fp8, read_mxfp4
 from .gptq_awq import read_auto_round, read_awq, read_gptq
 from .method import WHERE, Quantisation, QuantizationConfig
+from .mlx import read_mlx
 from .modelopt import read_modelopt
 
 LONGEST_CONFIG = 4_000_000
@@ -38,7 +39,7 @@ Reader = Callable[[QuantizationConfig, str], Quantisation | list[Quantisation]]
 METHODS: dict[str, Reader] = {
     "gptq": read_gptq, "awq": read_awq, "auto-round": read_auto_round, "bitsandbytes": read_bitsandbytes,
     "fp8": read_fp8, "fbgemm_fp8": read_fbgemm_fp8, "compressed-tensors": read_compressed_tensors,
-    "modelopt": read_modelopt, "mxfp4": read_mxfp4,
+    "modelopt": read_modelopt, "mxfp4": read_mxfp4, "mlx": read_mlx,
 }  # fmt: skip
 
 
@@ -64,7 +65,9 @@ def quantisation_variants(data: Mapping[str, Any], dtype: str, text_only: bool =
     unread = [key for key in data if key not in config.read | _IRRELEVANT and data[key] not in (None, False, [], {})]
     lists_experts = bool(_ONE_EXPERT.search(str(data)[:LONGEST_CONFIG]))
     return [
-        variant._replace(lists_experts=lists_experts, text_only=text_only, unknown_keys=tuple(unread))
+        variant._replace(
+            lists_experts=lists_experts, text_only=text_only or variant.text_only, unknown_keys=tuple(unread)
+        )
         for variant in (result if isinstance(result, list) else [result])
     ]
 

@@ -30,6 +30,7 @@ from .composite_configs import (
 )
 from .config import Config, Fields
 from .family_table import find, names
+from .mlx_quantisation import MLX, mlx_quantisation
 from .task_heads import has_known_head, with_task_head
 
 MOST_NAMED = 12  # sizes named in a note
@@ -157,7 +158,7 @@ def _check_overrides(config: Config, overrides: Sequence[str], data: Mapping[str
 
 def _quantised(data: Mapping[str, Any], inner: Mapping[str, Any]) -> Fields:
     """Return the weight quantisation, if any, and whether it applies only to the nested language model."""
-    own, within = data.get("quantization_config"), inner.get("quantization_config")
+    own, within = (mlx_quantisation(part) or part.get("quantization_config") for part in (data, inner))
     found = own if isinstance(own, dict) else within
     if not isinstance(found, dict):
         return {}
@@ -283,10 +284,8 @@ def _notes(
     if found is not None:
         method = found.get("quant_method", "an unnamed method")
         yield f"quantised checkpoint ({short_repr(method)}): parameters count logical elements, not packed ones"
-    packed = data.get("quantization")  # as MLX writes it
-    if found is None and isinstance(packed, dict) and type(packed.get("bits")) is int:
-        stated = f"the config states {packed['bits']}-bit weights"
-        yield f"{stated}, which are not read; sizes are those of unquantised weights"
+        if method == MLX:
+            yield "only MLX reads these weights: for other engines, give the format of the weights that they read"
     for key in table("config_keys")["multi_token_prediction"]:
         count = data.get(key, inner.get(key))
         if type(count) is int and count > 0:
