@@ -30,7 +30,7 @@ from .composite_configs import (
 )
 from .config import Config, Fields
 from .family_table import find, names
-from .mlx_quantisation import MLX, mlx_quantisation
+from .mlx_quantisation import MLX, mlx_weights
 from .task_heads import has_known_head, with_task_head
 
 MOST_NAMED = 12  # sizes named in a note
@@ -158,7 +158,7 @@ def _check_overrides(config: Config, overrides: Sequence[str], data: Mapping[str
 
 def _quantised(data: Mapping[str, Any], inner: Mapping[str, Any]) -> Fields:
     """Return the weight quantisation, if any, and whether it applies only to the nested language model."""
-    own, within = (mlx_quantisation(part) or part.get("quantization_config") for part in (data, inner))
+    own, within = (mlx_weights(part) or part.get("quantization_config") for part in (data, inner))
     found = own if isinstance(own, dict) else within
     if not isinstance(found, dict):
         return {}

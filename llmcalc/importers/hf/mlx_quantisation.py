@@ -9,10 +9,10 @@ MLX = "mlx"
 _SETTINGS = ("group_size", "bits", "mode")
 
 
-def mlx_quantisation(data: Mapping[str, Any]) -> dict[str, Any] | None:
+def mlx_weights(data: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the weight quantisation of a config as a ``quantization_config``, if MLX has written it, or None.
 
-    >>> mlx_quantisation({"model_type": "llama", "quantization": {"group_size": 64, "bits": 4}})
+    >>> mlx_weights({"model_type": "llama", "quantization": {"group_size": 64, "bits": 4}})
     {'quant_method': 'mlx', 'model_type': 'llama', 'group_size': 64, 'bits': 4}
     """
     found = next((data[key] for key in ("quantization", "quantization_config") if _is_mlx(data.get(key))), None)
