@@ -111,7 +111,7 @@ def accelerator(name: str, count: int | None = None) -> Accelerator:
 
     The error about an ambiguous name repeats the given ``count``.
     """
-    candidates = _candidates(name)
+    candidates = accelerators_named(name)
     if not candidates:
         raise _unknown(name)
     if len(candidates) > 1:
@@ -120,7 +120,7 @@ def accelerator(name: str, count: int | None = None) -> Accelerator:
     return accelerators()[candidates[0]]
 
 
-def _candidates(name: str) -> list[str]:
+def accelerators_named(name: str) -> list[str]:
     """Return the accelerators with this name, or else those that all words of the name describe."""
     words, known = _words(name), _by_alias()
     if not words or not _NAME.fullmatch(name.strip()):
@@ -194,7 +194,7 @@ def _read(text: str) -> Gpus:
     if _is_known(wanted):
         return _gpus(wanted, None)
     matches = [match for pattern in _COUNTED if (match := pattern.fullmatch(wanted)) and _is_known(match["name"])]
-    readings = {(*_candidates(match["name"]), match["count"]): match for match in matches}
+    readings = {(*accelerators_named(match["name"]), match["count"]): match for match in matches}
     if len(readings) > 1 or (":" not in wanted and any(_is_known(match["count"]) for match in matches)):
         raise InputError(f"{text!r} is ambiguous", parameter="gpu", hint="write a name and a count as in {gpu=h100:8}")
     if not readings:
@@ -202,7 +202,7 @@ def _read(text: str) -> Gpus:
     (match,) = readings.values()
     name, count = match["name"], int(match["count"])
     if match.re is _SPACED and any(
-        count * UNITS["GB"] == accelerators()[one].memory_bytes for one in _candidates(name)
+        count * UNITS["GB"] == accelerators()[one].memory_bytes for one in accelerators_named(name)
     ):
         hint = f"write {{gpu={name}:{count}}} for {count} GPUs, or {{gpu={name}-{count}gb}} for GPUs with {count} GB"
         raise InputError(f"{text!r} is ambiguous", parameter="gpu", hint=hint)
@@ -210,7 +210,7 @@ def _read(text: str) -> Gpus:
 
 
 def _is_known(name: str) -> bool:
-    return bool(_SIZE.fullmatch(name) or plain(name) in _instances_by_alias() or _candidates(name))
+    return bool(_SIZE.fullmatch(name) or plain(name) in _instances_by_alias() or accelerators_named(name))
 
 
 def _gpus(name: str, count: int | None) -> Gpus:

@@ -46,6 +46,10 @@ GRADIENTS = Setting("gradients", choices=PLAIN, like="dtype", needs=("training",
 RECOMPUTE = Setting(
     "recompute", choices=("none", "selective", "full"), usual="none", needs=("training", "stored_scores")
 )
+ADAPTERS = (
+    Setting("lora_rank", int, least=1, needs=("training",)),
+    Setting("lora_targets", TEXTS, needs=("training", "lora_rank")),
+)
 TRAINING = (
     OPTIMIZER,
     Setting("attention", choices=("flash", "eager"), usual="flash", needs=("training",)),
@@ -58,8 +62,7 @@ TRAINING = (
     Setting("gradient_buffer", bool, False, needs=("training",)),
     Setting("gradient_placeholders", bool, False, needs=("training", "gradient_buffer")),
     Setting("master", bool, True, needs=("training", "master_copy")),
-    Setting("lora_rank", int, least=1, needs=("training",)),
-    Setting("lora_targets", TEXTS, needs=("training", "lora_rank")),
+    *ADAPTERS,
 )
 WHOLE_MESH = Setting("mesh", Mesh)
 IS_TRAINING = Setting("training", bool, False)

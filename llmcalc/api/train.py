@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..calc.flops import flops
@@ -11,17 +11,15 @@ from ..calc.memory.inference import InferenceMemory
 from ..calc.memory.pipeline import ParallelMemory
 from ..calc.sharding import Mesh
 from ..core.aliases import accepts_aliases
-from ..core.architecture import Architecture, TrainingFact, declare
+from ..core.architecture import Architecture, declare
 from ..core.errors import InputError, SizeError, short_repr
-from ..core.evidence import MEASURED
 from ..core.record import changed
-from ..core.setting import AMOUNT, COUNT, SIZES, Setting, check_values, read_lengths
+from ..core.setting import AMOUNT, COUNT, SIZES, Setting, check_values, read_lengths, read_texts
 from ..data import table
 from ..estimate.amounts import HOURS_A_DAY, amount, share
 from ..estimate.cost import (
     AS_GIVEN,
     FROM_OPERATIONS,
-    SIXTEEN_BIT,
     UNKNOWN,
     Machine,
     Span,
@@ -29,8 +27,8 @@ from ..estimate.cost import (
     is_of_mixtures,
     number_format_of,
     price_quotes,
+    usual_format,
     utilisation,
-    utilisations,
 )
 from ..estimate.hardware import Accelerator
 from ..estimate.time.training_time import TrainingTime
@@ -38,15 +36,14 @@ from ..estimate.training_run import Budget, Price, Training
 from .accelerators import read_gpus
 from .defaults import RESERVE, default_seq
 from .effects import check_effects
-from .evidence import errors_of
 from .fit import check_fit
 from .load import Source, load
 from .memory import memory_of
-from .settings import DTYPE, IS_TRAINING, OPTIMIZER, RECOMPUTE, WHOLE_MESH
+from .published_runs import published_tokens, shares_of_runs
+from .settings import ADAPTERS, DTYPE, IS_TRAINING, OPTIMIZER, RECOMPUTE, WHOLE_MESH
 from .training_time import Run, judged, layout_on, training_time, usual_step_tokens
 
 LARGEST_WHOLE = 10**30
-OF_RUNS = (0.1, 0.5, 0.9)  # quantiles of the hours of published runs
 PRICE = Setting("price", float, above=0)
 MACHINE, OF_GPU = Setting("machine", (Machine, str)), ("machine",)
 OF_MACHINE = (
@@ -58,7 +55,7 @@ SETTINGS = (
     changed(RECOMPUTE, default="none", needs=(*OF_GPU, "mesh", "stored_scores")), changed(PRICE, needs=OF_GPU),
     Setting("watts", float, above=0, needs=OF_GPU), Setting("pue", float, least=1, needs=(*OF_GPU, "carbon")),
     Setting("carbon", float, least=0, needs=(*OF_GPU, "pue")), DTYPE,
-    changed(OPTIMIZER, default="adamw", needs=()), Setting("fit", Fit),
+    changed(OPTIMIZER, default="adamw", needs=()), Setting("fit", Fit), *ADAPTERS,
 )  # fmt: skip
 MOST_WRITTEN = 10**12  # larger amounts are written with an exponent
 
@@ -91,10 +88,7 @@ def machine(
         value = share(mfu, "mfu")
         known = (Span(value, value, value), AS_GIVEN)
         return Machine(found, gpus.count or 1, number_format_of(found, precision), *known)
-    published = utilisations(found, measured)
-    if precision is None and published.keys().isdisjoint(SIXTEEN_BIT):
-        precision = next(iter(published), None)
-    chosen = number_format_of(found, precision)
+    chosen = number_format_of(found, precision) if precision else usual_format(found, measured)
     return Machine(found, gpus.count or 1, chosen, *utilisation(found, chosen, measured))
 
 
@@ -137,7 +131,10 @@ def budget(
     dollars: float | None = None,
     price: float | None = None,
 ) -> Budget:
-    """Convert a training budget between FLOPs, days, accelerator-hours and US dollars on a machine."""
+    """Convert a training budget between FLOPs, days, accelerator-hours and US dollars on a machine.
+
+    Published runs took longer than their utilisation says, so a published utilisation holds for a part of the time.
+    """
     budgets = {"compute": compute, "days": days, "gpu-hours": hours, "dollars": dollars}
     amounts = [(name, value) for name, value in budgets.items() if value]
     if len(amounts) != 1:
@@ -146,9 +143,11 @@ def budget(
         raise InputError(what, parameter="" if amounts else "gpu", hint=hint)
     (name, amount), on = amounts[0], f"{of.count} × {of.accelerator.name}"
     cost = price_of(of.accelerator, price)
+    shares = shares_of_runs() if of.mfu_source != AS_GIVEN else None
+    longer = shares.mid if shares else 1.0
     if name == "compute":
-        said, spent = f"{about(amount)} FLOPs on {on}", of.hours(amount)
-        return Budget(said, of, spent, Span(amount, amount, amount), cost)
+        said, spent = f"{about(amount)} FLOPs on {on}", of.hours(amount).times(longer)
+        return Budget(said, of, spent, Span(amount, amount, amount), cost, longer)
     if name == "days":
         said, worked = f"{amount:g} days on {on}", amount * HOURS_A_DAY * of.count
     elif name == "gpu-hours":
@@ -159,7 +158,7 @@ def budget(
         raise InputError("requires a price", parameter="dollars", hint=hint)
     else:
         said, worked = f"{about(amount)} US dollars of {of.accelerator.name}", amount / price
-    return Budget(said, of, Span(worked, worked, worked), of.flops(worked), cost)
+    return Budget(said, of, Span(worked, worked, worked), of.flops(worked / longer), cost, longer)
 
 
 def about(amount: float) -> str:
@@ -191,6 +190,8 @@ def train(
     dtype: str = "bf16",
     optimizer: str = "adamw",
     fit: Fit | None = None,
+    lora_rank: int | None = None,
+    lora_targets: Iterable[str] | None = None,
     extend: bool = False,
 ) -> Training:
     """Estimate the compute, time, cost, energy and checkpoint sizes of a training run.
@@ -217,6 +218,8 @@ def train(
         dtype: number format of the weights in a checkpoint.
         optimizer: optimizer whose states are part of a resumable checkpoint.
         fit: memory per GPU, if already computed.
+        lora_rank: train only LoRA adapters of this rank, so that no gradients of weights are computed.
+        lora_targets: matrices to adapt (default: ``wq``, ``wk``, ``wv`` and ``wo``).
         extend: allow sequences longer than the learned positions.
 
     Raises:
@@ -226,6 +229,10 @@ def train(
     given = read_lengths(locals())
     check_values(SETTINGS, given)
     seq, target_seq = given["seq"], given["target_seq"]
+    adapters: dict[str, Any] = {
+        "lora_rank": lora_rank,
+        "lora_targets": lora_targets and read_texts(lora_targets, "lora_targets"),
+    }
     tokens = _whole(tokens, "tokens") if tokens is not None else None
     batch_tokens = _whole(batch_tokens, "batch_tokens") if batch_tokens is not None else None
     working = machine_or_operations(machine) if isinstance(machine, str) else machine
@@ -238,7 +245,7 @@ def train(
         fit = check_fit(
             architecture, working.accelerator.usable_bytes, read_size(RESERVE, "reserve"), working.count,
             mode="training", mesh=mesh, batch=micro_batch, dtype=dtype, optimizer=optimizer, recompute=recompute,
-            **sizes,
+            **sizes, **adapters,
         )  # fmt: skip
     one = flops(architecture, **sizes, mode="train", attention=count)
     for name, least in (("one sequence", one.tokens), ("one step", batch_tokens or 0)):
@@ -266,18 +273,24 @@ def train(
         price_of(working.accelerator, price) if working else None, (), stored.weights,
         stored.weights + stored.optimizer, vocabulary(architecture), fit, step_time=timed, published=published,
     )  # fmt: skip
+    if lora_rank:
+        run = with_adapters(run, {"dtype": dtype, "optimizer": optimizer, **adapters})
     if working is None or run.hours is None:
         return run
     return changed(run, emissions=emissions(working.accelerator, run.hours, watts, pue, carbon))
 
 
 def with_adapters(run: Training, settings: Mapping[str, Any]) -> Training:
-    """Return a run whose checkpoints contain only LoRA adapters, given the arguments of ``memory`` for a step."""
-    stored = memory_of(run.architecture, **{**settings, "mesh": None, "batch": 1, "seq": 1})
+    """Return a run that trains and stores only LoRA adapters, given the arguments of ``memory`` for a step."""
+    stored = memory_of(run.architecture, **{**settings, "mode": "training", "mesh": None, "batch": 1, "seq": 1})
     assert isinstance(stored, ParallelMemory)
     recipe = stored.worst.recipe
-    weights = stored.gradients // recipe.gradient_bytes * recipe.weight_bytes
-    return changed(run, weights_bytes=weights, resume_bytes=weights + stored.optimizer, adapters=recipe.adapters)
+    n_parameters = stored.gradients // recipe.gradient_bytes
+    weights = n_parameters * recipe.weight_bytes
+    return changed(
+        run, weights_bytes=weights, resume_bytes=weights + stored.optimizer, adapters=recipe.adapters,
+        adapter_flops=run.step.with_adapters(n_parameters), step_time=None,
+    )  # fmt: skip
 
 
 def _state_bytes(stored: ParallelMemory | InferenceMemory) -> float:
@@ -308,42 +321,6 @@ def _whole(value: float | str, parameter: str) -> int:
     if found != int(found) and not isinstance(value, str):
         raise SizeError(f"invalid number of tokens {short_repr(value)}", parameter=parameter, hint="use a whole number")
     return round(found)
-
-
-def published_tokens(architecture: Architecture) -> int:
-    """Return the published number of training tokens."""
-    fact = published_fact(architecture, "training_tokens")
-    if fact is None:
-        message = f"the number of training tokens of {architecture.name} is unknown"
-        raise InputError(message, parameter="tokens", hint="specify it, for example with {tokens=15T}")
-    return round(float(fact.value))
-
-
-def published_fact(architecture: Architecture, quantity: str) -> TrainingFact | None:
-    """Return the first published numeric fact about a quantity, or None."""
-    facts = (fact for fact in architecture.facts if fact.quantity == quantity and not isinstance(fact.value, str))
-    return next(facts, None)
-
-
-def published_hours(architecture: Architecture) -> float | None:
-    """Return the published accelerator-hours, or the product of accelerators and days, or None."""
-    names = ("accelerator_hours", "accelerators", "training_days")
-    hours, count, days = (fact and float(fact.value) for fact in (published_fact(architecture, one) for one in names))
-    return hours or (count * days * HOURS_A_DAY if count and days else None)
-
-
-def as_other_runs(run: Training) -> Span | None:
-    """Return the accelerator-hours if the run takes as long as published runs did, relative to their estimates.
-
-    The values are at the 10th, 50th and 90th percentile of the published runs. The result is None if the user specified
-    the utilisation.
-    """
-    if run.hours is None or run.evidence.get("hours") != MEASURED:
-        return None
-    shares = sorted(1 / (1 + error) for error in errors_of("train", "hours"))
-    if not shares:
-        return None
-    return Span(*(run.hours.mid * shares[round(quantile * (len(shares) - 1))] for quantile in OF_RUNS))
 
 
 def emissions(

@@ -13,7 +13,7 @@ from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, record
 from ..core.workload import Workload
 from .walk import Conventions
-from .work import Work, works
+from .work import MAC, Work, works
 
 
 class Count(NamedTuple):
@@ -193,6 +193,22 @@ class Flops(NotebookDisplay):
         blocks = (work for work in self.works if work.entry.run is not None)
         works = [work for work in blocks if recompute == "full" or "core" in work.equation.tags]
         return int(self._sum(works, matmul=True)(**self.values))
+
+    def with_adapters(self, n_parameters: int) -> int:
+        """Return the matmul FLOPs of a step with low-rank adapters: in training, no gradients of the frozen weights.
+
+        >>> import llmcalc
+        >>> step = llmcalc.flops("llama3-8b", seq=1024, mode="train")
+        >>> round(step.with_adapters(13_631_488) / step.matmul, 3)  # rank 16
+        0.674
+
+        Each token passes through all adapters, once in the forward pass and twice in the backward pass. The gradients
+        of the inputs of the first block are counted, as in PEFT with recomputation.
+        """
+        is_training = self.workload.mode == "train"
+        saved = (work.flops * (work.entry.applied * work.weight_passes) for work in self.works if is_training)
+        frozen = int(sum(saved, lift(0))(**self.values))
+        return self.matmul - frozen + self.tokens * n_parameters * MAC * (3 if is_training else 1)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""

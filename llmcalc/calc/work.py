@@ -47,6 +47,13 @@ class Work(NamedTuple):
             return 0
         return 1 if self.matmul and "constant" in tags else 2
 
+    @property
+    def weight_passes(self) -> int:
+        """Ratio of the FLOPs of weight gradients to forward FLOPs, which frozen weights save in the backward pass."""
+        weights = {tensor.name for tensor in self.place.declaration.tensors}
+        own = sum(operand.name in weights for operand in self.equation.operands)
+        return min(own, self.backward_passes) if self.matmul else 0
+
 
 def works(architecture: Architecture, conventions: Conventions) -> tuple[Work, ...]:
     """Return the FLOPs of every executed equation. Equal blocks of a run are listed once."""

@@ -52,6 +52,11 @@ FORMATS = (
             "COMPONENT"),
     _option("cache", "Serving: KV cache format, such as fp8 (default: --dtype).", "FORMAT", complete="formats"),
 )  # fmt: skip
+ADAPTERS = (
+    _option("lora_rank", "Training: train only LoRA adapters of this rank."),
+    _option("lora_targets", "Training: matrix to adapt with LoRA (default: wq, wk, wv and wo). Repeatable.", "TENSOR",
+            "--lora-target"),
+)  # fmt: skip
 MEMORY = (
     TRAINING,
     *FORMATS,
@@ -72,9 +77,7 @@ MEMORY = (
     _option("gradient_buffer", "Training: keep gradients in one contiguous buffer, as in Megatron-LM."),
     _option("gradient_placeholders", "With --gradient-buffer: add a gradient per matrix shape (Transformer Engine)."),
     Option("--no-master", "Training: do not keep an fp32 master copy of the weights.", kind=bool, also=("master",)),
-    _option("lora_rank", "Training: train only LoRA adapters of this rank."),
-    _option("lora_targets", "Training: matrix to adapt with LoRA (default: wq, wk, wv and wo). Repeatable.", "TENSOR",
-            "--lora-target"),
+    *ADAPTERS,
     *MESH,
     CONVENTION,
 )  # fmt: skip

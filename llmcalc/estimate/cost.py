@@ -104,6 +104,13 @@ def utilisations(accelerator: Accelerator, measured: Mapping[str, Any]) -> Mappi
     return measured[keys[-1]] if keys else {}
 
 
+def usual_format(accelerator: Accelerator, measured: Mapping[str, Any]) -> str:
+    """Return a 16-bit format, or the first with a published utilisation if there is none in 16 bits."""
+    published = utilisations(accelerator, measured)
+    is_known = not published or not published.keys().isdisjoint(SIXTEEN_BIT)
+    return number_format_of(accelerator, None if is_known else next(iter(published)))
+
+
 def is_of_mixtures(machine: Machine, measured: Mapping[str, Any]) -> bool:
     """Return whether the published utilisation of a machine is that of mixtures of experts."""
     return bool(utilisations(machine.accelerator, measured).get(machine.number_format, {}).get("experts"))

@@ -39,13 +39,19 @@ class Price(NamedTuple):
 
 @record
 class Budget:
-    """A training budget in accelerator-hours and model FLOPs. ``said`` is the budget as entered by the user."""
+    """A training budget in accelerator-hours and model FLOPs.
+
+    Attributes:
+        said: the budget as entered by the user.
+        share: hours of a run as a multiple of those at the utilisation, such as those of published runs.
+    """
 
     said: str
     machine: Machine
     hours: Span
     flops: Span
     price: Price | None
+    share: float = 1.0
 
     @property
     def cost(self) -> tuple[float, float] | None:
@@ -56,7 +62,8 @@ class Budget:
         """Return the attributes as a plain dictionary."""
         return {
             "said": self.said, "machine": self.machine.to_dict(), "hours": self.hours._asdict(),
-            "flops": self.flops._asdict(), "price": self.price._asdict() if self.price else None,
+            "flops": self.flops._asdict(), "share": self.share,
+            "price": self.price._asdict() if self.price else None,
             "cost": dict(zip(("low", "high"), self.cost, strict=True)) if self.cost else None,
         }  # fmt: skip
 
@@ -69,7 +76,8 @@ class Training(NotebookDisplay):
         step: FLOPs of all sequences in the run.
         tokens: requested number of tokens, before rounding up to full sequences.
         resume_bytes: size of a resumable checkpoint (weights, master copy and optimizer states).
-        adapters: LoRA adapters, if checkpoints contain only these.
+        adapters: LoRA adapters, if only these are trained and stored.
+        adapter_flops: FLOPs of contractions if only these are trained.
         step_time: time of a step derived from its operations, or None if it is not computed.
         published: the machine with the published utilisation of other runs, or None.
     """
@@ -86,6 +94,7 @@ class Training(NotebookDisplay):
     vocabulary: int | None
     fit: Fit | None
     adapters: Adapters | None = None
+    adapter_flops: int | None = None
     step_time: TrainingTime | None = None
     published: Machine | None = None
 
@@ -99,7 +108,8 @@ class Training(NotebookDisplay):
     def evidence(self) -> dict[str, str]:
         """Class of evidence of each value. Hours by a utilisation that the user specified are assumed."""
         found = super().evidence
-        given = {"hours": ASSUMED, "days": ASSUMED} if self.machine and self.machine.mfu_source == AS_GIVEN else {}
+        is_assumed = self.adapters is not None or (self.machine and self.machine.mfu_source == AS_GIVEN)
+        given = {"hours": ASSUMED, "days": ASSUMED} if is_assumed else {}
         known: dict[str, Any] = {
             "hours": self.hours,
             "days": self.hours,
@@ -123,17 +133,18 @@ class Training(NotebookDisplay):
     @property
     def compute(self) -> int:
         """Exact matmul FLOPs of the forward and backward passes."""
-        return self.step.matmul
+        return self.step.matmul if self.adapter_flops is None else self.adapter_flops
 
     @cached_property
     def mfu_flops(self) -> int:
         """FLOPs that the utilisation refers to, from which the hours are derived."""
         count = self.machine.mfu_count if self.machine else None
-        if count == SIX_ND:
-            return self.six_nd // (2 if self.architecture.is_encoder_decoder else 1)  # a token passes through one stack
         if count is None or count == self.step.workload.attention:
             return self.compute
-        return self.step.counting(count).matmul
+        counted = self.step.counting(count).matmul if count != SIX_ND else self.six_nd
+        if count == SIX_ND and self.architecture.is_encoder_decoder:
+            counted //= 2  # a token passes through one stack
+        return counted * self.compute // self.step.matmul
 
     @property
     def parameters(self) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..api.reference_models import Shape
 from ..api.scale import SEQ, in_inputs
+from ..core.errors import spelled
 from ..estimate.cost import Machine
 from ..estimate.scaling.law import EXPERT_FORMS
 from ..estimate.scaling.query import Plan, Point
@@ -51,7 +52,7 @@ def scale_document(plan: Plan, shapes: Sequence[Shape] = (), seq: int = SEQ) -> 
         facts=tuple(_facts(plan, spent)),
         tables=(_by_law(plan), _served(plan), _shapes(shapes, machine)),
         pictures=lambda: _pictures(plan),
-        notes=(*assumptions(machine, spent.price if spent else None), *_notes(plan, shapes, seq)),
+        notes=(*assumptions(machine, spent.price if spent else None), *_share(spent), *_notes(plan, shapes, seq)),
     )
 
 
@@ -148,6 +149,14 @@ def _shapes(shapes: Sequence[Shape], machine: Machine | None) -> Table:
     per_gpu = ("per GPU: about bytes", "") if machine else ()
     heads = columns("shape: name", "parameters: about", "tokens: about", *per_gpu)
     return Table("published models of similar size, trained on the whole budget", heads, rows)
+
+
+def _share(spent: Budget | None) -> list[str]:
+    """Return how much longer published runs took than their utilisation says."""
+    if spent is None or spent.share == 1:
+        return []
+    text = f"a run takes {three_digits(spent.share)} times the hours of this MFU, the median of published runs"
+    return [spelled(f"assumed: {text} (llmcalc evidence train); set {{mfu}} to use another one alone")]
 
 
 def _notes(plan: Plan, shapes: Sequence[Shape], seq: int) -> list[str]:

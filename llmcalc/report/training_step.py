@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..core.errors import spelled
 from ..estimate.cost import FROM_OPERATIONS
-from ..estimate.time.training_time import FASTEST, WITHOUT_ROOM
+from ..estimate.time.training_time import FASTEST
 from ..estimate.training_run import Training
 from .document import Fact, Table, columns
 from .memory import mesh_line
@@ -47,8 +47,6 @@ def step_notes(run: Training) -> list[str]:
     found = [f"a step by its operations: {sizes}, {again}"]
     if timed.origin == FASTEST:
         found.append(spelled("this layout is the fastest of the usual ones that fit; set {dp}, {tp} and {pp}"))
-    if timed.origin == WITHOUT_ROOM:
-        found.append("no usual layout fits in memory; the time is that of a step on GPUs with more memory")
     found.append(
         f"modelled: steps by their operations, median error {timed.error:.2g} % on sources left out of the fit; "
         "the answer is the estimate with the smaller error"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import llmcalc
+from llmcalc.api.published_runs import expected_hours
 from llmcalc.core.errors import InputError, SizeError
 from llmcalc.report.flops import conventional_flops
 
@@ -145,6 +146,23 @@ def test_published_hours(count: str) -> None:
     hours = llmcalc.train("deepseek-v3", seq=2048, machine="h800:2048", count=count).hours
     assert hours is not None
     assert hours.mid == pytest.approx(2.664e6, rel=0.0006)
+
+
+def test_a_run_of_adapters_computes_no_gradients_of_weights() -> None:
+    whole = llmcalc.train("llama3-8b", 10**9, seq=1024, machine="h100")
+    found = llmcalc.train("llama3-8b", 10**9, seq=1024, machine="h100", lora_rank=7, lora_targets=["wq", "wd"])
+    tokens, n_weights = found.step.tokens, 8_030_261_248 - 128256 * 4096 - 65 * 4096  # without tables and norms
+    n_adapters = 7 * 32 * (2 * 4096 + 14336 + 4096)
+    assert found.compute == whole.compute - 2 * tokens * n_weights + 6 * tokens * n_adapters
+    assert found.hours is not None
+    assert whole.hours is not None
+    assert found.hours.mid / whole.hours.mid == pytest.approx(found.compute / whole.compute)
+    assert found.weights_bytes == 2 * n_adapters
+    assert found.evidence["hours"] == "assumed"
+    assert expected_hours(found) is None
+    assert llmcalc.flops("gpt2", seq=64).with_adapters(0) == llmcalc.flops("gpt2", seq=64).matmul  # no backward pass
+    with pytest.raises(llmcalc.InputError, match="lora_targets"):
+        llmcalc.train("llama3-8b", 10**9, lora_targets=["wq"])
 
 
 @pytest.mark.parametrize(("gpu", "count"), [("gb200-186gb", "causal"), ("h100", "dense"), ("h800", "6nd")])

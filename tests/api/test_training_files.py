@@ -289,7 +289,8 @@ def test_train_computes_the_memory_with_the_settings_of_the_file(
     assert main([*f"train {path} --gpu h100:5 --json".split()]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["result"]["fit"]["needed"] == llmcalc.memory(found.architecture, **found.settings).peak
-    assert "not only adapters" in data["inputs"]["warnings"][-1]
+    run = llmcalc.train("gpt2", data["result"]["tokens"], seq=499, lora_rank=7, lora_targets=["wq", "wk", "wv"])
+    assert data["result"]["compute"] == run.compute < run.step.matmul
 
 
 def test_a_file_without_the_key_of_its_model_is_recognised(write: Write, capsys: pytest.CaptureFixture[str]) -> None:

@@ -296,7 +296,8 @@ FUNCTIONS: Table = {
         "watts": ("positive", 700, ON_GPUS),
         "pue": ("from 1", 1.1, {**ON_GPUS, "carbon": 0.4}),
         "carbon": ("from 0", 0.4, {**ON_GPUS, "pue": 1.1}), "dtype": ("name", "fp16", {}),
-        "optimizer": ("name", "sgd", {}), "fit": ("name", None, {}),
+        "optimizer": ("name", "sgd", {}), "fit": ("name", None, {}), "lora_rank": ("count", 7, {}),
+        "lora_targets": ("names", ["wq"], {"lora_rank": 7}),
     }),
     "scale": (PLAN, {
         "model": ("name", "gpt2", {}), "compute": ("from 1", "1e22", {}),

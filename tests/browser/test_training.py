@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser
 
 import llmcalc
-from llmcalc.api.train import as_other_runs
+from llmcalc.api.published_runs import as_other_runs
 
 from .conftest import Host, Visit
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -246,12 +247,47 @@ def test_the_answer_of_a_run_is_that_of_published_runs(capsys: Capture) -> None:
     assert shares == pytest.approx([published[round(q * (len(published) - 1))] for q in (0.1, 0.5, 0.9)])
     assert other["days"]["mid"] == pytest.approx(other["hours"]["mid"] / 521 / 24)
     assert other["cost"] == pytest.approx(dict.fromkeys(("low", "high"), 3 * other["hours"]["mid"]))
+    assert found["expected"] == {**other, "basis": "other runs"}
     assert main(line.split()) == 0
     first = capsys.readouterr().out.partition("\n")[0]
     days, cost = three_digits(other["days"]["mid"]), three_digits(other["cost"]["low"])
+    low, high = (three_digits(3 * other["hours"][name]) for name in ("low", "high"))
     assert first.startswith(f"{days} days (")
-    assert first.endswith(f", ${cost}")
-    assert answer(capsys, f"{line} --mfu 37%")["as_other_runs"] is None
+    assert first.endswith(f", ${cost} (${low} to ${high})")
+    given = answer(capsys, f"{line} --mfu 37%")
+    assert given["as_other_runs"] is given["expected"] is None
+
+
+def test_the_answer_of_a_published_run_is_its_publication(capsys: Capture) -> None:
+    line = "train deepseek-v3 --tokens 14.8T --gpu h800:2048 --price 2"
+    found = answer(capsys, line)["expected"]
+    assert found["hours"] == dict.fromkeys(("low", "mid", "high"), 2.788e6)
+    assert found["basis"] == "published run"
+    assert main(line.split()) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("56.7 days (as in the published run) on 2048 × NVIDIA H800 SXM5 80GB, $5.58M\n")
+    assert "days of computation" in out
+    fewer = answer(capsys, line.replace("14.8T", "13.6T"))["expected"]
+    assert fewer["hours"]["mid"] == pytest.approx(2.788e6 * 13.6 / 14.8, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "train deepseek-v3 --tokens 13T --gpu h800:2048",  # another run
+        "train deepseek-v3 --tokens 14.8T --gpu h100:2048",
+        "train deepseek-v3 --tokens 14.8T --gpu h800:2048 --precision bf16",
+        "train llama3.1-8b --gpu h100:512 --seq 131072",  # longer sequences
+        "train llama3-8b --gpu a100-sxm-80gb:512",
+    ],
+)
+def test_another_run_is_not_the_published_one(line: str, capsys: Capture) -> None:
+    assert answer(capsys, line)["expected"]["basis"] == "other runs"
+
+
+def test_published_hours_of_other_accelerators_name_them(capsys: Capture) -> None:
+    assert main(["train", "gpt3", "--tokens", "300B", "--gpu", "a100-sxm-80gb:1024"]) == 0
+    assert re.search("published hours +3.55M +on NVIDIA V100\n", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(
@@ -269,3 +305,17 @@ def test_a_mixture_of_experts_with_the_mfu_of_dense_models_is_warned_of(
 ) -> None:
     assert main(line.split()) == 0
     assert ("the MFU is that of dense models" in " ".join(capsys.readouterr().out.split())) == expected
+
+
+def test_a_step_that_fits_on_no_layout_is_warned_of(capsys: Capture) -> None:
+    def printed(line: str) -> str:
+        assert main(line.split()) == 0
+        return " ".join(capsys.readouterr().out.split())
+
+    expected = "! does not fit in memory: the time is that of GPUs with more memory"
+    assert expected in printed("train llama3.1-8b --tokens 1B --gpu rtx3060")
+    found = printed("train llama3.1-8b --tokens 1B --gpu h100:8")
+    assert "does not fit" not in found
+    mesh = re.search(r"set a mesh such as (--dp .*?) \(see", found)
+    assert mesh
+    assert main(f"train llama3.1-8b --tokens 1B --gpu h100:8 {mesh[1]}".split()) == 0

@@ -90,3 +90,20 @@ def _compare_training(runs: reference.Runs, architecture: Any) -> None:
     if not convolved:
         found = llmcalc.flops(architecture, batch=BATCH, seq=SEQ, mode="train", convention="torch")
         assert found.matmul == total
+
+
+@pytest.mark.parametrize(
+    ("model_type", "class_name"),
+    [("llama", "LlamaForCausalLM"), ("gpt_neox", "GPTNeoXForCausalLM"), ("deepseek_v2", "DeepseekV2ForCausalLM")],
+)
+def test_adapters_need_no_gradients_of_weights(model_type: str, class_name: str) -> None:
+    runs, architecture = _tiny_model(model_type, class_name)
+    if runs.model.config.tie_word_embeddings:
+        pytest.skip("the gradient of the embedding is also that of the head")
+    runs.model.requires_grad_(False)
+    runs.model.get_input_embeddings().weight.requires_grad_(True)  # gradients reach the first block
+    total, _ = runs.train(BATCH, SEQ)
+    step = llmcalc.flops(architecture, batch=BATCH, seq=SEQ, mode="train", convention="torch")
+    assert step.with_adapters(0) == total < step.matmul
+    rank, width = 3, 17  # a product of matrices: once forward, twice backward
+    assert step.with_adapters(rank * width) - total == 6 * BATCH * SEQ * rank * width

@@ -47,14 +47,14 @@ def test_the_verdict_agrees_with_fit_and_train() -> None:
     assert found["fits"] is fit.fits is True
     assert found["memory"]["total"] == fit.needed + fit.reserve
     assert sum(part["bytes"] for part in found["memory"]["parts"]) == found["memory"]["total"]
-    run = llmcalc.train("llama3.1-8b", "7B", seq=4099, machine="h100")
+    run = llmcalc.train("llama3.1-8b", "7B", seq=4099, machine="h100", lora_rank=16)
     facts = {fact["why"]: fact for fact in found["facts"]}
-    other = train_document(run).data()["result"]["as_other_runs"]
-    assert [facts["time"][name] for name in ("low", "value", "high")] == pytest.approx([*other["days"].values()])
-    assert [facts["cost"][name] for name in ("low", "high")] == pytest.approx([*other["cost"].values()])
+    result = train_document(run).data()["result"]
+    assert [facts["time"][name] for name in ("low", "value", "high")] == pytest.approx([*result["days"].values()])
+    assert [facts["cost"][name] for name in ("low", "high")] == pytest.approx([*result["cost"].values()])
     assert facts["compute"]["value"] == run.compute
-    assert any("not only adapters" in note for note in found["notes"])
-    assert not any("not only adapters" in note for note in panel("verdict", FULL)["notes"])
+    assert any("runs of adapters" in note for note in found["notes"])
+    assert not any("runs of adapters" in note for note in panel("verdict", FULL)["notes"])
 
 
 def test_a_step_that_does_not_fit_has_no_times_and_changes_that_help() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..memory_options import DTYPE, MACHINE, MESH, OPTIMIZER, RECOMPUTE, machine, price, training_mesh
+from ..memory_options import ADAPTERS, DTYPE, MACHINE, MESH, OPTIMIZER, RECOMPUTE, machine, price, training_mesh
 from ..options import COUNT, EXTEND, MODEL_OUTPUT, READING, SEQ, TARGET_SEQ, TOKENS, values
 from ..output import Answer, printed
 from ..spec import Command, Option
@@ -49,11 +49,11 @@ def run(model: str, **given: Any) -> Answer:
     if file:
         architecture, given, memory = _with_run(file, given, gpus)
     result = train(
-        architecture, **values((*RUN, MICRO_BATCH, DTYPE), given), **energy, machine=gpus,
+        architecture, **values((*RUN, MICRO_BATCH, DTYPE, *ADAPTERS), given), **energy, machine=gpus,
         mesh=training_mesh(given, architecture), price=price(given), optimizer=given["optimizer"] or "adamw",
         recompute=given["recompute"] or "none", fit=memory,
     )  # fmt: skip
-    if file and ADAPTED in file.options:
+    if file and ADAPTED in file.options:  # with the number formats of the file
         result = with_adapters(result, file.settings)
     stated = {name: given[name] is not None for name in ("tokens", "seq")}
     return train_document(result, stated["tokens"], seq_stated=stated["seq"]), result.fit is None or result.fit.fits
@@ -70,7 +70,7 @@ def _with_run(
     from ...api.fit import fit
     from ...calc.memory.fit import Fit
     from ...core.errors import InputError
-    from ...core.record import changed, fields
+    from ...core.record import fields
 
     memory: Fit | None = None
     if gpus and given["dp"]:
@@ -84,9 +84,7 @@ def _with_run(
     if not given["tokens"] and not file.steps:
         raise InputError("states no number of steps", where=file.path, hint="add {tokens=1B}")
     given["tokens"] = given["tokens"] or step * (file.steps or 0)
-    adapted = ["compute and hours are those of a run that trains all parameters, and not only adapters"]
-    warnings = (*file.architecture.warnings, *(adapted if ADAPTED in file.options else []))
-    return changed(file.architecture, warnings=warnings), given, memory
+    return file.architecture, given, memory
 
 
 COMMANDS = (
@@ -102,6 +100,7 @@ COMMANDS = (
             DTYPE,
             OPTIMIZER,
             RECOMPUTE,
+            *ADAPTERS,
             *MESH,
             *READING,
             *MODEL_OUTPUT,

@@ -8,7 +8,8 @@ from typing import Any
 
 from ...api.find_recipes import LORA_RANK, QUANTISED
 from ...api.fit import FitResult, fit
-from ...api.train import as_other_runs, machine, train
+from ...api.published_runs import expected_hours
+from ...api.train import machine, train
 from ...core.errors import LlmcalcError
 from ...core.evidence import CLASSES
 from ...estimate.amounts import HOURS_A_DAY
@@ -17,7 +18,7 @@ from ...estimate.training_run import Training
 from ...report.fit import memory_parts
 from ...report.numbers import BYTES, duration, human, readable
 from ...report.provenance import range_text, three_digits
-from ...report.train import cost_as_other_runs
+from ...report.train import expected_cost
 from .case import CASES, MOST_KEPT, Case, said
 from .facts import fact, memory_fact, missing_fact, params_fact
 
@@ -37,7 +38,7 @@ TEXTS = {
     "optimizer": "the optimizer {}", "recompute": "{} recomputation", "loss": "a {} cross-entropy",
     "batch": "{} sequences per GPU", "seq": "{:,} tokens per sequence",
 }  # fmt: skip
-ADAPTERS = "compute, time and cost are those of a run that trains all parameters, and not only adapters"
+ADAPTERS = "the MFU is that of runs that train all parameters; runs of adapters were not measured"
 
 
 class TrainingCase(Case):
@@ -79,15 +80,17 @@ class TrainingCase(Case):
 
     @property
     def run(self) -> Training:
-        """The run, which does not depend on the method and the batch."""
+        """The run, which does not depend on the batch."""
         state = self.state
         share = f"{state.mfu.rstrip('%')}%" if state.mfu else None
-        return _run(state.model, self.gpu.name, state.n, state.tokens or USUAL_TOKENS, self.context, share)
+        rank = METHODS[state.method][1].get("lora_rank")
+        return _run(state.model, self.gpu.name, state.n, state.tokens or USUAL_TOKENS, self.context, share, rank)
 
     @property
     def hours(self) -> Span | None:
         """GPU-hours as published runs took them, or those of the utilisation that the state has."""
-        return as_other_runs(self.run) or self.run.hours
+        expected = expected_hours(self.run)
+        return expected.hours if expected else self.run.hours
 
     @property
     def days(self) -> Span | None:
@@ -97,8 +100,8 @@ class TrainingCase(Case):
     @property
     def cost(self) -> tuple[float, float] | None:
         """Cost in US dollars."""
-        expected = as_other_runs(self.run)
-        return cost_as_other_runs(self.run, expected) if expected else self.run.cost
+        expected = expected_hours(self.run)
+        return expected_cost(self.run, expected.hours) if expected else self.run.cost
 
     @cached_property
     def time_error(self) -> LlmcalcError | None:
@@ -111,8 +114,8 @@ class TrainingCase(Case):
 
 
 @lru_cache(maxsize=MOST_KEPT)
-def _run(model: str, gpu: str, n: int, tokens: str, seq: int, mfu: str | None) -> Training:
-    return train(model, tokens, seq=seq, machine=machine(gpu, n, mfu))
+def _run(model: str, gpu: str, n: int, tokens: str, seq: int, mfu: str | None, lora_rank: int | None) -> Training:
+    return train(model, tokens, seq=seq, machine=machine(gpu, n, mfu), lora_rank=lora_rank)
 
 
 def verdict(case: TrainingCase, asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...api.find_recipes import find_recipes
 from ...api.fit import FitResult
-from ...api.train import as_other_runs
+from ...api.published_runs import expected_hours
 from ...cli.commands import fit as fit_command
 from ...cli.commands import train as train_command
 from ...core.evidence import CLASSES
@@ -56,7 +56,8 @@ def command_lines(case: TrainingCase, _: Mapping[str, Any]) -> list[dict[str, st
     if case.time_error:
         return found
     share = {"mfu": f"{state.mfu.rstrip('%')}%"} if state.mfu else {}
-    run = train_command.COMMANDS[0].line({**own, "tokens": state.tokens or USUAL_TOKENS, **share})
+    adapters = {name: value for name, value in case.settings.items() if name == "lora_rank"}
+    run = train_command.COMMANDS[0].line({**own, "tokens": state.tokens or USUAL_TOKENS, **share, **adapters})
     return [*found, {"title": "time and cost", "line": run}]
 
 
@@ -122,14 +123,15 @@ def _hours(case: TrainingCase) -> dict[str, Any]:
     assert run.hours is not None
     assert case.hours is not None
     share = range_text(100 * on.mfu.low, 100 * on.mfu.high)
-    ends = range_text(case.hours.low / run.hours.mid, case.hours.high / run.hours.mid)
-    note = "of the hours at the middle of the MFU, in 80 % of runs"
+    ends, expected = range_text(case.hours.low / run.hours.mid, case.hours.high / run.hours.mid), expected_hours(run)
+    runs = "the run of this model" if expected and expected.is_published else "80 % of runs"
+    note = f"of the hours at the middle of the MFU, in {runs}"
     return lines(
         "GPU-hours", range_text(case.hours.low, case.hours.high),
         ("compute", f"{four_digits(run.mfu_flops)} FLOPs", "as the MFU counts them"),
         ("peak of a GPU", f"{four_digits(on.peak)} FLOP/s", f"dense, in {on.number_format}"),
         ("MFU", f"{share} %", on.mfu_source),
-        *([("published runs", f"{ends}×", note)] if as_other_runs(run) else []),
+        *([("published runs", f"{ends}×", note)] if expected else []),
     )  # fmt: skip
 
 
