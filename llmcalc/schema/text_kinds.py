@@ -46,11 +46,12 @@ from ..core.text_kind import (
 )
 
 Path = tuple[Any, ...]
+Axes = tuple[str, ...]
 
 KEY = "kinds"
 WIDTH = "d_model"  # a field of every kind
 KEYS = "k"  # the only axis of the workload whose length a kind can change, as in window attention
-SOURCES: dict[str, tuple[str, ...]] = {  # axes of the tensors that equations read but do not compute
+SOURCES: dict[str, Axes] = {  # axes of the tensors that equations read but do not compute
     "x": ("b", "q", "d"),  # the layer's input
     "shifted": ("b", "q", "d"),  # the input, shifted by one token
     "src": ("b", "n", "d"),  # the encoder's output
@@ -70,6 +71,7 @@ ROLES = {  # of fields with the names that papers use
 }
 MOST_KINDS, MOST_ENTRIES, MOST_EQUATIONS, LONGEST = 100, 64, 200, 400
 MOST_PRODUCTS = 8  # in the length of an axis that depends on the workload
+SAME_AXES = ("add", "mul", "scale", "relu", "relu2", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh", "softplus", "exp")
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _AXIS = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,19}")
 
@@ -181,10 +183,11 @@ def _axis(symbol: str, value: Any) -> TextAxis:
     elif type(length) is not int or length < 1:
         raise SizeError(f"{symbol} must have a positive size or an expression, not {short_repr(length)}")
     name, meaning = (" ".join(_text(given.get(key) or "").split()) for key in ("name", "meaning"))
-    if name and not _WORD.fullmatch(name):
+    if name and name != symbol and not _WORD.fullmatch(name):
         raise DescriptionError(f"invalid axis name {short_repr(name)}; use lower-case letters, digits and _")
-    if not name and symbol not in GLOSSARY and symbol not in WORKLOAD:
+    if not name and symbol not in WORKLOAD:  # a name that other kinds give the letter may mean something else here
         name = length if isinstance(length, str) and _WORD.fullmatch(length) else symbol
+        name, meaning = ("", "") if GLOSSARY.get(symbol, ("",))[0] == name and not meaning else (name, meaning)
     return TextAxis(symbol, length, name, meaning, given.get("shard") or "")
 
 
@@ -283,11 +286,12 @@ def _check_equations(kind: TextKind, declaration: Declaration, axes: list[str]) 
             equation = read(line)
             _check_equation(equation, axes, shapes)
             for operand in equation.operands:
-                _check_renamed_axes(equation, operand, shapes[operand.name], sizes, operand.name in weights)
+                _check_renamed_axes(equation, operand, shapes[operand.name], sizes)
             if equation.out.name in weights:
                 raise DescriptionError(f"{equation.out.name} is a stored tensor; assign the result to another name")
             used |= {operand.name for operand in equation.operands}
-            shapes[equation.out.name] = equation.out.axes
+            if equation.function != "rope":  # its result has the channels that it does not rotate, too
+                shapes[equation.out.name] = equation.out.axes
     with _under((KEY, kind.name, "equations")):
         if "y" not in shapes:
             raise DescriptionError(f"no equation of {kind.name} computes the output y[b q d]")
@@ -297,7 +301,7 @@ def _check_equations(kind: TextKind, declaration: Declaration, axes: list[str]) 
                 raise DescriptionError(f"no equation reads tensor {tensor.name}")
 
 
-def _check_equation(equation: Equation, axes: list[str], shapes: Mapping[str, tuple[str, ...]]) -> None:
+def _check_equation(equation: Equation, axes: list[str], shapes: Mapping[str, Axes]) -> None:
     """Check that an equation uses known axes and reads existing tensors with the correct number of axes."""
     if not equation.out.axes:
         raise DescriptionError(f"{equation.out.name} has no axes; specify them, as in {equation.out.name}[b q d]")
@@ -319,17 +323,13 @@ def _check_equation(equation: Equation, axes: list[str], shapes: Mapping[str, tu
             raise DescriptionError(message)
 
 
-def _check_renamed_axes(
-    equation: Equation, operand: Operand, axes: tuple[str, ...], sizes: Mapping[str, int | str], is_stored: bool
-) -> None:
-    """Check that an axis that is read under another name may have that name.
-
-    Sizes must not be read as lengths that depend on the workload, or the reverse. An axis of a stored tensor may have
-    the name of another axis only if their lengths are the same expression.
-    """
-    for own, name in zip(axes, operand.axes, strict=False):  # an operand without axes is read as a whole
-        one, other = sizes.get(own), sizes.get(name)
-        if own != name and (one != other if is_stored else (one is None) != (other is None)):
+def _check_renamed_axes(equation: Equation, operand: Operand, axes: Axes, sizes: Mapping[str, int | str]) -> None:
+    """Check that an axis is read under another name only if both lengths depend on the workload, or are the same."""
+    wanted = operand.axes
+    if not wanted and equation.function in SAME_AXES and len(axes) == len(equation.out.axes):
+        wanted = equation.out.axes
+    for own, name in zip(axes, wanted, strict=False):  # other operands without axes are read as a whole
+        if own != name and sizes.get(own) != sizes.get(name):
             message = f"{operand.name} has the axes {' '.join(axes)}, but {short_repr(equation.text)} reads {name}"
             raise DescriptionError(message, hint=f"{own} and {name} have different lengths")
 

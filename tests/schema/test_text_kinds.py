@@ -314,7 +314,7 @@ def test_formulas_use_the_names_of_its_axes() -> None:
     assert formulas["values"] == "n_blocks·n_slots·d_model"
     assert formulas["wq"] == "n_blocks·d_model·d_slot"
     collect(llmcalc.explain(built(SLOTS, SLOTS_FIELDS), "params").tree)
-    assert formulas["wq"] == "n_blocks·d_model·d_head"  # the letter has a name already
+    assert formulas["wq"] == "n_blocks·d_model·d_slot"  # by its field, whatever the letter means elsewhere
 
 
 def test_an_axis_without_a_name_is_named_after_its_field() -> None:
@@ -394,6 +394,8 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     (equations("y[b q d] = s[b q m] values[m e]"), "values[m e]", "values has the axes m d"),
     (equations("y[b q d] = p[b q m] values[s d]"), "values[s d]", "values has the axes m d"),
     (equations("y[b q d] = p[b q k] values[m d]"), "p[b q k]", "p has the axes b q m"),
+    (equations("y[b q d] = p[b q e] values[m d]"), "p[b q e]", "p has the axes b q m"),
+    (equations("u[b q e] = mul(q, p)", "y[b q d] = u[b q e] wq[d e]"), "mul(q, p)", "p has the axes b q m"),
     (equations("y[b q d] = y * x"), "y * x", "is not a valid tensor"),
     (equations("wq[d e] = scale(wq)"), "scale(", "is a stored tensor"),
     (equations("y = scale(y)"), "scale(", "y has no axes"),
@@ -403,6 +405,34 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     (changed(mask="casual"), "mask", "mask must be one of causal"),
     (changed(mask={"window": "w"}), "mask", "unknown field 'w'"),
 ]
+
+
+def test_an_axis_is_named_by_its_field() -> None:
+    """The letters r, h and e have other names in attention."""
+    axes = {"d": "d_model", "r": "rank", "h": "n_heads", "e": "$d_model / n_heads"}
+    kind = {
+        "fields": {"rank": "int", "n_heads": "int"},
+        "axes": axes,
+        "tensors": ["wa[d | h r]", "wb[h r | e]", "wy[e | d]"],
+        "equations": [
+            "a[b q h r] = x[b q d] wa[d h r]",
+            "s[b q e] = a[b q h r] wb[h r e]",
+            "y[b q d] = s[b q e] wy[e d]",
+        ],
+    }
+    found = glossary(type(layer(kind, d_model=15, rank=2, n_heads=3)))
+    assert [found[axis][0] for axis in axes] == ["d_model", "rank", "n_heads", "e"]
+    assert found["h"] == glossary(layers.Attention)["h"]
+
+
+def test_rotated_heads_keep_their_width() -> None:
+    kind = {
+        "fields": {"width": 4, "rotated": 2},
+        "axes": {"d": "d_model", "e": "width", "r": "rotated"},
+        "tensors": ["wq[d | e]", "wy[e | d]"],
+        "equations": ["q[b q e] = x[b q d] wq[d e]", "q[b q r] = rope(q)", "y[b q d] = q[b q e] wy[e d]"],
+    }
+    assert layer(kind, d_model=6).declare().axes == {"d": 6, "e": 4, "r": 2}
 
 
 @pytest.mark.parametrize(("kind", "place", "message"), MISTAKES, ids=lambda item: item if isinstance(item, str) else "")
