@@ -20,6 +20,7 @@ from ..estimate.time.engine_step import EngineStep, read_engine
 from ..estimate.time.operations import CONVOLVED, RECURRENT
 from ..estimate.time.overlap import TwoBatchSteps
 from ..estimate.time.step import StepModel
+from ..estimate.time.step_operations import check_division
 from .efficiencies import efficiencies
 from .engine_models import state_formats
 from .memory import serving_weights
@@ -67,6 +68,7 @@ def step_model(
     key = (accelerator.name, mesh, engine, engine_version, names, cache, states, without, two_batch_overlap)
 
     def compute() -> StepModel:
+        check_division(architecture, mesh)
         formats = ClassFormats(*(weight_bits(architecture, name) for name in names))
         stored = number_format(cache or "bf16", "cache")
         own = engine_step(engine, engine_version)

@@ -12,7 +12,6 @@ from ..core.ledger import Entry, identity
 from .kv_cache import BYTES, CACHED, ROLE_DTYPES
 from .memory.number_formats import BITS_A_BYTE, Format
 from .memory.weight_formats import RequestedFormats, WeightFormats, model_tensors, stored_row
-from .params import component
 from .walk import Extent, Placed
 
 _NO_WEIGHTS: tuple[Fraction, Format | None] = (Fraction(0), None)
@@ -53,10 +52,11 @@ class WeightBits:
                     bits += part.bits
                 size = counts.total()
                 own = (Fraction(bits, size), _most(counts)) if size else owners.get(name, _NO_WEIGHTS)
+                own = known.setdefault(own, own)
             else:
-                own = averages.get(component(row), _NO_WEIGHTS) if row.copies else owners[name]
-            own = known.setdefault(own, own)
-            owners.setdefault(name, own)
+                own = averages.get(model.kind(row).component, _NO_WEIGHTS) if row.copies else owners[name]
+            if name:
+                owners.setdefault(name, own)
             self.found[*_key(row.entry, row.part), row.tensor.name] = own
 
     def of(self, place: Placed, name: str) -> Fraction:
@@ -82,7 +82,9 @@ def _component_averages(
         elements[part.component] += part.elements
         bits[part.component] += part.bits
         used.setdefault(part.component, Counter())[part.format] += part.elements
-    return {name: (Fraction(bits[name], size), _most(used[name])) for name, size in elements.items() if size}
+    found = {name: (Fraction(bits[name], size), _most(used[name])) for name, size in elements.items() if size}
+    first = dict[tuple[Fraction, Format | None], tuple[Fraction, Format | None]]()
+    return {name: first.setdefault(own, own) for name, own in found.items()}  # layers with equal formats are compared
 
 
 def _most(used: Counter[Format]) -> Format | None:

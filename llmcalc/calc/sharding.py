@@ -102,8 +102,7 @@ class Mesh:
 
     def division_of(self, declaration: Declaration) -> tuple[int | bool | None, ...]:
         """Return the values that determine the share of the tensors of a layer. Only experts depend on all of them."""
-        is_routed = any(tensor.active for tensor in declaration.tensors)
-        if is_routed or any("expert" in declaration.division(axis) for axis in declaration.axes):
+        if declaration.has_divided_experts:
             return self.division
         return self.tp, self.cp, self.sp, self.vocabulary_multiple
 

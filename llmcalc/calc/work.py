@@ -61,19 +61,21 @@ def works(architecture: Architecture, conventions: Conventions) -> tuple[Work, .
 
 
 def _works(architecture: Architecture, conventions: Conventions) -> tuple[Work, ...]:
-    torch = conventions.convention == "torch"
-    found: list[Work] = []
-    known = remembered(architecture, f"{OF_LAYERS}_works", conventions, dict[tuple[int, int, bool], _LayerWorks])
-    for place in walk(architecture, conventions):
-        key = id(place.declaration), id(place.symbols), place.is_done  # equal layers have the same declaration
-        if key not in known:
-            known[key] = place, own = place, list[_EquationWork]()
-            for equation in place.equations:
-                parts = tuple(factors(equation, place))
-                matmul = equation.function is None and not (torch and "elementwise" in equation.tags)
-                own.append((equation, parts, product(factor for _, factor in parts), matmul))
-        found += (Work(place, *each) for each in known[key][1])
-    return tuple(found)
+    return tuple(work for place in walk(architecture, conventions) for work in place_works(architecture, place))
+
+
+def place_works(architecture: Architecture, place: Placed) -> list[Work]:
+    """Return the FLOPs of every executed equation of a layer, which are found once for equal layers."""
+    torch = place.conventions.convention == "torch"
+    known = remembered(architecture, f"{OF_LAYERS}_works", place.conventions, dict[tuple[int, int, bool], _LayerWorks])
+    key = id(place.declaration), id(place.symbols), place.is_done  # equal layers have the same declaration
+    if key not in known:
+        known[key] = place, own = place, list[_EquationWork]()
+        for equation in place.equations:
+            parts = tuple(factors(equation, place))
+            matmul = equation.function is None and not (torch and "elementwise" in equation.tags)
+            own.append((equation, parts, product(factor for _, factor in parts), matmul))
+    return [Work(place, *each) for each in known[key][1]]
 
 
 def factors(equation: Equation, place: Placed) -> Iterator[tuple[str, Extent]]:

@@ -93,11 +93,18 @@ class Declaration:
     [('d', 'f'), ('f',)]
     """
 
-    __slots__ = ("__dict__", "extents", "layer", "leaves")  # a reference and caches, ignored in comparisons
+    __slots__ = (
+        "__dict__",
+        "divides_experts",
+        "extents",
+        "layer",
+        "leaves",
+    )  # a reference and caches, ignored in comparisons
 
     def __init__(self, axes: dict[str, int | str], *, as_torch: dict[str, int | str] | None = None) -> None:
         self.leaves: tuple[Leaf, ...] | None = None
         self.extents: dict[Hashable, tuple[object, Any]] = {}
+        self.divides_experts: bool | None = None
         self.layer: Traits | None = None
         self.axes = axes
         self.input = "x"
@@ -188,6 +195,14 @@ class Declaration:
     def division(self, axis: str) -> str:
         """Return the ``Parallel`` attribute that lists an axis, or an empty string if no attribute does."""
         return divisions(type(self.layer)).get(axis, "") if self.layer else ""  # type: ignore[arg-type]
+
+    @property
+    def has_divided_experts(self) -> bool:
+        """Whether the shares of tensors depend on the ranks of experts. Ask only after the declaration is complete."""
+        if self.divides_experts is None:
+            is_routed = any(tensor.active for tensor in self.tensors)
+            self.divides_experts = is_routed or any("expert" in self.division(axis) for axis in self.axes)
+        return self.divides_experts
 
     def name_of(self, axis: str) -> str:
         """Return the name that papers use for an axis. Workload axes keep their letters."""

@@ -101,7 +101,7 @@ def _lengths(result: Latency) -> dict[str, Any]:
 def _formats(result: Latency) -> str:
     """Return the number formats of the matrices."""
     model, found = result.model, dict[str, None]()
-    for pair, _ in model.paired:
+    for pair in model.paired:
         for operation in pair.values():
             if isinstance(operation, (Gemm, GroupedGemm)):
                 own = (model.formats.of(operation).format_of(operation.place, each.tensor.name)

@@ -33,6 +33,7 @@ MARGIN = 0.05  # of a ratio, because rounded depths and head counts disturb its 
 WIDEST_SPREAD = 1.7  # the search covers widths up to this factor above and below the family's own
 KEPT = ("d_head", "d_head_v", "d_state", "d_conv", "d_ssm_head", "d_embedding")
 MOST_CHANGED = 1.5  # ratio of the number of key heads, or of the query heads for each, to that of the family
+RANK_PARAMETERS = ("tp", "ep", "etp")  # of errors that no other depth avoids, because ranks divide widths
 COUNTS = (HEADS, "n_ssm_heads", "n_v_heads")
 
 Measure = Callable[[Architecture], int]
@@ -110,6 +111,7 @@ class _Family:
         self.known = {size: resolve(own) for size, own in self.variables.items()}
         self.depths: dict[int, int] = {}  # of shapes, by width
         self.layers: tuple[int, dict[str, Any]] = (0, {})  # width of the last shape, and the values of its layers
+        self.undividable: set[tuple[str | None, tuple[tuple[str, int], ...]]] = set()  # sizes without the depth
         self.measured: dict[tuple[str | None, tuple[tuple[str, int], ...]], tuple[Architecture, int] | None] = {}
         if not all(WIDTH in own for own in self.variables.values()) or not self.variables:
             raise InputError(f"{self.name} has no {WIDTH} variable to vary", where="design", hint="use another family")
@@ -197,6 +199,9 @@ class _Family:
     def _model(self, base: str | None, sizes: Sizes) -> tuple[Architecture, int] | None:
         """Return a model with the given sizes and the measured value, or None if the sizes are incompatible."""
         key = base, tuple(sorted(sizes.items()))
+        widths = base, tuple(size for size in key[1] if size[0] != DEPTH)
+        if widths in self.undividable:
+            return None
         if key not in self.measured:
             try:
                 changes = [f"{name}={size}" for name, size in sizes.items()]
@@ -207,8 +212,10 @@ class _Family:
                 self.measured[key] = model, self.measure(model)
                 self.layers = sizes[WIDTH], by_layer(model)
                 forget(model)  # hundreds of shapes are measured
-            except SizeError:
+            except SizeError as error:
                 self.measured[key] = None
+                if error.parameter in RANK_PARAMETERS:
+                    self.undividable.add(widths)
         return self.measured[key]
 
 

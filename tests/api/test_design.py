@@ -12,6 +12,7 @@ import llmcalc
 from llmcalc.cli.main import main
 from llmcalc.core.architecture import Architecture
 from llmcalc.core.errors import InputError, UnknownNameError
+from llmcalc.core.record import by_layer, forget
 from llmcalc.schema import shape_search
 from llmcalc.schema.shape_search import search
 from llmcalc.schema.shapes import Design, Rules
@@ -275,14 +276,30 @@ def test_shapes_that_share_layers_have_the_values_of_models_read_alone():
     assert len({shape.sizes["n_layers"] for shape in found.candidates}) > 1
 
 
-def test_a_width_is_left_out_after_two_depths_if_the_ranks_do_not_divide_it(monkeypatch):
-    depths = []
+def test_shapes_of_another_depth_share_layers_of_other_runs():
+    """The blocks of Gemma 3n differ, so that the runs of a deeper model have other numbers."""
+    deep, shallow = llmcalc.load("gemma3n-e4b"), llmcalc.load("gemma3n-e4b", overrides=["n_layers=25"])
+    alone = llmcalc.latency(shallow, "h100:4").seconds
+    llmcalc.latency(deep, "h100:4")
+    forget(shallow)
+    shallow.__dict__.update(by_layer(deep))
+    assert llmcalc.latency(shallow, "h100:4").seconds == alone
+
+
+def test_a_width_is_left_out_after_one_depth_if_the_ranks_do_not_divide_it(monkeypatch):
+    depths: dict[tuple[str, ...], list[str]] = {}
     build = shape_search.build_preset
 
     def counted(data, size, overrides, file):
-        depths.append(next(int(each[9:]) for each in overrides if each.startswith("n_layers=")))
+        widths = tuple(each for each in overrides if not each.startswith("n_layers="))
+        depths.setdefault(widths, []).append(next(each for each in overrides if each.startswith("n_layers=")))
         return build(data, size, overrides, file)
 
     monkeypatch.setattr(shape_search, "build_preset", counted)
     llmcalc.design("gpt-oss-20b", latency="10ms", gpu="h100:8")
-    assert 10 < max(depths) < shape_search.DEEPEST
+    assert 10 < max(int(each[9:]) for own in depths.values() for each in own) < shape_search.DEEPEST
+    once = [widths for widths, own in depths.items() if len(own) == 1]
+    assert len(once) > 10
+    for widths in once[:3]:
+        with pytest.raises(InputError, match="does not divide"):
+            llmcalc.latency(llmcalc.load("gpt-oss-20b", overrides=widths), "h100:8", tp=8)

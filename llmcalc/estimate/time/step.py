@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property, partial
 from typing import Any
 
@@ -21,7 +21,10 @@ from .layer_groups import Key
 from .operations import Attention, Elementwise, Gemm, GroupedGemm, Operation
 from .step_operations import (
     DECODE,
+    PHASES,
     PREFILL,
+    Exchange,
+    Group,
     Pair,
     all_pairs,
     cost_key,
@@ -56,7 +59,6 @@ class StepModel(KernelCosts):
         engine: time of a step outside the kernels.
         measured: coefficients of all accelerators.
         without: accelerators whose measurements are left out.
-        groups: operations with the same cost.
         efficiencies: coefficients that any step used, by kind and format of the kernels.
     """
 
@@ -76,13 +78,38 @@ class StepModel(KernelCosts):
         self.architecture, self.engine, self.formats = architecture, engine, formats
         self._operands: dict[str, Operands] = {}
         self._known: dict[int, tuple[float, tuple[Cost, Any], dict[tuple[str, str], Efficiency]]] = {}
-        self.groups = groups(architecture, mesh, formats)
-        self.exchanges = exchanges(architecture, mesh, 8 * ACTIVATION_BYTES)
+        self._groups: dict[tuple[str, ...], dict[Key, Group]] = {}
+
+    @property
+    def groups(self) -> dict[Key, Group]:
+        """Operations of both phases with the same cost."""
+        return self.groups_of(PHASES)
+
+    def groups_of(self, phases: Collection[str]) -> dict[Key, Group]:
+        """Return the operations of a step with the same cost, at least those of the given phases."""
+        own = self._grouped_phases(phases)
+        if own not in self._groups:
+            self._groups[own] = groups(self.architecture, self.mesh, self.formats, own)
+        return self._groups[own]
+
+    def _grouped_phases(self, phases: Collection[str]) -> tuple[str, ...]:
+        """Return the phases whose operations are found for a step: its own, or both if those are known."""
+        return PHASES if PHASES in self._groups else tuple(phase for phase in PHASES if phase in phases)
 
     @cached_property
-    def paired(self) -> list[tuple[Pair, float]]:
-        """Operations of a prefill and a decode step with the same weights, and the bytes of these."""
-        return [(pair, weight_bytes(pair, self.formats)) for pair in all_pairs(self.architecture, self.mesh)]
+    def exchanges(self) -> tuple[Exchange, ...]:
+        """Collectives of both phases."""
+        return self.exchanges_of(PHASES)
+
+    def exchanges_of(self, phases: Collection[str]) -> tuple[Exchange, ...]:
+        """Return the collectives of a step, at least those of the given phases."""
+        own = self._grouped_phases(phases)
+        return exchanges(self.architecture, self.mesh, 8 * ACTIVATION_BYTES, own)
+
+    @property
+    def paired(self) -> list[Pair]:
+        """Operations of prefill and decode steps with the same weights, of the phases that are known or of both."""
+        return all_pairs(self.architecture, self.mesh, next(iter(self._groups), PHASES))
 
     # ------------------------------------------------------------------ coefficients
 
@@ -133,7 +160,8 @@ class StepModel(KernelCosts):
     @cached_property
     def routed(self) -> tuple[Operation, ...]:
         """Operations of routed experts."""
-        found = (next(iter(group.phases.values())) for group in self.groups.values())
+        known = next(iter(self._groups.values()), None) or self.groups  # those of both phases have the same weights
+        found = (next(iter(group.phases.values())) for group in known.values())
         return tuple(operation for operation in found if isinstance(operation, GroupedGemm))
 
     @property
@@ -173,7 +201,7 @@ class StepModel(KernelCosts):
         n_kernels: Number = 0.0
         costs: dict[Key, Cost] = {}
         products = self.products(values)
-        for key, group in self.groups.items():
+        for key, group in self.groups_of(values).items():
             phases = {phase: each for phase, each in group.phases.items() if phase in values}
             if not phases:
                 continue
@@ -194,13 +222,16 @@ class StepModel(KernelCosts):
         if scheduled:
             shares = {DECODE: verified}
             engine = engine + sum(each["b"] / shares.get(phase, 1) for phase, each in values.items()) * own.sequence_s
-        listed = partial(self._listed, tuple(values), costs)
+        listed = partial(self._listed, tuple(values), self._grouped_phases(values), costs)
         step = StepTime(components, exchanged, launches, engine, self._used, listed)
         return step if decode is None else delayed_by_stages(self, step, batches)
 
-    def _listed(self, phases: Iterable[str], costs: Mapping[Key, Cost]) -> tuple[tuple[Operation, Cost], ...]:
-        """Return the executed operations of all layers with their costs."""
-        found = ((pair, costs.get(cost_key(pair, size, self.formats))) for pair, size in self.paired)
+    def _listed(
+        self, phases: Iterable[str], grouped: tuple[str, ...], costs: Mapping[Key, Cost]
+    ) -> tuple[tuple[Operation, Cost], ...]:
+        """Return the executed operations of all layers with their costs, which are those of ``grouped`` phases."""
+        pairs = all_pairs(self.architecture, self.mesh, grouped)
+        found = ((pair, costs.get(cost_key(pair, weight_bytes(pair, self.formats), self.formats))) for pair in pairs)
         return tuple((next(pair[phase] for phase in pair if phase in phases), known) for pair, known in found if known)
 
     def cost(
@@ -239,7 +270,7 @@ class StepModel(KernelCosts):
         """Return the costs of products whose rows are arrays. Those with one kernel are computed at once."""
         xp = namespace(*(value for own in values.values() for value in own.values()))
         stacks: dict[int, list[tuple[Key, Gemm, float, Number]]] = {}
-        for key, group in self.groups.items() if hasattr(xp, "stack") else ():
+        for key, group in self.groups_of(values).items() if hasattr(xp, "stack") else ():
             phases = {phase: each for phase, each in group.phases.items() if phase in values}
             operation = next(iter(phases.values()), None)
             if isinstance(operation, Gemm):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import groupby, zip_longest
+from itertools import zip_longest
 from typing import NamedTuple
 
 from ...calc.collectives import Collective
@@ -11,11 +11,12 @@ from ...calc.layer_collectives import layer_collectives
 from ...calc.layer_collectives.recorder import FollowedLayer
 from ...calc.memory.number_formats import BITS_A_BYTE
 from ...calc.sharding import Mesh
-from ...calc.walk import Conventions, walk
-from ...calc.work import Work, works
+from ...calc.walk import Conventions, Placed, executed, walk
+from ...calc.work import Work, place_works
 from ...core.architecture import Architecture
+from ...core.declaration import Declaration
 from ...core.form import Form
-from ...core.record import OF_LAYERS, remembered
+from ...core.record import OF_LAYERS, changed, remembered
 from .cost import ClassFormats
 from .layer_groups import Key
 from .layer_operations import layer_key, layer_operations, operations
@@ -68,37 +69,82 @@ def step_conventions(phase: str, attention: str = "causal") -> Conventions:
     return Conventions(phase, attention, None, "last")
 
 
-def equal_layers(architecture: Architecture, formats: ClassFormats) -> tuple[EqualLayers, ...]:
-    """Return the layers, with equal ones listed once."""
+def check_division(architecture: Architecture, mesh: Mesh) -> None:
+    """Check that a mesh divides every tensor of the steps, before their operations are found.
+
+    Raises:
+        SizeError: a number of ranks that does not divide an axis.
+        UnsupportedError: a layer kind that does not declare how tensor parallelism divides an axis.
+    """
+    known = remembered(architecture, f"{OF_LAYERS}_divided", None, dict[Key, Declaration])
+    places = walk(architecture, step_conventions(DECODE)) if mesh.ranks > 1 else ()
+    for declaration in {id(place.declaration): place.declaration for place in places}.values():
+        key = id(declaration), mesh.division_of(declaration)
+        if key not in known:
+            _check_division(declaration, mesh)
+            known[key] = declaration  # keeps the identity
+
+
+def _check_division(declaration: Declaration, mesh: Mesh) -> None:
+    each_phase = (executed(declaration, step_conventions(phase)) for phase in PHASES)
+    equations = [*dict.fromkeys(equation for own in each_phase for equation in own)]
+    read = list[str]()
+    for axes in dict.fromkeys(operand.axes for equation in equations for operand in (equation.out, *equation.operands)):
+        mesh.shards(axes, declaration)
+    for equation in equations:
+        mesh.reduction(equation, declaration)
+        read += [each.name for each in equation.operands] if equation.function != "gather" else []
+    for tensor in declaration.tensors:
+        if tensor.name in read:
+            mesh.share_of_weight(tensor, declaration, 0)
+
+
+def equal_layers(
+    architecture: Architecture, formats: ClassFormats, phases: tuple[str, ...] = PHASES
+) -> tuple[EqualLayers, ...]:
+    """Return the layers that are executed in steps of some phases, with equal ones listed once."""
 
     def compute() -> tuple[EqualLayers, ...]:
-        found: dict[Key, dict[str, list[Work]]] = {}
-        for phase in PHASES:
-            for _, group in groupby(works(architecture, step_conventions(phase)), key=lambda work: id(work.place)):
-                layer = list(group)
-                entry = layer[0].entry
-                position = (entry.stack.name, entry.section, entry.run, entry.number, entry.name, layer[0].part)
-                found.setdefault(position, {})[phase] = layer
-        classes: dict[Key, EqualLayers] = {}
-        tables = {id(table): table for table in formats.tables}.values()
-        for layers in found.values():
-            first = next(iter(layers.values()))[0].place
-            keys = ((phase, *layer_key(layer[0].place)) for phase, layer in layers.items())
+        found: dict[Key, dict[str, Placed]] = {}
+        for phase in phases:
+            for place in walk(architecture, step_conventions(phase)):
+                entry = place.entry
+                position = (entry.stack.name, entry.section, entry.run, entry.number, entry.name, place.part)
+                found.setdefault(position, {})[phase] = place
+        classes: dict[Key, tuple[dict[str, Placed], int]] = {}
+        tables = [*{id(table): table for table in formats.tables}.values()]
+        for places in found.values():
+            first = next(iter(places.values()))
+            keys = ((phase, *layer_key(place)) for phase, place in places.items())
             key = (*keys, *(table.all_of(first) for table in tables))
-            known = classes.setdefault(key, EqualLayers(layers, 0))
-            classes[key] = known._replace(applied=known.applied + first.entry.applied)
-        return tuple(classes.values())
+            known = classes.get(key)
+            classes[key] = (known[0], known[1] + first.entry.applied) if known else (places, first.entry.applied)
+        listed = ((_works(architecture, places), applied) for places, applied in classes.values())
+        return tuple(EqualLayers(own, applied) for own, applied in listed if own)
 
-    return remembered(architecture, "_equal_layers", formats, compute, most=64)
+    return remembered(architecture, "_equal_layers", (formats, phases), compute, most=64)
 
 
-def groups(architecture: Architecture, mesh: Mesh, formats: ClassFormats) -> dict[Key, Group]:
-    """Return the groups of operations with the same cost, by their ``cost_key``."""
+def _at(place: Placed, operation: Operation) -> Operation:
+    """Return an operation at the place of its layer, because equal layers can have weights in other formats."""
+    return operation if operation.place is place else changed(operation, place=place)
+
+
+def _works(architecture: Architecture, places: Mapping[str, Placed]) -> dict[str, list[Work]]:
+    """Return the equations of a layer in the phases that execute some."""
+    own = ((phase, place_works(architecture, place)) for phase, place in places.items())
+    return {phase: found for phase, found in own if found}
+
+
+def groups(
+    architecture: Architecture, mesh: Mesh, formats: ClassFormats, phases: tuple[str, ...] = PHASES
+) -> dict[Key, Group]:
+    """Return the groups of operations with the same cost in steps of some phases, by their ``cost_key``."""
 
     def compute() -> dict[Key, Group]:
         found: dict[Key, Group] = {}
-        for equal in equal_layers(architecture, formats):
-            own = ((phase, each) for phase, layer in equal.works.items()
+        for equal in equal_layers(architecture, formats, phases):
+            own = ((phase, _at(layer[0].place, each)) for phase, layer in equal.works.items()
                    for _, each in layer_operations(architecture, layer, mesh))  # fmt: skip
             for pair in paired(own):
                 size = weight_bytes(pair, formats)
@@ -107,13 +153,13 @@ def groups(architecture: Architecture, mesh: Mesh, formats: ClassFormats) -> dic
                 found[key] = known._replace(applied=known.applied + equal.applied)
         return dict(sorted(found.items(), key=lambda item: DECODE not in item[1].phases))  # in the order of ``paired``
 
-    return remembered(architecture, "_step_groups", (mesh, formats), compute, most=256)
+    return remembered(architecture, "_step_groups", (mesh, formats, phases), compute, most=256)
 
 
-def all_pairs(architecture: Architecture, mesh: Mesh) -> list[Pair]:
-    """Return the operations of both phases of all layers, in execution order."""
+def all_pairs(architecture: Architecture, mesh: Mesh, phases: tuple[str, ...] = PHASES) -> list[Pair]:
+    """Return the operations of some phases of all layers, in execution order."""
     return paired(
-        (phase, operation) for phase in PHASES for operation in operations(architecture, mesh, step_conventions(phase))
+        (phase, operation) for phase in phases for operation in operations(architecture, mesh, step_conventions(phase))
     )
 
 
@@ -144,21 +190,26 @@ def cost_key(pair: Pair, size: float, formats: ClassFormats) -> Key:
     return (size, *(each and each.name for each in names), *sizes)
 
 
-def exchanges(architecture: Architecture, mesh: Mesh, bits: int) -> tuple[Exchange, ...]:
-    """Return the collectives of the steps, with ``bits`` bits per element of activations. Equal ones are counted."""
+def exchanges(
+    architecture: Architecture, mesh: Mesh, bits: int, phases: tuple[str, ...] = PHASES
+) -> tuple[Exchange, ...]:
+    """Return the collectives of steps of some phases, with ``bits`` bits per element of activations. Equal ones are
+    counted.
+    """
 
     def compute() -> tuple[Exchange, ...]:
         found: dict[Key, Exchange] = {}
-        of_phases = (collectives(architecture, mesh, step_conventions(phase, "dense"), bits) for phase in PHASES)
+        of_phases = (collectives(architecture, mesh, step_conventions(phase, "dense"), bits) for phase in phases)
         for pair in zip_longest(*of_phases):
-            phases = {phase: (each, each.elements) for phase, each in zip(PHASES, pair, strict=True) if each}
-            keys = ((phase, *each[2:5], *each[7:], each.place and id(each.place.declaration))
-                    for phase, (each, _) in phases.items())  # fmt: skip
-            known = found.setdefault(key := tuple(keys), Exchange(phases, 0))
+            own = [(phase, each) for phase, each in zip(phases, pair, strict=True) if each]
+            key = tuple(
+                (phase, *each[2:5], *each[7:], each.place and id(each.place.declaration)) for phase, each in own
+            )
+            known = found.get(key) or Exchange({phase: (each, each.elements) for phase, each in own}, 0)
             found[key] = known._replace(number=known.number + 1)
         return tuple(found.values())
 
-    return remembered(architecture, "_exchanges", (mesh, bits), compute, most=256)
+    return remembered(architecture, "_exchanges", (mesh, bits, phases), compute, most=256)
 
 
 def collectives(architecture: Architecture, mesh: Mesh, conventions: Conventions, bits: int) -> tuple[Collective, ...]:

@@ -56,7 +56,7 @@ def transfers(model: StepModel, values: Mapping[str, Values]) -> tuple[dict[str,
     found: dict[str, Number] = {}
     waits: Number = 0.0
     first = next(iter(values), DECODE)
-    for exchange in model.exchanges:
+    for exchange in model.exchanges_of(values):
         if first not in exchange.phases:
             continue
         each = exchange.phases[first][0]

@@ -24,6 +24,7 @@ from llmcalc.estimate.time.cost import ClassFormats
 from llmcalc.estimate.time.layer_groups import ATTENTION
 from llmcalc.estimate.time.layer_operations import operations
 from llmcalc.estimate.time.operations import Attention, Convolution, Elementwise, Gemm, GroupedGemm, Operation, Scan
+from llmcalc.estimate.time.serving import weight_bytes
 from llmcalc.estimate.time.step_operations import all_pairs, collectives, groups, step_conventions
 from llmcalc.schema.preset_files import names
 from llmcalc.testing import layers as layers_of
@@ -218,3 +219,12 @@ def test_equal_layers_are_grouped() -> None:
     counts = [pair["decode"].count for pair in pairs if "decode" in pair]
     assert sum(group.applied for group in found if "decode" in group.phases) == sum(counts)
     assert 2 * len(found) < len(pairs)
+
+
+@pytest.mark.parametrize("name", ["gemma2-9b", "gemma3-4b", "qwen3-8b"])
+def test_equal_layers_with_other_formats_read_their_own_weights(name: str) -> None:
+    """Q4_K_M gives some layers more bits, whose average differs between the runs of windows and of full attention."""
+    latency = llmcalc.latency(name, "rtx4090", weights="q4_k_m", engine="llama.cpp")
+    traffic = llmcalc.traffic(name, mode="decode", weights="q4_k_m", context=2048)
+    row = latency.architecture.main.d_model * 6.5625 / 8  # of the table, which is looked up
+    assert weight_bytes(latency.model) == pytest.approx(traffic.by_kind["weights"] - row, abs=1e4)
