@@ -78,9 +78,12 @@ class EagerCode:
         if self.output_gate and function in (SIGMOID, "mul") and is_output_gate(equation, declaration):
             saved = [word for word in self.output_gate.split() if word.startswith("output") == (function == SIGMOID)]
             return " ".join(saved)
+        is_between = layer is not None and layer.NUMBER_CLASS == NORM
         if function in NORMS:
-            return self._norm(layer is not None and layer.NUMBER_CLASS == NORM, len(equation.operands) == 1)
-        if function == UNIT and self.scan == FP32 and layer is not None and layer.IS_RECURRENT:
+            return self._norm(is_between, len(equation.operands) == 1)
+        if function == UNIT and layer is not None and not layer.IS_RECURRENT:
+            return self.plain_norm if is_between else self.plain_qk_norm
+        if function == UNIT and self.scan == FP32 and layer is not None:
             return "input row"
         if function in SOFTMAX and ("core" in equation.tags or "h" in equation.out.axes):
             is_block = "q" not in equation.out.axes
@@ -93,6 +96,8 @@ class EagerCode:
             return self.activation
         if function == "add" and declaration.routed_experts and "j" in equation.operands[0].axes:
             return {"output": "inputs", "output32": "input32"}.get(self.combine, "")
+        if function == "mul" and layer is not None and layer.NUMBER_CLASS == HEAD:  # learned scales of the logits
+            return "input32" if self.loss == FP32 else ""
         if function == "softcap" and layer is not None and layer.NUMBER_CLASS == HEAD:
             return {FP32: "output32", "compute": "output"}.get(self.softcap, "")
         return ""

@@ -25,6 +25,7 @@ from llmcalc.importers.hf import family_table
 from llmcalc.layers import find, kinds
 from llmcalc.layers.attention import Attention
 from llmcalc.layers.embedding import Embedding
+from llmcalc.layers.gemma3n import AltUp
 from llmcalc.layers.head import Head
 from llmcalc.layers.hyper_connection import HyperConnection
 from llmcalc.layers.mamba import Mamba
@@ -32,6 +33,7 @@ from llmcalc.layers.mlp import Mlp
 from llmcalc.layers.moe import Moe
 from llmcalc.layers.norm import Norm
 from llmcalc.layers.parts.implementation import Implementation
+from llmcalc.layers.parts.logits import LogitScale
 from llmcalc.layers.parts.qk_norm import QkNorm
 from llmcalc.layers.rg_lru import RgLru
 from llmcalc.layers.rwkv import RwkvHeadMix, RwkvTimeMix
@@ -128,6 +130,35 @@ def test_norms_save_what_their_code_multiplies() -> None:
     assert change(layer, Norm(D), norm="hidden32 input32 row") == {4 * size: 1, 2 * size: -1}
     assert change(layer, Norm(D, scale=False), norm="hidden32 input32 row", plain_norm="input32 row") == {2 * size: -1}
     assert change(layer, Norm(D), qk_norm="hidden32 input32 row") == {}
+
+
+def test_unit_lengths_between_layers_are_norms_without_a_weight() -> None:
+    layer, unit, size = Mlp(D, F), Norm(D, "l2norm", scale=False), TOKENS * D
+    rows = saved(layer, EagerCode(plain_norm="input32 row"), unit)[4 * TOKENS]
+    assert change(layer, unit, plain_norm="input32 row") == {4 * size: 1, 4 * TOKENS: rows, 2 * size: -1}
+    assert rows == 1
+    assert change(layer, unit, norm="input32 row") == {}
+    heads = Attention(D, H, H, E, qk_norm=QkNorm(function="l2norm", scale=False))
+    assert change(heads, plain_qk_norm="input32") == {4 * TOKENS * H * E: 2, 2 * TOKENS * H * E: -2}
+
+
+def test_scaled_logits_are_saved_in_the_format_of_the_loss() -> None:
+    def logits(loss: str) -> Counter[int]:
+        ends = ((Named("token", Embedding(V, D)),), (Named("head", Head(V, D, logit_scale=LogitScale())),))
+        parts = (Sublayer("part", (Branch("part", Mlp(D, F)),)),)
+        stack = Stack("decoder", D, ends[0], (Run(Block("block", parts), 1),), ends[1], "decoder")
+        rule = ActivationPolicy(attention="eager", convention="torch", code=EagerCode(loss=loss))
+        model = Architecture("small", (stack,))
+        return Counter(size for _, size in saved_tensors(model, Workload(batch=B, seq=Q, mode="train"), rule, Mesh()))
+
+    assert logits("fp32")[4 * TOKENS * V] == 2  # the logits, and their log-probabilities
+    assert logits("compute")[2 * TOKENS * V] == 2
+
+
+def test_the_error_of_altup_is_repeated_for_each_stream() -> None:
+    layer, n = AltUp(D, 3), 3
+    torch, own = saved(layer, EagerCode()), saved(layer, EagerCode(), convention=None)
+    assert torch[2 * TOKENS * D * n] == own[2 * TOKENS * D * n] + 1
 
 
 def test_a_qk_norm_has_facts_of_its_own() -> None:
