@@ -22,7 +22,8 @@ def speedups() -> Iterator[Row]:
     for row in csv.DictReader(FILE.read_text("utf-8").splitlines()[1:]):
         given = {key: value for key, value in row.items() if value and key not in ("model", "gpu", "speedup")}
         settings: dict[str, Any] = {key: NUMBERS.get(key, str)(value) for key, value in given.items()}
-        found = llmcalc.serve(row["model"], row["gpu"], isl=100, osl=400, **settings)
+        ranks = int(row["gpu"].partition(":")[2] or 1)
+        found = llmcalc.serve(row["model"], row["gpu"], tp=ranks, isl=100, osl=400, **settings)
         drafted = f"{row['draft_tokens']} verified" if row["engine"] == "sglang" else f"{row['draft_tokens']} drafted"
         case = f"{row['model']} on {row['gpu']} in {found.engine_title}, {row['draft_method']}, {drafted} tokens"
         case += f"{', ' + row['draft_steps'] + ' passes' if row['draft_steps'] else ''}, batch {row['concurrency']}"

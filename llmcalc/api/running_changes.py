@@ -14,6 +14,7 @@ from ..estimate.engine_profile import read_profile
 from .engine_hardware import is_reachable
 from .engine_settings import smaller_format
 from .serving_layouts import powers
+from .step_models import engine_step
 
 if TYPE_CHECKING:
     from .serving_result import ServingResult
@@ -40,17 +41,30 @@ def running_changes(result: ServingResult) -> Iterator[Change]:
 
 
 def faster_layout(result: ServingResult) -> Change | None:
-    """Return the layout with divided experts if it has more tokens per second than tensor-parallel ranks, or None."""
+    """Return the layout with divided experts or replicas that has more tokens per second than tensor-parallel ranks.
+
+    Returns None if there is no such layout.
+    """
     mesh = result.mesh
-    if not result.all_run or mesh.ranks != mesh.tp or mesh.tp == 1:
+    if not result.all_run or result.used != mesh.tp or mesh.tp == 1:
         return None
-    if not any(True for _ in expert_layers(result.architecture)):
+    if any(True for _ in expert_layers(result.architecture)):
+        changes = [_divided(mesh.tp)]
+    elif engine_step(result.engine).has_data_parallel:
+        changes = [
+            {"tp": tp, "dp": mesh.tp // tp}
+            for tp in powers(mesh.tp // 2)
+            if mesh.tp % tp == 0 and mesh.tp // tp <= result.load.concurrency
+        ]
+    else:
         return None
-    with suppress(InputError):  # a layout that the model does not allow
-        change = _divided(mesh.tp)
-        found = result.retry(change)
-        if found.all_run and found.tokens_per_s_gpu > FASTER * result.tokens_per_s_gpu:
-            return change, found
+    found = []
+    for change in changes:
+        with suppress(InputError):  # a layout that the model does not allow
+            found.append((change, result.retry(change)))
+    best = max(found, key=lambda one: (one[1].all_run, one[1].tokens_per_s_gpu), default=None)
+    if best and best[1].all_run and best[1].tokens_per_s_gpu > FASTER * result.tokens_per_s_gpu:
+        return best
     return None
 
 
@@ -61,7 +75,7 @@ def holds_all(change: dict[str, Any], result: ServingResult) -> bool:
 
 def _alone(result: ServingResult) -> Iterator[Iterable[dict[str, Any]]]:
     """Yield the changes of each kind, smallest first."""
-    name, ranks = result.accelerator.name, result.mesh.ranks
+    name, ranks = result.accelerator.name, result.used
     has_experts = any(True for _ in expert_layers(result.architecture))
     entry = tables("engines").get(result.engine)
     if result.fits:
@@ -110,7 +124,7 @@ def _wide(result: ServingResult, change: dict[str, Any]) -> Change:
 
 def _whole(result: ServingResult) -> Change | None:
     """Return the layout with the most tokens per second on the fewest GPUs with which all requests run, or None."""
-    name, ranks, node = result.accelerator.name, result.mesh.ranks, result.accelerator.node
+    name, ranks, node = result.accelerator.name, result.used, result.accelerator.node
     has_experts = any(True for _ in expert_layers(result.architecture))
     for factor in powers(MOST_FACTOR):
         count, found = ranks * factor, list[Change]()

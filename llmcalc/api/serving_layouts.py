@@ -199,15 +199,6 @@ class LayoutSearch:
         known = bool(tables("engines").get(self.engine, {}).get("pools"))
         return known and self.count > 1 and self.requests.mean("osl") > 1
 
-    @property
-    def has_choice(self) -> bool:
-        """Whether there is a choice between layouts of one replica on all GPUs."""
-        if engine_step(self.engine).divides_layers:
-            return False
-        if self.count > self.card.node:
-            return True
-        return engine_step(self.engine).has_data_parallel and any(True for _ in expert_layers(self.architecture))
-
     def times(self) -> Iterator[Times]:
         """Yield the times on all layouts, or nothing if a request is too long."""
         yield from filter(None, self.steps())
@@ -231,40 +222,6 @@ class LayoutSearch:
     def together(self, replica: Replica) -> Times:
         """Return the times of a layout whose replicas compute prefills and decode steps together."""
         return self._times(replica, [point for points in self._blocks(replica) for point in points])
-
-    def fastest_mesh(self) -> Mesh | None:
-        """Return the layout of one replica on all GPUs with the most tokens per second, or None if no request fits.
-
-        On one node, it is tensor parallelism unless another layout is faster by more than the error of the estimates.
-        """
-        gain = DISTINCT_GAIN if self.count <= self.card.node else 1.0
-        return self._fastest(self._replicas_of(self.formats[0], self.count), gain)
-
-    def _fastest(self, replicas: Iterable[Replica], least_gain: float = 1.0) -> Mesh | None:
-        """Return the layout with the most tokens per second, before those on which not all requests run.
-
-        The first one counts unless another one is faster by ``least_gain``.
-        """
-        found = [(one.mesh, self.together(one).points[0]) for one in replicas]
-        best = max(found, key=lambda one: (one[1].runs, one[1].requests_per_s), default=None)
-        if best is None:
-            return None
-        mesh, first = found[0]
-        is_distinct = best[1].runs > first.runs or best[1].requests_per_s > least_gain * first.requests_per_s
-        return best[0] if is_distinct else mesh
-
-    def divided_mesh(self) -> Mesh | None:
-        """Return the fastest layout of all GPUs with any numbers of ranks, stages and replicas, or None."""
-        sizes = [size for size in range(1, self.count + 1) if self.count % size == 0]
-        tried = (
-            self.replica(Mesh(tp=tp, pp=pp, dp=self.count // (tp * pp)), self.formats[0])
-            for tp in sizes if tp <= self.card.node for pp in sizes if self.count % (tp * pp) == 0
-        )  # fmt: skip
-        return self._fastest(
-            one
-            for one in tried
-            if one and (one.free is None or one.free > 0) and not (one.mesh.pp > 1 and one.drafting)
-        )
 
     def _times(self, replica: Replica, points: Sequence[Point]) -> Times:
         return Times(Placement(replica, self.count // replica.ranks), tuple(points))

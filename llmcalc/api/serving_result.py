@@ -37,7 +37,7 @@ class ServingResult(NotebookDisplay):
         model: name of the model.
         accelerator: the GPU.
         gpus: number of GPUs.
-        mesh: layout.
+        mesh: layout of a replica.
         engine: serving engine.
         requests: lengths of the requests.
         load: requests as an engine serves them.
@@ -58,6 +58,8 @@ class ServingResult(NotebookDisplay):
         notes: assumptions.
         terms: prices and power that the cost and the energy of tokens follow from.
         placed: how the engine starts with a part in host memory, if the GPUs alone do not store the model, or None.
+        replicas: number of replicas, each with its own engine.
+        has_chosen_layout: whether the layout is not given, and not tensor parallelism over all GPUs.
     """
 
     model: str
@@ -85,6 +87,8 @@ class ServingResult(NotebookDisplay):
     notes: tuple[str, ...] = ()
     terms: Terms | None = None
     placed: ServeResult | None = None
+    replicas: int = 1
+    has_chosen_layout: bool = False
 
     EVIDENCE: ClassVar[Mapping[str, str]] = dict.fromkeys(("tpot_s", "ttft_s", "requests_per_s", "speedup"), FITTED)
 
@@ -123,6 +127,11 @@ class ServingResult(NotebookDisplay):
     def ttft_high_s(self) -> float | None:
         """Upper end of the interval of ``ttft_s``."""
         return float(self.ttft.high) if self.ttft else None
+
+    @property
+    def used(self) -> int:
+        """Number of GPUs that the layout uses."""
+        return self.mesh.ranks * self.replicas
 
     @property
     def engine_title(self) -> str:
@@ -178,7 +187,7 @@ class ServingResult(NotebookDisplay):
 
     @cached_property
     def faster(self) -> tuple[dict[str, Any], ServingResult] | None:
-        """Layout with divided experts and its result, if it has more tokens per second, or None."""
+        """Layout with divided experts or replicas and its result, if it has more tokens per second, or None."""
         return faster_layout(self)
 
     @cached_property
@@ -212,7 +221,7 @@ class ServingResult(NotebookDisplay):
     @property
     def tokens_per_s_gpu(self) -> float:
         """Output tokens per second of one GPU."""
-        return float(self.time.requests_per_s * self.requests.mean("osl") / self.mesh.ranks)
+        return float(self.time.requests_per_s * self.requests.mean("osl") / self.used)
 
     @property
     def usd_per_million_output(self) -> tuple[float, float] | None:
@@ -237,7 +246,7 @@ class ServingResult(NotebookDisplay):
             return self.memory.summary
         if not self.fits:
             if self.placed:
-                gpus = f"on {self.mesh.ranks} × {self.accelerator.title}"
+                gpus = f"on {self.used} × {self.accelerator.title}"
                 return (
                     f"No times {gpus}: {self.engine_title} starts{self.placed.placement}, whose speed is not modelled"
                 )
@@ -245,7 +254,7 @@ class ServingResult(NotebookDisplay):
                 return f"A request of {length:,.10g} tokens does not fit in the KV cache"
             if self.memory and not self.memory.starts:
                 return self.memory.summary
-            return f"Will not start: the weights do not fit on {self.mesh.ranks} × {self.accelerator.title}"
+            return f"Will not start: the weights do not fit on {self.used} × {self.accelerator.title}"
         if not self.all_run:
             wanted = f"{self.running:,} of {self.load.concurrency:,.10g} requests run"
             return f"Only {wanted if self.running != 1 else wanted.replace('run', 'runs')} at once; the others wait"
@@ -265,7 +274,7 @@ class ServingResult(NotebookDisplay):
             "tpot_s", "tpot_low_s", "tpot_high_s", "ttft_s", "ttft_low_s", "ttft_high_s", "fits", "max_model_len",
             "running", "all_run", "tokens_per_s_user", "tokens_per_s_gpu", "usd_per_million_output", "usd_per_million",
         )  # fmt: skip
-        mesh = {name: getattr(self.mesh, name) for name in SIZES}
+        mesh = {**{name: getattr(self.mesh, name) for name in SIZES}, "replicas": self.replicas}
         time = {name: float(getattr(self.time, name)) for name in ("capacity", "waiting", "requests_per_s")}
         time["requests_per_rank"] = float(self.time.batch)
         return {

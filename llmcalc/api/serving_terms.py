@@ -44,9 +44,7 @@ def result_money(result: ServingResult) -> Money | None:
         return None
     power = terms.power(float(decode_power(time.step, terms.shares)))
     share = float(prefill_share(time, osl, time.n_batches))
-    return Money(
-        result.mesh.ranks, isl, osl, float(time.requests_per_s), share, result.width, terms.price, power, terms.api
-    )
+    return Money(result.used, isl, osl, float(time.requests_per_s), share, result.width, terms.price, power, terms.api)
 
 
 def read_api_price(text: str) -> ApiPrice:

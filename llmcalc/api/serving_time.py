@@ -15,6 +15,7 @@ from ..estimate.hardware import Accelerator
 from ..estimate.time.serving import serving_time
 from .accelerators import read_gpus
 from .calibration import Calibration, read_calibration
+from .default_layout import DefaultLayout, default_layout
 from .engine_hardware import AssumedEngine, default_engine
 from .engine_models import NO_ENCODERS, known_length, state_notes
 from .engine_settings import SHARES, read_engine_settings
@@ -113,8 +114,8 @@ def serving(
         osl: output tokens of a request.
         concurrency: number of requests at any time (default: 1, or with ``sla`` the best number).
         engine: serving engine (default: as for ``latency``). An unknown one has a wider interval.
-        tp: number of tensor-parallel ranks (default: all GPUs, or over several nodes and for a mixture of experts the
-            layout with the most tokens per second; llama.cpp has different layers on each GPU).
+        tp: number of tensor-parallel ranks (default: all GPUs on one node, or the layout with the most tokens per
+            second if it is faster; llama.cpp has different layers on each GPU).
         pp: number of pipeline stages, which compute as many batches at once.
         dp: number of ranks that have different requests and share the experts.
         ep: number of ranks over which the experts are divided.
@@ -196,9 +197,11 @@ def serving(
     if ranks * dp % ep:
         raise InputError(f"must divide the {ranks * dp} GPUs, not {ep}", parameter="ep")
     mesh = Mesh(dp=dp, tp=ranks, pp=stages, ep=ep, etp=ranks * dp // ep)
-    if tp is None and mesh.ranks == ranks == count > 1:
-        mesh, why = _default_mesh(changed(search, only=concurrency), mesh)
-        notes += why
+    layout = DefaultLayout(mesh)
+    if tp is None and ep == 1 and mesh.ranks == ranks == count > 1:
+        layout = default_layout(search, concurrency)
+    mesh, replicas = layout.mesh, layout.replicas
+    notes += layout.notes
     check_layout(architecture, card, mesh, count)
     replica = read_replica(architecture, card, gpu, mesh, name, formats, given, search.acceptance)
     steps, memory, drafting, speculation = replica.steps, replica.memory, replica.drafting, replica.speculation
@@ -206,7 +209,7 @@ def serving(
         hint = "omit it, or divide the experts, such as with {dp=8} {ep=8}"
         text = "needs data-parallel ranks that exchange tokens of experts"
         raise InputError(text, parameter="two_batch_overlap", hint=hint)
-    load = requests.load(concurrency, replica.chunk, replica.most)
+    load = requests.load(concurrency / replicas, replica.chunk, replica.most)
     time = serving_time(steps, load, memory.free, factors, speculation)
     if drafting and steps.stage_batches > 1:
         raise InputError("cannot be combined with speculative decoding", parameter="pp", hint="omit it, or the draft")
@@ -261,8 +264,9 @@ def serving(
         memory.settings.get("max_model_len") if "max_model_len" in given else None,
     )
     return ServingResult(
-        model=architecture.name, accelerator=card, gpus=count, mesh=mesh, engine=name, requests=requests, load=load,
-        time=time, tpot=None if requests.is_single_token else tpot,
+        model=architecture.name, accelerator=card, gpus=count, mesh=mesh, engine=name, requests=requests,
+        load=load._replace(concurrency=concurrency), time=time.of_replicas(replicas),
+        tpot=None if requests.is_single_token else tpot,
         ttft=ttft if time.capacity >= 1 and time.waiting <= 0 else None,
         width=float(tpot.high / time.tpot_s), reasons=tpot.reasons, retry=retry,
         max_model_len=min((size for size in allowed if isinstance(size, int)), default=None),
@@ -270,20 +274,8 @@ def serving(
                  for (kind, kernel), own in steps.efficiencies.items()},
         architecture=architecture, price=terms.price, memory=memory.result, settings=given, terms=terms,
         drafting=drafting, plain=plain, accepted_times=accepted_times, notes=tuple(notes), placed=placed,
+        replicas=replicas, has_chosen_layout=not layout.is_usual,
     )  # fmt: skip
-
-
-def _default_mesh(search: LayoutSearch, tensor: Mesh) -> tuple[Mesh, list[str]]:
-    """Return the layout of one replica on all GPUs, and what is assumed. ``tensor`` has tensor-parallel ranks only."""
-    one_node = tensor.ranks <= search.card.node
-    if one_node and search.replica(tensor, search.formats[0]) is None:
-        divided = search.divided_mesh()
-        text = f"{tensor.tp} tensor-parallel ranks do not divide the model: the fastest other layout is assumed"
-        return (divided, [text]) if divided else (tensor, [])
-    best = (search.fastest_mesh() if search.has_choice else None) or tensor
-    mesh = changed(best, etp=best.tp * best.dp // best.ep)
-    text = "the layout with the most tokens per second is assumed: {tp} sets another"
-    return mesh, [] if one_node and mesh == tensor else [text]
 
 
 def _engine_settings(engine: str, settings: Mapping[str, Any]) -> dict[str, Any]:

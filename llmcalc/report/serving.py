@@ -25,16 +25,18 @@ GIB = 2**30
 def serving_document(result: ServingResult) -> Document:
     """Build the report of the time of requests. The title is the answer."""
     mesh = result.mesh
-    layout = {name: size for name in SIZES if (size := getattr(mesh, name)) > 1}
+    sizes = {**{name: getattr(mesh, name) for name in SIZES}, "replicas": result.replicas}
+    layout = {name: size for name, size in sizes.items() if size > 1}
     own = {name: {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
            for name, value in result.settings.items()}  # fmt: skip
     settings = {**result.requests.given, "concurrency": f"{result.load.concurrency:g}", **layout, **own}
-    unused = result.gpus - mesh.ranks
+    unused = result.gpus - result.used
+    chosen = f" as {named_values(layout) or 'tp 1'} (chosen layout)" if result.has_chosen_layout else ""
     return model_document(
         result.architecture,
         "serve",
         lambda: _json(result),
-        f" in {result.engine_title} on {mesh.ranks} × {result.accelerator.title}",
+        f" in {result.engine_title} on {result.used} × {result.accelerator.title}{chosen}",
         answer=_answer(result),
         lines=(named_values(settings),),
         alerts=[f"the layout leaves {unused} of {result.gpus} GPUs unused"] if unused else (),
@@ -226,7 +228,7 @@ def _notes(result: ServingResult) -> tuple[str, ...]:
 def _json(result: ServingResult) -> tuple[dict[str, Any], dict[str, Any]]:
     times = result.to_dict()
     own = {name: times.pop(name) for name in ("engine", "evidence")}
-    inputs = {name: times.pop(name) for name in ("gpu", "gpus", *SIZES, "isl", "osl", "concurrency")}
+    inputs = {name: times.pop(name) for name in ("gpu", "gpus", *SIZES, "replicas", "isl", "osl", "concurrency")}
     inputs["max_num_batched_tokens"] = times.pop("max_num_batched_tokens")
     del times["notes"], times["model"]
     return inputs, {**own, "times": times, "notes": [*_notes(result), *result.architecture.notes]}

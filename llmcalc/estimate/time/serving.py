@@ -41,7 +41,7 @@ from __future__ import annotations
 from math import inf
 from typing import Any, NamedTuple
 
-from ...core.record import record
+from ...core.record import changed, record
 from .arrays import Number, namespace
 from .calibration import Factors
 from .cost import StepTime
@@ -130,6 +130,10 @@ class ServingTime:
     shared_bytes: Number = 0
     n_batches: int = 1
 
+    def of_replicas(self, count: int) -> ServingTime:
+        """Return the times of several replicas, each of which has these requests."""
+        return changed(self, requests_per_s=self.requests_per_s * count, n_batches=self.n_batches * count)
+
 
 def cache_bytes(model: StepModel, tokens: Number) -> Number:
     """Return the bytes of the keys and values, and of the recurrent states, of one sequence on one rank."""
@@ -203,7 +207,7 @@ def serving_time(
         alone = alone.averaged(load.mean_decoding)
     added = model.engine.prefill_share * xp.maximum(_transferred(mixed) - _transferred(without), 0.0)
     own = chunks * (_transferred(mixed) + without.launches + mixed.engine)
-    others = xp.maximum(batch - 1 / groups, 0.0)  # ranks with different requests compute steps together
+    others = xp.maximum(batch - 1 / model.joint_batches, 0.0)
     waited = mean(own) * model.engine.wait * xp.sqrt(others) + xp.minimum(others, 1.0) * alone.seconds / 2
     if factors:
         alone, added = factors.scale(alone, model.engine.step_s), factors.prefill * added

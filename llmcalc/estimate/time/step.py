@@ -174,6 +174,11 @@ class StepModel(KernelCosts):
         """Number of batches that are computed at once: in the pipeline stages of each data-parallel rank."""
         return self.mesh.dp * self.stage_batches
 
+    @property
+    def joint_batches(self) -> int:
+        """Number of batches whose steps wait for each other. Data-parallel ranks do only if they share experts."""
+        return self.n_batches if self.routed else self.stage_batches
+
     # ------------------------------------------------------------------ a step
 
     def step(
