@@ -1,4 +1,4 @@
-"""Fit the share of the int8 peak that llama.cpp's products reach at most on each generation of GPUs.
+"""Fit the shares of the int8 and fp16 peaks that llama.cpp's products reach at most on each generation of GPUs.
 
     python -m benchmarks.time.computing
 
@@ -19,14 +19,15 @@ FILE = Path(__file__).parent.parent.parent / "docs" / "data" / "latency_llama_cp
 
 
 def read() -> dict[str, list[tuple[float, float, float]]]:
-    """Return the seconds of products at the int8 peak, the other seconds and the measured ones, by generation."""
+    """Return the seconds of products at the peak, the other seconds and the measured ones, by generation and format."""
     found: dict[str, list[tuple[float, float, float]]] = {}
     for row in csv.DictReader(FILE.read_text("utf-8").splitlines()[1:]):
         own = llmcalc.latency(
             row["model"], row["gpu"], mode="prefill", seq=int(row["seq"]), weights=row["weights"], engine=row["engine"]
         )
-        rate = own.model.engine.computing_rate(own.accelerator)
-        share = own.model.engine.computing[own.accelerator.generation]
+        name = "fp16" if row["weights"] == "fp16" else "int8"
+        rate = own.model.engine.computing_rate(own.accelerator, row["weights"])
+        share = own.model.engine.computing[own.accelerator.generation][name]
         step, _ = own.steps[0]
         bound = sum(
             each.count * cost.seconds
@@ -34,7 +35,7 @@ def read() -> dict[str, list[tuple[float, float, float]]]:
             if cost.seconds and abs(cost.flops / rate / cost.seconds - 1) < 1e-6
         )
         sizes = bound * share, own.seconds - bound, float(row["seconds"])
-        found.setdefault(own.accelerator.generation, []).append(sizes)
+        found.setdefault(f"{own.accelerator.generation}, {name}", []).append(sizes)
     return found
 
 

@@ -497,11 +497,22 @@ def test_products_of_llama_cpp_reach_a_share_of_the_peak(gpu: str) -> None:
     """The products of a prompt take at least their FLOPs at the rate of the engine. Another engine has no such rate."""
     prompt: dict[str, Any] = {"gpu": gpu, "weights": "q8_0", "mode": "prefill", "seq": 1021}
     own, other = (latency("llama3-8b", engine=engine, **prompt) for engine in ("llama.cpp", "sglang"))
-    rate = own.model.engine.computing_rate(own.accelerator)
+    rate = own.model.engine.computing_rate(own.accelerator, "q8_0")
     assert rate is not None
     assert rate < own.accelerator.peak["int8"]
     assert own.seconds > 2 * 1021 * 32 * 218_103_808 / rate  # 32 layers
-    assert other.model.engine.computing_rate(other.accelerator) is None
+    assert other.model.engine.computing_rate(other.accelerator, "q8_0") is None
+
+
+def test_products_of_llama_cpp_in_fp16_have_sums_in_fp16() -> None:
+    own = latency("llama3-8b", "rtx-3090", engine="llama.cpp", weights="fp16", mode="prefill", seq=1021)
+    engine, card = own.model.engine, own.accelerator
+    share = engine.computing[card.generation]["fp16"]
+    assert engine.computing_rate(card, "fp16") == share * card.fp16_accumulate["fp16"] > 0.8 * card.peak["fp16"]
+    assert engine.computing_rate(card, "bf16") == engine.computing_rate(card, "q4_k_m") == 0.18 * card.peak["int8"]
+    others = [latency("llama3-8b", "rtx-3090", engine="llama.cpp", weights=name, mode="prefill", seq=1021)
+              for name in ("q4_k_m", "bf16")]  # fmt: skip
+    assert own.seconds < min(each.seconds for each in others)
 
 
 def test_one_sequence_reads_weights_at_the_bandwidth() -> None:

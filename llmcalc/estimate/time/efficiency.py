@@ -32,6 +32,7 @@ class Operands:
         activation_bytes: bytes of an element of the activations.
         variants: other kernels of the same format. The fastest kernel is used.
         is_expanded: whether the weights are expanded to 16 bits as they are read.
+        weights: number format of the weights.
     """
 
     kernel: str
@@ -39,6 +40,7 @@ class Operands:
     activation_bytes: float
     variants: tuple[str, ...] = ()
     is_expanded: bool = False
+    weights: str = ""
 
 
 @record
@@ -113,7 +115,8 @@ class Efficiencies:
             peak = self._peak(accelerator, entry["peak"])
             if peak:
                 is_expanded = name == EXPANDED and number_format.bits_per_weight < 16
-                return Operands(name, peak, entry["activation_bits"] / 8, tuple(entry.get("variants", ())), is_expanded)
+                variants = tuple(entry.get("variants", ()))
+                return Operands(name, peak, entry["activation_bits"] / 8, variants, is_expanded, number_format.name)
         known = ", ".join(accelerator.peak) or "none"
         message = f"no confirmed peak FLOP/s of {accelerator.title}"
         raise InputError(message, parameter="gpu", hint=f"known formats: {known}")

@@ -13,6 +13,12 @@ from ..engine_profile import version_number
 from ..hardware import Accelerator
 
 MICRO = 1e-6
+INT8, FP16 = "int8", "fp16"
+
+
+def fp16_peak(accelerator: Accelerator) -> float:
+    """Return the FLOP/s of products in fp16 with sums in fp16, which is twice that with sums in fp32 on some cards."""
+    return float(accelerator.fp16_accumulate.get(FP16, accelerator.peak.get(FP16, 0)))
 
 
 @record
@@ -42,7 +48,7 @@ class EngineStep:
         reading: share of the bandwidth at which products with few rows read weights, by format, accelerator, generation
             or vendor.
         gaps: seconds between two kernels of a step, by vendor.
-        computing: share of the int8 peak that products reach at most, by generation.
+        computing: shares of the peaks that products reach at most, by generation and format (int8, fp16).
         draft_step_s, draft_pass_s: seconds of a step that verifies drafted tokens, and of each pass of a draft.
         overlap_tokens: fewest tokens of a step that are computed as two batches, if the engine is told to.
         chunk: usual tokens of prefill in a step, if the profile of the engine states none.
@@ -73,7 +79,7 @@ class EngineStep:
     launches: Mapping[str, float]
     reading: Mapping[str, float]
     gaps: Mapping[str, float]
-    computing: Mapping[str, float]
+    computing: Mapping[str, Mapping[str, float]]
     draft_step_s: float
     draft_pass_s: float
     overlap_tokens: int
@@ -94,11 +100,18 @@ class EngineStep:
         usual = (self.prefill_kernel_s if scheduled else self.static_kernel_s) if has_prefill else self.kernel_s
         return max(usual, own)
 
-    def computing_rate(self, accelerator: Accelerator) -> float | None:
-        """Return the FLOP/s that products reach at most, or None if unknown."""
-        share = self.computing.get(accelerator.generation)
-        peaks = [accelerator.peak.get(name, 0) for name in ("int8", *SIXTEEN_BIT)]
-        return None if share is None else max(peaks) * share
+    def computing_rate(self, accelerator: Accelerator, weights: str) -> float | None:
+        """Return the FLOP/s that products with weights of a format reach at most, or None if unknown.
+
+        Quantised weights are multiplied in int8, and those in fp16 with sums in fp16. Others count as quantised ones.
+        """
+        name = FP16 if weights == FP16 else INT8
+        share = self.computing.get(accelerator.generation, {}).get(name)
+        if share is None:
+            return None
+        if name == FP16:
+            return share * fp16_peak(accelerator)
+        return share * max(accelerator.peak.get(own, 0) for own in (INT8, *SIXTEEN_BIT))
 
 
 def read_engine(name: str, found: Mapping[str, Any], version: str | None = None) -> EngineStep:

@@ -86,9 +86,8 @@ class KernelCosts:
         """Return the share of the bandwidth at which products with few rows read weights, or None if unknown."""
         return None
 
-    @cached_property
-    def computing_rate(self) -> float | None:
-        """FLOP/s that products reach at most, or None if unknown."""
+    def computing_rate(self, weights: str) -> float | None:
+        """Return the FLOP/s that products with weights of a format reach at most, or None if unknown."""
         return None
 
     def received(self, tokens: Number, operation: GroupedGemm) -> tuple[Number, Number]:
@@ -114,7 +113,7 @@ class KernelCosts:
             activation_bytes=own.activation_bytes, batch=batch,
         )  # fmt: skip
         flops = 2.0 * rows * n * k * batch
-        seconds = self.computing(self.reading(seconds, rows, moved, own), flops)
+        seconds = self.computing(self.reading(seconds, rows, moved, own), flops, own)
         return self.executed(seconds, moved, flops, own.peak, is_executed)
 
     def grouped(self, operation: GroupedGemm, tokens: Number, weight_bytes: float) -> tuple[Cost, Any]:
@@ -141,7 +140,7 @@ class KernelCosts:
             seconds = xp.minimum(seconds, time)
         moved = touched * each + rows * 2 * width * ACTIVATION_BYTES
         flops = 2.0 * rows * elements
-        seconds = self.computing(self.reading(seconds, tokens, moved, own), flops)
+        seconds = self.computing(self.reading(seconds, tokens, moved, own), flops, own)
         return self.executed(seconds, moved, flops, own.peak, is_executed)
 
     def expert_kernels(self, own: Operands) -> list[Mapping[str, float]]:
@@ -167,9 +166,9 @@ class KernelCosts:
             return seconds
         return namespace(rows).where(rows <= FEW_ROWS, moved / (self.device.bandwidth * share), seconds)
 
-    def computing(self, seconds: Number, flops: Number) -> Number:
+    def computing(self, seconds: Number, flops: Number, own: Operands) -> Number:
         """Return the time of products, at no more FLOP/s than those of the engine reach."""
-        rate = self.computing_rate
+        rate = self.computing_rate(own.weights)
         return seconds if rate is None else namespace(seconds, flops).maximum(seconds, flops / rate)
 
     def elementwise(self, _: Elementwise, elements: Number, weight_bytes: float) -> tuple[Cost, Any]:

@@ -14,7 +14,7 @@ from ..hardware import Accelerator
 from .arrays import Number, namespace
 from .cost import ACTIVATION_BYTES, NO_COST, ClassFormats, Cost, StepTime
 from .efficiency import Efficiencies, Efficiency, Operands
-from .engine_step import EngineStep
+from .engine_step import FP16, EngineStep, fp16_peak
 from .kernel_costs import KernelCosts
 from .kernel_costs import Values as Values
 from .layer_groups import Key
@@ -124,7 +124,10 @@ class StepModel(KernelCosts):
         found = table.format_of(place, weight.tensor.name)
         name = found.name if found else "bf16"
         if name not in self._operands:
-            self._operands[name] = self.measured.operands(self.accelerator, found) if found else self.plain
+            own = self.measured.operands(self.accelerator, found) if found else self.plain
+            if name == FP16 and self.computing_rate(name):
+                own = changed(own, peak=fp16_peak(self.accelerator))
+            self._operands[name] = own
         return self._operands[name]
 
     def separates_heads(self, operation: Attention) -> bool:
@@ -140,10 +143,9 @@ class StepModel(KernelCosts):
         """Return the share of the bandwidth at which the engine's products with few rows read weights, if known."""
         return self.engine.reading_share(kernel, self.accelerator)
 
-    @cached_property
-    def computing_rate(self) -> float | None:
-        """FLOP/s that the engine's products reach at most, if known."""
-        return self.engine.computing_rate(self.accelerator)
+    def computing_rate(self, weights: str) -> float | None:
+        """Return the FLOP/s that the engine's products with weights of a format reach at most, if known."""
+        return self.engine.computing_rate(self.accelerator, weights)
 
     @cached_property
     def assumed(self) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ class EngineTime(Model):
     collective_us: Rate | None = None
     reading: dict[str, Rate] = Field({})
     gap_us: dict[str, Rate] = Field({})
-    computing: dict[str, Rate] = Field({})
+    computing: dict[str, dict[str, Rate]] = Field({})
     source: Text | None = None
 
 
