@@ -290,8 +290,8 @@ def _check_equations(kind: TextKind, declaration: Declaration, axes: list[str]) 
             if equation.out.name in weights:
                 raise DescriptionError(f"{equation.out.name} is a stored tensor; assign the result to another name")
             used |= {operand.name for operand in equation.operands}
-            if equation.function != "rope":  # its result has the channels that it does not rotate, too
-                shapes[equation.out.name] = equation.out.axes
+            is_rope = equation.function == "rope"  # whose result has the channels that it does not rotate, too
+            shapes[equation.out.name] = shapes[equation.operands[0].name] if is_rope else equation.out.axes
     with _under((KEY, kind.name, "equations")):
         if "y" not in shapes:
             raise DescriptionError(f"no equation of {kind.name} computes the output y[b q d]")
