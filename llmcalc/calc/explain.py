@@ -23,7 +23,7 @@ from ..core.tree import Node, Place, total, tree
 from .communication import Communication
 from .flops import Flops
 from .kernels import EXECUTED, TOUCHED
-from .kv_cache import CACHED, ROLE_DTYPES, StateSize
+from .kv_cache import CACHED, ROLE_DTYPES, CachedTensor, StateSize
 from .memory.inference import InferenceMemory
 from .memory.number_formats import BITS_A_BYTE
 from .memory.pipeline import ParallelMemory
@@ -45,6 +45,8 @@ MEANINGS = {WORKLOAD[axis]: meaning for axis, meaning in AXES.items()} | {
     "n_ranks": "ranks that shard the tensor",
     "n_ring_steps": "messages of 1/n_ranks of the tensor that a rank sends in a ring algorithm",
     "n_times": "executions in a step: blocks and micro-batches",
+    "n_reads": "equations of a block that read the tensor",
+    "n_writes": "equations of a block that write the tensor",
     "n_temporaries": "copies of the largest tensor in an optimizer step",
     "n_largest": "elements of the largest tensor",
     "n_tables": "gradients of a tied token table",
@@ -81,14 +83,17 @@ def state_tree(result: StateSize) -> Node:
     values = result.workload.values(result.architecture)
     leaves = Counter[Leaf]()
     for tensor in result.tensors:
-        named = (("n_beams", tensor.beams),) * (tensor.beams > 1) + _named_factors(
-            tensor.entry.layer, tensor.factors, values
-        )
-        count = int(tensor.elements(**values))
-        if prod(value for _, value in named) != count:  # padded to whole pages
-            named = (("elements_in_whole_blocks", count),)
-        leaves[Leaf(_place(tensor.entry), tensor.state.name, named)] += tensor.entry.applied
+        leaves[Leaf(_place(tensor.entry), tensor.state.name, _state_factors(tensor, values))] += tensor.entry.applied
     return _tree(result.architecture, leaves, ELEMENTS)
+
+
+def _state_factors(tensor: CachedTensor, values: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
+    """Return the named factors of the elements of a state tensor in one layer."""
+    beams = (("n_beams", tensor.beams),) * (tensor.beams > 1)
+    named = beams + _named_factors(tensor.entry.layer, tensor.factors, values)
+    count = int(tensor.elements(**values))
+    is_padded = prod(value for _, value in named) != count  # to whole pages
+    return (("elements_in_whole_blocks", count),) if is_padded else named
 
 
 def traffic_tree(result: Traffic) -> Node:
@@ -97,9 +102,12 @@ def traffic_tree(result: Traffic) -> Node:
     for access, size in result.sizes:
         work, verb = access.work, "write" if access.is_write else "read"
         named = _named_factors(work.entry.layer, access.factors, result.values)
-        note = "state between steps" if access.between_steps else f"{access.kind}: {work.equation.text}"
+        note = "state between steps" if access.between_steps else f"{access.kind}: {_equation(work)}"
         place = _place(work.entry, work.part)
-        parts.append(Moved(place, f"{verb} {access.label}", named, access.bits, "", size, work.entry.applied, note))
+        times, run = work.entry.applied, work.entry.run
+        parts.append(
+            Moved(place, f"{verb} {access.label}", named, access.bits, "", size, times, note, run, f"n_{verb}s")
+        )
     return tree(result.architecture.name, result.architecture.stacks, _moved_nodes(parts), BYTES)
 
 
@@ -119,7 +127,10 @@ def communication_tree(result: Communication) -> Node:
 
 
 class Moved(NamedTuple):
-    """Bytes of a tensor that a step moves ``times`` times, with the named factors and the bits of an element."""
+    """Bytes of a tensor that a step moves ``times`` times, with the named factors and the bits of an element.
+
+    If ``each`` is not empty, it names the number of accesses in each of the ``times`` blocks of the run.
+    """
 
     place: Place
     label: str
@@ -129,6 +140,8 @@ class Moved(NamedTuple):
     size: int
     times: int
     note: str
+    run: int | None = None
+    each: str = ""
 
 
 def _moved_nodes(parts: Iterable[Moved], times: str = "n_blocks") -> list[tuple[Place, Node]]:
@@ -142,8 +155,12 @@ def _moved_nodes(parts: Iterable[Moved], times: str = "n_blocks") -> list[tuple[
     nodes = []
     for (place, label, formula, substituted, divisor), same in found.items():
         count, size = sum(part.times for part in same), sum(part.size for part in same)
-        texts = (f"{times}·{formula}", f"{count}·{substituted}") if count > 1 else (formula, substituted)
-        formula, substituted = (text + divisor for text in texts)
+        blocks = sum({part.run: part.times for part in same}.values()) if same[0].each else count
+        counts = ((times, blocks), (same[0].each, count // blocks))
+        for name, number in reversed(counts if count % blocks == 0 else ((times, count),)):
+            if number > 1:
+                formula, substituted = f"{name}·{formula}", f"{number}·{substituted}"
+        formula, substituted = formula + divisor, substituted + divisor
         nodes.append((place, Node(label, size, BYTES, formula, substituted, note=same[0].note)))
     return nodes
 
@@ -164,15 +181,16 @@ def _state(result: StateSize) -> Node:
     values = result.workload.values(result.architecture)
     roles: dict[str, list[Node]] = {}
     for tensor, size in result.sizes:
-        entry, role = tensor.entry, tensor.state.role
-        beams = (("n_beams", tensor.beams),) * (tensor.beams > 1)
-        named = beams + _named_factors(entry.layer, tensor.factors, values)
-        named = (("n_blocks", entry.applied),) * (entry.applied > 1) + named
-        formula, substituted = ("·".join(str(pair[side]) for pair in named) for side in (0, 1))
+        entry, role, ranks = tensor.entry, tensor.state.role, tensor.n_ranks
+        named = (("n_blocks", entry.applied),) * (entry.applied > 1) + _state_factors(tensor, values)
+        each = Fraction(size * ranks, prod(value for _, value in named) or 1)
+        texts = (
+            "·".join([*(name for name, _ in named), "n_bytes"]),
+            "·".join([*(str(value) for _, value in named), f"{float(each):.6g}"]),
+        )
+        formula, substituted = (texts[0] + " / n_ranks", f"{texts[1]} / {ranks}") if ranks > 1 else texts
         stored = result.cache.name if result.cache and role in CACHED else ROLE_DTYPES[role] or result.dtype
-        label, ranks = ".".join((*entry.path, tensor.state.name)), tensor.n_ranks
-        share = f" / {ranks} ranks" if ranks > 1 else ""
-        note = f"elements in {stored}{share}"
+        label, note = ".".join((*entry.path, tensor.state.name)), f"elements in {stored}"
         roles.setdefault(role, []).append(Node(label, size, BYTES, formula, substituted, note=note))
     return total("state", [total(role, nodes, BYTES) for role, nodes in roles.items()], BYTES)
 
@@ -198,9 +216,14 @@ def _weights(result: InferenceMemory) -> Node:
 def _leaf(result: Flops, work: Work) -> Leaf:
     passes = (("n_passes", 1 + work.backward_passes),) if result.workload.mode == "train" else ()
     named = _named_factors(work.entry.layer, (*passes, *work.factors), result.values)
-    text = work.equation.text.replace(" = ", "=")
+    text = _equation(work)
     note = text if work.matmul else f"{text}; modelled"
     return Leaf(_place(work.entry, work.part), work.equation.out.name, named, note)
+
+
+def _equation(work: Work) -> str:
+    """Return the text of an equation without spaces where lines of a formula are broken."""
+    return work.equation.text.replace(" = ", "=")
 
 
 def _named_factors(
