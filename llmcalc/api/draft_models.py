@@ -145,6 +145,24 @@ def kept_drafts(settings: Mapping[str, Any]) -> int:
     return 0 if asked is None else drafted_tokens(settings) or int(asked.method != NONE)
 
 
+def steps_in_flight(settings: Mapping[str, Any]) -> int:
+    """Return the number of steps whose tokens vLLM counts for a window, because no earlier step frees their blocks.
+
+    A step is scheduled while the one before it runs, and each pipeline stage computes another one. The first model
+    runner does only one of both, and older versions only count one step.
+
+    >>> steps_in_flight({"counts_in_flight": True, "serial_drafts": []})
+    2
+    """
+    if not settings.get("counts_in_flight"):
+        return 1
+    stages, overlaps = int(settings.get("pp", 1)), settings.get("async_scheduling")
+    if overlaps is None:
+        asked = asked_draft(settings)
+        overlaps = asked is None or asked.method not in settings["serial_drafts"]
+    return stages + bool(overlaps and (stages == 1 or settings.get("overlaps_stages")))
+
+
 def _config(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON value of ``speculative_config``."""
     text = settings.get("speculative_config")

@@ -16,7 +16,6 @@ from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture, declare, model_of
 from ..core.errors import DescriptionError, InputError, nearest
-from ..core.form import Form
 from ..core.record import remembered
 from ..core.workload import positions
 from ..data import table, tables
@@ -343,19 +342,3 @@ def state_notes(architecture: Architecture, settings: Mapping[str, Any]) -> tupl
     }  # fmt: skip
     parts = [f"{title} states are stored in {name}" for title, name in names.items()]
     return (" and ".join(parts),) if "recurrent" in found else ()
-
-
-def cache_warnings(architecture: Architecture) -> tuple[str, ...]:
-    """Return a warning if tokens are compressed in the cache, because engines group such layers by own rules."""
-    lengths = (length for tensor in state(architecture, seq=1, extend=True).tensors for _, length in tensor.factors)
-    if not any(isinstance(length, Form) and _is_compressed(length) for length in lengths):
-        return ()
-    rules = "layers that compress several tokens into one are grouped by rules of each engine, which are not modelled"
-    return (f"{rules}: the cache may hold many times as many requests",)
-
-
-def _is_compressed(length: Form) -> bool:
-    """Return whether the cached length grows by less than one entry per token, but does grow."""
-    symbols = length.symbols() - {"b"}
-    short, long = (length(**dict.fromkeys(symbols, tokens), b=1) for tokens in (SHORT, LONG))
-    return bool(0 < long - short < len(symbols) * (LONG - SHORT))

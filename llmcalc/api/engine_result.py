@@ -139,9 +139,12 @@ class ServeResult(NotebookDisplay):
         """Number of blocks that a request of ``max_model_len`` tokens needs."""
         return self._request_blocks(self.max_model_len)
 
-    def _request_blocks(self, tokens: int) -> int:
+    def _request_blocks(self, tokens: int, is_counted: bool = False) -> int:
+        """Return the blocks that a request needs, or those that the log counts."""
         own = -(-tokens // self.settings.get("dcp", 1))  # the ranks share the tokens of a request
-        return self.groups.request_blocks(own, self.settings["max_num_batched_tokens"], self._state_blocks)
+        step = self.settings["max_num_batched_tokens"] * self.settings.get("steps_in_flight", 1)
+        count = self.groups.counted_blocks if is_counted else self.groups.request_blocks
+        return count(own, step, self._state_blocks)
 
     @property
     def _state_blocks(self) -> int:
@@ -152,11 +155,12 @@ class ServeResult(NotebookDisplay):
 
     @cached_property
     def concurrency(self) -> Estimate:
-        """Number of requests of ``max_model_len`` tokens that fit into the KV cache."""
+        """Number of requests of ``max_model_len`` tokens that fit into the KV cache, as the engine counts them."""
         if self.buffers:
             block = float(self.groups.block_bytes) or 1.0  # none is on a GPU
             return Estimate(*(max(size, 0) / block for size in self.memory.available))
-        return Estimate(*(blocks / max(self.request_blocks, 1) for blocks in self.blocks))
+        counted = max(self._request_blocks(self.max_model_len, is_counted=True), 1)
+        return Estimate(*(blocks / counted for blocks in self.blocks))
 
     @cached_property
     def tokens(self) -> Estimate:
@@ -174,7 +178,18 @@ class ServeResult(NotebookDisplay):
         """Return whether the engine starts in the low (0), best (1) or high (2) case of the estimates."""
         if self.refusals or self.memory.available[case] <= 0:
             return False
-        return (self.concurrency if self.settings["needs_whole_request"] else self.tokens)[case] >= 1
+        if not self.settings["needs_whole_request"]:
+            return self.tokens[case] >= 1
+        return self.concurrency[case] >= 1 if self.buffers else self._request_fits(self.max_model_len, case)
+
+    def _request_fits(self, tokens: int, case: int) -> bool:
+        """Return whether the cache is large enough for a request, as the engine checks it."""
+        blocks, needed = self.blocks[case], max(self._request_blocks(tokens), 1)
+        if checked := self.groups.checked_bytes:
+            fixed = self.settings.get("num_blocks")
+            size = blocks * self.groups.block_bytes if fixed else self.memory.available[case]
+            return needed * checked <= size
+        return needed + int(self.settings.get("held_blocks", 0)) <= blocks
 
     @property
     def starts(self) -> bool:
@@ -197,8 +212,9 @@ class ServeResult(NotebookDisplay):
         """Return the longest request in the low (0), best (1) or high (2) case of the estimates."""
         if self.buffers:  # a cache of full length grows in proportion to the context
             return int(self.max_model_len * min(self.concurrency[case], 1))
-        blocks = self.blocks[case] if self.memory.available[case] > 0 else 0
-        return largest_fitting(lambda tokens: self._request_blocks(tokens) <= blocks, self.max_model_len) or 0
+        if self.memory.available[case] <= 0:
+            return 0
+        return largest_fitting(lambda tokens: self._request_fits(tokens, case), self.max_model_len) or 0
 
     @property
     def reason(self) -> str:
@@ -214,7 +230,7 @@ class ServeResult(NotebookDisplay):
         if self._starts(1):
             return ""
         states = self.groups.states.size(self.memory.available.best)
-        needed = float(self.request_blocks * self.groups.block_bytes + states) / GIB
+        needed = float(self.request_blocks * (self.groups.checked_bytes or self.groups.block_bytes) + states) / GIB
         own = self.memory.available.best / GIB
         return (
             f"a request of {self.max_model_len:,} tokens needs {needed:.2f} GiB of KV cache, and {own:.2f} GiB are left"
@@ -318,7 +334,10 @@ class ServeResult(NotebookDisplay):
             **{name: estimate.to_dict() for name, estimate in estimates.items()},
             "max_model_len": self.max_model_len, "longest": self.longest, "request_blocks": self.request_blocks,
             "block_bytes": round(self.groups.block_bytes),
-            "groups": [group._asdict() for group in self.groups.groups],
+            "groups": [
+                {name: value for name, value in group._asdict().items() if name != "bytes"}
+                for group in self.groups.groups
+            ],
             "settings": dict(self.settings), "automatic": dict(self.automatic), "log": list(self.log()),
             "changes": [{"command": self.line(change), "settings": change} for change, _ in self.changes],
             "listed": list(self.command.listed) if self.command else [],

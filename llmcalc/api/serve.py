@@ -21,7 +21,7 @@ from ..estimate.engine_states import NO_STATES
 from ..importers.engine_commands import read_command
 from ..importers.modelfile import MODELFILE, RUN, is_modelfile
 from .accelerators import Gpus, read_gpus
-from .draft_models import Draft, find_draft, kept_drafts, state_copies, state_pool
+from .draft_models import Draft, find_draft, kept_drafts, state_copies, state_pool, steps_in_flight
 from .engine_changes import GPUS
 from .engine_encoders import (
     encoder_factor,
@@ -34,7 +34,6 @@ from .engine_encoders import (
 from .engine_hardware import default_engine
 from .engine_models import (
     NO_ENCODERS,
-    cache_warnings,
     groups_of,
     layers_of,
     load_served,
@@ -53,6 +52,7 @@ from .llama_cpp_fit import fitted_settings
 from .llama_cpp_models import llama_cpp_model
 from .load import Source
 from .ollama import modelfile_command, run_command
+from .packed_layers import cache_refusals, cache_warnings, count_notes, packed_by_stage
 
 if TYPE_CHECKING:
     from .encoder_serving import EncoderServing
@@ -175,6 +175,7 @@ def serve(
     if model is None:
         raise InputError("missing model", parameter="model", hint="add a model, or {command=COMMAND}")
     own = pasted.settings if pasted else {name: value for name, value in settings.items() if value is not None}
+    asked = own
     gpus = _gpus(gpu, gpu_memory)
     architecture, title, weights, notes = load_served(model, is_repository=pasted is not None)
     if engine is None:
@@ -198,6 +199,8 @@ def serve(
         own = {name: value for name, value in change.items() if name != GPUS}
         there = changed(gpus, count=change.get(GPUS, gpus.count))
         result = _predict(architecture, profile, total, there, {**given, **own}, pasted is not None)
+        unsupported = cache_refusals(result, own.get("cache") or asked.get("cache"))
+        result = changed(result, refusals=(*unsupported, *result.refusals))
         result = changed(result, images=served_images(architecture, result.settings, images), longest_allowed=longest)
         if longest and result.max_model_len > longest:
             text = f"requests of {result.max_model_len:,} tokens exceed the {longest:,} positions of the model"
@@ -271,7 +274,7 @@ def _in_host_memory(result: ServeResult, offloaded: Estimate) -> dict[str, Any]:
     parts += _adapters_on_host(result)
     if not cache:
         return {"host": HostMemory(tuple(parts))}
-    tokens = min(group.block_size for group in groups.groups)
+    tokens = min([group.block_size for group in groups.groups if group.kind == FULL] or [1])
     parts.append(("KV cache", cache.total(groups.block_bytes / tokens, ranks, replicas, result.tokens)))
     on_host = cache.tokens(groups.block_bytes, tokens, groups.n_groups, ranks, result.tokens)
     return {"host": HostMemory(tuple(parts)), "host_tokens": on_host}
@@ -318,7 +321,8 @@ def _predict(
         settings["tp"] = max(settings.get("tp", 1) // settings.get("dp", 1), 1)
     settings |= step_sizes(settings, given)
     draft = find_draft(architecture, profile, settings)
-    settings |= {"kept_drafts": kept_drafts(settings)} if profile.rule == "profiled" else {}
+    if profile.rule == "profiled":
+        settings |= {"kept_drafts": kept_drafts(settings), "steps_in_flight": steps_in_flight(settings)}
     architecture, encoder = served_stacks(architecture, settings), served_encoder(architecture, settings)
     usual = default_share(settings, total, ranks, draft.method if draft else "") if "share" not in given else None
     share = settings["share"] if usual is None else usual
@@ -352,7 +356,12 @@ def _predict(
     else:
         cached = draft.cached(layers_of(architecture, settings), profile) if draft and counts_draft else ()
         states = state_pool(settings, given, draft is not None) if profile.rule == "static" else NO_STATES
-        by_stage = groups_of(architecture, settings, profile.rule, cached, states)
+        if settings.get("packing"):
+            counted = draft if counts_draft else None
+            other = counted.layers if counted and counted.architecture else ()
+            by_stage = packed_by_stage(architecture, settings, counted.stage if counted else None, other)
+        else:
+            by_stage = groups_of(architecture, settings, profile.rule, cached, states)
         groups = max(by_stage.values(), key=lambda each: each.block_bytes)
         if profile.rule == "profiled" and settings.get("pp", 1) > 1:  # all get the blocks of the stage with the fewest
             stages = [
@@ -368,8 +377,10 @@ def _predict(
             *(draft.notes if draft else ()), *state_notes(architecture, settings),
             *encoder_notes(encoder, own, settings),
         ),
-        placed=placed, encoder=own.encoder, first_stage=first, warnings=cache_warnings(architecture),
+        placed=placed, encoder=own.encoder, first_stage=first, warnings=cache_warnings(architecture, settings),
     )  # fmt: skip
+    notes = count_notes(result.concurrency.best, result.request_blocks, result.blocks.best, result.engine_title)
+    result = changed(result, notes=(*notes, *result.notes)) if groups.counted_bytes else result
     if settings.get("two_batch_overlap"):
         note = "the effect of two-batch overlap on the memory is not computed"
         result = changed(result, notes=(note, *result.notes))

@@ -106,12 +106,14 @@ class Stored:
     Attributes:
         values: states that store values of attention, which an engine may cache in a format of their own.
         latents: states that stand for the keys and values of all heads. The first one also stands for the values.
+        pending: states of tokens that the next summary covers, with a value and a gate for each.
         head_keys: axes of these keys.
         head_values: axes of these values.
     """
 
     values: str = ""
     latents: str = ""
+    pending: str = ""
     head_keys: str = ""
     head_values: str = ""
 

@@ -111,12 +111,16 @@ def round_up(length: int, multiple: int) -> int:
 
 
 class CacheGroup(NamedTuple):
-    """Layers that share the blocks of a group: kind, window, tokens per block, and number of groups of these layers."""
+    """Layers that share the blocks of a group: kind, window, tokens per block, and number of groups of these layers.
+
+    ``bytes`` are those of the pages of all these groups in one block each, where groups have pages of different sizes.
+    """
 
     kind: str
     window: int
     block_size: int
     n_groups: int
+    bytes: Fraction = Fraction()
 
     def request_blocks(self, tokens: int, step_tokens: int, state_blocks: int) -> int:
         """Return the blocks that one request of ``tokens`` tokens needs in each of the groups.
@@ -131,11 +135,18 @@ class CacheGroup(NamedTuple):
 
 
 class CacheGroups(NamedTuple):
-    """Groups of a model, the bytes of a block of any group, and states outside of blocks."""
+    """Groups of a model, the bytes of a block of any group, and states outside of blocks.
+
+    ``counted_bytes`` are the bytes of a block by which the engine divides those of a request to count requests, or 0
+    if it counts blocks. ``checked_bytes`` are those of a block in the check whether a request fits, or 0 if they are
+    those of a block.
+    """
 
     groups: tuple[CacheGroup, ...]
     block_bytes: Fraction
     states: StatePool = NO_STATES
+    counted_bytes: Fraction = Fraction()
+    checked_bytes: Fraction = Fraction()
 
     @property
     def n_groups(self) -> int:
@@ -145,6 +156,13 @@ class CacheGroups(NamedTuple):
     def request_blocks(self, tokens: int, step_tokens: int, state_blocks: int = 1) -> int:
         """Return the blocks that one request of ``tokens`` tokens needs in all groups."""
         return sum(each.n_groups * each.request_blocks(tokens, step_tokens, state_blocks) for each in self.groups)
+
+    def counted_blocks(self, tokens: int, step_tokens: int, state_blocks: int = 1) -> int:
+        """Return the blocks that the log of the engine counts for one request of ``tokens`` tokens."""
+        if not self.counted_bytes:
+            return self.request_blocks(tokens, step_tokens, state_blocks)
+        size = sum(each.bytes * each.request_blocks(tokens, step_tokens, state_blocks) for each in self.groups)
+        return ceil(size / self.counted_bytes)
 
 
 def cache_groups(

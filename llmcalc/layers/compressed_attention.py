@@ -67,7 +67,7 @@ class CompressedAttention(Layer):
     """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", replicated="G", whole="e Q oi or cw ih ie cr")
     ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="d_head", windows="window")
-    STORED: ClassVar[Stored] = Stored(latents="ckv")
+    STORED: ClassVar[Stored] = Stored(latents="ckv", pending="pending_kv pending_gate before_kv before_gate")
     SHRINK: ClassVar[dict[str, str]] = {"window": "7 11 13 5", "rate": "3 2", "index_topk": "4"}
     PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {"rope": (Rope,)}
 

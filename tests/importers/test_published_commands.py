@@ -61,7 +61,8 @@ PUBLISHED = [
         ),
         {
             "cache": "fp8", "share": "0.5", "max_model_len": "262144", "max_num_seqs": "10",
-            "max_num_batched_tokens": "8192", "chunked_prefill": "true", "prefix_caching": "true", "tp": "2",
+            "max_num_batched_tokens": "8192", "chunked_prefill": "true", "async_scheduling": "true",
+            "prefix_caching": "true", "tp": "2",
             "speculative_config": '{"method":"mtp","num_speculative_tokens":3}',
         },
         (),
@@ -73,7 +74,7 @@ PUBLISHED = [
             """--speculative-config '{"method":"mtp","num_speculative_tokens":3}'""": "",
             "-NVFP4": "",
         },
-        equal=("chunked_prefill",),
+        equal=("chunked_prefill", "async_scheduling"),  # the second has an effect on windows from 0.26 on
     ),
     Published(
         "sglang",
