@@ -20,6 +20,7 @@ from accuracy_page import page
 from engine_accuracy import sections as refitted_sections
 from engine_errors import SECTIONS as ENGINE_SECTIONS
 from gguf_sizes import SECTIONS as FILE_SECTIONS
+from host_errors import SECTIONS as HOST_SECTIONS
 from latency_errors import SECTIONS as LATENCY_SECTIONS
 from measurements import Row, Section
 from optimal_sizes import SECTIONS as SIZES_SECTIONS
@@ -275,6 +276,7 @@ SECTIONS: dict[str, Section] = {
     **HOURS_SECTIONS,
     **STEP_SECTIONS,
     **LATENCY_SECTIONS,
+    **HOST_SECTIONS,
     **SIZES_SECTIONS,
     **SPECULATION_SECTIONS,
     **PHASE_SECTIONS,

@@ -21,7 +21,7 @@ from .engine_result import ServeResult
 from .gguf_names import FILE_FORMAT
 from .serve import serve
 
-LAYOUT = ("tp", "dp", "pp", "ep", "expert_parallel", "attention_dp")
+LAYOUT = ("tp", "dp", "pp", "ep", "expert_parallel", "attention_dp", "auto_fit")
 
 
 class EngineMemory(NamedTuple):

@@ -12,10 +12,14 @@ from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.record import record
 from ..data import tables
+from ..estimate.engine_profile import version_number
 from ..estimate.hardware import Accelerator
+from ..estimate.llama_cpp_weights import Placement, read_placement
+from ..estimate.time.host_steps import HostSteps, host_notes
 from ..estimate.time.overlap import TwoBatchSteps
 from ..estimate.time.speculation import Speculation
 from ..estimate.time.step import StepModel
+from .llama_cpp_fit import PLACED
 from .serving_memory import EngineMemory, free_memory
 from .speculation import Drafting, find_drafting
 from .step_models import step_model
@@ -84,8 +88,9 @@ class Replica:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is assumed about the overlap of two batches."""
-        return ("two-batch overlap needs the kernels of DeepEP, which have a flag of their own",) * self.overlaps
+        """What is assumed about the overlap of two batches, and about the host."""
+        overlap = ("two-batch overlap needs the kernels of DeepEP, which have a flag of their own",) * self.overlaps
+        return (*overlap, *(host_notes(self.steps) if isinstance(self.steps, HostSteps) else ()))
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -128,6 +133,15 @@ class Replica:
         return " ".join(filter(None, (memory.line(change), exchange.get(role or "serve"), words)))
 
 
+def llama_cpp_placement(engine: str, given: Mapping[str, Any], devices: int) -> Placement | None:
+    """Return where llama.cpp stores layers and tensors, if settings state it, or None."""
+    entry = tables("engines").get(engine, {})
+    if entry.get("rule") != "sum" or not any(given.get(name) is not None for name in PLACED):
+        return None
+    build = version_number(given.get("engine_version") or entry["newest"])[0]
+    return read_placement(given, build, devices)
+
+
 def read_replica(
     architecture: Architecture,
     card: Accelerator,
@@ -159,7 +173,10 @@ def read_replica(
     version = given.get("engine_version")
     overlaps = bool(given.get("two_batch_overlap"))
     own = {**formats, **{name: given.get(name) for name in ("state_dtype", "conv_dtype")}, "engine_version": version}
-    steps = step_model(architecture, card, mesh, engine, two_batch_overlap=overlaps, **dict[str, Any](own))
+    placement = llama_cpp_placement(engine, given, mesh.pp)
+    steps = step_model(
+        architecture, card, mesh, engine, two_batch_overlap=overlaps, placement=placement, **dict[str, Any](own)
+    )
     memory = free_memory(architecture, steps, gpu, tuple(formats.values()), given)
     drafting = find_drafting(steps, {**memory.settings, **formats}, *acceptance)
     most, is_given = memory.most_requests(mesh.dp) / steps.stage_batches, "max_num_seqs" in given

@@ -118,8 +118,6 @@ def _read(command: str | Sequence[str], gpus: Gpus) -> tuple[Source, dict[str, A
     if settings.pop("expert_parallel", False):
         settings["ep"] = tp * dp
     architecture, _, weights, assumed = load_served(pasted.model, is_repository=True)
-    if settings.get("gpu_layers", 0) > architecture.main.n_layers:  # all layers and the output
-        del settings["gpu_layers"]
     notes = [*remarks, *(note for note in assumed if note not in architecture.notes)]
     if pasted.unmodelled:
         notes.append(f"not modelled: {', '.join(pasted.unmodelled)}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from math import exp, hypot, log
 from typing import Any, ClassVar
 
 from ..calc.sharding import Mesh
@@ -14,7 +13,7 @@ from ..core.record import changed, record
 from ..data import table
 from ..estimate.hardware import Accelerator
 from ..estimate.serving_money import Money, Terms
-from ..estimate.time.interval import Interval, time_interval
+from ..estimate.time.interval import Interval, time_interval, with_span
 from ..estimate.time.serving import ServingTime
 from ..estimate.time.step import StepModel
 from ..estimate.training_run import Price
@@ -373,17 +372,8 @@ def unmeasured_part(replica: Replica, *, is_pool: bool = False) -> str:
 
 
 def with_acceptance(interval: Interval, tpot_s: float, slow_s: float, fast_s: float) -> Interval:
-    """Return an interval that also covers the published numbers of accepted tokens, as independent errors.
-
-    Args:
-        interval: interval of the time per output token.
-        tpot_s: this time.
-        slow_s: time with the lowest published number of accepted tokens.
-        fast_s: time with the highest published number.
-    """
-    low = tpot_s * exp(-hypot(log(tpot_s / interval.low), log(tpot_s / fast_s)))
-    high = tpot_s * exp(hypot(log(interval.high / tpot_s), log(slow_s / tpot_s)))
-    return Interval(low, high, (*interval.reasons, "the number of accepted tokens is assumed"))
+    """Return an interval that also covers the published numbers of accepted tokens, as ``with_span`` does."""
+    return with_span(interval, tpot_s, slow_s, fast_s, "the number of accepted tokens is assumed")
 
 
 def token_prices(price: Price | None, tokens_per_s: float, width: float) -> tuple[float, float] | None:

@@ -12,6 +12,8 @@ from ..core.record import changed
 from ..core.setting import Setting, check_values, read_length
 from ..data import tables
 from ..estimate.hardware import Accelerator
+from ..estimate.time.host_steps import HostSteps
+from ..estimate.time.interval import with_span
 from ..estimate.time.serving import serving_time
 from .accelerators import read_gpus
 from .calibration import Calibration, read_calibration
@@ -20,6 +22,7 @@ from .engine_hardware import AssumedEngine, default_engine
 from .engine_models import NO_ENCODERS, known_length, state_notes
 from .engine_settings import SHARES, read_engine_settings
 from .gguf_names import file_format
+from .llama_cpp_fit import PLACED
 from .load import Source
 from .load import load as read_model
 from .request_lengths import read_requests
@@ -59,7 +62,7 @@ ENGINE_SETTINGS = (  # that change the memory for requests, or the steps
     "sliding_ratio", "state_ratio", "max_states", "state_dtype", "conv_dtype", "disable_cache_groups",
     "images_per_prompt", "language_model_only", "multimodal", "draft", "draft_method", "draft_tokens", "draft_steps",
     "draft_width", "speculative_config",
-    "two_batch_overlap",
+    "two_batch_overlap", "auto_fit", "full_window", "unified", *PLACED,
 )  # fmt: skip
 SETTINGS = (
     *REQUESTS, "engine", "tp", "pp", "dp", "ep", "weights", "experts", "attention_weights", "cache",
@@ -214,6 +217,12 @@ def serving(
     if drafting and steps.stage_batches > 1:
         raise InputError("cannot be combined with speculative decoding", parameter="pp", hint="omit it, or the draft")
     tpot, ttft = time_intervals(steps, time, measured, unmeasured_part(replica))
+    if isinstance(steps, HostSteps) and steps.host.title:
+        ends = (steps.with_bandwidth(each) for each in (steps.host.slowest, steps.host.fastest))
+        slow, fast = (serving_time(one, load, memory.free, factors, speculation) for one in ends)
+        assumption = "the bandwidth of host memory is assumed"
+        tpot = with_span(tpot, time.tpot_s, slow.tpot_s, fast.tpot_s, assumption)
+        ttft = with_span(ttft, time.ttft_s, slow.ttft_s, fast.ttft_s, assumption)
     plain, accepted_times = None, None
     if speculation and drafting:
         plain = serving_time(steps, load, memory.free, factors)
@@ -243,10 +252,6 @@ def serving(
     if time.capacity >= 1 and time.waiting > 0:
         notes.append("requests wait for others to end, so that the time to the first token depends on the queue")
 
-    placed = None
-    if time.capacity < 1:
-        placed = placed_on_host(architecture, steps, tuple(formats.values()), given, requests.longest)
-
     def retry(change: Mapping[str, Any]) -> ServingResult:
         own: dict[str, Any] = {
             "isl": isl, "osl": osl, "mix": mix, "trace": trace, "turns": turns, "prefix_share": prefix_share,
@@ -258,6 +263,15 @@ def serving(
         found = serving(architecture, **{**own, **change})
         assert isinstance(found, ServingResult)
         return found
+
+    placed = None
+    if time.capacity < 1 and not any(given.get(name) for name in PLACED):
+        placed = placed_on_host(architecture, steps, tuple(formats.values()), given, requests.longest)
+    if placed and (there := {name: each for name, each in placed.automatic.items() if name in PLACED}):
+        whole = retry(there)
+        if whole.time.capacity >= 1:
+            note = f"{engine_title(steps.engine.name)} starts{placed.placement}, which it chooses by itself"
+            return changed(whole, notes=(note, *whole.notes))
 
     allowed = (
         known_length(architecture),

@@ -7,16 +7,20 @@ from typing import Any
 
 from ..calc.kv_cache import element_bytes
 from ..calc.memory.number_formats import BITS_A_BYTE
+from ..calc.memory.weight_formats import RequestedFormats
 from ..calc.operand_formats import WeightBits
 from ..calc.sharding import Mesh
+from ..checkpoint.published_weights import PublishedWeights
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import remembered
 from ..data import table, tables
 from ..estimate.engine_profile import read_profile
 from ..estimate.hardware import Accelerator
+from ..estimate.llama_cpp_weights import Placement, host_shares
 from ..estimate.time.cost import ACTIVATIONS, ClassFormats
 from ..estimate.time.engine_step import EngineStep, read_engine
+from ..estimate.time.host_steps import HostSteps, read_host
 from ..estimate.time.operations import CONVOLVED, RECURRENT
 from ..estimate.time.overlap import TwoBatchSteps
 from ..estimate.time.step import StepModel
@@ -44,6 +48,7 @@ def step_model(
     conv_dtype: str | None = None,
     without: frozenset[str] = frozenset(),
     two_batch_overlap: bool = False,
+    placement: Placement | None = None,
 ) -> StepModel:
     """Return the model of a step. It is kept with the architecture.
 
@@ -62,10 +67,11 @@ def step_model(
         without: accelerators whose measurements are left out.
         two_batch_overlap: whether the exchange between expert-parallel ranks overlaps with the computation of another
             half of the batch.
+        placement: devices of layers and tensors, if the engine may store a part of them in host memory.
     """
     names = (weights, experts or weights, attention_weights or weights)
     states = state_dtype, conv_dtype
-    key = (accelerator.name, mesh, engine, engine_version, names, cache, states, without, two_batch_overlap)
+    key = (accelerator.name, mesh, engine, engine_version, names, cache, states, without, two_batch_overlap, placement)
 
     def compute() -> StepModel:
         check_division(architecture, mesh)
@@ -74,7 +80,13 @@ def step_model(
         own = engine_step(engine, engine_version)
         kind = TwoBatchSteps if two_batch_overlap else StepModel
         kept = state_bytes(architecture, own.name, engine_version, *states)
-        return kind(architecture, accelerator, mesh, formats, stored, kept, own, efficiencies(), without)
+        sizes = architecture, accelerator, mesh, formats, stored, kept, own, efficiencies(), without
+        shares = placement and host_shares(architecture, _weights(architecture, weights), placement)
+        if not shares:
+            return kind(*sizes)
+        found = HostSteps(*sizes)
+        found.shares, found.host = shares, read_host(own.host, accelerator)
+        return found
 
     return remembered(architecture, "_step_models", key, compute, most=64)
 
@@ -119,10 +131,14 @@ def weight_bits(architecture: Architecture, name: str | None) -> WeightBits:
     """Return the number formats of all weights."""
 
     def compute() -> WeightBits:
-        dtype = name if name in SIXTEEN_BITS else SIXTEEN_BITS[0]
-        return WeightBits(architecture, serving_weights(architecture, name, dtype, (), ()))
+        return WeightBits(architecture, _weights(architecture, name))
 
     return remembered(architecture, "_step_weight_bits", name, compute, most=64)
+
+
+def _weights(architecture: Architecture, name: str | None) -> RequestedFormats | PublishedWeights:
+    dtype = name if name in SIXTEEN_BITS else SIXTEEN_BITS[0]
+    return serving_weights(architecture, name, dtype, (), ())
 
 
 def check_layout(architecture: Architecture, accelerator: Accelerator, mesh: Mesh, count: int) -> None:

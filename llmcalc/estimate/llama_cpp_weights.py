@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.memory.weight_formats import RequestedFormats, layer_bits, model_tensors
-from ..calc.params import params
+from ..calc.params import component, params
 from ..checkpoint.published_weights import PublishedWeights
 from ..checkpoint.stored_tensors import Declared, declared, name_in_layout
 from ..core.architecture import Architecture
@@ -36,6 +36,7 @@ class PlacedTensor(NamedTuple):
     n_layers: int
     bytes: int
     is_matrix: bool
+    component: str
 
 
 class Placement(NamedTuple):
@@ -102,7 +103,8 @@ def _list_tensors(architecture: Architecture, weights: Weights) -> list[PlacedTe
         n_layers = entry.stack.n_layers
         layer = tensor.number if tensor.number is not None else -1 if entry.section == "inputs" else n_layers
         name = tensor.name if is_file else name_in_layout(tensor.rows[0], tensor.number, LAYOUT)
-        found.append(PlacedTensor(name, layer, n_layers, -(-bits // BITS_A_BYTE), _is_matrix(tensor)))
+        part = component(tensor.rows[0])
+        found.append(PlacedTensor(name, layer, n_layers, -(-bits // BITS_A_BYTE), _is_matrix(tensor), part))
     return found
 
 
@@ -128,6 +130,39 @@ def device_weights(architecture: Architecture, weights: Weights, placement: Plac
         elif table:
             largest = max(largest, table.bytes)
     return DeviceWeights(sizes, largest)
+
+
+class HostShares(NamedTuple):
+    """What a step computes in host memory.
+
+    Attributes:
+        components: share of the matrices of each component, by their bytes.
+        layers: share of the layers whose keys, values and states are in host memory.
+        crossings: how often a step passes from a GPU to the host and back.
+    """
+
+    components: Mapping[str, float]
+    layers: float
+    crossings: int
+
+
+def host_shares(architecture: Architecture, weights: Weights, placement: Placement) -> HostShares | None:
+    """Return what a step computes in host memory, or None if everything is on the GPUs."""
+    sizes, on_host = Counter[str](), Counter[str]()
+    n_layers, sides = architecture.main.n_layers, dict[tuple[int, bool], set[bool]]()
+    for tensor in placed_tensors(architecture, weights):
+        if not tensor.is_matrix or tensor.layer < 0:
+            continue
+        is_on_host = placement.device_of(tensor) is HOST
+        sizes[tensor.component] += tensor.bytes
+        on_host[tensor.component] += tensor.bytes * is_on_host
+        sides.setdefault((tensor.layer, ".ffn_" in tensor.name), set()).add(is_on_host)
+    if not any(on_host.values()):
+        return None
+    states = [any(sides[place]) for place in sorted(sides)]
+    crossings = sum(now and not before for before, now in zip([False, *states], states, strict=False))
+    layers = sum(placement.device(layer, n_layers) is HOST for layer in range(n_layers)) / n_layers
+    return HostShares({name: on_host[name] / size for name, size in sizes.items() if on_host[name]}, layers, crossings)
 
 
 def read_placement(settings: Mapping[str, Any], build: int, devices: int = 1) -> Placement:

@@ -8,6 +8,8 @@ import pytest
 
 import llmcalc
 from llmcalc import InputError
+from llmcalc.api.memory import serving_weights
+from llmcalc.estimate.llama_cpp_weights import placed_tensors
 
 REQUEST = {"isl": 512, "osl": 128}
 FILE = "Llama-3.1-8B-Instruct-Q4_K_M.gguf"
@@ -66,3 +68,63 @@ def test_two_dies_read_at_a_smaller_share_of_the_bandwidth() -> None:
     gpus = ("m2-max-96gb", "m2-ultra-192gb")
     one, two = (llmcalc.latency("llama2-70b", gpu, weights="q8_0", engine="llama.cpp") for gpu in gpus)
     assert 1.6 < one.seconds / two.seconds < 1.9
+
+
+# ---------------------------------------------------------------------- a part in host memory
+
+MOE = "gpt-oss-120b-mxfp4.gguf"
+EXPERTS, MOE_LAYERS = 4, 36
+
+
+def test_decode_adds_the_bytes_of_experts_over_the_bandwidth_of_the_host() -> None:
+    """Each layer of experts in host memory adds its touched bytes, a crossing, and no longer its time on the GPU."""
+    one, two = (times(f"llama-server -m {MOE} --n-cpu-moe {number}", "rtx-pro-6000") for number in (17, 18))
+    host = one.time.step
+    architecture = llmcalc.load("gpt-oss-120b")
+    formats = serving_weights(architecture, "mxfp4_moe", "bf16", (), ())
+    experts = sum(
+        tensor.bytes for tensor in placed_tensors(architecture, formats)
+        if tensor.component == "routed experts" and tensor.is_matrix
+    )  # fmt: skip
+    read = experts / MOE_LAYERS * EXPERTS / 128 / (0.8 * 89.6e9)
+    added = float(two.time.step.seconds - host.seconds)
+    assert added == pytest.approx(read + 220e-6, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("fewer", "more"),
+    [
+        ("--n-cpu-moe 12", "--n-cpu-moe 24"),
+        ("--n-cpu-moe 24", "--cpu-moe"),
+        ("-ngl 37", "-ngl 30"),
+        ("", "-ot exps=CPU"),
+    ],
+)
+def test_more_in_host_memory_is_slower(fewer: str, more: str) -> None:
+    one, two = (times(f"llama-server -m {MOE} {flags}", "rtx-pro-6000") for flags in (fewer, more))
+    assert one.tpot_s < two.tpot_s
+    assert one.ttft_s < two.ttft_s
+
+
+def test_the_same_placement_has_one_time_in_all_spellings() -> None:
+    all_layers, switch, pattern = (
+        times(f"llama-server -m {MOE} {flags}", "rtx-pro-6000").tpot_s
+        for flags in (f"--n-cpu-moe {MOE_LAYERS}", "--cpu-moe", "-ot exps=CPU")
+    )
+    assert all_layers == switch == pattern
+
+
+def test_what_llama_cpp_places_by_itself_is_timed_as_if_it_were_given() -> None:
+    command = f"llama-server -m {MOE} -c 8192"
+    found = times(command)
+    number = found.settings["cpu_experts"]
+    assert 20 < number < 30
+    assert found.tpot_s == times(f"{command} --n-cpu-moe {number}").tpot_s
+    assert found.tpot_low_s < 1 / 34.5 < found.tpot_high_s  # published with an RTX 3090
+    assert "host memory" in found.reasons[-1]
+    assert not times(f"{command} -ngl 99").fits  # where llama.cpp moves nothing
+
+
+def test_unified_memory_needs_no_assumption_on_the_host() -> None:
+    found = times(f"llama-server -m {MOE} --cpu-moe", "m4-max-128gb")
+    assert not any("host memory is assumed" in note for note in found.notes)

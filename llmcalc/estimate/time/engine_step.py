@@ -48,6 +48,7 @@ class EngineStep:
         reading: share of the bandwidth at which products with few rows read weights, by format, accelerator, generation
             or vendor.
         gaps: seconds between two kernels of a step, by vendor.
+        host: rates of a host that computes with the weights in its memory, or nothing if it does not.
         computing: shares of the peaks that products reach at most, by generation and format (int8, fp16).
         draft_step_s, draft_pass_s: seconds of a step that verifies drafted tokens, and of each pass of a draft.
         overlap_tokens: fewest tokens of a step that are computed as two batches, if the engine is told to.
@@ -79,6 +80,7 @@ class EngineStep:
     launches: Mapping[str, float]
     reading: Mapping[str, float]
     gaps: Mapping[str, float]
+    host: Mapping[str, Any]
     computing: Mapping[str, Mapping[str, float]]
     draft_step_s: float
     draft_pass_s: float
@@ -148,6 +150,7 @@ def read_engine(name: str, found: Mapping[str, Any], version: str | None = None)
         launches={name: number * entry.get("kernels", 1) for name, number in found["launches"].items()},
         reading=entry.get("reading", {}),
         gaps={vendor: each * MICRO for vendor, each in entry.get("gap_us", {}).items()},
+        host=entry.get("host", {}),
         computing=entry.get("computing", {}),
         draft_step_s=found["draft_step_us"] * MICRO,
         draft_pass_s=found["draft_pass_us"] * MICRO,

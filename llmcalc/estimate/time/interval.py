@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from math import exp, hypot
+from math import exp, hypot, log
 from typing import NamedTuple
 
 from .arrays import Number
@@ -61,3 +61,18 @@ def time_interval(
         sizes, reasons = [remaining_error(between, inside, measurements), inside], []
     factor = exp(QUANTILE * hypot(*sizes))
     return Interval(seconds / factor, seconds * factor, tuple(reasons))
+
+
+def with_span(interval: Interval, best_s: Number, slow_s: Number, fast_s: Number, reason: str) -> Interval:
+    """Return an interval that also covers the times with other values of an assumption, as independent errors.
+
+    Args:
+        interval: interval of the time.
+        best_s: this time.
+        slow_s: time with the value that is the slowest.
+        fast_s: time with the value that is the fastest.
+        reason: the assumption.
+    """
+    low = best_s * exp(-hypot(log(best_s / interval.low), log(best_s / fast_s)))
+    high = best_s * exp(hypot(log(interval.high / best_s), log(slow_s / best_s)))
+    return Interval(low, high, (*interval.reasons, reason))

@@ -216,7 +216,7 @@ class StepModel(KernelCosts):
             cost, is_executed = products.get(key) or self.cost(phases, group.weight_bytes, values, verified)
             if is_executed is False:
                 continue
-            costs[key] = cost
+            cost = costs[key] = self.placed_cost(operation, group.weight_bytes, cost, values)
             name = operation.component
             components[name] = components.get(name, NO_COST).plus(cost, group.applied)
             if not self.counts_launches(operation):
@@ -232,6 +232,10 @@ class StepModel(KernelCosts):
         listed = partial(self._listed, tuple(values), self._grouped_phases(values), costs)
         step = StepTime(components, exchanged, launches, engine, self._used, listed)
         return step if decode is None else delayed_by_stages(self, step, batches)
+
+    def placed_cost(self, operation: Operation, weight_bytes: float, cost: Cost, values: Mapping[str, Values]) -> Cost:
+        """Return the cost of an operation where it is computed, which is on the GPU."""
+        return cost
 
     def _listed(
         self, phases: Iterable[str], grouped: tuple[str, ...], costs: Mapping[Key, Cost]

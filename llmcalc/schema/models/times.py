@@ -54,6 +54,17 @@ class EarlierEngine(Sourced):
     separate_heads: list[Text] = Field([])
 
 
+class HostRates(Sourced):
+    """Rates of a host that computes with the weights in its memory."""
+
+    memory: Text
+    memory_gb: dict[str, Rate]
+    reading: Rate
+    crossing_us: Rate
+    gflops: Rate
+    link_gb: dict[str, Rate]
+
+
 class EngineTime(Model):
     """Time of a step of an engine outside the kernels, in microseconds."""
 
@@ -77,6 +88,7 @@ class EngineTime(Model):
     collective_us: Rate | None = None
     reading: dict[str, Rate] = Field({})
     gap_us: dict[str, Rate] = Field({})
+    host: HostRates | None = None
     computing: dict[str, dict[str, Rate]] = Field({})
     source: Text | None = None
 
