@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import log
 from pathlib import Path
 from typing import Any
@@ -766,3 +767,23 @@ def test_a_missing_length_and_an_invalid_version_are_refused() -> None:
         llmcalc.serving_front("bert", "h100", isl=101, osl=None)
     with pytest.raises(llmcalc.InputError, match="engine_version: must be a non-empty string"):
         llmcalc.serve("gpt2", "h100", engine_version=7, isl=101, osl=53, concurrency=3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("model", "gpu", "weights"), [
+    ("llama3.1-8b", "a100-sxm-80gb", None),
+    ("llama3.1-8b", "a100-sxm-80gb", "awq-int4-g128"),
+    ("llama3.1-8b", "l40s", "fp8"),
+    ("qwen3-0.6b", "l4", None),
+])  # fmt: skip
+def test_throughput_hardly_falls_with_more_requests_that_run(model: str, gpu: str, weights: str | None) -> None:
+    """Prefills share steps, so that what a step costs beside its tokens does not grow with the requests.
+
+    On Ampere and Ada, attention of a step with prefill reads keys more often if the cache holds fewer of them.
+    """
+    found = [
+        result.tokens_per_s_gpu
+        for number in (16, 32, 64, 128, 256)
+        if (result := llmcalc.serve(model, gpu, isl=1009, osl=199, concurrency=number, weights=weights)).all_run
+    ]
+    assert len(found) > 3
+    assert all(after > 0.88 * before for before, after in pairwise(found))

@@ -20,6 +20,7 @@ class Scalars:
     minimum = staticmethod(min)
     maximum = staticmethod(max)
     sqrt = staticmethod(math.sqrt)
+    exp = staticmethod(math.exp)
     log = staticmethod(math.log)
     log2 = staticmethod(math.log2)
 
@@ -143,5 +144,5 @@ class Vectors:
         return elementwise(Scalars.clip, values, low, high)
 
 
-for _name in ("minimum", "maximum", "sqrt", "log", "log2", "ceil", "floor", "where"):
+for _name in ("minimum", "maximum", "sqrt", "exp", "log", "log2", "ceil", "floor", "where"):
     setattr(Vectors, _name, _function(getattr(Scalars, _name)))

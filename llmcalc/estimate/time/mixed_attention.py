@@ -15,7 +15,8 @@ def mixed_attention_decode(
     """Return the time of attention of one new token per sequence in a kernel that also has sequences with more tokens.
 
     It computes each query head for itself, in a tile of queries, and does not divide the keys over multiprocessors. The
-    keys are read once per query head unless the L2 cache holds those of all sequences.
+    query heads of a key are computed one after the other, each for all sequences. The next one finds in the L2 cache
+    the share of the keys that the cache has room for, and the memory is read for the others.
 
     Args:
         sequences: number of sequences.
@@ -33,7 +34,8 @@ def mixed_attention_decode(
     xp = namespace(sequences, keys, device.l2)
     elements = key_width + value_width
     once = sequences * keys * elements * cache_bytes
-    moved = once * xp.where(once > device.l2, heads, key_heads)
+    found = xp.minimum(device.l2 / xp.maximum(once, 1.0), 1.0)
+    moved = once * (key_heads + (heads - key_heads) * (1 - found))
     flops = 2.0 * sequences * heads * QUERY_TILE * elements * keys
     own = {**c, "splits": 1.0, "compute": share}
     return stream(sequences * heads, keys, moved, flops, device, peak, own, False)

@@ -7,8 +7,14 @@ is replaced once, and its prefill adds time to steps:
     added = mixed(batch, chunk) - decode(batch)
     tpot = decode(batch) + (batch - 1) / (osl - 1) · chunks · added
 
-A step adds no more than its largest number of tokens of prefill. Prefills that exceed it delay the first token. By
-Little's law, the requests per second are the batch divided by the time that a request stays:
+Requests end independently, so that the prefills of several can fall into one step, which computes them together as far
+as they are within its largest number of tokens. With ``e`` chunks per output token on average, a share ``1 - exp(-e)``
+of the steps has at least one, and their mean number in such a step is
+
+    together = min(e / (1 - exp(-e)), largest number of tokens / chunk)
+
+``added`` is divided by it. Prefills that exceed all steps delay the first token. By Little's law, the requests per
+second are the batch divided by the time that a request stays:
 
     batch / (ttft + (osl - 1) · tpot)
 
@@ -189,7 +195,10 @@ def serving_time(
     new = xp.maximum(isl - load.cached, 1)
     chunk = xp.minimum(new, limit)
     chunks = new / chunk
-    prefill = step_values(1.0 + 0 * batch, chunk, load.cached + (new + chunk) / 2)  # half of the chunks before are seen
+    others = xp.maximum(batch - 1 / model.joint_batches, 0.0)
+    tokens = xp.maximum(mean(osl) - 1, 1)
+    together = prefills_together(others / tokens * mean(chunks), limit / mean(chunk))
+    prefill = step_values(together, chunk, load.cached + (new + chunk) / 2)  # half of the chunks before are seen
     keys = isl + osl / 2
 
     def step(keys: Number, prefill: Any = None) -> StepTime:
@@ -206,14 +215,14 @@ def serving_time(
         without, mixed = step(middle), step(middle, prefill)
         alone = alone.averaged(load.mean_decoding)
     added = model.engine.prefill_share * xp.maximum(_transferred(mixed) - _transferred(without), 0.0)
-    own = chunks * (_transferred(mixed) + without.launches + mixed.engine)
-    others = xp.maximum(batch - 1 / model.joint_batches, 0.0)
+    first = _transferred(without) + (_transferred(mixed) - _transferred(without)) / together
+    own = chunks * (first + without.launches + mixed.engine)
     waited = mean(own) * model.engine.wait * xp.sqrt(others) + xp.minimum(others, 1.0) * alone.seconds / 2
     if factors:
         alone, added = factors.scale(alone, model.engine.step_s), factors.prefill * added
     accepted = speculation.accepted if speculation else 1
-    decode, tokens = alone.seconds / accepted, xp.maximum(mean(osl) - 1, 1)
-    work = mean(chunks * added)  # that a request adds to steps in which others decode
+    decode = alone.seconds / accepted
+    work = mean(chunks * added) / together  # that a request adds to steps in which others decode
     tpot = decode + xp.minimum(others / tokens, limit / mean(new) / accepted) * work
     ttft = own + waited + model.engine.server_s
     stay = mean(ttft) + (mean(osl) - 1) * tpot
@@ -225,6 +234,21 @@ def serving_time(
         accepted=accepted, class_ttft_s=ttft, shared_bytes=shared, n_batches=groups,
     )  # fmt: skip
     return found if load.shares is None else _without_classes(found, load)
+
+
+def prefills_together(mean: Number, most: Number) -> Number:
+    """Return the mean number of chunks of prefill in a step that has any.
+
+    >>> prefills_together(0.0, 4.0), round(prefills_together(2.0, 4.0), 2), prefills_together(9.0, 4.0)
+    (1.0, 2.31, 4.0)
+
+    Args:
+        mean: chunks per step, of requests that end independently.
+        most: largest number of chunks in a step.
+    """
+    xp = namespace(mean, most)
+    some = xp.maximum(mean, 1e-6)
+    return xp.maximum(xp.minimum(some / (1 - xp.exp(-some)), most), 1.0)
 
 
 def stored_bytes(model: StepModel, tokens: Number, speculation: Speculation | None = None) -> Number:
