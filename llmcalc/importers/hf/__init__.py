@@ -21,6 +21,7 @@ from .class_names import adapted_language_model, family_of_class, names_own_clas
 from .composite_configs import (
     ENCODED,
     NESTED,
+    check_has_text,
     is_adapted,
     is_foreign,
     language_model,
@@ -87,6 +88,7 @@ def load_config(
         data = unwrapped(data, known)
         entry = None if is_foreign(data, known) else entry
     if entry is None and inner:
+        check_has_text(data, where)
         return _language_part(data, inner, where, overrides, as_, allow_unknown, strict)
     if entry is None and model_type in text_models():
         hint = "Add the language model's config under text_config, or its keys at the top level."

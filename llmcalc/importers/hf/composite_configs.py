@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from ...core.errors import DescriptionError, short_repr
 from ...data import table
 
 NESTED = (
@@ -25,6 +26,8 @@ DECODER = "decoder_config"  # names a language model only in composite configs w
 ADAPTED = ("mm_vision_tower", "mm_projector_type")  # keys that LLaVA's code adds to a language model's config
 # types whose language model is the decoder
 ENCODED = ("vision-encoder-decoder", "speech-encoder-decoder", "musicgen_melody")
+# ends of the names of classes that build only the image encoder of a composite model
+IMAGE_CLASSES = ("ForImageClassification", "VisionModel", "VisionModelWithProjection")
 
 _MODALITIES = frozenset(
     ["mm", "image", "images", "img", "video", "vision", "visual", "frame", "frames", "audio", "speech"]
@@ -73,6 +76,15 @@ def top_level_text_config(data: Mapping[str, Any]) -> dict[str, Any] | None:
 def _is_composite_key(key: str) -> bool:
     """Return whether a key of a composite config has no meaning for its language model."""
     return key.endswith("_config") or key in _COMPOSITE_KEYS.split() or not _MODALITIES.isdisjoint(key.split("_"))
+
+
+def check_has_text(data: Mapping[str, Any], where: str) -> None:
+    """Raise an error for a class that has only the image encoder of a composite model, not its language model."""
+    named = data.get("architectures")
+    for name in named if isinstance(named, list) else ():
+        if isinstance(name, str) and name.endswith(IMAGE_CLASSES):
+            hint = "To count the tensors of its checkpoint, use llmcalc params FILE.safetensors."
+            raise DescriptionError(f"{short_repr(name)} is a model of images, without text", where=where, hint=hint)
 
 
 def is_adapted(data: Mapping[str, Any]) -> bool:
