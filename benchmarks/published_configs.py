@@ -23,7 +23,11 @@ read further ones of run 7, and the first repositories with model.safetensors.in
 the repositories that the index lists for files beside published checkpoints at the top level, such as
 chat_template.jinja, quantize_config.json and pytorch_model.bin.index.json, and three collections of configs of recent
 models. Run 10 read those for added_tokens.json, models/generation_config.json and config_sentence_transformers.json,
-for further paths of a config.json such as qwen/config.json, and repositories of engines and trainers.
+for further paths of a config.json such as qwen/config.json, and repositories of engines and trainers. Run 11 read the
+first repositories for files that recent multimodal releases have (processor_config.json, chat_template.json and
+video_preprocessor_config.json), for folders with the name of a much downloaded model or its family, such as
+bert-base-uncased, all-MiniLM-L6-v2, gpt2, llama or whisper, and for folders named after what a model is used for, such
+as ner_model, sentiment_model, reranker, translation_model or local_model.
 """
 
 from __future__ import annotations
