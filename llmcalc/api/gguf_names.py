@@ -18,6 +18,7 @@ _GGUF = re.compile(
     re.IGNORECASE,
 )  # org/Qwen3-8B-GGUF:Q4_K_M, and the path of Qwen3-8B-Q4_K_M.gguf or of a part of it
 _TYPES = {"q3_k": "q3_k_m", "q4_k": "q4_k_m", "q5_k": "q5_k_m"}  # names of llama-quantize for file types
+_SAME = re.compile(r"[-.](qat|128k|1m)(?=[-.]|$)", re.IGNORECASE)  # trained for a format, or with more positions
 _REPACKED = re.compile(r"(q4_0|iq4_nl)_\d_\d")  # the same formats in another order
 
 
@@ -56,7 +57,9 @@ def gguf_name(name: str) -> GgufName | None:
     stated = _TYPES.get(stated, _REPACKED.sub(r"\1", stated))
     if match[1].lower().startswith("unsloth/") and f"ud-{stated}" in table("mixtures"):
         stated = f"ud-{stated}"  # -hf finds a file by the end of its name
-    return GgufName((match[2], match[1], match[2].partition("_")[2]), match[2], stated)
+    models = (match[2], match[1], match[2].partition("_")[2])
+    same = tuple(each for name in models if (each := _SAME.sub("", name)) not in models)
+    return GgufName((*models, *same), match[2], stated)
 
 
 def dynamic_notes(weights: str) -> tuple[str, ...]:

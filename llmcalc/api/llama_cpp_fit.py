@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..calc.memory.fit import largest_fitting
 from ..calc.touched_experts import expert_layers
 from ..estimate.engine_profile import version_number
+from .engine_models import known_length
 
 if TYPE_CHECKING:
     from .engine_result import ServeResult
@@ -46,6 +47,16 @@ def fitted_settings(result: ServeResult, predict: Predict, given: Mapping[str, A
     if any(given.get(name) for name in PLACED):
         return chosen
     return chosen | next(placements(result, lambda change: keeps_margin(predict({**chosen, **change}))), {})
+
+
+def capped_notes(result: ServeResult) -> tuple[str, ...]:
+    """Return a note if llama.cpp allocates a longer cache for a sequence than the positions that it lets it use."""
+    known = known_length(result.architecture)
+    own = result.max_model_len // (1 if result.settings.get("unified") else result.settings["max_num_seqs"])
+    if not result.placed or known is None or own <= known:
+        return ()
+    text = f"llama.cpp lets a sequence use the {known:,} positions of the model, of {own:,} in the cache"
+    return (f"{text}, unless the file or flags of rotary positions state more",)
 
 
 def keeps_margin(result: ServeResult) -> bool:

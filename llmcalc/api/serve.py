@@ -48,7 +48,7 @@ from .engine_models import (
 from .engine_result import LayoutError, ServeResult
 from .engine_settings import read_engine_settings
 from .gguf_names import dynamic_notes, file_format
-from .llama_cpp_fit import fitted_settings
+from .llama_cpp_fit import capped_notes, fitted_settings
 from .llama_cpp_models import llama_cpp_model
 from .load import Source
 from .ollama import modelfile_command, run_command
@@ -213,7 +213,14 @@ def serve(
             accelerator=card,
             command=pasted,
             given=given,
-            notes=(*remarks, *notes, *_unused_gpus(result, there), *image_notes(result), *result.notes),
+            notes=(
+                *remarks,
+                *notes,
+                *_unused_gpus(result, there),
+                *image_notes(result),
+                *capped_notes(result),
+                *result.notes,
+            ),
         )
 
     def predict(change: Mapping[str, Any]) -> ServeResult:

@@ -62,7 +62,7 @@ ENGINE_SETTINGS = (  # that change the memory for requests, or the steps
     "sliding_ratio", "state_ratio", "max_states", "state_dtype", "conv_dtype", "disable_cache_groups",
     "images_per_prompt", "language_model_only", "multimodal", "draft", "draft_method", "draft_tokens", "draft_steps",
     "draft_width", "speculative_config",
-    "two_batch_overlap", "auto_fit", "full_window", "unified", *PLACED,
+    "two_batch_overlap", "auto_fit", "full_window", "unified", "cache_v", *PLACED,
 )  # fmt: skip
 SETTINGS = (
     *REQUESTS, "engine", "tp", "pp", "dp", "ep", "weights", "experts", "attention_weights", "cache",
@@ -232,6 +232,8 @@ def serving(
                 for each in drafting.accepted_range
             )
             tpot, accepted_times = with_acceptance(tpot, time.tpot_s, slow.tpot_s, fast.tpot_s), (slow, fast)
+    if given.get("cache_v", cache) != cache:
+        notes.append("times read values in the number format of keys")
     if architecture.is_encoder_decoder:
         notes.append(NO_ENCODERS.format(engine_title(steps.engine.name)))
     if memory.result:

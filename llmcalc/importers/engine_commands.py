@@ -26,6 +26,7 @@ PROGRAMS = {
     "llama.cpp": "llama-server -m",
 }  # fmt: skip
 NO_SETTINGS = ("model", "model_tag", "model_path", "tokenizer_path")  # arguments that name the model
+FILE = "model_file"  # of a repository
 OPTIONAL = ("on", "off", "auto", "0", "1", "true", "false")  # values that a flag may also lack
 
 
@@ -181,7 +182,8 @@ def _read(flags: _Flags, title: str, words: Sequence[str]) -> _Read:
             unmodelled.append(flag)
         else:
             listed.append(flag)
-    model = settings.pop("model", "") or next(iter(positional), "")
+    model, file = settings.pop("model", ""), settings.pop(FILE, "")
+    model = f"{model.partition(':')[0]}/{file}" if model and file else model or file or next(iter(positional), "")
     if not model:
         raise InputError("the command names no model", parameter="command", hint="add the model after the program")
     extra = [word for word in positional if word != model]

@@ -15,6 +15,7 @@ from ..schema.preset_files import read_text
 
 MOST_BYTES, MOST_INSTRUCTIONS, LONGEST = 1_000_000, 2000, 500
 USUAL = "q4_K_M"  # format of models in the library of Ollama without a format in the tag
+TRAINED, TRAINED_FORMAT = "-qat", "q4_0"  # of Gemma 3, which is trained for it
 PROGRAM = ("llama-server", "-m")
 RUN, MODELFILE, SERVER = "ollama run", "Modelfile", "ollama serve"
 TITLE = "Ollama"
@@ -192,12 +193,12 @@ def _library_file(model: str, latest: dict[str, str]) -> tuple[str, bool]:
         return name, True
     name, _, tag = re.sub(r"^(registry\.)?ollama\.(com|ai)/", "", model).removeprefix("library/").partition(":")
     tag = "" if tag == "latest" else tag
-    match = _FORMAT.fullmatch(tag)
-    size, weights = (match[1], match[2].replace("fp", "f")) if match else (tag, USUAL)
+    found = _FORMAT.fullmatch(tag)
+    size, weights = (found[1], found[2].replace("fp", "f")) if found else (tag, USUAL)
+    is_stated = bool(found)
+    if tag.endswith(TRAINED):
+        size, weights, is_stated = tag.removesuffix(TRAINED), TRAINED_FORMAT, True
     size = size or latest.get(name, "")
-    if similar := table("modelfile")["distilled"].get(f"{name}:{size}"):
-        hint = f"{similar} has its architecture, and can be named in its place"
-        raise DescriptionError(f"{model} is a distilled model without a preset", parameter="model", hint=hint)
     if preset := table("modelfile")["tags"].get(f"{name}:{size}"):
-        return f"{preset}-{weights}.gguf", bool(match)
-    return f"{'-'.join(filter(None, (name, size)))}-{weights}.gguf", bool(match)
+        return f"{preset}-{weights}.gguf", is_stated
+    return f"{'-'.join(filter(None, (name, size)))}-{weights}.gguf", is_stated

@@ -32,6 +32,8 @@ NAMES = {
     "Qwen3-8B.i1-Q4_K_S.gguf": ("qwen3-8b", "q4_k_s"),
     "GLM-4.5-Air-UD-Q4_K_XL-00001-of-00002.gguf": ("glm-4.5-106b-a12b", "ud-q4_k_xl"),
     "gpt-oss-120b-mxfp4-00001-of-00003.gguf": ("gpt-oss-120b", "mxfp4_moe"),
+    "unsloth/gemma-3-27b-it-qat-GGUF:Q4_0": ("gemma3-27b", "q4_0"),
+    "unsloth/Qwen3-32B-128K-GGUF:Q4_K_M": ("qwen3-32b", "q4_k_m"),
     "unsloth/gpt-oss-20b-GGUF:F16": ("gpt-oss-20b", "f16"),
 }
 
@@ -51,6 +53,13 @@ def test_a_name_is_a_model_with_a_weight_format(name: str) -> None:
     assert f"{name}: using the architecture of preset" in note
     assert ("are assumed" in note) == (name.endswith("GGUF"))
     assert ("differ by model" in note) == weights.startswith("ud-")
+
+
+def test_a_release_without_a_size_in_its_name_is_found() -> None:
+    found = llmcalc.serve(
+        command="llama-server -hf bartowski/Mistral-Nemo-Instruct-2407-GGUF:Q5_K_M -c 8192", gpu="rtx4090"
+    )
+    assert (found.architecture.name, found.settings["weights"]) == ("mistral-nemo-12b", "q5_k_m")
 
 
 def test_a_given_format_overrides_that_of_the_name() -> None:

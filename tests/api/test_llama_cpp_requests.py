@@ -128,3 +128,28 @@ def test_what_llama_cpp_places_by_itself_is_timed_as_if_it_were_given() -> None:
 def test_unified_memory_needs_no_assumption_on_the_host() -> None:
     found = times(f"llama-server -m {MOE} --cpu-moe", "m4-max-128gb")
     assert not any("host memory is assumed" in note for note in found.notes)
+
+
+def test_quantised_keys_and_values_have_a_time() -> None:
+    both, keys = (
+        times(f"llama-server -m {FILE} -c 8192 {flags}") for flags in ("-ctk q8_0 -ctv q8_0", "-ctk q8_0 -ctv q4_0")
+    )
+    assert both.tpot_s < times(f"llama-server -m {FILE} -c 8192").tpot_s
+    assert not any("number format of keys" in note for note in both.notes)
+    assert any("number format of keys" in note for note in keys.notes)
+    assert times("OLLAMA_KV_CACHE_TYPE=q8_0 ollama run llama3.1:8b").tpot_s == both.tpot_s
+
+
+def test_a_file_of_a_repository_states_the_format() -> None:
+    for flags in ("-hf unsloth/gpt-oss-20b-GGUF:Q4_K_M -hff gpt-oss-20b-F16.gguf", "-hff gpt-oss-20b-F16.gguf -hf a/b"):
+        found = llmcalc.serve(command=f"llama-server {flags}", gpu="rtx4090")
+        assert (found.architecture.name, found.settings["weights"]) == ("gpt-oss-20b", "f16")
+
+
+def test_a_cache_beyond_the_positions_of_the_model_is_noted() -> None:
+    notes = [
+        llmcalc.serve(command=f"llama-server -m Qwen3-8B-Q8_0.gguf -c {n}", gpu="h100").notes for n in (40960, 40961)
+    ]
+    assert [any("40,960 positions of the model" in note for note in own) for own in notes] == [False, True]
+    two = llmcalc.serve(command="llama-server -m Qwen3-8B-Q8_0.gguf -c 65536 -np 2", gpu="h100")
+    assert not any("positions of the model" in note for note in two.notes)

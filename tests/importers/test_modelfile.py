@@ -85,8 +85,7 @@ def test_changes_are_parameters_of_the_file(write: Write) -> None:
 @pytest.mark.parametrize(
     ("tag", "message", "hint"),
     [
-        ("qwen3:30b", "no preset has the architecture of qwen3:30b", "did you mean qwen3-30b-a3b"),
-        ("deepseek-r1:32b", "is a distilled model", "qwen2.5-32b has its architecture"),
+        ("qwen3:31b", "no preset has the architecture of qwen3:31b", "did you mean qwen3-32b"),
         ("zzzz:9b", "no preset has the architecture of zzzz:9b", "use the path of its config.json"),
     ],
 )
@@ -95,6 +94,21 @@ def test_an_unknown_tag_names_presets(tag: str, message: str, hint: str) -> None
         llmcalc.serve(command=f"ollama run {tag}", gpu="rtx4090")
     assert found.value.hint.startswith(hint)
     assert "hf:" not in found.value.hint
+
+
+@pytest.mark.parametrize(
+    ("tag", "preset", "weights"),
+    [("deepseek-r1:32b", "qwen2.5-32b", "q4_k_m"), ("deepseek-r1:8b-llama-distill-q8_0", "", ""),
+     ("qwen3:30b", "qwen3-moe-30b-a3b", "q4_k_m"), ("qwen3-coder", "qwen3-moe-30b-a3b", "q4_k_m"),
+     ("gemma3:27b-it-qat", "gemma3-27b", "q4_0")],
+)  # fmt: skip
+def test_tags_of_the_library_have_the_architecture_of_a_preset(tag: str, preset: str, weights: str) -> None:
+    if not preset:
+        with pytest.raises(InputError, match="no preset has the architecture"):
+            llmcalc.serve(command=f"ollama run {tag}", gpu="rtx4090")
+        return
+    found = llmcalc.serve(command=f"ollama run {tag}", gpu="rtx4090")
+    assert (found.architecture.name, found.settings["weights"]) == (preset, weights)
 
 
 @pytest.mark.parametrize("model", ["qwen3:8b", "qwen3", "mistral", "mistral:7b-instruct-q8_0"])

@@ -197,7 +197,6 @@ class ModelfileTable(Sourced):
     variables: dict[str, Text]
     latest: dict[str, Text]
     tags: dict[str, Text]
-    distilled: dict[str, Text]
 
 
 class UnknownKeys(Model):
