@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..calc.memory.zero import SHARDS_WEIGHTS
+from ..calc.memory.zero import SHARDS_OPTIMIZER, SHARDS_WEIGHTS
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture, Named, Stack
 from ..core.ledger import entries
@@ -59,8 +59,9 @@ def sharded_model_run(architecture: Architecture, mesh: Mesh) -> ShardedRun:
     ranks = ranks_of(small, mesh, seq)
     divided = divide_weights(model.stacks, mesh, ranks, model.tensors)
     stored = {name: divided[name] for name in model.parameters}
-    weights = ShardedWeights(ranks, stored, _tied(model)) if mesh.zero >= SHARDS_WEIGHTS else None
-    model.tensors = {**divided, **(weights.without_values() if weights else {})}
+    is_stored, before = mesh.zero >= SHARDS_WEIGHTS, model.tensors
+    weights = ShardedWeights(ranks, stored, _tied(model), is_stored) if mesh.zero >= SHARDS_OPTIMIZER else None
+    model.tensors = {**divided, **(weights.without_values() if weights and is_stored else {})}
     tape = ShardedTape(ranks, weights)
     scoped = _ScopedStacks(ranks, weights)
     model.stacks = [scoped.stack(stack) for stack in model.stacks]
@@ -69,6 +70,10 @@ def sharded_model_run(architecture: Architecture, mesh: Mesh) -> ShardedRun:
         ranks, mesh, [array for name, array in divided.items() if name in model.parameters and name not in found]
     )
     errors = {name: relative_error(found[name].whole(), array) for name, array in whole.items()}
+    if weights:
+        for name in stored.keys() & whole.keys():
+            updated: Any = weights.updated(name, found[name]).whole()
+            errors[f"updated {name}"] = relative_error(before[name] - updated, whole[name])
     return ShardedRun(errors, exchanged_sizes(ranks), declared)
 
 

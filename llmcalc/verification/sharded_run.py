@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..calc.collectives import ALL_REDUCE, BACKWARD, REDUCE_SCATTER, UPDATE
+from ..calc.collectives import ALL_GATHER, ALL_REDUCE, BACKWARD, REDUCE_SCATTER, UPDATE
 from ..calc.communication import communication
-from ..calc.memory.zero import SHARDS_OPTIMIZER
+from ..calc.memory.zero import SHARDS_OPTIMIZER, SHARDS_WEIGHTS
 from ..calc.sharding import TENSOR_DIVISIONS, Mesh
 from ..core.architecture import Architecture, Stack, declare
 from ..core.declaration import Declaration, Tensor
@@ -90,9 +90,10 @@ def data_splits(ranks: Ranks) -> Splits:
 
 
 def reduce_unused(ranks: Ranks, mesh: Mesh, weights: list[ShardedArray]) -> None:
-    """Count the reduction of the gradients of unused weights, which are zeros."""
-    if mesh.replicas > 1:
-        kind = REDUCE_SCATTER if mesh.zero >= SHARDS_OPTIMIZER else ALL_REDUCE
+    """Count the reduction of the gradients of unused weights, which are zeros, and the exchange of updated shards."""
+    kinds = [REDUCE_SCATTER if mesh.zero >= SHARDS_OPTIMIZER else ALL_REDUCE]
+    kinds += [ALL_GATHER] if SHARDS_OPTIMIZER <= mesh.zero < SHARDS_WEIGHTS else []
+    for kind in kinds if mesh.replicas > 1 else ():
         ranks.exchanged[kind, "dp", mesh.replicas, UPDATE] += sum(weight.parts[0].size for weight in weights)
 
 

@@ -1,7 +1,9 @@
-"""Weights that data-parallel ranks store in shards, and gather before a block uses them [rajbhandari2019].
+"""Weights of which each data-parallel rank updates a shard [rajbhandari2019].
 
-A block has its weights only while it runs. They are overwritten with NaN afterwards, and gathered again for the
-backward pass. Layers outside of blocks belong to the root of the model, which keeps its weights until the step ends.
+If the ranks store nothing but their shards, they gather the weights of a block before the block runs. A block has its
+weights only while it runs. They are overwritten with NaN afterwards, and gathered again for the backward pass. Layers
+outside of blocks belong to the root of the model, which keeps its weights until the step ends. Otherwise, the ranks
+have all weights, and gather the updated ones at the end of a step.
 """
 
 from __future__ import annotations
@@ -25,13 +27,16 @@ class ShardedWeights:
     """Weights that are divided into equal shards, one for each replica of a rank.
 
     Attributes:
+        is_stored: whether the ranks store the shards alone, and gather them.
         tied: names of tensors that several layers share. They belong to the first of these layers, and the others use
             them in the forward pass as they are.
         unit: use of the block that runs, or an empty tuple in layers outside of blocks.
     """
 
-    def __init__(self, ranks: Ranks, weights: Mapping[str, ShardedArray], tied: Collection[str] = ()) -> None:
-        self.ranks, self.weights, self.tied = ranks, weights, tied
+    def __init__(
+        self, ranks: Ranks, weights: Mapping[str, ShardedArray], tied: Collection[str] = (), is_stored: bool = True
+    ) -> None:
+        self.ranks, self.weights, self.tied, self.is_stored = ranks, weights, tied, is_stored
         self.unit: Unit = ()
         self._gathered: dict[tuple[str, Unit], Variable] = {}
         self._is_dropped: set[tuple[str, Unit]] = set()
@@ -46,13 +51,13 @@ class ShardedWeights:
         return found
 
     def gather(self, name: str, variable: Variable) -> Variable:
-        """Return a weight that the ranks gather once per use of a block."""
+        """Return a weight that the ranks gather once per use of a block, or a copy of a weight that they have."""
         if name not in self.weights:  # a buffer
             return variable
         key = next((key for key in self._gathered if key[0] == name and name in self.tied), (name, self.unit))
         if key not in self._gathered:
             stored: Any = variable.value
-            parts = self._whole_parts(name)
+            parts = self._whole_parts(name) if self.is_stored else stored.parts
             value = stored.with_parts(parts, stored.shape, stored.splits, True)
             result = gradients.Result(value, [gradients.Pullback(lambda gradient: gradient)])
             self._gathered[key] = variable.tape.record(result, (variable,))
@@ -67,7 +72,7 @@ class ShardedWeights:
         """
         if unit == self.unit:
             return
-        for key in self._gathered.keys() - self._is_dropped:
+        for key in self._gathered.keys() - self._is_dropped if self.is_stored else ():
             is_over = key[1] == self.unit if key[0] not in self.tied else self.ranks.phase != FORWARD
             if key[1] and is_over:
                 self._write(key, [np.array(np.nan)] * len(self.ranks.places))
@@ -88,6 +93,16 @@ class ShardedWeights:
         whole = self._joined(shards, axes, gradient.parts[0].shape)
         partial = gradient.partial - set(axes)
         return ShardedArray(self.ranks, whole, gradient.shape, gradient.splits, partial, owners=gradient.owners)
+
+    def updated(self, name: str, gradient: ShardedArray) -> ShardedArray:
+        """Return a weight after a step of gradient descent. Each rank updates its shard and gathers the others."""
+        axes, own = self._replicas(name), self.weights[name]
+        steps = [self._shard(rank, axes, part) for rank, part in enumerate(gradient.parts)]
+        shards = [shard - step for shard, step in zip(self._shards[name], steps, strict=True)]
+        if axes and not self.is_stored:
+            self.ranks.count(ALL_GATHER, axes, own.parts[0].size, "dp")
+        parts = self._joined(shards, axes, own.parts[0].shape)
+        return own.with_parts(parts, own.shape, own.splits, True)
 
     def _replicas(self, name: str) -> list[str]:
         """Return the mesh axes along which ranks have the same weight and different tokens."""

@@ -15,6 +15,7 @@ from llmcalc.core.errors import UnsupportedError
 from llmcalc.core.ledger import entries, rows
 from llmcalc.core.traits import divisions
 from llmcalc.schema import preset_files
+from llmcalc.twins.weights import Array
 from llmcalc.verification import sharded_functions
 from llmcalc.verification.sharded_checks import TOLERANCE
 from llmcalc.verification.sharded_model import sharded_model_run
@@ -24,6 +25,7 @@ from llmcalc.verification.sharded_weights import ShardedWeights, Unit
 DENSE = {
     "tp": {"tp": 2}, "tp3": {"tp": 3}, "sp": {"tp": 2, "sp": True}, "cp": {"cp": 2}, "tp cp": {"tp": 2, "cp": 2},
     "sp cp": {"tp": 2, "cp": 2, "sp": True}, "dp": {"dp": 2}, "dp tp": {"dp": 2, "tp": 2},
+    "zero1": {"dp": 2, "zero": 1}, "zero2 tp": {"dp": 2, "tp": 2, "zero": 2}, "zero1 cp": {"dp": 2, "cp": 2, "zero": 1},
     "zero": {"dp": 2, "zero": 3}, "zero tp": {"dp": 2, "tp": 2, "zero": 3}, "zero cp": {"cp": 2, "zero": 3},
 }  # fmt: skip
 OF_EXPERTS = {
@@ -31,6 +33,7 @@ OF_EXPERTS = {
     "ep sp": {"dp": 2, "tp": 2, "ep": 2, "sp": True}, "ep within tp sp": {"tp": 2, "ep": 2, "etp": 1, "sp": True},
     "ep cp": {"dp": 2, "ep": 2, "cp": 2}, "ep dp": {"dp": 4, "ep": 2}, "ep etp": {"tp": 4, "ep": 2, "etp": 2},
     "ep dp within tp": {"dp": 2, "tp": 2, "ep": 2, "etp": 1}, "ep zero": {"dp": 4, "ep": 2, "zero": 3},
+    "ep zero2": {"dp": 4, "ep": 2, "zero": 2},
     "ep across tp": {"dp": 2, "tp": 2, "ep": 4, "etp": 1}, "ep across tp etp": {"dp": 2, "tp": 4, "ep": 4, "etp": 2},
 }  # fmt: skip
 MESHES = {name: Mesh(**sizes, vocabulary_multiple=1) for name, sizes in (DENSE | OF_EXPERTS).items()}  # type: ignore[arg-type]
@@ -140,3 +143,24 @@ def test_weights_are_gathered_again_for_the_backward_pass(monkeypatch: pytest.Mo
     errors = sharded_model_run(llmcalc.load("gpt2"), MESHES["zero"]).errors
     assert errors["output"] < TOLERANCE
     assert any(map(isnan, errors.values()))
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_updated_weights_are_gathered_from_the_ranks_that_update_them(
+    stage: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mesh = Mesh(dp=2, zero=stage, vocabulary_multiple=1)
+    result = sharded_model_run(llmcalc.load("gpt2"), mesh)
+    updated = [name for name in result.errors if name.startswith("updated ")]
+    assert len(updated) > 20
+    assert max(result.errors.values()) < TOLERANCE
+    exchanged = {kind: size for (kind, *_, phase), size in result.exchanged.items() if phase == "update"}
+    assert exchanged["all-gather"] == exchanged["reduce-scatter"] > 0
+    shard = ShardedWeights._shard
+
+    def of_first_rank(weights: ShardedWeights, rank: int, axes: object, part: Array) -> Array:
+        return shard(weights, rank, axes, part if rank == 0 else 0 * part)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ShardedWeights, "_shard", of_first_rank)
+    wrong = sharded_model_run(llmcalc.load("gpt2"), mesh).errors
+    assert min(wrong[name] for name in updated) > TOLERANCE
