@@ -21,6 +21,7 @@ from ..estimate.hardware import NODE, Accelerator
 from .context import largest_context
 from .defaults import RESERVE, default_seq
 from .engine_hardware import checkpoint_format, supports
+from .engine_models import known_length
 from .fit import FIT, check_fit, layout_of, resources
 from .fit_formats import weight_bits
 from .memory import CHECKPOINT, serving_stages
@@ -158,16 +159,20 @@ def _best(
     architecture: Architecture, budget: dict[str, Any], settings: dict[str, Any], card: Accelerator | None
 ) -> FittingModel | None:
     """Return a model with the most bits per weight with which the context fits, or None."""
-    limit = min(positions(architecture) or MOST_CONTEXT, MOST_CONTEXT)
-    least = settings.get("seq") or default_seq(architecture)
+    limit = min(positions(architecture) or MOST_CONTEXT, known_length(architecture) or MOST_CONTEXT, MOST_CONTEXT)
+    least = settings.get("seq") or min(default_seq(architecture), limit)
     for weights in _formats(architecture, budget, settings, card) if least <= limit else ():
         own = {**settings, "weights": weights} if weights else settings
-        found = _stages(architecture, budget, {name: value for name, value in own.items() if name != "seq"})
-        context = largest_context(found, budget["memory_bytes"] - budget["reserve"], limit, least) if found else 0
+        rest, usable = {name: value for name, value in own.items() if name != "seq"}, budget["memory_bytes"]
+        usable, found, context = usable - budget["reserve"], _stages(architecture, budget, rest), 0
+        while found and (longer := largest_context(found, usable, limit, max(least, context + 1))):
+            context, best = longer, found
+            more = budget["count"] > 1 and context < limit
+            found = _stages(architecture, budget, rest, context + 1) if more else ()
         if context:
             return FittingModel(
                 architecture.name, architecture.title, params(architecture).total,
-                weights or settings.get("dtype", DTYPE.default), max(stage.weights for stage in found), context,
+                weights or settings.get("dtype", DTYPE.default), max(stage.weights for stage in best), context,
                 context == limit,
             )  # fmt: skip
     return None
@@ -207,12 +212,14 @@ def _least_bits(name: str) -> float:
     return min(one.bits_per_weight for one in (formats.main, *(rule.format for rule in formats.rules)))
 
 
-def _stages(architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> Sequence[InferenceMemory]:
-    """Return the pipeline stages for one token in the best layout, or none if no layout fits."""
+def _stages(
+    architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any], seq: int = 1
+) -> Sequence[InferenceMemory]:
+    """Return the pipeline stages for one token in the best layout for ``seq`` tokens, or none if no layout fits."""
     if budget["count"] == 1:
         return serving_stages(architecture, seq=1, **arguments)
     with suppress(SizeError):  # no layout of this number of GPUs
-        first = check_fit(architecture, **budget, seq=1, is_trial=True, **arguments)
+        first = check_fit(architecture, **budget, seq=seq, is_trial=True, **arguments)
         if first.fits and not first.result.refusals:
             layout = layout_of(first)
             batch = -(-arguments.get("batch", 1) // layout.replicas)

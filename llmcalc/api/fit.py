@@ -23,6 +23,7 @@ from .accelerators import Gpus, gpu_name, read_gpus
 from .defaults import RESERVE, default_seq
 from .effects import check_effects
 from .engine_hardware import is_reachable
+from .engine_models import known_length
 from .fit_offload import OFFLOADS, solve_offload
 from .layouts import Layout, best_layout
 from .load import Source, load
@@ -54,11 +55,14 @@ class Candidate(NamedTuple):
 
 @record
 class Solution:
-    """The quantity to solve for (``asked``), the solution (None if nothing fits), and any weight formats tried."""
+    """The quantity to solve for (``asked``), the solution (None if nothing fits), any weight formats tried, and the
+    largest context that fits if the solution is the shorter one that the model accepts.
+    """
 
     asked: str
     value: int | str | None
     candidates: tuple[Candidate, ...] = ()
+    in_memory: int | None = None
 
 
 @record
@@ -113,6 +117,8 @@ class FitResult(NotebookDisplay, Fit):
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""
         solved = {"solve": self.solution.asked, "value": self.solution.value} if self.solution else {}
+        if self.solution and self.solution.in_memory:
+            solved["in_memory"] = self.solution.in_memory
         if self.solution and self.solution.asked in OFFLOADS:
             solved |= {"host_weights": self.result.host, "host_state": self.result.host_state}
         return {**super().to_dict(), **solved, "evidence": self.evidence}
@@ -133,8 +139,8 @@ def fit(
     >>> import llmcalc
     >>> llmcalc.fit("llama3-8b", "h100", seq=8192).fits
     True
-    >>> llmcalc.fit("llama3-8b", "h100", solve="seq").solution.value
-    511457
+    >>> llmcalc.fit("llama3-8b", "h100", solve="seq").solution.value  # of 511,457 in memory
+    8192
 
     Args:
         model: an architecture, or anything ``load`` reads.
@@ -143,8 +149,9 @@ def fit(
         count: number of GPUs. Without a mesh, serving uses the best layout and training uses ZeRO-3.
         gpu_memory: memory of one GPU, such as ``"79.6GiB"`` (overrides the specification).
         reserve: memory per GPU for the runtime: bytes, ``"2GiB"`` or ``"10%"``.
-        solve: ``seq`` or ``batch`` (the largest), ``quant`` (the best format), ``gpus`` (the fewest), or what llama.cpp
-            keeps in host memory: ``gpu-layers`` (the most on the GPU) or ``cpu-experts`` (the fewest layers).
+        solve: ``seq`` (the largest, also of the model unless ``extend``), ``batch`` (the largest), ``quant`` (the best
+            format), ``gpus`` (the fewest), or what llama.cpp keeps in host memory: ``gpu-layers`` (the most on the
+            GPU) or ``cpu-experts`` (the fewest layers).
         settings: parameters of ``memory``, ``training=True`` for training, or fields of ``Mesh`` such as ``tp=8``.
 
     Raises:
@@ -220,6 +227,10 @@ def _solve(
         return check_fit(architecture, **budget, **args), None
     if solve in ("seq", "batch"):
         size, found = solve_size(solve, architecture, budget, args)
+        is_bounded = solve == "seq" and args["mode"] != "training" and not args.get("extend")
+        most = known_length(architecture) if is_bounded else None
+        if size and most and size > most:
+            return check_fit(architecture, **budget, **{**args, solve: most}), Solution(solve, most, in_memory=size)
         return found, Solution(solve, size)
     if solve == "quant":
         if args["mode"] == "training" or args.get("weights"):
@@ -289,19 +300,36 @@ def solve_size(
 ) -> tuple[int | None, Fit]:
     """Return the largest ``seq`` or ``batch`` that fits, or None if a size of 1 does not fit, and the fit check.
 
-    Memory increases with either size, so bisection finds the exact maximum. Memory is almost linear in the batch, so
-    that few steps along the secant suffice. Most lengths are checked by a compiled form. The layout is the best one for
-    a size of 1. If every GPU can hold the model alone, larger sizes may divide it.
+    If no layout is given, it is the largest one with any layout.
     """
     first = check_fit(architecture, **budget, **{**arguments, name: 1})
     if not first.fits:
         return None, first
-    has_one_layout = arguments.get("mode") == "training" or first.count == 1
-    if not has_one_layout and first.result.mesh != Mesh():
-        arguments, has_one_layout = {**arguments, "layout": layout_of(first)}, True
     is_bounded = name == "seq" and not arguments.get("extend")
     limit = (positions(architecture) if is_bounded else None) or LARGEST
-    found = {1: first}
+    if arguments.get("mode") == "training" or first.count == 1 or arguments.get("layout"):
+        return _solve_on(name, architecture, budget, arguments, limit)
+    size, found = 1, first
+    while True:
+        own = {**arguments, "layout": layout_of(found)}
+        size, best = _solve_on(name, architecture, budget, own, limit, size)
+        if size == limit:
+            return size, best
+        found = check_fit(architecture, **budget, **{**arguments, name: size + 1}, is_trial=True)
+        if not found.fits or found.result.refusals:
+            return size, best
+        size += 1
+
+
+def _solve_on(
+    name: str, architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any], limit: int, start: int = 1
+) -> tuple[int, Fit]:
+    """Return the largest size that fits on one layout, and the fit check. A size of ``start`` fits.
+
+    Memory increases with either size, so bisection finds the exact maximum. Memory is almost linear in the batch, so
+    that few steps along the secant suffice. Most lengths are checked by a compiled form.
+    """
+    found = dict[int, Fit]()
 
     def computed(size: int, model: Architecture) -> Fit:
         return check_fit(model, **budget, **{**arguments, name: size}, is_trial=True)
@@ -314,13 +342,15 @@ def solve_size(
     form = CompiledFunction(lambda size: computed(size, changed(architecture)).needed, {"size": 1})
 
     def fits(size: int) -> bool:
-        is_checked = size in found or not has_one_layout or len(found) < MOST_CHECKED
-        return check(size).fits if is_checked else bool(form(size=size) <= first.usable)
+        if size in found or len(found) < MOST_CHECKED:
+            return check(size).fits
+        return bool(form(size=size) <= check(start).usable)
 
-    if name == "batch" and has_one_layout:
-        size = largest_within(lambda size: check(size).needed, first.usable, limit)
+    if name == "batch":
+        usable = check(start).usable
+        size = largest_within(lambda size: check(size).needed, usable, limit, start)
     else:
-        size = largest_fitting(fits, limit) or 1
+        size = largest_fitting(fits, limit, start) or start
     return size, check(size)
 
 

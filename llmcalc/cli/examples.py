@@ -29,7 +29,7 @@ EXAMPLES = {
         "llmcalc memory llama3-8b --training --tp 2 --dp 4 --zero 1",
     ),
     "fit": (
-        "llmcalc fit llama3-70b --gpu h100:4 --solve seq",
+        "llmcalc fit llama3.3-70b --gpu h100:4 --solve seq",
         "llmcalc fit qwen3-32b --gpu all --weights q4_k_m",
         "llmcalc fit --gpu rtx4090 --list",
     ),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..api.defaults import RESERVE
 from ..api.engine_hardware import checkpoint_format, default_engine, has_reader
-from ..api.engine_models import default_state_format
+from ..api.engine_models import default_state_format, known_length
 from ..api.fit import FitResult, Solution
 from ..api.fit_offload import OFFLOADS, command_of, flag_of
 from ..api.settings import PLAIN
@@ -59,6 +59,7 @@ def fit_document(
         Fact("reserve", fit.reserve, BYTES, spelled(f"assumed for the runtime: {{reserve={reserve}}}")),
         Fact("headroom", fit.headroom, BYTES),
         *_host(fit),
+        *_in_memory(solution),
     )
     tables = [_changes(fit.changes, spell), _parts(fit)] if fit.changes else [_parts(fit)]
     tables += [_candidates(solution)] if solution and solution.candidates else []
@@ -72,7 +73,11 @@ def fit_document(
         answer=_answer(fit),
         lines=tuple(filter(None, (*run, mesh))),
         alerts=[
-            *((*refusals(worst), *_unread(worst, accelerator)) if isinstance(worst, InferenceMemory) else ()),
+            *(
+                (*_too_long(fit), *refusals(worst), *_unread(worst, accelerator))
+                if isinstance(worst, InferenceMemory)
+                else ()
+            ),
             *_unverified(accelerator, "false", "the specifications of {} are unverified ({})"),
         ],
         facts=facts,
@@ -83,6 +88,19 @@ def fit_document(
         listing=None if solution and solution.candidates else lambda: _listing(fit, facts),
         notes=(*_limit(architecture, solution), *_notes(fit), *shared, *partly),
     )
+
+
+def _too_long(fit: FitResult) -> list[str]:
+    """Return a warning if a sequence is longer than the model accepts."""
+    tokens, most = fit.result.workload.seq, known_length(fit.architecture)
+    return [f"{tokens:,} tokens exceed the {most:,} that the model accepts"] if most and tokens > most else []
+
+
+def _in_memory(solution: Solution | None) -> Sequence[Fact]:
+    """Return the largest context that fits if the model accepts a shorter one only."""
+    if solution is None or solution.in_memory is None:
+        return ()
+    return (Fact("in memory", f"{solution.in_memory:,}", "tokens", spelled("the answer with {extend=True}")),)
 
 
 def _host(fit: FitResult) -> Sequence[Fact]:
@@ -119,7 +137,8 @@ def _answer(fit: FitResult) -> str:
         command = command_of(solution.asked, solution.value)
         return f"✓ {_solved(solution, fit)} {OFFLOADED[solution.asked]}: {command}"
     if solution and solution.value is not None:
-        return f"✓ {ASKED[solution.asked]}: {_solved(solution, fit)}"
+        limit = ", the most that the model accepts" if solution.in_memory else ""
+        return f"✓ {ASKED[solution.asked]}: {_solved(solution, fit)}{limit}"
     return f"{'✓' if fit.fits else '✗'} {verdict(fit, _load(fit.result))}{each}"
 
 

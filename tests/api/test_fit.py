@@ -17,6 +17,7 @@ from llmcalc.api.layouts import divisors
 from llmcalc.calc.memory.fit import largest_fitting, read_size, smallest_fitting
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.errors import InputError, SizeError
+from llmcalc.report.fit import fit_document
 
 GIB = 2**30
 H100 = {"memory_bytes": 80 * 10**9, "reserve": GIB}
@@ -220,3 +221,39 @@ def test_sizes_are_solved_with_few_checks(
     assert len(checked) < 15  # bisection takes more, and those after the first evaluate a form
     assert found.fits
     assert not check_fit(llmcalc.load(model), **budget, **{**settings, "extend": True, name: size + 1}).fits
+
+
+def test_the_largest_context_is_at_most_what_the_model_accepts() -> None:
+    found = llmcalc.fit("llama3.1-8b", "h100", solve="seq")
+    assert found.solution is not None
+    assert (found.solution.value, found.solution.in_memory) == (131_072, 511_457)
+    assert (found.result.workload.seq, found.fits) == (131_072, True)
+    document = fit_document(found)
+    assert document.title == "✓ largest context: 131,072 tokens, the most that the model accepts"
+    longer = llmcalc.fit("llama3.1-8b", "h100", solve="seq", extend=True).solution
+    assert longer is not None
+    assert (longer.value, longer.in_memory) == (511_457, None)
+    small = llmcalc.fit("llama3.1-8b", "rtx3090", solve="seq").solution
+    assert small is not None
+    assert small.in_memory is None
+    assert small.value < 131_072
+
+
+def test_a_context_beyond_the_model_has_a_warning() -> None:
+    text = "204,800 tokens exceed the 131,072 that the model accepts"
+    assert text in fit_document(llmcalc.fit("llama3.1-8b", "h100", seq=204_800)).warnings
+    assert not fit_document(llmcalc.fit("llama3.1-8b", "h100", seq=131_072)).warnings
+
+
+@pytest.mark.parametrize("solve", ["seq", "batch"])
+@pytest.mark.parametrize(("model", "gpu"), [("llama3.3-70b", "h100"), ("qwen3-30b-a3b", "l40s")])
+def test_more_gpus_hold_no_less(model: str, gpu: str, solve: str) -> None:
+    own: dict[str, Any] = {"extend": True} if solve == "seq" else {"seq": 8192}
+    before = 0
+    for count in (2, 3, 4, 5, 6, 8, 12, 16):
+        solution = llmcalc.fit(model, f"{gpu}:{count}", solve=solve, **own).solution
+        assert solution is not None
+        size = int(solution.value or 0)
+        assert size >= before
+        assert not size or not llmcalc.fit(model, f"{gpu}:{count}", **{**own, solve: size + 1}).fits
+        before = size

@@ -145,10 +145,10 @@ def test_a_smaller_mesh_is_replicated() -> None:
 
 
 def test_solved_sizes_are_solved_for_one_layout() -> None:
-    found = llmcalc.fit("llama3-70b", "h100:4", solve="seq")
+    found = llmcalc.fit("llama3-70b", "h100:4", solve="seq", extend=True)
     assert text_of(found) == "tp 4"
     assert found.solution is not None
-    assert not llmcalc.fit("llama3-70b", "h100:4", tp=4, seq=found.solution.value + 1).fits
+    assert not llmcalc.fit("llama3-70b", "h100:4", tp=4, seq=found.solution.value + 1, extend=True).fits
 
 
 def test_the_best_format_of_a_quantised_checkpoint_is_its_own() -> None:

@@ -151,7 +151,7 @@ def test_the_first_line_of_a_fit_is_the_answer(capsys: Capture) -> None:
         ),
         (
             "fit deepseek-v4-flash h100:4 --seq 1M --batch 64",
-            ["--batch 20", "--gpu h100-sxm:16", "--cache fp8 --seq 524288"],
+            ["--batch 22", "--seq 363520", "--gpu h100-sxm:16"],
         ),
         ("fit llama3.3-70b h100:2 --weights fp8 --seq 131072 --batch 3", ["--cache fp8", "--batch 2", "--seq 94208"]),
         ("fit qwen3-32b rtx-4090 --seq 32k --batch 4", ["--gpu rtx-4090:5", "--weights q4_k_m --seq 4096"]),
@@ -178,7 +178,7 @@ def test_a_fit_answers_by_its_exit_code(capsys: Capture) -> None:
 
 
 def test_solving_for_the_largest_context(capsys: Capture) -> None:
-    line = "fit llama3-70b --gpu h100:4 --prefill 4096"
+    line = "fit llama3-70b --gpu h100:4 --prefill 4096 --extend"
     tokens = answer(capsys, f"{line} --solve seq")["value"]
     assert answer(capsys, f"{line} --seq {tokens}")["fits"]
     assert not answer(capsys, f"{line} --seq {tokens + 1}", code=1)["fits"]
