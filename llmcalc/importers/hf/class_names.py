@@ -7,7 +7,7 @@ from typing import Any
 
 from ...data import table
 from .class_defaults import is_transformers_class
-from .composite_configs import top_level_text_config
+from .composite_configs import ADDED_ENCODER, top_level_text_config
 from .family_table import names
 
 
@@ -34,12 +34,14 @@ def variant_of(data: Mapping[str, Any], model_type: str) -> str | None:
 
 
 def adapted_language_model(data: Mapping[str, Any], as_: str | None = None) -> dict[str, Any] | None:
-    """Return the config of a language model to which LLaVA's code has added a vision encoder, or None if unknown.
+    """Return the config of a language model to which LLaVA's or Qwen-VL's code has added an encoder, or None if unknown.
 
-    The name of the class ends in that of the language model, as in ``LlavaLlamaForCausalLM``. ``as_`` is the
-    ``model_type`` to use instead.
+    The name of LLaVA's class ends in that of the language model, as in ``LlavaLlamaForCausalLM``. Qwen-VL's class has
+    the ``model_type`` of the language model. ``as_`` is the ``model_type`` to use instead.
     """
     found, usual = top_level_text_config(data), table("config_keys")["adapted_classes"]
+    if found and not as_ and ADDED_ENCODER in data:
+        return {**found, "model_type": str(data.get("model_type"))}
     stem = _stem(data).lower()
     ends = [name for name in names() if stem.endswith(_plain(name))]
     family = as_ or max(ends, key=len, default="")
