@@ -68,7 +68,37 @@ def test_decoder_behind_an_encoder(model_type: str, decoder: str) -> None:
     }
     model = reference.build(reference.classes(model_type)[0], model_type, parts)
     found = llmcalc.load(reference.plain_config(model, "EncoderDecoderModel"))
-    assert llmcalc.params(found).total == sum(parameter.numel() for parameter in model.decoder.parameters())
+    if model_type == "vision-encoder-decoder":
+        assert llmcalc.params(found).total == reference.parameters(model)
+        assert not any("not counted: encoder" in note for note in found.notes)
+    else:
+        assert llmcalc.params(found).total == sum(parameter.numel() for parameter in model.decoder.parameters())
+        assert found.notes[-1].endswith("not counted: encoder")
+
+
+IMAGES: dict[str, dict[str, Any]] = {
+    "vit": {"hidden_size": 44, "num_attention_heads": 4, "intermediate_size": 53, "image_size": 91, "patch_size": 13},
+    "deit": {
+        "hidden_size": 46, "num_attention_heads": 2, "intermediate_size": 61, "image_size": 55, "patch_size": 11,
+        "num_channels": 1, "qkv_bias": False, "pooler_output_size": 17,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [44, 52])
+@pytest.mark.parametrize("kind", IMAGES)
+def test_an_image_encoder_and_its_projection(kind: str, width: int) -> None:
+    role = {"is_decoder": True, "add_cross_attention": True, "vocab_size": 101}
+    decoder = {"model_type": "gpt2", "n_embd": width, "n_layer": 2, "n_head": 4, **role}
+    parts = {"encoder": {"model_type": kind, "num_hidden_layers": 3, **IMAGES[kind]}, "decoder": decoder}
+    model = reference.build("VisionEncoderDecoderModel", "vision-encoder-decoder", parts)
+    found = llmcalc.load(reference.plain_config(model, "VisionEncoderDecoderModel"))
+    assert llmcalc.params(found).total == reference.parameters(model)
+
+
+def test_an_encoder_that_is_not_supported_is_noted() -> None:
+    parts = {"encoder": {"model_type": "donut-swin"}, "decoder": {"model_type": "gpt2", "n_embd": 44, "n_head": 4}}
+    found = llmcalc.load({"model_type": "vision-encoder-decoder", **parts})
     assert found.notes[-1].endswith("not counted: encoder")
 
 

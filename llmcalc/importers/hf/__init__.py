@@ -230,10 +230,23 @@ def _language_part(
     note = (
         f"{short_repr(model_type)} is not fully supported; only its language model ({language_type}) is counted{rest}"
     )
-    notes, inputs = (*language.notes, note), {**language.inputs, "file": where}
+    inputs = {**language.inputs, "file": where}
+    whole = _with_encoder(data, language, where) if model_type in ENCODED and not as_ else None
+    language, notes = (whole, whole.notes) if whole else (language, (*language.notes, note))
     missing = part.get(CROSS) and CROSS not in inner and model_type in ENCODED
     more = [f"the config sets {CROSS}, but the class of {language_type} has no cross-attention"] * bool(missing)
     return changed(language, notes=notes, warnings=(*language.warnings, *more), inputs=inputs)
+
+
+def _with_encoder(data: Mapping[str, Any], decoder: Architecture, where: str) -> Architecture | None:
+    """Return a decoder with its image encoder, or None for another encoder."""
+    from .composite_models import with_image_encoder
+
+    try:
+        return with_image_encoder(data, decoder, where)
+    except _MISFITS as error:
+        hint = f"{type(error).__name__}: {short_repr(str(error), 120)}"
+        raise DescriptionError("invalid value in the encoder's config", where=where, hint=hint) from error
 
 
 def _decoder(part: Mapping[str, Any]) -> Fields:

@@ -34,7 +34,7 @@ def variant_of(data: Mapping[str, Any], model_type: str) -> str | None:
 
 
 def adapted_language_model(data: Mapping[str, Any], as_: str | None = None) -> dict[str, Any] | None:
-    """Return the config of a language model to which LLaVA's or Qwen-VL's code has added an encoder, or None if unknown.
+    """Return the config of a language model to which LLaVA's or Qwen-VL's code has added an encoder, or None.
 
     The name of LLaVA's class ends in that of the language model, as in ``LlavaLlamaForCausalLM``. Qwen-VL's class has
     the ``model_type`` of the language model. ``as_`` is the ``model_type`` to use instead.

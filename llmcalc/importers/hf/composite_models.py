@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ...core.architecture import Architecture, Named, Stack
 from ...core.errors import UnknownNameError, short_repr
 from ...core.layer import MOST_LAYERS
-from ...layers import Embedding, Features, Head
+from ...layers import Embedding, Features, Head, Linear
 from .class_defaults import class_keys
 from .composite_configs import top_level_text_config
 from .config import Config, Fields
@@ -24,6 +24,8 @@ from .projectors import Link, Projector
 
 TIE = "tie_word_embeddings"
 UNTIED = f"{TIE} is missing; the head is counted as stored, as in published checkpoints, although the class ties it"
+IMAGE_AND_TEXT = "vision-encoder-decoder"
+CROSS_NOTE = "stored but not counted in FLOPs: the cross-attention of the text to the image"
 PADDING = 0.05  # largest difference between two sizes of one vocabulary, relative to its size
 PARTS = {"vision": "vision_config", "audio": "audio_config"}
 # keys of composite configs that change neither sizes nor computation
@@ -307,3 +309,22 @@ def config_at(config: Config, key: str) -> Fields:
 def nested_config(config: Config, key: str, model_type: str) -> Config:
     """Return the config at a key, interpreted as a config of the given type."""
     return config.nested(key, config_at(config, key), model_type)
+
+
+def with_image_encoder(data: Mapping[str, Any], decoder: Architecture, where: str) -> Architecture | None:
+    """Return the decoder of a vision-encoder-decoder model with its image encoder, or None if that is not supported."""
+    part, inner = data.get("encoder"), data.get("decoder")
+    kind = part.get("model_type") if isinstance(part, Mapping) else None
+    encoder = find_encoder(kind) if isinstance(kind, str) and data.get("model_type") == IMAGE_AND_TEXT else None
+    if encoder is None or not isinstance(part, Mapping) or not isinstance(inner, Mapping):
+        return None
+    config = Config(part, encoder.model_type, f"{where}: encoder")
+    *stacks, last = encoder.read(config)
+    check_encoder(config)
+    if config.unknown:
+        return None
+    width = decoder.main.d_model
+    if last.d_model != width and not inner.get("cross_attention_hidden_size"):
+        last = replace(last, outputs=(*last.outputs, Named("enc_to_dec_proj", Linear(last.d_model, width))))
+    notes, unmodelled = (*decoder.notes, CROSS_NOTE), (*decoder.unmodelled, *config.unmodelled)
+    return replace(decoder, stacks=(*decoder.stacks, *stacks, last), layout="", notes=notes, unmodelled=unmodelled)

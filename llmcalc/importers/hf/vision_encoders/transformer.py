@@ -42,6 +42,7 @@ class Transformer(NamedTuple):
         window: name of the ``COUNTS`` function that returns the number of patches per window, or empty.
         layer_scale: whether each sub-layer output is scaled by one factor per channel.
         pooling: config key of the flag for an unused pooling head, or empty.
+        pooler: config key of the width of a pooler of the first position, which no decoder reads, or empty.
         older: ``old:new`` pairs of renamed config keys.
         ignored: config keys that do not affect sizes or computation.
     """
@@ -66,6 +67,7 @@ class Transformer(NamedTuple):
     window: str = ""
     layer_scale: bool = False
     pooling: str = ""
+    pooler: str = ""
     older: str = ""
     ignored: str = ""
 
@@ -86,7 +88,13 @@ def read(config: Config, merge: int = 1) -> Stack:
     inputs += [Named("pre_norm", norm)] if fields.first == "positions" else []
     outputs = [Named("post_norm", norm)] if fields.last else []
     outputs += pooling_head(config) if fields.pooling and config.flag(fields.pooling) else []
+    outputs += [_pooler(config, fields.pooler)] if fields.pooler else []
     return Stack("vision", config.d_model, tuple(inputs), _runs(config, fields, merge), tuple(outputs), "tower")
+
+
+def _pooler(config: Config, key: str) -> Named:
+    width, activation = config.optional_size(key) or config.d_model, config.activation("pooler_act")
+    return Named("pooler", Linear(config.d_model, width, activation=activation, positions="one", dropped=True))
 
 
 def _fields(config: Config) -> Transformer:
