@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from ..calc.params import Params, params
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
-from ..schema.architecture_diff import Difference, differences
+from ..schema.architecture_diff import Difference, differences, part_names
 from .compare import QUANTITIES
 from .load import Source, load
 
@@ -68,6 +68,7 @@ def diff(first: Source, second: Source) -> Diff:
     """
     one, other = load(first), load(second)
     found = differences(one, other)
-    if not found and (one.stacks, one.extras) != (other.stacks, other.extras):  # differences in no particular part
-        found = [Difference("", "names of parts", one.name, other.name)]
+    names = part_names(one), part_names(other)
+    if not found and names[0] != names[1]:
+        found = [Difference("", "names and order of sub-layers", *names)]
     return Diff(params(one), params(other), tuple(found))

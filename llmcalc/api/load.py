@@ -112,12 +112,16 @@ def _load(source: Any, reading: Reading) -> Architecture:
     from ..schema.preset import load_preset
 
     try:
-        return load_preset(source, reading.overrides)
+        found = load_preset(source, reading.overrides)
     except UnknownNameError as error:
         if error.name == source and _is_folder(source):
             hint = f"use ./{source} for the folder of this name"
             raise DescriptionError(f"unknown model {short_repr(source)}", hint=hint) from None
         raise
+    if _is_folder(source) and os.path.isfile(os.path.join(source, "config.json")):
+        note = f"{source} is a preset here; ./{source} is the model in the folder of this name"
+        return changed(found, notes=(note, *found.notes))
+    return found
 
 
 def _is_folder(name: str) -> bool:

@@ -50,7 +50,10 @@ OUTPUT = output()
 CHART_OUTPUT, TREE_OUTPUT, FULL_OUTPUT = output("svg"), output("tree"), output(*PARTIAL)
 NOTES = Option("--notes", "Also print notes that explain the model but do not change the result.", kind=bool)
 MODEL_OUTPUT = (*FULL_OUTPUT, NOTES)  # of commands that compute a quantity of a model
-BATCH = option_of(setting.BATCH, "Batch size (number of sequences; in serving, over all GPUs).")
+BATCH = option_of(
+    setting.BATCH,
+    "Batch size (number of sequences; in serving, over all GPUs; in training memory, per micro-batch and rank).",
+)
 SEQ = option_of(
     setting.SEQ, "Sequence length in tokens, such as 8192 or 32k (default: 2048, or the model's maximum if smaller)."
 )

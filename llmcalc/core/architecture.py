@@ -20,6 +20,7 @@ from .declaration import Declaration
 from .errors import SizeError
 from .layer import Layer
 from .notebook_display import NotebookDisplay
+from .printable import plural
 from .record import fields, record
 from .traits import glossary
 
@@ -299,7 +300,7 @@ class Architecture(NotebookDisplay):
     @property
     def summary(self) -> str:
         """One-line summary of the stacks."""
-        stacks = (f"{stack.name} {stack.n_layers} layers, d_model {stack.d_model}" for stack in self.stacks)
+        stacks = (f"{stack.name} {plural(stack.n_layers, 'layer')}, d_model {stack.d_model}" for stack in self.stacks)
         return f"{self.name}: {'; '.join(stacks)}"
 
     def __eq__(self, other: object) -> bool:

@@ -78,3 +78,12 @@ def _json_escape(sign: str) -> str:
     import json
 
     return json.dumps(sign)[1:-1]
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun.
+
+    >>> plural(1, "layer"), plural(2000, "layer")
+    ('1 layer', '2,000 layers')
+    """
+    return f"{count:,} {noun}{'s' * (count != 1)}"

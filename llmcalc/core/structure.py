@@ -12,6 +12,7 @@ from typing import Any
 from .architecture import Architecture, Stack, declare, layer_glossary
 from .layer import Layer
 from .part import nested_fields
+from .printable import plural
 from .record import MISSING, fields, record
 from .traits import role_fields
 
@@ -54,7 +55,7 @@ def structure_line(stack: Stack, longest: int | None = None) -> str:
     sizes = {key: feature for key, feature in features(stack).items() if feature.size and not feature.usual}
     role = "encoder" if stack.role == "tower" else f"({stack.role})"
     name = stack.name if role.strip("()") in stack.name else f"{stack.name} {role}"
-    first = f"{name}: {stack.n_layers} layers · d_model {stack.d_model}"
+    first = f"{name}: {plural(stack.n_layers, 'layer')} · d_model {stack.d_model}"
     line = " · ".join([first, *_size_texts(sizes, stack)])
     if longest is None or len(line) <= longest:
         return line

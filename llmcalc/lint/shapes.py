@@ -78,13 +78,17 @@ def tp001(case: Case) -> Iterator[Problem]:
 
 
 def tp002(case: Case) -> Iterator[Problem]:
-    """Report key/value head counts that are not divisible by the tensor-parallel size."""
+    """Report key/value heads that tensor parallelism stores several times, or cannot divide over the ranks."""
     ranks = case.mesh.tp
     for site, field, heads in case.sizes("kv_heads"):
-        if heads % ranks:
-            copies = -(-ranks // heads)
-            message = f"{heads} key/value heads on {ranks} ranks: keys and values are stored {copies} times"
+        if heads % ranks == 0:
+            continue
+        if ranks % heads == 0:
+            message = f"{heads} key/value heads on {ranks} ranks: keys and values are stored {ranks // heads} times"
             yield f"{site.place}.{field}", message, f"use at most {heads} ranks, or more heads"
+        else:
+            message = f"{heads} key/value heads cannot be divided evenly over {ranks} ranks"
+            yield f"{site.place}.{field}", message, f"use a divisor or a multiple of {heads}"
 
 
 def tp003(case: Case) -> Iterator[Problem]:

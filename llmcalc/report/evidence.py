@@ -8,6 +8,7 @@ from typing import Any
 
 from ..api.evidence import Evidence, Measurements, ValueEvidence, error_text
 from ..core.evidence import CLASSES
+from ..core.printable import plural
 from .document import Document, Table, columns
 from .json_envelope import envelope
 
@@ -53,9 +54,15 @@ def check_rows(found: Evidence) -> list[tuple[Any, ...]]:
 
 
 def _errors(one: ValueEvidence) -> str:
-    """Return the errors of predictions and of fits."""
-    in_fit, left_out = error_text(one.errors(True)), (table.deviation for table in one.measurements)
-    return "; ".join(filter(None, (error_text(one.errors()), f"in the fit: {in_fit}" if in_fit else "", *left_out)))
+    """Return the errors of predictions and of fits, with their numbers if these are not all cases."""
+
+    def text(in_fit: bool) -> str:
+        errors = one.errors(in_fit)
+        cases = f" ({plural(len(errors), 'case')})" if len(errors) != one.count else ""
+        return error_text(errors) + cases if errors else ""
+
+    left_out = (table.deviation for table in one.measurements)
+    return "; ".join(filter(None, (text(False), f"in the fit: {text(True)}" if text(True) else "", *left_out)))
 
 
 def _alike(one: ValueEvidence) -> tuple[Any, ...]:

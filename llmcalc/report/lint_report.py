@@ -53,7 +53,7 @@ def _limit(limit: Limit) -> tuple[Cell, ...]:
 
 def _size(value: int, unit: str) -> str:
     text = short(value, unit) or exact(value)
-    return text if unit in (BYTES, NANOSECONDS) else f"{text} {unit}"
+    return text if unit in (BYTES, NANOSECONDS) else f"{text} {unit.removesuffix('s') if value == 1 else unit}"
 
 
 def _verdict(found: Sequence[Checked]) -> str:

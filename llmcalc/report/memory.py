@@ -10,6 +10,7 @@ from ..calc.memory.number_formats import Format
 from ..calc.memory.pipeline import ParallelMemory
 from ..calc.touched_experts import expected_active_experts, expert_layers
 from ..core.aliases import JSON_KEYS, old_names
+from ..core.architecture import model_of
 from ..core.errors import spelled
 from ..core.record import fields, is_record
 from .document import Document, Fact, Table, columns
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 
 BYTES = "bytes"
 PUBLISHED = "weights as stored in the checkpoint; {weights=FORMAT} overrides the format"
+UNEVEN = (
+    "unequal pipeline stages: the embedding and the head count as a layer each, as in torchtitan, and in Megatron-LM "
+    "with --account-for-embedding-in-pipeline-split and --account-for-loss-in-pipeline-split"
+)
 PARTS = ("weights", "gathered", "gradients", "optimizer", "activations", "transient")
 ROLES = {
     "kv": "keys, values, latents",
@@ -225,16 +230,17 @@ def _training(result: ParallelMemory) -> Document:
     facts = [Fact("peak", worst.peak, BYTES, worst.phase)]
     facts += [Fact(name, getattr(worst, name), BYTES, note) for name, note in _training_parts(result)]
     return model_document(
-        worst.architecture,
+        model_of(worst.architecture)[0],
         "memory",
         lambda: _training_json(result),
-        lines=(workload_line(worst.workload, SIZES), *training_lines(result)),
+        lines=(workload_line(worst.workload, SIZES), *training_lines(result), *_step_line(result)),
         facts=tuple(facts),
         tables=(_at_peak(result), _timeline(result), _stages(result)),
         pictures=lambda: [_phases(result)],
         derivation=derivation("memory", result),
         notes=(
             "allocated bytes; the allocator's reserve and kernel workspaces are extra",
+            *([UNEVEN] if len({stage.architecture.main.n_layers for stage in result.stages}) > 1 else []),
             *evidence_notes("memory", "peak", "training"),
         ),
     )
@@ -265,6 +271,18 @@ def training_lines(result: ParallelMemory) -> tuple[str, ...]:
     mesh, of_stage = mesh_line(result.mesh), " of the largest stage" if result.mesh.pp > 1 else ""
     where = f"; values per rank{of_stage}" if result.mesh.ranks > 1 else ""
     return (f"training: {' · '.join(words)}", *([f"{mesh}{where}"] if mesh else []))
+
+
+def _step_line(result: ParallelMemory) -> tuple[str, ...]:
+    """Return a line with the sequences of a whole step, of which ``batch`` counts those of one micro-batch and rank."""
+    mesh, batch = result.mesh, result.worst.workload.batch
+    if mesh.dp == mesh.batches == 1:
+        return ()
+    ranks = f" · {mesh.dp} data-parallel ranks" if mesh.dp > 1 else ""
+    parts = f" · {mesh.batches} micro-batches" if mesh.batches > 1 else ""
+    return (
+        f"a step: {batch * mesh.dp * mesh.batches:,} sequences = batch {batch} per micro-batch and rank{ranks}{parts}",
+    )
 
 
 def _at_peak(result: ParallelMemory) -> Table:
@@ -305,10 +323,20 @@ def _phases(result: ParallelMemory) -> Picture:
 
 def _stages(result: ParallelMemory) -> Table:
     rows = [
-        (number, stage.weights, stage.activations, stage.peak, stage.peak / result.worst.peak)
+        (
+            number, sum(stack.n_layers for stack in stage.architecture.stacks), stage.weights, stage.activations,
+            stage.peak, stage.peak / result.worst.peak,
+        )
         for number, stage in enumerate(result.stages)
-    ]
-    heads = columns("stage: number", "weights: bytes 1", "activations: bytes 1", "peak: bytes", "of the largest: share")
+    ]  # fmt: skip
+    heads = columns(
+        "stage: number",
+        "layers: number",
+        "weights: bytes 1",
+        "activations: bytes 1",
+        "peak: bytes",
+        "of the largest: share",
+    )
     return Table("pipeline stages", heads, rows if len(rows) > 1 else [])
 
 

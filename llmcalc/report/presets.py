@@ -28,7 +28,8 @@ def list_document(presets: Sequence[dict[str, Any]]) -> Document:
 
 
 def _status(preset: dict[str, Any]) -> str:
-    return "" if preset["status"] == "published" else f" ({preset['status']})"
+    status = f" ({preset['status']})"
+    return "" if preset["status"] == "published" or preset["title"].endswith(status) else status
 
 
 def _sizes(preset: dict[str, Any]) -> str:
@@ -55,13 +56,22 @@ def summary(name: str, file: str) -> dict[str, Any]:
     default = data.get("default") or next(iter(sizes), None)
     head = {"name": name, "title": str(data.get("title") or name), "family": str(data.get("family") or name)}
     return head | {
-        "year": data.get("year"),
+        "year": data.get("year") or _inherited_year(data, file),
         "status": str(data.get("status") or "published"),
         "default": None if default is None else str(default),
         "sizes": [str(size) for size in sizes],
         "aliases": {str(alias): None if size is None else str(size) for alias, size in aliases.items()},
         "file": file,
     }
+
+
+def _inherited_year(data: dict[str, Any], file: str) -> int | None:
+    """Return the year of the nearest base that states one, or None."""
+    from ..schema.preset import inherit
+
+    bases = inherit(data, file).bases if data.get("base") else ()
+    years = (preset_files.read_preset(base).get("year") for base in bases)
+    return next((int(year) for year in years if year), None)
 
 
 def search_document(words: Sequence[str], found: Sequence[Model]) -> Document:

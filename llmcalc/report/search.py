@@ -60,6 +60,9 @@ def _test(word: str) -> Callable[[Model], bool]:
     if between:
         low, high = float(between[1]) * _SCALES[between[2]], float(between[3]) * _SCALES[between[4]]
         return lambda model: low <= model.total <= high
+    if word[:1].isdigit():  # 7b is neither in 67b nor in 1.7b
+        number = re.compile(rf"(?<![\d.]){re.escape(word)}")
+        return lambda model: any(number.search(text.lower()) for text in _texts(model))
     return lambda model: any(word in text.lower() for text in _texts(model))
 
 

@@ -20,6 +20,7 @@ from .text_kinds import definition_differences
 _WEIGHTS = ("residual", "residual_normed", "depth_scaled", "scale", "residual_scale")
 _SUMS = (*_WEIGHTS, "share", "input_from", "residual_from", "concat_input")
 _STACK = ("tokens", *STACK_NUMBERS, *STACK_FLAGS)
+IMPLEMENTATION = "implementation"  # how a program runs a layer, which is not its architecture
 JOINING = ("d_model", "d_in", "d_out")  # fields that default to the width of the stream
 
 
@@ -156,8 +157,24 @@ def _layers(one: Mapping[str, Layer], other: Mapping[str, Layer], first: Stack, 
             values = own.get(path), others.get(path)
             if path not in telling or (path in JOINING and values == (first.d_model, second.d_model)):
                 continue
+            if path.partition(".")[0] == IMPLEMENTATION or (
+                path == "scale" and _score_scale(here) == _score_scale(there)
+            ):
+                continue
             title = paper_name(here, path, values[0]) if type(values[0]) is int else path
             yield from _values(name, title, *values)
+
+
+def _score_scale(layer: Layer) -> float | None:
+    """Return the factor of attention scores, which is the reciprocal root of the head size if the field is not set."""
+    scale, width = getattr(layer, "scale", None), getattr(layer, "d_head", None)
+    return width**-0.5 if scale is None and width else scale
+
+
+def part_names(model: Architecture) -> str:
+    """Return the names of the sub-layers of each block, in order."""
+    blocks = {run.block.name: run.block for stack in model.stacks for run in stack.runs}
+    return "; ".join(f"{name}: {', '.join(part.name for part in block.sublayers)}" for name, block in blocks.items())
 
 
 def _definitions(here: TextLayer, there: TextLayer) -> Iterator[tuple[str, str, str]]:

@@ -36,7 +36,6 @@ EVERYWHERE = {
     ("mixtral-8x7b", "--ep 2"): ((*SERVING, *TRAINING), "--ep: ep (2) does not divide dp · tp (1)"),
     ("mixtral-8x7b", "--etp 3 --tp 2"): (TRAINING, "--etp: ep · etp (3) does not divide dp · tp (2)"),
     ("gpt3", "--pp 97"): (TRAINING, "--pp: pp (97) exceeds the number of layers (96)"),
-    ("gpt3", "--pp 5"): (TRAINING, "--pp: pp (5) does not divide the number of layers (96)"),
     ("gpt3", "--micro-batches 0"): (TRAINING, "--micro-batches: must be an integer of at least 1"),
     ("gpt3", "--zero 4"): (TRAINING, "--zero: must be one of 0, 1, 2, 3, not 4"),
     ("gpt3", "--sp"): (TRAINING, "add --tp N"),

@@ -1,0 +1,29 @@
+"""Years that presets inherit, and search words that are numbers."""
+
+from __future__ import annotations
+
+from llmcalc.report.presets import list_document, summaries
+from llmcalc.report.search import search
+
+
+def test_every_family_has_the_year_of_its_base() -> None:
+    found, broken = summaries()
+    assert not broken
+    years = {preset["name"]: preset["year"] for preset in found}
+    assert None not in years.values()
+    assert years["gemma4-moe"] == years["gemma4"]
+
+
+def test_a_status_is_named_once() -> None:
+    rows = list_document(summaries()[0]).tables[0].rows
+    titles = {row[0]: row[1] for row in rows}
+    assert titles["gpt4"] == "GPT-4 (rumoured)"
+
+
+def test_a_number_is_not_the_end_of_another_number() -> None:
+    presets = [one for one in summaries()[0] if one["name"] in ("deepseek-llm", "qwen3", "llama2", "gemma4-e")]
+    names = [model.name for model in search(["7b"], presets)]
+    assert "deepseek-llm-7b" in names
+    assert "llama2-7b" in names
+    assert not [name for name in names if "67b" in name or "1.7b" in name]
+    assert [model.name for model in search(["gemma4", "2026"], presets)]
