@@ -143,7 +143,10 @@ def check_all(
     **settings: Any,
 ) -> list[Checked]:
     """Check several models with the settings of ``check``, each of which has an effect on at least one model."""
-    select, ignore = read_texts(select, "select"), read_texts(ignore, "ignore")
+    select, ignore = (
+        tuple(code.strip() for text in read_texts(codes, name) for code in text.split(","))
+        for name, codes in (("select", select), ("ignore", ignore))
+    )
     seq = read_length(seq, "seq")
     ranks = {name: settings.pop(name, None) for name in RANKS}
     check_values(SETTINGS, {**locals(), **ranks})

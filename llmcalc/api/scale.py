@@ -37,6 +37,7 @@ SETTINGS = (
     Setting("inference_cost", float, 1.0, needs=("inference",)), Setting("seq", int, 4096, least=1, needs=("model",)),
     MACHINE, changed(PRICE, needs=("machine",)),
 )  # fmt: skip
+COMMON_NAMES = {"hoffmann": ("chinchilla",)}  # of laws, by the first word of their names
 SEQ = 4096  # default tokens per sequence for laws that count attention [deepseek2024, Table 3]
 
 
@@ -50,6 +51,10 @@ def law(name: str, parameter: str = "") -> Law:
     """Look up a scaling law by name."""
     known = laws()
     if name.lower() not in known:
+        alike = [each for each, entry in known.items() if name.lower() in COMMON_NAMES.get(each.partition("-")[0], ())]
+        if alike:
+            hint = f"the laws of {name} are {', '.join(alike)}"
+            raise UnknownNameError("scaling law", name, (), parameter=parameter, hint=hint)
         raise UnknownNameError(
             "scaling law", name, known, parameter=parameter, hint="run llmcalc laws list to see all laws"
         )

@@ -11,8 +11,9 @@ from ..calc.flops import Count, Flops
 from ..calc.params import Params, params
 from ..calc.traffic import Traffic
 from ..core.errors import InputError, UnsupportedError
+from ..core.ledger import declarations
 from .document import Column, Document, Fact, Table, columns
-from .heading import derivation, formula_note, model_document, workload_inputs, workload_line
+from .heading import SHOWN_FIELDS, derivation, formula_note, model_document, workload_inputs, workload_line
 from .numbers import BYTES, exact
 from .traffic import intensity_fact
 
@@ -36,12 +37,19 @@ def flops_document(result: Flops, by: str = "component", recompute: str = "none"
         result.architecture,
         "flops",
         lambda: _json(result, moved, counted, by, recompute),
-        lines=(workload_line(result.workload),),
+        lines=(workload_line(result.workload, _shown(result)),),
         facts=tuple(_facts(result, moved, counted, recompute)),
         tables=(breakdown(result), convention_table(result)),
         derivation=derivation("flops", result),
         notes=(formula_note("matmul of the forward pass", result.matmul_form), *_bound(result)),
     )
+
+
+def _shown(result: Flops) -> list[str]:
+    """Return the settings to name: no attention mask for a model without one, such as BERT."""
+    masks = (declaration.mask for _, _, declaration in declarations(*result.architecture.stacks))
+    is_causal = any(mask.partition(":")[0] in ("causal", "window", "chunk") for mask in masks)
+    return [name for name in SHOWN_FIELDS if is_causal or name != "attention"]
 
 
 def _moved(result: Flops) -> Traffic | None:

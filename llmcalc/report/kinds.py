@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING
+from itertools import groupby
 from typing import Any
 
 from ..core.errors import spelled
 from ..core.functions import FUNCTIONS
-from ..core.part import Part
-from ..core.record import fields
+from ..core.part import Part, nested_fields
+from ..core.record import MISSING, fields
+from ..core.structure import word
 from ..layers import ALIASES, find, kinds
 from ..schema.json_schema import field_descriptions, parts_of, summary
 from .document import Document, Fact, Table, columns
@@ -73,11 +74,21 @@ def _described(found: type[Part]) -> dict[str, dict[str, Any]]:
 
 
 def _rows(found: type[Part]) -> list[tuple[str, str, str]]:
-    return [
-        (name, entry["type"] if entry["required"] or entry["default"] in (None, "None") else entry["default"],
-         entry["meaning"])
-        for name, entry in _described(found).items()
-    ]  # fmt: skip
+    """Return the cells of one row per field, or per fields that follow each other and have the same meaning."""
+    defaults = {entry.name: entry.default for entry in fields(found)}
+
+    def usual(name: str, entry: dict[str, Any]) -> str:
+        if entry["required"]:
+            return f"{entry['type']}, required"
+        default = defaults[name]
+        if isinstance(default, Part):
+            given = [(path, value) for path, value, *_ in nested_fields(default) if value is not None]
+            return ", ".join(f"{path} {word(value)}" for path, value in given if word(value) not in ("", "no", "none"))
+        return entry["type"] if entry["default"] in (None, "None") else entry["default"]
+
+    rows = [(name, usual(name, entry), entry["meaning"]) for name, entry in _described(found).items()]
+    alike = (list(same) for _, same in groupby(rows, key=lambda row: row[1:] if row[2] else row))
+    return [(", ".join(row[0] for row in same), *same[0][1:]) for same in alike]
 
 
 def _short(found: type[Part]) -> str:

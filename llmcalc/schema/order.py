@@ -59,7 +59,8 @@ def _read(data: Any, names: list[str]) -> list[Item]:
     if isinstance(data, str):
         name, star, count = (part.strip() for part in data.partition("*"))
         if star and (not count.isdigit() or len(count) > 9):
-            raise DescriptionError(f"invalid item {short_repr(data)}; write it as 'block * 12'")
+            form = f"{{block: {name}, times: {count}}}" if count.startswith("$") else f"'{name} * 12'"
+            raise DescriptionError(f"invalid item {short_repr(data)}; write it as {form}")
         return [(name, int(count) if star else 1, False)]
     match data:
         case {"cycle": _, "length": _} if len(data) == 2:

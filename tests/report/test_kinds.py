@@ -27,3 +27,12 @@ def test_all_kinds_and_functions_are_listed() -> None:
     assert result["aliases"].keys() == ALIASES.keys()
     assert all(result["kinds"].values())
     assert result["functions"]["softmax"]
+
+
+def test_required_fields_and_fields_with_one_meaning() -> None:
+    rows = {row[0]: row for row in kind_document("mla").tables[0].rows}
+    assert rows["d_model"][1] == "int, required"
+    assert rows["rope"][1] == "theta 10000.0"
+    rows = {row[0]: row for row in kind_document("attention").tables[0].rows}
+    assert rows["q_bias, k_bias, v_bias, o_bias"][1] == "False"
+    assert "MISSING" not in str(kind_document("moe").data())
