@@ -84,7 +84,7 @@ def _rows(found: type[Part]) -> list[tuple[str, str, str]]:
         if isinstance(default, Part):
             given = [(path, value) for path, value, *_ in nested_fields(default) if value is not None]
             return ", ".join(f"{path} {word(value)}" for path, value in given if word(value) not in ("", "no", "none"))
-        return entry["type"] if entry["default"] in (None, "None") else entry["default"]
+        return str(entry["type"] if entry["default"] in (None, "None") else entry["default"])
 
     rows = [(name, usual(name, entry), entry["meaning"]) for name, entry in _described(found).items()]
     alike = (list(same) for _, same in groupby(rows, key=lambda row: row[1:] if row[2] else row))
