@@ -175,7 +175,8 @@ def fit(
         raise InputError(text, parameter="gpu", hint="omit the count")
     number = arguments["mesh"].ranks if number is None else number
     node = card.node if card else NODE
-    budget = {"memory_bytes": total, "reserve": of_runtime, "count": number, "node": node}
+    shared = card.shared_bytes if card else None
+    budget = {"memory_bytes": total, "reserve": of_runtime, "count": number, "node": node, "shared": shared}
     result, solution = _solve(architecture, budget, arguments, solve, card)
     own = {field.name: getattr(result, field.name) for field in fields(Fit)}
     changes = (
@@ -259,12 +260,14 @@ def check_fit(
     node: int = NODE,
     layout: Layout | None = None,
     is_trial: bool = False,
+    shared: int | None = None,
     **arguments: Any,
 ) -> Fit:
     """Check whether a model fits on ``count`` GPUs. If it does not fit, a trial returns any layout.
 
     Without a mesh, training uses ZeRO-3, and serving uses ``layout`` or the best layout. A mesh with fewer ranks is
-    served by several replicas, which share the batch.
+    served by several replicas, which share the batch. ``shared`` are the bytes that a GPU shares with its host: the
+    input table in host memory is outside of those of the GPU only as far as they leave room.
     """
     mesh = arguments.pop("mesh", None) or Mesh()
     is_training = arguments.get("mode") == "training"
@@ -287,6 +290,8 @@ def check_fit(
         result = worst_stage(architecture, stages)
         if layout.replicas > 1:
             result = changed(result, workload=changed(result.workload, batch=batch))
+        if shared is not None and result.host > (room := max(shared - memory_bytes, 0)):
+            result = changed(result, host=room)
         return Fit(memory_bytes, reserve, result.peak - result.host, count, result)
 
     if layout is None and mesh == Mesh() and count > 1:

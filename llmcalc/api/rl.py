@@ -22,6 +22,7 @@ from ..estimate.amounts import share as read_share
 from ..estimate.hardware import Accelerator
 from .accelerators import read_gpus
 from .effects import check_effects
+from .engine_hardware import engine_titles
 from .engine_result import ServeResult
 from .fit import check_fit
 from .load import Source, load
@@ -76,6 +77,7 @@ class RlMemory(NotebookDisplay):
         host: bytes in host memory per GPU.
         accelerator: named GPU, or None if only a memory size was given.
         count: number of GPUs of the trainer.
+        refusal: why the rollout engine does not run on the GPU, or an empty string.
         find_changes: function that searches for ``changes``.
     """
 
@@ -88,6 +90,7 @@ class RlMemory(NotebookDisplay):
     host: int
     accelerator: Accelerator | None = None
     count: int = 1
+    refusal: str = ""
     find_changes: Callable[[RlMemory], tuple[RlChange, ...]] = lambda result: ()
 
     EVIDENCE: ClassVar[dict[str, str]] = dict.fromkeys(("peak", "phases", "host", "headroom"), ASSUMED)
@@ -109,13 +112,18 @@ class RlMemory(NotebookDisplay):
 
     @property
     def headroom(self) -> int:
-        """Free bytes of a GPU in the phase with the largest total, or missing bytes as a negative number."""
-        return self.gpu_memory - self.peak
+        """Free bytes of a GPU in the phase with the largest total, or missing bytes as a negative number.
+
+        If GPU and host share one memory, what is in host memory must fit beside the phase.
+        """
+        shared = self.accelerator.shared_bytes if self.accelerator else None
+        free = self.gpu_memory - self.peak
+        return free if shared is None else min(free, shared - self.peak - self.host)
 
     @property
     def fits(self) -> bool:
         """Whether every phase fits on a GPU, and the rollout engine starts."""
-        return self.headroom >= 0 and self.engine.starts
+        return not self.refusal and self.headroom >= 0 and self.engine.starts
 
     @cached_property
     def changes(self) -> tuple[RlChange, ...]:
@@ -125,7 +133,7 @@ class RlMemory(NotebookDisplay):
         >>> llmcalc.rl("qwen2.5-1.5b", "h100", completion=1024).changes[0].settings
         {'sleep': 2}
         """
-        return () if self.fits else self.find_changes(self)
+        return () if self.fits or self.refusal else self.find_changes(self)
 
     @property
     def at_once(self) -> int:
@@ -135,6 +143,8 @@ class RlMemory(NotebookDisplay):
     @property
     def summary(self) -> str:
         """One-line summary of the result."""
+        if self.refusal:
+            return self.refusal
         if not self.engine.starts:
             return f"the rollout engine will not start: {self.engine.reason}"
         size, each = f"{abs(self.headroom) / 2**30:.2f} GiB", f" on each of {self.count}" if self.count > 1 else ""
@@ -230,6 +240,10 @@ def rl(
         dtype=settings.get("dtype", "bf16"),
     )  # fmt: skip
     assert isinstance(engine, ServeResult)
+    card, profile = machine.accelerator, engine.profile
+    refusal = ""
+    if card and profile.title not in engine_titles(card):
+        refusal = f"{profile.title} generates the completions, and it does not run on {card.vendor} GPUs"
     weights = int(engine.memory.weights.best)
     phases = _phases(architecture, training, engine.memory.budget, weights, own, settings)
     states = training.weights + training.optimizer
@@ -241,7 +255,7 @@ def rl(
         return RlSearch(result, asked, lambda change: rl(architecture, **{"gpu": gpu, **asked, **change})).changes()
 
     return RlMemory(
-        architecture, phases, training, engine, own, total, host, machine.accelerator, training.mesh.ranks, find_changes
+        architecture, phases, training, engine, own, total, host, card, training.mesh.ranks, refusal, find_changes
     )  # fmt: skip
 
 

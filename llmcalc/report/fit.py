@@ -19,6 +19,7 @@ from ..core.errors import spelled
 from ..core.workload import positions
 from ..estimate.hardware import SYSTEM_BYTES, Accelerator
 from .document import Document, Fact, Table, columns
+from .file_formats import sixteen_bit_line
 from .heading import SIZES, derivation, model_document, title, workload_inputs, workload_line
 from .memory import BYTES, mesh_line, plain_data, refusals, serving_line, unverified_formats, weights_line
 from .numbers import binary, exact, readable
@@ -49,8 +50,9 @@ def fit_document(
     architecture, accelerator, solution = fit.architecture, fit.accelerator, fit.solution
     worst = fit.result if isinstance(fit.result, InferenceMemory) else fit.result.worst
     mesh = mesh_line(fit.result.mesh, fit.result, fit.count)
-    is_serving = isinstance(worst, InferenceMemory)
-    run = [serving_line(worst), weights_line(worst)] if is_serving else [workload_line(worst.workload, SIZES)]
+    run = [workload_line(worst.workload, SIZES)]
+    if isinstance(worst, InferenceMemory):
+        run = [serving_line(worst), weights_line(worst) or _format_line(worst, accelerator)]
     on = f"{fit.count} × {accelerator.title if accelerator else 'accelerator'}"
     facts = (
         *([Fact(ASKED[solution.asked], _solved(solution, fit))] if solution else []),
@@ -239,6 +241,13 @@ def _unread(result: InferenceMemory, accelerator: Accelerator | None) -> Sequenc
 def _unverified(accelerator: Accelerator | None, checked: str, text: str) -> Sequence[str]:
     is_meant = accelerator is not None and accelerator.checked == checked
     return [text.format(accelerator.title, accelerator.source)] if accelerator and is_meant else []
+
+
+def _format_line(result: InferenceMemory, accelerator: Accelerator | None) -> str:
+    """Return a line about weights in 16 bits where llama.cpp is the usual engine."""
+    name = ", ".join(dict.fromkeys(entry.format.name for entry in result.stored))
+    architecture = result.architecture
+    return sixteen_bit_line(architecture, default_engine(architecture, accelerator, None).name, name)
 
 
 def _limit(architecture: Architecture, solution: Solution | None) -> Sequence[str]:

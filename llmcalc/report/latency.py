@@ -13,6 +13,7 @@ from ..estimate.time.cost import LAUNCHES
 from ..estimate.time.latency import DECODE, GENERATE, Latency, Part
 from ..estimate.time.operations import Gemm, GroupedGemm
 from .document import Document, Fact, Table, columns
+from .file_formats import sixteen_bit_line
 from .heading import model_document, named_values, workload_inputs
 from .numbers import BYTES, duration, percent, short, three_digits
 from .pictures import Axis, Chart, Curve, Mark
@@ -49,6 +50,7 @@ def latency_document(result: Latency, alternatives: Callable[[], Alternatives] =
         answer=_answer(result),
         lines=(
             named_values({**_lengths(result), **layout, "weights": _formats(result)}),
+            *filter(None, [sixteen_bit_line(result.architecture, model.engine.name, _formats(result))]),
             *(_prompt(result) if result.fits else ()),
         ),
         alerts=alerts,

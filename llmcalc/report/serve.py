@@ -10,6 +10,7 @@ from ..estimate.engine_memory import STATIC
 from ..estimate.engine_profile import GIB, Estimate
 from ..estimate.hardware import SYSTEM_BYTES
 from .document import Document, Table, columns
+from .file_formats import sixteen_bit_line
 from .heading import model_document, named_values
 
 SHOWN = (
@@ -33,7 +34,7 @@ def serve_document(result: ServeResult) -> Document:
         lambda: _json(result),
         f" in {result.engine_title} on {count} × {gpu}",
         answer=f"{'✓' if result.starts else '✗'} {result.summary}",
-        lines=(named_values(_settings(result)),),
+        lines=tuple(filter(None, (named_values(_settings(result)), _format_line(result)))),
         alerts=[
             *(
                 f"the effect of {flag} on the memory is not computed"
@@ -45,6 +46,11 @@ def serve_document(result: ServeResult) -> Document:
         main=1 if result.changes else 0,
         notes=_notes(result),
     )
+
+
+def _format_line(result: ServeResult) -> str:
+    weights, dtype = result.settings.get("weights"), result.settings.get("dtype", "bf16")
+    return sixteen_bit_line(result.architecture, result.engine, weights, dtype)
 
 
 def refused_document(error: LayoutError) -> Document:

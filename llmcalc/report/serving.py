@@ -11,6 +11,7 @@ from ..api.serving_result import ServingResult, class_times
 from ..api.serving_terms import result_money
 from ..core.errors import spelled
 from .document import Document, Fact, Table, columns
+from .file_formats import sixteen_bit_line
 from .heading import model_document, named_values
 from .numbers import dollars as dollars
 from .numbers import duration, three_digits
@@ -38,7 +39,7 @@ def serving_document(result: ServingResult) -> Document:
         lambda: _json(result),
         f" in {result.engine_title} on {result.used} × {result.accelerator.title}{chosen}",
         answer=_answer(result),
-        lines=(named_values(settings),),
+        lines=tuple(filter(None, (named_values(settings), _format_line(result)))),
         alerts=[f"the layout leaves {unused} of {result.gpus} GPUs unused"] if unused else (),
         facts=tuple(_facts(result)) if result.fits else (),
         tables=(_changes(result), *([_parts(result), *_requests(result)] if result.fits else ()), *_money(result)),
@@ -47,6 +48,13 @@ def serving_document(result: ServingResult) -> Document:
         notes=_notes(result) if result.fits else (),
         details=_kernels(result),
     )
+
+
+def _format_line(result: ServingResult) -> str:
+    own = result.settings
+    if any(own.get(name) for name in ("experts", "attention_weights")):
+        return ""
+    return sixteen_bit_line(result.architecture, result.engine, own.get("weights"))
 
 
 def _kernels(result: ServingResult) -> list[str]:

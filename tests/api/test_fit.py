@@ -257,3 +257,18 @@ def test_more_gpus_hold_no_less(model: str, gpu: str, solve: str) -> None:
         assert size >= before
         assert not size or not llmcalc.fit(model, f"{gpu}:{count}", **{**own, solve: size + 1}).fits
         before = size
+
+
+@pytest.mark.parametrize(("gpu", "is_outside"), [("rtx4090", True), ("m4-16gb", True), ("gb10", False)])
+def test_the_input_table_in_unified_memory_counts(gpu: str, is_outside: bool) -> None:
+    """Metal leaves room for it beside what the GPU may use. A DGX Spark lends all of its memory to the GPU."""
+    found, table = llmcalc.fit("qwen3-8b", gpu, weights="q4_k_m"), 151936 * 4096 * 4.5 / 8
+    assert found.result.host == (table if is_outside else 0)
+    assert found.needed == found.result.peak - found.result.host
+
+
+def test_little_room_beside_the_gpu_is_filled_first() -> None:
+    """Of 16 GB that a Mac shares, 2.6 GiB remain for programs beside a GPU with 10.3 GiB, and 0.1 beside 12.8 GiB."""
+    mac = llmcalc.fit("qwen3-8b", "m4-16gb", weights="q4_k_m", gpu_memory="12.8GiB")
+    assert mac.accelerator
+    assert mac.result.host == mac.accelerator.shared_bytes - round(12.8 * 2**30)

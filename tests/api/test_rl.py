@@ -187,3 +187,20 @@ def test_the_report_of_a_step_that_does_not_fit_lists_changes() -> None:
 def test_none_is_no_value(name: str) -> None:
     with pytest.raises(InputError, match="must not be None"):
         llmcalc.rl(MODEL, "h100", **{name: None})
+
+
+def test_an_engine_that_does_not_run_on_the_gpu_refuses() -> None:
+    result = llmcalc.rl(MODEL, "m4-max-40c-128gb")
+    assert not result.fits
+    assert result.changes == ()
+    assert result.summary == "vLLM generates the completions, and it does not run on Apple GPUs"
+
+
+def test_what_is_in_unified_memory_counts() -> None:
+    """The DGX Spark has no other memory for the states, and an H100 has that of its host."""
+    spark, other = (llmcalc.rl(MODEL, gpu, offload=True) for gpu in ("gb10", "h100"))
+    shared = spark.accelerator.shared_bytes if spark.accelerator else None
+    assert spark.host == other.host > 0
+    assert shared is not None
+    assert spark.headroom == shared - spark.peak - spark.host < spark.gpu_memory - spark.peak
+    assert other.headroom == other.gpu_memory - other.peak

@@ -131,9 +131,10 @@ def test_tensorrt_llm_shares_what_is_free_after_loading() -> None:
 
 
 def test_layers_on_the_cpu_need_no_gpu_memory() -> None:
-    whole = llmcalc.serve("qwen3-moe-30b-a3b", "h100", engine="llama.cpp", max_model_len=4096)
-    half = llmcalc.serve("qwen3-moe-30b-a3b", "h100", engine="llama.cpp", max_model_len=4096, gpu_layers=24)
-    experts = llmcalc.serve("qwen3-moe-30b-a3b", "h100", engine="llama.cpp", max_model_len=4096, cpu_all_experts=True)
+    own: dict[str, Any] = {"engine": "llama.cpp", "weights": "q4_k_m", "max_model_len": 4096}
+    whole = llmcalc.serve("qwen3-moe-30b-a3b", "h100", **own)
+    half = llmcalc.serve("qwen3-moe-30b-a3b", "h100", **own, gpu_layers=24)
+    experts = llmcalc.serve("qwen3-moe-30b-a3b", "h100", **own, cpu_all_experts=True)
     assert half.memory.weights.best == pytest.approx(whole.memory.weights.best * 24 / 49, rel=0.01)
     assert half.groups.block_bytes == whole.groups.block_bytes * 23 / 48  # beside the output layer
     assert experts.memory.weights.best < whole.memory.weights.best / 8
@@ -189,19 +190,19 @@ def test_llama_cpp_moves_experts_before_layers() -> None:
 
 
 def test_llama_cpp_shortens_a_context_that_is_not_given() -> None:
-    result = llmcalc.serve("qwen3-8b", "8GB", engine="llama.cpp")
+    result = llmcalc.serve("qwen3-8b", "8GB", weights="q4_k_m")
     assert result.automatic == {"max_model_len": result.max_model_len}
     assert 4096 < result.max_model_len < 40960
     assert result.max_model_len % 256 == 0
     assert all(one.max_model_len > result.max_model_len for _, one in result.changes)
-    least = llmcalc.serve("qwen3-32b", "16GB", engine="llama.cpp")
+    least = llmcalc.serve("qwen3-32b", "16GB", weights="q4_k_m")
     assert (least.max_model_len, *least.automatic) == (4096, "max_model_len", "gpu_layers")
     whole = llmcalc.serve(command="llama-server -m Qwen3-8B-Q4_K_M.gguf -c 0", gpu="8GB")
     assert whole.max_model_len == 40960
 
 
 def test_a_context_that_is_too_long_does_not_start() -> None:
-    result = llmcalc.serve("qwen3-8b", "8GB", engine="llama.cpp", auto_fit=False)
+    result = llmcalc.serve("qwen3-8b", "8GB", weights="q4_k_m", auto_fit=False)
     assert not result.starts
     assert result.changes[0][0]["max_model_len"] <= result.longest_in(0) < result.max_model_len
 
