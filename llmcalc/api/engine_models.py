@@ -32,6 +32,7 @@ from ..estimate.engine_weights import (
     layer_weights,
     padded_weights,
 )
+from ..estimate.packed_cache import compressed_workspace
 from ..importers.engine_commands import EngineCommand
 from ..layers.parts.rope import Dynamic, Linear
 from ..schema.model_names import release
@@ -225,8 +226,20 @@ def model_bytes(
         received=SENT * hidden if number else 0,
         sampled=settings["max_num_seqs"] * architecture.main.d_model * width if samples else 0,
         layers=n_layers,
+        **_compressed_workspace(architecture, settings),
         buffers=hidden * (bool(settings.get("keeps_embeddings") or encoder.weights) + DRAFT_BUFFERS * bool(drafts)),
     )
+
+
+def _compressed_workspace(architecture: Architecture, settings: Mapping[str, Any]) -> dict[str, int]:
+    """Return what an engine keeps for layers with compressed tokens, and the scores of an indexer."""
+    rule = settings.get("compressed")
+    if not rule:
+        return {}
+    states = state(architecture, seq=SHORT, extend=True)
+    length, tokens = settings["max_model_len"], settings["max_num_batched_tokens"]
+    own = compressed_workspace(states, rule, length, tokens)
+    return {"workspace": own, "scores": int(rule["workspace"]["scores"])}
 
 
 def _adapters(stage: InferenceMemory, settings: Mapping[str, Any], width: int) -> Iterator[tuple[str, Estimate]]:

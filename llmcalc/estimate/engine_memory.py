@@ -37,6 +37,8 @@ class ModelBytes:
         images: values of the pixels and embeddings of these images.
         received: buffers for what an earlier pipeline stage sends in such a step.
         layers: number of layers.
+        workspace: what the engine keeps for prefills of layers with compressed tokens.
+        scores: scores of an indexer in a step.
         buffers: embeddings of a step as input of the model, and hidden states and embeddings as input of what drafts.
     """
 
@@ -58,6 +60,8 @@ class ModelBytes:
     sampled: int = 0
     layers: int = 0
     buffers: int = 0
+    workspace: int = 0
+    scores: int = 0
 
     @property
     def resident(self) -> Estimate:
@@ -132,10 +136,10 @@ def profiled(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool
     sampler += Estimate.exact(model.hidden) + constant("sampled").scaled(model.sampled)
     sampler += constant("experts").scaled(model.experts)
     forward = constant("forward").scaled(model.forward) + constant("held").scaled(model.hidden)
-    forward += constant("benchmark").scaled(GIB)
+    forward += constant("benchmark").scaled(GIB) + Estimate.exact(model.scores)
     encoder = constant("encoder").scaled(model.encoding)
     peak = Estimate(*map(max, sampler, forward, encoder)) + constant("workspace").scaled(GIB)
-    peak += Estimate.exact(model.images + model.received)
+    peak += Estimate.exact(model.images + model.received + model.workspace)
     non_torch = constant("non_torch_parallel" if model.is_parallel else "non_torch").scaled(GIB)
     if settings["counts_buffers"]:
         non_torch += Estimate.exact(model.buffers)

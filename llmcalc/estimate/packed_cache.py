@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from math import isqrt
+from math import ceil, isqrt
 from typing import Any, NamedTuple
 
 from ..calc.kv_cache import CACHED, CachedTensor, StateSize
@@ -21,7 +21,8 @@ SIZES = "sizes"  # a block has as many pages of each size as any group
 GROUPS = "groups"  # a block is as large as the largest group
 PATTERNS = "patterns"  # the same, and types with as many pages of each size are repeated patterns
 PADDED = (TUPLES, SIZES)  # rules in which pages of windows have a size of the other pages
-FP32 = 4  # bytes
+FP32, FP16 = 4, 2  # bytes
+INDEX = "index"  # role of the keys of an indexer
 
 
 class Page(NamedTuple):
@@ -111,6 +112,28 @@ def _pages(
                 message = f"vLLM compresses {rates} tokens into one, not {rate}"
                 raise InputError(message, parameter="engine", hint="use llmcalc memory for the size of the cache")
             yield Page(WINDOW, n_covered * rate - 1, tokens, round_up(tokens * pending * FP32, multiple), n_layers)
+
+
+def compressed_workspace(states: StateSize, rule: Mapping[str, Any], length: int, step_tokens: int) -> int:
+    """Return the bytes of the workspace that vLLM keeps for prefills of layers with summaries.
+
+    It is as large as what any layer gathers: the summaries, window and new tokens of some requests in 16 bits, or the
+    keys of the indexer for some multiple of the longest request, and the workspace of its top-k kernel.
+    """
+    own, most = rule["workspace"], 0
+    for tensors in _layers(states):
+        cached = [tensor for tensor in tensors if not tensor.stores("pending")]
+        windows = [window_of(tensor) + 1 for tensor in cached]
+        for tensor in cached:
+            size = tensor.factors[1][1]
+            growth = _growth(size) if isinstance(size, Form) else Fraction()
+            if tensor.state.role == INDEX:
+                keys = int(own["lengths"] * length * growth)
+                most = max(most, keys * int(rule["records"][INDEX]) + int(own["top_k"]))
+            else:
+                rows = ceil(length * growth) + max(windows) + step_tokens
+                most = max(most, int(own["requests"]) * rows * tensor.columns * FP16)
+    return most
 
 
 def packed_groups(

@@ -17,6 +17,7 @@ from llmcalc.estimate.packed_cache import (
     TUPLES,
     Page,
     compressed_pages,
+    compressed_workspace,
     least_padding,
     packed_groups,
 )
@@ -100,3 +101,11 @@ def test_a_stage_has_the_groups_of_the_whole_model() -> None:
     assert packed_groups(stage, GROUPS).n_groups == 1 + 3
     assert packed_groups(stage, GROUPS, whole).n_groups == 1 + 1
     assert packed_groups(stage, GROUPS, whole).block_bytes == Fraction(300)
+
+
+def test_the_workspace_is_the_largest_of_any_layer() -> None:
+    states = state(llmcalc.load("deepseek-v4-flash"), seq=SHORT, extend=True)
+    rule = {**RULE, "workspace": {"requests": 4, "lengths": 40, "top_k": 2**20}}
+    keys = 40 * 2**20 // 4 * 132 + 2**20
+    assert compressed_workspace(states, rule, 2**20, 8192) == keys
+    assert compressed_workspace(states, rule, 30000, 16384) == 4 * (7500 + 128 + 16384) * 512 * 2
