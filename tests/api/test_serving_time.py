@@ -669,7 +669,7 @@ def test_sglang_counts_verified_tokens_and_drafts_trees() -> None:
     usual = serve(DEEPSEEK, "h200:8", engine="sglang", draft_method="mtp")
     own = usual.drafting.speculation
     assert (own.passes, own.width, own.verified) == (3, 1, 4)
-    assert usual.load.most == 48
+    assert usual.load.most == 48 / usual.mesh.dp
     llama = serve(engine="sglang", draft_method="eagle3", max_num_seqs=97)
     own = llama.drafting.speculation
     assert (own.passes, own.width, own.verified) == (5, 4, 8)
@@ -787,3 +787,12 @@ def test_throughput_hardly_falls_with_more_requests_that_run(model: str, gpu: st
     ]
     assert len(found) > 3
     assert all(after > 0.88 * before for before, after in pairwise(found))
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "tensorrt-llm"])
+def test_a_prompt_waits_for_each_other_request_once_at_most(engine: str) -> None:
+    own: dict[str, Any] = {"isl": 32_003, "osl": 199, "engine": engine}
+    alone = llmcalc.serve("llama3.1-8b", "h100", concurrency=1, **own)
+    for number in (2, 3, 4):
+        found = llmcalc.serve("llama3.1-8b", "h100", concurrency=number, **own)
+        assert found.ttft_s < number * (alone.ttft_s + found.time.step.seconds)

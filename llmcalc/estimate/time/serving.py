@@ -217,7 +217,10 @@ def serving_time(
     added = model.engine.prefill_share * xp.maximum(_transferred(mixed) - _transferred(without), 0.0)
     first = _transferred(without) + (_transferred(mixed) - _transferred(without)) / together
     own = chunks * (first + without.launches + mixed.engine)
-    waited = mean(own) * model.engine.wait * xp.sqrt(others) + xp.minimum(others, 1.0) * alone.seconds / 2
+    before = xp.minimum(
+        model.engine.wait * xp.sqrt(others), others
+    )  # a prompt waits for each other request once at most
+    waited = mean(own) * before + xp.minimum(others, 1.0) * alone.seconds / 2
     if factors:
         alone, added = factors.scale(alone, model.engine.step_s), factors.prefill * added
     accepted = speculation.accepted if speculation else 1
