@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture
+from ..core.errors import InputError
 from ..data import table, tables
 from ..estimate.hardware import Accelerator
 from .gguf_names import FILE_FORMAT, published_format
@@ -26,6 +27,20 @@ def engines_on(card: Accelerator) -> Iterator[Mapping[str, Any]]:
 def engine_titles(card: Accelerator) -> list[str]:
     """Return the titles of the engines that run on an accelerator."""
     return [one["title"] for one in engines_on(card)]
+
+
+def check_engine(engine: str, card: Accelerator | None) -> None:
+    """Check that an engine runs on an accelerator. Of unknown engines and accelerators, nothing is known.
+
+    Raises:
+        InputError: if it does not.
+    """
+    profile = tables("engines").get(engine)
+    if profile is None or card is None or card.vendor in profile["devices"]["vendors"]:
+        return
+    others = " or ".join(engine_titles(card))
+    hint = f"use {others}" if others else f"use a GPU of {', '.join(profile['devices']['vendors'])}"
+    raise InputError(f"{profile['title']} does not run on {card.title}", parameter="gpu", hint=hint)
 
 
 def supports(card: Accelerator | None, name: str) -> bool:

@@ -31,7 +31,7 @@ from .engine_encoders import (
     served_images,
     served_stacks,
 )
-from .engine_hardware import default_engine
+from .engine_hardware import check_engine, default_engine
 from .engine_models import (
     NO_ENCODERS,
     groups_of,
@@ -182,6 +182,7 @@ def serve(
         assumed = default_engine(architecture, gpus.accelerator, own.get("weights"))
         engine, remarks = assumed.name, (*remarks, *map(spelled, assumed.notes))
     entry = tables("engines")[known_choice("engine", engine, ENGINES)]
+    check_engine(engine, gpus.accelerator)
     own_format = weights or file_format(architecture, engine)
     read = read_engine_settings(own, entry, is_text=pasted is not None)
     if "weights" in read:

@@ -18,7 +18,7 @@ from ..estimate.time.serving import serving_time
 from .accelerators import read_gpus
 from .calibration import Calibration, read_calibration
 from .default_layout import DefaultLayout, default_layout
-from .engine_hardware import AssumedEngine, default_engine
+from .engine_hardware import AssumedEngine, check_engine, default_engine
 from .engine_models import NO_ENCODERS, known_length, state_notes
 from .engine_settings import SHARES, read_engine_settings
 from .gguf_names import file_format
@@ -159,6 +159,7 @@ def serving(
     terms = read_terms(card, price, watts, api_price)
     assumed = AssumedEngine(engine, "") if engine else default_engine(architecture, card, weights)
     factors, name = measured.factors if measured else None, engine_step(assumed.name).name
+    check_engine(name, card)
     if not any(formats[name] for name in FORMATS if name != CACHE):
         formats["weights"] = file_format(architecture, name)
     given = _engine_settings(name, {**settings, "max_num_batched_tokens": chunk})

@@ -8,6 +8,7 @@ import llmcalc
 from llmcalc.api.accelerators import accelerators
 from llmcalc.api.engine_hardware import default_engine, engines_on, has_reader, is_reachable, supports
 from llmcalc.cli.main import main
+from llmcalc.core.errors import InputError
 
 MAC, TPU, H100, SPARK = "m4-max-40c-64gb", "tpu-v5e", "h100-sxm", "dgx-spark"
 
@@ -176,3 +177,19 @@ def test_times_of_a_checkpoint_are_those_of_its_files() -> None:
     ]
     assert both[0].seconds == both[1].seconds
     assert both[2].tpot_s == both[3].tpot_s
+
+
+@pytest.mark.parametrize(("gpu", "command"), [
+    ("m4-max-128gb", "vllm serve Qwen/Qwen3-8B"),
+    ("m4-max-128gb", "sglang serve --model-path Qwen/Qwen3-8B"),
+    ("mi300x", "trtllm-serve Qwen/Qwen3-8B"),
+])  # fmt: skip
+def test_an_engine_is_refused_where_it_does_not_run(gpu: str, command: str) -> None:
+    for own in ({}, {"isl": 1009, "osl": 101}):
+        with pytest.raises(InputError, match="does not run on"):
+            llmcalc.serve(gpu=gpu, command=command, **own)
+    engine = {"vllm": "vllm", "sglang": "sglang", "trtllm-serve": "tensorrt-llm"}[command.split()[0]]
+    with pytest.raises(InputError, match="does not run on"):
+        llmcalc.serve("qwen3-8b", gpu, engine=engine)
+    with pytest.raises(InputError, match="does not run on"):
+        llmcalc.latency("qwen3-8b", gpu, engine=engine)

@@ -795,4 +795,4 @@ def test_a_prompt_waits_for_each_other_request_once_at_most(engine: str) -> None
     alone = llmcalc.serve("llama3.1-8b", "h100", concurrency=1, **own)
     for number in (2, 3, 4):
         found = llmcalc.serve("llama3.1-8b", "h100", concurrency=number, **own)
-        assert found.ttft_s < number * (alone.ttft_s + found.time.step.seconds)
+        assert found.ttft_s < 1.05 * number * alone.ttft_s
