@@ -11,6 +11,7 @@ from .names import mixture_name
 
 USUAL_GGUF, GGUF_ENGINE = "q4_k_m", "llama.cpp"
 FILE_FORMAT = "file_format"  # input of an architecture: weight format of the file that the user names
+MUCH_LARGER = 0.15  # than counted, from which on a size is warned of
 LONGEST = 500  # characters
 _QUANT = r"((?:UD-)?(?:I?Q\d\w*|TQ\d\w*|BF16|F16|F32|MXFP4(?:_MOE)?))"
 _GGUF = re.compile(
@@ -66,7 +67,7 @@ def dynamic_notes(weights: str) -> tuple[str, ...]:
     """Return a note on the size of a dynamic mixture, which differs by model.
 
     >>> dynamic_notes("UD-Q4_K_XL")[0]
-    'weights in UD-Q4_K_XL differ by model, and are counted as q4_k_m: published files are 5 % smaller to 8 % larger'
+    'weights in UD-Q4_K_XL differ by model, and are counted as q4_k_m: published files are 6 % smaller to 8 % larger'
     """
     if not weights.lower().startswith("ud-") or (name := mixture_name(weights)) is None:
         return ()
@@ -82,6 +83,15 @@ def dynamic_notes(weights: str) -> tuple[str, ...]:
 def usual_format(architecture: Architecture) -> str:
     """Return the format of GGUF files whose name states none: that of the checkpoint, or the most common one."""
     return published_format(architecture, GGUF_ENGINE) or USUAL_GGUF
+
+
+def dynamic_warnings(weights: str | None) -> tuple[str, ...]:
+    """Return a warning if published files of a dynamic mixture are much larger than counted."""
+    name = mixture_name(weights) if weights else None
+    high = table("mixtures")[name].get("published", (0, 0))[1] if name else 0
+    if high < MUCH_LARGER:
+        return ()
+    return (f"published files in {weights} are up to {100 * high:.0f} % larger than is counted here",)
 
 
 def file_format(architecture: Architecture, engine: str) -> str | None:

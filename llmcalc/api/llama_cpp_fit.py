@@ -1,7 +1,8 @@
 """Where llama.cpp places a model by itself that does not fit: a shorter context, experts or layers in host memory.
 
 The rules are those of ggml-org/llama.cpp: common/fit.cpp and common/common.h of b8000. Experts move before layers, and
-an option that places layers or tensors keeps all of them where it says.
+an option that places layers or tensors keeps all of them where it says. Ollama moves whole layers, also of mixtures of
+experts (ollama/ollama, pull request 16688).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..calc.memory.fit import largest_fitting
 from ..calc.touched_experts import expert_layers
 from ..estimate.engine_profile import version_number
+from ..importers.modelfile import MODELFILE, RUN
 from .engine_models import known_length
 
 if TYPE_CHECKING:
@@ -67,11 +69,12 @@ def keeps_margin(result: ServeResult) -> bool:
 def placements(result: ServeResult, fits: Fits) -> Iterator[dict[str, Any]]:
     """Yield the fewest experts, and then the most layers on the GPUs, with which a model fits."""
     placed, settings = result.placed, result.settings
+    is_ollama = result.command is not None and result.command.program in (RUN, MODELFILE)  # it moves whole layers
     if placed is None or settings.get("cpu_all_experts") or settings.get("tensor_overrides"):
         return
     n_layers, fewest = placed.offloaded[1], settings.get("cpu_experts") or 0
     moved: dict[str, Any] = {}
-    if expert_layers(result.architecture):
+    if expert_layers(result.architecture) and not is_ollama:
         moved = {"cpu_all_experts": True}
         if fits({"cpu_experts": n_layers - 1}):
             kept = largest_fitting(lambda kept: fits({"cpu_experts": n_layers - 1 - kept}), n_layers - 1 - fewest, 0)

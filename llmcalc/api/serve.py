@@ -47,7 +47,7 @@ from .engine_models import (
 )
 from .engine_result import LayoutError, ServeResult
 from .engine_settings import read_engine_settings
-from .gguf_names import dynamic_notes, file_format
+from .gguf_names import dynamic_notes, dynamic_warnings, file_format
 from .llama_cpp_fit import capped_notes, fitted_settings
 from .llama_cpp_models import llama_cpp_model
 from .load import Source
@@ -192,7 +192,6 @@ def serve(
     total = gpus.memory_bytes or (card.usable_bytes if card else 0)
     profile = read_profile(engine, entry, engine_version, card.name if card else "", total)
     profile = profile.for_model(model_kinds(architecture)) if profile.runners else profile
-
     images = tuple(read_texts(image, "image"))
     longest = longest_request(architecture, entry, pasted)
 
@@ -213,6 +212,7 @@ def serve(
             model=title,
             accelerator=card,
             command=pasted,
+            warnings=(*result.warnings, *dynamic_warnings(result.settings.get("weights"))),
             given=given,
             notes=(
                 *remarks,

@@ -14,10 +14,12 @@ from ..importers.modelfile import RUN, is_modelfile
 from .accelerators import Gpus, read_gpus
 from .encoder_serving import PARAMETERS, EncoderServing, encoder_serving
 from .engine_models import load_served, stored_format
+from .engine_result import ServeResult
 from .engine_settings import read_engine_settings, setting_flags
+from .llama_cpp_fit import PLACED
 from .load import Source, load
 from .ollama import modelfile_command, run_command
-from .serve import REQUESTS
+from .serve import REQUESTS, serve
 from .serving_front import ServingFront
 from .serving_pools import ServingPools
 from .serving_result import ServingResult
@@ -44,6 +46,7 @@ def serving_request(
         others: settings without an effect on times.
     """
     values, notes = {name: value for name, value in given.items() if value is not None}, tuple[str, ...]()
+    started = _started(model, command, gpu)
     if command is None and is_modelfile(model):
         command, notes = modelfile_command(model, values.pop("engine", None), {}, _gpus(gpu))
         model = None
@@ -55,6 +58,11 @@ def serving_request(
             )
         model, read, assumed = _read(command, _gpus(gpu))
         values, notes = values | read, (*notes, *assumed)
+    if started and (placed := {name: size for name, size in started.automatic.items() if name in PLACED}):
+        values, notes = (
+            values | placed,
+            (*notes, f"{started.engine_title} starts{started.placement}, which it chooses by itself"),
+        )
     unused = [name for name, value in others.items() if value is not None]
     unused += [name for name in values if name not in SETTINGS]
     if unused:
@@ -87,6 +95,16 @@ def _encoder(architecture: Architecture, gpu: str, values: Mapping[str, Any]) ->
             text = f"has no effect on {architecture.name}, an encoder, which generates no tokens"
             raise InputError(text, parameter=name, hint="omit it")
     return encoder_serving(architecture, gpu, **values)
+
+
+def _started(model: Source | None, command: str | Sequence[str] | None, gpu: str | int | None) -> ServeResult | None:
+    """Return how llama.cpp starts a command line or a Modelfile, of which it may move a part to host memory."""
+    if not isinstance(gpu, str):
+        return None
+    if command is not None:
+        moves = tables("engines")[read_command(command).engine]["rule"] == "sum"
+        return serve(command=command, gpu=gpu) if moves else None
+    return serve(model, gpu) if is_modelfile(model) else None
 
 
 def _gpus(gpu: str | int | None) -> Gpus:

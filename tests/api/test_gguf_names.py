@@ -34,6 +34,7 @@ NAMES = {
     "gpt-oss-120b-mxfp4-00001-of-00003.gguf": ("gpt-oss-120b", "mxfp4_moe"),
     "unsloth/gemma-3-27b-it-qat-GGUF:Q4_0": ("gemma3-27b", "q4_0"),
     "unsloth/Qwen3-32B-128K-GGUF:Q4_K_M": ("qwen3-32b", "q4_k_m"),
+    "unsloth/DeepSeek-R1-0528-GGUF:TQ1_0": ("deepseek-v3-671b", "ud-tq1_0"),
     "unsloth/gpt-oss-20b-GGUF:F16": ("gpt-oss-20b", "f16"),
 }
 
@@ -88,6 +89,15 @@ def test_a_screen_states_the_preset_and_the_format(capsys: pytest.CaptureFixture
     assert main(["fit", "unsloth/Qwen3-30B-A3B-GGUF:Q4_K_M", "--gpu", "m4-max-64gb"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "using the architecture of preset qwen3-30b-a3b, with weights in q4_k_m" in shown
+
+
+def test_much_larger_files_of_a_dynamic_mixture_are_a_warning() -> None:
+    small, usual = (
+        llmcalc.serve(command=f"llama-server -hf unsloth/DeepSeek-R1-0528-GGUF:{kind} -c 4096 -cmoe", gpu="rtx4090")
+        for kind in ("UD-IQ1_S", "UD-Q2_K_XL")
+    )
+    assert small.warnings == ("published files in ud-iq1_s are up to 38 % larger than is counted here",)
+    assert not usual.warnings
 
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "data" / "gguf_sizes.csv"

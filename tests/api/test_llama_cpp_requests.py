@@ -153,3 +153,14 @@ def test_a_cache_beyond_the_positions_of_the_model_is_noted() -> None:
     assert [any("40,960 positions of the model" in note for note in own) for own in notes] == [False, True]
     two = llmcalc.serve(command="llama-server -m Qwen3-8B-Q8_0.gguf -c 65536 -np 2", gpu="h100")
     assert not any("positions of the model" in note for note in two.notes)
+
+
+@pytest.mark.parametrize(
+    "command", ["ollama run gpt-oss:20b", "llama-server -hf ggml-org/gpt-oss-20b-GGUF -c 4096", "ollama run qwen3:30b"]
+)
+def test_what_is_in_host_memory_is_the_same_with_lengths(command: str) -> None:
+    started, found = llmcalc.serve(command=command, gpu="rtx3060"), times(command, "rtx3060")
+    placed = {name: value for name, value in started.automatic.items() if name != "max_model_len"}
+    assert placed
+    assert {name: found.settings[name] for name in placed} == placed
+    assert set(placed) == ({"gpu_layers"} if command.startswith("ollama") else {"cpu_experts"})  # Ollama moves layers
