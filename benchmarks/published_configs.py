@@ -27,7 +27,9 @@ for further paths of a config.json such as qwen/config.json, and repositories of
 first repositories for files that recent multimodal releases have (processor_config.json, chat_template.json and
 video_preprocessor_config.json), for folders with the name of a much downloaded model or its family, such as
 bert-base-uncased, all-MiniLM-L6-v2, gpt2, llama or whisper, and for folders named after what a model is used for, such
-as ner_model, sentiment_model, reranker, translation_model or local_model.
+as ner_model, sentiment_model, reranker, translation_model or local_model. Run 12 read those for an index of safetensors
+files, an image processor or a generation config in the folders model, models, weights and checkpoint, and for folders
+such as models/gpt2, models/qwen and models/reranker.
 """
 
 from __future__ import annotations
