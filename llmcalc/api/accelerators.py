@@ -52,11 +52,11 @@ def accelerators() -> dict[str, Accelerator]:
 def _rented() -> dict[str, tuple[Offer, ...]]:
     """Return the lowest price per accelerator of each cloud, by accelerator."""
     found: dict[str, dict[str, Offer]] = {}
-    for name, own in instances().items():
+    for own in instances().values():
         if own.offer:
-            usd, known = own.offer.usd / own.count, found.setdefault(own.gpu, {})
-            if own.cloud not in known or usd < known[own.cloud].usd:
-                known[own.cloud] = own.offer._replace(usd=usd, seller=f"{own.cloud} {name}")
+            offer, known = _offer(own), found.setdefault(own.gpu, {})
+            if own.cloud not in known or offer.usd < known[own.cloud].usd:
+                known[own.cloud] = offer
     return {gpu: tuple(known.values()) for gpu, known in found.items()}
 
 
@@ -147,6 +147,10 @@ def _hint(name: str) -> str:
     head = parts and (parts["name"] or parts["rest"])
     if parts and head and plain(head) in _by_alias():
         return f"write a count as in {{gpu={head}:{parts['count'] or parts['first']}}}"
+    if name == "all":
+        return "only fit takes all GPUs: llmcalc fit MODEL {gpu=all} lists those on which the model fits, with prices"
+    if "," in name:
+        return "name one kind of GPU, and ask once for each"
     if _BARE_NUMBER.fullmatch(name):
         return f"write a memory size with its unit, as in {{gpu={name.rstrip('mgti ')}GiB}}"
     return "run llmcalc hardware list to see all accelerators"
@@ -167,7 +171,7 @@ def gpu_name(one: Accelerator | None, memory_bytes: int) -> str:
 def read_gpus(text: str, count: int | None = None) -> Gpus:
     """Parse a GPU specification: a name or a memory size, and an optional count, which must equal ``count`` if given.
 
-    The name of a cloud instance stands for its accelerators.
+    The name of a cloud instance stands for its accelerators at its price.
 
     >>> read_gpus("8x H100 SXM").accelerator.name, read_gpus("mi300x:4").count, read_gpus("2 x 24GB").memory_bytes
     ('h100-sxm', 4, 24000000000)
@@ -209,6 +213,18 @@ def _read(text: str) -> Gpus:
     return _gpus(name, count)
 
 
+def _priced(own: Instance) -> Accelerator:
+    """Return the accelerator of an instance, with the price of this instance if it is known."""
+    found = accelerator(own.gpu)
+    return changed(found, offers=(_offer(own),), price="", price_source="") if own.offer else found
+
+
+def _offer(own: Instance) -> Offer:
+    """Return the price of one accelerator of an instance with a known price."""
+    assert own.offer is not None
+    return own.offer._replace(usd=own.offer.usd / own.count, seller=f"{own.cloud} {own.name}")
+
+
 def _is_known(name: str) -> bool:
     return bool(_SIZE.fullmatch(name) or plain(name) in _instances_by_alias() or accelerators_named(name))
 
@@ -218,5 +234,5 @@ def _gpus(name: str, count: int | None) -> Gpus:
         return Gpus(None, read_size(name, "gpu"), count)
     if plain(name) in _instances_by_alias():
         own = instances()[_instances_by_alias()[plain(name)]]
-        return Gpus(accelerator(own.gpu), None, own.count * (1 if count is None else count))
+        return Gpus(_priced(own), None, own.count * (1 if count is None else count))
     return Gpus(accelerator(name, count), None, count)

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, overload
 
 from ..calc.memory.fit import read_size
+from ..core.aliases import ENGINES as ENGINES_BY_NAME
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError, spelled
 from ..core.record import changed
@@ -143,6 +144,7 @@ def serve(
         InputError: an unknown engine, flag or GPU, or an invalid setting.
         LayoutError: the engine does not start, as its number of ranks does not divide the model.
     """
+    engine = ENGINES_BY_NAME.get(engine.lower(), engine) if isinstance(engine, str) else engine
     load = {"isl": isl, "osl": osl, "concurrency": concurrency, "sla": sla}
     if command is not None and not isinstance(command, str):
         command = read_texts(command, "command")

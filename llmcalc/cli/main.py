@@ -115,7 +115,7 @@ def _current(command: Command, words: list[str]) -> list[str]:
             found.append(f"{own}{equals}{value}")
             continue
         given = value if equals else next(rest, "")
-        value = _share_left(given) if own == "--reserve" else ENGINE_VALUES[own].get(given, given)
+        value = _share_left(given) if own == "--reserve" else ENGINE_VALUES[own].get(given.lower(), given)
         found += [own, value] if value else [flag, given] if own == "--reserve" else [] if given else [own]
     return found
 
@@ -151,6 +151,9 @@ def _run(words: list[str]) -> int:
     from ..core.errors import InputError
 
     try:
+        gpu = command.options.get("--gpu")
+        if gpu and not gpu.repeatable and sum(word.partition("=")[0] == gpu.flag for word in rest) > 1:
+            raise InputError("is given twice", parameter="gpu", hint="name one kind of GPU, and ask once for each")
         return command.run(**values)
     except InputError as error:
         from .errors import print_error

@@ -30,8 +30,14 @@ ENGINE_OPTIONS = {  # options of vLLM, SGLang, TensorRT-LLM and llama.cpp with t
     "--max-seq-len": "--seq", "--page-size": "--paged", "--pipeline-parallel-size": "--pp", "--pp-size": "--pp",
     "--quant": "--weights", "--quantization": "--weights", "--tensor-parallel-size": "--tp", "--tp-size": "--tp",
 }  # fmt: skip
+ENGINES = {  # other names of serving engines
+    "trtllm": "tensorrt-llm", "trt-llm": "tensorrt-llm", "tensorrt_llm": "tensorrt-llm", "tensorrtllm": "tensorrt-llm",
+    "trtllm-serve": "tensorrt-llm", "llamacpp": "llama.cpp", "llama-cpp": "llama.cpp", "llama_cpp": "llama.cpp",
+    "llama-server": "llama.cpp",
+}  # fmt: skip
 ENGINE_VALUES: dict[str, dict[str, str]] = {  # values of these engines, by option; an empty value is the default
     "--cache": {"auto": ""},
+    "--engine": ENGINES,
     "--dtype": {"auto": "", "bfloat16": "bf16", "float16": "fp16", "half": "fp16", "float32": "fp32", "float": "fp32"},
 }
 SETTINGS = {"pairs": "count"}  # parameters of explain, sweep and compare

@@ -8,10 +8,12 @@ import llmcalc
 from llmcalc.api.accelerators import accelerator, accelerators, instances, read_gpus
 from llmcalc.core.errors import InputError, UnknownNameError
 from llmcalc.data import tables
+from llmcalc.estimate.cost import price_quotes
 
 NAMES = {
     "h100": "h100-sxm", "H100 SXM": "h100-sxm", "h100-sxm": "h100-sxm", "h100_pcie": "h100-pcie", "h200": "h200",
-    "a100-80gb": "a100-sxm-80gb", "A100 PCIe 80GB": "a100-pcie-80gb", "b200-180gb": "b200-180gb", "mi300x": "mi300x",
+    "a100-80gb": "a100-sxm-80gb", "A100 PCIe 80GB": "a100-pcie-80gb", "b200-180gb": "b200-180gb", "b200": "b200-180gb",
+    "b200-192gb": "b200-180gb", "B200 SXM 192GB": "b200-180gb", "mi300x": "mi300x",
     "MI300": "mi300x", "tpu-v5p": "tpu-v5p", "TPU v5e": "tpu-v5e", "rtx4090": "rtx-4090", "4090": "rtx-4090",
     "NVIDIA GeForce RTX 4090": "rtx-4090", "trn2": "trainium2", "gaudi3": "gaudi3",
     "apple m4 max 64gb": "m4-max-40c-64gb",
@@ -19,7 +21,6 @@ NAMES = {
 }  # fmt: skip
 AMBIGUOUS = {
     "a100": ["a100-sxm-40gb", "a100-pcie-80gb"],
-    "b200": ["b200-180gb", "b200-192gb"],
     "v100": ["v100-sxm2-16gb", "v100-pcie-32gb"],
     "m1-max": ["m1-max-32gb", "m1-max-64gb"],
 }
@@ -189,3 +190,26 @@ def test_the_name_of_a_quantised_repository_states_its_weights(name: str, same: 
 )
 def test_releases_with_the_same_architecture_are_known(name: str, same: str) -> None:
     assert llmcalc.load(name).name == llmcalc.load(same).name
+
+
+@pytest.mark.parametrize(("name", "count", "usd"), [
+    ("p5.48xlarge", 8, 55.04 / 8), ("Standard_ND96isr_H100_v5", 8, 98.32 / 8), ("a3-highgpu-8g:2", 16, 88.49 / 8),
+])  # fmt: skip
+def test_an_instance_has_its_own_price(name: str, count: int, usd: float) -> None:
+    found = read_gpus(name)
+    assert found.accelerator is not None
+    assert (found.accelerator.name, found.count) == ("h100-sxm", count)
+    assert [quote.usd for quote in price_quotes(found.accelerator)] == [usd]
+    result = llmcalc.serve("llama3.1-8b", name, isl=100, osl=100, tp=1)
+    assert (result.price.low, result.price.high) == (usd, usd)
+
+
+@pytest.mark.parametrize("name", ["trtllm", "TRT-LLM", "tensorrt_llm"])
+def test_engines_have_other_names(name: str) -> None:
+    assert llmcalc.serve("llama3.1-8b", "h100", engine=name).profile.title == "TensorRT-LLM"
+
+
+def test_lists_of_gpus_have_a_hint() -> None:
+    for name, hint in (("all", "only fit takes all GPUs"), ("h100,l4", "one kind of GPU")):
+        with pytest.raises(InputError, match=hint):
+            read_gpus(name)

@@ -104,6 +104,7 @@ BAD = {
     "fit gpt3 --gpu 24GB --gpu-memory 30GiB": "--gpu-memory: cannot be combined with a memory size as the GPU",
     "fit gpt3 --gpu h100 --solve quant --weights nf4": "omit --weights",
     "fit gpt3 --gpu h100:4 --solve gpus": "omit the count",
+    "fit gpt3 --gpu h100 --gpu l4": "--gpu: is given twice",
     "fit gpt3 --gpu h100 --solve seq --seq 5": "--seq: cannot be set because it is being solved for",
     "fit gpt3 --gpu h100 --solve batch --batch 5": "--batch: cannot be set because it is being solved for",
     "compare gpt3 gpt2 --training --mode decode --context 5": "decode mode cannot be combined with training",

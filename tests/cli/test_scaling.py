@@ -126,7 +126,7 @@ def test_a_run_is_stated_in_tokens_and_costs_are_ranges(capsys: Capture) -> None
         "workload: tokens 15.00 T · sequences 7.324 B · seq 2048 · attention causal",
         "accelerator-hours 3.88M to 4.80M middle 4.45M",
         "days 316 to 391 middle 362",
-        "cost $11.6M to $59.0M at $2.99 to $12.29 per hour",
+        "cost $8.93M to $59.0M at $2.30 to $12.29 per hour",
         "energy 2,717 to 3,696 MWh, by 3 conventions",
     ):
         assert said in text, said
@@ -171,7 +171,7 @@ def test_tokens_as_published_are_an_assumption(capsys: Capture) -> None:
 
 
 def test_a_price_that_nobody_quotes_is_asked_for(capsys: Capture) -> None:
-    assert "--price 2.50" in screen(capsys, "train gpt2 --tokens 1B --gpu mi300x --mfu 40%")
+    assert "--price 2.50" in screen(capsys, "train gpt2 --tokens 1B --gpu rtx3060 --mfu 40%")
 
 
 def test_training_compute_is_explained(capsys: Capture) -> None:
