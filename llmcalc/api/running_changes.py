@@ -7,12 +7,14 @@ from contextlib import suppress
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+from ..calc.memory.fit import largest_fitting
 from ..calc.touched_experts import expert_layers
 from ..core.errors import InputError
 from ..data import tables
 from ..estimate.engine_profile import read_profile
 from .engine_hardware import is_reachable
 from .engine_settings import smaller_format
+from .gguf_names import GGUF_ENGINE, USUAL_GGUF
 from .serving_layouts import powers
 from .step_models import engine_step
 
@@ -86,7 +88,11 @@ def _alone(result: ServingResult) -> Iterator[Iterable[dict[str, Any]]]:
         yield [_divided(ranks)]
     for kind in ("cache", "weights"):
         usual = read_profile(entry["title"], entry).settings.get(kind) if entry else None  # smaller still
+        if kind == "weights" and result.engine == GGUF_ENGINE:
+            usual = USUAL_GGUF
         yield [{kind: name} for name in (smaller_format(result.engine, kind), usual) if name]
+    if entry and entry["rule"] == "sum" and not result.fits:
+        yield _in_host_memory(result, has_experts=has_experts)
     larger: list[dict[str, Any]] = []
     for factor in FACTORS:  # the second one if tensor-parallel ranks are given
         own = {"gpu": f"{name}:{ranks * factor}"}
@@ -94,6 +100,17 @@ def _alone(result: ServingResult) -> Iterator[Iterable[dict[str, Any]]]:
         if has_experts:
             larger.append({**own, **_divided(ranks * factor)})
     yield larger
+
+
+def _in_host_memory(result: ServingResult, *, has_experts: bool) -> list[dict[str, Any]]:
+    """Return the fewest experts in host memory, or else the most layers on the GPUs, with which a request fits."""
+    n_layers, name = result.architecture.main.n_layers, "cpu_experts" if has_experts else "gpu_layers"
+
+    def change(on_gpu: int) -> dict[str, Any]:
+        return {name: n_layers - on_gpu if has_experts else on_gpu}
+
+    most = largest_fitting(lambda on_gpu: result.retry(change(on_gpu)).fits, n_layers, 0)
+    return [] if most is None else [change(most)]
 
 
 def _divided(ranks: int) -> dict[str, Any]:

@@ -88,7 +88,10 @@ def free_memory(
         if experts or attention or settings["tp"] not in (mesh.tp, None):  # other weights on a rank than in this call
             other = found.memory.budget - found.memory.available.best - found.memory.weights.best
             return EngineMemory(None, found.memory.budget - other - weight_bytes(steps), known)
-        return EngineMemory(None if divides_layers else found, found.memory.available.best, known)
+        rest = found.memory.available.best
+        if (shared := steps.accelerator.shared_bytes) and (on_host := dict(found.host.parts).get("weights")):
+            rest = min(rest, shared - on_host.best - (found.memory.budget - rest))  # GPU and host share one memory
+        return EngineMemory(None if divides_layers else found, rest, known)
 
     key = (gpu, steps.engine.name, mesh, formats, tuple(sorted(own.items())))
     return remembered(architecture, "_serving_memory", key, compute, most=64)

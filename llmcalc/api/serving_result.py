@@ -51,6 +51,7 @@ class ServingResult(NotebookDisplay):
         memory: division of the memory by the engine, or None if its rule is unknown.
         max_model_len: largest number of tokens of a request that the model or the engine allows, or None if unknown.
         settings: given settings of the engine.
+        formats: number formats of weights, experts, attention and cache, of those that are given or stated by a file.
         drafting: speculative decoding, or None.
         plain: times without speculative decoding, or None if there is none.
         accepted_times: times with the lowest and the highest published numbers of accepted tokens, or None.
@@ -81,6 +82,7 @@ class ServingResult(NotebookDisplay):
     max_model_len: int | None
     retry: Callable[[Mapping[str, Any]], ServingResult]
     settings: Mapping[str, Any] = {}
+    formats: Mapping[str, str] = {}
     drafting: Drafting | None = None
     plain: ServingTime | None = None
     accepted_times: tuple[ServingTime, ServingTime] | None = None

@@ -290,7 +290,8 @@ def serving(
         kernels={f"{kind} {kernel}".strip(): f"{own.origin} {own.accelerator}".strip()
                  for (kind, kernel), own in steps.efficiencies.items()},
         architecture=architecture, price=terms.price, memory=memory.result, settings=given, terms=terms,
-        drafting=drafting, plain=plain, accepted_times=accepted_times, notes=tuple(notes), placed=placed,
+        formats={name: own for name, own in formats.items() if own}, drafting=drafting,
+        plain=plain, accepted_times=accepted_times, notes=tuple(notes), placed=placed,
         replicas=replicas, has_chosen_layout=not layout.is_usual,
     )  # fmt: skip
 

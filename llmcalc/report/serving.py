@@ -51,7 +51,7 @@ def serving_document(result: ServingResult) -> Document:
 
 
 def _format_line(result: ServingResult) -> str:
-    own = result.settings
+    own = result.formats
     if any(own.get(name) for name in ("experts", "attention_weights")):
         return ""
     return sixteen_bit_line(result.architecture, result.engine, own.get("weights"))

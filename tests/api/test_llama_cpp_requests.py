@@ -164,3 +164,21 @@ def test_what_is_in_host_memory_is_the_same_with_lengths(command: str) -> None:
     assert placed
     assert {name: found.settings[name] for name in placed} == placed
     assert set(placed) == ({"gpu_layers"} if command.startswith("ollama") else {"cpu_experts"})  # Ollama moves layers
+
+
+@pytest.mark.parametrize(
+    ("model", "name"), [(MOE, "cpu_experts"), ("Llama-3.3-70B-Instruct-Q4_K_M.gguf", "gpu_layers")]
+)
+def test_what_does_not_fit_on_the_gpu_is_offered_with_a_part_in_host_memory(model: str, name: str) -> None:
+    found = times(f"llama-server -m {model} -ngl 99 -c 8192")
+    change, result = found.changes[0]
+    assert set(change) == {name}
+    assert result.fits
+    one_less = change[name] + (-1 if name == "cpu_experts" else 1)  # in host memory
+    assert not found.retry({name: one_less}).fits
+
+
+def test_unified_memory_must_hold_what_is_on_the_gpu_and_on_the_host() -> None:
+    model = "Llama-3.3-70B-Instruct-Q4_K_M.gguf"
+    assert not times(f"llama-server -m {model} -ngl 18 -c 2048", "m4-16gb").fits
+    assert times(f"llama-server -m {model} -ngl 70 -c 2048", "m4-max-64gb").fits

@@ -20,7 +20,8 @@ def test_llama_cpp_has_weights_as_published(words: str, capsys: pytest.CaptureFi
 
 @pytest.mark.parametrize(
     "command", ["serve qwen3-8b --gpu h100", "fit qwen3-8b --gpu h100", f"fit qwen3-8b {MAC} --weights q4_k_m",
-                f"serve qwen3-8b {MAC} --weights q8_0", f"latency gpt-oss-20b {MAC}"],
+                f"serve qwen3-8b {MAC} --weights q8_0", f"serve qwen3-8b {MAC} --weights q8_0 --isl 1k --osl 100",
+                f"serve --isl 1k --osl 100 {MAC} -- ollama run qwen3:8b", f"latency gpt-oss-20b {MAC}"],
 )  # fmt: skip
 def test_other_engines_and_formats_need_no_line(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     main(command.split())
