@@ -58,6 +58,8 @@ class Accelerator:
         node_text: source of ``node``.
         peak: dense FLOP/s by number format, excluding unsupported and unconfirmed formats.
         link: pair of interconnect name and bidirectional bandwidth in bytes per second. The bandwidth may be None.
+        joined: number of accelerators that ``link`` joins, or None for all of a node.
+        bus: link of larger groups in a node, as ``link``, or None.
         unified_memory: whether the GPU and the host share one memory.
         price: quoted price in US dollars per hour, with sellers, dates and the source.
         price_source: source of the price.
@@ -85,6 +87,8 @@ class Accelerator:
     sparse: Mapping[str, int]
     fp16_accumulate: Mapping[str, int]
     link: tuple[str, int | None]
+    joined: int | None
+    bus: tuple[str, int] | None
     unified_memory: bool
     power: int | None
     price: str
@@ -113,8 +117,9 @@ class Accelerator:
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
         own: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        bus = {"name": self.bus[0], "both_ways": self.bus[1]} if self.bus else None
         offers = [offer._asdict() for offer in self.offers]
-        return {**own, "link": {"name": self.link[0], "both_ways": self.link[1]}, "offers": offers}
+        return {**own, "link": {"name": self.link[0], "both_ways": self.link[1]}, "bus": bus, "offers": offers}
 
 
 def read_accelerators(key: str, entry: Mapping[str, Any]) -> list[Accelerator]:
@@ -155,6 +160,8 @@ def _read(name: str, entry: Mapping[str, Any], size: int, usable: float | None) 
         sparse=sparse,
         fp16_accumulate=fp16_accumulate,
         link=(link.get("name", ""), both_ways),
+        joined=link.get("joins"),
+        bus=(others["name"], round(others["both_ways"])) if (others := link.get("others")) else None,
         unified_memory=entry.get("unified_memory", False),
         power=power,
         price=f"{price['usd_per_hour']} ({sold})" if price else "",

@@ -100,6 +100,7 @@ def accelerator_document(one: Accelerator) -> Document:
         Fact("usable", one.usable_bytes, BYTES, one.usable_text.removeprefix("usable: ")),
         *([Fact("bandwidth", _giga(one.bandwidth), "GB/s")] if one.bandwidth else []),
         *([Fact("link", _giga(one.link[1]), "GB/s", f"bidirectional, {one.link[0]}")] if one.link[1] else []),
+        *([Fact("larger groups", _giga(one.bus[1]), "GB/s", f"bidirectional, {one.bus[0]}")] if one.bus else []),
         *([Fact("network", _giga(one.network), "GB/s", one.network_text)] if one.network else []),
         *([Fact("power", one.power, "W")] if one.power else []),
         *([Fact("generation", one.generation)] if one.generation else []),

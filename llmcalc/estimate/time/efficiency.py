@@ -7,6 +7,7 @@ kernels (a sibling), then those of the nearest family of kernels, then a fit to 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from math import inf
 from typing import Any
 
 from ...calc.memory.number_formats import Format
@@ -92,6 +93,8 @@ class Efficiencies:
             l2=accelerator.l2_bytes or family.get("l2_mib", L2_MIB) * MIB,
             link=link / 2 if link else PCI_EXPRESS,
             network=accelerator.network or NETWORK,
+            joined=accelerator.joined or inf,
+            bus=accelerator.bus[1] / 2 if accelerator.bus else 0.0,
             clock=fp32 / cycle if fp32 and cycle else CLOCK,
         )
 

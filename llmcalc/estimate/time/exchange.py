@@ -117,7 +117,8 @@ def training_exchange_seconds(model: KernelCosts, each: Collective, values: Mapp
     chosen, node = chosen_experts(each), model.accelerator.node
     token = each.elements(**values) / each.times / each.shards / chosen * (each.bits / BITS_A_BYTE)
     copies = exchanged_copies(chosen, each.ranks / node, node, groups_of(each), is_low_latency=False)
-    return exchange(token, each.ranks / node, node, copies, model.device, model.coefficients("exchange")) * (token > 0)
+    device = model.device.between(node)
+    return exchange(token, each.ranks / node, node, copies, device, model.coefficients("exchange")) * (token > 0)
 
 
 def groups_of(each: Collective) -> tuple[int, int]:
@@ -143,4 +144,4 @@ def exchange_seconds(
     )  # fmt: skip
     copies = exchanged_copies(chosen, nodes, node, groups_of(first), is_low_latency=PREFILL not in values)
     own = model.coefficients("exchange")
-    return exchange(token, nodes, node, copies, model.device, own) * (token > 0)
+    return exchange(token, nodes, node, copies, model.device.between(node), own) * (token > 0)

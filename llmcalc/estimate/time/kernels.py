@@ -14,8 +14,9 @@ operands that stay in the L2 cache between repetitions.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 
-from ...core.record import record
+from ...core.record import changed, record
 from .arrays import Number, namespace
 from .tiles import K_STEP, fastest_tiles, fewest_waves
 
@@ -41,6 +42,8 @@ class Device:
         link: bytes per second of the links to the other accelerators of a node, in one direction.
         network: bytes per second of the network of one accelerator, in one direction.
         clock: clock cycles per second of a multiprocessor.
+        joined: largest number of accelerators between which there are ``link``.
+        bus: bytes per second between those of larger groups of a node, in one direction.
     """
 
     sms: Number
@@ -49,6 +52,17 @@ class Device:
     link: Number
     network: Number = 50e9
     clock: Number = CLOCK
+    joined: Number = inf
+    bus: Number = 0.0
+
+    def between(self, ranks: int) -> Device:
+        """Return the accelerator with the links of a group of ``ranks`` neighbours of a node.
+
+        >>> card = Device(sms=108, bandwidth=2e12, l2=40e6, link=300e9, joined=2, bus=32e9)
+        >>> card.between(2).link, card.between(4).link
+        (300000000000.0, 32000000000.0)
+        """
+        return self if ranks <= self.joined else changed(self, link=self.bus)
 
 
 def rate(device: Device, c: Coefficients, moved: Number, alone: bool) -> Number:

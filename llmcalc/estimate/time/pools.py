@@ -149,10 +149,11 @@ def decodes(
         step = step.averaged(lambda value: load.without_classes(load.mean_decoding(value)))
     capacity, _ = request_capacity(model, load._replace(concurrency=0.0), free, speculation)
     share = model.coefficients("collectives", "all-gather")["link"]
+    device = model.device.between(model.mesh.ranks + 1)  # and a GPU of the other pool
     return Decodes(
         batch, load.without_classes(capacity), model.mesh.dp,
         factors.scale(step, model.engine.step_s) if factors else step, _sent_bytes(model, load, speculation),
-        (model.device.link * share, model.device.network * share), speculation.accepted if speculation else 1,
+        (device.link * share, device.network * share), speculation.accepted if speculation else 1,
     )  # fmt: skip
 
 

@@ -176,8 +176,8 @@ def replica_seconds(model: TrainingKernels, each: Collective, moved: Number) -> 
     apart = max(model.mesh.ranks // model.mesh.pp // ranks, 1)  # ranks between two members of the group
     local = max(min(ranks, node // apart), 1)
     if ranks <= local:
-        return float(collective_seconds(model, each, moved))
-    device, own = model.device, model.coefficients("collectives", each.kind)
+        return float(collective_seconds(model, each, moved, ranks * apart))
+    device, own = model.device.between(node), model.coefficients("collectives", each.kind)
     link = min(device.link, device.network * local)
     measured = min(ranks, node)
     seconds = kernels.collective(each.kind, measured, moved, changed(device, link=link), own)

@@ -35,9 +35,9 @@ def message_bytes(model: KernelCosts, each: Collective, elements: Form, values: 
     return size
 
 
-def collective_seconds(model: KernelCosts, each: Collective, moved: Number) -> Number:
-    """Return the time of one collective."""
-    own = model.device
+def collective_seconds(model: KernelCosts, each: Collective, moved: Number, span: int = 1) -> Number:
+    """Return the time of one collective, between ranks that are spread over ``span`` neighbours if that is more."""
+    own = model.device.between(max(each.ranks, span))
     if each.ranks > model.accelerator.node:
         own = changed(own, link=own.network)
     seconds = kernels.collective(each.kind, each.ranks, moved, own, model.coefficients("collectives", each.kind))
@@ -83,7 +83,7 @@ def hand_over_seconds(model: StepModel, tokens: Number) -> Number:
     mesh, own = model.mesh, model.coefficients("collectives", GATHER)
     moved = tokens * max(stack.d_model for stack in model.architecture.stacks) * ACTIVATION_BYTES
     leaving = min(-(-mesh.ranks // model.accelerator.node), mesh.pp) - 1
-    device = model.device
+    device = model.device.between(mesh.ranks)
     found: Number = 0.0
     for number, link in ((mesh.pp - 1 - leaving, device.link), (leaving, device.network)):
         if number:

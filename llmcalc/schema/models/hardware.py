@@ -10,11 +10,23 @@ from .fields import Checked, Rate, RatesByFormat, Size, Sourced, Text
 from .validation import Model
 
 
+class Bus(Model):
+    """A link with its total bandwidth in both directions in bytes per second."""
+
+    name: Text
+    both_ways: Rate
+
+
 class Link(Model):
-    """A link between accelerators, with the total bandwidth in both directions in bytes per second."""
+    """A link between accelerators, with the total bandwidth in both directions in bytes per second.
+
+    If it joins fewer accelerators than a node has, ``others`` is the link of larger groups.
+    """
 
     name: Text
     both_ways: Rate | None = None
+    joins: Size | None = None
+    others: Bus | None = None
 
 
 class Price(Model):

@@ -194,3 +194,19 @@ def test_steps_with_prefill_compute_each_query_head_for_itself(
         )
     )  # fmt: skip
     assert (both > 2 * (alone + prefill)) is separate
+
+
+@pytest.mark.parametrize(("bridged", "whole"), [("a100-pcie-80gb", "a100-sxm-80gb"), ("h100-nvl", "h100-sxm")])
+def test_a_bridge_joins_two_gpus(bridged: str, whole: str) -> None:
+    """All-reduces of larger groups take the time of PCI Express, which has a tenth to a fifth of the bandwidth."""
+    own = {"prefill": values(1, 4099, 0)}
+
+    def seconds(gpu: str, ranks: int) -> float:
+        found = model("llama3.1-8b", gpu, mesh=Mesh(tp=ranks)).step(**own).collectives
+        return float(sum(found.values()))
+
+    assert seconds(bridged, 2) < 2 * seconds(whole, 2)
+    assert all(seconds(bridged, ranks) > 3 * seconds(whole, ranks) for ranks in (4, 8))
+    stages = model("llama3.1-8b", bridged, mesh=Mesh(pp=4)).step(**own).collectives["send (pp)"]
+    pair = model("llama3.1-8b", bridged, mesh=Mesh(pp=2)).step(**own).collectives["send (pp)"]
+    assert stages > 3 * 3 * pair
