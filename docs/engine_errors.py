@@ -199,7 +199,7 @@ SECTIONS = {
         "GB and of Llama-3.3-70B in 0.11.2, and that of Mistral-Small-3.2, whose activations of 2.12 GiB it explains. "
         "Not explained: Qwen3.8-27B in 0.27.1 needs 0.3 GiB more than predicted. Kimi-Linear leaves 0.9 GiB less with "
         "steps of 64,000 tokens. gpt-oss-120b on eight GPUs leaves 1.3 GiB more, Qwen3-235B-A22B with "
-        "a connector leaves 1.2 GiB less, and three logs of two RTX 5090 leave 0.6 to 0.9 GiB less, most inside of the "
+        "a connector leaves 1.2 GiB less, and three logs of two RTX 5090 leave 0.6 GiB less, most inside of the "
         "range. Six logs, those in 0.11.2 and of club-3090 in 0.25.1, were predicted before anything was changed for "
         "them: of the four that state the memory of the cache, none was within 1 % of the memory of a GPU, with errors "
         "of 1.7 to 3.0 %, and three were inside of the range. The last 15 logs, too: 6 were within 1 %, and the "

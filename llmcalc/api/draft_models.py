@@ -27,7 +27,7 @@ from .engine_models import layers_of, load_served, serving_mesh_of, vocabulary
 from .llama_cpp_models import LlamaCppModel, llama_cpp_layer, llama_cpp_model
 from .load import load
 from .memory import serving_stages, serving_weights
-from .names import number_format
+from .names import number_format, plain
 
 MODEL, MTP, EAGLE, EAGLE3, NONE = "draft_model", "mtp", "eagle", "eagle3", "none"
 METHODS = {  # of engines: the method
@@ -40,6 +40,8 @@ LLAMA_CPP, LOGIT_BYTES = "sum", 4
 SHARED_LATE = "static"  # rule of SGLang, whose drafts share vocabulary tables after the cache is sized
 DRAFTED = 3  # tokens that llama.cpp drafts by default
 POOLED_DRAFTED, POOLED_REQUESTS = 4, 48  # tokens and requests of SGLang with drafts, unless they are given
+# whose checkpoints leave these layers in 16 bits (vllm-project/vllm#38832 and #25987: NVIDIA Model-Optimizer)
+UNQUANTISED = ("nvfp4",)
 DRAFT_VOCABULARY = 32_000  # usual number of tokens of an EAGLE-3 head
 
 
@@ -273,12 +275,18 @@ def _prediction(asked: Asked, architecture: Architecture, settings: Mapping[str,
     stack, is_described = prediction_stack(architecture)
     stage = _layers(architecture, (Run(stack.runs[-1].block, 1),), architecture.main.n_layers)
     assumed = f"the MTP layer of {architecture.name} is assumed to be like its last layer, with a projection"
-    size = _bytes(stage, architecture, settings, settings.get("weights"))
+    size = _bytes(stage, architecture, settings, _prediction_format(settings))
     size += _bytes(outside_blocks(architecture, stack), architecture, settings, settings.get("dtype", "bf16"))
     return Draft(
         MTP, TITLES[MTP], Estimate.exact(size), layers_of(stage, settings), _tables(architecture, settings, width),
         () if is_described else (assumed,), stage=stage, steps=part_of(architecture, stack, architecture.main.n_layers),
     )  # fmt: skip
+
+
+def _prediction_format(settings: Mapping[str, Any]) -> str | None:
+    """Return the format of layers for multi-token prediction, which a checkpoint in NVFP4 stores in 16 bits."""
+    weights = settings.get("weights")
+    return str(settings.get("dtype", "bf16")) if weights and plain(weights) in UNQUANTISED else weights
 
 
 def _head(asked: Asked, architecture: Architecture, settings: Mapping[str, Any], width: int) -> Draft:

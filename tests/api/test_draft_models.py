@@ -104,6 +104,16 @@ def test_the_extra_of_a_preset_is_its_prediction_layer() -> None:
     assert not any("assumed" in note for note in both.notes)
 
 
+def test_a_checkpoint_in_nvfp4_has_its_prediction_layer_in_16_bits() -> None:
+    """The whole branch is stored in bf16 (vllm-project/vllm#38832)."""
+    four, sixteen, eight = (
+        llmcalc.serve("qwen3.5-27b", "h200", max_model_len=4096, draft_method="mtp", weights=weights).memory.extras
+        for weights in ("nvfp4", "bf16", "fp8")
+    )
+    assert four == sixteen
+    assert eight[0][1].best < sixteen[0][1].best
+
+
 def test_a_prediction_layer_without_an_extra_is_like_the_last_layer() -> None:
     plain, both = drafted("glm4.5-air", "h200:4", draft_method="mtp")
     assert "MTP layer of glm-4.5" in " ".join(both.notes)
