@@ -10,6 +10,7 @@ from typing import Any
 from ..calc.kv_cache import state
 from ..calc.memory.pipeline import pipeline_stages
 from ..core.architecture import Architecture
+from ..core.errors import spelled
 from ..estimate.engine_cache import FULL, SHORT, WINDOW, CacheGroups, CacheLayer, round_up
 from ..estimate.packed_cache import Page, compressed_pages, is_compressed, packed_groups
 from .engine_result import ServeResult
@@ -76,11 +77,18 @@ def _full(page: Page, block_size: int, alignment: int) -> Page:
 
 
 def cache_refusals(result: ServeResult, cache: str | None) -> tuple[str, ...]:
-    """Return why an engine does not start with a format of the cache, for a model with compressed tokens."""
+    """Return why an engine does not start with a format or blocks of the cache, for a model with compressed tokens."""
     allowed, asked = result.settings.get("compressed_caches"), (cache or AUTO).lower().split("_")[0]
-    if not allowed or asked in allowed:
+    if not allowed:
         return ()
-    return (f"{result.engine_title} caches compressed tokens of {result.architecture.name} only in {allowed[0]}",)
+    found, tokens = [], result.settings["compressed"]["kernel_block"]
+    if asked not in allowed:
+        name = result.architecture.name
+        found.append(f"{result.engine_title} caches compressed tokens of {name} only in {allowed[0]}")
+    if (size := result.settings["block_size"]) % tokens:
+        text = f"kernels for compressed tokens need blocks of a multiple of {tokens} tokens, not {size}"
+        found.append(f"{text}: omit {{block_size}}")
+    return tuple(map(spelled, found))
 
 
 def cache_warnings(architecture: Architecture, settings: Mapping[str, Any]) -> tuple[str, ...]:

@@ -81,6 +81,13 @@ def test_the_cache_requires_fp8() -> None:
     assert "only in fp8" in served(FLASH, "0.33", 100 * GIB, cache="bf16", max_model_len=8192).reason
 
 
+def test_kernels_need_their_blocks() -> None:
+    assert (
+        "multiple of 256 tokens, not 64" in served(FLASH, "0.33", 100 * GIB, max_model_len=8192, block_size=64).reason
+    )
+    assert served(FLASH, "0.33", 100 * GIB, max_model_len=8192, block_size=512).starts
+
+
 def test_a_command_with_a_key_of_the_attention_config() -> None:
     line = "vllm serve deepseek-ai/DeepSeek-V4-Flash --kv-cache-dtype fp8_ds_mla --max-model-len 8192 -tp 8"
     plain = llmcalc.serve(command=line, gpu="h200:8")
