@@ -261,10 +261,8 @@ def train(
     timed = published = None
     if working is not None and working.mfu_source != AS_GIVEN:
         published = None if working.mfu_source == UNKNOWN else working
-        of_step = Run(
-            seq, count, batch_tokens or usual_step_tokens(working.count), {"dtype": dtype, "optimizer": optimizer},
-            _state_bytes(stored),
-        )  # fmt: skip
+        step_tokens = batch_tokens or usual_step_tokens(working.count, step.matmul)
+        of_step = Run(seq, count, step_tokens, {"dtype": dtype, "optimizer": optimizer}, _state_bytes(stored))
         layout = layout_on(mesh, micro_batch, recompute, of_step) if mesh else None
         timed = training_time(architecture, working, of_step, layout)
         working = _with_utilisation(architecture, working, timed)

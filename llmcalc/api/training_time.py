@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from math import log2
 from typing import Any, NamedTuple
 
 from ..calc.flops import flops
@@ -25,7 +26,8 @@ from .efficiencies import efficiencies
 from .fit import check_fit
 from .layouts import divisors
 
-STEP_TOKENS, GPU_TOKENS = 2**22, 2**10  # of a step and of each GPU at least, if they are not given
+GPU_TOKENS = 2**10  # of a step on each GPU at least, if they are not given
+BEST_TOKENS, BEST_EXPONENT = 0.2920, 0.3271  # of the best tokens per step by the FLOPs of a run [deepseek2024, Eq. 1]
 MICRO_BATCH_TOKENS = 2**14  # of the largest micro-batch that is tried
 MOST_STAGES, MOST_PADDED = 16, 0.1  # of a pipeline, and the share of layers that its stages may lack
 MOST_TENSOR_RANKS, MOST_EXPERT_RANKS = 8, 64
@@ -55,9 +57,17 @@ class Run(NamedTuple):
         return max(self.step_tokens // self.seq, 1)
 
 
-def usual_step_tokens(count: int) -> int:
-    """Return the usual number of tokens of a step: those of large runs, and more on more GPUs."""
-    return max(STEP_TOKENS, GPU_TOKENS * count)
+def usual_step_tokens(count: int, compute: float) -> int:
+    """Return the usual number of tokens of a step, a power of two: the best one for the FLOPs of a run.
+
+    >>> usual_step_tokens(2048, 3.7e24), usual_step_tokens(16384, 3.7e24)  # DeepSeek-V3: 63 M tokens
+    (33554432, 33554432)
+
+    The law of DeepSeek LLM for the best batch holds for its own runs of 7B and 67B: 9.4 and 18.9 M tokens
+    [deepseek2024, Equation 1]. More GPUs need more tokens.
+    """
+    best = BEST_TOKENS * compute**BEST_EXPONENT
+    return max(1 << max(round(log2(best)), 0), GPU_TOKENS * count)
 
 
 def has_measured_kernels(architecture: Architecture, machine: Machine) -> bool:
