@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
 import llmcalc
+from llmcalc.cli.table import COMMANDS
 
 PUBLIC = {
     "Architecture",
@@ -81,3 +83,15 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def test_the_names_share_one_tree_of_errors() -> None:
     assert issubclass(llmcalc.UnknownNameError, llmcalc.InputError)
     assert issubclass(llmcalc.InputError, llmcalc.LlmcalcError)
+
+
+def test_the_readme_names_the_commands_without_a_function() -> None:
+    readme = Path(__file__).resolve().parent.parent / "README.md"
+    if not readme.is_file():
+        pytest.skip("the installed package has no README")
+    text = " ".join(readme.read_text("utf-8").split())
+    listed = text.partition("have a Python function with the same name. ")[2].partition(" have none")[0]
+    commands = {name.split()[0] for name in COMMANDS}
+    assert set(re.findall(r"`([a-z-]+)`", listed)) == {
+        name for name in commands if name.replace("-", "_") not in llmcalc.__all__ and name not in ("help", "version")
+    }

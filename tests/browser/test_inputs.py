@@ -69,6 +69,21 @@ def test_invalid_values_are_stated(visit: Visit) -> None:
     assert "line=" not in page.evaluate("location.hash")
 
 
+def test_gpus_are_found_by_any_part_of_their_names(visit: Visit) -> None:
+    page = visit.open("model=llama3-8b")
+    for typed, name in (("mi300", "mi300x"), ("4090", "rtx-4090")):
+        page.locator("#gpu").click()
+        page.locator("#gpu").fill(typed)
+        page.keyboard.press("Enter")
+        visit.wait()
+        assert page.locator("#gpu").get_attribute("data-name") == name
+        assert f"gpu={name}" in page.evaluate("location.hash")
+    page.locator("#model").fill("no such model at all")
+    page.locator("#model").fill("qqqqq")
+    assert "Nothing matches" in page.locator("#models").inner_text()
+    page.keyboard.press("Escape")
+
+
 def test_the_list_offers_the_closest_models(visit: Visit) -> None:
     page = visit.open("model=llama3-8b")
     page.locator("#model").click()

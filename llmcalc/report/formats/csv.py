@@ -11,6 +11,7 @@ from ...core.tree import Node
 from ..document import Cell, Document
 
 FORMULA = ("=", "+", "-", "@")  # first characters of a formula
+EXACT = 2**53  # larger floats are not exact integers
 _NUMBER = re.compile(r"[+-][\d.,]+( %)?$")
 TREE_HEADER = ("path", "value", "unit", "formula", "values", "note")
 
@@ -36,7 +37,9 @@ def _table(document: Document) -> Iterator[Sequence[Cell]]:
 
 
 def _cell(cell: Cell) -> Cell:
-    """Return a cell that a spreadsheet does not evaluate as a formula."""
+    """Return a cell that a spreadsheet does not evaluate as a formula. Whole numbers have no decimal point."""
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < EXACT:
+        return int(cell)
     if not isinstance(cell, str) or not cell.startswith(FORMULA) or _NUMBER.match(cell):
         return cell
     return f"'{cell}"

@@ -1,4 +1,5 @@
 // The sliders and lists of the workload.
+import { combobox } from "./picker.js";
 import { change, element, readNumber, state } from "./state.js";
 
 const $ = (id) => document.getElementById(id);
@@ -13,6 +14,9 @@ const KNOBS = { n: ["count", "GPUs"], users: ["users", "users"], context: ["cont
 /** Names of sizes in answers, and where the model only reads, and in training. */
 const NAMES = [["users", "Users at once", "Texts at once", ""], ["context", "Context with output", "Tokens per text", "Tokens per sequence"]];
 const HIDDEN = { users: [0, 0, 1], osl: [0, 1, 1], batch: [1, 1, 0], kv: [0, 1, 1], weights: [0, 0, 1] };
+/** GPUs to choose from, the usual ones first. @type {import("./picker.js").Choice[]} */
+let gpus = [];
+const gpu = combobox($("gpu"), $("gpus"), () => gpus, (name) => change({ gpu: name }));
 /** Steps of each slider, which end at what the model accepts. */
 const steps = { ...STEPS };
 
@@ -41,7 +45,7 @@ export function startKnobs() {
     text.addEventListener("input", () => text.setCustomValidity(""));
     text.addEventListener("keydown", (event) => { if (event.key === "Enter") text.blur(); });
   }
-  for (const key of ["weights", "kv", "gpu"]) $(key).addEventListener("change", () => change({ [key]: $(key).value }));
+  for (const key of ["weights", "kv"]) $(key).addEventListener("change", () => change({ [key]: $(key).value }));
 }
 
 /** Name the sizes of the workload, and hide those that a model without answers does not have. @param {boolean} onlyReads */
@@ -64,7 +68,8 @@ export function showKnobs(longest) {
     range.setAttribute("aria-valuetext", `${value.toLocaleString("en")} ${unit}`);
     if (document.activeElement !== text) text.value = value.toLocaleString("en"), text.setCustomValidity("");
   }
-  for (const key of ["weights", "kv", "gpu"]) {
+  gpu.show(state.gpu, gpus.find((each) => each.name === state.gpu)?.title ?? state.gpu);
+  for (const key of ["weights", "kv"]) {
     const own = $(key);
     const [given] = own.querySelectorAll("[data-given]");
     if (given && given.value !== state[key]) given.remove();
@@ -81,13 +86,9 @@ const option = (value, title) => element("option", { value }, title);
 /** Fill the lists. @param {any} catalogue */
 export function fillLists(catalogue) {
   const usual = catalogue.common.map((name) => catalogue.gpus.find((each) => each.name === name));
-  const vendors = new Map([["Common", usual.map(({ name, title }) => option(name, title.replace(/^\w+ /, "")))]]);
-  const others = catalogue.gpus.filter((each) => !usual.includes(each));
-  for (const { name, title } of others.sort((one, other) => one.title.localeCompare(other.title, "en", { numeric: true }))) {
-    const [vendor] = title.split(" ");
-    vendors.set(vendor, [...(vendors.get(vendor) ?? []), option(name, title.replace(`${vendor} `, ""))]);
-  }
-  $("gpu").replaceChildren(...[...vendors].map(([label, gpus]) => element("optgroup", { label }, ...gpus)));
+  const others = catalogue.gpus.filter((each) => !usual.includes(each))
+    .sort((one, other) => one.title.localeCompare(other.title, "en", { numeric: true }));
+  gpus = [...usual, ...others].map(({ name, title }) => ({ name, title, words: `${title} ${name}`.toLowerCase() }));
   const formats = (isLlama) => catalogue.formats.filter((each) => each.is_llama_cpp === isLlama)
     .map(({ name, bits }) => option(name, `${name} · ${bits} bits`));
   $("weights").replaceChildren(

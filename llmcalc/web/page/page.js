@@ -201,7 +201,7 @@ showKnobs();
 import("./line.js").then(({ mount }) => mount($("line-panel"), { line: state.line, onRun: (line) => change({ line }) }));
 let asked = "";
 onChange((changed, quick) => {
-  const now = JSON.stringify({ ...changed, line: "", quick });
+  const now = JSON.stringify({ ...changed, line: "", quick, unknown });
   if (now === asked) return; // only the command line differs
   asked = now;
   showKnobs();

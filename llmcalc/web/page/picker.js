@@ -29,9 +29,10 @@ export function combobox(input, list, choices, choose, keeps = true) {
       "li", { role: "option", id: own + index, "aria-selected": "false", onpointerdown: (event) => { event.preventDefault(); pick(each.name); } },
       each.title, each.note ? element("span", {}, each.note) : null,
     )));
-    list.hidden = !shown.length;
+    if (text && !shown.length) list.append(element("li", { role: "option", "aria-disabled": "true" }, `Nothing matches “${text.slice(0, 40)}”`));
+    list.hidden = !list.children.length;
     input.setAttribute("aria-expanded", String(!list.hidden));
-    mark(text && at < 0 ? 0 : at);
+    mark(shown.length && text && at < 0 ? 0 : at);
   }
 
   function mark(index) {

@@ -70,8 +70,8 @@ export function onChange(listener) {
 
 addEventListener("hashchange", () => {
   if (!location.hash.includes("=")) return history.replaceState(null, "", hashOf(state)); // a place in the page
-  const found = readHash(location.hash);
-  if (hashOf(found) !== hashOf(state)) state = found, listeners.forEach((each) => each(state, false));
+  const before = String(unknown), found = readHash(location.hash);
+  if (hashOf(found) !== hashOf(state) || String(unknown) !== before) state = found, listeners.forEach((each) => each(state, false));
 });
 
 /** Make an element. Texts never become markup. */
