@@ -18,6 +18,12 @@ FORMATS = (
     "iq2_m", "iq2_xxs", "iq1_s",
 )  # fmt: skip
 
+# other formats into which llama.cpp quantises, between those above
+LLAMA_CPP = (
+    "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl", "q3_k_l", "iq3_s", "q3_k_s", "iq3_xs", "iq3_xxs", "q2_k_s", "iq2_s",
+    "iq2_xs", "iq1_m",
+)  # fmt: skip
+
 
 class WeightBits(NamedTuple):
     """Total bits and elements of weights in a format. Published formats and formats of llama.cpp are marked."""
@@ -60,7 +66,8 @@ def solve_quant(
     engine of the GPU reads it, they are all formats.
     """
     dtype = arguments.get("dtype", "bf16")
-    bits = {name: weight_bits(architecture, name, dtype).average for name in FORMATS if supports(card, name)}
+    known = [name for name in (*FORMATS, *LLAMA_CPP) if supports(card, name)]
+    bits = {name: weight_bits(architecture, name, dtype).average for name in known}
     published = weight_bits(architecture, None, dtype)
     own = checkpoint_format(card, architecture) if published.is_published else None
     if own:

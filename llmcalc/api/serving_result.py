@@ -243,7 +243,9 @@ class ServingResult(NotebookDisplay):
         """Answer in one line."""
         length = self.requests.longest
         if self.is_too_long:
-            return f"A request of {length:,.10g} tokens exceeds the model's {self.max_model_len:,}"
+            is_given = self.max_model_len == self.settings.get("max_model_len")
+            whose = "longest request of the settings," if is_given else "model's"
+            return f"A request of {length:,.10g} tokens exceeds the {whose} {self.max_model_len:,}"
         if not self.starts and self.memory:
             return self.memory.summary
         if not self.fits:

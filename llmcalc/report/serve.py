@@ -56,7 +56,7 @@ def _format_line(result: ServeResult) -> str:
 def refused_document(error: LayoutError) -> Document:
     """Build the report of an engine that does not start, as its number of ranks does not divide the model."""
     rows = [
-        (result.line(change), result.ranks, f"{result.tokens.best:,.0f}", f"{result.concurrency.best:.2f}")
+        (result.ranks, f"{result.tokens.best:,.0f}", f"{result.concurrency.best:.2f}", result.line(change))
         for change, result in error.changes
     ]
     lines = [{"command": result.line(change), "settings": change} for change, result in error.changes]
@@ -66,7 +66,7 @@ def refused_document(error: LayoutError) -> Document:
         "serve",
         lambda: ({}, data),
         answer=f"✗ {REFUSED.capitalize()}: {error.message}",
-        tables=(Table("starts with", columns("command: text", *COUNTS), rows),),
+        tables=(Table("starts with", columns(*COUNTS, "command: text"), rows),),
     )
 
 
@@ -79,19 +79,19 @@ def _settings(result: ServeResult) -> dict[str, Any]:
 def _changes(result: ServeResult) -> Table:
     """Return a table of command lines with which the engine starts, or with which the GPUs store the whole model."""
     if result.placed:
-        sizes = [(result.line(change), int(one.host.total.best)) for change, one in result.changes]
+        sizes = [(int(one.host.total.best), result.line(change)) for change, one in result.changes]
         is_shorter = list(result.automatic) == ["max_model_len"]
         title = (
             "starts with" if not result.automatic else f"{'longer context' if is_shorter else 'all on the GPU'} with"
         )
-        return Table(title, columns("command: text", "host memory: about bytes"), sizes)
+        return Table(title, columns("host memory: about bytes", "command: text"), sizes)
     counts = [one.ranks for _, one in result.changes]
     is_larger = any(number != result.ranks for number in counts)
     rows = [
-        (result.line(change), *([count] if is_larger else []), f"{one.tokens.best:,.0f}", f"{one.concurrency.best:.2f}")
+        (*([count] if is_larger else []), f"{one.tokens.best:,.0f}", f"{one.concurrency.best:.2f}", result.line(change))
         for (change, one), count in zip(result.changes, counts, strict=True)
     ]
-    return Table("starts with", columns("command: text", *COUNTS[0 if is_larger else 1 :]), rows)
+    return Table("starts with", columns(*COUNTS[0 if is_larger else 1 :], "command: text"), rows)
 
 
 def _memory(result: ServeResult) -> tuple[Table, ...]:

@@ -123,7 +123,8 @@ def _facts(result: ServingResult) -> list[Fact]:
     if result.ttft_s is not None and result.ttft_low_s is not None and result.ttft_high_s is not None:
         first = time_fact("first token", result.ttft_s, result.ttft_low_s, result.ttft_high_s)
     else:
-        first = Fact("first token", "saturated", "requests wait for memory")
+        waits = "memory" if result.limit == "KV cache" else "a place among those that run"
+        first = Fact("first token", "saturated", f"requests wait for {waits}")
     facts = []
     if result.tpot_s is not None and result.tpot_low_s is not None and result.tpot_high_s is not None:
         facts.append(time_fact("per output token", result.tpot_s, result.tpot_low_s, result.tpot_high_s))

@@ -17,6 +17,7 @@ from llmcalc.api.layouts import divisors
 from llmcalc.calc.memory.fit import largest_fitting, read_size, smallest_fitting
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.errors import InputError, SizeError
+from llmcalc.data import table
 from llmcalc.report.fit import fit_document
 
 GIB = 2**30
@@ -272,3 +273,13 @@ def test_little_room_beside_the_gpu_is_filled_first() -> None:
     mac = llmcalc.fit("qwen3-8b", "m4-16gb", weights="q4_k_m", gpu_memory="12.8GiB")
     assert mac.accelerator
     assert mac.result.host == mac.accelerator.shared_bytes - round(12.8 * 2**30)
+
+
+def test_no_format_of_llama_cpp_with_more_bits_fits_than_the_best_one() -> None:
+    found = llmcalc.fit("llama3.3-70b", gpu="rtx4090", solve="quant").solution
+    assert found is not None
+    best, bits = str(found.value), {one.name: one.bits for one in found.candidates}
+    finer = [name for name in table("mixtures") if "ud-" not in name and bits.get(name, 0) > bits[best]]
+    assert {"iq2_m", "q2_k_s"} <= set(finer)
+    assert not any(llmcalc.fit("llama3.3-70b", gpu="rtx4090", weights=name).fits for name in finer)
+    assert all(llmcalc.fit("llama3.3-70b", gpu="rtx4090", weights=name).fits for name in ("iq2_s", "iq2_xs", best))

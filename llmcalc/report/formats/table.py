@@ -28,6 +28,12 @@ WIDEST_ALIGNED = 24  # width of texts up to which remarks beside them are aligne
 DECIMAL_BYTES, COUNT_DIGITS, BYTE_DIGITS = 1, 2, 3  # forms of facts after the readable one, the last dropped first
 LABEL = 12  # labels and formulas of a derivation wrap down to this width
 _PIECE = r"(?:\[[^\]]*\]|[^·\s])+[·\s]*"  # text up to an operator or a space, which brackets can contain
+WORD = re.compile(r"""(?:[^\s'"]|'[^']*'|"[^"]*"|['"])+""")  # of a command line, with its quotes
+PROGRAMS = frozenset({
+    "docker", "llama-bench", "llama-cli", "llama-run", "llama-server", "llmcalc", "ollama", "python", "sglang",
+    "trtllm-serve", "vllm",
+})  # fmt: skip
+CONTINUED = " \\"  # end of a line of a command that goes on
 Paint = Callable[[str, str], str]
 
 if TYPE_CHECKING:
@@ -79,6 +85,34 @@ def wrap(text: str, width: int, indent: str = "") -> list[str]:
             line, word = indent, word[cut:]
         line, is_empty = line + word if is_empty else f"{line} {word}", False
     return [*lines, line]
+
+
+def wrap_command(text: str, width: int) -> list[str]:
+    r"""Break a command line between its words, so that a shell reads the lines as one command.
+
+    A word that is longer than a line is not broken.
+
+    >>> print("\n".join(wrap_command("vllm serve gpt2 --tensor-parallel-size 2", 30)))
+    vllm serve gpt2 \
+    --tensor-parallel-size 2
+    """
+    if text_width(text) <= width:
+        return [text]
+    first, *words = WORD.findall(text)
+    lines, line = [], first
+    for word in words:
+        if text_width(line) + 1 + text_width(word) + len(CONTINUED) > width:
+            lines.append(line + CONTINUED)
+            line = word
+        else:
+            line += f" {word}"
+    return [*lines, line]
+
+
+def _lines(text: str, width: int) -> list[str]:
+    """Return the lines of a text, or of a command line."""
+    is_command = text.isprintable() and text.partition(" ")[0] in PROGRAMS and " -" in text
+    return wrap_command(text, width) if is_command else wrap(text, width)
 
 
 def _widest(texts: Iterable[str]) -> int:
@@ -154,7 +188,7 @@ def _forms(texts: tuple[str, str, str, str], level: int, width: int) -> tuple[st
 
 def _row(cells: Sequence[tuple[str, int, bool, str]], paint: Paint) -> Iterator[str]:
     """Yield the lines of a row of cells (text, width, whether to align to the right, style)."""
-    wrapped = [wrap(text, width) for text, width, *_ in cells]
+    wrapped = [_lines(text, width) for text, width, *_ in cells]
     for at in range(max(map(len, wrapped))):
         line = []
         for lines, (_, width, right, style) in zip(wrapped, cells, strict=True):
