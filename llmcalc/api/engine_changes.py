@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..data import tables
 from .engine_settings import smaller_format
 from .llama_cpp_fit import LENGTH, longest_context, placements
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from .engine_result import ServeResult
 
 FEWEST, SHORT = 256, 32_768  # tokens of the shortest suggested context, and of one that is tried with others
+FEW_TOKENS, FEW_SEQUENCES = 512, 16  # of a step
 TIMES = (2, 4, 8)  # as many GPUs
 NODE = 8  # GPUs of a node of unknown GPUs
 MOST_RANKS = 256  # tensor-parallel ranks of a suggestion
@@ -43,6 +45,7 @@ def candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
             yield {"max_num_seqs": n_sequences}
             if available <= 0:
                 yield {"max_num_seqs": n_sequences, "max_model_len": min(8192, result.max_model_len)}
+    yield from _smaller_steps(result)
     larger = [*_more_gpus(result)]
     yield from larger
     told = result.architecture.inputs
@@ -52,6 +55,19 @@ def candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
     yield smaller
     yield {**smaller, LENGTH: min(SHORT, result.max_model_len)}
     yield from ({**smaller, **change} for change in larger)
+
+
+def _smaller_steps(result: ServeResult) -> Iterator[dict[str, Any]]:
+    """Yield steps without CUDA graphs, and with fewer tokens and sequences."""
+    settings, read = result.settings, tables("engines")[result.engine]["flags"]["read"].values()
+    n_sequences, tokens = settings.get("max_num_seqs") or 0, settings.get("max_num_batched_tokens") or 0
+    has_graphs = "enforce_eager" in read and not settings.get("enforce_eager")
+    eager = {"enforce_eager": True} if has_graphs else {}
+    least = max(FEW_TOKENS, n_sequences)  # a sequence has a token in each step
+    fewer = {"max_num_batched_tokens": least} if tokens > least and "max_num_batched_tokens" in read else {}
+    yield from filter(None, (eager, fewer, {**eager, **fewer}))
+    if n_sequences > FEW_SEQUENCES:
+        yield {**eager, **fewer, "max_num_seqs": FEW_SEQUENCES}
 
 
 def _more_gpus(result: ServeResult) -> Iterator[dict[str, Any]]:

@@ -251,12 +251,16 @@ class ServeResult(NotebookDisplay):
 
     def _changes(self) -> Iterator[tuple[dict[str, Any], ServeResult]]:
         assert self.retry is not None
-        kinds = set[frozenset[str]]()
-        for change in candidates(self):
+        kinds, enough = set[frozenset[str]](), list[dict[str, Any]]()
+        for candidate in candidates(self):
+            change = {name: value for name, value in candidate.items() if self.settings.get(name) != value}
             kind = frozenset(change) - LAYOUT  # the fewest GPUs
             with suppress(InputError):  # a layout that the model does not allow
-                if kind not in kinds and self._is_whole(result := self.retry(change)):
+                if kind in kinds or any(own.items() < change.items() for own in enough if own):
+                    continue
+                if self._is_whole(result := self.retry(change)):
                     kinds.add(kind)
+                    enough.append({name: value for name, value in change.items() if name not in LAYOUT})
                     yield change, result
 
     def log(self) -> tuple[str, ...]:

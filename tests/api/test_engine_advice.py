@@ -190,3 +190,23 @@ def test_a_command_with_ranks_that_do_not_divide_the_model_does_not_start(
 def test_an_option_with_ranks_that_do_not_divide_the_model_is_invalid() -> None:
     assert main(["serve", "phi-4", "--gpu", "h100:8", "--tp", "8"]) == 2
     assert main(["serve", "phi-4", "--gpu", "h100:8"]) == 1  # the count of the GPUs, which the user did not choose
+
+
+def test_steps_without_graphs_are_suggested_before_more_gpus() -> None:
+    line = "vllm serve Qwen/Qwen2.5-72B-Instruct-AWQ -tp 2 --max-model-len 8192 --gpu-memory-utilization 0.95"
+    result = llmcalc.serve(gpu="rtx3090:2", command=line)
+    change, found = result.changes[0]
+    assert change == {"enforce_eager": True}
+    assert found.starts
+    assert "--enforce-eager" in result.line(change)
+    eager = llmcalc.serve(gpu="rtx3090:2", command=f"{line} --enforce-eager")
+    assert eager.starts
+
+
+def test_no_suggestion_contains_another_one() -> None:
+    line = "vllm serve mistralai/Mistral-Small-24B-Instruct-2501 --max-model-len 16384"
+    result = llmcalc.serve(gpu="l40s", command=line)
+    kinds = [set(change) - {"tp", "pp"} for change, _ in result.changes]
+    assert {"weights"} in kinds
+    assert not any(one < other for one in kinds for other in kinds)
+    assert len({result.line(change) for change, _ in result.changes}) == len(kinds)
