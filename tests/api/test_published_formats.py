@@ -96,3 +96,8 @@ def test_a_method_may_leave_out_one_of_equal_blocks() -> None:
     assert weights("model.layers.7.mlp.up_proj") - weights() == matrix - scales
     both = weights("model.layers.7.mlp.up_proj", "model.layers.11.mlp.up_proj")
     assert both - weights() == 2 * (matrix - scales)
+
+
+def test_a_repository_of_awq_weights_in_int4_has_their_size() -> None:
+    found = llmcalc.memory("hugging-quants/Meta-Llama-3.1-70B-Instruct-AWQ-INT4")
+    assert found.weights == llmcalc.memory("llama3.1-70b", weights="awq-int4-g128").weights
