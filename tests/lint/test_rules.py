@@ -141,3 +141,13 @@ def test_sinusoids_tell_positions() -> None:
 @pytest.mark.parametrize("name", ["llama3-8b", "deepseek-v3", "jamba", "nemotron-h", "qwen3", "t5"])
 def test_models_of_today_have_no_faults_of_shape(name: str) -> None:
     assert lint(llmcalc.load(name), select=["HW", "CF007", "CF008", "CF009", "CF010"]) == []
+
+
+@pytest.mark.parametrize(
+    ("ranks", "text"),
+    [(4, "stored 2 times"), (3, "cannot be divided evenly over 3 ranks"), (1, ""), (2, "")],
+)
+def test_key_value_heads_are_replicated_or_cannot_be_divided(ranks: int, text: str) -> None:
+    found = [each for each in lint(GOOD, Mesh(tp=ranks)) if each.code == "TP002"]
+    assert bool(found) == bool(text)
+    assert all(text in each.message for each in found)

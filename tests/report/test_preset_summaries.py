@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
+import llmcalc
 from llmcalc.report.presets import list_document, summaries
 from llmcalc.report.search import search
 
@@ -27,3 +32,18 @@ def test_a_number_is_not_the_end_of_another_number() -> None:
     assert "llama2-7b" in names
     assert not [name for name in names if "67b" in name or "1.7b" in name]
     assert [model.name for model in search(["gemma4", "2026"], presets)]
+
+
+def test_a_folder_with_the_name_of_a_preset_is_mentioned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gpt2").mkdir()
+    assert not [note for note in llmcalc.load("gpt2").notes if "./gpt2" in note]
+    (tmp_path / "gpt2" / "config.json").write_text("{}", "utf-8")
+    assert "./gpt2 is the model in the folder" in llmcalc.load("gpt2").notes[0]
+
+
+def test_codes_of_rules_may_be_a_list_in_one_text() -> None:
+    lists = (["HW", "CF"], ["HW,CF"], ["HW, CF"])
+    first, *others = ([each.code for each in llmcalc.check("gpt2", ignore=codes).findings] for codes in lists)
+    assert others == [first, first]
+    assert first != [each.code for each in llmcalc.check("gpt2").findings]
