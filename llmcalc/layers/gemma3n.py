@@ -65,7 +65,7 @@ class AltUp(Layer):
             "e[b q ht] = n[b q hi] correct[hi ht]",
             "e[b q ht] = add(e)",
             "error[b q d] = add(block, p)",
-            "error[b q ht d] = copy(error) | torch",  # the same error for each stream
+            "error[b q ht d] = gather(error) | torch",  # the same error for each stream
             "y[b q ht d] = mul(e, error)",
             "y[b q ht d] = add(y, p)",
         )
