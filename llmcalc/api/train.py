@@ -170,7 +170,7 @@ def about(amount: float) -> str:
     return f"{amount:,.0f}" if amount < MOST_WRITTEN else f"{amount:.4g}"
 
 
-@accepts_aliases(attention="count")
+@accepts_aliases(attention="count", gpu="machine")
 def train(
     model: Source,
     tokens: float | str | None = None,

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import llmcalc
+from llmcalc.api.published_runs import expected_hours
 from llmcalc.api.scale import USUAL_LAWS, laws
 from llmcalc.cli.main import main
 
@@ -55,7 +56,14 @@ def test_512_accelerators_for_30_days(capsys: Capture) -> None:
     line = "scale --gpu h100:512 --days 30"
     found = answer(capsys, line)
     assert found["budget"]["hours"]["mid"] == 512 * 30 * 24
-    assert found["budget"]["flops"]["mid"] == pytest.approx(512 * 30 * 86400 * 989.4e12 * 0.41)
+    share = found["budget"]["share"]  # hours of published runs as multiples of those at their MFU
+    assert share > 1
+    assert found["budget"]["flops"]["mid"] == pytest.approx(512 * 30 * 86400 * 989.4e12 * 0.41 / share)
+    run = llmcalc.train("llama3.1-70b", 10**12, machine="h100:512")
+    expected = expected_hours(run)
+    assert expected is not None
+    assert run.hours is not None
+    assert expected.hours.mid == pytest.approx(share * run.hours.mid)  # as train computes them
     assert {point["law"] for point in found["points"]} == set(USUAL_LAWS)
     (large,) = found["shapes"]  # of similar size
     assert large["model"] == "llama3.1-70b"
@@ -67,7 +75,7 @@ def test_512_accelerators_for_30_days(capsys: Capture) -> None:
         "extrapolated",
         "MFU 41.0 %",
         "38.0 % to 47.0 %",
-        "$2.99 to $12.29 per hour",
+        "$2.30 to $12.29 per hour",
         "ZeRO-3",
         "grattafiori2024",
         "not comparable",
@@ -99,7 +107,7 @@ def test_a_model_is_judged(capsys: Capture) -> None:
 
 def test_huge_prices_and_watts_have_an_exponent(capsys: Capture) -> None:
     line = "train gpt2 --tokens 1B --gpu h100:64"
-    assert re.search(r"cost \$\d\.\d\de29 to \$\d\.\d\de29", words(capsys, f"{line} --price 1e30"))
+    assert re.search(r"cost \$\d\.\d\de29 \(\$\d\.\d\de29 to \$\d\.\d\de30\)", words(capsys, f"{line} --price 1e30"))
     assert re.search(r"energy \d\.\d\de23 to \d\.\d\de23", words(capsys, f"{line} --watts 1e30"))
 
 
@@ -125,8 +133,9 @@ def test_a_run_is_stated_in_tokens_and_costs_are_ranges(capsys: Capture) -> None
     for said in (
         "workload: tokens 15.00 T · sequences 7.324 B · seq 2048 · attention causal",
         "accelerator-hours 3.88M to 4.80M middle 4.45M",
-        "days 316 to 391 middle 362",
-        "cost $8.93M to $59.0M at $2.30 to $12.29 per hour",
+        "days 521 as in the published run",
+        "days of computation 316 to 391 middle 362; at the MFU",
+        "cost of computation $8.93M to $59.0M at $2.30 to $12.29 per hour",
         "energy 2,717 to 3,696 MWh, by 3 conventions",
     ):
         assert said in text, said
@@ -288,7 +297,8 @@ def test_bad_input_is_one_message_and_exit_code_2(line: str, refused: Callable[[
 
 
 FIRST_LINES = {
-    "train llama3-8b --gpu h100:512 --price 2": r"[\d.]+ days \([\d.]+ to [\d.]+\) on 512 × NVIDIA H100 .*, \$\d",
+    "train llama3-8b --gpu h100:512": r"106 days \(as in the published run\) on 512 × NVIDIA H100 .*, \$\d",
+    "train llama3-8b --tokens 1T --gpu h100:512": r"[\d.]+ days \([\d.]+ to [\d.]+\) on 512 × NVIDIA H100 .*, \$\d",
     "train gpt2 --tokens 1G --gpu h100:8": r"[\d.]+ s \([\d.]+ s to [\d.]+ s\) on 8 × NVIDIA H100",
     "train gpt2 --tokens 1G --gpu h100:8 --mfu 37%": r"[\d.]+ s on 8 × NVIDIA H100",
     "train llama3-8b": r"\d.* FLOPs, \d.* PF-days",
