@@ -45,8 +45,8 @@ MEANINGS = {WORKLOAD[axis]: meaning for axis, meaning in AXES.items()} | {
     "n_ranks": "ranks that shard the tensor",
     "n_ring_steps": "messages of 1/n_ranks of the tensor that a rank sends in a ring algorithm",
     "n_times": "executions in a step: blocks and micro-batches",
-    "n_reads": "equations of a block that read the tensor",
-    "n_writes": "equations of a block that write the tensor",
+    "n_readers": "equations of a block that read the tensor",
+    "n_writers": "equations of a block that write the tensor",
     "n_temporaries": "copies of the largest tensor in an optimizer step",
     "n_largest": "elements of the largest tensor",
     "n_tables": "gradients of a tied token table",
@@ -104,10 +104,8 @@ def traffic_tree(result: Traffic) -> Node:
         named = _named_factors(work.entry.layer, access.factors, result.values)
         note = "state between steps" if access.between_steps else f"{access.kind}: {_equation(work)}"
         place = _place(work.entry, work.part)
-        times, run = work.entry.applied, work.entry.run
-        parts.append(
-            Moved(place, f"{verb} {access.label}", named, access.bits, "", size, times, note, run, f"n_{verb}s")
-        )
+        times, run, counted = work.entry.applied, work.entry.run, "n_writers" if access.is_write else "n_readers"
+        parts.append(Moved(place, f"{verb} {access.label}", named, access.bits, "", size, times, note, run, counted))
     return tree(result.architecture.name, result.architecture.stacks, _moved_nodes(parts), BYTES)
 
 

@@ -24,7 +24,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
 ]
 PRINTED = 1e-5  # relative error of a mean number of bytes with six digits
 
-COUNTS = ("n_blocks", "n_reads", "n_writes")
+COUNTS = ("n_blocks", "n_readers", "n_writers")
 
 
 def evaluate(text: str) -> float:
@@ -58,4 +58,4 @@ def test_cached_formats_and_pages(settings: dict[str, Any]) -> None:
 def test_blocks_are_counted_once_for_several_reads() -> None:
     root = llmcalc.explain("mixtral-8x7b", "traffic", seq=2048).roots[0]
     found = {node.formula: node.substituted for _, node in root.walk() if node.label == "read x"}
-    assert found["n_blocks·n_reads·batch·new_tokens·d_model·n_bytes"] == "32·3·1·2048·4096·2"
+    assert found["n_blocks·n_readers·batch·new_tokens·d_model·n_bytes"] == "32·3·1·2048·4096·2"
