@@ -13,17 +13,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
 from itertools import product
 from typing import Any, NamedTuple
 
 from ..api.defaults import LLAMA_CPP_STEP_TOKENS, STEP_TOKENS, step_limit
 from ..api.fit_formats import FORMATS
 from ..api.memory import serving_stages, serving_weights
-from ..api.names import number_format, weight_formats
+from ..api.names import number_format
 from ..calc.flops import Flops, flops
 from ..calc.memory.inference import inference_memory
-from ..calc.memory.weight_formats import RequestedFormats
 from ..calc.params import params
 from ..core.architecture import Architecture
 from ..core.compiled import ClosedForm, CompiledFunction, form_text
@@ -120,7 +118,7 @@ def memory_forms(model: Architecture) -> MemoryForms:
     """Compile the memory of serving a model on one GPU."""
     (known,) = serving_stages(model, seq=1, weights="bf16")
     size = known.state_size
-    formats = (serving_weights(model, None, "bf16", (), ()), *map(_requested, FORMATS))
+    formats = [serving_weights(model, weights, "bf16", (), ()) for weights in (None, *FORMATS)]
     stored = [inference_memory(model, known.workload, each, size, 2) for each in formats]
     host = [each.host for each in stored]
 
@@ -135,12 +133,6 @@ def memory_forms(model: Architecture) -> MemoryForms:
     states = [_form_of(model, state(name)) for name in CACHES]
     weights = [each.weights for each in stored]
     return MemoryForms(weights, host if any(host) else 0, states, _form_of(model, activations, step=LIMITS))
-
-
-@cache
-def _requested(weights: str) -> RequestedFormats:
-    """Return a weight format, which is the same for all models."""
-    return weight_formats(weights, number_format("bf16"))
 
 
 def _form_of(model: Architecture, compute: Callable[..., int], **more: Sequence[int]) -> str | None:

@@ -178,6 +178,26 @@ def test_derivations_of_times_add_up(state: dict[str, Any]) -> None:
         assert sum(map(seconds, first["children"][0]["children"])) == pytest.approx(serving.time.prefill_s, rel=0.02)
 
 
+@pytest.mark.parametrize(
+    ("model", "gpu", "n", "users"),
+    [("deepseek-v4-pro", "h100", 16, 1), ("deepseek-v3", "h200", 6, 61), ("llama3.3-70b", "l40s", 8, 59)],
+)
+def test_several_gpus_have_the_layout_of_serve(model: str, gpu: str, n: int, users: int) -> None:
+    own: dict[str, Any] = {"model": model, "gpu": gpu, "n": n, "users": users, "context": 8192}
+    case = case_of(read_state(own))
+    expected = llmcalc.serve(model, gpu=f"{gpu}:{n}", isl=case.prompt, osl=case.answer, concurrency=users)
+    found = (case.layout.tp, case.layout.pp, case.replicas, case.running)
+    assert found == (expected.mesh.tp, expected.mesh.pp, expected.replicas, expected.running * expected.replicas)
+    assert case.running > 0
+
+
+@pytest.mark.parametrize(("model", "gpu"), [("deepseek-v4-pro", "h100"), ("deepseek-v3", "h200")])
+def test_no_change_is_offered_with_which_no_request_runs(model: str, gpu: str) -> None:
+    offered = panel("verdict", {"model": model, "gpu": gpu, "n": 3, "users": 64, "context": 8192})["changes"]
+    assert offered
+    assert not any(" 0 users" in change["text"] for change in offered)
+
+
 def seconds(node: dict[str, Any]) -> float:
     number, unit = node["text"].replace(",", "").split(" ")
     return float(number) * {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "microseconds": 1e-6, "ns": 1e-9}[unit]

@@ -81,9 +81,7 @@ class Case:
     @property
     def memory_settings(self) -> dict[str, Any]:
         """Settings of ``memory`` for a GPU."""
-        mesh = self.fit.result.mesh
-        ranks = {name: size for name in ("tp", "pp", "dp", "ep") if (size := getattr(mesh, name)) > 1}
-        return {"batch": self.fitted_users, **self.formats, **ranks}
+        return {"batch": self.fitted_users, **self.formats, **ranks_of(self.fit.result.mesh)}
 
     @property
     def fitted_users(self) -> int:
@@ -126,7 +124,20 @@ class Case:
             if alone.fits:
                 return alone
         found = self._fit(seq=self.context)
-        return found if found.fits or self.only_reads or self.state.users == 1 else self._fit_running(found)
+        if found.fits or self.only_reads or self.state.users == 1:
+            return self._fit_on_layout(found)
+        return self._fit_running(found)
+
+    def _fit_on_layout(self, found: FitResult) -> FitResult:
+        """Return the fit check on the layout that ``serve`` has for these users, if the engine starts on it."""
+        if self.state.n == 1 or self.only_reads or not found.fits:
+            return found
+        own: dict[str, Any] = {**self.formats, **self.engine, "isl": self.prompt, "osl": self.answer}
+        with suppress(LlmcalcError):
+            best = serve(self.model, gpu=f"{self.gpu.name}:{self.state.n}", concurrency=self.state.users, **own)
+            on_layout = self._fit(seq=self.context, **ranks_of(best.mesh))
+            return on_layout if best.running and on_layout.fits else found
+        return found
 
     def _fit_running(self, whole: FitResult) -> FitResult:
         """Return the fit check of as many users as the engine runs at once, or of all if it runs none."""
@@ -140,10 +151,8 @@ class Case:
 
     def fit_of(self, context: int) -> FitResult:
         """Return the fit check of another context, with the same layout."""
-        mesh = self.fit.result.mesh
-        ranks = {name: size for name in ("tp", "pp", "dp", "ep") if (size := getattr(mesh, name)) > 1}
         batch = self.fit.result.workload.batch
-        return self._fit(seq=context, count=self.fit.count, batch=batch, **ranks)
+        return self._fit(seq=context, count=self.fit.count, batch=batch, **ranks_of(self.fit.result.mesh))
 
     def _fit(self, **sizes: int) -> FitResult:
         own: dict[str, Any] = {"count": self.state.n, "batch": self.state.users, **self.formats, **sizes}
@@ -284,6 +293,11 @@ def longest(model: Architecture) -> int | None:
         with suppress(InputError):
             known = served_length(model)
     return known
+
+
+def ranks_of(mesh: Mesh) -> dict[str, int]:
+    """Return the sizes of a mesh for serving that are not 1, as arguments of ``fit``."""
+    return {name: size for name in ("tp", "pp", "dp", "ep") if (size := getattr(mesh, name)) > 1}
 
 
 def _divided(settings: dict[str, Any]) -> dict[str, Any]:

@@ -114,11 +114,16 @@ def _latency(case: Case) -> dict[str, Any]:
 def _prefill(case: Case) -> dict[str, Any]:
     result = case.prefill_of(case.prompt)
     tree, first, own = node_data(latency_tree(result)), case.serving.ttft_s, float(case.serving.time.prefill_s)
-    if first is None or own < result.seconds:
+    if first is None:
         return {"tree": tree, "notes": _fits(result)}
-    rest = _timed("decoding of other requests in the same steps, and the scheduler", own - result.seconds)
+    if own < result.seconds:
+        alone = f"alone, it takes {duration(result.seconds)}"
+        parts = [_timed("its share of steps with several prompts", own, note=alone)]
+    else:
+        rest = _timed("decoding of other requests in the same steps, and the scheduler", own - result.seconds)
+        parts = [tree, rest]
     waits = [_timed("wait for the prefills of other requests", first - own)] if first > own else []
-    whole = _timed("time to the first token", first, [_timed("prefill of the prompt", own, [tree, rest]), *waits])
+    whole = _timed("time to the first token", first, [_timed("prefill of the prompt", own, parts), *waits])
     return {"tree": whole, "notes": _fits(result)}
 
 

@@ -133,6 +133,8 @@ def changes(case: Case) -> Iterator[dict[str, Any]]:
         own = {STATE_NAMES[name]: value for name, value in settings.items() if name != "gpu"}
         found = case_of(changed(case.state, **own))
         if found.waiting:
+            if not found.running:
+                continue  # the engine does not start
             own["users"] = settings["batch"] = found.running
         yield _change("Fits", own, settings, found)
 
