@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, ClassVar
 
 from ..calc.memory.fit import Fit, read_size
+from ..calc.memory.inference import InferenceMemory
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import SizeError
@@ -20,7 +21,7 @@ from .accelerators import accelerator, accelerators, instances
 from .defaults import RESERVE, default_seq
 from .effects import check_effects
 from .engine_hardware import reads
-from .fit import FIT, check_fit
+from .fit import FIT, check_fit, with_room_on_host
 from .layouts import Layout, layouts, share_of_weights
 from .load import Source, load
 from .settings import FORMATS, IS_TRAINING, MEMORY_MODE, SERVING, TRAINING, memory_settings, read_settings
@@ -180,6 +181,10 @@ def _fewest(card: Accelerator, reserve: str | int, fits_on: FitsOn, counts: Iter
     of_runtime = read_size(reserve, "reserve", total) if isinstance(reserve, str) else reserve
     for count in counts:
         for fit in fits_on(count, total - of_runtime):
+            result = fit.result
+            if isinstance(result, InferenceMemory):
+                result = with_room_on_host(result, total, card.shared_bytes)
+                fit = changed(fit, result=result, needed=result.peak - result.host)
             if fit.needed <= total - of_runtime:
                 return changed(fit, memory=total, reserve=of_runtime)
     return None

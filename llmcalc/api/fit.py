@@ -290,14 +290,19 @@ def check_fit(
         result = worst_stage(architecture, stages)
         if layout.replicas > 1:
             result = changed(result, workload=changed(result.workload, batch=batch))
-        if shared is not None and result.host > (room := max(shared - memory_bytes, 0)):
-            result = changed(result, host=room)
+        result = with_room_on_host(result, memory_bytes, shared)
         return Fit(memory_bytes, reserve, result.peak - result.host, count, result)
 
     if layout is None and mesh == Mesh() and count > 1:
         return best_layout(architecture, count, node, memory_bytes - reserve, stages_on, fit_on, is_trial)
     layout = layout or Layout(count // mesh.ranks, mesh)
     return fit_on(layout, stages_on(layout))
+
+
+def with_room_on_host(result: InferenceMemory, memory_bytes: int, shared: int | None) -> InferenceMemory:
+    """Return the memory with at most the bytes on the host that memory shared with the GPU has outside of its part."""
+    room = result.host if shared is None else max(shared - memory_bytes, 0)
+    return changed(result, host=room) if result.host > room else result
 
 
 def solve_size(

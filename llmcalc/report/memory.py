@@ -36,7 +36,7 @@ BYTES = "bytes"
 PUBLISHED = "weights as stored in the checkpoint; {weights=FORMAT} overrides the format"
 UNEVEN = (
     "unequal pipeline stages: the embedding and the head count as a layer each, as in torchtitan, and in Megatron-LM "
-    "with --account-for-embedding-in-pipeline-split and --account-for-loss-in-pipeline-split"
+    "if they are accounted for in the pipeline split"
 )
 PARTS = ("weights", "gathered", "gradients", "optimizer", "activations", "transient")
 ROLES = {

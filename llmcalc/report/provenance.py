@@ -10,6 +10,8 @@ from .numbers import about, human, percent
 
 SMALLEST_SHORT, LARGEST_SHORT = 10_000, 1e15  # other values are printed without a suffix
 
+LARGEST_IN_CENTS = 10**9  # larger prices are written with an exponent
+
 
 def span_fact(label: str, span: Span, unit: str = "") -> Fact:
     """Return a fact with the range of an estimate, and with its middle value in the note."""
@@ -68,7 +70,8 @@ def cost_fact(cost: tuple[float, float] | None, price: Price | None) -> Fact:
     """Return a fact with the cost, or with a hint to set a price if the cost is unknown."""
     if cost is None or price is None:
         return Fact("cost", "not known", "", spelled("set the price per accelerator-hour, such as {price=2.50}"))
-    prices = " to ".join(dict.fromkeys(f"${one:,.2f}" for one in (price.low, price.high)))
+    ends = (f"{one:,.2f}" if one < LARGEST_IN_CENTS else three_digits(one) for one in (price.low, price.high))
+    prices = " to ".join(dict.fromkeys(f"${end}" for end in ends))
     return Fact("cost", range_text(*cost, "$"), "", f"at {prices} per hour")
 
 

@@ -131,7 +131,7 @@ def test_sequence_parallel_ranks_share_every_activation(tensor, batch, seq):
         ({"tp": 5}, "tp"),
         ({"tp": 0}, "tp"),
         ({"pp": 13}, "pp"),
-        ({"pp": 5}, "pp"),
+        ({"pp": 13, "virtual_stages": 2}, "pp"),
         ({"zero": 4}, "zero"),
         ({"ep": 3, "dp": 2}, "ep"),
         ({"virtual_stages": 2}, "virtual_stages"),

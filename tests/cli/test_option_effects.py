@@ -71,6 +71,7 @@ LINES = (
     f"rl {DENSE} --gpu h100 --sleep 1 --algorithm ppo",
     f"train {DENSE} --tokens 10B",
     f"train {DENSE} --tokens 10B --gpu h100:8",
+    f"train {DENSE} --tokens 10B --lora-rank 8",
     f"train {DENSE} --tokens 10B --gpu h100:4 --dp 4 --pue 1.1 --carbon 0.4",
     f"latency {DENSE} --gpu h100:4",
     f"latency {SPARSE} --gpu h200:4 --seq 96",

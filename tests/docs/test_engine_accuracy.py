@@ -26,6 +26,7 @@ MISSES = {
         "gpt-oss-120b",  # runtime of consumer GPUs, and Marlin on an H100
         "qwen3.6-35b-a3b-nvfp4",  # attention in fp8
         "qwen3.6-35b-a3b-autoround-int4", "qwen3.6-27b-nvfp4",  # 0.8 and 0.9 GiB on two RTX 5090
+        "DeepSeek-V4-Flash",  # two GH200 in 0.22: half of the cache that is computed
         "qwen3.6-27b-autoround-int4",  # 0.2 GiB on four RTX 3090
     },
     "sglang": {"Meta-Llama-3.1-8B-Instruct"},  # another program on the GPU

@@ -140,7 +140,7 @@ def test_utilisation_names_accelerators_and_formats_that_exist() -> None:
 
 
 def test_quoted_prices_are_read() -> None:
-    assert quoted_prices(accelerator("h100")) == (2.99, 12.29)
+    assert quoted_prices(accelerator("h100")) == (2.30, 12.29)
     assert quoted_prices(accelerator("h800")) == (2.00, 3.42)
     assert quoted_prices(accelerator("tpu-v4")) == (3.22, 3.22)
     assert quoted_prices(accelerator("trainium1")) == (1.34375, 1.34375)  # of an instance; the other is not confirmed

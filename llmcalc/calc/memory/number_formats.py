@@ -77,7 +77,7 @@ class Format:
 def shape(row: Row) -> tuple[int, int, int]:
     """Return (copies, rows, columns) of a tensor. A matrix has one column per input, and a vector is a single row."""
     sizes = [prod(int(row.declaration.axes[axis]) for axis in group) for group in row.tensor.groups]
-    if row.tensor.linear:
+    if row.tensor.linear and len(sizes) > 1:
         *lead, inputs, outputs = sizes
         return prod(lead), outputs, inputs
     *lead, columns = sizes

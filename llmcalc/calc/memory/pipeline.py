@@ -76,9 +76,8 @@ def pipeline_stages(architecture: Architecture, stages: int, uneven: bool = Fals
     """Return the part of an architecture that each pipeline stage stores and executes.
 
     Stages of unequal sizes count the embedding and the head as one layer each, and the remaining layers go to the first
-    stages, as in torchtitan (``generate_llm_fqn_per_model_part``) and in Megatron-LM with
-    ``--account-for-embedding-in-pipeline-split`` and ``--account-for-loss-in-pipeline-split``. With ``uneven``, the
-    remaining layers go to the last stages before the stage with the head, as in vLLM.
+    stages, as in torchtitan (``generate_llm_fqn_per_model_part``) and in Megatron-LM if embedding and loss count
+    in the split. With ``uneven``, the remaining layers go to the last stages before that with the head, as in vLLM.
     """
     if stages == 1:
         return [architecture]

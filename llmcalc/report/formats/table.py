@@ -92,9 +92,9 @@ def wrap_command(text: str, width: int) -> list[str]:
 
     A word that is longer than a line is not broken.
 
-    >>> print("\n".join(wrap_command("vllm serve gpt2 --tensor-parallel-size 2", 30)))
-    vllm serve gpt2 \
-    --tensor-parallel-size 2
+    >>> print("\n".join(wrap_command("vllm serve openai-community/gpt2 -tp 2", 30)))
+    vllm serve \
+    openai-community/gpt2 -tp 2
     """
     if text_width(text) <= width:
         return [text]
