@@ -23,6 +23,20 @@ LAYOUT = frozenset({"tp", "pp"})
 
 def candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
     """Yield changed settings that need less memory, or use more of it, in the order of what they cost."""
+    if not has_unsupported_dtype(result):
+        yield from _candidates(result)
+        return
+    yield (half := {"dtype": "fp16"})
+    yield from ({**half, **change} for change in _candidates(result))
+
+
+def has_unsupported_dtype(result: ServeResult) -> bool:
+    """Return whether vLLM was asked for bf16 on a GPU without it: its "auto" takes fp16 there (config/model.py)."""
+    peak = result.accelerator.peak if result.accelerator else {"bf16": 0}
+    return result.engine == "vllm" and result.given.get("dtype") == "bf16" and "bf16" not in peak and "fp16" in peak
+
+
+def _candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
     if result.placed:
         yield from _of_llama_cpp(result)
         return

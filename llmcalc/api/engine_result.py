@@ -23,7 +23,7 @@ from ..estimate.hardware import Accelerator
 from ..estimate.llama_cpp_cache import LlamaCppCache
 from ..importers.engine_commands import EngineCommand
 from ..importers.modelfile import MODELFILE, RUN, TITLE
-from .engine_changes import LAYOUT, candidates
+from .engine_changes import GPUS, LAYOUT, candidates
 from .engine_settings import command_line
 from .llama_cpp_models import LlamaCppModel
 
@@ -255,6 +255,8 @@ class ServeResult(NotebookDisplay):
         for candidate in candidates(self):
             change = {name: value for name, value in candidate.items() if self.settings.get(name) != value}
             kind = frozenset(change) - LAYOUT  # the fewest GPUs
+            if not all(self._is_stated(name, value) for name, value in change.items()):
+                continue
             with suppress(InputError):  # a layout that the model does not allow
                 if kind in kinds or any(own.items() < change.items() for own in enough if own):
                     continue
@@ -262,6 +264,11 @@ class ServeResult(NotebookDisplay):
                     kinds.add(kind)
                     enough.append({name: value for name, value in change.items() if name not in LAYOUT})
                     yield change, result
+
+    def _is_stated(self, name: str, value: Any) -> bool:
+        """Return whether the command line states a change, unlike weights that only another checkpoint has."""
+        is_of_ollama = self.command is not None and self.command.program in (RUN, MODELFILE)
+        return is_of_ollama or name == GPUS or self.line({name: value}) != self.line()
 
     def log(self) -> tuple[str, ...]:
         """Return the lines of the engine's log that state the result."""

@@ -23,7 +23,7 @@ from ..importers.engine_commands import read_command
 from ..importers.modelfile import MODELFILE, RUN, is_modelfile
 from .accelerators import Gpus, read_gpus
 from .draft_models import Draft, find_draft, kept_drafts, state_copies, state_pool, steps_in_flight
-from .engine_changes import GPUS
+from .engine_changes import GPUS, has_unsupported_dtype
 from .engine_encoders import (
     encoder_factor,
     encoder_notes,
@@ -209,6 +209,10 @@ def serve(
             result = changed(
                 result, refusals=(*result.refusals, f"{text}; {entry['longer']['variable']}=1 allows them")
             )
+        told = changed(result, accelerator=card, given={**given, **own})
+        if has_unsupported_dtype(told):
+            no_bf16 = f"{card.title if card else 'the GPU'} does not compute in bf16; use fp16"
+            result = changed(result, refusals=(no_bf16, *result.refusals))
         return changed(
             result,
             model=title,

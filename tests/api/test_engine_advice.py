@@ -210,3 +210,24 @@ def test_no_suggestion_contains_another_one() -> None:
     assert {"weights"} in kinds
     assert not any(one < other for one in kinds for other in kinds)
     assert len({result.line(change) for change, _ in result.changes}) == len(kinds)
+
+
+def test_a_suggestion_has_a_flag_for_each_change() -> None:
+    found = llmcalc.serve(gpu="a100-sxm-40gb", command="trtllm-serve Qwen/Qwen3-32B")
+    assert not found.starts
+    assert found.changes
+    for change, _ in found.changes:
+        assert found.line(change) != found.line()
+        assert "weights" not in change  # those of a checkpoint in TensorRT-LLM
+
+
+@pytest.mark.parametrize(("gpu", "starts"), [("t4", False), ("v100-sxm2-32gb", False), ("a100-sxm-40gb", True)])
+def test_vllm_computes_in_bf16_only_where_the_gpu_does(gpu: str, starts: bool) -> None:
+    command = "vllm serve Qwen/Qwen3-0.6B --max-model-len 4096"
+    found = llmcalc.serve(gpu=gpu, command=f"{command} --dtype bfloat16")
+    assert found.starts is starts
+    if not starts:
+        assert "does not compute in bf16" in found.reason
+        assert [change for change, _ in found.changes] == [{"dtype": "fp16"}]
+    assert llmcalc.serve(gpu=gpu, command=command).starts
+    assert llmcalc.serve(gpu=gpu, command=f"{command} --dtype half").starts
