@@ -102,5 +102,6 @@ def file_format(architecture: Architecture, engine: str) -> str | None:
 def published_format(architecture: Architecture, engine: str) -> str | None:
     """Return the engine's format of a checkpoint with quantised weights, if the engine has such a format."""
     method = (architecture.inputs.get("quantization") or {}).get("quant_method")
-    found = tables("engines").get(engine, {}).get("published", {}).get(method)
+    published = tables("engines").get(engine, {}).get("published", {})
+    found = published.get(method) if isinstance(method, str) else None  # configs are not checked
     return str(found) if found else None

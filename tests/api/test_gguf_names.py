@@ -14,6 +14,7 @@ from llmcalc.api.gguf_names import gguf_name, published_format
 from llmcalc.api.memory import serving_weights
 from llmcalc.api.names import mixture_name, mixtures
 from llmcalc.cli.main import main
+from llmcalc.core.record import changed
 from llmcalc.estimate.llama_cpp_weights import placed_tensors
 
 NAMES = {
@@ -139,3 +140,10 @@ def test_experts_that_are_published_in_mxfp4_stay_in_it(weights: str) -> None:
 def file_size(architecture: llmcalc.Architecture, weights: str) -> int:
     formats = serving_weights(architecture, weights, "bf16", (), ())
     return sum(tensor.bytes for tensor in placed_tensors(architecture, formats))
+
+
+@pytest.mark.parametrize("method", [[None], {}, 3, None])
+def test_a_method_that_is_no_text_has_no_format_of_an_engine(method: object) -> None:
+    model = llmcalc.load("gpt2")
+    told = changed(model, inputs={**model.inputs, "quantization": {"quant_method": method}})
+    assert published_format(told, "llama.cpp") is None
