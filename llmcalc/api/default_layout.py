@@ -131,7 +131,7 @@ class _Candidates:
     def _meshes(self, size: int, *, is_enough: bool) -> Iterator[Mesh]:
         """Yield the layouts of a replica.
 
-        Unless fewer GPUs are enough for all requests, sizes that are no power of two are also divided into stages.
+        Unless fewer GPUs are enough for all requests, sizes that are not a power of two are also divided into stages.
         """
         node, joins = self.search.card.node, engine_step(self.search.engine).has_data_parallel
         seen = set()

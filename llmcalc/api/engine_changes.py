@@ -31,9 +31,10 @@ def candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
 
 
 def has_unsupported_dtype(result: ServeResult) -> bool:
-    """Return whether vLLM was asked for bf16 on a GPU without it: its "auto" takes fp16 there (config/model.py)."""
+    """Return whether the engine refuses the given bf16, because the accelerator computes only in fp16."""
     peak = result.accelerator.peak if result.accelerator else {"bf16": 0}
-    return result.engine == "vllm" and result.given.get("dtype") == "bf16" and "bf16" not in peak and "fp16" in peak
+    is_checked = tables("engines")[result.engine]["devices"].get("checks_dtype", False)
+    return is_checked and result.given.get("dtype") == "bf16" and "bf16" not in peak and "fp16" in peak
 
 
 def _candidates(result: ServeResult) -> Iterable[dict[str, Any]]:

@@ -98,7 +98,7 @@ def _encoder(architecture: Architecture, gpu: str, values: Mapping[str, Any]) ->
 
 
 def _started(model: Source | None, command: str | Sequence[str] | None, gpu: str | int | None) -> ServeResult | None:
-    """Return how llama.cpp starts a command line or a Modelfile, of which it may move a part to host memory."""
+    """Return how llama.cpp starts a command line or a Modelfile. It may move part of the model to host memory."""
     if not isinstance(gpu, str):
         return None
     if command is not None:

@@ -274,7 +274,7 @@ def training_lines(result: ParallelMemory) -> tuple[str, ...]:
 
 
 def _step_line(result: ParallelMemory) -> tuple[str, ...]:
-    """Return a line with the sequences of a whole step, of which ``batch`` counts those of one micro-batch and rank."""
+    """Return a line with the sequences of a whole step. ``batch`` counts only those of one micro-batch on one rank."""
     mesh, batch = result.mesh, result.worst.workload.batch
     if mesh.dp == mesh.batches == 1:
         return ()

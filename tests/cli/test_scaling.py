@@ -107,7 +107,7 @@ def test_a_model_is_judged(capsys: Capture) -> None:
 
 def test_huge_prices_and_watts_have_an_exponent(capsys: Capture) -> None:
     line = "train gpt2 --tokens 1B --gpu h100:64"
-    assert re.search(r"cost \$\d\.\d\de29 \(\$\d\.\d\de29 to \$\d\.\d\de\d\d\)", words(capsys, f"{line} --price 1e30"))
+    assert re.search(r"cost \$\d\.\d\de29 \(\$\d\.\d\de29 to \$\d\.\d\de30\)", words(capsys, f"{line} --price 1e30"))
     assert re.search(r"energy \d\.\d\de23 to \d\.\d\de23", words(capsys, f"{line} --watts 1e30"))
 
 

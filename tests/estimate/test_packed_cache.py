@@ -72,7 +72,7 @@ MIXED = [Page(FULL, 0, 256, 100, 3), Page(FULL, 0, 256, 20, 2), Page(WINDOW, 127
         (TUPLES, [1, 1], 4 * 120),  # four layers with the window, each beside a page of both sizes
         (SIZES, [1, 1], 4 * 100 + 2 * 20),  # pages of the window get 100 bytes
         (GROUPS, [1, 1], 4 * 90),
-        (PATTERNS, [1, 1], 4 * 90),  # 3 and 2 layers are no pattern
+        (PATTERNS, [1, 1], 4 * 90),  # 3 and 2 layers do not repeat a pattern
     ],
 )
 def test_blocks_by_rule(packing: str, numbers: list[int], block: int) -> None:

@@ -28,6 +28,7 @@ class EngineDevices(Sourced):
     usual: list[Text] = Field([])
     files: Literal["gguf", "safetensors"]
     several_computers: bool
+    checks_dtype: bool = False
 
 
 class EngineVersion(Model):
