@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from generators import ESCAPES, NUMBERS, OUTPUTS, TEXTS, Input, changed, hostile
+from generators import ESCAPES, NUMBERS, OUTPUTS, TEXTS, Input, changed, check_length, hostile
 
 import llmcalc
 from llmcalc.web.answers import PANELS
@@ -79,6 +79,7 @@ def _spoilt_text(text: str, random: Random) -> str:
 
 def _asked(line: str, file: Path, text: str, random: Random) -> Input:
     """Write a file, and return a command line about it."""
+    check_length(text)
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
     words = [word.replace("{}", str(file)) for word in line.split()]
     if random.random() < 0.5:
@@ -186,6 +187,7 @@ def message(random: Random, folder: Path) -> Input:
     if random.random() < 0.1:
         data = changed(data, random)
     text = json.dumps(data)
+    check_length(text)
     return Input(text, call=lambda: _handled(text))
 
 

@@ -125,18 +125,19 @@ def config(random: Random, folder: Path) -> Input:
     if random.random() < 0.3:
         file = folder / "config.json"
         text = json.dumps(data)
-        _check_length(text)
+        check_length(text)
         file.write_text(text, "utf-8")
         return asked(random, str(file), text)
     how: dict[str, Any] = {}
     if random.random() < 0.15:
         how = random.choice(({"as_": random.choice(names)}, {"allow_unknown": [*map(str, data)]}, {"strict": True}))
     text = repr((data, how))
-    _check_length(text)
+    check_length(text)
     return Input(text, call=lambda: question(random, llmcalc.load(data, **how)))
 
 
-def _check_length(text: str) -> None:
+def check_length(text: str) -> None:
+    """Raise an error for a text that takes more memory than the answer to it."""
     if len(text) > LONGEST_TEXT:
         raise MemoryError("the text would take more memory than the answer")
 
@@ -204,6 +205,7 @@ def preset(random: Random, folder: Path) -> Input:
         text = bomb(random) + (f"\n{text}" if random.random() < 0.3 else "")
     else:
         text = test_headers.spoilt(text.encode(), random).decode("utf-8", "replace")
+    check_length(text)
     file = folder / "preset.yaml"
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
     if random.random() < 0.3:

@@ -128,5 +128,5 @@ def test_reading_a_header_imports_the_standard_library_alone(tmp_path):
 )
 def test_modules_are_repeated_a_limited_number_of_times(config):
     key = list(config)[-1]
-    with pytest.raises(llmcalc.InputError, match=f"{key} must be at most 1,000"):
+    with pytest.raises(llmcalc.InputError, match=f"{key} must be at most 128"):
         llmcalc.load(config)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .unknown_keys import UnknownKey
 
 MOST_LOOPED = 2_000
-MOST_REPEATS = 1_000
+MOST_REPEATS = 128
 DECODER_HEADS = ("causal", "none")  # kinds of heads that a decoder may have
 
 
