@@ -283,11 +283,13 @@ def with_adapters(run: Training, settings: Mapping[str, Any]) -> Training:
     stored = memory_of(run.architecture, **{**settings, "mode": "training", "mesh": None, "batch": 1, "seq": 1})
     assert isinstance(stored, ParallelMemory)
     recipe = stored.worst.recipe
+    adapters = recipe.adapters
+    assert adapters is not None
     n_parameters = stored.gradients // recipe.gradient_bytes
     weights = n_parameters * recipe.weight_bytes
     return changed(
-        run, weights_bytes=weights, resume_bytes=weights + stored.optimizer, adapters=recipe.adapters,
-        adapter_flops=run.step.with_adapters(n_parameters), step_time=None,
+        run, weights_bytes=weights, resume_bytes=weights + stored.optimizer, adapters=adapters,
+        adapter_flops=run.step.with_adapters(adapters.rank, adapters.targets), step_time=None,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, record
 from ..core.workload import Workload
 from .walk import Conventions
-from .work import MAC, Work, works
+from .work import Work, works
 
 
 class Count(NamedTuple):
@@ -194,21 +194,30 @@ class Flops(NotebookDisplay):
         works = [work for work in blocks if recompute == "full" or "core" in work.equation.tags]
         return int(self._sum(works, matmul=True)(**self.values))
 
-    def with_adapters(self, n_parameters: int) -> int:
+    def with_adapters(self, rank: int, targets: Iterable[str]) -> int:
         """Return the matmul FLOPs of a step with low-rank adapters: in training, no gradients of the frozen weights.
 
         >>> import llmcalc
         >>> step = llmcalc.flops("llama3-8b", seq=1024, mode="train")
-        >>> round(step.with_adapters(13_631_488) / step.matmul, 3)  # rank 16
+        >>> round(step.with_adapters(16, ["wq", "wk", "wv", "wo"]) / step.matmul, 3)
         0.674
 
-        Each token passes through all adapters, once in the forward pass and twice in the backward pass. The gradients
-        of the inputs of the first block are counted, as in PEFT with recomputation.
+        A target is applied to as many tokens as its adapter, which has one product forward and two backward for each
+        of its two matrices. The gradients of the inputs of the first block are counted, as in PEFT with recomputation.
+
+        Args:
+            rank: rank of the adapters.
+            targets: names of the matrices with an adapter.
         """
-        is_training = self.workload.mode == "train"
-        saved = (work.flops * (work.entry.applied * work.weight_passes) for work in self.works if is_training)
-        frozen = int(sum(saved, lift(0))(**self.values))
-        return self.matmul - frozen + self.tokens * n_parameters * MAC * (3 if is_training else 1)
+        is_training, names = self.workload.mode == "train", set(targets)
+        added = Fraction(0)
+        saved = lift(0)
+        for work in self.works:
+            if is_training:
+                saved += work.flops * (work.entry.applied * work.weight_passes)
+            if ratio := work.adapter_ratio(rank, names):
+                added += ratio * work.entry.applied * int(work.flops(**self.values))
+        return self.matmul - int(saved(**self.values)) + int(added) * (3 if is_training else 1)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""

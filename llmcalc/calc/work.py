@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from fractions import Fraction
 from typing import NamedTuple
 
 from ..core.architecture import Architecture
 from ..core.equation import Equation
 from ..core.form import Form, log2, product
 from ..core.functions import FUNCTIONS
-from ..core.ledger import Entry
+from ..core.ledger import Entry, matrix_shape
 from ..core.record import OF_LAYERS, remembered
 from .walk import Conventions, Extent, Placed, walk
 
@@ -53,6 +54,18 @@ class Work(NamedTuple):
         weights = {tensor.name for tensor in self.place.declaration.tensors}
         own = sum(operand.name in weights for operand in self.equation.operands)
         return min(own, self.backward_passes) if self.matmul else 0
+
+    def adapter_ratio(self, rank: int, targets: Container[str]) -> Fraction:
+        """Ratio of the forward FLOPs of low-rank adapters of a weight to those of the weight, rank · (1/in + 1/out)."""
+        found = Fraction(0)
+        if not self.matmul or self.entry.stack.frozen:
+            return found
+        names = {operand.name for operand in self.equation.operands}
+        for tensor in self.place.declaration.tensors:
+            if tensor.name in names and tensor.name in targets and tensor.linear and not tensor.active:
+                _, outputs, inputs = matrix_shape(tensor, self.place.declaration)
+                found += Fraction(rank, inputs) + Fraction(rank, outputs)
+        return found
 
 
 def works(architecture: Architecture, conventions: Conventions) -> tuple[Work, ...]:

@@ -6,6 +6,7 @@ Equal blocks are listed once with their count, so listing 96 blocks is as fast a
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
+from math import prod
 from typing import NamedTuple
 
 from .architecture import Architecture, Stack, declare
@@ -161,6 +162,16 @@ def elements(tensor: Tensor, declaration: Declaration) -> int:
             raise SizeError(f"in tensor {tensor.name}, the length of axis {axis!r} depends on the workload")
         size *= length
     return size
+
+
+def matrix_shape(tensor: Tensor, declaration: Declaration) -> tuple[int, int, int]:
+    """Return (copies, rows, columns) of a tensor. A matrix has one column per input, and a vector is a single row."""
+    sizes = [prod(int(declaration.axes[axis]) for axis in group) for group in tensor.groups]
+    if tensor.linear and len(sizes) > 1:
+        *lead, inputs, outputs = sizes
+        return prod(lead), outputs, inputs
+    *lead, columns = sizes
+    return 1, prod(lead), columns
 
 
 def active_elements(tensor: Tensor, declaration: Declaration) -> int:

@@ -160,7 +160,8 @@ def test_a_run_of_adapters_computes_no_gradients_of_weights() -> None:
     assert found.weights_bytes == 2 * n_adapters
     assert found.evidence["hours"] == "assumed"
     assert expected_hours(found) is None
-    assert llmcalc.flops("gpt2", seq=64).with_adapters(0) == llmcalc.flops("gpt2", seq=64).matmul  # no backward pass
+    step = llmcalc.flops("gpt2", seq=64)
+    assert step.with_adapters(0, ["wq"]) == step.matmul  # no backward pass
     with pytest.raises(llmcalc.InputError, match="lora_targets"):
         llmcalc.train("llama3-8b", 10**9, lora_targets=["wq"])
 

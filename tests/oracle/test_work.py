@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+import torch
 
 import llmcalc
 
@@ -104,6 +106,39 @@ def test_adapters_need_no_gradients_of_weights(model_type: str, class_name: str)
     runs.model.get_input_embeddings().weight.requires_grad_(True)  # gradients reach the first block
     total, _ = runs.train(BATCH, SEQ)
     step = llmcalc.flops(architecture, batch=BATCH, seq=SEQ, mode="train", convention="torch")
-    assert step.with_adapters(0) == total < step.matmul
-    rank, width = 3, 17  # a product of matrices: once forward, twice backward
-    assert step.with_adapters(rank * width) - total == 6 * BATCH * SEQ * rank * width
+    assert step.with_adapters(0, ["wq"]) == total < step.matmul
+
+
+class Adapted(torch.nn.Module):
+    """A frozen linear layer with a low-rank adapter."""
+
+    def __init__(self, linear: torch.nn.Linear, rank: int) -> None:
+        super().__init__()
+        self.linear = linear
+        self.down = torch.nn.Linear(linear.in_features, rank, bias=False)
+        self.up = torch.nn.Linear(rank, linear.out_features, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(x) + self.up(self.down(x))
+
+
+@pytest.mark.parametrize(
+    ("model_type", "class_name", "adapted", "targets"),
+    [
+        ("llama", "LlamaForCausalLM", r"(q_proj|down_proj)$", ("wq", "wd")),
+        ("t5", "T5ForConditionalGeneration", r"\.[qk]$", ("wq", "wk")),
+        ("albert", "AlbertForMaskedLM", r"attention\.(query|dense)$", ("wq", "wo")),
+    ],
+)
+def test_adapters_run_where_their_matrices_do(
+    model_type: str, class_name: str, adapted: str, targets: tuple[str, ...]
+) -> None:
+    rank = 3
+    runs, architecture = _tiny_model(model_type, class_name)
+    runs.model.requires_grad_(False)
+    matrices = {name: one for name, one in runs.model.named_modules() if re.search(adapted, name)}
+    for name, linear in matrices.items():
+        place, _, last = name.rpartition(".")
+        setattr(runs.model.get_submodule(place), last, Adapted(linear, rank))
+    before = llmcalc.flops(architecture, batch=BATCH, seq=SEQ, convention="torch")
+    assert before.with_adapters(rank, targets) == runs.forward(BATCH, SEQ)[0] > before.matmul

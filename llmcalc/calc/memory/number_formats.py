@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod
 from typing import Any
 
-from ...core.ledger import Row
+from ...core.ledger import Row, matrix_shape
 from ...core.record import record
 
 BITS_A_BYTE = 8
@@ -76,12 +75,7 @@ class Format:
 
 def shape(row: Row) -> tuple[int, int, int]:
     """Return (copies, rows, columns) of a tensor. A matrix has one column per input, and a vector is a single row."""
-    sizes = [prod(int(row.declaration.axes[axis]) for axis in group) for group in row.tensor.groups]
-    if row.tensor.linear and len(sizes) > 1:
-        *lead, inputs, outputs = sizes
-        return prod(lead), outputs, inputs
-    *lead, columns = sizes
-    return 1, prod(lead), columns
+    return matrix_shape(row.tensor, row.declaration)
 
 
 def read_format(name: str, data: Mapping[str, Any], fallback: Format | None = None) -> Format:
