@@ -30,6 +30,22 @@ bert-base-uncased, all-MiniLM-L6-v2, gpt2, llama or whisper, and for folders nam
 as ner_model, sentiment_model, reranker, translation_model or local_model. Run 12 read those for an index of safetensors
 files, an image processor or a generation config in the folders model, models, weights and checkpoint, and for folders
 such as models/gpt2, models/qwen and models/reranker.
+
+From run 13, the frame is stated before any file is opened. A file is in the frame if
+
+- its name is config.json, and it is a JSON object with a class in architectures, or with a model_type and a
+  transformers_version, which transformers writes into every file,
+- its model has text: causal language models, encoder-decoders, encoders, and multimodal models with one of these, and
+- its SHA-256 is not in benchmarks/published_configs.json.
+
+A model has no text if OTHER_TASKS has the end or OTHER_CLASSES a part of its class name, the frozen commit's table
+llmcalc/data/other_models.yaml lists its model_type as a model, or no reader has its model_type and no key of the file
+contains `vocab`. The option --frame reads the files by these rules.
+
+Of each repository, the first three config.json in the order of their paths are read, without those seen before. The
+repositories are, in turn for each path of a list, the next one that the index lists for this path and that no run
+before has, until the frame has at least 100 files. Repositories that cannot be fetched are left out. Run 13 has the
+paths RUN_13.
 """
 
 from __future__ import annotations
@@ -37,6 +53,7 @@ from __future__ import annotations
 import argparse
 import collections
 import hashlib
+import itertools
 import json
 import subprocess
 import sys
@@ -47,8 +64,29 @@ from typing import Any, NamedTuple
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import llmcalc
+from llmcalc.data import table
 from llmcalc.importers.hf import families
+from llmcalc.importers.hf.composite_configs import text_models
 from llmcalc.importers.hf.unknown_types import modality
+
+OTHER_TASKS = (  # ends of class names for images, sound and time series
+    "ForImageClassification", "ForImageClassificationWithTeacher", "ForObjectDetection", "ForZeroShotObjectDetection",
+    "ForSemanticSegmentation", "ForInstanceSegmentation", "ForUniversalSegmentation", "ForImageSegmentation",
+    "ForDepthEstimation", "ForMaskedImageModeling", "ForKeypointDetection", "ForKeypointMatching", "ForImageMatting",
+    "ForImageSuperResolution", "ForPoseEstimation", "ForVideoClassification", "ForAudioClassification", "ForCTC",
+    "ForXVector", "ForAudioFrameClassification", "ForAudioTokenization", "ForTextToSpeech", "ForSpeechToSpeech",
+    "ForPrediction", "ForTimeSeriesClassification", "Backbone",
+)  # fmt: skip
+OTHER_CLASSES = ("Diffusion", "UNet", "Autoencoder", "VAE", "Vocoder", "Scheduler")  # parts of class names
+RUN_13 = (
+    "tokenizer_config.json", "special_tokens_map.json", "merges.txt", "vocab.txt", "spiece.model", "tokenizer.model",
+    "sentencepiece.bpe.model", "modules.json", "training_args.bin", "trainer_state.json", "final_model/config.json",
+    "saved_model/config.json", "output/config.json", "results/config.json", "pretrained_model/config.json",
+    "llm/config.json", "t5/config.json", "text_encoder/config.json", "language_model/config.json",
+    "embedding_model/config.json", "roberta/config.json", "models/llama/config.json", "models/t5/config.json",
+    "checkpoints/config.json", "trained_model/config.json",
+)  # fmt: skip
+MOST_FILES = 3  # of a repository
 
 
 class Published(NamedTuple):
@@ -65,26 +103,55 @@ def git(folder: str, *words: str) -> bytes:
     return subprocess.run(["git", "-C", folder, *words], check=True, capture_output=True).stdout
 
 
-def configs(folder: str) -> Iterator[Published]:
-    """Yield the configs in a repository's head commit."""
+def configs(folder: str, frame: bool = False) -> Iterator[Published]:
+    """Yield the configs in a repository's head commit: with a class, or the first ones that transformers wrote."""
     commit = git(folder, "rev-parse", "HEAD").decode().strip()
     name = Path(folder).parent.name.replace("+", "/") if Path(folder).name == "repo" else Path(folder).name
     for line in git(folder, "ls-tree", "-r", "--name-only", "-z", "HEAD").split(b"\0"):
         path = line.decode("utf-8", "replace")
-        if not path.endswith("config.json"):
+        if not path.endswith("config.json") or (frame and Path(path).name != "config.json"):
             continue
         try:
             content = git(folder, "show", f"HEAD:{path}")
             data = json.loads(content)
         except (subprocess.CalledProcessError, ValueError):
             continue
-        if isinstance(data, dict) and isinstance(data.get("model_type"), str) and has_class(data.get("architectures")):
+        if isinstance(data, dict) and (is_saved(data) if frame else is_checkpoint(data)):
             yield Published(name, commit, path, hashlib.sha256(content).hexdigest(), data)
+
+
+def is_checkpoint(config: dict[str, Any]) -> bool:
+    """Return whether a file has a model_type and a class."""
+    return isinstance(config.get("model_type"), str) and has_class(config.get("architectures"))
 
 
 def has_class(architectures: object) -> bool:
     """Return whether a config names the class of its model."""
     return isinstance(architectures, list) and bool(architectures) and isinstance(architectures[0], str)
+
+
+def is_saved(config: dict[str, Any]) -> bool:
+    """Return whether transformers wrote a file: it has a class, or a model_type and a version of transformers."""
+    return has_class(config.get("architectures")) or {"model_type", "transformers_version"} <= config.keys()
+
+
+def has_text(config: dict[str, Any]) -> bool:
+    """Return whether a file is of a model with text, by the lists that are stated before a run."""
+    named, model_type = config.get("architectures"), str(config.get("model_type"))
+    name = str(named[0]) if has_class(named) else ""
+    if name.endswith(OTHER_TASKS) or any(part in name for part in OTHER_CLASSES) or "_class_name" in config:
+        return False
+    listed = table("other_models").values()
+    if any(model_type in one["models"] or model_type.endswith(tuple(one.get("suffixes", ()))) for one in listed):
+        return False
+    return model_type in {*families.names(), *text_models()} or has_key(config, "vocab")
+
+
+def has_key(data: object, part: str) -> bool:
+    """Return whether a key at any level contains a text."""
+    if not isinstance(data, dict):
+        return False
+    return any(part in key.lower() or has_key(value, part) for key, value in data.items())
 
 
 def outcome(config: dict[str, Any]) -> str:
@@ -102,15 +169,16 @@ def main() -> None:
     parser.add_argument("repositories", nargs="+")
     parser.add_argument("--seen", type=Path, help="file with hashes of configs to leave out")
     parser.add_argument("--json", type=Path, help="file for the outcomes")
+    parser.add_argument("--frame", action="store_true", help="draw files by the rules from run 13")
     options = parser.parse_args()
-    known, found = set(families.names()), dict[str, dict[str, str]]()
+    known, found = set(families.names()), dict[str, dict[str, Any]]()
     seen = set(options.seen.read_text("utf-8").split()) if options.seen else set()
     for folder in options.repositories:
-        for one in configs(folder):
-            row = {**one._asdict(), "model_type": one.config["model_type"], "outcome": ""}
+        new = (one for one in configs(folder, options.frame) if one.sha256 not in seen | found.keys())
+        for one in itertools.islice(new, MOST_FILES if options.frame else None):
+            row = {**one._asdict(), "model_type": str(one.config.get("model_type")), "outcome": outcome(one.config)}
             del row["config"]
-            if one.sha256 not in found and one.sha256 not in seen:
-                found[one.sha256] = {**row, "outcome": outcome(one.config)}
+            found[one.sha256] = row | ({"frame": has_text(one.config)} if options.frame else {})
     rows = list(found.values())
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
@@ -118,6 +186,7 @@ def main() -> None:
         ("all", rows),
         ("models with text", [row for row in rows if modality(row["model_type"]) is None]),
         ("supported model types", [row for row in rows if row["model_type"] in known]),
+        ("frame", [row for row in rows if row.get("frame")]),
     ):
         counts = collections.Counter(row["outcome"].startswith("read") for row in some)
         print(f"{title:24}{len(some):5} configs, {counts[True]} read ({counts[True] / max(1, len(some)):.1%})")
