@@ -137,8 +137,8 @@ def is_saved(config: dict[str, Any]) -> bool:
 
 def has_text(config: dict[str, Any]) -> bool:
     """Return whether a file is of a model with text, by the lists that are stated before a run."""
-    named, model_type = config.get("architectures"), str(config.get("model_type"))
-    name = str(named[0]) if has_class(named) else ""
+    model_type = str(config.get("model_type"))
+    name = str(config["architectures"][0]) if has_class(config.get("architectures")) else ""
     if name.endswith(OTHER_TASKS) or any(part in name for part in OTHER_CLASSES) or "_class_name" in config:
         return False
     listed = table("other_models").values()

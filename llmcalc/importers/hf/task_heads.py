@@ -14,6 +14,7 @@ from .config import Config
 
 DEFAULT_LABELS = 2  # of a class whose config does not name any
 POOLER = "pooler"
+STREAMS = 2  # of a reversible residual, which a head reads side by side
 
 
 def with_task_head(config: Config, architecture: Architecture) -> Architecture:
@@ -52,6 +53,10 @@ def _layers(config: Config, stack: Stack, texts: list[str]) -> Iterator[Named]:
         if kind == "norm":
             yield Named(name, _final_norm(stack))
             continue
+        if kind == "layernorm":
+            yield Named(name, config.layernorm(width=width))
+            continue
+        width *= STREAMS if "streams" in words else 1
         out = _width(config, kind, stack.d_model)
         if out:
             yield Named(name, _linear(config, width, out, words))
@@ -61,7 +66,8 @@ def _layers(config: Config, stack: Stack, texts: list[str]) -> Iterator[Named]:
 def _width(config: Config, kind: str, hidden: int) -> int:
     if kind == "summary":
         kind = "labels" if config.flag("summary_proj_to_labels") else "hidden"
-    return hidden if kind == "hidden" else n_labels(config) if kind == "labels" else int(kind)
+    widths = {"hidden": hidden, "labels": n_labels(config)}
+    return widths[kind] if kind in widths else config.size(kind) if kind.isidentifier() else int(kind)
 
 
 def _linear(config: Config, width: int, out: int, words: list[str]) -> Linear:

@@ -12,7 +12,7 @@ from ....layers import Embedding, Linear, Mlp, SequenceRows
 from ..layers.funnel_attention import FunnelAttention
 
 HALVED = 2  # number of tokens pooled into one between blocks
-BASE = "FunnelBaseModel"  # the class without the decoder
+WITHOUT_DECODER = ("FunnelBaseModel", "FunnelForSequenceClassification", "FunnelForMultipleChoice")
 
 
 def funnel(config: Config) -> Architecture:
@@ -27,7 +27,7 @@ def funnel(config: Config) -> Architecture:
     config.get("tie_word_embeddings")
     runs = _blocks(config)
     decoder = config.size("num_decoder_layers")
-    if config.class_name() != BASE:
+    if config.class_name() not in WITHOUT_DECODER:
         times = HALVED ** (len(_counts(config, "block_sizes")) - 1)
         layers = [
             _layer(config, f"decoder.layers.{index}", restores=None if index else times) for index in range(decoder)
