@@ -19,6 +19,12 @@ from llmcalc.schema.yaml_reader import read_yaml
 PACKAGE = Path(llmcalc.__file__).parent
 STANDARD_ONLY = ["core", "layers", "calc"]
 HEAVY = ["pydantic", "numpy", "rich", "typer", "yaml", "hypothesis"]
+UNUSED = [  # by the parameters of a preset
+    "llmcalc.calc.memory", "llmcalc.calc.sharding", "llmcalc.calc.flops", "llmcalc.checkpoint", "llmcalc.estimate",
+    "llmcalc.importers", "llmcalc.verification", "llmcalc.lint", "llmcalc.twins", "llmcalc.zoo", "llmcalc.web",
+    "llmcalc.api.names", "llmcalc.api.gguf_names", "llmcalc.api.repository_names", "llmcalc.schema.models",
+    "llmcalc.core.fingerprint", "llmcalc.core.notation", "llmcalc.report.memory",
+]  # fmt: skip
 SLOW = ["dataclasses", "inspect", "subprocess", "difflib", "textwrap", "hashlib"]
 
 
@@ -93,6 +99,32 @@ def test_an_answer_loads_nothing_slow_of_the_standard_library(compiled: Path) ->
     code += f"\nprint(*[name for name in {SLOW} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == ""
+
+
+def test_a_preset_loads_nothing_of_other_sources_and_quantities(compiled: Path) -> None:
+    own = modules(compiled, "params", "gpt3")
+    assert "llmcalc.calc.params" in own
+    unused = [name for name in own for start in UNUSED if f"{name}.".startswith(f"{start}.")]
+    assert not unused, unused
+    assert len(own) <= 75, own  # each module takes 0.2 ms
+
+
+def modules(compiled: Path, *command: str) -> list[str]:
+    """The modules of llmcalc that are loaded after a command."""
+    code = f"import sys; sys.path.insert(0, {str(compiled)!r})"
+    code += f"\nfrom llmcalc.cli.main import main; main({list(command)})"
+    code += "\nprint(*[name for name in sys.modules if name.startswith('llmcalc.')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1].split()
+
+
+def test_a_short_command_compiles_no_annotation(compiled: Path) -> None:
+    code = f"""import sys; sys.path.insert(0, {str(compiled)!r})
+import typing; made = []; typing.ForwardRef.__init__ = lambda self, text, *_, **__: made.append(text)
+from llmcalc.cli.main import main; main(["params", "gpt3"])
+print("compiled:", *made)"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "compiled:"
 
 
 @pytest.mark.parametrize("package", HEAVY)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..core.architecture import Architecture
 from ..core.errors import DescriptionError, InputError, UnknownNameError, nearest, short_repr
-from ..core.record import changed
+from ..core.record import NamedTuple, changed
 from ..core.setting import Setting, read_texts
-from .gguf_names import FILE_FORMAT
-from .repository_names import stored_name
 
 WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".pkl")  # only the first two can be read
 Source = Architecture | str | os.PathLike[str] | Mapping[str, Any]  # any source that load() accepts
@@ -196,6 +194,8 @@ def _from_stored_name(source: str, reading: Reading) -> Architecture | None:
     from ..schema.model_names import known_name, organisation
     from ..schema.preset import ASKED, load_preset
     from ..schema.preset_files import names
+    from .gguf_names import FILE_FORMAT
+    from .repository_names import stored_name
 
     folder, file = os.path.dirname(source), stored_name(source)
     if file is None or (folder and (not organisation(source) or os.path.exists(folder))):

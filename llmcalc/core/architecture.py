@@ -14,14 +14,14 @@ import re
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any
 
 from .declaration import Declaration
 from .errors import SizeError
 from .layer import Layer
 from .notebook_display import NotebookDisplay
 from .printable import plural
-from .record import fields, record
+from .record import NamedTuple, fields, record
 from .traits import glossary
 
 NO_INPUTS: dict[str, Any] = {}  # shared default, never modified

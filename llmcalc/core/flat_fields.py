@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from .aliases import (
     PART_ABSENT,
@@ -21,7 +21,7 @@ from .aliases import (
 )
 from .errors import DescriptionError, SizeError, short_repr
 from .part import Part, read_part
-from .record import MISSING, changed, fields
+from .record import MISSING, NamedTuple, changed, fields
 
 Path = tuple[str, ...]
 _noticed: list[str] = []  # flat name in the first constructor call that used one; later calls give no warning

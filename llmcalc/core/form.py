@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from .errors import UnknownNameError
+from .record import NamedTuple
 
 
 class Call(NamedTuple):

@@ -21,7 +21,7 @@ computes a state of each token from that of the token before.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from .record import NamedTuple
 
 
 class Function(NamedTuple):

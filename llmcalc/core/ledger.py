@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 from math import prod
-from typing import NamedTuple
 
 from .architecture import Architecture, Stack, declare
 from .declaration import Declaration, Leaf, Tensor
 from .errors import SizeError
 from .layer import Layer
-from .record import changed, remembered
+from .record import NamedTuple, changed, remembered
 
 
 class Entry(NamedTuple):

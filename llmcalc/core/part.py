@@ -220,7 +220,7 @@ def nested_fields(part: Part) -> Iterator[tuple[str, Any, Any, bool]]:
         if name not in part.PARTS:
             yield name, value, default, text.startswith("int") and name not in part.POSITIONS
             continue
-        several = len(part.PARTS[name]) > 1
+        several = _is_choice(part.PARTS[name])
         words = [_word(one) if several else one is not None for one in (value, default)]
         yield name, words[0], words[1], False
         if value is not None:
@@ -228,6 +228,11 @@ def nested_fields(part: Part) -> Iterator[tuple[str, Any, Any, bool]]:
             usual = default if type(default) is type(value) else None
             for path, item, common, is_size in nested_fields(value):
                 yield f"{prefix}.{path}", item, getattr(usual, path, common), is_size
+
+
+def _is_choice(choices: Sequence[type[Part]]) -> bool:
+    """Return whether a field accepts several kinds of parts, as those of a folder, whose modules are not listed."""
+    return getattr(choices, "names", None) == () or len(choices) > 1
 
 
 def _word(part: Part | None) -> str:

@@ -13,7 +13,7 @@ from .architecture import Architecture, Stack, declare, layer_glossary
 from .layer import Layer
 from .part import nested_fields
 from .printable import plural
-from .record import MISSING, fields, record
+from .record import MISSING, fields, record, remembered
 from .traits import role_fields
 
 MOST_VALUES = 3
@@ -157,12 +157,22 @@ def _sort(name: str) -> str:
 
 def paper_name(layer: Layer, field: str, value: int) -> str:
     """Return the name of the axis of length ``value`` if exactly one exists, or the field name otherwise."""
-    names = {axis: name for axis, (name, _) in layer_glossary(layer).items()}
-    if field in names.values() or field == "n_blocks":  # n_blocks shares its axis with state-space heads
+    names, lengths = remembered(layer, "_named_axes", None, lambda: _named_axes(layer))
+    if field in names or field == "n_blocks":  # n_blocks shares its axis with state-space heads
         return field
-    named = [names[axis] for axis, length in declare(layer).axes.items() if length == value and axis in names]
+    named = lengths.get(value, ())
     taken = {entry.name for entry in fields(layer)}
     return named[0] if len(named) == 1 and named[0] not in taken else field
+
+
+def _named_axes(layer: Layer) -> tuple[frozenset[str], dict[int | str, list[str]]]:
+    """Return the names of all axes of a layer, and the names of its own axes by length."""
+    names = {axis: name for axis, (name, _) in layer_glossary(layer).items()}
+    lengths: dict[int | str, list[str]] = {}
+    for axis, length in declare(layer).axes.items():
+        if axis in names:
+            lengths.setdefault(length, []).append(names[axis])
+    return frozenset(names.values()), lengths
 
 
 def label(found: Sequence[Features], stacks: Sequence[Stack | None], always_kind: bool = False) -> list[dict[str, str]]:

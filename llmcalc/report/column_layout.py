@@ -9,9 +9,9 @@ the first column is repeated.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from ..core.printable import text_width
+from ..core.record import NamedTuple
 from .document import WORDS, Cell, Column, Table
 from .numbers import BYTES, cell_text, short
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from ..core.errors import DescriptionError
@@ -24,9 +25,13 @@ _WORDS |= dict.fromkeys(("true", "True", "TRUE"), True) | dict.fromkeys(("false"
 _WORDS |= dict.fromkeys((".inf", ".Inf", ".INF", "+.inf"), float("inf")) | {"-.inf": float("-inf")}
 _WORDS |= dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan"))
 
-_DECIMAL = re.compile(r"[-+]?[0-9]+(_[0-9]+)*")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_BASED = {"0o": (re.compile(r"0o[0-7]+"), 8), "0x": (re.compile(r"0x[0-9a-fA-F]+"), 16)}
+
+@lru_cache(maxsize=1)
+def _patterns() -> tuple[re.Pattern[str], re.Pattern[str], dict[str, tuple[re.Pattern[str], int]]]:
+    """Return the patterns of decimal integers, of floats, and of the other bases by prefix."""
+    based = {"0o": (re.compile(r"0o[0-7]+"), 8), "0x": (re.compile(r"0x[0-9a-fA-F]+"), 16)}
+    real = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
+    return re.compile(r"[-+]?[0-9]+(_[0-9]+)*"), re.compile(real), based
 
 
 def check_bounds(data: Any, where: str) -> None:
@@ -54,12 +59,13 @@ def read_scalar(text: str) -> Any:
     """
     if text in _WORDS:
         return _WORDS[text]
-    pattern, base = _BASED.get(text[:2], (_DECIMAL, 10))
+    decimal, real, based = _patterns()
+    pattern, base = based.get(text[:2], (decimal, 10))
     if pattern.fullmatch(text):
         if len(text) > MAX_DIGITS:
             raise DescriptionError(f"a number with {len(text):,} digits exceeds the limit of {MAX_DIGITS} digits")
         return int(text.replace("_", "").removeprefix(text[:2] if base != 10 else ""), base)
-    return float(text) if _FLOAT.fullmatch(text) else text
+    return float(text) if real.fullmatch(text) else text
 
 
 def mapping_at(data: Mapping[str, Any], key: str) -> dict[str, Any]:

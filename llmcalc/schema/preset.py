@@ -16,12 +16,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..core.architecture import Architecture, Extra
 from ..core.errors import DescriptionError, InputError, UnknownNameError
 from ..core.layer import Layer
-from ..core.record import changed
+from ..core.record import NamedTuple, changed
 from . import preset_files
 from .build import BRANCH_KEYS, SUBLAYER_KEYS, Builder
 from .facts import expectations, lines, published_encoder, published_formats, training_facts

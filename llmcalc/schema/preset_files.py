@@ -7,9 +7,10 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 from ..core.errors import DescriptionError, InputError, UnknownNameError, short_repr
+from ..core.record import NamedTuple
 from .plain_data import MAX_FILE_SIZE
 
 SUFFIX = ".yaml"

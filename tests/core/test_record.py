@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from llmcalc.core.record import MISSING, fields, forget, is_record, record, remembered
+from llmcalc.core.record import MISSING, NamedTuple, fields, forget, is_record, record, remembered
 
 
 @record
@@ -82,3 +82,27 @@ def test_a_forgotten_value_is_computed_again_and_the_fields_stay() -> None:
     forget(point)
     assert point == Named(3, name="q")
     assert remembered(point, "_known", 2, lambda: 17) == 17
+
+
+class _Point(NamedTuple):
+    """A point."""
+
+    x: int
+    y: int = 0
+
+    @property
+    def both(self) -> int:
+        return self.x + self.y
+
+
+def test_a_named_tuple_is_like_that_of_typing() -> None:
+    assert _Point(1) == (1, 0) == _Point(x=1)
+    assert repr(_Point(1, y=2)) == "_Point(x=1, y=2)"
+    assert (_Point._fields, _Point._field_defaults, _Point.__doc__) == (("x", "y"), {"y": 0}, "A point.")
+    assert _Point.__annotations__ == {"x": "int", "y": "int"}
+    assert (_Point.__module__, _Point.__qualname__) == (__name__, "_Point")
+    assert pickle.loads(pickle.dumps(_Point(1, 2))) == _Point(1, 2)
+    assert _Point(1, 2).both == 3
+    assert _Point(1)._replace(y=5).y == 5
+    with pytest.raises(TypeError):
+        _Point()  # type: ignore[call-arg]
