@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import llmcalc
+from llmcalc.data import tables
 from llmcalc.schema.preset_files import shipped_folder
 from llmcalc.schema.yaml_reader import read_yaml
 
@@ -139,3 +140,10 @@ def test_importing_the_package_loads_none_of_its_parts() -> None:
     code = "import llmcalc, sys; print([name for name in sys.modules if name.startswith('llmcalc.')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_files_of_a_folder_are_merged_once_and_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = tables("engines")
+    monkeypatch.setattr("os.listdir", None)  # a second listing raises an error
+    first.pop("vllm")
+    assert "vllm" in tables("engines")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 from ..calc.kv_cache import element_bytes
@@ -118,6 +119,7 @@ def state_bytes(
     }  # fmt: skip
 
 
+@lru_cache(maxsize=64)
 def engine_step(name: str, version: str | None = None) -> EngineStep:
     """Return the time of a step of an engine outside the kernels.
 

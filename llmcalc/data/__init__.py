@@ -35,6 +35,11 @@ def read_table(file: str | os.PathLike[str]) -> dict[str, Any]:
 
 def tables(folder: str) -> dict[str, Any]:
     """Return the merged contents of all data files in a folder."""
+    return dict(_merged(folder))
+
+
+@cache
+def _merged(folder: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     entries = os.listdir(os.path.join(FOLDER, folder))
     for stem in sorted({entry[:-5] for entry in entries if entry.endswith((".yaml", ".json"))}):
