@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture
 from ..core.record import remembered
+from ..data import table
 from ..estimate.hardware import Accelerator
 from .engine_hardware import checkpoint_format, supports
 from .fit import Candidate, check_fit, layout_of
@@ -63,7 +64,8 @@ def solve_quant(
     """Evaluate the common weight formats that a GPU supports, and return them in decreasing order of bits per weight.
 
     If the published checkpoint is quantised, the candidates are its own formats and formats with fewer bits. If no
-    engine of the GPU reads it, they are all formats.
+    engine of the GPU reads it, they are all formats. File types of llama.cpp are left out if another one is smaller and
+    has a lower measured perplexity, such as Q4_1 beside Q4_K_M.
     """
     dtype = arguments.get("dtype", "bf16")
     known = [name for name in (*FORMATS, *LLAMA_CPP) if supports(card, name)]
@@ -73,9 +75,18 @@ def solve_quant(
     if own:
         most = weight_bits(architecture, own, dtype).average
         bits = {own: most, **{name: size for name, size in bits.items() if size < most}}
+    bits = {name: size for name, size in bits.items() if not _is_surpassed(name, bits)}
     found: list[Candidate] = []
     for name, size in sorted(bits.items(), key=lambda entry: entry[1]):
         if found and not found[-1].fit.fits:  # more bits do not fit either, so that no other layout is tried
             arguments = {**arguments, "layout": layout_of(found[-1].fit)}
         found.append(Candidate(name, check_fit(architecture, **budget, **{**arguments, "weights": name}), size))
     return found[::-1]
+
+
+def _is_surpassed(name: str, bits: dict[str, float]) -> bool:
+    """Return whether another file type has a lower perplexity in at most as many bits."""
+    types = table("mixtures")
+    own = types.get(name, {}).get("perplexity")
+    others = ((size, types.get(other, {}).get("perplexity")) for other, size in bits.items())
+    return own is not None and any(size <= bits[name] and their is not None and their < own for size, their in others)

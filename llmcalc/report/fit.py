@@ -17,6 +17,7 @@ from ..calc.memory.inference import InferenceMemory
 from ..core.architecture import Architecture
 from ..core.errors import spelled
 from ..core.workload import positions
+from ..data import table
 from ..estimate.hardware import SYSTEM_BYTES, Accelerator
 from .document import Document, Fact, Table, columns
 from .file_formats import sixteen_bit_line
@@ -140,7 +141,7 @@ def _answer(fit: FitResult) -> str:
         return f"✓ {_solved(solution, fit)} {OFFLOADED[solution.asked]}: {command}"
     if solution and solution.value is not None:
         limit = ", the most that the model accepts" if solution.in_memory else ""
-        return f"✓ {ASKED[solution.asked]}: {_solved(solution, fit)}{limit}"
+        return f"✓ {ASKED[solution.asked]}: {_solved(solution, fit)}{limit or _best_file_type(solution)}"
     return f"{'✓' if fit.fits else '✗'} {verdict(fit, _load(fit.result))}{each}"
 
 
@@ -164,6 +165,13 @@ def _option(change: Change) -> str:
     settings |= {"gpu": f"{settings['gpu']}:{count}"} if count else {}
     settings |= {"dp": mesh.dp} if mesh else {}
     return spelled(" ".join(f"{{{name}={value}}}" for name, value in settings.items()))
+
+
+def _best_file_type(solution: Solution) -> str:
+    """Return the best file type of llama.cpp if the best format is not one."""
+    fitting = (tried.name for tried in solution.candidates if tried.fit.fits and tried.name in table("mixtures"))
+    best = next(fitting, solution.value)
+    return "" if solution.value in (best, *PLAIN) else f"; in llama.cpp: {best}"
 
 
 def _solved(solution: Solution, fit: Fit) -> str:

@@ -280,6 +280,7 @@ def test_no_format_of_llama_cpp_with_more_bits_fits_than_the_best_one() -> None:
     assert found is not None
     best, bits = str(found.value), {one.name: one.bits for one in found.candidates}
     finer = [name for name in table("mixtures") if "ud-" not in name and bits.get(name, 0) > bits[best]]
+    assert not {"q4_1", "q5_0", "q5_1"} & set(bits)  # larger and less accurate than q4_k_m or q5_k_s
     assert {"iq2_m", "q2_k_s"} <= set(finer)
     assert not any(llmcalc.fit("llama3.3-70b", gpu="rtx4090", weights=name).fits for name in finer)
     assert all(llmcalc.fit("llama3.3-70b", gpu="rtx4090", weights=name).fits for name in ("iq2_s", "iq2_xs", best))

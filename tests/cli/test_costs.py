@@ -188,6 +188,8 @@ def test_solving_for_the_format_and_the_number(capsys: Capture) -> None:
     found = answer(capsys, "fit llama3-70b --gpu rtx4090:2 --seq 4096 --solve quant")
     assert found["value"] == next(one["format"] for one in found["candidates"] if one["fits"])
     assert answer(capsys, "fit llama3-70b --gpu rtx4090:2 --seq 4096 --weights " + found["value"])["fits"]
+    assert main(["fit", "llama3-70b", "--gpu", "rtx4090:2", "--seq", "4096", "--solve", "quant"]) == 0
+    assert capsys.readouterr().out.startswith("✓ best format: nf4; in llama.cpp: q4_k_m\n")
     assert answer(capsys, "fit llama3-70b --gpu h100 --solve gpus")["value"] == 2
     assert answer(capsys, "fit gpt3 --gpu h100 --solve batch", code=1)["value"] is None
 

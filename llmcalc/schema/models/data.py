@@ -54,6 +54,7 @@ class Mixture(Model):
     like: Text | None = None
     rules: list[MixtureRule] = Field([])
     published: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    perplexity: Annotated[float, Field(ge=0)] | None = None
 
 
 class OptimizerState(Model):
