@@ -17,8 +17,7 @@ from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture, declare, model_of
 from ..core.errors import DescriptionError, InputError, nearest
 from ..core.record import remembered
-from ..core.workload import positions
-from ..data import table, tables
+from ..data import tables
 from ..estimate.engine_adapters import ADAPTERS, adapter_bytes, has_adapters
 from ..estimate.engine_cache import LONG, SHORT, CacheGroups, CacheLayer, cache_groups, cache_layers, flat_cache
 from ..estimate.engine_memory import ModelBytes
@@ -33,10 +32,7 @@ from ..estimate.engine_weights import (
     padded_weights,
 )
 from ..estimate.packed_cache import compressed_workspace
-from ..importers.engine_commands import EngineCommand
-from ..layers.parts.rope import Dynamic, Linear
-from ..schema.model_names import release
-from ..schema.preset import ASKED
+from ..layers.parts.rope import Dynamic, Linear, Scaling, Yarn
 from ..schema.preset_files import names as preset_names
 from .defaults import LLAMA_CPP_STEP_TOKENS
 from .engine_encoders import encoder_memory, served_encoder
@@ -44,13 +40,13 @@ from .gguf_names import FILE_FORMAT, GgufName
 from .llama_cpp_models import LlamaCppModel
 from .load import Source, load
 from .memory import CHECKPOINT, refusals, serving_stages
+from .model_lengths import POSITIONS, served_length
 from .names import number_format
 from .repository_names import stored_name
 
 STATE_TITLES = {"recurrent": "recurrent", "conv": "convolution"}
 SENT = 2  # tensors of a step that vLLM sends to the next pipeline stage: hidden states and the residual
 DRAFT_BUFFERS = 2  # of a step in vLLM: hidden states and embeddings (v1/spec_decode/llm_base_proposer.py)
-ASSUMED_LENGTH = 2048  # tokens (vLLM: config/model.py, _get_and_verify_max_len)
 # the engines have no models such as T5 and BART (vLLM 0.33: model_executor/models/registry.py; SGLang: srt/models)
 NO_ENCODERS = "{} serves no model with an encoder of text beside its decoder"
 
@@ -98,49 +94,6 @@ def _first(names: Iterable[str]) -> Architecture | None:
         with suppress(InputError):
             return load(name)
     return None
-
-
-def served_length(architecture: Architecture) -> int:
-    """Return the default length of a request: the number of positions in the config of the model."""
-    own = architecture.inputs.get("max_position_embeddings") or positions(architecture)
-    if own:
-        return int(own)
-    releases = table("release_lengths")
-    if named := release(str(architecture.inputs.get(ASKED, "")), releases):
-        return int(releases[named])
-    name, known = str(architecture.inputs.get("model", architecture.name)), table("context_lengths")
-    found = [key for key in known if name == key or name.startswith(f"{key}-")]
-    if not found:
-        message, hint = f"the context length of {name} is unknown", "add {max_model_len=N}"
-        raise InputError(message, parameter="max_model_len", hint=hint)
-    return int(known[max(found, key=len)])
-
-
-def known_length(architecture: Architecture) -> int | None:
-    """Return the number of positions of a model, or None if it is unknown."""
-    with suppress(InputError):
-        return served_length(architecture)
-    return None
-
-
-def longest_request(architecture: Architecture, entry: Mapping[str, Any], pasted: EngineCommand | None) -> int | None:
-    """Return the longest request with which an engine starts, or None if it does not depend on the model."""
-    longer = entry.get("longer")
-    if not longer or (pasted and pasted.environment.get(longer["variable"], "0").lower() in ("1", "true")):
-        return None
-    if pasted and {*pasted.listed, *pasted.unmodelled} & {*longer["flags"].split()}:
-        return None
-    return known_length(architecture)
-
-
-def start_length(architecture: Architecture) -> int:
-    """Return the default length of a request, which vLLM assumes for a model that caches no tokens."""
-    try:
-        return served_length(architecture)
-    except InputError:
-        if len({state(architecture, seq=tokens, extend=True).bytes for tokens in (LONG, 2 * LONG)}) > 1:
-            raise
-        return ASSUMED_LENGTH
 
 
 def step_sizes(settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, int]:
@@ -259,7 +212,8 @@ def _rotary_tables(architecture: Architecture, settings: Mapping[str, Any], widt
     """Return the bytes of the tables of sines and cosines, one for each distinct kind of rotary positions.
 
     They have a row for each position of the model, or of a request if the model states no length. With
-    ``scaled_tables``, methods that scale all positions have rows for ``factor`` times this length.
+    ``scaled_tables``, methods that scale all positions have rows for ``factor`` times this length, and YaRN for
+    ``factor`` times the length before scaling.
     """
     layers = [
         layer for run in architecture.main.runs for sublayer in run.block.sublayers for _, layer in sublayer.layers()
@@ -267,10 +221,15 @@ def _rotary_tables(architecture: Architecture, settings: Mapping[str, Any], widt
     ropes = {rope for layer in layers if (rope := getattr(layer, "rope", None)) is not None}
     length = settings["max_model_len"]
     with suppress(InputError):
-        length = served_length(architecture)
-    scaled = (Linear, Dynamic) if settings.get("scaled_tables") else ()
-    factors = {rope: rope.scaling.factor if isinstance(rope.scaling, scaled) else 1 for rope in ropes}
-    return sum(round(length * factor) * (rope.dim or 0) * width for rope, factor in factors.items())
+        length = architecture.inputs.get(POSITIONS) or served_length(architecture)
+    is_scaled = bool(settings.get("scaled_tables"))
+    return sum(_table_rows(rope.scaling, length, is_scaled) * (rope.dim or 0) * width for rope in ropes)
+
+
+def _table_rows(scaling: Scaling | None, length: int, is_scaled: bool) -> int:
+    if is_scaled and isinstance(scaling, Yarn) and scaling.length:
+        return round(scaling.length * scaling.factor)
+    return round(length * scaling.factor) if is_scaled and isinstance(scaling, (Linear, Dynamic)) else length
 
 
 def layers_of(stage: Architecture, settings: Mapping[str, Any]) -> tuple[CacheLayer, ...]:

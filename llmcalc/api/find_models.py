@@ -21,10 +21,10 @@ from ..estimate.hardware import NODE, Accelerator
 from .context import largest_context
 from .defaults import RESERVE, default_seq
 from .engine_hardware import checkpoint_format, supports
-from .engine_models import known_length
 from .fit import FIT, check_fit, layout_of, resources
 from .fit_formats import weight_bits
 from .memory import CHECKPOINT, serving_stages
+from .model_lengths import known_length
 from .names import number_format, weight_formats
 from .settings import DTYPE, SERVING, WEIGHTS, read_settings
 

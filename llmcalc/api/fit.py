@@ -23,11 +23,11 @@ from .accelerators import Gpus, gpu_name, read_gpus
 from .defaults import RESERVE, default_seq
 from .effects import check_effects
 from .engine_hardware import is_reachable
-from .engine_models import known_length
 from .fit_offload import OFFLOADS, solve_offload
 from .layouts import Layout, best_layout
 from .load import Source, load
 from .memory import memory_of, serving_stages, worst_stage
+from .model_lengths import known_length
 from .settings import MEMORY, MEMORY_MODE, memory_settings, read_settings
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from ..calc.memory.fit import largest_fitting
 from ..calc.touched_experts import expert_layers
 from ..estimate.engine_profile import version_number
 from ..importers.modelfile import MODELFILE, RUN
-from .engine_models import known_length
+from .model_lengths import known_length
 
 if TYPE_CHECKING:
     from .engine_result import ServeResult
@@ -53,7 +53,7 @@ def fitted_settings(result: ServeResult, predict: Predict, given: Mapping[str, A
 
 def capped_notes(result: ServeResult) -> tuple[str, ...]:
     """Return a note if llama.cpp allocates a longer cache for a sequence than the positions that it lets it use."""
-    known = known_length(result.architecture)
+    known = known_length(result.architecture, result.engine)
     own = result.max_model_len // (1 if result.settings.get("unified") else result.settings["max_num_seqs"])
     if not result.placed or known is None or own <= known:
         return ()

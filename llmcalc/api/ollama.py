@@ -11,8 +11,9 @@ from ..core.errors import DescriptionError, InputError
 from ..core.setting import SCALES, read_integer
 from ..data import tables
 from ..importers.modelfile import Modelfile, library_model, read_modelfile, usual_context
-from .engine_models import load_served, served_length
+from .engine_models import load_served
 from .gguf_names import GGUF_ENGINE, published_format
+from .model_lengths import served_length
 
 if TYPE_CHECKING:
     from ..importers.engine_commands import EngineCommand
@@ -50,7 +51,7 @@ def _command(found: Modelfile, settings: Mapping[str, Any], gpus: Gpus, requests
     if architecture.name != found.model.replace(":", "-"):
         read = [f"{found.model} is read as {architecture.name}"]
     with suppress(InputError):
-        length = served_length(architecture)
+        length = served_length(architecture, "llama.cpp")
     memory = gpus.memory_bytes or (gpus.accelerator.usable_bytes if gpus.accelerator else 0)
     context = usual_context(memory * (gpus.count or 1), length)
     words = found.words(context, length, requests)

@@ -38,10 +38,8 @@ from .engine_models import (
     groups_of,
     layers_of,
     load_served,
-    longest_request,
     model_bytes,
     model_kinds,
-    start_length,
     state_notes,
     step_sizes,
     stored_format,
@@ -52,6 +50,7 @@ from .gguf_names import dynamic_notes, dynamic_warnings, file_format
 from .llama_cpp_fit import capped_notes, fitted_settings
 from .llama_cpp_models import llama_cpp_model
 from .load import Source
+from .model_lengths import changed_config, longest_request, start_length
 from .ollama import modelfile_command, run_command
 from .packed_layers import cache_refusals, cache_warnings, count_notes, packed_by_stage
 
@@ -168,7 +167,7 @@ def serve(
             pasted = pasted._replace(program=MODELFILE)
         elif pasted.program == RUN:
             words, remarks = run_command(pasted, _gpus(gpu, gpu_memory))
-            _, _, _, listed, _, _, environment, program = pasted
+            _, _, _, listed, _, _, environment, program, _ = pasted
             pasted = read_command(words)._replace(listed=listed, program=program, environment=environment)
         for name, value in (("model", model), ("engine", engine), *settings.items()):
             if value is not None:
@@ -195,12 +194,13 @@ def serve(
     profile = read_profile(engine, entry, engine_version, card.name if card else "", total)
     profile = profile.for_model(model_kinds(architecture)) if profile.runners else profile
     images = tuple(read_texts(image, "image"))
-    longest = longest_request(architecture, entry, pasted)
+    config = changed_config(engine, pasted)
+    longest = longest_request(architecture, engine, pasted, config)
 
     def exact(change: Mapping[str, Any]) -> ServeResult:
         own = {name: value for name, value in change.items() if name != GPUS}
         there = changed(gpus, count=change.get(GPUS, gpus.count))
-        result = _predict(architecture, profile, total, there, {**given, **own}, pasted is not None)
+        result = _predict(architecture, profile, total, there, {**given, **own}, pasted is not None, config)
         unsupported = cache_refusals(result, own.get("cache") or asked.get("cache"))
         result = changed(result, refusals=(*unsupported, *result.refusals))
         result = changed(result, images=served_images(architecture, result.settings, images), longest_allowed=longest)
@@ -321,6 +321,7 @@ def _predict(
     gpus: Gpus,
     given: Mapping[str, Any],
     is_pasted: bool,
+    config: Mapping[str, Any],
 ) -> ServeResult:
     settings = {**profile.settings, **given}
     n_replicas = 1 if settings.get("attention_dp") else settings.get("dp", 1)
@@ -330,7 +331,7 @@ def _predict(
         settings["pp" if splits_layers else "tp"] = ranks = gpus.count
     is_auto = settings.get("max_model_len") == AUTO
     if is_auto or settings.get("max_model_len") is None:
-        settings["max_model_len"] = start_length(architecture)
+        settings["max_model_len"] = start_length(architecture, profile.name, config)
     if settings.get("attention_dp"):  # these ranks are a part of the tensor-parallel ranks
         settings["tp"] = max(settings.get("tp", 1) // settings.get("dp", 1), 1)
     settings |= step_sizes(settings, given)

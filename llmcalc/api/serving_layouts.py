@@ -20,8 +20,8 @@ from ..estimate.time.arrays import namespace
 from ..estimate.time.calibration import Factors
 from ..estimate.time.pools import Decodes, Prefills, decodes, pools_time, prefills
 from ..estimate.time.serving import Load, ServingTime, serving_time
-from .engine_models import known_length
 from .grid import numpy_module
+from .model_lengths import known_length
 from .request_lengths import Requests
 from .serving_replicas import Formats, Replica, read_replica
 from .step_models import engine_step
@@ -135,7 +135,7 @@ class LayoutSearch:
     @cached_property
     def longest(self) -> int | None:
         """Largest number of tokens of a request that the model or the settings allow, or None if unknown."""
-        allowed = known_length(self.architecture), self.given.get("max_model_len")
+        allowed = known_length(self.architecture, self.engine), self.given.get("max_model_len")
         return min((size for size in allowed if isinstance(size, int)), default=None)
 
     @property

@@ -19,12 +19,13 @@ from .accelerators import read_gpus
 from .calibration import Calibration, read_calibration
 from .default_layout import DefaultLayout, default_layout
 from .engine_hardware import AssumedEngine, check_engine, default_engine
-from .engine_models import NO_ENCODERS, known_length, state_notes
+from .engine_models import NO_ENCODERS, state_notes
 from .engine_settings import SHARES, read_engine_settings
 from .gguf_names import file_format
 from .llama_cpp_fit import PLACED
 from .load import Source
 from .load import load as read_model
+from .model_lengths import known_length
 from .request_lengths import read_requests
 from .serve import REQUESTS
 from .serving_formats import check_formats, format_choices
@@ -277,7 +278,7 @@ def serving(
             return changed(whole, notes=(note, *whole.notes))
 
     allowed = (
-        known_length(architecture),
+        known_length(architecture, steps.engine.name),
         memory.settings.get("max_model_len") if "max_model_len" in given else None,
     )
     return ServingResult(

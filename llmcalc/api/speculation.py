@@ -15,7 +15,8 @@ from ..estimate.engine_profile import read_profile
 from ..estimate.time.speculation import Speculation, accepted_tokens
 from ..estimate.time.step import StepModel
 from .draft_models import HEADS, MODEL, NONE, Draft, asked_draft, drafted_tokens, find_draft
-from .engine_models import served_length, step_sizes
+from .engine_models import step_sizes
+from .model_lengths import served_length
 from .step_models import step_model
 
 MOST_DRAFTED = 64
@@ -133,7 +134,7 @@ def _draft(steps: StepModel, settings: Mapping[str, Any]) -> Draft | None:
     profile = read_profile(name, entries[name], settings.get("engine_version"), card.name, card.usable_bytes)
     own = {**profile.settings, **settings, "tp": mesh.tp, "dp": mesh.dp}
     if not isinstance(own.get("max_model_len"), int):
-        own["max_model_len"] = served_length(steps.architecture)
+        own["max_model_len"] = served_length(steps.architecture, name)
     return find_draft(steps.architecture, profile, {**own, **step_sizes(own, own)})
 
 

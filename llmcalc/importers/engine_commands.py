@@ -42,6 +42,7 @@ class EngineCommand(NamedTuple):
         words: the words of the command.
         environment: environment variables of the command.
         program: the words that start the engine.
+        texts: values of the flags that change no setting, by flag.
     """
 
     engine: str
@@ -52,6 +53,7 @@ class EngineCommand(NamedTuple):
     words: tuple[str, ...]
     environment: dict[str, str]
     program: str
+    texts: Mapping[str, str] = {}
 
 
 def read_command(command: str | Sequence[str]) -> EngineCommand:
@@ -71,7 +73,7 @@ def read_command(command: str | Sequence[str]) -> EngineCommand:
     usual = {key: text for name, text in environment.items() for key in variables.get(name, "").split()}
     return EngineCommand(
         engine, found.model, {**usual, **found.settings}, found.listed, found.unmodelled, tuple(words), environment,
-        program,
+        program, found.texts,
     )  # fmt: skip
 
 
@@ -141,11 +143,13 @@ class _Read(NamedTuple):
     settings: dict[str, str]
     listed: tuple[str, ...]
     unmodelled: tuple[str, ...]
+    texts: dict[str, str]
 
 
 def _read(flags: _Flags, title: str, words: Sequence[str]) -> _Read:
     """Read the words after the program."""
     settings: dict[str, str] = {}
+    texts: dict[str, str] = {}
     listed: list[str] = []
     unmodelled: list[str] = []
     positional: list[str] = []
@@ -172,16 +176,19 @@ def _read(flags: _Flags, title: str, words: Sequence[str]) -> _Read:
             value = rest.pop(0)
         else:
             raise InputError(f"{typed} requires a value", parameter="command")
-        if key and flag in flags.read:
-            value = _with_key(flag, settings.get(flags.read[flag]), key, value)
+        if key:
+            before = settings.get(flags.read[flag]) if flag in flags.read else texts.get(flag)
+            if flag not in flags.read and before and not before.startswith("{"):  # a short form, such as -O3
+                before = None
+            value = _with_key(flag, before, key, value)
         if flag in flags.repeated and (before := settings.get(flags.read[flag])):
             value = f"{before},{value}"
         if flag in flags.read:
             settings[flags.read[flag]] = value
-        elif flag in flags.unmodelled and not (flag in flags.even and _is_even(value)):
-            unmodelled.append(flag)
-        else:
-            listed.append(flag)
+            continue
+        texts[flag] = value
+        is_even = flag in flags.even and _is_even(value)
+        (unmodelled if flag in flags.unmodelled and not is_even else listed).append(flag)
     model, file = settings.pop("model", ""), settings.pop(FILE, "")
     model = f"{model.partition(':')[0]}/{file}" if model and file else model or file or next(iter(positional), "")
     if not model:
@@ -189,7 +196,7 @@ def _read(flags: _Flags, title: str, words: Sequence[str]) -> _Read:
     extra = [word for word in positional if word != model]
     if extra and not flags.takes_prompt:
         raise InputError(f"unexpected word {extra[0]!r}", parameter="command", hint=f"{title} takes one model")
-    return _Read(model, settings, tuple(dict.fromkeys(listed)), tuple(dict.fromkeys(unmodelled)))
+    return _Read(model, settings, tuple(dict.fromkeys(listed)), tuple(dict.fromkeys(unmodelled)), texts)
 
 
 def _is_even(value: str) -> bool:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..api.defaults import RESERVE
 from ..api.engine_hardware import checkpoint_format, default_engine, has_reader
-from ..api.engine_models import default_state_format, known_length
+from ..api.engine_models import default_state_format
 from ..api.fit import FitResult, Solution
 from ..api.fit_offload import OFFLOADS, command_of, flag_of
+from ..api.model_lengths import known_length
 from ..api.settings import PLAIN
 from ..calc.kv_cache import ROLE_DTYPES
 from ..calc.memory.fit import Fit

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..api.engine_models import served_length
 from ..api.latency_tree import latency_tree
+from ..api.model_lengths import served_length
 from ..api.serving_memory import engine_title
 from ..core.errors import InputError, spelled
 from ..estimate.time.cost import LAUNCHES

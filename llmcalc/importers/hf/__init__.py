@@ -32,6 +32,7 @@ from .composite_configs import (
 from .config import Config, Fields
 from .family_table import find, names
 from .mlx_quantisation import MLX, mlx_weights
+from .rope import stated_scaling
 from .task_heads import has_known_head, with_task_head
 
 MOST_NAMED = 12  # sizes named in a note
@@ -172,7 +173,8 @@ def _positions(data: Mapping[str, Any], inner: Mapping[str, Any]) -> Fields:
     """Return the number of positions of a config or of its nested language model, to which engines limit requests."""
     values = (part.get("max_position_embeddings") for part in (data, inner))
     found = next((value for value in values if type(value) is int and value > 0), None)
-    return {"max_position_embeddings": found} if found else {}
+    scaling = next(filter(None, map(stated_scaling, (data, inner))), None)
+    return ({"max_position_embeddings": found} if found else {}) | ({"rope_scaling": scaling} if scaling else {})
 
 
 def _dropout(config: Config) -> Fields:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from ...core.record import fields
@@ -13,6 +14,8 @@ from .config_keys import ConfigKeys
 _METHODS: dict[str, type[Linear | Dynamic | Llama3 | Yarn | LongRope | Proportional]] = {
     method.kind(): method for method in (Linear, Dynamic, Llama3, Yarn, LongRope, Proportional)
 }
+SCALING_KEYS = ("rope_scaling", "rope_parameters")  # of transformers 4 and 5
+_ORIGINAL = "original_max_position_embeddings"
 _METHODS["su"] = LongRope  # name used in the first Phi-3 configs
 _FIELDS = {"low_freq_factor": "low_factor", "high_freq_factor": "high_factor", "beta_fast": "fast", "beta_slow": "slow"}
 
@@ -26,6 +29,22 @@ def scaling_parameters(config: ConfigKeys, layer_type: str | None = None) -> dic
             given = given[layer_type]
         found |= given if isinstance(given, dict) else {}
     return found
+
+
+def stated_scaling(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the method of scaling of a config as ``type``, ``factor`` and ``original`` positions, or nothing.
+
+    >>> stated_scaling({"rope_scaling": {"rope_type": "yarn", "factor": 4.0}})
+    {'type': 'yarn', 'factor': 4.0}
+    """
+    given: Mapping[str, Any] = next((config[key] for key in SCALING_KEYS if isinstance(config.get(key), dict)), {})
+    nested = [value for value in given.values() if isinstance(value, dict)]  # a method for each type of layer
+    for each in (given, *nested):
+        factor, original = each.get("factor"), each.get(_ORIGINAL) or config.get(_ORIGINAL)
+        if isinstance(factor, (int, float)) and type(factor) is not bool and 0 < factor < 1e6:
+            found = {"type": str(each.get("rope_type") or each.get("type") or "default"), "factor": float(factor)}
+            return found | ({"original": original} if type(original) is int and original > 0 else {})
+    return {}
 
 
 def rope_scaling(config: ConfigKeys, layer_type: str | None = None) -> Scaling | None:

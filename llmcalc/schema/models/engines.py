@@ -136,6 +136,20 @@ class EngineLengths(Sourced):
     flags: Text
 
 
+class EnginePositions(Sourced):
+    """How methods of rotary scaling change the positions of a config.
+
+    The factor of methods in ``unscaled`` does not multiply them, and that of methods in ``from_original`` multiplies
+    those before scaling. ``keeps_extended`` is whether a config that states both is not scaled, and ``families`` are
+    prefixes of model types that are not.
+    """
+
+    unscaled: Text
+    from_original: Text | None = None
+    keeps_extended: bool = False
+    families: Text | None = None
+
+
 class Engine(Sourced):
     """A serving engine: how it divides the memory of a GPU, and its command line."""
 
@@ -164,4 +178,5 @@ class Engine(Sourced):
     flags: EngineFlags
     pools: EnginePools | None = None
     exchange: EngineExchange | None = None
+    positions: EnginePositions | None = None
     longer: EngineLengths | None = None

@@ -11,11 +11,11 @@ from typing import Any
 from ...api.accelerators import read_gpus
 from ...api.encoder_serving import EncoderServing
 from ...api.engine_hardware import default_engine
-from ...api.engine_models import served_length
 from ...api.fit import FitResult, fit
 from ...api.flops import flops
 from ...api.latency import latency
 from ...api.load import load
+from ...api.model_lengths import served_length
 from ...api.serve import serve
 from ...api.serving_result import ServingResult
 from ...api.step_models import engine_step
