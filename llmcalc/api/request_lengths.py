@@ -9,7 +9,7 @@ from math import log
 from typing import Any, NamedTuple
 
 from ..core.errors import InputError, short_repr
-from ..core.record import record
+from ..core.record import changed, record
 from ..core.setting import Setting, check_values, read_length
 from ..estimate.time.arrays import Number
 from ..estimate.time.serving import Load
@@ -63,6 +63,7 @@ class Requests:
         quantiles: input and output tokens of a trace by quantile.
         n_rows: number of requests of a trace, or 0.
         notes: assumptions.
+        is_cached: whether the engine caches prefixes.
     """
 
     classes: tuple[RequestClass, ...]
@@ -72,6 +73,7 @@ class Requests:
     quantiles: Mapping[str, tuple[float, float]] = {}
     n_rows: int = 0
     notes: tuple[str, ...] = ()
+    is_cached: bool = True
 
     def mean(self, name: str) -> float:
         """Return the mean of ``isl``, ``osl`` or ``cached`` over the requests."""
@@ -89,11 +91,12 @@ class Requests:
         if len(self.classes) == 1:
             (only,) = self.classes
             return Load(
-                only.isl, only.osl, concurrency, chunk, only.cached, only.cached if self.is_shared else 0, most
+                only.isl, only.osl, concurrency, chunk, only.cached, only.cached if self.is_shared else 0, most,
+                reuses_prefixes=self.is_cached,
             )  # fmt: skip
         isl, osl, share, cached = (vector(float(each[place]) for each in self.classes) for place in range(4))
         shared = cached if self.is_shared else 0 * cached
-        return Load(isl, osl, concurrency, chunk, cached, shared, most, share / share.sum())
+        return Load(isl, osl, concurrency, chunk, cached, shared, most, share / share.sum(), self.is_cached)
 
 
 def read_requests(
@@ -145,7 +148,8 @@ def read_requests(
         only = RequestClass(_length(lengths.get("isl"), "isl"), _length(lengths.get("osl"), "osl"))
         found = Requests((only,), {"isl": only.isl, "osl": only.osl}, only.isl + only.osl)
         if turns:
-            return _turns(only, turns, is_cached and prefix_share != 0)
+            found = _turns(only, turns, is_cached and prefix_share != 0)
+    found = changed(found, is_cached=is_cached)
     return _with_prefix(found, prefix_share) if prefix_share else found
 
 
@@ -198,10 +202,9 @@ def _turns(turn: RequestClass, turns: int, is_cached: bool) -> Requests:
 
 def _with_prefix(found: Requests, share: float) -> Requests:
     classes = tuple(each._replace(cached=each.isl * share) for each in found.classes)
-    return Requests(
-        classes, {**found.given, "prefix_share": f"{share:g}"}, found.longest, is_shared=True,
-        quantiles=found.quantiles, n_rows=found.n_rows,
-        notes=(*found.notes, "all requests have the same prefix, which stays cached"),
+    notes = (*found.notes, "all requests have the same prefix, which stays cached")
+    return changed(
+        found, classes=classes, given={**found.given, "prefix_share": f"{share:g}"}, is_shared=True, notes=notes
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..estimate.hardware import Accelerator
 from ..estimate.serving_money import Terms
+from ..estimate.time.admission import RequestBytes, reserved_bytes
 from ..estimate.time.cost import COMMUNICATION, COMPUTE, ENGINE
 from ..estimate.time.interval import Interval
 from ..estimate.time.serving import Load, ServingTime
@@ -25,6 +26,7 @@ from .serving_replicas import SIZES
 from .serving_search import token_prices
 from .serving_terms import result_money
 from .speculation import Drafting
+from .step_models import engine_step
 
 LISTED = 64  # classes of requests
 
@@ -159,6 +161,13 @@ class ServingResult(NotebookDisplay):
     def running(self) -> int:
         """Requests that run at once, over all data-parallel ranks."""
         return int(min(self.time.batch, self.time.capacity) * self.time.n_batches + 1e-9)
+
+    @property
+    def held_tokens(self) -> float:
+        """Tokens in the KV cache that a running request holds and reserves on average."""
+        isl, osl = self.requests.mean("isl"), self.requests.mean("osl")
+        size = RequestBytes(isl, isl + osl / 2, isl + osl)
+        return float(reserved_bytes(engine_step(self.engine).admission, size, osl))
 
     @property
     def limit(self) -> str:

@@ -70,6 +70,7 @@ SETTINGS = (
     "max_num_batched_tokens", "price", "calibration", "acceptance_length", "acceptance_rate", *ENGINE_SETTINGS,
 )  # fmt: skip
 CACHING, CACHE = "prefix_caching", "cache"
+NOTED = 0.01  # share of the output tokens that preempted requests compute again
 
 
 def serving(
@@ -255,6 +256,9 @@ def serving(
         notes.append("times assume that the weights fit")
     if time.capacity >= 1 and time.waiting > 0:
         notes.append("requests wait for others to end, so that the time to the first token depends on the queue")
+    if time.recomputed >= NOTED * requests.mean("osl"):
+        text = "requests are preempted if the KV cache is full, and compute"
+        notes.append(f"{text} {float(time.recomputed):,.0f} tokens again per request; their pauses are not counted")
 
     def retry(change: Mapping[str, Any]) -> ServingResult:
         own: dict[str, Any] = {

@@ -269,11 +269,13 @@ def test_a_single_output_token_has_no_time_per_token() -> None:
     assert result.usd_per_million is not None
 
 
-@pytest.mark.parametrize("engine", ["vllm", "sglang", "tensorrt-llm"])
-def test_the_cache_is_that_of_the_engine(engine: str) -> None:
+@pytest.mark.parametrize(("engine", "held"), [("vllm", 1300), ("sglang", 1329.4), ("tensorrt-llm", 1600)])
+def test_the_cache_is_that_of_the_engine(engine: str, held: float) -> None:
+    """A running request has 300 tokens of output on average, and reserves none, 9.8 % or all of the other 300."""
     result = serve(engine=engine, isl=1_000, osl=600, concurrency=4)
     memory = llmcalc.serve(LLAMA, "h100", engine=engine)
-    assert result.time.capacity * 1_600 == pytest.approx(memory.tokens.best, rel=0.01)
+    assert result.held_tokens == pytest.approx(held)
+    assert result.time.capacity * held == pytest.approx(memory.tokens.best, rel=0.01)
     usual = cache_space(step_model(LLAMA, result.accelerator, Mesh(), engine))
     assert usual == pytest.approx(memory.memory.available.best, rel=0.15)
 
@@ -427,10 +429,27 @@ def test_a_length_of_the_engine_refuses_longer_requests_and_must_fit() -> None:
     assert serve(gpu="rtx4090", concurrency=2).all_run
 
 
+def test_preempted_requests_compute_tokens_again_only_in_a_full_cache_without_reservations() -> None:
+    """Requests of vLLM compute one output again, and less if prefixes are cached."""
+    own: dict[str, Any] = {"isl": 211, "osl": 1009, "kv_cache_memory": "4GiB"}
+    most = serve(concurrency=1, **own).time.capacity
+    few, near, full = (serve(concurrency=share * most, **own) for share in (0.7, 1.0, 1.5))
+    assert few.time.recomputed < 1
+    assert 300 < near.time.recomputed < 600
+    assert full.time.recomputed == pytest.approx(1009 * 1009 / (211 + 1009), rel=0.01)
+    assert any("compute 834 tokens again" in note for note in full.notes)
+    assert not any("again" in note for note in few.notes)
+    assert serve(concurrency=1.5 * most, prefix_caching=False, **own).time.recomputed == pytest.approx(1009, rel=0.01)
+    assert full.time.requests_per_s < serve(concurrency=most, **own).time.requests_per_s
+    for engine in ("sglang", "tensorrt-llm"):
+        assert serve(engine=engine, concurrency=5003).time.recomputed == 0
+    assert serve("mamba2-2.7b", concurrency=1009).time.recomputed == 0  # states do not grow
+
+
 def test_the_share_of_the_memory_changes_the_capacity() -> None:
     small, usual = serve(gpu_memory_utilization=0.5), serve()
     assert small.time.capacity < 0.6 * usual.time.capacity
-    assert serve(kv_cache_memory="1GiB").time.capacity == pytest.approx(2**30 / (1508 * 131_072))
+    assert serve(kv_cache_memory="1GiB").time.capacity == pytest.approx(2**30 / ((1009 + 499 / 2) * 131_072))
 
 
 def test_a_command_line_has_the_times_of_its_settings() -> None:
@@ -468,8 +487,8 @@ def test_a_cached_prefix_is_not_prefilled_but_read_and_stored_once() -> None:
     assert none.ttft_s is not None
     assert half.ttft_s < 0.7 * none.ttft_s
     assert half.time.requests_per_s > none.time.requests_per_s
-    free, each = none.time.capacity * (8009 + 499), 8009 / 2
-    assert half.time.capacity == pytest.approx((free - each) / (8009 + 499 - each), rel=1e-6)
+    free, each, held = none.time.capacity * none.held_tokens, 8009 / 2, none.held_tokens
+    assert half.time.capacity == pytest.approx((free - each) / (held - each), rel=1e-6)
     assert half.time.shared_bytes == pytest.approx(each * 131_072)
 
 

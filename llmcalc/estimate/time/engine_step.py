@@ -11,6 +11,7 @@ from ...core.record import record
 from ..cost import SIXTEEN_BIT
 from ..engine_profile import version_number
 from ..hardware import Accelerator
+from .admission import Admission, read_admission
 
 MICRO = 1e-6
 INT8, FP16 = "int8", "fp16"
@@ -56,6 +57,7 @@ class EngineStep:
         depends_on_version: whether earlier versions have other times.
         memory_share: share of the memory of a GPU that an engine uses, if its own rule is unknown.
         other_bytes: bytes of such an engine beside weights and KV cache, for activations, CUDA graphs and libraries.
+        admission: rule by which the engine admits requests.
     """
 
     name: str
@@ -89,6 +91,7 @@ class EngineStep:
     depends_on_version: bool
     memory_share: float
     other_bytes: float
+    admission: Admission
 
     def reading_share(self, kernel: str, accelerator: Accelerator) -> float | None:
         """Return the share of the bandwidth at which products with few rows read weights, or None if unknown."""
@@ -159,6 +162,7 @@ def read_engine(name: str, found: Mapping[str, Any], version: str | None = None)
         depends_on_version="earlier" in entry,
         memory_share=unknown["memory_share"],
         other_bytes=unknown["other_gb"] * 1e9,
+        admission=read_admission(entry.get("admission", {})),
     )
 
 

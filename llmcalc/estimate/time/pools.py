@@ -24,7 +24,7 @@ from typing import NamedTuple
 from .arrays import Number, namespace
 from .calibration import Factors
 from .cost import StepTime
-from .serving import Load, cache_space, request_capacity, stored_bytes
+from .serving import Load, cache_space, request_room, stored_bytes
 from .speculation import Speculation, drafted_prefill, drafted_step
 from .step import StepModel, step_values
 
@@ -147,7 +147,7 @@ def decodes(
         step = model.step(step_values(running, 1.0, keys), scheduled=True)
     if load.shares is not None:
         step = step.averaged(lambda value: load.without_classes(load.mean_decoding(value)))
-    capacity, _ = request_capacity(model, load._replace(concurrency=0.0), free, speculation)
+    capacity = request_room(model, load._replace(concurrency=0.0), free, speculation).capacity
     share = model.coefficients("collectives", "all-gather")["link"]
     device = model.device.between(model.mesh.ranks + 1)  # and a GPU of the other pool
     return Decodes(

@@ -23,8 +23,9 @@ not contain, because it has few output tokens, delay its first token.
 
 The time to the first token is that of the server in front of the engine, the wait for other prefills, and the own one.
 
-The batch is the number of requests, or as many as the KV cache can hold, or the engine allows. Requests beyond it wait,
-for a time that depends on the queue, so that the time to the first token is undefined.
+The batch is the number of requests, or as many as the KV cache can hold by the rule of the engine (``admission.py``),
+or the engine allows. Requests beyond it wait, for a time that depends on the queue, so that the time to the first token
+is undefined. Tokens that preempted requests compute again are further prefills.
 
 Cached input tokens are not prefilled, but their keys and values are read. Those of a prefix that all requests share are
 stored once.
@@ -48,6 +49,7 @@ from math import inf
 from typing import Any, NamedTuple
 
 from ...core.record import changed, record
+from .admission import RequestBytes, excess_probability, recomputed_tokens, reserved_bytes
 from .arrays import Number, namespace
 from .calibration import Factors
 from .cost import StepTime
@@ -69,6 +71,7 @@ class Load(NamedTuple):
         shared: cached tokens that all requests share.
         most: largest number of running requests on each data-parallel rank.
         shares: share of the requests in each class, or None for a single class.
+        reuses_prefixes: whether the prefix cache has tokens of preempted requests.
     """
 
     isl: Number
@@ -79,6 +82,7 @@ class Load(NamedTuple):
     shared: Number = 0
     most: Number = inf
     shares: Any = None
+    reuses_prefixes: bool = True
 
     def limit(self, model: StepModel) -> Number:
         """Return the largest number of tokens of prefill in a step."""
@@ -107,7 +111,8 @@ class ServingTime:
 
     Attributes:
         batch: running requests on each data-parallel rank.
-        capacity: requests whose keys and values fit on each data-parallel rank (0: the weights do not fit).
+        capacity: requests that can run at once on each data-parallel rank (0: the weights do not fit, and below 1: a
+            request does not fit).
         waiting: requests that wait for memory on each data-parallel rank.
         tpot_s: time per output token after the first. A request with one output token has none, and the value has no
             meaning.
@@ -120,6 +125,7 @@ class ServingTime:
         class_ttft_s: time to the first token of each class of requests.
         shared_bytes: bytes of the keys and values on a rank that a request shares with the others.
         n_batches: number of batches of which ``batch`` and ``capacity`` are one.
+        recomputed: tokens that preempted requests compute again, per request.
     """
 
     batch: Number
@@ -135,6 +141,7 @@ class ServingTime:
     class_ttft_s: Number = 0
     shared_bytes: Number = 0
     n_batches: int = 1
+    recomputed: Number = 0.0
 
     def of_replicas(self, count: int) -> ServingTime:
         """Return the times of several replicas, each of which has these requests."""
@@ -189,9 +196,12 @@ def serving_time(
     wanted = load.concurrency / groups
     xp = namespace(isl, osl, wanted)
     limit = load.limit(model)
-    capacity, shared = request_capacity(model, load, free, speculation)
+    room = request_room(model, load, free, speculation)
+    capacity, shared = room.capacity + 0 * load.concurrency, room.shared
     allowed = xp.where(capacity > 0, xp.maximum(capacity, 1.0), inf)
-    batch = xp.minimum(xp.minimum(wanted, load.most), allowed)
+    most = xp.minimum(wanted, load.most)
+    batch = xp.minimum(most, allowed)
+    recomputed = room.recomputed(model, load, most)
     new = xp.maximum(isl - load.cached, 1)
     chunk = xp.minimum(new, limit)
     chunks = new / chunk
@@ -225,16 +235,18 @@ def serving_time(
         alone, added = factors.scale(alone, model.engine.step_s), factors.prefill * added
     accepted = speculation.accepted if speculation else 1
     decode = alone.seconds / accepted
-    work = mean(chunks * added) / together  # that a request adds to steps in which others decode
+    again = recomputed / mean(new)
+    work = mean(chunks * added) / together * (1 + again)  # that a request adds to steps in which others decode
     tpot = decode + xp.minimum(others / tokens, limit / mean(new) / accepted) * work
     ttft = own + waited + model.engine.server_s
-    stay = mean(ttft) + (mean(osl) - 1) * tpot
-    period = xp.maximum(stay, mean(own) + (mean(osl) - 1) * decode + others * work)
+    stay = mean(ttft) + again * mean(own) + (mean(osl) - 1) * tpot
+    period = xp.maximum(stay, (1 + again) * mean(own) + (mean(osl) - 1) * decode + others * work)
     ttft = ttft + xp.maximum(period - stay, 0.0)
     found = ServingTime(
         batch=batch, capacity=capacity, waiting=wanted - batch, tpot_s=tpot, prefill_s=mean(own),
         ttft_s=mean(ttft), requests_per_s=groups * batch / period, prefill_share=1 - decode / tpot, step=alone,
         accepted=accepted, class_ttft_s=ttft, shared_bytes=shared, n_batches=groups,
+        recomputed=recomputed,
     )  # fmt: skip
     return found if load.shares is None else _without_classes(found, load)
 
@@ -260,25 +272,58 @@ def stored_bytes(model: StepModel, tokens: Number, speculation: Speculation | No
     return cache_bytes(model, tokens) + (cache_bytes(draft, tokens) if draft else 0.0)
 
 
-def request_capacity(
+class Room(NamedTuple):
+    """Space for requests on a rank.
+
+    Attributes:
+        capacity: requests that can run at once.
+        shared: bytes that each of them shares with the others.
+        space: bytes for what they do not share.
+        held: mean bytes that a running request holds of these.
+        size: mean bytes of a request with its input, a half of its output, and all of it.
+    """
+
+    capacity: Number
+    shared: Number
+    space: Number
+    held: Number
+    size: RequestBytes
+
+    def recomputed(self, model: StepModel, load: Load, wanted: Number) -> Number:
+        """Return the tokens per request that preempted requests compute again."""
+        if not model.engine.admission.preempts:
+            return 0.0 * wanted
+        own, size = load.mean_decoding, self.size
+        tokens = recomputed_tokens(
+            size, own(load.isl - load.shared), own(load.osl), reuses_prefixes=load.reuses_prefixes
+        )  # fmt: skip
+        is_known = namespace(self.capacity).where(self.capacity >= 1, 1.0, 0.0)
+        return is_known * tokens * excess_probability(self.space, wanted, size.middle, size.full - size.first)
+
+
+def request_room(
     model: StepModel, load: Load, free: float | None = None, speculation: Speculation | None = None
-) -> tuple[Number, Number]:
-    """Return how many requests fit on a rank, and the bytes that each of them shares with the others."""
+) -> Room:
+    """Return the space for requests on a rank, and how many of them can run at once."""
     xp = namespace(load.isl, load.osl, load.concurrency)
-    own = xp.maximum(stored_bytes(model, load.isl + load.osl - load.shared, speculation), 1.0)
-    shared = stored_bytes(model, load.shared, speculation)
-    largest, once = (own, shared) if load.shares is None else (own.max(), xp.max(shared))
+    prompt, shared = load.isl - load.shared, stored_bytes(model, load.shared, speculation)
+    size = RequestBytes(*(
+        xp.maximum(stored_bytes(model, prompt + part * load.osl, speculation), 1.0) for part in (0.0, 0.5, 1.0)
+    ))  # fmt: skip
+    largest, once = (size.full, shared) if load.shares is None else (size.full.max(), xp.max(shared))
     ranks = model.mesh.pp / model.stage_batches  # that store the cache of one batch
     rest = xp.maximum(ranks * (cache_space(model) if free is None else free) - once, 0.0)
-    capacity = xp.where(rest >= largest, rest / load.mean_decoding(own), rest / largest)
-    return capacity + 0 * load.concurrency, load.mean_decoding(shared)
+    held = load.mean_decoding(reserved_bytes(model.engine.admission, size, load.osl))
+    capacity = xp.where(rest >= largest, rest / held, rest / largest)
+    means = RequestBytes(*map(load.mean_decoding, size))
+    return Room(capacity, load.mean_decoding(shared), rest, held, means)
 
 
 def _without_classes(time: ServingTime, load: Load) -> ServingTime:
     """Return times without the axis of classes."""
     own = load.without_classes
     names = ("batch", "capacity", "waiting", "tpot_s", "prefill_s", "ttft_s", "requests_per_s", "prefill_share",
-             "accepted", "shared_bytes")  # fmt: skip
+             "accepted", "shared_bytes", "recomputed")  # fmt: skip
     found = {name: own(getattr(time, name)) for name in names}
     return ServingTime(**found, step=time.step.averaged(own), class_ttft_s=time.class_ttft_s, n_batches=time.n_batches)
 

@@ -65,6 +65,13 @@ class HostRates(Sourced):
     link_gb: dict[str, Rate]
 
 
+class EngineAdmission(Sourced):
+    """Share of the output still to come that a running request reserves, and the largest number of these tokens."""
+
+    reserved: Rate
+    most_reserved: Size | None = None
+
+
 class EngineTime(Model):
     """Time of a step of an engine outside the kernels, in microseconds."""
 
@@ -90,6 +97,7 @@ class EngineTime(Model):
     gap_us: dict[str, Rate] = Field({})
     host: HostRates | None = None
     computing: dict[str, dict[str, Rate]] = Field({})
+    admission: EngineAdmission | None = None
     source: Text | None = None
 
 

@@ -192,6 +192,6 @@ def _capacity(case: Case) -> dict[str, Any]:
     return lines(
         "requests at once", f"{case.capacity:,}",
         ("KV cache", space, f"as {serving.engine_title} divides the memory of a GPU"),
-        ("tokens of a request", f"{case.prompt + case.answer:,}", "all in the cache at its end"),
+        ("tokens of a running request", f"{serving.held_tokens:,.0f}", "on average, with those that it reserves"),
         ("replicas", f"{case.replicas:,}", ""),
     )  # fmt: skip
