@@ -15,6 +15,7 @@ from ..data import tables
 from ..estimate.hardware import UNITS, Accelerator, Instance, Offer, read_accelerators, read_instance
 from .names import aliases_of, plain
 
+ALL_GPUS = "all"  # in place of a name
 VENDORS = ("nvidia", "geforce", "tesla", "amd", "instinct", "google", "aws", "intel", "apple")
 LONGEST = 80  # characters
 _NAME = re.compile(r"[\w.]+(?:[\s-]+[\w.]+)*", re.ASCII)
@@ -147,13 +148,24 @@ def _hint(name: str) -> str:
     head = parts and (parts["name"] or parts["rest"])
     if parts and head and plain(head) in _by_alias():
         return f"write a count as in {{gpu={head}:{parts['count'] or parts['first']}}}"
-    if name == "all":
-        return "only fit takes all GPUs: llmcalc fit MODEL {gpu=all} lists those on which the model fits, with prices"
+    if name == ALL_GPUS:
+        fits = "llmcalc fit MODEL {gpu=all} lists those on which the model fits, with prices"
+        return f"{fits}, and llmcalc serve MODEL {{gpu=all}} {{isl=1000}} {{osl=500}} those with the cheapest tokens"
     if "," in name:
-        return "name one kind of GPU, and ask once for each"
+        return "name one kind of GPU, and ask once for each; serve with lengths of requests compares several"
     if _BARE_NUMBER.fullmatch(name):
         return f"write a memory size with its unit, as in {{gpu={name.rstrip('mgti ')}GiB}}"
     return "run llmcalc hardware list to see all accelerators"
+
+
+def gpu_list(gpu: str | int | None) -> list[str]:
+    """Return the parts of a list of GPUs, or ``all``, or an empty list for one kind of GPU.
+
+    >>> gpu_list("h100:2, l40s:4"), gpu_list("all"), gpu_list("h100:2")
+    (['h100:2', 'l40s:4'], ['all'], [])
+    """
+    parts = [part.strip() for part in gpu.split(",")] if isinstance(gpu, str) else []
+    return parts if len(parts) > 1 else [part.lower() for part in parts if part.lower() == ALL_GPUS]
 
 
 def gpu_name(one: Accelerator | None, memory_bytes: int) -> str:

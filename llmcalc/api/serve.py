@@ -13,15 +13,13 @@ from ..core.errors import InputError, SizeError, spelled
 from ..core.record import changed
 from ..core.setting import SIZE, Setting, check_values, known_choice, read_texts
 from ..data import tables
-from ..estimate.engine_adapters import ADAPTERS
 from ..estimate.engine_cache import FULL, CacheGroup, CacheGroups
-from ..estimate.engine_memory import RULES, EngineMemory, HostMemory, ModelBytes, default_share
-from ..estimate.engine_offload import host_cache
-from ..estimate.engine_profile import GIB, EngineProfile, Estimate, read_profile, version_number
+from ..estimate.engine_memory import RULES, EngineMemory, ModelBytes, default_share
+from ..estimate.engine_profile import GIB, EngineProfile, read_profile, version_number
 from ..estimate.engine_states import NO_STATES
 from ..importers.engine_commands import read_command
 from ..importers.modelfile import MODELFILE, RUN, is_modelfile
-from .accelerators import Gpus, read_gpus
+from .accelerators import ALL_GPUS, Gpus, gpu_list, read_gpus
 from .draft_models import Draft, find_draft, kept_drafts, state_copies, state_pool, steps_in_flight
 from .engine_changes import GPUS, has_unsupported_dtype
 from .engine_encoders import (
@@ -33,6 +31,7 @@ from .engine_encoders import (
     served_stacks,
 )
 from .engine_hardware import check_engine, default_engine
+from .engine_host import in_host_memory, within_unified_memory
 from .engine_models import (
     NO_ENCODERS,
     groups_of,
@@ -57,6 +56,7 @@ from .packed_layers import cache_refusals, cache_warnings, count_notes, packed_b
 if TYPE_CHECKING:
     from .encoder_serving import EncoderServing
     from .serving_front import ServingFront
+    from .serving_gpus import ServingGpus
     from .serving_pools import ServingPools
     from .serving_result import ServingResult
     from .serving_search import ServingSearch
@@ -105,7 +105,7 @@ def serve(
     sla: str | None = None,
     image: Iterable[str] = (),
     **settings: Any,
-) -> ServeResult | ServingResult | ServingSearch | ServingFront | ServingPools | EncoderServing:
+) -> ServeResult | ServingResult | ServingSearch | ServingFront | ServingPools | ServingGpus | EncoderServing:
     """Predict how a serving engine divides the memory of its GPUs, and the size of its KV cache.
 
     With ``isl``, ``osl`` and ``concurrency``, or with ``mix`` or ``trace`` in place of lengths, estimate the time of
@@ -120,6 +120,8 @@ def serve(
         model: an architecture, anything ``load`` reads, or the path of a Modelfile of Ollama.
         gpu: accelerator with an optional count, such as ``"h100:4"``, or the memory of one GPU. The count is the number
             of tensor-parallel ranks unless other parallelism or a command line, whose own defaults count, is given.
+            With lengths of requests, also several, such as ``"h100:2,l40s:4"``, or ``"all"`` with a price, which are
+            ordered by the price of tokens (``ServingGpus``).
         command: command line of the engine, as text or words, in place of ``model``, ``engine`` and settings.
         engine: serving engine (default: ``vllm``, or ``llama.cpp`` for its weight formats, and on Apple silicon and
             Radeon).
@@ -149,12 +151,22 @@ def serve(
         command = read_texts(command, "command")
     if command is not None and not "".join(command).strip():
         raise InputError("is empty", parameter="command", hint="use a command line such as vllm serve Qwen/Qwen3-8B")
+    several = gpu_list(gpu)
     if any({**settings, **load}.get(name) not in (None, False) for name in REQUESTS):
         from .serving_request import serving_request  # needed only by times
 
         check_values((Setting("engine_version"),), {"engine_version": engine_version})
         given = {**settings, **load, "engine": engine, "engine_version": engine_version}
-        return serving_request(model, gpu, given, command, {"gpu_memory": gpu_memory, "image": image or None})
+        others = {"gpu_memory": gpu_memory, "image": image or None}
+        if several:
+            from .serving_gpus import search_gpus
+
+            return search_gpus(model, several, given, command, others)
+        return serving_request(model, gpu, given, command, others)
+    if several:
+        memory = "; for the memory alone, llmcalc fit MODEL {gpu=all}" if several == [ALL_GPUS] else ""
+        hint = f"add the lengths of requests, such as {{isl=1000}} {{osl=500}} {{concurrency=16}}{memory}"
+        raise InputError("GPUs are compared by the price of the tokens of requests", parameter="gpu", hint=hint)
     check_values(SERVE, {"gpu": gpu, "gpu_memory": gpu_memory, "engine": engine, "engine_version": engine_version})
     remarks: tuple[str, ...] = ()
     is_file = command is None and is_modelfile(model)
@@ -235,7 +247,7 @@ def serve(
         chosen = fitted_settings(result, lambda more: exact({**change, **more}), {**given, **change})
         if chosen:
             result = changed(exact({**change, **chosen}), automatic=chosen)
-        return changed(_within_unified_memory(result), retry=predict)
+        return changed(within_unified_memory(result), retry=predict)
 
     try:
         return predict({})
@@ -259,49 +271,6 @@ def _gpus(gpu: str | int | None, gpu_memory: str | int | None) -> Gpus:
 def _unused_gpus(result: ServeResult, gpus: Gpus) -> tuple[str, ...]:
     unused = (gpus.count or 0) - result.ranks
     return (f"the layout leaves {unused} of {gpus.count} GPUs unused",) if unused > 0 else ()
-
-
-def _within_unified_memory(result: ServeResult) -> ServeResult:
-    """Return the result with a refusal if GPU and host share one memory, and what both store exceeds it."""
-    shared = result.accelerator.shared_bytes if result.accelerator else None
-    host, memory, ranks = result.host.total.best, result.memory, result.ranks
-    if shared is None or not host:
-        return result
-    used = float(memory.budget)
-    if result.placed:  # other engines fill their budget with the cache
-        used += float(result.groups.block_bytes) - memory.available.best
-    if host + ranks * used <= ranks * shared:
-        return result
-    sizes = f"{host / GIB:.2f} GiB in host memory and {ranks * used / GIB:.2f} GiB on the GPU"
-    text = f"{sizes} exceed the {ranks * shared / GIB:.2f} GiB that programs have of the unified memory"
-    return changed(result, refusals=(*result.refusals, text))
-
-
-def _in_host_memory(result: ServeResult, offloaded: Estimate) -> dict[str, Any]:
-    """Return what the host stores for all ranks, and the tokens of the cache there."""
-    if result.placed:
-        return {"host": result.placed.host_memory}
-    cache, groups, settings = host_cache(result.settings), result.groups, result.settings
-    replicas = 1 if settings.get("attention_dp") else settings.get("dp", 1)
-    ranks = result.ranks // replicas
-    parts = [("weights", offloaded.scaled(result.ranks).rounded())] if offloaded.high else []
-    parts += _adapters_on_host(result)
-    if not cache:
-        return {"host": HostMemory(tuple(parts))}
-    tokens = min([group.block_size for group in groups.groups if group.kind == FULL] or [1])
-    parts.append(("KV cache", cache.total(groups.block_bytes / tokens, ranks, replicas, result.tokens)))
-    on_host = cache.tokens(groups.block_bytes, tokens, groups.n_groups, ranks, result.tokens)
-    return {"host": HostMemory(tuple(parts)), "host_tokens": on_host}
-
-
-def _adapters_on_host(result: ServeResult) -> list[tuple[str, Estimate]]:
-    """Return the adapters that vLLM keeps for each rank. They may have smaller ranks than the slots on the GPU."""
-    settings, sizes = result.settings, [size for name, size in result.memory.extras if name.startswith(ADAPTERS)]
-    kept = settings.get("max_cpu_loras")
-    if not sizes or not kept:
-        return []
-    most = sizes[0].scaled(result.ranks * kept / settings["max_loras"]).rounded()
-    return [("LoRA adapters, at most", Estimate(0, most.best, most.high))]
 
 
 def _with_draft_outside(result: ServeResult, draft: Draft) -> ServeResult:
@@ -401,7 +370,7 @@ def _predict(
         result = changed(result, notes=(note, *result.notes))
     if draft and not counts_draft:
         result = _with_draft_outside(result, draft)
-    result = changed(result, **_in_host_memory(result, own.offloaded))
+    result = changed(result, **in_host_memory(result, own.offloaded))
     if is_auto and result.longest and not placed:  # llama.cpp keeps the length of the model
         fitted = {"max_model_len": result.longest, "needs_whole_request": False}  # a shorter one if less memory is left
         result = changed(result, settings={**settings, **fitted})

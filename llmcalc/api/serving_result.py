@@ -22,7 +22,7 @@ from .engine_result import ServeResult
 from .request_lengths import Requests
 from .running_changes import faster_layout, holds_all, running_changes
 from .serving_memory import engine_title
-from .serving_replicas import SIZES
+from .serving_replicas import SIZES, Replica
 from .serving_search import token_prices
 from .serving_terms import result_money
 from .speculation import Drafting
@@ -62,6 +62,7 @@ class ServingResult(NotebookDisplay):
         terms: prices and power that the cost and the energy of tokens follow from.
         placed: how the engine starts with a part in host memory, if the GPUs alone do not store the model, or None.
         replicas: number of replicas, each with its own engine.
+        replica: a replica, whose engine is started with its command line, or None.
         has_chosen_layout: whether the layout is not given, and not tensor parallelism over all GPUs.
     """
 
@@ -92,6 +93,7 @@ class ServingResult(NotebookDisplay):
     terms: Terms | None = None
     placed: ServeResult | None = None
     replicas: int = 1
+    replica: Replica | None = None
     has_chosen_layout: bool = False
 
     EVIDENCE: ClassVar[Mapping[str, str]] = dict.fromkeys(("tpot_s", "ttft_s", "requests_per_s", "speedup"), FITTED)
@@ -136,6 +138,17 @@ class ServingResult(NotebookDisplay):
     def used(self) -> int:
         """Number of GPUs that the layout uses."""
         return self.mesh.ranks * self.replicas
+
+    @property
+    def command(self) -> tuple[str | None, int]:
+        """Command line of the engine, or None if its rule is unknown, and how many times it is started."""
+        own = self.replica
+        if own is None:
+            return None, 1
+        together = self.replicas if own.takes_replicas else 1
+        return own.command(
+            self.requests.longest, float(self.time.batch), self.load.chunk, replicas=together
+        ), self.replicas // together
 
     @property
     def engine_title(self) -> str:

@@ -297,7 +297,7 @@ def serving(
         architecture=architecture, price=terms.price, memory=memory.result, settings=given, terms=terms,
         formats={name: own for name, own in formats.items() if own}, drafting=drafting,
         plain=plain, accepted_times=accepted_times, notes=tuple(notes), placed=placed,
-        replicas=replicas, has_chosen_layout=not layout.is_usual,
+        replicas=replicas, replica=replica, has_chosen_layout=not layout.is_usual,
     )  # fmt: skip
 
 

@@ -123,7 +123,7 @@ OWN = {  # lines of one command, by panel
     },
     "serve": {
         "GPU": """
-            --gpu NAME[:N]  such as h100 or h100:4
+            --gpu NAME[:N],...  such as h100:4; several, or all: by price
             --gpu-memory --price X  79.6GiB; US dollars per GPU-hour
         """,
         "Engine": """

@@ -55,6 +55,7 @@ class Option:
         choices: allowed values (empty: any).
         repeatable: whether the option may be repeated. If so, the values are collected in a list.
         complete: source of completions in ``cli/completion.py``.
+        joined: whether the option may be repeated, which is the same as one value with commas.
         also: other parameters of the Python function that this option sets.
         short: short form, such as ``-o``.
     """
@@ -70,6 +71,7 @@ class Option:
     complete: str = ""
     also: tuple[str, ...] = ()
     short: str = ""
+    joined: bool = False
 
     def __post_init__(self) -> None:
         own = self.__dict__

@@ -40,6 +40,7 @@ def model_document(
     *,
     is_full: bool = False,
     answer: str = "",
+    action: str = "",
     lines: Sequence[str] = (),
     alerts: Sequence[str] = (),
     notes: Sequence[str] = (),
@@ -47,6 +48,8 @@ def model_document(
     **parts: Any,
 ) -> Document:
     """Build a report about a model. An ``answer`` is the first line, before the name of the model.
+
+    An ``action`` is a command that follows from the answer, in a line of its own after it.
 
     ``is_full`` describes every size of the model and shows every note, for reports on how the model is built.
     """
@@ -62,6 +65,7 @@ def model_document(
         answer or f"{title(whole)}{subject}",
         json_object,
         subtitle=(
+            *([action] if action else []),
             *([f"{title(whole)}{subject}"] if answer else []),
             *training_file_lines(whole),
             *structure(architecture, is_full=is_full),

@@ -32,6 +32,7 @@ _DOCUMENTS = {
     "ServeResult": ("serve", "serve_document"),
     "EncoderServing": ("encoder_serving", "encoder_document"),
     "ServingFront": ("serving_front", "front_document"),
+    "ServingGpus": ("serving_gpus", "serving_gpus_document"),
     "ServingPools": ("serving_pools", "pools_document"),
     "ServingResult": ("serving", "serving_document"),
     "ServingSearch": ("serving_search", "search_document"),

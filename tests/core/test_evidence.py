@@ -40,6 +40,7 @@ DERIVED = {
     "ModelSearch",
     "RecipeSearch",
     "ServingFront",
+    "ServingGpus",
     "ServingPools",
     "ServingSearch",
     "Verification",

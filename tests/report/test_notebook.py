@@ -47,6 +47,7 @@ RESULTS: dict[str, Any] = {
     "ServeResult": lambda: llmcalc.serve(MODEL, "h100"),
     "EncoderServing": lambda: llmcalc.serve("bert", "h100", isl=101, concurrency=7),
     "ServingFront": lambda: llmcalc.serving_front(MODEL, "h100", isl=101, osl=53),
+    "ServingGpus": lambda: llmcalc.serve(MODEL, "h100,l4", isl=101, osl=53),
     "ServingPools": lambda: llmcalc.serve(MODEL, "h100:2", isl=101, osl=53, prefill_pool="1x"),
     "ServingSearch": lambda: llmcalc.serve(MODEL, "h100", isl=101, osl=53, sla="tpot<10ms"),
     "ServingResult": lambda: llmcalc.serve(MODEL, "h100", isl=101, osl=53),

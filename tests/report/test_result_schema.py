@@ -66,6 +66,7 @@ LINES = [
     "serve llama3.1-8b --gpu h100",
     "serve llama3.1-8b --gpu h100:2 --isl 1k --osl 500 --sla ttft<900ms,tpot<90ms",
     "serve llama3.1-8b --gpu h100:2 --isl 1k --osl 500 --pareto",
+    "serve llama3.1-8b --gpu h100:2,l4 --isl 1k --osl 500 --sla tpot=30ms",
     "serve llama3.1-8b --gpu h100:2 --isl 1k --osl 500 --sla tpot=1ms",
     "serve llama3.1-8b --gpu h100:2 --isl 1k --osl 500 --prefill-pool 1x --api-price 0.1/0.2 --watts 500",
     "serve llama3.1-8b --gpu h100:2 --isl 1k --osl 500 --concurrency 7",

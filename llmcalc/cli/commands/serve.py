@@ -16,8 +16,8 @@ MODEL = Argument(
     least=0, complete="models",
 )  # fmt: skip
 ENGINE = (
-    Option("--gpu", "GPU name or memory, with an optional count (default: tensor-parallel ranks), such as h100:4.",
-           "NAME[:N]", complete="accelerators"),
+    Option("--gpu", "GPU name or memory with a count, such as h100:4. Several, or all, are compared for --isl tokens.",
+           "NAME[:N],...", joined=True, complete="accelerators"),
     Option("--gpu-memory", "Memory per GPU, such as 79.18GiB in a log (overrides the specification).", "SIZE"),
     Option("--engine", "Serving engine (default: vllm; llama.cpp for GGUF formats, Apple and Radeon).",
            choices=("vllm", "sglang", "tensorrt-llm", "llama.cpp")),
@@ -103,12 +103,15 @@ def run(
     from ...api.engine_result import LayoutError
     from ...api.serve import serve
     from ...api.serving_front import ServingFront
+    from ...api.serving_gpus import ServingGpus
     from ...api.serving_pools import ServingPools
     from ...api.serving_result import ServingResult
     from ...api.serving_search import ServingSearch
     from ...estimate.amounts import amount
     from ...report.serve import refused_document, serve_document
 
+    typed = {**given, "model": model, "engine": engine, "engine_version": engine_version,
+             "command": command}  # fmt: skip
     if command is not None and gpu is None and gpu_memory is None:
         hint = f"add the GPUs first: llmcalc serve --gpu h100:{_ranks(command)} -- {command}"
         raise InputError("missing GPU", parameter="gpu", hint=hint)
@@ -138,6 +141,10 @@ def run(
         from ...report.serving_front import front_document
 
         return front_document(result), bool(result.points)
+    if isinstance(result, ServingGpus):
+        from ...report.serving_gpus import serving_gpus_document
+
+        return serving_gpus_document(result, lambda change: COMMANDS[0].line({**typed, **change})), bool(result.best)
     if isinstance(result, ServingPools):
         from ...report.serving_pools import pools_document
 

@@ -111,8 +111,11 @@ def wrap_command(text: str, width: int) -> list[str]:
 
 def _lines(text: str, width: int) -> list[str]:
     """Return the lines of a text, or of a command line."""
-    is_command = text.isprintable() and text.partition(" ")[0] in PROGRAMS and " -" in text
-    return wrap_command(text, width) if is_command else wrap(text, width)
+    return wrap_command(text, width) if _is_command(text) else wrap(text, width)
+
+
+def _is_command(text: str) -> bool:
+    return text.isprintable() and text.partition(" ")[0] in PROGRAMS and " -" in text
 
 
 def _widest(texts: Iterable[str]) -> int:
@@ -123,8 +126,8 @@ def _heading(document: Document, width: int, paint: Paint) -> Iterator[str]:
     for line in wrap(document.title, width):
         yield paint(line, _style(document.title, BOLD))
     for text in document.subtitle:
-        for line in _between_items(text, width):
-            yield paint(line, QUIET)
+        for line in wrap_command(text, width) if _is_command(text) else _between_items(text, width):
+            yield paint(line, "" if _is_command(text) else QUIET)
     for text in document.warnings:
         for line in wrap(f"! {text}", width, "  "):
             yield paint(line, _style("!", BOLD))
