@@ -44,8 +44,8 @@ contains `vocab`. The option --frame reads the files by these rules.
 
 Of each repository, the first three config.json in the order of their paths are read, without those seen before. The
 repositories are, in turn for each path of a list, the next one that the index lists for this path and that no run
-before has, until the frame has at least 100 files. Repositories that cannot be fetched are left out. Run 13 has the
-paths RUN_13.
+before has, until the frame has at least 100 files. Repositories that cannot be fetched are left out. Run 13 has five
+rounds of the paths RUN_13, and then the paths FURTHER_13, which replaced them when only the number of files was known.
 """
 
 from __future__ import annotations
@@ -78,13 +78,22 @@ OTHER_TASKS = (  # ends of class names for images, sound and time series
     "ForPrediction", "ForTimeSeriesClassification", "Backbone",
 )  # fmt: skip
 OTHER_CLASSES = ("Diffusion", "UNet", "Autoencoder", "VAE", "Vocoder", "Scheduler")  # parts of class names
-RUN_13 = (
+RUN_13 = (  # five rounds, in which most repositories had no model at all
     "tokenizer_config.json", "special_tokens_map.json", "merges.txt", "vocab.txt", "spiece.model", "tokenizer.model",
     "sentencepiece.bpe.model", "modules.json", "training_args.bin", "trainer_state.json", "final_model/config.json",
     "saved_model/config.json", "output/config.json", "results/config.json", "pretrained_model/config.json",
     "llm/config.json", "t5/config.json", "text_encoder/config.json", "language_model/config.json",
     "embedding_model/config.json", "roberta/config.json", "models/llama/config.json", "models/t5/config.json",
     "checkpoints/config.json", "trained_model/config.json",
+)  # fmt: skip
+FURTHER_13 = (  # the other rounds
+    "tokenizer_config.json", "special_tokens_map.json", "training_args.bin", "trainer_state.json",
+    "final_model/config.json", "saved_model/config.json", "pretrained_model/config.json", "trained_model/config.json",
+    "text_encoder/config.json", "flax_model.msgpack", "onnx/config.json", "models/bert/config.json",
+    "my_model/config.json", "finetuned_model/config.json", "merged_model/config.json", "modeling_qwen.py",
+    "tokenization_chatglm.py", "configuration_llama.py", "1_Pooling/config.json", "tokenizer/tokenizer_config.json",
+    "model.safetensors", "distilbert/config.json", "checkpoint-1000/config.json", "checkpoint-500/config.json",
+    "deepseek/config.json", "xlnet/config.json", "bart/config.json", "0_Transformer/config.json",
 )  # fmt: skip
 MOST_FILES = 3  # of a repository
 
