@@ -38,6 +38,13 @@ def test_an_encoder_that_qwen_vl_adds_is_noted() -> None:
     assert any(note.endswith("only its language model (qwen) is counted; not counted: visual") for note in found.notes)
 
 
+def test_an_encoder_that_qwen_audio_adds_is_noted() -> None:
+    audio = {"n_ctx": 1500, "n_head": 2, "n_layer": 3, "n_mels": 80, "n_state": 26, "output_dim": 44}
+    found = llmcalc.load({**QWEN_VL, "audio": audio})
+    assert llmcalc.params(found).total == llmcalc.params(llmcalc.load(QWEN_VL)).total
+    assert any(note.endswith("only its language model (qwen) is counted; not counted: audio") for note in found.notes)
+
+
 @pytest.mark.parametrize("value", [3, {"layers": 3}])
 def test_other_values_of_that_key_are_errors(value: object) -> None:
     with pytest.raises(llmcalc.InputError, match="unknown config key 'visual'"):

@@ -68,10 +68,11 @@ def load_config(
         UnknownNameError: if the ``model_type`` or a key is not supported.
         DescriptionError: if a value has the wrong type.
     """
-    model_type = data.get("model_type", as_ or _original_type(data))
+    model_type = data.get("model_type", as_ or _original_type(data) or (not strict and family_of_class(data)) or None)
     if not isinstance(model_type, str):
         hint = "Add a model_type to the config, or name one with {as_=TYPE}."
         raise DescriptionError("has no model_type", where=where, hint=hint)
+    data = {"model_type": model_type, **data}
     described = variant_of(data, model_type) or model_type
     entry = find(described)
     inner = language_model(data)

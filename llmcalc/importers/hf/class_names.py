@@ -7,7 +7,7 @@ from typing import Any
 
 from ...data import table
 from .class_defaults import is_transformers_class
-from .composite_configs import ADDED_ENCODER, top_level_text_config
+from .composite_configs import added_encoders, top_level_text_config
 from .family_table import names
 
 
@@ -36,11 +36,11 @@ def variant_of(data: Mapping[str, Any], model_type: str) -> str | None:
 def adapted_language_model(data: Mapping[str, Any], as_: str | None = None) -> dict[str, Any] | None:
     """Return the config of a language model to which LLaVA's or Qwen-VL's code has added an encoder, or None.
 
-    The name of LLaVA's class ends in that of the language model, as in ``LlavaLlamaForCausalLM``. Qwen-VL's class has
-    the ``model_type`` of the language model. ``as_`` is the ``model_type`` to use instead.
+    The name of LLaVA's class ends in that of the language model, as in ``LlavaLlamaForCausalLM``. The classes of
+    Qwen-VL and Qwen-Audio have the ``model_type`` of the language model. ``as_`` is the ``model_type`` to use instead.
     """
     found, usual = top_level_text_config(data), table("config_keys")["adapted_classes"]
-    if found and not as_ and ADDED_ENCODER in data:
+    if found and not as_ and added_encoders(data):
         return {**found, "model_type": str(data.get("model_type"))}
     stem = _stem(data).lower()
     ends = [name for name in names() if stem.endswith(_plain(name))]
@@ -53,7 +53,7 @@ def _stem(data: Mapping[str, Any]) -> str:
     named = data.get("architectures")
     if not isinstance(named, list) or len(named) != 1 or not isinstance(named[0], str):
         return ""
-    heads = (head for head in table("config_keys")["heads"] if named[0].endswith(head))
+    heads = (head for head in table("config_keys")["heads"] if named[0].endswith(head) and head != named[0])
     return named[0].removesuffix(next(heads, ""))
 
 

@@ -24,7 +24,8 @@ NESTED = (
 )
 DECODER = "decoder_config"  # names a language model only in composite configs whose type is in data/text_models.yaml
 ADAPTED = ("mm_vision_tower", "mm_projector_type")  # keys that LLaVA's code adds to a language model's config
-ADDED_ENCODER = "visual"  # sizes of an encoder that Qwen-VL's code adds to a language model's config
+# sizes of encoders that the code of Qwen-VL and Qwen-Audio adds to a language model's config
+ADDED_ENCODERS = {"visual": {"layers", "width", "heads"}, "audio": {"n_layer", "n_state", "n_head"}}
 # types whose language model is the decoder
 ENCODED = ("vision-encoder-decoder", "speech-encoder-decoder", "musicgen_melody")
 # ends of the names of classes that build only the image encoder of a composite model
@@ -90,13 +91,14 @@ def check_has_text(data: Mapping[str, Any], where: str) -> None:
 
 def is_adapted(data: Mapping[str, Any]) -> bool:
     """Return whether a config is that of a language model to which LLaVA's or Qwen-VL's code has added an encoder."""
-    has_encoder = any(isinstance(data.get(key), str) for key in ADAPTED) or _has_added_encoder(data)
+    has_encoder = any(isinstance(data.get(key), str) for key in ADAPTED) or bool(added_encoders(data))
     return has_encoder and not any(key in data for key in NESTED)
 
 
-def _has_added_encoder(data: Mapping[str, Any]) -> bool:
-    encoder = data.get(ADDED_ENCODER)
-    return isinstance(encoder, Mapping) and {"layers", "width", "heads"} <= encoder.keys()
+def added_encoders(data: Mapping[str, Any]) -> list[str]:
+    """Return the keys of encoders that Qwen-VL's or Qwen-Audio's code adds to a language model's config."""
+    found = {key: data.get(key) for key in ADDED_ENCODERS}
+    return [key for key, part in found.items() if isinstance(part, Mapping) and part.keys() >= ADDED_ENCODERS[key]]
 
 
 def is_foreign(data: Mapping[str, Any], known: Collection[str]) -> bool:
@@ -132,7 +134,7 @@ def other_parts(data: Mapping[str, Any]) -> list[str]:
     if DECODER in data and data.get("model_type") in text_models():
         found.remove("decoder")
     found += [str(data["mm_vision_tower"])] if is_adapted(data) and isinstance(data.get("mm_vision_tower"), str) else []
-    found += [ADDED_ENCODER] if is_adapted(data) and _has_added_encoder(data) else []
+    found += added_encoders(data) if is_adapted(data) else []
     deeper = [name for key in NESTED if isinstance(data.get(key), Mapping) for name in other_parts(data[key])]
     return list(dict.fromkeys([*found, *deeper]))
 

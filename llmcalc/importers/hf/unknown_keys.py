@@ -50,8 +50,8 @@ def unknown_key(config: ConfigKeys, name: str, value: object) -> UnknownKey:
     """Return an unread key of a config with its effect.
 
     A repeated value of a common key or of a part has no effect, nor has one that states what the class does. Disabling
-    a feature that the class enables is structural. A key that no class has is not, if the config names the class of its
-    type.
+    a feature that the class enables is structural. If the config names the class of its type, a key that no class has
+    is not, nor is another name of a key that the config has.
     """
     single = value[0] if isinstance(value, list) and value and value.count(value[0]) == len(value) else value
     stated = table("unknown_keys")["stated"].get(config.model_type, {}).get(name, MISSING)
@@ -63,14 +63,21 @@ def unknown_key(config: ConfigKeys, name: str, value: object) -> UnknownKey:
     usual = config.defaults.get(name)
     disabled = is_off(value) and not is_off(usual)
     effect = effect_of(name, usual if disabled else value, _value(config, "num_hidden_layers"))
-    if effect is Effect.STRUCTURAL and config.has_plain_class and not _is_read_by_some_class(name):
-        effect = Effect.POSSIBLE
+    if effect is Effect.STRUCTURAL and config.has_plain_class:
+        passed = not _is_read_by_some_class(name) or _is_other_name(config, name)
+        effect = Effect.POSSIBLE if passed else effect
     return UnknownKey(config, name, value, effect)
 
 
 def _is_read_by_some_class(name: str) -> bool:
     """Return whether a class of transformers or a draft model has a key."""
     return name in all_class_keys() or name in table("config_keys")["draft_models"]["keys"]
+
+
+def _is_other_name(config: ConfigKeys, name: str) -> bool:
+    """Return whether the config also has a common key, or another of its names, that the class reads."""
+    groups = ({common, *names} for common, names in _synonyms())
+    return any(name in group and config.read & config.data.keys() & (group - {name}) for group in groups)
 
 
 _RULES = (  # lists in data/unknown_keys.yaml; the first match decides

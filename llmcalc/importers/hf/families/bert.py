@@ -8,18 +8,33 @@ from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublay
 from ....core.layer import Layer
 from ....layers import Attention, Embedding, Head, Ids, Linear, Mlp
 from ....layers.parts.cross import Cross
+from ....layers.score_biases.alibi import Alibi
 from ..config import BIASED, TOKENS, Config, Layers
 from ..rules import repeat_block, sublayer
 
 OLDER = """
     padding_idx attention_mode ignore_attention_mask
 """  # keys of published configs that no class reads
+MOSAIC = "alibi_starting_size"  # key of MosaicBERT's code, the size of its first table of biases
 SEGMENTS_COMPARED = 2  # classes of next-sentence and sentence-order prediction
 
 
 def bert(config: Config) -> Architecture:
-    """Read a BERT config [devlin2018]."""
-    return with_head(config, encoder(config))
+    """Read a BERT config [devlin2018], or one of MosaicBERT [portes2023]."""
+    return (
+        _mosaic(config) if MOSAIC in config.data and not config.has_plain_class else with_head(config, encoder(config))
+    )
+
+
+def _mosaic(config: Config) -> Architecture:
+    """Return BERT with ALiBi and gated feed-forward layers. Only the down-projection has a bias.
+
+    Its code is published with the checkpoints (mosaic-bert-base, DNABERT-2), and ignores position embeddings.
+    """
+    config.ignore(f"{MOSAIC} max_position_embeddings hidden_act")
+    mlp = Mlp(config.d_model, config.size("intermediate_size"), "gelu", gated=True, out_bias=True)
+    stack = encoder(config, positions=False, attention=bert_attention(config, score_bias=Alibi()), mlp=mlp)
+    return replace(with_head(config, stack), layout="mosaic_bert")
 
 
 def roberta(config: Config) -> Architecture:
