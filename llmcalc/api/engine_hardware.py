@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture
@@ -21,7 +23,12 @@ MLX = "mlx"  # a quantisation that only MLX reads, which is none of the engines
 
 def engines_on(card: Accelerator) -> Iterator[Mapping[str, Any]]:
     """Yield the profiles of the engines that run on an accelerator."""
-    return (one for one in tables("engines").values() if card.vendor in one["devices"]["vendors"])
+    return (one for one in tables("engines").values() if _runs_on(one, card))
+
+
+def _runs_on(profile: Mapping[str, Any], card: Accelerator) -> bool:
+    devices = profile["devices"]
+    return card.vendor in devices["vendors"] and card.generation not in devices.get("without", ())
 
 
 def engine_titles(card: Accelerator) -> list[str]:
@@ -36,7 +43,7 @@ def check_engine(engine: str, card: Accelerator | None) -> None:
         InputError: if it does not.
     """
     profile = tables("engines").get(engine)
-    if profile is None or card is None or card.vendor in profile["devices"]["vendors"]:
+    if profile is None or card is None or _runs_on(profile, card):
         return
     others = " or ".join(engine_titles(card))
     hint = f"use {others}" if others else f"use a GPU of {', '.join(profile['devices']['vendors'])}"
@@ -60,7 +67,69 @@ def has_reader(card: Accelerator | None, weights: str | None, architecture: Arch
     [True, False, True, True, True, False]
     """
     files = _files(architecture) if weights in (None, CHECKPOINT) else _files_in(str(weights))
-    return card is None or any(one["devices"]["files"] in files for one in engines_on(card))
+    return card is None or any(
+        one["devices"]["files"] in files and not _refusal(one, card, weights, architecture) for one in engines_on(card)
+    )
+
+
+def refused_format(
+    engine: str, card: Accelerator | None, weights: str | None, architecture: Architecture | None = None
+) -> str:
+    """Return why an engine does not compute with a weight format on an accelerator, or empty text.
+
+    >>> from llmcalc.api.accelerators import accelerators
+    >>> refused_format("vllm", accelerators()["v100-sxm2-32gb"], "awq-int4-g128")
+    'vLLM does not compute with awq-int4-g128 on Volta GPUs (it needs compute capability 7.5)'
+    """
+    profile = tables("engines").get(engine)
+    return _refusal(profile, card, weights, architecture) if profile and card else ""
+
+
+def check_weights(
+    engine: str, card: Accelerator | None, formats: Iterable[str | None], architecture: Architecture
+) -> None:
+    """Check that an engine computes with all weight formats on an accelerator. None is that of the checkpoint.
+
+    Raises:
+        InputError: if it does not.
+    """
+    for name in formats:
+        if text := refused_format(engine, card, name, architecture):
+            raise InputError(text, parameter="weights", hint="use another format or a newer GPU")
+
+
+def _refusal(
+    profile: Mapping[str, Any], card: Accelerator, weights: str | None, architecture: Architecture | None
+) -> str:
+    rules = [rule for rule in profile.get("formats", ()) if card.generation in rule["without"]]
+    if not rules:
+        return ""
+    name = _method(architecture) if weights in (None, CHECKPOINT) else _format_name(str(weights))
+    words = {*re.split(r"[\s_-]+", name)}
+    for rule in rules:
+        if any(own in words or name == own for own in rule["names"].split()):
+            text = f"{profile['title']} does not compute with {name} on {card.generation} GPUs"
+            return f"{text} (it needs {rule['needs']})"
+    return ""
+
+
+def _format_name(weights: str) -> str:
+    """Return the name of a number format without GGUF types, which are not formats of these engines."""
+    return "" if mixture_name(weights) else number_format(weights, "weights").name
+
+
+def _method(architecture: Architecture | None) -> str:
+    """Return the quantisation method of a checkpoint as words, or empty text."""
+    told: Mapping[str, Any] = architecture.inputs if architecture else {}
+    method = told.get("quantization") or {}
+    if not method.get("quant_method"):
+        return ""
+    from ..checkpoint.quantisation.read import read_quantisation  # needed only by quantised checkpoints
+
+    with suppress(InputError):
+        found = read_quantisation(method, str(told.get("dtype") or "bf16"))
+        return found.name
+    return str(method["quant_method"])
 
 
 def checkpoint_format(card: Accelerator | None, architecture: Architecture) -> str | None:
@@ -119,9 +188,10 @@ def default_engine(architecture: Architecture, card: Accelerator | None, weights
     profiles = tables("engines")
     known = {name: profiles[name]["devices"] for name in table("engine_steps")["engines"] if name in profiles}
     usual, is_own = next(iter(known)), weights in (None, CHECKPOINT)
-    here = [name for name, own in known.items() if card is None or card.vendor in own["vendors"]]
+    here = [name for name in known if card is None or _runs_on(profiles[name], card)]
     files = _files(architecture) if is_own else _files_in(str(weights))
     readers = [one for one in here if known[one]["files"] in files or (is_own and published_format(architecture, one))]
+    readers = [one for one in readers if not refused_format(one, card, weights, architecture)] or readers
     generation = card.generation if card else ""
     preferred = [name for name in readers if generation in known[name].get("usual", ())]
     name = next(iter(preferred or readers or here))

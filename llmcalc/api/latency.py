@@ -24,7 +24,7 @@ from ..estimate.time.step import StepModel
 from .accelerators import Gpus, read_gpus
 from .calibration import Calibration, read_calibration
 from .defaults import RESERVE, default_context, default_seq
-from .engine_hardware import check_engine, default_engine
+from .engine_hardware import check_engine, check_weights, default_engine
 from .gguf_names import file_format
 from .load import Source, load
 from .step_models import check_layout, engine_step, step_model
@@ -115,6 +115,12 @@ def latency(
     engine = assumed.name if assumed else engine
     assert engine is not None
     check_engine(engine_step(engine).name, gpus.accelerator)
+    check_weights(
+        engine_step(engine).name,
+        gpus.accelerator,
+        (weights, experts or weights, attention_weights or weights),
+        architecture,
+    )
     splits_layers = engine_step(engine).divides_layers
     is_free = not any(given[name] for name in LAYOUT) and not splits_layers
     if is_free and (fastest := _fastest(architecture, gpu, gpus, settings)):

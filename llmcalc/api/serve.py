@@ -30,7 +30,7 @@ from .engine_encoders import (
     served_images,
     served_stacks,
 )
-from .engine_hardware import check_engine, default_engine
+from .engine_hardware import check_engine, default_engine, refused_format
 from .engine_host import in_host_memory, within_unified_memory
 from .engine_models import (
     NO_ENCODERS,
@@ -221,6 +221,8 @@ def serve(
             result = changed(
                 result, refusals=(*result.refusals, f"{text}; {entry['longer']['variable']}=1 allows them")
             )
+        if text := refused_format(engine, card, result.settings.get("weights"), architecture):
+            result = changed(result, refusals=(text, *result.refusals))
         told = changed(result, accelerator=card, given={**given, **own})
         if has_unsupported_dtype(told):
             no_bf16 = f"{card.title if card else 'the GPU'} does not compute in bf16; use fp16"

@@ -18,7 +18,7 @@ from ..estimate.time.serving import serving_time
 from .accelerators import read_gpus
 from .calibration import Calibration, read_calibration
 from .default_layout import DefaultLayout, default_layout
-from .engine_hardware import AssumedEngine, check_engine, default_engine
+from .engine_hardware import AssumedEngine, check_engine, check_weights, default_engine
 from .engine_models import NO_ENCODERS, state_notes
 from .engine_settings import SHARES, read_engine_settings
 from .gguf_names import file_format
@@ -164,6 +164,7 @@ def serving(
     check_engine(name, card)
     if not any(formats[name] for name in FORMATS if name != CACHE):
         formats["weights"] = file_format(architecture, name)
+    check_weights(name, card, [formats[each] or formats["weights"] for each in FORMATS if each != CACHE], architecture)
     given = _engine_settings(name, {**settings, "max_num_batched_tokens": chunk})
     is_cached = settings.get(CACHING) is not False and not given.get("disable_radix_cache")
     requests = read_requests(isl, osl, mix, trace, turns, prefix_share, is_cached=is_cached)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 import llmcalc
@@ -85,7 +88,9 @@ def test_gpus_on_which_no_engine_reads_the_weights_are_named(capsys: pytest.Capt
     assert whole.unread == ()
     assert {one.vendor for one in found.unread} == {"Google", "AWS", "Intel"}
     assert not {one.accelerator.name for one in found.gpus} & {one.name for one in found.unread}
-    assert {one.vendor for one in llmcalc.find_gpus("deepseek-v3").unread} == {"Apple"}
+    unread = {(one.vendor, one.generation) for one in llmcalc.find_gpus("deepseek-v3").unread}
+    old = {("NVIDIA", "Volta"), ("AMD", "CDNA 2")}  # no fp8 in an engine
+    assert unread == {("Apple", "Apple silicon"), *old}
     assert llmcalc.find_gpus("gpt-oss-20b").unread == ()
     assert main(["fit", "qwen3-4b", "--gpu", "all", "--weights", "q4_k_m"]) == 0
     note = "not counted: AWS, Google, Intel, where no engine reads weights in q4_k_m"
@@ -193,3 +198,62 @@ def test_an_engine_is_refused_where_it_does_not_run(gpu: str, command: str) -> N
         llmcalc.serve("qwen3-8b", gpu, engine=engine)
     with pytest.raises(InputError, match="does not run on"):
         llmcalc.latency("qwen3-8b", gpu, engine=engine)
+
+
+@pytest.mark.parametrize(
+    ("command", "gpu", "needs"),
+    [
+        ("vllm serve Qwen/Qwen3-14B-AWQ --max-model-len 8192", "v100-sxm-32gb", "compute capability 7.5"),
+        ("vllm serve Qwen/Qwen3-8B --quantization fp8", "v100-sxm-32gb", "compute capability 7.5"),
+        ("vllm serve Qwen/Qwen3-8B --quantization fp8", "mi250x", "fp8 in hardware"),
+        ("python -m sglang.launch_server --model-path Qwen/Qwen3-8B-FP8", "t4", "compute capability 8.0"),
+        ("trtllm-serve nvidia/Llama-3.1-8B-Instruct-FP8", "a100-sxm-80gb", "Ada or newer"),
+        ("trtllm-serve Qwen/Qwen3-8B-FP8", "l40s", "Hopper or newer"),
+    ],
+)
+def test_an_engine_refuses_formats_below_its_minimum(command: str, gpu: str, needs: str) -> None:
+    result = llmcalc.serve(command=command, gpu=gpu)
+    assert result.verdict != "starts"
+    assert result.refusals[0].endswith(f"(it needs {needs})")
+
+
+@pytest.mark.parametrize(
+    ("command", "gpu"),
+    [
+        ("vllm serve Qwen/Qwen3-14B-AWQ --max-model-len 8192", "t4:2 --tp 2"),
+        ("vllm serve Qwen/Qwen3-8B --quantization fp8 --max-model-len 8192", "rtx3090"),
+        ("vllm serve Qwen/Qwen3-8B --dtype float16 --max-model-len 8192", "v100-sxm-32gb"),
+        ("vllm serve Qwen/Qwen3-8B-GPTQ --dtype float16 --max-model-len 8192", "v100-sxm-32gb"),
+        ("trtllm-serve nvidia/Llama-3.1-8B-Instruct-FP8", "l40s"),
+    ],
+)
+def test_an_engine_computes_with_formats_from_its_minimum_on(command: str, gpu: str) -> None:
+    name, _, flags = gpu.partition(" ")
+    result = llmcalc.serve(command=f"{command} {flags.replace('--tp', '--tensor-parallel-size')}", gpu=name)
+    assert not any("does not compute" in text for text in result.refusals)
+
+
+@pytest.mark.parametrize("weights", ["awq", "fp8", "nvfp4"])
+def test_a_refused_format_has_no_speed(weights: str) -> None:
+    with pytest.raises(InputError, match="does not compute") as caught:
+        llmcalc.serve("qwen3-14b", "v100-sxm2-32gb", isl=100, osl=20, weights=weights)
+    assert caught.value.parameter == "weights"
+    with pytest.raises(InputError, match="does not compute"):
+        llmcalc.latency("qwen3-14b", "v100-sxm2-32gb", weights=weights)
+
+
+def test_the_config_of_a_quantised_checkpoint_is_refused(tmp_path: Path) -> None:
+    config = {
+        "model_type": "llama", "hidden_size": 512, "num_hidden_layers": 2, "num_attention_heads": 8,
+        "intermediate_size": 1024, "vocab_size": 32000, "max_position_embeddings": 4096,
+        "quantization_config": {"quant_method": "awq", "bits": 4, "group_size": 128, "version": "gemm"},
+    }  # fmt: skip
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    assert "does not compute with awq" in llmcalc.serve(str(path), "v100-sxm2-32gb").refusals[0]
+    assert llmcalc.serve(str(path), "t4").verdict == "starts"
+
+
+def test_an_engine_does_not_run_on_older_generations() -> None:
+    with pytest.raises(InputError, match="TensorRT-LLM does not run on NVIDIA T4"):
+        llmcalc.serve("qwen3-8b", "t4", engine="tensorrt-llm")

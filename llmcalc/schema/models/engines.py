@@ -22,13 +22,28 @@ class EngineConstant(Model):
 
 
 class EngineDevices(Sourced):
-    """Accelerators on which an engine runs, or is the default, its files, and whether it runs on several computers."""
+    """Accelerators on which an engine runs, or is the default, its files, and whether it runs on several computers.
+
+    It does not run on the generations ``without``.
+    """
 
     vendors: list[Text]
     usual: list[Text] = Field([])
     files: Literal["gguf", "safetensors"]
     several_computers: bool
     checks_dtype: bool = False
+    without: list[Text] = Field([])
+
+
+class EngineFormats(Sourced):
+    """Formats of weights with which an engine does not compute on some generations of accelerators, and what they need.
+
+    ``names`` are words of number formats and of quantisation methods.
+    """
+
+    names: Text
+    without: list[Text]
+    needs: Text
 
 
 class EngineVersion(Model):
@@ -158,6 +173,7 @@ class Engine(Sourced):
     newest: Text
     measured: tuple[Text, Text] | None = Field(None, strict=False)
     devices: EngineDevices
+    formats: list[EngineFormats] = Field([])
     programs: list[Text]
     images: list[Text] = Field([])
     command: Text
