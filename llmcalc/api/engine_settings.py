@@ -133,8 +133,12 @@ def _image_limit(text: str) -> str:
 
 
 def setting_flags(flags: Mapping[str, Any]) -> dict[str, str]:
-    """Return the usual flag for each setting, from an engine's table of flags."""
-    return {setting: flag for flag, setting in reversed(list(flags["read"].items()))}
+    """Return the usual flag for each setting, as it is written, from an engine's table of flags."""
+    is_joined = flags.get("underscores", False)
+    return {
+        setting: f"--{flag[2:].replace('-', '_')}" if is_joined else flag
+        for flag, setting in reversed(list(flags["read"].items()))
+    }
 
 
 def command_line(result: ServeResult, change: Mapping[str, Any]) -> str:

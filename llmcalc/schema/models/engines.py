@@ -107,6 +107,7 @@ class EngineFlags(Model):
     prompt: bool = False
     abbreviations: bool = False
     keys: bool = False
+    underscores: bool = False
 
 
 class EnginePools(Sourced):

@@ -1,0 +1,48 @@
+"""Options that command lines of serving engines are written with."""
+
+from __future__ import annotations
+
+import pytest
+
+import llmcalc
+from llmcalc.api.engine_settings import setting_flags
+from llmcalc.data import tables
+
+TRTLLM_SERVE = """
+    backend chat_template cluster_size config context_parallel_size cp_size custom_module_dirs custom_tokenizer
+    disagg_cluster_uri enable_chunked_prefill ep_size extra_llm_api_options fail_fast_on_attention_window_too_large
+    free_gpu_memory_fraction gpus_per_node host kv_cache_dtype kv_cache_free_gpu_memory_fraction log_level
+    max_batch_size max_beam_width max_num_tokens max_seq_len media_io_kwargs metadata_server_config_file
+    moe_cluster_parallel_size moe_expert_parallel_size num_postprocess_workers otlp_traces_endpoint
+    pipeline_parallel_size port pp_size reasoning_parser revision server_role tensor_parallel_size tokenizer
+    tool_parser tp_size trust_remote_code
+"""  # NVIDIA/TensorRT-LLM, tensorrt_llm/commands/serve.py
+
+
+@pytest.mark.parametrize("engine", sorted(tables("engines")))
+def test_written_flags_have_a_spelling_of_the_engine(engine: str) -> None:
+    flags = tables("engines")[engine]["flags"]
+    written = setting_flags(flags)
+    if engine == "tensorrt-llm":
+        assert {flag.removeprefix("--") for flag in written.values()} <= {*TRTLLM_SERVE.split()}
+    else:
+        assert {*written.values()} <= {*flags["read"]}
+    assert {*written} == {*flags["read"].values()}
+
+
+@pytest.mark.parametrize("given", ["", "--tp_size 1", "--tensor_parallel_size=1", "--tp-size 1"])
+def test_changes_of_trtllm_serve_are_written_with_underscores(given: str) -> None:
+    result = llmcalc.serve(command=f"trtllm-serve meta-llama/Llama-3.3-70B-Instruct {given}", gpu="h100")
+    lines = [result.line(change) for change, _ in result.changes]
+    assert any(line.endswith("--tensor_parallel_size 2") for line in lines)
+    for line in lines:
+        words = [word.partition("=")[0].removeprefix("--") for word in line.split() if word.startswith("--")]
+        assert {*words} <= {*TRTLLM_SERVE.split()}
+        assert words.count("tensor_parallel_size") + words.count("tp_size") <= 1
+
+
+def test_layouts_of_trtllm_serve_are_written_with_underscores() -> None:
+    found = llmcalc.serve("llama3.3-70b", "h100:4", engine="tensorrt-llm", isl=1000, osl=200, sla="ttft<1s,tpot<30ms")
+    lines = [line for one in found.layouts for line in one.commands.values()]
+    assert lines
+    assert all("--tensor_parallel_size" in line for line in lines)
