@@ -33,7 +33,6 @@ from .engine_encoders import (
 from .engine_hardware import check_engine, default_engine, refused_format
 from .engine_host import in_host_memory, within_unified_memory
 from .engine_models import (
-    NO_ENCODERS,
     groups_of,
     layers_of,
     load_served,
@@ -52,6 +51,7 @@ from .load import Source
 from .model_lengths import changed_config, longest_request, start_length
 from .ollama import modelfile_command, run_command
 from .packed_layers import cache_refusals, cache_warnings, count_notes, packed_by_stage
+from .served_models import unserved
 
 if TYPE_CHECKING:
     from .encoder_serving import EncoderServing
@@ -316,8 +316,8 @@ def _predict(
     refusals = []
     if gpus.count and ranks > gpus.count:
         refusals.append(f"the layout needs {ranks} GPUs, and there are {gpus.count}")
-    if architecture.is_encoder_decoder:
-        refusals.append(NO_ENCODERS.format(profile.title))
+    if text := unserved(profile.name, architecture):
+        refusals.append(text)
     placed, counts_draft = None, settings.get("counts_drafts", True)
     if profile.rule == "sum":
         build = version_number(profile.version)[0]

@@ -19,7 +19,7 @@ from .accelerators import read_gpus
 from .calibration import Calibration, read_calibration
 from .default_layout import DefaultLayout, default_layout
 from .engine_hardware import AssumedEngine, check_engine, check_weights, default_engine
-from .engine_models import NO_ENCODERS, state_notes
+from .engine_models import state_notes
 from .engine_settings import SHARES, read_engine_settings
 from .gguf_names import file_format
 from .llama_cpp_fit import PLACED
@@ -28,6 +28,7 @@ from .load import load as read_model
 from .model_lengths import known_length
 from .request_lengths import read_requests
 from .serve import REQUESTS
+from .served_models import check_model
 from .serving_formats import check_formats, format_choices
 from .serving_layouts import LayoutSearch
 from .serving_limits import read_limits
@@ -162,6 +163,7 @@ def serving(
     assumed = AssumedEngine(engine, "") if engine else default_engine(architecture, card, weights)
     factors, name = measured.factors if measured else None, engine_step(assumed.name).name
     check_engine(name, card)
+    check_model(name, architecture)
     if not any(formats[name] for name in FORMATS if name != CACHE):
         formats["weights"] = file_format(architecture, name)
     check_weights(name, card, [formats[each] or formats["weights"] for each in FORMATS if each != CACHE], architecture)
@@ -238,8 +240,6 @@ def serving(
             tpot, accepted_times = with_acceptance(tpot, time.tpot_s, slow.tpot_s, fast.tpot_s), (slow, fast)
     if given.get("cache_v", cache) != cache:
         notes.append("times read values in the number format of keys")
-    if architecture.is_encoder_decoder:
-        notes.append(NO_ENCODERS.format(engine_title(steps.engine.name)))
     if memory.result:
         notes += state_notes(architecture, memory.result.settings)
     notes = [*search.assumed, *notes, f"at most {load.chunk:,} tokens of prefill in a step", *requests.notes]

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..api.latency_tree import latency_tree
 from ..api.model_lengths import served_length
+from ..api.served_models import unserved
 from ..api.serving_memory import engine_title
 from ..core.errors import InputError, spelled
 from ..estimate.time.cost import LAUNCHES
@@ -33,7 +34,7 @@ def latency_document(result: Latency, alternatives: Callable[[], Alternatives] =
     layout = {name: size for name in ("tp", "pp", "dp", "ep") if (size := getattr(model.mesh, name)) > 1}
     unused = result.count - model.mesh.ranks
     alerts = [f"the layout leaves {unused} of {result.count} GPUs unused"] if unused else []
-    alerts += _too_long(result)
+    alerts += [*_too_long(result), *filter(None, [unserved(model.engine.name, result.architecture)])]
     answer: dict[str, Any]
     if result.fits:
         answer = {

@@ -8,7 +8,9 @@ import pytest
 
 import llmcalc
 from llmcalc.api.engine_result import LayoutError
+from llmcalc.api.served_models import unserved
 from llmcalc.cli.main import main
+from llmcalc.core.errors import InputError
 from llmcalc.report.serve import serve_document
 
 
@@ -69,7 +71,37 @@ def test_encoders_of_text_are_not_served(engine: str) -> None:
     result = llmcalc.serve("t5", "h100", engine=engine, max_model_len=512)
     assert not result.starts
     assert "encoder of text" in result.reason
-    assert any("encoder of text" in note for note in llmcalc.serve("t5", "h100", engine=engine, isl=99, osl=9).notes)
+    with pytest.raises(InputError, match="encoder of text"):
+        llmcalc.serve("t5", "h100", engine=engine, isl=99, osl=9)
+
+
+@pytest.mark.parametrize(
+    ("model", "engine", "text"),
+    [
+        ("recurrentgemma-9b", "vllm", "rg lru layers"),
+        ("rwkv4-7b", "sglang", "rwkv time mix layers"),
+        ("mamba2-2.7b", "tensorrt-llm", "without attention"),
+        ("jamba-mini", "tensorrt-llm", "mamba layers"),
+    ],
+)
+def test_models_that_an_engine_cannot_load_have_no_answer(model: str, engine: str, text: str) -> None:
+    result = llmcalc.serve(model, "h100", engine=engine, max_model_len=512)
+    assert text in result.refusals[0]
+    with pytest.raises(InputError, match=text):
+        llmcalc.serve(model, "h100", engine=engine, isl=99, osl=9)
+
+
+@pytest.mark.parametrize(
+    ("model", "engine"),
+    [("mamba2-2.7b", "vllm"), ("nemotron-h-8b", "tensorrt-llm"), ("qwen3-8b", "tensorrt-llm"), ("jamba-mini", "vllm")],
+)
+def test_models_that_an_engine_loads_are_not_refused(model: str, engine: str) -> None:
+    assert not unserved(engine, llmcalc.load(model))
+
+
+def test_the_hint_names_engines_that_load_the_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "mamba2-2.7b", "--gpu", "h100", "--engine", "tensorrt-llm", "--isl", "99", "--osl", "9"]) == 2
+    assert "--engine vllm" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("engine", ["vllm", "sglang", "llama.cpp"])

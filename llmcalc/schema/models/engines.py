@@ -46,6 +46,14 @@ class EngineFormats(Sourced):
     needs: Text
 
 
+class EngineModels(Sourced):
+    """Models that an engine cannot load: encoder-decoders of text, models without attention, and kinds of layers."""
+
+    encoder_decoder: bool = False
+    attention_free: bool = False
+    kinds: Text | None = None
+
+
 class EngineVersion(Model):
     """Settings and constants of an engine from a version on."""
 
@@ -174,6 +182,7 @@ class Engine(Sourced):
     newest: Text
     measured: tuple[Text, Text] | None = Field(None, strict=False)
     devices: EngineDevices
+    unserved: EngineModels | None = None
     formats: list[EngineFormats] = Field([])
     programs: list[Text]
     images: list[Text] = Field([])

@@ -1,0 +1,62 @@
+"""Models that serving engines cannot load, by what their layers are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..calc.kv_cache import state
+from ..core.architecture import Architecture
+from ..core.errors import InputError
+from ..core.record import remembered
+from ..data import tables
+
+
+def unserved(engine: str, architecture: Architecture) -> str:
+    """Return why an engine cannot load a model, or empty text. Of unknown engines, nothing is known.
+
+    >>> import llmcalc
+    >>> unserved("vllm", llmcalc.load("t5-small"))
+    'vLLM serves no model with an encoder of text beside its decoder'
+    >>> unserved("tensorrt-llm", llmcalc.load("mamba2-370m"))
+    'TensorRT-LLM serves no model without attention'
+    """
+    profile = tables("engines").get(engine, {})
+    rule = profile.get("unserved")
+    if not rule:
+        return ""
+    if architecture.is_encoder_decoder and rule.get("encoder_decoder"):
+        return f"{profile['title']} serves no model with an encoder of text beside its decoder"
+    kinds = {*rule.get("kinds", "").split()}
+    if found := next((kind for kind in _kinds(architecture) if kind in kinds), None):
+        return f"{profile['title']} serves no model with {found.replace('_', ' ')} layers"
+    if rule.get("attention_free") and not _has_attention(architecture):
+        return f"{profile['title']} serves no model without attention"
+    return ""
+
+
+def check_model(engine: str, architecture: Architecture) -> None:
+    """Check that an engine can load a model.
+
+    Raises:
+        InputError: if it cannot. The hint names the engines that can.
+    """
+    if text := unserved(engine, architecture):
+        others = [name for name in tables("engines") if not unserved(name, architecture)]
+        hint = f"use {' or '.join(f'{{engine={name}}}' for name in others)}" if others else "no known engine serves it"
+        raise InputError(text, parameter="model", hint=hint)
+
+
+def _kinds(architecture: Architecture) -> Iterator[str]:
+    """Yield the kinds of the layers of the language model."""
+    for run in architecture.main.runs:
+        for sublayer in run.block.sublayers:
+            yield from (layer.kind() for _, layer in sublayer.layers())
+
+
+def _has_attention(architecture: Architecture) -> bool:
+    """Return whether a model caches tokens, and not only recurrent states."""
+
+    def compute() -> bool:
+        return len({state(architecture, seq=tokens, extend=True).bytes for tokens in (1, 2**20)}) > 1
+
+    return remembered(architecture, "_has_attention", (), compute)
