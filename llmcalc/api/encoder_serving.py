@@ -11,11 +11,11 @@ from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..core.setting import SIZE, Setting, check_values, read_length
 from ..estimate.hardware import Accelerator
+from ..estimate.serving_money import token_prices
 from ..estimate.time.latency import PREFILL, Latency
 from ..estimate.training_run import Price
 from .latency import latency
 from .serving_memory import engine_title
-from .serving_search import token_prices
 from .step_models import engine_step
 from .train import price_of
 

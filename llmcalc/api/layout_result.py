@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from ..core.architecture import Architecture
+from ..core.errors import spelled
 from ..core.evidence import ASSUMED, of_architecture
 from ..core.notebook_display import NotebookDisplay
 from ..estimate.serving_money import Terms
@@ -25,6 +26,7 @@ class LayoutResult(NotebookDisplay):
         terms: prices and power that the cost and the energy of tokens follow from.
         architecture: the model.
         max_model_len: largest number of tokens of a request that the model allows, or None if unknown.
+        length_flag: setting that states this number, or empty if it is that of the model.
         EVIDENCE: class of evidence of each value.
     """
 
@@ -34,6 +36,7 @@ class LayoutResult(NotebookDisplay):
     terms: Terms
     architecture: Architecture
     max_model_len: int | None
+    length_flag: str
     EVIDENCE: ClassVar[Mapping[str, str]]
 
     @property
@@ -67,3 +70,20 @@ class LayoutResult(NotebookDisplay):
     def is_too_long(self) -> bool:
         """Whether a request has more tokens than the model allows."""
         return self.max_model_len is not None and self.requests.longest > self.max_model_len
+
+    @property
+    def too_long(self) -> str:
+        """Why a request is too long, or an empty string."""
+        return too_long(self.requests.longest, self.max_model_len, self.length_flag)
+
+
+def too_long(length: float, most: int | None, flag: str) -> str:
+    """Return why a request of a length is too long, or an empty string.
+
+    >>> too_long(4596, 4096, "{max_model_len}")
+    'A request of 4,596 tokens exceeds the 4,096 of max_model_len'
+    """
+    if most is None or length <= most:
+        return ""
+    text = f"A request of {length:,.10g} tokens exceeds the"
+    return spelled(f"{text} {most:,} of {flag}" if flag else f"{text} model's {most:,}")

@@ -24,7 +24,7 @@ def find_changes(search: ServingSearch) -> Changes:
     If neither formats nor GPUs are enough, they are changed together.
     """
     found = [first for candidates in _alone(search) if (first := _first(search, candidates))]
-    if all("concurrency" in change for change, _ in found):
+    if not search.is_fixed and all("concurrency" in change for change, _ in found):
         found += filter(None, [_first(search, _together(search))])
     return tuple(found)
 
@@ -44,6 +44,8 @@ def _alone(search: ServingSearch) -> Iterator[Iterator[dict[str, Any]]]:
     if search.concurrency:
         yield _fewer(search)
     yield iter(_formats(search))
+    if search.is_fixed:  # more GPUs would have another layout
+        return
     yield ({"gpu": f"{card.name}:{search.gpus * times}"} for times in TIMES)
     yield ({"gpu": f"{name}:{search.gpus}"} for name in _faster(search))
 

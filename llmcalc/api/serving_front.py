@@ -42,6 +42,7 @@ class ServingFront(LayoutResult):
         closest: layout that comes closest to the limits if none meets them, or None.
         drafting: speculative decoding, or None.
         notes: assumptions.
+        length_flag: setting that states ``max_model_len``, or empty if it is that of the model.
     """
 
     model: str
@@ -59,6 +60,7 @@ class ServingFront(LayoutResult):
     closest: Layout | None = None
     drafting: Drafting | None = None
     notes: tuple[str, ...] = ()
+    length_flag: str = ""
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {"points": FITTED}
 
@@ -163,7 +165,7 @@ def front_steps(
         tuple(layout_at(placement, point, search, measured) for placement, point, _ in chosen),
         {name: pairs for name, pairs in fronts.items() if pairs}, len(tried), terms, search.architecture,
         search.longest, None if chosen or not limits else _closest(tried, limits, search, measured),
-        search.single.drafting, search.notes,
+        search.single.drafting, search.notes, search.length_flag,
     )  # fmt: skip
 
 

@@ -20,12 +20,14 @@ from ..estimate.time.arrays import namespace
 from ..estimate.time.calibration import Factors
 from ..estimate.time.pools import Decodes, Prefills, decodes, pools_time, prefills
 from ..estimate.time.serving import Load, ServingTime, serving_time
+from .engine_settings import setting_flags
 from .grid import numpy_module
 from .model_lengths import known_length
 from .request_lengths import Requests
 from .serving_replicas import Formats, Replica, read_replica
 from .step_models import engine_step
 
+LENGTH = "max_model_len"
 MOST, STEPS = 4096, 97  # requests of a data-parallel rank: the largest number, and how many are tried
 FEWEST = tuple(2.0**-power for power in range(6, 0, -1))  # while other requests are in the pool of prefills
 NUMBERS = sorted({float(round(MOST ** (step / (STEPS - 1)))) for step in range(STEPS)})
@@ -87,6 +89,11 @@ class Point(NamedTuple):
     wait_s: float = 0.0
     transfer_s: float = 0.0
 
+    @property
+    def e2e_s(self) -> float:
+        """Mean time of a whole request, by Little's law."""
+        return self.concurrency / self.requests_per_s
+
 
 class Times(NamedTuple):
     """Times on a layout for several numbers of requests, fewest first."""
@@ -112,6 +119,7 @@ class LayoutSearch:
         given: further settings of the engine.
         acceptance: accepted tokens per step of speculative decoding, or their share of the drafted ones, if given.
         assumed: notes on the engine, if it was chosen.
+        is_command: whether a command line states the settings, so that their defaults limit the running requests.
     """
 
     architecture: Architecture
@@ -126,6 +134,7 @@ class LayoutSearch:
     given: Mapping[str, Any] = {}
     acceptance: tuple[float | None, float | None] = (None, None)
     assumed: tuple[str, ...] = ()
+    is_command: bool = False
 
     @cached_property
     def load(self) -> Load:
@@ -135,8 +144,16 @@ class LayoutSearch:
     @cached_property
     def longest(self) -> int | None:
         """Largest number of tokens of a request that the model or the settings allow, or None if unknown."""
-        allowed = known_length(self.architecture, self.engine), self.given.get("max_model_len")
+        allowed = known_length(self.architecture, self.engine), self.given.get(LENGTH)
         return min((size for size in allowed if isinstance(size, int)), default=None)
+
+    @property
+    def length_flag(self) -> str:
+        """Setting of ``longest``, with the engine's name if a command line states it, or empty if it is the model's."""
+        if self.longest is None or self.given.get(LENGTH) != self.longest:
+            return ""
+        flags = tables("engines").get(self.engine, {}).get("flags")
+        return setting_flags(flags).get(LENGTH, LENGTH) if flags and self.is_command else f"{{{LENGTH}}}"
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -157,7 +174,7 @@ class LayoutSearch:
         """Return a replica. The number of its running requests is free unless it is given."""
         gpu = f"{self.card.name}:{mesh.ranks}"
         own = self.architecture, self.card, gpu, mesh, self.engine, formats
-        return read_replica(*own, self.given, self.acceptance, is_most_free=True)
+        return read_replica(*own, self.given, self.acceptance, is_most_free=not self.is_command)
 
     def replica(self, mesh: Mesh, formats: Formats) -> Replica | None:
         """Return a replica, or None if the model does not allow the layout or the formats."""
@@ -219,17 +236,21 @@ class LayoutSearch:
         if self.can_disaggregate:
             yield from self.disaggregated()
 
-    def together(self, replica: Replica) -> Times:
-        """Return the times of a layout whose replicas compute prefills and decode steps together."""
-        return self._times(replica, [point for points in self._blocks(replica) for point in points])
+    def together(self, replica: Replica, numbers: Sequence[float] = ()) -> Times:
+        """Return the times of a layout whose replicas compute prefills and decode steps together.
+
+        ``numbers`` are the numbers of requests that are tried, if they are not the usual ones.
+        """
+        return self._times(replica, [point for points in self._blocks(replica, numbers) for point in points])
 
     def _times(self, replica: Replica, points: Sequence[Point]) -> Times:
         return Times(Placement(replica, self.count // replica.ranks), tuple(points))
 
-    def _blocks(self, replica: Replica) -> Iterator[Iterator[Point]]:
+    def _blocks(self, replica: Replica, numbers: Sequence[float] = ()) -> Iterator[Iterator[Point]]:
         """Yield the times of blocks of numbers of requests on a layout without pools."""
         load, count, groups = self.load, self.count // replica.ranks, replica.steps.n_batches
-        for number in blocks([self.only / count / groups] if self.only else NUMBERS):
+        each = numbers or ([self.only] if self.only else ())
+        for number in blocks([one / count / groups for one in each] or NUMBERS):
             requests = groups * number
             own = load._replace(
                 concurrency=load.across_classes(requests), chunk=load.chunk or replica.chunk, most=replica.most

@@ -7,11 +7,13 @@ import re
 from ..core.errors import InputError
 
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
-LIMIT = re.compile(r"\s*(ttft|tpot)\s*(?:<=?|=)\s*(\d+(?:\.\d+)?)\s*(us|ms|s)\s*", re.ASCII)
+LIMIT = re.compile(r"\s*(ttft|tpot|e2e)\s*(?:<=?|=)\s*(\d+(?:\.\d+)?)\s*(us|ms|s)\s*", re.ASCII)
 
 
 def read_limits(text: str) -> dict[str, float]:
     """Return the limits in seconds that a text such as ``ttft<300ms,tpot<10ms`` states. A ``=`` needs no quotes.
+
+    ``e2e`` limits the time of a whole request.
 
     >>> read_limits("ttft=300ms, tpot<0.01s")
     {'ttft': 0.3, 'tpot': 0.01}

@@ -45,6 +45,7 @@ class ServingPools(LayoutResult):
         drafting: speculative decoding, or None.
         suggested: layout of the same GPUs with the most tokens per second if not all requests run, or None.
         notes: assumptions.
+        length_flag: setting that states ``max_model_len``, or empty if it is that of the model.
     """
 
     model: str
@@ -62,6 +63,7 @@ class ServingPools(LayoutResult):
     drafting: Drafting | None = None
     suggested: Layout | None = None
     notes: tuple[str, ...] = ()
+    length_flag: str = ""
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {"layout": FITTED}
 
@@ -127,6 +129,7 @@ def serving_pools(
         search.architecture.name, search.card, search.count, search.engine, search.requests, search.only or 1, found,
         most, limit, terms, search.architecture, search.longest, second.drafting,
         None if found else _suggested(changed(search, only=search.only or 1), measured), search.notes,
+        search.length_flag,
     )  # fmt: skip
 
 

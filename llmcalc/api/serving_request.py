@@ -84,7 +84,7 @@ def serving_request(
         raise InputError(f"missing {name}", parameter=name, hint="add a model and a GPU such as {gpu=h100:4}")
     if not isinstance(gpu, str):
         raise InputError("needs the name of a GPU", parameter="gpu", hint="use a name such as {gpu=h100:4}")
-    found = serving(model, gpu, **values)
+    found = serving(model, gpu, **values, is_command=command is not None)
     return changed(found, notes=(*notes, *found.notes)) if notes else found
 
 

@@ -12,18 +12,18 @@ from ..core.evidence import ASSUMED, FITTED, of_architecture
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..estimate.hardware import Accelerator
-from ..estimate.serving_money import Terms
+from ..estimate.serving_money import Terms, token_prices
 from ..estimate.time.admission import RequestBytes, reserved_bytes
 from ..estimate.time.cost import COMMUNICATION, COMPUTE, ENGINE
 from ..estimate.time.interval import Interval
 from ..estimate.time.serving import Load, ServingTime
 from ..estimate.training_run import Price
 from .engine_result import ServeResult
+from .layout_result import too_long
 from .request_lengths import Requests
 from .running_changes import faster_layout, holds_all, running_changes
 from .serving_memory import engine_title
 from .serving_replicas import SIZES, Replica
-from .serving_search import token_prices
 from .serving_terms import result_money
 from .speculation import Drafting
 from .step_models import engine_step
@@ -62,6 +62,7 @@ class ServingResult(NotebookDisplay):
         terms: prices and power that the cost and the energy of tokens follow from.
         placed: how the engine starts with a part in host memory, if the GPUs alone do not store the model, or None.
         replicas: number of replicas, each with its own engine.
+        length_flag: setting that states ``max_model_len``, or empty if it is that of the model.
         replica: a replica, whose engine is started with its command line, or None.
         has_chosen_layout: whether the layout is not given, and not tensor parallelism over all GPUs.
     """
@@ -94,6 +95,7 @@ class ServingResult(NotebookDisplay):
     placed: ServeResult | None = None
     replicas: int = 1
     replica: Replica | None = None
+    length_flag: str = ""
     has_chosen_layout: bool = False
 
     EVIDENCE: ClassVar[Mapping[str, str]] = dict.fromkeys(("tpot_s", "ttft_s", "requests_per_s", "speedup"), FITTED)
@@ -265,9 +267,7 @@ class ServingResult(NotebookDisplay):
         """Answer in one line."""
         length = self.requests.longest
         if self.is_too_long:
-            is_given = self.max_model_len == self.settings.get("max_model_len")
-            whose = "longest request of the settings," if is_given else "model's"
-            return f"A request of {length:,.10g} tokens exceeds the {whose} {self.max_model_len:,}"
+            return too_long(length, self.max_model_len, self.length_flag)
         if not self.starts and self.memory:
             return self.memory.summary
         if not self.fits:

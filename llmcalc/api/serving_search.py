@@ -12,7 +12,7 @@ from ..core.evidence import FITTED
 from ..core.record import changed, record
 from ..data import table
 from ..estimate.hardware import Accelerator
-from ..estimate.serving_money import Money, Terms
+from ..estimate.serving_money import Money, Terms, token_prices
 from ..estimate.time.interval import Interval, time_interval, with_span
 from ..estimate.time.serving import ServingTime
 from ..estimate.time.step import StepModel
@@ -29,7 +29,6 @@ from .speculation import Drafting
 from .train import price_of
 
 SHOWN = 8  # layouts
-HOUR = 3600
 
 
 @record
@@ -104,6 +103,18 @@ class Layout:
         return sizes_of(self.mesh)
 
     @property
+    def e2e_s(self) -> float:
+        """Mean time of a whole request, by Little's law."""
+        return self.concurrency / self.requests_per_s
+
+    @property
+    def e2e(self) -> Interval:
+        """Interval of the time of a whole request, from those of its first token and of the others."""
+        rest = self.e2e_s - self.ttft_s
+        low, high = (getattr(self.ttft, end) + rest * getattr(self.tpot, end) / self.tpot_s for end in ("low", "high"))
+        return Interval(low, high, self.tpot.reasons)
+
+    @property
     def tokens_per_s_user(self) -> float:
         """Output tokens per second of one request."""
         return 1 / self.tpot_s
@@ -141,7 +152,7 @@ class Layout:
                 "busy": pool.busy, "wait_s": pool.wait_s, "transfer_s": pool.transfer_s,
             },
             "concurrency": self.concurrency,
-            **{f"{name}{end}_s": value for name in ("tpot", "ttft") for end, value in (
+            **{f"{name}{end}_s": value for name in ("tpot", "ttft", "e2e") for end, value in (
                 ("", getattr(self, f"{name}_s")), ("_low", float(getattr(self, name).low)),
                 ("_high", float(getattr(self, name).high)))},
             **{name: getattr(self, name) for name in names},
@@ -171,6 +182,8 @@ class ServingSearch(LayoutResult):
         drafting: speculative decoding, or None.
         with_margin: layout with the most tokens per second whose intervals are within the limits, or None.
         notes: assumptions.
+        is_fixed: whether the layout is given, so that only the number of requests is searched.
+        length_flag: setting that states ``max_model_len``, or empty if it is that of the model.
     """
 
     model: str
@@ -189,6 +202,8 @@ class ServingSearch(LayoutResult):
     drafting: Drafting | None = None
     with_margin: Layout | None = None
     notes: tuple[str, ...] = ()
+    is_fixed: bool = False
+    length_flag: str = ""
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {"layouts": FITTED}
 
@@ -263,7 +278,7 @@ def search_layouts(
     return ServingSearch(
         architecture.name, search.card, search.count, search.engine, search.requests, limits, tuple(kept[:SHOWN]),
         terms, architecture, search.longest, search.only, search.formats[0], retry, search.single.drafting,
-        min(safe, key=lambda own: _rank(own, limits), default=None), search.notes,
+        min(safe, key=lambda own: _rank(own, limits), default=None), search.notes, length_flag=search.length_flag,
     )  # fmt: skip
 
 
@@ -337,8 +352,7 @@ def layout_at(
 
 def excess(one: Layout | Point, limits: Mapping[str, float]) -> float:
     """Return the largest ratio of a time to its limit."""
-    times = {"tpot": one.tpot_s, "ttft": one.ttft_s}
-    return max(times[name] / limit for name, limit in limits.items())
+    return max(float(getattr(one, f"{name}_s")) / limit for name, limit in limits.items())
 
 
 def sizes_of(mesh: Mesh) -> dict[str, int]:
@@ -374,17 +388,3 @@ def unmeasured_part(replica: Replica, *, is_pool: bool = False) -> str:
 def with_acceptance(interval: Interval, tpot_s: float, slow_s: float, fast_s: float) -> Interval:
     """Return an interval that also covers the published numbers of accepted tokens, as ``with_span`` does."""
     return with_span(interval, tpot_s, slow_s, fast_s, "the number of accepted tokens is assumed")
-
-
-def token_prices(price: Price | None, tokens_per_s: float, width: float) -> tuple[float, float] | None:
-    """Return the lowest and highest price of a million tokens in US dollars.
-
-    Args:
-        price: price of a GPU.
-        tokens_per_s: estimated tokens per second of a GPU.
-        width: ratio of an end of the interval of the time to the estimate.
-    """
-    if price is None:
-        return None
-    hours = 1e6 / tokens_per_s / HOUR
-    return price.low * hours / width, price.high * hours * width

@@ -104,6 +104,7 @@ def serving(
     prefix_share: float | None = None,
     acceptance_length: float | None = None,
     acceptance_rate: float | None = None,
+    is_command: bool = False,
     **settings: Any,
 ) -> ServingResult | ServingSearch | ServingFront | ServingPools:
     """Estimate the time of requests on a serving engine with a constant number of requests.
@@ -131,7 +132,8 @@ def serving(
         cache: number format of keys and values (default: 16 bits).
         max_num_batched_tokens: largest number of tokens of prefill in a step (default: that of the engine on the GPU).
         price: US dollars per GPU-hour (default: quoted prices).
-        sla: longest times, such as ``"ttft<300ms,tpot<10ms"``. Returns the layouts with the most tokens per second.
+        sla: longest times, such as ``"ttft<300ms,tpot<10ms"`` or ``"e2e<10s"`` of a whole request. Returns the layouts
+            with the most tokens per second, or the most requests on the layout that is given.
         calibration: result of ``calibrate``, or its file. The engine is by default the measured one.
         pareto: return the most tokens per second at each speed of a request, as ``serving_front`` does.
         prefill_pool: replicas that compute prefills alone, such as ``"2xtp2"``. The other GPUs decode.
@@ -143,6 +145,7 @@ def serving(
         prefix_share: share of the input tokens that is a cached prefix of all requests. With 0, turns are not cached.
         acceptance_length: mean number of tokens per step of speculative decoding, with the one that verification adds.
         acceptance_rate: share of the drafted tokens that are accepted.
+        is_command: whether the settings are those of a command line, which has a layout.
         settings: further settings of the engine, such as ``max_num_seqs``, ``max_model_len``, ``draft`` or
             ``prefix_caching``.
     """
@@ -172,13 +175,15 @@ def serving(
     requests = read_requests(isl, osl, mix, trace, turns, prefix_share, is_cached=is_cached)
     search = LayoutSearch(
         architecture, card, count, requests, name, (formats,), factors, concurrency, chunk, given,
-        (acceptance_length, acceptance_rate), tuple(assumed.notes),
+        (acceptance_length, acceptance_rate), tuple(assumed.notes), is_command,
     )  # fmt: skip
+    sizes_given = [one for one, size in (("tp", tp or 1), ("pp", pp), ("dp", dp), ("ep", ep)) if size > 1]
+    has_layout = is_command or bool(sizes_given) or tp is not None
     if sla is not None or pareto:
         limits = read_limits(sla) if sla else {}
         if requests.is_single_token:
             raise InputError("needs at least 2 output tokens", parameter="osl", hint="use {osl=2}")
-        chosen = [one for one, size in (("tp", tp or 1), ("pp", pp), ("dp", dp), ("ep", ep)) if size > 1]
+        chosen = sizes_given if pareto else []
         refused = [*chosen, *(["prefill_pool"] if prefill_pool else [])]
         if refused:
             hint = f"the layout is chosen; omit {{{refused[0]}}}" if chosen else f"omit {{{refused[0]}}}"
@@ -189,6 +194,15 @@ def serving(
 
             tried = (formats,) if measured else format_choices(architecture, card, formats, search.engine)
             return find_front(changed(search, formats=tried), limits, terms, measured)
+        if has_layout:
+            from .serving_requests import search_requests
+
+            mesh = _given_mesh(name, count, tp, pp, dp, ep)
+            check_layout(architecture, card, mesh, count)
+            found = search_requests(changed(search, count=mesh.ranks), mesh, limits, terms, measured)
+            rest = count - mesh.ranks
+            unused = (f"the layout leaves {rest} of {count} GPUs unused",) if rest else ()
+            return changed(found, notes=(*unused, *found.notes))
         return search_layouts(search, limits, terms, measured)
     notes = [] if concurrency else ["one request at a time is assumed: {concurrency} sets the number"]
     concurrency = concurrency or 1
@@ -200,14 +214,9 @@ def serving(
         decode = Mesh(dp=dp, tp=tp or 1, ep=ep, etp=(tp or 1) * dp // ep) if tp or dp > 1 else None
         pools = serving_pools(changed(search, only=concurrency), prefill_pool, decode, terms, measured)
         return changed(pools, notes=(*notes, *pools.notes))
-    splits_layers = tp is None and pp == 1 and engine_step(name).divides_layers
-    stages = max(count // dp, 1) if splits_layers else pp
-    ranks = tp or max(count // (dp * stages), 1)
-    if ranks * dp % ep:
-        raise InputError(f"must divide the {ranks * dp} GPUs, not {ep}", parameter="ep")
-    mesh = Mesh(dp=dp, tp=ranks, pp=stages, ep=ep, etp=ranks * dp // ep)
+    mesh = _given_mesh(name, count, tp, pp, dp, ep)
     layout = DefaultLayout(mesh)
-    if tp is None and ep == 1 and mesh.ranks == ranks == count > 1:
+    if tp is None and ep == 1 and mesh.ranks == mesh.tp == count > 1:
         layout = default_layout(search, concurrency)
     mesh, replicas = layout.mesh, layout.replicas
     notes += layout.notes
@@ -298,8 +307,18 @@ def serving(
         architecture=architecture, price=terms.price, memory=memory.result, settings=given, terms=terms,
         formats={name: own for name, own in formats.items() if own}, drafting=drafting,
         plain=plain, accepted_times=accepted_times, notes=tuple(notes), placed=placed,
-        replicas=replicas, replica=replica, has_chosen_layout=not layout.is_usual,
+        replicas=replicas, replica=replica, length_flag=search.length_flag, has_chosen_layout=not layout.is_usual,
     )  # fmt: skip
+
+
+def _given_mesh(engine: str, count: int, tp: int | None, pp: int, dp: int, ep: int) -> Mesh:
+    """Return the layout of given sizes. Other GPUs are tensor-parallel ranks, or stages of llama.cpp."""
+    splits_layers = tp is None and pp == 1 and engine_step(engine).divides_layers
+    stages = max(count // dp, 1) if splits_layers else pp
+    ranks = tp or max(count // (dp * stages), 1)
+    if ranks * dp % ep:
+        raise InputError(f"must divide the {ranks * dp} GPUs, not {ep}", parameter="ep")
+    return Mesh(dp=dp, tp=ranks, pp=stages, ep=ep, etp=ranks * dp // ep)
 
 
 def _engine_settings(engine: str, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -162,3 +162,17 @@ class Money:
             **found, "prefill_share": self.prefill_share, "watts": power,
             **({"api_price": self.api._asdict()} if self.api else {}), **{name: getattr(self, name) for name in names},
         }  # fmt: skip
+
+
+def token_prices(price: Price | None, tokens_per_s: float, width: float) -> tuple[float, float] | None:
+    """Return the lowest and highest price of a million tokens in US dollars.
+
+    Args:
+        price: price of a GPU.
+        tokens_per_s: estimated tokens per second of a GPU.
+        width: ratio of an end of the interval of the time to the estimate.
+    """
+    if price is None:
+        return None
+    hours = 1e6 / tokens_per_s / HOUR
+    return price.low * hours / width, price.high * hours * width

@@ -20,7 +20,6 @@ from .serving_search import (
     pool_notes,
     request_notes,
     requests_inputs,
-    too_long,
 )
 
 SHOWN = 10  # points in the table
@@ -77,10 +76,10 @@ def formats_text(one: Layout) -> str:
 
 def _answer(result: ServingFront) -> str:
     if result.is_too_long:
-        return too_long(result)
+        return f"✗ {result.too_long}"
     if not result.points:
         if result.closest:
-            return no_layout(result.closest)
+            return no_layout(result.closest, result.limits)
         return f"✗ The model does not fit on {result.gpus} × {result.accelerator.title}"
     first, last = result.points[0], result.points[-1]
     users, gpus = (

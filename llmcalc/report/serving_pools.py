@@ -19,7 +19,6 @@ from .serving_search import (
     layout_text,
     request_notes,
     requests_inputs,
-    too_long,
 )
 
 ASSUMED = (
@@ -57,7 +56,7 @@ def _notes(result: ServingPools, one: Layout) -> tuple[str, ...]:
 
 def _answer(result: ServingPools) -> str:
     if result.is_too_long:
-        return too_long(result)
+        return f"✗ {result.too_long}"
     one = result.layout
     if one is None:
         other = f". They run on {layout_text(result.suggested)}" if result.suggested else ""

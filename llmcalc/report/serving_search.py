@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..api.request_lengths import Requests
@@ -58,11 +58,6 @@ def _replicas(one: Layout | PrefillPool) -> str:
     return f"{one.replicas} × {own}" if one.replicas > 1 else own
 
 
-def too_long(result: ServingSearch | ServingFront | ServingPools) -> str:
-    """Return the answer for a request with more tokens than the model allows."""
-    return f"✗ A request of {result.requests.longest:,.10g} tokens exceeds the model's {result.max_model_len:,}"
-
-
 def requests_inputs(result: ServingSearch | ServingFront | ServingPools) -> dict[str, Any]:
     """Return the lengths of the requests as they were given, with their means."""
     return {**result.requests.given, "isl": result.isl, "osl": result.osl}
@@ -98,7 +93,7 @@ def answer_notes(requests: Requests) -> tuple[str, ...]:
 
 def _answer(result: ServingSearch) -> str:
     if result.is_too_long:
-        return too_long(result)
+        return f"✗ {result.too_long}"
     if not result.layouts and result.concurrency:
         number, where = f"{result.concurrency:,.10g}", f"{result.gpus} × {result.accelerator.title}"
         larger = next((change for change, _ in result.changes if "concurrency" not in change), None)
@@ -109,35 +104,44 @@ def _answer(result: ServingSearch) -> str:
         return f"✗ The model does not fit on {result.gpus} × {result.accelerator.title}"
     best = result.layouts[0]
     if not result.is_found:
-        return no_layout(best)
-    speed = f"{best.concurrency:,.0f} requests, {best.tokens_per_s_gpu:,.0f} tokens/s per GPU"
+        return no_layout(best, result.limits, is_fixed=result.is_fixed)
+    number, speed = f"{best.concurrency:,.0f}", f"{best.tokens_per_s_gpu:,.0f} tokens/s per GPU"
     margin = "" if result.has_margin else f"; {NO_MARGIN}"
     price = best.usd_per_million_output(result.price)
     cost = f", {dollars(price)} per million output tokens" if price else ""
-    return f"✓ {layout_text(best)} with {speed}: {_times(best)}{cost}{margin}"
+    times = _times(best, result.limits)
+    if result.is_fixed:
+        most = "" if result.concurrency else "at most "
+        return f"✓ {most}{number} requests within the limits on {layout_text(best)}, {speed}: {times}{cost}{margin}"
+    return f"✓ {layout_text(best)} with {number} requests, {speed}: {times}{cost}{margin}"
 
 
-def no_layout(best: Layout) -> str:
+def no_layout(best: Layout, limits: Mapping[str, float], *, is_fixed: bool = False) -> str:
     """Return the answer if no layout meets the limits, with the one that comes closest."""
     number = f"{best.concurrency:,.0f} request{'s' * (round(best.concurrency) != 1)}"
-    return f"✗ No layout meets the limits. The closest is {layout_text(best)} with {number}: {_times(best)}"
+    if is_fixed:
+        return f"✗ {layout_text(best)} does not meet the limits with {number}: {_times(best, limits)}"
+    return f"✗ No layout meets the limits. The closest is {layout_text(best)} with {number}: {_times(best, limits)}"
 
 
-def _times(one: Layout) -> str:
-    return f"{duration(one.tpot_s)} per output token, {duration(one.ttft_s)} to the first token"
+def _times(one: Layout, limits: Mapping[str, float] = {}) -> str:
+    whole = f", {duration(one.e2e_s)} per request" if "e2e" in limits else ""
+    return f"{duration(one.tpot_s)} per output token, {duration(one.ttft_s)} to the first token{whole}"
 
 
 def _layouts(result: ServingSearch) -> Table:
-    rows = []
+    rows, is_whole = [], "e2e" in result.limits
     for one in result.layouts:
         price = one.usd_per_million_output(result.price)
         rows.append(
             (layout_text(one), round(one.concurrency), _speed(one), duration(one.tpot_s, one.tpot.low, one.tpot.high),
-             duration(one.ttft_s, one.ttft.low, one.ttft.high), round(1 / one.tpot_s), dollars(price) if price else "")
+             duration(one.ttft_s, one.ttft.low, one.ttft.high),
+             *([duration(one.e2e_s)] if is_whole else []),
+             round(1 / one.tpot_s), dollars(price) if price else "")
         )  # fmt: skip
     heads = columns(
         "layout: name", "requests: number", "tokens/s per GPU: text", "per output token: text", "first token: text",
-        "per user: number 1", "per million output: text",
+        *(["whole request: text"] if is_whole else []), "per user: number 1", "per million output: text",
     )  # fmt: skip
     return Table("layouts", heads, rows)
 
@@ -217,7 +221,8 @@ def _changes(result: ServingSearch) -> Table:
 def _notes(result: ServingSearch) -> tuple[str, ...]:
     price = price_notes(result.price)
     if not result.is_found:
-        tried = "no change that was tried meets the limits: fp8, up to 8 times the GPUs, and faster GPUs"
+        more = "" if result.is_fixed else ", up to 8 times the GPUs, and faster GPUs"
+        tried = f"no change that was tried meets the limits: formats with fewer bits{more}"
         return (*([] if result.is_too_long or result.changes else [tried]), *request_notes(result), *price)
     margin = "" if result.has_margin else f"; the layout {NO_MARGIN}"
     own = money_notes(result.layouts[0].money(result.terms, result.isl, result.osl))

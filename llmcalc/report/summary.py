@@ -8,9 +8,9 @@ from ..api.fit import FitResult
 from ..api.flops import flops
 from ..api.params import params
 from ..api.serving_memory import engine_title
-from ..api.serving_search import token_prices
 from ..api.train import price_of
 from ..core.record import record
+from ..estimate.serving_money import token_prices
 from ..estimate.time.latency import DECODE, Latency
 from .document import Column, Document, Table
 from .fit import verdict

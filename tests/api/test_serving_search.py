@@ -139,7 +139,7 @@ def test_a_limit_without_a_unit_says_so(text: str, hint: str) -> None:
 
 def test_limits_choose_the_layout() -> None:
     with pytest.raises(InputError, match="the layout is chosen"):
-        search(tp=2)
+        llmcalc.serve(LLAMA, "h100:4", isl=1009, osl=499, pareto=True, tp=2)
     with pytest.raises(InputError, match="at least 2 output tokens"):
         search(osl=1)
 

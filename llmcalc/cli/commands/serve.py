@@ -33,7 +33,7 @@ LOAD = (
     Option("--turns", "Estimate times: turns of a conversation, each with --isl new input tokens.", kind=int),
     Option("--prefix-share", "Estimate times: share of the input that is a cached prefix; 0: cache no turns.", "SHARE"),
     Option("--concurrency", "Estimate times: number of requests at any time (default: 1).", kind=int),
-    Option("--sla", "Find layouts with mean times within limits on ttft and tpot, such as ttft=300ms,tpot=10ms.",
+    Option("--sla", "Find layouts, or requests on a given one, within limits on mean times: ttft=1s,tpot=30ms,e2e=10s.",
            "LIMITS"),
     Option("--pareto", "Find the most tokens per second of a GPU at each speed of a request, over layouts and formats.",
            kind=bool),
