@@ -13,7 +13,7 @@ from typing import Any
 from .arrays import Number, namespace
 
 MICRO, NANO, GIGA = 1e-6, 1e-9, 1e9
-TILES = ((256, 128), (128, 128), (64, 128), (64, 64), (16, 64))  # rows and columns of a tile
+TILES = ((256, 128), (128, 128), (64, 128), (64, 64), (16, 64), (8, 256))  # rows and columns of a tile
 FULL_TILE = 128 * 128  # elements of a tile above which larger ones do not reuse shared memory better
 K_STEP = 64  # contracted elements of a step of the main loop
 SPLITS = (1, 2, 4, 8)  # parts of the contracted axis that different multiprocessors sum
