@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from .fields import Rate, RatesByFormat, Size, Sourced, Text
@@ -68,7 +70,7 @@ class HostRates(Sourced):
 class EngineAdmission(Sourced):
     """Share of the output still to come that a running request reserves, and the largest number of these tokens."""
 
-    reserved: Rate
+    reserved: Annotated[float, Field(ge=0, le=1)]
     most_reserved: Size | None = None
 
 
