@@ -257,3 +257,13 @@ def test_the_config_of_a_quantised_checkpoint_is_refused(tmp_path: Path) -> None
 def test_an_engine_does_not_run_on_older_generations() -> None:
     with pytest.raises(InputError, match="TensorRT-LLM does not run on NVIDIA T4"):
         llmcalc.serve("qwen3-8b", "t4", engine="tensorrt-llm")
+
+
+def test_a_die_of_a_card_with_two_is_one_gpu() -> None:
+    fits = {count: llmcalc.fit("mixtral-8x7b", f"mi250x:{count}").fits for count in (1, 2)}
+    assert fits == {1: False, 2: True}
+    one, both = (llmcalc.serve("llama3.1-8b", f"mi250x:{tp}", isl=100, osl=9, tp=tp).time.tpot_s for tp in (1, 2))
+    assert one > 2 * 8.03e9 / 1638.4e9  # the bandwidth of a die
+    assert one > 1.3 * both
+    card = accelerators()["mi250x"]
+    assert (card.node, card.joined, card.link[1]) == (8, 2, 400e9)
