@@ -326,7 +326,7 @@ class LayoutSearch:
 
 def prefill_share(time: ServingTime, osl: Any, groups: int) -> Any:
     """Return the share of the GPUs' time that prefills take, where replicas compute both."""
-    decoding = (osl - 1) * time.step.seconds / time.accepted * time.requests_per_s / (groups * time.batch)
+    decoding = (osl - 1) * time.step.seconds / time.accepted * time.requests_per_s / (groups * time.decoding)
     return namespace(decoding).clip(1 - decoding, 0.0, 1.0)
 
 

@@ -256,7 +256,7 @@ def test_a_request_is_delayed_once_by_the_prefill_of_each_other_request() -> Non
 
 def test_a_step_adds_no_more_prefill_than_its_limit() -> None:
     short, shorter = (serve(isl=8192, osl=osl, concurrency=64, gpu="h100:8") for osl in (3, 2))
-    assert short.tpot_s == pytest.approx(shorter.tpot_s, rel=1e-3)
+    assert short.tpot_s == pytest.approx(shorter.tpot_s, rel=3e-3)  # two requests are decoded instead of one
     assert short.time.requests_per_s < shorter.time.requests_per_s
 
 
@@ -805,7 +805,7 @@ def test_throughput_hardly_falls_with_more_requests_that_run(model: str, gpu: st
         if (result := llmcalc.serve(model, gpu, isl=1009, osl=199, concurrency=number, weights=weights)).all_run
     ]
     assert len(found) > 3
-    assert all(after > 0.88 * before for before, after in pairwise(found))
+    assert all(after > 0.92 * before for before, after in pairwise(found))
 
 
 @pytest.mark.parametrize("engine", ["vllm", "sglang", "tensorrt-llm"])

@@ -12,6 +12,7 @@ from ..cost import SIXTEEN_BIT
 from ..engine_profile import version_number
 from ..hardware import Accelerator
 from .admission import Admission, read_admission
+from .arrays import Number, namespace
 
 MICRO = 1e-6
 INT8, FP16 = "int8", "fp16"
@@ -58,6 +59,7 @@ class EngineStep:
         memory_share: share of the memory of a GPU that an engine uses, if its own rule is unknown.
         other_bytes: bytes of such an engine beside weights and KV cache, for activations, CUDA graphs and libraries.
         admission: rule by which the engine admits requests.
+        shares_tokens: whether decoded tokens count in the largest number of tokens of a step.
     """
 
     name: str
@@ -92,6 +94,25 @@ class EngineStep:
     memory_share: float
     other_bytes: float
     admission: Admission
+    shares_tokens: bool
+
+    def prefill_limit(self, limit: Number, decoded: Number) -> Number:
+        """Return the largest number of tokens of prefill in a step that also decodes tokens, which come first."""
+        return namespace(limit, decoded).maximum(limit - decoded, 1.0) if self.shares_tokens else limit
+
+    def most_decoded(
+        self, limit: Number, new: Number, tokens: Number, accepted: Number = 1, verified: int = 1
+    ) -> Number:
+        """Return the largest number of sequences that are decoded at once while the others of a full engine wait.
+
+        Args:
+            limit: largest number of tokens of a step.
+            new: tokens of a prefill.
+            tokens: tokens that are decoded after it.
+            accepted: tokens by which a sequence advances in a step.
+            verified: tokens of a sequence in a step.
+        """
+        return limit * tokens / (accepted * new + (verified * tokens if self.shares_tokens else 0))
 
     def reading_share(self, kernel: str, accelerator: Accelerator) -> float | None:
         """Return the share of the bandwidth at which products with few rows read weights, or None if unknown."""
@@ -163,6 +184,7 @@ def read_engine(name: str, found: Mapping[str, Any], version: str | None = None)
         memory_share=unknown["memory_share"],
         other_bytes=unknown["other_gb"] * 1e9,
         admission=read_admission(entry.get("admission", {})),
+        shares_tokens=entry.get("shares_tokens", False),
     )
 
 

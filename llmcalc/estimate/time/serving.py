@@ -13,8 +13,14 @@ of the steps has at least one, and their mean number in such a step is
 
     together = min(e / (1 - exp(-e)), largest number of tokens / chunk)
 
-``added`` is divided by it. Prefills that exceed all steps delay the first token. By Little's law, the requests per
-second are the batch divided by the time that a request stays:
+``added`` is divided by it. In vLLM and TensorRT-LLM, decoded tokens count in the largest number of tokens of a step,
+and come first. A step prefills ``(largest number of tokens - decoding) / isl`` requests at most, and each of them is
+decoded in ``osl - 1`` steps, so that no more than these are decoded at once:
+
+    decoding = min(batch, (osl - 1) · largest number of tokens / (isl + osl - 1))
+
+The prefills of the others delay their first token. By Little's law, the requests per second are the batch divided by
+the time that a request stays:
 
     batch / (ttft + (osl - 1) · tpot)
 
@@ -66,7 +72,8 @@ class Load(NamedTuple):
         isl: input tokens of a request.
         osl: output tokens of a request.
         concurrency: number of requests at any time, over all replicas of attention.
-        chunk: largest number of tokens of prefill in a step (default: the usual one of the engine).
+        chunk: largest number of tokens of prefill in a step, in some engines with the decoded tokens (default: the
+            usual one of the engine).
         cached: input tokens of which keys and values are cached.
         shared: cached tokens that all requests share.
         most: largest number of running requests on each data-parallel rank.
@@ -85,7 +92,7 @@ class Load(NamedTuple):
     reuses_prefixes: bool = True
 
     def limit(self, model: StepModel) -> Number:
-        """Return the largest number of tokens of prefill in a step."""
+        """Return the largest number of tokens of prefill in a step that decodes none."""
         return model.engine.chunk if self.chunk is None else self.chunk
 
     def mean(self, value: Number) -> Number:
@@ -126,6 +133,7 @@ class ServingTime:
         shared_bytes: bytes of the keys and values on a rank that a request shares with the others.
         n_batches: number of batches of which ``batch`` and ``capacity`` are one.
         recomputed: tokens that preempted requests compute again, per request.
+        decoding: those of the running requests whose tokens a step decodes. The others are prefilled.
     """
 
     batch: Number
@@ -142,6 +150,7 @@ class ServingTime:
     shared_bytes: Number = 0
     n_batches: int = 1
     recomputed: Number = 0.0
+    decoding: Number = 1.0
 
     def of_replicas(self, count: int) -> ServingTime:
         """Return the times of several replicas, each of which has these requests."""
@@ -195,7 +204,6 @@ def serving_time(
     isl, osl, groups, mean = load.isl, load.osl, model.n_batches, load.mean
     wanted = load.concurrency / groups
     xp = namespace(isl, osl, wanted)
-    limit = load.limit(model)
     room = request_room(model, load, free, speculation)
     capacity, shared = room.capacity + 0 * load.concurrency, room.shared
     allowed = xp.where(capacity > 0, xp.maximum(capacity, 1.0), inf)
@@ -203,19 +211,24 @@ def serving_time(
     batch = xp.minimum(most, allowed)
     recomputed = room.recomputed(model, load, most)
     new = xp.maximum(isl - load.cached, 1)
+    tokens, accepted = xp.maximum(mean(osl) - 1, 1), speculation.accepted if speculation else 1
+    verified = speculation.verified if speculation else 1
+    decoding = xp.minimum(
+        batch, xp.maximum(model.engine.most_decoded(load.limit(model), mean(new), tokens, accepted, verified), 1.0)
+    )
+    limit = model.engine.prefill_limit(load.limit(model), decoding * verified)
     chunk = xp.minimum(new, limit)
     chunks = new / chunk
     others = xp.maximum(batch - 1 / model.joint_batches, 0.0)
-    tokens = xp.maximum(mean(osl) - 1, 1)
     together = prefills_together(others / tokens * mean(chunks), limit / mean(chunk))
     prefill = step_values(together, chunk, load.cached + (new + chunk) / 2)  # half of the chunks before are seen
     keys = isl + osl / 2
 
     def step(keys: Number, prefill: Any = None) -> StepTime:
         if speculation:
-            return drafted_step(model, speculation, batch, keys, prefill)
+            return drafted_step(model, speculation, decoding, keys, prefill)
         batches = xp.clip(batch * model.stage_batches, 1.0, model.stage_batches)
-        return model.step(step_values(batch, 1.0, keys), prefill, scheduled=True, batches=batches)
+        return model.step(step_values(decoding, 1.0, keys), prefill, scheduled=True, batches=batches)
 
     alone = step(keys)
     if load.shares is None:
@@ -233,20 +246,20 @@ def serving_time(
     waited = mean(own) * before + xp.minimum(others, 1.0) * alone.seconds / 2
     if factors:
         alone, added = factors.scale(alone, model.engine.step_s), factors.prefill * added
-    accepted = speculation.accepted if speculation else 1
     decode = alone.seconds / accepted
     again = recomputed / mean(new)
     work = mean(chunks * added) / together * (1 + again)  # that a request adds to steps in which others decode
     tpot = decode + xp.minimum(others / tokens, limit / mean(new) / accepted) * work
     ttft = own + waited + model.engine.server_s
     stay = mean(ttft) + again * mean(own) + (mean(osl) - 1) * tpot
-    period = xp.maximum(stay, (1 + again) * mean(own) + (mean(osl) - 1) * decode + others * work)
+    steps = (mean(osl) - 1) * batch / decoding  # until all running requests are decoded
+    period = xp.maximum(stay, (1 + again) * mean(own) + steps * decode + others * work)
     ttft = ttft + xp.maximum(period - stay, 0.0)
     found = ServingTime(
         batch=batch, capacity=capacity, waiting=wanted - batch, tpot_s=tpot, prefill_s=mean(own),
         ttft_s=mean(ttft), requests_per_s=groups * batch / period, prefill_share=1 - decode / tpot, step=alone,
         accepted=accepted, class_ttft_s=ttft, shared_bytes=shared, n_batches=groups,
-        recomputed=recomputed,
+        recomputed=recomputed, decoding=decoding,
     )  # fmt: skip
     return found if load.shares is None else _without_classes(found, load)
 
@@ -323,7 +336,7 @@ def _without_classes(time: ServingTime, load: Load) -> ServingTime:
     """Return times without the axis of classes."""
     own = load.without_classes
     names = ("batch", "capacity", "waiting", "tpot_s", "prefill_s", "ttft_s", "requests_per_s", "prefill_share",
-             "accepted", "shared_bytes", "recomputed")  # fmt: skip
+             "accepted", "shared_bytes", "recomputed", "decoding")  # fmt: skip
     found = {name: own(getattr(time, name)) for name in names}
     return ServingTime(**found, step=time.step.averaged(own), class_ttft_s=time.class_ttft_s, n_batches=time.n_batches)
 

@@ -100,6 +100,7 @@ class EngineTime(Model):
     host: HostRates | None = None
     computing: dict[str, dict[str, Rate]] = Field({})
     admission: EngineAdmission | None = None
+    shares_tokens: bool = False
     source: Text | None = None
 
 
