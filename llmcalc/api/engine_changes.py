@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from ..core.errors import InputError
 from ..data import tables
 from .engine_settings import smaller_format
 from .llama_cpp_fit import LENGTH, longest_context, placements
@@ -61,15 +63,25 @@ def _candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
             if available <= 0:
                 yield {"max_num_seqs": n_sequences, "max_model_len": min(8192, result.max_model_len)}
     yield from _smaller_steps(result)
-    larger = [*_more_gpus(result)]
-    yield from larger
-    told = result.architecture.inputs
+    larger, told = [*_more_gpus(result)], result.architecture.inputs
     if settings.get("weights") or told.get("quantization") or told.get("types"):
+        yield from larger
         return
     smaller = {"weights": smaller_format(result.engine, "weights")}
-    yield smaller
-    yield {**smaller, LENGTH: min(SHORT, result.max_model_len)}
+    yield smaller  # on the same GPUs
+    yield from _shorter(result, smaller)
+    yield from larger
     yield from ({**smaller, **change} for change in larger)
+
+
+def _shorter(result: ServeResult, change: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a change with the longest requests with which the engine starts for sure, or with a usual length."""
+    assert result.retry is not None
+    with suppress(InputError):  # a format that the model does not allow
+        longest = min(result.retry(change).longest_in(0), result.max_model_len)
+        if longest >= FEWEST:
+            rounded = longest - longest % 1024 if longest > 1024 else longest
+            yield {**change, LENGTH: SHORT if rounded > SHORT else rounded}
 
 
 def _smaller_steps(result: ServeResult) -> Iterator[dict[str, Any]]:

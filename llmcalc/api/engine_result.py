@@ -33,6 +33,12 @@ MOST = 3  # changes
 MOST_PARTS = 1024  # into which a number of ranks is divided
 
 
+def _is_less(change: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether a change is a part of another one, which needs at least as many GPUs."""
+    own = {name: value for name, value in change.items() if name != GPUS}
+    return own.items() <= other.items() and change.get(GPUS, 0) <= other.get(GPUS, 0)
+
+
 @record
 class ServeResult(NotebookDisplay):
     """What an engine allocates on each GPU, in bytes, and the KV cache that results.
@@ -238,11 +244,13 @@ class ServeResult(NotebookDisplay):
 
     @cached_property
     def changes(self) -> tuple[tuple[dict[str, Any], ServeResult], ...]:
-        """Changed settings with which the engine starts for sure, cheapest first. Empty if it does so already.
+        """Changed settings with which the engine starts for sure, fewest GPUs first. Empty if it does so already.
 
         If llama.cpp places the model by itself, they are those with which the GPUs store all of it.
         """
-        return () if self._is_whole(self) or self.retry is None else tuple(islice(self._changes(), MOST))
+        if self._is_whole(self) or self.retry is None:
+            return ()
+        return tuple(sorted(islice(self._changes(), MOST), key=lambda change: change[1].ranks))
 
     @staticmethod
     def _is_whole(result: ServeResult) -> bool:
@@ -258,7 +266,7 @@ class ServeResult(NotebookDisplay):
             if not all(self._is_stated(name, value) for name, value in change.items()):
                 continue
             with suppress(InputError):  # a layout that the model does not allow
-                if kind in kinds or any(own.items() < change.items() for own in enough if own):
+                if kind in kinds or any(_is_less(own, change) for own in enough if own):
                     continue
                 if self._is_whole(result := self.retry(change)):
                     kinds.add(kind)

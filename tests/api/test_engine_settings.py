@@ -46,3 +46,28 @@ def test_layouts_of_trtllm_serve_are_written_with_underscores() -> None:
     lines = [line for one in found.layouts for line in one.commands.values()]
     assert lines
     assert all("--tensor_parallel_size" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "model", "ranks", "first"),
+    [
+        ("rtx3090", "Qwen/Qwen3-14B", [1, 2], {"weights", "max_model_len"}),
+        ("rtx4090", "Qwen/Qwen3-14B", [1, 2], {"weights", "max_model_len"}),
+        ("a100-sxm-40gb", "Qwen/Qwen3-30B-A3B", [1, 2], {"weights", "max_model_len"}),
+        ("h100", "meta-llama/Llama-3.3-70B-Instruct", [2, 4], {"weights", "tp", "gpus"}),
+        ("v100-sxm2-32gb", "Qwen/Qwen3-32B --dtype half", [4], {"tp", "gpus"}),  # without fp8
+    ],
+)
+def test_changes_on_the_fewest_gpus_come_first(gpu: str, model: str, ranks: list[int], first: set[str]) -> None:
+    changes = llmcalc.serve(gpu=gpu, command=f"vllm serve {model}").changes
+    assert [result.ranks for _, result in changes] == ranks
+    assert {*changes[0][0]} == first
+    assert all(result.verdict == "starts" for _, result in changes)
+
+
+def test_the_length_with_smaller_weights_is_the_longest_that_starts() -> None:
+    result = llmcalc.serve(gpu="rtx3090", command="vllm serve Qwen/Qwen3-14B")
+    change, found = result.changes[0]
+    assert result.retry is not None
+    assert result.retry({**change, "max_model_len": change["max_model_len"] + 1024}).verdict != "starts"
+    assert found.max_model_len == change["max_model_len"]
