@@ -297,7 +297,7 @@ def serving(
     )
     return ServingResult(
         model=architecture.name, accelerator=card, gpus=count, mesh=mesh, engine=name, requests=requests,
-        load=load._replace(concurrency=concurrency), time=time.of_replicas(replicas),
+        is_engine_assumed=engine is None, load=load._replace(concurrency=concurrency), time=time.of_replicas(replicas),
         tpot=None if requests.is_single_token else tpot,
         ttft=ttft if time.capacity >= 1 and time.waiting <= 0 else None,
         width=float(tpot.high / time.tpot_s), reasons=tpot.reasons, retry=retry,
