@@ -269,8 +269,7 @@ def evidence(quantity: str | None = None) -> Evidence:
         UnknownNameError: an unknown quantity.
     """
     if quantity is not None and quantity not in names():
-        hint = f"use one of {', '.join(names())}"
-        raise UnknownNameError("quantity", quantity, names(), parameter="quantity", hint=hint)
+        raise UnknownNameError("quantity", quantity, names(), parameter="quantity")
     presets = preset_figures() if quantity == "params" else ()
     return evidence_of((*presets, *read_measurements(table("evidence"))), quantity)
 

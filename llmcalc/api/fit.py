@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..calc.memory.fit import LARGEST, Fit, largest_fitting, largest_within, read_size, smallest_fitting
 from ..calc.memory.inference import InferenceMemory
@@ -29,6 +29,7 @@ from .load import Source, load
 from .memory import memory_of, serving_stages, worst_stage
 from .model_lengths import known_length
 from .settings import MEMORY, MEMORY_MODE, memory_settings, read_settings
+from .solution import Solution
 
 if TYPE_CHECKING:
     from .fit_changes import Change
@@ -43,26 +44,6 @@ FIT = (
     Setting("reserve", SIZE, RESERVE, least=0), Setting("solve", choices=SOLVE),
 )  # fmt: skip
 SETTINGS = (*SIZES, MEMORY_MODE, *MEMORY, CONVENTION)
-
-
-class Candidate(NamedTuple):
-    """A weight format, its average bits per weight, and the fit check for this format."""
-
-    name: str
-    fit: Fit
-    bits: float
-
-
-@record
-class Solution:
-    """The quantity to solve for (``asked``), the solution (None if nothing fits), any weight formats tried, and the
-    largest context that fits if the solution is the shorter one that the model accepts.
-    """
-
-    asked: str
-    value: int | str | None
-    candidates: tuple[Candidate, ...] = ()
-    in_memory: int | None = None
 
 
 @record
@@ -119,6 +100,8 @@ class FitResult(NotebookDisplay, Fit):
         solved = {"solve": self.solution.asked, "value": self.solution.value} if self.solution else {}
         if self.solution and self.solution.in_memory:
             solved["in_memory"] = self.solution.in_memory
+        if self.solution and self.solution.is_unlimited:
+            solved["unlimited"] = True
         if self.solution and self.solution.asked in OFFLOADS:
             solved |= {"host_weights": self.result.host, "host_state": self.result.host_state}
         return {**super().to_dict(), **solved, "evidence": self.evidence}
@@ -230,8 +213,12 @@ def _solve(
         size, found = solve_size(solve, architecture, budget, args)
         is_bounded = solve == "seq" and args["mode"] != "training" and not args.get("extend")
         most = known_length(architecture) if is_bounded else None
+        is_unlimited = size == LARGEST
         if size and most and size > most:
-            return check_fit(architecture, **budget, **{**args, solve: most}), Solution(solve, most, in_memory=size)
+            own = Solution(solve, most, in_memory=None if is_unlimited else size, is_unlimited=is_unlimited)
+            return check_fit(architecture, **budget, **{**args, solve: most}), own
+        if is_unlimited:
+            return check_fit(architecture, **budget, **args), Solution(solve, None, is_unlimited=True)
         return found, Solution(solve, size)
     if solve == "quant":
         if args["mode"] == "training" or args.get("weights"):

@@ -9,8 +9,9 @@ from ..core.record import remembered
 from ..data import table
 from ..estimate.hardware import Accelerator
 from .engine_hardware import checkpoint_format, supports
-from .fit import Candidate, check_fit, layout_of
+from .fit import check_fit, layout_of
 from .memory import serving_weights
+from .solution import Candidate
 
 # common weight formats, most bits first
 FORMATS = (

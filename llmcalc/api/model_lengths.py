@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -17,6 +18,7 @@ from ..importers.engine_commands import EngineCommand
 from ..importers.hf.rope import SCALING_KEYS, stated_scaling
 from ..schema.model_names import release
 from ..schema.preset import ASKED
+from ..schema.preset_files import shipped_folder
 
 POSITIONS = "max_position_embeddings"
 ASSUMED_LENGTH = 2048  # tokens (vLLM: config/model.py, _get_and_verify_max_len)
@@ -34,11 +36,11 @@ def served_length(architecture: Architecture, engine: str | None = None, config:
         engine: the engine (default: vLLM, or llama.cpp for a GGUF file).
         config: keys that a command line changes in the config.
     """
-    own = config.get(POSITIONS) or architecture.inputs.get(POSITIONS) or positions(architecture)
-    if not own:
-        own = _published_length(architecture)
-    is_changed = any(key in config for key in SCALING_KEYS)
-    scaling = stated_scaling(config) if is_changed else architecture.inputs.get("rope_scaling")
+    own, scaling = _own_length(architecture, config), architecture.inputs.get("rope_scaling")
+    if any(key in config for key in SCALING_KEYS):
+        scaling = stated_scaling(config)
+    elif not _stated_length(architecture, config):
+        scaling = _published(architecture).get("scaling")
     if not scaling:
         return int(own)
     return _scaled(int(own), scaling, engine or (OF_GGUF if architecture.inputs.get("types") else USUAL), architecture)
@@ -60,17 +62,46 @@ def _families(rule: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(rule.get("families", "").split())
 
 
-def _published_length(architecture: Architecture) -> int:
-    """Return the length of a model without a config."""
-    releases = table("release_lengths")
+def _stated_length(architecture: Architecture, config: Mapping[str, Any]) -> int | None:
+    """Return the positions that a command line, a config or the model itself states, or None."""
+    found = config.get(POSITIONS), architecture.inputs.get(POSITIONS), positions(architecture)
+    return found[0] or min(filter(None, found[1:]), default=None)
+
+
+def _own_length(architecture: Architecture, config: Mapping[str, Any]) -> int:
+    """Return the length of a model before scaling.
+
+    Raises:
+        InputError: if it is unknown, or if there is no limit.
+    """
+    found = _stated_length(architecture, config) or _published(architecture).get("length")
+    if found:
+        return int(found)
+    name, reason = architecture.name, unlimited_reason(architecture)
+    message = f"{name} states no context length: {reason}" if reason else f"the context length of {name} is unknown"
+    raise InputError(message, parameter="max_model_len", hint="add {max_model_len=N}")
+
+
+def _published(architecture: Architecture) -> Mapping[str, Any]:
+    """Return what is published about the length of a shipped preset or of its release, or nothing."""
+    if os.path.dirname(architecture.inputs.get("file") or "") != shipped_folder():
+        return NOTHING
+    releases: Mapping[str, Any] = table("release_lengths")
     if named := release(str(architecture.inputs.get(ASKED, "")), releases):
-        return int(releases[named])
-    name, known = str(architecture.inputs.get("model", architecture.name)), table("context_lengths")
+        return dict(releases[named])
+    name, known = str(architecture.inputs["model"]), table("context_lengths")
     found = [key for key in known if name == key or name.startswith(f"{key}-")]
-    if not found:
-        message, hint = f"the context length of {name} is unknown", "add {max_model_len=N}"
-        raise InputError(message, parameter="max_model_len", hint=hint)
-    return int(known[max(found, key=len)])
+    return dict(known[max(found, key=len)]) if found else NOTHING
+
+
+def unlimited_reason(architecture: Architecture) -> str:
+    """Return why a model has no longest request, or an empty text if it has one or if this is unknown.
+
+    >>> import llmcalc
+    >>> unlimited_reason(llmcalc.load("mamba-130m")), unlimited_reason(llmcalc.load("llama3-8b"))
+    ('a recurrent state has no limit; it was trained on 2,048 tokens', '')
+    """
+    return "" if _stated_length(architecture, NOTHING) else str(_published(architecture).get("none", ""))
 
 
 def known_length(architecture: Architecture, engine: str | None = None) -> int | None:
@@ -87,7 +118,9 @@ def longest_request(
     longer = tables("engines")[engine].get("longer")
     if not longer or (pasted and pasted.environment.get(longer["variable"], "0").lower() in ("1", "true")):
         return None
-    if pasted and any(read_json(pasted.texts[flag]) is None for flag in longer["flags"] if flag in pasted.texts):
+    if pasted and any(
+        read_json(pasted.texts[flag]) is None for flag in longer["flags"].split() if flag in pasted.texts
+    ):
         return None
     with suppress(InputError):
         return served_length(architecture, engine, config)
@@ -96,11 +129,14 @@ def longest_request(
 
 def changed_config(engine: str, pasted: EngineCommand | None) -> dict[str, Any]:
     """Return the keys of the config on which the length depends, and that flags of a command change."""
-    flags: Mapping[str, str] = tables("engines")[engine].get("longer", {}).get("flags", {})
-    texts, found = pasted.texts if pasted else {}, dict[str, Any]()
-    for flag, key in flags.items():
-        given = read_json(texts[flag]) if flag in texts else None
-        for part in _parts({key: given} if key and given else given or {}):
+    flags = tables("engines")[engine].get("longer", {}).get("flags", "").split()
+    found: dict[str, Any] = {}
+    for flag in flags if pasted else ():
+        text = pasted.texts.get(flag) if pasted else None
+        given = read_json(text) if text else None
+        if given and flag == "--rope-scaling":
+            given = {"rope_scaling": given}
+        for part in _parts(given or {}):
             found |= {key: value for key, value in part.items() if key in (POSITIONS, *SCALING_KEYS)}
     return found
 
@@ -119,11 +155,45 @@ def read_json(text: str) -> dict[str, Any] | None:
     return None
 
 
-def start_length(architecture: Architecture, engine: str, config: Mapping[str, Any] = NOTHING) -> int:
-    """Return the default length of a request, which vLLM assumes for a model that caches no tokens."""
+def start_length(
+    architecture: Architecture, engine: str, config: Mapping[str, Any] = NOTHING, flag: str | None = None
+) -> int:
+    """Return the default length of a request, which engines assume for a model or a config that states none.
+
+    Args:
+        architecture: the model.
+        engine: the engine.
+        config: keys that a command line changes in the config.
+        flag: the option of a command line that states the length.
+    """
     try:
         return served_length(architecture, engine, config)
-    except InputError:
-        if len({state(architecture, seq=tokens, extend=True).bytes for tokens in (LONG, 2 * LONG)}) > 1:
+    except InputError as error:
+        if assumed := _assumed_length(architecture, engine):
+            return assumed
+        if flag is None:
             raise
-        return ASSUMED_LENGTH
+        raise InputError(error.message, hint=f"add {flag} N to the command") from None
+
+
+def _assumed_length(architecture: Architecture, engine: str) -> int | None:
+    """Return the length that an engine assumes for a model that states none, or None if it may state one."""
+    if not (unlimited_reason(architecture) or "model_type" in architecture.inputs or _caches_nothing(architecture)):
+        return None
+    return int(tables("engines")[engine].get("assumed_length", {}).get("tokens", ASSUMED_LENGTH))
+
+
+def length_notes(architecture: Architecture, engine: str, is_given: bool) -> tuple[str, ...]:
+    """Return a note on a length that an engine assumes."""
+    if is_given or known_length(architecture, engine) is not None:
+        return ()
+    assumed = _assumed_length(architecture, engine)
+    if assumed is None:
+        return ()
+    reason = unlimited_reason(architecture) or "it states no context length"
+    title = tables("engines")[engine]["title"]
+    return (f"{architecture.name}: {reason}. {title} assumes {assumed:,} tokens unless the command states a length",)
+
+
+def _caches_nothing(architecture: Architecture) -> bool:
+    return len({state(architecture, seq=tokens, extend=True).bytes for tokens in (1, LONG)}) == 1

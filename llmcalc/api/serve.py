@@ -43,12 +43,12 @@ from .engine_models import (
     stored_format,
 )
 from .engine_result import LayoutError, ServeResult
-from .engine_settings import read_engine_settings
+from .engine_settings import read_engine_settings, setting_flags
 from .gguf_names import dynamic_notes, dynamic_warnings, file_format
 from .llama_cpp_fit import capped_notes, fitted_settings
 from .llama_cpp_models import llama_cpp_model
 from .load import Source
-from .model_lengths import changed_config, longest_request, start_length
+from .model_lengths import changed_config, length_notes, longest_request, start_length
 from .ollama import modelfile_command, run_command
 from .packed_layers import cache_refusals, cache_warnings, count_notes, packed_by_stage
 from .served_models import unserved
@@ -240,6 +240,7 @@ def serve(
                 *_unused_gpus(result, there),
                 *image_notes(result),
                 *capped_notes(result),
+                *length_notes(architecture, engine, isinstance(given.get("max_model_len"), int)),
                 *result.notes,
             ),
         )
@@ -302,7 +303,8 @@ def _predict(
         settings["pp" if splits_layers else "tp"] = ranks = gpus.count
     is_auto = settings.get("max_model_len") == AUTO
     if is_auto or settings.get("max_model_len") is None:
-        settings["max_model_len"] = start_length(architecture, profile.name, config)
+        flag = setting_flags(profile.flags).get("max_model_len") if is_pasted else None
+        settings["max_model_len"] = start_length(architecture, profile.name, config, flag)
     if settings.get("attention_dp"):  # these ranks are a part of the tensor-parallel ranks
         settings["tp"] = max(settings.get("tp", 1) // settings.get("dp", 1), 1)
     settings |= step_sizes(settings, given)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from ..api.defaults import RESERVE
 from ..api.engine_hardware import checkpoint_format, default_engine, has_reader
 from ..api.engine_models import default_state_format
-from ..api.fit import FitResult, Solution
+from ..api.fit import FitResult
 from ..api.fit_offload import OFFLOADS, command_of, flag_of
-from ..api.model_lengths import known_length
+from ..api.model_lengths import known_length, unlimited_reason
 from ..api.settings import PLAIN
+from ..api.solution import Solution
 from ..calc.kv_cache import ROLE_DTYPES
 from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
@@ -140,10 +141,27 @@ def _answer(fit: FitResult) -> str:
     if solution and solution.asked in OFFLOADS and isinstance(solution.value, int):
         command = command_of(solution.asked, solution.value)
         return f"✓ {_solved(solution, fit)} {OFFLOADED[solution.asked]}: {command}"
+    if solution and solution.is_unlimited and solution.value is None:
+        return f"✓ the memory does not limit the context: {_open_end(fit)}"
     if solution and solution.value is not None:
-        limit = ", the most that the model accepts" if solution.in_memory else ""
+        is_most = solution.in_memory or solution.is_unlimited
+        limit = ", the most that the model accepts" if is_most else _memory_limit(fit, solution)
         return f"✓ {ASKED[solution.asked]}: {_solved(solution, fit)}{limit or _best_file_type(solution)}"
     return f"{'✓' if fit.fits else '✗'} {verdict(fit, _load(fit.result))}{each}"
+
+
+def _memory_limit(fit: FitResult, solution: Solution) -> str:
+    """Return what follows the largest context that fits, if the model accepts longer ones or states no limit."""
+    is_serving = isinstance(fit.result, InferenceMemory) and not fit.result.workload.extend
+    if solution.asked != "seq" or not is_serving or known_length(fit.architecture) is not None:
+        return ""
+    return f", limited by memory; {_open_end(fit)}"
+
+
+def _open_end(fit: FitResult) -> str:
+    """Return why the model has no longest context, as far as known."""
+    known, reason = known_length(fit.architecture), unlimited_reason(fit.architecture)
+    return reason or ("the model's own limit is not known" if known is None else f"the model accepts {known:,} tokens")
 
 
 def _load(result: Any) -> str:
@@ -176,6 +194,8 @@ def _best_file_type(solution: Solution) -> str:
 
 
 def _solved(solution: Solution, fit: Fit) -> str:
+    if solution.is_unlimited and solution.value is None:
+        return "not limited by memory"
     if solution.value is None:
         return f"none, {verdict(fit)} at the smallest size"
     if solution.asked in OFFLOADS:

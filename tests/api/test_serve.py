@@ -18,6 +18,7 @@ from llmcalc.cli.commands import load
 from llmcalc.cli.main import main
 from llmcalc.data import tables
 from llmcalc.estimate.engine_weights import expert_buffers
+from llmcalc.schema.export import preset_text
 
 GIB = 2**30
 RUN = {"engine_version": "0.11", "gpu_memory": "79.18GiB", "max_model_len": 16000, "gpu_memory_utilization": 0.9}
@@ -431,10 +432,12 @@ def test_models_with_published_lengths_need_none(model: str, length: int) -> Non
     assert llmcalc.serve(model, "h200:8", weights="fp8").max_model_len == length
 
 
-def test_an_unknown_context_length_must_be_given() -> None:
+def test_an_unknown_context_length_must_be_given(tmp_path: Path) -> None:
+    file = tmp_path / "palm-mine.yaml"
+    file.write_text(preset_text(llmcalc.load("palm-8b"), "palm-mine"), "utf-8")
     with pytest.raises(llmcalc.InputError, match="context length"):
-        llmcalc.serve("palm", "h100:8")
-    assert llmcalc.serve("palm", "h200:16", max_model_len=2048).max_model_len == 2048
+        llmcalc.serve(file, "h100:8")
+    assert llmcalc.serve(file, "h200:16", max_model_len=2048).max_model_len == 2048
 
 
 def test_the_command_prints_the_answer_first(capsys: pytest.CaptureFixture[str]) -> None:

@@ -81,7 +81,7 @@ def run(
         return _recipes(architecture, typed, {"gpu": gpu, "count": count, **budget}, given)
     rest = settings(given, (*SIZES, *MEMORY))
     result = fit(architecture, gpu, count=count, solve=solve, **budget, **rest)
-    solved = result.solution is None or result.solution.value is not None
+    solved = result.solution is None or result.solution.value is not None or result.solution.is_unlimited
     return fit_document(result, reserve, gpu_memory, lambda change: _line(typed, change)), result.fits and solved
 
 

@@ -32,6 +32,7 @@ from .composite_configs import (
 from .config import Config, Fields
 from .family_table import find, names
 from .mlx_quantisation import MLX, mlx_weights
+from .positions import stated_length
 from .rope import stated_scaling
 from .task_heads import has_known_head, with_task_head
 
@@ -70,8 +71,6 @@ def load_config(
     """
     model_type = data.get("model_type", as_ or _original_type(data) or (not strict and family_of_class(data)) or None)
     if not isinstance(model_type, str):
-        if "peft_type" in data:
-            raise _adapter_error(data, where)
         hint = "Add a model_type to the config, or name one with {as_=TYPE}."
         raise DescriptionError("has no model_type", where=where, hint=hint)
     data = {"model_type": model_type, **data}
@@ -131,7 +130,7 @@ def load_config(
     }
     inputs |= {"dtype": data["dtype"] if "dtype" in data else data.get("torch_dtype")} if _has_dtype(data) else {}
     inputs |= _quantised(data, inner or {}) | _dropout(config) | _eager_code(data, inner or {})
-    inputs |= _positions(data, inner or {})
+    inputs |= _positions(data, inner or {}, architecture, entry.model_type)
     inputs |= {"encoder": encoder} if (encoder := _encoder(data)) else {}
     return changed(
         architecture,
@@ -143,14 +142,6 @@ def load_config(
         warnings=(*_warnings(config, model_type if as_ else described, as_), *unsure),
         unmodelled=(*architecture.unmodelled, *config.unmodelled),
     )
-
-
-def _adapter_error(data: Mapping[str, Any], where: str) -> DescriptionError:
-    """Return the error for the config of an adapter, which is not one of a model."""
-    base = data.get("base_model_name_or_path")
-    named = f" {short_repr(base)}" if isinstance(base, str) and base else ""
-    hint = f"Load its base model{named}. For adapters, llmcalc memory and train take their rank."
-    return DescriptionError("is the config of an adapter and not of a model", where=where, hint=hint)
 
 
 def _encoder(data: Mapping[str, Any]) -> Fields:
@@ -180,10 +171,9 @@ def _quantised(data: Mapping[str, Any], inner: Mapping[str, Any]) -> Fields:
     return {"quantization": {**found, **more}, "quantization_within": found is not own}
 
 
-def _positions(data: Mapping[str, Any], inner: Mapping[str, Any]) -> Fields:
-    """Return the number of positions of a config or of its nested language model, to which engines limit requests."""
-    values = (part.get("max_position_embeddings") for part in (data, inner))
-    found = next((value for value in values if type(value) is int and value > 0), None)
+def _positions(data: Mapping[str, Any], inner: Mapping[str, Any], model: Architecture, model_type: str) -> Fields:
+    """Return the longest sequence and the scaling of positions, to which engines limit requests."""
+    found = stated_length(data, inner, model_type, model.is_encoder_decoder)
     scaling = next(filter(None, map(stated_scaling, (data, inner))), None)
     return ({"max_position_embeddings": found} if found else {}) | ({"rope_scaling": scaling} if scaling else {})
 

@@ -6,7 +6,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ...core.errors import DescriptionError, InputError
 from ..yaml_reader import locate_error, read_yaml
@@ -271,6 +271,29 @@ class ImageRule(Sourced):
     row: Count = 0
 
 
+class LengthScaling(Model):
+    """A method of rotary positions that multiplies the positions of a config."""
+
+    type: Literal["linear", "dynamic", "yarn"]
+    factor: Annotated[float, Field(gt=1)]
+    original: Size | None = None
+
+
+class ContextLength(Model):
+    """Most tokens that a model accepts, or why it has no such limit."""
+
+    length: Size | None = None
+    scaling: LengthScaling | None = None
+    none: Text | None = None
+    source: Text
+
+    @model_validator(mode="after")
+    def _check(self) -> ContextLength:
+        if (self.length is None) is (self.none is None):
+            raise ValueError("needs either a length or the reason why there is none")
+        return self
+
+
 class UnexecutedParts(Model):
     """Tensors of modules that a text-only forward pass never executes."""
 
@@ -294,8 +317,8 @@ TABLES: dict[str, Any] = {
     "data/config_keys": ConfigKeyTables,
     "data/eager": dict[str, dict[str, Text]],
     "data/evidence": dict[str, Measured],
-    "data/context_lengths": dict[str, Size],
-    "data/release_lengths": dict[str, Size],
+    "data/context_lengths": dict[str, ContextLength],
+    "data/release_lengths": dict[str, ContextLength],
     "data/repository_suffixes": dict[str, Text],
     "data/efficiency/*": KernelTable,
     "data/energy": dict[str, EnergyConvention],

@@ -153,14 +153,17 @@ class EngineDraftTrees(Sourced):
     max_num_seqs: Size
 
 
-class EngineLengths(Sourced):
-    """What allows requests longer than the positions of a model: a variable, or flags that scale the positions.
+class EngineAssumedLength(Sourced):
+    """Length of a request that an engine assumes for a model that states none."""
 
-    A flag states a key of the config, or, with an empty name, several keys.
-    """
+    tokens: Size
+
+
+class EngineLengths(Sourced):
+    """What allows requests longer than the positions of a model: a variable, or flags that scale the positions."""
 
     variable: Text
-    flags: dict[str, str]
+    flags: Text
 
 
 class EnginePositions(Sourced):
@@ -209,3 +212,4 @@ class Engine(Sourced):
     exchange: EngineExchange | None = None
     positions: EnginePositions | None = None
     longer: EngineLengths | None = None
+    assumed_length: EngineAssumedLength | None = None
