@@ -46,6 +46,7 @@ Of each repository, the first three config.json in the order of their paths are 
 repositories are, in turn for each path of a list, the next one that the index lists for this path and that no run
 before has, until the frame has at least 100 files. Repositories that cannot be fetched are left out. Run 13 has five
 rounds of the paths RUN_13, and then the paths FURTHER_13, which replaced them when only the number of files was known.
+Run 14 has the paths RUN_14.
 """
 
 from __future__ import annotations
@@ -94,6 +95,17 @@ FURTHER_13 = (  # the other rounds
     "tokenization_chatglm.py", "configuration_llama.py", "1_Pooling/config.json", "tokenizer/tokenizer_config.json",
     "model.safetensors", "distilbert/config.json", "checkpoint-1000/config.json", "checkpoint-500/config.json",
     "deepseek/config.json", "xlnet/config.json", "bart/config.json", "0_Transformer/config.json",
+)  # fmt: skip
+RUN_14 = (
+    "pytorch_model.bin", "tf_model.h5", "flax_model.msgpack", "tokenizer_config.json", "special_tokens_map.json",
+    "training_args.bin", "trainer_state.json", "model/training_args.bin", "model/special_tokens_map.json",
+    "text_encoder/config.json", "text_encoder_2/config.json", "models/distilbert/config.json",
+    "models/roberta/config.json", "bert_model/config.json", "distilbert_model/config.json",
+    "roberta_model/config.json", "emotion_model/config.json", "models/sentiment/config.json",
+    "fine-tuned-model/config.json", "chatbot_model/config.json", "sentiment/config.json", "model/bert/config.json",
+    "bert-base-chinese/config.json", "gpt2-finetuned/config.json", "deberta/config.json", "nllb/config.json",
+    "phi/config.json", "summarizer/config.json", "t5-small/config.json", "distilgpt2/config.json",
+    "bert_classifier/config.json", "1_Pooling/config.json",
 )  # fmt: skip
 MOST_FILES = 3  # of a repository
 

@@ -21,8 +21,10 @@ LONGEST = 80  # characters
 _NAME = re.compile(r"[\w.]+(?:[\s-]+[\w.]+)*", re.ASCII)
 _SERIES = re.compile(r"\b([a-z]+)(\d+)\b")  # a series and a model, such as rtx6000
 _SIZE = re.compile(r"\d+(?:\.\d+)?\s*[kmgt]i?b", re.ASCII)
-_BARE_NUMBER = re.compile(r"\d+(?:\.\d+)?\s*[mgt]?i?", re.ASCII)
-_COUNT, _SPACED = r"(?P<count>\d{1,6})", re.compile(r"(?P<name>.+?)\s+(?P<count>\d{1,6})", re.ASCII)
+_BARE_NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*([mgt]?)i?", re.ASCII)
+COUNT_DIGITS = 6  # of a number of GPUs
+_COUNT = rf"(?P<count>\d{{1,{COUNT_DIGITS}}})"
+_SPACED = re.compile(rf"(?P<name>.+?)\s+{_COUNT}", re.ASCII)
 _COUNTED = (
     re.compile(rf"{_COUNT}(?:\s*[x×*]\s*|\s+)(?P<name>.+)", re.ASCII),  # 8xh100, 8 x h100, 8*h100, 8 h100
     re.compile(rf"(?P<name>.+?)\s*(?::\s*[x×]?|[x×*])\s*{_COUNT}", re.ASCII),  # h100:8, h100:x8, h100x8, h100 * 8
@@ -139,7 +141,8 @@ def _described(words: list[str]) -> list[str]:
 
 
 def _unknown(name: str) -> UnknownNameError:
-    known = [*aliases_of(tables("hardware")), *aliases_of(tables("instances"))]
+    is_size = _BARE_NUMBER.fullmatch(name.strip().lower())
+    known = [] if is_size else [*aliases_of(tables("hardware")), *aliases_of(tables("instances"))]
     return UnknownNameError("accelerator", name, known, parameter="gpu", hint=_hint(name.strip().lower()[:LONGEST]))
 
 
@@ -153,8 +156,8 @@ def _hint(name: str) -> str:
         return f"{fits}, and llmcalc serve MODEL {{gpu=all}} {{isl=1000}} {{osl=500}} those with the cheapest tokens"
     if "," in name:
         return "name one kind of GPU, and ask once for each; serve with lengths of requests compares several"
-    if _BARE_NUMBER.fullmatch(name):
-        return f"write a memory size with its unit, as in {{gpu={name.rstrip('mgti ')}GiB}}"
+    if size := _BARE_NUMBER.fullmatch(name):
+        return f"write a memory size with its unit, as in {{gpu={size[1]}{size[2].upper() or 'G'}iB}}"
     return "run llmcalc hardware list to see all accelerators"
 
 
@@ -214,6 +217,10 @@ def _read(text: str) -> Gpus:
     if len(readings) > 1 or (":" not in wanted and any(_is_known(match["count"]) for match in matches)):
         raise InputError(f"{text!r} is ambiguous", parameter="gpu", hint="write a name and a count as in {gpu=h100:8}")
     if not readings:
+        numbered = _NUMBERED.fullmatch(wanted)
+        if numbered and numbered["count"] and len(numbered["count"]) > COUNT_DIGITS and _is_known(numbered["name"]):
+            most = 10**COUNT_DIGITS - 1
+            raise SizeError(f"the GPU count must be at most {most:,}, not {numbered['count']}", parameter="gpu")
         raise _unknown(text)
     (match,) = readings.values()
     name, count = match["name"], int(match["count"])

@@ -49,14 +49,16 @@ class Candidate(NamedTuple):
         return self.point.runs, self.point.requests_per_s
 
 
-def default_layout(search: LayoutSearch, concurrency: float) -> DefaultLayout:
+def default_layout(search: LayoutSearch, concurrency: float, *, in_one: bool = False) -> DefaultLayout:
     """Return the layout of all GPUs that is assumed for a number of requests.
+
+    ``in_one`` is whether one engine computes all requests, so that replicas are data-parallel ranks or do not exist.
 
     On one node, these are tensor-parallel ranks alone, or the fastest layout that uses all GPUs if such ranks do not
     divide the model, unless another layout is faster by more than the error of the estimates, or half of the GPUs are.
     """
     count, node = search.count, search.card.node
-    tried = _Candidates(search, concurrency)
+    tried = _Candidates(search, concurrency, in_one=in_one)
     found = tried.of(count)
     if not found:
         return DefaultLayout(tried.widest or tried.tensor(count))
@@ -70,9 +72,9 @@ def default_layout(search: LayoutSearch, concurrency: float) -> DefaultLayout:
             return DefaultLayout(tensor)
     why = "" if divides or count > node else f"{count} tensor-parallel ranks do not divide the model: "
     note = f"{why}the layout with the most tokens per second is assumed: {{tp}} sets another"
-    mesh, is_joined = best.replica.mesh, not tried.has_experts and engine_step(search.engine).has_data_parallel
+    mesh = best.replica.mesh
     is_usual = mesh == tensor and best.replicas == 1
-    if best.replicas > 1 and is_joined:
+    if best.replicas > 1 and tried.joins_replicas:
         mesh = changed(mesh, dp=best.replicas, etp=mesh.tp * best.replicas)
         return DefaultLayout(mesh, 1, (note,), is_usual)
     return DefaultLayout(mesh, best.replicas, (note,), is_usual)
@@ -99,11 +101,17 @@ def _most_used(found: list[Candidate]) -> Candidate:
 class _Candidates:
     """Layouts of some GPUs for a number of requests."""
 
-    def __init__(self, search: LayoutSearch, concurrency: float) -> None:
+    def __init__(self, search: LayoutSearch, concurrency: float, *, in_one: bool) -> None:
         self.search, self.concurrency = search, concurrency
         self.has_experts = any(True for _ in expert_layers(search.architecture))
+        self.has_replicas = not in_one or self.joins_replicas
         self._known: dict[Mesh, Replica | None] = {}
         self._allowed: list[Mesh] = []
+
+    @property
+    def joins_replicas(self) -> bool:
+        """Whether replicas are data-parallel ranks of one engine, which share no experts."""
+        return not self.has_experts and engine_step(self.search.engine).has_data_parallel
 
     @property
     def widest(self) -> Mesh | None:
@@ -123,7 +131,7 @@ class _Candidates:
             for mesh in self._meshes(size, is_enough=any(one.point.runs for one in found)):
                 replica = self._replica(mesh)
                 if replica is not None:
-                    replicas = max(min(count // size, int(self.concurrency)), 1)
+                    replicas = max(min(count // size, int(self.concurrency)), 1) if self.has_replicas else 1
                     own = changed(self.search, count=replicas * size, only=self.concurrency)
                     found.append(Candidate(replica, replicas, own.together(replica).points[0]))
         return found

@@ -269,7 +269,8 @@ def evidence(quantity: str | None = None) -> Evidence:
         UnknownNameError: an unknown quantity.
     """
     if quantity is not None and quantity not in names():
-        raise UnknownNameError("quantity", quantity, names(), parameter="quantity")
+        hint = f"use one of {', '.join(names())}"
+        raise UnknownNameError("quantity", quantity, names(), parameter="quantity", hint=hint)
     presets = preset_figures() if quantity == "params" else ()
     return evidence_of((*presets, *read_measurements(table("evidence"))), quantity)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..calc.memory.fit import Fit
 from ..calc.sharding import MESH, Mesh
@@ -29,14 +28,18 @@ from .gguf_names import file_format
 from .load import Source, load
 from .step_models import check_layout, engine_step, step_model
 
+if TYPE_CHECKING:
+    from .default_layout import DefaultLayout
+
 NEW_TOKENS = 128
 LAYOUT = ("tp", "pp", "dp", "ep")
+FORMATS = ("weights", "experts", "attention_weights", "cache")
 MOST_SUGGESTED = 128  # GPUs that an error suggests for tensor parallelism
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "torch-compile", "llama.cpp")
 SETTINGS = (
     Setting("gpu", SIZE), Setting("mode", choices=MODES), BATCH, CONTEXT, Setting("seq", int, least=1),
     Setting("new_tokens", int, least=1), *(each for each in MESH if each.name in LAYOUT),
-    *(Setting(name) for name in ("weights", "experts", "attention_weights", "cache", "engine", "engine_version")),
+    *(Setting(name) for name in (*FORMATS, "engine", "engine_version")),
 )  # fmt: skip
 
 
@@ -78,8 +81,8 @@ def latency(
         context: decode: number of cached tokens (default: 2048, or the number of learned positions if smaller).
         seq: tokens of a prompt (default: as for ``context``).
         new_tokens: generate: number of new tokens per sequence (default: 128).
-        tp: number of tensor-parallel ranks (default: all GPUs; over several nodes and for a mixture of experts, the
-            fastest layout).
+        tp: number of tensor-parallel ranks (default: the layout that ``serve`` takes for as many requests of these
+            lengths: all GPUs, or the one with the most tokens per second if it is faster).
         pp: number of pipeline stages, which compute as many parts of the batch at once. Those of llama.cpp, which has
             different layers on each GPU by default, compute one batch one after the other.
         dp: number of data-parallel ranks, which share the experts.
@@ -121,23 +124,26 @@ def latency(
         (weights, experts or weights, attention_weights or weights),
         architecture,
     )
-    splits_layers = engine_step(engine).divides_layers
-    is_free = not any(given[name] for name in LAYOUT) and not splits_layers
-    if is_free and (fastest := _fastest(architecture, gpu, gpus, settings)):
-        return changed(fastest, has_fastest_layout=True)
     chosen = _mode(architecture, mode, given)
+    generated = (given["new_tokens"] or NEW_TOKENS) if chosen == GENERATE else 0
+    length = default_seq(architecture) if chosen == PREFILL else default_context(architecture, max(generated, 1))
+    read = (length if given["context"] is None else given["context"]) if chosen == DECODE else given["seq"] or length
+    splits_layers = engine_step(engine).divides_layers
+    layout = None
+    if not any(given[name] for name in LAYOUT) and not splits_layers and (gpus.count or 1) > 1:
+        formats = dict(zip(FORMATS, (weights, experts, attention_weights, cache), strict=True))
+        lengths = max(read, 1), 1 if chosen == PREFILL else generated or NEW_TOKENS
+        layout = _default_layout(architecture, gpus, lengths, engine, formats, batch, engine_version)
+        tp, pp, dp, ep = (getattr(layout.mesh, name) for name in LAYOUT)
     if splits_layers and not tp:
         pp = pp or max((gpus.count or 1) // (dp or 1), 1)
     mesh, count = _mesh(architecture, gpus, tp, pp or 1, dp, ep)
     if experts and not expert_layers(architecture):
         raise InputError(f"has no effect on {architecture.name}, which has no experts", parameter="experts")
-    generated = (given["new_tokens"] or NEW_TOKENS) if chosen == GENERATE else 0
-    length = default_seq(architecture) if chosen == PREFILL else default_context(architecture, max(generated, 1))
     if chosen == DECODE:
-        cached = length if given["context"] is None else given["context"]
-        workload = Workload(batch=batch, seq=1, mode=DECODE, context=cached, logits="last")
+        workload = Workload(batch=batch, seq=1, mode=DECODE, context=read, logits="last")
     else:
-        workload = Workload(batch=batch, seq=given["seq"] or length, logits="last")
+        workload = Workload(batch=batch, seq=read, logits="last")
     if generated:  # the last token must have a position
         Workload(seq=1, mode=DECODE, context=workload.seq + generated - 1).values(architecture)
     if not (weights or experts or attention_weights):
@@ -149,7 +155,7 @@ def latency(
     try:
         own = step(mesh=mesh)
     except SizeError as error:
-        if tp or mesh.tp == 1 or error.parameter != "tp":
+        if (tp and not layout) or mesh.tp == 1 or error.parameter != "tp":
             raise
         raise _undividable(step, mesh, gpus, error) from None
     if engine_version and not own.engine.depends_on_version:
@@ -164,33 +170,35 @@ def latency(
     def find_memory() -> Fit:
         return _memory(own, served, has_other_weights=bool(experts or attention_weights))
 
-    notes = tuple(assumed.notes) if assumed else ()
-    return compute(own, workload, chosen, generated, count, errors, find_memory, calibrated, notes)
+    notes = (*(assumed.notes if assumed else ()), *(layout.notes if layout else ()))
+    found_time = compute(own, workload, chosen, generated, count, errors, find_memory, calibrated, notes)
+    return changed(found_time, has_default_layout=True, is_usual=layout.is_usual) if layout else found_time
 
 
-def _fastest(architecture: Architecture, gpu: str, gpus: Gpus, settings: Mapping[str, Any]) -> Latency | None:
-    """Return the latency of the fastest layout that fits, over several nodes or of a mixture of experts, or None.
-
-    On one node, it is tensor parallelism unless another layout is faster by more than the error of the estimates.
-    """
-    from .serving_layouts import DISTINCT_GAIN, meshes
+def _default_layout(
+    architecture: Architecture,
+    gpus: Gpus,
+    lengths: tuple[int, int],
+    engine: str,
+    formats: Mapping[str, str | None],
+    batch: int,
+    version: str | None,
+) -> DefaultLayout:
+    """Return the layout that ``serve`` takes for as many requests as the batch has sequences, on one engine."""
+    from .default_layout import default_layout  # needed only by several GPUs
+    from .request_lengths import read_requests
+    from .serving_layouts import LayoutSearch
 
     assert gpus.accelerator is not None
-    count, node = gpus.count or 1, gpus.accelerator.node
-    if count == 1 or (count <= node and not any(True for _ in expert_layers(architecture))):
-        return None
-    found = list[Latency]()
-    for mesh in meshes(architecture, count, node):
-        if count <= node and found and not found[0].model.engine.has_data_parallel:
-            break
-        sizes = {name: getattr(mesh, name) for name in LAYOUT}
-        with suppress(SizeError):  # ranks that do not divide the model
-            found.append(latency(architecture, gpu, **{**settings, **sizes}))
-    fitting = [one for one in found if one.fits] or found
-    best = min(fitting, key=lambda one: one.seconds, default=None)
-    if best and count <= node and best.seconds * DISTINCT_GAIN >= fitting[0].seconds:
-        return fitting[0]
-    return best
+    name, given = engine_step(engine).name, {"engine_version": version} if version else {}
+    if not any(formats[each] for each in FORMATS[:-1]):
+        formats = {**formats, "weights": file_format(architecture, name)}
+    card, requests = gpus.accelerator, read_requests(*lengths)
+    search = LayoutSearch(architecture, card, gpus.count or 1, requests, name, (formats,), given=given)
+    found = default_layout(search, batch, in_one=True)
+    number = f"{batch:,} request{'s' * (batch > 1)} of {lengths[0]:,} and {lengths[1]:,} tokens on one engine"
+    notes = (*found.notes, f"this is the layout of serve for {number}") if found.notes else ()
+    return found._replace(notes=notes)
 
 
 def _memory(model: StepModel, served: dict[str, Any], *, has_other_weights: bool) -> Fit:

@@ -118,9 +118,7 @@ def longest_request(
     longer = tables("engines")[engine].get("longer")
     if not longer or (pasted and pasted.environment.get(longer["variable"], "0").lower() in ("1", "true")):
         return None
-    if pasted and any(
-        read_json(pasted.texts[flag]) is None for flag in longer["flags"].split() if flag in pasted.texts
-    ):
+    if pasted and any(read_json(pasted.texts[flag]) is None for flag in longer["flags"] if flag in pasted.texts):
         return None
     with suppress(InputError):
         return served_length(architecture, engine, config)
@@ -129,14 +127,11 @@ def longest_request(
 
 def changed_config(engine: str, pasted: EngineCommand | None) -> dict[str, Any]:
     """Return the keys of the config on which the length depends, and that flags of a command change."""
-    flags = tables("engines")[engine].get("longer", {}).get("flags", "").split()
-    found: dict[str, Any] = {}
-    for flag in flags if pasted else ():
-        text = pasted.texts.get(flag) if pasted else None
-        given = read_json(text) if text else None
-        if given and flag == "--rope-scaling":
-            given = {"rope_scaling": given}
-        for part in _parts(given or {}):
+    flags: Mapping[str, str] = tables("engines")[engine].get("longer", {}).get("flags", {})
+    texts, found = pasted.texts if pasted else {}, dict[str, Any]()
+    for flag, key in flags.items():
+        given = read_json(texts[flag]) if flag in texts else None
+        for part in _parts({key: given} if key and given else given or {}):
             found |= {key: value for key, value in part.items() if key in (POSITIONS, *SCALING_KEYS)}
     return found
 

@@ -10,7 +10,7 @@ from ..core.errors import InputError
 from ..core.evidence import MEASURED
 from ..data import table
 from ..estimate.amounts import HOURS_A_DAY
-from ..estimate.cost import Machine, Span, usual_format
+from ..estimate.cost import AS_GIVEN, Machine, Span, usual_format
 from ..estimate.training_run import Training
 from .accelerators import accelerators_named
 from .defaults import default_seq
@@ -89,7 +89,7 @@ def as_other_runs(run: Training) -> Span | None:
     the utilisation.
     """
     shares = shares_of_runs()
-    if run.hours is None or shares is None or run.evidence.get("hours") != MEASURED:
+    if run.hours is None or shares is None or run.machine is None or run.machine.mfu_source == AS_GIVEN:
         return None
     return shares.times(run.hours.mid)
 

@@ -14,7 +14,7 @@ from ..data import tables
 from ..estimate.engine_profile import read_profile
 from .engine_hardware import is_reachable
 from .engine_settings import smaller_format
-from .gguf_names import GGUF_ENGINE, USUAL_GGUF
+from .gguf_names import GGUF_ENGINE, USUAL_GGUF, usual_format
 from .serving_layouts import powers
 from .step_models import engine_step
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FACTORS = (2, 4, 8)  # as many GPUs
 FASTER = 1.05  # tokens per second of a layout that is named
+PUBLISHED_FOUR_BITS = "awq-int4-g128"  # the usual 4-bit format of repositories for engines other than llama.cpp
 MOST_FACTOR = 64  # as many GPUs of a layout with which all requests run
 Change = tuple[dict[str, Any], "ServingResult"]
 
@@ -31,6 +32,8 @@ def running_changes(result: ServingResult) -> Iterator[Change]:
     """Yield the best change of each kind, and a layout with which all requests run if none of these is enough."""
     is_enough = False
     for candidates in _alone(result):
+        if is_enough and any("engine" in change for change in candidates):
+            continue
         found = [*_helpful(result, candidates)]
         if found:
             change = next((each for each in found if each[1].all_run), max(found, key=lambda each: each[1].running))
@@ -75,11 +78,12 @@ def holds_all(change: dict[str, Any], result: ServingResult) -> bool:
     return result.all_run and "concurrency" not in change
 
 
-def _alone(result: ServingResult) -> Iterator[Iterable[dict[str, Any]]]:
+def _alone(result: ServingResult) -> Iterator[list[dict[str, Any]]]:
     """Yield the changes of each kind, smallest first."""
     name, ranks = result.accelerator.name, result.used
     has_experts = any(True for _ in expert_layers(result.architecture))
-    entry = tables("engines").get(result.engine)
+    entry, told = tables("engines").get(result.engine), result.architecture.inputs
+    is_quantised = bool(told.get("quantization") or told.get("types"))
     if result.fits:
         yield [{"concurrency": result.running}]
     if result.load.most < result.time.capacity:
@@ -90,7 +94,12 @@ def _alone(result: ServingResult) -> Iterator[Iterable[dict[str, Any]]]:
         usual = read_profile(entry["title"], entry).settings.get(kind) if entry else None  # smaller still
         if kind == "weights" and result.engine == GGUF_ENGINE:
             usual = USUAL_GGUF
-        yield [{kind: name} for name in (smaller_format(result.engine, kind), usual) if name]
+        published = PUBLISHED_FOUR_BITS if kind == "weights" and not (result.fits or is_quantised) else None
+        yield [{kind: name} for name in (smaller_format(result.engine, kind), usual, published) if name]
+    if not result.fits and ranks == 1 and result.is_engine_assumed and result.engine != GGUF_ENGINE:
+        yield [
+            {"engine": GGUF_ENGINE, "weights": usual_format(result.architecture)}
+        ]  # which moves what does not fit to host memory
     if entry and entry["rule"] == "sum" and not result.fits:
         yield _in_host_memory(result, has_experts=has_experts)
     larger: list[dict[str, Any]] = []

@@ -75,7 +75,7 @@ def routed(model: Architecture) -> float | None:
     return ratios.pop() if len(ratios) == 1 else None
 
 
-@accepts_aliases(experts="n_experts")
+@accepts_aliases(experts="n_experts", gpu="machine")
 def scale(
     model: Source | None = None,
     *,

@@ -175,8 +175,9 @@ def read_replica(
     own = {**formats, **{name: given.get(name) for name in ("state_dtype", "conv_dtype")}, "engine_version": version}
     placement = llama_cpp_placement(engine, given, mesh.pp)
     steps = step_model(
-        architecture, card, mesh, engine, two_batch_overlap=overlaps, placement=placement, **dict[str, Any](own)
-    )
+        architecture, card, mesh, engine, two_batch_overlap=overlaps, placement=placement,
+        enforce_eager=bool(given.get("enforce_eager")), **dict[str, Any](own),
+    )  # fmt: skip
     memory = free_memory(architecture, steps, gpu, tuple(formats.values()), given)
     drafting = find_drafting(steps, {**memory.settings, **formats}, *acceptance)
     most, is_given = memory.most_requests(mesh.dp) / steps.stage_batches, "max_num_seqs" in given

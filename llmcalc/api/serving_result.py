@@ -65,6 +65,7 @@ class ServingResult(NotebookDisplay):
         length_flag: setting that states ``max_model_len``, or empty if it is that of the model.
         replica: a replica, whose engine is started with its command line, or None.
         has_chosen_layout: whether the layout is not given, and not tensor parallelism over all GPUs.
+        is_engine_assumed: whether the engine was not given, so that changes may name another one.
     """
 
     model: str
@@ -97,6 +98,7 @@ class ServingResult(NotebookDisplay):
     replica: Replica | None = None
     length_flag: str = ""
     has_chosen_layout: bool = False
+    is_engine_assumed: bool = False
 
     EVIDENCE: ClassVar[Mapping[str, str]] = dict.fromkeys(("tpot_s", "ttft_s", "requests_per_s", "speedup"), FITTED)
 

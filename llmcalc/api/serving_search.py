@@ -381,6 +381,7 @@ def unmeasured_part(replica: Replica, *, is_pool: bool = False) -> str:
     parts = {
         "disaggregated pools": is_pool, "pipeline stages": replica.steps.stage_batches > 1,
         "speculative decoding of many requests": replica.drafting, "two-batch overlap under load": replica.overlaps,
+        "requests without CUDA graphs": replica.steps.engine.is_eager,
     }  # fmt: skip
     return next((name for name, is_used in parts.items() if is_used), "")
 

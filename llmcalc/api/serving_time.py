@@ -64,7 +64,7 @@ ENGINE_SETTINGS = (  # that change the memory for requests, or the steps
     "sliding_ratio", "state_ratio", "max_states", "state_dtype", "conv_dtype", "disable_cache_groups",
     "images_per_prompt", "language_model_only", "multimodal", "draft", "draft_method", "draft_tokens", "draft_steps",
     "draft_width", "speculative_config",
-    "two_batch_overlap", "auto_fit", "full_window", "unified", "cache_v", *PLACED,
+    "two_batch_overlap", "enforce_eager", "auto_fit", "full_window", "unified", "cache_v", *PLACED,
 )  # fmt: skip
 SETTINGS = (
     *REQUESTS, "engine", "tp", "pp", "dp", "ep", "weights", "experts", "attention_weights", "cache",
@@ -238,6 +238,14 @@ def serving(
         assumption = "the bandwidth of host memory is assumed"
         tpot = with_span(tpot, time.tpot_s, slow.tpot_s, fast.tpot_s, assumption)
         ttft = with_span(ttft, time.ttft_s, slow.ttft_s, fast.ttft_s, assumption)
+    if steps.engine.is_eager:
+        fast, slow = (
+            serving_time(steps.with_launch(each), load, memory.free, factors, speculation)
+            for each in steps.engine.launch_range_s
+        )
+        assumption = "the time in which the host launches a kernel is assumed"
+        tpot = with_span(tpot, time.tpot_s, slow.tpot_s, fast.tpot_s, assumption)
+        ttft = with_span(ttft, time.ttft_s, slow.ttft_s, fast.ttft_s, assumption)
     plain, accepted_times = None, None
     if speculation and drafting:
         plain = serving_time(steps, load, memory.free, factors)
@@ -297,7 +305,7 @@ def serving(
     )
     return ServingResult(
         model=architecture.name, accelerator=card, gpus=count, mesh=mesh, engine=name, requests=requests,
-        load=load._replace(concurrency=concurrency), time=time.of_replicas(replicas),
+        is_engine_assumed=engine is None, load=load._replace(concurrency=concurrency), time=time.of_replicas(replicas),
         tpot=None if requests.is_single_token else tpot,
         ttft=ttft if time.capacity >= 1 and time.waiting <= 0 else None,
         width=float(tpot.high / time.tpot_s), reasons=tpot.reasons, retry=retry,

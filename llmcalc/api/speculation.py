@@ -151,4 +151,5 @@ def _draft_steps(steps: StepModel, settings: Mapping[str, Any], draft: Draft) ->
     known = remembered(steps.architecture, "_drafts", None, list[Architecture])
     model = next((each for each in known if each == draft.steps), draft.steps)  # layouts share what a draft computes
     known += [model] if model is draft.steps else []
-    return step_model(model, steps.accelerator, mesh, steps.engine.name, weights=weights, cache=cache)
+    is_eager, engine = steps.engine.is_eager, steps.engine.name
+    return step_model(model, steps.accelerator, mesh, engine, weights=weights, cache=cache, enforce_eager=is_eager)

@@ -14,7 +14,7 @@ from ..calc.sharding import Mesh
 from ..checkpoint.published_weights import PublishedWeights
 from ..core.architecture import Architecture
 from ..core.errors import InputError
-from ..core.record import remembered
+from ..core.record import changed, remembered
 from ..data import table, tables
 from ..estimate.engine_profile import read_profile
 from ..estimate.hardware import Accelerator
@@ -49,6 +49,7 @@ def step_model(
     conv_dtype: str | None = None,
     without: frozenset[str] = frozenset(),
     two_batch_overlap: bool = False,
+    enforce_eager: bool = False,
     placement: Placement | None = None,
 ) -> StepModel:
     """Return the model of a step. It is kept with the architecture.
@@ -68,17 +69,20 @@ def step_model(
         without: accelerators whose measurements are left out.
         two_batch_overlap: whether the exchange between expert-parallel ranks overlaps with the computation of another
             half of the batch.
+        enforce_eager: whether nothing is captured in CUDA graphs.
         placement: devices of layers and tensors, if the engine may store a part of them in host memory.
     """
     names = (weights, experts or weights, attention_weights or weights)
     states = state_dtype, conv_dtype
-    key = (accelerator.name, mesh, engine, engine_version, names, cache, states, without, two_batch_overlap, placement)
+    key = (accelerator.name, mesh, engine, engine_version, names, cache, states, without, two_batch_overlap,
+           enforce_eager, placement)  # fmt: skip
 
     def compute() -> StepModel:
         check_division(architecture, mesh)
         formats = ClassFormats(*(weight_bits(architecture, name) for name in names))
         stored = number_format(cache or "bf16", "cache")
         own = engine_step(engine, engine_version)
+        own = changed(own, is_eager=True) if enforce_eager else own
         kind = TwoBatchSteps if two_batch_overlap else StepModel
         kept = state_bytes(architecture, own.name, engine_version, *states)
         sizes = architecture, accelerator, mesh, formats, stored, kept, own, efficiencies(), without

@@ -85,8 +85,8 @@ def checker(option: Option) -> Callable[[str | None], Any]:
             number = read_number(option, value)
             if number is None:
                 kind = "length" if option.name in LENGTHS else "value"
-                hint = "use a number such as 8192 or 32k" if kind == "length" else "use a non-negative integer"
-                raise InputError(f"invalid {kind} {short_repr(value)}", parameter=option.name, hint=hint)
+                own = "a number such as 8192 or 32k" if kind == "length" else "an integer in digits, such as 16"
+                raise InputError(f"invalid {kind} {short_repr(value)}", parameter=option.name, hint=f"use {own}")
             return number
         return value
 

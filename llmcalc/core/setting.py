@@ -12,6 +12,7 @@ from typing import Any, overload
 from .errors import InputError, SizeError, UnknownNameError, short_repr
 from .record import changed, fields, record
 
+MOST_PAIRS, LONGEST_HINT = 8, 120  # of a list in a hint
 AMOUNT, SIZE, TEXTS = "a number or a string such as 15T", "an integer or a string such as 24GiB", "a list of strings"
 LIMIT = "an integer or 'all'"
 NUMBERS: dict[Any, tuple[str, tuple[type, ...]]] = {
@@ -119,8 +120,11 @@ def read_texts(values: object, parameter: str) -> tuple[str, ...]:
     characters.
     """
     found = tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else (None,)
-    if not all(isinstance(value, str) for value in found):
-        raise InputError(f"must be {TEXTS}, not {short_repr(values)}", parameter=parameter)
+    if isinstance(values, Mapping) or not all(isinstance(value, str) for value in found):
+        pairs = [f"{name}={value}" for name, value in values.items()] if isinstance(values, Mapping) else [values]
+        is_short = len(pairs) <= MOST_PAIRS and all(isinstance(pair, str) for pair in pairs)
+        hint = f"use {short_repr(pairs, LONGEST_HINT)}" if is_short and pairs else ""
+        raise InputError(f"must be {TEXTS}, not {short_repr(values)}", parameter=parameter, hint=hint)
     return found
 
 

@@ -25,12 +25,19 @@ MIB = 1 / 1024  # GiB
 NUMBER = r"(-?\d[\d,]{0,20}(?:\.\d{1,9})?)"
 
 
+class Line(NamedTuple):
+    """Pattern of a line with a figure, and words that such a line contains, which are found faster."""
+
+    words: str
+    pattern: re.Pattern[str]
+
+
 class Figure(NamedTuple):
     """Figure that an engine prints: its name here, the value that counts among several, and its lines."""
 
     name: str
     choose: Callable[[list[float]], float]
-    patterns: tuple[re.Pattern[str], ...]
+    lines: tuple[Line, ...]
     scale: float = 1.0
 
 
@@ -61,9 +68,19 @@ def _first(values: list[float]) -> float:
 
 
 def _figure(name: str, choose: Callable[[list[float]], float], *patterns: str, scale: float = 1.0) -> Figure:
-    return Figure(name, choose, tuple(re.compile(pattern.replace("@", NUMBER)) for pattern in patterns), scale)
+    lines = (Line(_words(pattern), re.compile(pattern.replace("@", NUMBER))) for pattern in patterns)
+    return Figure(name, choose, tuple(lines), scale)
 
 
+def _words(pattern: str) -> str:
+    """Return the longest part of a pattern that each match contains literally."""
+    outside = _IN_BRACKETS.sub("\0", _IN_BRACKETS.sub("\0", pattern))
+    found: list[str] = _LITERAL.findall(outside)
+    return max(found, key=len)
+
+
+_IN_BRACKETS = re.compile(r"\\.|\([^()]*\)|\[[^]]*\]")
+_LITERAL = re.compile(r"[\w #:=-]+(?![?*+{])")
 _DEVICES = r"(?:CUDA|ROCm|Vulkan|Metal|MTL|SYCL|CANN)\w{0,3}"
 FIGURES = {
     "vllm": (
@@ -207,8 +224,8 @@ def _bounded(lines: Iterable[str]) -> Iterator[str]:
 
 def _add_figures(engine: str, line: str, values: dict[str, list[float]]) -> None:
     for figure in FIGURES[engine]:
-        for pattern in figure.patterns:
-            if found := pattern.search(line):
+        for words, pattern in figure.lines:
+            if words in line and (found := pattern.search(line)):
                 kept = values.setdefault(figure.name, [])
                 if len(kept) < MOST_VALUES:
                     kept.append(float(found[1].replace(",", "")) * figure.scale)

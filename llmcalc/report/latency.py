@@ -32,6 +32,7 @@ def latency_document(result: Latency, alternatives: Callable[[], Alternatives] =
     """
     model = result.model
     layout = {name: size for name in ("tp", "pp", "dp", "ep") if (size := getattr(model.mesh, name)) > 1}
+    chosen = "" if result.is_usual else f" as {named_values(layout) or 'tp 1'} (chosen layout)"
     unused = result.count - model.mesh.ranks
     alerts = [f"the layout leaves {unused} of {result.count} GPUs unused"] if unused else []
     alerts += [*_too_long(result), *filter(None, [unserved(model.engine.name, result.architecture)])]
@@ -47,7 +48,7 @@ def latency_document(result: Latency, alternatives: Callable[[], Alternatives] =
         result.architecture,
         "latency",
         lambda: _json(result),
-        f" on {result.count} × {result.accelerator.title} in {engine_title(model.engine.name)}",
+        f" on {result.count} × {result.accelerator.title} in {engine_title(model.engine.name)}{chosen}",
         answer=_answer(result),
         lines=(
             named_values({**_lengths(result), **layout, "weights": _formats(result)}),

@@ -65,7 +65,7 @@ def train_document(run: Training, stated: bool = True, *, seq_stated: bool = Tru
         tables=(
             *_step_tables(run),
             _emissions(run),
-            *training_comparison(architecture, _ours(run)),
+            *(() if run.adapters else training_comparison(architecture, _ours(run))),
         ),
         notes=(
             *_tokens(run, stated),
@@ -273,7 +273,7 @@ def _notes(run: Training) -> list[str]:
         trained = f"LoRA adapters of rank {run.adapters.rank} on {', '.join(run.adapters.targets)}"
         notes.append(f"trained: {trained}; the gradients of frozen weights are not computed")
     if run.adapters and run.hours:
-        notes.append("assumed: the MFU of runs that train all parameters; runs of adapters were not measured")
+        notes.append("assumed: MFU and hours of runs that train all parameters; runs of adapters were not measured")
     if run.machine:
         only = "accelerator-hours cover only computation and exclude restarts, evaluation and trial runs"
         other = "; those of published runs include what each publication counts"

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 import llmcalc
 from llmcalc.api.latency_tree import latency_tree
-from llmcalc.api.serving_layouts import DISTINCT_GAIN
 from llmcalc.cli.main import main
 from llmcalc.core.errors import InputError
 from llmcalc.core.record import changed
@@ -185,7 +184,7 @@ def test_only_settings_that_help_are_suggested(capsys: pytest.CaptureFixture[str
 
 def test_numbers_of_gpus_that_divide_the_model_are_suggested() -> None:
     with pytest.raises(llmcalc.InputError) as error:
-        latency(gpu="h100:3")
+        latency(gpu="h100:3", dp=1)
     assert "h100-sxm:2" in error.value.hint
     assert "h100-sxm:4" in error.value.hint
 
@@ -265,7 +264,7 @@ def test_a_terminal_shows_the_roofline_in_ascii(
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "memory size": ({"gpu": "24GB"}, "gpu: the time depends on the GPU"),
-    "heads": ({"gpu": "h100:3"}, "gpu: tensor parallelism over 3 GPUs is not possible"),
+    "heads": ({"gpu": "h100:3", "dp": 1}, "gpu: tensor parallelism over 3 GPUs is not possible"),
     "heads of given ranks": ({"gpu": "h100:3", "tp": 3}, "tp: tp \\(3\\) does not divide n_heads"),
     "too many ranks": ({"gpu": "h100:2", "tp": 4}, "tp: the layout needs 4 GPUs, and there are 2"),
     "experts of a dense model": ({"gpu": "h100:2", "ep": 2}, "ep: has no effect on llama3-8b"),
@@ -383,7 +382,7 @@ def test_the_points_of_a_sweep_with_a_layout_each_are_limited() -> None:
 
 def test_a_suggestion_for_very_many_gpus_is_found_at_once() -> None:
     with pytest.raises(llmcalc.InputError, match="not possible") as caught:
-        llmcalc.latency("mixtral", "h100:999999")
+        llmcalc.latency("mixtral", "h100:999999", dp=1)
     assert "{gpu=h100-sxm:32}" in caught.value.hint
 
 
@@ -442,17 +441,38 @@ def test_the_default_over_several_nodes_is_the_fastest_layout(model: str, batch:
     assert latency(model, "h100:16", batch=batch, **sizes).seconds == default.seconds
 
 
-@pytest.mark.parametrize(("model", "batch", "engine", "tp"), [
-    ("llama3.1-405b", 211, "vllm", 8), ("deepseek-v3", 1, "vllm", 8), ("deepseek-v3", 211, "sglang", 1),
-    ("deepseek-v3", 211, "torch-compile", 8),
+@pytest.mark.parametrize(("model", "gpu", "batch", "engine"), [
+    ("llama3.1-405b", "h200:8", 211, "vllm"), ("deepseek-v3", "h200:8", 1, "vllm"),
+    ("deepseek-v3", "h200:8", 64, "vllm"), ("deepseek-v3", "h200:8", 211, "sglang"),
+    ("deepseek-v3", "h200:8", 211, "torch-compile"),
+    ("llama3.1-8b", "h100:8", 64, "vllm"), ("llama3.1-8b", "h100:3", 5, "vllm"), ("llama3.1-70b", "h100:16", 7, "vllm"),
 ])  # fmt: skip
-def test_the_default_on_a_node_divides_experts_if_that_is_faster(model: str, batch: int, engine: str, tp: int) -> None:
-    default = latency(model, "h200:8", batch=batch, engine=engine)
-    mesh = default.model.mesh
-    assert (mesh.tp, mesh.dp, mesh.ep) == (tp, 8 // tp, 8 if tp == 1 else 1)
-    if tp == 1:
-        tensor = latency(model, "h200:8", batch=batch, engine=engine, tp=8)
-        assert default.seconds * DISTINCT_GAIN < tensor.seconds
+@pytest.mark.parametrize("new_tokens", [None, 300])
+def test_the_default_layout_is_that_of_serve(
+    model: str, gpu: str, batch: int, engine: str, new_tokens: int | None
+) -> None:
+    lengths = {"seq": 1009, "new_tokens": new_tokens} if new_tokens else {"context": 1009}
+    found = latency(model, gpu, batch=batch, engine=engine, **lengths)
+    served: Any = llmcalc.serve(model, gpu, isl=1009, osl=new_tokens or 128, concurrency=batch, engine=engine)
+    assert served.replicas == 1
+    sizes = ("tp", "dp", "pp", "ep")
+    assert [getattr(found.model.mesh, name) for name in sizes] == [getattr(served.mesh, name) for name in sizes]
+    assert found.is_usual is not served.has_chosen_layout
+    assert any("the layout of serve" in note for note in found.notes) is not found.is_usual
+
+
+def test_experts_are_divided_if_many_sequences_pay_for_it() -> None:
+    few, many = (latency("deepseek-v3", "h200:8", batch=batch).model.mesh for batch in (1, 64))
+    assert (few.tp, few.dp, few.ep) == (8, 1, 1)
+    assert many.ep == 8
+    given = latency("deepseek-v3", "h200:8", batch=64, tp=8).model.mesh
+    assert (given.tp, given.ep) == (8, 1)
+
+
+def test_replicas_that_share_no_experts_are_no_layout_of_one_batch() -> None:
+    served: Any = llmcalc.serve("qwen3-moe-30b-a3b", "h100:2", isl=2048, osl=128, concurrency=512)
+    found = latency("qwen3-moe-30b-a3b", "h100:2", batch=512)
+    assert found.model.mesh.ranks == found.count == served.used == 2
 
 
 def test_stages_divide_the_layers() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 import llmcalc
@@ -213,3 +215,40 @@ def test_lists_of_gpus_have_a_hint() -> None:
     for name, hint in (("all", "only fit takes all GPUs"), ("h100,l4", "one kind of GPU")):
         with pytest.raises(InputError, match=hint):
             read_gpus(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("h100:1000000", "at most 999,999, not 1000000"),
+        ("24G", "unknown accelerator '24G'\n  write a memory size with its unit, as in gpu=\"24GiB\""),
+        ("1.5t", 'gpu="1.5TiB"'),
+        ("512m", 'gpu="512MiB"'),
+        ("24", 'gpu="24GiB"'),
+    ],
+)
+def test_a_count_or_a_size_has_its_own_message(text: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_gpus(text)
+    assert message in str(caught.value)
+    assert "did you mean" not in str(caught.value)
+
+
+@pytest.mark.parametrize("overrides", [{"d_model": 1536}, "d_model=1536"])
+def test_overrides_of_another_type_are_written_as_a_list(overrides: Any) -> None:
+    with pytest.raises(InputError, match=r"must be a list of strings") as caught:
+        llmcalc.load("gpt2", overrides=overrides)
+    assert caught.value.hint == "use ['d_model=1536']"
+
+
+def test_the_quantities_with_evidence_are_named() -> None:
+    with pytest.raises(InputError) as caught:
+        llmcalc.evidence("foo")
+    assert "memory" in caught.value.hint
+    assert "train" in caught.value.hint
+
+
+def test_the_config_of_an_adapter_is_named() -> None:
+    with pytest.raises(InputError, match="config of an adapter") as caught:
+        llmcalc.load({"peft_type": "LORA", "base_model_name_or_path": "meta-llama/Llama-3.1-8B", "r": 16})
+    assert "meta-llama/Llama-3.1-8B" in caught.value.hint

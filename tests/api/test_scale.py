@@ -228,3 +228,10 @@ def test_any_wish_is_answered_or_refused(words: dict[str, float]) -> None:
 def test_an_unknown_law_is_an_error() -> None:
     with pytest.raises(UnknownNameError, match="did you mean besiroglu"):
         llmcalc.scale(compute=1e22, laws=["besirogl"])
+
+
+def test_gpus_have_the_name_of_the_other_functions() -> None:
+    named, machine = (llmcalc.scale(days=30, **{name: "h100:512"}) for name in ("gpu", "machine"))
+    assert named.points == machine.points
+    with pytest.raises(InputError, match="cannot be combined with machine"):
+        llmcalc.scale(days=30, gpu="h100:512", machine="h100:8")

@@ -245,3 +245,31 @@ def test_sglang_caches_no_prefixes_where_it_decodes() -> None:
     assert other is not None
     assert other.cache_bytes == pytest.approx(one.cache_bytes / 0.4, rel=1e-3)
     assert sglang.decode_load.shared == 0 < vllm.decode_load.shared
+
+
+@pytest.mark.parametrize(
+    ("model", "gpu", "first"),
+    [
+        ("qwen3-30b-a3b", "rtx3060", {"engine": "llama.cpp", "weights": "q4_k_m"}),  # experts in host memory
+        ("llama3.3-70b", "rtx4090", {"engine": "llama.cpp", "weights": "q4_k_m"}),  # layers in host memory
+        ("gpt-oss-120b", "rtx3060", {"engine": "llama.cpp", "weights": "mxfp4_moe"}),
+        ("qwen3-32b", "rtx4090", {"weights": "awq-int4-g128"}),
+        ("llama3.3-70b", "h100", {"weights": "fp8"}),
+    ],
+)
+def test_a_model_that_does_not_fit_is_offered_other_formats_on_the_same_gpu(
+    model: str, gpu: str, first: dict[str, str]
+) -> None:
+    result = llmcalc.serve(model, gpu, isl=2048, osl=300)
+    assert not result.fits
+    assert result.holding_change == first
+    again = llmcalc.serve(model, gpu, isl=2048, osl=300, **first)
+    assert again.fits
+    assert again.tpot_s == result.changes[0][1].tpot_s
+
+
+@pytest.mark.parametrize("given", [{"engine": "vllm"}, {"command": "vllm serve Qwen/Qwen3-30B-A3B"}])
+def test_a_given_engine_is_not_changed(given: dict[str, str]) -> None:
+    model = None if "command" in given else "qwen3-30b-a3b"
+    result = llmcalc.serve(model, "rtx3060", isl=2048, osl=300, **given)
+    assert not any("engine" in change for change, _ in result.changes)

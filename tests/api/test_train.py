@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import llmcalc
-from llmcalc.api.published_runs import expected_hours
+from llmcalc.api.published_runs import as_other_runs, expected_hours
 from llmcalc.core.errors import InputError, SizeError
 from llmcalc.report.flops import conventional_flops
 
@@ -159,7 +159,10 @@ def test_a_run_of_adapters_computes_no_gradients_of_weights() -> None:
     assert found.hours.mid / whole.hours.mid == pytest.approx(found.compute / whole.compute)
     assert found.weights_bytes == 2 * n_adapters
     assert found.evidence["hours"] == "assumed"
-    assert expected_hours(found) is None
+    expected, of_all = expected_hours(found), as_other_runs(whole)
+    assert expected is not None
+    assert of_all is not None
+    assert expected.hours.high / of_all.high == pytest.approx(found.compute / whole.compute)
     step = llmcalc.flops("gpt2", seq=64)
     assert step.with_adapters(0, ["wq"]) == step.matmul  # no backward pass
     with pytest.raises(llmcalc.InputError, match="lora_targets"):

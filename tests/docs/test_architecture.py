@@ -6,6 +6,9 @@ import re
 from pathlib import Path
 
 import llmcalc
+from llmcalc.api.accelerators import accelerators
+from llmcalc.api.scale import laws
+from llmcalc.data import tables
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "architecture.md"
 PACKAGE = Path(llmcalc.__file__).parent
@@ -31,3 +34,10 @@ def test_every_folder_is_in_the_table() -> None:
 def test_a_missing_row_is_noticed() -> None:
     text = PAGE.read_text("utf-8")
     assert folders() != set(rooms(text.replace("| `calc` |", "| calc |")))
+
+
+def test_the_readme_counts_what_is_included() -> None:
+    numbers = (
+        f"{len(tables('formats'))} number formats, {len(accelerators())} accelerators and {len(laws())} scaling laws"
+    )
+    assert numbers in (PAGE.parents[1] / "README.md").read_text(encoding="utf-8")

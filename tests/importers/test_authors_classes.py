@@ -53,6 +53,23 @@ def test_other_classes_do_not(named: object) -> None:
         llmcalc.load({**CHATGLM, "architectures": named})
 
 
+def test_the_first_name_of_a_class_is_known() -> None:
+    config = {
+        "model_type": "t5",
+        "d_model": 44,
+        "d_kv": 11,
+        "num_heads": 4,
+        "num_layers": 2,
+        "d_ff": 53,
+        "vocab_size": 101,
+    }
+    totals = {
+        llmcalc.params(llmcalc.load({**config, "architectures": [name]})).total
+        for name in ("T5WithLMHeadModel", "T5ForConditionalGeneration")
+    }
+    assert len(totals) == 1
+
+
 REFORMER = {"model_type": "reformer", "architectures": ["ReformerModelWithLMHead"], "is_decoder": True}
 
 

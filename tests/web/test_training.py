@@ -49,7 +49,8 @@ def test_the_verdict_agrees_with_fit_and_train() -> None:
     assert sum(part["bytes"] for part in found["memory"]["parts"]) == found["memory"]["total"]
     run = llmcalc.train("llama3.1-8b", "7B", seq=4099, machine="h100", lora_rank=16)
     facts = {fact["why"]: fact for fact in found["facts"]}
-    result = train_document(run).data()["result"]
+    result = train_document(run).data()["result"]["expected"]
+    assert result["basis"] == "other runs"
     assert [facts["time"][name] for name in ("low", "value", "high")] == pytest.approx([*result["days"].values()])
     assert [facts["cost"][name] for name in ("low", "high")] == pytest.approx([*result["cost"].values()])
     assert facts["compute"]["value"] == run.compute

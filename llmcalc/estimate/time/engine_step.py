@@ -60,6 +60,9 @@ class EngineStep:
         other_bytes: bytes of such an engine beside weights and KV cache, for activations, CUDA graphs and libraries.
         admission: rule by which the engine admits requests.
         shares_tokens: whether decoded tokens count in the largest number of tokens of a step.
+        launch_s: seconds in which the host launches a kernel without CUDA graphs.
+        launch_range_s: lowest and highest value of it.
+        is_eager: whether nothing is captured in CUDA graphs.
     """
 
     name: str
@@ -95,6 +98,9 @@ class EngineStep:
     other_bytes: float
     admission: Admission
     shares_tokens: bool
+    launch_s: float
+    launch_range_s: tuple[float, float]
+    is_eager: bool = False
 
     def prefill_limit(self, limit: Number, decoded: Number) -> Number:
         """Return the largest number of tokens of prefill in a step that also decodes tokens, which come first."""
@@ -185,6 +191,8 @@ def read_engine(name: str, found: Mapping[str, Any], version: str | None = None)
         other_bytes=unknown["other_gb"] * 1e9,
         admission=read_admission(entry.get("admission", {})),
         shares_tokens=entry.get("shares_tokens", False),
+        launch_s=found["launch_us"]["best"] * MICRO,
+        launch_range_s=(found["launch_us"]["low"] * MICRO, found["launch_us"]["high"] * MICRO),
     )
 
 

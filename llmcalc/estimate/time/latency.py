@@ -56,7 +56,8 @@ class Latency(NotebookDisplay):
         find_memory: function that computes ``memory``.
         calibrated: factors of the times, fitted to measurements of this deployment, and the number of measurements.
         notes: assumptions.
-        has_fastest_layout: whether the layout was chosen for these sizes, so that other sizes may have another one.
+        has_default_layout: whether the layout was chosen for these sizes, so that other sizes may have another one.
+        is_usual: whether it is tensor parallelism over all GPUs, or given.
     """
 
     model: StepModel
@@ -69,7 +70,8 @@ class Latency(NotebookDisplay):
     find_memory: Callable[[], Fit]
     calibrated: tuple[Factors, int] | None = None
     notes: tuple[str, ...] = ()
-    has_fastest_layout: bool = False
+    has_default_layout: bool = False
+    is_usual: bool = True
 
     EVIDENCE: ClassVar[dict[str, str]] = dict.fromkeys(("seconds", "low", "high", "tokens_per_s"), "fitted")
 

@@ -237,9 +237,10 @@ def serving_time(
         middle = load.mean_decoding(keys)
         without, mixed = step(middle), step(middle, prefill)
         alone = alone.averaged(load.mean_decoding)
-    added = model.engine.prefill_share * xp.maximum(_transferred(mixed) - _transferred(without), 0.0)
-    first = _transferred(without) + (_transferred(mixed) - _transferred(without)) / together
-    own = chunks * (first + without.launches + mixed.engine)
+    longer = _transferred(model, mixed) - _transferred(model, without)
+    added = model.engine.prefill_share * xp.maximum(longer, 0.0)
+    first = without.seconds - without.engine + longer / together
+    own = chunks * (first + mixed.engine)
     before = xp.minimum(
         model.engine.wait * xp.sqrt(others), others
     )  # a prompt waits for each other request once at most
@@ -341,5 +342,6 @@ def _without_classes(time: ServingTime, load: Load) -> ServingTime:
     return ServingTime(**found, step=time.step.averaged(own), class_ttft_s=time.class_ttft_s, n_batches=time.n_batches)
 
 
-def _transferred(step: StepTime) -> Number:
-    return step.kernels + sum(step.collectives.values())
+def _transferred(model: StepModel, step: StepTime) -> Number:
+    """Return the time of a step that depends on its tokens. Launches do if they overlap with the kernels."""
+    return step.seconds - step.engine - (0.0 if model.engine.is_eager else step.launches)

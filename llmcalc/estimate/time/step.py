@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from copy import copy
 from functools import cached_property, partial
 from typing import Any
 
@@ -206,6 +207,7 @@ class StepModel(KernelCosts):
         self._used = {}
         components: dict[str, Cost] = {}
         n_kernels: Number = 0.0
+        n_launched: Number = 0.0  # by the host, if nothing is captured
         costs: dict[Key, Cost] = {}
         products = self.products(values)
         for key, group in self.groups_of(values).items():
@@ -219,12 +221,17 @@ class StepModel(KernelCosts):
             cost = costs[key] = self.placed_cost(operation, group.weight_bytes, cost, values)
             name = operation.component
             components[name] = components.get(name, NO_COST).plus(cost, group.applied)
+            launched = group.applied * self.engine.launches[type(operation).__name__] * is_executed
+            n_launched = n_launched + launched
             if not self.counts_launches(operation):
-                n_kernels = n_kernels + group.applied * self.engine.launches[type(operation).__name__] * is_executed
+                n_kernels = n_kernels + launched
         exchanged, waits = transfers(self, values)
         own = self.engine
         between = own.gap(self.accelerator, has_prefill=prefill is not None, scheduled=scheduled)
         launches = n_kernels * between + waits * self.engine.collective_s
+        if own.is_eager:
+            busy = sum(cost.seconds for cost in components.values()) + sum(exchanged.values())
+            launches = namespace(launches, busy).maximum(launches, n_launched * own.launch_s - busy)
         engine: Number = own.step_s + (self.mesh.tp - 1) * own.rank_s
         if scheduled:
             shares = {DECODE: verified}
@@ -232,6 +239,12 @@ class StepModel(KernelCosts):
         listed = partial(self._listed, tuple(values), self._grouped_phases(values), costs)
         step = StepTime(components, exchanged, launches, engine, self._used, listed)
         return step if decode is None else delayed_by_stages(self, step, batches)
+
+    def with_launch(self, seconds: float) -> StepModel:
+        """Return the same steps with another time in which the host launches a kernel."""
+        found = copy(self)
+        found.engine = changed(self.engine, launch_s=seconds)
+        return found
 
     def placed_cost(self, operation: Operation, weight_bytes: float, cost: Cost, values: Mapping[str, Values]) -> Cost:
         """Return the cost of an operation where it is computed, which is on the GPU."""

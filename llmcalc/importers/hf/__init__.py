@@ -71,6 +71,8 @@ def load_config(
     """
     model_type = data.get("model_type", as_ or _original_type(data) or (not strict and family_of_class(data)) or None)
     if not isinstance(model_type, str):
+        if "peft_type" in data:
+            raise _adapter_error(data, where)
         hint = "Add a model_type to the config, or name one with {as_=TYPE}."
         raise DescriptionError("has no model_type", where=where, hint=hint)
     data = {"model_type": model_type, **data}
@@ -142,6 +144,14 @@ def load_config(
         warnings=(*_warnings(config, model_type if as_ else described, as_), *unsure),
         unmodelled=(*architecture.unmodelled, *config.unmodelled),
     )
+
+
+def _adapter_error(data: Mapping[str, Any], where: str) -> DescriptionError:
+    """Return the error for the config of an adapter, which is not one of a model."""
+    base = data.get("base_model_name_or_path")
+    named = f" {short_repr(base)}" if isinstance(base, str) and base else ""
+    hint = f"Load its base model{named}. For adapters, llmcalc memory and train take their rank."
+    return DescriptionError("is the config of an adapter and not of a model", where=where, hint=hint)
 
 
 def _encoder(data: Mapping[str, Any]) -> Fields:

@@ -6,7 +6,9 @@ The light or dark theme follows the reader's system settings.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 
 from ..markup import escape
 
@@ -62,11 +64,11 @@ def _character(sign: str) -> float:
 
 def shortened(text: str, most: float, size: float = TEXT) -> str:
     """Truncate text that is wider than ``most`` pixels, and append an ellipsis."""
-    if text_width(text, size) <= most:
+    widths = list(accumulate(map(_character, text), initial=0.0))
+    if size * widths[-1] <= most:
         return text
-    while text and text_width(f"{text}…", size) > most:
-        text = text[:-1]
-    return f"{text.rstrip()}…"
+    room = most / size - _character("…")
+    return f"{text[: max(bisect_right(widths, room) - 1, 0)].rstrip()}…"
 
 
 def colour(number: int) -> str:

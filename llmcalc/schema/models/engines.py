@@ -160,10 +160,13 @@ class EngineAssumedLength(Sourced):
 
 
 class EngineLengths(Sourced):
-    """What allows requests longer than the positions of a model: a variable, or flags that scale the positions."""
+    """What allows requests longer than the positions of a model: a variable, or flags that scale the positions.
+
+    A flag states a key of the config, or, with an empty name, several keys.
+    """
 
     variable: Text
-    flags: Text
+    flags: dict[str, str]
 
 
 class EnginePositions(Sourced):

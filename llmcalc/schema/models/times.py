@@ -124,6 +124,14 @@ class Acceptance(Sourced):
     others: Text
 
 
+class LaunchTime(Sourced):
+    """Microseconds in which a host launches a kernel."""
+
+    low: Rate
+    best: Rate
+    high: Rate
+
+
 class EngineSteps(Sourced):
     """Time of a step outside the kernels, in microseconds."""
 
@@ -131,6 +139,7 @@ class EngineSteps(Sourced):
     kernel_us: Rate
     collective_us: Rate
     eager_us: Rate
+    launch_us: LaunchTime
     prefill_share: Rate
     stage_wait: Rate
     draft_step_us: float
