@@ -14,7 +14,8 @@ from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.errors import LlmcalcError
 from ..core.record import changed
-from .serving_layouts import DISTINCT_GAIN, LayoutSearch, Point, meshes, powers
+from .serving_layouts import DISTINCT_GAIN, LayoutSearch, meshes, powers
+from .serving_points import Point
 from .serving_replicas import Replica, read_replica
 from .step_models import check_layout, engine_step
 

@@ -12,9 +12,10 @@ from ..estimate.hardware import Accelerator
 from ..estimate.serving_money import HOUR
 from ..estimate.training_run import Price
 from .encoder_serving import EncoderServing
+from .serving_points import excess
 from .serving_replicas import SIZES
 from .serving_result import ServingResult
-from .serving_search import ServingSearch, excess, sizes_of
+from .serving_search import ServingSearch, sizes_of
 
 Result = ServingResult | ServingSearch | EncoderServing
 MILLION = 10**6

@@ -15,8 +15,9 @@ from .calibration import Calibration, Deployment
 from .layout_result import LayoutResult
 from .load import Source
 from .request_lengths import Requests
-from .serving_layouts import LayoutSearch, Placement, Point, Times
-from .serving_search import Layout, excess, layout_at
+from .serving_layouts import LayoutSearch, Placement, Times
+from .serving_points import Point, excess, unbeaten
+from .serving_search import Layout, layout_at
 from .speculation import Drafting
 
 GAIN = 1.03  # in tokens per second, of a point over the next faster one
@@ -194,8 +195,7 @@ def _front(
     found = [
         (point.tpot_s, -point.requests_per_s * osl / gpus, at, point)
         for at, (gpus, points) in enumerate((times.placement.gpus, times.points) for times in tried)
-        for point in points
-        if point.runs and point.concurrency >= 1 and (not limits or excess(point, limits) <= 1)
+        for point in unbeaten(points, limits)
     ]
     best, highest = 0.0, -min((rate for _, rate, *_ in found), default=0.0)
     for tpot_s, rate, at, point in sorted(found):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import product
 from typing import Any, NamedTuple
@@ -24,6 +23,7 @@ from .engine_settings import setting_flags
 from .grid import numpy_module
 from .model_lengths import known_length
 from .request_lengths import Requests
+from .serving_points import Point, between, column, joined, points_of, rows_of
 from .serving_replicas import Formats, Replica, read_replica
 from .step_models import engine_step
 
@@ -32,6 +32,7 @@ MOST, STEPS = 4096, 97  # requests of a data-parallel rank: the largest number, 
 FEWEST = tuple(2.0**-power for power in range(6, 0, -1))  # while other requests are in the pool of prefills
 NUMBERS = sorted({float(round(MOST ** (step / (STEPS - 1)))) for step in range(STEPS)})
 MOST_BUSY = 0.95  # share of the time in which a pool of prefills computes
+MOST_VALUES = 2**18  # of an array, so that it stays small
 MOST_SPLITS = 16  # divisions of the GPUs between two pools
 DISTINCT_GAIN = 1.1  # above which the faster layout on one node is the estimated one (benchmarks/time/layouts.py)
 
@@ -54,52 +55,24 @@ class Placement(NamedTuple):
     @property
     def gpus(self) -> int:
         """Number of GPUs."""
-        first = self.prefill.ranks * self.prefill_replicas if self.prefill else 0
-        return self.replica.ranks * self.replicas + first
-
-
-class Point(NamedTuple):
-    """Times of a number of requests.
-
-    Attributes:
-        concurrency: requests at any time, on all GPUs.
-        batch: sequences that are decoded at once on a data-parallel rank.
-        runs: whether all of them run at once.
-        tpot_s: time per output token.
-        ttft_s: time to the first token.
-        requests_per_s: requests per second of all GPUs.
-        prefill_share: share of the GPUs' time that prefills take.
-        decode_power: power of a GPU in decode steps, as a share of its rated power.
-        step_s: time of a decode step, in which a sequence advances by the accepted tokens.
-        busy: share of the time in which the GPUs for prefills compute.
-        wait_s: time that a prompt waits for that pool.
-        transfer_s: time to send keys and values from one pool to the other.
-    """
-
-    concurrency: float
-    batch: float
-    runs: bool
-    tpot_s: float
-    ttft_s: float
-    requests_per_s: float
-    prefill_share: float
-    decode_power: float
-    step_s: float
-    busy: float = 1.0
-    wait_s: float = 0.0
-    transfer_s: float = 0.0
+        return self.replica.ranks * self.replicas + self.first_gpus
 
     @property
-    def e2e_s(self) -> float:
-        """Mean time of a whole request, by Little's law."""
-        return self.concurrency / self.requests_per_s
+    def formats(self) -> dict[str, str]:
+        """Number formats by setting, where they are not those of the checkpoint or of 16 bits."""
+        return {name: own for name, own in self.replica.formats.items() if own}
+
+    @property
+    def first_gpus(self) -> int:
+        """Number of GPUs of the pool that computes prefills."""
+        return self.prefill.ranks * self.prefill_replicas if self.prefill else 0
 
 
 class Times(NamedTuple):
     """Times on a layout for several numbers of requests, fewest first."""
 
     placement: Placement
-    points: tuple[Point, ...]
+    points: Sequence[Point]
 
 
 @record
@@ -160,6 +133,11 @@ class LayoutSearch:
         """Assumptions about the requests, their drafted tokens, and the overlap of two batches."""
         own = self.single
         return (*self.assumed, *self.requests.notes, *(own.drafting.notes if own.drafting else ()), *own.notes)
+
+    @property
+    def fewest(self) -> float:
+        """Smallest number of requests that counts."""
+        return min(self.only or 1, 1)
 
     @cached_property
     def single(self) -> Replica:
@@ -266,11 +244,15 @@ class LayoutSearch:
     def disaggregated(self) -> Iterator[Times]:
         """Yield the times of all layouts with two pools."""
         smaller = [one for one in self.replicas if one.ranks < self.count and one.mesh.pp == 1]
-        firsts = [(replica, self.prefills(replica)) for replica in smaller]
+        firsts = [(replica, own) for replica in smaller if (own := self.prefills(replica)) is not None]
         for second in smaller:
-            for first, own in firsts:
-                if own is not None and first.formats is second.formats:
-                    yield from self.pools(first, own, second, self.splits(first.ranks, second.ranks))
+            placed = [
+                (first, own, counts)
+                for first, own in firsts
+                if first.formats is second.formats
+                for counts in self.splits(first.ranks, second.ranks)
+            ]
+            yield from self.pools(second, placed)
 
     def splits(self, first: int, second: int) -> Iterator[tuple[int, int]]:
         """Yield numbers of replicas of two pools that use all GPUs."""
@@ -283,24 +265,38 @@ class LayoutSearch:
             if others >= 1 and not rest:
                 yield number, others
 
-    def pools(
-        self, first: Replica, own: Prefills, second: Replica, splits: Iterable[tuple[int, int]]
-    ) -> Iterator[Times]:
-        """Yield the times of two pools with these numbers of replicas."""
+    def pools(self, second: Replica, placed: Sequence[tuple[Replica, Prefills, tuple[int, int]]]) -> Iterator[Times]:
+        """Yield the times of replicas that decode beside pools of prefills, with the numbers of replicas of both."""
         steps = self._decodes(second)
-        for counts in splits:
-            placement = Placement(second, counts[1], first, counts[0])
-            same_node, share = placement.gpus <= self.card.node, first.ranks * counts[0] / placement.gpus
-            found: list[Point] = []
-            for step in steps:
-                time = pools_time(own, step, counts, self.load, same_node=same_node)
-                runs = (step.batch <= step.capacity) & (step.batch <= second.most) & (time.busy <= MOST_BUSY)
-                found += points_of(
-                    time.concurrency, step.batch, runs, time.tpot_s, time.ttft_s, time.requests_per_s, share,
-                    decode_power(step.step, table("serving_power")), step.step.seconds, time.busy, time.wait_s,
-                    time.transfer_s,
-                )  # fmt: skip
-            yield Times(placement, (between(found, self.only),) if self.only else tuple(found))
+        n_rows = min(len(placed), MOST_VALUES // len(NUMBERS)) if len(steps) == 1 else 1  # one by one without NumPy
+        for start in range(0, len(placed), max(n_rows, 1)):
+            part = placed[start : start + n_rows]
+            placements = [Placement(second, others, first, number) for first, _, (number, others) in part]
+            found = self._pool_points(placements, joined([own for _, own, _ in part]), steps)
+            for placement, points in zip(placements, found, strict=True):
+                yield Times(placement, (between(points, self.only),) if self.only else points)
+
+    def _pool_points(
+        self, placements: Sequence[Placement], own: Prefills, steps: Sequence[Decodes]
+    ) -> Sequence[Sequence[Point]]:
+        """Return the points of each placement."""
+        node, most = self.card.node, placements[0].replica.most
+        counts = column([one.prefill_replicas for one in placements]), column([one.replicas for one in placements])
+        same_node = column([one.gpus <= node for one in placements])
+        share = column([one.first_gpus / one.gpus for one in placements])
+        found: list[Point] = []
+        for step in steps:
+            time = pools_time(own, step, counts, self.load, same_node=same_node)
+            runs = (step.batch <= step.capacity) & (step.batch <= most) & (time.busy <= MOST_BUSY)
+            power, seconds = decode_power(step.step, table("serving_power")), step.step.seconds
+            values = (
+                time.concurrency, step.batch, runs, time.tpot_s, time.ttft_s, time.requests_per_s, share, power,
+                seconds, time.busy, time.wait_s, time.transfer_s,
+            )  # fmt: skip
+            if len(steps) == 1:
+                return rows_of(len(placements), *values)
+            found += points_of(*values)
+        return [found]
 
     @cached_property
     def decode_load(self) -> Load:
@@ -334,24 +330,6 @@ def blocks(numbers: Sequence[float]) -> Sequence[Any]:
     """Return numbers of requests that are computed at once: an array of all, or each one where NumPy is missing."""
     numpy = numpy_module() if len(numbers) > 1 else None
     return numbers if numpy is None else [numpy.array(numbers, dtype=float)]
-
-
-def points_of(*values: Any) -> Iterator[Point]:
-    """Yield a point for each element of arrays, or one point of numbers."""
-    lists = [value.tolist() if hasattr(value, "tolist") else value for value in values]
-    size = max((len(own) for own in lists if isinstance(own, list)), default=1)
-    return map(Point, *(own if isinstance(own, list) else [own] * size for own in lists))
-
-
-def between(points: Sequence[Point], concurrency: float) -> Point:
-    """Return a point with this number of requests, interpolated. Outside of those that run, it does not run."""
-    place = min(max(bisect_right([one.concurrency for one in points], concurrency), 1), len(points) - 1)
-    low, high = points[place - 1], points[place]
-    share = min(max((concurrency - low.concurrency) / (high.concurrency - low.concurrency), 0.0), 1.0)
-    found = Point._make(one + share * (other - one) for one, other in zip(low, high, strict=True))
-    inside = [one.concurrency for one in points if one.runs]
-    runs = bool(inside) and inside[0] <= concurrency <= inside[-1]
-    return found._replace(concurrency=concurrency, runs=runs)
 
 
 def powers(most: int) -> Iterator[int]:

@@ -16,7 +16,8 @@ from ..estimate.serving_money import Terms
 from .calibration import Deployment
 from .layout_result import LayoutResult
 from .request_lengths import Requests
-from .serving_layouts import MOST_BUSY, LayoutSearch, between, powers
+from .serving_layouts import MOST_BUSY, LayoutSearch, powers
+from .serving_points import between
 from .serving_replicas import Replica
 from .serving_search import Layout, layout_at
 from .speculation import Drafting
@@ -159,7 +160,7 @@ def _times(
     own = search.prefills(first)
     if own is None:
         return None, 0, "memory"
-    (whole,) = changed(search, only=None).pools(first, own, second, (counts,))
+    (whole,) = changed(search, only=None).pools(second, [(first, own, counts)])
     running = [point for point in whole.points if point.runs]
     blocked = next((point for point in whole.points if not point.runs), None)
     limit = "prefills" if blocked and blocked.busy > MOST_BUSY else "KV cache"

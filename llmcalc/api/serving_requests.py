@@ -10,9 +10,10 @@ from ..calc.sharding import Mesh
 from ..core.record import changed
 from ..estimate.serving_money import Terms
 from .calibration import Deployment
-from .serving_layouts import LayoutSearch, Point, Times
+from .serving_layouts import LayoutSearch, Times
+from .serving_points import Point, excess
 from .serving_replicas import Replica
-from .serving_search import Layout, ServingSearch, excess, layout_at
+from .serving_search import Layout, ServingSearch, layout_at
 
 MOST_BETWEEN = 512  # numbers of requests that are tried between two others
 

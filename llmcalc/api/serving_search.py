@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -23,12 +23,14 @@ from .layout_result import LayoutResult
 from .request_lengths import Requests
 from .serving_changes import Changes, find_changes
 from .serving_formats import format_choices
-from .serving_layouts import LayoutSearch, Placement, Point, Times
+from .serving_layouts import LayoutSearch, Placement, Times
+from .serving_points import Point, alone, excess, fastest
 from .serving_replicas import SIZES, Replica
 from .speculation import Drafting
 from .train import price_of
 
 SHOWN = 8  # layouts
+ABOVE = 1 + 1e-9  # more than rounding
 
 
 @record
@@ -255,11 +257,13 @@ def search_layouts(
     best: dict[Any, Layout] = {}
     safe: list[Layout] = []
     for times in search.times():
-        one = _fastest(times, search, limits, measured)
-        if one is not None:
-            kind = (one.mesh, one.prefill is None, *one.formats.items())
+        found = fastest(times.points, limits, search.fewest)
+        kind = (times.placement.replica.mesh, times.placement.prefill is None, *times.placement.formats.items())
+        if found is not None and not _is_beaten(found, times.placement, search, limits, best.get(kind), safe):
+            one = layout_at(times.placement, found[0], search, measured, is_kept=found[1])
             best[kind] = min(best.get(kind, one), one, key=lambda own: _rank(own, limits))
-            safe += _within_interval(one, times, search, limits, measured)
+            safe = [*safe, *_within_interval(one, times, search, limits, measured)]
+            safe = [min(safe, key=lambda own: _rank(own, limits))] if safe else []
     ordered = sorted(best.values(), key=lambda one: _rank(one, limits))
     kept = [one for one in ordered if one.keeps_limits] or ordered
 
@@ -278,7 +282,7 @@ def search_layouts(
     return ServingSearch(
         architecture.name, search.card, search.count, search.engine, search.requests, limits, tuple(kept[:SHOWN]),
         terms, architecture, search.longest, search.only, search.formats[0], retry, search.single.drafting,
-        min(safe, key=lambda own: _rank(own, limits), default=None), search.notes, length_flag=search.length_flag,
+        next(iter(safe), None), search.notes, length_flag=search.length_flag,
     )  # fmt: skip
 
 
@@ -290,19 +294,26 @@ def _rank(one: Layout, limits: Mapping[str, float]) -> tuple[bool, float]:
     return (False, -one.tokens_per_s_gpu_range[0]) if one.keeps_limits else (True, excess(one, limits))
 
 
-def _fastest(
-    times: Times, search: LayoutSearch, limits: Mapping[str, float], measured: Deployment | None
-) -> Layout | None:
-    """Return the number of requests with the most tokens per second within the limits, or the one closest to them.
+def _is_beaten(
+    found: tuple[Point, bool],
+    placement: Placement,
+    search: LayoutSearch,
+    limits: Mapping[str, float],
+    known: Layout | None,
+    safe: Sequence[Layout],
+) -> bool:
+    """Return whether a known layout of the same replicas, and one within its intervals, are ahead for sure.
 
-    Returns None if no number of requests runs at once.
+    Their intervals have the same width, unless drafted tokens widen them.
     """
-    running = [point for point in times.points if point.runs and point.concurrency >= min(search.only or 1, 1)]
-    if not running:
-        return None
-    kept = [point for point in running if excess(point, limits) <= 1]
-    best = max(kept, key=lambda own: own.requests_per_s) if kept else min(running, key=lambda own: excess(own, limits))
-    return layout_at(times.placement, best, search, measured, is_kept=bool(kept))
+    point, is_kept = found
+    if known is None or placement.replica.drafting:
+        return False
+    if not is_kept:
+        return known.keeps_limits or excess(point, limits) >= excess(known, limits)
+    most = ABOVE * point.requests_per_s * search.requests.mean("osl") / placement.gpus
+    is_behind = known.keeps_limits and known.tokens_per_s_gpu > most
+    return is_behind and any(one.tokens_per_s_gpu_range[0] > most / known.width for one in safe)
 
 
 def _within_interval(
@@ -315,8 +326,8 @@ def _within_interval(
     if not one.keeps_limits:
         return []
     tight = {name: most * getattr(one, f"{name}_s") / getattr(one, name).high for name, most in limits.items()}
-    found = _fastest(times, search, tight, measured)
-    return [found] if found and found.keeps_limits else []
+    found = fastest(alone(times.points), tight, search.fewest)
+    return [layout_at(times.placement, found[0], search, measured)] if found and found[1] else []
 
 
 def layout_at(
@@ -344,15 +355,10 @@ def layout_at(
     return Layout(
         replica.mesh, placement.replicas, point.concurrency, point.tpot_s, point.ttft_s, tpot, ttft,
         point.requests_per_s * requests.mean("osl") / placement.gpus, is_kept,
-        {name: own for name, own in replica.formats.items() if own}, point.requests_per_s, placement.gpus,
+        placement.formats, point.requests_per_s, placement.gpus,
         point.prefill_share, point.decode_power, pool, {role: line for role, line in roles.items() if line},
         {role: processes[role] for role, line in roles.items() if line},
     )  # fmt: skip
-
-
-def excess(one: Layout | Point, limits: Mapping[str, float]) -> float:
-    """Return the largest ratio of a time to its limit."""
-    return max(float(getattr(one, f"{name}_s")) / limit for name, limit in limits.items())
 
 
 def sizes_of(mesh: Mesh) -> dict[str, int]:

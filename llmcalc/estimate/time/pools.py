@@ -30,7 +30,7 @@ from .step import StepModel, step_values
 
 
 class Prefills(NamedTuple):
-    """Prefills of one replica of a pool. Several classes of requests are arrays.
+    """Prefills of one replica of a pool. Several classes of requests are arrays, and so are several replicas.
 
     Attributes:
         alone_s: time of the prefill of one prompt.
@@ -44,9 +44,9 @@ class Prefills(NamedTuple):
     alone_s: Number
     step_s: Number
     prompts: Number
-    ranks: int
+    ranks: Number
     cache_bytes: Number
-    server_s: float
+    server_s: Number
 
 
 class Decodes(NamedTuple):
@@ -163,7 +163,7 @@ def _sent_bytes(model: StepModel, load: Load, speculation: Speculation | None) -
 
 
 def pools_time(
-    first: Prefills, second: Decodes, replicas: tuple[Number, Number], load: Load, *, same_node: bool
+    first: Prefills, second: Decodes, replicas: tuple[Number, Number], load: Load, *, same_node: Number
 ) -> PoolsTime:
     """Return the time of requests on pools with these numbers of replicas. The numbers may be arrays.
 
@@ -192,6 +192,6 @@ def pools_time(
     alone, full = mean(first.alone_s), mean(first.step_s)
     own = alone + below * (full - alone)
     moved = namespace(first.cache_bytes).maximum(first.cache_bytes, second.cache_bytes)
-    transfer = mean(moved) / second.link[0 if same_node else 1]
+    transfer = mean(moved) / namespace(servers).where(same_node, *second.link)
     ttft = first.server_s + wait + own + transfer
     return PoolsTime(running + rate * ttft, busy, wait, own, transfer, ttft, tpot, rate)
