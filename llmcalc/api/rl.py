@@ -47,7 +47,7 @@ TRAINED = (
     "dtype", "weights", "optimizer", "attention", "recompute", "loss", "scan", "gradients", "master", "lora_rank",
     "lora_targets", "mesh", "convention",
 )  # fmt: skip
-OPTIONAL = ("micro_batch", "reference", "engine_tp")
+OPTIONAL = ("micro_batch", "share", "reference", "engine_tp")
 MESHED = ("dp", "tp", "pp", "cp", "ep", "etp", "sp", "zero", "micro_batches", "virtual_stages", "vocabulary_multiple")
 
 
@@ -136,6 +136,11 @@ class RlMemory(NotebookDisplay):
         return () if self.fits or self.refusal else self.find_changes(self)
 
     @property
+    def engine_gpus(self) -> int:
+        """Number of GPUs of the rollout engine that the trainer does not use."""
+        return self.engine.ranks if self.settings["rollout"] == "separate" else 0
+
+    @property
     def at_once(self) -> int:
         """Number of completions whose KV cache the engine holds at the same time."""
         return int(self.engine.concurrency.best) if self.engine.starts else 0
@@ -150,13 +155,14 @@ class RlMemory(NotebookDisplay):
         size, each = f"{abs(self.headroom) / 2**30:.2f} GiB", f" on each of {self.count}" if self.count > 1 else ""
         if self.headroom < 0:
             return f"does not fit: {size} short{each} in the phase {self.largest.name}"
-        return f"fits, {size} to spare{each}; peak: {self.largest.name}"
+        more = f", and the engine on {_more_gpus(self.engine_gpus)}" if self.engine_gpus else ""
+        return f"fits, {size} to spare{each}{more}; peak: {self.largest.name}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
         return {
             "fits": self.fits, "peak": self.peak, "phase": self.largest.name, "headroom": self.headroom,
-            "gpu_memory": self.gpu_memory, "count": self.count,
+            "gpu_memory": self.gpu_memory, "count": self.count, "engine_gpus": self.engine_gpus,
             "phases": [{"name": phase.name, "total": phase.total, **dict(phase.parts)} for phase in self.phases],
             "host": self.host, "completions_at_once": self.at_once, "settings": dict(self.settings),
             "training": self.training.to_dict(), "engine": self.engine.to_dict(), "evidence": self.evidence,
@@ -173,7 +179,7 @@ def rl(
     prompt: int | str = PROMPT,
     completion: int | str = COMPLETION,
     micro_batch: int | None = None,
-    share: float | str = SHARE,
+    share: float | str | None = None,
     sleep: int = 0,
     reference: bool | None = None,
     offload: bool = False,
@@ -197,7 +203,8 @@ def rl(
         prompt: tokens of a prompt.
         completion: tokens of a completion.
         micro_batch: number of completions in a backward pass on one GPU (default: a group).
-        share: share of a GPU's memory that the engine takes (``vllm_gpu_memory_utilization``).
+        share: share of a GPU's memory that the engine takes (``vllm_gpu_memory_utilization``; default: 0.3, or that of
+            the engine on GPUs of its own).
         sleep: sleep level of the engine during training: 0 (awake), 1 (weights in host memory, no KV cache) or 2 (both
             discarded).
         reference: whether a reference model is kept (default: only for ``ppo``). With LoRA, it is the model without its
@@ -218,8 +225,11 @@ def rl(
         if asked[setting.name] is None and setting.name not in OPTIONAL:
             raise InputError("must not be None", parameter=setting.name, hint="omit it")
     own = read_lengths({
-        **{setting.name: asked[setting.name] for setting in RL}, "share": read_share(share, "share"),
+        **{setting.name: asked[setting.name] for setting in RL},
+        "share": None if share is None else read_share(share, "share"),
     })  # fmt: skip
+    if share is None and rollout == "colocate":
+        own["share"] = SHARE
     check_values((*RL, Setting("gpu", default="")), {**own, "gpu": gpu})
     if sleep > DISCARDED:
         raise InputError(f"must be 0, 1 or 2, not {sleep}", parameter="sleep")
@@ -229,17 +239,18 @@ def rl(
     if reference and algorithm == "ppo":
         raise InputError("has no effect on ppo, which always keeps one", parameter="reference", hint="omit it")
     architecture, tokens = load(model), own["prompt"] + own["completion"]
-    own["micro_batch"] = own["micro_batch"] or own["completions"]
+    own["micro_batch"], own["engine_tp"] = own["micro_batch"] or own["completions"], own["engine_tp"] or 1
     own["reference"] = algorithm == "ppo" if reference is None else reference
     machine = read_gpus(gpu)
     total = machine.memory_bytes or (machine.accelerator.usable_bytes if machine.accelerator else 0)
     training = _training(architecture, own["micro_batch"], tokens, settings, total, machine.count)
     engine = serve(
-        architecture, engine=ENGINES[0], gpu_memory=total, gpu_memory_utilization=own["share"], tp=engine_tp,
+        architecture, engine=ENGINES[0], gpu_memory=total, gpu_memory_utilization=own["share"], tp=own["engine_tp"],
         max_model_len=tokens, max_num_seqs=own["completions"] * own["micro_batch"],
         dtype=settings.get("dtype", "bf16"),
     )  # fmt: skip
     assert isinstance(engine, ServeResult)
+    own["share"] = engine.settings["share"]
     card, profile = machine.accelerator, engine.profile
     refusal = ""
     if card and profile.title not in engine_titles(card):
@@ -257,6 +268,10 @@ def rl(
     return RlMemory(
         architecture, phases, training, engine, own, total, host, card, training.mesh.ranks, refusal, find_changes
     )  # fmt: skip
+
+
+def _more_gpus(number: int) -> str:
+    return f"{number} more GPU{'s' * (number > 1)}"
 
 
 def _training(

@@ -29,19 +29,22 @@ def rl_document(result: RlMemory, spell: Callable[[Mapping[str, Any]], str] | No
     gpu = result.accelerator.title if result.accelerator else "accelerator"
     own, engine = result.settings, result.engine
     shown = {name: value for name, value in own.items() if value not in (None, False)}
-    is_separate = own["rollout"] == "separate"
+    number = result.engine_gpus
+    apart = f" and {number} for the engine" if number else ""
+    of_its_own = f"on {number} GPU{'s' * (number > 1)} of its own"
+    shown["share"] = f"{own['share']:.4g}"
     return model_document(
         result.architecture,
         "rl",
         lambda: _json(result, spell),
-        f" on {result.count} × {gpu}",
+        f" on {result.count} × {gpu}{apart}, with rollouts in {engine.profile.title}",
         answer=f"{'✓' if result.fits else '✗'} {result.summary}",
         lines=(named_values(shown), *training_lines(result.training)),
         facts=(
             Fact("peak", result.peak, BYTES, f"phase {result.largest.name}"),
             Fact("GPU memory", result.gpu_memory, BYTES),
             *([Fact("host", result.host, BYTES, "per GPU: offloaded states and weights")] if result.host else []),
-            Fact("engine", engine.memory.budget, BYTES, "on GPUs of its own" if is_separate else "while it is awake"),
+            Fact("engine", engine.memory.budget, BYTES, of_its_own if number else "while it is awake"),
             Fact(
                 "KV cache", max(int(engine.memory.available.best), 0), BYTES, f"{result.at_once:,} completions at once"
             ),

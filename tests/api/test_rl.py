@@ -90,6 +90,19 @@ def test_separate_gpus_have_no_engine() -> None:
             llmcalc.rl(MODEL, "h100", rollout="separate", **more)
 
 
+def test_an_engine_on_gpus_of_its_own_has_its_own_share_and_they_are_counted() -> None:
+    apart = llmcalc.rl(MODEL, "h100:4", **SIZES, rollout="separate", engine_tp=2)
+    alone = llmcalc.serve(MODEL, "h100", tp=2, max_model_len=sum(SIZES[name] for name in ("prompt", "completion")))
+    assert apart.engine.settings["share"] == apart.settings["share"] == alone.settings["share"] > 0.8
+    assert apart.engine.memory.budget == alone.memory.budget
+    assert (apart.count, apart.engine_gpus, apart.to_dict()["engine_gpus"]) == (4, 2, 2)
+    assert "on each of 4, and the engine on 2 more GPUs" in apart.summary
+    assert "and 2 for the engine, with rollouts in vLLM" in rl_document(apart).subtitle[0]
+    shared = llmcalc.rl(MODEL, "h100:4", **SIZES)
+    assert (shared.settings["share"], shared.engine_gpus) == (0.3, 0)
+    assert llmcalc.rl(MODEL, "h100", **SIZES, rollout="separate", share=0.4).settings["share"] == 0.4
+
+
 def test_longer_completions_and_larger_micro_batches_need_more() -> None:
     peaks = [
         trained(llmcalc.rl(MODEL, "h100", prompt=101, completion=length, micro_batch=batch, sleep=2))
@@ -166,7 +179,7 @@ def test_changes_fit_and_each_of_their_settings_is_needed(model: str, gpu: str, 
 def test_the_report_states_the_gpus_and_the_training() -> None:
     result = llmcalc.rl(MODEL, "h100:4", lora_rank=7, weights="nf4", optimizer="muon", recompute="full")
     document = rl_document(result)
-    assert document.subtitle[0].endswith("on 4 × NVIDIA H100 SXM5 80GB")
+    assert document.subtitle[0].endswith("on 4 × NVIDIA H100 SXM5 80GB, with rollouts in vLLM")
     assert "training: muon · attention flash · recompute full · lora rank 7 · weights nf4" in document.subtitle
     assert "4 ranks: dp 4 · zero 3; values per rank" in document.subtitle
     inputs = document.data()["inputs"]
@@ -183,7 +196,7 @@ def test_the_report_of_a_step_that_does_not_fit_lists_changes() -> None:
     assert len(document.data()["result"]["fits_with"]) == len(result.changes)
 
 
-@pytest.mark.parametrize("name", ["completions", "prompt", "completion", "share", "sleep", "offload"])
+@pytest.mark.parametrize("name", ["completions", "prompt", "completion", "sleep", "offload"])
 def test_none_is_no_value(name: str) -> None:
     with pytest.raises(InputError, match="must not be None"):
         llmcalc.rl(MODEL, "h100", **{name: None})

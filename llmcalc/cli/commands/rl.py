@@ -29,7 +29,7 @@ STEP = (
     Option("--prompt", "Tokens of a prompt (default: 512).", "TOKENS"),
     Option("--completion", "Tokens of a completion (default: 256).", "TOKENS"),
     Option("--micro-batch", "Completions in a backward pass on one GPU (default: a group).", kind=int),
-    Option("--share", "Share of a GPU that the engine takes (default: 0.3).", "SHARE"),
+    Option("--share", "Share of a GPU for the engine (default: 0.3; on GPUs of its own, that of the engine).", "SHARE"),
     Option("--sleep", "Sleep level of the engine during training: 0 (default), 1 or 2.", "LEVEL", kind=int),
     Option("--reference", "Keep a reference model (always with ppo; with LoRA it takes no memory).", kind=bool),
     Option("--offload", "Keep weights and optimizer in host memory during the rollout.", kind=bool),
