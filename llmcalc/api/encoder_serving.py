@@ -14,6 +14,8 @@ from ..estimate.hardware import Accelerator
 from ..estimate.serving_money import token_prices
 from ..estimate.time.latency import PREFILL, Latency
 from ..estimate.training_run import Price
+from .accelerators import read_gpus
+from .engine_hardware import default_engine
 from .latency import latency
 from .serving_memory import engine_title
 from .step_models import engine_step
@@ -163,7 +165,10 @@ def encoder_serving(
     Raises:
         InputError: a sequence longer than a forward pass or the model allows, or an invalid setting.
     """
-    usual = engine_step(settings.get("engine") or "vllm").chunk
+    engine = (
+        settings.get("engine") or default_engine(architecture, read_gpus(gpu).accelerator, settings.get("weights")).name
+    )
+    usual = engine_step(engine).chunk
     tokens = usual if max_num_batched_tokens is None else max_num_batched_tokens
     length, most = read_length(isl, "isl"), read_length(tokens, "max_num_batched_tokens")
     check_values(SETTINGS, {"isl": length, "max_num_batched_tokens": most, "concurrency": concurrency, "price": price})
@@ -171,8 +176,6 @@ def encoder_serving(
         hint = f"use {{max_num_batched_tokens={length}}} or shorter sequences"
         raise InputError(f"{length:,} tokens exceed the {most:,} of a forward pass", parameter="isl", hint=hint)
     if dp is None:
-        from .accelerators import read_gpus
-
         dp = max((read_gpus(gpu).count or 1) // (tp or 1), 1)
     is_assumed, concurrency = concurrency is None, concurrency or 1
     each = max(min(-int(-concurrency // dp), most // length), 1)

@@ -244,6 +244,27 @@ def test_an_encoder_has_the_texts_that_it_reads_per_second() -> None:
     assert panel("front", state)["chart"]["error"] == "the model generates no tokens"
 
 
+@pytest.mark.parametrize(
+    ("gpu", "engine"), [("m4-max-128gb", "llama.cpp"), ("rx-7900-xtx", "llama.cpp"), ("l4", "vllm")]
+)
+def test_the_front_runs_in_the_engine_that_serve_assumes(gpu: str, engine: str) -> None:
+    state = {
+        "model": "llama3.1-8b",
+        "gpu": gpu,
+        "context": 1201,
+        "osl": 101,
+        "weights": "q4_k_m" if gpu != "l4" else "",
+    }
+    found = panel("front", state, width=320)
+    while "tried" in found:
+        found = panel("front", state, width=320)
+    weights = state["weights"] or None
+    whole = llmcalc.serving_front("llama3.1-8b", gpu, isl=1100, osl=101, weights=weights)
+    assert whole.engine == engine
+    (chart,) = front_document(whole).pictures()
+    assert found["chart"]["csv"] == points(chart)
+
+
 def test_the_front_of_layouts_is_searched_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(front, "PIECE", 1e-9)
     state = {"model": "llama3.1-8b", "gpu": "h100", "n": 2, "context": 4099, "osl": 101}

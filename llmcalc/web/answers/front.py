@@ -6,6 +6,7 @@ from collections.abc import Generator, Mapping
 from time import perf_counter
 from typing import Any
 
+from ...api.gguf_names import file_format
 from ...api.request_lengths import read_requests
 from ...api.serving_formats import check_formats, format_choices
 from ...api.serving_front import ServingFront, front_steps
@@ -53,8 +54,10 @@ def find_layouts(case: Case) -> Search:
     given = {name: case.formats.get(name) for name in FORMATS}
     check_formats(case.model, given)
     requests = read_requests(case.prompt, case.answer)
-    formats = format_choices(case.model, case.gpu, given)
-    search = LayoutSearch(case.model, case.gpu, case.state.n, requests, USUAL_ENGINE, formats)
+    engine = case.engine.get("engine", USUAL_ENGINE)
+    given["weights"] = given["weights"] or file_format(case.model, engine)
+    formats = format_choices(case.model, case.gpu, given, engine)
+    search = LayoutSearch(case.model, case.gpu, case.state.n, requests, engine, formats)
     return front_steps(search, {}, read_terms(case.gpu, None, None, None), None)
 
 
