@@ -131,7 +131,8 @@ def serve(
         osl: output tokens of a request.
         concurrency: number of requests at any time (default: 1).
         sla: longest times of requests, such as ``"ttft<300ms,tpot<10ms"``, for which the fastest layouts are searched.
-        image: sizes of images in pixels, such as ``["1024x768"]``, whose tokens are stated.
+        image: sizes of images in pixels, such as ``["1024x768"]``, whose tokens are stated. With lengths, each request
+            contains them in addition to ``isl``.
         settings: settings of the engine, such as ``tp``, ``max_model_len``, ``max_num_seqs``, ``cache`` or ``weights``.
             ``images_per_prompt=0`` loads no image encoder.
             For times also ``ep``, ``experts``, ``attention_weights`` and ``two_batch_overlap``, ``mix``, ``trace``,
@@ -157,7 +158,8 @@ def serve(
 
         check_values((Setting("engine_version"),), {"engine_version": engine_version})
         given = {**settings, **load, "engine": engine, "engine_version": engine_version}
-        others = {"gpu_memory": gpu_memory, "image": image or None}
+        given |= {"image": tuple(read_texts(image, "image"))} if image else {}
+        others = {"gpu_memory": gpu_memory}
         if several:
             from .serving_gpus import search_gpus
 

@@ -26,7 +26,7 @@ from .serving_result import ServingResult
 from .serving_search import ServingSearch
 from .serving_time import SETTINGS, serving
 
-BESIDE_COMMAND = (*REQUESTS, "engine_version", "price", "calibration", "acceptance_length", "acceptance_rate")
+BESIDE_COMMAND = (*REQUESTS, "engine_version", "price", "calibration", "acceptance_length", "acceptance_rate", "image")
 
 
 def serving_request(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..calc.sharding import Mesh
@@ -30,6 +30,7 @@ from .request_lengths import read_requests
 from .serve import REQUESTS
 from .served_models import check_model
 from .serving_formats import check_formats, format_choices
+from .serving_images import read_request_images
 from .serving_layouts import LayoutSearch
 from .serving_limits import read_limits
 from .serving_memory import engine_title, placed_on_host
@@ -68,7 +69,7 @@ ENGINE_SETTINGS = (  # that change the memory for requests, or the steps
 )  # fmt: skip
 SETTINGS = (
     *REQUESTS, "engine", "tp", "pp", "dp", "ep", "weights", "experts", "attention_weights", "cache",
-    "max_num_batched_tokens", "price", "calibration", "acceptance_length", "acceptance_rate", *ENGINE_SETTINGS,
+    "max_num_batched_tokens", "price", "calibration", "acceptance_length", "acceptance_rate", "image", *ENGINE_SETTINGS,
 )  # fmt: skip
 CACHING, CACHE = "prefix_caching", "cache"
 NOTED = 0.01  # share of the output tokens that preempted requests compute again
@@ -104,6 +105,7 @@ def serving(
     prefix_share: float | None = None,
     acceptance_length: float | None = None,
     acceptance_rate: float | None = None,
+    image: Iterable[str] = (),
     is_command: bool = False,
     **settings: Any,
 ) -> ServingResult | ServingSearch | ServingFront | ServingPools:
@@ -145,6 +147,7 @@ def serving(
         prefix_share: share of the input tokens that is a cached prefix of all requests. With 0, turns are not cached.
         acceptance_length: mean number of tokens per step of speculative decoding, with the one that verification adds.
         acceptance_rate: share of the drafted tokens that are accepted.
+        image: sizes of images in pixels, such as ``["1024x768"]``, that each request contains in addition to ``isl``.
         is_command: whether the settings are those of a command line, which has a layout.
         settings: further settings of the engine, such as ``max_num_seqs``, ``max_model_len``, ``draft`` or
             ``prefix_caching``.
@@ -173,6 +176,13 @@ def serving(
     given = _engine_settings(name, {**settings, "max_num_batched_tokens": chunk})
     is_cached = settings.get(CACHING) is not False and not given.get("disable_radix_cache")
     requests = read_requests(isl, osl, mix, trace, turns, prefix_share, is_cached=is_cached)
+    images = read_request_images(architecture, name, card, given, image)
+    if images:
+        others = {"mix": mix, "trace": trace, "turns": turns, "prefix_share": prefix_share, "sla": sla,
+                  "pareto": pareto, "prefill_pool": prefill_pool}  # fmt: skip
+        if combined := next((own for own, value in others.items() if value), ""):
+            raise InputError("cannot be combined with images", parameter=combined, hint="omit it, or {image}")
+        requests = images.added_to(requests)
     search = LayoutSearch(
         architecture, card, count, requests, name, (formats,), factors, concurrency, chunk, given,
         (acceptance_length, acceptance_rate), tuple(assumed.notes), is_command,
@@ -227,11 +237,12 @@ def serving(
         hint = "omit it, or divide the experts, such as with {dp=8} {ep=8}"
         text = "needs data-parallel ranks that exchange tokens of experts"
         raise InputError(text, parameter="two_batch_overlap", hint=hint)
-    load = requests.load(concurrency / replicas, replica.chunk, replica.most)
+    encoder_s = images.seconds(steps) if images else 0.0
+    load = requests.load(concurrency / replicas, replica.chunk, replica.most)._replace(encoder_s=encoder_s)
     time = serving_time(steps, load, memory.free, factors, speculation)
     if drafting and steps.stage_batches > 1:
         raise InputError("cannot be combined with speculative decoding", parameter="pp", hint="omit it, or the draft")
-    tpot, ttft = time_intervals(steps, time, measured, unmeasured_part(replica))
+    tpot, ttft = time_intervals(steps, time, measured, unmeasured_part(replica) or "images of requests" * bool(images))
     if isinstance(steps, HostSteps) and steps.host.title:
         ends = (steps.with_bandwidth(each) for each in (steps.host.slowest, steps.host.fastest))
         slow, fast = (serving_time(one, load, memory.free, factors, speculation) for one in ends)
@@ -262,7 +273,7 @@ def serving(
     notes = [*search.assumed, *notes, f"at most {load.chunk:,} tokens of prefill in a step", *requests.notes]
     if drafting:
         notes += drafting.notes
-    notes += replica.notes
+    notes += [*replica.notes, *([images.note(encoder_s)] if images else [])]
     if measured:
         summary = measured.factors.summary
         notes.append(f"time per output token calibrated by {measured.n_rows:,} measurements: {summary}")
@@ -284,7 +295,7 @@ def serving(
             **formats, "gpu": gpu, "concurrency": concurrency, "engine": engine, "tp": tp, "pp": pp, "dp": dp, "ep": ep,
             "price": price, "calibration": calibration, "max_num_batched_tokens": max_num_batched_tokens,
             "acceptance_length": acceptance_length, "acceptance_rate": acceptance_rate, "watts": watts,
-            "api_price": api_price, **settings,
+            "api_price": api_price, "image": image, **settings,
         }  # fmt: skip
         found = serving(architecture, **{**own, **change})
         assert isinstance(found, ServingResult)

@@ -375,7 +375,7 @@ def test_the_result_is_plain_data() -> None:
         ({"isl": 0}, "isl"),
         ({"osl": None}, "osl"),
         ({"isl": None, "osl": None}, "isl=1000 osl=500"),
-        ({"image": ["10x10"]}, "image: is not modelled together"),
+        ({"image": ["10x10"]}, "image: has no effect, because the engine loads no image encoder"),
         ({"command": "vllm serve Qwen/Qwen3-8B"}, "model: cannot be combined with a command line"),
         ({"gpu": "24GB"}, "name of a GPU"),
         ({"tp": 4}, "needs 4 GPUs"),

@@ -191,7 +191,8 @@ class KernelCosts:
             return NO_COST, False
         peak, form, heads = self.plain.peak, operation, operation.heads * verified
         tokens = pairs / xp.maximum(queries, 1)  # keys of a query
-        longest = xp.maximum(operation.pairs(**{**values, "q": 1}), 1)
+        one = {**values, "q": 1}  # new token, which does not change the patches of an image encoder
+        longest = xp.maximum(operation.pairs(**one) / xp.maximum(operation.queries(**one), 1), 1)
         if phase == DECODE and operation.is_latent:
             seconds = kernels.latent_attention_decode(
                 sequences * queries, tokens, heads, form.value_width, form.key_width - form.value_width,

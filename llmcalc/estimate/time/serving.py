@@ -79,6 +79,7 @@ class Load(NamedTuple):
         most: largest number of running requests on each data-parallel rank.
         shares: share of the requests in each class, or None for a single class.
         reuses_prefixes: whether the prefix cache has tokens of preempted requests.
+        encoder_s: seconds in which the encoder reads the images of a request, in a step with its prefill.
     """
 
     isl: Number
@@ -90,6 +91,7 @@ class Load(NamedTuple):
     most: Number = inf
     shares: Any = None
     reuses_prefixes: bool = True
+    encoder_s: float = 0.0
 
     def limit(self, model: StepModel) -> Number:
         """Return the largest number of tokens of prefill in a step that decodes none."""
@@ -240,7 +242,7 @@ def serving_time(
     longer = _transferred(model, mixed) - _transferred(model, without)
     added = model.engine.prefill_share * xp.maximum(longer, 0.0)
     first = without.seconds - without.engine + longer / together
-    own = chunks * (first + mixed.engine)
+    own = chunks * (first + mixed.engine) + load.encoder_s
     before = xp.minimum(
         model.engine.wait * xp.sqrt(others), others
     )  # a prompt waits for each other request once at most
@@ -249,7 +251,7 @@ def serving_time(
         alone, added = factors.scale(alone, model.engine.step_s), factors.prefill * added
     decode = alone.seconds / accepted
     again = recomputed / mean(new)
-    work = mean(chunks * added) / together * (1 + again)  # that a request adds to steps in which others decode
+    work = mean(chunks * added) / together * (1 + again) + load.encoder_s  # of a request, in steps that decode others
     tpot = decode + xp.minimum(others / tokens, limit / mean(new) / accepted) * work
     ttft = own + waited + model.engine.server_s
     stay = mean(ttft) + again * mean(own) + (mean(osl) - 1) * tpot
