@@ -7,7 +7,7 @@ from typing import Any
 
 from ..api.accelerators import accelerator, accelerators
 from ..api.defaults import RESERVE
-from ..api.fit_formats import FORMATS
+from ..api.fit_formats import FORMATS, weight_bits
 from ..api.load import load
 from ..api.names import aliases_of, number_format, weight_formats
 from ..calc.memory.fit import read_size
@@ -22,6 +22,7 @@ from .answers.case import titled
 FIGURES = (
     "name", "title", "year", "generation", "memory_bytes", "usable_bytes", "node", "bandwidth", "peak", "checked",
 )  # fmt: skip
+USUAL_MODEL = "llama3.1-8b"  # for the bits of file types, as in llama-quantize
 COMMON = (
     "h100-sxm", "h200", "b200-180gb", "b300", "a100-sxm-80gb", "l40s", "l4", "rtx-5090", "rtx-4090", "rtx-3090",
     "rtx-pro-6000", "mi300x", "m4-max-40c-128gb",
@@ -48,12 +49,16 @@ def _gpu(one: Accelerator) -> dict[str, Any]:
 
 
 def _format(name: str) -> dict[str, Any]:
-    """Return the bits of most weights, whether llama.cpp runs the format, and the GPU generations that it needs."""
-    entry, bits = tables("formats").get(name, {}), weight_formats(name, number_format("bf16")).main.bits_per_weight
+    """Return the bits of a weight, whether llama.cpp runs the format, and the GPU generations that it needs.
+
+    A file type of llama.cpp stores tensors in several formats, so its bits are the average over a usual model.
+    """
+    entry, is_mixture = tables("formats").get(name, {}), name in table("mixtures")
+    main = weight_formats(name, number_format("bf16")).main.bits_per_weight
     return {
         "name": name,
-        "bits": round(bits, 1),
-        "is_llama_cpp": name in table("mixtures"),
+        "bits": round(weight_bits(load(USUAL_MODEL), name, "bf16").average if is_mixture else main, 1),
+        "is_llama_cpp": is_mixture,
         "generations": entry.get("generations", []),
     }
 
