@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ..core.architecture import Architecture, model_of
 from ..core.errors import SizeError, UnknownNameError
-from ..core.ledger import Row
+from ..core.ledger import Entry, Row
 from .layouts import DIGITS, Rule, alternation, conditions_of, find_layout, published_name
 
 if TYPE_CHECKING:
@@ -190,19 +190,24 @@ def layout_keys(row: Row) -> list[str]:
 
     If a kind occurs several times in a block, the sub-layer's name is prepended (``adapter/mlp.wu``).
     """
-    entry = row.entry
+    return _keys_at(_places(row.entry), row)
+
+
+def _keys_at(places: list[str], row: Row) -> list[str]:
+    return [".".join((place, *row.part, row.tensor.name)) for place in places]
+
+
+def _places(entry: Entry) -> list[str]:
+    """Return the names by which a layout can refer to a layer, most specific first."""
     sublayer = entry.sublayer.rstrip(DIGITS)
     if entry.run is None:
-        places = [entry.name, entry.name.rstrip(DIGITS), f"{entry.section}/{entry.layer.kind()}"]
-    elif entry.layer.kind() == "norm":
+        return [entry.name, entry.name.rstrip(DIGITS), f"{entry.section}/{entry.layer.kind()}"]
+    if entry.layer.kind() == "norm":
         mixer = entry.stack.runs[entry.run].block.sublayers[entry.number].branches[0].layer
-        places = [
-            f"{place}{entry.name}" for place in (f"{sublayer}/", f"{mixer.layout_name()}.", f"sublayer{entry.number}.")
-        ]
-    else:
-        name = entry.layer.layout_name()
-        places = [f"{sublayer}/{name}", name]
-    return [".".join((place, *row.part, row.tensor.name)) for place in places]
+        starts = (f"{sublayer}/", f"{mixer.layout_name()}.", f"sublayer{entry.number}.")
+        return [f"{start}{entry.name}" for start in starts]
+    name = entry.layer.layout_name()
+    return [f"{sublayer}/{name}", name]
 
 
 class Group(NamedTuple):
@@ -249,12 +254,16 @@ def grouped(
     layout, alone = find_layout(name), len(architecture.stacks) == 1
     groups: dict[tuple[object, ...], tuple[Group, Number]] = {}
     known: dict[tuple[object, ...], tuple[Rule | None, str]] = {}
+    of_layers: dict[int, tuple[Entry, list[str], frozenset[str]]] = {}  # keeps the identity of the entry
     for row, number in placed_rows:
         entry = row.entry
         run = None if entry.run is None else entry.stack.first_runs[entry.run]
         key = (entry.stack.name, entry.section, run, entry.number, entry.name, row.part, row.tensor.name)
         if key not in known:
-            rule = layout.rule(layout_keys(row), conditions_of(entry.layer, entry.stack, alone))
+            if id(entry) not in of_layers:
+                of_layers[id(entry)] = entry, _places(entry), conditions_of(entry.layer, entry.stack, alone)
+            _, places, holds = of_layers[id(entry)]
+            rule = layout.rule(_keys_at(places, row), holds)
             known[key] = rule, stored_name(rule, row, None if number is None else NUMBER)
         rule, stored = known[key]
         if isinstance(number, int):

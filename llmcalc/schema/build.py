@@ -56,12 +56,15 @@ ROLE_NAMES = (*ROLES, "auxiliary", "tower")
 class Builder:
     """Builds stacks from plain data.
 
-    ``fail`` adds key paths to errors, ``kinds`` contains the layer kinds that the preset defines, and ``warnings``
-    collects warnings about deprecated names.
+    ``fail`` adds key paths to errors, ``kinds`` contains the layer kinds that the preset defines, ``known`` keeps the
+    layers by their descriptions, and ``warnings`` collects warnings about deprecated names.
     """
 
-    def __init__(self, fail: Fail, kinds: Mapping[str, type[Layer]] | None = None) -> None:
+    def __init__(
+        self, fail: Fail, kinds: Mapping[str, type[Layer]] | None = None, known: dict[Any, Layer] | None = None
+    ) -> None:
         self.fail, self.kinds = fail, kinds or {}
+        self.known: dict[Any, Layer] = {} if known is None else known
         self.warnings: dict[str, None] = {}  # an ordered set
 
     def stacks(self, data: Any, path: Path) -> tuple[Stack, ...]:
@@ -196,7 +199,24 @@ class Builder:
         return self.layer(kind, values, width, (*path, kind))
 
     def layer(self, kind: str, values: Any, width: int, path: Path) -> Layer:
-        """Return a layer with the given kind and fields."""
+        """Return a layer with the given kind and fields. Layers with the same description are built once."""
+        try:
+            key = kind, width, _frozen(values)
+            known = self.known.get(key)
+        except TypeError:  # a value that is no plain data, which an error names
+            return self._layer(kind, values, width, path)
+        if known is not None:
+            return known
+        others, self.warnings = self.warnings, {}
+        try:
+            found = self._layer(kind, values, width, path)
+        finally:
+            own, self.warnings = self.warnings, others | self.warnings
+        if not own:  # layers with warnings give them again
+            self.known[key] = found
+        return found
+
+    def _layer(self, kind: str, values: Any, width: int, path: Path) -> Layer:
         kind = self._current("layer kind", kind, aliases.LAYER_KINDS)
         try:
             found, fixed = (self.kinds[kind], {}) if kind in self.kinds else layers.find(kind)
@@ -279,6 +299,15 @@ class Builder:
     def error(self, message: str, path: Path, kind: type[InputError] = DescriptionError) -> InputError:
         """Return an error located at a key path."""
         return self.fail(kind(message), path)
+
+
+def _frozen(value: Any) -> Any:
+    """Return plain data as a key, in which numbers of different types differ."""
+    if isinstance(value, dict):
+        return tuple([(key, _frozen(item)) for key, item in value.items()])
+    if isinstance(value, list):
+        return (list, *map(_frozen, value))
+    return type(value), repr(value) if type(value) is float else value
 
 
 def _described(kind: type, names: Iterable[str]) -> str:

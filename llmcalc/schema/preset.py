@@ -95,8 +95,10 @@ def check_file(file: str | os.PathLike[str]) -> None:
         raise DescriptionError(f"name must be {stem!r} to match the file name", where=document.where(("name",)))
 
 
-def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: str | None) -> Architecture:
-    """Return the architecture of a preset given as plain data."""
+def build_preset(
+    data: Any, size: str | None, overrides: Sequence[str], file: str | None, known: dict[Any, Layer] | None = None
+) -> Architecture:
+    """Return the architecture of a preset given as plain data. ``known`` keeps the layers of several models."""
     family = inherit(data, file)
     data = family.data
     size = choose_size(data, size)
@@ -114,7 +116,7 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: st
 
     values = resolve(variables, lambda error, name: error.under(_definition(name, size, chosen)))
     plain = fill(template, values, ("architecture",), fail)
-    builder = Builder(fail, own_kinds(data))
+    builder = Builder(fail, own_kinds(data), known)
     builder.mapping(plain, ("architecture",), "an architecture", ("stacks", "extras"))
     name = str(data["name"]) if size is None else f"{data['name']}-{size}"
     stacks = builder.stacks(mapping_at(plain, "stacks"), ("architecture", "stacks"))

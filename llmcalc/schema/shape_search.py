@@ -111,6 +111,7 @@ class _Family:
         self.known = {size: resolve(own) for size, own in self.variables.items()}
         self.depths: dict[int, int] = {}  # of shapes, by width
         self.layers: tuple[int, dict[str, Any]] = (0, {})  # width of the last shape, and the values of its layers
+        self.built: dict[Any, Any] = {}  # layers of the last width by their descriptions
         self.undividable: set[tuple[str | None, tuple[tuple[str, int], ...]]] = set()  # sizes without the depth
         self.measured: dict[tuple[str | None, tuple[tuple[str, int], ...]], tuple[Architecture, int] | None] = {}
         if not all(WIDTH in own for own in self.variables.values()) or not self.variables:
@@ -206,7 +207,9 @@ class _Family:
             try:
                 changes = [f"{name}={size}" for name, size in sizes.items()]
                 data = preset_files.read_preset(self.file)  # errors need no location, because they are not shown
-                model = build_preset(data, base, [*self.overrides, *changes], self.file)
+                if self.layers[0] != sizes[WIDTH]:
+                    self.built.clear()  # layers of other widths are not needed again
+                model = build_preset(data, base, [*self.overrides, *changes], self.file, self.built)
                 if self.layers[0] == sizes[WIDTH]:
                     model.__dict__.update(self.layers[1])
                 self.measured[key] = model, self.measure(model)

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 import llmcalc
 from llmcalc.core.errors import InputError
 from llmcalc.core.fingerprint import canonical
+from llmcalc.core.layer import Layer
 from llmcalc.schema.plain_data import MAX_FILE_SIZE
-from llmcalc.schema.preset import check_file, load_text
+from llmcalc.schema.preset import build_preset, check_file, load_text
+from llmcalc.schema.yaml_reader import read_yaml
 
 Guard = Callable[[str], AbstractContextManager[None]]
 GOOD = """\
@@ -347,3 +349,46 @@ def test_former_names_of_layers_still_load_with_a_warning() -> None:
     assert canonical(found[1]).endswith(",n_skip=1)")
     assert canonical(found[2]) == "Peer(d_model=35,n_experts=25,top_k=3)"
     assert canonical(found[4]) == "Embedding(rows=1,d_model=35,use='before')"
+
+
+def test_equal_layers_of_a_model_are_built_once() -> None:
+    blocks = (run.block for run in llmcalc.load("gemma3n-e4b").main.runs)
+    norms = [sublayer.pre for block in blocks for sublayer in block.sublayers if sublayer.pre]
+    assert len(norms) > 20
+    assert len(set(map(id, norms))) == len(set(norms)) < 5
+
+
+@pytest.mark.parametrize(("text", "message"), [("1", "bias"), ("[]", "bias"), ("1.0", "bias")])
+def test_a_wrong_value_is_an_error_beside_an_equal_right_one(text: str, message: str) -> None:
+    mlp = "{mlp: {mlp: {d_ff: 64, bias: %s}}}"
+    source = f"""
+name: twice
+architecture:
+  stacks:
+    decoder:
+      d_model: 32
+      blocks: {{one: {mlp % "true"}, two: {mlp % text}}}
+      order: [one, two]
+      outputs: {{head: {{head: {{vocab: 64}}}}}}
+"""
+    with pytest.raises(InputError, match=message):
+        load_text(source, "twice.yaml")
+
+
+def test_every_use_of_an_old_name_is_built_with_its_warning() -> None:
+    source = """
+name: old
+architecture:
+  stacks:
+    decoder:
+      d_model: 32
+      blocks:
+        one: {attention: {mha: {n_heads: 2, rope_theta: 7}}}
+        two: {attention: {mha: {n_heads: 2, rope_theta: 7}}}
+      order: [one, two]
+      outputs: {head: {head: {vocab: 64}}}
+"""
+    known: dict[Any, Layer] = {}
+    data = read_yaml(source, "old.yaml").data
+    first, second = (build_preset(data, None, (), None, known) for _ in range(2))
+    assert first.warnings == second.warnings != ()

@@ -75,6 +75,8 @@ class Rule(NamedTuple):
     def name(self, numbered: str, **marks: object) -> str:
         """Return the stored name with all placeholders replaced except for experts. ``numbered`` provides ``{t}``."""
         name = self.stored
+        if "{" not in name:
+            return name
         for mark, value in {**marks, "t": numbered[len(numbered.rstrip(DIGITS)) :] or "0"}.items():
             name = name.replace(f"{{{mark}}}", str(value))
         return name
@@ -87,8 +89,11 @@ class Layout(NamedTuple):
 
     def rule(self, keys: Iterable[str], holds: frozenset[str]) -> Rule | None:
         """Return the first rule, trying ``keys`` in order, whose conditions are all in ``holds``."""
-        found = (rule for key in keys for rule in self.rules.get(key, ()))
-        return next((rule for rule in found if rule.conditions <= holds), None)
+        for key in keys:
+            for rule in self.rules.get(key, ()):
+                if rule.conditions <= holds:
+                    return rule
+        return None
 
 
 def conditions_of(layer: object, stack: Stack, alone: bool) -> frozenset[str]:
