@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from llmcalc.api.served_models import unserved
 from llmcalc.cli.main import main
 from llmcalc.core.errors import InputError
 from llmcalc.report.serve import serve_document
+from llmcalc.schema.export import preset_text
 
 
 @pytest.mark.parametrize(
@@ -105,13 +107,17 @@ def test_the_hint_names_engines_that_load_the_model(capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize("engine", ["vllm", "sglang", "llama.cpp"])
-def test_recurrent_states_are_no_kv_cache(engine: str) -> None:
+def test_recurrent_states_are_no_kv_cache(engine: str, tmp_path: Path) -> None:
     result = llmcalc.serve("mamba2", "h100", engine=engine)
     assert result.summary.startswith("Starts: recurrent states")
     longer = llmcalc.serve("mamba2", "h100", engine=engine, max_model_len=99_999)
     assert result.groups.block_bytes == longer.groups.block_bytes
+    hybrid = llmcalc.load("granite4-h-micro")
+    assert llmcalc.serve(hybrid, "h100", engine=engine).max_model_len == 131072
+    file = tmp_path / "hybrid.yaml"
+    file.write_text(preset_text(hybrid, "hybrid"), "utf-8")
     with pytest.raises(llmcalc.InputError, match="context length"):
-        llmcalc.serve("granite4-h-micro", "h100", engine=engine)
+        llmcalc.serve(file, "h100", engine=engine)
 
 
 def test_notes_state_the_number_format_of_states() -> None:
