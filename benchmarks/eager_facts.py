@@ -35,6 +35,7 @@ from tests.oracle.families import cases
 
 FILE = Path(__file__).resolve().parent.parent / "llmcalc" / "data" / "eager.yaml"
 BATCH, SEQ, SEEDS, MODELS = 3, 29, 8, 2
+JITTER = 0.1  # of the input of a router
 HEAD = """\
 # How the eager code of transformers computes the modules of each model type in bf16.
 # Written by benchmarks/eager_facts.py from transformers {transformers} and torch {torch}.
@@ -45,6 +46,7 @@ HEAD = """\
 # output_gate: tensors saved by a sigmoid in fp32 and its product with a tensor, as the input
 # stream_norm: tensors saved by the norm of residual streams that are mixed in fp32
 # combine: tensors that it saves when a loop adds the outputs of experts
+# noise: random factors of a router's input in training, if the config has them
 # experts: loop if transformers has no grouped kernel for the experts
 # others: tensors that it saves in a module. All are described in the words of llmcalc/core/functions.py.
 """
@@ -76,6 +78,32 @@ FIXED: dict[str, dict[str, Any]] = {
         "vocab_size_per_layer_input": perturb.VOCAB, "hidden_size_per_layer_input": 24, "sliding_window": 8,
     }
 }  # fmt: skip
+
+
+class Noise(TorchFunctionMode):
+    """Record the number formats of random factors."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size, self.found = size, list[str]()
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = function(*args, **(kwargs or {}))
+        if function is torch.Tensor.uniform_ and out.shape[-1] == self.size:
+            self.found.append("input" + "32" * (width(out) == FP32))
+        return out
+
+
+def noise_words(model: Any, inputs: dict[str, Any]) -> str:
+    """Describe the factors with which a model multiplies the input of each router in training."""
+    for module in model.modules():
+        for key in [key for key in vars(module) if "jitter" in key]:
+            setattr(module, key, JITTER)
+            module.training = True
+    with Noise(model.get_input_embeddings().embedding_dim) as noise:
+        model(**inputs)
+    routers = sum(bool(ROUTER.search(type(module).__name__)) for module in model.modules())
+    return " ".join(noise.found[: len(noise.found) // max(routers, 1)])
 
 
 class Observer(TorchFunctionMode):
@@ -330,6 +358,7 @@ def observe(model_type: str, class_name: str, changes: dict[str, Any]) -> dict[s
         for site, call in observer.calls.items():
             facts[site] = (stream_words if site == "stream_norm" else words)(*call) or ""
         facts |= {"gate": gate_words(*observer.gate)} if observer.gate else {}
+        facts |= {"noise": noise_words(model, inputs)}
         if "combine" in facts and not any(getattr(each, GROUPED, bool)() for each in model.modules()):
             facts["experts"] = "loop"
     return {site: fact for site, fact in facts.items() if fact}

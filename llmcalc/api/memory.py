@@ -285,6 +285,7 @@ def eager_code(architecture: Architecture, expert_kernel: str | None = None, att
     inputs, layout = architecture.inputs, (architecture.layout or "").split(".")[0]
     names = inputs.get("model_type"), inputs.get("text_model_type"), layout
     code = EagerCode(**next((facts[name] for name in names if name in facts), {}))
+    code = code if inputs.get("router_noise") else changed(code, noise="")
     chosen = {"eager": "loop"}.get(name, "grouped") if (name := inputs.get("experts_implementation")) else None
     usual = code.experts or ("loop" if attention == "eager" else "grouped")
     return code if (expert_kernel or chosen or usual) == "loop" else changed(code, combine="")

@@ -37,6 +37,13 @@ OFF = {  # families that are further off
     **dict.fromkeys(("got_ocr2", "musicgen", "deepseek_vl_hybrid", "apertus1p5"), OWN),
     **dict.fromkeys(("ernie4_5_moe", "ernie4_5_vl_moe_text"), "its router copies its weights"),
 }
+NOISY = {  # keys of random factors, which the models of the next test do not have
+    "mixtral": "router_jitter_noise",
+    "minimax": "router_jitter_noise",
+    "minimax_m2": "router_jitter_noise",
+    "phimoe": "input_jitter_noise",
+    "switch_transformers": "router_jitter_noise",
+}
 
 
 @pytest.mark.parametrize(("model_type", "class_name"), [case for case in cases(headless=False) if case[0] not in OFF])
@@ -49,7 +56,8 @@ def test_saved_tensors(model_type: str, class_name: str) -> None:
         want = saved_bytes(model, BATCH, SEQ)
     except Exception as error:
         pytest.skip(f"{class_name} does not run in bf16 on token ids alone: {type(error).__name__}: {error}")
-    found = _activations(llmcalc.load(reference.plain_config(model, class_name)))
+    without_noise = {NOISY[model_type]: 0.0} if model_type in NOISY else {}
+    found = _activations(llmcalc.load({**reference.plain_config(model, class_name), **without_noise}))
     assert found == pytest.approx(want, rel=TOLERANCE)
 
 
@@ -58,3 +66,21 @@ def _activations(architecture: Any) -> int:
     settings = {"dtype": "bf16", "attention": "eager", "convention": "torch", "extend": True, "mode": "training"}
     settings |= {"batch": BATCH, "seq": SEQ, **target}
     return int(llmcalc.memory(architecture, **settings).activations)
+
+
+@pytest.mark.parametrize("model_type", NOISY)
+def test_random_factors_of_the_inputs_of_routers(model_type: str) -> None:
+    """Only the modules with the noise are in training mode, so that nothing is dropped."""
+    class_name = next(name for kind, name in cases(headless=False) if kind == model_type)
+    changes = tiny(model_type, class_name, SEED, runs=True)
+    assert changes is not None
+    want, found = [], []
+    for noise in (0.0, 0.1):
+        own = {**changes, NOISY[model_type]: noise}
+        model = reference.build(class_name, model_type, own, device="cpu").to(torch.bfloat16)
+        for module in model.modules():
+            module.training = any("jitter" in key for key in vars(module))
+        want.append(saved_bytes(model, BATCH, SEQ))
+        found.append(_activations(llmcalc.load(reference.plain_config(model, class_name))))
+    assert found[1] - found[0] == pytest.approx(want[1] - want[0], rel=TOLERANCE)
+    assert found[1] > found[0]

@@ -6,12 +6,14 @@ in the words of ``core/functions.py``, so they don't depend on the sizes of a mo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ...core.declaration import Declaration
 from ...core.equation import Equation, read
 from ...core.record import record
 from ...core.traits import HEAD, NORM, ROUTER, ModuleTensors
 
-FP32 = "fp32"
+FP32, FP32_BYTES = "fp32", 4
 SOFTMAX = {"softmax", "softmax_fp32"}
 SCORES = {"softmax", "sigmoid", "sqrt_softplus"}  # of routers
 STREAMS = "hs"  # axis of parallel residual streams
@@ -44,6 +46,7 @@ class EagerCode:
         activation: tensors saved by the activation function of a feed-forward layer or a head.
         gate: tensors saved when the gate of experts multiplies their hidden values. The input is the projection.
         router: tensors saved by a router. ``score`` and ``score32`` have the size of its scores.
+        noise: random factors of a router's input, of the same size, which training saves.
     """
 
     scores: str = ""
@@ -65,6 +68,7 @@ class EagerCode:
     activation: str = ""
     gate: str = ""
     router: str = ""
+    noise: str = ""
 
     def words(self, equation: Equation, declaration: Declaration) -> str:
         """Return what autograd saves for a function of a layer, or an empty string if nothing is known."""
@@ -117,9 +121,20 @@ class EagerCode:
         """Return whether a norm of residual streams already saves the operand of an equation."""
         return bool(self.stream_norm) and STREAMS in declaration.axes and {STREAMS, "d"} <= set(equation.contracted)
 
-    def saves_projection(self, equation: Equation, declaration: Declaration) -> bool:
-        """Return whether the gate of experts saves the result of an equation."""
-        return "input" in self.gate and equation.function is None and is_gating(equation, declaration)
+    def saved_besides(
+        self, equation: Equation, declaration: Declaration, usual: int
+    ) -> Iterator[tuple[str, tuple[str, ...], int]]:
+        """Yield the tensors that autograd saves besides the operands of a product: name, axes and bytes per element.
+
+        The gate of experts saves the result, whose name is empty, and a router the random factors of its input.
+        """
+        if equation.function is not None:
+            return
+        if "input" in self.gate and is_gating(equation, declaration):
+            yield "", equation.out.axes, usual
+        for number, word in enumerate(self.noise.split() if is_router(equation, declaration) else ()):
+            width = FP32_BYTES if word.endswith("32") else usual
+            yield f".noise{number}", equation.operands[0].axes, width
 
     def has_fp32_operands(self, equation: Equation, declaration: Declaration, *, before_softmax: bool) -> bool:
         """Return whether the code converts the operands of an equation to fp32."""

@@ -169,8 +169,7 @@ class TensorVersions:
 
     def equation(self, equation: Equation) -> None:
         """Save the tensors that the backward pass of an equation needs, then assign a new version to its output."""
-        policy = self.recorder.policy
-        core = "core" in equation.tags
+        policy, core = self.recorder.policy, "core" in equation.tags
         fused = core and (policy.attention == "flash" or policy.recompute == "selective")
         if self.is_in_scan(equation):
             fused = True
@@ -184,8 +183,9 @@ class TensorVersions:
             self.from_weights.add(equation.out.name)  # cheap to recompute from the weights
         elif "nograd" not in equation.tags:
             self.save(equation, out, fused)
-            if policy.convention == "torch" and policy.code.saves_projection(equation, self.declaration):
-                self.recorder.save(out, self.recorder.size(equation.out.axes, self.declaration, policy.bytes))
+            besides = policy.code.saved_besides(equation, self.declaration, policy.bytes)
+            for more, axes, width in besides if policy.convention == "torch" else ():
+                self.recorder.save(f"{out}{more}", self.recorder.size(axes, self.declaration, width))
         self.recorder.steps.append(self.step(equation, out, fused))
         if equation.function in SOFTMAX:
             self.has_weights = True

@@ -131,7 +131,7 @@ def load_config(
         "model_type": entry.model_type,
     }
     inputs |= {"dtype": data["dtype"] if "dtype" in data else data.get("torch_dtype")} if _has_dtype(data) else {}
-    inputs |= _quantised(data, inner or {}) | _dropout(config) | _eager_code(data, inner or {})
+    inputs |= _quantised(data, inner or {}) | _dropout(config) | _router_noise(config) | _eager_code(data, inner or {})
     inputs |= _positions(data, inner or {}, architecture, entry.model_type)
     inputs |= {"encoder": encoder} if (encoder := _encoder(data)) else {}
     return changed(
@@ -202,6 +202,16 @@ def _dropout(config: Config) -> Fields:
             elif value is not None:
                 rates["invalid"] = f"{key} must be a dropout rate from 0 to 1, not {short_repr(value)}"
     return {"dropout": {"attention": 0.0, "residual": 0.0} | rates} if rates else {}
+
+
+def _router_noise(config: Config) -> Fields:
+    """Return whether training multiplies the inputs of routers by random factors."""
+    for part in (config, *config.parts):
+        known = (key for key in table("config_keys")["router_noise"] if key in part.defaults or key in part.data)
+        value = part.get(next(known, ""))
+        if type(value) in (int, float) and value > 0:
+            return {"router_noise": True}
+    return {}
 
 
 def _eager_code(data: Mapping[str, Any], inner: Mapping[str, Any]) -> Fields:

@@ -176,6 +176,7 @@ class ConfigKeyTables(Model):
     class_families: dict[str, Text]
     variants: dict[str, Variant]
     adapted_classes: dict[str, Text]
+    router_noise: list[Text]
     dropout: dict[str, list[Text]]
 
 

@@ -297,3 +297,33 @@ def test_a_config_decides_by_its_rates_what_is_dropped(rates: tuple[float, float
     attention, residual = 11 * 11 * 2, 2 * 11 * 14
     weights = 2 * attention  # the dropped weights are other tensors than the softmax
     assert on.activations - off.activations == (masks & 1) * (attention + weights) + (masks >> 1) * residual
+
+
+NOISY = {  # config, key of the noise, and bytes of the noise per element of the routers' inputs
+    "mixtral": ({"hidden_size": 44, "num_attention_heads": 4, "num_key_value_heads": 2}, "router_jitter_noise", 2),
+    "phimoe": ({"hidden_size": 44, "num_attention_heads": 4, "num_key_value_heads": 2}, "input_jitter_noise", 2 + 2),
+    "dbrx": ({"d_model": 44, "n_heads": 4, "n_layers": 3}, "moe_jitter_eps", 2),
+    "switch_transformers": ({"d_model": 44, "d_kv": 11, "num_heads": 4}, "router_jitter_noise", 4),
+}
+
+
+@pytest.mark.parametrize("model_type", NOISY)
+def test_random_factors_of_the_inputs_of_routers_are_saved(model_type: str) -> None:
+    sizes, key, width = NOISY[model_type]
+    n_layers = 6 if model_type == "switch_transformers" else 3  # with experts
+    own = {} if model_type in ("dbrx", "switch_transformers") else {"num_hidden_layers": 3}
+
+    def saved(noise: float, **options: str) -> int:
+        more = {"ffn_config": {"ffn_hidden_size": 53, key: noise}} if model_type == "dbrx" else {key: noise}
+        architecture = llmcalc.load({"model_type": model_type, "vocab_size": 101, **sizes, **own, **more})
+        target = {"target_seq": 19} if architecture.is_encoder_decoder else {}
+        settings = {"batch": 2, "seq": 19, "dtype": "bf16", "attention": "eager", **target, **options}
+        return int(llmcalc.memory(architecture, mode="training", **settings).activations)
+
+    assert saved(0.01, convention="torch") - saved(0.0, convention="torch") == n_layers * 2 * 19 * 44 * width
+    assert saved(0.01) == saved(0.0)
+
+
+def test_a_tolerance_of_a_router_is_no_noise() -> None:
+    config = {"model_type": "phimoe", "router_jitter_noise": 0.01}
+    assert "router_noise" not in llmcalc.load(config).inputs
