@@ -22,7 +22,7 @@ from ..estimate.engine_profile import EngineProfile, Estimate
 from ..estimate.engine_states import StatePool
 from ..estimate.engine_weights import length_on_rank, padded_weights
 from ..schema.config_files import read_config
-from .draft_stacks import eagle_stack, outside_blocks, part_of, prediction_stack
+from .draft_stacks import eagle_stack, has_prediction, outside_blocks, part_of, prediction_stack
 from .engine_models import layers_of, load_served, serving_mesh_of, vocabulary
 from .llama_cpp_models import LlamaCppModel, llama_cpp_layer, llama_cpp_model
 from .load import load
@@ -121,7 +121,7 @@ def asked_draft(settings: Mapping[str, Any]) -> Asked | None:
     name, typed = str(found.get("model") or ""), _typed(str(found.get("method") or ""))
     if not name and not typed:
         return None
-    method = METHODS.get(typed) or (MTP if typed.endswith("_mtp") else "")
+    method = _method(typed)
     if not method and typed:
         hint = f"use one of {', '.join(sorted(METHODS))}"
         raise InputError(f"the method {typed!r} is not known", parameter="draft_method", hint=hint)
@@ -131,6 +131,11 @@ def asked_draft(settings: Mapping[str, Any]) -> Asked | None:
         method = MTP
     tp, weights = int(found.get("draft_tensor_parallel_size") or 0), found.get("quantization")
     return Asked(method or guessed, name, tp, str(weights) if weights else None)
+
+
+def _method(typed: str) -> str:
+    """Return the method that an option names, or an empty string."""
+    return METHODS.get(typed) or (MTP if typed.endswith("_mtp") else "")
 
 
 def drafted_tokens(settings: Mapping[str, Any]) -> int | None:
@@ -271,7 +276,17 @@ def _compute(model: Architecture, profile: EngineProfile, settings: Mapping[str,
 
 
 def _prediction(asked: Asked, architecture: Architecture, settings: Mapping[str, Any], width: int) -> Draft:
-    """Return the model's own layer for multi-token prediction, which shares the vocabulary tables."""
+    """Return the model's own layer for multi-token prediction, which shares the vocabulary tables.
+
+    Raises:
+        InputError: if the model has no such layer, and no other checkpoint with one is named. Of an EAGLE head without
+            a name, only the size is assumed to be that of such a layer.
+    """
+    stated = {"method": settings.get("draft_method"), **_config(settings)}["method"]
+    if _method(_typed(str(stated or ""))) == MTP and not asked.name and not has_prediction(architecture):
+        text = f"{architecture.name} has no layer for multi-token prediction"
+        hint = "use a draft model, as in {draft=MODEL}, or the config.json of a checkpoint that states such layers"
+        raise InputError(text, parameter="draft_method", hint=hint)
     stack, is_described = prediction_stack(architecture)
     stage = _layers(architecture, (Run(stack.runs[-1].block, 1),), architecture.main.n_layers)
     assumed = f"the MTP layer of {architecture.name} is assumed to be like its last layer, with a projection"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.architecture import Architecture, Named, PipelineStage, Run, Stack
+from ..core.architecture import PREDICTION_LAYERS, Architecture, Named, PipelineStage, Run, Stack
 from ..core.ledger import rows
 from ..core.record import changed
 from ..layers.embedding import Embedding
@@ -16,6 +16,17 @@ from ..layers.linear import Linear
 
 PREDICTION = "multi_token_prediction"  # stack of an extra of presets
 HEAD_OF_TARGET = "output_head"
+
+
+def has_prediction(architecture: Architecture) -> bool:
+    """Return whether a model has layers for multi-token prediction: those of its preset, or those of its config.
+
+    >>> from .load import load
+    >>> [has_prediction(load(name)) for name in ("deepseek-v3", "qwen3.5-27b", "llama3.1-8b")]
+    [True, True, False]
+    """
+    is_described = any(each.stack.name == PREDICTION for each in architecture.extras)
+    return is_described or bool(architecture.inputs.get(PREDICTION_LAYERS))
 
 
 def prediction_stack(architecture: Architecture) -> tuple[Stack, bool]:

@@ -24,6 +24,8 @@ from .printable import plural
 from .record import NamedTuple, fields, record
 from .traits import glossary
 
+PREDICTION_LAYERS = "prediction_layers"  # key of ``Architecture.inputs``: layers for multi-token prediction
+
 NO_INPUTS: dict[str, Any] = {}  # shared default, never modified
 
 

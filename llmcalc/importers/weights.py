@@ -15,7 +15,7 @@ from typing import Any
 from ..checkpoint.headers import GGUF, Headers, is_weights, limits
 from ..checkpoint.headers import checkpoint_files as files
 from ..checkpoint.headers.checkpoint_files import CONFIG, read_headers, weight_files
-from ..core.architecture import Architecture
+from ..core.architecture import PREDICTION_LAYERS, Architecture
 from ..core.errors import DescriptionError
 from ..core.ledger import rows
 
@@ -85,6 +85,8 @@ def _of_gguf(headers: Headers, read: Reader) -> Architecture:
     types = {held.name: held.type for held in headers}
     arch = headers.metadata[ARCHITECTURE]
     inputs = {**found.inputs, "checkpoint": headers.where, "gguf": arch, "types": types}
+    number = headers.metadata.get(f"{arch}.nextn_predict_layers")
+    inputs |= {PREDICTION_LAYERS: number} if type(number) is int and number > 0 else {}
     return replace(found, inputs=inputs, notes=(*found.notes, *_differences(found, headers)))
 
 

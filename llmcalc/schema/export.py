@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import Any
 
 from .. import layers
-from ..core.architecture import Architecture
+from ..core.architecture import PREDICTION_LAYERS, Architecture
 from ..core.errors import InputError, LlmcalcError
 from ..core.layer import Layer
 from ..core.record import fields
@@ -25,7 +25,7 @@ from .yaml_writer import write
 _OWN = ("name", "title", "notes", "warnings", "inputs")  # fields that may differ between an architecture and its preset
 _ORDER = (
     "name", "title", "family", "source", "status", "layout", "variables", "kinds", "architecture", "sizes", "expect",
-    "facts", "checkpoint", "encoder", "unmodelled", "notes", "remarks",
+    "facts", "checkpoint", "encoder", "prediction", "unmodelled", "notes", "remarks",
 )  # fmt: skip
 _ALIASES: dict[str, tuple[str, ...]] = {
     "attention": ("cross_attention", "mqa", "mha", "gqa"),
@@ -61,6 +61,7 @@ def preset_text(architecture: Architecture, name: str, comment: tuple[str, ...] 
         "facts": {"all": [to_entry(fact) for fact in architecture.facts]},
         "checkpoint": _checkpoint(architecture.inputs),
         "encoder": _encoder(architecture.inputs),
+        "prediction": {"all": found} if (found := architecture.inputs.get(PREDICTION_LAYERS)) else {},
     }
     if architecture.expect:
         stem = PurePath(str(architecture.inputs.get("file", ""))).stem

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.architecture import Expectation, TrainingFact
+from ..core.architecture import PREDICTION_LAYERS, Expectation, TrainingFact
 from ..core.record import fields
 from .plain_data import mapping_at
 
@@ -81,6 +81,13 @@ def published_encoder(data: Mapping[str, Any], size: str | None) -> dict[str, An
     encoders = mapping_at(data, "encoder")
     found = encoders[size] if size in encoders else encoders.get("all")
     return {"encoder": found["config"]} if found else {}
+
+
+def prediction_layers(data: Mapping[str, Any], size: str | None) -> dict[str, Any]:
+    """Return the number of layers for multi-token prediction in the checkpoint of a size, or nothing without any."""
+    stated = mapping_at(data, "prediction")
+    found = stated[size] if size in stated else stated.get("all")
+    return {PREDICTION_LAYERS: found} if found else {}
 
 
 def to_entry(entry: Expectation | TrainingFact) -> dict[str, Any]:

@@ -47,9 +47,9 @@ def check_by_schema(data: Any) -> None:
 def check_sizes(data: Mapping[str, Any]) -> None:
     """Check that figures, facts, checkpoints, encoders and aliases refer to existing sizes."""
     sizes = list(data.get("sizes") or ())
-    for key, more in (("expect", ()), ("facts", ("all",)), ("checkpoint", ("all",)), ("encoder", ("all",))):
+    for key in ("expect", "facts", "checkpoint", "encoder", "prediction"):
         for size in data.get(key) or ():
-            _check_size(size, [*sizes, *more], (key, size))
+            _check_size(size, [*sizes, *([] if key == "expect" else ["all"])], (key, size))
     for name, size in (data.get("aliases") or {}).items():
         _check_size(size, sizes, ("aliases", name))
 

@@ -24,7 +24,7 @@ from ..core.layer import Layer
 from ..core.record import NamedTuple, changed
 from . import preset_files
 from .build import BRANCH_KEYS, SUBLAYER_KEYS, Builder
-from .facts import expectations, lines, published_encoder, published_formats, training_facts
+from .facts import expectations, lines, prediction_layers, published_encoder, published_formats, training_facts
 from .plain_data import mapping_at
 from .template import fill, names_used, resolve, variable_at
 
@@ -137,7 +137,7 @@ def build_preset(
         warnings=tuple(builder.warnings),
         inputs={
             "model": name, "file": file or "-", "overrides": list(overrides), **published_formats(data, size),
-            **published_encoder(data, size),
+            **published_encoder(data, size), **prediction_layers(data, size),
         },
         layout=str(data.get("layout") or ""),
         unmodelled=tuple(data.get("unmodelled") or ()),

@@ -383,3 +383,63 @@ def test_the_pool_of_states_is_not_for_tokens() -> None:
     states = float(many.groups.states.size(0) - few.groups.states.size(0))
     tokens = float((few.tokens.best - many.tokens.best) * few.groups.block_bytes)
     assert tokens == pytest.approx(states, abs=float(few.groups.block_bytes))
+
+
+def config(folder: Path, model_type: str = "glm4_moe", **more: Any) -> str:
+    """The path of a config with further keys."""
+    sizes = {"num_hidden_layers": 4, "hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4}
+    sizes |= {"num_key_value_heads": 2, "vocab_size": 512, "max_position_embeddings": 16384, "rope_theta": 1e4}
+    file = folder / "config.json"
+    file.write_text(json.dumps({"model_type": model_type, **sizes, **more}))
+    return str(file)
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+@pytest.mark.parametrize("model", ["llama3.1-8b", "kimi-k2", "nemotron-3-nano-30b-a3b", "mixtral"])
+def test_a_model_without_prediction_layers_drafts_no_tokens_by_them(model: str, engine: str) -> None:
+    for more in ({}, {"isl": 100, "osl": 10}):
+        with pytest.raises(InputError, match="has no layer for multi-token prediction"):
+            llmcalc.serve(model, "h200:8", engine=engine, draft_method="mtp", **more)
+
+
+def test_a_config_or_its_class_states_prediction_layers(tmp_path: Path) -> None:
+    run: dict[str, Any] = {"max_model_len": 8192, "draft_method": "mtp"}
+    llmcalc.serve(config(tmp_path, num_nextn_predict_layers=1), "h200", **run)
+    assert llmcalc.load(config(tmp_path)).inputs["prediction_layers"] == 1  # by default of the class
+    modules = {"num_mtp_modules": 3, "mtp_transformer_layers": 1, "use_mtp": True}
+    assert llmcalc.load(config(tmp_path, "minimax_m2", **modules)).inputs["prediction_layers"] == 3
+    assert (
+        "prediction_layers" not in llmcalc.load(config(tmp_path, "minimax_m2", **modules | {"use_mtp": False})).inputs
+    )
+    for kind, more in (("glm4_moe", {"num_nextn_predict_layers": 0}), ("qwen3", {}), ("llama", {})):
+        with pytest.raises(InputError, match="has no layer for multi-token prediction"):
+            llmcalc.serve(config(tmp_path, kind, **more), "h200", **run)
+
+
+@pytest.mark.parametrize("name", ["qwen3.5-27b", "glm-4.5-355b-a32b", "nemotron-3-super-120b-a12b"])
+def test_an_exported_preset_keeps_the_number_of_prediction_layers(name: str, tmp_path: Path) -> None:
+    from llmcalc.schema.export import preset_text
+
+    file = tmp_path / "own.yaml"
+    file.write_text(preset_text(llmcalc.load(name), "own"), "utf-8")
+    assert llmcalc.load(str(file)).inputs["prediction_layers"] == llmcalc.load(name).inputs["prediction_layers"] == 1
+
+
+def test_every_preset_that_mentions_prediction_layers_states_their_number() -> None:
+    from llmcalc.api.draft_stacks import has_prediction
+    from llmcalc.report.search import index
+
+    names = [name for sizes in index().values() for name, _, _ in sizes.values()]
+    mentions = [
+        name for name in names
+        if any("multi-token-prediction" in note and "not" in note for note in llmcalc.load(name).notes)
+    ]  # fmt: skip
+    assert len(mentions) > 15
+    assert [name for name in mentions if not has_prediction(llmcalc.load(name))] == []
+
+
+def test_an_eagle_head_without_a_name_is_as_large_as_a_prediction_layer() -> None:
+    run: dict[str, Any] = {"engine": "sglang", "max_model_len": 4096}
+    assert llmcalc.serve("llama2-7b", "h100", draft_method="EAGLE", **run).memory.weights.best > 12 * GIB
+    with pytest.raises(InputError, match="has no layer for multi-token prediction"):
+        llmcalc.serve("llama2-7b", "h100", draft_method="NEXTN", **run)

@@ -148,3 +148,8 @@ def test_an_encoder_is_converted_without_its_pooler(tmp_path):
 def test_a_gguf_beside_nothing_else_describes_its_folder(tmp_path):
     written(tmp_path, "qwen3")
     assert llmcalc.params(llmcalc.load(tmp_path)).total == llmcalc.params(llmcalc.load(MODELS["qwen3"][1])).total
+
+
+def test_blocks_after_the_last_one_are_prediction_layers(tmp_path):
+    assert llmcalc.load(written(tmp_path, "glm4moe")).inputs["prediction_layers"] == 1
+    assert "prediction_layers" not in llmcalc.load(written(tmp_path, "gpt-oss")).inputs

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ...core.architecture import Architecture
+from ...core.architecture import PREDICTION_LAYERS, Architecture
 from ...core.errors import DescriptionError, InputError, UnknownNameError, short_repr
 from ...core.record import changed
 from ...data import table
@@ -44,6 +44,7 @@ MAIN_SIZES = """
 """
 CROSS = "add_cross_attention"
 DECODER_KEYS = ("is_decoder", CROSS)  # saved for every decoder of an encoder-decoder model
+_PREDICTION_KEYS = ("num_nextn_predict_layers", "num_mtp_layers", "num_mtp_modules", "mtp_num_hidden_layers")
 _MISFITS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, ZeroDivisionError)
 
 
@@ -133,6 +134,7 @@ def load_config(
     inputs |= {"dtype": data["dtype"] if "dtype" in data else data.get("torch_dtype")} if _has_dtype(data) else {}
     inputs |= _quantised(data, inner or {}) | _dropout(config) | _router_noise(config) | _eager_code(data, inner or {})
     inputs |= _positions(data, inner or {}, architecture, entry.model_type)
+    inputs |= _prediction(config, data, inner or {})
     inputs |= {"encoder": encoder} if (encoder := _encoder(data)) else {}
     return changed(
         architecture,
@@ -186,6 +188,17 @@ def _positions(data: Mapping[str, Any], inner: Mapping[str, Any], model: Archite
     found = stated_length(data, inner, model_type, model.is_encoder_decoder)
     scaling = next(filter(None, map(stated_scaling, (data, inner))), None)
     return ({"max_position_embeddings": found} if found else {}) | ({"rope_scaling": scaling} if scaling else {})
+
+
+def _prediction(config: Config, data: Mapping[str, Any], inner: Mapping[str, Any]) -> Fields:
+    """Return the number of layers for multi-token prediction that a config or its class states, or nothing if none."""
+    parts = [part for part in (data, inner, data.get("text_config")) if isinstance(part, Mapping)]
+    if any(part.get("use_mtp") is False for part in parts):
+        return {}
+    stated = [part[key] for key in _PREDICTION_KEYS for part in parts if key in part]
+    stated = stated or [config.defaults.get(key) for key in _PREDICTION_KEYS]
+    most = max((number for number in stated if type(number) is int), default=0)
+    return {PREDICTION_LAYERS: most} if most > 0 else {}
 
 
 def _dropout(config: Config) -> Fields:

@@ -154,6 +154,11 @@ class Preset(Model):
     encoder: dict[str, Encoder | None] | None = Field(
         None, description="Image encoders of multimodal checkpoints, for `all` sizes or for one size."
     )
+    prediction: dict[str, Annotated[int, Field(ge=1)] | None] | None = Field(
+        None,
+        description="Layers for multi-token prediction in published checkpoints that the architecture does not "
+        "describe, for `all` sizes or for one size.",
+    )
     layout: Name | None = None
     unmodelled: list[str] | None = Field(
         None, description="Unmodelled features that change the model's output but no count; the model cannot be run."
