@@ -36,14 +36,19 @@ def served_length(architecture: Architecture, engine: str | None = None, config:
         engine: the engine (default: vLLM, or llama.cpp for a GGUF file).
         config: keys that a command line changes in the config.
     """
-    own, scaling = _own_length(architecture, config), architecture.inputs.get("rope_scaling")
-    if any(key in config for key in SCALING_KEYS):
-        scaling = stated_scaling(config)
-    elif not _stated_length(architecture, config):
-        scaling = _published(architecture).get("scaling")
+    own, scaling = _own_length(architecture, config), _scaling(architecture, config)
     if not scaling:
         return int(own)
     return _scaled(int(own), scaling, engine or (OF_GGUF if architecture.inputs.get("types") else USUAL), architecture)
+
+
+def _scaling(architecture: Architecture, config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the method of scaling of a model, or nothing."""
+    if any(key in config for key in SCALING_KEYS):
+        return stated_scaling(config)
+    if not _stated_length(architecture, config):
+        return _published(architecture).get("scaling") or NOTHING
+    return architecture.inputs.get("rope_scaling") or NOTHING
 
 
 def _scaled(length: int, scaling: Mapping[str, Any], engine: str, architecture: Architecture) -> int:
@@ -55,7 +60,7 @@ def _scaled(length: int, scaling: Mapping[str, Any], engine: str, architecture: 
     if original and rule.get("keeps_extended"):
         return length
     base = original if original and scaling["type"] in rule.get("from_original", "").split() else length
-    return int(base * scaling["factor"])
+    return int(base * scaling.get("factor", 1.0))
 
 
 def _families(rule: Mapping[str, Any]) -> tuple[str, ...]:
@@ -151,7 +156,11 @@ def read_json(text: str) -> dict[str, Any] | None:
 
 
 def start_length(
-    architecture: Architecture, engine: str, config: Mapping[str, Any] = NOTHING, flag: str | None = None
+    architecture: Architecture,
+    engine: str,
+    config: Mapping[str, Any] = NOTHING,
+    flag: str | None = None,
+    short_scaling: str = "",
 ) -> int:
     """Return the default length of a request, which engines assume for a model or a config that states none.
 
@@ -160,9 +169,12 @@ def start_length(
         engine: the engine.
         config: keys that a command line changes in the config.
         flag: the option of a command line that states the length.
+        short_scaling: methods of scaling for whose short contexts the engine has a shorter default.
     """
     try:
-        return served_length(architecture, engine, config)
+        length, scaling = served_length(architecture, engine, config), _scaling(architecture, config)
+        is_short = scaling.get("short") and scaling["type"] in short_scaling.split()
+        return min(length, int(scaling["short"])) if is_short else length
     except InputError as error:
         if assumed := _assumed_length(architecture, engine):
             return assumed

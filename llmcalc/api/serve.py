@@ -306,7 +306,8 @@ def _predict(
     is_auto = settings.get("max_model_len") == AUTO
     if is_auto or settings.get("max_model_len") is None:
         flag = setting_flags(profile.flags).get("max_model_len") if is_pasted else None
-        settings["max_model_len"] = start_length(architecture, profile.name, config, flag)
+        short = settings.get("short_scaling", "")
+        settings["max_model_len"] = start_length(architecture, profile.name, config, flag, short)
     if settings.get("attention_dp"):  # these ranks are a part of the tensor-parallel ranks
         settings["tp"] = max(settings.get("tp", 1) // settings.get("dp", 1), 1)
     settings |= step_sizes(settings, given)

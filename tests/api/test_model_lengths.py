@@ -205,3 +205,25 @@ def test_lengths_beyond_the_model_are_refused_or_warned_of() -> None:
     assert not llmcalc.serve("pythia-6.9b", "h100", isl="8k", osl=100).fits
     beyond = fit_document(llmcalc.fit("gptj-6b", "a100-sxm-80gb", seq=100_000))
     assert "100,000 tokens exceed the 2,048 that the model accepts" in beyond.warnings
+
+
+@pytest.mark.parametrize(
+    ("engine", "version", "length"),
+    [("vllm", "0.33", 4096), ("vllm", "0.11", 131072), ("sglang", None, 131072), ("tensorrt-llm", None, 131072)],
+)
+def test_the_default_with_longrope_is_short_in_vllm(
+    tmp_path: Path, engine: str, version: str | None, length: int
+) -> None:
+    factors = [1.0] * 64
+    scaling = {"type": "longrope", "short_factor": factors, "long_factor": factors}
+    longer = {"max_position_embeddings": 131072, "original_max_position_embeddings": 4096}
+    model = write(tmp_path, model_type="phi3", rope_scaling=scaling, pad_token_id=0, architectures=None, **longer)
+    settings = {"engine": engine, "engine_version": version}
+    assert llmcalc.serve(model, "h100", **settings).max_model_len == length
+    assert llmcalc.serve(model, "h100", max_model_len=131072, **settings).verdict == "starts"
+
+
+@pytest.mark.parametrize("name", ["microsoft/Phi-3.5-mini-instruct", "microsoft/Phi-4-mini-instruct"])
+def test_releases_with_longrope_start_short(name: str) -> None:
+    result = llmcalc.serve(command=f"vllm serve {name}", gpu="h100")
+    assert (result.max_model_len, result.longest_allowed) == (4096, 131072)

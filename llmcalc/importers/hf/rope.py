@@ -34,6 +34,9 @@ def scaling_parameters(config: ConfigKeys, layer_type: str | None = None) -> dic
 def stated_scaling(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the method of scaling of a config as ``type``, ``factor`` and ``original`` positions, or nothing.
 
+    With LongRoPE, ``short`` is the length up to which the factors of short contexts apply, if the config states it
+    beside the method.
+
     >>> stated_scaling({"rope_scaling": {"rope_type": "yarn", "factor": 4.0}})
     {'type': 'yarn', 'factor': 4.0}
     """
@@ -41,9 +44,12 @@ def stated_scaling(config: Mapping[str, Any]) -> dict[str, Any]:
     nested = [value for value in given.values() if isinstance(value, dict)]  # a method for each type of layer
     for each in (given, *nested):
         factor, original = each.get("factor"), each.get(_ORIGINAL) or config.get(_ORIGINAL)
+        name, short = str(each.get("rope_type") or each.get("type") or "default"), config.get(_ORIGINAL)
+        found: dict[str, Any] = {"original": original} if type(original) is int and original > 0 else {}
+        if _METHODS.get(name) is LongRope and type(short) is int and short > 0:
+            return {"type": name, "factor": 1.0, **found, "short": short}
         if isinstance(factor, (int, float)) and type(factor) is not bool and 0 < factor < 1e6:
-            found = {"type": str(each.get("rope_type") or each.get("type") or "default"), "factor": float(factor)}
-            return found | ({"original": original} if type(original) is int and original > 0 else {})
+            return {"type": name, "factor": float(factor), **found}
     return {}
 
 

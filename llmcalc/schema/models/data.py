@@ -273,11 +273,12 @@ class ImageRule(Sourced):
 
 
 class LengthScaling(Model):
-    """A method of rotary positions that multiplies the positions of a config."""
+    """A method of rotary positions that multiplies the positions of a config, or has own factors up to ``short``."""
 
-    type: Literal["linear", "dynamic", "yarn"]
-    factor: Annotated[float, Field(gt=1)]
+    type: Literal["linear", "dynamic", "yarn", "longrope"]
+    factor: Annotated[float, Field(ge=1)] = 1.0
     original: Size | None = None
+    short: Size | None = None
 
 
 class ContextLength(Model):
