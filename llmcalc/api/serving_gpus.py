@@ -17,6 +17,7 @@ from .accelerators import ALL_GPUS, accelerators, read_gpus
 from .encoder_serving import EncoderServing
 from .engine_hardware import reads
 from .find_gpus import COUNTS
+from .layout_result import too_long
 from .load import Source, load
 from .served_gpus import Result, ServedGpus, served_gpus
 from .serving_limits import read_limits
@@ -68,6 +69,14 @@ class ServingGpus(NotebookDisplay):
         """GPUs with the cheapest tokens on which all requests run within the limits, or None."""
         return next((one for one in self.gpus[:1] if one.is_met), None)
 
+    @property
+    def too_long(self) -> str:
+        """Why the requests run nowhere if the model or the settings do not allow their length, or an empty string."""
+        one = self.gpus[0] if self.gpus else self.largest
+        if one is None or one.runs or isinstance(one.result, EncoderServing):
+            return ""
+        return too_long(one.result.requests.longest, one.result.max_model_len, one.result.length_flag)
+
     @cached_property
     def change(self) -> tuple[ServedGpus, dict[str, Any]] | None:
         """GPUs with changed settings with which the requests run within the limits, if they do on none, or None."""
@@ -84,6 +93,8 @@ class ServingGpus(NotebookDisplay):
     def summary(self) -> str:
         """Answer in one line."""
         one = self.best
+        if self.too_long:
+            return self.too_long
         if one is None:
             return "No GPUs meet the limits" if self.limits else "The requests run at once on none of the GPUs"
         price = f", ${one.usd_per_million:.3g} per million tokens" if one.usd_per_million else ""
@@ -197,7 +208,7 @@ def _all_gpus(
                 failed += tried
                 leave_out(NO_ROOM if tried else NO_TIME, card)
     if not found and not failed and errors:
-        raise errors[0]
+        raise errors[-1]  # on the most GPUs, which are enough for a layout
     return found, left_out, max(failed, key=_memory, default=None)
 
 

@@ -55,6 +55,8 @@ def _answer(result: ServingGpus) -> str:
         closest = result.gpus[0]
         number = f"{closest.concurrency:,.0f} request{'s' * (round(closest.concurrency) != 1)}"
         return f"✗ No GPUs meet the limits. The closest is {_gpus(closest)} with {number}: {_times(closest)}"
+    if result.too_long:
+        return f"✗ {result.too_long}"
     if one is None:
         where = "of 1, 2, 4 or 8 GPUs with a price" if result.is_all else "of these GPUs"
         return f"✗ The requests run at once on none {where}"

@@ -121,6 +121,20 @@ def test_nothing_within_the_limits_is_a_no_with_a_command_that_meets_them(capsys
     assert main(command.removeprefix("llmcalc ").split()) == 0
 
 
+@pytest.mark.parametrize("gpu", ["all", "h100,l4"])
+@pytest.mark.parametrize("sla", [None, "tpot=30ms"])
+def test_a_length_that_the_model_does_not_allow_is_the_reason(gpu: str, sla: str | None) -> None:
+    found: Any = llmcalc.serve("gpt2", gpu, isl=2000, osl=5, sla=sla)
+    assert found.best is None
+    assert found.summary == "A request of 2,005 tokens exceeds the model's 1,024"
+    assert search("h100,l4").too_long == ""
+
+
+def test_a_layout_that_does_not_divide_the_model_is_named() -> None:
+    with pytest.raises(InputError, match=r"tp \(3\) does not divide n_heads"):
+        search(tp=3)
+
+
 def test_formats_of_results() -> None:
     found = search("h100,l40s", concurrency=3)
     data = json.loads(json.dumps(found.to_dict()))
