@@ -290,10 +290,10 @@ def test_a_width_is_left_out_after_one_depth_if_the_ranks_do_not_divide_it(monke
     depths: dict[tuple[str, ...], list[str]] = {}
     build = shape_search.build_preset
 
-    def counted(data, size, overrides, file):
+    def counted(data, size, overrides, file, known):
         widths = tuple(each for each in overrides if not each.startswith("n_layers="))
         depths.setdefault(widths, []).append(next(each for each in overrides if each.startswith("n_layers=")))
-        return build(data, size, overrides, file)
+        return build(data, size, overrides, file, known)
 
     monkeypatch.setattr(shape_search, "build_preset", counted)
     llmcalc.design("gpt-oss-20b", latency="10ms", gpu="h100:8")
