@@ -142,8 +142,8 @@ def test_the_quantity_is_the_function() -> None:
     assert prefill.tree.value == pytest.approx(latency(seq=307).seconds * 1e9, rel=1e-6)
     swept = llmcalc.sweep("llama3-8b", "latency.seconds", {"tp": [1, 2], "context": [53, 1009]}, gpu="h100:2",
                           mode="decode")  # fmt: skip
-    expected = [[latency(gpu="h100:2", tp=tp, context=length).seconds for length in (53, 1009)] for tp in (1, 2)]
-    assert swept.values["latency.seconds"].tolist() == expected
+    expected = [latency(gpu="h100:2", tp=tp, context=length).seconds for tp in (1, 2) for length in (53, 1009)]
+    assert swept.values["latency.seconds"].ravel().tolist() == pytest.approx(expected, rel=1e-14)
     assert swept.fixed["gpu"] == "h100:2"
     gpus = llmcalc.sweep("llama3-8b", ["latency.low", "latency.tokens_per_s"], "gpu=h100,a100-sxm-80gb", seq=307)
     assert gpus.values["latency.low"].tolist() == [latency(gpu=gpu, seq=307).low for gpu in ("h100", "a100-sxm-80gb")]
