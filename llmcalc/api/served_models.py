@@ -16,21 +16,21 @@ def unserved(engine: str, architecture: Architecture) -> str:
 
     >>> import llmcalc
     >>> unserved("vllm", llmcalc.load("t5-small"))
-    'vLLM serves no model with an encoder of text beside its decoder'
+    'vLLM does not serve encoder-decoder models of text'
     >>> unserved("tensorrt-llm", llmcalc.load("mamba2-370m"))
-    'TensorRT-LLM serves no model without attention'
+    'TensorRT-LLM does not serve models without attention'
     """
     profile = tables("engines").get(engine, {})
     rule = profile.get("unserved")
     if not rule:
         return ""
     if architecture.is_encoder_decoder and rule.get("encoder_decoder"):
-        return f"{profile['title']} serves no model with an encoder of text beside its decoder"
+        return f"{profile['title']} does not serve encoder-decoder models of text"
     kinds = {*rule.get("kinds", "").split()}
     if found := next((kind for kind in _kinds(architecture) if kind in kinds), None):
-        return f"{profile['title']} serves no model with {found.replace('_', ' ')} layers"
+        return f"{profile['title']} does not serve models with {found.replace('_', ' ')} layers"
     if rule.get("attention_free") and not _has_attention(architecture):
-        return f"{profile['title']} serves no model without attention"
+        return f"{profile['title']} does not serve models without attention"
     return ""
 
 

@@ -72,8 +72,8 @@ def test_llama_cpp_reads_a_file() -> None:
 def test_encoders_of_text_are_not_served(engine: str) -> None:
     result = llmcalc.serve("t5", "h100", engine=engine, max_model_len=512)
     assert not result.starts
-    assert "encoder of text" in result.reason
-    with pytest.raises(InputError, match="encoder of text"):
+    assert "encoder-decoder models" in result.reason
+    with pytest.raises(InputError, match="encoder-decoder models"):
         llmcalc.serve("t5", "h100", engine=engine, isl=99, osl=9)
 
 
