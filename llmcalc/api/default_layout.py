@@ -20,6 +20,7 @@ from .serving_replicas import Replica, read_replica
 from .step_models import check_layout, engine_step
 
 EQUAL = 1.01  # ratio of tokens per second of layouts between which the number of used GPUs decides
+WORSE = 2  # powers of two in a row without a faster replica, after which the search ends
 MOST_RANKS, MOST_DIVISOR = 512, 64  # of a replica: the largest power of two, and the largest other divisor of all GPUs
 
 
@@ -124,17 +125,29 @@ class _Candidates:
         return Mesh(tp=size, etp=size)
 
     def of(self, count: int) -> list[Candidate]:
-        """Return all layouts on ``count`` GPUs, with as many replicas as there are GPUs and requests for."""
-        divisors = (size for size in range(1, min(count, MOST_DIVISOR) + 1) if count % size == 0)
-        sizes = {*powers(min(count, MOST_RANKS)), *divisors}
-        found = list[Candidate]()
+        """Return all layouts on ``count`` GPUs, with as many replicas as there are GPUs and requests for.
+
+        Of more than ``MOST_RANKS`` GPUs, the largest replicas are left out: those of more than two nodes whose size is
+        no power of two, and those after two powers of two without a faster one.
+        """
+        node, is_many = self.search.card.node, count > MOST_RANKS
+        divisors = range(1, min(count, 2 * node if is_many else MOST_DIVISOR) + 1)
+        sizes = {*powers(min(count, MOST_RANKS)), *(size for size in divisors if count % size == 0)}
+        found, ranks = list[Candidate](), list[tuple[bool, float]]()  # best rank of each power of two
         for size in sorted(sizes):
+            if is_many and len(ranks) > WORSE:
+                runs, most = max(ranks[:-WORSE])
+                if max(ranks[-WORSE:]) <= (runs, EQUAL * most):
+                    break
             for mesh in self._meshes(size, is_enough=any(one.point.runs for one in found)):
                 replica = self._replica(mesh)
                 if replica is not None:
                     replicas = max(min(count // size, int(self.concurrency)), 1) if self.has_replicas else 1
                     own = changed(self.search, count=replicas * size, only=self.concurrency)
                     found.append(Candidate(replica, replicas, own.together(replica).points[0]))
+            of_size = [one.rank for one in found if one.replica.ranks == size]
+            if of_size and size & (size - 1) == 0:
+                ranks.append(max(of_size))
         return found
 
     def _meshes(self, size: int, *, is_enough: bool) -> Iterator[Mesh]:
