@@ -77,7 +77,7 @@ def _own_length(architecture: Architecture, config: Mapping[str, Any]) -> int:
     """Return the length of a model before scaling.
 
     Raises:
-        InputError: if it is unknown, or if there is no limit.
+        InputError: the length is unknown, or the model has no limit.
     """
     found = _stated_length(architecture, config) or _published(architecture).get("length")
     if found:

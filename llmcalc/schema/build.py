@@ -203,7 +203,7 @@ class Builder:
         try:
             key = kind, width, _frozen(values)
             known = self.known.get(key)
-        except TypeError:  # a value that is no plain data, which an error names
+        except TypeError:  # not plain data; building the layer raises an error that names the value
             return self._layer(kind, values, width, path)
         if known is not None:
             return known

@@ -60,12 +60,12 @@ class KernelCosts:
     def coefficients(self, kind: str, kernel: str = "") -> Mapping[str, float]:
         """Return the coefficients of a kind of kernels, and remember that the step uses them."""
         if (kind, kernel) not in self._used:
-            own = self.accelerator.name, kernel, self.without, self.library(kind)
+            own = self.accelerator.name, kernel, self.without, self.kernel_library(kind)
             found = self.measured.coefficients(kind, *own)
             self.efficiencies[kind, kernel] = self._used[kind, kernel] = found
         return self._used[kind, kernel].values
 
-    def library(self, kind: str) -> str:
+    def kernel_library(self, kind: str) -> str:
         """Return the library of a kind of kernels, or an empty string."""
         return ""
 

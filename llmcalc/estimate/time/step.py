@@ -114,7 +114,7 @@ class StepModel(KernelCosts):
 
     # ------------------------------------------------------------------ coefficients
 
-    def library(self, kind: str) -> str:
+    def kernel_library(self, kind: str) -> str:
         """Return the library of a kind of kernels in the engine, or an empty string."""
         return self.engine.libraries.get(kind, "")
 

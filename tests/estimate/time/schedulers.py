@@ -1,4 +1,4 @@
-"""Simulated schedulers of serving engines: each step generates a token of each running request in a cache of tokens."""
+"""Simulated schedulers of serving engines: in each step, every running request stores one more token in the cache."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Engine:
         return sum(each.tokens for each in self.running)
 
     def grow(self) -> list[Request]:
-        """Generate a token of each running request, and return the requests that are preempted for it."""
+        """Generate a token for each running request, and return the requests that are preempted to make room."""
         for each in self.running:
             each.made += 1
         return []
