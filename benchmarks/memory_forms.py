@@ -17,7 +17,7 @@ from typing import Any
 import numpy
 
 import llmcalc
-from llmcalc.api.memory import memory_of
+from llmcalc.fitting.memory import memory_of
 
 PRESETS = (
     "llama3-8b", "gpt3", "mixtral-8x7b", "gemma2-9b", "qwen3-32b", "deepseek-v3", "gpt-oss-120b", "t5-11b", "jamba",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from llmcalc.api.evidence import Measurements, error_text, evidence_of, read_measurements
+from llmcalc.analysis.evidence import Measurements, error_text, evidence_of, read_measurements
 from llmcalc.core.evidence import CLASSES
 from llmcalc.report.evidence import summary_rows
 

@@ -16,11 +16,11 @@ from engine_errors import case_name, predictions
 from engine_logs import Log
 from measurements import Row, Section
 
-from llmcalc.api.engine_models import model_bytes
-from llmcalc.api.serve import ServeResult
 from llmcalc.core.record import changed
-from llmcalc.estimate.engine_memory import RULES, EngineMemory, ModelBytes
-from llmcalc.estimate.engine_profile import Estimate
+from llmcalc.engines.profile import Estimate
+from llmcalc.serving.start.memory import RULES, EngineMemory, ModelBytes
+from llmcalc.serving.start.models import model_bytes
+from llmcalc.serving.start.serve import ServeResult
 
 GIB = 2**30
 STEP, LEAST = 0.01, 0.02 * GIB  # relative change of a constant, and the effect of a constant that a log can show

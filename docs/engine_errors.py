@@ -10,11 +10,11 @@ from engine_logs import CONFIGS, LONG, MODELS, Log, llama_cpp_buffers, logs
 from measurements import Row, Section
 
 import llmcalc
-from llmcalc.api.engine_settings import read_engine_settings
-from llmcalc.api.serve import ServeResult
 from llmcalc.core.errors import LlmcalcError
 from llmcalc.data import tables
+from llmcalc.engines.settings import read_engine_settings
 from llmcalc.importers.engine_commands import read_command
+from llmcalc.serving.start.serve import ServeResult
 
 GIB, MIB = 2**30, 2**20
 SIZE_UNKNOWN = float("inf")

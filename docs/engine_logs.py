@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import llmcalc
-from llmcalc.api.draft_models import LLAMA_CPP, state_copies
-from llmcalc.api.draft_stacks import part_of, prediction_stack
 from llmcalc.core.architecture import Architecture, Run
 from llmcalc.core.record import changed
-from llmcalc.estimate.llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache
+from llmcalc.serving.start.draft_stacks import part_of, prediction_stack
+from llmcalc.serving.start.drafts import LLAMA_CPP, state_copies
+from llmcalc.serving.start.llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache
 
 DATA = Path(__file__).resolve().parent / "data"
 BLOCK, LONG = 16, 2**20  # tokens

@@ -9,9 +9,9 @@ from pathlib import Path
 from measurements import Row, Section
 
 import llmcalc
-from llmcalc.api.gguf_names import gguf_name
-from llmcalc.api.memory import serving_weights
-from llmcalc.estimate.llama_cpp_weights import placed_tensors
+from llmcalc.fitting.memory import serving_weights
+from llmcalc.inputs.gguf_names import gguf_name
+from llmcalc.serving.start.llama_cpp_weights import placed_tensors
 
 FILE = "gguf_sizes.csv"
 GB = 10**9

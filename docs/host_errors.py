@@ -10,12 +10,12 @@ from typing import Any
 from measurements import Row, Section
 
 import llmcalc
-from llmcalc.api.accelerators import read_gpus
-from llmcalc.api.step_models import step_model
 from llmcalc.calc.sharding import Mesh
-from llmcalc.estimate.llama_cpp_weights import read_placement
-from llmcalc.estimate.time.host_steps import HostSteps
-from llmcalc.estimate.time.step import step_values
+from llmcalc.inputs.gpus import read_gpus
+from llmcalc.serving.start.llama_cpp_weights import read_placement
+from llmcalc.serving.step.host_steps import HostSteps
+from llmcalc.serving.step.step import step_values
+from llmcalc.serving.step.step_models import step_model
 
 FILE = "latency_llama_cpp_host.csv"
 BUILD, AUTO, GIGA, MILLI = 8000, "auto", 1e9, 1e-3

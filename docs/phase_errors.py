@@ -9,10 +9,10 @@ from pathlib import Path
 from measurements import Row, Section
 
 import llmcalc
-from llmcalc.api.accelerators import accelerators
-from llmcalc.api.step_models import step_model
 from llmcalc.calc.sharding import Mesh
-from llmcalc.estimate.time.step import step_values
+from llmcalc.inputs.gpus import accelerators
+from llmcalc.serving.step.step import step_values
+from llmcalc.serving.step.step_models import step_model
 
 FILE = Path(__file__).resolve().parent / "data" / "serving_phases.csv"
 

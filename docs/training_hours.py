@@ -9,7 +9,7 @@ from pathlib import Path
 from measurements import Row, Section
 
 import llmcalc
-from llmcalc.api.published_runs import published_fact, published_hours
+from llmcalc.training.published_runs import published_fact, published_hours
 
 FILE = Path(__file__).resolve().parent / "data" / "training_hours.csv"
 KILO = 10**3

@@ -10,13 +10,13 @@ from pathlib import Path
 from measurements import Row, Section
 
 import llmcalc
-from llmcalc.api.accelerators import read_gpus
-from llmcalc.api.training_time import Run, training_time
 from llmcalc.data import table
 from llmcalc.estimate.cost import AS_GIVEN, Machine, Span
-from llmcalc.estimate.time.training_kernels import TrainingCoefficients
-from llmcalc.estimate.time.training_step import TrainingLayout
-from llmcalc.estimate.time.training_time import TrainingTime
+from llmcalc.inputs.gpus import read_gpus
+from llmcalc.training.kernels import TrainingCoefficients
+from llmcalc.training.layouts import Run, training_time
+from llmcalc.training.step import TrainingLayout
+from llmcalc.training.step_time import TrainingTime
 
 STATE_BYTES = 12  # per parameter: two moments and the master copy of AdamW in 32 bits
 FOLDER = Path(__file__).resolve().parent / "data"

@@ -23,7 +23,8 @@ HEAVY = ["pydantic", "numpy", "rich", "typer", "yaml", "hypothesis"]
 UNUSED = [  # by the parameters of a preset
     "llmcalc.calc.memory", "llmcalc.calc.sharding", "llmcalc.calc.flops", "llmcalc.checkpoint", "llmcalc.estimate",
     "llmcalc.importers", "llmcalc.verification", "llmcalc.lint", "llmcalc.twins", "llmcalc.zoo", "llmcalc.web",
-    "llmcalc.api.names", "llmcalc.api.gguf_names", "llmcalc.api.repository_names", "llmcalc.schema.models",
+    "llmcalc.inputs.number_formats", "llmcalc.inputs.gguf_names", "llmcalc.inputs.repository_names",
+    "llmcalc.schema.models",
     "llmcalc.core.fingerprint", "llmcalc.core.notation", "llmcalc.report.memory",
 ]  # fmt: skip
 SLOW = ["dataclasses", "inspect", "subprocess", "difflib", "textwrap", "hashlib"]

@@ -48,7 +48,7 @@ OTHERS = {
     "core/traits.py": {"embedding", "head", "norm", "router"},
     "core/workload.py": {"attention", "causal", "frames"},
     "estimate/hardware.py": {"memory"},
-    "estimate/time/cost.py": {"memory"},
+    "kernels/cost.py": {"memory"},
     "estimate/scaling/law.py": {"active", "stored"},
     "estimate/scaling/plan.py": {"active", "stored"},
     "lint/configuration.py": {"causal"},

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from llmcalc.api.efficiencies import efficiencies
-from llmcalc.estimate.time.efficiency import GENERIC
+from llmcalc.kernels.efficiencies import efficiencies
+from llmcalc.kernels.efficiency import GENERIC
 
 from .fitting import SMALLEST, Form, Rows, errors, fit, join, leave_shapes_out
 from .infersim import LIBRARIES
@@ -108,7 +108,7 @@ def _write(table: Table, judged: dict) -> None:
     for place, kinds in judged["coefficients"].items():
         places[place] = {**places.get(place, {}), **kinds}
     lines = [
-        f"# Coefficients of the form of {table.name} in estimate/time, written by benchmarks/time.",
+        f"# Coefficients of the form of {table.name} in kernels, written by benchmarks/time.",
         "# errors, error: mean and median absolute error in percent on shapes that were left out",
         f'source: "{"; ".join(sources)}"',
         "errors: {" + ", ".join(f"{name}: {own}" for name, own in errors.items()) + "}",

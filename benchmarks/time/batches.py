@@ -21,7 +21,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 import llmcalc
-from llmcalc.api.efficiencies import efficiencies
+from llmcalc.kernels.efficiencies import efficiencies
 
 from .fitting import errors
 from .intervals import coverage, inside_share, two_variances, write_errors

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from llmcalc.estimate.time import exchange
+from llmcalc.kernels import exchange
 
 from .fitting import Rows, Start, errors, fit, select
 from .tables import device_of, figures
@@ -23,7 +23,7 @@ from .tables import device_of, figures
 FOLDER = Path(__file__).parent.parent.parent
 GPU, NODE, HIDDEN, CHOSEN, FP8, BF16 = "h800", 8, 7168, 8, 1 + 4 / 128, 2.0
 STARTS = {"latency_us": Start(30, 1, 200), "network": Start(0.8, 0.3, 1), "link": Start(0.8, 0.3, 1)}
-HEAD = """# Coefficients of the exchange of tokens in estimate/time/exchange.py, written by benchmarks/time/exchange.py.
+HEAD = """# Coefficients of the exchange of tokens in kernels/exchange.py, written by benchmarks/time/exchange.py.
 # errors, error: mean and median absolute error in percent on numbers of ranks that were left out
 source: "deepseek-ai/DeepEP, docs/legacy.md (MIT)"
 """

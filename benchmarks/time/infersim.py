@@ -19,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
-from llmcalc.api.accelerators import accelerators
-from llmcalc.api.efficiencies import efficiencies
-from llmcalc.api.names import number_format
 from llmcalc.core.form import pairs
-from llmcalc.estimate.time import kernels
+from llmcalc.inputs.gpus import accelerators
+from llmcalc.inputs.number_formats import number_format
+from llmcalc.kernels import kernels
+from llmcalc.kernels.efficiencies import efficiencies
 
 from .fitting import Rows, Start
 from .tables import TABLES, Line, Table, device_of, figures
@@ -138,7 +138,7 @@ def _table(
     return LibraryTable(name, {}, source=SOURCE, **own, **values)
 
 
-COMPILED = {  # kernels with the fewest waves (estimate/time/tiles.py)
+COMPILED = {  # kernels with the fewest waves (kernels/tiles.py)
     "launch_us": Start(3, 0.3, 40), "compute": Start(0.9, 0.2, 1), "memory": Start(0.8, 0.3, 1),
     "load_gb": Start(90, 5, 300), "tile_us": Start(0.5, 0.01, 10), "two_scales": Start(1.25, 1, 2),
     "sharpness": Start(3, 1.2, 12),

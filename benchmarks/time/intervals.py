@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from llmcalc.estimate.time.interval import QUANTILE
+from llmcalc.kernels.interval import QUANTILE
 
 FILE = Path(__file__).parent.parent.parent / "llmcalc" / "data" / "time_errors.yaml"
 NORMAL = 1.4826  # standard deviations of a normal distribution per median absolute deviation

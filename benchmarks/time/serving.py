@@ -24,15 +24,15 @@ import numpy as np
 from scipy.optimize import least_squares
 
 import llmcalc
-from llmcalc.api.accelerators import read_gpus
-from llmcalc.api.step_models import step_model
 from llmcalc.calc.sharding import Mesh
 from llmcalc.calc.touched_experts import expert_layers
 from llmcalc.data import table
-from llmcalc.estimate.time.calibration import Factors, MeasuredTime, fit_factors, remaining_error
-from llmcalc.estimate.time.engine_step import MICRO
-from llmcalc.estimate.time.interval import QUANTILE
-from llmcalc.estimate.time.serving import Load, serving_time
+from llmcalc.inputs.gpus import read_gpus
+from llmcalc.kernels.interval import QUANTILE
+from llmcalc.serving.factors import Factors, MeasuredTime, fit_factors, remaining_error
+from llmcalc.serving.step.engine_step import MICRO
+from llmcalc.serving.step.step_models import step_model
+from llmcalc.serving.times import Load, serving_time
 
 from .fitting import errors
 from .intervals import coverage, two_variances, write_errors

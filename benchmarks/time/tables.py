@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from llmcalc.api.accelerators import accelerators
-from llmcalc.api.efficiencies import efficiencies
-from llmcalc.api.names import number_format
-from llmcalc.estimate.time import kernels
-from llmcalc.estimate.time.transfers import CUSTOM
+from llmcalc.inputs.gpus import accelerators
+from llmcalc.inputs.number_formats import number_format
+from llmcalc.kernels import kernels
+from llmcalc.kernels.efficiencies import efficiencies
+from llmcalc.kernels.transfers import CUSTOM
 
 from .fitting import Form, Rows, Start
 

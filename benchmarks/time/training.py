@@ -21,7 +21,7 @@ import numpy as np
 
 import llmcalc
 from llmcalc.estimate.amounts import SECONDS_AN_HOUR
-from llmcalc.estimate.time.training_kernels import TrainingCoefficients
+from llmcalc.training.kernels import TrainingCoefficients
 
 from .intervals import inside_share, two_variances
 

@@ -16,8 +16,8 @@ import numpy as np
 from scipy.optimize import least_squares
 
 import llmcalc
-from llmcalc.estimate.time.cost import ENGINE
-from llmcalc.estimate.time.engine_step import MICRO
+from llmcalc.kernels.cost import ENGINE
+from llmcalc.serving.step.engine_step import MICRO
 
 from .fitting import errors
 

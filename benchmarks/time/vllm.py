@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from llmcalc.api.accelerators import accelerators
-from llmcalc.api.efficiencies import efficiencies
-from llmcalc.api.names import number_format
-from llmcalc.estimate.time.unified_attention import unified_attention_decode, unified_attention_prefill
+from llmcalc.inputs.gpus import accelerators
+from llmcalc.inputs.number_formats import number_format
+from llmcalc.kernels.efficiencies import efficiencies
+from llmcalc.kernels.unified_attention import unified_attention_decode, unified_attention_prefill
 
 from .fitting import Form, Rows, Start
 from .tables import CACHE, SKEW, SYSTEMS, TABLES, Table, device_of, figures, visible

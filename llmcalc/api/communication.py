@@ -11,11 +11,11 @@ from ..core.architecture import Architecture
 from ..core.record import changed
 from ..core.setting import CONTEXT, LOGITS, MODE, SIZES, check_values, read_lengths
 from ..core.workload import Workload
-from .defaults import cached_tokens, default_seq
-from .effects import check_effects
-from .load import Source, load
-from .names import number_format
-from .settings import DTYPE, GRADIENTS, WHOLE_MESH, check_expert_ranks, mesh_settings, serving_mesh
+from ..inputs.defaults import cached_tokens, default_seq
+from ..inputs.effects import check_effects
+from ..inputs.models import Source, load
+from ..inputs.number_formats import number_format
+from ..inputs.settings import DTYPE, GRADIENTS, WHOLE_MESH, check_expert_ranks, mesh_settings, serving_mesh
 
 STEP = (*SIZES, CONTEXT, LOGITS)
 SETTINGS = (MODE, *STEP, DTYPE, changed(GRADIENTS, needs=("training",)), WHOLE_MESH, *MESH)

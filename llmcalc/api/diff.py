@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from ..analysis.compare import QUANTITIES
 from ..calc.params import Params, params
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
+from ..inputs.models import Source, load
 from ..schema.architecture_diff import Difference, differences, part_names
-from .compare import QUANTITIES
-from .load import Source, load
 
 
 @record

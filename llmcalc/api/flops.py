@@ -6,9 +6,9 @@ from ..calc.flops import Flops
 from ..calc.flops import flops as count_flops
 from ..core.aliases import accepts_aliases
 from ..core.setting import COUNT, PAIRS, WORKLOAD, check_values, read_lengths
-from .defaults import cached_tokens, default_seq
-from .effects import check_effects
-from .load import Source, load
+from ..inputs.defaults import cached_tokens, default_seq
+from ..inputs.effects import check_effects
+from ..inputs.models import Source, load
 
 SETTINGS = (*(setting for setting in WORKLOAD if setting is not PAIRS), COUNT)
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ..analysis.quantity import quantity
 from ..core.architecture import Architecture
 from ..core.compiled import ClosedForm, CompiledFunction
 from ..core.errors import InputError, SizeError
 from ..core.record import record
 from ..core.setting import BATCH, SEQ, TARGET_SEQ, known_choice, read_texts
-from .defaults import default_seq
-from .effects import check_effects
-from .load import Source, load
-from .memory import SETTINGS, read_arguments
-from .quantity import quantity
+from ..fitting.memory import SETTINGS, read_arguments
+from ..inputs.defaults import default_seq
+from ..inputs.effects import check_effects
+from ..inputs.models import Source, load
 
 FREE = {each.name: each for each in (BATCH, SEQ, TARGET_SEQ)}
 

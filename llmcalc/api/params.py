@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..calc.params import Params
 from ..calc.params import params as count
-from .load import Source, load
+from ..inputs.models import Source, load
 
 
 def params(model: Source) -> Params:

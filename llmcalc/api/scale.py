@@ -21,10 +21,10 @@ from ..estimate.scaling.forms import TRAIN
 from ..estimate.scaling.law import COUNTS, EXPERT_FORMS, Conditions, Law, positive, read_law
 from ..estimate.scaling.plan import plan
 from ..estimate.scaling.query import Plan, Query
-from ..estimate.training_run import Budget
-from .effects import check_effects
-from .load import Source, load
-from .train import MACHINE, PRICE
+from ..inputs.effects import check_effects
+from ..inputs.models import Source, load
+from ..training.run import Budget
+from ..training.train import MACHINE, PRICE
 
 USUAL_LAWS = (
     "hoffmann-1", "hoffmann-2", "hoffmann-3", "besiroglu", "muennighoff", "deepseek", "llama3", "porian", "kaplan",
@@ -163,8 +163,8 @@ def scale(
 
 def _budget(machine: Machine | str | None, price: float | None, **budgets: float | str | None) -> Budget | None:
     """Return the training budget on a machine, or None if no machine is given."""
-    from .train import budget
-    from .train import machine as machine_of
+    from ..training.train import budget
+    from ..training.train import machine as machine_of
 
     given = {name: value for name, value in budgets.items() if value is not None}
     if len(given) > 1:

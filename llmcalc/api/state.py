@@ -11,10 +11,10 @@ from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.record import changed
 from ..core.setting import CONVENTION, SIZES, check_values, read_lengths
-from .defaults import default_seq
-from .effects import check_effects
-from .load import Source, load
-from .settings import CACHE, CACHE_DTYPE, CACHE_FORMAT, WHOLE_MESH
+from ..inputs.defaults import default_seq
+from ..inputs.effects import check_effects
+from ..inputs.models import Source, load
+from ..inputs.settings import CACHE, CACHE_DTYPE, CACHE_FORMAT, WHOLE_MESH
 
 _PAGE, _BEAMS = CACHE
 SETTINGS = (
@@ -72,7 +72,7 @@ def state_of(architecture: Architecture, **settings: Any) -> StateSize:
     if settings.get("seq") is None:
         settings["seq"] = default_seq(architecture)
     if isinstance(settings.get("cache"), str):
-        from .names import number_format
+        from ..inputs.number_formats import number_format
 
         settings["cache"] = number_format(settings["cache"], "cache")
     return count(architecture, **settings)

@@ -11,12 +11,12 @@ from ..core.architecture import Architecture
 from ..core.record import changed
 from ..core.setting import MODE, WORKLOAD, check_values, read_lengths, read_texts
 from ..core.workload import Workload
-from .defaults import cached_tokens, default_seq
-from .effects import check_effects
-from .load import Source, load
-from .memory import serving_weights
-from .names import number_format
-from .settings import CACHE_FORMAT, FORMATS, KERNELS, WEIGHTS
+from ..fitting.memory import serving_weights
+from ..inputs.defaults import cached_tokens, default_seq
+from ..inputs.effects import check_effects
+from ..inputs.models import Source, load
+from ..inputs.number_formats import number_format
+from ..inputs.settings import CACHE_FORMAT, FORMATS, KERNELS, WEIGHTS
 
 # a traffic step has no choice of attention pairs, and training has no weight format of its own
 STEP = tuple(each for each in WORKLOAD if each.name not in ("mode", "attention", "convention"))

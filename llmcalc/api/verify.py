@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import InputError
 from ..core.setting import Setting
-from .load import Source, load
+from ..inputs.models import Source, load
 
 if TYPE_CHECKING:
     from ..twins.model import Model

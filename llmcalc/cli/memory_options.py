@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..api.settings import MEMORY as MEMORY_SETTINGS
 from ..core.setting import CONVENTION as CONVENTION_SETTING
 from ..core.setting import SIZES as SIZE_SETTINGS
+from ..inputs.settings import MEMORY as MEMORY_SETTINGS
 from .options import KERNELS, MODEL_OUTPUT, READING, SIZES, STEP, TOKENS, is_given, refuse
 from .spec import Argument, Option, option_of
 
 if TYPE_CHECKING:
-    from ..api.quantity import Quantity
+    from ..analysis.quantity import Quantity
     from ..calc.sharding import Mesh
     from ..core.architecture import Architecture
     from ..estimate.cost import Machine
@@ -119,8 +119,8 @@ def settings(given: dict[str, Any], options: Iterable[Option] = (*SIZES, *STEP, 
 
 def memory_arguments(given: dict[str, Any], architecture: Architecture) -> dict[str, Any]:
     """Convert the options of a command to arguments of ``llmcalc.memory``. Each option must have an effect."""
-    from ..api.effects import check_effects
-    from ..api.settings import memory_settings
+    from ..inputs.effects import check_effects
+    from ..inputs.settings import memory_settings
 
     found = settings(given, (*SIZES, *MEMORY))
     arguments = memory_settings(found)
@@ -130,8 +130,8 @@ def memory_arguments(given: dict[str, Any], architecture: Architecture) -> dict[
 
 def training_mesh(given: dict[str, Any], architecture: Architecture) -> Mesh | None:
     """Return the mesh specified by the options for a training step, or None."""
-    from ..api.effects import check_effects
-    from ..api.settings import mesh_settings
+    from ..inputs.effects import check_effects
+    from ..inputs.settings import mesh_settings
 
     found = settings(given, MESH)
     check_effects(_SETTINGS.values(), {"training": True, **found}, architecture)
@@ -140,7 +140,7 @@ def training_mesh(given: dict[str, Any], architecture: Architecture) -> Mesh | N
 
 def machine(given: dict[str, Any], *, needs_mfu: bool = True) -> Machine | None:
     """Return the GPUs specified by the options, or None. ``needs_mfu``: an unpublished utilisation must be given."""
-    from ..api import train
+    from ..training import train
 
     if given["gpu"] is not None:
         make = train.machine if needs_mfu else train.machine_or_operations

@@ -11,7 +11,7 @@ from ..report import PARTIAL, format_names, terminal
 from .spec import Argument, Option, option_of
 
 if TYPE_CHECKING:
-    from ..api.quantity import Quantity
+    from ..analysis.quantity import Quantity
     from ..core.architecture import Architecture
 
 MODEL = Argument(
@@ -92,14 +92,14 @@ def example(quantity: Quantity) -> str:
 
 def load_model(model: str, given: dict[str, Any]) -> Architecture:
     """Load a model with the input options of a command."""
-    from ..api.load import load
+    from ..inputs.models import load
 
     return load(model, **values(READING, given))
 
 
 def load_models(models: list[str], given: dict[str, Any]) -> list[Architecture]:
     """Load several models with the input options of a command."""
-    from ..api.load import load_all
+    from ..inputs.models import load_all
 
     return load_all(models, **values(READING, given))
 

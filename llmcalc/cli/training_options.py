@@ -10,8 +10,8 @@ from .options import MODEL, READING, SIZES, load_model, values
 from .spec import Option
 
 if TYPE_CHECKING:
-    from ..api.training_files import TrainingFile
     from ..core.architecture import Architecture
+    from ..training.files import TrainingFile
 
 TRAINED_MODEL = changed(MODEL, help=f"{MODEL.help.removesuffix('.')}; or a training program's file.")
 TRAINING_FILE = Option(
@@ -34,7 +34,7 @@ def load_trained(
         if "." not in model or find_training_file(model) is None:
             return load_model(model, given), rest, None
         path = model
-    from ..api.training_files import read_training_file
+    from ..training.files import read_training_file
 
     typed = settings(given, (*SIZES, *MEMORY))
     typed |= {"batch": given["micro_batch"]} if given.get("micro_batch", 1) > 1 else {}

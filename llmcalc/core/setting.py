@@ -52,7 +52,7 @@ class Setting:
         choices: accepted values (empty: any).
         usual: value with the same effect as None, if the default is None.
         like: name of the setting whose value has the same effect as None, if the default is None.
-        needs: names of the conditions in ``api/effects.py`` without which the setting has no effect.
+        needs: names of the conditions in ``inputs/effects.py`` without which the setting has no effect.
     """
 
     name: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..api.calibration import Calibration
+from ..serving.calibration import Calibration
 from .document import Document, Table, columns
 from .numbers import duration
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..api.engine_hardware import engine_titles
 from ..calc.memory.number_formats import Format
+from ..engines.hardware import engine_titles
 from ..estimate.hardware import Accelerator
 from ..estimate.scaling.law import COUNTS, QUANTITIES, Law
 from .document import Document, Fact, Table, columns

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..api.compare import QUANTITIES, Comparison, Costs
+from ..analysis.compare import QUANTITIES, Comparison, Costs
 from ..api.diff import Diff
 from ..calc.params import Params
 from ..core.architecture import Architecture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..api.quantity import targets
+from ..analysis.quantity import targets
 from ..core.errors import spelled
 from ..core.record import fields
 from ..lint import lint

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..api.encoder_serving import EncoderServing, engine_name
 from ..core.errors import spelled
+from ..serving.encoders import EncoderServing, engine_name
 from .document import Document, Fact
 from .heading import model_document, named_values
 from .latency import parts_table

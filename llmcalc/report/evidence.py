@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from ..api.evidence import Evidence, Measurements, ValueEvidence, error_text
+from ..analysis.evidence import Evidence, Measurements, ValueEvidence, error_text
 from ..core.evidence import CLASSES
 from ..core.printable import plural
 from .document import Document, Table, columns

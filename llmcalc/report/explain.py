@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..api.explain import Explanation
-from ..api.quantity import quantity
+from ..analysis.explain import Explanation
+from ..analysis.quantity import quantity
 from ..calc.explain import MEANINGS as WORKLOAD_MEANINGS
 from ..core.architecture import layer_glossary
 from ..core.ledger import entries

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..api.gguf_names import GGUF_ENGINE, USUAL_GGUF
-from ..api.memory import CHECKPOINT
-from ..api.settings import PLAIN
 from ..core.architecture import Architecture
 from ..core.errors import spelled
+from ..fitting.memory import CHECKPOINT
+from ..inputs.gguf_names import GGUF_ENGINE, USUAL_GGUF
+from ..inputs.settings import PLAIN
 
 
 def sixteen_bit_line(architecture: Architecture, engine: str, weights: str | None, dtype: str = "bf16") -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..api.defaults import SEQ
-from ..api.find_gpus import FittingGpus, GpuSearch
-from ..api.find_models import MOST_CONTEXT, FittingModel, ModelSearch
-from ..api.find_recipes import Recipe, RecipeSearch
 from ..core.errors import spelled
 from ..core.tree import Node
+from ..inputs.defaults import SEQ
+from ..search.gpus import FittingGpus, GpuSearch
+from ..search.models import MOST_CONTEXT, FittingModel, ModelSearch
+from ..search.recipes import Recipe, RecipeSearch
 from .document import Document, Fact, Table, columns
 from .heading import derivation, model_document, named_values
 from .json_envelope import envelope

@@ -5,14 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..api.defaults import RESERVE
-from ..api.engine_hardware import checkpoint_format, default_engine, has_reader
-from ..api.engine_models import default_state_format
-from ..api.fit import FitResult
-from ..api.fit_offload import OFFLOADS, command_of, flag_of
-from ..api.model_lengths import known_length, unlimited_reason
-from ..api.settings import PLAIN
-from ..api.solution import Solution
 from ..calc.kv_cache import ROLE_DTYPES
 from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
@@ -20,7 +12,15 @@ from ..core.architecture import Architecture
 from ..core.errors import spelled
 from ..core.workload import positions
 from ..data import table
+from ..engines.hardware import checkpoint_format, default_engine, has_reader
+from ..engines.lengths import known_length, unlimited_reason
 from ..estimate.hardware import SYSTEM_BYTES, Accelerator
+from ..fitting.fit import FitResult
+from ..fitting.offload import OFFLOADS, command_of, flag_of
+from ..fitting.solution import Solution
+from ..inputs.defaults import RESERVE
+from ..inputs.settings import PLAIN
+from ..serving.start.models import default_state_format
 from .document import Document, Fact, Table, columns
 from .file_formats import sixteen_bit_line
 from .heading import SIZES, derivation, model_document, title, workload_inputs, workload_line
@@ -29,7 +29,7 @@ from .numbers import binary, exact, readable
 from .provenance import evidence_notes
 
 if TYPE_CHECKING:
-    from ..api.fit_changes import Change
+    from ..search.fit_changes import Change
     from .pictures import Picture
 
 RECURRENT = "recurrent"  # role of states

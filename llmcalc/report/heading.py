@@ -82,7 +82,7 @@ def derivation(name: str, result: Any) -> Callable[[], tuple[Node, ...]]:
     """Return a function that derives the result of a quantity, for the ``tree`` format."""
 
     def derive() -> tuple[Node, ...]:
-        from ..api.quantity import quantity
+        from ..analysis.quantity import quantity
 
         return (quantity(name).tree(result),)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..api.latency_tree import latency_tree
-from ..api.model_lengths import served_length
-from ..api.served_models import unserved
-from ..api.serving_memory import engine_title
 from ..core.errors import InputError, spelled
-from ..estimate.time.cost import LAUNCHES
-from ..estimate.time.latency import DECODE, GENERATE, Latency, Part
-from ..estimate.time.operations import Gemm, GroupedGemm
+from ..engines.lengths import served_length
+from ..engines.served_models import unserved
+from ..kernels.cost import LAUNCHES
+from ..kernels.operations import Gemm, GroupedGemm
+from ..serving.latency_times import DECODE, GENERATE, Latency, Part
+from ..serving.latency_tree import latency_tree
+from ..serving.memory import engine_title
 from .document import Document, Fact, Table, columns
 from .file_formats import sixteen_bit_line
 from .heading import model_document, named_values, workload_inputs

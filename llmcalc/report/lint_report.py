@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..api.check import Checked, Limit
+from ..analysis.check import Checked, Limit
 from ..core.errors import spelled
 from ..core.evidence import merged
 from ..lint import Rule, rule

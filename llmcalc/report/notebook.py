@@ -5,15 +5,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ..api.explain import workload_of
-from ..api.quantity import quantities
+from ..analysis.explain import workload_of
+from ..analysis.quantity import quantities
 from ..core.zoo_search import find_module
 from .document import Document, Fact
 from .formats.html import notebook
 from .heading import SIZES, model_document, workload_line
 
 if TYPE_CHECKING:
-    from ..api.quantity import Quantity
+    from ..analysis.quantity import Quantity
 
 # module and function of the document of each result that is not a quantity, by class name
 _DOCUMENTS = {

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .. import __version__
-from ..api.compare import compare
+from ..analysis.compare import compare
 from ..calc.params import params
 from ..core.architecture import Architecture
 from ..core.fingerprint import fingerprint
 from ..core.record import changed
-from ..estimate.time.latency import Latency
+from ..serving.latency_times import Latency
 from .compare import compare_document
 from .cost_curves import flops_document, memory_document, state_document
 from .document import Document, Fact, Table

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..api.rl import RlMemory
 from ..core.errors import spelled
+from ..training.rl import RlMemory
 from .document import Document, Fact, Table, columns
 from .heading import model_document, named_values
 from .memory import BYTES, training_inputs, training_lines

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..api.reference_models import Shape
 from ..api.scale import SEQ, in_inputs
 from ..core.errors import spelled
 from ..estimate.cost import Machine
 from ..estimate.scaling.law import EXPERT_FORMS
 from ..estimate.scaling.query import Plan, Point
-from ..estimate.training_run import Budget
+from ..search.reference_models import Shape
+from ..training.run import Budget
 from .document import Column, Document, Fact, Table, columns
 from .fit import verdict
 from .heading import model_inputs, structure, title, warnings

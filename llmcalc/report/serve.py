@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..api.engine_result import LayoutError, ServeResult
-from ..api.llama_cpp_fit import MARGIN
-from ..estimate.engine_memory import STATIC
-from ..estimate.engine_profile import GIB, Estimate
+from ..engines.profile import GIB, Estimate
 from ..estimate.hardware import SYSTEM_BYTES
+from ..serving.start.llama_cpp_fit import MARGIN
+from ..serving.start.memory import STATIC
+from ..serving.start.start import LayoutError, ServeResult
 from .document import Document, Table, columns
 from .file_formats import sixteen_bit_line
 from .heading import model_document, named_values

@@ -5,15 +5,15 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from ..api.defaults import STEP_TOKENS
-from ..api.fit import FitResult, fit
-from ..api.latency import latency
-from ..api.memory import memory
 from ..calc.memory.inference import InferenceMemory
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import record
-from ..estimate.time.latency import Latency
+from ..fitting.fit import FitResult, fit
+from ..fitting.memory import memory
+from ..inputs.defaults import STEP_TOKENS
+from ..serving.latency import latency
+from ..serving.latency_times import Latency
 from .fit import memory_parts
 from .numbers import BYTES, readable
 

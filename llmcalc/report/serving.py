@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..api.serving_layouts import DISTINCT_GAIN
-from ..api.serving_replicas import SIZES
-from ..api.serving_result import ServingResult, class_times
-from ..api.serving_terms import result_money
 from ..core.errors import spelled
+from ..search.layouts import DISTINCT_GAIN
+from ..serving.replicas import SIZES
+from ..serving.result import ServingResult, class_times
+from ..serving.terms import result_money
 from .document import Document, Fact, Table, columns
 from .file_formats import sixteen_bit_line
 from .heading import model_document, named_values

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from math import dist, log
 from typing import Any
 
-from ..api.serving_front import ServingFront
-from ..api.serving_search import Layout
+from ..search.front import ServingFront
+from ..search.serving_search import Layout
 from .document import Document, Table, columns
 from .heading import model_document, named_values
 from .numbers import dollars, duration, three_digits

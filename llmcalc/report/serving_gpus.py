@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..api.served_gpus import ServedGpus
-from ..api.serving_gpus import ServingGpus
-from ..api.serving_memory import engine_title
 from ..core.errors import spelled
+from ..search.served_gpus import ServedGpus
+from ..search.serving_gpus import ServingGpus
+from ..serving.memory import engine_title
 from .document import Document, Table, columns
 from .heading import model_document, named_values
 from .numbers import dollars, duration, three_digits

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..estimate.serving_money import KINDS, Money
-from ..estimate.training_run import Price
+from ..serving.money import KINDS, Money
+from ..training.run import Price
 from .document import Fact, Table, columns
 from .numbers import dollars, percent, three_digits
 

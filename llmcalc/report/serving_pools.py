@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..api.serving_pools import ServingPools
-from ..api.serving_search import Layout
+from ..search.pools import ServingPools
+from ..search.serving_search import Layout
 from .document import Document, Fact, Table, columns
 from .heading import model_document, named_values
 from .numbers import dollars, duration, percent, three_digits

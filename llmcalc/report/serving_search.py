@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..api.request_lengths import Requests
-from ..api.serving_search import Layout, PrefillPool, ServingSearch
-from ..api.speculation import Drafting
 from ..core.errors import spelled
+from ..search.serving_search import Layout, PrefillPool, ServingSearch
+from ..serving.requests import Requests
+from ..serving.speculation import Drafting
 from .document import Document, Fact, Table, columns
 from .heading import model_document, named_values
 from .numbers import dollars, duration
@@ -17,8 +17,8 @@ from .serving import settings_text
 from .serving_money import break_even, money_notes, money_table, price_notes
 
 if TYPE_CHECKING:
-    from ..api.serving_front import ServingFront
-    from ..api.serving_pools import ServingPools
+    from ..search.front import ServingFront
+    from ..search.pools import ServingPools
 
 NO_MARGIN = "meets the limits on average, not at the high end of the interval"
 

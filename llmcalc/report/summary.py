@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..api.fit import FitResult
 from ..api.flops import flops
 from ..api.params import params
-from ..api.serving_memory import engine_title
-from ..api.train import price_of
 from ..core.record import record
-from ..estimate.serving_money import token_prices
-from ..estimate.time.latency import DECODE, Latency
+from ..fitting.fit import FitResult
+from ..serving.latency_times import DECODE, Latency
+from ..serving.memory import engine_title
+from ..serving.money import token_prices
+from ..training.train import price_of
 from .document import Column, Document, Table
 from .fit import verdict
 from .heading import title, warnings

@@ -7,10 +7,10 @@ from itertools import product
 from math import log
 from typing import TYPE_CHECKING, Any
 
-from ..api.axes import Axis as GridAxis
-from ..api.axes import check_points
-from ..api.quantity import quantity
-from ..api.sweep import Sweep
+from ..analysis.axes import Axis as GridAxis
+from ..analysis.axes import check_points
+from ..analysis.quantity import quantity
+from ..analysis.sweep import Sweep
 from .document import Column, Document, Table
 from .heading import formula_note, model_document, named_values, title
 from .memory import mesh_line, plain_data

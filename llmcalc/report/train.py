@@ -4,15 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..api.published_runs import (
-    as_other_runs,
-    expected_hours,
-    is_published_accelerator,
-    published_accelerator,
-    published_fact,
-    published_hours,
-)
-from ..api.training_time import NO_RECOMPUTATION
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.errors import spelled
@@ -20,8 +11,17 @@ from ..core.record import changed
 from ..data import table
 from ..estimate.amounts import HOURS_A_DAY
 from ..estimate.cost import AS_GIVEN, FROM_OPERATIONS, Machine, Span, is_of_mixtures
-from ..estimate.time.training_time import WITHOUT_ROOM
-from ..estimate.training_run import Training
+from ..training.layouts import NO_RECOMPUTATION
+from ..training.published_runs import (
+    as_other_runs,
+    expected_hours,
+    is_published_accelerator,
+    published_accelerator,
+    published_fact,
+    published_hours,
+)
+from ..training.run import Training
+from ..training.step_time import WITHOUT_ROOM
 from .document import Document, Fact, Table, columns
 from .fit import verdict
 from .flops import convention_table, matmul_by_component

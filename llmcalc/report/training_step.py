@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..core.errors import spelled
 from ..estimate.cost import FROM_OPERATIONS
-from ..estimate.time.training_time import FASTEST
-from ..estimate.training_run import Training
+from ..training.run import Training
+from ..training.step_time import FASTEST
 from .document import Fact, Table, columns
 from .memory import mesh_line
 from .numbers import duration, percent

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..api.accelerators import accelerator, accelerators
-from ..api.defaults import RESERVE
-from ..api.fit_formats import FORMATS, weight_bits
-from ..api.load import load
-from ..api.names import aliases_of, number_format, weight_formats
 from ..calc.memory.fit import read_size
 from ..core.errors import InputError
 from ..data import table, tables
 from ..estimate.hardware import Accelerator
+from ..fitting.formats import FORMATS, weight_bits
+from ..inputs.defaults import RESERVE
+from ..inputs.gpus import accelerator, accelerators
+from ..inputs.models import load
+from ..inputs.number_formats import aliases_of, number_format, weight_formats
 from ..report.presets import summary
 from ..report.search import search
 from ..schema.preset_files import files_in, shipped_folder

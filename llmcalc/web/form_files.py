@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 Note = Callable[[str], None]
 SOURCES = ("forms.py", "form_files.py", "catalogue.py")
 WITHOUT_EFFECT = (
-    "llmcalc/web/", "llmcalc/cli/", "llmcalc/lint/", "llmcalc/importers/", "llmcalc/zoo/", "llmcalc/estimate/time/",
+    "llmcalc/web/", "llmcalc/cli/", "llmcalc/lint/", "llmcalc/importers/", "llmcalc/zoo/", "llmcalc/kernels/",
+    "llmcalc/serving/", "llmcalc/training/", "llmcalc/search/",
     "llmcalc/estimate/scaling/", "llmcalc/data/engines/", "llmcalc/data/efficiency/", "llmcalc/data/training_files/",
     "yaml/",
 )  # fmt: skip

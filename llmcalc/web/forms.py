@@ -16,10 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
-from ..api.defaults import LLAMA_CPP_STEP_TOKENS, STEP_TOKENS, step_limit
-from ..api.fit_formats import FORMATS
-from ..api.memory import serving_stages, serving_weights
-from ..api.names import number_format
 from ..calc.flops import Flops, flops
 from ..calc.memory.inference import inference_memory
 from ..calc.params import params
@@ -29,6 +25,10 @@ from ..core.form import Form, symbol
 from ..core.record import changed
 from ..core.workload import positions, stack_positions
 from ..data import table
+from ..fitting.formats import FORMATS
+from ..fitting.memory import serving_stages, serving_weights
+from ..inputs.defaults import LLAMA_CPP_STEP_TOKENS, STEP_TOKENS, step_limit
+from ..inputs.number_formats import number_format
 
 WEIGHTS = ("", *FORMATS)  # as published, and the common formats
 CACHES = ("", "fp8", "q8_0", "q4_0")  # bf16, and quantised formats

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api import calibrate as module
-from llmcalc.api.calibration import Calibration, read_calibration
-from llmcalc.api.serving_result import ServingResult
-from llmcalc.api.step_models import engine_step
 from llmcalc.cli.main import main
+from llmcalc.serving import calibrate as module
+from llmcalc.serving.calibration import Calibration, read_calibration
+from llmcalc.serving.result import ServingResult
+from llmcalc.serving.step.step_models import engine_step
 
 Capture = pytest.CaptureFixture[str]
 MODEL = "llama3.1-8b"

@@ -9,10 +9,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import llmcalc
-from llmcalc.api.default_layout import EQUAL
-from llmcalc.api.serving_layouts import DISTINCT_GAIN
-from llmcalc.api.serving_result import ServingResult
 from llmcalc.report.serving import serving_document
+from llmcalc.search.default_layout import EQUAL
+from llmcalc.search.layouts import DISTINCT_GAIN
+from llmcalc.serving.result import ServingResult
 
 MODELS = ("llama3.1-8b", "llama3.3-70b", "llama3.1-405b", "llama3.2-1b", "qwen3-30b-a3b", "deepseek-v3", "gpt-oss-120b")
 CARDS = ("h100", "h200", "l40s", "a100-pcie-80gb", "rtx4090", "mi300x", "b200-180gb")

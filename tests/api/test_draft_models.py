@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.draft_models import Asked, asked_draft, state_pool
-from llmcalc.api.serve import ServeResult
 from llmcalc.core.errors import InputError
-from llmcalc.estimate.engine_memory import captured_graphs
+from llmcalc.serving.start.drafts import Asked, asked_draft, state_pool
+from llmcalc.serving.start.memory import captured_graphs
+from llmcalc.serving.start.serve import ServeResult
 
 GIB, MIB = 2**30, 2**20
 RUN: dict[str, Any] = {"max_model_len": 8192}
@@ -426,8 +426,8 @@ def test_an_exported_preset_keeps_the_number_of_prediction_layers(name: str, tmp
 
 
 def test_every_preset_that_mentions_prediction_layers_states_their_number() -> None:
-    from llmcalc.api.draft_stacks import has_prediction
     from llmcalc.report.search import index
+    from llmcalc.serving.start.draft_stacks import has_prediction
 
     names = [name for sizes in index().values() for name, _, _ in sizes.values()]
     mentions = [

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.serving_result import ServingResult
-from llmcalc.api.serving_search import ServingSearch
-from llmcalc.api.step_models import step_model
-from llmcalc.estimate.time.step import step_values
+from llmcalc.search.serving_search import ServingSearch
+from llmcalc.serving.result import ServingResult
+from llmcalc.serving.step.step import step_values
+from llmcalc.serving.step.step_models import step_model
 
 LLAMA = llmcalc.load("llama3.1-8b")
 

@@ -7,9 +7,9 @@ import json
 import pytest
 
 import llmcalc
-from llmcalc.api.encoder_serving import EncoderServing
 from llmcalc.cli.main import main
 from llmcalc.core.errors import InputError
+from llmcalc.serving.encoders import EncoderServing
 
 Capture = pytest.CaptureFixture[str]
 

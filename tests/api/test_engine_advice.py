@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.engine_result import LayoutError
-from llmcalc.api.served_models import unserved
 from llmcalc.cli.main import main
 from llmcalc.core.errors import InputError
+from llmcalc.engines.served_models import unserved
 from llmcalc.report.serve import serve_document
 from llmcalc.schema.export import preset_text
+from llmcalc.serving.start.start import LayoutError
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_llama_cpp_has_a_cache_of_its_own_formats() -> None:
     ],
 )  # fmt: skip
 def test_a_line_names_the_repository(model: str, word: str) -> None:
-    from llmcalc.api.engine_settings import repository
+    from llmcalc.engines.settings import repository
 
     assert repository(model, "" if "/" in model else llmcalc.load(model).name) == word
 

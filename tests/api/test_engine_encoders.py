@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.encoders import image_encoder
 from llmcalc.core.errors import InputError
+from llmcalc.inputs.image_encoders import image_encoder
 
 GIB = 2**30
 RUN: dict[str, Any] = {

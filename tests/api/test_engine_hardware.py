@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import llmcalc
-from llmcalc.api.accelerators import accelerators
-from llmcalc.api.engine_hardware import default_engine, engines_on, has_reader, is_reachable, supports
 from llmcalc.cli.main import main
 from llmcalc.core.errors import InputError
+from llmcalc.engines.hardware import default_engine, engines_on, has_reader, is_reachable, supports
+from llmcalc.inputs.gpus import accelerators
 
 MAC, TPU, H100, SPARK = "m4-max-40c-64gb", "tpu-v5e", "h100-sxm", "dgx-spark"
 

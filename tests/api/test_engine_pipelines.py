@@ -8,8 +8,8 @@ import pytest
 
 import llmcalc
 from llmcalc.core.record import changed
-from llmcalc.estimate.engine_memory import ModelBytes, profiled
-from llmcalc.estimate.engine_profile import Estimate
+from llmcalc.engines.profile import Estimate
+from llmcalc.serving.start.memory import ModelBytes, profiled
 
 GIB = 2**30
 RUN: dict[str, Any] = {"gpu_memory": "79.19GiB", "share": 0.95, "max_model_len": 8192, "engine_version": "0.19.0"}

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.engine_models import model_kinds
 from llmcalc.core.record import changed
-from llmcalc.estimate.engine_memory import MIB, ModelBytes, captured_graphs, profiled
-from llmcalc.estimate.engine_profile import GIB, EngineProfile, Estimate
+from llmcalc.engines.profile import GIB, EngineProfile, Estimate
+from llmcalc.serving.start.memory import MIB, ModelBytes, captured_graphs, profiled
+from llmcalc.serving.start.models import model_kinds
 
 SEQUENCES, VOCABULARY = 13, 251
 

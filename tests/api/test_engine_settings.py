@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import llmcalc
-from llmcalc.api.engine_settings import setting_flags
 from llmcalc.data import tables
+from llmcalc.engines.settings import setting_flags
 
 TRTLLM_SERVE = """
     backend chat_template cluster_size config context_parallel_size cp_size custom_module_dirs custom_tokenizer

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import llmcalc
-from llmcalc.api.evidence import (
+from llmcalc.analysis.evidence import (
     BASIS,
     Measurements,
     Row,
@@ -17,7 +17,7 @@ from llmcalc.api.evidence import (
     preset_figures,
     read_measurements,
 )
-from llmcalc.api.quantity import names
+from llmcalc.analysis.quantity import names
 from llmcalc.cli.main import main
 from llmcalc.core.evidence import CLASSES
 from llmcalc.report.evidence import check_rows, summary_rows

@@ -11,18 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import llmcalc
-from llmcalc.api.accelerators import accelerator
-from llmcalc.api.context import largest_context
-from llmcalc.api.find_gpus import COUNTS
-from llmcalc.api.find_models import FORMATS, MOST_CONTEXT
-from llmcalc.api.fit_formats import weight_bits
-from llmcalc.api.memory import serving_stages
-from llmcalc.api.train import price_of
 from llmcalc.calc.memory.fit import largest_within
 from llmcalc.cli.main import main
 from llmcalc.core.architecture import Architecture
 from llmcalc.core.workload import positions
+from llmcalc.fitting.context import largest_context
+from llmcalc.fitting.formats import weight_bits
+from llmcalc.fitting.memory import serving_stages
+from llmcalc.inputs.gpus import accelerator
 from llmcalc.schema.preset_files import sized_files
+from llmcalc.search.gpus import COUNTS
+from llmcalc.search.models import FORMATS, MOST_CONTEXT
+from llmcalc.training.train import price_of
 
 GIB = 2**30
 
@@ -227,7 +227,7 @@ def test_the_command_of_a_recipe_fits(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_a_search_tries_few_formats_of_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    module, tried = import_module("llmcalc.api.find_models"), list[str]()
+    module, tried = import_module("llmcalc.search.models"), list[str]()
     plain = module._stages
 
     def counted(architecture: Architecture, *rest: Any) -> Any:

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import llmcalc
-from llmcalc.api.fit import check_fit, solve_gpus, solve_size
-from llmcalc.api.fit_formats import solve_quant
-from llmcalc.api.layouts import divisors
 from llmcalc.calc.memory.fit import largest_fitting, read_size, smallest_fitting
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.errors import InputError, SizeError
 from llmcalc.data import table
+from llmcalc.fitting.fit import check_fit, solve_gpus, solve_size
+from llmcalc.fitting.formats import solve_quant
+from llmcalc.fitting.layouts import divisors
 from llmcalc.report.fit import fit_document
 
 GIB = 2**30
@@ -214,7 +214,7 @@ def test_sizes_are_solved_with_few_checks(
         checked.append(words[name])
         return check_fit(*args, **words)
 
-    monkeypatch.setattr("llmcalc.api.fit.check_fit", counted)
+    monkeypatch.setattr("llmcalc.fitting.fit.check_fit", counted)
     settings = {"mode": "inference", "seq": 127, **own}
     budget = {**H100, "count": settings.pop("count", 1)}
     size, found = solve_size(name, llmcalc.load(model), budget, {**settings, "extend": True})

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import llmcalc
-from llmcalc.api.latency_tree import latency_tree
 from llmcalc.cli.main import main
 from llmcalc.core.errors import InputError
 from llmcalc.core.record import changed
-from llmcalc.estimate.time.latency import Latency
 from llmcalc.report.latency import roofline
+from llmcalc.serving.latency_times import Latency
+from llmcalc.serving.latency_tree import latency_tree
 
 
 def latency(model: str = "llama3-8b", gpu: str = "h100", **settings: Any) -> Latency:

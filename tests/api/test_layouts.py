@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 import llmcalc
 from llmcalc import Mesh
-from llmcalc.api.accelerators import accelerator
-from llmcalc.api.layouts import divisors, layouts
-from llmcalc.api.memory import serving_weights
-from llmcalc.api.names import number_format, weight_formats
 from llmcalc.calc.memory.pipeline import pipeline_stages
 from llmcalc.core.errors import InputError, SizeError
 from llmcalc.core.record import changed
+from llmcalc.fitting.layouts import divisors, layouts
+from llmcalc.fitting.memory import serving_weights
+from llmcalc.inputs.gpus import accelerator
+from llmcalc.inputs.number_formats import number_format, weight_formats
 
 DEEPSEEK, LLAMA, QWEN = (llmcalc.load(name) for name in ("deepseek-v3", "llama3-8b", "qwen3-235b-a22b"))
 
@@ -107,7 +107,7 @@ CHOSEN = {
 }
 
 
-def text_of(found: llmcalc.api.fit.FitResult) -> str:
+def text_of(found: llmcalc.fitting.fit.FitResult) -> str:
     from llmcalc.report.heading import settings_text
 
     replicas = found.count // found.result.mesh.ranks

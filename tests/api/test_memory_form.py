@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import llmcalc
-from llmcalc.api.memory import memory_of
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.architecture import Architecture
 from llmcalc.core.compiled import CompiledFunction
 from llmcalc.core.errors import InputError, LlmcalcError, SizeError
 from llmcalc.core.record import changed
+from llmcalc.fitting.memory import memory_of
 from llmcalc.testing import architectures
 
 PRESETS = [

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.model_lengths import known_length, unlimited_reason
 from llmcalc.cli.main import main
 from llmcalc.core.workload import positions
 from llmcalc.data import table
+from llmcalc.engines.lengths import known_length, unlimited_reason
 from llmcalc.importers.engine_commands import read_command
 from llmcalc.report.fit import fit_document
 from llmcalc.schema.export import preset_text

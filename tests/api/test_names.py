@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.accelerators import accelerator, accelerators, instances, read_gpus
 from llmcalc.core.errors import InputError, UnknownNameError
 from llmcalc.data import tables
 from llmcalc.estimate.cost import price_quotes
+from llmcalc.inputs.gpus import accelerator, accelerators, instances, read_gpus
 
 NAMES = {
     "h100": "h100-sxm", "H100 SXM": "h100-sxm", "h100-sxm": "h100-sxm", "h100_pcie": "h100-pcie", "h200": "h200",

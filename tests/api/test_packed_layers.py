@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.estimate.engine_profile import GIB
+from llmcalc.engines.profile import GIB
 
 FLASH, PRO = "deepseek-v4-flash", "deepseek-v4-pro"
 

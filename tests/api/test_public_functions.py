@@ -18,7 +18,7 @@ import pytest
 
 import llmcalc
 from llmcalc import api
-from llmcalc.api.quantity import quantities, setting_names
+from llmcalc.analysis.quantity import quantities, setting_names
 from llmcalc.cli.commands import load as load_command
 from llmcalc.cli.main import main
 from llmcalc.cli.spec import Option

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import llmcalc
-from llmcalc.api.names import published_weights
 from llmcalc.checkpoint.published_weights import PublishedWeights
+from llmcalc.inputs.number_formats import published_weights
 from llmcalc.report.memory import weights_line
 
 GIB, GB = 2**30, 10**9

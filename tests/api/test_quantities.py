@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.compare import compared
-from llmcalc.api.quantity import Quantity, names, quantity, setting_names, swept, targets
+from llmcalc.analysis.compare import compared
+from llmcalc.analysis.quantity import Quantity, names, quantity, setting_names, swept, targets
 from llmcalc.cli.commands import load
 from llmcalc.cli.memory_options import QUANTITY
 from llmcalc.core.errors import InputError

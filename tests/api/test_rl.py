@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import llmcalc
-import llmcalc.api.rl
+import llmcalc.training.rl
 from llmcalc.core.errors import InputError
 from llmcalc.core.evidence import ASSUMED
 from llmcalc.report.rl import rl_document
@@ -16,11 +16,11 @@ MODEL = "qwen2.5-1.5b"
 SIZES: dict[str, Any] = {"prompt": 131, "completion": 389, "completions": 7, "micro_batch": 3}
 
 
-def parts(result: llmcalc.api.rl.RlMemory, phase: str) -> dict[str, int]:
+def parts(result: llmcalc.training.rl.RlMemory, phase: str) -> dict[str, int]:
     return dict(next(one for one in result.phases if one.name == phase).parts)
 
 
-def trained(result: llmcalc.api.rl.RlMemory) -> int:
+def trained(result: llmcalc.training.rl.RlMemory) -> int:
     return sum(parts(result, "training").values())
 
 

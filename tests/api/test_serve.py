@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api import serve
-from llmcalc.api.engine_models import load_served
-from llmcalc.api.serve import ENGINES
 from llmcalc.calc.sharding import Mesh
 from llmcalc.cli.commands import load
 from llmcalc.cli.main import main
 from llmcalc.data import tables
-from llmcalc.estimate.engine_weights import expert_buffers
 from llmcalc.schema.export import preset_text
+from llmcalc.serving.start import serve
+from llmcalc.serving.start.models import load_served
+from llmcalc.serving.start.serve import ENGINES
+from llmcalc.serving.start.weights import expert_buffers
 
 GIB = 2**30
 RUN = {"engine_version": "0.11", "gpu_memory": "79.18GiB", "max_model_len": 16000, "gpu_memory_utilization": 0.9}

@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 
 import llmcalc
-from llmcalc.api.accelerators import accelerators
-from llmcalc.api.request_lengths import read_requests
-from llmcalc.api.serving_formats import format_choices
-from llmcalc.api.serving_front import ServingFront
-from llmcalc.api.serving_layouts import LayoutSearch
-from llmcalc.api.step_models import step_model
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.errors import InputError
-from llmcalc.estimate.time.pools import decodes, pools_time, prefills
-from llmcalc.estimate.time.serving import Load, cache_bytes
+from llmcalc.inputs.gpus import accelerators
 from llmcalc.report.serving_front import front_document, spread_points
 from llmcalc.report.serving_search import layout_text
+from llmcalc.search.front import ServingFront
+from llmcalc.search.layouts import LayoutSearch
+from llmcalc.serving.formats import format_choices
+from llmcalc.serving.pool_times import decodes, pools_time, prefills
+from llmcalc.serving.requests import read_requests
+from llmcalc.serving.step.step_models import step_model
+from llmcalc.serving.times import Load, cache_bytes
 
 LLAMA, QWEN = llmcalc.load("llama3.1-8b"), llmcalc.load("qwen3-moe-30b-a3b")
 NONE = dict.fromkeys(("weights", "experts", "attention_weights", "cache"))

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.accelerators import accelerators
-from llmcalc.api.served_gpus import ServedGpus
-from llmcalc.api.serving_gpus import ServingGpus
-from llmcalc.api.serving_search import ServingSearch
 from llmcalc.cli.main import main
 from llmcalc.core.errors import InputError
 from llmcalc.estimate.cost import price_quotes
+from llmcalc.inputs.gpus import accelerators
+from llmcalc.search.served_gpus import ServedGpus
+from llmcalc.search.serving_gpus import ServingGpus
+from llmcalc.search.serving_search import ServingSearch
 
 MODEL = llmcalc.load("llama3.1-8b")
 REQUESTS: dict[str, Any] = {"isl": 6000, "osl": 130}

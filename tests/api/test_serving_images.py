@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.encoders import image_encoder
-from llmcalc.api.serving_images import RequestImages, read_request_images
-from llmcalc.api.serving_result import ServingResult
-from llmcalc.api.step_models import step_model
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.errors import InputError
-from llmcalc.estimate.time.step import step_values
+from llmcalc.inputs.image_encoders import image_encoder
+from llmcalc.serving.images import RequestImages, read_request_images
+from llmcalc.serving.result import ServingResult
+from llmcalc.serving.step.step import step_values
+from llmcalc.serving.step.step_models import step_model
 
 GEMMA = llmcalc.load("gemma3-27b")
 TOKENS = 260  # of an image: 256 embeddings, and 4 separators

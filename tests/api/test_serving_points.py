@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api import serving_search
-from llmcalc.api.accelerators import accelerators
-from llmcalc.api.request_lengths import read_requests
-from llmcalc.api.serving_front import _front
-from llmcalc.api.serving_layouts import LayoutSearch
-from llmcalc.api.serving_points import Points, alone, excess, fastest, unbeaten
+from llmcalc.inputs.gpus import accelerators
+from llmcalc.search import serving_search
+from llmcalc.search.front import _front
+from llmcalc.search.layouts import LayoutSearch
+from llmcalc.serving.points import Points, alone, excess, fastest, unbeaten
+from llmcalc.serving.requests import read_requests
 
 H100 = accelerators()["h100-sxm"]
 NONE = dict.fromkeys(("weights", "experts", "attention_weights", "cache"))

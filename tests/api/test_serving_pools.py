@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.serving_pools import ServingPools
 from llmcalc.core.errors import InputError
 from llmcalc.report.serving_pools import pools_document
 from llmcalc.report.serving_search import layout_text
+from llmcalc.search.pools import ServingPools
 
 LLAMA = llmcalc.load("llama3.1-8b")
 

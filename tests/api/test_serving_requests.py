@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.serving_limits import read_limits
-from llmcalc.api.serving_result import ServingResult, class_times
-from llmcalc.api.serving_search import ServingSearch
 from llmcalc.cli.main import main
 from llmcalc.core.errors import InputError
+from llmcalc.search.serving_search import ServingSearch
+from llmcalc.serving.limits import read_limits
+from llmcalc.serving.result import ServingResult, class_times
 
 QWEN = "vllm serve Qwen/Qwen3-8B -tp 2 --gpu-memory-utilization 0.6"
 LENGTHS: dict[str, Any] = {"isl": 1700, "osl": 310}

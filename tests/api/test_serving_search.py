@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.serving_limits import read_limits
-from llmcalc.api.serving_search import ServingSearch
 from llmcalc.core.errors import InputError
 from llmcalc.report.serving_search import search_document
+from llmcalc.search.serving_search import ServingSearch
+from llmcalc.serving.limits import read_limits
 
 LLAMA, QWEN = llmcalc.load("llama3.1-8b"), llmcalc.load("qwen3-moe-30b-a3b")
 

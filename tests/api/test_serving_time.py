@@ -11,20 +11,20 @@ import numpy as np
 import pytest
 
 import llmcalc
-from llmcalc.api import request_lengths
-from llmcalc.api.accelerators import read_gpus
-from llmcalc.api.serving_layouts import DISTINCT_GAIN
-from llmcalc.api.serving_result import ServingResult, class_times
-from llmcalc.api.speculation import find_drafting
-from llmcalc.api.step_models import engine_step, step_model
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.errors import InputError
 from llmcalc.data import table
-from llmcalc.estimate.time.arrays import Vector
-from llmcalc.estimate.time.interval import time_interval
-from llmcalc.estimate.time.serving import Load, cache_bytes, cache_space, serving_time, weight_bytes
-from llmcalc.estimate.time.step import step_values
+from llmcalc.inputs.gpus import read_gpus
+from llmcalc.kernels.arrays import Vector
+from llmcalc.kernels.interval import time_interval
 from llmcalc.report.serving import serving_document
+from llmcalc.search.layouts import DISTINCT_GAIN
+from llmcalc.serving import requests as request_lengths
+from llmcalc.serving.result import ServingResult, class_times
+from llmcalc.serving.speculation import find_drafting
+from llmcalc.serving.step.step import step_values
+from llmcalc.serving.step.step_models import engine_step, step_model
+from llmcalc.serving.times import Load, cache_bytes, cache_space, serving_time, weight_bytes
 
 LLAMA = llmcalc.load("llama3.1-8b")
 DEEPSEEK = llmcalc.load("deepseek-v3")

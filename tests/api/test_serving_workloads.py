@@ -11,20 +11,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import llmcalc
-from llmcalc.api import request_lengths
-from llmcalc.api.accelerators import accelerators
-from llmcalc.api.request_lengths import RequestClass, Requests, read_requests
-from llmcalc.api.serving_layouts import LayoutSearch
-from llmcalc.api.step_models import step_model
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.errors import InputError
-from llmcalc.estimate.time.arrays import Vector
-from llmcalc.estimate.time.pools import decodes, pools_time, prefills
-from llmcalc.estimate.time.serving import Load, serving_time
-from llmcalc.estimate.time.speculation import Speculation
+from llmcalc.inputs.gpus import accelerators
+from llmcalc.kernels.arrays import Vector
 from llmcalc.report.serving_front import front_document
 from llmcalc.report.serving_pools import pools_document
 from llmcalc.report.serving_search import search_document
+from llmcalc.search.layouts import LayoutSearch
+from llmcalc.serving import requests as request_lengths
+from llmcalc.serving.pool_times import decodes, pools_time, prefills
+from llmcalc.serving.requests import RequestClass, Requests, read_requests
+from llmcalc.serving.step.draft_steps import Speculation
+from llmcalc.serving.step.step_models import step_model
+from llmcalc.serving.times import Load, serving_time
 
 LLAMA = llmcalc.load("llama3.1-8b")
 H100 = accelerators()["h100-sxm"]

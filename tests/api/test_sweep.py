@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import llmcalc
-from llmcalc.api.axes import Axis, read_axis
-from llmcalc.api.quantity import swept
+from llmcalc.analysis.axes import Axis, read_axis
+from llmcalc.analysis.quantity import swept
 from llmcalc.core.errors import InputError
 
 EXACT = 1e-15

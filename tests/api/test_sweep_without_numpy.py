@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 import llmcalc
-from llmcalc.api import grid, sweep
+from llmcalc.analysis import sweep
+from llmcalc.inputs import grid
 
 CASES = (
     ("gpt2", "flops.total", "seq=64,96,100000", {"extend": True}),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 import llmcalc
-from llmcalc.api.published_runs import as_other_runs, expected_hours
 from llmcalc.core.errors import InputError, SizeError
 from llmcalc.report.flops import conventional_flops
+from llmcalc.training.published_runs import as_other_runs, expected_hours
 
 # compute of a run as published: model, tokens, length, FLOPs, how near
 RUNS = """

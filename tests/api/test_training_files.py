@@ -204,9 +204,9 @@ def test_wrong_values_are_errors(program: str, suffix: str, write: Write) -> Non
 
 @pytest.mark.parametrize("program", programs())
 def test_every_value_has_a_setting(program: str) -> None:
-    from llmcalc.api.training_files import SETTINGS
     from llmcalc.data import table
     from llmcalc.importers.training_programs import KINDS
+    from llmcalc.training.files import SETTINGS
 
     table_of = programs()[program]
     optimizers = {None, "unmodelled", *table("optimizers")}

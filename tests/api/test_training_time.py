@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api import training_time
-from llmcalc.api.training_time import meshes, padded, padding
 from llmcalc.estimate.cost import FROM_OPERATIONS
-from llmcalc.estimate.time.training_time import FASTEST, GIVEN, WITHOUT_ROOM
+from llmcalc.training import layouts as training_time
+from llmcalc.training.layouts import meshes, padded, padding
+from llmcalc.training.step_time import FASTEST, GIVEN, WITHOUT_ROOM
 
 
 def test_the_answer_is_the_estimate_with_the_smaller_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,7 +22,7 @@ def test_the_answer_is_the_estimate_with_the_smaller_error(monkeypatch: pytest.M
     assert judged(llmcalc.load("llama3-8b"), llmcalc.machine("h100")).keys() == {"operations", "published"}
     for operations, is_used in ((3, True), (7, False)):
         errors = {"operations": operations, "published": 5}
-        monkeypatch.setattr("llmcalc.api.train.judged", lambda *_, errors=errors: errors)
+        monkeypatch.setattr("llmcalc.training.train.judged", lambda *_, errors=errors: errors)
         found = run()
         assert found.step_time
         assert found.machine

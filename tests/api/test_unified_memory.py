@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.accelerators import accelerators
 from llmcalc.cli.main import main
 from llmcalc.estimate.hardware import SYSTEM_BYTES
+from llmcalc.inputs.gpus import accelerators
 
 GIB = 2**30
 MAC, OTHER = "m4-16gb", "rtx-4060-ti-16gb"

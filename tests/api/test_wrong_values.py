@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.compare import compared
-from llmcalc.api.fit import SETTINGS as FIT
-from llmcalc.api.quantity import quantities, targets
+from llmcalc.analysis.compare import compared
+from llmcalc.analysis.quantity import quantities, targets
+from llmcalc.fitting.fit import SETTINGS as FIT
 
 CALIBRATED = str(Path(__file__).parents[1] / "calibration.yaml")
 LOG = str(Path(__file__).parents[1] / "server.log")

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Browser
 
 import llmcalc
-from llmcalc.api.published_runs import expected_hours
 from llmcalc.report.provenance import three_digits
+from llmcalc.training.published_runs import expected_hours
 
 from .conftest import Host, Visit
 

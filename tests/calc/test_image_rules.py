@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from llmcalc.api.image_rules import find_image_rule
 from llmcalc.calc.images.rule import ImageRule, read_image_size
 from llmcalc.core.errors import InputError
 from llmcalc.data import table
+from llmcalc.inputs.image_rules import find_image_rule
 
 # model_type, width, height, tokens: computed by hand from the processors named in data/image_rules.yaml
 PUBLISHED = [

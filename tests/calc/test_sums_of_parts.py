@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.names import number_format
 from llmcalc.calc.kv_cache import state
 from llmcalc.calc.memory.weight_formats import TABLES
 from llmcalc.calc.sharding import Mesh
 from llmcalc.calc.touched_experts import expected_active_experts
 from llmcalc.core.errors import UnsupportedError
 from llmcalc.data import tables
+from llmcalc.inputs.number_formats import number_format
 from llmcalc.layers import Embedding
 
 BITS = 8

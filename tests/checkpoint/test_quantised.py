@@ -5,7 +5,6 @@ from math import prod
 import pytest
 
 import llmcalc
-from llmcalc.api.names import number_format
 from llmcalc.calc.params import component, params
 from llmcalc.checkpoint.published_weights import PublishedWeights
 from llmcalc.checkpoint.quantisation import gptq_awq
@@ -13,6 +12,7 @@ from llmcalc.checkpoint.quantisation import packing as packs
 from llmcalc.checkpoint.quantisation.method import Matrix
 from llmcalc.checkpoint.quantisation.read import quantisation_variants, read_quantisation
 from llmcalc.checkpoint.stored_tensors import placed
+from llmcalc.inputs.number_formats import number_format
 
 SHAPE = (384, 256)
 Q, GATE = "model.layers.7.self_attn.q_proj", "model.layers.7.mlp.gate_proj"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.evidence import errors_of
+from llmcalc.analysis.evidence import errors_of
 from llmcalc.calc.touched_experts import expected_active_experts
 from llmcalc.cli.main import main
 from llmcalc.report.provenance import three_digits

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 import llmcalc
-from llmcalc.api.effects import CONDITIONS
-from llmcalc.api.quantity import quantities
+from llmcalc.analysis.quantity import quantities
 from llmcalc.cli.commands import load
 from llmcalc.cli.main import BAD_INPUT, main
 from llmcalc.cli.options import MODEL_OUTPUT, READING
 from llmcalc.cli.spec import Command, Option
 from llmcalc.cli.table import COMMANDS, split
 from llmcalc.core.setting import WORKLOAD
+from llmcalc.inputs.effects import CONDITIONS
 
 AUDIO = {
     "model_type": "qwen2_audio", "some_new_key": 3,
@@ -277,7 +277,9 @@ def test_an_option_without_effect_is_refused(name: str, config: str) -> None:
 
 
 def test_every_condition_is_defined_and_needed() -> None:
-    from llmcalc.api import latency, scale, train
+    from llmcalc.api import scale
+    from llmcalc.serving import latency
+    from llmcalc.training import train
 
     settings = [
         *latency.SETTINGS,

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.published_runs import expected_hours
 from llmcalc.api.scale import USUAL_LAWS, laws
 from llmcalc.cli.main import main
+from llmcalc.training.published_runs import expected_hours
 
 Capture = pytest.CaptureFixture[str]
 

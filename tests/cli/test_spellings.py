@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 import llmcalc
-from llmcalc.api.accelerators import read_gpus
 from llmcalc.cli.commands import load
 from llmcalc.cli.main import main
 from llmcalc.cli.table import COMMANDS
 from llmcalc.core.aliases import ENGINE_OPTIONS
 from llmcalc.core.errors import InputError
 from llmcalc.core.setting import LENGTHS, read_length
+from llmcalc.inputs.gpus import read_gpus
 from llmcalc.schema.model_names import known_name
 from llmcalc.schema.preset_files import names, read_preset
 

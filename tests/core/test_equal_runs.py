@@ -15,8 +15,8 @@ from llmcalc.calc.work import works
 from llmcalc.core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from llmcalc.core.ledger import distinct_entries, rows, stack_entries
 from llmcalc.core.record import changed
-from llmcalc.estimate.time.layer_operations import operations
-from llmcalc.estimate.time.operations import GroupedGemm
+from llmcalc.kernels.layer_operations import operations
+from llmcalc.kernels.operations import GroupedGemm
 from llmcalc.layers import Attention, Embedding, Head, Mlp, Norm
 from llmcalc.layers.parts.rope import Rope
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.accelerators import accelerators
-from llmcalc.api.evidence import classes
-from llmcalc.api.names import format_names, number_format
-from llmcalc.api.quantity import names, quantity
+from llmcalc.analysis.evidence import classes
+from llmcalc.analysis.quantity import names, quantity
 from llmcalc.core.evidence import CLASSES, merged, weakest
 from llmcalc.core.notebook_display import NotebookDisplay
 from llmcalc.core.record import changed
+from llmcalc.inputs.gpus import accelerators
+from llmcalc.inputs.number_formats import format_names, number_format
 from llmcalc.verification import Verification
 
 KIND = {

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import llmcalc
-from llmcalc.api.accelerators import accelerators
 from llmcalc.api.scale import laws
 from llmcalc.data import tables
+from llmcalc.inputs.gpus import accelerators
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "architecture.md"
 PACKAGE = Path(llmcalc.__file__).parent

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 import llmcalc
-from llmcalc.api.accelerators import accelerators
-from llmcalc.api.efficiencies import efficiencies
-from llmcalc.api.names import number_format
 from llmcalc.core.errors import InputError
 from llmcalc.core.record import changed
+from llmcalc.inputs.gpus import accelerators
+from llmcalc.inputs.number_formats import number_format
+from llmcalc.kernels.efficiencies import efficiencies
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import llmcalc
 from llmcalc.calc.sharding import Mesh
-from llmcalc.estimate.engine_cache import (
+from llmcalc.serving.start.cache import (
     FULL,
     LONG,
     SHORT,
@@ -17,7 +17,7 @@ from llmcalc.estimate.engine_cache import (
     cache_layers,
     flat_cache,
 )
-from llmcalc.estimate.engine_states import StatePool
+from llmcalc.serving.start.states import StatePool
 
 
 def layer(kind: str, size: int, n_layers: int, window: int = 0, multiple: int = 16) -> CacheLayer:

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.memory import serving_stages
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.architecture import Architecture
 from llmcalc.core.errors import InputError
-from llmcalc.estimate.engine_adapters import adapter_bytes
-from llmcalc.estimate.engine_offload import HostCache, host_cache, offloaded_weights
-from llmcalc.estimate.engine_profile import GIB, Estimate
+from llmcalc.engines.profile import GIB, Estimate
+from llmcalc.fitting.memory import serving_stages
+from llmcalc.serving.start.adapters import adapter_bytes
+from llmcalc.serving.start.offload import HostCache, host_cache, offloaded_weights
 
 LAYERS, N_LAYERS, LARGEST = 7 * 11 * GIB, 11, 3 * GIB
 D_HEAD, D_MODEL, D_FF, N_LAYERS_SMALL, VOCAB = 7, 28, 22, 3, 101

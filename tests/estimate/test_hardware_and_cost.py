@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from llmcalc.api.accelerators import accelerator, accelerators
-from llmcalc.api.train import budget, emissions, machine, train
 from llmcalc.core.errors import InputError
 from llmcalc.data import table
 from llmcalc.estimate.cost import Span, emission, quoted_prices
+from llmcalc.inputs.gpus import accelerator, accelerators
+from llmcalc.training.train import budget, emissions, machine, train
 
 # [touvron2023a, Table 15]: GPU-hours on A100-80GB of 400 W, MWh, t CO2e
 LLAMA_TABLE_15 = """

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from llmcalc.api.accelerators import accelerators
-from llmcalc.api.efficiencies import efficiencies
 from llmcalc.data import FOLDER, table, tables
-from llmcalc.estimate.time import kernels
-from llmcalc.estimate.time.efficiency import GENERIC
-from llmcalc.estimate.time.kernels import Device
-from llmcalc.estimate.time.mixed_attention import mixed_attention_decode
-from llmcalc.estimate.time.unified_attention import unified_attention_decode, unified_attention_prefill
+from llmcalc.inputs.gpus import accelerators
+from llmcalc.kernels import kernels
+from llmcalc.kernels.efficiencies import efficiencies
+from llmcalc.kernels.efficiency import GENERIC
+from llmcalc.kernels.kernels import Device
+from llmcalc.kernels.mixed_attention import mixed_attention_decode
+from llmcalc.kernels.unified_attention import unified_attention_decode, unified_attention_prefill
 
 coefficients = efficiencies().coefficients
 H100 = Device(sms=132, bandwidth=3.35e12, l2=50 * 2**20, link=450e9, network=50e9)

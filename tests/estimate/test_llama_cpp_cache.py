@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import llmcalc
-from llmcalc.estimate.llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache
+from llmcalc.serving.start.llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache
 
 MIB, LONG = 2**20, 2**20
 SMALL = ("n_layers=18", "n_heads=4", "n_kv_heads=1", "d_head=256", "window=512", "d_model=640", "d_ff=2048")

@@ -7,11 +7,17 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.llama_cpp_models import llama_cpp_model
-from llmcalc.api.memory import serving_weights
 from llmcalc.core.architecture import Architecture
 from llmcalc.core.errors import InputError
-from llmcalc.estimate.llama_cpp_weights import DeviceWeights, Placement, device_weights, placed_tensors, read_placement
+from llmcalc.fitting.memory import serving_weights
+from llmcalc.serving.start.llama_cpp_models import llama_cpp_model
+from llmcalc.serving.start.llama_cpp_weights import (
+    DeviceWeights,
+    Placement,
+    device_weights,
+    placed_tensors,
+    read_placement,
+)
 
 N_DENSE, N_LAYERS, D_MODEL, N_EXPERTS, D_EXPERT, VOCAB = 2, 7, 13, 11, 5, 101
 BYTES, NEW, OLD = 2, 8000, 5000  # of an element, and builds that place the output layer first or last

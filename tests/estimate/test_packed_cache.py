@@ -9,8 +9,8 @@ import pytest
 
 import llmcalc
 from llmcalc.calc.kv_cache import state
-from llmcalc.estimate.engine_cache import FULL, SHORT, WINDOW
-from llmcalc.estimate.packed_cache import (
+from llmcalc.serving.start.cache import FULL, SHORT, WINDOW
+from llmcalc.serving.start.packed_cache import (
     GROUPS,
     PATTERNS,
     SIZES,

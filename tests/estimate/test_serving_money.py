@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.serving_search import ServingSearch
-from llmcalc.api.serving_terms import read_api_price
 from llmcalc.core.errors import InputError
-from llmcalc.estimate.serving_money import ApiPrice, Money, Power
-from llmcalc.estimate.training_run import Price
+from llmcalc.search.serving_search import ServingSearch
+from llmcalc.serving.money import ApiPrice, Money, Power
+from llmcalc.serving.terms import read_api_price
+from llmcalc.training.run import Price
 
 POWER = Power(500.0, 300.0, 0.25, "")
 

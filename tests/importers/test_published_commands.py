@@ -12,9 +12,9 @@ import pytest
 
 import llmcalc
 from llmcalc import UnknownNameError
-from llmcalc.api.engine_result import ServeResult
 from llmcalc.data import tables
 from llmcalc.importers.engine_commands import read_command
+from llmcalc.serving.start.start import ServeResult
 
 
 class Published(NamedTuple):

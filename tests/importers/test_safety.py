@@ -101,7 +101,7 @@ def test_a_preset_needs_nothing_of_what_reads_files():
     probe = "import sys, llmcalc; llmcalc.params(llmcalc.load('gpt3')); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     names = done.stdout.split()
-    assert "llmcalc.api.load" in names
+    assert "llmcalc.inputs.models" in names
     assert not [name for name in names if name.startswith("llmcalc.importers") or name in ("mmap", "socket")]
 
 

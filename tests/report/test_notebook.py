@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.memory import memory
-from llmcalc.api.quantity import Quantity, quantities
+from llmcalc.analysis.quantity import Quantity, quantities
 from llmcalc.core.architecture import Architecture
 from llmcalc.core.notebook_display import NotebookDisplay
 from llmcalc.core.record import record
 from llmcalc.core.tree import Node
+from llmcalc.fitting.memory import memory
 from llmcalc.report import notebook
 
 MODEL = llmcalc.load("gpt2")

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from llmcalc.api.accelerators import accelerators
 from llmcalc.cli.main import main
 from llmcalc.cli.table import COMMANDS
 from llmcalc.core.evidence import CLASSES
+from llmcalc.inputs.gpus import accelerators
 from llmcalc.report.result_schema import result_schema
 
 SCHEMA = result_schema()

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import llmcalc
-from llmcalc.api.memory import memory_of
 from llmcalc.core.errors import InputError
 from llmcalc.core.form import FUNCTIONS
+from llmcalc.fitting.memory import memory_of
 from llmcalc.web.forms import CACHES, WEIGHTS
 
 Workload = dict[str, Any]

@@ -13,8 +13,8 @@ LAW = Argument("name", "Scaling law name, such as besiroglu.", complete="laws")
 @printed
 def list_formats() -> Answer:
     """List all number formats and mixtures."""
-    from ...api.names import mixtures, number_format
     from ...data import tables
+    from ...inputs.number_formats import mixtures, number_format
     from ...report.catalogues import formats_document
 
     return formats_document({name: number_format(name) for name in tables("formats")}, mixtures())
@@ -23,7 +23,7 @@ def list_formats() -> Answer:
 @printed
 def list_hardware() -> Answer:
     """List all accelerators."""
-    from ...api.accelerators import accelerators
+    from ...inputs.gpus import accelerators
     from ...report.catalogues import hardware_document
 
     return hardware_document(accelerators())
@@ -32,7 +32,7 @@ def list_hardware() -> Answer:
 @printed
 def show_hardware(name: str) -> Answer:
     """Show one accelerator."""
-    from ...api.accelerators import accelerator
+    from ...inputs.gpus import accelerator
     from ...report.catalogues import accelerator_document
 
     return accelerator_document(accelerator(name))

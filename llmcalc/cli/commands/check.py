@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...api.quantity import targets
+from ...analysis.quantity import targets
 from ..memory_options import quantity_options, settings
 from ..options import BATCH, OUTPUT, READING, SEQ, example, load_models, metavar, values
 from ..output import Answer, printed
@@ -32,7 +32,7 @@ CODE = Argument("code", "Rule code, such as HW005 (default: list all rules).", l
 @printed
 def run_check(models: list[str], **given: Any) -> Answer:
     """Print the findings. The exit code is 1 if there are findings or a limit is exceeded."""
-    from ...api.check import check_all
+    from ...analysis.check import check_all
     from ...report.lint_report import check_document
 
     found = check_all(load_models(models, given), **values(SETTINGS, given), **settings(given, OF_QUANTITY))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...api.compare import compared
+from ...analysis.compare import compared
 from ..memory_options import quantity_options, settings
 from ..options import CHART_OUTPUT, NOTES, READING, load_models
 from ..output import Answer, printed
@@ -17,7 +17,7 @@ SETTINGS = quantity_options(compared())
 @printed
 def run(models: list[str], **given: Any) -> Answer:
     """Print the comparison."""
-    from ...api.compare import compare
+    from ...analysis.compare import compare
     from ...report.compare import compare_document
 
     return compare_document(compare(*load_models(models, given), **settings(given, SETTINGS)))

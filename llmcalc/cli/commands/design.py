@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...api.quantity import targets
+from ...analysis.quantity import targets
 from ..memory_options import quantity_options, settings
 from ..options import BATCH, CHART_OUTPUT, SET, example, metavar, values
 from ..output import Answer, printed
@@ -31,7 +31,7 @@ OF_QUANTITY = quantity_options(targets().values(), without=SETTINGS)
 @printed
 def run(family: str, **given: Any) -> Answer:
     """Print the candidate shapes."""
-    from ...api.design import design
+    from ...analysis.design import design
     from ...report.design import design_document
 
     return design_document(

@@ -24,7 +24,7 @@ OVERRIDES = tuple(
 def run(first: str, second: str, **given: Any) -> Answer:
     """Print the differences. The exit code is 1 if there are any differences."""
     from ...api.diff import diff
-    from ...api.load import load_each
+    from ...inputs.models import load_each
     from ...report.compare import diff_document
 
     both, of_first, of_second = values(OVERRIDES, given).values()

@@ -11,9 +11,7 @@ from ..options import MODEL, NOTES, READING, TREE_OUTPUT, load_model
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
-QUANTITY = Argument(
-    "quantity", f"Quantity to explain: {', '.join(module_names('quantities', 'api'))}.", complete="quantities"
-)
+QUANTITY = Argument("quantity", f"Quantity to explain: {', '.join(module_names('quantities'))}.", complete="quantities")
 DEPTH = Option("--depth", "Number of tree levels to show (default: all).", kind=int)
 SELECT = Option("--path", "Show only components whose path contains this text.", "TEXT", "select")
 
@@ -21,7 +19,7 @@ SELECT = Option("--path", "Show only components whose path contains this text.",
 @printed
 def run(model: str, quantity: str, depth: int | None, select: str | None, **given: Any) -> Answer:
     """Print the derivation."""
-    from ...api.explain import explain
+    from ...analysis.explain import explain
     from ...report.explain import explain_document
 
     workload = settings(given, SETTINGS)

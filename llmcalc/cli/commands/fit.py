@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from ...api.fit import SOLVE
 from ...core.errors import InputError
 from ...core.record import changed
+from ...fitting.fit import SOLVE
 from ..memory_options import MEMORY, MESH, TABLE, settings
 from ..options import READING, SIZES, is_given, refuse
 from ..output import Answer, printed
@@ -15,9 +15,9 @@ from ..spec import Argument, Command, Option
 from ..training_options import TRAINED_MODEL, TRAINING_FILE, load_trained
 
 if TYPE_CHECKING:
-    from ...api.find_recipes import Recipe
-    from ...api.fit_changes import Change
     from ...core.architecture import Architecture
+    from ...search.fit_changes import Change
+    from ...search.recipes import Recipe
 
 RECIPE = "recipe"
 OPTIONAL_MODEL = changed(TRAINED_MODEL, least=0)
@@ -69,7 +69,7 @@ def run(
         gpu = times
     if gpu is not None and gpu.strip().lower() == EVERY_GPU:
         return _gpus(model, {**given, "solve": solve, "gpu_memory": gpu_memory}, reserve)
-    from ...api.fit import fit
+    from ...fitting.fit import fit
     from ...report.fit import fit_document
 
     count = int(match[1]) if match else None
@@ -99,15 +99,15 @@ def _load_solved(
 
 def _count(gpu: str | None) -> int | None:
     """Return the number of GPUs in a specification such as ``h100:8``, or None if it has none."""
-    from ...api.accelerators import read_gpus
+    from ...inputs.gpus import read_gpus
 
     return None if gpu is None else read_gpus(gpu, None).count
 
 
 def _models(words: list[str | None], given: dict[str, Any], budget: dict[str, Any]) -> Answer:
     """List the models that fit. The GPU is the only one of the words."""
-    from ...api.find_models import find_models
     from ...report.find import find_models_document
+    from ...search.models import find_models
 
     gpus = [word for word in words if word is not None]
     if len(gpus) > 1:
@@ -121,8 +121,8 @@ def _models(words: list[str | None], given: dict[str, Any], budget: dict[str, An
 
 def _gpus(model: str, given: dict[str, Any], reserve: str) -> Answer:
     """List the GPUs on which a model fits."""
-    from ...api.find_gpus import find_gpus
     from ...report.find import find_gpus_document
+    from ...search.gpus import find_gpus
 
     refuse((SOLVING, GPU_MEMORY, *MESH), given, "on a search for GPUs")
     architecture, given, _ = load_trained(model, given)
@@ -139,8 +139,8 @@ def _asks_for_recipe(given: dict[str, Any]) -> bool:
 
 def _recipes(architecture: Architecture, typed: dict[str, Any], gpus: dict[str, Any], given: dict[str, Any]) -> Answer:
     """List the ways to train a model on GPUs."""
-    from ...api.find_recipes import find_recipes
     from ...report.find import find_recipes_document
+    from ...search.recipes import find_recipes
 
     refuse([option for option in MEMORY if option.name not in TRAINED], given, "on a search for recipes")
     chosen = [option for option in (*SIZES, *MEMORY) if option.name in TRAINED and option.name != "training"]

@@ -36,8 +36,8 @@ WORKLOAD = (*SIZES, MODE, CONTEXT, PATCHES, FRAMES, COUNT, LOGITS, CONVENTION)
 @printed
 def run(model: str, recompute: str, by: str, **given: Any) -> Answer:
     """Print the FLOP counts."""
-    from ...api.defaults import cached_tokens
     from ...api.flops import flops
+    from ...inputs.defaults import cached_tokens
     from ...report.flops import flops_document
 
     cached_tokens(given["mode"], given["context"])  # before a model is loaded

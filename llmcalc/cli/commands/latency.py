@@ -13,7 +13,7 @@ from ..spec import Command, Option
 
 if TYPE_CHECKING:
     from ...core.architecture import Architecture
-    from ...estimate.time.latency import Latency
+    from ...serving.latency_times import Latency
 
 SETTINGS = (
     Option("--gpu", "GPU with an optional count, such as h100:4.", "NAME[:N]", complete="accelerators"),
@@ -42,8 +42,8 @@ FORMAT_PEAKS = ("fp8",)  # formats that only help if the GPU computes in them
 @printed
 def run(model: str, **given: Any) -> Answer:
     """Print the latency. The exit code is 1 if the model does not fit."""
-    from ...api.latency import latency
     from ...report.latency import latency_document
+    from ...serving.latency import latency
 
     if given["gpu"] is None:
         raise InputError("missing GPU", parameter="gpu", hint="use a name such as {gpu=h100:4}")
@@ -57,8 +57,8 @@ def _alternatives(
     architecture: Architecture, settings: dict[str, Any], result: Latency
 ) -> Iterator[tuple[str, Latency]]:
     """Yield other settings with which the batch fits, or with which it may be faster."""
-    from ...api.latency import latency
-    from ...estimate.time.serving import weight_bytes
+    from ...serving.latency import latency
+    from ...serving.times import weight_bytes
 
     batch, card, times = result.workload.batch, result.accelerator, (2, 4, 8)
     changes: list[tuple[str, Any]] = []

@@ -92,7 +92,7 @@ def show_preset(name: str, resolved: bool, overrides: list[str], as_json: bool, 
     if overrides and not resolved:
         raise InputError("applies only to resolved models", parameter="overrides", hint="add {resolved}")
     if resolved:
-        from ...api.load import load
+        from ...inputs.models import load
         from ...schema.describe import describe
 
         architecture = load(name, overrides=overrides)

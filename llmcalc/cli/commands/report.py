@@ -38,7 +38,7 @@ def run(
     **given: Any,
 ) -> int:
     """Write the HTML page."""
-    from ...api.defaults import default_seq
+    from ...inputs.defaults import default_seq
     from ...report.page import report_page
     from ..files import write_file
 
@@ -59,7 +59,7 @@ def run(
 
 
 def _lengths(text: str) -> tuple[int, ...]:
-    from ...api.axes import read_axis
+    from ...analysis.axes import read_axis
 
     try:
         found: tuple[int, ...] = read_axis(f"seq={text}").values

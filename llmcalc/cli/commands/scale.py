@@ -46,10 +46,10 @@ AMOUNTS = {
 @printed
 def run(model: str | None, laws: list[str], shapes: list[str], seq: int, **given: Any) -> Answer:
     """Print the predictions of the scaling laws."""
-    from ...api.reference_models import reference_shapes
     from ...api.scale import scale
     from ...estimate.amounts import amount
     from ...report.scale import scale_document
+    from ...search.reference_models import reference_shapes
 
     texts = {option.name: (given[option.name], example) for option, example in AMOUNTS.items()}
     amounts: dict[str, Any] = {

@@ -99,16 +99,16 @@ def run(
     **given: Any,
 ) -> Answer:
     """Print what the engine allocates on each GPU, or the time of requests. The exit code is 1 if it will not start."""
-    from ...api.encoder_serving import EncoderServing
-    from ...api.engine_result import LayoutError
-    from ...api.serve import serve
-    from ...api.serving_front import ServingFront
-    from ...api.serving_gpus import ServingGpus
-    from ...api.serving_pools import ServingPools
-    from ...api.serving_result import ServingResult
-    from ...api.serving_search import ServingSearch
     from ...estimate.amounts import amount
     from ...report.serve import refused_document, serve_document
+    from ...search.front import ServingFront
+    from ...search.pools import ServingPools
+    from ...search.serving_gpus import ServingGpus
+    from ...search.serving_search import ServingSearch
+    from ...serving.encoders import EncoderServing
+    from ...serving.result import ServingResult
+    from ...serving.start.serve import serve
+    from ...serving.start.start import LayoutError
 
     typed = {**given, "model": model, "engine": engine, "engine_version": engine_version,
              "command": command}  # fmt: skip

@@ -11,10 +11,10 @@ from ..spec import Command, Option
 from ..training_options import TRAINED_MODEL, TRAINING_FILE, load_trained
 
 if TYPE_CHECKING:
-    from ...api.training_files import TrainingFile
     from ...calc.memory.fit import Fit
     from ...core.architecture import Architecture
     from ...estimate.cost import Machine
+    from ...training.files import TrainingFile
 
 BATCH_TOKENS = Option("--batch-tokens", "Tokens per optimizer step, such as 4M.", "AMOUNT")
 ENERGY = (
@@ -36,9 +36,9 @@ RUN = (TOKENS, SEQ, TARGET_SEQ, EXTEND, COUNT, BATCH_TOKENS)
 @printed
 def run(model: str, **given: Any) -> Answer:
     """Print a summary of the training run. The exit code is 1 if a mesh is given and a step does not fit in memory."""
-    from ...api.train import train, with_adapters
     from ...estimate.amounts import amount
     from ...report.train import train_document
+    from ...training.train import train, with_adapters
 
     energy: dict[str, Any] = {
         name: amount(text, name, "1.1") for name, text in values(ENERGY, given).items() if text is not None
@@ -66,11 +66,11 @@ def _with_run(
 
     The settings of a step only matter for its memory, which is computed for a mesh of GPUs.
     """
-    from ...api.defaults import default_seq
-    from ...api.fit import fit
     from ...calc.memory.fit import Fit
     from ...core.errors import InputError
     from ...core.record import fields
+    from ...fitting.fit import fit
+    from ...inputs.defaults import default_seq
 
     memory: Fit | None = None
     if gpus and given["dp"]:

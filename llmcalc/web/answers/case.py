@@ -8,17 +8,7 @@ from contextlib import suppress
 from functools import cached_property, lru_cache
 from typing import Any
 
-from ...api.accelerators import read_gpus
-from ...api.encoder_serving import EncoderServing
-from ...api.engine_hardware import default_engine
-from ...api.fit import FitResult, fit
 from ...api.flops import flops
-from ...api.latency import latency
-from ...api.load import load
-from ...api.model_lengths import served_length
-from ...api.serve import serve
-from ...api.serving_result import ServingResult
-from ...api.step_models import engine_step
 from ...calc.flops import Flops
 from ...calc.params import Params, params
 from ...calc.sharding import Mesh
@@ -26,9 +16,19 @@ from ...core.architecture import Architecture
 from ...core.errors import InputError, LlmcalcError, SizeError, spelled
 from ...core.record import changed
 from ...core.workload import positions
+from ...engines.hardware import default_engine
+from ...engines.lengths import served_length
 from ...estimate.hardware import Accelerator
-from ...estimate.time.latency import PREFILL, Latency
+from ...fitting.fit import FitResult, fit
+from ...inputs.gpus import read_gpus
+from ...inputs.models import load
 from ...report.numbers import BYTES, readable
+from ...serving.encoders import EncoderServing
+from ...serving.latency import latency
+from ...serving.latency_times import PREFILL, Latency
+from ...serving.result import ServingResult
+from ...serving.start.serve import serve
+from ...serving.step.step_models import engine_step
 from .state import State
 
 _SIZE = re.compile(r"(?<![a-z\d.])[ae]?\d+(\.\d+)?[bmt]\b")

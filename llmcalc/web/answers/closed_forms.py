@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from ...api.memory import serving_stages, worst_stage
 from ...calc.memory.inference import InferenceMemory
 from ...core.compiled import ClosedForm, CompiledFunction
 from ...core.form import symbol
 from ...core.notation import Notation, signs_in
 from ...core.record import changed, fields
 from ...core.workload import symbol_values
+from ...fitting.memory import serving_stages, worst_stage
 from .case import Case
 
 SIZES = {"seq": "context"}  # names of the sizes of memory

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...api.explain import explain
-from ...api.latency_tree import NANO, UNIT, latency_tree
+from ...analysis.explain import explain
 from ...core.errors import UnknownNameError
 from ...core.evidence import CLASSES
 from ...core.tree import Node
-from ...estimate.time.latency import Latency
 from ...report.explain import explain_document
 from ...report.numbers import BYTES, duration, exact, readable, short, three_digits
 from ...report.serving import dollars
+from ...serving.latency_times import Latency
+from ...serving.latency_tree import NANO, UNIT, latency_tree
 from .case import Case
 from .closed_forms import closed_form
 

@@ -6,15 +6,15 @@ from collections.abc import Generator, Mapping
 from time import perf_counter
 from typing import Any
 
-from ...api.gguf_names import file_format
-from ...api.request_lengths import read_requests
-from ...api.serving_formats import check_formats, format_choices
-from ...api.serving_front import ServingFront, front_steps
-from ...api.serving_layouts import LayoutSearch
-from ...api.serving_terms import read_terms
-from ...api.serving_time import FORMATS
 from ...core.errors import LlmcalcError
+from ...inputs.gguf_names import file_format
 from ...report.serving_front import front_document
+from ...search.front import ServingFront, front_steps
+from ...search.layouts import LayoutSearch
+from ...serving.formats import check_formats, format_choices
+from ...serving.point import FORMATS
+from ...serving.requests import read_requests
+from ...serving.terms import read_terms
 from .case import USUAL_ENGINE, Case, said
 from .charts import drawn
 from .state import State

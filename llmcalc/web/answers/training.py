@@ -6,19 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
-from ...api.find_recipes import LORA_RANK, QUANTISED
-from ...api.fit import FitResult, fit
-from ...api.published_runs import expected_hours
-from ...api.train import machine, train
 from ...core.errors import LlmcalcError
 from ...core.evidence import CLASSES
 from ...estimate.amounts import HOURS_A_DAY
 from ...estimate.cost import Span
-from ...estimate.training_run import Training
+from ...fitting.fit import FitResult, fit
 from ...report.fit import memory_parts
 from ...report.numbers import BYTES, duration, human, readable
 from ...report.provenance import range_text, three_digits
 from ...report.train import expected_cost
+from ...search.recipes import LORA_RANK, QUANTISED
+from ...training.published_runs import expected_hours
+from ...training.run import Training
+from ...training.train import machine, train
 from .case import CASES, MOST_KEPT, Case, said
 from .facts import fact, memory_fact, missing_fact, params_fact
 

@@ -7,10 +7,10 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any
 
-from ...api.engine_hardware import is_reachable
 from ...core.errors import LlmcalcError
 from ...core.evidence import CLASSES
 from ...core.record import changed
+from ...engines.hardware import is_reachable
 from ...report.numbers import BYTES, duration, readable, three_digits
 from ...report.serving import dollars
 from .case import Case, case_of, said

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.memory import eager_code
 from llmcalc.calc.memory.eager_code import EagerCode
 from llmcalc.calc.memory.saved_tensors import ActivationPolicy
 from llmcalc.calc.memory.training import saved_tensors
@@ -21,6 +20,7 @@ from llmcalc.core.record import changed, fields
 from llmcalc.core.traits import ModuleTensors
 from llmcalc.core.workload import Workload
 from llmcalc.data import table
+from llmcalc.fitting.memory import eager_code
 from llmcalc.importers.hf import family_table
 from llmcalc.layers import find, kinds
 from llmcalc.layers.attention import Attention

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import llmcalc
-from llmcalc.api import names
-from llmcalc.api.names import number_format, weight_formats
 from llmcalc.calc.memory.number_formats import Format
 from llmcalc.calc.memory.weight_formats import selected
 from llmcalc.core.errors import InputError, UnknownNameError
 from llmcalc.data import table, tables
+from llmcalc.inputs import number_formats as names
+from llmcalc.inputs.number_formats import number_format, weight_formats
 
 GIB = 2**30
 # format, bits of a weight [the sources are in the data files]

@@ -6,14 +6,14 @@ import random
 
 import pytest
 
-from llmcalc.api.step_models import engine_step
-from llmcalc.estimate.time.admission import (
+from llmcalc.serving.admission import (
     Admission,
     RequestBytes,
     excess_probability,
     recomputed_tokens,
     reserved_bytes,
 )
+from llmcalc.serving.step.step_models import engine_step
 
 from .schedulers import Engine, Estimating, Preempting
 

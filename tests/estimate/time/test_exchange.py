@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.accelerators import accelerators
-from llmcalc.api.efficiencies import efficiencies
-from llmcalc.api.step_models import step_model
 from llmcalc.calc.memory.number_formats import Format
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.ledger import distinct_entries
-from llmcalc.estimate.time import exchange
-from llmcalc.estimate.time.step import StepModel, step_values
-from llmcalc.estimate.time.training_kernels import TrainingCoefficients, TrainingKernels
-from llmcalc.estimate.time.training_step import TrainingLayout, training_step
+from llmcalc.inputs.gpus import accelerators
+from llmcalc.kernels import exchange
+from llmcalc.kernels.efficiencies import efficiencies
+from llmcalc.serving.step.step import StepModel, step_values
+from llmcalc.serving.step.step_models import step_model
+from llmcalc.training.kernels import TrainingCoefficients, TrainingKernels
+from llmcalc.training.step import TrainingLayout, training_step
 
 H800 = efficiencies().device(accelerators()["h800"])
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 import llmcalc
 from llmcalc import layers
-from llmcalc.api.step_models import weight_bits
 from llmcalc.calc.kernels import WEIGHTS
 from llmcalc.calc.sharding import Mesh
 from llmcalc.calc.walk import Conventions
@@ -20,13 +19,14 @@ from llmcalc.core.architecture import Architecture, Block, Branch, Run, Stack, S
 from llmcalc.core.errors import InputError
 from llmcalc.core.form import Form, lift, touched
 from llmcalc.core.layer import Layer
-from llmcalc.estimate.time.cost import ClassFormats
-from llmcalc.estimate.time.layer_groups import ATTENTION
-from llmcalc.estimate.time.layer_operations import operations
-from llmcalc.estimate.time.operations import Attention, Convolution, Elementwise, Gemm, GroupedGemm, Operation, Scan
-from llmcalc.estimate.time.serving import weight_bytes
-from llmcalc.estimate.time.step_operations import all_pairs, collectives, groups, step_conventions
+from llmcalc.kernels.cost import ClassFormats
+from llmcalc.kernels.layer_groups import ATTENTION
+from llmcalc.kernels.layer_operations import operations
+from llmcalc.kernels.operations import Attention, Convolution, Elementwise, Gemm, GroupedGemm, Operation, Scan
+from llmcalc.kernels.step_operations import all_pairs, collectives, groups, step_conventions
 from llmcalc.schema.preset_files import names
+from llmcalc.serving.step.step_models import weight_bits
+from llmcalc.serving.times import weight_bytes
 from llmcalc.testing import layers as layers_of
 
 PHASES = ("prefill", "decode")

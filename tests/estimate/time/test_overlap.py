@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import llmcalc
-from llmcalc.api.accelerators import accelerators
-from llmcalc.api.step_models import step_model
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.errors import InputError
-from llmcalc.estimate.time.overlap import EXCHANGE_SMS
-from llmcalc.estimate.time.step import StepModel, step_values
+from llmcalc.inputs.gpus import accelerators
+from llmcalc.serving.step.overlap import EXCHANGE_SMS
+from llmcalc.serving.step.step import StepModel, step_values
+from llmcalc.serving.step.step_models import step_model
 
 DEEPSEEK = llmcalc.load("deepseek-v3")
 WIDE = Mesh(dp=32, ep=32, tp=1, etp=1)

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import pytest
 
 import llmcalc
-from llmcalc.api.accelerators import read_gpus
-from llmcalc.api.serving_result import ServingResult
-from llmcalc.api.step_models import engine_step, step_model
 from llmcalc.calc.sharding import Mesh
-from llmcalc.estimate.time.step import step_values
+from llmcalc.inputs.gpus import read_gpus
+from llmcalc.serving.result import ServingResult
+from llmcalc.serving.step.step import step_values
+from llmcalc.serving.step.step_models import engine_step, step_model
 
 ROUNDED = 16  # tokens of prefill in a simulated step
 

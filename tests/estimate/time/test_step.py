@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 import llmcalc
-from llmcalc.api.accelerators import accelerator
-from llmcalc.api.step_models import engine_step, step_model
 from llmcalc.calc.sharding import Mesh
-from llmcalc.estimate.time.operations import Convolution, Scan
-from llmcalc.estimate.time.step import StepModel
-from llmcalc.estimate.time.transfers import transfers
+from llmcalc.inputs.gpus import accelerator
+from llmcalc.kernels.operations import Convolution, Scan
+from llmcalc.kernels.transfers import transfers
 from llmcalc.schema.preset_files import names
+from llmcalc.serving.step.step import StepModel
+from llmcalc.serving.step.step_models import engine_step, step_model
 
 MODELS = sorted({location.file: name for name, location in names().items()}.values())
 

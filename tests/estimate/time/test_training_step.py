@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.accelerators import accelerator
-from llmcalc.api.efficiencies import efficiencies
 from llmcalc.calc.memory.number_formats import Format
 from llmcalc.calc.sharding import Mesh
-from llmcalc.estimate.time.training_kernels import TrainingCoefficients, TrainingKernels
-from llmcalc.estimate.time.training_step import (
+from llmcalc.inputs.gpus import accelerator
+from llmcalc.kernels.efficiencies import efficiencies
+from llmcalc.schema.preset_files import names
+from llmcalc.training.kernels import TrainingCoefficients, TrainingKernels
+from llmcalc.training.step import (
     BACKWARD_PASS,
     BUBBLE,
     COMMUNICATION,
@@ -26,7 +27,6 @@ from llmcalc.estimate.time.training_step import (
     TrainingStep,
     training_step,
 )
-from llmcalc.schema.preset_files import names
 
 MODELS = sorted({location.file: name for name, location in names().items()}.values())
 SEQ, NONE = 2053, "none"

@@ -1,0 +1,1 @@
+"""How quantities vary, compare, derive and reach targets."""

@@ -1,0 +1,147 @@
+"""Comparison of several models under the same workload."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..calc.flops import Flops
+from ..calc.memory.inference import InferenceMemory
+from ..calc.memory.pipeline import ParallelMemory
+from ..calc.params import Params, params
+from ..core.architecture import Architecture
+from ..core.errors import InputError
+from ..core.evidence import merged
+from ..core.notebook_display import NotebookDisplay
+from ..core.record import record
+from ..core.setting import CONTEXT, MODE
+from ..inputs.effects import EffectCheck
+from ..inputs.models import Source, load
+from ..inputs.settings import read_settings, split_settings
+from .quantity import Quantity, quantities
+
+QUANTITIES = ("total", "active", "embedding", "non_embedding", "buffers")
+
+
+class Cost(NamedTuple):
+    """Table of values for one quantity, with a title and a unit."""
+
+    title: str
+    unit: str
+    values: dict[str, int]
+
+
+@record
+class Costs:
+    """Results for one model, keyed by quantity. All compared models share the same workload."""
+
+    results: dict[str, Any]
+
+    @property
+    def flops(self) -> Flops:
+        """FLOPs of the step."""
+        found: Flops = self.results["flops"]
+        return found
+
+    @property
+    def memory(self) -> InferenceMemory | ParallelMemory:
+        """Memory of the step."""
+        found: InferenceMemory | ParallelMemory = self.results["memory"]
+        return found
+
+    @property
+    def tables(self) -> list[Cost]:
+        """Tables of the values that ``compare`` shows, one per quantity."""
+        own = (each for each in compared() if each.name in self.results)
+        shown = ((each, each.compared(self.results[each.name])) for each in own if each.compared)
+        return [Cost(title, each.unit, values) for each, (title, values) in shown if values]
+
+
+@record
+class Comparison(NotebookDisplay):
+    """Parameters and costs of several models, with ratios relative to the first model."""
+
+    params: tuple[Params, ...]
+    costs: tuple[Costs, ...]
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """Class of evidence of each value, such as ``flops.matmul``: the weakest over the models."""
+        found = [{"params": one, **costs.results} for one, costs in zip(self.params, self.costs, strict=True)]
+        return merged(
+            *(
+                {f"{quantity}.{name}": each for name, each in result.evidence.items()}
+                for results in found
+                for quantity, result in results.items()
+            )
+        )
+
+    @property
+    def summary(self) -> str:
+        """One-line summary of all parameter counts."""
+        return "; ".join(f"{one.architecture.name}: {one.total:,} params" for one in self.params)
+
+    @property
+    def to_first(self) -> list[dict[str, Any]]:
+        """Differences and ratios of parameter counts relative to the first model."""
+        first, *others = self.params
+        rows = []
+        for result in others:
+            pairs = {name: (getattr(result, name), getattr(first, name)) for name in QUANTITIES}
+            difference = {name: own - other for name, (own, other) in pairs.items()}
+            ratio = {name: own / other if other else None for name, (own, other) in pairs.items()}
+            rows.append({"model": result.architecture.name, "difference": difference, "ratio": ratio})
+        return rows
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the comparison as a plain dictionary."""
+        models = [{"model": one.architecture.name, **one.to_dict()} for one in self.params]
+        costs = [{name: value for cost in one.tables for name, value in cost.values.items()} for one in self.costs]
+        return {"models": models, "to_first": self.to_first, "costs": costs, "evidence": self.evidence}
+
+
+def compare(*models: Source, **settings: Any) -> Comparison:
+    """Compare the parameters, FLOPs, memory, traffic and communication of several models under the same workload.
+
+    >>> import llmcalc
+    >>> round(llmcalc.compare("bert", "palm").to_first[0]["ratio"]["total"])
+    4936
+
+    Args:
+        models: two or more architectures, or anything ``load`` reads.
+        settings: parameters of ``flops``, ``memory``, ``traffic``, ``communication`` and ``latency``; ``training=True``
+            compares a training step. Communication requires a mesh, and latency ``gpu``.
+
+    Raises:
+        InputError: fewer than two models, conflicting settings, or a setting that has no effect on any of the models.
+    """
+    if len(models) < 2:
+        raise InputError("at least two models are required", parameter="models")
+    asked = compared()
+    known = tuple(setting for each in asked for setting in each.settings)
+    settings = read_settings("a comparison", known, settings)
+    if settings.get("training"):
+        if settings.get("mode") == "decode":
+            raise InputError("decode mode cannot be combined with training", parameter="mode", hint="omit one of them")
+        settings["mode"] = "train"
+    loaded, effects = [load(model) for model in models], EffectCheck()
+    for each in asked:
+        for model in loaded:
+            effects.add(each.settings, {"mode": MODE.default, **settings}, model)
+    effects.finish()
+    asked = tuple(each for each in asked if settings.keys() >= {*each.requires})
+    sizes, step, _, _ = split_settings(settings, *loaded)
+    before, after = {**settings, "seq": sizes["seq"]}, {**settings, "seq": sizes["seq"] + step["context"]}
+    costs = tuple(Costs({each.name: _measure(each, model, before, after) for each in asked}) for model in loaded)
+    return Comparison(tuple(map(params, loaded)), costs)
+
+
+def _measure(quantity: Quantity, model: Architecture, before: dict[str, Any], after: dict[str, Any]) -> Any:
+    """Measure a quantity of a step. Quantities without a ``context`` setting are measured after the step."""
+    known = {setting.name for setting in quantity.settings}
+    settings = before if CONTEXT.name in known else after
+    return quantity.measure(model, {name: value for name, value in settings.items() if name in known})
+
+
+def compared() -> tuple[Quantity, ...]:
+    """Return the quantities that ``compare`` shows."""
+    return tuple(each for each in quantities() if each.compared)

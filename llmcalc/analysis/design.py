@@ -1,0 +1,122 @@
+"""Search for shapes of a model family that meet a parameter, FLOPs or memory target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import product
+from typing import Any
+
+from ..core.architecture import Architecture
+from ..core.errors import InputError
+from ..core.record import changed
+from ..core.setting import AMOUNT, BATCH, Setting, check_values, read_length, read_texts
+from ..estimate.amounts import share
+from ..inputs.defaults import SEQ
+from ..inputs.effects import EffectCheck
+from ..inputs.settings import read_settings
+from ..schema.shape_search import Measure, search
+from ..schema.shapes import MULTIPLE, RANKS, WITHIN, Design, Rules
+from .axes import Over, check_points, read_axes
+from .quantity import targets
+
+OF_TARGET = (Setting("seq", int, SEQ, least=1), BATCH)
+SETTINGS = (
+    Setting("family", str, ""), *OF_TARGET,
+    Setting("multiple", int, MULTIPLE, least=1), Setting("tp", int, RANKS, least=1), Setting("within", AMOUNT, WITHIN),
+)  # fmt: skip
+
+MOST_VARIANTS = 100  # searches for shapes, one for each combination of values
+
+
+def design(
+    family: str,
+    *,
+    params: float | str | None = None,
+    active: float | str | None = None,
+    flops: float | str | None = None,
+    memory: int | str | None = None,
+    seq: int | str = SEQ,
+    batch: int = 1,
+    multiple: int = MULTIPLE,
+    tp: int = RANKS,
+    within: float | str = WITHIN,
+    overrides: Sequence[str] = (),
+    over: Over | None = None,
+    **settings: Any,
+) -> Design:
+    """Find shapes of a model family that meet a target.
+
+    >>> import llmcalc
+    >>> llmcalc.design("llama3", params="13B").candidates[0].overrides
+    ['n_layers=35', 'd_model=5120', 'n_heads=40', 'd_ff=17920', 'n_kv_heads=8']
+
+    Args:
+        family: preset family, one of its models, or the path of a preset file, whose proportions to keep.
+        params: target number of parameters, such as ``13e9`` or ``"13B"``.
+        active: target number of active parameters.
+        flops: target forward FLOPs per token at ``seq``.
+        memory: target memory at ``batch`` and ``seq``: bytes or ``"24GiB"`` (default settings: serving
+            with weights as published or in bf16).
+        seq: number of tokens per sequence.
+        batch: number of sequences.
+        multiple: number that all widths must be a multiple of.
+        tp: number of tensor-parallel ranks, which must divide the number of heads.
+        within: tolerance relative to the target, such as ``0.02`` or ``"2%"``.
+        overrides: values of model variables that do not vary, such as ``"vocab=128000"``.
+        over: settings of the target's quantity, or model variables, with the values to try, as in ``sweep``. The result
+            describes the first combination, and ``variants`` lists the best shape of each.
+        settings: another target, such as ``state="1GiB"``, or settings of the target's quantity, such as
+            ``weights="nf4"`` or ``training=True``.
+
+    Raises:
+        InputError: there is not exactly one target, the family has no width to vary, or no shape satisfies the rules.
+    """
+    seq = read_length(seq, "seq")
+    check_values(SETTINGS, locals())
+    known = targets()
+    others = {name: settings.pop(name) for name in known if name in settings}
+    given = {"params": params, "active": active, "flops": flops, "memory": memory, **others}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if len(chosen) != 1:
+        names = [f"{{{name}}}" for name in known]
+        hint = f"set {', '.join(names[:-1])} or {names[-1]}"
+        raise InputError("design requires exactly one target", hint=hint)
+    ((name, value),) = chosen.items()
+    target = known[name].read_amount(value)
+    rules = Rules(multiple, tp, share(within, "within"))
+    quantity, fixed = known[name], read_texts(overrides, "overrides")
+    base = {"seq": seq, "batch": batch, **({"tp": tp} if quantity.needs_ranks and "mesh" not in settings else {})}
+
+    def best(varied: dict[str, Any]) -> Design:
+        names = {setting.name for setting in quantity.settings}
+        own = {key: value for key, value in varied.items() if key in names}
+        changes = [f"{key}={value}" for key, value in varied.items() if key not in names]
+        found = {**base, **read_settings(name, quantity.settings, {**settings, **own})}
+        found = quantity.applicable(found, ("seq",) if seq == SEQ else ())
+
+        def measure_as(published: Architecture) -> Measure:
+            settings = {**found, **quantity.layout(published, found)}
+            return lambda model: quantity.count(model, settings)
+
+        count = partial(quantity.count, settings=found)
+        result = search(family, target, count, rules, (*fixed, *changes), measure_as)
+        effects.add(quantity.settings, found, result.candidates[0].architecture)
+        return result
+
+    for size in OF_TARGET:
+        if base[size.name] != size.default and all(size.name != each.name for each in quantity.settings):
+            raise InputError(f"has no effect on {name}", parameter=size.name, hint="omit it")
+    effects, axes = EffectCheck(), [] if over is None else read_axes(over)
+    for axis in axes:
+        if axis.name in settings:
+            raise InputError("cannot be both fixed and varied", parameter=axis.name, hint="remove it from {over}")
+    check_points(axes, MOST_VARIANTS, f"at most {MOST_VARIANTS} combinations are searched")
+    points = [dict(zip((axis.name for axis in axes), values, strict=True))
+              for values in product(*(axis.values for axis in axes))]  # fmt: skip
+    results = [best(point) for point in points]
+    effects.finish()
+    variants = tuple((point, result.candidates[0]) for point, result in zip(points, results, strict=True) if point)
+    value_evidence = quantity.evidence_of(training=bool(settings.get("training")))
+    step = quantity.step({**settings, **points[0], **({} if seq == SEQ else {"seq": seq})})
+    return changed(results[0], quantity=name, step=step, variants=variants, value_evidence=value_evidence)

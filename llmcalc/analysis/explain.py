@@ -1,0 +1,124 @@
+"""Trees that show how quantities are derived. Each total is the sum of its children."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from ..core.architecture import Architecture
+from ..core.errors import UnknownNameError
+from ..core.notebook_display import NotebookDisplay
+from ..core.record import record
+from ..core.setting import Setting, check_values
+from ..core.tree import Node
+from ..core.workload import Workload
+from ..inputs.effects import check_effects
+from ..inputs.models import Source, load
+from ..inputs.settings import read_settings
+from .quantity import quantity as find
+
+EXPLAIN = (Setting("quantity", str, "params"), Setting("depth", int, least=0), Setting("select", least=0))
+
+
+@record
+class Explanation(NotebookDisplay):
+    """Derivation of a quantity. ``print`` displays the derivation as a tree.
+
+    Attributes:
+        architecture: model that was analysed.
+        quantity: name of the quantity, such as ``params``.
+        tree: complete derivation.
+        roots: selected subtrees.
+        workload: workload for which the quantity was computed, or None for parameter counts.
+        total_evidence: class of evidence of the total.
+    """
+
+    architecture: Architecture
+    quantity: str
+    tree: Node
+    roots: tuple[Node, ...]
+    workload: Workload | None = None
+    total_evidence: str = "exact"
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """Class of evidence of the total."""
+        return {self.quantity: self.total_evidence}
+
+    @property
+    def summary(self) -> str:
+        """One-line summary of the total."""
+        return f"{self.architecture.name} {self.quantity}: {self.tree.value:,} {self.tree.unit}"
+
+    def __str__(self) -> str:
+        return "\n".join(root.text() for root in self.roots)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the derivation as a plain dictionary."""
+        return {"trees": [root.to_dict() for root in self.roots], "evidence": self.evidence}
+
+
+def explain(
+    model: Source, quantity: str = "params", *, depth: int | None = None, select: str | None = None, **settings: Any
+) -> Explanation:
+    """Explain how a quantity is derived.
+
+    >>> import llmcalc
+    >>> print(llmcalc.explain("gpt3", "params", depth=1))
+    gpt3-175b params = 174,604,259,328 params
+      inputs = 642,723,840 params (2 parts below)
+      block ×96 = 173,961,510,912 params (2 parts below)
+      outputs = 24,576 params (2 parts below)
+
+    Args:
+        model: an architecture, or anything ``load`` reads.
+        quantity: name of a module of ``llmcalc.quantities``, such as ``params``, ``flops`` or ``memory``.
+        depth: number of levels to show (default: all).
+        select: show only parts whose path contains this text.
+        settings: parameters of the quantity's function, such as ``tokens`` of ``train``. ``attention`` of ``flops`` is
+            called ``pairs``; ``training=True`` explains the memory of a training step.
+
+    Raises:
+        InputError: an unknown quantity, or a setting that has no effect on the quantity.
+    """
+    check_values(EXPLAIN, locals())
+    found = find(quantity)
+    settings = read_settings(quantity, found.explained, settings)
+    architecture = load(model)
+    check_effects(found.explained, settings, architecture)
+    result = found.measure(architecture, settings)
+    tree = found.tree(result)
+    named = replace(tree, label=f"{architecture.name} {quantity}")
+    roots = tuple(_selected(tree, select)) if select else (named,)
+    if not roots:
+        raise UnknownNameError("part", select, [node.label for _, node in tree.walk()], parameter="select")
+    rests_on: dict[str, str] = result.evidence
+    total_evidence = rests_on.get(quantity) or next(iter(rests_on.values()))
+    shown = tuple(_cut(root, depth) for root in roots)
+    return Explanation(architecture, quantity, named, shown, workload_of(result), total_evidence)
+
+
+def workload_of(result: Any) -> Workload | None:
+    """Return the workload of a result, or None for parameter counts."""
+    found: Workload | None = getattr(getattr(result, "step", result), "workload", None)
+    return found
+
+
+def _selected(node: Node, text: str, path: str = "") -> Iterator[Node]:
+    """Yield the topmost nodes whose paths contain ``text``. Each node is labelled with its path."""
+    here = f"{path} > {node.label}" if path else node.label
+    if text.lower() in here.lower():
+        yield replace(node, label=here)
+        return
+    for child in node.children:
+        yield from _selected(child, text, here)
+
+
+def _cut(node: Node, depth: int | None) -> Node:
+    if depth is None or not node.children:
+        return node
+    if depth == 0:
+        parts = f"{len(node.children)} parts below" if len(node.children) > 1 else "1 part below"
+        return replace(node, children=(), note=parts if not node.note else f"{node.note}; {parts}")
+    return replace(node, children=tuple(_cut(child, depth - 1) for child in node.children))

@@ -1,0 +1,195 @@
+"""Quantities that llmcalc computes for an architecture, each defined in a module in ``quantities``.
+
+>>> quantity("flops").unit, names()[:3]
+('FLOPs', ('active', 'communication', 'flops'))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ..calc.memory.fit import read_size
+from ..core.architecture import Architecture
+from ..core.errors import InputError
+from ..core.form import Form
+from ..core.record import changed, record
+from ..core.setting import AMOUNT, SIZE, Setting, known_choice
+from ..core.tree import Node
+from ..core.zoo_search import find_module, module_names
+from ..estimate.amounts import amount
+
+if TYPE_CHECKING:
+    from ..core.compiled import CompiledFunction
+
+BYTES, NANOSECONDS = "bytes", "ns"
+TIMES = {"": 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "µs": 10**3, "ns": 1}  # nanoseconds of a unit
+STEPS = {"forward": "forward pass", "train": "training step", "decode": "decode step"}  # titles
+NO_PARTS: Mapping[str, str] = {}
+NO_EVIDENCE: Mapping[str, Mapping[str, str]] = {}
+Measure = Callable[[Architecture, dict[str, Any]], Any]
+
+
+@record
+class Quantity:
+    """A quantity, defined as ``QUANTITY`` in the module ``quantities/<name>.py``.
+
+    Attributes:
+        name: name in ``explain``, ``sweep``, ``design`` and ``check``.
+        title: name in reports.
+        unit: unit of the total.
+        measure: function that computes a result from an architecture and settings. Results have a ``to_dict``
+            method.
+        tree: function that returns the derivation of a result.
+        settings: settings that affect the result.
+        unexplained: names of settings that do not affect the derivation.
+        parts: unit of each result attribute that ``sweep`` evaluates.
+        form: function that returns the closed form of a result attribute and a divisor, or None.
+        target: function that returns the value targeted by ``design`` and limited by ``check``, or None.
+        compared: function that returns a title and the named values shown by ``compare``, or None.
+        requires: names of settings without which ``compare`` leaves the quantity out.
+        needs_ranks: whether the quantity is 0 on a single rank, so that ``design`` measures it with its ``tp``.
+        results: classes of the results, which notebooks display as the report of this name does.
+        on_arrays: function that returns how to compute an attribute of a result for other sizes, given as arrays by
+            name, or None if each point is measured.
+        most_points: largest number of measured points of a sweep, and why each point is measured.
+        is_traceable: whether ``measure`` accepts symbols in place of the sizes, so that it can be compiled.
+        layout: function that returns the settings that ``design`` takes from the published size nearest to the target,
+            because they are searched for, such as the ranks of a layout.
+        evidence: class of evidence of each value of a result, by mode (``serving`` or ``training``), or for ``""`` if
+            there is one mode. The first value is the total.
+    """
+
+    name: str
+    title: str
+    unit: str
+    measure: Measure
+    tree: Callable[[Any], Node]
+    settings: tuple[Setting, ...] = ()
+    unexplained: tuple[str, ...] = ()
+    parts: Mapping[str, str] = NO_PARTS
+    phrase: str = ""
+    form: Callable[[Any, str], tuple[Form, int] | None] = lambda result, part: None
+    target: Callable[[Any], int] | None = None
+    compared: Callable[[Any], tuple[str, dict[str, int]]] | None = None
+    requires: tuple[str, ...] = ()
+    needs_ranks: bool = False
+    results: tuple[type, ...] = ()
+    on_arrays: Callable[[Any], Callable[[str, Mapping[str, Any]], Any] | None] = lambda result: None
+    most_points: tuple[int, str] = (20_000, "values such as traffic are computed point by point")
+    is_traceable: bool = False
+    layout: Callable[[Architecture, dict[str, Any]], dict[str, Any]] = lambda architecture, settings: {}
+    evidence: Mapping[str, Mapping[str, str]] = NO_EVIDENCE
+
+    @property
+    def explained(self) -> tuple[Setting, ...]:
+        """Settings that affect the derivation."""
+        return tuple(setting for setting in self.settings if setting.name not in self.unexplained)
+
+    @property
+    def amount(self) -> Setting:
+        """Target setting of ``design``. The corresponding limit setting of ``check`` has the prefix ``max_``."""
+        return Setting(self.name, SIZE, least=1) if self.unit == BYTES else Setting(self.name, AMOUNT)
+
+    def applicable(self, settings: Mapping[str, Any], defaults: Collection[str]) -> dict[str, Any]:
+        """Return settings without default lengths, named in ``defaults``, that have no effect in a decode step."""
+        given = {name: value for name, value in settings.items() if name not in defaults}
+        is_decode = self.step(given) == STEPS["decode"]
+        unused = {each.name for each in self.settings if is_decode and "prefill" in each.needs} & {*defaults}
+        return {name: value for name, value in settings.items() if name not in unused}
+
+    def step(self, settings: Mapping[str, Any], architecture: Architecture | None = None) -> str:
+        """Return the step that a quantity describes, such as ``"decode step"``, or an empty string.
+
+        Without a mode, a quantity whose default is None describes the step in which the given lengths have an effect.
+        """
+        for setting in self.settings:
+            if setting.name == "mode" and {*setting.choices} <= {*STEPS}:
+                only_reads = architecture is not None and architecture.main.role == "encoder"
+                is_open = setting.default is None and (settings.get("seq") or only_reads)
+                implied = "forward" if is_open else setting.default or setting.usual
+                return STEPS[settings.get("mode") or implied]
+        return ""
+
+    def evidence_of(self, part: str = "", *, training: bool = False) -> str:
+        """Return the class of evidence of a part, or of the total, for a model whose sizes are known."""
+        found = self.evidence.get("training" if training else "serving") or self.evidence[""]
+        return found.get(part) or next(iter(found.values()))
+
+    def read_amount(self, value: float | str, parameter: str = "") -> int:
+        """Parse a target or limit, such as ``"13B"`` parameters, ``"24GiB"`` or ``"20ms"``."""
+        name = parameter or self.name
+        changed(self.amount, name=name).check(value)
+        if self.unit == NANOSECONDS:
+            return _nanoseconds(value, name)
+        if self.unit != BYTES:
+            return max(1, int(amount(value, name, "13B")))
+        size = read_size(value, name) if isinstance(value, str) else int(value)
+        if size < 1:
+            raise InputError("must be positive", parameter=name, hint="use a size such as 24GiB")
+        return size
+
+    def compiled(
+        self, architecture: Architecture, settings: Mapping[str, Any], part: str, names: Iterable[str]
+    ) -> CompiledFunction:
+        """Return a part of the result as a compiled function of the sizes ``names``."""
+        from ..core.compiled import CompiledFunction
+
+        def compute(**sizes: Any) -> Any:  # results with symbols must not be remembered
+            return getattr(self.measure(changed(architecture), {**settings, **sizes}), part)
+
+        return CompiledFunction(compute, dict.fromkeys(names, 1))
+
+    def count(self, architecture: Architecture, settings: Mapping[str, Any]) -> int:
+        """Return the value that a target or limit refers to. Settings that do not affect the quantity are ignored."""
+        assert self.target is not None
+        known = {setting.name for setting in self.settings}
+        return self.target(self.measure(architecture, {key: value for key, value in settings.items() if key in known}))
+
+
+def _nanoseconds(value: float | str, name: str) -> int:
+    """Return a time in nanoseconds, from seconds or a text such as ``"20ms"``."""
+    digits = str(value).strip().rstrip("nuµms").strip()
+    factor = TIMES.get(str(value).strip()[len(digits) :].strip())
+    try:
+        found = round(float(digits) * factor) if factor else 0
+    except (ValueError, OverflowError):
+        found = 0
+    if found < 1:
+        raise InputError(f"must be a time, not {value!r}", parameter=name, hint="use a time such as 20ms")
+    return found
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all quantities."""
+    return module_names("quantities")
+
+
+@cache
+def quantity(name: str) -> Quantity:
+    """Look up a quantity by name."""
+    module = find_module("quantities", known_choice("quantity", name, names()))
+    found: Quantity = import_module(str(module)).QUANTITY
+    return found
+
+
+def quantities() -> tuple[Quantity, ...]:
+    """Return all quantities, sorted by name."""
+    return tuple(map(quantity, names()))
+
+
+def swept() -> tuple[str, ...]:
+    """Return the names of all values that ``sweep`` evaluates, such as ``flops.total``."""
+    return tuple(f"{each.name}.{part}" for each in quantities() for part in each.parts)
+
+
+def targets() -> dict[str, Quantity]:
+    """Return the quantities that ``design`` can target and ``check`` can limit, by name."""
+    return {each.name: each for each in quantities() if each.target}
+
+
+def setting_names() -> tuple[str, ...]:
+    """Return the names of all settings that affect at least one quantity."""
+    return tuple(dict.fromkeys(setting.name for each in quantities() for setting in each.settings))

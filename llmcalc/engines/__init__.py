@@ -1,0 +1,1 @@
+"""What is known about serving engines: hardware, models, lengths, weight formats, defaults and flags."""

@@ -1,0 +1,307 @@
+"""Memory required for serving or a training step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..calc.kv_cache import state
+from ..calc.memory.eager_code import EagerCode
+from ..calc.memory.inference import InferenceMemory, Steps, inference_memory
+from ..calc.memory.number_formats import BITS_A_BYTE
+from ..calc.memory.optimizer import Adapters, Recipe, StateRule
+from ..calc.memory.pipeline import ParallelMemory, parallel_memory, pipeline_stages
+from ..calc.memory.saved_tensors import ActivationPolicy
+from ..calc.memory.weight_formats import RequestedFormats, model_tensors
+from ..calc.sharding import Mesh
+from ..checkpoint.published_weights import PublishedWeights
+from ..core.architecture import Architecture
+from ..core.errors import DescriptionError, InputError, UnknownNameError
+from ..core.ledger import rows
+from ..core.record import changed
+from ..core.setting import CONVENTION, SIZES, TEXTS, Setting, check_values, known_choice, read_lengths, read_texts
+from ..core.workload import Workload
+from ..data import table
+from ..inputs.defaults import default_seq, step_limit
+from ..inputs.effects import check_effects
+from ..inputs.gguf_names import FILE_FORMAT, GGUF_ENGINE, published_format
+from ..inputs.image_encoders import image_encoder, with_images
+from ..inputs.models import Source, load
+from ..inputs.number_formats import kept_quantised, number_format, published_weights, weight_formats
+from ..inputs.settings import FORMATS, MEMORY_MODE, SERVING, TRAINING, WHOLE_MESH, check_expert_ranks, serving_mesh
+
+SERVED = (*SIZES, *FORMATS, *SERVING, WHOLE_MESH, CONVENTION)
+SETTINGS = (MEMORY_MODE, *SERVED, *TRAINING)
+IMAGE = Setting("image", TEXTS, (), needs=("serving",))
+CHECKPOINT = "checkpoint"
+LORA_TARGETS = ("wq", "wk", "wv", "wo")
+
+
+def memory(
+    model: Source,
+    *,
+    mode: str = "inference",
+    batch: int = 1,
+    seq: int | str | None = None,
+    target_seq: int | str | None = None,
+    dtype: str = "bf16",
+    weights: str | None = None,
+    only: Iterable[str] = (),
+    keep: Iterable[str] = (),
+    cache: str | None = None,
+    page: int | str | None = None,
+    prefill: int | str | None = None,
+    step_tokens: str | int | None = None,
+    beams: int | None = None,
+    image: Iterable[str] = (),
+    optimizer: str | None = None,
+    attention: str | None = None,
+    recompute: str | None = None,
+    dropout: bool = False,
+    loss: str | None = None,
+    scan: str | None = None,
+    expert_kernel: str | None = None,
+    gradients: str | None = None,
+    gradient_buffer: bool = False,
+    gradient_placeholders: bool = False,
+    master: bool = True,
+    mesh: Mesh | None = None,
+    convention: str | None = None,
+    lora_rank: int | None = None,
+    lora_targets: Iterable[str] | None = None,
+    extend: bool = False,
+) -> ParallelMemory | InferenceMemory:
+    """Compute the memory required for serving or a training step, in bytes per rank.
+
+    >>> import llmcalc
+    >>> llmcalc.memory("llama3-8b", seq=8192, weights="q4_k_m").weights
+    4912898048
+    >>> llmcalc.memory("gpt2", mode="training", batch=8, recompute="full").optimizer
+    1493277696
+
+    Args:
+        model: an architecture, or anything ``load`` reads.
+        mode: ``inference`` or ``training``.
+        batch: number of sequences; in inference, over all ranks, and in training, per micro-batch and rank.
+        seq: tokens per sequence, cached in inference (default: 2048, or the number of learned positions if smaller).
+        target_seq: number of decoder tokens of an encoder-decoder model (default: ``seq``).
+        dtype: number format used for computation: ``bf16``, ``fp16`` or ``fp32``.
+        weights: weight format, a mixture such as ``q4_k_m``, or ``checkpoint`` for the published formats (default:
+            ``checkpoint`` if the published checkpoint is quantised, else ``dtype``). Training requires ``lora_rank``.
+        only: components to store in ``weights``; other components stay in ``dtype``.
+        keep: components to keep in ``dtype``.
+        cache: inference: number format of keys and values (default: ``dtype``).
+        page: inference: block size of a paged KV cache, in tokens.
+        prefill: inference: number of prompt tokens per sequence in a prefill chunk (default: as many as
+            ``step_tokens`` allows).
+        step_tokens: inference: maximum number of tokens in a step over all sequences, or ``all`` (default: 8192;
+            512 for GGUF mixtures, which llama.cpp runs; ``all`` for ``convention="torch"``).
+        beams: inference: number of beams per sequence (default: 1).
+        image: inference: sizes in pixels of the images in each sequence, such as ``["1024x768"]``. Their tokens are
+            added to ``seq``, and the image encoder to the memory.
+        optimizer: training: the optimizer (default: ``adamw``).
+        attention: training: attention kernel, ``flash`` (default) or ``eager``.
+        recompute: training: activation recomputation, ``none`` (default), ``selective`` or ``full``.
+        dropout: training: whether dropout is active. A config's rates of 0 turn off dropout of attention weights or
+            sub-layers.
+        loss: training: ``eager`` (default), or ``fused`` for one kernel that turns logits into their gradient.
+        scan: training: ``eager`` (default), or ``fused`` for kernels that recompute the steps of a recurrence.
+        expert_kernel: training, with ``convention="torch"``: ``grouped`` runs all experts in one kernel, as
+            transformers does by default, and ``loop`` runs one expert after another, as with
+            ``experts_implementation="eager"`` (default: as in the config, otherwise ``loop`` if attention is eager or
+            transformers has no other kernel, and ``grouped`` if not).
+        gradients: training: number format of the gradients (default: ``dtype``).
+        gradient_buffer: training: whether one contiguous buffer holds the gradients, as in Megatron-LM.
+        gradient_placeholders: training, with ``gradient_buffer``: whether kernels keep an unused gradient of each
+            matrix shape, as Transformer Engine does.
+        master: training: whether to keep an fp32 master copy of 16-bit weights.
+        mesh: number of ranks of each kind of parallelism.
+        convention: ``torch`` keeps everything in ``dtype`` without a master copy, like transformers' eager code.
+        lora_rank: training: train only LoRA adapters of this rank (QLoRA: with ``weights="nf4"``).
+        lora_targets: training: matrices to adapt (default: ``wq``, ``wk``, ``wv`` and ``wo``).
+        extend: allow sequences longer than the learned positions.
+
+    Raises:
+        UnknownNameError: an unknown format, optimizer, mode or policy.
+        InputError: conflicting settings, or a setting that has no effect.
+    """
+    given = read_arguments(locals())
+    images = tuple(read_texts(image, "image"))
+    architecture = load(model)
+    check_effects((*SETTINGS, IMAGE), {**given, "image": images}, architecture)
+    return _with_images(architecture, images, given) if images else memory_of(architecture, **given)
+
+
+def _with_images(architecture: Architecture, images: tuple[str, ...], own: dict[str, Any]) -> InferenceMemory:
+    """Compute the memory of sequences with images, which have the tokens of the images in addition to ``seq``."""
+    encoder = image_encoder(architecture)
+    if encoder is None:
+        message = f"has no effect on {architecture.name}, whose image encoder is not known or does not exist"
+        raise InputError(message, parameter="image", hint="omit it")
+    sizes = encoder.measure(images)
+    text = default_seq(architecture) if own["seq"] is None else own["seq"]
+    result = memory_of(architecture, **{**own, "seq": text + sum(size.tokens for size in sizes)})
+    assert isinstance(result, InferenceMemory)
+    return with_images(result, encoder, sizes, own["dtype"])
+
+
+def read_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of ``memory`` in ``values``, after checking each of them."""
+    lists = (setting.name for setting in SETTINGS if setting.kind == TEXTS and values[setting.name] is not None)
+    given = read_lengths({**values, **{name: read_texts(values[name], name) for name in lists}})
+    check_values(SETTINGS, given)
+    return {setting.name: given[setting.name] for setting in SETTINGS}
+
+
+def memory_of(architecture: Architecture, **settings: Any) -> ParallelMemory | InferenceMemory:
+    """Compute the memory with valid settings of ``memory``, which may have no effect, as at one point of a sweep."""
+    own = {setting.name: setting.default for setting in SETTINGS} | settings
+    seq = default_seq(architecture) if own["seq"] is None else own["seq"]
+    mesh, convention, weights, dtype = own["mesh"] or Mesh(), own["convention"], own["weights"], own["dtype"]
+    if own["mode"] == "inference":
+        served = {setting.name: own[setting.name] for setting in SERVED} | {"seq": seq, "mesh": serving_mesh(mesh)}
+        return worst_stage(architecture, serving_stages(architecture, **served))
+    check_expert_ranks(mesh)
+    width = number_format(dtype).bits // BITS_A_BYTE
+    adapters = _adapters(architecture, own["lora_rank"], own["lora_targets"] or LORA_TARGETS)
+    if weights and adapters is None:
+        raise InputError("trainable weights cannot be quantised", parameter="weights", hint="add {lora_rank=N}")
+    frozen = weight_formats(weights, number_format(dtype), own["only"], own["keep"]) if weights else None
+    has_master = own["master"] and not adapters
+    recipe = _recipe(width, own["optimizer"] or "adamw", own["gradients"] or dtype, has_master, convention)
+    recipe = changed(
+        recipe, adapters=adapters, frozen_weights=frozen, contiguous_gradient_buffer=own["gradient_buffer"],
+        gradient_placeholders=own["gradient_placeholders"],
+    )  # fmt: skip
+    kernels = own["expert_kernel"], own["attention"]
+    code = eager_code(architecture, *kernels) if convention == "torch" else EagerCode()
+    policy = ActivationPolicy(
+        own["attention"] or "flash", own["recompute"] or "none", *_dropout(architecture, own["dropout"]), width,
+        recipe.gradient_bytes, convention, adapters, own["loss"] or "eager", own["scan"] or "eager", code=code,
+    )  # fmt: skip
+    workload = Workload(
+        batch=own["batch"], seq=seq, target_seq=own["target_seq"], mode="train", convention=convention,
+        extend=own["extend"],
+    )  # fmt: skip
+    return parallel_memory(architecture, workload, policy, recipe, mesh)
+
+
+def serving_stages(
+    architecture: Architecture,
+    *,
+    seq: int,
+    batch: int = 1,
+    target_seq: int | None = None,
+    dtype: str = "bf16",
+    weights: str | None = None,
+    only: Iterable[str] = (),
+    keep: Iterable[str] = (),
+    cache: str | None = None,
+    page: int | None = None,
+    prefill: int | None = None,
+    step_tokens: str | int | None = None,
+    beams: int | None = None,
+    mesh: Mesh | None = None,
+    convention: str | None = None,
+    extend: bool = False,
+) -> list[InferenceMemory]:
+    """Return the memory of each pipeline stage. The data-parallel ranks share the sequences."""
+    mesh, formats = mesh or Mesh(), serving_weights(architecture, weights, dtype, only, keep)
+    workload = Workload(batch=batch, seq=seq, target_seq=target_seq, logits="last", extend=extend)
+    workload.values(architecture)  # checks the positions, which only the first stage knows
+    own = changed(workload, batch=-(-batch // mesh.dp))
+    steps = Steps(step_limit(step_tokens, convention, formats.has_host_table), prefill, beams or 1, convention)
+    width, found = number_format(dtype).bits // BITS_A_BYTE, []
+    for stage in pipeline_stages(architecture, mesh.pp, uneven=True):
+        state_size = state(
+            stage, batch=own.batch, seq=seq, target_seq=target_seq, dtype=dtype, convention=convention,
+            cache=number_format(cache, "cache") if cache else None, page=page, extend=extend, mesh=mesh,
+            beams=steps.beams,
+        )  # fmt: skip
+        memory_of_stage = inference_memory(stage, own, formats, state_size, width, mesh, steps)
+        found.append(changed(memory_of_stage, workload=workload))
+    return found
+
+
+def worst_stage(architecture: Architecture, stages: Sequence[InferenceMemory]) -> InferenceMemory:
+    """Return the memory of the pipeline stage that needs the most, as that of the whole architecture."""
+    worst = stages[0] if len(stages) == 1 else max(stages, key=lambda stage: stage.peak)
+    return changed(worst, architecture=architecture, refusals=refusals(stages))
+
+
+def refusals(stages: Sequence[InferenceMemory]) -> tuple[str, ...]:
+    """Return the matrices that kernels do not accept in any pipeline stage."""
+    return tuple(dict.fromkeys(refusal for stage in stages for refusal in stage.refusals))
+
+
+def serving_weights(
+    architecture: Architecture, weights: str | None, dtype: str, only: Iterable[str], keep: Iterable[str]
+) -> RequestedFormats | PublishedWeights:
+    """Return the requested weight formats. By default, that of the file or quantised checkpoint, or ``dtype``."""
+    weights = weights or architecture.inputs.get(FILE_FORMAT)
+    is_quantised = architecture.inputs.get("types") or architecture.inputs.get("quantization")
+    if weights != CHECKPOINT and (weights or not is_quantised):
+        formats = weight_formats(weights or dtype, number_format(dtype), only, keep)
+        if formats.has_host_table and (published := published_format(architecture, GGUF_ENGINE)):
+            formats = kept_quantised(formats, published)
+        formats.check(model_tensors(architecture))
+        return formats
+    if tuple(only) or tuple(keep):
+        name = "only" if tuple(only) else "keep"
+        raise InputError("has no effect on weights in their published format", parameter=name, hint="omit it")
+    return published_weights(architecture)
+
+
+def _recipe(width: int, optimizer: str, gradients: str, master: bool, convention: str | None) -> Recipe:
+    optimizers = table("optimizers")
+    known_choice("optimizer", optimizer, tuple(optimizers))
+    entry: dict[str, Any] = optimizers[optimizer]
+    states = tuple(StateRule(**state) for state in entry["states"])
+    if convention == "torch":  # states in the parameters' format; a step makes two copies of the current tensor
+        own = tuple(rule if rule.block else changed(rule, bytes=width) for rule in states)  # 8-bit states stay 8-bit
+        return Recipe(f"torch {optimizer}", width, width, 0, own, 2)
+    copy = entry["master"] if master and width < entry["master"] else 0
+    return Recipe(optimizer, width, number_format(gradients).bits // BITS_A_BYTE, copy, states)
+
+
+def _dropout(architecture: Architecture, active: bool) -> tuple[bool, bool]:
+    """Return whether dropout applies to attention weights and to the outputs of sub-layers.
+
+    A config decides by its rates. Presets have no rates, so both are dropped.
+    """
+    rates = architecture.inputs.get("dropout", {"attention": 1.0, "residual": 1.0})
+    if active and "invalid" in rates:
+        raise DescriptionError(rates["invalid"], where=architecture.inputs.get("file", ""))
+    return active and rates["attention"] > 0, active and rates["residual"] > 0
+
+
+def eager_code(architecture: Architecture, expert_kernel: str | None = None, attention: str | None = None) -> EagerCode:
+    """Return what is known about the eager code of an architecture's model type, or of its layout in transformers.
+
+    Only a loop over experts saves tensors when it adds their outputs. Unless the kernel is given or the config names
+    it, experts run in a loop if attention is eager too, or if transformers has no grouped kernel for them.
+    """
+    facts: dict[str, dict[str, str]] = table("eager")
+    inputs, layout = architecture.inputs, (architecture.layout or "").split(".")[0]
+    names = inputs.get("model_type"), inputs.get("text_model_type"), layout
+    code = EagerCode(**next((facts[name] for name in names if name in facts), {}))
+    code = code if inputs.get("router_noise") else changed(code, noise="")
+    chosen = {"eager": "loop"}.get(name, "grouped") if (name := inputs.get("experts_implementation")) else None
+    usual = code.experts or ("loop" if attention == "eager" else "grouped")
+    return code if (expert_kernel or chosen or usual) == "loop" else changed(code, combine="")
+
+
+def adaptable_matrices(architecture: Architecture) -> set[str]:
+    """Return the names of the matrices to which LoRA adapters can be added."""
+    return {row.tensor.name for row in rows(architecture.stacks) if row.tensor.linear and not row.tensor.active}
+
+
+def _adapters(architecture: Architecture, rank: int | None, targets: Iterable[str]) -> Adapters | None:
+    if rank is None:
+        return None
+    matrices = adaptable_matrices(architecture)
+    for name in (chosen := tuple(targets)):
+        if name not in matrices:
+            hint = f"matrices of {architecture.name}: {', '.join(sorted(matrices))}"
+            raise UnknownNameError("matrix", name, matrices, parameter="lora_targets", hint=hint)
+    return Adapters(rank, chosen)

@@ -1,0 +1,1 @@
+"""How a user's words and files are read: models, GPUs, number formats, settings and tables."""

@@ -1,0 +1,257 @@
+"""Lookup of accelerators and cloud instances by name, and parsing of specifications such as ``h100:8`` or ``24GB``.
+
+Case, spaces, hyphens and vendor names are ignored, so ``H100 SXM`` and ``nvidia-h100-sxm`` are equivalent.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from ..calc.memory.fit import read_size
+from ..core.errors import InputError, SizeError, UnknownNameError
+from ..core.record import changed, record
+from ..data import tables
+from ..estimate.hardware import UNITS, Accelerator, Instance, Offer, read_accelerators, read_instance
+from .number_formats import aliases_of, plain
+
+ALL_GPUS = "all"  # in place of a name
+VENDORS = ("nvidia", "geforce", "tesla", "amd", "instinct", "google", "aws", "intel", "apple")
+LONGEST = 80  # characters
+_NAME = re.compile(r"[\w.]+(?:[\s-]+[\w.]+)*", re.ASCII)
+_SERIES = re.compile(r"\b([a-z]+)(\d+)\b")  # a series and a model, such as rtx6000
+_SIZE = re.compile(r"\d+(?:\.\d+)?\s*[kmgt]i?b", re.ASCII)
+_BARE_NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*([mgt]?)i?", re.ASCII)
+COUNT_DIGITS = 6  # of a number of GPUs
+_COUNT = rf"(?P<count>\d{{1,{COUNT_DIGITS}}})"
+_SPACED = re.compile(rf"(?P<name>.+?)\s+{_COUNT}", re.ASCII)
+_COUNTED = (
+    re.compile(rf"{_COUNT}(?:\s*[x×*]\s*|\s+)(?P<name>.+)", re.ASCII),  # 8xh100, 8 x h100, 8*h100, 8 h100
+    re.compile(rf"(?P<name>.+?)\s*(?::\s*[x×]?|[x×*])\s*{_COUNT}", re.ASCII),  # h100:8, h100:x8, h100x8, h100 * 8
+    _SPACED,  # h100 8
+)
+_NUMBERED = re.compile(
+    r"(?P<name>.*?[a-z0-9])[\W_]+(?P<count>\d+)\W*|(?P<first>\d+)[\W_]+(?P<rest>[a-z0-9].*)", re.ASCII
+)
+
+
+@record
+class Gpus:
+    """A GPU specification: an accelerator or the memory of one GPU in bytes, and the count if given."""
+
+    accelerator: Accelerator | None
+    memory_bytes: int | None
+    count: int | None
+
+
+@lru_cache(maxsize=1)
+def accelerators() -> dict[str, Accelerator]:
+    """Return all accelerators by name. Their offers include the cheapest cloud instance of each seller."""
+    found = [one for key, entry in tables("hardware").items() for one in read_accelerators(key, entry)]
+    rented = _rented()
+    return {one.name: changed(one, offers=one.offers + rented.get(one.name, ())) for one in found}
+
+
+def _rented() -> dict[str, tuple[Offer, ...]]:
+    """Return the lowest price per accelerator of each cloud, by accelerator."""
+    found: dict[str, dict[str, Offer]] = {}
+    for own in instances().values():
+        if own.offer:
+            offer, known = _offer(own), found.setdefault(own.gpu, {})
+            if own.cloud not in known or offer.usd < known[own.cloud].usd:
+                known[own.cloud] = offer
+    return {gpu: tuple(known.values()) for gpu, known in found.items()}
+
+
+@lru_cache(maxsize=1)
+def instances() -> dict[str, Instance]:
+    """Return all cloud instances by name, such as ``p5.48xlarge``."""
+    return {name: read_instance(name, entry) for name, entry in tables("instances").items()}
+
+
+@lru_cache(maxsize=1)
+def _instances_by_alias() -> dict[str, str]:
+    """Return the name of each cloud instance by its plain names."""
+    return {plain(alias): name for name, entry in tables("instances").items() for alias in aliases_of({name: entry})}
+
+
+def gpu_names() -> list[str]:
+    """Return the names of all accelerators and cloud instances."""
+    return [*accelerators(), *instances()]
+
+
+@lru_cache(maxsize=1)
+def _by_alias() -> dict[str, list[str]]:
+    """Return a mapping from each name and alias to the names of the matching accelerators."""
+    found: dict[str, list[str]] = {}
+    for key, entry in tables("hardware").items():
+        own = [one.name for one in read_accelerators(key, entry)]
+        for alias in aliases_of({key: entry}):
+            found.setdefault(plain(alias), []).extend(own)
+            if len(own) > 1:
+                for one in own:
+                    found.setdefault(plain(alias + one.removeprefix(key)), []).append(one)
+    return {alias: list(dict.fromkeys(names)) for alias, names in found.items()}
+
+
+@lru_cache(maxsize=1)
+def _words_by_name() -> dict[str, frozenset[str]]:
+    """Return the words by which each accelerator can be described: those of its title, names and memory size."""
+    found = {}
+    for key, entry in tables("hardware").items():
+        for one in read_accelerators(key, entry):
+            titles = (one.name, re.sub(r"\(.*?\)", "", one.title), *entry.get("aliases", ()))
+            found[one.name] = frozenset(word for title in titles for word in _words(title) if len(word) > 1)
+    return found
+
+
+def _words(name: str) -> list[str]:
+    return [word for word in re.split(r"[\s_-]+", name.lower()) if word and word not in VENDORS]
+
+
+def accelerator(name: str, count: int | None = None) -> Accelerator:
+    """Look up an accelerator by name, such as ``h100``, ``a100-80gb``, ``RTX 4090`` or ``H100 80GB SXM``.
+
+    The error about an ambiguous name repeats the given ``count``.
+    """
+    candidates = accelerators_named(name)
+    if not candidates:
+        raise _unknown(name)
+    if len(candidates) > 1:
+        names = ", ".join(candidates if count is None else (f"{one}:{count}" for one in candidates))
+        raise InputError(f"{name!r} is ambiguous", parameter="gpu", hint=f"use one of {names}")
+    return accelerators()[candidates[0]]
+
+
+def accelerators_named(name: str) -> list[str]:
+    """Return the accelerators with this name, or else those that all words of the name describe."""
+    words, known = _words(name), _by_alias()
+    if not words or not _NAME.fullmatch(name.strip()):
+        return []
+    exact = known.get(plain("".join(words))) or known.get(plain(name))
+    if exact:
+        return exact
+    described = _described(words) or _described(_SERIES.sub(r"\1 \2", " ".join(words)).split())
+    named = known.get(plain("".join(word for word in words if not _SIZE.fullmatch(word))), ())
+    return [one for one in described if one in named] or described  # the RTX 3090 24GB is not the 3090 Ti
+
+
+def _described(words: list[str]) -> list[str]:
+    return [one for one, own in _words_by_name().items() if own.issuperset(words)]
+
+
+def _unknown(name: str) -> UnknownNameError:
+    is_size = _BARE_NUMBER.fullmatch(name.strip().lower())
+    known = [] if is_size else [*aliases_of(tables("hardware")), *aliases_of(tables("instances"))]
+    return UnknownNameError("accelerator", name, known, parameter="gpu", hint=_hint(name.strip().lower()[:LONGEST]))
+
+
+def _hint(name: str) -> str:
+    parts = _NUMBERED.fullmatch(name)
+    head = parts and (parts["name"] or parts["rest"])
+    if parts and head and plain(head) in _by_alias():
+        return f"write a count as in {{gpu={head}:{parts['count'] or parts['first']}}}"
+    if name == ALL_GPUS:
+        fits = "llmcalc fit MODEL {gpu=all} lists those on which the model fits, with prices"
+        return f"{fits}, and llmcalc serve MODEL {{gpu=all}} {{isl=1000}} {{osl=500}} those with the cheapest tokens"
+    if "," in name:
+        return "name one kind of GPU, and ask once for each; serve with lengths of requests compares several"
+    if size := _BARE_NUMBER.fullmatch(name):
+        return f"write a memory size with its unit, as in {{gpu={size[1]}{size[2].upper() or 'G'}iB}}"
+    return "run llmcalc hardware list to see all accelerators"
+
+
+def gpu_list(gpu: str | int | None) -> list[str]:
+    """Return the parts of a list of GPUs, or ``all``, or an empty list for one kind of GPU.
+
+    >>> gpu_list("h100:2, l40s:4"), gpu_list("all"), gpu_list("h100:2")
+    (['h100:2', 'l40s:4'], ['all'], [])
+    """
+    parts = [part.strip() for part in gpu.split(",")] if isinstance(gpu, str) else []
+    return parts if len(parts) > 1 else [part.lower() for part in parts if part.lower() == ALL_GPUS]
+
+
+def gpu_name(one: Accelerator | None, memory_bytes: int) -> str:
+    """Return the name of an accelerator, or a memory size as the name of a GPU.
+
+    >>> gpu_name(None, 24 * 10**9), gpu_name(None, 3 * 2**29)
+    ('24GB', '1.5GiB')
+    """
+    if one:
+        return one.name
+    is_decimal = memory_bytes % UNITS["GB"] == 0
+    return f"{memory_bytes // UNITS['GB']}GB" if is_decimal else f"{memory_bytes / UNITS['GiB']:.6g}GiB"
+
+
+def read_gpus(text: str, count: int | None = None) -> Gpus:
+    """Parse a GPU specification: a name or a memory size, and an optional count, which must equal ``count`` if given.
+
+    The name of a cloud instance stands for its accelerators at its price.
+
+    >>> read_gpus("8x H100 SXM").accelerator.name, read_gpus("mi300x:4").count, read_gpus("2 x 24GB").memory_bytes
+    ('h100-sxm', 4, 24000000000)
+    >>> read_gpus("p5.48xlarge:2").count
+    16
+
+    Raises:
+        InputError: an unknown or ambiguous accelerator, or a number that could be a count or part of the name.
+        SizeError: a count below 1.
+    """
+    found = _read(text)
+    if found.count is not None and count is not None and found.count != count:
+        raise InputError(f"conflicting GPU counts: {found.count} and {count}", parameter="gpu", hint="omit one of them")
+    count = found.count if count is None else count
+    if count is not None and count < 1:
+        raise SizeError(f"the GPU count must be at least 1, not {count}", parameter="gpu")
+    return changed(found, count=count)
+
+
+def _read(text: str) -> Gpus:
+    wanted = text.strip().lower()
+    if len(wanted) > LONGEST:
+        raise _unknown(text)
+    if _is_known(wanted):
+        return _gpus(wanted, None)
+    matches = [match for pattern in _COUNTED if (match := pattern.fullmatch(wanted)) and _is_known(match["name"])]
+    readings = {(*accelerators_named(match["name"]), match["count"]): match for match in matches}
+    if len(readings) > 1 or (":" not in wanted and any(_is_known(match["count"]) for match in matches)):
+        raise InputError(f"{text!r} is ambiguous", parameter="gpu", hint="write a name and a count as in {gpu=h100:8}")
+    if not readings:
+        numbered = _NUMBERED.fullmatch(wanted)
+        if numbered and numbered["count"] and len(numbered["count"]) > COUNT_DIGITS and _is_known(numbered["name"]):
+            most = 10**COUNT_DIGITS - 1
+            raise SizeError(f"the GPU count must be at most {most:,}, not {numbered['count']}", parameter="gpu")
+        raise _unknown(text)
+    (match,) = readings.values()
+    name, count = match["name"], int(match["count"])
+    if match.re is _SPACED and any(
+        count * UNITS["GB"] == accelerators()[one].memory_bytes for one in accelerators_named(name)
+    ):
+        hint = f"write {{gpu={name}:{count}}} for {count} GPUs, or {{gpu={name}-{count}gb}} for GPUs with {count} GB"
+        raise InputError(f"{text!r} is ambiguous", parameter="gpu", hint=hint)
+    return _gpus(name, count)
+
+
+def _priced(own: Instance) -> Accelerator:
+    """Return the accelerator of an instance, with the price of this instance if it is known."""
+    found = accelerator(own.gpu)
+    return changed(found, offers=(_offer(own),), price="", price_source="") if own.offer else found
+
+
+def _offer(own: Instance) -> Offer:
+    """Return the price of one accelerator of an instance with a known price."""
+    assert own.offer is not None
+    return own.offer._replace(usd=own.offer.usd / own.count, seller=f"{own.cloud} {own.name}")
+
+
+def _is_known(name: str) -> bool:
+    return bool(_SIZE.fullmatch(name) or plain(name) in _instances_by_alias() or accelerators_named(name))
+
+
+def _gpus(name: str, count: int | None) -> Gpus:
+    if _SIZE.fullmatch(name):
+        return Gpus(None, read_size(name, "gpu"), count)
+    if plain(name) in _instances_by_alias():
+        own = instances()[_instances_by_alias()[plain(name)]]
+        return Gpus(_priced(own), None, own.count * (1 if count is None else count))
+    return Gpus(accelerator(name, count), None, count)

@@ -1,0 +1,153 @@
+"""Settings of the public functions, and how ``explain``, ``sweep``, ``compare`` and ``fit`` combine them.
+
+The settings of these functions are the parameters of ``llmcalc.flops`` and ``llmcalc.memory``, with three
+differences. ``pairs`` is another name of ``count``, the query-key pairs that are counted.
+``training=True`` replaces ``mode="training"`` of ``memory``. Mesh fields such as ``tp=8`` can replace
+``mesh=Mesh(tp=8)``. A value of None means that the setting is not given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ..calc.kernels import KERNELS as KERNEL_CHOICES
+from ..calc.sharding import MESH, Mesh
+from ..core.aliases import SETTINGS, renamed
+from ..core.architecture import Architecture
+from ..core.errors import InputError, SizeError
+from ..core.record import changed
+from ..core.setting import CONTEXT, COUNT, LIMIT, LOGITS, MODE, SIZES, TEXTS, Setting, check_values, read_lengths
+from .defaults import cached_tokens, default_seq
+
+PLAIN = ("fp32", "bf16", "fp16")
+MEMORY_MODE = Setting("mode", str, "inference", choices=("inference", "training"))
+STEP = (MODE, CONTEXT, COUNT, LOGITS)
+DTYPE = Setting("dtype", str, "bf16", choices=PLAIN)
+CACHE_DTYPE = changed(DTYPE, choices=(*PLAIN, "fp8"))
+WEIGHTS = Setting("weights")
+FORMATS = (
+    DTYPE, WEIGHTS, Setting("only", TEXTS, (), needs=("weights",)), Setting("keep", TEXTS, (), needs=("weights",)),
+)  # fmt: skip
+KERNELS = Setting("kernels", str, "fused", choices=tuple(KERNEL_CHOICES))
+CACHE_FORMAT = Setting("cache", like="dtype", needs=("serving", "kv_cache"))
+CACHE = (
+    Setting("page", int, least=1, needs=("serving", "kv_cache")),
+    Setting("beams", int, least=1, usual=1, needs=("serving", "state")),
+)
+SERVING = (
+    CACHE_FORMAT,
+    *CACHE,
+    Setting("prefill", int, least=1, needs=("serving",)),
+    Setting("step_tokens", LIMIT, least=1, needs=("serving",)),
+)
+OPTIMIZER = Setting("optimizer", usual="adamw", needs=("training",))
+GRADIENTS = Setting("gradients", choices=PLAIN, like="dtype", needs=("training", "gradient_format"))
+RECOMPUTE = Setting(
+    "recompute", choices=("none", "selective", "full"), usual="none", needs=("training", "stored_scores")
+)
+ADAPTERS = (
+    Setting("lora_rank", int, least=1, needs=("training",)),
+    Setting("lora_targets", TEXTS, needs=("training", "lora_rank")),
+)
+TRAINING = (
+    OPTIMIZER,
+    Setting("attention", choices=("flash", "eager"), usual="flash", needs=("training",)),
+    RECOMPUTE,
+    Setting("dropout", bool, False, needs=("training",)),
+    Setting("loss", choices=("eager", "fused"), usual="eager", needs=("training", "logits")),
+    Setting("scan", choices=("eager", "fused"), usual="eager", needs=("training", "scan")),
+    Setting("expert_kernel", choices=("grouped", "loop"), needs=("training", "torch", "experts")),
+    GRADIENTS,
+    Setting("gradient_buffer", bool, False, needs=("training",)),
+    Setting("gradient_placeholders", bool, False, needs=("training", "gradient_buffer")),
+    Setting("master", bool, True, needs=("training", "master_copy")),
+    *ADAPTERS,
+)
+WHOLE_MESH = Setting("mesh", Mesh)
+IS_TRAINING = Setting("training", bool, False)
+MEMORY = (IS_TRAINING, *FORMATS, *SERVING, *TRAINING, WHOLE_MESH, *MESH)
+
+
+class Settings(NamedTuple):
+    """Settings grouped by purpose.
+
+    Attributes:
+        sizes: ``batch``, ``seq`` (None if not given), ``target_seq`` and ``extend``.
+        step: other arguments of ``flops``.
+        memory: other arguments of ``memory``.
+        convention: None or ``torch``.
+    """
+
+    sizes: dict[str, Any]
+    step: dict[str, Any]
+    memory: dict[str, Any]
+    convention: str | None
+
+
+def read_settings(what: str, settings: tuple[Setting, ...], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the given values. Raise an error if a setting is unknown, has an invalid value or has no effect."""
+    values = renamed(values, SETTINGS)
+    found = {name: value for name, value in values.items() if value is not None}
+    known = {setting.name: setting for setting in settings}
+    for name in values:
+        if name not in known:
+            from ..analysis.quantity import setting_names
+
+            if name in setting_names():
+                raise InputError(f"has no effect on {what}", parameter=name, hint="omit it")
+            raise TypeError(f"unexpected keyword argument {name!r}")
+    found = read_lengths(found)
+    check_values(settings, found)
+    return found
+
+
+def split_settings(settings: Mapping[str, Any], *models: Architecture) -> Settings:
+    """Group settings by purpose. If models are given, ``seq`` defaults to a length that all models support."""
+    sizes = {setting.name: settings.get(setting.name, setting.default) for setting in SIZES}
+    mode = settings.get("mode", "forward")
+    context = cached_tokens(mode, settings.get("context")) if mode == "decode" else 0
+    if models and sizes["seq"] is None:
+        sizes["seq"] = default_seq(*models, mode=mode)
+    step = {
+        "mode": mode, "context": context, "attention": settings.get("count", "causal"),
+        "logits": settings.get("logits", "all"),
+    }  # fmt: skip
+    return Settings(sizes, step, memory_settings(settings), settings.get("convention"))
+
+
+def memory_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of ``memory`` for the kind of step, excluding sizes."""
+    training = bool(settings.get("training"))
+    found: dict[str, Any] = {"mode": "training" if training else "inference", "dtype": settings.get("dtype", "bf16")}
+    flags = {"dropout": False, "master": True, "gradient_buffer": False, "gradient_placeholders": False}
+    found |= flags if training else {}
+    others = (*FORMATS[1:], *(TRAINING if training else SERVING))
+    found |= {each.name: settings[each.name] for each in others if not each.is_default(settings.get(each.name))}
+    mesh = mesh_settings(settings)
+    if training:
+        check_expert_ranks(mesh)
+    return {**found, "mesh": mesh, "convention": settings.get("convention")}
+
+
+def mesh_settings(settings: Mapping[str, Any]) -> Mesh:
+    """Return the mesh specified by ``mesh`` or by individual mesh fields."""
+    own = {each.name: settings[each.name] for each in MESH if settings.get(each.name) is not None}
+    whole: Mesh | None = settings.get("mesh")
+    if whole is not None and own:
+        raise InputError("cannot be combined with mesh", parameter=next(iter(own)), hint="set it in the Mesh instead")
+    if own.get("pp", 1) == 1:  # without a pipeline, virtual stages have no effect
+        own.pop("virtual_stages", None)
+    return whole or Mesh(**own)
+
+
+def serving_mesh(mesh: Mesh) -> Mesh:
+    """Return a mesh without the fields that have no effect in serving."""
+    return changed(mesh, **{each.name: each.usual for each in MESH if "training" in each.needs})
+
+
+def check_expert_ranks(mesh: Mesh) -> None:
+    """Check that the experts of a training step span data-parallel ranks only, unless ``etp`` is given."""
+    if mesh.etp is None and mesh.dp % mesh.ep:
+        text, hint = f"ep ({mesh.ep}) does not divide dp ({mesh.dp})", "add {etp=1} for experts on single ranks"
+        raise SizeError(text, parameter="ep", hint=hint)

@@ -1,0 +1,1 @@
+"""Operations of a step, and the time of their kernels and collectives."""

@@ -1,0 +1,48 @@
+"""Size of the KV cache and other state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..analysis.quantity import Quantity
+from ..api.state import state_of
+from ..calc.explain import state_tree
+from ..calc.kv_cache import StateSize
+from ..calc.memory.number_formats import BITS_A_BYTE
+from ..core.architecture import Architecture
+from ..core.form import Form
+from ..core.setting import CONVENTION, SIZES
+from ..inputs.settings import CACHE, CACHE_DTYPE, CACHE_FORMAT, split_settings
+
+NAMES = ("dtype", "cache", "page", "beams")
+
+
+def _measure(architecture: Architecture, settings: dict[str, Any]) -> StateSize:
+    sizes, _, _, convention = split_settings(settings, architecture)
+    given = {name: settings[name] for name in NAMES if name in settings}
+    return state_of(architecture, **sizes, **given, convention=convention)
+
+
+def state_form(result: StateSize, part: str) -> tuple[Form, int]:
+    """Return the closed form of the state size and its divisor.
+
+    If the byte coefficients are not integers, the closed form counts bits and the divisor is 8.
+    """
+    bits = result.bits_form
+    if part == "elements":
+        return result.form, 1
+    if any(factor % BITS_A_BYTE for factor in bits.terms.values()):
+        return bits, BITS_A_BYTE
+    return Form({atoms: factor // BITS_A_BYTE for atoms, factor in bits.terms.items()}), 1
+
+
+QUANTITY = Quantity(
+    "state", "state", "bytes", _measure, state_tree,
+    settings=(*SIZES, CACHE_DTYPE, CACHE_FORMAT, *CACHE, CONVENTION),
+    unexplained=("dtype", "cache"),
+    parts={"elements": "elements", "bytes": "bytes"},
+    form=state_form,
+    target=lambda result: result.bytes,
+    results=(StateSize,),
+    evidence={"": StateSize.EVIDENCE},
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""Searches for layouts, GPUs, models, formats and changed settings."""

@@ -1,0 +1,188 @@
+"""Default layout of all GPUs for requests: the number of ranks and of replicas with the most tokens per second.
+
+Requests arrive as others end, so that the layout with the most tokens per second also has the shortest mean time of a
+request. A layout has as many replicas as there are GPUs for, but no more than requests. The layouts of fewer GPUs are
+among those of more GPUs, so that more GPUs are not slower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ..calc.sharding import Mesh
+from ..calc.touched_experts import expert_layers
+from ..core.errors import LlmcalcError
+from ..core.record import changed
+from ..serving.points import Point
+from ..serving.replicas import Replica, read_replica
+from ..serving.step.step_models import check_layout, engine_step
+from .layouts import DISTINCT_GAIN, LayoutSearch, meshes, powers
+
+EQUAL = 1.01  # ratio of tokens per second of layouts between which the number of used GPUs decides
+WORSE = 2  # powers of two in a row without a faster replica, after which the search ends
+MOST_RANKS, MOST_DIVISOR = 512, 64  # of a replica: the largest power of two, and the largest other divisor of all GPUs
+
+
+class DefaultLayout(NamedTuple):
+    """Layout of a replica, the number of replicas, and what is assumed."""
+
+    mesh: Mesh
+    replicas: int = 1
+    notes: tuple[str, ...] = ()
+    is_usual: bool = True  # tensor-parallel ranks alone
+
+
+class Candidate(NamedTuple):
+    """A layout, and its times with the number of requests."""
+
+    replica: Replica
+    replicas: int
+    point: Point
+
+    @property
+    def used(self) -> int:
+        """Number of GPUs."""
+        return self.replica.ranks * self.replicas
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """Key that orders layouts: those on which all requests run, then those with more requests per second."""
+        return self.point.runs, self.point.requests_per_s
+
+
+def default_layout(search: LayoutSearch, concurrency: float, *, in_one: bool = False) -> DefaultLayout:
+    """Return the layout of all GPUs that is assumed for a number of requests.
+
+    ``in_one`` is whether one engine computes all requests, so that replicas are data-parallel ranks or do not exist.
+
+    On one node, these are tensor-parallel ranks alone, or the fastest layout that uses all GPUs if such ranks do not
+    divide the model, unless another layout is faster by more than the error of the estimates, or half of the GPUs are.
+    """
+    count, node = search.count, search.card.node
+    tried = _Candidates(search, concurrency, in_one=in_one)
+    found = tried.of(count)
+    if not found:
+        return DefaultLayout(tried.widest or tried.tensor(count))
+    best, tensor = _most_used(found), tried.tensor(count)
+    divides = any(one.replica.mesh == tensor for one in found)
+    if count <= node:
+        whole = [one for one in found if one.used == count and (one.replica.mesh == tensor or not divides)]
+        usual = max(whole, key=lambda one: one.rank, default=best)
+        best = usual if _is_kept(usual, best, tried) else best
+        if best.replica.mesh == tensor:
+            return DefaultLayout(tensor)
+    why = "" if divides or count > node else f"{count} tensor-parallel ranks do not divide the model: "
+    note = f"{why}the layout with the most tokens per second is assumed: {{tp}} sets another"
+    mesh = best.replica.mesh
+    is_usual = mesh == tensor and best.replicas == 1
+    if best.replicas > 1 and tried.joins_replicas:
+        mesh = changed(mesh, dp=best.replicas, etp=mesh.tp * best.replicas)
+        return DefaultLayout(mesh, 1, (note,), is_usual)
+    return DefaultLayout(mesh, best.replicas, (note,), is_usual)
+
+
+def _is_kept(usual: Candidate, best: Candidate, tried: _Candidates) -> bool:
+    """Return whether the usual layout on one node is kept although another one is faster."""
+    if best.point.runs > usual.point.runs:
+        return False
+    most = usual.point.requests_per_s
+    if best.point.requests_per_s > DISTINCT_GAIN * most:
+        return False
+    half = tried.of(usual.used // 2) if best is not usual else []
+    return max((one.rank for one in half), default=(False, 0.0)) <= (usual.point.runs, EQUAL * most)
+
+
+def _most_used(found: list[Candidate]) -> Candidate:
+    """Return the layout that uses the most GPUs among those that are as fast as the fastest."""
+    runs, most = max(one.rank for one in found)
+    equal = [one for one in found if one.point.runs == runs and one.point.requests_per_s * EQUAL >= most]
+    return max(equal, key=lambda one: (one.used, one.point.requests_per_s))
+
+
+class _Candidates:
+    """Layouts of some GPUs for a number of requests."""
+
+    def __init__(self, search: LayoutSearch, concurrency: float, *, in_one: bool) -> None:
+        self.search, self.concurrency = search, concurrency
+        self.has_experts = any(True for _ in expert_layers(search.architecture))
+        self.has_replicas = not in_one or self.joins_replicas
+        self._known: dict[Mesh, Replica | None] = {}
+        self._allowed: list[Mesh] = []
+
+    @property
+    def joins_replicas(self) -> bool:
+        """Whether replicas are data-parallel ranks of one engine, which share no experts."""
+        return not self.has_experts and engine_step(self.search.engine).has_data_parallel
+
+    @property
+    def widest(self) -> Mesh | None:
+        """The layout on the most GPUs that the model allows, whether it fits or not, or None."""
+        return max(self._allowed, key=lambda mesh: (mesh.ranks, mesh.tp), default=None)
+
+    def tensor(self, size: int) -> Mesh:
+        """Return the layout with tensor-parallel ranks only."""
+        return Mesh(tp=size, etp=size)
+
+    def of(self, count: int) -> list[Candidate]:
+        """Return all layouts on ``count`` GPUs, with as many replicas as there are GPUs and requests for.
+
+        Of more than ``MOST_RANKS`` GPUs, the largest replicas are left out: those of more than two nodes whose size is
+        no power of two, and those after two powers of two without a faster one.
+        """
+        node, is_many = self.search.card.node, count > MOST_RANKS
+        divisors = range(1, min(count, 2 * node if is_many else MOST_DIVISOR) + 1)
+        sizes = {*powers(min(count, MOST_RANKS)), *(size for size in divisors if count % size == 0)}
+        found, ranks = list[Candidate](), list[tuple[bool, float]]()  # best rank of each power of two
+        for size in sorted(sizes):
+            if is_many and len(ranks) > WORSE:
+                runs, most = max(ranks[:-WORSE])
+                if max(ranks[-WORSE:]) <= (runs, EQUAL * most):
+                    break
+            for mesh in self._meshes(size, is_enough=any(one.point.runs for one in found)):
+                replica = self._replica(mesh)
+                if replica is not None:
+                    replicas = max(min(count // size, int(self.concurrency)), 1) if self.has_replicas else 1
+                    own = changed(self.search, count=replicas * size, only=self.concurrency)
+                    found.append(Candidate(replica, replicas, own.together(replica).points[0]))
+            of_size = [one.rank for one in found if one.replica.ranks == size]
+            if of_size and size & (size - 1) == 0:
+                ranks.append(max(of_size))
+        return found
+
+    def _meshes(self, size: int, *, is_enough: bool) -> Iterator[Mesh]:
+        """Yield the layouts of a replica.
+
+        Unless fewer GPUs are enough for all requests, sizes that are not a power of two are also divided into stages.
+        """
+        node, joins = self.search.card.node, engine_step(self.search.engine).has_data_parallel
+        seen = set()
+        stages = (
+            Mesh(tp=tp, pp=size // tp)
+            for tp in range(1, min(size, node) + 1) if not is_enough and size & (size - 1) and size % tp == 0
+        )  # fmt: skip
+        for mesh in (*meshes(self.search.architecture, size, node), *stages):
+            own = changed(mesh, etp=mesh.tp * mesh.dp // mesh.ep)
+            if own not in seen and (own.dp == 1 or joins):
+                seen.add(own)
+                yield own
+
+    def _replica(self, mesh: Mesh) -> Replica | None:
+        """Return a replica, or None if the model does not allow the layout or no request fits."""
+        if mesh not in self._known:
+            self._known[mesh] = self._read(mesh)
+        return self._known[mesh]
+
+    def _read(self, mesh: Mesh) -> Replica | None:
+        search = self.search
+        gpu, own = f"{search.card.name}:{mesh.ranks}", (mesh, search.engine, search.formats[0])
+        try:
+            check_layout(search.architecture, search.card, mesh, mesh.ranks)
+            found = read_replica(search.architecture, search.card, gpu, *own, search.given, search.acceptance)
+        except LlmcalcError:  # ranks that do not divide the model, or a format that it does not allow
+            return None
+        self._allowed.append(mesh)
+        is_known = found.memory.result is not None or found.steps.stage_batches == 1
+        if mesh.pp > 1 and (not is_known or found.drafting):
+            return None
+        return found if found.free is None or found.free > 0 else None

@@ -1,0 +1,137 @@
+"""Changed settings of a serving engine with which a model starts, or with which the GPUs store all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import InputError
+from ..data import tables
+from ..engines.settings import smaller_format
+from ..serving.start.llama_cpp_fit import LENGTH, longest_context, placements
+
+if TYPE_CHECKING:
+    from ..serving.start.start import ServeResult
+
+FEWEST, SHORT = 256, 32_768  # tokens of the shortest suggested context, and of one that is tried with others
+FEW_TOKENS, FEW_SEQUENCES = 512, 16  # of a step
+TIMES = (2, 4, 8)  # as many GPUs
+NODE = 8  # GPUs of a node of unknown GPUs
+MOST_RANKS = 256  # tensor-parallel ranks of a suggestion
+GPUS = "gpus"  # number of GPUs in a change
+LAYOUT = frozenset({"tp", "pp"})
+
+
+def candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
+    """Yield changed settings that need less memory, or use more of it, in the order of what they cost."""
+    if not has_unsupported_dtype(result):
+        yield from _candidates(result)
+        return
+    yield (half := {"dtype": "fp16"})
+    yield from ({**half, **change} for change in _candidates(result))
+
+
+def has_unsupported_dtype(result: ServeResult) -> bool:
+    """Return whether the engine refuses the given bf16, because the accelerator computes only in fp16."""
+    peak = result.accelerator.peak if result.accelerator else {"bf16": 0}
+    is_checked = tables("engines")[result.engine]["devices"].get("checks_dtype", False)
+    return is_checked and result.given.get("dtype") == "bf16" and "bf16" not in peak and "fp16" in peak
+
+
+def _candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
+    if result.placed:
+        yield from _of_llama_cpp(result)
+        return
+    settings = result.settings
+    if result.refusals:  # ranks that do not divide the model, or more ranks than GPUs
+        yield {"expert_parallel": True}
+        tp = settings.get("tp", 1)
+        halves = (tp >> number for number in range(1, tp.bit_length()))
+        yield from ({"tp": ranks} for ranks in halves if ranks <= MOST_RANKS)
+    longest, available = result.longest_in(0), result.memory.available.best
+    longest = min(longest, result.longest_allowed or longest)
+    if longest >= FEWEST:
+        yield {"max_model_len": longest - longest % 1024 if longest > 1024 else longest}
+    if settings["share"] < 0.95:
+        yield {"share": 0.95}
+    if not settings.get("cache"):
+        yield {"cache": "fp8"}
+    for n_sequences in (256, 64, 16):
+        if n_sequences < settings["max_num_seqs"]:
+            yield {"max_num_seqs": n_sequences}
+            if available <= 0:
+                yield {"max_num_seqs": n_sequences, "max_model_len": min(8192, result.max_model_len)}
+    yield from _smaller_steps(result)
+    larger, told = [*_more_gpus(result)], result.architecture.inputs
+    if settings.get("weights") or told.get("quantization") or told.get("types"):
+        yield from larger
+        return
+    smaller = {"weights": smaller_format(result.engine, "weights")}
+    yield smaller  # on the same GPUs
+    yield from _shorter(result, smaller)
+    yield from larger
+    yield from ({**smaller, **change} for change in larger)
+
+
+def _shorter(result: ServeResult, change: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a change with the longest requests with which the engine starts for sure, or with a usual length."""
+    assert result.retry is not None
+    with suppress(InputError):  # a format that the model does not allow
+        longest = min(result.retry(change).longest_in(0), result.max_model_len)
+        if longest >= FEWEST:
+            rounded = longest - longest % 1024 if longest > 1024 else longest
+            yield {**change, LENGTH: SHORT if rounded > SHORT else rounded}
+
+
+def _smaller_steps(result: ServeResult) -> Iterator[dict[str, Any]]:
+    """Yield steps without CUDA graphs, and with fewer tokens and sequences."""
+    settings, read = result.settings, tables("engines")[result.engine]["flags"]["read"].values()
+    n_sequences, tokens = settings.get("max_num_seqs") or 0, settings.get("max_num_batched_tokens") or 0
+    has_graphs = "enforce_eager" in read and not settings.get("enforce_eager")
+    eager = {"enforce_eager": True} if has_graphs else {}
+    least = max(FEW_TOKENS, n_sequences)  # a sequence has a token in each step
+    fewer = {"max_num_batched_tokens": least} if tokens > least and "max_num_batched_tokens" in read else {}
+    yield from filter(None, (eager, fewer, {**eager, **fewer}))
+    if n_sequences > FEW_SEQUENCES:
+        yield {**eager, **fewer, "max_num_seqs": FEW_SEQUENCES}
+
+
+def _more_gpus(result: ServeResult) -> Iterator[dict[str, Any]]:
+    """Yield layouts on more GPUs: more tensor-parallel ranks, or more pipeline stages beyond a node."""
+    settings, ranks = result.settings, result.ranks
+    node = result.accelerator.node if result.accelerator else NODE
+    for times in () if settings.get("attention_dp") else TIMES:
+        tp, pp = (settings.get(name, 1) for name in ("tp", "pp"))
+        stages = max(tp * times // max(node, tp), 1)
+        sizes = {"tp": tp * times // stages, "pp": pp * stages}
+        yield {**{name: size for name, size in sizes.items() if size != settings.get(name, 1)}, GPUS: ranks * times}
+
+
+def _of_llama_cpp(result: ServeResult) -> Iterator[dict[str, Any]]:
+    """Yield a shorter context, the fewest experts or layers in host memory, and a smaller cache."""
+    retry, settings = result.retry, result.settings
+    assert retry is not None
+    kind = smaller_format(result.engine, "cache")
+    cache = {} if settings.get("cache") else {"cache": kind, "cache_v": kind}
+
+    def fits(change: Mapping[str, Any]) -> bool:
+        found = retry(change)
+        return found.verdict == "starts" and not found.automatic
+
+    most = retry({"auto_fit": False}).max_model_len if LENGTH in result.automatic else result.max_model_len
+    if LENGTH not in result.automatic and (length := _rounded(longest_context(most, fits))):
+        yield {LENGTH: length}
+    if not result.automatic:
+        yield from placements(result, fits)
+    if cache and fits(cache):
+        yield cache
+    elif cache and (length := _rounded(longest_context(most, lambda change: fits({**cache, **change})))):
+        yield {LENGTH: length, **cache}
+    told = result.architecture.inputs
+    if not (settings.get("weights") or told.get("quantization") or told.get("types")):
+        yield {"weights": smaller_format(result.engine, "weights")}
+
+
+def _rounded(length: int) -> int:
+    return length - length % 1024 if length > 1024 else length

@@ -1,0 +1,227 @@
+"""Search for the presets that fit on GPUs, with the best weight format of each and the context that is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import cache
+from typing import Any, ClassVar, NamedTuple
+
+from ..calc.memory.inference import InferenceMemory
+from ..calc.memory.number_formats import BITS_A_BYTE
+from ..calc.memory.weight_formats import model_tensors
+from ..calc.params import params
+from ..core.architecture import Architecture
+from ..core.errors import InputError, SizeError
+from ..core.notebook_display import NotebookDisplay
+from ..core.record import record
+from ..core.setting import BATCH, SEQ, check_values
+from ..core.workload import positions
+from ..engines.hardware import checkpoint_format, supports
+from ..engines.lengths import known_length
+from ..estimate.hardware import NODE, Accelerator
+from ..fitting.context import largest_context
+from ..fitting.fit import FIT, check_fit, layout_of, resources
+from ..fitting.formats import weight_bits
+from ..fitting.memory import CHECKPOINT, serving_stages
+from ..inputs.defaults import RESERVE, default_seq
+from ..inputs.number_formats import number_format, weight_formats
+from ..inputs.settings import DTYPE, SERVING, WEIGHTS, read_settings
+
+MOST_CONTEXT = 2**20  # tokens up to which the context is searched
+MOST_GPUS = 64
+# weight formats to try, most bits first, and those of engines that run on several GPUs
+FORMATS = ("q8_0", "fp8", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m", "q2_k")
+CLOSE_FORMATS = ("q8_0", "fp8")  # fp8 has more bits than q8_0 in a model with large embeddings
+SHARDED_FORMATS = ("fp8", "awq-int4-g128")
+SETTINGS = (BATCH, SEQ, DTYPE, WEIGHTS, *SERVING)
+
+
+class FittingModel(NamedTuple):
+    """A model that fits on GPUs.
+
+    Attributes:
+        name: name of the preset and its size.
+        title: name of the family.
+        parameters: number of stored parameters.
+        format: weight format with the most bits in which the model fits.
+        weights: weights on one GPU, in bytes.
+        context: largest context that fits, in tokens per sequence.
+        is_limit: whether longer contexts were not tried, because the model has no more learned positions, or because
+            the search ends at 1,048,576 tokens.
+    """
+
+    name: str
+    title: str
+    parameters: int
+    format: str
+    weights: int
+    context: int
+    is_limit: bool
+
+
+@record
+class ModelSearch(NotebookDisplay):
+    """The presets that fit on ``count`` GPUs, largest first, and the number of presets that were tried.
+
+    ``memory`` and ``reserve`` are the bytes of one GPU. ``settings`` are the settings of the workload.
+    """
+
+    accelerator: Accelerator | None
+    count: int
+    memory: int
+    reserve: int
+    settings: dict[str, Any]
+    models: tuple[FittingModel, ...]
+    n_tried: int
+    errors: tuple[str, ...] = ()
+
+    EVIDENCE: ClassVar[dict[str, str]] = {"memory": "measured", "reserve": "assumed", "models": "assumed"}
+
+    @property
+    def summary(self) -> str:
+        """One-line summary of the number of models that fit."""
+        gpu = self.accelerator.title if self.accelerator else "GPU"
+        return f"{len(self.models)} of {self.n_tried} models fit on {self.count} × {gpu}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as a plain dictionary."""
+        own = {"memory": self.memory, "reserve": self.reserve, "count": self.count, "n_tried": self.n_tried}
+        return {
+            **own,
+            "models": [model._asdict() for model in self.models],
+            "errors": list(self.errors),
+            "evidence": self.evidence,
+        }
+
+
+def find_models(
+    gpu: str | int | None = None,
+    *,
+    count: int | None = None,
+    gpu_memory: str | int | None = None,
+    reserve: str | int = RESERVE,
+    **settings: Any,
+) -> ModelSearch:
+    """Find the presets that fit on GPUs for serving, largest first.
+
+    Each model has the weight format with the most bits in which at least ``seq`` tokens fit, starting with the format
+    of its published checkpoint, and the largest context with this format.
+
+    >>> import llmcalc
+    >>> found = llmcalc.find_models("rtx4090", weights="q4_k_m")
+    >>> found.models[0].name, found.models[0].context
+    ('seed-oss-36b', 10610)
+
+    Args:
+        gpu: accelerator with an optional count, such as ``"rtx4090"`` or ``"h100:2"``; or the memory of one GPU.
+        count: number of GPUs, at most 64, which run one copy of the model.
+        gpu_memory: memory of one GPU, such as ``"79.6GiB"`` (overrides the specification).
+        reserve: memory per GPU for the runtime: bytes, ``"2GiB"`` or ``"10%"``.
+        settings: ``batch``, ``seq`` (the context that must fit, by default 2048), ``dtype``, ``weights`` (only this
+            weight format), ``cache``, ``page``, ``prefill``, ``step_tokens`` or ``beams`` of ``memory``.
+
+    Raises:
+        InputError: an unknown GPU or format.
+    """
+    from ..schema.preset import load_file
+    from ..schema.preset_files import sized_files
+
+    check_values(FIT, {"gpu": gpu, "count": count, "gpu_memory": gpu_memory, "reserve": reserve})
+    settings = read_settings("a search for models", SETTINGS, settings)
+    for name in ("weights", "cache"):
+        if settings.get(name, CHECKPOINT) != CHECKPOINT:
+            if name == "weights":
+                weight_formats(settings[name], number_format("bf16"))
+            else:
+                number_format(settings[name], "cache")
+    card, number, total, of_runtime = resources(gpu, count, gpu_memory, reserve)
+    if (number or 1) > MOST_GPUS:
+        raise InputError(f"a list of models is limited to {MOST_GPUS} GPUs", parameter="gpu", hint="name one model")
+    budget = {
+        "memory_bytes": total, "reserve": of_runtime, "count": number or 1, "node": card.node if card else NODE,
+    }  # fmt: skip
+    found, errors, n_tried = list[FittingModel](), list[str](), 0
+    for file, size in sized_files():
+        n_tried += 1
+        try:
+            architecture = load_file(file, size)
+        except InputError as error:
+            errors.append(str(error))
+            continue
+        model = _best(architecture, budget, settings, card)
+        found += [model] if model else []
+    found.sort(key=lambda model: (-model.parameters, model.name))
+    return ModelSearch(card, number or 1, total, of_runtime, settings, tuple(found), n_tried, tuple(errors))
+
+
+def _best(
+    architecture: Architecture, budget: dict[str, Any], settings: dict[str, Any], card: Accelerator | None
+) -> FittingModel | None:
+    """Return a model with the most bits per weight with which the context fits, or None."""
+    limit = min(positions(architecture) or MOST_CONTEXT, known_length(architecture) or MOST_CONTEXT, MOST_CONTEXT)
+    least = settings.get("seq") or min(default_seq(architecture), limit)
+    for weights in _formats(architecture, budget, settings, card) if least <= limit else ():
+        own = {**settings, "weights": weights} if weights else settings
+        rest, usable = {name: value for name, value in own.items() if name != "seq"}, budget["memory_bytes"]
+        usable, found, context = usable - budget["reserve"], _stages(architecture, budget, rest), 0
+        while found and (longer := largest_context(found, usable, limit, max(least, context + 1))):
+            context, best = longer, found
+            more = budget["count"] > 1 and context < limit
+            found = _stages(architecture, budget, rest, context + 1) if more else ()
+        if context:
+            return FittingModel(
+                architecture.name, architecture.title, params(architecture).total,
+                weights or settings.get("dtype", DTYPE.default), max(stage.weights for stage in best), context,
+                context == limit,
+            )  # fmt: skip
+    return None
+
+
+def _formats(
+    architecture: Architecture, budget: dict[str, Any], settings: dict[str, Any], card: Accelerator | None
+) -> Iterator[str | None]:
+    """Yield the weight formats to try that may fit, most bits first. None is the format of the computation."""
+    dtype, given = settings.get("dtype", DTYPE.default), settings.get("weights")
+    total = (budget["memory_bytes"] - budget["reserve"]) * budget["count"] * BITS_A_BYTE
+    listed = [given] if given else FORMATS if budget["count"] == 1 else SHARDED_FORMATS
+    elements = sum(row.size * row.copies for row in model_tensors(architecture).distinct_rows)
+    readable = [name for name in listed if given or supports(card, name)]
+    possible = [name for name in readable if elements * _least_bits(name) <= total]
+    if given or not possible:  # a larger format does not fit either
+        yield from possible
+        return
+    own, most = None, float("inf")
+    if not weight_bits(architecture, None, dtype).is_published or (own := checkpoint_format(card, architecture)):
+        bits = weight_bits(architecture, own, dtype)
+        most = bits.average
+        if bits.bits <= total:
+            yield own
+    close = {name: weight_bits(architecture, name, dtype).average for name in possible if name in CLOSE_FORMATS}
+    for name in sorted(possible, key=lambda name: -close.get(name, 0.0)):
+        if (close.get(name) or weight_bits(architecture, name, dtype).average) < most:
+            yield name
+
+
+@cache
+def _least_bits(name: str) -> float:
+    """Return a lower bound of the bits per weight of a format (0 for that of the checkpoint)."""
+    if name == CHECKPOINT:
+        return 0.0
+    formats = weight_formats(name, number_format("fp32"))
+    return min(one.bits_per_weight for one in (formats.main, *(rule.format for rule in formats.rules)))
+
+
+def _stages(
+    architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any], seq: int = 1
+) -> Sequence[InferenceMemory]:
+    """Return the pipeline stages for one token in the best layout for ``seq`` tokens, or none if no layout fits."""
+    if budget["count"] == 1:
+        return serving_stages(architecture, seq=1, **arguments)
+    with suppress(SizeError):  # no layout of this number of GPUs
+        first = check_fit(architecture, **budget, seq=seq, is_trial=True, **arguments)
+        if first.fits and not first.result.refusals:
+            layout = layout_of(first)
+            batch = -(-arguments.get("batch", 1) // layout.replicas)
+            return serving_stages(architecture, **{**arguments, "seq": 1, "mesh": layout.mesh, "batch": batch})
+    return ()

@@ -1,0 +1,1 @@
+"""Serving: what starts, and the time of requests."""

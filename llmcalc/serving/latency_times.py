@@ -1,0 +1,311 @@
+"""Latency of a batch: the time of a decode step, of a prefill, or of a whole generation, with an interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
+from typing import Any, ClassVar, NamedTuple
+
+from ..calc.memory.fit import Fit
+from ..core.architecture import Architecture
+from ..core.notebook_display import NotebookDisplay
+from ..core.record import changed, fields, record
+from ..core.workload import Workload, symbol_values
+from ..estimate.hardware import Accelerator
+from ..kernels.arrays import Number, namespace
+from ..kernels.cost import COMMUNICATION, ENGINE, LAUNCHES, Cost, StepTime
+from ..kernels.efficiency import GENERIC, Efficiency
+from ..kernels.interval import Interval, time_interval
+from .factors import Factors
+from .step.step import StepModel, Values
+
+DECODE, PREFILL, GENERATE = MODES = ("decode", "prefill", "generate")
+SIMPSON = ((0.0, 1 / 6), (0.5, 4 / 6), (1.0, 1 / 6))  # points of the growing context, and their weights
+
+
+class Part(NamedTuple):
+    """Part of a step.
+
+    Attributes:
+        name: component, collective, or ``launches`` or ``engine``.
+        seconds: time of the part in all steps.
+        bound: ``memory``, ``compute``, ``communication``, ``launches`` or ``engine``.
+        moved: bytes that kernels read and write.
+        flops: FLOPs of contractions.
+    """
+
+    name: str
+    seconds: float
+    bound: str
+    moved: float
+    flops: float
+
+
+@record
+class Latency(NotebookDisplay):
+    """Time of one batch on a number of GPUs.
+
+    Attributes:
+        model: kernels of the steps.
+        workload: the decode step, the prefill, or the prompt of a generation.
+        mode: ``decode``, ``prefill`` or ``generate``.
+        new_tokens: number of generated tokens per sequence.
+        steps: time of each kind of step, with the number of such steps.
+        count: number of GPUs.
+        errors: logarithmic standard deviations of measured times, ``between`` and ``inside`` deployments.
+        find_memory: function that computes ``memory``.
+        calibrated: factors of the times, fitted to measurements of this deployment, and the number of measurements.
+        notes: assumptions.
+        has_default_layout: whether the layout was chosen for these sizes, so that other sizes may have another one.
+        is_usual: whether it is tensor parallelism over all GPUs, or given.
+    """
+
+    model: StepModel
+    workload: Workload
+    mode: str
+    new_tokens: int
+    steps: tuple[tuple[StepTime, float], ...]
+    count: int
+    errors: Mapping[str, float]
+    find_memory: Callable[[], Fit]
+    calibrated: tuple[Factors, int] | None = None
+    notes: tuple[str, ...] = ()
+    has_default_layout: bool = False
+    is_usual: bool = True
+
+    EVIDENCE: ClassVar[dict[str, str]] = dict.fromkeys(("seconds", "low", "high", "tokens_per_s"), "fitted")
+
+    @property
+    def architecture(self) -> Architecture:
+        """The model."""
+        return self.model.architecture
+
+    @property
+    def accelerator(self) -> Accelerator:
+        """The GPU."""
+        return self.model.accelerator
+
+    @cached_property
+    def seconds(self) -> float:
+        """Time of the batch."""
+        return float(sum(step.seconds * times for step, times in self.steps))
+
+    @property
+    def efficiencies(self) -> dict[tuple[str, str], Efficiency]:
+        """Coefficients of the kernels, by kind and format."""
+        return {key: found for step, _ in self.steps for key, found in step.efficiencies.items()}
+
+    @cached_property
+    def interval(self) -> Interval:
+        """Interval of 80 % of the time, with the reasons for its width."""
+        engine, stages = self.model.engine, self.model.stage_batches
+        unknown = engine.name if not engine.is_known else "pipeline stages" if stages > 1 else ""
+        measurements = self.calibrated[1] if self.calibrated and self.mode != PREFILL else 0
+        return time_interval(self.seconds, self.errors, self.efficiencies.values(), unknown, measurements)
+
+    @property
+    def low(self) -> float:
+        """Lower end of the interval of 80 %."""
+        return float(self.interval.low)
+
+    @property
+    def high(self) -> float:
+        """Upper end of the interval of 80 %."""
+        return float(self.interval.high)
+
+    @property
+    def tokens(self) -> int:
+        """Number of tokens that the batch computes (a prefill) or generates."""
+        per_sequence = {DECODE: 1, PREFILL: self.workload.seq, GENERATE: self.new_tokens}[self.mode]
+        return self.workload.batch * per_sequence
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Tokens per second over all sequences."""
+        return self.tokens / self.seconds
+
+    @property
+    def is_encoder(self) -> bool:
+        """Whether the model reads sequences and generates no tokens."""
+        return self.architecture.main.role == "encoder"
+
+    @property
+    def sequences_per_s(self) -> float:
+        """Sequences per second that are read or generated. A decode step computes one token of each."""
+        return self.workload.batch / self.seconds
+
+    @property
+    def first_token_s(self) -> float | None:
+        """Time to the first token of a generation, or None."""
+        return float(self.steps[0][0].seconds * self.steps[0][1]) if self.mode == GENERATE else None
+
+    @cached_property
+    def total(self) -> Cost:
+        """Cost of all kernels in all steps."""
+        (first, times), *rest = self.steps
+        total = first.total.plus(first.total, times - 1)
+        for step, number in rest:
+            total = total.plus(step.total, number)
+        return total
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """Parts of the time, the largest first. Their sum is ``seconds``."""
+        costs: dict[str, Cost] = {}
+        others: dict[tuple[str, str], float] = {}
+        for step, times in self.steps:
+            for name, cost in step.components.items():
+                known = costs.get(name)
+                costs[name] = known.plus(cost, times) if known else Cost(*(each * times for each in cost))
+            added = {(name, COMMUNICATION): each for name, each in step.collectives.items()}
+            for key, each in (added | {(LAUNCHES, LAUNCHES): step.launches, (ENGINE, ENGINE): step.engine}).items():
+                others[key] = others.get(key, 0.0) + each * times
+        found = [Part(name, cost.seconds, cost.bound, cost.moved, cost.flops) for name, cost in costs.items()]
+        found += [Part(name, seconds, bound, 0.0, 0.0) for (name, bound), seconds in others.items()]
+        return tuple(sorted((part for part in found if part.seconds), key=lambda part: -part.seconds))
+
+    @property
+    def by_bound(self) -> dict[str, float]:
+        """Time by what limits it, the largest first."""
+        found: dict[str, float] = {}
+        for part in self.parts:
+            found[part.bound] = found.get(part.bound, 0.0) + part.seconds
+        return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+    @cached_property
+    def memory(self) -> Fit:
+        """Memory that one GPU needs for the batch, and that it has."""
+        return self.find_memory()
+
+    @cached_property
+    def prompt(self) -> Latency | None:
+        """Latency of the prefill of the context of a decode step, or None."""
+        if self.mode != DECODE or not self.workload.context:
+            return None
+        own = changed(self.workload, mode="forward", seq=self.workload.context, context=0, source=None)
+        return latency(self.model, own, PREFILL, 0, self.count, self.errors, self.find_memory, self.calibrated)
+
+    def part_on(self, part: str, sizes: Mapping[str, Number]) -> Number:
+        """Return ``seconds``, ``low``, ``high`` or ``tokens_per_s`` of a decode step or a prefill of other sizes.
+
+        Args:
+            part: name of the value.
+            sizes: ``batch``, and ``context`` or ``seq``, as numbers or arrays. Others are those of the workload, and
+                the layout is the same.
+        """
+        own = {each.name: getattr(self.workload, each.name) for each in fields(self.workload)} | dict(sizes)
+        values = symbol_values(self.architecture.is_encoder_decoder and self.mode != DECODE, own)
+        values = {**values, "b": -(-own["batch"] // self.model.n_batches)}  # all stages have a batch
+        mesh, scheduled = self.model.mesh, self.model.engine.is_scheduled
+        batches = namespace(own["batch"]).minimum(mesh.pp, -(-own["batch"] // mesh.dp))
+        if self.mode == DECODE:
+            seconds, tokens = self.model.step(values, scheduled=scheduled, batches=batches).seconds, own["batch"]
+        else:
+            step = self.model.step(prefill=values, scheduled=scheduled, batches=batches)
+            seconds, tokens = step.seconds * (1 + (batches - 1) / mesh.pp), own["batch"] * own["seq"]
+        return tokens / seconds if part == "tokens_per_s" else seconds * (getattr(self, part) / self.seconds)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the batch fits in the memory of the GPUs, as ``fit`` computes it."""
+        return self.memory.fits
+
+    @property
+    def measured_on(self) -> tuple[str, ...]:
+        """GPUs on which the kernels were measured."""
+        found: dict[str, list[str]] = {}
+        for (kind, kernel), each in self.efficiencies.items():
+            where = "all measured GPUs" if each.origin == GENERIC else each.accelerator
+            found.setdefault(f"{each.origin}, {where}", []).append(f"{kind.replace('_', ' ')} {kernel}".strip())
+        return tuple(f"{name}: {', '.join(kinds)}" for name, kinds in found.items())
+
+    @property
+    def summary(self) -> str:
+        """One-line summary of the result."""
+        return f"{self.architecture.name}: {self.mode} {self.seconds:.4g} s ({self.low:.4g} to {self.high:.4g})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attributes as a plain dictionary."""
+        names = (
+            "seconds",
+            "low",
+            "high",
+            "tokens_per_s",
+            "sequences_per_s",
+            "first_token_s",
+            "fits",
+            "mode",
+            "by_bound",
+        )
+        return {
+            **{name: getattr(self, name) for name in names},
+            "bytes_moved": round(self.total.moved),
+            "flops": round(self.total.flops),
+            "parts": [
+                {"name": part.name, "seconds": part.seconds, "bound": part.bound, "bytes": round(part.moved),
+                 "flops": round(part.flops)}
+                for part in self.parts
+            ],
+            "measured_on": list(self.measured_on),
+            "reasons": list(self.interval.reasons),
+            "evidence": self.evidence,
+        }  # fmt: skip
+
+
+def values_of(model: StepModel, workload: Workload) -> Values:
+    """Return the values of the workload symbols of the batch of one data-parallel rank in a pipeline stage."""
+    values = workload.values(model.architecture)
+    return {**values, "b": -(-workload.batch // (model.mesh.dp * batches_of(model, workload)))}
+
+
+def batches_of(model: StepModel, workload: Workload) -> int:
+    """Return the number of batches into which the sequences of a data-parallel rank are divided for pipeline stages."""
+    return min(model.stage_batches, -(-workload.batch // model.mesh.dp))
+
+
+def latency(
+    model: StepModel,
+    workload: Workload,
+    mode: str,
+    new_tokens: int,
+    count: int,
+    errors: Mapping[str, float],
+    find_memory: Callable[[], Fit],
+    calibrated: tuple[Factors, int] | None = None,
+    notes: tuple[str, ...] = (),
+) -> Latency:
+    """Return the latency of a batch.
+
+    The context of a generation grows, so its decode steps are integrated over three lengths. Factors of a calibration
+    change the times of the steps. They are fitted to times per output token, so that measurements narrow no interval of
+    a prefill.
+    """
+    step = partial(model.step, scheduled=model.engine.is_scheduled, batches=batches_of(model, workload))
+    if mode == DECODE:
+        steps: tuple[tuple[StepTime, float], ...] = ((step(decode=values_of(model, workload)), 1.0),)
+    else:
+        prefill = step(prefill=values_of(model, workload))
+        rest = _decoded(model, workload, new_tokens if mode == GENERATE else 1, step)
+        passed = 1 + (batches_of(model, workload) - 1) / model.stage_batches  # batches leave one by one
+        steps = ((prefill, passed), *rest)
+    if calibrated:
+        (factors, _), usual = calibrated, model.engine.step_s
+        scales = [factors.scale if mode == DECODE else factors.scale_prefill, *[factors.scale] * (len(steps) - 1)]
+        steps = tuple((scale(step, usual), times) for scale, (step, times) in zip(scales, steps, strict=True))
+    return Latency(model, workload, mode, new_tokens, steps, count, errors, find_memory, calibrated, notes)
+
+
+def _decoded(
+    model: StepModel, prompt: Workload, new_tokens: int, step: Callable[..., StepTime]
+) -> tuple[tuple[StepTime, float], ...]:
+    """Return the decode steps of a generation after the first token, as steps of three lengths of the context."""
+    number = new_tokens - 1
+    if not number:
+        return ()
+    values = values_of(model, prompt)
+    lengths: Mapping[float, Values] = {
+        share: {**values, "q": 1, "c": values["k"] + share * (number - 1), "k": values["k"] + share * (number - 1) + 1,
+                "n": 0}
+        for share, _ in SIMPSON
+    }  # fmt: skip
+    return tuple((step(decode=lengths[share]), weight * number) for share, weight in SIMPSON)

@@ -1,0 +1,89 @@
+"""What results about the layouts of requests on GPUs share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from ..core.architecture import Architecture
+from ..core.errors import spelled
+from ..core.evidence import ASSUMED, of_architecture
+from ..core.notebook_display import NotebookDisplay
+from ..training.run import Price
+from .memory import engine_title
+from .money import Terms
+from .requests import Requests
+from .speculation import Drafting
+
+
+class LayoutResult(NotebookDisplay):
+    """Base class of results about layouts.
+
+    Attributes:
+        engine: inference engine.
+        requests: lengths of the requests.
+        drafting: speculative decoding, or None.
+        terms: prices and power that the cost and the energy of tokens follow from.
+        architecture: the model.
+        max_model_len: largest number of tokens of a request that the model allows, or None if unknown.
+        length_flag: setting that states this number, or empty if it is that of the model.
+        EVIDENCE: class of evidence of each value.
+    """
+
+    engine: str
+    requests: Requests
+    drafting: Drafting | None
+    terms: Terms
+    architecture: Architecture
+    max_model_len: int | None
+    length_flag: str
+    EVIDENCE: ClassVar[Mapping[str, str]]
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """Class of evidence of each value. All are assumed if the number of accepted tokens is assumed."""
+        is_assumed = self.drafting is not None and self.drafting.accepted_range is not None
+        own = dict.fromkeys(self.EVIDENCE, ASSUMED) if is_assumed else self.EVIDENCE
+        return of_architecture(own, self.architecture)
+
+    @property
+    def isl(self) -> float:
+        """Mean number of input tokens of a request."""
+        return self.requests.mean("isl")
+
+    @property
+    def osl(self) -> float:
+        """Mean number of output tokens of a request."""
+        return self.requests.mean("osl")
+
+    @property
+    def price(self) -> Price | None:
+        """Price of one GPU in US dollars per hour, or None if unknown."""
+        return self.terms.price
+
+    @property
+    def engine_title(self) -> str:
+        """Name of the engine as its authors write it."""
+        return engine_title(self.engine)
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether a request has more tokens than the model allows."""
+        return self.max_model_len is not None and self.requests.longest > self.max_model_len
+
+    @property
+    def too_long(self) -> str:
+        """Why a request is too long, or an empty string."""
+        return too_long(self.requests.longest, self.max_model_len, self.length_flag)
+
+
+def too_long(length: float, most: int | None, flag: str) -> str:
+    """Return why a request of a length is too long, or an empty string.
+
+    >>> too_long(4596, 4096, "{max_model_len}")
+    'A request of 4,596 tokens exceeds the 4,096 of max_model_len'
+    """
+    if most is None or length <= most:
+        return ""
+    text = f"A request of {length:,.10g} tokens exceeds the"
+    return spelled(f"{text} {most:,} of {flag}" if flag else f"{text} model's {most:,}")

@@ -1,0 +1,215 @@
+"""Times of numbers of requests on layouts, which are computed as arrays and made one by one where they are read."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, overload
+
+from ..core.record import remembered
+from ..inputs.grid import numpy_module
+from ..kernels.arrays import namespace
+from .pool_times import Prefills
+
+
+class Point(NamedTuple):
+    """Times of a number of requests.
+
+    Attributes:
+        concurrency: requests at any time, on all GPUs.
+        batch: sequences that are decoded at once on a data-parallel rank.
+        runs: whether all of them run at once.
+        tpot_s: time per output token.
+        ttft_s: time to the first token.
+        requests_per_s: requests per second of all GPUs.
+        prefill_share: share of the GPUs' time that prefills take.
+        decode_power: power of a GPU in decode steps, as a share of its rated power.
+        step_s: time of a decode step, in which a sequence advances by the accepted tokens.
+        busy: share of the time in which the GPUs for prefills compute.
+        wait_s: time that a prompt waits for that pool.
+        transfer_s: time to send keys and values from one pool to the other.
+    """
+
+    concurrency: float
+    batch: float
+    runs: bool
+    tpot_s: float
+    ttft_s: float
+    requests_per_s: float
+    prefill_share: float
+    decode_power: float
+    step_s: float
+    busy: float = 1.0
+    wait_s: float = 0.0
+    transfer_s: float = 0.0
+
+    @property
+    def e2e_s(self) -> float:
+        """Mean time of a whole request, by Little's law."""
+        return self.concurrency / self.requests_per_s
+
+
+class Rows:
+    """Points of several layouts: ``columns`` is a point whose values are arrays, with a row for each layout."""
+
+    def __init__(self, columns: Any) -> None:
+        self.columns = columns
+
+    def allowed(self, limits: Mapping[str, float], least: float) -> Any:
+        """Return which points run at least this number of requests, and which of them are within limits."""
+
+        def compute() -> tuple[Any, Any, Any]:
+            own = self.columns
+            running = own.runs & (own.concurrency >= least)
+            ratios = excess(own, limits) if limits else 0 * own.tpot_s
+            return running, running & (ratios <= 1), ratios
+
+        return remembered(self, "_allowed", (*limits.items(), least), compute, most=2)
+
+    def fastest(self, limits: Mapping[str, float], least: float) -> tuple[list[int], list[bool]]:
+        """Return the place of the fastest point of each layout, or -1 if none runs, and whether it is within limits."""
+
+        def compute() -> tuple[list[int], list[bool]]:
+            numpy = numpy_module()
+            running, kept, ratios = self.allowed(limits, least)
+            is_kept, runs = kept.any(axis=1), running.any(axis=1)
+            fastest = numpy.where(kept, self.columns.requests_per_s, -numpy.inf).argmax(axis=1)
+            closest = numpy.where(running, ratios, numpy.inf).argmin(axis=1)
+            return numpy.where(is_kept, fastest, numpy.where(runs, closest, -1)).tolist(), is_kept.tolist()
+
+        return remembered(self, "_fastest", (*limits.items(), least), compute, most=2)
+
+    def unbeaten(self, limits: Mapping[str, float]) -> dict[int, list[int]]:
+        """Return the places, by layout, of the points within limits that no point before them is as fast as.
+
+        Points are ordered by the time per output token, and all layouts have the same number of GPUs.
+        """
+
+        def compute() -> dict[int, list[int]]:
+            numpy, found = numpy_module(), dict[int, list[int]]()
+            _, kept, _ = self.allowed(limits, 1)
+            rows, places = kept.nonzero()
+            order = numpy.lexsort((-self.columns.requests_per_s[kept], self.columns.tpot_s[kept]))
+            rates = self.columns.requests_per_s[kept][order]
+            before = numpy.maximum.accumulate(numpy.concatenate([[-numpy.inf], rates]))[:-1]
+            for at in numpy.sort(order[rates > before]).tolist():
+                found.setdefault(int(rows[at]), []).append(int(places[at]))
+            return found
+
+        return remembered(self, "_unbeaten", (*limits.items(),), compute, most=2)
+
+
+class Points(Sequence[Point]):
+    """Points of one layout, which is a row of arrays."""
+
+    def __init__(self, rows: Rows, row: int) -> None:
+        self.rows, self.row = rows, row
+
+    def column(self, name: str) -> list[Any]:
+        """Return a value of all points."""
+        found: list[Any] = getattr(self.rows.columns, name)[self.row].tolist()
+        return found
+
+    def __len__(self) -> int:
+        return len(self.rows.columns.batch[self.row])
+
+    @overload
+    def __getitem__(self, place: int) -> Point: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Point]: ...
+    def __getitem__(self, place: int | slice) -> Point | Sequence[Point]:
+        if isinstance(place, slice):
+            return tuple(self)[place]
+        return Point(*(own[self.row, place].item() for own in self.rows.columns))
+
+    def __iter__(self) -> Iterator[Point]:
+        return map(Point, *(own[self.row].tolist() for own in self.rows.columns))
+
+
+def points_of(*values: Any) -> Iterator[Point]:
+    """Yield a point for each element of arrays, or one point of numbers."""
+    lists = [value.tolist() if hasattr(value, "tolist") else value for value in values]
+    size = max((len(own) for own in lists if isinstance(own, list)), default=1)
+    return map(Point, *(own if isinstance(own, list) else [own] * size for own in lists))
+
+
+def column(values: Sequence[Any]) -> Any:
+    """Return values of layouts as an array with a row for each, or the only value where NumPy is missing."""
+    numpy = numpy_module()
+    return values[0] if numpy is None else numpy.array(values).reshape(-1, 1)
+
+
+def joined(found: Sequence[Prefills]) -> Prefills:
+    """Return prefills of several replicas as arrays with a row for each, before the axis of classes if there is one."""
+    if len(found) == 1:
+        return found[0]
+    numpy = numpy_module()
+    own = [numpy.broadcast_arrays(one.alone_s, one.step_s, one.prompts, one.cache_bytes) for one in found]
+    alone, step, prompts, sent = (numpy.stack(values)[:, None] for values in zip(*own, strict=True))
+    ranks, server = (numpy.array([[getattr(one, name)] for one in found]) for name in ("ranks", "server_s"))
+    return Prefills(alone, step, prompts, ranks, sent, server)
+
+
+def rows_of(count: int, *values: Any) -> list[Points]:
+    """Return the points of ``count`` layouts, whose values are arrays with one row or a row for each layout."""
+    numpy = numpy_module()
+    shape = numpy.broadcast_shapes((count, 1), *(numpy.shape(value) for value in values))
+    rows = Rows(Point(*(numpy.broadcast_to(value, shape) for value in values)))
+    return [Points(rows, row) for row in range(count)]
+
+
+def excess(one: Any, limits: Mapping[str, float]) -> Any:
+    """Return the largest ratio of a time to its limit, of a point, a layout or arrays."""
+    first, *others = (getattr(one, f"{name}_s") / limit for name, limit in limits.items())
+    for other in others:
+        first = namespace(first).maximum(first, other)
+    return first
+
+
+def fastest(points: Sequence[Point], limits: Mapping[str, float], least: float) -> tuple[Point, bool] | None:
+    """Return the point with the most requests per second within limits, or the closest one, and whether it is within.
+
+    Returns None if no number of requests from ``least`` on runs at once.
+    """
+    if isinstance(points, Points):
+        places, is_kept = points.rows.fastest(limits, least)
+        return None if places[points.row] < 0 else (points[places[points.row]], is_kept[points.row])
+    running = [point for point in points if point.runs and point.concurrency >= least]
+    kept = [point for point in running if excess(point, limits) <= 1]
+    if kept:
+        return max(kept, key=lambda own: own.requests_per_s), True
+    return (min(running, key=lambda own: excess(own, limits)), False) if running else None
+
+
+def alone(points: Sequence[Point]) -> Sequence[Point]:
+    """Return points without those of other layouts, for limits of their own."""
+    if not isinstance(points, Points):
+        return points
+    row = slice(points.row, points.row + 1)
+    return Points(Rows(Point(*(own[row] for own in points.rows.columns))), 0)
+
+
+def unbeaten(points: Sequence[Point], limits: Mapping[str, float]) -> Iterator[Point]:
+    """Yield the points within limits, without some that others of the same layouts beat in both speeds."""
+    if isinstance(points, Points):
+        yield from (points[place] for place in points.rows.unbeaten(limits).get(points.row, ()))
+        return
+    for point in points:
+        if point.runs and point.concurrency >= 1 and (not limits or excess(point, limits) <= 1):
+            yield point
+
+
+def between(points: Sequence[Point], concurrency: float) -> Point:
+    """Return a point with this number of requests, interpolated. Outside of those that run, it does not run."""
+    numbers, runs_at = (_values(points, name) for name in ("concurrency", "runs"))
+    place = min(max(bisect_right(numbers, concurrency), 1), len(points) - 1)
+    low, high = points[place - 1], points[place]
+    share = min(max((concurrency - low.concurrency) / (high.concurrency - low.concurrency), 0.0), 1.0)
+    found = Point._make(one + share * (other - one) for one, other in zip(low, high, strict=True))
+    inside = [number for number, runs in zip(numbers, runs_at, strict=True) if runs]
+    runs = bool(inside) and inside[0] <= concurrency <= inside[-1]
+    return found._replace(concurrency=concurrency, runs=runs)
+
+
+def _values(points: Sequence[Point], name: str) -> list[Any]:
+    return points.column(name) if isinstance(points, Points) else [getattr(one, name) for one in points]

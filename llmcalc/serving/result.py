@@ -1,0 +1,357 @@
+"""Times of requests that a serving engine answers at once, with intervals, prices and changed settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, ClassVar
+
+from ..calc.sharding import Mesh
+from ..core.architecture import Architecture
+from ..core.evidence import ASSUMED, FITTED, of_architecture
+from ..core.notebook_display import NotebookDisplay
+from ..core.record import record
+from ..estimate.hardware import Accelerator
+from ..kernels.cost import COMMUNICATION, COMPUTE, ENGINE
+from ..kernels.interval import Interval
+from ..search.running_changes import faster_layout, holds_all, running_changes
+from ..training.run import Price
+from .admission import RequestBytes, reserved_bytes
+from .layout_result import too_long
+from .memory import engine_title
+from .money import Terms, token_prices
+from .replicas import SIZES, Replica
+from .requests import Requests
+from .speculation import Drafting
+from .start.start import ServeResult
+from .step.step_models import engine_step
+from .terms import result_money
+from .times import Load, ServingTime
+
+LISTED = 64  # classes of requests
+
+
+@record
+class ServingResult(NotebookDisplay):
+    """Time of requests on a serving engine under load, in seconds, with intervals of 80 %.
+
+    Attributes:
+        model: name of the model.
+        accelerator: the GPU.
+        gpus: number of GPUs.
+        mesh: layout of a replica.
+        engine: serving engine.
+        requests: lengths of the requests.
+        load: requests as an engine serves them.
+        time: times of the requests.
+        tpot: interval of the time per output token, or None if a request has a single output token.
+        ttft: interval of the time to the first token, or None if requests wait for memory.
+        width: ratio of an end of the interval to the estimate, of the time per output token.
+        reasons: why the intervals are wider than usual.
+        kernels: where the coefficients of the kernels come from, by kind of kernel.
+        price: price of one GPU in US dollars per hour, or None if unknown.
+        memory: division of the memory by the engine, or None if its rule is unknown.
+        max_model_len: largest number of tokens of a request that the model or the engine allows, or None if unknown.
+        settings: given settings of the engine.
+        formats: number formats of weights, experts, attention and cache, of those that are given or stated by a file.
+        drafting: speculative decoding, or None.
+        plain: times without speculative decoding, or None if there is none.
+        accepted_times: times with the lowest and the highest published numbers of accepted tokens, or None.
+        retry: function that estimates the times with other settings.
+        notes: assumptions.
+        terms: prices and power that the cost and the energy of tokens follow from.
+        placed: how the engine starts with a part in host memory, if the GPUs alone do not store the model, or None.
+        replicas: number of replicas, each with its own engine.
+        length_flag: setting that states ``max_model_len``, or empty if it is that of the model.
+        replica: a replica, whose engine is started with its command line, or None.
+        has_chosen_layout: whether the layout is not given, and not tensor parallelism over all GPUs.
+        is_engine_assumed: whether the engine was not given, so that changes may name another one.
+    """
+
+    model: str
+    accelerator: Accelerator
+    gpus: int
+    mesh: Mesh
+    engine: str
+    requests: Requests
+    load: Load
+    time: ServingTime
+    tpot: Interval | None
+    ttft: Interval | None
+    width: float
+    reasons: tuple[str, ...]
+    kernels: Mapping[str, str]
+    architecture: Architecture
+    price: Price | None
+    memory: ServeResult | None
+    max_model_len: int | None
+    retry: Callable[[Mapping[str, Any]], ServingResult]
+    settings: Mapping[str, Any] = {}
+    formats: Mapping[str, str] = {}
+    drafting: Drafting | None = None
+    plain: ServingTime | None = None
+    accepted_times: tuple[ServingTime, ServingTime] | None = None
+    notes: tuple[str, ...] = ()
+    terms: Terms | None = None
+    placed: ServeResult | None = None
+    replicas: int = 1
+    replica: Replica | None = None
+    length_flag: str = ""
+    has_chosen_layout: bool = False
+    is_engine_assumed: bool = False
+
+    EVIDENCE: ClassVar[Mapping[str, str]] = dict.fromkeys(("tpot_s", "ttft_s", "requests_per_s", "speedup"), FITTED)
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """Class of evidence of each value. All are assumed if the number of accepted tokens is assumed."""
+        own = self.EVIDENCE if self.accepted_times is None else dict.fromkeys(self.EVIDENCE, ASSUMED)
+        return of_architecture(own, self.architecture)
+
+    @property
+    def tpot_s(self) -> float | None:
+        """Time per output token after the first, or None if a request has a single output token."""
+        return float(self.time.tpot_s) if self.tpot else None
+
+    @property
+    def tpot_low_s(self) -> float | None:
+        """Lower end of the interval of ``tpot_s``."""
+        return float(self.tpot.low) if self.tpot else None
+
+    @property
+    def tpot_high_s(self) -> float | None:
+        """Upper end of the interval of ``tpot_s``."""
+        return float(self.tpot.high) if self.tpot else None
+
+    @property
+    def ttft_s(self) -> float | None:
+        """Time to the first token, or None if requests wait for memory."""
+        return float(self.time.ttft_s) if self.ttft else None
+
+    @property
+    def ttft_low_s(self) -> float | None:
+        """Lower end of the interval of ``ttft_s``."""
+        return float(self.ttft.low) if self.ttft else None
+
+    @property
+    def ttft_high_s(self) -> float | None:
+        """Upper end of the interval of ``ttft_s``."""
+        return float(self.ttft.high) if self.ttft else None
+
+    @property
+    def used(self) -> int:
+        """Number of GPUs that the layout uses."""
+        return self.mesh.ranks * self.replicas
+
+    @property
+    def command(self) -> tuple[str | None, int]:
+        """Command line of the engine, or None if its rule is unknown, and how many times it is started."""
+        own = self.replica
+        if own is None:
+            return None, 1
+        together = self.replicas if own.takes_replicas else 1
+        return own.command(
+            self.requests.longest, float(self.time.batch), self.load.chunk, replicas=together
+        ), self.replicas // together
+
+    @property
+    def engine_title(self) -> str:
+        """Name of the engine as its authors write it."""
+        return engine_title(self.engine)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the engine starts, one request fits, and requests of this length are allowed."""
+        return bool(self.time.capacity >= 1) and not self.is_too_long and self.starts
+
+    @property
+    def starts(self) -> bool:
+        """Whether the engine starts with the given settings. Without a length, it has one with which it starts."""
+        return self.memory is None or self.memory.starts or "max_model_len" not in self.settings
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether a request has more tokens than the model or the engine allows."""
+        return self.max_model_len is not None and self.requests.longest > self.max_model_len
+
+    @property
+    def running(self) -> int:
+        """Requests that run at once, over all data-parallel ranks."""
+        return int(min(self.time.batch, self.time.capacity) * self.time.n_batches + 1e-9)
+
+    @property
+    def held_tokens(self) -> float:
+        """Tokens in the KV cache that a running request holds and reserves on average."""
+        isl, osl = self.requests.mean("isl"), self.requests.mean("osl")
+        size = RequestBytes(isl, isl + osl / 2, isl + osl)
+        return float(reserved_bytes(engine_step(self.engine).admission, size, osl))
+
+    @property
+    def limit(self) -> str:
+        """What limits the number of running requests."""
+        if self.time.waiting <= 0:
+            return "number of requests"
+        is_most = self.load.most <= self.time.capacity
+        return "largest number of sequences of the engine" if is_most else "KV cache"
+
+    @property
+    def speedup(self) -> float | None:
+        """Time per output token without speculative decoding, relative to that with it."""
+        return float(self.plain.tpot_s / self.time.tpot_s) if self.plain and self.tpot else None
+
+    @property
+    def break_even_length(self) -> float | None:
+        """Accepted tokens per step at which speculative decoding does not change the time, or None."""
+        if self.plain is None or not self.tpot:
+            return None
+        step, others = self.time.step.seconds, self.time.tpot_s - self.time.step.seconds / self.time.accepted
+        rest = self.plain.tpot_s - others
+        return float(step / rest) if rest > 0 else None
+
+    @property
+    def all_run(self) -> bool:
+        """Whether all requests run at once."""
+        return self.fits and bool(self.time.waiting <= 0)
+
+    @cached_property
+    def faster(self) -> tuple[dict[str, Any], ServingResult] | None:
+        """Layout with divided experts or replicas and its result, if it has more tokens per second, or None."""
+        return faster_layout(self)
+
+    @cached_property
+    def changes(self) -> tuple[tuple[dict[str, Any], ServingResult], ...]:
+        """Changed settings with which more requests run, or fewer all at once. Empty if all run already."""
+        return () if self.all_run or self.is_too_long else tuple(running_changes(self))
+
+    @property
+    def holding_change(self) -> dict[str, Any] | None:
+        """First of these changes with which all requests run, or None."""
+        return next((change for change, found in self.changes if holds_all(change, found)), None)
+
+    @cached_property
+    def parts(self) -> tuple[tuple[str, float, str], ...]:
+        """Parts of the time per output token, longest first: name, seconds and what limits it."""
+        if not self.tpot:
+            return ()
+        step, tokens = self.time.step, self.time.accepted
+        found = [(name, float(cost.seconds / tokens), cost.bound) for name, cost in step.components.items()]
+        found += [(name, float(seconds / tokens), COMMUNICATION) for name, seconds in step.collectives.items()]
+        found.append(("between kernels", float(step.launches / tokens), "between kernels"))
+        found.append((ENGINE, float(step.engine / tokens), ENGINE))
+        found.append(("prefill of other requests", float(self.time.tpot_s - step.seconds / tokens), COMPUTE))
+        return tuple(sorted((part for part in found if part[1]), key=lambda part: -part[1]))
+
+    @property
+    def tokens_per_s_user(self) -> float | None:
+        """Output tokens per second of one request, or None if it has a single output token."""
+        return 1 / self.tpot_s if self.tpot_s else None
+
+    @property
+    def tokens_per_s_gpu(self) -> float:
+        """Output tokens per second of one GPU."""
+        return float(self.time.requests_per_s * self.requests.mean("osl") / self.used)
+
+    @property
+    def usd_per_million_output(self) -> tuple[float, float] | None:
+        """Lowest and highest price of a million output tokens in US dollars, with all cost charged to the output."""
+        return token_prices(self.price, self.tokens_per_s_gpu, self.width)
+
+    @property
+    def usd_per_million(self) -> tuple[float, float] | None:
+        """Lowest and highest price of a million tokens in US dollars, input and output together."""
+        output = self.usd_per_million_output
+        output_tokens = self.requests.mean("osl")
+        share = output_tokens / (self.requests.mean("isl") + output_tokens)
+        return None if output is None else (float(output[0] * share), float(output[1] * share))
+
+    @property
+    def summary(self) -> str:
+        """Answer in one line."""
+        length = self.requests.longest
+        if self.is_too_long:
+            return too_long(length, self.max_model_len, self.length_flag)
+        if not self.starts and self.memory:
+            return self.memory.summary
+        if not self.fits:
+            if self.placed:
+                gpus = f"on {self.used} × {self.accelerator.title}"
+                return (
+                    f"No times {gpus}: {self.engine_title} starts{self.placed.placement}, whose speed is not modelled"
+                )
+            if self.time.capacity > 0:
+                return f"A request of {length:,.10g} tokens does not fit in the KV cache"
+            if self.memory and not self.memory.starts:
+                return self.memory.summary
+            return f"Will not start: the weights do not fit on {self.used} × {self.accelerator.title}"
+        if not self.all_run:
+            wanted = f"{self.running:,} of {self.load.concurrency:,.10g} requests run"
+            return f"Only {wanted if self.running != 1 else wanted.replace('run', 'runs')} at once; the others wait"
+        speed = f"{self.tokens_per_s_gpu:,.0f} tokens/s per GPU"
+        if self.tpot_s is None or self.tpot_low_s is None or self.tpot_high_s is None:
+            return f"{self.time.requests_per_s:,.3g} requests/s, {speed}"
+        best, low, high = (
+            f"{ms:,.0f}" if (ms := seconds * 1e3) >= 99.95 else f"{ms:#.3g}"
+            for seconds in (self.tpot_s, self.tpot_low_s, self.tpot_high_s)
+        )
+        user = f"{self.tokens_per_s_user:,.0f} tokens/s per user"
+        return f"{best} ms per output token ({low} to {high} ms), {user}, {speed}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as a plain dictionary."""
+        names = (
+            "tpot_s", "tpot_low_s", "tpot_high_s", "ttft_s", "ttft_low_s", "ttft_high_s", "fits", "max_model_len",
+            "running", "all_run", "tokens_per_s_user", "tokens_per_s_gpu", "usd_per_million_output", "usd_per_million",
+        )  # fmt: skip
+        mesh = {**{name: getattr(self.mesh, name) for name in SIZES}, "replicas": self.replicas}
+        time = {name: float(getattr(self.time, name)) for name in ("capacity", "waiting", "requests_per_s")}
+        time["requests_per_rank"] = float(self.time.batch)
+        return {
+            "model": self.model, "gpu": self.accelerator.name, "gpus": self.gpus, "engine": self.engine, **mesh,
+            "isl": self.requests.mean("isl"), "osl": self.requests.mean("osl"), "concurrency": self.load.concurrency,
+            "max_num_batched_tokens": self.load.chunk, **{name: getattr(self, name) for name in names}, **time,
+            "requests": requests_dict(self), "speculation": speculation_dict(self),
+            "parts": [dict(zip(("name", "seconds", "bound"), part, strict=True)) for part in self.parts],
+            "usd_per_hour": [self.price.low, self.price.high] if self.price else None,
+            "width_reasons": list(self.reasons), "kernels": dict(self.kernels), "evidence": self.evidence,
+            "money": money.to_dict() if (money := result_money(self)) else None,
+            "notes": list(self.notes),
+        }  # fmt: skip
+
+
+def class_times(result: ServingResult) -> list[tuple[float, float]]:
+    """Return the time to the first token and the whole time of a request of each class."""
+    classes, first = result.requests.classes, result.time.class_ttft_s
+    each = first if len(classes) > 1 else [first]
+    return [
+        (float(own), float(own + (one.osl - 1) * result.time.tpot_s))
+        for one, own in zip(classes, each, strict=True)
+    ]  # fmt: skip
+
+
+def requests_dict(result: ServingResult) -> list[dict[str, Any]]:
+    """Return the classes of requests as plain dictionaries. Those of a trace are left out if there are many."""
+    classes = result.requests.classes
+    if len(classes) > LISTED:
+        return []
+    return [
+        {
+            "isl": one.isl, "osl": one.osl, "share": one.share, "cached": one.cached,
+            "ttft_s": first if result.ttft else None, "request_s": whole if result.ttft else None,
+        }
+        for one, (first, whole) in zip(classes, class_times(result), strict=True)
+    ]  # fmt: skip
+
+
+def speculation_dict(result: ServingResult) -> dict[str, Any] | None:
+    """Return speculative decoding as a plain dictionary, or None."""
+    own = result.drafting
+    if own is None:
+        return None
+    slow, fast = result.accepted_times or (None, None)
+    return {
+        "draft": own.title, "drafted_tokens": own.drafted, "verified_tokens": own.speculation.verified,
+        "acceptance_length": own.accepted, "acceptance_range": own.accepted_range, "source": own.source or None,
+        "break_even_length": result.break_even_length, "speedup": result.speedup,
+        "tpot_without_s": float(result.plain.tpot_s) if result.plain and result.tpot else None,
+        "tpot_range_s": [float(fast.tpot_s), float(slow.tpot_s)] if slow and fast else None,
+    }  # fmt: skip

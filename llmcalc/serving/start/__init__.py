@@ -1,0 +1,1 @@
+"""What an engine does before the first request: memory of each rank, cache, states and weights."""

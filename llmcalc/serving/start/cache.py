@@ -1,0 +1,221 @@
+"""KV cache of serving engines: layers, groups of layers with equal pages, blocks, tokens and concurrency.
+
+An engine allocates blocks of ``block_size`` tokens. The layers of a model are divided into groups. A block belongs to
+one group and stores its tokens in every layer of that group, so all groups have the same number of layers and pages of
+the same size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from math import ceil
+from typing import NamedTuple
+
+from ...calc.kv_cache import CACHED, CachedTensor, StateSize
+from ...core.form import Form
+from .states import NO_STATES, StatePool
+
+FULL, WINDOW, STATE = "full", "sliding", "state"
+ROWS, LATENT_ROWS = 16, 64  # tokens, of blocks that are enlarged to the size of a recurrent state
+LONGEST = 2**40  # tokens, more than any window
+CONVOLUTION = "conv"  # role of states whose last axis is that of tokens
+NO_WIDTHS: Mapping[str, Fraction] = {}
+
+
+class CacheLayer(NamedTuple):
+    """Layers with the same cache on one rank.
+
+    Attributes:
+        kind: ``full``, ``sliding`` (the last ``window`` tokens) or ``state`` (of fixed size).
+        bytes: bytes per token, or of the whole state.
+        window: window length in tokens, or 0.
+        n_layers: number of layers.
+        multiple: number of tokens that divides the blocks of the layer's kernels.
+    """
+
+    kind: str
+    bytes: Fraction
+    window: int
+    n_layers: int
+    multiple: int = 1
+
+
+SHORT, LONG = 2**24 + 1, 2**25 + 1  # tokens, longer than any window, and one after a whole number of chunks
+Key = tuple[str, str, int | None, str, str]
+
+
+def cache_layers(
+    short: StateSize, long: StateSize, widths: Mapping[str, Fraction] = NO_WIDTHS, kept: int = 0
+) -> tuple[CacheLayer, ...]:
+    """Return the layers of a model from the sizes of its state after ``SHORT`` and ``LONG`` tokens.
+
+    Layers that attend within chunks cache all tokens. Convolution states are divided like the recurrent states.
+    ``widths`` holds the bytes of an element relative to those of the states, by role. A convolution state also keeps
+    ``kept`` drafted tokens.
+    """
+    found: dict[Key, dict[tuple[str, int], Fraction]] = {}
+    counts: dict[Key, int] = {}
+    ranks: dict[Key, int] = {}
+    rows: dict[Key, int] = {}
+    for tensor in short.tensors:
+        key = _key(tensor)
+        ranks[key] = max(ranks.get(key, 1), tensor.n_ranks)
+        counts[key] = tensor.entry.applied
+        rows[key] = max(rows.get(key, ROWS), LATENT_ROWS if tensor.stores("latents") else ROWS)
+    for (tensor, before), (_, after) in zip(short.sizes, long.sizes, strict=True):
+        key = _key(tensor)
+        growth, own = Fraction(after - before, (LONG - SHORT) * counts[key]), Fraction(before, counts[key])
+        kind, window, size = FULL, 0, growth
+        if not growth and tensor.state.role in CACHED:
+            window = window_of(tensor)
+            kind, size = (WINDOW, own / window) if window else (FULL, own)
+            if tensor.is_refilled:
+                kind, window = FULL, 0
+        elif not growth:
+            kind, size = STATE, own * tensor.n_ranks / ranks[key] * widths.get(tensor.state.role, 1)
+            if kept and tensor.state.role == CONVOLUTION:
+                length = Fraction(str(tensor.factors[-1][1]))
+                size *= (length + kept) / length
+        sums = found.setdefault(key, {})
+        sums[kind, window] = sums.get((kind, window), Fraction()) + size
+    merged: dict[tuple[str, Fraction, int, int], int] = {}
+    for key, sums in found.items():
+        for (kind, window), size in sums.items():
+            layer = (kind, size, window, rows[key])
+            merged[layer] = merged.get(layer, 0) + counts[key]
+    return tuple(
+        CacheLayer(kind, size, window, n_layers, multiple)
+        for (kind, size, window, multiple), n_layers in merged.items()
+        if size
+    )
+
+
+def _key(tensor: CachedTensor) -> Key:
+    entry = tensor.entry
+    return entry.stack.name, entry.section, entry.run, entry.sublayer, entry.name
+
+
+def window_of(tensor: CachedTensor) -> int:
+    """Return the largest number of tokens that a tensor caches, or 0 if it caches all tokens."""
+    for _, length in tensor.factors:
+        if isinstance(length, Form) and (symbols := length.symbols() - {"b"}):
+            first, second = (int(length(**dict.fromkeys(symbols, tokens))) for tokens in (LONGEST, 2 * LONGEST))
+            return first if first == second else 0
+    return 0
+
+
+def round_up(length: int, multiple: int) -> int:
+    """Return the smallest multiple that is not less than a length."""
+    return -(-length // multiple) * multiple
+
+
+class CacheGroup(NamedTuple):
+    """Layers that share the blocks of a group: kind, window, tokens per block, and number of groups of these layers.
+
+    ``bytes`` are those of the pages of all these groups in one block each, where groups have pages of different sizes.
+    """
+
+    kind: str
+    window: int
+    block_size: int
+    n_groups: int
+    bytes: Fraction = Fraction()
+
+    def request_blocks(self, tokens: int, step_tokens: int, state_blocks: int) -> int:
+        """Return the blocks that one request of ``tokens`` tokens needs in each of the groups.
+
+        A window keeps its last tokens and those of the current step, which may start within a block.
+        """
+        if self.kind == STATE:
+            return state_blocks
+        if self.kind == WINDOW:
+            return -(-min(self.window + step_tokens, tokens) // self.block_size) + 1
+        return -(-tokens // self.block_size)
+
+
+class CacheGroups(NamedTuple):
+    """Groups of a model, the bytes of a block of any group, and states outside of blocks.
+
+    ``counted_bytes`` are the bytes of a block by which the engine divides those of a request to count requests, or 0
+    if it counts blocks. ``checked_bytes`` are those of a block in the check whether a request fits, or 0 if they are
+    those of a block.
+    """
+
+    groups: tuple[CacheGroup, ...]
+    block_bytes: Fraction
+    states: StatePool = NO_STATES
+    counted_bytes: Fraction = Fraction()
+    checked_bytes: Fraction = Fraction()
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups."""
+        return sum(group.n_groups for group in self.groups)
+
+    def request_blocks(self, tokens: int, step_tokens: int, state_blocks: int = 1) -> int:
+        """Return the blocks that one request of ``tokens`` tokens needs in all groups."""
+        return sum(each.n_groups * each.request_blocks(tokens, step_tokens, state_blocks) for each in self.groups)
+
+    def counted_blocks(self, tokens: int, step_tokens: int, state_blocks: int = 1) -> int:
+        """Return the blocks that the log of the engine counts for one request of ``tokens`` tokens."""
+        if not self.counted_bytes:
+            return self.request_blocks(tokens, step_tokens, state_blocks)
+        size = sum(each.bytes * each.request_blocks(tokens, step_tokens, state_blocks) for each in self.groups)
+        return ceil(size / self.counted_bytes)
+
+
+def cache_groups(
+    layers: Sequence[CacheLayer], block_size: int, ratio: float = 1.0, is_grouped: bool = True
+) -> CacheGroups:
+    """Divide layers into groups of equal pages. Without groups, a window is cached like all other layers.
+
+    The number of layers in a group is that of the rarest kind of layer, or that of the most frequent kind if it is
+    less than ``ratio`` times as frequent. Attention blocks are enlarged until a recurrent state fits into a page.
+    """
+    if not is_grouped:
+        layers = [layer._replace(kind=FULL, window=0) if layer.kind == WINDOW else layer for layer in layers]
+    tokens = [layer for layer in layers if layer.kind != STATE]
+    states = [layer for layer in layers if layer.kind == STATE]
+    if not tokens:
+        return CacheGroups((CacheGroup(STATE, 0, 1, 1),), _sum(states))
+    if len({(layer.kind, layer.window) for layer in layers}) == 1:
+        return CacheGroups((CacheGroup(tokens[0].kind, tokens[0].window, block_size, 1),), _sum(tokens) * block_size)
+    if states:
+        largest, row = max(layer.bytes for layer in states), min(layer.bytes for layer in tokens)
+        multiple = max(layer.multiple for layer in tokens)
+        block_size = max(block_size, multiple * ceil(largest / (multiple * row)))
+    page = max(layer.bytes for layer in tokens) * block_size
+    kinds: dict[tuple[str, int, int], int] = {}
+    for layer in layers:
+        size = 1
+        if layer.kind != STATE:
+            size = block_size * int(page / (layer.bytes * block_size))  # the rest of the page is padding
+        own = (layer.kind, layer.window, size)
+        kinds[own] = kinds.get(own, 0) + layer.n_layers
+    fewest, most = min(kinds.values()), max(kinds.values())
+    n_layers = most if most < fewest * ratio else fewest
+    groups = tuple(CacheGroup(*key, -(-count // n_layers)) for key, count in kinds.items())
+    return CacheGroups(groups, page * n_layers)
+
+
+def _sum(layers: Sequence[CacheLayer]) -> Fraction:
+    """Return the bytes of all layers, per token or of their states."""
+    return sum((layer.bytes * layer.n_layers for layer in layers), Fraction())
+
+
+def flat_cache(
+    layers: Sequence[CacheLayer], block_size: int, sliding_ratio: float = 1.0, states: StatePool = NO_STATES
+) -> CacheGroups:
+    """Return the cache of an engine whose blocks store their tokens in every layer.
+
+    Layers with a window have ``sliding_ratio`` times as many tokens. Recurrent states are in the pool ``states``.
+    """
+    row = Fraction()
+    for layer in layers:
+        if layer.kind != STATE:
+            row += layer.bytes * layer.n_layers * (Fraction(str(sliding_ratio)) if layer.kind == WINDOW else 1)
+    own = _sum([layer for layer in layers if layer.kind == STATE])
+    if not row:
+        return CacheGroups((CacheGroup(STATE, 0, 1, 1),), own)
+    return CacheGroups((CacheGroup(FULL, 0, block_size, 1),), row * block_size, states._replace(bytes=own))

@@ -1,0 +1,132 @@
+"""Weights and KV cache that llama.cpp stores on each GPU and in host memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ...calc.kv_cache import state
+from ...calc.memory.pipeline import layer_range
+from ...core.architecture import Architecture
+from ...engines.profile import Estimate
+from ...fitting.memory import serving_weights
+from ...inputs.number_formats import number_format
+from .cache import SHORT
+from .llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache
+from .llama_cpp_weights import HOST, device_weights, read_placement
+from .memory import HostMemory
+
+MANY_TOKENS = 32  # of a step, from which on the GPU computes with matrices in host memory
+
+
+class DeviceBytes(NamedTuple):
+    """Bytes of weights and KV cache on a device."""
+
+    weights: int
+    cache: int
+
+
+class LlamaCppModel(NamedTuple):
+    """Sizes of a model in llama.cpp.
+
+    Attributes:
+        devices: bytes by number of the GPU (None: host memory).
+        buffers: KV cache buffers on all devices.
+        staged: bytes of the largest matrix in host memory that a GPU computes with, or 0.
+        offloaded: number of layers on GPUs, with the output layer, and of all layers.
+        drafts: bytes of the weights of a draft by device. Its cache is a part of that of the devices.
+        draft_cache: bytes of the KV cache of a draft on all devices.
+    """
+
+    devices: Mapping[int | None, DeviceBytes]
+    buffers: LlamaCppCache
+    staged: int
+    offloaded: tuple[int, int]
+    drafts: Mapping[int | None, int] = {}
+    draft_cache: int = 0
+
+    @property
+    def host(self) -> DeviceBytes:
+        """Bytes in host memory."""
+        return self.devices.get(HOST, DeviceBytes(0, 0))
+
+    @property
+    def host_memory(self) -> HostMemory:
+        """Bytes in host memory by what they are."""
+        sizes = (*self.host, self.drafts.get(HOST, 0))
+        named = zip(("weights", "KV cache", "draft"), sizes, strict=True)
+        return HostMemory(tuple((name, Estimate.exact(size)) for name, size in named if size))
+
+    @property
+    def gpus(self) -> list[DeviceBytes]:
+        """Bytes on each GPU that stores a part of the model."""
+        return [own for device, own in self.devices.items() if device is not HOST]
+
+    @property
+    def largest_gpu(self) -> int | None:
+        """Number of the GPU that stores the most, or None if none does."""
+        sizes = {name: sum(own) + self.drafts.get(name, 0) for name, own in self.devices.items() if name is not HOST}
+        return max(sizes, key=lambda name: sizes[name], default=None)
+
+    @property
+    def largest(self) -> DeviceBytes:
+        """Bytes on the GPU that stores the most."""
+        return DeviceBytes(0, 0) if self.largest_gpu is None else self.devices[self.largest_gpu]
+
+    def with_draft(self, draft: LlamaCppModel) -> LlamaCppModel:
+        """Return the sizes together with those of a draft model."""
+        nothing, names = DeviceBytes(0, 0), dict.fromkeys([*self.devices, *draft.devices])
+        caches = {name: draft.devices.get(name, nothing).cache for name in names}
+        own = {name: self.devices.get(name, nothing) for name in names}
+        devices = {name: size._replace(cache=size.cache + caches[name]) for name, size in own.items()}
+        weights = {name: size.weights for name, size in draft.devices.items()}
+        staged = max(self.staged, draft.staged)
+        return self._replace(devices=devices, drafts=weights, draft_cache=draft.buffers.total, staged=staged)
+
+
+def llama_cpp_model(
+    architecture: Architecture, settings: Mapping[str, Any], build: int, copies: int = 1
+) -> LlamaCppModel:
+    """Return the sizes of a model on each device. The layers of a GPU store their cache there.
+
+    ``copies`` is the number of copies of recurrent states.
+    """
+    formats = serving_weights(architecture, settings.get("weights"), settings.get("dtype", "bf16"), (), ())
+    placement, n_layers = read_placement(settings, build, settings.get("pp", 1)), architecture.main.n_layers
+    weights = device_weights(architecture, formats, placement)
+    buffers = buffers_of(architecture, settings, build, copies)
+    ranges = placement.layer_ranges(n_layers)
+    if settings.get("host_cache") or len(ranges) == 1:
+        caches = {HOST if settings.get("host_cache") else next(iter(ranges)): buffers.total}
+    else:
+        parts = {device: layer_range(architecture, own.start, own.stop) for device, own in ranges.items()}
+        caches = {device: buffers_of(part, settings, build, copies).total for device, part in parts.items()}
+    names = dict.fromkeys([*weights.by_device, *caches])
+    devices = {name: DeviceBytes(weights.by_device.get(name, 0), caches.get(name, 0)) for name in names}
+    is_copied = settings["max_num_batched_tokens"] >= MANY_TOKENS and not settings.get("host_compute")
+    n_gpu = sum(placement.device(layer, n_layers) is not HOST for layer in range(n_layers + 1))
+    return LlamaCppModel(devices, buffers, weights.largest_on_host if is_copied else 0, (n_gpu, n_layers + 1))
+
+
+def llama_cpp_layer(
+    architecture: Architecture, layer: Architecture, weights: int, settings: Mapping[str, Any], build: int
+) -> LlamaCppModel:
+    """Return the sizes of a layer after the last one of a model, with which it shares its device."""
+    n_layers, buffers = architecture.main.n_layers, buffers_of(layer, settings, build)
+    device = read_placement(settings, build, settings.get("pp", 1)).device(n_layers - 1, n_layers)
+    devices = {device: DeviceBytes(weights, buffers.total)}
+    if settings.get("host_cache") and device is not HOST:
+        devices = {device: DeviceBytes(weights, 0), HOST: DeviceBytes(0, buffers.total)}
+    return LlamaCppModel(devices, buffers, 0, (0, 1))
+
+
+def buffers_of(architecture: Architecture, settings: Mapping[str, Any], build: int, copies: int = 1) -> LlamaCppCache:
+    """Return the KV cache buffers of llama.cpp."""
+    formats = (number_format(settings.get(name) or "fp16", name) for name in ("cache", "cache_v"))
+    keys, values = (state(architecture, seq=SHORT, dtype="fp16", cache=each, extend=True) for each in formats)
+    options = CacheOptions(
+        settings["max_model_len"], settings["max_num_seqs"], settings["max_num_batched_tokens"], settings["unified"],
+        bool(settings.get("full_window")), build,
+    )  # fmt: skip
+    found = llama_cpp_cache(keys, values, options)
+    return found._replace(states=found.states * copies)

@@ -1,0 +1,108 @@
+"""Layers of a model that vLLM packs into blocks because their pages differ in size, as in DeepSeek-V4."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from ...calc.kv_cache import state
+from ...calc.memory.pipeline import pipeline_stages
+from ...core.architecture import Architecture
+from ...core.errors import spelled
+from .cache import FULL, SHORT, WINDOW, CacheGroups, CacheLayer, round_up
+from .packed_cache import Page, compressed_pages, is_compressed, packed_groups
+from .start import ServeResult
+
+FP4_INDEX = {"use_fp4_indexer_cache": "true", "indexer_kv_dtype": "mxfp4"}  # keys of vLLM's attention config
+AUTO = "auto"
+
+
+def pages_of(stage: Architecture, settings: Mapping[str, Any]) -> tuple[Page, ...]:
+    """Return the pages of a model or of a pipeline stage. All tensor-parallel ranks have the same ones."""
+    rule = dict(settings["compressed"])
+    if _has_fp4_index(settings):
+        rule["records"] = {**rule["records"], "index": rule["fp4_index"]}
+    return compressed_pages(state(stage, seq=SHORT, extend=True), rule, settings["block_size"])
+
+
+def _has_fp4_index(settings: Mapping[str, Any]) -> bool:
+    """Return whether the attention config stores the keys of the indexer in MXFP4."""
+    with suppress(ValueError):
+        found = json.loads(settings.get("attention_config") or "{}")
+        return isinstance(found, dict) and any(str(found.get(key)).lower() == value for key, value in FP4_INDEX.items())
+    return False
+
+
+def packed_by_stage(
+    architecture: Architecture,
+    settings: Mapping[str, Any],
+    prediction: Architecture | None = None,
+    drafts: Sequence[CacheLayer] = (),
+) -> dict[int, CacheGroups]:
+    """Return the groups of cached layers on one rank, by the number of the pipeline stage.
+
+    The last stage also caches the layers that draft tokens: a layer for multi-token prediction, which attends to its
+    window only, or those of a draft model.
+    """
+    rule, size = settings["compressed"], settings["block_size"]
+    drafted = [_draft_page(layer, size, rule["alignment"]) for layer in drafts]
+    if prediction:
+        own = pages_of(prediction, settings)
+        drafted += [page for page in own if page.kind == WINDOW and page.block_size == rule["window_block"]]
+    whole = (*pages_of(architecture, settings), *drafted)
+    stages, found = pipeline_stages(architecture, settings.get("pp", 1), uneven=True), {}
+    is_grouped = settings["cache_groups"] and not settings.get("disable_cache_groups")
+    for number, stage in enumerate(stages):
+        pages = [*pages_of(stage, settings), *(drafted if stage is stages[-1] else ())]
+        if not is_grouped:
+            pages = [_full(page, size, rule["alignment"]) for page in pages]
+        own_whole = whole if is_grouped else ()
+        found[number] = packed_groups(pages, settings["packing"], own_whole, settings["counts_bytes"])
+    return found
+
+
+def _draft_page(layer: CacheLayer, block_size: int, alignment: int) -> Page:
+    size = round_up(int(layer.bytes * block_size), alignment)
+    return Page(layer.kind, layer.window, block_size, size, layer.n_layers)
+
+
+def _full(page: Page, block_size: int, alignment: int) -> Page:
+    """Return the page of a window that is cached like all tokens, in blocks of the same size."""
+    if page.kind == FULL:
+        return page
+    size = round_up(page.bytes * block_size // page.block_size, alignment)
+    return Page(FULL, 0, block_size, size, page.n_layers)
+
+
+def cache_refusals(result: ServeResult, cache: str | None) -> tuple[str, ...]:
+    """Return why an engine does not start with a format or blocks of the cache, for a model with compressed tokens."""
+    allowed, asked = result.settings.get("compressed_caches"), (cache or AUTO).lower().split("_")[0]
+    if not allowed:
+        return ()
+    found, tokens = [], result.settings["compressed"]["kernel_block"]
+    if asked not in allowed:
+        name = result.architecture.name
+        found.append(f"{result.engine_title} caches compressed tokens of {name} only in {allowed[0]}")
+    if (size := result.settings["block_size"]) % tokens:
+        text = f"kernels for compressed tokens need blocks of a multiple of {tokens} tokens, not {size}"
+        found.append(f"{text}: omit {{block_size}}")
+    return tuple(map(spelled, found))
+
+
+def cache_warnings(architecture: Architecture, settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a warning if tokens are compressed in the cache and the engine's rules for it are not modelled."""
+    tensors = state(architecture, seq=1, extend=True).tensors
+    if settings.get("packing") or not any(is_compressed(length) for tensor in tensors for _, length in tensor.factors):
+        return ()
+    rules = "layers that compress several tokens into one are grouped by rules of each engine, which are not modelled"
+    return (f"{rules}: the cache may hold many times as many requests",)
+
+
+def count_notes(concurrency: float, request_blocks: int, blocks: float, title: str) -> tuple[str, ...]:
+    """Return a note if the engine counts other requests than those for which it has blocks."""
+    fits = blocks / max(request_blocks, 1)
+    if abs(fits - concurrency) < 0.005 * concurrency:
+        return ()
+    return (f"{title} counts requests by their bytes, as here; there are blocks for {fits:.2f} requests at once",)

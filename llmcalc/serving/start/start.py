@@ -1,0 +1,390 @@
+"""Result of a prediction for a serving engine: memory, KV cache, log and the changes with which it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import cached_property
+from itertools import islice
+from math import prod
+from typing import Any, ClassVar
+
+from ...calc.images.rule import ImageSize
+from ...calc.memory.fit import LARGEST, largest_fitting
+from ...core.architecture import Architecture
+from ...core.errors import InputError, SizeError
+from ...core.evidence import EXACT, FITTED, MEASURED, of_architecture
+from ...core.notebook_display import NotebookDisplay
+from ...core.record import record
+from ...engines.profile import GIB, EngineProfile, Estimate
+from ...engines.settings import command_line
+from ...estimate.hardware import Accelerator
+from ...importers.engine_commands import EngineCommand
+from ...importers.modelfile import MODELFILE, RUN, TITLE
+from ...search.engine_changes import GPUS, LAYOUT, candidates
+from .cache import STATE, CacheGroups
+from .llama_cpp_cache import LlamaCppCache
+from .llama_cpp_models import LlamaCppModel
+from .memory import STATIC, EngineMemory, HostMemory
+
+NOTHING: Mapping[str, Any] = {}
+MIB = 2**20
+MOST = 3  # changes
+MOST_PARTS = 1024  # into which a number of ranks is divided
+
+
+def _is_less(change: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether a change is a part of another one, which needs at least as many GPUs."""
+    own = {name: value for name, value in change.items() if name != GPUS}
+    return own.items() <= other.items() and change.get(GPUS, 0) <= other.get(GPUS, 0)
+
+
+@record
+class ServeResult(NotebookDisplay):
+    """What an engine allocates on each GPU, in bytes, and the KV cache that results.
+
+    Attributes:
+        model: model as it was given.
+        profile: engine, its version and its constants.
+        settings: settings of the engine, including its defaults.
+        given: settings that were given.
+        memory: division of the memory of one GPU, in the pipeline stage with the fewest blocks.
+        groups: groups of cached layers.
+        command: pasted command line, or None.
+        refusals: reasons other than memory for which the engine does not start.
+        notes: assumptions about the model.
+        warnings: what may make the result wrong.
+        placed: sizes of the model on each device in llama.cpp.
+        automatic: settings that llama.cpp chooses by itself because the model does not fit without them.
+        host: memory of the host.
+        host_tokens: tokens of the KV cache in host memory.
+        encoder: bytes of the weights of an image encoder that is not a part of the architecture.
+        images: sizes of the given images in tokens.
+        first_stage: division of the memory in the first of several pipeline stages, if only its ranks print the log.
+        longest_allowed: tokens of the longest request that the engine accepts, or None if only the memory limits it.
+        retry: function that predicts the result of changed settings.
+    """
+
+    architecture: Architecture
+    model: str
+    profile: EngineProfile
+    accelerator: Accelerator | None
+    settings: Mapping[str, Any]
+    memory: EngineMemory
+    groups: CacheGroups
+    command: EngineCommand | None = None
+    given: Mapping[str, Any] = NOTHING
+    refusals: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    placed: LlamaCppModel | None = None
+    automatic: Mapping[str, Any] = NOTHING
+    host: HostMemory = HostMemory()
+    host_tokens: Estimate | None = None
+    encoder: int = 0
+    images: tuple[ImageSize, ...] = ()
+    first_stage: EngineMemory | None = None
+    longest_allowed: int | None = None
+    retry: Callable[[Mapping[str, Any]], ServeResult] | None = None
+
+    EVIDENCE: ClassVar[Mapping[str, str]] = {
+        "weights": EXACT, "host": EXACT, "budget": MEASURED,
+        **dict.fromkeys(("activation", "non_torch", "cuda_graphs", "available"), FITTED),
+        **dict.fromkeys(("blocks", "tokens", "concurrency", "longest", "starts"), FITTED),
+    }  # fmt: skip
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """Class of evidence of each value."""
+        return of_architecture(self.EVIDENCE, self.architecture)
+
+    @property
+    def buffers(self) -> LlamaCppCache | None:
+        """KV cache buffers of llama.cpp, on all devices."""
+        return self.placed.buffers if self.placed else None
+
+    @property
+    def logged_memory(self) -> EngineMemory:
+        """Division of the memory on the ranks that print the log."""
+        return self.first_stage or self.memory
+
+    @property
+    def engine(self) -> str:
+        """Name of the engine."""
+        return self.profile.name
+
+    @property
+    def engine_title(self) -> str:
+        """Name and version of the engine, and that of Ollama if it starts the engine."""
+        own = f"{self.profile.title} {self.profile.version}"
+        return f"{TITLE}, with {own}" if self.command and self.command.program in (RUN, MODELFILE) else own
+
+    @property
+    def ranks(self) -> int:
+        """Number of GPUs of all replicas."""
+        return int(prod(self.settings.get(name, 1) for name in ("tp", "pp", "dp")))
+
+    @property
+    def max_model_len(self) -> int:
+        """Longest request in tokens."""
+        return int(self.settings["max_model_len"])
+
+    @cached_property
+    def blocks(self) -> Estimate:
+        """Number of blocks of the KV cache."""
+        if self.settings.get("num_blocks"):
+            return Estimate.exact(self.settings["num_blocks"])
+        size = float(self.groups.block_bytes) or 1.0
+        most = self.settings.get("max_total_tokens", LARGEST) // self.settings["block_size"]
+        states = [float(self.groups.states.size(bytes_)) for bytes_ in self.memory.available]
+        left = [bytes_ - own for bytes_, own in zip(self.memory.available, states, strict=True)]
+        return Estimate(*(min(max(int(bytes_ // size), 0), most) for bytes_ in left))
+
+    @cached_property
+    def request_blocks(self) -> int:
+        """Number of blocks that a request of ``max_model_len`` tokens needs."""
+        return self._request_blocks(self.max_model_len)
+
+    def _request_blocks(self, tokens: int, is_counted: bool = False) -> int:
+        """Return the blocks that a request needs, or those that the log counts."""
+        own = -(-tokens // self.settings.get("dcp", 1))  # the ranks share the tokens of a request
+        step = self.settings["max_num_batched_tokens"] * self.settings.get("steps_in_flight", 1)
+        count = self.groups.counted_blocks if is_counted else self.groups.request_blocks
+        return count(own, step, self._state_blocks)
+
+    @property
+    def _state_blocks(self) -> int:
+        """Blocks of a request in a group of recurrent states: one more for each drafted token (MambaSpec of vLLM)."""
+        caches = self.settings.get("prefix_caching", self.settings.get("caches_states", False))
+        own = 2 if caches else 1
+        return own + int(self.settings.get("kept_drafts", 0))
+
+    @cached_property
+    def concurrency(self) -> Estimate:
+        """Number of requests of ``max_model_len`` tokens that fit into the KV cache, as the engine counts them."""
+        if self.buffers:
+            block = float(self.groups.block_bytes) or 1.0  # none is on a GPU
+            return Estimate(*(max(size, 0) / block for size in self.memory.available))
+        counted = max(self._request_blocks(self.max_model_len, is_counted=True), 1)
+        return Estimate(*(blocks / counted for blocks in self.blocks))
+
+    @cached_property
+    def tokens(self) -> Estimate:
+        """Size of the KV cache in tokens, as the engine counts them."""
+        if self.settings["cache_tokens"] == "context":
+            return Estimate.exact(self.max_model_len)
+        if self.settings["cache_tokens"] == "requests":
+            return Estimate(*(int(times * self.max_model_len) for times in self.concurrency))
+        groups = self.groups.groups
+        sizes = [group.block_size for group in groups if group.kind != STATE] or [group.block_size for group in groups]
+        size = min(sizes) * self.settings.get("dcp", 1)
+        return Estimate(*(int(blocks) // self.groups.n_groups * size for blocks in self.blocks))
+
+    def _starts(self, case: int) -> bool:
+        """Return whether the engine starts in the low (0), best (1) or high (2) case of the estimates."""
+        if self.refusals or self.memory.available[case] <= 0:
+            return False
+        if not self.settings["needs_whole_request"]:
+            return self.tokens[case] >= 1
+        return self.concurrency[case] >= 1 if self.buffers else self._request_fits(self.max_model_len, case)
+
+    def _request_fits(self, tokens: int, case: int) -> bool:
+        """Return whether the cache is large enough for a request, as the engine checks it."""
+        blocks, needed = self.blocks[case], max(self._request_blocks(tokens), 1)
+        if checked := self.groups.checked_bytes:
+            fixed = self.settings.get("num_blocks")
+            size = blocks * self.groups.block_bytes if fixed else self.memory.available[case]
+            return needed * checked <= size
+        return needed + int(self.settings.get("held_blocks", 0)) <= blocks
+
+    @property
+    def starts(self) -> bool:
+        """Whether the engine starts, according to the best estimate."""
+        return self._starts(1)
+
+    @property
+    def verdict(self) -> str:
+        """``starts``, ``probably starts``, ``probably will not start`` or ``will not start``."""
+        if self.starts:
+            return "starts" if self._starts(0) else "probably starts"
+        return "probably will not start" if self._starts(2) else "will not start"
+
+    @property
+    def longest(self) -> int:
+        """Longest request in tokens for which the KV cache is large enough, by the best estimate."""
+        return self.longest_in(1)
+
+    def longest_in(self, case: int) -> int:
+        """Return the longest request in the low (0), best (1) or high (2) case of the estimates."""
+        if self.buffers:  # a cache of full length grows in proportion to the context
+            return int(self.max_model_len * min(self.concurrency[case], 1))
+        if self.memory.available[case] <= 0:
+            return 0
+        return largest_fitting(lambda tokens: self._request_fits(tokens, case), self.max_model_len) or 0
+
+    @property
+    def reason(self) -> str:
+        """Why the engine does not start, or an empty string."""
+        if self.refusals:
+            return self.refusals[0]
+        if self.memory.available.best <= 0:
+            missing = -self.memory.available.best / GIB
+            if self.profile.rule == STATIC:
+                share = f"{self.profile.share_name} {self.settings['share']:.4g}"
+                return f"weights exceed {self.memory.budget / GIB:.2f} GiB, the budget of {share}, by {missing:.2f} GiB"
+            return f"weights and activations exceed the memory budget by {missing:.2f} GiB"
+        if self._starts(1):
+            return ""
+        states = self.groups.states.size(self.memory.available.best)
+        needed = float(self.request_blocks * (self.groups.checked_bytes or self.groups.block_bytes) + states) / GIB
+        own = self.memory.available.best / GIB
+        return (
+            f"a request of {self.max_model_len:,} tokens needs {needed:.2f} GiB of KV cache, and {own:.2f} GiB are left"
+        )
+
+    @cached_property
+    def changes(self) -> tuple[tuple[dict[str, Any], ServeResult], ...]:
+        """Changed settings with which the engine starts for sure, fewest GPUs first. Empty if it does so already.
+
+        If llama.cpp places the model by itself, they are those with which the GPUs store all of it.
+        """
+        if self._is_whole(self) or self.retry is None:
+            return ()
+        return tuple(sorted(islice(self._changes(), MOST), key=lambda change: change[1].ranks))
+
+    @staticmethod
+    def _is_whole(result: ServeResult) -> bool:
+        """Return whether the engine starts for sure, and chooses no settings so that it does."""
+        return result.verdict == "starts" and not result.automatic
+
+    def _changes(self) -> Iterator[tuple[dict[str, Any], ServeResult]]:
+        assert self.retry is not None
+        kinds, enough = set[frozenset[str]](), list[dict[str, Any]]()
+        for candidate in candidates(self):
+            change = {name: value for name, value in candidate.items() if self.settings.get(name) != value}
+            kind = frozenset(change) - LAYOUT  # the fewest GPUs
+            if not all(self._is_stated(name, value) for name, value in change.items()):
+                continue
+            with suppress(InputError):  # a layout that the model does not allow
+                if kind in kinds or any(_is_less(own, change) for own in enough if own):
+                    continue
+                if self._is_whole(result := self.retry(change)):
+                    kinds.add(kind)
+                    enough.append({name: value for name, value in change.items() if name not in LAYOUT})
+                    yield change, result
+
+    def _is_stated(self, name: str, value: Any) -> bool:
+        """Return whether the command line states a change, unlike weights that only another checkpoint has."""
+        is_of_ollama = self.command is not None and self.command.program in (RUN, MODELFILE)
+        return is_of_ollama or name == GPUS or self.line({name: value}) != self.line()
+
+    def log(self) -> tuple[str, ...]:
+        """Return the lines of the engine's log that state the result."""
+        found = {
+            "available": self.logged_memory.available.best / GIB, "tokens": int(self.tokens.best),
+            "concurrency": self.concurrency.best, "max_model_len": self.max_model_len,
+        }  # fmt: skip
+        if not self.placed:
+            return tuple(line.format(**found) for line in self.profile.log)
+        gpu_layers, layers = self.placed.offloaded
+        weights = sum(own.weights for own in self.placed.gpus), self.placed.host.weights
+        sizes = (*weights, *self.placed.buffers, self.placed.draft_cache)
+        named = zip(("model", "CPU model", "KV", "KV (window)", "RS", "draft KV"), sizes, strict=True)
+        lines = (self.profile.log[0].format(buffer=name, size=size / MIB) for name, size in named if size)
+        return f"offloaded {gpu_layers}/{layers} layers to GPU", *lines
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether the model caches no tokens, so that a sequence of any length has states of the same size."""
+        return all(group.kind == STATE for group in self.groups.groups)
+
+    def line(self, change: Mapping[str, Any] | None = None) -> str:
+        """Return the engine's command line, with changed settings if given."""
+        return command_line(self, change or {})
+
+    @property
+    def summary(self) -> str:
+        """One-line summary of the result."""
+        verdict = self.verdict.capitalize()
+        if not self.starts:
+            return f"{verdict}: {self.reason}"
+        if self.buffers:
+            size, rest = float(self.groups.block_bytes), self.memory.available.best
+            left = f"{size / GIB:.2f} GiB, {(rest - size) / GIB:.2f} GiB to spare"
+            host = f"; {self.host.total.best / GIB:.2f} GiB in host memory" if self.host.parts else ""
+            grows = self.buffers.full or self.buffers.window
+            cache = f"KV cache of {self.max_model_len:,} tokens" if grows else "recurrent states"
+            return f"{verdict}{self.placement}: {cache} in {left}{host}"
+        low, best, high = self.concurrency
+        if self.is_recurrent:
+            return f"{verdict}: recurrent states of {int(best):,} sequences"
+        times = f"{best:.1f}x" if self.verdict == "starts" else f"{low:.1f}x to {high:.1f}x"
+        request = f"{times} concurrency at {self.max_model_len:,} tokens"
+        more = f" and {int(self.host_tokens.best):,} in host memory" if self.host_tokens else ""
+        return f"{verdict}: KV cache of {int(self.tokens.best):,} tokens{more}, {request}"
+
+    @property
+    def placement(self) -> str:
+        """Which layers and experts are in host memory, in words, or an empty string."""
+        if self.placed is None:
+            return ""
+        (on_gpus, layers), settings = self.placed.offloaded, self.settings
+        gpus = f"the GPU{'s' * (self.ranks > 1)}"
+        moved = min(settings.get("cpu_experts") or 0, layers - 1)
+        words = ["a shorter context"] if "max_model_len" in self.automatic else []
+        words += [f"{on_gpus} of {layers} layers on {gpus}"] if on_gpus < layers else []
+        words += [f"the experts of {moved} of {layers - 1} layers in host memory"] if moved else []
+        words += ["all experts in host memory"] if settings.get("cpu_all_experts") else []
+        return f" with {' and '.join(words)}" if words else ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as a plain dictionary."""
+        memory = self.memory
+        estimates = {
+            "weights": memory.weights, "activation": memory.activation, "non_torch": memory.non_torch,
+            "cuda_graphs": memory.graphs, "available": memory.available, "blocks": self.blocks, "tokens": self.tokens,
+            "concurrency": self.concurrency,
+        }  # fmt: skip
+        return {
+            "starts": self.starts, "verdict": self.verdict, "reason": self.reason,
+            "engine": self.engine, "version": self.profile.version,
+            "gpu_memory": memory.total, "budget": memory.budget,
+            "extras": {name: size.to_dict() for name, size in memory.extras},
+            **{name: estimate.to_dict() for name, estimate in estimates.items()},
+            "max_model_len": self.max_model_len, "longest": self.longest, "request_blocks": self.request_blocks,
+            "block_bytes": round(self.groups.block_bytes),
+            "groups": [
+                {name: value for name, value in group._asdict().items() if name != "bytes"}
+                for group in self.groups.groups
+            ],
+            "settings": dict(self.settings), "automatic": dict(self.automatic), "log": list(self.log()),
+            "changes": [{"command": self.line(change), "settings": change} for change, _ in self.changes],
+            "listed": list(self.command.listed) if self.command else [],
+            "unmodelled": list(self.command.unmodelled) if self.command else [],
+            **({"cache": self.buffers.total} if self.buffers else {}), "host": self.host.to_dict(),
+            **({"host_tokens": self.host_tokens.to_dict()} if self.host_tokens else {}),
+            "encoder": self.encoder, "images": [size.to_dict() for size in self.images], "evidence": self.evidence,
+        }  # fmt: skip
+
+
+class LayoutError(SizeError):
+    """A number of ranks that does not divide the model, so that the engine does not start.
+
+    ``architecture`` is the model. ``changes`` has the largest divisor of the number with which the engine starts, and
+    the result.
+    """
+
+    def __init__(self, error: SizeError, architecture: Architecture) -> None:
+        super().__init__(error.message, parameter=error.parameter, where=error.where, hint=error.hint)
+        self.architecture = architecture
+        self.changes: tuple[tuple[dict[str, Any], ServeResult], ...] = ()
+
+    def try_divisors(self, ranks: int, predict: Callable[[dict[str, Any]], ServeResult]) -> LayoutError:
+        """Search for ``changes`` of a number of ranks, and return the error."""
+        for parts in range(2, min(ranks, MOST_PARTS) + 1):
+            with suppress(InputError):
+                change = {self.parameter: ranks // parts}
+                if ranks % parts == 0 and (result := predict(change)).verdict == "starts":
+                    self.changes = ((change, result),)
+                    break
+        return self

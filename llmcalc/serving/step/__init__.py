@@ -1,0 +1,1 @@
+"""Time of one step of a serving engine."""

@@ -1,0 +1,130 @@
+"""Steps of llama.cpp with a part of the model in host memory.
+
+The host computes what is in its memory if a step has few tokens. It reads the weights, the keys and the values at a
+share of the bandwidth of its memory:
+
+    step = on GPUs + bytes / (share · bandwidth) + crossings · crossing
+
+A step with many tokens copies the weights to a GPU, which computes with them, so that the time of the transfer adds to
+that of the kernels. Attention of layers in host memory is computed by the host, because only operations with weights
+are moved (ggml-backend.cpp).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import copy
+from typing import Any
+
+from ...core.record import changed, record
+from ...estimate.hardware import Accelerator
+from ...kernels.arrays import Number, namespace
+from ...kernels.cost import Cost, StepTime
+from ...kernels.operations import Attention, Convolution, GroupedGemm, Operation, Scan
+from ..start.llama_cpp_weights import HostShares
+from .step import StepModel, Values
+
+MANY_TOKENS = 32  # of a step, from which on a GPU computes with matrices in host memory
+GIGA, MICRO = 1e9, 1e-6
+
+
+@record
+class Host:
+    """Rates of the host and of its link to a GPU.
+
+    Attributes:
+        bandwidth: bytes per second of the memory.
+        slowest, fastest: the same of usual computers.
+        title: the memory that is assumed, or empty if it is that of the GPU.
+        share: share of the bandwidth at which weights are read.
+        flops: FLOP/s of attention.
+        link: bytes per second of the transfer of weights to a GPU.
+        crossing: seconds of the way from a GPU to the host and back.
+    """
+
+    bandwidth: float
+    slowest: float
+    fastest: float
+    title: str
+    share: float
+    flops: float
+    link: float
+    crossing: float
+
+
+def read_host(entry: Mapping[str, Any], accelerator: Accelerator) -> Host:
+    """Return the rates of the host of an accelerator, from ``data/engine_steps.yaml``."""
+    best, low, high = (entry["memory_gb"][name] * GIGA for name in ("best", "low", "high"))
+    title, links = entry["memory"], entry["link_gb"]
+    link = links.get(accelerator.generation, links["others"]) * GIGA
+    if accelerator.shared_bytes and accelerator.bandwidth:  # GPU and host share one memory
+        best = low = high = link = accelerator.bandwidth
+        title = ""
+    return Host(
+        bandwidth=best,
+        slowest=low,
+        fastest=high,
+        title=title,
+        share=entry["reading"],
+        flops=entry["gflops"] * GIGA,
+        link=link,
+        crossing=entry["crossing_us"] * MICRO,
+    )
+
+
+def host_notes(steps: HostSteps) -> list[str]:
+    """Return what is assumed about the host."""
+    host, giga = steps.host, GIGA
+    if not host.title:
+        return []
+    usual = f"{host.slowest / giga:.0f} to {host.fastest / giga:.0f} GB/s in the interval"
+    link = f"weights cross a link of {host.link / giga:.0f} GB/s in steps of at least {MANY_TOKENS} tokens"
+    return [f"the bandwidth of host memory is assumed: {host.bandwidth / giga:g} GB/s, {host.title} ({usual}); {link}"]
+
+
+class HostSteps(StepModel):
+    """Steps of a rank with a part of the model in host memory.
+
+    Attributes:
+        shares: what is in host memory.
+        host: rates of the host.
+    """
+
+    shares: HostShares
+    host: Host
+
+    def placed_cost(self, operation: Operation, weight_bytes: float, cost: Cost, values: Mapping[str, Values]) -> Cost:
+        """Return the cost of an operation of which a share is in host memory."""
+        is_core = isinstance(operation, Attention | Scan | Convolution)
+        share = self.shares.layers if is_core else self.shares.components.get(operation.component, 0.0)
+        if not share:
+            return cost
+        tokens = sum(own["b"] * own["q"] for own in values.values())
+        few = cost.moved / (self.host.bandwidth * self.host.share)
+        where = namespace(tokens, few).where
+        if is_core:
+            many = namespace(few, cost.flops).maximum(few, cost.flops / self.host.flops)
+        else:
+            many = cost.seconds + self.touched_bytes(operation, weight_bytes, tokens) / self.host.link
+        seconds = where(tokens < MANY_TOKENS, few, many)
+        read = where(tokens < MANY_TOKENS, cost.moved / self.host.bandwidth, cost.memory)
+        return cost._replace(
+            seconds=(1 - share) * cost.seconds + share * seconds, memory=(1 - share) * cost.memory + share * read
+        )
+
+    def touched_bytes(self, operation: Operation, weight_bytes: float, tokens: Number) -> Number:
+        """Return the bytes of the weights that tokens are multiplied with."""
+        if not isinstance(operation, GroupedGemm):
+            return weight_bytes
+        return weight_bytes * self.received(tokens, operation)[1] / operation.experts
+
+    def with_bandwidth(self, bandwidth: float) -> HostSteps:
+        """Return the same steps with another bandwidth of the host."""
+        found = copy(self)
+        found.host = changed(self.host, bandwidth=bandwidth)
+        return found
+
+    def step(self, *args: Any, **settings: Any) -> StepTime:
+        """Return the time of a step, as ``StepModel.step`` does."""
+        found = super().step(*args, **settings)
+        return found._replace(launches=found.launches + self.shares.crossings * self.host.crossing)

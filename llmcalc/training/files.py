@@ -1,0 +1,338 @@
+"""Models and settings from files of training programs, such as Axolotl, torchtitan and Megatron-LM."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from ..calc.params import params
+from ..checkpoint.stored_tensors import declared
+from ..core.architecture import Architecture
+from ..core.errors import InputError, SizeError, UnknownNameError, short_repr, spelled
+from ..core.printable import printable
+from ..core.record import changed, record
+from ..core.setting import CONVENTION, SIZES, Setting, check_values, read_texts
+from ..fitting.memory import adaptable_matrices
+from ..importers.megatron_model import described_model, has_sizes
+from ..importers.training_files import ParsedFile, TrainingValues, named, parse_training_file, read_values
+from ..importers.training_programs import matches
+from ..inputs.effects import Case
+from ..inputs.models import Source, load
+from ..inputs.settings import MEMORY, memory_settings, read_settings
+from .train import vocabulary
+
+SETTINGS = (*SIZES, *MEMORY, CONVENTION)
+HALF = ("bf16", "fp16")
+SHOWN = ("batch",)  # settings that are stated even if they have their default
+MISSPELT = 0.85  # similarity of an unknown key to one that is read
+DIRECT = (
+    "seq", "batch", "dtype", "weights", "optimizer", "recompute", "attention", "loss", "gradients", "gradient_buffer",
+    "gradient_placeholders", "dropout", "master",
+    "convention", "lora_rank", "vocabulary_multiple", "tp", "pp", "cp", "ep", "etp", "sp", "zero", "virtual_stages",
+)  # fmt: skip
+ALL_MODULES = ("all", "all-linear")
+# modules to which PEFT adds adapters if none are named; the first that a model has (peft/utils/constants.py)
+PEFT_MODULES = (("q_proj", "v_proj"), ("c_attn",), ("query_key_value",), ("qkv_proj",))
+READING = (Setting("gpus", int, least=1), Setting("strict", bool, False))
+
+
+@record
+class TrainingFile:
+    """What the file of a training program says.
+
+    Attributes:
+        path: path of the file.
+        program: name and version of the program.
+        model: model as the file names it, or an empty string.
+        architecture: the model, with warnings about keys that are not computed or unknown.
+        options: settings of ``fit``, with ``training`` and the fields of the mesh.
+        defaults: keys that the file lacks, with the values that the program uses.
+        ignored: keys without effect on memory and time.
+        unmodelled: keys whose effect is not computed.
+        unknown: keys that the program does not have.
+        steps: number of optimizer steps, or None.
+        step_sequences: number of sequences in an optimizer step over all ranks.
+    """
+
+    path: str
+    program: str
+    model: str
+    architecture: Architecture
+    options: dict[str, Any]
+    defaults: dict[str, Any]
+    ignored: tuple[str, ...] = ()
+    unmodelled: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    steps: int | None = None
+    step_sequences: int = 1
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Arguments of ``memory``."""
+        sizes = {each.name: self.options[each.name] for each in SIZES if each.name in self.options}
+        return {**memory_settings(self.options), **sizes}
+
+
+def read_training_file(
+    path: str | os.PathLike[str],
+    model: Source | None = None,
+    *,
+    gpus: int | None = None,
+    overrides: Sequence[str] = (),
+    as_: str | None = None,
+    strict: bool = False,
+    allow_unknown: Iterable[str] = (),
+    **settings: Any,
+) -> TrainingFile:
+    r"""Read the model and the settings of a training program's file, such as one of Axolotl or torchtitan.
+
+    >>> import llmcalc, pathlib, tempfile
+    >>> file = pathlib.Path(tempfile.mkdtemp(), "lora.yml")
+    >>> _ = file.write_text("base_model: Qwen/Qwen3-8B\nadapter: lora\nlora_r: 16\nlora_target_linear: true\n")
+    >>> found = llmcalc.read_training_file(file)
+    >>> found.options["lora_rank"], found.options["seq"]
+    (16, 512)
+    >>> llmcalc.memory(found.architecture, **found.settings).peak == llmcalc.memory(
+    ...     "qwen3-8b", mode="training", seq=512, lora_rank=16, gradients="fp32",
+    ...     lora_targets=["wq", "wk", "wv", "wo", "wg", "wu", "wd"]).peak
+    True
+
+    Args:
+        path: YAML, JSON or TOML file.
+        model: model to use in place of the one that the file names, as in ``load``.
+        gpus: number of GPUs, from which the number of data-parallel ranks follows.
+        overrides: ``path=value`` strings that change the model, as in ``load``.
+        as_: ``model_type`` to read the model's config as, as in ``load``.
+        strict: whether every unknown key of the file is an error. By default, only a key that resembles one that is
+            read is an error, and results carry a warning about other unknown keys.
+        allow_unknown: unknown keys of the file or of the model's config to ignore.
+        settings: settings that replace those of the file, as in ``fit``.
+
+    Raises:
+        InputError: the file cannot be read, or a value has no counterpart.
+    """
+    check_values(READING, locals())
+    allowed = read_texts(allow_unknown, "allow_unknown")
+    given = read_settings("a training file", SETTINGS, settings)
+    if not isinstance(path, str | os.PathLike) or "\0" in os.fspath(path):
+        raise InputError(f"must be a file name, not {short_repr(path)}", parameter="path")
+    file = parse_training_file(os.fspath(path))
+    found = read_values(file)
+    for name, error in found.refused.items():
+        if name not in given:
+            raise error
+    _check_unknown(file, found.unknown, strict, allowed)
+    reading = {
+        "overrides": overrides,
+        "as_": as_,
+        "allow_unknown": [key for key in allowed if key not in found.unknown],
+    }
+    values = {**found.values, **given}
+    architecture = _load(file, found, values, model, **reading)
+    whole, sequences = _batches(file, values, gpus)
+    options, remarks = _effective(
+        {**_resolved(file, architecture, whole, given), **given}, given, file.program.usual, architecture
+    )
+    warnings = [*_warnings(file, found), *remarks]
+    information: dict[str, Any] = {
+        "path": file.path, "program": f"{file.program.title} {file.program.version}",
+        "model": " ".join(found.values[name] for name in ("model", "flavor") if name in found.values),
+        "settings": _plain(options), "defaults": found.defaults,
+        "ignored": found.ignored, "not_computed": found.unmodelled, "unknown": found.unknown,
+    }  # fmt: skip
+    architecture = changed(
+        architecture, warnings=(*architecture.warnings, *warnings),
+        inputs={**architecture.inputs, "training_file": information},
+    )  # fmt: skip
+    return TrainingFile(
+        file.path, information["program"], information["model"], architecture, options, found.defaults,
+        tuple(found.ignored), tuple(found.unmodelled), tuple(found.unknown), whole.get("steps"), sequences,
+    )  # fmt: skip
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
+
+
+def _check_unknown(file: ParsedFile, unknown: list[str], strict: bool, allowed: tuple[str, ...]) -> None:
+    """Raise an error for unknown keys, or only for those that resemble a key that is read."""
+    read = tuple(file.program.keys)
+    left = [key for key in unknown if key not in allowed]
+    wrong = left if strict else [key for key in left if get_close_matches(key, read, 1, cutoff=MISSPELT)]
+    if wrong:
+        hint = f"to ignore {'them' if len(wrong) > 1 else 'it'}, use {{allow_unknown={printable(','.join(wrong))}}}"
+        raise UnknownNameError(
+            f"{file.program.title} key", wrong[0], read, where=file.path, hint=hint, others=wrong[1:]
+        )
+
+
+def _load(
+    file: ParsedFile, found: TrainingValues, values: Mapping[str, Any], model: Source | None, **reading: Any
+) -> Architecture:
+    """Load the given model, or the one that a file names, such as a preset, a repository with its architecture or a
+    local folder.
+    """
+    if model is not None:
+        return load(model, **reading)
+    name = _named_model(file, values)
+    if not name and has_sizes(values):
+        wrong = [key for key in found.unmodelled if matches(key, file.program.structural)]
+        if wrong:
+            text, hint = f"its sizes do not describe a model with {named(wrong)}", "name a model, and the file with"
+            raise InputError(text, where=file.path, hint=f"{hint} {{training_file={file.path}}}")
+        stem = os.path.splitext(os.path.basename(file.path))[0]
+        described = described_model({"vocab": _vocabulary(values), **values}, stem, file.path)
+        return load(described, overrides=reading["overrides"])
+    if not name:
+        key = file.program.model_key
+        hint = (
+            f"{f'add {key}, or ' if key else ''}name the model as well, and the file with {{training_file={file.path}}}"
+        )
+        raise InputError(f"looks like a file of {file.program.title}, but names no model", where=file.path, hint=hint)
+    try:
+        return load(name, **reading)
+    except InputError as error:
+        error.hint = f"{error.hint}; or name another model, and the file with {{training_file={file.path}}}"
+        raise
+
+
+def _vocabulary(values: Mapping[str, Any]) -> int | None:
+    """Return the vocabulary size of the model whose tokenizer is named, or None if it is unknown."""
+    from ..schema.model_names import known_name
+    from ..schema.preset_files import names
+
+    same = known_name(values.get("tokenizer", ""), names())
+    return vocabulary(load(same)) if same else None
+
+
+def _named_model(file: ParsedFile, values: Mapping[str, Any]) -> str:
+    """Return the model that a file names, or the preset of a model and its flavor."""
+    name: str = values.get("model", "")
+    if "flavor" not in values:
+        return name
+    flavor = f"{name} {values['flavor']}"
+    if flavor.lower() not in file.program.models:
+        hint = f"name a model, and the file with {{training_file={file.path}}}"
+        raise UnknownNameError(f"{file.program.title} model", flavor, file.program.models, where=file.path, hint=hint)
+    return file.program.models[flavor.lower()]
+
+
+def _batches(file: ParsedFile, values: dict[str, Any], gpus: int | None) -> tuple[dict[str, Any], int]:
+    """Add the data-parallel ranks, the batch of a rank and its micro-batches, and return the sequences of a step."""
+    total, accumulation, batch = values.get("global_batch"), values.get("accumulation"), values.get("batch")
+    others = values.get("tp", 1) * values.get("pp", 1) * values.get("cp", 1)
+    gpus = gpus or (values["node_gpus"] * values.get("nodes", 1) if "node_gpus" in values else None)
+    dp = values.get("dp") or _product(values.get("shards"), values.get("replicas"))
+    if dp is None and gpus:
+        dp = max(1, gpus // others)
+    if dp is None and total and batch and accumulation:
+        dp = max(1, total // (batch * accumulation))
+    dp = dp or 1
+    if values.get("local_batch"):
+        batch = batch or values["local_batch"]
+        if values.get("pp", 1) > 1:
+            batch = min(values.get("stage_batch", 1), batch)
+            accumulation = accumulation or (None if total else values["local_batch"] // batch)
+    if total:
+        batch = batch or max(1, total // (dp * (accumulation or 1)))
+        if total % (batch * dp) or (accumulation and total != batch * dp * accumulation):
+            steps = f" · {accumulation} micro-batches" if accumulation else ""
+            text = f"the global batch size ({total}) is not batch ({batch}){steps} · dp ({dp})"
+            raise SizeError(text, where=file.path, hint="change {dp=N}, or the batch sizes in the file")
+        accumulation = total // (batch * dp)
+    batch, accumulation = batch or 1, values.get("micro_batches") or accumulation or 1
+    sequences = batch * accumulation * dp
+    added = {"dp": dp, "batch": batch, "micro_batches": None if accumulation == values.get("pp", 1) else accumulation}
+    added |= {"steps": values["samples"] // sequences} if values.get("samples") else {}
+    return {**values, **added}, sequences
+
+
+def _product(*factors: int | None) -> int | None:
+    known = [factor for factor in factors if factor]
+    return None if not known else known[0] * (known[1] if len(known) > 1 else 1)
+
+
+def _resolved(
+    file: ParsedFile, architecture: Architecture, values: Mapping[str, Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the settings of ``fit`` that the values of a file mean for a model."""
+    found = {name: values[name] for name in (*DIRECT, "dp", "micro_batches") if values.get(name) is not None}
+    has_adapters = bool(values.get("lora"))
+    if has_adapters and "lora_rank" not in found:
+        raise InputError("has adapters without a rank", where=file.path, hint="add {lora_rank=N}")
+    if has_adapters and "lora_targets" not in given:
+        found["lora_targets"] = _targets(architecture, values.get("lora_modules"))
+    has_adapters = has_adapters or "lora_rank" in given
+    if not has_adapters:
+        found.pop("lora_rank", None)
+    dtype = values.get("dtype", "bf16")
+    stored = values.get("stored", values.get("loaded"))
+    if dtype in HALF and has_adapters:  # programs train adapters in fp32
+        found.setdefault("gradients", "fp32")
+        if values.get("loaded") == "fp32":
+            found.setdefault("weights", "fp32")
+    elif dtype in HALF and not values.get("engine"):
+        if stored == "fp32":  # 16-bit copies for the computation
+            found.setdefault("gradients", "fp32")
+        elif stored:
+            found.setdefault("convention", "torch")
+    if values.get("stage_layers") and values.get("n_layers"):
+        found["virtual_stages"] = max(1, values["n_layers"] // (values.get("pp", 1) * values["stage_layers"]))
+    return {"training": True, **found}
+
+
+def _targets(architecture: Architecture, modules: Any) -> tuple[str, ...]:
+    """Return the matrices of the named modules, or those that PEFT adapts."""
+    known: dict[str, set[str]] = {}
+    for each in declared(params(architecture), architecture.layout, each=False) if architecture.layout else ():
+        linear = {row.tensor.name for row in each.rows if row.tensor.linear and not row.tensor.active}
+        if linear:
+            known.setdefault(each.name.removesuffix(".weight").rpartition(".")[2], set()).update(linear)
+    names = [modules] if isinstance(modules, str) else list(dict.fromkeys(modules or ()))
+    if any(name in ALL_MODULES for name in names) or (names and not known):
+        return tuple(sorted(adaptable_matrices(architecture) - {"router"}))
+    names = [each for name in names for each in (fnmatch.filter(known, name) if "*" in name else [name])]
+    names = names or next((list(each) for each in PEFT_MODULES if set(each) <= known.keys()), [])
+    found = {matrix for name in names for matrix in known.get(name.rpartition(".")[2], ())}
+    if not found:
+        text = (
+            f"{architecture.name} has no modules {named(list(map(repr, names)))}"
+            if names
+            else "no modules with adapters"
+        )
+        raise InputError(text, parameter="lora_targets", hint=f"modules: {', '.join(sorted(known))}")
+    return tuple(sorted(found))
+
+
+def _effective(
+    options: dict[str, Any], given: Mapping[str, Any], usual: Mapping[str, Any], architecture: Architecture
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the options that have an effect, and a remark for each other one that the program does not always set.
+
+    Given options are not removed.
+    """
+    remarks = []
+    for setting, value in list(Case(SETTINGS, options, architecture).given()):
+        error = None if setting.name in given else Case(SETTINGS, options, architecture).unmet(setting)
+        if error:
+            del options[setting.name]
+            is_off = value == 1  # a number of ranks, or a permission
+            if setting.name == "zero" or not (is_off or value == usual.get(setting.name)):
+                remarks.append(f"{setting.name} {value} {error.message}; {spelled(error.hint)}")
+    kept = {each.name: options[each.name] for each in SETTINGS if each.name in options}
+    for setting in SETTINGS:
+        if setting.name not in (*SHOWN, *given) and setting.is_default(kept.get(setting.name)):
+            kept.pop(setting.name, None)
+    return kept, remarks
+
+
+def _warnings(file: ParsedFile, found: TrainingValues) -> list[str]:
+    warnings = []
+    if found.unmodelled:
+        warnings.append(f"the effect of these keys is not computed: {named(found.unmodelled)}")
+    if found.unknown:
+        warnings.append(f"unknown keys of {file.program.title}: {named(found.unknown)}")
+    return warnings

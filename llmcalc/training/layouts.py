@@ -1,0 +1,220 @@
+"""Time of a training step on named GPUs, on a given layout or on the fastest one that is found to fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from math import log2
+from typing import Any, NamedTuple
+
+from ..calc.flops import flops
+from ..calc.memory.fit import read_size
+from ..calc.memory.number_formats import Format
+from ..calc.sharding import Mesh
+from ..calc.touched_experts import expert_layers
+from ..core.architecture import Architecture
+from ..core.errors import InputError
+from ..core.record import changed, remembered
+from ..data import table
+from ..estimate.cost import SIXTEEN_BIT, Machine
+from ..fitting.fit import check_fit
+from ..fitting.layouts import divisors
+from ..inputs.defaults import RESERVE
+from ..kernels.efficiencies import efficiencies
+from ..kernels.interval import time_interval
+from .kernels import TrainingCoefficients, TrainingKernels
+from .step import FULL, TrainingLayout, TrainingStep, training_step
+from .step_time import FASTEST, GIVEN, WITHOUT_ROOM, TrainingTime
+
+GPU_TOKENS = 2**10  # of a step on each GPU at least, if they are not given
+BEST_TOKENS, BEST_EXPONENT = 0.2920, 0.3271  # of the best tokens per step by the FLOPs of a run [deepseek2024, Eq. 1]
+MICRO_BATCH_TOKENS = 2**14  # of the largest micro-batch that is tried
+MOST_STAGES, MOST_PADDED = 16, 0.1  # of a pipeline, and the share of layers that its stages may lack
+MOST_TENSOR_RANKS, MOST_EXPERT_RANKS = 8, 64
+NO_RECOMPUTATION = "none"
+
+
+class Run(NamedTuple):
+    """What a training step depends on.
+
+    Attributes:
+        seq: tokens per sequence.
+        pairs: query-key pairs that the model FLOPs count.
+        step_tokens: tokens of a step.
+        memory: other arguments of ``memory``: the number format and the optimizer.
+        state_bytes: bytes of optimizer states and master copy per parameter.
+    """
+
+    seq: int
+    pairs: str
+    step_tokens: int
+    memory: dict[str, Any]
+    state_bytes: float
+
+    @property
+    def sequences(self) -> int:
+        """Sequences of a step."""
+        return max(self.step_tokens // self.seq, 1)
+
+
+def usual_step_tokens(count: int, compute: float) -> int:
+    """Return the usual number of tokens of a step, a power of two: the best one for the FLOPs of a run.
+
+    >>> usual_step_tokens(2048, 3.7e24), usual_step_tokens(16384, 3.7e24)  # DeepSeek-V3: 63 M tokens
+    (33554432, 33554432)
+
+    The law of DeepSeek LLM for the best batch holds for its own runs of 7B and 67B: 9.4 and 18.9 M tokens
+    [deepseek2024, Equation 1]. More GPUs need more tokens.
+    """
+    best = BEST_TOKENS * compute**BEST_EXPONENT
+    return max(1 << max(round(log2(best)), 0), GPU_TOKENS * count)
+
+
+def has_measured_kernels(architecture: Architecture, machine: Machine) -> bool:
+    """Return whether the time of a training step can be computed: a text model on GPUs whose kernels were measured."""
+    known = efficiencies()
+    is_measured = known.family_of(machine.accelerator.name) and known.kernel_with_peak(machine.number_format)
+    return len(architecture.stacks) == 1 and bool(is_measured)
+
+
+def judged(architecture: Architecture, machine: Machine) -> dict[str, float]:
+    """Return the errors of steps of this class: of the operations, and of the published utilisation of other runs."""
+    in_16_bits = machine.number_format in SIXTEEN_BIT
+    name = "mixtures" if expert_layers(architecture) else "16-bit" if in_16_bits else "8-bit"
+    found: dict[str, float] = table("training_time")["judged"][name]
+    return found
+
+
+def training_time(
+    architecture: Architecture,
+    machine: Machine,
+    run: Run,
+    layout: TrainingLayout | None = None,
+    coefficients: TrainingCoefficients | None = None,
+) -> TrainingTime | None:
+    """Return the time of a training step, or None if the kernels were not measured.
+
+    Args:
+        architecture: the model.
+        machine: the GPUs, and the number format of matrix products.
+        run: sizes of the step.
+        layout: how the step is divided over the GPUs (default: the fastest layout that was found to fit).
+        coefficients: coefficients that are fitted to published steps (default: those of the data file).
+    """
+    if not has_measured_kernels(architecture, machine):
+        return None
+    errors = table("training_time")
+    own = coefficients or TrainingCoefficients(errors["sustained"], errors["operation_us"])
+    origin = GIVEN if layout else FASTEST
+    found = step_on(architecture, machine, run, layout, own) if layout else fastest(architecture, machine, run, own)
+    if found is None:
+        origin, whole = WITHOUT_ROOM, Mesh(dp=machine.count, zero=3 if machine.count > 1 else 0)
+        found = step_on(architecture, machine, run, layout_on(whole, 1, NO_RECOMPUTATION, run), own)
+    step, model = found
+    interval = time_interval(step.seconds, errors, model.efficiencies.values())
+    counted = flops(architecture, seq=run.seq, extend=True, mode="train", attention=run.pairs)
+    sequences, gpus = step.layout.sequences, step.layout.mesh.ranks
+    return TrainingTime(
+        step, interval, sequences * run.seq, gpus, float(counted.matmul * sequences), model.in_blocks.peak,
+        origin, judged(architecture, machine)["operations"],
+    )  # fmt: skip
+
+
+def step_on(
+    architecture: Architecture, machine: Machine, run: Run, layout: TrainingLayout, coefficients: TrainingCoefficients
+) -> tuple[TrainingStep, TrainingKernels]:
+    """Return the time of a step on a layout, and the model of its kernels."""
+    kernel = efficiencies().kernel_with_peak(machine.number_format)
+    assert kernel is not None
+    model = TrainingKernels(machine.accelerator, layout.mesh, Format(kernel, 16), efficiencies(), coefficients)
+    return training_step(architecture, model, layout, run.seq, run.state_bytes), model
+
+
+def layout_on(mesh: Mesh, micro_batch: int, recompute: str, run: Run) -> TrainingLayout:
+    """Return the layout of a step on a mesh."""
+    return TrainingLayout(with_micro_batches(mesh, micro_batch, run.sequences), micro_batch, recompute)
+
+
+def with_micro_batches(mesh: Mesh, micro_batch: int, sequences: int) -> Mesh:
+    """Return a mesh whose micro-batches have the sequences of a step, unless their number is given."""
+    each = -(-sequences // (mesh.dp * micro_batch))
+    return mesh if mesh.micro_batches else changed(mesh, micro_batches=max(each, 1))
+
+
+def fastest(
+    architecture: Architecture, machine: Machine, run: Run, coefficients: TrainingCoefficients
+) -> tuple[TrainingStep, TrainingKernels] | None:
+    """Return the fastest of the usual layouts that fit."""
+    found = list[tuple[TrainingStep, TrainingKernels]]()
+    for choices in meshes(architecture, machine.count, machine.accelerator.node, run.sequences):
+        for mesh in choices:
+            with suppress(InputError):  # ranks that do not divide the model
+                if layout := _largest(architecture, machine, run, mesh):
+                    found.append(step_on(architecture, machine, run, layout, coefficients))
+                    break
+    return min(found, key=lambda each: each[0].seconds / each[0].layout.sequences, default=None)
+
+
+def meshes(architecture: Architecture, count: int, node: int, sequences: int) -> Iterator[Iterator[Mesh]]:
+    """Yield the usual kinds of meshes of a number of GPUs, and the meshes of each in the order in which they are tried.
+
+    The model is divided over none or most GPUs of a node by tensor parallelism, and over none or some pipeline stages.
+    Each data-parallel rank has at least one sequence. Experts are divided over the GPUs of a node, or of several ones.
+    """
+    experts, n_layers = {layer.n_experts for layer in expert_layers(architecture)}, architecture.main.n_layers
+
+    def with_stages(tp: int, stages: list[int]) -> Iterator[Mesh]:
+        for pp in stages:
+            dp = count // (tp * pp)
+            if dp <= sequences and pp <= MOST_STAGES and padding(n_layers, pp) <= n_layers * MOST_PADDED:
+                shares = [ep for ep in divisors(dp) if not any(each % ep for each in experts)] if experts else [1]
+                nearest = {max(ep for ep in shares if ep <= most) for most in (node, MOST_EXPERT_RANKS)}
+                zero = 0 if dp == 1 else 3 if pp == 1 else 1
+                for ep in sorted(nearest):
+                    yield Mesh(dp=dp, tp=tp, pp=pp, ep=ep, etp=1 if ep > 1 else None, sp=tp > 1, zero=zero)
+
+    for tp in sorted({1, max(each for each in divisors(count) if each <= min(node, MOST_TENSOR_RANKS))}):
+        yield with_stages(tp, [1])
+        yield with_stages(tp, divisors(count // tp)[1:])
+
+
+def padding(n_layers: int, stages: int) -> int:
+    """Return the number of layers that pipeline stages lack of equal numbers.
+
+    >>> padding(126, 16)
+    2
+    """
+    return -n_layers % stages
+
+
+def padded(architecture: Architecture, stages: int) -> Architecture:
+    """Return an architecture whose stages have equal numbers of layers, for the memory of the largest stage."""
+    stack = architecture.main
+    more = padding(stack.n_layers, stages)
+    if not more:
+        return architecture
+    runs = (*stack.runs[:-1], changed(stack.runs[-1], count=stack.runs[-1].count + more))
+    own = changed(stack, runs=runs)
+    return remembered(architecture, "_padded", stages, lambda: changed(architecture, stacks=(own,)))
+
+
+def _largest(architecture: Architecture, machine: Machine, run: Run, mesh: Mesh) -> TrainingLayout | None:
+    """Return the layout with the largest micro-batch that fits, without recomputation if possible."""
+    reserve, whole = read_size(RESERVE, "reserve"), padded(architecture, mesh.pp)
+
+    def fitting(size: int, recompute: str) -> TrainingLayout | None:
+        if size * mesh.dp > run.sequences:
+            return None
+        layout = layout_on(mesh, size, recompute, run)
+        memory = check_fit(
+            whole, machine.accelerator.usable_bytes, reserve, mesh.ranks, mode="training", mesh=layout.mesh,
+            batch=size, seq=run.seq, extend=True, recompute=recompute, **run.memory,
+        )  # fmt: skip
+        return layout if memory.fits else None
+
+    if not (found := fitting(1, NO_RECOMPUTATION)):
+        return fitting(1, FULL)
+    size = 2
+    while size * run.seq <= MICRO_BATCH_TOKENS and (larger := fitting(size, NO_RECOMPUTATION)):
+        found, size = larger, 2 * size
+    return found

@@ -1,0 +1,122 @@
+"""Published training runs: their tokens and hours, and the hours of a run that takes as long as they did."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..analysis.evidence import errors_of
+from ..calc.flops import flops
+from ..core.architecture import Architecture, TrainingFact
+from ..core.errors import InputError
+from ..core.evidence import MEASURED
+from ..data import table
+from ..estimate.amounts import HOURS_A_DAY
+from ..estimate.cost import AS_GIVEN, Machine, Span, usual_format
+from ..inputs.defaults import default_seq
+from ..inputs.gpus import accelerators_named
+from .run import Training
+
+OF_RUNS = (0.1, 0.5, 0.9)  # quantiles of the hours of published runs
+MOST_OTHER_TOKENS = 0.1  # share by which the tokens of a run may differ from those of the published one
+MOST_LONGER = 1.25  # FLOPs per token of a run of longer sequences that is still compared with the published one
+
+
+class ExpectedHours(NamedTuple):
+    """Accelerator-hours of a whole run, with restarts and slower phases.
+
+    Attributes:
+        hours: the estimate, or the published value at all three places.
+        is_published: whether the run is the published one of the model, but for a few tokens.
+    """
+
+    hours: Span
+    is_published: bool
+
+
+def published_tokens(architecture: Architecture) -> int:
+    """Return the published number of training tokens."""
+    fact = published_fact(architecture, "training_tokens")
+    if fact is None:
+        message = f"the number of training tokens of {architecture.name} is unknown"
+        raise InputError(message, parameter="tokens", hint="specify it, for example with {tokens=15T}")
+    return round(float(fact.value))
+
+
+def published_fact(architecture: Architecture, quantity: str) -> TrainingFact | None:
+    """Return the first published numeric fact about a quantity, or None."""
+    facts = (fact for fact in architecture.facts if fact.quantity == quantity and not isinstance(fact.value, str))
+    return next(facts, None)
+
+
+def published_accelerator(architecture: Architecture) -> str:
+    """Return the published name of the accelerator, or an empty text."""
+    return next((str(fact.value) for fact in architecture.facts if fact.quantity == "accelerator"), "")
+
+
+def published_hours(architecture: Architecture) -> float | None:
+    """Return the published accelerator-hours, or the product of accelerators and days, or None."""
+    names = ("accelerator_hours", "accelerators", "training_days")
+    hours, count, days = (fact and float(fact.value) for fact in (published_fact(architecture, one) for one in names))
+    return hours or (count * days * HOURS_A_DAY if count and days else None)
+
+
+def is_published_accelerator(run: Training) -> bool:
+    """Return whether the published run of the model used the accelerators of this run."""
+    known = accelerators_named(published_accelerator(run.architecture))
+    return run.machine is not None and run.machine.accelerator.name in known
+
+
+def expected_hours(run: Training) -> ExpectedHours | None:
+    """Return the hours of the published run of the model on these accelerators, or else those of other runs.
+
+    >>> import llmcalc
+    >>> expected_hours(llmcalc.train("deepseek-v3", "14.8T", machine="h800:2048")).hours.mid
+    2788000.0
+
+    The result is None if the user specified the utilisation.
+    """
+    own = _as_published(run)
+    if own is not None:
+        return ExpectedHours(Span(own, own, own), is_published=True)
+    others = as_other_runs(run)
+    return others and ExpectedHours(others, is_published=False)
+
+
+def as_other_runs(run: Training) -> Span | None:
+    """Return the accelerator-hours if the run takes as long as published runs did, relative to their estimates.
+
+    The values are at the 10th, 50th and 90th percentile of the published runs. The result is None if the user specified
+    the utilisation.
+    """
+    shares = shares_of_runs()
+    if run.hours is None or shares is None or run.machine is None or run.machine.mfu_source == AS_GIVEN:
+        return None
+    return shares.times(run.hours.mid)
+
+
+def shares_of_runs() -> Span | None:
+    """Return the hours of published runs as multiples of their estimates, at three percentiles."""
+    shares = sorted(1 / (1 + error) for error in errors_of("train", "hours"))
+    return Span(*(shares[round(quantile * (len(shares) - 1))] for quantile in OF_RUNS)) if shares else None
+
+
+def _as_published(run: Training) -> float | None:
+    """Return the published hours in proportion to the tokens, or None if the run is another one."""
+    tokens, hours = published_fact(run.architecture, "training_tokens"), published_hours(run.architecture)
+    if not tokens or not hours or run.hours is None or run.evidence.get("hours") != MEASURED or run.adapters:
+        return None
+    machine = run.machine
+    assert machine is not None
+    share = run.tokens / float(tokens.value)
+    is_other = abs(share - 1) > MOST_OTHER_TOKENS or not is_published_accelerator(run)
+    return None if is_other or not _has_usual_format(machine) or _is_longer(run) else hours * share
+
+
+def _has_usual_format(machine: Machine) -> bool:
+    return machine.number_format == usual_format(machine.accelerator, table("utilisation"))
+
+
+def _is_longer(run: Training) -> bool:
+    """Return whether the sequences are so long that the FLOPs per token differ from those of usual ones."""
+    usual = flops(run.architecture, seq=default_seq(run.architecture), mode="train")
+    return run.compute / run.step.tokens > MOST_LONGER * usual.matmul / usual.tokens

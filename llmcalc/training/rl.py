@@ -1,0 +1,336 @@
+"""Memory of a step of reinforcement learning: rollout engine, log-probabilities, training and weight update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..calc.kv_cache import state
+from ..calc.memory.inference import Steps, inference_memory
+from ..calc.memory.number_formats import BITS_A_BYTE
+from ..calc.memory.pipeline import ParallelMemory
+from ..calc.sharding import MESH, Mesh
+from ..core.architecture import Architecture
+from ..core.errors import InputError
+from ..core.evidence import ASSUMED, of_architecture
+from ..core.notebook_display import NotebookDisplay
+from ..core.record import record
+from ..core.setting import Setting, check_values, read_lengths
+from ..core.workload import Workload
+from ..engines.hardware import engine_titles
+from ..estimate.amounts import share as read_share
+from ..estimate.hardware import Accelerator
+from ..fitting.fit import check_fit
+from ..fitting.memory import SETTINGS as MEMORY_SETTINGS
+from ..inputs.effects import check_effects
+from ..inputs.gpus import read_gpus
+from ..inputs.models import Source, load
+from ..inputs.number_formats import number_format, weight_formats
+from ..inputs.settings import MEMORY_MODE, memory_settings, read_settings
+from ..serving.start.serve import ENGINES, serve
+from ..serving.start.start import ServeResult
+
+if TYPE_CHECKING:
+    from ..search.rl_changes import RlChange
+
+ALGORITHMS, ROLLOUTS = ("grpo", "ppo"), ("colocate", "separate")
+COMPLETIONS, PROMPT, COMPLETION, SHARE = 8, 512, 256, 0.3  # defaults of GRPOConfig in huggingface/trl; prompts: assumed
+DISCARDED = 2  # sleep level of vLLM that discards weights, which level 1 moves to host memory
+RL = (
+    Setting("algorithm", choices=ALGORITHMS), Setting("rollout", choices=ROLLOUTS),
+    Setting("completions", int, least=1), Setting("prompt", int, least=1), Setting("completion", int, least=1),
+    Setting("micro_batch", int, least=1), Setting("share", float, above=0), Setting("sleep", int, least=0),
+    Setting("reference", bool), Setting("offload", bool), Setting("engine_tp", int, least=1),
+)  # fmt: skip
+TRAINED = (
+    "dtype", "weights", "optimizer", "attention", "recompute", "loss", "scan", "gradients", "master", "lora_rank",
+    "lora_targets", "mesh", "convention",
+)  # fmt: skip
+OPTIONAL = ("micro_batch", "share", "reference", "engine_tp")
+MESHED = ("dp", "tp", "pp", "cp", "ep", "etp", "sp", "zero", "micro_batches", "virtual_stages", "vocabulary_multiple")
+
+
+@record
+class RlPhase:
+    """A phase of a step, with the bytes of its parts on one GPU."""
+
+    name: str
+    parts: tuple[tuple[str, int], ...]
+
+    @property
+    def total(self) -> int:
+        """Bytes of all parts."""
+        return sum(size for _, size in self.parts)
+
+
+@record
+class RlMemory(NotebookDisplay):
+    """Memory of a step of reinforcement learning on one GPU, in bytes.
+
+    Attributes:
+        phases: phases of the step on a GPU of the trainer, in chronological order.
+        training: memory of the training step.
+        engine: what the rollout engine does with its share of a GPU.
+        settings: settings of the algorithm.
+        gpu_memory: memory of one GPU.
+        host: bytes in host memory per GPU.
+        accelerator: named GPU, or None if only a memory size was given.
+        count: number of GPUs of the trainer.
+        refusal: why the rollout engine does not run on the GPU, or an empty string.
+        find_changes: function that searches for ``changes``.
+    """
+
+    architecture: Architecture
+    phases: tuple[RlPhase, ...]
+    training: ParallelMemory
+    engine: ServeResult
+    settings: Mapping[str, Any]
+    gpu_memory: int
+    host: int
+    accelerator: Accelerator | None = None
+    count: int = 1
+    refusal: str = ""
+    find_changes: Callable[[RlMemory], tuple[RlChange, ...]] = lambda result: ()
+
+    EVIDENCE: ClassVar[dict[str, str]] = dict.fromkeys(("peak", "phases", "host", "headroom"), ASSUMED)
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """Class of evidence of each value."""
+        return of_architecture(self.EVIDENCE, self.architecture)
+
+    @property
+    def largest(self) -> RlPhase:
+        """Phase with the largest total."""
+        return max(self.phases, key=lambda phase: phase.total)
+
+    @property
+    def peak(self) -> int:
+        """Largest total of a phase."""
+        return self.largest.total
+
+    @property
+    def headroom(self) -> int:
+        """Free bytes of a GPU in the phase with the largest total, or missing bytes as a negative number.
+
+        If GPU and host share one memory, what is in host memory must fit beside the phase.
+        """
+        shared = self.accelerator.shared_bytes if self.accelerator else None
+        free = self.gpu_memory - self.peak
+        return free if shared is None else min(free, shared - self.peak - self.host)
+
+    @property
+    def fits(self) -> bool:
+        """Whether every phase fits on a GPU, and the rollout engine starts."""
+        return not self.refusal and self.headroom >= 0 and self.engine.starts
+
+    @cached_property
+    def changes(self) -> tuple[RlChange, ...]:
+        """At most three changed settings with which the step fits, cheapest first. Empty if it fits already.
+
+        >>> import llmcalc
+        >>> llmcalc.rl("qwen2.5-1.5b", "h100", completion=1024).changes[0].settings
+        {'sleep': 2}
+        """
+        return () if self.fits or self.refusal else self.find_changes(self)
+
+    @property
+    def engine_gpus(self) -> int:
+        """Number of GPUs of the rollout engine that the trainer does not use."""
+        return self.engine.ranks if self.settings["rollout"] == "separate" else 0
+
+    @property
+    def at_once(self) -> int:
+        """Number of completions whose KV cache the engine holds at the same time."""
+        return int(self.engine.concurrency.best) if self.engine.starts else 0
+
+    @property
+    def summary(self) -> str:
+        """One-line summary of the result."""
+        if self.refusal:
+            return self.refusal
+        if not self.engine.starts:
+            return f"the rollout engine will not start: {self.engine.reason}"
+        size, each = f"{abs(self.headroom) / 2**30:.2f} GiB", f" on each of {self.count}" if self.count > 1 else ""
+        if self.headroom < 0:
+            return f"does not fit: {size} short{each} in the phase {self.largest.name}"
+        more = f", and the engine on {_more_gpus(self.engine_gpus)}" if self.engine_gpus else ""
+        return f"fits, {size} to spare{each}{more}; peak: {self.largest.name}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attributes as a plain dictionary."""
+        return {
+            "fits": self.fits, "peak": self.peak, "phase": self.largest.name, "headroom": self.headroom,
+            "gpu_memory": self.gpu_memory, "count": self.count, "engine_gpus": self.engine_gpus,
+            "phases": [{"name": phase.name, "total": phase.total, **dict(phase.parts)} for phase in self.phases],
+            "host": self.host, "completions_at_once": self.at_once, "settings": dict(self.settings),
+            "training": self.training.to_dict(), "engine": self.engine.to_dict(), "evidence": self.evidence,
+        }  # fmt: skip
+
+
+def rl(
+    model: Source,
+    gpu: str,
+    *,
+    algorithm: str = "grpo",
+    rollout: str = "colocate",
+    completions: int = COMPLETIONS,
+    prompt: int | str = PROMPT,
+    completion: int | str = COMPLETION,
+    micro_batch: int | None = None,
+    share: float | str | None = None,
+    sleep: int = 0,
+    reference: bool | None = None,
+    offload: bool = False,
+    engine_tp: int = 1,
+    **settings: Any,
+) -> RlMemory:
+    """Compute the memory of each phase of a step of GRPO or PPO, and which phase is the peak.
+
+    >>> import llmcalc
+    >>> result = llmcalc.rl("qwen2.5-1.5b", "h100", completion=1024, sleep=2)
+    >>> result.largest.name
+    'training'
+
+    Args:
+        model: an architecture, or anything ``load`` reads.
+        gpu: accelerator with an optional count, such as ``"h100:8"``, or the memory of one GPU. Several GPUs without
+            ``dp`` or ``tp`` use ZeRO-3.
+        algorithm: ``grpo``, or ``ppo`` with a critic and a reward model of the same size.
+        rollout: ``colocate``, where trainer and engine share each GPU, or ``separate``.
+        completions: number of completions per prompt (the size of a group).
+        prompt: tokens of a prompt.
+        completion: tokens of a completion.
+        micro_batch: number of completions in a backward pass on one GPU (default: a group).
+        share: share of a GPU's memory that the engine takes (``vllm_gpu_memory_utilization``; default: 0.3, or that of
+            the engine on GPUs of its own).
+        sleep: sleep level of the engine during training: 0 (awake), 1 (weights in host memory, no KV cache) or 2 (both
+            discarded).
+        reference: whether a reference model is kept (default: only for ``ppo``). With LoRA, it is the model without its
+            adapters.
+        offload: whether the trainer's weights and optimizer states are in host memory during the rollout.
+        engine_tp: number of tensor-parallel ranks of the engine.
+        settings: settings of a training step of ``memory``, such as ``lora_rank``, ``recompute``, ``zero`` or ``dp``.
+
+    Raises:
+        InputError: an unknown setting, or one without an effect.
+    """
+    asked = {
+        "algorithm": algorithm, "rollout": rollout, "completions": completions, "prompt": prompt,
+        "completion": completion, "micro_batch": micro_batch, "share": share, "sleep": sleep,
+        "reference": reference, "offload": offload, "engine_tp": engine_tp, **settings,
+    }  # fmt: skip
+    for setting in RL:
+        if asked[setting.name] is None and setting.name not in OPTIONAL:
+            raise InputError("must not be None", parameter=setting.name, hint="omit it")
+    own = read_lengths({
+        **{setting.name: asked[setting.name] for setting in RL},
+        "share": None if share is None else read_share(share, "share"),
+    })  # fmt: skip
+    if share is None and rollout == "colocate":
+        own["share"] = SHARE
+    check_values((*RL, Setting("gpu", default="")), {**own, "gpu": gpu})
+    if sleep > DISCARDED:
+        raise InputError(f"must be 0, 1 or 2, not {sleep}", parameter="sleep")
+    if rollout == "separate" and (sleep or offload):
+        name = "sleep" if sleep else "offload"
+        raise InputError("has no effect with separate GPUs", parameter=name, hint="use {rollout=colocate}")
+    if reference and algorithm == "ppo":
+        raise InputError("has no effect on ppo, which always keeps one", parameter="reference", hint="omit it")
+    architecture, tokens = load(model), own["prompt"] + own["completion"]
+    own["micro_batch"], own["engine_tp"] = own["micro_batch"] or own["completions"], own["engine_tp"] or 1
+    own["reference"] = algorithm == "ppo" if reference is None else reference
+    machine = read_gpus(gpu)
+    total = machine.memory_bytes or (machine.accelerator.usable_bytes if machine.accelerator else 0)
+    training = _training(architecture, own["micro_batch"], tokens, settings, total, machine.count)
+    engine = serve(
+        architecture, engine=ENGINES[0], gpu_memory=total, gpu_memory_utilization=own["share"], tp=own["engine_tp"],
+        max_model_len=tokens, max_num_seqs=own["completions"] * own["micro_batch"],
+        dtype=settings.get("dtype", "bf16"),
+    )  # fmt: skip
+    assert isinstance(engine, ServeResult)
+    own["share"] = engine.settings["share"]
+    card, profile = machine.accelerator, engine.profile
+    refusal = ""
+    if card and profile.title not in engine_titles(card):
+        refusal = f"{profile.title} generates the completions, and it does not run on {card.vendor} GPUs"
+    weights = int(engine.memory.weights.best)
+    phases = _phases(architecture, training, engine.memory.budget, weights, own, settings)
+    states = training.weights + training.optimizer
+    host = (weights if sleep == 1 else 0) + (states if offload else 0)
+
+    def find_changes(result: RlMemory) -> tuple[RlChange, ...]:
+        from ..search.rl_changes import RlSearch  # needed only by steps that do not fit
+
+        return RlSearch(result, asked, lambda change: rl(architecture, **{"gpu": gpu, **asked, **change})).changes()
+
+    return RlMemory(
+        architecture, phases, training, engine, own, total, host, card, training.mesh.ranks, refusal, find_changes
+    )  # fmt: skip
+
+
+def _more_gpus(number: int) -> str:
+    return f"{number} more GPU{'s' * (number > 1)}"
+
+
+def _training(
+    architecture: Architecture,
+    batch: int,
+    tokens: int,
+    settings: Mapping[str, Any],
+    memory_bytes: int,
+    count: int | None,
+) -> ParallelMemory:
+    """Return the memory of a backward pass over a micro-batch of prompts with their completions, as ``fit`` does."""
+    known = tuple(setting for setting in (*MEMORY_SETTINGS, *MESH) if setting.name in (*TRAINED, *MESHED))
+    own = read_settings("training", known, settings)
+    check_effects((*known, MEMORY_MODE), {**own, "mode": "training"}, architecture)
+    given = memory_settings({**own, "training": True})
+    count = given["mesh"].ranks if count is None else count
+    found = check_fit(architecture, memory_bytes, 0, count, **{**given, "batch": batch, "seq": tokens}).result
+    assert isinstance(found, ParallelMemory)
+    return found
+
+
+def _phases(
+    architecture: Architecture,
+    training: ParallelMemory,
+    budget: int,
+    weights: int,
+    own: Mapping[str, Any],
+    settings: Mapping[str, Any],
+) -> tuple[RlPhase, ...]:
+    is_shared, is_ppo = own["rollout"] == "colocate", own["algorithm"] == "ppo"
+    states = {"weights": training.weights, "optimizer": training.optimizer}
+    frozen: dict[str, int] = {}
+    if own["reference"] and settings.get("lora_rank") is None:
+        frozen["reference model"] = training.weights
+    if is_ppo:
+        frozen |= {"reward model": training.weights, "critic": training.weights + training.optimizer}
+    asleep = {"rollout engine": budget} if is_shared and not own["sleep"] else {}
+    forward = _forward_bytes(architecture, training, own["micro_batch"], own["prompt"] + own["completion"], settings)
+    step = {"training step": training.peak - sum(states.values())}
+    rollout = {**({} if own["offload"] else states), **frozen, "rollout engine": budget}
+    woken = {**states, **frozen, "rollout engine": weights if own["sleep"] else budget}
+    found = {
+        **({"rollout": rollout} if is_shared else {}),
+        "log-probabilities": {**states, **frozen, **asleep, "forward pass": forward},
+        "training": {**states, **frozen, **asleep, **step},
+        **({"critic training": {**states, **frozen, **asleep, **step}} if is_ppo else {}),
+        **({"weight update": woken} if is_shared else {}),
+    }
+    return tuple(RlPhase(name, tuple(parts.items())) for name, parts in found.items())
+
+
+def _forward_bytes(
+    architecture: Architecture, training: ParallelMemory, batch: int, tokens: int, settings: Mapping[str, Any]
+) -> int:
+    """Return the live activations of a forward pass with the logits of all tokens."""
+    dtype = settings.get("dtype", "bf16")
+    form, mesh = number_format(dtype), Mesh(tp=training.mesh.tp)
+    workload = Workload(batch=batch, seq=tokens, logits="all")
+    none = state(architecture, seq=1, dtype=dtype, mesh=mesh)
+    width = form.bits // BITS_A_BYTE
+    formats = weight_formats(dtype, form)
+    return inference_memory(architecture, workload, formats, none, width, mesh, Steps()).transient

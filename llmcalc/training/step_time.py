@@ -1,0 +1,62 @@
+"""Estimated time of a training step with its interval, and the utilisation that follows from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.record import record
+from ..estimate.cost import Span
+from ..kernels.interval import Interval
+from .step import TrainingStep
+
+GIVEN, FASTEST, WITHOUT_ROOM = "given", "fastest", "without room"  # origin of a layout
+
+
+@record
+class TrainingTime:
+    """Time of a training step.
+
+    Attributes:
+        step: time of the step by part, and its layout.
+        interval: interval of 80 % of the time.
+        tokens: tokens of the step.
+        gpus: number of GPUs of the layout.
+        flops: model FLOPs of the step on all GPUs.
+        peak: FLOP/s of one GPU in the number format of the matrix products.
+        origin: ``given``, ``fastest`` (of the usual layouts that fit) or ``without room`` (no usual layout fits).
+        error: median absolute error in percent on published steps of sources that were left out of the fit.
+    """
+
+    step: TrainingStep
+    interval: Interval
+    tokens: int
+    gpus: int
+    flops: float
+    peak: float
+    origin: str
+    error: float
+
+    @property
+    def utilisation(self) -> Span:
+        """Model FLOPs utilisation."""
+        of_second = self.flops / self.gpus / self.peak
+        low, high = float(self.interval.low), float(self.interval.high)
+        return Span(of_second / high, of_second / self.step.seconds, of_second / low)
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Tokens per second and GPU."""
+        return self.tokens / self.step.seconds / self.gpus
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attributes as a plain dictionary."""
+        layout, mesh = self.step.layout, self.step.layout.mesh
+        sizes = ("dp", "tp", "pp", "ep", "cp", "zero", "virtual_stages")
+        return {
+            "seconds": self.step.seconds, "low": self.interval.low, "high": self.interval.high,
+            "parts": dict(self.step.parts), "hidden": self.step.hidden, "tokens": self.tokens, "gpus": self.gpus,
+            "tokens_per_second": self.tokens_per_second, "mfu": self.utilisation._asdict(),
+            "mesh": {name: getattr(mesh, name) for name in sizes}, "micro_batches": mesh.batches,
+            "micro_batch": layout.micro_batch, "recompute": layout.recompute, "layout": self.origin,
+            "error": self.error, "reasons": list(self.interval.reasons),
+        }  # fmt: skip
