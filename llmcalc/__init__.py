@@ -15,12 +15,16 @@ if TYPE_CHECKING:
     from .analysis.evidence import evidence as evidence
     from .analysis.explain import explain as explain
     from .analysis.sweep import sweep as sweep
+    from .api.calibrate import calibrate as calibrate
+    from .api.check_log import check_log as check_log
     from .api.communication import communication as communication
     from .api.diff import diff as diff
     from .api.flops import flops as flops
     from .api.memory_form import memory_form as memory_form
     from .api.params import params as params
     from .api.scale import scale as scale
+    from .api.serve import serve as serve
+    from .api.serving_front import serving_front as serving_front
     from .api.state import state as state
     from .api.traffic import traffic as traffic
     from .api.verify import twin as twin
@@ -37,14 +41,10 @@ if TYPE_CHECKING:
     from .fitting.fit import fit as fit
     from .fitting.memory import memory as memory
     from .inputs.models import load as load
-    from .search.front import serving_front as serving_front
     from .search.gpus import find_gpus as find_gpus
     from .search.models import find_models as find_models
     from .search.recipes import find_recipes as find_recipes
-    from .serving.calibrate import calibrate as calibrate
     from .serving.latency import latency as latency
-    from .serving.start.check_log import check_log as check_log
-    from .serving.start.serve import serve as serve
     from .training.files import read_training_file as read_training_file
     from .training.rl import rl as rl
     from .training.train import machine as machine
@@ -62,7 +62,7 @@ _VERBS = (
 )  # fmt: skip
 _ROOMS = {
     "analysis": ("check", "compare", "design", "evidence", "explain", "sweep"), "fitting": ("fit", "memory"),
-    "serving": ("calibrate", "latency"), "serving.start": ("check_log", "serve"), "training": ("rl", "train"),
+    "serving": ("latency",), "training": ("rl", "train"),
 }  # fmt: skip
 _MODULES = {
     **dict.fromkeys(_ERRORS, "core.errors"),
@@ -72,7 +72,6 @@ _MODULES = {
     "find_gpus": "search.gpus",
     "find_models": "search.models",
     "find_recipes": "search.recipes",
-    "serving_front": "search.front",
     "Architecture": "core.architecture",
     "Mesh": "calc.sharding",
     "Params": "calc.params",

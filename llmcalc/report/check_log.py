@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
-from ..serving.start.check_log import CheckedLog, ComparedFigure
+from ..serving.check_log import CheckedLog, ComparedFigure
 from .document import Document, Table, columns
 from .heading import model_document
 

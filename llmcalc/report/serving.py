@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..core.errors import spelled
-from ..search.layouts import DISTINCT_GAIN
+from ..search.space import DISTINCT_GAIN
 from ..serving.replicas import SIZES
 from ..serving.result import ServingResult, class_times
-from ..serving.terms import result_money
 from .document import Document, Fact, Table, columns
 from .file_formats import sixteen_bit_line
 from .heading import model_document, named_values
@@ -107,7 +106,7 @@ def time_bars(parts: Iterable[tuple[str, float, str]], title: str) -> tuple[Bars
 
 def _money(result: ServingResult) -> tuple[Table, ...]:
     """Return a table of the price and the energy of tokens."""
-    own = result_money(result)
+    own = result.money
     return (money_table(own),) if own else ()
 
 
@@ -140,7 +139,7 @@ def _facts(result: ServingResult) -> list[Fact]:
         if one.tokens_per_s_gpu <= DISTINCT_GAIN * result.tokens_per_s_gpu:
             speed += ", within the error of the estimates"
         facts.append(Fact("faster layout", settings_text(change), speed))
-    gain = break_even(own) if (own := result_money(result)) else None
+    gain = break_even(own) if (own := result.money) else None
     facts += [*_drafting(result), *_prefix(result), *([gain] if gain else [])]
     if result.price and result.usd_per_million_output and result.usd_per_million:
         facts.append(
@@ -220,7 +219,7 @@ def _parts(result: ServingResult) -> Table:
 def _notes(result: ServingResult) -> tuple[str, ...]:
     reasons = tuple(f"the interval is wider: {reason}" for reason in result.reasons)
     price = price_notes(result.price)
-    own = result_money(result)
+    own = result.money
     costs = money_notes(own) if own else ()
     source = result.drafting.source if result.drafting else ""
     accepted = (f"tokens per step: {source}",) if source else ()

@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from ...api.flops import flops
+from ...api.serve import serve
 from ...calc.flops import Flops
 from ...calc.params import Params, params
 from ...calc.sharding import Mesh
@@ -27,7 +28,6 @@ from ...serving.encoders import EncoderServing
 from ...serving.latency import latency
 from ...serving.latency_times import PREFILL, Latency
 from ...serving.result import ServingResult
-from ...serving.start.serve import serve
 from ...serving.step.step_models import engine_step
 from .state import State
 

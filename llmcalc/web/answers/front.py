@@ -10,10 +10,10 @@ from ...core.errors import LlmcalcError
 from ...inputs.gguf_names import file_format
 from ...report.serving_front import front_document
 from ...search.front import ServingFront, front_steps
-from ...search.layouts import LayoutSearch
+from ...search.space import Space
 from ...serving.formats import check_formats, format_choices
-from ...serving.point import FORMATS
 from ...serving.requests import read_requests
+from ...serving.service import FORMATS, Service
 from ...serving.terms import read_terms
 from .case import USUAL_ENGINE, Case, said
 from .charts import drawn
@@ -57,8 +57,9 @@ def find_layouts(case: Case) -> Search:
     engine = case.engine.get("engine", USUAL_ENGINE)
     given["weights"] = given["weights"] or file_format(case.model, engine)
     formats = format_choices(case.model, case.gpu, given, engine)
-    search = LayoutSearch(case.model, case.gpu, case.state.n, requests, engine, formats)
-    return front_steps(search, {}, read_terms(case.gpu, None, None, None), None)
+    terms = read_terms(case.gpu, None, None, None)
+    service = Service(case.model, case.gpu, case.state.n, requests, engine, formats[0], terms=terms)
+    return front_steps(Space(service, formats))
 
 
 def _chart(found: ServingFront, asked: Mapping[str, Any]) -> dict[str, str]:
