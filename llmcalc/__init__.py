@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .api.diff import diff as diff
     from .api.flops import flops as flops
     from .api.memory_form import memory_form as memory_form
+    from .api.params import Params as Params
     from .api.params import params as params
     from .api.scale import scale as scale
     from .api.serve import serve as serve
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from .api.traffic import traffic as traffic
     from .api.verify import twin as twin
     from .api.verify import verify as verify
-    from .calc.params import Params as Params
     from .calc.sharding import Mesh as Mesh
     from .core.architecture import Architecture as Architecture
     from .core.errors import DescriptionError as DescriptionError
@@ -74,7 +74,7 @@ _MODULES = {
     "find_recipes": "search.recipes",
     "Architecture": "core.architecture",
     "Mesh": "calc.sharding",
-    "Params": "calc.params",
+    "Params": "api.params",
     "machine": "training.train",
     "read_training_file": "training.files",
     "twin": "api.verify",
@@ -87,10 +87,20 @@ def __getattr__(name: str) -> object:
     if name in _MODULES:
         from importlib import import_module
 
+        from .core.notebook_display import renderers
+
         value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
         globals()[name] = value
+        renderers[:] = [_html]
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _html(result: object) -> str:
+    """Render a result in a notebook. The reports are imported when the first result is displayed."""
+    from .report.notebook import html
+
+    return html(result)
 
 
 def __dir__() -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import groupby
 from typing import Any, ClassVar
@@ -60,15 +60,18 @@ class ParallelMemory(NotebookDisplay):
 
 
 def parallel_memory(
-    architecture: Architecture, workload: Workload, policy: ActivationPolicy, recipe: Recipe, mesh: Mesh
+    architecture: Architecture,
+    workload: Workload,
+    policy: ActivationPolicy,
+    recipe: Recipe,
+    mesh: Mesh,
+    largest_tensor: Callable[[Architecture], int] | None = None,
 ) -> ParallelMemory:
-    """Return the training memory of every pipeline stage."""
-    if mesh.pp == 1:
-        return ParallelMemory(mesh, (training_memory(architecture, workload, policy, recipe, mesh),))
+    """Return the training memory of every pipeline stage. ``training_memory`` describes ``largest_tensor``."""
     found = []
     for stage, model in enumerate(pipeline_stages(architecture, mesh.pp)):
-        in_flight = one_f_one_b_in_flight(mesh, stage)
-        found.append(training_memory(model, workload, policy, recipe, mesh, in_flight))
+        in_flight = one_f_one_b_in_flight(mesh, stage) if mesh.pp > 1 else (1, 1)
+        found.append(training_memory(model, workload, policy, recipe, mesh, in_flight, largest_tensor))
     return ParallelMemory(mesh, tuple(found))
 
 
