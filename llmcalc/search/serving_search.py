@@ -107,7 +107,7 @@ class Layout:
         """Interval of the time of a whole request, from those of its first token and of the others."""
         rest = self.e2e_s - self.ttft_s
         low, high = (getattr(self.ttft, end) + rest * getattr(self.tpot, end) / self.tpot_s for end in ("low", "high"))
-        return Interval(low, high, self.tpot.reasons)
+        return Interval(low, self.e2e_s, high, self.tpot.reasons)
 
     @property
     def tokens_per_s_user(self) -> float:

@@ -157,9 +157,8 @@ class ServeResult(NotebookDisplay):
             return Estimate.exact(self.settings["num_blocks"])
         size = float(self.groups.block_bytes) or 1.0
         most = self.settings.get("max_total_tokens", LARGEST) // self.settings["block_size"]
-        states = [float(self.groups.states.size(bytes_)) for bytes_ in self.memory.available]
-        left = [bytes_ - own for bytes_, own in zip(self.memory.available, states, strict=True)]
-        return Estimate(*(min(max(int(bytes_ // size), 0), most) for bytes_ in left))
+        left = self.memory.available.each(lambda bytes_: bytes_ - float(self.groups.states.size(bytes_)))
+        return left.each(lambda bytes_: min(max(int(bytes_ // size), 0), most))
 
     @cached_property
     def request_blocks(self) -> int:
@@ -185,9 +184,9 @@ class ServeResult(NotebookDisplay):
         """Number of requests of ``max_model_len`` tokens that fit into the KV cache, as the engine counts them."""
         if self.buffers:
             block = float(self.groups.block_bytes) or 1.0  # none is on a GPU
-            return Estimate(*(max(size, 0) / block for size in self.memory.available))
+            return self.memory.available.each(lambda size: max(size, 0) / block)
         counted = max(self._request_blocks(self.max_model_len, is_counted=True), 1)
-        return Estimate(*(blocks / counted for blocks in self.blocks))
+        return self.blocks.each(lambda blocks: blocks / counted)
 
     @cached_property
     def tokens(self) -> Estimate:
@@ -195,11 +194,11 @@ class ServeResult(NotebookDisplay):
         if self.settings["cache_tokens"] == "context":
             return Estimate.exact(self.max_model_len)
         if self.settings["cache_tokens"] == "requests":
-            return Estimate(*(int(times * self.max_model_len) for times in self.concurrency))
+            return self.concurrency.each(lambda times: int(times * self.max_model_len))
         groups = self.groups.groups
         sizes = [group.block_size for group in groups if group.kind != STATE] or [group.block_size for group in groups]
         size = min(sizes) * self.settings.get("dcp", 1)
-        return Estimate(*(int(blocks) // self.groups.n_groups * size for blocks in self.blocks))
+        return self.blocks.each(lambda blocks: int(blocks) // self.groups.n_groups * size)
 
     def _starts(self, case: int) -> bool:
         """Return whether the engine starts in the low (0), best (1) or high (2) case of the estimates."""
