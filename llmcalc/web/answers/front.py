@@ -15,7 +15,7 @@ from ...serving.formats import check_formats, format_choices
 from ...serving.point import FORMATS
 from ...serving.requests import read_requests
 from ...serving.terms import read_terms
-from .case import USUAL_ENGINE, Case, said
+from .case import Case, said
 from .charts import drawn
 from .state import State
 
@@ -54,10 +54,9 @@ def find_layouts(case: Case) -> Search:
     given = {name: case.formats.get(name) for name in FORMATS}
     check_formats(case.model, given)
     requests = read_requests(case.prompt, case.answer)
-    engine = case.engine.get("engine", USUAL_ENGINE)
-    given["weights"] = given["weights"] or file_format(case.model, engine)
-    formats = format_choices(case.model, case.gpu, given, engine)
-    search = LayoutSearch(case.model, case.gpu, case.state.n, requests, engine, formats)
+    given["weights"] = given["weights"] or file_format(case.model, case.engine_name)
+    formats = format_choices(case.model, case.gpu, given, case.engine_name)
+    search = LayoutSearch(case.model, case.gpu, case.state.n, requests, case.engine_name, formats)
     return front_steps(search, {}, read_terms(case.gpu, None, None, None), None)
 
 
