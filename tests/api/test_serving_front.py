@@ -14,8 +14,8 @@ import llmcalc
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.errors import InputError
 from llmcalc.inputs.gpus import accelerators
+from llmcalc.report.points import layout_text
 from llmcalc.report.serving_front import front_document, spread_points
-from llmcalc.report.serving_search import layout_text
 from llmcalc.search.front import ServingFront
 from llmcalc.search.space import Space
 from llmcalc.serving.formats import format_choices
