@@ -12,6 +12,7 @@ from ..core.evidence import FITTED
 from ..core.record import changed, record
 from ..data import table
 from ..estimate.hardware import Accelerator
+from ..estimate.prices import Price, price_of
 from ..inputs.gpus import Gpus, read_gpus
 from ..kernels.interval import Interval, time_interval, with_span
 from ..serving.calibration import Deployment
@@ -24,8 +25,6 @@ from ..serving.requests import Requests
 from ..serving.speculation import Drafting
 from ..serving.step.step import StepModel
 from ..serving.times import ServingTime
-from ..training.run import Price
-from ..training.train import price_of
 from .layouts import LayoutSearch, Placement, Times
 from .serving_changes import Changes, find_changes
 

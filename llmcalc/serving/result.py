@@ -12,10 +12,10 @@ from ..core.evidence import ASSUMED, FITTED, of_architecture
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..estimate.hardware import Accelerator
+from ..estimate.prices import Price
 from ..kernels.cost import COMMUNICATION, COMPUTE, ENGINE
 from ..kernels.interval import Interval
 from ..search.running_changes import faster_layout, holds_all, running_changes
-from ..training.run import Price
 from .admission import RequestBytes, reserved_bytes
 from .layout_result import too_long
 from .memory import engine_title

@@ -9,8 +9,8 @@ from ..core.errors import InputError
 from ..core.setting import LARGEST
 from ..data import table
 from ..estimate.hardware import Accelerator
+from ..estimate.prices import price_of
 from ..search.layouts import prefill_share
-from ..training.train import price_of
 from .money import ApiPrice, Money, Terms, decode_power
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ The compute is exact for full sequences of equal length. All other figures depen
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from ..calc.flops import Flops
 from ..calc.memory.fit import Fit
@@ -18,23 +18,12 @@ from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, record
 from ..estimate.amounts import HOURS_A_DAY, PF_DAY
 from ..estimate.cost import AS_GIVEN, FROM_OPERATIONS, Emission, Machine, Span
+from ..estimate.prices import Price
 from ..estimate.scaling.forms import TRAIN
 from .step_time import TrainingTime
 
 SIX_ND = "6nd"  # utilisation by 6·N·D
 SHORT_IDS, SHORT, LONG = 2**16, 2, 4  # largest vocabulary with 2-byte token ids; bytes per id
-
-
-class Price(NamedTuple):
-    """Price in US dollars per accelerator-hour, and its source."""
-
-    low: float
-    high: float
-    source: str
-
-    def of(self, hours: Span) -> tuple[float, float]:
-        """Return the cost range in US dollars for the given accelerator-hours."""
-        return hours.low * self.low, hours.high * self.high
 
 
 @record

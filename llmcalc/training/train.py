@@ -26,11 +26,11 @@ from ..estimate.cost import (
     emission,
     is_of_mixtures,
     number_format_of,
-    price_quotes,
     usual_format,
     utilisation,
 )
 from ..estimate.hardware import Accelerator
+from ..estimate.prices import price_of
 from ..fitting.fit import check_fit
 from ..fitting.memory import memory_of
 from ..inputs.defaults import RESERVE, default_seq
@@ -40,7 +40,7 @@ from ..inputs.models import Source, load
 from ..inputs.settings import ADAPTERS, DTYPE, IS_TRAINING, OPTIMIZER, RECOMPUTE, WHOLE_MESH
 from .layouts import Run, judged, layout_on, training_time, usual_step_tokens
 from .published_runs import published_tokens, shares_of_runs
-from .run import Budget, Price, Training
+from .run import Budget, Training
 from .step_time import TrainingTime
 
 LARGEST_WHOLE = 10**30
@@ -108,18 +108,6 @@ def machine_or_operations(
     assert gpus.accelerator is not None
     chosen = number_format_of(gpus.accelerator, precision)
     return Machine(gpus.accelerator, gpus.count or 1, chosen, Span(1, 1, 1), UNKNOWN)
-
-
-def price_of(one: Accelerator, dollars: float | None = None) -> Price | None:
-    """Return the given or quoted price in US dollars per hour, or None if the price is unknown."""
-    if dollars is not None:
-        return Price(dollars, dollars, AS_GIVEN)
-    quotes = price_quotes(one)
-    if not quotes:
-        return None
-    texts = "; ".join(dict.fromkeys(quote.text for quote in quotes))
-    source = f" ({one.price_source})" if any(quote.text in one.price for quote in quotes) else ""
-    return Price(min(quotes).usd, max(quotes).usd, f"quoted: {texts}{source}")
 
 
 def budget(

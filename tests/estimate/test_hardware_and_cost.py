@@ -6,7 +6,8 @@ import pytest
 
 from llmcalc.core.errors import InputError
 from llmcalc.data import table
-from llmcalc.estimate.cost import Span, emission, quoted_prices
+from llmcalc.estimate.cost import Span, emission
+from llmcalc.estimate.prices import quoted_prices
 from llmcalc.inputs.gpus import accelerator, accelerators
 from llmcalc.training.train import budget, emissions, machine, train
 
