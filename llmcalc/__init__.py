@@ -23,11 +23,15 @@ if TYPE_CHECKING:
     from .api.memory_form import memory_form as memory_form
     from .api.params import Params as Params
     from .api.params import params as params
+    from .api.read_training_file import read_training_file as read_training_file
+    from .api.rl import rl as rl
     from .api.scale import scale as scale
     from .api.serve import serve as serve
     from .api.serving_front import serving_front as serving_front
     from .api.state import state as state
     from .api.traffic import traffic as traffic
+    from .api.train import machine as machine
+    from .api.train import train as train
     from .api.verify import twin as twin
     from .api.verify import verify as verify
     from .calc.sharding import Mesh as Mesh
@@ -45,10 +49,6 @@ if TYPE_CHECKING:
     from .search.models import find_models as find_models
     from .search.recipes import find_recipes as find_recipes
     from .serving.latency import latency as latency
-    from .training.files import read_training_file as read_training_file
-    from .training.rl import rl as rl
-    from .training.train import machine as machine
-    from .training.train import train as train
 
 __version__ = "0.1.0"
 
@@ -57,12 +57,12 @@ _ERRORS = (
 )  # fmt: skip
 _VERBS = (
     "calibrate", "check", "check_log", "communication", "compare", "design", "diff", "evidence", "explain", "find_gpus",
-    "find_models", "find_recipes", "fit", "flops", "latency", "load", "memory", "memory_form", "params", "rl",
-    "scale", "serve", "serving_front", "state", "sweep", "traffic", "train", "verify",
+    "find_models", "find_recipes", "fit", "flops", "latency", "load", "memory", "memory_form", "params",
+    "read_training_file", "rl", "scale", "serve", "serving_front", "state", "sweep", "traffic", "train", "verify",
 )  # fmt: skip
 _ROOMS = {
     "analysis": ("check", "compare", "design", "evidence", "explain", "sweep"), "fitting": ("fit", "memory"),
-    "serving": ("latency",), "training": ("rl", "train"),
+    "serving": ("latency",),
 }  # fmt: skip
 _MODULES = {
     **dict.fromkeys(_ERRORS, "core.errors"),
@@ -75,8 +75,7 @@ _MODULES = {
     "Architecture": "core.architecture",
     "Mesh": "calc.sharding",
     "Params": "api.params",
-    "machine": "training.train",
-    "read_training_file": "training.files",
+    "machine": "api.train",
     "twin": "api.verify",
 }
 __all__ = sorted([*_MODULES, "__version__"])

@@ -23,8 +23,8 @@ from ..estimate.scaling.plan import plan
 from ..estimate.scaling.query import Plan, Query
 from ..inputs.effects import check_effects
 from ..inputs.models import Source, load
-from ..training.run import Budget
-from ..training.train import MACHINE, PRICE
+from ..training.budget import Budget
+from ..training.machine import MACHINE, PRICE
 
 USUAL_LAWS = (
     "hoffmann-1", "hoffmann-2", "hoffmann-3", "besiroglu", "muennighoff", "deepseek", "llama3", "porian", "kaplan",
@@ -35,7 +35,7 @@ SETTINGS = (
     *(Setting(name, AMOUNT) for name in ("compute", "days", "hours", "dollars", "tokens", "unique", "inference")),
     *(Setting(name, float) for name in ("loss", "n_experts", "granularity")),
     Setting("inference_cost", float, 1.0, needs=("inference",)), Setting("seq", int, 4096, least=1, needs=("model",)),
-    MACHINE, changed(PRICE, needs=("machine",)),
+    MACHINE, PRICE,
 )  # fmt: skip
 COMMON_NAMES = {"hoffmann": ("chinchilla",)}  # of laws, by the first word of their names
 SEQ = 4096  # default tokens per sequence for laws that count attention [deepseek2024, Table 3]
@@ -75,7 +75,7 @@ def routed(model: Architecture) -> float | None:
     return ratios.pop() if len(ratios) == 1 else None
 
 
-@accepts_aliases(experts="n_experts", gpu="machine")
+@accepts_aliases(experts="n_experts", machine="gpu")
 def scale(
     model: Source | None = None,
     *,
@@ -83,7 +83,7 @@ def scale(
     days: float | None = None,
     hours: float | str | None = None,
     dollars: float | str | None = None,
-    machine: Machine | str | None = None,
+    gpu: Machine | str | None = None,
     price: float | None = None,
     parameters: float | str | Mapping[str, float] | None = None,
     tokens: float | str | None = None,
@@ -106,10 +106,10 @@ def scale(
     Args:
         model: an architecture, or anything ``load`` reads, whose parameters each law counts by its own definition.
         compute: training FLOPs, or a string such as ``"3640PF-days"``.
-        days: budget: days on all GPUs of ``machine``.
-        hours: budget: accelerator-hours of ``machine``.
+        days: budget: days on all GPUs of ``gpu``.
+        hours: budget: accelerator-hours of ``gpu``.
         dollars: budget: US dollars, spent at ``price``.
-        machine: GPUs: the result of ``llmcalc.machine``, or a string such as ``"h100:512"``.
+        gpu: GPUs: a string such as ``"h100:512"``, or the result of ``machine``.
         price: US dollars per accelerator-hour (default: quoted prices; ``dollars`` requires it).
         parameters: N for every law, or a mapping with a value for each key of ``COUNTS``.
         tokens: number of training tokens, D.
@@ -136,7 +136,7 @@ def scale(
             Setting("parameters", float, 0).check(value)
     else:
         Setting("parameters", AMOUNT).check(parameters)
-    spent = _budget(machine, price, compute=compute, days=days, hours=hours, dollars=dollars)
+    spent = _budget(gpu, price, compute=compute, days=days, hours=hours, dollars=dollars)
     if spent is not None:
         compute = spent.flops.mid
     texts = {"tokens": tokens, "unique": unique, "inference": inference}
@@ -161,26 +161,26 @@ def scale(
     return changed(plan_, budget=spent) if spent else plan_
 
 
-def _budget(machine: Machine | str | None, price: float | None, **budgets: float | str | None) -> Budget | None:
-    """Return the training budget on a machine, or None if no machine is given."""
-    from ..training.train import budget
-    from ..training.train import machine as machine_of
+def _budget(gpu: Machine | str | None, price: float | None, **budgets: float | str | None) -> Budget | None:
+    """Return the training budget on GPUs, or None if no GPUs are given."""
+    from ..training.budget import budget
+    from ..training.machine import read_machine
 
     given = {name: value for name, value in budgets.items() if value is not None}
     if len(given) > 1:
         first, second, *_ = given
         raise InputError(f"{first} and {second} cannot be combined", parameter=first, hint="omit one of them")
-    if machine is None:
+    if gpu is None:
         other = next((name for name in given if name != "compute"), None)
         if other:
-            raise InputError("requires an accelerator", parameter=other, hint="add {machine=h100:512}")
+            raise InputError("requires an accelerator", parameter=other, hint="add {gpu=h100:512}")
         return None
     values = {
         name: (amounts.compute(value) if name == "compute" else amounts.amount(value, name, "30"))
         if isinstance(value, str) else float(value)
         for name, value in given.items()
     }  # fmt: skip
-    return budget(machine_of(machine) if isinstance(machine, str) else machine, price=price, **values)
+    return budget(read_machine(gpu) if isinstance(gpu, str) else gpu, price=price, **values)
 
 
 def counts(model: Architecture, seq: int = SEQ) -> dict[str, float]:

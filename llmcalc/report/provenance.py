@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..core.errors import spelled
 from ..estimate.cost import Machine, Span
-from ..training.run import Price
+from ..estimate.prices import Price
 from .document import Fact
 from .numbers import about, human, percent
 

@@ -11,7 +11,7 @@ from ..estimate.cost import Machine
 from ..estimate.scaling.law import EXPERT_FORMS
 from ..estimate.scaling.query import Plan, Point
 from ..search.reference_models import Shape
-from ..training.run import Budget
+from ..training.budget import Budget
 from .document import Column, Document, Fact, Table, columns
 from .fit import verdict
 from .heading import model_inputs, structure, title, warnings

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from ..api.flops import flops
 from ..api.params import params
 from ..core.record import record
+from ..estimate.prices import price_of
 from ..fitting.fit import FitResult
 from ..serving.latency_times import DECODE, Latency
 from ..serving.memory import engine_title
 from ..serving.money import token_prices
-from ..training.train import price_of
 from .document import Column, Document, Table
 from .fit import verdict
 from .heading import title, warnings

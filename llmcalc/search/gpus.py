@@ -16,8 +16,8 @@ from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, record
 from ..core.setting import CONVENTION, LARGEST, SIZES, check_values
 from ..engines.hardware import reads
-from ..estimate.cost import price_quotes
 from ..estimate.hardware import Accelerator, Instance
+from ..estimate.prices import price_quotes
 from ..fitting.fit import FIT, check_fit, with_room_on_host
 from ..fitting.layouts import Layout, layouts, share_of_weights
 from ..inputs.defaults import RESERVE, default_seq

@@ -13,6 +13,7 @@ from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, record
 from ..engines.hardware import reads
 from ..estimate.hardware import Accelerator
+from ..estimate.prices import price_of
 from ..importers.modelfile import is_modelfile
 from ..inputs.gpus import ALL_GPUS, accelerators, read_gpus
 from ..inputs.models import Source, load
@@ -20,7 +21,6 @@ from ..serving.encoders import EncoderServing
 from ..serving.layout_result import too_long
 from ..serving.limits import read_limits
 from ..serving.result import ServingResult
-from ..training.train import price_of
 from .gpus import COUNTS
 from .served_gpus import Result, ServedGpus, served_gpus
 from .serving_search import ServingSearch

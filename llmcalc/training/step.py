@@ -35,7 +35,7 @@ from .kernels import Passes, TrainingKernels
 
 FORWARD_PASS, BACKWARD_PASS, RECOMPUTATION = "forward", "backward", "recomputation"
 COMMUNICATION, REPLICAS, BUBBLE, OPTIMIZER = "communication", "replicas", "pipeline bubble", "optimizer"
-SELECTIVE, FULL = "selective", "full"  # recomputation
+NO_RECOMPUTATION, SELECTIVE, FULL = "none", "selective", "full"
 RESIDUAL_BYTES = 3 * ACTIVATION_BYTES  # of a residual addition: two reads and a write
 DP, PP = "dp", "pp"
 CONVENTIONS = Conventions("prefill", "causal", None, "all")

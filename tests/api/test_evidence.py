@@ -91,7 +91,7 @@ def test_figures_of_a_table_are_computed_again() -> None:
     predicted = {row.case: row.predicted for row in table.rows}
     for case in ("gpt3-175b on v100-sxm2-32gb", "deepseek-v3-671b on h800"):
         model, _, gpu = case.partition(" on ")
-        hours = llmcalc.train(model, machine=gpu).hours
+        hours = llmcalc.train(model, gpu=gpu).hours
         assert hours is not None
         assert predicted[case] == pytest.approx(hours.mid / 1000, rel=1e-4)
 

@@ -233,5 +233,7 @@ def test_an_unknown_law_is_an_error() -> None:
 def test_gpus_have_the_name_of_the_other_functions() -> None:
     named, machine = (llmcalc.scale(days=30, **{name: "h100:512"}) for name in ("gpu", "machine"))
     assert named.points == machine.points
-    with pytest.raises(InputError, match="cannot be combined with machine"):
+    runs = [llmcalc.train("gpt2", "1B", **{name: "h100:8"}) for name in ("gpu", "machine")]
+    assert runs[0].hours == runs[1].hours
+    with pytest.raises(InputError, match="cannot be combined with gpu"):
         llmcalc.scale(days=30, gpu="h100:512", machine="h100:8")
