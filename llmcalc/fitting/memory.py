@@ -27,13 +27,12 @@ from ..inputs.effects import check_effects
 from ..inputs.gguf_names import FILE_FORMAT, GGUF_ENGINE, published_format
 from ..inputs.image_encoders import image_encoder, with_images
 from ..inputs.models import Source, load
-from ..inputs.number_formats import kept_quantised, number_format, published_weights, weight_formats
+from ..inputs.number_formats import CHECKPOINT, kept_quantised, number_format, published_weights, weight_formats
 from ..inputs.settings import FORMATS, MEMORY_MODE, SERVING, TRAINING, WHOLE_MESH, check_expert_ranks, serving_mesh
 
 SERVED = (*SIZES, *FORMATS, *SERVING, WHOLE_MESH, CONVENTION)
 SETTINGS = (MEMORY_MODE, *SERVED, *TRAINING)
 IMAGE = Setting("image", TEXTS, (), needs=("serving",))
-CHECKPOINT = "checkpoint"
 LORA_TARGETS = ("wq", "wk", "wv", "wo")
 
 

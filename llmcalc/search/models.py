@@ -23,9 +23,9 @@ from ..estimate.hardware import NODE, Accelerator
 from ..fitting.context import largest_context
 from ..fitting.fit import FIT, check_fit, layout_of, resources
 from ..fitting.formats import weight_bits
-from ..fitting.memory import CHECKPOINT, serving_stages
+from ..fitting.memory import serving_stages
 from ..inputs.defaults import RESERVE, default_seq
-from ..inputs.number_formats import number_format, weight_formats
+from ..inputs.number_formats import CHECKPOINT, number_format, weight_formats
 from ..inputs.settings import DTYPE, SERVING, WEIGHTS, read_settings
 
 MOST_CONTEXT = 2**20  # tokens up to which the context is searched

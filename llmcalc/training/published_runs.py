@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..analysis.evidence import errors_of
 from ..calc.flops import flops
 from ..core.architecture import Architecture, TrainingFact
 from ..core.errors import InputError
@@ -12,6 +11,7 @@ from ..core.evidence import MEASURED
 from ..data import table
 from ..estimate.amounts import HOURS_A_DAY
 from ..estimate.cost import AS_GIVEN, Machine, Span, usual_format
+from ..estimate.measurements import errors_of
 from ..inputs.defaults import default_seq
 from ..inputs.gpus import accelerators_named
 from .run import Training

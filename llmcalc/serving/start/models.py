@@ -8,7 +8,7 @@ from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
-from ...calc.kv_cache import ROLE_DTYPES, element_bytes, state
+from ...calc.kv_cache import LONG, ROLE_DTYPES, SHORT, element_bytes, state
 from ...calc.memory.inference import InferenceMemory
 from ...calc.memory.number_formats import BITS_A_BYTE
 from ...calc.memory.pipeline import pipeline_stages
@@ -20,16 +20,16 @@ from ...core.record import remembered
 from ...data import tables
 from ...engines.lengths import POSITIONS, served_length
 from ...engines.profile import EngineProfile, Estimate, read_profile
-from ...fitting.memory import CHECKPOINT, refusals, serving_stages
+from ...fitting.memory import refusals, serving_stages
 from ...inputs.defaults import LLAMA_CPP_STEP_TOKENS
 from ...inputs.gguf_names import FILE_FORMAT, GgufName
 from ...inputs.models import Source, load
-from ...inputs.number_formats import number_format
+from ...inputs.number_formats import CHECKPOINT, number_format
 from ...inputs.repository_names import stored_name
 from ...layers.parts.rope import Dynamic, Linear, Scaling, Yarn
 from ...schema.preset_files import names as preset_names
 from .adapters import ADAPTERS, adapter_bytes, has_adapters
-from .cache import LONG, SHORT, CacheGroups, CacheLayer, cache_groups, cache_layers, flat_cache
+from .cache import CacheGroups, CacheLayer, cache_groups, cache_layers, flat_cache
 from .encoders import encoder_memory, served_encoder
 from .llama_cpp_models import LlamaCppModel
 from .memory import ModelBytes
