@@ -9,21 +9,26 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # typing is slow to import
 if TYPE_CHECKING:
-    from .analysis.check import check as check
-    from .analysis.compare import compare as compare
-    from .analysis.design import design as design
-    from .analysis.evidence import evidence as evidence
-    from .analysis.explain import explain as explain
-    from .analysis.sweep import sweep as sweep
+    from .api.check import check as check
     from .api.communication import communication as communication
+    from .api.compare import compare as compare
+    from .api.design import design as design
     from .api.diff import diff as diff
+    from .api.evidence import evidence as evidence
+    from .api.explain import explain as explain
+    from .api.find_gpus import find_gpus as find_gpus
+    from .api.find_models import find_models as find_models
+    from .api.fit import fit as fit
     from .api.flops import flops as flops
+    from .api.load import load as load
+    from .api.memory import memory as memory
     from .api.memory_form import memory_form as memory_form
     from .api.params import params as params
     from .api.scale import scale as scale
     from .api.state import state as state
+    from .api.sweep import sweep as sweep
     from .api.traffic import traffic as traffic
-    from .api.verify import twin as twin
+    from .api.twin import twin as twin
     from .api.verify import verify as verify
     from .calc.params import Params as Params
     from .calc.sharding import Mesh as Mesh
@@ -34,12 +39,7 @@ if TYPE_CHECKING:
     from .core.errors import SizeError as SizeError
     from .core.errors import UnknownNameError as UnknownNameError
     from .core.errors import UnsupportedError as UnsupportedError
-    from .fitting.fit import fit as fit
-    from .fitting.memory import memory as memory
-    from .inputs.models import load as load
     from .search.front import serving_front as serving_front
-    from .search.gpus import find_gpus as find_gpus
-    from .search.models import find_models as find_models
     from .search.recipes import find_recipes as find_recipes
     from .serving.calibrate import calibrate as calibrate
     from .serving.latency import latency as latency
@@ -58,19 +58,15 @@ _ERRORS = (
 _VERBS = (
     "calibrate", "check", "check_log", "communication", "compare", "design", "diff", "evidence", "explain", "find_gpus",
     "find_models", "find_recipes", "fit", "flops", "latency", "load", "memory", "memory_form", "params", "rl",
-    "scale", "serve", "serving_front", "state", "sweep", "traffic", "train", "verify",
+    "scale", "serve", "serving_front", "state", "sweep", "traffic", "train", "twin", "verify",
 )  # fmt: skip
 _ROOMS = {
-    "analysis": ("check", "compare", "design", "evidence", "explain", "sweep"), "fitting": ("fit", "memory"),
     "serving": ("calibrate", "latency"), "serving.start": ("check_log", "serve"), "training": ("rl", "train"),
 }  # fmt: skip
 _MODULES = {
     **dict.fromkeys(_ERRORS, "core.errors"),
     **{name: f"api.{name}" for name in _VERBS},
     **{name: f"{room}.{name}" for room, names in _ROOMS.items() for name in names},
-    "load": "inputs.models",
-    "find_gpus": "search.gpus",
-    "find_models": "search.models",
     "find_recipes": "search.recipes",
     "serving_front": "search.front",
     "Architecture": "core.architecture",
@@ -78,7 +74,6 @@ _MODULES = {
     "Params": "calc.params",
     "machine": "training.train",
     "read_training_file": "training.files",
-    "twin": "api.verify",
 }
 __all__ = sorted([*_MODULES, "__version__"])
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, ClassVar
 
-from ..core.errors import InputError, UnknownNameError
+from ..core.errors import InputError
 from ..core.evidence import EXACT, EXECUTED
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
@@ -155,22 +155,8 @@ class Evidence(NotebookDisplay):
         }
 
 
-def evidence(quantity: str | None = None) -> Evidence:
-    """Return the class of every value, and the measurements that it was compared with.
-
-    >>> import llmcalc
-    >>> [(one.value, one.kind) for one in llmcalc.evidence("memory").values][-2:]
-    [('optimizer', 'exact'), ('activations', 'measured')]
-
-    Args:
-        quantity: a quantity such as ``memory``, ``train``, ``fit`` or ``scale`` (default: all).
-
-    Raises:
-        UnknownNameError: an unknown quantity.
-    """
-    if quantity is not None and quantity not in names():
-        hint = f"use one of {', '.join(names())}"
-        raise UnknownNameError("quantity", quantity, names(), parameter="quantity", hint=hint)
+def known_evidence(quantity: str | None) -> Evidence:
+    """Return the evidence of one or all quantities."""
     presets = preset_figures() if quantity == "params" else ()
     return evidence_of((*presets, *read_measurements(table("evidence"))), quantity)
 

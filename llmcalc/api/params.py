@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..calc.params import Params
 from ..calc.params import params as count
-from ..inputs.models import Source, load
+from ..inputs.models import Source, read_model
 
 
 def params(model: Source) -> Params:
@@ -22,4 +22,4 @@ def params(model: Source) -> Params:
     Raises:
         InputError: the model cannot be read.
     """
-    return count(load(model))
+    return count(read_model(model))

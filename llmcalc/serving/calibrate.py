@@ -11,7 +11,7 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError, UnknownNameError, short_repr
 from ..core.fingerprint import fingerprint
 from ..core.setting import Setting, read_length
-from ..inputs.models import load
+from ..inputs.models import read_model
 from ..inputs.table_files import file_rows
 from .calibration import CalibratedRow, Calibration, Deployment
 from .factors import MeasuredTime, fit_factors
@@ -131,7 +131,7 @@ def _estimate(each: Measurement, models: dict[str, Architecture]) -> ServingResu
     name = settings.pop("model")
     try:
         if name not in models:
-            models[name] = load(name)
+            models[name] = read_model(name)
         result = serving(models[name], settings.pop("gpu"), **settings)
     except InputError as error:
         named = f"{error.parameter}: " if error.parameter else ""

@@ -18,8 +18,7 @@ from ..engines.settings import SHARES, read_engine_settings
 from ..estimate.hardware import Accelerator
 from ..inputs.gguf_names import file_format
 from ..inputs.gpus import read_gpus
-from ..inputs.models import Source
-from ..inputs.models import load as read_model
+from ..inputs.models import Source, read_model
 from ..kernels.interval import with_span
 from ..search.default_layout import DefaultLayout, default_layout
 from ..search.layouts import LayoutSearch

@@ -13,7 +13,7 @@ from ..engines.settings import read_engine_settings, setting_flags
 from ..importers.engine_commands import read_command
 from ..importers.modelfile import RUN, is_modelfile
 from ..inputs.gpus import Gpus, read_gpus
-from ..inputs.models import Source, load
+from ..inputs.models import Source, read_model
 from ..search.front import ServingFront
 from ..search.pools import ServingPools
 from ..search.serving_search import ServingSearch
@@ -72,7 +72,7 @@ def serving_request(
         hint = f"omit it, or {asking}, for the memory alone"
         raise InputError("is not modelled together with the time of requests", parameter=unused[0], hint=hint)
     if model is not None and isinstance(gpu, str) and "isl" in values:
-        model = load(model)
+        model = read_model(model)
         if model.main.role == "encoder":
             return _encoder(model, gpu, values)
     missing = [name for name in ("isl", "osl") if name not in values and not {"mix", "trace"} & {*values}]

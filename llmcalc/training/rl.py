@@ -21,11 +21,11 @@ from ..core.workload import Workload
 from ..engines.hardware import engine_titles
 from ..estimate.amounts import share as read_share
 from ..estimate.hardware import Accelerator
-from ..fitting.fit import check_fit
+from ..fitting.check import check_fit
 from ..fitting.memory import SETTINGS as MEMORY_SETTINGS
 from ..inputs.effects import check_effects
 from ..inputs.gpus import read_gpus
-from ..inputs.models import Source, load
+from ..inputs.models import Source, read_model
 from ..inputs.number_formats import number_format, weight_formats
 from ..inputs.settings import MEMORY_MODE, memory_settings, read_settings
 from ..serving.start.serve import ENGINES, serve
@@ -238,7 +238,7 @@ def rl(
         raise InputError("has no effect with separate GPUs", parameter=name, hint="use {rollout=colocate}")
     if reference and algorithm == "ppo":
         raise InputError("has no effect on ppo, which always keeps one", parameter="reference", hint="omit it")
-    architecture, tokens = load(model), own["prompt"] + own["completion"]
+    architecture, tokens = read_model(model), own["prompt"] + own["completion"]
     own["micro_batch"], own["engine_tp"] = own["micro_batch"] or own["completions"], own["engine_tp"] or 1
     own["reference"] = algorithm == "ppo" if reference is None else reference
     machine = read_gpus(gpu)

@@ -31,12 +31,12 @@ from ..estimate.cost import (
     utilisation,
 )
 from ..estimate.hardware import Accelerator
-from ..fitting.fit import check_fit
+from ..fitting.check import check_fit
 from ..fitting.memory import memory_of
 from ..inputs.defaults import RESERVE, default_seq
 from ..inputs.effects import check_effects
 from ..inputs.gpus import read_gpus
-from ..inputs.models import Source, load
+from ..inputs.models import Source, read_model
 from ..inputs.settings import ADAPTERS, DTYPE, IS_TRAINING, OPTIMIZER, RECOMPUTE, WHOLE_MESH
 from .layouts import Run, judged, layout_on, training_time, usual_step_tokens
 from .published_runs import published_tokens, shares_of_runs
@@ -236,7 +236,7 @@ def train(
     tokens = _whole(tokens, "tokens") if tokens is not None else None
     batch_tokens = _whole(batch_tokens, "batch_tokens") if batch_tokens is not None else None
     working = machine_or_operations(machine) if isinstance(machine, str) else machine
-    architecture = load(model)
+    architecture = read_model(model)
     check_effects((*SETTINGS, IS_TRAINING), {**given, "training": True}, architecture)
     tokens = published_tokens(architecture) if tokens is None else tokens
     seq = int(default_seq(architecture) if seq is None else seq)

@@ -7,13 +7,13 @@ import itertools
 import pytest
 
 import llmcalc
-from llmcalc.api.scale import laws
 from llmcalc.calc.memory.saved_tensors import ActivationPolicy
 from llmcalc.calc.params import params
 from llmcalc.calc.touched_experts import ExpertLayers, expert_layers
 from llmcalc.core.errors import InputError, nearest
 from llmcalc.core.ledger import entries
 from llmcalc.estimate.scaling.law import Conditions
+from llmcalc.estimate.scaling.laws import laws
 from llmcalc.inputs.gpus import accelerators
 
 

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import llmcalc
-from llmcalc.api.scale import laws
 from llmcalc.data import tables
+from llmcalc.estimate.scaling.laws import laws
 from llmcalc.inputs.gpus import accelerators
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "architecture.md"

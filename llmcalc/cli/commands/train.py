@@ -66,10 +66,10 @@ def _with_run(
 
     The settings of a step only matter for its memory, which is computed for a mesh of GPUs.
     """
+    from ...api.fit import fit
     from ...calc.memory.fit import Fit
     from ...core.errors import InputError
     from ...core.record import fields
-    from ...fitting.fit import fit
     from ...inputs.defaults import default_seq
 
     memory: Fit | None = None

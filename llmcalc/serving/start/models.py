@@ -23,7 +23,7 @@ from ...engines.profile import EngineProfile, Estimate, read_profile
 from ...fitting.memory import refusals, serving_stages
 from ...inputs.defaults import LLAMA_CPP_STEP_TOKENS
 from ...inputs.gguf_names import FILE_FORMAT, GgufName
-from ...inputs.models import Source, load
+from ...inputs.models import Source, read_model
 from ...inputs.number_formats import CHECKPOINT, number_format
 from ...inputs.repository_names import stored_name
 from ...layers.parts.rope import Dynamic, Linear, Scaling, Yarn
@@ -52,12 +52,12 @@ DRAFT_BUFFERS = 2  # of a step in vLLM: hidden states and embeddings (v1/spec_de
 def load_served(model: Source, is_repository: bool = False) -> tuple[Architecture, str, str | None, tuple[str, ...]]:
     """Load a model under the name that an engine knows. Return its name, assumed weight format and notes."""
     if not isinstance(model, str) or not is_repository:
-        architecture = load(model)
+        architecture = read_model(model)
         return architecture, architecture.name if not isinstance(model, str) else model, None, ()
     name = model.removeprefix("hf:") if "/" in model else model
     file = stored_name(name)
     try:
-        architecture = load(name)
+        architecture = read_model(name)
         stored = architecture.inputs.get(FILE_FORMAT)
         return architecture, model, stored, file.notes(name, architecture) if stored and file else ()
     except DescriptionError as error:
@@ -90,7 +90,7 @@ def _first(names: Iterable[str]) -> Architecture | None:
     """Return the first model that has one of the names."""
     for name in names:
         with suppress(InputError):
-            return load(name)
+            return read_model(name)
     return None
 
 

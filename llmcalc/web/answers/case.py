@@ -8,7 +8,9 @@ from contextlib import suppress
 from functools import cached_property, lru_cache
 from typing import Any
 
+from ...api.fit import fit
 from ...api.flops import flops
+from ...api.load import load
 from ...calc.flops import Flops
 from ...calc.params import Params, params
 from ...calc.sharding import Mesh
@@ -19,9 +21,8 @@ from ...core.workload import positions
 from ...engines.hardware import default_engine
 from ...engines.lengths import served_length
 from ...estimate.hardware import Accelerator
-from ...fitting.fit import FitResult, fit
+from ...fitting.fit import FitResult
 from ...inputs.gpus import read_gpus
-from ...inputs.models import load
 from ...report.numbers import BYTES, readable
 from ...serving.encoders import EncoderServing
 from ...serving.latency import latency
