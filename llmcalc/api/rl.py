@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..core.record import changed
-from ..inputs.models import Source, load
+from ..inputs.models import Source, read_model
 from ..training.rl import COMPLETION, COMPLETIONS, PROMPT, RlMemory, read_rl, rl_memory
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def rl(
         InputError: an unknown setting, or one without an effect.
     """
     asked = {name: value for name, value in locals().items() if name not in ("model", "settings")}
-    own, architecture = read_rl(asked), load(model)
+    own, architecture = read_rl(asked), read_model(model)
 
     def find_changes(result: RlMemory) -> tuple[RlChange, ...]:
         from ..search.rl_changes import RlSearch  # needed only by steps that do not fit

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from ..calc.kv_cache import state
+from ..calc.kv_cache import LONG, state
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.workload import positions
@@ -18,7 +18,6 @@ from ..importers.hf.rope import SCALING_KEYS, stated_scaling
 from ..schema.model_names import release
 from ..schema.preset import ASKED
 from ..schema.preset_files import shipped_folder
-from ..serving.start.cache import LONG
 
 POSITIONS = "max_position_embeddings"
 ASSUMED_LENGTH = 2048  # tokens (vLLM: config/model.py, _get_and_verify_max_len)

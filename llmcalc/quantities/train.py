@@ -7,12 +7,10 @@ from typing import Any
 from ..analysis.quantity import Quantity
 from ..calc.explain import flops_tree
 from ..core.architecture import Architecture
-from ..core.setting import AMOUNT, SIZES, Setting
-from ..inputs.settings import STEP, split_settings
+from ..core.setting import SIZES
+from ..inputs.settings import STEP, TOKENS, split_settings
 from ..training.result import Training
 from ..training.run import read_run
-
-TOKENS = Setting("tokens", AMOUNT, least=1)
 
 
 def _measure(architecture: Architecture, settings: dict[str, Any]) -> Training:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..analysis.compare import QUANTITIES, Comparison, Costs
-from ..api.diff import Diff
+from ..analysis.diff import Diff
 from ..calc.params import Params
 from ..core.architecture import Architecture
 from ..core.errors import spelled

@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+from ..api.fit import fit
+from ..api.memory import memory
 from ..calc.memory.inference import InferenceMemory
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import record
-from ..fitting.fit import FitResult, fit
-from ..fitting.memory import memory
+from ..fitting.fit import FitResult
 from ..inputs.defaults import STEP_TOKENS
 from ..serving.latency import latency
 from ..serving.latency_times import Latency

@@ -21,7 +21,7 @@ from ..importers.megatron_model import described_model, has_sizes
 from ..importers.training_files import ParsedFile, TrainingValues, named, parse_training_file, read_values
 from ..importers.training_programs import matches
 from ..inputs.effects import Case
-from ..inputs.models import Source, load
+from ..inputs.models import Source, read_model
 from ..inputs.settings import MEMORY, memory_settings, read_settings
 from .run import vocabulary
 
@@ -153,7 +153,7 @@ def _load(
     local folder.
     """
     if model is not None:
-        return load(model, **reading)
+        return read_model(model, **reading)
     name = _named_model(file, values)
     if not name and has_sizes(values):
         wrong = [key for key in found.unmodelled if matches(key, file.program.structural)]
@@ -162,7 +162,7 @@ def _load(
             raise InputError(text, where=file.path, hint=f"{hint} {{training_file={file.path}}}")
         stem = os.path.splitext(os.path.basename(file.path))[0]
         described = described_model({"vocab": _vocabulary(values), **values}, stem, file.path)
-        return load(described, overrides=reading["overrides"])
+        return read_model(described, overrides=reading["overrides"])
     if not name:
         key = file.program.model_key
         hint = (
@@ -170,7 +170,7 @@ def _load(
         )
         raise InputError(f"looks like a file of {file.program.title}, but names no model", where=file.path, hint=hint)
     try:
-        return load(name, **reading)
+        return read_model(name, **reading)
     except InputError as error:
         error.hint = f"{error.hint}; or name another model, and the file with {{training_file={file.path}}}"
         raise
@@ -182,7 +182,7 @@ def _vocabulary(values: Mapping[str, Any]) -> int | None:
     from ..schema.preset_files import names
 
     same = known_name(values.get("tokenizer", ""), names())
-    return vocabulary(load(same)) if same else None
+    return vocabulary(read_model(same)) if same else None
 
 
 def _named_model(file: ParsedFile, values: Mapping[str, Any]) -> str:

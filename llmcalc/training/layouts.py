@@ -17,7 +17,7 @@ from ..core.errors import InputError
 from ..core.record import changed, remembered
 from ..data import table
 from ..estimate.cost import SIXTEEN_BIT, Machine
-from ..fitting.fit import check_fit
+from ..fitting.check import check_fit
 from ..fitting.layouts import divisors
 from ..inputs.defaults import RESERVE
 from ..kernels.efficiencies import efficiencies

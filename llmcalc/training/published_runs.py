@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..analysis.evidence import errors_of
 from ..calc.flops import flops
 from ..core.architecture import Architecture, TrainingFact
 from ..core.errors import InputError
@@ -14,6 +13,7 @@ from ..estimate.amounts import HOURS_A_DAY
 from ..estimate.cost import AS_GIVEN, Machine, Span, usual_format
 from ..inputs.defaults import default_seq
 from ..inputs.gpus import accelerators_named
+from ..inputs.measurements import errors_of
 
 if TYPE_CHECKING:
     from .result import Training

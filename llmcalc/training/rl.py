@@ -21,7 +21,7 @@ from ..core.workload import Workload
 from ..engines.hardware import engine_titles
 from ..estimate.amounts import share as read_share
 from ..estimate.hardware import Accelerator
-from ..fitting.fit import check_fit
+from ..fitting.check import check_fit
 from ..fitting.memory import SETTINGS as MEMORY_SETTINGS
 from ..inputs.effects import check_effects
 from ..inputs.gpus import read_gpus

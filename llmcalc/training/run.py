@@ -19,11 +19,11 @@ from ..estimate.amounts import amount
 from ..estimate.cost import AS_GIVEN, FROM_OPERATIONS, UNKNOWN, Emission, Machine, Span, emission, is_of_mixtures
 from ..estimate.hardware import Accelerator
 from ..estimate.prices import price_of
-from ..fitting.fit import check_fit
+from ..fitting.check import check_fit
 from ..fitting.memory import memory_of
 from ..inputs.defaults import RESERVE, default_seq
 from ..inputs.effects import check_effects
-from ..inputs.models import load
+from ..inputs.models import read_model
 from ..inputs.settings import ADAPTERS, DTYPE, IS_TRAINING, OPTIMIZER, RECOMPUTE, WHOLE_MESH
 from .layouts import judged, layout_on, training_time, usual_step_tokens
 from .machine import MACHINE, OF_GPU, PRICE, read_machine
@@ -209,7 +209,7 @@ def read_run(given: Mapping[str, Any], step_settings: Mapping[str, Any] | None =
     )
     gpus = own["gpu"]
     machine = read_machine(gpus, needs_mfu=False) if isinstance(gpus, str) else gpus
-    architecture = load(own["model"])
+    architecture = read_model(own["model"])
     check_effects((*SETTINGS, IS_TRAINING), {**own, "training": True}, architecture)
     tokens = published_tokens(architecture) if tokens is None else tokens
     seq = int(default_seq(architecture) if own["seq"] is None else own["seq"])

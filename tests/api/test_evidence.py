@@ -7,19 +7,11 @@ from pathlib import Path
 import pytest
 
 import llmcalc
-from llmcalc.analysis.evidence import (
-    BASIS,
-    Measurements,
-    Row,
-    classes,
-    evidence_of,
-    median,
-    preset_figures,
-    read_measurements,
-)
+from llmcalc.analysis.evidence import BASIS, classes, evidence_of, preset_figures
 from llmcalc.analysis.quantity import names
 from llmcalc.cli.main import main
 from llmcalc.core.evidence import CLASSES
+from llmcalc.inputs.measurements import Measurements, Row, median, read_measurements
 from llmcalc.report.evidence import check_rows, summary_rows
 from llmcalc.report.provenance import evidence_notes
 

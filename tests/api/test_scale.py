@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import llmcalc
-from llmcalc.api.scale import EXPERT_LAWS, USUAL_LAWS, counts, law, laws, routed
 from llmcalc.core.errors import InputError, UnknownNameError
 from llmcalc.data import table
+from llmcalc.estimate.scaling.counts import counts, routed
 from llmcalc.estimate.scaling.forms import TRAIN
 from llmcalc.estimate.scaling.law import COUNTS, QUANTITIES, Conditions
+from llmcalc.inputs.scaling_laws import EXPERT_LAWS, USUAL_LAWS, law, laws
 from llmcalc.report.catalogues import FORMULAS, LAW_CHECKED
 
 WITH_EXPERTS = Conditions(experts=8, granularity=2, unique=1e11)

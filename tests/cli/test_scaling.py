@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.scale import USUAL_LAWS, laws
 from llmcalc.cli.main import main
+from llmcalc.inputs.scaling_laws import USUAL_LAWS, laws
 from llmcalc.training.published_runs import expected_hours
 
 Capture = pytest.CaptureFixture[str]

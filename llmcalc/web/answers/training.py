@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
+from ...api.fit import fit
 from ...api.train import machine, train
 from ...core.errors import LlmcalcError
 from ...core.evidence import CLASSES
-from ...fitting.fit import FitResult, fit
+from ...fitting.fit import FitResult
 from ...report.fit import memory_parts
 from ...report.numbers import BYTES, duration, human, readable
 from ...report.provenance import range_text, three_digits
