@@ -201,24 +201,17 @@ class _LayerOperations(LayerGroups):
         products = [work.equation for work in members if work.equation.function is None]
         summed = {axis for each in products for axis in each.contracted if not self.is_fixed(axis)}
         keys = summed or self.kernels.key_axes or {"k"}
-        scores: list[tuple[Equation, Operand]] = []
-        sums: list[tuple[Equation, Operand]] = []
-        for each in products:
-            queries = {axis for axis in each.out.axes if axis != "b" and not self.is_fixed(axis)} - keys
-            for operand in each.operands:
-                if keys & {*operand.axes} and not queries & {*operand.axes}:
-                    (sums if keys & {*each.contracted} else scores).append((each, operand))
+        scores, sums = self.reads_of_keys(products, frozenset(keys))
         if not scores:
             return self.elementwise(members, common)
         first, stored = scores[0]
         counted = [each for each, _ in (*scores, *sums) if self.token_pairs(each) == self.token_pairs(first)]
         heads = self.own_size(first.out.axes)
-        token_axes = tuple(axis for axis in first.out.axes if axis != "b" and not self.is_fixed(axis))
         tensors = {operand.name: self.own_size(operand.axes) for _, operand in (*scores, *sums)}
         return Attention(
             **common,
             sequences=lift(self.place.extent("b")),
-            queries=self.rows(axis for axis in token_axes if axis not in keys),
+            queries=self.rows(axis for axis in self.token_axes(first.out.axes) if axis not in keys),
             pairs=self.token_pairs(first),
             heads=heads,
             key_heads=self.own_size(axis for axis in stored.axes if axis not in first.contracted),
@@ -230,10 +223,26 @@ class _LayerOperations(LayerGroups):
             is_expanded=bool(self.place.entry.layer.STORED.head_keys) and not self.place.part,
         )
 
+    def reads_of_keys(
+        self, products: Iterable[Equation], keys: frozenset[str]
+    ) -> tuple[list[tuple[Equation, Operand]], list[tuple[Equation, Operand]]]:
+        """Return the contractions with tensors of cached tokens that compute scores, and those that sum over keys."""
+        scores: list[tuple[Equation, Operand]] = []
+        sums: list[tuple[Equation, Operand]] = []
+        for each in products:
+            queries = {*self.token_axes(each.out.axes)} - keys
+            for operand in each.operands:
+                if keys & {*operand.axes} and not queries & {*operand.axes}:
+                    (sums if keys & {*each.contracted} else scores).append((each, operand))
+        return scores, sums
+
+    def token_axes(self, axes: Iterable[str]) -> tuple[str, ...]:
+        """Return those of some axes whose length depends on the number of tokens."""
+        return tuple(axis for axis in axes if axis != "b" and not self.is_fixed(axis))
+
     def token_pairs(self, equation: Equation) -> Form:
         """Return the number of query-key pairs per sequence of an equation."""
-        axes = tuple(axis for axis in equation.loops if axis != "b" and not self.is_fixed(axis))
-        return product(length for _, length in self.place.extents(axes))
+        return product(length for _, length in self.place.extents(self.token_axes(equation.loops)))
 
     def own_size(self, axes: Iterable[str]) -> int:
         """Return the number of elements per token of a tensor on one rank."""
