@@ -11,7 +11,7 @@ from ...core.amount import largest
 from ...core.architecture import Architecture, PipelineStage, Run, Stack
 from ...core.errors import InputError, SizeError
 from ...core.notebook_display import NotebookDisplay
-from ...core.record import record, remembered
+from ...core.record import changed, record, remembered
 from ...core.workload import Workload
 from ..sharding import Mesh
 from .optimizer import Recipe
@@ -63,13 +63,26 @@ def parallel_memory(
     architecture: Architecture, workload: Workload, policy: ActivationPolicy, recipe: Recipe, mesh: Mesh
 ) -> ParallelMemory:
     """Return the training memory of every pipeline stage."""
-    if mesh.pp == 1:
-        return ParallelMemory(mesh, (training_memory(architecture, workload, policy, recipe, mesh),))
-    found = []
-    for stage, model in enumerate(pipeline_stages(architecture, mesh.pp)):
-        in_flight = one_f_one_b_in_flight(mesh, stage)
-        found.append(training_memory(model, workload, policy, recipe, mesh, in_flight))
-    return ParallelMemory(mesh, tuple(found))
+    return ParallelMemory(mesh, tuple(stage_memories(architecture, workload, policy, recipe, mesh)))
+
+
+def stage_memories(
+    architecture: Architecture, workload: Workload, policy: ActivationPolicy, recipe: Recipe, mesh: Mesh
+) -> Iterator[TrainingMemory]:
+    """Yield the training memory of each pipeline stage. Equal stages differ only in the micro-batches in flight."""
+    equal: dict[object, Architecture] = {}
+    for stage, part in enumerate(pipeline_stages(architecture, mesh.pp)):
+        own = equal.setdefault(layers_of(part), part)
+        found = training_memory(own, workload, policy, recipe, mesh, one_f_one_b_in_flight(mesh, stage))
+        yield found if own is part else changed(found, architecture=part)
+
+
+def layers_of(part: Architecture) -> object:
+    """Return the identities of the layers of a pipeline stage, which equal stages share."""
+    return tuple(
+        (bool(stack.inputs), bool(stack.outputs), *((id(run.block), run.count, run.shared) for run in stack.runs))
+        for stack in part.stacks
+    )
 
 
 def pipeline_stages(architecture: Architecture, stages: int, uneven: bool = False) -> Sequence[Architecture]:
