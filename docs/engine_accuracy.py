@@ -20,7 +20,7 @@ from llmcalc.core.record import changed
 from llmcalc.engines.profile import Estimate
 from llmcalc.serving.start.memory import RULES, EngineMemory, ModelBytes
 from llmcalc.serving.start.models import model_bytes
-from llmcalc.serving.start.serve import ServeResult
+from llmcalc.serving.start.start import ServeResult
 
 GIB = 2**30
 STEP, LEAST = 0.01, 0.02 * GIB  # relative change of a constant, and the effect of a constant that a log can show

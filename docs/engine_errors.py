@@ -14,7 +14,7 @@ from llmcalc.core.errors import LlmcalcError
 from llmcalc.data import tables
 from llmcalc.engines.settings import read_engine_settings
 from llmcalc.importers.engine_commands import read_command
-from llmcalc.serving.start.serve import ServeResult
+from llmcalc.serving.start.start import ServeResult
 
 GIB, MIB = 2**30, 2**20
 SIZE_UNKNOWN = float("inf")

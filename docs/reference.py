@@ -17,10 +17,10 @@ if (ROOT / "llmcalc").is_dir():
 
 import llmcalc  # noqa: E402
 from llmcalc.cli.commands import load  # noqa: E402
-from llmcalc.cli.examples import EXAMPLES  # noqa: E402
 from llmcalc.cli.help_screen import panels, usage  # noqa: E402
 from llmcalc.cli.spec import Argument, Option, Parameter  # noqa: E402
 from llmcalc.cli.table import COMMANDS  # noqa: E402
+from llmcalc.cli.texts import examples  # noqa: E402
 
 LONGEST_LINE = 90
 _HEADING = re.compile(r"(Args|Attributes|Raises|Returns|Yields):$")
@@ -50,7 +50,7 @@ def _command(name: str) -> str:
         rows += [f"| **{title}** | |", *(_row(option) for line in panel for option in line.options)]
     lines = [f"## llmcalc {name}", "", command.help, "", "```text", usage(command), "```", ""]
     lines += ["| | |", "| --- | --- |", *rows, ""] if rows else []
-    lines += ["```bash", *EXAMPLES[name], "```", ""]
+    lines += ["```bash", *examples(name), "```", ""]
     return "\n".join(lines)
 
 

@@ -15,21 +15,25 @@ if TYPE_CHECKING:
     from .analysis.evidence import evidence as evidence
     from .analysis.explain import explain as explain
     from .analysis.sweep import sweep as sweep
+    from .api.calibrate import calibrate as calibrate
+    from .api.check_log import check_log as check_log
     from .api.communication import communication as communication
     from .api.diff import diff as diff
     from .api.flops import flops as flops
     from .api.memory_form import memory_form as memory_form
+    from .api.params import Params as Params
     from .api.params import params as params
     from .api.read_training_file import read_training_file as read_training_file
     from .api.rl import rl as rl
     from .api.scale import scale as scale
+    from .api.serve import serve as serve
+    from .api.serving_front import serving_front as serving_front
     from .api.state import state as state
     from .api.traffic import traffic as traffic
     from .api.train import machine as machine
     from .api.train import train as train
     from .api.verify import twin as twin
     from .api.verify import verify as verify
-    from .calc.params import Params as Params
     from .calc.sharding import Mesh as Mesh
     from .core.architecture import Architecture as Architecture
     from .core.errors import DescriptionError as DescriptionError
@@ -41,14 +45,10 @@ if TYPE_CHECKING:
     from .fitting.fit import fit as fit
     from .fitting.memory import memory as memory
     from .inputs.models import load as load
-    from .search.front import serving_front as serving_front
     from .search.gpus import find_gpus as find_gpus
     from .search.models import find_models as find_models
     from .search.recipes import find_recipes as find_recipes
-    from .serving.calibrate import calibrate as calibrate
     from .serving.latency import latency as latency
-    from .serving.start.check_log import check_log as check_log
-    from .serving.start.serve import serve as serve
 
 __version__ = "0.1.0"
 
@@ -62,7 +62,7 @@ _VERBS = (
 )  # fmt: skip
 _ROOMS = {
     "analysis": ("check", "compare", "design", "evidence", "explain", "sweep"), "fitting": ("fit", "memory"),
-    "serving": ("calibrate", "latency"), "serving.start": ("check_log", "serve"),
+    "serving": ("latency",),
 }  # fmt: skip
 _MODULES = {
     **dict.fromkeys(_ERRORS, "core.errors"),
@@ -72,10 +72,9 @@ _MODULES = {
     "find_gpus": "search.gpus",
     "find_models": "search.models",
     "find_recipes": "search.recipes",
-    "serving_front": "search.front",
     "Architecture": "core.architecture",
     "Mesh": "calc.sharding",
-    "Params": "calc.params",
+    "Params": "api.params",
     "machine": "api.train",
     "twin": "api.verify",
 }
@@ -87,10 +86,20 @@ def __getattr__(name: str) -> object:
     if name in _MODULES:
         from importlib import import_module
 
+        from .core.notebook_display import renderers
+
         value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
         globals()[name] = value
+        renderers[:] = [_html]
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _html(result: object) -> str:
+    """Render a result in a notebook. The reports are imported when the first result is displayed."""
+    from .report.notebook import html
+
+    return html(result)
 
 
 def __dir__() -> list[str]:

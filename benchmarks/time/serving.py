@@ -28,8 +28,8 @@ from llmcalc.calc.sharding import Mesh
 from llmcalc.calc.touched_experts import expert_layers
 from llmcalc.data import table
 from llmcalc.inputs.gpus import read_gpus
-from llmcalc.kernels.interval import QUANTILE
-from llmcalc.serving.factors import Factors, MeasuredTime, fit_factors, remaining_error
+from llmcalc.kernels.interval import QUANTILE, remaining_error
+from llmcalc.serving.factors import Factors, MeasuredTime, fit_factors
 from llmcalc.serving.step.engine_step import MICRO
 from llmcalc.serving.step.step_models import step_model
 from llmcalc.serving.times import Load, serving_time

@@ -16,7 +16,7 @@ from ..data import table
 # results other than quantities: function, and module and name of the class
 RESULTS = {  # quantity and mode: module and class
     ("fit", ""): ("fitting.fit", "FitResult"),
-    ("serve", ""): ("serving.start.serve", "ServeResult"),
+    ("serve", ""): ("serving.start.start", "ServeResult"),
     ("serve", "requests"): ("serving.result", "ServingResult"),
     ("serve", "encoders"): ("serving.encoders", "EncoderServing"),
     ("rl", ""): ("training.rl", "RlMemory"),

@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
-from ..calc.params import Params
-from ..calc.params import params as count
+from ..calc import params as counts
+from ..core.record import record
 from ..inputs.models import Source, load
+
+
+@record
+class Params(counts.Params):
+    """Parameter counts of an architecture, and the tensors that its checkpoints store."""
+
+    def tensors(self, layout: str | None = None) -> list[tuple[str, tuple[int, ...]]]:
+        """Return the names and shapes of all parameters, either as declared or as stored in a checkpoint ``layout``.
+
+        Raises:
+            UnknownNameError: if the architecture does not have this layout.
+        """
+        if layout is None:
+            return super().tensors()
+        from ..checkpoint.stored_tensors import stored_tensors
+
+        return stored_tensors(self, layout)
 
 
 def params(model: Source) -> Params:
@@ -22,4 +39,5 @@ def params(model: Source) -> Params:
     Raises:
         InputError: the model cannot be read.
     """
-    return count(load(model))
+    counted = counts.params(load(model))
+    return Params(counted.architecture, counted.distinct_rows)

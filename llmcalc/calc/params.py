@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any, ClassVar
 
-from ..core.architecture import Architecture, Extra, Stack
+from ..core.architecture import Architecture, Extra, Stack, model_of
 from ..core.ledger import Row, active_elements, model_rows, rows
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
@@ -82,6 +82,40 @@ class Params(NotebookDisplay):
                 found.setdefault(row.entry.run, []).append(row)
         return found
 
+    def rows_by_place(self, buffers: bool = False) -> Iterator[tuple[list[Row], range | None]]:
+        """Yield the stored parameters of each run of equal blocks with the block numbers, and those outside the blocks
+        with None. A row with one copy is stored in the first of these blocks.
+
+        The blocks of a pipeline stage are numbered as in the model.
+        """
+        for stack in self.architecture.stacks:
+            own = {
+                run: [row for row in rows if row.copies and (buffers or not row.tensor.buffer)]
+                for run, rows in self.rows_by_run(stack).items()
+            }
+            outside = own.get(None, [])
+            yield [row for row in outside if row.entry.section == "inputs"], None
+            first = model_of(self.architecture)[1]
+            for index in range(len(stack.runs)):
+                rows = own.get(index, [])
+                stored = max((row.copies for row in rows), default=0)  # 0 for blocks that are stored elsewhere
+                yield rows, range(first, first + stored)
+                first += stored
+            yield [row for row in outside if row.entry.section == "outputs"], None
+
+    def rows_by_block(self, buffers: bool = False) -> Iterator[tuple[list[Row], int | None]]:
+        """Yield the parameters stored in each block with its number, and those outside the blocks with None."""
+        for place, numbers in self.rows_by_place(buffers):
+            others = [row for row in place if row.copies > 1]
+            for number in (None,) if numbers is None else numbers:
+                stored = place if numbers is None or number == numbers[0] else others
+                if stored:
+                    yield stored, number
+
+    def placed_rows(self, buffers: bool = False) -> Iterator[tuple[Row, int | None]]:
+        """Yield every stored parameter in model order, with its block number (None outside the blocks)."""
+        return ((row, number) for stored, number in self.rows_by_block(buffers) for row in stored)
+
     @cached_property
     def by_layer(self) -> list[int]:
         """Number of parameters per block, in stack order. A shared tensor is counted only in its first block."""
@@ -115,15 +149,9 @@ class Params(NotebookDisplay):
             found.append((extra, _elements(row for row in own if not row.tensor.buffer)))
         return found
 
-    def tensors(self, layout: str | None = None) -> list[tuple[str, tuple[int, ...]]]:
-        """Return the names and shapes of all parameters, either as declared or as stored in a checkpoint ``layout``.
-
-        Raises:
-            UnknownNameError: if the architecture does not have this layout.
-        """
-        from ..checkpoint.stored_tensors import stored_tensors
-
-        return stored_tensors(self, layout)
+    def tensors(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Return the names and shapes of all parameters as declared."""
+        return [(logical_name(row, number), logical_shape(row)) for row, number in self.placed_rows()]
 
     @cached_property
     def tree(self) -> Node:
@@ -145,6 +173,22 @@ class Params(NotebookDisplay):
 def params(architecture: Architecture) -> Params:
     """Count the parameters of an architecture."""
     return Params(architecture, model_rows(architecture, distinct=True))
+
+
+def logical_name(row: Row, number: int | str | None) -> str:
+    """Return the path of a tensor, composed of the stack, block, sub-layer, layer and tensor names.
+
+    The layer is omitted if it has the same name as its sub-layer.
+    """
+    entry = row.entry
+    block = [] if number is None else ["blocks", str(number), entry.sublayer]
+    name = [] if entry.name == entry.sublayer else [entry.name]
+    return ".".join((entry.stack.name, *block, *name, *row.part, row.tensor.name))
+
+
+def logical_shape(row: Row) -> tuple[int, ...]:
+    """Return the declared shape of a tensor."""
+    return tuple(int(row.declaration.axes[axis]) for axis in row.tensor.axes)
 
 
 def _elements(chosen: Iterable[Row]) -> int:

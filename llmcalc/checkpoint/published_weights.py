@@ -23,7 +23,7 @@ from ..core.traits import EMBEDDING, EXPERTS, HEAD
 from .layouts import published_name
 from .quantisation.method import Matrix, Quantisation
 from .quantisation.packing import PackedTensor, Packing, Shape
-from .stored_tensors import NUMBER, Declared, bounded, check_number, distinct_places, placed, rows_by_block, stored_rows
+from .stored_tensors import NUMBER, Declared, bounded, check_number, distinct_places, stored_rows
 
 Identity = tuple[object, ...]
 WEIGHT = ".weight"
@@ -188,7 +188,7 @@ class PublishedWeights:
         model = model_of(architecture)[0]
         known = remembered(model, f"{OF_LAYERS}_places", id(self), lambda: (self, _Known({}, {})))[1]
         keys, missing = list[tuple[Identity, int]](), dict[Identity, tuple[Identity, _Place]]()
-        by_block = ((*place, 1) for place in rows_by_block(params(architecture), buffers=True))
+        by_block = ((*place, 1) for place in params(architecture).rows_by_block(buffers=True))
         listed = by_block if self._names_blocks else distinct_places(params(architecture), buffers=True)
         for rows, number, n_equal in listed:
             name = _place_name(rows[0], number)
@@ -262,7 +262,7 @@ class PublishedWeights:
         """Yield each stored tensor with its bits. Stacked experts are one tensor."""
         return (
             (tensor, bits * tensor.copies)
-            for tensor, _, _, bits in self._stored_tensors(architecture, placed(params(architecture), buffers=True))
+            for tensor, _, _, bits in self._stored_tensors(architecture, params(architecture).placed_rows(buffers=True))
         )
 
     def _stored_tensors(

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.ledger import Row
-from .stored_tensors import Shape, grouped, layout_name, rows_by_place
+from .stored_tensors import Shape, grouped, layout_name
 
 if TYPE_CHECKING:
     from ..calc.params import Params
@@ -42,7 +42,7 @@ def stored_patterns(result: Params, layout: str) -> list[Pattern]:
 
 def _rows(result: Params) -> Iterator[tuple[Row, range | None]]:
     """Yield every row with the numbers of the blocks in which it is stored."""
-    for rows, numbers in rows_by_place(result):
+    for rows, numbers in result.rows_by_place():
         yield from ((row, numbers[:1] if numbers and row.copies == 1 else numbers) for row in rows)
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
-from ..core.architecture import Architecture, model_of
+from ..calc.params import Params, logical_name, logical_shape, params
+from ..core.architecture import Architecture
 from ..core.errors import SizeError, UnknownNameError
 from ..core.ledger import Entry, Row
 from .layouts import DIGITS, Rule, alternation, conditions_of, find_layout, published_name
-
-if TYPE_CHECKING:
-    from ..calc.params import Params
 
 Shape = tuple[int, ...]
 Number = TypeVar("Number", int | None, range | None)
@@ -38,12 +36,19 @@ class Declared(NamedTuple):
         return self.rows[0].tensor.buffer
 
 
-def stored_tensors(result: Params, layout: str | None) -> list[tuple[str, Shape]]:
-    """Return the names and shapes of all parameters, as stored in ``layout``, or as declared if ``layout`` is None."""
-    if layout is None:
-        return [(logical_name(row, number), logical_shape(row)) for row, number in placed(result)]
-    groups = grouped(result.architecture, layout_name(result.architecture, layout), placed(result))
+def stored_tensors(result: Params, layout: str) -> list[tuple[str, Shape]]:
+    """Return the names and shapes of all parameters as stored in ``layout``.
+
+    Raises:
+        UnknownNameError: if the architecture does not have this layout.
+    """
+    groups = grouped(result.architecture, layout_name(result.architecture, layout), result.placed_rows())
     return list(bounded(pair for group, _ in groups for pair in group.tensors()))
+
+
+def largest_stored_tensor(architecture: Architecture) -> int:
+    """Return the number of elements of the largest tensor in the layout of transformers."""
+    return max(prod(shape) for _, shape in stored_tensors(params(architecture), "transformers"))
 
 
 def layout_name(architecture: Architecture, layout: str) -> str:
@@ -55,7 +60,7 @@ def layout_name(architecture: Architecture, layout: str) -> str:
 
 def declared(result: Params, name: str, buffers: bool = False, each: bool = True) -> Iterator[Declared]:
     """Yield all stored tensors of the layout ``name``. Unless ``each`` is set, one expert represents all experts."""
-    return stored_rows(result.architecture, name, placed(result, buffers), each)
+    return stored_rows(result.architecture, name, result.placed_rows(buffers), each)
 
 
 def stored_rows(
@@ -94,46 +99,8 @@ def _stored_rows(
                 break
 
 
-def placed(result: Params, buffers: bool = False) -> Iterator[tuple[Row, int | None]]:
-    """Yield every stored parameter in model order, with its block number (None outside the blocks).
-
-    The blocks of a pipeline stage are numbered as in the model.
-    """
-    return ((row, number) for rows, number in rows_by_block(result, buffers) for row in rows)
-
-
-def rows_by_block(result: Params, buffers: bool = False) -> Iterator[tuple[list[Row], int | None]]:
-    """Yield the parameters stored in each block with its number, and those outside the blocks with None."""
-    for rows, numbers in rows_by_place(result, buffers):
-        others = [row for row in rows if row.copies > 1]
-        for number in (None,) if numbers is None else numbers:
-            stored = rows if numbers is None or number == numbers[0] else others
-            if stored:
-                yield stored, number
-
-
-def rows_by_place(result: Params, buffers: bool = False) -> Iterator[tuple[list[Row], range | None]]:
-    """Yield the stored parameters of each run of equal blocks with the block numbers, and those outside the blocks
-    with None. A row with one copy is stored in the first of these blocks.
-    """
-    for stack in result.architecture.stacks:
-        own = {
-            run: [row for row in rows if row.copies and (buffers or not row.tensor.buffer)]
-            for run, rows in result.rows_by_run(stack).items()
-        }
-        outside = own.get(None, [])
-        yield [row for row in outside if row.entry.section == "inputs"], None
-        first = model_of(result.architecture)[1]
-        for index in range(len(stack.runs)):
-            rows = own.get(index, [])
-            stored = max((row.copies for row in rows), default=0)  # 0 for blocks that are stored elsewhere
-            yield rows, range(first, first + stored)
-            first += stored
-        yield [row for row in outside if row.entry.section == "outputs"], None
-
-
 def distinct_places(result: Params, buffers: bool = False) -> Iterator[tuple[list[Row], int | None, int]]:
-    """Yield what ``rows_by_block`` yields, with equal blocks listed once, and the number of these blocks.
+    """Yield what ``Params.rows_by_block`` yields, with equal blocks listed once, and the number of these blocks.
 
     The numbers of the blocks only distinguish them.
     """
@@ -156,22 +123,6 @@ def distinct_places(result: Params, buffers: bool = False) -> Iterator[tuple[lis
                 yield others, first + 1, stored - (not first_like_others)
             first += 2
         yield from ((rows, None, 1) for rows in [own.get((stack.name, "outputs"))] if rows)
-
-
-def logical_name(row: Row, number: int | str | None) -> str:
-    """Return the path of a tensor, composed of the stack, block, sub-layer, layer and tensor names.
-
-    The layer is omitted if it has the same name as its sub-layer.
-    """
-    entry = row.entry
-    block = [] if number is None else ["blocks", str(number), entry.sublayer]
-    name = [] if entry.name == entry.sublayer else [entry.name]
-    return ".".join((entry.stack.name, *block, *name, *row.part, row.tensor.name))
-
-
-def logical_shape(row: Row) -> Shape:
-    """Return the declared shape of a tensor."""
-    return tuple(int(row.declaration.axes[axis]) for axis in row.tensor.axes)
 
 
 def name_in_layout(row: Row, number: int | None, name: str) -> str:

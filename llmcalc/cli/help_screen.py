@@ -13,12 +13,14 @@ from typing import NamedTuple
 
 from ..report import terminal
 from .commands import load
-from .examples import EXAMPLES
-from .help_text import COMPACTED, OPTIONS, OWN, PANELS, UNLISTED
 from .spec import Command, Option
-from .table import COMMANDS, GROUPS, PROGRAM, QUESTIONS
+from .table import COMMANDS, PROGRAM
+from .texts import examples, panels_of, texts
 
 HELP = "Compute what an LLM architecture costs before you train or deploy it."
+OPTIONS = "Options"  # panel of options without a line
+# panels that a long help shortens, in this order
+COMPACTED = ("Training", "Parallelism", "Serving", "Formats", "Adapters")
 FIRST = ("params", "fit", "train")  # commands in the examples of the program
 MOST_LINES, STANDARD, WIDEST = 60, 80, 100
 NARROW = 72  # in fewer columns, the titles of panels are above their lines
@@ -83,17 +85,17 @@ def panels(command: Command) -> dict[str, list[Line]]:
     """
     found: dict[str, list[Line]] = {}
     rest = {option.flag: option for option in command.options.values()}
-    own = OWN.get(command.name, {})
-    for title, text in (*own.items(), *PANELS.items()):
-        for line in text.strip().splitlines():
-            label, short = line.strip().split("  ")
+    own, shared = panels_of(command.name), texts("panels")
+    for title, text in (*own.items(), *shared.items()):
+        for line in text.splitlines():
+            label, short = line.split("  ")
             options = [rest.pop(word) for word in label.split() if word in rest]
             if options:
                 found.setdefault(title, []).append(Line(_label(label, options), _with_default(short, options), options))
-    unlisted = UNLISTED.get(command.name, OPTIONS)
+    unlisted = texts("commands")[command.name].get("unlisted", OPTIONS)
     lines = [Line(f"{option.short} {option.label}".strip(), _phrase(option.help), [option]) for option in rest.values()]
     found[unlisted] = [*lines, *found.get(unlisted, [])]
-    order = dict.fromkeys((OPTIONS, unlisted, *(title for title in own if title not in PANELS), *PANELS))
+    order = dict.fromkeys((OPTIONS, unlisted, *(title for title in own if title not in shared), *shared))
     return {title: found[title] for title in order if found.get(title)}
 
 
@@ -204,7 +206,7 @@ def _add_command(page: _Page, command: Command, compacted: Iterable[str]) -> Non
             asked = flags[0]
         else:
             page.panel(title, [line[:2] for line in lines], label_width)
-    page.entries([("Examples", "\n".join(EXAMPLES[command.name]))])
+    page.entries([("Examples", "\n".join(examples(command.name)))])
     if asked:
         page.add("", f"More about an option: {PROGRAM} help {command.name} {asked}")
 
@@ -223,18 +225,20 @@ def _add_options(page: _Page, options: Iterable[Option]) -> None:
 
 def _add_group(page: _Page, name: str) -> None:
     members = [command for command in COMMANDS if command.startswith(f"{name} ")]
-    page.head(f"{PROGRAM} {name} COMMAND [OPTIONS]", GROUPS[name])
-    page.panel("Commands", [(member.split()[1], COMMANDS[member][1]) for member in members], len("search") + 2)
-    page.entries([("Examples", "\n".join(EXAMPLES[member][0] for member in members))])
+    page.head(f"{PROGRAM} {name} COMMAND [OPTIONS]", texts("groups")[name])
+    lines = [(member.split()[1], texts("commands")[member]["help"]) for member in members]
+    page.panel("Commands", lines, len("search") + 2)
+    page.entries([("Examples", "\n".join(examples(member)[0] for member in members))])
 
 
 def _add_program(page: _Page) -> None:
     page.head(f"{PROGRAM} COMMAND [OPTIONS]", HELP)
-    label_width = max(len(name) for names in QUESTIONS.values() for name in names) + 2
-    for question, names in QUESTIONS.items():
-        texts = [(name, GROUPS[name] if name in GROUPS else COMMANDS[name][1]) for name in names]
-        page.panel(question, texts, label_width, is_above=True)
-    page.entries([("Examples", "\n".join(EXAMPLES[name][0] for name in FIRST))])
+    headings, groups, commands = texts("headings"), texts("groups"), texts("commands")
+    label_width = max(len(name) for names in headings.values() for name in names) + 2
+    for question, names in headings.items():
+        lines = [(name, groups.get(name) or commands[name]["help"]) for name in names]
+        page.panel(question, lines, label_width, is_above=True)
+    page.entries([("Examples", "\n".join(examples(name)[0] for name in FIRST))])
     page.add(
         "",
         f"More about a command: {PROGRAM} help {FIRST[0]}",

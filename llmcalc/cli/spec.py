@@ -14,7 +14,6 @@ from typing import Any
 from ..core.errors import as_keyword
 from ..core.record import record
 from ..core.setting import TEXTS, Setting
-from .table import COMMANDS
 
 
 @record
@@ -120,7 +119,9 @@ class Command:
     @property
     def help(self) -> str:
         """One-line help text."""
-        return COMMANDS[self.name][1]
+        from .texts import texts
+
+        return str(texts("commands")[self.name]["help"])
 
     @property
     def arguments(self) -> list[Argument]:

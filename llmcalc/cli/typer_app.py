@@ -14,7 +14,8 @@ from .completion import completer
 from .errors import print_error
 from .help_screen import HELP, print_help
 from .spec import Argument, Command, Parameter
-from .table import COMMANDS, GROUPS, PROGRAM
+from .table import COMMANDS, PROGRAM
+from .texts import texts
 from .usage import BAD_INPUT, UsageError, check_count, checker, describe
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}
@@ -41,7 +42,7 @@ def application(run_by: Callable[[Command], Callable[..., int]] = lambda command
     """Build the typer application. For tests, ``run_by`` maps each command to the function to call."""
     app = _typer(HELP)
     app.callback(invoke_without_command=True)(_root)
-    groups = {name: _typer(text) for name, text in GROUPS.items()}
+    groups = {name: _typer(text) for name, text in texts("groups").items()}
     for group_app in groups.values():
         group_app.callback(invoke_without_command=True)(_help_alone)
     for name in COMMANDS:

@@ -12,10 +12,10 @@ from ..core.errors import InputError, nearest, short_repr
 from ..core.setting import LENGTHS
 from .commands import load
 from .errors import option_hint, print_error
-from .examples import EXAMPLES
 from .parser import read_number
 from .spec import Argument, Command, Option
 from .table import COMMANDS, GROUPS, PROGRAM, split
+from .texts import examples
 
 BAD_INPUT = 2
 ROOT_FLAGS = ("--version", "--help")
@@ -69,7 +69,7 @@ def check_count(command: Command, values: dict[str, Any]) -> None:
         given = values[argument.name]
         if argument.many and len(given) < argument.least:
             message = f"{command.name} requires at least {argument.least} {argument.name}, not {len(given)}"
-            raise InputError(message, hint=f"for example: {EXAMPLES[command.name][0]}")
+            raise InputError(message, hint=f"for example: {examples(command.name)[0]}")
 
 
 def checker(option: Option) -> Callable[[str | None], Any]:

@@ -1,12 +1,14 @@
 """Base class of results, with their evidence and their HTML display in notebooks.
 
-The renderer in ``llmcalc.report`` is imported dynamically because the core must not depend on reports.
+The core knows no reports. The package, which gives out results, registers the function that renders them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+renderers: list[Callable[[Any], str]] = []  # functions that render a result as HTML; the last one is used
 
 
 class NotebookDisplay:
@@ -35,9 +37,8 @@ class NotebookDisplay:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.summary})"
 
-    def _repr_html_(self) -> str:
-        """Return the result as HTML, as in the command line's ``html`` format."""
-        from importlib import import_module
-
-        text: str = import_module("llmcalc.report.notebook").html(self)
-        return text
+    def _repr_html_(self) -> str | None:
+        """Return the result as HTML, as in the command line's ``html`` format. Without a renderer, notebooks display
+        the plain representation.
+        """
+        return renderers[-1](self) if renderers else None

@@ -220,3 +220,10 @@ def _files(architecture: Architecture | None) -> set[str]:
     if (method := told.get("quantization")) and method.get("quant_method") == MLX:
         return {MLX}
     return {GGUF} if told.get("types") else {SAFETENSORS} if method else ANY
+
+
+def refuses_dtype(engine: str, card: Accelerator | None, dtype: str | None) -> bool:
+    """Return whether an engine refuses activations in bf16, because the accelerator computes only in fp16."""
+    peak = card.peak if card else {"bf16": 0}
+    is_checked = tables("engines")[engine]["devices"].get("checks_dtype", False)
+    return is_checked and dtype == "bf16" and "bf16" not in peak and "fp16" in peak

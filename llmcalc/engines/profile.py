@@ -3,44 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any
 
 from ..core.errors import InputError, short_repr
-from ..core.record import changed, record
+from ..core.interval import Interval
+from ..core.record import NamedTuple, changed, record
 
 GIB = 2**30
+Estimate = Interval
+Range = Mapping[str, float]  # ``low``, ``best`` and ``high`` of a constant in a data file
 MOST_DIGITS = 9  # of a number of a version
 WIDER = 1.25  # factor of the ranges of constants in versions that are newer than all measured runs
-
-
-class Estimate(NamedTuple):
-    """A modelled quantity with its lowest, best and highest value."""
-
-    low: float
-    best: float
-    high: float
-
-    @classmethod
-    def exact(cls, value: float) -> Estimate:
-        """Return an estimate without a range."""
-        return cls(value, value, value)
-
-    def __add__(self, other: object) -> Estimate:
-        if not isinstance(other, Estimate):
-            return NotImplemented
-        return Estimate(*(own + more for own, more in zip(self, other, strict=True)))
-
-    def scaled(self, factor: float) -> Estimate:
-        """Return the estimate times a factor."""
-        return Estimate(*(value * factor for value in self))
-
-    def rounded(self) -> Estimate:
-        """Return the estimate in whole units."""
-        return Estimate(*map(round, self))
-
-    def to_dict(self) -> dict[str, float]:
-        """Return the values as a plain dictionary."""
-        return self._asdict()
 
 
 class Padding(NamedTuple):
@@ -74,7 +48,7 @@ class EngineProfile:
     command: str
     share_name: str
     settings: Mapping[str, Any]
-    constants: Mapping[str, Estimate]
+    constants: Mapping[str, Interval]
     padding: Mapping[str, Padding]
     flags: Mapping[str, Any]
     log: tuple[str, ...]
@@ -92,29 +66,29 @@ class EngineProfile:
         """Memory that the engine takes before it looks at the free memory."""
         return round(self.constants["startup"].low * GIB)
 
-    def constant(self, name: str) -> Estimate:
+    def constant(self, name: str) -> Interval:
         """Return a constant by name."""
         return self.constants[name]
 
     def for_model(self, kinds: Iterable[str]) -> EngineProfile:
         """Return the profile for a model of the given kinds, which are the values of ``models`` in the runners."""
-        own, settings, constants = {*kinds}, dict(self.settings), dict[str, Estimate]()
+        own, settings, constants = {*kinds}, dict(self.settings), dict[str, Range]()
         for one in self.runners:
             if own & {*one["models"]}:
                 settings |= one.get("settings", {})
-                constants |= {key: _estimate(constant) for key, constant in one.get("constants", {}).items()}
+                constants |= one.get("constants", {})
         return changed(self.with_constants(constants), settings=settings)
 
-    def with_constants(self, constants: Mapping[str, Estimate]) -> EngineProfile:
+    def with_constants(self, ranges: Mapping[str, Range]) -> EngineProfile:
         """Return the profile with other constants. In a version newer than all measured runs, their ranges are wider.
 
         A constant without a range follows from the source of the engine.
         """
-        wider = WIDER if self.is_extrapolated else 1
-        own = {
-            key: each if each.low == each.high else Estimate(each.low / wider, each.best, each.high * wider)
-            for key, each in constants.items()
-        }
+        wider, own = WIDER if self.is_extrapolated else 1, {}
+        for name, each in ranges.items():
+            found = own[name] = Interval(each["low"], each["best"], each["high"])
+            if found.low != found.high:
+                own[name] = found.widened(wider)
         return changed(self, constants={**self.constants, **own})
 
 
@@ -124,7 +98,7 @@ def read_profile(
     """Read the profile of an engine for a version (default: the newest one) and a GPU."""
     wanted, number = version or entry["newest"], version_number(version or entry["newest"])
     settings: dict[str, Any] = {}
-    constants: dict[str, Estimate] = {}
+    constants: dict[str, Range] = {}
     first = entry["versions"][0]["since"]
     if number < version_number(first):
         hint = f"use {first} or later"
@@ -132,11 +106,11 @@ def read_profile(
     for one in entry["versions"]:
         if version_number(one["since"]) <= number:
             settings |= one.get("settings", {})
-            constants |= {key: _estimate(constant) for key, constant in one.get("constants", {}).items()}
+            constants |= one.get("constants", {})
     for one in entry.get("cards", ()):
         is_meant = any(gpu.startswith(prefix) for prefix in one["gpus"]) if gpu else memory_bytes < one["below"] * GIB
         if is_meant and version_number(one["since"]) <= number:
-            constants |= {key: _estimate(constant) for key, constant in one["constants"].items()}
+            constants |= one["constants"]
     for one in entry.get("gpus", ()):
         is_known = version_number(one.get("since", first)) <= number
         is_known &= "until" not in one or number < version_number(one["until"])
@@ -151,16 +125,13 @@ def read_profile(
     runners = tuple(one for one in entry.get("runners", ()) if version_number(one["since"]) <= number)
     measured = tuple(entry.get("measured", ()))
     profile = EngineProfile(
-        name, entry["title"], wanted, entry["rule"], entry["command"], entry["share"], settings, constants, padding,
+        name, entry["title"], wanted, entry["rule"], entry["command"], entry["share"], settings, {}, padding,
         entry["flags"], tuple(entry["log"]), entry["source"], measured, runners,
     )  # fmt: skip
     return profile.with_constants(constants)
 
 
-def _estimate(constant: Mapping[str, Any]) -> Estimate:
-    return Estimate(constant["low"], constant["best"], constant["high"])
-
-
+@lru_cache(maxsize=256)
 def version_number(version: str) -> tuple[int, ...]:
     """Return a version as numbers. Suffixes such as ``.post1`` are ignored.
 

@@ -15,6 +15,7 @@ from ..calc.memory.saved_tensors import ActivationPolicy
 from ..calc.memory.weight_formats import RequestedFormats, model_tensors
 from ..calc.sharding import Mesh
 from ..checkpoint.published_weights import PublishedWeights
+from ..checkpoint.stored_tensors import largest_stored_tensor
 from ..core.architecture import Architecture
 from ..core.errors import DescriptionError, InputError, UnknownNameError
 from ..core.ledger import rows
@@ -183,7 +184,8 @@ def memory_of(architecture: Architecture, **settings: Any) -> ParallelMemory | I
         batch=own["batch"], seq=seq, target_seq=own["target_seq"], mode="train", convention=convention,
         extend=own["extend"],
     )  # fmt: skip
-    return parallel_memory(architecture, workload, policy, recipe, mesh)
+    stored = largest_stored_tensor if convention == "torch" and architecture.layout else None
+    return parallel_memory(architecture, workload, policy, recipe, mesh, stored)
 
 
 def serving_stages(

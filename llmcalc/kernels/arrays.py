@@ -23,11 +23,7 @@ class Scalars:
     exp = staticmethod(math.exp)
     log = staticmethod(math.log)
     log2 = staticmethod(math.log2)
-
-    @staticmethod
-    def ceil(value: float) -> float:
-        """Return the smallest integer that is not below the value."""
-        return float(math.ceil(value))
+    ceil = staticmethod(math.ceil)
 
     @staticmethod
     def floor(value: float) -> float:
@@ -54,10 +50,12 @@ def namespace(*values: Number) -> Any:
     """Return a namespace with ``minimum``, ``ceil``, ``where`` and so on for the given values.
 
     >>> namespace(1.5, 2).ceil(1.5)
-    2.0
+    2
     """
-    own = (getattr(value, "__array_namespace__", None) for value in values)
-    return next((find() for find in own if find is not None), Scalars)
+    for value in values:
+        if hasattr(value, "__array_namespace__"):
+            return value.__array_namespace__()  # the other values may be numbers
+    return Scalars
 
 
 def is_zero(value: Number) -> bool:

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from math import exp, hypot, log
-from typing import NamedTuple
+from math import exp, hypot, sqrt
 
-from ..serving.factors import remaining_error
+from ..core.interval import Interval
+from ..core.record import changed
 from .arrays import Number
 from .efficiency import GENERIC, NEAREST, Efficiency
 
+__all__ = ["Interval", "remaining_error", "time_interval", "with_span"]
+
 QUANTILE = 1.2816  # of a normal distribution, for 80 %
 WIDER = 0.15  # logarithmic error that a missing measurement adds
-
-
-class Interval(NamedTuple):
-    """An interval that contains the measured time in 80 % of the cases.
-
-    Attributes:
-        low: lower end.
-        high: upper end.
-        reasons: why the interval is wider than for a measured accelerator, number format and engine.
-    """
-
-    low: Number
-    high: Number
-    reasons: tuple[str, ...]
 
 
 def time_interval(
@@ -47,8 +35,11 @@ def time_interval(
         measurements: number of measurements of this deployment that the estimate is calibrated by.
     """
     sizes, reasons = [errors["between"], errors["inside"]], []
-    far = sorted({efficiency.kernel for efficiency in used if efficiency.error and efficiency.origin == NEAREST})
-    generic = sorted({efficiency.kernel for efficiency in used if efficiency.error and efficiency.origin == GENERIC})
+    fitted = [efficiency for efficiency in used if efficiency.error]
+    far, generic = (
+        sorted({efficiency.kernel for efficiency in fitted if efficiency.origin == origin})
+        for origin in (NEAREST, GENERIC)
+    )
     if far:
         reasons.append(f"kernels were measured on related accelerators only ({', '.join(far)})")
     if generic:
@@ -59,20 +50,18 @@ def time_interval(
     if measurements:
         between, inside = hypot(sizes[0], *sizes[2:]), sizes[1]
         sizes, reasons = [remaining_error(between, inside, measurements), inside], []
-    factor = exp(QUANTILE * hypot(*sizes))
-    return Interval(seconds / factor, seconds * factor, tuple(reasons))
+    return Interval.exact(seconds).widened(exp(QUANTILE * hypot(*sizes)), tuple(reasons))
+
+
+def remaining_error(between: float, inside: float, rows: int) -> float:
+    """Return the logarithmic deviation between deployments that is left after a number of measurements of one.
+
+    >>> round(remaining_error(0.13, 0.12, 0), 3), round(remaining_error(0.13, 0.12, 5), 3)
+    (0.13, 0.05)
+    """
+    return between * inside / hypot(inside, sqrt(rows) * between)
 
 
 def with_span(interval: Interval, best_s: Number, slow_s: Number, fast_s: Number, reason: str) -> Interval:
-    """Return an interval that also covers the times with other values of an assumption, as independent errors.
-
-    Args:
-        interval: interval of the time.
-        best_s: this time.
-        slow_s: time with the value that is the slowest.
-        fast_s: time with the value that is the fastest.
-        reason: the assumption.
-    """
-    low = best_s * exp(-hypot(log(best_s / interval.low), log(best_s / fast_s)))
-    high = best_s * exp(hypot(log(interval.high / best_s), log(slow_s / best_s)))
-    return Interval(low, high, (*interval.reasons, reason))
+    """Return an interval that also covers the times with other values of an assumption (``Interval.with_span``)."""
+    return changed(interval, best=best_s).with_span(slow_s, fast_s, reason)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
-from ..calc.kernels import ACTIVATIONS, CACHE, STATE, WEIGHTS
+from ..calc.kernels import ACTIVATIONS, CACHE, STATE
 from ..calc.sharding import TENSOR_DIVISIONS, Mesh
 from ..calc.walk import Conventions, Placed
 from ..calc.work import Work, works
@@ -15,7 +15,7 @@ from ..core.equation import Equation, Operand
 from ..core.form import Form, lift, product
 from ..core.ledger import elements
 from ..core.record import OF_LAYERS, changed, remembered
-from .layer_groups import Key, LayerGroups, number_class
+from .layer_groups import Key, LayerGroups, Moved
 from .operations import (
     CONVOLVED,
     RECURRENT,
@@ -53,14 +53,12 @@ def layer_operations(
 ) -> list[tuple[list[int], Operation]]:
     """Return the operations of a layer with the numbers of their equations, found once for equal layers."""
     place = layer[0].place
-
-    def compute() -> tuple[object, list[tuple[list[int], Operation]]]:
-        return declare(place.entry.layer), list(
-            _LayerOperations(layer, mesh, training).operations()
-        )  # keeps the ids of the key
-
-    key = (*layer_key(place), place.conventions, mesh.division_of(place.declaration), training)
-    return remembered(architecture, f"{OF_LAYERS}_operations", key, compute)[1]
+    key = (*layer_key(place), place.conventions, training)  # of which the groups keep the ids
+    groups = remembered(architecture, f"{OF_LAYERS}_groups", key, lambda: LayerGroups(layer, training))
+    return remembered(
+        architecture, f"{OF_LAYERS}_operations", (*key, mesh.division_of(place.declaration)),
+        lambda: list(_LayerOperations(groups, mesh).operations()),
+    )  # fmt: skip
 
 
 def layer_key(place: Placed) -> Key:
@@ -73,47 +71,47 @@ def divided(count: Form, ranks: int) -> Form:
     return count if ranks == 1 else Form({atoms: -(-factor // ranks) for atoms, factor in count.terms.items()})
 
 
-class _LayerOperations(LayerGroups):
-    """Makes operations of the groups of a layer's equations."""
+class _LayerOperations:
+    """Makes operations of the groups of a layer's equations on one layout."""
+
+    def __init__(self, layer: LayerGroups, mesh: Mesh) -> None:
+        self.layer, self.mesh, self.place, self.declaration = layer, mesh, layer.place, layer.declaration
+        self.weights = layer.weights
+        self._shards: dict[tuple[str, ...], int] = {}
+
+    def shards(self, axes: Iterable[str]) -> int:
+        """Return the number of ranks over which tensor parallelism divides a tensor."""
+        key = tuple(axes)
+        if key not in self._shards:
+            self._shards[key] = self.mesh.shards(key, self.declaration)
+        return self._shards[key]
 
     def operations(self) -> Iterator[tuple[list[int], Operation]]:
         """Yield the operations of the layer, each with the numbers of its equations."""
-        groups = self.groups()
-        for group, (_, numbers) in enumerate(groups):
-            for number in numbers:
-                self.kernels.kernel_of[number] = group
-        moved = self.moved_elements({key[0]: group for group, (key, _) in enumerate(groups)})
-        for group, (key, numbers) in enumerate(groups):
-            counted, members = moved.get(group, _NOTHING), [self.works[number] for number in numbers]
+        layer = self.layer
+        groups = layer.groups({number: tuple(map(self.shards, roles)) for number, roles in layer.roles.items()})
+        moved = self.moved_elements(layer.moved(groups))
+        for group, (kind, numbers) in enumerate(groups):
+            counted, members = moved.get(group, _NOTHING), [layer.works[number] for number in numbers]
             read = self.read_weights(members)
-            classes = [number_class(self.place, weight.tensor) for weight in read]
+            classes = [layer.number_class(weight.tensor) for weight in read]
             common: dict[str, Any] = {
                 "place": self.place, "works": tuple(members), "weights": read,
                 "activations": counted[ACTIVATIONS], "cached": counted[CACHE], "states": counted[STATE],
                 "number_class": max(classes, key=classes.count, default=""),
             }  # fmt: skip
-            yield numbers, _READERS[key[0]](self, members, common)
+            yield numbers, _READERS[kind](self, numbers if kind is Gemm else members, common)
 
-    def moved_elements(self, groups: dict[type, int]) -> dict[int, dict[str, Form]]:
-        """Return the number of elements that each group reads and writes on one rank, by kind of tensor.
-
-        A state is loaded and stored by the recurrence or the convolution that computes it.
-        """
-        moved: dict[int, dict[str, Form]] = {}
-        group_of = {id(work): self.kernels.kernel_of[number] for number, work in enumerate(self.works)}
-        for access in self.kernels.accesses():
-            group = group_of[id(access.work)]
-            if access.between_steps:
-                role = self.kernels.states[access.label].role
-                group = groups.get(Scan if role == RECURRENT else Convolution, group)
-            if access.kind != WEIGHTS:
-                totals = moved.setdefault(group, dict(_NOTHING))
-                count = product(factor for _, factor in access.factors)
-                ranks = self.shards(axis for axis, _ in access.factors)
-                if ranks == 1 and self.mesh.sp:  # ranks have different tokens
-                    ranks = self.mesh.tp
-                totals[access.kind] += divided(count, ranks)
-        return moved
+    def moved_elements(self, moved: list[Moved]) -> dict[int, dict[str, Form]]:
+        """Return the number of elements that each group reads and writes on one rank, by kind of tensor."""
+        found: dict[int, dict[str, Form]] = {}
+        for each in moved:
+            totals = found.setdefault(each.group, dict(_NOTHING))
+            ranks = self.shards(each.axes)
+            if ranks == 1 and self.mesh.sp:  # ranks have different tokens
+                ranks = self.mesh.tp
+            totals[each.kind] += divided(each.elements, ranks)
+        return found
 
     def read_weights(self, members: list[Work]) -> tuple[Weight, ...]:
         """Return the weights that equations read, except rows of tables."""
@@ -129,7 +127,7 @@ class _LayerOperations(LayerGroups):
         """Return the number of elements of a weight that a rank reads, such as one of several adapters."""
         tensor = self.weights[operand.name]
         own = self.mesh.share_of_weight(tensor, self.declaration, elements(tensor, self.declaration))
-        return own // self.size(axis for axis in tensor.axes if operand.axes and axis not in operand.axes)
+        return own // self.layer.size(axis for axis in tensor.axes if operand.axes and axis not in operand.axes)
 
     def own_flops(self, members: list[Work]) -> Form:
         """Return the FLOPs of the contractions of a group on one rank."""
@@ -161,16 +159,15 @@ class _LayerOperations(LayerGroups):
         whole = product(extent for _, extent in self.place.extents(tuple(axes)))
         return divided(whole, self.shards(axes))
 
-    def gemm(self, members: list[Work], common: dict[str, Any]) -> Operation:
+    def gemm(self, numbers: list[int], common: dict[str, Any]) -> Operation:
         """Return the product that merged contractions of the same activation are."""
         columns = 0
-        for work in members:
-            weight = next(operand for operand in work.equation.operands if operand.name in self.weights)
-            roles = self.roles(work.equation, weight)
+        for number in numbers:
+            roles = self.layer.roles[number]
             batch, outer, inner = self.lengths(roles)
             columns += outer
         used = {axis for axes in roles for axis in axes}
-        rows = self.product_of(tuple(axis for axis in members[-1].equation.loops if axis not in used))
+        rows = self.product_of(tuple(axis for axis in common["works"][-1].equation.loops if axis not in used))
         return Gemm(**common, rows=rows, columns=columns, inner=inner, batch=batch)
 
     def grouped(self, members: list[Work], common: dict[str, Any]) -> Operation:
@@ -180,17 +177,17 @@ class _LayerOperations(LayerGroups):
         for work in members:
             equation = work.equation
             weight = next((operand for operand in equation.operands if operand.name in self.weights), None)
-            if not (work.matmul and weight and {*weight.axes} & {*self.experts}):
+            if not (work.matmul and weight and {*weight.axes} & {*self.layer.experts}):
                 continue
-            whole = next(axis for axis in weight.axes if axis in self.experts)
-            used = self.experts[whole]
+            whole = next(axis for axis in weight.axes if axis in self.layer.experts)
+            used = self.layer.experts[whole]
             inner, outer = (
                 tuple(axis for axis in weight.axes if axis != whole and (axis in equation.contracted) is is_summed)
                 for is_summed in (True, False)
             )
             own_outer, own_inner = self.lengths((outer, inner), routed=True)
             matrices.append((own_inner, own_outer))
-            tokens = self.rows(equation.out.axes)
+            tokens = self.layer.rows(equation.out.axes)
         if not matrices:
             return self.elementwise(members, common)
         experts, chosen = (int(self.declaration.axes[axis]) for axis in (whole, used))
@@ -198,31 +195,31 @@ class _LayerOperations(LayerGroups):
 
     def attention(self, members: list[Work], common: dict[str, Any]) -> Operation:
         """Return the attention of a fused kernel. Scores are contractions with keys, and sums over keys follow."""
+        layer, fixed = self.layer, self.layer.fixed
         products = [work.equation for work in members if work.equation.function is None]
-        summed = {axis for each in products for axis in each.contracted if not self.is_fixed(axis)}
-        keys = summed or self.kernels.key_axes or {"k"}
+        keys = {axis for each in products for axis in each.contracted} - fixed or layer.kernels.key_axes or {"k"}
         scores: list[tuple[Equation, Operand]] = []
         sums: list[tuple[Equation, Operand]] = []
         for each in products:
-            queries = {axis for axis in each.out.axes if axis != "b" and not self.is_fixed(axis)} - keys
+            queries = {*each.out.axes} - {"b"} - fixed - keys
             for operand in each.operands:
                 if keys & {*operand.axes} and not queries & {*operand.axes}:
                     (sums if keys & {*each.contracted} else scores).append((each, operand))
         if not scores:
             return self.elementwise(members, common)
         first, stored = scores[0]
-        counted = [each for each, _ in (*scores, *sums) if self.token_pairs(each) == self.token_pairs(first)]
+        pairs = self.token_pairs(first)
+        counted = [each for each, _ in (*scores, *sums) if self.token_pairs(each) == pairs]
         heads = self.own_size(first.out.axes)
-        token_axes = tuple(axis for axis in first.out.axes if axis != "b" and not self.is_fixed(axis))
         tensors = {operand.name: self.own_size(operand.axes) for _, operand in (*scores, *sums)}
         return Attention(
             **common,
             sequences=lift(self.place.extent("b")),
-            queries=self.rows(axis for axis in token_axes if axis not in keys),
-            pairs=self.token_pairs(first),
+            queries=layer.rows(axis for axis in first.out.axes if axis != "b" and axis not in keys),
+            pairs=pairs,
             heads=heads,
             key_heads=self.own_size(axis for axis in stored.axes if axis not in first.contracted),
-            key_width=sum(self.size(each.contracted) for each, _ in scores if each in counted),
+            key_width=sum(layer.size(each.contracted) for each, _ in scores if each in counted),
             value_width=sum(self.own_size(each.out.axes) for each, _ in sums if each in counted) // heads,
             key_elements=sum(tensors.values()),
             other_flops=self.own_flops([work for work in members if work.equation not in counted]),
@@ -232,13 +229,13 @@ class _LayerOperations(LayerGroups):
 
     def token_pairs(self, equation: Equation) -> Form:
         """Return the number of query-key pairs per sequence of an equation."""
-        axes = tuple(axis for axis in equation.loops if axis != "b" and not self.is_fixed(axis))
+        axes = tuple(axis for axis in equation.loops if axis != "b" and axis not in self.layer.fixed)
         return product(length for _, length in self.place.extents(axes))
 
     def own_size(self, axes: Iterable[str]) -> int:
         """Return the number of elements per token of a tensor on one rank."""
-        axes = tuple(axes)
-        return -(-self.size(axes) // self.shards(axis for axis in axes if self.is_fixed(axis)))
+        own = [axis for axis in axes if axis in self.layer.fixed]
+        return -(-self.layer.size(own) // self.shards(own))
 
     def state_elements(self, role: str) -> int:
         """Return the number of elements per sequence of the layer's states with a role on one rank."""
@@ -259,9 +256,9 @@ class _LayerOperations(LayerGroups):
         channels = taps = 0
         for work in members:
             weight = next(operand for operand in work.equation.operands if operand.name in self.weights)
-            channels += self.own_size(axis for axis in work.equation.out.axes if self.is_fixed(axis))
-            taps = max(taps, self.size(axis for axis in weight.axes if axis in work.equation.contracted))
-        tokens = self.rows(axis for axis in members[0].equation.out.axes if axis != "b")
+            channels += self.own_size(work.equation.out.axes)
+            taps = max(taps, self.layer.size(axis for axis in weight.axes if axis in work.equation.contracted))
+        tokens = self.layer.rows(axis for axis in members[0].equation.out.axes if axis != "b")
         return Convolution(
             **common, sequences=lift(self.place.extent("b")), tokens=tokens, channels=channels, taps=taps,
             state_elements=self.state_elements(CONVOLVED),
@@ -272,7 +269,7 @@ class _LayerOperations(LayerGroups):
         return Elementwise(**common, flops=self.own_flops(members))
 
 
-_READERS = {
+_READERS: Mapping[type[Operation], Callable[..., Operation]] = {
     Gemm: _LayerOperations.gemm,
     GroupedGemm: _LayerOperations.grouped,
     Attention: _LayerOperations.attention,

@@ -41,16 +41,18 @@ def fastest_tiles(
     """
     xp = namespace(m, n, k, batch, sms)
     best: Number = float("inf")
+    rows = {height: xp.ceil(m / height) for height in {height for height, _ in TILES}}
+    columns = {width: xp.ceil(n / width) for width in {width for _, width in TILES}}
+    allowed = [splits for splits in SPLITS if not alone or splits <= c["splits"]]
+    steps = {splits: c["step_ns"] * NANO * xp.ceil(k / splits / K_STEP) for splits in allowed}
+    sums = {splits: batch * m * n * 8.0 * splits / bandwidth for splits in allowed}  # partial ones in 32 bits
     for height, width in TILES:
-        tiles = batch * xp.ceil(m / height) * xp.ceil(n / width)
+        tiles = batch * rows[height] * columns[width]
         work = 2.0 * height * width * k / (flops * min(1.0, (height * width / FULL_TILE) ** 0.25))
-        for splits in SPLITS:
-            if alone and splits > c["splits"]:
-                break
-            steps = c["step_ns"] * NANO * xp.ceil(k / splits / K_STEP)
-            time = xp.ceil(tiles * splits / sms) * xp.maximum(work / splits, steps)
-            if splits > 1:  # partial sums in 32 bits, written and read
-                time = time + batch * m * n * 8.0 * splits / bandwidth + MICRO
+        for splits in allowed:
+            time = xp.ceil(tiles * splits / sms) * xp.maximum(work / splits, steps[splits])
+            if splits > 1:  # partial sums are written and read
+                time = time + sums[splits] + MICRO
             best = xp.minimum(best, time)
     return best
 
@@ -75,9 +77,11 @@ def fewest_waves(
     xp = namespace(m, n, k, batch, sms)
     fewest: Number = float("inf")
     time: Number = 0.0
+    columns = {width: xp.ceil(n / width) for width in COMPILED_COLUMNS}
     for height in COMPILED_ROWS:
+        rows = batch * xp.ceil(m / height)
         for width in COMPILED_COLUMNS:
-            tiles = batch * xp.ceil(m / height) * xp.ceil(n / width)
+            tiles = rows * columns[width]
             waves = xp.ceil(tiles / sms)
             order = waves + 1 - (tiles - (waves - 1) * sms) / (sms + 1)  # a full last wave comes first
             scales = 1.0 if SCALED_COLUMNS % width == 0 else c["two_scales"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
-from ..serving.start.check_log import CheckedLog, ComparedFigure
+from ..serving.check_log import CheckedLog, ComparedFigure
 from .document import Document, Table, columns
 from .heading import model_document
 
@@ -31,7 +31,8 @@ def _row(figure: ComparedFigure) -> tuple[Any, ...]:
     words = figure.name.split("_")
     name, unit = (" ".join(words[:-1]), _UNITS[words[-1]]) if words[-1] in _UNITS else (" ".join(words), "")
     name = _NAMES.get(figure.name, name)
-    texts = (_text(value, unit) for value in (figure.logged, figure.predicted.best, *figure.predicted[::2]))
+    own = figure.predicted
+    texts = (_text(value, unit) for value in (figure.logged, own.best, own.low, own.high))
     sign = "" if figure.is_within else "✗ outside"
     share = round(100 * figure.difference / figure.logged, 2) + 0 if figure.logged else None  # no -0
     return name, *texts, "" if share is None else f"{share:+.2f} %", sign

@@ -5,7 +5,7 @@ Cells hold values instead of formatted numbers. Each output format decides how t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..core.printable import LONGEST_MESSAGE, LONGEST_NAME, printable
@@ -85,6 +85,17 @@ class Table:
     columns: tuple[Column, ...]
     rows: Sequence[tuple[Any, ...]]
     total: tuple[Cell, ...] | None = None
+
+
+def table_of(
+    title: str, items: Iterable[Any], cells: Mapping[str, Callable[[Any], Any]], total: tuple[Cell, ...] | None = None
+) -> Table:
+    """Return a table with a row for each item. ``cells`` has the function of each column's cell by its heading.
+
+    >>> table_of("words", ["one", "three"], {"word: name": str, "letters: number": len}).rows
+    [('one', 3), ('three', 5)]
+    """
+    return Table(title, columns(*cells), [tuple(cell(item) for cell in cells.values()) for item in items], total)
 
 
 @record

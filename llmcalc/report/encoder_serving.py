@@ -5,49 +5,43 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.errors import spelled
+from ..core.printable import plural
 from ..serving.encoders import EncoderServing, engine_name
 from .document import Document, Fact
 from .heading import model_document, named_values
 from .latency import parts_table
-from .numbers import duration
-from .serving import dollars
+from .numbers import dollars, duration
+from .points import point_data, sizes_of, unused_alert
+
+INPUTS = ("gpu", "gpus", "tp", "dp", "isl", "concurrency", "max_num_batched_tokens")
 
 
 def encoder_document(result: EncoderServing) -> Document:
     """Build the report of the throughput of an encoder. The title is the answer."""
-    mesh = result.step.model.mesh
-    layout = {name: size for name in ("tp", "dp") if (size := getattr(mesh, name)) > 1}
+    layout = sizes_of(result.step.model.mesh, ("tp", "dp"))
     settings = {"isl": result.isl, "concurrency": f"{result.concurrency:g}", "batch": result.batch, **layout}
-    unused = result.step.count - result.gpus
+    parts: dict[str, Any] = {"facts": _facts(result), "tables": (parts_table(result.step),), "notes": _notes(result)}
     return model_document(
         result.architecture,
         "serve",
-        lambda: _json(result),
+        lambda: point_data(result, _notes(result), INPUTS),
         f" in {engine_name(result)} on {result.gpus} × {result.accelerator.title}",
         answer=f"{'✓' if result.fits else '✗'} {result.summary}",
         lines=(named_values(settings),),
-        alerts=[f"the layout leaves {unused} of {result.step.count} GPUs unused"] if unused else (),
-        facts=tuple(_facts(result)) if result.fits else (),
-        tables=(parts_table(result.step),) if result.fits else (),
-        notes=_notes(result) if result.fits else (),
+        alerts=unused_alert(result.step.count - result.gpus, result.step.count),
         details=result.step.measured_on,
+        **(parts if result.fits else {}),
     )
 
 
-def _facts(result: EncoderServing) -> list[Fact]:
-    step = result.step
-    facts = [
-        Fact(
-            "forward pass",
-            duration(step.seconds, step.low, step.high),
-            f"of {result.batch:,} sequence{'s' * (result.batch > 1)}",
-        )
-    ]
-    price, spent = result.price, result.usd_per_million
-    if price and spent:
-        hourly = dollars((price.low, price.high))
-        facts.append(Fact("price", dollars(spent), f"per million tokens, at {hourly} per GPU-hour"))
-    return facts
+def _facts(result: EncoderServing) -> tuple[Fact, ...]:
+    step, price, spent = result.step, result.price, result.usd_per_million
+    span = duration(step.seconds, step.low, step.high)
+    passed = Fact("forward pass", span, f"of {plural(result.batch, 'sequence')}")
+    if not price or not spent:
+        return (passed,)
+    hourly = dollars((price.low, price.high))
+    return passed, Fact("price", dollars(spent), f"per million tokens, at {hourly} per GPU-hour")
 
 
 def _notes(result: EncoderServing) -> list[str]:
@@ -60,12 +54,3 @@ def _notes(result: EncoderServing) -> list[str]:
     notes += [f"assumed, as no figure of this GPU is known: {text}" for text in result.step.model.assumed]
     notes.append("all sequences have the same length; no time of tokenising text or of the network is included")
     return notes
-
-
-def _json(result: EncoderServing) -> tuple[dict[str, Any], dict[str, Any]]:
-    times = result.to_dict()
-    names = ("gpu", "gpus", "tp", "dp", "isl", "concurrency", "max_num_batched_tokens")
-    inputs = {name: times.pop(name) for name in names}
-    own = {name: times.pop(name) for name in ("engine", "evidence")}
-    del times["model"]
-    return inputs, {**own, "times": times, "notes": [*_notes(result), *result.architecture.notes]}

@@ -173,11 +173,13 @@ def cell_text(cell: Cell, kind: str) -> str:
     return writers.get(kind, str)(cell)
 
 
-def dollars(span: tuple[float, float]) -> str:
-    """Format a range of prices in US dollars.
+def dollars(span: tuple[float, float] | None) -> str:
+    """Format a range of prices in US dollars. An unknown price is an empty string.
 
-    >>> dollars((0.1234, 2.5)), dollars((1.0, 1.0))
-    ('$0.123 to $2.50', '$1.00')
+    >>> dollars((0.1234, 2.5)), dollars((1.0, 1.0)), dollars(None)
+    ('$0.123 to $2.50', '$1.00', '')
     """
+    if span is None:
+        return ""
     low, high = (f"${three_digits(price)}" for price in span)
     return low if low == high else f"{low} to {high}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any
 
-from ..calc.params import Params
+from ..calc.params import Params, logical_name, logical_shape
 from ..core.ledger import Row
 from .document import Document, Fact, Table, columns
 from .heading import model_document
@@ -104,8 +104,6 @@ def _by_tensor(result: Params) -> Table:
 
 def _grouped(result: Params) -> Iterator[tuple[str, tuple[int, ...], Row]]:
     """Yield (name, shape, row) for each tensor. Names of tensors in equal blocks contain a block range."""
-    from ..checkpoint.stored_tensors import logical_name, logical_shape
-
     for row in result.rows:
         if row.copies and not row.tensor.buffer:
             name = logical_name(row, row.entry.run)
@@ -135,7 +133,9 @@ def _stored(result: Params, layout: str) -> Table:
 
 def _every_tensor(result: Params, layout: str) -> Table:
     """Build a table of the stored tensors one by one."""
-    tensors = result.tensors(layout)
+    from ..checkpoint.stored_tensors import stored_tensors
+
+    tensors = stored_tensors(result, layout)
     cells = {shape: (_text(shape), prod(shape)) for shape in {shape for _, shape in tensors}}
     rows = [(name, *cells[shape]) for name, shape in tensors]
     return Table("", columns("tensor", "shape: name", "elements: count"), rows)
@@ -150,7 +150,9 @@ def _json(result: Params, by: str, layout: str | None) -> tuple[dict[str, Any], 
     data = {**result.to_dict(), "notes": list(architecture.notes)}
     data["published"] = [comparison.to_dict() for comparison in comparisons(result, architecture.expect)]
     if layout:
-        data["tensors"] = [{"name": name, "shape": list(shape)} for name, shape in result.tensors(layout)]
+        from ..checkpoint.stored_tensors import stored_tensors
+
+        data["tensors"] = [{"name": name, "shape": list(shape)} for name, shape in stored_tensors(result, layout)]
     elif by == "tensor":
         data["tensors"] = [
             {"name": name, "shape": list(shape), "copies": row.copies} for name, shape, row in _grouped(result)

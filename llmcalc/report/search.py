@@ -18,6 +18,7 @@ from operator import ge, gt, le, lt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..schema.preset_files import files_in, installed_folder, shipped_folder
+from .preset_summaries import summary
 
 if TYPE_CHECKING:
     from ..core.architecture import Architecture
@@ -94,8 +95,6 @@ def _index() -> dict[str, dict[str, tuple[str, str, int]]]:
 
 def index() -> dict[str, dict[str, tuple[str, str, int]]]:
     """Return the descriptions of all shipped models by preset file and size, as in the index of a package."""
-    from .presets import summary
-
     found = _index()
     for stem, file in () if found else files_in(shipped_folder()).items():
         sizes = summary(stem, file)["sizes"] or [None]

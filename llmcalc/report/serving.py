@@ -2,50 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
-from ..core.errors import spelled
-from ..search.layouts import DISTINCT_GAIN
+from ..search.space import DISTINCT_GAIN
 from ..serving.replicas import SIZES
 from ..serving.result import ServingResult, class_times
-from ..serving.terms import result_money
-from .document import Document, Fact, Table, columns
+from .document import Document, Fact, Table, columns, table_of
 from .file_formats import sixteen_bit_line
-from .heading import model_document, named_values
-from .numbers import dollars as dollars
-from .numbers import duration, three_digits
+from .heading import named_values
+from .numbers import dollars, duration
 from .pictures import Bar, Bars
-from .serving_money import break_even, money_notes, money_table, price_notes
+from .points import (
+    accepted_text,
+    point_data,
+    point_document,
+    request_notes,
+    settings_text,
+    sizes_of,
+    speed_text,
+    throughput_facts,
+    time_fact,
+    unused_alert,
+)
+from .serving_money import break_even, money_notes, money_table, output_price_facts, price_clause, price_notes
 
 SMALLEST_ROW = 0.001  # of the time of an output token
 SHOWN = 16  # classes of requests
 GIB = 2**30
+INPUTS = ("gpu", "gpus", *SIZES, "replicas", "isl", "osl", "concurrency", "max_num_batched_tokens")
 
 
 def serving_document(result: ServingResult) -> Document:
     """Build the report of the time of requests. The title is the answer."""
-    mesh = result.mesh
-    sizes = {**{name: getattr(mesh, name) for name in SIZES}, "replicas": result.replicas}
-    layout = {name: size for name, size in sizes.items() if size > 1}
+    layout = sizes_of(result.mesh, SIZES) | ({"replicas": result.replicas} if result.replicas > 1 else {})
     own = {name: {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
            for name, value in result.settings.items()}  # fmt: skip
-    settings = {**result.requests.given, "concurrency": f"{result.load.concurrency:g}", **layout, **own}
-    unused = result.gpus - result.used
-    chosen = f" as {named_values(layout) or 'tp 1'} (chosen layout)" if result.has_chosen_layout else ""
-    return model_document(
-        result.architecture,
-        "serve",
-        lambda: _json(result),
-        f" in {result.engine_title} on {result.used} × {result.accelerator.title}{chosen}",
-        answer=_answer(result),
-        lines=tuple(filter(None, (named_values(settings), _format_line(result)))),
-        alerts=[f"the layout leaves {unused} of {result.gpus} GPUs unused"] if unused else (),
+    money, notes = result.money, _notes(result)
+    return point_document(
+        result,
+        lambda: point_data(result, notes, INPUTS),
+        _answer(result),
+        {**result.requests.given, "concurrency": f"{result.load.concurrency:g}", **layout, **own},
+        gpus=result.used,
+        chosen=f" as {named_values(layout) or 'tp 1'} (chosen layout)" if result.has_chosen_layout else "",
+        lines=tuple(filter(None, [_format_line(result)])),
+        alerts=unused_alert(result.gpus - result.used, result.gpus),
         facts=tuple(_facts(result)) if result.fits else (),
-        tables=(_changes(result), *([_parts(result), *_requests(result)] if result.fits else ()), *_money(result)),
+        tables=(
+            _changes(result),
+            *([_parts(result), *_requests(result)] if result.fits else ()),
+            *([money_table(money)] if money else ()),
+        ),
         main=1 if result.changes and result.fits else 0,
         pictures=lambda: _bars(result),
-        notes=_notes(result) if result.fits else (),
+        notes=notes if result.fits else (),
         details=_kernels(result),
     )
 
@@ -70,45 +80,26 @@ def _kernels(result: ServingResult) -> list[str]:
 def _answer(result: ServingResult) -> str:
     """Return the answer in one line, with settings with which all requests run if they do not."""
     if result.all_run:
-        cost = f", {dollars(result.usd_per_million)} per million tokens" if result.usd_per_million else ""
-        return f"✓ {result.summary}{cost}"
+        return f"✓ {result.summary}{price_clause(result.usd_per_million)}"
     change, one = result.holding_change, "The request runs" if result.load.concurrency == 1 else "All requests run"
     return f"✗ {result.summary}" + (f". {one} with {settings_text(change)}" if change else "")
 
 
-def settings_text(change: Mapping[str, Any]) -> str:
-    """Format changed settings as options of the command line or of Python."""
-    return spelled(" ".join(f"{{{name}={value}}}" for name, value in change.items()))
-
-
 def _changes(result: ServingResult) -> Table:
     """Return a table of changed settings with which more requests run."""
-    rows = [
-        (settings_text(change), f"{one.running:,} of {one.load.concurrency:,.10g}",
-         duration(one.tpot_s) if one.tpot_s else "", f"{one.tokens_per_s_gpu:,.0f}")
-        for change, one in result.changes
-    ]  # fmt: skip
-    heads = columns("settings: name", "running requests: text", "per output token: text", "tokens/s per GPU: text")
     title = "fits with" if all(one.all_run for _, one in result.changes) else "more requests run with"
-    return Table("with other settings" if result.fits else title, heads, rows)
-
-
-def time_fact(label: str, *times: float) -> Fact:
-    """Return a time with its interval."""
-    best, _, span = duration(*times).partition(" (")
-    return Fact(label, best, f"({span}")
+    return table_of("with other settings" if result.fits else title, result.changes, {
+        "settings: name": lambda pair: settings_text(pair[0]),
+        "running requests: text": lambda pair: f"{pair[1].running:,} of {pair[1].load.concurrency:,.10g}",
+        "per output token: text": lambda pair: duration(pair[1].tpot_s) if pair[1].tpot_s else "",
+        "tokens/s per GPU: text": lambda pair: f"{pair[1].tokens_per_s_gpu:,.0f}",
+    })  # fmt: skip
 
 
 def time_bars(parts: Iterable[tuple[str, float, str]], title: str) -> tuple[Bars, ...]:
     """Return a bar chart of parts of a time: name, seconds and a remark."""
     bars = tuple(Bar(name, (("milliseconds", round(seconds * 1e3, 3)),), text) for name, seconds, text in parts)
     return (Bars(title, "count", bars),) if bars else ()
-
-
-def _money(result: ServingResult) -> tuple[Table, ...]:
-    """Return a table of the price and the energy of tokens."""
-    own = result_money(result)
-    return (money_table(own),) if own else ()
 
 
 def _bars(result: ServingResult) -> tuple[Bars, ...]:
@@ -119,33 +110,24 @@ def _bars(result: ServingResult) -> tuple[Bars, ...]:
 
 
 def _facts(result: ServingResult) -> list[Fact]:
-    time = result.time
-    if result.ttft_s is not None and result.ttft_low_s is not None and result.ttft_high_s is not None:
-        first = time_fact("first token", result.ttft_s, result.ttft_low_s, result.ttft_high_s)
+    facts = []
+    if result.tpot and result.tpot_s:
+        facts.append(time_fact("per output token", duration(result.tpot_s, result.tpot.low, result.tpot.high)))
+    if result.ttft and result.ttft_s is not None:
+        facts.append(time_fact("first token", duration(result.ttft_s, result.ttft.low, result.ttft.high)))
     else:
         waits = "memory" if result.limit == "KV cache" else "a place among those that run"
-        first = Fact("first token", "saturated", f"requests wait for {waits}")
-    facts = []
-    if result.tpot_s is not None and result.tpot_low_s is not None and result.tpot_high_s is not None:
-        facts.append(time_fact("per output token", result.tpot_s, result.tpot_low_s, result.tpot_high_s))
-    facts += [
-        first,
-        Fact("running requests", f"{result.running:,}", f"limited by the {result.limit}"),
-        Fact("requests", three_digits(float(time.requests_per_s)), "per second"),
-        Fact("output tokens", three_digits(result.tokens_per_s_gpu), "per second and GPU"),
-    ]  # fmt: skip
+        facts.append(Fact("first token", "saturated", f"requests wait for {waits}"))
+    facts.append(Fact("running requests", f"{result.running:,}", f"limited by the {result.limit}"))
+    facts += throughput_facts(float(result.time.requests_per_s), result.tokens_per_s_gpu)
     if result.faster:
         change, one = result.faster
-        speed = f"{one.tokens_per_s_gpu:,.0f} tokens/s per GPU"
-        if one.tokens_per_s_gpu <= DISTINCT_GAIN * result.tokens_per_s_gpu:
-            speed += ", within the error of the estimates"
-        facts.append(Fact("faster layout", settings_text(change), speed))
-    gain = break_even(own) if (own := result_money(result)) else None
-    facts += [*_drafting(result), *_prefix(result), *([gain] if gain else [])]
-    if result.price and result.usd_per_million_output and result.usd_per_million:
-        facts.append(
-            Fact("price per million output", dollars(result.usd_per_million_output), "all cost charged to output")
-        )
+        is_distinct = one.tokens_per_s_gpu > DISTINCT_GAIN * result.tokens_per_s_gpu
+        error = "" if is_distinct else ", within the error of the estimates"
+        facts.append(Fact("faster layout", settings_text(change), speed_text(one) + error))
+    facts += [*_drafting(result), *_prefix(result), *break_even(result.money)]
+    facts += output_price_facts(result.usd_per_million_output)
+    if result.usd_per_million:
         facts.append(Fact("price per million tokens", dollars(result.usd_per_million), "input and output"))
     return facts
 
@@ -161,8 +143,7 @@ def _drafting(result: ServingResult) -> list[Fact]:
     ]
     if own.accepted_range and result.accepted_times:
         slow, fast = (plain.tpot_s / each.tpot_s for each in result.accepted_times)
-        low, high = own.accepted_range
-        facts[1] = Fact("tokens per step", f"{own.accepted:.3g}", f"assumed: {low:.3g} to {high:.3g} are published")
+        facts[1] = Fact("tokens per step", f"{own.accepted:.3g}", accepted_text(own))
         facts.append(Fact("range of speed-ups", f"{slow:.2f}x to {fast:.2f}x", "with the published tokens per step"))
     if result.break_even_length is not None:
         pays = "" if result.break_even_length <= own.drafted + 1 else ": more than can be accepted"
@@ -187,8 +168,8 @@ def _requests(result: ServingResult) -> list[Table]:
     """Return tables of the lengths of requests, and of their times."""
     own, tables = result.requests, []
     if own.quantiles:
-        rows = [(f"{name}", round(isl), round(osl)) for name, (isl, osl) in own.quantiles.items()]
-        rows.insert(0, ("mean", round(own.mean("isl")), round(own.mean("osl"))))
+        quantiles = {"mean": (own.mean("isl"), own.mean("osl")), **own.quantiles}
+        rows = [(name, round(isl), round(osl)) for name, (isl, osl) in quantiles.items()]
         heads = columns("requests of the trace: name", "input tokens: number", "output tokens: number")
         tables.append(Table("trace", heads, rows))
     if 1 < len(own.classes) <= SHOWN and result.ttft:
@@ -207,37 +188,19 @@ def _parts(result: ServingResult) -> Table:
     whole = result.tpot_s or 0.0
     large = [part for part in result.parts if part[1] >= SMALLEST_ROW * whole]
     rest = sum(part[1] for part in result.parts[len(large) :])
-    rows = [
-        (name, duration(seconds), seconds / whole, bound)
-        for name, seconds, bound in (*large, *([("others", rest, "")] if rest else []))
-    ]
-    total = ("total", duration(whole), 1.0, "")
-    return Table(
-        "time per output token", columns("part: name", "time: text", "share: share", "bound: text"), rows, total
-    )
+    cells = {
+        "part: name": lambda part: part[0], "time: text": lambda part: duration(part[1]),
+        "share: share": lambda part: part[1] / whole, "bound: text": lambda part: part[2],
+    }  # fmt: skip
+    parts = [*large, *([("others", rest, "")] if rest else [])]
+    return table_of("time per output token", parts, cells, ("total", duration(whole), 1.0, ""))
 
 
 def _notes(result: ServingResult) -> tuple[str, ...]:
-    reasons = tuple(f"the interval is wider: {reason}" for reason in result.reasons)
-    price = price_notes(result.price)
-    own = result_money(result)
-    costs = money_notes(own) if own else ()
-    source = result.drafting.source if result.drafting else ""
-    accepted = (f"tokens per step: {source}",) if source else ()
     return (
-        *(spelled(note) for note in result.notes),
-        *accepted,
-        *reasons,
-        *price,
-        *costs,
+        *request_notes(result),
+        *(f"the interval is wider: {reason}" for reason in result.reasons),
+        *price_notes(result.price),
+        *money_notes(result.money),
         "intervals contain 80 % of measured times; requests arrive as others end",
     )
-
-
-def _json(result: ServingResult) -> tuple[dict[str, Any], dict[str, Any]]:
-    times = result.to_dict()
-    own = {name: times.pop(name) for name in ("engine", "evidence")}
-    inputs = {name: times.pop(name) for name in ("gpu", "gpus", *SIZES, "replicas", "isl", "osl", "concurrency")}
-    inputs["max_num_batched_tokens"] = times.pop("max_num_batched_tokens")
-    del times["notes"], times["model"]
-    return inputs, {**own, "times": times, "notes": [*_notes(result), *result.architecture.notes]}

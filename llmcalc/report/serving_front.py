@@ -2,50 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import dist, log
-from typing import Any
+from operator import attrgetter
 
+from ..core.printable import plural
 from ..search.front import ServingFront
 from ..search.serving_search import Layout
-from .document import Document, Table, columns
-from .heading import model_document, named_values
+from .document import Document, Table, columns, table_of
 from .numbers import dollars, duration, three_digits
 from .pictures import Axis, Chart, Curve, Mark
-from .serving_money import break_even, money_notes, price_notes
-from .serving_search import (
+from .points import (
     drafting_facts,
+    formats_text,
     layout_text,
     no_layout,
+    point_data,
+    point_document,
     pool_notes,
     request_notes,
-    requests_inputs,
+    requests_given,
 )
+from .serving_money import break_even, money_notes, price_clause, price_notes
 
 SHOWN = 10  # points in the table
-HEADS = columns(
-    "layout: name", "formats: text", "requests: number", "tokens/s per user: text", "per GPU: text",
-    "first token: text", "per million output: text 1",
-)  # fmt: skip
+FP8 = "fp8 changes the outputs of a model that was published in 16 bits"
+LISTED = ("tokens_per_s_user", "tokens_per_s_gpu", "concurrency", "requests_per_s", "tpot_s", "ttft_s")
 
 
 def front_document(result: ServingFront) -> Document:
     """Build the report of a front. The title is the answer."""
-    limits = {name: f"< {duration(limit)}" for name, limit in result.limits.items()}
-    listed = spread_points(result.points, SHOWN)
-    return model_document(
-        result.architecture,
-        "serve",
-        lambda: _json(result),
-        f" in {result.engine_title} on {result.gpus} × {result.accelerator.title}",
-        answer=_answer(result),
-        lines=(named_values({**result.requests.given, **limits}),),
+    listed, notes = spread_points(result.points, SHOWN), _notes(result)
+    return point_document(
+        result,
+        lambda: point_data(result, notes, ["gpus"], requests_given(result)),
+        _answer(result),
+        result.requests.given,
+        gpus=result.gpus,
         facts=drafting_facts(result.drafting),
         tables=(_points(result, listed), _commands(listed)),
         listing=lambda: _listing(result),
         charts=lambda: _charts(result, listed),
         pictures=lambda: _charts(result, listed, with_groups=True),
-        notes=_notes(result),
+        notes=notes,
     )
 
 
@@ -68,12 +67,6 @@ def spread_points(points: Sequence[Layout], most: int) -> list[Layout]:
     return [points[place] for place in sorted(chosen)]
 
 
-def formats_text(one: Layout) -> str:
-    """Format the number formats of a layout, such as ``fp8, cache fp8``."""
-    own = [f"{name} {text}".removeprefix("weights ") for name, text in one.formats.items()]
-    return ", ".join(own) or "as published"
-
-
 def _answer(result: ServingFront) -> str:
     if result.is_too_long:
         return f"✗ {result.too_long}"
@@ -92,30 +85,27 @@ def _answer(result: ServingFront) -> str:
     elif first.formats:
         own = (f"{text} {name}".replace("_", " ") for name, text in first.formats.items())
         named = f", with {' and '.join(own)}"
-    price = last.usd_per_million_output(result.price)
-    cost = f", at best {dollars(price)} per million output tokens" if price else ""
+    cost = price_clause(last.usd_per_million_output(result.price), "at best ", "output tokens")
     return f"{users} tokens/s per user, {gpus} tokens/s per GPU{named}{cost}"
 
 
 def _points(result: ServingFront, listed: Sequence[Layout]) -> Table:
     """Return a table of points, with the load from which they are cheaper than the API if one is given."""
-    rows = [_row(result, one) for one in listed]
+
+    def gain(one: Layout) -> str:
+        return "".join(str(fact.value) for fact in break_even(one.money(result.terms, result.isl, result.osl)))
+
     number = len(result.points)
     shown = f": {len(listed)} of {number} points" if len(listed) < number else ""
-    title = f"the most tokens per second{shown}"
-    if result.terms.api is None:
-        return Table(title, HEADS, rows)
-    gains = [break_even(one.money(result.terms, result.isl, result.osl)) for one in listed]
-    more = [(*row, gain.value if gain else "") for row, gain in zip(rows, gains, strict=True)]
-    return Table(title, (*HEADS, *columns("break-even: text")), more)
-
-
-def _row(result: ServingFront, one: Layout) -> tuple[Any, ...]:
-    price = one.usd_per_million_output(result.price)
-    return (
-        layout_text(one), formats_text(one), round(one.concurrency), three_digits(one.tokens_per_s_user),
-        three_digits(one.tokens_per_s_gpu), duration(one.ttft_s), dollars(price) if price else "",
-    )  # fmt: skip
+    return table_of(f"the most tokens per second{shown}", listed, {
+        "layout: name": layout_text, "formats: text": formats_text,
+        "requests: number": lambda one: round(one.concurrency),
+        "tokens/s per user: text": lambda one: three_digits(one.tokens_per_s_user),
+        "per GPU: text": lambda one: three_digits(one.tokens_per_s_gpu),
+        "first token: text": lambda one: duration(one.ttft_s),
+        "per million output: text 1": lambda one: dollars(one.usd_per_million_output(result.price)),
+        **({"break-even: text": gain} if result.terms.api else {}),
+    })  # fmt: skip
 
 
 def _commands(listed: Sequence[Layout]) -> Table:
@@ -130,16 +120,16 @@ def _commands(listed: Sequence[Layout]) -> Table:
 
 def _listing(result: ServingFront) -> Table:
     """Return a table of all points with all digits."""
-    names = ("tokens_per_s_user", "tokens_per_s_gpu", "concurrency", "requests_per_s", "tpot_s", "ttft_s")
-    rows = [
-        (layout_text(one), formats_text(one), *(float(getattr(one, name)) for name in names),
-         *(float(getattr(own, end)) for own in (one.tpot, one.ttft) for end in ("low", "high")),
-         " & ".join(one.commands.values()))
-        for one in result.points
-    ]  # fmt: skip
-    ends = (f"{name}_{end}_s" for name in ("tpot", "ttft") for end in ("low", "high"))
-    numbers = (f"{name}: number" for name in (*names, *ends))
-    return Table("points", columns("layout: name", "formats: text", *numbers, "command: text"), rows)
+
+    def number(name: str) -> Callable[[Layout], float]:
+        return lambda one: float(attrgetter(name)(one))
+
+    return table_of("points", result.points, {
+        "layout: name": layout_text, "formats: text": formats_text,
+        **{f"{name}: number": number(name) for name in LISTED},
+        **{f"{name}_{end}_s: number": number(f"{name}.{end}") for name in ("tpot", "ttft") for end in ("low", "high")},
+        "command: text": lambda one: " & ".join(one.commands.values()),
+    })  # fmt: skip
 
 
 def _charts(result: ServingFront, listed: Sequence[Layout], *, with_groups: bool = False) -> tuple[Chart, ...]:
@@ -162,27 +152,14 @@ def _notes(result: ServingFront) -> tuple[str, ...]:
     if not result.points:
         return ()
     n_points = len(result.points)
-    first = result.points[n_points // 2]
-    ends = f"×/÷ {first.width:.2f}"
+    middle = result.points[n_points // 2]
+    api: tuple[str, ...] = ()
+    if result.terms.api is not None:
+        *_, price = money_notes(middle.money(result.terms, result.isl, result.osl))
+        api = ("break-even: requests/s of all GPUs from which they are cheaper than the API", price)
     return (
-        *pool_notes(result.points, result.requests), *request_notes(result), *price_notes(result.price),
-        *_api_notes(result),
-        f"{n_points} point{'s' * (n_points != 1)} of {result.tried} layouts and formats (--format csv); times and "
-        f"prices hold within {ends} in 80 % of measurements",
-        *(["fp8 changes the outputs of a model that was published in 16 bits"] if "fp8" in formats_text(first) else []),
+        *pool_notes(result.points, result.requests), *request_notes(result), *price_notes(result.price), *api,
+        f"{plural(n_points, 'point')} of {result.tried} layouts and formats (--format csv); times and "
+        f"prices hold within ×/÷ {middle.width:.2f} in 80 % of measurements",
+        *([FP8] if "fp8" in formats_text(middle) else []),
     )  # fmt: skip
-
-
-def _api_notes(result: ServingFront) -> tuple[str, ...]:
-    """Return what the break-even is, if the price of an API is given."""
-    if result.terms.api is None:
-        return ()
-    *_, api = money_notes(result.points[0].money(result.terms, result.isl, result.osl))
-    return ("break-even: requests/s of all GPUs from which they are cheaper than the API", api)
-
-
-def _json(result: ServingFront) -> tuple[dict[str, Any], dict[str, Any]]:
-    own = result.to_dict()
-    inputs = {"gpu": result.accelerator.name, **requests_inputs(result), "gpus": own.pop("gpus")}
-    times = {name: own.pop(name) for name in ("limits", "tried", "points", "fronts")}
-    return inputs, {**own, "times": times, "notes": [*_notes(result), *result.architecture.notes]}

@@ -1,51 +1,67 @@
-"""Tables and notes about the price and the energy of served tokens."""
+"""Texts, tables and notes about the price and the energy of served tokens."""
 
 from __future__ import annotations
 
 from ..estimate.prices import Price
 from ..serving.money import KINDS, Money
-from .document import Fact, Table, columns
+from .document import Fact, Table, table_of
 from .numbers import dollars, percent, three_digits
 
 ENERGY = "energy of the accelerators alone, without hosts, network and cooling"
 
 
+def price_clause(price: tuple[float, float] | None, lead: str = "", tokens: str = "tokens") -> str:
+    """Return the end of a sentence that states the price of a million tokens, if it is known.
+
+    >>> price_clause((0.1, 0.2), "for ")
+    ', for $0.100 to $0.200 per million tokens'
+    """
+    return f", {lead}{dollars(price)} per million {tokens}" if price else ""
+
+
+def output_price_facts(price: tuple[float, float] | None) -> list[Fact]:
+    """Return the price of a million output tokens, if it is known."""
+    return [Fact("price per million output", dollars(price), "all cost charged to output")] if price else []
+
+
 def money_table(own: Money) -> Table:
     """Return a table of the price and the energy of input and output tokens. It is empty if neither is known."""
-    rows = []
-    for kind in KINDS:
-        price, energy = own.usd_per_million(kind), own.wh_per_million(kind)
-        if price or energy:
-            rows.append((kind, dollars(price) if price else "", energy_text(energy) if energy else ""))
-    return Table("price and energy per million tokens", columns("tokens: name", "price: text", "energy: text"), rows)
+    known = [kind for kind in KINDS if own.usd_per_million(kind) or own.wh_per_million(kind)]
+    return table_of("price and energy per million tokens", known, {
+        "tokens: name": str, "price: text": lambda kind: dollars(own.usd_per_million(kind)),
+        "energy: text": lambda kind: energy_text(own.wh_per_million(kind)),
+    })  # fmt: skip
 
 
-def energy_text(span: tuple[float, float, float]) -> str:
-    """Format an energy in Wh with its interval.
+def energy_text(span: tuple[float, float, float] | None) -> str:
+    """Format an energy in Wh with its interval. An unknown energy is an empty string.
 
     >>> energy_text((100.0, 125.0, 1500.0))
     '125 Wh (100 to 1,500 Wh)'
     """
-    low, best, high = (three_digits(value) for value in span)
+    if span is None:
+        return ""
+    low, best, high = map(three_digits, span)
     return f"{best} Wh" if low == high else f"{best} Wh ({low} to {high} Wh)"
 
 
-def break_even(own: Money) -> Fact | None:
-    """Return from which load own accelerators are cheaper than the API, or None if no price of an API is given."""
-    load, shares = own.break_even_requests_per_s, own.break_even_utilisation
+def break_even(own: Money | None) -> tuple[Fact, ...]:
+    """Return from which load own accelerators are cheaper than the API, if its price is given."""
+    load, shares = (own.break_even_requests_per_s, own.break_even_utilisation) if own else (None, None)
     if load is None or shares is None:
-        return None
+        return ()
     if shares[0] > 1:
-        return Fact("break-even", "none", "the API is cheaper at this and every lower load")
+        return (Fact("break-even", "none", "the API is cheaper at this and every lower load"),)
     texts = " to ".join(dict.fromkeys(map(three_digits, load)))
     used = " to ".join(dict.fromkeys(map(percent, shares)))
-    return Fact(
-        "break-even", f"{texts} requests/s", f"{used} of this load and its interval; own GPUs are cheaper above"
-    )
+    above = f"{used} of this load and its interval; own GPUs are cheaper above"
+    return (Fact("break-even", f"{texts} requests/s", above),)
 
 
-def money_notes(own: Money) -> tuple[str, ...]:
+def money_notes(own: Money | None) -> tuple[str, ...]:
     """Return what prices and energies rest on."""
+    if own is None:
+        return ()
     notes = ["the time of prefills is charged to input tokens, that of decode steps to output tokens"]
     if own.power:
         doubt = f", ± {percent(own.power.error)}" if own.power.error else ""

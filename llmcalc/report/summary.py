@@ -15,10 +15,9 @@ from ..serving.money import token_prices
 from .document import Column, Document, Table
 from .fit import verdict
 from .heading import title, warnings
-from .numbers import BYTES, binary, duration, human, readable, three_digits
+from .numbers import BYTES, binary, dollars, duration, human, readable, three_digits
 from .pictures import Bar, Bars
 from .served_model import ServedModel, memory_limit
-from .serving import dollars
 
 
 @record

@@ -14,23 +14,15 @@ from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.errors import LlmcalcError
 from ..core.record import changed
+from ..serving.point import ServingLayout
 from ..serving.points import Point
-from ..serving.replicas import Replica, read_replica
+from ..serving.replicas import Replica, replica_on
 from ..serving.step.step_models import check_layout, engine_step
-from .layouts import DISTINCT_GAIN, LayoutSearch, meshes, powers
+from .space import DISTINCT_GAIN, Space, meshes, powers
 
 EQUAL = 1.01  # ratio of tokens per second of layouts between which the number of used GPUs decides
 WORSE = 2  # powers of two in a row without a faster replica, after which the search ends
 MOST_RANKS, MOST_DIVISOR = 512, 64  # of a replica: the largest power of two, and the largest other divisor of all GPUs
-
-
-class DefaultLayout(NamedTuple):
-    """Layout of a replica, the number of replicas, and what is assumed."""
-
-    mesh: Mesh
-    replicas: int = 1
-    notes: tuple[str, ...] = ()
-    is_usual: bool = True  # tensor-parallel ranks alone
 
 
 class Candidate(NamedTuple):
@@ -51,7 +43,7 @@ class Candidate(NamedTuple):
         return self.point.runs, self.point.requests_per_s
 
 
-def default_layout(search: LayoutSearch, concurrency: float, *, in_one: bool = False) -> DefaultLayout:
+def default_layout(space: Space, concurrency: float, *, in_one: bool = False) -> ServingLayout:
     """Return the layout of all GPUs that is assumed for a number of requests.
 
     ``in_one`` is whether one engine computes all requests, so that replicas are data-parallel ranks or do not exist.
@@ -59,11 +51,11 @@ def default_layout(search: LayoutSearch, concurrency: float, *, in_one: bool = F
     On one node, these are tensor-parallel ranks alone, or the fastest layout that uses all GPUs if such ranks do not
     divide the model, unless another layout is faster by more than the error of the estimates, or half of the GPUs are.
     """
-    count, node = search.count, search.card.node
-    tried = _Candidates(search, concurrency, in_one=in_one)
+    count, node = space.service.count, space.service.card.node
+    tried = _Candidates(space, concurrency, in_one=in_one)
     found = tried.of(count)
     if not found:
-        return DefaultLayout(tried.widest or tried.tensor(count))
+        return ServingLayout(tried.widest or tried.tensor(count))
     best, tensor = _most_used(found), tried.tensor(count)
     divides = any(one.replica.mesh == tensor for one in found)
     if count <= node:
@@ -71,15 +63,15 @@ def default_layout(search: LayoutSearch, concurrency: float, *, in_one: bool = F
         usual = max(whole, key=lambda one: one.rank, default=best)
         best = usual if _is_kept(usual, best, tried) else best
         if best.replica.mesh == tensor:
-            return DefaultLayout(tensor)
+            return ServingLayout(tensor)
     why = "" if divides or count > node else f"{count} tensor-parallel ranks do not divide the model: "
     note = f"{why}the layout with the most tokens per second is assumed: {{tp}} sets another"
     mesh = best.replica.mesh
     is_usual = mesh == tensor and best.replicas == 1
     if best.replicas > 1 and tried.joins_replicas:
         mesh = changed(mesh, dp=best.replicas, etp=mesh.tp * best.replicas)
-        return DefaultLayout(mesh, 1, (note,), is_usual)
-    return DefaultLayout(mesh, best.replicas, (note,), is_usual)
+        return ServingLayout(mesh, 1, (note,), is_usual)
+    return ServingLayout(mesh, best.replicas, (note,), is_usual)
 
 
 def _is_kept(usual: Candidate, best: Candidate, tried: _Candidates) -> bool:
@@ -103,9 +95,10 @@ def _most_used(found: list[Candidate]) -> Candidate:
 class _Candidates:
     """Layouts of some GPUs for a number of requests."""
 
-    def __init__(self, search: LayoutSearch, concurrency: float, *, in_one: bool) -> None:
-        self.search, self.concurrency = search, concurrency
-        self.has_experts = any(True for _ in expert_layers(search.architecture))
+    def __init__(self, space: Space, concurrency: float, *, in_one: bool) -> None:
+        self.space, self.service = changed(space, only=concurrency), space.service
+        self.concurrency = concurrency
+        self.has_experts = any(True for _ in expert_layers(self.service.architecture))
         self.has_replicas = not in_one or self.joins_replicas
         self._known: dict[Mesh, Replica | None] = {}
         self._allowed: list[Mesh] = []
@@ -113,7 +106,7 @@ class _Candidates:
     @property
     def joins_replicas(self) -> bool:
         """Whether replicas are data-parallel ranks of one engine, which share no experts."""
-        return not self.has_experts and engine_step(self.search.engine).has_data_parallel
+        return not self.has_experts and engine_step(self.service.engine).has_data_parallel
 
     @property
     def widest(self) -> Mesh | None:
@@ -130,7 +123,7 @@ class _Candidates:
         Of more than ``MOST_RANKS`` GPUs, the largest replicas are left out: those of more than two nodes whose size is
         no power of two, and those after two powers of two without a faster one.
         """
-        node, is_many = self.search.card.node, count > MOST_RANKS
+        node, is_many = self.service.card.node, count > MOST_RANKS
         divisors = range(1, min(count, 2 * node if is_many else MOST_DIVISOR) + 1)
         sizes = {*powers(min(count, MOST_RANKS)), *(size for size in divisors if count % size == 0)}
         found, ranks = list[Candidate](), list[tuple[bool, float]]()  # best rank of each power of two
@@ -143,8 +136,8 @@ class _Candidates:
                 replica = self._replica(mesh)
                 if replica is not None:
                     replicas = max(min(count // size, int(self.concurrency)), 1) if self.has_replicas else 1
-                    own = changed(self.search, count=replicas * size, only=self.concurrency)
-                    found.append(Candidate(replica, replicas, own.together(replica).points[0]))
+                    times = self.space.together(replica, replicas=replicas)
+                    found.append(Candidate(replica, replicas, times.points[0]))
             of_size = [one.rank for one in found if one.replica.ranks == size]
             if of_size and size & (size - 1) == 0:
                 ranks.append(max(of_size))
@@ -155,13 +148,13 @@ class _Candidates:
 
         Unless fewer GPUs are enough for all requests, sizes that are not a power of two are also divided into stages.
         """
-        node, joins = self.search.card.node, engine_step(self.search.engine).has_data_parallel
+        node, joins = self.service.card.node, engine_step(self.service.engine).has_data_parallel
         seen = set()
         stages = (
             Mesh(tp=tp, pp=size // tp)
             for tp in range(1, min(size, node) + 1) if not is_enough and size & (size - 1) and size % tp == 0
         )  # fmt: skip
-        for mesh in (*meshes(self.search.architecture, size, node), *stages):
+        for mesh in (*meshes(self.service.architecture, size, node), *stages):
             own = changed(mesh, etp=mesh.tp * mesh.dp // mesh.ep)
             if own not in seen and (own.dp == 1 or joins):
                 seen.add(own)
@@ -174,11 +167,10 @@ class _Candidates:
         return self._known[mesh]
 
     def _read(self, mesh: Mesh) -> Replica | None:
-        search = self.search
-        gpu, own = f"{search.card.name}:{mesh.ranks}", (mesh, search.engine, search.formats[0])
+        service = self.service
         try:
-            check_layout(search.architecture, search.card, mesh, mesh.ranks)
-            found = read_replica(search.architecture, search.card, gpu, *own, search.given, search.acceptance)
+            check_layout(service.architecture, service.card, mesh, mesh.ranks)
+            found = replica_on(self.service, mesh, self.space.formats[0])
         except LlmcalcError:  # ranks that do not divide the model, or a format that it does not allow
             return None
         self._allowed.append(mesh)

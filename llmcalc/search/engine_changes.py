@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import InputError
 from ..data import tables
+from ..engines.hardware import refuses_dtype
 from ..engines.settings import smaller_format
 from ..serving.start.llama_cpp_fit import LENGTH, longest_context, placements
 
@@ -25,18 +26,11 @@ LAYOUT = frozenset({"tp", "pp"})
 
 def candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
     """Yield changed settings that need less memory, or use more of it, in the order of what they cost."""
-    if not has_unsupported_dtype(result):
+    if not refuses_dtype(result.engine, result.accelerator, result.given.get("dtype")):
         yield from _candidates(result)
         return
     yield (half := {"dtype": "fp16"})
     yield from ({**half, **change} for change in _candidates(result))
-
-
-def has_unsupported_dtype(result: ServeResult) -> bool:
-    """Return whether the engine refuses the given bf16, because the accelerator computes only in fp16."""
-    peak = result.accelerator.peak if result.accelerator else {"bf16": 0}
-    is_checked = tables("engines")[result.engine]["devices"].get("checks_dtype", False)
-    return is_checked and result.given.get("dtype") == "bf16" and "bf16" not in peak and "fp16" in peak
 
 
 def _candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
@@ -76,7 +70,6 @@ def _candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
 
 def _shorter(result: ServeResult, change: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield a change with the longest requests with which the engine starts for sure, or with a usual length."""
-    assert result.retry is not None
     with suppress(InputError):  # a format that the model does not allow
         longest = min(result.retry(change).longest_in(0), result.max_model_len)
         if longest >= FEWEST:
@@ -111,7 +104,6 @@ def _more_gpus(result: ServeResult) -> Iterator[dict[str, Any]]:
 def _of_llama_cpp(result: ServeResult) -> Iterator[dict[str, Any]]:
     """Yield a shorter context, the fewest experts or layers in host memory, and a smaller cache."""
     retry, settings = result.retry, result.settings
-    assert retry is not None
     kind = smaller_format(result.engine, "cache")
     cache = {} if settings.get("cache") else {"cache": kind, "cache_v": kind}
 

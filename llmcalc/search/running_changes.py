@@ -16,7 +16,7 @@ from ..engines.profile import read_profile
 from ..engines.settings import smaller_format
 from ..inputs.gguf_names import GGUF_ENGINE, USUAL_GGUF, usual_format
 from ..serving.step.step_models import engine_step
-from .layouts import powers
+from .space import powers
 
 if TYPE_CHECKING:
     from ..serving.result import ServingResult

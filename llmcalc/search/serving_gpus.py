@@ -113,8 +113,9 @@ def search_gpus(
     model: Source | None,
     listed: Sequence[str],
     given: Mapping[str, Any],
-    command: str | Sequence[str] | None,
-    others: Mapping[str, Any],
+    ask: Callable[[str], Any],
+    *,
+    is_fixed: bool,
 ) -> ServingGpus:
     """Return the GPUs on which the tokens of requests are cheapest.
 
@@ -124,28 +125,20 @@ def search_gpus(
         model: the model, unless a command line names it.
         listed: names of GPUs with their numbers, or ``all`` alone.
         given: settings.
-        command: command line of an engine, or None.
-        others: settings without an effect on times.
+        ask: returns the result of ``serve`` on GPUs of one kind.
+        is_fixed: whether a command line states the layout.
 
     Raises:
         InputError: a setting that holds for one kind of GPU, or an invalid one.
     """
-    from ..serving.request import serving_request
-
     is_all = list(listed) == [ALL_GPUS]
     kinds = {one.accelerator.name if one.accelerator else None for one in map(read_gpus, () if is_all else listed)}
     _check(given, is_one_kind=len(kinds) == 1)
     if model is not None and not is_modelfile(model):
         model = load(model)
     limits = read_limits(given["sla"]) if given.get("sla") else {}
-
-    def ask(gpu: str) -> Result:
-        found = serving_request(model, gpu, given, command, others)
-        assert isinstance(found, Result)
-        return found
-
     if is_all:
-        found, left_out, largest = _all_gpus(model, ask, limits, given.get("weights"), is_fixed=command is not None)
+        found, left_out, largest = _all_gpus(model, ask, limits, given.get("weights"), is_fixed=is_fixed)
     else:
         found, left_out = [_given(gpu, ask, limits) for gpu in listed], dict[str, tuple[str, ...]]()
         largest = max((one for one in found if not one.runs), key=_memory, default=None)

@@ -4,64 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import ceil, floor
-from typing import Any
 
 from ..calc.sharding import Mesh
-from ..core.record import changed
-from ..serving.calibration import Deployment
-from ..serving.money import Terms
 from ..serving.points import Point, excess
 from ..serving.replicas import Replica
-from .layouts import LayoutSearch, Times
 from .serving_search import Layout, ServingSearch, layout_at
+from .space import Space, Times
 
 MOST_BETWEEN = 512  # numbers of requests that are tried between two others
 
 
-def search_requests(
-    search: LayoutSearch, mesh: Mesh, limits: Mapping[str, float], terms: Terms, measured: Deployment | None
-) -> ServingSearch:
+def search_requests(space: Space, mesh: Mesh) -> ServingSearch:
     """Return the largest number of requests on a layout within the limits, or the number that comes closest to them.
 
-    The GPUs of the search are those of the layout.
+    The GPUs of the space are those of the layout.
 
     Raises:
         InputError: if the model does not allow the layout or the formats.
     """
-    replica = search.read(mesh, search.formats[0])
-    is_short = search.longest is None or search.requests.longest <= search.longest
+    limits, replica = space.limits, space.read(mesh, space.formats[0])
     is_stored = replica.free is None or replica.free > 0
-    times = search.together(replica) if is_short and is_stored else None
-    one = times and _most(times, search, replica, limits, measured)
-    safe = None
+    times = space.together(replica) if not space.is_too_long and is_stored else None
+    one, safe = times and _most(times, space, replica, limits), None
     if times and one and one.keeps_limits:
         tight = {name: most * getattr(one, f"{name}_s") / getattr(one, name).high for name, most in limits.items()}
-        found = _most(times, search, replica, tight, measured)
+        found = _most(times, space, replica, tight)
         safe = found if found and found.keeps_limits else None
-
-    def retry(change: Mapping[str, Any]) -> ServingSearch:
-        formats = tuple({**own, **{name: change[name] for name in own if name in change}} for own in search.formats)
-        is_other = "weights" in change
-        own = changed(
-            search, formats=formats, only=change.get("concurrency", search.only),
-            factors=None if is_other else search.factors,
-        )  # fmt: skip
-        return search_requests(own, mesh, limits, terms, None if is_other else measured)
-
     return ServingSearch(
-        search.architecture.name, search.card, search.count, search.engine, search.requests, limits,
-        (one,) if one else (), terms, search.architecture, search.longest, search.only, search.formats[0], retry,
-        replica.drafting, safe, search.notes, is_fixed=True, length_flag=search.length_flag,
+        space, (one,) if one else (), lambda change: search_requests(space.with_change(change), mesh),
+        replica.drafting, safe, space.notes, is_fixed=True,
     )  # fmt: skip
 
 
-def _most(
-    times: Times,
-    search: LayoutSearch,
-    replica: Replica,
-    limits: Mapping[str, float],
-    measured: Deployment | None,
-) -> Layout | None:
+def _most(times: Times, space: Space, replica: Replica, limits: Mapping[str, float]) -> Layout | None:
     """Return the largest number of requests within the limits, or the closest one, or None if none runs."""
 
     def is_kept(point: Point) -> bool:
@@ -73,11 +48,11 @@ def _most(
     kept = [point for point in running if is_kept(point)]
     if not kept:
         best = min(running, key=lambda point: excess(point, limits))
-        return layout_at(times.placement, best, search, measured, is_kept=False)
+        return layout_at(times.placement, best, space.service, is_kept=False)
     best = max(kept, key=lambda point: point.concurrency)
-    if search.only is None:
-        best = _between(best, times, lambda numbers: search.together(replica, numbers), is_kept)
-    return layout_at(times.placement, best, search, measured)
+    if space.only is None:
+        best = _between(best, times, lambda numbers: space.together(replica, numbers), is_kept)
+    return layout_at(times.placement, best, space.service)
 
 
 def _between(best: Point, times: Times, ask: Callable[[list[float]], Times], is_kept: Callable[[Point], bool]) -> Point:

@@ -7,26 +7,20 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from ..calc.sharding import Mesh
-from ..core.architecture import Architecture
 from ..core.evidence import FITTED
-from ..core.record import changed, record
-from ..data import table
-from ..estimate.hardware import Accelerator
-from ..estimate.prices import Price, price_of
-from ..inputs.gpus import Gpus, read_gpus
-from ..kernels.interval import Interval, time_interval, with_span
-from ..serving.calibration import Deployment
+from ..core.record import record
+from ..estimate.prices import Price
+from ..kernels.interval import Interval
 from ..serving.formats import format_choices
-from ..serving.layout_result import LayoutResult
 from ..serving.money import Money, Terms, token_prices
+from ..serving.point import time_intervals, unmeasured_part, with_acceptance
 from ..serving.points import Point, alone, excess, fastest
-from ..serving.replicas import SIZES, Replica
-from ..serving.requests import Requests
+from ..serving.replicas import SIZES
+from ..serving.service import Service
 from ..serving.speculation import Drafting
-from ..serving.step.step import StepModel
-from ..serving.times import ServingTime
-from .layouts import LayoutSearch, Placement, Times
+from .result import SpaceResult
 from .serving_changes import Changes, find_changes
+from .space import Placement, Space, Times
 
 SHOWN = 8  # layouts
 ABOVE = 1 + 1e-9  # more than rounding
@@ -113,7 +107,7 @@ class Layout:
         """Interval of the time of a whole request, from those of its first token and of the others."""
         rest = self.e2e_s - self.ttft_s
         low, high = (getattr(self.ttft, end) + rest * getattr(self.tpot, end) / self.tpot_s for end in ("low", "high"))
-        return Interval(low, high, self.tpot.reasons)
+        return Interval(low, self.e2e_s, high, self.tpot.reasons)
 
     @property
     def tokens_per_s_user(self) -> float:
@@ -164,49 +158,38 @@ class Layout:
 
 
 @record
-class ServingSearch(LayoutResult):
+class ServingSearch(SpaceResult):
     """Layouts with which a serving engine meets limits on times, those with the most tokens per second first.
 
     Attributes:
-        model: name of the model.
-        accelerator: the GPU.
-        gpus: number of GPUs.
-        engine: serving engine.
-        requests: lengths of the requests.
-        limits: longest times in seconds, by name.
+        space: the service, and what was searched.
         layouts: layouts that meet the limits. If there are none, those that come closest.
-        terms: prices and power that the cost and the energy of tokens follow from.
-        max_model_len: largest number of tokens of a request that the model allows, or None if unknown.
-        concurrency: number of requests on all GPUs, or None if it was chosen.
-        formats: number formats by setting.
         retry: function that searches with other GPUs, formats or requests.
         drafting: speculative decoding, or None.
         with_margin: layout with the most tokens per second whose intervals are within the limits, or None.
         notes: assumptions.
         is_fixed: whether the layout is given, so that only the number of requests is searched.
-        length_flag: setting that states ``max_model_len``, or empty if it is that of the model.
     """
 
-    model: str
-    accelerator: Accelerator
-    gpus: int
-    engine: str
-    requests: Requests
-    limits: Mapping[str, float]
+    space: Space
     layouts: tuple[Layout, ...]
-    terms: Terms
-    architecture: Architecture
-    max_model_len: int | None
-    concurrency: float | None
-    formats: Mapping[str, str | None]
     retry: Callable[[Mapping[str, Any]], ServingSearch]
     drafting: Drafting | None = None
     with_margin: Layout | None = None
     notes: tuple[str, ...] = ()
     is_fixed: bool = False
-    length_flag: str = ""
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {"layouts": FITTED}
+
+    @property
+    def concurrency(self) -> float | None:
+        """Number of requests on all GPUs, or None if it was chosen."""
+        return self.space.only
+
+    @property
+    def formats(self) -> Mapping[str, str | None]:
+        """Number formats by setting."""
+        return self.space.formats[0]
 
     @property
     def is_found(self) -> bool:
@@ -248,40 +231,22 @@ class ServingSearch(LayoutResult):
         }  # fmt: skip
 
 
-def search_layouts(
-    search: LayoutSearch, limits: Mapping[str, float], terms: Terms, measured: Deployment | None
-) -> ServingSearch:
+def search_layouts(space: Space) -> ServingSearch:
     """Return the layouts that meet the limits."""
-    architecture = search.architecture
-    best: dict[Any, Layout] = {}
-    safe: list[Layout] = []
-    for times in search.times():
-        found = fastest(times.points, limits, search.fewest)
+    limits, best, safe = space.limits, dict[Any, Layout](), list[Layout]()
+    for times in space.times():
+        found = fastest(times.points, limits, space.fewest)
         kind = (times.placement.replica.mesh, times.placement.prefill is None, *times.placement.formats.items())
-        if found is not None and not _is_beaten(found, times.placement, search, limits, best.get(kind), safe):
-            one = layout_at(times.placement, found[0], search, measured, is_kept=found[1])
+        if found is not None and not _is_beaten(found, times.placement, space, best.get(kind), safe):
+            one = layout_at(times.placement, found[0], space.service, is_kept=found[1])
             best[kind] = min(best.get(kind, one), one, key=lambda own: _rank(own, limits))
-            safe = [*safe, *_within_interval(one, times, search, limits, measured)]
+            safe = [*safe, *_within_interval(one, times, space)]
             safe = [min(safe, key=lambda own: _rank(own, limits))] if safe else []
     ordered = sorted(best.values(), key=lambda one: _rank(one, limits))
     kept = [one for one in ordered if one.keeps_limits] or ordered
-
-    def retry(change: Mapping[str, Any]) -> ServingSearch:
-        gpus = read_gpus(change["gpu"]) if "gpu" in change else Gpus(search.card, None, search.count)
-        card, is_other = gpus.accelerator or search.card, bool({"gpu", "weights"} & set(change))
-        formats = tuple({**own, **{name: change[name] for name in own if name in change}} for own in search.formats)
-        own = changed(
-            search, card=card, count=gpus.count or 1, formats=formats, only=change.get("concurrency", search.only),
-            factors=None if is_other else search.factors,
-        )  # fmt: skip
-        same = card.name == search.card.name
-        costs = terms if same else changed(terms, price=price_of(card), rated=card.power)
-        return search_layouts(own, limits, costs, None if is_other else measured)
-
     return ServingSearch(
-        architecture.name, search.card, search.count, search.engine, search.requests, limits, tuple(kept[:SHOWN]),
-        terms, architecture, search.longest, search.only, search.formats[0], retry, search.single.drafting,
-        next(iter(safe), None), search.notes, length_flag=search.length_flag,
+        space, tuple(kept[:SHOWN]), lambda change: search_layouts(space.with_change(change)), space.single.drafting,
+        next(iter(safe), None), space.notes,
     )  # fmt: skip
 
 
@@ -294,53 +259,44 @@ def _rank(one: Layout, limits: Mapping[str, float]) -> tuple[bool, float]:
 
 
 def _is_beaten(
-    found: tuple[Point, bool],
-    placement: Placement,
-    search: LayoutSearch,
-    limits: Mapping[str, float],
-    known: Layout | None,
-    safe: Sequence[Layout],
+    found: tuple[Point, bool], placement: Placement, space: Space, known: Layout | None, safe: Sequence[Layout]
 ) -> bool:
     """Return whether a known layout of the same replicas, and one within its intervals, are ahead for sure.
 
     Their intervals have the same width, unless drafted tokens widen them.
     """
-    point, is_kept = found
+    (point, is_kept), limits = found, space.limits
     if known is None or placement.replica.drafting:
         return False
     if not is_kept:
         return known.keeps_limits or excess(point, limits) >= excess(known, limits)
-    most = ABOVE * point.requests_per_s * search.requests.mean("osl") / placement.gpus
+    most = ABOVE * point.requests_per_s * space.requests.mean("osl") / placement.gpus
     is_behind = known.keeps_limits and known.tokens_per_s_gpu > most
     return is_behind and any(one.tokens_per_s_gpu_range[0] > most / known.width for one in safe)
 
 
-def _within_interval(
-    one: Layout, times: Times, search: LayoutSearch, limits: Mapping[str, float], measured: Deployment | None
-) -> list[Layout]:
+def _within_interval(one: Layout, times: Times, space: Space) -> list[Layout]:
     """Return the number of requests with the most tokens per second whose intervals are within the limits, if any.
 
     The ends of an interval have the same ratio to the time at every number of requests.
     """
     if not one.keeps_limits:
         return []
-    tight = {name: most * getattr(one, f"{name}_s") / getattr(one, name).high for name, most in limits.items()}
-    found = fastest(alone(times.points), tight, search.fewest)
-    return [layout_at(times.placement, found[0], search, measured)] if found and found[1] else []
+    tight = {name: most * getattr(one, f"{name}_s") / getattr(one, name).high for name, most in space.limits.items()}
+    found = fastest(alone(times.points), tight, space.fewest)
+    return [layout_at(times.placement, found[0], space.service)] if found and found[1] else []
 
 
-def layout_at(
-    placement: Placement, point: Point, search: LayoutSearch, measured: Deployment | None, *, is_kept: bool = True
-) -> Layout:
-    """Return a layout with a number of requests."""
-    replica, first, requests = placement.replica, placement.prefill, search.requests
+def layout_at(placement: Placement, point: Point, service: Service, *, is_kept: bool = True) -> Layout:
+    """Return a layout of a service with a number of requests."""
+    replica, first, requests = placement.replica, placement.prefill, service.requests
     unmeasured = unmeasured_part(replica, is_pool=first is not None)
-    tpot, ttft = time_intervals(replica.steps, point, measured, unmeasured)
+    tpot, ttft = time_intervals(replica.steps, point, service.measured, unmeasured)
     if replica.drafting and replica.drafting.accepted_range:
         rest = point.tpot_s - point.step_s / replica.drafting.accepted  # that prefills of other requests add
         slow, fast = (rest + point.step_s / accepted for accepted in replica.drafting.accepted_range)
         tpot = with_acceptance(tpot, point.tpot_s, slow, fast)
-    sizes = requests.longest, point.batch, search.chunk
+    sizes = requests.longest, point.batch, service.chunk
     count = placement.replicas
     if first is None:
         is_joined = replica.takes_replicas
@@ -348,7 +304,7 @@ def layout_at(
         processes = {"serve": 1 if is_joined else count}
     else:
         processes = {"prefill": placement.prefill_replicas, "decode": count}
-        roles = {"prefill": first.command(requests.longest, 1, search.chunk, "prefill"),
+        roles = {"prefill": first.command(requests.longest, 1, service.chunk, "prefill"),
                  "decode": replica.command(*sizes, "decode")}  # fmt: skip
         pool = PrefillPool(first.mesh, placement.prefill_replicas, point.busy, point.wait_s, point.transfer_s)
     return Layout(
@@ -363,34 +319,3 @@ def layout_at(
 def sizes_of(mesh: Mesh) -> dict[str, int]:
     """Return the sizes of a layout that differ from 1."""
     return {name: size for name in SIZES if (size := getattr(mesh, name)) > 1}
-
-
-def time_intervals(
-    steps: StepModel, time: ServingTime | Point, measured: Deployment | None = None, unknown: str = ""
-) -> tuple[Interval, Interval]:
-    """Return the intervals of the time per output token, which measurements narrow, and to the first token.
-
-    ``unknown`` names what was not measured, if anything.
-    """
-    errors, used = table("time_errors"), steps.efficiencies.values()
-    unknown = unknown or ("" if steps.engine.is_known else steps.engine.name)
-    tpot, ttft = (
-        time_interval(seconds, errors[name], used, unknown, rows)
-        for name, seconds, rows in (("tpot", time.tpot_s, measured.n_rows if measured else 0), ("ttft", time.ttft_s, 0))
-    )
-    return tpot, ttft
-
-
-def unmeasured_part(replica: Replica, *, is_pool: bool = False) -> str:
-    """Return what was not measured about a layout, or empty text."""
-    parts = {
-        "disaggregated pools": is_pool, "pipeline stages": replica.steps.stage_batches > 1,
-        "speculative decoding of many requests": replica.drafting, "two-batch overlap under load": replica.overlaps,
-        "requests without CUDA graphs": replica.steps.engine.is_eager,
-    }  # fmt: skip
-    return next((name for name, is_used in parts.items() if is_used), "")
-
-
-def with_acceptance(interval: Interval, tpot_s: float, slow_s: float, fast_s: float) -> Interval:
-    """Return an interval that also covers the published numbers of accepted tokens, as ``with_span`` does."""
-    return with_span(interval, tpot_s, slow_s, fast_s, "the number of accepted tokens is assumed")

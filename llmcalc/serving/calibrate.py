@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -13,9 +13,8 @@ from ..core.fingerprint import fingerprint
 from ..core.setting import Setting, read_length
 from ..inputs.models import load
 from ..inputs.table_files import file_rows
-from .calibration import CalibratedRow, Calibration, Deployment
+from .calibration import CalibratedRow, Calibration, MeasuredDeployment
 from .factors import MeasuredTime, fit_factors
-from .point import serving
 from .result import ServingResult
 from .step.step_models import engine_step
 
@@ -31,6 +30,8 @@ UNBALANCED = 1.25  # ratio of two sides of Little's law
 CONFLICTING = 1.2  # ratio of two measurements of one configuration
 IMPLAUSIBLE = 10  # ratio of a measurement and its estimate
 MOST_WARNINGS = 20
+Rows = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
+Estimate = Callable[[Architecture, str, Mapping[str, Any]], ServingResult]
 Deployed = tuple[str, str, str, str, str | None]  # model, its fingerprint, GPU, engine and weights
 
 
@@ -43,30 +44,10 @@ class Measurement(NamedTuple):
     measured: dict[str, float]
 
 
-def calibrate(rows: str | os.PathLike[str] | Iterable[Mapping[str, Any]]) -> Calibration:
-    """Fit factors of the time per output token to your own measurements of serving.
+def fit_calibration(rows: Rows, estimate: Estimate) -> Calibration:
+    """Return the factors of each measured deployment, as ``calibrate`` describes.
 
-    Each measured deployment (a model on a GPU with an engine and a format of the weights) has three: a factor of the
-    kernels of decoding, a factor of the prefills of other requests, and the milliseconds of a step outside the kernels.
-    Priors keep them near the usual values, so that a few measurements are enough. ``serve(..., calibration=...)`` uses
-    them.
-
-    >>> import llmcalc
-    >>> row = {"model": "llama3.1-8b", "gpu": "h100", "isl": 1000, "osl": 500, "concurrency": 16, "tpot_ms": 9.5}
-    >>> result = llmcalc.calibrate([row])
-    >>> result.n_rows, result.deployments[0].factors.decode > 1
-    (1, True)
-
-    Args:
-        rows: path of a CSV file with a header (lines that begin with # are comments), or mappings. The columns
-            ``model``, ``gpu``, ``isl``, ``osl``, ``concurrency`` and ``tpot_s`` or ``tpot_ms`` are needed. ``engine``,
-            ``tp``, ``dp``, ``ep``, ``weights``, ``experts``, ``attention_weights``, ``cache`` and
-            ``max_num_batched_tokens`` are settings of ``serve``. With ``requests_per_s`` and ``latency_s`` (or
-            ``ttft_s``), Little's law is checked.
-
-    Raises:
-        InputError: a file that cannot be read, an unknown or missing column, an invalid value, or no row that passes
-            the checks: that its requests fit on the GPUs, that Little's law holds, and that its unit is plausible.
+    ``estimate`` returns the times of a model on GPUs with settings of ``serve``.
     """
     from datetime import date
 
@@ -83,7 +64,7 @@ def calibrate(rows: str | os.PathLike[str] | Iterable[Mapping[str, Any]]) -> Cal
     for each in found:
         key = tuple(sorted(each.settings.items()))
         if key not in estimates:
-            estimates[key] = _estimate(each, models)
+            estimates[key] = _estimate(each, models, estimate)
         result, tpot = estimates[key], each.measured["tpot"]
         reason = _fault(each, result)
         if not reason and key in seen:
@@ -119,25 +100,23 @@ def calibrate(rows: str | os.PathLike[str] | Iterable[Mapping[str, Any]]) -> Cal
     return Calibration(fitted, left_out, tuple(warnings), __version__, date.today().isoformat())
 
 
-def _fit(own: Deployed, measured: list[tuple[str, MeasuredTime, float]]) -> Deployment:
+def _fit(own: Deployed, measured: list[tuple[str, MeasuredTime, float]]) -> MeasuredDeployment:
     model, own_hash, gpu, engine, weights = own
     factors = fit_factors([parts for _, parts, _ in measured], engine_step(engine).step_s)
     rows = (CalibratedRow(place, parts.measured, before, parts.seconds(factors)) for place, parts, before in measured)
-    return Deployment(model, gpu, engine, weights, factors, len(measured), tuple(rows), own_hash)
+    return MeasuredDeployment(model, gpu, engine, weights, factors, len(measured), tuple(rows), own_hash)
 
 
-def _estimate(each: Measurement, models: dict[str, Architecture]) -> ServingResult:
+def _estimate(each: Measurement, models: dict[str, Architecture], estimate: Estimate) -> ServingResult:
     settings = dict(each.settings)
     name = settings.pop("model")
     try:
         if name not in models:
             models[name] = load(name)
-        result = serving(models[name], settings.pop("gpu"), **settings)
+        return estimate(models[name], settings.pop("gpu"), settings)
     except InputError as error:
         named = f"{error.parameter}: " if error.parameter else ""
         raise InputError(f"{named}{error.message}", where=each.where, hint=error.hint) from None
-    assert isinstance(result, ServingResult)
-    return result
 
 
 def _fault(each: Measurement, result: ServingResult) -> str:

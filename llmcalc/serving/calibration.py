@@ -53,7 +53,7 @@ class CalibratedRow:
 
 
 @record
-class Deployment:
+class MeasuredDeployment:
     """A model on GPUs with an engine, and the factors of its times.
 
     Attributes:
@@ -109,7 +109,7 @@ class Calibration(NotebookDisplay):
         date: date of the fit.
     """
 
-    deployments: tuple[Deployment, ...]
+    deployments: tuple[MeasuredDeployment, ...]
     left_out: Mapping[str, str]
     warnings: tuple[str, ...]
     version: str
@@ -136,7 +136,7 @@ class Calibration(NotebookDisplay):
         )
         return f"{text}: mean error {before:.1%} before and {after:.1%} after calibration"
 
-    def find(self, architecture: Architecture, gpu: str, engine: str | None, weights: str | None) -> Deployment:
+    def find(self, architecture: Architecture, gpu: str, engine: str | None, weights: str | None) -> MeasuredDeployment:
         """Return the measured deployment of a model. Without an engine, it may be that of any engine.
 
         A model is found by its fingerprint, whatever its name is. A name counts if the file states no fingerprint.
@@ -215,7 +215,7 @@ def read_calibration(source: object) -> Calibration:
     return Calibration(tuple(_deployment(entry, where) for entry in entries), {}, (), version, date)
 
 
-def _deployment(entry: object, where: str) -> Deployment:
+def _deployment(entry: object, where: str) -> MeasuredDeployment:
     if not isinstance(entry, dict):
         raise InputError(f"a deployment must have keys, not be {short_repr(entry)}", where=where)
     for setting in (*TEXTS, *FACTORS, ROWS):
@@ -230,4 +230,4 @@ def _deployment(entry: object, where: str) -> Deployment:
             raise InputError(f"{setting.name} {value:g} is not between {SMALLEST:g} and {LARGEST:g}", where=where)
     factors = Factors(float(entry["decode"]), float(entry["prefill"]), entry["step_ms"] / 1e3)
     model, gpu, engine, weights, own = (entry.get(setting.name) for setting in TEXTS)
-    return Deployment(str(model), str(gpu), str(engine), weights, factors, entry["rows"], hash=own)
+    return MeasuredDeployment(str(model), str(gpu), str(engine), weights, factors, entry["rows"], hash=own)

@@ -10,7 +10,7 @@ for another one on the same GPU and engine, so that they are kept by deployment.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import exp, hypot, log, sqrt
+from math import exp, log, sqrt
 from typing import NamedTuple
 
 from ..core.record import record
@@ -114,15 +114,6 @@ def fit_factors(rows: Sequence[MeasuredTime], usual_s: float) -> Factors:
         change = _solve(normal, right)
         values = [max(value + min(max(step, -1.0), 1.0), lowest) for value, step in zip(values, change, strict=True)]
     return Factors(exp(values[0]), exp(values[1]), usual_s * exp(values[2]))
-
-
-def remaining_error(between: float, inside: float, rows: int) -> float:
-    """Return the logarithmic deviation between deployments that is left after a number of measurements of one.
-
-    >>> round(remaining_error(0.13, 0.12, 0), 3), round(remaining_error(0.13, 0.12, 5), 3)
-    (0.13, 0.05)
-    """
-    return between * inside / hypot(inside, sqrt(rows) * between)
 
 
 def _solve(matrix: list[list[float]], right: list[float]) -> list[float]:

@@ -29,7 +29,7 @@ from .step.step_models import check_layout, engine_step, step_model
 from .times import weight_bytes
 
 if TYPE_CHECKING:
-    from ..search.default_layout import DefaultLayout
+    from .point import ServingLayout
 
 NEW_TOKENS = 128
 LAYOUT = ("tp", "pp", "dp", "ep")
@@ -183,19 +183,20 @@ def _default_layout(
     formats: Mapping[str, str | None],
     batch: int,
     version: str | None,
-) -> DefaultLayout:
+) -> ServingLayout:
     """Return the layout that ``serve`` takes for as many requests as the batch has sequences, on one engine."""
     from ..search.default_layout import default_layout  # needed only by several GPUs
-    from ..search.layouts import LayoutSearch
+    from ..search.space import Space
     from .requests import read_requests
+    from .service import Service
 
     assert gpus.accelerator is not None
     name, given = engine_step(engine).name, {"engine_version": version} if version else {}
     if not any(formats[each] for each in FORMATS[:-1]):
         formats = {**formats, "weights": file_format(architecture, name)}
     card, requests = gpus.accelerator, read_requests(*lengths)
-    search = LayoutSearch(architecture, card, gpus.count or 1, requests, name, (formats,), given=given)
-    found = default_layout(search, batch, in_one=True)
+    service = Service(architecture, card, gpus.count or 1, requests, name, formats, given)
+    found = default_layout(Space(service), batch, in_one=True)
     number = f"{batch:,} request{'s' * (batch > 1)} of {lengths[0]:,} and {lengths[1]:,} tokens on one engine"
     notes = (*found.notes, f"this is the layout of serve for {number}") if found.notes else ()
     return found._replace(notes=notes)

@@ -3,40 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ..core.architecture import Architecture
 from ..core.errors import spelled
 from ..core.evidence import ASSUMED, of_architecture
 from ..core.notebook_display import NotebookDisplay
+from ..estimate.hardware import Accelerator
 from ..estimate.prices import Price
 from .memory import engine_title
 from .money import Terms
 from .requests import Requests
+from .service import Service
 from .speculation import Drafting
 
 
-class LayoutResult(NotebookDisplay):
-    """Base class of results about layouts.
+class ServiceResult(NotebookDisplay):
+    """Base class of results about a model in an engine on GPUs with requests.
 
     Attributes:
-        engine: inference engine.
-        requests: lengths of the requests.
+        service: the model, the engine, the GPUs, the requests and the prices.
         drafting: speculative decoding, or None.
-        terms: prices and power that the cost and the energy of tokens follow from.
-        architecture: the model.
-        max_model_len: largest number of tokens of a request that the model allows, or None if unknown.
-        length_flag: setting that states this number, or empty if it is that of the model.
         EVIDENCE: class of evidence of each value.
     """
 
-    engine: str
-    requests: Requests
-    drafting: Drafting | None
-    terms: Terms
-    architecture: Architecture
-    max_model_len: int | None
-    length_flag: str
+    if TYPE_CHECKING:
+
+        @property
+        def service(self) -> Service:
+            """The model, the engine, the GPUs, the requests and the prices."""
+
+        @property
+        def drafting(self) -> Drafting | None:
+            """Speculative decoding, or None."""
+
     EVIDENCE: ClassVar[Mapping[str, str]]
 
     @property
@@ -45,6 +45,56 @@ class LayoutResult(NotebookDisplay):
         is_assumed = self.drafting is not None and self.drafting.accepted_range is not None
         own = dict.fromkeys(self.EVIDENCE, ASSUMED) if is_assumed else self.EVIDENCE
         return of_architecture(own, self.architecture)
+
+    @property
+    def architecture(self) -> Architecture:
+        """The model."""
+        return self.service.architecture
+
+    @property
+    def model(self) -> str:
+        """Name of the model."""
+        return self.architecture.name
+
+    @property
+    def accelerator(self) -> Accelerator:
+        """The GPU."""
+        return self.service.card
+
+    @property
+    def gpus(self) -> int:
+        """Number of GPUs."""
+        return self.service.count
+
+    @property
+    def engine(self) -> str:
+        """Name of the serving engine."""
+        return self.service.engine
+
+    @property
+    def requests(self) -> Requests:
+        """Lengths of the requests."""
+        return self.service.requests
+
+    @property
+    def terms(self) -> Terms:
+        """Prices and power that the cost and the energy of tokens follow from."""
+        return self.service.terms
+
+    @property
+    def limits(self) -> Mapping[str, float]:
+        """Longest times of requests in seconds, by name."""
+        return self.service.limits or {}
+
+    @property
+    def max_model_len(self) -> int | None:
+        """Largest number of tokens of a request that the model allows, or None if unknown."""
+        return self.service.longest
+
+    @property
+    def length_flag(self) -> str:
+        """Setting that states ``max_model_len``, or empty if it is that of the model."""
+        return self.service.length_flag
 
     @property
     def isl(self) -> float:

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from math import ceil, inf
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
-from ..core.record import remembered
+from ..core.record import changed, remembered
 from ..data import tables
-from ..engines.profile import read_profile
-from ..estimate.hardware import Accelerator
 from ..inputs.gguf_names import FILE_FORMAT
 from ..kernels.cost import ACTIVATIONS
-from .start.serve import serve
 from .start.start import ServeResult
 from .step.step import StepModel
 from .times import weight_bytes
 
-LAYOUT = ("tp", "dp", "pp", "ep", "expert_parallel", "attention_dp", "auto_fit")
+if TYPE_CHECKING:
+    from .deployment import Deployment
+    from .replicas import Formats
+    from .service import Service
+
+LAYOUT = ("engine_version", "tp", "dp", "pp", "ep", "expert_parallel", "attention_dp", "auto_fit")
 
 
 class EngineMemory(NamedTuple):
@@ -48,44 +50,38 @@ class EngineMemory(NamedTuple):
         return found / (dp if self.settings.get("divides_sequences") else 1)
 
 
-def free_memory(
-    architecture: Architecture,
-    steps: StepModel,
-    gpu: str,
-    formats: tuple[str | None, ...],
-    given: Mapping[str, Any] | None = None,
-) -> EngineMemory:
+def free_memory(service: Service, steps: StepModel, formats: Formats) -> EngineMemory:
     """Return how the engine divides the memory of a GPU.
 
     The engine's own rule gives what it needs beside the weights.
 
     Args:
-        architecture: the model.
+        service: the model in an engine on GPUs.
         steps: steps of one rank.
-        gpu: name and number of the GPUs.
-        formats: number formats of weights, experts, attention and cache.
-        given: further settings of the engine.
+        formats: number formats of weights, experts, attention and cache, by the name of their setting.
     """
-    mesh, (weights, experts, attention, cache) = steps.mesh, formats
-    rule = tables("engines").get(steps.engine.name)
-    own = {name: value for name, value in (given or {}).items() if name not in LAYOUT}
-    if rule is None:
-        return EngineMemory(None, None, own)
-    settings = {"weights": _weights(architecture, steps, weights), "cache": cache, **_layout(mesh, rule), **own}
+    mesh, deployment = steps.mesh, service.deployment
+    own = _beside_layout(service.given)
+    if deployment is None:
+        return EngineMemory(None, None, service.given)
+    rule = tables("engines")[service.engine]
+    settings = {
+        "weights": _weights(service.architecture, steps, formats["weights"]), "cache": formats["cache"],
+        **_layout(mesh, rule), **own,
+    }  # fmt: skip
     divides_layers = rule["rule"] == "sum"  # its number of sequences is one unless a flag sets it
     free = {"max_num_seqs": inf, **own} if divides_layers else {}
-    gpu = f"{steps.accelerator.name}:{mesh.ranks}" if divides_layers else gpu
 
     def compute() -> EngineMemory:
         try:
-            found = serve(architecture, gpu, engine=steps.engine.name, **settings)
+            found = _start(deployment, mesh.ranks, settings)
         except InputError:
-            if own:  # a setting may be wrong
+            if own or "engine_version" in service.given:  # a setting may be wrong
                 raise
-            usual = _defaults(steps.engine.name, rule, steps.accelerator, own)
-            return EngineMemory(None, None, {**usual, **free})
+            return EngineMemory(None, None, {**deployment.profile.settings, **free})
         known = {**found.settings, **free}
-        if experts or attention or settings["tp"] not in (mesh.tp, None):  # other weights on a rank than in this call
+        has_others = formats["experts"] or formats["attention_weights"]
+        if has_others or settings["tp"] not in (mesh.tp, None):  # other weights on a rank than in this call
             other = found.memory.budget - found.memory.available.best - found.memory.weights.best
             return EngineMemory(None, found.memory.budget - other - weight_bytes(steps), known)
         rest = found.memory.available.best
@@ -93,27 +89,33 @@ def free_memory(
             rest = min(rest, shared - on_host.best - (found.memory.budget - rest))  # GPU and host share one memory
         return EngineMemory(None if divides_layers else found, rest, known)
 
-    key = (gpu, steps.engine.name, mesh, formats, tuple(sorted(own.items())))
-    return remembered(architecture, "_serving_memory", key, compute, most=64)
+    key = (service.card.name, service.engine, mesh, *formats.values(), tuple(sorted(service.given.items())))
+    return remembered(service.architecture, "_serving_memory", key, compute, most=64)
 
 
-def placed_on_host(
-    architecture: Architecture,
-    steps: StepModel,
-    formats: tuple[str | None, ...],
-    given: Mapping[str, Any],
-    tokens: float,
-) -> ServeResult | None:
-    """Return how an engine starts for a request of ``tokens`` tokens with a part in host memory, or None."""
-    weights, _, _, cache = _weights(architecture, steps, formats[0]), *formats[1:]
-    if not steps.engine.divides_layers:
+def placed_on_host(service: Service, steps: StepModel) -> ServeResult | None:
+    """Return how an engine starts for the longest request with a part of the model in host memory, or None."""
+    formats, deployment = service.formats, service.deployment
+    if not steps.engine.divides_layers or deployment is None:
         return None
-    own = {"max_model_len": ceil(tokens), **{name: value for name, value in given.items() if name not in LAYOUT}}
-    gpu = f"{steps.accelerator.name}:{steps.mesh.ranks}"
+    own = {
+        "weights": _weights(service.architecture, steps, formats["weights"]), "cache": formats["cache"],
+        "max_model_len": ceil(service.requests.longest), **_beside_layout(service.given),
+    }  # fmt: skip
     with suppress(InputError):
-        found = serve(architecture, gpu, engine=steps.engine.name, weights=weights, cache=cache, **own)
+        found = _start(deployment, steps.mesh.ranks, own)
         return found if found.starts and found.placement else None
     return None
+
+
+def _start(deployment: Deployment, count: int, settings: Mapping[str, Any]) -> ServeResult:
+    """Return how the engine starts on ``count`` GPUs with other settings."""
+    own = {name: value for name, value in settings.items() if value is not None}
+    return deployment.on(changed(deployment.gpus, count=count), own).start()
+
+
+def _beside_layout(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name not in LAYOUT}
 
 
 def _weights(architecture: Architecture, steps: StepModel, weights: str | None) -> str | None:
@@ -138,12 +140,6 @@ def _layout(mesh: Mesh, rule: Mapping[str, Any]) -> dict[str, Any]:
     if mesh.ep > 1 and "expert_parallel" in read:
         found["expert_parallel"] = True
     return found
-
-
-def _defaults(engine: str, entry: Mapping[str, Any], card: Accelerator, given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the settings that an engine has on a GPU."""
-    profile = read_profile(engine, entry, given.get("engine_version"), card.name, card.usable_bytes)
-    return profile.settings
 
 
 def engine_title(name: str) -> str:

@@ -10,6 +10,7 @@ from ..core.record import remembered
 from ..inputs.grid import numpy_module
 from ..kernels.arrays import namespace
 from .pool_times import Prefills
+from .times import ServingTime
 
 
 class Point(NamedTuple):
@@ -213,3 +214,9 @@ def between(points: Sequence[Point], concurrency: float) -> Point:
 
 def _values(points: Sequence[Point], name: str) -> list[Any]:
     return points.column(name) if isinstance(points, Points) else [getattr(one, name) for one in points]
+
+
+def prefill_share(time: ServingTime, osl: Any, groups: int) -> Any:
+    """Return the share of the GPUs' time that prefills take, where replicas compute both."""
+    decoding = (osl - 1) * time.step.seconds / time.accepted * time.requests_per_s / (groups * time.decoding)
+    return namespace(decoding).clip(1 - decoding, 0.0, 1.0)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import ceil, inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..calc.collectives import ALL_TO_ALL
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
-from ..core.architecture import Architecture
 from ..core.record import record
 from ..data import tables
 from ..engines.profile import version_number
-from ..estimate.hardware import Accelerator
 from .memory import EngineMemory, free_memory
 from .speculation import Drafting, find_drafting
 from .start.llama_cpp_fit import PLACED
@@ -23,6 +21,9 @@ from .step.host_steps import HostSteps, host_notes
 from .step.overlap import TwoBatchSteps
 from .step.step import StepModel
 from .step.step_models import step_model
+
+if TYPE_CHECKING:
+    from .service import Service
 
 LENGTH_STEP = 1024  # multiple of the longest request in a command line
 SIZES = ("tp", "pp", "dp", "ep")  # of a layout
@@ -142,44 +143,27 @@ def llama_cpp_placement(engine: str, given: Mapping[str, Any], devices: int) -> 
     return read_placement(given, build, devices)
 
 
-def read_replica(
-    architecture: Architecture,
-    card: Accelerator,
-    gpu: str,
-    mesh: Mesh,
-    engine: str,
-    formats: Formats,
-    given: Mapping[str, Any],
-    acceptance: tuple[float | None, float | None] = (None, None),
-    *,
-    is_most_free: bool = False,
-) -> Replica:
-    """Return a replica with the settings of an engine.
+def replica_on(service: Service, mesh: Mesh, formats: Formats, *, is_most_free: bool = False) -> Replica:
+    """Return a replica with a layout.
 
     Args:
-        architecture: the model.
-        card: the GPU.
-        gpu: name and number of the GPUs.
+        service: the model in an engine on GPUs.
         mesh: layout.
-        engine: serving engine.
         formats: number formats by the name of their setting.
-        given: further settings of the engine.
-        acceptance: accepted tokens per step, or accepted share of the drafted tokens, if given.
         is_most_free: whether the number of sequences has no limit unless it is given, as in a search, which sets it.
 
     Raises:
         InputError: if the model does not allow the layout or the formats, or a setting is invalid.
     """
-    version = given.get("engine_version")
-    overlaps = bool(given.get("two_batch_overlap"))
-    own = {**formats, **{name: given.get(name) for name in ("state_dtype", "conv_dtype")}, "engine_version": version}
-    placement = llama_cpp_placement(engine, given, mesh.pp)
+    engine, given = service.engine, service.given
+    states = {name: given.get(name) for name in ("engine_version", "state_dtype", "conv_dtype")}
     steps = step_model(
-        architecture, card, mesh, engine, two_batch_overlap=overlaps, placement=placement,
-        enforce_eager=bool(given.get("enforce_eager")), **dict[str, Any](own),
+        service.architecture, service.card, mesh, engine, two_batch_overlap=bool(given.get("two_batch_overlap")),
+        placement=llama_cpp_placement(engine, given, mesh.pp), enforce_eager=bool(given.get("enforce_eager")),
+        **dict[str, Any]({**states, **formats}),
     )  # fmt: skip
-    memory = free_memory(architecture, steps, gpu, tuple(formats.values()), given)
-    drafting = find_drafting(steps, {**memory.settings, **formats}, *acceptance)
+    memory = free_memory(service, steps, formats)
+    drafting = find_drafting(steps, {**memory.settings, **formats}, *service.acceptance)
     most, is_given = memory.most_requests(mesh.dp) / steps.stage_batches, "max_num_seqs" in given
     trees = tables("engines").get(engine, {}).get("draft_trees")
     if drafting and trees and not is_given:

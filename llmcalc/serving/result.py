@@ -7,106 +7,139 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from ..calc.sharding import Mesh
-from ..core.architecture import Architecture
-from ..core.evidence import ASSUMED, FITTED, of_architecture
-from ..core.notebook_display import NotebookDisplay
+from ..core.evidence import FITTED
 from ..core.record import record
-from ..estimate.hardware import Accelerator
-from ..estimate.prices import Price
+from ..engines.lengths import known_length
+from ..engines.settings import LENGTH
 from ..kernels.cost import COMMUNICATION, COMPUTE, ENGINE
 from ..kernels.interval import Interval
 from ..search.running_changes import faster_layout, holds_all, running_changes
 from .admission import RequestBytes, reserved_bytes
-from .layout_result import too_long
-from .memory import engine_title
-from .money import Terms, token_prices
+from .layout_result import ServiceResult, too_long
+from .money import Money, decode_power, token_prices
+from .points import prefill_share
 from .replicas import SIZES, Replica
-from .requests import Requests
+from .service import Service
 from .speculation import Drafting
 from .start.start import ServeResult
 from .step.step_models import engine_step
-from .terms import result_money
 from .times import Load, ServingTime
 
 LISTED = 64  # classes of requests
 
 
 @record
-class ServingResult(NotebookDisplay):
+class ServingResult(ServiceResult):
     """Time of requests on a serving engine under load, in seconds, with intervals of 80 %.
 
     Attributes:
-        model: name of the model.
-        accelerator: the GPU.
-        gpus: number of GPUs.
-        mesh: layout of a replica.
-        engine: serving engine.
-        requests: lengths of the requests.
+        service: the model in an engine on GPUs, with its requests and prices.
+        replica: a replica: its layout, its steps and the division of the memory by the engine.
+        replicas: number of replicas, each with its own engine.
         load: requests as an engine serves them.
         time: times of the requests.
-        tpot: interval of the time per output token, or None if a request has a single output token.
-        ttft: interval of the time to the first token, or None if requests wait for memory.
-        width: ratio of an end of the interval to the estimate, of the time per output token.
-        reasons: why the intervals are wider than usual.
-        kernels: where the coefficients of the kernels come from, by kind of kernel.
-        price: price of one GPU in US dollars per hour, or None if unknown.
-        memory: division of the memory by the engine, or None if its rule is unknown.
-        max_model_len: largest number of tokens of a request that the model or the engine allows, or None if unknown.
-        settings: given settings of the engine.
-        formats: number formats of weights, experts, attention and cache, of those that are given or stated by a file.
-        drafting: speculative decoding, or None.
+        tpot_interval: interval of the time per output token.
+        ttft_interval: interval of the time to the first token.
+        retry: function that estimates the times with other settings.
         plain: times without speculative decoding, or None if there is none.
         accepted_times: times with the lowest and the highest published numbers of accepted tokens, or None.
-        retry: function that estimates the times with other settings.
         notes: assumptions.
-        terms: prices and power that the cost and the energy of tokens follow from.
         placed: how the engine starts with a part in host memory, if the GPUs alone do not store the model, or None.
-        replicas: number of replicas, each with its own engine.
-        length_flag: setting that states ``max_model_len``, or empty if it is that of the model.
-        replica: a replica, whose engine is started with its command line, or None.
         has_chosen_layout: whether the layout is not given, and not tensor parallelism over all GPUs.
-        is_engine_assumed: whether the engine was not given, so that changes may name another one.
     """
 
-    model: str
-    accelerator: Accelerator
-    gpus: int
-    mesh: Mesh
-    engine: str
-    requests: Requests
+    service: Service
+    replica: Replica
+    replicas: int
     load: Load
     time: ServingTime
-    tpot: Interval | None
-    ttft: Interval | None
-    width: float
-    reasons: tuple[str, ...]
-    kernels: Mapping[str, str]
-    architecture: Architecture
-    price: Price | None
-    memory: ServeResult | None
-    max_model_len: int | None
+    tpot_interval: Interval
+    ttft_interval: Interval
     retry: Callable[[Mapping[str, Any]], ServingResult]
-    settings: Mapping[str, Any] = {}
-    formats: Mapping[str, str] = {}
-    drafting: Drafting | None = None
     plain: ServingTime | None = None
     accepted_times: tuple[ServingTime, ServingTime] | None = None
     notes: tuple[str, ...] = ()
-    terms: Terms | None = None
     placed: ServeResult | None = None
-    replicas: int = 1
-    replica: Replica | None = None
-    length_flag: str = ""
     has_chosen_layout: bool = False
-    is_engine_assumed: bool = False
 
     EVIDENCE: ClassVar[Mapping[str, str]] = dict.fromkeys(("tpot_s", "ttft_s", "requests_per_s", "speedup"), FITTED)
 
     @property
-    def evidence(self) -> dict[str, str]:
-        """Class of evidence of each value. All are assumed if the number of accepted tokens is assumed."""
-        own = self.EVIDENCE if self.accepted_times is None else dict.fromkeys(self.EVIDENCE, ASSUMED)
-        return of_architecture(own, self.architecture)
+    def mesh(self) -> Mesh:
+        """Layout of a replica."""
+        return self.replica.mesh
+
+    @property
+    def memory(self) -> ServeResult | None:
+        """Division of the memory by the engine, or None if its rule is unknown."""
+        return self.replica.memory.result
+
+    @property
+    def drafting(self) -> Drafting | None:
+        """Speculative decoding, or None."""
+        return self.replica.drafting
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Given settings of the engine."""
+        return self.service.given
+
+    @property
+    def formats(self) -> dict[str, str]:
+        """Number formats of weights, experts, attention and cache, of those that are given or stated by a file."""
+        return {name: text for name, text in self.replica.formats.items() if text}
+
+    @property
+    def kernels(self) -> dict[str, str]:
+        """Where the coefficients of the kernels come from, by kind of kernel."""
+        return {
+            f"{kind} {kernel}".strip(): f"{own.origin} {own.accelerator}".strip()
+            for (kind, kernel), own in self.replica.steps.efficiencies.items()
+        }
+
+    @property
+    def max_model_len(self) -> int | None:
+        """Largest number of tokens of a request that the model or the engine allows, or None if unknown."""
+        own = self.replica.memory.settings.get(LENGTH) if LENGTH in self.settings else None
+        allowed = known_length(self.architecture, self.engine), own
+        return min((size for size in allowed if isinstance(size, int)), default=None)
+
+    @property
+    def is_engine_assumed(self) -> bool:
+        """Whether the engine was not given, so that changes may name another one."""
+        return not {"engine", "calibration"} & self.service.asked.keys()
+
+    @property
+    def tpot(self) -> Interval | None:
+        """Interval of the time per output token, or None if a request has a single output token."""
+        return None if self.requests.is_single_token else self.tpot_interval
+
+    @property
+    def ttft(self) -> Interval | None:
+        """Interval of the time to the first token, or None if requests wait for memory."""
+        return self.ttft_interval if self.time.capacity >= 1 and self.time.waiting <= 0 else None
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the intervals are wider than usual."""
+        return self.tpot_interval.reasons
+
+    @property
+    def width(self) -> float:
+        """Ratio of an end of the interval to the estimate, of the time per output token."""
+        return float(self.tpot_interval.high / self.time.tpot_s)
+
+    @property
+    def money(self) -> Money | None:
+        """Price and energy of the tokens, or None if the requests do not all run."""
+        time, terms = self.time, self.terms
+        if not self.all_run:
+            return None
+        power = terms.power(float(decode_power(time.step, terms.shares)))
+        share = float(prefill_share(time, self.osl, time.n_batches))
+        return Money(
+            self.used, self.isl, self.osl, float(time.requests_per_s), share, self.width, terms.price, power, terms.api
+        )
 
     @property
     def tpot_s(self) -> float | None:
@@ -146,18 +179,9 @@ class ServingResult(NotebookDisplay):
     @property
     def command(self) -> tuple[str | None, int]:
         """Command line of the engine, or None if its rule is unknown, and how many times it is started."""
-        own = self.replica
-        if own is None:
-            return None, 1
-        together = self.replicas if own.takes_replicas else 1
-        return own.command(
-            self.requests.longest, float(self.time.batch), self.load.chunk, replicas=together
-        ), self.replicas // together
-
-    @property
-    def engine_title(self) -> str:
-        """Name of the engine as its authors write it."""
-        return engine_title(self.engine)
+        together = self.replicas if self.replica.takes_replicas else 1
+        own = self.requests.longest, float(self.time.batch), self.load.chunk
+        return self.replica.command(*own, replicas=together), self.replicas // together
 
     @property
     def fits(self) -> bool:
@@ -170,11 +194,6 @@ class ServingResult(NotebookDisplay):
         return self.memory is None or self.memory.starts or "max_model_len" not in self.settings
 
     @property
-    def is_too_long(self) -> bool:
-        """Whether a request has more tokens than the model or the engine allows."""
-        return self.max_model_len is not None and self.requests.longest > self.max_model_len
-
-    @property
     def running(self) -> int:
         """Requests that run at once, over all data-parallel ranks."""
         return int(min(self.time.batch, self.time.capacity) * self.time.n_batches + 1e-9)
@@ -182,9 +201,8 @@ class ServingResult(NotebookDisplay):
     @property
     def held_tokens(self) -> float:
         """Tokens in the KV cache that a running request holds and reserves on average."""
-        isl, osl = self.requests.mean("isl"), self.requests.mean("osl")
-        size = RequestBytes(isl, isl + osl / 2, isl + osl)
-        return float(reserved_bytes(engine_step(self.engine).admission, size, osl))
+        size = RequestBytes(self.isl, self.isl + self.osl / 2, self.isl + self.osl)
+        return float(reserved_bytes(engine_step(self.engine).admission, size, self.osl))
 
     @property
     def limit(self) -> str:
@@ -249,7 +267,7 @@ class ServingResult(NotebookDisplay):
     @property
     def tokens_per_s_gpu(self) -> float:
         """Output tokens per second of one GPU."""
-        return float(self.time.requests_per_s * self.requests.mean("osl") / self.used)
+        return float(self.time.requests_per_s * self.osl / self.used)
 
     @property
     def usd_per_million_output(self) -> tuple[float, float] | None:
@@ -260,8 +278,7 @@ class ServingResult(NotebookDisplay):
     def usd_per_million(self) -> tuple[float, float] | None:
         """Lowest and highest price of a million tokens in US dollars, input and output together."""
         output = self.usd_per_million_output
-        output_tokens = self.requests.mean("osl")
-        share = output_tokens / (self.requests.mean("isl") + output_tokens)
+        share = self.osl / (self.isl + self.osl)
         return None if output is None else (float(output[0] * share), float(output[1] * share))
 
     @property
@@ -307,13 +324,13 @@ class ServingResult(NotebookDisplay):
         time["requests_per_rank"] = float(self.time.batch)
         return {
             "model": self.model, "gpu": self.accelerator.name, "gpus": self.gpus, "engine": self.engine, **mesh,
-            "isl": self.requests.mean("isl"), "osl": self.requests.mean("osl"), "concurrency": self.load.concurrency,
+            "isl": self.isl, "osl": self.osl, "concurrency": self.load.concurrency,
             "max_num_batched_tokens": self.load.chunk, **{name: getattr(self, name) for name in names}, **time,
             "requests": requests_dict(self), "speculation": speculation_dict(self),
             "parts": [dict(zip(("name", "seconds", "bound"), part, strict=True)) for part in self.parts],
             "usd_per_hour": [self.price.low, self.price.high] if self.price else None,
             "width_reasons": list(self.reasons), "kernels": dict(self.kernels), "evidence": self.evidence,
-            "money": money.to_dict() if (money := result_money(self)) else None,
+            "money": self.money.to_dict() if self.money else None,
             "notes": list(self.notes),
         }  # fmt: skip
 

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from ..core.errors import InputError
 from ..core.setting import LARGEST
 from ..data import table
 from ..estimate.hardware import Accelerator
 from ..estimate.prices import price_of
-from ..search.layouts import prefill_share
-from .money import ApiPrice, Money, Terms, decode_power
-
-if TYPE_CHECKING:
-    from .result import ServingResult
+from .money import ApiPrice, Terms
 
 API_PRICE = re.compile(r"\s*\$?(\d{1,6}(?:\.\d{1,6})?)\s*/\s*\$?(\d{1,6}(?:\.\d{1,6})?)\s*", re.ASCII)
 
@@ -34,17 +29,6 @@ def read_terms(card: Accelerator, price: float | None, watts: float | None, api_
         hint = "add the price of a GPU-hour, such as {price=2.5}"
         raise InputError(f"no price of {card.title} is known to compare with", parameter="api_price", hint=hint)
     return Terms(found, card.power, watts, api, table("serving_power"))
-
-
-def result_money(result: ServingResult) -> Money | None:
-    """Return the price and the energy of the tokens of a result, or None if its requests do not run."""
-    terms, time = result.terms, result.time
-    isl, osl = (result.requests.mean(name) for name in ("isl", "osl"))
-    if terms is None or not result.all_run:
-        return None
-    power = terms.power(float(decode_power(time.step, terms.shares)))
-    share = float(prefill_share(time, osl, time.n_batches))
-    return Money(result.used, isl, osl, float(time.requests_per_s), share, result.width, terms.price, power, terms.api)
 
 
 def read_api_price(text: str) -> ApiPrice:

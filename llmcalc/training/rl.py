@@ -27,7 +27,7 @@ from ..inputs.effects import check_effects
 from ..inputs.gpus import read_gpus
 from ..inputs.number_formats import number_format, weight_formats
 from ..inputs.settings import MEMORY_MODE, memory_settings, read_settings
-from ..serving.start.serve import ENGINES, serve
+from ..serving.reading import ENGINES, read_deployment
 from ..serving.start.start import ServeResult
 
 if TYPE_CHECKING:
@@ -206,12 +206,11 @@ def rl_memory(architecture: Architecture, gpu: str, own: Mapping[str, Any], sett
     tokens, machine = own["prompt"] + own["completion"], read_gpus(gpu)
     total = machine.memory_bytes or (machine.accelerator.usable_bytes if machine.accelerator else 0)
     training = _training(architecture, own["micro_batch"], tokens, settings, total, machine.count)
-    engine = serve(
-        architecture, engine=ENGINES[0], gpu_memory=total, gpu_memory_utilization=own["share"], tp=own["engine_tp"],
-        max_model_len=tokens, max_num_seqs=own["completions"] * own["micro_batch"],
-        dtype=settings.get("dtype", "bf16"),
-    )  # fmt: skip
-    assert isinstance(engine, ServeResult)
+    of_engine = {
+        "gpu_memory_utilization": own["share"], "tp": own["engine_tp"], "max_model_len": tokens,
+        "max_num_seqs": own["completions"] * own["micro_batch"], "dtype": settings.get("dtype", "bf16"),
+    }  # fmt: skip
+    engine = read_deployment(architecture, None, engine=ENGINES[0], gpu_memory=total, settings=of_engine).start()
     own = {**own, "share": engine.settings["share"]}
     card, profile = machine.accelerator, engine.profile
     refusal = ""

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..calc.collectives import ALL_GATHER, ALL_TO_ALL, REDUCE_SCATTER, SEND
 from ..twins.weights import Array
-from .ranks import Parts, Ranks
+from .ranks import Ranks
 from .sharded_array import EVERY, ShardedArray
 
 Owners = dict[str, Array]  # rank that has each element, by mesh axis
@@ -24,7 +24,7 @@ def routed(array: ShardedArray, owners: Owners) -> ShardedArray:
         _count_sent(found, {axis: np.broadcast_to(owner, array.shape) for axis, owner in moved.items()})
         array.sent |= moved.keys()
     for axis, owner in owners.items():
-        found = found.with_owners(axis, owner, _from_owners(found, axis) if axis in moved else found.parts)
+        found = found.with_owners(axis, owner, found.from_owners(axis) if axis in moved else found.parts)
     found.sent = array.sent
     return found
 
@@ -35,16 +35,9 @@ def with_all_rows(array: ShardedArray, axis: str) -> ShardedArray:
     if key not in array.sent:
         array.sent.add(key)
         ranks.count(ALL_GATHER, [axis], Fraction(found.parts[0].size * ranks.sizes[axis], found.n_owners([axis])))
-    found.parts = _from_owners(found, axis)
+    found.parts = found.from_owners(axis)
     del found.owners[axis]
     return found
-
-
-def on_every_rank(array: ShardedArray) -> ShardedArray:
-    """Return the array with all elements on every rank, without counting an exchange."""
-    for axis in list(array.owners):
-        array = array.with_owners(axis, np.array(EVERY), _from_owners(array, axis))
-    return array
 
 
 def scattered(array: ShardedArray, axis: str, owner: Array) -> ShardedArray:
@@ -143,14 +136,4 @@ def _place(array: ShardedArray, rank: int, owners: Owners) -> Array:
     for axis in (axis for axis in array.ranks.sizes if axis in owners):
         local = array.local_owner(rank, axis, owners[axis])
         found = np.where((found == EVERY) | (local == EVERY), EVERY, found * array.ranks.sizes[axis] + local)
-    return found
-
-
-def _from_owners(array: ShardedArray, axis: str) -> Parts:
-    """Return the local arrays with the elements of all owners along a mesh axis."""
-    found = []
-    for rank, part in enumerate(array.parts):
-        for at, peer in enumerate(array.ranks.peers(rank, [axis])):
-            part = np.where(array.local_owner(rank, axis, array.owners[axis]) == at, array.parts[peer], part)
-        found.append(part)
     return found

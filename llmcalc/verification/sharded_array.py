@@ -4,6 +4,7 @@ Each rank stores a local array and computes with it alone. A contraction over a 
 on each rank. The ranks exchange data only where a computation needs values that a rank does not have, and as late as
 possible. No declaration is read here, so the exchanged elements can be compared with the declared collectives.
 
+>>> from llmcalc.verification import sharded_functions  # registers the functions
 >>> ranks = Ranks({"tp": ("tp", 2)})
 >>> x, w = divide(np.ones((1, 4)), ranks, {"tp": 1}), divide(np.ones((4, 3)), ranks, {"tp": 0})
 >>> y = np.einsum("bf,fd->bd", x, w)  # a partial sum on each rank
@@ -13,6 +14,7 @@ possible. No declaration is read here, so the exchanged elements can be compared
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from math import prod
@@ -28,12 +30,20 @@ from .shape_maps import factors, images
 
 Splits = dict[str, int]  # divided dimension by mesh axis
 EVERY = -1  # owner of elements that all ranks have
+OPERATIONS: dict[Any, Callable[..., Any]] = {}  # of sharded arrays, by the function or method that they implement
 
 
 def divide(array: Any, ranks: Ranks, splits: Splits, is_weight: bool = False) -> ShardedArray:
     """Divide an array over ranks. Dimensions that are not in ``splits`` are whole on every rank."""
     whole = ShardedArray(ranks, [np.asarray(array)] * len(ranks.places), np.shape(array), {}, is_weight=is_weight)
     return whole.narrowed(splits)
+
+
+def as_sharded(operands: Iterable[Any]) -> list[ShardedArray]:
+    """Return the operands of a function, of which at least one is divided. The others are constants on every rank."""
+    given = list(operands)
+    ranks = next(each.ranks for each in given if isinstance(each, ShardedArray))
+    return [each if isinstance(each, ShardedArray) else divide(each, ranks, {}, True) for each in given]
 
 
 class ShardedArray(NDArrayOperatorsMixin):
@@ -100,9 +110,7 @@ class ShardedArray(NDArrayOperatorsMixin):
             AssertionError: if ranks that should have equal local arrays have different ones.
         """
         if self.owners:
-            from .row_owners import on_every_rank  # imports this module
-
-            return on_every_rank(self).settled().whole()
+            return self._on_every_rank().settled().whole()
         ranks, parts = self.ranks, self.parts
         for axis in self.partial:
             parts = [sum(parts[peer] for peer in ranks.peers(rank, [axis])) for rank in range(len(parts))]
@@ -275,6 +283,22 @@ class ShardedArray(NDArrayOperatorsMixin):
         owners = {**self.owners, axis: np.broadcast_to(owner, self.shape)}
         return ShardedArray(self.ranks, kept, self.shape, self.splits, self.partial, self.is_weight, owners)
 
+    def from_owners(self, axis: str) -> Parts:
+        """Return the local arrays with the elements of all owners along a mesh axis."""
+        found = []
+        for rank, part in enumerate(self.parts):
+            for at, peer in enumerate(self.ranks.peers(rank, [axis])):
+                part = np.where(self.local_owner(rank, axis, self.owners[axis]) == at, self.parts[peer], part)
+            found.append(part)
+        return found
+
+    def _on_every_rank(self) -> ShardedArray:
+        """Return the array with all elements on every rank, without counting an exchange."""
+        found = self
+        for axis in self.owners:
+            found = found.with_owners(axis, np.array(EVERY), found.from_owners(axis))
+        return found
+
     def n_owners(self, axes: Iterable[str] = ()) -> int:
         """Return the number of ranks that share the elements of a local array, equally on average."""
         owned = {axis for axis, owner in self.owners.items() if np.any(owner != EVERY)}
@@ -364,24 +388,21 @@ class ShardedArray(NDArrayOperatorsMixin):
         return self.moved(lambda part: part.astype(dtype))
 
     def __getitem__(self, index: Any) -> ShardedArray:
-        from .sharded_indexing import take  # imports this module
-
-        return take(self, index)
+        found: ShardedArray = OPERATIONS[operator.getitem](self, index)
+        return found
 
     # ------------------------------------------------------------------ NumPy functions
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        from . import sharded_functions, sharded_indexing  # import this module
-
         if ufunc is np.conj and self.dtype.kind == "f":
             return self
         if method == "at" and ufunc is np.add:
-            return sharded_indexing.add_at(*inputs)
+            return OPERATIONS[np.ufunc.at](*inputs)
         if method != "__call__" or options:
             raise NotImplementedError(f"sharded arrays do not implement {ufunc.__name__}.{method}")
-        return sharded_functions.elementwise(self.ranks, ufunc, inputs)
+        return OPERATIONS[np.ufunc](ufunc, *inputs)
 
     def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Any:
-        from . import sharded_functions
-
-        return sharded_functions.call(self.ranks, function, inputs, options)
+        if function not in OPERATIONS:
+            raise NotImplementedError(f"sharded arrays do not implement {function.__name__}")
+        return OPERATIONS[function](*inputs, **options)

@@ -6,6 +6,7 @@ rank, have an owner until an operation requires them. The ranks gather tokens be
 
 from __future__ import annotations
 
+import operator
 from functools import partial
 from math import prod
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 from ..calc.collectives import FORWARD
 from ..twins.weights import Array
 from .shape_maps import images, indexed, normalised
-from .sharded_array import EVERY, ShardedArray, Splits, divide
+from .sharded_array import EVERY, OPERATIONS, ShardedArray, Splits, divide
 
 ID_DIMS = 2
 
@@ -125,3 +126,6 @@ def add_at(array: ShardedArray, index: Any, values: ShardedArray) -> None:
     for part, term in zip(parts, terms.parts, strict=True):
         np.add.at(part, index, term)
     array.parts, array.splits, array.partial, array.owners = parts, kept, terms.partial, owners
+
+
+OPERATIONS |= {operator.getitem: take, np.ufunc.at: add_at}

@@ -28,6 +28,7 @@ from ..twins.stack import run_stack
 from ..twins.step import Step
 from ..twins.tape import Tape, Variable
 from ..twins.weights import Array
+from . import sharded_functions as sharded_functions  # registers the functions of sharded arrays
 from .ranks import Ranks
 from .sharded_array import ShardedArray, Splits, divide
 from .sharded_tape import ShardedTape

@@ -92,32 +92,44 @@ class ShardedTape(Tape):
             gradient.owners = {
                 a: np.where(owner < 0, owner, owner % ranks.sizes[a]) for a, owner in gradient.owners.items()
             }
-        for axis in gradient.partial & value.owners.keys() if ranks.experts else ():
-            gradient = scattered(gradient, axis, value.owners[axis])
-        targets = {}
-        for axis in gradient.owners.keys() | value.owners.keys():
-            if axis in value.splits or axis in value.owners:
-                had, owner = gradient.owner_of(axis), value.owner_of(axis)
-                targets[axis] = np.where(owner == EVERY, had, owner)
-        gradient = routed(gradient, targets)
-        for axis in gradient.owners.keys() & set(ranks.share_of_tokens):
-            if not (axis in value.owners or axis in value.splits or axis in value.partial):
-                gradient = with_all_rows(gradient.reduce(gradient.partial), axis)
-        gradient = gradient if value.owners else gradient.settled()
-        for axis in terms & gradient.owners.keys():
-            gradient = with_all_rows(gradient, axis)
+        gradient = _with_rows_of(value, gradient, terms)
         spread = gradient.owners.keys() - value.owners.keys() - value.partial
         gradient = gradient.as_terms(axis for axis in spread if ranks.groups[axis] == "cp")
         is_gathered = value.has_token_rows and not value.splits
         if node.pullbacks and (value.is_weight or value.is_moved or is_gathered):
             return gradient  # reduced once, for the stored weight or for the array from which the elements come
-        gradient = gradient.as_terms(spread)
-        for axes in filter(None, ranks.by_group(gradient.partial & value.splits.keys())):
-            gradient.scatter({axis: value.splits[axis] for axis in axes})
-        own_groups = {ranks.groups[axis] for axis in value.splits}  # copies of a key head add up in its weights
-        gradient.reduce(axis for axis in gradient.partial if ranks.groups[axis] not in own_groups)
-        wanted = {axis: dim for axis, dim in value.splits.items() if axis not in terms}
-        return gradient.narrowed({axis: dim for axis, dim in wanted.items() if axis not in gradient.splits})
+        return _reduced(value, gradient.as_terms(spread), terms)
+
+
+def _with_rows_of(value: ShardedArray, gradient: ShardedArray, terms: frozenset[str]) -> ShardedArray:
+    """Return the gradient with its rows on the ranks that have the rows of the variable, or along ``terms`` on all."""
+    ranks = value.ranks
+    for axis in gradient.partial & value.owners.keys() if ranks.experts else ():
+        gradient = scattered(gradient, axis, value.owners[axis])
+    targets = {}
+    for axis in gradient.owners.keys() | value.owners.keys():
+        if axis in value.splits or axis in value.owners:
+            had, owner = gradient.owner_of(axis), value.owner_of(axis)
+            targets[axis] = np.where(owner == EVERY, had, owner)
+    gradient = routed(gradient, targets)
+    for axis in gradient.owners.keys() & set(ranks.share_of_tokens):
+        if not (axis in value.owners or axis in value.splits or axis in value.partial):
+            gradient = with_all_rows(gradient.reduce(gradient.partial), axis)
+    gradient = gradient if value.owners else gradient.settled()
+    for axis in terms & gradient.owners.keys():
+        gradient = with_all_rows(gradient, axis)
+    return gradient
+
+
+def _reduced(value: ShardedArray, gradient: ShardedArray, terms: frozenset[str]) -> ShardedArray:
+    """Return the sum of the terms of a gradient, divided as the variable is, except along ``terms``."""
+    ranks = value.ranks
+    for axes in filter(None, ranks.by_group(gradient.partial & value.splits.keys())):
+        gradient.scatter({axis: value.splits[axis] for axis in axes})
+    own_groups = {ranks.groups[axis] for axis in value.splits}  # copies of a key head add up in its weights
+    gradient.reduce(axis for axis in gradient.partial if ranks.groups[axis] not in own_groups)
+    wanted = {axis: dim for axis, dim in value.splits.items() if axis not in terms}
+    return gradient.narrowed({axis: dim for axis, dim in wanted.items() if axis not in gradient.splits})
 
 
 def _needs_whole_gradient(total: ShardedArray, operands: list[ShardedArray]) -> bool:

@@ -14,7 +14,7 @@ from ..inputs.defaults import RESERVE
 from ..inputs.gpus import accelerator, accelerators
 from ..inputs.models import load
 from ..inputs.number_formats import aliases_of, number_format, weight_formats
-from ..report.presets import summary
+from ..report.preset_summaries import summary
 from ..report.search import search
 from ..schema.preset_files import files_in, shipped_folder
 from .answers.case import titled

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from ..cli.commands import load
 from ..cli.completion import completer
 from ..cli.spec import Command, Option
-from ..cli.table import COMMANDS, GROUPS, PROGRAM, split
+from ..cli.table import GROUPS, PROGRAM, split
+from ..cli.texts import texts
 
 MOST = 60  # items of a list
 HIDDEN = ("verify", "web")
@@ -69,10 +70,11 @@ def _names(words: list[str]) -> Iterable[Item]:
     group = words[0] if words else ""
     if words and group not in GROUPS:
         return ()
-    known = {name: text for name, (_, text) in COMMANDS.items() if name.split()[0] not in HIDDEN}
+    known = {name: str(of["help"]) for name, of in texts("commands").items() if name.split()[0] not in HIDDEN}
     if group:
         return [(name.split()[1], text) for name, text in known.items() if name.startswith(f"{group} ")]
-    return sorted({name.split()[0]: GROUPS.get(name.split()[0], text) for name, text in known.items()}.items())
+    groups = texts("groups")
+    return sorted({name.split()[0]: groups.get(name.split()[0], text) for name, text in known.items()}.items())
 
 
 def _flags(command: Command, words: list[str]) -> Iterable[Item]:

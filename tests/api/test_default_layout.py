@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import llmcalc
 from llmcalc.report.serving import serving_document
 from llmcalc.search.default_layout import EQUAL
-from llmcalc.search.layouts import DISTINCT_GAIN
+from llmcalc.search.space import DISTINCT_GAIN
 from llmcalc.serving.result import ServingResult
 
 MODELS = ("llama3.1-8b", "llama3.3-70b", "llama3.1-405b", "llama3.2-1b", "qwen3-30b-a3b", "deepseek-v3", "gpt-oss-120b")

@@ -13,7 +13,7 @@ import llmcalc
 from llmcalc.core.errors import InputError
 from llmcalc.serving.start.drafts import Asked, asked_draft, state_pool
 from llmcalc.serving.start.memory import captured_graphs
-from llmcalc.serving.start.serve import ServeResult
+from llmcalc.serving.start.start import ServeResult
 
 GIB, MIB = 2**30, 2**20
 RUN: dict[str, Any] = {"max_model_len": 8192}

@@ -15,9 +15,9 @@ from llmcalc.cli.commands import load
 from llmcalc.cli.main import main
 from llmcalc.data import tables
 from llmcalc.schema.export import preset_text
+from llmcalc.serving.reading import ENGINES
 from llmcalc.serving.start import serve
 from llmcalc.serving.start.models import load_served
-from llmcalc.serving.start.serve import ENGINES
 from llmcalc.serving.start.weights import expert_buffers
 
 GIB = 2**30

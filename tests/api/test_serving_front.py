@@ -14,13 +14,14 @@ import llmcalc
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.errors import InputError
 from llmcalc.inputs.gpus import accelerators
+from llmcalc.report.points import layout_text
 from llmcalc.report.serving_front import front_document, spread_points
-from llmcalc.report.serving_search import layout_text
 from llmcalc.search.front import ServingFront
-from llmcalc.search.layouts import LayoutSearch
+from llmcalc.search.space import Space
 from llmcalc.serving.formats import format_choices
 from llmcalc.serving.pool_times import decodes, pools_time, prefills
 from llmcalc.serving.requests import read_requests
+from llmcalc.serving.service import Service
 from llmcalc.serving.step.step_models import step_model
 from llmcalc.serving.times import Load, cache_bytes
 
@@ -50,7 +51,7 @@ def test_points_are_those_of_a_single_call_and_none_is_beaten(model: Any) -> Non
         assert own.tpot_s == pytest.approx(one.tpot_s)
         assert own.ttft_s == pytest.approx(one.ttft_s)
         assert own.tokens_per_s_gpu == pytest.approx(one.tokens_per_s_gpu)
-    tried = LayoutSearch(model, H100, 4, read_requests(1009, 499), "vllm", format_choices(model, H100, NONE))
+    tried = Space(Service(model, H100, 4, read_requests(1009, 499), "vllm"), format_choices(model, H100, NONE))
     for times in tried.times():  # within the distance of two points
         for point in times.points:
             rate = point.requests_per_s * 499 / times.placement.gpus
@@ -180,7 +181,7 @@ def test_long_prompts_and_short_answers_need_more_prefill() -> None:
 
 def test_stages_store_a_part_of_the_layers_and_compute_batches_in_turn() -> None:
     model = llmcalc.load("llama3.3-70b")
-    search = LayoutSearch(model, H100, 16, read_requests(1009, 499), "vllm", (NONE,))
+    search = Space(Service(model, H100, 16, read_requests(1009, 499), "vllm"))
     own = {tuple(one.sizes.items()): one for one in search.replicas}
     plain, staged = own[(("tp", 8),)], own[("tp", 8), ("pp", 2)]
     assert staged.ranks == 2 * plain.ranks
@@ -193,7 +194,7 @@ def test_stages_store_a_part_of_the_layers_and_compute_batches_in_turn() -> None
     assert 1 < two.tpot_s / waits / one.tpot_s < 1.05  # the transfer between the stages
     assert one.requests_per_s / waits / 1.05 < two.requests_per_s < one.requests_per_s
     assert "--pipeline-parallel-size 2" in (staged.command(1508, 7) or "")
-    assert not any(one.mesh.pp > 1 for one in LayoutSearch(model, H100, 8, search.requests, "vllm", (NONE,)).replicas)
+    assert not any(one.mesh.pp > 1 for one in Space(Service(model, H100, 8, search.requests, "vllm")).replicas)
 
 
 @pytest.mark.parametrize("gpu", [None, "80GB"])

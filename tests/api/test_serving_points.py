@@ -10,9 +10,10 @@ import llmcalc
 from llmcalc.inputs.gpus import accelerators
 from llmcalc.search import serving_search
 from llmcalc.search.front import _front
-from llmcalc.search.layouts import LayoutSearch
+from llmcalc.search.space import Space
 from llmcalc.serving.points import Points, alone, excess, fastest, unbeaten
 from llmcalc.serving.requests import read_requests
+from llmcalc.serving.service import Service
 
 H100 = accelerators()["h100-sxm"]
 NONE = dict.fromkeys(("weights", "experts", "attention_weights", "cache"))
@@ -20,8 +21,8 @@ REQUESTS = {"one class": {"isl": 1009, "osl": 499}, "classes": {"mix": "1k/200:3
 LIMITS: dict[str, dict[str, float]] = {"none": {}, "some": {"ttft": 0.2, "tpot": 0.02}, "strict": {"ttft": 0.001}}
 
 
-def search(name: str, model: str = "qwen3-moe-30b-a3b", count: int = 8) -> LayoutSearch:
-    return LayoutSearch(llmcalc.load(model), H100, count, read_requests(**REQUESTS[name]), "vllm", (NONE,))
+def search(name: str, model: str = "qwen3-moe-30b-a3b", count: int = 8) -> Space:
+    return Space(Service(llmcalc.load(model), H100, count, read_requests(**REQUESTS[name]), "vllm"))
 
 
 @pytest.mark.parametrize("requests", REQUESTS)

@@ -8,8 +8,8 @@ import pytest
 
 import llmcalc
 from llmcalc.core.errors import InputError
+from llmcalc.report.points import layout_text
 from llmcalc.report.serving_pools import pools_document
-from llmcalc.report.serving_search import layout_text
 from llmcalc.search.pools import ServingPools
 
 LLAMA = llmcalc.load("llama3.1-8b")

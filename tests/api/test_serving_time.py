@@ -18,7 +18,7 @@ from llmcalc.inputs.gpus import read_gpus
 from llmcalc.kernels.arrays import Vector
 from llmcalc.kernels.interval import time_interval
 from llmcalc.report.serving import serving_document
-from llmcalc.search.layouts import DISTINCT_GAIN
+from llmcalc.search.space import DISTINCT_GAIN
 from llmcalc.serving import requests as request_lengths
 from llmcalc.serving.result import ServingResult, class_times
 from llmcalc.serving.speculation import find_drafting

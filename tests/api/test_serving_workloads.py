@@ -18,10 +18,11 @@ from llmcalc.kernels.arrays import Vector
 from llmcalc.report.serving_front import front_document
 from llmcalc.report.serving_pools import pools_document
 from llmcalc.report.serving_search import search_document
-from llmcalc.search.layouts import LayoutSearch
+from llmcalc.search.space import Space
 from llmcalc.serving import requests as request_lengths
 from llmcalc.serving.pool_times import decodes, pools_time, prefills
 from llmcalc.serving.requests import RequestClass, Requests, read_requests
+from llmcalc.serving.service import Service
 from llmcalc.serving.step.draft_steps import Speculation
 from llmcalc.serving.step.step_models import step_model
 from llmcalc.serving.times import Load, serving_time
@@ -239,7 +240,7 @@ def test_reports_name_the_requests_and_the_drafted_tokens() -> None:
 
 def test_sglang_caches_no_prefixes_where_it_decodes() -> None:
     requests = read_requests(2003, 307, prefix_share=0.6)
-    vllm, sglang = (LayoutSearch(LLAMA, H100, 2, requests, engine, (NONE,)) for engine in ("vllm", "sglang"))
+    vllm, sglang = (Space(Service(LLAMA, H100, 2, requests, engine)) for engine in ("vllm", "sglang"))
     one, other = (search.prefills(search.single) for search in (vllm, sglang))
     assert one is not None
     assert other is not None

@@ -11,7 +11,6 @@ from llmcalc.checkpoint.quantisation import gptq_awq
 from llmcalc.checkpoint.quantisation import packing as packs
 from llmcalc.checkpoint.quantisation.method import Matrix
 from llmcalc.checkpoint.quantisation.read import quantisation_variants, read_quantisation
-from llmcalc.checkpoint.stored_tensors import placed
 from llmcalc.inputs.number_formats import number_format
 
 SHAPE = (384, 256)
@@ -424,7 +423,7 @@ def test_equal_blocks_are_counted_as_their_tensors_are_listed(pattern):
     weights = PublishedWeights(method, "BF16", number_format("bf16"), model.layout)
     stored = {(each.component, each.format.name): each[2:] for each in weights.stored(model)}
     listed = {}
-    for tensor, _, number_format_, bits in weights._stored_tensors(model, placed(params(model), buffers=True)):
+    for tensor, _, number_format_, bits in weights._stored_tensors(model, params(model).placed_rows(buffers=True)):
         key = component(tensor.rows[0]), number_format_.name
         elements, known = listed.get(key, (0, 0))
         listed[key] = elements + prod(tensor.shape) * tensor.copies, known + bits * tensor.copies

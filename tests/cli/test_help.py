@@ -11,11 +11,10 @@ from shutil import copy
 import pytest
 
 from llmcalc.cli.commands import load
-from llmcalc.cli.examples import EXAMPLES
-from llmcalc.cli.help_screen import MARGIN, panels, render_help
-from llmcalc.cli.help_text import OPTIONS, OWN, PANELS
+from llmcalc.cli.help_screen import MARGIN, OPTIONS, panels, render_help
 from llmcalc.cli.main import main
-from llmcalc.cli.table import COMMANDS, GROUPS, QUESTIONS
+from llmcalc.cli.table import COMMANDS, GROUPS
+from llmcalc.cli.texts import examples, panels_of, texts
 
 EVERY = ["", *GROUPS, *COMMANDS]
 MOST_LINES = 60
@@ -64,7 +63,7 @@ def test_no_line_is_shown_in_part_and_none_is_left_over() -> None:
     shown = {_flags(line.label) for command in commands for panel in panels(command).values() for line in panel}
     written = {
         _flags(line.strip().split("  ")[0])
-        for text in (*PANELS.values(), *(text for own in OWN.values() for text in own.values()))
+        for text in (*texts("panels").values(), *(text for name in COMMANDS for text in panels_of(name).values()))
         for line in text.strip().splitlines()
     }
     assert written <= shown
@@ -82,7 +81,7 @@ def test_panels_have_the_names_that_all_commands_share() -> None:
 
 
 def test_every_command_answers_one_question() -> None:
-    named = [name for names in QUESTIONS.values() for name in names]
+    named = [name for names in texts("headings").values() for name in names]
     expected = {name.split()[0] if name.split()[0] in GROUPS else name for name in COMMANDS}
     assert sorted(named) == sorted(expected)
 
@@ -141,14 +140,16 @@ def test_help_of_an_unknown_command_is_refused(capsys: Capture) -> None:
 
 
 def test_every_command_has_three_examples() -> None:
-    assert set(EXAMPLES) == set(COMMANDS)
-    for name, lines in EXAMPLES.items():
+    assert list(texts("commands")) == list(COMMANDS)
+    assert set(texts("groups")) == set(GROUPS)
+    for name in COMMANDS:
+        lines = examples(name)
         assert len(set(lines)) == N_EXAMPLES
         assert max(map(len, lines)) <= 80 - MARGIN
         assert all(shlex.split(line)[: len(name.split()) + 1] == ["llmcalc", *name.split()] for line in lines)
 
 
-@pytest.mark.parametrize("line", [line for name in EXAMPLES if name not in SERVERS for line in EXAMPLES[name]])
+@pytest.mark.parametrize("line", [line for name in COMMANDS if name not in SERVERS for line in examples(name)])
 def test_examples_run(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
     copy(LOG, tmp_path)

@@ -16,9 +16,9 @@ import pytest
 
 from llmcalc.cli import output
 from llmcalc.cli.commands import load
-from llmcalc.cli.examples import EXAMPLES
 from llmcalc.cli.main import main
 from llmcalc.cli.table import COMMANDS
+from llmcalc.cli.texts import examples
 from llmcalc.report import PARTIAL, format_names, render
 from llmcalc.report.document import Document
 
@@ -26,7 +26,7 @@ LOG = Path(__file__).parents[1] / "server.log"
 ROWS = LOG.parent / "serving_rows.csv"
 WIDTHS = (60, 80, 120, 200)
 REPORTS = [name for name in COMMANDS if "--format" in load(name).options]
-LINES = [(name, line) for name in REPORTS for line in EXAMPLES[name]]
+LINES = [(name, line) for name in REPORTS for line in examples(name)]
 ESCAPES = re.compile(r"\x1b\[[\d;]*m")
 DocumentOf = Callable[[str], Document]
 
@@ -83,7 +83,7 @@ def test_a_command_prints_every_format_that_it_offers_at_every_width(
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_format_that_a_command_does_not_offer_cannot_be_printed(name: str, document_of: DocumentOf) -> None:
     assert set(format_names()) - set(offered(name)) <= set(PARTIAL)
-    document = document_of(EXAMPLES[name][0])
+    document = document_of(examples(name)[0])
     assert ("tree" in offered(name)) == bool(document.tree or document.derivation())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from llmcalc.report import search
-from llmcalc.report.presets import summary
+from llmcalc.report.preset_summaries import summary
 from llmcalc.schema.preset_files import shipped_folder
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import llmcalc
-from llmcalc.report.presets import list_document, summaries
+from llmcalc.report.preset_summaries import summaries
+from llmcalc.report.presets import list_document
 from llmcalc.report.search import search
 
 

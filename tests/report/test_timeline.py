@@ -8,7 +8,7 @@ import pytest
 
 import llmcalc
 from llmcalc.report import render
-from llmcalc.report.presets import summaries
+from llmcalc.report.preset_summaries import summaries
 from llmcalc.report.timeline import Point, doubling_months, points, timeline_document
 
 PRESETS, _ = summaries()

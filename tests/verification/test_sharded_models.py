@@ -16,7 +16,7 @@ from llmcalc.core.ledger import entries, rows
 from llmcalc.core.traits import divisions
 from llmcalc.schema import preset_files
 from llmcalc.twins.weights import Array
-from llmcalc.verification import sharded_functions
+from llmcalc.verification import sharded_elementwise, sharded_functions
 from llmcalc.verification.sharded_checks import TOLERANCE
 from llmcalc.verification.sharded_model import sharded_model_run
 from llmcalc.verification.sharded_run import ShardedRun
@@ -104,7 +104,8 @@ def test_an_indexer_has_as_many_heads_as_there_are_key_heads() -> None:
 
 
 def test_a_repeated_reduction_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sharded_functions, "_reduce_before_repetition", lambda *_: None)
+    for module in (sharded_elementwise, sharded_functions):
+        monkeypatch.setattr(module, "reduce_before_repetition", lambda *_: None)
     result = sharded_model_run(llmcalc.load("hy4"), MESHES["tp"])
     assert differences(result)
 

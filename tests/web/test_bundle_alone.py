@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from llmcalc.cli.examples import EXAMPLES
+from llmcalc.cli.table import COMMANDS
+from llmcalc.cli.texts import examples
 from llmcalc.web.bundle import bundle
 from llmcalc.web.pyodide import UNUSED
 
@@ -58,7 +59,7 @@ def is_run(line: str) -> bool:
 
 
 def test_examples_run(folder: Path) -> None:
-    lines = [line for examples in EXAMPLES.values() for line in examples if is_run(line)]
+    lines = [line for name in COMMANDS for line in examples(name) if is_run(line)]
     found = ask(folder, *({"kind": "run", "line": line} for line in lines))
     assert len(found) == len(lines)
     failures = [each["text"] for each in found if each["code"] not in (0, 1)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import groupby
 from typing import Any, ClassVar
@@ -60,20 +60,31 @@ class ParallelMemory(NotebookDisplay):
 
 
 def parallel_memory(
-    architecture: Architecture, workload: Workload, policy: ActivationPolicy, recipe: Recipe, mesh: Mesh
+    architecture: Architecture,
+    workload: Workload,
+    policy: ActivationPolicy,
+    recipe: Recipe,
+    mesh: Mesh,
+    largest_tensor: Callable[[Architecture], int] | None = None,
 ) -> ParallelMemory:
-    """Return the training memory of every pipeline stage."""
-    return ParallelMemory(mesh, tuple(stage_memories(architecture, workload, policy, recipe, mesh)))
+    """Return the training memory of every pipeline stage. ``training_memory`` describes ``largest_tensor``."""
+    return ParallelMemory(mesh, tuple(stage_memories(architecture, workload, policy, recipe, mesh, largest_tensor)))
 
 
 def stage_memories(
-    architecture: Architecture, workload: Workload, policy: ActivationPolicy, recipe: Recipe, mesh: Mesh
+    architecture: Architecture,
+    workload: Workload,
+    policy: ActivationPolicy,
+    recipe: Recipe,
+    mesh: Mesh,
+    largest_tensor: Callable[[Architecture], int] | None = None,
 ) -> Iterator[TrainingMemory]:
     """Yield the training memory of each pipeline stage. Equal stages differ only in the micro-batches in flight."""
     equal: dict[object, Architecture] = {}
     for stage, part in enumerate(pipeline_stages(architecture, mesh.pp)):
         own = equal.setdefault(layers_of(part), part)
-        found = training_memory(own, workload, policy, recipe, mesh, one_f_one_b_in_flight(mesh, stage))
+        in_flight = one_f_one_b_in_flight(mesh, stage) if mesh.pp > 1 else (1, 1)
+        found = training_memory(own, workload, policy, recipe, mesh, in_flight, largest_tensor)
         yield found if own is part else changed(found, architecture=part)
 
 

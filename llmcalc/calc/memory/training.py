@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from math import prod
 from typing import Any
 
 from ...core.amount import Sum, largest, product, scaled
 from ...core.architecture import Architecture, Block, Stack, declare
 from ...core.record import record, remembered
 from ...core.workload import Workload
-from ..params import params
 from ..sharding import Mesh
 from ..walk import Conventions, executed_stacks
 from . import zero
@@ -80,17 +78,19 @@ def training_memory(
     recipe: Recipe,
     mesh: Mesh,
     in_flight: tuple[int, int] = (1, 1),
+    largest_tensor: Callable[[Architecture], int] | None = None,
 ) -> TrainingMemory:
-    """Return the training memory on one rank. ``in_flight``, the number of in-flight micro-batches, may be
-    fractional.
+    """Return the training memory on one rank. ``in_flight``, the number of in-flight micro-batches, may be fractional.
+
+    ``largest_tensor`` returns the number of elements of the largest tensor that the optimizer updates at once. By
+    default, that is the largest declared tensor.
     """
     own = recipe, mesh.division
     states = remembered(
         architecture, "_model_states", own, lambda: zero.model_states(architecture, recipe, mesh), MOST_REMEMBERED
     )
-    if policy.convention == "torch" and architecture.layout:  # the optimizer updates tensors as they are stored
-        shapes = (shape for _, shape in params(architecture).tensors("transformers"))
-        states = states._replace(largest_tensor=max(map(prod, shapes)))
+    if largest_tensor:
+        states = states._replace(largest_tensor=largest_tensor(architecture))
     weights = states.weights.on_rank(mesh, zero.SHARDS_WEIGHTS)
     gradients = states.gradients.on_rank(mesh, zero.SHARDS_GRADIENTS)
     resident = zero.resident_gradients(states.gradients, recipe, mesh)

@@ -10,6 +10,5 @@ from ..table import COMMANDS
 
 def load(name: str) -> Command:
     """Load the declaration of a command, such as ``params`` or ``presets list``."""
-    module, _ = COMMANDS[name]
-    commands: tuple[Command, ...] = import_module(f".{module}", __name__).COMMANDS
+    commands: tuple[Command, ...] = import_module(f".{COMMANDS[name]}", __name__).COMMANDS
     return next(command for command in commands if command.name == name)

@@ -17,8 +17,8 @@ def run(rows: str, output: str | None, force: bool) -> Answer:
     """Print the factors of each deployment, and write them to a file."""
     from pathlib import Path
 
+    from ...api.calibrate import calibrate
     from ...report.calibration import calibration_document
-    from ...serving.calibrate import calibrate
     from ..files import write_file
 
     if output is None:

@@ -20,8 +20,8 @@ OPTIONS = (
 @printed
 def run(path: str, **given: Any) -> Answer:
     """Print each figure of the log beside its prediction. The exit code is 1 if one is outside, or the start failed."""
+    from ...api.check_log import check_log
     from ...report.check_log import check_log_document
-    from ...serving.start.check_log import check_log
 
     checked = check_log(path, **{name: value for name, value in given.items() if value is not None})
     return check_log_document(checked), checked.ok

@@ -76,7 +76,7 @@ def show_timeline(words: list[str], everything: bool) -> Answer:
 
 def _summaries() -> list[dict[str, Any]]:
     """Return summaries of all presets, and print a warning for each unreadable file."""
-    from ...report.presets import summaries
+    from ...report.preset_summaries import summaries
 
     presets, errors = summaries()
     warn(errors)

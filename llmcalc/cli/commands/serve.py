@@ -99,6 +99,7 @@ def run(
     **given: Any,
 ) -> Answer:
     """Print what the engine allocates on each GPU, or the time of requests. The exit code is 1 if it will not start."""
+    from ...api.serve import serve
     from ...estimate.amounts import amount
     from ...report.serve import refused_document, serve_document
     from ...search.front import ServingFront
@@ -107,7 +108,6 @@ def run(
     from ...search.serving_search import ServingSearch
     from ...serving.encoders import EncoderServing
     from ...serving.result import ServingResult
-    from ...serving.start.serve import serve
     from ...serving.start.start import LayoutError
 
     typed = {**given, "model": model, "engine": engine, "engine_version": engine_version,

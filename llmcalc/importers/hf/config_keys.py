@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, NamedTuple, Self
 
 from ...core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
 from ...core.layer import LARGEST_SIZE, MOST_LAYERS, is_number
@@ -12,9 +12,6 @@ from ...core.record import MISSING
 from ...data import table
 from .class_defaults import class_defaults, ignored_keys, irrelevant_keys, size_keys
 from .contradictions import check_values
-
-if TYPE_CHECKING:
-    from .unknown_keys import UnknownKey
 
 MOST_LOOPED = 2_000
 MOST_REPEATS = 128
@@ -34,7 +31,7 @@ class ConfigKeys:
     ) -> None:
         self.model_type, self.where = model_type, where
         self.allowed, self.ignored_unknown = allowed, dict[str, Any]()
-        self.unknown: dict[tuple[str, str], UnknownKey] = {}
+        self.unknown: dict[tuple[str, str], UnreadKey] = {}
         self.defaults, self.aliases, required = class_defaults(model_type)
         self.data: dict[str, Any] = {}
         for key, value in data.items():
@@ -368,11 +365,17 @@ class ConfigKeys:
                 continue  # the class has this value whatever the config states
             if key == "head_dim" and value == self.get("hidden_size") / self.get("num_attention_heads"):
                 continue  # the class ignores the key, and computes the same value
-            from .unknown_keys import unknown_key
-
-            self.unknown[self.where, key] = unknown_key(self, key, value)
+            self.unknown[self.where, key] = UnreadKey(self, key, value)
         for key in (self.read & size_keys(self.model_type)).difference(self.data):
             self.defaulted.setdefault(key, self.defaults[key])
+
+
+class UnreadKey(NamedTuple):
+    """A key that no reader interprets, its value, and the config that contains it."""
+
+    config: ConfigKeys
+    name: str
+    value: Any
 
 
 @cache

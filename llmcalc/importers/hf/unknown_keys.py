@@ -16,7 +16,7 @@ from ...core.errors import UnknownNameError, nearest, short_repr
 from ...core.record import MISSING
 from ...data import table
 from .class_defaults import all_class_keys, is_foreign_key, is_irrelevant
-from .config_keys import ConfigKeys
+from .config_keys import ConfigKeys, UnreadKey
 
 MOST_NAMED = 25  # keys named in one message
 MOST_SUGGESTED = 3  # keys for which a message suggests similar names
@@ -157,14 +157,15 @@ def _rule(name: str) -> frozenset[str]:
     return frozenset(phrase for group in groups for phrase in group)
 
 
-def check_unknown(found: Iterable[UnknownKey], where: str, strict: bool = False) -> list[str]:
+def check_unknown(unread: Iterable[UnreadKey], where: str, strict: bool = False) -> list[str]:
     """Raise an error that names all unknown keys if one may change a size, and return warnings about all others.
 
     Args:
-        found: unknown keys of a config and of all configs nested in it.
+        unread: unread keys of a config and of all configs nested in it.
         where: location of the config.
         strict: whether every unknown key is an error.
     """
+    found = [unknown_key(*key) for key in unread]
     keys = {effect: [key for key in found if key.effect is effect] for effect in Effect}
     if strict:
         keys = {effect: [] for effect in Effect} | {Effect.STRUCTURAL: [key for some in keys.values() for key in some]}

@@ -311,6 +311,24 @@ class UnexecutedParts(Model):
     parts: dict[str, Text | dict[str, Any]] = Field({})
 
 
+class QuestionTexts(Model):
+    """What a command asks, in words."""
+
+    help: Text
+    examples: list[Text]
+    unlisted: Text = "Options"
+    panels: dict[str, Text] = Field({})
+
+
+class Questions(Model):
+    """Help of the program, of groups of commands and of commands."""
+
+    headings: dict[str, list[Text]]
+    groups: dict[str, Text]
+    panels: dict[str, Text]
+    commands: dict[str, QuestionTexts]
+
+
 ResultKey = Annotated[str, Field(pattern=ENTRY)]
 EncoderTraits = dict[str, str | int | float | bool | None]
 Reader = Annotated[str, Field(pattern=r"^\w+\.\w+( [\w-]+)?$")]  # module.function and a layout
@@ -337,6 +355,7 @@ TABLES: dict[str, Any] = {
     "data/modelfile": ModelfileTable,
     "data/optimizers": dict[str, Optimizer],
     "data/other_models": dict[str, Modality],
+    "data/questions": Questions,
     "data/results": dict[str, dict[str, ResultKey]],
     "data/repositories": dict[str, Text],
     "data/rules": dict[str, LintRule],

@@ -9,9 +9,9 @@ from ...calc.memory.inference import InferenceMemory
 from ...calc.params import params
 from ...calc.sharding import Mesh
 from ...checkpoint.stored_tensors import declared
+from ...core.interval import Interval
 from ...core.ledger import Row
 from ...core.traits import EMBEDDING, EXPERTS, HEAD
-from ...engines.profile import Estimate
 from .weights import length_on_rank
 
 ALL = "all"  # SGLang: every matrix
@@ -44,7 +44,7 @@ def has_adapters(settings: Mapping[str, Any]) -> bool:
     return bool(settings.get("enable_lora") or settings.get("lora_paths"))
 
 
-def adapter_bytes(memory: InferenceMemory, settings: Mapping[str, Any], width: int) -> Estimate:
+def adapter_bytes(memory: InferenceMemory, settings: Mapping[str, Any], width: int) -> Interval:
     """Return the bytes of the buffers of all adapters on a rank.
 
     A slot has the largest rank for each matrix. The high value also has vocabulary tables, which only some classes of
@@ -59,12 +59,12 @@ def adapter_bytes(memory: InferenceMemory, settings: Mapping[str, Any], width: i
         first, outputs = (-(-rank // part), each.outputs) if each.is_divided else (rank, -(-each.outputs // part))
         low += (first * each.inputs + rank * outputs) * each.copies
         high += (first * each.inputs * each.n_parts + rank * outputs) * each.copies
-    size = Estimate(*(slots * width * elements for elements in (low, high, high)))
+    size = Interval(*(slots * width * elements for elements in (low, high, high)))
     if targets and not set(EMBEDDED) & set(targets):
         return size
     tables = slots * width * rank * sum(_tables(memory))
     extra = slots * width * (settings.get("lora_extra_vocab") or 0) * memory.architecture.main.d_model * len(EMBEDDED)
-    return size + Estimate(0, 0, tables + extra)
+    return size + Interval(0, 0, tables + extra)
 
 
 def _is_target(name: str, targets: list[str]) -> bool:

@@ -13,11 +13,12 @@ from ...calc.params import params
 from ...calc.sharding import Mesh
 from ...core.architecture import Architecture, PipelineStage, Run, Stack
 from ...core.errors import InputError
+from ...core.interval import Interval
 from ...core.ledger import rows
 from ...core.record import changed
 from ...core.setting import Setting
 from ...data import table
-from ...engines.profile import EngineProfile, Estimate
+from ...engines.profile import EngineProfile
 from ...fitting.memory import serving_stages, serving_weights
 from ...inputs.models import load
 from ...inputs.number_formats import number_format, plain
@@ -75,13 +76,13 @@ class Draft(NamedTuple):
 
     method: str
     title: str
-    weights: Estimate
+    weights: Interval
     layers: tuple[CacheLayer, ...]
     tables: int = 0
     notes: tuple[str, ...] = ()
     architecture: Architecture | None = None
     settings: Mapping[str, Any] = {}
-    compute: Estimate = Estimate(0, 0, 0)
+    compute: Interval = Interval(0, 0, 0)
     stage: Architecture | None = None
     steps: Architecture | None = None
 
@@ -93,13 +94,13 @@ class Draft(NamedTuple):
             target, self.stage or target, int(self.weights.best), {**settings, **self.settings}, build
         )
 
-    def loaded(self, placed: LlamaCppModel | None, profile: EngineProfile) -> tuple[tuple[str, Estimate], ...]:
+    def loaded(self, placed: LlamaCppModel | None, profile: EngineProfile) -> tuple[tuple[str, Interval], ...]:
         """Return what is loaded on the GPU that stores the most, by name."""
         if placed:
-            weights = Estimate.exact(placed.drafts.get(placed.largest_gpu, 0))
+            weights = Interval.exact(placed.drafts.get(placed.largest_gpu, 0))
             return (self.title, weights), ("draft compute buffer", self.compute)
         tables = self.tables if profile.rule == SHARED_LATE else 0
-        return ((self.title, self.weights + Estimate.exact(tables)),)
+        return ((self.title, self.weights + Interval.exact(tables)),)
 
     def cached(self, target: Sequence[CacheLayer], profile: EngineProfile) -> tuple[CacheLayer, ...]:
         """Return the layers for which an engine sizes its cache. SGLang takes them to be like those of the target."""
@@ -246,8 +247,8 @@ def _model(asked: Asked, profile: EngineProfile, settings: Mapping[str, Any]) ->
         own |= _draft_context(settings)
     stage = _served(model, own)
     size, title = padded_weights(stage, profile.padding) - stage.host, f"{TITLES[MODEL]} {model.name}"
-    compute = _compute(model, profile, own) if profile.rule == LLAMA_CPP else Estimate(0, 0, 0)
-    return Draft(MODEL, title, Estimate.exact(size), layers_of(model, own), 0, notes, model, own, compute, steps=model)
+    compute = _compute(model, profile, own) if profile.rule == LLAMA_CPP else Interval(0, 0, 0)
+    return Draft(MODEL, title, Interval.exact(size), layers_of(model, own), 0, notes, model, own, compute, steps=model)
 
 
 def _draft_context(settings: Mapping[str, Any]) -> dict[str, int]:
@@ -265,14 +266,14 @@ def _served(model: Architecture, settings: Mapping[str, Any]) -> Any:
     return stage
 
 
-def _compute(model: Architecture, profile: EngineProfile, settings: Mapping[str, Any]) -> Estimate:
+def _compute(model: Architecture, profile: EngineProfile, settings: Mapping[str, Any]) -> Interval:
     """Return the bytes of the compute buffer that llama.cpp allocates for a draft.
 
     Its largest part is the logits of a micro-batch. Newer builds only store those of a few tokens.
     """
     forward = profile.constant("forward").scaled(_served(model, settings).transient)
-    logits = Estimate.exact(LOGIT_BYTES * vocabulary(model) * settings["max_num_batched_tokens"])
-    return Estimate(forward.low, max(forward.best, logits.best), max(forward.high, logits.high + forward.low)).rounded()
+    logits = Interval.exact(LOGIT_BYTES * vocabulary(model) * settings["max_num_batched_tokens"])
+    return Interval(forward.low, max(forward.best, logits.best), max(forward.high, logits.high + forward.low)).rounded()
 
 
 def _prediction(asked: Asked, architecture: Architecture, settings: Mapping[str, Any], width: int) -> Draft:
@@ -293,7 +294,7 @@ def _prediction(asked: Asked, architecture: Architecture, settings: Mapping[str,
     size = _bytes(stage, architecture, settings, _prediction_format(settings))
     size += _bytes(outside_blocks(architecture, stack), architecture, settings, settings.get("dtype", "bf16"))
     return Draft(
-        MTP, TITLES[MTP], Estimate.exact(size), layers_of(stage, settings), _tables(architecture, settings, width),
+        MTP, TITLES[MTP], Interval.exact(size), layers_of(stage, settings), _tables(architecture, settings, width),
         () if is_described else (assumed,), stage=stage, steps=part_of(architecture, stack, architecture.main.n_layers),
     )  # fmt: skip
 
@@ -330,7 +331,7 @@ def _head(asked: Asked, architecture: Architecture, settings: Mapping[str, Any],
     note = f"the {TITLES[asked.method]} is assumed to have one layer like the last one of {architecture.name}"
     note += f" and an output table of {tokens:,} tokens" if third else ""
     return Draft(
-        asked.method, TITLES[asked.method], Estimate(best, best, high), layers_of(stage, settings),
+        asked.method, TITLES[asked.method], Interval(best, best, high), layers_of(stage, settings),
         _tables(architecture, settings, width), () if found else (note,), stage=stage,
         steps=part_of(architecture, stack(tokens)),
     )  # fmt: skip

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...core.interval import Interval
 from ...core.record import changed
-from ...engines.profile import GIB, Estimate
+from ...engines.profile import GIB
 from .adapters import ADAPTERS
 from .cache import FULL
 from .memory import HostMemory
@@ -29,7 +30,7 @@ def within_unified_memory(result: ServeResult) -> ServeResult:
     return changed(result, refusals=(*result.refusals, text))
 
 
-def in_host_memory(result: ServeResult, offloaded: Estimate) -> dict[str, Any]:
+def in_host_memory(result: ServeResult, offloaded: Interval) -> dict[str, Any]:
     """Return what the host stores for all ranks, and the tokens of the cache there."""
     if result.placed:
         return {"host": result.placed.host_memory}
@@ -46,11 +47,11 @@ def in_host_memory(result: ServeResult, offloaded: Estimate) -> dict[str, Any]:
     return {"host": HostMemory(tuple(parts)), "host_tokens": on_host}
 
 
-def _adapters_on_host(result: ServeResult) -> list[tuple[str, Estimate]]:
+def _adapters_on_host(result: ServeResult) -> list[tuple[str, Interval]]:
     """Return the adapters that vLLM keeps for each rank. They may have smaller ranks than the slots on the GPU."""
     settings, sizes = result.settings, [size for name, size in result.memory.extras if name.startswith(ADAPTERS)]
     kept = settings.get("max_cpu_loras")
     if not sizes or not kept:
         return []
     most = sizes[0].scaled(result.ranks * kept / settings["max_loras"]).rounded()
-    return [("LoRA adapters, at most", Estimate(0, most.best, most.high))]
+    return [("LoRA adapters, at most", Interval(0, most.best, most.high))]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ...calc.kv_cache import state
 from ...calc.memory.pipeline import layer_range
 from ...core.architecture import Architecture
-from ...engines.profile import Estimate
+from ...core.interval import Interval
 from ...fitting.memory import serving_weights
 from ...inputs.number_formats import number_format
 from .cache import SHORT
@@ -55,7 +55,7 @@ class LlamaCppModel(NamedTuple):
         """Bytes in host memory by what they are."""
         sizes = (*self.host, self.drafts.get(HOST, 0))
         named = zip(("weights", "KV cache", "draft"), sizes, strict=True)
-        return HostMemory(tuple((name, Estimate.exact(size)) for name, size in named if size))
+        return HostMemory(tuple((name, Interval.exact(size)) for name, size in named if size))
 
     @property
     def gpus(self) -> list[DeviceBytes]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ...core.interval import Interval
 from ...core.record import record
-from ...engines.profile import GIB, EngineProfile, Estimate
+from ...engines.profile import GIB, EngineProfile
 
 FP32 = 4  # bytes
 MIB = 2**20
@@ -51,8 +52,8 @@ class ModelBytes:
     is_parallel: bool = False
     refusals: tuple[str, ...] = ()
     staged: int = 0
-    offloaded: Estimate = Estimate(0, 0, 0)
-    extras: tuple[tuple[str, Estimate], ...] = ()
+    offloaded: Interval = Interval(0, 0, 0)
+    extras: tuple[tuple[str, Interval], ...] = ()
     encoder: int = 0
     encoding: int = 0
     images: int = 0
@@ -64,19 +65,18 @@ class ModelBytes:
     scores: int = 0
 
     @property
-    def resident(self) -> Estimate:
+    def resident(self) -> Interval:
         """Weights on the GPU, including those of the image encoder."""
-        low, best, high = (self.weights + self.encoder - size for size in reversed(self.offloaded))
-        return Estimate(low, best, high)
+        return Interval.exact(self.weights + self.encoder) - self.offloaded
 
     @property
-    def loaded(self) -> Estimate:
+    def loaded(self) -> Interval:
         """Everything that is loaded on the GPU."""
         return sum((size for _, size in self.extras), self.resident)
 
 
 @record
-class EngineMemory:
+class MemoryDivision:
     """Division of the memory of one GPU, in bytes.
 
     Attributes:
@@ -92,16 +92,16 @@ class EngineMemory:
 
     total: int
     budget: int
-    weights: Estimate
-    activation: Estimate
-    non_torch: Estimate
-    graphs: Estimate
+    weights: Interval
+    activation: Interval
+    non_torch: Interval
+    graphs: Interval
     counts_graphs: bool
-    available: Estimate
-    extras: tuple[tuple[str, Estimate], ...] = ()
+    available: Interval
+    extras: tuple[tuple[str, Interval], ...] = ()
 
     @property
-    def loaded(self) -> Estimate:
+    def loaded(self) -> Interval:
         """Weights and what is loaded beside them, as the log of an engine counts them."""
         return sum((size for _, size in self.extras), self.weights)
 
@@ -109,19 +109,19 @@ class EngineMemory:
 class HostMemory(NamedTuple):
     """Memory of the host that an engine takes for all ranks, in bytes, by what it stores."""
 
-    parts: tuple[tuple[str, Estimate], ...] = ()
+    parts: tuple[tuple[str, Interval], ...] = ()
 
     @property
-    def total(self) -> Estimate:
+    def total(self) -> Interval:
         """Sum of all parts."""
-        return sum((size for _, size in self.parts), Estimate.exact(0))
+        return sum((size for _, size in self.parts), Interval.exact(0))
 
     def to_dict(self) -> dict[str, dict[str, float]]:
         """Return the parts and their sum as a plain dictionary."""
         return {name.replace(" ", "_").lower(): size.to_dict() for name, size in (*self.parts, ("total", self.total))}
 
 
-def profiled(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> EngineMemory:
+def profiled(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> MemoryDivision:
     """Return the division of an engine that measures a profile run.
 
     The peak of the profile run is that of the forward pass or of the sampler. While a compiled part of the model runs,
@@ -131,37 +131,32 @@ def profiled(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool
     KV cache gets the rest of the budget, which is a share of the whole memory.
     """
     constant, settings = profile.constant, profile.settings
-    sampler = constant("logits").scaled(FP32 * model.logits) + Estimate.exact(model.width * model.logits)
-    sampler += _top_k_rows(model, constant("top_k_rows"), settings["max_num_seqs"])
-    sampler += Estimate.exact(model.hidden) + constant("sampled").scaled(model.sampled)
+    sampler = constant("logits").scaled(FP32 * model.logits) + Interval.exact(model.width * model.logits)
+    sequences = settings["max_num_seqs"]  # of the buffer of a top-k kernel: one row of logits per program at most
+    sampler += constant("top_k_rows").each(lambda rows: min(rows, sequences) * FP32 * model.logits / sequences)
+    sampler += Interval.exact(model.hidden) + constant("sampled").scaled(model.sampled)
     sampler += constant("experts").scaled(model.experts)
     forward = constant("forward").scaled(model.forward) + constant("held").scaled(model.hidden)
-    forward += constant("benchmark").scaled(GIB) + Estimate.exact(model.scores)
+    forward += constant("benchmark").scaled(GIB) + Interval.exact(model.scores)
     encoder = constant("encoder").scaled(model.encoding)
-    peak = Estimate(*map(max, sampler, forward, encoder)) + constant("workspace").scaled(GIB)
-    peak += Estimate.exact(model.images + model.received + model.workspace)
+    peak = sampler.each(max, forward, encoder) + constant("workspace").scaled(GIB)
+    peak += Interval.exact(model.images + model.received + model.workspace)
     non_torch = constant("non_torch_parallel" if model.is_parallel else "non_torch").scaled(GIB)
     if settings["counts_buffers"]:
-        non_torch += Estimate.exact(model.buffers)
+        non_torch += Interval.exact(model.buffers)
     captured = constant("graph_layer").scaled(MIB * model.layers * captured_graphs(settings))
     captured += constant("graph_pool").scaled(GIB)
-    captured = captured if graphs else Estimate.exact(0)
+    captured = captured if graphs else Interval.exact(0)
     budget = int(total * settings["share"])
     used = model.loaded + peak + non_torch
     if settings["counts_graphs"]:
         used += captured
     fixed = settings.get("kv_cache_memory")
-    rest = Estimate(budget - used.high, budget - used.best, budget - used.low)
-    available = Estimate.exact(fixed) if fixed else rest
-    return EngineMemory(
+    available = Interval.exact(fixed) if fixed else Interval.exact(budget) - used
+    return MemoryDivision(
         total, budget, model.resident, peak.rounded(), non_torch.rounded(), captured.rounded(),
         settings["counts_graphs"], available.rounded(), model.extras,
     )  # fmt: skip
-
-
-def _top_k_rows(model: ModelBytes, rows: Estimate, sequences: int) -> Estimate:
-    """Return the buffer of a top-k kernel: a row of logits in fp32 for each program, and at most one per sequence."""
-    return Estimate(*(min(own, sequences) * FP32 * model.logits / sequences for own in rows))
 
 
 def captured_graphs(settings: Mapping[str, Any]) -> int:
@@ -178,24 +173,23 @@ def captured_graphs(settings: Mapping[str, Any]) -> int:
     return sum(size <= limit for limit in most for size in CAPTURED)
 
 
-def static(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> EngineMemory:
+def static(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> MemoryDivision:
     """Return the division of an engine that shares the memory that is free before it loads the model.
 
     Weights and KV cache get a share of this memory, and activations and CUDA graphs get the rest.
     """
     constant, share = profile.constant, profile.settings["share"]
-    runtime = constant("runtime_parallel" if model.is_parallel else "runtime").scaled(GIB)
-    free = Estimate(total - runtime.high, total - runtime.best, total - runtime.low)
+    runtime = _runtime(model, profile)
+    free = Interval.exact(total) - runtime
     weights, loaded = (size + constant("loading").scaled(GIB) for size in (model.resident, model.loaded))
     usable = free.scaled(share)
-    available = Estimate(usable.low - loaded.high, usable.best - loaded.best, usable.high - loaded.low)
-    return EngineMemory(
+    return MemoryDivision(
         total, int(usable.best), weights.rounded(), free.scaled(1 - share).rounded(), runtime.rounded(),
-        Estimate.exact(0), False, available.rounded(), model.extras,
+        Interval.exact(0), False, (usable - loaded).rounded(), model.extras,
     )  # fmt: skip
 
 
-def summed(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> EngineMemory:
+def summed(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> MemoryDivision:
     """Return the division of an engine that allocates what it needs: the KV cache can take what the rest leaves.
 
     The compute buffer holds the logits and the hidden states of a step, or the activations of a block, and copies of
@@ -203,32 +197,34 @@ def summed(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool =
     """
     constant = profile.constant
     forward = constant("forward").scaled(model.forward)
-    logits = Estimate.exact(FP32 * model.logits + FP32 // model.width * model.hidden)
-    compute, runtime = Estimate(*map(max, logits, forward)), constant("runtime").scaled(GIB)
+    logits = Interval.exact(FP32 * model.logits + FP32 // model.width * model.hidden)
+    compute, runtime = logits.each(max, forward), _runtime(model, profile)
     if model.staged:
         compute += constant("staged").scaled(model.staged)
-    if model.is_parallel:
-        runtime = constant("runtime_parallel").scaled(GIB)
-    used = model.loaded + compute + runtime
-    available = Estimate(total - used.high, total - used.best, total - used.low)
-    return EngineMemory(
-        total, total, model.resident, compute.rounded(), runtime.rounded(), Estimate.exact(0), False,
+    available = Interval.exact(total) - (model.loaded + compute + runtime)
+    return MemoryDivision(
+        total, total, model.resident, compute.rounded(), runtime.rounded(), Interval.exact(0), False,
         available.rounded(), model.extras,
     )  # fmt: skip
 
 
-def after_loading(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> EngineMemory:
+def after_loading(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> MemoryDivision:
     """Return the division of an engine whose KV cache gets a share of what is free after loading and a profile run."""
     constant, share = profile.constant, profile.settings["share"]
-    runtime = constant("runtime_parallel" if model.is_parallel else "runtime").scaled(GIB)
+    runtime = _runtime(model, profile)
     logits, forward = constant("logits").scaled(FP32 * model.logits), constant("forward").scaled(model.forward)
-    peak = Estimate(*map(max, logits, forward))
-    used = model.loaded + peak + runtime
-    available = Estimate(*(max(total - size, 0) * share - max(size - total, 0) for size in reversed(used)))
-    return EngineMemory(
-        total, total, model.resident, peak.rounded(), runtime.rounded(), Estimate.exact(0), False,
+    peak = logits.each(max, forward)
+    left = Interval.exact(total) - (model.loaded + peak + runtime)
+    available = left.each(lambda size: max(size, 0) * share - max(-size, 0))
+    return MemoryDivision(
+        total, total, model.resident, peak.rounded(), runtime.rounded(), Interval.exact(0), False,
         available.rounded(), model.extras,
     )  # fmt: skip
+
+
+def _runtime(model: ModelBytes, profile: EngineProfile) -> Interval:
+    """Return what the CUDA context and the libraries of collectives take."""
+    return profile.constant("runtime_parallel" if model.is_parallel else "runtime").scaled(GIB)
 
 
 def default_share(settings: Mapping[str, Any], total: int, ranks: int, draft: str = "") -> float:
@@ -267,5 +263,6 @@ def share_with_encoder(rule: Mapping[str, Any], n_layers: int | None, width: int
     return float(rule["base"] * max(rule.get("least", 1), min(rule.get("most", 1), factor)))
 
 
+EngineMemory = MemoryDivision
 STATIC = "static"  # rule by which activations and the runtime are outside of the budget
 RULES = {"profiled": profiled, STATIC: static, "free": after_loading, "sum": summed}

@@ -16,10 +16,11 @@ from ...calc.sharding import Mesh
 from ...calc.touched_experts import expert_layers
 from ...core.architecture import Architecture, declare, model_of
 from ...core.errors import DescriptionError, InputError, nearest
+from ...core.interval import Interval
 from ...core.record import remembered
 from ...data import tables
 from ...engines.lengths import POSITIONS, served_length
-from ...engines.profile import EngineProfile, Estimate, read_profile
+from ...engines.profile import EngineProfile, read_profile
 from ...fitting.memory import CHECKPOINT, refusals, serving_stages
 from ...inputs.defaults import LLAMA_CPP_STEP_TOKENS
 from ...inputs.gguf_names import FILE_FORMAT, GgufName
@@ -127,7 +128,7 @@ def model_bytes(
     profile: EngineProfile,
     settings: Mapping[str, Any],
     placed: LlamaCppModel | None = None,
-    drafts: Sequence[tuple[str, Estimate]] = (),
+    drafts: Sequence[tuple[str, Interval]] = (),
     number: int | None = None,
 ) -> ModelBytes:
     """Return the sizes of a model on a rank, beside what drafts tokens.
@@ -193,7 +194,7 @@ def _compressed_workspace(architecture: Architecture, settings: Mapping[str, Any
     return {"workspace": own, "scores": int(rule["workspace"]["scores"])}
 
 
-def _adapters(stage: InferenceMemory, settings: Mapping[str, Any], width: int) -> Iterator[tuple[str, Estimate]]:
+def _adapters(stage: InferenceMemory, settings: Mapping[str, Any], width: int) -> Iterator[tuple[str, Interval]]:
     """Yield the buffers of adapters on a rank."""
     if has_adapters(settings):
         name = f"{ADAPTERS}, {settings['max_loras']} × rank {settings['max_lora_rank']}"

@@ -8,7 +8,8 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from ...core.errors import InputError
-from ...engines.profile import GIB, Estimate
+from ...core.interval import Interval
+from ...engines.profile import GIB
 
 GB = 10**9
 USUAL_RATIO = 2.0  # SGLang: tokens in host memory per token on the GPU
@@ -16,7 +17,7 @@ LMCACHE_GIB = 5.0  # LMCache: max_local_cpu_size of a rank
 GPU, REPLICA = "gpu", "replica"
 
 
-def offloaded_weights(settings: Mapping[str, Any], layers: int, n_layers: int, largest: int) -> tuple[Estimate, int]:
+def offloaded_weights(settings: Mapping[str, Any], layers: int, n_layers: int, largest: int) -> tuple[Interval, int]:
     """Return the bytes of the weights of a rank that are in host memory, and those of buffers for them on the GPU.
 
     ``cpu_offload_gb`` moves matrix after matrix of the ``n_layers`` layers, which have ``layers`` bytes, until they
@@ -27,11 +28,12 @@ def offloaded_weights(settings: Mapping[str, Any], layers: int, n_layers: int, l
         per_group = settings.get("offload_num_in_group") or 1
         moved = sum(layer % group >= group - per_group for layer in range(n_layers))
         buffers = min(settings.get("offload_prefetch_step") or 1, moved)
-        return Estimate.exact(layers * moved // n_layers), layers * buffers // n_layers
+        return Interval.exact(layers * moved // n_layers), layers * buffers // n_layers
     size = round((settings.get("cpu_offload_gb") or 0) * GIB)
     if not size:
-        return Estimate.exact(0), 0
-    return Estimate(*(min(size + largest * part // 2, layers) for part in range(3))), 0
+        return Interval.exact(0), 0
+    most = Interval(size, size + largest // 2, size + largest)
+    return most.each(lambda own: min(own, layers)), 0
 
 
 class HostCache(NamedTuple):
@@ -41,18 +43,18 @@ class HostCache(NamedTuple):
     of: str = REPLICA
     ratio: float = 0.0
 
-    def tokens(self, block_bytes: Fraction, block_tokens: int, n_groups: int, ranks: int, on_gpu: Estimate) -> Estimate:
+    def tokens(self, block_bytes: Fraction, block_tokens: int, n_groups: int, ranks: int, on_gpu: Interval) -> Interval:
         """Return the number of tokens, in whole blocks of all groups of layers."""
         if self.ratio:
-            return Estimate(*(int(tokens * self.ratio) // block_tokens * block_tokens for tokens in on_gpu))
+            return on_gpu.each(lambda tokens: int(tokens * self.ratio) // block_tokens * block_tokens)
         each = block_bytes * (ranks if self.of == REPLICA else 1)
-        return Estimate.exact(self.bytes // each // n_groups * block_tokens if each else 0)
+        return Interval.exact(self.bytes // each // n_groups * block_tokens if each else 0)
 
-    def total(self, token_bytes: Fraction, ranks: int, replicas: int, on_gpu: Estimate) -> Estimate:
+    def total(self, token_bytes: Fraction, ranks: int, replicas: int, on_gpu: Interval) -> Interval:
         """Return the bytes on all ranks of all replicas."""
         if self.ratio:
             return on_gpu.scaled(self.ratio * float(token_bytes) * ranks * replicas).rounded()
-        return Estimate.exact(self.bytes * replicas * (ranks if self.of == GPU else 1))
+        return Interval.exact(self.bytes * replicas * (ranks if self.of == GPU else 1))
 
 
 def host_cache(settings: Mapping[str, Any]) -> HostCache | None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import cached_property
 from itertools import islice
 from math import prod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...calc.images.rule import ImageSize
 from ...calc.memory.fit import LARGEST, largest_fitting
@@ -27,6 +27,9 @@ from .llama_cpp_cache import LlamaCppCache
 from .llama_cpp_models import LlamaCppModel
 from .memory import STATIC, EngineMemory, HostMemory
 
+if TYPE_CHECKING:
+    from ..deployment import Deployment
+
 NOTHING: Mapping[str, Any] = {}
 MIB = 2**20
 MOST = 3  # changes
@@ -44,13 +47,12 @@ class ServeResult(NotebookDisplay):
     """What an engine allocates on each GPU, in bytes, and the KV cache that results.
 
     Attributes:
-        model: model as it was given.
+        deployment: what runs where.
+        architecture: the model as the engine loads it.
         profile: engine, its version and its constants.
         settings: settings of the engine, including its defaults.
-        given: settings that were given.
         memory: division of the memory of one GPU, in the pipeline stage with the fewest blocks.
         groups: groups of cached layers.
-        command: pasted command line, or None.
         refusals: reasons other than memory for which the engine does not start.
         notes: assumptions about the model.
         warnings: what may make the result wrong.
@@ -62,18 +64,14 @@ class ServeResult(NotebookDisplay):
         images: sizes of the given images in tokens.
         first_stage: division of the memory in the first of several pipeline stages, if only its ranks print the log.
         longest_allowed: tokens of the longest request that the engine accepts, or None if only the memory limits it.
-        retry: function that predicts the result of changed settings.
     """
 
+    deployment: Deployment
     architecture: Architecture
-    model: str
     profile: EngineProfile
-    accelerator: Accelerator | None
     settings: Mapping[str, Any]
     memory: EngineMemory
     groups: CacheGroups
-    command: EngineCommand | None = None
-    given: Mapping[str, Any] = NOTHING
     refusals: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -85,13 +83,36 @@ class ServeResult(NotebookDisplay):
     images: tuple[ImageSize, ...] = ()
     first_stage: EngineMemory | None = None
     longest_allowed: int | None = None
-    retry: Callable[[Mapping[str, Any]], ServeResult] | None = None
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {
         "weights": EXACT, "host": EXACT, "budget": MEASURED,
         **dict.fromkeys(("activation", "non_torch", "cuda_graphs", "available"), FITTED),
         **dict.fromkeys(("blocks", "tokens", "concurrency", "longest", "starts"), FITTED),
     }  # fmt: skip
+
+    @property
+    def model(self) -> str:
+        """Model as it was given."""
+        return self.deployment.title
+
+    @property
+    def accelerator(self) -> Accelerator | None:
+        """The GPU, or None if only its memory was given."""
+        return self.deployment.accelerator
+
+    @property
+    def command(self) -> EngineCommand | None:
+        """Command line that was given, or None."""
+        return self.deployment.command
+
+    @property
+    def given(self) -> Mapping[str, Any]:
+        """Settings of the engine that were given."""
+        return self.deployment.given
+
+    def retry(self, change: Mapping[str, Any]) -> ServeResult:
+        """Return the result of changed settings."""
+        return self.deployment.with_change(change).start()
 
     @property
     def evidence(self) -> dict[str, str]:
@@ -136,9 +157,8 @@ class ServeResult(NotebookDisplay):
             return Estimate.exact(self.settings["num_blocks"])
         size = float(self.groups.block_bytes) or 1.0
         most = self.settings.get("max_total_tokens", LARGEST) // self.settings["block_size"]
-        states = [float(self.groups.states.size(bytes_)) for bytes_ in self.memory.available]
-        left = [bytes_ - own for bytes_, own in zip(self.memory.available, states, strict=True)]
-        return Estimate(*(min(max(int(bytes_ // size), 0), most) for bytes_ in left))
+        left = self.memory.available.each(lambda bytes_: bytes_ - float(self.groups.states.size(bytes_)))
+        return left.each(lambda bytes_: min(max(int(bytes_ // size), 0), most))
 
     @cached_property
     def request_blocks(self) -> int:
@@ -164,9 +184,9 @@ class ServeResult(NotebookDisplay):
         """Number of requests of ``max_model_len`` tokens that fit into the KV cache, as the engine counts them."""
         if self.buffers:
             block = float(self.groups.block_bytes) or 1.0  # none is on a GPU
-            return Estimate(*(max(size, 0) / block for size in self.memory.available))
+            return self.memory.available.each(lambda size: max(size, 0) / block)
         counted = max(self._request_blocks(self.max_model_len, is_counted=True), 1)
-        return Estimate(*(blocks / counted for blocks in self.blocks))
+        return self.blocks.each(lambda blocks: blocks / counted)
 
     @cached_property
     def tokens(self) -> Estimate:
@@ -174,11 +194,11 @@ class ServeResult(NotebookDisplay):
         if self.settings["cache_tokens"] == "context":
             return Estimate.exact(self.max_model_len)
         if self.settings["cache_tokens"] == "requests":
-            return Estimate(*(int(times * self.max_model_len) for times in self.concurrency))
+            return self.concurrency.each(lambda times: int(times * self.max_model_len))
         groups = self.groups.groups
         sizes = [group.block_size for group in groups if group.kind != STATE] or [group.block_size for group in groups]
         size = min(sizes) * self.settings.get("dcp", 1)
-        return Estimate(*(int(blocks) // self.groups.n_groups * size for blocks in self.blocks))
+        return self.blocks.each(lambda blocks: int(blocks) // self.groups.n_groups * size)
 
     def _starts(self, case: int) -> bool:
         """Return whether the engine starts in the low (0), best (1) or high (2) case of the estimates."""
@@ -248,7 +268,7 @@ class ServeResult(NotebookDisplay):
 
         If llama.cpp places the model by itself, they are those with which the GPUs store all of it.
         """
-        if self._is_whole(self) or self.retry is None:
+        if self._is_whole(self):
             return ()
         return tuple(sorted(islice(self._changes(), MOST), key=lambda change: change[1].ranks))
 
@@ -258,7 +278,6 @@ class ServeResult(NotebookDisplay):
         return result.verdict == "starts" and not result.automatic
 
     def _changes(self) -> Iterator[tuple[dict[str, Any], ServeResult]]:
-        assert self.retry is not None
         kinds, enough = set[frozenset[str]](), list[dict[str, Any]]()
         for candidate in candidates(self):
             change = {name: value for name, value in candidate.items() if self.settings.get(name) != value}

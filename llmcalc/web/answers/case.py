@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from ...api.flops import flops
+from ...api.serve import serve
 from ...calc.flops import Flops
 from ...calc.params import Params, params
 from ...calc.sharding import Mesh
@@ -23,11 +24,11 @@ from ...fitting.fit import FitResult, fit
 from ...inputs.gpus import read_gpus
 from ...inputs.models import load
 from ...report.numbers import BYTES, readable
+from ...report.points import RANKS, sizes_of
 from ...serving.encoders import EncoderServing
 from ...serving.latency import latency
 from ...serving.latency_times import PREFILL, Latency
 from ...serving.result import ServingResult
-from ...serving.start.serve import serve
 from ...serving.step.step_models import engine_step
 from .state import State
 
@@ -81,15 +82,14 @@ class Case:
     @property
     def memory_settings(self) -> dict[str, Any]:
         """Settings of ``memory`` for a GPU."""
-        return {"batch": self.fitted_users, **self.formats, **ranks_of(self.fit.result.mesh)}
+        return {"batch": self.fitted_users, **self.formats, **sizes_of(self.fit.result.mesh)}
 
     @property
     def fitted_users(self) -> int:
         """Requests of one replica whose memory ``fit`` counts."""
         result = self.fit.result
         users: int = result.workload.batch
-        replicas: int = self.fit.count // result.mesh.ranks
-        return -(-users // replicas)
+        return -(-users // int(self.fit.count // result.mesh.ranks))
 
     @cached_property
     def params(self) -> Params:
@@ -132,10 +132,10 @@ class Case:
         """Return the fit check on the layout that ``serve`` has for these users, if the engine starts on it."""
         if self.state.n == 1 or self.only_reads or not found.fits:
             return found
-        own: dict[str, Any] = {**self.formats, **self.engine, "isl": self.prompt, "osl": self.answer}
+        own: dict[str, Any] = {**self.formats, **self.load}
         with suppress(LlmcalcError):
             best = serve(self.model, gpu=f"{self.gpu.name}:{self.state.n}", concurrency=self.state.users, **own)
-            on_layout = self._fit(seq=self.context, **ranks_of(best.mesh))
+            on_layout = self._fit(seq=self.context, **sizes_of(best.mesh))
             return on_layout if best.running and on_layout.fits else found
         return found
 
@@ -152,7 +152,7 @@ class Case:
     def fit_of(self, context: int) -> FitResult:
         """Return the fit check of another context, with the same layout."""
         batch = self.fit.result.workload.batch
-        return self._fit(seq=context, count=self.fit.count, batch=batch, **ranks_of(self.fit.result.mesh))
+        return self._fit(seq=context, count=self.fit.count, batch=batch, **sizes_of(self.fit.result.mesh))
 
     def _fit(self, **sizes: int) -> FitResult:
         own: dict[str, Any] = {"count": self.state.n, "batch": self.state.users, **self.formats, **sizes}
@@ -197,16 +197,30 @@ class Case:
 
     def settings_of(self, mesh: Mesh) -> dict[str, Any]:
         """Return the GPUs and ranks of a replica with another layout."""
-        splits_layers = engine_step(self.engine.get("engine", USUAL_ENGINE)).divides_layers
+        splits_layers = engine_step(self.engine_name).divides_layers
         own = Mesh(pp=mesh.ranks) if splits_layers else mesh
-        sizes = {name: getattr(own, name) for name in ("tp", "pp", "dp", "ep")}
+        sizes = {name: getattr(own, name) for name in RANKS}
         return {"gpu": f"{self.gpu.name}:{mesh.ranks}", **sizes, **self.formats}
 
     @cached_property
+    def engine_name(self) -> str:
+        """The engine that usually serves the model on the GPU."""
+        return default_engine(self.model, self.gpu, self.state.weights or None).name
+
+    @property
     def engine(self) -> dict[str, str]:
-        """The engine that usually serves the model on the GPU, unless it is the default of ``serve``."""
-        found = default_engine(self.model, self.gpu, self.state.weights or None).name
-        return {} if found == USUAL_ENGINE else {"engine": found}
+        """The engine as an argument, unless it is the default of ``serve``."""
+        return {} if self.engine_name == USUAL_ENGINE else {"engine": self.engine_name}
+
+    @property
+    def load(self) -> dict[str, Any]:
+        """Engine and lengths of the requests, as arguments of ``serve``."""
+        return {**self.engine, "isl": self.prompt, "osl": self.answer}
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Output tokens per second of all replicas."""
+        return self.serving.tokens_per_s_gpu * self.layout.ranks * self.replicas
 
     @cached_property
     def serving(self) -> ServingResult:
@@ -215,7 +229,7 @@ class Case:
 
     def serving_of(self, prompt: int, answer: int, users: int = 0, mesh: Mesh | None = None) -> ServingResult:
         """Return the time of requests with other lengths, another number or another layout."""
-        own: dict[str, Any] = {**self.settings_of(mesh or self.layout), **self.engine, "isl": prompt, "osl": answer}
+        own: dict[str, Any] = {**self.settings_of(mesh or self.layout), **self.load, "isl": prompt, "osl": answer}
         found: ServingResult = serve(self.model, **own, concurrency=users or self.users)
         return found
 
@@ -295,9 +309,11 @@ def longest(model: Architecture) -> int | None:
     return known
 
 
-def ranks_of(mesh: Mesh) -> dict[str, int]:
-    """Return the sizes of a mesh for serving that are not 1, as arguments of ``fit``."""
-    return {name: size for name in ("tp", "pp", "dp", "ep") if (size := getattr(mesh, name)) > 1}
+def speeds_of(result: ServingResult) -> tuple[float, float, float] | None:
+    """Return the lowest, the estimated and the highest tokens per second of a user, or None for a single token."""
+    if not (result.tpot_s and result.tpot_low_s and result.tpot_high_s):
+        return None
+    return 1 / result.tpot_high_s, 1 / result.tpot_s, 1 / result.tpot_low_s
 
 
 def _divided(settings: dict[str, Any]) -> dict[str, Any]:

@@ -9,12 +9,15 @@ from typing import Any
 from ...calc.sharding import Mesh
 from ...core.errors import LlmcalcError
 from ...core.record import changed
+from ...report.document import Column, Document, Table
 from ...report.fit import fit_document
+from ...report.formats.csv import render
 from ...report.latency import roofline
 from ...report.numbers import BYTES, readable
 from ...report.pictures import Axis, Bars, Chart, Curve, Mark, Picture
+from ...report.points import sizes_of, sizes_text
 from ...report.svg import WIDTH, draw
-from .case import Case, said
+from .case import Case, said, speeds_of
 from .state import listed
 
 SHORTEST, LEAST = 512, 16  # tokens
@@ -52,9 +55,6 @@ def drawn(picture: Picture, asked: Mapping[str, Any]) -> dict[str, str]:
 
 def points(picture: Picture) -> str:
     """Return the points of a picture as CSV."""
-    from ...report.document import Column, Document, Table
-    from ...report.formats.csv import render
-
     heads: tuple[str, ...] = ()
     rows: list[tuple[Any, ...]] = []
     if isinstance(picture, Chart):
@@ -132,8 +132,7 @@ def _speed(case: Case, context: int) -> tuple[float, float, float] | None:
             return read.requests_per_s / read.width, read.requests_per_s, read.requests_per_s * read.width
         answer = max(min(case.answer, context // 2), 1)
         result = case.serving_of(max(context - answer, 1), answer)
-        if result.all_run and result.tpot_s and result.tpot_low_s and result.tpot_high_s:
-            return 1 / result.tpot_high_s, 1 / result.tpot_s, 1 / result.tpot_low_s
+        return speeds_of(result) if result.all_run else None
     return None
 
 
@@ -169,12 +168,7 @@ def _replicas(case: Case) -> dict[str, Mesh]:
     own, n = case.layout, case.state.n
     sizes = [tp for tp in (1, 2, 4, 8) if n % tp == 0]
     meshes = dict.fromkeys((own, *(Mesh(tp=tp) for tp in sizes)))
-    return {_layout_text(mesh, n // mesh.ranks): mesh for mesh in meshes}
-
-
-def _layout_text(mesh: Mesh, replicas: int) -> str:
-    sizes = " ".join(f"{name} {size}" for name in ("tp", "pp", "dp", "ep") if (size := getattr(mesh, name)) > 1)
-    return f"{replicas} × {sizes or '1 GPU'}" if replicas > 1 else sizes or "1 GPU"
+    return {sizes_text(sizes_of(mesh), n // mesh.ranks): mesh for mesh in meshes}
 
 
 def _loads(case: Case, mesh: Mesh) -> Iterator[tuple[int, float, float]]:

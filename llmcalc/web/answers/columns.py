@@ -7,15 +7,12 @@ from typing import Any
 
 from ...core.errors import LlmcalcError
 from ...core.record import changed
-from ...report.numbers import human
+from ...report.numbers import readable
 from .case import Case, case_of, said
 from .facts import cache_fact
 from .view import view_of
 
-SMALLER, LARGER = (
-    ("state", "memory", "prefill", "cost", "time"),
-    ("latency", "throughput", "capacity"),
-)  # what is better
+SMALLER, LARGER = ("state", "memory", "prefill", "cost", "time"), ("latency", "throughput", "capacity")  # is better
 LOADED = ("prefill", "latency", "throughput", "cost")  # numbers that depend on how many users the engine runs
 
 
@@ -27,15 +24,13 @@ def comparison(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
     for column in found:
         labels |= {key: cell["label"] for key, cell in column["cells"].items()}
     is_equal = len({one["waiting"] for one in found}) == 1
-    rows = [
-        {
-            "label": label, "cells": (cells := [one["cells"].get(key) for one in found]),
-            "best": _best(key, cells) if is_equal or key not in LOADED else None,
-        }
-        for key, label in labels.items()
-    ]  # fmt: skip
-    return {"models": [{"model": one["model"], "title": one["title"], "error": one["error"]} for one in found],
-            "rows": rows}  # fmt: skip
+    rows = []
+    for key, label in labels.items():
+        cells = [one["cells"].get(key) for one in found]
+        rows.append(
+            {"label": label, "cells": cells, "best": _best(key, cells) if is_equal or key not in LOADED else None}
+        )
+    return {"models": [{name: one[name] for name in ("model", "title", "error")} for one in found], "rows": rows}
 
 
 def _best(name: str, cells: Sequence[dict[str, Any] | None]) -> int | None:
@@ -62,6 +57,6 @@ def _cells(case: Case) -> Iterator[dict[str, Any]]:
     yield {"why": "fits", "label": "Verdict", "text": lead, "note": "", "title": text}
     counts = {"params": ("Parameters", case.params.total), "active": ("Active per token", case.params.active)}
     for name, (label, count) in counts.items():
-        yield {"why": name, "label": label, "text": human(count) or f"{count:,}", "note": "", "value": count}
+        yield {"why": name, "label": label, "text": readable(count, ""), "note": "", "value": count}
     yield from () if case.only_reads or case.state.task else (cache_fact(case),)
     yield from (one for one in view.facts(case) if one["why"] not in ("params", "state"))

@@ -10,8 +10,7 @@ from ...core.errors import UnknownNameError
 from ...core.evidence import CLASSES
 from ...core.tree import Node
 from ...report.explain import explain_document
-from ...report.numbers import BYTES, duration, exact, readable, short, three_digits
-from ...report.serving import dollars
+from ...report.numbers import BYTES, dollars, duration, exact, readable, short, three_digits
 from ...serving.latency_times import Latency
 from ...serving.latency_tree import NANO, UNIT, latency_tree
 from .case import Case
@@ -47,11 +46,9 @@ def _explained(case: Case, name: str) -> dict[str, Any]:
     form = closed_form(case, name)
     tree = node_data(found.tree)
     return {
-        "tree": _with_runtime(case, tree) if name == "memory" else tree,
-        "symbols": [*map(list, symbols)],
-        "forms": [*map(list, form.lines)],
-        "form_symbols": [*map(list, form.symbols)],
-    }
+        "tree": _with_runtime(case, tree) if name == "memory" else tree, "symbols": [*map(list, symbols)],
+        "forms": [*map(list, form.lines)], "form_symbols": [*map(list, form.symbols)],
+    }  # fmt: skip
 
 
 def _missing(case: Case) -> dict[str, Any]:
@@ -59,11 +56,8 @@ def _missing(case: Case) -> dict[str, Any]:
     found = _explained(case, "memory")
     lack, size = (readable(value, BYTES) for value in (-case.fit.headroom, case.fit.memory))
     card = {"label": "memory of a GPU", "text": size, "note": case.gpu.usable_text}
-    needed = {**found["tree"], "label": "needed on a GPU"}
-    return {
-        **found,
-        "tree": {"label": "missing", "text": lack, "formula": "needed - memory", "children": [needed, card]},
-    }
+    parts = [{**found["tree"], "label": "needed on a GPU"}, card]
+    return {**found, "tree": {"label": "missing", "text": lack, "formula": "needed - memory", "children": parts}}
 
 
 def _with_runtime(case: Case, peak: dict[str, Any]) -> dict[str, Any]:
@@ -147,11 +141,10 @@ def _throughput(case: Case) -> dict[str, Any]:
         reading = case.reading
         rate = {"label": "texts per second", "text": three_digits(reading.requests_per_s)}
         return {"tree": {**rate, "formula": "texts of a batch / its time", "children": [_batches(case)]}}
-    serving, each = case.serving, case.serving.tokens_per_s_gpu
-    gpus = case.fit.result.mesh.ranks * case.replicas
+    requests = float(case.serving.time.requests_per_s)
     return lines(
-        "tokens per second", three_digits(each * gpus),
-        ("requests per second of a replica", three_digits(float(serving.time.requests_per_s)), "a request leaves after "
+        "tokens per second", three_digits(case.tokens_per_s),
+        ("requests per second of a replica", three_digits(requests), "a request leaves after "
          "its prefill, its decode steps and the prefills of the others"),
         ("output tokens of a request", f"{case.answer:,}", ""),
         ("replicas", f"{case.replicas:,}", ""),
@@ -166,22 +159,20 @@ def _batches(case: Case) -> dict[str, Any]:
 
 
 def _cost(case: Case) -> dict[str, Any]:
+    found = case.reading if case.only_reads else case.serving
+    price, cost = found.price, found.usd_per_million
     if case.only_reads:
-        reading = case.reading
-        price, cost, rate = reading.price, reading.usd_per_million, reading.tokens_per_s / reading.gpus
-        width, tokens, timed = reading.width, "tokens", "batch"
+        rate, tokens, timed = case.reading.tokens_per_s / case.reading.gpus, "tokens", "batch"
     else:
-        serving = case.serving
-        price, cost = serving.price, serving.usd_per_million
-        rate = serving.tokens_per_s_gpu * (case.prompt + case.answer) / case.answer
-        width, tokens, timed = serving.width, "tokens of input and output", "output token"
+        rate = case.serving.tokens_per_s_gpu * (case.prompt + case.answer) / case.answer
+        tokens, timed = "tokens of input and output", "output token"
     if price is None or cost is None:
         return lines("cost", "unknown", ("price of a GPU", "unknown", ""))
     return lines(
         f"price of a million {tokens}", dollars(cost),
         ("price of a GPU", f"{dollars((price.low, price.high))} per hour", price.source),
         (tokens, f"{three_digits(rate)} per second and GPU", ""),
-        ("interval", f"× {three_digits(width)}", f"of the time per {timed}, towards both ends"),
+        ("interval", f"× {three_digits(found.width)}", f"of the time per {timed}, towards both ends"),
     )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ def command_lines(case: Case, _: Mapping[str, Any]) -> list[dict[str, str]]:
         step = {"gpu": gpu, **case.reading_layout}
         load: dict[str, Any] = {"isl": case.context, "concurrency": state.users}
     else:
-        load = {**case.engine, "isl": case.prompt, "osl": case.answer, "concurrency": case.users}
+        load = {**case.load, "concurrency": case.users}
     return [*found, {"title": "speed and cost", "line": serve_command.COMMANDS[0].line({**own, **step, **load})}]
 
 

@@ -10,12 +10,12 @@ from ...core.errors import LlmcalcError
 from ...inputs.gguf_names import file_format
 from ...report.serving_front import front_document
 from ...search.front import ServingFront, front_steps
-from ...search.layouts import LayoutSearch
+from ...search.space import Space
 from ...serving.formats import check_formats, format_choices
-from ...serving.point import FORMATS
 from ...serving.requests import read_requests
+from ...serving.service import FORMATS, Service
 from ...serving.terms import read_terms
-from .case import USUAL_ENGINE, Case, said
+from .case import Case, said
 from .charts import drawn
 from .state import State
 
@@ -54,11 +54,11 @@ def find_layouts(case: Case) -> Search:
     given = {name: case.formats.get(name) for name in FORMATS}
     check_formats(case.model, given)
     requests = read_requests(case.prompt, case.answer)
-    engine = case.engine.get("engine", USUAL_ENGINE)
-    given["weights"] = given["weights"] or file_format(case.model, engine)
-    formats = format_choices(case.model, case.gpu, given, engine)
-    search = LayoutSearch(case.model, case.gpu, case.state.n, requests, engine, formats)
-    return front_steps(search, {}, read_terms(case.gpu, None, None, None), None)
+    given["weights"] = given["weights"] or file_format(case.model, case.engine_name)
+    formats = format_choices(case.model, case.gpu, given, case.engine_name)
+    terms = read_terms(case.gpu, None, None, None)
+    service = Service(case.model, case.gpu, case.state.n, requests, case.engine_name, formats[0], terms=terms)
+    return front_steps(Space(service, formats))
 
 
 def _chart(found: ServingFront, asked: Mapping[str, Any]) -> dict[str, str]:

@@ -11,18 +11,18 @@ from ...core.errors import LlmcalcError
 from ...core.evidence import CLASSES
 from ...core.record import changed
 from ...engines.hardware import is_reachable
+from ...report.fit import memory_parts
 from ...report.numbers import BYTES, duration, readable, three_digits
-from ...report.serving import dollars
-from .case import Case, case_of, said
+from ...report.points import sizes_of
+from ...report.serving_money import price_clause
+from .case import Case, case_of, said, speeds_of
 from .facts import facts
 
 BOUNDS = {
     "memory": "memory bandwidth", "compute": "compute", "communication": "communication between GPUs",
     "launches": "kernel launches", "between kernels": "kernel launches", "engine": "the scheduler of the engine",
 }  # fmt: skip
-PARTS = (  # of the memory of a GPU: name, title, and the quantity that explains it
-    ("weights", "Weights"), ("state", "KV cache"), ("transient", "Buffers"), ("reserve", "Runtime"),
-)  # fmt: skip
+PARTS = {"weights": "Weights", "state": "KV cache", "transient": "Buffers", "reserve": "Runtime"}  # of the memory
 MOST_NAMED = 2  # changes in the sentence
 MORE_GPUS = (2, 4, 8)  # factors of the number of GPUs
 LLAMA_CPP, LLAMA_CACHE = "llama.cpp", "q8_0"
@@ -60,9 +60,9 @@ def sentence(case: Case, helpful: Sequence[dict[str, Any]] = ()) -> tuple[str, s
     """Return the lead of the verdict, such as ``Fits``, and the sentence, with the changes that help."""
     found, gpus = case.fit, case.gpus_text
     if not found.fits:
-        needed, size = (readable(size, BYTES) for size in (found.needed + found.reserve, found.memory))
-        each = "each of " if case.state.n > 1 else ""
-        text = f"{case.title} needs {needed} on {each}{gpus}, which {'has' if case.state.n == 1 else 'have'} {size}"
+        each, have = ("each of ", "have") if case.state.n > 1 else ("", "has")
+        size = readable(found.memory, BYTES)
+        text = f"{case.title} needs {case.needed_text} on {each}{gpus}, which {have} {size}"
         helps = " or ".join(change["text"] for change in helpful[:MOST_NAMED])
         return "Does not fit", f"{text}; it fits {helps}." if helps else f"{text}."
     spare = f"{case.title} fits on {gpus} with {readable(found.headroom, BYTES)} to spare"
@@ -76,19 +76,17 @@ def _speed(case: Case) -> Iterator[str]:
     users = case.state.users
     if case.only_reads:
         texts = "a text" if users == 1 else f"{users:,} texts"
-        price = case.reading.usd_per_million
-        cost = f", for {dollars(price)} per million tokens" if price else ""
+        cost = price_clause(case.reading.usd_per_million, "for ")
         yield f"and reads {texts} of {case.context:,} tokens in {duration(*case.reading_span)}{cost}"
         return
     serving = case.serving
     if not serving.all_run:
         yield f"but {serving.engine_title} runs only {case.running:,} of {users:,} requests at once"
         return
-    price = serving.usd_per_million
-    cost = f", for {dollars(price)} per million tokens" if price else ""
-    if serving.tpot_s and serving.tpot_low_s and serving.tpot_high_s:
-        low, rate, high = (three_digits(1 / each) for each in (serving.tpot_high_s, serving.tpot_s, serving.tpot_low_s))
+    if speeds := speeds_of(serving):
+        low, rate, high = map(three_digits, speeds)
         who, each = ("one user", "") if users == 1 else (f"{users:,} users", " each")
+        cost = price_clause(serving.usd_per_million, "for ")
         yield f"and answers {who} at {rate} tokens/s{each} ({low} to {high}), limited by {bound(case)}{cost}"
 
 
@@ -104,18 +102,14 @@ def bound(case: Case) -> str:
 def memory(case: Case) -> dict[str, Any]:
     """Return the parts of the memory of a GPU, in bytes, and its size."""
     found = case.fit
-    sizes = {
-        "weights": found.result.weights - found.result.host, "state": found.result.state,
-        "transient": found.result.activations, "reserve": found.reserve,
-    }  # fmt: skip
     parts = [
-        {"name": name, "title": title, "bytes": sizes[name], "text": readable(sizes[name], BYTES)}
-        for name, title in PARTS
+        {"name": name, "title": PARTS[name], "bytes": size, "text": readable(size, BYTES)}
+        for name, size in memory_parts(found).items()
     ]
-    layout = {name: size for name in ("tp", "pp", "dp", "ep") if (size := getattr(found.result.mesh, name)) > 1}
+    layout = sizes_of(found.result.mesh)
     return {
         "parts": parts, "total": found.needed + found.reserve, "size": found.memory,
-        "needed_text": readable(found.needed + found.reserve, BYTES), "size_text": readable(found.memory, BYTES),
+        "needed_text": case.needed_text, "size_text": readable(found.memory, BYTES),
         "layout": ", ".join(f"{name} {size}" for name, size in layout.items()), "replicas": case.replicas,
         "free_text": readable(max(found.headroom, 0), BYTES), "gpus": found.count, "evidence": found.evidence["needed"],
     }  # fmt: skip
@@ -141,7 +135,7 @@ def changes(case: Case) -> Iterator[dict[str, Any]]:
 
 def _without_waiting(case: Case) -> Iterator[dict[str, Any]]:
     """Yield the changes with which the engine runs all requests at once: of the cache, the GPUs and the users."""
-    cache = LLAMA_CACHE if case.engine.get("engine") == LLAMA_CPP else "fp8"
+    cache = LLAMA_CACHE if case.engine_name == LLAMA_CPP else "fp8"
     groups: list[list[dict[str, Any]]] = [
         [] if case.state.kv else [{"cache": cache}],
         [{"count": count} for factor in MORE_GPUS if is_reachable(case.gpu, count := case.state.n * factor)],
@@ -183,6 +177,5 @@ def notes(case: Case) -> Iterator[str]:
         yield f"the context is {case.context:,} tokens, the most that the model accepts"
     if case.is_answer_cut:
         yield f"the output is cut to {case.answer:,} tokens, because the context includes it"
-    error: LlmcalcError | None = case.time_error
-    if error:
-        yield f"no times: {said(error)}"
+    if case.time_error:
+        yield f"no times: {said(case.time_error)}"

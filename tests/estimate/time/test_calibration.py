@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from llmcalc.serving.factors import Factors, MeasuredTime, fit_factors, remaining_error
+from llmcalc.kernels.interval import remaining_error
+from llmcalc.serving.factors import Factors, MeasuredTime, fit_factors
 
 USUAL = 0.0011
 PARTS = ((0.0053, 0.0002, 0.0007), (0.0071, 0.0005, 0.0043), (0.0131, 0.0017, 0.0101), (0.0029, 0.0001, 0.0003))

@@ -6,17 +6,17 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from ...core.errors import InputError, short_repr
-from ...core.evidence import EXACT, weakest
-from ...core.notebook_display import NotebookDisplay
-from ...core.record import record
-from ...core.setting import Setting, check_values
-from ...data import tables
-from ...engines.profile import GIB, Estimate
-from ...importers.engine_commands import written_command
-from ...importers.engine_logs import EngineLog, read_log_file
-from .serve import serve
-from .start import ServeResult
+from ..core.errors import InputError, short_repr
+from ..core.evidence import EXACT, weakest
+from ..core.notebook_display import NotebookDisplay
+from ..core.record import record
+from ..core.setting import Setting, check_values
+from ..data import tables
+from ..engines.profile import GIB, Estimate
+from ..importers.engine_commands import written_command
+from ..importers.engine_logs import EngineLog, read_log_file
+from .reading import read_deployment
+from .start.start import ServeResult
 
 MIB = 2**20
 CHECK_LOG = (Setting("gpu"), Setting("model"), Setting("engine_version"), Setting("gpu_memory"))
@@ -129,27 +129,15 @@ class CheckedLog(NotebookDisplay):
         }  # fmt: skip
 
 
-def check_log(
+def compare_log(
     path: str | os.PathLike[str],
-    gpu: str | None = None,
-    *,
-    model: str | None = None,
-    engine_version: str | None = None,
-    gpu_memory: str | None = None,
+    gpu: str | None,
+    model: str | None,
+    engine_version: str | None,
+    gpu_memory: str | None,
 ) -> CheckedLog:
-    """Compare the start-up log of a serving engine with the prediction of ``serve`` for the arguments that it prints.
-
-    Args:
-        path: log file of vLLM, SGLang, TensorRT-LLM or llama.cpp, or ``-`` for standard input.
-        gpu: GPU name (default: as printed).
-        model: name of the model (default: as printed).
-        engine_version: version of the engine (default: as printed).
-        gpu_memory: memory of one GPU (default: as printed).
-
-    Raises:
-        InputError: the file can't be read, is not the log of an engine, or doesn't name the model or the GPU.
-    """
-    check_values(CHECK_LOG, locals())
+    """Compare the start-up log of a serving engine with its prediction. The arguments are those of ``check_log``."""
+    check_values(CHECK_LOG, {"gpu": gpu, "model": model, "engine_version": engine_version, "gpu_memory": gpu_memory})
     log = _read(path)
     if log.engine not in tables("engines"):
         raise InputError(f"{log.engine} is not described", where=str(path))
@@ -158,10 +146,10 @@ def check_log(
         raise InputError("the log doesn't name the model", parameter="model", hint="add {model=MODEL}")
     words, unread = written_command(log.engine, log.arguments, name)
     memory = gpu_memory or (f"{log.figures['gpu_memory_gib']}GiB" if "gpu_memory_gib" in log.figures else None)
-    result = serve(
+    result = read_deployment(
         None, gpu or (None if memory else log.device or None), command=words, gpu_memory=memory,
-        engine_version=engine_version or log.version or None,
-    )  # fmt: skip
+        engine_version=engine_version or log.version or None, settings={},
+    ).start()  # fmt: skip
     if log.engine == "llama.cpp" and "kv_mib" not in log.figures and "kv_buffers_mib" in log.figures:
         log = log._replace(figures={**log.figures, "kv_mib": log.figures["kv_buffers_mib"]})
     figures = tuple(_compare(log, result))
@@ -207,6 +195,7 @@ def _predictions(result: ServeResult) -> dict[str, Estimate]:
     return {
         "weights": memory.loaded, "activation": result.memory.activation, "non_torch": memory.non_torch,
         "cuda_graphs": memory.graphs, "available": memory.available, "tokens": result.tokens,
-        "concurrency": result.concurrency, "longest": Estimate(*(result.longest_in(case) for case in range(3))),
+        "concurrency": result.concurrency,
+        "longest": Estimate(result.longest_in(0), result.longest, result.longest_in(2)),
         "request": Estimate.exact(float(result.request_blocks * result.groups.block_bytes)),
     }  # fmt: skip

@@ -11,23 +11,20 @@ from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.errors import LlmcalcError
-from ..core.record import record, remembered
+from ..core.record import changed, record, remembered
 from ..data import table, tables
-from ..engines.lengths import known_length
-from ..engines.settings import setting_flags
-from ..estimate.hardware import Accelerator
+from ..estimate.prices import price_of
+from ..inputs.gpus import Gpus, read_gpus
 from ..inputs.grid import numpy_module
-from ..kernels.arrays import namespace
-from ..serving.factors import Factors
 from ..serving.money import decode_power
-from ..serving.points import Point, between, column, joined, points_of, rows_of
+from ..serving.points import Point, between, column, joined, points_of, prefill_share, rows_of
 from ..serving.pool_times import Decodes, Prefills, decodes, pools_time, prefills
-from ..serving.replicas import Formats, Replica, read_replica
+from ..serving.replicas import Formats, Replica, replica_on
 from ..serving.requests import Requests
+from ..serving.service import Service
 from ..serving.step.step_models import engine_step
-from ..serving.times import Load, ServingTime, serving_time
+from ..serving.times import Load, serving_time
 
-LENGTH = "max_model_len"
 MOST, STEPS = 4096, 97  # requests of a data-parallel rank: the largest number, and how many are tried
 FEWEST = tuple(2.0**-power for power in range(6, 0, -1))  # while other requests are in the pool of prefills
 NUMBERS = sorted({float(round(MOST ** (step / (STEPS - 1)))) for step in range(STEPS)})
@@ -76,63 +73,56 @@ class Times(NamedTuple):
 
 
 @record
-class LayoutSearch:
-    """All layouts of some GPUs.
+class Space:
+    """A service on all layouts of its GPUs, in several number formats, with a given number of requests or any.
 
     Attributes:
-        architecture: the model.
-        card: the GPU.
-        count: number of GPUs.
-        requests: lengths of the requests.
-        engine: serving engine.
-        formats: number formats that are tried.
-        factors: factors of a measured deployment.
+        service: the model in an engine on GPUs with requests.
+        formats: number formats that are tried (default: those of the service).
         only: number of requests on all GPUs, or None for all numbers.
-        chunk: largest number of tokens of prefill in a step (default: the usual one of the engine).
-        given: further settings of the engine.
-        acceptance: accepted tokens per step of speculative decoding, or their share of the drafted ones, if given.
-        assumed: notes on the engine, if it was chosen.
-        is_command: whether a command line states the settings, so that their defaults limit the running requests.
     """
 
-    architecture: Architecture
-    card: Accelerator
-    count: int
-    requests: Requests
-    engine: str
-    formats: tuple[Formats, ...]
-    factors: Factors | None = None
+    service: Service
+    formats: tuple[Formats, ...] = ()
     only: float | None = None
-    chunk: int | None = None
-    given: Mapping[str, Any] = {}
-    acceptance: tuple[float | None, float | None] = (None, None)
-    assumed: tuple[str, ...] = ()
-    is_command: bool = False
 
-    @cached_property
-    def load(self) -> Load:
-        """Requests without their number."""
-        return self.requests.load(chunk=self.chunk)
-
-    @cached_property
-    def longest(self) -> int | None:
-        """Largest number of tokens of a request that the model or the settings allow, or None if unknown."""
-        allowed = known_length(self.architecture, self.engine), self.given.get(LENGTH)
-        return min((size for size in allowed if isinstance(size, int)), default=None)
+    def __post_init__(self) -> None:
+        self.__dict__["formats"] = self.formats or (self.service.formats,)
 
     @property
-    def length_flag(self) -> str:
-        """Setting of ``longest``, with the engine's name if a command line states it, or empty if it is the model's."""
-        if self.longest is None or self.given.get(LENGTH) != self.longest:
-            return ""
-        flags = tables("engines").get(self.engine, {}).get("flags")
-        return setting_flags(flags).get(LENGTH, LENGTH) if flags and self.is_command else f"{{{LENGTH}}}"
+    def limits(self) -> Mapping[str, float]:
+        """Longest times of requests in seconds, by name."""
+        return self.service.limits or {}
+
+    @property
+    def requests(self) -> Requests:
+        """Lengths of the requests."""
+        return self.service.requests
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether a request has more tokens than the model or the settings allow."""
+        return self.service.longest is not None and self.requests.longest > self.service.longest
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Assumptions about the requests, their drafted tokens, and the overlap of two batches."""
         own = self.single
-        return (*self.assumed, *self.requests.notes, *(own.drafting.notes if own.drafting else ()), *own.notes)
+        drafts = own.drafting.notes if own.drafting else ()
+        return (*self.service.assumed, *self.requests.notes, *drafts, *own.notes)
+
+    def with_change(self, change: Mapping[str, Any]) -> Space:
+        """Return the space with another GPU or number of GPUs, other formats, or another number of requests.
+
+        Measured factors hold for the GPU and the weights that were measured.
+        """
+        gpus = read_gpus(change["gpu"]) if "gpu" in change else Gpus(self.service.card, None, self.service.count)
+        card, old = gpus.accelerator or self.service.card, self.service
+        formats = tuple({**own, **{name: change[name] for name in own if name in change}} for own in self.formats)
+        measured = None if {"gpu", "weights"} & change.keys() else old.measured
+        terms = old.terms if card.name == old.card.name else changed(old.terms, price=price_of(card), rated=card.power)
+        own = changed(old, card=card, count=gpus.count or 1, measured=measured, terms=terms)
+        return Space(own, formats, change.get("concurrency", self.only))
 
     @property
     def fewest(self) -> float:
@@ -150,9 +140,7 @@ class LayoutSearch:
 
     def read(self, mesh: Mesh, formats: Formats) -> Replica:
         """Return a replica. The number of its running requests is free unless it is given."""
-        gpu = f"{self.card.name}:{mesh.ranks}"
-        own = self.architecture, self.card, gpu, mesh, self.engine, formats
-        return read_replica(*own, self.given, self.acceptance, is_most_free=not self.is_command)
+        return replica_on(self.service, mesh, formats, is_most_free=not self.service.is_command)
 
     def replica(self, mesh: Mesh, formats: Formats) -> Replica | None:
         """Return a replica, or None if the model does not allow the layout or the formats."""
@@ -168,7 +156,7 @@ class LayoutSearch:
 
     def _groups(self) -> Iterator[tuple[Formats, int]]:
         """Yield the formats and the numbers of GPUs of replicas."""
-        yield from product(self.formats, powers(self.count))
+        yield from product(self.formats, powers(self.service.count))
 
     def _replicas_of(self, formats: Formats, size: int) -> list[Replica]:
         """Return the replicas with ``size`` GPUs, which are computed once."""
@@ -176,8 +164,8 @@ class LayoutSearch:
 
     def _sized(self, size: int, formats: Formats) -> Iterator[Replica]:
         """Yield the replicas with ``size`` GPUs. Data-parallel ranks need more memory than tensor-parallel ones."""
-        one_way = [Mesh(pp=size)] if engine_step(self.engine).divides_layers else None
-        for mesh in one_way or meshes(self.architecture, size, self.card.node):
+        one_way = [Mesh(pp=size)] if engine_step(self.service.engine).divides_layers else None
+        for mesh in one_way or meshes(self.service.architecture, size, self.service.card.node):
             replica = self.replica(mesh, formats)
             is_known = replica is not None and (replica.memory.result is not None or replica.steps.stage_batches == 1)
             if mesh.pp > 1 and (replica is None or not is_known or replica.drafting):
@@ -191,8 +179,8 @@ class LayoutSearch:
     @property
     def can_disaggregate(self) -> bool:
         """Whether the engine has two pools, and there are GPUs for both."""
-        known = bool(tables("engines").get(self.engine, {}).get("pools"))
-        return known and self.count > 1 and self.requests.mean("osl") > 1
+        known = bool(tables("engines").get(self.service.engine, {}).get("pools"))
+        return known and self.service.count > 1 and self.requests.mean("osl") > 1
 
     def times(self) -> Iterator[Times]:
         """Yield the times on all layouts, or nothing if a request is too long."""
@@ -200,40 +188,42 @@ class LayoutSearch:
 
     def steps(self) -> Iterator[Times | None]:
         """Yield what ``times`` yields, and None between other pieces of work, where a caller can pause."""
-        if self.longest is not None and self.requests.longest > self.longest:
+        if self.is_too_long:
             return
         for group in self._groups():
             self._replicas_of(*group)
             yield None
         for replica in self.replicas:
-            found: list[Point] = []
-            for points in self._blocks(replica):
+            count, found = self.service.count // replica.ranks, list[Point]()
+            for points in self._blocks(replica, count):
                 found += points
                 yield None
-            yield self._times(replica, found)
+            yield Times(Placement(replica, count), tuple(found))
         if self.can_disaggregate:
             yield from self.disaggregated()
 
-    def together(self, replica: Replica, numbers: Sequence[float] = ()) -> Times:
+    def together(self, replica: Replica, numbers: Sequence[float] = (), replicas: int = 0) -> Times:
         """Return the times of a layout whose replicas compute prefills and decode steps together.
 
-        ``numbers`` are the numbers of requests that are tried, if they are not the usual ones.
+        Args:
+            replica: a replica.
+            numbers: numbers of requests that are tried, if they are not the usual ones.
+            replicas: number of replicas (default: as many as there are GPUs for).
         """
-        return self._times(replica, [point for points in self._blocks(replica, numbers) for point in points])
+        count = replicas or self.service.count // replica.ranks
+        found = tuple(point for points in self._blocks(replica, count, numbers) for point in points)
+        return Times(Placement(replica, count), found)
 
-    def _times(self, replica: Replica, points: Sequence[Point]) -> Times:
-        return Times(Placement(replica, self.count // replica.ranks), tuple(points))
-
-    def _blocks(self, replica: Replica, numbers: Sequence[float] = ()) -> Iterator[Iterator[Point]]:
-        """Yield the times of blocks of numbers of requests on a layout without pools."""
-        load, count, groups = self.load, self.count // replica.ranks, replica.steps.n_batches
+    def _blocks(self, replica: Replica, count: int, numbers: Sequence[float] = ()) -> Iterator[Iterator[Point]]:
+        """Yield the times of blocks of numbers of requests on ``count`` replicas without pools."""
+        load, groups = self.service.load, replica.steps.n_batches
         each = numbers or ([self.only] if self.only else ())
         for number in blocks([one / count / groups for one in each] or NUMBERS):
             requests = groups * number
             own = load._replace(
                 concurrency=load.across_classes(requests), chunk=load.chunk or replica.chunk, most=replica.most
             )
-            time = serving_time(replica.steps, own, replica.free, self.factors, replica.speculation)
+            time = serving_time(replica.steps, own, replica.free, self.service.factors, replica.speculation)
             runs = (time.capacity >= 1) & (time.waiting <= 0)
             yield points_of(
                 requests * count, time.batch, runs, time.tpot_s, time.ttft_s, time.requests_per_s * count,
@@ -243,7 +233,7 @@ class LayoutSearch:
 
     def disaggregated(self) -> Iterator[Times]:
         """Yield the times of all layouts with two pools."""
-        smaller = [one for one in self.replicas if one.ranks < self.count and one.mesh.pp == 1]
+        smaller = [one for one in self.replicas if one.ranks < self.service.count and one.mesh.pp == 1]
         firsts = [(replica, own) for replica in smaller if (own := self.prefills(replica)) is not None]
         for second in smaller:
             placed = [
@@ -256,12 +246,12 @@ class LayoutSearch:
 
     def splits(self, first: int, second: int) -> Iterator[tuple[int, int]]:
         """Yield numbers of replicas of two pools that use all GPUs."""
-        most = (self.count - second) // first
+        most = (self.service.count - second) // first
         numbers = range(1, most + 1) if most <= MOST_SPLITS else sorted({
             max(round(most ** (at / MOST_SPLITS)), 1) for at in range(MOST_SPLITS + 1)
         })  # fmt: skip
         for number in numbers:
-            others, rest = divmod(self.count - number * first, second)
+            others, rest = divmod(self.service.count - number * first, second)
             if others >= 1 and not rest:
                 yield number, others
 
@@ -280,13 +270,13 @@ class LayoutSearch:
         self, placements: Sequence[Placement], own: Prefills, steps: Sequence[Decodes]
     ) -> Sequence[Sequence[Point]]:
         """Return the points of each placement."""
-        node, most = self.card.node, placements[0].replica.most
+        node, most = self.service.card.node, placements[0].replica.most
         counts = column([one.prefill_replicas for one in placements]), column([one.replicas for one in placements])
         same_node = column([one.gpus <= node for one in placements])
         share = column([one.first_gpus / one.gpus for one in placements])
         found: list[Point] = []
         for step in steps:
-            time = pools_time(own, step, counts, self.load, same_node=same_node)
+            time = pools_time(own, step, counts, self.service.load, same_node=same_node)
             runs = (step.batch <= step.capacity) & (step.batch <= most) & (time.busy <= MOST_BUSY)
             power, seconds = decode_power(step.step, table("serving_power")), step.step.seconds
             values = (
@@ -301,12 +291,16 @@ class LayoutSearch:
     @cached_property
     def decode_load(self) -> Load:
         """Requests of a pool that only decodes, without cached prefixes if the engine has none there."""
-        caches = tables("engines").get(self.engine, {}).get("pools", {}).get("decode_cache", True)
-        return self.load if caches else self.load._replace(cached=0 * self.load.cached, shared=0 * self.load.shared)
+        caches = tables("engines").get(self.service.engine, {}).get("pools", {}).get("decode_cache", True)
+        return (
+            self.service.load
+            if caches
+            else self.service.load._replace(cached=0 * self.service.load.cached, shared=0 * self.service.load.shared)
+        )
 
     def prefills(self, first: Replica) -> Prefills | None:
         """Return the prefills of a replica, or None if a prompt does not fit."""
-        load = self.load._replace(chunk=self.chunk or first.chunk)
+        load = self.service.load._replace(chunk=self.service.chunk or first.chunk)
         return prefills(first.steps, load, first.free, first.speculation, self.decode_load.cached)
 
     def _decodes(self, second: Replica) -> list[Decodes]:
@@ -315,15 +309,9 @@ class LayoutSearch:
         def compute() -> list[Decodes]:
             steps, load, drafts = second.steps, self.decode_load, second.speculation
             numbers = blocks([*FEWEST, *NUMBERS])
-            return [decodes(steps, load, number, second.free, self.factors, drafts) for number in numbers]
+            return [decodes(steps, load, number, second.free, self.service.factors, drafts) for number in numbers]
 
-        return remembered(second, "_decodes", (self.requests.classes, self.factors), compute)
-
-
-def prefill_share(time: ServingTime, osl: Any, groups: int) -> Any:
-    """Return the share of the GPUs' time that prefills take, where replicas compute both."""
-    decoding = (osl - 1) * time.step.seconds / time.accepted * time.requests_per_s / (groups * time.decoding)
-    return namespace(decoding).clip(1 - decoding, 0.0, 1.0)
+        return remembered(second, "_decodes", (self.requests.classes, self.service.factors), compute)
 
 
 def blocks(numbers: Sequence[float]) -> Sequence[Any]:

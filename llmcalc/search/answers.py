@@ -1,0 +1,246 @@
+"""The answer to a question about requests: times on a layout, layouts within limits, a front, two pools, or GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..calc.sharding import Mesh
+from ..core.architecture import Architecture
+from ..core.errors import InputError
+from ..core.record import changed
+from ..core.setting import Setting, check_values
+from ..data import tables
+from ..engines.settings import SHARES, read_engine_settings, setting_flags
+from ..importers.engine_commands import EngineCommand, read_command
+from ..importers.modelfile import RUN, is_modelfile
+from ..inputs.gpus import Gpus, gpu_list
+from ..inputs.models import Source, load
+from ..serving.encoders import PARAMETERS, EncoderServing, encoder_serving
+from ..serving.formats import check_formats, format_choices
+from ..serving.memory import engine_title
+from ..serving.point import ONE_REQUEST, ServingLayout, point
+from ..serving.reading import REQUESTS, Command, gpus_of, read_deployment, read_words
+from ..serving.result import ServingResult
+from ..serving.service import OF_REQUESTS, Service, read_service
+from ..serving.start.llama_cpp_fit import PLACED
+from ..serving.start.models import load_served, stored_format
+from ..serving.start.ollama import modelfile_command, run_command
+from ..serving.start.start import ServeResult
+from ..serving.step.step_models import check_layout
+from .default_layout import default_layout
+from .front import ServingFront, find_front
+from .pools import ServingPools, serving_pools
+from .serving_gpus import ServingGpus, search_gpus
+from .serving_requests import search_requests
+from .serving_search import ServingSearch, search_layouts
+from .space import Space
+
+ENGINE_SETTINGS = (  # that change the memory for requests, or the steps
+    "engine_version", "max_model_len", "max_num_seqs", *SHARES, "share", "kv_cache_memory", "block_size", "num_blocks",
+    "dtype", "prefix_caching", "disable_radix_cache", "chunked_prefill", "max_total_tokens", "graph_sequences",
+    "sliding_ratio", "state_ratio", "max_states", "state_dtype", "conv_dtype", "disable_cache_groups",
+    "images_per_prompt", "language_model_only", "multimodal", "draft", "draft_method", "draft_tokens", "draft_steps",
+    "draft_width", "speculative_config", "max_num_batched_tokens",
+    "two_batch_overlap", "enforce_eager", "auto_fit", "full_window", "unified", "cache_v", *PLACED,
+)  # fmt: skip
+SETTINGS = (*(name for name in OF_REQUESTS if name != "gpu"), *ENGINE_SETTINGS)
+BESIDE_COMMAND = (*REQUESTS, "engine_version", "price", "calibration", "acceptance_length", "acceptance_rate", "image")
+Timed = ServingResult | ServingSearch | ServingFront | ServingPools | EncoderServing
+
+
+def answer(
+    model: Source | None,
+    gpu: str | int | None,
+    given: Mapping[str, Any],
+    command: Command | None = None,
+    gpu_memory: str | int | None = None,
+) -> Timed | ServingGpus:
+    """Return the answer to a question about requests, on GPUs of one kind or several.
+
+    Args:
+        model: the model, unless a command line names it.
+        gpu: names and numbers of the GPUs.
+        given: settings of ``serve``.
+        command: command line of an engine, or None.
+        gpu_memory: memory of a GPU, which has no effect on times.
+
+    Raises:
+        InputError: a setting that is invalid or has no effect on times.
+    """
+    check_values((Setting("engine_version"),), given)
+    several = gpu_list(gpu)
+    if not several:
+        return _on_gpus(model, gpu, given, command, gpu_memory)
+    return search_gpus(
+        model, several, given, lambda each: _on_gpus(model, each, given, command, gpu_memory),
+        is_fixed=command is not None,
+    )  # fmt: skip
+
+
+def _on_gpus(
+    model: Source | None,
+    gpu: str | int | None,
+    given: Mapping[str, Any],
+    command: Command | None,
+    gpu_memory: str | int | None,
+) -> Timed:
+    """Return the answer on GPUs of one kind, if all settings have an effect on it."""
+    values, notes = {name: value for name, value in given.items() if value is not None}, tuple[str, ...]()
+    started = _started(model, command, gpu)
+    if command is None and is_modelfile(model):
+        command, notes = modelfile_command(model, values.pop("engine", None), {}, _gpus(gpu))
+        model = None
+    if command is not None:
+        inside = ["model"] * (model is not None) + [name for name in values if name not in BESIDE_COMMAND]
+        if inside:
+            text, hint = "cannot be combined with a command line", "set it in the command"
+            raise InputError(text, parameter=inside[0], hint=hint)
+        model, read, assumed = _read(read_command(command), _gpus(gpu))
+        values, notes = values | read, (*notes, *assumed)
+    if started and (placed := {name: size for name, size in started.automatic.items() if name in PLACED}):
+        values |= placed
+        notes = (*notes, f"{started.engine_title} starts{started.placement}, which it chooses by itself")
+    _check_known(values, gpu_memory, command)
+    if model is not None and isinstance(gpu, str) and "isl" in values:
+        model = load(model)
+        if model.main.role == "encoder":
+            return _encoder(model, gpu, values)
+    missing = [name for name in ("isl", "osl") if name not in values and not {"mix", "trace"} & {*values}]
+    if missing:
+        both = " ".join(f"{{{name}={size}}}" for name, size in (("isl", 1000), ("osl", 500)) if name in missing)
+        raise InputError("missing number of tokens", parameter=missing[0], hint=f"add {both}")
+    if model is None or gpu is None:
+        name = "model" if model is None else "gpu"
+        raise InputError(f"missing {name}", parameter=name, hint="add a model and a GPU such as {gpu=h100:4}")
+    if not isinstance(gpu, str):
+        raise InputError("needs the name of a GPU", parameter="gpu", hint="use a name such as {gpu=h100:4}")
+    found = timed(read_service(model, gpu, values, is_command=command is not None))
+    return changed(found, notes=(*notes, *found.notes)) if notes else found
+
+
+def _check_known(values: Mapping[str, Any], gpu_memory: str | int | None, command: Command | None) -> None:
+    """Check that all settings have an effect on times."""
+    unused = ["gpu_memory"] * (gpu_memory is not None) + [name for name in values if name not in SETTINGS]
+    if not unused:
+        return
+    if command is not None and unused[0] != "gpu_memory":
+        flag = setting_flags(tables("engines")[str(values["engine"])]["flags"]).get(unused[0], unused[0])
+        hint = f"omit {flag}, or omit the lengths of requests for the memory alone"
+        raise InputError(f"{flag} is not modelled together with the time of requests", parameter="command", hint=hint)
+    asking = ", ".join(f"{{{name}}}" for name in REQUESTS if name in values)
+    hint = f"omit it, or {asking}, for the memory alone"
+    raise InputError("is not modelled together with the time of requests", parameter=unused[0], hint=hint)
+
+
+def timed(service: Service) -> ServingResult | ServingSearch | ServingFront | ServingPools:
+    """Return the times of a service on one layout, or what a search over its layouts finds."""
+    if service.limits is not None or service.asked.get("pareto"):
+        return _searched(service)
+    if "prefill_pool" not in service.asked:
+        return point_of(service)
+    tp, (dp, ep) = service.asked.get("tp"), (service.asked.get(name) or 1 for name in ("dp", "ep"))
+    if (tp or dp) * dp % ep:
+        raise InputError(f"must divide the {(tp or 1) * dp} GPUs of a replica, not {ep}", parameter="ep")
+    decode = Mesh(dp=dp, tp=tp or 1, ep=ep, etp=(tp or 1) * dp // ep) if tp or dp > 1 else None
+    given = service.asked.get("concurrency")
+    pools = serving_pools(Space(service, only=given or 1), service.asked["prefill_pool"], decode)
+    return pools if given else changed(pools, notes=(ONE_REQUEST, *pools.notes))
+
+
+def _searched(service: Service) -> ServingSearch | ServingFront:
+    """Return what a search over layouts, or over numbers of requests on a given layout, finds."""
+    asked = service.asked
+    if service.requests.is_single_token:
+        raise InputError("needs at least 2 output tokens", parameter="osl", hint="use {osl=2}")
+    chosen = service.given_sizes if asked.get("pareto") else []
+    if refused := [*chosen, *(["prefill_pool"] if asked.get("prefill_pool") else [])]:
+        hint = f"the layout is chosen; omit {{{refused[0]}}}" if chosen else f"omit {{{refused[0]}}}"
+        raise InputError("cannot be combined with a search for layouts", parameter=refused[0], hint=hint)
+    architecture, card, formats = service.architecture, service.card, service.formats
+    check_formats(architecture, formats)
+    space = Space(service, only=asked.get("concurrency"))
+    if asked.get("pareto"):
+        tried = (formats,) if service.measured else format_choices(architecture, card, formats, service.engine)
+        return find_front(changed(space, formats=tried))
+    if not service.has_layout:
+        return search_layouts(space)
+    mesh, count = service.given_mesh, service.count
+    check_layout(architecture, card, mesh, count)
+    found = search_requests(changed(space, service=changed(service, count=mesh.ranks)), mesh)
+    rest = count - mesh.ranks
+    unused = (f"the layout leaves {rest} of {count} GPUs unused",) if rest else ()
+    return changed(found, notes=(*unused, *found.notes))
+
+
+def point_of(service: Service) -> ServingResult:
+    """Return the times of a service on the given layout, or on the default one.
+
+    If the GPUs alone do not store the model, it is the layout with which llama.cpp starts by itself.
+    """
+    asked = {name: value for name, value in service.asked.items() if name not in ("sla", "pareto", "prefill_pool")}
+    concurrency, gpus = asked.get("concurrency") or 1, f"{service.card.name}:{service.count}"
+
+    def retry(change: Mapping[str, Any]) -> ServingResult:
+        own = {**asked, "concurrency": concurrency, **change}
+        return point_of(read_service(service.architecture, own.pop("gpu", gpus), own))
+
+    layout = ServingLayout(service.given_mesh)
+    is_free = asked.get("tp") is None and layout.mesh.ep == 1
+    if is_free and layout.mesh.ranks == layout.mesh.tp == service.count > 1:
+        layout = default_layout(Space(service), concurrency)
+    found = point(service, layout, retry)
+    automatic = found.placed.automatic if found.placed else {}
+    if placed := {name: each for name, each in automatic.items() if name in PLACED}:
+        whole = retry(placed)
+        if whole.time.capacity >= 1 and found.placed:
+            note = f"{engine_title(service.engine)} starts{found.placed.placement}, which it chooses by itself"
+            return changed(whole, notes=(note, *whole.notes))
+    return found
+
+
+def _encoder(architecture: Architecture, gpu: str, values: Mapping[str, Any]) -> EncoderServing:
+    """Return the throughput of an encoder, if all settings have an effect on it."""
+    for name in values:
+        if name not in PARAMETERS:
+            text = f"has no effect on {architecture.name}, an encoder, which generates no tokens"
+            raise InputError(text, parameter=name, hint="omit it")
+    return encoder_serving(architecture, gpu, **values)
+
+
+def _started(model: Source | None, command: Command | None, gpu: str | int | None) -> ServeResult | None:
+    """Return how llama.cpp starts a command line or a Modelfile. It may move part of the model to host memory."""
+    if not isinstance(gpu, str):
+        return None
+    pasted = read_words(command)
+    if tables("engines")[pasted.engine]["rule"] == "sum" if pasted else is_modelfile(model):
+        return read_deployment(None if pasted else model, gpu, command=command, settings={}).start()
+    return None
+
+
+def _gpus(gpu: str | int | None) -> Gpus:
+    return Gpus(None, None, None) if gpu is None else gpus_of(gpu)
+
+
+def _read(pasted: EngineCommand, gpus: Gpus) -> tuple[Source, dict[str, Any], list[str]]:
+    """Return the model of a command line, its settings, and notes."""
+    remarks = tuple[str, ...]()
+    if pasted.program == RUN:
+        words, remarks = run_command(pasted, gpus)
+        pasted = read_command(words)._replace(unmodelled=pasted.unmodelled)
+    entry = tables("engines")[pasted.engine]
+    settings, splits_layers = read_engine_settings(pasted.settings, entry, is_text=True), entry["rule"] == "sum"
+    if splits_layers and settings.pop("pp", 1) > 1:
+        hint = "use tensor-parallel ranks"
+        raise InputError("pipeline stages are not modelled for times", parameter="pp", hint=hint)
+    tp, dp = (settings.pop(name, None if splits_layers else 1) for name in ("tp", "dp"))
+    if settings.pop("attention_dp", False):  # these ranks are a part of the tensor-parallel ranks
+        tp = max(tp // dp, 1)
+    if settings.pop("expert_parallel", False):
+        settings["ep"] = tp * dp
+    architecture, _, weights, assumed = load_served(pasted.model, is_repository=True)
+    notes = [*remarks, *(note for note in assumed if note not in architecture.notes)]
+    if pasted.unmodelled:
+        notes.append(f"not modelled: {', '.join(pasted.unmodelled)}")
+    layout = {name: size for name, size in (("tp", tp), ("dp", dp)) if size}
+    return architecture, {"engine": pasted.engine, **stored_format(weights, settings), **layout}, notes

@@ -1,0 +1,153 @@
+"""What runs where: a model on GPUs in a serving engine, with the settings of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..core.architecture import Architecture
+from ..core.record import changed, record
+from ..data import tables
+from ..engines.lengths import changed_config, longest_request
+from ..engines.profile import EngineProfile, read_profile
+from ..engines.settings import read_engine_settings
+from ..estimate.hardware import Accelerator
+from ..inputs.gguf_names import dynamic_notes, file_format
+from ..inputs.gpus import Gpus
+from .start.models import model_kinds, stored_format
+from .start.predict import start
+
+if TYPE_CHECKING:
+    from ..importers.engine_commands import EngineCommand
+    from .start.start import ServeResult
+
+NOTHING: Mapping[str, Any] = {}
+GPUS = "gpus"  # in a change: number of GPUs
+
+
+@record
+class Deployment:
+    """A model on GPUs in a serving engine: all that does not change while it serves.
+
+    Attributes:
+        architecture: the model.
+        title: name of the model as it was given.
+        gpus: accelerator or memory of a GPU, and the number of GPUs if it is given.
+        profile: engine, its version, its constants and defaults.
+        given: settings of the engine that were given, by the names of ``engines/settings.py``, checked.
+        file_format: number format of the weights that the name of a file or repository states, or None.
+        asked_cache: number format of the cache as it was given, or None.
+        command: command line that was given, or None.
+        images: sizes of images whose tokens are stated.
+        notes: what was assumed while the settings were read.
+        change: changed settings, and the number of GPUs.
+    """
+
+    architecture: Architecture
+    title: str
+    gpus: Gpus
+    profile: EngineProfile
+    given: Mapping[str, Any]
+    file_format: str | None = None
+    asked_cache: str | None = None
+    command: EngineCommand | None = None
+    images: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    change: Mapping[str, Any] = NOTHING
+
+    @property
+    def engine(self) -> str:
+        """Name of the engine."""
+        return self.profile.name
+
+    @property
+    def accelerator(self) -> Accelerator | None:
+        """The GPU, or None if only its memory was given."""
+        return self.gpus.accelerator
+
+    @property
+    def memory_bytes(self) -> int:
+        """Memory of one GPU in bytes."""
+        return memory_of(self.gpus)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Given and changed settings of the engine."""
+        return {**self.given, **self.change}
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Keys of the model's config that flags of the command line change."""
+        return changed_config(self.engine, self.command)
+
+    @property
+    def longest(self) -> int | None:
+        """Tokens of the longest request with which the engine starts, or None if it does not depend on the model."""
+        return longest_request(self.architecture, self.engine, self.command, self.config)
+
+    def with_change(self, change: Mapping[str, Any]) -> Deployment:
+        """Return the deployment with these changed settings in place of former ones, and on other GPUs if given."""
+        own = {name: value for name, value in change.items() if name != GPUS}
+        return changed(self, change=own, gpus=changed(self.gpus, count=change.get(GPUS, self.gpus.count)))
+
+    def on(self, gpus: Gpus, settings: Mapping[str, Any]) -> Deployment:
+        """Return the same model and engine on other GPUs with other settings."""
+        read = read_engine_settings(settings, tables("engines")[self.engine])
+        return changed(self, gpus=gpus, given=stored_format(self.file_format, read), asked_cache=settings.get("cache"))
+
+    def start(self) -> ServeResult:
+        """Return whether the engine starts, the memory of each GPU and the size of the KV cache.
+
+        Raises:
+            SizeError: a number of ranks that does not divide the model.
+        """
+        return start(self)
+
+
+def deployment(
+    architecture: Architecture,
+    gpus: Gpus,
+    engine: str,
+    version: str | None = None,
+    settings: Mapping[str, Any] = NOTHING,
+    *,
+    title: str = "",
+    weights: str | None = None,
+    command: EngineCommand | None = None,
+    images: tuple[str, ...] = (),
+    remarks: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
+) -> Deployment:
+    """Return a model on GPUs in an engine.
+
+    Args:
+        architecture: the model.
+        gpus: the GPUs.
+        engine: name of the engine.
+        version: its version (default: the newest one that is described).
+        settings: settings of the engine, as text if a command line states them.
+        title: name of the model as it was given (default: that of the architecture).
+        weights: number format of the weights that the name of a repository states.
+        command: command line, or None.
+        images: sizes of images.
+        remarks: what was assumed about the engine and its settings.
+        notes: what was assumed about the model.
+
+    Raises:
+        InputError: a setting that the engine does not have, or an invalid value.
+    """
+    entry, card = tables("engines")[engine], gpus.accelerator
+    own_format = weights or file_format(architecture, engine)
+    read = read_engine_settings(settings, entry, is_text=command is not None)
+    profile = read_profile(engine, entry, version, card.name if card else "", memory_of(gpus))
+    profile = profile.for_model(model_kinds(architecture)) if profile.runners else profile
+    named = dynamic_notes(read["weights"]) if "weights" in read else ()
+    return Deployment(
+        architecture, title or architecture.name, gpus, profile, stored_format(own_format, read), own_format,
+        settings.get("cache"), command, images, (*remarks, *named, *notes),
+    )  # fmt: skip
+
+
+def memory_of(gpus: Gpus) -> int:
+    """Return the memory of one GPU in bytes."""
+    return gpus.memory_bytes or (gpus.accelerator.usable_bytes if gpus.accelerator else 0)

@@ -1,0 +1,218 @@
+"""A deployment and what is asked of it: a model in an engine on GPUs, its requests, prices and measured factors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from ..calc.sharding import Mesh
+from ..core.architecture import Architecture
+from ..core.errors import InputError
+from ..core.record import record
+from ..core.setting import Setting, check_values, read_length
+from ..data import tables
+from ..engines.hardware import AssumedEngine, check_engine, check_weights, default_engine
+from ..engines.lengths import known_length
+from ..engines.served_models import check_model
+from ..engines.settings import LENGTH, read_engine_settings, setting_flags
+from ..estimate.hardware import Accelerator
+from ..inputs.gguf_names import file_format
+from ..inputs.gpus import Gpus, read_gpus
+from ..inputs.models import Source
+from ..inputs.models import load as read_model
+from .calibration import MeasuredDeployment, read_calibration
+from .deployment import Deployment, deployment
+from .factors import Factors
+from .images import RequestImages, read_request_images
+from .limits import read_limits
+from .money import Terms
+from .replicas import SIZES, Formats
+from .requests import Requests, read_requests
+from .step.step_models import engine_step
+from .terms import read_terms
+from .times import Load
+
+NO_TERMS = Terms(None, None, None, None, {})  # no prices and no power
+NOTHING: Mapping[str, Any] = {}
+FORMATS = ("weights", "experts", "attention_weights", "cache")
+SETTINGS = (
+    Setting("concurrency", float, above=0),
+    *(Setting(name) for name in ("gpu", "sla", "api_price", "prefill_pool", "engine", *FORMATS)),
+    Setting("pareto", bool),
+    Setting("price", float, above=0),
+    Setting("watts", float, above=0),
+    *(Setting(name, int, least=1) for name in (*SIZES, "max_num_batched_tokens")),
+)
+OF_REQUESTS = (  # not of the engine
+    "isl", "osl", "mix", "trace", "turns", "prefix_share", "image", "calibration", "acceptance_length",
+    "acceptance_rate", *(setting.name for setting in SETTINGS if setting.name != "max_num_batched_tokens"),
+)  # fmt: skip
+UNLIKE_IMAGES = ("mix", "trace", "turns", "prefix_share", "sla", "pareto", "prefill_pool")
+CACHING, CACHE = "prefix_caching", "cache"
+
+
+@record
+class Service:
+    """A model in a serving engine on GPUs, with the requests that are asked of it: all but the layout.
+
+    Attributes:
+        architecture: the model.
+        card: the GPU.
+        count: number of GPUs.
+        requests: lengths of the requests.
+        engine: serving engine, which may be an unknown one.
+        formats: number formats of weights, experts, attention and cache, by the name of their setting.
+        given: further settings of the engine.
+        acceptance: accepted tokens per step of speculative decoding, or their share of the drafted ones, if given.
+        chunk: largest number of tokens of prefill in a step (default: the usual one of the engine).
+        measured: measured deployment, whose factors calibrate the times, or None.
+        terms: prices and power that the cost and the energy of tokens follow from.
+        images: images that each request contains, or None.
+        assumed: notes on the engine, if it was chosen.
+        is_command: whether a command line states the settings, so that their defaults limit the running requests.
+        limits: longest times of requests in seconds by name, or None without limits.
+        asked: the arguments from which all this was read.
+    """
+
+    architecture: Architecture
+    card: Accelerator
+    count: int
+    requests: Requests
+    engine: str
+    formats: Formats = dict.fromkeys(FORMATS)
+    given: Mapping[str, Any] = NOTHING
+    acceptance: tuple[float | None, float | None] = (None, None)
+    chunk: int | None = None
+    measured: MeasuredDeployment | None = None
+    terms: Terms = NO_TERMS
+    images: RequestImages | None = None
+    assumed: tuple[str, ...] = ()
+    is_command: bool = False
+    limits: Mapping[str, float] | None = None
+    asked: Mapping[str, Any] = NOTHING
+
+    @property
+    def factors(self) -> Factors | None:
+        """Factors of the measured times, or None."""
+        return self.measured.factors if self.measured else None
+
+    @cached_property
+    def deployment(self) -> Deployment | None:
+        """The model and the engine on these GPUs, or None if the memory of the engine is not described."""
+        if self.engine not in tables("engines"):
+            return None
+        gpus = Gpus(self.card, None, self.count)
+        return deployment(self.architecture, gpus, self.engine, self.given.get("engine_version"))
+
+    @cached_property
+    def load(self) -> Load:
+        """Requests without their number."""
+        return self.requests.load(chunk=self.chunk)
+
+    @cached_property
+    def longest(self) -> int | None:
+        """Largest number of tokens of a request that the model or the settings allow, or None if unknown."""
+        allowed = known_length(self.architecture, self.engine), self.given.get(LENGTH)
+        return min((size for size in allowed if isinstance(size, int)), default=None)
+
+    @property
+    def length_flag(self) -> str:
+        """Setting of ``longest``, with the engine's name if a command line states it, or empty if it is the model's."""
+        if self.longest is None or self.given.get(LENGTH) != self.longest:
+            return ""
+        flags = tables("engines").get(self.engine, {}).get("flags")
+        return setting_flags(flags).get(LENGTH, LENGTH) if flags and self.is_command else f"{{{LENGTH}}}"
+
+    @property
+    def given_sizes(self) -> list[str]:
+        """Names of the sizes of a layout that were given and differ from 1."""
+        return [name for name in SIZES if (self.asked.get(name) or 1) > 1]
+
+    @property
+    def has_layout(self) -> bool:
+        """Whether the layout is given, as that of a command line always is."""
+        return self.is_command or bool(self.given_sizes) or self.asked.get("tp") is not None
+
+    @property
+    def given_mesh(self) -> Mesh:
+        """Layout of given sizes. Other GPUs are tensor-parallel ranks, or stages of llama.cpp."""
+        tp, (pp, dp, ep) = self.asked.get("tp"), (self.asked.get(name) or 1 for name in SIZES[1:])
+        splits_layers = tp is None and pp == 1 and engine_step(self.engine).divides_layers
+        stages = max(self.count // dp, 1) if splits_layers else pp
+        ranks = tp or max(self.count // (dp * stages), 1)
+        if ranks * dp % ep:
+            raise InputError(f"must divide the {ranks * dp} GPUs, not {ep}", parameter="ep")
+        return Mesh(dp=dp, tp=ranks, pp=stages, ep=ep, etp=ranks * dp // ep)
+
+
+def read_service(model: Source, gpu: str, asked: Mapping[str, Any], *, is_command: bool = False) -> Service:
+    """Return a model on GPUs with requests.
+
+    Args:
+        model: an architecture, or anything ``load`` reads.
+        gpu: accelerator with an optional count, such as ``"h100:4"``.
+        asked: arguments of ``serve``.
+        is_command: whether the settings are those of a command line, which has a layout.
+
+    Raises:
+        InputError: an unknown setting, an invalid value, or settings that cannot be combined.
+    """
+    asked = {name: value for name, value in asked.items() if value is not None}
+    chunk = read_length(asked.get("max_num_batched_tokens"), "max_num_batched_tokens")
+    check_values(SETTINGS, {**asked, "gpu": gpu, "max_num_batched_tokens": chunk})
+    architecture, card, count = read_model(model), *_gpus(gpu)
+    formats = {name: asked.get(name) for name in FORMATS}
+    measured, chosen = None, asked.get("engine")
+    if "calibration" in asked:
+        own = engine_step(chosen).name if chosen else None
+        measured = read_calibration(asked["calibration"]).find(architecture, card.name, own, formats["weights"])
+        chosen = measured.engine
+    terms = read_terms(card, asked.get("price"), asked.get("watts"), asked.get("api_price"))
+    assumed = AssumedEngine(chosen, "") if chosen else default_engine(architecture, card, formats["weights"])
+    engine = engine_step(assumed.name).name
+    check_engine(engine, card)
+    check_model(engine, architecture)
+    if not any(formats[name] for name in FORMATS if name != CACHE):
+        formats["weights"] = file_format(architecture, engine)
+    check_weights(
+        engine, card, [formats[name] or formats["weights"] for name in FORMATS if name != CACHE], architecture
+    )
+    settings = {name: value for name, value in asked.items() if name not in OF_REQUESTS}
+    given = _engine_settings(engine, {**settings, "max_num_batched_tokens": chunk})
+    is_cached = settings.get(CACHING) is not False and not given.get("disable_radix_cache")
+    lengths = (asked.get(name) for name in ("isl", "osl", "mix", "trace", "turns", "prefix_share"))
+    requests = read_requests(*lengths, is_cached=is_cached)
+    images = read_request_images(architecture, engine, card, given, asked.get("image", ()))
+    if images:
+        if combined := next((name for name in UNLIKE_IMAGES if asked.get(name)), ""):
+            raise InputError("cannot be combined with images", parameter=combined, hint="omit it, or {image}")
+        requests = images.added_to(requests)
+    acceptance = asked.get("acceptance_length"), asked.get("acceptance_rate")
+    limits = read_limits(asked["sla"]) if "sla" in asked else None
+    return Service(
+        architecture, card, count, requests, engine, formats, given, acceptance, chunk, measured, terms, images,
+        tuple(assumed.notes), is_command, limits, asked,
+    )  # fmt: skip
+
+
+def _engine_settings(engine: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return checked settings of an engine. Those of an unknown engine are those of vLLM."""
+    entries = tables("engines")
+    entry = entries.get(engine) or next(iter(entries.values()))
+    own, read = {name: value for name, value in settings.items() if value is not None}, entry["flags"]["read"].values()
+    version = own.pop("engine_version", None)
+    if CACHING in own and CACHING not in read:
+        is_on = own.pop(CACHING)
+        own |= {"disable_radix_cache": not is_on} if "disable_radix_cache" in read else {}
+    found = read_engine_settings(own, entry)
+    if found.get("chunked_prefill") is False:
+        raise InputError("chunked prefill cannot be off for times", parameter="command", hint="omit it")
+    return {**found, **({"engine_version": version} if version else {})}
+
+
+def _gpus(gpu: str) -> tuple[Accelerator, int]:
+    found = read_gpus(gpu) if isinstance(gpu, str) else None
+    if found is None or found.accelerator is None:
+        raise InputError("needs the name of a GPU", parameter="gpu", hint="use a name such as h100:4")
+    return found.accelerator, found.count or 1

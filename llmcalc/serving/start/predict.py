@@ -1,0 +1,207 @@
+"""What a serving engine does before the first request: its division of the memory of each GPU, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from ...core.architecture import Architecture
+from ...core.record import changed
+from ...data import tables
+from ...engines.hardware import refused_format, refuses_dtype
+from ...engines.lengths import length_notes, start_length
+from ...engines.profile import GIB, EngineProfile, version_number
+from ...engines.served_models import unserved
+from ...engines.settings import setting_flags
+from ...inputs.gguf_names import dynamic_warnings
+from ...inputs.gpus import Gpus
+from .cache import FULL, CacheGroup, CacheGroups
+from .drafts import Draft, find_draft, kept_drafts, state_copies, state_pool, steps_in_flight
+from .encoders import encoder_factor, encoder_notes, image_notes, served_encoder, served_images, served_stacks
+from .host import in_host_memory, within_unified_memory
+from .llama_cpp_fit import capped_notes, fitted_settings
+from .llama_cpp_models import llama_cpp_model
+from .memory import RULES, EngineMemory, ModelBytes, default_share
+from .models import groups_of, layers_of, model_bytes, state_notes, step_sizes
+from .packed_layers import cache_refusals, cache_warnings, count_notes, packed_by_stage
+from .start import ServeResult
+from .states import NO_STATES
+
+if TYPE_CHECKING:
+    from ..deployment import Deployment
+
+AUTO = "auto"
+
+
+def start(deployment: Deployment) -> ServeResult:
+    """Return how an engine starts, with the settings that llama.cpp chooses by itself if the model does not fit.
+
+    Raises:
+        SizeError: a number of ranks that does not divide the model.
+    """
+    change = deployment.change
+    result = _exact(deployment)
+    chosen = fitted_settings(
+        result, lambda more: _exact(deployment.with_change({**change, **more})), deployment.settings
+    )
+    if chosen:
+        result = changed(_exact(deployment.with_change({**change, **chosen})), automatic=chosen)
+    return within_unified_memory(result)
+
+
+def _exact(deployment: Deployment) -> ServeResult:
+    """Return how an engine starts with the settings as they are."""
+    architecture, engine = deployment.architecture, deployment.engine
+    result, cache = _divide_memory(deployment), deployment.change.get("cache") or deployment.asked_cache
+    refusals = [*_refused_formats(deployment, result), *cache_refusals(result, cache), *result.refusals]
+    if deployment.longest and result.max_model_len > deployment.longest:
+        text = f"requests of {result.max_model_len:,} tokens exceed the {deployment.longest:,} positions of the model"
+        refusals.append(f"{text}; {tables('engines')[engine]['longer']['variable']}=1 allows them")
+    result = changed(
+        result, images=served_images(architecture, result.settings, deployment.images), refusals=tuple(refusals),
+        longest_allowed=deployment.longest,
+        warnings=(*result.warnings, *dynamic_warnings(result.settings.get("weights"))),
+    )  # fmt: skip
+    is_length_given = isinstance(deployment.given.get("max_model_len"), int)
+    notes = (
+        *deployment.notes, *_unused_gpus(result, deployment.gpus), *image_notes(result), *capped_notes(result),
+        *length_notes(architecture, engine, is_length_given), *result.notes,
+    )  # fmt: skip
+    return changed(result, notes=notes)
+
+
+def _refused_formats(deployment: Deployment, result: ServeResult) -> list[str]:
+    """Return why the GPU does not compute in the number formats of the activations or of the weights."""
+    card, found = deployment.accelerator, list[str]()
+    if refuses_dtype(deployment.engine, card, deployment.settings.get("dtype")):
+        found.append(f"{card.title if card else 'the GPU'} does not compute in bf16; use fp16")
+    text = refused_format(deployment.engine, card, result.settings.get("weights"), deployment.architecture)
+    return [*found, text] if text else found
+
+
+def _divide_memory(deployment: Deployment) -> ServeResult:
+    """Return how an engine divides the memory of a GPU, by its own rule."""
+    architecture, profile, total = deployment.architecture, deployment.profile, deployment.memory_bytes
+    given, rule = deployment.settings, profile.rule
+    settings, ranks, is_auto = _layout_and_length(deployment)
+    settings |= step_sizes(settings, given)
+    draft = find_draft(architecture, profile, settings)
+    if rule == "profiled":
+        settings |= {"kept_drafts": kept_drafts(settings), "steps_in_flight": steps_in_flight(settings)}
+    architecture, encoder = served_stacks(architecture, settings), served_encoder(architecture, settings)
+    usual = default_share(settings, total, ranks, draft.method if draft else "") if "share" not in given else None
+    share = settings["share"] if usual is None else usual
+    settings["share"] = share * encoder_factor(encoder, settings, "share" in given)
+    placed, counts_draft = None, settings.get("counts_drafts", True)
+    if rule == "sum":
+        build = version_number(profile.version)[0]
+        placed = llama_cpp_model(architecture, settings, build, state_copies(settings, rule))
+        placed = placed.with_draft(draft.placed(architecture, settings, build)) if draft else placed
+    loaded = draft.loaded(placed, profile) if draft else ()
+    own = model_bytes(architecture, profile, settings, placed, loaded if counts_draft else ())
+    own_profile = changed(profile, settings=settings)
+
+    def divide(sizes: ModelBytes) -> EngineMemory:
+        return RULES[rule](sizes, total, own_profile, not settings.get("enforce_eager"))
+
+    memory, first = divide(own), None
+    if placed:  # a block is the cache of the whole context on a GPU
+        groups = CacheGroups((CacheGroup(FULL, 0, settings["max_model_len"], 1),), Fraction(placed.largest.cache))
+    else:
+        by_stage = _cache_groups(architecture, own_profile, given, draft if counts_draft else None, draft is not None)
+        groups = max(by_stage.values(), key=lambda each: each.block_bytes)
+        if rule == "profiled" and settings.get("pp", 1) > 1:  # all get the blocks of the stage with the fewest
+            stages = [
+                divide(model_bytes(architecture, profile, settings, None, loaded, number))
+                for number in range(settings["pp"])
+            ]
+            fewest = min(by_stage, key=lambda number: stages[number].available.best / by_stage[number].block_bytes)
+            memory, groups = stages[fewest], by_stage[fewest]
+            first = stages[0] if settings["first_rank_logs"] else None
+    result = ServeResult(
+        deployment, architecture, own_profile, settings, memory, groups,
+        refusals=(
+            *_refusals(deployment, architecture, ranks), *own.refusals, *_refused_share(own_profile, total),
+        ),
+        notes=(
+            *(draft.notes if draft else ()), *state_notes(architecture, settings),
+            *encoder_notes(encoder, own, settings),
+        ),
+        placed=placed, encoder=own.encoder, first_stage=first, warnings=cache_warnings(architecture, settings),
+    )  # fmt: skip
+    if groups.counted_bytes:
+        notes = count_notes(result.concurrency.best, result.request_blocks, result.blocks.best, result.engine_title)
+        result = changed(result, notes=(*notes, *result.notes))
+    if settings.get("two_batch_overlap"):
+        note = "the effect of two-batch overlap on the memory is not computed"
+        result = changed(result, notes=(note, *result.notes))
+    if draft and not counts_draft:
+        result = _with_draft_outside(result, draft)
+    result = changed(result, **in_host_memory(result, own.offloaded))
+    if is_auto and result.longest and not placed:  # llama.cpp keeps the length of the model
+        fitted = {"max_model_len": result.longest, "needs_whole_request": False}  # a shorter one if less memory is left
+        result = changed(result, settings={**settings, **fitted})
+    return result
+
+
+def _layout_and_length(deployment: Deployment) -> tuple[dict[str, Any], int, bool]:
+    """Return the settings with the default layout and length, the number of ranks, and whether the length is free."""
+    profile, given, gpus = deployment.profile, deployment.settings, deployment.gpus
+    settings, is_pasted = {**profile.settings, **given}, deployment.command is not None
+    n_replicas = 1 if settings.get("attention_dp") else settings.get("dp", 1)
+    ranks = settings.get("tp", 1) * settings.get("pp", 1) * n_replicas
+    splits_layers = profile.rule == "sum"  # over all GPUs without a flag
+    if not {"tp", "pp", "dp"} & set(given) and gpus.count and (splits_layers or not is_pasted):
+        settings["pp" if splits_layers else "tp"] = ranks = gpus.count
+    is_auto = settings.get("max_model_len") == AUTO
+    if is_auto or settings.get("max_model_len") is None:
+        flag = setting_flags(profile.flags).get("max_model_len") if is_pasted else None
+        short = settings.get("short_scaling", "")
+        settings["max_model_len"] = start_length(deployment.architecture, profile.name, deployment.config, flag, short)
+    if settings.get("attention_dp"):  # these ranks are a part of the tensor-parallel ranks
+        settings["tp"] = max(settings.get("tp", 1) // settings.get("dp", 1), 1)
+    return settings, ranks, is_auto
+
+
+def _cache_groups(
+    architecture: Architecture, profile: EngineProfile, given: Mapping[str, Any], counted: Draft | None, drafts: bool
+) -> Mapping[int, CacheGroups]:
+    """Return the groups of cached layers of each pipeline stage, with the layers of a draft if the engine counts it."""
+    settings = profile.settings
+    cached = counted.cached(layers_of(architecture, settings), profile) if counted else ()
+    states = state_pool(settings, given, drafts) if profile.rule == "static" else NO_STATES
+    if settings.get("packing"):
+        other = counted.layers if counted and counted.architecture else ()
+        return packed_by_stage(architecture, settings, counted.stage if counted else None, other)
+    return groups_of(architecture, settings, profile.rule, cached, states)
+
+
+def _refusals(deployment: Deployment, architecture: Architecture, ranks: int) -> list[str]:
+    """Return why the engine does not start on the GPUs, or with the model."""
+    count = deployment.gpus.count
+    found = [f"the layout needs {ranks} GPUs, and there are {count}"] if count and ranks > count else []
+    return [*found, *filter(None, [unserved(deployment.engine, architecture)])]
+
+
+def _refused_share(profile: EngineProfile, total: int) -> list[str]:
+    """Return why the engine does not start with its share of the memory, of which less is free before it starts."""
+    share = profile.settings["share"]
+    if "startup" not in profile.constants or share * total <= (free := total - profile.startup_bytes):
+        return []
+    return [f"{profile.share_name} {share:g} exceeds the {free / GIB:.2f} GiB that are free before it starts"]
+
+
+def _unused_gpus(result: ServeResult, gpus: Gpus) -> tuple[str, ...]:
+    unused = (gpus.count or 0) - result.ranks
+    return (f"the layout leaves {unused} of {gpus.count} GPUs unused",) if unused > 0 else ()
+
+
+def _with_draft_outside(result: ServeResult, draft: Draft) -> ServeResult:
+    """Return the result with a draft whose weights and cache SGLang does not count, but takes from the rest."""
+    size = draft.weights + result.tokens.scaled(float(draft.row_bytes))
+    note = f"the {draft.title} takes {size.best / GIB:.2f} GiB outside of {result.profile.share_name}"
+    refusals = result.refusals
+    if size.best > result.memory.activation.best:
+        refusals = (*refusals, f"{note}, where {result.memory.activation.best / GIB:.2f} GiB are left")
+    return changed(result, refusals=refusals, notes=(note, *result.notes))
