@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING
 from ..calc.flops import flops
 from ..calc.memory.fit import read_size
 from ..calc.memory.number_formats import Format
+from ..calc.memory.pipeline import stage_memories
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import changed, remembered
+from ..core.workload import Workload
 from ..data import table
 from ..estimate.cost import SIXTEEN_BIT, Machine
-from ..fitting.check import check_fit
 from ..fitting.layouts import divisors
 from ..inputs.defaults import RESERVE
+from ..inputs.settings import check_expert_ranks
 from ..kernels.efficiencies import efficiencies
 from ..kernels.interval import time_interval
 from .kernels import TrainingCoefficients, TrainingKernels
@@ -172,18 +174,18 @@ def padded(architecture: Architecture, stages: int) -> Architecture:
 def _largest(run: Run, mesh: Mesh) -> TrainingLayout | None:
     """Return the layout with the largest micro-batch that fits, without recomputation if possible."""
     assert run.machine is not None
-    usable, reserve = run.machine.accelerator.usable_bytes, read_size(RESERVE, "reserve")
-    whole = padded(run.architecture, mesh.pp)
+    check_expert_ranks(mesh)
+    room = run.machine.accelerator.usable_bytes - read_size(RESERVE, "reserve")
+    whole, states = padded(run.architecture, mesh.pp), run.states.worst
 
     def fitting(size: int, recompute: str) -> TrainingLayout | None:
         if size * mesh.dp > run.step_sequences:
             return None
         layout = layout_on(mesh, size, recompute, run.step_sequences)
-        memory = check_fit(
-            whole, usable, reserve, mesh.ranks, mode="training", mesh=layout.mesh, batch=size, seq=run.seq, extend=True,
-            recompute=recompute, **run.formats,
-        )  # fmt: skip
-        return layout if memory.fits else None
+        workload = Workload(batch=size, seq=run.seq, mode="train", extend=True)
+        policy = changed(states.policy, recompute=recompute)
+        stages = stage_memories(whole, workload, policy, states.recipe, layout.mesh)
+        return layout if all(stage.peak <= room for stage in stages) else None
 
     if not (found := fitting(1, NO_RECOMPUTATION)):
         return fitting(1, FULL)
