@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import ceil
-from typing import NamedTuple
 
 from ...calc.kv_cache import CACHED, LONG, SHORT, CachedTensor, StateSize
 from ...core.form import Form
+from ...core.record import NamedTuple
 from .states import NO_STATES, StatePool
 
 FULL, WINDOW, STATE = "full", "sliding", "state"

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...calc.memory.number_formats import BITS_A_BYTE
 from ...calc.params import params
@@ -15,7 +15,7 @@ from ...core.architecture import Architecture, PipelineStage, Run, Stack
 from ...core.errors import InputError
 from ...core.interval import Interval
 from ...core.ledger import rows
-from ...core.record import changed
+from ...core.record import NamedTuple, changed
 from ...core.setting import Setting
 from ...data import table
 from ...engines.profile import EngineProfile

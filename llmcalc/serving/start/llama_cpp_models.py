@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...calc.kv_cache import SHORT, state
 from ...calc.memory.pipeline import layer_range
 from ...core.architecture import Architecture
 from ...core.interval import Interval
+from ...core.record import NamedTuple
 from ...engines.llama_cpp_weights import HOST, device_weights, read_placement
 from ...fitting.memory import serving_weights
 from ...inputs.number_formats import number_format
