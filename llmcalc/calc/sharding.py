@@ -12,16 +12,25 @@ from ..core.setting import Setting, check_fields
 TENSOR_DIVISIONS = ("tensor", "replicated", "vocabulary")  # axes that tensor parallelism divides
 
 MESH = (
-    *(Setting(name, int, least=1, usual=1) for name in ("dp", "tp", "pp")),
-    Setting("ep", int, least=1, usual=1, needs=("experts",)),
-    Setting("etp", int, least=1, like="tp", needs=("experts",)),
-    Setting("cp", int, least=1, usual=1, needs=("training",)),
-    Setting("micro_batches", int, least=1, like="pp", needs=("training",)),
-    Setting("vocabulary_multiple", int, least=1, usual=128, needs=("tp",)),
-    Setting("virtual_stages", int, least=1, usual=1, needs=("training", "pp")),
-    Setting("sp", bool, usual=False, needs=("training", "tp")),
-    Setting("zero", int, choices=(0, 1, 2, 3), usual=0, needs=("training", "replicas")),
-)
+    Setting("dp", int, least=1, usual=1, help="Number of data-parallel ranks."),
+    Setting("tp", int, least=1, usual=1, help="Number of tensor-parallel ranks."),
+    Setting("pp", int, least=1, usual=1, help="Number of pipeline stages."),
+    Setting("ep", int, least=1, usual=1, needs=("experts",),
+            help="Number of expert-parallel ranks (a subset of the data- and tensor-parallel ranks)."),
+    Setting("etp", int, least=1, like="tp", needs=("experts",),
+            help="Number of tensor-parallel ranks per expert (default: {tp}, or the ranks left by {ep})."),
+    Setting("cp", int, least=1, usual=1, needs=("training",), help="Training: number of context-parallel ranks."),
+    Setting("micro_batches", int, least=1, like="pp", needs=("training",),
+            help="Training: number of micro-batches per step (default: {pp})."),
+    Setting("vocabulary_multiple", int, least=1, usual=128, needs=("tp",),
+            help="Pad the vocabulary to a multiple of N times {tp} (default: 128)."),
+    Setting("virtual_stages", int, least=1, usual=1, needs=("training", "pp"),
+            help="Training: number of model chunks per pipeline stage (interleaved schedule)."),
+    Setting("sp", bool, usual=False, needs=("training", "tp"),
+            help="Training: use sequence parallelism (requires {tp})."),
+    Setting("zero", int, choices=(0, 1, 2, 3), usual=0, needs=("training", "replicas"), metavar="STAGE",
+            help="Training: ZeRO stage (1, 2 or 3; 3 is FSDP)."),
+)  # fmt: skip
 
 
 @accepts_old_names

@@ -18,68 +18,21 @@ if TYPE_CHECKING:
     from ..estimate.cost import Machine
 
 _SETTINGS = {setting.name: setting for setting in (*MEMORY_SETTINGS, CONVENTION_SETTING)}
+_OPTIONS = {name: option_of(setting) for name, setting in _SETTINGS.items()}
+DTYPE, OPTIMIZER, RECOMPUTE, GRADIENTS = (_OPTIONS[name] for name in ("dtype", "optimizer", "recompute", "gradients"))
 
 
-def _option(name: str, help: str, metavar: str = "", flag: str = "", complete: str = "") -> Option:
-    return option_of(_SETTINGS[name], help, metavar, flag, complete)
+def _options(names: str) -> tuple[Option, ...]:
+    return tuple(_OPTIONS[name] for name in names.split())
 
 
-TRAINING = _option("training", "Compute the memory of a training step (default: serving).")
-DTYPE = _option("dtype", "Number format used for computation.")
-OPTIMIZER = _option("optimizer", "Training: optimizer (default: adamw).", "NAME")
-RECOMPUTE = _option("recompute", "Training: activation recomputation (default: none).")
-GRADIENTS = _option("gradients", "Training: gradient format (default: --dtype).")
-CONVENTION = _option("convention", "Use the memory behaviour of transformers' eager PyTorch code.")
-MESH = (
-    _option("dp", "Number of data-parallel ranks."),
-    _option("tp", "Number of tensor-parallel ranks."),
-    _option("pp", "Number of pipeline stages."),
-    _option("ep", "Number of expert-parallel ranks (a subset of the data- and tensor-parallel ranks)."),
-    _option("etp", "Number of tensor-parallel ranks per expert (default: --tp, or the ranks left by --ep)."),
-    _option("cp", "Training: number of context-parallel ranks."),
-    _option("sp", "Training: use sequence parallelism (requires --tp)."),
-    _option("zero", "Training: ZeRO stage (1, 2 or 3; 3 is FSDP).", "STAGE"),
-    _option("micro_batches", "Training: number of micro-batches per step (default: --pp)."),
-    _option("vocabulary_multiple", "Pad the vocabulary to a multiple of N times --tp (default: 128)."),
-    _option("virtual_stages", "Training: number of model chunks per pipeline stage (interleaved schedule)."),
-)
-FORMATS = (
-    DTYPE,
-    _option("weights", "Weight format, such as fp8-block, q4_k_m or checkpoint (default: as published, or --dtype).",
-            "FORMAT", complete="formats"),
-    _option("only", "Apply --weights only to this component, such as 'routed experts'. Repeatable.", "COMPONENT"),
-    _option("keep", "Keep this component in --dtype, in addition to embeddings, head, norms and routers. Repeatable.",
-            "COMPONENT"),
-    _option("cache", "Serving: KV cache format, such as fp8 (default: --dtype).", "FORMAT", complete="formats"),
-)  # fmt: skip
-ADAPTERS = (
-    _option("lora_rank", "Training: train only LoRA adapters of this rank."),
-    _option("lora_targets", "Training: matrix to adapt with LoRA (default: wq, wk, wv and wo). Repeatable.", "TENSOR",
-            "--lora-target"),
-)  # fmt: skip
+MESH = _options("dp tp pp ep etp cp sp zero micro_batches vocabulary_multiple virtual_stages")
+FORMATS = _options("dtype weights only keep cache")
+ADAPTERS = _options("lora_rank lora_targets")
 MEMORY = (
-    TRAINING,
-    *FORMATS,
-    _option("page", "Serving: block size of the paged KV cache, in tokens.", "TOKENS", flag="--paged"),
-    _option("prefill", "Serving: tokens per prefill chunk of a sequence (default: up to --step-tokens).", "TOKENS"),
-    _option("step_tokens", "Serving: maximum tokens per step over all sequences, or all (default: 8192; GGUF: 512).",
-            "TOKENS"),
-    _option("beams", "Serving: number of beams per sequence."),
-    OPTIMIZER,
-    _option("attention", "Training: attention kernel (default: flash)."),
-    RECOMPUTE,
-    _option("dropout", "Training: enable dropout."),
-    _option("loss", "Training: cross-entropy as separate operations (eager, default) or one kernel (fused).",
-            flag="--cross-entropy"),
-    _option("scan", "Training: recurrences as separate operations (eager, default) or one kernel (fused)."),
-    _option("expert_kernel", "With --convention torch: grouped experts, or a loop (default with --attention eager)."),
-    GRADIENTS,
-    _option("gradient_buffer", "Training: keep gradients in one contiguous buffer, as in Megatron-LM."),
-    _option("gradient_placeholders", "With --gradient-buffer: add a gradient per matrix shape (Transformer Engine)."),
-    Option("--no-master", "Training: do not keep an fp32 master copy of the weights.", kind=bool, also=("master",)),
-    *ADAPTERS,
-    *MESH,
-    CONVENTION,
+    *_options("training"), *FORMATS,
+    *_options("page prefill step_tokens beams optimizer attention recompute dropout loss scan expert_kernel gradients"),
+    *_options("gradient_buffer gradient_placeholders master"), *ADAPTERS, *MESH, *_options("convention"),
 )  # fmt: skip
 TABLE = (*SIZES, *MEMORY, *READING, *MODEL_OUTPUT)
 # GPUs and their use

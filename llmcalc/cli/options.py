@@ -50,28 +50,10 @@ OUTPUT = output()
 CHART_OUTPUT, TREE_OUTPUT, FULL_OUTPUT = output("svg"), output("tree"), output(*PARTIAL)
 NOTES = Option("--notes", "Also print notes that explain the model but do not change the result.", kind=bool)
 MODEL_OUTPUT = (*FULL_OUTPUT, NOTES)  # of commands that compute a quantity of a model
-BATCH = option_of(
-    setting.BATCH,
-    "Batch size (number of sequences; in serving, over all GPUs; in training memory, per micro-batch and rank).",
-)
-SEQ = option_of(
-    setting.SEQ, "Sequence length in tokens, such as 8192 or 32k (default: 2048, or the model's maximum if smaller)."
-)
-TARGET_SEQ = option_of(
-    setting.TARGET_SEQ, "Decoder sequence length of an encoder-decoder model, in tokens (default: --seq)."
-)
-PATCHES = option_of(setting.PATCHES, "Number of image patches per sequence (vision-language models).")
-FRAMES = option_of(setting.FRAMES, "Number of audio frames per sequence (100 per second; speech models).")
-EXTEND = option_of(setting.EXTEND, "Allow sequences longer than the number of learned positions.")
-SIZES = (BATCH, SEQ, TARGET_SEQ, EXTEND)
+BATCH, SEQ, TARGET_SEQ, EXTEND = SIZES = tuple(map(option_of, setting.SIZES))
+PATCHES, FRAMES = option_of(setting.PATCHES), option_of(setting.FRAMES)
 # the step whose FLOPs are counted
-MODE = option_of(
-    setting.MODE,
-    "Step to evaluate: forward, train (forward and backward), or decode (after --context cached tokens).",
-)
-CONTEXT = option_of(setting.CONTEXT, "Number of cached tokens before a decode step.")
-LOGITS = option_of(setting.LOGITS, "Compute logits at all positions or only at the last one.")
-COUNT = option_of(setting.COUNT, "FLOPs: count visible query-key pairs (causal) or all pairs (dense).")
+MODE, CONTEXT, COUNT, LOGITS = map(option_of, (setting.MODE, setting.CONTEXT, setting.COUNT, setting.LOGITS))
 STEP = (MODE, CONTEXT, COUNT, LOGITS)
 KERNELS = Option(
     "--kernels", "Traffic: count reads and writes per kernel (fused, default) or per equation (unfused).",

@@ -90,19 +90,25 @@ class Option:
         return f"{self.flag} {self.metavar or '|'.join(self.choices)}".rstrip()
 
 
-def option_of(setting: Setting, help: str, metavar: str = "", flag: str = "", complete: str = "") -> Option:
+def option_of(setting: Setting, help: str = "", metavar: str = "") -> Option:
     """Return the command-line option for a setting, with the same accepted values and default.
 
+    ``help`` and ``metavar`` replace the texts of the setting. A switch that is on by default is turned off by an option
+    of another name.
+
     >>> from ..core.setting import MODE
-    >>> option_of(MODE, "Step to evaluate.").choices
+    >>> option_of(MODE).choices
     ('forward', 'train', 'decode')
     """
     kind = setting.kind if setting.kind in (int, bool) else str
     repeatable = setting.kind == TEXTS
-    flag = flag or f"--{setting.name.replace('_', '-')}"
+    flag = f"--{setting.option or setting.name.replace('_', '-')}"
+    name, also = (setting.name, ()) if setting.default is not True else ("", (setting.name,))
     choices = setting.choices if kind is str else ()
     default = None if repeatable else setting.default
-    return Option(flag, help, metavar, setting.name, kind, default, choices, repeatable, complete)
+    help = help or setting.help.replace("{", "--").replace("}", "")
+    metavar = metavar or setting.metavar
+    return Option(flag, help, metavar, name, kind, default, choices, repeatable, setting.complete, also)
 
 
 Parameter = Argument | Option

@@ -53,6 +53,10 @@ class Setting:
         usual: value with the same effect as None, if the default is None.
         like: name of the setting whose value has the same effect as None, if the default is None.
         needs: names of the conditions in ``inputs/effects.py`` without which the setting has no effect.
+        help: what the setting means, in a phrase for the command line, with other options in braces, as in ``{seq}``.
+        metavar: placeholder of a value in the help (default: ``N`` for an integer).
+        option: name of the command-line option if it is not that of the setting.
+        complete: source of completions in ``cli/completion.py``.
     """
 
     name: str
@@ -64,6 +68,10 @@ class Setting:
     usual: Any = None
     like: str = ""
     needs: tuple[str, ...] = ()
+    help: str = ""
+    metavar: str = ""
+    option: str = ""
+    complete: str = ""
 
     def is_default(self, value: object) -> bool:
         """Return whether a value has the same effect as the default."""
@@ -193,18 +201,43 @@ def check_fields(of: Any, settings: Iterable[Setting]) -> None:
             (changed(setting, default=0) if value is None else setting).check(value)
 
 
-BATCH = Setting("batch", int, 1, least=1)
-SEQ = Setting("seq", int, least=1)
-TARGET_SEQ = Setting("target_seq", int, least=1, needs=("encoder_decoder", "prefill"))
-EXTEND = Setting("extend", bool, False)
-MODE = Setting("mode", str, "forward", choices=("forward", "train", "decode"))
-CONTEXT = Setting("context", int, least=0, usual=0, needs=("decode",))
+BATCH = Setting(
+    "batch", int, 1, least=1,
+    help="Batch size (number of sequences; in serving, over all GPUs; in training memory, per micro-batch and rank).",
+)  # fmt: skip
+SEQ = Setting(
+    "seq", int, least=1,
+    help="Sequence length in tokens, such as 8192 or 32k (default: 2048, or the model's maximum if smaller).",
+)  # fmt: skip
+TARGET_SEQ = Setting(
+    "target_seq", int, least=1, needs=("encoder_decoder", "prefill"),
+    help="Decoder sequence length of an encoder-decoder model, in tokens (default: {seq}).",
+)  # fmt: skip
+EXTEND = Setting("extend", bool, False, help="Allow sequences longer than the number of learned positions.")
+MODE = Setting(
+    "mode", str, "forward", choices=("forward", "train", "decode"),
+    help="Step to evaluate: forward, train (forward and backward), or decode (after {context} cached tokens).",
+)  # fmt: skip
+CONTEXT = Setting(
+    "context", int, least=0, usual=0, needs=("decode",), help="Number of cached tokens before a decode step."
+)  # fmt: skip
 SOURCE = Setting("source", int, least=0, like="context", needs=("source",))
 PAIRS = Setting("attention", str, "causal", choices=("causal", "dense"))  # field of a workload
-COUNT = changed(PAIRS, name="count")  # parameter of functions and commands, where attention selects the kernel
-LOGITS = Setting("logits", str, "all", choices=("all", "last"), needs=("logits",))
-CONVENTION = Setting("convention", choices=("torch",))
-PATCHES = Setting("patches", int, 0, least=0)
-FRAMES = Setting("frames", int, 0, least=0)
+COUNT = changed(  # parameter of functions and commands, where attention selects the kernel
+    PAIRS, name="count", help="FLOPs: count visible query-key pairs (causal) or all pairs (dense)."
+)  # fmt: skip
+LOGITS = Setting(
+    "logits", str, "all", choices=("all", "last"), needs=("logits",),
+    help="Compute logits at all positions or only at the last one.",
+)  # fmt: skip
+CONVENTION = Setting(
+    "convention", choices=("torch",), help="Use the memory behaviour of transformers' eager PyTorch code."
+)  # fmt: skip
+PATCHES = Setting(
+    "patches", int, 0, least=0, help="Number of image patches per sequence (vision-language models)."
+)  # fmt: skip
+FRAMES = Setting(
+    "frames", int, 0, least=0, help="Number of audio frames per sequence (100 per second; speech models)."
+)  # fmt: skip
 SIZES = (BATCH, SEQ, TARGET_SEQ, EXTEND)
 WORKLOAD = (*SIZES, MODE, CONTEXT, SOURCE, PAIRS, LOGITS, CONVENTION, PATCHES, FRAMES)

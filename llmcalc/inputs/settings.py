@@ -37,49 +37,79 @@ from .defaults import cached_tokens, default_seq
 PLAIN = ("fp32", "bf16", "fp16")
 MEMORY_MODE = Setting("mode", str, "inference", choices=("inference", "training"))
 STEP = (MODE, CONTEXT, COUNT, LOGITS)
-DTYPE = Setting("dtype", str, "bf16", choices=PLAIN)
+DTYPE = Setting("dtype", str, "bf16", choices=PLAIN, help="Number format used for computation.")
 CACHE_DTYPE = changed(DTYPE, choices=(*PLAIN, "fp8"))
-WEIGHTS = Setting("weights")
+WEIGHTS = Setting(
+    "weights", metavar="FORMAT", complete="formats",
+    help="Weight format, such as fp8-block, q4_k_m or checkpoint (default: as published, or {dtype}).",
+)  # fmt: skip
 FORMATS = (
-    DTYPE, WEIGHTS, Setting("only", TEXTS, (), needs=("weights",)), Setting("keep", TEXTS, (), needs=("weights",)),
+    DTYPE,
+    WEIGHTS,
+    Setting("only", TEXTS, (), needs=("weights",), metavar="COMPONENT",
+            help="Apply {weights} only to this component, such as 'routed experts'. Repeatable."),
+    Setting("keep", TEXTS, (), needs=("weights",), metavar="COMPONENT",
+            help="Keep this component in {dtype}, in addition to embeddings, head, norms and routers. Repeatable."),
 )  # fmt: skip
 KERNELS = Setting("kernels", str, "fused", choices=tuple(KERNEL_CHOICES))
-CACHE_FORMAT = Setting("cache", like="dtype", needs=("serving", "kv_cache"))
+CACHE_FORMAT = Setting(
+    "cache", like="dtype", needs=("serving", "kv_cache"), metavar="FORMAT", complete="formats",
+    help="Serving: KV cache format, such as fp8 (default: {dtype}).",
+)  # fmt: skip
 CACHE = (
-    Setting("page", int, least=1, needs=("serving", "kv_cache")),
-    Setting("beams", int, least=1, usual=1, needs=("serving", "state")),
-)
+    Setting("page", int, least=1, needs=("serving", "kv_cache"), metavar="TOKENS", option="paged",
+            help="Serving: block size of the paged KV cache, in tokens."),
+    Setting("beams", int, least=1, usual=1, needs=("serving", "state"), help="Serving: number of beams per sequence."),
+)  # fmt: skip
 SERVING = (
     CACHE_FORMAT,
     *CACHE,
-    Setting("prefill", int, least=1, needs=("serving",)),
-    Setting("step_tokens", LIMIT, least=1, needs=("serving",)),
-)
-OPTIMIZER = Setting("optimizer", usual="adamw", needs=("training",))
-GRADIENTS = Setting("gradients", choices=PLAIN, like="dtype", needs=("training", "gradient_format"))
+    Setting("prefill", int, least=1, needs=("serving",), metavar="TOKENS",
+            help="Serving: tokens per prefill chunk of a sequence (default: up to {step-tokens})."),
+    Setting("step_tokens", LIMIT, least=1, needs=("serving",), metavar="TOKENS",
+            help="Serving: maximum tokens per step over all sequences, or all (default: 8192; GGUF: 512)."),
+)  # fmt: skip
+OPTIMIZER = Setting(
+    "optimizer", usual="adamw", needs=("training",), metavar="NAME", help="Training: optimizer (default: adamw)."
+)  # fmt: skip
+GRADIENTS = Setting(
+    "gradients", choices=PLAIN, like="dtype", needs=("training", "gradient_format"),
+    help="Training: gradient format (default: {dtype}).",
+)  # fmt: skip
 RECOMPUTE = Setting(
-    "recompute", choices=("none", "selective", "full"), usual="none", needs=("training", "stored_scores")
-)
+    "recompute", choices=("none", "selective", "full"), usual="none", needs=("training", "stored_scores"),
+    help="Training: activation recomputation (default: none).",
+)  # fmt: skip
 ADAPTERS = (
-    Setting("lora_rank", int, least=1, needs=("training",)),
-    Setting("lora_targets", TEXTS, needs=("training", "lora_rank")),
-)
+    Setting("lora_rank", int, least=1, needs=("training",), help="Training: train only LoRA adapters of this rank."),
+    Setting("lora_targets", TEXTS, needs=("training", "lora_rank"), metavar="TENSOR", option="lora-target",
+            help="Training: matrix to adapt with LoRA (default: wq, wk, wv and wo). Repeatable."),
+)  # fmt: skip
 TRAINING = (
     OPTIMIZER,
-    Setting("attention", choices=("flash", "eager"), usual="flash", needs=("training",)),
+    Setting("attention", choices=("flash", "eager"), usual="flash", needs=("training",),
+            help="Training: attention kernel (default: flash)."),
     RECOMPUTE,
-    Setting("dropout", bool, False, needs=("training",)),
-    Setting("loss", choices=("eager", "fused"), usual="eager", needs=("training", "logits")),
-    Setting("scan", choices=("eager", "fused"), usual="eager", needs=("training", "scan")),
-    Setting("expert_kernel", choices=("grouped", "loop"), needs=("training", "torch", "experts")),
+    Setting("dropout", bool, False, needs=("training",), help="Training: enable dropout."),
+    Setting("loss", choices=("eager", "fused"), usual="eager", needs=("training", "logits"), option="cross-entropy",
+            help="Training: cross-entropy as separate operations (eager, default) or one kernel (fused)."),
+    Setting("scan", choices=("eager", "fused"), usual="eager", needs=("training", "scan"),
+            help="Training: recurrences as separate operations (eager, default) or one kernel (fused)."),
+    Setting("expert_kernel", choices=("grouped", "loop"), needs=("training", "torch", "experts"),
+            help="With {convention} torch: grouped experts, or a loop (default with {attention} eager)."),
     GRADIENTS,
-    Setting("gradient_buffer", bool, False, needs=("training",)),
-    Setting("gradient_placeholders", bool, False, needs=("training", "gradient_buffer")),
-    Setting("master", bool, True, needs=("training", "master_copy")),
+    Setting("gradient_buffer", bool, False, needs=("training",),
+            help="Training: keep gradients in one contiguous buffer, as in Megatron-LM."),
+    Setting("gradient_placeholders", bool, False, needs=("training", "gradient_buffer"),
+            help="With {gradient-buffer}: add a gradient per matrix shape (Transformer Engine)."),
+    Setting("master", bool, True, needs=("training", "master_copy"), option="no-master",
+            help="Training: do not keep an fp32 master copy of the weights."),
     *ADAPTERS,
-)
+)  # fmt: skip
 WHOLE_MESH = Setting("mesh", Mesh)
-IS_TRAINING = Setting("training", bool, False)
+IS_TRAINING = Setting(
+    "training", bool, False, help="Compute the memory of a training step (default: serving)."
+)  # fmt: skip
 MEMORY = (IS_TRAINING, *FORMATS, *SERVING, *TRAINING, WHOLE_MESH, *MESH)
 GPU = Setting("gpu", SIZE, needs=("serving",))
 ENGINE = Setting("engine", needs=("gpu",))
