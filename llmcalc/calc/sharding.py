@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..core.aliases import accepts_old_names
 from ..core.declaration import Declaration, Tensor
 from ..core.equation import Equation
 from ..core.errors import SizeError, UnsupportedError
@@ -24,7 +23,6 @@ MESH = (
 )
 
 
-@accepts_old_names
 @record
 class Mesh:
     """Number of ranks for each kind of parallelism.

@@ -32,7 +32,8 @@ class Part:
     ``PARTS`` lists the allowed classes for each field that holds a part. ``SHRINK`` sets the small sizes of fields in
     tests (see ``core/shrink.py``). Unlisted fields are set to new primes.
     ``SHORT`` names the field that a part written as a single value sets (``qk_norm: head``), and ``ABSENT`` is the
-    value of that field that means no part.
+    value of that field that means no part. ``SHORT_FORMS`` lists names for presets whose value names a part: the field
+    of a choice of parts, and the field of a part that the name can stand for as well (``positions: rope``).
     """
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {}
@@ -41,6 +42,7 @@ class Part:
     PARTS: ClassVar[Mapping[str, Sequence[type[Part]]]] = {}
     SHRINK: ClassVar[dict[str, str]] = {}
     SHORT: ClassVar[str] = ""
+    SHORT_FORMS: ClassVar[dict[str, tuple[str, str]]] = {}
     ABSENT: ClassVar[object] = "none"
 
     def __post_init__(self) -> None:
