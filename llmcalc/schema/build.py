@@ -292,7 +292,7 @@ def _frozen(value: Any) -> Any:
 
 def _described(kind: type, names: Iterable[str]) -> str:
     """Return the descriptions of fields, such as ``d_ff: hidden width``."""
-    from .json_schema import field_descriptions
+    from .field_descriptions import field_descriptions  # imports inspect, which is slow
 
     known = field_descriptions(kind)
     return "; ".join(f"{name}: {known[name].rstrip('.')}" for name in names if name in known)

@@ -6,8 +6,6 @@ layer kinds. Constraints that require calculation, such as divisibility, are che
 
 from __future__ import annotations
 
-import inspect
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +14,7 @@ from ..core.layer import LARGEST_SIZE, MOST_LAYERS
 from ..core.part import Part
 from ..core.record import MISSING, Field, fields
 from .build import BRANCH_KEYS, BRANCH_NORMS, NORM_PLACES, ROLE_NAMES, STACK_FLAGS, STACK_KEYS, SUBLAYER_KEYS
+from .field_descriptions import field_descriptions, summary
 
 Schema = dict[str, Any]
 
@@ -31,7 +30,6 @@ TYPES: dict[str, Schema] = {
     "bool": {"type": "boolean"},
     "str": TEXT,
 }
-_ENTRY = re.compile(r"^ {4}(\w[\w,\s]*?): (.*(?:\n {8,}.*)*)", re.MULTILINE)
 
 
 def preset_schema() -> Schema:
@@ -224,21 +222,3 @@ def _or_null(value: Schema) -> Schema:
 
 def _any(*values: Schema) -> Schema:
     return {"anyOf": list(values)}
-
-
-def summary(found: type) -> str:
-    """Return the docstring of a class up to ``Attributes:``."""
-    return (inspect.getdoc(found) or "").partition("Attributes:")[0].strip()
-
-
-def field_descriptions(found: type) -> dict[str, str]:
-    """Return the field descriptions in the ``Attributes:`` section of a class docstring.
-
-    >>> from llmcalc.layers import find
-    >>> field_descriptions(find("mlp")[0])["d_ff"]
-    'hidden width.'
-    """
-    _, _, described = (inspect.getdoc(found) or "").partition("Attributes:")
-    return {
-        name: " ".join(match[2].split()) for match in _ENTRY.finditer(described) for name in re.split(r",\s+", match[1])
-    }
