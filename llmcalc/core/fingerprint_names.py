@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from .layer import Layer
-from .part import Part
+from .part import Part, part_name
 from .record import MISSING, fields
 
 Entry = tuple[str, Any, Any]  # name, value and default of a field
@@ -197,7 +197,7 @@ def _part_fields(layer: Layer, name: str, part: Part | None, default: Part | Non
     choices, own = layer.PARTS[name], _names(type(layer))
     short, absent = choices[0].SHORT, choices[0].ABSENT
     if name == "score_bias" and "rope" in own:
-        yield "positions", _word(part) if getattr(layer, "rope", None) is None else "rope", "none"
+        yield "positions", part_name(part) if getattr(layer, "rope", None) is None else "rope", "none"
     elif name in SWITCHES or default is not None:
         yield name, _stands_for(part, getattr(choices[0], short) if short else True), default is not None
     elif short:
@@ -229,7 +229,7 @@ def _at(part: Part | None, choices: Sequence[type[Part]], path: Sequence[str]) -
     value = getattr(part if type(part) is owner else owner, first, None)
     if first not in owner.PARTS:
         return value
-    return _at(value, owner.PARTS[first], rest) if rest else _word(value)
+    return _at(value, owner.PARTS[first], rest) if rest else part_name(value)
 
 
 def _stands_for(part: Part | None, meaning: Any) -> bool:
@@ -241,7 +241,3 @@ def _stands_for(part: Part | None, meaning: Any) -> bool:
 
 def _names(kind: type[Part]) -> tuple[str, ...]:
     return kind.__match_args__  # type: ignore[attr-defined, no-any-return]
-
-
-def _word(part: Part | None) -> str:
-    return part.kind() if part else "none"

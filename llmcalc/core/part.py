@@ -223,7 +223,7 @@ def nested_fields(part: Part) -> Iterator[tuple[str, Any, Any, bool]]:
             yield name, value, default, text.startswith("int") and name not in part.POSITIONS
             continue
         several = _is_choice(part.PARTS[name])
-        words = [_word(one) if several else one is not None for one in (value, default)]
+        words = [part_name(one) if several else one is not None for one in (value, default)]
         yield name, words[0], words[1], False
         if value is not None:
             prefix = f"{name}.{value.kind()}" if several else name
@@ -237,5 +237,6 @@ def _is_choice(choices: Sequence[type[Part]]) -> bool:
     return getattr(choices, "names", None) == () or len(choices) > 1
 
 
-def _word(part: Part | None) -> str:
+def part_name(part: Part | None) -> str:
+    """Return the name of a part, or ``none``."""
     return part.kind() if part else "none"
