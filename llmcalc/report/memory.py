@@ -10,7 +10,7 @@ from ..calc.memory.inference import InferenceMemory
 from ..calc.memory.number_formats import Format
 from ..calc.memory.pipeline import ParallelMemory
 from ..calc.touched_experts import expected_active_experts, expert_layers
-from ..core.aliases import JSON_KEYS, old_names
+from ..core.aliases import JSON_KEYS
 from ..core.architecture import model_of
 from ..core.errors import spelled
 from ..core.record import fields, is_record
@@ -341,7 +341,7 @@ def mesh_line(mesh: Any, result: Any = None, count: int = 1) -> str:
 def plain_data(value: Any) -> Any:
     """Convert a record and its nested records to plain data, preserving the original JSON keys of renamed fields."""
     if is_record(value):
-        first = old_names(JSON_KEYS.get(type(value).__name__, {}))
+        first = JSON_KEYS.get(type(value).__name__, {})
         return {first.get(field.name, field.name): plain_data(getattr(value, field.name)) for field in fields(value)}
     return [plain_data(item) for item in value] if isinstance(value, (list, tuple)) else value
 

@@ -8,7 +8,6 @@ import pkgutil
 import re
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -256,21 +255,6 @@ def test_an_option_spells_its_parameter() -> None:
 
 
 # ------------------------------------------------------------------ old names
-
-
-def test_a_mesh_takes_old_names_with_one_notice() -> None:
-    from llmcalc.core.aliases import JSON_KEYS
-
-    old = {"data": 8, "tensor": 2, "expert": 4}
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        first, second = llmcalc.Mesh(**old), llmcalc.Mesh(**old)
-    assert first == second == llmcalc.Mesh(dp=8, tp=2, ep=4)
-    assert len(caught) <= len(old)
-    assert first.data == first.dp
-    assert set(JSON_KEYS["Mesh"].values()) <= set(llmcalc.Mesh.__match_args__)
-    with pytest.raises(TypeError):
-        llmcalc.Mesh(data=8, dp=8)
 
 
 def test_an_old_option_still_works(capsys: Capture) -> None:
