@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .analysis.sweep import sweep as sweep
     from .api.communication import communication as communication
     from .api.diff import diff as diff
+    from .api.find_recipes import find_recipes as find_recipes
     from .api.flops import flops as flops
     from .api.memory_form import memory_form as memory_form
     from .api.params import params as params
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from .search.front import serving_front as serving_front
     from .search.gpus import find_gpus as find_gpus
     from .search.models import find_models as find_models
-    from .search.recipes import find_recipes as find_recipes
     from .serving.calibrate import calibrate as calibrate
     from .serving.latency import latency as latency
     from .serving.start.check_log import check_log as check_log
@@ -71,7 +71,6 @@ _MODULES = {
     "load": "inputs.models",
     "find_gpus": "search.gpus",
     "find_models": "search.models",
-    "find_recipes": "search.recipes",
     "serving_front": "search.front",
     "Architecture": "core.architecture",
     "Mesh": "calc.sharding",

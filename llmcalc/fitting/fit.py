@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
-from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..calc.memory.fit import LARGEST, Fit, largest_fitting, largest_within, read_size, smallest_fitting
@@ -32,7 +31,7 @@ from .offload import OFFLOADS, solve_offload
 from .solution import Solution
 
 if TYPE_CHECKING:
-    from ..search.fit_changes import Change
+    from .advice import Change
 
 MOST_COUNT, MOST_GPUS, MOST_SERVING_GPUS = 10**6, 2**14, 128
 MOST_CHECKED = 10  # sizes that are checked before tracing takes less time
@@ -171,9 +170,9 @@ def fit(
 def _changes(
     architecture: Architecture, gpu: str, card: Accelerator | None, budget: dict[str, Any], arguments: dict[str, Any]
 ) -> Iterable[Change]:
-    from ..search.fit_changes import MOST, Search  # needed only by checks that fail
+    from .fit_changes import fit_changes  # needed only by checks that fail
 
-    return islice(Search(architecture, gpu, card, budget, arguments).changes(), MOST)
+    return fit_changes(architecture, gpu, card, budget, arguments)
 
 
 def resources(

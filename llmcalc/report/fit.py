@@ -29,7 +29,7 @@ from .numbers import binary, exact, readable
 from .provenance import evidence_notes
 
 if TYPE_CHECKING:
-    from ..search.fit_changes import Change
+    from ..fitting.advice import Change
     from .pictures import Picture
 
 RECURRENT = "recurrent"  # role of states
@@ -173,7 +173,7 @@ def _load(result: Any) -> str:
 
 def _changes(changes: Sequence[Change], spell: Callable[[Change], str]) -> Table:
     """Return a table of changes with which the model fits."""
-    rows = [(spell(change), change.fit.headroom) for change in changes]
+    rows = [(spell(change), change.result.headroom) for change in changes]
     return Table("fits with", columns("change: name", "headroom: bytes"), rows)
 
 
@@ -225,7 +225,7 @@ def _chart(fit: FitResult) -> Picture:
 
     bars = tuple(
         Bar(label, tuple((name, float(size)) for name, size in memory_parts(one).items()))
-        for label, one in (("as requested", fit), *((_option(change), change.fit) for change in fit.changes))
+        for label, one in (("as requested", fit), *((_option(change), change.result) for change in fit.changes))
     )
     limit = (f"memory: {readable(fit.memory, BYTES)}", float(fit.memory))
     return Bars(f"{title(fit.architecture)}: memory per accelerator", BYTES, bars, limit)
@@ -321,7 +321,7 @@ def _json(fit: FitResult, reserve: str, spell: Callable[[Change], str]) -> tuple
     data: dict[str, Any] = {**fit.to_dict(), "verdict": verdict(fit), "parts": fit.result.to_dict()}
     if fit.changes:
         data["fits_with"] = [
-            {"change": _option(one), "command": spell(one), **one.fit.to_dict()} for one in fit.changes
+            {"change": _option(one), "command": spell(one), **one.result.to_dict()} for one in fit.changes
         ]
     if solution:
         data["candidates"] = [

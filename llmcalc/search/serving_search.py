@@ -27,7 +27,7 @@ from ..serving.times import ServingTime
 from ..training.run import Price
 from ..training.train import price_of
 from .layouts import LayoutSearch, Placement, Times
-from .serving_changes import Changes, find_changes
+from .serving_changes import serving_changes
 
 SHOWN = 8  # layouts
 ABOVE = 1 + 1e-9  # more than rounding
@@ -231,9 +231,9 @@ class ServingSearch(LayoutResult):
         return (change, found) if best > own else None
 
     @cached_property
-    def changes(self) -> Changes:
+    def changes(self) -> tuple[tuple[dict[str, Any], ServingSearch], ...]:
         """Changed settings that meet the limits, with their results. Empty if the limits are met already."""
-        return () if self.is_found or self.is_too_long else find_changes(self)
+        return () if self.is_found or self.is_too_long else tuple(serving_changes(self))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""

@@ -14,7 +14,6 @@ from ..core.record import record
 from ..estimate.hardware import Accelerator
 from ..kernels.cost import COMMUNICATION, COMPUTE, ENGINE
 from ..kernels.interval import Interval
-from ..search.running_changes import faster_layout, holds_all, running_changes
 from ..training.run import Price
 from .admission import RequestBytes, reserved_bytes
 from .layout_result import too_long
@@ -22,6 +21,7 @@ from .memory import engine_title
 from .money import Terms, token_prices
 from .replicas import SIZES, Replica
 from .requests import Requests
+from .running_changes import faster_layout, holds_all, running_changes
 from .speculation import Drafting
 from .start.start import ServeResult
 from .step.step_models import engine_step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from ..calc.kv_cache import state
 from ..calc.memory.inference import Steps, inference_memory
@@ -21,6 +21,7 @@ from ..core.workload import Workload
 from ..engines.hardware import engine_titles
 from ..estimate.amounts import share as read_share
 from ..estimate.hardware import Accelerator
+from ..fitting.advice import Change
 from ..fitting.fit import check_fit
 from ..fitting.memory import SETTINGS as MEMORY_SETTINGS
 from ..inputs.effects import check_effects
@@ -30,9 +31,7 @@ from ..inputs.number_formats import number_format, weight_formats
 from ..inputs.settings import MEMORY_MODE, memory_settings, read_settings
 from ..serving.start.serve import ENGINES, serve
 from ..serving.start.start import ServeResult
-
-if TYPE_CHECKING:
-    from ..search.rl_changes import RlChange
+from .rl_changes import rl_changes
 
 ALGORITHMS, ROLLOUTS = ("grpo", "ppo"), ("colocate", "separate")
 COMPLETIONS, PROMPT, COMPLETION, SHARE = 8, 512, 256, 0.3  # defaults of GRPOConfig in huggingface/trl; prompts: assumed
@@ -91,7 +90,7 @@ class RlMemory(NotebookDisplay):
     accelerator: Accelerator | None = None
     count: int = 1
     refusal: str = ""
-    find_changes: Callable[[RlMemory], tuple[RlChange, ...]] = lambda result: ()
+    find_changes: Callable[[RlMemory], tuple[Change, ...]] = lambda result: ()
 
     EVIDENCE: ClassVar[dict[str, str]] = dict.fromkeys(("peak", "phases", "host", "headroom"), ASSUMED)
 
@@ -126,7 +125,7 @@ class RlMemory(NotebookDisplay):
         return not self.refusal and self.headroom >= 0 and self.engine.starts
 
     @cached_property
-    def changes(self) -> tuple[RlChange, ...]:
+    def changes(self) -> tuple[Change, ...]:
         """At most three changed settings with which the step fits, cheapest first. Empty if it fits already.
 
         >>> import llmcalc
@@ -260,10 +259,8 @@ def rl(
     states = training.weights + training.optimizer
     host = (weights if sleep == 1 else 0) + (states if offload else 0)
 
-    def find_changes(result: RlMemory) -> tuple[RlChange, ...]:
-        from ..search.rl_changes import RlSearch  # needed only by steps that do not fit
-
-        return RlSearch(result, asked, lambda change: rl(architecture, **{"gpu": gpu, **asked, **change})).changes()
+    def find_changes(result: RlMemory) -> tuple[Change, ...]:
+        return rl_changes(result, asked, lambda change: rl(architecture, **{"gpu": gpu, **asked, **change}))
 
     return RlMemory(
         architecture, phases, training, engine, own, total, host, card, training.mesh.ranks, refusal, find_changes

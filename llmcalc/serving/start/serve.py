@@ -23,8 +23,8 @@ from ...importers.modelfile import MODELFILE, RUN, is_modelfile
 from ...inputs.gguf_names import dynamic_notes, dynamic_warnings, file_format
 from ...inputs.gpus import ALL_GPUS, Gpus, gpu_list, read_gpus
 from ...inputs.models import Source
-from ...search.engine_changes import GPUS, has_unsupported_dtype
 from .cache import FULL, CacheGroup, CacheGroups
+from .changes import GPUS, fewer_ranks, has_unsupported_dtype
 from .drafts import Draft, find_draft, kept_drafts, state_copies, state_pool, steps_in_flight
 from .encoders import (
     encoder_factor,
@@ -260,7 +260,7 @@ def serve(
         ranks = given.get(TP, gpus.count)
         if error.parameter != TP or ranks is None or (pasted is None and TP in given):
             raise  # an option of llmcalc
-        raise LayoutError(error, architecture).try_divisors(ranks, predict) from None
+        raise LayoutError(error, architecture, fewer_ranks(TP, ranks, predict)) from None
 
 
 def _gpus(gpu: str | int | None, gpu_memory: str | int | None) -> Gpus:

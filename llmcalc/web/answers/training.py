@@ -11,11 +11,11 @@ from ...core.evidence import CLASSES
 from ...estimate.amounts import HOURS_A_DAY
 from ...estimate.cost import Span
 from ...fitting.fit import FitResult, fit
+from ...fitting.fit_changes import LORA_RANK, QUANTISED
 from ...report.fit import memory_parts
 from ...report.numbers import BYTES, duration, human, readable
 from ...report.provenance import range_text, three_digits
 from ...report.train import expected_cost
-from ...search.recipes import LORA_RANK, QUANTISED
 from ...training.published_runs import expected_hours
 from ...training.run import Training
 from ...training.train import machine, train
@@ -227,7 +227,7 @@ def changes(case: TrainingCase) -> Iterator[dict[str, Any]]:
         named += [TEXTS[name].format(value) for name, value in settings.items() if name in TEXTS]
         text = f"with {' and '.join(named)}" if named else ""
         text += f"{' ' if text else ''}on {settings['count']} GPUs" if "count" in settings else ""
-        yield {"set": own, "lead": "Fits", "text": text, "headroom": readable(change.fit.headroom, BYTES)}
+        yield {"set": own, "lead": "Fits", "text": text, "headroom": readable(change.result.headroom, BYTES)}
 
 
 def notes(case: TrainingCase) -> Iterator[str]:
