@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .api.explain import explain as explain
     from .api.find_gpus import find_gpus as find_gpus
     from .api.find_models import find_models as find_models
+    from .api.find_recipes import find_recipes as find_recipes
     from .api.fit import fit as fit
     from .api.flops import flops as flops
     from .api.latency import latency as latency
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from .core.errors import SizeError as SizeError
     from .core.errors import UnknownNameError as UnknownNameError
     from .core.errors import UnsupportedError as UnsupportedError
-    from .search.recipes import find_recipes as find_recipes
 
 
 _ERRORS = (
@@ -65,7 +65,6 @@ _VERBS = (
 _MODULES = {
     **dict.fromkeys(_ERRORS, "core.errors"),
     **{name: f"api.{name}" for name in _VERBS},
-    "find_recipes": "search.recipes",
     "Architecture": "core.architecture",
     "Mesh": "calc.sharding",
     "Params": "api.params",

@@ -17,6 +17,7 @@ from ..core.workload import Workload
 from ..data import table
 from ..engines.hardware import check_engine, check_weights, default_engine
 from ..estimate.hardware import Accelerator
+from ..fitting.advice import Change, Settings, advice
 from ..inputs.defaults import RESERVE, default_context, default_seq
 from ..inputs.gguf_names import file_format
 from ..inputs.gpus import Gpus, read_gpus
@@ -184,18 +185,20 @@ def _gpus(gpu: str) -> Gpus:
 
 def _undividable(step: Callable[..., StepModel], mesh: Mesh, gpus: Gpus, error: SizeError) -> InputError:
     """Return an error that suggests the nearest numbers of GPUs that the model can be divided over."""
-
-    def is_possible(tp: int) -> bool:
-        try:
-            return bool(step(mesh=changed(mesh, tp=tp, etp=None if mesh.etp is None else tp * mesh.dp // mesh.ep)))
-        except InputError:
-            return False
-
     assert gpus.accelerator is not None
     fewer = range(min(mesh.tp - 1, MOST_SUGGESTED), 0, -1)
     more = range(mesh.tp + 1, min(2 * mesh.tp, MOST_SUGGESTED) + 1)
-    found = [next(filter(is_possible, sizes), None) for sizes in (fewer, more)]
-    names = [f"{{gpu={gpus.accelerator.name}:{tp * mesh.dp}}}" for tp in found if tp]
+
+    def attempt(change: Settings) -> Change:
+        tp = change["tp"]
+        return Change(
+            change, step(mesh=changed(mesh, tp=tp, etp=None if mesh.etp is None else tp * mesh.dp // mesh.ep))
+        )
+
+    kinds = [[{"tp": tp} for tp in sizes] for sizes in (fewer, more)]
+    found = advice(lambda _: kinds, attempt, lambda _: True)
+    counts = [change.settings["tp"] * mesh.dp * mesh.pp for change in found]
+    names = [f"{{gpu={gpus.accelerator.name}:{count}}}" for count in counts]
     text = f"tensor parallelism over {mesh.tp} GPUs is not possible: {error.message}"
     return InputError(text, parameter="gpu", hint=f"use {' or '.join(names)}, or set {{tp=N}}")
 
