@@ -24,7 +24,7 @@ from ..serving.start.models import default_state_format
 from .document import Document, Fact, Table, columns
 from .file_formats import sixteen_bit_line
 from .heading import SIZES, derivation, model_document, title, workload_inputs, workload_line
-from .memory import BYTES, mesh_line, plain_data, refusals, serving_line, unverified_formats, weights_line
+from .memory import BYTES, mesh_line, plain_data, refusals, serving_line, unverified_formats, verdict, weights_line
 from .numbers import binary, exact, readable
 from .provenance import evidence_notes
 
@@ -127,12 +127,6 @@ def _shared(fit: FitResult) -> Sequence[str]:
         return ()
     size, system = binary(card.shared_bytes), binary(SYSTEM_BYTES)
     return (f"GPU and host share one memory: {size} without the {system} that are assumed for the system",)
-
-
-def verdict(fit: Fit, load: str = "") -> str:
-    """Return a verdict such as ``fits, 3.2 GiB to spare`` or ``does not fit: 3.2 GiB short``, for a load in words."""
-    size = binary(abs(fit.headroom)) or f"{abs(fit.headroom)} bytes"
-    return f"fits{load}, {size} to spare" if fit.fits else f"does not fit{load}: {size} short"
 
 
 def _answer(fit: FitResult) -> str:

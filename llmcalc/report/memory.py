@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..calc.kv_cache import CACHED, ROLE_DTYPES, StateSize
+from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
 from ..calc.memory.number_formats import Format
 from ..calc.memory.pipeline import ParallelMemory
@@ -26,7 +27,7 @@ from .heading import (
     workload_inputs,
     workload_line,
 )  # fmt: skip
-from .numbers import percent
+from .numbers import binary, percent
 from .provenance import evidence_notes
 
 if TYPE_CHECKING:
@@ -338,6 +339,12 @@ def _stages(result: ParallelMemory) -> Table:
         "of the largest: share",
     )
     return Table("pipeline stages", heads, rows if len(rows) > 1 else [])
+
+
+def verdict(fit: Fit, load: str = "") -> str:
+    """Return a verdict such as ``fits, 3.2 GiB to spare`` or ``does not fit: 3.2 GiB short``, for a load in words."""
+    size = binary(abs(fit.headroom)) or f"{abs(fit.headroom)} bytes"
+    return f"fits{load}, {size} to spare" if fit.fits else f"does not fit{load}: {size} short"
 
 
 def mesh_line(mesh: Any, result: Any = None, count: int = 1) -> str:

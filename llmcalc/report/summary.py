@@ -13,8 +13,8 @@ from ..serving.latency_times import DECODE, Latency
 from ..serving.memory import engine_title
 from ..serving.money import token_prices
 from .document import Column, Document, Table
-from .fit import verdict
 from .heading import title, warnings
+from .memory import verdict
 from .numbers import BYTES, binary, dollars, duration, human, readable, three_digits
 from .pictures import Bar, Bars
 from .served_model import ServedModel, memory_limit
