@@ -202,7 +202,7 @@ def training_step(
     exchanged = communication(architecture, workload, mesh, bits, bits, uneven=True).stages
     stages, replicas, passes, known = [], [], _KnownPasses(), dict[object, dict[str, float]]()
     for training in (False, True):
-        operations(architecture, mesh, CONVENTIONS, training)  # of all layers, which the stages share
+        operations(architecture, mesh, CONVENTIONS, training)  # remembered with the layers, which the stages share
     for part, collectives in zip(pipeline_stages(architecture, mesh.pp, uneven=True), exchanged, strict=True):
         vars(part).update(by_layer(architecture))
         stage, layers = _Stage(part, model, layout, values, passes), layers_of(part)
