@@ -9,7 +9,7 @@ pipeline stage that sends the most.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -179,12 +179,13 @@ def communication(
     conventions = Conventions(workload.phase, "dense", None, workload.logits)
     parts = pipeline_stages(architecture, mesh.pp, uneven=uneven or not training)
     stages, known = [], dict[tuple[object, ...], FollowedLayer]()
+    stored = [{identity(row.entry.stack, row.tensor) for row in rows(part.stacks)} for part in parts if mesh.pp > 1]
     for stage, part in enumerate(parts):
         found = layer_collectives(walk(part, conventions), mesh, bits, gradient_bits, training, known)
         found += _sent_streams(part, stage, mesh, bits, training)
         if training:
             found += _replica_weights(part, mesh, bits, gradient_bits)
-            found += _tied_weights(parts, part, mesh, gradient_bits)
+            found += _tied_weights(stored, part, mesh, gradient_bits)
         stages.append(tuple(found))
     return Communication(architecture, workload, mesh, tuple(stages))
 
@@ -263,10 +264,9 @@ def _uses(row: Row) -> int:
 
 
 def _tied_weights(
-    parts: Sequence[Architecture], part: Architecture, mesh: Mesh, gradient_bits: int
+    stored: Sequence[Container[object]], part: Architecture, mesh: Mesh, gradient_bits: int
 ) -> Iterator[Collective]:
-    """Yield the reduction of the gradients of tensors that several pipeline stages store."""
-    stored = [{identity(row.entry.stack, row.tensor) for row in rows(each.stacks)} for each in parts]
+    """Yield the reduction of the gradients of tensors that several pipeline stages store, given those of each stage."""
     seen = {""}
     for row in rows(part.stacks) if mesh.pp > 1 else ():
         name = identity(row.entry.stack, row.tensor)

@@ -29,11 +29,12 @@ def load_trained(
     """
     path, rest = given["training_file"], {name: value for name, value in given.items() if name != "training_file"}
     if path is None:
-        from ..importers.training_files import find_training_file
+        if "." in model:
+            from ..importers.training_files import find_training_file
 
-        if "." not in model or find_training_file(model) is None:
+            path = model if find_training_file(model) else None
+        if path is None:
             return load_model(model, given), rest, None
-        path = model
     from ..api.read_training_file import read_training_file
 
     typed = settings(given, (*SIZES, *MEMORY))

@@ -25,7 +25,7 @@ from ..serving.start.models import default_state_format
 from .document import Document, Fact, Table, columns, table_of
 from .file_formats import sixteen_bit_line
 from .heading import SIZES, derivation, model_document, title, workload_inputs, workload_line
-from .memory import mesh_line, plain_data, refusals, serving_line, unverified_formats, weights_line
+from .memory import mesh_line, plain_data, refusals, serving_line, unverified_formats, verdict, weights_line
 from .numbers import BYTES, binary, exact, readable
 from .points import settings_text
 from .provenance import evidence_notes
@@ -121,12 +121,6 @@ def _shared(fit: FitResult) -> Sequence[str]:
         return ()
     size, system = binary(card.shared_bytes), binary(SYSTEM_BYTES)
     return (f"GPU and host share one memory: {size} without the {system} that are assumed for the system",)
-
-
-def verdict(fit: Fit, load: str = "") -> str:
-    """Return a verdict such as ``fits, 3.2 GiB to spare`` or ``does not fit: 3.2 GiB short``, for a load in words."""
-    size = binary(abs(fit.headroom)) or f"{abs(fit.headroom)} bytes"
-    return f"fits{load}, {size} to spare" if fit.fits else f"does not fit{load}: {size} short"
 
 
 def _answer(fit: FitResult) -> str:

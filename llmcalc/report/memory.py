@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from ..calc.kv_cache import CACHED, ROLE_DTYPES, StateSize
+from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
 from ..calc.memory.number_formats import Format
 from ..calc.memory.pipeline import ParallelMemory
@@ -28,7 +29,7 @@ from .heading import (
     workload_line,
 )  # fmt: skip
 from .numbers import BYTES as BYTES
-from .numbers import percent
+from .numbers import binary, percent
 from .provenance import evidence_notes
 
 if TYPE_CHECKING:
@@ -321,6 +322,12 @@ def _stages(result: ParallelMemory) -> Table:
         "of the largest: share",
     )  # fmt: skip
     return Table("pipeline stages", heads, rows if len(rows) > 1 else [])
+
+
+def verdict(fit: Fit, load: str = "") -> str:
+    """Return a verdict such as ``fits, 3.2 GiB to spare`` or ``does not fit: 3.2 GiB short``, for a load in words."""
+    size = binary(abs(fit.headroom)) or f"{abs(fit.headroom)} bytes"
+    return f"fits{load}, {size} to spare" if fit.fits else f"does not fit{load}: {size} short"
 
 
 def mesh_line(mesh: Any, result: Any = None, count: int = 1) -> str:

@@ -13,9 +13,9 @@ from ..estimate.scaling.query import Plan, Point
 from ..search.reference_models import Shape
 from ..training.budget import Budget
 from .document import Column, Document, Fact, Table, columns
-from .fit import verdict
 from .heading import model_inputs, structure, title, warnings
 from .json_envelope import envelope
+from .memory import verdict
 from .numbers import ABOUT, about, binary
 from .provenance import assumptions, cost_fact, machine_line, six_digits, span_fact, span_text, three_digits
 

@@ -13,8 +13,9 @@ from ..serving.latency_times import DECODE, Latency
 from ..serving.memory import engine_title
 from ..serving.money import token_prices
 from .document import Column, Document, Table
-from .fit import memory_limit, verdict
+from .fit import memory_limit
 from .heading import title, warnings
+from .memory import verdict
 from .numbers import BYTES, binary, dollars, duration, human, readable, three_digits
 from .pictures import Bar, Bars, parts_of
 from .served_model import ServedModel

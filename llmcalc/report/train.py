@@ -20,10 +20,9 @@ from ..training.result import Spending, Training
 from ..training.step import NO_RECOMPUTATION
 from ..training.step_time import WITHOUT_ROOM
 from .document import Document, Fact, Table, columns
-from .fit import verdict
 from .flops import convention_table, matmul_by_component
 from .heading import derivation, model_document, run_line, workload_inputs
-from .memory import BYTES, mesh_line
+from .memory import BYTES, mesh_line, verdict
 from .numbers import about, duration
 from .provenance import (
     assumptions,

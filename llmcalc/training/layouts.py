@@ -185,7 +185,7 @@ def _largest(run: Run, mesh: Mesh) -> TrainingLayout | None:
         workload = Workload(batch=size, seq=run.seq, mode="train", extend=True)
         policy = changed(states.policy, recompute=recompute)
         stages = stage_memories(whole, workload, policy, states.recipe, layout.mesh)
-        return layout if all(stage.peak <= room for stage in stages) else None
+        return layout if all(stage.fits(room) for stage in stages) else None
 
     if not (found := fitting(1, NO_RECOMPUTATION)):
         return fitting(1, FULL)

@@ -19,7 +19,6 @@ from ..estimate.amounts import amount
 from ..estimate.cost import AS_GIVEN, FROM_OPERATIONS, UNKNOWN, Emission, Machine, Span, emission, is_of_mixtures
 from ..estimate.hardware import Accelerator
 from ..estimate.prices import price_of
-from ..fitting.check import check_fit
 from ..fitting.memory import memory_of
 from ..inputs.defaults import RESERVE, default_seq
 from ..inputs.effects import check_effects
@@ -127,6 +126,8 @@ class Run:
         """Memory of a step on each GPU of the mesh, or None without GPUs or a mesh."""
         if self.given_fit or self.machine is None or self.mesh is None:
             return self.given_fit
+        from ..fitting.check import check_fit  # needed only by runs on a mesh
+
         own: Mapping[str, Any] = self.step_settings or {
             "mode": "training", "mesh": self.mesh, "batch": self.micro_batch, "recompute": self.recompute,
             "seq": self.seq, "target_seq": self.target_seq, "extend": self.extend, **self.formats, **self.adapters,

@@ -78,28 +78,35 @@ class TrainingStep:
     hidden: float
 
 
+_KnownPasses = dict[tuple[object, ...], tuple[Passes, Operation, Operation]]
+
+
 class _Stage:
-    """Times of one micro-batch on a pipeline stage, and of a step outside the micro-batches."""
+    """Times of one micro-batch on a pipeline stage, and of a step outside the micro-batches. Stages share ``known``."""
 
     def __init__(
-        self, part: Architecture, model: TrainingKernels, layout: TrainingLayout, values: dict[str, Any]
+        self,
+        part: Architecture,
+        model: TrainingKernels,
+        layout: TrainingLayout,
+        values: dict[str, Any],
+        known: _KnownPasses,
     ) -> None:
-        self.part, self.model, self.layout, self.mesh = part, model, layout, layout.mesh
+        self.part, self.model, self.layout, self.mesh, self.known = part, model, layout, layout.mesh, known
         self.values = {**values, "b": values["b"] / self.mesh.cp}  # of the tokens of a context-parallel rank
         self.tokens = self.values["b"] * self.values["q"]
         self.parts = dict.fromkeys((FORWARD_PASS, BACKWARD_PASS, RECOMPUTATION, COMMUNICATION), 0.0)
 
     def compute(self) -> None:
         """Add the times of all operations of a micro-batch."""
-        known: dict[tuple[object, ...], tuple[Passes, Operation, Operation]] = {}
         found = (operations(self.part, self.mesh, CONVENTIONS, training) for training in (False, True))
         logits = 0
         for operation, both in zip(*found, strict=True):
             in_block = operation.place.entry.run is not None
             key = (in_block, *map(id, operation.sizes), *map(id, both.sizes))
-            if key not in known:  # keeps the operations, so that their ids stay unique
-                known[key] = self.model.passes(operation, both, self.values), operation, both
-            passes = known[key][0]
+            if key not in self.known:  # keeps the operations, so that their ids stay unique
+                self.known[key] = self.model.passes(operation, both, self.values), operation, both
+            passes = self.known[key][0]
             self.parts[FORWARD_PASS] += passes.forward * operation.count
             self.parts[BACKWARD_PASS] += passes.backward * operation.count
             if self._is_repeated(operation):
@@ -193,12 +200,12 @@ def training_step(
     values = workload.values(architecture)
     bits = ACTIVATION_BYTES * BITS_A_BYTE
     exchanged = communication(architecture, workload, mesh, bits, bits, uneven=True).stages
-    stages, replicas, known = [], [], dict[object, dict[str, float]]()
+    stages, replicas, passes, known = [], [], _KnownPasses(), dict[object, dict[str, float]]()
     for training in (False, True):
-        operations(architecture, mesh, CONVENTIONS, training)  # of all layers, which the stages share
+        operations(architecture, mesh, CONVENTIONS, training)  # remembered with the layers, which the stages share
     for part, collectives in zip(pipeline_stages(architecture, mesh.pp, uneven=True), exchanged, strict=True):
         vars(part).update(by_layer(architecture))
-        stage, layers = _Stage(part, model, layout, values), layers_of(part)
+        stage, layers = _Stage(part, model, layout, values, passes), layers_of(part)
         if (same := known.get(layers)) is None:
             stage.compute()
             same = known[layers] = dict(stage.parts)

@@ -8,6 +8,7 @@ import llmcalc
 from llmcalc.core.errors import InputError, SizeError
 from llmcalc.report.flops import conventional_flops
 from llmcalc.training.published_runs import as_other_runs, expected_hours
+from llmcalc.training.run import read_run
 
 # compute of a run as published: model, tokens, length, FLOPs, how near
 RUNS = """
@@ -229,3 +230,21 @@ def test_too_little_to_train_on(tokens: int, words: dict[str, int], message: str
 def test_a_sequence_beyond_the_learned_positions() -> None:
     with pytest.raises(InputError, match="exceed the 1024 learned positions"):
         llmcalc.train(llmcalc.load("gpt2"), 10**9, seq=2048)
+
+
+def test_a_run_computes_each_of_its_parts_once() -> None:
+    mesh = llmcalc.Mesh(dp=2, tp=4, zero=1)
+    run = read_run({"model": "llama3-8b", "tokens": "1T", "gpu": "h100:8", "mesh": mesh, "recompute": "full"})
+    whole = run.answer()
+    assert run.memory
+    assert run.memory is whole.fit
+    assert run.step is whole.step_time
+    assert run.flops is whole.step
+    alone = llmcalc.memory("llama3-8b", mode="training", mesh=mesh, recompute="full", optimizer="adamw")
+    assert run.memory.needed == alone.peak
+    assert whole.expected
+    assert whole.answer == whole.spending(whole.expected.hours)
+    given = read_run({"model": "llama3-8b", "tokens": "1T", "gpu": llmcalc.machine("h100:8", mfu=0.4)})
+    assert given.step is None
+    assert given.memory is None
+    assert given.answer().answer == (given.answer().hours, given.answer().days, given.answer().cost)

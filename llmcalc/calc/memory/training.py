@@ -60,6 +60,10 @@ class TrainingMemory:
         """Peak memory of the step in bytes."""
         return largest(*(moment.total for moment in self.peaks))
 
+    def fits(self, room: int) -> bool:
+        """Return whether every moment has room in a number of bytes. The first one that has not ends the check."""
+        return all(moment.total <= room for moment in self.schedule.largest_moments())
+
     @property
     def phase(self) -> str:
         """Phase of the step in which the peak occurs."""

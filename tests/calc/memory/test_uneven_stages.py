@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 import llmcalc
-from llmcalc.calc.memory.pipeline import pipeline_stages
+from llmcalc.calc.memory.pipeline import one_f_one_b_in_flight, pipeline_stages
+from llmcalc.calc.memory.training import training_memory
 from llmcalc.core.architecture import Architecture
+from llmcalc.core.record import forget
 
 
 def sizes(n_layers: int, stages: int) -> list[int]:
@@ -38,3 +40,19 @@ def test_stages_have_all_layers_and_weights(stages: int) -> None:
     whole = llmcalc.memory(model, mode="training", seq=64)
     tied = 64 * 128256 * 2  # the first and the last stage both store the tied table
     assert sum(stage.weights for stage in found.stages) == whole.worst.weights + tied
+
+
+@pytest.mark.parametrize("recompute", ["none", "full"])
+def test_equal_stages_have_the_memory_of_their_own_layers(recompute: str) -> None:
+    mesh = llmcalc.Mesh(dp=2, pp=6, zero=1)
+    model = llmcalc.load("llama3.2-1b", overrides=["n_layers=18", "d_model=64"])
+    found = llmcalc.memory(model, mode="training", seq=64, mesh=mesh, recompute=recompute)
+    for number, stage in enumerate(found.stages):
+        own = stage.architecture
+        assert own.first_layer == sum(each.architecture.main.n_layers for each in found.stages[:number])
+        forget(own)
+        in_flight = one_f_one_b_in_flight(mesh, number)
+        alone = training_memory(own, stage.workload, stage.policy, stage.recipe, mesh, in_flight)
+        assert alone.to_dict() == stage.to_dict()
+        assert stage.fits(alone.peak)
+        assert not stage.fits(alone.peak - 1)
