@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from llmcalc.analysis.evidence import Measurements, error_text, evidence_of, read_measurements
+from llmcalc.analysis.evidence import evidence_of
 from llmcalc.core.evidence import CLASSES
+from llmcalc.inputs.measurements import Measurements, error_text, read_measurements
 from llmcalc.report.evidence import summary_rows
 
 INTRODUCTION = (

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from llmcalc.serving.start.llama_cpp_weights import read_placement
 from measurements import Row, Section
 
 import llmcalc
 from llmcalc.calc.sharding import Mesh
 from llmcalc.inputs.gpus import read_gpus
-from llmcalc.serving.start.llama_cpp_weights import read_placement
 from llmcalc.serving.step.host_steps import HostSteps
 from llmcalc.serving.step.step import step_values
 from llmcalc.serving.step.step_models import step_model

@@ -17,16 +17,17 @@ if (ROOT / "llmcalc").is_dir():
     sys.path.insert(0, str(ROOT))
 
 from llmcalc import layers  # noqa: E402
-from llmcalc.api.scale import laws  # noqa: E402
 from llmcalc.core.architecture import declare  # noqa: E402
 from llmcalc.core.axes import GLOSSARY, WORKLOAD, read_axes  # noqa: E402
 from llmcalc.core.declaration import Declaration  # noqa: E402
 from llmcalc.core.functions import FUNCTIONS  # noqa: E402
 from llmcalc.data import table as data  # noqa: E402
 from llmcalc.estimate.scaling.law import LETTERS  # noqa: E402
+from llmcalc.inputs.scaling_laws import laws  # noqa: E402
 from llmcalc.report.catalogues import FORMULAS  # noqa: E402
 from llmcalc.report.published_figures import cite  # noqa: E402
-from llmcalc.schema.json_schema import field_descriptions, parts_of, summary  # noqa: E402
+from llmcalc.schema.field_descriptions import field_descriptions, summary  # noqa: E402
+from llmcalc.schema.json_schema import parts_of  # noqa: E402
 from llmcalc.testing import is_required, smallest  # noqa: E402
 
 FOLDER = "kinds"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from measurements import Row, Section
 
-from llmcalc.api.scale import law
 from llmcalc.estimate.scaling.law import Conditions
+from llmcalc.inputs.scaling_laws import law
 
 BILLION = 10**9
 FILE = Path(__file__).resolve().parent / "data" / "chinchilla_table_a3.csv"

@@ -24,9 +24,7 @@ def hours(in_fit: bool) -> Iterator[tuple[str, float, float]]:
         if bool(row["in_fit"]) is in_fit:
             model = llmcalc.load(row["model"])
             known = published_fact(model, "accelerators")
-            predicted = llmcalc.train(
-                model, machine=f"{row['gpu']}:{round(float(known.value)) if known else USUAL}"
-            ).hours
+            predicted = llmcalc.train(model, gpu=f"{row['gpu']}:{round(float(known.value)) if known else USUAL}").hours
             assert predicted is not None, row["model"]
             published = published_hours(model)
             assert published is not None, row["model"]

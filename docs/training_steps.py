@@ -14,11 +14,11 @@ from llmcalc.data import table
 from llmcalc.estimate.cost import AS_GIVEN, Machine, Span
 from llmcalc.inputs.gpus import read_gpus
 from llmcalc.training.kernels import TrainingCoefficients
-from llmcalc.training.layouts import Run, training_time
+from llmcalc.training.layouts import training_time
+from llmcalc.training.run import Run
 from llmcalc.training.step import TrainingLayout
 from llmcalc.training.step_time import TrainingTime
 
-STATE_BYTES = 12  # per parameter: two moments and the master copy of AdamW in 32 bits
 FOLDER = Path(__file__).resolve().parent / "data"
 MPT = {
     "125m": (768, 12, 12), "350m": (1024, 16, 24), "760m": (1536, 12, 24), "1b": (2048, 16, 24), "3b": (2560, 20, 32),
@@ -63,8 +63,9 @@ def estimated(row: Mapping[str, str], coefficients: TrainingCoefficients) -> Tra
     gpus, kind = read_gpus(row["gpu"]), {"mxfp8": "fp8", "nvfp4": "fp4"}.get(row["precision"], row["precision"])
     assert gpus.accelerator is not None
     machine = Machine(gpus.accelerator, int(row["gpus"]), kind, Span(1, 1, 1), AS_GIVEN)
-    run = Run(int(row["seq"]), "causal", int(row["batch"]) * int(row["seq"]), {}, STATE_BYTES)
-    found = training_time(model(row["model"]), machine, run, layout_of(row), coefficients)
+    seq, tokens = int(row["seq"]), int(row["batch"]) * int(row["seq"])
+    run = Run(model(row["model"]), tokens, seq, batch_tokens=tokens, machine=machine)
+    found = training_time(run, layout_of(row), coefficients)
     assert found is not None
     return found
 

@@ -7,28 +7,39 @@
 
 from __future__ import annotations
 
+from .version import __version__ as __version__
+
 TYPE_CHECKING = False  # typing is slow to import
 if TYPE_CHECKING:
-    from .analysis.check import check as check
-    from .analysis.compare import compare as compare
-    from .analysis.design import design as design
-    from .analysis.evidence import evidence as evidence
-    from .analysis.explain import explain as explain
-    from .analysis.sweep import sweep as sweep
     from .api.calibrate import calibrate as calibrate
+    from .api.check import check as check
     from .api.check_log import check_log as check_log
     from .api.communication import communication as communication
+    from .api.compare import compare as compare
+    from .api.design import design as design
     from .api.diff import diff as diff
+    from .api.evidence import evidence as evidence
+    from .api.explain import explain as explain
+    from .api.find_gpus import find_gpus as find_gpus
+    from .api.find_models import find_models as find_models
+    from .api.fit import fit as fit
     from .api.flops import flops as flops
+    from .api.load import load as load
+    from .api.memory import memory as memory
     from .api.memory_form import memory_form as memory_form
     from .api.params import Params as Params
     from .api.params import params as params
+    from .api.read_training_file import read_training_file as read_training_file
+    from .api.rl import rl as rl
     from .api.scale import scale as scale
     from .api.serve import serve as serve
     from .api.serving_front import serving_front as serving_front
     from .api.state import state as state
+    from .api.sweep import sweep as sweep
     from .api.traffic import traffic as traffic
-    from .api.verify import twin as twin
+    from .api.train import machine as machine
+    from .api.train import train as train
+    from .api.twin import twin as twin
     from .api.verify import verify as verify
     from .calc.sharding import Mesh as Mesh
     from .core.architecture import Architecture as Architecture
@@ -38,46 +49,31 @@ if TYPE_CHECKING:
     from .core.errors import SizeError as SizeError
     from .core.errors import UnknownNameError as UnknownNameError
     from .core.errors import UnsupportedError as UnsupportedError
-    from .fitting.fit import fit as fit
-    from .fitting.memory import memory as memory
-    from .inputs.models import load as load
-    from .search.gpus import find_gpus as find_gpus
-    from .search.models import find_models as find_models
     from .search.recipes import find_recipes as find_recipes
     from .serving.latency import latency as latency
-    from .training.files import read_training_file as read_training_file
-    from .training.rl import rl as rl
-    from .training.train import machine as machine
-    from .training.train import train as train
 
-__version__ = "0.1.0"
 
 _ERRORS = (
     "DescriptionError", "InputError", "LlmcalcError", "SizeError", "UnknownNameError", "UnsupportedError",
 )  # fmt: skip
 _VERBS = (
     "calibrate", "check", "check_log", "communication", "compare", "design", "diff", "evidence", "explain", "find_gpus",
-    "find_models", "find_recipes", "fit", "flops", "latency", "load", "memory", "memory_form", "params", "rl",
-    "scale", "serve", "serving_front", "state", "sweep", "traffic", "train", "verify",
+    "find_models", "find_recipes", "fit", "flops", "latency", "load", "memory", "memory_form", "params",
+    "read_training_file", "rl", "scale", "serve", "serving_front", "state", "sweep", "traffic", "train", "twin",
+    "verify",
 )  # fmt: skip
 _ROOMS = {
-    "analysis": ("check", "compare", "design", "evidence", "explain", "sweep"), "fitting": ("fit", "memory"),
-    "serving": ("latency",), "training": ("rl", "train"),
+    "serving": ("latency",),
 }  # fmt: skip
 _MODULES = {
     **dict.fromkeys(_ERRORS, "core.errors"),
     **{name: f"api.{name}" for name in _VERBS},
     **{name: f"{room}.{name}" for room, names in _ROOMS.items() for name in names},
-    "load": "inputs.models",
-    "find_gpus": "search.gpus",
-    "find_models": "search.models",
     "find_recipes": "search.recipes",
     "Architecture": "core.architecture",
     "Mesh": "calc.sharding",
     "Params": "api.params",
-    "machine": "training.train",
-    "read_training_file": "training.files",
-    "twin": "api.verify",
+    "machine": "api.train",
 }
 __all__ = sorted([*_MODULES, "__version__"])
 

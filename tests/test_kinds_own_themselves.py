@@ -23,7 +23,7 @@ ENGINE = sorted(
     for place in ("core", "calc", "estimate", "lint", "testing.py")
     for file in ((PACKAGE / place).rglob("*.py") if (PACKAGE / place).is_dir() else [PACKAGE / place])
 )
-EXEMPT = {"core/aliases.py"}  # old names
+EXEMPT = {"core/fingerprint_names.py"}  # the first names of kinds and fields
 STACKS = {field.name for record in (Architecture, Stack, Run, Block, Sublayer, Branch) for field in fields(record)}
 KINDS = {*layers.kinds(), *layers.ALIASES}
 FIELDS = {field.name for kind in layers.kinds() for field in fields(layers.find(kind)[0])}

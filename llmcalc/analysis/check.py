@@ -16,7 +16,7 @@ from ..core.setting import AMOUNT, BATCH, SEQ, Setting, check_values, read_lengt
 from ..estimate.amounts import amount, compute
 from ..inputs.defaults import default_seq
 from ..inputs.effects import EffectCheck
-from ..inputs.models import Source, load
+from ..inputs.models import Source, read_model
 from ..inputs.settings import read_settings
 from ..lint import Finding, lint
 from .quantity import Quantity, targets
@@ -83,54 +83,6 @@ class Checked(NotebookDisplay):
         return {**own, "evidence": self.evidence}
 
 
-def check(
-    model: Source,
-    *,
-    select: Iterable[str] = (),
-    ignore: Iterable[str] = (),
-    tp: int | None = None,
-    pp: int | None = None,
-    ep: int | None = None,
-    max_params: float | str | None = None,
-    max_active: float | str | None = None,
-    max_memory: int | str | None = None,
-    budget: float | str | None = None,
-    tokens: float | str | None = None,
-    batch: int = 1,
-    seq: int | str | None = None,
-    **settings: Any,
-) -> Checked:
-    """Check a model for suspicious shapes and exceeded limits.
-
-    >>> import llmcalc
-    >>> llmcalc.check("gpt2", select=["HW005"], max_params="200M")
-    Checked(gpt2-small: HW005 decoder.token)
-
-    Args:
-        model: an architecture, or anything ``load`` reads.
-        select: rule codes or prefixes to apply (default: all).
-        ignore: rule codes or prefixes to skip.
-        tp: intended number of tensor-parallel ranks. Limits on memory and communication apply to one rank.
-        pp: intended number of pipeline stages.
-        ep: intended number of expert-parallel ranks.
-        max_params: maximum number of parameters, such as ``8e9`` or ``"8B"``.
-        max_active: maximum number of active parameters.
-        max_memory: maximum serving memory at ``batch`` and ``seq``, with weights as published or in bf16: bytes
-            or ``"24GiB"``.
-        budget: maximum training FLOPs for ``tokens``, such as ``1e24`` or ``"3640PF-days"``.
-        tokens: number of training tokens.
-        batch: number of sequences.
-        seq: tokens per sequence (default: 2048, or the model's learned positions if fewer).
-        settings: limits of other quantities, such as ``max_state="1GiB"`` or ``max_flops=1e10`` (per token), and
-            settings of the limited quantities, such as ``weights="fp8"`` or ``mode="decode"``.
-
-    Raises:
-        InputError: an unknown rule, an invalid limit, or a setting that has no effect on the limits.
-    """
-    own = {name: value for name, value in locals().items() if name not in ("model", "settings")}
-    return check_all([model], **own, **settings)[0]
-
-
 def check_all(
     models: Iterable[Source],
     *,
@@ -162,7 +114,7 @@ def check_all(
             text, hint = "has no effect without a limit that depends on it", "add {max_memory=24GiB}"
             raise InputError(text, parameter=size.name, hint=hint)
     found, effects = [], EffectCheck()
-    for architecture in map(load, models):
+    for architecture in map(read_model, models):
         length = default_seq(architecture) if seq is None else seq
         defaults = ("seq",) if seq is None else ()
         limits = _limits(architecture, bounds, {**settings, "seq": length, "batch": batch}, ranks, effects, defaults)

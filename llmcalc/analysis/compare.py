@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..calc.flops import Flops
@@ -15,7 +16,7 @@ from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..core.setting import CONTEXT, MODE
 from ..inputs.effects import EffectCheck
-from ..inputs.models import Source, load
+from ..inputs.models import Source, read_model
 from ..inputs.settings import read_settings, split_settings
 from .quantity import Quantity, quantities
 
@@ -99,23 +100,8 @@ class Comparison(NotebookDisplay):
         return {"models": models, "to_first": self.to_first, "costs": costs, "evidence": self.evidence}
 
 
-def compare(*models: Source, **settings: Any) -> Comparison:
-    """Compare the parameters, FLOPs, memory, traffic and communication of several models under the same workload.
-
-    >>> import llmcalc
-    >>> round(llmcalc.compare("bert", "palm").to_first[0]["ratio"]["total"])
-    4936
-
-    Args:
-        models: two or more architectures, or anything ``load`` reads.
-        settings: parameters of ``flops``, ``memory``, ``traffic``, ``communication`` and ``latency``; ``training=True``
-            compares a training step. Communication requires a mesh, and latency ``gpu``.
-
-    Raises:
-        InputError: fewer than two models, conflicting settings, or a setting that has no effect on any of the models.
-    """
-    if len(models) < 2:
-        raise InputError("at least two models are required", parameter="models")
+def compare_models(models: Sequence[Source], settings: Mapping[str, Any]) -> Comparison:
+    """Compare models with settings that each have an effect on one of them."""
     asked = compared()
     known = tuple(setting for each in asked for setting in each.settings)
     settings = read_settings("a comparison", known, settings)
@@ -123,7 +109,7 @@ def compare(*models: Source, **settings: Any) -> Comparison:
         if settings.get("mode") == "decode":
             raise InputError("decode mode cannot be combined with training", parameter="mode", hint="omit one of them")
         settings["mode"] = "train"
-    loaded, effects = [load(model) for model in models], EffectCheck()
+    loaded, effects = [read_model(model) for model in models], EffectCheck()
     for each in asked:
         for model in loaded:
             effects.add(each.settings, {"mode": MODE.default, **settings}, model)

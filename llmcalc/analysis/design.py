@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import product
 from typing import Any
@@ -10,10 +10,11 @@ from typing import Any
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import changed
-from ..core.setting import AMOUNT, BATCH, Setting, check_values, read_length, read_texts
+from ..core.setting import AMOUNT, BATCH, Setting
 from ..estimate.amounts import share
 from ..inputs.defaults import SEQ
 from ..inputs.effects import EffectCheck
+from ..inputs.models import read_overrides
 from ..inputs.settings import read_settings
 from ..schema.shape_search import Measure, search
 from ..schema.shapes import MULTIPLE, RANKS, WITHIN, Design, Rules
@@ -29,55 +30,22 @@ SETTINGS = (
 MOST_VARIANTS = 100  # searches for shapes, one for each combination of values
 
 
-def design(
+def find_shapes(
     family: str,
     *,
-    params: float | str | None = None,
-    active: float | str | None = None,
-    flops: float | str | None = None,
-    memory: int | str | None = None,
-    seq: int | str = SEQ,
-    batch: int = 1,
-    multiple: int = MULTIPLE,
-    tp: int = RANKS,
-    within: float | str = WITHIN,
-    overrides: Sequence[str] = (),
-    over: Over | None = None,
-    **settings: Any,
+    seq: int,
+    batch: int,
+    multiple: int,
+    tp: int,
+    within: float | str,
+    overrides: Sequence[str] | Mapping[str, Any],
+    over: Over | None,
+    settings: Mapping[str, Any],
 ) -> Design:
-    """Find shapes of a model family that meet a target.
-
-    >>> import llmcalc
-    >>> llmcalc.design("llama3", params="13B").candidates[0].overrides
-    ['n_layers=35', 'd_model=5120', 'n_heads=40', 'd_ff=17920', 'n_kv_heads=8']
-
-    Args:
-        family: preset family, one of its models, or the path of a preset file, whose proportions to keep.
-        params: target number of parameters, such as ``13e9`` or ``"13B"``.
-        active: target number of active parameters.
-        flops: target forward FLOPs per token at ``seq``.
-        memory: target memory at ``batch`` and ``seq``: bytes or ``"24GiB"`` (default settings: serving
-            with weights as published or in bf16).
-        seq: number of tokens per sequence.
-        batch: number of sequences.
-        multiple: number that all widths must be a multiple of.
-        tp: number of tensor-parallel ranks, which must divide the number of heads.
-        within: tolerance relative to the target, such as ``0.02`` or ``"2%"``.
-        overrides: values of model variables that do not vary, such as ``"vocab=128000"``.
-        over: settings of the target's quantity, or model variables, with the values to try, as in ``sweep``. The result
-            describes the first combination, and ``variants`` lists the best shape of each.
-        settings: another target, such as ``state="1GiB"``, or settings of the target's quantity, such as
-            ``weights="nf4"`` or ``training=True``.
-
-    Raises:
-        InputError: there is not exactly one target, the family has no width to vary, or no shape satisfies the rules.
-    """
-    seq = read_length(seq, "seq")
-    check_values(SETTINGS, locals())
+    """Find the shapes of a model family that meet the target in ``settings``, of which there is exactly one."""
     known = targets()
-    others = {name: settings.pop(name) for name in known if name in settings}
-    given = {"params": params, "active": active, "flops": flops, "memory": memory, **others}
-    chosen = {name: value for name, value in given.items() if value is not None}
+    chosen = {name: value for name, value in settings.items() if name in known and value is not None}
+    settings = {name: value for name, value in settings.items() if name not in known}
     if len(chosen) != 1:
         names = [f"{{{name}}}" for name in known]
         hint = f"set {', '.join(names[:-1])} or {names[-1]}"
@@ -85,7 +53,7 @@ def design(
     ((name, value),) = chosen.items()
     target = known[name].read_amount(value)
     rules = Rules(multiple, tp, share(within, "within"))
-    quantity, fixed = known[name], read_texts(overrides, "overrides")
+    quantity, fixed = known[name], read_overrides(overrides)
     base = {"seq": seq, "batch": batch, **({"tp": tp} if quantity.needs_ranks and "mesh" not in settings else {})}
 
     def best(varied: dict[str, Any]) -> Design:

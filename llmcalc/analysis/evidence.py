@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
-from ..core.errors import InputError, UnknownNameError
+from ..core.errors import InputError
 from ..core.evidence import EXACT, EXECUTED
 from ..core.notebook_display import NotebookDisplay
-from ..core.record import changed, record
+from ..core.record import record
 from ..data import table
+from ..inputs.measurements import Measurements, Row, error_sizes, error_text, read_measurements
 
 # results other than quantities: function, and module and name of the class
 RESULTS = {  # quantity and mode: module and class
@@ -82,108 +83,7 @@ BASIS: Mapping[tuple[str, str], Mapping[str, str]] = {
         ("parameters", "tokens", "compute", "loss"), "runs of each law's publication (llmcalc laws show)"
     ),
 }
-
-
 BILLION = 10**9
-
-
-class Row(NamedTuple):
-    """A measured value and the value that llmcalc predicts. ``value`` replaces that of the table."""
-
-    case: str
-    measured: float
-    predicted: float
-    value: str = ""
-
-    @property
-    def error(self) -> float:
-        """(predicted - measured) / measured."""
-        return self.predicted / self.measured - 1
-
-
-@record
-class Measurements:
-    """Values that were measured or counted by others, compared with llmcalc's.
-
-    Attributes:
-        title: title of the table, or the script that counts the cases.
-        quantity: quantity that is compared.
-        value: one or more attributes of its result.
-        mode: ``serving``, ``training`` or ``requests``, or empty if the quantity has one mode.
-        source: who measured the values, and where they were published.
-        settings: settings of the predictions.
-        remark: reasons for the differences.
-        unit: unit of the rows.
-        rows: each measured and predicted value.
-        in_fit: whether constants were fitted to these measurements.
-        bounds: whether the predictions are bounds of the measurements, which therefore have no error.
-        cases: number of inputs of a script.
-        failures: number of inputs with a wrong outcome.
-        failure: the wrong outcome, such as ``not read``.
-        deviation: errors of the cases of a script as text.
-    """
-
-    title: str
-    quantity: str
-    value: str
-    mode: str
-    source: str
-    settings: str = ""
-    remark: str = ""
-    unit: str = ""
-    rows: tuple[Row, ...] = ()
-    in_fit: bool = False
-    bounds: bool = False
-    cases: int = 0
-    failures: int = 0
-    failure: str = ""
-    deviation: str = ""
-
-    def of(self, value: str) -> Measurements | None:
-        """Return the rows about a value, or None if there is none."""
-        if not self.rows:
-            return self if value in self.value.split() else None
-        rows = tuple(row for row in self.rows if value in (row.value or self.value).split())
-        return changed(self, rows=rows) if rows else None
-
-    @property
-    def count(self) -> int:
-        """Number of measurements or cases."""
-        return (
-            len({(row.case.rpartition(", ")[0], row.measured) for row in self.rows})
-            if self.bounds
-            else (len(self.rows) or self.cases)
-        )
-
-    @property
-    def errors(self) -> list[float]:
-        """Relative errors, empty if the predictions are bounds of the measurements."""
-        return [] if self.bounds else [row.error for row in self.rows]
-
-    @property
-    def by(self) -> str:
-        """Who measured the values."""
-        return self.source.split(",")[0].split(" (")[0]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the attributes as a plain dictionary."""
-        names = (
-            "title",
-            "quantity",
-            "value",
-            "mode",
-            "source",
-            "settings",
-            "remark",
-            "unit",
-            "failure",
-            "deviation",
-            "in_fit",
-            "bounds",
-        )
-        rows = [{**row._asdict(), "error": row.error} for row in self.rows]
-        counts = {"count": self.count, "failures": self.failures, **_errors(self.errors)}
-        return {**{name: getattr(self, name) for name in names}, **counts, "rows": rows}
 
 
 @record
@@ -222,7 +122,7 @@ class ValueEvidence:
         """Return the attributes as a plain dictionary."""
         names = ("quantity", "mode", "value", "basis", "count")
         found = {name: getattr(self, name) for name in names}
-        errors = {"errors": _errors(self.errors()), "errors_in_fit": _errors(self.errors(True))}
+        errors = {"errors": error_sizes(self.errors()), "errors_in_fit": error_sizes(self.errors(True))}
         return {**found, "class": self.kind, **errors, "by": list(dict.fromkeys(one.by for one in self.measurements))}
 
 
@@ -255,22 +155,8 @@ class Evidence(NotebookDisplay):
         }
 
 
-def evidence(quantity: str | None = None) -> Evidence:
-    """Return the class of every value, and the measurements that it was compared with.
-
-    >>> import llmcalc
-    >>> [(one.value, one.kind) for one in llmcalc.evidence("memory").values][-2:]
-    [('optimizer', 'exact'), ('activations', 'measured')]
-
-    Args:
-        quantity: a quantity such as ``memory``, ``train``, ``fit`` or ``scale`` (default: all).
-
-    Raises:
-        UnknownNameError: an unknown quantity.
-    """
-    if quantity is not None and quantity not in names():
-        hint = f"use one of {', '.join(names())}"
-        raise UnknownNameError("quantity", quantity, names(), parameter="quantity", hint=hint)
+def known_evidence(quantity: str | None) -> Evidence:
+    """Return the evidence of one or all quantities."""
     presets = preset_figures() if quantity == "params" else ()
     return evidence_of((*presets, *read_measurements(table("evidence"))), quantity)
 
@@ -317,18 +203,6 @@ def evidence_of(found: tuple[Measurements, ...], quantity: str | None = None) ->
     return Evidence(tuple(values), chosen, quantity)
 
 
-def errors_of(quantity: str, value: str, mode: str = "", *, in_fit: bool = False) -> list[float]:
-    """Return the errors of a value on measurements to which constants were fitted, or on all others."""
-    found = read_measurements(
-        {
-            title: entry
-            for title, entry in table("evidence").items()
-            if (entry["quantity"], entry["mode"]) == (quantity, mode)
-        }
-    )
-    return [error for one in found if one.in_fit is in_fit and (own := one.of(value)) for error in own.errors]
-
-
 def classes() -> dict[tuple[str, str], Mapping[str, str]]:
     """Return the class of every value, by quantity and mode."""
     from .quantity import quantities
@@ -338,39 +212,6 @@ def classes() -> dict[tuple[str, str], Mapping[str, str]]:
     return {**found, **{key: getattr(module, kind).EVIDENCE for key, module, kind in results}}
 
 
-def read_measurements(data: Mapping[str, Any]) -> tuple[Measurements, ...]:
-    """Read tables as in ``data/evidence.yaml``."""
-    return tuple(_measurements(data))
-
-
-def _measurements(data: Mapping[str, Any]) -> Iterator[Measurements]:
-    for title, entry in data.items():
-        known = dict(entry)
-        rows = tuple(Row(*row) for row in known.pop("rows", ()))
-        yield Measurements(title, settings=known.pop("compared", known.pop("settings", "")), rows=rows, **known)
-
-
 def is_modelled(kind: str) -> bool:
     """Return whether values of a class are more than an exact count."""
     return kind not in (EXECUTED, EXACT)
-
-
-def error_text(errors: list[float]) -> str:
-    """Format errors, such as ``median 2.4 %, worst -7.0 %``."""
-    return f"median {100 * median(errors):.2g} %, worst {100 * worst(errors):+,.1f} %" if errors else ""
-
-
-def median(errors: list[float]) -> float:
-    """Return the median size of errors."""
-    sizes = sorted(map(abs, errors))
-    half = len(sizes) // 2
-    return sizes[half] if len(sizes) % 2 else (sizes[half - 1] + sizes[half]) / 2
-
-
-def worst(errors: list[float]) -> float:
-    """Return the largest error, with its sign."""
-    return max(errors, key=abs)
-
-
-def _errors(errors: list[float]) -> dict[str, float | None]:
-    return {"median": median(errors) if errors else None, "worst": worst(errors) if errors else None}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,11 +10,11 @@ from ..core.architecture import Architecture
 from ..core.errors import UnknownNameError
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
-from ..core.setting import Setting, check_values
+from ..core.setting import Setting
 from ..core.tree import Node
 from ..core.workload import Workload
 from ..inputs.effects import check_effects
-from ..inputs.models import Source, load
+from ..inputs.models import Source, read_model
 from ..inputs.settings import read_settings
 from .quantity import quantity as find
 
@@ -59,33 +59,13 @@ class Explanation(NotebookDisplay):
         return {"trees": [root.to_dict() for root in self.roots], "evidence": self.evidence}
 
 
-def explain(
-    model: Source, quantity: str = "params", *, depth: int | None = None, select: str | None = None, **settings: Any
+def derive(
+    model: Source, quantity: str, depth: int | None, select: str | None, settings: Mapping[str, Any]
 ) -> Explanation:
-    """Explain how a quantity is derived.
-
-    >>> import llmcalc
-    >>> print(llmcalc.explain("gpt3", "params", depth=1))
-    gpt3-175b params = 174,604,259,328 params
-      inputs = 642,723,840 params (2 parts below)
-      block ×96 = 173,961,510,912 params (2 parts below)
-      outputs = 24,576 params (2 parts below)
-
-    Args:
-        model: an architecture, or anything ``load`` reads.
-        quantity: name of a module of ``llmcalc.quantities``, such as ``params``, ``flops`` or ``memory``.
-        depth: number of levels to show (default: all).
-        select: show only parts whose path contains this text.
-        settings: parameters of the quantity's function, such as ``tokens`` of ``train``. ``attention`` of ``flops`` is
-            called ``pairs``; ``training=True`` explains the memory of a training step.
-
-    Raises:
-        InputError: an unknown quantity, or a setting that has no effect on the quantity.
-    """
-    check_values(EXPLAIN, locals())
+    """Derive a quantity with settings that each have an effect on it."""
     found = find(quantity)
     settings = read_settings(quantity, found.explained, settings)
-    architecture = load(model)
+    architecture = read_model(model)
     check_effects(found.explained, settings, architecture)
     result = found.measure(architecture, settings)
     tree = found.tree(result)

@@ -19,14 +19,13 @@ from ..core.evidence import of_architecture
 from ..core.form import Form
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import fields, record
-from ..core.setting import CONTEXT, known_choice, read_texts
+from ..core.setting import CONTEXT, known_choice
 from ..core.workload import Workload, symbol_values
 from ..inputs.defaults import default_context
 from ..inputs.effects import EffectCheck
 from ..inputs.grid import empty_grid, numpy_module
-from ..inputs.models import Source, load
 from ..inputs.settings import read_settings, split_settings
-from .axes import AXES, Axis, Over, check_points, read_axes, settings_of
+from .axes import AXES, Axis, check_points, settings_of
 from .quantity import STEPS, setting_names, swept
 from .quantity import quantity as find
 
@@ -90,56 +89,6 @@ class Sweep(NotebookDisplay):
             "closed_forms": {name: str(form) for name, form in self.forms.items()},
             "evidence": self.evidence,
         }
-
-
-def sweep(
-    model: Source,
-    quantities: str | Sequence[str],
-    over: Over,
-    *,
-    overrides: Sequence[str] = (),
-    as_: str | None = None,
-    allow_unknown: Sequence[str] = (),
-    strict: bool = False,
-    **settings: Any,
-) -> Sweep:
-    """Evaluate quantities on a grid of workload sizes, settings and model variables.
-
-    >>> import llmcalc
-    >>> llmcalc.sweep("gpt3", "flops.total", over={"seq": [1024, 2048]}).values["flops.total"].tolist()
-    [360083220332544.0, 725172225048576.0]
-    >>> llmcalc.sweep("gpt3", "params.total", over="n_layers=24,96").values["params.total"].tolist()
-    [44133126144.0, 174604259328.0]
-
-    Args:
-        model: an architecture, or anything ``load`` reads. Model variables can vary only if it is not an architecture.
-        quantities: one or more names, such as ``flops.total``, ``state.bytes`` or ``memory.peak``.
-        over: values by name, such as ``{"seq": [1024, 2048]}``; or one or more strings such as ``"seq=1k..1M:x2"``,
-            ``"n_layers=24,32"``, ``"weights=bf16,nf4"`` or ``"tp=1,2,4"``.
-        overrides: overrides of model variables, as in ``load``.
-        as_: ``model_type`` to read a config as, as in ``load``.
-        allow_unknown: unknown config keys to ignore, as in ``load``.
-        strict: whether every unknown config key is an error, as in ``load``.
-        settings: parameters of ``flops`` and of ``memory``; ``training=True``
-            evaluates the memory of a training step.
-
-    Raises:
-        UnknownNameError: an unknown quantity, or a name that is neither a setting nor a variable of the model.
-        InputError: a setting that has no effect at any point, or an invalid workload.
-    """
-    names = (quantities,) if isinstance(quantities, str) else read_texts(quantities, "quantities")
-    axes = read_axes(over)
-    for name in settings.keys() & {axis.name for axis in axes}:
-        raise InputError("cannot be both fixed and swept", parameter=name, hint="omit it, or remove it from {over}")
-    overrides = read_texts(overrides, "overrides")
-
-    def read(changes: Sequence[str]) -> Architecture:
-        if isinstance(model, Architecture) and not (changes or overrides):
-            return model
-        changed = (*overrides, *changes)
-        return load(model, overrides=changed, as_=as_, allow_unknown=allow_unknown, strict=strict)
-
-    return evaluate_grid(read, axes, names, settings)
 
 
 def _check(axes: Sequence[Axis], quantities: Sequence[str]) -> None:

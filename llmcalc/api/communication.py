@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..calc.communication import Communication
-from ..calc.communication import communication as count
-from ..calc.sharding import MESH, Mesh
-from ..core.architecture import Architecture
-from ..core.record import changed
-from ..core.setting import CONTEXT, LOGITS, MODE, SIZES, check_values, read_lengths
-from ..core.workload import Workload
-from ..inputs.defaults import cached_tokens, default_seq
+from ..calc.sharding import Mesh
+from ..core.setting import check_values, read_lengths
+from ..inputs.defaults import cached_tokens
 from ..inputs.effects import check_effects
-from ..inputs.models import Source, load
-from ..inputs.number_formats import number_format
-from ..inputs.settings import DTYPE, GRADIENTS, WHOLE_MESH, check_expert_ranks, mesh_settings, serving_mesh
-
-STEP = (*SIZES, CONTEXT, LOGITS)
-SETTINGS = (MODE, *STEP, DTYPE, changed(GRADIENTS, needs=("training",)), WHOLE_MESH, *MESH)
+from ..inputs.models import Source, read_model
+from ..inputs.settings import mesh_settings
+from ..quantities.communication import SETTINGS, measure
 
 
 def communication(
@@ -85,23 +76,6 @@ def communication(
     check_values(SETTINGS, given)
     cached_tokens(mode, given["context"])  # before a model is loaded
     mesh_settings(given)
-    architecture = load(model)
+    architecture = read_model(model)
     check_effects(SETTINGS, given, architecture)
-    return communication_of(architecture, **{setting.name: given[setting.name] for setting in SETTINGS})
-
-
-def communication_of(architecture: Architecture, *, mode: str = "forward", **settings: Any) -> Communication:
-    """Count the bytes with valid settings of ``communication``, which may have no effect, as at one point of a
-    sweep.
-    """
-    mesh = mesh_settings(settings)
-    if mode == "train":
-        check_expert_ranks(mesh)
-    else:
-        mesh = serving_mesh(mesh)
-    of_step = {setting.name: settings[setting.name] for setting in STEP if settings.get(setting.name) is not None}
-    of_step["context"] = cached_tokens(mode, of_step.get("context"))
-    of_step.setdefault("seq", default_seq(architecture, mode=mode))
-    dtype = settings.get("dtype") or DTYPE.default
-    bits, gradients = number_format(dtype).bits, number_format(settings.get("gradients") or dtype).bits
-    return count(architecture, Workload(**of_step, mode=mode), mesh, bits, gradients)
+    return measure(architecture, {setting.name: given[setting.name] for setting in SETTINGS})

@@ -2,54 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
-from ..analysis.compare import QUANTITIES
-from ..calc.params import Params, params
-from ..core.notebook_display import NotebookDisplay
-from ..core.record import record
-from ..inputs.models import Source, load
-from ..schema.architecture_diff import Difference, differences, part_names
-
-
-@record
-class Diff(NotebookDisplay):
-    """Two models and the differences between their architectures."""
-
-    first: Params
-    second: Params
-    differences: tuple[Difference, ...]
-
-    EVIDENCE: ClassVar[dict[str, str]] = {"differences": "exact"}
-
-    @property
-    def same(self) -> bool:
-        """Whether the architectures are equal, ignoring model names and storage."""
-        return not self.differences
-
-    @property
-    def verdict(self) -> str:
-        """Number of differences as text, or ``the same architecture``."""
-        number = len(self.differences)
-        return f"{number} difference{'s' * (number > 1)}" if number else "the same architecture"
-
-    @property
-    def summary(self) -> str:
-        """One-line summary of the model names and the verdict."""
-        return f"{self.first.architecture.name}, {self.second.architecture.name}: {self.verdict}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the differences and parameter counts as a plain dictionary."""
-        return {
-            "same": self.same,
-            "differences": [entry._asdict() for entry in self.differences],
-            "models": [
-                {"model": each.architecture.name, **{name: getattr(each, name) for name in QUANTITIES}}
-                for each in (self.first, self.second)
-            ],
-            "difference": {name: getattr(self.second, name) - getattr(self.first, name) for name in QUANTITIES},
-            "evidence": self.evidence,
-        }
+from ..analysis.diff import Diff, diff_models
+from ..inputs.models import Source, read_model
 
 
 def diff(first: Source, second: Source) -> Diff:
@@ -66,9 +20,4 @@ def diff(first: Source, second: Source) -> Diff:
     Raises:
         InputError: a model cannot be read.
     """
-    one, other = load(first), load(second)
-    found = differences(one, other)
-    names = part_names(one), part_names(other)
-    if not found and names[0] != names[1]:
-        found = [Difference("", "names and order of sub-layers", *names)]
-    return Diff(params(one), params(other), tuple(found))
+    return diff_models(read_model(first), read_model(second))

@@ -8,7 +8,7 @@ from ..core.aliases import accepts_aliases
 from ..core.setting import COUNT, PAIRS, WORKLOAD, check_values, read_lengths
 from ..inputs.defaults import cached_tokens, default_seq
 from ..inputs.effects import check_effects
-from ..inputs.models import Source, load
+from ..inputs.models import Source, read_model
 
 SETTINGS = (*(setting for setting in WORKLOAD if setting is not PAIRS), COUNT)
 
@@ -59,7 +59,7 @@ def flops(
     given = read_lengths(locals())
     check_values(SETTINGS, given)
     context = cached_tokens(mode, given["context"])
-    architecture = load(model)
+    architecture = read_model(model)
     check_effects(SETTINGS, given, architecture)
     seq = default_seq(architecture, mode=mode) if seq is None else given["seq"]
     return count_flops(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..calc import params as counts
 from ..core.record import record
-from ..inputs.models import Source, load
+from ..inputs.models import Source, read_model
 
 
 @record
@@ -39,5 +39,5 @@ def params(model: Source) -> Params:
     Raises:
         InputError: the model cannot be read.
     """
-    counted = counts.params(load(model))
+    counted = counts.params(read_model(model))
     return Params(counted.architecture, counted.distinct_rows)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..calc.kv_cache import StateSize
-from ..calc.kv_cache import state as count
 from ..calc.memory.number_formats import Format
 from ..calc.sharding import Mesh
-from ..core.architecture import Architecture
 from ..core.record import changed
 from ..core.setting import CONVENTION, SIZES, check_values, read_lengths
-from ..inputs.defaults import default_seq
 from ..inputs.effects import check_effects
-from ..inputs.models import Source, load
+from ..inputs.models import Source, read_model
 from ..inputs.settings import CACHE, CACHE_DTYPE, CACHE_FORMAT, WHOLE_MESH
+from ..quantities.state import measure
 
 _PAGE, _BEAMS = CACHE
 SETTINGS = (
@@ -62,17 +58,6 @@ def state(
     """
     given = read_lengths(locals())
     check_values(SETTINGS, given)
-    architecture = load(model)
+    architecture = read_model(model)
     check_effects(SETTINGS, given, architecture)
-    return state_of(architecture, **{setting.name: given[setting.name] for setting in SETTINGS})
-
-
-def state_of(architecture: Architecture, **settings: Any) -> StateSize:
-    """Compute the size of the state with valid settings of ``state``, which may have no effect."""
-    if settings.get("seq") is None:
-        settings["seq"] = default_seq(architecture)
-    if isinstance(settings.get("cache"), str):
-        from ..inputs.number_formats import number_format
-
-        settings["cache"] = number_format(settings["cache"], "cache")
-    return count(architecture, **settings)
+    return measure(architecture, {setting.name: given[setting.name] for setting in SETTINGS})

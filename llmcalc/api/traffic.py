@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from ..calc.traffic import Traffic
-from ..calc.traffic import traffic as count
-from ..core.architecture import Architecture
-from ..core.record import changed
-from ..core.setting import MODE, WORKLOAD, check_values, read_lengths, read_texts
-from ..core.workload import Workload
-from ..fitting.memory import serving_weights
-from ..inputs.defaults import cached_tokens, default_seq
+from ..core.setting import check_values, read_lengths, read_texts
+from ..inputs.defaults import cached_tokens
 from ..inputs.effects import check_effects
-from ..inputs.models import Source, load
-from ..inputs.number_formats import number_format
-from ..inputs.settings import CACHE_FORMAT, FORMATS, KERNELS, WEIGHTS
-
-# a traffic step has no choice of attention pairs, and training has no weight format of its own
-STEP = tuple(each for each in WORKLOAD if each.name not in ("mode", "attention", "convention"))
-SETTINGS = (
-    MODE, *STEP, KERNELS, changed(WEIGHTS, needs=("serving",)), *(each for each in FORMATS if each is not WEIGHTS),
-    CACHE_FORMAT,
-)  # fmt: skip
+from ..inputs.models import Source, read_model
+from ..quantities.traffic import SETTINGS, measure
 
 
 def traffic(
@@ -80,35 +66,6 @@ def traffic(
     given = read_lengths(locals())
     check_values(SETTINGS, given)
     cached_tokens(mode, given["context"])  # before a model is loaded
-    architecture = load(model)
+    architecture = read_model(model)
     check_effects(SETTINGS, given, architecture)
-    return traffic_of(architecture, **{setting.name: given[setting.name] for setting in SETTINGS})
-
-
-def traffic_of(architecture: Architecture, *, mode: str = "forward", **settings: Any) -> Traffic:
-    """Count the bytes with valid settings of ``traffic``, which may have no effect, as at one point of a sweep."""
-    of_step = {setting.name: settings.pop(setting.name) for setting in STEP if setting.name in settings}
-    of_step["context"] = cached_tokens(mode, of_step.get("context"))
-    if of_step.get("seq") is None:
-        of_step["seq"] = default_seq(architecture, mode=mode)
-    return step_traffic(architecture, Workload(**of_step, mode=mode), **settings)
-
-
-def step_traffic(
-    architecture: Architecture,
-    workload: Workload,
-    *,
-    kernels: str = "fused",
-    dtype: str = "bf16",
-    weights: str | None = None,
-    only: Iterable[str] = (),
-    keep: Iterable[str] = (),
-    cache: str | None = None,
-) -> Traffic:
-    """Count the bytes that a step of ``workload`` reads and writes. The settings are the same as for ``traffic``."""
-    check_values(SETTINGS, locals())
-    if workload.mode == "train":
-        weights, only, keep, cache = dtype, (), (), None
-    formats = serving_weights(architecture, weights, dtype, only, keep)
-    stored = number_format(cache, "cache") if cache else None
-    return count(architecture, workload, formats, kernels=kernels, dtype=dtype, cache=stored)
+    return measure(architecture, {setting.name: given[setting.name] for setting in SETTINGS})

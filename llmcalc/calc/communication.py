@@ -32,6 +32,7 @@ from .collectives import (
     Collective,
 )
 from .layer_collectives import layer_collectives
+from .layer_collectives.recorder import FollowedLayer
 from .memory.pipeline import pipeline_stages
 from .memory.training import n_residual_streams
 from .memory.zero import SHARDS_GRADIENTS, SHARDS_OPTIMIZER, SHARDS_WEIGHTS
@@ -177,9 +178,9 @@ def communication(
     training = workload.mode == "train"
     conventions = Conventions(workload.phase, "dense", None, workload.logits)
     parts = pipeline_stages(architecture, mesh.pp, uneven=uneven or not training)
-    stages = []
+    stages, known = [], dict[tuple[object, ...], FollowedLayer]()
     for stage, part in enumerate(parts):
-        found = layer_collectives(walk(part, conventions), mesh, bits, gradient_bits, training)
+        found = layer_collectives(walk(part, conventions), mesh, bits, gradient_bits, training, known)
         found += _sent_streams(part, stage, mesh, bits, training)
         if training:
             found += _replica_weights(part, mesh, bits, gradient_bits)

@@ -95,6 +95,9 @@ class LayerKernels:
         self.inputs = {*LAYER_INPUTS, *place.declaration.elsewhere, *(name for pair in links for name in pair)}
         self.inputs |= {name for name, _ in place.declaration.parts}
         self.versions: dict[str, Version] = {}
+        self.reads: dict[tuple[int, object], Access] = {}
+        self.written: list[Version] = []
+        self.named: dict[bool, set[str]] = {False: set(), True: set()}  # states that equations read and write
         self.optional: dict[tuple[str, ...], list[Form]] = {}  # lengths that may be 0, by the axes of an output
         self.last = {work.equation.out.name: work for work in chosen}  # final value of each tensor
         self.kernel_of = self.kernels()
@@ -213,38 +216,18 @@ class LayerKernels:
         """Yield the reads and writes of every kernel, followed by those of states that do not appear in any
         equation.
         """
-        reads: dict[tuple[int, object], Access] = {}
-        written: list[Version] = []
-        named: dict[bool, set[str]] = {False: set(), True: set()}  # states that equations read and write
-        for number, work in enumerate(self.works):
-            equation, kernel = work.equation, self.kernel_of[number]
+        for work, kernel in zip(self.works, self.kernel_of, strict=True):
+            equation = work.equation
             is_view = equation.function in VIEWS and len(equation.operands) == 1
-            for operand in () if is_view else equation.operands:
-                version, axes = self.versions.get(operand.name), self.axes_of(operand, work)
-                if not axes:
-                    continue
-                access = self.access(operand, axes, work, is_write=False)
-                if version is None or version.kernel != kernel:
-                    if version:
-                        version.leaves = True
-                    elif access.kind == STATE and (state := self.matching_state(operand.name, axes)):
-                        named[False].add(state.name)
-                    key = kernel, version or operand.name
-                    if key not in reads or _elements(access) > _elements(reads[key]):
-                        reads[key] = access
-                if version:
-                    version.is_read = True
-            source = self.versions.get(equation.operands[0].name) if is_view else None
-            if is_view and (source or equation.operands[0].name in self.inputs):
-                if source:
-                    self.versions[equation.out.name] = source
-                continue
-            access = self.access(equation.out, equation.out.axes, work, is_write=True)
-            if access.kind == STATE and (state := self.matching_state(equation.out.name, equation.out.axes)):
-                named[True].add(state.name)
-            self.versions[equation.out.name] = version = Version(access, kernel)
-            written.append(version)
-        writes = {version: version.access for version in written if version.leaves or not version.is_read}
+            source = equation.operands[0].name if is_view else None
+            if source in self.versions:
+                self.versions[equation.out.name] = self.versions[source]
+            elif source not in self.inputs:
+                for operand in () if is_view else equation.operands:
+                    self.read(operand, work, kernel)
+                self.write(work, kernel)
+        reads, named = self.reads, self.named
+        writes = {version: version.access for version in self.written if version.leaves or not version.is_read}
         if self.fused:  # a recurrence keeps its state on chip and moves it once per step
             named = {False: set(), True: set()}
             reads = {key: access for key, access in reads.items() if access.kind != STATE}
@@ -259,6 +242,31 @@ class LayerKernels:
                 yield from self.backward(chosen, own, results)
         elif self.works:
             yield from self.state_accesses(named)
+
+    def read(self, operand: Operand, work: Work, kernel: int) -> None:
+        """Add the largest access of a kernel to a tensor that the kernel has not written itself."""
+        version, axes = self.versions.get(operand.name), self.axes_of(operand, work)
+        if not axes:
+            return
+        access = self.access(operand, axes, work, is_write=False)
+        if version:
+            version.is_read = True
+            version.leaves |= version.kernel != kernel
+        elif access.kind == STATE and (state := self.matching_state(operand.name, axes)):
+            self.named[False].add(state.name)
+        key = kernel, version or operand.name
+        is_own = version is not None and version.kernel == kernel
+        if not is_own and (key not in self.reads or _elements(access) > _elements(self.reads[key])):
+            self.reads[key] = access
+
+    def write(self, work: Work, kernel: int) -> None:
+        """Add the result of an equation."""
+        out = work.equation.out
+        access = self.access(out, out.axes, work, is_write=True)
+        if access.kind == STATE and (state := self.matching_state(out.name, out.axes)):
+            self.named[True].add(state.name)
+        self.versions[out.name] = version = Version(access, kernel)
+        self.written.append(version)
 
     def state_accesses(self, named: dict[bool, set[str]]) -> Iterator[Access]:
         """Yield one read (in decode steps) and one write per step for each state that the equations do not access."""

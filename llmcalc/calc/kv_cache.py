@@ -22,6 +22,7 @@ from .walk import Conventions, Extent, Placed, walk
 BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "fp8": 1}
 SOURCE_AXIS = "s"  # encoder tokens; all beams share their keys and values
 CACHED = ("kv", "index")  # roles that a quantised or paged cache stores
+SHORT, LONG = 2**24 + 1, 2**25 + 1  # tokens, longer than any window, and one after a whole number of chunks
 ROLE_DTYPES = {"kv": None, "conv": None, "index": None, "recurrent": "fp32"}
 
 

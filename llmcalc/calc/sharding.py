@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..core.aliases import accepts_old_names
 from ..core.declaration import Declaration, Tensor
 from ..core.equation import Equation
 from ..core.errors import SizeError, UnsupportedError
@@ -33,7 +32,6 @@ MESH = (
 )  # fmt: skip
 
 
-@accepts_old_names
 @record
 class Mesh:
     """Number of ranks for each kind of parallelism.

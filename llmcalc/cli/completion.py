@@ -18,7 +18,7 @@ SOURCES = {
     "accelerators": ("inputs.gpus", "accelerators"),
     "gpus": ("inputs.gpus", "gpu_names"),
     "model_types": ("importers.hf.family_table", "names"),
-    "laws": ("api.scale", "laws"),
+    "laws": ("inputs.scaling_laws", "laws"),
     "kinds": ("layers", "names"),
 }
 

@@ -41,7 +41,6 @@ GPU = Option(
     "GPU name and optional count, such as h100 or h100:512.",
     "NAME[:N]",
     complete="gpus",
-    also=("machine",),
 )
 MFU = Option("--mfu", "Model FLOPs utilisation, such as 40% (default: estimated or published).", "SHARE")
 PRECISION = Option(
@@ -93,11 +92,10 @@ def training_mesh(given: dict[str, Any], architecture: Architecture) -> Mesh | N
 
 def machine(given: dict[str, Any], *, needs_mfu: bool = True) -> Machine | None:
     """Return the GPUs specified by the options, or None. ``needs_mfu``: an unpublished utilisation must be given."""
-    from ..training import train
+    from ..training.machine import read_machine
 
     if given["gpu"] is not None:
-        make = train.machine if needs_mfu else train.machine_or_operations
-        return make(given["gpu"], mfu=given["mfu"], precision=given["precision"])
+        return read_machine(given["gpu"], mfu=given["mfu"], precision=given["precision"], needs_mfu=needs_mfu)
     refuse(MACHINE[1:], given, "without a GPU", "add {gpu=h100:512}")
     return None
 

@@ -74,9 +74,9 @@ def example(quantity: Quantity) -> str:
 
 def load_model(model: str, given: dict[str, Any]) -> Architecture:
     """Load a model with the input options of a command."""
-    from ..inputs.models import load
+    from ..inputs.models import read_model
 
-    return load(model, **values(READING, given))
+    return read_model(model, **values(READING, given))
 
 
 def load_models(models: list[str], given: dict[str, Any]) -> list[Architecture]:

@@ -34,7 +34,7 @@ def load_trained(
         if "." not in model or find_training_file(model) is None:
             return load_model(model, given), rest, None
         path = model
-    from ..training.files import read_training_file
+    from ..api.read_training_file import read_training_file
 
     typed = settings(given, (*SIZES, *MEMORY))
     typed |= {"batch": given["micro_batch"]} if given.get("micro_batch", 1) > 1 else {}

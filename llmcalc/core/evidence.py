@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from .ledger import entries
-from .text_kind import TextLayer
 
 if TYPE_CHECKING:
     from .architecture import Architecture
@@ -45,7 +44,7 @@ def counted(architecture: Architecture) -> str:
     if architecture.status != "published" or architecture.warnings:
         return ASSUMED
     layers = (entry.layer for entry in entries(architecture))
-    is_independent = not (architecture.unmodelled or any(isinstance(layer, TextLayer) for layer in layers))
+    is_independent = not (architecture.unmodelled or any(layer.IS_TEXT for layer in layers))
     return EXECUTED if is_independent else EXACT
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import flat_fields
-from .aliases import PART_FIELDS
 from .declaration import Declaration
 from .part import LARGEST_SIZE as LARGEST_SIZE
 from .part import Part
@@ -62,11 +60,6 @@ class Layer(Traits, Part):
     READS_EARLIER_LAYERS: ClassVar[bool] = False  # whether the kind attends to the outputs of all earlier layers
     NEEDS_SQUARE_IMAGE: ClassVar[bool] = False
     merge: int = 1  # number of positions merged into one
-
-    def __init_subclass__(cls) -> None:
-        if not PART_FIELDS.keys().isdisjoint(cls.PARTS):
-            cls.__getattr__ = flat_fields.attribute  # type: ignore[attr-defined]
-            cls.__current__ = classmethod(flat_fields.current)  # type: ignore[attr-defined]
 
     @classmethod
     def signature(cls) -> str:

@@ -32,7 +32,8 @@ class Part:
     ``PARTS`` lists the allowed classes for each field that holds a part. ``SHRINK`` sets the small sizes of fields in
     tests (see ``core/shrink.py``). Unlisted fields are set to new primes.
     ``SHORT`` names the field that a part written as a single value sets (``qk_norm: head``), and ``ABSENT`` is the
-    value of that field that means no part.
+    value of that field that means no part. ``SHORT_FORMS`` lists names for presets whose value names a part: the field
+    of a choice of parts, and the field of a part that the name can stand for as well (``positions: rope``).
     """
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {}
@@ -41,6 +42,7 @@ class Part:
     PARTS: ClassVar[Mapping[str, Sequence[type[Part]]]] = {}
     SHRINK: ClassVar[dict[str, str]] = {}
     SHORT: ClassVar[str] = ""
+    SHORT_FORMS: ClassVar[dict[str, tuple[str, str]]] = {}
     ABSENT: ClassVar[object] = "none"
 
     def __post_init__(self) -> None:
@@ -221,7 +223,7 @@ def nested_fields(part: Part) -> Iterator[tuple[str, Any, Any, bool]]:
             yield name, value, default, text.startswith("int") and name not in part.POSITIONS
             continue
         several = _is_choice(part.PARTS[name])
-        words = [_word(one) if several else one is not None for one in (value, default)]
+        words = [part_name(one) if several else one is not None for one in (value, default)]
         yield name, words[0], words[1], False
         if value is not None:
             prefix = f"{name}.{value.kind()}" if several else name
@@ -235,5 +237,6 @@ def _is_choice(choices: Sequence[type[Part]]) -> bool:
     return getattr(choices, "names", None) == () or len(choices) > 1
 
 
-def _word(part: Part | None) -> str:
+def part_name(part: Part | None) -> str:
+    """Return the name of a part, or ``none``."""
     return part.kind() if part else "none"

@@ -139,25 +139,13 @@ def _init(self: Any, *values: Any, **named: Any) -> None:
     own.update(self.__template__)  # sets the order of the keys, on which _values relies
     own.update(given)
     if len(own) != len(names) or len(given) != len(values) + len(named):
-        own.clear()
-        own.update(_with_current_names(self, values, named))
+        _raise_argument_error(self, values, named)
     for name in self.__required__:
         if own[name] is MISSING:
             _raise_argument_error(self, values, named)
     finish = getattr(self, "__post_init__", None)
     if finish:
         finish()
-
-
-def _with_current_names(self: Any, values: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of all fields for a call with deprecated names. Raise an error if a name is invalid."""
-    names, current = self.__match_args__, getattr(type(self), "__current__", None)
-    if current is None or len(values) > len(names) or not named.keys().isdisjoint(names[: len(values)]):
-        _raise_argument_error(self, values, named)
-    found: dict[str, Any] = self.__template__ | dict(zip(names, values, strict=False)) | current(named)
-    if len(found) != len(names):
-        _raise_argument_error(self, values, named)
-    return found
 
 
 def _raise_argument_error(self: Any, values: tuple[Any, ...], named: dict[str, Any]) -> NoReturn:

@@ -115,6 +115,7 @@ class TextKind:
 class TextLayer(Layer):
     """Base class for the layers of text kinds."""
 
+    IS_TEXT: ClassVar[bool] = True
     definition: ClassVar[TextKind]
     derived: ClassVar[tuple[TextField, ...]]  # in the order in which they are computed
 

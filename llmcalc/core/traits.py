@@ -137,6 +137,7 @@ class Traits:
         HAS_NORM: whether the kind is a norm over the full width or contains one.
         IS_RECURRENT: whether the kind mixes tokens with a recurrence or a long convolution instead of attention.
         IS_FEED_FORWARD: whether the kind is the feed-forward layer of a block, which never mixes tokens.
+        IS_TEXT: whether a preset defines the kind, so that its NumPy model follows from its equations.
         IN_ANY_BLOCK: whether the kind can be a sub-layer of any block because it accesses only the residual stream.
         COUNTS_SUMS: whether the kind attends to the sums of earlier layer groups (see ``core/layer_history.py``).
     """
@@ -153,6 +154,7 @@ class Traits:
     HAS_NORM: ClassVar[bool] = False
     IS_RECURRENT: ClassVar[bool] = False
     IS_FEED_FORWARD: ClassVar[bool] = False
+    IS_TEXT: ClassVar[bool] = False
     IN_ANY_BLOCK: ClassVar[bool] = True
     COUNTS_SUMS: ClassVar[bool] = False
 

@@ -11,9 +11,8 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..data import table, tables
 from ..estimate.hardware import Accelerator
-from ..fitting.memory import CHECKPOINT
 from ..inputs.gguf_names import FILE_FORMAT, published_format
-from ..inputs.number_formats import mixture_name, number_format
+from ..inputs.number_formats import CHECKPOINT, mixture_name, number_format
 from ..inputs.settings import PLAIN
 
 GGUF, SAFETENSORS = "gguf", "safetensors"

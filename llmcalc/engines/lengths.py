@@ -8,17 +8,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from ..calc.kv_cache import state
+from ..calc.kv_cache import LONG, state
 from ..core.architecture import Architecture
 from ..core.errors import InputError
+from ..core.record import remembered
 from ..core.workload import positions
 from ..data import table, tables
 from ..importers.engine_commands import EngineCommand
-from ..importers.hf.rope import SCALING_KEYS, stated_scaling
 from ..schema.model_names import release
 from ..schema.preset import ASKED
 from ..schema.preset_files import shipped_folder
-from ..serving.start.cache import LONG
 
 POSITIONS = "max_position_embeddings"
 ASSUMED_LENGTH = 2048  # tokens (vLLM: config/model.py, _get_and_verify_max_len)
@@ -44,8 +43,11 @@ def served_length(architecture: Architecture, engine: str | None = None, config:
 
 def _scaling(architecture: Architecture, config: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the method of scaling of a model, or nothing."""
-    if any(key in config for key in SCALING_KEYS):
-        return stated_scaling(config)
+    if config:
+        from ..importers.hf.rope import SCALING_KEYS, stated_scaling  # needed only by command lines
+
+        if any(key in config for key in SCALING_KEYS):
+            return stated_scaling(config)
     if not _stated_length(architecture, config):
         return _published(architecture).get("scaling") or NOTHING
     return architecture.inputs.get("rope_scaling") or NOTHING
@@ -89,6 +91,10 @@ def _own_length(architecture: Architecture, config: Mapping[str, Any]) -> int:
 
 def _published(architecture: Architecture) -> Mapping[str, Any]:
     """Return what is published about the length of a shipped preset or of its release, or nothing."""
+    return remembered(architecture, "_published_length", None, lambda: _read_published(architecture))
+
+
+def _read_published(architecture: Architecture) -> Mapping[str, Any]:
     if os.path.dirname(architecture.inputs.get("file") or "") != shipped_folder():
         return NOTHING
     releases: Mapping[str, Any] = table("release_lengths")
@@ -132,10 +138,14 @@ def longest_request(
 
 def changed_config(engine: str, pasted: EngineCommand | None) -> dict[str, Any]:
     """Return the keys of the config on which the length depends, and that flags of a command change."""
+    if pasted is None:
+        return {}
+    from ..importers.hf.rope import SCALING_KEYS
+
     flags: Mapping[str, str] = tables("engines")[engine].get("longer", {}).get("flags", {})
-    texts, found = pasted.texts if pasted else {}, dict[str, Any]()
+    found: dict[str, Any] = {}
     for flag, key in flags.items():
-        given = read_json(texts[flag]) if flag in texts else None
+        given = read_json(pasted.texts[flag]) if flag in pasted.texts else None
         for part in _parts({key: given} if key and given else given or {}):
             found |= {key: value for key, value in part.items() if key in (POSITIONS, *SCALING_KEYS)}
     return found

@@ -1,8 +1,7 @@
-"""Throughput, prices, energy and emissions of accelerators, based on stated assumptions."""
+"""Throughput, energy and emissions of accelerators, based on stated assumptions."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -16,9 +15,6 @@ AS_GIVEN = "as given"  # source of a figure that the user specified
 FROM_OPERATIONS = "derived from the operations of a training step"  # source of a utilisation
 UNKNOWN = "unknown"  # source if no utilisation is published
 SIXTEEN_BIT = ("bf16", "fp16")
-SPOT = "spot"  # kind of an offer that can end at any time
-_PRICE = re.compile(r"\d+\.\d+")
-_DATE = re.compile(r"20\d\d(-\d\d)?")
 
 
 class Span(NamedTuple):
@@ -35,14 +31,6 @@ class Span(NamedTuple):
     def times(self, factor: float) -> Span:
         """Return the estimate multiplied by a factor."""
         return Span(self.low * factor, self.mid * factor, self.high * factor)
-
-
-class Quote(NamedTuple):
-    """A price in US dollars per hour with its date, or an empty one, and the text that states it."""
-
-    usd: float
-    dated: str
-    text: str
 
 
 @record
@@ -125,25 +113,6 @@ def utilisation(accelerator: Accelerator, number_format: str, measured: Mapping[
         raise InputError(message, parameter="mfu", hint=hint)
     mid = entry["mid"]
     return Span(entry.get("low", mid), mid, entry.get("high", mid)), f"{entry['source']}: {entry['of']}", entry["count"]
-
-
-def price_quotes(accelerator: Accelerator) -> list[Quote]:
-    """Return the quoted on-demand prices, or the spot prices if no others are known.
-
-    Prices that are not confirmed are left out.
-    """
-    text = "" if "not confirmed" in accelerator.price else accelerator.price.rpartition(" (")[0]  # without the sources
-    date = _DATE.search(accelerator.price)
-    listed = [Quote(float(usd), date[0] if date else "", text) for usd in _PRICE.findall(text)]
-    offered = {kind: [Quote(one.usd, one.date, str(one)) for one in accelerator.offers if (one.kind == SPOT) is kind]
-               for kind in (False, True)}  # fmt: skip
-    return [*offered[False], *listed] or offered[True]
-
-
-def quoted_prices(accelerator: Accelerator) -> tuple[float, float] | None:
-    """Return the range of ``price_quotes`` in US dollars per hour, or None if there are none."""
-    found = [quote.usd for quote in price_quotes(accelerator)]
-    return (min(found), max(found)) if found else None
 
 
 @record

@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial
-from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..calc.memory.fit import LARGEST, Fit, largest_fitting, largest_within, read_size, smallest_fitting
-from ..calc.memory.inference import InferenceMemory
-from ..calc.sharding import Mesh
+from ..calc.memory.fit import LARGEST, Fit, read_size
 from ..core.architecture import Architecture
-from ..core.compiled import CompiledFunction
 from ..core.errors import InputError, SizeError
 from ..core.notebook_display import NotebookDisplay
-from ..core.record import changed, fields, record
-from ..core.setting import CONVENTION, SIZE, SIZES, Setting, check_values
-from ..core.workload import positions
+from ..core.record import fields, record
+from ..core.setting import CONVENTION, SIZE, SIZES, Setting
 from ..engines.hardware import is_reachable
 from ..engines.lengths import known_length
 from ..estimate.hardware import NODE, Accelerator
 from ..inputs.defaults import RESERVE, default_seq
 from ..inputs.effects import check_effects
 from ..inputs.gpus import Gpus, gpu_name, read_gpus
-from ..inputs.models import Source, load
+from ..inputs.models import Source, read_model
 from ..inputs.settings import MEMORY, MEMORY_MODE, memory_settings, read_settings
-from .layouts import Layout, best_layout
-from .memory import memory_of, serving_stages, worst_stage
+from .check import check_fit
+from .formats import solve_quant
 from .offload import OFFLOADS, solve_offload
+from .sizes import solve_gpus, solve_size
 from .solution import Solution
 
 if TYPE_CHECKING:
     from ..search.fit_changes import Change
 
-MOST_COUNT, MOST_GPUS, MOST_SERVING_GPUS = 10**6, 2**14, 128
-MOST_CHECKED = 10  # sizes that are checked before tracing takes less time
-TRAY = 4  # GPUs by which part of a large node grows
+    FindChanges = Callable[[Architecture, str, Accelerator | None, dict[str, Any], dict[str, Any]], Iterable[Change]]
+
+MOST_COUNT = 10**6
 GIB = 2**30
 SOLVE = ("seq", "batch", "quant", "gpus", *OFFLOADS)
 FIT = (
@@ -107,47 +102,24 @@ class FitResult(NotebookDisplay, Fit):
         return {**super().to_dict(), **solved, "evidence": self.evidence}
 
 
-def fit(
+def solve_fit(
     model: Source,
-    gpu: str | int | None = None,
-    *,
-    count: int | None = None,
-    gpu_memory: str | int | None = None,
-    reserve: str | int = RESERVE,
-    solve: str | None = None,
-    **settings: Any,
+    gpu: str | int | None,
+    count: int | None,
+    gpu_memory: str | int | None,
+    reserve: str | int,
+    solve: str | None,
+    settings: Mapping[str, Any],
+    find_changes: FindChanges,
 ) -> FitResult:
-    """Check whether a model fits on GPUs, or solve for a workload, weight format or GPU count that fits.
-
-    >>> import llmcalc
-    >>> llmcalc.fit("llama3-8b", "h100", seq=8192).fits
-    True
-    >>> llmcalc.fit("llama3-8b", "h100", solve="seq").solution.value  # of 511,457 in memory
-    8192
-
-    Args:
-        model: an architecture, or anything ``load`` reads.
-        gpu: accelerator with an optional count, such as ``"h100"`` or ``"h100:8"``; or the memory of one GPU, such as
-            ``"24GB"`` or a number of bytes.
-        count: number of GPUs. Without a mesh, serving uses the best layout and training uses ZeRO-3.
-        gpu_memory: memory of one GPU, such as ``"79.6GiB"`` (overrides the specification).
-        reserve: memory per GPU for the runtime: bytes, ``"2GiB"`` or ``"10%"``.
-        solve: ``seq`` (the largest, also of the model unless ``extend``), ``batch`` (the largest), ``quant`` (the best
-            format), ``gpus`` (the fewest), or what llama.cpp keeps in host memory: ``gpu-layers`` (the most on the
-            GPU) or ``cpu-experts`` (the fewest layers).
-        settings: parameters of ``memory``, ``training=True`` for training, or fields of ``Mesh`` such as ``tp=8``.
-
-    Raises:
-        InputError: an unknown GPU, or conflicting settings.
+    """Check whether a model fits with settings that each have an effect on it. ``find_changes`` searches for changes
+    with which it does.
     """
-    check_values(FIT, locals())
-    if solve in settings:
-        raise InputError("cannot be set because it is being solved for", parameter=str(solve), hint="omit it")
     settings = read_settings("a fit", SETTINGS, settings)
     sizes = {setting.name: settings.pop(setting.name) for setting in SIZES if setting.name in settings}
     training = settings.pop("mode", "inference") == "training"
     arguments = {**memory_settings({"training": training, **settings}), **sizes}
-    architecture = load(model)
+    architecture = read_model(model)
     several = {"dp": max(2, settings.get("dp") or 1)} if solve == "gpus" and "mesh" not in settings else {}
     check_effects(SETTINGS, {"training": training, **settings, **sizes, **several}, architecture)
     if arguments.get("seq") is None:
@@ -162,18 +134,9 @@ def fit(
     budget = {"memory_bytes": total, "reserve": of_runtime, "count": number, "node": node, "shared": shared}
     result, solution = _solve(architecture, budget, arguments, solve, card)
     own = {field.name: getattr(result, field.name) for field in fields(Fit)}
-    changes = (
-        partial(_changes, architecture, gpu_name(card, total), card, budget, arguments) if solve is None else tuple
-    )
+    asked = architecture, gpu_name(card, total), card, budget, arguments
+    changes = partial(find_changes, *asked) if solve is None else tuple
     return FitResult(**own, architecture=architecture, accelerator=card, solution=solution, find_changes=changes)
-
-
-def _changes(
-    architecture: Architecture, gpu: str, card: Accelerator | None, budget: dict[str, Any], arguments: dict[str, Any]
-) -> Iterable[Change]:
-    from ..search.fit_changes import MOST, Search  # needed only by checks that fail
-
-    return islice(Search(architecture, gpu, card, budget, arguments).changes(), MOST)
 
 
 def resources(
@@ -225,8 +188,6 @@ def _solve(
             hint = "omit {weights=FORMAT} and {mode=training}"
             text = "'quant' applies only to serving without a fixed weight format"
             raise InputError(text, parameter="solve", hint=hint)
-        from .formats import solve_quant
-
         tried = solve_quant(architecture, budget, args, card)
         best = next((one for one in tried if one.fit.fits), None)
         return (best or tried[-1]).fit, Solution(solve, best.name if best else None, tuple(tried))
@@ -237,161 +198,3 @@ def _solve(
     if fewest is None or not is_reachable(card, fewest[0]):
         return check_fit(architecture, **{**budget, "count": args["mesh"].ranks}, **args), Solution(solve, None)
     return fewest[1], Solution(solve, fewest[0])
-
-
-def check_fit(
-    architecture: Architecture,
-    memory_bytes: int,
-    reserve: int,
-    count: int = 1,
-    node: int = NODE,
-    layout: Layout | None = None,
-    is_trial: bool = False,
-    shared: int | None = None,
-    **arguments: Any,
-) -> Fit:
-    """Check whether a model fits on ``count`` GPUs. If it does not fit, a trial returns any layout.
-
-    Without a mesh, training uses ZeRO-3, and serving uses ``layout`` or the best layout. A mesh with fewer ranks is
-    served by several replicas, which share the batch. ``shared`` are the bytes that a GPU shares with its host: the
-    input table in host memory is outside of those of the GPU only as far as they leave room.
-    """
-    mesh = arguments.pop("mesh", None) or Mesh()
-    is_training = arguments.get("mode") == "training"
-    if mesh == Mesh() and count > 1 and is_training:
-        mesh = Mesh(dp=count, zero=3)
-    if count % mesh.ranks or (is_training and count != mesh.ranks):
-        hint = "the product of {dp}, {tp}, {pp} and {cp} must divide the number of GPUs"
-        raise SizeError(f"the mesh has {mesh.ranks} ranks, but there are {count} GPUs", parameter="gpu", hint=hint)
-
-    if is_training:
-        result = memory_of(architecture, mesh=mesh, **arguments)
-        return Fit(memory_bytes, reserve, result.peak, count, result)
-    batch = arguments.get("batch", 1)
-    own = {name: value for name, value in arguments.items() if name != "mode"}
-
-    def stages_on(layout: Layout) -> Sequence[InferenceMemory]:
-        return serving_stages(architecture, **{**own, "mesh": layout.mesh, "batch": -(-batch // layout.replicas)})
-
-    def fit_on(layout: Layout, stages: Sequence[InferenceMemory]) -> Fit:
-        result = worst_stage(architecture, stages)
-        if layout.replicas > 1:
-            result = changed(result, workload=changed(result.workload, batch=batch))
-        result = with_room_on_host(result, memory_bytes, shared)
-        return Fit(memory_bytes, reserve, result.peak - result.host, count, result)
-
-    if layout is None and mesh == Mesh() and count > 1:
-        return best_layout(architecture, count, node, memory_bytes - reserve, stages_on, fit_on, is_trial)
-    layout = layout or Layout(count // mesh.ranks, mesh)
-    return fit_on(layout, stages_on(layout))
-
-
-def with_room_on_host(result: InferenceMemory, memory_bytes: int, shared: int | None) -> InferenceMemory:
-    """Return the memory with at most the bytes on the host that memory shared with the GPU has outside of its part."""
-    room = result.host if shared is None else max(shared - memory_bytes, 0)
-    return changed(result, host=room) if result.host > room else result
-
-
-def solve_size(
-    name: str, architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]
-) -> tuple[int | None, Fit]:
-    """Return the largest ``seq`` or ``batch`` that fits, or None if a size of 1 does not fit, and the fit check.
-
-    If no layout is given, it is the largest one with any layout.
-    """
-    first = check_fit(architecture, **budget, **{**arguments, name: 1})
-    if not first.fits:
-        return None, first
-    is_bounded = name == "seq" and not arguments.get("extend")
-    limit = (positions(architecture) if is_bounded else None) or LARGEST
-    if arguments.get("mode") == "training" or first.count == 1 or arguments.get("layout"):
-        return _solve_on(name, architecture, budget, arguments, limit)
-    size, found = 1, first
-    while True:
-        own = {**arguments, "layout": layout_of(found)}
-        size, best = _solve_on(name, architecture, budget, own, limit, size)
-        if size == limit:
-            return size, best
-        found = check_fit(architecture, **budget, **{**arguments, name: size + 1}, is_trial=True)
-        if not found.fits or found.result.refusals:
-            return size, best
-        size += 1
-
-
-def _solve_on(
-    name: str, architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any], limit: int, start: int = 1
-) -> tuple[int, Fit]:
-    """Return the largest size that fits on one layout, and the fit check. A size of ``start`` fits.
-
-    Memory increases with either size, so bisection finds the exact maximum. Memory is almost linear in the batch, so
-    that few steps along the secant suffice. Most lengths are checked by a compiled form.
-    """
-    found = dict[int, Fit]()
-
-    def computed(size: int, model: Architecture) -> Fit:
-        return check_fit(model, **budget, **{**arguments, name: size}, is_trial=True)
-
-    def check(size: int) -> Fit:
-        if size not in found:
-            found[size] = computed(size, architecture)
-        return found[size]
-
-    form = CompiledFunction(lambda size: computed(size, changed(architecture)).needed, {"size": 1})
-
-    def fits(size: int) -> bool:
-        if size in found or len(found) < MOST_CHECKED:
-            return check(size).fits
-        return bool(form(size=size) <= check(start).usable)
-
-    if name == "batch":
-        usable = check(start).usable
-        size = largest_within(lambda size: check(size).needed, usable, limit, start)
-    else:
-        size = largest_fitting(fits, limit, start) or start
-    return size, check(size)
-
-
-def layout_of(found: Fit) -> Layout:
-    """Return the layout of a serving fit check."""
-    return Layout(found.count // found.result.mesh.ranks, found.result.mesh)
-
-
-def solve_gpus(architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> tuple[int, Fit] | None:
-    """Return the minimum number of GPUs and the fit check for this number, or None if the model never fits.
-
-    In training, only the number of data-parallel ranks varies, and with a serving mesh, only the number of replicas. In
-    serving without a mesh, each number of GPUs uses its best layout.
-    """
-    given = arguments.get("mesh") or Mesh()
-    rest = {name: value for name, value in arguments.items() if name != "mesh"}
-    per_gpu = {name: value for name, value in budget.items() if name != "count"}
-    if given == Mesh() and arguments.get("mode") != "training":
-        return _first_serving(architecture, per_gpu, rest)
-
-    def fit_on(count: int) -> Fit:
-        if rest.get("mode") != "training":
-            return check_fit(architecture, **per_gpu, count=given.ranks * count, mesh=given, **rest)
-        mesh = changed(given, dp=given.dp * count, zero=given.zero if given != Mesh() else 3)
-        return check_fit(architecture, **per_gpu, count=mesh.ranks, mesh=mesh, **rest)
-
-    count = smallest_fitting(lambda count: fit_on(count).headroom, MOST_GPUS)
-    if count is None:
-        return None
-    found = fit_on(count)
-    return found.count, found
-
-
-def _first_serving(architecture: Architecture, budget: dict[str, Any], rest: dict[str, Any]) -> tuple[int, Fit] | None:
-    """Return the smallest number of GPUs with a layout that fits: part of a node, or a number of nodes."""
-    (whole,) = serving_stages(architecture, **{name: value for name, value in rest.items() if name != "mode"})
-    least = (whole.weights + whole.state) // (budget["memory_bytes"] - budget["reserve"])
-    node = budget.get("node", NODE)
-    of_node = (*range(1, min(node, NODE)), *range(NODE, node, TRAY))
-    for count in (*of_node, *range(node, max(MOST_SERVING_GPUS, 2 * node) + 1, node)):
-        if count < least:
-            continue
-        with suppress(SizeError):  # no layout of this number of GPUs
-            tried = check_fit(architecture, **budget, count=count, is_trial=True, **rest)
-            if tried.fits and not tried.result.refusals:
-                return count, tried
-    return None

@@ -9,7 +9,7 @@ from ..core.record import remembered
 from ..data import table
 from ..engines.hardware import checkpoint_format, supports
 from ..estimate.hardware import Accelerator
-from .fit import check_fit, layout_of
+from .check import check_fit, layout_of
 from .memory import serving_weights
 from .solution import Candidate
 

@@ -27,108 +27,19 @@ from ..inputs.defaults import default_seq, step_limit
 from ..inputs.effects import check_effects
 from ..inputs.gguf_names import FILE_FORMAT, GGUF_ENGINE, published_format
 from ..inputs.image_encoders import image_encoder, with_images
-from ..inputs.models import Source, load
-from ..inputs.number_formats import kept_quantised, number_format, published_weights, weight_formats
+from ..inputs.models import Source, read_model
+from ..inputs.number_formats import CHECKPOINT, kept_quantised, number_format, published_weights, weight_formats
 from ..inputs.settings import FORMATS, MEMORY_MODE, SERVING, TRAINING, WHOLE_MESH, check_expert_ranks, serving_mesh
 
 SERVED = (*SIZES, *FORMATS, *SERVING, WHOLE_MESH, CONVENTION)
 SETTINGS = (MEMORY_MODE, *SERVED, *TRAINING)
 IMAGE = Setting("image", TEXTS, (), needs=("serving",))
-CHECKPOINT = "checkpoint"
 LORA_TARGETS = ("wq", "wk", "wv", "wo")
 
 
-def memory(
-    model: Source,
-    *,
-    mode: str = "inference",
-    batch: int = 1,
-    seq: int | str | None = None,
-    target_seq: int | str | None = None,
-    dtype: str = "bf16",
-    weights: str | None = None,
-    only: Iterable[str] = (),
-    keep: Iterable[str] = (),
-    cache: str | None = None,
-    page: int | str | None = None,
-    prefill: int | str | None = None,
-    step_tokens: str | int | None = None,
-    beams: int | None = None,
-    image: Iterable[str] = (),
-    optimizer: str | None = None,
-    attention: str | None = None,
-    recompute: str | None = None,
-    dropout: bool = False,
-    loss: str | None = None,
-    scan: str | None = None,
-    expert_kernel: str | None = None,
-    gradients: str | None = None,
-    gradient_buffer: bool = False,
-    gradient_placeholders: bool = False,
-    master: bool = True,
-    mesh: Mesh | None = None,
-    convention: str | None = None,
-    lora_rank: int | None = None,
-    lora_targets: Iterable[str] | None = None,
-    extend: bool = False,
-) -> ParallelMemory | InferenceMemory:
-    """Compute the memory required for serving or a training step, in bytes per rank.
-
-    >>> import llmcalc
-    >>> llmcalc.memory("llama3-8b", seq=8192, weights="q4_k_m").weights
-    4912898048
-    >>> llmcalc.memory("gpt2", mode="training", batch=8, recompute="full").optimizer
-    1493277696
-
-    Args:
-        model: an architecture, or anything ``load`` reads.
-        mode: ``inference`` or ``training``.
-        batch: number of sequences; in inference, over all ranks, and in training, per micro-batch and rank.
-        seq: tokens per sequence, cached in inference (default: 2048, or the number of learned positions if smaller).
-        target_seq: number of decoder tokens of an encoder-decoder model (default: ``seq``).
-        dtype: number format used for computation: ``bf16``, ``fp16`` or ``fp32``.
-        weights: weight format, a mixture such as ``q4_k_m``, or ``checkpoint`` for the published formats (default:
-            ``checkpoint`` if the published checkpoint is quantised, else ``dtype``). Training requires ``lora_rank``.
-        only: components to store in ``weights``; other components stay in ``dtype``.
-        keep: components to keep in ``dtype``.
-        cache: inference: number format of keys and values (default: ``dtype``).
-        page: inference: block size of a paged KV cache, in tokens.
-        prefill: inference: number of prompt tokens per sequence in a prefill chunk (default: as many as
-            ``step_tokens`` allows).
-        step_tokens: inference: maximum number of tokens in a step over all sequences, or ``all`` (default: 8192;
-            512 for GGUF mixtures, which llama.cpp runs; ``all`` for ``convention="torch"``).
-        beams: inference: number of beams per sequence (default: 1).
-        image: inference: sizes in pixels of the images in each sequence, such as ``["1024x768"]``. Their tokens are
-            added to ``seq``, and the image encoder to the memory.
-        optimizer: training: the optimizer (default: ``adamw``).
-        attention: training: attention kernel, ``flash`` (default) or ``eager``.
-        recompute: training: activation recomputation, ``none`` (default), ``selective`` or ``full``.
-        dropout: training: whether dropout is active. A config's rates of 0 turn off dropout of attention weights or
-            sub-layers.
-        loss: training: ``eager`` (default), or ``fused`` for one kernel that turns logits into their gradient.
-        scan: training: ``eager`` (default), or ``fused`` for kernels that recompute the steps of a recurrence.
-        expert_kernel: training, with ``convention="torch"``: ``grouped`` runs all experts in one kernel, as
-            transformers does by default, and ``loop`` runs one expert after another, as with
-            ``experts_implementation="eager"`` (default: as in the config, otherwise ``loop`` if attention is eager or
-            transformers has no other kernel, and ``grouped`` if not).
-        gradients: training: number format of the gradients (default: ``dtype``).
-        gradient_buffer: training: whether one contiguous buffer holds the gradients, as in Megatron-LM.
-        gradient_placeholders: training, with ``gradient_buffer``: whether kernels keep an unused gradient of each
-            matrix shape, as Transformer Engine does.
-        master: training: whether to keep an fp32 master copy of 16-bit weights.
-        mesh: number of ranks of each kind of parallelism.
-        convention: ``torch`` keeps everything in ``dtype`` without a master copy, like transformers' eager code.
-        lora_rank: training: train only LoRA adapters of this rank (QLoRA: with ``weights="nf4"``).
-        lora_targets: training: matrices to adapt (default: ``wq``, ``wk``, ``wv`` and ``wo``).
-        extend: allow sequences longer than the learned positions.
-
-    Raises:
-        UnknownNameError: an unknown format, optimizer, mode or policy.
-        InputError: conflicting settings, or a setting that has no effect.
-    """
-    given = read_arguments(locals())
-    images = tuple(read_texts(image, "image"))
-    architecture = load(model)
+def asked_memory(model: Source, given: dict[str, Any], images: tuple[str, ...]) -> ParallelMemory | InferenceMemory:
+    """Compute the memory of a model with settings that each have an effect on it."""
+    architecture = read_model(model)
     check_effects((*SETTINGS, IMAGE), {**given, "image": images}, architecture)
     return _with_images(architecture, images, given) if images else memory_of(architecture, **given)
 

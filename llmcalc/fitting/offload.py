@@ -15,12 +15,12 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import changed, fields
 from ..data import tables
+from ..engines.llama_cpp_weights import HOST, device_weights, read_placement
 from ..engines.profile import version_number
 from ..engines.settings import setting_flags
 from ..estimate.hardware import Accelerator
 from ..inputs.defaults import LLAMA_CPP_STEP_TOKENS
 from ..inputs.gpus import gpu_name
-from ..serving.start.llama_cpp_weights import HOST, device_weights, read_placement
 from .memory import memory_of, serving_weights
 
 LAYERS, EXPERTS = "gpu-layers", "cpu-experts"

@@ -162,41 +162,46 @@ def _read(flags: _Flags, title: str, words: Sequence[str]) -> _Read:
         typed, equals, given = word.partition("=")
         typed, _, key = typed.partition(".") if flags.has_keys else (typed, "", "")
         flag, joined = _known(typed, flags, title)
-        if flag in flags.switches:
-            value = joined or given or "true"
-        elif joined:
-            value = joined
-        elif equals:
-            value = given
-        elif flag in flags.optional:
-            value = rest.pop(0) if rest and rest[0] in OPTIONAL else ""
-        elif flag in flags.lists:
-            value = " ".join(_values(rest))
-        elif rest:
-            value = rest.pop(0)
-        else:
-            raise InputError(f"{typed} requires a value", parameter="command")
+        value = joined or (given if equals else None)
+        if value is None or flag in flags.switches:
+            value = value or _following(typed, flag, flags, rest)
+        is_setting = flag in flags.read
+        before = settings.get(flags.read[flag]) if is_setting else texts.get(flag)
         if key:
-            before = settings.get(flags.read[flag]) if flag in flags.read else texts.get(flag)
-            if flag not in flags.read and before and not before.startswith("{"):  # a short form, such as -O3
-                before = None
-            value = _with_key(flag, before, key, value)
-        if flag in flags.repeated and (before := settings.get(flags.read[flag])):
-            value = f"{before},{value}"
-        if flag in flags.read:
-            settings[flags.read[flag]] = value
+            is_short = not is_setting and before and not before.startswith("{")  # such as -O3
+            value = _with_key(flag, None if is_short else before, key, value)
+        if is_setting:
+            settings[flags.read[flag]] = f"{before},{value}" if flag in flags.repeated and before else value
             continue
         texts[flag] = value
         is_even = flag in flags.even and _is_even(value)
         (unmodelled if flag in flags.unmodelled and not is_even else listed).append(flag)
-    model, file = settings.pop("model", ""), settings.pop(FILE, "")
-    model = f"{model.partition(':')[0]}/{file}" if model and file else model or file or next(iter(positional), "")
+    model = _model(settings.pop("model", ""), settings.pop(FILE, ""), positional, flags, title)
+    return _Read(model, settings, tuple(dict.fromkeys(listed)), tuple(dict.fromkeys(unmodelled)), texts)
+
+
+def _following(typed: str, flag: str, flags: _Flags, rest: list[str]) -> str:
+    """Return the value of a flag without one of its own, taking the words that follow the flag."""
+    if flag in flags.switches:
+        return "true"
+    if flag in flags.optional:
+        return rest.pop(0) if rest and rest[0] in OPTIONAL else ""
+    if flag in flags.lists:
+        return " ".join(_values(rest))
+    if not rest:
+        raise InputError(f"{typed} requires a value", parameter="command")
+    return rest.pop(0)
+
+
+def _model(name: str, file: str, positional: Sequence[str], flags: _Flags, title: str) -> str:
+    """Return the model of a command, which flags or the first of the other words name."""
+    model = f"{name.partition(':')[0]}/{file}" if name and file else name or file or next(iter(positional), "")
     if not model:
         raise InputError("the command names no model", parameter="command", hint="add the model after the program")
     extra = [word for word in positional if word != model]
     if extra and not flags.takes_prompt:
         raise InputError(f"unexpected word {extra[0]!r}", parameter="command", hint=f"{title} takes one model")
-    return _Read(model, settings, tuple(dict.fromkeys(listed)), tuple(dict.fromkeys(unmodelled)), texts)
+    return model
 
 
 def _is_even(value: str) -> bool:

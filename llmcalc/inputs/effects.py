@@ -139,7 +139,7 @@ CONDITIONS = {
     "decode": Condition(lambda case: case.get("mode") == "decode", "in {step}", "add {mode=decode}"),
     "prefill": Condition(lambda case: case.values.get("mode") != "decode", "in {step}"),
     "gpu": _is_given("gpu", "without a GPU", "add {gpu=h100}"),
-    "machine": _is_given("machine", "without a GPU", "add {machine=h100:512}"),
+    "gpus": _is_given("gpu", "without a GPU", "add {gpu=h100:512}"),
     "mesh": _is_given("mesh", "without a mesh", "add {dp=N} or {tp=N}"),
     "pue": _is_given("pue", "without the power usage effectiveness", "add {pue=1.1}"),
     "carbon": _is_given("carbon", "without the carbon intensity", "add {carbon=0.4}"),

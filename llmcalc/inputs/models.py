@@ -26,39 +26,22 @@ class Reading(NamedTuple):
     strict: bool = False
 
 
-def load(
-    source: Source,
-    *,
-    overrides: Sequence[str] = (),
-    as_: str | None = None,
-    allow_unknown: Sequence[str] = (),
-    strict: bool = False,
-) -> Architecture:
-    """Load an architecture from ``source``.
+def read_model(source: Source, **options: Any) -> Architecture:
+    """Read one architecture with the options of ``load``."""
+    return load_all([source], **options)[0]
 
-    >>> import llmcalc
-    >>> llmcalc.load("gpt3", overrides=["n_layers=48"]).main.n_layers
-    48
 
-    Args:
-        source: one of: a preset's name or alias (``"gpt3"``, ``"bert-large"``); the name of a model with the
-            architecture of a preset (``"Qwen/Qwen3-8B"``, ``"llama3.2:3b"``), which a note in the result states; a path
-            of a preset YAML file, a Hugging Face ``config.json``, a ``.safetensors`` file or folder with its
-            ``config.json``, or a ``.gguf`` file; ``"hf:org/name@revision"`` for a repository of the Hub; ``"-"`` for
-            standard input; a config or preset as a mapping; an architecture, which is returned unchanged.
-        overrides: ``path=value`` strings that change variables or keys of the model.
-        as_: ``model_type`` to read a config as, overriding its own. Results carry a warning.
-        allow_unknown: unknown config keys to ignore. Results carry a warning for each.
-        strict: whether every unknown config key is an error. By default, only a key that may change a size is an
-            error, and results carry a warning about keys that may change the computation.
+def read_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> tuple[str, ...]:
+    """Return overrides as texts ``path=value``.
 
-    Raises:
-        InputError: the source cannot be read.
+    >>> read_overrides({"n_layers": 48, "mlp.bias": True})
+    ('n_layers=48', 'mlp.bias=true')
     """
-    overrides, allow_unknown = read_texts(overrides, "overrides"), read_texts(allow_unknown, "allow_unknown")
-    AS.check(as_)
-    STRICT.check(strict)
-    return load_all([source], overrides=overrides, as_=as_, allow_unknown=allow_unknown, strict=strict)[0]
+    if isinstance(overrides, Mapping):
+        from json import dumps  # plain values are written in JSON as in YAML
+
+        return tuple(f"{path}={value if isinstance(value, str) else dumps(value)}" for path, value in overrides.items())
+    return read_texts(overrides, "overrides")
 
 
 def load_all(sources: Sequence[Any], overrides: Sequence[str] = (), **reading: Any) -> list[Architecture]:

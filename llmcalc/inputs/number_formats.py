@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..checkpoint.published_weights import PublishedWeights
     from ..core.architecture import Architecture
 
+CHECKPOINT = "checkpoint"  # the published formats
 PLAIN_NAMES = {"BF16": "bf16", "F16": "fp16", "F32": "fp32"}
 GENERAL = ("mxfp4", "nvfp4", "bf16")  # GGUF has another format of the same name
 _WEIGHT_INPUTS = ("types", "dtype", "quantization", "quantization_within")  # facts about a checkpoint's weights

@@ -17,7 +17,21 @@ from ..core.aliases import SETTINGS, renamed
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
 from ..core.record import changed
-from ..core.setting import CONTEXT, COUNT, LIMIT, LOGITS, MODE, SIZES, TEXTS, Setting, check_values, read_lengths
+from ..core.setting import (
+    AMOUNT,
+    CONTEXT,
+    CONVENTION,
+    COUNT,
+    LIMIT,
+    LOGITS,
+    MODE,
+    SIZE,
+    SIZES,
+    TEXTS,
+    Setting,
+    check_values,
+    read_lengths,
+)
 from .defaults import cached_tokens, default_seq
 
 PLAIN = ("fp32", "bf16", "fp16")
@@ -97,6 +111,11 @@ IS_TRAINING = Setting(
     "training", bool, False, help="Compute the memory of a training step (default: serving)."
 )  # fmt: skip
 MEMORY = (IS_TRAINING, *FORMATS, *SERVING, *TRAINING, WHOLE_MESH, *MESH)
+GPU = Setting("gpu", SIZE, needs=("serving",))
+ENGINE = Setting("engine", needs=("gpu",))
+TOKENS = Setting("tokens", AMOUNT, least=1)
+# of all settings that affect a quantity
+NAMES = {each.name for each in (*SIZES, *STEP, CONVENTION, KERNELS, *MEMORY, GPU, ENGINE, TOKENS)}
 
 
 class Settings(NamedTuple):
@@ -122,9 +141,7 @@ def read_settings(what: str, settings: tuple[Setting, ...], values: Mapping[str,
     known = {setting.name: setting for setting in settings}
     for name in values:
         if name not in known:
-            from ..analysis.quantity import setting_names
-
-            if name in setting_names():
+            if name in NAMES:
                 raise InputError(f"has no effect on {what}", parameter=name, hint="omit it")
             raise TypeError(f"unexpected keyword argument {name!r}")
     found = read_lengths(found)

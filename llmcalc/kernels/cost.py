@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from ..calc.kv_cache import BYTES
 from ..calc.operand_formats import WeightBits
-from ..core.record import record
+from ..core.record import NamedTuple, record
 from ..core.traits import EXPERTS
 from .arrays import Number
 from .efficiency import Efficiency

@@ -78,6 +78,7 @@ class Efficiencies:
         self._formats: Mapping[str, Mapping[str, Any]] = own["formats"]
         self._families: Mapping[str, Mapping[str, Any]] = own["families"]
         self._found: dict[tuple[str, str, str, frozenset[str], str], Efficiency] = {}
+        self._kernels: dict[str, str] = {}  # by number format
 
     def device(self, accelerator: Accelerator) -> Device:
         """Return the figures that the forms use. A figure that the datasheet lacks is that of a usual family member."""
@@ -128,8 +129,10 @@ class Efficiencies:
         """Return the kernels that compute with weights of a number format."""
         from fnmatch import fnmatchcase
 
-        found = (key for key, entry in self._formats.items() if any(fnmatchcase(name, own) for own in entry["of"]))
-        return next(found, EXPANDED)
+        if name not in self._kernels:
+            found = (key for key, entry in self._formats.items() if any(fnmatchcase(name, own) for own in entry["of"]))
+            self._kernels[name] = next(found, EXPANDED)
+        return self._kernels[name]
 
     def kernel_with_peak(self, name: str) -> str | None:
         """Return the kernels that compute at a peak, such as ``fp8``, or None. Formats of 16 bits have the same."""

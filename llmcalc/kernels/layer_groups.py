@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from functools import cached_property
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..calc.kernels import WEIGHTS, LayerKernels
 from ..calc.operand_formats import Formats, WeightBits
@@ -21,6 +21,7 @@ from ..core.declaration import Tensor
 from ..core.equation import Equation, Operand
 from ..core.form import Form, product
 from ..core.functions import FUNCTIONS
+from ..core.record import NamedTuple
 from ..core.traits import MATRIX
 from .operations import RECURRENT, Attention, Convolution, Elementwise, Gemm, GroupedGemm, Operation, Scan
 

@@ -195,16 +195,11 @@ class _LayerOperations:
 
     def attention(self, members: list[Work], common: dict[str, Any]) -> Operation:
         """Return the attention of a fused kernel. Scores are contractions with keys, and sums over keys follow."""
-        layer, fixed = self.layer, self.layer.fixed
+        layer = self.layer
         products = [work.equation for work in members if work.equation.function is None]
-        keys = {axis for each in products for axis in each.contracted} - fixed or layer.kernels.key_axes or {"k"}
-        scores: list[tuple[Equation, Operand]] = []
-        sums: list[tuple[Equation, Operand]] = []
-        for each in products:
-            queries = {*each.out.axes} - {"b"} - fixed - keys
-            for operand in each.operands:
-                if keys & {*operand.axes} and not queries & {*operand.axes}:
-                    (sums if keys & {*each.contracted} else scores).append((each, operand))
+        summed = {axis for each in products for axis in each.contracted} - layer.fixed
+        keys = summed or layer.kernels.key_axes or {"k"}
+        scores, sums = self.reads_of_keys(products, frozenset(keys))
         if not scores:
             return self.elementwise(members, common)
         first, stored = scores[0]
@@ -215,7 +210,7 @@ class _LayerOperations:
         return Attention(
             **common,
             sequences=lift(self.place.extent("b")),
-            queries=layer.rows(axis for axis in first.out.axes if axis != "b" and axis not in keys),
+            queries=layer.rows(axis for axis in self.token_axes(first.out.axes) if axis not in keys),
             pairs=pairs,
             heads=heads,
             key_heads=self.own_size(axis for axis in stored.axes if axis not in first.contracted),
@@ -227,10 +222,26 @@ class _LayerOperations:
             is_expanded=bool(self.place.entry.layer.STORED.head_keys) and not self.place.part,
         )
 
+    def reads_of_keys(
+        self, products: Iterable[Equation], keys: frozenset[str]
+    ) -> tuple[list[tuple[Equation, Operand]], list[tuple[Equation, Operand]]]:
+        """Return the contractions with tensors of cached tokens that compute scores, and those that sum over keys."""
+        scores: list[tuple[Equation, Operand]] = []
+        sums: list[tuple[Equation, Operand]] = []
+        for each in products:
+            queries = {*self.token_axes(each.out.axes)} - keys
+            for operand in each.operands:
+                if keys & {*operand.axes} and not queries & {*operand.axes}:
+                    (sums if keys & {*each.contracted} else scores).append((each, operand))
+        return scores, sums
+
+    def token_axes(self, axes: Iterable[str]) -> tuple[str, ...]:
+        """Return those of some axes whose length depends on the number of tokens."""
+        return tuple(axis for axis in axes if axis != "b" and axis not in self.layer.fixed)
+
     def token_pairs(self, equation: Equation) -> Form:
         """Return the number of query-key pairs per sequence of an equation."""
-        axes = tuple(axis for axis in equation.loops if axis != "b" and axis not in self.layer.fixed)
-        return product(length for _, length in self.place.extents(axes))
+        return product(length for _, length in self.place.extents(self.token_axes(equation.loops)))
 
     def own_size(self, axes: Iterable[str]) -> int:
         """Return the number of elements per token of a tensor on one rank."""

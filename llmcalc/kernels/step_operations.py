@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import zip_longest
-from typing import NamedTuple
 
 from ..calc.collectives import Collective
 from ..calc.layer_collectives import layer_collectives
@@ -16,7 +15,7 @@ from ..calc.work import Work, place_works
 from ..core.architecture import Architecture
 from ..core.declaration import Declaration
 from ..core.form import Form
-from ..core.record import OF_LAYERS, changed, remembered
+from ..core.record import OF_LAYERS, NamedTuple, changed, remembered
 from .cost import ClassFormats
 from .layer_groups import Key
 from .layer_operations import layer_key, layer_operations, operations

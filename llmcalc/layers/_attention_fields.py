@@ -121,6 +121,7 @@ class AttentionFields(Layer):
         "chunk": "5 3",
         "prompt merge": "keep",
     }
+    SHORT_FORMS: ClassVar[dict[str, tuple[str, str]]] = {"positions": ("score_bias", "rope")}
     PARTS: ClassVar[Mapping[str, Sequence[type[Part]]]] = {
         "score_bias": PartFamily("score_biases"),
         "indexer": PartFamily("parts", "token_indexer"),

@@ -34,6 +34,20 @@ FLASH = (
 )
 
 
+_FIELDS = ("v_bias", "rope", "prompt", "window", "window_ahead", "chunk", "cross", "causal", "lora")
+_CONTRADICTIONS = {  # fields that a field excludes and requires; ``values`` stands for a value projection
+    "kv.values_are_keys": ("v_bias d_head_v", "", "cannot be combined with v_bias or d_head_v"),
+    "kv.rope": ("cross kv.reused", "rope", "requires rope and a value projection"),
+    "inputs.value_width": ("", "values", "requires a value projection"),
+    "inputs.values_of": ("", "inputs.value_width", "requires value_width"),
+    "prompt": ("window chunk cross", "", "cannot be combined with window, chunk or cross"),
+    "window": ("chunk", "", "and chunk cannot be combined"),
+    "merge": ("causal cross window chunk", "", "cannot be combined with causal, cross, window or chunk"),
+    "window_ahead": ("causal", "window", "requires window and causal: false"),
+    "lora": ("", "values", "requires query, key and value projections"),
+}
+
+
 @record
 class MultiHead(Layer):
     """Base class for layers with heads of width ``d_model / n_heads``."""
@@ -146,25 +160,15 @@ def add_kv_cache(layer: Any, declaration: Declaration) -> None:
 def contradictions(layer: Any) -> Iterator[tuple[str, str]]:
     """Yield a field name and an error message for each invalid combination of attention fields."""
     kv, inputs = layer.kv, layer.inputs
-    own_values = not (layer.cross or (kv and (kv.values_are_keys or kv.reused)))
-    if kv and kv.values_are_keys and (layer.v_bias or layer.d_head_v != layer.d_head):
-        yield "kv.values_are_keys", "cannot be combined with v_bias or d_head_v"
-    if kv and kv.rope and (layer.cross or kv.reused or not layer.rope):
-        yield "kv.rope", "requires rope and a value projection"
-    if inputs and inputs.value_width and not own_values:
-        yield "inputs.value_width", "requires a value projection"
-    if inputs and inputs.values_of and not inputs.value_width:
-        yield "inputs.values_of", "requires value_width"
-    if layer.prompt and (layer.window or layer.chunk or layer.cross):
-        yield "prompt", "cannot be combined with window, chunk or cross"
-    if layer.window and layer.chunk:
-        yield "window", "and chunk cannot be combined"
-    if layer.merge > 1 and (layer.causal or layer.cross or layer.window or layer.chunk):
-        yield "merge", "cannot be combined with causal, cross, window or chunk"
-    if layer.window_ahead and (layer.causal or not layer.window):
-        yield "window_ahead", "requires window and causal: false"
-    if layer.lora and not own_values:
-        yield "lora", "requires query, key and value projections"
+    given = {name for name in _FIELDS if getattr(layer, name)}
+    given |= {f"kv.{name}" for name in ("values_are_keys", "reused", "rope") if kv and getattr(kv, name)}
+    given |= {f"inputs.{name}" for name in ("value_width", "values_of") if inputs and getattr(inputs, name)}
+    given |= {"d_head_v"} if layer.d_head_v != layer.d_head else set()
+    given |= {"merge"} if layer.merge > 1 else set()
+    given |= {"values"} if given.isdisjoint(("cross", "kv.values_are_keys", "kv.reused")) else set()
+    for name, (excluded, required, message) in _CONTRADICTIONS.items():
+        if name in given and not (given.isdisjoint(excluded.split()) and given.issuperset(required.split())):
+            yield name, message
 
 
 def inherit_docs(kind: Kind) -> Kind:

@@ -9,14 +9,13 @@ from ..calc.sharding import MESH
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import changed
-from ..core.setting import BATCH, CONTEXT, MODE, SEQ, SIZE, Setting
+from ..core.setting import BATCH, CONTEXT, MODE, SEQ
 from ..core.tree import Node
-from ..inputs.settings import CACHE_FORMAT, WEIGHTS
+from ..inputs.settings import CACHE_FORMAT, ENGINE, GPU, WEIGHTS
 from ..serving.latency import ENGINES, latency
 from ..serving.latency_times import DECODE, PREFILL, Latency
 
 STEP = changed(MODE, default=None, usual="decode")  # or "forward" if only the length of a prompt is given
-GPU, ENGINE = Setting("gpu", SIZE, needs=("serving",)), Setting("engine", choices=ENGINES, needs=("gpu",))
 NAMES = ("batch", "tp", "dp", "ep", "weights", "cache", "engine")
 UNIT, SECONDS = NANOSECONDS, "s"
 
@@ -58,8 +57,8 @@ def _compared(result: Latency) -> tuple[str, dict[str, int]]:
 QUANTITY = Quantity(
     "latency", "latency", UNIT, _measure, _tree,
     settings=(
-        GPU, ENGINE, STEP, BATCH, changed(SEQ, needs=("prefill",)), CONTEXT, WEIGHTS, CACHE_FORMAT,
-        *(each for each in MESH if each.name in ("tp", "dp", "ep")),
+        GPU, changed(ENGINE, choices=ENGINES), STEP, BATCH, changed(SEQ, needs=("prefill",)), CONTEXT, WEIGHTS,
+        CACHE_FORMAT, *(each for each in MESH if each.name in ("tp", "dp", "ep")),
     ),
     parts={"seconds": SECONDS, "low": SECONDS, "high": SECONDS, "tokens_per_s": "tokens/s"},
     target=lambda result: round(result.seconds * 1e9),

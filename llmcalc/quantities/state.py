@@ -5,22 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from ..analysis.quantity import Quantity
-from ..api.state import state_of
 from ..calc.explain import state_tree
-from ..calc.kv_cache import StateSize
+from ..calc.kv_cache import StateSize, state
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..core.architecture import Architecture
 from ..core.form import Form
 from ..core.setting import CONVENTION, SIZES
+from ..inputs.number_formats import number_format
 from ..inputs.settings import CACHE, CACHE_DTYPE, CACHE_FORMAT, split_settings
 
-NAMES = ("dtype", "cache", "page", "beams")
+NAMES = ("dtype", "page", "beams", "mesh")
 
 
-def _measure(architecture: Architecture, settings: dict[str, Any]) -> StateSize:
+def measure(architecture: Architecture, settings: dict[str, Any]) -> StateSize:
+    """Compute the size of the state with valid settings, which may have no effect."""
     sizes, _, _, convention = split_settings(settings, architecture)
-    given = {name: settings[name] for name in NAMES if name in settings}
-    return state_of(architecture, **sizes, **given, convention=convention)
+    given, cache = {name: settings[name] for name in NAMES if name in settings}, settings.get("cache")
+    stored = number_format(cache, "cache") if isinstance(cache, str) else cache
+    return state(architecture, **sizes, **given, cache=stored, convention=convention)
 
 
 def state_form(result: StateSize, part: str) -> tuple[Form, int]:
@@ -37,7 +39,7 @@ def state_form(result: StateSize, part: str) -> tuple[Form, int]:
 
 
 QUANTITY = Quantity(
-    "state", "state", "bytes", _measure, state_tree,
+    "state", "state", "bytes", measure, state_tree,
     settings=(*SIZES, CACHE_DTYPE, CACHE_FORMAT, *CACHE, CONVENTION),
     unexplained=("dtype", "cache"),
     parts={"elements": "elements", "bytes": "bytes"},

@@ -2,23 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from ..analysis.quantity import STEPS, Quantity
-from ..api.traffic import SETTINGS, traffic_of
 from ..calc.explain import traffic_tree
-from ..calc.traffic import Traffic
+from ..calc.traffic import Traffic, traffic
 from ..core.architecture import Architecture
-from ..inputs.settings import split_settings
+from ..core.record import changed
+from ..core.setting import MODE, WORKLOAD, check_values
+from ..core.workload import Workload
+from ..fitting.memory import serving_weights
+from ..inputs.defaults import cached_tokens, default_seq
+from ..inputs.number_formats import number_format
+from ..inputs.settings import CACHE_FORMAT, FORMATS, KERNELS, WEIGHTS
 
 UNIT = "bytes"
-NAMES = ("logits", "kernels", "dtype", "weights", "only", "keep", "cache")
+# a traffic step has no choice of attention pairs, and training has no weight format of its own
+STEP = tuple(each for each in WORKLOAD if each.name not in ("mode", "attention", "convention"))
+SETTINGS = (
+    MODE, *STEP, KERNELS, changed(WEIGHTS, needs=("serving",)), *(each for each in FORMATS if each is not WEIGHTS),
+    CACHE_FORMAT,
+)  # fmt: skip
 
 
-def _measure(architecture: Architecture, settings: dict[str, Any]) -> Traffic:
-    sizes, step, _, _ = split_settings(settings, architecture)
-    given = {name: settings[name] for name in NAMES if name in settings}
-    return traffic_of(architecture, **sizes, mode=step["mode"], context=step["context"], **given)
+def measure(architecture: Architecture, settings: dict[str, Any]) -> Traffic:
+    """Count the bytes with valid settings, which may have no effect, as at one point of a sweep."""
+    given = {setting.name: settings[setting.name] for setting in SETTINGS if setting.name in settings}
+    mode = given.pop("mode", MODE.default)
+    of_step = {setting.name: given.pop(setting.name) for setting in STEP if setting.name in given}
+    of_step["context"] = cached_tokens(mode, of_step.get("context"))
+    if of_step.get("seq") is None:
+        of_step["seq"] = default_seq(architecture, mode=mode)
+    return step_traffic(architecture, Workload(**of_step, mode=mode), **given)
+
+
+def step_traffic(
+    architecture: Architecture,
+    workload: Workload,
+    *,
+    kernels: str = "fused",
+    dtype: str = "bf16",
+    weights: str | None = None,
+    only: Iterable[str] = (),
+    keep: Iterable[str] = (),
+    cache: str | None = None,
+) -> Traffic:
+    """Count the bytes that a step of ``workload`` reads and writes. The settings are the same as for ``traffic``."""
+    check_values(SETTINGS, locals())
+    if workload.mode == "train":
+        weights, only, keep, cache = dtype, (), (), None
+    formats = serving_weights(architecture, weights, dtype, only, keep)
+    stored = number_format(cache, "cache") if cache else None
+    return traffic(architecture, workload, formats, kernels=kernels, dtype=dtype, cache=stored)
 
 
 def _compared(result: Traffic) -> tuple[str, dict[str, int]]:
@@ -27,7 +63,7 @@ def _compared(result: Traffic) -> tuple[str, dict[str, int]]:
 
 
 QUANTITY = Quantity(
-    "traffic", "bytes moved", UNIT, _measure, traffic_tree,
+    "traffic", "bytes moved", UNIT, measure, traffic_tree,
     settings=tuple(setting for setting in SETTINGS if setting.name not in ("source", "patches", "frames")),
     parts=dict.fromkeys(("total", "read", "written"), UNIT),
     target=lambda result: result.total,

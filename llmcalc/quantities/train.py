@@ -7,18 +7,17 @@ from typing import Any
 from ..analysis.quantity import Quantity
 from ..calc.explain import flops_tree
 from ..core.architecture import Architecture
-from ..core.setting import AMOUNT, SIZES, Setting
-from ..inputs.settings import STEP, split_settings
-from ..training.run import Training
-from ..training.train import train
-
-TOKENS = Setting("tokens", AMOUNT, least=1)
+from ..core.setting import SIZES
+from ..inputs.settings import STEP, TOKENS, split_settings
+from ..training.result import Training
+from ..training.run import read_run
 
 
 def _measure(architecture: Architecture, settings: dict[str, Any]) -> Training:
     sizes, step, _, _ = split_settings(settings, architecture)
     of_run = {name: sizes[name] for name in ("seq", "target_seq", "extend")}
-    return train(architecture, settings.get("tokens"), **of_run, count=step["attention"])
+    given = {"model": architecture, "tokens": settings.get("tokens"), "count": step["attention"], **of_run}
+    return read_run(given).answer()
 
 
 QUANTITY = Quantity(

@@ -50,10 +50,7 @@ def formats_document(formats: Mapping[str, Format], mixtures: Mapping[str, Any])
         f"{len(formats)} number formats, {len(mixtures)} mixtures",
         lambda: envelope("formats list", {}, {**_formats_data(formats, mixtures), **PUBLISHED}),
         subtitle=("bits each: bits per weight of a large matrix, including scales; checked: verified in the source",),
-        tables=(
-            Table("number formats", heads, rows),
-            Table("mixtures: file types of llama.cpp", mixture_heads, mixed),
-        ),
+        tables=(Table("number formats", heads, rows), Table("mixtures: file types of llama.cpp", mixture_heads, mixed)),
     )
 
 

@@ -9,7 +9,8 @@ from ..calc.communication import Communication
 from .document import Document, Fact, Table, columns
 from .heading import derivation, formula_note, model_document, workload_inputs, workload_line
 from .memory import mesh_line, plain_data
-from .traffic import BYTES, shares_table
+from .numbers import BYTES
+from .traffic import shares_table
 
 
 def communication_document(result: Communication) -> Document:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..analysis.compare import QUANTITIES, Comparison, Costs
-from ..api.diff import Diff
+from ..analysis.diff import Diff
 from ..calc.params import Params
 from ..core.architecture import Architecture
 from ..core.errors import spelled
@@ -29,10 +29,7 @@ def compare_document(comparison: Comparison) -> Document:
     return Document(
         f"{' · '.join(totals)} parameters",
         lambda: _compare_json(comparison),
-        subtitle=(
-            " · ".join(title(model) for model in models),
-            workload_line(costs[0].flops.workload, SIZES),
-        ),
+        subtitle=(" · ".join(title(model) for model in models), workload_line(costs[0].flops.workload, SIZES)),
         warnings=(*(line for model in models for line in warnings(model)), *_same(models)),
         tables=(structure, _quantities(results, names), *_costs(costs, names), _components(results, names)),
         main=1 if traits else 0,

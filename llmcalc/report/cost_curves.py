@@ -10,9 +10,10 @@ from ..calc.kv_cache import state
 from ..core.architecture import Architecture
 from ..core.workload import positions
 from .document import Cell, Column, Document, Table, columns
+from .fit import memory_limit
 from .numbers import BYTES
-from .pictures import Axis, Bar, Bars, Chart, Curve, Mark, crossings
-from .served_model import ServedModel, memory_limit
+from .pictures import Axis, Bar, Bars, Chart, Curve, Mark, crossings, parts_of
+from .served_model import ServedModel
 
 TOKENS = Axis("tokens of context (k = 1,024)", "tokens", True)
 CORE, REST = "attention scores and mix", "everything else"
@@ -46,11 +47,10 @@ def memory_document(served: ServedModel, lengths: Sequence[int]) -> Document:
     bars, parts, limit = [], dict[str, int](), None
     for length in lengths_for(served.model, lengths):
         parts, found = served.parts(length), served.fit(length)
-        bars.append(Bar(f"{length:,} tokens", tuple((name, float(size)) for name, size in parts.items())))
-        rows.append(
-            (length, *parts.values(), sum(parts.values()), *(("yes" if found.fits else "no",) if found else ()))
-        )
-        limit = memory_limit(found)
+        bars.append(Bar(f"{length:,} tokens", parts_of(parts)))
+        fits = ("yes" if found.fits else "no",) if found else ()
+        rows.append((length, *parts.values(), sum(parts.values()), *fits))
+        limit = memory_limit(found) if found else None
     sizes = [f"{name}: bytes 1" for name in parts]
     heads = columns("tokens: number", *sizes, "total: bytes", *(("fits: name",) if limit else ()))
     picture = Bars(f"{served.model.name}: serving memory", BYTES, tuple(bars), limit)
@@ -98,10 +98,8 @@ def _document(title: str, kind: str, curves: Sequence[Curve], about: str) -> Doc
 def _crossings(curves: Sequence[Curve]) -> Iterator[tuple[str, Mark]]:
     for one, other in combinations(curves, 2):
         shared = {x for x, _ in one.points} & {x for x, _ in other.points}
-        pair = [
-            Curve(curve.name, tuple(point for point in curve.points if point[0] in shared)) for curve in (one, other)
-        ]
-        for mark in crossings(pair[0], pair[1], ""):
+        first, second = (Curve("", tuple(point for point in own.points if point[0] in shared)) for own in (one, other))
+        for mark in crossings(first, second, ""):
             yield f"{one.name} and {other.name}", Mark(f"{mark.x:,.0f} tokens", mark.x, mark.y)
 
 

@@ -24,11 +24,7 @@ def design_document(result: Design) -> Document:
     none_near = f"no shape is within {100 * result.rules.within:g} % of the target; the nearest are listed"
     off = f"{100 * best.off:+.2g} % from the target"
     sizes = " · ".join(f"{name} {size}" for name, size in [*best.sizes.items()][:2])
-    facts = (
-        Fact(quantity, best.value, unit, off),
-        Fact("target", result.target, unit),
-        Fact("shaped as", result.base),
-    )
+    facts = (Fact(quantity, best.value, unit, off), Fact("target", result.target, unit), Fact("shaped as", result.base))
     overrides = " ".join(spelled(f"{{overrides={word}}}") for word in best.overrides)
     return Document(
         f"{'✓' if result.near else '✗'} {sizes}: {readable(best.value, unit)} {quantity}{step}, {off}",

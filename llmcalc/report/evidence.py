@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from ..analysis.evidence import Evidence, Measurements, ValueEvidence, error_text
+from ..analysis.evidence import Evidence, ValueEvidence
 from ..core.evidence import CLASSES
 from ..core.printable import plural
+from ..inputs.measurements import Measurements, error_text
 from .document import Document, Table, columns
 from .json_envelope import envelope
 

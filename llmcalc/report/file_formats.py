@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..core.architecture import Architecture
 from ..core.errors import spelled
-from ..fitting.memory import CHECKPOINT
 from ..inputs.gguf_names import GGUF_ENGINE, USUAL_GGUF
+from ..inputs.number_formats import CHECKPOINT
 from ..inputs.settings import PLAIN
 
 

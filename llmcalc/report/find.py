@@ -5,28 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..core.errors import spelled
+from ..core.printable import plural
 from ..core.tree import Node
 from ..inputs.defaults import SEQ
 from ..search.gpus import FittingGpus, GpuSearch
-from ..search.models import MOST_CONTEXT, FittingModel, ModelSearch
+from ..search.models import MOST_CONTEXT, ModelSearch
 from ..search.recipes import Recipe, RecipeSearch
-from .document import Document, Fact, Table, columns
+from .document import Document, Fact, table_of
 from .heading import derivation, model_document, named_values
 from .json_envelope import envelope
-from .memory import BYTES
-from .numbers import exact
+from .numbers import BYTES, exact
 
 
 def find_models_document(found: ModelSearch, given: str | None = None) -> Document:
     """Build a report that lists the models that fit, largest first. ``given`` is a memory size of the user."""
     card = found.accelerator
     gpu = card.title if card else "accelerator"
-    rows = [(one.name, one.parameters, one.format, one.weights, _context(one)) for one in found.models]
-    heads = columns(
-        "model: name", "parameters: about", "weights: name", "bytes: about bytes 1", "largest context: name"
-    )
-    workload = {"batch": 1, "seq": SEQ, **found.settings}
-    workload["seq"] = f"{workload['seq']} or more"
+    listed = table_of("largest first", found.models, {
+        "model: name": lambda one: one.name, "parameters: about": lambda one: one.parameters,
+        "weights: name": lambda one: one.format, "bytes: about bytes 1": lambda one: one.weights,
+        "largest context: name": lambda one: f"{exact(one.context)}{'+' if one.context == MOST_CONTEXT else ''}",
+    })  # fmt: skip
+    workload = {"batch": 1, **found.settings, "seq": f"{found.settings.get('seq', SEQ)} or more"}
     inputs = {"accelerator": card.to_dict() if card else None, **found.settings}
     longest = (
         f"{exact(MOST_CONTEXT)}+: longer contexts were not tried. Most models are trained with shorter ones.",
@@ -37,40 +37,33 @@ def find_models_document(found: ModelSearch, given: str | None = None) -> Docume
         lambda: envelope("fit", inputs, found.to_dict()),
         subtitle=(f"workload: {named_values(workload)}",),
         warnings=found.errors,
-        facts=(
-            Fact("memory", found.memory, BYTES, card.usable_text if card and not given else "as given"),
-            Fact("reserve", found.reserve, BYTES, spelled("assumed for the runtime: {reserve=SIZE} changes it")),
-        ),
-        tables=(Table("largest first", heads, rows),),
+        facts=_memory_facts(found, given),
+        tables=(listed,),
         derivation=lambda: tuple(Node(f"{one.name} weights, {one.format}", one.weights, BYTES) for one in found.models),
         notes=longest if found.models else (),
     )
 
 
-def _context(one: FittingModel) -> str:
-    return f"{exact(one.context)}{'+' if one.context == MOST_CONTEXT else ''}"
+def _memory_facts(found: ModelSearch | RecipeSearch, given: str | None) -> tuple[Fact, Fact]:
+    usable = found.accelerator.usable_text if found.accelerator and not given else "as given"
+    reserve = spelled("assumed for the runtime: {reserve=SIZE} changes it")
+    return Fact("memory", found.memory, BYTES, usable), Fact("reserve", found.reserve, BYTES, reserve)
 
 
 def find_gpus_document(found: GpuSearch) -> Document:
     """Build a report that lists the GPUs on which a model fits, cheapest first."""
-    rows = [(_name(one), one.fit.memory, one.fit.headroom, _price(one), one.dated, one.quotes) for one in found.gpus]
-    heads = columns(
-        "GPUs: name",
-        "memory: about bytes 2",
-        "headroom: about bytes 1",
-        "USD per hour: name",
-        "dated: name",
-        "quotes: text 3",
-    )
+    listed = table_of("cheapest first, then the least memory", found.gpus, {
+        "GPUs: name": _name, "memory: about bytes 2": lambda one: one.fit.memory,
+        "headroom: about bytes 1": lambda one: one.fit.headroom, "USD per hour: name": _price,
+        "dated: name": lambda one: one.dated, "quotes: text 3": lambda one: one.quotes,
+    })  # fmt: skip
     answer = found.summary.removeprefix(f"{found.architecture.name} ")
     if found.gpus:
         first = found.gpus[0]
         cost = f", from ${first.price[0]:.2f} per hour" if first.price else ""
         answer += f"{cost}: {first.count} × {first.accelerator.title}"
     small = ", ".join(one.name for one in found.too_small)
-    vendors = ", ".join(
-        dict.fromkeys(one.vendor for one in found.unread)
-    )  # engines run on all accelerators of a vendor
+    vendors = ", ".join(dict.fromkeys(one.vendor for one in found.unread))  # an engine runs on all of a vendor
     weights = found.settings.get("weights") or "the format of the checkpoint"
     sources = dict.fromkeys(one.accelerator.price_source for one in found.gpus if one.price and not one.instance)
     return model_document(
@@ -80,7 +73,7 @@ def find_gpus_document(found: GpuSearch) -> Document:
         " on the fewest of 1, 2, 4 or 8 GPUs of each kind",
         answer=f"{'✓' if found.gpus else '✗'} {answer}",
         lines=(f"workload: {named_values(found.settings)}",),
-        tables=(Table("cheapest first, then the least memory", heads, rows),),
+        tables=(listed,),
         derivation=derivation("memory", found.gpus[0].fit.result) if found.gpus else tuple,
         notes=(
             *([f"not counted: {vendors}, where no engine reads weights in {weights}"] if vendors else []),
@@ -99,8 +92,7 @@ def _name(one: FittingGpus) -> str:
 def _price(one: FittingGpus) -> str:
     if one.price is None:
         return ""
-    low, high = (f"{dollars:.2f}" for dollars in one.price)
-    return low if low == high else f"{low} to {high}"
+    return " to ".join(dict.fromkeys(f"{dollars:.2f}" for dollars in one.price))
 
 
 def find_recipes_document(
@@ -112,37 +104,27 @@ def find_recipes_document(
     """
     card, best = found.accelerator, found.best
     gpu = card.title if card else "accelerator"
-    rows = [
-        (one.method, one.saving, "yes" if one.fits else "no", one.needed, one.host or None, one.batch or None)
-        for one in found.recipes
-    ]
-    heads = columns(
-        "recipe: group",
-        "with: name",
-        "fits: name",
-        "needed: about bytes",
-        "host memory: about bytes 1",
-        "batch: number",
-    )
+    listed = table_of(f"recipes for {plural(found.count, 'GPU')}, best first", found.recipes, {
+        "recipe: group": lambda one: one.method, "with: name": lambda one: one.saving,
+        "fits: name": lambda one: "yes" if one.fits else "no", "needed: about bytes": lambda one: one.needed,
+        "host memory: about bytes 1": lambda one: one.host or None, "batch: number": lambda one: one.batch or None,
+    })  # fmt: skip
     answer = f"✓ yes: {best.name}, batch {best.batch}" if best else "✗ no recipe fits"
+    inputs = {"accelerator": card.to_dict() if card else None, **found.settings}
     commands = {one.name: spell(one) for one in found.recipes if not one.host} if spell else {}
     return model_document(
         found.architecture,
         "fit",
-        lambda: (
-            {"accelerator": card.to_dict() if card else None, **found.settings},
-            {**found.to_dict(), "commands": commands},
-        ),
+        lambda: (inputs, {**found.to_dict(), "commands": commands}),
         f" on {found.count} × {gpu}",
         answer=answer,
         lines=(f"workload: {named_values(found.settings)}",),
         facts=(
             *([Fact("command", commands[best.name])] if best and best.name in commands else []),
-            Fact("memory", found.memory, BYTES, card.usable_text if card and not given else "as given"),
-            Fact("reserve", found.reserve, BYTES, spelled("assumed for the runtime: {reserve=SIZE} changes it")),
+            *_memory_facts(found, given),
         ),
         derivation=lambda: tuple(Node(one.name, one.needed, BYTES) for one in found.recipes),
-        tables=(Table(f"recipes for {found.count} GPU{'s' * (found.count > 1)}, best first", heads, rows),),
+        tables=(listed,),
         notes=(
             "needed: bytes per GPU for the smallest batch; batch: largest micro-batch of each GPU",
             "optimizer on the CPU: its states and master weights are in host memory, as in ZeRO-Offload",

@@ -10,6 +10,7 @@ from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
 from ..core.architecture import Architecture
 from ..core.errors import spelled
+from ..core.printable import plural
 from ..core.workload import positions
 from ..data import table
 from ..engines.hardware import checkpoint_format, default_engine, has_reader
@@ -21,11 +22,12 @@ from ..fitting.solution import Solution
 from ..inputs.defaults import RESERVE
 from ..inputs.settings import PLAIN
 from ..serving.start.models import default_state_format
-from .document import Document, Fact, Table, columns
+from .document import Document, Fact, Table, columns, table_of
 from .file_formats import sixteen_bit_line
 from .heading import SIZES, derivation, model_document, title, workload_inputs, workload_line
-from .memory import BYTES, mesh_line, plain_data, refusals, serving_line, unverified_formats, weights_line
-from .numbers import binary, exact, readable
+from .memory import mesh_line, plain_data, refusals, serving_line, unverified_formats, weights_line
+from .numbers import BYTES, binary, exact, readable
+from .points import settings_text
 from .provenance import evidence_notes
 
 if TYPE_CHECKING:
@@ -53,9 +55,10 @@ def fit_document(
     architecture, accelerator, solution = fit.architecture, fit.accelerator, fit.solution
     worst = fit.result if isinstance(fit.result, InferenceMemory) else fit.result.worst
     mesh = mesh_line(fit.result.mesh, fit.result, fit.count)
-    run = [workload_line(worst.workload, SIZES)]
+    run, alerts = [workload_line(worst.workload, SIZES)], list[str]()
     if isinstance(worst, InferenceMemory):
         run = [serving_line(worst), weights_line(worst) or _format_line(worst, accelerator)]
+        alerts = [*_too_long(fit), *refusals(worst), *_unread(worst, accelerator)]
     on = f"{fit.count} × {accelerator.title if accelerator else 'accelerator'}"
     facts = (
         *([Fact(ASKED[solution.asked], _solved(solution, fit))] if solution else []),
@@ -66,9 +69,9 @@ def fit_document(
         *_host(fit),
         *_in_memory(solution),
     )
-    tables = [_changes(fit.changes, spell), _parts(fit)] if fit.changes else [_parts(fit)]
-    tables += [_candidates(solution)] if solution and solution.candidates else []
-    shared = _shared(fit)
+    has_candidates = solution is not None and bool(solution.candidates)
+    tables = [*([_changes(fit.changes, spell)] if fit.changes else []), _parts(fit)]
+    tables += [_candidates(solution)] if solution and has_candidates else []
     partly = _unverified(accelerator, "partly", "{}: some specifications are unverified ({})")
     return model_document(
         architecture,
@@ -77,21 +80,14 @@ def fit_document(
         f" on {on}",
         answer=_answer(fit),
         lines=tuple(filter(None, (*run, mesh))),
-        alerts=[
-            *(
-                (*_too_long(fit), *refusals(worst), *_unread(worst, accelerator))
-                if isinstance(worst, InferenceMemory)
-                else ()
-            ),
-            *_unverified(accelerator, "false", "the specifications of {} are unverified ({})"),
-        ],
+        alerts=[*alerts, *_unverified(accelerator, "false", "the specifications of {} are unverified ({})")],
         facts=facts,
         tables=tuple(tables),
         pictures=lambda: [_chart(fit)],
         derivation=derivation("memory", fit.result),
         main=len(tables) - 1,
-        listing=None if solution and solution.candidates else lambda: _listing(fit, facts),
-        notes=(*_limit(architecture, solution), *_notes(fit), *shared, *partly),
+        listing=None if has_candidates else lambda: _listing(fit, facts),
+        notes=(*_limit(architecture, solution), *_notes(fit), *_shared(fit), *partly),
     )
 
 
@@ -113,11 +109,9 @@ def _host(fit: FitResult) -> Sequence[Fact]:
     if fit.solution is None or fit.solution.asked not in OFFLOADS:
         return ()
     size, state = fit.result.host + fit.result.host_state, binary(fit.result.host_state)
-    flag = flag_of(fit.solution.asked)
     parts = f"weights and {state} of state" if state else "weights"
-    if not size:  # nothing fits
-        return ()
-    return (Fact("host memory", size, BYTES, f"{parts}, with {flag} of llama.cpp"),)
+    note = f"{parts}, with {flag_of(fit.solution.asked)} of llama.cpp"
+    return (Fact("host memory", size, BYTES, note),) if size else ()  # or nothing fits
 
 
 def _shared(fit: FitResult) -> Sequence[str]:
@@ -166,15 +160,14 @@ def _open_end(fit: FitResult) -> str:
 
 def _load(result: Any) -> str:
     """Return the sequences for which memory is computed, in words."""
-    batch, seq = result.workload.batch, result.workload.seq
-    sequences = f"{batch:,} sequence{'s' * (batch != 1)} of {seq:,} token{'s' * (seq != 1)}"
+    sequences = f"{plural(result.workload.batch, 'sequence')} of {plural(result.workload.seq, 'token')}"
     return f" with {sequences}" if isinstance(result, InferenceMemory) else f" a training step of {sequences}"
 
 
 def _changes(changes: Sequence[Change], spell: Callable[[Change], str]) -> Table:
     """Return a table of changes with which the model fits."""
-    rows = [(spell(change), change.fit.headroom) for change in changes]
-    return Table("fits with", columns("change: name", "headroom: bytes"), rows)
+    cells = {"change: name": spell, "headroom: bytes": lambda change: change.fit.headroom}
+    return table_of("fits with", changes, cells)
 
 
 def _option(change: Change) -> str:
@@ -182,8 +175,7 @@ def _option(change: Change) -> str:
     settings = {name: value for name, value in change.settings.items() if name not in ("count", "mesh")}
     count, mesh = change.settings.get("count"), change.settings.get("mesh")
     settings |= {"gpu": f"{settings['gpu']}:{count}"} if count else {}
-    settings |= {"dp": mesh.dp} if mesh else {}
-    return spelled(" ".join(f"{{{name}={value}}}" for name, value in settings.items()))
+    return settings_text(settings | ({"dp": mesh.dp} if mesh else {}))
 
 
 def _best_file_type(solution: Solution) -> str:
@@ -201,11 +193,9 @@ def _solved(solution: Solution, fit: Fit) -> str:
     if solution.asked in OFFLOADS:
         n_layers = fit.result.architecture.main.n_layers
         return f"{solution.value} of {n_layers + (solution.asked == 'gpu-layers')} layers"
-    return (
-        f"{exact(solution.value)} {WHAT[solution.asked]}".rstrip()
-        if type(solution.value) is int
-        else str(solution.value)
-    )
+    if isinstance(solution.value, int):
+        return f"{exact(solution.value)} {WHAT[solution.asked]}".rstrip()
+    return solution.value
 
 
 def memory_parts(fit: Fit) -> dict[str, int]:
@@ -221,14 +211,16 @@ def memory_parts(fit: Fit) -> dict[str, int]:
 
 def _chart(fit: FitResult) -> Picture:
     """Plot the memory needed per accelerator as requested and after each change, with the usable memory as a limit."""
-    from .pictures import Bar, Bars
+    from .pictures import Bar, Bars, parts_of
 
-    bars = tuple(
-        Bar(label, tuple((name, float(size)) for name, size in memory_parts(one).items()))
-        for label, one in (("as requested", fit), *((_option(change), change.fit) for change in fit.changes))
-    )
-    limit = (f"memory: {readable(fit.memory, BYTES)}", float(fit.memory))
-    return Bars(f"{title(fit.architecture)}: memory per accelerator", BYTES, bars, limit)
+    named = (("as requested", fit), *((_option(change), change.fit) for change in fit.changes))
+    bars = tuple(Bar(label, parts_of(memory_parts(one))) for label, one in named)
+    return Bars(f"{title(fit.architecture)}: memory per accelerator", BYTES, bars, memory_limit(fit))
+
+
+def memory_limit(found: Fit) -> tuple[str, float]:
+    """Return the label and the bytes of the memory of a GPU, as a line in a plot."""
+    return f"memory: {readable(found.memory, BYTES)}", float(found.memory)
 
 
 def _parts(fit: Fit) -> Table:
@@ -239,21 +231,21 @@ def _parts(fit: Fit) -> Table:
 
 def _listing(fit: FitResult, facts: Sequence[Fact]) -> Table:
     """Return the verdict and all sizes as rows of a file."""
-    solution, asked = fit.solution, []
+    solution, rows = fit.solution, list[tuple[Any, ...]]()
+    rows.append(("fits", "yes" if fit.fits else "no", ""))
     if solution:
-        asked, facts = [(ASKED[solution.asked], solution.value, WHAT.get(solution.asked, ""))], facts[1:]
-    rows = [("fits", "yes" if fit.fits else "no", ""), *asked, *((one.label, one.value, one.unit) for one in facts)]
-    parts = [(name, size, BYTES) for name, size in memory_parts(fit).items() if name != "reserve"]
-    return Table("", columns("quantity: name", "value", "unit: name"), [*rows, *parts])
+        rows.append((ASKED[solution.asked], solution.value, WHAT.get(solution.asked, "")))
+    rows += [(one.label, one.value, one.unit) for one in facts[1 if solution else 0 :]]
+    rows += [(name, size, BYTES) for name, size in memory_parts(fit).items() if name != "reserve"]
+    return Table("", columns("quantity: name", "value", "unit: name"), rows)
 
 
 def _candidates(solution: Solution) -> Table:
-    rows = [
-        (tried.name, tried.bits, tried.fit.result.weights, tried.fit.needed, "yes" if tried.fit.fits else "no")
-        for tried in solution.candidates
-    ]
-    heads = columns("format: name", "bits each: number", "weights: bytes", "needed: bytes", "fits: name")
-    return Table("formats, most bits first", heads, rows)
+    return table_of("formats, most bits first", solution.candidates, {
+        "format: name": lambda tried: tried.name, "bits each: number": lambda tried: tried.bits,
+        "weights: bytes": lambda tried: tried.fit.result.weights, "needed: bytes": lambda tried: tried.fit.needed,
+        "fits: name": lambda tried: "yes" if tried.fit.fits else "no",
+    })  # fmt: skip
 
 
 def _unread(result: InferenceMemory, accelerator: Accelerator | None) -> Sequence[str]:

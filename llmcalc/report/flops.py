@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..api.traffic import step_traffic
 from ..calc.flop_conventions import CONVENTIONS as PUBLISHED
 from ..calc.flop_conventions import training_flops_per_token
 from ..calc.flops import Count, Flops
@@ -12,6 +11,7 @@ from ..calc.params import Params, params
 from ..calc.traffic import Traffic
 from ..core.errors import InputError, UnsupportedError
 from ..core.ledger import declarations
+from ..quantities.traffic import step_traffic
 from .document import Column, Document, Fact, Table, columns
 from .heading import SHOWN_FIELDS, derivation, formula_note, model_document, workload_inputs, workload_line
 from .numbers import BYTES, exact

@@ -11,7 +11,8 @@ from ..core.part import Part, nested_fields
 from ..core.record import MISSING, fields
 from ..core.structure import word
 from ..layers import ALIASES, find, kinds
-from ..schema.json_schema import field_descriptions, parts_of, summary
+from ..schema.field_descriptions import field_descriptions, summary
+from ..schema.json_schema import parts_of
 from .document import Document, Fact, Table, columns
 from .json_envelope import envelope
 

@@ -13,11 +13,12 @@ from ..kernels.operations import Gemm, GroupedGemm
 from ..serving.latency_times import DECODE, GENERATE, Latency, Part
 from ..serving.latency_tree import latency_tree
 from ..serving.memory import engine_title
-from .document import Document, Fact, Table, columns
+from .document import Document, Fact, Table, columns, table_of
 from .file_formats import sixteen_bit_line
 from .heading import model_document, named_values, workload_inputs
 from .numbers import BYTES, duration, percent, short, three_digits
 from .pictures import Axis, Chart, Curve, Mark
+from .points import RANKS, sizes_of, unused_alert
 
 SMALLEST_ROW = 0.001  # of the time
 LEAST_GAIN = 1.02  # in tokens per second
@@ -31,10 +32,9 @@ def latency_document(result: Latency, alternatives: Callable[[], Alternatives] =
     ``alternatives`` returns the command lines of other settings with their results.
     """
     model = result.model
-    layout = {name: size for name in ("tp", "pp", "dp", "ep") if (size := getattr(model.mesh, name)) > 1}
+    layout = sizes_of(model.mesh)
     chosen = "" if result.is_usual else f" as {named_values(layout) or 'tp 1'} (chosen layout)"
-    unused = result.count - model.mesh.ranks
-    alerts = [f"the layout leaves {unused} of {result.count} GPUs unused"] if unused else []
+    alerts = unused_alert(result.count - model.mesh.ranks, result.count)
     alerts += [*_too_long(result), *filter(None, [unserved(model.engine.name, result.architecture)])]
     answer: dict[str, Any]
     if result.fits:
@@ -126,8 +126,8 @@ def _prompt(result: Latency) -> tuple[str, ...]:
 def _facts(result: Latency) -> list[Fact]:
     first, device = result.first_token_s, result.model.device
     total = result.total
-    facts = [Fact("first token", duration(first))] if first else []
     reached = total.moved / result.seconds
+    facts = [Fact("first token", duration(first))] if first else []
     facts.append(Fact("bandwidth", percent(reached / device.bandwidth), f"of {device.bandwidth / 1e9:,.0f} GB/s"))
     if total.compute:
         share, peak = total.compute / result.seconds, total.flops / total.compute
@@ -142,14 +142,13 @@ def parts_table(result: Latency) -> Table:
     if small:
         seconds, moved, flops = (sum(getattr(part, name) for part in small) for name in ("seconds", "moved", "flops"))
         large.append(Part("others", seconds, "", moved, flops))
-    rows = [
-        (_title(part.name), duration(part.seconds), part.seconds / result.seconds, _title(part.bound),
-         round(part.moved) or None, round(part.flops) or None)
-        for part in large
-    ]  # fmt: skip
-    heads = columns("part: name", "time: text", "share: share", "bound: text", "bytes: about bytes 1", "FLOPs: about 2")
     total = ("total", duration(result.seconds), 1.0, "", round(result.total.moved), round(result.total.flops))
-    return Table("by part, on one GPU", heads, rows, total)
+    return table_of("by part, on one GPU", large, {
+        "part: name": lambda part: _title(part.name), "time: text": lambda part: duration(part.seconds),
+        "share: share": lambda part: part.seconds / result.seconds, "bound: text": lambda part: _title(part.bound),
+        "bytes: about bytes 1": lambda part: round(part.moved) or None,
+        "FLOPs: about 2": lambda part: round(part.flops) or None,
+    }, total)  # fmt: skip
 
 
 def _title(name: str) -> str:
@@ -158,15 +157,12 @@ def _title(name: str) -> str:
 
 def _others(result: Latency, alternatives: Callable[[], Alternatives]) -> tuple[Table, ...]:
     """Return a table of the settings with which the batch fits, or with which it is computed faster."""
-    found = [
-        (line, other) for line, other in alternatives()
-        if other.fits and (not result.fits or other.tokens_per_s > LEAST_GAIN * result.tokens_per_s)
-    ]  # fmt: skip
+    least = LEAST_GAIN * result.tokens_per_s if result.fits else 0.0
     rows = [
         (line, duration(other.seconds),
          three_digits(other.sequences_per_s if other.is_encoder else other.tokens_per_s / other.workload.batch),
          three_digits(other.tokens_per_s))
-        for line, other in found
+        for line, other in alternatives() if other.fits and other.tokens_per_s > least
     ]  # fmt: skip
     each = "sequences/s" if result.is_encoder else "tokens/s per user"
     heads = columns("settings: name", "time: text", f"{each}: text", "tokens/s in total: text")
@@ -218,7 +214,7 @@ def _json(result: Latency) -> tuple[dict[str, Any], dict[str, Any]]:
     model, mesh = result.model, result.model.mesh
     inputs = {
         **workload_inputs(result.workload), "gpu": result.accelerator.name, "count": result.count,
-        **{name: getattr(mesh, name) for name in ("tp", "pp", "dp", "ep")}, "engine": model.engine.name,
+        **{name: getattr(mesh, name) for name in RANKS}, "engine": model.engine.name,
         "new_tokens": result.new_tokens,
         "cache": model.cache.name,
     }  # fmt: skip

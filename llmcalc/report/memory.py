@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from ..calc.kv_cache import CACHED, ROLE_DTYPES, StateSize
@@ -9,11 +10,11 @@ from ..calc.memory.inference import InferenceMemory
 from ..calc.memory.number_formats import Format
 from ..calc.memory.pipeline import ParallelMemory
 from ..calc.touched_experts import expected_active_experts, expert_layers
-from ..core.aliases import JSON_KEYS, old_names
+from ..core.aliases import JSON_KEYS
 from ..core.architecture import model_of
 from ..core.errors import spelled
 from ..core.record import fields, is_record
-from .document import Document, Fact, Table, columns
+from .document import Document, Fact, Table, columns, table_of
 from .heading import (
     SIZES,
     derivation,
@@ -26,13 +27,13 @@ from .heading import (
     workload_inputs,
     workload_line,
 )  # fmt: skip
+from .numbers import BYTES as BYTES
 from .numbers import percent
 from .provenance import evidence_notes
 
 if TYPE_CHECKING:
     from .pictures import Picture
 
-BYTES = "bytes"
 PUBLISHED = "weights as stored in the checkpoint; {weights=FORMAT} overrides the format"
 UNEVEN = (
     "unequal pipeline stages: the embedding and the head count as a layer each, as in torchtitan, and in Megatron-LM "
@@ -40,11 +41,9 @@ UNEVEN = (
 )
 PARTS = ("weights", "gathered", "gradients", "optimizer", "activations", "transient")
 ROLES = {
-    "kv": "keys, values, latents",
-    "index": "indexer keys",
-    "recurrent": "recurrent states",
+    "kv": "keys, values, latents", "index": "indexer keys", "recurrent": "recurrent states",
     "conv": "convolution states",
-}
+}  # fmt: skip
 CONVENTIONS = {
     "GiB": "2^30 bytes",
     "state": "KV cache and recurrent states; recurrent states in fp32",
@@ -99,12 +98,11 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
 
 def _images(result: InferenceMemory) -> Table:
     """Return a table of the images of a sequence."""
-    rows = [
-        (f"{size.width}x{size.height}", size.tokens, size.embeddings, size.patches, len(size.grids))
-        for size in result.images
-    ]
-    heads = columns("image: name", "tokens: number", "embeddings: number", "patches: number", "pictures: number")
-    return Table("images", heads, rows)
+    return table_of("images", result.images, {
+        "image: name": lambda size: f"{size.width}x{size.height}", "tokens: number": lambda size: size.tokens,
+        "embeddings: number": lambda size: size.embeddings, "patches: number": lambda size: size.patches,
+        "pictures: number": lambda size: len(size.grids),
+    })  # fmt: skip
 
 
 def _charts(result: InferenceMemory) -> list[Picture]:
@@ -144,22 +142,19 @@ def weights_line(result: InferenceMemory) -> str:
 
 
 def _weights(result: InferenceMemory) -> Table:
-    groups: dict[tuple[str, str], list[int]] = {}
+    elements, bits = Counter[tuple[str, str]](), Counter[tuple[str, str]]()  # by component and format
     for entry in result.stored:
-        group = groups.setdefault((entry.component, entry.format.name), [0, 0])
-        group[0] += entry.elements
-        group[1] += entry.bits
-    ordered = sorted(groups.items(), key=lambda item: -item[1][1])
+        elements[entry.component, entry.format.name] += entry.elements
+        bits[entry.component, entry.format.name] += entry.bits
     rows = [
-        (component, name, elements, -(-bits // 8), bits / elements if elements else 0.0, bits / 8 / result.weights)
-        for (component, name), (elements, bits) in ordered
+        (*name, elements[name], -(-size // 8), size / (elements[name] or 1), size / 8 / result.weights)
+        for name, size in sorted(bits.items(), key=lambda item: -item[1])
     ]
     heads = columns(
         "component: name", "format: name", "elements: count 3", "bytes: bytes", "bits each: number", "share: share"
     )
-    elements = sum(group[0] for group in groups.values())
-    each = 8 * result.weights / elements if elements else 0.0
-    return Table("weights", heads, rows, ("total", "", elements, result.weights, each, 1.0))
+    whole = elements.total()
+    return Table("weights", heads, rows, ("total", "", whole, result.weights, 8 * result.weights / (whole or 1), 1.0))
 
 
 def _state(result: InferenceMemory, ideal: StateSize | None) -> Table:
@@ -187,14 +182,11 @@ def _experts(result: InferenceMemory) -> Table:
 def _touched_experts(result: InferenceMemory) -> list[dict[str, Any]]:
     """Return each expert layer with the expected number of experts used in a decode step and in prefill."""
     tokens = {"decode": result.workload.batch, "prefill": result.workload.batch * result.workload.seq}
-    return [
-        entry._asdict()
-        | {
-            f"touched_by_{step}": expected_active_experts(entry.n_experts, entry.top_k, count)
-            for step, count in tokens.items()
-        }
-        for entry in expert_layers(result.architecture)
-    ]
+    found = []
+    for entry in expert_layers(result.architecture):
+        touched = {step: expected_active_experts(entry.n_experts, entry.top_k, n) for step, n in tokens.items()}
+        found.append(entry._asdict() | {f"touched_by_{step}": number for step, number in touched.items()})
+    return found
 
 
 def _inference_json(result: InferenceMemory, ideal: StateSize | None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -211,9 +203,7 @@ def _inference_json(result: InferenceMemory, ideal: StateSize | None) -> tuple[d
             {"component": entry.component, "format": entry.format.name, "elements": entry.elements, "bits": entry.bits}
             for entry in result.stored
         ],
-        "formats": [
-            {"name": name, "source": found.source, "checked": found.checked} for name, found in formats.items()
-        ],
+        "formats": [{"name": name, "source": one.source, "checked": one.checked} for name, one in formats.items()],
         "state_elements": size.elements,
         "state_without_blocks": ideal.bytes if ideal else None,
         "experts": _touched_experts(result),
@@ -227,14 +217,13 @@ def _inference_json(result: InferenceMemory, ideal: StateSize | None) -> tuple[d
 
 def _training(result: ParallelMemory) -> Document:
     worst = result.worst
-    facts = [Fact("peak", worst.peak, BYTES, worst.phase)]
-    facts += [Fact(name, getattr(worst, name), BYTES, note) for name, note in _training_parts(result)]
+    parts = {"peak": worst.phase, **_training_parts(result)}
     return model_document(
         model_of(worst.architecture)[0],
         "memory",
         lambda: _training_json(result),
         lines=(workload_line(worst.workload, SIZES), *training_lines(result), *_step_line(result)),
-        facts=tuple(facts),
+        facts=tuple(Fact(name, getattr(worst, name), BYTES, note) for name, note in parts.items()),
         tables=(_at_peak(result), _timeline(result), _stages(result)),
         pictures=lambda: [_phases(result)],
         derivation=derivation("memory", result),
@@ -246,18 +235,17 @@ def _training(result: ParallelMemory) -> Document:
     )
 
 
-def _training_parts(result: ParallelMemory) -> list[tuple[str, str]]:
+def _training_parts(result: ParallelMemory) -> dict[str, str]:
     recipe = result.worst.recipe
     master = f" and a master copy of {recipe.master_weight_bytes} bytes per parameter"
     trained = f"of rank-{recipe.adapters.rank} adapters only" if recipe.adapters else ""
     frozen = recipe.frozen_weights
     weights = f"in {frozen.name}, and adapters" if frozen else f"{recipe.weight_bytes} bytes per parameter"
-    return [
-        ("weights", weights),
-        ("gradients", trained or f"{recipe.gradient_bytes} bytes per parameter"),
-        ("optimizer", f"states{master if recipe.master_weight_bytes else ''}"),
-        ("activations", "saved by the forward pass"),
-    ]
+    return {
+        "weights": weights, "gradients": trained or f"{recipe.gradient_bytes} bytes per parameter",
+        "optimizer": f"states{master if recipe.master_weight_bytes else ''}",
+        "activations": "saved by the forward pass",
+    }  # fmt: skip
 
 
 def training_lines(result: ParallelMemory) -> tuple[str, ...]:
@@ -280,17 +268,20 @@ def _step_line(result: ParallelMemory) -> tuple[str, ...]:
         return ()
     ranks = f" · {mesh.dp} data-parallel ranks" if mesh.dp > 1 else ""
     parts = f" · {mesh.batches} micro-batches" if mesh.batches > 1 else ""
-    return (
-        f"a step: {batch * mesh.dp * mesh.batches:,} sequences = batch {batch} per micro-batch and rank{ranks}{parts}",
-    )
+    number = f"{batch * mesh.dp * mesh.batches:,}"
+    return (f"a step: {number} sequences = batch {batch} per micro-batch and rank{ranks}{parts}",)
 
 
 def _at_peak(result: ParallelMemory) -> Table:
     moment = result.worst.largest
-    sizes = {name: getattr(moment, name) for name in PARTS if getattr(moment, name)}
     heads = columns("part: name", "bytes: bytes", "share: share")
-    rows = [(name, size, size / moment.total) for name, size in sizes.items()]
+    rows = [(name, size, size / moment.total) for name, size in _sizes(moment).items()]
     return Table(f"at the peak: {moment.phase}", heads, rows, ("total", moment.total, 1.0))
+
+
+def _sizes(moment: Any) -> dict[str, int]:
+    """Return the parts of the memory at a moment."""
+    return {name: size for name in PARTS if (size := getattr(moment, name))}
 
 
 def _peaks(result: ParallelMemory) -> dict[str, int]:
@@ -308,16 +299,12 @@ def _timeline(result: ParallelMemory) -> Table:
 
 def _phases(result: ParallelMemory) -> Picture:
     """Plot the parts of the largest moment of each phase in chronological order."""
-    from .pictures import Bar, Bars
+    from .pictures import Bar, Bars, parts_of
 
     largest: dict[str, Any] = {}
     for moment in result.worst.timeline:
-        if moment.phase not in largest or moment.total > largest[moment.phase].total:
-            largest[moment.phase] = moment
-    bars = tuple(
-        Bar(phase, tuple((name, float(getattr(moment, name))) for name in PARTS if getattr(moment, name)))
-        for phase, moment in largest.items()
-    )
+        largest[moment.phase] = max(largest.get(moment.phase, moment), moment, key=lambda one: one.total)
+    bars = tuple(Bar(phase, parts_of(_sizes(moment))) for phase, moment in largest.items())
     return Bars(f"{title(result.worst.architecture)}: memory of a training step", BYTES, bars)
 
 
@@ -330,13 +317,9 @@ def _stages(result: ParallelMemory) -> Table:
         for number, stage in enumerate(result.stages)
     ]  # fmt: skip
     heads = columns(
-        "stage: number",
-        "layers: number",
-        "weights: bytes 1",
-        "activations: bytes 1",
-        "peak: bytes",
+        "stage: number", "layers: number", "weights: bytes 1", "activations: bytes 1", "peak: bytes",
         "of the largest: share",
-    )
+    )  # fmt: skip
     return Table("pipeline stages", heads, rows if len(rows) > 1 else [])
 
 
@@ -358,7 +341,7 @@ def mesh_line(mesh: Any, result: Any = None, count: int = 1) -> str:
 def plain_data(value: Any) -> Any:
     """Convert a record and its nested records to plain data, preserving the original JSON keys of renamed fields."""
     if is_record(value):
-        first = old_names(JSON_KEYS.get(type(value).__name__, {}))
+        first = JSON_KEYS.get(type(value).__name__, {})
         return {first.get(field.name, field.name): plain_data(getattr(value, field.name)) for field in fields(value)}
     return [plain_data(item) for item in value] if isinstance(value, (list, tuple)) else value
 
@@ -372,5 +355,7 @@ def _training_json(result: ParallelMemory) -> tuple[dict[str, Any], dict[str, An
 
 def training_inputs(result: ParallelMemory) -> dict[str, Any]:
     """Return the settings of a training step and the mesh as plain data."""
-    settings = {"recipe": result.worst.recipe, "policy": result.worst.policy, "mesh": result.mesh}
-    return {name: plain_data(value) for name, value in settings.items()}
+    return {
+        "recipe": plain_data(result.worst.recipe), "policy": plain_data(result.worst.policy),
+        "mesh": plain_data(result.mesh),
+    }  # fmt: skip

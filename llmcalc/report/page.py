@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .. import __version__
-from ..analysis.compare import compare
+from ..api.compare import compare
 from ..calc.params import params
 from ..core.architecture import Architecture
 from ..core.fingerprint import fingerprint

@@ -6,6 +6,7 @@ determines the ticks and labels of an axis.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 
 from ..core.record import record
@@ -88,6 +89,11 @@ class Scatter:
 
 
 Picture = Bars | Chart | Scatter
+
+
+def parts_of(sizes: Mapping[str, int]) -> tuple[tuple[str, float], ...]:
+    """Return named sizes as the segments of a bar."""
+    return tuple((name, float(size)) for name, size in sizes.items())
 
 
 def crossings(first: Curve, second: Curve, label: str) -> tuple[Mark, ...]:

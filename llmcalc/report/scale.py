@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..api.scale import SEQ, in_inputs
 from ..core.errors import spelled
 from ..estimate.cost import Machine
+from ..estimate.scaling.counts import SEQ
 from ..estimate.scaling.law import EXPERT_FORMS
 from ..estimate.scaling.query import Plan, Point
 from ..search.reference_models import Shape
-from ..training.run import Budget
+from ..training.budget import Budget
 from .document import Column, Document, Fact, Table, columns
 from .fit import verdict
 from .heading import model_inputs, structure, title, warnings
@@ -184,8 +184,19 @@ def _notes(plan: Plan, shapes: Sequence[Shape], seq: int) -> list[str]:
     return notes
 
 
+def _inputs(plan: Plan) -> dict[str, Any]:
+    """Return the query and the conditions as a plain dictionary."""
+    query, conditions = plan.query, plan.setting
+    return {
+        "compute": query.compute, "parameters": dict(query.parameters) if query.parameters else None,
+        "tokens": query.tokens, "loss": query.loss, "inference": query.inference,
+        "inference_cost": query.inference_cost, "unique": conditions.unique, "experts": conditions.experts,
+        "granularity": conditions.granularity,
+    }  # fmt: skip
+
+
 def _json(plan: Plan, spent: Budget | None, shapes: Sequence[Shape], seq: int) -> dict[str, Any]:
-    inputs = {**(model_inputs(plan.model) if plan.model else {}), **in_inputs(plan.query, plan.setting), "seq": seq}
+    inputs = {**(model_inputs(plan.model) if plan.model else {}), **_inputs(plan), "seq": seq}
     data = {
         **plan.to_dict(),
         "budget": spent.to_dict() if spent else None,

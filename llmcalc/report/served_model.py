@@ -5,17 +5,17 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+from ..api.fit import fit
+from ..api.memory import memory
 from ..calc.memory.inference import InferenceMemory
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import record
-from ..fitting.fit import FitResult, fit
-from ..fitting.memory import memory
+from ..fitting.fit import FitResult
 from ..inputs.defaults import STEP_TOKENS
 from ..serving.latency import latency
 from ..serving.latency_times import Latency
 from .fit import memory_parts
-from .numbers import BYTES, readable
 
 
 @record
@@ -68,8 +68,3 @@ class ServedModel:
         """Number formats and the size of a step, in words."""
         weights = f"weights {self.weights}" if self.weights else "weights as published or in bf16"
         return f"{weights} · KV cache in bf16 · at most {STEP_TOKENS:,} tokens in a step"
-
-
-def memory_limit(found: FitResult | None) -> tuple[str, float] | None:
-    """Return the label and the bytes of the memory of a GPU, as a line in a plot."""
-    return None if found is None else (f"memory: {readable(found.memory, BYTES)}", float(found.memory))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..estimate.prices import Price
 from ..serving.money import KINDS, Money
-from ..training.run import Price
 from .document import Fact, Table, table_of
 from .numbers import dollars, percent, three_digits
 

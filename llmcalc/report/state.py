@@ -5,7 +5,8 @@ from __future__ import annotations
 from ..calc.kv_cache import StateSize
 from .document import Document, Fact
 from .heading import SIZES, model_document, workload_line
-from .memory import BYTES, ROLES
+from .memory import ROLES
+from .numbers import BYTES
 
 
 def state_document(result: StateSize) -> Document:

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from ..api.flops import flops
 from ..api.params import params
 from ..core.record import record
+from ..estimate.prices import price_of
 from ..fitting.fit import FitResult
 from ..serving.latency_times import DECODE, Latency
 from ..serving.memory import engine_title
 from ..serving.money import token_prices
-from ..training.train import price_of
 from .document import Column, Document, Table
-from .fit import verdict
+from .fit import memory_limit, verdict
 from .heading import title, warnings
 from .numbers import BYTES, binary, dollars, duration, human, readable, three_digits
-from .pictures import Bar, Bars
-from .served_model import ServedModel, memory_limit
+from .pictures import Bar, Bars, parts_of
+from .served_model import ServedModel
 
 
 @record
@@ -74,11 +74,8 @@ def _answer(subjects: Sequence[Subject]) -> str:
 def _gpus(found: FitResult) -> str:
     if found.accelerator:
         return f"{found.count} × {found.accelerator.title}"
-    return (
-        f"{found.count} GPUs with {binary(found.memory)} each"
-        if found.count > 1
-        else f"a GPU with {binary(found.memory)}"
-    )
+    size = binary(found.memory)
+    return f"{found.count} GPUs with {size} each" if found.count > 1 else f"a GPU with {size}"
 
 
 def _settings(subject: Subject) -> str:
@@ -126,17 +123,15 @@ def _speed(time: Latency | str | None) -> dict[str, str]:
         "tokens per second and user": three_digits(time.tokens_per_s / batch),
         "tokens per second": rate if batch > 1 else "",
         "prefill of the context": duration(prompt.seconds, prompt.low, prompt.high) if prompt else "",
-        "price per million output tokens": dollars(cost) if cost else "",
+        "price per million output tokens": dollars(cost),
         "limited by": next(iter(time.by_bound)),
     }
 
 
 def _picture(subjects: Sequence[Subject]) -> Bars:
-    bars = tuple(
-        Bar(subject.name, tuple((name, float(size)) for name, size in subject.parts.items())) for subject in subjects
-    )
-    found = subjects[0].fit
-    return Bars(f"Memory of {'each GPU' if found and found.count > 1 else 'serving'}", BYTES, bars, memory_limit(found))
+    found, bars = subjects[0].fit, tuple(Bar(subject.name, parts_of(subject.parts)) for subject in subjects)
+    what = "each GPU" if found and found.count > 1 else "serving"
+    return Bars(f"Memory of {what}", BYTES, bars, memory_limit(found) if found else None)
 
 
 def _notes(subjects: Sequence[Subject]) -> list[str]:
@@ -150,8 +145,7 @@ def _notes(subjects: Sequence[Subject]) -> list[str]:
     notes.append(
         f"times in {' or '.join(engines)} with {' or '.join(layouts)}; their intervals contain 80 % of measured times"
     )
-    price = price_of(known[0].accelerator)
-    if price and any(time.mode == DECODE for time in known):
+    if (price := price_of(known[0].accelerator)) and any(time.mode == DECODE for time in known):
         span = dollars((price.low, price.high))
         notes.append(f"cost of GPUs that decode this batch all the time, at {span} per GPU-hour, {price.source}")
     return notes

@@ -7,8 +7,8 @@ from typing import Any
 from ..calc.traffic import Traffic
 from .document import Document, Fact, Table, columns
 from .heading import derivation, formula_note, model_document, workload_inputs, workload_line
+from .numbers import BYTES
 
-BYTES = "bytes"
 KERNELS = {
     "fused": "fused kernels: weights, cache, states, and what enters and leaves each kernel",
     "unfused": "unfused: every equation reads its operands and writes its result",
@@ -23,9 +23,7 @@ def traffic_document(result: Traffic) -> Document:
         lambda: _json(result),
         lines=(workload_line(result.workload, ("batch", "seq", "mode", "logits")), KERNELS[result.kernels]),
         facts=(
-            Fact("total", result.total, BYTES),
-            Fact("read", result.read, BYTES),
-            Fact("written", result.written, BYTES),
+            *(Fact(name, getattr(result, name), BYTES) for name in ("total", "read", "written")),
             Fact("FLOPs", result.flops.total, "FLOPs"),
             intensity_fact(result),
         ),

@@ -9,18 +9,15 @@ from ..calc.touched_experts import expert_layers
 from ..core.errors import spelled
 from ..core.record import changed
 from ..data import table
-from ..estimate.amounts import HOURS_A_DAY
-from ..estimate.cost import AS_GIVEN, FROM_OPERATIONS, Machine, Span, is_of_mixtures
-from ..training.layouts import NO_RECOMPUTATION
+from ..estimate.cost import AS_GIVEN, FROM_OPERATIONS, is_of_mixtures
 from ..training.published_runs import (
-    as_other_runs,
-    expected_hours,
     is_published_accelerator,
     published_accelerator,
     published_fact,
     published_hours,
 )
-from ..training.run import Training
+from ..training.result import Spending, Training
+from ..training.step import NO_RECOMPUTATION
 from ..training.step_time import WITHOUT_ROOM
 from .document import Document, Fact, Table, columns
 from .fit import verdict
@@ -51,54 +48,32 @@ def train_document(run: Training, stated: bool = True, *, seq_stated: bool = Tru
     ``stated`` and ``seq_stated`` are whether the user specified the number of tokens, and of those of a sequence.
     """
     architecture, machine = run.architecture, run.machine
+    origins = [*_tokens(run, stated), *_length(run, seq_stated)]
+    notes = [*step_notes(run), *_notes(run)]
+    conventions = [f"{one.title}: {one.note}" for one in run.emissions if one.note]
     lines = (run_line(run.step.workload, run.tokens), *((machine_line(machine),) if machine else ()))
     return model_document(
-        architecture,
-        "train",
-        lambda: _json(run, stated, seq_stated),
-        f" on {about(run.tokens, '')} tokens",
-        answer=_answer(run),
-        lines=lines,
-        alerts=_alerts(run),
-        facts=tuple(_facts(run)),
-        derivation=derivation("train", run),
-        tables=(
-            *_step_tables(run),
-            _emissions(run),
-            *(() if run.adapters else training_comparison(architecture, _ours(run))),
-        ),
-        notes=(
-            *_tokens(run, stated),
-            *_length(run, seq_stated),
-            *assumptions(machine, run.price),
-            *step_notes(run),
-            *_notes(run),
-        ),
-        details=_conventions(run),
-    )
+        architecture, "train", lambda: _json(run, [*origins, *notes, *conventions, *architecture.notes]),
+        f" on {about(run.tokens, '')} tokens", answer=_answer(run), lines=lines, alerts=_alerts(run),
+        facts=tuple(_facts(run)), derivation=derivation("train", run), tables=_tables(run),
+        notes=(*origins, *assumptions(machine, run.price), *notes), details=conventions,
+    )  # fmt: skip
 
 
 def _answer(run: Training) -> str:
     """Return the first line of the report, such as ``54.2 days on 2048 × NVIDIA H800 SXM5 80GB, $5.33M to $9.11M``."""
     if run.fit and not run.fit.fits:
         return f"✗ {verdict(run.fit)} per GPU"
-    if run.machine is None or run.days is None:
+    if run.machine is None or run.answer is None:
         return f"{about(run.compute, '')} FLOPs, {about(run.pf_days, '')} PF-days"
-    machine, (time, cost) = run.machine, _time_and_cost(run)
-    answer = f"{time} on {machine.count} × {machine.accelerator.title}"
-    return f"{answer}, {cost}" if cost else answer
-
-
-def _time_and_cost(run: Training) -> tuple[str, str]:
-    """Return the time and the cost of the answer: of the published run, as other runs, or at the given utilisation."""
-    assert run.days
-    machine, expected = run.machine, expected_hours(run)
-    if machine is None or expected is None:
-        return _time_text(run.days.low, run.days.high), range_text(*run.cost, "$") if run.cost else ""
-    low, middle, high = expected.hours.times(1 / machine.count / HOURS_A_DAY)
-    ends = range_text(low, high) if low >= 1 else _time_text(low, high)
-    origin = "as in the published run" if expected.is_published else ends
-    return f"{_time_text(middle, middle)} ({origin})", expected_cost_text(run, expected.hours)
+    low, middle, high = run.answer.days
+    if run.expected is None:  # at the given utilisation
+        time, cost = _time_text(low, high), range_text(*run.cost, "$") if run.cost else ""
+    else:
+        ends = range_text(low, high) if low >= 1 else _time_text(low, high)
+        origin = "as in the published run" if run.expected.is_published else ends
+        time, cost = f"{_time_text(middle, middle)} ({origin})", _cost_text(run, run.answer)
+    return ", ".join(filter(None, (f"{time} on {run.machine.count} × {run.machine.accelerator.title}", cost)))
 
 
 def _time_text(low: float, high: float) -> str:
@@ -107,19 +82,14 @@ def _time_text(low: float, high: float) -> str:
     return f"{range_text(low, high)} days" if high >= 1 else " to ".join(dict.fromkeys(ends))
 
 
-def expected_cost(run: Training, hours: Span) -> tuple[float, float] | None:
-    """Return the cost of the middle of the expected hours."""
-    return (run.price.low * hours.mid, run.price.high * hours.mid) if run.price else None
-
-
-def expected_cost_text(run: Training, hours: Span) -> str:
+def _cost_text(run: Training, spent: Spending) -> str:
     """Return the cost of the expected hours: over all prices at the middle, or over all hours at a single price."""
-    if run.price is None:
+    if run.price is None or spent.cost is None:
         return ""
-    middle = range_text(run.price.low * hours.mid, run.price.high * hours.mid, "$")
+    middle, hours = range_text(*spent.cost, "$"), spent.hours
     if run.price.low < run.price.high or hours.low == hours.high:
         return middle
-    return f"{middle} ({range_text(run.price.low * hours.low, run.price.high * hours.high, '$')})"
+    return f"{middle} ({range_text(*run.price.of(hours), '$')})"
 
 
 def _facts(run: Training) -> list[Fact]:
@@ -155,7 +125,7 @@ def _expected(run: Training) -> list[Fact]:
         other = "" if is_published_accelerator(run) else published_accelerator(run.architecture)
         note = f"on {other}" if other else f"{hours / run.hours.mid:.2f}× the middle"
         found.append(Fact("published hours", three_digits(hours), "", note))
-    if others := as_other_runs(run):
+    if others := run.other_runs:
         low, high = (f"{hours / run.hours.mid:.2g}" for hours in (others.low, others.high))
         note = f"middle {three_digits(others.mid)}; 80 % of published runs: {low} to {high}×"
         found.append(Fact("hours as other runs", range_text(others.low, others.high), "", note))
@@ -165,18 +135,17 @@ def _expected(run: Training) -> list[Fact]:
 def _days_and_cost(run: Training) -> list[Fact]:
     """Return the time and the cost at the utilisation, and before them those of the answer if they differ."""
     assert run.days
-    expected, cost = expected_hours(run), cost_fact(run.cost, run.price)
-    if expected is None or run.machine is None:
+    cost, expected, answer = cost_fact(run.cost, run.price), run.expected, run.answer
+    if expected is None or answer is None:
         return [span_fact("days", run.days), cost]
-    days = expected.hours.times(1 / run.machine.count / HOURS_A_DAY)
+    days = answer.days
     note = "as in the published run" if expected.is_published else f"as other runs; middle {three_digits(days.mid)}"
     found = [Fact("days", range_text(days.low, days.high), "", note)]
-    if text := expected_cost_text(run, expected.hours):
+    if text := _cost_text(run, answer):
         found.append(Fact("cost", text, "", cost.note))
-    middle = "" if run.days.low == run.days.high else f"middle {three_digits(run.days.mid)}; "
-    found.append(Fact("days of computation", range_text(run.days.low, run.days.high), "", f"{middle}at the MFU"))
-    label = "cost of computation" if run.cost else "cost"
-    return [*found, changed(cost, label=label)]
+    own = span_fact("days of computation", run.days)
+    found.append(changed(own, note="; ".join(filter(None, (own.note, "at the MFU")))))
+    return [*found, changed(cost, label="cost of computation" if run.cost else "cost")]
 
 
 def _alerts(run: Training) -> list[str]:
@@ -186,43 +155,28 @@ def _alerts(run: Training) -> list[str]:
         room = "does not fit in memory: the time is that of GPUs with more memory"
         found.append(f"{room}; llmcalc fit lists the ways to train that fit")
     if machine and machine.mfu_source not in (AS_GIVEN, FROM_OPERATIONS) and expert_layers(run.architecture):
-        found += _alerts_of_mixtures(machine)
+        entries = table("utilisation")
+        others = "; ".join(
+            f"{each['mid']:.1%} in {kind}, {each['of'].partition(':')[0]}"
+            for formats in entries.values()
+            for kind, each in formats.items()
+            if each.get("experts")
+        )
+        text = f"the MFU is that of dense models; mixtures of experts usually reach less ({others}); set {{mfu}}"
+        found += [] if is_of_mixtures(machine, entries) else [spelled(text)]
     return found
-
-
-def _alerts_of_mixtures(machine: Machine) -> list[str]:
-    entries = table("utilisation")
-    if is_of_mixtures(machine, entries):
-        return []
-    others = "; ".join(
-        f"{each['mid']:.1%} in {kind}, {each['of'].partition(':')[0]}"
-        for formats in entries.values()
-        for kind, each in formats.items()
-        if each.get("experts")
-    )
-    return [spelled(f"the MFU is that of dense models; mixtures of experts usually reach less ({others}); set {{mfu}}")]
 
 
 def _energy(run: Training) -> list[Fact]:
     """Return the ranges of energy and emissions over all conventions."""
     if not run.emissions:
         return []
-    found = {"energy": [one.mwh for one in run.emissions], "emissions": [one.tonnes for one in run.emissions]}
-    ranges = {
-        name: (min(each.low for each in spans), max(each.high for each in spans)) for name, spans in found.items()
-    }
-    return [
-        Fact("energy", range_text(*ranges["energy"]), "MWh", f"by {len(run.emissions)} conventions"),
-        Fact("emissions", range_text(*ranges["emissions"]), "t CO2e"),
-    ]
-
-
-def _ours(run: Training) -> dict[str, str]:
-    """Return the calculated values, keyed by the names of the corresponding published quantities."""
-    values = {"tokens": four_digits(run.tokens), "flops": f"{four_digits(run.six_nd)} (6·N·D)"}
-    if run.hours and run.days:
-        values |= {"accelerator hours": four_digits(run.hours.mid), "days": four_digits(run.days.mid)}
-    return values
+    energy, tonnes = (
+        range_text(min(each.low for each in spans), max(each.high for each in spans))
+        for spans in ([one.mwh for one in run.emissions], [one.tonnes for one in run.emissions])
+    )
+    conventions = f"by {len(run.emissions)} conventions"
+    return [Fact("energy", energy, "MWh", conventions), Fact("emissions", tonnes, "t CO2e")]
 
 
 def _tokens(run: Training, stated: bool) -> tuple[str, ...]:
@@ -237,27 +191,25 @@ def _length(run: Training, stated: bool) -> tuple[str, ...]:
     return () if stated else (spelled(text),)
 
 
-def _step_tables(run: Training) -> list[Table]:
-    """Return the FLOPs and the time of a step that trains all parameters, or nothing for a run of adapters."""
-    if run.adapters:
-        return []
-    conventions = convention_table(run.step, formulas=False, matmul_only=True)
-    return [matmul_by_component(run.step), *training_step_tables(run), conventions]
-
-
-def _emissions(run: Training) -> Table:
+def _tables(run: Training) -> tuple[Table, ...]:
+    """Return the energy, and unless only adapters are trained, the FLOPs, the time of a step and published figures."""
     rows = [
-        (
-            one.title,
-            one.watts,
-            one.pue,
-            one.kg_per_kwh,
-            *(range_text(each.low, each.high) for each in (one.mwh, one.tonnes)),
-        )
+        (one.title, one.watts, one.pue, one.kg_per_kwh, *(range_text(each.low, each.high) for each in spans))
         for one in run.emissions
+        for spans in [(one.mwh, one.tonnes)]
     ]
     heads = columns("convention: name", "W: number", "PUE: number", "kg/kWh: number", "MWh: name", "t CO2e: name")
-    return Table("energy and emissions by convention", heads, rows)
+    energy = Table("energy and emissions by convention", heads, rows)
+    if run.adapters:
+        return (energy,)
+    ours = {"tokens": four_digits(run.tokens), "flops": f"{four_digits(run.six_nd)} (6·N·D)"}
+    if run.hours and run.days:
+        ours |= {"accelerator hours": four_digits(run.hours.mid), "days": four_digits(run.days.mid)}
+    return (
+        matmul_by_component(run.step), *training_step_tables(run),
+        convention_table(run.step, formulas=False, matmul_only=True), energy,
+        *training_comparison(run.architecture, ours),
+    )  # fmt: skip
 
 
 def _notes(run: Training) -> list[str]:
@@ -277,7 +229,7 @@ def _notes(run: Training) -> list[str]:
     if run.machine:
         only = "accelerator-hours cover only computation and exclude restarts, evaluation and trial runs"
         other = "; those of published runs include what each publication counts"
-        notes.append(f"{only}{other}" if as_other_runs(run) else only)
+        notes.append(f"{only}{other}" if run.other_runs else only)
     if run.evidence.get("hours") == "measured":
         notes += evidence_notes("train", "hours")
     if run.machine and run.machine.accelerator.power is None:
@@ -303,43 +255,13 @@ def _usual_mesh(run: Training) -> str:
     return " ".join(f"{{{name}={value}}}" for name, value in parts) or "{dp=1}"
 
 
-def _conventions(run: Training) -> list[str]:
-    return [f"{one.title}: {one.note}" for one in run.emissions if one.note]
-
-
-def _whole_json(run: Training, hours: Span | None) -> dict[str, Any] | None:
-    """Return the hours, days and cost of a whole run."""
-    machine = run.machine
-    if machine is None or hours is None:
-        return None
-    cost = expected_cost(run, hours)
-    return {
-        "hours": hours._asdict(),
-        "days": hours.times(1 / machine.count / HOURS_A_DAY)._asdict(),
-        "cost": dict(zip(("low", "high"), cost, strict=True)) if cost else None,
-    }
-
-
-def _expected_json(run: Training) -> dict[str, Any] | None:
-    """Return the answer: hours, days and cost, and what they rest on."""
-    expected = expected_hours(run)
-    whole = expected and _whole_json(run, expected.hours)
-    return whole and expected and {**whole, "basis": "published run" if expected.is_published else "other runs"}
-
-
-def _json(run: Training, stated: bool, seq_stated: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+def _json(run: Training, notes: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    basis = {"basis": "published run" if run.expected.is_published else "other runs"} if run.expected else {}
     data = {
         **run.to_dict(),
-        "as_other_runs": _whole_json(run, as_other_runs(run)),
-        "expected": _expected_json(run),
+        "as_other_runs": run.spending(run.other_runs).to_dict() if run.other_runs else None,
+        "expected": {**run.answer.to_dict(), **basis} if run.answer and basis else None,
         "by_component": {name: count.matmul for name, count in run.step.by_component.items()},
-        "notes": [
-            *_tokens(run, stated),
-            *_length(run, seq_stated),
-            *step_notes(run),
-            *_notes(run),
-            *_conventions(run),
-            *run.architecture.notes,
-        ],
+        "notes": notes,
     }
     return workload_inputs(run.step.workload), data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..core.errors import spelled
 from ..estimate.cost import FROM_OPERATIONS
-from ..training.run import Training
+from ..training.result import Training
 from ..training.step_time import FASTEST
 from .document import Fact, Table, columns
 from .memory import mesh_line

@@ -21,11 +21,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from .. import layers
-from ..core import aliases
 from ..core.architecture import Block, Branch, Named, Run, Stack, Sublayer
-from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, short_repr
+from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, nearest, short_repr
 from ..core.expression import evaluate
-from ..core.flat_fields import flat_names, nested
 from ..core.form import FUNCTIONS, symbol
 from ..core.layer import LARGEST_SIZE, Layer, is_number
 from ..core.layer_history import with_n_sums
@@ -56,8 +54,8 @@ ROLE_NAMES = (*ROLES, "auxiliary", "tower")
 class Builder:
     """Builds stacks from plain data.
 
-    ``fail`` adds key paths to errors, ``kinds`` contains the layer kinds that the preset defines, ``known`` keeps the
-    layers by their descriptions, and ``warnings`` collects warnings about deprecated names.
+    ``fail`` adds key paths to errors, ``kinds`` contains the layer kinds that the preset defines, and ``known`` keeps
+    the layers by their descriptions.
     """
 
     def __init__(
@@ -65,7 +63,6 @@ class Builder:
     ) -> None:
         self.fail, self.kinds = fail, kinds or {}
         self.known: dict[Any, Layer] = {} if known is None else known
-        self.warnings: dict[str, None] = {}  # an ordered set
 
     def stacks(self, data: Any, path: Path) -> tuple[Stack, ...]:
         """Return all stacks in execution order."""
@@ -76,12 +73,11 @@ class Builder:
 
     def stack(self, name: str, data: Any, path: Path) -> Stack:
         """Return one stack with its inputs, blocks and outputs."""
-        data = self.mapping(data, path, "a stack", STACK_KEYS, aliases.STACK_KEYS)
+        data = self.mapping(data, path, "a stack", STACK_KEYS)
         width = self.require(data, "d_model", path)
         if type(width) is not int or width < 1:
             raise self.wrong("d_model", "a positive integer", width, path, SizeError)
         role = data.get("role", ROLES.get(name, "decoder"))
-        role = self._current("role of a stack", role, aliases.STACK_ROLES) if isinstance(role, str) else role
         if role not in ROLE_NAMES:
             raise self.wrong("role", f"one of {', '.join(ROLE_NAMES)}", role, path)
         tokens = self.tokens(data.get("tokens", ""), role, (*path, "tokens"))
@@ -155,7 +151,7 @@ class Builder:
 
     def sublayer(self, name: str, data: Any, width: int, norms: Any, path: Path) -> Sublayer:
         """Return a sub-layer with its norms and a single layer, parallel layers or named branches."""
-        data = self.mapping(data, path, "a sub-layer", old=aliases.SUBLAYER_KEYS)
+        self.mapping(data, path, "a sub-layer")
         own = "norms" in data
         around, where = (data["norms"], path) if own else (norms, path[:-_STACK_TO_SUBLAYER])
         places = {
@@ -205,45 +201,25 @@ class Builder:
             known = self.known.get(key)
         except TypeError:  # not plain data; building the layer raises an error that names the value
             return self._layer(kind, values, width, path)
-        if known is not None:
-            return known
-        others, self.warnings = self.warnings, {}
-        try:
-            found = self._layer(kind, values, width, path)
-        finally:
-            own, self.warnings = self.warnings, others | self.warnings
-        if not own:  # layers with warnings give them again
-            self.known[key] = found
-        return found
+        if known is None:
+            known = self.known[key] = self._layer(kind, values, width, path)
+        return known
 
     def _layer(self, kind: str, values: Any, width: int, path: Path) -> Layer:
-        kind = self._current("layer kind", kind, aliases.LAYER_KINDS)
         try:
             found, fixed = (self.kinds[kind], {}) if kind in self.kinds else layers.find(kind)
         except UnknownNameError:
             known = [*self.kinds, *layers.kinds(), *layers.ALIASES]
             raise self.fail(UnknownNameError("layer kind", kind, known), path) from None
         known = [entry.name for entry in fields(found)]
-        flat = flat_names(found)  # type: ignore[arg-type]
-        old = aliases.LAYER_FIELDS.get(found.kind(), {})
-        given = self.mapping({} if values is None else values, path, f"the fields of {kind}", old=old)
-        for key, words in aliases.LAYER_CHOICES.get(found.kind(), {}).items():
-            if isinstance(given.get(key), str):
-                given = {**given, key: self._current(f"{key} of {kind}", given[key], words)}
-        if moved := [key for key in given if flat.part(key)]:
-            for part in dict.fromkeys(map(flat.part, moved)):
-                names = ", ".join([name for name, path in flat.fields.items() if path[0] == part][:2])
-                self.warnings[f"{names} and similar fields are now written as fields of {part}"] = None
+        given = self.mapping({} if values is None else values, path, f"the fields of {kind}")
         for key in given:
-            if key not in known and not flat.has(key):
-                raise self.fail(UnknownNameError(f"{kind} field", key, known), (*path, key))
-        everything = {**({"d_model": width} if "d_model" in known else {}), **fixed, **given}
-        try:
-            everything = nested(found, everything) if moved else everything
-        except InputError as error:
-            field, error.path = (error.path or ("",))[-1], None
-            key = next((key for key in moved if flat.fields.get(key, ("",))[-1] == field), moved[0])
-            raise self.fail(error, (*path, key)) from None
+            if key not in known and key not in found.SHORT_FORMS:
+                similar = known if nearest(str(key), known) else _fields_of_parts(found)
+                raise self.fail(UnknownNameError(f"{kind} field", key, similar), (*path, key))
+        everything = _without_short_forms(
+            found, {**({"d_model": width} if "d_model" in known else {}), **fixed, **given}
+        )
         required = [entry.name for entry in fields(found) if entry.default is MISSING]
         missing = [name for name in required if name not in everything]
         if missing:
@@ -255,27 +231,14 @@ class Builder:
             inner, error.path = error.path or (error.field,), None
             raise self.fail(error, (*path, *inner) if error.field in given else path) from None
 
-    def _current(self, what: str, name: str, old: Mapping[str, str]) -> str:
-        """Replace a deprecated name with its current name, and add a warning."""
-        if name not in old:
-            return name
-        self.warnings[f"{what}: {name} is now called {old[name]}"] = None
-        return old[name]
-
-    def mapping(
-        self, data: Any, path: Path, what: str, keys: tuple[str, ...] = (), old: Mapping[str, str] | None = None
-    ) -> dict[str, Any]:
-        """Check that ``data`` is a mapping with known keys, and rename deprecated keys according to ``old``."""
+    def mapping(self, data: Any, path: Path, what: str, keys: tuple[str, ...] = ()) -> dict[str, Any]:
+        """Return ``data`` after checking that it is a mapping with known keys."""
         if not isinstance(data, dict):
             raise self.error(f"{what} must be a mapping, not {short_repr(data)}", path)
-        for key in old or ():
-            if key in data:
-                self._current(what, key, old or {})
-        found: dict[str, Any] = aliases.renamed(data, old) if old else data
-        for key in found:
+        for key in data:
             if keys and key not in keys:
                 raise self.fail(UnknownNameError(f"key of {what}", key, keys), (*path, key))
-        return found
+        return data
 
     def string(self, data: Mapping[str, Any], key: str, path: Path) -> str:
         """Return the string at a key, or an empty string if the key is missing."""
@@ -301,6 +264,23 @@ class Builder:
         return self.fail(kind(message), path)
 
 
+def _without_short_forms(kind: type[Layer], given: dict[str, Any]) -> dict[str, Any]:
+    """Return fields with short forms such as ``positions: rope`` replaced by the fields that hold the parts."""
+    found = {key: value for key, value in given.items() if key not in kind.SHORT_FORMS}
+    for short, (field, part) in kind.SHORT_FORMS.items():
+        if short in given:
+            is_part = given[short] == part
+            found[field] = None if is_part else given[short]
+            found[part] = (found.get(part) or True) if is_part else None
+    return found
+
+
+def _fields_of_parts(kind: type[Layer]) -> list[str]:
+    """Return the paths of fields of parts, such as ``rope.theta``, for suggestions."""
+    parts = ((name, choice) for name, choices in kind.PARTS.items() for choice in choices if len(choices) == 1)
+    return [f"{name}.{entry.name}" for name, choice in parts for entry in fields(choice)]
+
+
 def _frozen(value: Any) -> Any:
     """Return plain data as a key, in which numbers of different types differ."""
     if isinstance(value, dict):
@@ -312,7 +292,7 @@ def _frozen(value: Any) -> Any:
 
 def _described(kind: type, names: Iterable[str]) -> str:
     """Return the descriptions of fields, such as ``d_ff: hidden width``."""
-    from .json_schema import field_descriptions
+    from .field_descriptions import field_descriptions  # imports inspect, which is slow
 
     known = field_descriptions(kind)
     return "; ".join(f"{name}: {known[name].rstrip('.')}" for name in names if name in known)

@@ -6,18 +6,15 @@ layer kinds. Constraints that require calculation, such as divisibility, are che
 
 from __future__ import annotations
 
-import inspect
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from .. import layers
-from ..core.aliases import PART_SHORT_FORMS
-from ..core.flat_fields import flat_names
 from ..core.layer import LARGEST_SIZE, MOST_LAYERS
 from ..core.part import Part
 from ..core.record import MISSING, Field, fields
 from .build import BRANCH_KEYS, BRANCH_NORMS, NORM_PLACES, ROLE_NAMES, STACK_FLAGS, STACK_KEYS, SUBLAYER_KEYS
+from .field_descriptions import field_descriptions, summary
 
 Schema = dict[str, Any]
 
@@ -33,7 +30,6 @@ TYPES: dict[str, Schema] = {
     "bool": {"type": "boolean"},
     "str": TEXT,
 }
-_ENTRY = re.compile(r"^ {4}(\w[\w,\s]*?): (.*(?:\n {8,}.*)*)", re.MULTILINE)
 
 
 def preset_schema() -> Schema:
@@ -163,33 +159,9 @@ def _fields(found: type[Part]) -> Schema:
             "description": f"Short form of `{field}`, or of `{part}: true`.",
             **_any({"enum": ["none", *(choice.kind() for choice in found.PARTS[field]), part]}, EXPRESSION, NULL),
         }
-        for name, (field, part) in PART_SHORT_FORMS.items()
-        if field in own and part in own
+        for name, (field, part) in found.SHORT_FORMS.items()
     }
-    return _mapping(own | short | _flat_fields(found), summary(found))
-
-
-def _flat_fields(found: type[Part]) -> Schema:
-    """Return the schemas of old names for parts and fields of parts, such as ``rope_theta`` for ``rope.theta``."""
-    names = flat_names(found)  # type: ignore[arg-type]
-    flags = {flag: (part, [{"type": "boolean"}, EXPRESSION, NULL]) for flag, (part, _) in names.flags.items()}
-    others = {
-        name: (".".join(path), [*_fields_at(found.PARTS[path[0]], path[1:]), {"const": "none"}])
-        for name, path in names.fields.items()
-    }
-    return {
-        name: {"description": f"Old name of `{path}`.", "deprecated": True, **_any(*values)}
-        for name, (path, values) in (flags | others).items()
-    }
-
-
-def _fields_at(choices: Sequence[type[Part]], path: Sequence[str]) -> list[Schema]:
-    """Return references to the field at a path, for each part that has the field."""
-    first, *rest = path
-    owners = [part for part in choices if first in part.__match_args__]  # type: ignore[attr-defined]
-    if rest:
-        return [found for owner in owners for found in _fields_at(owner.PARTS[first], rest)]
-    return [{"$ref": f"#/$defs/part_{owner.kind()}/properties/{first}"} for owner in owners]
+    return _mapping(own | short, summary(found))
 
 
 def _part(choices: Sequence[type[Part]]) -> Schema:
@@ -250,21 +222,3 @@ def _or_null(value: Schema) -> Schema:
 
 def _any(*values: Schema) -> Schema:
     return {"anyOf": list(values)}
-
-
-def summary(found: type) -> str:
-    """Return the docstring of a class up to ``Attributes:``."""
-    return (inspect.getdoc(found) or "").partition("Attributes:")[0].strip()
-
-
-def field_descriptions(found: type) -> dict[str, str]:
-    """Return the field descriptions in the ``Attributes:`` section of a class docstring.
-
-    >>> from llmcalc.layers import find
-    >>> field_descriptions(find("mlp")[0])["d_ff"]
-    'hidden width.'
-    """
-    _, _, described = (inspect.getdoc(found) or "").partition("Attributes:")
-    return {
-        name: " ".join(match[2].split()) for match in _ENTRY.finditer(described) for name in re.split(r",\s+", match[1])
-    }

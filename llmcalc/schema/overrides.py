@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..core.aliases import PART_FIELDS
 from ..core.errors import DescriptionError, UnknownNameError, short_repr
 from .plain_data import read_scalar
 
@@ -37,7 +36,7 @@ def apply_overrides(
             values[path] = value
         elif "." in path:
             _set_at(changed, path, value)
-        elif not _set_flat(changed, path, value):
+        else:
             hint = f"variables: {', '.join(values)}"
             raise UnknownNameError("variable", path, values, parameter="overrides", hint=hint)
     return changed, values
@@ -73,16 +72,6 @@ def _set_at(data: Any, path: str, value: Any) -> None:
     else:  # a new key is checked when the architecture is built
         check_type(path, data.get(last), value)
         data[last] = value
-
-
-def _set_flat(data: Any, name: str, value: Any) -> bool:
-    """Set a field by its flat name, such as ``rope_theta``, in every layer that has the corresponding part."""
-    inner = [*data.values()] if isinstance(data, dict) else data if isinstance(data, list) else []
-    found = [_set_flat(item, name, value) for item in inner]
-    if isinstance(data, dict) and any(name in names for part, names in PART_FIELDS.items() if part in data):
-        data[name] = value
-        return True
-    return any(found)
 
 
 def _key_in(data: dict[str, Any] | list[Any], key: str, above: str, path: str) -> Any:

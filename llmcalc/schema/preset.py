@@ -134,7 +134,6 @@ def build_preset(
         extras=extras,
         expect=() if overrides else expectations(data, size),
         notes=lines(data, "notes", size) + remarks,
-        warnings=tuple(builder.warnings),
         inputs={
             "model": name, "file": file or "-", "overrides": list(overrides), **published_formats(data, size),
             **published_encoder(data, size), **prediction_layers(data, size),

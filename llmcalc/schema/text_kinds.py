@@ -22,7 +22,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from .. import layers
-from ..core import aliases
 from ..core.architecture import Architecture
 from ..core.axes import GLOSSARY, WORKLOAD
 from ..core.declaration import Declaration
@@ -78,7 +77,7 @@ _AXIS = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,19}")
 
 def read_kinds(data: Mapping[str, Any], reserved: Iterable[str]) -> dict[str, type[TextLayer]]:
     """Return the layer class of each kind. Kinds must not use the ``reserved`` names of sub-layer keys."""
-    taken = {*reserved, *layers.kinds(), *layers.ALIASES, *aliases.LAYER_KINDS}
+    taken = {*reserved, *layers.kinds(), *layers.ALIASES}
     found: dict[str, type[TextLayer]] = {}
     with _under((KEY,)):
         _check_count("kinds", data, MOST_KINDS)

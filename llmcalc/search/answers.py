@@ -15,7 +15,7 @@ from ..engines.settings import SHARES, read_engine_settings, setting_flags
 from ..importers.engine_commands import EngineCommand, read_command
 from ..importers.modelfile import RUN, is_modelfile
 from ..inputs.gpus import Gpus, gpu_list
-from ..inputs.models import Source, load
+from ..inputs.models import Source, read_model
 from ..serving.encoders import PARAMETERS, EncoderServing, encoder_serving
 from ..serving.formats import check_formats, format_choices
 from ..serving.memory import engine_title
@@ -103,9 +103,9 @@ def _on_gpus(
         notes = (*notes, f"{started.engine_title} starts{started.placement}, which it chooses by itself")
     _check_known(values, gpu_memory, command)
     if model is not None and isinstance(gpu, str) and "isl" in values:
-        model = load(model)
-        if model.main.role == "encoder":
-            return _encoder(model, gpu, values)
+        model = architecture = read_model(model)
+        if architecture.main.role == "encoder":
+            return _encoder(architecture, gpu, values)
     missing = [name for name in ("isl", "osl") if name not in values and not {"mix", "trace"} & {*values}]
     if missing:
         both = " ".join(f"{{{name}={size}}}" for name, size in (("isl", 1000), ("osl", 500)) if name in missing)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 from ..calc.memory.fit import Fit
@@ -21,8 +21,9 @@ from ..core.record import record, remembered
 from ..core.setting import SCALES
 from ..engines.hardware import is_reachable, supports
 from ..estimate.hardware import Accelerator
-from ..fitting.fit import check_fit, solve_gpus, solve_size
+from ..fitting.check import check_fit
 from ..fitting.formats import weight_bits
+from ..fitting.sizes import solve_gpus, solve_size
 from ..inputs.defaults import step_limit
 from .recipes import LORA_RANK, QUANTISED
 
@@ -58,6 +59,13 @@ class Change:
 
     settings: dict[str, Any]
     fit: Fit
+
+
+def find_changes(
+    architecture: Architecture, gpu: str, card: Accelerator | None, budget: dict[str, Any], arguments: dict[str, Any]
+) -> Iterator[Change]:
+    """Yield the cheapest changes with which a model fits on a GPU, or on several."""
+    return islice(Search(architecture, gpu, card, budget, arguments).changes(), MOST)
 
 
 @record

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from typing import Any, ClassVar
@@ -14,16 +14,16 @@ from ..core.architecture import Architecture
 from ..core.errors import SizeError
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, record
-from ..core.setting import CONVENTION, LARGEST, SIZES, check_values
+from ..core.setting import CONVENTION, LARGEST, SIZES
 from ..engines.hardware import reads
-from ..estimate.cost import price_quotes
 from ..estimate.hardware import Accelerator, Instance
-from ..fitting.fit import FIT, check_fit, with_room_on_host
+from ..estimate.prices import price_quotes
+from ..fitting.check import check_fit, with_room_on_host
 from ..fitting.layouts import Layout, layouts, share_of_weights
-from ..inputs.defaults import RESERVE, default_seq
+from ..inputs.defaults import default_seq
 from ..inputs.effects import check_effects
 from ..inputs.gpus import accelerator, accelerators, instances
-from ..inputs.models import Source, load
+from ..inputs.models import Source, read_model
 from ..inputs.settings import FORMATS, IS_TRAINING, MEMORY_MODE, SERVING, TRAINING, memory_settings, read_settings
 
 COUNTS = (1, 2, 4, 8)  # GPUs, up to a node
@@ -95,31 +95,13 @@ class GpuSearch(NotebookDisplay):
         return {"gpus": gpus, "too_small": too_small, "unread": unread, "evidence": self.evidence}
 
 
-def find_gpus(model: Source, *, reserve: str | int = RESERVE, **settings: Any) -> GpuSearch:
-    """Find the GPUs on which a model fits: for each kind, the fewest of 1, 2, 4 or 8 GPUs, up to a node.
-
-    The result also has the cheapest cloud instances on which the model fits. Serving uses the best layout, and training
-    uses ZeRO-3.
-
-    >>> import llmcalc
-    >>> found = llmcalc.find_gpus("llama3-70b", weights="fp8")
-    >>> [(one.count, one.accelerator.name, one.instance.name) for one in found.gpus if one.instance][:2]
-    [(4, 'l4', 'g6.12xlarge'), (1, 'a100-sxm-80gb', 'a2-ultragpu-1g')]
-
-    Args:
-        model: an architecture, or anything ``load`` reads.
-        reserve: memory per GPU for the runtime: bytes, ``"2GiB"`` or ``"10%"``.
-        settings: parameters of ``memory`` other than ``mesh``, or ``training=True`` for training.
-
-    Raises:
-        InputError: conflicting settings.
-    """
-    check_values(FIT, {"reserve": reserve})
+def search_gpus(model: Source, reserve: str | int, settings: Mapping[str, Any]) -> GpuSearch:
+    """Find the GPUs on which a model fits, with settings that each have an effect on it."""
     settings = read_settings("a search for GPUs", SETTINGS, settings)
     sizes = {setting.name: settings.pop(setting.name) for setting in SIZES if setting.name in settings}
     training = settings.pop("mode", "inference") == "training" or settings.pop("training", False)
     arguments = {**memory_settings({"training": training, **settings}), **sizes}
-    architecture = load(model)
+    architecture = read_model(model)
     check_effects(SETTINGS, {"training": training, **settings, **sizes}, architecture)
     if arguments.get("seq") is None:
         arguments["seq"] = default_seq(architecture)

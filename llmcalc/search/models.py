@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import Any, ClassVar, NamedTuple
@@ -15,17 +15,18 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
-from ..core.setting import BATCH, SEQ, check_values
+from ..core.setting import BATCH, SEQ
 from ..core.workload import positions
 from ..engines.hardware import checkpoint_format, supports
 from ..engines.lengths import known_length
 from ..estimate.hardware import NODE, Accelerator
+from ..fitting.check import check_fit, layout_of
 from ..fitting.context import largest_context
-from ..fitting.fit import FIT, check_fit, layout_of, resources
+from ..fitting.fit import resources
 from ..fitting.formats import weight_bits
-from ..fitting.memory import CHECKPOINT, serving_stages
-from ..inputs.defaults import RESERVE, default_seq
-from ..inputs.number_formats import number_format, weight_formats
+from ..fitting.memory import serving_stages
+from ..inputs.defaults import default_seq
+from ..inputs.number_formats import CHECKPOINT, number_format, weight_formats
 from ..inputs.settings import DTYPE, SERVING, WEIGHTS, read_settings
 
 MOST_CONTEXT = 2**20  # tokens up to which the context is searched
@@ -95,39 +96,17 @@ class ModelSearch(NotebookDisplay):
         }
 
 
-def find_models(
-    gpu: str | int | None = None,
-    *,
-    count: int | None = None,
-    gpu_memory: str | int | None = None,
-    reserve: str | int = RESERVE,
-    **settings: Any,
+def search_models(
+    gpu: str | int | None,
+    count: int | None,
+    gpu_memory: str | int | None,
+    reserve: str | int,
+    settings: Mapping[str, Any],
 ) -> ModelSearch:
-    """Find the presets that fit on GPUs for serving, largest first.
-
-    Each model has the weight format with the most bits in which at least ``seq`` tokens fit, starting with the format
-    of its published checkpoint, and the largest context with this format.
-
-    >>> import llmcalc
-    >>> found = llmcalc.find_models("rtx4090", weights="q4_k_m")
-    >>> found.models[0].name, found.models[0].context
-    ('seed-oss-36b', 10610)
-
-    Args:
-        gpu: accelerator with an optional count, such as ``"rtx4090"`` or ``"h100:2"``; or the memory of one GPU.
-        count: number of GPUs, at most 64, which run one copy of the model.
-        gpu_memory: memory of one GPU, such as ``"79.6GiB"`` (overrides the specification).
-        reserve: memory per GPU for the runtime: bytes, ``"2GiB"`` or ``"10%"``.
-        settings: ``batch``, ``seq`` (the context that must fit, by default 2048), ``dtype``, ``weights`` (only this
-            weight format), ``cache``, ``page``, ``prefill``, ``step_tokens`` or ``beams`` of ``memory``.
-
-    Raises:
-        InputError: an unknown GPU or format.
-    """
+    """Find the presets that fit on GPUs with settings of ``memory``."""
     from ..schema.preset import load_file
     from ..schema.preset_files import sized_files
 
-    check_values(FIT, {"gpu": gpu, "count": count, "gpu_memory": gpu_memory, "reserve": reserve})
     settings = read_settings("a search for models", SETTINGS, settings)
     for name in ("weights", "cache"):
         if settings.get(name, CHECKPOINT) != CHECKPOINT:

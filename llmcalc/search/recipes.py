@@ -11,11 +11,13 @@ from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..core.setting import SIZES, check_values
 from ..estimate.hardware import NODE, Accelerator
-from ..fitting.fit import FIT, check_fit, resources, solve_size
+from ..fitting.check import check_fit
+from ..fitting.fit import FIT, resources
 from ..fitting.memory import LORA_TARGETS, adaptable_matrices
+from ..fitting.sizes import solve_size
 from ..inputs.defaults import RESERVE, default_seq
 from ..inputs.effects import check_effects
-from ..inputs.models import Source, load
+from ..inputs.models import Source, read_model
 from ..inputs.settings import DTYPE, IS_TRAINING, TRAINING, memory_settings, read_settings
 
 LORA_RANK, QUANTISED = 16, "nf4"
@@ -135,7 +137,7 @@ def find_recipes(
     """
     check_values(FIT, {"gpu": gpu, "count": count, "gpu_memory": gpu_memory, "reserve": reserve})
     settings = read_settings("a search for recipes", SETTINGS, settings)
-    architecture = load(model)
+    architecture = read_model(model)
     check_effects((*SETTINGS, IS_TRAINING), {"lora_rank": LORA_RANK, **settings, "training": True}, architecture)
     card, number, total, of_runtime = resources(gpu, count, gpu_memory, reserve)
     shared = card.shared_bytes if card else None

@@ -12,9 +12,9 @@ from ..core.errors import SizeError
 from ..core.record import record
 from ..estimate.cost import Machine
 from ..estimate.scaling.query import Plan
-from ..fitting.fit import check_fit
+from ..fitting.check import check_fit
 from ..inputs.defaults import RESERVE
-from ..inputs.models import load
+from ..inputs.models import read_model
 
 USUAL = ("llama3.2-1b", "llama3.2-3b", "llama3.1-8b", "llama3.1-70b", "llama3.1-405b")
 RECOMPUTE = "full"
@@ -47,7 +47,7 @@ def reference_shapes(plan: Plan, seq: int, names: Sequence[str] = ()) -> list[Sh
     if not names and (machine is None or not plan.query.free):
         return []
     size, compute, reserve = plan.middle("parameters"), plan.middle("compute"), read_size(RESERVE, "reserve")
-    known = [load(name) for name in tuple(names) or USUAL]
+    known = [read_model(name) for name in tuple(names) or USUAL]
     if not names:
         known = [one for one in known if 1 / SIMILAR <= params(one).active / size <= SIMILAR]
     ordered = sorted(known, key=lambda one: params(one).active)

@@ -7,14 +7,14 @@ from functools import partial
 from typing import Any
 
 from ..core.record import record
-from ..estimate.cost import AS_GIVEN, price_quotes
+from ..estimate.cost import AS_GIVEN
 from ..estimate.hardware import Accelerator
+from ..estimate.prices import Price, price_quotes
 from ..serving.encoders import EncoderServing
 from ..serving.money import HOUR
 from ..serving.points import excess
 from ..serving.replicas import SIZES
 from ..serving.result import ServingResult
-from ..training.run import Price
 from .serving_search import ServingSearch, sizes_of
 
 Result = ServingResult | ServingSearch | EncoderServing

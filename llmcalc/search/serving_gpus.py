@@ -13,14 +13,14 @@ from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, record
 from ..engines.hardware import reads
 from ..estimate.hardware import Accelerator
+from ..estimate.prices import price_of
 from ..importers.modelfile import is_modelfile
 from ..inputs.gpus import ALL_GPUS, accelerators, read_gpus
-from ..inputs.models import Source, load
+from ..inputs.models import Source, read_model
 from ..serving.encoders import EncoderServing
 from ..serving.layout_result import too_long
 from ..serving.limits import read_limits
 from ..serving.result import ServingResult
-from ..training.train import price_of
 from .gpus import COUNTS
 from .served_gpus import Result, ServedGpus, served_gpus
 from .serving_search import ServingSearch
@@ -135,7 +135,7 @@ def search_gpus(
     kinds = {one.accelerator.name if one.accelerator else None for one in map(read_gpus, () if is_all else listed)}
     _check(given, is_one_kind=len(kinds) == 1)
     if model is not None and not is_modelfile(model):
-        model = load(model)
+        model = read_model(model)
     limits = read_limits(given["sla"]) if given.get("sla") else {}
     if is_all:
         found, left_out, largest = _all_gpus(model, ask, limits, given.get("weights"), is_fixed=is_fixed)

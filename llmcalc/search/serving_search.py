@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from ..calc.sharding import Mesh
 from ..core.evidence import FITTED
 from ..core.record import record
+from ..estimate.prices import Price
 from ..kernels.interval import Interval
 from ..serving.formats import format_choices
 from ..serving.money import Money, Terms, token_prices
@@ -17,7 +18,6 @@ from ..serving.points import Point, alone, excess, fastest
 from ..serving.replicas import SIZES
 from ..serving.service import Service
 from ..serving.speculation import Drafting
-from ..training.run import Price
 from .result import SpaceResult
 from .serving_changes import Changes, find_changes
 from .space import Placement, Space, Times

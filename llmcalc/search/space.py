@@ -13,6 +13,7 @@ from ..core.architecture import Architecture
 from ..core.errors import LlmcalcError
 from ..core.record import changed, record, remembered
 from ..data import table, tables
+from ..estimate.prices import price_of
 from ..inputs.gpus import Gpus, read_gpus
 from ..inputs.grid import numpy_module
 from ..serving.money import decode_power
@@ -23,7 +24,6 @@ from ..serving.requests import Requests
 from ..serving.service import Service
 from ..serving.step.step_models import engine_step
 from ..serving.times import Load, serving_time
-from ..training.train import price_of
 
 MOST, STEPS = 4096, 97  # requests of a data-parallel rank: the largest number, and how many are tried
 FEWEST = tuple(2.0**-power for power in range(6, 0, -1))  # while other requests are in the pool of prefills

@@ -30,8 +30,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any
 
+from ..core.record import NamedTuple
 from ..kernels.arrays import Number, namespace
 
 LOGISTIC = 1.702  # slope at which a logistic function is nearest to the normal distribution (Johnson et al. 1994)

@@ -11,7 +11,7 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError, UnknownNameError, short_repr
 from ..core.fingerprint import fingerprint
 from ..core.setting import Setting, read_length
-from ..inputs.models import load
+from ..inputs.models import read_model
 from ..inputs.table_files import file_rows
 from .calibration import CalibratedRow, Calibration, MeasuredDeployment
 from .factors import MeasuredTime, fit_factors
@@ -51,7 +51,7 @@ def fit_calibration(rows: Rows, estimate: Estimate) -> Calibration:
     """
     from datetime import date
 
-    from .. import __version__
+    from ..version import __version__
 
     found = list(_read(rows))
     left_out: dict[str, str] = {}
@@ -112,7 +112,7 @@ def _estimate(each: Measurement, models: dict[str, Architecture], estimate: Esti
     name = settings.pop("model")
     try:
         if name not in models:
-            models[name] = load(name)
+            models[name] = read_model(name)
         return estimate(models[name], settings.pop("gpu"), settings)
     except InputError as error:
         named = f"{error.parameter}: " if error.parameter else ""

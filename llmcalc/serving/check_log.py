@@ -192,9 +192,10 @@ def _predictions(result: ServeResult) -> dict[str, Estimate]:
             "states": placed.buffers.states,
         }  # fmt: skip
         return {name: Estimate.exact(size) for name, size in sizes.items()}
+    longest = Estimate(result.longest_in(0), result.longest, result.longest_in(2))
     return {
         "weights": memory.loaded, "activation": result.memory.activation, "non_torch": memory.non_torch,
         "cuda_graphs": memory.graphs, "available": memory.available, "tokens": result.tokens,
-        "concurrency": result.concurrency, "longest": Estimate(result.longest_in(0), result.longest, result.longest_in(2)),
+        "concurrency": result.concurrency, "longest": longest,
         "request": Estimate.exact(float(result.request_blocks * result.groups.block_bytes)),
     }  # fmt: skip

@@ -12,9 +12,8 @@ from ..core.record import record
 from ..core.setting import SIZE, Setting, check_values, read_length
 from ..engines.hardware import default_engine
 from ..estimate.hardware import Accelerator
+from ..estimate.prices import Price, price_of
 from ..inputs.gpus import read_gpus
-from ..training.run import Price
-from ..training.train import price_of
 from .latency import latency
 from .latency_times import PREFILL, Latency
 from .memory import engine_title

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import exp, log, sqrt
-from typing import NamedTuple
 
-from ..core.record import record
+from ..core.record import NamedTuple, record
 from ..kernels.arrays import Number
 from ..kernels.cost import Cost, StepTime
 from ..kernels.operations import Operation

@@ -20,7 +20,7 @@ from ..engines.hardware import check_engine, check_weights, default_engine
 from ..inputs.defaults import RESERVE, default_context, default_seq
 from ..inputs.gguf_names import file_format
 from ..inputs.gpus import Gpus, read_gpus
-from ..inputs.models import Source, load
+from ..inputs.models import Source, read_model
 from .calibration import Calibration, read_calibration
 from .latency_times import DECODE, GENERATE, MODES, PREFILL, Latency
 from .latency_times import latency as compute
@@ -107,7 +107,7 @@ def latency(
     given = read_lengths({**settings, "gpu": gpu})
     check_values(SETTINGS, given)
     gpus = _gpus(gpu)
-    architecture = load(model)
+    architecture = read_model(model)
     assert gpus.accelerator is not None
     calibrated = None
     if calibration is not None:
@@ -207,7 +207,8 @@ def _memory(model: StepModel, served: dict[str, Any], *, has_other_weights: bool
 
     If parts of the model have weights in formats of their own, their bytes replace those of one format.
     """
-    from ..fitting.fit import check_fit, resources
+    from ..fitting.check import check_fit
+    from ..fitting.fit import resources
 
     mesh = model.mesh
     _, _, total, reserve = resources(model.accelerator.name, None, None, RESERVE)

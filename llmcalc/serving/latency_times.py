@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from ..calc.memory.fit import Fit
 from ..core.architecture import Architecture
 from ..core.notebook_display import NotebookDisplay
-from ..core.record import changed, fields, record
+from ..core.record import NamedTuple, changed, fields, record
 from ..core.workload import Workload, symbol_values
 from ..estimate.hardware import Accelerator
 from ..kernels.arrays import Number, namespace

@@ -10,7 +10,7 @@ from ..core.errors import spelled
 from ..core.evidence import ASSUMED, of_architecture
 from ..core.notebook_display import NotebookDisplay
 from ..estimate.hardware import Accelerator
-from ..training.run import Price
+from ..estimate.prices import Price
 from .memory import engine_title
 from .money import Terms
 from .requests import Requests

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..core.record import record
+from ..estimate.prices import Price
 from ..kernels.arrays import Number, namespace
 from ..kernels.cost import StepTime
-from ..training.run import Price
 
 HOUR, MILLION = 3600, 1e6
 INPUT, OUTPUT = KINDS = ("input", "output")

@@ -19,8 +19,7 @@ also computes the prefills of the draft, and a step of the second one is that of
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from ..core.record import NamedTuple
 from ..kernels.arrays import Number, namespace
 from ..kernels.cost import StepTime
 from .factors import Factors

@@ -11,11 +11,11 @@ from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.record import record
 from ..data import tables
+from ..engines.llama_cpp_weights import Placement, read_placement
 from ..engines.profile import version_number
 from .memory import EngineMemory, free_memory
 from .speculation import Drafting, find_drafting
 from .start.llama_cpp_fit import PLACED
-from .start.llama_cpp_weights import Placement, read_placement
 from .step.draft_steps import Speculation
 from .step.host_steps import HostSteps, host_notes
 from .step.overlap import TwoBatchSteps

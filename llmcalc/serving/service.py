@@ -19,8 +19,7 @@ from ..engines.settings import LENGTH, read_engine_settings, setting_flags
 from ..estimate.hardware import Accelerator
 from ..inputs.gguf_names import file_format
 from ..inputs.gpus import Gpus, read_gpus
-from ..inputs.models import Source
-from ..inputs.models import load as read_model
+from ..inputs.models import Source, read_model
 from .calibration import MeasuredDeployment, read_calibration
 from .deployment import Deployment, deployment
 from .factors import Factors

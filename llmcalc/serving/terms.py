@@ -8,7 +8,7 @@ from ..core.errors import InputError
 from ..core.setting import LARGEST
 from ..data import table
 from ..estimate.hardware import Accelerator
-from ..training.train import price_of
+from ..estimate.prices import price_of
 from .money import ApiPrice, Terms
 
 API_PRICE = re.compile(r"\s*\$?(\d{1,6}(?:\.\d{1,6})?)\s*/\s*\$?(\d{1,6}(?:\.\d{1,6})?)\s*", re.ASCII)

@@ -52,9 +52,9 @@ With speculative decoding, a step verifies drafted tokens, and each sequence adv
 from __future__ import annotations
 
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..core.record import changed, record
+from ..core.record import NamedTuple, changed, record
 from ..kernels.arrays import Number, namespace
 from ..kernels.cost import StepTime
 from ..kernels.operations import Attention, Convolution, Scan

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from difflib import get_close_matches
+from math import prod
 from typing import Any
 
 from ..calc.params import params
@@ -13,16 +14,16 @@ from ..checkpoint.stored_tensors import declared
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError, UnknownNameError, short_repr, spelled
 from ..core.printable import printable
-from ..core.record import changed, record
-from ..core.setting import CONVENTION, SIZES, Setting, check_values, read_texts
+from ..core.record import NamedTuple, changed, record
+from ..core.setting import CONVENTION, SIZES, Setting
 from ..fitting.memory import adaptable_matrices
 from ..importers.megatron_model import described_model, has_sizes
 from ..importers.training_files import ParsedFile, TrainingValues, named, parse_training_file, read_values
 from ..importers.training_programs import matches
 from ..inputs.effects import Case
-from ..inputs.models import Source, load
+from ..inputs.models import Source, read_model
 from ..inputs.settings import MEMORY, memory_settings, read_settings
-from .train import vocabulary
+from .run import vocabulary
 
 SETTINGS = (*SIZES, *MEMORY, CONVENTION)
 HALF = ("bf16", "fp16")
@@ -76,46 +77,26 @@ class TrainingFile:
         return {**memory_settings(self.options), **sizes}
 
 
-def read_training_file(
+def read_file(
     path: str | os.PathLike[str],
-    model: Source | None = None,
-    *,
-    gpus: int | None = None,
-    overrides: Sequence[str] = (),
-    as_: str | None = None,
-    strict: bool = False,
-    allow_unknown: Iterable[str] = (),
-    **settings: Any,
+    model: Source | None,
+    gpus: int | None,
+    allowed: tuple[str, ...],
+    strict: bool,
+    reading: Mapping[str, Any],
+    settings: Mapping[str, Any],
 ) -> TrainingFile:
-    r"""Read the model and the settings of a training program's file, such as one of Axolotl or torchtitan.
-
-    >>> import llmcalc, pathlib, tempfile
-    >>> file = pathlib.Path(tempfile.mkdtemp(), "lora.yml")
-    >>> _ = file.write_text("base_model: Qwen/Qwen3-8B\nadapter: lora\nlora_r: 16\nlora_target_linear: true\n")
-    >>> found = llmcalc.read_training_file(file)
-    >>> found.options["lora_rank"], found.options["seq"]
-    (16, 512)
-    >>> llmcalc.memory(found.architecture, **found.settings).peak == llmcalc.memory(
-    ...     "qwen3-8b", mode="training", seq=512, lora_rank=16, gradients="fp32",
-    ...     lora_targets=["wq", "wk", "wv", "wo", "wg", "wu", "wd"]).peak
-    True
+    """Return what a file says, with the arguments of ``read_training_file``.
 
     Args:
         path: YAML, JSON or TOML file.
-        model: model to use in place of the one that the file names, as in ``load``.
-        gpus: number of GPUs, from which the number of data-parallel ranks follows.
-        overrides: ``path=value`` strings that change the model, as in ``load``.
-        as_: ``model_type`` to read the model's config as, as in ``load``.
-        strict: whether every unknown key of the file is an error. By default, only a key that resembles one that is
-            read is an error, and results carry a warning about other unknown keys.
-        allow_unknown: unknown keys of the file or of the model's config to ignore.
-        settings: settings that replace those of the file, as in ``fit``.
-
-    Raises:
-        InputError: the file cannot be read, or a value has no counterpart.
+        model: model to use in place of the one that the file names, or None.
+        gpus: number of GPUs, or None.
+        allowed: unknown keys of the file or of the model's config to ignore.
+        strict: whether every unknown key of the file is an error.
+        reading: other arguments of ``load``.
+        settings: settings that replace those of the file.
     """
-    check_values(READING, locals())
-    allowed = read_texts(allow_unknown, "allow_unknown")
     given = read_settings("a training file", SETTINGS, settings)
     if not isinstance(path, str | os.PathLike) or "\0" in os.fspath(path):
         raise InputError(f"must be a file name, not {short_repr(path)}", parameter="path")
@@ -125,36 +106,32 @@ def read_training_file(
         if name not in given:
             raise error
     _check_unknown(file, found.unknown, strict, allowed)
-    reading = {
-        "overrides": overrides,
-        "as_": as_,
-        "allow_unknown": [key for key in allowed if key not in found.unknown],
-    }
     values = {**found.values, **given}
-    architecture = _load(file, found, values, model, **reading)
-    whole, sequences = _batches(file, values, gpus)
+    ignored = [key for key in allowed if key not in found.unknown]
+    architecture = _load(file, found, values, model, **reading, allow_unknown=ignored)
+    batches = _batches(file, values, gpus)
+    accumulation = None if batches.accumulation == values.get("pp", 1) else batches.accumulation  # None: the default
+    whole = {**values, "dp": batches.dp, "batch": batches.batch, "micro_batches": accumulation}
+    steps = values["samples"] // batches.sequences if values.get("samples") else values.get("steps")
     options, remarks = _effective(
         {**_resolved(file, architecture, whole, given), **given}, given, file.program.usual, architecture
     )
-    warnings = [*_warnings(file, found), *remarks]
     information: dict[str, Any] = {
         "path": file.path, "program": f"{file.program.title} {file.program.version}",
         "model": " ".join(found.values[name] for name in ("model", "flavor") if name in found.values),
-        "settings": _plain(options), "defaults": found.defaults,
-        "ignored": found.ignored, "not_computed": found.unmodelled, "unknown": found.unknown,
+        "settings": {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()},
+        "defaults": found.defaults, "ignored": found.ignored, "not_computed": found.unmodelled,
+        "unknown": found.unknown,
     }  # fmt: skip
     architecture = changed(
-        architecture, warnings=(*architecture.warnings, *warnings),
+        architecture, warnings=(*architecture.warnings, *_warnings(file, found), *remarks),
         inputs={**architecture.inputs, "training_file": information},
     )  # fmt: skip
     return TrainingFile(
         file.path, information["program"], information["model"], architecture, options, found.defaults,
-        tuple(found.ignored), tuple(found.unmodelled), tuple(found.unknown), whole.get("steps"), sequences,
+        tuple(found.ignored), tuple(found.unmodelled), tuple(found.unknown), steps,
+        batches.sequences,
     )  # fmt: skip
-
-
-def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
 
 
 def _check_unknown(file: ParsedFile, unknown: list[str], strict: bool, allowed: tuple[str, ...]) -> None:
@@ -176,7 +153,7 @@ def _load(
     local folder.
     """
     if model is not None:
-        return load(model, **reading)
+        return read_model(model, **reading)
     name = _named_model(file, values)
     if not name and has_sizes(values):
         wrong = [key for key in found.unmodelled if matches(key, file.program.structural)]
@@ -185,7 +162,7 @@ def _load(
             raise InputError(text, where=file.path, hint=f"{hint} {{training_file={file.path}}}")
         stem = os.path.splitext(os.path.basename(file.path))[0]
         described = described_model({"vocab": _vocabulary(values), **values}, stem, file.path)
-        return load(described, overrides=reading["overrides"])
+        return read_model(described, overrides=reading["overrides"])
     if not name:
         key = file.program.model_key
         hint = (
@@ -193,7 +170,7 @@ def _load(
         )
         raise InputError(f"looks like a file of {file.program.title}, but names no model", where=file.path, hint=hint)
     try:
-        return load(name, **reading)
+        return read_model(name, **reading)
     except InputError as error:
         error.hint = f"{error.hint}; or name another model, and the file with {{training_file={file.path}}}"
         raise
@@ -205,7 +182,7 @@ def _vocabulary(values: Mapping[str, Any]) -> int | None:
     from ..schema.preset_files import names
 
     same = known_name(values.get("tokenizer", ""), names())
-    return vocabulary(load(same)) if same else None
+    return vocabulary(read_model(same)) if same else None
 
 
 def _named_model(file: ParsedFile, values: Mapping[str, Any]) -> str:
@@ -220,22 +197,28 @@ def _named_model(file: ParsedFile, values: Mapping[str, Any]) -> str:
     return file.program.models[flavor.lower()]
 
 
-def _batches(file: ParsedFile, values: dict[str, Any], gpus: int | None) -> tuple[dict[str, Any], int]:
-    """Add the data-parallel ranks, the batch of a rank and its micro-batches, and return the sequences of a step."""
+class _Batches(NamedTuple):
+    """How the sequences of a step are divided: ranks, micro-batches of each rank, and sequences of a micro-batch."""
+
+    dp: int
+    accumulation: int
+    batch: int
+
+    @property
+    def sequences(self) -> int:
+        """Sequences of a step over all ranks."""
+        return self.batch * self.accumulation * self.dp
+
+
+def _batches(file: ParsedFile, values: Mapping[str, Any], gpus: int | None) -> _Batches:
+    """Return the data-parallel ranks, the micro-batches of a rank and their sequences."""
     total, accumulation, batch = values.get("global_batch"), values.get("accumulation"), values.get("batch")
-    others = values.get("tp", 1) * values.get("pp", 1) * values.get("cp", 1)
-    gpus = gpus or (values["node_gpus"] * values.get("nodes", 1) if "node_gpus" in values else None)
-    dp = values.get("dp") or _product(values.get("shards"), values.get("replicas"))
-    if dp is None and gpus:
-        dp = max(1, gpus // others)
-    if dp is None and total and batch and accumulation:
-        dp = max(1, total // (batch * accumulation))
-    dp = dp or 1
-    if values.get("local_batch"):
-        batch = batch or values["local_batch"]
+    dp = _data_ranks(values, gpus)
+    if local := values.get("local_batch"):
+        batch = batch or local
         if values.get("pp", 1) > 1:
             batch = min(values.get("stage_batch", 1), batch)
-            accumulation = accumulation or (None if total else values["local_batch"] // batch)
+            accumulation = accumulation or (None if total else local // batch)
     if total:
         batch = batch or max(1, total // (dp * (accumulation or 1)))
         if total % (batch * dp) or (accumulation and total != batch * dp * accumulation):
@@ -243,16 +226,21 @@ def _batches(file: ParsedFile, values: dict[str, Any], gpus: int | None) -> tupl
             text = f"the global batch size ({total}) is not batch ({batch}){steps} · dp ({dp})"
             raise SizeError(text, where=file.path, hint="change {dp=N}, or the batch sizes in the file")
         accumulation = total // (batch * dp)
-    batch, accumulation = batch or 1, values.get("micro_batches") or accumulation or 1
-    sequences = batch * accumulation * dp
-    added = {"dp": dp, "batch": batch, "micro_batches": None if accumulation == values.get("pp", 1) else accumulation}
-    added |= {"steps": values["samples"] // sequences} if values.get("samples") else {}
-    return {**values, **added}, sequences
+    return _Batches(dp, values.get("micro_batches") or accumulation or 1, batch or 1)
 
 
-def _product(*factors: int | None) -> int | None:
-    known = [factor for factor in factors if factor]
-    return None if not known else known[0] * (known[1] if len(known) > 1 else 1)
+def _data_ranks(values: Mapping[str, Any], gpus: int | None) -> int:
+    """Return the number of data-parallel ranks: as stated, or what the GPUs or the batch sizes leave."""
+    if values.get("dp"):
+        return int(values["dp"])
+    sharded: list[int] = [values[name] for name in ("shards", "replicas") if values.get(name)]
+    if sharded:
+        return prod(sharded)
+    others: int = values.get("tp", 1) * values.get("pp", 1) * values.get("cp", 1)
+    if gpus := gpus or values.get("node_gpus", 0) * values.get("nodes", 1):
+        return max(1, gpus // others)
+    total, batch, accumulation = (int(values.get(name) or 0) for name in ("global_batch", "batch", "accumulation"))
+    return max(1, total // (batch * accumulation)) if total and batch and accumulation else 1
 
 
 def _resolved(

@@ -5,56 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from math import log2
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..calc.flops import flops
 from ..calc.memory.fit import read_size
 from ..calc.memory.number_formats import Format
+from ..calc.memory.pipeline import stage_memories
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import changed, remembered
+from ..core.workload import Workload
 from ..data import table
 from ..estimate.cost import SIXTEEN_BIT, Machine
-from ..fitting.fit import check_fit
 from ..fitting.layouts import divisors
 from ..inputs.defaults import RESERVE
+from ..inputs.settings import check_expert_ranks
 from ..kernels.efficiencies import efficiencies
 from ..kernels.interval import time_interval
 from .kernels import TrainingCoefficients, TrainingKernels
-from .step import FULL, TrainingLayout, TrainingStep, training_step
+from .step import FULL, NO_RECOMPUTATION, TrainingLayout, TrainingStep, training_step
 from .step_time import FASTEST, GIVEN, WITHOUT_ROOM, TrainingTime
+
+if TYPE_CHECKING:
+    from .run import Run
 
 GPU_TOKENS = 2**10  # of a step on each GPU at least, if they are not given
 BEST_TOKENS, BEST_EXPONENT = 0.2920, 0.3271  # of the best tokens per step by the FLOPs of a run [deepseek2024, Eq. 1]
 MICRO_BATCH_TOKENS = 2**14  # of the largest micro-batch that is tried
 MOST_STAGES, MOST_PADDED = 16, 0.1  # of a pipeline, and the share of layers that its stages may lack
 MOST_TENSOR_RANKS, MOST_EXPERT_RANKS = 8, 64
-NO_RECOMPUTATION = "none"
-
-
-class Run(NamedTuple):
-    """What a training step depends on.
-
-    Attributes:
-        seq: tokens per sequence.
-        pairs: query-key pairs that the model FLOPs count.
-        step_tokens: tokens of a step.
-        memory: other arguments of ``memory``: the number format and the optimizer.
-        state_bytes: bytes of optimizer states and master copy per parameter.
-    """
-
-    seq: int
-    pairs: str
-    step_tokens: int
-    memory: dict[str, Any]
-    state_bytes: float
-
-    @property
-    def sequences(self) -> int:
-        """Sequences of a step."""
-        return max(self.step_tokens // self.seq, 1)
 
 
 def usual_step_tokens(count: int, compute: float) -> int:
@@ -86,33 +67,28 @@ def judged(architecture: Architecture, machine: Machine) -> dict[str, float]:
 
 
 def training_time(
-    architecture: Architecture,
-    machine: Machine,
-    run: Run,
-    layout: TrainingLayout | None = None,
-    coefficients: TrainingCoefficients | None = None,
+    run: Run, layout: TrainingLayout | None = None, coefficients: TrainingCoefficients | None = None
 ) -> TrainingTime | None:
     """Return the time of a training step, or None if the kernels were not measured.
 
     Args:
-        architecture: the model.
-        machine: the GPUs, and the number format of matrix products.
-        run: sizes of the step.
+        run: the model, its GPUs with the number format of matrix products, and the sizes of the step.
         layout: how the step is divided over the GPUs (default: the fastest layout that was found to fit).
         coefficients: coefficients that are fitted to published steps (default: those of the data file).
     """
-    if not has_measured_kernels(architecture, machine):
+    architecture, machine = run.architecture, run.machine
+    if machine is None or not has_measured_kernels(architecture, machine):
         return None
     errors = table("training_time")
     own = coefficients or TrainingCoefficients(errors["sustained"], errors["operation_us"])
     origin = GIVEN if layout else FASTEST
-    found = step_on(architecture, machine, run, layout, own) if layout else fastest(architecture, machine, run, own)
+    found = step_on(run, layout, own) if layout else fastest(run, own)
     if found is None:
         origin, whole = WITHOUT_ROOM, Mesh(dp=machine.count, zero=3 if machine.count > 1 else 0)
-        found = step_on(architecture, machine, run, layout_on(whole, 1, NO_RECOMPUTATION, run), own)
+        found = step_on(run, layout_on(whole, 1, NO_RECOMPUTATION, run.step_sequences), own)
     step, model = found
     interval = time_interval(step.seconds, errors, model.efficiencies.values())
-    counted = flops(architecture, seq=run.seq, extend=True, mode="train", attention=run.pairs)
+    counted = flops(architecture, seq=run.seq, extend=True, mode="train", attention=run.count)
     sequences, gpus = step.layout.sequences, step.layout.mesh.ranks
     return TrainingTime(
         step, interval, sequences * run.seq, gpus, float(counted.matmul * sequences), model.in_blocks.peak,
@@ -121,36 +97,33 @@ def training_time(
 
 
 def step_on(
-    architecture: Architecture, machine: Machine, run: Run, layout: TrainingLayout, coefficients: TrainingCoefficients
+    run: Run, layout: TrainingLayout, coefficients: TrainingCoefficients
 ) -> tuple[TrainingStep, TrainingKernels]:
     """Return the time of a step on a layout, and the model of its kernels."""
+    machine = run.machine
+    assert machine is not None
     kernel = efficiencies().kernel_with_peak(machine.number_format)
     assert kernel is not None
     model = TrainingKernels(machine.accelerator, layout.mesh, Format(kernel, 16), efficiencies(), coefficients)
-    return training_step(architecture, model, layout, run.seq, run.state_bytes), model
+    return training_step(run.architecture, model, layout, run.seq, run.state_bytes), model
 
 
-def layout_on(mesh: Mesh, micro_batch: int, recompute: str, run: Run) -> TrainingLayout:
-    """Return the layout of a step on a mesh."""
-    return TrainingLayout(with_micro_batches(mesh, micro_batch, run.sequences), micro_batch, recompute)
-
-
-def with_micro_batches(mesh: Mesh, micro_batch: int, sequences: int) -> Mesh:
-    """Return a mesh whose micro-batches have the sequences of a step, unless their number is given."""
+def layout_on(mesh: Mesh, micro_batch: int, recompute: str, sequences: int) -> TrainingLayout:
+    """Return the layout of a step on a mesh, whose micro-batches have all sequences unless their number is given."""
     each = -(-sequences // (mesh.dp * micro_batch))
-    return mesh if mesh.micro_batches else changed(mesh, micro_batches=max(each, 1))
+    whole = mesh if mesh.micro_batches else changed(mesh, micro_batches=max(each, 1))
+    return TrainingLayout(whole, micro_batch, recompute)
 
 
-def fastest(
-    architecture: Architecture, machine: Machine, run: Run, coefficients: TrainingCoefficients
-) -> tuple[TrainingStep, TrainingKernels] | None:
+def fastest(run: Run, coefficients: TrainingCoefficients) -> tuple[TrainingStep, TrainingKernels] | None:
     """Return the fastest of the usual layouts that fit."""
+    assert run.machine is not None
     found = list[tuple[TrainingStep, TrainingKernels]]()
-    for choices in meshes(architecture, machine.count, machine.accelerator.node, run.sequences):
+    for choices in meshes(run.architecture, run.machine.count, run.machine.accelerator.node, run.step_sequences):
         for mesh in choices:
             with suppress(InputError):  # ranks that do not divide the model
-                if layout := _largest(architecture, machine, run, mesh):
-                    found.append(step_on(architecture, machine, run, layout, coefficients))
+                if layout := _largest(run, mesh):
+                    found.append(step_on(run, layout, coefficients))
                     break
     return min(found, key=lambda each: each[0].seconds / each[0].layout.sequences, default=None)
 
@@ -198,19 +171,21 @@ def padded(architecture: Architecture, stages: int) -> Architecture:
     return remembered(architecture, "_padded", stages, lambda: changed(architecture, stacks=(own,)))
 
 
-def _largest(architecture: Architecture, machine: Machine, run: Run, mesh: Mesh) -> TrainingLayout | None:
+def _largest(run: Run, mesh: Mesh) -> TrainingLayout | None:
     """Return the layout with the largest micro-batch that fits, without recomputation if possible."""
-    reserve, whole = read_size(RESERVE, "reserve"), padded(architecture, mesh.pp)
+    assert run.machine is not None
+    check_expert_ranks(mesh)
+    room = run.machine.accelerator.usable_bytes - read_size(RESERVE, "reserve")
+    whole, states = padded(run.architecture, mesh.pp), run.states.worst
 
     def fitting(size: int, recompute: str) -> TrainingLayout | None:
-        if size * mesh.dp > run.sequences:
+        if size * mesh.dp > run.step_sequences:
             return None
-        layout = layout_on(mesh, size, recompute, run)
-        memory = check_fit(
-            whole, machine.accelerator.usable_bytes, reserve, mesh.ranks, mode="training", mesh=layout.mesh,
-            batch=size, seq=run.seq, extend=True, recompute=recompute, **run.memory,
-        )  # fmt: skip
-        return layout if memory.fits else None
+        layout = layout_on(mesh, size, recompute, run.step_sequences)
+        workload = Workload(batch=size, seq=run.seq, mode="train", extend=True)
+        policy = changed(states.policy, recompute=recompute)
+        stages = stage_memories(whole, workload, policy, states.recipe, layout.mesh)
+        return layout if all(stage.peak <= room for stage in stages) else None
 
     if not (found := fitting(1, NO_RECOMPUTATION)):
         return fitting(1, FULL)

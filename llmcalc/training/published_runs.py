@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from ..analysis.evidence import errors_of
 from ..calc.flops import flops
 from ..core.architecture import Architecture, TrainingFact
 from ..core.errors import InputError
@@ -14,7 +13,10 @@ from ..estimate.amounts import HOURS_A_DAY
 from ..estimate.cost import AS_GIVEN, Machine, Span, usual_format
 from ..inputs.defaults import default_seq
 from ..inputs.gpus import accelerators_named
-from .run import Training
+from ..inputs.measurements import errors_of
+
+if TYPE_CHECKING:
+    from .result import Training
 
 OF_RUNS = (0.1, 0.5, 0.9)  # quantiles of the hours of published runs
 MOST_OTHER_TOKENS = 0.1  # share by which the tokens of a run may differ from those of the published one

@@ -21,11 +21,10 @@ from ..core.workload import Workload
 from ..engines.hardware import engine_titles
 from ..estimate.amounts import share as read_share
 from ..estimate.hardware import Accelerator
-from ..fitting.fit import check_fit
+from ..fitting.check import check_fit
 from ..fitting.memory import SETTINGS as MEMORY_SETTINGS
 from ..inputs.effects import check_effects
 from ..inputs.gpus import read_gpus
-from ..inputs.models import Source, load
 from ..inputs.number_formats import number_format, weight_formats
 from ..inputs.settings import MEMORY_MODE, memory_settings, read_settings
 from ..serving.reading import ENGINES, read_deployment
@@ -169,79 +168,42 @@ class RlMemory(NotebookDisplay):
         }  # fmt: skip
 
 
-def rl(
-    model: Source,
-    gpu: str,
-    *,
-    algorithm: str = "grpo",
-    rollout: str = "colocate",
-    completions: int = COMPLETIONS,
-    prompt: int | str = PROMPT,
-    completion: int | str = COMPLETION,
-    micro_batch: int | None = None,
-    share: float | str | None = None,
-    sleep: int = 0,
-    reference: bool | None = None,
-    offload: bool = False,
-    engine_tp: int = 1,
-    **settings: Any,
-) -> RlMemory:
-    """Compute the memory of each phase of a step of GRPO or PPO, and which phase is the peak.
-
-    >>> import llmcalc
-    >>> result = llmcalc.rl("qwen2.5-1.5b", "h100", completion=1024, sleep=2)
-    >>> result.largest.name
-    'training'
-
-    Args:
-        model: an architecture, or anything ``load`` reads.
-        gpu: accelerator with an optional count, such as ``"h100:8"``, or the memory of one GPU. Several GPUs without
-            ``dp`` or ``tp`` use ZeRO-3.
-        algorithm: ``grpo``, or ``ppo`` with a critic and a reward model of the same size.
-        rollout: ``colocate``, where trainer and engine share each GPU, or ``separate``.
-        completions: number of completions per prompt (the size of a group).
-        prompt: tokens of a prompt.
-        completion: tokens of a completion.
-        micro_batch: number of completions in a backward pass on one GPU (default: a group).
-        share: share of a GPU's memory that the engine takes (``vllm_gpu_memory_utilization``; default: 0.3, or that of
-            the engine on GPUs of its own).
-        sleep: sleep level of the engine during training: 0 (awake), 1 (weights in host memory, no KV cache) or 2 (both
-            discarded).
-        reference: whether a reference model is kept (default: only for ``ppo``). With LoRA, it is the model without its
-            adapters.
-        offload: whether the trainer's weights and optimizer states are in host memory during the rollout.
-        engine_tp: number of tensor-parallel ranks of the engine.
-        settings: settings of a training step of ``memory``, such as ``lora_rank``, ``recompute``, ``zero`` or ``dp``.
-
-    Raises:
-        InputError: an unknown setting, or one without an effect.
-    """
-    asked = {
-        "algorithm": algorithm, "rollout": rollout, "completions": completions, "prompt": prompt,
-        "completion": completion, "micro_batch": micro_batch, "share": share, "sleep": sleep,
-        "reference": reference, "offload": offload, "engine_tp": engine_tp, **settings,
-    }  # fmt: skip
+def read_rl(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of the algorithm among arguments of ``rl``, with their defaults for a model."""
     for setting in RL:
         if asked[setting.name] is None and setting.name not in OPTIONAL:
             raise InputError("must not be None", parameter=setting.name, hint="omit it")
+    share = asked["share"]
     own = read_lengths({
         **{setting.name: asked[setting.name] for setting in RL},
         "share": None if share is None else read_share(share, "share"),
     })  # fmt: skip
-    if share is None and rollout == "colocate":
+    is_shared, is_ppo = own["rollout"] == "colocate", own["algorithm"] == "ppo"
+    if share is None and is_shared:
         own["share"] = SHARE
-    check_values((*RL, Setting("gpu", default="")), {**own, "gpu": gpu})
-    if sleep > DISCARDED:
-        raise InputError(f"must be 0, 1 or 2, not {sleep}", parameter="sleep")
-    if rollout == "separate" and (sleep or offload):
-        name = "sleep" if sleep else "offload"
+    check_values((*RL, Setting("gpu", default="")), {**own, "gpu": asked["gpu"]})
+    if own["sleep"] > DISCARDED:
+        raise InputError(f"must be 0, 1 or 2, not {own['sleep']}", parameter="sleep")
+    if not is_shared and (own["sleep"] or own["offload"]):
+        name = "sleep" if own["sleep"] else "offload"
         raise InputError("has no effect with separate GPUs", parameter=name, hint="use {rollout=colocate}")
-    if reference and algorithm == "ppo":
+    if own["reference"] and is_ppo:
         raise InputError("has no effect on ppo, which always keeps one", parameter="reference", hint="omit it")
-    architecture, tokens = load(model), own["prompt"] + own["completion"]
     own["micro_batch"], own["engine_tp"] = own["micro_batch"] or own["completions"], own["engine_tp"] or 1
-    own["reference"] = algorithm == "ppo" if reference is None else reference
-    machine = read_gpus(gpu)
+    own["reference"] = is_ppo if own["reference"] is None else own["reference"]
+    return own
+
+
+def rl_memory(architecture: Architecture, gpu: str, own: Mapping[str, Any], settings: Mapping[str, Any]) -> RlMemory:
+    """Return the memory of each phase of a step.
+
+    Args:
+        architecture: the model.
+        gpu: accelerator with an optional count, or the memory of one GPU.
+        own: settings of the algorithm, as ``read_rl`` returns them.
+        settings: settings of a training step of ``memory``.
+    """
+    tokens, machine = own["prompt"] + own["completion"], read_gpus(gpu)
     total = machine.memory_bytes or (machine.accelerator.usable_bytes if machine.accelerator else 0)
     training = _training(architecture, own["micro_batch"], tokens, settings, total, machine.count)
     of_engine = {
@@ -249,7 +211,7 @@ def rl(
         "max_num_seqs": own["completions"] * own["micro_batch"], "dtype": settings.get("dtype", "bf16"),
     }  # fmt: skip
     engine = read_deployment(architecture, None, engine=ENGINES[0], gpu_memory=total, settings=of_engine).start()
-    own["share"] = engine.settings["share"]
+    own = {**own, "share": engine.settings["share"]}
     card, profile = machine.accelerator, engine.profile
     refusal = ""
     if card and profile.title not in engine_titles(card):
@@ -257,15 +219,9 @@ def rl(
     weights = int(engine.memory.weights.best)
     phases = _phases(architecture, training, engine.memory.budget, weights, own, settings)
     states = training.weights + training.optimizer
-    host = (weights if sleep == 1 else 0) + (states if offload else 0)
-
-    def find_changes(result: RlMemory) -> tuple[RlChange, ...]:
-        from ..search.rl_changes import RlSearch  # needed only by steps that do not fit
-
-        return RlSearch(result, asked, lambda change: rl(architecture, **{"gpu": gpu, **asked, **change})).changes()
-
+    host = (weights if own["sleep"] == 1 else 0) + (states if own["offload"] else 0)
     return RlMemory(
-        architecture, phases, training, engine, own, total, host, card, training.mesh.ranks, refusal, find_changes
+        architecture, phases, training, engine, own, total, host, card, training.mesh.ranks, refusal
     )  # fmt: skip
 
 

@@ -1,226 +1,257 @@
-"""Training runs with exact compute and estimated time, cost, energy and data volume.
-
-The compute is exact for full sequences of equal length. All other figures depend on the displayed assumptions.
-"""
+"""A training run: what is trained on which GPUs, read once, with its memory, time and cost."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any
 
-from ..calc.flops import Flops
-from ..calc.memory.fit import Fit
-from ..calc.memory.optimizer import Adapters
-from ..calc.params import params
-from ..core.architecture import Architecture
-from ..core.evidence import ASSUMED
-from ..core.notebook_display import NotebookDisplay
+from ..calc.flops import Flops, flops
+from ..calc.memory.fit import Fit, read_size
+from ..calc.memory.pipeline import ParallelMemory
+from ..calc.sharding import Mesh
+from ..core.architecture import Architecture, declare
+from ..core.errors import InputError, SizeError, short_repr
 from ..core.record import changed, record
-from ..estimate.amounts import HOURS_A_DAY, PF_DAY
-from ..estimate.cost import AS_GIVEN, FROM_OPERATIONS, Emission, Machine, Span
-from ..estimate.scaling.forms import TRAIN
+from ..core.setting import AMOUNT, COUNT, SIZES, Setting, check_values, read_lengths, read_texts
+from ..data import table
+from ..estimate.amounts import amount
+from ..estimate.cost import AS_GIVEN, FROM_OPERATIONS, UNKNOWN, Emission, Machine, Span, emission, is_of_mixtures
+from ..estimate.hardware import Accelerator
+from ..estimate.prices import price_of
+from ..fitting.check import check_fit
+from ..fitting.memory import memory_of
+from ..inputs.defaults import RESERVE, default_seq
+from ..inputs.effects import check_effects
+from ..inputs.models import read_model
+from ..inputs.settings import ADAPTERS, DTYPE, IS_TRAINING, OPTIMIZER, RECOMPUTE, WHOLE_MESH
+from .layouts import judged, layout_on, training_time, usual_step_tokens
+from .machine import MACHINE, OF_GPU, PRICE, read_machine
+from .published_runs import published_tokens
+from .result import Training
+from .step import NO_RECOMPUTATION
 from .step_time import TrainingTime
 
-SIX_ND = "6nd"  # utilisation by 6·N·D
-SHORT_IDS, SHORT, LONG = 2**16, 2, 4  # largest vocabulary with 2-byte token ids; bytes per id
-
-
-class Price(NamedTuple):
-    """Price in US dollars per accelerator-hour, and its source."""
-
-    low: float
-    high: float
-    source: str
-
-    def of(self, hours: Span) -> tuple[float, float]:
-        """Return the cost range in US dollars for the given accelerator-hours."""
-        return hours.low * self.low, hours.high * self.high
+LARGEST_WHOLE = 10**30
+SETTINGS = (
+    Setting("tokens", AMOUNT), *SIZES[1:], COUNT, Setting("batch_tokens", AMOUNT), MACHINE,
+    changed(WHOLE_MESH, needs=OF_GPU), Setting("micro_batch", int, 1, least=1, needs=(*OF_GPU, "mesh")),
+    changed(RECOMPUTE, default=NO_RECOMPUTATION, needs=(*OF_GPU, "mesh", "stored_scores")), PRICE,
+    Setting("watts", float, above=0, needs=OF_GPU), Setting("pue", float, least=1, needs=(*OF_GPU, "carbon")),
+    Setting("carbon", float, least=0, needs=(*OF_GPU, "pue")), DTYPE,
+    changed(OPTIMIZER, default="adamw", needs=()), Setting("fit", Fit), *ADAPTERS,
+)  # fmt: skip
 
 
 @record
-class Budget:
-    """A training budget in accelerator-hours and model FLOPs.
-
-    Attributes:
-        said: the budget as entered by the user.
-        share: hours of a run as a multiple of those at the utilisation, such as those of published runs.
-    """
-
-    said: str
-    machine: Machine
-    hours: Span
-    flops: Span
-    price: Price | None
-    share: float = 1.0
-
-    @property
-    def cost(self) -> tuple[float, float] | None:
-        """Cost range in US dollars."""
-        return self.price.of(self.hours) if self.price else None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the attributes as a plain dictionary."""
-        return {
-            "said": self.said, "machine": self.machine.to_dict(), "hours": self.hours._asdict(),
-            "flops": self.flops._asdict(), "share": self.share,
-            "price": self.price._asdict() if self.price else None,
-            "cost": dict(zip(("low", "high"), self.cost, strict=True)) if self.cost else None,
-        }  # fmt: skip
-
-
-@record
-class Training(NotebookDisplay):
+class Run:
     """A training run.
 
     Attributes:
-        step: FLOPs of all sequences in the run.
-        tokens: requested number of tokens, before rounding up to full sequences.
-        resume_bytes: size of a resumable checkpoint (weights, master copy and optimizer states).
-        adapters: LoRA adapters, if only these are trained and stored.
-        adapter_flops: FLOPs of contractions if only these are trained.
-        step_time: time of a step derived from its operations, or None if it is not computed.
-        published: the machine with the published utilisation of other runs, or None.
+        architecture: the model.
+        tokens: training tokens, before rounding up to full sequences.
+        seq: tokens per sequence.
+        target_seq: decoder tokens of an encoder-decoder model, or None for ``seq``.
+        extend: whether sequences may be longer than the learned positions.
+        count: query-key pairs that the model FLOPs count.
+        batch_tokens: tokens per optimizer step, or None for the usual number.
+        machine: GPUs with their utilisation, or None.
+        mesh: number of ranks of each kind of parallelism, or None to choose a layout.
+        micro_batch: sequences per micro-batch on each rank of the mesh.
+        recompute: activation recomputation on the mesh.
+        formats: number format and optimizer, as arguments of ``memory``.
+        adapters: rank and matrices of LoRA, as arguments of ``memory``. The rank is None if all parameters are trained.
+        step_settings: all arguments of ``memory`` for a step, if a training program's file states them.
+        price: US dollars per accelerator-hour, or None for quoted prices.
+        energy: watts per accelerator, power usage effectiveness, and kg CO2e per kWh, each None if not given.
+        given_fit: memory per GPU, if already computed.
     """
 
     architecture: Architecture
-    step: Flops
     tokens: int
-    batch_tokens: int | None
-    machine: Machine | None
-    price: Price | None
-    emissions: tuple[Emission, ...]
-    weights_bytes: int
-    resume_bytes: int
-    vocabulary: int | None
-    fit: Fit | None
-    adapters: Adapters | None = None
-    adapter_flops: int | None = None
-    step_time: TrainingTime | None = None
-    published: Machine | None = None
-
-    EVIDENCE: ClassVar[dict[str, str]] = {
-        **dict.fromkeys(("compute", "pf_days"), "executed"), "six_nd": "exact", "other": "assumed",
-        **dict.fromkeys(("hours", "days", "step_time"), "measured"), "cost": "assumed", "emissions": "assumed",
-        **dict.fromkeys(("weights_bytes", "resume_bytes", "read_bytes"), "exact"),
-    }  # fmt: skip
-
-    @property
-    def evidence(self) -> dict[str, str]:
-        """Class of evidence of each value. Hours by a utilisation that the user specified are assumed."""
-        found = super().evidence
-        is_assumed = self.adapters is not None or (self.machine and self.machine.mfu_source == AS_GIVEN)
-        given = {"hours": ASSUMED, "days": ASSUMED} if is_assumed else {}
-        known: dict[str, Any] = {
-            "hours": self.hours,
-            "days": self.hours,
-            "cost": self.cost,
-            "emissions": self.emissions,
-        }
-        known["step_time"] = self.step_time
-        return {name: each for name, each in {**found, **given}.items() if known.get(name, True)}
-
-    @property
-    def summary(self) -> str:
-        """One-line summary of compute and time."""
-        time = f", {self.hours.mid:,.0f} GPU-hours" if self.hours else ""
-        return f"{self.architecture.name} on {self.tokens:,} tokens: {self.compute:.4g} FLOPs{time}"
-
-    @property
-    def sequences(self) -> int:
-        """Number of full sequences, rounded up."""
-        return self.step.workload.batch
-
-    @property
-    def compute(self) -> int:
-        """Exact matmul FLOPs of the forward and backward passes."""
-        return self.step.matmul if self.adapter_flops is None else self.adapter_flops
+    seq: int
+    target_seq: int | None = None
+    extend: bool = False
+    count: str = "causal"
+    batch_tokens: int | None = None
+    machine: Machine | None = None
+    mesh: Mesh | None = None
+    micro_batch: int = 1
+    recompute: str = NO_RECOMPUTATION
+    formats: Mapping[str, Any] = {"dtype": "bf16", "optimizer": "adamw"}
+    adapters: Mapping[str, Any] = {}
+    step_settings: Mapping[str, Any] | None = None
+    price: float | None = None
+    energy: tuple[float | None, float | None, float | None] = (None, None, None)
+    given_fit: Fit | None = None
 
     @cached_property
-    def mfu_flops(self) -> int:
-        """FLOPs that the utilisation refers to, from which the hours are derived."""
-        count = self.machine.mfu_count if self.machine else None
-        if count is None or count == self.step.workload.attention:
-            return self.compute
-        counted = self.step.counting(count).matmul if count != SIX_ND else self.six_nd
-        if count == SIX_ND and self.architecture.is_encoder_decoder:
-            counted //= 2  # a token passes through one stack
-        return counted * self.compute // self.step.matmul
+    def flops(self) -> Flops:
+        """FLOPs of all sequences."""
+        sizes: dict[str, Any] = {"seq": self.seq, "target_seq": self.target_seq, "extend": self.extend}
+        one = flops(self.architecture, **sizes, mode="train", attention=self.count)
+        for name, least in (("one sequence", one.tokens), ("one step", self.batch_tokens or 0)):
+            if self.tokens < least:
+                text = f"{self.tokens:,} tokens are fewer than {name} ({least:,} tokens)"
+                hint = "increase the number of tokens, or reduce the sequence length or batch size"
+                raise SizeError(text, parameter="tokens", hint=hint)
+        batch = -(-self.tokens // one.tokens)
+        return flops(self.architecture, **sizes, batch=batch, mode="train", attention=self.count)
 
     @property
-    def parameters(self) -> int:
-        """Number of active parameters, including embeddings (N in 6·N·D)."""
-        return params(self.architecture).active
+    def step_tokens(self) -> int:
+        """Tokens of a step on all GPUs, also those of a usual one."""
+        assert self.machine is not None
+        return self.batch_tokens or usual_step_tokens(self.machine.count, self.flops.matmul)
 
     @property
-    def six_nd(self) -> int:
-        """Approximate training FLOPs (6·N·D)."""
-        return TRAIN * self.parameters * self.tokens
+    def step_sequences(self) -> int:
+        """Sequences of a step on all GPUs."""
+        return max(self.step_tokens // self.seq, 1)
+
+    @cached_property
+    def states(self) -> ParallelMemory:
+        """Weights and optimizer states of all parameters on one rank."""
+        found = memory_of(self.architecture, mode="training", seq=1, **self.formats)
+        assert isinstance(found, ParallelMemory)
+        return found
 
     @property
-    def pf_days(self) -> float:
-        """Training compute in PF-days."""
-        return self.compute / PF_DAY
+    def state_bytes(self) -> float:
+        """Bytes of optimizer states and master copy per parameter."""
+        n_weights: int = self.states.weights // self.states.worst.recipe.weight_bytes
+        return float(self.states.optimizer / max(n_weights, 1))
 
-    @property
-    def steps(self) -> int | None:
-        """Number of optimizer steps, rounded up."""
-        return -(-self.tokens // self.batch_tokens) if self.batch_tokens else None
+    @cached_property
+    def memory(self) -> Fit | None:
+        """Memory of a step on each GPU of the mesh, or None without GPUs or a mesh."""
+        if self.given_fit or self.machine is None or self.mesh is None:
+            return self.given_fit
+        own: Mapping[str, Any] = self.step_settings or {
+            "mode": "training", "mesh": self.mesh, "batch": self.micro_batch, "recompute": self.recompute,
+            "seq": self.seq, "target_seq": self.target_seq, "extend": self.extend, **self.formats, **self.adapters,
+        }  # fmt: skip
+        usable, reserve = self.machine.accelerator.usable_bytes, read_size(RESERVE, "reserve")
+        return check_fit(self.architecture, usable, reserve, self.machine.count, **own)
 
-    @property
-    def hours(self) -> Span | None:
-        """Estimated accelerator-hours."""
-        return self.machine.hours(self.mfu_flops) if self.machine else None
-
-    @property
-    def days(self) -> Span | None:
-        """Training time in days on all accelerators."""
-        return self.hours.times(1 / self.machine.count / HOURS_A_DAY) if self.machine and self.hours else None
-
-    @property
-    def other_hours(self) -> Span | None:
-        """Accelerator-hours by the other estimate: the published utilisation, or the operations of a step."""
+    @cached_property
+    def step(self) -> TrainingTime | None:
+        """Time of a step by its operations. None if the user states the utilisation, or kernels were not measured."""
         if self.machine is None or self.machine.mfu_source == AS_GIVEN:
             return None
-        if self.machine.mfu_source == FROM_OPERATIONS:
-            return changed(self, machine=self.published).hours if self.published else None
-        if self.step_time is None:
-            return None
-        own = changed(self.machine, mfu=self.step_time.utilisation)
-        return own.hours(self.compute)
+        if self.mesh is None:
+            return training_time(self)
+        return training_time(self, layout_on(self.mesh, self.micro_batch, self.recompute, self.step_sequences))
 
     @property
-    def cost(self) -> tuple[float, float] | None:
-        """Cost range in US dollars."""
-        return self.price.of(self.hours) if self.hours and self.price else None
+    def working(self) -> Machine | None:
+        """GPUs with the utilisation of the answer that was the better one where its source was left out."""
+        machine = self.machine
+        if machine is None or machine.mfu_source == AS_GIVEN:
+            return machine
+        if self.step is None:
+            if machine.mfu_source != UNKNOWN:
+                return machine
+            text = f"no published utilisation for {machine.accelerator.title} in {machine.number_format}"
+            raise InputError(text, parameter="mfu", hint="set the expected model FLOPs utilisation, such as {mfu=40%}")
+        errors = judged(self.architecture, machine)
+        is_better = errors["operations"] < errors["published"] and not is_of_mixtures(machine, table("utilisation"))
+        if not (is_better or machine.mfu_source == UNKNOWN):
+            return machine
+        return changed(machine, mfu=self.step.utilisation, mfu_source=FROM_OPERATIONS, mfu_count=None)
 
-    @property
-    def token_bytes(self) -> int | None:
-        """Bytes per token id in a data set (2 if every id fits in two bytes, otherwise 4)."""
-        return None if self.vocabulary is None else SHORT if self.vocabulary <= SHORT_IDS else LONG
-
-    @property
-    def read_bytes(self) -> int | None:
-        """Total size of all token ids, in bytes."""
-        return self.tokens * self.token_bytes if self.token_bytes else None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the attributes as a plain dictionary."""
-        names = (
-            "tokens", "sequences", "steps", "batch_tokens", "compute", "six_nd", "parameters", "pf_days",
-            "weights_bytes", "resume_bytes", "token_bytes", "read_bytes",
+    def answer(self) -> Training:
+        """Return the compute, time, cost, energy and checkpoint sizes of the run."""
+        fit, step, states, working = self.memory, self.flops, self.states, self.working
+        is_published = self.machine is not None and self.machine.mfu_source not in (AS_GIVEN, UNKNOWN)
+        whole = Training(
+            self.architecture, step, self.tokens, self.batch_tokens, working,
+            price_of(working.accelerator, self.price) if working else None, (), states.weights,
+            states.weights + states.optimizer, vocabulary(self.architecture), fit, step_time=self.step,
+            published=self.machine if is_published else None,
         )  # fmt: skip
-        parts = {"hours": self.hours, "days": self.days, "price": self.price, "other_hours": self.other_hours}
-        return {
-            **{name: getattr(self, name) for name in names},
-            "other": self.step.other,
-            "mfu_flops": self.mfu_flops if self.machine else None,
-            "per_token": self.compute / self.step.tokens,
-            "machine": self.machine.to_dict() if self.machine else None,
-            "step_time": self.step_time.to_dict() if self.step_time else None,
-            "published": self.published.to_dict() if self.published else None,
-            **{name: part and part._asdict() for name, part in parts.items()},
-            "cost": dict(zip(("low", "high"), self.cost, strict=True)) if self.cost else None,
-            "emissions": [one.to_dict() for one in self.emissions],
-            "fit": self.fit.to_dict() if self.fit else None,
-            "evidence": self.evidence,
-        }
+        found = self._with_adapters(whole) if self.adapters.get("lora_rank") else whole
+        if working is None or found.hours is None:
+            return found
+        return changed(found, emissions=emissions(working.accelerator, found.hours, *self.energy))
+
+    def _with_adapters(self, whole: Training) -> Training:
+        """Return the answer of a run that trains and stores only LoRA adapters."""
+        own = {**(self.step_settings or {**self.formats, **self.adapters}), "mode": "training", "mesh": None}
+        stored = memory_of(self.architecture, **{**own, "batch": 1, "seq": 1})
+        assert isinstance(stored, ParallelMemory)
+        recipe = stored.worst.recipe
+        adapters = recipe.adapters
+        assert adapters is not None
+        weights = stored.gradients // recipe.gradient_bytes * recipe.weight_bytes
+        return changed(
+            whole, weights_bytes=weights, resume_bytes=weights + stored.optimizer, adapters=adapters,
+            adapter_flops=whole.step.with_adapters(adapters.rank, adapters.targets), step_time=None,
+        )  # fmt: skip
+
+
+def read_run(given: Mapping[str, Any], step_settings: Mapping[str, Any] | None = None) -> Run:
+    """Return the run that arguments of ``train`` describe.
+
+    Args:
+        given: arguments of ``train``, of which only ``model`` is required.
+        step_settings: all arguments of ``memory`` for a step, if a training program's file states them.
+    """
+    usual = {setting.name: setting.default for setting in SETTINGS}
+    own = read_lengths({**usual, **given})
+    check_values(SETTINGS, own)
+    adapters = {
+        "lora_rank": own["lora_rank"],
+        "lora_targets": own["lora_targets"] and read_texts(own["lora_targets"], "lora_targets"),
+    }
+    tokens, batch_tokens = (
+        None if own[name] is None else whole_number(own[name], name) for name in ("tokens", "batch_tokens")
+    )
+    gpus = own["gpu"]
+    machine = read_machine(gpus, needs_mfu=False) if isinstance(gpus, str) else gpus
+    architecture = read_model(own["model"])
+    check_effects((*SETTINGS, IS_TRAINING), {**own, "training": True}, architecture)
+    tokens = published_tokens(architecture) if tokens is None else tokens
+    seq = int(default_seq(architecture) if own["seq"] is None else own["seq"])
+    return Run(
+        architecture, tokens, seq, own["target_seq"], own["extend"], own["count"], batch_tokens, machine, own["mesh"],
+        own["micro_batch"], own["recompute"], {name: own[name] for name in ("dtype", "optimizer")}, adapters,
+        step_settings, own["price"], (own["watts"], own["pue"], own["carbon"]), own["fit"],
+    )  # fmt: skip
+
+
+def whole_number(value: float | str, parameter: str) -> int:
+    """Parse a positive number of tokens."""
+    found = amount(value, parameter) if isinstance(value, str) else value
+    if isinstance(found, bool) or not isinstance(found, (int, float)) or not 1 <= found <= LARGEST_WHOLE:
+        hint = "use a positive number such as 15T"
+        raise SizeError(f"invalid number of tokens {short_repr(value)}", parameter=parameter, hint=hint)
+    if found != int(found) and not isinstance(value, str):
+        raise SizeError(f"invalid number of tokens {short_repr(value)}", parameter=parameter, hint="use a whole number")
+    return round(found)
+
+
+def emissions(
+    one: Accelerator, hours: Span, watts: float | None, pue: float | None, carbon: float | None
+) -> tuple[Emission, ...]:
+    """Estimate the energy use and CO2e emissions of the given accelerator-hours under each convention.
+
+    ``watts`` replaces the rated power in all of them. If both ``pue`` and ``carbon`` are given, they form an additional
+    convention.
+    """
+    power = one.power if watts is None else watts
+    if power is None:
+        return ()
+    conventions: dict[str, Any] = dict(table("energy"))
+    if pue is not None and carbon is not None:
+        conventions["given"] = {"title": AS_GIVEN, "pue": pue, "kg_per_kwh": carbon, "source": AS_GIVEN}
+    return tuple(emission(name, entry, hours, power) for name, entry in conventions.items())
+
+
+def vocabulary(architecture: Architecture) -> int | None:
+    """Return the number of token embedding rows, or None if there is no token embedding."""
+    for stack in architecture.stacks:
+        for _, layer in stack.inputs:
+            if any(tensor.table == "token" for tensor in declare(layer).tensors):
+                return next((rows for _, rows in layer.sizes("vocabulary")), None)
+    return None

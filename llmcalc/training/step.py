@@ -16,13 +16,13 @@ from typing import Any
 from ..calc.collectives import ALL_TO_ALL, FORWARD, Collective
 from ..calc.communication import communication
 from ..calc.memory.number_formats import BITS_A_BYTE
-from ..calc.memory.pipeline import pipeline_stages
+from ..calc.memory.pipeline import layers_of, pipeline_stages
 from ..calc.memory.zero import SHARDS_GRADIENTS, SHARDS_OPTIMIZER
 from ..calc.sharding import Mesh
 from ..calc.walk import Conventions
 from ..core.architecture import Architecture
 from ..core.ledger import rows
-from ..core.record import changed, record
+from ..core.record import by_layer, changed, record
 from ..core.workload import Workload
 from ..kernels import kernels
 from ..kernels.arrays import Number
@@ -35,7 +35,7 @@ from .kernels import Passes, TrainingKernels
 
 FORWARD_PASS, BACKWARD_PASS, RECOMPUTATION = "forward", "backward", "recomputation"
 COMMUNICATION, REPLICAS, BUBBLE, OPTIMIZER = "communication", "replicas", "pipeline bubble", "optimizer"
-SELECTIVE, FULL = "selective", "full"  # recomputation
+NO_RECOMPUTATION, SELECTIVE, FULL = "none", "selective", "full"
 RESIDUAL_BYTES = 3 * ACTIVATION_BYTES  # of a residual addition: two reads and a write
 DP, PP = "dp", "pp"
 CONVENTIONS = Conventions("prefill", "causal", None, "all")
@@ -88,14 +88,6 @@ class _Stage:
         self.values = {**values, "b": values["b"] / self.mesh.cp}  # of the tokens of a context-parallel rank
         self.tokens = self.values["b"] * self.values["q"]
         self.parts = dict.fromkeys((FORWARD_PASS, BACKWARD_PASS, RECOMPUTATION, COMMUNICATION), 0.0)
-
-    @property
-    def key(self) -> object:
-        """Layers of the stage, which have the same times in equal stages."""
-        return tuple(
-            (bool(stack.inputs), bool(stack.outputs), *((id(run.block), run.count) for run in stack.runs))
-            for stack in self.part.stacks
-        )
 
     def compute(self) -> None:
         """Add the times of all operations of a micro-batch."""
@@ -202,11 +194,14 @@ def training_step(
     bits = ACTIVATION_BYTES * BITS_A_BYTE
     exchanged = communication(architecture, workload, mesh, bits, bits, uneven=True).stages
     stages, replicas, known = [], [], dict[object, dict[str, float]]()
+    for training in (False, True):
+        operations(architecture, mesh, CONVENTIONS, training)  # of all layers, which the stages share
     for part, collectives in zip(pipeline_stages(architecture, mesh.pp, uneven=True), exchanged, strict=True):
-        stage = _Stage(part, model, layout, values)
-        if (same := known.get(stage.key)) is None:
+        vars(part).update(by_layer(architecture))
+        stage, layers = _Stage(part, model, layout, values), layers_of(part)
+        if (same := known.get(layers)) is None:
             stage.compute()
-            same = known[stage.key] = dict(stage.parts)
+            same = known[layers] = dict(stage.parts)
         stage.parts = dict(same)
         replicas.append(stage.exchange(collectives, values))
         stages.append(stage)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,38 +30,8 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     With ``use: copies``, append initial vectors for additional copies of the tokens instead.
     """
     ids = layer.ids
-    if layer.use == "side_tokens" and x is None and step.source is not None:  # learned queries
-        return w.w[np.tile(np.arange(layer.rows), (len(step.ids), 1))]
-    if layer.use == "side_tokens":
-        if step.grid:
-            raise UnsupportedError(
-                "the NumPy model does not support learned tokens in a patch sequence", where="embedding"
-            )
-        spread = 0.0 if x is None else 0.0 * x[:, :1]  # over the batch
-        step.saved_streams["side_tokens"] = w.w[None] + spread
-        return x
-    if layer.use == "copies":
-        first = np.concatenate([w.w[-1:], w.w[:-1]])  # the last row belongs to the first copy, as in the original code
-        step.copies += layer.rows
-        copies = np.repeat(first, step.ids.shape[1], axis=0)[None] + np.zeros((len(step.ids), 1, 1))
-        return np.concatenate([x, copies], axis=1)
-    if layer.use == "angles":
-        step.angles = constant(_table(layer, w))[step.positions + layer.offset]
-        return x
-    if layer.use == "array":
-        step.latent_arrays.append(w.w[np.tile(np.arange(layer.rows), (len(step.ids), 1))])
-        return x
-    if layer.use == "prefix":  # learned tokens, shared by all sequences
-        step.prompt = w.w.shape[0]
-        step.ids = np.concatenate([np.zeros((len(step.ids), step.prompt), int), step.ids], axis=1)
-        return np.concatenate([w.w[None] + np.zeros((len(step.ids), 1, 1)), x], axis=1)
-    if layer.use == "suffix":
-        step.must_be_whole("embedding")
-        rows = w.w[np.tile(np.arange(layer.rows), (len(step.ids), 1))] * layer.scale
-        step.ids = np.concatenate([step.ids, np.zeros((len(step.ids), layer.rows), int)], axis=1)
-        return np.concatenate([x, rows], axis=1)
-    if layer.use == "everywhere":
-        return x + w.w[0]
+    if layer.use in _LEARNED:
+        return _LEARNED[layer.use](layer, w, x, step)
     if ids and ids.edges != "none":
         return _add_box_rows(layer, w, x, step)
     if step.grid and layer.rows != step.ids.shape[1]:
@@ -83,6 +54,73 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     if x is not None and x.shape[-1] != layer.d_model:
         raise UnsupportedError(f"embeddings of width {layer.d_model} and {x.shape[-1]} cannot be added")
     return rows if x is None else x + rows
+
+
+def _for_each_sequence(layer: Any, w: Weights, step: Step) -> Array:
+    """Return the rows of the table for each sequence, [b n d]."""
+    return w.w[np.tile(np.arange(layer.rows), (len(step.ids), 1))]
+
+
+def _side_tokens(layer: Any, w: Weights, x: Array | None, step: Step) -> Array:
+    """Save learned tokens [1 n d] for later layers. Without a stream, they are the stream [b n d]."""
+    if x is None and step.source is not None:  # learned queries
+        return _for_each_sequence(layer, w, step)
+    if step.grid:
+        raise UnsupportedError("the NumPy model does not support learned tokens in a patch sequence", where="embedding")
+    spread = 0.0 if x is None else 0.0 * x[:, :1]  # over the batch
+    step.saved_streams["side_tokens"] = w.w[None] + spread
+    return x
+
+
+def _copies(layer: Any, w: Weights, x: Array, step: Step) -> Array:
+    """Append the initial vectors of further copies of the tokens to ``x`` [b q d], which becomes [b (n + 1)·q d]."""
+    first = np.concatenate([w.w[-1:], w.w[:-1]])  # the last row belongs to the first copy, as in the original code
+    step.copies += layer.rows
+    copies = np.repeat(first, step.ids.shape[1], axis=0)[None] + np.zeros((len(step.ids), 1, 1))
+    return np.concatenate([x, copies], axis=1)
+
+
+def _angles(layer: Any, w: Weights, x: Array, step: Step) -> Array:
+    """Save the angles [q d] of rotary positions for later layers."""
+    step.angles = constant(_table(layer, w))[step.positions + layer.offset]
+    return x
+
+
+def _latent_array(layer: Any, w: Weights, x: Array, step: Step) -> Array:
+    """Save learned latents [b n d] for later layers."""
+    step.latent_arrays.append(_for_each_sequence(layer, w, step))
+    return x
+
+
+def _prefix(layer: Any, w: Weights, x: Array, step: Step) -> Array:
+    """Prepend learned tokens, which all sequences share, to ``x`` [b q d], which becomes [b n+q d]."""
+    step.prompt = w.w.shape[0]
+    step.ids = np.concatenate([np.zeros((len(step.ids), step.prompt), int), step.ids], axis=1)
+    return np.concatenate([w.w[None] + np.zeros((len(step.ids), 1, 1)), x], axis=1)
+
+
+def _suffix(layer: Any, w: Weights, x: Array, step: Step) -> Array:
+    """Append learned tokens to ``x`` [b q d], which becomes [b q+n d]."""
+    step.must_be_whole("embedding")
+    rows = _for_each_sequence(layer, w, step) * layer.scale
+    step.ids = np.concatenate([step.ids, np.zeros((len(step.ids), layer.rows), int)], axis=1)
+    return np.concatenate([x, rows], axis=1)
+
+
+def _everywhere(layer: Any, w: Weights, x: Array, step: Step) -> Array:
+    """Add one vector to all tokens."""
+    return x + w.w[0]
+
+
+_LEARNED: dict[str, Callable[[Any, Weights, Any, Step], Array]] = {  # by the use of vectors that no id looks up
+    "side_tokens": _side_tokens,
+    "copies": _copies,
+    "angles": _angles,
+    "array": _latent_array,
+    "prefix": _prefix,
+    "suffix": _suffix,
+    "everywhere": _everywhere,
+}
 
 
 def _insert_image(rows: Array, vectors: Array, marked: Array) -> Array:

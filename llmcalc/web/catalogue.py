@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ..api.load import load
 from ..calc.memory.fit import read_size
 from ..core.errors import InputError
 from ..data import table, tables
@@ -12,7 +13,6 @@ from ..estimate.hardware import Accelerator
 from ..fitting.formats import FORMATS, weight_bits
 from ..inputs.defaults import RESERVE
 from ..inputs.gpus import accelerator, accelerators
-from ..inputs.models import load
 from ..inputs.number_formats import aliases_of, number_format, weight_formats
 from ..report.preset_summaries import summary
 from ..report.search import search

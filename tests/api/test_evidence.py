@@ -7,19 +7,11 @@ from pathlib import Path
 import pytest
 
 import llmcalc
-from llmcalc.analysis.evidence import (
-    BASIS,
-    Measurements,
-    Row,
-    classes,
-    evidence_of,
-    median,
-    preset_figures,
-    read_measurements,
-)
+from llmcalc.analysis.evidence import BASIS, classes, evidence_of, preset_figures
 from llmcalc.analysis.quantity import names
 from llmcalc.cli.main import main
 from llmcalc.core.evidence import CLASSES
+from llmcalc.inputs.measurements import Measurements, Row, median, read_measurements
 from llmcalc.report.evidence import check_rows, summary_rows
 from llmcalc.report.provenance import evidence_notes
 
@@ -91,7 +83,7 @@ def test_figures_of_a_table_are_computed_again() -> None:
     predicted = {row.case: row.predicted for row in table.rows}
     for case in ("gpt3-175b on v100-sxm2-32gb", "deepseek-v3-671b on h800"):
         model, _, gpu = case.partition(" on ")
-        hours = llmcalc.train(model, machine=gpu).hours
+        hours = llmcalc.train(model, gpu=gpu).hours
         assert hours is not None
         assert predicted[case] == pytest.approx(hours.mid / 1000, rel=1e-4)
 

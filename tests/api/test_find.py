@@ -15,6 +15,7 @@ from llmcalc.calc.memory.fit import largest_within
 from llmcalc.cli.main import main
 from llmcalc.core.architecture import Architecture
 from llmcalc.core.workload import positions
+from llmcalc.estimate.prices import price_of
 from llmcalc.fitting.context import largest_context
 from llmcalc.fitting.formats import weight_bits
 from llmcalc.fitting.memory import serving_stages
@@ -22,7 +23,6 @@ from llmcalc.inputs.gpus import accelerator
 from llmcalc.schema.preset_files import sized_files
 from llmcalc.search.gpus import COUNTS
 from llmcalc.search.models import FORMATS, MOST_CONTEXT
-from llmcalc.training.train import price_of
 
 GIB = 2**30
 

@@ -15,9 +15,10 @@ from llmcalc.calc.memory.fit import largest_fitting, read_size, smallest_fitting
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.errors import InputError, SizeError
 from llmcalc.data import table
-from llmcalc.fitting.fit import check_fit, solve_gpus, solve_size
+from llmcalc.fitting.check import check_fit
 from llmcalc.fitting.formats import solve_quant
 from llmcalc.fitting.layouts import divisors
+from llmcalc.fitting.sizes import solve_gpus, solve_size
 from llmcalc.report.fit import fit_document
 
 GIB = 2**30

@@ -12,10 +12,10 @@ import llmcalc
 from llmcalc import InputError
 from llmcalc.cli.main import main
 from llmcalc.core.record import changed
+from llmcalc.engines.llama_cpp_weights import placed_tensors
 from llmcalc.fitting.memory import serving_weights
 from llmcalc.inputs.gguf_names import gguf_name, published_format
 from llmcalc.inputs.number_formats import mixture_name, mixtures
-from llmcalc.serving.start.llama_cpp_weights import placed_tensors
 
 NAMES = {
     "unsloth/Qwen3-30B-A3B-GGUF:Q4_K_M": ("qwen3-moe-30b-a3b", "q4_k_m"),

@@ -8,8 +8,8 @@ import pytest
 
 import llmcalc
 from llmcalc import InputError
+from llmcalc.engines.llama_cpp_weights import placed_tensors
 from llmcalc.fitting.memory import serving_weights
-from llmcalc.serving.start.llama_cpp_weights import placed_tensors
 
 REQUEST = {"isl": 512, "osl": 128}
 FILE = "Llama-3.1-8B-Instruct-Q4_K_M.gguf"

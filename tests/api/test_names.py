@@ -9,7 +9,7 @@ import pytest
 import llmcalc
 from llmcalc.core.errors import InputError, UnknownNameError
 from llmcalc.data import tables
-from llmcalc.estimate.cost import price_quotes
+from llmcalc.estimate.prices import price_quotes
 from llmcalc.inputs.gpus import accelerator, accelerators, instances, read_gpus
 
 NAMES = {

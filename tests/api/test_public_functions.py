@@ -8,7 +8,6 @@ import pkgutil
 import re
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -52,14 +51,14 @@ CALLS: dict[str, Callable[[], Any]] = {
     "memory_form": lambda: llmcalc.memory_form("gpt2"),
     "params": lambda: llmcalc.params("gpt3"),
     "read_training_file": lambda: llmcalc.read_training_file(TRAINING_FILE),
-    "scale": lambda: llmcalc.scale(machine="h100:512", days=30, laws=["hoffmann-3"]),
+    "scale": lambda: llmcalc.scale(gpu="h100:512", days=30, laws=["hoffmann-3"]),
     "rl": lambda: llmcalc.rl("gpt2", "h100"),
     "serve": lambda: llmcalc.serve("llama3.1-8b", "h100"),
     "serving_front": lambda: llmcalc.serving_front("llama3.1-8b", "h100", isl=1000, osl=500),
     "state": lambda: llmcalc.state("llama3-8b", cache="fp8"),
     "sweep": lambda: llmcalc.sweep("gpt3", "flops.total", {"seq": [1024, 2048]}),
     "traffic": lambda: llmcalc.traffic("llama3-8b", mode="decode", context=9),
-    "train": lambda: llmcalc.train("gpt3", machine="v100-sxm2-32gb:1024"),
+    "train": lambda: llmcalc.train("gpt3", gpu="v100-sxm2-32gb:1024"),
     "twin": lambda: llmcalc.twin(llmcalc.load("gpt2").shrink()),
     "verify": lambda: llmcalc.verify("gpt2"),
 }
@@ -256,21 +255,6 @@ def test_an_option_spells_its_parameter() -> None:
 
 
 # ------------------------------------------------------------------ old names
-
-
-def test_a_mesh_takes_old_names_with_one_notice() -> None:
-    from llmcalc.core.aliases import JSON_KEYS
-
-    old = {"data": 8, "tensor": 2, "expert": 4}
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        first, second = llmcalc.Mesh(**old), llmcalc.Mesh(**old)
-    assert first == second == llmcalc.Mesh(dp=8, tp=2, ep=4)
-    assert len(caught) <= len(old)
-    assert first.data == first.dp
-    assert set(JSON_KEYS["Mesh"].values()) <= set(llmcalc.Mesh.__match_args__)
-    with pytest.raises(TypeError):
-        llmcalc.Mesh(data=8, dp=8)
 
 
 def test_an_old_option_still_works(capsys: Capture) -> None:

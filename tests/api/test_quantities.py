@@ -13,6 +13,7 @@ from llmcalc.analysis.quantity import Quantity, names, quantity, setting_names, 
 from llmcalc.cli.commands import load
 from llmcalc.cli.memory_options import QUANTITY
 from llmcalc.core.errors import InputError
+from llmcalc.inputs.settings import NAMES
 
 MODELS = ("gpt2", "gpt-oss-20b", "t5-small")
 SETTINGS: dict[str, dict[str, Any]] = {"train": {"tokens": 10**9}, "latency": {"gpu": "h100"}}
@@ -138,3 +139,7 @@ def test_latency_is_a_limit_a_target_and_compared() -> None:
 def test_a_limit_of_latency_must_be_a_time(text: str) -> None:
     with pytest.raises(InputError, match="must be a time"):
         llmcalc.check("gpt2", max_latency=text, gpu="h100")
+
+
+def test_the_names_of_settings_are_known_below_the_quantities() -> None:
+    assert set(setting_names()) == NAMES

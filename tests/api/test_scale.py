@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import llmcalc
-from llmcalc.api.scale import EXPERT_LAWS, USUAL_LAWS, counts, law, laws, routed
 from llmcalc.core.errors import InputError, UnknownNameError
 from llmcalc.data import table
+from llmcalc.estimate.scaling.counts import counts, routed
 from llmcalc.estimate.scaling.forms import TRAIN
 from llmcalc.estimate.scaling.law import COUNTS, QUANTITIES, Conditions
+from llmcalc.inputs.scaling_laws import EXPERT_LAWS, USUAL_LAWS, law, laws
 from llmcalc.report.catalogues import FORMULAS, LAW_CHECKED
 
 WITH_EXPERTS = Conditions(experts=8, granularity=2, unique=1e11)
@@ -233,5 +234,7 @@ def test_an_unknown_law_is_an_error() -> None:
 def test_gpus_have_the_name_of_the_other_functions() -> None:
     named, machine = (llmcalc.scale(days=30, **{name: "h100:512"}) for name in ("gpu", "machine"))
     assert named.points == machine.points
-    with pytest.raises(InputError, match="cannot be combined with machine"):
+    runs = [llmcalc.train("gpt2", "1B", **{name: "h100:8"}) for name in ("gpu", "machine")]
+    assert runs[0].hours == runs[1].hours
+    with pytest.raises(InputError, match="cannot be combined with gpu"):
         llmcalc.scale(days=30, gpu="h100:512", machine="h100:8")

@@ -10,7 +10,7 @@ import pytest
 import llmcalc
 from llmcalc.cli.main import main
 from llmcalc.core.errors import InputError
-from llmcalc.estimate.cost import price_quotes
+from llmcalc.estimate.prices import price_quotes
 from llmcalc.inputs.gpus import accelerators
 from llmcalc.search.served_gpus import ServedGpus
 from llmcalc.search.serving_gpus import ServingGpus

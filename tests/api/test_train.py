@@ -83,9 +83,7 @@ def test_token_ids_are_as_wide_as_the_vocabulary() -> None:
 
 def test_time_and_cost_follow_from_the_machine() -> None:
     working = llmcalc.machine("h100", 512)
-    run = llmcalc.train(
-        llmcalc.load("llama3-70b"), 10**12, seq=8192, machine=working, price=2.5, batch_tokens=4 * 10**6
-    )
+    run = llmcalc.train(llmcalc.load("llama3-70b"), 10**12, seq=8192, gpu=working, price=2.5, batch_tokens=4 * 10**6)
     assert run.hours is not None
     assert run.days is not None
     assert run.cost is not None
@@ -99,7 +97,7 @@ def test_time_and_cost_follow_from_the_machine() -> None:
     assert [one.name for one in run.emissions] == ["llama1", "llama-card", "patterson2021"]
     assert run.emissions[0].mwh.mid == pytest.approx(run.hours.mid * 700 * 1.1 / 1e6)
     given = llmcalc.train(
-        llmcalc.load("gpt2"), 10**9, seq=1024, machine=working, watts=500.0, pue=1.2, carbon=0.1
+        llmcalc.load("gpt2"), 10**9, seq=1024, gpu=working, watts=500.0, pue=1.2, carbon=0.1
     ).emissions
     assert [one.watts for one in given] == [500.0] * 4
     assert given[-1].tonnes.mid == pytest.approx(given[-1].mwh.mid * 0.1)
@@ -126,7 +124,7 @@ def test_hours_at_the_published_utilisation(row: str, count: str) -> None:
     peak, utilisation = map(float, speed.split("*"))
     per_layer = 2 * width**2 + 2 * width * keys + matrices * width * inner
     forward = 2 * (layers * per_layer + width * vocabulary) + 2 * products * layers * int(length) * width
-    hours = llmcalc.train(name, seq=int(length), machine=gpus, count=count).hours
+    hours = llmcalc.train(name, seq=int(length), gpu=gpus, count=count).hours
     assert hours is not None
     assert hours.mid == pytest.approx(3 * forward * float(tokens) / (peak * utilisation * 3600), rel=0.0006)
 
@@ -143,14 +141,14 @@ def test_published_flops_of_gopher_include_rematerialisation() -> None:
 @pytest.mark.parametrize("count", ["causal", "dense"])
 def test_published_hours(count: str) -> None:
     """[deepseek2024v3, Table 1]: pre-training, from which the utilisation was derived."""
-    hours = llmcalc.train("deepseek-v3", seq=2048, machine="h800:2048", count=count).hours
+    hours = llmcalc.train("deepseek-v3", seq=2048, gpu="h800:2048", count=count).hours
     assert hours is not None
     assert hours.mid == pytest.approx(2.664e6, rel=0.0006)
 
 
 def test_a_run_of_adapters_computes_no_gradients_of_weights() -> None:
-    whole = llmcalc.train("llama3-8b", 10**9, seq=1024, machine="h100")
-    found = llmcalc.train("llama3-8b", 10**9, seq=1024, machine="h100", lora_rank=7, lora_targets=["wq", "wd"])
+    whole = llmcalc.train("llama3-8b", 10**9, seq=1024, gpu="h100")
+    found = llmcalc.train("llama3-8b", 10**9, seq=1024, gpu="h100", lora_rank=7, lora_targets=["wq", "wd"])
     tokens, n_weights = found.step.tokens, 8_030_261_248 - 128256 * 4096 - 65 * 4096  # without tables and norms
     n_adapters = 7 * 32 * (2 * 4096 + 14336 + 4096)
     assert found.compute == whole.compute - 2 * tokens * n_weights + 6 * tokens * n_adapters
@@ -173,7 +171,7 @@ def test_a_run_of_adapters_computes_no_gradients_of_weights() -> None:
 def test_hours_are_counted_as_the_utilisation_is(gpu: str, count: str) -> None:
     working = llmcalc.machine(gpu)
     assert working.mfu_count == count
-    runs = {each: llmcalc.train("mixtral-8x7b", 10**9, machine=working, count=each) for each in ("causal", "dense")}
+    runs = {each: llmcalc.train("mixtral-8x7b", 10**9, gpu=working, count=each) for each in ("causal", "dense")}
     flops = {each: run.compute for each, run in runs.items()} | {"6nd": runs["dense"].six_nd}
     assert len(set(flops.values())) == 3
     for each, run in runs.items():
@@ -181,18 +179,18 @@ def test_hours_are_counted_as_the_utilisation_is(gpu: str, count: str) -> None:
         is_published = run.machine.mfu_source == working.mfu_source
         assert run.mfu_flops == flops[count if is_published else each]
         assert (run.hours if is_published else run.other_hours) == working.hours(flops[count])
-        own = llmcalc.train("mixtral-8x7b", 10**9, machine=llmcalc.machine(gpu, mfu=0.4), count=each)
+        own = llmcalc.train("mixtral-8x7b", 10**9, gpu=llmcalc.machine(gpu, mfu=0.4), count=each)
         assert own.mfu_flops == flops[each]
 
 
 def test_a_token_of_two_stacks_passes_through_one() -> None:
-    run = llmcalc.train("t5-11b", 10**9, seq=512, machine="h800")
+    run = llmcalc.train("t5-11b", 10**9, seq=512, gpu="h800")
     assert run.mfu_flops == run.six_nd // 2
     assert run.mfu_flops / run.compute == pytest.approx(0.918, abs=0.001)  # without pairs and cross-attention keys
 
 
 def test_a_run_as_plain_data() -> None:
-    run = llmcalc.train(llmcalc.load("gpt2"), 10**9, seq=1024, machine=llmcalc.machine("a100-sxm-80gb", 8))
+    run = llmcalc.train(llmcalc.load("gpt2"), 10**9, seq=1024, gpu=llmcalc.machine("a100-sxm-80gb", 8))
     data = run.to_dict()
     assert data["compute"] == run.compute
     assert data["machine"]["mfu"] == {"low": 0.302, "mid": 0.514, "high": 0.56}

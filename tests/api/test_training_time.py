@@ -16,13 +16,13 @@ from llmcalc.training.step_time import FASTEST, GIVEN, WITHOUT_ROOM
 
 def test_the_answer_is_the_estimate_with_the_smaller_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def run() -> llmcalc.Training:
-        return llmcalc.train("llama3-8b", "1T", machine="h100:8")
+        return llmcalc.train("llama3-8b", "1T", gpu="h100:8")
 
     judged = training_time.judged
     assert judged(llmcalc.load("llama3-8b"), llmcalc.machine("h100")).keys() == {"operations", "published"}
     for operations, is_used in ((3, True), (7, False)):
         errors = {"operations": operations, "published": 5}
-        monkeypatch.setattr("llmcalc.training.train.judged", lambda *_, errors=errors: errors)
+        monkeypatch.setattr("llmcalc.training.run.judged", lambda *_, errors=errors: errors)
         found = run()
         assert found.step_time
         assert found.machine
@@ -37,13 +37,13 @@ def test_the_answer_is_the_estimate_with_the_smaller_error(monkeypatch: pytest.M
 
 
 def test_mixtures_of_experts_are_estimated_by_their_operations() -> None:
-    found = llmcalc.train("qwen3-30b-a3b", "1T", machine="h100:16")
+    found = llmcalc.train("qwen3-30b-a3b", "1T", gpu="h100:16")
     assert found.machine
     assert found.machine.mfu_source == FROM_OPERATIONS
     assert found.published
     assert found.machine.mfu.high < found.published.mfu.mid
     assert found.evidence["step_time"] == "measured"
-    of_others = llmcalc.train("deepseek-v2-236b", "1T", machine="h800:256")  # a published mixture
+    of_others = llmcalc.train("deepseek-v2-236b", "1T", gpu="h800:256")  # a published mixture
     assert of_others.machine
     assert of_others.machine.mfu_source != FROM_OPERATIONS
 
@@ -51,19 +51,19 @@ def test_mixtures_of_experts_are_estimated_by_their_operations() -> None:
 def test_gpus_without_a_published_utilisation_have_a_time() -> None:
     with pytest.raises(llmcalc.InputError, match="no published utilisation"):
         llmcalc.machine("b200-180gb:8")
-    found = llmcalc.train("llama3-8b", "1T", machine="b200-180gb:8")
+    found = llmcalc.train("llama3-8b", "1T", gpu="b200-180gb:8")
     assert found.machine
     assert found.machine.mfu_source == FROM_OPERATIONS
     assert found.published is None
     assert found.other_hours is None
     assert found.to_dict()["published"] is None
     with pytest.raises(llmcalc.InputError, match="no published utilisation"):
-        llmcalc.train("llama3-8b", "1T", machine="mi300x:8")  # its kernels were not measured
+        llmcalc.train("llama3-8b", "1T", gpu="mi300x:8")  # its kernels were not measured
 
 
 @pytest.mark.parametrize("machine", [None, llmcalc.machine("h100:8", mfu=0.37)])
 def test_a_given_utilisation_needs_no_step(machine: Any) -> None:
-    found = llmcalc.train("llama3-8b", "1T", machine=machine)
+    found = llmcalc.train("llama3-8b", "1T", gpu=machine)
     assert found.step_time is None
     assert found.other_hours is None
     assert "step_time" not in found.evidence
@@ -71,18 +71,18 @@ def test_a_given_utilisation_needs_no_step(machine: Any) -> None:
 
 def test_the_layout_of_a_step() -> None:
     mesh = llmcalc.Mesh(dp=4, tp=2, zero=1)
-    given = llmcalc.train("llama3-8b", "1T", seq=4096, machine="h100:8", mesh=mesh, micro_batch=2, batch_tokens="1M",
+    given = llmcalc.train("llama3-8b", "1T", seq=4096, gpu="h100:8", mesh=mesh, micro_batch=2, batch_tokens="1M",
                           recompute="full").step_time  # fmt: skip
     assert given
     assert given.origin == GIVEN
     assert given.step.layout.mesh.micro_batches == 31
     assert given.tokens == 4 * 2 * 31 * 4096
     assert given.step.layout.recompute == "full"
-    chosen = llmcalc.train("llama3-70b", "1T", machine="h100:64").step_time
+    chosen = llmcalc.train("llama3-70b", "1T", gpu="h100:64").step_time
     assert chosen
     assert chosen.origin == FASTEST
     assert chosen.step.layout.mesh.ranks == 64
-    small = llmcalc.train("llama3-70b", "1T", machine="h100:1").step_time
+    small = llmcalc.train("llama3-70b", "1T", gpu="h100:1").step_time
     assert small
     assert small.origin == WITHOUT_ROOM
 
@@ -100,7 +100,7 @@ def test_the_layouts_that_are_tried() -> None:
 
 
 def test_numbers_of_tokens_and_price_follow_the_answer() -> None:
-    found = llmcalc.train("qwen3-30b-a3b", "1T", machine="h100:16")
+    found = llmcalc.train("qwen3-30b-a3b", "1T", gpu="h100:16")
     assert found.days
     assert found.hours
     assert found.cost
@@ -113,6 +113,6 @@ def test_numbers_of_tokens_and_price_follow_the_answer() -> None:
 
 @pytest.mark.parametrize("change", [lambda own: own | {"seq": 8192}, lambda own: own | {"batch_tokens": "8M"}])
 def test_a_step_has_whole_sequences(change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    found = llmcalc.train("llama3-8b", "1T", **change({"machine": "h100:8"})).step_time
+    found = llmcalc.train("llama3-8b", "1T", **change({"gpu": "h100:8"})).step_time
     assert found
     assert found.tokens % found.step.layout.sequences == 0

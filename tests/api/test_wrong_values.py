@@ -56,7 +56,7 @@ RIGHT: dict[str, Callable[[Any], bool]] = {
 SERVING = {"model": "gpt2"}
 TRAINING = {"model": "gpt2", "mode": "training"}
 RUN = {"model": "gpt2", "tokens": 10**9}
-ON_GPUS = {**RUN, "machine": "h100:8"}
+ON_GPUS = {**RUN, "gpu": "h100:8"}
 ON_MESH_OF_GPUS = {**ON_GPUS, "mesh": llmcalc.Mesh(dp=8)}
 PLAN = {"compute": 1e22, "laws": ["hoffmann-3"]}
 STEPS = {"model": "gpt2", "mode": "decode", "context": 5}
@@ -290,7 +290,7 @@ FUNCTIONS: Table = {
     "train": (RUN, {
         **MODEL, "tokens": ("count", "1B", {}), "seq": SIZES["seq"], "extend": SIZES["extend"],
         "target_seq": ("count", 5, {"model": "t5-small"}), "count": STEP["count"],
-        "batch_tokens": ("count", "1M", {}), "machine": ("name", "h100:8", {}),
+        "batch_tokens": ("count", "1M", {}), "gpu": ("name", "h100:8", {}),
         "mesh": ("name", llmcalc.Mesh(dp=8), ON_GPUS), "micro_batch": ("count", 2, ON_MESH_OF_GPUS),
         "recompute": ("name", "full", ON_MESH_OF_GPUS), "price": ("positive", 2.5, ON_GPUS),
         "watts": ("positive", 700, ON_GPUS),
@@ -301,11 +301,11 @@ FUNCTIONS: Table = {
     }),
     "scale": (PLAN, {
         "model": ("name", "gpt2", {}), "compute": ("from 1", "1e22", {}),
-        "days": ("positive", 30, {"compute": None, "machine": "h100:8"}),
-        "hours": ("positive", "1M", {"compute": None, "machine": "h100:8"}),
-        "dollars": ("positive", 1e6, {"compute": None, "machine": "h100:8", "price": 2.5}),
-        "machine": ("name", "h100:8", {}),
-        "price": ("positive", 2.5, {"compute": None, "dollars": 1e6, "machine": "h100:8"}),
+        "days": ("positive", 30, {"compute": None, "gpu": "h100:8"}),
+        "hours": ("positive", "1M", {"compute": None, "gpu": "h100:8"}),
+        "dollars": ("positive", 1e6, {"compute": None, "gpu": "h100:8", "price": 2.5}),
+        "gpu": ("name", "h100:8", {}),
+        "price": ("positive", 2.5, {"compute": None, "dollars": 1e6, "gpu": "h100:8"}),
         "parameters": ("from 1", "70B", {}), "tokens": ("from 1", "1T", {"compute": None}),
         "loss": ("positive", 2.5, {"compute": None}), "unique": ("from 1", "1T", {"laws": ["muennighoff"]}),
         "inference": ("from 1", "1T", {}), "inference_cost": ("positive", 2, {"inference": 1e12}),

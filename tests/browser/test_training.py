@@ -62,7 +62,7 @@ def test_a_way_to_train_is_used_and_is_a_link(visit: Visit) -> None:
                 if (one.method, one.saving) == ("LoRA", "recomputation"))  # fmt: skip
     assert page.locator("#batch-text").input_value() == str(best.batch)
     assert page.locator("#lead").inner_text().endswith("Fits")
-    expected = expected_hours(llmcalc.train("llama3.1-8b", "7B", seq=4096, machine="h100", lora_rank=16))
+    expected = expected_hours(llmcalc.train("llama3.1-8b", "7B", seq=4096, gpu="h100", lora_rank=16))
     assert expected is not None
     assert f"{three_digits(expected.hours.mid / 24)} days" in page.locator("#sentence").inner_text()
     text, fragment = page.locator("#sentence").inner_text(), page.url.partition("#")[2]

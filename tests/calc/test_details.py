@@ -7,7 +7,6 @@ import itertools
 import pytest
 
 import llmcalc
-from llmcalc.api.scale import laws
 from llmcalc.calc.memory.saved_tensors import ActivationPolicy
 from llmcalc.calc.params import params
 from llmcalc.calc.touched_experts import ExpertLayers, expert_layers
@@ -15,6 +14,7 @@ from llmcalc.core.errors import InputError, nearest
 from llmcalc.core.ledger import entries
 from llmcalc.estimate.scaling.law import Conditions
 from llmcalc.inputs.gpus import accelerators
+from llmcalc.inputs.scaling_laws import laws
 
 
 def test_equal_mixtures_are_counted_together() -> None:

@@ -53,14 +53,14 @@ def test_korthikanti_seconds(row):
     """``train`` gives the printed seconds of an iteration from the printed MFU."""
     _, layers, width, heads, gpus, batch, seconds, mfu, _ = row.split()
     machine = llmcalc.machine("a100-sxm-80gb", int(gpus), mfu=f"{mfu}%")
-    run = llmcalc.train(gpt(layers, width, heads), int(batch) * 2048, seq=2048, machine=machine, count="dense")
+    run = llmcalc.train(gpt(layers, width, heads), int(batch) * 2048, seq=2048, gpu=machine, count="dense")
     rounding = 0.05 / float(mfu) + 0.005 / float(seconds)
     assert run.days.mid * 86400 == pytest.approx(float(seconds), rel=rounding)
 
 
 def test_palm_tokens_of_a_day():
     """[chowdhery2022, Table 3]: at its published MFU, ``train`` takes a day for the tokens that 6144 chips read."""
-    run = llmcalc.train("palm-540b", 238.3e3 * 86400, seq=2048, machine="tpu-v4:6144")
+    run = llmcalc.train("palm-540b", 238.3e3 * 86400, seq=2048, gpu="tpu-v4:6144")
     assert run.days.mid == pytest.approx(1, rel=0.05 / 46.2 + 0.05 / 238.3)
 
 

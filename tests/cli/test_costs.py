@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.analysis.evidence import errors_of
 from llmcalc.calc.touched_experts import expected_active_experts
 from llmcalc.cli.main import main
+from llmcalc.inputs.measurements import errors_of
 from llmcalc.report.provenance import three_digits
 
 Capture = pytest.CaptureFixture[str]

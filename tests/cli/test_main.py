@@ -159,7 +159,7 @@ def test_an_interrupt_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: Capture)
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("llmcalc.inputs.models.load", interrupt)
+    monkeypatch.setattr("llmcalc.inputs.models.read_model", interrupt)
     assert main(["params", "gpt3"]) == 130
     assert capsys.readouterr().err == ""
 

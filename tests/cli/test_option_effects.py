@@ -279,11 +279,11 @@ def test_an_option_without_effect_is_refused(name: str, config: str) -> None:
 def test_every_condition_is_defined_and_needed() -> None:
     from llmcalc.api import scale
     from llmcalc.serving import latency
-    from llmcalc.training import train
+    from llmcalc.training import run
 
     settings = [
         *latency.SETTINGS,
-        *train.SETTINGS,
+        *run.SETTINGS,
         *scale.SETTINGS,
         *WORKLOAD,
         *(setting for each in quantities() for setting in each.settings),

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.scale import USUAL_LAWS, laws
 from llmcalc.cli.main import main
+from llmcalc.inputs.scaling_laws import USUAL_LAWS, laws
 from llmcalc.training.published_runs import expected_hours
 
 Capture = pytest.CaptureFixture[str]
@@ -59,7 +59,7 @@ def test_512_accelerators_for_30_days(capsys: Capture) -> None:
     share = found["budget"]["share"]  # hours of published runs as multiples of those at their MFU
     assert share > 1
     assert found["budget"]["flops"]["mid"] == pytest.approx(512 * 30 * 86400 * 989.4e12 * 0.41 / share)
-    run = llmcalc.train("llama3.1-70b", 10**12, machine="h100:512")
+    run = llmcalc.train("llama3.1-70b", 10**12, gpu="h100:512")
     expected = expected_hours(run)
     assert expected is not None
     assert run.hours is not None
@@ -115,7 +115,7 @@ def test_train_says_what_the_library_says(capsys: Capture) -> None:
     line = "train llama3-70b --tokens 15T --seq 8192 --gpu h100:512 --price 2.5 --batch-tokens 4M"
     found = answer(capsys, line)
     ours = llmcalc.train(
-        llmcalc.load("llama3-70b"), 15 * 10**12, seq=8192, machine=llmcalc.machine("h100", 512), price=2.5,
+        llmcalc.load("llama3-70b"), 15 * 10**12, seq=8192, gpu=llmcalc.machine("h100", 512), price=2.5,
         batch_tokens=4 * 10**6,
     )  # fmt: skip
     for name in ("compute", "six_nd", "sequences", "steps", "weights_bytes", "resume_bytes", "read_bytes"):

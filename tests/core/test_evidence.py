@@ -125,7 +125,7 @@ def test_the_settings_decide() -> None:
 
 def test_hours_are_as_good_as_their_utilisation() -> None:
     published, given = (
-        llmcalc.train("gpt2", "1B", machine=llmcalc.machine("h100:8", mfu=mfu)).evidence for mfu in (None, 0.4)
+        llmcalc.train("gpt2", "1B", gpu=llmcalc.machine("h100:8", mfu=mfu)).evidence for mfu in (None, 0.4)
     )
     assert (published["hours"], given["hours"]) == ("measured", "assumed")
     assert published["compute"] == "executed"

@@ -242,9 +242,9 @@ def test_a_size_of_one_stays_one_and_a_subclass_replaces_a_rule() -> None:
 def test_related_sizes_match() -> None:
     attention = layer_of(llmcalc.load("llama3").shrink(), "attention")
     assert (attention.n_kv_heads, attention.n_heads) == (3, 3 * 2)
-    assert (attention.rotary_dim, attention.d_head_v) == (attention.d_head, attention.d_head)
+    assert (attention.rope.dim, attention.d_head_v) == (attention.d_head, attention.d_head)
     partly = layer_of(llmcalc.load("pythia").shrink(), "attention")
-    assert partly.rotary_dim == partly.d_head // 4 * 2 < partly.d_head
+    assert partly.rope.dim == partly.d_head // 4 * 2 < partly.d_head
     local = layer_of(small("longformer"), "local_attention")
     assert (local.window % 2, local.padded_to % local.window, local.n_heads) == (0, 0, 3)
     experts = layer_of(llmcalc.load("deepseek-v3").shrink(), "moe")

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import llmcalc
-from llmcalc.api.scale import laws
 from llmcalc.data import tables
 from llmcalc.inputs.gpus import accelerators
+from llmcalc.inputs.scaling_laws import laws
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "architecture.md"
 PACKAGE = Path(llmcalc.__file__).parent

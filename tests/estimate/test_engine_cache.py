@@ -5,18 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 
 import llmcalc
+from llmcalc.calc.kv_cache import LONG, SHORT
 from llmcalc.calc.sharding import Mesh
-from llmcalc.serving.start.cache import (
-    FULL,
-    LONG,
-    SHORT,
-    STATE,
-    WINDOW,
-    CacheLayer,
-    cache_groups,
-    cache_layers,
-    flat_cache,
-)
+from llmcalc.serving.start.cache import FULL, STATE, WINDOW, CacheLayer, cache_groups, cache_layers, flat_cache
 from llmcalc.serving.start.states import StatePool
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from llmcalc.api.train import machine, train
 from llmcalc.core.errors import InputError
 from llmcalc.data import table
-from llmcalc.estimate.cost import Span, emission, quoted_prices
+from llmcalc.estimate.cost import Span, emission
+from llmcalc.estimate.prices import quoted_prices
 from llmcalc.inputs.gpus import accelerator, accelerators
-from llmcalc.training.train import budget, emissions, machine, train
+from llmcalc.training.budget import budget
+from llmcalc.training.run import emissions
 
 # [touvron2023a, Table 15]: GPU-hours on A100-80GB of 400 W, MWh, t CO2e
 LLAMA_TABLE_15 = """
@@ -95,7 +98,7 @@ def test_every_convention_has_its_own_figures() -> None:
 
 def test_deepseek_v3_hours_and_cost() -> None:
     """[deepseek2024v3, Table 1]: 180K H800 hours for 1T tokens, 2.664M for 14.8T, 5.328M dollars at 2 an hour."""
-    trillion, run = (train("deepseek-v3", tokens, machine="h800:2048", price=2.0) for tokens in ("1T", None))
+    trillion, run = (train("deepseek-v3", tokens, gpu="h800:2048", price=2.0) for tokens in ("1T", None))
     assert trillion.hours
     assert run.hours
     assert run.cost

@@ -9,15 +9,15 @@ import pytest
 import llmcalc
 from llmcalc.core.architecture import Architecture
 from llmcalc.core.errors import InputError
-from llmcalc.fitting.memory import serving_weights
-from llmcalc.serving.start.llama_cpp_models import llama_cpp_model
-from llmcalc.serving.start.llama_cpp_weights import (
+from llmcalc.engines.llama_cpp_weights import (
     DeviceWeights,
     Placement,
     device_weights,
     placed_tensors,
     read_placement,
 )
+from llmcalc.fitting.memory import serving_weights
+from llmcalc.serving.start.llama_cpp_models import llama_cpp_model
 
 N_DENSE, N_LAYERS, D_MODEL, N_EXPERTS, D_EXPERT, VOCAB = 2, 7, 13, 11, 5, 101
 BYTES, NEW, OLD = 2, 8000, 5000  # of an element, and builds that place the output layer first or last

@@ -8,8 +8,8 @@ from fractions import Fraction
 import pytest
 
 import llmcalc
-from llmcalc.calc.kv_cache import state
-from llmcalc.serving.start.cache import FULL, SHORT, WINDOW
+from llmcalc.calc.kv_cache import SHORT, state
+from llmcalc.serving.start.cache import FULL, WINDOW
 from llmcalc.serving.start.packed_cache import (
     GROUPS,
     PATTERNS,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from llmcalc.api.scale import law
 from llmcalc.estimate.scaling.forms import INFER, TRAIN, Repeated, Surface
 from llmcalc.estimate.scaling.law import Conditions
+from llmcalc.inputs.scaling_laws import law
 
 DENSE = Conditions()
 UNITS = {"M": 1e6, "B": 1e9, "T": 1e12}

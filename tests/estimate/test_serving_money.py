@@ -8,10 +8,10 @@ import pytest
 
 import llmcalc
 from llmcalc.core.errors import InputError
+from llmcalc.estimate.prices import Price
 from llmcalc.search.serving_search import ServingSearch
 from llmcalc.serving.money import ApiPrice, Money, Power
 from llmcalc.serving.terms import read_api_price
-from llmcalc.training.run import Price
 
 POWER = Power(500.0, 300.0, 0.25, "")
 

@@ -1,85 +1,23 @@
-"""The parts of a mixture of experts, their former flat fields, and fields that cannot be combined."""
+"""The parts of a mixture of experts, and fields that cannot be combined."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import llmcalc
-from llmcalc.core import flat_fields
-from llmcalc.core.aliases import LAYER_FIELDS, old_names
 from llmcalc.core.architecture import declare
 from llmcalc.core.errors import InputError
-from llmcalc.core.fingerprint import canonical
 from llmcalc.layers import (
-    Bounds,
-    Capacity,
-    ExpertGroups,
     Latent,
     Moe,
     RouterNetwork,
-    Routing,
     ScoredSharedExperts,
     SharedExperts,
 )
 
 SIZES: dict[str, Any] = {"d_model": 7, "d_ff": 5, "n_experts": 12, "top_k": 2}
-FLAT: list[tuple[dict[str, Any], dict[str, Any]]] = [
-    (
-        {"router": "sigmoid", "correction_bias": "buffer", "renormalise": True, "routed_scale": 2.5},
-        {"routing": Routing("sigmoid", correction="buffer", renormalise=True, scale=2.5)},
-    ),
-    (
-        {"router_bias": True, "router_bias_unused": True, "router_gain": 0.5, "router_softcap": 3.0},
-        {"routing": Routing(bias=True, bias_unused=True, gain=0.5, softcap=3.0)},
-    ),
-    (
-        {"renormalise": True, "renormalise_eps": 0.1, "renormalise_power": 2.0, "renormalise_late": True},
-        {"routing": Routing(renormalise=True, renormalise_eps=0.1, renormalise_power=2.0, renormalise_late=True)},
-    ),
-    (
-        {"router_scaled": True, "router_eps": 0.1, "hash_rows": 13, "learned_gate_scale": True},
-        {"routing": Routing(scaled=True, eps=0.1, hash_rows=13, learned_scale=True)},
-    ),
-    ({"mixer_tolerance": 0.25}, {"routing": Routing(mixer_tolerance=0.25)}),
-    (
-        {"n_groups": 3, "top_groups": 2, "group_score": "two", "d_router": 11, "router_residual": True},
-        {"expert_groups": ExpertGroups(3, 2, "two"), "router_network": RouterNetwork(11, True)},
-    ),
-    (
-        {
-            "d_ff_shared": 3,
-            "shared_activation": "relu",
-            "shared_gated": False,
-            "shared_bias": True,
-            "shared_gate": True,
-        },
-        {"shared": SharedExperts(3, "relu", False, bias=True, gate=True)},
-    ),
-    (
-        {"d_ff_shared": 3, "shared_clamped": False, "shared_clamp": 4.0, "shared_scale": 0.5, "clamp": 2.0},
-        {"shared": SharedExperts(3, clamped=False, clamp=4.0, scale=0.5), "bounds": Bounds(2.0)},
-    ),
-    ({"n_shared": 3, "d_latent": 2}, {"scored_shared": ScoredSharedExperts(3), "latent": Latent(2)}),
-    ({"capacity": 3, "batch_capacity": True}, {"expert_capacity": Capacity(3, batch=True)}),
-]
-
-
-@pytest.fixture(autouse=True)
-def _noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flat_fields, "_noticed", ["once"])
-
-
-@pytest.mark.parametrize(("flat", "parts"), FLAT)
-def test_former_fields_are_fields_of_parts(flat: dict[str, Any], parts: dict[str, Any]) -> None:
-    layer = Moe(**SIZES, **flat)
-    assert layer == Moe(**SIZES, **parts)
-    assert replace(Moe(**SIZES), **flat) == layer
-    assert {name: getattr(layer, name) for name in flat} == flat
-    first = old_names(LAYER_FIELDS["moe"])
-    assert [name for name in flat if f"{first.get(name, name)}=" not in canonical(layer)] == []
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from llmcalc.layers import (
     find,
     kinds,
 )
+from llmcalc.layers.parts.rope import Rope
 from llmcalc.layers.parts.shared_experts import SharedExperts
 from llmcalc.testing import smallest
 
@@ -91,7 +92,7 @@ def test_shared_experts_are_matrices_and_count_no_routed_experts():
     ("layer", "has_order", "direction"),
     [
         (Attention(**ATTENTION), False, "causal"),
-        (Attention(**ATTENTION, positions="rope", causal=False), True, "both"),
+        (Attention(**ATTENTION, rope=Rope(), causal=False), True, "both"),
         (Attention(**ATTENTION, cross=Cross(), causal=False), False, ""),
         (Mla(**smallest("mla")), True, "causal"),
         (ShortConv(**smallest("short_conv")), True, ""),
@@ -105,9 +106,9 @@ def test_a_layer_knows_whether_it_sees_order(layer, has_order, direction):
     assert (layer.has_order(), layer.attention_direction()) == (has_order, direction)
 
 
-@pytest.mark.parametrize(("positions", "idle"), [("none", 10), ("alibi", 10), ("rope", 0)])
+@pytest.mark.parametrize(("positions", "idle"), [({}, 10), ({"score_bias": "alibi"}, 10), ({"rope": True}, 0)])
 def test_a_key_bias_is_idle_unless_keys_are_rotated(positions, idle):
-    layer = Attention(**ATTENTION, k_bias=True, positions=positions)
+    layer = Attention(**ATTENTION, k_bias=True, **positions)
     assert sum(count for *_, count in layer.idle_parameters()) == idle
 
 

@@ -11,11 +11,11 @@ import pytest
 
 import llmcalc
 from llmcalc.analysis.quantity import Quantity, quantities
+from llmcalc.api.memory import memory
 from llmcalc.core.architecture import Architecture
 from llmcalc.core.notebook_display import NotebookDisplay
 from llmcalc.core.record import record
 from llmcalc.core.tree import Node
-from llmcalc.fitting.memory import memory
 from llmcalc.report import notebook
 
 MODEL = llmcalc.load("gpt2")

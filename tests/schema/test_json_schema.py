@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
-import llmcalc
 from llmcalc import layers
 from llmcalc.core.errors import InputError
-from llmcalc.core.flat_fields import flat_fields, flat_names
-from llmcalc.core.layer import Layer
-from llmcalc.core.ledger import entries
-from llmcalc.core.part import Part
 from llmcalc.core.record import fields
 from llmcalc.schema import preset_files
 from llmcalc.schema.json_schema import preset_schema
@@ -101,40 +95,14 @@ def test_a_mistake_is_seen_by_the_schema_and_by_the_reader(path: tuple[Any, ...]
 def test_every_field_of_every_kind_is_described(kind: str) -> None:
     properties = SCHEMA["$defs"][f"kind_{kind}"]["properties"]
     names = [entry.name for entry in fields(layers.find(kind)[0])]
-    assert [name for name, field in properties.items() if "deprecated" not in field] == names + ["positions"] * (
-        {"rope", "score_bias"} <= {*names}
-    )
+    assert [*properties] == names + ["positions"] * ({"rope", "score_bias"} <= {*names})
     assert [name for name, field in properties.items() if not field.get("description")] == []
 
 
-def flat(layer: Layer) -> dict[str, Any]:
-    """A layer in the notation of old presets."""
-    return {name: value for name, value, usual in flat_fields(layer) if value != usual and not isinstance(value, Part)}
-
-
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_old_names_of_fields_of_parts_fit(file: Any) -> None:
-    for layer in {entry.layer for entry in entries(llmcalc.load(file)) if type(entry.layer).PARTS}:
-        kind, own = layer.kind(), flat(layer)
-        schema = {"$ref": f"#/$defs/kind_{kind}", "$defs": SCHEMA["$defs"]}
-        assert [error.message for error in Draft202012Validator(schema).iter_errors(own)] == [], own
-        old = [name for name in own if flat_names(type(layer)).has(name)]  # type: ignore[arg-type]
-        properties = SCHEMA["$defs"][f"kind_{kind}"]["properties"]
-        assert all(properties[name].get("deprecated") for name in old if name not in ("positions",))
-        assert build_layer(kind, own).declare() == layer.declare()
-
-
-def build_layer(kind: str, own: dict[str, Any]) -> Layer:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return layers.find(kind)[0](**own)
-
-
-def test_a_wrong_value_of_an_old_name_is_seen() -> None:
-    for name, value in (("rope_theta", "much"), ("gated", 3), ("rope_thteta", 5.0)):
+def test_an_unknown_field_is_seen() -> None:
+    for name, value in (("rope_theta", 5.0), ("gated", True)):
         data = changed((*DECODER, "blocks", "block", "attention", "mha", name), value)
         assert not VALIDATOR.is_valid(data), name
-    assert VALIDATOR.is_valid(changed((*DECODER, "blocks", "block", "attention", "mha", "rope_theta"), "$d_ff"))
 
 
 def test_the_shipped_file_is_what_the_command_prints() -> None:

@@ -15,10 +15,8 @@ from hypothesis import strategies as st
 
 import llmcalc
 from llmcalc.core.errors import InputError
-from llmcalc.core.fingerprint import canonical
-from llmcalc.core.layer import Layer
 from llmcalc.schema.plain_data import MAX_FILE_SIZE
-from llmcalc.schema.preset import build_preset, check_file, load_text
+from llmcalc.schema.preset import check_file, load_text
 from llmcalc.schema.yaml_reader import read_yaml
 
 Guard = Callable[[str], AbstractContextManager[None]]
@@ -82,7 +80,6 @@ def test_sizes_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_mapping_and_a_text_give_the_same_as_the_file(tmp_path: Path) -> None:
     from llmcalc.schema.preset import load_text
-    from llmcalc.schema.yaml_reader import read_yaml
 
     stacks = llmcalc.load(write(tmp_path, GOOD)).stacks
     assert llmcalc.load(read_yaml(GOOD, "x").data).stacks == stacks
@@ -271,8 +268,6 @@ VALUES = st.recursive(
 @st.composite
 def damaged(draw: st.DrawFn) -> dict[str, Any]:
     """The good preset with one value, anywhere, replaced by anything."""
-    from llmcalc.schema.yaml_reader import read_yaml
-
     data: Any = read_yaml(GOOD, "x").data
     top, inside = data, data
     while isinstance(inside, dict | list) and inside:
@@ -329,28 +324,6 @@ def test_invalid_branches(old: str, new: str, message: str) -> None:
         load_text(BRANCHES.replace(old, new), "forked.yaml")
 
 
-def test_former_names_of_layers_still_load_with_a_warning() -> None:
-    kinds = "mlp: {moe: {d_ff: 8, n_experts: 3, top_k: 1, n_skip: 1}}, more: {peer: {n_experts: 25, top_k: 3}}"
-    kinds += ", last: {linear: {d_in: 35, d_out: 35, anew: true}}, words: {embedding: {rows: 1, use: before}}"
-    text = GOOD.replace(
-        "          mlp: {swiglu: {d_ff: $d_ff}}", "          " + kinds.replace("}}, ", "}}\n          ")
-    )
-    architecture = load_text(text.replace("vocab: 101, d_ff: $4 * d_model", "vocab: 101"), "tiny.yaml")
-    assert architecture.warnings == (
-        "the fields of moe: n_skip is now called n_null_experts",
-        "layer kind: peer is now called product_key_experts",
-        "the fields of linear: anew is now called recomputed_per_step",
-        "use of embedding: before is now called prefix",
-    )
-    found = [branch.layer for part in architecture.main.runs[0].block.sublayers for branch in part.branches]
-    assert "n_null_experts=1" in repr(found[1])
-    assert "recomputed_per_step=True" in repr(found[3])
-    assert "use='prefix'" in repr(found[4])
-    assert canonical(found[1]).endswith(",n_skip=1)")
-    assert canonical(found[2]) == "Peer(d_model=35,n_experts=25,top_k=3)"
-    assert canonical(found[4]) == "Embedding(rows=1,d_model=35,use='before')"
-
-
 def test_equal_layers_of_a_model_are_built_once() -> None:
     blocks = (run.block for run in llmcalc.load("gemma3n-e4b").main.runs)
     norms = [sublayer.pre for block in blocks for sublayer in block.sublayers if sublayer.pre]
@@ -373,22 +346,3 @@ architecture:
 """
     with pytest.raises(InputError, match=message):
         load_text(source, "twice.yaml")
-
-
-def test_every_use_of_an_old_name_is_built_with_its_warning() -> None:
-    source = """
-name: old
-architecture:
-  stacks:
-    decoder:
-      d_model: 32
-      blocks:
-        one: {attention: {mha: {n_heads: 2, rope_theta: 7}}}
-        two: {attention: {mha: {n_heads: 2, rope_theta: 7}}}
-      order: [one, two]
-      outputs: {head: {head: {vocab: 64}}}
-"""
-    known: dict[Any, Layer] = {}
-    data = read_yaml(source, "old.yaml").data
-    first, second = (build_preset(data, None, (), None, known) for _ in range(2))
-    assert first.warnings == second.warnings != ()

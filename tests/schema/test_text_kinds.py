@@ -447,7 +447,7 @@ def test_a_mistake_is_located(kind: dict[str, Any], place: str, message: str) ->
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        *((name, "is a built-in layer kind; choose another name") for name in ("attention", "gqa", "cca")),
+        *((name, "is a built-in layer kind; choose another name") for name in ("attention", "gqa")),
         *((name, "is a key of a sub-layer; choose another name") for name in ("norms", "scale", "joins")),
         *((name, "invalid kind name") for name in ("Slots", "two words", "x" * 61)),
     ],

@@ -53,6 +53,7 @@ from llmcalc.layers.parts.sphere import Sphere
 from llmcalc.layers.parts.time_step import TimeStep
 from llmcalc.layers.patch import Patch
 from llmcalc.layers.scale import Scale
+from llmcalc.layers.score_biases.alibi import Alibi
 from llmcalc.layers.score_biases.relative import Relative
 from llmcalc.schema import preset_files
 from llmcalc.testing import smallest
@@ -185,7 +186,7 @@ VARIANTS: dict[str, Layer] = {
     "query norm over all": Attention(**HEADS, qk_norm="projection"),
     "interleaved rope": Attention(**HEADS, rope=Rope(dim=2, interleaved=True)),
     "stretched rope": Attention(**HEADS, rope=Rope(scaling=Yarn(4.0, 8))),
-    "alibi": Attention(**HEADS, positions="alibi"),
+    "alibi": Attention(**HEADS, score_bias=Alibi()),
     "buckets": Attention(**HEADS, score_bias=Relative(8, 9)),
     "window": Attention(**HEADS, window=4, rope=Rope()),
     "chunk": Attention(**HEADS, chunk=4, rope=Rope()),

@@ -47,7 +47,7 @@ def test_the_verdict_agrees_with_fit_and_train() -> None:
     assert found["fits"] is fit.fits is True
     assert found["memory"]["total"] == fit.needed + fit.reserve
     assert sum(part["bytes"] for part in found["memory"]["parts"]) == found["memory"]["total"]
-    run = llmcalc.train("llama3.1-8b", "7B", seq=4099, machine="h100", lora_rank=16)
+    run = llmcalc.train("llama3.1-8b", "7B", seq=4099, gpu="h100", lora_rank=16)
     facts = {fact["why"]: fact for fact in found["facts"]}
     result = train_document(run).data()["result"]["expected"]
     assert result["basis"] == "other runs"

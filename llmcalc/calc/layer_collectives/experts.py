@@ -18,16 +18,15 @@ def route(scope: DeclarationScope, equation: Equation) -> Partial | None:
     is_routed = any(scope.is_expert(scope.weights.get(name)) for name in names)
     from_experts = [name for name in names if name in scope.in_experts]
     is_per_expert = bool(scope.used & set(equation.out.axes))
+    others = [each for each in equation.operands if each.name not in (*scope.weights, *scope.in_experts)]
     if scope.mesh.ep > 1 and (is_routed or (from_experts and is_per_expert and scope.has_all_tokens)):
-        n_shards = 1 if from_experts and not any(scope.versions[name].partial for name in from_experts) else None
-        for operand in equation.operands:
-            if operand.name not in (*scope.weights, *scope.in_experts):
-                _dispatch(scope, operand, scope.expert_group(n_shards))
+        group = _group(scope, from_experts)
+        for operand in others:
+            _dispatch(scope, operand, group)
     if from_experts and is_per_expert and scope.sends_shares:
-        for operand in equation.operands:
-            if operand.name not in (*scope.weights, *scope.in_experts):
-                _gather_gradient(scope, operand)
-    is_last = scope.mesh.ep > 1 and bool(from_experts) and (not is_per_expert or _reads_own_tokens(scope, equation))
+        for operand in others:
+            _gather_gradient(scope, operand)
+    is_last = scope.mesh.ep > 1 and bool(from_experts) and (not is_per_expert or _reads_own_tokens(scope, others))
     if (is_routed or from_experts) and is_per_expert:
         scope.in_experts.add(equation.out.name)
     if is_last:
@@ -35,10 +34,15 @@ def route(scope: DeclarationScope, equation: Equation) -> Partial | None:
     return _combine(scope, scope.versions[from_experts[0]]) if is_last else None
 
 
-def _reads_own_tokens(scope: DeclarationScope, equation: Equation) -> bool:
-    """Return whether an equation reads a tensor that each rank has only for its own tokens, such as the scores."""
-    known = (*scope.weights, *scope.in_experts)
-    return scope.mesh.sp and any(o.name not in known and "b" in scope.axes_of(o) for o in equation.operands)
+def _group(scope: DeclarationScope, from_experts: list[str]) -> tuple[str, int]:
+    """Return the ranks that have parts of the gradients of experts' inputs."""
+    is_whole = from_experts and not any(scope.versions[name].partial for name in from_experts)
+    return scope.expert_group(1 if is_whole else None)
+
+
+def _reads_own_tokens(scope: DeclarationScope, others: list[Operand]) -> bool:
+    """Return whether some operands, such as the scores, are tensors that each rank has only for its own tokens."""
+    return scope.mesh.sp and any("b" in scope.axes_of(operand) for operand in others)
 
 
 def _dispatch(scope: DeclarationScope, operand: Operand, group: tuple[str, int]) -> None:

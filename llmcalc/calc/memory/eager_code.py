@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ...core.declaration import Declaration
 from ...core.equation import Equation, read
 from ...core.record import record
-from ...core.traits import HEAD, NORM, ROUTER, ModuleTensors
+from ...core.traits import HEAD, NORM, ROUTER, ModuleTensors, Traits
 
 FP32, FP32_BYTES = "fp32", 4
 SOFTMAX = {"softmax", "softmax_fp32"}
@@ -72,7 +72,12 @@ class EagerCode:
 
     def words(self, equation: Equation, declaration: Declaration) -> str:
         """Return what autograd saves for a function of a layer, or an empty string if nothing is known."""
-        function, layer = equation.function or "", declaration.layer
+        found = self._words_of_module(equation, declaration)
+        return self._words_of_function(equation, declaration) if found is None else found
+
+    def _words_of_module(self, equation: Equation, declaration: Declaration) -> str | None:
+        """Return what a router, a gated norm, mixed residual streams or an output gate saves, or None outside them."""
+        function = equation.function or ""
         if is_router(equation, declaration):
             return self._router_scores() if function in SCORES and self.router else ""
         if self.gated_norm and is_gated_norm(equation, declaration):
@@ -82,13 +87,13 @@ class EagerCode:
         if self.output_gate and function in (SIGMOID, "mul") and is_output_gate(equation, declaration):
             saved = [word for word in self.output_gate.split() if word.startswith("output") == (function == SIGMOID)]
             return " ".join(saved)
-        is_between = layer is not None and layer.NUMBER_CLASS == NORM
-        if function in NORMS:
-            return self._norm(is_between, len(equation.operands) == 1)
-        if function == UNIT and layer is not None and not layer.IS_RECURRENT:
-            return self.plain_norm if is_between else self.plain_qk_norm
-        if function == UNIT and self.scan == FP32 and layer is not None:
-            return "input row"
+        return None
+
+    def _words_of_function(self, equation: Equation, declaration: Declaration) -> str:
+        """Return what autograd saves for a function that no module computes in its own way."""
+        function, layer = equation.function or "", declaration.layer
+        if function in NORMS or function == UNIT:
+            return self._norm(equation, layer)
         if function in SOFTMAX and ("core" in equation.tags or "h" in equation.out.axes):
             is_block = "q" not in equation.out.axes
             return (is_block and self.block_softmax) or self.softmax
@@ -100,22 +105,28 @@ class EagerCode:
             return self.activation
         if function == "add" and declaration.routed_experts and "j" in equation.operands[0].axes:
             return {"output": "inputs", "output32": "input32"}.get(self.combine, "")
-        if function == "mul" and layer is not None and layer.NUMBER_CLASS == HEAD:  # learned scales of the logits
+        return self._logits(function) if layer is not None and layer.NUMBER_CLASS == HEAD else ""
+
+    def _logits(self, function: str) -> str:
+        """Return what autograd saves for the learned scales of the logits, or for their soft cap."""
+        if function == "mul":
             return "input32" if self.loss == FP32 else ""
-        if function == "softcap" and layer is not None and layer.NUMBER_CLASS == HEAD:
-            return {FP32: "output32", "compute": "output"}.get(self.softcap, "")
-        return ""
+        return {FP32: "output32", "compute": "output"}.get(self.softcap, "") if function == "softcap" else ""
 
     def _router_scores(self) -> str:
         """Return what autograd saves for the scores of a router."""
         words = {"score": "hidden", "score32": "hidden32", "row": "row"}
         return " ".join(words[word] for word in self.router.split() if word in words) or "nothing"
 
-    def _norm(self, between_layers: bool, plain: bool) -> str:
-        """Return what autograd saves for a norm."""
-        if between_layers:
-            return (plain and self.plain_norm) or self.norm or self.mixer_norm
-        return (plain and self.plain_qk_norm) or self.qk_norm or self.mixer_norm
+    def _norm(self, equation: Equation, layer: Traits | None) -> str:
+        """Return what autograd saves for a norm, which is between layers or within attention or a recurrence."""
+        is_between = layer is not None and layer.NUMBER_CLASS == NORM
+        plain, norm = (self.plain_norm, self.norm) if is_between else (self.plain_qk_norm, self.qk_norm)
+        if equation.function in NORMS:
+            return (len(equation.operands) == 1 and plain) or norm or self.mixer_norm
+        if layer is None or layer.IS_RECURRENT:
+            return "input row" if layer is not None and self.scan == FP32 else ""
+        return plain
 
     def is_saved_by_norm(self, equation: Equation, declaration: Declaration) -> bool:
         """Return whether a norm of residual streams already saves the operand of an equation."""

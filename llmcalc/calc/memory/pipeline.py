@@ -11,7 +11,7 @@ from ...core.amount import largest
 from ...core.architecture import Architecture, PipelineStage, Run, Stack
 from ...core.errors import InputError, SizeError
 from ...core.notebook_display import NotebookDisplay
-from ...core.record import record, remembered
+from ...core.record import changed, record, remembered
 from ...core.workload import Workload
 from ..sharding import Mesh
 from .optimizer import Recipe
@@ -68,11 +68,32 @@ def parallel_memory(
     largest_tensor: Callable[[Architecture], int] | None = None,
 ) -> ParallelMemory:
     """Return the training memory of every pipeline stage. ``training_memory`` describes ``largest_tensor``."""
-    found = []
-    for stage, model in enumerate(pipeline_stages(architecture, mesh.pp)):
+    return ParallelMemory(mesh, tuple(stage_memories(architecture, workload, policy, recipe, mesh, largest_tensor)))
+
+
+def stage_memories(
+    architecture: Architecture,
+    workload: Workload,
+    policy: ActivationPolicy,
+    recipe: Recipe,
+    mesh: Mesh,
+    largest_tensor: Callable[[Architecture], int] | None = None,
+) -> Iterator[TrainingMemory]:
+    """Yield the training memory of each pipeline stage. Equal stages differ only in the micro-batches in flight."""
+    equal: dict[object, Architecture] = {}
+    for stage, part in enumerate(pipeline_stages(architecture, mesh.pp)):
+        own = equal.setdefault(layers_of(part), part)
         in_flight = one_f_one_b_in_flight(mesh, stage) if mesh.pp > 1 else (1, 1)
-        found.append(training_memory(model, workload, policy, recipe, mesh, in_flight, largest_tensor))
-    return ParallelMemory(mesh, tuple(found))
+        found = training_memory(own, workload, policy, recipe, mesh, in_flight, largest_tensor)
+        yield found if own is part else changed(found, architecture=part)
+
+
+def layers_of(part: Architecture) -> object:
+    """Return the identities of the layers of a pipeline stage, which equal stages share."""
+    return tuple(
+        (bool(stack.inputs), bool(stack.outputs), *((id(run.block), run.count, run.shared) for run in stack.runs))
+        for stack in part.stacks
+    )
 
 
 def pipeline_stages(architecture: Architecture, stages: int, uneven: bool = False) -> Sequence[Architecture]:

@@ -17,7 +17,7 @@ SETTINGS = quantity_options(compared())
 @printed
 def run(models: list[str], **given: Any) -> Answer:
     """Print the comparison."""
-    from ...analysis.compare import compare
+    from ...api.compare import compare
     from ...report.compare import compare_document
 
     return compare_document(compare(*load_models(models, given), **settings(given, SETTINGS)))

@@ -31,7 +31,7 @@ OF_QUANTITY = quantity_options(targets().values(), without=SETTINGS)
 @printed
 def run(family: str, **given: Any) -> Answer:
     """Print the candidate shapes."""
-    from ...analysis.design import design
+    from ...api.design import design
     from ...report.design import design_document
 
     return design_document(

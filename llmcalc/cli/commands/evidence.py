@@ -12,7 +12,7 @@ QUANTITY = Argument("quantity", "Quantity, such as memory or train (default: all
 @printed
 def run(quantity: str | None) -> Answer:
     """Print the class of every value, or the measurements that a quantity was compared with."""
-    from ...analysis.evidence import evidence
+    from ...api.evidence import evidence
     from ...report.evidence import evidence_document
 
     return evidence_document(evidence(quantity))

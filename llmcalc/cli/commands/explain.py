@@ -19,7 +19,7 @@ SELECT = Option("--path", "Show only components whose path contains this text.",
 @printed
 def run(model: str, quantity: str, depth: int | None, select: str | None, **given: Any) -> Answer:
     """Print the derivation."""
-    from ...analysis.explain import explain
+    from ...api.explain import explain
     from ...report.explain import explain_document
 
     workload = settings(given, SETTINGS)

@@ -69,7 +69,7 @@ def run(
         gpu = times
     if gpu is not None and gpu.strip().lower() == EVERY_GPU:
         return _gpus(model, {**given, "solve": solve, "gpu_memory": gpu_memory}, reserve)
-    from ...fitting.fit import fit
+    from ...api.fit import fit
     from ...report.fit import fit_document
 
     count = int(match[1]) if match else None
@@ -106,8 +106,8 @@ def _count(gpu: str | None) -> int | None:
 
 def _models(words: list[str | None], given: dict[str, Any], budget: dict[str, Any]) -> Answer:
     """List the models that fit. The GPU is the only one of the words."""
+    from ...api.find_models import find_models
     from ...report.find import find_models_document
-    from ...search.models import find_models
 
     gpus = [word for word in words if word is not None]
     if len(gpus) > 1:
@@ -121,8 +121,8 @@ def _models(words: list[str | None], given: dict[str, Any], budget: dict[str, An
 
 def _gpus(model: str, given: dict[str, Any], reserve: str) -> Answer:
     """List the GPUs on which a model fits."""
+    from ...api.find_gpus import find_gpus
     from ...report.find import find_gpus_document
-    from ...search.gpus import find_gpus
 
     refuse((SOLVING, GPU_MEMORY, *MESH), given, "on a search for GPUs")
     architecture, given, _ = load_trained(model, given)

@@ -13,8 +13,8 @@ from ..training_options import TRAINED_MODEL, TRAINING_FILE, load_trained
 @printed
 def run(model: str, **given: Any) -> Answer:
     """Print the required memory. For a paged cache, also print the state size without rounding up to whole pages."""
+    from ...api.memory import memory
     from ...calc.memory.inference import InferenceMemory
-    from ...fitting.memory import memory
     from ...report.memory import memory_document
 
     architecture, given, _ = load_trained(model, given)

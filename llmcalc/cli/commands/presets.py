@@ -92,10 +92,10 @@ def show_preset(name: str, resolved: bool, overrides: list[str], as_json: bool, 
     if overrides and not resolved:
         raise InputError("applies only to resolved models", parameter="overrides", hint="add {resolved}")
     if resolved:
-        from ...inputs.models import load
+        from ...inputs.models import read_model
         from ...schema.describe import describe
 
-        architecture = load(name, overrides=overrides)
+        architecture = read_model(name, overrides=overrides)
         data, inputs = describe(architecture), {**model_inputs(architecture), "resolved": True}
     else:
         file = find(name).file

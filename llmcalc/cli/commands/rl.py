@@ -46,9 +46,9 @@ TRAINING = (
 @printed
 def run(model: str, gpu: str | None, **given: Any) -> Answer:
     """Print the memory of each phase on one GPU. The exit code is 1 if a phase does not fit."""
+    from ...api.rl import rl
     from ...core.errors import InputError
     from ...report.rl import rl_document
-    from ...training.rl import rl
 
     if gpu is None:
         raise InputError("missing GPU", parameter="gpu", hint="use a name such as {gpu=h100}, or {gpu=80GiB}")

@@ -59,12 +59,10 @@ def run(model: str | None, laws: list[str], shapes: list[str], seq: int, **given
         refuse(READING, given, "without a model", "add a model")
     architecture = load_model(model, given) if model is not None else None
     amounts |= {"seq": seq} if architecture else {}  # without a model, only published models have a length
-    plan = scale(
-        architecture, laws=laws, machine=machine(given), price=price(given), **values(BUDGETS, given), **amounts
-    )
+    plan = scale(architecture, laws=laws, gpu=machine(given), price=price(given), **values(BUDGETS, given), **amounts)
     found = reference_shapes(plan, seq, shapes)
     if not (architecture or found) and seq != SEQ.default:
-        hint = "add a model or {machine=h100:512}"
+        hint = "add a model or {gpu=h100:512}"
         raise InputError("has no effect without a model", parameter="seq", hint=hint)
     return scale_document(plan, found, seq)
 

@@ -102,13 +102,7 @@ def run(
     from ...api.serve import serve
     from ...estimate.amounts import amount
     from ...report.serve import refused_document, serve_document
-    from ...search.front import ServingFront
-    from ...search.pools import ServingPools
-    from ...search.serving_gpus import ServingGpus
-    from ...search.serving_search import ServingSearch
-    from ...serving.encoders import EncoderServing
-    from ...serving.result import ServingResult
-    from ...serving.start.start import LayoutError
+    from ...serving.start.start import LayoutError, ServeResult
 
     typed = {**given, "model": model, "engine": engine, "engine_version": engine_version,
              "command": command}  # fmt: skip
@@ -133,6 +127,15 @@ def run(
             raise
         hint = f"{flag} is an option of llmcalc: put it before --"
         raise InputError(error.message, parameter="command", hint=hint) from None
+    if isinstance(result, ServeResult):
+        return serve_document(result), result.starts
+    from ...search.front import ServingFront
+    from ...search.pools import ServingPools
+    from ...search.serving_gpus import ServingGpus
+    from ...search.serving_search import ServingSearch
+    from ...serving.encoders import EncoderServing
+    from ...serving.result import ServingResult
+
     if isinstance(result, EncoderServing):
         from ...report.encoder_serving import encoder_document
 
@@ -153,11 +156,10 @@ def run(
         from ...report.serving_search import search_document
 
         return search_document(result), result.is_found
-    if isinstance(result, ServingResult):
-        from ...report.serving import serving_document
+    assert isinstance(result, ServingResult)
+    from ...report.serving import serving_document
 
-        return serving_document(result), result.all_run
-    return serve_document(result), result.starts
+    return serving_document(result), result.all_run
 
 
 def _ranks(command: str) -> int:

@@ -27,7 +27,7 @@ OVER = Option(
 def run(model: str, quantities: list[str], over: list[str], **given: Any) -> Answer:
     """Print the value of each quantity at every grid point."""
     from ...analysis.axes import read_axes
-    from ...analysis.sweep import sweep
+    from ...api.sweep import sweep
     from ...report.sweep import check_rows, sweep_document
 
     axes = read_axes(over)

@@ -11,9 +11,6 @@ from ..spec import Command, Option
 from ..training_options import TRAINED_MODEL, TRAINING_FILE, load_trained
 
 if TYPE_CHECKING:
-    from ...calc.memory.fit import Fit
-    from ...core.architecture import Architecture
-    from ...estimate.cost import Machine
     from ...training.files import TrainingFile
 
 BATCH_TOKENS = Option("--batch-tokens", "Tokens per optimizer step, such as 4M.", "AMOUNT")
@@ -29,7 +26,6 @@ MICRO_BATCH = Option(
     kind=int,
     default=1,
 )
-ADAPTED = "lora_rank"
 RUN = (TOKENS, SEQ, TARGET_SEQ, EXTEND, COUNT, BATCH_TOKENS)
 
 
@@ -38,53 +34,41 @@ def run(model: str, **given: Any) -> Answer:
     """Print a summary of the training run. The exit code is 1 if a mesh is given and a step does not fit in memory."""
     from ...estimate.amounts import amount
     from ...report.train import train_document
-    from ...training.train import train, with_adapters
+    from ...training.run import read_run
 
     energy: dict[str, Any] = {
         name: amount(text, name, "1.1") for name, text in values(ENERGY, given).items() if text is not None
     }
     gpus = machine(given, needs_mfu=False)
     architecture, given, file = load_trained(model, given, gpus.count if gpus else None)
-    memory: Fit | None = None
-    if file:
-        architecture, given, memory = _with_run(file, given, gpus)
-    result = train(
-        architecture, **values((*RUN, MICRO_BATCH, DTYPE, *ADAPTERS), given), **energy, machine=gpus,
-        mesh=training_mesh(given, architecture), price=price(given), optimizer=given["optimizer"] or "adamw",
-        recompute=given["recompute"] or "none", fit=memory,
-    )  # fmt: skip
-    if file and ADAPTED in file.options:  # with the number formats of the file
-        result = with_adapters(result, file.settings)
+    given = _of_file(file, given, on_mesh=gpus is not None and bool(given["dp"])) if file else given
+    own = {
+        **values((*RUN, MICRO_BATCH, DTYPE, *ADAPTERS), given), **energy, "model": architecture, "gpu": gpus,
+        "mesh": training_mesh(given, architecture), "price": price(given),
+        "optimizer": given["optimizer"] or "adamw", "recompute": given["recompute"] or "none",
+    }  # fmt: skip
+    result = read_run(own, file.settings if file else None).answer()
     stated = {name: given[name] is not None for name in ("tokens", "seq")}
     return train_document(result, stated["tokens"], seq_stated=stated["seq"]), result.fit is None or result.fit.fits
 
 
-def _with_run(
-    file: TrainingFile, given: dict[str, Any], gpus: Machine | None
-) -> tuple[Architecture, dict[str, Any], Fit | None]:
-    """Return the model, the options with the run that a file describes, and the memory per GPU.
+def _of_file(file: TrainingFile, given: dict[str, Any], *, on_mesh: bool) -> dict[str, Any]:
+    """Return the options with the run that a file describes.
 
     The settings of a step only matter for its memory, which is computed for a mesh of GPUs.
     """
-    from ...calc.memory.fit import Fit
     from ...core.errors import InputError
-    from ...core.record import fields
-    from ...fitting.fit import fit
     from ...inputs.defaults import default_seq
 
-    memory: Fit | None = None
-    if gpus and given["dp"]:
-        given = {**given, "micro_batch": file.options.get("batch", 1)}
-        found = fit(file.architecture, gpus.accelerator.name, count=gpus.count, **file.options)
-        memory = Fit(**{field.name: getattr(found, field.name) for field in fields(Fit)})
-    else:
-        given = {**given, "micro_batch": 1, **{option.name: option.default for option in (RECOMPUTE, *MESH)}}
+    if not on_mesh:
+        given = {**given, **{option.name: option.default for option in (RECOMPUTE, *MESH)}}
     step = file.step_sequences * (given["seq"] or default_seq(file.architecture))
-    given["batch_tokens"] = given["batch_tokens"] or step
     if not given["tokens"] and not file.steps:
         raise InputError("states no number of steps", where=file.path, hint="add {tokens=1B}")
-    given["tokens"] = given["tokens"] or step * (file.steps or 0)
-    return file.architecture, given, memory
+    return {
+        **given, "micro_batch": file.options.get("batch", 1) if on_mesh else 1,
+        "batch_tokens": given["batch_tokens"] or step, "tokens": given["tokens"] or step * (file.steps or 0),
+    }  # fmt: skip
 
 
 COMMANDS = (

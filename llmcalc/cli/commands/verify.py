@@ -35,11 +35,14 @@ def run(model: str, **given: Any) -> Answer:
 
         return headers_document(read_headers_only(model), "verify"), False
     architecture = load_model(model, given)
-    if architecture.inputs.get("checkpoint"):
-        from ...api.verify import verify_checkpoint
-        from ...report.weights import comparison_document
+    from ...importers.weights import headers_of
 
-        comparison = verify_checkpoint(architecture)
+    headers = headers_of(architecture)
+    if headers is not None:
+        from ...report.weights import comparison_document
+        from ...verification.weights import verify_weights
+
+        comparison = verify_weights(architecture, headers)
         return comparison_document(comparison), comparison.ok
     if os.path.isdir(model):
         from pathlib import Path

@@ -9,7 +9,7 @@ Both add a warning to every result. ``strict`` makes every unknown key an error.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...core.architecture import PREDICTION_LAYERS, Architecture
 from ...core.errors import DescriptionError, InputError, UnknownNameError, short_repr
@@ -30,7 +30,7 @@ from .composite_configs import (
     unwrapped,
 )
 from .config import Config, Fields
-from .family_table import find, names
+from .family_table import Family, find, names
 from .mlx_quantisation import MLX, mlx_weights
 from .positions import stated_length
 from .rope import stated_scaling
@@ -70,12 +70,7 @@ def load_config(
         UnknownNameError: if the ``model_type`` or a key is not supported.
         DescriptionError: if a value has the wrong type.
     """
-    model_type = data.get("model_type", as_ or _original_type(data) or (not strict and family_of_class(data)) or None)
-    if not isinstance(model_type, str):
-        if "peft_type" in data:
-            raise _adapter_error(data, where)
-        hint = "Add a model_type to the config, or name one with {as_=TYPE}."
-        raise DescriptionError("has no model_type", where=where, hint=hint)
+    model_type = _stated_type(data, where, as_, strict)
     data = {"model_type": model_type, **data}
     described = variant_of(data, model_type) or model_type
     entry = find(described)
@@ -85,57 +80,24 @@ def load_config(
         inner = language_model(data)
         if entry is None:
             raise UnknownNameError("model_type", as_, names(), parameter="as_")
+    options = _Options(where, overrides, as_, allow_unknown, strict)
     if is_adapted(data):
         inner = adapted_language_model(data, as_) or inner
         if inner:
-            return _language_part(data, inner, where, overrides, as_, allow_unknown, strict)
+            return _language_part(data, inner, options)
     if entry is not None and inner:
         known = class_keys(entry.model_type)
         data = unwrapped(data, known)
         entry = None if is_foreign(data, known) else entry
     if entry is None and inner:
         check_has_text(data, where)
-        return _language_part(data, inner, where, overrides, as_, allow_unknown, strict)
-    if entry is None and model_type in text_models():
-        hint = "Add the language model's config under text_config, or its keys at the top level."
-        raise DescriptionError(f"a {model_type} config must have a text_config", where=where, hint=hint)
-    entry = entry or (None if strict else find(family_of_class(data)))
-    if entry is None:
-        from .unknown_types import advice, draft_model_error
-
-        draft = draft_model_error(data, where)
-        if draft:
-            raise draft
-        raise UnknownNameError("model_type", model_type, names(), where=where, hint=advice(data))
+        return _language_part(data, inner, options)
+    entry = entry or _entry_of_class(data, model_type, where, strict)
     config = Config(_with_overrides(data, overrides, where), entry.model_type, where, frozenset(allow_unknown))
     config.has_plain_class = names_own_class(data, entry.model_type)
-    try:
-        architecture = with_task_head(config, with_numbered_names(entry.read(config)))
-        config.check_all_read()
-        if strict and config.unknown_class:
-            raise config.unknown_class_error()
-        unsure = _check_unknown(config, strict)
-        _check_overrides(config, overrides, data)
-    except InputError as error:
-        from .unknown_types import draft_model_error
-
-        raise draft_model_error(data, where) or error.at(where) from None
-    except _MISFITS as error:  # such as a list instead of a number, a string in a list of numbers, or an enormous size
-        hint = f"{type(error).__name__}: {short_repr(str(error), 120)}"
-        raise DescriptionError(f"invalid value in the {model_type} config", where=where, hint=hint) from error
-    name = data.get("_name_or_path")
+    architecture, unsure = _read(config, entry, data, model_type, options)
+    inputs = _inputs(config, data, inner or {}, architecture, options) | {"model": _name(data) or model_type}
     layout = architecture.layout or entry.layout
-    inputs: Fields = {
-        "model": name if isinstance(name, str) and name else model_type,
-        "file": where,
-        "overrides": list(overrides),
-        "model_type": entry.model_type,
-    }
-    inputs |= {"dtype": data["dtype"] if "dtype" in data else data.get("torch_dtype")} if _has_dtype(data) else {}
-    inputs |= _quantised(data, inner or {}) | _dropout(config) | _router_noise(config) | _eager_code(data, inner or {})
-    inputs |= _positions(data, inner or {}, architecture, entry.model_type)
-    inputs |= _prediction(config, data, inner or {})
-    inputs |= {"encoder": encoder} if (encoder := _encoder(data)) else {}
     return changed(
         architecture,
         name=inputs["model"],
@@ -146,6 +108,82 @@ def load_config(
         warnings=(*_warnings(config, model_type if as_ else described, as_), *unsure),
         unmodelled=(*architecture.unmodelled, *config.unmodelled),
     )
+
+
+class _Options(NamedTuple):
+    """How a config is read, as described in ``load_config``."""
+
+    where: str
+    overrides: Sequence[str]
+    as_: str | None
+    allow_unknown: Sequence[str]
+    strict: bool
+
+
+def _stated_type(data: Mapping[str, Any], where: str, as_: str | None, strict: bool) -> str:
+    """Return the ``model_type`` of a config. Unless the config states it, its format or its class implies it."""
+    model_type = data.get("model_type", as_ or _original_type(data) or (not strict and family_of_class(data)) or None)
+    if isinstance(model_type, str):
+        return model_type
+    if "peft_type" in data:
+        raise _adapter_error(data, where)
+    hint = "Add a model_type to the config, or name one with {as_=TYPE}."
+    raise DescriptionError("has no model_type", where=where, hint=hint)
+
+
+def _entry_of_class(data: Mapping[str, Any], model_type: str, where: str, strict: bool) -> Family:
+    """Return the family of a config's class, for an unknown ``model_type``."""
+    if model_type in text_models():
+        hint = "Add the language model's config under text_config, or its keys at the top level."
+        raise DescriptionError(f"a {model_type} config must have a text_config", where=where, hint=hint)
+    entry = None if strict else find(family_of_class(data))
+    if entry is not None:
+        return entry
+    from .unknown_types import advice, draft_model_error
+
+    draft = draft_model_error(data, where)
+    raise draft or UnknownNameError("model_type", model_type, names(), where=where, hint=advice(data))
+
+
+def _read(
+    config: Config, entry: Family, data: Mapping[str, Any], model_type: str, options: _Options
+) -> tuple[Architecture, list[str]]:
+    """Return the architecture of a config, and warnings about keys that no reader interprets."""
+    try:
+        architecture = with_task_head(config, with_numbered_names(entry.read(config)))
+        config.check_all_read()
+        if options.strict and config.unknown_class:
+            raise config.unknown_class_error()
+        unsure = _check_unknown(config, options.strict)
+        _check_overrides(config, options.overrides, data)
+    except InputError as error:
+        from .unknown_types import draft_model_error
+
+        raise draft_model_error(data, options.where) or error.at(options.where) from None
+    except _MISFITS as error:  # such as a list instead of a number, a string in a list of numbers, or an enormous size
+        hint = f"{type(error).__name__}: {short_repr(str(error), 120)}"
+        raise DescriptionError(f"invalid value in the {model_type} config", where=options.where, hint=hint) from error
+    return architecture, unsure
+
+
+def _name(data: Mapping[str, Any]) -> str:
+    """Return the name of the model that a config states, or an empty string."""
+    name = data.get("_name_or_path")
+    return name if isinstance(name, str) else ""
+
+
+def _inputs(
+    config: Config, data: Mapping[str, Any], inner: Mapping[str, Any], architecture: Architecture, options: _Options
+) -> Fields:
+    """Return what results and engines read of a config besides the architecture."""
+    inputs: Fields = {
+        "model": _name(data), "file": options.where, "overrides": list(options.overrides),
+        "model_type": config.model_type,
+    }  # fmt: skip
+    inputs |= {"dtype": data["dtype"] if "dtype" in data else data.get("torch_dtype")} if _has_dtype(data) else {}
+    inputs |= _quantised(data, inner) | _dropout(config) | _router_noise(config) | _eager_code(data, inner)
+    inputs |= _positions(data, inner, architecture, config.model_type) | _prediction(config, data, inner)
+    return inputs | ({"encoder": encoder} if (encoder := _encoder(data)) else {})
 
 
 def _adapter_error(data: Mapping[str, Any], where: str) -> DescriptionError:
@@ -243,15 +281,7 @@ def is_composite(model_type: str) -> bool:
     return any(key in Config({}, model_type, "").defaults for key in NESTED)
 
 
-def _language_part(
-    data: Mapping[str, Any],
-    part: Mapping[str, Any],
-    where: str,
-    overrides: Sequence[str],
-    as_: str | None,
-    allow_unknown: Sequence[str],
-    strict: bool,
-) -> Architecture:
+def _language_part(data: Mapping[str, Any], part: Mapping[str, Any], options: _Options) -> Architecture:
     """Return only the language model of a partially supported multimodal model, with a note."""
     model_type, inner = data.get("model_type"), {**part, "architectures": None}
     if model_type in ENCODED:
@@ -259,15 +289,15 @@ def _language_part(
     for key in ("quantization_config",) if model_type in ENCODED else ("tie_word_embeddings", "quantization_config"):
         if key in data:
             inner[key] = data[key]
-    language = load_config(inner, where, overrides, as_, allow_unknown, strict)
+    language = load_config(inner, *options)
     left = other_parts(data)
     rest = f"; not counted: {', '.join(left)}" if left else ""
     language_type = inner["model_type"]
     note = (
         f"{short_repr(model_type)} is not fully supported; only its language model ({language_type}) is counted{rest}"
     )
-    inputs = {**language.inputs, "file": where}
-    whole = _with_encoder(data, language, where) if model_type in ENCODED and not as_ else None
+    inputs = {**language.inputs, "file": options.where}
+    whole = _with_encoder(data, language, options.where) if model_type in ENCODED and not options.as_ else None
     language, notes = (whole, whole.notes) if whole else (language, (*language.notes, note))
     missing = part.get(CROSS) and CROSS not in inner and model_type in ENCODED
     more = [f"the config sets {CROSS}, but the class of {language_type} has no cross-attention"] * bool(missing)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from ...core.architecture import Architecture, Named, Stack
+from ...core.record import changed
 from ...data import table
 from ...layers import Linear, Norm
 from ...layers.mlp import ACTIVATIONS
@@ -27,9 +27,9 @@ def with_task_head(config: Config, architecture: Architecture) -> Architecture:
         return architecture
     main = architecture.main
     kept = (named for named in main.outputs if named.name != POOLER or not row.get("without_pooler"))
-    stack = replace(main, outputs=(*kept, *_layers(config, main, row["layers"])))
+    stack = changed(main, outputs=(*kept, *_layers(config, main, row["layers"])))
     stacks = tuple(stack if one is main else one for one in architecture.stacks)
-    return replace(architecture, stacks=stacks)
+    return changed(architecture, stacks=stacks)
 
 
 def has_known_head(config: Config) -> bool:

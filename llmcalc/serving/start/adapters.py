@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...calc.memory.inference import InferenceMemory
 from ...calc.params import params
@@ -11,6 +11,7 @@ from ...calc.sharding import Mesh
 from ...checkpoint.stored_tensors import declared
 from ...core.interval import Interval
 from ...core.ledger import Row
+from ...core.record import NamedTuple
 from ...core.traits import EMBEDDING, EXPERTS, HEAD
 from .weights import length_on_rank
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import ceil
-from typing import NamedTuple
 
-from ...calc.kv_cache import CACHED, CachedTensor, StateSize
+from ...calc.kv_cache import CACHED, LONG, SHORT, CachedTensor, StateSize
 from ...core.form import Form
+from ...core.record import NamedTuple
 from .states import NO_STATES, StatePool
 
 FULL, WINDOW, STATE = "full", "sliding", "state"
@@ -41,7 +41,6 @@ class CacheLayer(NamedTuple):
     multiple: int = 1
 
 
-SHORT, LONG = 2**24 + 1, 2**25 + 1  # tokens, longer than any window, and one after a whole number of chunks
 Key = tuple[str, str, int | None, str, str]
 
 

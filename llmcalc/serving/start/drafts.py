@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...calc.memory.number_formats import BITS_A_BYTE
 from ...calc.params import params
@@ -15,12 +15,12 @@ from ...core.architecture import Architecture, PipelineStage, Run, Stack
 from ...core.errors import InputError
 from ...core.interval import Interval
 from ...core.ledger import rows
-from ...core.record import changed
+from ...core.record import NamedTuple, changed
 from ...core.setting import Setting
 from ...data import table
 from ...engines.profile import EngineProfile
 from ...fitting.memory import serving_stages, serving_weights
-from ...inputs.models import load
+from ...inputs.models import read_model
 from ...inputs.number_formats import number_format, plain
 from ...schema.config_files import read_config
 from .cache import STATE, CacheLayer
@@ -235,7 +235,7 @@ def _model(asked: Asked, profile: EngineProfile, settings: Mapping[str, Any]) ->
         raise InputError("missing draft model", parameter="draft", hint="add {draft=MODEL}")
     is_source = asked.name.startswith("hf:") or os.path.exists(asked.name)
     if is_source:
-        model, weights = load(asked.name), None
+        model, weights = read_model(asked.name), None
         notes: tuple[str, ...] = ()
     else:
         model, _, weights, notes = load_served(asked.name, is_repository=True)
@@ -349,7 +349,7 @@ def _head_config(name: str) -> tuple[Architecture, int] | None:
         return None
     keys = (*table("config_keys")["draft_models"]["keys"], "architectures")
     layers = data.get("transformer_layer_config") or {key: value for key, value in data.items() if key not in keys}
-    model = load(layers)
+    model = read_model(layers)
     return model, int(data.get("draft_vocab_size") or vocabulary(model))
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from math import prod
-from typing import NamedTuple
 
 from ...calc.kv_cache import CACHED, CachedTensor, StateSize
 from ...core.architecture import declare
+from ...core.record import NamedTuple
 from .cache import round_up, window_of
 
 CELLS, CELLS_WITHOUT_FLASH = 256, 32  # a cache holds a multiple of these tokens

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from ...calc.kv_cache import state
+from ...calc.kv_cache import SHORT, state
 from ...calc.memory.pipeline import layer_range
 from ...core.architecture import Architecture
 from ...core.interval import Interval
+from ...core.record import NamedTuple
+from ...engines.llama_cpp_weights import HOST, device_weights, read_placement
 from ...fitting.memory import serving_weights
 from ...inputs.number_formats import number_format
-from .cache import SHORT
 from .llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache
-from .llama_cpp_weights import HOST, device_weights, read_placement
 from .memory import HostMemory
 
 MANY_TOKENS = 32  # of a step, from which on the GPU computes with matrices in host memory

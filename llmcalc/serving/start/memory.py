@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...core.interval import Interval
-from ...core.record import record
+from ...core.record import NamedTuple, record
 from ...engines.profile import GIB, EngineProfile
 
 FP32 = 4  # bytes
@@ -170,7 +171,7 @@ def captured_graphs(settings: Mapping[str, Any]) -> int:
     """
     decoded = settings["max_num_seqs"] * (1 + settings.get("kept_drafts", 0))
     most = (min(2 * decoded, settings["max_num_batched_tokens"]), decoded)
-    return sum(size <= limit for limit in most for size in CAPTURED)
+    return sum(bisect_right(CAPTURED, limit) for limit in most)
 
 
 def static(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> MemoryDivision:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
-from ...calc.kv_cache import ROLE_DTYPES, element_bytes, state
+from ...calc.kv_cache import LONG, ROLE_DTYPES, SHORT, element_bytes, state
 from ...calc.memory.inference import InferenceMemory
 from ...calc.memory.number_formats import BITS_A_BYTE
 from ...calc.memory.pipeline import pipeline_stages
@@ -21,16 +21,16 @@ from ...core.record import remembered
 from ...data import tables
 from ...engines.lengths import POSITIONS, served_length
 from ...engines.profile import EngineProfile, read_profile
-from ...fitting.memory import CHECKPOINT, refusals, serving_stages
+from ...fitting.memory import refusals, serving_stages
 from ...inputs.defaults import LLAMA_CPP_STEP_TOKENS
 from ...inputs.gguf_names import FILE_FORMAT, GgufName
-from ...inputs.models import Source, load
-from ...inputs.number_formats import number_format
+from ...inputs.models import Source, read_model
+from ...inputs.number_formats import CHECKPOINT, number_format
 from ...inputs.repository_names import stored_name
 from ...layers.parts.rope import Dynamic, Linear, Scaling, Yarn
 from ...schema.preset_files import names as preset_names
 from .adapters import ADAPTERS, adapter_bytes, has_adapters
-from .cache import LONG, SHORT, CacheGroups, CacheLayer, cache_groups, cache_layers, flat_cache
+from .cache import CacheGroups, CacheLayer, cache_groups, cache_layers, flat_cache
 from .encoders import encoder_memory, served_encoder
 from .llama_cpp_models import LlamaCppModel
 from .memory import ModelBytes
@@ -53,12 +53,12 @@ DRAFT_BUFFERS = 2  # of a step in vLLM: hidden states and embeddings (v1/spec_de
 def load_served(model: Source, is_repository: bool = False) -> tuple[Architecture, str, str | None, tuple[str, ...]]:
     """Load a model under the name that an engine knows. Return its name, assumed weight format and notes."""
     if not isinstance(model, str) or not is_repository:
-        architecture = load(model)
+        architecture = read_model(model)
         return architecture, architecture.name if not isinstance(model, str) else model, None, ()
     name = model.removeprefix("hf:") if "/" in model else model
     file = stored_name(name)
     try:
-        architecture = load(name)
+        architecture = read_model(name)
         stored = architecture.inputs.get(FILE_FORMAT)
         return architecture, model, stored, file.notes(name, architecture) if stored and file else ()
     except DescriptionError as error:
@@ -91,7 +91,7 @@ def _first(names: Iterable[str]) -> Architecture | None:
     """Return the first model that has one of the names."""
     for name in names:
         with suppress(InputError):
-            return load(name)
+            return read_model(name)
     return None
 
 

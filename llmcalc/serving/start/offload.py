@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...core.errors import InputError
 from ...core.interval import Interval
+from ...core.record import NamedTuple
 from ...engines.profile import GIB
 
 GB = 10**9

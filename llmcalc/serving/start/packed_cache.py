@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import ceil, isqrt
-from typing import Any, NamedTuple
+from typing import Any
 
-from ...calc.kv_cache import CACHED, CachedTensor, StateSize
+from ...calc.kv_cache import CACHED, LONG, SHORT, CachedTensor, StateSize
 from ...core.errors import InputError
 from ...core.form import Form
-from .cache import FULL, LONG, SHORT, WINDOW, CacheGroup, CacheGroups, round_up, window_of
+from ...core.record import NamedTuple
+from .cache import FULL, WINDOW, CacheGroup, CacheGroups, round_up, window_of
 
 TUPLES = "tuples"  # a block has pages of every size for as many layers as the largest group
 SIZES = "sizes"  # a block has as many pages of each size as any group

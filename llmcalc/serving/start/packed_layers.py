@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from ...calc.kv_cache import state
+from ...calc.kv_cache import SHORT, state
 from ...calc.memory.pipeline import pipeline_stages
 from ...core.architecture import Architecture
 from ...core.errors import spelled
-from .cache import FULL, SHORT, WINDOW, CacheGroups, CacheLayer, round_up
+from .cache import FULL, WINDOW, CacheGroups, CacheLayer, round_up
 from .packed_cache import Page, compressed_pages, is_compressed, packed_groups
 from .start import ServeResult
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from statistics import median
 from typing import Any
 
 from ...core.errors import InputError
@@ -153,7 +152,9 @@ def read_engine(name: str, found: Mapping[str, Any], version: str | None = None)
     """
     engines: dict[str, dict[str, Any]] = found["engines"]
     own = next((key for key, entry in engines.items() if name.lower() in (key, *entry.get("names", ()))), None)
-    usual = {key: median(entry[key] for entry in engines.values()) for key in ("step_us", "sequence_us")}
+    usual: dict[str, Any] = {
+        key: _median([entry[key] for entry in engines.values()]) for key in ("step_us", "sequence_us")
+    }
     entry = usual if own is None else _in_version(own, engines[own], version)
     unknown = found["unknown"]
     eager_us = found["eager_us" if entry.get("eager") else "kernel_us"]
@@ -194,6 +195,12 @@ def read_engine(name: str, found: Mapping[str, Any], version: str | None = None)
         launch_s=found["launch_us"]["best"] * MICRO,
         launch_range_s=(found["launch_us"]["low"] * MICRO, found["launch_us"]["high"] * MICRO),
     )
+
+
+def _median(values: list[float]) -> float:
+    """Return the median, without the standard library's module, which loads slowly."""
+    ordered, middle = sorted(values), len(values) // 2
+    return ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 def _in_version(name: str, entry: dict[str, Any], version: str | None) -> dict[str, Any]:

@@ -17,11 +17,11 @@ from copy import copy
 from typing import Any
 
 from ...core.record import changed, record
+from ...engines.llama_cpp_weights import HostShares
 from ...estimate.hardware import Accelerator
 from ...kernels.arrays import Number, namespace
 from ...kernels.cost import Cost, StepTime
 from ...kernels.operations import Attention, Convolution, GroupedGemm, Operation, Scan
-from ..start.llama_cpp_weights import HostShares
 from .step import StepModel, Values
 
 MANY_TOKENS = 32  # of a step, from which on a GPU computes with matrices in host memory

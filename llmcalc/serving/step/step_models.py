@@ -16,6 +16,7 @@ from ...core.architecture import Architecture
 from ...core.errors import InputError
 from ...core.record import changed, remembered
 from ...data import table, tables
+from ...engines.llama_cpp_weights import Placement, host_shares
 from ...engines.profile import read_profile
 from ...estimate.hardware import Accelerator
 from ...fitting.memory import serving_weights
@@ -24,7 +25,6 @@ from ...kernels.cost import ACTIVATIONS, ClassFormats
 from ...kernels.efficiencies import efficiencies
 from ...kernels.operations import CONVOLVED, RECURRENT
 from ...kernels.step_operations import check_division
-from ..start.llama_cpp_weights import Placement, host_shares
 from ..start.models import state_formats
 from .engine_step import EngineStep, read_engine
 from .host_steps import HostSteps, read_host

@@ -8,7 +8,9 @@ from contextlib import suppress
 from functools import cached_property, lru_cache
 from typing import Any
 
+from ...api.fit import fit
 from ...api.flops import flops
+from ...api.load import load
 from ...api.serve import serve
 from ...calc.flops import Flops
 from ...calc.params import Params, params
@@ -20,9 +22,8 @@ from ...core.workload import positions
 from ...engines.hardware import default_engine
 from ...engines.lengths import served_length
 from ...estimate.hardware import Accelerator
-from ...fitting.fit import FitResult, fit
+from ...fitting.fit import FitResult
 from ...inputs.gpus import read_gpus
-from ...inputs.models import load
 from ...report.numbers import BYTES, readable
 from ...report.points import RANKS, sizes_of
 from ...serving.encoders import EncoderServing

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...analysis.explain import explain
+from ...api.explain import explain
 from ...core.errors import UnknownNameError
 from ...core.evidence import CLASSES
 from ...core.tree import Node

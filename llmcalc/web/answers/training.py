@@ -6,19 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
+from ...api.fit import fit
+from ...api.train import machine, train
 from ...core.errors import LlmcalcError
 from ...core.evidence import CLASSES
-from ...estimate.amounts import HOURS_A_DAY
-from ...estimate.cost import Span
-from ...fitting.fit import FitResult, fit
+from ...fitting.fit import FitResult
 from ...report.fit import memory_parts
 from ...report.numbers import BYTES, duration, human, readable
 from ...report.provenance import range_text, three_digits
-from ...report.train import expected_cost
 from ...search.recipes import LORA_RANK, QUANTISED
-from ...training.published_runs import expected_hours
-from ...training.run import Training
-from ...training.train import machine, train
+from ...training.result import Spending, Training
 from .case import CASES, MOST_KEPT, Case, said
 from .facts import fact, memory_fact, missing_fact, params_fact
 
@@ -87,21 +84,9 @@ class TrainingCase(Case):
         return _run(state.model, self.gpu.name, state.n, state.tokens or USUAL_TOKENS, self.context, share, rank)
 
     @property
-    def hours(self) -> Span | None:
-        """GPU-hours as published runs took them, or those of the utilisation that the state has."""
-        expected = expected_hours(self.run)
-        return expected.hours if expected else self.run.hours
-
-    @property
-    def days(self) -> Span | None:
-        """Time in days on all GPUs."""
-        return self.hours.times(1 / self.state.n / HOURS_A_DAY) if self.hours else None
-
-    @property
-    def cost(self) -> tuple[float, float] | None:
-        """Cost in US dollars."""
-        expected = expected_hours(self.run)
-        return expected_cost(self.run, expected.hours) if expected else self.run.cost
+    def spent(self) -> Spending | None:
+        """GPU-hours, days and cost as published runs took them, or those of the utilisation that the state has."""
+        return self.run.answer
 
     @cached_property
     def time_error(self) -> LlmcalcError | None:
@@ -115,7 +100,7 @@ class TrainingCase(Case):
 
 @lru_cache(maxsize=MOST_KEPT)
 def _run(model: str, gpu: str, n: int, tokens: str, seq: int, mfu: str | None, lora_rank: int | None) -> Training:
-    return train(model, tokens, seq=seq, machine=machine(gpu, n, mfu), lora_rank=lora_rank)
+    return train(model, tokens, seq=seq, gpu=machine(gpu, n, mfu), lora_rank=lora_rank)
 
 
 def verdict(case: TrainingCase, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,10 +126,10 @@ def sentence(case: TrainingCase, helpful: Sequence[dict[str, Any]] = ()) -> tupl
         helps = " or ".join(change["text"] for change in helpful[:MOST_NAMED])
         return "Does not fit", f"{text}; it fits {helps}." if helps else f"{text}."
     text = f"{what} fits on {gpus} with {readable(found.headroom, BYTES)} to spare"
-    if case.time_error or not case.days:
+    if case.time_error or not case.spent:
         return "Fits", f"{text}."
-    run, days = case.run, case.days
-    cost = f", for {range_text(*case.cost, '$')}" if case.cost else ""
+    run, (_, days, price) = case.run, case.spent
+    cost = f", for {range_text(*price, '$')}" if price else ""
     tokens = human(run.tokens) or f"{run.tokens:,}"
     return "Fits", f"{text}, and {tokens} tokens take {duration_text(days.mid)}{cost}."
 
@@ -187,21 +172,21 @@ def facts(case: TrainingCase) -> Iterator[dict[str, Any]]:
 def _run_facts(case: TrainingCase) -> Iterator[dict[str, Any]]:
     run, found = case.run, case.run.evidence
     tokens = f"for {human(run.tokens) or run.tokens} tokens"
-    if case.fit.fits and case.hours and case.days:
-        low, mid, high = (duration_text(each) for each in case.days)
+    if case.fit.fits and case.spent:
+        hours, days, cost = case.spent
+        low, mid, high = (duration_text(each) for each in days)
         text, _, unit = mid.partition(" ")
         same = low.partition(" ")[2] == high.partition(" ")[2]
         ends = tokens if low == high else f"{low.partition(' ')[0] if same else low} to {high}"
-        yield fact("time", "Time", text, ends, found["days"], after=unit, value=case.days.mid, unit="days",
-                   low=case.days.low, high=case.days.high)  # fmt: skip
-        if case.cost:
-            low_text, _, high_text = range_text(*case.cost, "$").partition(" ")
-            yield fact("cost", "Cost", low_text, tokens, found["cost"], after=high_text, unit="USD", low=case.cost[0],
-                       high=case.cost[1])  # fmt: skip
-        low_hours, mid_hours, high_hours = case.hours
-        yield fact("hours", "GPU-hours", three_digits(mid_hours), range_text(low_hours, high_hours),
-                   found["hours"], value=mid_hours, unit="h", low=low_hours, high=high_hours)  # fmt: skip
-        rate = run.tokens / (mid_hours / case.state.n * HOUR)
+        yield fact("time", "Time", text, ends, found["days"], after=unit, value=days.mid, unit="days",
+                   low=days.low, high=days.high)  # fmt: skip
+        if cost:
+            low_text, _, high_text = range_text(*cost, "$").partition(" ")
+            yield fact("cost", "Cost", low_text, tokens, found["cost"], after=high_text, unit="USD", low=cost[0],
+                       high=cost[1])  # fmt: skip
+        yield fact("hours", "GPU-hours", three_digits(hours.mid), range_text(hours.low, hours.high),
+                   found["hours"], value=hours.mid, unit="h", low=hours.low, high=hours.high)  # fmt: skip
+        rate = run.tokens / (hours.mid / case.state.n * HOUR)
         yield fact("rate", "Throughput", three_digits(rate), "all GPUs together", found["hours"],
                    after="tokens/s", value=rate, unit="tokens/s")  # fmt: skip
     yield fact("compute", "Compute", three_digits(run.compute), tokens, found["compute"],

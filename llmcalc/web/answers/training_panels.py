@@ -16,7 +16,6 @@ from ...report.pictures import Axis, Chart, Curve, Mark, Picture
 from ...report.provenance import four_digits, range_text
 from ...report.train import train_document
 from ...search.recipes import find_recipes
-from ...training.published_runs import expected_hours
 from .case import MOST_KEPT
 from .charts import MOST_SHOWN, draw_named, lengths
 from .derivations import derivation, lines
@@ -119,15 +118,16 @@ def _compute(case: TrainingCase) -> dict[str, Any]:
 
 def _hours(case: TrainingCase) -> dict[str, Any]:
     run, on = case.run, case.run.machine
-    assert on is not None
-    assert run.hours is not None
-    assert case.hours is not None
+    assert on
+    assert run.hours
+    assert case.spent
+    hours, expected = case.spent.hours, run.expected
     share = range_text(100 * on.mfu.low, 100 * on.mfu.high)
-    ends, expected = range_text(case.hours.low / run.hours.mid, case.hours.high / run.hours.mid), expected_hours(run)
+    ends = range_text(hours.low / run.hours.mid, hours.high / run.hours.mid)
     runs = "the run of this model" if expected and expected.is_published else "80 % of runs"
     note = f"of the hours at the middle of the MFU, in {runs}"
     return lines(
-        "GPU-hours", range_text(case.hours.low, case.hours.high),
+        "GPU-hours", range_text(hours.low, hours.high),
         ("compute", f"{four_digits(run.mfu_flops)} FLOPs", "as the MFU counts them"),
         ("peak of a GPU", f"{four_digits(on.peak)} FLOP/s", f"dense, in {on.number_format}"),
         ("MFU", f"{share} %", on.mfu_source),
@@ -136,9 +136,8 @@ def _hours(case: TrainingCase) -> dict[str, Any]:
 
 
 def _time(case: TrainingCase) -> dict[str, Any]:
-    days = case.days
-    assert days is not None
-    whole = lines("time", duration_text(days.mid), ("GPUs", f"{case.state.n:,}", "compute at the same time"))
+    assert case.spent
+    whole = lines("time", duration_text(case.spent.days.mid), ("GPUs", f"{case.state.n:,}", "compute at the same time"))
     whole["tree"]["children"].insert(0, _hours(case)["tree"])
     return whole
 
@@ -150,11 +149,12 @@ def _rate(case: TrainingCase) -> dict[str, Any]:
 
 
 def _cost(case: TrainingCase) -> dict[str, Any]:
-    run = case.run
-    assert run.price is not None
-    assert case.cost is not None
-    price = range_text(run.price.low, run.price.high, "$")
-    whole = lines("cost", range_text(*case.cost, "$"), ("price of a GPU", f"{price} per hour", run.price.source))
+    own = case.run.price
+    assert own
+    assert case.spent
+    assert case.spent.cost
+    price = range_text(own.low, own.high, "$")
+    whole = lines("cost", range_text(*case.spent.cost, "$"), ("price of a GPU", f"{price} per hour", own.source))
     whole["tree"]["children"].insert(0, _hours(case)["tree"])
     return whole
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from ...calc.memory.number_formats import BITS_A_BYTE
-from ...calc.memory.weight_formats import RequestedFormats, layer_bits, model_tensors
-from ...calc.params import component, params
-from ...checkpoint.published_weights import PublishedWeights
-from ...checkpoint.stored_tensors import Declared, declared, name_in_layout
-from ...core.architecture import Architecture
-from ...core.errors import InputError, short_repr
-from ...core.layer import MOST_LAYERS
-from ...core.record import remembered
+from ..calc.memory.number_formats import BITS_A_BYTE
+from ..calc.memory.weight_formats import RequestedFormats, layer_bits, model_tensors
+from ..calc.params import component, params
+from ..checkpoint.published_weights import PublishedWeights
+from ..checkpoint.stored_tensors import Declared, declared, name_in_layout
+from ..core.architecture import Architecture
+from ..core.errors import InputError, short_repr
+from ..core.layer import MOST_LAYERS
+from ..core.record import NamedTuple, remembered
 
 LAYOUT = "gguf"  # names of tensors of weights that are not read from a file
 EXPERTS = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps"  # common/common.h: LLM_FFN_EXPS_REGEX

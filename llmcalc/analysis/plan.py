@@ -1,0 +1,76 @@
+"""Plans of training runs by scaling laws, for a budget or a loss, or with a given size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..core.errors import InputError
+from ..core.record import changed
+from ..core.setting import AMOUNT, Setting
+from ..estimate import amounts
+from ..estimate.cost import Machine
+from ..estimate.scaling.counts import SEQ, counts, routed
+from ..estimate.scaling.law import COUNTS, Conditions, positive
+from ..estimate.scaling.plan import plan
+from ..estimate.scaling.query import Plan, Query
+from ..inputs.effects import check_effects
+from ..inputs.models import Source, read_model
+from ..inputs.scaling_laws import chosen
+from ..training.budget import Budget, budget
+from ..training.machine import MACHINE, PRICE, read_machine
+
+BUDGETS, AMOUNTS = ("compute", "days", "hours", "dollars"), ("tokens", "unique", "inference")
+SETTINGS = (
+    *(Setting(name, AMOUNT) for name in (*BUDGETS, *AMOUNTS)),
+    *(Setting(name, float) for name in ("loss", "n_experts", "granularity")),
+    Setting("inference_cost", float, 1.0, needs=("inference",)),
+    Setting("seq", int, SEQ, least=1, needs=("model",)), MACHINE, PRICE,
+)  # fmt: skip
+
+
+def find_plan(model: Source | None, laws: Iterable[str], given: Mapping[str, Any]) -> Plan:
+    """Apply scaling laws to the query in ``given``, with settings that each have an effect."""
+    spent = _budget(given["gpu"], given["price"], {name: given[name] for name in BUDGETS})
+    compute = given["compute"] if spent is None else spent.flops.mid
+    compute = amounts.compute(compute) if isinstance(compute, str) else compute
+    found = {
+        name: amounts.amount(given[name], name) if isinstance(given[name], str) else given[name] for name in AMOUNTS
+    }
+    architecture = read_model(model) if model is not None else None
+    n_experts, granularity, parameters = given["n_experts"], given["granularity"], given["parameters"]
+    n_experts = routed(architecture) if architecture is not None and n_experts is None else n_experts
+    for name, limited in (("n_experts", n_experts), ("granularity", granularity), ("unique", found["unique"])):
+        if limited is not None:
+            positive(limited, name, least=1)
+    check_effects(SETTINGS, given, architecture)
+    conditions = Conditions(n_experts, granularity, found["unique"])
+    if architecture is not None:
+        counted: Mapping[str, float] | None = counts(architecture, given["seq"])
+    elif parameters is None or isinstance(parameters, Mapping):
+        counted = parameters
+    else:
+        number = amounts.amount(parameters, "parameters", "70B") if isinstance(parameters, str) else float(parameters)
+        counted = dict.fromkeys(COUNTS, number)
+    query = Query(compute, counted, found["tokens"], given["loss"], found["inference"], given["inference_cost"])
+    found_plan = plan(chosen(laws, conditions), query, conditions, architecture)
+    return changed(found_plan, budget=spent) if spent else found_plan
+
+
+def _budget(gpu: Machine | str | None, price: float | None, budgets: Mapping[str, Any]) -> Budget | None:
+    """Return the training budget on GPUs, or None if no GPUs are given."""
+    given = {name: value for name, value in budgets.items() if value is not None}
+    if len(given) > 1:
+        first, second, *_ = given
+        raise InputError(f"{first} and {second} cannot be combined", parameter=first, hint="omit one of them")
+    if gpu is None:
+        other = next((name for name in given if name != "compute"), None)
+        if other:
+            raise InputError("requires an accelerator", parameter=other, hint="add {gpu=h100:512}")
+        return None
+    values = {
+        name: (amounts.compute(value) if name == "compute" else amounts.amount(value, name, "30"))
+        if isinstance(value, str) else float(value)
+        for name, value in given.items()
+    }  # fmt: skip
+    return budget(read_machine(gpu) if isinstance(gpu, str) else gpu, price=price, **values)

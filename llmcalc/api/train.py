@@ -1,0 +1,94 @@
+"""Training runs: compute, time, cost, energy and checkpoint sizes, and the GPUs that they use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..calc.memory.fit import Fit
+from ..calc.sharding import Mesh
+from ..core.aliases import accepts_aliases
+from ..estimate.cost import Machine
+from ..inputs.models import Source
+from ..training.machine import read_machine
+from ..training.result import Training
+from ..training.run import read_run
+
+
+def machine(
+    name: str, count: int | None = None, mfu: float | str | None = None, precision: str | None = None
+) -> Machine:
+    """Return a description of GPUs and their utilisation for ``train`` and ``scale``.
+
+    >>> import llmcalc
+    >>> llmcalc.machine("h100:512", mfu=0.4).count
+    512
+
+    Args:
+        name: accelerator with an optional count, such as ``"h100"`` or ``"h100:512"``.
+        count: number of GPUs (default: 1).
+        mfu: model FLOPs utilisation, such as ``0.4`` or ``"40%"`` (default: the published range).
+        precision: number format of matrix products (default: 16-bit, or a format with published utilisation).
+
+    Raises:
+        InputError: the accelerator is unknown, or has no peak in this format or no published utilisation.
+    """
+    return read_machine(name, count, mfu, precision)
+
+
+@accepts_aliases(attention="count", machine="gpu")
+def train(
+    model: Source,
+    tokens: float | str | None = None,
+    *,
+    seq: int | str | None = None,
+    target_seq: int | str | None = None,
+    count: str = "causal",
+    batch_tokens: float | str | None = None,
+    gpu: Machine | str | None = None,
+    mesh: Mesh | None = None,
+    micro_batch: int = 1,
+    recompute: str = "none",
+    price: float | None = None,
+    watts: float | None = None,
+    pue: float | None = None,
+    carbon: float | None = None,
+    dtype: str = "bf16",
+    optimizer: str = "adamw",
+    fit: Fit | None = None,
+    lora_rank: int | None = None,
+    lora_targets: Iterable[str] | None = None,
+    extend: bool = False,
+) -> Training:
+    """Estimate the compute, time, cost, energy and checkpoint sizes of a training run.
+
+    >>> import llmcalc
+    >>> llmcalc.train("gpt3", "300B", gpu="v100-sxm2-32gb:1024").compute
+    318565498060800000000000
+
+    Args:
+        model: an architecture, or anything ``load`` reads.
+        tokens: training tokens, such as ``15e12`` or ``"15T"`` (default: as published), rounded to whole sequences.
+        seq: tokens per sequence (default: 2048, or the model's learned positions if fewer).
+        target_seq: number of decoder tokens of an encoder-decoder model (default: ``seq``).
+        count: ``causal`` counts visible query-key pairs, ``dense`` all pairs.
+        batch_tokens: number of tokens per optimizer step, such as ``"4M"``.
+        gpu: GPUs: a string such as ``"h100:512"``, or the result of ``machine``.
+        mesh: number of ranks of each kind of parallelism (adds the memory per GPU to the result).
+        micro_batch: sequences per micro-batch on each rank, for the memory per GPU and the time of a step.
+        recompute: activation recomputation, for the memory per GPU and the time of a step.
+        price: US dollars per accelerator-hour (default: quoted prices).
+        watts: measured power per accelerator in W, including its share of the system (default: the rated power).
+        pue: power usage effectiveness of the data centre.
+        carbon: kg CO2e per kWh.
+        dtype: number format of the weights in a checkpoint.
+        optimizer: optimizer whose states are part of a resumable checkpoint.
+        fit: memory per GPU, if already computed.
+        lora_rank: train only LoRA adapters of this rank, so that no gradients of weights are computed.
+        lora_targets: matrices to adapt (default: ``wq``, ``wk``, ``wv`` and ``wo``).
+        extend: allow sequences longer than the learned positions.
+
+    Raises:
+        SizeError: fewer tokens than one sequence or one step.
+        InputError: settings that conflict or require ``gpu``.
+    """
+    return read_run(locals()).answer()

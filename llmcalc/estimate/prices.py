@@ -1,0 +1,64 @@
+"""Prices of accelerators: quotes with their dates, and the price of accelerator-hours."""
+
+from __future__ import annotations
+
+import re
+
+from ..core.record import NamedTuple
+from .cost import AS_GIVEN, Span
+from .hardware import Accelerator
+
+SPOT = "spot"  # kind of an offer that can end at any time
+_PRICE = re.compile(r"\d+\.\d+")
+_DATE = re.compile(r"20\d\d(-\d\d)?")
+
+
+class Quote(NamedTuple):
+    """A price in US dollars per hour with its date, or an empty one, and the text that states it."""
+
+    usd: float
+    dated: str
+    text: str
+
+
+class Price(NamedTuple):
+    """Price in US dollars per accelerator-hour, and its source."""
+
+    low: float
+    high: float
+    source: str
+
+    def of(self, hours: Span) -> tuple[float, float]:
+        """Return the cost range in US dollars for the given accelerator-hours."""
+        return hours.low * self.low, hours.high * self.high
+
+
+def price_quotes(accelerator: Accelerator) -> list[Quote]:
+    """Return the quoted on-demand prices, or the spot prices if no others are known.
+
+    Prices that are not confirmed are left out.
+    """
+    text = "" if "not confirmed" in accelerator.price else accelerator.price.rpartition(" (")[0]  # without the sources
+    date = _DATE.search(accelerator.price)
+    listed = [Quote(float(usd), date[0] if date else "", text) for usd in _PRICE.findall(text)]
+    offered = {kind: [Quote(one.usd, one.date, str(one)) for one in accelerator.offers if (one.kind == SPOT) is kind]
+               for kind in (False, True)}  # fmt: skip
+    return [*offered[False], *listed] or offered[True]
+
+
+def quoted_prices(accelerator: Accelerator) -> tuple[float, float] | None:
+    """Return the range of ``price_quotes`` in US dollars per hour, or None if there are none."""
+    found = [quote.usd for quote in price_quotes(accelerator)]
+    return (min(found), max(found)) if found else None
+
+
+def price_of(one: Accelerator, dollars: float | None = None) -> Price | None:
+    """Return the given or quoted price in US dollars per hour, or None if the price is unknown."""
+    if dollars is not None:
+        return Price(dollars, dollars, AS_GIVEN)
+    quotes = price_quotes(one)
+    if not quotes:
+        return None
+    texts = "; ".join(dict.fromkeys(quote.text for quote in quotes))
+    source = f" ({one.price_source})" if any(quote.text in one.price for quote in quotes) else ""
+    return Price(min(quotes).usd, max(quotes).usd, f"quoted: {texts}{source}")

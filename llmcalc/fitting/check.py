@@ -1,0 +1,74 @@
+"""Check whether a model fits on GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..calc.memory.fit import Fit
+from ..calc.memory.inference import InferenceMemory
+from ..calc.sharding import Mesh
+from ..core.architecture import Architecture
+from ..core.errors import SizeError
+from ..core.record import changed
+from ..estimate.hardware import NODE
+from .layouts import Layout, best_layout
+from .memory import memory_of, serving_stages, worst_stage
+
+
+def check_fit(
+    architecture: Architecture,
+    memory_bytes: int,
+    reserve: int,
+    count: int = 1,
+    node: int = NODE,
+    layout: Layout | None = None,
+    is_trial: bool = False,
+    shared: int | None = None,
+    **arguments: Any,
+) -> Fit:
+    """Check whether a model fits on ``count`` GPUs. If it does not fit, a trial returns any layout.
+
+    Without a mesh, training uses ZeRO-3, and serving uses ``layout`` or the best layout. A mesh with fewer ranks is
+    served by several replicas, which share the batch. ``shared`` are the bytes that a GPU shares with its host: the
+    input table in host memory is outside of those of the GPU only as far as they leave room.
+    """
+    mesh = arguments.pop("mesh", None) or Mesh()
+    is_training = arguments.get("mode") == "training"
+    if mesh == Mesh() and count > 1 and is_training:
+        mesh = Mesh(dp=count, zero=3)
+    if count % mesh.ranks or (is_training and count != mesh.ranks):
+        hint = "the product of {dp}, {tp}, {pp} and {cp} must divide the number of GPUs"
+        raise SizeError(f"the mesh has {mesh.ranks} ranks, but there are {count} GPUs", parameter="gpu", hint=hint)
+
+    if is_training:
+        result = memory_of(architecture, mesh=mesh, **arguments)
+        return Fit(memory_bytes, reserve, result.peak, count, result)
+    batch = arguments.get("batch", 1)
+    own = {name: value for name, value in arguments.items() if name != "mode"}
+
+    def stages_on(layout: Layout) -> Sequence[InferenceMemory]:
+        return serving_stages(architecture, **{**own, "mesh": layout.mesh, "batch": -(-batch // layout.replicas)})
+
+    def fit_on(layout: Layout, stages: Sequence[InferenceMemory]) -> Fit:
+        result = worst_stage(architecture, stages)
+        if layout.replicas > 1:
+            result = changed(result, workload=changed(result.workload, batch=batch))
+        result = with_room_on_host(result, memory_bytes, shared)
+        return Fit(memory_bytes, reserve, result.peak - result.host, count, result)
+
+    if layout is None and mesh == Mesh() and count > 1:
+        return best_layout(architecture, count, node, memory_bytes - reserve, stages_on, fit_on, is_trial)
+    layout = layout or Layout(count // mesh.ranks, mesh)
+    return fit_on(layout, stages_on(layout))
+
+
+def with_room_on_host(result: InferenceMemory, memory_bytes: int, shared: int | None) -> InferenceMemory:
+    """Return the memory with at most the bytes on the host that memory shared with the GPU has outside of its part."""
+    room = result.host if shared is None else max(shared - memory_bytes, 0)
+    return changed(result, host=room) if result.host > room else result
+
+
+def layout_of(found: Fit) -> Layout:
+    """Return the layout of a serving fit check."""
+    return Layout(found.count // found.result.mesh.ranks, found.result.mesh)

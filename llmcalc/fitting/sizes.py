@@ -1,0 +1,121 @@
+"""Search for the largest batch or context, or the fewest GPUs, with which a model fits."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from ..calc.memory.fit import LARGEST, Fit, largest_fitting, largest_within, smallest_fitting
+from ..calc.sharding import Mesh
+from ..core.architecture import Architecture
+from ..core.compiled import CompiledFunction
+from ..core.errors import SizeError
+from ..core.record import changed
+from ..core.workload import positions
+from ..estimate.hardware import NODE
+from .check import check_fit, layout_of
+from .memory import serving_stages
+
+MOST_GPUS, MOST_SERVING_GPUS = 2**14, 128
+MOST_CHECKED = 10  # sizes that are checked before tracing takes less time
+TRAY = 4  # GPUs by which part of a large node grows
+
+
+def solve_size(
+    name: str, architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]
+) -> tuple[int | None, Fit]:
+    """Return the largest ``seq`` or ``batch`` that fits, or None if a size of 1 does not fit, and the fit check.
+
+    If no layout is given, it is the largest one with any layout.
+    """
+    first = check_fit(architecture, **budget, **{**arguments, name: 1})
+    if not first.fits:
+        return None, first
+    is_bounded = name == "seq" and not arguments.get("extend")
+    limit = (positions(architecture) if is_bounded else None) or LARGEST
+    if arguments.get("mode") == "training" or first.count == 1 or arguments.get("layout"):
+        return _solve_on(name, architecture, budget, arguments, limit)
+    size, found = 1, first
+    while True:
+        own = {**arguments, "layout": layout_of(found)}
+        size, best = _solve_on(name, architecture, budget, own, limit, size)
+        if size == limit:
+            return size, best
+        found = check_fit(architecture, **budget, **{**arguments, name: size + 1}, is_trial=True)
+        if not found.fits or found.result.refusals:
+            return size, best
+        size += 1
+
+
+def _solve_on(
+    name: str, architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any], limit: int, start: int = 1
+) -> tuple[int, Fit]:
+    """Return the largest size that fits on one layout, and the fit check. A size of ``start`` fits.
+
+    Memory increases with either size, so bisection finds the exact maximum. Memory is almost linear in the batch, so
+    that few steps along the secant suffice. Most lengths are checked by a compiled form.
+    """
+    found = dict[int, Fit]()
+
+    def computed(size: int, model: Architecture) -> Fit:
+        return check_fit(model, **budget, **{**arguments, name: size}, is_trial=True)
+
+    def check(size: int) -> Fit:
+        if size not in found:
+            found[size] = computed(size, architecture)
+        return found[size]
+
+    form = CompiledFunction(lambda size: computed(size, changed(architecture)).needed, {"size": 1})
+
+    def fits(size: int) -> bool:
+        if size in found or len(found) < MOST_CHECKED:
+            return check(size).fits
+        return bool(form(size=size) <= check(start).usable)
+
+    if name == "batch":
+        usable = check(start).usable
+        size = largest_within(lambda size: check(size).needed, usable, limit, start)
+    else:
+        size = largest_fitting(fits, limit, start) or start
+    return size, check(size)
+
+
+def solve_gpus(architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> tuple[int, Fit] | None:
+    """Return the minimum number of GPUs and the fit check for this number, or None if the model never fits.
+
+    In training, only the number of data-parallel ranks varies, and with a serving mesh, only the number of replicas. In
+    serving without a mesh, each number of GPUs uses its best layout.
+    """
+    given = arguments.get("mesh") or Mesh()
+    rest = {name: value for name, value in arguments.items() if name != "mesh"}
+    per_gpu = {name: value for name, value in budget.items() if name != "count"}
+    if given == Mesh() and arguments.get("mode") != "training":
+        return _first_serving(architecture, per_gpu, rest)
+
+    def fit_on(count: int) -> Fit:
+        if rest.get("mode") != "training":
+            return check_fit(architecture, **per_gpu, count=given.ranks * count, mesh=given, **rest)
+        mesh = changed(given, dp=given.dp * count, zero=given.zero if given != Mesh() else 3)
+        return check_fit(architecture, **per_gpu, count=mesh.ranks, mesh=mesh, **rest)
+
+    count = smallest_fitting(lambda count: fit_on(count).headroom, MOST_GPUS)
+    if count is None:
+        return None
+    found = fit_on(count)
+    return found.count, found
+
+
+def _first_serving(architecture: Architecture, budget: dict[str, Any], rest: dict[str, Any]) -> tuple[int, Fit] | None:
+    """Return the smallest number of GPUs with a layout that fits: part of a node, or a number of nodes."""
+    (whole,) = serving_stages(architecture, **{name: value for name, value in rest.items() if name != "mode"})
+    least = (whole.weights + whole.state) // (budget["memory_bytes"] - budget["reserve"])
+    node = budget.get("node", NODE)
+    of_node = (*range(1, min(node, NODE)), *range(NODE, node, TRAY))
+    for count in (*of_node, *range(node, max(MOST_SERVING_GPUS, 2 * node) + 1, node)):
+        if count < least:
+            continue
+        with suppress(SizeError):  # no layout of this number of GPUs
+            tried = check_fit(architecture, **budget, count=count, is_trial=True, **rest)
+            if tried.fits and not tried.result.refusals:
+                return count, tried
+    return None

@@ -1,0 +1,3 @@
+"""Version of llmcalc."""
+
+__version__ = "0.1.0"
