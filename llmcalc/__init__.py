@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from .api.explain import explain as explain
     from .api.find_gpus import find_gpus as find_gpus
     from .api.find_models import find_models as find_models
+    from .api.find_recipes import find_recipes as find_recipes
     from .api.fit import fit as fit
     from .api.flops import flops as flops
+    from .api.latency import latency as latency
     from .api.load import load as load
     from .api.memory import memory as memory
     from .api.memory_form import memory_form as memory_form
@@ -49,8 +51,6 @@ if TYPE_CHECKING:
     from .core.errors import SizeError as SizeError
     from .core.errors import UnknownNameError as UnknownNameError
     from .core.errors import UnsupportedError as UnsupportedError
-    from .search.recipes import find_recipes as find_recipes
-    from .serving.latency import latency as latency
 
 
 _ERRORS = (
@@ -62,14 +62,9 @@ _VERBS = (
     "read_training_file", "rl", "scale", "serve", "serving_front", "state", "sweep", "traffic", "train", "twin",
     "verify",
 )  # fmt: skip
-_ROOMS = {
-    "serving": ("latency",),
-}  # fmt: skip
 _MODULES = {
     **dict.fromkeys(_ERRORS, "core.errors"),
     **{name: f"api.{name}" for name in _VERBS},
-    **{name: f"{room}.{name}" for room, names in _ROOMS.items() for name in names},
-    "find_recipes": "search.recipes",
     "Architecture": "core.architecture",
     "Mesh": "calc.sharding",
     "Params": "api.params",

@@ -27,6 +27,14 @@ UNUSED = [  # by the parameters of a preset
     "llmcalc.schema.models",
     "llmcalc.core.fingerprint", "llmcalc.core.notation", "llmcalc.report.memory",
 ]  # fmt: skip
+CIRCLES = {  # files outside the core that still import each other in a circle
+    "fitting.fit", "fitting.formats", "schema.build", "schema.json_schema", "search.default_layout",
+    "search.fit_changes", "search.front", "search.layouts", "search.pools", "search.recipes",
+    "search.running_changes", "search.served_gpus", "search.serving_gpus", "search.serving_requests",
+    "search.serving_search", "serving.calibration", "serving.encoders", "serving.formats", "serving.latency",
+    "serving.layout_result", "serving.memory", "serving.point", "serving.replicas", "serving.request",
+    "serving.result", "serving.start.serve", "serving.terms",
+}  # fmt: skip
 SLOW = ["dataclasses", "inspect", "subprocess", "difflib", "textwrap", "hashlib"]
 
 
@@ -51,6 +59,84 @@ def test_the_core_imports_the_standard_library_only(folder: str) -> None:
     for file in files:
         strange = set(imported(file.read_text("utf-8"))) - sys.stdlib_module_names
         assert not strange, f"{file.name} imports {strange}"
+
+
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Every node of a tree, except those that only type checkers read."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
+            continue
+        yield child
+        yield from statements(child)
+
+
+def imported_files(source: str, package: list[str], files: set[str]) -> Iterator[str]:
+    """The files that a text imports, also within functions or as the text of a module's name."""
+    for node in statements(ast.parse(source)):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) + 1 - node.level] if node.level else []
+            start = ".".join([*above, *([node.module] if node.module else [])])
+            inner = [f"{start}.{alias.name}" for alias in node.names]
+            names = [name for name in inner if name in files] or [start]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value:
+            names = [node.value]
+        yield from (name for name in names if name in files)
+
+
+def import_graph(sources: dict[str, tuple[str, bool]]) -> dict[str, set[str]]:
+    """The files that each file imports. ``sources`` has the text by name, and whether it is that of a package."""
+    graph = {}
+    for name, (source, is_package) in sources.items():
+        package = name.split(".") if is_package else name.split(".")[:-1]
+        graph[name] = set(imported_files(source, package, set(sources))) - {name}
+    return graph
+
+
+def in_circles(graph: dict[str, set[str]]) -> set[str]:
+    """The files that import themselves through others."""
+
+    def reached(first: str) -> set[str]:
+        found: set[str] = set()
+        rest = [first]
+        while rest:
+            new = graph[rest.pop()] - found
+            found |= new
+            rest += new
+        return found
+
+    kept: set[str] = set()
+    while kept != graph.keys():  # files that import none of the others are in no circle
+        kept = set(graph)
+        graph = {name: targets & kept for name, targets in graph.items() if targets & kept}
+    return {name for name in graph if name in reached(name)}
+
+
+def test_no_files_outside_the_core_import_each_other_in_a_circle() -> None:
+    files = [file for file in PACKAGE.rglob("*.py") if not {"core", "zoo"} & set(file.relative_to(PACKAGE).parts)]
+    sources = {}
+    for file in files:
+        parts = ["llmcalc", *file.relative_to(PACKAGE).with_suffix("").parts]
+        is_package = parts[-1] == "__init__"
+        sources[".".join(parts[:-1] if is_package else parts)] = file.read_text("utf-8"), is_package
+    assert len(sources) > 500
+    found = {name.removeprefix("llmcalc.") for name in in_circles(import_graph(sources))}
+    assert found <= CIRCLES, f"import each other in a circle: {sorted(found - CIRCLES)}"
+
+
+def test_the_check_sees_a_circle_through_functions_and_texts() -> None:
+    sources = {
+        "a": ("import b.c", False),
+        "b": ("", True),
+        "b.c": ("def f():\n    from .d import g\n", False),
+        "b.d": ("import_module('b.e')", False),
+        "b.e": ("from . import c", False),
+        "b.f": ("if TYPE_CHECKING:\n    from .g import x\nfrom .e import x", False),
+        "b.g": ("from . import f", False),
+    }
+    assert in_circles(import_graph(sources)) == {"b.c", "b.d", "b.e"}
 
 
 def loaded(command: list[str], folder: Path) -> set[str]:

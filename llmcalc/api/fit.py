@@ -12,7 +12,7 @@ from ..inputs.defaults import RESERVE
 from ..inputs.models import Source
 
 if TYPE_CHECKING:
-    from ..search.fit_changes import Change
+    from ..fitting.advice import Change
 
 
 def fit(
@@ -55,6 +55,6 @@ def fit(
 
 
 def _find_changes(*asked: Any) -> Iterable[Change]:
-    from ..search.fit_changes import find_changes  # needed only by checks that fail
+    from ..fitting.fit_changes import fit_changes  # needed only by checks that fail
 
-    return find_changes(*asked)
+    return fit_changes(*asked)

@@ -9,7 +9,7 @@ from ..inputs.models import Source, read_model
 from ..training.rl import COMPLETION, COMPLETIONS, PROMPT, RlMemory, read_rl, rl_memory
 
 if TYPE_CHECKING:
-    from ..search.rl_changes import RlChange
+    from ..fitting.advice import Change
 
 
 def rl(
@@ -62,10 +62,10 @@ def rl(
     asked = {name: value for name, value in locals().items() if name not in ("model", "settings")}
     own, architecture = read_rl(asked), read_model(model)
 
-    def find_changes(result: RlMemory) -> tuple[RlChange, ...]:
-        from ..search.rl_changes import RlSearch  # needed only by steps that do not fit
+    def find_changes(result: RlMemory) -> tuple[Change, ...]:
+        from ..training.rl_changes import rl_changes  # needed only by steps that do not fit
 
         given = {**asked, **settings}
-        return RlSearch(result, given, lambda change: rl(architecture, **{**given, **change})).changes()
+        return rl_changes(result, given, lambda change: rl(architecture, **{**given, **change}))
 
     return changed(rl_memory(architecture, gpu, own, settings), find_changes=find_changes)

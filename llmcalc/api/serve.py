@@ -10,6 +10,7 @@ from ..core.setting import read_texts
 from ..inputs.gpus import ALL_GPUS, gpu_list
 from ..inputs.models import Source
 from ..serving.reading import asks_for_times, engine_name, read_deployment, read_words
+from ..serving.start.changes import fewer_ranks
 from ..serving.start.start import LayoutError, ServeResult
 
 if TYPE_CHECKING:
@@ -118,5 +119,5 @@ def serve(
         ranks = deployed.given.get("tp", deployed.gpus.count)
         if error.parameter != "tp" or ranks is None or (deployed.command is None and "tp" in deployed.given):
             raise  # an option of llmcalc
-        divided = LayoutError(error, deployed.architecture)
-        raise divided.try_divisors(ranks, lambda change: deployed.with_change(change).start()) from None
+        changes = fewer_ranks("tp", ranks, lambda change: deployed.with_change(change).start())
+        raise LayoutError(error, deployed.architecture, changes) from None

@@ -27,7 +27,7 @@ from .sizes import solve_gpus, solve_size
 from .solution import Solution
 
 if TYPE_CHECKING:
-    from ..search.fit_changes import Change
+    from .advice import Change
 
     FindChanges = Callable[[Architecture, str, Accelerator | None, dict[str, Any], dict[str, Any]], Iterable[Change]]
 

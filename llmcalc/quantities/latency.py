@@ -12,7 +12,8 @@ from ..core.record import changed
 from ..core.setting import BATCH, CONTEXT, MODE, SEQ
 from ..core.tree import Node
 from ..inputs.settings import CACHE_FORMAT, ENGINE, GPU, WEIGHTS
-from ..serving.latency import ENGINES, latency
+from ..search.default_layout import layout_of_batch
+from ..serving.latency import ENGINES, batch_latency
 from ..serving.latency_times import DECODE, PREFILL, Latency
 
 STEP = changed(MODE, default=None, usual="decode")  # or "forward" if only the length of a prompt is given
@@ -28,9 +29,10 @@ def _measure(architecture: Architecture, settings: dict[str, Any]) -> Latency:
         raise InputError("a training step has no latency", parameter="mode", hint="use {mode=forward} or {mode=decode}")
     given = {name: settings[name] for name in NAMES if settings.get(name) is not None}
     if mode == DECODE:
-        return latency(architecture, gpu, mode=DECODE, context=settings.get("context"), **given)
-    given |= {"mode": PREFILL if mode else None, "context": settings.get("context")}
-    return latency(architecture, gpu, seq=settings.get("seq"), **given)
+        given |= {"mode": DECODE}
+    else:
+        given |= {"mode": PREFILL if mode else None, "seq": settings.get("seq")}
+    return batch_latency(architecture, gpu, {**given, "context": settings.get("context")}, layout_of_batch)
 
 
 def _layout(architecture: Architecture, settings: dict[str, Any]) -> dict[str, Any]:

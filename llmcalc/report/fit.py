@@ -31,7 +31,7 @@ from .points import settings_text
 from .provenance import evidence_notes
 
 if TYPE_CHECKING:
-    from ..search.fit_changes import Change
+    from ..fitting.advice import Change
     from .pictures import Picture
 
 RECURRENT = "recurrent"  # role of states
@@ -166,7 +166,7 @@ def _load(result: Any) -> str:
 
 def _changes(changes: Sequence[Change], spell: Callable[[Change], str]) -> Table:
     """Return a table of changes with which the model fits."""
-    cells = {"change: name": spell, "headroom: bytes": lambda change: change.fit.headroom}
+    cells = {"change: name": spell, "headroom: bytes": lambda change: change.result.headroom}
     return table_of("fits with", changes, cells)
 
 
@@ -213,7 +213,7 @@ def _chart(fit: FitResult) -> Picture:
     """Plot the memory needed per accelerator as requested and after each change, with the usable memory as a limit."""
     from .pictures import Bar, Bars, parts_of
 
-    named = (("as requested", fit), *((_option(change), change.fit) for change in fit.changes))
+    named = (("as requested", fit), *((_option(change), change.result) for change in fit.changes))
     bars = tuple(Bar(label, parts_of(memory_parts(one))) for label, one in named)
     return Bars(f"{title(fit.architecture)}: memory per accelerator", BYTES, bars, memory_limit(fit))
 
@@ -313,7 +313,7 @@ def _json(fit: FitResult, reserve: str, spell: Callable[[Change], str]) -> tuple
     data: dict[str, Any] = {**fit.to_dict(), "verdict": verdict(fit), "parts": fit.result.to_dict()}
     if fit.changes:
         data["fits_with"] = [
-            {"change": _option(one), "command": spell(one), **one.fit.to_dict()} for one in fit.changes
+            {"change": _option(one), "command": spell(one), **one.result.to_dict()} for one in fit.changes
         ]
     if solution:
         data["candidates"] = [

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from ..api.fit import fit
+from ..api.latency import latency
 from ..api.memory import memory
 from ..calc.memory.inference import InferenceMemory
 from ..core.architecture import Architecture
@@ -13,7 +14,6 @@ from ..core.errors import InputError
 from ..core.record import record
 from ..fitting.fit import FitResult
 from ..inputs.defaults import STEP_TOKENS
-from ..serving.latency import latency
 from ..serving.latency_times import Latency
 from .fit import memory_parts
 

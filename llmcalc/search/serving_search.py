@@ -19,7 +19,7 @@ from ..serving.replicas import SIZES
 from ..serving.service import Service
 from ..serving.speculation import Drafting
 from .result import SpaceResult
-from .serving_changes import Changes, find_changes
+from .serving_changes import serving_changes
 from .space import Placement, Space, Times
 
 SHOWN = 8  # layouts
@@ -213,9 +213,9 @@ class ServingSearch(SpaceResult):
         return (change, found) if best > own else None
 
     @cached_property
-    def changes(self) -> Changes:
+    def changes(self) -> tuple[tuple[dict[str, Any], ServingSearch], ...]:
         """Changed settings that meet the limits, with their results. Empty if the limits are met already."""
-        return () if self.is_found or self.is_too_long else find_changes(self)
+        return () if self.is_found or self.is_too_long else tuple(serving_changes(self))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""

@@ -14,7 +14,7 @@ from ..engines.hardware import default_engine
 from ..estimate.hardware import Accelerator
 from ..estimate.prices import Price, price_of
 from ..inputs.gpus import read_gpus
-from .latency import latency
+from .latency import batch_latency
 from .latency_times import PREFILL, Latency
 from .memory import engine_title
 from .money import token_prices
@@ -179,7 +179,9 @@ def encoder_serving(
     is_assumed, concurrency = concurrency is None, concurrency or 1
     each = max(min(-int(-concurrency // dp), most // length), 1)
     batch = min(each * dp, max(-int(-concurrency // 1), dp))
-    step = latency(architecture, gpu, mode=PREFILL, batch=batch, seq=length, tp=tp, dp=dp, **settings)
+    step = batch_latency(
+        architecture, gpu, {"mode": PREFILL, "batch": batch, "seq": length, "tp": tp, "dp": dp, **settings}
+    )
     return EncoderServing(
         length, max(concurrency, batch), batch, step, price_of(step.accelerator, price), most, is_assumed
     )

@@ -13,12 +13,12 @@ from ..engines.lengths import known_length
 from ..engines.settings import LENGTH
 from ..kernels.cost import COMMUNICATION, COMPUTE, ENGINE
 from ..kernels.interval import Interval
-from ..search.running_changes import faster_layout, holds_all, running_changes
 from .admission import RequestBytes, reserved_bytes
 from .layout_result import ServiceResult, too_long
 from .money import Money, decode_power, token_prices
 from .points import prefill_share
 from .replicas import SIZES, Replica
+from .running_changes import faster_layout, holds_all, running_changes
 from .service import Service
 from .speculation import Drafting
 from .start.start import ServeResult

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from ..calc.kv_cache import state
 from ..calc.memory.inference import Steps, inference_memory
@@ -21,6 +21,7 @@ from ..core.workload import Workload
 from ..engines.hardware import engine_titles
 from ..estimate.amounts import share as read_share
 from ..estimate.hardware import Accelerator
+from ..fitting.advice import Change
 from ..fitting.check import check_fit
 from ..fitting.memory import SETTINGS as MEMORY_SETTINGS
 from ..inputs.effects import check_effects
@@ -29,9 +30,6 @@ from ..inputs.number_formats import number_format, weight_formats
 from ..inputs.settings import MEMORY_MODE, memory_settings, read_settings
 from ..serving.reading import ENGINES, read_deployment
 from ..serving.start.start import ServeResult
-
-if TYPE_CHECKING:
-    from ..search.rl_changes import RlChange
 
 ALGORITHMS, ROLLOUTS = ("grpo", "ppo"), ("colocate", "separate")
 COMPLETIONS, PROMPT, COMPLETION, SHARE = 8, 512, 256, 0.3  # defaults of GRPOConfig in huggingface/trl; prompts: assumed
@@ -90,7 +88,7 @@ class RlMemory(NotebookDisplay):
     accelerator: Accelerator | None = None
     count: int = 1
     refusal: str = ""
-    find_changes: Callable[[RlMemory], tuple[RlChange, ...]] = lambda result: ()
+    find_changes: Callable[[RlMemory], tuple[Change, ...]] = lambda result: ()
 
     EVIDENCE: ClassVar[dict[str, str]] = dict.fromkeys(("peak", "phases", "host", "headroom"), ASSUMED)
 
@@ -125,7 +123,7 @@ class RlMemory(NotebookDisplay):
         return not self.refusal and self.headroom >= 0 and self.engine.starts
 
     @cached_property
-    def changes(self) -> tuple[RlChange, ...]:
+    def changes(self) -> tuple[Change, ...]:
         """At most three changed settings with which the step fits, cheapest first. Empty if it fits already.
 
         >>> import llmcalc

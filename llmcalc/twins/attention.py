@@ -76,7 +76,7 @@ def _indexer(layer: Any) -> indexer.Indexer:
 def forward(
     layer: Any, w: Weights, x: Array, step: Step, state: State | None, adjust: Callable[..., Array] | None = None
 ) -> Array:
-    """Compute ``softmax(q kᵀ · scale + bias) v · wo`` for the new tokens ``x`` [b q d].
+    """Compute ``y[b q d] = softmax(q kᵀ · scale + bias) v · wo`` for the new tokens ``x[b q d]``.
 
     ``adjust`` computes new scores [b g r q k] from scores, values [b k g v] and queries [b q g r e].
     """

@@ -19,7 +19,9 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``Σ α_i v_i`` over the group sums and the stream. At the end of a group, store the group's sum."""
+    """Compute ``y[b q d] = Σ α_i v_i[b q d]`` over the group sums and the stream ``x[b q d]``. At the end of a group,
+    store the group's sum.
+    """
     if len(step.block_sums) != layer.n_sums:
         text = f"n_sums is {layer.n_sums}, but {len(step.block_sums)} groups end before this layer"
         raise UnsupportedError(text, where="attention_residual")

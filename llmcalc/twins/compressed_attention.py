@@ -57,7 +57,9 @@ def _index_summaries(layer: Any) -> Summaries:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``softmax(q [kv, summaries]ᵀ) [kv, summaries]``, undo the rotation, and project the outputs."""
+    """Compute ``y[b q d]`` from ``x[b q d]``: ``softmax(q [kv, summaries]ᵀ) [kv, summaries]``, whose rotation is
+    undone, and the output projection.
+    """
     latent = rmsnorm(einsum("bqd,dr->bqr", x, w.wqa), layer.norm_eps, w.q_norm)
     q = rmsnorm(einsum("bqr,rhe->bqhe", latent, w.wqb), layer.norm_eps)
     q = _rotate(layer, q, step.positions)

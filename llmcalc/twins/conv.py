@@ -36,7 +36,7 @@ def _read(layer: Any, rows: int) -> int:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``act(Σ_τ x_{t·stride+τ} w_τ + b)``, either centred with zero padding or without padding.
+    """Compute ``y[b t o] = act(Σ_τ x[b t·stride+τ d] w_τ[d o] + b)``, centred with zero padding or without padding.
 
     The convolution can be followed by a gated linear unit or a group norm.
     """

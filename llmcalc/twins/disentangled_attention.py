@@ -34,7 +34,9 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``softmax((q kᵀ + q rkᵀ + k rqᵀ) · scale) v · wo``, where ``rk`` and ``rq`` are projected distances."""
+    """Compute ``y[b q d] = softmax((q kᵀ + q rkᵀ + k rqᵀ) · scale) v · wo`` for the tokens ``x[b q d]``, where ``rk``
+    and ``rq`` are projected distances.
+    """
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     scores = dot_products(q, k)

@@ -25,7 +25,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | None) -> Array:
-    """Add the token embeddings [b q d] or position embeddings [q d] to ``x``.
+    """Add the token embeddings ``[b q d]`` or position embeddings ``[q d]`` to ``x[b q d]``.
 
     With ``use: copies``, append initial vectors for additional copies of the tokens instead.
     """

@@ -31,7 +31,9 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``S = α S; S = S + k (β (v - Sᵀ k))ᵀ; y = Sᵀ q`` per value head, then apply a norm and the gate."""
+    """Compute ``y[b q d]`` from ``x[b q d]``: ``S = α S; S = S + k (β (v - Sᵀ k))ᵀ; y = Sᵀ q`` per value head, then
+    apply a norm, the gate and the output projection.
+    """
     projected = ((name, einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}"))) for name in "qkv")
     q, k, v = (short_convolution(layer, w, name, u, state) for name, u in projected)
     beta = sigmoid(einsum("bqd,dh->bqh", x, w.wb))

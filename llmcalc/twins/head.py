@@ -28,7 +28,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute the logits [b q V] of ``x`` [b q d].
+    """Compute the logits ``y[b q V]`` of ``x[b q d]``.
 
     If the stream holds several token copies, only the second copy is used. Its logits predict the next token.
     """

@@ -29,7 +29,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``y = x_N · (h_N * ( ... x_1 · (h_1 * v)))``, where x_i and v are projections of ``x`` [b q d]."""
+    """Compute ``y[b q d] = x_N · (h_N * ( ... x_1 · (h_1 * v)))``, where x_i and v are projections of ``x[b q d]``."""
     u = einsum("bqd,dyi->bqyi", x, w.win) + w.bin
     u = causal_convolution(u, w.short, w.short_b, state, "short")
     *gates, v = (u[:, :, stream] for stream in range(layer.order + 1))

@@ -27,7 +27,9 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``S = (1 - β k kᵀ) diag(α) S + β k vᵀ; y = Sᵀ q``, then apply a norm and the gate ``sigmoid(z)``."""
+    """Compute ``y[b q d]`` from ``x[b q d]``: ``S = (1 - β k kᵀ) diag(α) S + β k vᵀ; y = Sᵀ q``, then apply a norm, the
+    gate ``sigmoid(z)`` and the output projection.
+    """
     projected = ((name, einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}"))) for name in "qkv")
     q, k, v = (short_convolution(layer, w, name, u, state) for name, u in projected)
     beta = sigmoid(einsum("bqd,dh->bqh", x, w.wb))

@@ -18,6 +18,6 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``x + norm(x left right)``."""
+    """Compute ``y[b q d] = x[b q d] + norm(x left[d r] right[r d])``."""
     low = einsum("bqd,dr->bqr", x, w.left)
     return x + rmsnorm(einsum("bqr,rd->bqd", low, w.right), layer.norm_eps, w.norm)

@@ -39,7 +39,7 @@ def project(w: Weights, x: Array) -> Array:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``act(x w + b)`` for all tokens or for one token per sequence."""
+    """Compute ``y[b q o] = act(x[b q i] w[i o] + b)`` for all tokens, or for one token per sequence."""
     sequence, pooler = layer.sequence, layer.pooler
     if step.grid is None and (layer.merge > 1 or (sequence and sequence.prompt)):
         raise UnsupportedError("merge and prompt require a patch grid", where="linear")

@@ -33,7 +33,9 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``h = exp(ΔA) h + ΔB u; y = C h + D u``, then apply the gate ``silu(z)``."""
+    """Compute ``y[b q d]`` from ``x[b q d]``: ``h = exp(ΔA) h + ΔB u; y = C h + D u``, then apply the gate ``silu(z)``
+    and the output projection.
+    """
     u, z = plus(einsum("bqd,di->bqi", x, w.wx), w.get("bx")), plus(einsum("bqd,di->bqi", x, w.wz), w.get("bz"))
     u = ACTIVATIONS[layer.activation](causal_convolution(u, w.conv, w.get("conv_b"), state, "conv"))
     whole = u.shape

@@ -34,7 +34,9 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``h = exp(ΔA) h + ΔB u; y = C h + D u`` per head, then apply the gate ``silu(z)`` and a norm."""
+    """Compute ``y[b q d]`` from ``x[b q d]``: ``h = exp(ΔA) h + ΔB u; y = C h + D u`` per head, then apply the gate
+    ``silu(z)``, a norm and the output projection.
+    """
     factor = layer.multipliers or NO_MULTIPLIERS
     x = times(x, factor.input)
     z = times(plus(einsum("bqd,dhp->bqhp", x, w.wz), w.get("bz")), factor.z)

@@ -52,7 +52,9 @@ def _indexer(layer: Any) -> indexer.Indexer:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Attend to keys and values expanded from the latents. In a decode step, attend to the latents directly."""
+    """Compute ``y[b q d]`` from ``x[b q d]``: attention to keys and values that are expanded from latents, or in a
+    decode step to the latents ``[b k C]`` directly.
+    """
     source, compressed = _compress_queries(layer, w, x)
     factors = np.exp(w.alpha) if layer.rope_learned and layer.rope and layer.qk_rope_head_dim else None
     q_nope, q_rope = _queries(layer, w, source, step, factors)

@@ -40,7 +40,9 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``act(x wu) wd``, or ``(act(x wg) · (x wu)) wd`` if the layer is gated."""
+    """Compute ``y[b q d]`` from ``x[b q d]``: ``act(x wu) wd``, or ``(act(x wg) · (x wu)) wd`` if the
+    layer is gated.
+    """
     sequence, multipliers = layer.sequence, layer.multipliers
     step.must_have_copies(sequence.streams if sequence else 1, "mlp")
     step.must_be_latents(sequence.n_latents if sequence else None, x, "mlp")

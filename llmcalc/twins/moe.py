@@ -32,7 +32,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``Σ p_i expert_i(x)`` over the selected experts, plus the shared experts."""
+    """Compute ``y[b q d] = Σ p_i expert_i(x[b q d])`` over the selected experts, plus the shared experts."""
     chosen, share = routing.route_with_shared(layer, w, step.unnormed if layer.routing.scaled else x, step)
     own, of_shared = share[:, :, : chosen.shape[2]], share[:, :, chosen.shape[2] :]  # [b q j] and [b q m]
     inner = latent.project_in(layer.latent, w, x)

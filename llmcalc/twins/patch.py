@@ -24,7 +24,7 @@ def input_shape(layer: Any, tokens: int) -> Sizes:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``Σ x w + b`` over the channels, frames, rows and columns of each patch."""
+    """Compute ``y[b q o] = Σ x[b q c f i j] w + b`` over the channels, frames, rows and columns of each patch."""
     if layer.stride:
         return plus(_convolve_tokens(layer, w.w, x, step), w.get("b"))
     axes = "cfij" if layer.frames else "cij"

@@ -18,7 +18,9 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``(act(x gate) · input) out``, where ``input`` is the next per-layer embedding."""
+    """Compute ``y[b q d] = (act(x[b q d] gate[d l]) · input[b q l]) out[l d]``, where ``input`` is the next per-layer
+    embedding.
+    """
     if not step.layer_inputs:
         raise UnsupportedError("no per-layer table provides an input for this layer", where="per_layer_gate")
     gate = ACTIVATIONS[layer.activation](einsum("bqd,dl->bql", x, w.gate))

@@ -27,7 +27,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``h = a h + sqrt(1 - a²) (i · u); y = (h · act(x wy)) wo``."""
+    """Compute ``y[b q d]`` from ``x[b q d]``: ``h = a h + sqrt(1 - a²) (i · u); y = (h · act(x wy)) wo``."""
     branch = ACTIVATIONS[layer.activation](einsum("bqd,di->bqi", x, w.wy) + w.by)
     u = causal_convolution(einsum("bqd,di->bqi", x, w.wx) + w.bx, w.conv, w.conv_b, state, "conv")
     blocks = u.reshape(*u.shape[:2], layer.n_blocks, -1)

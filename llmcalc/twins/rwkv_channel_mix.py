@@ -19,7 +19,9 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``sigmoid(xr wr) · (relu²(xk wk) wv)``."""
+    """Compute ``y[b q d] = sigmoid(xr wr) · (relu²(xk wk) wv)``, where xr and xk mix ``x[b q d]`` with the
+    token before.
+    """
     before = previous_tokens(x, state)
     k = relu2(einsum("bqd,df->bqf", toward(x, before, 1.0 - w.mix_k), w.wk))
     r = sigmoid(einsum("bqd,de->bqe", toward(x, before, 1.0 - w.mix_r), w.wr))

@@ -34,7 +34,9 @@ def _names(layer: Any) -> str:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``S = diag(w) S + k vᵀ; y = (silu(g) · norm(r (S + diag(u) k vᵀ))) wo``."""
+    """Compute ``y[b q d]`` from ``x[b q d]``: ``S = diag(w) S + k vᵀ``, and
+    ``y = (silu(g) · norm(r (S + diag(u) k vᵀ))) wo`` with the state before.
+    """
     mixes = _mixes(layer, w, x, previous_tokens(x, state))
     r, k, v, g = (einsum("bqd,dhe->bqhe", mixes[name], getattr(w, f"w{name}")) for name in "rkvg")
     fading: Array = w.decay

@@ -23,7 +23,7 @@ RUNNING = ("numerator", "denominator", "maximum")  # state of the running averag
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``(sigmoid(r) · wkv(k, v)) wo``."""
+    """Compute ``y[b q d] = (sigmoid(r) · wkv(k, v)) wo``, where r, k and v are projections of ``x[b q d]``."""
     before = previous_tokens(x, state)
     mixes = {name: toward(x, before, 1.0 - getattr(w, f"mix_{name}")) for name in "kvr"}
     k, v, r = (einsum("bqd,di->bqi", mixes[name], getattr(w, f"w{name}")) for name in "kvr")

@@ -23,7 +23,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``g x``. If ``of`` is ``step``, compute ``g (x - r)`` for the residual ``r``."""
+    """Compute ``y[b q d] = g x[b q d]``. If ``of`` is ``step``, compute ``g (x - r)`` for the residual ``r[b q d]``."""
     if layer.of == "output":
         return x * _factor(layer, w)
     if layer.of in ("residual", "both") or step.stream is None:

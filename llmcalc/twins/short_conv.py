@@ -20,7 +20,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``y = (C · conv(B · u)) wo``."""
+    """Compute ``y[b q d] = (C · conv(B · u)) wo``, where B, C and u are projections of ``x[b q d]``."""
     input_gate = plus(einsum("bqd,di->bqi", x, w.w_B), w.get("b_B"))
     output_gate = plus(einsum("bqd,di->bqi", x, w.w_C), w.get("b_C"))
     u = input_gate * plus(einsum("bqd,di->bqi", x, w.wx), w.get("bx"))

@@ -187,7 +187,7 @@ def test_each_change_fits_with_its_settings(model: str, settings: dict[str, Any]
             model, **{**settings, **(counted if "gpu" not in change.settings else {}), **change.settings}
         )
         assert found.fits
-        assert (found.needed, found.count) == (change.fit.needed, change.fit.count)
+        assert (found.needed, found.count) == (change.result.needed, change.result.count)
 
 
 def test_changes_are_minimal_and_cheapest_first() -> None:

@@ -16,7 +16,7 @@ from ..training_options import TRAINED_MODEL, TRAINING_FILE, load_trained
 
 if TYPE_CHECKING:
     from ...core.architecture import Architecture
-    from ...search.fit_changes import Change
+    from ...fitting.advice import Change
     from ...search.recipes import Recipe
 
 RECIPE = "recipe"
@@ -139,8 +139,8 @@ def _asks_for_recipe(given: dict[str, Any]) -> bool:
 
 def _recipes(architecture: Architecture, typed: dict[str, Any], gpus: dict[str, Any], given: dict[str, Any]) -> Answer:
     """List the ways to train a model on GPUs."""
+    from ...api.find_recipes import find_recipes
     from ...report.find import find_recipes_document
-    from ...search.recipes import find_recipes
 
     refuse([option for option in MEMORY if option.name not in TRAINED], given, "on a search for recipes")
     chosen = [option for option in (*SIZES, *MEMORY) if option.name in TRAINED and option.name != "training"]

@@ -42,8 +42,8 @@ FORMAT_PEAKS = ("fp8",)  # formats that only help if the GPU computes in them
 @printed
 def run(model: str, **given: Any) -> Answer:
     """Print the latency. The exit code is 1 if the model does not fit."""
+    from ...api.latency import latency
     from ...report.latency import latency_document
-    from ...serving.latency import latency
 
     if given["gpu"] is None:
         raise InputError("missing GPU", parameter="gpu", hint="use a name such as {gpu=h100:4}")
@@ -57,7 +57,7 @@ def _alternatives(
     architecture: Architecture, settings: dict[str, Any], result: Latency
 ) -> Iterator[tuple[str, Latency]]:
     """Yield other settings with which the batch fits, or with which it may be faster."""
-    from ...serving.latency import latency
+    from ...api.latency import latency
     from ...serving.times import weight_bytes
 
     batch, card, times = result.workload.batch, result.accelerator, (2, 4, 8)

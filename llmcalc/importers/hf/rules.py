@@ -162,13 +162,15 @@ def decoder(
     """Return a LLaMA-style decoder with the given changes.
 
     ``attention`` is a layer, or a mapping from type to layer if ``order`` lists the type of each block. ``mlp`` and
-    ``feeds`` work the same way. ``final_norm`` defaults to ``norm``. ``fields`` are passed to ``causal_lm``.
+    ``feeds`` work the same way. If ``feeds`` is given with one layer, this layer is ``sparse``, and blocks may also be
+    ``dense``. ``final_norm`` defaults to ``norm``. ``fields`` are passed to ``causal_lm``.
     """
     norm = norm or config.rmsnorm()
     attention, mlp = attention or config.attention(), mlp or config.gated_mlp()
     mixers = attention if isinstance(attention, Mapping) else {"": attention}
-    layers = mlp if isinstance(mlp, Mapping) else {"": mlp}
+    if not isinstance(mlp, Mapping):
+        mlp = {"": mlp} if feeds is None else {"dense": config.gated_mlp(), "sparse": mlp}
     order, feeds = ([""] * config.n_layers if types is None else types for types in (order, feeds))
     pairs = zip(order, feeds, strict=True)
-    runs = mixed_runs(mixers, layers, pairs, lambda name, mixer, feed: block(name, norm, mixer, feed, place, scale))
+    runs = mixed_runs(mixers, mlp, pairs, lambda name, mixer, feed: block(name, norm, mixer, feed, place, scale))
     return causal_lm(config, runs, (final_norm or norm) if final else None, **fields)

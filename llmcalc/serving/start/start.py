@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from functools import cached_property
-from itertools import islice
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...calc.images.rule import ImageSize
 from ...calc.memory.fit import LARGEST, largest_fitting
 from ...core.architecture import Architecture
-from ...core.errors import InputError, SizeError
+from ...core.errors import SizeError
 from ...core.evidence import EXACT, FITTED, MEASURED, of_architecture
 from ...core.notebook_display import NotebookDisplay
 from ...core.record import record
 from ...engines.profile import GIB, EngineProfile, Estimate
 from ...engines.settings import command_line
 from ...estimate.hardware import Accelerator
+from ...fitting.advice import Change
 from ...importers.engine_commands import EngineCommand
 from ...importers.modelfile import MODELFILE, RUN, TITLE
-from ...search.engine_changes import GPUS, LAYOUT, candidates
 from .cache import STATE, CacheGroups
+from .changes import start_changes
 from .llama_cpp_cache import LlamaCppCache
 from .llama_cpp_models import LlamaCppModel
 from .memory import STATIC, EngineMemory, HostMemory
@@ -32,14 +31,6 @@ if TYPE_CHECKING:
 
 NOTHING: Mapping[str, Any] = {}
 MIB = 2**20
-MOST = 3  # changes
-MOST_PARTS = 1024  # into which a number of ranks is divided
-
-
-def _is_less(change: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Return whether a change is a part of another one, which needs at least as many GPUs."""
-    own = {name: value for name, value in change.items() if name != GPUS}
-    return own.items() <= other.items() and change.get(GPUS, 0) <= other.get(GPUS, 0)
 
 
 @record
@@ -262,40 +253,20 @@ class ServeResult(NotebookDisplay):
             f"a request of {self.max_model_len:,} tokens needs {needed:.2f} GiB of KV cache, and {own:.2f} GiB are left"
         )
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the engine starts for sure, and chooses no settings so that it does."""
+        return self.verdict == "starts" and not self.automatic
+
     @cached_property
     def changes(self) -> tuple[tuple[dict[str, Any], ServeResult], ...]:
         """Changed settings with which the engine starts for sure, fewest GPUs first. Empty if it does so already.
 
         If llama.cpp places the model by itself, they are those with which the GPUs store all of it.
         """
-        if self._is_whole(self):
+        if self.is_whole:
             return ()
-        return tuple(sorted(islice(self._changes(), MOST), key=lambda change: change[1].ranks))
-
-    @staticmethod
-    def _is_whole(result: ServeResult) -> bool:
-        """Return whether the engine starts for sure, and chooses no settings so that it does."""
-        return result.verdict == "starts" and not result.automatic
-
-    def _changes(self) -> Iterator[tuple[dict[str, Any], ServeResult]]:
-        kinds, enough = set[frozenset[str]](), list[dict[str, Any]]()
-        for candidate in candidates(self):
-            change = {name: value for name, value in candidate.items() if self.settings.get(name) != value}
-            kind = frozenset(change) - LAYOUT  # the fewest GPUs
-            if not all(self._is_stated(name, value) for name, value in change.items()):
-                continue
-            with suppress(InputError):  # a layout that the model does not allow
-                if kind in kinds or any(_is_less(own, change) for own in enough if own):
-                    continue
-                if self._is_whole(result := self.retry(change)):
-                    kinds.add(kind)
-                    enough.append({name: value for name, value in change.items() if name not in LAYOUT})
-                    yield change, result
-
-    def _is_stated(self, name: str, value: Any) -> bool:
-        """Return whether the command line states a change, unlike weights that only another checkpoint has."""
-        is_of_ollama = self.command is not None and self.command.program in (RUN, MODELFILE)
-        return is_of_ollama or name == GPUS or self.line({name: value}) != self.line()
+        return tuple(sorted(start_changes(self, self.retry), key=lambda change: change.result.ranks))
 
     def log(self) -> tuple[str, ...]:
         """Return the lines of the engine's log that state the result."""
@@ -393,17 +364,7 @@ class LayoutError(SizeError):
     the result.
     """
 
-    def __init__(self, error: SizeError, architecture: Architecture) -> None:
+    def __init__(self, error: SizeError, architecture: Architecture, changes: tuple[Change, ...] = ()) -> None:
         super().__init__(error.message, parameter=error.parameter, where=error.where, hint=error.hint)
         self.architecture = architecture
-        self.changes: tuple[tuple[dict[str, Any], ServeResult], ...] = ()
-
-    def try_divisors(self, ranks: int, predict: Callable[[dict[str, Any]], ServeResult]) -> LayoutError:
-        """Search for ``changes`` of a number of ranks, and return the error."""
-        for parts in range(2, min(ranks, MOST_PARTS) + 1):
-            with suppress(InputError):
-                change = {self.parameter: ranks // parts}
-                if ranks % parts == 0 and (result := predict(change)).verdict == "starts":
-                    self.changes = ((change, result),)
-                    break
-        return self
+        self.changes: tuple[tuple[dict[str, Any], ServeResult], ...] = changes

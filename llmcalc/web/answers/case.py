@@ -10,6 +10,7 @@ from typing import Any
 
 from ...api.fit import fit
 from ...api.flops import flops
+from ...api.latency import latency
 from ...api.load import load
 from ...api.serve import serve
 from ...calc.flops import Flops
@@ -27,7 +28,6 @@ from ...inputs.gpus import read_gpus
 from ...report.numbers import BYTES, readable
 from ...report.points import RANKS, sizes_of
 from ...serving.encoders import EncoderServing
-from ...serving.latency import latency
 from ...serving.latency_times import PREFILL, Latency
 from ...serving.result import ServingResult
 from ...serving.step.step_models import engine_step

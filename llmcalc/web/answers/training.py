@@ -11,10 +11,10 @@ from ...api.train import machine, train
 from ...core.errors import LlmcalcError
 from ...core.evidence import CLASSES
 from ...fitting.fit import FitResult
+from ...fitting.fit_changes import LORA_RANK, QUANTISED
 from ...report.fit import memory_parts
 from ...report.numbers import BYTES, duration, human, readable
 from ...report.provenance import range_text, three_digits
-from ...search.recipes import LORA_RANK, QUANTISED
 from ...training.result import Spending, Training
 from .case import CASES, MOST_KEPT, Case, said
 from .facts import fact, memory_fact, missing_fact, params_fact
@@ -212,7 +212,7 @@ def changes(case: TrainingCase) -> Iterator[dict[str, Any]]:
         named += [TEXTS[name].format(value) for name, value in settings.items() if name in TEXTS]
         text = f"with {' and '.join(named)}" if named else ""
         text += f"{' ' if text else ''}on {settings['count']} GPUs" if "count" in settings else ""
-        yield {"set": own, "lead": "Fits", "text": text, "headroom": readable(change.fit.headroom, BYTES)}
+        yield {"set": own, "lead": "Fits", "text": text, "headroom": readable(change.result.headroom, BYTES)}
 
 
 def notes(case: TrainingCase) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from ...api.find_recipes import find_recipes
 from ...cli.commands import fit as fit_command
 from ...cli.commands import train as train_command
 from ...core.evidence import CLASSES
@@ -15,7 +16,6 @@ from ...report.numbers import BYTES, readable
 from ...report.pictures import Axis, Chart, Curve, Mark, Picture
 from ...report.provenance import four_digits, range_text
 from ...report.train import train_document
-from ...search.recipes import find_recipes
 from .case import MOST_KEPT
 from .charts import MOST_SHOWN, draw_named, lengths
 from .derivations import derivation, lines

@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import Any
 
 from ....core.architecture import Architecture
-from ....core.layer import Layer
 from ....layers import Mla, Moe
 from ....layers.parts.latent_indexer import LatentIndexer
 from ....layers.parts.rope import Yarn
@@ -21,12 +20,12 @@ INDEXER = "n_heads=index_n_heads dim=index_head_dim"  # indexer fields and their
 
 def deepseek_v3(config: Config) -> Architecture:
     """Read a DeepSeek-V3, R1 or Kimi K2 config [deepseek2024v3] with sigmoid routing and a correction-bias buffer."""
-    return latent_lm(config, mla(config), shared_experts(config), dense_first(config))
+    return decoder(config, mla(config), shared_experts(config), feeds=dense_first(config))
 
 
 def deepseek_v2(config: Config) -> Architecture:
     """Read a DeepSeek-V2 config [deepseek2024v2] with softmax routing. ``mlp_bias`` also applies to shared experts."""
-    return _with_expert_note(config, latent_lm(config, mla(config), softmax_experts(config), dense_first(config)))
+    return _with_expert_note(config, decoder(config, mla(config), softmax_experts(config), feeds=dense_first(config)))
 
 
 def deepseek_ocr(config: Config) -> Architecture:
@@ -35,7 +34,7 @@ def deepseek_ocr(config: Config) -> Architecture:
     config.ignore("head_dim")  # the class divides hidden_size by the number of heads
     config.ignore("layer_types")
     attention = config.attention(d_head=config.divide_by_heads(config.d_model, config.n_heads))
-    built = _with_expert_note(config, latent_lm(config, attention, softmax_experts(config), kinds))
+    built = _with_expert_note(config, decoder(config, attention, softmax_experts(config), feeds=kinds))
     window = config.optional_size("sliding_window")
     if window is None:
         return built
@@ -48,7 +47,7 @@ def deepseek_ocr(config: Config) -> Architecture:
 def deepseek(config: Config) -> Architecture:
     """Read a DeepSeekMoE config [dai2024] with softmax routing, shared experts and standard attention."""
     routed = softmax_experts(config, renormalise=config.flag("norm_topk_prob"))
-    return latent_lm(config, config.attention(), routed, dense_first(config))
+    return decoder(config, config.attention(), routed, feeds=dense_first(config))
 
 
 def deepseek_v32(config: Config) -> Architecture:
@@ -131,12 +130,6 @@ def indexer_types(config: Config, layers: int) -> list[str]:
     elif types is None and pattern is not None:
         types = config.strings("index_topk_pattern", layers)
     return types or ["shared" if max(index - offset + 1, 0) % period else "full" for index in range(layers)]
-
-
-def latent_lm(config: Config, attention: Layer, routed: Moe, kinds: Sequence[str]) -> Architecture:
-    """Return a decoder with one kind of attention and a dense or sparse feed-forward layer in each block."""
-    feeds: Layers = {"dense": config.gated_mlp(), "sparse": routed}
-    return decoder(config, attention, feeds, feeds=kinds)
 
 
 def _with_expert_note(config: Config, built: Architecture) -> Architecture:

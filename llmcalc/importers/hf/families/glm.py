@@ -8,7 +8,7 @@ from ....core.architecture import Architecture, Block
 from ....layers import Mlp
 from ..config import Config, Fields, Layers
 from ..rules import causal_lm, decoder, repeat_block, sublayer
-from .deepseek import dense_first, indexed_lm, indexed_mla, indexer_types, latent_lm, mla, shared_experts
+from .deepseek import dense_first, indexed_lm, indexed_mla, indexer_types, mla, shared_experts
 
 _THETA = 10000.0
 _CHATGLM = {"rmsnorm": True, "post_layer_norm": True, "apply_residual_connection_post_layernorm": False}
@@ -107,12 +107,12 @@ def _glm_moe(config: Config, rotated: float) -> Architecture:
     head = config.optional_size("head_dim") or max(1, config.d_model // config.n_heads)  # the class rounds down
     rotary = max(1, int(head * config.partial_rotary(rotated)))
     attention = config.attention(o_bias=False, qk_norm=norm, d_head=head, rope={"dim": rotary})
-    return latent_lm(config, attention, shared_experts(config), dense_first(config))
+    return decoder(config, attention, shared_experts(config), feeds=dense_first(config))
 
 
 def glm4_moe_lite(config: Config) -> Architecture:
     """Read a GLM-4.7-Flash config. The model is DeepSeek-V3 with a list of dense and sparse layers."""
-    return latent_lm(config, mla(config), shared_experts(config), config.mlp_types(1))
+    return decoder(config, mla(config), shared_experts(config), feeds=config.mlp_types(1))
 
 
 def glm_moe_dsa(config: Config) -> Architecture:

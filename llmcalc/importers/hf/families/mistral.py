@@ -10,7 +10,7 @@ from ....layers.parts.latent_indexer import LatentIndexer
 from ..config import Config, Fields, Layers
 from ..rope import query_temperature
 from ..rules import decoder
-from .deepseek import dense_first, indexer_types, latent_lm, mla, shared_experts
+from .deepseek import dense_first, indexer_types, mla, shared_experts
 from .llama import RUNTIME_KEYS, original_decoder
 
 
@@ -39,7 +39,7 @@ def mistral4(config: Config) -> Architecture:
     """Read a Mistral Small 4 config as DeepSeek-V3 with softmax routing and position-dependent query scaling."""
     routed = shared_experts(config, routing={})
     config.ignore("head_dim")
-    return latent_lm(config, mla(config, **query_temperature(config)), routed, dense_first(config))
+    return decoder(config, mla(config, **query_temperature(config)), routed, feeds=dense_first(config))
 
 
 def mistral_large4(config: Config) -> Architecture:

@@ -8,7 +8,7 @@ from ....core.architecture import Architecture
 from ....core.errors import short_repr
 from ....layers import Attention, Bounds, Gate, Moe, Norm, Routing
 from ....layers.parts.temperature import Temperature
-from ..config import SIGMOID, Config, Fields, Layers
+from ..config import SIGMOID, Config, Fields
 from ..rules import block, causal_lm, decoder, map_sublayers, runs_by_type
 from .llama_variants import attention_by_base, hunyuan_attention, multipliers
 from .minimax import SWIGLU_ALPHA
@@ -95,8 +95,7 @@ def mellum(config: Config) -> Architecture:
     pattern = ["full_attention"] * config.n_layers
     config.ignore("num_mtp_layers mtp_layer_types mtp_mlp_layer_types")  # the class does not build prediction modules
     attention, order = config.windowed_attention(pattern, config.sliding_window(), qk_norm="head")
-    feeds: Layers = {"sparse": config.experts(), "dense": config.gated_mlp()}
-    return decoder(config, attention, feeds, order, config.mlp_types(dense=0))
+    return decoder(config, attention, config.experts(), order, config.mlp_types(dense=0))
 
 
 def flint(config: Config) -> Architecture:
@@ -110,9 +109,8 @@ def flint(config: Config) -> Architecture:
     unplaced = config.attention(qk_norm="head", sinks=True, rope=None)
     shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
     routed = config.experts(routing={"score": "sigmoid"}, shared={"d_ff": shared})
-    feeds: Layers = {"sparse": routed, "dense": config.gated_mlp()}
     kinds = sparse_types(config, dense=(0, 1) if config.get("mlp_only_layers") is None else ())
-    return decoder(config, {**attention, "full_attention": unplaced}, feeds, order, kinds)
+    return decoder(config, {**attention, "full_attention": unplaced}, routed, order, kinds)
 
 
 def kolibri1(config: Config) -> Architecture:
@@ -174,12 +172,11 @@ def beam(config: Config) -> Architecture:
     last, layers = config.n_layers - 1, range(config.n_layers)
     pattern = ["full_attention" if at == last or at % 6 == 5 else "sliding_attention" for at in layers]
     routed = config.experts(routing=SIGMOID, expert_groups=config.expert_groups("two"))
-    feeds: Layers = {"dense": config.gated_mlp(), "sparse": routed}
     kinds, head = (
         config.mlp_types(min(3, len(layers))),
         config.lm_head(softcap=config.number("final_logit_softcapping")),
     )
-    found = decoder(config, mixers, feeds, config.layer_types(pattern), kinds, place="sandwich", head=head)
+    found = decoder(config, mixers, routed, config.layer_types(pattern), kinds, place="sandwich", head=head)
     return map_sublayers(found, lambda part: replace(part, depth_scaled=True))
 
 

@@ -10,7 +10,7 @@ from ....layers import Attention, Gate, Norm
 from ....layers.parts.multipliers import Multipliers
 from ..config import SIGMOID, Config, Fields, Layers
 from ..rules import causal_lm, decoder, group_runs, runs_by_type, sublayer
-from .deepseek import dense_first, latent_lm, shared_experts
+from .deepseek import dense_first, shared_experts
 
 OTHER_ROUTERS = "not counted: the routers of image and sound tokens in each layer (multi_gate)"
 _WINDOWED = (("sliding_attention", "dense"), ("sliding_attention", "sparse"))
@@ -61,7 +61,7 @@ def bailing_moe(config: Config) -> Architecture:
     config.ignore("embedding_dropout")
     config.unmodelled_unless("norm_softmax", neutral=False)
     routed = config.experts(shared={"d_ff": config.shared_width()})
-    found = latent_lm(config, _bailing_attention(config), routed, dense_first(config))
+    found = decoder(config, _bailing_attention(config), routed, feeds=dense_first(config))
     return replace(found, notes=(*found.notes, OTHER_ROUTERS)) if config.flag("multi_gate") else found
 
 
@@ -76,7 +76,7 @@ def bailing_moe_v2(config: Config) -> Architecture:
     routed = config.experts(routing=SIGMOID, shared={"d_ff": shared}, expert_groups=config.expert_groups("two"))
     norm = "head" if config.flag("use_qk_norm") else "none"
     attention = _bailing_attention(config, qk_norm=norm, rope={"dim": config.rotary_width()})
-    return latent_lm(config, attention, routed, dense_first(config))
+    return decoder(config, attention, routed, feeds=dense_first(config))
 
 
 def _bailing_attention(config: Config, **changes: Any) -> Attention:
@@ -87,8 +87,7 @@ def dots1(config: Config) -> Architecture:
     """Read a dots.llm1 config with DeepSeek-V3 experts, query and key norms, and optional windows in upper layers."""
     limit = config.sliding_window()
     mixers = config.local_global_attention(limit, qk_norm="head")
-    feeds: Layers = {"dense": config.gated_mlp(), "sparse": shared_experts(config)}
-    return decoder(config, mixers, feeds, config.upper_windows(limit), dense_first(config))
+    return decoder(config, mixers, shared_experts(config), config.upper_windows(limit), dense_first(config))
 
 
 def solar_open(config: Config) -> Architecture:
@@ -144,8 +143,8 @@ def hy_v3(config: Config) -> Architecture:
     config.ignore("enable_moe_fp32_combine")
     routing = {**SIGMOID, "scale": config.number("router_scaling_factor", 1.0)}
     shared = {"d_ff": config.shared_width(), "bias": config.flag("mlp_bias")}
-    feeds: Layers = {"dense": config.gated_mlp(), "sparse": config.experts(routing=routing, shared=shared)}
-    return decoder(config, config.attention(qk_norm="head"), feeds, feeds=config.mlp_types(1))
+    routed = config.experts(routing=routing, shared=shared)
+    return decoder(config, config.attention(qk_norm="head"), routed, feeds=config.mlp_types(1))
 
 
 def exaone_moe(config: Config) -> Architecture:
@@ -161,8 +160,7 @@ def exaone_moe(config: Config) -> Architecture:
     if config.get("layer_types") is None and config.get("sliding_window_pattern") is None:
         raise config.error("layer_types is missing and cannot be derived without sliding_window_pattern")
     types = config.layer_types(exaone_pattern(config, config.n_layers, limit))
-    feeds: Layers = {"dense": config.gated_mlp(), "sparse": routed}
-    return decoder(config, mixers, feeds, types, kinds)
+    return decoder(config, mixers, routed, types, kinds)
 
 
 def exaone_pattern(config: Config, layers: int, limit: int | None) -> list[str]:
@@ -215,11 +213,11 @@ def mimo_v2_flash(config: Config) -> Architecture:
     pattern = (
         _types_from_flags(config, "hybrid_layer_pattern", layers, "full_attention", "sliding_attention") or pattern
     )
-    feeds: Layers = {"dense": config.gated_mlp(), "sparse": shared_experts(config, shared={"d_ff": None})}
     usual = ["dense", *["sparse"] * (layers - 1)]
     kinds = _types_from_flags(config, "moe_layer_freq", layers, "dense", "sparse") or usual
     kinds = config.types_like("mlp_layer_types", kinds, "moe_layer_freq")
-    return decoder(config, mixers, feeds, config.types_like("layer_types", pattern, "hybrid_layer_pattern"), kinds)
+    routed = shared_experts(config, shared={"d_ff": None})
+    return decoder(config, mixers, routed, config.types_like("layer_types", pattern, "hybrid_layer_pattern"), kinds)
 
 
 def _types_from_flags(config: Config, key: str, layers: int, zero: str, one: str) -> list[str] | None:
@@ -250,7 +248,6 @@ def laguna(config: Config) -> Architecture:
     gate: Fields = {"gate": Gate(gating is True or gating == "per-head", "none", "softplus")}
     shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
     routed = config.experts(routing={**_TRAINED, **routing}, shared={"d_ff": shared})
-    feeds: Layers = {"dense": config.gated_mlp(), "sparse": routed}
     counts = config.layer_indices("num_attention_heads_per_layer") or [config.n_heads] * layers
     types = config.layer_types(["full_attention"] * layers)
     spans = {"full_attention": None, "sliding_attention": config.sliding_window()}
@@ -267,7 +264,7 @@ def laguna(config: Config) -> Architecture:
         if kind in spans
     }
     names = [f"{kind}_{heads}" for kind, heads in zip(types, counts, strict=True)]
-    return decoder(config, mixers, feeds, names, config.mlp_types(1))
+    return decoder(config, mixers, routed, names, config.mlp_types(1))
 
 
 def afmoe(config: Config) -> Architecture:
@@ -283,5 +280,4 @@ def afmoe(config: Config) -> Architecture:
     pattern = config.every_nth("global_attn_every_n_layers", "full_attention", "sliding_attention", 4)
     dense, layers = config.count("num_dense_layers", 1), range(config.n_layers)
     kinds = ["sparse" if index >= dense else "dense" for index in layers]
-    feeds: Layers = {"sparse": routed, "dense": config.gated_mlp()}
-    return decoder(config, mixers, feeds, config.layer_types(pattern), kinds, place="sandwich", embedding_scale=root)
+    return decoder(config, mixers, routed, config.layer_types(pattern), kinds, place="sandwich", embedding_scale=root)

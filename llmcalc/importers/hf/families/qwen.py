@@ -69,8 +69,7 @@ def qwen2_moe(config: Config) -> Architecture:
     ]
     biased = config.flag("qkv_bias", True)
     mixers = config.local_global_attention(limit, bias=False, q_bias=biased, k_bias=biased, v_bias=biased)
-    feeds = {"sparse": shared_gate_experts(config), "dense": config.gated_mlp()}
-    return decoder(config, mixers, feeds, config.layer_types(pattern), sparse_types(config))
+    return decoder(config, mixers, shared_gate_experts(config), config.layer_types(pattern), sparse_types(config))
 
 
 def qwen3_moe(config: Config) -> Architecture:
@@ -79,8 +78,7 @@ def qwen3_moe(config: Config) -> Architecture:
     config.ignore("qkv_bias use_qk_norm shared_expert_intermediate_size")  # Qwen2-MoE keys without effect here
     rounded = max(1, config.d_model // config.n_heads)
     attention = config.attention(d_head=config.optional_size("head_dim") or rounded, qk_norm="head", window=limit)
-    feeds: Layers = {"sparse": config.experts(), "dense": config.gated_mlp()}
-    return decoder(config, attention, feeds, feeds=sparse_types(config))
+    return decoder(config, attention, config.experts(), feeds=sparse_types(config))
 
 
 def qwen3_next(config: Config) -> Architecture:

@@ -2,51 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import InputError
-from ..data import tables
-from ..engines.hardware import refuses_dtype
-from ..engines.settings import smaller_format
-from ..serving.start.llama_cpp_fit import LENGTH, longest_context, placements
+from ...core.errors import InputError
+from ...data import tables
+from ...engines.hardware import refuses_dtype
+from ...engines.settings import smaller_format
+from ...fitting.advice import Change, Settings, advice
+from ...importers.modelfile import MODELFILE, RUN
+from .llama_cpp_fit import LENGTH, longest_context, placements
 
 if TYPE_CHECKING:
-    from ..serving.start.start import ServeResult
+    from .start import ServeResult
 
 FEWEST, SHORT = 256, 32_768  # tokens of the shortest suggested context, and of one that is tried with others
 FEW_TOKENS, FEW_SEQUENCES = 512, 16  # of a step
 TIMES = (2, 4, 8)  # as many GPUs
 NODE = 8  # GPUs of a node of unknown GPUs
 MOST_RANKS = 256  # tensor-parallel ranks of a suggestion
+MOST_PARTS = 1024  # into which a number of ranks is divided
 GPUS = "gpus"  # number of GPUs in a change
 LAYOUT = frozenset({"tp", "pp"})
 
 
-def candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
+def start_changes(result: ServeResult, predict: Callable[[Settings], ServeResult]) -> Iterator[Change]:
+    """Yield changes with which the engine starts for sure and chooses no settings so that it does."""
+
+    def kinds(_: object) -> Iterator[list[Settings]]:
+        for candidate in _candidates(result):
+            change = {name: value for name, value in candidate.items() if result.settings.get(name) != value}
+            if all(_is_stated(result, name, value) for name, value in change.items()):
+                yield [change]
+
+    return advice(kinds, lambda change: Change(change, predict(change)), lambda one: one.is_whole, _repeats)
+
+
+def fewer_ranks(name: str, ranks: int, predict: Callable[[Settings], ServeResult]) -> tuple[Change, ...]:
+    """Return the largest divisor of a number of ranks with which the engine starts for sure, if any."""
+    divisors = [{name: ranks // parts} for parts in range(2, min(ranks, MOST_PARTS) + 1) if ranks % parts == 0]
+    starts = advice(
+        lambda _: [divisors], lambda change: Change(change, predict(change)), lambda one: one.verdict == "starts"
+    )
+    return tuple(starts)
+
+
+def _repeats(change: Settings, found: Settings) -> bool:
+    """Return whether a change has the settings of another one in a layout of its own, or all of it on more GPUs."""
+    names = found.keys() - LAYOUT
+    if names == change.keys() - LAYOUT:  # the first one has the fewest GPUs
+        return True
+    own = {name: found[name] for name in names if name != GPUS}
+    return bool(names) and own.items() <= change.items() and found.get(GPUS, 0) <= change.get(GPUS, 0)
+
+
+def _is_stated(result: ServeResult, name: str, value: object) -> bool:
+    """Return whether the command line states a change, unlike weights that only another checkpoint has."""
+    is_of_ollama = result.command is not None and result.command.program in (RUN, MODELFILE)
+    return is_of_ollama or name == GPUS or result.line({name: value}) != result.line()
+
+
+def _candidates(result: ServeResult) -> Iterator[Settings]:
     """Yield changed settings that need less memory, or use more of it, in the order of what they cost."""
-    if not refuses_dtype(result.engine, result.accelerator, result.given.get("dtype")):
-        yield from _candidates(result)
-        return
-    yield (half := {"dtype": "fp16"})
-    yield from ({**half, **change} for change in _candidates(result))
+    changes = _of_llama_cpp(result) if result.placed else _of_engine(result)
+    if refuses_dtype(result.engine, result.accelerator, result.given.get("dtype")):
+        yield (half := {"dtype": "fp16"})
+        changes = ({**half, **change} for change in changes)
+    yield from changes
 
 
-def _candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
-    if result.placed:
-        yield from _of_llama_cpp(result)
-        return
-    settings = result.settings
+def _of_engine(result: ServeResult) -> Iterator[Settings]:
+    settings, told = result.settings, result.architecture.inputs
     if result.refusals:  # ranks that do not divide the model, or more ranks than GPUs
         yield {"expert_parallel": True}
         tp = settings.get("tp", 1)
         halves = (tp >> number for number in range(1, tp.bit_length()))
         yield from ({"tp": ranks} for ranks in halves if ranks <= MOST_RANKS)
-    longest, available = result.longest_in(0), result.memory.available.best
-    longest = min(longest, result.longest_allowed or longest)
+    longest = min(result.longest_in(0), result.longest_allowed or result.longest_in(0))
     if longest >= FEWEST:
-        yield {"max_model_len": longest - longest % 1024 if longest > 1024 else longest}
+        yield {LENGTH: _rounded(longest)}
     if settings["share"] < 0.95:
         yield {"share": 0.95}
     if not settings.get("cache"):
@@ -54,10 +89,10 @@ def _candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
     for n_sequences in (256, 64, 16):
         if n_sequences < settings["max_num_seqs"]:
             yield {"max_num_seqs": n_sequences}
-            if available <= 0:
-                yield {"max_num_seqs": n_sequences, "max_model_len": min(8192, result.max_model_len)}
+            if result.memory.available.best <= 0:
+                yield {"max_num_seqs": n_sequences, LENGTH: min(8192, result.max_model_len)}
     yield from _smaller_steps(result)
-    larger, told = [*_more_gpus(result)], result.architecture.inputs
+    larger = [*_more_gpus(result)]
     if settings.get("weights") or told.get("quantization") or told.get("types"):
         yield from larger
         return
@@ -68,16 +103,15 @@ def _candidates(result: ServeResult) -> Iterable[dict[str, Any]]:
     yield from ({**smaller, **change} for change in larger)
 
 
-def _shorter(result: ServeResult, change: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _shorter(result: ServeResult, change: Settings) -> Iterator[Settings]:
     """Yield a change with the longest requests with which the engine starts for sure, or with a usual length."""
     with suppress(InputError):  # a format that the model does not allow
         longest = min(result.retry(change).longest_in(0), result.max_model_len)
         if longest >= FEWEST:
-            rounded = longest - longest % 1024 if longest > 1024 else longest
-            yield {**change, LENGTH: SHORT if rounded > SHORT else rounded}
+            yield {**change, LENGTH: min(_rounded(longest), SHORT)}
 
 
-def _smaller_steps(result: ServeResult) -> Iterator[dict[str, Any]]:
+def _smaller_steps(result: ServeResult) -> Iterator[Settings]:
     """Yield steps without CUDA graphs, and with fewer tokens and sequences."""
     settings, read = result.settings, tables("engines")[result.engine]["flags"]["read"].values()
     n_sequences, tokens = settings.get("max_num_seqs") or 0, settings.get("max_num_batched_tokens") or 0
@@ -90,7 +124,7 @@ def _smaller_steps(result: ServeResult) -> Iterator[dict[str, Any]]:
         yield {**eager, **fewer, "max_num_seqs": FEW_SEQUENCES}
 
 
-def _more_gpus(result: ServeResult) -> Iterator[dict[str, Any]]:
+def _more_gpus(result: ServeResult) -> Iterator[Settings]:
     """Yield layouts on more GPUs: more tensor-parallel ranks, or more pipeline stages beyond a node."""
     settings, ranks = result.settings, result.ranks
     node = result.accelerator.node if result.accelerator else NODE
@@ -101,7 +135,7 @@ def _more_gpus(result: ServeResult) -> Iterator[dict[str, Any]]:
         yield {**{name: size for name, size in sizes.items() if size != settings.get(name, 1)}, GPUS: ranks * times}
 
 
-def _of_llama_cpp(result: ServeResult) -> Iterator[dict[str, Any]]:
+def _of_llama_cpp(result: ServeResult) -> Iterator[Settings]:
     """Yield a shorter context, the fewest experts or layers in host memory, and a smaller cache."""
     retry, settings = result.retry, result.settings
     kind = smaller_format(result.engine, "cache")
@@ -126,4 +160,5 @@ def _of_llama_cpp(result: ServeResult) -> Iterator[dict[str, Any]]:
 
 
 def _rounded(length: int) -> int:
+    """Return a length in whole thousands of tokens."""
     return length - length % 1024 if length > 1024 else length

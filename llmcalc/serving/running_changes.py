@@ -1,0 +1,174 @@
+"""Changed settings with which more requests run at once, and a layout with which all of them do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from math import ceil
+from typing import TYPE_CHECKING
+
+from ..calc.memory.fit import largest_fitting
+from ..calc.touched_experts import expert_layers
+from ..data import tables
+from ..engines.hardware import is_reachable
+from ..engines.profile import read_profile
+from ..engines.settings import smaller_format
+from ..fitting.advice import Change, Settings, advice
+from ..inputs.gguf_names import GGUF_ENGINE, USUAL_GGUF, usual_format
+from .step.step_models import engine_step
+
+if TYPE_CHECKING:
+    from .result import ServingResult
+
+FACTORS = (2, 4, 8)  # as many GPUs
+FASTER = 1.05  # tokens per second of a layout that is named
+PUBLISHED_FOUR_BITS = "awq-int4-g128"  # the usual 4-bit format of repositories for engines other than llama.cpp
+MOST_POWER = 6  # of two: as many GPUs of a layout with which all requests run
+
+
+def running_changes(result: ServingResult) -> Iterator[Change]:
+    """Yield the best change of each kind, and a layout with which all requests run if none of these is enough."""
+    found: list[Change] = []
+    attempt, helps = partial(_wide, result), partial(_helps, result)
+    for change in advice(partial(_kinds, result), attempt, helps, lambda *_: False, _most_running, most=None):
+        found.append(change)
+        yield change
+    if not any(holds_all(*one) for one in found):
+        kinds = _layouts(result)
+        yield from advice(lambda _: kinds, attempt, lambda one: helps(one) and one.all_run, choose=_fastest, most=1)
+
+
+def faster_layout(result: ServingResult) -> Change | None:
+    """Return the layout with divided experts or replicas that has more tokens per second than tensor-parallel ranks.
+
+    Returns None if there is no such layout.
+    """
+    ranks, layouts = result.mesh.tp, list[Settings]()
+    if not result.all_run or result.used != ranks or ranks == 1:
+        return None
+    if _has_experts(result):
+        layouts = [_divided(ranks)]
+    elif engine_step(result.engine).has_data_parallel:
+        sizes = [tp for tp in _powers(ranks // 2) if ranks % tp == 0 and ranks // tp <= result.load.concurrency]
+        layouts = [{"tp": tp, "dp": ranks // tp} for tp in sizes]
+
+    def helps(one: ServingResult) -> bool:
+        return one.all_run and one.tokens_per_s_gpu > FASTER * result.tokens_per_s_gpu
+
+    changes = advice(lambda _: [layouts], lambda change: Change(change, result.retry(change)), helps, choose=_fastest)
+    return next(changes, None)
+
+
+def holds_all(change: Settings, result: ServingResult) -> bool:
+    """Return whether all requests run, and are not fewer."""
+    return result.all_run and "concurrency" not in change
+
+
+def _kinds(result: ServingResult, found: Sequence[Change]) -> Iterator[Iterable[Settings]]:
+    """Yield the changes of each kind, smallest first."""
+    name, ranks, has_experts = result.accelerator.name, result.used, _has_experts(result)
+    if result.fits:
+        yield [{"concurrency": result.running}]
+    if result.load.most < result.time.capacity:
+        yield [{"max_num_seqs": ceil(result.load.concurrency)}]
+        if any(holds_all(*change) for change in found):  # the memory is enough
+            return
+    if has_experts and result.mesh.tp > 1:
+        yield [_divided(ranks)]
+    yield from ([{kind: name} for name in _smaller_formats(result, kind)] for kind in ("cache", "weights"))
+    is_short = not result.fits and not any(holds_all(*change) for change in found)
+    if is_short and ranks == 1 and result.is_engine_assumed and result.engine != GGUF_ENGINE:
+        # which moves what does not fit to host memory
+        yield [{"engine": GGUF_ENGINE, "weights": usual_format(result.architecture)}]
+    if not result.fits and tables("engines").get(result.engine, {}).get("rule") == "sum":
+        yield _in_host_memory(result)
+    larger: list[Settings] = []
+    for factor in FACTORS:  # the second one if tensor-parallel ranks are given
+        own = {"gpu": f"{name}:{ranks * factor}"}
+        larger += [own, {**own, "tp": result.mesh.tp * factor}]
+        larger += [{**own, **_divided(ranks * factor)}] if has_experts else []
+    yield larger
+
+
+def _smaller_formats(result: ServingResult, kind: str) -> Iterator[str]:
+    """Yield the format of ``weights`` or ``cache`` with fewer bits, and those with fewer still."""
+    yield smaller_format(result.engine, kind)
+    entry, told = tables("engines").get(result.engine), result.architecture.inputs
+    usual = read_profile(entry["title"], entry).settings.get(kind) if entry else None
+    if kind == "weights" and result.engine == GGUF_ENGINE:
+        usual = USUAL_GGUF
+    if usual:
+        yield usual
+    if kind == "weights" and not (result.fits or told.get("quantization") or told.get("types")):
+        yield PUBLISHED_FOUR_BITS
+
+
+def _in_host_memory(result: ServingResult) -> Iterator[Settings]:
+    """Yield the fewest experts in host memory, or else the most layers on the GPUs, with which a request fits."""
+    n_layers, has_experts = result.architecture.main.n_layers, _has_experts(result)
+
+    def change(on_gpu: int) -> Settings:
+        return {"cpu_experts": n_layers - on_gpu} if has_experts else {"gpu_layers": on_gpu}
+
+    most = largest_fitting(lambda on_gpu: result.retry(change(on_gpu)).fits, n_layers, 0)
+    if most is not None:
+        yield change(most)
+
+
+def _layouts(result: ServingResult) -> Iterator[Iterable[Settings]]:
+    """Yield the layouts of each number of GPUs, fewest first."""
+    for power in range(MOST_POWER + 1):
+        yield _layouts_of(result, result.used << power)
+
+
+def _layouts_of(result: ServingResult, count: int) -> Iterator[Settings]:
+    for tp in _powers(min(count, result.accelerator.node)):
+        if count % tp == 0:
+            dp = count // tp
+            sizes = {"tp": tp, "dp": dp, "ep": count if dp > 1 and _has_experts(result) else 1}
+            shown = {key: size for key, size in sizes.items() if size > 1 or getattr(result.mesh, key) > 1}
+            yield {"gpu": f"{result.accelerator.name}:{count}", **({"tp": 1} if tp < count else {}), **shown}
+
+
+def _wide(result: ServingResult, change: Settings) -> Change:
+    """Return a change with its result, and with more sequences if the engine alone limits them."""
+    found = result.retry(change)
+    if "concurrency" in change or found.all_run or found.load.most >= found.time.capacity:
+        return Change(change, found)
+    ranks = 1 if found.memory and found.memory.settings.get("divides_sequences") else found.mesh.dp
+    wider = {**change, "max_num_seqs": ceil(found.load.concurrency / ranks)}
+    return Change(wider, result.retry(wider))
+
+
+def _helps(result: ServingResult, one: ServingResult) -> bool:
+    """Return whether more requests run, or all of them."""
+    runs_more = one.all_run or one.running > max(result.running, 1)
+    return one.fits and runs_more and is_reachable(result.accelerator, one.gpus)
+
+
+def _most_running(changes: Iterator[Change]) -> Change | None:
+    """Return the first change with which all requests run, or else the one with which most of them do."""
+    tried = list[Change]()
+    for change in changes:
+        if change.result.all_run:
+            return change
+        tried.append(change)
+    return max(tried, key=lambda change: change.result.running, default=None)
+
+
+def _fastest(changes: Iterator[Change]) -> Change | None:
+    return max(changes, key=lambda change: change.result.tokens_per_s_gpu, default=None)
+
+
+def _has_experts(result: ServingResult) -> bool:
+    return bool(expert_layers(result.architecture))
+
+
+def _divided(ranks: int) -> Settings:
+    """Return the layout whose ranks have different requests and share the experts."""
+    return {"tp": 1, "dp": ranks, "ep": ranks}
+
+
+def _powers(most: int) -> list[int]:
+    """Return the powers of two up to ``most``."""
+    return [1 << power for power in range(most.bit_length())]
