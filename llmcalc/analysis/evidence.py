@@ -13,17 +13,8 @@ from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..data import table
 from ..inputs.measurements import Measurements, Row, error_sizes, error_text, read_measurements
+from .results import RESULTS
 
-# results other than quantities: function, and module and name of the class
-RESULTS = {  # quantity and mode: module and class
-    ("fit", ""): ("fitting.fit", "FitResult"),
-    ("serve", ""): ("serving.start.start", "ServeResult"),
-    ("serve", "requests"): ("serving.result", "ServingResult"),
-    ("serve", "encoders"): ("serving.encoders", "EncoderServing"),
-    ("rl", ""): ("training.rl", "RlMemory"),
-    ("calibrate", ""): ("serving.calibration", "Calibration"),
-    ("scale", ""): ("estimate.scaling.query", "Plan"),
-}
 SAME = {("memory", "serving", "state"): ("state", "", "bytes")}  # values that are measured as another one
 # what values that do not follow from the equations rest on, by quantity, mode and value
 BASIS: Mapping[tuple[str, str], Mapping[str, str]] = {
@@ -208,8 +199,8 @@ def classes() -> dict[tuple[str, str], Mapping[str, str]]:
     from .quantity import quantities
 
     found = {(each.name, mode): kinds for each in quantities() for mode, kinds in each.evidence.items()}
-    results = ((key, import_module(f"llmcalc.{module}"), kind) for key, (module, kind) in RESULTS.items())
-    return {**found, **{key: getattr(module, kind).EVIDENCE for key, module, kind in results}}
+    shown = {name: import_module(f"llmcalc.{each.module}") for name, each in RESULTS.items() if each.module}
+    return {**found, **{RESULTS[name].evidence: getattr(module, name).EVIDENCE for name, module in shown.items()}}
 
 
 def is_modelled(kind: str) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..analysis.explain import workload_of
 from ..analysis.quantity import quantities
+from ..analysis.results import RESULTS
 from ..core.zoo_search import find_module
 from .document import Document, Fact
 from .formats.html import notebook
@@ -14,34 +15,6 @@ from .heading import SIZES, model_document, workload_line
 
 if TYPE_CHECKING:
     from ..analysis.quantity import Quantity
-
-# module and function of the document of each result that is not a quantity, by class name
-_DOCUMENTS = {
-    "Architecture": ("notebook", "architecture_document"),
-    "Checked": ("notebook", "check_one_document"),
-    "Comparison": ("compare", "compare_document"),
-    "Design": ("design", "design_document"),
-    "Diff": ("compare", "diff_document"),
-    "Evidence": ("evidence", "evidence_document"),
-    "Explanation": ("explain", "explain_document"),
-    "FitResult": ("fit", "fit_document"),
-    "GpuSearch": ("find", "find_gpus_document"),
-    "ModelSearch": ("find", "find_models_document"),
-    "RecipeSearch": ("find", "find_recipes_document"),
-    "Plan": ("scale", "scale_document"),
-    "ServeResult": ("serve", "serve_document"),
-    "EncoderServing": ("encoder_serving", "encoder_document"),
-    "ServingFront": ("serving_front", "front_document"),
-    "ServingGpus": ("serving_gpus", "serving_gpus_document"),
-    "ServingPools": ("serving_pools", "pools_document"),
-    "ServingResult": ("serving", "serving_document"),
-    "ServingSearch": ("serving_search", "search_document"),
-    "CheckedLog": ("check_log", "check_log_document"),
-    "RlMemory": ("rl", "rl_document"),
-    "Calibration": ("calibration", "calibration_document"),
-    "Sweep": ("sweep", "sweep_document"),
-    "Verification": ("notebook", "verification_document"),
-}
 
 
 def html(result: Any) -> str:
@@ -51,19 +24,19 @@ def html(result: Any) -> str:
 
 def _document(result: Any) -> Document:
     """Return the report of a result. A quantity has the report of the same name, or else a list of its values."""
-    named = next((kind.__name__ for kind in type(result).__mro__ if kind.__name__ in _DOCUMENTS), "")
-    if named:
-        module, function = _DOCUMENTS[named]
-        return _call(module, function, result)
+    shown = next((RESULTS[kind.__name__] for kind in type(result).__mro__ if kind.__name__ in RESULTS), None)
+    if shown:
+        return _call(shown.document, result)
     quantity = next((each for each in quantities() if isinstance(result, each.results)), None)
     if quantity is None:
         raise TypeError(f"{type(result).__name__} has no notebook display")
     if find_module("report", quantity.name):
-        return _call(quantity.name, f"{quantity.name}_document", result)
+        return _call(f"{quantity.name}.{quantity.name}_document", result)
     return quantity_document(quantity, result)
 
 
-def _call(module: str, function: str, result: Any) -> Document:
+def _call(document: str, result: Any) -> Document:
+    module, function = document.split(".")
     found: Document = getattr(import_module(f".{module}", __package__), function)(result)
     return found
 

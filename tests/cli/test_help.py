@@ -15,6 +15,8 @@ from llmcalc.cli.help_screen import MARGIN, OPTIONS, panels, render_help
 from llmcalc.cli.main import main
 from llmcalc.cli.table import COMMANDS, GROUPS
 from llmcalc.cli.texts import examples, panels_of, texts
+from llmcalc.core.setting import FRAMES, PATCHES, SIZES
+from llmcalc.inputs.settings import MEMORY, STEP
 
 EVERY = ["", *GROUPS, *COMMANDS]
 MOST_LINES = 60
@@ -68,6 +70,18 @@ def test_no_line_is_shown_in_part_and_none_is_left_over() -> None:
     }
     assert written <= shown
     assert all(len(flags) == 1 for flags in shown - written)
+
+
+def test_every_option_and_setting_says_what_it_means() -> None:
+    options = {option.name: option for name in COMMANDS for option in load(name).options.values()}
+    for option in options.values():
+        assert option.help.endswith(".")
+        assert "{" not in option.help
+        assert bool(option.metavar or option.choices) == (option.kind is not bool), option.flag
+    declared = {setting.name: setting for setting in (*MEMORY, *STEP, *SIZES, PATCHES, FRAMES)}
+    assert [name for name, setting in declared.items() if not setting.help] == ["mesh"]
+    for setting in declared.values():  # an option in braces exists
+        assert {f"--{name}" for name in re.findall(r"{([a-z-]+)}", setting.help)} <= {o.flag for o in options.values()}
 
 
 def _flags(label: str) -> tuple[str, ...]:

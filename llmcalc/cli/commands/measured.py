@@ -1,0 +1,45 @@
+"""The ``llmcalc check-log``, ``calibrate`` and ``evidence`` commands: what was measured, and what was predicted."""
+
+from __future__ import annotations
+
+from ..options import FORCE, NOTES, OUTPUT, refuse
+from ..output import Answer, printed
+from ..question import question
+from ..spec import Argument, Command, Option
+
+LOG = Argument("path", "Log file of vLLM, SGLang, TensorRT-LLM or llama.cpp, or - for standard input.", metavar="FILE")
+OF_LOG = (
+    Option("--gpu", "GPU name (default: as in the log).", "NAME", complete="accelerators"),
+    Option("--gpu-memory", "Memory per GPU, such as 79.19GiB (default: as in the log).", "SIZE"),
+    Option("--model", "Name of the model, if that in the log is a path.", "MODEL", complete="models"),
+    Option("--engine-version", "Version of the engine (default: as in the log).", "VERSION"),
+)
+ROWS = Argument("rows", "CSV file of measurements, such as rows.csv.", metavar="FILE")
+TO = Option(
+    "--output", "File for the factors, such as own.yaml or own.json (default: print them only).", "FILE", short="-o"
+)
+QUANTITY = Argument("quantity", "Quantity, such as memory or train (default: all).", 0, complete="measured")
+
+
+@printed
+def run_calibrate(rows: str, output: str | None, force: bool) -> Answer:
+    """Print the factors of each deployment, and write them to a file."""
+    from pathlib import Path
+
+    from ...api.calibrate import calibrate
+    from ...report.calibration import calibration_document
+    from ..files import write_file
+
+    if output is None:
+        refuse((FORCE,), {"force": force}, "without a file", hint="add {output=own.yaml}")
+    result = calibrate(rows)
+    if output is not None:
+        write_file(Path(output), result.text(is_json=output.lower().endswith(".json")), force=force)
+    return calibration_document(result, rows, output)
+
+
+COMMANDS = (
+    question("check-log", LOG, OF_LOG, (*OUTPUT, NOTES), holds="ok"),
+    Command("calibrate", (ROWS, TO, FORCE, *OUTPUT, NOTES), run_calibrate),
+    question("evidence", QUANTITY, (), OUTPUT),
+)
