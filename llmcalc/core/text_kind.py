@@ -4,6 +4,7 @@ A preset lists the fields, axes, tensors, equations and state of a kind. ``layer
 definition to a layer class. The layers can be declared, counted, compared and pickled like those of any other
 kind.
 
+>>> from llmcalc.core.text_definition import TextAxis, TextTensor
 >>> kind = TextKind(
 ...     "low_rank",
 ...     fields=(TextField("d_model"), TextField("rank", default=2)),
@@ -17,8 +18,6 @@ kind.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from functools import cache
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -26,90 +25,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from .axes import WORKLOAD
 from .declaration import Declaration
 from .equation import read
-from .errors import DescriptionError, InputError, SizeError, short_repr
-from .expression import evaluate, names_in
-from .form import FUNCTIONS, Form, symbol
-from .layer import LARGEST_SIZE, Layer
+from .errors import SizeError, short_repr
+from .form import Form, symbol
+from .layer import Layer
 from .record import changed, record
+from .text_definition import TextField, TextKind, computation_order, evaluated, length_of, size_of
+from .text_sizes import shrink_related, shrink_rules, width_multiple
 from .traits import Parallel, Roles
 
 if TYPE_CHECKING:
     from .shrink import Sizes
 
 MOST_TERMS = 10_000  # terms of the closed form of one equation
-_NAME = re.compile(r"[A-Za-z_]\w*")
-
-
-@record
-class TextField:
-    """A field of a text kind.
-
-    ``default`` is a number, an expression in terms of other fields such as ``4 * d_model``, or None if the field is
-    required.
-    """
-
-    name: str
-    type: str = "int"
-    default: int | float | str | None = None
-    role: str = ""
-
-    @property
-    def is_derived(self) -> bool:
-        """Whether the default is an expression."""
-        return isinstance(self.default, str)
-
-
-@record
-class TextAxis:
-    """An axis and its length, given as an expression in terms of fields, or of axes and the workload (``c + q``).
-
-    ``shard`` is the attribute of ``Parallel`` that lists the axis, such as ``tensor``.
-    """
-
-    symbol: str
-    length: int | str
-    name: str = ""
-    meaning: str = ""
-    shard: str = ""
-
-
-@record
-class TextTensor:
-    """A stored tensor such as ``wq[d | h e]``, with the options of ``Declaration.weights``."""
-
-    spec: str
-    share: str | None = None
-    active: tuple[str, str] | None = None
-    table: str | None = None
-    buffer: bool = False
-
-
-@record
-class TextState:
-    """A tensor that persists between decode steps, such as ``k[b t g e]``."""
-
-    spec: str
-    role: str = "kv"
-
-
-@record
-class TextKind:
-    """Definition of a text kind.
-
-    Attributes:
-        mask: attention mask and an expression for its width, such as ``("window", "w")``. For a ``causal`` mask,
-            the expression is empty.
-    """
-
-    name: str
-    fields: tuple[TextField, ...]
-    axes: tuple[TextAxis, ...]
-    tensors: tuple[TextTensor, ...]
-    equations: tuple[str, ...]
-    states: tuple[TextState, ...] = ()
-    mask: tuple[str, str] = ("", "")
-    description: str = ""
-    source: str = ""
 
 
 class TextLayer(Layer):
@@ -158,8 +85,6 @@ class TextLayer(Layer):
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return small sizes for which all divisions in the definition are exact."""
-        from .text_sizes import shrink_related  # needed only by tests
-
         return shrink_related(self, sizes, small)
 
     def check_lengths(self, declaration: Declaration) -> None:
@@ -167,7 +92,7 @@ class TextLayer(Layer):
         symbols: dict[str, Any] = {name: symbol(name) for name in WORKLOAD}
         symbols |= {axis: length for axis, length in declaration.axes.items() if isinstance(length, int)}
         lengths = {
-            axis: _evaluate(f"axis {axis}", length, symbols) if isinstance(length, str) else length
+            axis: evaluated(f"axis {axis}", length, symbols) if isinstance(length, str) else length
             for axis, length in declaration.axes.items()
         }
         terms = {axis: len(length.terms) for axis, length in lengths.items() if isinstance(length, Form)}
@@ -182,8 +107,6 @@ class TextLayer(Layer):
 @cache
 def layer_class(definition: TextKind) -> type[TextLayer]:
     """Return the layer class for a definition."""
-    from .text_sizes import shrink_rules, width_multiple  # avoids a circular import
-
     name = definition.name.title().replace("_", "")
     types = {field.name: f"{field.type} | None" if field.is_derived else field.type for field in definition.fields}
     divided = {
@@ -214,44 +137,3 @@ def layer_class(definition: TextKind) -> type[TextLayer]:
 def _restore(definition: TextKind, values: tuple[Any, ...]) -> TextLayer:
     """Restore a layer from its pickled state."""
     return layer_class(definition)(*values)
-
-
-def computation_order(fields: tuple[TextField, ...]) -> tuple[TextField, ...]:
-    """Return the derived fields, sorted so that each field follows the fields that its expression depends on.
-
-    Raises:
-        DescriptionError: if there are circular references between fields.
-    """
-    waiting = {field.name: field for field in fields if field.is_derived}
-    found: list[TextField] = []
-    while waiting:
-        ready = next((field for field in waiting.values() if not names_in(str(field.default)) & waiting.keys()), None)
-        if ready is None:
-            raise DescriptionError(f"circular references between fields: {', '.join(waiting)}")
-        found.append(waiting.pop(ready.name))
-    return tuple(found)
-
-
-def length_of(axis: TextAxis, sizes: Mapping[str, int]) -> int | str:
-    """Return an axis length as an integer, or as an expression in terms of axes and the workload."""
-    if isinstance(axis.length, str) and not names_in(axis.length) <= sizes.keys():
-        return _NAME.sub(lambda match: str(sizes.get(match[0], match[0])), axis.length)
-    return size_of(f"axis {axis.symbol}", str(axis.length), sizes)
-
-
-def size_of(what: str, text: str, sizes: Mapping[str, int]) -> int:
-    """Evaluate an expression and check that the value is a positive integer."""
-    found = _evaluate(what, text, sizes)
-    if type(found) is not int or not 1 <= found <= LARGEST_SIZE:
-        raise SizeError(f"{what} is {text} = {short_repr(found)}; it must be an integer from 1 to {LARGEST_SIZE:.0e}")
-    return found
-
-
-def _evaluate(what: str, text: str, names: Mapping[str, Any]) -> Any:
-    try:
-        return evaluate(text, names, FUNCTIONS)
-    except InputError as error:
-        error.message = f"{what}: {error.message}"
-        raise
-    except (TypeError, ValueError, OverflowError, AttributeError) as error:
-        raise DescriptionError(f"{what}: cannot evaluate {short_repr(text)}: {error}") from None

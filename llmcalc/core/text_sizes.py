@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from .equation import read
 from .expression import parse, subtrees
-from .text_kind import TextKind, TextLayer, size_of
+from .text_definition import TextKind, size_of
 
 if TYPE_CHECKING:
     from .shrink import Sizes
+    from .text_kind import TextLayer
 
 WIDTH = "d_model"
 PARTS = 12  # multiple of the width if a field divides it: an even number of channels for 1, 2, 3 or 6 heads

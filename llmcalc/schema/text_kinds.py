@@ -33,16 +33,8 @@ from ..core.functions import FUNCTIONS as FUNCTIONS_OF_EQUATIONS
 from ..core.layer import is_number
 from ..core.ledger import stack_entries
 from ..core.record import fields
-from ..core.text_kind import (
-    TextAxis,
-    TextField,
-    TextKind,
-    TextLayer,
-    TextState,
-    TextTensor,
-    computation_order,
-    layer_class,
-)
+from ..core.text_definition import TextAxis, TextField, TextKind, TextState, TextTensor, computation_order
+from ..core.text_kind import TextLayer, layer_class
 
 Path = tuple[Any, ...]
 Axes = tuple[str, ...]
