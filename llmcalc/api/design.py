@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..analysis.axes import Over
 from ..analysis.design import SETTINGS, find_shapes
 from ..core.setting import check_values, read_length
 from ..inputs.defaults import SEQ
 from ..schema.shapes import MULTIPLE, RANKS, WITHIN, Design
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from ..inputs.typed_settings import DesignSettings
 
 
 def design(
@@ -26,7 +31,7 @@ def design(
     within: float | str = WITHIN,
     overrides: Sequence[str] | Mapping[str, Any] = (),
     over: Over | None = None,
-    **settings: Any,
+    **settings: Unpack[DesignSettings],
 ) -> Design:
     """Find shapes of a model family that meet a target.
 

@@ -30,7 +30,7 @@ def load(
             of a preset YAML file, a Hugging Face ``config.json``, a ``.safetensors`` file or folder with its
             ``config.json``, or a ``.gguf`` file; ``"hf:org/name@revision"`` for a repository of the Hub; ``"-"`` for
             standard input; a config or preset as a mapping; an architecture, which is returned unchanged.
-        overrides: ``path=value`` strings that change variables or keys of the model.
+        overrides: ``path=value`` strings that change variables or keys of the model, or a mapping of paths to values.
         as_: ``model_type`` to read a config as, overriding its own. Results carry a warning.
         allow_unknown: unknown config keys to ignore. Results carry a warning for each.
         strict: whether every unknown config key is an error. By default, only a key that may change a size is an

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, overload
 
 from ..calc.memory.inference import InferenceMemory
 from ..calc.memory.pipeline import ParallelMemory
@@ -11,7 +12,20 @@ from ..core.setting import read_texts
 from ..fitting.memory import asked_memory, read_arguments
 from ..inputs.models import Source
 
+if TYPE_CHECKING:
+    from typing import Literal, Unpack
 
+    from ..inputs.typed_settings import MemorySettings
+
+
+@overload
+def memory(
+    model: Source, *, mode: Literal["inference"] = "inference", **settings: Unpack[MemorySettings]
+) -> InferenceMemory: ...
+@overload
+def memory(model: Source, *, mode: Literal["training"], **settings: Unpack[MemorySettings]) -> ParallelMemory: ...
+@overload
+def memory(model: Source, *, mode: str, **settings: Unpack[MemorySettings]) -> ParallelMemory | InferenceMemory: ...
 def memory(
     model: Source,
     *,

@@ -11,8 +11,8 @@ from ..core.setting import AMOUNT, Setting, check_values, known_choice, read_len
 from ..estimate.cost import Machine
 from ..estimate.scaling.counts import SEQ
 from ..estimate.scaling.law import COUNTS
-from ..estimate.scaling.laws import ALL
 from ..estimate.scaling.query import Plan
+from ..inputs.laws import ALL
 from ..inputs.models import Source
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..analysis.axes import Over, read_axes
 from ..analysis.sweep import Sweep, evaluate_grid
@@ -11,6 +11,11 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.setting import read_texts
 from ..inputs.models import Source, read_model, read_overrides
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from ..inputs.typed_settings import QuantitySettings
 
 
 def sweep(
@@ -22,7 +27,7 @@ def sweep(
     as_: str | None = None,
     allow_unknown: Sequence[str] = (),
     strict: bool = False,
-    **settings: Any,
+    **settings: Unpack[QuantitySettings],
 ) -> Sweep:
     """Evaluate quantities on a grid of workload sizes, settings and model variables.
 
