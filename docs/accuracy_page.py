@@ -7,7 +7,7 @@ from typing import Any
 
 from llmcalc.analysis.evidence import evidence_of
 from llmcalc.core.evidence import CLASSES
-from llmcalc.estimate.measurements import Measurements, error_text, read_measurements
+from llmcalc.inputs.measurements import Measurements, error_text, read_measurements
 from llmcalc.report.evidence import summary_rows
 
 INTRODUCTION = (

@@ -23,7 +23,7 @@ from llmcalc.core.declaration import Declaration  # noqa: E402
 from llmcalc.core.functions import FUNCTIONS  # noqa: E402
 from llmcalc.data import table as data  # noqa: E402
 from llmcalc.estimate.scaling.law import LETTERS  # noqa: E402
-from llmcalc.estimate.scaling.laws import laws  # noqa: E402
+from llmcalc.inputs.laws import laws  # noqa: E402
 from llmcalc.report.catalogues import FORMULAS  # noqa: E402
 from llmcalc.report.published_figures import cite  # noqa: E402
 from llmcalc.schema.json_schema import field_descriptions, parts_of, summary  # noqa: E402

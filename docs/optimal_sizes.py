@@ -9,7 +9,7 @@ from pathlib import Path
 from measurements import Row, Section
 
 from llmcalc.estimate.scaling.law import Conditions
-from llmcalc.estimate.scaling.laws import law
+from llmcalc.inputs.laws import law
 
 BILLION = 10**9
 FILE = Path(__file__).resolve().parent / "data" / "chinchilla_table_a3.csv"

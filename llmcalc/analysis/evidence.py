@@ -12,7 +12,7 @@ from ..core.evidence import EXACT, EXECUTED
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..data import table
-from ..estimate.measurements import Measurements, Row, error_sizes, error_text, read_measurements
+from ..inputs.measurements import Measurements, Row, error_sizes, error_text, read_measurements
 
 # results other than quantities: function, and module and name of the class
 RESULTS = {  # quantity and mode: module and class

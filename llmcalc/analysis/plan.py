@@ -12,10 +12,10 @@ from ..estimate import amounts
 from ..estimate.cost import Machine
 from ..estimate.scaling.counts import SEQ, counts, routed
 from ..estimate.scaling.law import COUNTS, Conditions, positive
-from ..estimate.scaling.laws import chosen
 from ..estimate.scaling.plan import plan
 from ..estimate.scaling.query import Plan, Query
 from ..inputs.effects import check_effects
+from ..inputs.laws import chosen
 from ..inputs.models import Source, read_model
 from ..training.run import Budget
 from ..training.train import MACHINE, PRICE, budget

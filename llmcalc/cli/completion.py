@@ -18,7 +18,7 @@ SOURCES = {
     "accelerators": ("inputs.gpus", "accelerators"),
     "gpus": ("inputs.gpus", "gpu_names"),
     "model_types": ("importers.hf.family_table", "names"),
-    "laws": ("estimate.scaling.laws", "laws"),
+    "laws": ("inputs.laws", "laws"),
     "kinds": ("layers", "names"),
 }
 

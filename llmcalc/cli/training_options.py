@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from ..core.record import changed
@@ -29,9 +30,7 @@ def load_trained(
     """
     path, rest = given["training_file"], {name: value for name, value in given.items() if name != "training_file"}
     if path is None:
-        from ..importers.training_files import find_training_file
-
-        if "." not in model or find_training_file(model) is None:
+        if not _is_training_file(model):
             return load_model(model, given), rest, None
         path = model
     from ..training.files import read_training_file
@@ -43,3 +42,12 @@ def load_trained(
     found = {name: list(value) if isinstance(value, tuple) else value for name, value in file.options.items()}
     found |= {"no_master": True} if found.pop("master", True) is False else {}
     return file.architecture, {**rest, **{name: value for name, value in found.items() if name in rest}}, file
+
+
+def _is_training_file(model: str) -> bool:
+    """Return whether a model is given by a training program's file."""
+    if not os.path.isfile(model):
+        return False
+    from ..importers.training_files import find_training_file
+
+    return find_training_file(model) is not None

@@ -203,6 +203,7 @@ SOURCE = Setting("source", int, least=0, like="context", needs=("source",))
 PAIRS = Setting("attention", str, "causal", choices=("causal", "dense"))  # field of a workload
 COUNT = changed(PAIRS, name="count")  # parameter of functions and commands, where attention selects the kernel
 LOGITS = Setting("logits", str, "all", choices=("all", "last"), needs=("logits",))
+KERNELS = FUSED, UNFUSED = ("fused", "unfused")  # in which tensors pass through memory
 CONVENTION = Setting("convention", choices=("torch",))
 PATCHES = Setting("patches", int, 0, least=0)
 FRAMES = Setting("frames", int, 0, least=0)

@@ -6,18 +6,19 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..calc.kv_cache import LONG, state
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.workload import positions
 from ..data import table, tables
-from ..importers.engine_commands import EngineCommand
-from ..importers.hf.rope import SCALING_KEYS, stated_scaling
 from ..schema.model_names import release
 from ..schema.preset import ASKED
 from ..schema.preset_files import shipped_folder
+
+if TYPE_CHECKING:
+    from ..importers.engine_commands import EngineCommand
 
 POSITIONS = "max_position_embeddings"
 ASSUMED_LENGTH = 2048  # tokens (vLLM: config/model.py, _get_and_verify_max_len)
@@ -43,8 +44,11 @@ def served_length(architecture: Architecture, engine: str | None = None, config:
 
 def _scaling(architecture: Architecture, config: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the method of scaling of a model, or nothing."""
-    if any(key in config for key in SCALING_KEYS):
-        return stated_scaling(config)
+    if config:
+        from ..importers.hf.rope import SCALING_KEYS, stated_scaling  # needed only by options that change the config
+
+        if any(key in config for key in SCALING_KEYS):
+            return stated_scaling(config)
     if not _stated_length(architecture, config):
         return _published(architecture).get("scaling") or NOTHING
     return architecture.inputs.get("rope_scaling") or NOTHING
@@ -131,6 +135,8 @@ def longest_request(
 
 def changed_config(engine: str, pasted: EngineCommand | None) -> dict[str, Any]:
     """Return the keys of the config on which the length depends, and that flags of a command change."""
+    from ..importers.hf.rope import SCALING_KEYS
+
     flags: Mapping[str, str] = tables("engines")[engine].get("longer", {}).get("flags", {})
     texts, found = pasted.texts if pasted else {}, dict[str, Any]()
     for flag, key in flags.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..calc.kv_cache import state
 from ..calc.memory.eager_code import EagerCode
@@ -14,7 +14,6 @@ from ..calc.memory.pipeline import ParallelMemory, parallel_memory, pipeline_sta
 from ..calc.memory.saved_tensors import ActivationPolicy
 from ..calc.memory.weight_formats import RequestedFormats, model_tensors
 from ..calc.sharding import Mesh
-from ..checkpoint.published_weights import PublishedWeights
 from ..core.architecture import Architecture
 from ..core.errors import DescriptionError, InputError, UnknownNameError
 from ..core.ledger import rows
@@ -25,10 +24,12 @@ from ..data import table
 from ..inputs.defaults import default_seq, step_limit
 from ..inputs.effects import check_effects
 from ..inputs.gguf_names import FILE_FORMAT, GGUF_ENGINE, published_format
-from ..inputs.image_encoders import image_encoder, with_images
 from ..inputs.models import Source, read_model
 from ..inputs.number_formats import CHECKPOINT, kept_quantised, number_format, published_weights, weight_formats
 from ..inputs.settings import FORMATS, MEMORY_MODE, SERVING, TRAINING, WHOLE_MESH, check_expert_ranks, serving_mesh
+
+if TYPE_CHECKING:
+    from ..checkpoint.published_weights import PublishedWeights
 
 SERVED = (*SIZES, *FORMATS, *SERVING, WHOLE_MESH, CONVENTION)
 SETTINGS = (MEMORY_MODE, *SERVED, *TRAINING)
@@ -45,6 +46,8 @@ def asked_memory(model: Source, given: dict[str, Any], images: tuple[str, ...]) 
 
 def _with_images(architecture: Architecture, images: tuple[str, ...], own: dict[str, Any]) -> InferenceMemory:
     """Compute the memory of sequences with images, which have the tokens of the images in addition to ``seq``."""
+    from ..inputs.image_encoders import image_encoder, with_images
+
     encoder = image_encoder(architecture)
     if encoder is None:
         message = f"has no effect on {architecture.name}, whose image encoder is not known or does not exist"

@@ -1,11 +1,14 @@
-"""What a fit check solves for, and the solution."""
+"""What a fit check solves for, the solution, and changes with which a model fits."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 
 from ..calc.memory.fit import Fit
-from ..core.record import record
+from ..core.record import NamedTuple, record
+
+LAYERS, EXPERTS = "gpu-layers", "cpu-experts"
+OFFLOADS = {LAYERS: "gpu_layers", EXPERTS: "cpu_experts"}  # what is solved for, and the setting of llama.cpp
 
 
 class Candidate(NamedTuple):
@@ -28,3 +31,11 @@ class Solution:
     candidates: tuple[Candidate, ...] = ()
     in_memory: int | None = None
     is_unlimited: bool = False
+
+
+@record
+class Change:
+    """Changed settings with which a model fits, as arguments of ``fit``, and the fit check with these settings."""
+
+    settings: dict[str, Any]
+    fit: Fit

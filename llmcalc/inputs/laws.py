@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from ...core.errors import UnknownNameError
-from ...data import tables
-from .law import EXPERT_FORMS, Conditions, Law, read_law
+from ..core.errors import UnknownNameError
+from ..data import tables
+from ..estimate.scaling.law import EXPERT_FORMS, Conditions, Law, read_law
 
 USUAL_LAWS = (
     "hoffmann-1", "hoffmann-2", "hoffmann-3", "besiroglu", "muennighoff", "deepseek", "llama3", "porian", "kaplan",

@@ -9,7 +9,7 @@ from typing import Any
 from ..analysis.evidence import Evidence, ValueEvidence
 from ..core.evidence import CLASSES
 from ..core.printable import plural
-from ..estimate.measurements import Measurements, error_text
+from ..inputs.measurements import Measurements, error_text
 from .document import Document, Table, columns
 from .json_envelope import envelope
 

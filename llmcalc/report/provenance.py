@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..core.errors import spelled
-from ..estimate.cost import Machine, Span
-from ..training.run import Price
 from .document import Fact
 from .numbers import about, human, percent
+
+if TYPE_CHECKING:
+    from ..estimate.cost import Machine, Span
+    from ..training.run import Price
 
 SMALLEST_SHORT, LARGEST_SHORT = 10_000, 1e15  # other values are printed without a suffix
 
@@ -85,7 +89,7 @@ def machine_line(machine: Machine) -> str:
 
 def evidence_notes(quantity: str, value: str, mode: str = "") -> tuple[str, ...]:
     """Return a note with the error of a modelled value, or nothing if the value was never measured."""
-    from ..estimate.measurements import errors_of, median
+    from ..inputs.measurements import errors_of, median
 
     for kind, in_fit in (("modelled", False), ("fitted", True)):
         if errors := errors_of(quantity, value, mode, in_fit=in_fit):

@@ -26,7 +26,6 @@ from ..core.architecture import Block, Branch, Named, Run, Stack, Sublayer
 from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, short_repr
 from ..core.expression import evaluate
 from ..core.flat_fields import flat_names, nested
-from ..core.form import FUNCTIONS, symbol
 from ..core.layer import LARGEST_SIZE, Layer, is_number
 from ..core.layer_history import with_n_sums
 from ..core.record import MISSING, fields
@@ -120,6 +119,8 @@ class Builder:
             raise self.wrong("tokens", "an expression of a or p in a tower stack", text, path[:-1])
         try:
             if text:
+                from ..core.form import FUNCTIONS, symbol
+
                 evaluate(text, {name: symbol(name) for name in "ap"}, FUNCTIONS)
         except InputError as error:
             raise self.fail(error, path) from None

@@ -12,7 +12,6 @@ from contextlib import suppress
 from itertools import islice, product
 from typing import Any
 
-from ..calc.memory.fit import Fit
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
@@ -24,6 +23,7 @@ from ..estimate.hardware import Accelerator
 from ..fitting.check import check_fit
 from ..fitting.formats import weight_bits
 from ..fitting.sizes import solve_gpus, solve_size
+from ..fitting.solution import Change
 from ..inputs.defaults import step_limit
 from .recipes import LORA_RANK, QUANTISED
 
@@ -51,14 +51,6 @@ TRAINING = (
 LARGE_OPTIMIZERS, SMALL_OPTIMIZER = (None, "adamw"), "adam-8bit"
 SMALLER = ("weights", "lora_rank", "optimizer")  # settings that change the smallest workload
 RECOMPUTE = ("none", "selective", "full")
-
-
-@record
-class Change:
-    """Changed settings with which a model fits, as arguments of ``fit``, and the fit check with these settings."""
-
-    settings: dict[str, Any]
-    fit: Fit
 
 
 def find_changes(

@@ -11,9 +11,9 @@ from ..core.evidence import MEASURED
 from ..data import table
 from ..estimate.amounts import HOURS_A_DAY
 from ..estimate.cost import AS_GIVEN, Machine, Span, usual_format
-from ..estimate.measurements import errors_of
 from ..inputs.defaults import default_seq
 from ..inputs.gpus import accelerators_named
+from ..inputs.measurements import errors_of
 from .run import Training
 
 OF_RUNS = (0.1, 0.5, 0.9)  # quantiles of the hours of published runs

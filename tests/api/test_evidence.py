@@ -11,7 +11,7 @@ from llmcalc.analysis.evidence import BASIS, classes, evidence_of, preset_figure
 from llmcalc.analysis.quantity import names
 from llmcalc.cli.main import main
 from llmcalc.core.evidence import CLASSES
-from llmcalc.estimate.measurements import Measurements, Row, median, read_measurements
+from llmcalc.inputs.measurements import Measurements, Row, median, read_measurements
 from llmcalc.report.evidence import check_rows, summary_rows
 from llmcalc.report.provenance import evidence_notes
 

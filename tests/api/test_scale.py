@@ -12,7 +12,7 @@ from llmcalc.data import table
 from llmcalc.estimate.scaling.counts import counts, routed
 from llmcalc.estimate.scaling.forms import TRAIN
 from llmcalc.estimate.scaling.law import COUNTS, QUANTITIES, Conditions
-from llmcalc.estimate.scaling.laws import EXPERT_LAWS, USUAL_LAWS, law, laws
+from llmcalc.inputs.laws import EXPERT_LAWS, USUAL_LAWS, law, laws
 from llmcalc.report.catalogues import FORMULAS, LAW_CHECKED
 
 WITH_EXPERTS = Conditions(experts=8, granularity=2, unique=1e11)

@@ -13,8 +13,8 @@ from llmcalc.calc.touched_experts import ExpertLayers, expert_layers
 from llmcalc.core.errors import InputError, nearest
 from llmcalc.core.ledger import entries
 from llmcalc.estimate.scaling.law import Conditions
-from llmcalc.estimate.scaling.laws import laws
 from llmcalc.inputs.gpus import accelerators
+from llmcalc.inputs.laws import laws
 
 
 def test_equal_mixtures_are_counted_together() -> None:

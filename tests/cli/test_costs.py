@@ -15,7 +15,7 @@ import pytest
 import llmcalc
 from llmcalc.calc.touched_experts import expected_active_experts
 from llmcalc.cli.main import main
-from llmcalc.estimate.measurements import errors_of
+from llmcalc.inputs.measurements import errors_of
 from llmcalc.report.provenance import three_digits
 
 Capture = pytest.CaptureFixture[str]

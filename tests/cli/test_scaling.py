@@ -13,7 +13,7 @@ import pytest
 
 import llmcalc
 from llmcalc.cli.main import main
-from llmcalc.estimate.scaling.laws import USUAL_LAWS, laws
+from llmcalc.inputs.laws import USUAL_LAWS, laws
 from llmcalc.training.published_runs import expected_hours
 
 Capture = pytest.CaptureFixture[str]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import llmcalc
 from llmcalc.data import tables
-from llmcalc.estimate.scaling.laws import laws
 from llmcalc.inputs.gpus import accelerators
+from llmcalc.inputs.laws import laws
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "architecture.md"
 PACKAGE = Path(llmcalc.__file__).parent

@@ -6,7 +6,7 @@ import pytest
 
 from llmcalc.estimate.scaling.forms import INFER, TRAIN, Repeated, Surface
 from llmcalc.estimate.scaling.law import Conditions
-from llmcalc.estimate.scaling.laws import law
+from llmcalc.inputs.laws import law
 
 DENSE = Conditions()
 UNITS = {"M": 1e6, "B": 1e9, "T": 1e12}

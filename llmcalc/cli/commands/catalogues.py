@@ -41,7 +41,7 @@ def show_hardware(name: str) -> Answer:
 @printed
 def list_laws() -> Answer:
     """List all scaling laws."""
-    from ...estimate.scaling.laws import laws
+    from ...inputs.laws import laws
     from ...report.catalogues import laws_document
 
     return laws_document(laws())
@@ -50,7 +50,7 @@ def list_laws() -> Answer:
 @printed
 def show_law(name: str) -> Answer:
     """Show one scaling law."""
-    from ...estimate.scaling.laws import law
+    from ...inputs.laws import law
     from ...report.catalogues import law_document
 
     return law_document(law(name))

@@ -16,7 +16,7 @@ from ..training_options import TRAINED_MODEL, TRAINING_FILE, load_trained
 
 if TYPE_CHECKING:
     from ...core.architecture import Architecture
-    from ...search.fit_changes import Change
+    from ...fitting.solution import Change
     from ...search.recipes import Recipe
 
 RECIPE = "recipe"
