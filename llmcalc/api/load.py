@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ..core.architecture import Architecture
-from ..core.setting import read_texts
-from ..inputs.models import AS, STRICT, Source, read_model, read_overrides
+from ..inputs.models import Overrides, Source, read_model
 
 
 def load(
     source: Source,
     *,
-    overrides: Sequence[str] | Mapping[str, Any] = (),
+    overrides: Overrides = (),
     as_: str | None = None,
     allow_unknown: Sequence[str] = (),
     strict: bool = False,
@@ -39,7 +37,4 @@ def load(
     Raises:
         InputError: the source cannot be read.
     """
-    overrides, allow_unknown = read_overrides(overrides), read_texts(allow_unknown, "allow_unknown")
-    AS.check(as_)
-    STRICT.check(strict)
     return read_model(source, overrides=overrides, as_=as_, allow_unknown=allow_unknown, strict=strict)

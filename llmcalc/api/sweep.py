@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..analysis.axes import Over, read_axes
 from ..analysis.sweep import Sweep, evaluate_grid
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.setting import read_texts
-from ..inputs.models import Source, read_model, read_overrides
+from ..inputs.models import Overrides, Source, read_model, read_overrides
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -23,7 +23,7 @@ def sweep(
     quantities: str | Sequence[str],
     over: Over,
     *,
-    overrides: Sequence[str] | Mapping[str, Any] = (),
+    overrides: Overrides = (),
     as_: str | None = None,
     allow_unknown: Sequence[str] = (),
     strict: bool = False,
