@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import llmcalc
+from llmcalc import api
 from llmcalc.cli.table import COMMANDS
 
 PUBLIC = {
@@ -73,6 +74,15 @@ def test_type_checkers_see_the_same_names() -> None:
     seen = {alias.asname for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
     assert seen | {"__version__"} == PUBLIC
     assert (Path(llmcalc.__file__).parent / "py.typed").is_file()
+
+
+def test_a_file_of_the_api_is_one_public_function() -> None:
+    for file in Path(api.__path__[0]).glob("[a-z]*.py"):
+        text = file.read_text("utf-8")
+        functions = {node.name for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)}
+        assert {name for name in functions if not name.startswith("_")} == {file.stem}
+        assert file.stem in llmcalc.__all__
+        assert len(text.splitlines()) <= 120, file.name
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..calc.flops import Flops
-from ..calc.memory.inference import InferenceMemory
-from ..calc.memory.pipeline import ParallelMemory
 from ..calc.params import Params, params
 from ..core.architecture import Architecture
 from ..core.errors import InputError
@@ -41,12 +39,6 @@ class Costs:
     def flops(self) -> Flops:
         """FLOPs of the step."""
         found: Flops = self.results["flops"]
-        return found
-
-    @property
-    def memory(self) -> InferenceMemory | ParallelMemory:
-        """Memory of the step."""
-        found: InferenceMemory | ParallelMemory = self.results["memory"]
         return found
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from itertools import product
 from typing import Any
@@ -14,7 +14,7 @@ from ..core.setting import AMOUNT, BATCH, Setting
 from ..estimate.amounts import share
 from ..inputs.defaults import SEQ
 from ..inputs.effects import EffectCheck
-from ..inputs.models import read_overrides
+from ..inputs.models import Overrides, read_overrides
 from ..inputs.settings import read_settings
 from ..schema.shape_search import Measure, search
 from ..schema.shapes import MULTIPLE, RANKS, WITHIN, Design, Rules
@@ -38,7 +38,7 @@ def find_shapes(
     multiple: int,
     tp: int,
     within: float | str,
-    overrides: Sequence[str] | Mapping[str, Any],
+    overrides: Overrides,
     over: Over | None,
     settings: Mapping[str, Any],
 ) -> Design:

@@ -8,7 +8,6 @@ from importlib import import_module
 from typing import Any, ClassVar
 
 from ..core.errors import InputError
-from ..core.evidence import EXACT, EXECUTED
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..data import table
@@ -201,8 +200,3 @@ def classes() -> dict[tuple[str, str], Mapping[str, str]]:
     found = {(each.name, mode): kinds for each in quantities() for mode, kinds in each.evidence.items()}
     shown = {name: import_module(f"llmcalc.{each.module}") for name, each in RESULTS.items() if each.module}
     return {**found, **{RESULTS[name].evidence: getattr(module, name).EVIDENCE for name, module in shown.items()}}
-
-
-def is_modelled(kind: str) -> bool:
-    """Return whether values of a class are more than an exact count."""
-    return kind not in (EXECUTED, EXACT)

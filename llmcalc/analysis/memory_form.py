@@ -9,7 +9,8 @@ from ..core.compiled import ClosedForm, CompiledFunction
 from ..core.errors import SizeError
 from ..core.record import record
 from ..core.setting import BATCH, SEQ, TARGET_SEQ, known_choice
-from ..fitting.memory import SETTINGS, read_arguments
+from ..fitting.memory import SETTINGS
+from ..inputs.arguments import read_values
 from ..inputs.defaults import default_seq
 from ..inputs.effects import check_effects
 from ..inputs.models import Source, read_model
@@ -77,7 +78,7 @@ def compile_memory(model: Source, names: tuple[str, ...], part: str, settings: d
     known = {setting.name: setting.default for setting in SETTINGS}
     for name in settings.keys() - known.keys():
         raise TypeError(f"unexpected keyword argument {name!r}")
-    given = read_arguments(known | settings)
+    given = read_values(SETTINGS, known | settings)
     architecture = read_model(model)
     seq = default_seq(architecture) if given["seq"] is None else given["seq"]
     example = {name: size for name, size in {"batch": 1, "seq": seq, "target_seq": seq}.items() if name in names}

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..analysis.check import Checked, check_all
 from ..inputs.models import Source
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from ..inputs.typed_settings import CheckSettings
 
 
 def check(
@@ -24,7 +29,7 @@ def check(
     tokens: float | str | None = None,
     batch: int = 1,
     seq: int | str | None = None,
-    **settings: Any,
+    **settings: Unpack[CheckSettings],
 ) -> Checked:
     """Check a model for suspicious shapes and exceeded limits.
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from ..calc.communication import Communication
 from ..calc.sharding import Mesh
-from ..core.setting import check_values, read_lengths
-from ..inputs.defaults import cached_tokens
-from ..inputs.effects import check_effects
-from ..inputs.models import Source, read_model
-from ..inputs.settings import mesh_settings
+from ..inputs.arguments import read_arguments
+from ..inputs.models import Source
 from ..quantities.communication import SETTINGS, measure
 
 
@@ -72,10 +69,5 @@ def communication(
         InputError: an invalid workload, or a setting that has no effect.
         UnsupportedError: a recurrent layer with ``cp``, or an axis that the layer kind does not divide.
     """
-    given = read_lengths(locals())
-    check_values(SETTINGS, given)
-    cached_tokens(mode, given["context"])  # before a model is loaded
-    mesh_settings(given)
-    architecture = read_model(model)
-    check_effects(SETTINGS, given, architecture)
-    return measure(architecture, {setting.name: given[setting.name] for setting in SETTINGS})
+    architecture, given = read_arguments(model, SETTINGS, locals())
+    return measure(architecture, given)

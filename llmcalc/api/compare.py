@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..analysis.compare import Comparison, compare_models
 from ..core.errors import InputError
 from ..inputs.models import Source
 
+if TYPE_CHECKING:
+    from typing import Unpack
 
-def compare(*models: Source, **settings: Any) -> Comparison:
+    from ..inputs.typed_settings import QuantitySettings
+
+
+def compare(*models: Source, **settings: Unpack[QuantitySettings]) -> Comparison:
     """Compare the parameters, FLOPs, memory, traffic and communication of several models under the same workload.
 
     >>> import llmcalc

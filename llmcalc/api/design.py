@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..analysis.axes import Over
 from ..analysis.design import SETTINGS, find_shapes
 from ..core.setting import check_values, read_length
 from ..inputs.defaults import SEQ
+from ..inputs.models import Overrides
 from ..schema.shapes import MULTIPLE, RANKS, WITHIN, Design
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from ..inputs.typed_settings import DesignSettings
 
 
 def design(
@@ -24,9 +29,9 @@ def design(
     multiple: int = MULTIPLE,
     tp: int = RANKS,
     within: float | str = WITHIN,
-    overrides: Sequence[str] | Mapping[str, Any] = (),
+    overrides: Overrides = (),
     over: Over | None = None,
-    **settings: Any,
+    **settings: Unpack[DesignSettings],
 ) -> Design:
     """Find shapes of a model family that meet a target.
 

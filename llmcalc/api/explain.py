@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..analysis.explain import EXPLAIN, Explanation, derive
 from ..core.setting import check_values
 from ..inputs.models import Source
 
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from ..inputs.typed_settings import QuantitySettings
+
 
 def explain(
-    model: Source, quantity: str = "params", *, depth: int | None = None, select: str | None = None, **settings: Any
+    model: Source,
+    quantity: str = "params",
+    *,
+    depth: int | None = None,
+    select: str | None = None,
+    **settings: Unpack[QuantitySettings],
 ) -> Explanation:
     """Explain how a quantity is derived.
 

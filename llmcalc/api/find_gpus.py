@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..core.setting import check_values
 from ..fitting.fit import FIT
@@ -10,8 +10,13 @@ from ..inputs.defaults import RESERVE
 from ..inputs.models import Source
 from ..search.gpus import GpuSearch, search_gpus
 
+if TYPE_CHECKING:
+    from typing import Unpack
 
-def find_gpus(model: Source, *, reserve: str | int = RESERVE, **settings: Any) -> GpuSearch:
+    from ..inputs.typed_settings import GpuSearchSettings
+
+
+def find_gpus(model: Source, *, reserve: str | int = RESERVE, **settings: Unpack[GpuSearchSettings]) -> GpuSearch:
     """Find the GPUs on which a model fits: for each kind, the fewest of 1, 2, 4 or 8 GPUs, up to a node.
 
     The result also has the cheapest cloud instances on which the model fits. Serving uses the best layout, and training

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..core.setting import check_values
 from ..fitting.fit import FIT
 from ..inputs.defaults import RESERVE
 from ..search.models import ModelSearch, search_models
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from ..inputs.typed_settings import ModelSearchSettings
 
 
 def find_models(
@@ -16,7 +21,7 @@ def find_models(
     count: int | None = None,
     gpu_memory: str | int | None = None,
     reserve: str | int = RESERVE,
-    **settings: Any,
+    **settings: Unpack[ModelSearchSettings],
 ) -> ModelSearch:
     """Find the presets that fit on GPUs for serving, largest first.
 

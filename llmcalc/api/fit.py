@@ -12,7 +12,10 @@ from ..inputs.defaults import RESERVE
 from ..inputs.models import Source
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from ..fitting.advice import Change
+    from ..inputs.typed_settings import FitSettings
 
 
 def fit(
@@ -23,7 +26,7 @@ def fit(
     gpu_memory: str | int | None = None,
     reserve: str | int = RESERVE,
     solve: str | None = None,
-    **settings: Any,
+    **settings: Unpack[FitSettings],
 ) -> FitResult:
     """Check whether a model fits on GPUs, or solve for a workload, weight format or GPU count that fits.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from ..calc.flops import Flops
 from ..calc.flops import flops as count_flops
 from ..core.aliases import accepts_aliases
-from ..core.setting import COUNT, PAIRS, WORKLOAD, check_values, read_lengths
+from ..core.setting import COUNT, PAIRS, WORKLOAD
+from ..inputs.arguments import read_arguments
 from ..inputs.defaults import cached_tokens, default_seq
-from ..inputs.effects import check_effects
-from ..inputs.models import Source, read_model
+from ..inputs.models import Source
 
 SETTINGS = (*(setting for setting in WORKLOAD if setting is not PAIRS), COUNT)
 
@@ -56,14 +56,8 @@ def flops(
     Raises:
         InputError: an invalid workload, or a setting that has no effect on the model.
     """
-    given = read_lengths(locals())
-    check_values(SETTINGS, given)
-    context = cached_tokens(mode, given["context"])
-    architecture = read_model(model)
-    check_effects(SETTINGS, given, architecture)
-    seq = default_seq(architecture, mode=mode) if seq is None else given["seq"]
-    return count_flops(
-        architecture, batch=batch, seq=seq, mode=mode, context=context, target_seq=given["target_seq"],
-        source=given["source"], attention=count, logits=logits, convention=convention, extend=extend, patches=patches,
-        frames=frames,
-    )  # fmt: skip
+    architecture, given = read_arguments(model, SETTINGS, locals())
+    if given["seq"] is None:
+        given["seq"] = default_seq(architecture, mode=mode)
+    given |= {"context": cached_tokens(mode, given["context"]), "attention": given.pop("count")}
+    return count_flops(architecture, **given)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ..core.architecture import Architecture
-from ..core.setting import read_texts
-from ..inputs.models import AS, STRICT, Source, read_model, read_overrides
+from ..inputs.models import Overrides, Source, read_model
 
 
 def load(
     source: Source,
     *,
-    overrides: Sequence[str] | Mapping[str, Any] = (),
+    overrides: Overrides = (),
     as_: str | None = None,
     allow_unknown: Sequence[str] = (),
     strict: bool = False,
@@ -30,7 +28,7 @@ def load(
             of a preset YAML file, a Hugging Face ``config.json``, a ``.safetensors`` file or folder with its
             ``config.json``, or a ``.gguf`` file; ``"hf:org/name@revision"`` for a repository of the Hub; ``"-"`` for
             standard input; a config or preset as a mapping; an architecture, which is returned unchanged.
-        overrides: ``path=value`` strings that change variables or keys of the model.
+        overrides: ``path=value`` strings that change variables or keys of the model, or a mapping of paths to values.
         as_: ``model_type`` to read a config as, overriding its own. Results carry a warning.
         allow_unknown: unknown config keys to ignore. Results carry a warning for each.
         strict: whether every unknown config key is an error. By default, only a key that may change a size is an
@@ -39,7 +37,4 @@ def load(
     Raises:
         InputError: the source cannot be read.
     """
-    overrides, allow_unknown = read_overrides(overrides), read_texts(allow_unknown, "allow_unknown")
-    AS.check(as_)
-    STRICT.check(strict)
     return read_model(source, overrides=overrides, as_=as_, allow_unknown=allow_unknown, strict=strict)

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, overload
 
 from ..calc.memory.inference import InferenceMemory
 from ..calc.memory.pipeline import ParallelMemory
 from ..calc.sharding import Mesh
-from ..core.setting import read_texts
-from ..fitting.memory import asked_memory, read_arguments
+from ..fitting.memory import IMAGE, SETTINGS, memory_with_images
+from ..inputs.arguments import read_arguments
 from ..inputs.models import Source
 
+if TYPE_CHECKING:
+    from typing import Literal, Unpack
 
+    from ..inputs.typed_settings import MemorySettings
+
+
+@overload
+def memory(
+    model: Source, *, mode: Literal["inference"] = "inference", **settings: Unpack[MemorySettings]
+) -> InferenceMemory: ...
+@overload
+def memory(model: Source, *, mode: Literal["training"], **settings: Unpack[MemorySettings]) -> ParallelMemory: ...
+@overload
+def memory(model: Source, *, mode: str, **settings: Unpack[MemorySettings]) -> ParallelMemory | InferenceMemory: ...
 def memory(
     model: Source,
     *,
@@ -100,5 +114,5 @@ def memory(
         UnknownNameError: an unknown format, optimizer, mode or policy.
         InputError: conflicting settings, or a setting that has no effect.
     """
-    given, images = read_arguments(locals()), tuple(read_texts(image, "image"))
-    return asked_memory(model, given, images)
+    architecture, given = read_arguments(model, (*SETTINGS, IMAGE), locals())
+    return memory_with_images(architecture, given.pop("image"), given)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..analysis.memory_form import FREE, MemoryForm, compile_memory
 from ..core.errors import InputError
 from ..core.setting import known_choice, read_texts
 from ..inputs.models import Source
 
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from ..inputs.typed_settings import MemoryFormSettings
+
 
 def memory_form(
-    model: Source, *, free: Iterable[str] = ("batch", "seq"), part: str = "peak", **settings: Any
+    model: Source, *, free: Iterable[str] = ("batch", "seq"), part: str = "peak", **settings: Unpack[MemoryFormSettings]
 ) -> MemoryForm:
     """Compute the memory of ``memory`` as closed forms of the workload's sizes.
 
@@ -40,4 +45,4 @@ def memory_form(
         known_choice("size", name, tuple(FREE), "free")
         if name in settings:
             raise InputError("cannot be both fixed and free", parameter=name, hint="omit it")
-    return compile_memory(model, names, part, settings)
+    return compile_memory(model, names, part, {**settings})

@@ -6,9 +6,9 @@ from ..calc.kv_cache import StateSize
 from ..calc.memory.number_formats import Format
 from ..calc.sharding import Mesh
 from ..core.record import changed
-from ..core.setting import CONVENTION, SIZES, check_values, read_lengths
-from ..inputs.effects import check_effects
-from ..inputs.models import Source, read_model
+from ..core.setting import CONVENTION, SIZES
+from ..inputs.arguments import read_arguments
+from ..inputs.models import Source
 from ..inputs.settings import CACHE, CACHE_DTYPE, CACHE_FORMAT, WHOLE_MESH
 from ..quantities.state import measure
 
@@ -56,8 +56,5 @@ def state(
     Raises:
         InputError: an invalid workload or number format, or a setting that has no effect.
     """
-    given = read_lengths(locals())
-    check_values(SETTINGS, given)
-    architecture = read_model(model)
-    check_effects(SETTINGS, given, architecture)
-    return measure(architecture, {setting.name: given[setting.name] for setting in SETTINGS})
+    architecture, given = read_arguments(model, SETTINGS, locals())
+    return measure(architecture, given)

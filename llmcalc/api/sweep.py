@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..analysis.axes import Over, read_axes
 from ..analysis.sweep import Sweep, evaluate_grid
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.setting import read_texts
-from ..inputs.models import Source, read_model, read_overrides
+from ..inputs.models import Overrides, Source, read_model, read_overrides
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from ..inputs.typed_settings import QuantitySettings
 
 
 def sweep(
@@ -18,11 +23,11 @@ def sweep(
     quantities: str | Sequence[str],
     over: Over,
     *,
-    overrides: Sequence[str] | Mapping[str, Any] = (),
+    overrides: Overrides = (),
     as_: str | None = None,
     allow_unknown: Sequence[str] = (),
     strict: bool = False,
-    **settings: Any,
+    **settings: Unpack[QuantitySettings],
 ) -> Sweep:
     """Evaluate quantities on a grid of workload sizes, settings and model variables.
 

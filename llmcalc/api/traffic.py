@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..calc.traffic import Traffic
-from ..core.setting import check_values, read_lengths, read_texts
-from ..inputs.defaults import cached_tokens
-from ..inputs.effects import check_effects
-from ..inputs.models import Source, read_model
+from ..inputs.arguments import read_arguments
+from ..inputs.models import Source
 from ..quantities.traffic import SETTINGS, measure
 
 
@@ -62,10 +60,5 @@ def traffic(
     Raises:
         InputError: an invalid workload, or a setting that has no effect.
     """
-    only, keep = read_texts(only, "only"), read_texts(keep, "keep")
-    given = read_lengths(locals())
-    check_values(SETTINGS, given)
-    cached_tokens(mode, given["context"])  # before a model is loaded
-    architecture = read_model(model)
-    check_effects(SETTINGS, given, architecture)
-    return measure(architecture, {setting.name: given[setting.name] for setting in SETTINGS})
+    architecture, given = read_arguments(model, SETTINGS, locals())
+    return measure(architecture, given)

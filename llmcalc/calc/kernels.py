@@ -26,7 +26,6 @@ from .operand_formats import Formats
 from .walk import Extent, Placed
 from .work import Work
 
-KERNELS = FUSED, UNFUSED = ("fused", "unfused")
 WEIGHTS, CACHE, STATE, ACTIVATIONS = KINDS = ("weights", "cache", "state", "activations")
 TOUCHED = "n_touched"  # factor that replaces the number of routed experts
 EXECUTED = "is_executed"  # factor of a weight whose equation may have no rows

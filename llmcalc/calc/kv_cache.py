@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from ..core.architecture import Architecture, model_of
 from ..core.declaration import Declaration, State
@@ -13,7 +13,7 @@ from ..core.errors import SizeError, UnsupportedError, short_repr
 from ..core.form import Form, ceil, lift, product, without_remainders
 from ..core.ledger import Entry
 from ..core.notebook_display import NotebookDisplay
-from ..core.record import changed, record, remembered
+from ..core.record import NamedTuple, changed, record, remembered
 from ..core.workload import Workload
 from .memory.number_formats import BITS_A_BYTE, Format
 from .sharding import Mesh

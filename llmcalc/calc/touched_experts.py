@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import NamedTuple
 
 from ..core.architecture import Architecture, declare
 from ..core.form import touched
 from ..core.ledger import distinct_entries
-from ..core.record import remembered
+from ..core.record import NamedTuple, remembered
 
 
 class ExpertLayers(NamedTuple):

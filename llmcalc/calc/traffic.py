@@ -20,9 +20,10 @@ from ..core.evidence import of_architecture
 from ..core.form import Form, lift
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
+from ..core.setting import FUSED
 from ..core.workload import Workload
 from .flops import Flops, component, flops
-from .kernels import FUSED, KINDS, Access, LayerKernels
+from .kernels import KINDS, Access, LayerKernels
 from .kv_cache import BYTES
 from .memory.number_formats import BITS_A_BYTE, Format
 from .memory.weight_formats import WeightFormats

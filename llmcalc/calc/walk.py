@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from ..core.architecture import Architecture, Stack
 from ..core.declaration import Declaration, State
@@ -14,7 +13,7 @@ from ..core.form import FUNCTIONS as ATOMS
 from ..core.form import Form, chunk_pairs, lift, pairs, remainder
 from ..core.functions import RECURRENCES
 from ..core.ledger import Entry, declarations
-from ..core.record import remembered
+from ..core.record import NamedTuple, remembered
 from ..core.workload import symbols
 
 PAIRS = "visible_pairs"  # factor that replaces (q, k) under a mask

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from ..core.record import changed
@@ -28,13 +29,9 @@ def load_trained(
     Returns the model, the options with the settings of the file, and what the file says, or None without a file.
     """
     path, rest = given["training_file"], {name: value for name, value in given.items() if name != "training_file"}
-    if path is None:
-        if "." in model:
-            from ..importers.training_files import find_training_file
-
-            path = model if find_training_file(model) else None
-        if path is None:
-            return load_model(model, given), rest, None
+    if path is None and not _is_training_file(model):
+        return load_model(model, given), rest, None
+    path = path or model
     from ..api.read_training_file import read_training_file
 
     typed = settings(given, (*SIZES, *MEMORY))
@@ -44,3 +41,12 @@ def load_trained(
     found = {name: list(value) if isinstance(value, tuple) else value for name, value in file.options.items()}
     found |= {"no_master": True} if found.pop("master", True) is False else {}
     return file.architecture, {**rest, **{name: value for name, value in found.items() if name in rest}}, file
+
+
+def _is_training_file(model: str) -> bool:
+    """Return whether a model is given by a training program's file."""
+    if not os.path.isfile(model):
+        return False
+    from ..importers.training_files import find_training_file
+
+    return find_training_file(model) is not None

@@ -230,6 +230,7 @@ LOGITS = Setting(
     "logits", str, "all", choices=("all", "last"), needs=("logits",),
     help="Compute logits at all positions or only at the last one.",
 )  # fmt: skip
+KERNELS = FUSED, UNFUSED = ("fused", "unfused")  # in which tensors pass through memory
 CONVENTION = Setting(
     "convention", choices=("torch",), help="Use the memory behaviour of transformers' eager PyTorch code."
 )  # fmt: skip

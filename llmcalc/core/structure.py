@@ -13,7 +13,7 @@ from .architecture import Architecture, Stack, declare, layer_glossary
 from .layer import Layer
 from .part import nested_fields
 from .printable import plural
-from .record import MISSING, fields, record, remembered
+from .record import MISSING, NamedTuple, fields, record, remembered
 from .traits import role_fields
 
 MOST_VALUES = 3
@@ -24,8 +24,7 @@ MORE = "..."
 NOTHING = "–"
 
 
-@record
-class Key:
+class Key(NamedTuple):
     """A field of a layer kind."""
 
     kind: str
@@ -133,19 +132,20 @@ def features(stack: Stack) -> Features:
 
 
 def _fields(layer: Layer) -> Iterator[tuple[Key, Any, Feature]]:
-    sizes: dict[str, int] = {}
+    sizes, kind = dict[str, int](), layer.kind()
     roles = {field: role for role, names in role_fields(type(layer)).items() for field in names}  # type: ignore[arg-type]
     for path, value, default, size in nested_fields(layer):
         if size and value is None:
             continue
-        alike = any(value == other and _sort(name) == _sort(path) for name, other in sizes.items())
         is_derived = default is None or (default is MISSING and "." in path)  # or required by a part
-        usual = value == default or (is_derived and alike)
+        usual = value == default or (
+            is_derived and any(value == other and _sort(name) == _sort(path) for name, other in sizes.items())
+        )
         if size:
             sizes[path] = value
         name = paper_name(layer, path, value) if size else path
         name = " ".join(name.split(".")[-2:])
-        yield Key(layer.kind(), name), value, Feature({}, size, size and usual, roles.get(path, ""))
+        yield Key(kind, name), value, Feature({}, size, size and usual, roles.get(path, ""))
 
 
 def _sort(name: str) -> str:

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..calc.kv_cache import LONG, state
 from ..core.architecture import Architecture
@@ -14,10 +14,12 @@ from ..core.errors import InputError
 from ..core.record import remembered
 from ..core.workload import positions
 from ..data import table, tables
-from ..importers.engine_commands import EngineCommand
 from ..schema.model_names import release
 from ..schema.preset import ASKED
 from ..schema.preset_files import shipped_folder
+
+if TYPE_CHECKING:
+    from ..importers.engine_commands import EngineCommand
 
 POSITIONS = "max_position_embeddings"
 ASSUMED_LENGTH = 2048  # tokens (vLLM: config/model.py, _get_and_verify_max_len)

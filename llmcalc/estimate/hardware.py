@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..core.record import fields, record
+from ..core.record import NamedTuple, fields, record
 
 UNITS = {"GB": 10**9, "GiB": 2**30}
 MIB, GBIT = 2**20, 10**9 / 8  # bytes
@@ -122,16 +122,16 @@ class Accelerator:
         return {**own, "link": {"name": self.link[0], "both_ways": self.link[1]}, "bus": bus, "offers": offers}
 
 
-def read_accelerators(key: str, entry: Mapping[str, Any]) -> list[Accelerator]:
-    """Return one accelerator for each memory size listed in a data file entry."""
+def sizes_of(key: str, entry: Mapping[str, Any]) -> list[tuple[str, int, float | None]]:
+    """Return the name of the accelerator of each memory size in a data file entry, the size, and the usable GiB."""
     sizes, usable = entry["memory"], entry.get("usable", {}).get("gib")
     if not isinstance(sizes, list):
-        return [_read(key, entry, sizes, usable)]
-    figures = usable or [None] * len(sizes)
-    return [_read(f"{key}-{size}gb", entry, size, gib) for size, gib in zip(sizes, figures, strict=True)]
+        return [(key, sizes, usable)]
+    return [(f"{key}-{size}gb", size, gib) for size, gib in zip(sizes, usable or [None] * len(sizes), strict=True)]
 
 
-def _read(name: str, entry: Mapping[str, Any], size: int, usable: float | None) -> Accelerator:
+def read_accelerator(name: str, entry: Mapping[str, Any], size: int, usable: float | None) -> Accelerator:
+    """Return the accelerator of a memory size in a data file entry."""
     unit = entry.get("unit", "GB")
     reading = "10^9 bytes per GB (lower bound)" if unit == "GB" else "2^30 bytes per GiB"
     link, price, checked = entry.get("link", {}), entry.get("price", {}), entry["checked"]

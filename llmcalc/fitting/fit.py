@@ -20,15 +20,11 @@ from ..inputs.effects import check_effects
 from ..inputs.gpus import Gpus, gpu_name, read_gpus
 from ..inputs.models import Source, read_model
 from ..inputs.settings import MEMORY, MEMORY_MODE, memory_settings, read_settings
+from .advice import Change
 from .check import check_fit
-from .formats import solve_quant
-from .offload import OFFLOADS, solve_offload
-from .sizes import solve_gpus, solve_size
-from .solution import Solution
+from .solution import OFFLOADS, Solution
 
 if TYPE_CHECKING:
-    from .advice import Change
-
     FindChanges = Callable[[Architecture, str, Accelerator | None, dict[str, Any], dict[str, Any]], Iterable[Change]]
 
 MOST_COUNT = 10**6
@@ -172,6 +168,8 @@ def _solve(
     """Return the fit check and the solution, which is None unless ``solve`` is given."""
     if solve is None:
         return check_fit(architecture, **budget, **args), None
+    from .sizes import solve_gpus, solve_size  # a check alone is fast without the searches
+
     if solve in ("seq", "batch"):
         size, found = solve_size(solve, architecture, budget, args)
         is_bounded = solve == "seq" and args["mode"] != "training" and not args.get("extend")
@@ -188,10 +186,14 @@ def _solve(
             hint = "omit {weights=FORMAT} and {mode=training}"
             text = "'quant' applies only to serving without a fixed weight format"
             raise InputError(text, parameter="solve", hint=hint)
+        from .formats import solve_quant
+
         tried = solve_quant(architecture, budget, args, card)
         best = next((one for one in tried if one.fit.fits), None)
         return (best or tried[-1]).fit, Solution(solve, best.name if best else None, tuple(tried))
     if solve in OFFLOADS:
+        from .offload import solve_offload
+
         found, number = solve_offload(solve, architecture, budget, args, card)
         return found, Solution(solve, number)
     fewest = solve_gpus(architecture, budget, args)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..core.architecture import Architecture
-from ..core.record import remembered
+from ..core.record import NamedTuple, remembered
 from ..data import table
 from ..engines.hardware import checkpoint_format, supports
 from ..estimate.hardware import Accelerator

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
 from math import isqrt
-from typing import NamedTuple
 
 from ..calc.kv_cache import CACHED, ranks_of_states
 from ..calc.memory.fit import Fit
@@ -14,7 +13,7 @@ from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
-from ..core.record import remembered
+from ..core.record import NamedTuple, remembered
 from ..estimate.hardware import NODE
 from .memory import refusals
 

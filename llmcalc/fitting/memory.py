@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..calc.kv_cache import state
 from ..calc.memory.eager_code import EagerCode
@@ -14,22 +14,21 @@ from ..calc.memory.pipeline import ParallelMemory, parallel_memory, pipeline_sta
 from ..calc.memory.saved_tensors import ActivationPolicy
 from ..calc.memory.weight_formats import RequestedFormats, model_tensors
 from ..calc.sharding import Mesh
-from ..checkpoint.published_weights import PublishedWeights
 from ..checkpoint.stored_tensors import largest_stored_tensor
 from ..core.architecture import Architecture
 from ..core.errors import DescriptionError, InputError, UnknownNameError
 from ..core.ledger import rows
 from ..core.record import changed
-from ..core.setting import CONVENTION, SIZES, TEXTS, Setting, check_values, known_choice, read_lengths, read_texts
+from ..core.setting import CONVENTION, SIZES, TEXTS, Setting, known_choice
 from ..core.workload import Workload
 from ..data import table
 from ..inputs.defaults import default_seq, step_limit
-from ..inputs.effects import check_effects
 from ..inputs.gguf_names import FILE_FORMAT, GGUF_ENGINE, published_format
-from ..inputs.image_encoders import image_encoder, with_images
-from ..inputs.models import Source, read_model
 from ..inputs.number_formats import CHECKPOINT, kept_quantised, number_format, published_weights, weight_formats
 from ..inputs.settings import FORMATS, MEMORY_MODE, SERVING, TRAINING, WHOLE_MESH, check_expert_ranks, serving_mesh
+
+if TYPE_CHECKING:
+    from ..checkpoint.published_weights import PublishedWeights
 
 SERVED = (*SIZES, *FORMATS, *SERVING, WHOLE_MESH, CONVENTION)
 SETTINGS = (MEMORY_MODE, *SERVED, *TRAINING)
@@ -37,15 +36,14 @@ IMAGE = Setting("image", TEXTS, (), needs=("serving",))
 LORA_TARGETS = ("wq", "wk", "wv", "wo")
 
 
-def asked_memory(model: Source, given: dict[str, Any], images: tuple[str, ...]) -> ParallelMemory | InferenceMemory:
-    """Compute the memory of a model with settings that each have an effect on it."""
-    architecture = read_model(model)
-    check_effects((*SETTINGS, IMAGE), {**given, "image": images}, architecture)
-    return _with_images(architecture, images, given) if images else memory_of(architecture, **given)
-
-
-def _with_images(architecture: Architecture, images: tuple[str, ...], own: dict[str, Any]) -> InferenceMemory:
+def memory_with_images(
+    architecture: Architecture, images: tuple[str, ...], own: dict[str, Any]
+) -> ParallelMemory | InferenceMemory:
     """Compute the memory of sequences with images, which have the tokens of the images in addition to ``seq``."""
+    if not images:
+        return memory_of(architecture, **own)
+    from ..inputs.image_encoders import image_encoder, with_images
+
     encoder = image_encoder(architecture)
     if encoder is None:
         message = f"has no effect on {architecture.name}, whose image encoder is not known or does not exist"
@@ -55,14 +53,6 @@ def _with_images(architecture: Architecture, images: tuple[str, ...], own: dict[
     result = memory_of(architecture, **{**own, "seq": text + sum(size.tokens for size in sizes)})
     assert isinstance(result, InferenceMemory)
     return with_images(result, encoder, sizes, own["dtype"])
-
-
-def read_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of ``memory`` in ``values``, after checking each of them."""
-    lists = (setting.name for setting in SETTINGS if setting.kind == TEXTS and values[setting.name] is not None)
-    given = read_lengths({**values, **{name: read_texts(values[name], name) for name in lists}})
-    check_values(SETTINGS, given)
-    return {setting.name: given[setting.name] for setting in SETTINGS}
 
 
 def memory_of(architecture: Architecture, **settings: Any) -> ParallelMemory | InferenceMemory:

@@ -22,9 +22,8 @@ from ..estimate.hardware import Accelerator
 from ..inputs.defaults import LLAMA_CPP_STEP_TOKENS
 from ..inputs.gpus import gpu_name
 from .memory import memory_of, serving_weights
+from .solution import EXPERTS, LAYERS, OFFLOADS
 
-LAYERS, EXPERTS = "gpu-layers", "cpu-experts"
-OFFLOADS = {LAYERS: "gpu_layers", EXPERTS: "cpu_experts"}  # what is solved for, and the setting of llama.cpp
 GPU = 0  # the only one
 
 

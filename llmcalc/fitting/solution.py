@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ..calc.memory.fit import Fit
-from ..core.record import record
+from ..core.record import NamedTuple, record
+
+LAYERS, EXPERTS = "gpu-layers", "cpu-experts"
+OFFLOADS = {LAYERS: "gpu_layers", EXPERTS: "cpu_experts"}  # what is solved for, and the setting of llama.cpp
 
 
 class Candidate(NamedTuple):

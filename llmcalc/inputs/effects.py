@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..calc.kv_cache import CACHED, SOURCE_AXIS
 from ..calc.sharding import MESH, Mesh
@@ -26,7 +26,7 @@ from ..core.equation import read
 from ..core.errors import InputError
 from ..core.functions import RECURRENCES
 from ..core.ledger import declarations
-from ..core.record import changed
+from ..core.record import NamedTuple, changed
 from ..core.setting import Setting
 from .settings import mesh_settings
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from ..core.architecture import Architecture
+from ..core.record import NamedTuple
 from ..data import table, tables
 from .number_formats import mixture_name
 
@@ -14,13 +14,13 @@ FILE_FORMAT = "file_format"  # input of an architecture: weight format of the fi
 MUCH_LARGER = 0.15  # than counted, from which on a size is warned of
 LONGEST = 500  # characters
 _QUANT = r"((?:UD-)?(?:I?Q\d\w*|TQ\d\w*|BF16|F16|F32|MXFP4(?:_MOE)?))"
-_GGUF = re.compile(
-    rf"((?:[^/]*/)*([^/:]+?))(?:[-.]i1)?(?:[-.]{_QUANT})?(?:[-_.]GGUF(?:[:](?:i1-)?{_QUANT})?|(?:-\d+-of-\d+)?\.gguf)",
-    re.IGNORECASE,
-)  # org/Qwen3-8B-GGUF:Q4_K_M, and the path of Qwen3-8B-Q4_K_M.gguf or of a part of it
+# org/Qwen3-8B-GGUF:Q4_K_M, and the path of Qwen3-8B-Q4_K_M.gguf or of a part of it; compiled when first used
+_GGUF = (
+    rf"((?:[^/]*/)*([^/:]+?))(?:[-.]i1)?(?:[-.]{_QUANT})?(?:[-_.]GGUF(?:[:](?:i1-)?{_QUANT})?|(?:-\d+-of-\d+)?\.gguf)"
+)
 _TYPES = {"q3_k": "q3_k_m", "q4_k": "q4_k_m", "q5_k": "q5_k_m"}  # names of llama-quantize for file types
-_SAME = re.compile(r"[-.](qat|128k|1m)(?=[-.]|$)", re.IGNORECASE)  # trained for a format, or with more positions
-_REPACKED = re.compile(r"(q4_0|iq4_nl)_\d_\d")  # the same formats in another order
+_SAME = r"(?i)[-.](qat|128k|1m)(?=[-.]|$)"  # trained for a format, or with more positions
+_REPACKED = r"(q4_0|iq4_nl)_\d_\d"  # the same formats in another order
 
 
 class GgufName(NamedTuple):
@@ -51,15 +51,15 @@ def gguf_name(name: str) -> GgufName | None:
     >>> gguf_name("unsloth/Qwen3-30B-A3B-GGUF:Q4_K_M")
     GgufName(models=('Qwen3-30B-A3B', 'unsloth/Qwen3-30B-A3B', ''), model='Qwen3-30B-A3B', stated='q4_k_m')
     """
-    match = _GGUF.fullmatch(name) if len(name) <= LONGEST else None
+    match = re.fullmatch(_GGUF, name, re.IGNORECASE) if len(name) <= LONGEST else None
     if match is None:
         return None
     stated = (match[4] or match[3] or "").lower()
-    stated = _TYPES.get(stated, _REPACKED.sub(r"\1", stated))
+    stated = _TYPES.get(stated, re.sub(_REPACKED, r"\1", stated))
     if match[1].lower().startswith("unsloth/") and f"ud-{stated}" in table("mixtures"):
         stated = f"ud-{stated}"  # -hf finds a file by the end of its name
     models = (match[2], match[1], match[2].partition("_")[2])
-    same = tuple(each for name in models if (each := _SAME.sub("", name)) not in models)
+    same = tuple(each for name in models if (each := re.sub(_SAME, "", name)) not in models)
     return GgufName((*models, *same), match[2], stated)
 
 

@@ -6,13 +6,13 @@ Case, spaces, hyphens and vendor names are ignored, so ``H100 SXM`` and ``nvidia
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from ..calc.memory.fit import read_size
 from ..core.errors import InputError, SizeError, UnknownNameError
 from ..core.record import changed, record
 from ..data import tables
-from ..estimate.hardware import UNITS, Accelerator, Instance, Offer, read_accelerators, read_instance
+from ..estimate.hardware import UNITS, Accelerator, Instance, Offer, read_accelerator, read_instance, sizes_of
 from .number_formats import aliases_of, plain
 
 ALL_GPUS = "all"  # in place of a name
@@ -47,20 +47,34 @@ class Gpus:
 @lru_cache(maxsize=1)
 def accelerators() -> dict[str, Accelerator]:
     """Return all accelerators by name. Their offers include the cheapest cloud instance of each seller."""
-    found = [one for key, entry in tables("hardware").items() for one in read_accelerators(key, entry)]
-    rented = _rented()
-    return {one.name: changed(one, offers=one.offers + rented.get(one.name, ())) for one in found}
+    return {name: _accelerator(name) for name in _keys()}
 
 
-def _rented() -> dict[str, tuple[Offer, ...]]:
-    """Return the lowest price per accelerator of each cloud, by accelerator."""
-    found: dict[str, dict[str, Offer]] = {}
-    for own in instances().values():
-        if own.offer:
-            offer, known = _offer(own), found.setdefault(own.gpu, {})
+@lru_cache(maxsize=1)
+def _keys() -> dict[str, str]:
+    """Return the key of the data file entry of each accelerator."""
+    return {name: key for key, entry in tables("hardware").items() for name, *_ in sizes_of(key, entry)}
+
+
+@cache
+def _accelerator(name: str) -> Accelerator:
+    key = _keys()[name]
+    entry = tables("hardware")[key]
+    size, usable = next((size, usable) for own, size, usable in sizes_of(key, entry) if own == name)
+    found = read_accelerator(name, entry, size, usable)
+    return changed(found, offers=found.offers + _rented(name))
+
+
+def _rented(gpu: str) -> tuple[Offer, ...]:
+    """Return the lowest price per accelerator of each cloud."""
+    known: dict[str, Offer] = {}
+    for name, entry in tables("instances").items():
+        own = read_instance(name, entry) if entry["gpu"] == gpu else None
+        if own and own.offer:
+            offer = _offer(own)
             if own.cloud not in known or offer.usd < known[own.cloud].usd:
                 known[own.cloud] = offer
-    return {gpu: tuple(known.values()) for gpu, known in found.items()}
+    return tuple(known.values())
 
 
 @lru_cache(maxsize=1)
@@ -85,7 +99,7 @@ def _by_alias() -> dict[str, list[str]]:
     """Return a mapping from each name and alias to the names of the matching accelerators."""
     found: dict[str, list[str]] = {}
     for key, entry in tables("hardware").items():
-        own = [one.name for one in read_accelerators(key, entry)]
+        own = [name for name, *_ in sizes_of(key, entry)]
         for alias in aliases_of({key: entry}):
             found.setdefault(plain(alias), []).extend(own)
             if len(own) > 1:
@@ -98,10 +112,9 @@ def _by_alias() -> dict[str, list[str]]:
 def _words_by_name() -> dict[str, frozenset[str]]:
     """Return the words by which each accelerator can be described: those of its title, names and memory size."""
     found = {}
-    for key, entry in tables("hardware").items():
-        for one in read_accelerators(key, entry):
-            titles = (one.name, re.sub(r"\(.*?\)", "", one.title), *entry.get("aliases", ()))
-            found[one.name] = frozenset(word for title in titles for word in _words(title) if len(word) > 1)
+    for name, one in accelerators().items():
+        titles = (name, re.sub(r"\(.*?\)", "", one.title), *tables("hardware")[_keys()[name]].get("aliases", ()))
+        found[name] = frozenset(word for title in titles for word in _words(title) if len(word) > 1)
     return found
 
 
@@ -120,7 +133,7 @@ def accelerator(name: str, count: int | None = None) -> Accelerator:
     if len(candidates) > 1:
         names = ", ".join(candidates if count is None else (f"{one}:{count}" for one in candidates))
         raise InputError(f"{name!r} is ambiguous", parameter="gpu", hint=f"use one of {names}")
-    return accelerators()[candidates[0]]
+    return _accelerator(candidates[0])
 
 
 def accelerators_named(name: str) -> list[str]:
@@ -225,7 +238,7 @@ def _read(text: str) -> Gpus:
     (match,) = readings.values()
     name, count = match["name"], int(match["count"])
     if match.re is _SPACED and any(
-        count * UNITS["GB"] == accelerators()[one].memory_bytes for one in accelerators_named(name)
+        count * UNITS["GB"] == _accelerator(one).memory_bytes for one in accelerators_named(name)
     ):
         hint = f"write {{gpu={name}:{count}}} for {count} GPUs, or {{gpu={name}-{count}gb}} for GPUs with {count} GB"
         raise InputError(f"{text!r} is ambiguous", parameter="gpu", hint=hint)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..core.record import changed, record
+from ..core.record import NamedTuple, changed, record
 from ..data import table
 
 SHOWN = (

@@ -13,6 +13,7 @@ from ..core.setting import Setting, read_texts
 
 WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".pkl")  # only the first two can be read
 Source = Architecture | str | os.PathLike[str] | Mapping[str, Any]  # any source that load() accepts
+Overrides = Sequence[str] | Mapping[str, Any]  # texts path=value, or values by path
 AS = Setting("as_")
 STRICT = Setting("strict", bool, False)
 
@@ -26,12 +27,22 @@ class Reading(NamedTuple):
     strict: bool = False
 
 
-def read_model(source: Source, **options: Any) -> Architecture:
-    """Read one architecture with the options of ``load``."""
-    return load_all([source], **options)[0]
+def read_model(
+    source: Source,
+    *,
+    overrides: Overrides = (),
+    as_: str | None = None,
+    allow_unknown: Sequence[str] = (),
+    strict: bool = False,
+) -> Architecture:
+    """Read one architecture with the options of ``load``, after checking them."""
+    texts, allow_unknown = read_overrides(overrides), read_texts(allow_unknown, "allow_unknown")
+    AS.check(as_)
+    STRICT.check(strict)
+    return load_all([source], overrides=texts, as_=as_, allow_unknown=allow_unknown, strict=strict)[0]
 
 
-def read_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> tuple[str, ...]:
+def read_overrides(overrides: Overrides) -> tuple[str, ...]:
     """Return overrides as texts ``path=value``.
 
     >>> read_overrides({"n_layers": 48, "mlp.bias": True})

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from typing import Any
@@ -25,6 +26,7 @@ CHECKPOINT = "checkpoint"  # the published formats
 PLAIN_NAMES = {"BF16": "bf16", "F16": "fp16", "F32": "fp32"}
 GENERAL = ("mxfp4", "nvfp4", "bf16")  # GGUF has another format of the same name
 _WEIGHT_INPUTS = ("types", "dtype", "quantization", "quantization_within")  # facts about a checkpoint's weights
+_OTHER_SIGNS = re.compile(r"[^\w.]|_")
 MIXTURE_KEPT = (NORM, ROUTER, *TABLES[1:3])  # llama.cpp quantises tables of layers, as those of Gemma 3n
 
 
@@ -34,7 +36,7 @@ def plain(name: str) -> str:
     >>> plain("Q4_K_M"), plain("RTX 4090")
     ('q4km', 'rtx4090')
     """
-    return "".join(sign for sign in name.lower() if sign.isalnum() or sign == ".")
+    return _OTHER_SIGNS.sub("", name.lower())
 
 
 def format_names() -> list[str]:

@@ -9,14 +9,13 @@ differences. ``pairs`` is another name of ``count``, the query-key pairs that ar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..calc.kernels import KERNELS as KERNEL_CHOICES
 from ..calc.sharding import MESH, Mesh
 from ..core.aliases import SETTINGS, renamed
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
-from ..core.record import changed
+from ..core.record import NamedTuple, changed
 from ..core.setting import (
     AMOUNT,
     CONTEXT,
@@ -32,6 +31,7 @@ from ..core.setting import (
     check_values,
     read_lengths,
 )
+from ..core.setting import KERNELS as KERNEL_CHOICES
 from .defaults import cached_tokens, default_seq
 
 PLAIN = ("fp32", "bf16", "fp16")

@@ -169,7 +169,8 @@ def find(name: str) -> tuple[type[Layer], dict[str, Any]]:
     if place is None:
         raise UnknownNameError("layer kind", name, names())
     module = import_module(place)
-    return next(value for value in vars(module).values() if _is_kind(value, module.__name__, kind)), fixed
+    own = (value for value in vars(module).values() if isinstance(value, type) and value.__module__ == place)
+    return next(value for value in own if issubclass(value, Layer) and value.kind() == kind), fixed
 
 
 def __getattr__(name: str) -> type[Part]:
@@ -185,7 +186,3 @@ def __getattr__(name: str) -> type[Part]:
         raise AttributeError(f"module {__name__} has no attribute {name}")
     globals()[name] = found = find(kind)[0]
     return found
-
-
-def _is_kind(value: object, module: str, kind: str) -> bool:
-    return isinstance(value, type) and issubclass(value, Layer) and (value.__module__, value.kind()) == (module, kind)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from ..core.declaration import Declaration
-from ..core.equation import renamed
 from ..core.layer import Layer
 from ..core.part import Part
 from ..core.part_family import PartFamily
@@ -130,6 +129,8 @@ class Mlp(Layer):
             self.padding.pad(declaration)
         if self.sequence and self.sequence.n_global:
             declaration.axes["gt"] = self.sequence.n_global
+            from ..core.equation import renamed
+
             lines = (renamed(line, {"x": "globals"}, {"q": "gt"}) for line in self._lines())
             declaration.equations(*(line + self.sequence.global_tag() for line in lines))
         return declaration.only_stored() if self.unused else declaration

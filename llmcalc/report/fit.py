@@ -17,11 +17,9 @@ from ..engines.hardware import checkpoint_format, default_engine, has_reader
 from ..engines.lengths import known_length, unlimited_reason
 from ..estimate.hardware import SYSTEM_BYTES, Accelerator
 from ..fitting.fit import FitResult
-from ..fitting.offload import OFFLOADS, command_of, flag_of
-from ..fitting.solution import Solution
+from ..fitting.solution import OFFLOADS, Solution
 from ..inputs.defaults import RESERVE
 from ..inputs.settings import PLAIN
-from ..serving.start.models import default_state_format
 from .document import Document, Fact, Table, columns, table_of
 from .file_formats import sixteen_bit_line
 from .heading import SIZES, derivation, model_document, title, workload_inputs, workload_line
@@ -109,6 +107,8 @@ def _host(fit: FitResult) -> Sequence[Fact]:
     if fit.solution is None or fit.solution.asked not in OFFLOADS:
         return ()
     size, state = fit.result.host + fit.result.host_state, binary(fit.result.host_state)
+    from ..fitting.offload import flag_of
+
     parts = f"weights and {state} of state" if state else "weights"
     note = f"{parts}, with {flag_of(fit.solution.asked)} of llama.cpp"
     return (Fact("host memory", size, BYTES, note),) if size else ()  # or nothing fits
@@ -127,6 +127,8 @@ def _answer(fit: FitResult) -> str:
     """Return the first line of the report, such as ``✓ fits with 1 sequence of 2,048 tokens, 3.2 GiB to spare``."""
     solution, each = fit.solution, f" on each of {fit.count}" if fit.count > 1 else ""
     if solution and solution.asked in OFFLOADS and isinstance(solution.value, int):
+        from ..fitting.offload import command_of
+
         command = command_of(solution.asked, solution.value)
         return f"✓ {_solved(solution, fit)} {OFFLOADED[solution.asked]}: {command}"
     if solution and solution.is_unlimited and solution.value is None:
@@ -280,6 +282,8 @@ def _state_notes(fit: Fit, result: InferenceMemory) -> Sequence[str]:
     counted = f"recurrent states are in {ROLE_DTYPES[RECURRENT]}, as in reference code"
     weights = None if result.published else next((entry.format.name for entry in result.stored), None)
     engine = default_engine(size.architecture, fit.accelerator if isinstance(fit, FitResult) else None, weights).name
+    from ..serving.start.models import default_state_format
+
     engine, stored = default_state_format(size.architecture, engine, size.dtype)
     if stored == ROLE_DTYPES[RECURRENT]:
         return [f"{counted} and in {engine}"]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..core.errors import spelled
-from ..estimate.cost import Machine, Span
-from ..estimate.prices import Price
 from .document import Fact
 from .numbers import about, human, percent
+
+if TYPE_CHECKING:
+    from ..estimate.cost import Machine, Span
+    from ..estimate.prices import Price
 
 SMALLEST_SHORT, LARGEST_SHORT = 10_000, 1e15  # other values are printed without a suffix
 

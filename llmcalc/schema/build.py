@@ -24,7 +24,6 @@ from .. import layers
 from ..core.architecture import Block, Branch, Named, Run, Stack, Sublayer
 from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, nearest, short_repr
 from ..core.expression import evaluate
-from ..core.form import FUNCTIONS, symbol
 from ..core.layer import LARGEST_SIZE, Layer, is_number
 from ..core.layer_history import with_n_sums
 from ..core.record import MISSING, fields
@@ -116,6 +115,8 @@ class Builder:
             raise self.wrong("tokens", "an expression of a or p in a tower stack", text, path[:-1])
         try:
             if text:
+                from ..core.form import FUNCTIONS, symbol
+
                 evaluate(text, {name: symbol(name) for name in "ap"}, FUNCTIONS)
         except InputError as error:
             raise self.fail(error, path) from None

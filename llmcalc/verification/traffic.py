@@ -12,7 +12,7 @@ from fractions import Fraction
 from math import prod
 from typing import Any
 
-from ..calc.kernels import TOUCHED, UNFUSED, Access
+from ..calc.kernels import TOUCHED, Access
 from ..calc.memory.weight_formats import StoredTensors
 from ..calc.sharding import Mesh
 from ..calc.traffic import Traffic, traffic
@@ -20,6 +20,7 @@ from ..calc.walk import Extent, Placed
 from ..core.architecture import Architecture
 from ..core.equation import Equation, Operand
 from ..core.layer import Layer
+from ..core.setting import UNFUSED
 from ..core.workload import Workload
 from ..twins import twin
 from ..twins.model import Model

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache, cached_property, partial
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...core.amount import Sum, largest, named, smallest
 from ...core.architecture import Architecture, Block, Stack, model_of
 from ...core.notebook_display import NotebookDisplay
-from ...core.record import changed, record, remembered
+from ...core.record import NamedTuple, changed, record, remembered
 from ...core.workload import Workload
-from ..images.rule import ImageSize
 from ..kv_cache import StateSize
 from ..sharding import Mesh
 from ..walk import Conventions, executed_stacks
@@ -20,6 +19,9 @@ from .liveness import STREAM, Liveness, Passages, peak_live_bytes
 from .number_formats import BITS_A_BYTE
 from .saved_tensors import ActivationPolicy, Counts
 from .weight_formats import TABLES, ServedWeights, StoredTensors, model_tensors
+
+if TYPE_CHECKING:
+    from ..images.rule import ImageSize
 
 
 @record

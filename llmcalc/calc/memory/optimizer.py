@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ...core.ledger import Row
-from ...core.record import record
+from ...core.record import NamedTuple, record
 from .number_formats import shape
 from .weight_formats import RequestedFormats
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...core.amount import Product, Sum, largest, scaled
 from ...core.declaration import Declaration, Tensor
 from ...core.equation import Equation, Operand
 from ...core.functions import FUNCTIONS, RECURRENCES
 from ...core.ledger import elements
-from ...core.record import record
+from ...core.record import NamedTuple, record
 from ..sharding import Mesh
 from ..walk import extent, token_states
 from .eager_code import SOFTMAX, EagerCode

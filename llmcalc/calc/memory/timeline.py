@@ -16,9 +16,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from operator import itemgetter
-from typing import NamedTuple
 
 from ...core.amount import Sum, largest_items, scaled
+from ...core.record import NamedTuple
 from .liveness import Liveness, label
 
 Peak = tuple[Sum, Sum, Sum]  # activations, transient gradients and weight gradients

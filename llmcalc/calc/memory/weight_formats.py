@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from math import prod
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from ...core.architecture import Architecture, model_of
 from ...core.errors import InputError, UnknownNameError
 from ...core.ledger import Row, model_rows, rows
-from ...core.record import record, remembered
+from ...core.record import NamedTuple, record, remembered
 from ...core.traits import EMBEDDING, HEAD, NORM, ROUTER
 from ..params import component
 from ..sharding import TENSOR_DIVISIONS, Mesh

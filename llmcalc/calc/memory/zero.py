@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from math import prod
-from typing import NamedTuple
 
 from ...core.amount import Product, Sum, product, scaled
 from ...core.architecture import Architecture
 from ...core.ledger import Row, identity
+from ...core.record import NamedTuple
 from ...core.traits import ROUTER
 from ..params import component
 from ..sharding import Mesh

@@ -16,7 +16,6 @@ from ..column_layout import GAP, bar, fit, pieces
 from ..document import Document, Fact, Table
 from ..numbers import exact
 from ..terminal import is_coloured, is_unicode, terminal_width
-from .tree import derivation, outline
 
 SEPARATOR, BREAK, SPACE = " · ", " ·", " " * GAP
 BOLD, QUIET, BARS = "1", "2", "36"
@@ -28,7 +27,7 @@ WIDEST_ALIGNED = 24  # width of texts up to which remarks beside them are aligne
 DECIMAL_BYTES, COUNT_DIGITS, BYTE_DIGITS = 1, 2, 3  # forms of facts after the readable one, the last dropped first
 LABEL = 12  # labels and formulas of a derivation wrap down to this width
 _PIECE = r"(?:\[[^\]]*\]|[^·\s])+[·\s]*"  # text up to an operator or a space, which brackets can contain
-WORD = re.compile(r"""(?:[^\s'"]|'[^']*'|"[^"]*"|['"])+""")  # of a command line, with its quotes
+WORD = r"""(?:[^\s'"]|'[^']*'|"[^"]*"|['"])+"""  # of a command line, with its quotes
 PROGRAMS = frozenset({
     "docker", "llama-bench", "llama-cli", "llama-run", "llama-server", "llmcalc", "ollama", "python", "sglang",
     "trtllm-serve", "vllm",
@@ -98,7 +97,7 @@ def wrap_command(text: str, width: int) -> list[str]:
     """
     if text_width(text) <= width:
         return [text]
-    first, *words = WORD.findall(text)
+    first, *words = re.findall(WORD, text)
     lines, line = [], first
     for word in words:
         if text_width(line) + 1 + text_width(word) + len(CONTINUED) > width:
@@ -228,6 +227,10 @@ def _chart(chart: Chart, width: int, paint: Paint) -> Iterator[str]:
 
 def _tree(document: Document, width: int, paint: Paint) -> Iterator[str]:
     """Yield the value, label and derivation of each node, with long derivations on separate lines."""
+    if not document.tree:
+        return
+    from .tree import derivation, outline
+
     lines = [line for root in document.tree for line in outline(root)]
     digits = _widest(exact(node.value) for _, _, node in lines)
     named = _widest(guides + node.label for guides, _, node in lines)
