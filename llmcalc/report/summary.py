@@ -135,9 +135,9 @@ def _picture(subjects: Sequence[Subject]) -> Bars:
 
 
 def _notes(subjects: Sequence[Subject]) -> list[str]:
-    times = [(each.name, each.served.time) for each in subjects]
-    notes = [f"no time for {name}: {time}" for name, time in times if isinstance(time, str)]
-    known = [time for _, time in times if isinstance(time, Latency) and time.fits]
+    times = {each.name: each.served.time for each in subjects}
+    notes = [f"no time for {name}: {time}" for name, time in times.items() if isinstance(time, str)]
+    known = [time for time in times.values() if isinstance(time, Latency) and time.fits]
     if not known:
         return notes
     layouts = dict.fromkeys(f"tp {time.model.mesh.tp}" for time in known)
