@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from ..serving.calibration import Calibration
-from .document import Document, Table, columns
+from .document import Document, Table, table_of
 from .numbers import duration
 
 MOST_SHOWN = 20  # measurements, and rows that are left out
+NOTE = (
+    "factors hold for the measured model, GPU, engine and format of the weights only; the time to the first token "
+    "keeps its estimate"
+)
 
 
 def calibration_document(result: Calibration, source: str = "", written: str | None = None) -> Document:
@@ -28,7 +32,7 @@ def calibration_document(result: Calibration, source: str = "", written: str | N
         from .json_envelope import envelope
 
         own = result.to_dict()
-        return envelope("calibrate", {"rows": source}, {**own, "evidence": result.evidence, "notes": list(_notes())})
+        return envelope("calibrate", {"rows": source}, {**own, "evidence": result.evidence, "notes": [NOTE]})
 
     return Document(
         f"✓ {result.summary}",
@@ -36,37 +40,26 @@ def calibration_document(result: Calibration, source: str = "", written: str | N
         subtitle=(f"written to {written}",) if written else (),
         warnings=(*shown, *result.warnings),
         tables=(_factors(result), _measurements(result)),
-        notes=_notes(),
+        notes=(NOTE,),
     )
 
 
 def _factors(result: Calibration) -> Table:
-    rows = [
-        (each.title, each.n_rows, f"{each.factors.decode:.3f}", f"{each.factors.prefill:.3f}",
-         duration(each.factors.step_s), each.error(is_calibrated=False), each.error(is_calibrated=True))
-        for each in result.deployments
-    ]  # fmt: skip
-    heads = columns(
-        "deployment: name", "rows: number", "kernels ×: text", "prefills ×: text", "a step: text",
-        "error before: share", "after: share",
-    )  # fmt: skip
-    return Table("factors", heads, rows)
+    return table_of("factors", result.deployments, {
+        "deployment: name": lambda each: each.title, "rows: number": lambda each: each.n_rows,
+        "kernels ×: text": lambda each: f"{each.factors.decode:.3f}",
+        "prefills ×: text": lambda each: f"{each.factors.prefill:.3f}",
+        "a step: text": lambda each: duration(each.factors.step_s),
+        "error before: share": lambda each: each.error(is_calibrated=False),
+        "after: share": lambda each: each.error(is_calibrated=True),
+    })  # fmt: skip
 
 
 def _measurements(result: Calibration) -> Table:
-    rows = [
-        (row.row, duration(row.measured_s), duration(row.before_s), duration(row.after_s),
-         f"{row.after_s / row.measured_s - 1:+.1%}")
-        for each in result.deployments
-        for row in each.rows
-    ]  # fmt: skip
-    heads = columns("row: name", "measured: text", "before: text", "after: text", "error: text")
+    rows = [row for each in result.deployments for row in each.rows]
     title = "measurements" if len(rows) <= MOST_SHOWN else f"first {MOST_SHOWN} of {len(rows):,} measurements"
-    return Table(title, heads, rows[:MOST_SHOWN])
-
-
-def _notes() -> tuple[str, ...]:
-    return (
-        "factors hold for the measured model, GPU, engine and format of the weights only; the time to the first token "
-        "keeps its estimate",
-    )
+    return table_of(title, rows[:MOST_SHOWN], {
+        "row: name": lambda row: row.row, "measured: text": lambda row: duration(row.measured_s),
+        "before: text": lambda row: duration(row.before_s), "after: text": lambda row: duration(row.after_s),
+        "error: text": lambda row: f"{row.after_s / row.measured_s - 1:+.1%}",
+    })  # fmt: skip

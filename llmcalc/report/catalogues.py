@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..calc.memory.number_formats import Format
 from ..engines.hardware import engine_titles
 from ..estimate.hardware import Accelerator
 from ..estimate.scaling.law import COUNTS, QUANTITIES, Law
-from .document import Document, Fact, Table, columns
+from .document import Document, Fact, Table, columns, table_of
 from .json_envelope import envelope
 from .numbers import BYTES, about
 from .published_figures import cite
@@ -72,54 +72,54 @@ def _formats_data(formats: Mapping[str, Format], mixtures: Mapping[str, Any]) ->
 
 def hardware_document(found: Mapping[str, Accelerator]) -> Document:
     """Build a report that lists all accelerators with their memory, bandwidth and peak dense throughput."""
-    rows: list[tuple[Any, ...]] = []
-    for one in found.values():
-        peak = one.peak.get("bf16") or one.peak.get("fp16")
-        rates = [rate / scale if rate else None for rate, scale in ((one.bandwidth, 1e9), (peak, 1e12))]
-        rows.append((one.name, one.year, one.usable_bytes, *rates, CHECKED[one.checked]))
-    heads = columns(
-        "accelerator: name", "year: number 2", "usable memory: bytes", "GB/s: number 1", "16-bit TFLOP/s: number",
-        "checked: name",
-    )  # fmt: skip
+
+    def peak(one: Accelerator) -> float | None:
+        rate = one.peak.get("bf16") or one.peak.get("fp16")
+        return rate / 1e12 if rate else None
+
+    listed = table_of("", found.values(), {
+        "accelerator: name": lambda one: one.name, "year: number 2": lambda one: one.year,
+        "usable memory: bytes": lambda one: one.usable_bytes,
+        "GB/s: number 1": lambda one: one.bandwidth / 1e9 if one.bandwidth else None, "16-bit TFLOP/s: number": peak,
+        "checked: name": lambda one: CHECKED[one.checked],
+    })  # fmt: skip
     return Document(
         f"{len(found)} accelerators",
         lambda: envelope("hardware list", {}, {"accelerators": [one.to_dict() for one in found.values()], **PUBLISHED}),
         subtitle=("peaks are dense; usable memory as reported by the driver, or the published size if unknown",),
-        tables=(Table("", heads, rows),),
+        tables=(listed,),
         notes=("checked is empty if all figures were compared with their sources",),
     )
 
 
 def accelerator_document(one: Accelerator) -> Document:
     """Build a report on an accelerator's specifications."""
+    bus, group = one.bus or ("", 0.0)
     facts = [
         Fact("memory", one.memory_bytes, BYTES, one.memory_text),
         Fact("usable", one.usable_bytes, BYTES, one.usable_text.removeprefix("usable: ")),
-        *([Fact("bandwidth", _giga(one.bandwidth), "GB/s")] if one.bandwidth else []),
-        *([Fact("link", _giga(one.link[1]), "GB/s", f"bidirectional, {one.link[0]}")] if one.link[1] else []),
-        *([Fact("larger groups", _giga(one.bus[1]), "GB/s", f"bidirectional, {one.bus[0]}")] if one.bus else []),
-        *([Fact("network", _giga(one.network), "GB/s", one.network_text)] if one.network else []),
+        *_rates(
+            ("bandwidth", one.bandwidth, ""), ("link", one.link[1], f"bidirectional, {one.link[0]}"),
+            ("larger groups", group, f"bidirectional, {bus}"), ("network", one.network, one.network_text),
+        ),
         *([Fact("power", one.power, "W")] if one.power else []),
         *([Fact("generation", one.generation)] if one.generation else []),
         *([Fact("multiprocessors", one.sms)] if one.sms else []),
         *([Fact("L2 cache", one.l2_bytes, BYTES)] if one.l2_bytes else []),
         Fact("node", one.node, "accelerators", one.node_text),
         Fact("engines", " · ".join(engine_titles(one))),
-    ]
+    ]  # fmt: skip
     kinds = (("dense", one.peak), ("sparse", one.sparse), ("dense, fp16 accumulation", one.fp16_accumulate))
     peaks = [(name, kind, peak) for kind, values in kinds for name, peak in values.items()]
     offers = [(offer.seller, offer.kind, f"{offer.usd:.2f}", offer.date, offer.source) for offer in one.offers]
     priced = columns("seller: name", "kind: name", "USD per hour: name", "date: name", "source: text 1")
     disputed = columns("figure: name", "values in sources")
     notes = (one.note, f"price in US dollars per hour: {one.price}" if one.price else "", f"source: {one.source}")
+    evidence = PUBLISHED if one.checked != "false" else UNVERIFIED
     warning = {"true": (), "partly": ("some specifications are unverified",)}
     return Document(
         f"{one.title} ({one.name})",
-        lambda: envelope(
-            "hardware show",
-            {"name": one.name},
-            {**one.to_dict(), **(PUBLISHED if one.checked != "false" else UNVERIFIED)},
-        ),
+        lambda: envelope("hardware show", {"name": one.name}, {**one.to_dict(), **evidence}),
         warnings=warning.get(one.checked, ("the specifications are unverified",)),
         facts=tuple(facts),
         tables=(
@@ -131,19 +131,24 @@ def accelerator_document(one: Accelerator) -> Document:
     )
 
 
-def _giga(rate: float) -> str:
-    return f"{rate / 1e9:,.6g}"
+def _rates(*rates: tuple[str, float | None, str]) -> Iterator[Fact]:
+    """Yield the rates that are known, in GB/s."""
+    for name, rate, note in rates:
+        if rate:
+            yield Fact(name, f"{rate / 1e9:,.6g}", "GB/s", note)
 
 
 def laws_document(found: Mapping[str, Law]) -> Document:
     """Build a report that lists all scaling laws."""
-    rows = [(one.name, one.title, one.form, one.counts, LAW_CHECKED[one.checked]) for one in found.values()]
-    heads = columns("law: name", "title", "form: name 1", "N: name", "verified in: name")
+    listed = table_of("", found.values(), {
+        "law: name": lambda one: one.name, "title": lambda one: one.title, "form: name 1": lambda one: one.form,
+        "N: name": lambda one: one.counts, "verified in: name": lambda one: LAW_CHECKED[one.checked],
+    })  # fmt: skip
     return Document(
         f"{len(found)} scaling laws",
         lambda: envelope("laws list", {}, {"laws": [one.to_dict() for one in found.values()], **FITTED}),
         subtitle=("N: parameters that the law counts; verified in: where the constants were compared",),
-        tables=(Table("", heads, rows),),
+        tables=(listed,),
     )
 
 
@@ -155,10 +160,6 @@ def law_document(one: Law) -> Document:
         (QUANTITIES[name], *("" if end is None else about(end, "") for end in ends)) for name, ends in one.range.items()
     ]
     experts = (EXPERTS,) if "e_start" in one.constants else ()
-    tables = (
-        Table("constants", columns("symbol: name", "value: number", "uncertainty"), constants),
-        Table("fitted on", columns("quantity: name", "from: name", "to: name"), ends),
-    )
     unit = () if one.unit == 1 else (f"C in units of {one.unit:.4g} FLOPs",)
     return Document(
         f"{one.title} ({one.name})",
@@ -166,6 +167,9 @@ def law_document(one: Law) -> Document:
         subtitle=(FORMULAS[one.form], *experts, *unit),
         warnings=LAW_DOUBTS[one.checked],
         facts=(Fact("form", one.form), Fact("N", one.counts, "", COUNTS[one.counts])),
-        tables=tables,
+        tables=(
+            Table("constants", columns("symbol: name", "value: number", "uncertainty"), constants),
+            Table("fitted on", columns("quantity: name", "from: name", "to: name"), ends),
+        ),
         notes=(*((one.note,) if one.note else ()), f"source: {cite(one.source)}"),
     )

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 from ..calc.communication import Communication
-from .document import Document, Fact, Table, columns
+from .document import Document, Fact, Table, columns, shares_table
 from .heading import derivation, formula_note, model_document, workload_inputs, workload_line
 from .memory import mesh_line, plain_data
 from .numbers import BYTES
-from .traffic import shares_table
 
 
 def communication_document(result: Communication) -> Document:
     """Build the communication report for a step."""
-    mesh = mesh_line(result.mesh)
+    groups = {"group": result.by_group, "phase": result.by_phase, "component": result.by_component}
+    mesh, stages = mesh_line(result.mesh), list(enumerate(result.sent_by_stage))
     of = " of the stage that sends the most" if result.mesh.pp > 1 else ""
     return model_document(
         result.architecture,
         "communication",
-        lambda: _json(result),
+        lambda: ({**workload_inputs(result.workload), "mesh": plain_data(result.mesh)}, result.to_dict()),
         lines=(
             workload_line(result.workload, ("batch", "seq", "mode", "logits")),
             f"{mesh}; values per rank{of}" if mesh else "1 rank",
@@ -31,10 +30,8 @@ def communication_document(result: Communication) -> Document:
         ),
         tables=(
             _collectives(result),
-            shares_table("by group", "group", result.by_group),
-            shares_table("by phase", "phase", result.by_phase),
-            shares_table("by component", "component", result.by_component),
-            _stages(result),
+            *(shares_table(f"by {name}", name, sizes) for name, sizes in groups.items()),
+            Table("pipeline stages", columns("stage: number", "sent: bytes"), stages if len(stages) > 1 else []),
         ),
         derivation=derivation("communication", result),
         notes=(formula_note("bytes sent", result.form), *result.notes),
@@ -53,13 +50,3 @@ def _collectives(result: Communication) -> Table:
         "sent: bytes",
     )  # fmt: skip
     return Table("collectives", heads, sorted(rows, key=lambda row: -row[-1]))
-
-
-def _stages(result: Communication) -> Table:
-    rows = list(enumerate(result.sent_by_stage))
-    return Table("pipeline stages", columns("stage: number", "sent: bytes"), rows if len(rows) > 1 else [])
-
-
-def _json(result: Communication) -> tuple[dict[str, Any], dict[str, Any]]:
-    inputs = {**workload_inputs(result.workload), "mesh": plain_data(result.mesh)}
-    return inputs, result.to_dict()

@@ -59,10 +59,8 @@ def _quantities(results: Sequence[Params], names: Sequence[str]) -> Table:
         if any(values):
             title = quantity.replace("_", "-")
             rows.append((title, names[0], first, None, None))
-            rows += [
-                (title, name, value, value - first, value / first if first else None)
-                for name, value in zip(names[1:], others, strict=True)
-            ]
+            pairs = zip(names[1:], others, strict=True)
+            rows += [(title, name, own, own - first, own / first if first else None) for name, own in pairs]
     heads = columns("parameters: group", "model: name", "count: count", "difference: change 1", "ratio: ratio")
     return Table("quantities", heads, rows)
 
@@ -111,7 +109,9 @@ def diff_document(result: Diff) -> Document:
     counts = [(name, one, other, other - one) for name, (one, other) in _changed_counts(result).items()]
     return Document(
         f"{'✓' if result.same else '✗'} {result.verdict}",
-        lambda: _diff_data(result),
+        lambda: envelope(
+            "diff", {"models": list(map(model_inputs, models)), "conventions": CONVENTIONS}, result.to_dict()
+        ),
         subtitle=(" · ".join(map(title, models)),),
         warnings=tuple(line for model in models for line in warnings(model)),
         tables=(Table("", heads, result.differences), Table("", numbers, counts)),
@@ -122,13 +122,8 @@ def _changed_counts(result: Diff) -> dict[str, tuple[int, int]]:
     """Return the parameter counts that differ, by quantity and by component."""
     one, other = result.first, result.second
     pairs = {name.replace("_", "-"): (getattr(one, name), getattr(other, name)) for name in QUANTITIES}
-    for name in dict.fromkeys((*one.by_component, *other.by_component)):
+    for name in one.by_component | other.by_component:
         pairs[f"· {name}"] = (one.by_component.get(name, 0), other.by_component.get(name, 0))
     if pairs["active"] == pairs["total"]:
         del pairs["active"]
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-
-
-def _diff_data(result: Diff) -> dict[str, Any]:
-    models = [model_inputs(each.architecture) for each in (result.first, result.second)]
-    return envelope("diff", {"models": models, "conventions": CONVENTIONS}, result.to_dict())

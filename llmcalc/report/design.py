@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from ..analysis.quantity import targets
 from ..core.errors import spelled
 from ..core.record import fields
 from ..lint import lint
 from ..schema.shapes import Candidate, Design
-from .document import Cell, Document, Fact, Table, columns
+from .document import Cell, Document, Fact, Table, columns, table_of
 from .heading import structure
 from .json_envelope import envelope
 from .numbers import BYTES, NANOSECONDS, readable, short
@@ -25,10 +24,12 @@ def design_document(result: Design) -> Document:
     off = f"{100 * best.off:+.2g} % from the target"
     sizes = " · ".join(f"{name} {size}" for name, size in [*best.sizes.items()][:2])
     facts = (Fact(quantity, best.value, unit, off), Fact("target", result.target, unit), Fact("shaped as", result.base))
+    rules = {entry.name: getattr(result.rules, entry.name) for entry in fields(result.rules)}
+    inputs = {"family": result.family, "quantity": quantity, "unit": unit, "target": result.target, "rules": rules}
     overrides = " ".join(spelled(f"{{overrides={word}}}") for word in best.overrides)
     return Document(
         f"{'✓' if result.near else '✗'} {sizes}: {readable(best.value, unit)} {quantity}{step}, {off}",
-        lambda: _json(result, quantity, unit),
+        lambda: envelope("design", inputs, result.to_dict()),
         subtitle=(
             f"{result.family} for {readable(result.target, unit)} {quantity}{step}",
             *structure(best.architecture, is_full=True),
@@ -55,12 +56,10 @@ def _unscaled(result: Design) -> Iterator[str]:
 
 def _candidates(result: Design, unit: str) -> Table:
     names = list(dict.fromkeys(name for candidate in result.candidates for name in candidate.sizes))
-    value = _column(unit)
     sizes = (f"{name}: number" for name in names)
-    heads = columns(*sizes, value, "off: name", "width/depth: number 1", "vs. family: ratio 2")
-    return Table(
-        "shapes, most similar to the family first", heads, [_row(each, names, unit) for each in result.candidates]
-    )
+    heads = columns(*sizes, _column(unit), "off: name", "width/depth: number 1", "vs. family: ratio 2")
+    rows = [_row(each, names, unit) for each in result.candidates]
+    return Table("shapes, most similar to the family first", heads, rows)
 
 
 def _column(unit: str) -> str:
@@ -84,12 +83,11 @@ def _row(candidate: Candidate, names: list[str], unit: str) -> tuple[Cell, ...]:
 
 def _variants(result: Design, unit: str) -> Table:
     """Build a table with the best shape for each combination of the settings that vary."""
-    rows = [
-        (" ".join(f"{name}={value}" for name, value in settings.items()), _sizes(best), _value(best, unit), _off(best))
-        for settings, best in result.variants
-    ]
-    value = _column(unit)
-    return Table("best shape by setting", columns("setting", "best shape", value, "off: name"), rows)
+    return table_of("best shape by setting", result.variants, {
+        "setting": lambda pair: " ".join(f"{name}={value}" for name, value in pair[0].items()),
+        "best shape": lambda pair: _sizes(pair[1]), _column(unit): lambda pair: _value(pair[1], unit),
+        "off: name": lambda pair: _off(pair[1]),
+    })  # fmt: skip
 
 
 def _sizes(candidate: Candidate) -> str:
@@ -107,11 +105,5 @@ def _rules(result: Design, unit: str) -> Table:
         same = best.sizes == result.candidates[0].sizes
         sizes = "costs nothing" if same else _sizes(best)
         rows.append((label, sizes, None if same else _value(best, unit), "" if same else _off(best)))
-    value = _column(unit)
-    return Table("cost of each rule", columns("without the rule", "best shape", value, "off: name"), rows)
-
-
-def _json(result: Design, quantity: str, unit: str) -> dict[str, Any]:
-    rules = {entry.name: getattr(result.rules, entry.name) for entry in fields(result.rules)}
-    inputs = {"family": result.family, "quantity": quantity, "unit": unit, "target": result.target, "rules": rules}
-    return envelope("design", inputs, result.to_dict())
+    heads = columns("without the rule", "best shape", _column(unit), "off: name")
+    return Table("cost of each rule", heads, rows)

@@ -98,6 +98,14 @@ def table_of(
     return Table(title, columns(*cells), [tuple(cell(item) for cell in cells.values()) for item in items], total)
 
 
+def shares_table(title: str, name: str, sizes: dict[str, int], unit: str = "bytes: bytes") -> Table:
+    """Build a table of named sizes, such as bytes, in descending order."""
+    total = sum(sizes.values())
+    ordered = sorted(((name, size) for name, size in sizes.items() if size), key=lambda item: -item[1])
+    rows = [(name, size, size / total) for name, size in ordered]
+    return Table(title, columns(f"{name}: name", unit, "share: share"), rows, ("total", total, 1.0))
+
+
 @record
 class Document:
     """Structured output of a command.
@@ -151,7 +159,10 @@ def printable_document(document: Document) -> Document:
         title=printable(document.title, 2 * LONGEST_NAME),
         subtitle=_lines(document.subtitle),
         warnings=_lines(document.warnings),
-        facts=tuple(map(_fact, document.facts)),
+        facts=tuple(
+            Fact(printable(one.label, LONGEST_NAME), _cell(one.value), printable(one.unit), _cell(one.note))
+            for one in document.facts
+        ),
         tables=tuple(map(_table, document.tables)),
         listing=listing and (lambda: _table(listing())),
         tree=tuple(map(_node, document.tree)),
@@ -174,10 +185,6 @@ def _cells(cells: Sequence[Any], longest: int) -> Sequence[Any]:
     if "".join(texts).isprintable() and max(map(len, texts), default=0) <= longest:
         return cells
     return [_cell(cell, longest) for cell in cells]
-
-
-def _fact(fact: Fact) -> Fact:
-    return Fact(printable(fact.label, LONGEST_NAME), _cell(fact.value), printable(fact.unit), _cell(fact.note))
 
 
 def _table(table: Table) -> Table:

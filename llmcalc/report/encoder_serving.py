@@ -9,8 +9,8 @@ from ..core.printable import plural
 from ..serving.encoders import EncoderServing, engine_name
 from .document import Document, Fact
 from .heading import model_document, named_values
-from .latency import parts_table
-from .numbers import dollars, duration
+from .latency import parts_table, span_text
+from .numbers import dollars
 from .points import point_data, sizes_of, unused_alert
 
 INPUTS = ("gpu", "gpus", "tp", "dp", "isl", "concurrency", "max_num_batched_tokens")
@@ -36,8 +36,7 @@ def encoder_document(result: EncoderServing) -> Document:
 
 def _facts(result: EncoderServing) -> tuple[Fact, ...]:
     step, price, spent = result.step, result.price, result.usd_per_million
-    span = duration(step.seconds, step.low, step.high)
-    passed = Fact("forward pass", span, f"of {plural(result.batch, 'sequence')}")
+    passed = Fact("forward pass", span_text(step), f"of {plural(result.batch, 'sequence')}")
     if not price or not spent:
         return (passed,)
     hourly = dollars((price.low, price.high))

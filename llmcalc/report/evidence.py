@@ -10,11 +10,12 @@ from ..analysis.evidence import Evidence, ValueEvidence
 from ..core.evidence import CLASSES
 from ..core.printable import plural
 from ..inputs.measurements import Measurements, error_text
-from .document import Document, Table, columns
+from .document import Document, Table, columns, table_of
 from .json_envelope import envelope
 
 HEADS = ("quantity: group", "values", "class: name", "cases: number", "error", "measured by")
 CHECKS = ("quantity: group", "outcome: name", "inputs: number", "of: number", "script")
+MORE = "llmcalc evidence QUANTITY lists the measurements and their sources"
 NOT_COMPARED = {
     "executed": "NumPy models", "exact": "equations", "measured": "used as published", "fitted": "no measurement",
     "assumed": "no measurement",
@@ -24,23 +25,25 @@ NOT_COMPARED = {
 def evidence_document(found: Evidence) -> Document:
     """Build the report on all quantities, or on one with its tables of measurements."""
     quantity = found.quantity
-    tables = [Table("", columns(*HEADS), list(summary_rows(found)))]
-    tables += [Table("inputs with a wrong outcome", columns(*CHECKS), check_rows(found))]
-    if quantity:
-        tables += [_basis(found.values), *map(_measured, _listed(found))]
-    notes = [line for one in _listed(found) if quantity for line in _notes(one)]
+    listed = [one for one in found.measurements if quantity and not one.failure]  # with a table of their own
     return Document(
         f"evidence of {quantity}" if quantity else "evidence of every quantity",
         lambda: envelope("evidence", {"quantity": quantity}, found.to_dict()),
         subtitle=() if quantity else tuple(f"{name}: {meaning}" for name, meaning in CLASSES.items()),
-        tables=tuple(tables),
-        notes=tuple(notes) if quantity else ("llmcalc evidence QUANTITY lists the measurements and their sources",),
+        tables=(
+            Table("", columns(*HEADS), list(summary_rows(found))),
+            Table("inputs with a wrong outcome", columns(*CHECKS), check_rows(found)),
+            *([_basis(found.values), *map(_measured, listed)] if quantity else []),
+        ),
+        notes=tuple(line for one in listed for line in _notes(one)) if quantity else (MORE,),
     )
 
 
 def summary_rows(found: Evidence) -> Iterator[tuple[Any, ...]]:
     """Yield the cells of one row per quantity, class and set of measurements."""
-    for (name, mode, kind, _), group in groupby(found.values, key=_alike):
+    for (name, mode, kind, _), group in groupby(
+        found.values, key=lambda one: (one.quantity, one.mode, one.kind, one.measurements)
+    ):
         same = list(group)
         first = same[0]
         by = ", ".join(dict.fromkeys(one.by for one in first.measurements if not one.failure)) or NOT_COMPARED[kind]
@@ -66,10 +69,6 @@ def _errors(one: ValueEvidence) -> str:
     return "; ".join(filter(None, (text(False), f"in the fit: {text(True)}" if text(True) else "", *left_out)))
 
 
-def _alike(one: ValueEvidence) -> tuple[Any, ...]:
-    return one.quantity, one.mode, one.kind, one.measurements
-
-
 def _basis(values: Sequence[ValueEvidence]) -> Table:
     rows = [(one.mode, one.value, one.kind, one.basis or CLASSES[one.kind]) for one in values]
     heads = columns("mode: group", "value: name", "class: name", "rests on")
@@ -77,23 +76,14 @@ def _basis(values: Sequence[ValueEvidence]) -> Table:
     return Table("what each value rests on", heads[skip:], [row[skip:] for row in rows])
 
 
-def _listed(found: Evidence) -> list[Measurements]:
-    """Return the measurements with a table of their own."""
-    return [one for one in found.measurements if not one.failure]
-
-
 def _measured(one: Measurements) -> Table:
     if one.deviation:
         return Table(one.title, columns("input", "error", "cases: number"), [(one.settings, one.deviation, one.cases)])
-    rows = [
-        (
-            row.case,
-            *(f"{value:,.5g} {one.unit}" for value in (row.measured, row.predicted)),
-            f"{100 * row.error:+.2f} %",
-        )
-        for row in one.rows
-    ]
-    return Table(one.title, columns("case", "measured: name", "predicted: name", "error: name"), rows)
+    return table_of(one.title, one.rows, {
+        "case": lambda row: row.case, "measured: name": lambda row: f"{row.measured:,.5g} {one.unit}",
+        "predicted: name": lambda row: f"{row.predicted:,.5g} {one.unit}",
+        "error: name": lambda row: f"{100 * row.error:+.2f} %",
+    })  # fmt: skip
 
 
 def _notes(one: Measurements) -> Iterator[str]:

@@ -14,7 +14,7 @@ from ..search.recipes import Recipe, RecipeSearch
 from .document import Document, Fact, table_of
 from .heading import derivation, model_document, named_values
 from .json_envelope import envelope
-from .numbers import BYTES, exact
+from .numbers import BYTES, ends_text, exact
 
 
 def find_models_document(found: ModelSearch, given: str | None = None) -> Document:
@@ -54,7 +54,8 @@ def find_gpus_document(found: GpuSearch) -> Document:
     """Build a report that lists the GPUs on which a model fits, cheapest first."""
     listed = table_of("cheapest first, then the least memory", found.gpus, {
         "GPUs: name": _name, "memory: about bytes 2": lambda one: one.fit.memory,
-        "headroom: about bytes 1": lambda one: one.fit.headroom, "USD per hour: name": _price,
+        "headroom: about bytes 1": lambda one: one.fit.headroom,
+        "USD per hour: name": lambda one: ends_text(*(f"{price:.2f}" for price in one.price or ())),
         "dated: name": lambda one: one.dated, "quotes: text 3": lambda one: one.quotes,
     })  # fmt: skip
     answer = found.summary.removeprefix(f"{found.architecture.name} ")
@@ -87,12 +88,6 @@ def find_gpus_document(found: GpuSearch) -> Document:
 def _name(one: FittingGpus) -> str:
     gpus = f"{one.count} × {one.accelerator.name}"
     return f"{one.instance.name} ({gpus})" if one.instance else gpus
-
-
-def _price(one: FittingGpus) -> str:
-    if one.price is None:
-        return ""
-    return " to ".join(dict.fromkeys(f"{dollars:.2f}" for dollars in one.price))
 
 
 def find_recipes_document(

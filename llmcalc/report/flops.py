@@ -12,7 +12,7 @@ from ..calc.traffic import Traffic
 from ..core.errors import InputError, UnsupportedError
 from ..core.ledger import declarations
 from ..quantities.traffic import step_traffic
-from .document import Column, Document, Fact, Table, columns
+from .document import Column, Document, Fact, Table, columns, shares_table
 from .heading import SHOWN_FIELDS, derivation, formula_note, model_document, workload_inputs, workload_line
 from .numbers import BYTES, exact
 from .traffic import intensity_fact
@@ -117,8 +117,7 @@ def _facts(result: Flops, moved: Traffic | None, counted: Params, recompute: str
         facts.append(Fact("recomputed", again, UNIT, f"matmul, {recompute}; not in the total"))
     rule = rule_of_thumb(result, counted)
     against = f"; total is {result.total / rule:.4g}× this value" if rule else ""
-    if moved:
-        facts += [Fact("bytes moved", moved.total, BYTES, "fused kernels"), intensity_fact(moved)]
+    facts += [Fact("bytes moved", moved.total, BYTES, "fused kernels"), intensity_fact(moved)] if moved else []
     facts += [
         Fact("per sequence", _share(result.total, result.workload.batch), UNIT),
         Fact("per token", _share(result.total, result.tokens), UNIT),
@@ -133,10 +132,8 @@ def _share(total: int, count: int) -> int:
 
 def matmul_by_component(result: Flops) -> Table:
     """Build a table of the FLOPs of contractions per component."""
-    counts = [(name, count.matmul) for name, count in result.by_component.items() if count.matmul]
-    rows = [(name, count, count / result.matmul) for name, count in sorted(counts, key=lambda item: -item[1])]
-    total = ("total", result.matmul, 1.0) if rows else None
-    return Table("by component", columns("component: name", "FLOPs: count", "share: share"), rows, total)
+    found = {name: count.matmul for name, count in result.by_component.items() if count.matmul}
+    return shares_table("by component", "component", found, "FLOPs: count")
 
 
 def by_component(result: Flops) -> Table:
@@ -148,12 +145,11 @@ def by_component(result: Flops) -> Table:
 
 def _by_layer(result: Flops) -> Table:
     several = len(result.architecture.stacks) > 1
-    rows: list[tuple[Any, ...]] = []
-    for entry in result.by_layer:
-        name = f"{entry.stack} {entry.name}" if several else entry.name
-        each = entry.count.total // entry.layers if entry.layers else None
-        if entry.count.total:
-            rows.append((name, entry.layers or None, each, *_cells(entry.count, result)))
+    rows = [
+        (f"{entry.stack} {entry.name}" if several else entry.name, entry.layers or None,
+         entry.count.total // entry.layers if entry.layers else None, *_cells(entry.count, result))
+        for entry in result.by_layer if entry.count.total
+    ]  # fmt: skip
     heads = (*columns("block: name", "layers: number", "FLOPs each: count 2"), *_columns(result))
     return Table("by layer", heads, rows, ("total", None, None, *_cells(result.count, result)))
 

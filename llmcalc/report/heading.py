@@ -17,15 +17,9 @@ if TYPE_CHECKING:
     from ..core.workload import Workload
 
 LETTERS = {
-    "b": "batch",
-    "q": "new tokens",
-    "k": "keys: cached and new tokens",
-    "c": "cached tokens",
-    "n": "tokens of the encoder",
-    "s": "encoder tokens that are attended to",
-    "p": "patches",
-    "a": "audio frames",
-}
+    "b": "batch", "q": "new tokens", "k": "keys: cached and new tokens", "c": "cached tokens",
+    "n": "tokens of the encoder", "s": "encoder tokens that are attended to", "p": "patches", "a": "audio frames",
+}  # fmt: skip
 SHOWN_FIELDS = ("batch", "seq", "mode", "attention", "logits")
 ONE_LINE, TWO_LINES = 76, 130  # characters in 80 columns, without indents
 RUN_FIELDS = ("seq", "attention")
@@ -65,8 +59,7 @@ def model_document(
         answer or f"{title(whole)}{subject}",
         json_object,
         subtitle=(
-            *([action] if action else []),
-            *([f"{title(whole)}{subject}"] if answer else []),
+            *filter(None, (action, f"{title(whole)}{subject}" if answer else "")),
             *training_file_lines(whole),
             *structure(architecture, is_full=is_full),
             *lines,
@@ -93,17 +86,13 @@ def model_inputs(architecture: Architecture) -> dict[str, Any]:
     """Return the JSON fields that identify a model (name, file, overrides and hash), and the model's warnings."""
     from ..core.fingerprint import fingerprint
 
+    given = architecture.inputs
     return {
-        "model": architecture.name,
-        "title": architecture.title,
-        "status": architecture.status,
-        "source": architecture.source,
-        "file": architecture.inputs.get("file", ""),
-        "overrides": list(architecture.inputs.get("overrides", ())),
-        "hash": fingerprint(architecture),
-        "warnings": list(warnings(architecture)),
-        **({"training_file": file} if (file := architecture.inputs.get("training_file")) else {}),
-    }
+        "model": architecture.name, "title": architecture.title, "status": architecture.status,
+        "source": architecture.source, "file": given.get("file", ""), "overrides": list(given.get("overrides", ())),
+        "hash": fingerprint(architecture), "warnings": list(warnings(architecture)),
+        **({"training_file": file} if (file := given.get("training_file")) else {}),
+    }  # fmt: skip
 
 
 def training_file_lines(architecture: Architecture) -> tuple[str, ...]:
@@ -112,10 +101,8 @@ def training_file_lines(architecture: Architecture) -> tuple[str, ...]:
     if file is None:
         return ()
     model = {"model": file["model"]} if file["model"] else {}
-    texts = {
-        name: " ".join(map(str, value)) if isinstance(value, list) else value
-        for name, value in file["settings"].items()
-    }
+    settings: Mapping[str, Any] = file["settings"]
+    texts = {name: " ".join(map(str, own)) if isinstance(own, list) else own for name, own in settings.items()}
     defaults = named_values({key: str(value).lower() for key, value in file["defaults"].items()}, "_")
     return (
         f"{file['program']}: {named_values({'file': file['path'], **model})}",

@@ -78,8 +78,7 @@ def _answer(result: Latency) -> str:
     if not result.fits:
         needed, usable = (short(size, BYTES) for size in (result.memory.needed, result.memory.usable))
         return f"✗ Does not fit: {needed} needed per GPU, {usable} usable"
-    span = duration(result.seconds, result.low, result.high)
-    batch, rate = result.workload.batch, result.tokens_per_s
+    span, batch, rate = span_text(result), result.workload.batch, result.tokens_per_s
     if result.mode == DECODE:
         users = f"{three_digits(rate / batch)} tokens/s per user"
         both = f", {three_digits(rate)} tokens/s in total" if batch > 1 else ""
@@ -92,6 +91,11 @@ def _answer(result: Latency) -> str:
         sequences = f"{three_digits(result.sequences_per_s)} sequences/s"
         return f"A forward pass of {prompt} takes {span}: {sequences}, {three_digits(rate)} tokens/s"
     return f"A prefill of {prompt} takes {span}: {three_digits(rate)} tokens/s"
+
+
+def span_text(step: Latency) -> str:
+    """Format a time with its interval."""
+    return duration(step.seconds, step.low, step.high)
 
 
 def _lengths(result: Latency) -> dict[str, Any]:
@@ -118,9 +122,8 @@ def _prompt(result: Latency) -> tuple[str, ...]:
     prompt = result.prompt
     if prompt is None:
         return ()
-    span = duration(prompt.seconds, prompt.low, prompt.high)
     number = f"{result.workload.batch} × " if result.workload.batch > 1 else ""
-    return (f"prefill of {number}{result.workload.context:,} tokens: {span}",)
+    return (f"prefill of {number}{result.workload.context:,} tokens: {span_text(prompt)}",)
 
 
 def _facts(result: Latency) -> list[Fact]:

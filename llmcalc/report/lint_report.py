@@ -8,6 +8,7 @@ from typing import Any
 from ..analysis.check import Checked, Limit
 from ..core.errors import spelled
 from ..core.evidence import merged
+from ..core.printable import plural
 from ..lint import Rule, rule
 from .document import Cell, Document, Fact, Table, columns
 from .heading import model_inputs, warnings
@@ -23,9 +24,10 @@ def check_document(found: Sequence[Checked]) -> Document:
     skip = 0 if len(found) > 1 else 1  # the model column
     findings = [
         (checked.architecture.name, one.code, one.place, one.message, one.advice)[skip:]
-        for checked in found
-        for one in checked.findings
-    ]
+        for checked in found for one in checked.findings
+    ]  # fmt: skip
+    finding_heads = columns("model: group", "rule: name", "where", "finding", "suggestion")[skip:]
+    limit_heads = columns("model: group", "limit: name", "ours: name", "at most: name", "verdict")[skip:]
     limits = [(checked.architecture.name, *_limit(limit))[skip:] for checked in found for limit in checked.limits]
     why = spelled("llmcalc rule CODE explains a rule; {ignore=CODE} skips it")
     return Document(
@@ -33,14 +35,7 @@ def check_document(found: Sequence[Checked]) -> Document:
         lambda: _json(found),
         subtitle=(", ".join(checked.architecture.name for checked in found),),
         warnings=tuple(line for checked in found for line in warnings(checked.architecture)),
-        tables=(
-            Table("", columns("model: group", "rule: name", "where", "finding", "suggestion")[skip:], findings),
-            Table(
-                "limits",
-                columns("model: group", "limit: name", "ours: name", "at most: name", "verdict")[skip:],
-                limits,
-            ),
-        ),
+        tables=(Table("", finding_heads, findings), Table("limits", limit_heads, limits)),
         notes=(why,) if findings else (),
     )
 
@@ -59,21 +54,19 @@ def _size(value: int, unit: str) -> str:
 def _verdict(found: Sequence[Checked]) -> str:
     findings = sum(len(checked.findings) for checked in found)
     broken = sum(not limit.kept for checked in found for limit in checked.limits)
-    parts = [f"{findings} finding{'s' * (findings != 1)}"] if findings else []
-    parts += [f"{broken} limit{'s' * (broken != 1)} exceeded"] if broken else []
+    parts = [plural(findings, "finding")] if findings else []
+    parts += [f"{plural(broken, 'limit')} exceeded"] if broken else []
     if parts:
         return f"{NO} {', '.join(parts)}"
     limits = sum(len(checked.limits) for checked in found)
-    return f"{YES} no findings" + (f", {limits} limit{'s' * (limits != 1)} kept" if limits else "")
+    return f"{YES} no findings" + (f", {plural(limits, 'limit')} kept" if limits else "")
 
 
 def _json(found: Sequence[Checked]) -> dict[str, Any]:
     inputs = {"models": [model_inputs(checked.architecture) for checked in found]}
-    models = [checked.to_dict() for checked in found]
-    evidence = merged(*(checked.evidence for checked in found))
-    return envelope(
-        "check", inputs, {"ok": all(checked.ok for checked in found), "models": models, "evidence": evidence}
-    )
+    result: dict[str, Any] = {"ok": all(checked.ok for checked in found)}
+    result["models"] = [checked.to_dict() for checked in found]
+    return envelope("check", inputs, {**result, "evidence": merged(*(checked.evidence for checked in found))})
 
 
 def rule_document(code: str) -> Document:

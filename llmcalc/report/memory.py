@@ -74,9 +74,6 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
     beams = f", {size.beams} beams each" if size.beams > 1 else ""
     limit = result.steps.limit
     at_once = f"at most {limit} tokens" if limit else "all tokens"
-    notes = [*unverified_formats(formats), *evidence_notes("memory", "peak", "serving")]
-    notes += [spelled(PUBLISHED)] if result.published else []
-    notes += [ignored_keys_note(result.unread)] if result.unread else []
     return model_document(
         result.architecture,
         "memory",
@@ -92,7 +89,12 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
         tables=(_images(result), _weights(result), _state(result, ideal), _experts(result)),
         pictures=lambda: _charts(result),
         derivation=derivation("memory", result),
-        notes=notes,
+        notes=(
+            *unverified_formats(formats),
+            *evidence_notes("memory", "peak", "serving"),
+            *([spelled(PUBLISHED)] if result.published else []),
+            *([ignored_keys_note(result.unread)] if result.unread else []),
+        ),
         details=(formula_note("elements of the state", size.form),),
     )
 
@@ -119,10 +121,12 @@ def _charts(result: InferenceMemory) -> list[Picture]:
 
 def serving_line(result: InferenceMemory) -> str:
     """Return a one-line summary of the serving workload."""
-    steps = {"prefill": result.steps.prefill, "beams": result.steps.beams if result.steps.beams > 1 else None}
-    given = {name: value for name, value in steps.items() if value}
-    more = named_values({**given, "step_tokens": result.steps.limit or "all"})
-    return f"{workload_line(result.workload, SIZES)} · {more}"
+    steps = result.steps
+    given = {
+        **({"prefill": steps.prefill} if steps.prefill else {}),
+        **({"beams": steps.beams} if steps.beams > 1 else {}),
+    }
+    return f"{workload_line(result.workload, SIZES)} · {named_values({**given, 'step_tokens': steps.limit or 'all'})}"
 
 
 def refusals(result: InferenceMemory) -> list[str]:
@@ -252,14 +256,15 @@ def _training_parts(result: ParallelMemory) -> dict[str, str]:
 def training_lines(result: ParallelMemory) -> tuple[str, ...]:
     """Return lines with the settings of a training step, such as its optimizer, and the mesh."""
     policy, recipe = result.worst.policy, result.worst.recipe
-    words = [recipe.name, f"attention {policy.attention}", f"recompute {policy.recompute}"]
-    words += ["dropout"] if policy.dropout else []
-    words += ["loss fused"] if policy.loss == "fused" else []
-    words += [f"lora rank {recipe.adapters.rank}"] if recipe.adapters else []
-    words += [f"weights {recipe.frozen_weights.name}"] if recipe.frozen_weights else []
+    words = [
+        recipe.name, f"attention {policy.attention}", f"recompute {policy.recompute}",
+        "dropout" if policy.dropout else "", "loss fused" if policy.loss == "fused" else "",
+        f"lora rank {recipe.adapters.rank}" if recipe.adapters else "",
+        f"weights {recipe.frozen_weights.name}" if recipe.frozen_weights else "",
+    ]  # fmt: skip
     mesh, of_stage = mesh_line(result.mesh), " of the largest stage" if result.mesh.pp > 1 else ""
     where = f"; values per rank{of_stage}" if result.mesh.ranks > 1 else ""
-    return (f"training: {' · '.join(words)}", *([f"{mesh}{where}"] if mesh else []))
+    return (f"training: {' · '.join(filter(None, words))}", *([f"{mesh}{where}"] if mesh else []))
 
 
 def _step_line(result: ParallelMemory) -> tuple[str, ...]:

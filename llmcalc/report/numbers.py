@@ -173,13 +173,19 @@ def cell_text(cell: Cell, kind: str) -> str:
     return writers.get(kind, str)(cell)
 
 
+def ends_text(*texts: str) -> str:
+    """Join the ends of a range, or return one of them if they look the same.
+
+    >>> ends_text("2.5", "3"), ends_text("3", "3")
+    ('2.5 to 3', '3')
+    """
+    return " to ".join(dict.fromkeys(texts))
+
+
 def dollars(span: tuple[float, float] | None) -> str:
     """Format a range of prices in US dollars. An unknown price is an empty string.
 
     >>> dollars((0.1234, 2.5)), dollars((1.0, 1.0)), dollars(None)
     ('$0.123 to $2.50', '$1.00', '')
     """
-    if span is None:
-        return ""
-    low, high = (f"${three_digits(price)}" for price in span)
-    return low if low == high else f"{low} to {high}"
+    return ends_text(*(f"${three_digits(price)}" for price in span or ()))

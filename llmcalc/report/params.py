@@ -8,7 +8,7 @@ from typing import Any
 
 from ..calc.params import Params, logical_name, logical_shape
 from ..core.ledger import Row
-from .document import Document, Fact, Table, columns
+from .document import Document, Fact, Table, columns, shares_table
 from .heading import model_document
 from .published_figures import comparisons, published_table
 
@@ -58,9 +58,7 @@ def _share(count: int, result: Params) -> float:
 
 
 def _by_component(result: Params) -> Table:
-    counts = sorted(result.by_component.items(), key=lambda item: -item[1])
-    rows = [(name, count, _share(count, result)) for name, count in (*counts, ("total", result.total))]
-    return Table("by component", columns("component: name", "parameters: count", "share: share"), rows[:-1], rows[-1])
+    return shares_table("by component", "component", result.by_component, "parameters: count")
 
 
 def _by_layer(result: Params) -> Table:

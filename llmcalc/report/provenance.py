@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import spelled
 from .document import Fact
-from .numbers import about, human, percent
+from .numbers import about, ends_text, human, percent
 
 if TYPE_CHECKING:
     from ..estimate.cost import Machine, Span
     from ..estimate.prices import Price
 
 SMALLEST_SHORT, LARGEST_SHORT = 10_000, 1e15  # other values are printed without a suffix
-
 LARGEST_IN_CENTS = 10**9  # larger prices are written with an exponent
 
 
@@ -29,7 +28,7 @@ def range_text(low: float, high: float, prefix: str = "") -> str:
     >>> range_text(12_040_000, 61_190_000, "$"), range_text(2.5, 2.5, "$"), range_text(310.04, 383.44)
     ('$12.0M to $61.2M', '$2.50', '310 to 383')
     """
-    return " to ".join(dict.fromkeys(f"{prefix}{three_digits(value)}" for value in (low, high)))
+    return ends_text(*(f"{prefix}{three_digits(value)}" for value in (low, high)))
 
 
 def three_digits(value: float) -> str:
@@ -74,9 +73,8 @@ def cost_fact(cost: tuple[float, float] | None, price: Price | None) -> Fact:
     """Return a fact with the cost, or with a hint to set a price if the cost is unknown."""
     if cost is None or price is None:
         return Fact("cost", "not known", "", spelled("set the price per accelerator-hour, such as {price=2.50}"))
-    ends = (f"{one:,.2f}" if one < LARGEST_IN_CENTS else three_digits(one) for one in (price.low, price.high))
-    prices = " to ".join(dict.fromkeys(f"${end}" for end in ends))
-    return Fact("cost", range_text(*cost, "$"), "", f"at {prices} per hour")
+    ends = (f"${one:,.2f}" if one < LARGEST_IN_CENTS else f"${three_digits(one)}" for one in (price.low, price.high))
+    return Fact("cost", range_text(*cost, "$"), "", f"at {ends_text(*ends)} per hour")
 
 
 def machine_line(machine: Machine) -> str:

@@ -9,10 +9,9 @@ from ..core.architecture import Architecture, Expectation, TrainingFact
 from ..core.record import record
 from ..data import table
 from ..schema.facts import TRAINING_UNITS
-from .document import Cell, Column, Table, columns
-from .numbers import exact, human
+from .document import Cell, Column, Table, columns, table_of
+from .numbers import exact, human, readable
 
-COLUMNS = columns("quantity: name", "published: name", "ours: count", "difference: name 1", "verdict")
 ATTRIBUTES = {"params": "total"}
 TRAINING_COLUMNS = columns("training: name", "published: name", "unit: name 1", "source")
 
@@ -61,16 +60,10 @@ class Comparison:
         """Return the comparison as plain data."""
         known = self.expectation
         return {
-            "quantity": self.attribute,
-            "printed": self.printed,
-            "published": known.value,
-            "ours": self.ours,
-            "relative_difference": self.relative,
-            "tolerance": known.tolerance,
-            "within": self.within,
-            "source": known.source,
-            "note": known.note,
-        }
+            "quantity": self.attribute, "printed": self.printed, "published": known.value, "ours": self.ours,
+            "relative_difference": self.relative, "tolerance": known.tolerance, "within": self.within,
+            "source": known.source, "note": known.note,
+        }  # fmt: skip
 
 
 def comparisons(result: Any, expect: tuple[Expectation, ...]) -> list[Comparison]:
@@ -86,11 +79,12 @@ def comparisons(result: Any, expect: tuple[Expectation, ...]) -> list[Comparison
 
 def published_table(found: list[Comparison]) -> Table:
     """Build a table that compares published figures with calculated values."""
-    rows = []
-    for one in found:
-        difference = f"{100 * one.relative:+.2g} %" if one.relative else "none"
-        rows.append((one.attribute.replace("_", "-"), one.printed, one.ours, difference, one.verdict))
-    return Table("published", COLUMNS, rows)
+    return table_of("published", found, {
+        "quantity: name": lambda one: one.attribute.replace("_", "-"), "published: name": lambda one: one.printed,
+        "ours: count": lambda one: one.ours,
+        "difference: name 1": lambda one: f"{100 * one.relative:+.2g} %" if one.relative else "none",
+        "verdict": lambda one: one.verdict,
+    })  # fmt: skip
 
 
 def training_table(architecture: Architecture) -> Table | None:
@@ -121,7 +115,7 @@ def _fact_value(fact: TrainingFact) -> str:
     number = fact.value
     if number != int(number):
         return f"{number:g}"
-    return exact(int(number)) if isinstance(number, int) else human(int(number)) or exact(int(number))
+    return exact(number) if isinstance(number, int) else readable(int(number), "")
 
 
 def cite(source: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import spelled
@@ -12,7 +12,7 @@ from ..estimate.scaling.law import EXPERT_FORMS
 from ..estimate.scaling.query import Plan, Point
 from ..search.reference_models import Shape
 from ..training.budget import Budget
-from .document import Column, Document, Fact, Table, columns
+from .document import Cell, Document, Fact, Table, columns, table_of
 from .heading import model_inputs, structure, title, warnings
 from .json_envelope import envelope
 from .memory import verdict
@@ -29,26 +29,21 @@ LOSSES = (
     "each law counts N as its publication does (llmcalc laws show NAME)"
 )
 COMPARED = {
-    "overtraining": ("D vs. optimum", "ratio"), "excess": ("FLOPs vs. minimum", "ratio"),
-    "epochs": ("epochs", "number"), "worth": ("fresh-token equivalent", ABOUT),
+    "overtraining": "D vs. optimum: ratio", "excess": "FLOPs vs. minimum: ratio", "epochs": "epochs: number",
+    "worth": f"fresh-token equivalent: {ABOUT}",
 }  # fmt: skip
 
 
 def scale_document(plan: Plan, shapes: Sequence[Shape] = (), seq: int = SEQ) -> Document:
     """Build the scaling report for a plan. The title is the answer."""
-    spent = plan.budget
-    model = plan.model
+    spent, model = plan.budget, plan.model
     machine = spent.machine if spent else None
-    asked = f"{title(model)}: " if model else ""
+    asked, lines, alerts = (f"{title(model)}: ", structure(model), warnings(model)) if model else ("", (), ())
     return Document(
         _answer(plan),
         lambda: _json(plan, spent, shapes, seq),
-        subtitle=(
-            f"{asked}{_question(plan, spent)}",
-            *(structure(model) if model else ()),
-            *((machine_line(machine),) if machine else ()),
-        ),
-        warnings=(*(warnings(model) if model else ()), *plan.warnings),
+        subtitle=(f"{asked}{_question(plan, spent)}", *lines, *((machine_line(machine),) if machine else ())),
+        warnings=(*alerts, *plan.warnings),
         facts=tuple(_facts(plan, spent)),
         tables=(_by_law(plan), _served(plan), _shapes(shapes, machine)),
         pictures=lambda: _pictures(plan),
@@ -97,18 +92,17 @@ def _facts(plan: Plan, spent: Budget | None) -> list[Fact]:
 
 
 def _by_law(plan: Plan) -> Table:
-    extra = [name for name in COMPARED if plan.spread(name)]
-    heads = columns("law: name", "N: about", "D: about", "D/N: number 2", "FLOPs: about 1", "loss: number")
-    heads = (*heads, *(Column(*COMPARED[name]) for name in extra), Column("beyond its fit"))
-    rows = [
-        (
-            *_cells(point),
-            *(_ratio(getattr(point, name)) for name in extra),
-            ", ".join(one.brief for one in point.outside),
-        )
-        for point in plan.points
-    ]
-    return Table("by law", heads, rows)
+    def number(name: str) -> Callable[[Point], float | None]:
+        return lambda point: _ratio(getattr(point, name))
+
+    return table_of("by law", plan.points, {
+        "law: name": lambda point: point.law.name, "N: about": lambda point: six_digits(point.parameters),
+        "D: about": lambda point: six_digits(point.tokens), "D/N: number 2": number("ratio"),
+        "FLOPs: about 1": lambda point: six_digits(point.compute),
+        "loss: number": lambda point: None if point.loss is None else round(point.loss, 4),
+        **{COMPARED[name]: number(name) for name in COMPARED if plan.spread(name)},
+        "beyond its fit": lambda point: ", ".join(one.brief for one in point.outside),
+    })  # fmt: skip
 
 
 def _pictures(plan: Plan) -> list[Picture]:
@@ -118,12 +112,6 @@ def _pictures(plan: Plan) -> list[Picture]:
     marks = tuple(Mark(point.law.name, point.parameters, point.tokens) for point in plan.points)
     axes = Axis("parameters", "count", True), Axis("tokens", "count", True)
     return [Scatter("Parameters and tokens by scaling law", *axes, (("laws", marks),))]
-
-
-def _cells(point: Point) -> tuple[Any, ...]:
-    loss = None if point.loss is None else round(point.loss, 4)
-    n, d, c = map(six_digits, (point.parameters, point.tokens, point.compute))
-    return point.law.name, n, d, _ratio(point.ratio), c, loss
 
 
 def _ratio(value: float | None) -> float | None:
@@ -142,13 +130,14 @@ def _served(plan: Plan) -> Table:
 
 
 def _shapes(shapes: Sequence[Shape], machine: Machine | None) -> Table:
-    rows: list[tuple[Any, ...]] = []
-    for one in shapes:
-        memory = (one.fit.needed, verdict(one.fit)) if one.fit else (None, "")
-        rows.append((one.architecture.name, one.parameters, one.tokens, *(memory if machine else ())))
-    per_gpu = ("per GPU: about bytes", "") if machine else ()
-    heads = columns("shape: name", "parameters: about", "tokens: about", *per_gpu)
-    return Table("published models of similar size, trained on the whole budget", heads, rows)
+    per_gpu: dict[str, Callable[[Shape], Cell]] = {
+        "per GPU: about bytes": lambda one: one.fit.needed if one.fit else None,
+        "": lambda one: verdict(one.fit) if one.fit else "",
+    }
+    return table_of("published models of similar size, trained on the whole budget", shapes, {
+        "shape: name": lambda one: one.architecture.name, "parameters: about": lambda one: one.parameters,
+        "tokens: about": lambda one: one.tokens, **(per_gpu if machine else {}),
+    })  # fmt: skip
 
 
 def _share(spent: Budget | None) -> list[str]:
@@ -175,10 +164,9 @@ def _notes(plan: Plan, shapes: Sequence[Shape], seq: int) -> list[str]:
         fit = next((one.fit for one in shapes if one.fit), None)
         notes.append(f"published models: exact FLOPs at {seq} tokens per sequence")
         if fit:
-            notes.append(
-                f"per GPU: one sequence; weights, gradients and optimizer sharded over {fit.count} (ZeRO-3); "
-                f"full recomputation; {binary(fit.reserve)} reserved for the runtime"
-            )
+            sharded = f"weights, gradients and optimizer sharded over {fit.count} (ZeRO-3)"
+            reserved = f"{binary(fit.reserve)} reserved for the runtime"
+            notes.append(f"per GPU: one sequence; {sharded}; full recomputation; {reserved}")
     if len(plan.points) == 1 and plan.points[0].law.note:
         notes.append(f"{plan.points[0].law.name}: {plan.points[0].law.note}")
     return notes
@@ -197,15 +185,10 @@ def _inputs(plan: Plan) -> dict[str, Any]:
 
 def _json(plan: Plan, spent: Budget | None, shapes: Sequence[Shape], seq: int) -> dict[str, Any]:
     inputs = {**(model_inputs(plan.model) if plan.model else {}), **_inputs(plan), "seq": seq}
-    data = {
-        **plan.to_dict(),
-        "budget": spent.to_dict() if spent else None,
-        "shapes": [
-            {
-                "model": one.architecture.name, "parameters": one.parameters, "tokens": one.tokens,
-                "fit": one.fit.to_dict() if one.fit else None,
-            }
-            for one in shapes
-        ],
-    }  # fmt: skip
-    return envelope("scale", inputs, data)
+    named = [
+        {"model": one.architecture.name, "parameters": one.parameters, "tokens": one.tokens,
+         "fit": one.fit.to_dict() if one.fit else None}
+        for one in shapes
+    ]  # fmt: skip
+    budget = spent.to_dict() if spent else None
+    return envelope("scale", inputs, {**plan.to_dict(), "budget": budget, "shapes": named})

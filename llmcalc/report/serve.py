@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..engines.profile import GIB, Estimate
@@ -9,7 +10,7 @@ from ..estimate.hardware import SYSTEM_BYTES
 from ..serving.start.llama_cpp_fit import MARGIN
 from ..serving.start.memory import STATIC
 from ..serving.start.start import LayoutError, ServeResult
-from .document import Document, Table, columns
+from .document import Cell, Document, Table, columns
 from .file_formats import sixteen_bit_line
 from .heading import model_document, named_values
 
@@ -18,47 +19,47 @@ SHOWN = (
     "weights", "cache", "block_size", "enforce_eager", "gpu_layers", "cpu_experts", "cpu_all_experts", "cpu_dense",
     "tensor_overrides", "host_cache", "cpu_offload_gb", "kv_offloading_size", "hicache_ratio", "hicache_size",
 )  # fmt: skip
-COUNTS = ("GPUs: number", "tokens: number", "concurrency: number")
+GPUS = "GPUs: number"
+STARTED: dict[str, Callable[[ServeResult], Cell]] = {
+    GPUS: lambda one: one.ranks, "tokens: number": lambda one: f"{one.tokens.best:,.0f}",
+    "concurrency: number": lambda one: f"{one.concurrency.best:.2f}",
+}  # fmt: skip
 REFUSED = "will not start"
 HEADS = ("low: about bytes 1", "best: about bytes", "high: about bytes 1")
 
 
 def serve_document(result: ServeResult) -> Document:
     """Build the report of an engine. The title is the answer."""
-    count = result.ranks
-    gpu = result.accelerator.title if result.accelerator else "GPU"
-    command = result.command
+    gpu, notes = result.accelerator.title if result.accelerator else "GPU", _notes(result)
+    unmodelled = result.command.unmodelled if result.command else ()
+    weights, dtype = result.settings.get("weights"), result.settings.get("dtype", "bf16")
+    format_line = sixteen_bit_line(result.architecture, result.engine, weights, dtype)
+    log = [(line,) for line in result.log()] if result.starts else []
     return model_document(
         result.architecture,
         "serve",
-        lambda: _json(result),
-        f" in {result.engine_title} on {count} × {gpu}",
+        lambda: (
+            {"gpu": result.accelerator.to_dict() if result.accelerator else None},
+            {**result.to_dict(), "notes": [*notes, *result.architecture.notes]},
+        ),
+        f" in {result.engine_title} on {result.ranks} × {gpu}",
         answer=f"{'✓' if result.starts else '✗'} {result.summary}",
-        lines=tuple(filter(None, (named_values(_settings(result)), _format_line(result)))),
-        alerts=[
-            *(
-                f"the effect of {flag} on the memory is not computed"
-                for flag in (command.unmodelled if command else ())
-            ),
-            *result.warnings,
-        ],
-        tables=(_changes(result), *_memory(result), _host(result), _cache(result), _log(result)),
+        lines=tuple(filter(None, (named_values(_settings(result)), format_line))),
+        alerts=[*(f"the effect of {flag} on the memory is not computed" for flag in unmodelled), *result.warnings],
+        tables=(
+            _changes(result),
+            *_memory(result),
+            _host(result),
+            _cache(result),
+            Table("the log will say", columns("line: text"), log),
+        ),
         main=1 if result.changes else 0,
-        notes=_notes(result),
+        notes=notes,
     )
-
-
-def _format_line(result: ServeResult) -> str:
-    weights, dtype = result.settings.get("weights"), result.settings.get("dtype", "bf16")
-    return sixteen_bit_line(result.architecture, result.engine, weights, dtype)
 
 
 def refused_document(error: LayoutError) -> Document:
     """Build the report of an engine that does not start, as its number of ranks does not divide the model."""
-    rows = [
-        (result.ranks, f"{result.tokens.best:,.0f}", f"{result.concurrency.best:.2f}", result.line(change))
-        for change, result in error.changes
-    ]
     lines = [{"command": result.line(change), "settings": change} for change, result in error.changes]
     data = {"starts": False, "verdict": REFUSED, "reason": error.message, "changes": lines}
     return model_document(
@@ -66,7 +67,7 @@ def refused_document(error: LayoutError) -> Document:
         "serve",
         lambda: ({}, data),
         answer=f"✗ {REFUSED.capitalize()}: {error.message}",
-        tables=(Table("starts with", columns(*COUNTS, "command: text"), rows),),
+        tables=(_starting([(result.line(change), result) for change, result in error.changes], STARTED),),
     )
 
 
@@ -78,20 +79,22 @@ def _settings(result: ServeResult) -> dict[str, Any]:
 
 def _changes(result: ServeResult) -> Table:
     """Return a table of command lines with which the engine starts, or with which the GPUs store the whole model."""
+    lines = [(result.line(change), one) for change, one in result.changes]
     if result.placed:
-        sizes = [(int(one.host.total.best), result.line(change)) for change, one in result.changes]
-        is_shorter = list(result.automatic) == ["max_model_len"]
-        title = (
-            "starts with" if not result.automatic else f"{'longer context' if is_shorter else 'all on the GPU'} with"
-        )
-        return Table(title, columns("host memory: about bytes", "command: text"), sizes)
-    counts = [one.ranks for _, one in result.changes]
-    is_larger = any(number != result.ranks for number in counts)
-    rows = [
-        (*([count] if is_larger else []), f"{one.tokens.best:,.0f}", f"{one.concurrency.best:.2f}", result.line(change))
-        for (change, one), count in zip(result.changes, counts, strict=True)
-    ]
-    return Table("starts with", columns(*COUNTS[0 if is_larger else 1 :], "command: text"), rows)
+        what = "longer context" if list(result.automatic) == ["max_model_len"] else "all on the GPU"
+        title = f"{what} with" if result.automatic else "starts with"
+        return _starting(lines, {"host memory: about bytes": lambda one: int(one.host.total.best)}, title)
+    is_larger = any(one.ranks != result.ranks for _, one in lines)
+    return _starting(lines, {name: cell for name, cell in STARTED.items() if is_larger or name != GPUS})
+
+
+def _starting(
+    lines: Sequence[tuple[str, ServeResult]], cells: Mapping[str, Callable[[ServeResult], Cell]],
+    title: str = "starts with",
+) -> Table:  # fmt: skip
+    """Return a table of command lines with what follows from them."""
+    rows = [(*(cell(one) for cell in cells.values()), line) for line, one in lines]
+    return Table(title, columns(*cells, "command: text"), rows)
 
 
 def _memory(result: ServeResult) -> tuple[Table, ...]:
@@ -117,8 +120,10 @@ def _memory(result: ServeResult) -> tuple[Table, ...]:
 
 
 def _host(result: ServeResult) -> Table:
-    named = [*result.host.parts, ("total", result.host.total)]
-    *rows, total = [(name, int(size.low), int(size.best), int(size.high)) for name, size in named]
+    *rows, total = [
+        (name, int(size.low), int(size.best), int(size.high))
+        for name, size in (*result.host.parts, ("total", result.host.total))
+    ]
     return Table("host memory", columns("part: name", *HEADS), rows, total if len(rows) > 1 else None)
 
 
@@ -145,12 +150,8 @@ def _cache(result: ServeResult) -> Table:
     return Table("KV cache", columns("what: name", "low: number 1", "best: number", "high: number 1"), rows)
 
 
-def _log(result: ServeResult) -> Table:
-    return Table("the log will say", columns("line: text"), [(line,) for line in result.log()] if result.starts else [])
-
-
 def _notes(result: ServeResult) -> tuple[str, ...]:
-    memory, command = result.memory, result.command
+    memory, command, card, profile = result.memory, result.command, result.accelerator, result.profile
     found = [*_automatic(result), *(note for note in result.notes if note not in result.architecture.notes)]
     if not memory.counts_graphs and memory.graphs.high:
         found.append("CUDA graphs are captured outside of the budget, after the KV cache is allocated")
@@ -158,12 +159,10 @@ def _notes(result: ServeResult) -> tuple[str, ...]:
         found.append(f"flags without effect on the memory: {', '.join(command.listed)}")
     if result.starts and not command:
         found.append(f"command: {result.line()}")
-    profile = result.profile
     if profile.is_extrapolated:
         first, last = profile.measured
         wider = f"{profile.version} is assumed to be alike, with a wider range"
         found.append(f"constants were measured on {profile.title} {first} to {last}; {wider}")
-    card = result.accelerator
     if card and card.shared_bytes and result.host.parts:
         size, system = card.shared_bytes / GIB, SYSTEM_BYTES / GIB
         found.append(f"GPU and host share one memory: {size:.2f} GiB without {system:g} GiB assumed for the system")
@@ -179,8 +178,3 @@ def _automatic(result: ServeResult) -> list[str]:
     does = [f"shortens the context to {own['max_model_len']:,} tokens"] if "max_model_len" in own else []
     does += ["keeps a part in host memory"] if len(own) > len(does) else []
     return [f"{result.profile.title} itself {' and '.join(does)}, so that {MARGIN / GIB:g} GiB of each GPU stays free"]
-
-
-def _json(result: ServeResult) -> tuple[dict[str, Any], dict[str, Any]]:
-    gpu = result.accelerator.to_dict() if result.accelerator else None
-    return {"gpu": gpu}, {**result.to_dict(), "notes": [*_notes(result), *result.architecture.notes]}

@@ -10,7 +10,7 @@ from ..core.printable import plural
 from ..search.front import ServingFront
 from ..search.serving_search import Layout
 from .document import Document, Table, columns, table_of
-from .numbers import dollars, duration, three_digits
+from .numbers import dollars, duration, ends_text, three_digits
 from .pictures import Axis, Chart, Curve, Mark
 from .points import (
     drafting_facts,
@@ -76,7 +76,7 @@ def _answer(result: ServingFront) -> str:
         return f"✗ The model does not fit on {result.gpus} × {result.accelerator.title}"
     first, last = result.points[0], result.points[-1]
     users, gpus = (
-        " to ".join(dict.fromkeys(three_digits(getattr(one, name)) for one in (first, last)))
+        ends_text(*(three_digits(getattr(one, name)) for one in (first, last)))
         for name in ("tokens_per_s_user", "tokens_per_s_gpu")
     )
     named = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..estimate.prices import Price
 from ..serving.money import KINDS, Money
 from .document import Fact, Table, table_of
-from .numbers import dollars, percent, three_digits
+from .numbers import dollars, ends_text, percent, three_digits
 
 ENERGY = "energy of the accelerators alone, without hosts, network and cooling"
 
@@ -52,10 +52,8 @@ def break_even(own: Money | None) -> tuple[Fact, ...]:
         return ()
     if shares[0] > 1:
         return (Fact("break-even", "none", "the API is cheaper at this and every lower load"),)
-    texts = " to ".join(dict.fromkeys(map(three_digits, load)))
-    used = " to ".join(dict.fromkeys(map(percent, shares)))
-    above = f"{used} of this load and its interval; own GPUs are cheaper above"
-    return (Fact("break-even", f"{texts} requests/s", above),)
+    above = f"{ends_text(*map(percent, shares))} of this load and its interval; own GPUs are cheaper above"
+    return (Fact("break-even", f"{ends_text(*map(three_digits, load))} requests/s", above),)
 
 
 def money_notes(own: Money | None) -> tuple[str, ...]:

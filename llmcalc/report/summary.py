@@ -15,8 +15,9 @@ from ..serving.money import token_prices
 from .document import Column, Document, Table
 from .fit import memory_limit
 from .heading import title, warnings
+from .latency import span_text
 from .memory import verdict
-from .numbers import BYTES, binary, dollars, duration, human, readable, three_digits
+from .numbers import BYTES, binary, dollars, human, readable, three_digits
 from .pictures import Bar, Bars, parts_of
 from .served_model import ServedModel
 
@@ -87,9 +88,8 @@ def _settings(subject: Subject) -> str:
 
 def _table(subjects: Sequence[Subject]) -> Table:
     columns = [_column(subject) for subject in subjects]
-    names = dict.fromkeys(name for column in columns for name in column)
-    texts = [(name, *(column.get(name, "") for column in columns)) for name in names]
-    rows = [(name, *(text or "–" for text in others)) for name, *others in texts if any(others)]
+    names = dict.fromkeys(name for column in columns for name, text in column.items() if text)
+    rows = [(name, *(column.get(name) or "–" for column in columns)) for name in names]
     return Table("", (Column(""), *(Column(subject.name) for subject in subjects)), rows)
 
 
@@ -114,18 +114,18 @@ def _speed(time: Latency | str | None) -> dict[str, str]:
     """Return the rows about time and cost."""
     if not isinstance(time, Latency) or not time.fits:
         return {}
-    span, prompt, batch = duration(time.seconds, time.low, time.high), time.prompt, time.workload.batch
-    rate = three_digits(time.tokens_per_s)
+    batch, rate = time.workload.batch, three_digits(time.tokens_per_s)
+    limit = {"limited by": next(iter(time.by_bound))}
     if time.mode != DECODE:
-        return {"forward pass": span, "tokens per second": rate, "limited by": next(iter(time.by_bound))}
+        return {"forward pass": span_text(time), "tokens per second": rate, **limit}
     cost = token_prices(price_of(time.accelerator), time.tokens_per_s / time.count, time.high / time.seconds)
     return {
-        "time per output token": span,
+        "time per output token": span_text(time),
         "tokens per second and user": three_digits(time.tokens_per_s / batch),
         "tokens per second": rate if batch > 1 else "",
-        "prefill of the context": duration(prompt.seconds, prompt.low, prompt.high) if prompt else "",
+        "prefill of the context": span_text(time.prompt) if time.prompt else "",
         "price per million output tokens": dollars(cost),
-        "limited by": next(iter(time.by_bound)),
+        **limit,
     }
 
 
@@ -136,9 +136,9 @@ def _picture(subjects: Sequence[Subject]) -> Bars:
 
 
 def _notes(subjects: Sequence[Subject]) -> list[str]:
-    times = [(each.name, each.served.time) for each in subjects]
-    notes = [f"no time for {name}: {time}" for name, time in times if isinstance(time, str)]
-    known = [time for _, time in times if isinstance(time, Latency) and time.fits]
+    times = {each.name: each.served.time for each in subjects}
+    notes = [f"no time for {name}: {time}" for name, time in times.items() if isinstance(time, str)]
+    known = [time for time in times.values() if isinstance(time, Latency) and time.fits]
     if not known:
         return notes
     layouts = dict.fromkeys(f"tp {time.model.mesh.tp}" for time in known)

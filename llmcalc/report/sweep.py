@@ -33,20 +33,19 @@ def check_rows(axes: Sequence[GridAxis]) -> None:
 def sweep_document(result: Sweep) -> Document:
     """Build the sweep report."""
     check_rows(result.axes)
-    architecture = result.architecture
     varied = ", ".join(f"{axis.name} ({len(axis.values)})" for axis in result.axes)
     notes = [formula_note(name, form) for name, form in result.forms.items() if form.symbols()]
     axes = {axis.name for axis in result.axes}
     fixed = {name: value for name, value in result.fixed.items() if value not in (None, False) and name not in axes}
     fixed_line = f"fixed: {' · '.join(f'{name} {value}' for name, value in fixed.items())}"
     return model_document(
-        architecture,
+        result.architecture,
         "sweep",
         lambda: _json(result),
         f": {result.points} points over {varied}",
         lines=(fixed_line, *_settings(result)),
         tables=(_table(result),),
-        listing=lambda: _listing(result),
+        listing=lambda: _table(result, with_bars=False),
         pictures=lambda: _pictures(result),
         notes=notes,
         details=("floating-point values have a relative error of about 1e-15; k is 1024",),
@@ -101,27 +100,16 @@ def _rows(result: Sweep) -> Iterator[tuple[tuple[int, ...], tuple[float, ...]]]:
         yield sizes, tuple(values)
 
 
-def _axes(result: Sweep) -> list[Column]:
-    return [Column(axis.name, "number" if type(axis.values[0]) is int else "name") for axis in result.axes]
-
-
-def _listing(result: Sweep) -> Table:
-    """Return a table of all values without bars."""
-    rows = [(*sizes, *values) for sizes, values in _rows(result)]
-    return Table("", (*_axes(result), *(Column(_title(name), _kind(name)) for name in result.values)), rows)
-
-
-def _table(result: Sweep) -> Table:
+def _table(result: Sweep, *, with_bars: bool = True) -> Table:
     """Return a table of all values with bars, on a logarithmic scale if they span more than two orders of magnitude."""
-    heads = _axes(result)
-    cells: list[list[Any]] = [list(sizes) for sizes, _ in _rows(result)]
-    for at, name in enumerate(result.values):
-        values = [own[at] for _, own in _rows(result)]
-        scale, shares = _bars(values)
-        heads += [Column(_title(name), _kind(name)), Column(scale, "bar")]
-        for row, value, share in zip(cells, values, shares, strict=True):
-            row += [value, share]
-    return Table("", tuple(heads), [tuple(row) for row in cells])
+    heads = [Column(axis.name, "number" if type(axis.values[0]) is int else "name") for axis in result.axes]
+    columns: list[Sequence[Any]] = [*zip(*(sizes for sizes, _ in _rows(result)), strict=True)]
+    for name, array in result.values.items():
+        values = array.ravel().tolist()
+        scale, shares = _bars(values) if with_bars else ("", [])
+        heads += [Column(_title(name), _kind(name)), *([Column(scale, "bar")] if with_bars else [])]
+        columns += [values, *([shares] if with_bars else [])]
+    return Table("", tuple(heads), [*zip(*columns, strict=True)])
 
 
 def _point(names: Sequence[str], values: Sequence[object]) -> str:
@@ -148,14 +136,8 @@ def _bars(values: list[float]) -> tuple[str, list[float]]:
     """Return the name of a scale and the length of the bar of each value as a fraction."""
     low, high = min(values), max(values)
     if low > 0 and high / low > LINEAR_UP_TO:
-        return "logarithmic", list(map(_logarithmic(low, high), values))
+        return "logarithmic", [0.1 + 0.9 * log(value / low) / log(high / low) for value in values]  # 0.1 to 1
     return "from zero", [value / high if high else 0.0 for value in values]
-
-
-def _logarithmic(low: float, high: float) -> Any:
-    """Return a logarithmic scale that maps ``low`` to 0.1 and ``high`` to 1."""
-    least = 0.1
-    return lambda value: least + (1 - least) * log(value / low) / log(high / low)
 
 
 def _json(result: Sweep) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -17,7 +17,7 @@ from ..core.errors import spelled
 from ..core.ledger import entries
 from ..core.record import fields, record
 from ..schema.preset import load_file
-from .document import Document, Fact, Table, columns
+from .document import Document, Fact, Table, table_of
 from .flops import TRAIN_RULE
 from .json_envelope import envelope
 from .search import stack_roles
@@ -122,21 +122,18 @@ def _facts(ordered: Sequence[Point]) -> Iterator[Fact]:
     for label, attribute in (("parameters", "total"), ("training FLOPs", "flops")):
         months = doubling_months(ordered, attribute)
         if months:
-            yield Fact(
-                f"{label} double every", f"{months:.1f}", "months", "estimated from the largest model of each year"
-            )
+            note = "estimated from the largest model of each year"
+            yield Fact(f"{label} double every", f"{months:.1f}", "months", note)
 
 
 def _table(ordered: Sequence[Point]) -> Table:
-    rows: list[tuple[Any, ...]] = []
-    for point in ordered:
-        active = point.active if point.active != point.total else None
-        rows.append((point.year, point.name, point.total, active, point.tokens, point.flops, point.source))
-    heads = columns(
-        "year: number", "model: name", "parameters: about", "active: about 2", "tokens: about 1",
-        "training FLOPs: about", "source of FLOPs: name 3",
-    )  # fmt: skip
-    return Table("", heads, rows)
+    return table_of("", ordered, {
+        "year: number": lambda point: point.year, "model: name": lambda point: point.name,
+        "parameters: about": lambda point: point.total,
+        "active: about 2": lambda point: point.active if point.active != point.total else None,
+        "tokens: about 1": lambda point: point.tokens, "training FLOPs: about": lambda point: point.flops,
+        "source of FLOPs: name 3": lambda point: point.source,
+    })  # fmt: skip
 
 
 def _pictures(ordered: Sequence[Point]) -> list[Picture]:
@@ -146,8 +143,8 @@ def _pictures(ordered: Sequence[Point]) -> list[Picture]:
     for title, attribute, kind in (("Parameters", "total", "count"), ("Training compute", "flops", "FLOPs")):
         groups: dict[str, list[Mark]] = {point.group: [] for point in ordered}  # the same colours in every plot
         for point in sorted(ordered, key=lambda point: -(getattr(point, attribute) or 0)):
-            if getattr(point, attribute):
-                groups[point.group].append(Mark(point.name, point.year, getattr(point, attribute)))
+            if size := getattr(point, attribute):
+                groups[point.group].append(Mark(point.name, point.year, size))
         if any(groups.values()):
             named = tuple((name, tuple(groups[name])) for name in sorted(groups))
             unit = "parameters" if attribute == "total" else "FLOPs"
@@ -156,9 +153,8 @@ def _pictures(ordered: Sequence[Point]) -> list[Picture]:
 
 
 def _json(ordered: Sequence[Point]) -> dict[str, Any]:
-    names = [field.name for field in fields(Point)]
     data = {
-        "models": [{name: getattr(point, name) for name in names} for point in ordered],
+        "models": [{field.name: getattr(point, field.name) for field in fields(Point)} for point in ordered],
         "doubling_months": {name: doubling_months(ordered, name) for name in ("total", "flops")},
         "evidence": {"models": "measured", "doubling_months": "fitted"},
     }

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..calc.traffic import Traffic
-from .document import Document, Fact, Table, columns
+from .document import Document, Fact, shares_table
 from .heading import derivation, formula_note, model_document, workload_inputs, workload_line
 from .numbers import BYTES
 
@@ -20,7 +18,10 @@ def traffic_document(result: Traffic) -> Document:
     return model_document(
         result.architecture,
         "traffic",
-        lambda: _json(result),
+        lambda: (
+            workload_inputs(result.workload),
+            {**result.to_dict(), "flops": result.flops.total, "notes": list(result.architecture.notes)},
+        ),
         lines=(workload_line(result.workload, ("batch", "seq", "mode", "logits")), KERNELS[result.kernels]),
         facts=(
             *(Fact(name, getattr(result, name), BYTES) for name in ("total", "read", "written")),
@@ -39,16 +40,3 @@ def traffic_document(result: Traffic) -> Document:
 def intensity_fact(result: Traffic) -> Fact:
     """Return a fact with the arithmetic intensity of a step."""
     return Fact("intensity", f"{result.intensity:.4g}", "FLOPs per byte")
-
-
-def shares_table(title: str, name: str, sizes: dict[str, int]) -> Table:
-    """Build a table of named byte counts in descending order."""
-    total = sum(sizes.values())
-    ordered = sorted(((name, size) for name, size in sizes.items() if size), key=lambda item: -item[1])
-    rows = [(name, size, size / total) for name, size in ordered]
-    return Table(title, columns(f"{name}: name", "bytes: bytes", "share: share"), rows, ("total", total, 1.0))
-
-
-def _json(result: Traffic) -> tuple[dict[str, Any], dict[str, Any]]:
-    notes = {"notes": list(result.architecture.notes)}
-    return workload_inputs(result.workload), {**result.to_dict(), "flops": result.flops.total, **notes}

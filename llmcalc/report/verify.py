@@ -46,12 +46,8 @@ class Outcome:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the outcome as plain data. ``not_verified`` is empty if the model was run."""
-        done = (
-            self.verification.to_dict()
-            if self.verification
-            else {"ok": False, "model": self.name, "checks": [], "evidence": {}}
-        )
-        return {**done, "not_verified": self.reason}
+        missing = {"ok": False, "model": self.name, "checks": [], "evidence": {}}
+        return {**(self.verification.to_dict() if self.verification else missing), "not_verified": self.reason}
 
 
 def outcome(architecture: Architecture, family: str = "") -> Outcome:
@@ -90,8 +86,8 @@ def verify_document(architecture: Architecture, found: Outcome) -> Document:
         verdict, tables = f"{UNKNOWN} not verified: {_line(found.reason)}", []
         notes = ["the model cannot be run; nothing was compared"]
     else:
-        counts = f"{len(done.checks) - len(found.wrong)} of {len(done.checks)} checks hold"
-        verdict = f"{_sign(done.ok)} {counts}"
+        n_checks = len(done.checks)
+        verdict = f"{_sign(done.ok)} {n_checks - len(found.wrong)} of {n_checks} checks hold"
         executed = [check_row(check) for check in done.checks if not check.source]
         figures = [check_row(check) for check in done.checks if check.source]
         tables = [
@@ -101,9 +97,8 @@ def verify_document(architecture: Architecture, found: Outcome) -> Document:
         notes = [f"executed: {line}" for line in structure(done.small, is_full=True)]
         notes += [f"{kind}: {GENERATED}" for kind in done.generated]
         run = [stack.name for stack in done.small.stacks]
-        notes += [
-            f"not run: {stack.name}, whose input is not text" for stack in architecture.stacks if stack.name not in run
-        ]
+        left_out = [stack.name for stack in architecture.stacks if stack.name not in run]
+        notes += [f"not run: {name}, whose input is not text" for name in left_out]
     return model_document(
         architecture,
         "verify",

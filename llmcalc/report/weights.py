@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..checkpoint.headers import Headers
 from ..verification.weights import Comparison, Difference, Group, title
-from .document import Document, Fact, Table, columns
+from .document import Document, Fact, Table, table_of
 from .heading import ignored_keys_note, model_document
 from .json_envelope import envelope
 from .verify import CHECKS, NO, YES, check_row
@@ -16,10 +16,9 @@ def comparison_document(comparison: Comparison) -> Document:
     """Build the comparison report with the number of matching tensors, the differences and the bytes on disk."""
     listed = comparison.differences[:MOST_DIFFERENCES]
     rest = len(comparison.differences) - len(listed)
-    differences = [(one.name, _difference_text(one)) for one in listed]
     tables = (
         Table("headers compared with the architecture", CHECKS, [check_row(check) for check in comparison.checks]),
-        Table("what differs", columns("tensor: name", "difference"), differences),
+        table_of("what differs", listed, {"tensor: name": lambda one: one.name, "difference": _difference_text}),
         _groups("known additional tensors", comparison.additional),
         _groups("bytes on disk", tuple(comparison.bytes_by_part()), total=True),
     )
@@ -44,12 +43,10 @@ def headers_document(headers: Headers, command: str) -> Document:
     """Build a report on checkpoint headers without an architecture, with stored elements and bytes per data type."""
     groups = tuple(_parts(headers))
     result = {
-        "total": headers.elements,
-        "tensors": len(headers.tensors),
+        "total": headers.elements, "tensors": len(headers.tensors),
         "files": [{"name": file.name, "bytes": file.size_bytes} for file in headers.files],
-        "bytes": [group._asdict() for group in groups],
-        "evidence": dict.fromkeys(("total", "bytes"), "measured"),
-    }
+        "bytes": [group._asdict() for group in groups], "evidence": dict.fromkeys(("total", "bytes"), "measured"),
+    }  # fmt: skip
     note = (
         "headers contain shapes, but not head counts, active experts or operations; add the config.json to the folder "
         "to use every command"
@@ -74,7 +71,8 @@ def _parts(headers: Headers) -> list[Group]:
 
 
 def _groups(name: str, groups: tuple[Group, ...], total: bool = False) -> Table:
-    heads = columns("part: name", "tensors: number", "elements: count 1", "bytes: bytes")
-    rows = [(group.name, group.tensors or None, group.elements or None, group.bytes) for group in groups]
     sums = [sum(getattr(group, part) for group in groups) for part in ("tensors", "elements", "bytes")]
-    return Table(name, heads, rows, ("total", *sums) if total else None)
+    return table_of(name, groups, {
+        "part: name": lambda group: group.name, "tensors: number": lambda group: group.tensors or None,
+        "elements: count 1": lambda group: group.elements or None, "bytes: bytes": lambda group: group.bytes,
+    }, ("total", *sums) if total else None)  # fmt: skip

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from ...core.tree import Node
 from ..document import Cell, Document
@@ -20,8 +21,8 @@ def render(document: Document) -> str:
     """Render the report as CSV without the total row, so that columns can be summed."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    rows = _tree(document) if document.tree else _table(document)
-    writer.writerows(map(_cell, row) for row in rows)
+    derived = chain([TREE_HEADER], *(_rows(root, ()) for root in document.tree))
+    writer.writerows(map(_cell, row) for row in (derived if document.tree else _table(document)))
     return stream.getvalue()
 
 
@@ -43,12 +44,6 @@ def _cell(cell: Cell) -> Cell:
     if not isinstance(cell, str) or not cell.startswith(FORMULA) or _NUMBER.match(cell):
         return cell
     return f"'{cell}"
-
-
-def _tree(document: Document) -> Iterator[Sequence[Cell]]:
-    yield TREE_HEADER
-    for root in document.tree:
-        yield from _rows(root, ())
 
 
 def _rows(node: Node, above: tuple[str, ...]) -> Iterator[Sequence[Cell]]:

@@ -121,8 +121,7 @@ def _fact(fact: Fact) -> str:
 def _table(table: Table) -> str:
     columns = [piece for piece in pieces(table) if piece.shares or piece.title or any(piece.cells)]
     head = "".join(f"<th{_kind(piece)}>{escape(piece.title)}</th>" for piece in columns)
-    count = len(table.rows) + bool(table.total)
-    lasts = [bool(table.total) and at == count - 1 for at in range(count)]
+    lasts = [*([False] * len(table.rows)), *([True] if table.total else [])]
     rows = [
         f"<tr{' class=total' if last else ''}>{''.join(_cell(piece, at, last) for piece in columns)}</tr>"
         for at, last in enumerate(lasts)
