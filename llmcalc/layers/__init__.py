@@ -99,44 +99,18 @@ SHARED_MODULES = {  # modules that define several kinds, each with its name in `
     "grouped": ("grouped_attention", "grouped_mlp"),
     "rwkv": ("rwkv_channel_mix", "rwkv_head_mix", "rwkv_time_mix"),
 }
-PARTS = {  # modules by class
-    "Bounds": "bounds",
+PARTS = {  # modules of parts that have another name
     "Capacity": "expert_capacity",
-    "Cross": "cross",
     "ExpertGroups": "routing",
-    "FixedTable": "fixed_table",
-    "Frames": "frames",
-    "Frequencies": "frequencies",
-    "Gate": "gate",
-    "Ids": "ids",
-    "Implementation": "implementation",
-    "InnerNorm": "inner_norm",
     "InputRows": "sequence",
-    "Inputs": "inputs",
-    "Kv": "kv",
-    "Latent": "latent",
     "LogitRows": "sequence",
     "LogitScale": "logits",
-    "Lora": "lora",
     "MaskedLogits": "logits",
     "MlpMultipliers": "multipliers",
-    "Multipliers": "multipliers",
-    "OutputNorm": "output_norm",
-    "Padding": "padding",
-    "Pooler": "pooler",
-    "QkNorm": "qk_norm",
-    "ResidualStream": "residual_stream",
-    "Rope": "rope",
     "RouterNetwork": "routing",
-    "Routing": "routing",
     "ScoredSharedExperts": "shared_experts",
     "SequenceRows": "sequence",
-    "SharedExperts": "shared_experts",
-    "Sphere": "sphere",
     "SsmMultipliers": "multipliers",
-    "Temperature": "temperature",
-    "TimeStep": "time_step",
-    "TokenIndexer": "token_indexer",
 }
 _MODULE = {kind: module for module, kinds in SHARED_MODULES.items() for kind in kinds}
 
@@ -175,14 +149,20 @@ def find(name: str) -> tuple[type[Layer], dict[str, Any]]:
 
 def __getattr__(name: str) -> type[Part]:
     """Import a layer class such as ``Attention``, or a part class such as ``Rope``, on first access."""
-    if name in PARTS:
-        globals()[name] = part = getattr(import_module(f".parts.{PARTS[name]}", __name__), name)
-        return part  # type: ignore[no-any-return]
-    if name[:1].isupper() and name.lower() in module_names("score_biases", "layers"):
-        globals()[name] = part = getattr(import_module(f".score_biases.{name.lower()}", __name__), name)
-        return part  # type: ignore[no-any-return]
-    kind = next((kind for kind in kinds() if kind.replace("_", "") == name.lower()), "")
-    if not name[:1].isupper() or not kind:
+    found = (_find_part(name) or _find_layer(name)) if name[:1].isupper() else None
+    if found is None:
         raise AttributeError(f"module {__name__} has no attribute {name}")
-    globals()[name] = found = find(kind)[0]
+    globals()[name] = found
     return found
+
+
+def _find_part(name: str) -> type[Part] | None:
+    for folder in ("parts", "score_biases"):
+        for module in module_names(folder, "layers"):
+            if module == PARTS.get(name) or module.replace("_", "") == name.lower():
+                return getattr(import_module(find_module(folder, module, "layers") or ""), name, None)
+    return None
+
+
+def _find_layer(name: str) -> type[Part] | None:
+    return next((find(kind)[0] for kind in kinds() if kind.replace("_", "") == name.lower()), None)
