@@ -57,6 +57,7 @@ class Case:
         number = state.n * (gpus.count or 1)
         self.state = changed(state, gpu=self.gpu.name, n=number, context=context, osl=answer)
         self.context, self.answer, self.prompt = context, answer, max(context - answer, 1)
+        self._served: dict[tuple[int, int, int, Mesh], ServingResult] = {}
 
     @property
     def title(self) -> str:
@@ -229,10 +230,12 @@ class Case:
         return self.serving_of(self.prompt, self.answer)
 
     def serving_of(self, prompt: int, answer: int, users: int = 0, mesh: Mesh | None = None) -> ServingResult:
-        """Return the time of requests with other lengths, another number or another layout."""
-        own: dict[str, Any] = {**self.settings_of(mesh or self.layout), **self.load, "isl": prompt, "osl": answer}
-        found: ServingResult = serve(self.model, **own, concurrency=users or self.users)
-        return found
+        """Return the time of requests with other lengths, another number or another layout. Each is computed once."""
+        key = prompt, answer, users or self.users, mesh or self.layout
+        if key not in self._served:
+            own: dict[str, Any] = {**self.settings_of(key[3]), **self.load, "isl": prompt, "osl": answer}
+            self._served[key] = serve(self.model, **own, concurrency=key[2])
+        return self._served[key]
 
     @cached_property
     def latency(self) -> Latency:
