@@ -10,7 +10,7 @@ import llmcalc
 from llmcalc.data import table
 from llmcalc.importers.hf.class_names import family_of_class
 from llmcalc.importers.hf.config_keys import ConfigKeys
-from llmcalc.importers.hf.unknown_keys import Effect, unknown_key
+from llmcalc.importers.hf.unknown_keys import Effect, effect_in
 
 LLAMA = {
     "model_type": "llama", "vocab_size": 101, "hidden_size": 44, "intermediate_size": 53, "num_hidden_layers": 3,
@@ -267,10 +267,10 @@ def test_a_key_that_states_what_the_class_does_has_no_effect(model_type: str) ->
     for key, value in STATED[model_type].items():
         config = ConfigKeys({}, model_type, "")
         assert key not in config.defaults
-        assert unknown_key(config, key, 7 if value == "any" else value).effect is Effect.NONE
-        assert unknown_key(config, key, [value, value]).effect is Effect.NONE
+        assert effect_in(config, key, 7 if value == "any" else value) is Effect.NONE
+        assert effect_in(config, key, [value, value]) is Effect.NONE
         if value != "any":
-            assert unknown_key(config, key, "other").effect is not Effect.NONE
+            assert effect_in(config, key, "other") is not Effect.NONE
 
 
 def test_a_list_of_one_value_per_layer_may_repeat_a_size() -> None:

@@ -377,6 +377,11 @@ class UnreadKey(NamedTuple):
     name: str
     value: Any
 
+    def spelled(self, root: str) -> str:
+        """Return the key and its value, after the location if that is a config nested in ``root``."""
+        nested = self.config.where.removeprefix(root).removeprefix(": ")
+        return f"{nested}{': ' * bool(nested)}{short_repr(self.name)} ({short_repr(self.value, 40)})"
+
 
 @cache
 def _kind_of_class(name: str) -> str:

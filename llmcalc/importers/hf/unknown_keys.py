@@ -10,7 +10,6 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import IntEnum
 from functools import cache
-from typing import Any, NamedTuple
 
 from ...core.errors import UnknownNameError, nearest, short_repr
 from ...core.record import MISSING
@@ -32,22 +31,8 @@ class Effect(IntEnum):
     STRUCTURAL = 2
 
 
-class UnknownKey(NamedTuple):
-    """A key that no reader interprets, its value, its effect on sizes, and the config that contains it."""
-
-    config: ConfigKeys
-    name: str
-    value: Any
-    effect: Effect
-
-    def spelled(self, root: str) -> str:
-        """Return the key and its value, after the location if that is a config nested in ``root``."""
-        nested = self.config.where.removeprefix(root).removeprefix(": ")
-        return f"{nested}{': ' * bool(nested)}{short_repr(self.name)} ({short_repr(self.value, 40)})"
-
-
-def unknown_key(config: ConfigKeys, name: str, value: object) -> UnknownKey:
-    """Return an unread key of a config with its effect.
+def effect_in(config: ConfigKeys, name: str, value: object) -> Effect:
+    """Return the effect of an unread key of a config.
 
     A repeated value of a common key or of a part has no effect, nor has one that states what the class does. Disabling
     a feature that the class enables is structural. If the config names the class of its type, a key that no class has
@@ -59,14 +44,14 @@ def unknown_key(config: ConfigKeys, name: str, value: object) -> UnknownKey:
     has = (part for part in config.parts if name in part.read or name in part.defaults)
     repeated = repeated or any(value == _value(part, name) for part in has)
     if repeated or stated in ("any", single) or is_foreign_key(name, config.model_type):
-        return UnknownKey(config, name, value, Effect.NONE)
+        return Effect.NONE
     usual = config.defaults.get(name)
     disabled = is_off(value) and not is_off(usual)
     effect = effect_of(name, usual if disabled else value, _value(config, "num_hidden_layers"))
     if effect is Effect.STRUCTURAL and config.has_plain_class:
         passed = not _is_read_by_some_class(name) or _is_other_name(config, name)
-        effect = Effect.POSSIBLE if passed else effect
-    return UnknownKey(config, name, value, effect)
+        return Effect.POSSIBLE if passed else effect
+    return effect
 
 
 def _is_read_by_some_class(name: str) -> bool:
@@ -165,11 +150,10 @@ def check_unknown(unread: Iterable[UnreadKey], where: str, strict: bool = False)
         where: location of the config.
         strict: whether every unknown key is an error.
     """
-    found = [unknown_key(*key) for key in unread]
-    keys = {effect: [key for key in found if key.effect is effect] for effect in Effect}
-    if strict:
-        keys = {effect: [] for effect in Effect} | {Effect.STRUCTURAL: [key for some in keys.values() for key in some]}
-    wrong, unsure, harmless = keys[Effect.STRUCTURAL], keys[Effect.POSSIBLE], keys[Effect.NONE]
+    keys: dict[Effect, list[UnreadKey]] = {effect: [] for effect in Effect}
+    for key in unread:
+        keys[effect_in(*key)].append(key)
+    harmless, unsure, wrong = ([], [], [key for some in keys.values() for key in some]) if strict else keys.values()
     if not wrong:
         return [f"ignored unknown keys, which may change results: {_listed(unsure, where)}"] if unsure else []
     hints = [] if len(wrong) == 1 else [*map(_suggestion, wrong[:MOST_SUGGESTED])]
@@ -186,13 +170,13 @@ def check_unknown(unread: Iterable[UnreadKey], where: str, strict: bool = False)
     )
 
 
-def _listed(keys: Sequence[UnknownKey], where: str) -> str:
+def _listed(keys: Sequence[UnreadKey], where: str) -> str:
     """Return the names, values and locations of keys."""
     more = [f"and {len(keys) - MOST_NAMED:,} more"] * (len(keys) > MOST_NAMED)
     return ", ".join([*(key.spelled(where) for key in keys[:MOST_NAMED]), *more])
 
 
-def _reason(wrong: Sequence[UnknownKey], where: str) -> str:
+def _reason(wrong: Sequence[UnreadKey], where: str) -> str:
     """Return why keys are not accepted."""
     if len(wrong) > 1:
         return f"No reader interprets {_listed(wrong, where)}."
@@ -202,10 +186,10 @@ def _reason(wrong: Sequence[UnknownKey], where: str) -> str:
     return f"{key.config.model_type or 'These'} configs have no such key (its value is {short_repr(key.value)})."
 
 
-def _known(key: UnknownKey) -> set[str]:
+def _known(key: UnreadKey) -> set[str]:
     return (key.config.read | set(key.config.defaults)) - {key.name}
 
 
-def _suggestion(key: UnknownKey) -> str:
+def _suggestion(key: UnreadKey) -> str:
     similar = nearest(key.name, _known(key), 1)
     return f"Did you mean {similar[0]} instead of {short_repr(key.name)}?" if similar else ""
