@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..calc.flops import flops
+from ..calc.params import params
+from ..calc.touched_experts import expert_layers
+from ..core.architecture import Architecture, declare
 from ..core.errors import InputError
 from ..core.record import changed
 from ..core.setting import AMOUNT, Setting
 from ..estimate import amounts
 from ..estimate.cost import Machine
-from ..estimate.scaling.counts import SEQ, counts, routed
+from ..estimate.scaling.forms import TRAIN
 from ..estimate.scaling.law import COUNTS, Conditions, positive
 from ..estimate.scaling.plan import plan
 from ..estimate.scaling.query import Plan, Query
@@ -20,6 +24,7 @@ from ..inputs.scaling_laws import chosen
 from ..training.budget import Budget, budget
 from ..training.machine import MACHINE, PRICE, read_machine
 
+SEQ = 4096  # default tokens per sequence for laws that count attention [deepseek2024, Table 3]
 BUDGETS, AMOUNTS = ("compute", "days", "hours", "dollars"), ("tokens", "unique", "inference")
 SETTINGS = (
     *(Setting(name, AMOUNT) for name in (*BUDGETS, *AMOUNTS)),
@@ -74,3 +79,28 @@ def _budget(gpu: Machine | str | None, price: float | None, budgets: Mapping[str
         for name, value in given.items()
     }  # fmt: skip
     return budget(read_machine(gpu) if isinstance(gpu, str) else gpu, price=price, **values)
+
+
+def routed(model: Architecture) -> float | None:
+    """Return the ratio of total to active experts, or None if the model is dense or the layers differ."""
+    ratios = {one.n_experts / one.top_k for one in expert_layers(model) if one.top_k}
+    return ratios.pop() if len(ratios) == 1 else None
+
+
+def counts(model: Architecture, seq: int = SEQ) -> dict[str, float]:
+    """Return the model's parameter count under each definition used by scaling laws."""
+    counted = params(model)
+    return {
+        "total": float(counted.active),
+        "active": float(counted.active),
+        "stored": float(counted.total),
+        "non-embedding": float(counted.active_non_embedding),
+        "flops-per-token": non_embedding_flops(model, seq) / TRAIN,
+    }
+
+
+def non_embedding_flops(model: Architecture, seq: int) -> float:
+    """Return training FLOPs per token, counting all query-key pairs but no logits [deepseek2024, Equation 2]."""
+    step = flops(model, seq=seq, mode="train", attention="dense", extend=True)
+    logits = step.of(work for work in step.works if declare(work.entry.layer).logits)
+    return (step.matmul - logits.matmul) / step.tokens

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ..analysis.plan import SETTINGS, find_plan
+from ..analysis.plan import SEQ, SETTINGS, find_plan
 from ..core.aliases import accepts_aliases
 from ..core.errors import InputError
 from ..core.setting import AMOUNT, Setting, check_values, known_choice, read_lengths, read_texts
 from ..estimate.cost import Machine
-from ..estimate.scaling.counts import SEQ
 from ..estimate.scaling.law import COUNTS
 from ..estimate.scaling.query import Plan
 from ..inputs.models import Source

@@ -49,10 +49,17 @@ def read_overrides(overrides: Overrides) -> tuple[str, ...]:
     ('n_layers=48', 'mlp.bias=true')
     """
     if isinstance(overrides, Mapping):
-        from json import dumps  # plain values are written in JSON as in YAML
-
-        return tuple(f"{path}={value if isinstance(value, str) else dumps(value)}" for path, value in overrides.items())
+        return tuple(f"{path}={_spelled(value)}" for path, value in overrides.items())
     return read_texts(overrides, "overrides")
+
+
+def _spelled(value: Any) -> str:
+    """Write a value as in YAML, which has the words and brackets of JSON."""
+    if value is None or isinstance(value, (bool, list, tuple, dict)):
+        from json import dumps
+
+        return dumps(value, default=str)
+    return str(value)
 
 
 def load_all(sources: Sequence[Any], overrides: Sequence[str] = (), **reading: Any) -> list[Architecture]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..analysis.plan import SEQ
 from ..core.errors import spelled
 from ..estimate.cost import Machine
-from ..estimate.scaling.counts import SEQ
 from ..estimate.scaling.law import EXPERT_FORMS
 from ..estimate.scaling.query import Plan, Point
 from ..search.reference_models import Shape

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import llmcalc
+from llmcalc.analysis.plan import counts, routed
 from llmcalc.core.errors import InputError, UnknownNameError
 from llmcalc.data import table
-from llmcalc.estimate.scaling.counts import counts, routed
 from llmcalc.estimate.scaling.forms import TRAIN
 from llmcalc.estimate.scaling.law import COUNTS, QUANTITIES, Conditions
 from llmcalc.inputs.scaling_laws import EXPERT_LAWS, USUAL_LAWS, law, laws
