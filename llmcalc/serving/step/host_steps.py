@@ -20,7 +20,7 @@ from ...core.record import changed, record
 from ...estimate.hardware import Accelerator
 from ...kernels.arrays import Number, namespace
 from ...kernels.cost import Cost, StepTime
-from ...kernels.operations import Attention, Convolution, GroupedGemm, Operation, Scan
+from ...kernels.operations import Attention, GroupedGemm, Operation, Recurrence
 from ..start.llama_cpp_weights import HostShares
 from .step import StepModel, Values
 
@@ -95,7 +95,7 @@ class HostSteps(StepModel):
 
     def placed_cost(self, operation: Operation, weight_bytes: float, cost: Cost, values: Mapping[str, Values]) -> Cost:
         """Return the cost of an operation of which a share is in host memory."""
-        is_core = isinstance(operation, Attention | Scan | Convolution)
+        is_core = isinstance(operation, Attention | Recurrence)
         share = self.shares.layers if is_core else self.shares.components.get(operation.component, 0.0)
         if not share:
             return cost
