@@ -197,6 +197,13 @@ def test_a_preset_loads_nothing_of_other_sources_and_quantities(compiled: Path) 
     assert len(own) <= 75, own  # each module takes 0.2 ms
 
 
+def test_the_start_of_an_engine_loads_nothing_of_times_and_configs(compiled: Path) -> None:
+    own = modules(compiled, "serve", "gpt3", "--gpu", "h100:8")
+    assert "llmcalc.serving.start.serve" in own
+    unused = ("llmcalc.kernels", "llmcalc.serving.step", "llmcalc.training", "llmcalc.importers.hf")
+    assert not [name for name in own if name.startswith(unused)]
+
+
 def modules(compiled: Path, *command: str) -> list[str]:
     """The modules of llmcalc that are loaded after a command."""
     code = f"import sys; sys.path.insert(0, {str(compiled)!r})"

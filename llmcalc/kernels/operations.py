@@ -179,18 +179,23 @@ class Attention(Operation):
 
 
 @record
-class Scan(Operation):
-    """A recurrence over the tokens of each sequence, with ``state_elements`` elements per sequence on one rank.
-
-    ``flops`` are the FLOPs of the contractions of one application on a rank.
-    """
+class Recurrence(Operation):
+    """Equations over the tokens of each sequence that keep a state of ``state_elements`` elements on one rank."""
 
     sequences: Form
     tokens: Form
     state_elements: int
+
+    ROLE: ClassVar[str]  # of the state
+
+
+@record
+class Scan(Recurrence):
+    """A recurrence. ``flops`` are the FLOPs of the contractions of one application on a rank."""
+
     flops: Form
 
-    ROLE: ClassVar[str] = RECURRENT  # of the state
+    ROLE: ClassVar[str] = RECURRENT
 
     @cached_property
     def decays_channels(self) -> bool:
@@ -202,19 +207,13 @@ class Scan(Operation):
 
 
 @record
-class Convolution(Operation):
-    """A depthwise convolution with ``taps`` taps of ``channels`` channels on one rank, over the tokens of sequences.
+class Convolution(Recurrence):
+    """A depthwise convolution with ``taps`` taps of ``channels`` channels on one rank, over the tokens of sequences."""
 
-    It keeps ``state_elements`` elements per sequence for the next step.
-    """
-
-    sequences: Form
-    tokens: Form
     channels: int
     taps: int
-    state_elements: int
 
-    ROLE: ClassVar[str] = CONVOLVED  # of the state
+    ROLE: ClassVar[str] = CONVOLVED
 
     @property
     def flops(self) -> Form:

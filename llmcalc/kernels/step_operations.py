@@ -19,7 +19,7 @@ from ..core.record import OF_LAYERS, NamedTuple, changed, remembered
 from .cost import ClassFormats
 from .layer_groups import Key
 from .layer_operations import layer_key, layer_operations, operations
-from .operations import Attention, Convolution, Operation, Scan
+from .operations import Attention, Operation, Recurrence
 
 PHASES = DECODE, PREFILL = ("decode", "prefill")
 Pair = Mapping[str, Operation]  # operations of both phases with the same weights
@@ -166,7 +166,7 @@ def paired(found: Iterable[tuple[str, Operation]]) -> list[Pair]:
     """Return operations in pairs of the same operation in a prefill and a decode step, which share their weights."""
     pairs: dict[Key, dict[str, Operation]] = {}
     for phase, operation in found:
-        is_shared = not isinstance(operation, (Attention, Scan, Convolution))
+        is_shared = not isinstance(operation, (Attention, Recurrence))
         names = operation.names if is_shared else (phase, *operation.names)
         pairs.setdefault((*operation.key, *names), {})[phase] = operation
     return [*pairs.values()]

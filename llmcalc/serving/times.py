@@ -57,7 +57,7 @@ from typing import Any
 from ..core.record import NamedTuple, changed, record
 from ..kernels.arrays import Number, namespace
 from ..kernels.cost import StepTime
-from ..kernels.operations import Attention, Convolution, Scan
+from ..kernels.operations import Attention, Recurrence
 from ..kernels.step_operations import DECODE
 from .admission import RequestBytes, excess_probability, recomputed_tokens, reserved_bytes
 from .factors import Factors
@@ -168,9 +168,8 @@ def cache_bytes(model: StepModel, tokens: Number) -> Number:
         if isinstance(operation, Attention):
             keys = operation.pairs(**values)
             found = found + group.applied * keys * operation.key_elements * model.cache_bytes
-        elif isinstance(operation, Scan | Convolution):
-            size = operation.state_elements * model.states[operation.ROLE]
-            found = found + group.applied * size
+        elif isinstance(operation, Recurrence):
+            found = found + group.applied * (operation.state_elements * model.states[operation.ROLE])
     return found
 
 

@@ -10,7 +10,6 @@ from ...calc.params import params
 from ...calc.sharding import Mesh
 from ...checkpoint.stored_tensors import declared
 from ...core.interval import Interval
-from ...core.ledger import Row
 from ...core.record import NamedTuple
 from ...core.traits import EMBEDDING, EXPERTS, HEAD
 from .weights import length_on_rank
@@ -86,13 +85,10 @@ def _matrices(memory: InferenceMemory, with_experts: bool) -> Iterator[Adapted]:
         whole = sum(length_on_rank(own, Mesh(), own.tensor.groups[-1]) for own in tensor.rows)
         inputs = length_on_rank(row, mesh, row.tensor.groups[-2])
         is_expert = row.declaration.number_class(row.tensor) == EXPERTS
-        copies = mesh.share_of_weight(row.tensor, row.declaration, row.size) // (inputs * _own(row, mesh))
+        copies = mesh.share_of_weight(row.tensor, row.declaration, row.size) // (
+            inputs * length_on_rank(row, mesh, row.tensor.groups[-1])
+        )
         yield Adapted(tensor.name, inputs, outputs, copies, len(tensor.rows) if is_expert else 1, outputs < whole)
-
-
-def _own(row: Row, mesh: Mesh) -> int:
-    """Return the outputs of a matrix on a rank."""
-    return length_on_rank(row, mesh, row.tensor.groups[-1])
 
 
 def _tables(memory: InferenceMemory) -> Iterator[int]:

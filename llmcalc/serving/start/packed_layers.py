@@ -47,7 +47,10 @@ def packed_by_stage(
     window only, or those of a draft model.
     """
     rule, size = settings["compressed"], settings["block_size"]
-    drafted = [_draft_page(layer, size, rule["alignment"]) for layer in drafts]
+    drafted = [
+        Page(each.kind, each.window, size, round_up(int(each.bytes * size), rule["alignment"]), each.n_layers)
+        for each in drafts
+    ]
     if prediction:
         own = pages_of(prediction, settings)
         drafted += [page for page in own if page.kind == WINDOW and page.block_size == rule["window_block"]]
@@ -61,11 +64,6 @@ def packed_by_stage(
         own_whole = whole if is_grouped else ()
         found[number] = packed_groups(pages, settings["packing"], own_whole, settings["counts_bytes"])
     return found
-
-
-def _draft_page(layer: CacheLayer, block_size: int, alignment: int) -> Page:
-    size = round_up(int(layer.bytes * block_size), alignment)
-    return Page(layer.kind, layer.window, block_size, size, layer.n_layers)
 
 
 def _full(page: Page, block_size: int, alignment: int) -> Page:

@@ -21,7 +21,7 @@ from ...engines.llama_cpp_weights import HostShares
 from ...estimate.hardware import Accelerator
 from ...kernels.arrays import Number, namespace
 from ...kernels.cost import Cost, StepTime
-from ...kernels.operations import Attention, Convolution, GroupedGemm, Operation, Scan
+from ...kernels.operations import Attention, GroupedGemm, Operation, Recurrence
 from .step import StepModel, Values
 
 MANY_TOKENS = 32  # of a step, from which on a GPU computes with matrices in host memory
@@ -95,7 +95,7 @@ class HostSteps(StepModel):
 
     def placed_cost(self, operation: Operation, weight_bytes: float, cost: Cost, values: Mapping[str, Values]) -> Cost:
         """Return the cost of an operation of which a share is in host memory."""
-        is_core = isinstance(operation, Attention | Scan | Convolution)
+        is_core = isinstance(operation, Attention | Recurrence)
         share = self.shares.layers if is_core else self.shares.components.get(operation.component, 0.0)
         if not share:
             return cost
