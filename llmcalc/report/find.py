@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..core.errors import spelled
-from ..core.printable import plural
 from ..core.tree import Node
 from ..inputs.defaults import SEQ
 from ..search.gpus import FittingGpus, GpuSearch
@@ -26,7 +25,8 @@ def find_models_document(found: ModelSearch, given: str | None = None) -> Docume
         "weights: name": lambda one: one.format, "bytes: about bytes 1": lambda one: one.weights,
         "largest context: name": lambda one: f"{exact(one.context)}{'+' if one.context == MOST_CONTEXT else ''}",
     })  # fmt: skip
-    workload = {"batch": 1, **found.settings, "seq": f"{found.settings.get('seq', SEQ)} or more"}
+    workload = {"batch": 1, "seq": SEQ, **found.settings}
+    workload["seq"] = f"{workload['seq']} or more"
     inputs = {"accelerator": card.to_dict() if card else None, **found.settings}
     longest = (
         f"{exact(MOST_CONTEXT)}+: longer contexts were not tried. Most models are trained with shorter ones.",
@@ -99,7 +99,7 @@ def find_recipes_document(
     """
     card, best = found.accelerator, found.best
     gpu = card.title if card else "accelerator"
-    listed = table_of(f"recipes for {plural(found.count, 'GPU')}, best first", found.recipes, {
+    listed = table_of(f"recipes for {found.count} GPU{'s' * (found.count > 1)}, best first", found.recipes, {
         "recipe: group": lambda one: one.method, "with: name": lambda one: one.saving,
         "fits: name": lambda one: "yes" if one.fits else "no", "needed: about bytes": lambda one: one.needed,
         "host memory: about bytes 1": lambda one: one.host or None, "batch: number": lambda one: one.batch or None,

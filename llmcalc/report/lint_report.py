@@ -8,7 +8,6 @@ from typing import Any
 from ..analysis.check import Checked, Limit
 from ..core.errors import spelled
 from ..core.evidence import merged
-from ..core.printable import plural
 from ..lint import Rule, rule
 from .document import Cell, Document, Fact, Table, columns
 from .heading import model_inputs, warnings
@@ -54,12 +53,12 @@ def _size(value: int, unit: str) -> str:
 def _verdict(found: Sequence[Checked]) -> str:
     findings = sum(len(checked.findings) for checked in found)
     broken = sum(not limit.kept for checked in found for limit in checked.limits)
-    parts = [plural(findings, "finding")] if findings else []
-    parts += [f"{plural(broken, 'limit')} exceeded"] if broken else []
+    parts = [f"{findings} finding{'s' * (findings != 1)}"] if findings else []
+    parts += [f"{broken} limit{'s' * (broken != 1)} exceeded"] if broken else []
     if parts:
         return f"{NO} {', '.join(parts)}"
     limits = sum(len(checked.limits) for checked in found)
-    return f"{YES} no findings" + (f", {plural(limits, 'limit')} kept" if limits else "")
+    return f"{YES} no findings" + (f", {limits} limit{'s' * (limits != 1)} kept" if limits else "")
 
 
 def _json(found: Sequence[Checked]) -> dict[str, Any]:

@@ -121,12 +121,10 @@ def _charts(result: InferenceMemory) -> list[Picture]:
 
 def serving_line(result: InferenceMemory) -> str:
     """Return a one-line summary of the serving workload."""
-    steps = result.steps
-    given = {
-        **({"prefill": steps.prefill} if steps.prefill else {}),
-        **({"beams": steps.beams} if steps.beams > 1 else {}),
-    }
-    return f"{workload_line(result.workload, SIZES)} · {named_values({**given, 'step_tokens': steps.limit or 'all'})}"
+    steps = {"prefill": result.steps.prefill, "beams": result.steps.beams if result.steps.beams > 1 else None}
+    given = {name: value for name, value in steps.items() if value}
+    more = named_values({**given, "step_tokens": result.steps.limit or "all"})
+    return f"{workload_line(result.workload, SIZES)} · {more}"
 
 
 def refusals(result: InferenceMemory) -> list[str]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from math import dist, log
 from operator import attrgetter
 
-from ..core.printable import plural
 from ..search.front import ServingFront
 from ..search.serving_search import Layout
 from .document import Document, Table, columns, table_of
@@ -159,7 +158,7 @@ def _notes(result: ServingFront) -> tuple[str, ...]:
         api = ("break-even: requests/s of all GPUs from which they are cheaper than the API", price)
     return (
         *pool_notes(result.points, result.requests), *request_notes(result), *price_notes(result.price), *api,
-        f"{plural(n_points, 'point')} of {result.tried} layouts and formats (--format csv); times and "
+        f"{n_points} point{'s' * (n_points != 1)} of {result.tried} layouts and formats (--format csv); times and "
         f"prices hold within ×/÷ {middle.width:.2f} in 80 % of measurements",
         *([FP8] if "fp8" in formats_text(middle) else []),
     )  # fmt: skip

@@ -88,8 +88,9 @@ def _settings(subject: Subject) -> str:
 
 def _table(subjects: Sequence[Subject]) -> Table:
     columns = [_column(subject) for subject in subjects]
-    names = dict.fromkeys(name for column in columns for name, text in column.items() if text)
-    rows = [(name, *(column.get(name) or "–" for column in columns)) for name in names]
+    names = dict.fromkeys(name for column in columns for name in column)
+    known = [name for name in names if any(column.get(name) for column in columns)]
+    rows = [(name, *(column.get(name) or "–" for column in columns)) for name in known]
     return Table("", (Column(""), *(Column(subject.name) for subject in subjects)), rows)
 
 
