@@ -7,7 +7,7 @@ from typing import Any
 
 from ..analysis.quantity import quantity
 from ..core.architecture import Architecture
-from ..core.compiled import ClosedForm, CompiledFunction
+from ..core.description.compiled import ClosedForm, CompiledFunction
 from ..core.errors import InputError, SizeError
 from ..core.record import record
 from ..core.setting import BATCH, SEQ, TARGET_SEQ, known_choice, read_texts

@@ -12,7 +12,7 @@ from ..calc.memory.fit import LARGEST, Fit, largest_fitting, largest_within, rea
 from ..calc.memory.inference import InferenceMemory
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
-from ..core.compiled import CompiledFunction
+from ..core.description.compiled import CompiledFunction
 from ..core.errors import InputError, SizeError
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, fields, record
