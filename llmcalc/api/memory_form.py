@@ -5,23 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-<<<<<<< HEAD
 from ..analysis.memory_form import FREE, MemoryForm, compile_memory
 from ..core.errors import InputError
 from ..core.setting import known_choice, read_texts
 from ..inputs.models import Source
-=======
-from ..analysis.quantity import quantity
-from ..core.architecture import Architecture
-from ..core.description.compiled import ClosedForm, CompiledFunction
-from ..core.errors import InputError, SizeError
-from ..core.record import record
-from ..core.setting import BATCH, SEQ, TARGET_SEQ, known_choice, read_texts
-from ..fitting.memory import SETTINGS, read_arguments
-from ..inputs.defaults import default_seq
-from ..inputs.effects import check_effects
-from ..inputs.models import Source, load
->>>>>>> h-names
 
 if TYPE_CHECKING:
     from typing import Unpack

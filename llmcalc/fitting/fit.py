@@ -8,10 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..calc.memory.fit import LARGEST, Fit, read_size
 from ..core.architecture import Architecture
-<<<<<<< HEAD
-=======
-from ..core.description.compiled import CompiledFunction
->>>>>>> h-names
 from ..core.errors import InputError, SizeError
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import fields, record

@@ -6,11 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from ..core.declaration import Declaration
-<<<<<<< HEAD
-=======
 from ..core.description.part_family import PartFamily
-from ..core.equation import renamed
->>>>>>> h-names
 from ..core.layer import Layer
 from ..core.part import Part
 from ..core.record import record
