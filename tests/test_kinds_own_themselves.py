@@ -23,7 +23,7 @@ ENGINE = sorted(
     for place in ("core", "calc", "estimate", "lint", "testing.py")
     for file in ((PACKAGE / place).rglob("*.py") if (PACKAGE / place).is_dir() else [PACKAGE / place])
 )
-EXEMPT = {"core/fingerprint_names.py"}  # the first names of kinds and fields
+EXEMPT = {"core/description/fingerprint_names.py"}  # the first names of kinds and fields
 STACKS = {field.name for record in (Architecture, Stack, Run, Block, Sublayer, Branch) for field in fields(record)}
 KINDS = {*layers.kinds(), *layers.ALIASES}
 FIELDS = {field.name for kind in layers.kinds() for field in fields(layers.find(kind)[0])}
@@ -42,8 +42,8 @@ OTHERS = {
     "calc/params.py": {"active", "embedding"},
     "core/functions.py": set(FUNCTIONS),
     "core/layer.py": {"ids", "sinusoids", "window"},
-    "core/text_kind.py": {"conv"},
-    "core/text_sizes.py": {"rope", "window"},
+    "core/description/text_kind.py": {"conv"},
+    "core/description/text_sizes.py": {"rope", "window"},
     "core/setting.py": {"causal", "prompt"},
     "core/traits.py": {"embedding", "head", "norm", "router"},
     "core/workload.py": {"attention", "causal", "frames"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.architecture import Architecture
-from ..core.compiled import ClosedForm, CompiledFunction
+from ..core.description.compiled import ClosedForm, CompiledFunction
 from ..core.errors import SizeError
 from ..core.record import record
 from ..core.setting import BATCH, SEQ, TARGET_SEQ, known_choice

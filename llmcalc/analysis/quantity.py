@@ -22,7 +22,7 @@ from ..core.zoo_search import find_module, module_names
 from ..estimate.amounts import amount
 
 if TYPE_CHECKING:
-    from ..core.compiled import CompiledFunction
+    from ..core.description.compiled import CompiledFunction
 
 BYTES, NANOSECONDS = "bytes", "ns"
 TIMES = {"": 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "µs": 10**3, "ns": 1}  # nanoseconds of a unit
@@ -135,7 +135,7 @@ class Quantity:
         self, architecture: Architecture, settings: Mapping[str, Any], part: str, names: Iterable[str]
     ) -> CompiledFunction:
         """Return a part of the result as a compiled function of the sizes ``names``."""
-        from ..core.compiled import CompiledFunction
+        from ..core.description.compiled import CompiledFunction
 
         def compute(**sizes: Any) -> Any:  # results with symbols must not be remembered
             return getattr(self.measure(changed(architecture), {**settings, **sizes}), part)

@@ -8,7 +8,7 @@ from typing import Any
 from ..calc.memory.fit import LARGEST, Fit, largest_fitting, largest_within, smallest_fitting
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
-from ..core.compiled import CompiledFunction
+from ..core.description.compiled import CompiledFunction
 from ..core.errors import SizeError
 from ..core.record import changed
 from ..core.workload import positions

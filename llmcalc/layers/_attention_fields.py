@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..core.description.part_family import PartFamily
 from ..core.layer import Layer
 from ..core.part import Part
-from ..core.part_family import PartFamily
 from ..core.record import changed, record
 from ..core.traits import Parallel, Roles, Stored
 from ._attention_parts import contradictions, derive_head_width

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from ..core.declaration import Declaration
+from ..core.description.part_family import PartFamily
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.part import Part
-from ..core.part_family import PartFamily
 from ..core.record import changed, record
 from ..core.traits import Parallel, Roles
 from .parts.ids import TOKEN_IDS, Ids

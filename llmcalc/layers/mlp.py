@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from ..core.declaration import Declaration
+from ..core.description.part_family import PartFamily
 from ..core.layer import Layer
 from ..core.part import Part
-from ..core.part_family import PartFamily
 from ..core.record import record
 from ..core.traits import GATED_MLP, ModuleTensors, Parallel, Roles
 from .parts.bounds import BOUNDED, UNBOUNDED, Bounds, check_bounds

@@ -9,8 +9,8 @@ from ..analysis.compare import QUANTITIES, Comparison, Costs
 from ..analysis.diff import Diff
 from ..calc.params import Params
 from ..core.architecture import Architecture
+from ..core.description.structure import side_by_side
 from ..core.errors import spelled
-from ..core.structure import side_by_side
 from .document import Cell, Column, Document, Table, columns
 from .heading import SIZES, model_inputs, shown_notes, title, warnings, workload_inputs, workload_line
 from .json_envelope import envelope

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..core.architecture import Architecture, model_of
+from ..core.description.structure import structure_line
 from ..core.record import fields
-from ..core.structure import structure_line
 from .document import Document
 from .numbers import about
 
@@ -84,7 +84,7 @@ def derivation(name: str, result: Any) -> Callable[[], tuple[Node, ...]]:
 
 def model_inputs(architecture: Architecture) -> dict[str, Any]:
     """Return the JSON fields that identify a model (name, file, overrides and hash), and the model's warnings."""
-    from ..core.fingerprint import fingerprint
+    from ..core.description.fingerprint import fingerprint
 
     given = architecture.inputs
     return {
@@ -182,7 +182,7 @@ def workload_inputs(workload: Workload) -> dict[str, Any]:
 
 def formula_note(what: str, form: Form) -> str:
     """Return a note with a closed form and the meanings of its symbols."""
-    from ..core.notation import Notation, signs_in  # parameters have no form
+    from ..core.description.notation import Notation, signs_in  # parameters have no form
 
     text = Notation().text(form)
     named = [f"{letter}: {meaning}" for letter, meaning in LETTERS.items() if letter in form.symbols()]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
+from ..core.description.structure import word
 from ..core.errors import spelled
 from ..core.functions import FUNCTIONS
 from ..core.part import Part, nested_fields
 from ..core.record import MISSING, fields
-from ..core.structure import word
 from ..layers import ALIASES, find, kinds
 from ..schema.field_descriptions import field_descriptions, summary
 from ..schema.json_schema import parts_of

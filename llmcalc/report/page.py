@@ -8,7 +8,7 @@ from .. import __version__
 from ..api.compare import compare
 from ..calc.params import params
 from ..core.architecture import Architecture
-from ..core.fingerprint import fingerprint
+from ..core.description.fingerprint import fingerprint
 from ..core.record import changed
 from ..serving.latency_times import Latency
 from .compare import compare_document

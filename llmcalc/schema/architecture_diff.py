@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from ..core.architecture import Architecture, Block, Run, Stack, Sublayer
+from ..core.description.structure import NOTHING, paper_name, word
+from ..core.description.text_kind import TextLayer
 from ..core.layer import Layer
 from ..core.layer_history import without_n_sums
 from ..core.part import nested_fields
-from ..core.structure import NOTHING, paper_name, word
-from ..core.text_kind import TextLayer
 from .build import STACK_FLAGS, STACK_NUMBERS
 from .describe import block_order
 from .export import explicit_fields, name_and_fields

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from ..core.architecture import Architecture
+from ..core.description.structure import features
 from ..core.errors import InputError, SizeError
 from ..core.record import by_layer, changed, forget
-from ..core.structure import features
 from . import preset_files
 from .overrides import split_override
 from .plain_data import mapping_at

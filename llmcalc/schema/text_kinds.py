@@ -25,6 +25,8 @@ from .. import layers
 from ..core.architecture import Architecture
 from ..core.axes import GLOSSARY, WORKLOAD
 from ..core.declaration import Declaration
+from ..core.description.text_definition import TextAxis, TextField, TextKind, TextState, TextTensor, computation_order
+from ..core.description.text_kind import TextLayer, layer_class
 from ..core.equation import Equation, Operand, read
 from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, short_repr
 from ..core.expression import names_in
@@ -33,8 +35,6 @@ from ..core.functions import FUNCTIONS as FUNCTIONS_OF_EQUATIONS
 from ..core.layer import is_number
 from ..core.ledger import stack_entries
 from ..core.record import fields
-from ..core.text_definition import TextAxis, TextField, TextKind, TextState, TextTensor, computation_order
-from ..core.text_kind import TextLayer, layer_class
 
 Path = tuple[Any, ...]
 Axes = tuple[str, ...]

@@ -8,8 +8,8 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture
+from ..core.description.fingerprint import fingerprint
 from ..core.errors import InputError, UnknownNameError, short_repr
-from ..core.fingerprint import fingerprint
 from ..core.setting import Setting, read_length
 from ..inputs.models import read_model
 from ..inputs.table_files import file_rows

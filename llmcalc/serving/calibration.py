@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ..core.architecture import Architecture
+from ..core.description.fingerprint import fingerprint
 from ..core.errors import InputError, short_repr
 from ..core.evidence import FITTED
-from ..core.fingerprint import fingerprint
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..core.setting import Setting

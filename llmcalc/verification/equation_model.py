@@ -15,12 +15,12 @@ import numpy as np
 from ..calc.walk import Conventions, executed, runs
 from ..core.architecture import Architecture, declare
 from ..core.declaration import Declaration, State
+from ..core.description.text_kind import TextLayer
 from ..core.equation import Equation, Operand
 from ..core.errors import UnsupportedError, short_repr
 from ..core.expression import evaluate, names_in
 from ..core.form import FUNCTIONS as ATOMS
 from ..core.ledger import entries
-from ..core.text_kind import TextLayer
 from ..twins.functions import ACTIVATIONS, divide_by_sum, l2norm, layernorm, rmsnorm, softcap, softmax, sqrt_softplus
 from ..twins.rope import rotate_pairs
 from ..twins.step import State as Cached

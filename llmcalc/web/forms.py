@@ -20,7 +20,7 @@ from ..calc.flops import Flops, flops
 from ..calc.memory.inference import inference_memory
 from ..calc.params import params
 from ..core.architecture import Architecture
-from ..core.compiled import ClosedForm, CompiledFunction, form_text
+from ..core.description.compiled import ClosedForm, CompiledFunction, form_text
 from ..core.form import Form, symbol
 from ..core.record import changed
 from ..core.workload import positions, stack_positions

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import llmcalc
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.architecture import Architecture
-from llmcalc.core.compiled import CompiledFunction
+from llmcalc.core.description.compiled import CompiledFunction
 from llmcalc.core.errors import InputError, LlmcalcError, SizeError
 from llmcalc.core.record import changed
 from llmcalc.fitting.memory import memory_of

@@ -11,7 +11,7 @@ import pytest
 
 import llmcalc
 from llmcalc.cli.main import main
-from llmcalc.core.fingerprint import fingerprint
+from llmcalc.core.description.fingerprint import fingerprint
 
 Capture = pytest.CaptureFixture[str]
 

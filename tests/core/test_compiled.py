@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmcalc.core.amount import Sum, largest, largest_items, scaled, smallest
-from llmcalc.core.compiled import ClosedForm, CompiledFunction
+from llmcalc.core.description.compiled import ClosedForm, CompiledFunction
+from llmcalc.core.description.traced import Tracer
 from llmcalc.core.errors import SizeError
 from llmcalc.core.form import ceil, maximum, minimum, remainder
-from llmcalc.core.traced import Tracer
 
 SIZES = st.integers(1, 60) | st.sampled_from([997, 2**31 - 1, 2**61 - 1])
 

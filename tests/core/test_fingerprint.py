@@ -9,8 +9,8 @@ import pytest
 import llmcalc
 from llmcalc import layers
 from llmcalc.core.architecture import Architecture, Stack, Sublayer
-from llmcalc.core.fingerprint import canonical, fingerprint
-from llmcalc.core.fingerprint_names import CHOICES, FIELDS, KINDS, ORDER, PARTS
+from llmcalc.core.description.fingerprint import canonical, fingerprint
+from llmcalc.core.description.fingerprint_names import CHOICES, FIELDS, KINDS, ORDER, PARTS
 from llmcalc.core.layer import Layer
 from llmcalc.core.record import fields
 from llmcalc.layers import (

@@ -8,7 +8,7 @@ import textwrap
 import pytest
 
 from llmcalc import load
-from llmcalc.core.structure import side_by_side, structure_line
+from llmcalc.core.description.structure import side_by_side, structure_line
 from llmcalc.report.heading import structure
 
 

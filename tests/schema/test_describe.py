@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from llmcalc import load
-from llmcalc.core.fingerprint import fingerprint
+from llmcalc.core.description.fingerprint import fingerprint
 from llmcalc.schema.describe import describe
 from llmcalc.schema.preset import load_text
 from llmcalc.schema.preset_files import names

@@ -17,8 +17,8 @@ import llmcalc
 from llmcalc import layers
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.architecture import Architecture, declare
+from llmcalc.core.description.fingerprint import fingerprint
 from llmcalc.core.errors import InputError
-from llmcalc.core.fingerprint import fingerprint
 from llmcalc.core.layer import Layer
 from llmcalc.core.traits import glossary
 from llmcalc.schema.describe import describe

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from llmcalc.core.description.notation import Notation
 from llmcalc.core.form import Call, symbol
-from llmcalc.core.notation import Notation
 from llmcalc.web.answers import answers
 from llmcalc.web.answers.case import Case, case_of
 from llmcalc.web.answers.closed_forms import closed_form

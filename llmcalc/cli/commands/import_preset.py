@@ -53,7 +53,7 @@ def _name(text: str) -> str:
 def _comment(architecture: Architecture, model: str) -> list[str]:
     from ... import __version__
     from ...calc.params import params
-    from ...core.fingerprint import fingerprint
+    from ...core.description.fingerprint import fingerprint
 
     overrides = architecture.inputs.get("overrides", ())
     changed = f" with {', '.join(overrides)}" if overrides else ""

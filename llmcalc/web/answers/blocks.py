@@ -10,9 +10,9 @@ from typing import Any
 from ...core.architecture import Named, Run, Stack, Sublayer, declare, layer_glossary
 from ...core.axes import WORKLOAD
 from ...core.declaration import Declaration, Tensor
+from ...core.description.structure import structure_line
 from ...core.layer import Layer
 from ...core.ledger import Row
-from ...core.structure import structure_line
 from ...report.numbers import human
 from .case import Case
 

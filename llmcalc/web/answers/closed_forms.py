@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ...calc.memory.inference import InferenceMemory
-from ...core.compiled import ClosedForm, CompiledFunction
+from ...core.description.compiled import ClosedForm, CompiledFunction
+from ...core.description.notation import Notation, signs_in
 from ...core.form import symbol
-from ...core.notation import Notation, signs_in
 from ...core.record import changed, fields
 from ...core.workload import symbol_values
 from ...fitting.memory import serving_stages, worst_stage

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from math import lcm
 from typing import TYPE_CHECKING, Any
 
-from .equation import read
-from .expression import parse, subtrees
+from ..equation import read
+from ..expression import parse, subtrees
 from .text_definition import TextKind, size_of
 
 if TYPE_CHECKING:
-    from .shrink import Sizes
+    from ..shrink import Sizes
     from .text_kind import TextLayer
 
 WIDTH = "d_model"

@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .architecture import Architecture, Stack, declare, layer_glossary
-from .layer import Layer
-from .part import nested_fields
-from .printable import plural
-from .record import MISSING, NamedTuple, fields, record, remembered
-from .traits import role_fields
+from ..architecture import Architecture, Stack, declare, layer_glossary
+from ..layer import Layer
+from ..part import nested_fields
+from ..printable import plural
+from ..record import MISSING, NamedTuple, fields, record, remembered
+from ..traits import role_fields
 
 MOST_VALUES = 3
 MAIN_ROLES = (  # of sizes, most important first

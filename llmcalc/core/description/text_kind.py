@@ -4,7 +4,7 @@ A preset lists the fields, axes, tensors, equations and state of a kind. ``layer
 definition to a layer class. The layers can be declared, counted, compared and pickled like those of any other
 kind.
 
->>> from llmcalc.core.text_definition import TextAxis, TextTensor
+>>> from llmcalc.core.description.text_definition import TextAxis, TextTensor
 >>> kind = TextKind(
 ...     "low_rank",
 ...     fields=(TextField("d_model"), TextField("rank", default=2)),
@@ -22,19 +22,19 @@ from functools import cache
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .axes import WORKLOAD
-from .declaration import Declaration
-from .equation import read
-from .errors import SizeError, short_repr
-from .form import Form, symbol
-from .layer import Layer
-from .record import changed, record
+from ..axes import WORKLOAD
+from ..declaration import Declaration
+from ..equation import read
+from ..errors import SizeError, short_repr
+from ..form import Form, symbol
+from ..layer import Layer
+from ..record import changed, record
+from ..traits import Parallel, Roles
 from .text_definition import TextField, TextKind, computation_order, evaluated, length_of, size_of
 from .text_sizes import shrink_related, shrink_rules, width_multiple
-from .traits import Parallel, Roles
 
 if TYPE_CHECKING:
-    from .shrink import Sizes
+    from ..shrink import Sizes
 
 MOST_TERMS = 10_000  # terms of the closed form of one equation
 

@@ -18,8 +18,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .amount import Sum
-from .form import Call, Form, Symbolic, lift, symbol
+from ..amount import Sum
+from ..form import Call, Form, Symbolic, lift, symbol
 from .form_bounds import FUNCTIONS, MOST_CANDIDATES, Bounds
 
 Integer = Any  # an int or a Traced value

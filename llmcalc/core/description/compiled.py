@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, reduce
 from typing import Any
 
-from .errors import LlmcalcError
-from .form import Call, Form, lift, symbol
+from ..errors import LlmcalcError
+from ..form import Call, Form, lift, symbol
 from .form_bounds import FUNCTIONS
 from .notation import Notation
 from .traced import Traced, Tracer

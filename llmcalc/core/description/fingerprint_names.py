@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from .layer import Layer
-from .part import Part, part_name
-from .record import MISSING, fields
+from ..layer import Layer
+from ..part import Part, part_name
+from ..record import MISSING, fields
 
 Entry = tuple[str, Any, Any]  # name, value and default of a field
 

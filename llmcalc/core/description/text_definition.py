@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .errors import DescriptionError, InputError, SizeError, short_repr
-from .expression import evaluate, names_in
-from .form import FUNCTIONS
-from .part import LARGEST_SIZE
-from .record import record
+from ..errors import DescriptionError, InputError, SizeError, short_repr
+from ..expression import evaluate, names_in
+from ..form import FUNCTIONS
+from ..part import LARGEST_SIZE
+from ..record import record
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 

@@ -7,10 +7,10 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, overload
 
-from .zoo_search import find_module, module_names
+from ..zoo_search import find_module, module_names
 
 if TYPE_CHECKING:
-    from .part import Part
+    from ..part import Part
 
 
 class PartFamily(Sequence["type[Part]"]):

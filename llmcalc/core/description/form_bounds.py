@@ -1,6 +1,6 @@
 """Bounds of closed forms that hold for all values of their symbols from given lower bounds up.
 
-``core/traced.py`` uses them to decide which comparisons have the same outcome for all inputs.
+``core/description/traced.py`` uses them to decide which comparisons have the same outcome for all inputs.
 
 >>> bounds = Bounds({"n": 1})
 >>> n = symbol("n")
@@ -15,7 +15,7 @@ from itertools import combinations_with_replacement, pairwise, product
 from operator import le
 from typing import Any
 
-from .form import Atom, Call, Form, Monomial, lift, symbol
+from ..form import Atom, Call, Form, Monomial, lift, symbol
 
 Terms = dict[Monomial, int]
 Vector = list[int]

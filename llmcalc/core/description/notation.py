@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from functools import reduce
 from math import gcd
 
-from .form import Atom, Call, Form, Monomial, lift, symbol
+from ..form import Atom, Call, Form, Monomial, lift, symbol
 
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 SIGNS = {

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .architecture import Architecture, Block
+from ..architecture import Architecture, Block
+from ..record import is_record
 from .fingerprint_names import kind_name, named_fields
-from .record import is_record
 
 
 def fingerprint(architecture: Architecture) -> str:
