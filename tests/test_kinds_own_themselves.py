@@ -39,7 +39,7 @@ OTHERS = {
     "calc/memory/saved_tensors.py": {"rope"},
     "calc/memory/zero.py": {"head"},
     "core/architecture.py": {"norm"},
-    "calc/params.py": {"active", "embedding"},
+    "calc/params.py": {"active", "blocks", "embedding"},
     "core/functions.py": set(FUNCTIONS),
     "core/layer.py": {"ids", "sinusoids", "window"},
     "core/description/text_kind.py": {"conv"},

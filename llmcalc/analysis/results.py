@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Shown(NamedTuple):
+class ResultClass(NamedTuple):
     """How a class of results is shown.
 
     Attributes:
@@ -23,28 +23,28 @@ class Shown(NamedTuple):
 
 
 RESULTS = {  # by name of the class
-    "FitResult": Shown("fit.fit_document", "fitting.fit", ("fit", "")),
-    "ServeResult": Shown("serve.serve_document", "serving.start.start", ("serve", "")),
-    "ServingResult": Shown("serving.serving_document", "serving.result", ("serve", "requests")),
-    "EncoderServing": Shown("encoder_serving.encoder_document", "serving.encoders", ("serve", "encoders")),
-    "RlMemory": Shown("rl.rl_document", "training.rl", ("rl", "")),
-    "Calibration": Shown("calibration.calibration_document", "serving.calibration", ("calibrate", "")),
-    "Plan": Shown("scale.scale_document", "estimate.scaling.query", ("scale", "")),
-    "Architecture": Shown("notebook.architecture_document"),
-    "Checked": Shown("notebook.check_one_document"),
-    "CheckedLog": Shown("check_log.check_log_document"),
-    "Comparison": Shown("compare.compare_document"),
-    "Design": Shown("design.design_document"),
-    "Diff": Shown("compare.diff_document"),
-    "Evidence": Shown("evidence.evidence_document"),
-    "Explanation": Shown("explain.explain_document"),
-    "GpuSearch": Shown("find.find_gpus_document"),
-    "ModelSearch": Shown("find.find_models_document"),
-    "RecipeSearch": Shown("find.find_recipes_document"),
-    "ServingFront": Shown("serving_front.front_document"),
-    "ServingGpus": Shown("serving_gpus.serving_gpus_document"),
-    "ServingPools": Shown("serving_pools.pools_document"),
-    "ServingSearch": Shown("serving_search.search_document"),
-    "Sweep": Shown("sweep.sweep_document"),
-    "Verification": Shown("notebook.verification_document"),
+    "FitResult": ResultClass("fit.fit_document", "fitting.fit", ("fit", "")),
+    "ServeResult": ResultClass("serve.serve_document", "serving.start.start", ("serve", "")),
+    "ServingResult": ResultClass("serving.serving_document", "serving.result", ("serve", "requests")),
+    "EncoderServing": ResultClass("encoder_serving.encoder_document", "serving.encoders", ("serve", "encoders")),
+    "RlMemory": ResultClass("rl.rl_document", "training.rl", ("rl", "")),
+    "Calibration": ResultClass("calibration.calibration_document", "serving.calibration", ("calibrate", "")),
+    "Plan": ResultClass("scale.scale_document", "estimate.scaling.query", ("scale", "")),
+    "Architecture": ResultClass("notebook.architecture_document"),
+    "Checked": ResultClass("notebook.check_one_document"),
+    "CheckedLog": ResultClass("check_log.check_log_document"),
+    "Comparison": ResultClass("compare.compare_document"),
+    "Design": ResultClass("design.design_document"),
+    "Diff": ResultClass("compare.diff_document"),
+    "Evidence": ResultClass("evidence.evidence_document"),
+    "Explanation": ResultClass("explain.explain_document"),
+    "GpuSearch": ResultClass("find.find_gpus_document"),
+    "ModelSearch": ResultClass("find.find_models_document"),
+    "RecipeSearch": ResultClass("find.find_recipes_document"),
+    "ServingFront": ResultClass("serving_front.front_document"),
+    "ServingGpus": ResultClass("serving_gpus.serving_gpus_document"),
+    "ServingPools": ResultClass("serving_pools.pools_document"),
+    "ServingSearch": ResultClass("serving_search.search_document"),
+    "Sweep": ResultClass("sweep.sweep_document"),
+    "Verification": ResultClass("notebook.verification_document"),
 }

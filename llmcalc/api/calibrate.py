@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..search.answers import point_of
+from ..search.serving_answer import point_of
 from ..serving.calibrate import Rows, fit_calibration
 from ..serving.calibration import Calibration
 from ..serving.service import read_service

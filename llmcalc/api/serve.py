@@ -100,7 +100,7 @@ def serve(
     own, several = {**settings, **load}, gpu_list(gpu)
     read_words(command)  # an empty one is an error
     if asks_for_times(own):
-        from ..search.answers import answer  # needed only by times
+        from ..search.serving_answer import answer  # needed only by times
 
         images = {"image": tuple(read_texts(image, "image"))} if image else {}
         own |= {"engine": engine, "engine_version": engine_version, **images}

@@ -6,8 +6,8 @@ import os
 from typing import Any
 
 from ..inputs.models import Source
-from ..search.answers import timed
 from ..search.front import ServingFront
+from ..search.serving_answer import timed
 from ..serving.calibration import Calibration
 from ..serving.service import read_service
 
