@@ -6,15 +6,17 @@ All reports of ``serve`` and the page take them from here, so that they say the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import spelled
 from ..core.printable import plural
-from ..serving.requests import Requests
-from ..serving.speculation import Drafting
 from .document import Document, Fact, Table, columns
 from .heading import model_document, named_values
 from .numbers import duration, three_digits
+
+if TYPE_CHECKING:
+    from ..serving.requests import Requests
+    from ..serving.speculation import Drafting
 
 RANKS = ("tp", "pp", "dp", "ep")  # sizes of a layout that the page and ``latency`` show
 
