@@ -7,8 +7,6 @@
 
 from __future__ import annotations
 
-from .version import __version__ as __version__
-
 TYPE_CHECKING = False  # typing is slow to import
 if TYPE_CHECKING:
     from .api.calibrate import calibrate as calibrate
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from .api.flops import flops as flops
     from .api.latency import latency as latency
     from .api.load import load as load
+    from .api.machine import machine as machine
     from .api.memory import memory as memory
     from .api.memory_form import memory_form as memory_form
     from .api.params import Params as Params
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from .api.state import state as state
     from .api.sweep import sweep as sweep
     from .api.traffic import traffic as traffic
-    from .api.train import machine as machine
     from .api.train import train as train
     from .api.twin import twin as twin
     from .api.verify import verify as verify
@@ -51,6 +49,7 @@ if TYPE_CHECKING:
     from .core.errors import SizeError as SizeError
     from .core.errors import UnknownNameError as UnknownNameError
     from .core.errors import UnsupportedError as UnsupportedError
+    from .version import __version__ as __version__
 
 
 _ERRORS = (
@@ -58,19 +57,19 @@ _ERRORS = (
 )  # fmt: skip
 _VERBS = (
     "calibrate", "check", "check_log", "communication", "compare", "design", "diff", "evidence", "explain", "find_gpus",
-    "find_models", "find_recipes", "fit", "flops", "latency", "load", "memory", "memory_form", "params",
+    "find_models", "find_recipes", "fit", "flops", "latency", "load", "machine", "memory", "memory_form", "params",
     "read_training_file", "rl", "scale", "serve", "serving_front", "state", "sweep", "traffic", "train", "twin",
     "verify",
 )  # fmt: skip
 _MODULES = {
     **dict.fromkeys(_ERRORS, "core.errors"),
     **{name: f"api.{name}" for name in _VERBS},
+    "__version__": "version",
     "Architecture": "core.architecture",
     "Mesh": "calc.sharding",
     "Params": "api.params",
-    "machine": "api.train",
 }
-__all__ = sorted([*_MODULES, "__version__"])
+__all__ = sorted(_MODULES)
 
 
 def __getattr__(name: str) -> object:

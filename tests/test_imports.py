@@ -200,7 +200,7 @@ def test_a_preset_loads_nothing_of_other_sources_and_quantities(compiled: Path) 
 
 def test_the_start_of_an_engine_loads_nothing_of_times_and_configs(compiled: Path) -> None:
     own = modules(compiled, "serve", "gpt3", "--gpu", "h100:8")
-    assert "llmcalc.serving.start.serve" in own
+    assert "llmcalc.serving.start.predict" in own
     unused = ("llmcalc.kernels", "llmcalc.serving.step", "llmcalc.training", "llmcalc.importers.hf")
     assert not [name for name in own if name.startswith(unused)]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-from ..core.errors import InputError, SizeError
+from ..core.errors import InputError
 from ..core.setting import read_texts
 from ..inputs.gpus import ALL_GPUS, gpu_list
 from ..inputs.models import Source
 from ..serving.reading import asks_for_times, engine_name, read_deployment, read_words
-from ..serving.start.changes import fewer_ranks
-from ..serving.start.start import LayoutError, ServeResult
+from ..serving.start.layout_error import start_or_divide
+from ..serving.start.start import ServeResult
 
 if TYPE_CHECKING:
     from ..search.front import ServingFront
@@ -113,11 +113,4 @@ def serve(
         model, gpu, command=command, engine=engine, engine_version=engine_version, gpu_memory=gpu_memory, image=image,
         settings=settings,
     )  # fmt: skip
-    try:
-        return deployed.start()
-    except SizeError as error:
-        ranks = deployed.given.get("tp", deployed.gpus.count)
-        if error.parameter != "tp" or ranks is None or (deployed.command is None and "tp" in deployed.given):
-            raise  # an option of llmcalc
-        changes = fewer_ranks("tp", ranks, lambda change: deployed.with_change(change).start())
-        raise LayoutError(error, deployed.architecture, changes) from None
+    return start_or_divide(deployed)

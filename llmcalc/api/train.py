@@ -1,4 +1,4 @@
-"""Training runs: compute, time, cost, energy and checkpoint sizes, and the GPUs that they use."""
+"""Training runs: compute, time, cost, energy and checkpoint sizes."""
 
 from __future__ import annotations
 
@@ -9,30 +9,8 @@ from ..calc.sharding import Mesh
 from ..core.aliases import accepts_aliases
 from ..estimate.cost import Machine
 from ..inputs.models import Source
-from ..training.machine import read_machine
 from ..training.result import Training
 from ..training.run import read_run
-
-
-def machine(
-    name: str, count: int | None = None, mfu: float | str | None = None, precision: str | None = None
-) -> Machine:
-    """Return a description of GPUs and their utilisation for ``train`` and ``scale``.
-
-    >>> import llmcalc
-    >>> llmcalc.machine("h100:512", mfu=0.4).count
-    512
-
-    Args:
-        name: accelerator with an optional count, such as ``"h100"`` or ``"h100:512"``.
-        count: number of GPUs (default: 1).
-        mfu: model FLOPs utilisation, such as ``0.4`` or ``"40%"`` (default: the published range).
-        precision: number format of matrix products (default: 16-bit, or a format with published utilisation).
-
-    Raises:
-        InputError: the accelerator is unknown, or has no peak in this format or no published utilisation.
-    """
-    return read_machine(name, count, mfu, precision)
 
 
 @accepts_aliases(attention="count", machine="gpu")

@@ -7,9 +7,10 @@ from typing import Any
 
 from ..engines.profile import GIB, Estimate
 from ..estimate.hardware import SYSTEM_BYTES
+from ..serving.start.layout_error import LayoutError
 from ..serving.start.llama_cpp_fit import MARGIN
 from ..serving.start.memory import STATIC
-from ..serving.start.start import LayoutError, ServeResult
+from ..serving.start.start import ServeResult
 from .document import Cell, Document, Table, columns
 from .file_formats import sixteen_bit_line
 from .heading import model_document, named_values

@@ -13,7 +13,7 @@ from llmcalc.core.errors import InputError
 from llmcalc.engines.served_models import unserved
 from llmcalc.report.serve import serve_document
 from llmcalc.schema.export import preset_text
-from llmcalc.serving.start.start import LayoutError
+from llmcalc.serving.start.layout_error import LayoutError
 
 
 @pytest.mark.parametrize(

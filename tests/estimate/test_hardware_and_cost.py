@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from llmcalc.api.train import machine, train
+from llmcalc.api.machine import machine
+from llmcalc.api.train import train
 from llmcalc.core.errors import InputError
 from llmcalc.data import table
 from llmcalc.estimate.cost import Span, emission

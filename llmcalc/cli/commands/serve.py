@@ -102,7 +102,8 @@ def run(
     from ...api.serve import serve
     from ...estimate.amounts import amount
     from ...report.serve import refused_document, serve_document
-    from ...serving.start.start import LayoutError, ServeResult
+    from ...serving.start.layout_error import LayoutError
+    from ...serving.start.start import ServeResult
 
     typed = {**given, "model": model, "engine": engine, "engine_version": engine_version,
              "command": command}  # fmt: skip

@@ -22,7 +22,6 @@ FEW_TOKENS, FEW_SEQUENCES = 512, 16  # of a step
 TIMES = (2, 4, 8)  # as many GPUs
 NODE = 8  # GPUs of a node of unknown GPUs
 MOST_RANKS = 256  # tensor-parallel ranks of a suggestion
-MOST_PARTS = 1024  # into which a number of ranks is divided
 GPUS = "gpus"  # number of GPUs in a change
 LAYOUT = frozenset({"tp", "pp"})
 
@@ -37,15 +36,6 @@ def start_changes(result: ServeResult, predict: Callable[[Settings], ServeResult
                 yield [change]
 
     return advice(kinds, lambda change: Change(change, predict(change)), lambda one: one.is_whole, _repeats)
-
-
-def fewer_ranks(name: str, ranks: int, predict: Callable[[Settings], ServeResult]) -> tuple[Change, ...]:
-    """Return the largest divisor of a number of ranks with which the engine starts for sure, if any."""
-    divisors = [{name: ranks // parts} for parts in range(2, min(ranks, MOST_PARTS) + 1) if ranks % parts == 0]
-    starts = advice(
-        lambda _: [divisors], lambda change: Change(change, predict(change)), lambda one: one.verdict == "starts"
-    )
-    return tuple(starts)
 
 
 def _repeats(change: Settings, found: Settings) -> bool:

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ...calc.images.rule import ImageSize
 from ...calc.memory.fit import LARGEST, largest_fitting
 from ...core.architecture import Architecture
-from ...core.errors import SizeError
 from ...core.evidence import EXACT, FITTED, MEASURED, of_architecture
 from ...core.notebook_display import NotebookDisplay
 from ...core.record import record
 from ...engines.profile import GIB, EngineProfile, Estimate
 from ...engines.settings import command_line
 from ...estimate.hardware import Accelerator
-from ...fitting.advice import Change
 from ...importers.engine_commands import EngineCommand
 from ...importers.modelfile import MODELFILE, RUN, TITLE
 from .cache import STATE, CacheGroups
@@ -355,16 +353,3 @@ class ServeResult(NotebookDisplay):
             **({"host_tokens": self.host_tokens.to_dict()} if self.host_tokens else {}),
             "encoder": self.encoder, "images": [size.to_dict() for size in self.images], "evidence": self.evidence,
         }  # fmt: skip
-
-
-class LayoutError(SizeError):
-    """A number of ranks that does not divide the model, so that the engine does not start.
-
-    ``architecture`` is the model. ``changes`` has the largest divisor of the number with which the engine starts, and
-    the result.
-    """
-
-    def __init__(self, error: SizeError, architecture: Architecture, changes: tuple[Change, ...] = ()) -> None:
-        super().__init__(error.message, parameter=error.parameter, where=error.where, hint=error.hint)
-        self.architecture = architecture
-        self.changes: tuple[tuple[dict[str, Any], ServeResult], ...] = changes

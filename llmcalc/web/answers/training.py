@@ -7,7 +7,8 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from ...api.fit import fit
-from ...api.train import machine, train
+from ...api.machine import machine
+from ...api.train import train
 from ...core.errors import LlmcalcError
 from ...core.evidence import CLASSES
 from ...fitting.fit import FitResult
