@@ -6,10 +6,10 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from llmcalc.serving.start.llama_cpp_weights import placed_tensors
 from measurements import Row, Section
 
 import llmcalc
+from llmcalc.engines.llama_cpp_weights import placed_tensors
 from llmcalc.fitting.memory import serving_weights
 from llmcalc.inputs.gguf_names import gguf_name
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from llmcalc.serving.start.llama_cpp_weights import read_placement
 from measurements import Row, Section
 
 import llmcalc
 from llmcalc.calc.sharding import Mesh
+from llmcalc.engines.llama_cpp_weights import read_placement
 from llmcalc.inputs.gpus import read_gpus
 from llmcalc.serving.step.host_steps import HostSteps
 from llmcalc.serving.step.step import step_values

@@ -52,8 +52,8 @@ cheapest = llmcalc.find_gpus(model, weights="fp8", seq=8192).gpus[0].accelerator
 largest: str = llmcalc.find_models("rtx4090", weights="q4_k_m").models[0].name
 recipe = llmcalc.find_recipes(model, "rtx4090").best
 machine = llmcalc.machine("h100:512", mfu=0.4)
-plan = llmcalc.scale(machine=machine, days=30, laws=["hoffmann-3"])
-hours = llmcalc.train(model, "15T", machine=machine).hours
+plan = llmcalc.scale(gpu=machine, days=30, laws=["hoffmann-3"])
+hours = llmcalc.train(model, "15T", gpu=machine).hours
 step = llmcalc.rl(model, "h100:8")
 llmcalc.serve(model, "h100"), llmcalc.serving_front(model, "h100", isl=1000, osl=500)
 seconds: float = llmcalc.latency(model, "h100", context=8192).seconds

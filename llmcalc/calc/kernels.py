@@ -93,13 +93,17 @@ class LayerKernels:
         links = place.declaration.links.values()
         self.inputs = {*LAYER_INPUTS, *place.declaration.elsewhere, *(name for pair in links for name in pair)}
         self.inputs |= {name for name, _ in place.declaration.parts}
+        self.forget()
+        self.optional: dict[tuple[str, ...], list[Form]] = {}  # lengths that may be 0, by the axes of an output
+        self.last = {work.equation.out.name: work for work in chosen}  # final value of each tensor
+        self.kernel_of = self.kernels()
+
+    def forget(self) -> None:
+        """Start without accesses, before the equations are traversed (again, if they are in other kernels)."""
         self.versions: dict[str, Version] = {}
         self.reads: dict[tuple[int, object], Access] = {}
         self.written: list[Version] = []
         self.named: dict[bool, set[str]] = {False: set(), True: set()}  # states that equations read and write
-        self.optional: dict[tuple[str, ...], list[Form]] = {}  # lengths that may be 0, by the axes of an output
-        self.last = {work.equation.out.name: work for work in chosen}  # final value of each tensor
-        self.kernel_of = self.kernels()
 
     def is_score(self, axes: tuple[str, ...]) -> bool:
         """Return whether a tensor has one element per query and cached token, like attention scores."""
@@ -215,6 +219,7 @@ class LayerKernels:
         """Yield the reads and writes of every kernel, followed by those of states that do not appear in any
         equation.
         """
+        self.forget()
         for work, kernel in zip(self.works, self.kernel_of, strict=True):
             equation = work.equation
             is_view = equation.function in VIEWS and len(equation.operands) == 1

@@ -137,7 +137,7 @@ class LayerGroups:
         if key not in self._moved:
             of_type = {kind: at for at, (kind, _) in enumerate(groups)}
             of_work = {id(work): group for work, group in zip(self.works, key, strict=True)}
-            self.kernels.kernel_of, self.kernels.versions = [*key], {}
+            self.kernels.kernel_of = [*key]
             found = self._moved[key] = []
             for access in self.kernels.accesses():
                 group = of_work[id(access.work)]

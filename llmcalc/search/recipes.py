@@ -19,7 +19,7 @@ from ..inputs.defaults import default_seq
 from ..inputs.effects import check_effects
 from ..inputs.models import Source, read_model
 from ..inputs.settings import DTYPE, IS_TRAINING, TRAINING, memory_settings, read_settings
-from .plan import Plan
+from .gpu_plan import GpuPlan
 
 OFFLOADED = "full, optimizer on the CPU"
 # methods in the order of what they train and cost, as a name and settings of ``memory``
@@ -68,7 +68,7 @@ class Recipe(NamedTuple):
 
 
 @record
-class RecipeSearch(Plan):
+class RecipeSearch(GpuPlan):
     """The recipes with which a model can be trained on GPUs, best first, and those that do not fit."""
 
     architecture: Architecture

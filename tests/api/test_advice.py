@@ -16,7 +16,8 @@ from llmcalc.search.serving_changes import serving_changes
 from llmcalc.search.serving_search import ServingSearch
 from llmcalc.serving.result import ServingResult
 from llmcalc.serving.running_changes import running_changes
-from llmcalc.serving.start.changes import fewer_ranks, start_changes
+from llmcalc.serving.start.changes import start_changes
+from llmcalc.serving.start.layout_error import fewer_ranks
 from llmcalc.serving.start.start import ServeResult
 from llmcalc.training.rl_changes import rl_changes
 

@@ -16,7 +16,7 @@ from llmcalc.cli.main import main
 from llmcalc.data import tables
 from llmcalc.schema.export import preset_text
 from llmcalc.serving.reading import ENGINES
-from llmcalc.serving.start import serve
+from llmcalc.serving.start import predict as engine_start
 from llmcalc.serving.start.models import load_served
 from llmcalc.serving.start.weights import expert_buffers
 
@@ -579,13 +579,13 @@ def test_an_automatic_length_fits_in_every_case() -> None:
 
 def test_ranks_that_no_machine_has_are_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     tried = list[Any]()
-    predict = serve._predict
+    divide = engine_start._divide_memory
 
     def counted(*arguments: Any) -> Any:
         tried.append(arguments)
-        return predict(*arguments)
+        return divide(*arguments)
 
-    monkeypatch.setattr(serve, "_predict", counted)
+    monkeypatch.setattr(engine_start, "_divide_memory", counted)
     with suppress(llmcalc.InputError):
         assert llmcalc.serve(command=f"vllm serve Qwen/Qwen3-8B -tp {10**18 - 1}", gpu="rtx4090").changes
     assert 0 < len(tried) < 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
@@ -36,6 +37,7 @@ SKETCH: dict[str, Any] = {"name": "own", "kinds": {"slots": KIND}, "architecture
 DERIVED = {
     "Diff",
     "Evidence",
+    "GpuPlan",
     "GpuSearch",
     "ModelSearch",
     "RecipeSearch",
@@ -52,8 +54,19 @@ def results() -> set[type]:
     for module in pkgutil.walk_packages(llmcalc.__path__, "llmcalc."):
         if not module.name.endswith("__main__"):
             import_module(module.name)
-    found = (kind for kind in NotebookDisplay.__subclasses__() if kind.__module__.startswith("llmcalc."))
-    return {kind for kind in found if kind is not llmcalc.Architecture}
+    return {kind for kind in subclasses(NotebookDisplay) if kind is not llmcalc.Architecture and is_record_class(kind)}
+
+
+def subclasses(of: type) -> Iterator[type]:
+    """All classes of llmcalc that inherit from one, also by others."""
+    for kind in of.__subclasses__():
+        if kind.__module__.startswith("llmcalc."):
+            yield kind
+        yield from subclasses(kind)
+
+
+def is_record_class(kind: type) -> bool:
+    return "__fields__" in vars(kind)
 
 
 def test_every_result_names_its_evidence() -> None:

@@ -58,7 +58,8 @@ def small_layers() -> dict[str, list[Layer]]:
     for file in sorted(Path(preset_files.shipped_folder()).glob("*.yaml")):
         for entry in entries(llmcalc.load(file.stem).shrink()):
             layer: Any = entry.layer
-            own = not (getattr(layer, "cross", False) or getattr(layer, "d_input", None) or layer.NEEDS_SQUARE_IMAGE)
+            other = getattr(layer, "cross", None) or (getattr(layer, "inputs", None) and layer.inputs.width)
+            own = not (other or layer.NEEDS_SQUARE_IMAGE)
             if entry.run is not None and (own or layer.kind() == "short_conv") and not getattr(layer, "unused", False):
                 found.setdefault(layer.kind(), {})[layer] = None
     return {kind: list(layers) for kind, layers in found.items()}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ...core.architecture import Architecture
 from ...core.errors import SizeError
-from ...fitting.advice import Change, advice
+from ...fitting.advice import Change, Settings, advice
 
 if TYPE_CHECKING:
     from ..deployment import Deployment
@@ -43,9 +44,14 @@ def start_or_divide(deployment: Deployment) -> ServeResult:
         ranks = own.get("tp", deployment.gpus.count)
         if error.parameter != "tp" or ranks is None or ("tp" in own and not is_command):
             raise  # an option of llmcalc
-        divisors = [{"tp": ranks // parts} for parts in range(2, min(ranks, MOST_PARTS) + 1) if ranks % parts == 0]
-        starts = advice(
-            lambda _: [divisors], lambda change: Change(change, deployment.with_change(change).start()),
-            lambda one: one.verdict == "starts",
-        )  # fmt: skip
-        raise LayoutError(error, deployment.architecture, tuple(starts)) from None
+        changes = fewer_ranks("tp", ranks, lambda change: deployment.with_change(change).start())
+        raise LayoutError(error, deployment.architecture, changes) from None
+
+
+def fewer_ranks(name: str, ranks: int, predict: Callable[[Settings], ServeResult]) -> tuple[Change, ...]:
+    """Return the largest divisor of a number of ranks with which the engine starts for sure, if any."""
+    divisors = [{name: ranks // parts} for parts in range(2, min(ranks, MOST_PARTS) + 1) if ranks % parts == 0]
+    starts = advice(
+        lambda _: [divisors], lambda change: Change(change, predict(change)), lambda one: one.verdict == "starts"
+    )
+    return tuple(starts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
@@ -10,7 +10,7 @@ from ..estimate.hardware import Accelerator
 
 
 @record
-class Plan(NotebookDisplay):
+class GpuPlan(NotebookDisplay):
     """Base class of the ways to use GPUs that a search found.
 
     Attributes:
@@ -26,6 +26,8 @@ class Plan(NotebookDisplay):
     memory: int
     reserve: int
     settings: dict[str, Any]
+
+    EVIDENCE: ClassVar[dict[str, str]] = {"memory": "measured", "reserve": "assumed"}
 
     @property
     def gpus(self) -> str:
