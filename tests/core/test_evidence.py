@@ -54,7 +54,8 @@ def results() -> set[type]:
     for module in pkgutil.walk_packages(llmcalc.__path__, "llmcalc."):
         if not module.name.endswith("__main__"):
             import_module(module.name)
-    return {kind for kind in subclasses(NotebookDisplay) if kind is not llmcalc.Architecture and is_record_class(kind)}
+    found = (kind for kind in subclasses(NotebookDisplay) if not issubclass(kind, llmcalc.Architecture))
+    return {kind for kind in found if is_record_class(kind)}
 
 
 def subclasses(of: type) -> Iterator[type]:
