@@ -28,14 +28,6 @@ UNUSED = [  # by the parameters of a preset
     "llmcalc.schema.models",
     "llmcalc.core.description.fingerprint", "llmcalc.core.description.notation", "llmcalc.report.memory",
 ]  # fmt: skip
-CIRCLES = {  # files outside the core that still import each other in a circle
-    "fitting.fit", "fitting.formats", "schema.build", "schema.json_schema", "search.default_layout",
-    "search.fit_changes", "search.front", "search.layouts", "search.pools", "search.recipes",
-    "search.running_changes", "search.served_gpus", "search.serving_gpus", "search.serving_requests",
-    "search.serving_search", "serving.calibration", "serving.encoders", "serving.formats", "serving.latency",
-    "serving.layout_result", "serving.memory", "serving.point", "serving.replicas", "serving.request",
-    "serving.result", "serving.start.serve", "serving.terms",
-}  # fmt: skip
 SLOW = ["dataclasses", "inspect", "subprocess", "difflib", "textwrap", "hashlib"]
 
 
@@ -124,7 +116,7 @@ def test_no_files_outside_the_core_import_each_other_in_a_circle() -> None:
         sources[".".join(parts[:-1] if is_package else parts)] = file.read_text("utf-8"), is_package
     assert len(sources) > 500
     found = {name.removeprefix("llmcalc.") for name in in_circles(import_graph(sources))}
-    assert found <= CIRCLES, f"import each other in a circle: {sorted(found - CIRCLES)}"
+    assert not found, f"import each other in a circle: {sorted(found)}"
 
 
 def test_the_check_sees_a_circle_through_functions_and_texts() -> None:
