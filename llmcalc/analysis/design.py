@@ -42,7 +42,7 @@ def find_shapes(
     over: Over | None,
     settings: Mapping[str, Any],
 ) -> Design:
-    """Find the shapes of a model family that meet the target in ``settings``, of which there is exactly one."""
+    """Find the shapes of a model family that meet the only target in ``settings``."""
     known = targets()
     chosen = {name: value for name, value in settings.items() if name in known and value is not None}
     settings = {name: value for name, value in settings.items() if name not in known}

@@ -64,7 +64,7 @@ class LayerGroups:
 
     Attributes:
         works: equations of the layer.
-        whole_layer: declaration of the layer, of which ``declaration`` may be a part.
+        whole_layer: declaration of the layer; ``declaration`` is this one or a part of it.
         lengths: lengths of all axes.
         fixed: axes whose lengths do not depend on the workload.
         roles: roles of the axes of the weight of each product, by the number of its equation.

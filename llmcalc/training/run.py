@@ -195,7 +195,7 @@ def read_run(given: Mapping[str, Any], step_settings: Mapping[str, Any] | None =
     """Return the run that arguments of ``train`` describe.
 
     Args:
-        given: arguments of ``train``, of which only ``model`` is required.
+        given: arguments of ``train``. Only ``model`` is required.
         step_settings: all arguments of ``memory`` for a step, if a training program's file states them.
     """
     usual = {setting.name: setting.default for setting in SETTINGS}

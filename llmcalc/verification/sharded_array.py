@@ -40,7 +40,7 @@ def divide(array: Any, ranks: Ranks, splits: Splits, is_weight: bool = False) ->
 
 
 def as_sharded(operands: Iterable[Any]) -> list[ShardedArray]:
-    """Return the operands of a function, of which at least one is divided. The others are constants on every rank."""
+    """Return the operands of a function. At least one is divided, and the others are constants on every rank."""
     given = list(operands)
     ranks = next(each.ranks for each in given if isinstance(each, ShardedArray))
     return [each if isinstance(each, ShardedArray) else divide(each, ranks, {}, True) for each in given]

@@ -81,7 +81,7 @@ def recorded(result: Any) -> tuple[Tried, Callable[[Any], Any]]:
 
 
 def candidates_of_fit(monkeypatch: pytest.MonkeyPatch, model: str, **settings: Any) -> Tried:
-    """Return the candidates that are tried, of which none fits."""
+    """Return the candidates that are tried. None of them fits."""
     tried = Tried()
 
     def check(architecture: Any, **own: Any) -> Fit:

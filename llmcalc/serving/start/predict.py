@@ -185,7 +185,7 @@ def _refusals(deployment: Deployment, architecture: Architecture, ranks: int) ->
 
 
 def _refused_share(profile: EngineProfile, total: int) -> list[str]:
-    """Return why the engine does not start with its share of the memory, of which less is free before it starts."""
+    """Return why the engine does not start: its share of the memory exceeds what is free before the start."""
     share = profile.settings["share"]
     if "startup" not in profile.constants or share * total <= (free := total - profile.startup_bytes):
         return []
