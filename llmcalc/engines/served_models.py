@@ -29,7 +29,7 @@ def unserved(engine: str, architecture: Architecture) -> str:
     kinds = {*rule.get("kinds", "").split()}
     if found := next((kind for kind in _kinds(architecture) if kind in kinds), None):
         return f"{profile['title']} does not serve models with {found.replace('_', ' ')} layers"
-    if rule.get("attention_free") and not _has_attention(architecture):
+    if rule.get("attention_free") and not has_attention(architecture):
         return f"{profile['title']} does not serve models without attention"
     return ""
 
@@ -53,7 +53,7 @@ def _kinds(architecture: Architecture) -> Iterator[str]:
             yield from (layer.kind() for _, layer in sublayer.layers())
 
 
-def _has_attention(architecture: Architecture) -> bool:
+def has_attention(architecture: Architecture) -> bool:
     """Return whether a model caches tokens, and not only recurrent states."""
 
     def compute() -> bool:
