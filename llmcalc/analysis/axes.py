@@ -124,8 +124,7 @@ def read_axes(over: Over) -> list[Axis]:
     if isinstance(over, Mapping):
         found = [_axis(str(name), _as_sequence(values)) for name, values in over.items()]
     else:
-        given = over if isinstance(over, Iterable) else (over,)
-        some = islice(given, MOST_AXES + 1)
+        some = islice(over if isinstance(over, Iterable) else (over,), MOST_AXES + 1)
         found = [_axis(one.name, _as_sequence(one.values)) if isinstance(one, Axis) else read_axis(one) for one in some]
     if len(found) > MOST_AXES:
         raise SizeError(f"more than {MOST_AXES} ranges", parameter="over", hint="omit some of them")

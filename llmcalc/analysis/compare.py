@@ -92,8 +92,7 @@ class Comparison(NotebookDisplay):
 def compare_models(models: Sequence[Source], settings: Mapping[str, Any]) -> Comparison:
     """Compare models with settings that each have an effect on one of them."""
     asked = compared()
-    known = tuple(setting for each in asked for setting in each.settings)
-    settings = read_settings("a comparison", known, settings)
+    settings = read_settings("a comparison", tuple(setting for each in asked for setting in each.settings), settings)
     if settings.get("training"):
         if settings.get("mode") == "decode":
             raise InputError("decode mode cannot be combined with training", parameter="mode", hint="omit one of them")

@@ -65,8 +65,7 @@ def find_shapes(
             settings = {**found, **quantity.layout(published, found)}
             return lambda model: quantity.count(model, settings)
 
-        count = partial(quantity.count, settings=found)
-        result = search(family, target, count, rules, (*fixed, *changes), measure_as)
+        result = search(family, target, partial(quantity.count, settings=found), rules, (*fixed, *changes), measure_as)
         effects.add(quantity.settings, found, result.candidates[0].architecture)
         return result
 

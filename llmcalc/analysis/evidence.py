@@ -95,8 +95,7 @@ class ValueEvidence:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
-        names = ("quantity", "mode", "value", "basis", "count")
-        found = {name: getattr(self, name) for name in names}
+        found = {name: getattr(self, name) for name in ("quantity", "mode", "value", "basis", "count")}
         errors = {"errors": error_sizes(self.errors()), "errors_in_fit": error_sizes(self.errors(True))}
         return {**found, "class": self.kind, **errors, "by": list(dict.fromkeys(one.by for one in self.measurements))}
 

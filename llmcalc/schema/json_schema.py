@@ -121,8 +121,7 @@ def _with_kinds(keys: dict[str, Schema], about: str) -> Schema:
 
 
 def _own_kind() -> Schema:
-    value = _any({"type": "number"}, EXPRESSION, NULL)
-    fields_of_kind: Schema = {"type": "object", "additionalProperties": value}
+    fields_of_kind: Schema = {"type": "object", "additionalProperties": _any({"type": "number"}, EXPRESSION, NULL)}
     return {
         "description": "A layer kind that the preset defines under `kinds`.",
         **_any(fields_of_kind, EXPRESSION, NULL),
