@@ -49,9 +49,7 @@ def pegasus(config: Config) -> Architecture:
 
 def m2m_100(config: Config) -> Architecture:
     """Read an M2M-100 [fan2020] or NLLB config. Blocks are pre-norm, and positions are computed instead of stored."""
-    return encoder_decoder(
-        config, Style(pre_norm=True, final_norm=True, embedding_norm=False, computed=True, buffer_bias=False)
-    )
+    return encoder_decoder(config, PRE_NORM)
 
 
 def blenderbot_small(config: Config) -> Architecture:

@@ -10,7 +10,7 @@ from ....core.errors import short_repr
 from ....layers import Attention, Bounds, Gate, Mlp, Rope, SharedExperts
 from ....layers.parts.qk_norm import QkNorm
 from ..config import SIGMOID, Config, Fields, Layers
-from ..rules import causal_lm, decoder, group_runs, prenorm_block
+from ..rules import causal_lm, decoder, prenorm_block, runs_of
 
 STEP_DENSE = 3  # default number of layers without experts
 
@@ -26,13 +26,9 @@ def openelm(config: Config) -> Architecture:
         [config.integer(heads, key, 1) for heads in _per_layer(config, key, layers)]
         for key in ("num_query_heads", "num_kv_heads")
     )
-    norm, known = config.rmsnorm(), {}
-    order = []
-    for place, shape in enumerate(zip(queries, keys, _mlp_widths(config, layers, width), strict=True)):
-        if shape not in known:
-            known[shape] = _openelm_block(config, f"block{place}", norm, *shape)
-        order.append(known[shape])
-    return causal_lm(config, group_runs(order), norm, tied=config.flag("share_input_output_layers", True))
+    norm, shapes = config.rmsnorm(), [*zip(queries, keys, _mlp_widths(config, layers, width), strict=True)]
+    runs = runs_of(shapes, lambda shape: _openelm_block(config, f"block{shapes.index(shape)}", norm, *shape))
+    return causal_lm(config, runs, norm, tied=config.flag("share_input_output_layers", True))
 
 
 def _mlp_widths(config: Config, layers: int, width: int) -> list[int]:
