@@ -12,10 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from math import prod
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ...core.errors import DescriptionError, short_repr
+from ...core.record import NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SAFETENSORS, GGUF = ".safetensors", ".gguf"
 COMPLETE = "Check that the file is complete."
