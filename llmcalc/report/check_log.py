@@ -63,6 +63,7 @@ def _notes(checked: CheckedLog) -> tuple[str, ...]:
         found.append(f"figures in the log that are not predicted: {names}")
     if checked.unread:
         found.append(f"arguments in the log that are not read: {', '.join(checked.unread)}")
-    if checked.result.command and checked.result.command.unmodelled:
-        found.append(f"not computed: the effect of {', '.join(checked.result.command.unmodelled)}")
+    command = checked.result.deployment.command
+    if command and command.unmodelled:
+        found.append(f"not computed: the effect of {', '.join(command.unmodelled)}")
     return tuple(found)
