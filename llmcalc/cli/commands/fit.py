@@ -77,6 +77,8 @@ def run(
     architecture, given = _load_solved(model, given, count or _count(gpu), solve)
     typed = {**typed_options, **budget, "model": model, "gpu": f"{gpu}:{count}" if gpu and count else gpu}
     typed["times"] = times if gpu is None else None
+    if solve == RECIPE:
+        refuse(MEMORY[:1], typed, "on a search for recipes, which all train")
     if solve == RECIPE or (solve is None and _asks_for_recipe(given)):
         return _recipes(architecture, typed, {"gpu": gpu, "count": count, **budget}, given)
     rest = settings(given, (*SIZES, *MEMORY))
