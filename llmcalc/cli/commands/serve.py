@@ -10,7 +10,7 @@ from ...core.record import changed
 from ...inputs.serving_settings import SERVE
 from ..memory_options import settings
 from ..options import CHART_OUTPUT, NOTES, READING, is_given, load_model
-from ..output import Answer, printed
+from ..output import Answer, answered, printed
 from ..spec import Argument, Command, option_of
 
 MODEL = Argument(
@@ -22,37 +22,23 @@ SETTINGS = (changed(GPU, joined=True), *OTHERS)
 
 
 @printed
-def run(
-    model: str | None,
-    gpu: str | None,
-    gpu_memory: str | None,
-    engine: str | None,
-    engine_version: str | None,
-    command: str | None,
-    image: list[str] | None,
-    **given: Any,
-) -> Answer:
+def run(model: str | None, **given: Any) -> Answer:
     """Print what the engine allocates on each GPU, or the time of requests. The exit code is 1 if it will not start."""
     from ...api.serve import serve
-    from ...report.serve import refused_document, serve_document
     from ...serving.start.layout_error import LayoutError
-    from ...serving.start.start import Start
 
-    typed = {**given, "model": model, "engine": engine, "engine_version": engine_version,
-             "command": command}  # fmt: skip
-    if command is not None and gpu is None and gpu_memory is None:
+    command = given["command"]
+    if command is not None and given["gpu"] is None and given["gpu_memory"] is None:
         hint = f"add the GPUs first: llmcalc serve --gpu h100:{_ranks(command)} -- {command}"
         raise InputError("missing GPU", parameter="gpu", hint=hint)
     source: Any = model
     if model is not None and any(is_given(option, given) for option in READING):
         source = load_model(model, given)
-    asked = settings(given, SETTINGS)
     try:
-        result: Any = serve(
-            source, gpu, command=command, engine=engine, engine_version=engine_version, gpu_memory=gpu_memory,
-            image=image or (), **asked,
-        )  # fmt: skip
+        result: Any = serve(source, **settings(given, SETTINGS))
     except LayoutError as error:
+        from ...report.serve import refused_document
+
         return refused_document(error), False
     except UnknownNameError as error:
         flag = str(error.name).partition("=")[0]
@@ -60,39 +46,7 @@ def run(
             raise
         hint = f"{flag} is an option of llmcalc: put it before --"
         raise InputError(error.message, parameter="command", hint=hint) from None
-    if isinstance(result, Start):
-        return serve_document(result), result.starts
-    from ...search.front import ServingFront
-    from ...search.pools import ServingPools
-    from ...search.serving_gpus import ServingGpus
-    from ...search.serving_search import ServingSearch
-    from ...serving.encoders import EncoderServing
-    from ...serving.result import ServingResult
-
-    if isinstance(result, EncoderServing):
-        from ...report.encoder_serving import encoder_document
-
-        return encoder_document(result), result.fits
-    if isinstance(result, ServingFront):
-        from ...report.serving_front import front_document
-
-        return front_document(result), bool(result.points)
-    if isinstance(result, ServingGpus):
-        from ...report.serving_gpus import serving_gpus_document
-
-        return serving_gpus_document(result, lambda change: COMMANDS[0].line({**typed, **change})), bool(result.best)
-    if isinstance(result, ServingPools):
-        from ...report.serving_pools import pools_document
-
-        return pools_document(result), result.layout is not None
-    if isinstance(result, ServingSearch):
-        from ...report.serving_search import search_document
-
-        return search_document(result), result.is_found
-    assert isinstance(result, ServingResult)
-    from ...report.serving import serving_document
-
-    return serving_document(result), result.all_run
+    return answered(result, spell=lambda change: COMMANDS[0].line({**given, "model": model, **change}))
 
 
 def _ranks(command: str) -> int:
