@@ -11,7 +11,7 @@ from ..core.errors import InputError
 from ..core.evidence import FITTED
 from ..core.record import changed, record
 from ..serving.points import between
-from ..serving.replicas import Replica
+from ..serving.replicas import SIZES, Formats, Replica
 from ..serving.service import Service
 from ..serving.speculation import Drafting
 from .result import SpaceResult
@@ -99,15 +99,23 @@ def serving_pools(space: Space, pool: str, mesh: Mesh | None) -> ServingPools:
         hint = f"{left}; change {{gpu}}, {{tp}} or {{dp}}"
         raise InputError(f"takes {used}", parameter="prefill_pool", hint=hint)
     (formats,) = space.formats
-    first, second = space.replica(first_mesh, formats), space.replica(mesh, formats)
-    if first is None or second is None:
-        layout = "prefill_pool" if first is None else "tp"
-        raise InputError("the model does not allow this layout", parameter=layout, hint="use other sizes")
+    first, second = _read(space, first_mesh, formats, "prefill_pool"), _read(space, mesh, formats, "tp")
     found, most, limit = None, 0, "memory"
     if not space.is_too_long:
         found, most, limit = _times(space, (first, second), (number, others))
     suggested = None if found else _suggested(space)
     return ServingPools(space, found, most, limit, second.drafting, suggested, space.notes)
+
+
+def _read(space: Space, mesh: Mesh, formats: Formats, layout: str) -> Replica:
+    """Return a replica whose layout is a setting."""
+    try:
+        return space.read(mesh, formats)
+    except InputError as error:
+        if error.parameter not in (*SIZES, ""):
+            raise
+        text = "the model does not allow this layout"
+        raise InputError(text, parameter=layout, hint="use other sizes") from None
 
 
 def _suggested(space: Space) -> Layout | None:
