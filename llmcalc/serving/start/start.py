@@ -36,8 +36,8 @@ MIB = 2**20
 class Start(NotebookDisplay):
     """How an engine starts a deployment: what it allocates on each GPU, in bytes, and the KV cache that results.
 
-    ``Deployment.start`` makes it. It gives the verdict with its reason, the tokens and requests that the cache holds, the
-    lines of the log, the command line, and changed settings with which the engine starts if it does not.
+    ``Deployment.start`` makes it. It gives the verdict with its reason, the tokens and requests that the cache holds,
+    the lines of the log, the command line, and changed settings with which the engine starts if it does not.
 
     Attributes:
         deployment: what runs where.
