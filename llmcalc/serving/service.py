@@ -46,6 +46,9 @@ CACHING, CACHE = "prefix_caching", "cache"
 class Service:
     """A model in a serving engine on GPUs, with the requests that are asked of it: all but the layout.
 
+    ``read_service`` makes it of the arguments of ``serve``. On a layout, ``under_load.py`` gives the ``Point`` of a number
+    of requests. On all layouts, it is a ``Space``, which is searched.
+
     Attributes:
         architecture: the model.
         card: the GPU.
