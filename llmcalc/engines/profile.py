@@ -15,7 +15,7 @@ GIB = 2**30
 Estimate = Interval
 Range = Mapping[str, float]  # ``low``, ``best`` and ``high`` of a constant in a data file
 WIDER = 1.25  # factor of the ranges of constants in versions that are newer than all measured runs
-_VERSION = re.compile(r"[vb]*([0-9]{1,9}(?![0-9])(?:\.[0-9]{1,9}(?![0-9]))*)")  # numbers of at most nine digits
+_VERSION = r"[vb]*([0-9]{1,9}(?![0-9])(?:\.[0-9]{1,9}(?![0-9]))*)"  # numbers of at most nine digits
 
 
 class Padding(NamedTuple):
@@ -139,7 +139,7 @@ def version_number(version: str) -> tuple[int, ...]:
     >>> version_number("0.8.5.post1"), version_number("v0.11"), version_number("b6000") < version_number("b6001")
     ((0, 8, 5), (0, 11), True)
     """
-    match = _VERSION.match(version.strip().lower())
+    match = re.match(_VERSION, version.strip().lower())
     if match is None:
         text, hint = f"invalid version {short_repr(version)}", "use a version such as 0.11.0"
         raise InputError(text, parameter="engine_version", hint=hint)
