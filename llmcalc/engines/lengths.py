@@ -204,9 +204,8 @@ def _assumed_length(architecture: Architecture, engine: str) -> int | None:
 
 def length_notes(architecture: Architecture, engine: str, is_given: bool) -> tuple[str, ...]:
     """Return a note on a length that an engine assumes."""
-    if is_given or known_length(architecture, engine) is not None:
-        return ()
-    assumed = _assumed_length(architecture, engine)
+    is_known = is_given or known_length(architecture, engine) is not None
+    assumed = None if is_known else _assumed_length(architecture, engine)
     if assumed is None:
         return ()
     reason = unlimited_reason(architecture) or "it states no context length"
