@@ -46,6 +46,7 @@ DERIVED = {
     "ServingGpus",
     "ServingPools",
     "ServingSearch",
+    "SpaceResult",
     "Verification",
 }  # show values of other results
 
