@@ -121,9 +121,8 @@ def timeline_document(found: Sequence[Point], everything: bool) -> Document:
 def _facts(ordered: Sequence[Point]) -> Iterator[Fact]:
     for label, attribute in (("parameters", "total"), ("training FLOPs", "flops")):
         if months := doubling_months(ordered, attribute):
-            yield Fact(
-                f"{label} double every", f"{months:.1f}", "months", "estimated from the largest model of each year"
-            )
+            note = "estimated from the largest model of each year"
+            yield Fact(f"{label} double every", f"{months:.1f}", "months", note)
 
 
 def _table(ordered: Sequence[Point]) -> Table:
