@@ -35,7 +35,7 @@ def card(case: Case, _: Mapping[str, Any]) -> str:
         parts.append(_text(MARGIN, y, line, "sentence"))
     bar, y = _bar(case, y + 70)
     numbers, y = _numbers(case, y + 70)
-    line = view.command_lines(case, {})[-1 if case.fit.fits else 0]["line"]
+    line = view.command_lines(case)[-1 if case.fit.fits else 0]["line"]
     parts += [
         *bar,
         *numbers,

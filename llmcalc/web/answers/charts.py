@@ -19,6 +19,7 @@ from ...report.points import sizes_of, sizes_text
 from ...report.svg import WIDTH, draw
 from .case import Case, said, speeds_of
 from .state import listed
+from .view import view_of
 
 SHORTEST, LEAST = 512, 16  # tokens
 MOST_SHOWN = 1.5  # of the memory of a GPU
@@ -27,12 +28,8 @@ USERS = tuple(2**power for power in range(9))
 
 
 def charts(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the charts as SVG, by name. A chart that the model does not allow has an ``error``."""
-    return draw_named(CHARTS, case, asked)
-
-
-def draw_named(known: Mapping[str, Callable[[Any], Picture]], case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those of the known charts that are asked for, or all."""
+    """Return the charts that are asked for, or all, as SVG. One that the model does not allow has an ``error``."""
+    known = view_of(case).charts
     names = listed(asked, "charts") or known
     return {name: _made(known[name], case, asked) for name in names if name in known}
 
