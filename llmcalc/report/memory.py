@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -184,14 +185,12 @@ def _experts(result: InferenceMemory) -> Table:
     return Table("routed experts per layer: T tokens touch E(1 - (1 - k/E)^T)", heads, rows)
 
 
-def _touched_experts(result: InferenceMemory) -> list[dict[str, Any]]:
-    """Return each expert layer with the expected number of experts used in a decode step and in prefill."""
+def _touched_experts(result: InferenceMemory) -> Iterator[dict[str, Any]]:
+    """Yield each expert layer with the expected number of experts used in a decode step and in prefill."""
     tokens = {"decode": result.workload.batch, "prefill": result.workload.batch * result.workload.seq}
-    found = []
     for entry in expert_layers(result.architecture):
         touched = {step: expected_active_experts(entry.n_experts, entry.top_k, n) for step, n in tokens.items()}
-        found.append(entry._asdict() | {f"touched_by_{step}": number for step, number in touched.items()})
-    return found
+        yield entry._asdict() | {f"touched_by_{step}": number for step, number in touched.items()}
 
 
 def _inference_json(result: InferenceMemory, ideal: StateSize | None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -211,7 +210,7 @@ def _inference_json(result: InferenceMemory, ideal: StateSize | None) -> tuple[d
         "formats": [{"name": name, "source": one.source, "checked": one.checked} for name, one in formats.items()],
         "state_elements": size.elements,
         "state_without_blocks": ideal.bytes if ideal else None,
-        "experts": _touched_experts(result),
+        "experts": [*_touched_experts(result)],
         "notes": [*unverified_formats(list(formats.values())), *result.architecture.notes],
     }
     return inputs, data
