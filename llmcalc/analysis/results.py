@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from ..core.record import NamedTuple
 
 
 class ResultClass(NamedTuple):

@@ -52,7 +52,7 @@ _BY_NAME = {setting.name: setting for setting in SETTINGS}
 FLAGS = tuple(_BY_NAME)
 SHARES = ("gpu_memory_utilization", "mem_fraction_static", "free_gpu_memory_fraction")  # names of ``share`` in engines
 _HUMAN = {"k": 10**3, "m": 10**6, "g": 10**9, "K": 2**10, "M": 2**20, "G": 2**30}  # vLLM and SGLang
-_SCALED = re.compile(r"(\d+(?:\.\d+)?)([kmgKMG])")
+_SCALED = r"(\d+(?:\.\d+)?)([kmgKMG])"
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
@@ -110,7 +110,7 @@ def _read_text(setting: Setting, text: str, scales: Mapping[str, int]) -> Any:
         except ValueError:
             raise InputError(f"invalid number {text!r}", parameter=setting.name) from None
     if setting.kind is int or setting.name == LENGTH or (setting.kind == SIZE and not text.lower().endswith("b")):
-        match = _SCALED.fullmatch(text)
+        match = re.fullmatch(_SCALED, text)
         scale = scales.get(match[2], scales.get(match[2].lower(), 1)) if match else 1
         number = round(float(match[1]) * scale) if match else read_integer(text)
         if number is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from ..calc.memory.inference import InferenceMemory
 from ..calc.memory.number_formats import BITS_A_BYTE
@@ -13,7 +13,7 @@ from ..calc.memory.weight_formats import model_tensors
 from ..calc.params import params
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
-from ..core.record import record
+from ..core.record import NamedTuple, record
 from ..core.setting import BATCH, SEQ
 from ..core.workload import positions
 from ..engines.hardware import checkpoint_format, supports

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from math import ceil, inf
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
-from ..core.record import changed, remembered
+from ..core.record import NamedTuple, changed, remembered
 from ..data import tables
 from ..inputs.gguf_names import FILE_FORMAT
 from ..kernels.cost import ACTIVATIONS

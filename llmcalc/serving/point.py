@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..calc.sharding import Mesh
-from ..core.record import record
+from ..core.record import NamedTuple, record
 from ..data import table
 from ..kernels.interval import Interval, time_interval, with_span
 from .calibration import MeasuredDeployment

@@ -70,7 +70,7 @@ class RlMemory(NotebookDisplay):
         training: memory of the training step.
         engine: what the rollout engine does with its share of a GPU.
         settings: settings of the algorithm.
-        gpu_memory: memory of one GPU.
+        gpu_memory: bytes of one GPU.
         host: bytes in host memory per GPU.
         accelerator: named GPU, or None if only a memory size was given.
         count: number of GPUs of the trainer.

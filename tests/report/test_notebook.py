@@ -78,7 +78,7 @@ class Warmth(NotebookDisplay):
 def test_a_new_quantity_shows_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     own = Quantity(
         "warmth", "warmth", "J", lambda architecture, _: Warmth(architecture, 12345), lambda _: Node("x", 12345, "J"),
-        parts={"total": "J"}, results=(Warmth,),
+        evidence={"": {"total": "exact"}}, parts={"total": "J"}, results=(Warmth,),
     )  # fmt: skip
     monkeypatch.setattr(notebook, "quantities", lambda: (own,))
     text = Warmth(MODEL, 12345)._repr_html_()
