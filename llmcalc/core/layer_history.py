@@ -36,7 +36,7 @@ def with_n_sums(stack: Stack) -> Stack:
     inputs, runs = change_named(stack.inputs, count), list[Run]()
     known: dict[tuple[int, int], tuple[Block, int]] = {}  # by block and number of sums, because many runs are equal
     for run in stack.runs:
-        closing = any(layer.ends_group() for part in run.block.sublayers for _, layer in part.layers())
+        closing = any(layer.ends_group() for _, layer in run.block.layers())
         for _ in range(run.count if closing else 1):
             key = id(run.block), closed
             if key not in known:
@@ -67,7 +67,7 @@ def without_n_sums(stack: Stack) -> Stack:
 
 def _has_n_sums(stack: Stack) -> bool:
     blocks = {id(run.block): run.block for run in stack.runs}.values()
-    within = (layer for block in blocks for part in block.sublayers for _, layer in part.layers())
+    within = (layer for block in blocks for _, layer in block.layers())
     return any(layer.COUNTS_SUMS for layer in (*within, *(layer for _, layer in stack.outputs)))
 
 
