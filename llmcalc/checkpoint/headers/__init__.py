@@ -13,10 +13,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from math import prod
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ...core.errors import DescriptionError, InputError, short_repr
+from ...core.record import NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SAFETENSORS, GGUF = ".safetensors", ".gguf"
 COMPLETE = "Check that the file is complete."

@@ -10,9 +10,10 @@ import struct
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...core.errors import DescriptionError, short_repr
+from ...core.record import NamedTuple
 from ...data import table
 from . import COMPLETE, FileHeader, TensorInfo, limits, located, padding_bytes
 

@@ -7,12 +7,14 @@ rest of the file without gaps, and the JSON object may be padded with spaces.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...core.errors import DescriptionError, short_repr
 from ...core.strict_json import read_json
 from . import COMPLETE, FileHeader, TensorInfo, limits, located, padding_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LENGTH = 8  # size of the header's length field
 METADATA = "__metadata__"

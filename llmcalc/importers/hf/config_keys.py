@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from ...core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
 from ...core.layer import LARGEST_SIZE, MOST_LAYERS, is_number
-from ...core.record import MISSING
+from ...core.record import MISSING, NamedTuple
 from ...data import table
 from .class_defaults import class_defaults, ignored_keys, irrelevant_keys, size_keys
 from .contradictions import check_values

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
+from ....core.record import NamedTuple
 from ....layers import AltUp, Laurel, Linear, Mlp, Norm, PerLayerGate, PerLayerTable, ResidualStream, Scale
 from ....layers.parts.kv import Kv
 from ..config import Config

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import UnknownNameError, short_repr
+from ....core.record import NamedTuple
 from ....layers import Embedding, Head, Linear, Mlp, Moe, Norm, PerLayerGate, PerLayerTable, Routing, Scale
 from ....layers.parts.kv import Kv
 from ..config import TOKENS, Config, Fields

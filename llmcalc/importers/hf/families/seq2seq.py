@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import UnknownNameError, short_repr
 from ....core.layer import Layer
+from ....core.record import NamedTuple
 from ....layers import Attention, Embedding, FixedTable, Head, Ids, Linear, Mlp
 from ....layers.parts.cross import Cross
 from ..config import BIASED, TOKENS, Config, Fields, Layers
