@@ -183,10 +183,22 @@ def read_service(model: Source, gpu: str, asked: Mapping[str, Any], *, is_comman
     )  # fmt: skip
 
 
-CACHING, CACHE = "prefix_caching", "cache"
-WEIGHTS = ("weights", "experts", "attention_weights")
-FORMATS = (*WEIGHTS, CACHE)
-OF_REQUESTS = {setting.name: setting for setting in SERVE if setting.part not in ("", "added")}  # not of the engine
+def chosen_engine(
+    architecture: Architecture, card: Accelerator, weights: str | None, engine: str | None, calibration: Any
+) -> tuple[str, MeasuredDeployment | None, tuple[str, ...]]:
+    """Return the name of the given, the measured or the default engine, what was measured, and what is assumed."""
+    measured = None
+    if calibration is not None:
+        own = engine_step(engine).name if engine else None
+        measured = read_calibration(calibration).find(architecture, card.name, own, weights)
+        engine = measured.engine
+    assumed = AssumedEngine(engine, "") if engine else default_engine(architecture, card, weights)
+    name = engine_step(assumed.name).name
+    check_engine(name, card)
+    return name, measured, tuple(assumed.notes)
+
+
+def _engine_settings(engine: str, version: str | None, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return checked settings of an engine. Those of an unknown engine are those of vLLM."""
     entries = tables("engines")
     entry = entries.get(engine) or next(iter(entries.values()))
