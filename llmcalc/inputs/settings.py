@@ -120,7 +120,7 @@ GPU = Setting(
 )  # fmt: skip
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "torch-compile", "llama.cpp")
 ENGINE = Setting(
-    "engine", typed=ENGINES, needs=("gpu",),
+    "engine", choices=ENGINES, needs=("gpu",),
     help="Inference engine (default: vllm; llama.cpp for GGUF formats, Apple and Radeon).",
 )  # fmt: skip
 TOKENS = Setting("tokens", AMOUNT, least=1, metavar="AMOUNT",

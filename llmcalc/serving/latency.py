@@ -7,12 +7,12 @@ from functools import partial
 from typing import Any
 
 from ..calc.memory.fit import Fit
-from ..calc.sharding import MESH, Mesh
+from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
 from ..core.record import NamedTuple, changed
-from ..core.setting import BATCH, CONTEXT, SIZE, Setting, check_values, read_lengths
+from ..core.setting import check_values, read_lengths
 from ..core.workload import Workload
 from ..data import table
 from ..engines.hardware import check_engine, check_weights, default_engine
@@ -22,9 +22,10 @@ from ..inputs.defaults import RESERVE, default_context, default_seq
 from ..inputs.gguf_names import file_format
 from ..inputs.gpus import Gpus, read_gpus
 from ..inputs.models import Source, read_model
+from ..inputs.serving_settings import LATENCY
 from .calibration import read_calibration
 from .factors import Factors
-from .latency_times import DECODE, GENERATE, MODES, PREFILL, Latency
+from .latency_times import DECODE, GENERATE, PREFILL, Latency
 from .latency_times import latency as compute
 from .point import ServingLayout
 from .step.step import StepModel
@@ -35,16 +36,8 @@ NEW_TOKENS = 128
 LAYOUT = ("tp", "pp", "dp", "ep")
 FORMATS = ("weights", "experts", "attention_weights", "cache")
 MOST_SUGGESTED = 128  # GPUs that an error suggests for tensor parallelism
-ENGINES = ("vllm", "sglang", "tensorrt-llm", "torch-compile", "llama.cpp")
-ARGUMENTS = (
-    "mode", "context", "seq", "new_tokens", *LAYOUT, *FORMATS, "engine", "engine_version", "calibration",
-)  # fmt: skip
+ARGUMENTS = tuple(setting.name for setting in LATENCY if setting.name not in ("gpu", "batch"))
 Choose = Callable[[Architecture, Gpus, tuple[int, int], str, Mapping[str, str | None], int, str | None], ServingLayout]
-SETTINGS = (
-    Setting("gpu", SIZE), Setting("mode", choices=MODES), BATCH, CONTEXT, Setting("seq", int, least=1),
-    Setting("new_tokens", int, least=1), *(each for each in MESH if each.name in LAYOUT),
-    *(Setting(name) for name in (*FORMATS, "engine", "engine_version")),
-)  # fmt: skip
 
 
 class Batch(NamedTuple):
@@ -84,7 +77,7 @@ def batch_latency(model: Source, gpu: str, asked: Mapping[str, Any], choose: Cho
         choose: returns the default layout of several GPUs.
     """
     given = read_lengths({**dict.fromkeys(ARGUMENTS), "batch": 1, **asked, "gpu": gpu})
-    check_values(SETTINGS, given)
+    check_values(LATENCY, given)
     gpus, architecture = _gpus(gpu), read_model(model)
     assert gpus.accelerator is not None
     name, calibrated, notes = _engine(architecture, gpus.accelerator, given)
