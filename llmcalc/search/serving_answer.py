@@ -20,7 +20,6 @@ from ..inputs.serving_settings import SERVE
 from ..serving.encoders import PARAMETERS, EncoderServing, encoder_serving
 from ..serving.formats import check_formats, format_choices
 from ..serving.memory import engine_title
-from ..serving.point import ONE_REQUEST, ServingLayout, point
 from ..serving.reading import REQUESTS, Command, gpus_of, read_deployment, read_words
 from ..serving.result import ServingResult
 from ..serving.service import Service, read_service
@@ -29,6 +28,7 @@ from ..serving.start.models import load_served, stored_format
 from ..serving.start.ollama import modelfile_command, run_command
 from ..serving.start.start import Start
 from ..serving.step.step_models import check_layout
+from ..serving.under_load import ONE_REQUEST, ServingLayout, under_load
 from .default_layout import default_layout
 from .front import ServingFront, find_front
 from .pools import ServingPools, serving_pools
@@ -183,7 +183,7 @@ def point_of(service: Service) -> ServingResult:
     is_free = asked.get("tp") is None and layout.mesh.ep == 1
     if is_free and layout.mesh.ranks == layout.mesh.tp == service.count > 1:
         layout = default_layout(Space(service), concurrency)
-    found = point(service, layout, retry)
+    found = under_load(service, layout, retry)
     automatic = found.placed.automatic if found.placed else {}
     if placed := {name: each for name, each in automatic.items() if name in PLACED}:
         whole = retry(placed)

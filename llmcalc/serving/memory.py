@@ -30,12 +30,12 @@ class EngineMemory(NamedTuple):
     """Memory of a rank.
 
     Attributes:
-        result: division of the memory by the engine, or None if its rule is unknown, or its weights are others.
+        start: how the engine starts, or None if its rule is unknown, or its weights are others.
         free: bytes for keys and values on one rank, or None if no rule of the engine is known.
         settings: settings of the engine, with its defaults. Empty if the engine is unknown.
     """
 
-    result: Start | None
+    start: Start | None
     free: float | None
     settings: Mapping[str, Any]
 
