@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from itertools import count, takewhile
 from typing import Any
 
 from ...calc.sharding import Mesh
@@ -82,11 +83,9 @@ def _unnamed(chart: Chart) -> Chart:
 def lengths(case: Case) -> list[int]:
     """Return powers of two up to the longest request of the model, and the chosen length."""
     most = min(case.longest or 2**17, max(2**20, case.context))
-    found, size = set(), max(min(SHORTEST, most // 64), LEAST)
-    while size <= most:
-        found.add(size)
-        size *= 2
-    return sorted({*found, most, min(case.context, most)})
+    shortest = max(min(SHORTEST, most // 64), LEAST)
+    powers = takewhile(lambda size: size <= most, (shortest << power for power in count()))
+    return sorted({*powers, most, min(case.context, most)})
 
 
 def memory_curve(case: Case) -> Picture:
