@@ -64,5 +64,6 @@ def _notes(checked: CheckedLog) -> Iterator[str]:
         yield f"figures in the log that are not predicted: {names}"
     if checked.unread:
         yield f"arguments in the log that are not read: {', '.join(checked.unread)}"
-    if checked.result.command and checked.result.command.unmodelled:
-        yield f"not computed: the effect of {', '.join(checked.result.command.unmodelled)}"
+    command = checked.result.deployment.command
+    if command and command.unmodelled:
+        yield f"not computed: the effect of {', '.join(command.unmodelled)}"

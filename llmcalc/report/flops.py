@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..calc.flop_conventions import CONVENTIONS as PUBLISHED
 from ..calc.flop_conventions import training_flops_per_token
 from ..calc.flops import Count, Flops
 from ..calc.params import Params, params
-from ..calc.traffic import Traffic
 from ..core.errors import InputError, UnsupportedError
 from ..core.ledger import declarations
-from ..quantities.traffic import step_traffic
 from .document import Column, Document, Fact, Table, columns, shares_table
 from .heading import SHOWN_FIELDS, derivation, formula_note, model_document, workload_inputs, workload_line
 from .numbers import BYTES, exact
-from .traffic import intensity_fact
+
+if TYPE_CHECKING:
+    from ..calc.traffic import Traffic
 
 UNIT = "FLOPs"
 BREAKDOWNS = ("component", "layer")
@@ -57,6 +57,8 @@ def _moved(result: Flops) -> Traffic | None:
     """Return the step's memory traffic, or None for eager code or unreadable checkpoint formats."""
     if result.workload.convention is not None:
         return None
+    from ..quantities.traffic import step_traffic  # not for the FLOPs of a training run
+
     try:
         return step_traffic(result.architecture, result.workload)
     except InputError:
@@ -115,6 +117,8 @@ def _facts(result: Flops, moved: Traffic | None, counted: Params, recompute: str
     if recompute != "none":
         yield Fact("recomputed", result.recomputed(recompute), UNIT, f"matmul, {recompute}; not in the total")
     if moved:
+        from .traffic import intensity_fact
+
         yield Fact("bytes moved", moved.total, BYTES, "fused kernels")
         yield intensity_fact(moved)
     yield Fact("per sequence", _share(result.total, result.workload.batch), UNIT)

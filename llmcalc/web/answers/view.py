@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from ...core.record import NamedTuple
 from ...report.document import Document
 from ...report.pictures import Picture
 from .case import Case
