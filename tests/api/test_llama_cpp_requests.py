@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -182,3 +183,16 @@ def test_unified_memory_must_hold_what_is_on_the_gpu_and_on_the_host() -> None:
     model = "Llama-3.3-70B-Instruct-Q4_K_M.gguf"
     assert not times(f"llama-server -m {model} -ngl 18 -c 2048", "m4-16gb").fits
     assert times(f"llama-server -m {model} -ngl 70 -c 2048", "m4-max-64gb").fits
+
+
+def test_sequences_that_share_a_cache_may_use_all_of_it() -> None:
+    run: dict[str, Any] = {"engine": "llama.cpp", "max_num_seqs": 2, "max_model_len": 65536}
+    own, shared = (llmcalc.serve("qwen3-8b", "h100", **run, unified=unified).notes for unified in (False, True))
+    assert [any("of 65,536 in the cache" in note for note in notes) for notes in (own, shared)] == [False, True]
+
+
+def test_advice_for_more_sequences_is_their_number() -> None:
+    run: dict[str, Any] = {"engine": "llama.cpp", "isl": 1009, "osl": 499, "concurrency": 61, "max_num_seqs": 4}
+    found = [change for change, _ in llmcalc.serve("llama3.1-8b", "l4", **run).changes]
+    assert {"cache": "q8_0", "max_num_seqs": 61} in found
+    assert {change["max_num_seqs"] for change in found if "max_num_seqs" in change} == {61}
