@@ -189,10 +189,3 @@ def test_sequences_that_share_a_cache_may_use_all_of_it() -> None:
     run: dict[str, Any] = {"engine": "llama.cpp", "max_num_seqs": 2, "max_model_len": 65536}
     own, shared = (llmcalc.serve("qwen3-8b", "h100", **run, unified=unified).notes for unified in (False, True))
     assert [any("of 65,536 in the cache" in note for note in notes) for notes in (own, shared)] == [False, True]
-
-
-def test_advice_for_more_sequences_is_their_number() -> None:
-    run: dict[str, Any] = {"engine": "llama.cpp", "isl": 1009, "osl": 499, "concurrency": 61, "max_num_seqs": 4}
-    found = [change for change, _ in llmcalc.serve("llama3.1-8b", "l4", **run).changes]
-    assert {"cache": "q8_0", "max_num_seqs": 61} in found
-    assert {change["max_num_seqs"] for change in found if "max_num_seqs" in change} == {61}

@@ -142,3 +142,10 @@ def test_stages_may_lack_a_tenth_of_the_layers() -> None:
     for n_layers, is_used in ((20, True), (19, False)):
         model = llmcalc.load("llama3.1-8b", overrides=[f"n_layers={n_layers}"])
         assert any(mesh.pp == 11 for choices in meshes(model, 88, 8, 997) for mesh in choices) is is_used
+
+
+def test_experts_are_divided_over_at_most_64_gpus() -> None:
+    """130 experts on 130 GPUs: 5 of them on a node, 26 over several ones, and not 65."""
+    model = llmcalc.load("qwen3-30b-a3b", overrides=["n_experts=130"])
+    found = {mesh.ep for choices in meshes(model, 130, 8, 997) for mesh in choices if mesh.dp == 130}
+    assert found == {5, 26}
