@@ -218,9 +218,9 @@ def _tree(document: Document, width: int, paint: Paint) -> Iterator[str]:
     """Yield the value, label and derivation of each node, with long derivations on separate lines."""
     if not document.tree:
         return
-    from .tree import derivation, outline
+    from .tree import derivation, outlines
 
-    lines = [line for root in document.tree for line in outline(root)]
+    lines = outlines(document.tree)
     digits = _widest(exact(node.value) for _, _, node in lines)
     named = _widest(guides + node.label for guides, _, node in lines)
     aligned = digits + named + _widest(derivation(node) for _, _, node in lines) + 2 * GAP <= width
