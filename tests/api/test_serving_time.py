@@ -845,3 +845,9 @@ def test_the_summary_states_the_times_and_rates_of_the_result() -> None:
         [1e3 * each for each in (found.tpot_s, found.tpot_low_s, found.tpot_high_s)], rel=5e-3
     )
     assert (user, gpu) == pytest.approx((1 / found.tpot_s, found.tokens_per_s_gpu), rel=5e-3)
+
+
+def test_replicas_of_a_dense_model_have_the_times_of_one() -> None:
+    one, two = serve(concurrency=17), serve(gpu="h100:2", tp=1, dp=2, concurrency=34)
+    assert (two.tpot_s, two.ttft_s) == pytest.approx((one.tpot_s, one.ttft_s))
+    assert two.time.requests_per_s == pytest.approx(2 * one.time.requests_per_s)
