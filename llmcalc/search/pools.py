@@ -13,7 +13,7 @@ from ..core.record import changed, record
 from ..serving.point import Point, point_at
 from ..serving.points import between
 from ..serving.pool_times import MOST_BUSY
-from ..serving.replicas import Replica
+from ..serving.replicas import SIZES, Formats, Replica
 from ..serving.service import Service
 from .result import SpaceResult
 from .space import Space, powers
@@ -92,15 +92,23 @@ def serving_pools(space: Space, pool: str, mesh: Mesh | None) -> ServingPools:
         hint = f"{left}; change {{gpu}}, {{tp}} or {{dp}}"
         raise InputError(f"takes {used}", parameter="prefill_pool", hint=hint)
     (formats,) = space.formats
-    first, second = space.replica(first_mesh, formats), space.replica(mesh, formats)
-    if first is None or second is None:
-        layout = "prefill_pool" if first is None else "tp"
-        raise InputError("the model does not allow this layout", parameter=layout, hint="use other sizes")
+    first, second = _read(space, first_mesh, formats, "prefill_pool"), _read(space, mesh, formats, "tp")
     found, most, limit = None, 0, "memory"
     if not space.is_too_long:
         found, most, limit = _times(space, (first, second), (number, others))
     suggested = None if found else space.best(space.times(), lambda one: -one.requests_per_s)
     return ServingPools(space, second.drafting, space.notes, found, most, limit, suggested)
+
+
+def _read(space: Space, mesh: Mesh, formats: Formats, layout: str) -> Replica:
+    """Return a replica whose layout is a setting."""
+    try:
+        return space.read(mesh, formats)
+    except InputError as error:
+        if error.parameter not in (*SIZES, ""):
+            raise
+        text = "the model does not allow this layout"
+        raise InputError(text, parameter=layout, hint="use other sizes") from None
 
 
 def _refusal(service: Service) -> InputError:

@@ -81,7 +81,7 @@ class ServedGpus:
     @property
     def ttft_s(self) -> float | None:
         """Time to the first token, or None if there is none."""
-        return self.point and self.point.ttft_s
+        return self.point.ttft_s if self.point else None
 
     @property
     def commands(self) -> dict[str, str]:

@@ -24,8 +24,6 @@ from .gpus import COUNTS
 from .served_gpus import Result, ServedGpus, served_gpus
 from .serving_search import ServingSearch
 
-ONE_KIND = ("price", "watts", "calibration")  # settings that hold for one kind of GPU
-ALONE = ("pareto", "prefill_pool")  # other questions
 NO_PRICE, NO_ENGINE, NO_TIME, NO_ROOM = (
     "no price is known", "no engine reads the weights there", "no time is known", "the requests do not run at once",
 )  # fmt: skip
@@ -121,11 +119,9 @@ def search_gpus(
         is_fixed: whether a command line states the layout.
 
     Raises:
-        InputError: a setting that holds for one kind of GPU, or an invalid one.
+        InputError: an invalid setting.
     """
     is_all = list(listed) == [ALL_GPUS]
-    kinds = {one.accelerator.name if one.accelerator else None for one in map(read_gpus, () if is_all else listed)}
-    _check(given, is_one_kind=len(kinds) == 1)
     if model is not None and not is_modelfile(model):
         model = read_model(model)
     if is_all:
@@ -143,14 +139,6 @@ def search_gpus(
         read_limits(given["sla"]) if given.get("sla") else {},
         _common_notes([one.result for one in found] or [first]),
     )  # fmt: skip
-
-
-def _check(given: Mapping[str, Any], *, is_one_kind: bool) -> None:
-    """Check that the settings hold for all GPUs that are compared."""
-    for name in (*ALONE, *(() if is_one_kind else ONE_KIND)):
-        if given.get(name) not in (None, False):
-            text = "cannot be combined with several kinds of GPUs" if name in ONE_KIND else "needs one group of GPUs"
-            raise InputError(text, parameter=name, hint="omit it, or name one kind such as {gpu=h100:4}")
 
 
 def _given(gpu: str, ask: Ask) -> ServedGpus:

@@ -10,16 +10,16 @@ from ..core.errors import InputError, short_repr
 from ..core.evidence import EXACT, weakest
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
-from ..core.setting import Setting, check_values
+from ..core.setting import check_values
 from ..data import tables
 from ..engines.profile import GIB, Estimate
 from ..importers.engine_commands import written_command
 from ..importers.engine_logs import EngineLog, read_log_file
+from ..inputs.serving_settings import CHECK_LOG
 from .reading import read_deployment
 from .start.start import Start
 
 MIB = 2**20
-CHECK_LOG = (Setting("gpu"), Setting("model"), Setting("engine_version"), Setting("gpu_memory"))
 # figure of a log: the prediction of serve, and bytes or 1 per unit
 COMPARED = {
     "vllm": {

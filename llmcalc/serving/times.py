@@ -267,8 +267,8 @@ def serving_time(
 def prefills_together(mean: Number, most: Number) -> Number:
     """Return the mean number of chunks of prefill in a step that has any.
 
-    >>> prefills_together(0.0, 4.0), round(prefills_together(2.0, 4.0), 2), prefills_together(9.0, 4.0)
-    (1.0, 2.31, 4.0)
+    >>> [round(prefills_together(mean, 4.0), 2) for mean in (0.0, 2.0, 9.0)]
+    [1.0, 2.31, 4.0]
 
     Args:
         mean: chunks per step, of requests that end independently.

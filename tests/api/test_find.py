@@ -243,3 +243,8 @@ def test_a_search_tries_few_formats_of_a_model(monkeypatch: pytest.MonkeyPatch) 
 def test_a_list_of_models_is_for_few_gpus(count: int) -> None:
     with pytest.raises(llmcalc.InputError, match="limited to 64 GPUs"):
         llmcalc.find_models("h100", count=count)
+
+
+def test_recipes_name_their_gpus() -> None:
+    assert llmcalc.find_recipes("gpt2", "4GiB").gpus == "1 × GPU"
+    assert llmcalc.find_recipes("gpt2", "h100:2").gpus == "2 × NVIDIA H100 SXM5 80GB"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -184,3 +185,9 @@ def test_unified_memory_must_hold_what_is_on_the_gpu_and_on_the_host() -> None:
     model = "Llama-3.3-70B-Instruct-Q4_K_M.gguf"
     assert not times(f"llama-server -m {model} -ngl 18 -c 2048", "m4-16gb").fits
     assert times(f"llama-server -m {model} -ngl 70 -c 2048", "m4-max-64gb").fits
+
+
+def test_sequences_that_share_a_cache_may_use_all_of_it() -> None:
+    run: dict[str, Any] = {"engine": "llama.cpp", "max_num_seqs": 2, "max_model_len": 65536}
+    own, shared = (llmcalc.serve("qwen3-8b", "h100", **run, unified=unified).notes for unified in (False, True))
+    assert [any("of 65,536 in the cache" in note for note in notes) for notes in (own, shared)] == [False, True]

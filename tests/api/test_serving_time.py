@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from math import log
 from pathlib import Path
+from re import findall
 from typing import Any
 
 import numpy as np
@@ -189,6 +190,15 @@ def test_a_faster_layout_of_experts_is_named() -> None:
     assert one.faster is None
     assert serve(DEEPSEEK, "h200:8", concurrency=1).faster is None
     assert serve(gpu="h100:2").faster is None
+
+
+def test_replicas_of_a_small_model_are_faster_if_the_engine_has_them() -> None:
+    small = llmcalc.load("llama3.2-1b")
+    one = serve(small, "h100:4", concurrency=211, tp=4)
+    assert one.faster is not None
+    assert one.faster.settings == {"tp": 1, "dp": 4}
+    assert one.faster.result.tokens_per_s_gpu > 1.3 * one.tokens_per_s_gpu
+    assert serve(small, "h100:4", concurrency=3, tp=4).faster is None  # fewer requests than replicas
 
 
 @pytest.mark.parametrize(("concurrency", "layout"), [(1, (8, 1, 1)), (127, (1, 8, 8))])
@@ -580,6 +590,14 @@ def test_a_trace_has_the_times_of_its_requests(tmp_path: Path) -> None:
         assert any("1 requests of the trace without" in note for note in result.notes)
 
 
+def test_quantiles_of_a_trace_are_lengths_of_its_requests(tmp_path: Path) -> None:
+    inputs, outputs = (101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151), (*range(2, 12), 997)
+    path = tmp_path / "trace.csv"
+    path.write_text("isl,osl\n" + "".join(f"{isl},{osl}\n" for isl, osl in zip(inputs, outputs[::-1], strict=True)))
+    found = serve(isl=None, osl=None, trace=path).requests.quantiles
+    assert found == {"median": (127, 7), "p90": (149, 11), "largest": (151, 997)}  # the 6th, 10th and 11th
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -817,3 +835,19 @@ def test_a_prompt_waits_for_each_other_request_once_at_most(engine: str) -> None
     for number in (2, 3, 4):
         found = llmcalc.serve("llama3.1-8b", "h100", concurrency=number, **own)
         assert found.ttft_s < 1.05 * number * alone.ttft_s
+
+
+def test_the_summary_states_the_times_and_rates_of_the_result() -> None:
+    found = serve(isl=1009, osl=499, concurrency=7)
+    *times, user, gpu = (float(number) for number in findall(r"[\d.]+", found.summary.replace(",", "")))
+    assert found.tpot_s is not None
+    assert times == pytest.approx(
+        [1e3 * each for each in (found.tpot_s, found.tpot_low_s, found.tpot_high_s)], rel=5e-3
+    )
+    assert (user, gpu) == pytest.approx((1 / found.tpot_s, found.tokens_per_s_gpu), rel=5e-3)
+
+
+def test_replicas_of_a_dense_model_have_the_times_of_one() -> None:
+    one, two = serve(concurrency=17), serve(gpu="h100:2", tp=1, dp=2, concurrency=34)
+    assert (two.tpot_s, two.ttft_s) == pytest.approx((one.tpot_s, one.ttft_s))
+    assert two.time.requests_per_s == pytest.approx(2 * one.time.requests_per_s)
