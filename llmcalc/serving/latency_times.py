@@ -248,16 +248,8 @@ class Latency(NotebookDisplay):
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
         names = (
-            "seconds",
-            "low",
-            "high",
-            "tokens_per_s",
-            "sequences_per_s",
-            "first_token_s",
-            "fits",
-            "mode",
-            "by_bound",
-        )
+            "seconds", "low", "high", "tokens_per_s", "sequences_per_s", "first_token_s", "fits", "mode", "by_bound",
+        )  # fmt: skip
         return {
             **{name: getattr(self, name) for name in names},
             "bytes_moved": round(self.total.moved),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -169,6 +170,13 @@ class Point:
             self.used, requests.mean("isl"), requests.mean("osl"), self.requests_per_s, times.prefill_share,
             self.width, terms.price, terms.power(times.decode_power, times.busy), terms.api,
         )  # fmt: skip
+
+    def tight(self, limits: Mapping[str, float]) -> dict[str, float]:
+        """Return limits on the times for which the high ends of the intervals are within these limits.
+
+        The ends of an interval have the same ratio to the time at every number of requests.
+        """
+        return {name: most * getattr(self, name).best / getattr(self, name).high for name, most in limits.items()}
 
     @property
     def processes(self) -> dict[str, int]:

@@ -184,10 +184,7 @@ def static(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool =
     free = Interval.exact(total) - runtime
     weights, loaded = (size + constant("loading").scaled(GIB) for size in (model.resident, model.loaded))
     usable = free.scaled(share)
-    return MemoryDivision(
-        total, int(usable.best), weights.rounded(), free.scaled(1 - share).rounded(), runtime.rounded(),
-        Interval.exact(0), False, (usable - loaded).rounded(), model.extras,
-    )  # fmt: skip
+    return _division(model, total, free.scaled(1 - share), runtime, usable - loaded, int(usable.best), weights)
 
 
 def summed(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> MemoryDivision:
@@ -202,11 +199,7 @@ def summed(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool =
     compute, runtime = logits.each(max, forward), _runtime(model, profile)
     if model.staged:
         compute += constant("staged").scaled(model.staged)
-    available = Interval.exact(total) - (model.loaded + compute + runtime)
-    return MemoryDivision(
-        total, total, model.resident, compute.rounded(), runtime.rounded(), Interval.exact(0), False,
-        available.rounded(), model.extras,
-    )  # fmt: skip
+    return _division(model, total, compute, runtime, Interval.exact(total) - (model.loaded + compute + runtime))
 
 
 def after_loading(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> MemoryDivision:
@@ -216,10 +209,17 @@ def after_loading(model: ModelBytes, total: int, profile: EngineProfile, graphs:
     logits, forward = constant("logits").scaled(FP32 * model.logits), constant("forward").scaled(model.forward)
     peak = logits.each(max, forward)
     left = Interval.exact(total) - (model.loaded + peak + runtime)
-    available = left.each(lambda size: max(size, 0) * share - max(-size, 0))
+    return _division(model, total, peak, runtime, left.each(lambda size: max(size, 0) * share - max(-size, 0)))
+
+
+def _division(
+    model: ModelBytes, total: int, activation: Interval, runtime: Interval, available: Interval,
+    budget: int | None = None, weights: Interval | None = None,
+) -> MemoryDivision:  # fmt: skip
+    """Return the division of an engine whose CUDA graphs are a part of other memory. By default, it uses all memory."""
     return MemoryDivision(
-        total, total, model.resident, peak.rounded(), runtime.rounded(), Interval.exact(0), False,
-        available.rounded(), model.extras,
+        total, total if budget is None else budget, (weights or model.resident).rounded(), activation.rounded(),
+        runtime.rounded(), Interval.exact(0), False, available.rounded(), model.extras,
     )  # fmt: skip
 
 
