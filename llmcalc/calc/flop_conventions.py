@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
 from ..core.architecture import Architecture, declare
 from ..core.errors import UnknownNameError, UnsupportedError
+from ..core.record import NamedTuple
 from .params import params
 
 FORWARD_AND_BACKWARD = 3  # cost relative to a forward pass
@@ -58,12 +58,8 @@ def palm(of: Sizes, seq: int) -> float:
 
 def megatron(of: Sizes, seq: int, factor: int, attention: int, logits: int) -> float:
     """Return ``factor l h² (1 + s / attention h + V / logits l h)``."""
-    return (
-        factor
-        * of.layers
-        * of.width**2
-        * (1 + seq / (attention * of.width) + of.vocabulary / (logits * of.layers * of.width))
-    )
+    of_logits = of.vocabulary / (logits * of.layers * of.width)
+    return factor * of.layers * of.width**2 * (1 + seq / (attention * of.width) + of_logits)
 
 
 def chinchilla_blocks(of: Sizes, seq: int) -> float:

@@ -23,9 +23,9 @@ DENSE = r"\.ffn_(up|down|gate|gate_up)\."
 HOST = None
 OUTPUT_FIRST = 7_470  # about the first build that places the output layer before all others: pull request 18148
 MOST_REPEATS = 3  # of a pattern, so that it is matched in a short time
-_REPEATS, _NESTED = re.compile(r"[*+{]"), re.compile(r"\)[*+{]")
+_REPEATS, _NESTED = r"[*+{]", r"\)[*+{]"
 Weights = RequestedFormats | PublishedWeights
-_BUFFER = re.compile(r"[A-Za-z]+?_?(\d+)$")  # CUDA0, ROCm1 and Vulkan0; CPU and CUDA_Host are host memory
+_BUFFER = r"[A-Za-z]+?_?(\d+)$"  # CUDA0, ROCm1 and Vulkan0; CPU and CUDA_Host are host memory
 
 
 class PlacedTensor(NamedTuple):
@@ -69,10 +69,8 @@ class Placement(NamedTuple):
 
     def layer_ranges(self, n_layers: int) -> dict[int | None, range]:
         """Return the layers of each device, of those that have any."""
-        found: dict[int | None, list[int]] = {}
-        for layer in range(n_layers):
-            found.setdefault(self.device(layer, n_layers), []).append(layer)
-        return {device: range(layers[0], layers[-1] + 1) for device, layers in found.items()}
+        devices = [self.device(layer, n_layers) for layer in range(n_layers)]
+        return {one: range(devices.index(one), n_layers - devices[::-1].index(one)) for one in dict.fromkeys(devices)}
 
 
 class DeviceWeights(NamedTuple):
@@ -186,7 +184,7 @@ def _overrides(text: str) -> list[tuple[re.Pattern[str], int | None]]:
         if not sign or not pattern or not buffer:
             hint = "use PATTERN=BUFFER, such as exps=CPU"
             raise InputError(f"invalid override of tensors {part!r}", parameter="command", hint=hint)
-        if len(_REPEATS.findall(pattern)) > MOST_REPEATS or _NESTED.search(pattern):
+        if len(re.findall(_REPEATS, pattern)) > MOST_REPEATS or re.search(_NESTED, pattern):
             text = f"the pattern {short_repr(pattern)} repeats too much in an override of tensors"
             hint = f"use at most {MOST_REPEATS} of * + {{, and none after a group"
             raise InputError(text, parameter="command", hint=hint)
@@ -195,6 +193,6 @@ def _overrides(text: str) -> list[tuple[re.Pattern[str], int | None]]:
         except re.error as error:
             message = f"invalid pattern in an override of tensors, {pattern!r}: {error}"
             raise InputError(message, parameter="command") from None
-        match = _BUFFER.fullmatch(buffer)
+        match = re.fullmatch(_BUFFER, buffer)
         found.append((compiled, int(match[1]) if match else HOST))
     return found

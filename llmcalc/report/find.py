@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..core.errors import spelled
 from ..core.tree import Node
 from ..inputs.defaults import SEQ
 from ..search.gpus import FittingGpus, GpuSearch
 from ..search.models import MOST_CONTEXT, ModelSearch
 from ..search.recipes import Recipe, RecipeSearch
 from .document import Document, Fact, table_of
-from .heading import derivation, model_document, named_values
+from .fit import memory_facts
+from .heading import derivation, gpus_text, model_document, named_values
 from .json_envelope import envelope
 from .numbers import BYTES, ends_text, exact
 
@@ -19,10 +19,9 @@ from .numbers import BYTES, ends_text, exact
 def find_models_document(found: ModelSearch, given: str | None = None) -> Document:
     """Build a report that lists the models that fit, largest first. ``given`` is a memory size of the user."""
     card = found.accelerator
-    gpu = card.title if card else "accelerator"
     listed = table_of("largest first", found.models, {
-        "model: name": lambda one: one.name, "parameters: about": lambda one: one.parameters,
-        "weights: name": lambda one: one.format, "bytes: about bytes 1": lambda one: one.weights,
+        "model: name": "name", "parameters: about": "parameters", "weights: name": "format",
+        "bytes: about bytes 1": "weights",
         "largest context: name": lambda one: f"{exact(one.context)}{'+' if one.context == MOST_CONTEXT else ''}",
     })  # fmt: skip
     workload = {"batch": 1, "seq": SEQ, **found.settings}
@@ -33,30 +32,23 @@ def find_models_document(found: ModelSearch, given: str | None = None) -> Docume
         "weights: the format with the most bits with which the context fits; checkpoint: as published",
     )
     return Document(
-        f"{'✓' if found.models else '✗'} {len(found.models)} of {found.n_tried} models fit on {found.count} × {gpu}",
+        f"{'✓' if found.models else '✗'} {len(found.models)} of {found.n_tried} models fit on {gpus_text(found)}",
         lambda: envelope("fit", inputs, found.to_dict()),
         subtitle=(f"workload: {named_values(workload)}",),
         warnings=found.errors,
-        facts=_memory_facts(found, given),
+        facts=memory_facts(found, given, "{reserve=SIZE} changes it"),
         tables=(listed,),
         derivation=lambda: tuple(Node(f"{one.name} weights, {one.format}", one.weights, BYTES) for one in found.models),
         notes=longest if found.models else (),
     )
 
 
-def _memory_facts(found: ModelSearch | RecipeSearch, given: str | None) -> tuple[Fact, Fact]:
-    usable = found.accelerator.usable_text if found.accelerator and not given else "as given"
-    reserve = spelled("assumed for the runtime: {reserve=SIZE} changes it")
-    return Fact("memory", found.memory, BYTES, usable), Fact("reserve", found.reserve, BYTES, reserve)
-
-
 def find_gpus_document(found: GpuSearch) -> Document:
     """Build a report that lists the GPUs on which a model fits, cheapest first."""
     listed = table_of("cheapest first, then the least memory", found.gpus, {
-        "GPUs: name": _name, "memory: about bytes 2": lambda one: one.fit.memory,
-        "headroom: about bytes 1": lambda one: one.fit.headroom,
+        "GPUs: name": _name, "memory: about bytes 2": "fit.memory", "headroom: about bytes 1": "fit.headroom",
         "USD per hour: name": lambda one: ends_text(*(f"{price:.2f}" for price in one.price or ())),
-        "dated: name": lambda one: one.dated, "quotes: text 3": lambda one: one.quotes,
+        "dated: name": "dated", "quotes: text 3": "quotes",
     })  # fmt: skip
     answer = found.summary.removeprefix(f"{found.architecture.name} ")
     if found.gpus:
@@ -77,11 +69,11 @@ def find_gpus_document(found: GpuSearch) -> Document:
         tables=(listed,),
         derivation=derivation("memory", found.gpus[0].fit.result) if found.gpus else tuple,
         notes=(
-            *([f"not counted: {vendors}, where no engine reads weights in {weights}"] if vendors else []),
+            f"not counted: {vendors}, where no engine reads weights in {weights}" if vendors else "",
             "memory, headroom: per GPU; USD per hour: all GPUs, lowest to highest quote; dated: the lowest quote",
             f"sources of quotes: {'; '.join(filter(None, sources))}; see llmcalc hardware show",
         ),
-        details=[f"too small, even as a node of up to 8: {small}"] if small else [],
+        details=(f"too small, even as a node of up to 8: {small}" if small else "",),
     )
 
 
@@ -98,10 +90,9 @@ def find_recipes_document(
     ``given`` is a memory size of the user. ``spell`` returns the command line of a recipe.
     """
     card, best = found.accelerator, found.best
-    gpu = card.title if card else "accelerator"
     listed = table_of(f"recipes for {found.count} GPU{'s' * (found.count > 1)}, best first", found.recipes, {
-        "recipe: group": lambda one: one.method, "with: name": lambda one: one.saving,
-        "fits: name": lambda one: "yes" if one.fits else "no", "needed: about bytes": lambda one: one.needed,
+        "recipe: group": "method", "with: name": "saving",
+        "fits: name": lambda one: "yes" if one.fits else "no", "needed: about bytes": "needed",
         "host memory: about bytes 1": lambda one: one.host or None, "batch: number": lambda one: one.batch or None,
     })  # fmt: skip
     answer = f"✓ yes: {best.name}, batch {best.batch}" if best else "✗ no recipe fits"
@@ -111,18 +102,18 @@ def find_recipes_document(
         found.architecture,
         "fit",
         lambda: (inputs, {**found.to_dict(), "commands": commands}),
-        f" on {found.count} × {gpu}",
+        f" on {gpus_text(found)}",
         answer=answer,
         lines=(f"workload: {named_values(found.settings)}",),
         facts=(
-            *([Fact("command", commands[best.name])] if best and best.name in commands else []),
-            *_memory_facts(found, given),
+            Fact("command", commands.get(best.name) if best else None),
+            *memory_facts(found, given, "{reserve=SIZE} changes it"),
         ),
         derivation=lambda: tuple(Node(one.name, one.needed, BYTES) for one in found.recipes),
         tables=(listed,),
         notes=(
             "needed: bytes per GPU for the smallest batch; batch: largest micro-batch of each GPU",
             "optimizer on the CPU: its states and master weights are in host memory, as in ZeRO-Offload",
-            *(["several GPUs use ZeRO-3"] if found.count > 1 else []),
+            "several GPUs use ZeRO-3" if found.count > 1 else "",
         ),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..core.architecture import Architecture, model_of
@@ -35,10 +35,10 @@ def model_document(
     is_full: bool = False,
     answer: str = "",
     action: str = "",
-    lines: Sequence[str] = (),
-    alerts: Sequence[str] = (),
-    notes: Sequence[str] = (),
-    details: Sequence[str] = (),
+    lines: Iterable[str] = (),
+    alerts: Iterable[str] = (),
+    notes: Iterable[str] = (),
+    details: Iterable[str] = (),
     **parts: Any,
 ) -> Document:
     """Build a report about a model. An ``answer`` is the first line, before the name of the model.
@@ -59,7 +59,8 @@ def model_document(
         answer or f"{title(whole)}{subject}",
         json_object,
         subtitle=(
-            *filter(None, (action, f"{title(whole)}{subject}" if answer else "")),
+            action,
+            f"{title(whole)}{subject}" if answer else "",
             *training_file_lines(whole),
             *structure(architecture, is_full=is_full),
             *lines,
@@ -119,6 +120,20 @@ def title(architecture: Architecture) -> str:
     return f"{named} with {', '.join(overrides)}" if overrides else named
 
 
+def gpus_text(found: Any) -> str:
+    """Return the number and the title of the GPUs of a result, such as ``8 × NVIDIA H100 SXM5 80GB``."""
+    return f"{found.count} × {found.accelerator.title if found.accelerator else 'accelerator'}"
+
+
+def numbered(names: Sequence[str]) -> list[str]:
+    """Return names with their place if the same name occurs more than once.
+
+    >>> numbered(["gpt3", "palm"]), numbered(["gpt3", "gpt3"])
+    (['gpt3', 'palm'], ['gpt3 #1', 'gpt3 #2'])
+    """
+    return [f"{name} #{place}" if names.count(name) > 1 else name for place, name in enumerate(names, 1)]
+
+
 def structure(architecture: Architecture, *, is_full: bool = False) -> tuple[str, ...]:
     """Return a line for each stack. Unless ``is_full``, it has only the main sizes if all would take more than two
     lines in 80 columns, or more than one line per stack.
@@ -154,7 +169,8 @@ def run_line(workload: Workload, tokens: int | None = None) -> str:
     """Return a line such as ``workload: tokens 15.00 T · sequences 7.324 B · seq 2048 · attention causal``."""
     sizes = {"tokens": about(tokens, "")} if tokens else {}
     sizes["sequences"] = about(workload.batch, "")
-    return f"workload: {named_values({**sizes, **_settings(workload, RUN_FIELDS, without=('batch', 'mode'))})}"
+    own = {name: value for name, value in _settings(workload, RUN_FIELDS).items() if name not in ("batch", "mode")}
+    return f"workload: {named_values({**sizes, **own})}"
 
 
 def settings_text(settings: Any, also: Sequence[str] = ()) -> str:
@@ -162,10 +178,9 @@ def settings_text(settings: Any, also: Sequence[str] = ()) -> str:
     return named_values(_settings(settings, also))
 
 
-def _settings(settings: Any, also: Sequence[str], without: Sequence[str] = ()) -> dict[str, Any]:
+def _settings(settings: Any, also: Sequence[str]) -> dict[str, Any]:
     values = {field.name: (getattr(settings, field.name), field.default) for field in fields(settings)}
-    shown = {name: value for name, (value, default) in values.items() if name in also or value != default}
-    return {name: value for name, value in shown.items() if name not in without}
+    return {name: value for name, (value, default) in values.items() if name in also or value != default}
 
 
 def named_values(values: Mapping[str, Any], space: str = " ") -> str:

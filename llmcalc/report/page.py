@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from .. import __version__
 from ..api.compare import compare
@@ -13,12 +14,12 @@ from ..core.record import changed
 from ..serving.latency_times import Latency
 from .compare import compare_document
 from .cost_curves import flops_document, memory_document, state_document
-from .document import Document, Fact, Table
+from .document import Document, Fact
 from .formats.html import page
+from .formats.svg import pictures_of
 from .heading import title
 from .latency import latency_document
 from .params import params_document
-from .pictures import bars_of
 from .published_figures import training_table
 from .served_model import ServedModel
 from .summary import summary_document
@@ -61,11 +62,9 @@ def _documents(served: Sequence[ServedModel], lengths: Sequence[int]) -> Iterato
         yield changed(document, tables=tuple(table for table in document.tables if table.title in SIDE_BY_SIDE))
     for model in models:
         document = params_document(params(model))
-        picture = bars_of(document.title, document.tables[0])
-        yield changed(document, tree=document.derivation(), pictures=lambda drawn=picture: [drawn] if drawn else [])
-    tables = {model.name: training_table(model) for model in models}
-    published = tuple(Table(name, table.columns, table.rows) for name, table in tables.items() if table)
-    if published:
-        yield Document("Training, as published", dict, tables=published)
+        yield changed(document, tree=document.derivation(), pictures=partial(pictures_of, document))
+    published = Document("Training, as published", dict, tables=tuple(training_table(one, one.name) for one in models))
+    if published.tables:
+        yield published
     hashes = (Fact(model.name, fingerprint(model)) for model in models)
     yield Document("How this page was made", dict, facts=(Fact("llmcalc", __version__), *hashes))

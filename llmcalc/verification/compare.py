@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from ..core.architecture import Architecture, declare
 from ..core.equation import read
 from ..core.errors import UnsupportedError
 from ..core.ledger import declarations
+from ..core.record import NamedTuple
 from ..core.shrink import SEQ
 from ..core.shrink_tower import grid_of
 from ..core.workload import Workload
@@ -184,8 +185,7 @@ def _decode(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check
     """Check the state, FLOPs and traffic of decode steps after a prefill, and compare logits with a single pass."""
     whole = model.forward(*texts.first(SEQ + STEPS))
     logits, cache = model.prefill(*texts.first(SEQ))
-    declared_state = state(small, batch=BATCH, seq=SEQ, contents=True).elements
-    yield Check("state", declared_state, cache.elements, "elements")
+    yield Check("state", state(small, batch=BATCH, seq=SEQ, contents=True).elements, cache.elements, "elements")
     source: dict[str, Any] = {"source": SEQ} if small.is_encoder_decoder else {}
     observer, steps, declared, moved = Observer(), [np.asarray(logits)], 0, []
     excluded = traffic.reordered_kinds(model)

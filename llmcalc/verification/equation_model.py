@@ -6,9 +6,11 @@ causality, but not the equations themselves, since the model is generated from t
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
+from functools import reduce
 from math import prod
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
@@ -21,6 +23,7 @@ from ..core.errors import UnsupportedError, short_repr
 from ..core.expression import evaluate, names_in
 from ..core.form import FUNCTIONS as ATOMS
 from ..core.ledger import entries
+from ..core.record import NamedTuple
 from ..twins.functions import ACTIVATIONS, divide_by_sum, l2norm, layernorm, rmsnorm, softcap, softmax, sqrt_softplus
 from ..twins.rope import rotate_pairs
 from ..twins.step import State as Cached
@@ -260,10 +263,7 @@ class _Run:
             return self.normalise(equation, function, values)
         arrays = [self.align(value, out, equation) for value in values]
         if function in ("add", "mul"):
-            total = arrays[0]
-            for array in arrays[1:]:
-                total = total + array if function == "add" else total * array
-            return Value(total, out)
+            return Value(reduce(operator.add if function == "add" else operator.mul, arrays), out)
         if len(arrays) != 1:
             self.refuse(f"{function} of {len(arrays)} tensors")
         if function == "softmax":

@@ -74,7 +74,8 @@ def test_serving_with_a_calibration_gives_the_calibrated_time_and_a_narrower_int
     assert after.tpot_high_s / after.tpot_s < before.tpot_high_s / before.tpot_s
     assert (after.ttft_s, after.ttft_high_s) == (before.ttft_s, before.ttft_high_s)
     step = after.time.step
-    assert after.time.prefill_share == pytest.approx(1 - step.seconds / after.tpot_s)
+    added = {name: seconds for name, seconds, _ in after.parts}["prefill of other requests"]
+    assert added == pytest.approx(after.tpot_s - step.seconds)
     assert any("calibrated by 5 measurements" in note for note in after.notes)
 
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
 from ...core.record import changed
-from ...fitting.fit import SOLVE
+from ...fitting.fit import FIT
 from ..memory_options import MEMORY, MESH, TABLE, settings
 from ..options import READING, SIZES, is_given, refuse
-from ..output import Answer, printed
-from ..spec import Argument, Command, Option
+from ..output import Answer, answered, printed
+from ..spec import Argument, Command, Option, option_of
 from ..training_options import TRAINED_MODEL, TRAINING_FILE, load_trained
 
 if TYPE_CHECKING:
@@ -22,27 +22,17 @@ if TYPE_CHECKING:
 RECIPE = "recipe"
 OPTIONAL_MODEL = changed(TRAINED_MODEL, least=0)
 TIMES = Argument("times", "GPUs such as h100:8 (same as --gpu), or their count such as x8.", least=0, metavar="GPUS")
-GPU_MEMORY = Option("--gpu-memory", "Memory per GPU, such as 79.6GiB (overrides the specification).", "SIZE")
-SOLVING = Option(
-    "--solve",
-    "Solve for the largest context or batch, the best format, the fewest GPUs or parts on the CPU, or a recipe.",
-    choices=(*SOLVE, RECIPE),
-)
-SETTINGS = (
-    Option("--gpu", "GPU, cloud instance or memory, with an optional count: 8xh100, p5.48xlarge, 24GB:2; or all.",
-           "NAME[:N]", complete="gpus", also=("count",)),
-    GPU_MEMORY,
-    Option("--reserve", "Memory to reserve per GPU for the runtime, such as 2GiB, 10% or 0.", "SIZE", default="1GiB"),
-    SOLVING,
-    Option("--list", "List the models that fit on --gpu, without MODEL.", name="listing", kind=bool),
-)  # fmt: skip
+GPU, GPU_MEMORY, RESERVE, SOLVING = (option_of(setting) for setting in FIT if setting.help)
+SOLVING = changed(SOLVING, choices=(*SOLVING.choices, RECIPE))
+LIST = Option("--list", "List the models that fit on --gpu, without MODEL.", name="listing", kind=bool)
+SETTINGS = (changed(GPU, also=("count",)), GPU_MEMORY, RESERVE, SOLVING, LIST)
 # settings of a search for recipes
 TRAINED = ("batch", "seq", "target_seq", "extend", "training", "dtype", "attention", "dropout", "scan", "lora_rank",
            "lora_targets")  # fmt: skip
 ADAPTED = ("lora_rank", "lora_targets")
 LISTED = ("batch", "seq", "dtype", "weights", "cache", "page", "prefill", "step_tokens", "beams")
 EVERY_GPU = "all"
-_TIMES = re.compile(r"[x×:]?\s*(\d{1,6})")
+_TIMES = r"[x×:]?\s*(\d{1,6})"
 
 
 @printed
@@ -62,7 +52,7 @@ def run(
         return _models([model, times, gpu], {**given, "solve": solve}, budget)
     if model is None:
         raise InputError("missing MODEL", where="fit", hint="to list the models that fit, add {listing}")
-    match = _TIMES.fullmatch(times.strip().lower()) if times is not None else None
+    match = re.fullmatch(_TIMES, times.strip().lower()) if times is not None else None
     if times is not None and not match:
         if gpu is not None:
             raise InputError(f"invalid GPU count {times!r}", where="fit", hint="use a count such as x8")
@@ -77,6 +67,8 @@ def run(
     architecture, given = _load_solved(model, given, count or _count(gpu), solve)
     typed = {**typed_options, **budget, "model": model, "gpu": f"{gpu}:{count}" if gpu and count else gpu}
     typed["times"] = times if gpu is None else None
+    if solve == RECIPE:
+        refuse(MEMORY[:1], typed, "on a search for recipes, which all train")
     if solve == RECIPE or (solve is None and _asks_for_recipe(given)):
         return _recipes(architecture, typed, {"gpu": gpu, "count": count, **budget}, given)
     rest = settings(given, (*SIZES, *MEMORY))
@@ -107,7 +99,6 @@ def _count(gpu: str | None) -> int | None:
 def _models(words: list[str | None], given: dict[str, Any], budget: dict[str, Any]) -> Answer:
     """List the models that fit. The GPU is the only one of the words."""
     from ...api.find_models import find_models
-    from ...report.find import find_models_document
 
     gpus = [word for word in words if word is not None]
     if len(gpus) > 1:
@@ -116,19 +107,18 @@ def _models(words: list[str | None], given: dict[str, Any], budget: dict[str, An
     refuse(others, given, "on a list of models")
     chosen = [option for option in (*SIZES, *MEMORY) if option.name in LISTED]
     found = find_models(gpus[0] if gpus else None, **budget, **settings(given, chosen))
-    return find_models_document(found, budget["gpu_memory"]), bool(found.models)
+    return answered(found, budget["gpu_memory"])
 
 
 def _gpus(model: str, given: dict[str, Any], reserve: str) -> Answer:
     """List the GPUs on which a model fits."""
     from ...api.find_gpus import find_gpus
-    from ...report.find import find_gpus_document
 
     refuse((SOLVING, GPU_MEMORY, *MESH), given, "on a search for GPUs")
     architecture, given, _ = load_trained(model, given)
     chosen = [option for option in (*SIZES, *MEMORY) if option not in MESH]
     found = find_gpus(architecture, reserve=reserve, **settings(given, chosen))
-    return find_gpus_document(found), bool(found.gpus)
+    return answered(found)
 
 
 def _asks_for_recipe(given: dict[str, Any]) -> bool:
@@ -140,7 +130,6 @@ def _asks_for_recipe(given: dict[str, Any]) -> bool:
 def _recipes(architecture: Architecture, typed: dict[str, Any], gpus: dict[str, Any], given: dict[str, Any]) -> Answer:
     """List the ways to train a model on GPUs."""
     from ...api.find_recipes import find_recipes
-    from ...report.find import find_recipes_document
 
     refuse([option for option in MEMORY if option.name not in TRAINED], given, "on a search for recipes")
     chosen = [option for option in (*SIZES, *MEMORY) if option.name in TRAINED and option.name != "training"]
@@ -151,7 +140,7 @@ def _recipes(architecture: Architecture, typed: dict[str, Any], gpus: dict[str, 
         own["lora_targets"] = list(own["lora_targets"])
         return COMMANDS[0].line({**own, "training": True, "batch": recipe.batch or typed["batch"]})
 
-    return find_recipes_document(found, gpus["gpu_memory"], spell), found.best is not None
+    return answered(found, gpus["gpu_memory"], spell)
 
 
 def _line(typed: dict[str, Any], change: Change) -> str:

@@ -66,6 +66,11 @@ class Case:
         return f"{title} ({self.model_name})" if opened and self.model_name != "." else title
 
     @property
+    def subject(self) -> str:
+        """Subject of the sentence of the verdict."""
+        return self.title
+
+    @property
     def model_name(self) -> str:
         """Name of the model as the user types it: of an opened file without the folder of the page."""
         folder, name = os.path.split(self.state.model)
@@ -167,6 +172,11 @@ class Case:
         return found
 
     @property
+    def layout_text(self) -> str:
+        """Layout of one replica in words."""
+        return ", ".join(f"{name} {size}" for name, size in sizes_of(self.layout).items())
+
+    @property
     def replicas(self) -> int:
         """Number of replicas of the model."""
         return int(self.state.n // self.fit.result.mesh.ranks)
@@ -252,8 +262,8 @@ class Case:
 
     def reading_of(self, context: int, users: int) -> EncoderServing:
         """Return the throughput of texts of another length, or of another number of texts."""
-        own: dict[str, Any] = {"gpu": f"{self.gpu.name}:{self.state.n}", **self.reading_layout}
-        own |= {"weights": self.state.weights} if self.state.weights else {}
+        gpu, weights = f"{self.gpu.name}:{self.state.n}", self.state.weights or None
+        own: dict[str, Any] = {"gpu": gpu, "weights": weights, **self.reading_layout}
         found: EncoderServing = serve(self.model, **own, isl=context, concurrency=users)
         return found
 
@@ -277,11 +287,16 @@ class Case:
         """Whether the model generates no tokens."""
         return self.model.main.role == "encoder"
 
+    @property
+    def times(self) -> Any:
+        """Result that has the times of the state."""
+        return self.latency if self.only_reads else self.serving
+
     @cached_property
     def time_error(self) -> LlmcalcError | None:
         """Why no times can be estimated, or None."""
         try:
-            self.latency if self.only_reads else self.serving  # noqa: B018
+            self.times  # noqa: B018
         except LlmcalcError as error:
             return error
         return None

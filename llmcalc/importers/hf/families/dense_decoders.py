@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named
 from ....layers import Attention, Bounds, Embedding, FixedTable, Head, Linear, Mlp, Norm, SequenceRows
-from ....layers.parts.cross import Cross
 from ....layers.score_biases.relative import Relative
-from ..config import BIASED, TOKENS, Config, Layers
-from ..rules import causal_lm, decoder, default_layernorm, repeat_block, sublayer
+from ..config import BIASED, FULL, TOKENS, Config
+from ..rules import causal_lm, decoder, default_layernorm, prenorm_block, repeat_block, sublayer, unused_cross_attention
 from .moe_shared_experts import exaone_pattern
 
-SEGMENTS = 2
 PADDED_WIDTH = 256  # Phi-3-small rounds its hidden width up to a multiple
-ROTATED = {"full_attention": False, "sliding_attention": True}  # layers by type
 _MLPS = ("mlp", "fused_mlp")  # classes of Phi's MLP in its authors' format, with the same weights
 _OFFSET = 2  # rows before the first position
 
@@ -30,7 +27,7 @@ def cpmant(config: Config) -> Architecture:
     bias = Relative(distances + segments * segments, config.size("position_bias_max_distance"))
     attention = config.layer(Attention, "n_heads=num_attention_heads d_head=dim_head", score_bias=bias, prompt=length)
     mlp = Mlp(width, config.size("dim_ff"), "gelu", gated=True, sequence=SequenceRows(prompt=length))
-    block = Block("block", (sublayer("attention", attention, pre=norm), sublayer("mlp", mlp, pre=norm)))
+    block = prenorm_block("block", norm, attention=attention, mlp=mlp)
     table = Embedding(vocab + config.size("prompt_types") * length, width)
     inputs = (Named("token", table), Named("segment", Embedding(segments, width, "segment")))
     model = causal_lm(config, repeat_block(block, config.n_layers), norm, head=Head(vocab, width), tied=False)
@@ -102,9 +99,8 @@ def starcoder2(config: Config) -> Architecture:
 def stablelm(config: Config) -> Architecture:
     """Read a StableLM 2 config. A quarter of each head is rotated, and query and key heads may have separate norms."""
     norms = config.qk_layernorm() if config.flag("qk_layernorm") else {}
-    attention = config.attention(
-        bias=config.flag("use_qkv_bias"), o_bias=False, rope={"dim": config.rotary_width(0.25)}, **norms
-    )
+    bias, rope = config.flag("use_qkv_bias"), {"dim": config.rotary_width(0.25)}
+    attention = config.attention(bias=bias, o_bias=False, rope=rope, **norms)
     place = "parallel" if config.flag("use_parallel_residual") else "pre"
     return decoder(config, norm=config.layernorm(), attention=attention, place=place)
 
@@ -139,15 +135,9 @@ def exaone4(config: Config) -> Architecture:
             raise config.size_error(text)
         count = config.size("sliding_window_pattern")
         pattern = config.periodic_types(count, first=count - 1)
-    attention, order = config.windowed_attention(pattern, limit, bias=False, qk_norm="head")
-    kinds = dict(attention)
-    if limit:
-        kinds["full_attention"] = config.attention(bias=False, qk_norm="head", rope=None)
-    return decoder(config, kinds, order=order, place="post")
-
-
-def _norm(config: Config) -> Norm:
-    return config.layernorm(bias=False)
+    unplaced = FULL if limit else ()
+    attention, order = config.windowed_attention(pattern, limit, unplaced=unplaced, bias=False, qk_norm="head")
+    return decoder(config, attention, order=order, place="post")
 
 
 def _head(config: Config) -> Head:
@@ -158,7 +148,8 @@ def cohere(config: Config) -> Architecture:
     """Read a Command R config. Query and key heads may be normalised with separate weights per head."""
     norms = config.qk_layernorm() if config.flag("use_qk_norm") else {}
     attention = config.attention(rope={"interleaved": True}, **norms)
-    return decoder(config, norm=_norm(config), attention=attention, place="parallel", head=_head(config))
+    norm = config.layernorm(bias=False)
+    return decoder(config, norm=norm, attention=attention, place="parallel", head=_head(config))
 
 
 def cohere2(config: Config) -> Architecture:
@@ -171,21 +162,16 @@ def cohere_compass(config: Config) -> Architecture:
     """Read a Cohere Compass text config. The model is Cohere 2 without sliding windows by default."""
     config.ignore("pooling sliding_window_pattern")
     given = config.get("rope_parameters") or {}
-    placed = {kind: given.get(kind, "") is not None for kind in ("full_attention", "sliding_attention")}
-    return _windowed(config, ["full_attention"] * config.n_layers, placed, interleaved=False)
+    unplaced = [kind for kind in ("full_attention", "sliding_attention") if given.get(kind, "") is None]
+    return _windowed(config, ["full_attention"] * config.n_layers, unplaced, interleaved=False)
 
 
 def _windowed(
-    config: Config, pattern: list[str], placed: Mapping[str, bool] = ROTATED, interleaved: bool = True
+    config: Config, pattern: list[str], unplaced: Collection[str] = FULL, interleaved: bool = True
 ) -> Architecture:
-    spans = {"full_attention": None, "sliding_attention": config.sliding_window()}
-    rope = {"interleaved": interleaved}
-    kinds: Layers = {
-        kind: config.attention(layer_type=kind, window=span, rope=rope if placed[kind] else None)
-        for kind, span in spans.items()
-    }
-    order = config.layer_types(pattern)
-    return decoder(config, norm=_norm(config), attention=kinds, order=order, place="parallel", head=_head(config))
+    rope, norm = {"interleaved": interleaved}, config.layernorm(bias=False)
+    kinds, order = config.windowed_attention(pattern, config.sliding_window(), unplaced=unplaced, rope=rope)
+    return decoder(config, norm=norm, attention=kinds, order=order, place="parallel", head=_head(config))
 
 
 def opt(config: Config) -> Architecture:
@@ -195,15 +181,10 @@ def opt(config: Config) -> Architecture:
     norm = replace(default_layernorm(width), scale=affine, bias=affine)
     without_final = config.flag("_remove_final_layer_norm")
     d_ff, activation = config.size("ffn_dim"), config.activation("activation_function")
-    found = decoder(
-        config,
-        norm=norm,
-        attention=Attention(width, config.n_heads, **dict.fromkeys(BIASED, biased)),  # type: ignore[arg-type]
-        mlp=Mlp(width, d_ff, activation, bias=biased),
-        place="pre" if before else "after",
-        inputs=(_positions(config, width),),
-        final=before and not without_final,
-    )
+    attention = Attention(width, config.n_heads, **dict.fromkeys(BIASED, biased))  # type: ignore[arg-type]
+    mlp, inputs = Mlp(width, d_ff, activation, bias=biased), (_positions(config, width),)
+    place, final = "pre" if before else "after", before and not without_final
+    found = decoder(config, attention, mlp, norm=norm, place=place, inputs=inputs, final=final)
     narrow = config.optional_size("word_embed_proj_dim") or width
     return found if narrow == width else _narrow_table(config, found, narrow)
 
@@ -223,30 +204,24 @@ def _narrow_table(config: Config, found: Architecture, narrow: int) -> Architect
 
 def biogpt(config: Config) -> Architecture:
     """Read a BioGPT config [luo2022]."""
-    return decoder(
-        config,
-        norm=default_layernorm(config.d_model),
-        embedding_scale=config.d_model**0.5 if config.flag("scale_embedding", True) else 1.0,
-        attention=Attention(config.d_model, config.n_heads, **BIASED),
-        mlp=Mlp(config.d_model, config.size("intermediate_size"), config.activation(), bias=True),
-        inputs=(_positions(config, config.d_model),),
-    )
+    width, norm = config.d_model, default_layernorm(config.d_model)
+    scale = width**0.5 if config.flag("scale_embedding", True) else 1.0
+    attention, mlp = Attention(width, config.n_heads, **BIASED), config.plain_mlp(bias=True)
+    inputs = (_positions(config, width),)
+    return decoder(config, attention, mlp, norm=norm, embedding_scale=scale, inputs=inputs)
 
 
 def xglm(config: Config) -> Architecture:
     """Read an XGLM config [lin2021] with sinusoidal positions. Cross-attention is never run, even if configured."""
     width, heads = config.size("d_model"), config.size("attention_heads")
     norm = default_layernorm(width)
-    parts = [sublayer("attention", Attention(width, heads, **BIASED), pre=norm)]
-    if config.flag("add_cross_attention"):
-        cross = Attention(width, heads, cross=Cross(), causal=False, unused=True, **BIASED)
-        parts.append(sublayer("cross_attention", cross, pre=norm))
+    own, cross = Attention(width, heads, **BIASED), unused_cross_attention(config, width, heads, norm)
     mlp = Mlp(width, config.size("ffn_dim"), config.activation("activation_function"), bias=True)
-    parts.append(sublayer("mlp", mlp, pre=norm))
+    block = Block("block", (sublayer("attention", own, pre=norm), *cross, sublayer("mlp", mlp, pre=norm)))
     blank = config.count("pad_token_id", 1)  # one row of the position table
     fixed = FixedTable("fairseq", blank if blank >= _OFFSET else None)
     inputs = (_positions(config, width, fixed=fixed),)
-    runs = repeat_block(Block("block", tuple(parts)), config.size("num_layers"))
+    runs = repeat_block(block, config.size("num_layers"))
     scale = width**0.5 if config.flag("scale_embedding", True) else 1.0
     return causal_lm(config, runs, norm, inputs=inputs, embedding_scale=scale)
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.layer import Layer
 from ....layers import Attention, Embedding, Head, Linear, Mlp
 from ..config import Config
-from ..rules import group_runs, postnorm_block, prenorm_block, repeat_block
-from .bert import embedding_share, embeddings, pooler, tied_head, transform
+from ..rules import group_runs, postnorm_block, prenorm_block, repeat_block, runs_of
+from .bert import bert_mlp, embedding_share, embeddings, pooler, tied_head, transform
 
-ESM3_LAYERS = 36  # kinds of sub-layers whose outputs are added unchanged
 KINDS = ("full_attention", "sliding_attention")
 
 
 def modernbert(config: Config) -> Architecture:
     """Read a ModernBERT config [warner2024] with gated MLPs and windows. The first block has no attention pre-norm."""
     config.ignore("deterministic_flash_attn sparse_prediction sparse_pred_ignore_index classifier_pooling")
-    return _modernbert(config, _has_head(config), causal=False, window=(config.size("local_attention") // 2) + 1)
+    return _modernbert(config, _has_head(config), causal=False, window=config.size("local_attention") // 2 + 1)
 
 
 def modernbert_decoder(config: Config) -> Architecture:
@@ -36,13 +36,12 @@ def _modernbert(config: Config, headed: bool, *, causal: bool, window: int | Non
     period = config.size("global_attn_every_n_layers", 3)
     default = [KINDS[bool(index % period)] for index in range(config.n_layers)]
     kinds = {kind: _attention(config, kind, window, causal) for kind in KINDS}
-    known: dict[tuple[str, bool], Block] = {}
-    order = []
-    for index, kind in enumerate(config.layer_types(default)):
-        if (kind, not index) not in known:
-            block = prenorm_block("block", norm, attention=_select_attention(kinds, kind, config), mlp=mlp)
-            known[kind, not index] = block if index else _without_first_norm(block)
-        order.append(known[kind, not index])
+
+    def block(kind: tuple[str, bool]) -> Block:
+        found = prenorm_block("block", norm, attention=_select_attention(kinds, kind[0], config), mlp=mlp)
+        return _without_first_norm(found) if kind[1] else found
+
+    runs = runs_of(((kind, not index) for index, kind in enumerate(config.layer_types(default))), block)
     outputs = [Named("final_norm", norm)]
     if headed:
         activation, biased = config.activation("classifier_activation"), config.flag("classifier_bias")
@@ -50,7 +49,7 @@ def _modernbert(config: Config, headed: bool, *, causal: bool, window: int | Non
         head = Head(config.vocab, config.d_model, embedding_share(config), bias=config.flag("decoder_bias"))
         outputs += [Named("transform", dense), Named("transform_norm", norm), Named("head", head)]
     config.ignore("classifier_activation classifier_bias decoder_bias")
-    architecture = _encoder(config, (_token(config), Named("norm", norm)), group_runs(order), outputs)
+    architecture = _encoder(config, (_token(config), Named("norm", norm)), runs, outputs)
     if not causal:
         return architecture
     return replace(architecture, stacks=(replace(architecture.stacks[0], name="decoder", role="decoder"),))
@@ -131,35 +130,35 @@ def _older_ultrabert(config: Config) -> list[str]:
 
 def nomic_bert(config: Config) -> Architecture:
     """Read a post-norm Nomic BERT config [nussbaum2024] with gated MLPs. Only norms and the head have biases."""
-    mlp = config.gated_mlp()
-    outputs: list[Named] = []
-    if _has_head(config):
-        outputs = [*transform(config, config.d_model), Named("head", tied_head(config, config.d_model))]
-    return _postnorm(config, config.attention(bias=False, causal=False), mlp, outputs)
+    return _postnorm(config, config.attention(bias=False, causal=False), config.gated_mlp())
 
 
 def gte(config: Config) -> Architecture:
     """Read a GTE v1.5 config [zhang2024]. Blocks are post-norm, and only gate and up-projections lack biases."""
     mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), gated=True, out_bias=True)
-    outputs: list[Named] = []
-    if _has_head(config):
-        head = Named("head", tied_head(config, config.d_model, spare_bias=False))
-        outputs = [*transform(config, config.d_model, activation="gelu"), head]
-    return _postnorm(config, config.attention(bias=True, causal=False), mlp, outputs)
+    return _postnorm(config, config.attention(bias=True, causal=False), mlp, activation="gelu", spare_bias=False)
 
 
 def jina(config: Config) -> Architecture:
     """Read a Jina embeddings v3 config [sturua2024] as XLM-R with rotary positions. Adapters are not included."""
-    width = config.d_model
-    mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True)
-    outputs = [pooler(width)]
+    mlp, bare = bert_mlp(config), [pooler(config.d_model)]
+    return _postnorm(config, config.attention(bias=True, causal=False), mlp, bare, activation="gelu")
+
+
+def _postnorm(
+    config: Config,
+    attention: Layer,
+    mlp: Layer,
+    bare: Sequence[Named] = (),
+    *,
+    activation: str | None = None,
+    spare_bias: bool = True,
+) -> Architecture:
+    """Return an encoder with BERT's head, or with the outputs ``bare`` if the class has no head."""
+    norm, width, outputs = config.layernorm(), config.d_model, [*bare]
     if _has_head(config):
-        outputs = [*transform(config, width, activation="gelu"), Named("head", tied_head(config, width))]
-    return _postnorm(config, config.attention(bias=True, causal=False), mlp, outputs)
-
-
-def _postnorm(config: Config, attention: Layer, mlp: Layer, outputs: list[Named]) -> Architecture:
-    norm = config.layernorm()
+        head = Named("head", tied_head(config, width, spare_bias=spare_bias))
+        outputs = [*transform(config, width, activation=activation), head]
     block = postnorm_block("block", norm, attention=attention, mlp=mlp)
-    inputs = (*embeddings(config, config.vocab, config.d_model, positions=False), Named("norm", norm))
+    inputs = (*embeddings(config, config.vocab, width, positions=False), Named("norm", norm))
     return _encoder(config, inputs, repeat_block(block, config.n_layers), outputs)
