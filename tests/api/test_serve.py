@@ -620,3 +620,9 @@ def test_a_model_that_no_preset_describes_is_read_from_its_config(name: str, is_
         llmcalc.serve(command=f"vllm serve {name}", gpu="h100")
     assert (f"hf:{name}" in error.value.hint) is is_repository
     assert "config.json" in error.value.hint
+
+
+@pytest.mark.parametrize("gpu", [0, -1])
+def test_a_gpu_has_memory(gpu: int) -> None:
+    with pytest.raises(llmcalc.InputError, match=f"of at least 1, not {gpu}"):
+        llmcalc.serve("gpt2", gpu)
