@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
@@ -16,8 +16,6 @@ from ..importers.engine_commands import EngineCommand, read_command
 from ..importers.modelfile import RUN, is_modelfile
 from ..inputs.gpus import Gpus, gpu_list
 from ..inputs.models import Source, read_model
-from ..serving.encoders import PARAMETERS, EncoderServing, encoder_serving
-from ..serving.formats import check_formats, format_choices
 from ..serving.memory import engine_title
 from ..serving.point import ONE_REQUEST, ServingLayout, point
 from ..serving.reading import REQUESTS, Command, gpus_of, read_deployment, read_words
@@ -29,12 +27,16 @@ from ..serving.start.ollama import modelfile_command, run_command
 from ..serving.start.start import ServeResult
 from ..serving.step.step_models import check_layout
 from .default_layout import default_layout
-from .front import ServingFront, find_front
-from .pools import ServingPools, serving_pools
-from .serving_gpus import ServingGpus, search_gpus
-from .serving_requests import search_requests
-from .serving_search import ServingSearch, search_layouts
 from .space import Space
+
+if TYPE_CHECKING:
+    from ..serving.encoders import EncoderServing
+    from .front import ServingFront
+    from .pools import ServingPools
+    from .serving_gpus import ServingGpus
+    from .serving_search import ServingSearch
+
+    Timed = ServingResult | ServingSearch | ServingFront | ServingPools | EncoderServing
 
 ENGINE_SETTINGS = (  # that change the memory for requests, or the steps
     "engine_version", "max_model_len", "max_num_seqs", *SHARES, "share", "kv_cache_memory", "block_size", "num_blocks",
@@ -46,7 +48,6 @@ ENGINE_SETTINGS = (  # that change the memory for requests, or the steps
 )  # fmt: skip
 SETTINGS = (*(name for name in OF_REQUESTS if name != "gpu"), *ENGINE_SETTINGS)
 BESIDE_COMMAND = (*REQUESTS, "engine_version", "price", "calibration", "acceptance_length", "acceptance_rate", "image")
-Timed = ServingResult | ServingSearch | ServingFront | ServingPools | EncoderServing
 
 
 def answer(
@@ -72,6 +73,8 @@ def answer(
     several = gpu_list(gpu)
     if not several:
         return _on_gpus(model, gpu, given, command, gpu_memory)
+    from .serving_gpus import search_gpus  # the searches are not needed for the times on one layout
+
     return search_gpus(
         model, several, given, lambda each: _on_gpus(model, each, given, command, gpu_memory),
         is_fixed=command is not None,
@@ -139,6 +142,8 @@ def timed(service: Service) -> ServingResult | ServingSearch | ServingFront | Se
         return _searched(service)
     if "prefill_pool" not in service.asked:
         return point_of(service)
+    from .pools import serving_pools
+
     tp, (dp, ep) = service.asked.get("tp"), (service.asked.get(name) or 1 for name in ("dp", "ep"))
     if (tp or dp) * dp % ep:
         raise InputError(f"must divide the {(tp or 1) * dp} GPUs of a replica, not {ep}", parameter="ep")
@@ -150,6 +155,11 @@ def timed(service: Service) -> ServingResult | ServingSearch | ServingFront | Se
 
 def _searched(service: Service) -> ServingSearch | ServingFront:
     """Return what a search over layouts, or over numbers of requests on a given layout, finds."""
+    from ..serving.formats import check_formats, format_choices
+    from .front import find_front
+    from .serving_requests import search_requests
+    from .serving_search import search_layouts
+
     asked = service.asked
     if service.requests.is_single_token:
         raise InputError("needs at least 2 output tokens", parameter="osl", hint="use {osl=2}")
@@ -201,6 +211,8 @@ def point_of(service: Service) -> ServingResult:
 
 def _encoder(architecture: Architecture, gpu: str, values: Mapping[str, Any]) -> EncoderServing:
     """Return the throughput of an encoder, if all settings have an effect on it."""
+    from ..serving.encoders import PARAMETERS, encoder_serving
+
     for name in values:
         if name not in PARAMETERS:
             text = f"has no effect on {architecture.name}, an encoder, which generates no tokens"

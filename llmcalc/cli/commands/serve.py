@@ -130,12 +130,17 @@ def run(
         raise InputError(error.message, parameter="command", hint=hint) from None
     if isinstance(result, ServeResult):
         return serve_document(result), result.starts
+    from ...serving.result import ServingResult
+
+    if isinstance(result, ServingResult):
+        from ...report.serving import serving_document
+
+        return serving_document(result), result.all_run
     from ...search.front import ServingFront
     from ...search.pools import ServingPools
     from ...search.serving_gpus import ServingGpus
     from ...search.serving_search import ServingSearch
     from ...serving.encoders import EncoderServing
-    from ...serving.result import ServingResult
 
     if isinstance(result, EncoderServing):
         from ...report.encoder_serving import encoder_document
@@ -153,14 +158,10 @@ def run(
         from ...report.serving_pools import pools_document
 
         return pools_document(result), result.layout is not None
-    if isinstance(result, ServingSearch):
-        from ...report.serving_search import search_document
+    assert isinstance(result, ServingSearch)
+    from ...report.serving_search import search_document
 
-        return search_document(result), result.is_found
-    assert isinstance(result, ServingResult)
-    from ...report.serving import serving_document
-
-    return serving_document(result), result.all_run
+    return search_document(result), result.is_found
 
 
 def _ranks(command: str) -> int:
