@@ -16,9 +16,9 @@ from engine_errors import case_name, predictions
 from engine_logs import Log
 from measurements import Row, Section
 
+from llmcalc.core.interval import Interval
 from llmcalc.core.record import changed
-from llmcalc.engines.profile import Estimate
-from llmcalc.serving.start.memory import RULES, EngineMemory, ModelBytes
+from llmcalc.serving.start.memory import RULES, MemoryDivision, ModelBytes
 from llmcalc.serving.start.models import model_bytes
 from llmcalc.serving.start.start import ServeResult
 
@@ -46,12 +46,11 @@ class Case(NamedTuple):
         """Logged size of the KV cache in bytes."""
         return self.figures["kv_cache_gib"] * GIB
 
-    def predict(self, constants: Mapping[str, float]) -> EngineMemory:
+    def predict(self, constants: Mapping[str, float]) -> MemoryDivision:
         """Return the division of the memory with other constants."""
         profile = self.result.profile
-        own = {**profile.constants, **{name: Estimate.exact(value) for name, value in constants.items()}}
-        captures = not self.result.settings.get("enforce_eager")
-        return RULES[profile.rule](self.model, self.result.memory.total, changed(profile, constants=own), captures)
+        own = {**profile.constants, **{name: Interval.exact(value) for name, value in constants.items()}}
+        return RULES[profile.rule](self.model, self.result.memory.total, changed(profile, constants=own))
 
     def implied(self, name: str) -> float | None:
         """Return the value of a constant with which the log is predicted exactly, if its figures depend on it."""

@@ -11,7 +11,6 @@ from ..core.interval import Interval
 from ..core.record import NamedTuple, changed, record
 
 GIB = 2**30
-Estimate = Interval
 Range = Mapping[str, float]  # ``low``, ``best`` and ``high`` of a constant in a data file
 MOST_DIGITS = 9  # of a number of a version
 WIDER = 1.25  # factor of the ranges of constants in versions that are newer than all measured runs

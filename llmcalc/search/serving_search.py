@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from ..calc.sharding import Mesh
 from ..core.evidence import FITTED
+from ..core.interval import Interval
 from ..core.record import record
 from ..estimate.prices import Price
-from ..kernels.interval import Interval
 from ..serving.formats import format_choices
 from ..serving.money import Money, Terms, token_prices
 from ..serving.point import time_intervals, unmeasured_part, with_acceptance

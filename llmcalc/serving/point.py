@@ -7,9 +7,10 @@ from typing import Any
 
 from ..calc.sharding import Mesh
 from ..core.errors import InputError
-from ..core.record import NamedTuple
+from ..core.interval import Interval
+from ..core.record import NamedTuple, changed
 from ..data import table
-from ..kernels.interval import Interval, time_interval, with_span
+from ..kernels.interval import time_interval
 from .calibration import MeasuredDeployment
 from .memory import placed_on_host
 from .points import Point
@@ -71,8 +72,8 @@ def point(
     tpot, ttft = time_intervals(steps, time, service.measured, unmeasured)
     for assumption, slowest, fastest in _assumed_steps(steps):
         slow, fast = (time_of(each, replica.speculation) for each in (slowest, fastest))
-        tpot = with_span(tpot, time.tpot_s, slow.tpot_s, fast.tpot_s, assumption)
-        ttft = with_span(ttft, time.ttft_s, slow.ttft_s, fast.ttft_s, assumption)
+        tpot = changed(tpot, best=time.tpot_s).with_span(slow.tpot_s, fast.tpot_s, assumption)
+        ttft = changed(ttft, best=time.ttft_s).with_span(slow.ttft_s, fast.ttft_s, assumption)
     plain, accepted_times = None, None
     if drafting and replica.speculation:
         plain = time_of(steps)
@@ -160,5 +161,5 @@ def unmeasured_part(replica: Replica, *, is_pool: bool = False) -> str:
 
 
 def with_acceptance(interval: Interval, tpot_s: float, slow_s: float, fast_s: float) -> Interval:
-    """Return an interval that also covers the published numbers of accepted tokens, as ``with_span`` does."""
-    return with_span(interval, tpot_s, slow_s, fast_s, "the number of accepted tokens is assumed")
+    """Return an interval that also covers the published numbers of accepted tokens, as ``Interval.with_span`` does."""
+    return changed(interval, best=tpot_s).with_span(slow_s, fast_s, "the number of accepted tokens is assumed")

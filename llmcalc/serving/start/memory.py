@@ -122,7 +122,7 @@ class HostMemory(NamedTuple):
         return {name.replace(" ", "_").lower(): size.to_dict() for name, size in (*self.parts, ("total", self.total))}
 
 
-def profiled(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> MemoryDivision:
+def profiled(model: ModelBytes, total: int, profile: EngineProfile) -> MemoryDivision:
     """Return the division of an engine that measures a profile run.
 
     The peak of the profile run is that of the forward pass or of the sampler. While a compiled part of the model runs,
@@ -147,7 +147,7 @@ def profiled(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool
         non_torch += Interval.exact(model.buffers)
     captured = constant("graph_layer").scaled(MIB * model.layers * captured_graphs(settings))
     captured += constant("graph_pool").scaled(GIB)
-    captured = captured if graphs else Interval.exact(0)
+    captured = Interval.exact(0) if settings.get("enforce_eager") else captured
     budget = int(total * settings["share"])
     used = model.loaded + peak + non_torch
     if settings["counts_graphs"]:
@@ -174,7 +174,7 @@ def captured_graphs(settings: Mapping[str, Any]) -> int:
     return sum(bisect_right(CAPTURED, limit) for limit in most)
 
 
-def static(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> MemoryDivision:
+def static(model: ModelBytes, total: int, profile: EngineProfile) -> MemoryDivision:
     """Return the division of an engine that shares the memory that is free before it loads the model.
 
     Weights and KV cache get a share of this memory, and activations and CUDA graphs get the rest.
@@ -190,7 +190,7 @@ def static(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool =
     )  # fmt: skip
 
 
-def summed(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> MemoryDivision:
+def summed(model: ModelBytes, total: int, profile: EngineProfile) -> MemoryDivision:
     """Return the division of an engine that allocates what it needs: the KV cache can take what the rest leaves.
 
     The compute buffer holds the logits and the hidden states of a step, or the activations of a block, and copies of
@@ -209,7 +209,7 @@ def summed(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool =
     )  # fmt: skip
 
 
-def after_loading(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> MemoryDivision:
+def after_loading(model: ModelBytes, total: int, profile: EngineProfile) -> MemoryDivision:
     """Return the division of an engine whose KV cache gets a share of what is free after loading and a profile run."""
     constant, share = profile.constant, profile.settings["share"]
     runtime = _runtime(model, profile)
@@ -264,6 +264,5 @@ def share_with_encoder(rule: Mapping[str, Any], n_layers: int | None, width: int
     return float(rule["base"] * max(rule.get("least", 1), min(rule.get("most", 1), factor)))
 
 
-EngineMemory = MemoryDivision
 STATIC = "static"  # rule by which activations and the runtime are outside of the budget
 RULES = {"profiled": profiled, STATIC: static, "free": after_loading, "sum": summed}

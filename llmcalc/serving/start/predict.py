@@ -22,7 +22,7 @@ from .encoders import encoder_factor, encoder_notes, image_notes, served_encoder
 from .host import in_host_memory, within_unified_memory
 from .llama_cpp_fit import capped_notes, fitted_settings
 from .llama_cpp_models import llama_cpp_model
-from .memory import RULES, EngineMemory, ModelBytes, default_share
+from .memory import RULES, MemoryDivision, ModelBytes, default_share
 from .models import groups_of, layers_of, model_bytes, state_notes, step_sizes
 from .packed_layers import cache_refusals, cache_warnings, count_notes, packed_by_stage
 from .start import ServeResult
@@ -102,8 +102,8 @@ def _divide_memory(deployment: Deployment) -> ServeResult:
     own = model_bytes(architecture, profile, settings, placed, loaded if counts_draft else ())
     own_profile = changed(profile, settings=settings)
 
-    def divide(sizes: ModelBytes) -> EngineMemory:
-        return RULES[rule](sizes, total, own_profile, not settings.get("enforce_eager"))
+    def divide(sizes: ModelBytes) -> MemoryDivision:
+        return RULES[rule](sizes, total, own_profile)
 
     memory, first = divide(own), None
     if placed:  # a block is the cache of the whole context on a GPU
