@@ -20,7 +20,7 @@ from llmcalc.core.interval import Interval
 from llmcalc.core.record import changed
 from llmcalc.serving.start.memory import RULES, MemoryDivision, ModelBytes
 from llmcalc.serving.start.models import model_bytes
-from llmcalc.serving.start.start import ServeResult
+from llmcalc.serving.start.start import Start
 
 GIB = 2**30
 STEP, LEAST = 0.01, 0.02 * GIB  # relative change of a constant, and the effect of a constant that a log can show
@@ -38,7 +38,7 @@ class Case(NamedTuple):
 
     log: Log
     figures: Mapping[str, float]
-    result: ServeResult
+    result: Start
     model: ModelBytes
 
     @property

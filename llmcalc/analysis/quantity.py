@@ -16,10 +16,12 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.form import Form
 from ..core.record import changed, record
-from ..core.setting import AMOUNT, SIZE, Setting, known_choice
+from ..core.setting import AMOUNT, MODE, SIZE, Setting, known_choice
 from ..core.tree import Node
+from ..core.workload import Workload
 from ..core.zoo_search import find_module, module_names
 from ..estimate.amounts import amount
+from ..inputs.defaults import cached_tokens, default_seq
 
 if TYPE_CHECKING:
     from ..core.description.compiled import CompiledFunction
@@ -28,7 +30,6 @@ BYTES, NANOSECONDS = "bytes", "ns"
 TIMES = {"": 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "µs": 10**3, "ns": 1}  # nanoseconds of a unit
 STEPS = {"forward": "forward pass", "train": "training step", "decode": "decode step"}  # titles
 NO_PARTS: Mapping[str, str] = {}
-NO_EVIDENCE: Mapping[str, Mapping[str, str]] = {}
 Measure = Callable[[Architecture, dict[str, Any]], Any]
 
 
@@ -43,6 +44,8 @@ class Quantity:
         measure: function that computes a result from an architecture and settings. Results have a ``to_dict``
             method.
         tree: function that returns the derivation of a result.
+        evidence: class of evidence of each value of a result, by mode (``serving`` or ``training``), or for ``""`` if
+            there is one mode. The first value is the total.
         settings: settings that affect the result.
         unexplained: names of settings that do not affect the derivation.
         parts: unit of each result attribute that ``sweep`` evaluates.
@@ -58,8 +61,6 @@ class Quantity:
         is_traceable: whether ``measure`` accepts symbols in place of the sizes, so that it can be compiled.
         layout: function that returns the settings that ``design`` takes from the published size nearest to the target,
             because they are searched for, such as the ranks of a layout.
-        evidence: class of evidence of each value of a result, by mode (``serving`` or ``training``), or for ``""`` if
-            there is one mode. The first value is the total.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Quantity:
     unit: str
     measure: Measure
     tree: Callable[[Any], Node]
+    evidence: Mapping[str, Mapping[str, str]]
     settings: tuple[Setting, ...] = ()
     unexplained: tuple[str, ...] = ()
     parts: Mapping[str, str] = NO_PARTS
@@ -81,7 +83,6 @@ class Quantity:
     most_points: tuple[int, str] = (20_000, "values such as traffic are computed point by point")
     is_traceable: bool = False
     layout: Callable[[Architecture, dict[str, Any]], dict[str, Any]] = lambda architecture, settings: {}
-    evidence: Mapping[str, Mapping[str, str]] = NO_EVIDENCE
 
     @property
     def explained(self) -> tuple[Setting, ...]:
@@ -92,6 +93,11 @@ class Quantity:
     def amount(self) -> Setting:
         """Target setting of ``design``. The corresponding limit setting of ``check`` has the prefix ``max_``."""
         return Setting(self.name, SIZE, least=1) if self.unit == BYTES else Setting(self.name, AMOUNT)
+
+    def own(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings that affect the quantity."""
+        known = {setting.name for setting in self.settings}
+        return {name: value for name, value in settings.items() if name in known}
 
     def applicable(self, settings: Mapping[str, Any], defaults: Collection[str]) -> dict[str, Any]:
         """Return settings without default lengths, named in ``defaults``, that have no effect in a decode step."""
@@ -145,8 +151,16 @@ class Quantity:
     def count(self, architecture: Architecture, settings: Mapping[str, Any]) -> int:
         """Return the value that a target or limit refers to. Settings that do not affect the quantity are ignored."""
         assert self.target is not None
-        known = {setting.name for setting in self.settings}
-        return self.target(self.measure(architecture, {key: value for key, value in settings.items() if key in known}))
+        return self.target(self.measure(architecture, self.own(settings)))
+
+
+def step_workload(architecture: Architecture, settings: Mapping[str, Any], step: tuple[Setting, ...]) -> Workload:
+    """Return the workload of a step that valid settings describe, with default lengths."""
+    mode = settings.get("mode", MODE.default)
+    own = {each.name: settings[each.name] for each in step if settings.get(each.name) is not None}
+    own["context"] = cached_tokens(mode, own.get("context"))
+    own.setdefault("seq", default_seq(architecture, mode=mode))
+    return Workload(**own, mode=mode)
 
 
 def _nanoseconds(value: float | str, name: str) -> int:

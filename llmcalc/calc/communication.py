@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
+from ..core.amount import summed
 from ..core.architecture import Architecture, declare
 from ..core.errors import UnsupportedError
 from ..core.form import Form, lift
 from ..core.ledger import Row, entries, identity, rows
-from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..core.workload import Workload, symbols
 from .collectives import (
@@ -38,22 +38,23 @@ from .memory.training import n_residual_streams
 from .memory.zero import SHARDS_GRADIENTS, SHARDS_OPTIMIZER, SHARDS_WEIGHTS
 from .params import component
 from .sharding import Mesh
+from .step_result import StepResult
 from .walk import Conventions, Extent, walk
 
 GRADIENTS, WEIGHTS, STREAM = "gradients", "weights", "pipeline"
 
 
 @record
-class Communication(NotebookDisplay):
+class Communication(StepResult):
     """Collectives of one step and the bytes that one rank sends, for each pipeline stage.
 
     All attributes except ``stages`` refer to the stage that sends the most.
     """
 
-    architecture: Architecture
-    workload: Workload
     mesh: Mesh
     stages: tuple[tuple[Collective, ...], ...]
+
+    HEADLINE: ClassVar[str] = "{0.sent:,} bytes sent, {0.workload.mode}"
 
     EVIDENCE: ClassVar[dict[str, str]] = {"sent": "exact", "volume": "exact"}
 
@@ -63,17 +64,6 @@ class Communication(NotebookDisplay):
         layers = (part.layer for entry in entries(self.architecture) for _, part in declare(entry.layer).walk())
         found = ((layer.undeclared_collectives(), layer.kind()) for layer in layers if layer and self.mesh.tp > 1)
         return tuple(dict.fromkeys(f"not counted: {text} of {kind}" for text, kind in found if text))
-
-    @property
-    def summary(self) -> str:
-        """One-line summary of the bytes sent and the workload."""
-        step = self.workload
-        return f"{self.architecture.name}: {self.sent:,} bytes sent, {step.mode}, batch {step.batch}, seq {step.seq}"
-
-    @cached_property
-    def values(self) -> dict[str, Any]:
-        """Values of the workload symbols."""
-        return self.workload.values(self.architecture)
 
     @cached_property
     def sent_by_stage(self) -> tuple[int, ...]:
@@ -133,16 +123,12 @@ class Communication(NotebookDisplay):
         return {phase: found[phase] for phase in PHASES if phase in found}
 
     def _by(self, name: str) -> dict[str, int]:
-        found = Counter[str]()
-        for each, _, sent in self.sizes:
-            found[getattr(each, name)] += sent
-        return dict(found)
+        return summed((getattr(each, name), sent) for each, _, sent in self.sizes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
-        names = ("sent", "volume", "by_group", "by_kind", "by_phase", "by_component", "worst_stage")
         return {
-            **{name: getattr(self, name) for name in names},
+            **self.attributes("sent", "volume", "by_group", "by_kind", "by_phase", "by_component", "worst_stage"),
             "sent_by_stage": list(self.sent_by_stage),
             "closed_form": str(self.form),
             "evidence": self.evidence,

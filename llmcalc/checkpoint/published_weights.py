@@ -76,7 +76,7 @@ def expected_tensors(
 
 
 class _Stored(NamedTuple):
-    """A stored tensor that represents ``copies`` experts, and its first row."""
+    """A stored tensor that represents ``copies`` experts, its first row, and the elements and bits of one expert."""
 
     row: Row
     size: int

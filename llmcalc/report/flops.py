@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..calc.flop_conventions import CONVENTIONS as PUBLISHED
@@ -105,30 +106,25 @@ def convention_table(result: Flops, formulas: bool = True, *, matmul_only: bool 
     return Table("under published conventions", heads, rows)
 
 
-def _facts(result: Flops, moved: Traffic | None, counted: Params, recompute: str) -> list[Fact]:
-    train = result.workload.mode == "train"
-    facts = [
-        Fact("total", result.total, UNIT),
-        Fact("matmul", result.matmul, UNIT, "exact" if result.even_matmul == result.matmul else "at most"),
-        Fact("other", result.other, UNIT, "modelled"),
-    ]
+def _facts(result: Flops, moved: Traffic | None, counted: Params, recompute: str) -> Iterator[Fact]:
+    train, rule = result.workload.mode == "train", rule_of_thumb(result, counted)
+    yield Fact("total", result.total, UNIT)
+    yield Fact("matmul", result.matmul, UNIT, "exact" if result.even_matmul == result.matmul else "at most")
+    yield Fact("other", result.other, UNIT, "modelled")
     if train:
-        facts += [Fact("forward", result.forward, UNIT, "matmul"), Fact("backward", result.backward, UNIT, "matmul")]
+        yield Fact("forward", result.forward, UNIT, "matmul")
+        yield Fact("backward", result.backward, UNIT, "matmul")
     if recompute != "none":
-        again = result.recomputed(recompute)
-        facts.append(Fact("recomputed", again, UNIT, f"matmul, {recompute}; not in the total"))
-    rule = rule_of_thumb(result, counted)
-    against = f"; total is {result.total / rule:.4g}× this value" if rule else ""
+        yield Fact("recomputed", result.recomputed(recompute), UNIT, f"matmul, {recompute}; not in the total")
     if moved:
         from .traffic import intensity_fact
 
-        facts += [Fact("bytes moved", moved.total, BYTES, "fused kernels"), intensity_fact(moved)]
-    facts += [
-        Fact("per sequence", _share(result.total, result.workload.batch), UNIT),
-        Fact("per token", _share(result.total, result.tokens), UNIT),
-        Fact("6·N·D" if train else "2·N·D", rule, UNIT, f"N excludes embeddings{against}"),
-    ]
-    return facts
+        yield Fact("bytes moved", moved.total, BYTES, "fused kernels")
+        yield intensity_fact(moved)
+    yield Fact("per sequence", _share(result.total, result.workload.batch), UNIT)
+    yield Fact("per token", _share(result.total, result.tokens), UNIT)
+    against = f"; total is {result.total / rule:.4g}× this value" if rule else ""
+    yield Fact("6·N·D" if train else "2·N·D", rule, UNIT, f"N excludes embeddings{against}")
 
 
 def _share(total: int, count: int) -> int:

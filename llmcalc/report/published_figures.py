@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..core.architecture import Architecture, Expectation, TrainingFact
@@ -66,41 +66,37 @@ class Comparison:
         }  # fmt: skip
 
 
-def comparisons(result: Any, expect: tuple[Expectation, ...]) -> list[Comparison]:
+def comparisons(result: Any, expect: tuple[Expectation, ...]) -> Iterator[Comparison]:
     """Compare each published figure with the corresponding integer attribute of ``result``, if there is one."""
-    found = []
     for expectation in expect:
         attribute = ATTRIBUTES.get(expectation.quantity, expectation.quantity)
         ours = getattr(result, attribute, None) if attribute.isidentifier() else None
         if type(ours) is int:
-            found.append(Comparison(expectation, attribute, ours))
-    return found
+            yield Comparison(expectation, attribute, ours)
 
 
-def published_table(found: list[Comparison]) -> Table:
+def published_table(found: Iterable[Comparison]) -> Table:
     """Build a table that compares published figures with calculated values."""
     return table_of("published", found, {
-        "quantity: name": lambda one: one.attribute.replace("_", "-"), "published: name": lambda one: one.printed,
-        "ours: count": lambda one: one.ours,
+        "quantity: name": lambda one: one.attribute.replace("_", "-"), "published: name": "printed",
+        "ours: count": "ours",
         "difference: name 1": lambda one: f"{100 * one.relative:+.2g} %" if one.relative else "none",
-        "verdict": lambda one: one.verdict,
+        "verdict": "verdict",
     })  # fmt: skip
 
 
-def training_table(architecture: Architecture) -> Table | None:
-    """Return a table of training facts ordered by quantity, or None if no facts are published."""
+def training_table(architecture: Architecture, title: str = "training, as published") -> Table:
+    """Return a table of training facts ordered by quantity, which has no rows if no facts are published."""
     order = list(TRAINING_UNITS)
     facts = sorted(architecture.facts, key=lambda fact: order.index(fact.quantity))
-    return Table("training, as published", TRAINING_COLUMNS, [_fact_row(fact) for fact in facts]) if facts else None
+    return Table(title, TRAINING_COLUMNS, [_fact_row(fact) for fact in facts])
 
 
-def training_comparison(architecture: Architecture, ours: Mapping[str, str]) -> list[Table]:
-    """Return a list with one table of published and calculated values, or an empty list if no values are published."""
+def training_comparison(architecture: Architecture, ours: Mapping[str, str]) -> Table:
+    """Return a table of published and calculated values, which has no rows if no values are published."""
     facts = training_table(architecture)
-    if facts is None:
-        return []
     rows = [(*row[:2], ours.get(str(row[0]), ""), *row[2:]) for row in facts.rows]
-    return [Table(facts.title, (*TRAINING_COLUMNS[:2], Column("ours", "name"), *TRAINING_COLUMNS[2:]), rows)]
+    return Table(facts.title, (*TRAINING_COLUMNS[:2], Column("ours", "name"), *TRAINING_COLUMNS[2:]), rows)
 
 
 def _fact_row(fact: TrainingFact) -> tuple[Cell, ...]:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..data import table
 from ..schema.json_schema import DIALECT
-from ..schema.models.result import result_model
-from ..schema.models.validation import json_schema
+from ..schema.plain_validation import RESULT_KEY
 from .json_envelope import SCHEMA
 
 Schema = dict[str, Any]
+ERROR_KEYS = {
+    "message": "What is wrong.", "hint": "A fix, or empty.", "parameter": "The invalid parameter, or empty.",
+    "where": "The location, such as file:line:column, or empty.",
+}  # fmt: skip
 ERROR = {
     "type": "object",
     "description": "Invalid input (exit code 2), in place of a result.",
-    "properties": {
-        "message": {"type": "string", "description": "What is wrong."},
-        "hint": {"type": "string", "description": "A fix, or empty."},
-        "parameter": {"type": "string", "description": "The invalid parameter, or empty."},
-        "where": {"type": "string", "description": "The location, such as file:line:column, or empty."},
-    },
-    "required": ["message", "hint", "parameter", "where"],
+    "properties": {name: {"type": "string", "description": text} for name, text in ERROR_KEYS.items()},
+    "required": list(ERROR_KEYS),
     "additionalProperties": False,
 }
 
@@ -56,11 +55,26 @@ def result_schema() -> Schema:
             }
             for command in commands
         ],
-        "$defs": {command.replace(" ", "_"): _result(command, keys) for command, keys in commands.items()},
+        "$defs": {command.replace(" ", "_"): command_schema(command, keys) for command, keys in commands.items()},
     }
 
 
-def _result(command: str, keys: dict[str, str]) -> Schema:
+def command_schema(command: str, keys: dict[str, str]) -> Schema:
+    """Return the schema of a command's result from entries such as ``maybe integer or null: meaning``."""
     if not keys:
         return {"type": "object", "description": "A preset; see `llmcalc schema preset`."}
-    return json_schema(result_model(command, keys))
+    properties, required = dict[str, Schema](), []
+    for key, entry in keys.items():
+        optional, types, meaning = re.findall(RESULT_KEY, entry)[0]
+        choices = [{**({"items": {}} if name == "array" else {}), "type": name} for name in types.split(" or ")]
+        own: Schema = choices[0] if len(choices) == 1 else {"anyOf": choices}
+        properties[key] = dict(sorted({"description": meaning, **own}.items()))
+        required += [] if optional else [key]
+    return {
+        "additionalProperties": False,
+        "patternProperties": {"_str$": {"description": "The digits of an integer above 2^53, or a list of them."}},
+        "properties": properties,
+        **({"required": required} if required else {}),
+        "title": f"{command} result",
+        "type": "object",
+    }

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..core.errors import spelled
-from ..training.rl import RlMemory
-from .document import Document, Fact, Table, columns
+from ..training.rl import RlMemory, RlPhase
+from .document import Document, Fact, Table, columns, table_of
 from .heading import model_document, named_values
 from .memory import BYTES, training_inputs, training_lines
+from .points import settings_text
 
 COLUMNS = {  # and the parts of a phase that they add up
     "trainer": ("weights", "optimizer"),
@@ -24,7 +24,7 @@ def rl_document(result: RlMemory, spell: Callable[[Mapping[str, Any]], str] | No
 
     ``spell`` returns the command line with changed settings.
     """
-    spell = spell or _option
+    spell = spell or settings_text
     changes = [(spell(change.settings), change.result.headroom) for change in result.changes]
     gpu = result.accelerator.title if result.accelerator else "accelerator"
     own, engine = result.settings, result.engine
@@ -43,23 +43,16 @@ def rl_document(result: RlMemory, spell: Callable[[Mapping[str, Any]], str] | No
         facts=(
             Fact("peak", result.peak, BYTES, f"phase {result.largest.name}"),
             Fact("GPU memory", result.gpu_memory, BYTES),
-            *([Fact("host", result.host, BYTES, "per GPU: offloaded states and weights")] if result.host else []),
+            Fact("host", result.host or None, BYTES, "per GPU: offloaded states and weights"),
             Fact("engine", engine.memory.budget, BYTES, of_its_own if number else "while it is awake"),
             Fact(
                 "KV cache", max(int(engine.memory.available.best), 0), BYTES, f"{result.at_once:,} completions at once"
             ),
         ),
-        tables=(
-            *([Table("fits with", columns("change: text", "headroom: bytes"), changes)] if changes else []),
-            _phases(result),
-        ),
-        main=1 if changes else 0,
+        tables=(Table("fits with", columns("change: text", "headroom: bytes"), changes), _phases(result)),
+        main=-1,
         notes=_notes(result),
     )
-
-
-def _option(change: Mapping[str, Any]) -> str:
-    return spelled(" ".join(f"{{{name}={value}}}" for name, value in change.items()))
 
 
 def _json(result: RlMemory, spell: Callable[[Mapping[str, Any]], str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -75,21 +68,19 @@ def _json(result: RlMemory, spell: Callable[[Mapping[str, Any]], str]) -> tuple[
 
 
 def _phases(result: RlMemory) -> Table:
-    rows = []
-    for phase in result.phases:
-        sizes = dict.fromkeys(COLUMNS, 0)
-        for name, size in phase.parts:
-            sizes[next(column for column, names in COLUMNS.items() if name in names)] += size
-        rows.append((phase.name, *sizes.values(), phase.total, phase.total / result.gpu_memory))
-    heads = columns("phase: name", *(f"{name}: about bytes" for name in COLUMNS), "total: about bytes", "of GPU: share")
-    return Table("phases, per GPU", heads, rows)
+    def size_of(names: Sequence[str]) -> Callable[[RlPhase], int]:
+        return lambda phase: sum(size for name, size in phase.parts if name in names)
+
+    return table_of("phases, per GPU", result.phases, {
+        "phase: name": "name", **{f"{name}: about bytes": size_of(parts) for name, parts in COLUMNS.items()},
+        "total: about bytes": "total", "of GPU: share": lambda phase: phase.total / result.gpu_memory,
+    })  # fmt: skip
 
 
-def _notes(result: RlMemory) -> tuple[str, ...]:
+def _notes(result: RlMemory) -> Iterator[str]:
     own = result.settings
-    found = ["log-probabilities: a forward pass over a micro-batch that keeps the logits of all its tokens"]
+    yield "log-probabilities: a forward pass over a micro-batch that keeps the logits of all its tokens"
     if own["reference"] and result.training.recipe.adapters:
-        found.append("the reference model is the policy without its adapters, and takes no memory")
+        yield "the reference model is the policy without its adapters, and takes no memory"
     if own["sleep"]:
-        found.append("an engine that sleeps is assumed to keep nothing on the GPU")
-    return tuple(found)
+        yield "an engine that sleeps is assumed to keep nothing on the GPU"

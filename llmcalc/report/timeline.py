@@ -114,32 +114,28 @@ def timeline_document(found: Sequence[Point], everything: bool) -> Document:
             "training FLOPs are as published, or 6·N·D with N active parameters including embeddings and D tokens",
             "growth: least-squares fit to the largest model of each year in this list; neither a law nor a forecast",
         ),
-        pictures=lambda: _pictures(ordered),
+        pictures=lambda: [*_pictures(ordered)],
     )
 
 
 def _facts(ordered: Sequence[Point]) -> Iterator[Fact]:
     for label, attribute in (("parameters", "total"), ("training FLOPs", "flops")):
-        months = doubling_months(ordered, attribute)
-        if months:
+        if months := doubling_months(ordered, attribute):
             note = "estimated from the largest model of each year"
             yield Fact(f"{label} double every", f"{months:.1f}", "months", note)
 
 
 def _table(ordered: Sequence[Point]) -> Table:
     return table_of("", ordered, {
-        "year: number": lambda point: point.year, "model: name": lambda point: point.name,
-        "parameters: about": lambda point: point.total,
+        "year: number": "year", "model: name": "name", "parameters: about": "total",
         "active: about 2": lambda point: point.active if point.active != point.total else None,
-        "tokens: about 1": lambda point: point.tokens, "training FLOPs: about": lambda point: point.flops,
-        "source of FLOPs: name 3": lambda point: point.source,
+        "tokens: about 1": "tokens", "training FLOPs: about": "flops", "source of FLOPs: name 3": "source",
     })  # fmt: skip
 
 
-def _pictures(ordered: Sequence[Point]) -> list[Picture]:
+def _pictures(ordered: Sequence[Point]) -> Iterator[Picture]:
     from .pictures import Axis, Mark, Scatter
 
-    drawn: list[Picture] = []
     for title, attribute, kind in (("Parameters", "total", "count"), ("Training compute", "flops", "FLOPs")):
         groups: dict[str, list[Mark]] = {point.group: [] for point in ordered}  # the same colours in every plot
         for point in sorted(ordered, key=lambda point: -(getattr(point, attribute) or 0)):
@@ -148,8 +144,7 @@ def _pictures(ordered: Sequence[Point]) -> list[Picture]:
         if any(groups.values()):
             named = tuple((name, tuple(groups[name])) for name in sorted(groups))
             unit = "parameters" if attribute == "total" else "FLOPs"
-            drawn.append(Scatter(f"{title} of models", Axis("year", "year"), Axis(unit, kind, True), named))
-    return drawn
+            yield Scatter(f"{title} of models", Axis("year", "year"), Axis(unit, kind, True), named)
 
 
 def _json(ordered: Sequence[Point]) -> dict[str, Any]:

@@ -7,21 +7,17 @@ among those of more GPUs, so that more GPUs are not slower.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
-from ..core.architecture import Architecture
 from ..core.errors import LlmcalcError
 from ..core.record import NamedTuple, changed
-from ..inputs.gguf_names import file_format
-from ..inputs.gpus import Gpus
-from ..serving.point import ServingLayout
-from ..serving.points import Point
+from ..serving.points import LoadTimes
 from ..serving.replicas import Replica, replica_on
-from ..serving.requests import read_requests
-from ..serving.service import FORMATS, Service
+from ..serving.service import Service
 from ..serving.step.step_models import check_layout, engine_step
+from ..serving.under_load import ServingLayout
 from .space import DISTINCT_GAIN, Space, meshes, powers
 
 EQUAL = 1.01  # ratio of tokens per second of layouts between which the number of used GPUs decides
@@ -34,7 +30,7 @@ class Candidate(NamedTuple):
 
     replica: Replica
     replicas: int
-    point: Point
+    point: LoadTimes
 
     @property
     def used(self) -> int:
@@ -178,29 +174,16 @@ class _Candidates:
         except LlmcalcError:  # ranks that do not divide the model, or a format that it does not allow
             return None
         self._allowed.append(mesh)
-        is_known = found.memory.result is not None or found.steps.stage_batches == 1
+        is_known = found.memory.start is not None or found.steps.stage_batches == 1
         if mesh.pp > 1 and (not is_known or found.drafting):
             return None
         return found if found.free is None or found.free > 0 else None
 
 
-def layout_of_batch(
-    architecture: Architecture,
-    gpus: Gpus,
-    lengths: tuple[int, int],
-    engine: str,
-    formats: Mapping[str, str | None],
-    batch: int,
-    version: str | None,
-) -> ServingLayout:
+def layout_of_batch(service: Service, batch: int) -> ServingLayout:
     """Return the layout that ``serve`` takes for as many requests as the batch has sequences, on one engine."""
-    assert gpus.accelerator is not None
-    name, given = engine_step(engine).name, {"engine_version": version} if version else {}
-    if not any(formats[each] for each in FORMATS[:-1]):
-        formats = {**formats, "weights": file_format(architecture, name)}
-    card, requests = gpus.accelerator, read_requests(*lengths)
-    service = Service(architecture, card, gpus.count or 1, requests, name, formats, given)
     found = default_layout(Space(service), batch, in_one=True)
-    number = f"{batch:,} request{'s' * (batch > 1)} of {lengths[0]:,} and {lengths[1]:,} tokens on one engine"
+    lengths = " and ".join(f"{service.requests.mean(name):,.0f}" for name in ("isl", "osl"))
+    number = f"{batch:,} request{'s' * (batch > 1)} of {lengths} tokens on one engine"
     notes = (*found.notes, f"this is the layout of serve for {number}") if found.notes else ()
     return found._replace(notes=notes)

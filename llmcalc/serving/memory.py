@@ -14,7 +14,7 @@ from ..core.record import NamedTuple, changed, remembered
 from ..data import tables
 from ..inputs.gguf_names import FILE_FORMAT
 from ..kernels.cost import ACTIVATIONS
-from .start.start import ServeResult
+from .start.start import Start
 from .step.step import StepModel
 from .times import weight_bytes
 
@@ -30,12 +30,12 @@ class EngineMemory(NamedTuple):
     """Memory of a rank.
 
     Attributes:
-        result: division of the memory by the engine, or None if its rule is unknown, or its weights are others.
+        start: how the engine starts, or None if its rule is unknown, or its weights are others.
         free: bytes for keys and values on one rank, or None if no rule of the engine is known.
         settings: settings of the engine, with its defaults. Empty if the engine is unknown.
     """
 
-    result: ServeResult | None
+    start: Start | None
     free: float | None
     settings: Mapping[str, Any]
 
@@ -93,7 +93,7 @@ def free_memory(service: Service, steps: StepModel, formats: Formats) -> EngineM
     return remembered(service.architecture, "_serving_memory", key, compute, most=64)
 
 
-def placed_on_host(service: Service, steps: StepModel) -> ServeResult | None:
+def placed_on_host(service: Service, steps: StepModel) -> Start | None:
     """Return how an engine starts for the longest request with a part of the model in host memory, or None."""
     formats, deployment = service.formats, service.deployment
     if not steps.engine.divides_layers or deployment is None:
@@ -108,7 +108,7 @@ def placed_on_host(service: Service, steps: StepModel) -> ServeResult | None:
     return None
 
 
-def _start(deployment: Deployment, count: int, settings: Mapping[str, Any]) -> ServeResult:
+def _start(deployment: Deployment, count: int, settings: Mapping[str, Any]) -> Start:
     """Return how the engine starts on ``count`` GPUs with other settings."""
     own = {name: value for name, value in settings.items() if value is not None}
     return deployment.on(changed(deployment.gpus, count=count), own).start()

@@ -10,16 +10,18 @@ from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import record
-from ..core.setting import Setting, check_values, read_length
+from ..core.setting import check_values, read_length
 from ..data import tables
 from ..engines.hardware import AssumedEngine, check_engine, check_weights, default_engine
 from ..engines.lengths import known_length
 from ..engines.served_models import check_model
 from ..engines.settings import LENGTH, read_engine_settings, setting_flags
 from ..estimate.hardware import Accelerator
+from ..inputs.effects import check_effects
 from ..inputs.gguf_names import file_format
 from ..inputs.gpus import Gpus, read_gpus
 from ..inputs.models import Source, read_model
+from ..inputs.serving_settings import SERVE
 from .calibration import MeasuredDeployment, read_calibration
 from .deployment import Deployment, deployment
 from .factors import Factors
@@ -34,26 +36,19 @@ from .times import Load
 
 NO_TERMS = Terms(None, None, None, None, {})  # no prices and no power
 NOTHING: Mapping[str, Any] = {}
-FORMATS = ("weights", "experts", "attention_weights", "cache")
-SETTINGS = (
-    Setting("concurrency", float, above=0),
-    *(Setting(name) for name in ("gpu", "sla", "api_price", "prefill_pool", "engine", *FORMATS)),
-    Setting("pareto", bool),
-    Setting("price", float, above=0),
-    Setting("watts", float, above=0),
-    *(Setting(name, int, least=1) for name in (*SIZES, "max_num_batched_tokens")),
-)
-OF_REQUESTS = (  # not of the engine
-    "isl", "osl", "mix", "trace", "turns", "prefix_share", "image", "calibration", "acceptance_length",
-    "acceptance_rate", *(setting.name for setting in SETTINGS if setting.name != "max_num_batched_tokens"),
-)  # fmt: skip
-UNLIKE_IMAGES = ("mix", "trace", "turns", "prefix_share", "sla", "pareto", "prefill_pool")
 CACHING, CACHE = "prefix_caching", "cache"
+WEIGHTS = ("weights", "experts", "attention_weights")
+FORMATS = (*WEIGHTS, CACHE)
+OF_REQUESTS = {setting.name: setting for setting in SERVE if setting.part not in ("", "added")}  # not of the engine
+UNLIKE_IMAGES = ("mix", "trace", "turns", "prefix_share", "sla", "pareto", "prefill_pool")
 
 
 @record
 class Service:
     """A model in a serving engine on GPUs, with the requests that are asked of it: all but the layout.
+
+    ``read_service`` makes it of the arguments of ``serve``. On a layout, ``under_load.py`` gives the ``Point`` of a
+    number of requests. On all layouts, it is a ``Space``, which is searched.
 
     Attributes:
         architecture: the model.
@@ -159,26 +154,19 @@ def read_service(model: Source, gpu: str, asked: Mapping[str, Any], *, is_comman
     """
     asked = {name: value for name, value in asked.items() if value is not None}
     chunk = read_length(asked.get("max_num_batched_tokens"), "max_num_batched_tokens")
-    check_values(SETTINGS, {**asked, "gpu": gpu, "max_num_batched_tokens": chunk})
+    check_values(OF_REQUESTS.values(), {**asked, "gpu": gpu})
+    check_effects(SERVE, {**asked, "gpu": gpu, "command": is_command}, None)
     architecture, card, count = read_model(model), *_gpus(gpu)
     formats = {name: asked.get(name) for name in FORMATS}
-    measured, chosen = None, asked.get("engine")
-    if "calibration" in asked:
-        own = engine_step(chosen).name if chosen else None
-        measured = read_calibration(asked["calibration"]).find(architecture, card.name, own, formats["weights"])
-        chosen = measured.engine
+    weights, given_engine, calibration = formats["weights"], asked.get("engine"), asked.get("calibration")
+    engine, measured, assumed = chosen_engine(architecture, card, weights, given_engine, calibration)
     terms = read_terms(card, asked.get("price"), asked.get("watts"), asked.get("api_price"))
-    assumed = AssumedEngine(chosen, "") if chosen else default_engine(architecture, card, formats["weights"])
-    engine = engine_step(assumed.name).name
-    check_engine(engine, card)
     check_model(engine, architecture)
-    if not any(formats[name] for name in FORMATS if name != CACHE):
+    if not any(formats[name] for name in WEIGHTS):
         formats["weights"] = file_format(architecture, engine)
-    check_weights(
-        engine, card, [formats[name] or formats["weights"] for name in FORMATS if name != CACHE], architecture
-    )
+    check_weights(engine, card, [formats[name] or formats["weights"] for name in WEIGHTS], architecture)
     settings = {name: value for name, value in asked.items() if name not in OF_REQUESTS}
-    given = _engine_settings(engine, {**settings, "max_num_batched_tokens": chunk})
+    given = _engine_settings(engine, asked.get("engine_version"), {**settings, "max_num_batched_tokens": chunk})
     is_cached = settings.get(CACHING) is not False and not given.get("disable_radix_cache")
     lengths = (asked.get(name) for name in ("isl", "osl", "mix", "trace", "turns", "prefix_share"))
     requests = read_requests(*lengths, is_cached=is_cached)
@@ -191,16 +179,30 @@ def read_service(model: Source, gpu: str, asked: Mapping[str, Any], *, is_comman
     limits = read_limits(asked["sla"]) if "sla" in asked else None
     return Service(
         architecture, card, count, requests, engine, formats, given, acceptance, chunk, measured, terms, images,
-        tuple(assumed.notes), is_command, limits, asked,
+        assumed, is_command, limits, asked,
     )  # fmt: skip
 
 
-def _engine_settings(engine: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+def chosen_engine(
+    architecture: Architecture, card: Accelerator, weights: str | None, engine: str | None, calibration: Any
+) -> tuple[str, MeasuredDeployment | None, tuple[str, ...]]:
+    """Return the name of the given, the measured or the default engine, what was measured, and what is assumed."""
+    measured = None
+    if calibration is not None:
+        own = engine_step(engine).name if engine else None
+        measured = read_calibration(calibration).find(architecture, card.name, own, weights)
+        engine = measured.engine
+    assumed = AssumedEngine(engine, "") if engine else default_engine(architecture, card, weights)
+    name = engine_step(assumed.name).name
+    check_engine(name, card)
+    return name, measured, tuple(assumed.notes)
+
+
+def _engine_settings(engine: str, version: str | None, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return checked settings of an engine. Those of an unknown engine are those of vLLM."""
     entries = tables("engines")
     entry = entries.get(engine) or next(iter(entries.values()))
     own, read = {name: value for name, value in settings.items() if value is not None}, entry["flags"]["read"].values()
-    version = own.pop("engine_version", None)
     if CACHING in own and CACHING not in read:
         is_on = own.pop(CACHING)
         own |= {"disable_radix_cache": not is_on} if "disable_radix_cache" in read else {}

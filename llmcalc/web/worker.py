@@ -15,9 +15,10 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from glob import glob
 from itertools import pairwise
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -115,18 +116,12 @@ def _files(message: Message) -> Iterator[None]:
     if not files:
         yield
         return
-    before = os.getcwd()
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, chdir(folder):
         for name, text in files.items():
             if not _NAME.fullmatch(name):
                 raise InputError(f"invalid file name {short_repr(name)}", hint="use letters, digits and . _ -")
-            with open(os.path.join(folder, name), "w", encoding="utf-8", errors="backslashreplace") as stream:
-                stream.write(text)
-        os.chdir(folder)
-        try:
-            yield
-        finally:
-            os.chdir(before)
+            Path(name).write_text(text, "utf-8", "backslashreplace")
+        yield
 
 
 def _columns(message: Message) -> int:
@@ -158,12 +153,11 @@ def _command_line(line: str) -> tuple[list[str], bool]:
         raise InputError(f"{name} {REFUSED[name]}", hint=f"install llmcalc and run: {PROGRAM} {shlex.join(words)}")
     _check_no_file(own)
     rest = [_opened(word) for word in rest]
-    added = []
-    options = load(name).options
     if name == "report":
         added = [] if set(own) & set(TO_FILE) or f"--output={STDOUT}" in own else ["--output", STDOUT]
         return [name, *added, *rest], True
-    has_document = "--format" in options and not any(word.partition("=")[0] in ("--format", "--json") for word in own)
+    flags = {word.partition("=")[0] for word in own}
+    has_document = "--format" in load(name).options and not flags & {"--format", "--json"}
     return [*name.split(), *(["--format", "html"] if has_document else []), *rest], has_document
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import llmcalc
@@ -59,15 +59,21 @@ def loads(draw: Any) -> Load:
 
 @FEW
 @given(loads(), drafts, st.integers(1, 40))
-def test_a_step_of_the_second_pool_is_that_of_a_single_deployment(
+@example(read_requests(4096, 2).load(), None, 8)  # prefills leave room for few of these requests in a step
+def test_a_step_of_the_second_pool_is_that_of_a_single_deployment_that_decodes_as_many_sequences(
     load: Load, drafted: Speculation | None, batch: int
 ) -> None:
+    def seconds(sequences: float) -> float:
+        return float(np.squeeze(decodes(STEPS, load, np.array([sequences]), 1e15, None, drafted).step.seconds))
+
     own = serving_time(STEPS, load._replace(concurrency=float(batch)), 1e15, None, drafted)
-    step = decodes(STEPS, load, np.array([float(batch)]), 1e15, None, drafted)
-    seconds = float(np.squeeze(step.step.seconds))
-    assert seconds == pytest.approx(float(own.step.seconds))
+    decoding = float(np.squeeze(own.decoding))
+    assert 1 <= decoding <= batch
+    assert seconds(decoding) == pytest.approx(float(own.step.seconds))
+    assert seconds(batch) >= seconds(decoding)  # without prefills, a step decodes all running requests
     if batch == 1:  # without a prefill of other requests
-        assert seconds / step.accepted == pytest.approx(float(own.tpot_s))
+        accepted = drafted.accepted if drafted else 1
+        assert seconds(batch) / accepted == pytest.approx(float(own.tpot_s))
     assert decodes(STEPS, load, float(batch), 3e10, None, drafted).capacity == pytest.approx(
         serving_time(STEPS, load, 3e10, None, drafted).capacity
     )
@@ -84,7 +90,9 @@ def test_pools_keep_little_s_law_and_equal_rates(load: Load, drafted: Speculatio
     assert time.tpot_s.shape == time.concurrency.shape == (3,)
     assert time.concurrency == pytest.approx(time.requests_per_s * (time.ttft_s + (osl - 1) * time.tpot_s))
     assert time.requests_per_s == pytest.approx(3 * batch / ((osl - 1) * time.tpot_s))
-    assert time.ttft_s == pytest.approx(first.server_s + time.wait_s + time.prefill_s + time.transfer_s)
+    own = time.ttft_s - first.server_s - time.wait_s - time.transfer_s
+    alone, full = (float(np.squeeze(load.mean(seconds))) for seconds in (first.alone_s, first.step_s))
+    assert own == pytest.approx(alone + np.minimum(time.busy, 1) * (full - alone))
     if drafted:
         plain = prefills(STEPS, load, 1e15)
         assert plain is not None
@@ -165,7 +173,7 @@ def test_layouts_of_a_search_are_those_of_a_single_call(name: str) -> None:
             alone = llmcalc.serve(LLAMA, gpu, concurrency=one.concurrency / one.replicas, **mesh, **own)
             assert alone.all_run
         else:
-            sizes = f"{pool.replicas}x" + "".join(f"{key}{size}" for key, size in pool.settings.items())
+            sizes = f"{pool.replicas}x" + "".join(f"{key}{size}" for key, size in pool.sizes.items())
             alone = llmcalc.serve(
                 LLAMA, "h100:4", concurrency=one.concurrency, prefill_pool=sizes, **mesh, **own
             ).layout
@@ -214,7 +222,7 @@ def test_given_settings_limit_a_search() -> None:
     )
     assert few[0].concurrency <= 31 < free[0].concurrency
     assert "--max-num-seqs 31" in few[0].commands["serve"]
-    assert llmcalc.serve(LLAMA, "h100", isl=211, osl=211, sla="tpot<50ms", max_model_len=400).is_too_long
+    assert llmcalc.serve(LLAMA, "h100", isl=211, osl=211, sla="tpot<50ms", max_model_len=400).too_long
     with pytest.raises(InputError, match="draft_tokens"):
         llmcalc.serve(LLAMA, "h100", isl=211, osl=211, sla="tpot<50ms", draft="llama3.2-1b", draft_tokens=99)
 

@@ -194,6 +194,12 @@ class ConfigKeys:
             raise self.error(f"{key} must be true or false, not {short_repr(value)}")
         return value
 
+    def check_flags(self, **wanted: bool) -> None:
+        """Raise an error if a flag does not have the only value that is supported."""
+        for key, value in wanted.items():
+            if self.flag(key) != value:
+                raise self.error(f"only {key}: {str(value).lower()} is supported")
+
     def number(self, key: str, default: float | None = None) -> float | None:
         """Return a finite number, or ``default`` if the value is None."""
         value = self.get(key, default)

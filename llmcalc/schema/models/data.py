@@ -6,17 +6,17 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ...core.errors import DescriptionError, InputError
+from ..plain_validation import RESULT_KEY, validate
 from ..yaml_reader import locate_error, read_yaml
 from .engines import Engine
 from .fields import Checked, Count, Fraction, Range, Rate, Size, Sourced, Text
 from .hardware import Accelerator, Instance
-from .result import ENTRY
-from .times import Acceptance, EngineSteps, Kernels, KernelTable, TimeError, TrainingTimes
+from .times import Acceptance, EngineSteps, Kernels, KernelTable, TimeSpread, TrainingTimes
 from .training_files import TrainingProgram
-from .validation import Model, validate
+from .validation import Model, json_schema
 
 
 class NumberFormat(Sourced):
@@ -81,7 +81,7 @@ class ScalingLaw(Sourced):
     constants: dict[str, float]
     uncertainty: dict[str, Text] = Field({})
     counts: Literal["total", "active", "stored", "non-embedding", "flops-per-token"]
-    range: dict[str, Annotated[Range, Field(strict=False)]] = Field({})
+    range: dict[str, Range] = Field({})
     unit: Rate = 1.0
     checked: Checked  # a required key
 
@@ -289,12 +289,6 @@ class ContextLength(Model):
     none: Text | None = None
     source: Text
 
-    @model_validator(mode="after")
-    def _check(self) -> ContextLength:
-        if (self.length is None) is (self.none is None):
-            raise ValueError("needs either a length or the reason why there is none")
-        return self
-
 
 class UnexecutedParts(Model):
     """Tensors of modules that a text-only forward pass never executes."""
@@ -329,7 +323,7 @@ class Questions(Model):
     commands: dict[str, QuestionTexts]
 
 
-ResultKey = Annotated[str, Field(pattern=ENTRY)]
+ResultKey = Annotated[str, Field(pattern=RESULT_KEY)]
 EncoderTraits = dict[str, str | int | float | bool | None]
 Reader = Annotated[str, Field(pattern=r"^\w+\.\w+( [\w-]+)?$")]  # module.function and a layout
 
@@ -367,7 +361,7 @@ TABLES: dict[str, Any] = {
     "data/training_files/*": dict[str, TrainingProgram],
     "data/task_heads": dict[str, list[TaskHead]],
     "data/training_time": TrainingTimes,
-    "data/time_errors": dict[str, TimeError],
+    "data/time_errors": dict[str, TimeSpread],
     "data/unknown_keys": UnknownKeys,
     "data/utilisation": dict[str, dict[str, Utilisation]],
     "*/composite_models": dict[str, dict[str, Text | bool | dict[str, Any] | None]],
@@ -385,6 +379,6 @@ def check_data_file(file: Path, package: Path) -> None:
         raise DescriptionError("no model describes this file; add one to TABLES in schema/models/data.py", where=name)
     document = read_yaml(file.read_text("utf-8"), str(file))
     try:
-        validate(expected, document.data)
+        validate(json_schema(expected), document.data)
     except InputError as error:
         raise locate_error(error, [document]) from None

@@ -1,4 +1,7 @@
-"""Result of a prediction for a serving engine: memory, KV cache, log and the changes with which it starts."""
+"""How a serving engine starts: its memory, the KV cache, the lines of its log, and changes with which it starts.
+
+``predict.py`` makes a ``Start`` of a ``Deployment``.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ...calc.images.rule import ImageSize
 from ...calc.memory.fit import LARGEST, largest_fitting
 from ...core.architecture import Architecture
-from ...core.evidence import EXACT, FITTED, MEASURED, of_architecture
+from ...core.evidence import EXACT, FITTED, MEASURED
 from ...core.interval import Interval
 from ...core.notebook_display import NotebookDisplay
 from ...core.record import record
 from ...engines.profile import GIB, EngineProfile
 from ...engines.settings import command_line
-from ...estimate.hardware import Accelerator
-from ...importers.engine_commands import EngineCommand
-from ...importers.modelfile import MODELFILE, RUN, TITLE
+from ...importers.modelfile import TITLE
 from .cache import STATE, CacheGroups
 from .changes import start_changes
 from .llama_cpp_cache import LlamaCppCache
@@ -33,8 +34,11 @@ MIB = 2**20
 
 
 @record
-class ServeResult(NotebookDisplay):
-    """What an engine allocates on each GPU, in bytes, and the KV cache that results.
+class Start(NotebookDisplay):
+    """How an engine starts a deployment: what it allocates on each GPU, in bytes, and the KV cache that results.
+
+    ``Deployment.start`` makes it. It gives the verdict with its reason, the tokens and requests that the cache holds,
+    the lines of the log, the command line, and changed settings with which the engine starts if it does not.
 
     Attributes:
         deployment: what runs where.
@@ -53,7 +57,6 @@ class ServeResult(NotebookDisplay):
         encoder: bytes of the weights of an image encoder that is not a part of the architecture.
         images: sizes of the given images in tokens.
         first_stage: division of the memory in the first of several pipeline stages, if only its ranks print the log.
-        longest_allowed: tokens of the longest request that the engine accepts, or None if only the memory limits it.
     """
 
     deployment: Deployment
@@ -72,7 +75,6 @@ class ServeResult(NotebookDisplay):
     encoder: int = 0
     images: tuple[ImageSize, ...] = ()
     first_stage: MemoryDivision | None = None
-    longest_allowed: int | None = None
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {
         "weights": EXACT, "host": EXACT, "budget": MEASURED,
@@ -85,29 +87,9 @@ class ServeResult(NotebookDisplay):
         """Model as it was given."""
         return self.deployment.title
 
-    @property
-    def accelerator(self) -> Accelerator | None:
-        """The GPU, or None if only its memory was given."""
-        return self.deployment.accelerator
-
-    @property
-    def command(self) -> EngineCommand | None:
-        """Command line that was given, or None."""
-        return self.deployment.command
-
-    @property
-    def given(self) -> Mapping[str, Any]:
-        """Settings of the engine that were given."""
-        return self.deployment.given
-
-    def retry(self, change: Mapping[str, Any]) -> ServeResult:
+    def retry(self, change: Mapping[str, Any]) -> Start:
         """Return the result of changed settings."""
         return self.deployment.with_change(change).start()
-
-    @property
-    def evidence(self) -> dict[str, str]:
-        """Class of evidence of each value."""
-        return of_architecture(self.EVIDENCE, self.architecture)
 
     @property
     def buffers(self) -> LlamaCppCache | None:
@@ -128,7 +110,7 @@ class ServeResult(NotebookDisplay):
     def engine_title(self) -> str:
         """Name and version of the engine, and that of Ollama if it starts the engine."""
         own = f"{self.profile.title} {self.profile.version}"
-        return f"{TITLE}, with {own}" if self.command and self.command.program in (RUN, MODELFILE) else own
+        return f"{TITLE}, with {own}" if self.deployment.is_ollama else own
 
     @property
     def ranks(self) -> int:
@@ -258,7 +240,7 @@ class ServeResult(NotebookDisplay):
         return self.verdict == "starts" and not self.automatic
 
     @cached_property
-    def changes(self) -> tuple[tuple[dict[str, Any], ServeResult], ...]:
+    def changes(self) -> tuple[tuple[dict[str, Any], Start], ...]:
         """Changed settings with which the engine starts for sure, fewest GPUs first. Empty if it does so already.
 
         If llama.cpp places the model by itself, they are those with which the GPUs store all of it.
@@ -348,8 +330,8 @@ class ServeResult(NotebookDisplay):
             ],
             "settings": dict(self.settings), "automatic": dict(self.automatic), "log": list(self.log()),
             "changes": [{"command": self.line(change), "settings": change} for change, _ in self.changes],
-            "listed": list(self.command.listed) if self.command else [],
-            "unmodelled": list(self.command.unmodelled) if self.command else [],
+            "listed": list(self.deployment.command.listed) if self.deployment.command else [],
+            "unmodelled": list(self.deployment.command.unmodelled) if self.deployment.command else [],
             **({"cache": self.buffers.total} if self.buffers else {}), "host": self.host.to_dict(),
             **({"host_tokens": self.host_tokens.to_dict()} if self.host_tokens else {}),
             "encoder": self.encoder, "images": [size.to_dict() for size in self.images], "evidence": self.evidence,

@@ -10,6 +10,7 @@ from ...core.record import changed
 from ...report.numbers import readable
 from .case import Case, case_of, said
 from .facts import cache_fact
+from .verdict import sentence
 from .view import view_of
 
 SMALLER, LARGER = ("state", "memory", "prefill", "cost", "time"), ("latency", "throughput", "capacity")  # is better
@@ -20,16 +21,11 @@ def comparison(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return a table with one column per model and one row per number."""
     names = (case.state.model, *case.state.compare)
     found = [_column(case, name) for name in names]
-    labels: dict[str, str] = {}
-    for column in found:
-        labels |= {key: cell["label"] for key, cell in column["cells"].items()}
+    labels = {key: cell["label"] for column in found for key, cell in column["cells"].items()}
     is_equal = len({one["waiting"] for one in found}) == 1
-    rows = []
-    for key, label in labels.items():
-        cells = [one["cells"].get(key) for one in found]
-        rows.append(
-            {"label": label, "cells": cells, "best": _best(key, cells) if is_equal or key not in LOADED else None}
-        )
+    cells = {key: [one["cells"].get(key) for one in found] for key in labels}
+    best = {key: _best(key, own) for key, own in cells.items() if is_equal or key not in LOADED}
+    rows = [{"label": label, "cells": cells[key], "best": best.get(key)} for key, label in labels.items()]
     return {"models": [{name: one[name] for name in ("model", "title", "error")} for one in found], "rows": rows}
 
 
@@ -52,11 +48,10 @@ def _column(case: Case, model: str) -> dict[str, Any]:
 
 
 def _cells(case: Case) -> Iterator[dict[str, Any]]:
-    view = view_of(case)
-    lead, text = view.sentence(case)
+    lead, text = sentence(case)
     yield {"why": "fits", "label": "Verdict", "text": lead, "note": "", "title": text}
     counts = {"params": ("Parameters", case.params.total), "active": ("Active per token", case.params.active)}
     for name, (label, count) in counts.items():
         yield {"why": name, "label": label, "text": readable(count, ""), "note": "", "value": count}
     yield from () if case.only_reads or case.state.task else (cache_fact(case),)
-    yield from (one for one in view.facts(case) if one["why"] not in ("params", "state"))
+    yield from (one for one in view_of(case).facts(case) if one["why"] not in ("params", "state"))

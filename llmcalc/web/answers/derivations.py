@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...api.explain import explain
@@ -15,6 +15,7 @@ from ...serving.latency_times import Latency
 from ...serving.latency_tree import NANO, UNIT, latency_tree
 from .case import Case
 from .closed_forms import closed_form
+from .view import view_of
 
 OTHERS = "prefill of other requests"  # part of the time per output token
 CLOSE = 0.002  # relative difference of times that are the same
@@ -24,7 +25,7 @@ QUANTITIES = ("memory", "params", "flops", "state")
 def derivation(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return the tree of ``quantity``, its closed form, the meanings of symbols, and the classes of evidence."""
     name = str(asked.get("quantity") or "params")
-    made = {"latency": _latency, "prefill": _prefill, "throughput": _throughput, "cost": _cost, "capacity": _capacity}
+    made = view_of(case).derivations
     found = made[name](case) if name in made else _explained(case, name)
     return {"quantity": name, "classes": CLASSES, **found}
 
@@ -57,16 +58,15 @@ def _missing(case: Case) -> dict[str, Any]:
     lack, size = (readable(value, BYTES) for value in (-case.fit.headroom, case.fit.memory))
     card = {"label": "memory of a GPU", "text": size, "note": case.gpu.usable_text}
     parts = [{**found["tree"], "label": "needed on a GPU"}, card]
-    return {**found, "tree": {"label": "missing", "text": lack, "formula": "needed - memory", "children": parts}}
+    return {**found, "tree": branch("missing", lack, parts, formula="needed - memory")}
 
 
 def _with_runtime(case: Case, peak: dict[str, Any]) -> dict[str, Any]:
     """Return the memory that a GPU needs, which is the peak of the model and what is kept free for the runtime."""
     whole, reserve = case.fit.needed + case.fit.reserve, case.fit.reserve
-    runtime = {"label": "runtime", "text": readable(reserve, BYTES), "unit": BYTES, "exact": exact(reserve),
-               "note": "kept free for CUDA, libraries and other programs"}  # fmt: skip
-    return {"label": "memory of a GPU", "text": readable(whole, BYTES), "unit": BYTES, "exact": exact(whole),
-            "formula": "peak + runtime", "children": [peak, runtime]}  # fmt: skip
+    runtime = node_data(Node("runtime", reserve, BYTES, note="kept free for CUDA, libraries and other programs"))
+    own = node_data(Node("memory of a GPU", whole, BYTES, "peak + runtime"))
+    return {**own, "children": [peak, runtime]}
 
 
 def node_data(node: Node) -> dict[str, Any]:
@@ -100,9 +100,8 @@ def _latency(case: Case) -> dict[str, Any]:
     is_same = abs(result.seconds - step) < CLOSE * step  # requests of equal lengths that all run
     parts = node_data(latency_tree(result)) if is_same else _timed("decode step", step, rows)
     whole = _timed("time per output token", token, [parts, *others])
-    text = f"{three_digits(1 / token)} tokens/s"
-    tree = {"label": "speed of a user", "text": text, "formula": "1 / time per output token", "children": [whole]}
-    return {"tree": tree, "notes": notes}
+    speed = f"{three_digits(1 / token)} tokens/s"
+    return {"tree": branch("speed of a user", speed, [whole], formula="1 / time per output token"), "notes": notes}
 
 
 def _prefill(case: Case) -> dict[str, Any]:
@@ -126,21 +125,26 @@ def _fits(result: Latency) -> list[str]:
     return [f"kernel fits: {'; '.join(result.measured_on)}"] if result.measured_on else []
 
 
+def branch(label: str, text: str, children: Sequence[dict[str, Any]] = (), **more: str) -> dict[str, Any]:
+    """Return a tree whose value is a text."""
+    return {"label": label, "text": text, **more, "children": [*children]}
+
+
 def _timed(label: str, seconds: float, children: Sequence[dict[str, Any]] = (), note: str = "") -> dict[str, Any]:
-    return {"label": label, "text": duration(seconds), "note": note, "children": [*children]}
+    return branch(label, duration(seconds), children, note=note)
 
 
-def lines(label: str, text: str, *rows: tuple[str, str, str]) -> dict[str, Any]:
-    """Return a tree of one level, whose values are texts."""
-    children = [{"label": name, "text": value, "note": note} for name, value, note in rows]
-    return {"tree": {"label": label, "text": text, "children": children}}
+def lines(label: str, text: str, *rows: tuple[str, str, str] | dict[str, Any]) -> dict[str, Any]:
+    """Return the tree of a number from the texts of its rows: their names, values and notes, or their trees."""
+    names = ("label", "text", "note")
+    own = [row if isinstance(row, dict) else dict(zip(names, row, strict=True)) for row in rows]
+    return {"tree": branch(label, text, own)}
 
 
 def _throughput(case: Case) -> dict[str, Any]:
     if case.only_reads:
-        reading = case.reading
-        rate = {"label": "texts per second", "text": three_digits(reading.requests_per_s)}
-        return {"tree": {**rate, "formula": "texts of a batch / its time", "children": [_batches(case)]}}
+        rate = three_digits(case.reading.requests_per_s)
+        return {"tree": branch("texts per second", rate, [_batches(case)], formula="texts of a batch / its time")}
     requests = float(case.serving.time.requests_per_s)
     return lines(
         "tokens per second", three_digits(case.tokens_per_s),
@@ -162,7 +166,7 @@ def _cost(case: Case) -> dict[str, Any]:
     found = case.reading if case.only_reads else case.serving
     price, cost = found.price, found.usd_per_million
     if case.only_reads:
-        rate, tokens, timed = case.reading.tokens_per_s / case.reading.gpus, "tokens", "batch"
+        rate, tokens, timed = case.reading.tokens_per_s / case.reading.used, "tokens", "batch"
     else:
         rate = case.serving.tokens_per_s_gpu * (case.prompt + case.answer) / case.answer
         tokens, timed = "tokens of input and output", "output token"
@@ -178,7 +182,7 @@ def _cost(case: Case) -> dict[str, Any]:
 
 def _capacity(case: Case) -> dict[str, Any]:
     serving = case.serving
-    memory = serving.memory.memory if serving.memory else None
+    memory = serving.point.start.memory if serving.point.start else None
     space = readable(round(memory.available.best), "bytes") if memory else "what the weights leave"
     return lines(
         "requests at once", f"{case.capacity:,}",
@@ -186,3 +190,8 @@ def _capacity(case: Case) -> dict[str, Any]:
         ("tokens of a running request", f"{serving.held_tokens:,.0f}", "on average, with those that it reserves"),
         ("replicas", f"{case.replicas:,}", ""),
     )  # fmt: skip
+
+
+TIMES: dict[str, Callable[[Case], dict[str, Any]]] = {
+    "latency": _latency, "prefill": _prefill, "throughput": _throughput, "cost": _cost, "capacity": _capacity,
+}  # fmt: skip

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ...core.record import NamedTuple
+from ...report.document import Document
+from ...report.pictures import Picture
 from .case import Case
 
 
 class View(NamedTuple):
-    """Functions of a case that return its sentence, its numbers, its memory, helpful changes and command lines."""
+    """What depends on the task.
 
-    sentence: Callable[..., tuple[str, str]]
+    Attributes:
+        parts: titles of the parts of the memory.
+        facts: returns the numbers beside the verdict.
+        changes: returns the changes of the state that help.
+        outcome: returns the end of the sentence of the verdict.
+        notes: returns what the user must know beside the numbers.
+        command_lines: returns the command lines that give the same numbers.
+        documents: returns the reports of the times, by command.
+        charts: functions that make the charts, by name.
+        derivations: functions that derive the numbers, by name.
+    """
+
+    parts: Mapping[str, str]
     facts: Callable[[Any], Iterator[dict[str, Any]]]
-    memory: Callable[[Any], dict[str, Any]]
     changes: Callable[[Any], Iterator[dict[str, Any]]]
-    command_lines: Callable[..., list[dict[str, str]]]
+    outcome: Callable[[Any], Iterator[str]]
+    notes: Callable[[Any], Iterator[str]]
+    command_lines: Callable[[Any], list[dict[str, str]]]
+    documents: Callable[[Any], dict[str, Document]]
+    charts: Mapping[str, Callable[[Any], Picture]]
+    derivations: Mapping[str, Callable[[Any], dict[str, Any]]]
 
 
 VIEWS: dict[str, View] = {}  # by task

@@ -11,7 +11,7 @@ from ....core.record import NamedTuple
 from ....layers import Embedding, Head, Linear, Mlp, Moe, Norm, PerLayerGate, PerLayerTable, Routing, Scale
 from ....layers.parts.kv import Kv
 from ..config import TOKENS, Config, Fields
-from ..rules import causal_lm, group_runs, sublayer
+from ..rules import causal_lm, runs_of, sublayer
 
 _GLOBAL_HEAD = 512
 _PERIOD = 6
@@ -29,19 +29,14 @@ class Kind(NamedTuple):
 def gemma4(config: Config) -> Architecture:
     """Return the language model of Gemma 4."""
     norm, own = config.rmsnorm(), config.optional_size("hidden_size_per_layer_input", zero_is_none=True)
-    blocks: dict[Kind, Block] = {}
-    order = []
-    for kind in layer_kinds(config, config.n_layers):
-        if kind not in blocks:
-            blocks[kind] = _block(config, kind, norm, own)
-        order.append(blocks[kind])
+    runs = runs_of(layer_kinds(config, config.n_layers), lambda kind: _block(config, kind, norm, own))
     config.ignore("vocab_size_per_layer_input")
     inputs: tuple[Named, ...] = ()
     if own:
         rows = config.size("vocab_size_per_layer_input")
         inputs = (Named("per_layer", PerLayerTable(rows, config.d_model, config.n_layers, own, norm.eps)),)
     head = config.lm_head(softcap=config.number("final_logit_softcapping"))
-    return causal_lm(config, group_runs(order), norm, head=head, inputs=inputs, embedding_scale=config.d_model**0.5)
+    return causal_lm(config, runs, norm, head=head, inputs=inputs, embedding_scale=config.d_model**0.5)
 
 
 def diffusion_gemma(config: Config) -> Architecture:
@@ -113,17 +108,10 @@ def _attention(config: Config, kind: Kind) -> Any:
     if both == "all" and limit:
         limit = limit // 2 + 1  # the class halves the window on each side and counts the token itself
     everywhere = kind.layer_type == "full_attention"
-    fields: Fields = {
-        "d_head": kind.d_head,
-        "n_kv_heads": kind.n_kv_heads,
-        "window": None if everywhere else limit,
-        "causal": both != "all",
-        "kv": Kv(reused=kind.reuses, norm=True, norm_eps=config.eps),
-        "qk_norm": "head",
-        "scale": 1.0,
-    }
-    if config.flag("attention_k_eq_v") and everywhere and not kind.reuses:
-        fields |= {"kv": Kv(values_are_keys=True, norm=True, norm_eps=config.eps), "v_bias": False}
+    tied = config.flag("attention_k_eq_v") and everywhere and not kind.reuses
+    kv = Kv(reused=kind.reuses, values_are_keys=tied, norm=True, norm_eps=config.eps)
+    fields: Fields = {"d_head": kind.d_head, "n_kv_heads": kind.n_kv_heads, "kv": kv, "qk_norm": "head", "scale": 1.0}
+    fields |= {"window": None if everywhere else limit, "causal": both != "all"} | ({"v_bias": False} if tied else {})
     return config.attention(layer_type=kind.layer_type, **fields)
 
 
@@ -132,9 +120,8 @@ def _feed(config: Config, mlp: Mlp, norm: Norm, activation: str) -> Sublayer:
         config.ignore("num_experts top_k_experts moe_intermediate_size")
         return sublayer("mlp", mlp, pre=norm, post=norm)
     d_ff, count, chosen = (config.size(key) for key in ("moe_intermediate_size", "num_experts", "top_k_experts"))
-    experts = Moe(
-        norm.d_model, d_ff, count, chosen, activation, routing=Routing(scaled=True, eps=norm.eps, renormalise=True)
-    )
+    routing = Routing(scaled=True, eps=norm.eps, renormalise=True)
+    experts = Moe(norm.d_model, d_ff, count, chosen, activation, routing=routing)
     return Sublayer("mlp", (Branch("mlp", mlp, norm, norm), Branch("moe", experts, norm, norm)), post=norm)
 
 

@@ -1,0 +1,1 @@
+"""Ask the same question through every door, and count the answers that agree."""

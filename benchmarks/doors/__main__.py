@@ -1,0 +1,50 @@
+"""Ask the same question through every door, and count the answers that agree.
+
+    python -m benchmarks.doors [--sample N] [--seed S] [--worst N] [QUESTION ...]
+
+Draws deployments of all presets, GPUs, engines and formats, asks each question of ``questions.py`` about each of them,
+and prints how many answers agree within the allowed ratio, up to twofold, and not at all. ``--worst`` lists the cases
+that are furthest apart, with the answer of each door.
+"""
+
+from __future__ import annotations
+
+import argparse
+from math import inf
+
+from .cases import Case, draw
+from .questions import QUESTIONS, Answers, Question
+
+
+def main() -> None:
+    """Print the counts of each question, and the worst cases."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("questions", nargs="*", metavar="QUESTION", help=", ".join(QUESTIONS))
+    parser.add_argument("--sample", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--worst", type=int, default=0)
+    options = parser.parse_args()
+    cases = draw(options.sample, options.seed)
+    print(f"{'question':46} {'asked':>6} {'agree':>6} {'to 2x':>6} {'other':>6}")
+    for name in options.questions or QUESTIONS:
+        question = QUESTIONS[name]
+        asked = ((case, question.ask(case)) for case in cases)
+        print_counts(question, [(case, own) for case, own in asked if set(own.values()) != {None}], options.worst)
+
+
+def print_counts(question: Question, asked: list[tuple[Case, Answers]], worst: int) -> None:
+    """Print the row of a question and its worst cases."""
+    found = [(question.disagreement(answers), case, answers) for case, answers in asked]
+    found.sort(key=lambda row: -row[0])
+    ratios = [row[0] for row in found]
+    agree = sum(ratio <= question.allowed for ratio in ratios)
+    near = sum(question.allowed < ratio <= 2 for ratio in ratios)
+    print(f"{question.title:46} {len(found):6,} {agree:6,} {near:6,} {len(found) - agree - near:6,}")
+    for ratio, case, answers in found[:worst]:
+        if ratio > question.allowed:
+            size = "differ" if ratio == inf else f"{ratio:.2f}x"
+            print(f"    {size}  {case.title}: {dict(answers)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Random deployments about which every door is asked."""
+
+from __future__ import annotations
+
+import random
+from typing import Any, NamedTuple
+
+from llmcalc.data import tables
+from llmcalc.report.verify import models
+
+LENGTHS = (2048, 32768, 131072)
+GPUS = ("h100:8", "h200:8", "b200-180gb:8", "a100-sxm-80gb:8", "mi300x:8", "l40s:4", "h100:2", "rtx4090")
+ENGINES = ("vllm", "sglang", "tensorrt-llm", "llama.cpp")
+FORMATS = (None, "fp8")
+RANKS = (1, 2, 4, 8)
+
+
+class Case(NamedTuple):
+    """A model on GPUs with a layout, formats and a length of requests in tokens."""
+
+    model: str
+    gpu: str
+    engine: str
+    tp: int
+    weights: str | None
+    length: int
+
+    @property
+    def deployment(self) -> dict[str, Any]:
+        """What runs where, as arguments of public functions, without the layout."""
+        own = {"gpu": self.gpu, "engine": self.engine, "weights": self.weights}
+        return {name: value for name, value in own.items() if value is not None}
+
+    @property
+    def title(self) -> str:
+        """The case as options of ``llmcalc serve``."""
+        formats = f" --weights {self.weights}" if self.weights else ""
+        return f"{self.model} --gpu {self.gpu} --engine {self.engine} --tp {self.tp}{formats} [{self.length:,} tokens]"
+
+
+def every_case() -> list[Case]:
+    """Return all presets on all GPUs, in all engines, with tensor parallelism over 1 to all GPUs."""
+    known = set(tables("engines"))
+    return [
+        Case(":".join(model), gpu, engine, tp, weights, length)
+        for model in models()
+        for gpu in GPUS
+        for engine in ENGINES
+        if engine in known
+        for tp in RANKS
+        if tp <= int(gpu.partition(":")[2] or 1)
+        for weights in FORMATS
+        for length in LENGTHS
+    ]
+
+
+def draw(count: int, seed: int) -> list[Case]:
+    """Return a random sample of all cases, which is the same for the same seed."""
+    found = every_case()
+    return random.Random(seed).sample(found, min(count, len(found)))

@@ -1,0 +1,180 @@
+"""Questions that several doors answer: one number or verdict of a deployment, by the name of the door.
+
+A *door* is a public function with certain arguments. It answers with a number, with True or False, or it refuses with
+an error (None). ``disagreement`` says how far the answers are from each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from math import inf
+from typing import NamedTuple
+
+import llmcalc
+
+from .cases import Case
+
+Answers = Mapping[str, float | bool | None]
+HUGE = 90_000  # requests, more than any cache holds
+FEW = 100  # output tokens
+
+
+class Question(NamedTuple):
+    """A question with the doors that answer it.
+
+    Attributes:
+        title: what is asked.
+        ask: function that returns the answer of each door.
+        allowed: largest ratio of two answers that still agree.
+        is_verdict: whether the answers are True or False, and a refusal counts as False.
+    """
+
+    title: str
+    ask: Callable[[Case], Answers]
+    allowed: float = 1.0
+    is_verdict: bool = False
+
+    def disagreement(self, answers: Answers) -> float:
+        """Return the largest ratio of two answers: 1 if they are equal, and infinite if one refuses or is zero."""
+        if self.is_verdict:
+            return 1.0 if len({bool(answer) for answer in answers.values()}) <= 1 else inf
+        found = [float(answer) for answer in answers.values() if answer is not None]
+        if not found:
+            return 1.0
+        if len(found) < len(answers) or min(found) <= 0:
+            return inf if any(found) else 1.0
+        return max(found) / min(found)
+
+
+def _requests_at_once(case: Case) -> Answers:
+    """Return how many requests of a length the KV cache holds."""
+    found: dict[str, float | None] = dict.fromkeys(("start", "times", "fit"))
+    with suppress(llmcalc.LlmcalcError):
+        start = llmcalc.serve(case.model, tp=case.tp, max_model_len=case.length, **case.deployment).to_dict()
+        found["start"] = start["concurrency"]["best"] if start["starts"] else 0
+    with suppress(llmcalc.LlmcalcError):
+        load = {"isl": case.length - 2, "osl": 2, "concurrency": HUGE}
+        times = llmcalc.serve(case.model, tp=case.tp, **load, **case.deployment).to_dict()
+        found["times"] = times["capacity"] if times["capacity"] >= 1 else 0
+    with suppress(llmcalc.LlmcalcError):
+        asked = {"gpu": case.gpu, "tp": case.tp, "seq": case.length, "weights": case.weights}
+        fit = llmcalc.fit(case.model, solve="batch", **asked).to_dict()
+        found["fit"] = fit["value"] if fit["fits"] else 0
+    return found
+
+
+def _does_it_start(case: Case) -> Answers:
+    """Return whether the engine starts and runs one request."""
+    found: dict[str, bool | None] = dict.fromkeys(("start", "times", "latency"))
+    with suppress(llmcalc.LlmcalcError):
+        start = llmcalc.serve(case.model, tp=case.tp, max_model_len=case.length, **case.deployment)
+        found["start"] = start.to_dict()["starts"]
+    with suppress(llmcalc.LlmcalcError):
+        load = {"isl": case.length - 2, "osl": 2, "concurrency": 1}
+        found["times"] = llmcalc.serve(case.model, tp=case.tp, **load, **case.deployment).to_dict()["fits"]
+    with suppress(llmcalc.LlmcalcError):
+        load = {"seq": case.length - 2, "new_tokens": 2}
+        found["latency"] = llmcalc.latency(case.model, tp=case.tp, **load, **case.deployment).to_dict()["fits"]
+    return found
+
+
+def _one_request(case: Case) -> Answers:
+    """Return how long an output token of a single request takes."""
+    found: dict[str, float | None] = dict.fromkeys(("times", "latency"))
+    isl = case.length - FEW
+    with suppress(llmcalc.LlmcalcError):
+        load = {"isl": isl, "osl": FEW, "concurrency": 1}
+        times = llmcalc.serve(case.model, tp=case.tp, **load, **case.deployment).to_dict()
+        found["times"] = times["tpot_s"] if times["fits"] else None
+    with suppress(llmcalc.LlmcalcError):
+        load = {"seq": isl, "new_tokens": FEW}
+        batch = llmcalc.latency(case.model, tp=case.tp, **load, **case.deployment).to_dict()
+        found["latency"] = (batch["seconds"] - batch["first_token_s"]) / (FEW - 1) if batch["fits"] else None
+    return found
+
+
+def _more_gpus(case: Case) -> Answers:
+    """Return whether the number of GPUs that was solved for suffices, and more of them: an answer for each number."""
+    name = case.gpu.partition(":")[0]
+    asked = {"seq": case.length, "weights": case.weights}
+    with suppress(llmcalc.LlmcalcError):
+        fewest = llmcalc.fit(case.model, name, solve="gpus", **asked).to_dict()["value"]
+        if fewest is None:
+            return {}
+        more = {fewest, fewest + 1, fewest + 3, 2 * fewest, 2 * fewest + 1}
+        found = {f"{n} GPUs": llmcalc.fit(case.model, name, count=n, **asked).fits for n in sorted(more)}
+        if fewest > 1:
+            found[f"not {fewest - 1}"] = not llmcalc.fit(case.model, name, count=fewest - 1, **asked).fits
+        return found
+    return {}
+
+
+def _default_layout(case: Case) -> Answers:
+    """Return whether the deployment starts where no layout is given."""
+    found: dict[str, bool | None] = dict.fromkeys(("start", "times", "fit"))
+    with suppress(llmcalc.LlmcalcError):
+        found["start"] = llmcalc.serve(case.model, max_model_len=case.length, **case.deployment).to_dict()["starts"]
+    with suppress(llmcalc.LlmcalcError):
+        load = {"isl": case.length - 2, "osl": 2, "concurrency": 1}
+        found["times"] = llmcalc.serve(case.model, **load, **case.deployment).to_dict()["fits"]
+    with suppress(llmcalc.LlmcalcError):
+        found["fit"] = llmcalc.fit(case.model, case.gpu, seq=case.length, weights=case.weights).fits
+    return found
+
+
+def _chosen_layouts(case: Case) -> Answers:
+    """Return whether each command that a front prints starts."""
+    found: dict[str, bool | None] = {}
+    with suppress(llmcalc.LlmcalcError):
+        load = {"isl": case.length - FEW, "osl": FEW}
+        front = llmcalc.serve(case.model, pareto=True, **load, **case.deployment).to_dict()
+        lines = {line for point in front["points"] for line in (point["commands"] or {}).values() if line}
+        for line in sorted(lines):
+            found[line] = None
+            with suppress(llmcalc.LlmcalcError):
+                found[line] = llmcalc.serve(gpu=case.gpu, command=line).to_dict()["starts"]
+    return {**found, "a front prints it": True} if found else {}
+
+
+def _longer_inputs(case: Case) -> Answers:
+    """Return whether the times of twice the input are at least as long."""
+    found: dict[str, bool | None] = {}
+    with suppress(llmcalc.LlmcalcError):
+        both = []
+        for isl in (case.length // 4, case.length // 2):
+            load = {"isl": isl, "osl": FEW, "concurrency": 8}
+            both.append(llmcalc.serve(case.model, tp=case.tp, **load, **case.deployment).to_dict())
+        short, long = both
+        if short["all_run"] and long["all_run"]:
+            for name in ("tpot_s", "ttft_s"):
+                if short[name] and long[name]:
+                    found[name] = long[name] >= short[name] * (1 - 1e-9)
+    return {**found, "longer": True} if found else {}
+
+
+def _more_requests(case: Case) -> Answers:
+    """Return whether tokens per second fall by at most 2 % for a request more, at some numbers of requests."""
+    found: dict[str, bool | None] = {}
+    with suppress(llmcalc.LlmcalcError):
+        for concurrency in (1, 7, 32, 128, 256):
+            load = {"isl": case.length // 2, "osl": FEW}
+            few, more = (
+                llmcalc.serve(case.model, tp=case.tp, concurrency=n, **load, **case.deployment).to_dict()
+                for n in (concurrency, concurrency + 1)
+            )
+            if few["fits"] and more["fits"]:
+                found[f"{concurrency} requests"] = more["tokens_per_s_gpu"] >= 0.98 * few["tokens_per_s_gpu"]
+    return {**found, "more": True} if found else {}
+
+
+QUESTIONS: dict[str, Question] = {
+    "requests": Question("requests that the KV cache holds", _requests_at_once, 1.05),
+    "starts": Question("whether the engine starts", _does_it_start, is_verdict=True),
+    "latency": Question("time per output token of one request", _one_request, 1.01),
+    "gpus": Question("whether the fewest GPUs and more suffice", _more_gpus, is_verdict=True),
+    "layout": Question("whether it starts without a given layout", _default_layout, is_verdict=True),
+    "commands": Question("whether printed commands start", _chosen_layouts, is_verdict=True),
+    "inputs": Question("whether longer inputs take longer", _longer_inputs, is_verdict=True),
+    "load": Question("whether more requests give no fewer tokens", _more_requests, is_verdict=True),
+}
