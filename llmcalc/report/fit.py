@@ -245,9 +245,7 @@ def _unread(result: InferenceMemory, accelerator: Accelerator | None) -> Sequenc
         return []
     names = dict.fromkeys(entry.format.name for entry in result.stored)
     unread = [name for name in names if name not in PLAIN and (result.published or not has_reader(accelerator, name))]
-    if not unread:
-        return []
-    return [f"no supported engine on {accelerator.title} reads weights in {' or '.join(unread)}"]
+    return [f"no supported engine on {accelerator.title} reads weights in {' or '.join(unread)}"] if unread else []
 
 
 def _unverified(accelerator: Accelerator | None, checked: str, text: str) -> Sequence[str]:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from ..calc.memory.fit import Fit
 from ..core.architecture import Architecture
+from ..core.interval import Interval
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import NamedTuple, changed, fields, record
 from ..core.workload import Workload, symbol_values
@@ -16,7 +17,7 @@ from ..inputs.defaults import RESERVE
 from ..kernels.arrays import Number, namespace
 from ..kernels.cost import COMMUNICATION, ENGINE, LAUNCHES, Cost, StepTime
 from ..kernels.efficiency import GENERIC, Efficiency
-from ..kernels.interval import Interval, time_interval
+from ..kernels.interval import time_interval
 from .calibration import MeasuredDeployment
 from .step.step import StepModel, Values
 from .times import weight_bytes

@@ -7,9 +7,10 @@ from functools import cached_property
 from typing import Any
 
 from ..calc.sharding import Mesh
-from ..core.record import NamedTuple, record
+from ..core.interval import Interval
+from ..core.record import NamedTuple, changed, record
 from ..data import table
-from ..kernels.interval import Interval, time_interval, with_span
+from ..kernels.interval import time_interval
 from .calibration import MeasuredDeployment
 from .money import Money, token_prices
 from .points import LoadTimes
@@ -267,5 +268,5 @@ def unmeasured_part(replica: Replica, *, is_pool: bool = False) -> str:
 
 
 def with_acceptance(interval: Interval, tpot_s: float, slow_s: float, fast_s: float) -> Interval:
-    """Return an interval that also covers the published numbers of accepted tokens, as ``with_span`` does."""
-    return with_span(interval, tpot_s, slow_s, fast_s, "the number of accepted tokens is assumed")
+    """Return an interval that also covers the published numbers of accepted tokens, as ``Interval.with_span`` does."""
+    return changed(interval, best=tpot_s).with_span(slow_s, fast_s, "the number of accepted tokens is assumed")

@@ -55,9 +55,7 @@ def render(document: Document, color: str = "auto", notes: bool = False) -> str:
 
 def _painter(is_coloured: bool) -> Paint:
     """Return a function that surrounds a text with the escape codes of a style."""
-    if is_coloured:
-        return lambda text, style: f"\x1b[{style}m{text}\x1b[0m" if style and text else text
-    return lambda text, style: text
+    return lambda text, style: f"\x1b[{style}m{text}\x1b[0m" if is_coloured and style and text else text
 
 
 def wrap(text: str, width: int, indent: str = "") -> list[str]:

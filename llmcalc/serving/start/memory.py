@@ -122,7 +122,7 @@ class HostMemory(NamedTuple):
         return {name.replace(" ", "_").lower(): size.to_dict() for name, size in (*self.parts, ("total", self.total))}
 
 
-def profiled(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> MemoryDivision:
+def profiled(model: ModelBytes, total: int, profile: EngineProfile) -> MemoryDivision:
     """Return the division of an engine that measures a profile run.
 
     The peak of the profile run is that of the forward pass or of the sampler. While a compiled part of the model runs,
@@ -147,7 +147,7 @@ def profiled(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool
         non_torch += Interval.exact(model.buffers)
     captured = constant("graph_layer").scaled(MIB * model.layers * captured_graphs(settings))
     captured += constant("graph_pool").scaled(GIB)
-    captured = captured if graphs else Interval.exact(0)
+    captured = Interval.exact(0) if settings.get("enforce_eager") else captured
     budget = int(total * settings["share"])
     used = model.loaded + peak + non_torch
     if settings["counts_graphs"]:
@@ -174,7 +174,7 @@ def captured_graphs(settings: Mapping[str, Any]) -> int:
     return sum(bisect_right(CAPTURED, limit) for limit in most)
 
 
-def static(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> MemoryDivision:
+def static(model: ModelBytes, total: int, profile: EngineProfile) -> MemoryDivision:
     """Return the division of an engine that shares the memory that is free before it loads the model.
 
     Weights and KV cache get a share of this memory, and activations and CUDA graphs get the rest.
@@ -187,7 +187,7 @@ def static(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool =
     return _division(model, total, free.scaled(1 - share), runtime, usable - loaded, int(usable.best), weights)
 
 
-def summed(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> MemoryDivision:
+def summed(model: ModelBytes, total: int, profile: EngineProfile) -> MemoryDivision:
     """Return the division of an engine that allocates what it needs: the KV cache can take what the rest leaves.
 
     The compute buffer holds the logits and the hidden states of a step, or the activations of a block, and copies of
@@ -202,7 +202,7 @@ def summed(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool =
     return _division(model, total, compute, runtime, Interval.exact(total) - (model.loaded + compute + runtime))
 
 
-def after_loading(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> MemoryDivision:
+def after_loading(model: ModelBytes, total: int, profile: EngineProfile) -> MemoryDivision:
     """Return the division of an engine whose KV cache gets a share of what is free after loading and a profile run."""
     constant, share = profile.constant, profile.settings["share"]
     runtime = _runtime(model, profile)

@@ -612,3 +612,17 @@ def test_only_several_gpus_exchange_activations_in_llama_cpp() -> None:
     assert none.memory.non_torch == one
     assert none.placed is not None
     assert none.groups.block_bytes == none.placed.largest.cache == 0
+
+
+@pytest.mark.parametrize(("name", "is_repository"), [("example-org/unknown-7b", True), ("models/unknown/7b", False)])
+def test_a_model_that_no_preset_describes_is_read_from_its_config(name: str, is_repository: bool) -> None:
+    with pytest.raises(llmcalc.InputError) as error:
+        llmcalc.serve(command=f"vllm serve {name}", gpu="h100")
+    assert (f"hf:{name}" in error.value.hint) is is_repository
+    assert "config.json" in error.value.hint
+
+
+@pytest.mark.parametrize("gpu", [0, -1])
+def test_a_gpu_has_memory(gpu: int) -> None:
+    with pytest.raises(llmcalc.InputError, match=f"of at least 1, not {gpu}"):
+        llmcalc.serve("gpt2", gpu)

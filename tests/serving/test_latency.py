@@ -551,3 +551,10 @@ def test_replicas_with_one_sequence_each_fill_one_stage_at_a_time() -> None:
     run: dict[str, Any] = {"mode": "prefill", "seq": 1009, "pp": 2}
     one, two = (llmcalc.latency("llama3.1-8b", f"h100:{2 * n}", **run, dp=n, batch=n) for n in (1, 2))
     assert one.seconds == pytest.approx(two.seconds)
+
+
+def test_a_prefill_computes_the_logits_of_the_last_token() -> None:
+    found = llmcalc.latency("llama3.1-8b", "h100", mode="prefill", seq=1009, batch=3)
+    assert found.workload.logits == "last"
+    (head,) = (part for part in found.parts if part.name == "head")
+    assert head.flops == 2 * 3 * 4096 * 128_256
