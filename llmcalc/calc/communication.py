@@ -9,7 +9,7 @@ pipeline stage that sends the most.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -165,7 +165,8 @@ def communication(
     conventions = Conventions(workload.phase, "dense", None, workload.logits)
     parts = pipeline_stages(architecture, mesh.pp, uneven=uneven or not training)
     stages, known = [], dict[tuple[object, ...], FollowedLayer]()
-    stored = [{identity(row.entry.stack, row.tensor) for row in rows(part.stacks)} for part in parts if mesh.pp > 1]
+    of_stages = ({identity(row.entry.stack, row.tensor) for row in rows(part.stacks)} for part in parts if mesh.pp > 1)
+    stored = Counter(name for names in of_stages for name in names)
     for stage, part in enumerate(parts):
         found = layer_collectives(walk(part, conventions), mesh, bits, gradient_bits, training, known)
         found += _sent_streams(part, stage, mesh, bits, training)
@@ -250,13 +251,13 @@ def _uses(row: Row) -> int:
 
 
 def _tied_weights(
-    stored: Sequence[Container[object]], part: Architecture, mesh: Mesh, gradient_bits: int
+    stored: Mapping[str, int], part: Architecture, mesh: Mesh, gradient_bits: int
 ) -> Iterator[Collective]:
-    """Yield the reduction of the gradients of tensors that several pipeline stages store, given those of each stage."""
+    """Yield the reduction of the gradients of tensors that several pipeline stages store, given their numbers."""
     seen = {""}
     for row in rows(part.stacks) if mesh.pp > 1 else ():
         name = identity(row.entry.stack, row.tensor)
-        ranks = sum(name in names for names in stored)
+        ranks = stored[name]
         if name not in seen and ranks > 1 and not (row.tensor.buffer or row.tensor.unused):
             count = mesh.share_of_weight(row.tensor, row.declaration, row.size)
             group, factors = ("pp", ranks), (("n_params", count),)

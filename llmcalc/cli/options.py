@@ -55,11 +55,6 @@ PATCHES, FRAMES = option_of(setting.PATCHES), option_of(setting.FRAMES)
 # the step whose FLOPs are counted
 MODE, CONTEXT, COUNT, LOGITS = map(option_of, (setting.MODE, setting.CONTEXT, setting.COUNT, setting.LOGITS))
 STEP = (MODE, CONTEXT, COUNT, LOGITS)
-KERNELS = Option(
-    "--kernels", "Traffic: count reads and writes per kernel (fused, default) or per equation (unfused).",
-    choices=("fused", "unfused"),
-)  # fmt: skip
-TOKENS = Option("--tokens", "Number of training tokens, such as 15T (default: as published).", "AMOUNT")
 
 
 def metavar(quantity: Quantity) -> str:

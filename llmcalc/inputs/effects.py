@@ -93,6 +93,11 @@ class Case:
         equations = (read(line) for each in self.declarations() for line in each.lines)
         return any("scan" in equation.tags or equation.function in RECURRENCES for equation in equations)
 
+    @property
+    def asks_for_times(self) -> bool:
+        """Whether a setting asks for the time of requests."""
+        return any(setting.part == "requests" for setting, _ in self.given())
+
     def given(self) -> Iterator[tuple[Setting, Any]]:
         """Yield the settings with values other than the default.
 
@@ -132,11 +137,6 @@ def _is_given(name: str, reason: str, fix: str) -> Condition:
     return Condition(lambda case: case.get(name) is not None, reason, fix)
 
 
-def _search(name: str) -> tuple[str, str, str]:
-    """Return why a setting cannot be combined with a search for layouts, which another setting asks for."""
-    return "with a search for layouts", f"omit it, or {{{name}}}", "cannot be combined"
-
-
 def _are_one_kind(gpu: str | int | None) -> bool:
     """Return whether all GPUs are of one kind."""
     groups = gpu_list(gpu)
@@ -150,7 +150,7 @@ def _has(holds: Callable[[Case], bool], what: str) -> Condition:
     return Condition(holds, f"on {{model}}, which has no {what}")
 
 
-CONDITIONS = {
+CONDITIONS: dict[str, Condition] = {
     "training": Condition(lambda case: case.is_training, "in {step}", ""),
     "serving": Condition(lambda case: not case.is_training, "in training"),
     "decode": Condition(lambda case: case.get("mode") == "decode", "in {step}", "add {mode=decode}"),
@@ -205,16 +205,16 @@ CONDITIONS = {
     ),
     # of serving engines
     "requests": Condition(
-        lambda case: any(each.part == "requests" for each, _ in case.given()), "without the lengths of requests",
-        "add {isl=1000} {osl=500}",
+        lambda case: case.asks_for_times, "without the lengths of requests", "add {isl=1000} {osl=500}"
     ),
     "no_requests": Condition(
-        lambda case: not any(each.part == "requests" for each, _ in case.given()),
-        "modelled together with the time of requests", verdict="is not",
+        lambda case: not case.asks_for_times, "modelled together with the time of requests", verdict="is not"
     ),
     "command_lines": Condition(
-        lambda case: any(case.get(name) for name in ("sla", "pareto", "prefill_pool", "command"))
-        or CONDITIONS["no_requests"].holds(case),
+        lambda case: (
+            not case.asks_for_times
+            or any(case.get(name) for name in ("sla", "pareto", "prefill_pool", "command"))
+        ),
         "on the times of one layout",
     ),
     "drafts": Condition(
@@ -228,8 +228,13 @@ CONDITIONS = {
         lambda case: _are_one_kind(case.get("gpu")), "with several kinds of GPUs", f"omit it, or {ONE_KIND}",
         "cannot be combined",
     ),
-    "no_limits": Condition(lambda case: not case.get("sla"), *_search("sla")),
-    "no_front": Condition(lambda case: not case.get("pareto"), *_search("pareto")),
+    "no_limits": Condition(
+        lambda case: not case.get("sla"), "with a search for layouts", "omit it, or {sla}", "cannot be combined"
+    ),
+    "no_front": Condition(
+        lambda case: not case.get("pareto"), "with a search for layouts",
+        "the layout is chosen; omit it, or {pareto}", "cannot be combined",
+    ),
     "no_pools": Condition(
         lambda case: not case.get("prefill_pool"), "on two pools, which have no pipeline stages",
         "omit it, or {prefill_pool}",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..training.rl import RlMemory
-from .document import Document, Fact, Table, columns
-from .heading import model_document, named_values
+from ..training.rl import RlMemory, RlPhase
+from .document import Document, Fact, Table, columns, table_of
+from .heading import gpus_text, model_document, named_values
 from .memory import BYTES, training_inputs, training_lines
 from .points import settings_text
 
@@ -26,7 +26,6 @@ def rl_document(result: RlMemory, spell: Callable[[Mapping[str, Any]], str] | No
     """
     spell = spell or settings_text
     changes = [(spell(change.settings), change.result.headroom) for change in result.changes]
-    gpu = result.accelerator.title if result.accelerator else "accelerator"
     own, engine = result.settings, result.engine
     shown = {name: value for name, value in own.items() if value not in (None, False)}
     number = result.engine_gpus
@@ -37,7 +36,7 @@ def rl_document(result: RlMemory, spell: Callable[[Mapping[str, Any]], str] | No
         result.architecture,
         "rl",
         lambda: _json(result, spell),
-        f" on {result.count} × {gpu}{apart}, with rollouts in {engine.profile.title}",
+        f" on {gpus_text(result)}{apart}, with rollouts in {engine.profile.title}",
         answer=f"{'✓' if result.fits else '✗'} {result.summary}",
         lines=(named_values(shown), *training_lines(result.training)),
         facts=(
@@ -68,14 +67,13 @@ def _json(result: RlMemory, spell: Callable[[Mapping[str, Any]], str]) -> tuple[
 
 
 def _phases(result: RlMemory) -> Table:
-    rows = []
-    for phase in result.phases:
-        sizes = dict.fromkeys(COLUMNS, 0)
-        for name, size in phase.parts:
-            sizes[next(column for column, names in COLUMNS.items() if name in names)] += size
-        rows.append((phase.name, *sizes.values(), phase.total, phase.total / result.gpu_memory))
-    heads = columns("phase: name", *(f"{name}: about bytes" for name in COLUMNS), "total: about bytes", "of GPU: share")
-    return Table("phases, per GPU", heads, rows)
+    def size_of(names: Sequence[str]) -> Callable[[RlPhase], int]:
+        return lambda phase: sum(size for name, size in phase.parts if name in names)
+
+    return table_of("phases, per GPU", result.phases, {
+        "phase: name": "name", **{f"{name}: about bytes": size_of(parts) for name, parts in COLUMNS.items()},
+        "total: about bytes": "total", "of GPU: share": lambda phase: phase.total / result.gpu_memory,
+    })  # fmt: skip
 
 
 def _notes(result: RlMemory) -> Iterator[str]:

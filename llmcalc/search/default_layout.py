@@ -7,19 +7,15 @@ among those of more GPUs, so that more GPUs are not slower.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
-from ..core.architecture import Architecture
 from ..core.errors import LlmcalcError
-from ..core.record import NamedTuple, changed
-from ..inputs.gguf_names import file_format
-from ..inputs.gpus import Gpus
+from ..core.record import NamedTuple, changed, remembered
 from ..serving.points import LoadTimes
 from ..serving.replicas import Replica, replica_on
-from ..serving.requests import read_requests
-from ..serving.service import FORMATS, Service
+from ..serving.service import Service
 from ..serving.step.step_models import check_layout, engine_step
 from ..serving.under_load import ServingLayout
 from .space import DISTINCT_GAIN, Space, meshes, powers
@@ -104,7 +100,6 @@ class _Candidates:
         self.concurrency = concurrency
         self.has_experts = any(True for _ in expert_layers(self.service.architecture))
         self.has_replicas = not in_one or self.joins_replicas
-        self._known: dict[Mesh, Replica | None] = {}
         self._allowed: list[Mesh] = []
 
     @property
@@ -166,9 +161,7 @@ class _Candidates:
 
     def _replica(self, mesh: Mesh) -> Replica | None:
         """Return a replica, or None if the model does not allow the layout or no request fits."""
-        if mesh not in self._known:
-            self._known[mesh] = self._read(mesh)
-        return self._known[mesh]
+        return remembered(self, "_replicas", mesh, lambda: self._read(mesh))
 
     def _read(self, mesh: Mesh) -> Replica | None:
         service = self.service
@@ -184,23 +177,10 @@ class _Candidates:
         return found if found.free is None or found.free > 0 else None
 
 
-def layout_of_batch(
-    architecture: Architecture,
-    gpus: Gpus,
-    lengths: tuple[int, int],
-    engine: str,
-    formats: Mapping[str, str | None],
-    batch: int,
-    version: str | None,
-) -> ServingLayout:
+def layout_of_batch(service: Service, batch: int) -> ServingLayout:
     """Return the layout that ``serve`` takes for as many requests as the batch has sequences, on one engine."""
-    assert gpus.accelerator is not None
-    name, given = engine_step(engine).name, {"engine_version": version} if version else {}
-    if not any(formats[each] for each in FORMATS[:-1]):
-        formats = {**formats, "weights": file_format(architecture, name)}
-    card, requests = gpus.accelerator, read_requests(*lengths)
-    service = Service(architecture, card, gpus.count or 1, requests, name, formats, given)
     found = default_layout(Space(service), batch, in_one=True)
-    number = f"{batch:,} request{'s' * (batch > 1)} of {lengths[0]:,} and {lengths[1]:,} tokens on one engine"
+    lengths = " and ".join(f"{service.requests.mean(name):,.0f}" for name in ("isl", "osl"))
+    number = f"{batch:,} request{'s' * (batch > 1)} of {lengths} tokens on one engine"
     notes = (*found.notes, f"this is the layout of serve for {number}") if found.notes else ()
     return found._replace(notes=notes)

@@ -54,7 +54,7 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
-from ..core.record import NamedTuple, changed, record
+from ..core.record import NamedTuple, changed, fields, record
 from ..kernels.arrays import Number, namespace
 from ..kernels.cost import StepTime
 from ..kernels.operations import Attention, Recurrence
@@ -334,11 +334,9 @@ def request_room(
 
 def _without_classes(time: ServingTime, load: Load) -> ServingTime:
     """Return times without the axis of classes."""
-    own = load.without_classes
-    names = ("batch", "capacity", "waiting", "tpot_s", "prefill_s", "ttft_s", "requests_per_s",
-             "accepted", "shared_bytes", "recomputed", "decoding")  # fmt: skip
-    found = {name: own(getattr(time, name)) for name in names}
-    return ServingTime(**found, step=time.step.averaged(own), class_ttft_s=time.class_ttft_s, n_batches=time.n_batches)
+    names = (field.name for field in fields(time) if field.name not in ("step", "class_ttft_s", "n_batches"))
+    own = {name: load.without_classes(getattr(time, name)) for name in names}
+    return changed(time, **own, step=time.step.averaged(load.without_classes))
 
 
 def _transferred(model: StepModel, step: StepTime) -> Number:

@@ -61,6 +61,13 @@ class Ranks:
             raise NotImplementedError(f"{count} ranks cannot divide a dimension of length {length}")
         return slice(at * (length // count), (at + 1) * (length // count))
 
+    def shares(self, rank: int, splits: Mapping[str, int], shape: Sequence[int]) -> tuple[slice, ...]:
+        """Return the part of an array that a rank stores, given the divided dimension of each axis."""
+        found = [slice(None)] * len(shape)
+        for dim in set(splits.values()):
+            found[dim] = self.share(rank, [axis for axis, at in splits.items() if at == dim], shape[dim])
+        return tuple(found)
+
     def exchange(
         self,
         kind: str,
@@ -110,8 +117,8 @@ class Ranks:
         return "dp" if self.phase == UPDATE and name != "tp" else name
 
     def by_group(self, axes: Iterable[str]) -> list[list[str]]:
-        """Return the axes by group, in the order of the mesh."""
+        """Return the axes by group, in the order of the mesh, of the groups that have any."""
         wanted = set(axes)
         named = [axis for axis in self.sizes if axis in wanted]
         groups = dict.fromkeys(map(self.group, self.sizes))
-        return [[axis for axis in named if self.group(axis) == group] for group in groups]
+        return list(filter(None, ([axis for axis in named if self.group(axis) == group] for group in groups)))

@@ -278,11 +278,12 @@ def test_an_option_without_effect_is_refused(name: str, config: str) -> None:
 
 def test_every_condition_is_defined_and_needed() -> None:
     from llmcalc.api import scale
-    from llmcalc.serving import latency
+    from llmcalc.inputs import serving_settings
     from llmcalc.training import run
 
     settings = [
-        *latency.SETTINGS,
+        *serving_settings.SERVE,
+        *serving_settings.LATENCY,
         *run.SETTINGS,
         *scale.SETTINGS,
         *WORKLOAD,

@@ -1,4 +1,4 @@
-"""How a serving engine starts: its division of the memory, the KV cache, what it logs, and changes with which it starts.
+"""How a serving engine starts: its memory, the KV cache, the lines of its log, and changes with which it starts.
 
 ``predict.py`` makes a ``Start`` of a ``Deployment``.
 """
@@ -14,9 +14,10 @@ from ...calc.images.rule import ImageSize
 from ...calc.memory.fit import LARGEST, largest_fitting
 from ...core.architecture import Architecture
 from ...core.evidence import EXACT, FITTED, MEASURED
+from ...core.interval import Interval
 from ...core.notebook_display import NotebookDisplay
 from ...core.record import record
-from ...engines.profile import GIB, EngineProfile, Estimate
+from ...engines.profile import GIB, EngineProfile
 from ...engines.settings import command_line
 from ...importers.modelfile import TITLE
 from .cache import STATE, CacheGroups
@@ -70,7 +71,7 @@ class Start(NotebookDisplay):
     placed: LlamaCppModel | None = None
     automatic: Mapping[str, Any] = NOTHING
     host: HostMemory = HostMemory()
-    host_tokens: Estimate | None = None
+    host_tokens: Interval | None = None
     encoder: int = 0
     images: tuple[ImageSize, ...] = ()
     first_stage: MemoryDivision | None = None
@@ -122,10 +123,10 @@ class Start(NotebookDisplay):
         return int(self.settings["max_model_len"])
 
     @cached_property
-    def blocks(self) -> Estimate:
+    def blocks(self) -> Interval:
         """Number of blocks of the KV cache."""
         if self.settings.get("num_blocks"):
-            return Estimate.exact(self.settings["num_blocks"])
+            return Interval.exact(self.settings["num_blocks"])
         size = float(self.groups.block_bytes) or 1.0
         most = self.settings.get("max_total_tokens", LARGEST) // self.settings["block_size"]
         left = self.memory.available.each(lambda bytes_: bytes_ - float(self.groups.states.size(bytes_)))
@@ -151,7 +152,7 @@ class Start(NotebookDisplay):
         return own + int(self.settings.get("kept_drafts", 0))
 
     @cached_property
-    def concurrency(self) -> Estimate:
+    def concurrency(self) -> Interval:
         """Number of requests of ``max_model_len`` tokens that fit into the KV cache, as the engine counts them."""
         if self.buffers:
             block = float(self.groups.block_bytes) or 1.0  # none is on a GPU
@@ -160,10 +161,10 @@ class Start(NotebookDisplay):
         return self.blocks.each(lambda blocks: blocks / counted)
 
     @cached_property
-    def tokens(self) -> Estimate:
+    def tokens(self) -> Interval:
         """Size of the KV cache in tokens, as the engine counts them."""
         if self.settings["cache_tokens"] == "context":
-            return Estimate.exact(self.max_model_len)
+            return Interval.exact(self.max_model_len)
         if self.settings["cache_tokens"] == "requests":
             return self.concurrency.each(lambda times: int(times * self.max_model_len))
         groups = self.groups.groups

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from itertools import count, takewhile
 from typing import Any
 
 from ...calc.sharding import Mesh
@@ -19,6 +20,7 @@ from ...report.points import sizes_of, sizes_text
 from ...report.svg import WIDTH, draw
 from .case import Case, said, speeds_of
 from .state import listed
+from .view import view_of
 
 SHORTEST, LEAST = 512, 16  # tokens
 MOST_SHOWN = 1.5  # of the memory of a GPU
@@ -27,12 +29,8 @@ USERS = tuple(2**power for power in range(9))
 
 
 def charts(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the charts as SVG, by name. A chart that the model does not allow has an ``error``."""
-    return draw_named(CHARTS, case, asked)
-
-
-def draw_named(known: Mapping[str, Callable[[Any], Picture]], case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those of the known charts that are asked for, or all."""
+    """Return the charts that are asked for, or all, as SVG. One that the model does not allow has an ``error``."""
+    known = view_of(case).charts
     names = listed(asked, "charts") or known
     return {name: _made(known[name], case, asked) for name in names if name in known}
 
@@ -55,15 +53,14 @@ def drawn(picture: Picture, asked: Mapping[str, Any]) -> dict[str, str]:
 
 def points(picture: Picture) -> str:
     """Return the points of a picture as CSV."""
-    heads: tuple[str, ...] = ()
-    rows: list[tuple[Any, ...]] = []
-    if isinstance(picture, Chart):
+    if isinstance(picture, Bars):
+        heads: tuple[str, ...] = ("bar", "part", picture.kind)
+        rows: list[tuple[Any, ...]] = [(bar.label, name, size) for bar in picture.bars for name, size in bar.parts]
+    else:
+        assert isinstance(picture, Chart)
         heads = ("curve", picture.x.title, picture.y.title)
         rows = [(curve.name, x, y) for curve in picture.curves for x, y in curve.points]
         rows += [(mark.label, mark.x, mark.y) for mark in picture.marks]
-    elif isinstance(picture, Bars):
-        heads = ("bar", "part", picture.kind)
-        rows = [(bar.label, name, size) for bar in picture.bars for name, size in bar.parts]
     columns = tuple(Column(title, "name") for title in heads)
     return render(Document(picture.title, dict, tables=(Table("", columns, rows),)))
 
@@ -86,11 +83,9 @@ def _unnamed(chart: Chart) -> Chart:
 def lengths(case: Case) -> list[int]:
     """Return powers of two up to the longest request of the model, and the chosen length."""
     most = min(case.longest or 2**17, max(2**20, case.context))
-    found, size = set(), max(min(SHORTEST, most // 64), LEAST)
-    while size <= most:
-        found.add(size)
-        size *= 2
-    return sorted({*found, most, min(case.context, most)})
+    shortest = max(min(SHORTEST, most // 64), LEAST)
+    powers = takewhile(lambda size: size <= most, (shortest << power for power in count()))
+    return sorted({*powers, most, min(case.context, most)})
 
 
 def memory_curve(case: Case) -> Picture:

@@ -315,7 +315,7 @@ def test_a_calibration_changes_the_times_and_narrows_the_interval() -> None:
 def test_a_calibration_finds_its_model_by_what_it_computes() -> None:
     row = {"model": "gpt2", "gpu": "h100", "isl": 101, "osl": 53, "concurrency": 7, "tpot_ms": 3}
     own, copy = llmcalc.calibrate([row]), changed(llmcalc.load("gpt2"), name="my-model")
-    assert llmcalc.latency(copy, "h100", calibration=own).calibrated is not None
+    assert llmcalc.latency(copy, "h100", calibration=own).measured is not None
     with pytest.raises(InputError, match="differs from the measured"):
         llmcalc.latency(llmcalc.load("gpt2", overrides=["n_layers=7"]), "h100", calibration=own)
 
@@ -453,7 +453,7 @@ def test_the_default_layout_is_that_of_serve(
     lengths = {"seq": 1009, "new_tokens": new_tokens} if new_tokens else {"context": 1009}
     found = latency(model, gpu, batch=batch, engine=engine, **lengths)
     served: Any = llmcalc.serve(model, gpu, isl=1009, osl=new_tokens or 128, concurrency=batch, engine=engine)
-    assert served.replicas == 1
+    assert served.point.replicas == 1
     sizes = ("tp", "dp", "pp", "ep")
     assert [getattr(found.model.mesh, name) for name in sizes] == [getattr(served.mesh, name) for name in sizes]
     assert found.is_usual is not served.has_chosen_layout
@@ -471,7 +471,7 @@ def test_experts_are_divided_if_many_sequences_pay_for_it() -> None:
 def test_replicas_that_share_no_experts_are_no_layout_of_one_batch() -> None:
     served: Any = llmcalc.serve("qwen3-moe-30b-a3b", "h100:2", isl=2048, osl=128, concurrency=512)
     found = latency("qwen3-moe-30b-a3b", "h100:2", batch=512)
-    assert found.model.mesh.ranks == found.count == served.used == 2
+    assert found.model.mesh.ranks == found.count == served.point.used == 2
 
 
 def test_stages_divide_the_layers() -> None:
@@ -538,3 +538,23 @@ def test_one_sequence_reads_weights_at_the_bandwidth() -> None:
     found = latency("llama3-8b", "rtx4090", weights="q4_k_m", engine="llama.cpp")
     parts = {part.name: part for part in found.parts}
     assert parts["mlp"].moved / parts["mlp"].seconds == pytest.approx(0.93 * found.accelerator.bandwidth, rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["tp", "pp", "dp"])
+def test_a_layout_with_too_many_ranks_names_its_setting(name: str) -> None:
+    with pytest.raises(InputError, match="the layout needs 4 GPUs, and there are 2") as error:
+        llmcalc.latency("llama3.1-8b", "h100:2", **{"tp": 1, name: 4})
+    assert error.value.parameter == name
+
+
+def test_replicas_with_one_sequence_each_fill_one_stage_at_a_time() -> None:
+    run: dict[str, Any] = {"mode": "prefill", "seq": 1009, "pp": 2}
+    one, two = (llmcalc.latency("llama3.1-8b", f"h100:{2 * n}", **run, dp=n, batch=n) for n in (1, 2))
+    assert one.seconds == pytest.approx(two.seconds)
+
+
+def test_a_prefill_computes_the_logits_of_the_last_token() -> None:
+    found = llmcalc.latency("llama3.1-8b", "h100", mode="prefill", seq=1009, batch=3)
+    assert found.workload.logits == "last"
+    (head,) = (part for part in found.parts if part.name == "head")
+    assert head.flops == 2 * 3 * 4096 * 128_256

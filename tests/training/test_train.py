@@ -7,7 +7,7 @@ import pytest
 import llmcalc
 from llmcalc.core.errors import InputError, SizeError
 from llmcalc.report.flops import conventional_flops
-from llmcalc.training.published_runs import as_other_runs, expected_hours
+from llmcalc.training.published_runs import as_other_runs, expected_hours, is_published_accelerator
 from llmcalc.training.run import read_run
 
 # compute of a run as published: model, tokens, length, FLOPs, how near
@@ -248,3 +248,23 @@ def test_a_run_computes_each_of_its_parts_once() -> None:
     assert given.step is None
     assert given.memory is None
     assert given.answer().answer == (given.answer().hours, given.answer().days, given.answer().cost)
+
+
+def test_published_hours_hold_for_the_tokens_of_the_run() -> None:
+    """[deepseek2024v3, Table 1]: 2,788,000 hours of H800 for 14.8T tokens."""
+    own, half = (llmcalc.train("deepseek-v3", tokens, gpu="h800:2048").expected for tokens in ("14.8T", "7.4T"))
+    assert own is not None
+    assert (own.hours.mid, own.is_published) == (2_788_000, True)
+    assert half is not None
+    assert not half.is_published
+
+
+def test_a_run_of_a_model_without_published_facts_is_another_one() -> None:
+    run = llmcalc.train("gpt2", "1B", gpu="h100:8")
+    assert not run.architecture.facts
+    assert not is_published_accelerator(run)
+    assert is_published_accelerator(llmcalc.train("deepseek-v3", gpu="h800:2048"))
+
+
+def test_formats_of_a_run_that_states_none() -> None:
+    assert read_run({"model": "gpt2", "tokens": "1B"}).formats == {"dtype": "bf16", "optimizer": "adamw"}
