@@ -143,11 +143,9 @@ def _joined(function: Any, arrays: Sequence[Any], axis: int = 0) -> ShardedArray
     spread = {name for each in given for name in each.owners}
     given = [each.owned(spread) for each in given]
     owners = {name: function([each.owner_of(name) for each in given], axis=axis) for name in spread}
-    if ranks.phase == FORWARD and dim > 0 and not all(isinstance(e, ShardedArray) and e.partial for e in arrays):
-        # the result is larger than the partial sums, which a convolution also reads in parts of the padded rows
-        given = [each.reduce(each.partial) for each in given]
-    summed = frozenset[str]().union(*(each.partial for each in given))
-    given = [each.as_sum(summed) if summed else each for each in given]
+    are_partial = all(isinstance(each, ShardedArray) and each.partial for each in arrays)
+    # the result is larger than the partial sums, which a convolution also reads in parts of the padded rows
+    given, summed = _with_equal_sums(given, is_reduced=ranks.phase == FORWARD and dim > 0 and not are_partial)
     if not is_stack:
         given = [gathered(each, [axis for axis, at in each.splits.items() if at == dim]) for each in given]
     splits = {axis: at + given[0].ndim for axis, at in with_equal_splits(given).items()}
@@ -157,6 +155,14 @@ def _joined(function: Any, arrays: Sequence[Any], axis: int = 0) -> ShardedArray
     found = ShardedArray(ranks, parts, shape, moved, summed, is_weight, owners)
     found.is_moved = sum(isinstance(each, ShardedArray) for each in arrays) == 1  # the others are constants
     return found
+
+
+def _with_equal_sums(arrays: list[ShardedArray], is_reduced: bool) -> tuple[list[ShardedArray], frozenset[str]]:
+    """Return arrays that are partial sums along the same mesh axes, and these axes."""
+    if is_reduced:
+        arrays = [each.reduce(each.partial) for each in arrays]
+    summed = frozenset[str]().union(*(each.partial for each in arrays))
+    return [each.as_sum(summed) if summed else each for each in arrays], summed
 
 
 def _with_rows_on_same_ranks(arrays: list[ShardedArray], dim: int) -> list[ShardedArray]:
