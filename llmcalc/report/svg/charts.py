@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...core.record import record
-from ..pictures import Axis, Chart, Mark, Scatter
+from ..pictures import Axis, Chart, Scatter
 from .axis import Scale, fitted, ticks
 from .canvas import DASHES, GAP, HEADING, LINE, MARGIN, SAMPLE, SMALL, TEXT, Canvas, colour, shortened, text_width
 
@@ -124,7 +124,7 @@ def draw_chart(picture: Chart, width: float) -> str:
         frame.canvas.line(frame.x.start, at, frame.x.end, at, "limit")
         frame.canvas.text(frame.x.start + GAP, at - 5, name, style="quiet loud halo")
     _curves(frame, picture, named)
-    _dots(frame, [(mark, "var(--ink)") for mark in picture.marks])
+    _marks(frame, picture)
     return frame.canvas.render(frame.height, picture.title)
 
 
@@ -144,21 +144,29 @@ def _curves(frame: Frame, picture: Chart, named: float) -> None:
         frame.canvas.text(x, place + TEXT / 3, shortened(curve.name, named - SAMPLE - 1.5 * GAP))
 
 
-def _dots(frame: Frame, marks: Sequence[tuple[Mark, str]]) -> None:
-    """Draw points in their colours. Labels that do not fit without overlap are omitted."""
-    places = [(mark.label, frame.x.place(mark.x), frame.y.place(mark.y), fill) for mark, fill in marks]
-    for text, x, y, fill in places:
-        frame.canvas.circle(x, y, DOT, fill, text)
-    taken = [dot_box(x, y) for _, x, y, _ in places]
-    for text, x, y, _ in places:
-        write_label(frame, text, x, y, taken)
+def _marks(frame: Frame, picture: Chart) -> None:
+    """Draw the marked points. Labels that do not fit without overlap are omitted."""
+    places = [(mark, frame.x.place(mark.x), frame.y.place(mark.y)) for mark in picture.marks]
+    taken = [dot_box(x, y) for _, x, y in places]
+    for mark, x, y in places:
+        frame.canvas.circle(x, y, DOT, "var(--ink)", mark.label)
+        write_label(frame, mark.label, x, y, taken)
 
 
 def draw_scatter(picture: Scatter, width: float) -> str:
     """Draw a scatter plot with a legend and labelled dots."""
-    marks = [(mark, colour(number)) for number, (_, group) in enumerate(picture.groups) for mark in group]
-    xs, ys = [mark.x for mark, _ in marks], [mark.y for mark, _ in marks]
+    marks = [mark for _, group in picture.groups for mark in group]
+    xs, ys = [mark.x for mark in marks], [mark.y for mark in marks]
     names = [name for name, _ in picture.groups]
     frame = draw_frame(picture.title, picture.x, picture.y, xs, ys, width, GAP, names)
-    _dots(frame, marks)
+    places = [
+        (mark, number, frame.x.place(mark.x), frame.y.place(mark.y))
+        for number, (_, group) in enumerate(picture.groups)
+        for mark in group
+    ]
+    for mark, number, x, y in places:
+        frame.canvas.circle(x, y, DOT, colour(number), mark.label)
+    taken = [dot_box(x, y) for *_, x, y in places]
+    for mark, _, x, y in places:
+        write_label(frame, mark.label, x, y, taken)
     return frame.canvas.render(frame.height, picture.title)
