@@ -182,7 +182,7 @@ class _Candidates:
         is_known = found.memory.result is not None or found.steps.stage_batches == 1
         if mesh.pp > 1 and (not is_known or found.drafting):
             return None
-        return found if found.free is None or found.free > 0 else None
+        return found if found.has_cache else None
 
 
 def layout_of_batch(

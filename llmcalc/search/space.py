@@ -170,7 +170,7 @@ class Space:
             is_known = replica is not None and (replica.memory.result is not None or replica.steps.stage_batches == 1)
             if mesh.pp > 1 and (replica is None or not is_known or replica.drafting):
                 continue
-            if replica is None or (replica.free is not None and replica.free <= 0):
+            if replica is None or not replica.has_cache:
                 if mesh.ep == 1 and replica is not None:
                     return
                 continue
@@ -223,7 +223,7 @@ class Space:
             own = load._replace(
                 concurrency=load.across_classes(requests), chunk=load.chunk or replica.chunk, most=replica.most
             )
-            time = serving_time(replica.steps, own, replica.free, self.service.factors, replica.speculation)
+            time = serving_time(replica.steps, own, replica.pool, self.service.factors, replica.speculation)
             runs = (time.capacity >= 1) & (time.waiting <= 0)
             yield points_of(
                 requests * count, time.batch, runs, time.tpot_s, time.ttft_s, time.requests_per_s * count,
@@ -301,7 +301,7 @@ class Space:
     def prefills(self, first: Replica) -> Prefills | None:
         """Return the prefills of a replica, or None if a prompt does not fit."""
         load = self.service.load._replace(chunk=self.service.chunk or first.chunk)
-        return prefills(first.steps, load, first.free, first.speculation, self.decode_load.cached)
+        return prefills(first.steps, load, first.pool, first.speculation, self.decode_load.cached)
 
     def _decodes(self, second: Replica) -> list[Decodes]:
         """Return the decode steps of a replica, which are the same beside every pool of prefills."""
@@ -309,7 +309,7 @@ class Space:
         def compute() -> list[Decodes]:
             steps, load, drafts = second.steps, self.decode_load, second.speculation
             numbers = blocks([*FEWEST, *NUMBERS])
-            return [decodes(steps, load, number, second.free, self.service.factors, drafts) for number in numbers]
+            return [decodes(steps, load, number, second.pool, self.service.factors, drafts) for number in numbers]
 
         return remembered(second, "_decodes", (self.requests.classes, self.service.factors), compute)
 

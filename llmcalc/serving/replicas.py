@@ -16,6 +16,7 @@ from ..engines.profile import version_number
 from .memory import EngineMemory, free_memory
 from .speculation import Drafting, find_drafting
 from .start.llama_cpp_fit import PLACED
+from .start.pool import CachePool
 from .step.draft_steps import Speculation
 from .step.host_steps import HostSteps, host_notes
 from .step.overlap import TwoBatchSteps
@@ -57,9 +58,14 @@ class Replica:
         return self.mesh.ranks
 
     @property
-    def free(self) -> float | None:
-        """Bytes for keys and values on one rank, or None if the rule of the engine is unknown."""
-        return self.memory.free
+    def pool(self) -> CachePool | None:
+        """Cache of one rank, or None if the rule of the engine is unknown."""
+        return self.memory.pool
+
+    @property
+    def has_cache(self) -> bool:
+        """Whether memory is left for a cache, which is unknown and thus true without a rule of the engine."""
+        return self.pool is None or self.pool.space > 0
 
     @property
     def chunk(self) -> int:

@@ -22,7 +22,8 @@ from .cache import STATE, CacheGroups
 from .changes import start_changes
 from .llama_cpp_cache import LlamaCppCache
 from .llama_cpp_models import LlamaCppModel
-from .memory import STATIC, EngineMemory, HostMemory
+from .memory import PROFILED, STATIC, EngineMemory, HostMemory
+from .pool import CachePool, paged_pool
 
 if TYPE_CHECKING:
     from ..deployment import Deployment
@@ -169,13 +170,27 @@ class ServeResult(NotebookDisplay):
         return own + int(self.settings.get("kept_drafts", 0))
 
     @cached_property
+    def pool(self) -> CachePool:
+        """What a request occupies in the KV cache of a rank, as the scheduler of the engine fills it."""
+        if self.placed:
+            own = self.placed.groups.get(self.placed.largest_gpu, ())
+            return CachePool(own, max(self.memory.available.best, 0))
+        space = self.blocks.best * float(self.groups.block_bytes)
+        most = self.groups.states.most_requests(self.memory.available.best)
+        return paged_pool(self.groups, space, self._state_blocks, self.settings.get("dcp", 1), most)
+
+    @cached_property
     def concurrency(self) -> Estimate:
         """Number of requests of ``max_model_len`` tokens that fit into the KV cache, as the engine counts them."""
         if self.buffers:
             block = float(self.groups.block_bytes) or 1.0  # none is on a GPU
             return self.memory.available.each(lambda size: max(size, 0) / block)
-        counted = max(self._request_blocks(self.max_model_len, is_counted=True), 1)
-        return self.blocks.each(lambda blocks: blocks / counted)
+        if self.profile.rule == PROFILED:
+            counted = max(self._request_blocks(self.max_model_len, is_counted=True), 1)
+            return self.blocks.each(lambda blocks: blocks / counted)
+        size, pool, states = float(self.groups.block_bytes), self.pool, self.groups.states
+        found = self.blocks.each(lambda blocks: blocks * size / max(pool.bytes_of(self.max_model_len), 1.0))
+        return found.each(min, self.memory.available.each(states.most_requests)) if states.is_pool else found
 
     @cached_property
     def tokens(self) -> Estimate:
@@ -339,6 +354,7 @@ class ServeResult(NotebookDisplay):
             "gpu_memory": memory.total, "budget": memory.budget,
             "extras": {name: size.to_dict() for name, size in memory.extras},
             **{name: estimate.to_dict() for name, estimate in estimates.items()},
+            "requests": self.pool.requests(self.max_model_len),
             "max_model_len": self.max_model_len, "longest": self.longest, "request_blocks": self.request_blocks,
             "block_bytes": round(self.groups.block_bytes),
             "groups": [
