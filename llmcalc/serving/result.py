@@ -191,7 +191,9 @@ class ServingResult(ServiceResult):
     @property
     def starts(self) -> bool:
         """Whether the engine starts with the given settings. Without a length, it has one with which it starts."""
-        return self.memory is None or self.memory.starts or "max_model_len" not in self.settings
+        if self.memory is None:
+            return True
+        return not self.memory.refusals and (self.memory.starts or LENGTH not in self.settings)
 
     @property
     def running(self) -> int:
