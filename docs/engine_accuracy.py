@@ -18,9 +18,9 @@ from measurements import Row, Section
 
 from llmcalc.core.record import changed
 from llmcalc.engines.profile import Estimate
-from llmcalc.serving.start.memory import RULES, EngineMemory, ModelBytes
+from llmcalc.serving.start.memory import RULES, MemoryDivision, ModelBytes
 from llmcalc.serving.start.models import model_bytes
-from llmcalc.serving.start.start import ServeResult
+from llmcalc.serving.start.start import Start
 
 GIB = 2**30
 STEP, LEAST = 0.01, 0.02 * GIB  # relative change of a constant, and the effect of a constant that a log can show
@@ -38,7 +38,7 @@ class Case(NamedTuple):
 
     log: Log
     figures: Mapping[str, float]
-    result: ServeResult
+    result: Start
     model: ModelBytes
 
     @property
@@ -46,7 +46,7 @@ class Case(NamedTuple):
         """Logged size of the KV cache in bytes."""
         return self.figures["kv_cache_gib"] * GIB
 
-    def predict(self, constants: Mapping[str, float]) -> EngineMemory:
+    def predict(self, constants: Mapping[str, float]) -> MemoryDivision:
         """Return the division of the memory with other constants."""
         profile = self.result.profile
         own = {**profile.constants, **{name: Estimate.exact(value) for name, value in constants.items()}}

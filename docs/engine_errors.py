@@ -14,7 +14,7 @@ from llmcalc.core.errors import LlmcalcError
 from llmcalc.data import tables
 from llmcalc.engines.settings import read_engine_settings
 from llmcalc.importers.engine_commands import read_command
-from llmcalc.serving.start.start import ServeResult
+from llmcalc.serving.start.start import Start
 
 GIB, MIB = 2**30, 2**20
 SIZE_UNKNOWN = float("inf")
@@ -35,7 +35,7 @@ PROGRAMS = {"vllm": "vllm serve", "sglang": "python3 -m sglang.launch_server --m
 HIDDEN = ("--gpu-memory-utilization", "--trust-remote-code", "--no-enable-prefix-caching")  # in the name of a case
 
 
-def predictions(engine: str, figure: str) -> Iterator[tuple[Log, ServeResult]]:
+def predictions(engine: str, figure: str) -> Iterator[tuple[Log, Start]]:
     """Yield each log that has a figure, and whose model and GPU are known, with its prediction."""
     seen = set()
     for log in logs(engine):
@@ -50,7 +50,7 @@ def predictions(engine: str, figure: str) -> Iterator[tuple[Log, ServeResult]]:
                 yield log, result
 
 
-def predicted(log: Log, **more: object) -> ServeResult:
+def predicted(log: Log, **more: object) -> Start:
     """Predict a log from the version, the command line and the memory of the GPU that it states, and other settings."""
     preset, weights = MODELS.get(log.model, (log.model, ""))
     n_gpus, size = 1, log.figures.get("gpu_memory_gib")

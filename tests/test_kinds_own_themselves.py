@@ -23,7 +23,6 @@ ENGINE = sorted(
     for place in ("core", "calc", "estimate", "lint", "testing.py")
     for file in ((PACKAGE / place).rglob("*.py") if (PACKAGE / place).is_dir() else [PACKAGE / place])
 )
-EXEMPT = {"core/description/fingerprint_names.py"}  # the first names of kinds and fields
 STACKS = {field.name for record in (Architecture, Stack, Run, Block, Sublayer, Branch) for field in fields(record)}
 KINDS = {*layers.kinds(), *layers.ALIASES}
 FIELDS = {field.name for kind in layers.kinds() for field in fields(layers.find(kind)[0])}
@@ -88,7 +87,7 @@ def imported(tree: ast.Module, room: tuple[str, ...]) -> Iterator[tuple[int, str
             yield node.lineno, base
 
 
-@pytest.mark.parametrize("file", [name for name in ENGINE if name not in EXEMPT])
+@pytest.mark.parametrize("file", ENGINE)
 def test_the_engine_names_no_kind_and_no_field_of_one(file: str) -> None:
     tree = ast.parse((PACKAGE / file).read_text("utf-8"))
     banned = (KINDS | FIELDS) - STACKS - SHARED

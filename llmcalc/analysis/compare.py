@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..calc.flops import Flops
 from ..calc.params import Params, params
@@ -11,7 +11,7 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.evidence import merged
 from ..core.notebook_display import NotebookDisplay
-from ..core.record import record
+from ..core.record import NamedTuple, record
 from ..core.setting import CONTEXT, MODE
 from ..inputs.effects import EffectCheck
 from ..inputs.models import Source, read_model

@@ -28,7 +28,6 @@ BYTES, NANOSECONDS = "bytes", "ns"
 TIMES = {"": 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "µs": 10**3, "ns": 1}  # nanoseconds of a unit
 STEPS = {"forward": "forward pass", "train": "training step", "decode": "decode step"}  # titles
 NO_PARTS: Mapping[str, str] = {}
-NO_EVIDENCE: Mapping[str, Mapping[str, str]] = {}
 Measure = Callable[[Architecture, dict[str, Any]], Any]
 
 
@@ -43,6 +42,8 @@ class Quantity:
         measure: function that computes a result from an architecture and settings. Results have a ``to_dict``
             method.
         tree: function that returns the derivation of a result.
+        evidence: class of evidence of each value of a result, by mode (``serving`` or ``training``), or for ``""`` if
+            there is one mode. The first value is the total.
         settings: settings that affect the result.
         unexplained: names of settings that do not affect the derivation.
         parts: unit of each result attribute that ``sweep`` evaluates.
@@ -58,8 +59,6 @@ class Quantity:
         is_traceable: whether ``measure`` accepts symbols in place of the sizes, so that it can be compiled.
         layout: function that returns the settings that ``design`` takes from the published size nearest to the target,
             because they are searched for, such as the ranks of a layout.
-        evidence: class of evidence of each value of a result, by mode (``serving`` or ``training``), or for ``""`` if
-            there is one mode. The first value is the total.
     """
 
     name: str
@@ -67,6 +66,7 @@ class Quantity:
     unit: str
     measure: Measure
     tree: Callable[[Any], Node]
+    evidence: Mapping[str, Mapping[str, str]]
     settings: tuple[Setting, ...] = ()
     unexplained: tuple[str, ...] = ()
     parts: Mapping[str, str] = NO_PARTS
@@ -81,7 +81,6 @@ class Quantity:
     most_points: tuple[int, str] = (20_000, "values such as traffic are computed point by point")
     is_traceable: bool = False
     layout: Callable[[Architecture, dict[str, Any]], dict[str, Any]] = lambda architecture, settings: {}
-    evidence: Mapping[str, Mapping[str, str]] = NO_EVIDENCE
 
     @property
     def explained(self) -> tuple[Setting, ...]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from ..core.record import NamedTuple
 
 
 class ResultClass(NamedTuple):
@@ -24,7 +24,7 @@ class ResultClass(NamedTuple):
 
 RESULTS = {  # by name of the class
     "FitResult": ResultClass("fit.fit_document", "fitting.fit", ("fit", "")),
-    "ServeResult": ResultClass("serve.serve_document", "serving.start.start", ("serve", "")),
+    "Start": ResultClass("serve.serve_document", "serving.start.start", ("serve", "")),
     "ServingResult": ResultClass("serving.serving_document", "serving.result", ("serve", "requests")),
     "EncoderServing": ResultClass("encoder_serving.encoder_document", "serving.encoders", ("serve", "encoders")),
     "RlMemory": ResultClass("rl.rl_document", "training.rl", ("rl", "")),

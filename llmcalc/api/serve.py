@@ -11,7 +11,7 @@ from ..inputs.gpus import ALL_GPUS, gpu_list
 from ..inputs.models import Source
 from ..serving.reading import asks_for_times, engine_name, read_deployment, read_words
 from ..serving.start.layout_error import start_or_divide
-from ..serving.start.start import ServeResult
+from ..serving.start.start import Start
 
 if TYPE_CHECKING:
     from ..search.front import ServingFront
@@ -37,7 +37,7 @@ def serve(
 
 
 @overload
-def serve(model: Source | None = None, gpu: str | int | None = None, **settings: Any) -> ServeResult: ...
+def serve(model: Source | None = None, gpu: str | int | None = None, **settings: Any) -> Start: ...
 
 
 def serve(
@@ -54,7 +54,7 @@ def serve(
     sla: str | None = None,
     image: Iterable[str] = (),
     **settings: Any,
-) -> ServeResult | ServingResult | ServingSearch | ServingFront | ServingPools | ServingGpus | EncoderServing:
+) -> Start | ServingResult | ServingSearch | ServingFront | ServingPools | ServingGpus | EncoderServing:
     """Predict how a serving engine divides the memory of its GPUs, and the size of its KV cache.
 
     With ``isl``, ``osl`` and ``concurrency``, or with ``mix`` or ``trace`` in place of lengths, estimate the time of

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..core.amount import WORKLOAD, derivation
 from ..core.architecture import Architecture, layer_glossary
@@ -18,7 +18,7 @@ from ..core.axes import WORKLOAD as AXES
 from ..core.form import Form
 from ..core.layer import Layer
 from ..core.ledger import Entry
-from ..core.record import changed
+from ..core.record import NamedTuple, changed
 from ..core.tree import Node, Place, total, tree
 from .communication import Communication
 from .flops import Flops

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
 from ..core.architecture import Architecture, declare
 from ..core.errors import UnknownNameError, UnsupportedError
+from ..core.record import NamedTuple
 from .params import params
 
 FORWARD_AND_BACKWARD = 3  # cost relative to a forward pass

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from ..core.architecture import Architecture, declare
 from ..core.form import Form, lift
 from ..core.notebook_display import NotebookDisplay
-from ..core.record import changed, record
+from ..core.record import NamedTuple, changed, record
 from ..core.workload import Workload
 from .walk import Conventions
 from .work import Work, works

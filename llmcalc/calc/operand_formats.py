@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from fractions import Fraction
-from typing import NamedTuple
 
 from ..core.architecture import Architecture
 from ..core.declaration import State
 from ..core.ledger import Entry, identity
+from ..core.record import NamedTuple
 from .kv_cache import BYTES, CACHED, ROLE_DTYPES
 from .memory.number_formats import BITS_A_BYTE, Format
 from .memory.weight_formats import RequestedFormats, WeightFormats, model_tensors, stored_row

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 from fractions import Fraction
-from typing import NamedTuple
 
 from ..core.architecture import Architecture
 from ..core.equation import Equation
 from ..core.form import Form, log2, product
 from ..core.functions import FUNCTIONS
 from ..core.ledger import Entry, matrix_shape
-from ..core.record import OF_LAYERS, remembered
+from ..core.record import OF_LAYERS, NamedTuple, remembered
 from .walk import Conventions, Extent, Placed, walk
 
 _EquationWork = tuple[Equation, tuple[tuple[str, Extent], ...], Form, bool]

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from math import prod
-from typing import NamedTuple
 
 from ..calc.memory.number_formats import Format
 from ..calc.memory.weight_formats import StoredTensors, refused_shards
@@ -18,7 +17,7 @@ from ..calc.sharding import Mesh
 from ..core.architecture import Architecture, model_of
 from ..core.errors import InputError
 from ..core.ledger import Row
-from ..core.record import OF_LAYERS, record, remembered
+from ..core.record import OF_LAYERS, NamedTuple, record, remembered
 from ..core.traits import EMBEDDING, EXPERTS, HEAD
 from .layouts import published_name
 from .quantisation.method import Matrix, Quantisation
@@ -77,7 +76,7 @@ def expected_tensors(
 
 
 class _Stored(NamedTuple):
-    """A stored tensor that represents ``copies`` experts, and its first row."""
+    """A stored tensor that represents ``copies`` experts, its first row, and the elements and bits of one expert."""
 
     row: Row
     size: int

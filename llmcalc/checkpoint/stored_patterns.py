@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..core.ledger import Row
+from ..core.record import NamedTuple
 from .stored_tensors import Shape, grouped, layout_name
 
 if TYPE_CHECKING:

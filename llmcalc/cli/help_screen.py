@@ -9,8 +9,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
-from typing import NamedTuple
 
+from ..core.record import NamedTuple
 from ..report import terminal
 from .commands import load
 from .spec import Command, Option

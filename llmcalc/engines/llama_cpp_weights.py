@@ -23,9 +23,9 @@ DENSE = r"\.ffn_(up|down|gate|gate_up)\."
 HOST = None
 OUTPUT_FIRST = 7_470  # about the first build that places the output layer before all others: pull request 18148
 MOST_REPEATS = 3  # of a pattern, so that it is matched in a short time
-_REPEATS, _NESTED = re.compile(r"[*+{]"), re.compile(r"\)[*+{]")
+_REPEATS, _NESTED = r"[*+{]", r"\)[*+{]"
 Weights = RequestedFormats | PublishedWeights
-_BUFFER = re.compile(r"[A-Za-z]+?_?(\d+)$")  # CUDA0, ROCm1 and Vulkan0; CPU and CUDA_Host are host memory
+_BUFFER = r"[A-Za-z]+?_?(\d+)$"  # CUDA0, ROCm1 and Vulkan0; CPU and CUDA_Host are host memory
 
 
 class PlacedTensor(NamedTuple):
@@ -186,7 +186,7 @@ def _overrides(text: str) -> list[tuple[re.Pattern[str], int | None]]:
         if not sign or not pattern or not buffer:
             hint = "use PATTERN=BUFFER, such as exps=CPU"
             raise InputError(f"invalid override of tensors {part!r}", parameter="command", hint=hint)
-        if len(_REPEATS.findall(pattern)) > MOST_REPEATS or _NESTED.search(pattern):
+        if len(re.findall(_REPEATS, pattern)) > MOST_REPEATS or re.search(_NESTED, pattern):
             text = f"the pattern {short_repr(pattern)} repeats too much in an override of tensors"
             hint = f"use at most {MOST_REPEATS} of * + {{, and none after a group"
             raise InputError(text, parameter="command", hint=hint)
@@ -195,6 +195,6 @@ def _overrides(text: str) -> list[tuple[re.Pattern[str], int | None]]:
         except re.error as error:
             message = f"invalid pattern in an override of tensors, {pattern!r}: {error}"
             raise InputError(message, parameter="command") from None
-        match = _BUFFER.fullmatch(buffer)
+        match = re.fullmatch(_BUFFER, buffer)
         found.append((compiled, int(match[1]) if match else HOST))
     return found

@@ -16,7 +16,7 @@ from ..importers.modelfile import MODELFILE, RUN, own_settings
 from ..inputs.settings import DTYPE, PLAIN
 
 if TYPE_CHECKING:
-    from ..serving.start.start import ServeResult
+    from ..serving.start.start import Start
 
 LENGTH = "max_model_len"
 SETTINGS = (
@@ -52,7 +52,7 @@ _BY_NAME = {setting.name: setting for setting in SETTINGS}
 FLAGS = tuple(_BY_NAME)
 SHARES = ("gpu_memory_utilization", "mem_fraction_static", "free_gpu_memory_fraction")  # names of ``share`` in engines
 _HUMAN = {"k": 10**3, "m": 10**6, "g": 10**9, "K": 2**10, "M": 2**20, "G": 2**30}  # vLLM and SGLang
-_SCALED = re.compile(r"(\d+(?:\.\d+)?)([kmgKMG])")
+_SCALED = r"(\d+(?:\.\d+)?)([kmgKMG])"
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
@@ -110,7 +110,7 @@ def _read_text(setting: Setting, text: str, scales: Mapping[str, int]) -> Any:
         except ValueError:
             raise InputError(f"invalid number {text!r}", parameter=setting.name) from None
     if setting.kind is int or setting.name == LENGTH or (setting.kind == SIZE and not text.lower().endswith("b")):
-        match = _SCALED.fullmatch(text)
+        match = re.fullmatch(_SCALED, text)
         scale = scales.get(match[2], scales.get(match[2].lower(), 1)) if match else 1
         number = round(float(match[1]) * scale) if match else read_integer(text)
         if number is None:
@@ -141,20 +141,20 @@ def setting_flags(flags: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def command_line(result: ServeResult, change: Mapping[str, Any]) -> str:
+def command_line(result: Start, change: Mapping[str, Any]) -> str:
     """Return the command line of the engine. A pasted command keeps its words except for changed flags.
 
     A user of Ollama, which writes the command line of llama.cpp, gets its own settings.
     """
-    pasted = result.command
+    pasted = result.deployment.command
     if pasted and pasted.program in (RUN, MODELFILE):
         requests = int(result.settings["max_num_seqs"])
         return own_settings(change, requests, pasted.environment, is_file=pasted.program == MODELFILE)
     flags = setting_flags(result.profile.flags)
     switches, written = (result.profile.flags.get(key, {}) for key in ("switches_read", "written"))
     values = tables("engines")[result.profile.name].get("values", {})
-    if result.command:
-        words = list(result.command.words)
+    if result.deployment.command:
+        words = list(result.deployment.command.words)
     else:
         words = [*result.profile.command.split(), _model_word(result)]
         change = {**_explicit(result), **change}
@@ -198,7 +198,7 @@ def repository(model: str, preset: str = "") -> str:
     return str(known.get(model) or (own if model.lower() in own.lower() else model))
 
 
-def _model_word(result: ServeResult) -> str:
+def _model_word(result: Start) -> str:
     """Return the repository of the model, or the usual name of its file in llama.cpp."""
     name = repository(result.model, result.architecture.name)
     if not result.placed or name.lower().endswith(".gguf"):
@@ -208,10 +208,10 @@ def _model_word(result: ServeResult) -> str:
     return f"{name.rpartition('/')[2]}-{weights.upper()}.gguf"
 
 
-def _explicit(result: ServeResult) -> dict[str, Any]:
+def _explicit(result: Start) -> dict[str, Any]:
     """Return the given settings and the layout."""
     layout = {name: result.settings[name] for name in ("tp", "pp", "dp") if result.settings.get(name, 1) > 1}
-    return {**layout, **result.given}
+    return {**layout, **result.deployment.given}
 
 
 def _without(words: list[str], flag: str, table: Mapping[str, Any]) -> list[str]:

@@ -13,9 +13,9 @@ PF_DAY = 864 * 10**17  # 10^15 FLOP/s for a day of 86,400 seconds
 SECONDS_AN_HOUR, HOURS_A_DAY = 3600, 24
 LONGEST = 40  # characters
 _NUMBER = r"(\d+(?:\.\d*)?|\.\d+)(?:e([+-]?\d{1,3}))?"
-_AMOUNT = re.compile(rf"{_NUMBER}\s*([kmbgtp]?)", re.IGNORECASE | re.ASCII)
-_PF_DAYS = re.compile(rf"{_NUMBER}\s*(?:pf-?days?|pfd|petaflop/?s-?days?)", re.IGNORECASE | re.ASCII)
-_PERCENT = re.compile(r"(\d{1,3}(?:\.\d+)?)\s*%", re.ASCII)
+_AMOUNT = rf"(?ai){_NUMBER}\s*([kmbgtp]?)"
+_PF_DAYS = rf"(?ai){_NUMBER}\s*(?:pf-?days?|pfd|petaflop/?s-?days?)"
+_PERCENT = r"(?a)(\d{1,3}(?:\.\d+)?)\s*%"
 
 
 def amount(value: float | str, parameter: str, example: str = "15T") -> float:
@@ -27,7 +27,7 @@ def amount(value: float | str, parameter: str, example: str = "15T") -> float:
     if not isinstance(value, str):
         Setting(parameter, AMOUNT, 0).check(value)
         return _in_range(value, f"{value:g}", parameter)
-    match = _AMOUNT.fullmatch(value.strip()) if len(value) <= LONGEST else None
+    match = re.fullmatch(_AMOUNT, value.strip()) if len(value) <= LONGEST else None
     return _value(match, value, parameter, f"use a number such as {example}")
 
 
@@ -40,7 +40,7 @@ def compute(value: float | str, parameter: str = "compute") -> float:
     if not isinstance(value, str):
         return amount(value, parameter)
     plain = re.sub(r"\s*flops?$", "", value.strip(), flags=re.IGNORECASE | re.ASCII) if len(value) <= LONGEST else ""
-    match = _PF_DAYS.fullmatch(plain) or _AMOUNT.fullmatch(plain)
+    match = re.fullmatch(_PF_DAYS, plain) or re.fullmatch(_AMOUNT, plain)
     return _value(match, value, parameter, "use a number such as 1e24 (FLOPs) or 3640PF-days")
 
 
@@ -53,7 +53,7 @@ def share(value: float | str, parameter: str) -> float:
     found = value
     Setting(parameter, AMOUNT, 0).check(value)
     if isinstance(value, str):
-        percent = _PERCENT.fullmatch(value.strip()) if len(value) <= LONGEST else None
+        percent = re.fullmatch(_PERCENT, value.strip()) if len(value) <= LONGEST else None
         found = float(percent[1]) / 100 if percent else amount(value, parameter, "40%")
     if not 0 < float(found) <= 1:
         is_percentage = isinstance(value, str) and 1 < float(found) <= 100
@@ -67,7 +67,7 @@ def _value(match: re.Match[str] | None, text: str, parameter: str, hint: str) ->
         if text.strip().startswith("-"):
             raise InputError(f"{text.strip()[:LONGEST]} is negative", parameter=parameter, hint="use a positive number")
         raise InputError(f"invalid amount {short_repr(text)}", parameter=parameter, hint=hint)
-    scale = SCALES[match[3].lower()] if match.re is _AMOUNT else PF_DAY
+    scale = SCALES[match[3].lower()] if match.re.pattern == _AMOUNT else PF_DAY
     return _in_range(float(f"{match[1]}e{match[2] or 0}") * scale, text.strip(), parameter)
 
 

@@ -9,8 +9,8 @@ from .cost import AS_GIVEN, Span
 from .hardware import Accelerator
 
 SPOT = "spot"  # kind of an offer that can end at any time
-_PRICE = re.compile(r"\d+\.\d+")
-_DATE = re.compile(r"20\d\d(-\d\d)?")
+_PRICE = r"\d+\.\d+"
+_DATE = r"20\d\d(-\d\d)?"
 
 
 class Quote(NamedTuple):
@@ -39,8 +39,8 @@ def price_quotes(accelerator: Accelerator) -> list[Quote]:
     Prices that are not confirmed are left out.
     """
     text = "" if "not confirmed" in accelerator.price else accelerator.price.rpartition(" (")[0]  # without the sources
-    date = _DATE.search(accelerator.price)
-    listed = [Quote(float(usd), date[0] if date else "", text) for usd in _PRICE.findall(text)]
+    date = re.search(_DATE, accelerator.price)
+    listed = [Quote(float(usd), date[0] if date else "", text) for usd in re.findall(_PRICE, text)]
     offered = {kind: [Quote(one.usd, one.date, str(one)) for one in accelerator.offers if (one.kind == SPOT) is kind]
                for kind in (False, True)}  # fmt: skip
     return [*offered[False], *listed] or offered[True]

@@ -11,16 +11,17 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..core.errors import InputError, UnknownNameError
+from ..core.record import NamedTuple
 from ..data import tables
 
 LONGEST = 131_072  # characters; the limit of Linux for one argument
-_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
-_NUMBER = re.compile(r"-\d+(\.\d+)?")
-_JSON = re.compile(r"-?\d+(\.\d+)?|true|false|null|[\[{].*", re.DOTALL)
-_BUILD = re.compile(r"(-[0-9a-f]{6,40})?(\.exe)?$")  # commit of a build, and the suffix of programs on Windows
+_ASSIGNMENT = r"(?s)[A-Za-z_][A-Za-z0-9_]*=.*"
+_NUMBER = r"-\d+(\.\d+)?"
+_JSON = r"(?s)-?\d+(\.\d+)?|true|false|null|[\[{].*"
+_BUILD = r"(-[0-9a-f]{6,40})?(\.exe)?$"  # commit of a build, and the suffix of programs on Windows
 PROGRAMS = {
     "vllm": "vllm serve", "sglang": "python3 -m sglang.launch_server --model-path", "tensorrt-llm": "trtllm-serve",
     "llama.cpp": "llama-server -m",
@@ -66,7 +67,7 @@ def read_command(command: str | Sequence[str]) -> EngineCommand:
     engine, program, start, end = _program(words)
     profile = tables("engines")[engine]
     before = words[:start]
-    environment = dict(word.split("=", 1) for word in before if _ASSIGNMENT.fullmatch(word))
+    environment = dict(word.split("=", 1) for word in before if re.fullmatch(_ASSIGNMENT, word))
     own = profile.get("program_flags", {}).get(program)
     found = _read(_flags(own or profile["flags"]), program if own else profile["title"], words[end:])
     variables = profile.get("environment", {})
@@ -92,7 +93,7 @@ def _split(command: str | Sequence[str]) -> list[str]:
 
 def _program(words: Sequence[str]) -> tuple[str, str, int, int]:
     """Return the engine that a command starts, its program, and where the program begins and ends."""
-    names = [_BUILD.sub("", os.path.basename(word)) for word in words]
+    names = [re.sub(_BUILD, "", os.path.basename(word)) for word in words]
     known = []
     for engine, profile in tables("engines").items():
         for program in profile["programs"]:
@@ -156,7 +157,7 @@ def _read(flags: _Flags, title: str, words: Sequence[str]) -> _Read:
     rest = list(words)
     while rest:
         word = rest.pop(0)
-        if not word.startswith("-") or word == "-" or _NUMBER.fullmatch(word):
+        if not word.startswith("-") or word == "-" or re.fullmatch(_NUMBER, word):
             positional.append(word)
             continue
         typed, equals, given = word.partition("=")
@@ -217,7 +218,7 @@ def _with_key(flag: str, before: str | None, key: str, value: str) -> str:
         *outer, last = key.split(".")
         for name in outer:
             inner = inner.setdefault(name, {})
-        inner[last] = json.loads(value) if _JSON.fullmatch(value) else value
+        inner[last] = json.loads(value) if re.fullmatch(_JSON, value) else value
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise InputError(f"{flag}.{key} sets a key, but {flag} is not an object", parameter="command") from None
     return json.dumps(whole)

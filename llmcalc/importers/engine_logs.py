@@ -11,8 +11,8 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from io import TextIOWrapper
-from typing import NamedTuple
 
+from ..core.record import NamedTuple
 from ..schema.preset_files import open_file
 
 LONGEST_LINE = 1 << 16  # characters that are read of a line: vLLM prints its configuration in about 6,000

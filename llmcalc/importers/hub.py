@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..checkpoint.headers import GGUF, Headers, gguf, limits, safetensors
 from ..checkpoint.headers.checkpoint_files import (
@@ -23,6 +23,7 @@ from ..checkpoint.headers.checkpoint_files import (
     read_index,
 )
 from ..core.errors import DescriptionError, short_repr
+from ..core.record import NamedTuple
 
 SCHEME = "hf:"
 INSTALL = "pip install huggingface_hub"

@@ -6,9 +6,10 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..core.errors import DescriptionError, InputError, UnknownNameError, short_repr
+from ..core.record import NamedTuple
 from ..core.setting import read_integer
 from ..data import table
 from ..schema.preset_files import read_text
@@ -19,9 +20,9 @@ TRAINED, TRAINED_FORMAT = "-qat", "q4_0"  # of Gemma 3, which is trained for it
 PROGRAM = ("llama-server", "-m")
 RUN, MODELFILE, SERVER = "ollama run", "Modelfile", "ollama serve"
 TITLE = "Ollama"
-_FROM = re.compile(r"^[ \t]*FROM[ \t]+\S", re.IGNORECASE | re.MULTILINE)
-_INSTRUCTION = re.compile(r"[ \t]*([A-Za-z]+)[ \t]+(.*)")
-_FORMAT = re.compile(r"(.*?)-?((?:i?q\d\w*)|bf16|f16|fp16|f32|fp32|mxfp4)", re.IGNORECASE)
+_FROM = r"(?im)^[ \t]*FROM[ \t]+\S"
+_INSTRUCTION = r"[ \t]*([A-Za-z]+)[ \t]+(.*)"
+_FORMAT = r"(?i)(.*?)-?((?:i?q\d\w*)|bf16|f16|fp16|f32|fp32|mxfp4)"
 _QUOTE = '"""'
 
 
@@ -74,7 +75,7 @@ def is_modelfile(path: object) -> bool:
     if "." in name and not name.startswith("modelfile") and not name.endswith((".modelfile", ".txt")):
         return False
     with open(path, "rb") as stream:
-        return bool(_FROM.search(stream.read(MOST_BYTES).decode("utf-8", "replace")))
+        return bool(re.search(_FROM, stream.read(MOST_BYTES).decode("utf-8", "replace")))
 
 
 def read_modelfile(path: str | os.PathLike[str]) -> Modelfile:
@@ -157,7 +158,7 @@ def _instructions(text: str, where: str) -> Iterator[tuple[int, str, str]]:
             raise DescriptionError(f"more than {MOST_INSTRUCTIONS:,} lines", where=where)
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        match = _INSTRUCTION.fullmatch(line)
+        match = re.fullmatch(_INSTRUCTION, line)
         if match is None:
             raise DescriptionError(f"invalid instruction {short_repr(line.strip())}", where=f"{where}:{number}")
         value = match[2].strip()
@@ -193,7 +194,7 @@ def _library_file(model: str, latest: dict[str, str]) -> tuple[str, bool]:
         return name, True
     name, _, tag = re.sub(r"^(registry\.)?ollama\.(com|ai)/", "", model).removeprefix("library/").partition(":")
     tag = "" if tag == "latest" else tag
-    found = _FORMAT.fullmatch(tag)
+    found = re.fullmatch(_FORMAT, tag)
     size, weights = (found[1], found[2].replace("fp", "f")) if found else (tag, USUAL)
     is_stated = bool(found)
     if tag.endswith(TRAINED):

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..core.errors import DescriptionError, InputError, SizeError, short_repr
+from ..core.record import NamedTuple
 from ..core.setting import Setting, read_integer
 from ..schema.plain_data import check_bounds
 from ..schema.preset_files import read_text

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
+from ..core.record import NamedTuple
 from ..core.setting import TEXTS, Setting
 from ..data import tables
 

@@ -18,21 +18,19 @@ from .number_formats import aliases_of, plain
 ALL_GPUS = "all"  # in place of a name
 VENDORS = ("nvidia", "geforce", "tesla", "amd", "instinct", "google", "aws", "intel", "apple")
 LONGEST = 80  # characters
-_NAME = re.compile(r"[\w.]+(?:[\s-]+[\w.]+)*", re.ASCII)
-_SERIES = re.compile(r"\b([a-z]+)(\d+)\b")  # a series and a model, such as rtx6000
-_SIZE = re.compile(r"\d+(?:\.\d+)?\s*[kmgt]i?b", re.ASCII)
-_BARE_NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*([mgt]?)i?", re.ASCII)
+_NAME = r"(?a)[\w.]+(?:[\s-]+[\w.]+)*"
+_SERIES = r"\b([a-z]+)(\d+)\b"  # a series and a model, such as rtx6000
+_SIZE = r"(?a)\d+(?:\.\d+)?\s*[kmgt]i?b"
+_BARE_NUMBER = r"(?a)(\d+(?:\.\d+)?)\s*([mgt]?)i?"
 COUNT_DIGITS = 6  # of a number of GPUs
 _COUNT = rf"(?P<count>\d{{1,{COUNT_DIGITS}}})"
-_SPACED = re.compile(rf"(?P<name>.+?)\s+{_COUNT}", re.ASCII)
+_SPACED = rf"(?a)(?P<name>.+?)\s+{_COUNT}"
 _COUNTED = (
-    re.compile(rf"{_COUNT}(?:\s*[x×*]\s*|\s+)(?P<name>.+)", re.ASCII),  # 8xh100, 8 x h100, 8*h100, 8 h100
-    re.compile(rf"(?P<name>.+?)\s*(?::\s*[x×]?|[x×*])\s*{_COUNT}", re.ASCII),  # h100:8, h100:x8, h100x8, h100 * 8
+    rf"(?a){_COUNT}(?:\s*[x×*]\s*|\s+)(?P<name>.+)",  # 8xh100, 8 x h100, 8*h100, 8 h100
+    rf"(?a)(?P<name>.+?)\s*(?::\s*[x×]?|[x×*])\s*{_COUNT}",  # h100:8, h100:x8, h100x8, h100 * 8
     _SPACED,  # h100 8
 )
-_NUMBERED = re.compile(
-    r"(?P<name>.*?[a-z0-9])[\W_]+(?P<count>\d+)\W*|(?P<first>\d+)[\W_]+(?P<rest>[a-z0-9].*)", re.ASCII
-)
+_NUMBERED = r"(?a)(?P<name>.*?[a-z0-9])[\W_]+(?P<count>\d+)\W*|(?P<first>\d+)[\W_]+(?P<rest>[a-z0-9].*)"
 
 
 @record
@@ -139,13 +137,13 @@ def accelerator(name: str, count: int | None = None) -> Accelerator:
 def accelerators_named(name: str) -> list[str]:
     """Return the accelerators with this name, or else those that all words of the name describe."""
     words, known = _words(name), _by_alias()
-    if not words or not _NAME.fullmatch(name.strip()):
+    if not words or not re.fullmatch(_NAME, name.strip()):
         return []
     exact = known.get(plain("".join(words))) or known.get(plain(name))
     if exact:
         return exact
-    described = _described(words) or _described(_SERIES.sub(r"\1 \2", " ".join(words)).split())
-    named = known.get(plain("".join(word for word in words if not _SIZE.fullmatch(word))), ())
+    described = _described(words) or _described(re.sub(_SERIES, r"\1 \2", " ".join(words)).split())
+    named = known.get(plain("".join(word for word in words if not re.fullmatch(_SIZE, word))), ())
     return [one for one in described if one in named] or described  # the RTX 3090 24GB is not the 3090 Ti
 
 
@@ -154,13 +152,13 @@ def _described(words: list[str]) -> list[str]:
 
 
 def _unknown(name: str) -> UnknownNameError:
-    is_size = _BARE_NUMBER.fullmatch(name.strip().lower())
+    is_size = re.fullmatch(_BARE_NUMBER, name.strip().lower())
     known = [] if is_size else [*aliases_of(tables("hardware")), *aliases_of(tables("instances"))]
     return UnknownNameError("accelerator", name, known, parameter="gpu", hint=_hint(name.strip().lower()[:LONGEST]))
 
 
 def _hint(name: str) -> str:
-    parts = _NUMBERED.fullmatch(name)
+    parts = re.fullmatch(_NUMBERED, name)
     head = parts and (parts["name"] or parts["rest"])
     if parts and head and plain(head) in _by_alias():
         return f"write a count as in {{gpu={head}:{parts['count'] or parts['first']}}}"
@@ -169,7 +167,7 @@ def _hint(name: str) -> str:
         return f"{fits}, and llmcalc serve MODEL {{gpu=all}} {{isl=1000}} {{osl=500}} those with the cheapest tokens"
     if "," in name:
         return "name one kind of GPU, and ask once for each; serve with lengths of requests compares several"
-    if size := _BARE_NUMBER.fullmatch(name):
+    if size := re.fullmatch(_BARE_NUMBER, name):
         return f"write a memory size with its unit, as in {{gpu={size[1]}{size[2].upper() or 'G'}iB}}"
     return "run llmcalc hardware list to see all accelerators"
 
@@ -225,19 +223,19 @@ def _read(text: str) -> Gpus:
         raise _unknown(text)
     if _is_known(wanted):
         return _gpus(wanted, None)
-    matches = [match for pattern in _COUNTED if (match := pattern.fullmatch(wanted)) and _is_known(match["name"])]
+    matches = [match for pattern in _COUNTED if (match := re.fullmatch(pattern, wanted)) and _is_known(match["name"])]
     readings = {(*accelerators_named(match["name"]), match["count"]): match for match in matches}
     if len(readings) > 1 or (":" not in wanted and any(_is_known(match["count"]) for match in matches)):
         raise InputError(f"{text!r} is ambiguous", parameter="gpu", hint="write a name and a count as in {gpu=h100:8}")
     if not readings:
-        numbered = _NUMBERED.fullmatch(wanted)
+        numbered = re.fullmatch(_NUMBERED, wanted)
         if numbered and numbered["count"] and len(numbered["count"]) > COUNT_DIGITS and _is_known(numbered["name"]):
             most = 10**COUNT_DIGITS - 1
             raise SizeError(f"the GPU count must be at most {most:,}, not {numbered['count']}", parameter="gpu")
         raise _unknown(text)
     (match,) = readings.values()
     name, count = match["name"], int(match["count"])
-    if match.re is _SPACED and any(
+    if match.re.pattern == _SPACED and any(
         count * UNITS["GB"] == _accelerator(one).memory_bytes for one in accelerators_named(name)
     ):
         hint = f"write {{gpu={name}:{count}}} for {count} GPUs, or {{gpu={name}-{count}gb}} for GPUs with {count} GB"
@@ -258,11 +256,11 @@ def _offer(own: Instance) -> Offer:
 
 
 def _is_known(name: str) -> bool:
-    return bool(_SIZE.fullmatch(name) or plain(name) in _instances_by_alias() or accelerators_named(name))
+    return bool(re.fullmatch(_SIZE, name) or plain(name) in _instances_by_alias() or accelerators_named(name))
 
 
 def _gpus(name: str, count: int | None) -> Gpus:
-    if _SIZE.fullmatch(name):
+    if re.fullmatch(_SIZE, name):
         return Gpus(None, read_size(name, "gpu"), count)
     if plain(name) in _instances_by_alias():
         own = instances()[_instances_by_alias()[plain(name)]]

@@ -123,8 +123,6 @@ def image_encoder(architecture: Architecture) -> Encoder | None:
 
 
 def _find_encoder(architecture: Architecture) -> Encoder | None:
-    from .image_rules import find_image_rule, read_processor
-
     config = architecture.inputs.get("encoder", NOTHING)
     is_counted, stacks = True, tuple(filter(_reads_images, architecture.stacks))
     if not stacks:
@@ -136,6 +134,8 @@ def _find_encoder(architecture: Architecture) -> Encoder | None:
         stacks = tuple(filter(_reads_images, read_encoders(config, architecture.main.d_model)))
     if not stacks:
         return None
+    from .image_rules import find_image_rule, read_processor
+
     rule = find_image_rule(config, read_processor(str(architecture.inputs.get("file", ""))))
     own = Architecture(f"{architecture.name} image encoder", stacks)
     return Encoder(own, is_counted, rule, config, architecture.main.d_model)

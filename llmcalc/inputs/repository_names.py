@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
 
 from ..core.architecture import Architecture
+from ..core.record import NamedTuple
 from ..data import table
 from ..schema.model_names import LONGEST, organisation
 from .gguf_names import GgufName, gguf_name

@@ -126,13 +126,17 @@ class Efficiencies:
         raise InputError(message, parameter="gpu", hint=f"known formats: {known}")
 
     def kernel_of(self, name: str) -> str:
-        """Return the kernels that compute with weights of a number format."""
+        """Return the kernels that compute with weights of a number format: those that name it, or that match it."""
+        if name not in self._kernels:
+            named = (key for key, entry in self._formats.items() if name in entry["of"])
+            self._kernels[name] = next(named, "") or self._kernel_by_pattern(name)
+        return self._kernels[name]
+
+    def _kernel_by_pattern(self, name: str) -> str:
         from fnmatch import fnmatchcase
 
-        if name not in self._kernels:
-            found = (key for key, entry in self._formats.items() if any(fnmatchcase(name, own) for own in entry["of"]))
-            self._kernels[name] = next(found, EXPANDED)
-        return self._kernels[name]
+        found = (key for key, entry in self._formats.items() if any(fnmatchcase(name, own) for own in entry["of"]))
+        return next(found, EXPANDED)
 
     def kernel_with_peak(self, name: str) -> str | None:
         """Return the kernels that compute at a peak, such as ``fp8``, or None. Formats of 16 bits have the same."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture, Stack
 from ..core.ledger import stack_entries
-from ..core.record import record
+from ..core.record import NamedTuple, record
 
 Problem = tuple[str, str, str]  # place, message and advice of a finding
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..serving.calibration import Calibration
 from .document import Document, Table, table_of
+from .json_envelope import envelope
 from .numbers import duration
 
 MOST_SHOWN = 20  # measurements, and rows that are left out
@@ -28,15 +27,11 @@ def calibration_document(result: Calibration, source: str = "", written: str | N
     if len(left) > MOST_SHOWN:
         shown.append(f"left out: {len(left) - MOST_SHOWN:,} more rows")
 
-    def data() -> dict[str, Any]:
-        from .json_envelope import envelope
-
-        own = result.to_dict()
-        return envelope("calibrate", {"rows": source}, {**own, "evidence": result.evidence, "notes": [NOTE]})
-
     return Document(
         f"✓ {result.summary}",
-        data,
+        lambda: envelope(
+            "calibrate", {"rows": source}, {**result.to_dict(), "evidence": result.evidence, "notes": [NOTE]}
+        ),
         subtitle=(f"written to {written}",) if written else (),
         warnings=(*shown, *result.warnings),
         tables=(_factors(result), _measurements(result)),
@@ -46,7 +41,7 @@ def calibration_document(result: Calibration, source: str = "", written: str | N
 
 def _factors(result: Calibration) -> Table:
     return table_of("factors", result.deployments, {
-        "deployment: name": lambda each: each.title, "rows: number": lambda each: each.n_rows,
+        "deployment: name": "title", "rows: number": "n_rows",
         "kernels ×: text": lambda each: f"{each.factors.decode:.3f}",
         "prefills ×: text": lambda each: f"{each.factors.prefill:.3f}",
         "a step: text": lambda each: duration(each.factors.step_s),
@@ -59,7 +54,7 @@ def _measurements(result: Calibration) -> Table:
     rows = [row for each in result.deployments for row in each.rows]
     title = "measurements" if len(rows) <= MOST_SHOWN else f"first {MOST_SHOWN} of {len(rows):,} measurements"
     return table_of(title, rows[:MOST_SHOWN], {
-        "row: name": lambda row: row.row, "measured: text": lambda row: duration(row.measured_s),
+        "row: name": "row", "measured: text": lambda row: duration(row.measured_s),
         "before: text": lambda row: duration(row.before_s), "after: text": lambda row: duration(row.after_s),
         "error: text": lambda row: f"{row.after_s / row.measured_s - 1:+.1%}",
     })  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -49,20 +50,20 @@ def _text(value: float, unit: str) -> str:
     return f"{value:,.0f} tokens" if unit == "tokens" else f"{value:,.2f} {unit}".strip()
 
 
-def _notes(checked: CheckedLog) -> tuple[str, ...]:
-    found = list(checked.result.notes)
+def _notes(checked: CheckedLog) -> Iterator[str]:
+    yield from checked.result.notes
     if checked.log.arguments:
         unread = {word.strip("-").replace("-", "_") for word in checked.unread}
         stated = (f"{name} {value}" for name, value in checked.log.arguments.items() if name not in unread)
-        found.append(f"read from the log: {', '.join(islice(stated, MOST))}")
+        yield f"read from the log: {', '.join(islice(stated, MOST))}"
     if any(not figure.is_within for figure in checked.figures):
         causes = "another program on the GPU, or a flag, version or format that the log doesn't state"
-        found.append(f"possible causes of a difference: {causes}")
+        yield f"possible causes of a difference: {causes}"
     if checked.uncompared:
         names = ", ".join(name.rpartition("_")[0].replace("_", " ") for name in checked.uncompared)
-        found.append(f"figures in the log that are not predicted: {names}")
+        yield f"figures in the log that are not predicted: {names}"
     if checked.unread:
-        found.append(f"arguments in the log that are not read: {', '.join(checked.unread)}")
-    if checked.result.command and checked.result.command.unmodelled:
-        found.append(f"not computed: the effect of {', '.join(checked.result.command.unmodelled)}")
-    return tuple(found)
+        yield f"arguments in the log that are not read: {', '.join(checked.unread)}"
+    command = checked.result.deployment.command
+    if command and command.unmodelled:
+        yield f"not computed: the effect of {', '.join(command.unmodelled)}"

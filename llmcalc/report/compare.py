@@ -12,7 +12,7 @@ from ..core.architecture import Architecture
 from ..core.description.structure import side_by_side
 from ..core.errors import spelled
 from .document import Cell, Column, Document, Table, columns
-from .heading import SIZES, model_inputs, shown_notes, title, warnings, workload_inputs, workload_line
+from .heading import SIZES, model_inputs, numbered, shown_notes, title, warnings, workload_inputs, workload_line
 from .json_envelope import envelope
 from .numbers import BYTES, NANOSECONDS, duration, readable
 from .params import CONVENTIONS, UNIT
@@ -22,7 +22,7 @@ def compare_document(comparison: Comparison) -> Document:
     """Build the comparison report, with ratios relative to the first model. The title is the answer."""
     results, costs = comparison.params, comparison.costs
     models = [result.architecture for result in results]
-    names = _names(results)
+    names = numbered([model.name for model in models])
     traits = [(label, *cells) for label, cells in side_by_side(models)]
     structure = Table("structure", (Column("", "name"), *map(Column, names)), traits)
     totals = (f"{name} {readable(result.total, '')}" for name, result in zip(names, results, strict=True))
@@ -43,12 +43,6 @@ def _same(models: Sequence[Architecture]) -> Iterator[str]:
     if all(model.stacks == models[0].stacks for model in models):
         change = "{overrides} changes all of them, and llmcalc import writes a variant to a file"
         yield spelled(f"the models have the same architecture; {change}")
-
-
-def _names(results: Sequence[Params]) -> list[str]:
-    """Return the model names, numbered if the same name occurs more than once."""
-    names = [result.architecture.name for result in results]
-    return [f"{name} #{index}" if names.count(name) > 1 else name for index, name in enumerate(names, 1)]
 
 
 def _quantities(results: Sequence[Params], names: Sequence[str]) -> Table:
@@ -103,7 +97,7 @@ def _compare_json(comparison: Comparison) -> dict[str, Any]:
 def diff_document(result: Diff) -> Document:
     """Build the diff report with all differences, followed by the parameter counts that differ."""
     models = (result.first.architecture, result.second.architecture)
-    names = _names((result.first, result.second))
+    names = numbered([model.name for model in models])
     heads = (Column("part"), Column("what", "name"), *map(Column, names))
     numbers = (Column(UNIT, "name"), *(Column(name, "count") for name in names), Column("difference", "change"))
     counts = [(name, one, other, other - one) for name, (one, other) in _changed_counts(result).items()]

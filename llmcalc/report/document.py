@@ -6,6 +6,7 @@ Cells hold values instead of formatted numbers. Each output format decides how t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ..core.printable import LONGEST_MESSAGE, LONGEST_NAME, printable
@@ -88,22 +89,36 @@ class Table:
 
 
 def table_of(
-    title: str, items: Iterable[Any], cells: Mapping[str, Callable[[Any], Any]], total: tuple[Cell, ...] | None = None
+    title: str,
+    items: Iterable[Any],
+    cells: Mapping[str, str | Callable[[Any], Any]],
+    total: tuple[Cell, ...] | None = None,
 ) -> Table:
-    """Return a table with a row for each item. ``cells`` has the function of each column's cell by its heading.
+    """Return a table with a row for each item.
 
-    >>> table_of("words", ["one", "three"], {"word: name": str, "letters: number": len}).rows
-    [('one', 3), ('three', 5)]
+    ``cells`` has, by the heading of each column, the name of an attribute, or the function of the cell.
+
+    >>> table_of("numbers", [1, 2 + 3j], {"number": str, "imaginary: number": "imag"}).rows
+    [('1', 0), ('(2+3j)', 3.0)]
     """
-    return Table(title, columns(*cells), [tuple(cell(item) for cell in cells.values()) for item in items], total)
+    own = [attrgetter(cell) if isinstance(cell, str) else cell for cell in cells.values()]
+    return Table(title, columns(*cells), [tuple(cell(item) for cell in own) for item in items], total)
+
+
+def parts_table(
+    title: str, sizes: Mapping[str, int], whole: float = 0, name: str = "part", unit: str = "bytes: bytes",
+    share: str = "share",
+) -> Table:  # fmt: skip
+    """Build a table of named sizes, such as bytes, with their shares of the whole, which is their total by default."""
+    whole = whole or sum(sizes.values()) or 1
+    rows = [(name, size, size / whole) for name, size in (*sizes.items(), ("total", sum(sizes.values())))]
+    return Table(title, columns(f"{name}: name", unit, f"{share}: share"), rows[:-1], rows[-1])
 
 
 def shares_table(title: str, name: str, sizes: dict[str, int], unit: str = "bytes: bytes") -> Table:
     """Build a table of named sizes, such as bytes, in descending order."""
-    total = sum(sizes.values())
     ordered = sorted(((name, size) for name, size in sizes.items() if size), key=lambda item: -item[1])
-    rows = [(name, size, size / total) for name, size in ordered]
-    return Table(title, columns(f"{name}: name", unit, "share: share"), rows, ("total", total, 1.0))
+    return parts_table(title, dict(ordered), name=name, unit=unit)
 
 
 @record

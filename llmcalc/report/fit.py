@@ -20,10 +20,19 @@ from ..fitting.fit import FitResult
 from ..fitting.solution import OFFLOADS, Solution
 from ..inputs.defaults import RESERVE
 from ..inputs.settings import PLAIN
-from .document import Document, Fact, Table, columns, table_of
+from .document import Document, Fact, Table, columns, parts_table, table_of
 from .file_formats import sixteen_bit_line
 from .heading import SIZES, derivation, model_document, title, workload_inputs, workload_line
-from .memory import mesh_line, plain_data, refusals, serving_line, unverified_formats, verdict, weights_line
+from .memory import (
+    mesh_line,
+    plain_data,
+    refusals,
+    serving_line,
+    sizes_at,
+    unverified_formats,
+    verdict,
+    weights_line,
+)
 from .numbers import BYTES, binary, exact, readable
 from .points import settings_text
 from .provenance import evidence_notes
@@ -162,8 +171,7 @@ def _load(result: Any) -> str:
 
 def _changes(changes: Sequence[Change], spell: Callable[[Change], str]) -> Table:
     """Return a table of changes with which the model fits."""
-    cells = {"change: name": spell, "headroom: bytes": lambda change: change.result.headroom}
-    return table_of("fits with", changes, cells)
+    return table_of("fits with", changes, {"change: name": spell, "headroom: bytes": "result.headroom"})
 
 
 def _option(change: Change) -> str:
@@ -200,8 +208,7 @@ def memory_parts(fit: Fit) -> dict[str, int]:
     if isinstance(result, InferenceMemory):
         sizes = {"weights": result.weights - result.host, "state": result.state, "transient": result.activations}
     else:
-        moment = result.worst.largest._asdict()
-        sizes = {name: size for name, size in moment.items() if isinstance(size, int) and size}
+        sizes = sizes_at(result.worst.largest)
     return sizes | {"reserve": fit.reserve}
 
 
@@ -220,9 +227,7 @@ def memory_limit(found: Fit) -> tuple[str, float]:
 
 
 def _parts(fit: Fit) -> Table:
-    sizes = memory_parts(fit)
-    rows = [(name, size, size / fit.memory) for name, size in (*sizes.items(), ("total", sum(sizes.values())))]
-    return Table("per accelerator", columns("part: name", "bytes: bytes", "of memory: share"), rows[:-1], rows[-1])
+    return parts_table("per accelerator", memory_parts(fit), fit.memory, share="of memory")
 
 
 def _listing(fit: FitResult, facts: Sequence[Fact]) -> Table:
@@ -238,9 +243,8 @@ def _listing(fit: FitResult, facts: Sequence[Fact]) -> Table:
 
 def _candidates(solution: Solution) -> Table:
     return table_of("formats, most bits first", solution.candidates, {
-        "format: name": lambda tried: tried.name, "bits each: number": lambda tried: tried.bits,
-        "weights: bytes": lambda tried: tried.fit.result.weights, "needed: bytes": lambda tried: tried.fit.needed,
-        "fits: name": lambda tried: "yes" if tried.fit.fits else "no",
+        "format: name": "name", "bits each: number": "bits", "weights: bytes": "fit.result.weights",
+        "needed: bytes": "fit.needed", "fits: name": lambda tried: "yes" if tried.fit.fits else "no",
     })  # fmt: skip
 
 

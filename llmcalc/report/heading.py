@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..core.architecture import Architecture, model_of
@@ -35,10 +35,10 @@ def model_document(
     is_full: bool = False,
     answer: str = "",
     action: str = "",
-    lines: Sequence[str] = (),
-    alerts: Sequence[str] = (),
-    notes: Sequence[str] = (),
-    details: Sequence[str] = (),
+    lines: Iterable[str] = (),
+    alerts: Iterable[str] = (),
+    notes: Iterable[str] = (),
+    details: Iterable[str] = (),
     **parts: Any,
 ) -> Document:
     """Build a report about a model. An ``answer`` is the first line, before the name of the model.
@@ -117,6 +117,15 @@ def title(architecture: Architecture) -> str:
     named = f"{architecture.title} ({architecture.name})" if known else architecture.name
     overrides: Sequence[str] = architecture.inputs.get("overrides", ())
     return f"{named} with {', '.join(overrides)}" if overrides else named
+
+
+def numbered(names: Sequence[str]) -> list[str]:
+    """Return names with their place if the same name occurs more than once.
+
+    >>> numbered(["gpt3", "palm"]), numbered(["gpt3", "gpt3"])
+    (['gpt3', 'palm'], ['gpt3 #1', 'gpt3 #2'])
+    """
+    return [f"{name} #{place}" if names.count(name) > 1 else name for place, name in enumerate(names, 1)]
 
 
 def structure(architecture: Architecture, *, is_full: bool = False) -> tuple[str, ...]:

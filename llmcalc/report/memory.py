@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from ..calc.kv_cache import CACHED, ROLE_DTYPES, StateSize
@@ -15,7 +16,7 @@ from ..core.aliases import JSON_KEYS
 from ..core.architecture import model_of
 from ..core.errors import spelled
 from ..core.record import fields, is_record
-from .document import Document, Fact, Table, columns, table_of
+from .document import Document, Fact, Table, columns, parts_table, table_of
 from .heading import (
     SIZES,
     derivation,
@@ -102,8 +103,8 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
 def _images(result: InferenceMemory) -> Table:
     """Return a table of the images of a sequence."""
     return table_of("images", result.images, {
-        "image: name": lambda size: f"{size.width}x{size.height}", "tokens: number": lambda size: size.tokens,
-        "embeddings: number": lambda size: size.embeddings, "patches: number": lambda size: size.patches,
+        "image: name": lambda size: f"{size.width}x{size.height}", "tokens: number": "tokens",
+        "embeddings: number": "embeddings", "patches: number": "patches",
         "pictures: number": lambda size: len(size.grids),
     })  # fmt: skip
 
@@ -278,12 +279,10 @@ def _step_line(result: ParallelMemory) -> tuple[str, ...]:
 
 def _at_peak(result: ParallelMemory) -> Table:
     moment = result.worst.largest
-    heads = columns("part: name", "bytes: bytes", "share: share")
-    rows = [(name, size, size / moment.total) for name, size in _sizes(moment).items()]
-    return Table(f"at the peak: {moment.phase}", heads, rows, ("total", moment.total, 1.0))
+    return parts_table(f"at the peak: {moment.phase}", sizes_at(moment))
 
 
-def _sizes(moment: Any) -> dict[str, int]:
+def sizes_at(moment: Any) -> dict[str, int]:
     """Return the parts of the memory at a moment."""
     return {name: size for name in PARTS if (size := getattr(moment, name))}
 
@@ -308,23 +307,18 @@ def _phases(result: ParallelMemory) -> Picture:
     largest: dict[str, Any] = {}
     for moment in result.worst.timeline:
         largest[moment.phase] = max(largest.get(moment.phase, moment), moment, key=lambda one: one.total)
-    bars = tuple(Bar(phase, parts_of(_sizes(moment))) for phase, moment in largest.items())
+    bars = tuple(Bar(phase, parts_of(sizes_at(moment))) for phase, moment in largest.items())
     return Bars(f"{title(result.worst.architecture)}: memory of a training step", BYTES, bars)
 
 
 def _stages(result: ParallelMemory) -> Table:
-    rows = [
-        (
-            number, sum(stack.n_layers for stack in stage.architecture.stacks), stage.weights, stage.activations,
-            stage.peak, stage.peak / result.worst.peak,
-        )
-        for number, stage in enumerate(result.stages)
-    ]  # fmt: skip
-    heads = columns(
-        "stage: number", "layers: number", "weights: bytes 1", "activations: bytes 1", "peak: bytes",
-        "of the largest: share",
-    )  # fmt: skip
-    return Table("pipeline stages", heads, rows if len(rows) > 1 else [])
+    number = count()
+    return table_of("pipeline stages", result.stages if len(result.stages) > 1 else (), {
+        "stage: number": lambda _: next(number),
+        "layers: number": lambda stage: sum(stack.n_layers for stack in stage.architecture.stacks),
+        "weights: bytes 1": "weights", "activations: bytes 1": "activations", "peak: bytes": "peak",
+        "of the largest: share": lambda stage: stage.peak / result.worst.peak,
+    })  # fmt: skip
 
 
 def verdict(fit: Fit, load: str = "") -> str:

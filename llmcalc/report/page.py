@@ -13,7 +13,7 @@ from ..core.record import changed
 from ..serving.latency_times import Latency
 from .compare import compare_document
 from .cost_curves import flops_document, memory_document, state_document
-from .document import Document, Fact, Table
+from .document import Document, Fact
 from .formats.html import page
 from .heading import title
 from .latency import latency_document
@@ -63,9 +63,8 @@ def _documents(served: Sequence[ServedModel], lengths: Sequence[int]) -> Iterato
         document = params_document(params(model))
         picture = bars_of(document.title, document.tables[0])
         yield changed(document, tree=document.derivation(), pictures=lambda drawn=picture: [drawn] if drawn else [])
-    tables = {model.name: training_table(model) for model in models}
-    published = tuple(Table(name, table.columns, table.rows) for name, table in tables.items() if table)
-    if published:
-        yield Document("Training, as published", dict, tables=published)
+    published = Document("Training, as published", dict, tables=tuple(training_table(one, one.name) for one in models))
+    if published.tables:
+        yield published
     hashes = (Fact(model.name, fingerprint(model)) for model in models)
     yield Document("How this page was made", dict, facts=(Fact("llmcalc", __version__), *hashes))

@@ -43,14 +43,14 @@ def params_document(result: Params, by: str = "component", layout: str | None = 
     )
 
 
-def _facts(result: Params) -> list[Fact]:
-    facts = [Fact("total", result.total, UNIT)]
+def _facts(result: Params) -> Iterator[Fact]:
+    yield Fact("total", result.total, UNIT)
     if result.active != result.total:
-        facts.append(Fact("active", result.active, UNIT, "used per token"))
-    facts += [Fact("embedding", result.embedding, UNIT), Fact("non-embedding", result.non_embedding, UNIT)]
+        yield Fact("active", result.active, UNIT, "used per token")
+    yield Fact("embedding", result.embedding, UNIT)
+    yield Fact("non-embedding", result.non_embedding, UNIT)
     if result.buffers:
-        facts.append(Fact("buffers", result.buffers, "elements", "stored tensors that are not parameters"))
-    return facts
+        yield Fact("buffers", result.buffers, "elements", "stored tensors that are not parameters")
 
 
 def _share(count: int, result: Params) -> float:

@@ -87,20 +87,18 @@ def published_table(found: list[Comparison]) -> Table:
     })  # fmt: skip
 
 
-def training_table(architecture: Architecture) -> Table | None:
-    """Return a table of training facts ordered by quantity, or None if no facts are published."""
+def training_table(architecture: Architecture, title: str = "training, as published") -> Table:
+    """Return a table of training facts ordered by quantity, which has no rows if no facts are published."""
     order = list(TRAINING_UNITS)
     facts = sorted(architecture.facts, key=lambda fact: order.index(fact.quantity))
-    return Table("training, as published", TRAINING_COLUMNS, [_fact_row(fact) for fact in facts]) if facts else None
+    return Table(title, TRAINING_COLUMNS, [_fact_row(fact) for fact in facts])
 
 
-def training_comparison(architecture: Architecture, ours: Mapping[str, str]) -> list[Table]:
-    """Return a list with one table of published and calculated values, or an empty list if no values are published."""
+def training_comparison(architecture: Architecture, ours: Mapping[str, str]) -> Table:
+    """Return a table of published and calculated values, which has no rows if no values are published."""
     facts = training_table(architecture)
-    if facts is None:
-        return []
     rows = [(*row[:2], ours.get(str(row[0]), ""), *row[2:]) for row in facts.rows]
-    return [Table(facts.title, (*TRAINING_COLUMNS[:2], Column("ours", "name"), *TRAINING_COLUMNS[2:]), rows)]
+    return Table(facts.title, (*TRAINING_COLUMNS[:2], Column("ours", "name"), *TRAINING_COLUMNS[2:]), rows)
 
 
 def _fact_row(fact: TrainingFact) -> tuple[Cell, ...]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..data import table
 from ..schema.json_schema import DIALECT
-from ..schema.models.result import result_model
-from ..schema.models.validation import json_schema
+from ..schema.plain_validation import RESULT_KEY
 from .json_envelope import SCHEMA
 
 Schema = dict[str, Any]
@@ -56,11 +56,26 @@ def result_schema() -> Schema:
             }
             for command in commands
         ],
-        "$defs": {command.replace(" ", "_"): _result(command, keys) for command, keys in commands.items()},
+        "$defs": {command.replace(" ", "_"): command_schema(command, keys) for command, keys in commands.items()},
     }
 
 
-def _result(command: str, keys: dict[str, str]) -> Schema:
+def command_schema(command: str, keys: dict[str, str]) -> Schema:
+    """Return the schema of a command's result from entries such as ``maybe integer or null: meaning``."""
     if not keys:
         return {"type": "object", "description": "A preset; see `llmcalc schema preset`."}
-    return json_schema(result_model(command, keys))
+    properties, required = dict[str, Schema](), []
+    for key, entry in keys.items():
+        optional, types, meaning = re.findall(RESULT_KEY, entry)[0]
+        choices = [{**({"items": {}} if name == "array" else {}), "type": name} for name in types.split(" or ")]
+        own: Schema = choices[0] if len(choices) == 1 else {"anyOf": choices}
+        properties[key] = dict(sorted({"description": meaning, **own}.items()))
+        required += [] if optional else [key]
+    return {
+        "additionalProperties": False,
+        "patternProperties": {"_str$": {"description": "The digits of an integer above 2^53, or a list of them."}},
+        "properties": properties,
+        **({"required": required} if required else {}),
+        "title": f"{command} result",
+        "type": "object",
+    }

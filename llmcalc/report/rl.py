@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ..core.errors import spelled
 from ..training.rl import RlMemory
 from .document import Document, Fact, Table, columns
 from .heading import model_document, named_values
 from .memory import BYTES, training_inputs, training_lines
+from .points import settings_text
 
 COLUMNS = {  # and the parts of a phase that they add up
     "trainer": ("weights", "optimizer"),
@@ -24,7 +24,7 @@ def rl_document(result: RlMemory, spell: Callable[[Mapping[str, Any]], str] | No
 
     ``spell`` returns the command line with changed settings.
     """
-    spell = spell or _option
+    spell = spell or settings_text
     changes = [(spell(change.settings), change.result.headroom) for change in result.changes]
     gpu = result.accelerator.title if result.accelerator else "accelerator"
     own, engine = result.settings, result.engine
@@ -58,10 +58,6 @@ def rl_document(result: RlMemory, spell: Callable[[Mapping[str, Any]], str] | No
     )
 
 
-def _option(change: Mapping[str, Any]) -> str:
-    return spelled(" ".join(f"{{{name}={value}}}" for name, value in change.items()))
-
-
 def _json(result: RlMemory, spell: Callable[[Mapping[str, Any]], str]) -> tuple[dict[str, Any], dict[str, Any]]:
     gpu = result.accelerator.to_dict() if result.accelerator else None
     inputs = {**result.settings, "accelerator": gpu, "count": result.count, **training_inputs(result.training)}
@@ -85,11 +81,10 @@ def _phases(result: RlMemory) -> Table:
     return Table("phases, per GPU", heads, rows)
 
 
-def _notes(result: RlMemory) -> tuple[str, ...]:
+def _notes(result: RlMemory) -> Iterator[str]:
     own = result.settings
-    found = ["log-probabilities: a forward pass over a micro-batch that keeps the logits of all its tokens"]
+    yield "log-probabilities: a forward pass over a micro-batch that keeps the logits of all its tokens"
     if own["reference"] and result.training.recipe.adapters:
-        found.append("the reference model is the policy without its adapters, and takes no memory")
+        yield "the reference model is the policy without its adapters, and takes no memory"
     if own["sleep"]:
-        found.append("an engine that sleeps is assumed to keep nothing on the GPU")
-    return tuple(found)
+        yield "an engine that sleeps is assumed to keep nothing on the GPU"

@@ -10,7 +10,7 @@ from ..estimate.hardware import SYSTEM_BYTES
 from ..serving.start.layout_error import LayoutError
 from ..serving.start.llama_cpp_fit import MARGIN
 from ..serving.start.memory import STATIC
-from ..serving.start.start import ServeResult
+from ..serving.start.start import Start
 from .document import Cell, Document, Table, columns
 from .file_formats import sixteen_bit_line
 from .heading import model_document, named_values
@@ -21,7 +21,7 @@ SHOWN = (
     "tensor_overrides", "host_cache", "cpu_offload_gb", "kv_offloading_size", "hicache_ratio", "hicache_size",
 )  # fmt: skip
 GPUS = "GPUs: number"
-STARTED: dict[str, Callable[[ServeResult], Cell]] = {
+STARTED: dict[str, Callable[[Start], Cell]] = {
     GPUS: lambda one: one.ranks, "tokens: number": lambda one: f"{one.tokens.best:,.0f}",
     "concurrency: number": lambda one: f"{one.concurrency.best:.2f}",
 }  # fmt: skip
@@ -29,10 +29,10 @@ REFUSED = "will not start"
 HEADS = ("low: about bytes 1", "best: about bytes", "high: about bytes 1")
 
 
-def serve_document(result: ServeResult) -> Document:
+def serve_document(result: Start) -> Document:
     """Build the report of an engine. The title is the answer."""
-    gpu, notes = result.accelerator.title if result.accelerator else "GPU", _notes(result)
-    unmodelled = result.command.unmodelled if result.command else ()
+    card, command, notes = result.deployment.accelerator, result.deployment.command, _notes(result)
+    unmodelled = command.unmodelled if command else ()
     weights, dtype = result.settings.get("weights"), result.settings.get("dtype", "bf16")
     format_line = sixteen_bit_line(result.architecture, result.engine, weights, dtype)
     log = [(line,) for line in result.log()] if result.starts else []
@@ -40,10 +40,10 @@ def serve_document(result: ServeResult) -> Document:
         result.architecture,
         "serve",
         lambda: (
-            {"gpu": result.accelerator.to_dict() if result.accelerator else None},
+            {"gpu": card.to_dict() if card else None},
             {**result.to_dict(), "notes": [*notes, *result.architecture.notes]},
         ),
-        f" in {result.engine_title} on {result.ranks} × {gpu}",
+        f" in {result.engine_title} on {result.ranks} × {card.title if card else 'GPU'}",
         answer=f"{'✓' if result.starts else '✗'} {result.summary}",
         lines=tuple(filter(None, (named_values(_settings(result)), format_line))),
         alerts=[*(f"the effect of {flag} on the memory is not computed" for flag in unmodelled), *result.warnings],
@@ -72,13 +72,13 @@ def refused_document(error: LayoutError) -> Document:
     )
 
 
-def _settings(result: ServeResult) -> dict[str, Any]:
+def _settings(result: Start) -> dict[str, Any]:
     own = {**result.settings, "share": f"{result.settings['share']:.4g}"}
     named = {name: own[name] for name in SHOWN if own.get(name) not in (None, False)}
     return {(result.profile.share_name if name == "share" else name): value for name, value in named.items()}
 
 
-def _changes(result: ServeResult) -> Table:
+def _changes(result: Start) -> Table:
     """Return a table of command lines with which the engine starts, or with which the GPUs store the whole model."""
     lines = [(result.line(change), one) for change, one in result.changes]
     if result.placed:
@@ -90,7 +90,7 @@ def _changes(result: ServeResult) -> Table:
 
 
 def _starting(
-    lines: Sequence[tuple[str, ServeResult]], cells: Mapping[str, Callable[[ServeResult], Cell]],
+    lines: Sequence[tuple[str, Start]], cells: Mapping[str, Callable[[Start], Cell]],
     title: str = "starts with",
 ) -> Table:  # fmt: skip
     """Return a table of command lines with what follows from them."""
@@ -98,7 +98,7 @@ def _starting(
     return Table(title, columns(*cells, "command: text"), rows)
 
 
-def _memory(result: ServeResult) -> tuple[Table, ...]:
+def _memory(result: Start) -> tuple[Table, ...]:
     """Return the division of the memory, and what is outside of the budget of an engine that has such a part."""
     memory, free = result.memory, result.memory.available
     loaded = [("weights", memory.weights), *memory.extras]
@@ -120,7 +120,7 @@ def _memory(result: ServeResult) -> tuple[Table, ...]:
     return (own, Table(title, heads, rows(rest))) if is_static else (own,)
 
 
-def _host(result: ServeResult) -> Table:
+def _host(result: Start) -> Table:
     *rows, total = [
         (name, int(size.low), int(size.best), int(size.high))
         for name, size in (*result.host.parts, ("total", result.host.total))
@@ -128,7 +128,7 @@ def _host(result: ServeResult) -> Table:
     return Table("host memory", columns("part: name", *HEADS), rows, total if len(rows) > 1 else None)
 
 
-def _cache(result: ServeResult) -> Table:
+def _cache(result: Start) -> Table:
     if result.memory.available.best <= 0:
         return Table("KV cache", (), [])
 
@@ -151,8 +151,9 @@ def _cache(result: ServeResult) -> Table:
     return Table("KV cache", columns("what: name", "low: number 1", "best: number", "high: number 1"), rows)
 
 
-def _notes(result: ServeResult) -> tuple[str, ...]:
-    memory, command, card, profile = result.memory, result.command, result.accelerator, result.profile
+def _notes(result: Start) -> tuple[str, ...]:
+    memory, profile, deployed = result.memory, result.profile, result.deployment
+    command, card = deployed.command, deployed.accelerator
     found = [*_automatic(result), *(note for note in result.notes if note not in result.architecture.notes)]
     if not memory.counts_graphs and memory.graphs.high:
         found.append("CUDA graphs are captured outside of the budget, after the KV cache is allocated")
@@ -171,7 +172,7 @@ def _notes(result: ServeResult) -> tuple[str, ...]:
     return (*found, f"low, best and high follow from constants of {profile.title}; {errors}")
 
 
-def _automatic(result: ServeResult) -> list[str]:
+def _automatic(result: Start) -> list[str]:
     """Return what llama.cpp chooses by itself."""
     own = result.automatic
     if not own:

@@ -14,7 +14,7 @@ from ..serving.memory import engine_title
 from ..serving.money import token_prices
 from .document import Column, Document, Table
 from .fit import memory_limit
-from .heading import title, warnings
+from .heading import numbered, title, warnings
 from .latency import span_text
 from .memory import verdict
 from .numbers import BYTES, binary, dollars, human, readable, three_digits
@@ -41,11 +41,8 @@ class Subject:
 
 def summary_document(models: Sequence[ServedModel]) -> Document:
     """Build the summary. Its title is the answer."""
-    names = [served.model.name for served in models]
-    subjects = [
-        Subject(served, f"{name} #{at}" if names.count(name) > 1 else name, served.parts(), served.fit())
-        for at, (served, name) in enumerate(zip(models, names, strict=True), 1)
-    ]
+    names = numbered([served.model.name for served in models])
+    subjects = [Subject(served, name, served.parts(), served.fit()) for served, name in zip(models, names, strict=True)]
     return Document(
         _answer(subjects),
         dict,

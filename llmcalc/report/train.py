@@ -207,7 +207,7 @@ def _tables(run: Training) -> tuple[Table, ...]:
     return (
         matmul_by_component(run.step), *training_step_tables(run),
         convention_table(run.step, formulas=False, matmul_only=True), energy,
-        *training_comparison(run.architecture, ours),
+        training_comparison(run.architecture, ours),
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from ..core.architecture import Architecture, Block, Run, Stack, Sublayer
 from ..core.description.structure import NOTHING, paper_name, word
@@ -11,6 +11,7 @@ from ..core.description.text_kind import TextLayer
 from ..core.layer import Layer
 from ..core.layer_history import without_n_sums
 from ..core.part import nested_fields
+from ..core.record import NamedTuple
 from .build import STACK_FLAGS, STACK_NUMBERS
 from .describe import block_order
 from .export import explicit_fields, name_and_fields

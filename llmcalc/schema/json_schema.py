@@ -38,13 +38,13 @@ def preset_schema() -> Schema:
     from .models.validation import json_schema
 
     envelope = json_schema(Preset)
-    envelope["properties"]["architecture"] = _architecture()
     parts = parts_of(*(layers.find(name)[0] for name in layers.kinds()))
     one_kind = {**_with_kinds({}, "One layer kind with its fields."), "minProperties": 1, "maxProperties": 1}
     return {
         "$schema": DIALECT,
         "$comment": COMMENT,
         **envelope,
+        "properties": {**envelope["properties"], "architecture": _architecture()},
         "if": {"not": {"required": ["kinds"]}},
         "then": {"properties": {"architecture": _only_built_in_kinds()}},
         "$defs": {

@@ -14,11 +14,9 @@ TUNED_GEMMA = ("it", "pt")  # in other names, languages: a BERT for Italian has 
 BASE = "base"  # also the name of a size, so it is ignored only after a version number
 MAKERS = ("meta",)  # as in Meta-Llama-3-8B
 LONGEST = 120  # characters
-_REPOSITORY = re.compile(
-    r"(?:(?:https://)?(?:huggingface|hf)\.co/)?(?:([a-z0-9][\w.-]*)/)?([^/:]+)(?::([^/:]+))?", re.ASCII
-)
-_NAME = re.compile(r"[a-z0-9][a-z0-9.+_ -]*", re.ASCII)
-_WORDS = re.compile(r"[a-z]+|\d+(?:\.\d+)*|\+", re.ASCII)
+_REPOSITORY = r"(?a)(?:(?:https://)?(?:huggingface|hf)\.co/)?(?:([a-z0-9][\w.-]*)/)?([^/:]+)(?::([^/:]+))?"
+_NAME = r"(?a)[a-z0-9][a-z0-9.+_ -]*"
+_WORDS = r"(?a)[a-z]+|\d+(?:\.\d+)*|\+"
 
 
 def organisation(name: str) -> str | None:
@@ -27,7 +25,7 @@ def organisation(name: str) -> str | None:
     >>> organisation("Qwen/Qwen3-8B"), organisation("gpt3"), organisation("a/b/c.yaml")
     ('qwen', None, None)
     """
-    match = _REPOSITORY.fullmatch(name.strip().lower()) if len(name) <= LONGEST else None
+    match = re.fullmatch(_REPOSITORY, name.strip().lower()) if len(name) <= LONGEST else None
     return match[1] if match else None
 
 
@@ -40,11 +38,11 @@ def known_name(name: str, names: Iterable[str]) -> str | None:
     >>> known_name("microsoft/deberta-base", names), known_name("Qwen/Qwen3-8B-FP8", names), known_name("qwen3", names)
     (None, None, None)
     """
-    match = _REPOSITORY.fullmatch(name.strip().lower()) if len(name) <= LONGEST else None
+    match = re.fullmatch(_REPOSITORY, name.strip().lower()) if len(name) <= LONGEST else None
     if match is None:
         return None
     wanted = "-".join(filter(None, match.group(2, 3)))
-    if not _NAME.fullmatch(wanted):
+    if not re.fullmatch(_NAME, wanted):
         return None
     known: dict[tuple[str, ...], str] = {}
     for each in names:
@@ -75,4 +73,4 @@ def release(name: str, releases: Iterable[str]) -> str | None:
 
 def _words(name: str) -> tuple[str, ...]:
     """Split a name at separators and between letters and digits, so that ``llama-3-8b`` and ``llama3-8b`` are equal."""
-    return tuple(_WORDS.findall(name.lower()))
+    return tuple(re.findall(_WORDS, name.lower()))

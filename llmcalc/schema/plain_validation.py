@@ -1,14 +1,16 @@
-"""Validation of a preset against the shipped JSON Schema, for a Python without pydantic, such as that of a browser.
+"""Validation of plain data against a JSON Schema.
 
-The schema is generated from the pydantic models, and the errors have the same texts.
+pydantic generates the schemas from its models. Presets are validated against the one that is shipped, so that this
+needs no pydantic, which a browser does not have.
 """
 
 from __future__ import annotations
 
 import json
+import operator
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from math import isfinite
 from typing import Any
@@ -17,6 +19,8 @@ from ..core.errors import DescriptionError, InputError, UnknownNameError, short_
 from .preset_files import shipped_folder
 
 Path = tuple[Any, ...]
+PERCENTAGE = r"^([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?%$"
+RESULT_KEY = r"^(maybe )?([a-z]+(?: or [a-z]+)*): (.+)$"  # such as "maybe integer or null: meaning"
 TYPES: dict[str, tuple[str, tuple[type, ...]]] = {  # type in a schema: how an error calls it, and types of values
     "string": ("a string", (str,)),
     "integer": ("an integer", (int,)),
@@ -24,6 +28,13 @@ TYPES: dict[str, tuple[str, tuple[type, ...]]] = {  # type in a schema: how an e
     "boolean": ("true or false", (bool,)),
     "array": ("a list", (list,)),
     "object": ("a mapping", (dict,)),
+    "null": ("", ()),  # whether a value is null is known before its alternatives are tried
+}
+BOUNDS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
+    "minimum": (operator.ge, "greater than or equal to"),
+    "exclusiveMinimum": (operator.gt, "greater than"),
+    "maximum": (operator.le, "less than or equal to"),
+    "exclusiveMaximum": (operator.lt, "less than"),
 }
 
 
@@ -33,19 +44,13 @@ class _MismatchError(DescriptionError):
     expected = ""
 
 
-def check_by_schema(data: Any) -> None:
+def validate_preset(data: Any) -> None:
     """Validate the keys of a preset except its architecture.
 
     Raises:
         InputError: an unknown, missing or invalid key.
     """
-    schema = _schema()
-    _check(schema, data, (), schema["$defs"])
-    check_sizes(data)
-
-
-def check_sizes(data: Mapping[str, Any]) -> None:
-    """Check that figures, facts, checkpoints, encoders and aliases refer to existing sizes."""
+    validate(_preset_schema(), data)
     sizes = list(data.get("sizes") or ())
     for key in ("expect", "facts", "checkpoint", "encoder", "prediction"):
         for size in data.get(key) or ():
@@ -60,11 +65,20 @@ def _check_size(size: Any, known: list[str], path: Path) -> None:
 
 
 @cache
-def _schema() -> Any:
+def _preset_schema() -> Any:
     with open(os.path.join(shipped_folder(), "preset.schema.json"), encoding="utf-8") as stream:
         schema = json.load(stream)
     schema["properties"]["architecture"] = {"anyOf": [{"type": "object"}, {"type": "null"}]}
     return schema
+
+
+def validate(schema: Mapping[str, Any], data: Any) -> None:
+    """Validate plain data.
+
+    Raises:
+        InputError: an unknown, missing or invalid key.
+    """
+    _check(schema, data, (), schema.get("$defs", {}))
 
 
 def _check(schema: Mapping[str, Any], data: Any, path: Path, definitions: Mapping[str, Any]) -> None:
@@ -74,8 +88,8 @@ def _check(schema: Mapping[str, Any], data: Any, path: Path, definitions: Mappin
         _check(_chosen(schema["discriminator"], data, path), data, path, definitions)
     elif "anyOf" in schema:
         _check_any(schema["anyOf"], data, path, definitions)
-    else:
-        _check_type(schema, data, path)
+    elif schema:
+        _check_value(schema, data, path)
         for key, inner in _inner(schema, data, path):
             _check(inner, data[key], (*path, key), definitions)
 
@@ -115,41 +129,45 @@ def _check_any(schemas: list[Any], data: Any, path: Path, definitions: Mapping[s
     raise _wrong(" or ".join(filter(None, expected)), data, path)
 
 
-def _check_type(schema: Mapping[str, Any], data: Any, path: Path) -> None:
-    name = schema.get("type", "null")
-    expected, types = TYPES.get(name, ("", ()))
+def _check_value(schema: Mapping[str, Any], data: Any, path: Path) -> None:
+    """Check the type of a value, its choices, and the bounds of a number or of a length."""
+    expected, types = TYPES[schema["type"]]
     if "enum" in schema and data not in schema["enum"]:
         raise _unknown(".".join(map(str, path)), data, schema["enum"]).under(path)
-    if not isinstance(data, types) or (isinstance(data, bool) and name != "boolean"):
+    is_of_type = isinstance(data, types) and isinstance(data, bool) == (schema["type"] == "boolean")
+    if not is_of_type:
         raise _wrong(expected, data, path)
     if isinstance(data, float) and not isfinite(data):
         raise _wrong("a finite number", data, path)
-    if "minimum" in schema and data < schema["minimum"]:
-        raise _wrong(f"greater than or equal to {schema['minimum']}", data, path)
-    if "exclusiveMinimum" in schema and data <= schema["exclusiveMinimum"]:
-        raise _wrong(f"greater than {schema['exclusiveMinimum']}", data, path)
-    if "pattern" in schema and not re.search(schema["pattern"], str(data)):
-        raise _wrong("a percentage such as 0.5%", data, path)
-    if len(data) < schema.get("minLength", 0) if isinstance(data, str) else False:
+    for key, (is_within, text) in BOUNDS.items():
+        if key in schema and not is_within(data, schema[key]):
+            raise _wrong(f"{text} {schema[key]}", data, path)
+    if "pattern" in schema and not re.search(schema["pattern"], data):
+        is_percentage = schema["pattern"] == PERCENTAGE
+        raise _wrong("a percentage such as 0.5%" if is_percentage else f"of the form {schema['pattern']}", data, path)
+    if "minLength" in schema and not data:
         raise _wrong("a non-empty string", data, path)
+    if "minItems" in schema and not schema["minItems"] <= len(data) <= schema["maxItems"]:
+        raise _wrong(f"a list of {schema['minItems']} to {schema['maxItems']} values", data, path)
 
 
 def _inner(schema: Mapping[str, Any], data: Any, path: Path) -> Iterator[tuple[Any, Any]]:
     """Yield the keys of a mapping or a list with the schema of each value."""
     if isinstance(data, list):
-        yield from ((at, schema.get("items", {})) for at in range(len(data) if "items" in schema else 0))
+        yield from enumerate(schema.get("prefixItems") or [schema.get("items", {})] * len(data))
     if not isinstance(data, dict):
         return
-    known, more = schema.get("properties"), schema.get("additionalProperties")
+    known, more = schema.get("properties"), schema.get("additionalProperties", {})
+    names = schema.get("propertyNames", {}).get("enum", known)
     for key in data:
-        if known is None and not isinstance(key, str):
+        if names is None and not isinstance(key, str):
             raise _wrong("a string", key, (*path, key))
-        if known is not None and key not in known:
-            raise UnknownNameError("key", key, known).under((*path, key))
+        if names is not None and key not in names:
+            raise UnknownNameError("key", key, names).under((*path, key))
     for key in schema.get("required", ()):
         if key not in data:
             raise DescriptionError(f"missing key {key!r}").under(path)
-    yield from ((key, known[key] if known is not None else more) for key in data if known is not None or more)
+    yield from ((key, more if known is None else known[key]) for key in data)
 
 
 def _wrong(expected: str, data: Any, path: Path) -> InputError:

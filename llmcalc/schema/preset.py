@@ -79,13 +79,12 @@ def load_text(text: str, name: str, overrides: Sequence[str] = ()) -> Architectu
 
 def check_file(file: str | os.PathLike[str]) -> None:
     """Validate a preset file and build all of its sizes."""
-    from .models.preset import Preset
-    from .models.validation import validate
+    from .plain_validation import validate_preset
     from .yaml_reader import locate_error, read_yaml
 
     document = read_yaml(preset_files.read_text(file), os.fspath(file))
     try:
-        validate(Preset, document.data)
+        validate_preset(document.data)
     except InputError as error:
         raise locate_error(error, [document]) from None
     for size in [None, *mapping_at(document.data, "sizes")]:
@@ -224,15 +223,9 @@ def _base_file(base: str, file: str | None) -> str:
 def check_preset(data: Any, file: str | None) -> None:
     """Validate a user preset except for its architecture. Shipped presets are validated when the wheel is built."""
     if file is None or os.path.dirname(file) != preset_files.shipped_folder():
-        try:
-            from .models.preset import Preset
-            from .models.validation import validate
-        except ModuleNotFoundError:  # of pydantic
-            from .plain_validation import check_by_schema
+        from .plain_validation import validate_preset  # not needed by shipped presets
 
-            check_by_schema(data)
-            return
-        validate(Preset, data)
+        validate_preset(data)
 
 
 def merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

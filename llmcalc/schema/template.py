@@ -16,7 +16,7 @@ from ..core.errors import DescriptionError, InputError, short_repr
 from ..core.expression import evaluate, parse
 
 Path = tuple[Any, ...]
-_NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
+_NAME = r"[A-Za-z_][A-Za-z_0-9]*"
 
 
 def round_up(value: int, multiple: int) -> int:
@@ -83,7 +83,7 @@ def names_used(value: Any) -> set[str]:
     """
     if isinstance(value, dict | list):
         return {name for item in (value.values() if isinstance(value, dict) else value) for name in names_used(item)}
-    return set(_NAME.findall(value)) if _is_expression(value) else set()
+    return set(re.findall(_NAME, value)) if _is_expression(value) else set()
 
 
 def variable_at(value: Any, path: Path) -> str:
@@ -109,7 +109,7 @@ def expression(text: str, variables: Mapping[str, Any]) -> Any:
     try:
         return evaluate(text, numbers, _FUNCTIONS)
     except InputError:
-        wrong = [name for name in _NAME.findall(text) if name in variables and name not in numbers]
+        wrong = [name for name in re.findall(_NAME, text) if name in variables and name not in numbers]
         if not wrong:
             raise
         message = f"{wrong[0]} must be an integer in a calculation, not {short_repr(variables[wrong[0]])}"

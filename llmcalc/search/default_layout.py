@@ -8,13 +8,12 @@ among those of more GPUs, so that more GPUs are not slower.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.errors import LlmcalcError
-from ..core.record import changed
+from ..core.record import NamedTuple, changed
 from ..inputs.gguf_names import file_format
 from ..inputs.gpus import Gpus
 from ..serving.point import ServingLayout

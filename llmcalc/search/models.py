@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from ..calc.memory.inference import InferenceMemory
 from ..calc.memory.number_formats import BITS_A_BYTE
@@ -13,8 +13,7 @@ from ..calc.memory.weight_formats import model_tensors
 from ..calc.params import params
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
-from ..core.notebook_display import NotebookDisplay
-from ..core.record import record
+from ..core.record import NamedTuple, record
 from ..core.setting import BATCH, SEQ
 from ..core.workload import positions
 from ..engines.hardware import checkpoint_format, supports
@@ -28,6 +27,7 @@ from ..fitting.memory import serving_stages
 from ..inputs.defaults import default_seq
 from ..inputs.number_formats import CHECKPOINT, number_format, weight_formats
 from ..inputs.settings import DTYPE, SERVING, WEIGHTS, read_settings
+from .gpu_plan import GpuPlan
 
 MOST_CONTEXT = 2**20  # tokens up to which the context is searched
 MOST_GPUS = 64
@@ -62,17 +62,9 @@ class FittingModel(NamedTuple):
 
 
 @record
-class ModelSearch(NotebookDisplay):
-    """The presets that fit on ``count`` GPUs, largest first, and the number of presets that were tried.
+class ModelSearch(GpuPlan):
+    """The presets that fit on GPUs, largest first, the number of presets that were tried, and errors in others."""
 
-    ``memory`` and ``reserve`` are the bytes of one GPU. ``settings`` are the settings of the workload.
-    """
-
-    accelerator: Accelerator | None
-    count: int
-    memory: int
-    reserve: int
-    settings: dict[str, Any]
     models: tuple[FittingModel, ...]
     n_tried: int
     errors: tuple[str, ...] = ()
@@ -82,18 +74,14 @@ class ModelSearch(NotebookDisplay):
     @property
     def summary(self) -> str:
         """One-line summary of the number of models that fit."""
-        gpu = self.accelerator.title if self.accelerator else "GPU"
-        return f"{len(self.models)} of {self.n_tried} models fit on {self.count} × {gpu}"
+        return f"{len(self.models)} of {self.n_tried} models fit on {self.gpus}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""
-        own = {"memory": self.memory, "reserve": self.reserve, "count": self.count, "n_tried": self.n_tried}
         return {
-            **own,
-            "models": [model._asdict() for model in self.models],
-            "errors": list(self.errors),
-            "evidence": self.evidence,
-        }
+            **super().to_dict(), "n_tried": self.n_tried, "models": [model._asdict() for model in self.models],
+            "errors": list(self.errors), "evidence": self.evidence,
+        }  # fmt: skip
 
 
 def search_models(

@@ -18,8 +18,8 @@ from .result import SpaceResult
 from .serving_search import Layout, layout_at
 from .space import MOST_BUSY, Space, powers
 
-POOL = re.compile(r"(\d{1,5})x((?:(?:tp|dp|ep)\d{1,5})*)", re.ASCII)
-SIZE = re.compile(r"(tp|dp|ep)(\d+)")
+POOL = r"(?a)(\d{1,5})x((?:(?:tp|dp|ep)\d{1,5})*)"
+SIZE = r"(tp|dp|ep)(\d+)"
 HINT = "use a number of replicas and their layout, such as {prefill_pool=2xtp2} or {prefill_pool=1xdp8ep8}"
 
 
@@ -68,8 +68,8 @@ def read_pool(text: str) -> tuple[int, Mesh]:
     >>> count, mesh.tp
     (2, 4)
     """
-    match = POOL.fullmatch(text.strip().lower().replace(" ", ""))
-    sizes = SIZE.findall(match[2]) if match else []
+    match = re.fullmatch(POOL, text.strip().lower().replace(" ", ""))
+    sizes = re.findall(SIZE, match[2]) if match else []
     own = {name: int(size) for name, size in sizes}
     if match is None or int(match[1]) < 1 or len(own) < len(sizes) or not all(own.values()):
         raise InputError(f"invalid pool {text.strip()[:40]!r}", parameter="prefill_pool", hint=HINT)

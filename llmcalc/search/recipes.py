@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from ..core.architecture import Architecture
-from ..core.record import record
+from ..core.record import NamedTuple, record
 from ..core.setting import SIZES, check_values
 from ..estimate.hardware import NODE
 from ..fitting.check import check_fit

@@ -26,7 +26,7 @@ from ..serving.service import OF_REQUESTS, Service, read_service
 from ..serving.start.llama_cpp_fit import PLACED
 from ..serving.start.models import load_served, stored_format
 from ..serving.start.ollama import modelfile_command, run_command
-from ..serving.start.start import ServeResult
+from ..serving.start.start import Start
 from ..serving.step.step_models import check_layout
 from .default_layout import default_layout
 from .front import ServingFront, find_front
@@ -208,7 +208,7 @@ def _encoder(architecture: Architecture, gpu: str, values: Mapping[str, Any]) ->
     return encoder_serving(architecture, gpu, **values)
 
 
-def _started(model: Source | None, command: Command | None, gpu: str | int | None) -> ServeResult | None:
+def _started(model: Source | None, command: Command | None, gpu: str | int | None) -> Start | None:
     """Return how llama.cpp starts a command line or a Modelfile. It may move part of the model to host memory."""
     if not isinstance(gpu, str):
         return None

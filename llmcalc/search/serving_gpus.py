@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from ..core.architecture import Architecture
 from ..core.errors import InputError, LlmcalcError
-from ..core.evidence import FITTED, of_architecture
+from ..core.evidence import FITTED
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, record
 from ..engines.hardware import reads
@@ -58,11 +58,6 @@ class ServingGpus(NotebookDisplay):
     notes: tuple[str, ...] = ()
 
     EVIDENCE: ClassVar[dict[str, str]] = {"gpus": FITTED}
-
-    @property
-    def evidence(self) -> dict[str, str]:
-        """Class of evidence of each value."""
-        return of_architecture(self.EVIDENCE, self.architecture)
 
     @property
     def best(self) -> ServedGpus | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.errors import LlmcalcError
-from ..core.record import changed, record, remembered
+from ..core.record import NamedTuple, changed, record, remembered
 from ..data import table, tables
 from ..estimate.prices import price_of
 from ..inputs.gpus import Gpus, read_gpus

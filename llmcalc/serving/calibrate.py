@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..core.architecture import Architecture
 from ..core.description.fingerprint import fingerprint
 from ..core.errors import InputError, UnknownNameError, short_repr
+from ..core.record import NamedTuple
 from ..core.setting import Setting, read_length
 from ..inputs.models import read_model
 from ..inputs.table_files import file_rows

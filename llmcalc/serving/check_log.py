@@ -16,7 +16,7 @@ from ..engines.profile import GIB, Estimate
 from ..importers.engine_commands import written_command
 from ..importers.engine_logs import EngineLog, read_log_file
 from .reading import read_deployment
-from .start.start import ServeResult
+from .start.start import Start
 
 MIB = 2**20
 CHECK_LOG = (Setting("gpu"), Setting("model"), Setting("engine_version"), Setting("gpu_memory"))
@@ -83,7 +83,7 @@ class CheckedLog(NotebookDisplay):
     """
 
     log: EngineLog
-    result: ServeResult
+    result: Start
     figures: tuple[ComparedFigure, ...]
     unread: tuple[str, ...] = ()
     uncompared: tuple[str, ...] = ()
@@ -169,7 +169,7 @@ def _read(path: str | os.PathLike[str]) -> EngineLog:
     return log
 
 
-def _compare(log: EngineLog, result: ServeResult) -> Iterator[ComparedFigure]:
+def _compare(log: EngineLog, result: Start) -> Iterator[ComparedFigure]:
     predicted = _predictions(result)
     slack = SLACK * result.memory.total + DIGIT * GIB / 2
     logged = dict(log.figures)
@@ -183,7 +183,7 @@ def _compare(log: EngineLog, result: ServeResult) -> Iterator[ComparedFigure]:
             yield ComparedFigure(name, key, logged[name], own, DIGIT if unit == MIB else share)
 
 
-def _predictions(result: ServeResult) -> dict[str, Estimate]:
+def _predictions(result: Start) -> dict[str, Estimate]:
     memory, placed = result.logged_memory, result.placed
     if placed:
         sizes = {

@@ -12,6 +12,7 @@ from ..engines.lengths import changed_config, longest_request
 from ..engines.profile import EngineProfile, read_profile
 from ..engines.settings import read_engine_settings
 from ..estimate.hardware import Accelerator
+from ..importers.modelfile import MODELFILE, RUN
 from ..inputs.gguf_names import dynamic_notes, file_format
 from ..inputs.gpus import Gpus
 from .start.models import model_kinds, stored_format
@@ -19,7 +20,7 @@ from .start.predict import start
 
 if TYPE_CHECKING:
     from ..importers.engine_commands import EngineCommand
-    from .start.start import ServeResult
+    from .start.start import Start
 
 NOTHING: Mapping[str, Any] = {}
 GPUS = "gpus"  # in a change: number of GPUs
@@ -76,12 +77,17 @@ class Deployment:
         return {**self.given, **self.change}
 
     @property
+    def is_ollama(self) -> bool:
+        """Whether Ollama starts the engine."""
+        return self.command is not None and self.command.program in (RUN, MODELFILE)
+
+    @property
     def config(self) -> Mapping[str, Any]:
         """Keys of the model's config that flags of the command line change."""
         return changed_config(self.engine, self.command)
 
     @property
-    def longest(self) -> int | None:
+    def longest_allowed(self) -> int | None:
         """Tokens of the longest request with which the engine starts, or None if it does not depend on the model."""
         return longest_request(self.architecture, self.engine, self.command, self.config)
 
@@ -95,7 +101,7 @@ class Deployment:
         read = read_engine_settings(settings, tables("engines")[self.engine])
         return changed(self, gpus=gpus, given=stored_format(self.file_format, read), asked_cache=settings.get("cache"))
 
-    def start(self) -> ServeResult:
+    def start(self) -> Start:
         """Return whether the engine starts, the memory of each GPU and the size of the KV cache.
 
         Raises:

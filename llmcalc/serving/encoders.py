@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from ..core.architecture import Architecture
 from ..core.errors import InputError
-from ..core.evidence import FITTED, of_architecture
+from ..core.evidence import FITTED
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..core.setting import SIZE, Setting, check_values, read_length
@@ -64,11 +64,6 @@ class EncoderServing(NotebookDisplay):
     def accelerator(self) -> Accelerator:
         """The GPU."""
         return self.step.accelerator
-
-    @property
-    def evidence(self) -> dict[str, str]:
-        """Class of evidence of each value."""
-        return of_architecture(self.EVIDENCE, self.architecture)
 
     @property
     def fits(self) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..calc.images.rule import ImageSize
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
-from ..core.record import changed
+from ..core.record import NamedTuple, changed
 from ..core.setting import read_texts
 from ..data import tables
 from ..engines.profile import read_profile

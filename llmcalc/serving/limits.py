@@ -7,7 +7,7 @@ import re
 from ..core.errors import InputError
 
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
-LIMIT = re.compile(r"\s*(ttft|tpot|e2e)\s*(?:<=?|=)\s*(\d+(?:\.\d+)?)\s*(us|ms|s)\s*", re.ASCII)
+LIMIT = r"(?a)\s*(ttft|tpot|e2e)\s*(?:<=?|=)\s*(\d+(?:\.\d+)?)\s*(us|ms|s)\s*"
 
 
 def read_limits(text: str) -> dict[str, float]:
@@ -20,7 +20,7 @@ def read_limits(text: str) -> dict[str, float]:
     """
     found = {}
     for part in text.split(","):
-        match = LIMIT.fullmatch(part)
+        match = re.fullmatch(LIMIT, part)
         if match is None or float(match[2]) <= 0 or match[1] in found:
             unit = "add a unit, " if part.strip()[-1:].isdigit() else "use limits "
             hint = f"{unit}such as {{sla=ttft=300ms,tpot=10ms}}"

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from math import ceil, inf
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
-from ..core.record import changed, remembered
+from ..core.record import NamedTuple, changed, remembered
 from ..data import tables
 from ..inputs.gguf_names import FILE_FORMAT
 from ..kernels.cost import ACTIVATIONS
 from .start.pool import CachePool
-from .start.start import ServeResult
+from .start.start import Start
 from .step.step import StepModel
 from .times import weight_bytes
 
@@ -36,7 +36,7 @@ class EngineMemory(NamedTuple):
         settings: settings of the engine, with its defaults. Empty if the engine is unknown.
     """
 
-    result: ServeResult | None
+    result: Start | None
     pool: CachePool | None
     settings: Mapping[str, Any]
 
@@ -99,7 +99,7 @@ def free_memory(service: Service, steps: StepModel, formats: Formats) -> EngineM
     return remembered(service.architecture, "_serving_memory", key, compute, most=64)
 
 
-def placed_on_host(service: Service, steps: StepModel) -> ServeResult | None:
+def placed_on_host(service: Service, steps: StepModel) -> Start | None:
     """Return how an engine starts for the longest request with a part of the model in host memory, or None."""
     formats, deployment = service.formats, service.deployment
     if not steps.engine.divides_layers or deployment is None:
@@ -114,7 +114,7 @@ def placed_on_host(service: Service, steps: StepModel) -> ServeResult | None:
     return None
 
 
-def _start(deployment: Deployment, count: int, settings: Mapping[str, Any]) -> ServeResult:
+def _start(deployment: Deployment, count: int, settings: Mapping[str, Any]) -> Start:
     """Return how the engine starts on ``count`` GPUs with other settings."""
     own = {name: value for name, value in settings.items() if value is not None}
     return deployment.on(changed(deployment.gpus, count=count), own).start()

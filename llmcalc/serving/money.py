@@ -11,9 +11,9 @@ the error of the power.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..core.record import record
+from ..core.record import NamedTuple, record
 from ..estimate.prices import Price
 from ..kernels.arrays import Number, namespace
 from ..kernels.cost import StepTime

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..calc.sharding import Mesh
 from ..core.errors import InputError
+from ..core.record import NamedTuple
 from ..data import table
 from ..kernels.interval import Interval, time_interval, with_span
 from .calibration import MeasuredDeployment

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
-from ..core.record import remembered
+from ..core.record import NamedTuple, remembered
 from ..inputs.grid import numpy_module
 from ..kernels.arrays import namespace
 from .pool_times import Prefills

@@ -6,10 +6,10 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from math import log
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..core.errors import InputError, short_repr
-from ..core.record import changed, record
+from ..core.record import NamedTuple, changed, record
 from ..core.setting import Setting, check_values, read_length
 from ..inputs.grid import vector
 from ..kernels.arrays import Number
@@ -19,7 +19,7 @@ MOST_CLASSES, MOST_TURNS = 64, 256
 MOST_ROWS, MOST_BYTES = 200_000, 100_000_000  # of a trace
 LONGEST = 10**8  # tokens of a request
 BIN = log(1.05)  # lengths of a trace within 5 % are one class
-PAIR = re.compile(r"\s*([^/:]+)/([^/:]+?)(?::\s*(\d+(?:\.\d+)?|\.\d+)\s*)?", re.ASCII)
+PAIR = r"(?a)\s*([^/:]+)/([^/:]+?)(?::\s*(\d+(?:\.\d+)?|\.\d+)\s*)?"
 COLUMNS = {  # of published traces: Azure, BurstGPT, Mooncake, Vidur, and the usage in answers of OpenAI's interface
     "input": ("isl", "input_tokens", "input_length", "input_len", "prompt_tokens", "prompt_length", "prompt_len",
               "context_tokens", "request_tokens", "num_prefill_tokens"),
@@ -170,7 +170,7 @@ def _mix(text: str) -> Requests:
         raise InputError(f"more than {MOST_CLASSES} classes of requests", parameter="mix", hint="use {trace}")
     found = []
     for part in parts:
-        match = PAIR.fullmatch(part)
+        match = re.fullmatch(PAIR, part)
         weight = float(match[3] or 1) if match else 0.0
         if not match or not 0 < weight < float("inf"):
             raise InputError(f"invalid class of requests {part.strip()[:40]!r}", parameter="mix", hint=hint)

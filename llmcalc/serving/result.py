@@ -21,7 +21,7 @@ from .replicas import SIZES, Replica
 from .running_changes import faster_layout, holds_all, running_changes
 from .service import Service
 from .speculation import Drafting
-from .start.start import ServeResult
+from .start.start import Start
 from .step.step_models import engine_step
 from .times import Load, ServingTime
 
@@ -59,7 +59,7 @@ class ServingResult(ServiceResult):
     plain: ServingTime | None = None
     accepted_times: tuple[ServingTime, ServingTime] | None = None
     notes: tuple[str, ...] = ()
-    placed: ServeResult | None = None
+    placed: Start | None = None
     has_chosen_layout: bool = False
 
     EVIDENCE: ClassVar[Mapping[str, str]] = dict.fromkeys(("tpot_s", "ttft_s", "requests_per_s", "speedup"), FITTED)
@@ -70,7 +70,7 @@ class ServingResult(ServiceResult):
         return self.replica.mesh
 
     @property
-    def memory(self) -> ServeResult | None:
+    def memory(self) -> Start | None:
         """Division of the memory by the engine, or None if its rule is unknown."""
         return self.replica.memory.result
 

@@ -11,7 +11,7 @@ from ..estimate.hardware import Accelerator
 from ..estimate.prices import price_of
 from .money import ApiPrice, Terms
 
-API_PRICE = re.compile(r"\s*\$?(\d{1,6}(?:\.\d{1,6})?)\s*/\s*\$?(\d{1,6}(?:\.\d{1,6})?)\s*", re.ASCII)
+API_PRICE = r"(?a)\s*\$?(\d{1,6}(?:\.\d{1,6})?)\s*/\s*\$?(\d{1,6}(?:\.\d{1,6})?)\s*"
 
 
 def read_terms(card: Accelerator, price: float | None, watts: float | None, api_price: str | None) -> Terms:
@@ -37,7 +37,7 @@ def read_api_price(text: str) -> ApiPrice:
     >>> read_api_price("0.5/1.5")
     ApiPrice(input=0.5, output=1.5)
     """
-    match = API_PRICE.fullmatch(text)
+    match = re.fullmatch(API_PRICE, text)
     prices = tuple(float(each) for each in match.groups()) if match else ()
     if not prices or not 0 < sum(prices) < LARGEST:
         hint = "use US dollars per million input and output tokens, such as {api_price=0.5/1.5}"

@@ -11,11 +11,11 @@ such as launches and kernels that a framework does not fuse.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..calc.memory.number_formats import BITS_A_BYTE, Format
 from ..calc.sharding import Mesh
-from ..core.record import changed, record
+from ..core.record import NamedTuple, changed, record
 from ..estimate.hardware import Accelerator
 from ..kernels import kernels
 from ..kernels.arrays import Number

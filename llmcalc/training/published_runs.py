@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..calc.flops import flops
 from ..core.architecture import Architecture, TrainingFact
 from ..core.errors import InputError
 from ..core.evidence import MEASURED
+from ..core.record import NamedTuple
 from ..data import table
 from ..estimate.amounts import HOURS_A_DAY
 from ..estimate.cost import AS_GIVEN, Machine, Span, usual_format

@@ -29,7 +29,7 @@ from ..inputs.gpus import read_gpus
 from ..inputs.number_formats import number_format, weight_formats
 from ..inputs.settings import MEMORY_MODE, memory_settings, read_settings
 from ..serving.reading import ENGINES, read_deployment
-from ..serving.start.start import ServeResult
+from ..serving.start.start import Start
 
 ALGORITHMS, ROLLOUTS = ("grpo", "ppo"), ("colocate", "separate")
 COMPLETIONS, PROMPT, COMPLETION, SHARE = 8, 512, 256, 0.3  # defaults of GRPOConfig in huggingface/trl; prompts: assumed
@@ -70,7 +70,7 @@ class RlMemory(NotebookDisplay):
         training: memory of the training step.
         engine: what the rollout engine does with its share of a GPU.
         settings: settings of the algorithm.
-        gpu_memory: memory of one GPU.
+        gpu_memory: bytes of one GPU.
         host: bytes in host memory per GPU.
         accelerator: named GPU, or None if only a memory size was given.
         count: number of GPUs of the trainer.
@@ -81,7 +81,7 @@ class RlMemory(NotebookDisplay):
     architecture: Architecture
     phases: tuple[RlPhase, ...]
     training: ParallelMemory
-    engine: ServeResult
+    engine: Start
     settings: Mapping[str, Any]
     gpu_memory: int
     host: int

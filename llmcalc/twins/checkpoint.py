@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from math import prod
-from typing import NamedTuple
 
 import numpy as np
 
 from ..checkpoint.layouts import BUFFERS, Layout, Rule, alternation, conditions_of, find_layout, published_name
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError, UnknownNameError, nearest
+from ..core.record import NamedTuple
 from .plan import PlacedLayer, PlacedStack, omitted_tower_layers
 from .weights import Array, Sizes, Weight
 

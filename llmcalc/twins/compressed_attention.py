@@ -6,11 +6,12 @@ For each token, all heads share one vector that serves as both key and value.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy import einsum
 
+from ..core.record import NamedTuple
 from .functions import operation, rmsnorm, softmax
 from .rope import rotate_end
 from .step import State, Step

@@ -6,11 +6,12 @@ scores matters. The selection has no gradient.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy import einsum
 
+from ..core.record import NamedTuple
 from .functions import layernorm, rmsnorm, softmax
 from .positions import growth
 from .rope import rotate, rotate_end

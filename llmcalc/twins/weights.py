@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+
+from ..core.record import NamedTuple
 
 Array = Any  # an ndarray, an observed array (observer.py), or a variable of the tape (tape.py)
 Sizes = tuple[int, ...]

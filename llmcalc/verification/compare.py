@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from ..core.architecture import Architecture, declare
 from ..core.equation import read
 from ..core.errors import UnsupportedError
 from ..core.ledger import declarations
+from ..core.record import NamedTuple
 from ..core.shrink import SEQ
 from ..core.shrink_tower import grid_of
 from ..core.workload import Workload

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from ..core.errors import UnsupportedError, short_repr
 from ..core.expression import evaluate, names_in
 from ..core.form import FUNCTIONS as ATOMS
 from ..core.ledger import entries
+from ..core.record import NamedTuple
 from ..twins.functions import ACTIVATIONS, divide_by_sum, l2norm, layernorm, rmsnorm, softcap, softmax, sqrt_softplus
 from ..twins.rope import rotate_pairs
 from ..twins.step import State as Cached

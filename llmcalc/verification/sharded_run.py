@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from ..core.declaration import Declaration, Tensor
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.part import Part
-from ..core.record import changed
+from ..core.record import NamedTuple, changed
 from ..core.workload import Workload
 from ..twins.plan import PlacedStack, place_stack
 from ..twins.stack import run_stack

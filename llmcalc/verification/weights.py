@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..calc.params import Params, params
 from ..checkpoint.headers import Headers, TensorInfo
@@ -23,6 +23,7 @@ from ..checkpoint.quantisation.read import quantisation_variants, safetensors_ty
 from ..checkpoint.stored_tensors import aliases, declared
 from ..core.architecture import Architecture
 from ..core.errors import UnknownNameError, short_repr
+from ..core.record import NamedTuple
 from .result import Check
 
 MOST_DECLARED_RATIO, MOST_DECLARED_EXTRA = 4, 10_000  # beyond, tensors are not compared one by one

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..calc.flops import Flops, flops
 from ..calc.memory.inference import inference_memory
@@ -22,7 +22,7 @@ from ..calc.params import params
 from ..core.architecture import Architecture
 from ..core.description.compiled import ClosedForm, CompiledFunction, form_text
 from ..core.form import Form, symbol
-from ..core.record import changed
+from ..core.record import NamedTuple, changed
 from ..core.workload import positions, stack_positions
 from ..data import table
 from ..fitting.formats import FORMATS

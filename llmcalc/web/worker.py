@@ -158,12 +158,11 @@ def _command_line(line: str) -> tuple[list[str], bool]:
         raise InputError(f"{name} {REFUSED[name]}", hint=f"install llmcalc and run: {PROGRAM} {shlex.join(words)}")
     _check_no_file(own)
     rest = [_opened(word) for word in rest]
-    added = []
-    options = load(name).options
     if name == "report":
         added = [] if set(own) & set(TO_FILE) or f"--output={STDOUT}" in own else ["--output", STDOUT]
         return [name, *added, *rest], True
-    has_document = "--format" in options and not any(word.partition("=")[0] in ("--format", "--json") for word in own)
+    flags = {word.partition("=")[0] for word in own}
+    has_document = "--format" in load(name).options and not flags & {"--format", "--json"}
     return [*name.split(), *(["--format", "html"] if has_document else []), *rest], has_document
 
 

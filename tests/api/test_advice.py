@@ -18,7 +18,7 @@ from llmcalc.serving.result import ServingResult
 from llmcalc.serving.running_changes import running_changes
 from llmcalc.serving.start.changes import start_changes
 from llmcalc.serving.start.layout_error import fewer_ranks
-from llmcalc.serving.start.start import ServeResult
+from llmcalc.serving.start.start import Start
 from llmcalc.training.rl_changes import rl_changes
 
 Tried = list[dict[str, Any]]
@@ -133,7 +133,7 @@ def test_what_is_tried_if_a_training_step_does_not_fit(monkeypatch: pytest.Monke
 
 def test_what_is_tried_if_an_engine_does_not_start() -> None:
     refused = llmcalc.serve(command="vllm serve Qwen/Qwen3-32B -tp 4", gpu="rtx4090:2")
-    assert isinstance(refused, ServeResult)
+    assert isinstance(refused, Start)
     tried, predict = recorded(refused)
     assert not [*start_changes(refused, predict)]
     larger = [{"tp": 8, "gpus": 8}, {"tp": 8, "pp": 2, "gpus": 16}, {"tp": 8, "pp": 4, "gpus": 32}]
@@ -145,7 +145,7 @@ def test_what_is_tried_if_an_engine_does_not_start() -> None:
         *({"weights": "fp8", **change} for change in larger),
     ]  # fmt: skip
     full = llmcalc.serve(command="vllm serve Qwen/Qwen3-32B -tp 2 --dtype bfloat16", gpu="t4:2")
-    assert isinstance(full, ServeResult)
+    assert isinstance(full, Start)
     tried, predict = recorded(full)
     assert not [*start_changes(full, predict)]
     assert {"max_num_seqs": 64, "max_model_len": 8192, "dtype": "fp16"} in tried

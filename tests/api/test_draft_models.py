@@ -13,14 +13,14 @@ import llmcalc
 from llmcalc.core.errors import InputError
 from llmcalc.serving.start.drafts import Asked, asked_draft, state_pool
 from llmcalc.serving.start.memory import captured_graphs
-from llmcalc.serving.start.start import ServeResult
+from llmcalc.serving.start.start import Start
 
 GIB, MIB = 2**30, 2**20
 RUN: dict[str, Any] = {"max_model_len": 8192}
 JSON = "speculative_config"
 
 
-def drafted(model: str, gpu: str = "h200", **more: Any) -> tuple[ServeResult, ServeResult]:
+def drafted(model: str, gpu: str = "h200", **more: Any) -> tuple[Start, Start]:
     """The results without and with a draft."""
     drafts = {name: value for name, value in more.items() if name.startswith(("draft", "spec"))}
     rest = {**RUN, **{name: value for name, value in more.items() if name not in drafts}}

@@ -45,7 +45,9 @@ def test_a_modelfile_has_times(tmp_path: Path) -> None:
 )
 def test_an_even_split_over_gpus_is_the_default(split: str, is_noted: bool) -> None:
     command = f"llama-server -m Llama-3.3-70B-Instruct-Q4_K_M.gguf -c 8192 -ts {split}"
-    assert ("--tensor-split" in llmcalc.serve(command=command, gpu="rtx3090:2").command.unmodelled) == is_noted
+    assert (
+        "--tensor-split" in llmcalc.serve(command=command, gpu="rtx3090:2").deployment.command.unmodelled
+    ) == is_noted
 
 
 def test_an_unmodelled_flag_is_named_as_in_the_command() -> None:

@@ -34,7 +34,7 @@ def marked_lines(monkeypatch):
             for index, line in enumerate(lines):
                 if "<-" in line and "=>" not in line and OPTIONAL not in line:
                     mark = f"{MARK}{len(marks)}"
-                    marks[mark] = f"{file.parent.parent.name}/{file.name}:{first + index}: {line.strip()}"
+                    marks[mark] = f"{Path(file).parent.parent.name}/{Path(file).name}:{first + index}: {line.strip()}"
                     lines[index] = f"{line.partition('#')[0].rstrip()} {'' if '|' in line else '|'} {mark}"
             found[name] = first, "\n".join(lines)
         return found

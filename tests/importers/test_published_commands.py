@@ -14,7 +14,7 @@ import llmcalc
 from llmcalc import UnknownNameError
 from llmcalc.data import tables
 from llmcalc.importers.engine_commands import read_command
-from llmcalc.serving.start.start import ServeResult
+from llmcalc.serving.start.start import Start
 
 
 class Published(NamedTuple):
@@ -208,7 +208,7 @@ IDS = [case.engine for case in PUBLISHED]
 
 def prediction(line: str, gpu: str) -> tuple[object, ...]:
     found = llmcalc.serve(command=line, gpu=gpu)
-    assert isinstance(found, ServeResult)
+    assert isinstance(found, Start)
     return found.memory, found.tokens, found.concurrency, found.host, found.refusals
 
 

@@ -45,7 +45,7 @@ RESULTS: dict[str, Any] = {
     "ModelSearch": lambda: llmcalc.find_models("2GiB"),
     "FitResult": lambda: llmcalc.fit(MODEL, "h100"),
     "Latency": lambda: llmcalc.latency(MODEL, "h100"),
-    "ServeResult": lambda: llmcalc.serve(MODEL, "h100"),
+    "Start": lambda: llmcalc.serve(MODEL, "h100"),
     "EncoderServing": lambda: llmcalc.serve("bert", "h100", isl=101, concurrency=7),
     "ServingFront": lambda: llmcalc.serving_front(MODEL, "h100", isl=101, osl=53),
     "ServingGpus": lambda: llmcalc.serve(MODEL, "h100,l4", isl=101, osl=53),
@@ -78,7 +78,7 @@ class Warmth(NotebookDisplay):
 def test_a_new_quantity_shows_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     own = Quantity(
         "warmth", "warmth", "J", lambda architecture, _: Warmth(architecture, 12345), lambda _: Node("x", 12345, "J"),
-        parts={"total": "J"}, results=(Warmth,),
+        evidence={"": {"total": "exact"}}, parts={"total": "J"}, results=(Warmth,),
     )  # fmt: skip
     monkeypatch.setattr(notebook, "quantities", lambda: (own,))
     text = Warmth(MODEL, 12345)._repr_html_()

@@ -14,8 +14,9 @@ from jsonschema import Draft202012Validator
 from llmcalc.cli.main import main
 from llmcalc.cli.table import COMMANDS
 from llmcalc.core.evidence import CLASSES
+from llmcalc.data import table
 from llmcalc.inputs.gpus import accelerators
-from llmcalc.report.result_schema import result_schema
+from llmcalc.report.result_schema import command_schema, result_schema
 
 SCHEMA = result_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -144,3 +145,18 @@ def test_the_workload_hides_no_source(capsys: pytest.CaptureFixture[str]) -> Non
     inputs = printed("flops gpt2", capsys)["inputs"]
     assert inputs["source"] == "radford2019"
     assert "source_tokens" in inputs
+
+
+def test_the_entries_of_a_command_become_its_schema() -> None:
+    check = Draft202012Validator(
+        command_schema("flops", {"total": "integer: FLOPs", "note": "maybe string or null: a note"})
+    )
+    assert check.is_valid({"total": 2**60, "total_str": str(2**60)})
+    assert check.is_valid({"total": 7, "note": None})
+    for wrong in ({}, {"total": "7"}, {"total": 7, "more": 1}, {"total": 7, "note": 7}):
+        assert not check.is_valid(wrong)
+
+
+def test_every_command_has_a_schema_of_its_keys() -> None:
+    for command, keys in table("results").items():
+        assert list(SCHEMA["$defs"][command.replace(" ", "_")].get("properties", {})) == list(keys)

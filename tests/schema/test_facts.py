@@ -69,4 +69,4 @@ def test_the_facts_of_every_preset_are_cited(file: Path) -> None:
         model = llmcalc.load(f"{file.stem}-{size}")
         assert {fact.source.split()[0] for fact in model.facts} <= facts_table("sources").keys()
         table = training_table(model)
-        assert table is None or len(table.rows) == len(model.facts)
+        assert len(table.rows) == len(model.facts)

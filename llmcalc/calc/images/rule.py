@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from ...core.errors import InputError
 from ...core.part import Part
-from ...core.record import record, remembered
+from ...core.record import NamedTuple, record, remembered
 from .splits import LARGE, Budget, Fit, Multiples, Padded, Split, Square
 from .tilings import Canvas, Slices, Tiles
 

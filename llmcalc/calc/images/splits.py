@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import ceil, floor, sqrt
-from typing import NamedTuple
 
 from ...core.errors import InputError
 from ...core.part import Part
-from ...core.record import record
+from ...core.record import NamedTuple, record
 
 LARGE = 2**14  # pixels of a side that every processor reduces
 

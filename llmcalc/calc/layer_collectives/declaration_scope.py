@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import prod
-from typing import NamedTuple
 
 from ...core.declaration import Tensor
 from ...core.equation import Equation, Operand
 from ...core.form import Form
+from ...core.record import NamedTuple
 from ..walk import Extent, Placed
 from .recorder import Recorder
 

@@ -12,7 +12,7 @@ from ...core.record import record
 
 MOST_INTERPOLATED = 6  # numbers of a search before the range is halved
 LARGEST = 2**40  # upper limit of a search for a sequence length or batch size
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B|B)", re.IGNORECASE)
+_SIZE = r"(?i)(\d+(?:\.\d+)?)\s*([KMGT]i?B|B)"
 _UNITS = {
     "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30,
     "tib": 2**40,
@@ -135,7 +135,7 @@ def read_size(text: str, parameter: str, total: int | None = None) -> int:
         return round(total * float(match[1]) / 100)
     if text.strip() == "0":
         return 0
-    size = _SIZE.fullmatch(text.strip())
+    size = re.fullmatch(_SIZE, text.strip())
     if not size:
         share = ", or a percentage such as 5%" if total is not None else ""
         hint = f"use a number with its unit, such as 1GiB or 800MB{share}"

@@ -10,12 +10,16 @@ Headers                one checkpoint: a file, or several shards
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from math import prod
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from ...core.errors import DescriptionError, short_repr
+from ...core.errors import DescriptionError, InputError, short_repr
+from ...core.record import NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SAFETENSORS, GGUF = ".safetensors", ".gguf"
 COMPLETE = "Check that the file is complete."
@@ -121,6 +125,15 @@ def padding_bytes(tensors: Iterable[TensorInfo], data: int, alignment: int = 1) 
             raise DescriptionError(message, hint=COMPLETE)
     last = -(-end // alignment) * alignment - end
     return padding + (last if data == end + last else 0)
+
+
+@contextmanager
+def located(where: str) -> Iterator[None]:
+    """Add a location to errors that have none."""
+    try:
+        yield
+    except InputError as error:
+        raise error.at(where) from None
 
 
 def is_weights(path: str | Path) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...core.errors import DescriptionError, short_repr
 from ...core.strict_json import first_repeated, read_json
-from . import GGUF, SAFETENSORS, FileHeader, Headers, gguf, limits, safetensors
+from . import GGUF, SAFETENSORS, FileHeader, Headers, gguf, limits, located, safetensors
 
 INDEX = "model.safetensors.index.json"
 CONFIG = "config.json"
@@ -21,13 +21,14 @@ _PART = re.compile(r"-(\d{5})-of-(\d{5})(\.gguf)$")
 def read_headers(path: Path) -> Headers:
     """Read the headers of a folder, a safetensors file, or a GGUF file with all its parts."""
     where = limits.printable(path)
-    if path.is_dir():
-        return _folder(path, where)
-    if path.suffix == GGUF:
-        return join(where, "gguf", [gguf.read_file(part) for part in _parts(path, where)], None)
-    if path.suffix == SAFETENSORS:
-        return join(where, "safetensors", [safetensors.read_file(path)], config_beside(path))
-    raise DescriptionError(f"is not a {SAFETENSORS} or {GGUF} file", where=where)
+    with located(where):
+        if path.is_dir():
+            return _folder(path, where)
+        if path.suffix == GGUF:
+            return join(where, "gguf", [gguf.read_file(part) for part in _parts(path)], None)
+        if path.suffix == SAFETENSORS:
+            return join(where, "safetensors", [safetensors.read_file(path)], config_beside(path))
+        raise DescriptionError(f"is not a {SAFETENSORS} or {GGUF} file")
 
 
 def config_beside(path: Path) -> dict[str, Any] | None:
@@ -72,17 +73,13 @@ def _folder(folder: Path, where: str) -> Headers:
     if names[0].endswith(GGUF):
         models = [name for name in names if not _PART.search(name) or "-00001-of-" in name]
         if not models:
-            raise DescriptionError("the first file of the split GGUF is missing", where=where)
+            raise DescriptionError("the first file of the split GGUF is missing")
         if len(models) > 1:
-            listed = ", ".join(models[:5])
-            raise DescriptionError(
-                f"contains {len(models)} GGUF models", where=where, hint=f"pass one of them: {listed}"
-            )
+            hint = f"pass one of them: {', '.join(models[:5])}"
+            raise DescriptionError(f"contains {len(models)} GGUF models", hint=hint)
         return read_headers(folder / models[0])
     if len(names) > limits.MOST_FILES:
-        raise DescriptionError(
-            f"contains {len(names):,} weight files, more than the limit of {limits.MOST_FILES:,}", where=where
-        )
+        raise DescriptionError(f"contains {len(names):,} weight files, more than the limit of {limits.MOST_FILES:,}")
     files = [safetensors.read_file(resolve_in(folder, name)) for name in names]
     headers = join(where, "safetensors", files, config_beside(folder))
     index = folder / INDEX
@@ -104,42 +101,41 @@ def no_weights_error(folder: Path) -> DescriptionError:
 
 def read_index(file: Path, where: str) -> dict[str, str]:
     """Read an index and return the file name for each tensor. File names must not contain a directory."""
-    size = limits.regular_file(file)
-    if size > limits.LARGEST_JSON:
-        raise DescriptionError(
-            f"the index has {size:,} bytes, more than the limit of {limits.LARGEST_JSON:,}", where=where
-        )
-    raw = limits.read_range(file, 0, size)
-    limits.check_json(raw, "the index", where)
-    try:
-        files = read_json(raw.decode("utf-8"), where).get("weight_map")
-    except UnicodeDecodeError:
-        raise DescriptionError("is not valid UTF-8", where=where) from None
-    if not isinstance(files, dict) or not files or not all(isinstance(file, str) for file in files.values()):
-        raise DescriptionError("weight_map must map tensor names to file names", where=where)
-    for name in dict.fromkeys(files.values()):
-        is_plain = name.isprintable() and not set(name) & set("/\\:") and not name.startswith(".")
-        if not is_plain or not name.endswith(SAFETENSORS):
-            raise DescriptionError(f"{short_repr(name)} is not a {SAFETENSORS} file name", where=where)
-    return files
+    with located(where):
+        size = limits.regular_file(file)
+        if size > limits.LARGEST_JSON:
+            raise DescriptionError(f"the index has {size:,} bytes, more than the limit of {limits.LARGEST_JSON:,}")
+        raw = limits.read_range(file, 0, size)
+        limits.check_json(raw, "the index", where)
+        try:
+            files = read_json(raw.decode("utf-8"), where).get("weight_map")
+        except UnicodeDecodeError:
+            raise DescriptionError("is not valid UTF-8") from None
+        if not isinstance(files, dict) or not files or not all(isinstance(file, str) for file in files.values()):
+            raise DescriptionError("weight_map must map tensor names to file names")
+        for name in dict.fromkeys(files.values()):
+            is_plain = name.isprintable() and not set(name) & set("/\\:") and not name.startswith(".")
+            if not is_plain or not name.endswith(SAFETENSORS):
+                raise DescriptionError(f"{short_repr(name)} is not a {SAFETENSORS} file name")
+        return files
 
 
 def resolve_in(folder: Path, name: str) -> Path:
     """Return the path of a file in a folder. Links must point into the folder or into the blobs of the Hub cache."""
     path = folder / name
+    where = limits.printable(path)
     try:
         real, home = path.resolve(), folder.resolve()
     except (OSError, RuntimeError):  # such as circular links
-        raise DescriptionError("is a broken link", where=limits.printable(path)) from None
+        raise DescriptionError("is a broken link", where=where) from None
     allowed = [home]
     if home.parent.name == "snapshots":  # models--org--name/snapshots/<revision> links to models--org--name/blobs
         allowed.append(home.parent.parent / "blobs")
     if not any(real.is_relative_to(place) for place in allowed):
-        raise DescriptionError(
-            "links to a file outside its folder", where=limits.printable(path), hint="pass the real folder instead"
-        )
+        hint = "pass the real folder instead"
+        raise DescriptionError("links to a file outside its folder", where=where, hint=hint)
     if not path.exists():
-        raise DescriptionError("is listed in the index but does not exist", where=limits.printable(path))
+        raise DescriptionError("is listed in the index but does not exist", where=where)
     return path
 
 
@@ -149,10 +145,8 @@ def check_index(index: dict[str, str], headers: Headers, where: str) -> None:
     for name, file in index.items():
         if files.get(name) != file:
             place = f"is in {files[name]}" if name in files else "is missing"
-            hint = "Check that the folder is complete."
-            raise DescriptionError(
-                f"tensor {short_repr(name)} {place}, but the index lists it in {file}", where=where, hint=hint
-            )
+            message = f"tensor {short_repr(name)} {place}, but the index lists it in {file}"
+            raise DescriptionError(message, where=where, hint="Check that the folder is complete.")
     extra = next((name for name in files if name not in index), None)
     if extra is not None:
         raise DescriptionError(f"tensor {short_repr(extra)} in {files[extra]} is not listed in the index", where=where)
@@ -163,26 +157,25 @@ def join(where: str, kind: str, files: Iterable[FileHeader], config: dict[str, A
     headers = Headers(where, kind, tuple(files), config)
     count = sum(len(file.tensors) for file in headers.files)
     if count > limits.MOST_TENSORS:
-        raise DescriptionError(
-            f"contains {count:,} tensors, more than the limit of {limits.MOST_TENSORS:,}", where=where
-        )
+        message = f"contains {count:,} tensors, more than the limit of {limits.MOST_TENSORS:,}"
+        raise DescriptionError(message, where=where)
     if len(headers.tensors) < count:
         repeated = short_repr(first_repeated(tensor.name for tensor in headers))
         raise DescriptionError(f"two files contain tensor {repeated}", where=where)
     return headers
 
 
-def _parts(path: Path, where: str) -> list[Path]:
+def _parts(path: Path) -> list[Path]:
     """Return the paths of all parts of a split GGUF file, given the path of any part."""
     match = _PART.search(path.name)
     if not match:
         return [path]
     count = int(match[2])
     if not 0 < int(match[1]) <= count or count > limits.MOST_FILES:
-        raise DescriptionError(f"invalid split: part {int(match[1])} of {count}", where=where)
+        raise DescriptionError(f"invalid split: part {int(match[1])} of {count}")
     stem = path.name[: match.start()]
     parts = [path.with_name(f"{stem}-{number:05}-of-{count:05}{match[3]}") for number in range(1, count + 1)]
     missing = next((part.name for part in parts if not part.exists()), None)
     if missing:
-        raise DescriptionError(f"is one of {count} parts, but {missing} is missing", where=where)
+        raise DescriptionError(f"is one of {count} parts, but {missing} is missing")
     return parts

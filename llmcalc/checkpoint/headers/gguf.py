@@ -10,11 +10,12 @@ import struct
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from ...core.errors import DescriptionError, InputError, short_repr
+from ...core.errors import DescriptionError, short_repr
+from ...core.record import NamedTuple
 from ...data import table
-from . import COMPLETE, FileHeader, TensorInfo, limits, padding_bytes
+from . import COMPLETE, FileHeader, TensorInfo, limits, located, padding_bytes
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -76,10 +77,8 @@ def read(content: bytes, size: int, name: str, where: str) -> FileHeader:
     """Parse the header at the start of a file of ``size`` bytes. Raise a ShortReadError if ``content`` is too
     short.
     """
-    try:
-        return _read(_Cursor(content, size), size, name, where)
-    except InputError as error:
-        raise error.at(where) from None
+    with located(where):
+        return _read(_Cursor(content, size), size, name)
 
 
 class _Cursor:
@@ -138,7 +137,7 @@ class _Cursor:
         self.skip(max(LENGTH, at + LENGTH - end))
 
 
-def _read(cursor: _Cursor, size: int, name: str, where: str) -> FileHeader:
+def _read(cursor: _Cursor, size: int, name: str) -> FileHeader:
     start = cursor.skip(len(MAGIC))
     if cursor.content[start : cursor.at] != MAGIC:
         raise DescriptionError("does not start with the bytes GGUF", hint="check that it is a GGUF file")
@@ -238,10 +237,8 @@ def _entry(cursor: _Cursor) -> TensorInfo:
         raise DescriptionError(f"{short_repr(name)} has invalid dimensions {short_repr(lengths)} or offset {start:,}")
     row = lengths[0] if lengths else 1
     if row % kind.block:
-        message = (
-            f"{short_repr(name)} has rows of {row:,} elements, not a multiple of {kind.name}'s block size {kind.block}"
-        )
-        raise DescriptionError(message)
+        rows = f"rows of {row:,} elements, not a multiple of {kind.name}'s block size {kind.block}"
+        raise DescriptionError(f"{short_repr(name)} has {rows}")
     tensor = TensorInfo(name, kind.name, tuple(reversed(lengths)), start, 0)
     return tensor._replace(size_bytes=tensor.elements // kind.block * kind.bits // BITS_A_BYTE)
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...core.errors import DescriptionError, short_repr
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LARGEST_JSON = 16 << 20  # size of a header or an index in bytes; the largest published ones have about 13 million
 LARGEST_WIDE = 2 << 20  # the same limit for non-ASCII text, which takes up to four times the memory

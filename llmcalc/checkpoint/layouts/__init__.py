@@ -29,10 +29,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from typing import NamedTuple
 
 from ...core.architecture import Architecture, Stack
 from ...core.errors import UnknownNameError, UnsupportedError
+from ...core.record import NamedTuple
 from .reader import Include, find_section, rules_of, tidy
 
 # Tensors that libraries store besides the weights but recompute, such as position tables and masks.

@@ -17,18 +17,18 @@ Each word in braces yields one rule. Groups of equal length expand in parallel, 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from functools import cache
 from itertools import product
-from pathlib import Path
-from typing import NamedTuple
 
 from ...core.errors import DescriptionError
+from ...core.record import NamedTuple
 from ...core.zoo_search import data_files
 
 SETTINGS = ("prefix", "text_prefix", "text_model", "rename")
-_GROUP = re.compile(r"\{([^{}]*(?:,|\.\.)[^{}]*)\}")
+_GROUP = r"\{([^{}]*(?:,|\.\.)[^{}]*)\}"
 
 
 class Include(NamedTuple):
@@ -48,9 +48,9 @@ class Section(NamedTuple):
     settings: dict[str, tuple[str, ...]]
 
 
-def sections() -> Iterator[tuple[str, Path]]:
+def sections() -> Iterator[tuple[str, str]]:
     """Yield the name and file of every section."""
-    for file in map(Path, data_files("layouts", ".layout", parent="checkpoint")):
+    for file in data_files("layouts", ".layout", parent="checkpoint"):
         yield from ((name, file) for name in _texts(file))
 
 
@@ -58,23 +58,29 @@ def sections() -> Iterator[tuple[str, Path]]:
 def find_section(name: str) -> Section | None:
     """Find the section of a layout, part of a layout, ``@family`` (published names) or ``gguf:llama``."""
     stem = "published" if name.startswith("@") else "gguf" if name.startswith("gguf") else ""
-    for file in map(Path, data_files("layouts", ".layout", parent="checkpoint")):
-        if (file.stem == stem if stem else file.stem not in ("published", "gguf")) and name in _texts(file):
-            return _section(file.stem, *_texts(file)[name])
+    for file in data_files("layouts", ".layout", parent="checkpoint"):
+        own = _stem(file)
+        if (own == stem if stem else own not in ("published", "gguf")) and name in _texts(file):
+            return _section(own, *_texts(file)[name])
     return None
 
 
+def _stem(file: str) -> str:
+    return os.path.splitext(os.path.basename(file))[0]
+
+
 @cache
-def _texts(file: Path) -> dict[str, tuple[int, str]]:
+def _texts(file: str) -> dict[str, tuple[int, str]]:
     """Return the first line number and the text of each section in a file."""
     texts: dict[str, tuple[int, str]] = {}
-    comment, *parts = f"\n{file.read_text('utf-8')}".split("\n[")
+    with open(file, encoding="utf-8") as stream:
+        comment, *parts = f"\n{stream.read()}".split("\n[")
     number = comment.count("\n") + 1
     for part in parts:
         names, _, text = part.partition("]")
         for name in names.split():
             if name in texts:
-                raise DescriptionError(f"section [{name}] is defined twice", where=f"{file.stem}:{number}")
+                raise DescriptionError(f"section [{name}] is defined twice", where=f"{_stem(file)}:{number}")
             texts[name] = number + names.count("\n"), text
         number += part.count("\n") + 1
     return texts
@@ -128,16 +134,16 @@ def expand(line: str, where: str = "") -> list[str]:
     >>> expand("{q,k}_proj.{weight,bias,scale} <- {w,b,s}{q,k}")[:3]
     ['q_proj.weight <- wq', 'q_proj.bias <- bq', 'q_proj.scale <- sq']
     """
-    groups = [_words(group) for group in _GROUP.findall(line)]
+    groups = [_words(group) for group in re.findall(_GROUP, line)]
     sizes = list(dict.fromkeys(map(len, groups)))
     stored, _, logical = line.partition("<-")
-    sides = [{len(_words(group)) for group in _GROUP.findall(side)} for side in (stored, logical or stored)]
+    sides = [{len(_words(group)) for group in re.findall(_GROUP, side)} for side in (stored, logical or stored)]
     if (sides[0] != sides[1] and " =>" not in line) or (len(sizes) > 1 and " =>" in line):
         raise DescriptionError(f"brace groups differ in length: '{line}'", where=where)
     found = []
     for choice in product(*map(range, sizes)):
         words = [group[choice[sizes.index(len(group))]] for group in groups]
-        found.append(_GROUP.sub("%s", line.replace("%", "%%")) % tuple(words))
+        found.append(re.sub(_GROUP, "%s", line.replace("%", "%%")) % tuple(words))
     return found
 
 

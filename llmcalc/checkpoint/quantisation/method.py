@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from fnmatch import translate
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...core.errors import DescriptionError, UnsupportedError, short_repr
+from ...core.record import NamedTuple
 from .packing import PackedTensor, Packing, Shape
 
 WHERE = "quantization_config"
@@ -17,9 +17,9 @@ MOST_REPETITIONS = 4
 LARGEST, MOST_BITS = 1 << 20, 32
 _FLOATS = ("BF16", "F16", "F32")
 # Regular expressions run on names of some hundred characters; expressions that might run long are rejected.
-_ALLOWED = re.compile(r"[\w.^$|()\[\]\\*+?:-]+")
-_REPEATED_GROUP = re.compile(r"\)[*+{]|[*+?][*+]|\{")
-_ANY_BLOCK = re.compile(r"re:(?:[A-Za-z_^$|()-]|\\\.|\.\*)*|(?!re:)[A-Za-z_.*-]*")  # patterns that name no block number
+_ALLOWED = r"[\w.^$|()\[\]\\*+?:-]+"
+_REPEATED_GROUP = r"\)[*+{]|[*+?][*+]|\{"
+_ANY_BLOCK = r"re:(?:[A-Za-z_^$|()-]|\\\.|\.\*)*|(?!re:)[A-Za-z_.*-]*"  # patterns that name no block number
 
 
 class Matrix(NamedTuple):
@@ -69,7 +69,7 @@ class Quantisation(NamedTuple):
     @property
     def names_blocks(self) -> bool:
         """Whether the packing of a matrix may depend on the number of its block."""
-        return self.patterns is None or not all(map(_ANY_BLOCK.fullmatch, self.patterns))
+        return self.patterns is None or not all(re.fullmatch(_ANY_BLOCK, pattern) for pattern in self.patterns)
 
     def tensors(self, matrix: Matrix) -> list[PackedTensor] | None:
         """Return the tensors that store a matrix, or None if the matrix is not quantised."""
@@ -208,7 +208,10 @@ def pattern_matcher(patterns: list[str], anywhere: bool = False) -> Callable[[st
     prefixes |= {f"{pattern}." for pattern in plain if "*" not in pattern}
     names = {pattern for pattern in plain if "*" not in pattern}
     wildcards = [pattern for pattern in plain if "*" in pattern[:-1]]
-    expressions += [translate(name) for pattern in wildcards for name in (pattern, f"{pattern}.*")]
+    if wildcards:
+        from fnmatch import translate  # most configs have no such patterns
+
+        expressions += [translate(name) for pattern in wildcards for name in (pattern, f"{pattern}.*")]
     compiled = [re.compile(expression) for expression in expressions]
     lengths = sorted({len(prefix) for prefix in prefixes})
 
@@ -225,7 +228,7 @@ def pattern_matcher(patterns: list[str], anywhere: bool = False) -> Callable[[st
 def safe_expression(text: str) -> str:
     """Validate a regular expression and return its text. Repeated groups are rejected to bound the running time."""
     repetitions = text.count("*") + text.count("+")
-    if not _ALLOWED.fullmatch(text) or _REPEATED_GROUP.search(text) or repetitions > MOST_REPETITIONS:
+    if not re.fullmatch(_ALLOWED, text) or re.search(_REPEATED_GROUP, text) or repetitions > MOST_REPETITIONS:
         raise unsupported(f"unsupported regular expression {short_repr(text)}")
     try:
         re.compile(text)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from typing import NamedTuple
 
+from ...core.record import NamedTuple
 from ..headers.safetensors import BITS
 
 Shape = tuple[int, ...]

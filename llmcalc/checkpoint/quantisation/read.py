@@ -20,7 +20,7 @@ from .mlx import read_mlx
 from .modelopt import read_modelopt
 
 LONGEST_CONFIG = 4_000_000
-_ONE_EXPERT = re.compile(r"experts?[\\.]+[\d\[(]")
+_ONE_EXPERT = r"experts?[\\.]+[\d\[(]"
 # Settings for calibration and kernels, which do not change the stored tensors.
 _IRRELEVANT_KEYS = """
     act_bits act_data_type act_dynamic act_group_size act_sym activation_scale_ub activation_scheme autoround_version
@@ -63,7 +63,7 @@ def quantisation_variants(data: Mapping[str, Any], dtype: str, text_only: bool =
     config = QuantizationConfig(data)
     result = reader(config, dtype)
     unread = [key for key in data if key not in config.read | _IRRELEVANT and data[key] not in (None, False, [], {})]
-    lists_experts = bool(_ONE_EXPERT.search(str(data)[:LONGEST_CONFIG]))
+    lists_experts = bool(re.search(_ONE_EXPERT, str(data)[:LONGEST_CONFIG]))
     return [
         variant._replace(
             lists_experts=lists_experts, text_only=text_only or variant.text_only, unknown_keys=tuple(unread)

@@ -42,7 +42,7 @@ TRAINED = ("batch", "seq", "target_seq", "extend", "training", "dtype", "attenti
 ADAPTED = ("lora_rank", "lora_targets")
 LISTED = ("batch", "seq", "dtype", "weights", "cache", "page", "prefill", "step_tokens", "beams")
 EVERY_GPU = "all"
-_TIMES = re.compile(r"[x×:]?\s*(\d{1,6})")
+_TIMES = r"[x×:]?\s*(\d{1,6})"
 
 
 @printed
@@ -62,7 +62,7 @@ def run(
         return _models([model, times, gpu], {**given, "solve": solve}, budget)
     if model is None:
         raise InputError("missing MODEL", where="fit", hint="to list the models that fit, add {listing}")
-    match = _TIMES.fullmatch(times.strip().lower()) if times is not None else None
+    match = re.fullmatch(_TIMES, times.strip().lower()) if times is not None else None
     if times is not None and not match:
         if gpu is not None:
             raise InputError(f"invalid GPU count {times!r}", where="fit", hint="use a count such as x8")

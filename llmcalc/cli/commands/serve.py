@@ -103,7 +103,7 @@ def run(
     from ...estimate.amounts import amount
     from ...report.serve import refused_document, serve_document
     from ...serving.start.layout_error import LayoutError
-    from ...serving.start.start import ServeResult
+    from ...serving.start.start import Start
 
     typed = {**given, "model": model, "engine": engine, "engine_version": engine_version,
              "command": command}  # fmt: skip
@@ -128,7 +128,7 @@ def run(
             raise
         hint = f"{flag} is an option of llmcalc: put it before --"
         raise InputError(error.message, parameter="command", hint=hint) from None
-    if isinstance(result, ServeResult):
+    if isinstance(result, Start):
         return serve_document(result), result.starts
     from ...search.front import ServingFront
     from ...search.pools import ServingPools

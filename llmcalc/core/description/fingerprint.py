@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..architecture import Architecture, Block
-from ..record import is_record
-from .fingerprint_names import kind_name, named_fields
+from ..layer import Layer
+from ..record import MISSING, fields, is_record
 
 
 def fingerprint(architecture: Architecture) -> str:
@@ -30,8 +30,9 @@ def canonical(value: object, known: dict[int, str] | None = None) -> str:
         known[id(value)] = text
         return text
     if is_record(value):
-        text = ",".join(f"{name}={canonical(item, known)}" for name, item in named_fields(value))
-        return f"{kind_name(value)}({text})"
+        own = ((field.name, getattr(value, field.name), field.default) for field in fields(value))
+        given = (f"{name}={canonical(item, known)}" for name, item, usual in own if usual is MISSING or item != usual)
+        return f"{value.signature() if isinstance(value, Layer) else type(value).__name__}({','.join(given)})"
     if isinstance(value, tuple):
         return f"({','.join(canonical(item, known) for item in value)})"
     return repr(value)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from ...core.architecture import Architecture
 from ...core.errors import InputError
 from ...core.notebook_display import NotebookDisplay
-from ...core.record import fields, record
+from ...core.record import NamedTuple, fields, record
 from .law import Conditions, Law, Outside, positive
 
 

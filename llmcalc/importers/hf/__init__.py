@@ -9,11 +9,11 @@ Both add a warning to every result. ``strict`` makes every unknown key an error.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...core.architecture import PREDICTION_LAYERS, Architecture
 from ...core.errors import DescriptionError, InputError, UnknownNameError, short_repr
-from ...core.record import changed
+from ...core.record import NamedTuple, changed
 from ...data import table
 from .block_names import with_numbered_names
 from .class_defaults import class_keys

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...core.architecture import Architecture, Named, Stack
 from ...core.errors import UnknownNameError, short_repr
 from ...core.layer import MOST_LAYERS
+from ...core.record import NamedTuple
 from ...layers import Embedding, Features, Head, Linear
 from .class_defaults import class_keys
 from .composite_configs import top_level_text_config

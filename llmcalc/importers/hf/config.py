@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ Layers = dict[str, Layer]  # layers by type
 BIASED: Fields = dict.fromkeys(("q_bias", "k_bias", "v_bias", "o_bias"), True)
 SIGMOID: Fields = {"score": "sigmoid", "correction": "buffer"}  # DeepSeek-V3's routing
 NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
+FULL = ("full_attention",)  # the type of layers without a window
 _OLD_WORDS = {"mamba": "linear_attention", "attention": "full_attention"}
 EAGER = Implementation(softmax_in_fp32=True)  # the eager attention of transformers
 
@@ -162,22 +163,27 @@ class Config(ConfigKeys):
         layers = range(self.n_layers)
         return self.layer_types(["sliding_attention" if limit and at >= first else "full_attention" for at in layers])
 
-    def local_global_attention(self, limit: int | None, **changes: Any) -> dict[str, Layer]:
-        """Return attention layers with and without a sliding window, keyed by layer type."""
+    def local_global_attention(
+        self, limit: int | None, *, unplaced: Collection[str] = (), by_type: bool = False, **changes: Any
+    ) -> dict[str, Layer]:
+        """Return attention layers with and without a sliding window, keyed by layer type.
+
+        Layers of the types in ``unplaced`` have no positions. Rotary positions may depend on the type if ``by_type``.
+        """
         return {
-            "full_attention": self.attention(**changes),
-            "sliding_attention": self.attention(**{**changes, "window": limit}),
+            kind: self.attention(
+                layer_type=kind if by_type else None,
+                window=span,
+                **({**changes, "rope": None} if kind in unplaced else changes),
+            )
+            for kind, span in (("full_attention", None), ("sliding_attention", limit))
         }
 
     def windowed_attention(
         self, pattern: Sequence[str], limit: int | None, **changes: Any
-    ) -> tuple[Mapping[str, Layer], list[str]]:
-        """Return attention layers with and without a window, and the type of each layer (default: ``pattern``)."""
-        kinds = {
-            kind: self.attention(**{"layer_type": kind, "window": span, **changes})
-            for kind, span in (("full_attention", None), ("sliding_attention", limit))
-        }
-        return kinds, self.layer_types(pattern)
+    ) -> tuple[dict[str, Layer], list[str]]:
+        """Return attention layers by type, and the type of each layer (default: ``pattern``)."""
+        return self.local_global_attention(limit, by_type=True, **changes), self.layer_types(pattern)
 
     def gated_mlp(
         self,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from functools import cache
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from ...core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
 from ...core.layer import LARGEST_SIZE, MOST_LAYERS, is_number
-from ...core.record import MISSING
+from ...core.record import MISSING, NamedTuple
 from ...data import table
 from .class_defaults import class_defaults, ignored_keys, irrelevant_keys, size_keys
 from .contradictions import check_values
@@ -193,6 +193,12 @@ class ConfigKeys:
         if type(value) is not bool:
             raise self.error(f"{key} must be true or false, not {short_repr(value)}")
         return value
+
+    def check_flags(self, **wanted: bool) -> None:
+        """Raise an error if a flag does not have the only value that is supported."""
+        for key, value in wanted.items():
+            if self.flag(key) != value:
+                raise self.error(f"only {key}: {str(value).lower()} is supported")
 
     def number(self, key: str, default: float | None = None) -> float | None:
         """Return a finite number, or ``default`` if the value is None."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...core.architecture import Stack
+from ...core.record import NamedTuple
 from .config import Config
 from .family_table import find_function, find_row
 

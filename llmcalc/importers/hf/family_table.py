@@ -10,9 +10,10 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...core.architecture import Architecture
+from ...core.record import NamedTuple
 from ...core.zoo_search import PACKAGE, ZOO, find_module
 from ...data import read_table, table
 from .config import Config

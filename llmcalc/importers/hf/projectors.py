@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 from ...core.architecture import Named, Stack
+from ...core.record import NamedTuple
 from ...layers import Embedding, InputRows, Linear, Mlp, Norm, Patch
 from .config import Config
 from .vision_encoders.llama import merged_patches

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import cache
 from itertools import groupby
 from typing import Any, TypeVar
 
@@ -11,10 +12,12 @@ from ...core.errors import UnknownNameError
 from ...core.layer import Layer
 from ...core.record import changed, fields
 from ...layers import Attention, Embedding, Mla, Norm
-from .config import TOKENS, Config
+from ...layers.parts.cross import Cross
+from .config import BIASED, TOKENS, Config
 from .config_keys import DECODER_HEADS
 
 Extended = TypeVar("Extended", bound=Attention)
+Kind = TypeVar("Kind", bound=Hashable)
 
 
 def default_layernorm(width: int) -> Norm:
@@ -45,10 +48,23 @@ def postnorm_block(name: str, norm: Layer, **layers: Layer) -> Block:
     return Block(name, tuple(sublayer(key, layer, after=norm) for key, layer in layers.items()))
 
 
+def unused_cross_attention(config: Config, width: int, heads: int, norm: Layer) -> list[Sublayer]:
+    """Return the cross-attention that a decoder stores but never runs without an encoder, if the config has any."""
+    if not config.flag("add_cross_attention"):
+        return []
+    cross = Attention(width, heads, cross=Cross(), causal=False, unused=True, **BIASED)
+    return [sublayer("cross_attention", cross, pre=norm)]
+
+
 def group_runs(blocks: Iterable[Block]) -> tuple[Run, ...]:
     """Merge consecutive identical blocks into runs."""
     groups = (list(same) for _, same in groupby(blocks, id))
     return tuple(Run(same[0], len(same)) for same in groups)
+
+
+def runs_of(kinds: Iterable[Kind], build: Callable[[Kind], Block]) -> tuple[Run, ...]:
+    """Return runs of the blocks that ``build`` makes, once for each different kind."""
+    return group_runs(map(cache(build), kinds))
 
 
 def map_sublayers(found: Architecture, change: Callable[[Sublayer], Sublayer]) -> Architecture:

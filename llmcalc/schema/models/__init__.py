@@ -1,6 +1,6 @@
-"""pydantic models of input files and JSON results.
+"""pydantic models of input files, from which their JSON Schemas are generated.
 
-User presets are validated when loaded. Shipped presets and data files are validated when a wheel is built, so
-loading a shipped preset does not require pydantic. ``preset``, ``data`` and ``result`` contain the models of
-presets, data files and JSON output. ``validation`` translates pydantic errors to llmcalc errors.
+Presets are validated against the shipped JSON Schema when they are loaded, which requires no pydantic. Data files and
+shipped presets are validated when a wheel is built. ``preset`` and ``data`` contain the models of presets and of data
+files.
 """

@@ -9,14 +9,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from ...core.errors import DescriptionError, InputError
+from ..plain_validation import RESULT_KEY, validate
 from ..yaml_reader import locate_error, read_yaml
 from .engines import Engine
 from .fields import Checked, Count, Fraction, Range, Rate, Size, Sourced, Text
 from .hardware import Accelerator, Instance
-from .result import ENTRY
 from .times import Acceptance, EngineSteps, Kernels, KernelTable, TimeError, TrainingTimes
 from .training_files import TrainingProgram
-from .validation import Model, validate
+from .validation import Model, json_schema
 
 
 class NumberFormat(Sourced):
@@ -81,7 +81,7 @@ class ScalingLaw(Sourced):
     constants: dict[str, float]
     uncertainty: dict[str, Text] = Field({})
     counts: Literal["total", "active", "stored", "non-embedding", "flops-per-token"]
-    range: dict[str, Annotated[Range, Field(strict=False)]] = Field({})
+    range: dict[str, Range] = Field({})
     unit: Rate = 1.0
     checked: Checked  # a required key
 
@@ -329,7 +329,7 @@ class Questions(Model):
     commands: dict[str, QuestionTexts]
 
 
-ResultKey = Annotated[str, Field(pattern=ENTRY)]
+ResultKey = Annotated[str, Field(pattern=RESULT_KEY)]
 EncoderTraits = dict[str, str | int | float | bool | None]
 Reader = Annotated[str, Field(pattern=r"^\w+\.\w+( [\w-]+)?$")]  # module.function and a layout
 
@@ -385,6 +385,6 @@ def check_data_file(file: Path, package: Path) -> None:
         raise DescriptionError("no model describes this file; add one to TABLES in schema/models/data.py", where=name)
     document = read_yaml(file.read_text("utf-8"), str(file))
     try:
-        validate(expected, document.data)
+        validate(json_schema(expected), document.data)
     except InputError as error:
         raise locate_error(error, [document]) from None

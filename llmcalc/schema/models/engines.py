@@ -189,7 +189,7 @@ class Engine(Sourced):
     title: Text
     rule: Literal["profiled", "static", "free", "sum"]
     newest: Text
-    measured: tuple[Text, Text] | None = Field(None, strict=False)
+    measured: tuple[Text, Text] | None = None
     devices: EngineDevices
     unserved: EngineModels | None = None
     formats: list[EngineFormats] = Field([])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 
 from ...core.traits import Parallel
 from ..facts import DTYPES, STATUSES, TRAINING_UNITS
-from ..plain_validation import check_sizes
-from .validation import PERCENTAGE, Model
+from ..plain_validation import PERCENTAGE
+from .validation import Model
 
 if TYPE_CHECKING:
     Status: TypeAlias = str
@@ -163,9 +163,3 @@ class Preset(Model):
     unmodelled: list[str] | None = Field(
         None, description="Unmodelled features that change the model's output but no count; the model cannot be run."
     )
-
-    @model_validator(mode="after")
-    def check_sizes(self) -> Self:
-        """Check that figures, facts, checkpoints, encoders and aliases refer to existing sizes."""
-        check_sizes(dict(self))
-        return self

@@ -11,11 +11,10 @@ from ...data import tables
 from ...engines.hardware import refuses_dtype
 from ...engines.settings import smaller_format
 from ...fitting.advice import Change, Settings, advice
-from ...importers.modelfile import MODELFILE, RUN
 from .llama_cpp_fit import LENGTH, longest_context, placements
 
 if TYPE_CHECKING:
-    from .start import ServeResult
+    from .start import Start
 
 FEWEST, SHORT = 256, 32_768  # tokens of the shortest suggested context, and of one that is tried with others
 FEW_TOKENS, FEW_SEQUENCES = 512, 16  # of a step
@@ -26,7 +25,7 @@ GPUS = "gpus"  # number of GPUs in a change
 LAYOUT = frozenset({"tp", "pp"})
 
 
-def start_changes(result: ServeResult, predict: Callable[[Settings], ServeResult]) -> Iterator[Change]:
+def start_changes(result: Start, predict: Callable[[Settings], Start]) -> Iterator[Change]:
     """Yield changes with which the engine starts for sure and chooses no settings so that it does."""
 
     def kinds(_: object) -> Iterator[list[Settings]]:
@@ -47,29 +46,28 @@ def _repeats(change: Settings, found: Settings) -> bool:
     return bool(names) and own.items() <= change.items() and found.get(GPUS, 0) <= change.get(GPUS, 0)
 
 
-def _is_stated(result: ServeResult, name: str, value: object) -> bool:
+def _is_stated(result: Start, name: str, value: object) -> bool:
     """Return whether the command line states a change, unlike weights that only another checkpoint has."""
-    is_of_ollama = result.command is not None and result.command.program in (RUN, MODELFILE)
-    return is_of_ollama or name == GPUS or result.line({name: value}) != result.line()
+    return result.deployment.is_ollama or name == GPUS or result.line({name: value}) != result.line()
 
 
-def _candidates(result: ServeResult) -> Iterator[Settings]:
+def _candidates(result: Start) -> Iterator[Settings]:
     """Yield changed settings that need less memory, or use more of it, in the order of what they cost."""
     changes = _of_llama_cpp(result) if result.placed else _of_engine(result)
-    if refuses_dtype(result.engine, result.accelerator, result.given.get("dtype")):
+    if refuses_dtype(result.engine, result.deployment.accelerator, result.deployment.given.get("dtype")):
         yield (half := {"dtype": "fp16"})
         changes = ({**half, **change} for change in changes)
     yield from changes
 
 
-def _of_engine(result: ServeResult) -> Iterator[Settings]:
+def _of_engine(result: Start) -> Iterator[Settings]:
     settings, told = result.settings, result.architecture.inputs
     if result.refusals:  # ranks that do not divide the model, or more ranks than GPUs
         yield {"expert_parallel": True}
         tp = settings.get("tp", 1)
         halves = (tp >> number for number in range(1, tp.bit_length()))
         yield from ({"tp": ranks} for ranks in halves if ranks <= MOST_RANKS)
-    longest = min(result.longest_in(0), result.longest_allowed or result.longest_in(0))
+    longest = min(result.longest_in(0), result.deployment.longest_allowed or result.longest_in(0))
     if longest >= FEWEST:
         yield {LENGTH: _rounded(longest)}
     if settings["share"] < 0.95:
@@ -93,7 +91,7 @@ def _of_engine(result: ServeResult) -> Iterator[Settings]:
     yield from ({**smaller, **change} for change in larger)
 
 
-def _shorter(result: ServeResult, change: Settings) -> Iterator[Settings]:
+def _shorter(result: Start, change: Settings) -> Iterator[Settings]:
     """Yield a change with the longest requests with which the engine starts for sure, or with a usual length."""
     with suppress(InputError):  # a format that the model does not allow
         longest = min(result.retry(change).longest_in(0), result.max_model_len)
@@ -101,7 +99,7 @@ def _shorter(result: ServeResult, change: Settings) -> Iterator[Settings]:
             yield {**change, LENGTH: min(_rounded(longest), SHORT)}
 
 
-def _smaller_steps(result: ServeResult) -> Iterator[Settings]:
+def _smaller_steps(result: Start) -> Iterator[Settings]:
     """Yield steps without CUDA graphs, and with fewer tokens and sequences."""
     settings, read = result.settings, tables("engines")[result.engine]["flags"]["read"].values()
     n_sequences, tokens = settings.get("max_num_seqs") or 0, settings.get("max_num_batched_tokens") or 0
@@ -114,10 +112,10 @@ def _smaller_steps(result: ServeResult) -> Iterator[Settings]:
         yield {**eager, **fewer, "max_num_seqs": FEW_SEQUENCES}
 
 
-def _more_gpus(result: ServeResult) -> Iterator[Settings]:
+def _more_gpus(result: Start) -> Iterator[Settings]:
     """Yield layouts on more GPUs: more tensor-parallel ranks, or more pipeline stages beyond a node."""
     settings, ranks = result.settings, result.ranks
-    node = result.accelerator.node if result.accelerator else NODE
+    node = result.deployment.accelerator.node if result.deployment.accelerator else NODE
     for times in () if settings.get("attention_dp") else TIMES:
         tp, pp = (settings.get(name, 1) for name in ("tp", "pp"))
         stages = max(tp * times // max(node, tp), 1)
@@ -125,7 +123,7 @@ def _more_gpus(result: ServeResult) -> Iterator[Settings]:
         yield {**{name: size for name, size in sizes.items() if size != settings.get(name, 1)}, GPUS: ranks * times}
 
 
-def _of_llama_cpp(result: ServeResult) -> Iterator[Settings]:
+def _of_llama_cpp(result: Start) -> Iterator[Settings]:
     """Yield a shorter context, the fewest experts or layers in host memory, and a smaller cache."""
     retry, settings = result.retry, result.settings
     kind = smaller_format(result.engine, "cache")

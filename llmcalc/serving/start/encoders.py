@@ -14,7 +14,7 @@ from ...inputs.image_encoders import Encoder, EncoderMemory, image_encoder
 from .memory import ModelBytes, share_with_encoder
 
 if TYPE_CHECKING:
-    from .start import ServeResult
+    from .start import Start
 
 PROFILED = "profiled"
 
@@ -91,7 +91,7 @@ def served_images(
     return encoder.measure(images) if encoder else ()
 
 
-def image_notes(result: ServeResult) -> tuple[str, ...]:
+def image_notes(result: Start) -> tuple[str, ...]:
     """Return a note about the tokens of images, and the tokens that are left for the text of a request."""
     if not result.images:
         return ()

@@ -11,12 +11,12 @@ from .adapters import ADAPTERS
 from .cache import FULL
 from .memory import HostMemory
 from .offload import host_cache
-from .start import ServeResult
+from .start import Start
 
 
-def within_unified_memory(result: ServeResult) -> ServeResult:
+def within_unified_memory(result: Start) -> Start:
     """Return the result with a refusal if GPU and host share one memory, and what both store exceeds it."""
-    shared = result.accelerator.shared_bytes if result.accelerator else None
+    shared = result.deployment.accelerator.shared_bytes if result.deployment.accelerator else None
     host, memory, ranks = result.host.total.best, result.memory, result.ranks
     if shared is None or not host:
         return result
@@ -30,7 +30,7 @@ def within_unified_memory(result: ServeResult) -> ServeResult:
     return changed(result, refusals=(*result.refusals, text))
 
 
-def in_host_memory(result: ServeResult, offloaded: Interval) -> dict[str, Any]:
+def in_host_memory(result: Start, offloaded: Interval) -> dict[str, Any]:
     """Return what the host stores for all ranks, and the tokens of the cache there."""
     if result.placed:
         return {"host": result.placed.host_memory}
@@ -47,7 +47,7 @@ def in_host_memory(result: ServeResult, offloaded: Interval) -> dict[str, Any]:
     return {"host": HostMemory(tuple(parts)), "host_tokens": on_host}
 
 
-def _adapters_on_host(result: ServeResult) -> list[tuple[str, Interval]]:
+def _adapters_on_host(result: Start) -> list[tuple[str, Interval]]:
     """Return the adapters that vLLM keeps for each rank. They may have smaller ranks than the slots on the GPU."""
     settings, sizes = result.settings, [size for name, size in result.memory.extras if name.startswith(ADAPTERS)]
     kept = settings.get("max_cpu_loras")

@@ -11,7 +11,7 @@ from ...fitting.advice import Change, Settings, advice
 
 if TYPE_CHECKING:
     from ..deployment import Deployment
-    from .start import ServeResult
+    from .start import Start
 
 MOST_PARTS = 1024  # into which a number of ranks is divided
 
@@ -29,7 +29,7 @@ class LayoutError(SizeError):
         self.changes = changes
 
 
-def start_or_divide(deployment: Deployment) -> ServeResult:
+def start_or_divide(deployment: Deployment) -> Start:
     """Return how a deployment starts.
 
     Raises:
@@ -48,7 +48,7 @@ def start_or_divide(deployment: Deployment) -> ServeResult:
         raise LayoutError(error, deployment.architecture, changes) from None
 
 
-def fewer_ranks(name: str, ranks: int, predict: Callable[[Settings], ServeResult]) -> tuple[Change, ...]:
+def fewer_ranks(name: str, ranks: int, predict: Callable[[Settings], Start]) -> tuple[Change, ...]:
     """Return the largest divisor of a number of ranks with which the engine starts for sure, if any."""
     divisors = [{name: ranks // parts} for parts in range(2, min(ranks, MOST_PARTS) + 1) if ranks % parts == 0]
     starts = advice(

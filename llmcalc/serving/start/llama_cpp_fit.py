@@ -14,21 +14,20 @@ from ...calc.memory.fit import largest_fitting
 from ...calc.touched_experts import expert_layers
 from ...engines.lengths import known_length
 from ...engines.profile import version_number
-from ...importers.modelfile import MODELFILE, RUN
 
 if TYPE_CHECKING:
-    from .start import ServeResult
+    from .start import Start
 
 AUTOMATIC = 7_410  # about the first build that places a model that doesn't fit by itself: pull request 16653
 MARGIN = 2**30  # bytes of each GPU that stay free
 SHORTEST, STEP = 4096, 256  # tokens per sequence: the shortest context, and what contexts are a multiple of
 PLACED = ("gpu_layers", "cpu_experts", "cpu_all_experts", "cpu_dense", "tensor_overrides")
 LENGTH = "max_model_len"
-Predict = Callable[[Mapping[str, Any]], "ServeResult"]
+Predict = Callable[[Mapping[str, Any]], "Start"]
 Fits = Callable[[Mapping[str, Any]], bool]
 
 
-def fitted_settings(result: ServeResult, predict: Predict, given: Mapping[str, Any]) -> dict[str, Any]:
+def fitted_settings(result: Start, predict: Predict, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that llama.cpp chooses so that each GPU keeps its margin, or nothing if it changes none.
 
     Args:
@@ -51,7 +50,7 @@ def fitted_settings(result: ServeResult, predict: Predict, given: Mapping[str, A
     return chosen | next(placements(result, lambda change: keeps_margin(predict({**chosen, **change}))), {})
 
 
-def capped_notes(result: ServeResult) -> tuple[str, ...]:
+def capped_notes(result: Start) -> tuple[str, ...]:
     """Return a note if llama.cpp allocates a longer cache for a sequence than the positions that it lets it use."""
     known = known_length(result.architecture, result.engine)
     own = result.max_model_len // (1 if result.settings.get("unified") else result.settings["max_num_seqs"])
@@ -61,20 +60,19 @@ def capped_notes(result: ServeResult) -> tuple[str, ...]:
     return (f"{text}, unless the file or flags of rotary positions state more",)
 
 
-def keeps_margin(result: ServeResult) -> bool:
+def keeps_margin(result: Start) -> bool:
     """Return whether the GPU that stores the most keeps its margin."""
     return result.memory.available.best - float(result.groups.block_bytes) >= MARGIN
 
 
-def placements(result: ServeResult, fits: Fits) -> Iterator[dict[str, Any]]:
+def placements(result: Start, fits: Fits) -> Iterator[dict[str, Any]]:
     """Yield the fewest experts, and then the most layers on the GPUs, with which a model fits."""
     placed, settings = result.placed, result.settings
-    is_ollama = result.command is not None and result.command.program in (RUN, MODELFILE)  # it moves whole layers
     if placed is None or settings.get("cpu_all_experts") or settings.get("tensor_overrides"):
         return
     n_layers, fewest = placed.offloaded[1], settings.get("cpu_experts") or 0
     moved: dict[str, Any] = {}
-    if expert_layers(result.architecture) and not is_ollama:
+    if expert_layers(result.architecture) and not result.deployment.is_ollama:  # which moves whole layers
         moved = {"cpu_all_experts": True}
         if fits({"cpu_experts": n_layers - 1}):
             kept = largest_fitting(lambda kept: fits({"cpu_experts": n_layers - 1 - kept}), n_layers - 1 - fewest, 0)
@@ -91,7 +89,7 @@ def longest_context(most: int, fits: Fits, least: int = STEP) -> int:
     return (steps or 0) * STEP
 
 
-def _shorter(result: ServeResult, fits: Fits) -> dict[str, Any]:
+def _shorter(result: Start, fits: Fits) -> dict[str, Any]:
     """Return a context without which the model does not fit. It is the shortest one if that is not enough either."""
     settings = result.settings
     least = SHORTEST * (1 if settings.get("unified") else settings["max_num_seqs"])

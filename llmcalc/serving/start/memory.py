@@ -264,7 +264,6 @@ def share_with_encoder(rule: Mapping[str, Any], n_layers: int | None, width: int
     return float(rule["base"] * max(rule.get("least", 1), min(rule.get("most", 1), factor)))
 
 
-EngineMemory = MemoryDivision
 STATIC = "static"  # rule by which activations and the runtime are outside of the budget
 PROFILED = "profiled"  # rule by which a run over the largest step is measured before the start
 RULES = {PROFILED: profiled, STATIC: static, "free": after_loading, "sum": summed}

@@ -13,7 +13,7 @@ from ...core.architecture import Architecture
 from ...core.errors import spelled
 from .cache import FULL, WINDOW, CacheGroups, CacheLayer, round_up
 from .packed_cache import Page, compressed_pages, is_compressed, packed_groups
-from .start import ServeResult
+from .start import Start
 
 FP4_INDEX = {"use_fp4_indexer_cache": "true", "indexer_kv_dtype": "mxfp4"}  # keys of vLLM's attention config
 AUTO = "auto"
@@ -75,7 +75,7 @@ def _full(page: Page, block_size: int, alignment: int) -> Page:
     return Page(FULL, 0, block_size, size, page.n_layers)
 
 
-def cache_refusals(result: ServeResult, cache: str | None) -> tuple[str, ...]:
+def cache_refusals(result: Start, cache: str | None) -> tuple[str, ...]:
     """Return why an engine does not start with a format or blocks of the cache, for a model with compressed tokens."""
     allowed, asked = result.settings.get("compressed_caches"), (cache or AUTO).lower().split("_")[0]
     if not allowed:
@@ -99,7 +99,7 @@ def cache_warnings(architecture: Architecture, settings: Mapping[str, Any]) -> t
     return (f"{rules}: the cache may hold many times as many requests",)
 
 
-def count_notes(result: ServeResult) -> tuple[str, ...]:
+def count_notes(result: Start) -> tuple[str, ...]:
     """Return a note if the log of the engine counts other requests than those that the cache holds."""
     logged, held = result.concurrency.best, result.pool.requests(result.max_model_len)
     if abs(held - logged) <= DIFFERENT * logged or result.is_recurrent:

@@ -22,10 +22,10 @@ from .encoders import encoder_factor, encoder_notes, image_notes, served_encoder
 from .host import in_host_memory, within_unified_memory
 from .llama_cpp_fit import capped_notes, fitted_settings
 from .llama_cpp_models import llama_cpp_model
-from .memory import PROFILED, RULES, EngineMemory, ModelBytes, default_share
+from .memory import PROFILED, RULES, MemoryDivision, ModelBytes, default_share
 from .models import groups_of, layers_of, model_bytes, state_notes, step_sizes
 from .packed_layers import cache_refusals, cache_warnings, count_notes, packed_by_stage
-from .start import ServeResult
+from .start import Start
 from .states import NO_STATES
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 AUTO = "auto"
 
 
-def start(deployment: Deployment) -> ServeResult:
+def start(deployment: Deployment) -> Start:
     """Return how an engine starts, with the settings that llama.cpp chooses by itself if the model does not fit.
 
     Raises:
@@ -50,17 +50,17 @@ def start(deployment: Deployment) -> ServeResult:
     return within_unified_memory(result)
 
 
-def _exact(deployment: Deployment) -> ServeResult:
+def _exact(deployment: Deployment) -> Start:
     """Return how an engine starts with the settings as they are."""
     architecture, engine = deployment.architecture, deployment.engine
     result, cache = _divide_memory(deployment), deployment.change.get("cache") or deployment.asked_cache
     refusals = [*_refused_formats(deployment, result), *cache_refusals(result, cache), *result.refusals]
-    if deployment.longest and result.max_model_len > deployment.longest:
-        text = f"requests of {result.max_model_len:,} tokens exceed the {deployment.longest:,} positions of the model"
+    most = deployment.longest_allowed
+    if most and result.max_model_len > most:
+        text = f"requests of {result.max_model_len:,} tokens exceed the {most:,} positions of the model"
         refusals.append(f"{text}; {tables('engines')[engine]['longer']['variable']}=1 allows them")
     result = changed(
         result, images=served_images(architecture, result.settings, deployment.images), refusals=tuple(refusals),
-        longest_allowed=deployment.longest,
         warnings=(*result.warnings, *dynamic_warnings(result.settings.get("weights"))),
     )  # fmt: skip
     is_length_given = isinstance(deployment.given.get("max_model_len"), int)
@@ -71,7 +71,7 @@ def _exact(deployment: Deployment) -> ServeResult:
     return changed(result, notes=notes)
 
 
-def _refused_formats(deployment: Deployment, result: ServeResult) -> list[str]:
+def _refused_formats(deployment: Deployment, result: Start) -> list[str]:
     """Return why the GPU does not compute in the number formats of the activations or of the weights."""
     card, found = deployment.accelerator, list[str]()
     if refuses_dtype(deployment.engine, card, deployment.settings.get("dtype")):
@@ -80,7 +80,7 @@ def _refused_formats(deployment: Deployment, result: ServeResult) -> list[str]:
     return [*found, text] if text else found
 
 
-def _divide_memory(deployment: Deployment) -> ServeResult:
+def _divide_memory(deployment: Deployment) -> Start:
     """Return how an engine divides the memory of a GPU, by its own rule."""
     architecture, profile, total = deployment.architecture, deployment.profile, deployment.memory_bytes
     given, rule = deployment.settings, profile.rule
@@ -102,7 +102,7 @@ def _divide_memory(deployment: Deployment) -> ServeResult:
     own = model_bytes(architecture, profile, settings, placed, loaded if counts_draft else ())
     own_profile = changed(profile, settings=settings)
 
-    def divide(sizes: ModelBytes) -> EngineMemory:
+    def divide(sizes: ModelBytes) -> MemoryDivision:
         return RULES[rule](sizes, total, own_profile, not settings.get("enforce_eager"))
 
     memory, first = divide(own), None
@@ -119,7 +119,7 @@ def _divide_memory(deployment: Deployment) -> ServeResult:
             fewest = min(by_stage, key=lambda number: stages[number].available.best / by_stage[number].block_bytes)
             memory, groups = stages[fewest], by_stage[fewest]
             first = stages[0] if settings["first_rank_logs"] else None
-    result = ServeResult(
+    result = Start(
         deployment, architecture, own_profile, settings, memory, groups,
         refusals=(
             *_refusals(deployment, architecture, ranks), *own.refusals, *_refused_share(own_profile, total),
@@ -191,12 +191,12 @@ def _refused_share(profile: EngineProfile, total: int) -> list[str]:
     return [f"{profile.share_name} {share:g} exceeds the {free / GIB:.2f} GiB that are free before it starts"]
 
 
-def _unused_gpus(result: ServeResult, gpus: Gpus) -> tuple[str, ...]:
+def _unused_gpus(result: Start, gpus: Gpus) -> tuple[str, ...]:
     unused = (gpus.count or 0) - result.ranks
     return (f"the layout leaves {unused} of {gpus.count} GPUs unused",) if unused > 0 else ()
 
 
-def _with_draft_outside(result: ServeResult, draft: Draft) -> ServeResult:
+def _with_draft_outside(result: Start, draft: Draft) -> Start:
     """Return the result with a draft whose weights and cache SGLang does not count, but takes from the rest."""
     size = draft.weights + result.tokens.scaled(float(draft.row_bytes))
     note = f"the {draft.title} takes {size.best / GIB:.2f} GiB outside of {result.profile.share_name}"

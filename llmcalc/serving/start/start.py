@@ -10,19 +10,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ...calc.images.rule import ImageSize
 from ...calc.memory.fit import LARGEST, largest_fitting
 from ...core.architecture import Architecture
-from ...core.evidence import EXACT, FITTED, MEASURED, of_architecture
+from ...core.evidence import EXACT, FITTED, MEASURED
 from ...core.notebook_display import NotebookDisplay
 from ...core.record import record
 from ...engines.profile import GIB, EngineProfile, Estimate
 from ...engines.settings import command_line
-from ...estimate.hardware import Accelerator
-from ...importers.engine_commands import EngineCommand
-from ...importers.modelfile import MODELFILE, RUN, TITLE
+from ...importers.modelfile import TITLE
 from .cache import STATE, CacheGroups
 from .changes import start_changes
 from .llama_cpp_cache import LlamaCppCache
 from .llama_cpp_models import LlamaCppModel
-from .memory import PROFILED, STATIC, EngineMemory, HostMemory
+from .memory import PROFILED, STATIC, HostMemory, MemoryDivision
 from .pool import CachePool, paged_pool
 
 if TYPE_CHECKING:
@@ -33,7 +31,7 @@ MIB = 2**20
 
 
 @record
-class ServeResult(NotebookDisplay):
+class Start(NotebookDisplay):
     """What an engine allocates on each GPU, in bytes, and the KV cache that results.
 
     Attributes:
@@ -53,14 +51,13 @@ class ServeResult(NotebookDisplay):
         encoder: bytes of the weights of an image encoder that is not a part of the architecture.
         images: sizes of the given images in tokens.
         first_stage: division of the memory in the first of several pipeline stages, if only its ranks print the log.
-        longest_allowed: tokens of the longest request that the engine accepts, or None if only the memory limits it.
     """
 
     deployment: Deployment
     architecture: Architecture
     profile: EngineProfile
     settings: Mapping[str, Any]
-    memory: EngineMemory
+    memory: MemoryDivision
     groups: CacheGroups
     refusals: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -71,8 +68,7 @@ class ServeResult(NotebookDisplay):
     host_tokens: Estimate | None = None
     encoder: int = 0
     images: tuple[ImageSize, ...] = ()
-    first_stage: EngineMemory | None = None
-    longest_allowed: int | None = None
+    first_stage: MemoryDivision | None = None
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {
         "weights": EXACT, "host": EXACT, "budget": MEASURED,
@@ -85,29 +81,9 @@ class ServeResult(NotebookDisplay):
         """Model as it was given."""
         return self.deployment.title
 
-    @property
-    def accelerator(self) -> Accelerator | None:
-        """The GPU, or None if only its memory was given."""
-        return self.deployment.accelerator
-
-    @property
-    def command(self) -> EngineCommand | None:
-        """Command line that was given, or None."""
-        return self.deployment.command
-
-    @property
-    def given(self) -> Mapping[str, Any]:
-        """Settings of the engine that were given."""
-        return self.deployment.given
-
-    def retry(self, change: Mapping[str, Any]) -> ServeResult:
+    def retry(self, change: Mapping[str, Any]) -> Start:
         """Return the result of changed settings."""
         return self.deployment.with_change(change).start()
-
-    @property
-    def evidence(self) -> dict[str, str]:
-        """Class of evidence of each value."""
-        return of_architecture(self.EVIDENCE, self.architecture)
 
     @property
     def buffers(self) -> LlamaCppCache | None:
@@ -115,7 +91,7 @@ class ServeResult(NotebookDisplay):
         return self.placed.buffers if self.placed else None
 
     @property
-    def logged_memory(self) -> EngineMemory:
+    def logged_memory(self) -> MemoryDivision:
         """Division of the memory on the ranks that print the log."""
         return self.first_stage or self.memory
 
@@ -128,7 +104,7 @@ class ServeResult(NotebookDisplay):
     def engine_title(self) -> str:
         """Name and version of the engine, and that of Ollama if it starts the engine."""
         own = f"{self.profile.title} {self.profile.version}"
-        return f"{TITLE}, with {own}" if self.command and self.command.program in (RUN, MODELFILE) else own
+        return f"{TITLE}, with {own}" if self.deployment.is_ollama else own
 
     @property
     def ranks(self) -> int:
@@ -272,7 +248,7 @@ class ServeResult(NotebookDisplay):
         return self.verdict == "starts" and not self.automatic
 
     @cached_property
-    def changes(self) -> tuple[tuple[dict[str, Any], ServeResult], ...]:
+    def changes(self) -> tuple[tuple[dict[str, Any], Start], ...]:
         """Changed settings with which the engine starts for sure, fewest GPUs first. Empty if it does so already.
 
         If llama.cpp places the model by itself, they are those with which the GPUs store all of it.
@@ -363,8 +339,8 @@ class ServeResult(NotebookDisplay):
             ],
             "settings": dict(self.settings), "automatic": dict(self.automatic), "log": list(self.log()),
             "changes": [{"command": self.line(change), "settings": change} for change, _ in self.changes],
-            "listed": list(self.command.listed) if self.command else [],
-            "unmodelled": list(self.command.unmodelled) if self.command else [],
+            "listed": list(self.deployment.command.listed) if self.deployment.command else [],
+            "unmodelled": list(self.deployment.command.unmodelled) if self.deployment.command else [],
             **({"cache": self.buffers.total} if self.buffers else {}), "host": self.host.to_dict(),
             **({"host_tokens": self.host_tokens.to_dict()} if self.host_tokens else {}),
             "encoder": self.encoder, "images": [size.to_dict() for size in self.images], "evidence": self.evidence,

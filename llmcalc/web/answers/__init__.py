@@ -33,15 +33,16 @@ PANELS: Panels = {
     "commands": command_lines, "json": json_results, "card": card, "csv": table_text, "front": advance,
 }  # fmt: skip
 TRAINING: Panels = {
-    "verdict": training.verdict, "charts": training_panels.charts, "comparison": comparison, "blocks": blocks,
+    "verdict": serving.verdict, "charts": training_panels.charts, "comparison": comparison, "blocks": blocks,
     "derivation": training_panels.derived, "commands": training_panels.command_lines,
     "json": training_panels.json_results, "card": card, "csv": table_text, "recipes": training_panels.recipes,
 }  # fmt: skip
 TASKS = {"": PANELS, "train": TRAINING}
 VIEWS |= {
-    "": View(serving.sentence, facts, serving.memory, serving.changes, command_lines),
+    "": View(serving.PARTS, facts, serving.changes, serving.outcome, serving.notes, command_lines),
     "train": View(
-        training.sentence, training.facts, training.memory, training.changes, training_panels.command_lines
+        training.PARTS, training.facts, training.changes, training.outcome, training.notes,
+        training_panels.command_lines,
     ),
 }  # fmt: skip
 

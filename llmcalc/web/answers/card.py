@@ -8,6 +8,7 @@ from typing import Any
 from ...report.markup import escape
 from ...report.svg.canvas import STYLE, text_width
 from .case import Case
+from .verdict import memory, sentence
 from .view import view_of
 
 WIDTH, MARGIN = 1200.0, 64.0
@@ -25,7 +26,7 @@ OWN = (
 def card(case: Case, _: Mapping[str, Any]) -> str:
     """Return the card as SVG."""
     view = view_of(case)
-    lead, text = view.sentence(case, [*view.changes(case)])
+    lead, text = sentence(case, [*view.changes(case)])
     parts = [_text(MARGIN, 90, f"{'✓' if case.fit.fits else '✗'} {lead}", "lead" if case.fit.fits else "lead loud")]
     y = 90.0
     for line in wrapped(text, SENTENCE, INNER):
@@ -66,7 +67,7 @@ def wrapped(text: str, size: float, width: float) -> Iterator[str]:
 
 def _bar(case: Case, top: float) -> tuple[list[str], float]:
     """Return the parts of the memory of a GPU with their legend, and the y coordinate of its end."""
-    found = view_of(case).memory(case)
+    found = memory(case)
     whole = max(found["total"], found["size"])
     needed = f"{found['needed_text']} of {found['size_text']}"
     parts = [_text(MARGIN, top - 16, case.gpus_text), _text(WIDTH - MARGIN, top - 16, needed, "quiet", "end"),

@@ -66,6 +66,11 @@ class Case:
         return f"{title} ({self.model_name})" if opened and self.model_name != "." else title
 
     @property
+    def subject(self) -> str:
+        """Subject of the sentence of the verdict."""
+        return self.title
+
+    @property
     def model_name(self) -> str:
         """Name of the model as the user types it: of an opened file without the folder of the page."""
         folder, name = os.path.split(self.state.model)
@@ -165,6 +170,11 @@ class Case:
         """Layout of one replica."""
         found: Mesh = self.fit.result.mesh
         return found
+
+    @property
+    def layout_text(self) -> str:
+        """Layout of one replica in words."""
+        return ", ".join(f"{name} {size}" for name, size in sizes_of(self.layout).items())
 
     @property
     def replicas(self) -> int:
@@ -277,11 +287,16 @@ class Case:
         """Whether the model generates no tokens."""
         return self.model.main.role == "encoder"
 
+    @property
+    def times(self) -> Any:
+        """Result that has the times of the state."""
+        return self.latency if self.only_reads else self.serving
+
     @cached_property
     def time_error(self) -> LlmcalcError | None:
         """Why no times can be estimated, or None."""
         try:
-            self.latency if self.only_reads else self.serving  # noqa: B018
+            self.times  # noqa: B018
         except LlmcalcError as error:
             return error
         return None

@@ -189,8 +189,12 @@ def _tokens(case: Case) -> Axis:
 
 
 def _users(case: Case) -> str:
-    what, users = "text" if case.only_reads else "user", case.state.users
-    return f"one {what}" if users == 1 else f"{users:,} {what}s"
+    return counted(case.state.users, "text" if case.only_reads else "user")
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things, such as ``one user``."""
+    return f"one {what}" if number == 1 else f"{number:,} {what}s"
 
 
 CHARTS: dict[str, Callable[[Case], Picture]] = {

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...calc.memory.inference import InferenceMemory
 from ...core.description.compiled import ClosedForm, CompiledFunction
 from ...core.description.notation import Notation, signs_in
 from ...core.form import symbol
-from ...core.record import changed, fields
+from ...core.record import NamedTuple, changed, fields
 from ...core.workload import symbol_values
 from ...fitting.memory import serving_stages, worst_stage
 from .case import Case

@@ -10,6 +10,7 @@ from ...core.record import changed
 from ...report.numbers import readable
 from .case import Case, case_of, said
 from .facts import cache_fact
+from .verdict import sentence
 from .view import view_of
 
 SMALLER, LARGER = ("state", "memory", "prefill", "cost", "time"), ("latency", "throughput", "capacity")  # is better
@@ -52,11 +53,10 @@ def _column(case: Case, model: str) -> dict[str, Any]:
 
 
 def _cells(case: Case) -> Iterator[dict[str, Any]]:
-    view = view_of(case)
-    lead, text = view.sentence(case)
+    lead, text = sentence(case)
     yield {"why": "fits", "label": "Verdict", "text": lead, "note": "", "title": text}
     counts = {"params": ("Parameters", case.params.total), "active": ("Active per token", case.params.active)}
     for name, (label, count) in counts.items():
         yield {"why": name, "label": label, "text": readable(count, ""), "note": "", "value": count}
     yield from () if case.only_reads or case.state.task else (cache_fact(case),)
-    yield from (one for one in view.facts(case) if one["why"] not in ("params", "state"))
+    yield from (one for one in view_of(case).facts(case) if one["why"] not in ("params", "state"))

@@ -57,16 +57,15 @@ def _missing(case: Case) -> dict[str, Any]:
     lack, size = (readable(value, BYTES) for value in (-case.fit.headroom, case.fit.memory))
     card = {"label": "memory of a GPU", "text": size, "note": case.gpu.usable_text}
     parts = [{**found["tree"], "label": "needed on a GPU"}, card]
-    return {**found, "tree": {"label": "missing", "text": lack, "formula": "needed - memory", "children": parts}}
+    return {**found, "tree": branch("missing", lack, parts, formula="needed - memory")}
 
 
 def _with_runtime(case: Case, peak: dict[str, Any]) -> dict[str, Any]:
     """Return the memory that a GPU needs, which is the peak of the model and what is kept free for the runtime."""
     whole, reserve = case.fit.needed + case.fit.reserve, case.fit.reserve
-    runtime = {"label": "runtime", "text": readable(reserve, BYTES), "unit": BYTES, "exact": exact(reserve),
-               "note": "kept free for CUDA, libraries and other programs"}  # fmt: skip
-    return {"label": "memory of a GPU", "text": readable(whole, BYTES), "unit": BYTES, "exact": exact(whole),
-            "formula": "peak + runtime", "children": [peak, runtime]}  # fmt: skip
+    runtime = node_data(Node("runtime", reserve, BYTES, note="kept free for CUDA, libraries and other programs"))
+    own = node_data(Node("memory of a GPU", whole, BYTES, "peak + runtime"))
+    return {**own, "children": [peak, runtime]}
 
 
 def node_data(node: Node) -> dict[str, Any]:
@@ -100,9 +99,8 @@ def _latency(case: Case) -> dict[str, Any]:
     is_same = abs(result.seconds - step) < CLOSE * step  # requests of equal lengths that all run
     parts = node_data(latency_tree(result)) if is_same else _timed("decode step", step, rows)
     whole = _timed("time per output token", token, [parts, *others])
-    text = f"{three_digits(1 / token)} tokens/s"
-    tree = {"label": "speed of a user", "text": text, "formula": "1 / time per output token", "children": [whole]}
-    return {"tree": tree, "notes": notes}
+    speed = f"{three_digits(1 / token)} tokens/s"
+    return {"tree": branch("speed of a user", speed, [whole], formula="1 / time per output token"), "notes": notes}
 
 
 def _prefill(case: Case) -> dict[str, Any]:
@@ -126,21 +124,26 @@ def _fits(result: Latency) -> list[str]:
     return [f"kernel fits: {'; '.join(result.measured_on)}"] if result.measured_on else []
 
 
+def branch(label: str, text: str, children: Sequence[dict[str, Any]] = (), **more: str) -> dict[str, Any]:
+    """Return a tree whose value is a text."""
+    return {"label": label, "text": text, **more, "children": [*children]}
+
+
 def _timed(label: str, seconds: float, children: Sequence[dict[str, Any]] = (), note: str = "") -> dict[str, Any]:
-    return {"label": label, "text": duration(seconds), "note": note, "children": [*children]}
+    return branch(label, duration(seconds), children, note=note)
 
 
-def lines(label: str, text: str, *rows: tuple[str, str, str]) -> dict[str, Any]:
-    """Return a tree of one level, whose values are texts."""
-    children = [{"label": name, "text": value, "note": note} for name, value, note in rows]
-    return {"tree": {"label": label, "text": text, "children": children}}
+def lines(label: str, text: str, *rows: tuple[str, str, str] | dict[str, Any]) -> dict[str, Any]:
+    """Return the tree of a number from the texts of its rows: their names, values and notes, or their trees."""
+    names = ("label", "text", "note")
+    own = [row if isinstance(row, dict) else dict(zip(names, row, strict=True)) for row in rows]
+    return {"tree": branch(label, text, own)}
 
 
 def _throughput(case: Case) -> dict[str, Any]:
     if case.only_reads:
-        reading = case.reading
-        rate = {"label": "texts per second", "text": three_digits(reading.requests_per_s)}
-        return {"tree": {**rate, "formula": "texts of a batch / its time", "children": [_batches(case)]}}
+        rate = three_digits(case.reading.requests_per_s)
+        return {"tree": branch("texts per second", rate, [_batches(case)], formula="texts of a batch / its time")}
     requests = float(case.serving.time.requests_per_s)
     return lines(
         "tokens per second", three_digits(case.tokens_per_s),

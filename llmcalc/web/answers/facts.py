@@ -34,10 +34,10 @@ def memory_fact(case: Case) -> dict[str, Any]:
     """Return the memory that a GPU needs."""
     found = case.fit
     note = f"of {readable(found.memory, BYTES)}, with the runtime"
-    return _size("memory", "Needed per GPU", found.needed + found.reserve, note, found.evidence["needed"])
+    return size_fact("memory", "Needed per GPU", found.needed + found.reserve, note, found.evidence["needed"])
 
 
-def _size(why: str, label: str, size: int, note: str, evidence: str) -> dict[str, Any]:
+def size_fact(why: str, label: str, size: int, note: str, evidence: str) -> dict[str, Any]:
     """Return a number of bytes."""
     text, _, unit = readable(size, BYTES).partition(" ")
     return fact(why, label, text, note, evidence, after=unit, value=size, unit="bytes")
@@ -56,14 +56,14 @@ def missing_fact(case: Case) -> dict[str, Any]:
     lack = -case.fit.headroom
     share = lack / case.fit.memory
     note = f"{share:.0%} of its memory" if share < 2 else f"{share + 1:.1f} times its memory is needed"
-    return _size("missing", "Missing per GPU", lack, note, case.fit.evidence["headroom"])
+    return size_fact("missing", "Missing per GPU", lack, note, case.fit.evidence["headroom"])
 
 
 def cache_fact(case: Case) -> dict[str, Any]:
     """Return the keys, values and recurrent states of a user."""
     found = state(case.model, seq=case.context, cache=case.state.kv or None)
     note = f"with {case.context:,} tokens"
-    return _size("state", "KV cache per user", found.bytes, note, found.evidence["bytes"])
+    return size_fact("state", "KV cache per user", found.bytes, note, found.evidence["bytes"])
 
 
 def _times(case: Case) -> Iterator[dict[str, Any]]:

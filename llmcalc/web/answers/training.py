@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from typing import Any
 
 from ...api.fit import fit
 from ...api.machine import machine
 from ...api.train import train
-from ...core.errors import LlmcalcError
-from ...core.evidence import CLASSES
 from ...fitting.fit import FitResult
 from ...fitting.fit_changes import LORA_RANK, QUANTISED
-from ...report.fit import memory_parts
-from ...report.numbers import BYTES, duration, human, readable
+from ...report.numbers import duration, human
 from ...report.provenance import range_text, three_digits
 from ...training.result import Spending, Training
 from .case import CASES, MOST_KEPT, Case, said
-from .facts import fact, memory_fact, missing_fact, params_fact
+from .facts import fact, memory_fact, missing_fact, params_fact, size_fact
+from .verdict import change_data, change_text
 
 HOUR, LEAST_SHOWN = 3600, 2  # seconds; hours and days
 USUAL_TOKENS, USUAL_OPTIMIZER = "1B", "adamw"
@@ -30,7 +28,6 @@ PARTS = {
     "weights": "Weights", "gathered": "Gathered weights", "gradients": "Gradients", "optimizer": "Optimizer",
     "activations": "Activations", "transient": "Buffers", "reserve": "Runtime",
 }  # fmt: skip
-MOST_NAMED = 2  # changes in the sentence
 STATE_NAMES = {"optimizer", "recompute", "loss", "batch", "seq", "gpu", "count", "lora_rank", "weights", "mesh"}
 TEXTS = {
     "optimizer": "the optimizer {}", "recompute": "{} recomputation", "loss": "a {} cross-entropy",
@@ -46,6 +43,22 @@ class TrainingCase(Case):
     def method(self) -> str:
         """Title of the method, such as ``LoRA``."""
         return METHODS[self.state.method][0]
+
+    @property
+    def subject(self) -> str:
+        """Subject of the sentence of the verdict."""
+        return f"{self.method} of {self.title}"
+
+    @property
+    def waiting(self) -> int:
+        """Training has no users that wait."""
+        return 0
+
+    @property
+    def layout_text(self) -> str:
+        """Data-parallel ranks in words."""
+        mesh = self.layout
+        return f"ZeRO-{mesh.zero}, dp {mesh.dp}" if mesh.dp > 1 else ""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -89,14 +102,10 @@ class TrainingCase(Case):
         """GPU-hours, days and cost as published runs took them, or those of the utilisation that the state has."""
         return self.run.answer
 
-    @cached_property
-    def time_error(self) -> LlmcalcError | None:
-        """Why no times can be estimated, or None."""
-        try:
-            self.run  # noqa: B018
-        except LlmcalcError as error:
-            return error
-        return None
+    @property
+    def times(self) -> Training:
+        """Result that has the times of the state."""
+        return self.run
 
 
 @lru_cache(maxsize=MOST_KEPT)
@@ -104,35 +113,14 @@ def _run(model: str, gpu: str, n: int, tokens: str, seq: int, mfu: str | None, l
     return train(model, tokens, seq=seq, gpu=machine(gpu, n, mfu), lora_rank=lora_rank)
 
 
-def verdict(case: TrainingCase, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return whether a step fits, the sentence that says so, and the numbers, each with its evidence."""
-    found, numbers = case.fit, [*facts(case)]
-    helpful = [] if asked.get("quick") else [*changes(case)]
-    lead, text = sentence(case, helpful)
-    classes = {one["evidence"] for one in numbers}
-    return {
-        "fits": found.fits, "waiting": 0, "lead": lead, "text": text, "title": case.title, "gpu": case.gpus_text,
-        "longest": case.longest, "only_reads": case.only_reads, "memory": memory(case), "facts": numbers,
-        "classes": {name: meaning for name, meaning in CLASSES.items() if name in classes}, "changes": helpful,
-        "notes": [*notes(case)], "time_error": said(case.time_error) if case.time_error else "",
-    }  # fmt: skip
-
-
-def sentence(case: TrainingCase, helpful: Sequence[dict[str, Any]] = ()) -> tuple[str, str]:
-    """Return the lead of the verdict and the sentence, with the changes that help."""
-    found, gpus, what = case.fit, case.gpus_text, f"{case.method} of {case.title}"
-    if not found.fits:
-        each, has = ("each of ", "have") if case.state.n > 1 else ("", "has")
-        text = f"{what} needs {case.needed_text} on {each}{gpus}, which {has} {readable(found.memory, BYTES)}"
-        helps = " or ".join(change["text"] for change in helpful[:MOST_NAMED])
-        return "Does not fit", f"{text}; it fits {helps}." if helps else f"{text}."
-    text = f"{what} fits on {gpus} with {readable(found.headroom, BYTES)} to spare"
+def outcome(case: TrainingCase) -> Iterator[str]:
+    """Yield the end of the sentence: the time and the cost of a run, if they are known."""
     if case.time_error or not case.spent:
-        return "Fits", f"{text}."
+        return
     run, (_, days, price) = case.run, case.spent
     cost = f", for {range_text(*price, '$')}" if price else ""
     tokens = human(run.tokens) or f"{run.tokens:,}"
-    return "Fits", f"{text}, and {tokens} tokens take {duration_text(days.mid)}{cost}."
+    yield f", and {tokens} tokens take {duration_text(days.mid)}{cost}"
 
 
 def duration_text(days: float) -> str:
@@ -141,22 +129,6 @@ def duration_text(days: float) -> str:
     if hours < LEAST_SHOWN:
         return duration(hours * HOUR)
     return f"{three_digits(hours)} hours" if days < LEAST_SHOWN else f"{three_digits(days)} days"
-
-
-def memory(case: TrainingCase) -> dict[str, Any]:
-    """Return the parts of the memory of a GPU, in bytes, and its size."""
-    found, sizes = case.fit, memory_parts(case.fit)
-    parts = [
-        {"name": name, "title": title, "bytes": sizes.get(name, 0), "text": readable(sizes.get(name, 0), BYTES)}
-        for name, title in PARTS.items()
-    ]
-    mesh = found.result.mesh
-    return {
-        "parts": parts, "total": found.needed + found.reserve, "size": found.memory,
-        "needed_text": case.needed_text, "size_text": readable(found.memory, BYTES),
-        "layout": f"ZeRO-{mesh.zero}, dp {mesh.dp}" if mesh.dp > 1 else "", "replicas": 1,
-        "free_text": readable(max(found.headroom, 0), BYTES), "gpus": found.count, "evidence": found.evidence["needed"],
-    }  # fmt: skip
 
 
 def facts(case: TrainingCase) -> Iterator[dict[str, Any]]:
@@ -192,16 +164,15 @@ def _run_facts(case: TrainingCase) -> Iterator[dict[str, Any]]:
                    after="tokens/s", value=rate, unit="tokens/s")  # fmt: skip
     yield fact("compute", "Compute", three_digits(run.compute), tokens, found["compute"],
                after="FLOPs", value=run.compute, unit="FLOPs")  # fmt: skip
-    size, _, unit = readable(run.resume_bytes, BYTES).partition(" ")
     if not case.state.method:
-        yield fact("checkpoint", "Checkpoint to resume", size, "weights and optimizer states", found["resume_bytes"],
-                   after=unit, value=run.resume_bytes, unit="bytes")  # fmt: skip
+        note = "weights and optimizer states"
+        yield size_fact("checkpoint", "Checkpoint to resume", run.resume_bytes, note, found["resume_bytes"])
 
 
 def changes(case: TrainingCase) -> Iterator[dict[str, Any]]:
     """Yield the changes of the state with which a step fits, with their texts."""
-    for change in case.fit.changes:
-        settings = dict(change.settings)
+    for found in case.fit.changes:
+        settings = found.settings
         if not settings.keys() <= STATE_NAMES:
             continue
         own: dict[str, Any] = {name: value for name, value in settings.items() if name in TEXTS}
@@ -209,18 +180,12 @@ def changes(case: TrainingCase) -> Iterator[dict[str, Any]]:
         own |= {"n": settings["count"]} if "count" in settings else {}
         if "lora_rank" in settings or "weights" in settings:
             own["method"] = "qlora" if "weights" in settings else "lora"
-        named = [METHODS[own["method"]][0]] if "method" in own else []
-        named += [TEXTS[name].format(value) for name, value in settings.items() if name in TEXTS]
-        text = f"with {' and '.join(named)}" if named else ""
-        text += f"{' ' if text else ''}on {settings['count']} GPUs" if "count" in settings else ""
-        yield {"set": own, "lead": "Fits", "text": text, "headroom": readable(change.result.headroom, BYTES)}
+        method = [METHODS[own["method"]][0]] if "method" in own else []
+        yield change_data("Fits", own, change_text(TEXTS, settings, *method), found.result)
 
 
 def notes(case: TrainingCase) -> Iterator[str]:
-    """Yield what the user must know beside the numbers."""
-    yield from case.model.warnings
-    if case.is_cut:
-        yield f"the context is {case.context:,} tokens, the most that the model accepts"
+    """Yield what the user must know beside the numbers of training."""
     if case.time_error:
         yield f"no times: {said(case.time_error)}; state the MFU that you expect, such as 40 %"
     else:

@@ -17,7 +17,7 @@ from ...report.pictures import Axis, Chart, Curve, Mark, Picture
 from ...report.provenance import four_digits, range_text
 from ...report.train import train_document
 from .case import MOST_KEPT
-from .charts import MOST_SHOWN, draw_named, lengths
+from .charts import MOST_SHOWN, counted, draw_named, lengths
 from .derivations import derivation, lines
 from .training import USUAL_TOKENS, TrainingCase, duration_text
 
@@ -74,7 +74,7 @@ def charts(case: TrainingCase, asked: Mapping[str, Any]) -> dict[str, Any]:
 def length_curve(case: TrainingCase) -> Picture:
     """Return the memory of a GPU against the length of a sequence."""
     sizes = {float(size): case.fit_of(size) for size in lengths(case)}
-    title = f"Memory per GPU against length, {_sequences(case.state.batch)} per GPU"
+    title = f"Memory per GPU against length, {counted(case.state.batch, 'sequence')} per GPU"
     return _curve(case, sizes, float(case.context), title, Axis("tokens per sequence", "tokens", True))
 
 
@@ -91,10 +91,6 @@ def _curve(case: TrainingCase, found: Mapping[float, FitResult], here: float, ti
     shown = tuple((size, each) for size, each in whole.items() if size <= here or each <= MOST_SHOWN * memory_bytes)
     level = (f"GPU: {readable(case.fit.memory, BYTES)}", memory_bytes)
     return Chart(title, axis, Axis("bytes", BYTES), (Curve("", shown),), (Mark("", here, whole[here]),), (level,))
-
-
-def _sequences(number: int) -> str:
-    return "one sequence" if number == 1 else f"{number:,} sequences"
 
 
 CHARTS: dict[str, Callable[[TrainingCase], Picture]] = {"memory_context": length_curve, "memory_batch": batch_curve}
@@ -137,15 +133,12 @@ def _hours(case: TrainingCase) -> dict[str, Any]:
 
 def _time(case: TrainingCase) -> dict[str, Any]:
     assert case.spent
-    whole = lines("time", duration_text(case.spent.days.mid), ("GPUs", f"{case.state.n:,}", "compute at the same time"))
-    whole["tree"]["children"].insert(0, _hours(case)["tree"])
-    return whole
+    gpus = ("GPUs", f"{case.state.n:,}", "compute at the same time")
+    return lines("time", duration_text(case.spent.days.mid), _hours(case)["tree"], gpus)
 
 
 def _rate(case: TrainingCase) -> dict[str, Any]:
-    whole = lines("tokens per second", "", ("tokens", f"{case.run.tokens:,}", ""))
-    whole["tree"]["children"].append(_time(case)["tree"])
-    return whole
+    return lines("tokens per second", "", ("tokens", f"{case.run.tokens:,}", ""), _time(case)["tree"])
 
 
 def _cost(case: TrainingCase) -> dict[str, Any]:
@@ -153,10 +146,8 @@ def _cost(case: TrainingCase) -> dict[str, Any]:
     assert own
     assert case.spent
     assert case.spent.cost
-    price = range_text(own.low, own.high, "$")
-    whole = lines("cost", range_text(*case.spent.cost, "$"), ("price of a GPU", f"{price} per hour", own.source))
-    whole["tree"]["children"].insert(0, _hours(case)["tree"])
-    return whole
+    price = ("price of a GPU", f"{range_text(own.low, own.high, '$')} per hour", own.source)
+    return lines("cost", range_text(*case.spent.cost, "$"), _hours(case)["tree"], price)
 
 
 def _checkpoint(case: TrainingCase) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The verdict of a state in one sentence, with the numbers that it rests on."""
+"""The verdict of a state in one sentence, with the numbers that it rests on, and what it says about serving."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from ...core.errors import LlmcalcError
 from ...core.evidence import CLASSES
 from ...core.record import changed
 from ...engines.hardware import is_reachable
+from ...fitting.fit import FitResult
 from ...report.fit import memory_parts
 from ...report.numbers import BYTES, duration, readable, three_digits
-from ...report.points import sizes_of
 from ...report.serving_money import price_clause
 from .case import Case, case_of, said, speeds_of
-from .facts import facts
+from .view import view_of
 
 BOUNDS = {
     "memory": "memory bandwidth", "compute": "compute", "communication": "communication between GPUs",
     "launches": "kernel launches", "between kernels": "kernel launches", "engine": "the scheduler of the engine",
 }  # fmt: skip
 PARTS = {"weights": "Weights", "state": "KV cache", "transient": "Buffers", "reserve": "Runtime"}  # of the memory
+TEXTS = {
+    "weights": "{} weights", "cache": "a KV cache in {}", "batch": "{:,} users", "seq": "{:,} tokens per user",
+}  # fmt: skip
 MOST_NAMED = 2  # changes in the sentence
 MORE_GPUS = (2, 4, 8)  # factors of the number of GPUs
 LLAMA_CPP, LLAMA_CACHE = "llama.cpp", "q8_0"
@@ -34,26 +37,18 @@ def verdict(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
 
     A ``quick`` verdict, as for a slider that moves, does not search for changes with which the model fits.
     """
-    found, error, numbers = case.fit, case.time_error, [*facts(case)]
+    view, error = view_of(case), case.time_error
+    numbers, helpful = [*view.facts(case)], [] if asked.get("quick") else [*view.changes(case)]
     classes = {one["evidence"] for one in numbers}
-    helpful = [] if asked.get("quick") else [*changes(case)]
     lead, text = sentence(case, helpful)
+    cut = [f"the context is {case.context:,} tokens, the most that the model accepts"] if case.is_cut else []
     return {
-        "fits": found.fits,
-        "waiting": case.waiting if found.fits else 0,
-        "lead": lead,
-        "text": text,
-        "title": case.title,
-        "gpu": case.gpus_text,
-        "longest": case.longest,
-        "only_reads": case.only_reads,
-        "memory": memory(case),
-        "facts": numbers,
-        "classes": {name: meaning for name, meaning in CLASSES.items() if name in classes},
-        "changes": helpful,
-        "notes": [*notes(case)],
-        "time_error": said(error) if error else "",
-    }
+        "fits": case.fit.fits, "waiting": case.waiting if case.fit.fits else 0, "lead": lead, "text": text,
+        "title": case.title, "gpu": case.gpus_text, "longest": case.longest, "only_reads": case.only_reads,
+        "memory": memory(case), "facts": numbers,
+        "classes": {name: meaning for name, meaning in CLASSES.items() if name in classes}, "changes": helpful,
+        "notes": [*case.model.warnings, *cut, *view.notes(case)], "time_error": said(error) if error else "",
+    }  # fmt: skip
 
 
 def sentence(case: Case, helpful: Sequence[dict[str, Any]] = ()) -> tuple[str, str]:
@@ -62,32 +57,64 @@ def sentence(case: Case, helpful: Sequence[dict[str, Any]] = ()) -> tuple[str, s
     if not found.fits:
         each, have = ("each of ", "have") if case.state.n > 1 else ("", "has")
         size = readable(found.memory, BYTES)
-        text = f"{case.title} needs {case.needed_text} on {each}{gpus}, which {have} {size}"
+        text = f"{case.subject} needs {case.needed_text} on {each}{gpus}, which {have} {size}"
         helps = " or ".join(change["text"] for change in helpful[:MOST_NAMED])
         return "Does not fit", f"{text}; it fits {helps}." if helps else f"{text}."
-    spare = f"{case.title} fits on {gpus} with {readable(found.headroom, BYTES)} to spare"
+    spare = f"{case.subject} fits on {gpus} with {readable(found.headroom, BYTES)} to spare"
     waits = f", but {case.waiting:,} of {case.state.users:,} users wait" if case.waiting else ""
-    return f"Fits{waits}", f"{' '.join([spare, *_speed(case)])}."
+    return f"Fits{waits}", f"{''.join([spare, *view_of(case).outcome(case)])}."
 
 
-def _speed(case: Case) -> Iterator[str]:
+def memory(case: Case) -> dict[str, Any]:
+    """Return the parts of the memory of a GPU, in bytes, and its size."""
+    found, sizes = case.fit, memory_parts(case.fit)
+    parts = [
+        {"name": name, "title": title, "bytes": sizes.get(name, 0), "text": readable(sizes.get(name, 0), BYTES)}
+        for name, title in view_of(case).parts.items()
+    ]
+    return {
+        "parts": parts, "total": found.needed + found.reserve, "size": found.memory,
+        "needed_text": case.needed_text, "size_text": readable(found.memory, BYTES),
+        "layout": case.layout_text, "replicas": case.replicas,
+        "free_text": readable(max(found.headroom, 0), BYTES), "gpus": found.count, "evidence": found.evidence["needed"],
+    }  # fmt: skip
+
+
+def change_data(lead: str, own: Mapping[str, Any], text: str, found: FitResult) -> dict[str, Any]:
+    """Return a change of the state: the fields that it sets, what it leads to, and the memory that it leaves."""
+    return {"set": own, "lead": lead, "text": text, "headroom": readable(found.headroom, BYTES)}
+
+
+def change_text(texts: Mapping[str, str], settings: Mapping[str, Any], *first: str) -> str:
+    """Return a change such as ``with q6_k weights and 8 users``, from the texts of settings."""
+    named = [*first, *(texts[name].format(value) for name, value in settings.items() if name in texts)]
+    found = [f"with {' and '.join(named)}"] if named else []
+    found += [f"on {settings['count']} GPUs"] if "count" in settings else []
+    return " ".join(found)
+
+
+# --------------------------------------------------------------------- serving
+
+
+def outcome(case: Case) -> Iterator[str]:
+    """Yield the end of the sentence: how fast requests are answered, if that is known."""
     if case.time_error:
         return
     users = case.state.users
     if case.only_reads:
         texts = "a text" if users == 1 else f"{users:,} texts"
         cost = price_clause(case.reading.usd_per_million, "for ")
-        yield f"and reads {texts} of {case.context:,} tokens in {duration(*case.reading_span)}{cost}"
+        yield f" and reads {texts} of {case.context:,} tokens in {duration(*case.reading_span)}{cost}"
         return
     serving = case.serving
     if not serving.all_run:
-        yield f"but {serving.engine_title} runs only {case.running:,} of {users:,} requests at once"
+        yield f" but {serving.engine_title} runs only {case.running:,} of {users:,} requests at once"
         return
     if speeds := speeds_of(serving):
         low, rate, high = map(three_digits, speeds)
         who, each = ("one user", "") if users == 1 else (f"{users:,} users", " each")
         cost = price_clause(serving.usd_per_million, "for ")
-        yield f"and answers {who} at {rate} tokens/s{each} ({low} to {high}), limited by {bound(case)}{cost}"
+        yield f" and answers {who} at {rate} tokens/s{each} ({low} to {high}), limited by {bound(case)}{cost}"
 
 
 def bound(case: Case) -> str:
@@ -97,22 +124,6 @@ def bound(case: Case) -> str:
         shares[name] = shares.get(name, 0.0) + seconds
     name = max(shares, key=lambda each: shares[each])
     return BOUNDS.get(name, name)
-
-
-def memory(case: Case) -> dict[str, Any]:
-    """Return the parts of the memory of a GPU, in bytes, and its size."""
-    found = case.fit
-    parts = [
-        {"name": name, "title": PARTS[name], "bytes": size, "text": readable(size, BYTES)}
-        for name, size in memory_parts(found).items()
-    ]
-    layout = sizes_of(found.result.mesh)
-    return {
-        "parts": parts, "total": found.needed + found.reserve, "size": found.memory,
-        "needed_text": case.needed_text, "size_text": readable(found.memory, BYTES),
-        "layout": ", ".join(f"{name} {size}" for name, size in layout.items()), "replicas": case.replicas,
-        "free_text": readable(max(found.headroom, 0), BYTES), "gpus": found.count, "evidence": found.evidence["needed"],
-    }  # fmt: skip
 
 
 def changes(case: Case) -> Iterator[dict[str, Any]]:
@@ -130,7 +141,7 @@ def changes(case: Case) -> Iterator[dict[str, Any]]:
             if not found.running:
                 continue  # the engine does not start
             own["users"] = settings["batch"] = found.running
-        yield _change("Fits", own, settings, found)
+        yield change_data("Fits", own, change_text(TEXTS, settings), found.fit)
 
 
 def _without_waiting(case: Case) -> Iterator[dict[str, Any]]:
@@ -152,29 +163,12 @@ def _running_change(case: Case, settings: dict[str, Any]) -> dict[str, Any] | No
     with suppress(LlmcalcError):
         found = case_of(changed(case.state, **own))
         if found.fit.fits and not found.time_error and not found.waiting:
-            return _change("All run", own, settings, found)
+            return change_data("All run", own, change_text(TEXTS, settings), found.fit)
     return None
 
 
-def _change(lead: str, own: dict[str, Any], settings: Mapping[str, Any], found: Case) -> dict[str, Any]:
-    headroom = readable(found.fit.headroom, BYTES)
-    return {"set": own, "lead": lead, "text": _change_text(settings), "headroom": headroom}
-
-
-def _change_text(settings: Mapping[str, Any]) -> str:
-    """Return a change such as ``with q6_k weights and 8 users``."""
-    texts = {"weights": "{} weights", "cache": "a KV cache in {}", "batch": "{:,} users", "seq": "{:,} tokens per user"}
-    named = [texts[name].format(value) for name, value in settings.items() if name in texts]
-    found = [f"with {' and '.join(named)}"] if named else []
-    found += [f"on {settings['count']} GPUs"] if "count" in settings else []
-    return " ".join(found)
-
-
 def notes(case: Case) -> Iterator[str]:
-    """Yield what the user must know beside the numbers."""
-    yield from case.model.warnings
-    if case.is_cut:
-        yield f"the context is {case.context:,} tokens, the most that the model accepts"
+    """Yield what the user must know beside the numbers of serving."""
     if case.is_answer_cut:
         yield f"the output is cut to {case.answer:,} tokens, because the context includes it"
     if case.time_error:

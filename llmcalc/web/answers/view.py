@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
+from ...core.record import NamedTuple
 from .case import Case
 
 
 class View(NamedTuple):
-    """Functions of a case that return its sentence, its numbers, its memory, helpful changes and command lines."""
+    """What depends on the task: titles of the parts of the memory, and functions of a case.
 
-    sentence: Callable[..., tuple[str, str]]
+    The functions return its numbers, helpful changes, the end of its sentence, its notes and its command lines.
+    """
+
+    parts: Mapping[str, str]
     facts: Callable[[Any], Iterator[dict[str, Any]]]
-    memory: Callable[[Any], dict[str, Any]]
     changes: Callable[[Any], Iterator[dict[str, Any]]]
+    outcome: Callable[[Any], Iterator[str]]
+    notes: Callable[[Any], Iterator[str]]
     command_lines: Callable[..., list[dict[str, str]]]
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Named
 from ....layers import Embedding, Mlp, Norm
 from ....layers.parts.qk_norm import QkNorm
-from ..config import Config, Fields, Layers
+from ..config import Config, Fields
 from ..rules import decoder
 from .llama import original_decoder
 from .llama_variants import with_token_rows
@@ -23,7 +23,6 @@ _OLMO_IGNORED = """
 """
 _OLMO_NORMS = {"default": "layernorm", "low_precision": "layernorm", "amd_compatible": "layernorm", "rms": "rmsnorm"}
 DIFFUSION = "the model denoises all tokens at once and uses no cache; it is counted as a causal model"
-_FLAGS_OFF = ("apply_residual_connection_post_layernorm", "embed_layernorm")
 _TELECHAT_IGNORED = """
     attention_softmax_in_fp32 bias_dropout_fusion masked_softmax_fusion skip_bias_add skip_bias_add_qkv slow_but_exact
     flash_attn seq_length n_inner max_position_embeddings
@@ -56,9 +55,7 @@ def _olmo_width(config: Config) -> int:
 
 def _olmo(config: Config, hidden: int, activation: str) -> Architecture:
     config.ignore(_OLMO_IGNORED)
-    for key, wanted in (("rope", True), ("alibi", False), ("input_emb_norm", False), ("norm_after", False)):
-        if config.flag(key) != wanted:
-            raise config.error(f"only {key}: {str(wanted).lower()} is supported")
+    config.check_flags(rope=True, alibi=False, input_emb_norm=False, norm_after=False)
     config.unmodelled_unless("scale_logits", neutral=False)
     bias, grouped = config.flag("include_bias"), config.flag("multi_query_attention")
     biased = config.flag("include_qkv_bias") or bias
@@ -66,9 +63,8 @@ def _olmo(config: Config, hidden: int, activation: str) -> Architecture:
     fields: Fields = {"n_kv_heads": 1} if grouped else {}
     weighted = config.flag("attention_layer_norm_with_affine", True)
     if config.flag("attention_layer_norm"):
-        fields["qk_norm"] = QkNorm(
-            "projection", norm.function, bias=weighted and norm.bias, scale=weighted, eps=norm.eps
-        )
+        bias_of_norm = weighted and norm.bias
+        fields["qk_norm"] = QkNorm("projection", norm.function, bias=bias_of_norm, scale=weighted, eps=norm.eps)
     attention = config.attention(bias=biased, o_bias=bias, clip=config.number("clip_qkv"), **fields)
     mlp = Mlp(config.d_model, hidden, activation, gated=True, bias=bias)
     rows = config.optional_size("embedding_size") or config.vocab
@@ -89,9 +85,7 @@ def _olmo_norm(config: Config, weighted: bool, biased: bool) -> Norm:
 def telechat(config: Config) -> Architecture:
     """Read a TeleChat or TeleChat 2 config. The output projections of attention and of the MLP have biases."""
     config.ignore(_TELECHAT_IGNORED)
-    for key in _FLAGS_OFF:
-        if config.flag(key):
-            raise config.error(f"only {key}: false is supported")
+    config.check_flags(apply_residual_connection_post_layernorm=False, embed_layernorm=False)
     if config.get("base_seqlen") != config.get("training_seqlen"):
         config.add_unmodelled("the NumPy model does not support rotary positions whose base depends on the length")
     mlp = Mlp(config.d_model, config.size("intermediate_size"), "silu", gated=True, out_bias=True)
@@ -103,17 +97,14 @@ def minimind(config: Config) -> Architecture:
     config.ignore("flash_attn max_seq_len dropout aux_loss_alpha seq_aux")
     width, step = config.d_model, config.size("multiple_of")
     hidden = config.optional_size("intermediate_size") or -(-(8 * width // 3) // step) * step
-    feed: Layers = {"dense": Mlp(width, hidden, "silu", gated=True)}
-    expert_keys = "n_routed_experts num_experts_per_tok n_shared_experts norm_topk_prob scoring_func"
     if not config.flag("use_moe"):
-        config.ignore(expert_keys)
-        return original_decoder(config, feed["dense"])
+        config.ignore("n_routed_experts num_experts_per_tok n_shared_experts norm_topk_prob scoring_func")
+        return original_decoder(config, Mlp(width, hidden, "silu", gated=True))
     config.one_of("scoring_func", "softmax")
     config.override("intermediate_size", hidden)
     shared = {"d_ff": hidden} if config.get("n_shared_experts") is not None else {}
-    return original_decoder(
-        config, config.experts("n_routed_experts", "intermediate_size", activation="silu", shared=shared)
-    )
+    routed = config.experts("n_routed_experts", "intermediate_size", activation="silu", shared=shared)
+    return original_decoder(config, routed)
 
 
 def codeshell(config: Config) -> Architecture:
@@ -125,10 +116,8 @@ def codeshell(config: Config) -> Architecture:
     attention = config.attention(bias=True, rope={} if rotary else None, **fields)
     hidden = config.size("intermediate_size", 4 * config.d_model)
     rows = Embedding(config.size("max_position_embeddings"), config.d_model, table="position")
-    return decoder(
-        config,
-        attention,
+    inputs, mlp = (
+        () if rotary else (Named("position", rows),),
         Mlp(config.d_model, hidden, config.activation(), bias=True),
-        norm=config.layernorm(),
-        inputs=() if rotary else (Named("position", rows),),
     )
+    return decoder(config, attention, mlp, norm=config.layernorm(), inputs=inputs)

@@ -49,9 +49,7 @@ def pegasus(config: Config) -> Architecture:
 
 def m2m_100(config: Config) -> Architecture:
     """Read an M2M-100 [fan2020] or NLLB config. Blocks are pre-norm, and positions are computed instead of stored."""
-    return encoder_decoder(
-        config, Style(pre_norm=True, final_norm=True, embedding_norm=False, computed=True, buffer_bias=False)
-    )
+    return encoder_decoder(config, PRE_NORM)
 
 
 def blenderbot_small(config: Config) -> Architecture:
@@ -106,25 +104,15 @@ def _dense_or_sparse(config: Config, side: str, index: int) -> tuple[str, Layer]
     number, first = config.size("expert_capacity"), config.flag("batch_prioritized_routing")
     late = not config.flag("normalize_router_prob_before_dropping")
     scale = 1 - (config.number("moe_token_dropout") or 0.0)
-    routing = Routing(
-        bias=bias, renormalise=True, renormalise_eps=EPS if late else 0.0, renormalise_late=late, scale=scale
-    )
+    eps = EPS if late else 0.0
+    routing = Routing(bias=bias, renormalise=True, renormalise_eps=eps, renormalise_late=late, scale=scale)
     capacity = None
     if share < 1:  # with 1, an expert accepts all tokens of a batch
         size: Fields = {"share": share} if share > 0 else {"tokens": number}
         capacity = Capacity(batch=True, by_score=first, **size)
-    return "sparse", Moe(
-        plain.d_model,
-        plain.d_ff,
-        n_experts,
-        CHOSEN,
-        plain.activation,
-        gated=False,
-        expert_bias=True,
-        routing=routing,
-        expert_capacity=capacity,
-        top_k_run=n_experts,
-    )
+    more: Fields = {"routing": routing, "expert_capacity": capacity, "top_k_run": n_experts}
+    own = (plain.d_model, plain.d_ff, n_experts, CHOSEN, plain.activation)
+    return "sparse", Moe(*own, gated=False, expert_bias=True, **more)
 
 
 def fsmt(config: Config) -> Architecture:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named
 from ....layers import Attention, Bounds, Embedding, FixedTable, Head, Linear, Mlp, Norm, SequenceRows
-from ....layers.parts.cross import Cross
 from ....layers.score_biases.relative import Relative
-from ..config import BIASED, TOKENS, Config, Layers
-from ..rules import causal_lm, decoder, default_layernorm, repeat_block, sublayer
+from ..config import BIASED, FULL, TOKENS, Config
+from ..rules import causal_lm, decoder, default_layernorm, prenorm_block, repeat_block, sublayer, unused_cross_attention
 from .moe_shared_experts import exaone_pattern
 
 SEGMENTS = 2
 PADDED_WIDTH = 256  # Phi-3-small rounds its hidden width up to a multiple
-ROTATED = {"full_attention": False, "sliding_attention": True}  # layers by type
+
 _MLPS = ("mlp", "fused_mlp")  # classes of Phi's MLP in its authors' format, with the same weights
 _OFFSET = 2  # rows before the first position
 
@@ -30,7 +29,7 @@ def cpmant(config: Config) -> Architecture:
     bias = Relative(distances + segments * segments, config.size("position_bias_max_distance"))
     attention = config.layer(Attention, "n_heads=num_attention_heads d_head=dim_head", score_bias=bias, prompt=length)
     mlp = Mlp(width, config.size("dim_ff"), "gelu", gated=True, sequence=SequenceRows(prompt=length))
-    block = Block("block", (sublayer("attention", attention, pre=norm), sublayer("mlp", mlp, pre=norm)))
+    block = prenorm_block("block", norm, attention=attention, mlp=mlp)
     table = Embedding(vocab + config.size("prompt_types") * length, width)
     inputs = (Named("token", table), Named("segment", Embedding(segments, width, "segment")))
     model = causal_lm(config, repeat_block(block, config.n_layers), norm, head=Head(vocab, width), tied=False)
@@ -139,15 +138,9 @@ def exaone4(config: Config) -> Architecture:
             raise config.size_error(text)
         count = config.size("sliding_window_pattern")
         pattern = config.periodic_types(count, first=count - 1)
-    attention, order = config.windowed_attention(pattern, limit, bias=False, qk_norm="head")
-    kinds = dict(attention)
-    if limit:
-        kinds["full_attention"] = config.attention(bias=False, qk_norm="head", rope=None)
-    return decoder(config, kinds, order=order, place="post")
-
-
-def _norm(config: Config) -> Norm:
-    return config.layernorm(bias=False)
+    unplaced = FULL if limit else ()
+    attention, order = config.windowed_attention(pattern, limit, unplaced=unplaced, bias=False, qk_norm="head")
+    return decoder(config, attention, order=order, place="post")
 
 
 def _head(config: Config) -> Head:
@@ -158,7 +151,8 @@ def cohere(config: Config) -> Architecture:
     """Read a Command R config. Query and key heads may be normalised with separate weights per head."""
     norms = config.qk_layernorm() if config.flag("use_qk_norm") else {}
     attention = config.attention(rope={"interleaved": True}, **norms)
-    return decoder(config, norm=_norm(config), attention=attention, place="parallel", head=_head(config))
+    norm = config.layernorm(bias=False)
+    return decoder(config, norm=norm, attention=attention, place="parallel", head=_head(config))
 
 
 def cohere2(config: Config) -> Architecture:
@@ -171,21 +165,16 @@ def cohere_compass(config: Config) -> Architecture:
     """Read a Cohere Compass text config. The model is Cohere 2 without sliding windows by default."""
     config.ignore("pooling sliding_window_pattern")
     given = config.get("rope_parameters") or {}
-    placed = {kind: given.get(kind, "") is not None for kind in ("full_attention", "sliding_attention")}
-    return _windowed(config, ["full_attention"] * config.n_layers, placed, interleaved=False)
+    unplaced = [kind for kind in ("full_attention", "sliding_attention") if given.get(kind, "") is None]
+    return _windowed(config, ["full_attention"] * config.n_layers, unplaced, interleaved=False)
 
 
 def _windowed(
-    config: Config, pattern: list[str], placed: Mapping[str, bool] = ROTATED, interleaved: bool = True
+    config: Config, pattern: list[str], unplaced: Collection[str] = FULL, interleaved: bool = True
 ) -> Architecture:
-    spans = {"full_attention": None, "sliding_attention": config.sliding_window()}
-    rope = {"interleaved": interleaved}
-    kinds: Layers = {
-        kind: config.attention(layer_type=kind, window=span, rope=rope if placed[kind] else None)
-        for kind, span in spans.items()
-    }
-    order = config.layer_types(pattern)
-    return decoder(config, norm=_norm(config), attention=kinds, order=order, place="parallel", head=_head(config))
+    rope, norm = {"interleaved": interleaved}, config.layernorm(bias=False)
+    kinds, order = config.windowed_attention(pattern, config.sliding_window(), unplaced=unplaced, rope=rope)
+    return decoder(config, norm=norm, attention=kinds, order=order, place="parallel", head=_head(config))
 
 
 def opt(config: Config) -> Architecture:
@@ -237,16 +226,13 @@ def xglm(config: Config) -> Architecture:
     """Read an XGLM config [lin2021] with sinusoidal positions. Cross-attention is never run, even if configured."""
     width, heads = config.size("d_model"), config.size("attention_heads")
     norm = default_layernorm(width)
-    parts = [sublayer("attention", Attention(width, heads, **BIASED), pre=norm)]
-    if config.flag("add_cross_attention"):
-        cross = Attention(width, heads, cross=Cross(), causal=False, unused=True, **BIASED)
-        parts.append(sublayer("cross_attention", cross, pre=norm))
+    own, cross = Attention(width, heads, **BIASED), unused_cross_attention(config, width, heads, norm)
     mlp = Mlp(width, config.size("ffn_dim"), config.activation("activation_function"), bias=True)
-    parts.append(sublayer("mlp", mlp, pre=norm))
+    block = Block("block", (sublayer("attention", own, pre=norm), *cross, sublayer("mlp", mlp, pre=norm)))
     blank = config.count("pad_token_id", 1)  # one row of the position table
     fixed = FixedTable("fairseq", blank if blank >= _OFFSET else None)
     inputs = (_positions(config, width, fixed=fixed),)
-    runs = repeat_block(Block("block", tuple(parts)), config.size("num_layers"))
+    runs = repeat_block(block, config.size("num_layers"))
     scale = width**0.5 if config.flag("scale_embedding", True) else 1.0
     return causal_lm(config, runs, norm, inputs=inputs, embedding_scale=scale)
 

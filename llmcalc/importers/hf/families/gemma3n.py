@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from itertools import count
+from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
+from ....core.record import NamedTuple
 from ....layers import AltUp, Laurel, Linear, Mlp, Norm, PerLayerGate, PerLayerTable, ResidualStream, Scale
 from ....layers.parts.kv import Kv
 from ..config import Config
-from ..rules import causal_lm, group_runs, sublayer
+from ..rules import causal_lm, runs_of, sublayer
 from .gemma4 import reused_layers
 
 HALF_THE_POWER = 0.5**0.5  # scale of the sum of two streams
@@ -32,19 +34,15 @@ def gemma3n(config: Config) -> Architecture:
     streams, own = config.repeats("altup_num_inputs"), config.size("hidden_size_per_layer_input")
     config.ignore("altup_coef_clip rope_local_base_freq")
     norm = config.rmsnorm()
-    blocks: dict[Kind, Block] = {}
-    order = []
-    for kind in _kinds(config, layers):
-        if kind not in blocks:
-            blocks[kind] = _block(config, kind, norm, own, f"block{len(blocks)}")
-        order.append(blocks[kind])
+    number = count()
+    runs = runs_of(_kinds(config, layers), lambda kind: _block(config, kind, norm, own, f"block{next(number)}"))
     table = PerLayerTable(config.size("vocab_size_per_layer_input"), width, layers, own, norm.eps)
     created = [ResidualStream(number) for number in range(1, streams)]
     projections = [Linear(width, width, bias=False, residual_stream=stream) for stream in created]
     inputs = [Named("per_layer", table)]
     inputs += [Named(f"altup_projection{number}", layer) for number, layer in enumerate(projections)]
     head = config.lm_head(softcap=config.number("final_logit_softcapping"))
-    found = causal_lm(config, group_runs(order), norm, head=head, inputs=tuple(inputs), embedding_scale=width**0.5)
+    found = causal_lm(config, runs, norm, head=head, inputs=tuple(inputs), embedding_scale=width**0.5)
     stack = found.main
     outputs = [
         Named(f"altup_unembed{number}", replace(layer, residual_stream=replace(stream, restores=True)))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import UnknownNameError, short_repr
+from ....core.record import NamedTuple
 from ....layers import Embedding, Head, Linear, Mlp, Moe, Norm, PerLayerGate, PerLayerTable, Routing, Scale
 from ....layers.parts.kv import Kv
 from ..config import TOKENS, Config, Fields
-from ..rules import causal_lm, group_runs, sublayer
+from ..rules import causal_lm, runs_of, sublayer
 
 _GLOBAL_HEAD = 512
 _PERIOD = 6
@@ -28,19 +29,14 @@ class Kind(NamedTuple):
 def gemma4(config: Config) -> Architecture:
     """Return the language model of Gemma 4."""
     norm, own = config.rmsnorm(), config.optional_size("hidden_size_per_layer_input", zero_is_none=True)
-    blocks: dict[Kind, Block] = {}
-    order = []
-    for kind in layer_kinds(config, config.n_layers):
-        if kind not in blocks:
-            blocks[kind] = _block(config, kind, norm, own)
-        order.append(blocks[kind])
+    runs = runs_of(layer_kinds(config, config.n_layers), lambda kind: _block(config, kind, norm, own))
     config.ignore("vocab_size_per_layer_input")
     inputs: tuple[Named, ...] = ()
     if own:
         rows = config.size("vocab_size_per_layer_input")
         inputs = (Named("per_layer", PerLayerTable(rows, config.d_model, config.n_layers, own, norm.eps)),)
     head = config.lm_head(softcap=config.number("final_logit_softcapping"))
-    return causal_lm(config, group_runs(order), norm, head=head, inputs=inputs, embedding_scale=config.d_model**0.5)
+    return causal_lm(config, runs, norm, head=head, inputs=inputs, embedding_scale=config.d_model**0.5)
 
 
 def diffusion_gemma(config: Config) -> Architecture:

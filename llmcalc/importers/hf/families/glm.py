@@ -11,7 +11,6 @@ from ..rules import causal_lm, decoder, repeat_block, sublayer
 from .deepseek import dense_first, indexed_lm, indexed_mla, indexer_types, mla, shared_experts
 
 _THETA = 10000.0
-_CHATGLM = {"rmsnorm": True, "post_layer_norm": True, "apply_residual_connection_post_layernorm": False}
 _CHATGLM_ARITHMETIC = """
     apply_query_key_layer_scaling attention_softmax_in_fp32 fp32_residual_connection bias_dropout_fusion original_rope
     kv_channels prefix_projection quantization_bit seq_length
@@ -20,19 +19,14 @@ _CHATGLM_ARITHMETIC = """
 
 def chatglm(config: Config) -> Architecture:
     """Read a ChatGLM2, ChatGLM3 or GLM-4 config [glm2024] in the original format, with half of each head rotated."""
-    for key, usual in _CHATGLM.items():
-        if config.flag(key, usual) != usual:
-            raise config.error(f"only {key}: {str(usual).lower()} is supported")
+    config.check_flags(rmsnorm=True, post_layer_norm=True, apply_residual_connection_post_layernorm=False)
     config.ignore(_CHATGLM_ARITHMETIC)
     _warn_of_prefix(config)
-    grouped, heads = config.flag("multi_query_attention"), config.n_heads
-    head, bias = config.size("head_dim"), config.flag("add_bias_linear")
-    attention = config.attention(
-        bias=bias or config.flag("add_qkv_bias"),
-        o_bias=bias,
-        n_kv_heads=config.size("multi_query_group_num") if grouped else heads,
-        rope={"theta": _THETA * (config.number("rope_ratio") or 1.0), "dim": head // 2, "interleaved": True},
-    )
+    bias, theta = config.flag("add_bias_linear"), _THETA * (config.number("rope_ratio") or 1.0)
+    pairs = config.size("multi_query_group_num") if config.flag("multi_query_attention") else config.n_heads
+    rope = {"theta": theta, "dim": config.size("head_dim") // 2, "interleaved": True}
+    biased = bias or config.flag("add_qkv_bias")
+    attention = config.attention(bias=biased, o_bias=bias, n_kv_heads=pairs, rope=rope)
     mlp = Mlp(config.d_model, config.size("intermediate_size"), "silu", gated=True, bias=bias)
     return decoder(config, attention, mlp, tied=config.flag("tie_word_embeddings"))
 
@@ -78,12 +72,9 @@ def glm_ocr(config: Config) -> Architecture:
 
 
 def _glm(config: Config, place: str, bias: bool | None = None, rotated: float = 0.5) -> Architecture:
-    attention = config.attention(
-        bias=config.flag("attention_bias", True) if bias is None else bias,
-        o_bias=False,
-        rope={"dim": config.rotary_width(rotated), "interleaved": True},
-    )
-    return decoder(config, attention, place=place)
+    biased = config.flag("attention_bias", True) if bias is None else bias
+    rope = {"dim": config.rotary_width(rotated), "interleaved": True}
+    return decoder(config, config.attention(bias=biased, o_bias=False, rope=rope), place=place)
 
 
 def glm_image(config: Config) -> Architecture:

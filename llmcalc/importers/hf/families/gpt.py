@@ -2,61 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import replace
 
-from ....core.architecture import Architecture, Block, Named, Sublayer
+from ....core.architecture import Architecture, Block, Named
 from ....core.errors import short_repr
 from ....layers import Attention, Embedding, FixedTable, Head, Mlp, Rope
-from ....layers.parts.cross import Cross
 from ....layers.parts.implementation import Implementation
-from ..config import BIASED, TOKENS, Config, Fields
-from ..rules import causal_lm, decoder, group_runs, repeat_block, sublayer
+from ..config import BIASED, Config, Fields
+from ..rules import causal_lm, decoder, postnorm_block, repeat_block, runs_of, sublayer, unused_cross_attention
 
 
 def gpt2(config: Config) -> Architecture:
-    """Read a GPT-2 config [radford2019]. Blocks are pre-norm and may include cross-attention."""
-    width = config.size("n_embd")
+    """Read a GPT-2 config [radford2019]. Blocks are pre-norm and may include cross-attention.
+
+    ``scale_attn_by_inverse_layer_idx`` divides attention scores by the layer number.
+    """
+    scale, layers = None if config.flag("scale_attn_weights", True) else 1.0, config.size("n_layer")
+    if not config.flag("scale_attn_by_inverse_layer_idx"):
+        return _gpt2(config, [("block", scale)] * layers)
+    whole = scale or (config.size("n_embd") // config.size("n_head")) ** -0.5
+    return _gpt2(config, [(f"block{index}", whole / (index + 1)) for index in range(layers)])
+
+
+def _gpt2(config: Config, kinds: Iterable[tuple[str, float | None]], n_kv_heads: int | None = None) -> Architecture:
+    """Return a decoder whose blocks have the names and the scales of attention scores in ``kinds``."""
+    width, heads = config.size("n_embd"), config.size("n_head")
     norm = config.layernorm("layer_norm_epsilon", width=width)
     mlp = Mlp(width, config.optional_size("n_inner") or 4 * width, config.activation("activation_function"), bias=True)
-    more = [_unused_cross_attention(config, width, norm)] if config.flag("add_cross_attention") else []
+    rest = (*unused_cross_attention(config, width, heads, norm), sublayer("mlp", mlp, pre=norm))
 
-    def block(name: str, scale: float | None) -> Block:
-        own = sublayer("attention", Attention(width, config.size("n_head"), scale=scale, **BIASED), pre=norm)
-        return Block(name, (own, *more, sublayer("mlp", mlp, pre=norm)))
+    def block(kind: tuple[str, float | None]) -> Block:
+        own = Attention(width, heads, n_kv_heads, scale=kind[1], **BIASED)
+        return Block(kind[0], (sublayer("attention", own, pre=norm), *rest))
 
-    inputs = (_positions(config, width),)
-    return causal_lm(config, group_runs(_scaled_blocks(config, width, block)), norm, inputs=inputs)
-
-
-def _unused_cross_attention(config: Config, width: int, norm: object) -> Sublayer:
-    """Return cross-attention that is stored but never run because the model has no encoder."""
-    cross = Attention(width, config.size("n_head"), cross=Cross(), causal=False, unused=True, **BIASED)
-    return sublayer("cross_attention", cross, pre=norm)  # type: ignore[arg-type]
-
-
-def _scaled_blocks(config: Config, width: int, block: Callable[[str, float | None], Block]) -> list[Block]:
-    """Return the blocks. ``scale_attn_by_inverse_layer_idx`` divides attention scores by the layer number."""
-    layers = config.size("n_layer")
-    usual = None if config.flag("scale_attn_weights", True) else 1.0
-    if not config.flag("scale_attn_by_inverse_layer_idx"):
-        return [block("block", usual)] * layers
-    whole = usual or (width // config.size("n_head")) ** -0.5
-    return [block(f"block{index}", whole / (index + 1)) for index in range(layers)]
+    return causal_lm(config, runs_of(kinds, block), norm, inputs=(_positions(config, width),))
 
 
 def openai_gpt(config: Config) -> Architecture:
     """Read a GPT-1 config [radford2018]. Blocks are post-norm."""
     width = config.size("n_embd")
     norm = config.layernorm("layer_norm_epsilon", width=width)
-    mlp = Mlp(
-        width,
-        4 * width,
-        config.activation_name({"gelu": "gelu_new"}.get(config.string("afn"), config.string("afn"))),
-        bias=True,
-    )
-    attention = Attention(width, config.size("n_head"), **BIASED)
-    block = Block("block", (sublayer("attention", attention, after=norm), sublayer("mlp", mlp, after=norm)))
+    activation = config.string("afn")
+    mlp = Mlp(width, 4 * width, config.activation_name("gelu_new" if activation == "gelu" else activation), bias=True)
+    block = postnorm_block("block", norm, attention=Attention(width, config.size("n_head"), **BIASED), mlp=mlp)
     return causal_lm(config, repeat_block(block, config.size("n_layer")), None, inputs=(_positions(config, width),))
 
 
@@ -101,36 +90,23 @@ def gpt_neo(config: Config) -> Architecture:
 
 def gpt_bigcode(config: Config) -> Architecture:
     """Read a GPT-BigCode config [li2023] (StarCoder, SantaCoder). The model is GPT-2 with multi-query attention."""
-    width, heads = config.size("n_embd"), config.size("n_head")
-    multi_query = config.flag("multi_query", True)
+    multi_query, scale = config.flag("multi_query", True), None if config.flag("scale_attn_weights", True) else 1.0
     config.ignore("attention_softmax_in_fp32 scale_attention_softmax_in_fp32")
-    config.check_computed("num_key_value_heads", 1 if multi_query else heads)
-    norm = config.layernorm("layer_norm_epsilon", width=width)
-    d_ff = config.optional_size("n_inner") or 4 * width
-    scale = None if config.flag("scale_attn_weights", True) else 1.0
-    own = Attention(width, heads, 1 if multi_query else None, scale=scale, **BIASED)
-    parts = [sublayer("attention", own, pre=norm)]
-    if config.flag("add_cross_attention"):
-        if multi_query:
-            raise config.error("add_cross_attention cannot be combined with multi_query")
-        cross = Attention(width, heads, cross=Cross(), causal=False, unused=True, **BIASED)
-        parts.append(sublayer("cross_attention", cross, pre=norm))
-    parts.append(sublayer("mlp", Mlp(width, d_ff, config.activation("activation_function"), bias=True), pre=norm))
-    position = Embedding(config.size("n_positions"), width, table="position")
-    runs = repeat_block(Block("block", tuple(parts)), config.size("n_layer"))
-    return causal_lm(config, runs, norm, inputs=(Named("position", position),))
+    config.check_computed("num_key_value_heads", 1 if multi_query else config.size("n_head"))
+    if multi_query and config.flag("add_cross_attention"):
+        raise config.error("add_cross_attention cannot be combined with multi_query")
+    return _gpt2(config, [("block", scale)] * config.size("n_layer"), 1 if multi_query else None)
 
 
 def gptj(config: Config) -> Architecture:
     """Read a GPT-J [wang2021] or CodeGen [nijkamp2022] config. Attention and MLP run in parallel after one norm."""
-    width = config.size("n_embd")
-    heads = config.size("n_head")
+    width, heads = config.size("n_embd"), config.size("n_head")
     head = config.divide_by_heads(width, heads)
     rotary = min(config.optional_size("rotary_dim") or head, head)
     attention = Attention(width, heads, rope=Rope(dim=rotary, interleaved=True))
     mlp = Mlp(width, config.optional_size("n_inner") or 4 * width, config.activation("activation_function"), bias=True)
     norm = config.layernorm("layer_norm_epsilon", width=width)
-    return decoder(config, norm=norm, attention=attention, mlp=mlp, place="parallel", head=_head(config, width))
+    return decoder(config, norm=norm, attention=attention, mlp=mlp, place="parallel", head=_head(config))
 
 
 def ctrl(config: Config) -> Architecture:
@@ -146,9 +122,9 @@ def ctrl(config: Config) -> Architecture:
         attention=Attention(width, config.size("n_head"), **BIASED),
         mlp=Mlp(width, config.size("dff"), "relu", bias=True),
         inputs=(Named("position", position),),
-        head=_head(config, width),
+        head=_head(config),
     )
 
 
-def _head(config: Config, width: int) -> Head:
-    return Head(config.vocab, width, share=TOKENS if config.flag("tie_word_embeddings") else None, bias=True)
+def _head(config: Config) -> Head:
+    return config.lm_head(tied=config.flag("tie_word_embeddings"), width=config.size("n_embd"), bias=True)

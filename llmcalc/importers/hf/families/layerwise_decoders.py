@@ -10,7 +10,7 @@ from ....core.errors import short_repr
 from ....layers import Attention, Bounds, Gate, Mlp, Rope, SharedExperts
 from ....layers.parts.qk_norm import QkNorm
 from ..config import SIGMOID, Config, Fields, Layers
-from ..rules import causal_lm, decoder, group_runs, prenorm_block
+from ..rules import causal_lm, decoder, prenorm_block, runs_of
 
 STEP_DENSE = 3  # default number of layers without experts
 
@@ -18,21 +18,16 @@ STEP_DENSE = 3  # default number of layers without experts
 def openelm(config: Config) -> Architecture:
     """Read an OpenELM config [mehta2024]. Head counts and MLP widths grow with depth."""
     config.one_of("normalization_layer_name", "rms_norm")
-    if not config.flag("ffn_with_glu", True):
-        raise config.error("only ffn_with_glu: true is supported")
+    config.check_flags(ffn_with_glu=True)
     config.ignore("qkv_multipliers num_gqa_groups rope_max_length")
     layers, width = config.n_layers, config.d_model
     queries, keys = (
         [config.integer(heads, key, 1) for heads in _per_layer(config, key, layers)]
         for key in ("num_query_heads", "num_kv_heads")
     )
-    norm, known = config.rmsnorm(), {}
-    order = []
-    for place, shape in enumerate(zip(queries, keys, _mlp_widths(config, layers, width), strict=True)):
-        if shape not in known:
-            known[shape] = _openelm_block(config, f"block{place}", norm, *shape)
-        order.append(known[shape])
-    return causal_lm(config, group_runs(order), norm, tied=config.flag("share_input_output_layers", True))
+    norm, shapes = config.rmsnorm(), [*zip(queries, keys, _mlp_widths(config, layers, width), strict=True)]
+    runs = runs_of(shapes, lambda shape: _openelm_block(config, f"block{shapes.index(shape)}", norm, *shape))
+    return causal_lm(config, runs, norm, tied=config.flag("share_input_output_layers", True))
 
 
 def _mlp_widths(config: Config, layers: int, width: int) -> list[int]:
@@ -52,14 +47,9 @@ def _per_layer(config: Config, key: str, layers: int) -> list[Any]:
 
 
 def _openelm_block(config: Config, name: str, norm: Any, queries: int, keys: int, hidden: int) -> Any:
-    attention = Attention(
-        config.d_model,
-        queries,
-        keys,
-        config.size("head_dim"),
-        qk_norm=QkNorm(eps=norm.eps) if config.flag("normalize_qk_projections") else None,
-        rope=Rope(config.number("rope_freq_constant") or 10000.0),
-    )
+    qk_norm = QkNorm(eps=norm.eps) if config.flag("normalize_qk_projections") else None
+    rope = Rope(config.number("rope_freq_constant") or 10000.0)
+    attention = Attention(config.d_model, queries, keys, config.size("head_dim"), qk_norm=qk_norm, rope=rope)
     mlp = Mlp(config.d_model, hidden, config.activation("activation_fn_name"), gated=True)
     return prenorm_block(name, norm, attention=attention, mlp=mlp)
 
@@ -70,16 +60,13 @@ def step3p5(config: Config) -> Architecture:
     config.ignore("query_pre_attn_scalar mtp_layer_types mtp_mlp_layer_types")
     config.ignore("partial_rotary_factors attention_other_setting num_nextn_predict_layers")
     types = config.layer_types(["full_attention"] * layers)
-    fields: Fields = {"qk_norm": {"unit_offset": True}}
-    fields |= {"gate": Gate(per_head=True, bias="none")}
+    fields: Fields = {"qk_norm": {"unit_offset": True}, "gate": Gate(per_head=True, bias="none")}
     heads = _sliding_heads(config, types)
     spans = {"full_attention": (config.n_heads, None), "sliding_attention": (heads, config.sliding_window())}
-    mixers: Layers = {
-        kind: config.attention(
-            layer_type=kind, n_heads=count, window=span, rope={"dim": config.rotary_width(1.0, kind)}, **fields
-        )
-        for kind, (count, span) in spans.items()
-    }
+    mixers: Layers = {}
+    for kind, (count, span) in spans.items():
+        rope = {"dim": config.rotary_width(1.0, kind)}
+        mixers[kind] = config.attention(layer_type=kind, n_heads=count, window=span, rope=rope, **fields)
     bias, scale = config.flag("mlp_bias"), config.number("moe_router_scaling_factor", 1.0)
     own: Fields = {"d_ff": config.size("share_expert_dim"), "bias": bias, "clamped": False}
     routing = {**SIGMOID, "renormalise": True, "scale": scale}
@@ -107,10 +94,11 @@ def _sliding_heads(config: Config, types: list[str]) -> int:
     if layers is None:
         return usual
     counts = [config.integer(layers.get(index, {}).get(key, config.n_heads), key, 1) for index in range(len(types))]
-    windowed = {count for kind, count in zip(types, counts, strict=True) if kind == "sliding_attention"}
-    if len(windowed) > 1 or any(
-        count != config.n_heads for kind, count in zip(types, counts, strict=True) if kind == "full_attention"
-    ):
+    windowed, others = (
+        {count for kind, count in zip(types, counts, strict=True) if kind == name}
+        for name in ("sliding_attention", "full_attention")
+    )
+    if len(windowed) > 1 or others - {config.n_heads}:
         raise config.size_error(f"{key} in per_layer_config must be the same in all layers with a window")
     return windowed.pop() if windowed else usual
 

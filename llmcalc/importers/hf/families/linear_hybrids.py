@@ -11,7 +11,7 @@ from ....core.layer import is_number
 from ....core.layer_history import with_n_sums
 from ....layers import AttentionResidual, Bounds, GatedDeltaNet, Kda, Latent, Mlp, Moe
 from ..config import SIGMOID, Config, Fields, Layers
-from ..rules import block, causal_lm, decoder, group_runs, runs_by_type
+from ..rules import block, causal_lm, decoder, runs_by_type, runs_of
 from .deepseek import mla
 from .qwen import gated_delta_net
 
@@ -96,16 +96,11 @@ def _linear_config(config: Config) -> Fields:
 
 def _with_attention_residuals(stack: Stack, every: int, eps: float) -> Stack:
     """Return the stack with attention residuals. A new residual stream starts every ``every`` layers."""
-    known: dict[tuple[Block, bool], Block] = {}
-    blocks = [run.block for run in stack.runs for _ in range(run.count)]
-    order = []
-    for index, usual in enumerate(blocks):
-        key = (usual, index % every == 0)
-        if key not in known:
-            known[key] = _residual_block(*key, stack.d_model, eps)
-        order.append(known[key])
+    blocks = (run.block for run in stack.runs for _ in range(run.count))
+    kinds = ((block, index % every == 0) for index, block in enumerate(blocks))
+    runs = runs_of(kinds, lambda kind: _residual_block(*kind, stack.d_model, eps))
     last = Named("attention_residual", AttentionResidual(stack.d_model, norm_eps=eps))
-    return with_n_sums(replace(stack, runs=group_runs(order), outputs=(last, *stack.outputs)))
+    return with_n_sums(replace(stack, runs=runs, outputs=(last, *stack.outputs)))
 
 
 def _residual_block(block: Block, closes: bool, width: int, eps: float) -> Block:

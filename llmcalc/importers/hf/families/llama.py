@@ -31,15 +31,9 @@ def llama4(config: Config) -> Architecture:
     config.ignore("moe router_aux_loss_coef for_llm_compressor")
     chunk, rotated = config.optional_size("attention_chunk_size"), _rotated(config, config.n_layers)
     types = config.layer_types(["chunked_attention" if turned and chunk else "full_attention" for turned in rotated])
-    n_experts, width = config.size("num_local_experts"), config.size("intermediate_size")
-    routed = config.experts(
-        "num_local_experts",
-        "intermediate_size",
-        routing=_ROUTING,
-        shared={"d_ff": width},
-        scaled_input=True,
-        top_k_run=n_experts,
-    )
+    keys, shared = ("num_local_experts", "intermediate_size"), {"d_ff": config.size("intermediate_size")}
+    routed = config.experts(*keys, routing=_ROUTING, shared=shared, scaled_input=True)
+    routed = replace(routed, top_k_run=routed.n_experts)
     feeds: Layers = {"sparse": routed, "dense": config.gated_mlp(key="intermediate_size_mlp")}
     mixers = {
         _name(kind, turned): _attention(config, chunk if kind == "chunked_attention" else None, turned)
@@ -61,9 +55,7 @@ def _rotated(config: Config, layers: int) -> list[bool]:
     period, given = config.size("no_rope_layer_interval", 4), config.get("no_rope_layers")
     if not given:
         return [(index + 1) % period != 0 for index in range(layers)]
-    return [
-        bool(flag) for flag in config.one_per_layer("no_rope_layers", config.layer_indices("no_rope_layers"), layers)
-    ]
+    return [*map(bool, config.one_per_layer("no_rope_layers", config.layer_indices("no_rope_layers"), layers))]
 
 
 def _attention(config: Config, chunk: int | None, rotated: bool) -> Layer:
@@ -93,21 +85,12 @@ def _name(kind: str, rotated: bool) -> str:
 def mllama(config: Config) -> Architecture:
     """Read a Llama 3.2 Vision text config. Image cross-attention layers are stored but not run."""
     config.ignore("pad_token_id")
-    crossed = (
-        CROSSED if config.get("cross_attention_layers") is None else config.layer_indices("cross_attention_layers")
-    )
+    key = "cross_attention_layers"
+    crossed = CROSSED if config.get(key) is None else config.layer_indices(key)
     norm, own, mlp = config.rmsnorm(), config.attention(bias=False), config.gated_mlp()
     idle, gate = replace(norm, unused=True), Scale(config.d_model, scalar=True, function="tanh", unused=True)
-    cross = Attention(
-        config.d_model,
-        own.n_heads,
-        own.n_kv_heads,
-        own.d_head,
-        qk_norm=QkNorm(),
-        causal=False,
-        cross=Cross(),
-        unused=True,
-    )
+    sizes = (config.d_model, own.n_heads, own.n_kv_heads, own.d_head)
+    cross = Attention(*sizes, qk_norm=QkNorm(), causal=False, cross=Cross(), unused=True)
     parts = {"cross_attention": cross, "mlp": replace(mlp, unused=True)}
     looking = (sublayer(name, layer, pre=idle, post=gate) for name, layer in parts.items())
     blocks = {"block": prenorm_block("block", norm, attention=own, mlp=mlp), "image": Block("image", tuple(looking))}
@@ -139,11 +122,7 @@ def original_decoder(config: Config, feed: Layer, **changes: Any) -> Architectur
             "vocab_size is -1, so the vocabulary size is defined only by the tokenizer",
             hint="set it, for example with {overrides=vocab_size=32000}",
         )
-    attention = Attention(
-        config.d_model,
-        config.n_heads,
-        config.n_kv_heads,
-        config.optional_size("head_dim") or config.divide_by_heads(),
-        **{**changes, "rope": Rope(config.number("rope_theta") or ORIGINAL_THETA, **changes.get("rope", {}))},
-    )
+    head, theta = config.optional_size("head_dim") or config.divide_by_heads(), config.number("rope_theta")
+    changes["rope"] = Rope(theta or ORIGINAL_THETA, **changes.get("rope", {}))
+    attention = Attention(config.d_model, config.n_heads, config.n_kv_heads, head, **changes)
     return decoder(config, attention, feed, norm=config.rmsnorm("norm_eps"), tied=config.flag("tied_embeddings"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Sublayer
@@ -14,7 +15,7 @@ from ....layers.parts.output_norm import OutputNorm
 from ....layers.score_biases.alibi import Alibi
 from ..config import Config, Fields, Layers
 from ..rope import dynamic_alpha_fields
-from ..rules import causal_lm, decoder, group_runs, sublayer
+from ..rules import causal_lm, decoder, runs_of, sublayer
 from .llama import llama
 
 MOLMO_TOKENS = 128  # rows of a second table, which the class always has
@@ -198,14 +199,12 @@ def nemotron_nas(config: Config) -> Architecture:
     blocks = config.get("block_configs")
     if not isinstance(blocks, list) or len(blocks) != config.n_layers:
         raise config.error("block_configs must be a list with one entry per layer")
-    known: dict[str, Block] = {}
-    order = []
-    for entry in blocks:
-        key = repr(entry)
-        if key not in known:
-            known[key] = Block(f"block{len(known)}", _nas_block(config, entry, norm, config.d_model, config.n_heads))
-        order.append(known[key])
-    return causal_lm(config, group_runs(order), norm)
+    entries, number = {repr(entry): entry for entry in blocks}, count()
+
+    def build(key: str) -> Block:
+        return Block(f"block{next(number)}", _nas_block(config, entries[key], norm, config.d_model, config.n_heads))
+
+    return causal_lm(config, runs_of(map(repr, blocks), build), norm)
 
 
 def _nas_block(config: Config, entry: Any, norm: Layer, width: int, heads: int) -> tuple[Sublayer, ...]:

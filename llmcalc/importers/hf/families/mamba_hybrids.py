@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Sublayer
@@ -12,7 +11,7 @@ from ....core.layer import Layer
 from ....layers import Latent, Mamba, Mamba2, MlpMultipliers, SsmMultipliers
 from ....layers.parts.multipliers import Multipliers
 from ..config import SIGMOID, Config, Fields, Layers
-from ..rules import causal_lm, decoder, group_runs, prenorm_block, repeat_block, sublayer
+from ..rules import causal_lm, decoder, group_runs, prenorm_block, repeat_block, runs_of, sublayer
 from .llama_variants import multipliers
 from .state_space import MAMBA_KEYS, least_time_step, time_step_limits, time_step_rank
 
@@ -44,19 +43,16 @@ def jamba(config: Config) -> Architecture:
     attention_period, attention_offset = config.period_and_offset("attn")
     expert_period, expert_offset = config.period_and_offset("expert")
 
-    @cache
-    def block(mixer: str, sparse: bool) -> Block:
+    def block(kind: tuple[str, bool]) -> Block:
+        mixer, sparse = kind
         feed = experts if sparse else config.gated_mlp()
         return prenorm_block(f"{mixer}_moe" if sparse else mixer, norm, **{mixer: mixers[mixer], "mlp": feed})
 
-    order = (
-        block(
-            "attention" if index % attention_period == attention_offset else "mamba",
-            n_experts > 1 and index % expert_period == expert_offset,
-        )
-        for index in range(config.n_layers)
+    names = (
+        "attention" if index % attention_period == attention_offset else "mamba" for index in range(config.n_layers)
     )
-    return causal_lm(config, group_runs(order), norm)
+    sparse = (n_experts > 1 and index % expert_period == expert_offset for index in range(config.n_layers))
+    return causal_lm(config, runs_of(zip(names, sparse, strict=True), block), norm)
 
 
 def nemotron_h(config: Config) -> Architecture:

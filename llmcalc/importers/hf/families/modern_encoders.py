@@ -8,7 +8,7 @@ from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.layer import Layer
 from ....layers import Attention, Embedding, Head, Linear, Mlp
 from ..config import Config
-from ..rules import group_runs, postnorm_block, prenorm_block, repeat_block
+from ..rules import group_runs, postnorm_block, prenorm_block, repeat_block, runs_of
 from .bert import embedding_share, embeddings, pooler, tied_head, transform
 
 ESM3_LAYERS = 36  # kinds of sub-layers whose outputs are added unchanged
@@ -36,13 +36,12 @@ def _modernbert(config: Config, headed: bool, *, causal: bool, window: int | Non
     period = config.size("global_attn_every_n_layers", 3)
     default = [KINDS[bool(index % period)] for index in range(config.n_layers)]
     kinds = {kind: _attention(config, kind, window, causal) for kind in KINDS}
-    known: dict[tuple[str, bool], Block] = {}
-    order = []
-    for index, kind in enumerate(config.layer_types(default)):
-        if (kind, not index) not in known:
-            block = prenorm_block("block", norm, attention=_select_attention(kinds, kind, config), mlp=mlp)
-            known[kind, not index] = block if index else _without_first_norm(block)
-        order.append(known[kind, not index])
+
+    def block(kind: tuple[str, bool]) -> Block:
+        found = prenorm_block("block", norm, attention=_select_attention(kinds, kind[0], config), mlp=mlp)
+        return _without_first_norm(found) if kind[1] else found
+
+    runs = runs_of(((kind, not index) for index, kind in enumerate(config.layer_types(default))), block)
     outputs = [Named("final_norm", norm)]
     if headed:
         activation, biased = config.activation("classifier_activation"), config.flag("classifier_bias")
@@ -50,7 +49,7 @@ def _modernbert(config: Config, headed: bool, *, causal: bool, window: int | Non
         head = Head(config.vocab, config.d_model, embedding_share(config), bias=config.flag("decoder_bias"))
         outputs += [Named("transform", dense), Named("transform_norm", norm), Named("head", head)]
     config.ignore("classifier_activation classifier_bias decoder_bias")
-    architecture = _encoder(config, (_token(config), Named("norm", norm)), group_runs(order), outputs)
+    architecture = _encoder(config, (_token(config), Named("norm", norm)), runs, outputs)
     if not causal:
         return architecture
     return replace(architecture, stacks=(replace(architecture.stacks[0], name="decoder", role="decoder"),))

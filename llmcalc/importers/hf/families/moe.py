@@ -8,7 +8,7 @@ from ....core.architecture import Architecture
 from ....core.errors import short_repr
 from ....layers import Attention, Bounds, Gate, Moe, Norm, Routing
 from ....layers.parts.temperature import Temperature
-from ..config import SIGMOID, Config, Fields
+from ..config import FULL, SIGMOID, Config, Fields
 from ..rules import block, causal_lm, decoder, map_sublayers, runs_by_type
 from .llama_variants import attention_by_base, hunyuan_attention, multipliers
 from .minimax import SWIGLU_ALPHA
@@ -105,26 +105,24 @@ def flint(config: Config) -> Architecture:
         "full_attention" if index < 2 or index % 4 == 1 or index == last else "sliding_attention"
         for index in range(config.n_layers)
     ]
-    attention, order = config.windowed_attention(pattern, config.sliding_window(), qk_norm="head", sinks=True)
-    unplaced = config.attention(qk_norm="head", sinks=True, rope=None)
+    limit = config.sliding_window()
+    attention, order = config.windowed_attention(pattern, limit, unplaced=FULL, qk_norm="head", sinks=True)
     shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
     routed = config.experts(routing={"score": "sigmoid"}, shared={"d_ff": shared})
     kinds = sparse_types(config, dense=(0, 1) if config.get("mlp_only_layers") is None else ())
-    return decoder(config, {**attention, "full_attention": unplaced}, routed, order, kinds)
+    return decoder(config, attention, routed, order, kinds)
 
 
 def kolibri1(config: Config) -> Architecture:
     """Read a Kolibri 1 config with sandwich norms and a shared expert. Four of every five layers have a window."""
-    limit = config.sliding_window()
-    attention, order = config.windowed_attention(config.periodic_types(5, first=4), limit, bias=False, qk_norm="head")
+    limit, pattern = config.sliding_window(), config.periodic_types(5, first=4)
+    unplaced = FULL if limit else ()
+    attention, order = config.windowed_attention(pattern, limit, unplaced=unplaced, bias=False, qk_norm="head")
     if "sliding_attention" in order and not limit:
         raise config.error("layers with sliding-window attention require sliding_window")
-    kinds = dict(attention)
-    if limit:
-        kinds["full_attention"] = config.attention(bias=False, qk_norm="head", rope=None)
     shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
     feed, norm = config.experts(routing=SIGMOID, shared={"d_ff": shared}), config.rmsnorm()
-    blocks = {kind: block(kind, norm, layer, feed, "sandwich") for kind, layer in kinds.items()}
+    blocks = {kind: block(kind, norm, layer, feed, "sandwich") for kind, layer in attention.items()}
     return causal_lm(config, runs_by_type(blocks, order), norm)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Branch, Sublayer
 from ....layers import Attention, Gate, Norm
 from ....layers.parts.multipliers import Multipliers
-from ..config import SIGMOID, Config, Fields, Layers
+from ..config import FULL, SIGMOID, Config, Fields, Layers
 from ..rules import causal_lm, decoder, group_runs, runs_by_type, sublayer
 from .deepseek import dense_first, shared_experts
 
@@ -153,9 +153,7 @@ def exaone_moe(config: Config) -> Architecture:
     routed = config.experts(
         routing=SIGMOID, shared={"d_ff": config.shared_width()}, expert_groups=config.expert_groups()
     )
-    mixers = config.local_global_attention(limit, qk_norm="head")
-    if limit:
-        mixers["full_attention"] = config.attention(qk_norm="head", rope=None)
+    mixers = config.local_global_attention(limit, unplaced=FULL if limit else (), qk_norm="head")
     kinds = config.mlp_types(config.count("first_k_dense_replace", 1))
     if config.get("layer_types") is None and config.get("sliding_window_pattern") is None:
         raise config.error("layer_types is missing and cannot be derived without sliding_window_pattern")
@@ -272,8 +270,7 @@ def afmoe(config: Config) -> Architecture:
     routing = {**_TRAINED, "scale": config.number("route_scale", 1.0), "renormalise": True}
     root = config.d_model**0.5 if config.flag("mup_enabled") else 1.0
     gate: Fields = {"gate": Gate(bias="none"), "qk_norm": "head"}
-    mixers = config.local_global_attention(config.sliding_window(), **gate)
-    mixers["full_attention"] = config.attention(rope=None, **gate)
+    mixers = config.local_global_attention(config.sliding_window(), unplaced=FULL, **gate)
     routed = config.experts(routing=routing, shared={"d_ff": config.shared_width()})
     if config.get("layer_types") is None and config.get("global_attn_every_n_layers") is None:
         raise config.error("layer_types is missing and cannot be derived without global_attn_every_n_layers")

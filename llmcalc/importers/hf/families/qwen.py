@@ -21,16 +21,14 @@ def qwen(config: Config) -> Architecture:
     """Read a Qwen 1 config [bai2023] with QKV biases. ``intermediate_size`` is the combined width of the gate and
     up-projections.
     """
-    if not config.flag("no_bias", True):
-        raise config.error("only no_bias: true is supported")
+    config.check_flags(no_bias=True)
     config.ignore(_QWEN_RUNTIME)
     config.unmodelled_unless("use_dynamic_ntk use_logn_attn", neutral=False)
     config.unmodelled_unless("rotary_pct", neutral=1.0)
     heads, twice = config.n_heads, config.size("intermediate_size")
     if twice % 2:
-        raise config.size_error(
-            f"intermediate_size must be even, not {twice}, because it is split between the gate and up projections"
-        )
+        reason = "because it is split between the gate and up projections"
+        raise config.size_error(f"intermediate_size must be even, not {twice}, {reason}")
     theta = config.number("rotary_emb_base") or 10000.0
     attention = config.attention(bias=True, o_bias=False, n_kv_heads=heads, rope={"theta": theta})
     mlp = Mlp(config.d_model, twice // 2, "silu", gated=True)

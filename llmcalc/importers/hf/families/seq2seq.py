@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Run, Stack
 from ....core.errors import UnknownNameError, short_repr
 from ....core.layer import Layer
+from ....core.record import NamedTuple
 from ....layers import Attention, Embedding, FixedTable, Head, Ids, Linear, Mlp
 from ....layers.parts.cross import Cross
 from ..config import BIASED, TOKENS, Config, Fields, Layers
-from ..rules import group_runs, sublayer
+from ..rules import group_runs, runs_of, sublayer
 
 Change = Callable[[Layer], Layer]
 DECODER_TABLE = "decoder_embedding"
@@ -133,16 +134,12 @@ def stack(
         mixers = _mixers(config, style, side, unused_cross)
         mixers |= {"attention": attention} if attention else {}
         mixers |= {"cross_attention": cross} if cross else {}
-        usual = ("block", dense(config, style, side))
-        known: dict[str, Block] = {}
-        order = []
-        for index in range(config.size(style.layers.format(side=side))):
-            name, feed = style.feed(config, side, index) if style.feed else usual
-            if name not in known:
-                known[name] = block(config, style, name, {**mixers, "mlp": feed})
-            order.append(known[name])
-        blocks = order
-    return Stack(side, width, tuple(inputs), group_runs(blocks), (*final, *outputs), side)
+        usual, layers = ("block", dense(config, style, side)), config.size(style.layers.format(side=side))
+        feeds = (style.feed(config, side, index) if style.feed else usual for index in range(layers))
+        runs = runs_of(feeds, lambda feed: block(config, style, feed[0], {**mixers, "mlp": feed[1]}))
+    else:
+        runs = group_runs(blocks)
+    return Stack(side, width, tuple(inputs), runs, (*final, *outputs), side)
 
 
 def _positions(config: Config, style: Style, width: int) -> Embedding:

@@ -27,8 +27,7 @@ def mamba_ssm(config: Config) -> Architecture:
     config.ignore("residual_in_fp32 fused_add_norm")
     if config.get("attn_layer_idx") or config.get("attn_cfg") or config.count("d_intermediate"):
         raise config.error("attention and feed-forward layers between Mamba layers are not supported")
-    if not config.flag("rms_norm", True):
-        raise config.error("only rms_norm: true is supported")
+    config.check_flags(rms_norm=True)
     given = key_group(config, "ssm_cfg", _SSM)
     step, vocab = config.size("pad_vocab_size_multiple", 8), config.vocab
     config.override("vocab_size", -(-vocab // step) * step)
@@ -67,16 +66,10 @@ def falcon_mamba(config: Config) -> Architecture:
 
 
 def _mamba(config: Config, bcdt_norm: str, norm_eps: float = 1e-6) -> Architecture:
-    expanded = int((config.number("expand") or 2) * config.d_model)
-    mixer = config.layer(
-        Mamba,
-        "d_state=state_size d_conv=conv_kernel bias=use_bias conv_bias=use_conv_bias activation=hidden_act",
-        d_inner=config.optional_size("intermediate_size") or expanded,
-        dt_rank=time_step_rank(config, "time_step_rank"),
-        bcdt_norm=bcdt_norm,
-        norm_eps=norm_eps,
-    )
-    return _mamba_lm(config, mixer)
+    keys = "d_state=state_size d_conv=conv_kernel bias=use_bias conv_bias=use_conv_bias activation=hidden_act"
+    inner = config.optional_size("intermediate_size") or int((config.number("expand") or 2) * config.d_model)
+    sizes = {"d_inner": inner, "dt_rank": time_step_rank(config, "time_step_rank")}
+    return _mamba_lm(config, config.layer(Mamba, keys, **sizes, bcdt_norm=bcdt_norm, norm_eps=norm_eps))
 
 
 def _mamba_lm(config: Config, mixer: Mamba | Mamba2) -> Architecture:
@@ -123,11 +116,8 @@ def rwkv(config: Config) -> Architecture:
     """Read an RWKV-4 config [peng2023] with time mixing, channel mixing and a norm after the embedding."""
     norm = config.layernorm("layer_norm_epsilon")
     config.ignore("context_length")
-    block = prenorm_block(
-        "block",
-        norm,
-        time_mix=RwkvTimeMix(config.d_model, config.optional_size("attention_hidden_size") or config.d_model),
-        channel_mix=RwkvChannelMix(config.d_model, config.optional_size("intermediate_size") or 4 * config.d_model),
-    )
+    time = RwkvTimeMix(config.d_model, config.optional_size("attention_hidden_size") or config.d_model)
+    channel = RwkvChannelMix(config.d_model, config.optional_size("intermediate_size") or 4 * config.d_model)
+    block = prenorm_block("block", norm, time_mix=time, channel_mix=channel)
     final = replace(norm, eps=1e-5)  # regardless of the config
     return causal_lm(config, repeat_block(block, config.n_layers), final, inputs=(Named("embedding_norm", norm),))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ....core.architecture import Architecture, Block, Named, Run, Stack
+from ....core.architecture import Architecture, Named, Run, Stack
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers import Attention, Capacity, Head, Mlp, Moe, Routing
 from ....layers.parts.cross import Cross
 from ....layers.score_biases.relative import Relative
 from ..config import TOKENS, Config, Layers
-from ..rules import group_runs, sublayer
+from ..rules import prenorm_block, runs_of
 from .seq2seq import SIDES, tied_tokens, untied_tokens
 
 Feed = Callable[[str, int], tuple[str, Layer]]
@@ -87,15 +87,8 @@ def seq2seq(
 
 
 def _runs(side: str, count: int, mixers: Mapping[str, Layer], feed: Feed, norm: Layer) -> tuple[Run, ...]:
-    known: dict[str, Block] = {}
-    order = []
-    for index in range(count):
-        name, layer = feed(side, index)
-        if name not in known:
-            parts = {**mixers, "mlp": layer}
-            known[name] = Block(name, tuple(sublayer(key, part, pre=norm) for key, part in parts.items()))
-        order.append(known[name])
-    return group_runs(order)
+    kinds = (feed(side, index) for index in range(count))
+    return runs_of(kinds, lambda kind: prenorm_block(kind[0], norm, **mixers, mlp=kind[1]))
 
 
 def _kind(config: Config) -> str:

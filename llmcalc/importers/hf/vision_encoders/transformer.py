@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
 
 from ....core.architecture import Block, Named, Run, Stack
+from ....core.record import NamedTuple
 from ....layers import Attention, Embedding, Linear, Mlp, Norm, Patch, Rope, Scale
 from ....layers.parts.qk_norm import QkNorm
 from ..config import Config, Fields
