@@ -51,15 +51,17 @@ class CachePool(NamedTuple):
 
     def bytes_of(self, tokens: Number) -> Number:
         """Return the bytes that a request with ``tokens`` tokens occupies."""
-        return self._sum(self.groups, tokens)
+        own = tokens / self.ranks
+        return sum((group.bytes_of(own) for group in self.groups), 0.0 * tokens)
 
     def shared_bytes(self, tokens: Number) -> Number:
-        """Return the bytes that requests with the same first ``tokens`` tokens share: of layers that keep them all."""
-        return self._sum([group for group in self.groups if group.kind == FULL], tokens)
+        """Return the bytes that requests with the same first ``tokens`` tokens share.
 
-    def _sum(self, groups: Sequence[PoolGroup], tokens: Number) -> Number:
-        own = tokens / self.ranks
-        return sum((group.bytes_of(own) for group in groups), 0.0 * tokens)
+        They are the whole blocks of layers that keep all tokens.
+        """
+        xp, own = namespace(tokens), tokens / self.ranks
+        kept = (group for group in self.groups if group.kind == FULL)
+        return sum((group.bytes * xp.floor(own / group.block_size) for group in kept), 0.0 * tokens)
 
     def requests(self, tokens: Number) -> Number:
         """Return how many requests with ``tokens`` tokens fit, which is not a whole number.
