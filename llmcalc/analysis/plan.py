@@ -67,7 +67,7 @@ def _budget(gpu: Machine | str | None, price: float | None, budgets: Mapping[str
     given = {name: value for name, value in budgets.items() if value is not None}
     if len(given) > 1:
         first, second, *_ = given
-        raise InputError(f"{first} and {second} cannot be combined", parameter=first, hint="omit one of them")
+        raise InputError("cannot be combined with another budget", parameter=first, hint=f"omit it, or {{{second}}}")
     if gpu is None:
         other = next((name for name in given if name != "compute"), None)
         if other:

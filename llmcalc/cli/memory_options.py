@@ -62,8 +62,15 @@ def quantity_options(quantities: Iterable[Quantity], without: Iterable[Argument 
 
 
 def settings(given: dict[str, Any], options: Iterable[Option] = (*SIZES, *STEP, *MEMORY)) -> dict[str, Any]:
-    """Return the explicitly set options as API keyword arguments."""
-    found = {option.name: given[option.name] for option in options if option.name in given and is_given(option, given)}
+    """Return the explicitly set options as API keyword arguments, with amounts as numbers."""
+    found = {}
+    for option in options:
+        if option.name in given and is_given(option, given):
+            found[option.name] = given[option.name]
+            if option.example:
+                from ..estimate.amounts import amount
+
+                found[option.name] = amount(given[option.name], option.name, option.example)
     if found.pop("no_master", False):
         found["master"] = False
     return found
@@ -85,6 +92,8 @@ def training_mesh(given: dict[str, Any], architecture: Architecture) -> Mesh | N
     from ..inputs.effects import check_effects
     from ..inputs.settings import mesh_settings
 
+    if given["gpu"] is None:
+        refuse(MESH, given, "without a GPU", "add {gpu=h100:512}")
     found = settings(given, MESH)
     check_effects(_SETTINGS.values(), {"training": True, **found}, architecture)
     return mesh_settings(found) if found else None

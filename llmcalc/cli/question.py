@@ -13,13 +13,11 @@ from typing import Any
 
 from .memory_options import settings
 from .options import READING, load_model, load_models
-from .output import Answer, printed
+from .output import Answer, answered, printed
 from .spec import Argument, Command, Option
 
 
-def question(
-    name: str, subject: Argument, options: Iterable[Option], output: Iterable[Option], holds: str = ""
-) -> Command:
+def question(name: str, subject: Argument, options: Iterable[Option], output: Iterable[Option]) -> Command:
     """Return a command whose function takes a subject and the options that are given.
 
     Args:
@@ -27,7 +25,6 @@ def question(
         subject: first argument. A ``model``, or several ``models``, are loaded with the options of ``load``.
         options: settings of the function.
         output: options of the output.
-        holds: attribute of the result that is false if the exit code is 1 (default: always 0).
     """
     own, function = tuple(options), name.replace("-", "_")
     reading = READING if subject.name in ("model", "models") else ()
@@ -35,9 +32,7 @@ def question(
     @printed
     def run(**given: Any) -> Answer:
         ask = getattr(import_module(f"..api.{function}", __package__), function)
-        document = getattr(import_module(f"..report.{function}", __package__), f"{function}_document")
-        result = ask(*_subjects(subject, given), **settings(given, own))
-        return document(result), not holds or bool(getattr(result, holds))
+        return answered(ask(*_subjects(subject, given), **settings(given, own)), name=function)
 
     return Command(name, (subject, *own, *reading, *output), run)
 

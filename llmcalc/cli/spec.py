@@ -57,6 +57,7 @@ class Option:
         joined: whether the option may be repeated, which is the same as one value with commas.
         also: other parameters of the Python function that this option sets.
         short: short form, such as ``-o``.
+        example: a number, if the value is read as an amount such as 1M or 2.5.
     """
 
     flag: str
@@ -71,6 +72,7 @@ class Option:
     also: tuple[str, ...] = ()
     short: str = ""
     joined: bool = False
+    example: str = ""
 
     def __post_init__(self) -> None:
         own = self.__dict__
@@ -90,25 +92,28 @@ class Option:
         return f"{self.flag} {self.metavar or '|'.join(self.choices)}".rstrip()
 
 
-def option_of(setting: Setting, help: str = "", metavar: str = "") -> Option:
+def option_of(setting: Setting, **texts: Any) -> Option:
     """Return the command-line option for a setting, with the same accepted values and default.
 
-    ``help`` and ``metavar`` replace the texts of the setting. A switch that is on by default is turned off by an option
+    ``texts`` replaces fields of the option, such as ``help``. A switch that is on by default is turned off by an option
     of another name.
 
     >>> from ..core.setting import MODE
     >>> option_of(MODE).choices
     ('forward', 'train', 'decode')
     """
-    kind = setting.kind if setting.kind in (int, bool) else str
-    repeatable = setting.kind == TEXTS
-    flag = f"--{setting.option or setting.name.replace('_', '-')}"
-    name, also = (setting.name, ()) if setting.default is not True else ("", (setting.name,))
-    choices = setting.choices if kind is str else ()
-    default = None if repeatable else setting.default
-    help = help or setting.help.replace("{", "--").replace("}", "")
-    metavar = metavar or setting.metavar
-    return Option(flag, help, metavar, name, kind, default, choices, repeatable, setting.complete, also)
+    kind = setting.typed if isinstance(setting.typed, type) else setting.kind
+    kind = kind if kind in (int, bool) else str
+    choices = setting.typed if isinstance(setting.typed, tuple) else setting.choices
+    is_reversed, repeatable = setting.default is True, setting.kind == TEXTS
+    own = {
+        "flag": f"--{setting.option or setting.name.replace('_', '-')}", "metavar": setting.metavar, "kind": kind,
+        "help": setting.help.replace("{", "--").replace("}", ""), "complete": setting.complete,
+        "name": "" if is_reversed else setting.name, "also": (setting.name,) if is_reversed else (),
+        "default": None if repeatable else setting.default, "repeatable": repeatable, "example": setting.example,
+        "choices": choices if kind is str else (),
+    }  # fmt: skip
+    return Option(**{**own, **texts})
 
 
 Parameter = Argument | Option

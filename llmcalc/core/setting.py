@@ -57,6 +57,9 @@ class Setting:
         metavar: placeholder of a value in the help (default: ``N`` for an integer).
         option: name of the command-line option if it is not that of the setting.
         complete: source of completions in ``cli/completion.py``.
+        part: part of a question that the setting belongs to, for functions that group theirs.
+        typed: type or choices of the value on a command line, if it accepts less than the function does.
+        example: a number, for a function's numbers that a command line reads as amounts such as 1M or 2.5.
     """
 
     name: str
@@ -72,6 +75,9 @@ class Setting:
     metavar: str = ""
     option: str = ""
     complete: str = ""
+    part: str = ""
+    typed: Any = None
+    example: str = ""
 
     def is_default(self, value: object) -> bool:
         """Return whether a value has the same effect as the default."""

@@ -13,43 +13,19 @@ from ..core.record import changed
 from ..core.setting import SCALES, SIZE, Setting, read_integer
 from ..data import table, tables
 from ..importers.modelfile import MODELFILE, RUN, own_settings
-from ..inputs.settings import DTYPE, PLAIN
+from ..inputs.serving_settings import SERVE
+from ..inputs.settings import PLAIN
 
 if TYPE_CHECKING:
     from ..serving.start.start import Start
 
-LENGTH = "max_model_len"
-SETTINGS = (
-    Setting("tp", int, least=1), Setting("pp", int, least=1), Setting("dp", int, least=1),
-    Setting("expert_parallel", bool), Setting(LENGTH, (int, str)), Setting("max_num_seqs", int, least=1),
-    Setting("max_num_batched_tokens", int, least=1), Setting("share", float, above=0), Setting("dtype"),
-    Setting("weights"), Setting("cache"), Setting("block_size", int, least=1), Setting("num_blocks", int, least=1),
-    Setting("kv_cache_memory", SIZE, least=1), Setting("enforce_eager", bool), Setting("disable_cache_groups", bool),
-    Setting("two_batch_overlap", bool),
-    Setting("prefix_caching", bool), Setting("chunked_prefill", bool), Setting("async_scheduling", bool),
-    Setting("attention_config"), Setting("ep", int, least=1),
-    Setting("attention_dp", bool), Setting("disable_radix_cache", bool), Setting("max_total_tokens", int, least=1),
-    Setting("graph_sequences", int, least=1), Setting("sliding_ratio", float, above=0),
-    Setting("state_ratio", float, above=0), Setting("max_states", int, least=1),
-    Setting("cache_v"), Setting("gpu_layers", int, least=0), Setting("cpu_experts", int, least=0),
-    Setting("cpu_all_experts", bool), Setting("full_window", bool), Setting("unified", bool),
-    Setting("cpu_dense", int, least=0), Setting("tensor_overrides"), Setting("host_cache", bool),
-    Setting("host_compute", bool), Setting("cpu_offload_gb", float, least=0),
-    Setting("offload_group_size", int, least=0), Setting("offload_num_in_group", int, least=1),
-    Setting("offload_prefetch_step", int, least=1), Setting("kv_offloading_size", float, least=0),
-    Setting("kv_transfer_config"), Setting("hierarchical_cache", bool), Setting("hicache_ratio", float, above=0),
-    Setting("hicache_size", float, least=0), Setting("enable_lora", bool), Setting("max_loras", int, least=1),
-    Setting("max_lora_rank", int, least=1), Setting("max_cpu_loras", int, least=1), Setting("lora_targets"),
-    Setting("lora_paths"), Setting("fully_sharded_loras", bool), Setting("lora_extra_vocab", int, least=0),
-    Setting("draft"), Setting("draft_method"), Setting("draft_tokens", int, least=1), Setting("speculative_config"),
-    Setting("draft_steps", int, least=1), Setting("draft_width", int, least=1),
-    Setting("draft_gpu_layers", int, least=0), Setting("draft_cpu_experts", int, least=0), Setting("draft_cache"),
-    Setting("draft_cache_v"), Setting("draft_context", int, least=0), Setting("auto_fit", bool),
-    Setting("state_dtype"), Setting("conv_dtype"), Setting("dcp", int, least=1),
-    Setting("images_per_prompt", int, least=0), Setting("language_model_only", bool), Setting("multimodal", bool),
-)  # fmt: skip
-_BY_NAME = {setting.name: setting for setting in SETTINGS}
-FLAGS = tuple(_BY_NAME)
+LENGTH, AUTO = "max_model_len", "auto"
+# settings of engines: their flags, and what llmcalc adds to them
+SETTINGS = {
+    setting.name: setting
+    for setting in SERVE
+    if setting.part in ("", "layout", "formats", "added") and "requests" not in setting.needs
+}
 SHARES = ("gpu_memory_utilization", "mem_fraction_static", "free_gpu_memory_fraction")  # names of ``share`` in engines
 _HUMAN = {"k": 10**3, "m": 10**6, "g": 10**9, "K": 2**10, "M": 2**20, "G": 2**30}  # vLLM and SGLang
 _SCALED = r"(\d+(?:\.\d+)?)([kmgKMG])"
@@ -58,51 +34,66 @@ _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 def read_engine_settings(values: Mapping[str, Any], entry: Mapping[str, Any], is_text: bool = False) -> dict[str, Any]:
     """Return the settings of an engine under common names, with its own values translated to ours."""
-    found, read_by_engine = {}, {*entry["flags"]["read"].values(), "weights"}
+    found = {}
     for name, value in values.items():
-        own = "share" if name in SHARES else name
-        setting = _BY_NAME.get(own)
-        if setting is None:
-            known = [each for each in (*FLAGS, *SHARES) if each != "share"]
-            raise UnknownNameError("setting", name, known, parameter=name)
-        if own not in read_by_engine:
-            raise InputError(f"has no effect on {entry['title']}", parameter=name, hint="omit it")
-        is_read = isinstance(value, str) and (is_text or setting.kind is not str)
-        read = _read_text(setting, value, _HUMAN if is_text else SCALES) if is_read else value
-        translated = entry.get("values", {}).get(own, {})
-        if isinstance(read, str) and translated:
-            if is_text and (methods := entry.get("methods", {}).get(own)):
-                _check_method(read, (*translated, *methods.split()), setting_flags(entry["flags"])[own])
-            read = translated.get(read.lower(), translated.get("*", read) if is_text else read)
-        if own == LENGTH and value == "0" and entry["rule"] == "sum":
-            read = "auto"  # llama.cpp: the length of the model, which it does not shorten
-        if read is None or (read == "" and value != ""):  # the engine's name of a default
-            continue
-        if own == LENGTH and isinstance(read, str) and read != "auto":
-            raise InputError(f"invalid length {read!r}", parameter=LENGTH, hint="use a number such as 32k, or auto")
-        if not (own == LENGTH and read == "auto"):
-            (Setting(LENGTH, int, least=1) if own == LENGTH else setting).check(read)
-        if own == "share" and read > 1:
-            raise InputError(f"must be at most 1, not {read:g}", parameter=entry["share"])
-        found[own] = read
-    for name in ("dtype", "state_dtype", "conv_dtype"):
-        if name in found:
-            changed(DTYPE, name=name).check(found[name])
+        setting = _setting(name, entry)
+        read = _read_value(setting, value, entry, is_text)
+        if read is not None:
+            _check(setting, read, entry)
+            found[setting.name] = read
     return found
 
 
+def _setting(name: str, entry: Mapping[str, Any]) -> Setting:
+    """Return a setting that an engine has, by one of its names."""
+    setting = SETTINGS.get("share" if name in SHARES else name)
+    if setting is None:
+        known = [each for each in (*SETTINGS, *SHARES) if each != "share"]
+        raise UnknownNameError("setting", name, known, parameter=name)
+    if setting.name not in (*entry["flags"]["read"].values(), "weights") and setting.part != "added":
+        raise InputError(f"has no effect on {entry['title']}", parameter=name, hint="omit it")
+    return setting
+
+
+def _read_value(setting: Setting, value: Any, entry: Mapping[str, Any], is_text: bool) -> Any:
+    """Return the value of a setting, or None for the engine's name of its default."""
+    own, translated = setting.name, entry.get("values", {}).get(setting.name, {})
+    if own == LENGTH and value == "0" and entry["rule"] == "sum":
+        return AUTO  # llama.cpp: the length of the model, which it does not shorten
+    is_read = isinstance(value, str) and (is_text or setting.kind is not str)
+    read = _read_text(setting, value, _HUMAN if is_text else SCALES) if is_read else value
+    if isinstance(read, str) and translated:
+        if is_text and (methods := entry.get("methods", {}).get(own)):
+            _check_method(read, (*translated, *methods.split()), setting_flags(entry["flags"])[own])
+        read = translated.get(read.lower(), translated.get("*", read) if is_text else read)
+    return None if read == "" and value != "" else read
+
+
+def _check(setting: Setting, value: Any, entry: Mapping[str, Any]) -> None:
+    """Check a value that was read."""
+    if setting.name == LENGTH:
+        if value == AUTO:
+            return
+        if isinstance(value, str):
+            raise InputError(f"invalid length {value!r}", parameter=LENGTH, hint="use a number such as 32k, or auto")
+        setting = changed(setting, kind=int, least=1)
+    setting.check(value)
+    if setting.name == "share" and value > 1:
+        raise InputError(f"must be at most 1, not {value:g}", parameter=entry["share"])
+
+
 def _read_text(setting: Setting, text: str, scales: Mapping[str, int]) -> Any:
-    """Return the value of a flag. Engines read 32k as 32,000 and 32K as 32,768, and llmcalc reads both as 32,768."""
+    """Return the value of a flag, or None for a default.
+
+    Engines read 32k as 32,000 and 32K as 32,768, and llmcalc reads both as 32,768.
+    """
     if setting.kind is bool:
-        if text.lower() in (*_TRUE, *_FALSE):
-            return text.lower() in _TRUE
-        raise InputError(f"invalid value {text!r}", parameter=setting.name, hint="use true or false")
+        return _read_switch(setting, text)
     if setting.name == "images_per_prompt" and not text.isdecimal():
         text = _image_limit(text)
-    is_whole = setting.name == LENGTH and text == "0" and scales is _HUMAN  # llama.cpp: the length of the model
-    if text == "-1" or (text == "auto" and setting.kind is not str) or is_whole:
-        return "auto" if setting.name == LENGTH and text != "0" else None
-    if setting.name == "gpu_layers" and text == "all":
+    if text == "-1" or (text == AUTO and setting.kind is not str):
+        return AUTO if setting.name == LENGTH else None
+    if (setting.name, text) == ("gpu_layers", "all") or (setting.name == LENGTH and text == "0" and scales is _HUMAN):
         return None
     if setting.kind is float:
         try:
@@ -110,13 +101,24 @@ def _read_text(setting: Setting, text: str, scales: Mapping[str, int]) -> Any:
         except ValueError:
             raise InputError(f"invalid number {text!r}", parameter=setting.name) from None
     if setting.kind is int or setting.name == LENGTH or (setting.kind == SIZE and not text.lower().endswith("b")):
-        match = re.fullmatch(_SCALED, text)
-        scale = scales.get(match[2], scales.get(match[2].lower(), 1)) if match else 1
-        number = round(float(match[1]) * scale) if match else read_integer(text)
-        if number is None:
-            raise InputError(f"invalid number {text!r}", parameter=setting.name)
-        return number
+        return _read_whole(setting, text, scales)
     return read_size(text, setting.name) if setting.kind == SIZE else text
+
+
+def _read_switch(setting: Setting, text: str) -> bool:
+    if text.lower() in (*_TRUE, *_FALSE):
+        return text.lower() in _TRUE
+    raise InputError(f"invalid value {text!r}", parameter=setting.name, hint="use true or false")
+
+
+def _read_whole(setting: Setting, text: str, scales: Mapping[str, int]) -> int:
+    """Return a whole number, which may end in one of the ``scales``."""
+    match = re.fullmatch(_SCALED, text)
+    scale = scales.get(match[2], scales.get(match[2].lower(), 1)) if match else 1
+    number = round(float(match[1]) * scale) if match else read_integer(text)
+    if number is None:
+        raise InputError(f"invalid number {text!r}", parameter=setting.name)
+    return number
 
 
 def _check_method(typed: str, known: Iterable[str], flag: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
-from ..calc.sharding import Mesh
+from ..calc.sharding import MESH, Mesh
 from ..core.architecture import Architecture
 from ..core.errors import SizeError
 from ..core.record import changed
@@ -39,6 +39,9 @@ def check_fit(
         mesh = Mesh(dp=count, zero=3)
     if count % mesh.ranks or (is_training and count != mesh.ranks):
         hint = "the product of {dp}, {tp}, {pp} and {cp} must divide the number of GPUs"
+        given = [f"{{{each.name}}}" for each in MESH if not each.is_default(getattr(mesh, each.name))]
+        if mesh.ranks == 1:
+            hint = f"add {{dp={count}}}, or omit {', '.join(given)}"
         raise SizeError(f"the mesh has {mesh.ranks} ranks, but there are {count} GPUs", parameter="gpu", hint=hint)
 
     if is_training:

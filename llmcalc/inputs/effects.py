@@ -28,10 +28,12 @@ from ..core.functions import RECURRENCES
 from ..core.ledger import declarations
 from ..core.record import NamedTuple, changed
 from ..core.setting import Setting
+from .gpus import ALL_GPUS, gpu_list, read_gpus
 from .settings import mesh_settings
 
 OF_STEP = ("training", "serving")  # conditions of the fields of a mesh that is used for several models
 HALF_PRECISION = ("bf16", "fp16")
+ONE_KIND = "name one kind such as {gpu=h100:4}"
 
 
 class Case:
@@ -113,20 +115,35 @@ class Case:
                 model = self.model.name if self.model else "a plan"
                 reason = condition.reason.format(model=model, step=self.step)
                 hint = condition.fix or self.training
-                return InputError(f"has no effect {reason}", parameter=setting.name, hint=hint)
+                return InputError(f"{condition.verdict} {reason}", parameter=setting.name, hint=hint)
         return None
 
 
 class Condition(NamedTuple):
-    """A condition, the reason why a setting has no effect if it does not hold, and a fix (empty: train)."""
+    """A condition, the reason why a setting has no effect if it does not hold, a fix (empty: train), and a verdict."""
 
     holds: Callable[[Case], bool]
     reason: str
     fix: str = "omit it"
+    verdict: str = "has no effect"
 
 
 def _is_given(name: str, reason: str, fix: str) -> Condition:
     return Condition(lambda case: case.get(name) is not None, reason, fix)
+
+
+def _search(name: str) -> tuple[str, str, str]:
+    """Return why a setting cannot be combined with a search for layouts, which another setting asks for."""
+    return "with a search for layouts", f"omit it, or {{{name}}}", "cannot be combined"
+
+
+def _are_one_kind(gpu: str | int | None) -> bool:
+    """Return whether all GPUs are of one kind."""
+    groups = gpu_list(gpu)
+    if groups == [ALL_GPUS]:
+        return False
+    kinds = [gpus.accelerator for gpus in map(read_gpus, groups)]
+    return all(kind == kinds[0] for kind in kinds)
 
 
 def _has(holds: Callable[[Case], bool], what: str) -> Condition:
@@ -186,7 +203,38 @@ CONDITIONS = {
         ),
         "on {model} in {step}",
     ),
-}
+    # of serving engines
+    "requests": Condition(
+        lambda case: any(each.part == "requests" for each, _ in case.given()), "without the lengths of requests",
+        "add {isl=1000} {osl=500}",
+    ),
+    "no_requests": Condition(
+        lambda case: not any(each.part == "requests" for each, _ in case.given()),
+        "modelled together with the time of requests", verdict="is not",
+    ),
+    "command_lines": Condition(
+        lambda case: any(case.get(name) for name in ("sla", "pareto", "prefill_pool", "command"))
+        or CONDITIONS["no_requests"].holds(case),
+        "on the times of one layout",
+    ),
+    "drafts": Condition(
+        lambda case: any(case.get(name) for name in ("draft", "draft_method", "speculative_config")),
+        "speculative decoding", "add {draft=MODEL}, or a method such as {draft_method=mtp}", "needs",
+    ),
+    "one_group": Condition(
+        lambda case: not gpu_list(case.get("gpu")), "one group of GPUs", f"omit it, or {ONE_KIND}", "needs"
+    ),
+    "one_kind": Condition(
+        lambda case: _are_one_kind(case.get("gpu")), "with several kinds of GPUs", f"omit it, or {ONE_KIND}",
+        "cannot be combined",
+    ),
+    "no_limits": Condition(lambda case: not case.get("sla"), *_search("sla")),
+    "no_front": Condition(lambda case: not case.get("pareto"), *_search("pareto")),
+    "no_pools": Condition(
+        lambda case: not case.get("prefill_pool"), "on two pools, which have no pipeline stages",
+        "omit it, or {prefill_pool}",
+    ),
+}  # fmt: skip
 
 
 class EffectCheck:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ..calc.memory.number_formats import Format
@@ -31,9 +31,9 @@ FORMULAS = {
 EXPERTS = "1/Ê = 1/(E - 1 + 1/(1/e_start - 1/e_max)) + 1/e_max"
 LAW_CHECKED = {"true": "publication", "copies": "transcriptions", "false": "one transcription"}
 LAW_DOUBTS = {
-    "true": (),
-    "copies": ("the constants were verified in several transcriptions, but not in the publication itself",),
-    "false": ("the constants were verified in one transcription, but not in the publication itself",),
+    "true": "",
+    "copies": "the constants were verified in several transcriptions, but not in the publication itself",
+    "false": "the constants were verified in one transcription, but not in the publication itself",
 }
 
 
@@ -78,8 +78,7 @@ def hardware_document(found: Mapping[str, Accelerator]) -> Document:
         return rate / 1e12 if rate else None
 
     listed = table_of("", found.values(), {
-        "accelerator: name": lambda one: one.name, "year: number 2": lambda one: one.year,
-        "usable memory: bytes": lambda one: one.usable_bytes,
+        "accelerator: name": "name", "year: number 2": "year", "usable memory: bytes": "usable_bytes",
         "GB/s: number 1": lambda one: one.bandwidth / 1e9 if one.bandwidth else None, "16-bit TFLOP/s: number": peak,
         "checked: name": lambda one: CHECKED[one.checked],
     })  # fmt: skip
@@ -95,54 +94,50 @@ def hardware_document(found: Mapping[str, Accelerator]) -> Document:
 def accelerator_document(one: Accelerator) -> Document:
     """Build a report on an accelerator's specifications."""
     bus, group = one.bus or ("", 0.0)
-    facts = [
+    facts = (
         Fact("memory", one.memory_bytes, BYTES, one.memory_text),
         Fact("usable", one.usable_bytes, BYTES, one.usable_text.removeprefix("usable: ")),
-        *_rates(
-            ("bandwidth", one.bandwidth, ""), ("link", one.link[1], f"bidirectional, {one.link[0]}"),
-            ("larger groups", group, f"bidirectional, {bus}"), ("network", one.network, one.network_text),
-        ),
-        *([Fact("power", one.power, "W")] if one.power else []),
-        *([Fact("generation", one.generation)] if one.generation else []),
-        *([Fact("multiprocessors", one.sms)] if one.sms else []),
-        *([Fact("L2 cache", one.l2_bytes, BYTES)] if one.l2_bytes else []),
-        Fact("node", one.node, "accelerators", one.node_text),
-        Fact("engines", " · ".join(engine_titles(one))),
-    ]  # fmt: skip
+        Fact("bandwidth", _rate(one.bandwidth), "GB/s"),
+        Fact("link", _rate(one.link[1]), "GB/s", f"bidirectional, {one.link[0]}"),
+        Fact("larger groups", _rate(group), "GB/s", f"bidirectional, {bus}"),
+        Fact("network", _rate(one.network), "GB/s", one.network_text),
+        Fact("power", one.power or None, "W"), Fact("generation", one.generation),
+        Fact("multiprocessors", one.sms or None), Fact("L2 cache", one.l2_bytes or None, BYTES),
+        Fact("node", one.node, "accelerators", one.node_text), Fact("engines", " · ".join(engine_titles(one))),
+    )  # fmt: skip
     kinds = (("dense", one.peak), ("sparse", one.sparse), ("dense, fp16 accumulation", one.fp16_accumulate))
     peaks = [(name, kind, peak) for kind, values in kinds for name, peak in values.items()]
-    offers = [(offer.seller, offer.kind, f"{offer.usd:.2f}", offer.date, offer.source) for offer in one.offers]
-    priced = columns("seller: name", "kind: name", "USD per hour: name", "date: name", "source: text 1")
+    offers = table_of("rental prices", one.offers, {
+        "seller: name": "seller", "kind: name": "kind", "USD per hour: name": lambda offer: f"{offer.usd:.2f}",
+        "date: name": "date", "source: text 1": "source",
+    })  # fmt: skip
     disputed = columns("figure: name", "values in sources")
-    notes = (one.note, f"price in US dollars per hour: {one.price}" if one.price else "", f"source: {one.source}")
     evidence = PUBLISHED if one.checked != "false" else UNVERIFIED
-    warning = {"true": (), "partly": ("some specifications are unverified",)}
+    warning = {"true": "", "partly": "some specifications are unverified"}
     return Document(
         f"{one.title} ({one.name})",
         lambda: envelope("hardware show", {"name": one.name}, {**one.to_dict(), **evidence}),
-        warnings=warning.get(one.checked, ("the specifications are unverified",)),
-        facts=tuple(facts),
+        warnings=(warning.get(one.checked, "the specifications are unverified"),),
+        facts=facts,
         tables=(
             Table("peaks", columns("format: name", "kind: name", "FLOP/s: about"), peaks),
-            Table("rental prices", priced, offers),
+            offers,
             Table("disputed and never used in calculations", disputed, list(one.unconfirmed.items())),
         ),
-        notes=tuple(filter(None, notes)),
+        notes=(one.note, f"price in US dollars per hour: {one.price}" if one.price else "", f"source: {one.source}"),
     )
 
 
-def _rates(*rates: tuple[str, float | None, str]) -> Iterator[Fact]:
-    """Yield the rates that are known, in GB/s."""
-    for name, rate, note in rates:
-        if rate:
-            yield Fact(name, f"{rate / 1e9:,.6g}", "GB/s", note)
+def _rate(rate: float | None) -> str:
+    """Return a rate in GB/s, or nothing if it is unknown."""
+    return f"{rate / 1e9:,.6g}" if rate else ""
 
 
 def laws_document(found: Mapping[str, Law]) -> Document:
     """Build a report that lists all scaling laws."""
     listed = table_of("", found.values(), {
-        "law: name": lambda one: one.name, "title": lambda one: one.title, "form: name 1": lambda one: one.form,
-        "N: name": lambda one: one.counts, "verified in: name": lambda one: LAW_CHECKED[one.checked],
+        "law: name": "name", "title": "title", "form: name 1": "form", "N: name": "counts",
+        "verified in: name": lambda one: LAW_CHECKED[one.checked],
     })  # fmt: skip
     return Document(
         f"{len(found)} scaling laws",
@@ -159,17 +154,17 @@ def law_document(one: Law) -> Document:
     ends = [
         (QUANTITIES[name], *("" if end is None else about(end, "") for end in ends)) for name, ends in one.range.items()
     ]
-    experts = (EXPERTS,) if "e_start" in one.constants else ()
-    unit = () if one.unit == 1 else (f"C in units of {one.unit:.4g} FLOPs",)
+    experts = EXPERTS if "e_start" in one.constants else ""
+    unit = "" if one.unit == 1 else f"C in units of {one.unit:.4g} FLOPs"
     return Document(
         f"{one.title} ({one.name})",
         lambda: envelope("laws show", {"name": one.name}, {**one.to_dict(), "formula": FORMULAS[one.form], **FITTED}),
-        subtitle=(FORMULAS[one.form], *experts, *unit),
-        warnings=LAW_DOUBTS[one.checked],
+        subtitle=(FORMULAS[one.form], experts, unit),
+        warnings=(LAW_DOUBTS[one.checked],),
         facts=(Fact("form", one.form), Fact("N", one.counts, "", COUNTS[one.counts])),
         tables=(
             Table("constants", columns("symbol: name", "value: number", "uncertainty"), constants),
             Table("fitted on", columns("quantity: name", "from: name", "to: name"), ends),
         ),
-        notes=(*((one.note,) if one.note else ()), f"source: {cite(one.source)}"),
+        notes=(one.note, f"source: {cite(one.source)}"),
     )

@@ -85,13 +85,16 @@ def _document(title: str, kind: str, curves: Sequence[Curve], about: str) -> Doc
     marks = list(_crossings(drawn))
     chart = Chart(title, TOKENS, Axis(kind, kind, True), tuple(drawn), tuple(mark for _, mark in marks))
     names = ", ".join(curve.name for curve in curves if curve not in drawn)
+    unit = f"about {BYTES}" if kind == BYTES else "about"
+    heads = columns("curves: name", "tokens (approximate): about", f"{kind}: {unit}")
+    rows = [(name, mark.x, mark.y) for name, mark in marks]
     return Document(
         title,
         dict,
         subtitle=(about,),
-        tables=(_table(drawn, kind), _crossing_table(marks, kind)),
+        tables=(_table(drawn, unit), Table("crossings, interpolated between the points above", heads, rows)),
         pictures=lambda: (chart,) if drawn else (),
-        notes=(f"no values to plot for {names}",) if names else (),
+        notes=(f"no values to plot for {names}" if names else "",),
     )
 
 
@@ -103,16 +106,8 @@ def _crossings(curves: Sequence[Curve]) -> Iterator[tuple[str, Mark]]:
             yield f"{one.name} and {other.name}", Mark(f"{mark.x:,.0f} tokens", mark.x, mark.y)
 
 
-def _table(curves: Sequence[Curve], kind: str) -> Table:
+def _table(curves: Sequence[Curve], unit: str) -> Table:
     lengths = sorted({x for curve in curves for x, _ in curve.points})
     values: list[dict[float, float]] = [dict(curve.points) for curve in curves]
-    unit = f"about {BYTES}" if kind == BYTES else "about"
     rows = [(int(x), *(own.get(x) for own in values)) for x in lengths]
     return Table("", (Column("tokens", "number"), *(Column(curve.name, unit) for curve in curves)), rows)
-
-
-def _crossing_table(marks: Sequence[tuple[str, Mark]], kind: str) -> Table:
-    unit = f"about {BYTES}" if kind == BYTES else "about"
-    heads = columns("curves: name", "tokens (approximate): about", f"{kind}: {unit}")
-    rows = [(name, mark.x, mark.y) for name, mark in marks]
-    return Table("crossings, interpolated between the points above", heads, rows)

@@ -31,6 +31,11 @@ class Fact:
     note: str = ""
 
     @property
+    def is_known(self) -> bool:
+        """Whether there is a value."""
+        return self.value not in (None, "")
+
+    @property
     def texts(self) -> tuple[str, str, str, str]:
         """Readable value, its decimal form (bytes only), its exact digits (if rounded), and the unit with any note."""
         if not isinstance(self.value, int):
@@ -123,15 +128,15 @@ def shares_table(title: str, name: str, sizes: dict[str, int], unit: str = "byte
 
 @record
 class Document:
-    """Structured output of a command.
+    """Structured output of a command. Empty lines, facts without a value and tables without rows are left out.
 
     Attributes:
         title: one-line title, such as the model name, or the answer with a sign (✓ yes, ✗ no, ! unknown).
         subtitle: lines below the title, such as the structure of the model.
         warnings: important warnings, such as a warning that a model is unpublished.
         facts: main results.
-        tables: breakdowns (tables without rows are omitted).
-        main: index of the table written as CSV.
+        tables: breakdowns.
+        main: index of the table written as CSV, among the tables with rows.
         listing: function that builds the table written as CSV, where the tables have one row for many entries.
         tree: derivation of a number.
         derivation: function that builds the tree for the ``tree`` format.
@@ -158,7 +163,10 @@ class Document:
     derivation: Callable[[], tuple[Node, ...]] = tuple
 
     def __post_init__(self) -> None:
-        self.__dict__["tables"] = tuple(table for table in self.tables if table.rows)
+        own = self.__dict__
+        own["tables"] = tuple(table for table in self.tables if table.rows)
+        own["facts"] = tuple(fact for fact in self.facts if fact.is_known)
+        own |= {name: tuple(filter(None, own[name])) for name in ("subtitle", "warnings", "notes", "details")}
 
     @property
     def every_note(self) -> tuple[str, ...]:

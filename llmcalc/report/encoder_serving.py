@@ -6,29 +6,29 @@ from typing import Any
 
 from ..core.errors import spelled
 from ..core.printable import plural
-from ..serving.encoders import EncoderServing, engine_name
+from ..serving.encoders import EncoderServing
+from ..serving.memory import engine_title
 from .document import Document, Fact
 from .heading import model_document, named_values
 from .latency import parts_table, span_text
 from .numbers import dollars
-from .points import point_data, sizes_of, unused_alert
+from .points import point_data, unused_alert
 
 INPUTS = ("gpu", "gpus", "tp", "dp", "isl", "concurrency", "max_num_batched_tokens")
 
 
 def encoder_document(result: EncoderServing) -> Document:
     """Build the report of the throughput of an encoder. The title is the answer."""
-    layout = sizes_of(result.step.model.mesh, ("tp", "dp"))
-    settings = {"isl": result.isl, "concurrency": f"{result.concurrency:g}", "batch": result.batch, **layout}
+    settings = {"isl": result.isl, "concurrency": f"{result.concurrency:g}", "batch": result.batch, **result.sizes}
     parts: dict[str, Any] = {"facts": _facts(result), "tables": (parts_table(result.step),), "notes": _notes(result)}
     return model_document(
         result.architecture,
         "serve",
         lambda: point_data(result, _notes(result), INPUTS),
-        f" in {engine_name(result)} on {result.gpus} × {result.accelerator.title}",
+        f" in {engine_title(result.engine)} on {result.used} × {result.accelerator.title}",
         answer=f"{'✓' if result.fits else '✗'} {result.summary}",
         lines=(named_values(settings),),
-        alerts=unused_alert(result.step.count - result.gpus, result.step.count),
+        alerts=unused_alert(result.step.count - result.used, result.step.count),
         details=result.step.measured_on,
         **(parts if result.fits else {}),
     )

@@ -80,7 +80,7 @@ def _measured(one: Measurements) -> Table:
     if one.deviation:
         return Table(one.title, columns("input", "error", "cases: number"), [(one.settings, one.deviation, one.cases)])
     return table_of(one.title, one.rows, {
-        "case": lambda row: row.case, "measured: name": lambda row: f"{row.measured:,.5g} {one.unit}",
+        "case": "case", "measured: name": lambda row: f"{row.measured:,.5g} {one.unit}",
         "predicted: name": lambda row: f"{row.predicted:,.5g} {one.unit}",
         "error: name": lambda row: f"{100 * row.error:+.2f} %",
     })  # fmt: skip

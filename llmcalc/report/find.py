@@ -21,8 +21,8 @@ def find_models_document(found: ModelSearch, given: str | None = None) -> Docume
     card = found.accelerator
     gpu = card.title if card else "accelerator"
     listed = table_of("largest first", found.models, {
-        "model: name": lambda one: one.name, "parameters: about": lambda one: one.parameters,
-        "weights: name": lambda one: one.format, "bytes: about bytes 1": lambda one: one.weights,
+        "model: name": "name", "parameters: about": "parameters", "weights: name": "format",
+        "bytes: about bytes 1": "weights",
         "largest context: name": lambda one: f"{exact(one.context)}{'+' if one.context == MOST_CONTEXT else ''}",
     })  # fmt: skip
     workload = {"batch": 1, "seq": SEQ, **found.settings}
@@ -53,10 +53,9 @@ def _memory_facts(found: ModelSearch | RecipeSearch, given: str | None) -> tuple
 def find_gpus_document(found: GpuSearch) -> Document:
     """Build a report that lists the GPUs on which a model fits, cheapest first."""
     listed = table_of("cheapest first, then the least memory", found.gpus, {
-        "GPUs: name": _name, "memory: about bytes 2": lambda one: one.fit.memory,
-        "headroom: about bytes 1": lambda one: one.fit.headroom,
+        "GPUs: name": _name, "memory: about bytes 2": "fit.memory", "headroom: about bytes 1": "fit.headroom",
         "USD per hour: name": lambda one: ends_text(*(f"{price:.2f}" for price in one.price or ())),
-        "dated: name": lambda one: one.dated, "quotes: text 3": lambda one: one.quotes,
+        "dated: name": "dated", "quotes: text 3": "quotes",
     })  # fmt: skip
     answer = found.summary.removeprefix(f"{found.architecture.name} ")
     if found.gpus:
@@ -77,11 +76,11 @@ def find_gpus_document(found: GpuSearch) -> Document:
         tables=(listed,),
         derivation=derivation("memory", found.gpus[0].fit.result) if found.gpus else tuple,
         notes=(
-            *([f"not counted: {vendors}, where no engine reads weights in {weights}"] if vendors else []),
+            f"not counted: {vendors}, where no engine reads weights in {weights}" if vendors else "",
             "memory, headroom: per GPU; USD per hour: all GPUs, lowest to highest quote; dated: the lowest quote",
             f"sources of quotes: {'; '.join(filter(None, sources))}; see llmcalc hardware show",
         ),
-        details=[f"too small, even as a node of up to 8: {small}"] if small else [],
+        details=(f"too small, even as a node of up to 8: {small}" if small else "",),
     )
 
 
@@ -100,8 +99,8 @@ def find_recipes_document(
     card, best = found.accelerator, found.best
     gpu = card.title if card else "accelerator"
     listed = table_of(f"recipes for {found.count} GPU{'s' * (found.count > 1)}, best first", found.recipes, {
-        "recipe: group": lambda one: one.method, "with: name": lambda one: one.saving,
-        "fits: name": lambda one: "yes" if one.fits else "no", "needed: about bytes": lambda one: one.needed,
+        "recipe: group": "method", "with: name": "saving",
+        "fits: name": lambda one: "yes" if one.fits else "no", "needed: about bytes": "needed",
         "host memory: about bytes 1": lambda one: one.host or None, "batch: number": lambda one: one.batch or None,
     })  # fmt: skip
     answer = f"✓ yes: {best.name}, batch {best.batch}" if best else "✗ no recipe fits"
@@ -115,7 +114,7 @@ def find_recipes_document(
         answer=answer,
         lines=(f"workload: {named_values(found.settings)}",),
         facts=(
-            *([Fact("command", commands[best.name])] if best and best.name in commands else []),
+            Fact("command", commands.get(best.name) if best else None),
             *_memory_facts(found, given),
         ),
         derivation=lambda: tuple(Node(one.name, one.needed, BYTES) for one in found.recipes),
@@ -123,6 +122,6 @@ def find_recipes_document(
         notes=(
             "needed: bytes per GPU for the smallest batch; batch: largest micro-batch of each GPU",
             "optimizer on the CPU: its states and master weights are in host memory, as in ZeRO-Offload",
-            *(["several GPUs use ZeRO-3"] if found.count > 1 else []),
+            "several GPUs use ZeRO-3" if found.count > 1 else "",
         ),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..calc.kv_cache import ROLE_DTYPES
@@ -67,6 +67,7 @@ def fit_document(
         run = [serving_line(worst), weights_line(worst) or _format_line(worst, accelerator)]
         alerts = [*_too_long(fit), *refusals(worst), *_unread(worst, accelerator)]
     on = f"{fit.count} × {accelerator.title if accelerator else 'accelerator'}"
+    longest = f"{solution.in_memory:,}" if solution and solution.in_memory is not None else ""  # beyond the model's own
     facts = (
         *([Fact(ASKED[solution.asked], _solved(solution, fit))] if solution else []),
         Fact("needed", fit.needed, BYTES, f"per accelerator, peak phase: {worst.phase}"),
@@ -74,11 +75,9 @@ def fit_document(
         Fact("reserve", fit.reserve, BYTES, spelled(f"assumed for the runtime: {{reserve={reserve}}}")),
         Fact("headroom", fit.headroom, BYTES),
         *_host(fit),
-        *_in_memory(solution),
+        Fact("in memory", longest, "tokens", spelled("the answer with {extend=True}")),
     )
     has_candidates = solution is not None and bool(solution.candidates)
-    tables = [*([_changes(fit.changes, spell)] if fit.changes else []), _parts(fit)]
-    tables += [_candidates(solution)] if solution and has_candidates else []
     partly = _unverified(accelerator, "partly", "{}: some specifications are unverified ({})")
     return model_document(
         architecture,
@@ -86,13 +85,13 @@ def fit_document(
         lambda: _json(fit, reserve, spell),
         f" on {on}",
         answer=_answer(fit),
-        lines=tuple(filter(None, (*run, mesh))),
+        lines=(*run, mesh),
         alerts=[*alerts, *_unverified(accelerator, "false", "the specifications of {} are unverified ({})")],
         facts=facts,
-        tables=tuple(tables),
+        tables=(_changes(fit.changes, spell), _parts(fit), *([_candidates(solution)] if solution else [])),
         pictures=lambda: [_chart(fit)],
         derivation=derivation("memory", fit.result),
-        main=len(tables) - 1,
+        main=-1,
         listing=None if has_candidates else lambda: _listing(fit, facts),
         notes=(*_limit(architecture, solution), *_notes(fit), *_shared(fit), *partly),
     )
@@ -104,32 +103,24 @@ def _too_long(fit: FitResult) -> list[str]:
     return [f"{tokens:,} tokens exceed the {most:,} that the model accepts"] if most and tokens > most else []
 
 
-def _in_memory(solution: Solution | None) -> Sequence[Fact]:
-    """Return the largest context that fits if the model accepts a shorter one only."""
-    if solution is None or solution.in_memory is None:
-        return ()
-    return (Fact("in memory", f"{solution.in_memory:,}", "tokens", spelled("the answer with {extend=True}")),)
-
-
-def _host(fit: FitResult) -> Sequence[Fact]:
-    """Return the host memory that a part of the model needs."""
+def _host(fit: FitResult) -> Iterator[Fact]:
+    """Yield the host memory that a part of the model needs."""
     if fit.solution is None or fit.solution.asked not in OFFLOADS:
-        return ()
+        return
     size, state = fit.result.host + fit.result.host_state, binary(fit.result.host_state)
     from ..fitting.offload import flag_of
 
     parts = f"weights and {state} of state" if state else "weights"
     note = f"{parts}, with {flag_of(fit.solution.asked)} of llama.cpp"
-    return (Fact("host memory", size, BYTES, note),) if size else ()  # or nothing fits
+    yield Fact("host memory", size or None, BYTES, note)  # none if nothing fits
 
 
-def _shared(fit: FitResult) -> Sequence[str]:
-    """Return a note on a memory that GPU and host share, if a part of the model may be in host memory."""
+def _shared(fit: FitResult) -> Iterator[str]:
+    """Yield a note on a memory that GPU and host share, if a part of the model may be in host memory."""
     card, is_asked = fit.accelerator, fit.solution is not None and fit.solution.asked in OFFLOADS
-    if card is None or card.shared_bytes is None or not is_asked:
-        return ()
-    size, system = binary(card.shared_bytes), binary(SYSTEM_BYTES)
-    return (f"GPU and host share one memory: {size} without the {system} that are assumed for the system",)
+    if card and card.shared_bytes is not None and is_asked:
+        size, system = binary(card.shared_bytes), binary(SYSTEM_BYTES)
+        yield f"GPU and host share one memory: {size} without the {system} that are assumed for the system"
 
 
 def _answer(fit: FitResult) -> str:
@@ -236,7 +227,7 @@ def _listing(fit: FitResult, facts: Sequence[Fact]) -> Table:
     rows.append(("fits", "yes" if fit.fits else "no", ""))
     if solution:
         rows.append((ASKED[solution.asked], solution.value, WHAT.get(solution.asked, "")))
-    rows += [(one.label, one.value, one.unit) for one in facts[1 if solution else 0 :]]
+    rows += [(one.label, one.value, one.unit) for one in facts[1 if solution else 0 :] if one.is_known]
     rows += [(name, size, BYTES) for name, size in memory_parts(fit).items() if name != "reserve"]
     return Table("", columns("quantity: name", "value", "unit: name"), rows)
 

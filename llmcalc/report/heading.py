@@ -59,7 +59,8 @@ def model_document(
         answer or f"{title(whole)}{subject}",
         json_object,
         subtitle=(
-            *filter(None, (action, f"{title(whole)}{subject}" if answer else "")),
+            action,
+            f"{title(whole)}{subject}" if answer else "",
             *training_file_lines(whole),
             *structure(architecture, is_full=is_full),
             *lines,

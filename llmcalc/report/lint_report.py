@@ -9,7 +9,7 @@ from ..analysis.check import Checked, Limit
 from ..core.errors import spelled
 from ..core.evidence import merged
 from ..lint import Rule, rule
-from .document import Cell, Document, Fact, Table, columns
+from .document import Cell, Document, Fact, Table, columns, table_of
 from .heading import model_inputs, warnings
 from .json_envelope import envelope
 from .numbers import BYTES, NANOSECONDS, exact, short
@@ -35,7 +35,7 @@ def check_document(found: Sequence[Checked]) -> Document:
         subtitle=(", ".join(checked.architecture.name for checked in found),),
         warnings=tuple(line for checked in found for line in warnings(checked.architecture)),
         tables=(Table("", finding_heads, findings), Table("limits", limit_heads, limits)),
-        notes=(why,) if findings else (),
+        notes=(why if findings else "",),
     )
 
 
@@ -63,9 +63,8 @@ def _verdict(found: Sequence[Checked]) -> str:
 
 def _json(found: Sequence[Checked]) -> dict[str, Any]:
     inputs = {"models": [model_inputs(checked.architecture) for checked in found]}
-    result: dict[str, Any] = {"ok": all(checked.ok for checked in found)}
-    result["models"] = [checked.to_dict() for checked in found]
-    return envelope("check", inputs, {**result, "evidence": merged(*(checked.evidence for checked in found))})
+    answer = {"ok": all(checked.ok for checked in found), "models": [checked.to_dict() for checked in found]}
+    return envelope("check", inputs, {**answer, "evidence": merged(*(checked.evidence for checked in found))})
 
 
 def rule_document(code: str) -> Document:
@@ -83,10 +82,9 @@ def rule_document(code: str) -> Document:
 
 def rules_document(found: Sequence[Rule]) -> Document:
     """Build a report that lists all lint rules."""
-    heads = columns("rule: name", "finds", "source: text 1")
     return Document(
         f"{len(found)} rules",
         lambda: envelope("rule", {}, {"rules": [one.to_dict() for one in found]}),
         subtitle=("HW: shapes that waste hardware · TP: shapes not divisible by ranks · CF: rarely intended",),
-        tables=(Table("", heads, [(one.code, one.title, one.source) for one in found]),),
+        tables=(table_of("", found, {"rule: name": "code", "finds": "title", "source: text 1": "source"}),),
     )

@@ -79,7 +79,7 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
         result.architecture,
         "memory",
         lambda: _inference_json(result, ideal),
-        lines=tuple(filter(None, (serving_line(result), weights_line(result), mesh and f"{mesh}; values per rank"))),
+        lines=(serving_line(result), weights_line(result), mesh and f"{mesh}; values per rank"),
         alerts=refusals(result),
         facts=(
             Fact("peak", result.peak, BYTES, "weights, state and transient buffers"),
@@ -93,8 +93,8 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
         notes=(
             *unverified_formats(formats),
             *evidence_notes("memory", "peak", "serving"),
-            *([spelled(PUBLISHED)] if result.published else []),
-            *([ignored_keys_note(result.unread)] if result.unread else []),
+            spelled(PUBLISHED) if result.published else "",
+            ignored_keys_note(result.unread) if result.unread else "",
         ),
         details=(formula_note("elements of the state", size.form),),
     )
@@ -233,7 +233,7 @@ def _training(result: ParallelMemory) -> Document:
         derivation=derivation("memory", result),
         notes=(
             "allocated bytes; the allocator's reserve and kernel workspaces are extra",
-            *([UNEVEN] if len({stage.architecture.main.n_layers for stage in result.stages}) > 1 else []),
+            UNEVEN if len({stage.architecture.main.n_layers for stage in result.stages}) > 1 else "",
             *evidence_notes("memory", "peak", "training"),
         ),
     )

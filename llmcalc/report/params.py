@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from itertools import groupby
 from math import prod
 from typing import Any
 
@@ -53,44 +55,35 @@ def _facts(result: Params) -> Iterator[Fact]:
         yield Fact("buffers", result.buffers, "elements", "stored tensors that are not parameters")
 
 
-def _share(count: int, result: Params) -> float:
-    return count / result.total if result.total else 0.0
-
-
 def _by_component(result: Params) -> Table:
     return shares_table("by component", "component", result.by_component, "parameters: count")
 
 
 def _by_layer(result: Params) -> Table:
     """Build a table with one row per run of equal layers, and separate rows for the input and output layers."""
-    several = len(result.architecture.stacks) > 1
-    rows: list[tuple[Any, ...]] = []
+    counted = [*_runs(result), ("total", "", None, result.total)]
+    *rows, total = [(*row, row[-1] / result.total if result.total else 0.0) for row in counted]
+    heads = columns("layers: name", "block: name", "parameters each: count 1", "parameters: count", "share: share")
+    return Table("by layer", heads, rows, total)
+
+
+def _runs(result: Params) -> Iterator[tuple[str, str, int | None, int]]:
+    """Yield the name, the block, the parameters of one layer and those of all layers of each run of equal layers."""
     layers = iter(result.by_layer)
     for stack in result.architecture.stacks:
-        prefix = f"{stack.name} " if several else ""
-        outside = {"inputs": 0, "outputs": 0}
+        prefix, outside = f"{stack.name} " if len(result.architecture.stacks) > 1 else "", Counter[str]()
         for row in result.rows:
             if row.entry.stack is stack and row.entry.run is None and not row.tensor.buffer:
                 outside[row.entry.section] += row.size * row.copies
-        groups: list[list[Any]] = []
-        for number, name in enumerate(run.block.name for run in stack.runs for _ in range(run.count)):
-            size = next(layers)
-            if groups and groups[-1][2:] == [name, size]:
-                groups[-1][1] = number
-            else:
-                groups.append([number, number, name, size])
-        rows += _outside(f"{prefix}inputs", outside["inputs"], result)
-        for first, last, name, size in groups:
-            label = f"{prefix}layer {first}" if first == last else f"{prefix}layers {first}-{last}"
-            count = (last - first + 1) * size
-            rows.append((label, name, size, count, _share(count, result)))
-        rows += _outside(f"{prefix}outputs", outside["outputs"], result)
-    heads = columns("layers: name", "block: name", "parameters each: count 1", "parameters: count", "share: share")
-    return Table("by layer", heads, rows, ("total", "", None, result.total, _share(result.total, result)))
-
-
-def _outside(label: str, count: int, result: Params) -> list[tuple[Any, ...]]:
-    return [(label, "", None, count, _share(count, result))] if count else []
+        if outside["inputs"]:
+            yield f"{prefix}inputs", "", None, outside["inputs"]
+        named = [(run.block.name, next(layers)) for run in stack.runs for _ in range(run.count)]
+        for (name, size), same in groupby(range(len(named)), named.__getitem__):
+            first, *others = same
+            place = f"layers {first}-{others[-1]}" if others else f"layer {first}"
+            yield f"{prefix}{place}", name, size, (1 + len(others)) * size
+        if outside["outputs"]:
+            yield f"{prefix}outputs", "", None, outside["outputs"]
 
 
 def _by_tensor(result: Params) -> Table:

@@ -5,14 +5,14 @@ All reports of ``serve`` and the page take them from here, so that they say the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import spelled
 from ..core.printable import plural
-from .document import Document, Fact, Table, columns
+from .document import Cell, Document, Fact, Table, columns
 from .heading import model_document, named_values
-from .numbers import duration, three_digits
+from .numbers import dollars, duration, three_digits
 
 if TYPE_CHECKING:
     from ..serving.requests import Requests
@@ -73,9 +73,9 @@ def unused_alert(unused: int, gpus: int) -> list[str]:
 # --------------------------------------------------------------------- texts
 
 
-def sizes_of(mesh: Any, names: Iterable[str] = RANKS) -> dict[str, int]:
+def sizes_of(mesh: Any) -> dict[str, int]:
     """Return the sizes of a mesh that differ from 1."""
-    return {name: size for name in names if (size := getattr(mesh, name)) > 1}
+    return {name: size for name in RANKS if (size := getattr(mesh, name)) > 1}
 
 
 def sizes_text(sizes: Mapping[str, int], replicas: int = 1) -> str:
@@ -90,7 +90,8 @@ def sizes_text(sizes: Mapping[str, int], replicas: int = 1) -> str:
 
 def layout_text(point: Any) -> str:
     """Format a layout, such as ``4 × tp 2`` or ``2 × tp 2 → tp 4`` if the first GPUs compute prefills."""
-    return " → ".join(sizes_text(pool.settings, pool.replicas) for pool in (point.prefill, point) if pool)
+    pools = (point.prefill, point.placement)
+    return " → ".join(sizes_text(pool.sizes, pool.replicas) for pool in pools if pool)
 
 
 def formats_text(point: Any) -> str:
@@ -117,7 +118,7 @@ def requests_text(point: Any) -> str:
 def times_text(point: Any, limits: Iterable[str] = ()) -> str:
     """Format the times of a point, that of a whole request only if it is limited."""
     named = [(point.tpot_s, "per output token"), (point.ttft_s, "to the first token")]
-    named += [(point.e2e_s, "per request")] if "e2e" in limits else []
+    named += [(point.e2e.best, "per request")] if "e2e" in limits else []
     return ", ".join(f"{duration(seconds)} {what}" for seconds, what in named if seconds)
 
 
@@ -137,6 +138,15 @@ def speed_text(point: Any) -> str:
 
 
 # --------------------------------------------------------------------- facts, tables and notes
+
+LAYOUT, REQUESTS, TPOT, TTFT, PRICE = POINT_HEADS = (
+    "layout: name", "requests: number", "per output token: text", "first token: text", "per million output: text 1",
+)  # fmt: skip
+POINT_CELLS: Mapping[str, Callable[[Any], Cell]] = {
+    LAYOUT: layout_text, REQUESTS: lambda one: round(one.concurrency),
+    TPOT: lambda one: duration(one.tpot_s) if one.tpot_s else "", TTFT: lambda one: duration(one.ttft_s),
+    PRICE: lambda one: dollars(one.usd_per_million_output),
+}  # fmt: skip
 
 
 def time_fact(label: str, text: str) -> Fact:
@@ -164,6 +174,31 @@ def accepted_text(drafting: Drafting) -> str:
     """Return what the number of accepted tokens rests on."""
     own = drafting.accepted_range
     return f"assumed: {own[0]:.3g} to {own[1]:.3g} are published" if own else f"of at most {drafting.drafted + 1}"
+
+
+def points_table(
+    title: str,
+    points: Sequence[Any],
+    heads: Iterable[str],
+    cells: Mapping[str, Callable[[Any], Cell]] = {},
+    changes: Sequence[Mapping[str, Any]] = (),
+) -> Table:
+    """Return a table of operating points.
+
+    Args:
+        title: title of the table.
+        points: points, or results that have the values of the columns.
+        heads: heads of the columns, of ``POINT_CELLS`` or ``cells``.
+        cells: further columns by head.
+        changes: changed settings of each point, if these differ.
+    """
+    known = {**POINT_CELLS, **cells}
+    shown = {head: known[head] for head in heads}
+    rows = [tuple(cell(point) for cell in shown.values()) for point in points]
+    if not changes:
+        return Table(title, columns(*shown), rows)
+    rows = [(settings_text(change), *row) for change, row in zip(changes, rows, strict=True)]
+    return Table(title, columns("settings: name", *shown), rows)
 
 
 def commands_table(point: Any) -> Table:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..schema import preset_files
-from .document import Document, Fact, Table, columns
+from .document import Document, Fact, Table, columns, table_of
 from .json_envelope import envelope
 from .preset_summaries import summary
 from .search import Model
@@ -39,12 +39,11 @@ def _sizes(preset: dict[str, Any]) -> str:
 
 def search_document(words: Sequence[str], found: Sequence[Model]) -> Document:
     """Build the search report, with one row per matching model."""
-    heads = columns("model: name", "title: text 3", "year: number 2", "kind: text 1", "parameters: count")
-    rows = [(model.name, model.title, model.year, model.kind, model.total) for model in found]
+    heads = {"model: name": "name", "title: text 3": "title", "year: number 2": "year", "kind: text 1": "kind"}
     return Document(
         f"{len(found)} {'model matches' if len(found) == 1 else 'models match'} {' '.join(words)}".rstrip(),
         lambda: envelope("presets search", {"words": list(words)}, {"models": [model._asdict() for model in found]}),
-        tables=(Table("", heads, rows),),
+        tables=(table_of("", found, {**heads, "parameters: count": "total"}),),
     )
 
 
@@ -55,9 +54,5 @@ def where_document(name: str, found: preset_files.PresetLocation) -> Document:
     hidden = [other for other in files if os.path.isfile(other) and other != found.file]
     size = found.size or summary(file.stem, found.file)["default"]
     result = {"file": found.file, "size": size, "hides": hidden}
-    facts = (
-        Fact("file", found.file),
-        Fact("size", size or "the only one"),
-        *(Fact("hides", file) for file in hidden),
-    )
+    facts = (Fact("file", found.file), Fact("size", size or "the only one"), *(Fact("hides", file) for file in hidden))
     return Document(name, lambda: envelope("presets where", {"model": name}, result), facts=facts)

@@ -11,16 +11,15 @@ from ..schema.plain_validation import RESULT_KEY
 from .json_envelope import SCHEMA
 
 Schema = dict[str, Any]
+ERROR_KEYS = {
+    "message": "What is wrong.", "hint": "A fix, or empty.", "parameter": "The invalid parameter, or empty.",
+    "where": "The location, such as file:line:column, or empty.",
+}  # fmt: skip
 ERROR = {
     "type": "object",
     "description": "Invalid input (exit code 2), in place of a result.",
-    "properties": {
-        "message": {"type": "string", "description": "What is wrong."},
-        "hint": {"type": "string", "description": "A fix, or empty."},
-        "parameter": {"type": "string", "description": "The invalid parameter, or empty."},
-        "where": {"type": "string", "description": "The location, such as file:line:column, or empty."},
-    },
-    "required": ["message", "hint", "parameter", "where"],
+    "properties": {name: {"type": "string", "description": text} for name, text in ERROR_KEYS.items()},
+    "required": list(ERROR_KEYS),
     "additionalProperties": False,
 }
 

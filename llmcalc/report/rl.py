@@ -43,17 +43,14 @@ def rl_document(result: RlMemory, spell: Callable[[Mapping[str, Any]], str] | No
         facts=(
             Fact("peak", result.peak, BYTES, f"phase {result.largest.name}"),
             Fact("GPU memory", result.gpu_memory, BYTES),
-            *([Fact("host", result.host, BYTES, "per GPU: offloaded states and weights")] if result.host else []),
+            Fact("host", result.host or None, BYTES, "per GPU: offloaded states and weights"),
             Fact("engine", engine.memory.budget, BYTES, of_its_own if number else "while it is awake"),
             Fact(
                 "KV cache", max(int(engine.memory.available.best), 0), BYTES, f"{result.at_once:,} completions at once"
             ),
         ),
-        tables=(
-            *([Table("fits with", columns("change: text", "headroom: bytes"), changes)] if changes else []),
-            _phases(result),
-        ),
-        main=1 if changes else 0,
+        tables=(Table("fits with", columns("change: text", "headroom: bytes"), changes), _phases(result)),
+        main=-1,
         notes=_notes(result),
     )
 

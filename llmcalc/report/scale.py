@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..analysis.plan import SEQ
@@ -12,7 +12,7 @@ from ..estimate.scaling.law import EXPERT_FORMS
 from ..estimate.scaling.query import Plan, Point
 from ..search.reference_models import Shape
 from ..training.budget import Budget
-from .document import Cell, Document, Fact, Table, columns, table_of
+from .document import Cell, Document, Fact, Table, table_of
 from .heading import model_inputs, structure, title, warnings
 from .json_envelope import envelope
 from .memory import verdict
@@ -42,12 +42,12 @@ def scale_document(plan: Plan, shapes: Sequence[Shape] = (), seq: int = SEQ) -> 
     return Document(
         _answer(plan),
         lambda: _json(plan, spent, shapes, seq),
-        subtitle=(f"{asked}{_question(plan, spent)}", *lines, *((machine_line(machine),) if machine else ())),
+        subtitle=(f"{asked}{_question(plan, spent)}", *lines, machine_line(machine) if machine else ""),
         warnings=(*alerts, *plan.warnings),
         facts=tuple(_facts(plan, spent)),
         tables=(_by_law(plan), _served(plan), _shapes(shapes, machine)),
         pictures=lambda: _pictures(plan),
-        notes=(*assumptions(machine, spent.price if spent else None), *_share(spent), *_notes(plan, shapes, seq)),
+        notes=(*assumptions(machine, spent.price if spent else None), _share(spent), *_notes(plan, shapes, seq)),
     )
 
 
@@ -76,19 +76,17 @@ def _question(plan: Plan, spent: Budget | None) -> str:
     return f"scaling laws for {', '.join(filter(None, given))}"
 
 
-def _facts(plan: Plan, spent: Budget | None) -> list[Fact]:
-    facts = []
-    for name, unit in (("parameters", "N"), ("tokens", "D"), ("compute", "FLOPs")):
+def _facts(plan: Plan, spent: Budget | None) -> Iterator[Fact]:
+    for name, unit in (("parameters", "N"), ("tokens", "D"), *(() if spent else (("compute", "FLOPs"),))):
         ends = plan.spread(name)
         assert ends is not None
         note = "" if ends[0] == ends[1] else f"median of {len(plan.points)} laws, {span_text(*ends)}"
-        facts.append(Fact(name, about(plan.middle(name), ""), unit, note))
+        yield Fact(name, about(plan.middle(name), ""), unit, note)
     if spent:
         low, mid, high = spent.flops
-        facts[-1] = Fact("compute", about(mid, ""), "FLOPs", "" if low == high else span_text(low, high))
-        facts.append(span_fact("accelerator-hours", spent.hours))
-        facts.append(cost_fact(spent.cost, spent.price))
-    return facts
+        yield Fact("compute", about(mid, ""), "FLOPs", "" if low == high else span_text(low, high))
+        yield span_fact("accelerator-hours", spent.hours)
+        yield cost_fact(spent.cost, spent.price)
 
 
 def _by_law(plan: Plan) -> Table:
@@ -96,7 +94,7 @@ def _by_law(plan: Plan) -> Table:
         return lambda point: _ratio(getattr(point, name))
 
     return table_of("by law", plan.points, {
-        "law: name": lambda point: point.law.name, "N: about": lambda point: six_digits(point.parameters),
+        "law: name": "law.name", "N: about": lambda point: six_digits(point.parameters),
         "D: about": lambda point: six_digits(point.tokens), "D/N: number 2": number("ratio"),
         "FLOPs: about 1": lambda point: six_digits(point.compute),
         "loss: number": lambda point: None if point.loss is None else round(point.loss, 4),
@@ -120,13 +118,13 @@ def _ratio(value: float | None) -> float | None:
 
 
 def _served(plan: Plan) -> Table:
-    rows = [
-        (point.law.name, *map(six_digits, (found.parameters, found.tokens, found.flops)), six_digits(found.saved))
-        for point in plan.points
-        if (found := point.served)
-    ]
-    heads = columns("law: name", "N: about", "D: about", "training + inference FLOPs: about", "saved: share")
-    return Table("same loss at the lowest cost of training and inference", heads, rows)
+    served = [point for point in plan.points if point.served]
+    return table_of("same loss at the lowest cost of training and inference", served, {
+        "law: name": "law.name", "N: about": lambda point: six_digits(point.served.parameters),
+        "D: about": lambda point: six_digits(point.served.tokens),
+        "training + inference FLOPs: about": lambda point: six_digits(point.served.flops),
+        "saved: share": lambda point: six_digits(point.served.saved),
+    })  # fmt: skip
 
 
 def _shapes(shapes: Sequence[Shape], machine: Machine | None) -> Table:
@@ -135,41 +133,40 @@ def _shapes(shapes: Sequence[Shape], machine: Machine | None) -> Table:
         "": lambda one: verdict(one.fit) if one.fit else "",
     }
     return table_of("published models of similar size, trained on the whole budget", shapes, {
-        "shape: name": lambda one: one.architecture.name, "parameters: about": lambda one: one.parameters,
-        "tokens: about": lambda one: one.tokens, **(per_gpu if machine else {}),
+        "shape: name": "architecture.name", "parameters: about": "parameters", "tokens: about": "tokens",
+        **(per_gpu if machine else {}),
     })  # fmt: skip
 
 
-def _share(spent: Budget | None) -> list[str]:
+def _share(spent: Budget | None) -> str:
     """Return how much longer published runs took than their utilisation says."""
     if spent is None or spent.share == 1:
-        return []
+        return ""
     text = f"a run takes {three_digits(spent.share)} times the hours of this MFU, the median of published runs"
-    return [spelled(f"assumed: {text} (llmcalc evidence train); set {{mfu}} to use another one alone")]
+    return spelled(f"assumed: {text} (llmcalc evidence train); set {{mfu}} to use another one alone")
 
 
-def _notes(plan: Plan, shapes: Sequence[Shape], seq: int) -> list[str]:
-    notes = [LOSSES] if any(point.loss is not None for point in plan.points) else []
+def _notes(plan: Plan, shapes: Sequence[Shape], seq: int) -> Iterator[str]:
+    yield LOSSES if any(point.loss is not None for point in plan.points) else ""
     if plan.silent:
-        notes.append("no answer: " + "; ".join(f"{one.law}: {one.reason}" for one in plan.silent))
+        yield "no answer: " + "; ".join(f"{one.law}: {one.reason}" for one in plan.silent)
     has_dense_law = any(point.law.form not in EXPERT_FORMS for point in plan.points)
     if plan.model is not None and plan.setting.experts and has_dense_law:
-        notes.append("laws for dense models are evaluated with active parameters")
+        yield "laws for dense models are evaluated with active parameters"
     unread = [point.law.name for point in plan.points if point.law.checked != READ]
     if unread:
-        notes.append(f"constants checked only against transcriptions: {', '.join(unread)}")
+        yield f"constants checked only against transcriptions: {', '.join(unread)}"
     if plan.query.inference and (mute := [point.law.name for point in plan.points if point.served is None]):
-        notes.append(f"no inference optimum because the loss does not depend on both N and D: {', '.join(mute)}")
+        yield f"no inference optimum because the loss does not depend on both N and D: {', '.join(mute)}"
     if shapes:
         fit = next((one.fit for one in shapes if one.fit), None)
-        notes.append(f"published models: exact FLOPs at {seq} tokens per sequence")
+        yield f"published models: exact FLOPs at {seq} tokens per sequence"
         if fit:
             sharded = f"weights, gradients and optimizer sharded over {fit.count} (ZeRO-3)"
             reserved = f"{binary(fit.reserve)} reserved for the runtime"
-            notes.append(f"per GPU: one sequence; {sharded}; full recomputation; {reserved}")
+            yield f"per GPU: one sequence; {sharded}; full recomputation; {reserved}"
     if len(plan.points) == 1 and plan.points[0].law.note:
-        notes.append(f"{plan.points[0].law.name}: {plan.points[0].law.note}")
-    return notes
+        yield f"{plan.points[0].law.name}: {plan.points[0].law.note}"
 
 
 def _inputs(plan: Plan) -> dict[str, Any]:

@@ -13,9 +13,11 @@ from .heading import named_values
 from .numbers import dollars, duration
 from .pictures import Bar, Bars
 from .points import (
+    TPOT,
     accepted_text,
     point_data,
     point_document,
+    points_table,
     request_notes,
     settings_text,
     sizes_of,
@@ -34,19 +36,20 @@ INPUTS = ("gpu", "gpus", *SIZES, "replicas", "isl", "osl", "concurrency", "max_n
 
 def serving_document(result: ServingResult) -> Document:
     """Build the report of the time of requests. The title is the answer."""
-    layout = sizes_of(result.mesh, SIZES) | ({"replicas": result.replicas} if result.replicas > 1 else {})
+    count, used = result.point.replicas, result.point.used
+    layout = sizes_of(result.mesh) | ({"replicas": count} if count > 1 else {})
     own = {name: {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
-           for name, value in result.settings.items()}  # fmt: skip
+           for name, value in result.service.given.items()}  # fmt: skip
     money, notes = result.money, _notes(result)
     return point_document(
         result,
         lambda: point_data(result, notes, INPUTS),
         _answer(result),
         {**result.requests.given, "concurrency": f"{result.load.concurrency:g}", **layout, **own},
-        gpus=result.used,
+        gpus=used,
         chosen=f" as {named_values(layout) or 'tp 1'} (chosen layout)" if result.has_chosen_layout else "",
         lines=tuple(filter(None, [_format_line(result)])),
-        alerts=unused_alert(result.gpus - result.used, result.gpus),
+        alerts=unused_alert(result.gpus - used, result.gpus),
         facts=tuple(_facts(result)) if result.fits else (),
         tables=(
             _changes(result),
@@ -61,7 +64,7 @@ def serving_document(result: ServingResult) -> Document:
 
 
 def _format_line(result: ServingResult) -> str:
-    own = result.formats
+    own = result.point.formats
     if any(own.get(name) for name in ("experts", "attention_weights")):
         return ""
     return sixteen_bit_line(result.architecture, result.engine, own.get("weights"))
@@ -88,12 +91,15 @@ def _answer(result: ServingResult) -> str:
 def _changes(result: ServingResult) -> Table:
     """Return a table of changed settings with which more requests run."""
     title = "fits with" if all(one.all_run for _, one in result.changes) else "more requests run with"
-    return table_of("with other settings" if result.fits else title, result.changes, {
-        "settings: name": lambda pair: settings_text(pair[0]),
-        "running requests: text": lambda pair: f"{pair[1].running:,} of {pair[1].load.concurrency:,.10g}",
-        "per output token: text": lambda pair: duration(pair[1].tpot_s) if pair[1].tpot_s else "",
-        "tokens/s per GPU: text": lambda pair: f"{pair[1].tokens_per_s_gpu:,.0f}",
-    })  # fmt: skip
+    cells = {
+        "running requests: text": lambda one: f"{one.running:,} of {one.load.concurrency:,.10g}",
+        "tokens/s per GPU: text": lambda one: f"{one.tokens_per_s_gpu:,.0f}",
+    }  # fmt: skip
+    running, speed = cells
+    return points_table(
+        "with other settings" if result.fits else title, [one for _, one in result.changes], (running, TPOT, speed),
+        cells, [change for change, _ in result.changes],
+    )  # fmt: skip
 
 
 def time_bars(parts: Iterable[tuple[str, float, str]], title: str) -> tuple[Bars, ...]:

@@ -7,17 +7,22 @@ from math import dist, log
 from operator import attrgetter
 
 from ..search.front import ServingFront
-from ..search.serving_search import Layout
-from .document import Document, Table, columns, table_of
-from .numbers import dollars, duration, ends_text, three_digits
+from ..serving.point import Point
+from .document import Cell, Document, Table, columns
+from .numbers import ends_text, three_digits
 from .pictures import Axis, Chart, Curve, Mark
 from .points import (
+    LAYOUT,
+    PRICE,
+    REQUESTS,
+    TTFT,
     drafting_facts,
     formats_text,
     layout_text,
     no_layout,
     point_data,
     point_document,
+    points_table,
     pool_notes,
     request_notes,
     requests_given,
@@ -47,7 +52,7 @@ def front_document(result: ServingFront) -> Document:
     )
 
 
-def spread_points(points: Sequence[Layout], most: int) -> list[Layout]:
+def spread_points(points: Sequence[Point], most: int) -> list[Point]:
     """Return at most ``most`` points that are far from each other on the front, with both ends.
 
     The last points of the layouts, which have the most tokens per second of a GPU, are taken before others.
@@ -67,7 +72,7 @@ def spread_points(points: Sequence[Layout], most: int) -> list[Layout]:
 
 
 def _answer(result: ServingFront) -> str:
-    if result.is_too_long:
+    if result.too_long:
         return f"✗ {result.too_long}"
     if not result.points:
         if result.closest:
@@ -84,30 +89,28 @@ def _answer(result: ServingFront) -> str:
     elif first.formats:
         own = (f"{text} {name}".replace("_", " ") for name, text in first.formats.items())
         named = f", with {' and '.join(own)}"
-    cost = price_clause(last.usd_per_million_output(result.price), "at best ", "output tokens")
+    cost = price_clause(last.usd_per_million_output, "at best ", "output tokens")
     return f"{users} tokens/s per user, {gpus} tokens/s per GPU{named}{cost}"
 
 
-def _points(result: ServingFront, listed: Sequence[Layout]) -> Table:
+def _points(result: ServingFront, listed: Sequence[Point]) -> Table:
     """Return a table of points, with the load from which they are cheaper than the API if one is given."""
 
-    def gain(one: Layout) -> str:
-        return "".join(str(fact.value) for fact in break_even(one.money(result.terms, result.isl, result.osl)))
+    def gain(one: Point) -> str:
+        return "".join(str(fact.value) for fact in break_even(one.money))
 
     number = len(result.points)
     shown = f": {len(listed)} of {number} points" if len(listed) < number else ""
-    return table_of(f"the most tokens per second{shown}", listed, {
-        "layout: name": layout_text, "formats: text": formats_text,
-        "requests: number": lambda one: round(one.concurrency),
-        "tokens/s per user: text": lambda one: three_digits(one.tokens_per_s_user),
-        "per GPU: text": lambda one: three_digits(one.tokens_per_s_gpu),
-        "first token: text": lambda one: duration(one.ttft_s),
-        "per million output: text 1": lambda one: dollars(one.usd_per_million_output(result.price)),
-        **({"break-even: text": gain} if result.terms.api else {}),
-    })  # fmt: skip
+    cells: dict[str, Callable[[Point], Cell]] = {
+        "formats: text": formats_text, "tokens/s per user: text": lambda one: three_digits(one.tokens_per_s_user),
+        "per GPU: text": lambda one: three_digits(one.tokens_per_s_gpu), "break-even: text": gain,
+    }  # fmt: skip
+    formats, user, gpu, even = cells
+    heads = (LAYOUT, formats, REQUESTS, user, gpu, TTFT, PRICE, *([even] if result.terms.api else ()))
+    return points_table(f"the most tokens per second{shown}", listed, heads, cells)
 
 
-def _commands(listed: Sequence[Layout]) -> Table:
+def _commands(listed: Sequence[Point]) -> Table:
     """Return a table of the engine's command line for each layout."""
     found: dict[tuple[str, str], str] = {}
     for one in listed:
@@ -120,18 +123,18 @@ def _commands(listed: Sequence[Layout]) -> Table:
 def _listing(result: ServingFront) -> Table:
     """Return a table of all points with all digits."""
 
-    def number(name: str) -> Callable[[Layout], float]:
+    def number(name: str) -> Callable[[Point], float]:
         return lambda one: float(attrgetter(name)(one))
 
-    return table_of("points", result.points, {
-        "layout: name": layout_text, "formats: text": formats_text,
-        **{f"{name}: number": number(name) for name in LISTED},
+    cells: dict[str, Callable[[Point], Cell]] = {
+        "formats: text": formats_text, **{f"{name}: number": number(name) for name in LISTED},
         **{f"{name}_{end}_s: number": number(f"{name}.{end}") for name in ("tpot", "ttft") for end in ("low", "high")},
         "command: text": lambda one: " & ".join(one.commands.values()),
-    })  # fmt: skip
+    }  # fmt: skip
+    return points_table("points", result.points, (LAYOUT, *cells), cells)
 
 
-def _charts(result: ServingFront, listed: Sequence[Layout], *, with_groups: bool = False) -> tuple[Chart, ...]:
+def _charts(result: ServingFront, listed: Sequence[Point], *, with_groups: bool = False) -> tuple[Chart, ...]:
     """Return the chart of the front, or of the front of each group of layouts."""
     whole = {"front": tuple((one.tokens_per_s_user, one.tokens_per_s_gpu) for one in result.points)}
     groups = dict(sorted(result.fronts.items(), key=lambda item: -max(y for _, y in item[1]))) if with_groups else whole
@@ -154,7 +157,7 @@ def _notes(result: ServingFront) -> tuple[str, ...]:
     middle = result.points[n_points // 2]
     api: tuple[str, ...] = ()
     if result.terms.api is not None:
-        *_, price = money_notes(middle.money(result.terms, result.isl, result.osl))
+        *_, price = money_notes(middle.money)
         api = ("break-even: requests/s of all GPUs from which they are cheaper than the API", price)
     return (
         *pool_notes(result.points, result.requests), *request_notes(result), *price_notes(result.price), *api,

@@ -9,6 +9,7 @@ from ..core.errors import spelled
 from ..search.served_gpus import ServedGpus
 from ..search.serving_gpus import ServingGpus
 from ..serving.memory import engine_title
+from ..serving.point import Point
 from .document import Document, Table, table_of
 from .heading import model_document, named_values
 from .numbers import dollars, duration, three_digits
@@ -35,7 +36,7 @@ def serving_gpus_document(result: ServingGpus, spell: Spell | None = None) -> Do
         " on 1, 2, 4 or 8 GPUs of each kind" if result.is_all else "",
         answer=_answer(result),
         action=_action(result, spell),
-        lines=(named_values({**result.given, **limit_texts(result.limits)}),),
+        lines=(named_values({**result.asked, **limit_texts(result.limits)}),),
         tables=(_table(result, listed),),
         listing=lambda: _table(result, result.gpus, is_whole=True),
         notes=_notes(result, len(listed)),
@@ -55,10 +56,10 @@ def _answer(result: ServingGpus) -> str:
     one = result.best
     if one is None and result.limits and result.gpus and result.gpus[0].runs:
         closest = result.gpus[0]
-        number = requests_text(closest)
+        number = requests_text(closest.point)
         return f"✗ No GPUs meet the limits. The closest is {_gpus(closest)} with {number}: {_times(closest)}"
-    if result.too_long:
-        return f"✗ {result.too_long}"
+    if result.refusal:
+        return f"✗ {result.refusal}"
     if one is None:
         where = "of 1, 2, 4 or 8 GPUs with a price" if result.is_all else "of these GPUs"
         return f"✗ The requests run at once on none {where}"
@@ -101,18 +102,19 @@ def _table(result: ServingGpus, listed: tuple[ServedGpus, ...], *, is_whole: boo
     def end(place: int) -> Callable[[ServedGpus], Any]:
         return lambda one: one.usd_per_million_range and one.usd_per_million_range[place]
 
+    engines = {one.result.engine for one in listed}
     has_prices, has_times = any(one.price for one in listed), any(one.tpot_s or one.ttft_s for one in listed)
     found: tuple[tuple[str, bool, Callable[[ServedGpus], Any]], ...] = (
         ("GPUs: name", True, lambda one: f"{one.count} × {one.accelerator.name}"),
         ("in limits: name", bool(result.limits), lambda one: "yes" if one.is_met else "no"),
         ("all run: name", is_whole or not all(one.runs for one in listed), lambda one: "yes" if one.runs else "no"),
-        ("engine: name", is_whole or len({one.engine for one in listed}) > 1, lambda one: engine_title(one.engine)),
+        ("engine: name", is_whole or len(engines) > 1, lambda one: engine_title(one.result.engine)),
         ("layout: name", is_whole, of_running(lambda one: sizes_text(one.layout))),
         ("USD per million: name", has_prices, number("usd_per_million", three_digits)),
         ("low: name", is_whole and has_prices, end(0)),
         ("high: name", is_whole and has_prices, end(1)),
-        ("requests: number", is_whole or "concurrency" not in result.given,
-         of_running(lambda one: round(one.concurrency))),
+        ("requests: number", is_whole or "concurrency" not in result.asked,
+         of_running(lambda one: one.point and round(one.point.concurrency))),
         ("TPOT: name", has_times, number("tpot_s", duration)),
         ("TTFT: name", has_times, number("ttft_s", duration)),
         ("tokens/s: digits", True, of_running(lambda one: round(one.tokens_per_s))),
@@ -135,7 +137,11 @@ def _quote(one: ServedGpus, *, is_whole: bool) -> str:
 def _notes(result: ServingGpus, n_listed: int) -> tuple[str, ...]:
     left = [f"{len(names)} where {reason}" for reason, names in result.left_out.items()]
     n_kinds, best = len(result.gpus), result.best
-    times = next(iter(best.processes.values()), 1) if best and list(best.commands) == ["serve"] else 1
+    times = (
+        best.point.processes["serve"]
+        if best and isinstance(best.point, Point) and list(best.commands) == ["serve"]
+        else 1
+    )
     priced = (one for one in result.gpus if one.price and not one.quote[1])
     sources = [*filter(None, dict.fromkeys(one.result.accelerator.price_source for one in priced))]
     return (
@@ -153,8 +159,13 @@ def _notes(result: ServingGpus, n_listed: int) -> tuple[str, ...]:
 
 def _json(result: ServingGpus) -> tuple[dict[str, Any], dict[str, Any]]:
     own = result.to_dict()
-    first = result.best or next(iter(result.gpus), None) or result.largest
+    first = result.best or next(iter(result.gpus), None) or result.closest
     times = {name: own[name] for name in ("is_found", "limits", "gpus", "left_out")}
     notes = [*_notes(result, len(result.gpus)), *result.architecture.notes]
-    found = {"engine": first.engine if first else "", "evidence": own["evidence"], "times": times, "notes": notes}
-    return {**result.given, "gpu": [f"{one.accelerator.name}:{one.count}" for one in result.gpus]}, found
+    found = {
+        "engine": first.result.engine if first else "",
+        "evidence": own["evidence"],
+        "times": times,
+        "notes": notes,
+    }
+    return {**result.asked, "gpu": [f"{one.accelerator.name}:{one.count}" for one in result.gpus]}, found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..search.pools import ServingPools
-from ..search.serving_search import Layout
+from ..serving.point import Point
 from .document import Document, Fact, Table, table_of
 from .numbers import duration, percent, three_digits
 from .points import (
@@ -39,7 +39,7 @@ def pools_document(result: ServingPools) -> Document:
     notes: tuple[str, ...] = ()
     found: dict[str, Any] = {}
     if one and one.prefill:
-        own, parts = one.money(result.terms, result.isl, result.osl), _parts(one)
+        own, parts = one.money, _parts(one)
         settings |= dict(zip(("prefill", "decode"), layout_text(one).split(" → "), strict=True))
         notes = (
             *request_notes(result), *answer_notes(result.requests), *ASSUMED, *price_notes(result.price),
@@ -52,9 +52,9 @@ def pools_document(result: ServingPools) -> Document:
                 Fact("running requests", f"{one.concurrency:,.10g}",
                      f"of at most {result.most:,}, limited by the {result.limit}"),
                 *throughput_facts(one.requests_per_s, one.tokens_per_s_gpu),
-                Fact("pool of prefills", percent(one.prefill.busy), "busy"),
+                Fact("pool of prefills", percent(one.times.busy), "busy"),
                 *drafting_facts(result.drafting), *break_even(own),
-                *output_price_facts(one.usd_per_million_output(result.price)),
+                *output_price_facts(one.usd_per_million_output),
             ),
             "tables": (_first_token(one, parts), commands_table(one), money_table(own)),
             "pictures": lambda: time_bars(((*part, "") for part in parts), "milliseconds to the first token"),
@@ -71,7 +71,7 @@ def pools_document(result: ServingPools) -> Document:
 
 
 def _answer(result: ServingPools) -> str:
-    if result.is_too_long:
+    if result.too_long:
         return f"✗ {result.too_long}"
     one = result.layout
     if one is not None:
@@ -87,15 +87,14 @@ def _answer(result: ServingPools) -> str:
     return f"✗ {result.concurrency:,.10g} requests do not run at once: {limit}{other}"
 
 
-def _parts(one: Layout) -> list[tuple[str, float]]:
+def _parts(one: Point) -> list[tuple[str, float]]:
     """Return the parts of the time to the first token."""
-    pool = one.prefill
-    assert pool is not None
-    own = one.ttft_s - pool.wait_s - pool.transfer_s
-    return [("wait for prefills", pool.wait_s), ("prefill", own), ("transfer of keys and values", pool.transfer_s)]
+    wait, transfer = one.times.wait_s, one.times.transfer_s
+    own = one.ttft_s - wait - transfer
+    return [("wait for prefills", wait), ("prefill", own), ("transfer of keys and values", transfer)]
 
 
-def _first_token(one: Layout, parts: list[tuple[str, float]]) -> Table:
+def _first_token(one: Point, parts: list[tuple[str, float]]) -> Table:
     cells = {
         "part: name": lambda part: part[0], "time: text": lambda part: duration(part[1]),
         "share: share": lambda part: part[1] / one.ttft_s,

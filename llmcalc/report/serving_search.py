@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from ..search.serving_search import Layout, ServingSearch
-from .document import Document, Fact, Table, columns, table_of
+from collections.abc import Callable
+
+from ..search.serving_search import ServingSearch
+from ..serving.point import Point
+from .document import Cell, Document, Fact, Table
 from .numbers import dollars, duration
 from .pictures import Bar, Bars
 from .points import (
+    LAYOUT,
+    POINT_HEADS,
+    REQUESTS,
+    TPOT,
+    TTFT,
     commands_table,
     drafting_facts,
     layout_text,
     no_layout,
     point_data,
     point_document,
+    points_table,
     pool_notes,
     request_notes,
     requests_given,
@@ -32,7 +41,7 @@ ORDER = "layouts are ordered by the low end of tokens/s per GPU, whose interval 
 
 def search_document(result: ServingSearch) -> Document:
     """Build the report of a search for layouts. The title is the answer."""
-    own = result.layouts[0].money(result.terms, result.isl, result.osl) if result.is_found else None
+    own = result.layouts[0].money if result.is_found else None
     first = (money_table(own), commands_table(result.layouts[0])) if own else ()
     price = price_notes(result.price)
     if own:
@@ -46,7 +55,7 @@ def search_document(result: ServingSearch) -> Document:
     else:
         more = "" if result.is_fixed else ", up to 8 times the GPUs, and faster GPUs"
         tried = f"no change that was tried meets the limits: formats with fewer bits{more}"
-        notes = (*([] if result.is_too_long or result.changes else [tried]), *request_notes(result), *price)
+        notes = (*([] if result.too_long or result.changes else [tried]), *request_notes(result), *price)
     return point_document(
         result,
         lambda: point_data(result, notes, ["gpus"], requests_given(result), TIMES),
@@ -70,7 +79,7 @@ def _bars(result: ServingSearch) -> tuple[Bars, ...]:
 
 def _answer(result: ServingSearch) -> str:
     where = f"{result.gpus} × {result.accelerator.title}"
-    if result.is_too_long:
+    if result.too_long:
         return f"✗ {result.too_long}"
     if not result.layouts and result.concurrency:
         larger = next((change for change, _ in result.changes if "concurrency" not in change), None)
@@ -81,7 +90,7 @@ def _answer(result: ServingSearch) -> str:
     best = result.layouts[0]
     if not result.is_found:
         return no_layout(best, result.limits, is_fixed=result.is_fixed)
-    cost = price_clause(best.usd_per_million_output(result.price), tokens="output tokens")
+    cost = price_clause(best.usd_per_million_output, tokens="output tokens")
     numbers = f"{speed_text(best)}: {times_text(best, result.limits)}{cost}"
     margin = "" if result.has_margin else f"; {NO_MARGIN}"
     number = f"{best.concurrency:,.0f} requests"
@@ -92,17 +101,17 @@ def _answer(result: ServingSearch) -> str:
 
 
 def _layouts(result: ServingSearch) -> Table:
-    def speed(one: Layout) -> str:
+    def speed(one: Point) -> str:
         low, high = one.tokens_per_s_gpu_range
         return f"{one.tokens_per_s_gpu:,.0f} ({low:,.0f} to {high:,.0f})"
 
-    return table_of("layouts", result.layouts, {
-        "layout: name": layout_text, "requests: number": lambda one: round(one.concurrency),
-        "tokens/s per GPU: text": speed, "per output token: text": tpot_text, "first token: text": ttft_text,
-        **({"whole request: text": lambda one: duration(one.e2e_s)} if "e2e" in result.limits else {}),
-        "per user: number 1": lambda one: round(1 / one.tpot_s),
-        "per million output: text": lambda one: dollars(one.usd_per_million_output(result.price)),
-    })  # fmt: skip
+    cells: dict[str, Callable[[Point], Cell]] = {
+        "tokens/s per GPU: text": speed, TPOT: tpot_text, TTFT: ttft_text,
+        **({"whole request: text": lambda one: duration(one.e2e.best)} if "e2e" in result.limits else {}),
+        "per user: number 1": lambda one: round(one.tokens_per_s_user),
+        "per million output: text": lambda one: dollars(one.usd_per_million_output),
+    }  # fmt: skip
+    return points_table("layouts", result.layouts, (LAYOUT, REQUESTS, *cells), cells)
 
 
 def _margin(result: ServingSearch) -> tuple[Fact, ...]:
@@ -126,13 +135,5 @@ def _formats(result: ServingSearch) -> tuple[Fact, ...]:
 
 def _changes(result: ServingSearch) -> Table:
     """Return a table of changed settings that meet the limits."""
-    rows = [
-        (settings_text(change), layout_text(one), round(one.concurrency), duration(one.tpot_s), duration(one.ttft_s),
-         dollars(one.usd_per_million_output(found.price)))
-        for change, found in result.changes for one in found.layouts[:1]
-    ]  # fmt: skip
-    heads = columns(
-        "settings: name", "layout: name", "requests: number", "per output token: text", "first token: text",
-        "per million output: text 1",
-    )  # fmt: skip
-    return Table("meets the limits with", heads, rows)
+    points = [found.layouts[0] for _, found in result.changes]
+    return points_table("meets the limits with", points, POINT_HEADS, changes=[change for change, _ in result.changes])

@@ -80,7 +80,7 @@ def _curves(result: Sweep, name: str, longest: int) -> Picture:
     return Chart(f"{title(result.architecture)}: {name}", across, Axis(_title(name), unit, wide), tuple(curves))
 
 
-def _settings(result: Sweep) -> list[str]:
+def _settings(result: Sweep) -> tuple[str, str]:
     """Return one line with the non-default memory settings and one line with the mesh."""
     hidden = {"mesh", "convention", "master", *(axis.name for axis in result.axes)}
     settings = {
@@ -89,7 +89,7 @@ def _settings(result: Sweep) -> list[str]:
         if name not in hidden and value not in (None, False)
     }
     ranks = mesh_line(result.memory["mesh"]) if result.memory.get("mesh") else ""
-    return list(filter(None, (f"memory: {named_values(settings)}" if settings else "", ranks)))
+    return (f"memory: {named_values(settings)}" if settings else "", ranks)
 
 
 def _rows(result: Sweep) -> Iterator[tuple[tuple[int, ...], tuple[float, ...]]]:

@@ -120,19 +120,17 @@ def timeline_document(found: Sequence[Point], everything: bool) -> Document:
 
 def _facts(ordered: Sequence[Point]) -> Iterator[Fact]:
     for label, attribute in (("parameters", "total"), ("training FLOPs", "flops")):
-        months = doubling_months(ordered, attribute)
-        if months:
-            note = "estimated from the largest model of each year"
-            yield Fact(f"{label} double every", f"{months:.1f}", "months", note)
+        if months := doubling_months(ordered, attribute):
+            yield Fact(
+                f"{label} double every", f"{months:.1f}", "months", "estimated from the largest model of each year"
+            )
 
 
 def _table(ordered: Sequence[Point]) -> Table:
     return table_of("", ordered, {
-        "year: number": lambda point: point.year, "model: name": lambda point: point.name,
-        "parameters: about": lambda point: point.total,
+        "year: number": "year", "model: name": "name", "parameters: about": "total",
         "active: about 2": lambda point: point.active if point.active != point.total else None,
-        "tokens: about 1": lambda point: point.tokens, "training FLOPs: about": lambda point: point.flops,
-        "source of FLOPs: name 3": lambda point: point.source,
+        "tokens: about 1": "tokens", "training FLOPs: about": "flops", "source of FLOPs: name 3": "source",
     })  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from ..calc.sharding import Mesh
@@ -19,11 +20,12 @@ from ..training.published_runs import (
 from ..training.result import Spending, Training
 from ..training.step import NO_RECOMPUTATION
 from ..training.step_time import WITHOUT_ROOM
-from .document import Document, Fact, Table, columns
+from .document import Document, Fact, Table, table_of
 from .flops import convention_table, matmul_by_component
 from .heading import derivation, model_document, run_line, workload_inputs
 from .memory import BYTES, mesh_line, verdict
 from .numbers import about, duration
+from .points import settings_text
 from .provenance import (
     assumptions,
     cost_fact,
@@ -47,10 +49,10 @@ def train_document(run: Training, stated: bool = True, *, seq_stated: bool = Tru
     ``stated`` and ``seq_stated`` are whether the user specified the number of tokens, and of those of a sequence.
     """
     architecture, machine = run.architecture, run.machine
-    origins = [*_tokens(run, stated), *_length(run, seq_stated)]
+    origins = [*_origins(run, stated, seq_stated)]
     notes = [*step_notes(run), *_notes(run)]
     conventions = [f"{one.title}: {one.note}" for one in run.emissions if one.note]
-    lines = (run_line(run.step.workload, run.tokens), *((machine_line(machine),) if machine else ()))
+    lines = (run_line(run.step.workload, run.tokens), machine_line(machine) if machine else "")
     return model_document(
         architecture, "train", lambda: _json(run, [*origins, *notes, *conventions, *architecture.notes]),
         f" on {about(run.tokens, '')} tokens", answer=_answer(run), lines=lines, alerts=_alerts(run),
@@ -91,70 +93,61 @@ def _cost_text(run: Training, spent: Spending) -> str:
     return f"{middle} ({range_text(*run.price.of(hours), '$')})"
 
 
-def _facts(run: Training) -> list[Fact]:
+def _facts(run: Training) -> Iterator[Fact]:
     of_adapters = f", {run.compute / run.step.matmul:.1%} of those of all parameters" if run.adapters else ""
-    days = f"matmul, exact; {about(run.pf_days, '')} PF-days{of_adapters}"
-    facts = [Fact("compute", run.compute, "FLOPs", days)]
+    yield Fact("compute", run.compute, "FLOPs", f"matmul, exact; {about(run.pf_days, '')} PF-days{of_adapters}")
     if run.steps is not None and run.batch_tokens is not None:
-        facts.append(Fact("steps", run.steps, "", f"{run.batch_tokens:,} tokens each"))
+        yield Fact("steps", run.steps, "", f"{run.batch_tokens:,} tokens each")
     if run.hours and run.days:
-        facts += [span_fact("accelerator-hours", run.hours), *other_estimate(run), *_expected(run)]
-        facts += [*_days_and_cost(run), *_energy(run)]
+        yield span_fact("accelerator-hours", run.hours)
+        yield from (*other_estimate(run), *_expected(run), *_days_and_cost(run), *_energy(run))
     else:
-        facts.append(Fact("time and cost", "not known", "", spelled("add the GPUs, such as {gpu=h100:512}")))
+        yield Fact("time and cost", "not known", "", spelled("add the GPUs, such as {gpu=h100:512}"))
     if run.fit:
-        facts.append(Fact("per GPU", run.fit.needed, BYTES, f"{mesh_line(run.fit.result.mesh)}; {verdict(run.fit)}"))
+        yield Fact("per GPU", run.fit.needed, BYTES, f"{mesh_line(run.fit.result.mesh)}; {verdict(run.fit)}")
     resumed = "adapters" if run.adapters else "weights, master copy"
-    facts += [
-        Fact("checkpoint", run.weights_bytes, BYTES, "adapters only" if run.adapters else "weights only"),
-        Fact("to resume", run.resume_bytes, BYTES, f"{resumed} and optimizer states"),
-    ]
-    if run.read_bytes:
-        facts.append(Fact("read", run.read_bytes, BYTES, f"{run.token_bytes}-byte token IDs"))
+    yield Fact("checkpoint", run.weights_bytes, BYTES, "adapters only" if run.adapters else "weights only")
+    yield Fact("to resume", run.resume_bytes, BYTES, f"{resumed} and optimizer states")
+    yield Fact("read", run.read_bytes or None, BYTES, f"{run.token_bytes}-byte token IDs")
     factor = f"N includes embeddings; compute is {run.compute / run.six_nd:.4g}× this value"
-    return [*facts, Fact("6·N·D", run.six_nd, "FLOPs", factor)]
+    yield Fact("6·N·D", run.six_nd, "FLOPs", factor)
 
 
-def _expected(run: Training) -> list[Fact]:
-    """Return the published hours of the run, and those of other runs relative to the middle of the estimate."""
+def _expected(run: Training) -> Iterator[Fact]:
+    """Yield the published hours of the run, and those of other runs relative to the middle of the estimate."""
     assert run.hours
-    found = list[Fact]()
     tokens, hours = published_fact(run.architecture, "training_tokens"), published_hours(run.architecture)
     if tokens and hours and round(float(tokens.value)) == run.tokens:
         other = "" if is_published_accelerator(run) else published_accelerator(run.architecture)
         note = f"on {other}" if other else f"{hours / run.hours.mid:.2f}× the middle"
-        found.append(Fact("published hours", three_digits(hours), "", note))
+        yield Fact("published hours", three_digits(hours), "", note)
     if others := run.other_runs:
         low, high = (f"{hours / run.hours.mid:.2g}" for hours in (others.low, others.high))
         note = f"middle {three_digits(others.mid)}; 80 % of published runs: {low} to {high}×"
-        found.append(Fact("hours as other runs", range_text(others.low, others.high), "", note))
-    return found
+        yield Fact("hours as other runs", range_text(others.low, others.high), "", note)
 
 
-def _days_and_cost(run: Training) -> list[Fact]:
-    """Return the time and the cost at the utilisation, and before them those of the answer if they differ."""
+def _days_and_cost(run: Training) -> Iterator[Fact]:
+    """Yield the time and the cost at the utilisation, and before them those of the answer if they differ."""
     assert run.days
-    cost, expected, answer = cost_fact(run.cost, run.price), run.expected, run.answer
-    if expected is None or answer is None:
-        return [span_fact("days", run.days), cost]
-    days = answer.days
-    note = "as in the published run" if expected.is_published else f"as other runs; middle {three_digits(days.mid)}"
-    found = [Fact("days", range_text(days.low, days.high), "", note)]
-    if text := _cost_text(run, answer):
-        found.append(Fact("cost", text, "", cost.note))
-    own = span_fact("days of computation", run.days)
-    found.append(changed(own, note="; ".join(filter(None, (own.note, "at the MFU")))))
-    return [*found, changed(cost, label="cost of computation" if run.cost else "cost")]
+    own, cost, expected, answer = span_fact("days", run.days), cost_fact(run.cost, run.price), run.expected, run.answer
+    if expected and answer:
+        days = answer.days
+        note = "as in the published run" if expected.is_published else f"as other runs; middle {three_digits(days.mid)}"
+        yield Fact("days", range_text(days.low, days.high), "", note)
+        yield Fact("cost", _cost_text(run, answer), "", cost.note)
+        own = changed(own, label="days of computation", note="; ".join(filter(None, (own.note, "at the MFU"))))
+        cost = changed(cost, label="cost of computation" if run.cost else "cost")
+    yield from (own, cost)
 
 
-def _alerts(run: Training) -> list[str]:
-    """Return warnings of a step without room, and of a mixture of experts with the utilisation of dense models."""
-    found, machine = list[str](), run.machine
+def _alerts(run: Training) -> Iterator[str]:
+    """Yield warnings of a step without room, and of a mixture of experts with the utilisation of dense models."""
+    machine, entries = run.machine, table("utilisation")
     if machine and run.step_time and run.step_time.origin == WITHOUT_ROOM:
         room = "does not fit in memory: the time is that of GPUs with more memory"
-        found.append(f"{room}; llmcalc fit lists the ways to train that fit")
-    if machine and machine.mfu_source not in (AS_GIVEN, FROM_OPERATIONS) and expert_layers(run.architecture):
-        entries = table("utilisation")
+        yield f"{room}; llmcalc fit lists the ways to train that fit"
+    if machine and machine.mfu_source not in (AS_GIVEN, FROM_OPERATIONS) and not is_of_mixtures(machine, entries):
         others = "; ".join(
             f"{each['mid']:.1%} in {kind}, {each['of'].partition(':')[0]}"
             for formats in entries.values()
@@ -162,43 +155,34 @@ def _alerts(run: Training) -> list[str]:
             if each.get("experts")
         )
         text = f"the MFU is that of dense models; mixtures of experts usually reach less ({others}); set {{mfu}}"
-        found += [] if is_of_mixtures(machine, entries) else [spelled(text)]
-    return found
+        yield spelled(text) if expert_layers(run.architecture) else ""
 
 
-def _energy(run: Training) -> list[Fact]:
-    """Return the ranges of energy and emissions over all conventions."""
-    if not run.emissions:
-        return []
-    energy, tonnes = (
-        range_text(min(each.low for each in spans), max(each.high for each in spans))
-        for spans in ([one.mwh for one in run.emissions], [one.tonnes for one in run.emissions])
-    )
+def _energy(run: Training) -> Iterator[Fact]:
+    """Yield the ranges of energy and emissions over all conventions."""
     conventions = f"by {len(run.emissions)} conventions"
-    return [Fact("energy", energy, "MWh", conventions), Fact("emissions", tonnes, "t CO2e")]
+    for name, label, unit, note in (("mwh", "energy", "MWh", conventions), ("tonnes", "emissions", "t CO2e", "")):
+        if spans := [getattr(one, name) for one in run.emissions]:
+            ends = range_text(min(each.low for each in spans), max(each.high for each in spans))
+            yield Fact(label, ends, unit, note)
 
 
-def _tokens(run: Training, stated: bool) -> tuple[str, ...]:
+def _origins(run: Training, stated: bool, seq_stated: bool) -> Iterator[str]:
+    """Yield where the number of tokens and the length of a sequence come from, unless they are stated."""
     fact = published_fact(run.architecture, "training_tokens")
-    if stated or fact is None:
-        return ()
-    return (f"assumed: tokens as published, {fact.printed or four_digits(float(fact.value))}, {fact.source}",)
-
-
-def _length(run: Training, stated: bool) -> tuple[str, ...]:
-    text = f"assumed: sequences of {run.step.workload.seq:,} tokens; set their length with {{seq}}"
-    return () if stated else (spelled(text),)
+    if fact and not stated:
+        yield f"assumed: tokens as published, {fact.printed or four_digits(float(fact.value))}, {fact.source}"
+    if not seq_stated:
+        yield spelled(f"assumed: sequences of {run.step.workload.seq:,} tokens; set their length with {{seq}}")
 
 
 def _tables(run: Training) -> tuple[Table, ...]:
     """Return the energy, and unless only adapters are trained, the FLOPs, the time of a step and published figures."""
-    rows = [
-        (one.title, one.watts, one.pue, one.kg_per_kwh, *(range_text(each.low, each.high) for each in spans))
-        for one in run.emissions
-        for spans in [(one.mwh, one.tonnes)]
-    ]
-    heads = columns("convention: name", "W: number", "PUE: number", "kg/kWh: number", "MWh: name", "t CO2e: name")
-    energy = Table("energy and emissions by convention", heads, rows)
+    energy = table_of("energy and emissions by convention", run.emissions, {
+        "convention: name": "title", "W: number": "watts", "PUE: number": "pue", "kg/kWh: number": "kg_per_kwh",
+        "MWh: name": lambda one: range_text(one.mwh.low, one.mwh.high),
+        "t CO2e: name": lambda one: range_text(one.tonnes.low, one.tonnes.high),
+    })  # fmt: skip
     if run.adapters:
         return (energy,)
     ours = {"tokens": four_digits(run.tokens), "flops": f"{four_digits(run.six_nd)} (6·N·D)"}
@@ -211,32 +195,28 @@ def _tables(run: Training) -> tuple[Table, ...]:
     )  # fmt: skip
 
 
-def _notes(run: Training) -> list[str]:
-    notes = []
+def _notes(run: Training) -> Iterator[str]:
     if run.architecture.is_encoder_decoder:
-        notes.append(
-            "6·N·D counts every token in both stacks, but each token passes through only one, so 3·N·D is closer"
-        )
+        yield "6·N·D counts every token in both stacks, but each token passes through only one, so 3·N·D is closer"
     if run.machine and run.mfu_flops != run.compute:
         counted = COUNTED[run.machine.mfu_count or ""]
-        notes.append(f"hours are those of {four_digits(run.mfu_flops)} FLOPs, since the published MFU counts {counted}")
+        yield f"hours are those of {four_digits(run.mfu_flops)} FLOPs, since the published MFU counts {counted}"
     if run.adapters:
         trained = f"LoRA adapters of rank {run.adapters.rank} on {', '.join(run.adapters.targets)}"
-        notes.append(f"trained: {trained}; the gradients of frozen weights are not computed")
+        yield f"trained: {trained}; the gradients of frozen weights are not computed"
     if run.adapters and run.hours:
-        notes.append("assumed: MFU and hours of runs that train all parameters; runs of adapters were not measured")
+        yield "assumed: MFU and hours of runs that train all parameters; runs of adapters were not measured"
     if run.machine:
         only = "accelerator-hours cover only computation and exclude restarts, evaluation and trial runs"
         other = "; those of published runs include what each publication counts"
-        notes.append(f"{only}{other}" if run.other_runs else only)
+        yield f"{only}{other}" if run.other_runs else only
     if run.evidence.get("hours") == "measured":
-        notes += evidence_notes("train", "hours")
+        yield from evidence_notes("train", "hours")
     if run.machine and run.machine.accelerator.power is None:
         title = run.machine.accelerator.title
-        notes.append(spelled(f"the power of {title} is unconfirmed; set {{watts}}, {{pue}} and {{carbon}}"))
+        yield spelled(f"the power of {title} is unconfirmed; set {{watts}}, {{pue}} and {{carbon}}")
     if run.machine and run.machine.count > 1 and not run.fit:
-        notes.append(spelled(f"for the memory per GPU, set a mesh such as {_usual_mesh(run)} (see llmcalc fit)"))
-    return notes
+        yield spelled(f"for the memory per GPU, set a mesh such as {_usual_mesh(run)} (see llmcalc fit)")
 
 
 def _usual_mesh(run: Training) -> str:
@@ -244,14 +224,14 @@ def _usual_mesh(run: Training) -> str:
     assert run.machine
     timed = run.step_time
     if timed is None or timed.origin == WITHOUT_ROOM:
-        return f"{{dp={run.machine.count}}} {{zero=3}}"
+        return settings_text({"dp": run.machine.count, "zero": 3})
     layout = timed.step.layout
     mesh, whole = layout.mesh, Mesh()
     names = ("dp", "tp", "pp", "ep", "etp", "sp", "zero", "micro_batches")
-    parts = [(name, getattr(mesh, name)) for name in names if getattr(mesh, name) != getattr(whole, name)]
-    more = {"micro_batch": layout.micro_batch > 1, "recompute": layout.recompute != NO_RECOMPUTATION}
-    parts += [(name, getattr(layout, name)) for name, is_set in more.items() if is_set]
-    return " ".join(f"{{{name}={value}}}" for name, value in parts) or "{dp=1}"
+    own = {name: getattr(mesh, name) for name in names if getattr(mesh, name) != getattr(whole, name)}
+    own |= {"micro_batch": layout.micro_batch} if layout.micro_batch > 1 else {}
+    own |= {"recompute": layout.recompute} if layout.recompute != NO_RECOMPUTATION else {}
+    return settings_text(own or {"dp": 1})
 
 
 def _json(run: Training, notes: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:

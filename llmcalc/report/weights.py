@@ -18,14 +18,16 @@ def comparison_document(comparison: Comparison) -> Document:
     rest = len(comparison.differences) - len(listed)
     tables = (
         Table("headers compared with the architecture", CHECKS, [check_row(check) for check in comparison.checks]),
-        table_of("what differs", listed, {"tensor: name": lambda one: one.name, "difference": _difference_text}),
+        table_of("what differs", listed, {"tensor: name": "name", "difference": _difference_text}),
         _groups("known additional tensors", comparison.additional),
         _groups("bytes on disk", tuple(comparison.bytes_by_part()), total=True),
     )
-    notes = [title(comparison)]
-    notes += [f"quantised according to its config: {comparison.quantised}"] if comparison.quantised else []
-    notes += [ignored_keys_note(comparison.unknown_keys)] if comparison.unknown_keys else []
-    notes += [f"{rest:,} more differences in the JSON output"] if rest else []
+    notes = (
+        title(comparison),
+        f"quantised according to its config: {comparison.quantised}" if comparison.quantised else "",
+        ignored_keys_note(comparison.unknown_keys) if comparison.unknown_keys else "",
+        f"{rest:,} more differences in the JSON output" if rest else "",
+    )
     sign = YES if comparison.ok else f"{NO} {len(comparison.differences):,} differences;"
     return model_document(
         comparison.architecture, "verify", lambda: ({}, comparison.to_dict()),
@@ -52,15 +54,15 @@ def headers_document(headers: Headers, command: str) -> Document:
         "to use every command"
     )
     packed = any(kind in headers.by_type() for kind in ("I32", "U8", "I8"))
-    more = ("integers may be packed parameters; they are counted as stored",) if packed else ()
+    more = "integers may be packed parameters; they are counted as stored" if packed else ""
     name, is_compared = f"{headers.where}: headers only", command == "verify"
     return Document(
         f"{NO} no config.json to compare with" if is_compared else name,
         lambda: envelope(command, {"model": headers.where}, {"ok": False, **result} if is_compared else result),
-        subtitle=(name,) if is_compared else (),
+        subtitle=(name if is_compared else "",),
         facts=(Fact("stored", headers.elements, "parameters", "elements in all stored tensors"),),
         tables=(_groups("bytes on disk", groups, total=True),),
-        notes=(note, *more),
+        notes=(note, more),
     )
 
 
@@ -73,6 +75,6 @@ def _parts(headers: Headers) -> list[Group]:
 def _groups(name: str, groups: tuple[Group, ...], total: bool = False) -> Table:
     sums = [sum(getattr(group, part) for group in groups) for part in ("tensors", "elements", "bytes")]
     return table_of(name, groups, {
-        "part: name": lambda group: group.name, "tensors: number": lambda group: group.tensors or None,
-        "elements: count 1": lambda group: group.elements or None, "bytes: bytes": lambda group: group.bytes,
+        "part: name": "name", "tensors: number": lambda group: group.tensors or None,
+        "elements: count 1": lambda group: group.elements or None, "bytes: bytes": "bytes",
     }, ("total", *sums) if total else None)  # fmt: skip

@@ -16,12 +16,12 @@ from ..core.errors import LlmcalcError
 from ..core.record import NamedTuple, changed
 from ..inputs.gguf_names import file_format
 from ..inputs.gpus import Gpus
-from ..serving.point import ServingLayout
-from ..serving.points import Point
+from ..serving.points import LoadTimes
 from ..serving.replicas import Replica, replica_on
 from ..serving.requests import read_requests
 from ..serving.service import FORMATS, Service
 from ..serving.step.step_models import check_layout, engine_step
+from ..serving.under_load import ServingLayout
 from .space import DISTINCT_GAIN, Space, meshes, powers
 
 EQUAL = 1.01  # ratio of tokens per second of layouts between which the number of used GPUs decides
@@ -34,7 +34,7 @@ class Candidate(NamedTuple):
 
     replica: Replica
     replicas: int
-    point: Point
+    point: LoadTimes
 
     @property
     def used(self) -> int:
@@ -178,7 +178,7 @@ class _Candidates:
         except LlmcalcError:  # ranks that do not divide the model, or a format that it does not allow
             return None
         self._allowed.append(mesh)
-        is_known = found.memory.result is not None or found.steps.stage_batches == 1
+        is_known = found.memory.start is not None or found.steps.stage_batches == 1
         if mesh.pp > 1 and (not is_known or found.drafting):
             return None
         return found if found.has_cache else None

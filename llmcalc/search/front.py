@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
-from ..core.evidence import FITTED
 from ..core.record import record
-from ..serving.points import Point, excess, unbeaten
-from ..serving.speculation import Drafting
+from ..serving.point import Placement, Point, point_at
+from ..serving.points import LoadTimes, excess, unbeaten
 from .result import SpaceResult
-from .serving_search import Layout, layout_at
-from .space import Placement, Space, Times
+from .space import Space, Times
 
 GAIN = 1.03  # in tokens per second, of a point over the next faster one
 
@@ -21,31 +19,23 @@ class ServingFront(SpaceResult):
     """Layouts and numbers of requests with the most tokens per second of a GPU at each speed of a request.
 
     Attributes:
-        space: the service, and what was searched.
-        points: layouts with a number of requests, those with the fastest requests first.
+        points: operating points, those with the fastest requests first.
         fronts: fronts of groups of layouts by title, such as ``weights fp8``, as pairs of tokens per second of a
             request and of a GPU.
         tried: number of layouts and formats that were evaluated.
-        closest: layout that comes closest to the limits if none meets them, or None.
-        drafting: speculative decoding, or None.
-        notes: assumptions.
+        closest: point that comes closest to the limits if none meets them, or None.
     """
 
-    space: Space
-    points: tuple[Layout, ...]
+    points: tuple[Point, ...]
     fronts: Mapping[str, tuple[tuple[float, float], ...]]
     tried: int
-    closest: Layout | None = None
-    drafting: Drafting | None = None
-    notes: tuple[str, ...] = ()
-
-    EVIDENCE: ClassVar[Mapping[str, str]] = {"points": FITTED}
+    closest: Point | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""
         return {
             "engine": self.engine, "gpus": self.gpus, "limits": dict(self.limits), "tried": self.tried,
-            "points": [one.to_dict(self.terms, self.isl, self.osl) for one in self.points],
+            "points": [one.to_dict() for one in self.points],
             "fronts": {name: [list(pair) for pair in pairs] for name, pairs in self.fronts.items()},
             "evidence": self.evidence,
         }  # fmt: skip
@@ -74,17 +64,18 @@ def front_steps(space: Space) -> Generator[int, None, ServingFront]:
         groups.setdefault(_group(times), []).append(times)
     fronts = {name: tuple(pair for *_, pair in _front(own, limits, osl)) for name, own in groups.items()}
     return ServingFront(
-        space, tuple(layout_at(placement, point, space.service) for placement, point, _ in chosen),
+        space, space.single.drafting, space.notes,
+        tuple(point_at(placement, times, space.service) for placement, times, _ in chosen),
         {name: pairs for name, pairs in fronts.items() if pairs}, len(tried),
-        None if chosen or not limits else _closest(tried, space), space.single.drafting, space.notes,
+        None if chosen or not limits else _closest(tried, space),
     )  # fmt: skip
 
 
-def _closest(tried: list[Times], space: Space) -> Layout | None:
-    """Return the layout whose times exceed the limits least, or None if no request runs."""
+def _closest(tried: list[Times], space: Space) -> Point | None:
+    """Return the point whose times exceed the limits least, or None if no request runs."""
     running = [(times.placement, point) for times in tried for point in times.points if point.runs]
     best = min(running, key=lambda pair: excess(pair[1], space.limits), default=None)
-    return layout_at(*best, space.service, is_kept=False) if best else None
+    return point_at(*best, space.service, is_kept=False) if best else None
 
 
 def _group(times: Times) -> str:
@@ -95,7 +86,7 @@ def _group(times: Times) -> str:
 
 def _front(
     tried: list[Times], limits: Mapping[str, float], osl: float
-) -> Iterator[tuple[Placement, Point, tuple[float, float]]]:
+) -> Iterator[tuple[Placement, LoadTimes, tuple[float, float]]]:
     """Yield the points of the front, those with the fastest requests first.
 
     Each has the tokens per second of a request and of a GPU.

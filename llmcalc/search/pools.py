@@ -10,13 +10,13 @@ from ..calc.sharding import Mesh
 from ..core.errors import InputError
 from ..core.evidence import FITTED
 from ..core.record import changed, record
+from ..serving.point import Point, point_at
 from ..serving.points import between
-from ..serving.replicas import Replica
+from ..serving.pool_times import MOST_BUSY
+from ..serving.replicas import SIZES, Formats, Replica
 from ..serving.service import Service
-from ..serving.speculation import Drafting
 from .result import SpaceResult
-from .serving_search import Layout, layout_at
-from .space import MOST_BUSY, Space, powers
+from .space import Space, powers
 
 POOL = r"(?a)(\d{1,5})x((?:(?:tp|dp|ep)\d{1,5})*)"
 SIZE = r"(tp|dp|ep)(\d+)"
@@ -28,22 +28,16 @@ class ServingPools(SpaceResult):
     """Times of requests on two pools of GPUs.
 
     Attributes:
-        space: the service, and the number of requests.
         layout: both pools with their times, or None if not all requests run.
         most: largest number of requests of which none waits for memory or for a saturated pool of prefills.
         limit: what limits this number: ``prefills``, ``KV cache`` or ``memory``.
-        drafting: speculative decoding, or None.
-        suggested: layout of the same GPUs with the most tokens per second if not all requests run, or None.
-        notes: assumptions.
+        suggested: point on the same GPUs with the most tokens per second if not all requests run, or None.
     """
 
-    space: Space
-    layout: Layout | None
+    layout: Point | None
     most: int
     limit: str
-    drafting: Drafting | None = None
-    suggested: Layout | None = None
-    notes: tuple[str, ...] = ()
+    suggested: Point | None = None
 
     EVIDENCE: ClassVar[Mapping[str, str]] = {"layout": FITTED}
 
@@ -54,10 +48,9 @@ class ServingPools(SpaceResult):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""
-        layout = self.layout and self.layout.to_dict(self.terms, self.isl, self.osl)
         return {
             "engine": self.engine, "gpus": self.gpus, "concurrency": self.concurrency, "most": self.most,
-            "limit": self.limit, "layout": layout, "evidence": self.evidence,
+            "limit": self.limit, "layout": self.layout and self.layout.to_dict(), "evidence": self.evidence,
         }  # fmt: skip
 
 
@@ -99,22 +92,30 @@ def serving_pools(space: Space, pool: str, mesh: Mesh | None) -> ServingPools:
         hint = f"{left}; change {{gpu}}, {{tp}} or {{dp}}"
         raise InputError(f"takes {used}", parameter="prefill_pool", hint=hint)
     (formats,) = space.formats
-    first, second = space.replica(first_mesh, formats), space.replica(mesh, formats)
-    if first is None or second is None:
-        layout = "prefill_pool" if first is None else "tp"
-        raise InputError("the model does not allow this layout", parameter=layout, hint="use other sizes")
+    first, second = _read(space, first_mesh, formats, "prefill_pool"), _read(space, mesh, formats, "tp")
     found, most, limit = None, 0, "memory"
     if not space.is_too_long:
         found, most, limit = _times(space, (first, second), (number, others))
     suggested = None if found else _suggested(space)
-    return ServingPools(space, found, most, limit, second.drafting, suggested, space.notes)
+    return ServingPools(space, second.drafting, space.notes, found, most, limit, suggested)
 
 
-def _suggested(space: Space) -> Layout | None:
+def _read(space: Space, mesh: Mesh, formats: Formats, layout: str) -> Replica:
+    """Return a replica whose layout is a setting."""
+    try:
+        return space.read(mesh, formats)
+    except InputError as error:
+        if error.parameter not in (*SIZES, ""):
+            raise
+        text = "the model does not allow this layout"
+        raise InputError(text, parameter=layout, hint="use other sizes") from None
+
+
+def _suggested(space: Space) -> Point | None:
     """Return the layout with the most tokens per second on which all requests run, or None."""
     running = [(times.placement, point) for times in space.times() for point in times.points if point.runs]
     best = max(running, key=lambda pair: pair[1].requests_per_s, default=None)
-    return layout_at(*best, space.service) if best else None
+    return point_at(*best, space.service) if best else None
 
 
 def _refusal(service: Service) -> InputError:
@@ -128,7 +129,7 @@ def _refusal(service: Service) -> InputError:
     return InputError(text, parameter="prefill_pool", hint=hint)
 
 
-def _times(space: Space, pools: tuple[Replica, Replica], counts: tuple[int, int]) -> tuple[Layout | None, int, str]:
+def _times(space: Space, pools: tuple[Replica, Replica], counts: tuple[int, int]) -> tuple[Point | None, int, str]:
     """Return the layout with its times, the largest number of requests, and what limits it."""
     first, second = pools
     own = space.prefills(first)
@@ -141,5 +142,5 @@ def _times(space: Space, pools: tuple[Replica, Replica], counts: tuple[int, int]
     if not running:
         return None, 0, limit
     point = between(whole.points, space.only or 1)
-    layout = layout_at(whole.placement, point, space.service) if point.runs else None
+    layout = point_at(whole.placement, point, space.service) if point.runs else None
     return layout, int(running[-1].concurrency), limit

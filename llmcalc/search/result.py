@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
+from ..core.evidence import FITTED
+from ..core.record import record
 from ..serving.layout_result import ServiceResult
 from ..serving.service import Service
+from ..serving.speculation import Drafting
 from .space import Space
 
 
+@record
 class SpaceResult(ServiceResult):
     """Base class of results of searches.
 
     Attributes:
         space: the service, and what was searched.
+        drafting: speculative decoding, or None.
         notes: assumptions.
     """
 
     space: Space
+    drafting: Drafting | None
     notes: tuple[str, ...]
+
+    EVIDENCE: ClassVar[Mapping[str, str]] = {"points": FITTED}
 
     @property
     def service(self) -> Service:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from ..core.record import record
@@ -12,10 +10,10 @@ from ..estimate.hardware import Accelerator
 from ..estimate.prices import Price, price_quotes
 from ..serving.encoders import EncoderServing
 from ..serving.money import HOUR
+from ..serving.point import Point
 from ..serving.points import excess
-from ..serving.replicas import SIZES
 from ..serving.result import ServingResult
-from .serving_search import ServingSearch, sizes_of
+from .serving_search import ServingSearch
 
 Result = ServingResult | ServingSearch | EncoderServing
 MILLION = 10**6
@@ -29,43 +27,64 @@ class ServedGpus:
         accelerator: kind of the GPUs.
         count: number of GPUs.
         result: result of ``serve`` on them.
-        engine: serving engine.
-        runs: whether all requests run at once.
-        keeps_limits: whether the times are within the limits, which is true without limits.
-        excess: largest ratio of a time to its limit, or 0 without limits.
-        layout: sizes of the layout that differ from 1, and the number of replicas.
         used: number of GPUs that the layout uses.
-        concurrency: number of requests at any time.
-        tpot_s: time per output token, or None if there is none.
-        ttft_s: time to the first token, or None if there is none.
-        requests_per_s: requests per second of all GPUs.
-        tokens: input and output tokens of a request.
-        output_tokens: output tokens of a request, or the tokens that an encoder reads.
-        width: ratio of an end of the interval of the throughput to the estimate.
-        price: price of one GPU, or None if unknown.
-        commands: command lines of the engine by role.
-        processes: how many times each of them is started, on other GPUs, by role.
+        point: operating point, throughput of an encoder, or None if the requests do not all run at once.
     """
 
     accelerator: Accelerator
     count: int
     result: Result
-    engine: str
-    runs: bool
-    keeps_limits: bool = True
-    excess: float = 0.0
-    layout: Mapping[str, int] = {}
-    used: int = 1
-    concurrency: float = 0.0
-    tpot_s: float | None = None
-    ttft_s: float | None = None
-    requests_per_s: float = 0.0
-    tokens: float = 0.0
-    output_tokens: float = 0.0
-    width: float = 1.0
-    price: Price | None = None
-    commands: Mapping[str, str] = {}
-    processes: Mapping[str, int] = {}
+    used: int
+    point: Point | EncoderServing | None
+
+    @property
+    def runs(self) -> bool:
+        """Whether all requests run at once."""
+        return self.point is not None
+
+    @property
+    def keeps_limits(self) -> bool:
+        """Whether the times are within the limits, which is true without limits."""
+        own = self.point
+        return own.keeps_limits if isinstance(own, Point) else not isinstance(self.result, ServingSearch)
+
+    @property
+    def excess(self) -> float:
+        """Largest ratio of a time to its limit, or 0 within the limits."""
+        own = self.point
+        if not isinstance(own, Point) or own.keeps_limits:
+            return 0.0
+        return float(excess(own.times, own.service.limits or {}))
+
+    @property
+    def price(self) -> Price | None:
+        """Price of one GPU, or None if unknown."""
+        return self.result.price
+
+    @property
+    def layout(self) -> dict[str, int]:
+        """Sizes of the layout that differ from 1, and the numbers of replicas."""
+        if not isinstance(self.point, Point):
+            return self.point.sizes if self.point else {}
+        first, count = self.point.prefill, self.point.replicas
+        pool = {"prefill": first.replicas} if first else {}
+        return {**self.point.placement.sizes, **({"replicas": count} if count > 1 else {}), **pool}
+
+    @property
+    def tpot_s(self) -> float | None:
+        """Time per output token, or None if there is none."""
+        own = self.point
+        return own.tpot_s if isinstance(own, Point) and not own.service.requests.is_single_token else None
+
+    @property
+    def ttft_s(self) -> float | None:
+        """Time to the first token, or None if there is none."""
+        return self.point.ttft_s if isinstance(self.point, Point) else None
+
+    @property
+    def commands(self) -> dict[str, str]:
+        """Command lines of the engine by role."""
+        return self.point.commands if isinstance(self.point, Point) else {}
 
     @property
     def is_met(self) -> bool:
@@ -74,26 +93,31 @@ class ServedGpus:
 
     @property
     def tokens_per_s(self) -> float:
-        """Output tokens per second of all GPUs."""
-        return self.requests_per_s * self.output_tokens
+        """Output tokens per second of all GPUs, or those that an encoder reads. 0 if the requests do not all run."""
+        own = self.result
+        return (
+            self.point.requests_per_s * (own.isl if isinstance(own, EncoderServing) else own.osl) if self.point else 0.0
+        )
 
     @property
     def gpu_hours_per_million(self) -> float:
-        """GPU-hours of a million tokens, input and output together."""
-        return self.used * MILLION / (self.requests_per_s * self.tokens) / HOUR
+        """GPU-hours of a million tokens, input and output together, or 0 if the requests do not all run."""
+        own = self.result
+        tokens = own.isl if isinstance(own, EncoderServing) else own.isl + own.osl
+        return self.used * MILLION / (self.point.requests_per_s * tokens) / HOUR if self.point else 0.0
 
     @property
     def usd_per_million(self) -> float | None:
         """US dollars per million tokens at the lowest quoted price, input and output together, or None if unknown."""
-        return self.gpu_hours_per_million * self.price.low if self.runs and self.price else None
+        return self.gpu_hours_per_million * self.price.low if self.point and self.price else None
 
     @property
     def usd_per_million_range(self) -> tuple[float, float] | None:
         """Lowest and highest price of a million tokens, by the quoted prices and the interval of the throughput."""
-        if not self.runs or self.price is None:
+        if self.point is None or self.price is None:
             return None
-        hours = self.gpu_hours_per_million
-        return hours * self.price.low / self.width, hours * self.price.high * self.width
+        hours, width = self.gpu_hours_per_million, self.point.width
+        return hours * self.price.low / width, hours * self.price.high * width
 
     @property
     def quote(self) -> tuple[str, str]:
@@ -108,62 +132,29 @@ class ServedGpus:
     @property
     def rank(self) -> tuple[Any, ...]:
         """Key that orders GPUs: those that keep the limits, cheapest first, then those that come closest to them."""
-        price = self.usd_per_million
-        speed = self.requests_per_s / self.used if self.runs else 0.0
+        price, speed = self.usd_per_million, self.point.requests_per_s / self.used if self.point else 0.0
         return not self.runs, not self.keeps_limits, self.excess, price is None, price or 0.0, -speed
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
-        text, dated = self.quote
-        names = ("tpot_s", "ttft_s", "concurrency", "requests_per_s", "tokens_per_s")
-        span = self.usd_per_million_range
+        (text, dated), span, own = self.quote, self.usd_per_million_range, self.point
         return {
             "gpu": self.accelerator.name, "gpus": self.count, "runs": self.runs, "keeps_limits": self.keeps_limits,
-            "engine": self.engine, "layout": dict(self.layout),
+            "engine": self.result.engine, "layout": self.layout,
             "usd_per_million": self.usd_per_million, "usd_per_million_range": list(span) if span else None,
-            **{name: getattr(self, name) if self.runs else None for name in names},
+            "tpot_s": self.tpot_s, "ttft_s": self.ttft_s, "concurrency": own and own.concurrency,
+            "requests_per_s": own and own.requests_per_s, "tokens_per_s": self.tokens_per_s if own else None,
             "usd_per_gpu_hour": [self.price.low, self.price.high] if self.price else None,
-            "quote": text or None, "quote_dated": dated or None, "commands": dict(self.commands),
-            "processes": dict(self.processes),
+            "quote": text or None, "quote_dated": dated or None, "commands": self.commands,
+            "processes": own.processes if isinstance(own, Point) else {},
         }  # fmt: skip
 
 
-def served_gpus(card: Accelerator, count: int, result: Result, limits: Mapping[str, float]) -> ServedGpus:
+def served_gpus(card: Accelerator, count: int, result: Result) -> ServedGpus:
     """Return GPUs with a result of ``serve`` on them."""
     if isinstance(result, EncoderServing):
-        return _of_encoder(card, count, result)
-    own = partial(ServedGpus, card, count, result, result.engine)
-    output = result.requests.mean("osl")
-    own = partial(own, tokens=result.requests.mean("isl") + output, output_tokens=output)
+        return ServedGpus(card, count, result, result.used, result if result.fits else None)
     if isinstance(result, ServingSearch):
-        if result.is_too_long or not result.layouts:
-            return own(runs=False, keeps_limits=False, used=count, price=result.price)
-        one = result.layouts[0]
-        pool = {"prefill": one.prefill.replicas} if one.prefill else {}
-        replicas = {"replicas": one.replicas} if one.replicas > 1 else {}
-        return own(
-            runs=True, keeps_limits=one.keeps_limits, excess=0.0 if one.keeps_limits else excess(one, limits),
-            layout={**one.settings, **replicas, **pool}, used=one.gpus, concurrency=one.concurrency,
-            tpot_s=one.tpot_s, ttft_s=one.ttft_s, requests_per_s=one.requests_per_s, width=one.width,
-            price=result.price, commands=one.commands, processes=one.processes,
-        )  # fmt: skip
-    if not result.all_run:
-        return own(runs=False, used=result.used, price=result.price)
-    sizes = {**sizes_of(result.mesh), **({"replicas": result.replicas} if result.replicas > 1 else {})}
-    line, times = result.command
-    return own(
-        runs=True, layout=sizes, used=result.used, concurrency=result.load.concurrency,
-        tpot_s=result.tpot_s, ttft_s=result.ttft_s, requests_per_s=float(result.time.requests_per_s),
-        width=result.width, price=result.price, commands={"serve": line} if line else {},
-        processes={"serve": times} if line else {},
-    )  # fmt: skip
-
-
-def _of_encoder(card: Accelerator, count: int, result: EncoderServing) -> ServedGpus:
-    mesh = result.step.model.mesh
-    return ServedGpus(
-        card, count, result, result.step.model.engine.name, result.fits,
-        layout={name: size for name in SIZES if (size := getattr(mesh, name)) > 1}, used=result.gpus,
-        concurrency=result.concurrency, requests_per_s=result.requests_per_s, tokens=result.isl,
-        output_tokens=result.isl, width=result.width, price=result.price,
-    )  # fmt: skip
+        point = None if result.too_long else next(iter(result.layouts), None)
+        return ServedGpus(card, count, result, point.used if point else count, point)
+    return ServedGpus(card, count, result, result.point.used, result.point if result.all_run else None)

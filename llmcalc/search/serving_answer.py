@@ -9,25 +9,26 @@ from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import changed
-from ..core.setting import Setting, check_values
 from ..data import tables
 from ..engines.settings import SHARES, read_engine_settings, setting_flags
 from ..importers.engine_commands import EngineCommand, read_command
 from ..importers.modelfile import RUN, is_modelfile
+from ..inputs.effects import check_effects
 from ..inputs.gpus import Gpus, gpu_list
 from ..inputs.models import Source, read_model
+from ..inputs.serving_settings import SERVE
 from ..serving.encoders import PARAMETERS, EncoderServing, encoder_serving
 from ..serving.formats import check_formats, format_choices
 from ..serving.memory import engine_title
-from ..serving.point import ONE_REQUEST, ServingLayout, point
 from ..serving.reading import REQUESTS, Command, gpus_of, read_deployment, read_words
 from ..serving.result import ServingResult
-from ..serving.service import OF_REQUESTS, Service, read_service
+from ..serving.service import Service, read_service
 from ..serving.start.llama_cpp_fit import PLACED
 from ..serving.start.models import load_served, stored_format
 from ..serving.start.ollama import modelfile_command, run_command
 from ..serving.start.start import Start
 from ..serving.step.step_models import check_layout
+from ..serving.under_load import ONE_REQUEST, ServingLayout, under_load
 from .default_layout import default_layout
 from .front import ServingFront, find_front
 from .pools import ServingPools, serving_pools
@@ -36,16 +37,8 @@ from .serving_requests import search_requests
 from .serving_search import ServingSearch, search_layouts
 from .space import Space
 
-ENGINE_SETTINGS = (  # that change the memory for requests, or the steps
-    "engine_version", "max_model_len", "max_num_seqs", *SHARES, "share", "kv_cache_memory", "block_size", "num_blocks",
-    "dtype", "prefix_caching", "disable_radix_cache", "chunked_prefill", "max_total_tokens", "graph_sequences",
-    "sliding_ratio", "state_ratio", "max_states", "state_dtype", "conv_dtype", "disable_cache_groups",
-    "images_per_prompt", "language_model_only", "multimodal", "draft", "draft_method", "draft_tokens", "draft_steps",
-    "draft_width", "speculative_config", "max_num_batched_tokens",
-    "two_batch_overlap", "enforce_eager", "auto_fit", "full_window", "unified", "cache_v", *PLACED,
-)  # fmt: skip
-SETTINGS = (*(name for name in OF_REQUESTS if name != "gpu"), *ENGINE_SETTINGS)
-BESIDE_COMMAND = (*REQUESTS, "engine_version", "price", "calibration", "acceptance_length", "acceptance_rate", "image")
+SETTINGS = (*SHARES, *(setting.name for setting in SERVE if "no_requests" not in setting.needs))
+BESIDE_COMMAND = [setting.name for setting in SERVE if setting.part in ("requests", "machine")]
 Timed = ServingResult | ServingSearch | ServingFront | ServingPools | EncoderServing
 
 
@@ -68,10 +61,10 @@ def answer(
     Raises:
         InputError: a setting that is invalid or has no effect on times.
     """
-    check_values((Setting("engine_version"),), given)
     several = gpu_list(gpu)
     if not several:
         return _on_gpus(model, gpu, given, command, gpu_memory)
+    check_effects(SERVE, {**given, "gpu": gpu}, None)
     return search_gpus(
         model, several, given, lambda each: _on_gpus(model, each, given, command, gpu_memory),
         is_fixed=command is not None,
@@ -109,7 +102,8 @@ def _on_gpus(
     missing = [name for name in ("isl", "osl") if name not in values and not {"mix", "trace"} & {*values}]
     if missing:
         both = " ".join(f"{{{name}={size}}}" for name, size in (("isl", 1000), ("osl", 500)) if name in missing)
-        raise InputError("missing number of tokens", parameter=missing[0], hint=f"add {both}")
+        hint = f"add {both}, or omit {_asking(values)} for the memory alone"
+        raise InputError("missing number of tokens", parameter=missing[0], hint=hint)
     if model is None or gpu is None:
         name = "model" if model is None else "gpu"
         raise InputError(f"missing {name}", parameter=name, hint="add a model and a GPU such as {gpu=h100:4}")
@@ -128,9 +122,13 @@ def _check_known(values: Mapping[str, Any], gpu_memory: str | int | None, comman
         flag = setting_flags(tables("engines")[str(values["engine"])]["flags"]).get(unused[0], unused[0])
         hint = f"omit {flag}, or omit the lengths of requests for the memory alone"
         raise InputError(f"{flag} is not modelled together with the time of requests", parameter="command", hint=hint)
-    asking = ", ".join(f"{{{name}}}" for name in REQUESTS if name in values)
-    hint = f"omit it, or {asking}, for the memory alone"
+    hint = f"omit it, or {_asking(values)}, for the memory alone"
     raise InputError("is not modelled together with the time of requests", parameter=unused[0], hint=hint)
+
+
+def _asking(values: Mapping[str, Any]) -> str:
+    """Return the settings that ask for times."""
+    return ", ".join(f"{{{name}}}" for name in REQUESTS if values.get(name) not in (None, False))
 
 
 def timed(service: Service) -> ServingResult | ServingSearch | ServingFront | ServingPools:
@@ -153,10 +151,6 @@ def _searched(service: Service) -> ServingSearch | ServingFront:
     asked = service.asked
     if service.requests.is_single_token:
         raise InputError("needs at least 2 output tokens", parameter="osl", hint="use {osl=2}")
-    chosen = service.given_sizes if asked.get("pareto") else []
-    if refused := [*chosen, *(["prefill_pool"] if asked.get("prefill_pool") else [])]:
-        hint = f"the layout is chosen; omit {{{refused[0]}}}" if chosen else f"omit {{{refused[0]}}}"
-        raise InputError("cannot be combined with a search for layouts", parameter=refused[0], hint=hint)
     architecture, card, formats = service.architecture, service.card, service.formats
     check_formats(architecture, formats)
     space = Space(service, only=asked.get("concurrency"))
@@ -189,7 +183,7 @@ def point_of(service: Service) -> ServingResult:
     is_free = asked.get("tp") is None and layout.mesh.ep == 1
     if is_free and layout.mesh.ranks == layout.mesh.tp == service.count > 1:
         layout = default_layout(Space(service), concurrency)
-    found = point(service, layout, retry)
+    found = under_load(service, layout, retry)
     automatic = found.placed.automatic if found.placed else {}
     if placed := {name: each for name, each in automatic.items() if name in PLACED}:
         whole = retry(placed)

@@ -18,15 +18,12 @@ from ..importers.modelfile import is_modelfile
 from ..inputs.gpus import ALL_GPUS, accelerators, read_gpus
 from ..inputs.models import Source, read_model
 from ..serving.encoders import EncoderServing
-from ..serving.layout_result import too_long
 from ..serving.limits import read_limits
 from ..serving.result import ServingResult
 from .gpus import COUNTS
 from .served_gpus import Result, ServedGpus, served_gpus
 from .serving_search import ServingSearch
 
-ONE_KIND = ("price", "watts", "calibration")  # settings that hold for one kind of GPU
-ALONE = ("pareto", "prefill_pool")  # other questions
 NO_PRICE, NO_ENGINE, NO_TIME, NO_ROOM = (
     "no price is known", "no engine reads the weights there", "no time is known", "the requests do not run at once",
 )  # fmt: skip
@@ -42,8 +39,8 @@ class ServingGpus(NotebookDisplay):
         is_all: whether all kinds of GPUs were tried, or given ones.
         gpus: GPUs on which all requests run at once, those that meet the limits first. Of given GPUs, also the others.
         left_out: names of the other kinds of GPUs, by the reason.
-        largest: GPUs on which the requests do not run, with the most memory, or None.
-        given: lengths of the requests, and their number if it is given or assumed.
+        closest: GPUs on which the requests do not run, with the most memory, or None.
+        asked: lengths of the requests, and their number if it is given or assumed.
         limits: longest times in seconds, by name.
         notes: assumptions.
     """
@@ -52,8 +49,8 @@ class ServingGpus(NotebookDisplay):
     is_all: bool
     gpus: tuple[ServedGpus, ...]
     left_out: Mapping[str, tuple[str, ...]]
-    largest: ServedGpus | None
-    given: Mapping[str, Any]
+    closest: ServedGpus | None
+    asked: Mapping[str, Any]
     limits: Mapping[str, float]
     notes: tuple[str, ...] = ()
 
@@ -65,17 +62,15 @@ class ServingGpus(NotebookDisplay):
         return next((one for one in self.gpus[:1] if one.is_met), None)
 
     @property
-    def too_long(self) -> str:
+    def refusal(self) -> str:
         """Why the requests run nowhere if the model or the settings do not allow their length, or an empty string."""
-        one = self.gpus[0] if self.gpus else self.largest
-        if one is None or one.runs or isinstance(one.result, EncoderServing):
-            return ""
-        return too_long(one.result.requests.longest, one.result.max_model_len, one.result.length_flag)
+        one = self.gpus[0] if self.gpus else self.closest
+        return "" if one is None or one.runs or isinstance(one.result, EncoderServing) else one.result.too_long
 
     @cached_property
     def change(self) -> tuple[ServedGpus, dict[str, Any]] | None:
         """GPUs with changed settings with which the requests run within the limits, if they do on none, or None."""
-        near = [one for one in (*self.gpus[:1], self.largest) if one]
+        near = [one for one in (*self.gpus[:1], self.closest) if one]
         for one in near if self.best is None else ():
             if isinstance(one.result, ServingSearch) and one.result.changes:
                 found = [change for change, _ in one.result.changes]
@@ -88,8 +83,8 @@ class ServingGpus(NotebookDisplay):
     def summary(self) -> str:
         """Answer in one line."""
         one = self.best
-        if self.too_long:
-            return self.too_long
+        if self.refusal:
+            return self.refusal
         if one is None:
             return "No GPUs meet the limits" if self.limits else "The requests run at once on none of the GPUs"
         price = f", ${one.usd_per_million:.3g} per million tokens" if one.usd_per_million else ""
@@ -124,48 +119,38 @@ def search_gpus(
         is_fixed: whether a command line states the layout.
 
     Raises:
-        InputError: a setting that holds for one kind of GPU, or an invalid one.
+        InputError: an invalid setting.
     """
     is_all = list(listed) == [ALL_GPUS]
-    kinds = {one.accelerator.name if one.accelerator else None for one in map(read_gpus, () if is_all else listed)}
-    _check(given, is_one_kind=len(kinds) == 1)
     if model is not None and not is_modelfile(model):
         model = read_model(model)
-    limits = read_limits(given["sla"]) if given.get("sla") else {}
     if is_all:
-        found, left_out, largest = _all_gpus(model, ask, limits, given.get("weights"), is_fixed=is_fixed)
+        found, left_out, closest = _all_gpus(model, ask, given.get("weights"), is_fixed=is_fixed)
     else:
-        found, left_out = [_given(gpu, ask, limits) for gpu in listed], dict[str, tuple[str, ...]]()
-        largest = max((one for one in found if not one.runs), key=_memory, default=None)
+        found, left_out = [_given(gpu, ask) for gpu in listed], dict[str, tuple[str, ...]]()
+        closest = max((one for one in found if not one.runs), key=_memory, default=None)
     found.sort(key=lambda one: one.rank)
-    nearest = found[0] if found else largest
+    nearest = found[0] if found else closest
     if nearest is None:
         raise InputError("no GPU has a known price and a known time", parameter="gpu", hint="name GPUs")
     first = nearest.result
     return ServingGpus(
-        first.architecture, is_all, tuple(found), left_out, largest, _asked(first, found, given), limits,
+        first.architecture, is_all, tuple(found), left_out, closest, _asked(first, found, given),
+        read_limits(given["sla"]) if given.get("sla") else {},
         _common_notes([one.result for one in found] or [first]),
     )  # fmt: skip
 
 
-def _check(given: Mapping[str, Any], *, is_one_kind: bool) -> None:
-    """Check that the settings hold for all GPUs that are compared."""
-    for name in (*ALONE, *(() if is_one_kind else ONE_KIND)):
-        if given.get(name) not in (None, False):
-            text = "cannot be combined with several kinds of GPUs" if name in ONE_KIND else "needs one group of GPUs"
-            raise InputError(text, parameter=name, hint="omit it, or name one kind such as {gpu=h100:4}")
-
-
-def _given(gpu: str, ask: Ask, limits: Mapping[str, float]) -> ServedGpus:
+def _given(gpu: str, ask: Ask) -> ServedGpus:
     gpus = read_gpus(gpu)
     if gpus.accelerator is None:
         hint = "use a name such as {gpu=h100:4}"
         raise InputError("the time depends on the GPU, not only on its memory", parameter="gpu", hint=hint)
-    return served_gpus(gpus.accelerator, gpus.count or 1, ask(gpu), limits)
+    return served_gpus(gpus.accelerator, gpus.count or 1, ask(gpu))
 
 
 def _all_gpus(
-    model: Source | None, ask: Ask, limits: Mapping[str, float], weights: str | None, *, is_fixed: bool
+    model: Source | None, ask: Ask, weights: str | None, *, is_fixed: bool
 ) -> tuple[list[ServedGpus], dict[str, tuple[str, ...]], ServedGpus | None]:
     """Return the best number of each kind of GPU, the other kinds by reason, and the GPUs that come closest to running.
 
@@ -187,7 +172,7 @@ def _all_gpus(
         elif isinstance(model, Architecture) and not reads(card, model, weights):
             leave_out(NO_ENGINE, card)
         else:
-            tried = [*_counts(card, ask, limits, errors, numbers)]
+            tried = [*_counts(card, ask, errors, numbers)]
             numbers = (tried[0].used,) if is_fixed and tried else numbers
             best = min((one for one in tried if one.runs), key=lambda one: one.rank, default=None)
             if best:
@@ -200,14 +185,12 @@ def _all_gpus(
     return found, left_out, max(failed, key=_memory, default=None)
 
 
-def _counts(
-    card: Accelerator, ask: Ask, limits: Mapping[str, float], errors: list[LlmcalcError], numbers: Sequence[int]
-) -> Iterator[ServedGpus]:
+def _counts(card: Accelerator, ask: Ask, errors: list[LlmcalcError], numbers: Sequence[int]) -> Iterator[ServedGpus]:
     """Yield the results on each number of GPUs. Where some stay unused, it is the result on those that are used."""
     done = set[int]()
     for count in (number for number in numbers if number <= card.node):
         try:
-            one = served_gpus(card, count, ask(f"{card.name}:{count}"), limits)
+            one = served_gpus(card, count, ask(f"{card.name}:{count}"))
         except LlmcalcError as error:  # a layout that needs more GPUs, or unknown figures
             errors.append(error)
             continue

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from math import ceil, floor
 
 from ..calc.sharding import Mesh
-from ..serving.points import Point, excess
+from ..serving.point import Point, point_at
+from ..serving.points import LoadTimes, excess
 from ..serving.replicas import Replica
-from .serving_search import Layout, ServingSearch, layout_at
+from .serving_search import ServingSearch
 from .space import Space, Times
 
 MOST_BETWEEN = 512  # numbers of requests that are tried between two others
@@ -26,19 +27,19 @@ def search_requests(space: Space, mesh: Mesh) -> ServingSearch:
     times = space.together(replica) if not space.is_too_long and replica.has_cache else None
     one, safe = times and _most(times, space, replica, limits), None
     if times and one and one.keeps_limits:
-        tight = {name: most * getattr(one, f"{name}_s") / getattr(one, name).high for name, most in limits.items()}
+        tight = {name: most * getattr(one, name).best / getattr(one, name).high for name, most in limits.items()}
         found = _most(times, space, replica, tight)
         safe = found if found and found.keeps_limits else None
     return ServingSearch(
-        space, (one,) if one else (), lambda change: search_requests(space.with_change(change), mesh),
-        replica.drafting, safe, space.notes, is_fixed=True,
+        space, replica.drafting, space.notes, (one,) if one else (),
+        lambda change: search_requests(space.with_change(change), mesh), safe, is_fixed=True,
     )  # fmt: skip
 
 
-def _most(times: Times, space: Space, replica: Replica, limits: Mapping[str, float]) -> Layout | None:
+def _most(times: Times, space: Space, replica: Replica, limits: Mapping[str, float]) -> Point | None:
     """Return the largest number of requests within the limits, or the closest one, or None if none runs."""
 
-    def is_kept(point: Point) -> bool:
+    def is_kept(point: LoadTimes) -> bool:
         return point.runs and excess(point, limits) <= 1
 
     running = [point for point in times.points if point.runs]
@@ -47,14 +48,16 @@ def _most(times: Times, space: Space, replica: Replica, limits: Mapping[str, flo
     kept = [point for point in running if is_kept(point)]
     if not kept:
         best = min(running, key=lambda point: excess(point, limits))
-        return layout_at(times.placement, best, space.service, is_kept=False)
+        return point_at(times.placement, best, space.service, is_kept=False)
     best = max(kept, key=lambda point: point.concurrency)
     if space.only is None:
         best = _between(best, times, lambda numbers: space.together(replica, numbers), is_kept)
-    return layout_at(times.placement, best, space.service)
+    return point_at(times.placement, best, space.service)
 
 
-def _between(best: Point, times: Times, ask: Callable[[list[float]], Times], is_kept: Callable[[Point], bool]) -> Point:
+def _between(
+    best: LoadTimes, times: Times, ask: Callable[[list[float]], Times], is_kept: Callable[[LoadTimes], bool]
+) -> LoadTimes:
     """Return the largest whole number of requests that is kept, up to the next one that was tried."""
     above = min((one.concurrency for one in times.points if one.concurrency > best.concurrency), default=0.0)
     first, last = floor(best.concurrency) + 1, ceil(above) - 1

@@ -12,13 +12,13 @@ from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.errors import LlmcalcError
 from ..core.record import NamedTuple, changed, record, remembered
-from ..data import table, tables
+from ..data import tables
 from ..estimate.prices import price_of
 from ..inputs.gpus import Gpus, read_gpus
 from ..inputs.grid import numpy_module
-from ..serving.money import decode_power
-from ..serving.points import Point, between, column, joined, points_of, prefill_share, rows_of
-from ..serving.pool_times import Decodes, Prefills, decodes, pools_time, prefills
+from ..serving.point import Placement
+from ..serving.points import LoadTimes, between, column, load_times, points_of, rows_of
+from ..serving.pool_times import Decodes, Prefills, decodes, joined, pools_time, prefills
 from ..serving.replicas import Formats, Replica, replica_on
 from ..serving.requests import Requests
 from ..serving.service import Service
@@ -28,48 +28,17 @@ from ..serving.times import Load, serving_time
 MOST, STEPS = 4096, 97  # requests of a data-parallel rank: the largest number, and how many are tried
 FEWEST = tuple(2.0**-power for power in range(6, 0, -1))  # while other requests are in the pool of prefills
 NUMBERS = sorted({float(round(MOST ** (step / (STEPS - 1)))) for step in range(STEPS)})
-MOST_BUSY = 0.95  # share of the time in which a pool of prefills computes
 MOST_VALUES = 2**18  # of an array, so that it stays small
 MOST_SPLITS = 16  # divisions of the GPUs between two pools
 DISTINCT_GAIN = 1.1  # above which the faster layout on one node is the estimated one (benchmarks/time/layouts.py)
-
-
-class Placement(NamedTuple):
-    """GPUs that serve a model: replicas of one layout, or two pools of replicas.
-
-    Attributes:
-        replica: a replica that decodes, and computes prefills unless there is a pool for them.
-        replicas: number of these replicas.
-        prefill: a replica of the pool that computes prefills, or None.
-        prefill_replicas: number of replicas of this pool.
-    """
-
-    replica: Replica
-    replicas: int
-    prefill: Replica | None = None
-    prefill_replicas: int = 0
-
-    @property
-    def gpus(self) -> int:
-        """Number of GPUs."""
-        return self.replica.ranks * self.replicas + self.first_gpus
-
-    @property
-    def formats(self) -> dict[str, str]:
-        """Number formats by setting, where they are not those of the checkpoint or of 16 bits."""
-        return {name: own for name, own in self.replica.formats.items() if own}
-
-    @property
-    def first_gpus(self) -> int:
-        """Number of GPUs of the pool that computes prefills."""
-        return self.prefill.ranks * self.prefill_replicas if self.prefill else 0
+Placed = tuple[Replica, Prefills, tuple[int, int]]  # a replica, its prefills, and the numbers of replicas of two pools
 
 
 class Times(NamedTuple):
     """Times on a layout for several numbers of requests, fewest first."""
 
     placement: Placement
-    points: Sequence[Point]
+    points: Sequence[LoadTimes]
 
 
 @record
@@ -167,7 +136,7 @@ class Space:
         one_way = [Mesh(pp=size)] if engine_step(self.service.engine).divides_layers else None
         for mesh in one_way or meshes(self.service.architecture, size, self.service.card.node):
             replica = self.replica(mesh, formats)
-            is_known = replica is not None and (replica.memory.result is not None or replica.steps.stage_batches == 1)
+            is_known = replica is not None and (replica.memory.start is not None or replica.steps.stage_batches == 1)
             if mesh.pp > 1 and (replica is None or not is_known or replica.drafting):
                 continue
             if replica is None or not replica.has_cache:
@@ -194,7 +163,7 @@ class Space:
             self._replicas_of(*group)
             yield None
         for replica in self.replicas:
-            count, found = self.service.count // replica.ranks, list[Point]()
+            count, found = self.service.count // replica.ranks, list[LoadTimes]()
             for points in self._blocks(replica, count):
                 found += points
                 yield None
@@ -214,7 +183,7 @@ class Space:
         found = tuple(point for points in self._blocks(replica, count, numbers) for point in points)
         return Times(Placement(replica, count), found)
 
-    def _blocks(self, replica: Replica, count: int, numbers: Sequence[float] = ()) -> Iterator[Iterator[Point]]:
+    def _blocks(self, replica: Replica, count: int, numbers: Sequence[float] = ()) -> Iterator[Iterator[LoadTimes]]:
         """Yield the times of blocks of numbers of requests on ``count`` replicas without pools."""
         load, groups = self.service.load, replica.steps.n_batches
         each = numbers or ([self.only] if self.only else ())
@@ -224,12 +193,7 @@ class Space:
                 concurrency=load.across_classes(requests), chunk=load.chunk or replica.chunk, most=replica.most
             )
             time = serving_time(replica.steps, own, replica.pool, self.service.factors, replica.speculation)
-            runs = (time.capacity >= 1) & (time.waiting <= 0)
-            yield points_of(
-                requests * count, time.batch, runs, time.tpot_s, time.ttft_s, time.requests_per_s * count,
-                prefill_share(time, self.requests.mean("osl"), groups),
-                decode_power(time.step, table("serving_power")), time.step.seconds,
-            )  # fmt: skip
+            yield points_of(load_times(time, requests * count, self.requests.mean("osl"), count))
 
     def disaggregated(self) -> Iterator[Times]:
         """Yield the times of all layouts with two pools."""
@@ -255,38 +219,31 @@ class Space:
             if others >= 1 and not rest:
                 yield number, others
 
-    def pools(self, second: Replica, placed: Sequence[tuple[Replica, Prefills, tuple[int, int]]]) -> Iterator[Times]:
+    def pools(self, second: Replica, placed: Sequence[Placed]) -> Iterator[Times]:
         """Yield the times of replicas that decode beside pools of prefills, with the numbers of replicas of both."""
         steps = self._decodes(second)
         n_rows = min(len(placed), MOST_VALUES // len(NUMBERS)) if len(steps) == 1 else 1  # one by one without NumPy
         for start in range(0, len(placed), max(n_rows, 1)):
             part = placed[start : start + n_rows]
-            placements = [Placement(second, others, first, number) for first, _, (number, others) in part]
-            found = self._pool_points(placements, joined([own for _, own, _ in part]), steps)
+            placements = [Placement(second, others, Placement(first, number)) for first, _, (number, others) in part]
+            found = self._pool_points(placements, part, steps)
             for placement, points in zip(placements, found, strict=True):
                 yield Times(placement, (between(points, self.only),) if self.only else points)
 
     def _pool_points(
-        self, placements: Sequence[Placement], own: Prefills, steps: Sequence[Decodes]
-    ) -> Sequence[Sequence[Point]]:
+        self, placements: Sequence[Placement], placed: Sequence[Placed], steps: Sequence[Decodes]
+    ) -> Sequence[Sequence[LoadTimes]]:
         """Return the points of each placement."""
-        node, most = self.service.card.node, placements[0].replica.most
-        counts = column([one.prefill_replicas for one in placements]), column([one.replicas for one in placements])
-        same_node = column([one.gpus <= node for one in placements])
-        share = column([one.first_gpus / one.gpus for one in placements])
-        found: list[Point] = []
-        for step in steps:
-            time = pools_time(own, step, counts, self.service.load, same_node=same_node)
-            runs = (step.batch <= step.capacity) & (step.batch <= most) & (time.busy <= MOST_BUSY)
-            power, seconds = decode_power(step.step, table("serving_power")), step.step.seconds
-            values = (
-                time.concurrency, step.batch, runs, time.tpot_s, time.ttft_s, time.requests_per_s, share, power,
-                seconds, time.busy, time.wait_s, time.transfer_s,
-            )  # fmt: skip
-            if len(steps) == 1:
-                return rows_of(len(placements), *values)
-            found += points_of(*values)
-        return [found]
+        own = joined([prefills for _, prefills, _ in placed])
+        numbers, others = (column(each) for each in zip(*(counts for *_, counts in placed), strict=True))
+        places: dict[str, Any] = {
+            "same_node": column([one.gpus <= self.service.card.node for one in placements]),
+            "prefill_share": column([one.prefill.gpus / one.gpus for one in placements if one.prefill]),
+        }
+        times = [pools_time(own, step, (numbers, others), self.service.load, **places) for step in steps]
+        if len(times) == 1:
+            return rows_of(len(placements), times[0])
+        return [[point for own in times for point in points_of(own)]]
 
     @cached_property
     def decode_load(self) -> Load:
@@ -309,7 +266,8 @@ class Space:
         def compute() -> list[Decodes]:
             steps, load, drafts = second.steps, self.decode_load, second.speculation
             numbers = blocks([*FEWEST, *NUMBERS])
-            return [decodes(steps, load, number, second.pool, self.service.factors, drafts) for number in numbers]
+            factors = self.service.factors
+            return [decodes(steps, load, number, second.pool, factors, drafts, second.most) for number in numbers]
 
         return remembered(second, "_decodes", (self.requests.classes, self.service.factors), compute)
 

@@ -30,6 +30,9 @@ GPUS = "gpus"  # in a change: number of GPUs
 class Deployment:
     """A model on GPUs in a serving engine: all that does not change while it serves.
 
+    ``reading.py`` makes it of arguments, of the command line of an engine or of a Modelfile, and ``deployment`` of what
+    was read. It gives its ``Start``, and other deployments with changed settings or on other GPUs.
+
     Attributes:
         architecture: the model.
         title: name of the model as it was given.

@@ -16,8 +16,8 @@ from ..estimate.prices import Price, price_of
 from ..inputs.gpus import read_gpus
 from .latency import batch_latency
 from .latency_times import PREFILL, Latency
-from .memory import engine_title
 from .money import token_prices
+from .replicas import sizes_of
 from .step.step_models import engine_step
 
 SETTINGS = (
@@ -71,9 +71,19 @@ class EncoderServing(NotebookDisplay):
         return self.step.fits
 
     @property
-    def gpus(self) -> int:
+    def engine(self) -> str:
+        """Name of the serving engine."""
+        return self.step.model.engine.name
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Sizes of the layout that differ from 1."""
+        return sizes_of(self.step.model.mesh)
+
+    @property
+    def used(self) -> int:
         """Number of GPUs that the layout uses."""
-        return self.step.model.mesh.tp * self.step.model.mesh.dp
+        return self.step.model.mesh.ranks
 
     @property
     def requests_per_s(self) -> float:
@@ -98,13 +108,13 @@ class EncoderServing(NotebookDisplay):
     @property
     def usd_per_million(self) -> tuple[float, float] | None:
         """Lowest and highest price of a million tokens in US dollars."""
-        return token_prices(self.price, self.tokens_per_s / self.gpus, self.width)
+        return token_prices(self.price, self.tokens_per_s / self.used, self.width)
 
     @property
     def summary(self) -> str:
         """Answer in one line."""
         if not self.fits:
-            return f"Does not fit: a batch of {self.batch:,} sequences on {self.gpus} × {self.accelerator.title}"
+            return f"Does not fit: a batch of {self.batch:,} sequences on {self.used} × {self.accelerator.title}"
         low, high = (self.requests_per_s * factor for factor in (1 / self.width, self.width))
         rates = f"{self.requests_per_s:,.0f} sequences/s ({low:,.0f} to {high:,.0f})"
         return f"{rates}, {self.tokens_per_s:,.0f} tokens/s, {self.latency_s * 1e3:,.3g} ms per request"
@@ -117,8 +127,8 @@ class EncoderServing(NotebookDisplay):
             "width", "usd_per_million", "fits", "evidence",
         )  # fmt: skip
         return {
-            "model": self.architecture.name, "gpu": self.accelerator.name, "gpus": self.gpus, **mesh,
-            "engine": self.step.model.engine.name, **{name: getattr(self, name) for name in names},
+            "model": self.architecture.name, "gpu": self.accelerator.name, "gpus": self.used, **mesh,
+            "engine": self.engine, **{name: getattr(self, name) for name in names},
             "width_reasons": list(self.step.interval.reasons),
         }  # fmt: skip
 
@@ -180,8 +190,3 @@ def encoder_serving(
     return EncoderServing(
         length, max(concurrency, batch), batch, step, price_of(step.accelerator, price), most, is_assumed
     )
-
-
-def engine_name(result: EncoderServing) -> str:
-    """Return the name of the engine as its authors write it."""
-    return engine_title(result.step.model.engine.name)

@@ -26,10 +26,10 @@ from .calibration import read_calibration
 from .factors import Factors
 from .latency_times import DECODE, GENERATE, MODES, PREFILL, Latency
 from .latency_times import latency as compute
-from .point import ServingLayout
 from .step.step import StepModel
 from .step.step_models import check_layout, engine_step, step_model
 from .times import weight_bytes
+from .under_load import ServingLayout
 
 NEW_TOKENS = 128
 LAYOUT = ("tp", "pp", "dp", "ep")

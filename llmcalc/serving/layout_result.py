@@ -117,23 +117,10 @@ class ServiceResult(NotebookDisplay):
         return engine_title(self.engine)
 
     @property
-    def is_too_long(self) -> bool:
-        """Whether a request has more tokens than the model allows."""
-        return self.max_model_len is not None and self.requests.longest > self.max_model_len
-
-    @property
     def too_long(self) -> str:
-        """Why a request is too long, or an empty string."""
-        return too_long(self.requests.longest, self.max_model_len, self.length_flag)
-
-
-def too_long(length: float, most: int | None, flag: str) -> str:
-    """Return why a request of a length is too long, or an empty string.
-
-    >>> too_long(4596, 4096, "{max_model_len}")
-    'A request of 4,596 tokens exceeds the 4,096 of max_model_len'
-    """
-    if most is None or length <= most:
-        return ""
-    text = f"A request of {length:,.10g} tokens exceeds the"
-    return spelled(f"{text} {most:,} of {flag}" if flag else f"{text} model's {most:,}")
+        """Why a request has more tokens than the model allows, or an empty string."""
+        most, length = self.max_model_len, self.requests.longest
+        if most is None or length <= most:
+            return ""
+        text = f"A request of {length:,.10g} tokens exceeds the"
+        return spelled(f"{text} {most:,} of {self.length_flag}" if self.length_flag else f"{text} model's {most:,}")

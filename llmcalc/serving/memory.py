@@ -31,12 +31,12 @@ class EngineMemory(NamedTuple):
     """Memory of a rank.
 
     Attributes:
-        result: division of the memory by the engine, or None if its rule is unknown, or its weights are others.
+        start: how the engine starts, or None if its rule is unknown, or its weights are others.
         pool: cache of one rank, or None if no rule of the engine is known.
         settings: settings of the engine, with its defaults. Empty if the engine is unknown.
     """
 
-    result: Start | None
+    start: Start | None
     pool: CachePool | None
     settings: Mapping[str, Any]
 

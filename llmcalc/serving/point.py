@@ -1,140 +1,239 @@
-"""Time of requests that a serving engine answers at once: per output token and to the first token."""
+"""An operating point: a service on replicas of a layout, with a number of requests, their times and their price."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from ..calc.sharding import Mesh
-from ..core.errors import InputError
-from ..core.record import NamedTuple
+from ..core.record import NamedTuple, record
 from ..data import table
 from ..kernels.interval import Interval, time_interval, with_span
 from .calibration import MeasuredDeployment
-from .memory import placed_on_host
-from .points import Point
-from .replicas import Replica, replica_on
-from .result import ServingResult
-from .service import CACHE, Service
-from .start.llama_cpp_fit import PLACED
-from .start.models import state_notes
-from .step.host_steps import HostSteps
+from .money import Money, token_prices
+from .points import LoadTimes
+from .replicas import SIZES, Replica
+from .service import Service
+from .start.start import Start
 from .step.step import StepModel
-from .step.step_models import check_layout
-from .times import Load, ServingTime, serving_time
 
-NOTED = 0.01  # share of the output tokens that preempted requests compute again
-ONE_REQUEST = "one request at a time is assumed: {concurrency} sets the number"
+SERVE, PREFILL, DECODE = "serve", "prefill", "decode"  # roles of processes of the engine
 
 
-class ServingLayout(NamedTuple):
-    """Layout of a replica, the number of replicas, and what is assumed."""
+class Placement(NamedTuple):
+    """GPUs that serve a model: replicas of one layout, or two pools of replicas.
 
-    mesh: Mesh
-    replicas: int = 1
-    notes: tuple[str, ...] = ()
-    is_usual: bool = True  # tensor-parallel ranks alone
-
-
-def point(
-    service: Service, layout: ServingLayout, retry: Callable[[Mapping[str, Any]], ServingResult]
-) -> ServingResult:
-    """Return the time of requests on a layout with a constant number of requests.
-
-    Args:
-        service: the model in an engine on GPUs with requests.
-        layout: layout of a replica and the number of replicas.
-        retry: function that estimates the times with other settings.
-
-    Raises:
-        InputError: if the GPUs, the model or the engine do not allow the layout.
+    Attributes:
+        replica: a replica that decodes, and computes prefills unless there is a pool for them.
+        replicas: number of these replicas.
+        prefill: the pool that computes prefills alone, or None.
     """
-    check_layout(service.architecture, service.card, layout.mesh, service.count)
-    replica = replica_on(service, layout.mesh, service.formats)
-    steps, memory, drafting = replica.steps, replica.memory, replica.drafting
-    if replica.overlaps and not replica.exchanges:
-        hint = "omit it, or divide the experts, such as with {dp=8} {ep=8}"
-        text = "needs data-parallel ranks that exchange tokens of experts"
-        raise InputError(text, parameter="two_batch_overlap", hint=hint)
-    encoder_s = service.images.seconds(steps) if service.images else 0.0
-    concurrency = service.asked.get("concurrency") or 1
-    own = service.requests.load(concurrency / layout.replicas, replica.chunk, replica.most)
-    load = own._replace(encoder_s=encoder_s)
 
-    def time_of(steps: StepModel, *drafts: Any) -> ServingTime:
-        return serving_time(steps, load, memory.pool, service.factors, *drafts)
+    replica: Replica
+    replicas: int
+    prefill: Placement | None = None
 
-    time = time_of(steps, replica.speculation)
-    if drafting and steps.stage_batches > 1:
-        raise InputError("cannot be combined with speculative decoding", parameter="pp", hint="omit it, or the draft")
-    unmeasured = unmeasured_part(replica) or "images of requests" * bool(service.images)
-    tpot, ttft = time_intervals(steps, time, service.measured, unmeasured)
-    for assumption, slowest, fastest in _assumed_steps(steps):
-        slow, fast = (time_of(each, replica.speculation) for each in (slowest, fastest))
-        tpot = with_span(tpot, time.tpot_s, slow.tpot_s, fast.tpot_s, assumption)
-        ttft = with_span(ttft, time.ttft_s, slow.ttft_s, fast.ttft_s, assumption)
-    plain, accepted_times = None, None
-    if drafting and replica.speculation:
-        plain = time_of(steps)
-        if drafting.accepted_range:
-            slow, fast = (time_of(steps, replica.speculation.with_accepted(each)) for each in drafting.accepted_range)
-            tpot, accepted_times = with_acceptance(tpot, time.tpot_s, slow.tpot_s, fast.tpot_s), (slow, fast)
-    placed = None
-    if time.capacity < 1 and not any(service.given.get(name) for name in PLACED):
-        placed = placed_on_host(service, steps)
-    return ServingResult(
-        service, replica, layout.replicas, load._replace(concurrency=concurrency), time.of_replicas(layout.replicas),
-        tpot, ttft, retry, plain, accepted_times, tuple(_notes(service, layout, replica, load, time)), placed,
-        has_chosen_layout=not layout.is_usual,
-    )  # fmt: skip
+    @property
+    def mesh(self) -> Mesh:
+        """Layout of a replica."""
+        return self.replica.mesh
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Sizes of the layout of a replica that differ from 1."""
+        return self.replica.sizes
+
+    @property
+    def gpus(self) -> int:
+        """Number of GPUs."""
+        return self.replica.ranks * self.replicas + (self.prefill.gpus if self.prefill else 0)
+
+    @property
+    def formats(self) -> dict[str, str]:
+        """Number formats by setting, of those that are given or stated by a file."""
+        return {name: own for name, own in self.replica.formats.items() if own}
 
 
-def _assumed_steps(steps: StepModel) -> Iterator[tuple[str, StepModel, StepModel]]:
-    """Yield what is assumed about the host, with the steps at the slow and the fast end of its range."""
-    if isinstance(steps, HostSteps) and steps.host.title:
-        slowest, fastest = (steps.with_bandwidth(each) for each in (steps.host.slowest, steps.host.fastest))
-        yield "the bandwidth of host memory is assumed", slowest, fastest
-    if steps.engine.is_eager:
-        fast, slow = (steps.with_launch(each) for each in steps.engine.launch_range_s)
-        yield "the time in which the host launches a kernel is assumed", slow, fast
+@record
+class Point:
+    """An operating point: what is asked, on which GPUs, with how many requests, and the times of these.
+
+    ``point_at`` makes the points of a search, and ``under_load.py`` that of a given number of requests. A point has the
+    ``start`` of its engine, which leaves the memory for the requests. It gives throughput, prices, energy and command
+    lines.
+
+    Attributes:
+        service: the model in an engine on GPUs, the requests and the prices.
+        placement: replicas that serve it.
+        times: times of the requests, and their number.
+        tpot: interval of the time per output token.
+        ttft: interval of the time to the first token.
+        keeps_limits: whether the times are within the limits.
+    """
+
+    service: Service
+    placement: Placement
+    times: LoadTimes
+    tpot: Interval
+    ttft: Interval
+    keeps_limits: bool = True
+
+    @property
+    def start(self) -> Start | None:
+        """How the engine starts on a replica, which leaves the memory for the requests, or None if it is unknown."""
+        return self.placement.replica.memory.start
+
+    @property
+    def mesh(self) -> Mesh:
+        """Layout of a replica."""
+        return self.placement.mesh
+
+    @property
+    def replicas(self) -> int:
+        """Number of replicas."""
+        return self.placement.replicas
+
+    @property
+    def prefill(self) -> Placement | None:
+        """Replicas that compute prefills alone, or None."""
+        return self.placement.prefill
+
+    @property
+    def formats(self) -> dict[str, str]:
+        """Number formats by setting, of those that are given or stated by a file."""
+        return self.placement.formats
+
+    @property
+    def used(self) -> int:
+        """Number of GPUs that the layout uses."""
+        return self.placement.gpus
+
+    @property
+    def concurrency(self) -> float:
+        """Number of requests at any time, over all replicas."""
+        return self.times.concurrency
+
+    @property
+    def tpot_s(self) -> float:
+        """Time per output token after the first, without a meaning if requests have a single one."""
+        return self.times.tpot_s
+
+    @property
+    def ttft_s(self) -> float:
+        """Time to the first token."""
+        return self.times.ttft_s
+
+    @property
+    def requests_per_s(self) -> float:
+        """Requests per second of all GPUs."""
+        return self.times.requests_per_s
+
+    @property
+    def e2e(self) -> Interval:
+        """Interval of the time of a whole request, from those of its first token and of the others."""
+        whole = self.times.e2e_s
+        rest = whole - self.ttft_s
+        low, high = (getattr(self.ttft, end) + rest * getattr(self.tpot, end) / self.tpot_s for end in ("low", "high"))
+        return Interval(low, whole, high, self.tpot.reasons)
+
+    @property
+    def width(self) -> float:
+        """Ratio of an end of the interval to the estimate, of the time per output token."""
+        return float(self.tpot.high / self.tpot_s)
+
+    @property
+    def tokens_per_s_user(self) -> float:
+        """Output tokens per second of one request."""
+        return 1 / self.tpot_s
+
+    @property
+    def tokens_per_s_gpu(self) -> float:
+        """Output tokens per second of one GPU."""
+        return self.requests_per_s * self.service.requests.mean("osl") / self.used
+
+    @property
+    def tokens_per_s_gpu_range(self) -> tuple[float, float]:
+        """Ends of the interval of the output tokens per second of one GPU. Searches order points by the low end."""
+        return self.tokens_per_s_gpu / self.width, self.tokens_per_s_gpu * self.width
+
+    @property
+    def usd_per_million_output(self) -> tuple[float, float] | None:
+        """Lowest and highest price of a million output tokens in US dollars, with all cost charged to the output."""
+        return token_prices(self.service.terms.price, self.tokens_per_s_gpu, self.width)
+
+    @property
+    def money(self) -> Money:
+        """Price and energy of the tokens."""
+        times, terms, requests = self.times, self.service.terms, self.service.requests
+        return Money(
+            self.used, requests.mean("isl"), requests.mean("osl"), self.requests_per_s, times.prefill_share,
+            self.width, terms.price, terms.power(times.decode_power, times.busy), terms.api,
+        )  # fmt: skip
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """How many times each command line is started, on other GPUs, by role."""
+        return {role: number for role, (_, number) in self._processes.items()}
+
+    @property
+    def commands(self) -> dict[str, str]:
+        """Command lines of the engine by role, ``serve`` or ``prefill`` and ``decode``, if its rule is known."""
+        return {role: line for role, (line, _) in self._processes.items()}
+
+    @cached_property
+    def _processes(self) -> dict[str, tuple[str, int]]:
+        """Command lines by role, and how many times each of them is started."""
+        replica, count, first = self.placement
+        longest, chunk = self.service.requests.longest, self.service.chunk
+        if first:
+            found = {
+                PREFILL: (first.replica.command(longest, 1, chunk, PREFILL), first.replicas),
+                DECODE: (replica.command(longest, self.times.batch, chunk, DECODE), count),
+            }
+        else:
+            together = count if replica.takes_replicas else 1
+            line = replica.command(longest, self.times.batch, chunk, replicas=together)
+            found = {SERVE: (line, count // together)}
+        return {role: (line, number) for role, (line, number) in found.items() if line}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the point as a plain dictionary, with its price and energy."""
+        first, times = self.prefill, self.times
+        return {
+            **{name: getattr(self.mesh, name) for name in SIZES}, "replicas": self.replicas,
+            "gpus": self.used, **{name: self.formats.get(name) for name in ("weights", "cache")},
+            "prefill": first and {
+                **{name: getattr(first.mesh, name) for name in ("tp", "dp", "ep")}, "replicas": first.replicas,
+                "busy": times.busy, "wait_s": times.wait_s, "transfer_s": times.transfer_s,
+            },
+            "concurrency": self.concurrency,
+            **{f"{name}{end}_s": float(value) for name in ("tpot", "ttft", "e2e") for end, value in (
+                ("", getattr(self.times, f"{name}_s")), ("_low", getattr(self, name).low),
+                ("_high", getattr(self, name).high))},
+            "tokens_per_s_gpu": self.tokens_per_s_gpu, "tokens_per_s_user": self.tokens_per_s_user,
+            "requests_per_s": self.requests_per_s, "keeps_limits": self.keeps_limits,
+            "usd_per_million_output": self.usd_per_million_output, "money": self.money.to_dict(),
+            "commands": self.commands, "processes": self.processes,
+        }  # fmt: skip
 
 
-def _notes(service: Service, layout: ServingLayout, replica: Replica, load: Load, time: ServingTime) -> Iterator[str]:
-    """Yield what is assumed about the engine, the layout, the requests and the memory."""
-    steps, memory, measured = replica.steps, replica.memory, service.measured
-    yield from service.assumed
-    if not service.asked.get("concurrency"):
-        yield ONE_REQUEST
-    yield from layout.notes
-    if service.given.get("cache_v", cache := service.formats[CACHE]) != cache:
-        yield "times read values in the number format of keys"
-    if memory.result:
-        yield from state_notes(service.architecture, memory.result.settings)
-    yield f"at most {load.chunk:,} tokens of prefill in a step"
-    yield from service.requests.notes
-    if replica.drafting:
-        yield from replica.drafting.notes
-    yield from replica.notes
-    if service.images:
-        yield service.images.note(load.encoder_s)
-    if measured:
-        summary = measured.factors.summary
-        yield f"time per output token calibrated by {measured.n_rows:,} measurements: {summary}"
-    yield from (f"assumed, as no figure of this GPU is known: {text}" for text in steps.assumed)
-    if memory.pool is None:
-        share, other = steps.engine.memory_share, steps.engine.other_bytes / 1e9
-        yield f"{share:.0%} of the memory is used, with {other:g} GB beside weights and KV cache"
-    if not time.capacity:
-        yield "times assume that the weights fit"
-    if time.capacity >= 1 and time.waiting > 0:
-        yield "requests wait for others to end, so that the time to the first token depends on the queue"
-    if time.recomputed >= NOTED * service.requests.mean("osl"):
-        text = "requests are preempted if the KV cache is full, and compute"
-        yield f"{text} {float(time.recomputed):,.0f} tokens again per request; their pauses are not counted"
+def point_at(placement: Placement, times: LoadTimes, service: Service, *, is_kept: bool = True) -> Point:
+    """Return the operating point of a service on replicas, which a search found.
+
+    ``is_kept`` is whether the times are within the limits.
+    """
+    replica = placement.replica
+    unmeasured = unmeasured_part(replica, is_pool=placement.prefill is not None)
+    tpot, ttft = time_intervals(replica.steps, times, service.measured, unmeasured)
+    if replica.drafting and replica.drafting.accepted_range:
+        rest = times.tpot_s - times.step_s / replica.drafting.accepted  # that prefills of other requests add
+        slow, fast = (rest + times.step_s / accepted for accepted in replica.drafting.accepted_range)
+        tpot = with_acceptance(tpot, times.tpot_s, slow, fast)
+    return Point(service, placement, times, tpot, ttft, is_kept)
 
 
 def time_intervals(
-    steps: StepModel, time: ServingTime | Point, measured: MeasuredDeployment | None = None, unknown: str = ""
+    steps: StepModel, time: LoadTimes, measured: MeasuredDeployment | None = None, unknown: str = ""
 ) -> tuple[Interval, Interval]:
     """Return the intervals of the time per output token, which measurements narrow, and to the first token.
 

@@ -1,4 +1,7 @@
-"""Times of numbers of requests on layouts, which are computed as arrays and made one by one where they are read."""
+"""Times of numbers of requests on layouts, which are computed as arrays and made one by one where they are read.
+
+``point.py`` makes an operating point of those that are shown.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
 from ..core.record import NamedTuple, remembered
+from ..data import table
 from ..inputs.grid import numpy_module
 from ..kernels.arrays import namespace
-from .pool_times import Prefills
+from .money import decode_power
 from .times import ServingTime
 
 
-class Point(NamedTuple):
-    """Times of a number of requests.
+class LoadTimes(NamedTuple):
+    """Times of a number of requests on a layout, as numbers or as arrays.
 
     Attributes:
         concurrency: requests at any time, on all GPUs.
@@ -51,7 +55,7 @@ class Point(NamedTuple):
 
 
 class Rows:
-    """Points of several layouts: ``columns`` is a point whose values are arrays, with a row for each layout."""
+    """Points of several layouts: ``columns`` is one of times whose values are arrays, with a row for each layout."""
 
     def __init__(self, columns: Any) -> None:
         self.columns = columns
@@ -100,7 +104,7 @@ class Rows:
         return remembered(self, "_unbeaten", (*limits.items(),), compute, most=2)
 
 
-class Points(Sequence[Point]):
+class Points(Sequence[LoadTimes]):
     """Points of one layout, which is a row of arrays."""
 
     def __init__(self, rows: Rows, row: int) -> None:
@@ -115,23 +119,23 @@ class Points(Sequence[Point]):
         return len(self.rows.columns.batch[self.row])
 
     @overload
-    def __getitem__(self, place: int) -> Point: ...
+    def __getitem__(self, place: int) -> LoadTimes: ...
     @overload
-    def __getitem__(self, place: slice) -> Sequence[Point]: ...
-    def __getitem__(self, place: int | slice) -> Point | Sequence[Point]:
+    def __getitem__(self, place: slice) -> Sequence[LoadTimes]: ...
+    def __getitem__(self, place: int | slice) -> LoadTimes | Sequence[LoadTimes]:
         if isinstance(place, slice):
             return tuple(self)[place]
-        return Point(*(own[self.row, place].item() for own in self.rows.columns))
+        return LoadTimes(*(own[self.row, place].item() for own in self.rows.columns))
 
-    def __iter__(self) -> Iterator[Point]:
-        return map(Point, *(own[self.row].tolist() for own in self.rows.columns))
+    def __iter__(self) -> Iterator[LoadTimes]:
+        return map(LoadTimes, *(own[self.row].tolist() for own in self.rows.columns))
 
 
-def points_of(*values: Any) -> Iterator[Point]:
-    """Yield a point for each element of arrays, or one point of numbers."""
-    lists = [value.tolist() if hasattr(value, "tolist") else value for value in values]
+def points_of(times: LoadTimes) -> Iterator[LoadTimes]:
+    """Yield the times of each element of arrays, or those of numbers."""
+    lists = [value.tolist() if hasattr(value, "tolist") else value for value in times]
     size = max((len(own) for own in lists if isinstance(own, list)), default=1)
-    return map(Point, *(own if isinstance(own, list) else [own] * size for own in lists))
+    return map(LoadTimes, *(own if isinstance(own, list) else [own] * size for own in lists))
 
 
 def column(values: Sequence[Any]) -> Any:
@@ -140,22 +144,11 @@ def column(values: Sequence[Any]) -> Any:
     return values[0] if numpy is None else numpy.array(values).reshape(-1, 1)
 
 
-def joined(found: Sequence[Prefills]) -> Prefills:
-    """Return prefills of several replicas as arrays with a row for each, before the axis of classes if there is one."""
-    if len(found) == 1:
-        return found[0]
+def rows_of(count: int, times: LoadTimes) -> list[Points]:
+    """Return the points of ``count`` layouts, whose times are arrays with one row or a row for each layout."""
     numpy = numpy_module()
-    own = [numpy.broadcast_arrays(one.alone_s, one.step_s, one.prompts, one.cache_bytes) for one in found]
-    alone, step, prompts, sent = (numpy.stack(values)[:, None] for values in zip(*own, strict=True))
-    ranks, server = (numpy.array([[getattr(one, name)] for one in found]) for name in ("ranks", "server_s"))
-    return Prefills(alone, step, prompts, ranks, sent, server)
-
-
-def rows_of(count: int, *values: Any) -> list[Points]:
-    """Return the points of ``count`` layouts, whose values are arrays with one row or a row for each layout."""
-    numpy = numpy_module()
-    shape = numpy.broadcast_shapes((count, 1), *(numpy.shape(value) for value in values))
-    rows = Rows(Point(*(numpy.broadcast_to(value, shape) for value in values)))
+    shape = numpy.broadcast_shapes((count, 1), *(numpy.shape(value) for value in times))
+    rows = Rows(LoadTimes(*(numpy.broadcast_to(value, shape) for value in times)))
     return [Points(rows, row) for row in range(count)]
 
 
@@ -167,7 +160,7 @@ def excess(one: Any, limits: Mapping[str, float]) -> Any:
     return first
 
 
-def fastest(points: Sequence[Point], limits: Mapping[str, float], least: float) -> tuple[Point, bool] | None:
+def fastest(points: Sequence[LoadTimes], limits: Mapping[str, float], least: float) -> tuple[LoadTimes, bool] | None:
     """Return the point with the most requests per second within limits, or the closest one, and whether it is within.
 
     Returns None if no number of requests from ``least`` on runs at once.
@@ -182,15 +175,15 @@ def fastest(points: Sequence[Point], limits: Mapping[str, float], least: float) 
     return (min(running, key=lambda own: excess(own, limits)), False) if running else None
 
 
-def alone(points: Sequence[Point]) -> Sequence[Point]:
+def alone(points: Sequence[LoadTimes]) -> Sequence[LoadTimes]:
     """Return points without those of other layouts, for limits of their own."""
     if not isinstance(points, Points):
         return points
     row = slice(points.row, points.row + 1)
-    return Points(Rows(Point(*(own[row] for own in points.rows.columns))), 0)
+    return Points(Rows(LoadTimes(*(own[row] for own in points.rows.columns))), 0)
 
 
-def unbeaten(points: Sequence[Point], limits: Mapping[str, float]) -> Iterator[Point]:
+def unbeaten(points: Sequence[LoadTimes], limits: Mapping[str, float]) -> Iterator[LoadTimes]:
     """Yield the points within limits, without some that others of the same layouts beat in both speeds."""
     if isinstance(points, Points):
         yield from (points[place] for place in points.rows.unbeaten(limits).get(points.row, ()))
@@ -200,23 +193,34 @@ def unbeaten(points: Sequence[Point], limits: Mapping[str, float]) -> Iterator[P
             yield point
 
 
-def between(points: Sequence[Point], concurrency: float) -> Point:
+def between(points: Sequence[LoadTimes], concurrency: float) -> LoadTimes:
     """Return a point with this number of requests, interpolated. Outside of those that run, it does not run."""
     numbers, runs_at = (_values(points, name) for name in ("concurrency", "runs"))
     place = min(max(bisect_right(numbers, concurrency), 1), len(points) - 1)
     low, high = points[place - 1], points[place]
     share = min(max((concurrency - low.concurrency) / (high.concurrency - low.concurrency), 0.0), 1.0)
-    found = Point._make(one + share * (other - one) for one, other in zip(low, high, strict=True))
+    found = LoadTimes._make(one + share * (other - one) for one, other in zip(low, high, strict=True))
     inside = [number for number, runs in zip(numbers, runs_at, strict=True) if runs]
     runs = bool(inside) and inside[0] <= concurrency <= inside[-1]
     return found._replace(concurrency=concurrency, runs=runs)
 
 
-def _values(points: Sequence[Point], name: str) -> list[Any]:
+def _values(points: Sequence[LoadTimes], name: str) -> list[Any]:
     return points.column(name) if isinstance(points, Points) else [getattr(one, name) for one in points]
 
 
-def prefill_share(time: ServingTime, osl: Any, groups: int) -> Any:
-    """Return the share of the GPUs' time that prefills take, where replicas compute both."""
-    decoding = (osl - 1) * time.step.seconds / time.accepted * time.requests_per_s / (groups * time.decoding)
-    return namespace(decoding).clip(1 - decoding, 0.0, 1.0)
+def load_times(time: ServingTime, concurrency: Any, osl: float, replicas: int = 1) -> LoadTimes:
+    """Return the times of requests on replicas that compute prefills and decode steps.
+
+    Args:
+        time: times on one replica, or on all of them.
+        concurrency: requests at any time, on all GPUs.
+        osl: mean number of output tokens.
+        replicas: number of replicas if the times are those of one.
+    """
+    decoding = (osl - 1) * time.step.seconds / time.accepted * time.requests_per_s / (time.n_batches * time.decoding)
+    return LoadTimes(
+        concurrency, time.batch, (time.capacity >= 1) & (time.waiting <= 0), time.tpot_s, time.ttft_s,
+        time.requests_per_s * replicas, namespace(decoding).clip(1 - decoding, 0.0, 1.0),
+        decode_power(time.step, table("serving_power")), time.step.seconds,
+    )  # fmt: skip

@@ -19,14 +19,23 @@ also computes the prefills of the draft, and a step of the second one is that of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import inf
+
 from ..core.record import NamedTuple
+from ..data import table
+from ..inputs.grid import numpy_module
 from ..kernels.arrays import Number, namespace
 from ..kernels.cost import StepTime
 from .factors import Factors
+from .money import decode_power
+from .points import LoadTimes
 from .start.pool import CachePool
 from .step.draft_steps import Speculation, drafted_prefill, drafted_step
 from .step.step import StepModel, step_values
 from .times import Load, cache_space, plain_pool, request_room
+
+MOST_BUSY = 0.95  # share of the time in which a pool of prefills computes
 
 
 class Prefills(NamedTuple):
@@ -54,7 +63,7 @@ class Decodes(NamedTuple):
 
     Attributes:
         batch: sequences on each data-parallel rank.
-        capacity: sequences whose keys and values fit on each data-parallel rank.
+        capacity: sequences that run at once on each data-parallel rank.
         ranks: number of data-parallel ranks.
         step: time of a step.
         cache_bytes: keys and values of a prompt on one rank that are received, by class of requests.
@@ -69,30 +78,6 @@ class Decodes(NamedTuple):
     cache_bytes: Number
     link: tuple[float, float]
     accepted: Number = 1
-
-
-class PoolsTime(NamedTuple):
-    """Time of requests on two pools.
-
-    Attributes:
-        concurrency: requests at any time, in both pools.
-        busy: share of the time in which the first pool computes. From 1 on, the pools cannot have equal rates.
-        wait_s: time that a prompt waits for other prefills.
-        prefill_s: time of its own prefill.
-        transfer_s: time to send its keys and values.
-        ttft_s: time to the first token.
-        tpot_s: time per output token after the first.
-        requests_per_s: requests per second.
-    """
-
-    concurrency: Number
-    busy: Number
-    wait_s: Number
-    prefill_s: Number
-    transfer_s: Number
-    ttft_s: Number
-    tpot_s: Number
-    requests_per_s: Number
 
 
 def prefills(
@@ -135,10 +120,12 @@ def decodes(
     pool: CachePool | None = None,
     factors: Factors | None = None,
     speculation: Speculation | None = None,
+    most: float = inf,
 ) -> Decodes:
     """Return the time of decode steps of a replica.
 
-    ``batch`` is the mean number of sequences on each data-parallel rank, below 1 if there is none at times.
+    ``batch`` is the mean number of sequences on each data-parallel rank, below 1 if there is none at times. ``most`` is
+    the largest number of sequences that the settings allow.
     """
     wanted, keys = load.across_classes(batch), load.isl + load.osl / 2
     running = namespace(wanted).maximum(wanted, 1.0)  # a step has at least one sequence
@@ -153,7 +140,7 @@ def decodes(
     share = model.coefficients("collectives", "all-gather")["link"]
     device = model.device.between(model.mesh.ranks + 1)  # and a GPU of the other pool
     return Decodes(
-        batch, load.without_classes(capacity), model.mesh.dp,
+        batch, namespace(capacity).minimum(load.without_classes(capacity), most), model.mesh.dp,
         factors.scale(step, model.engine.step_s) if factors else step, _sent_bytes(model, load, speculation),
         (device.link * share, device.network * share), speculation.accepted if speculation else 1,
     )  # fmt: skip
@@ -162,14 +149,32 @@ def decodes(
 def _sent_bytes(model: StepModel, load: Load, speculation: Speculation | None) -> Number:
     """Return the bytes of keys, values and states of a prompt on one rank that the second pool has not cached."""
     draft = speculation.draft if speculation else None
-    sent = [plain_pool(each, 0.0).bytes_of(load.isl - load.cached) for each in (model, draft) if each]
-    return sum(sent)
+    return sum(plain_pool(each, 0.0).bytes_of(load.isl - load.cached) for each in (model, draft) if each)
+
+
+def joined(found: Sequence[Prefills]) -> Prefills:
+    """Return prefills of several replicas as arrays with a row for each, before the axis of classes if there is one."""
+    if len(found) == 1:
+        return found[0]
+    numpy = numpy_module()
+    own = [numpy.broadcast_arrays(one.alone_s, one.step_s, one.prompts, one.cache_bytes) for one in found]
+    alone, step, prompts, sent = (numpy.stack(values)[:, None] for values in zip(*own, strict=True))
+    ranks, server = (numpy.array([[getattr(one, name)] for one in found]) for name in ("ranks", "server_s"))
+    return Prefills(alone, step, prompts, ranks, sent, server)
 
 
 def pools_time(
-    first: Prefills, second: Decodes, replicas: tuple[Number, Number], load: Load, *, same_node: Number
-) -> PoolsTime:
-    """Return the time of requests on pools with these numbers of replicas. The numbers may be arrays.
+    first: Prefills,
+    second: Decodes,
+    replicas: tuple[Number, Number],
+    load: Load,
+    *,
+    same_node: Number,
+    prefill_share: Number = 0.0,
+) -> LoadTimes:
+    """Return the times of requests on pools with these numbers of replicas. The numbers may be arrays.
+
+    Requests run at once if they fit in the memory of the second pool and the first one is not saturated.
 
     Args:
         first: prefills.
@@ -177,6 +182,7 @@ def pools_time(
         replicas: numbers of replicas of the two pools.
         load: requests.
         same_node: whether fast links connect the two pools.
+        prefill_share: share of the GPUs that are in the first pool.
     """
     n_first, n_second = replicas
 
@@ -198,4 +204,7 @@ def pools_time(
     moved = namespace(first.cache_bytes).maximum(first.cache_bytes, second.cache_bytes)
     transfer = mean(moved) / namespace(servers).where(same_node, *second.link)
     ttft = first.server_s + wait + own + transfer
-    return PoolsTime(running + rate * ttft, busy, wait, own, transfer, ttft, tpot, rate)
+    return LoadTimes(
+        running + rate * ttft, second.batch, (second.batch <= second.capacity) & (busy <= MOST_BUSY), tpot, ttft, rate,
+        prefill_share, decode_power(second.step, table("serving_power")), second.step.seconds, busy, wait, transfer,
+    )  # fmt: skip

@@ -9,25 +9,19 @@ from ..calc.memory.fit import read_size
 from ..core.aliases import ENGINES as ENGINES_BY_NAME
 from ..core.errors import InputError, spelled
 from ..core.record import changed
-from ..core.setting import SIZE, Setting, check_values, known_choice, read_texts
+from ..core.setting import check_values, known_choice, read_texts
 from ..engines.hardware import check_engine, default_engine
 from ..importers.engine_commands import EngineCommand, read_command
 from ..importers.modelfile import MODELFILE, RUN, is_modelfile
+from ..inputs.effects import check_effects
 from ..inputs.gpus import Gpus, read_gpus
 from ..inputs.models import Source
+from ..inputs.serving_settings import ENGINES, SERVE
 from .deployment import Deployment, deployment
 from .start.models import load_served
 from .start.ollama import modelfile_command, run_command
 
-ENGINES = ("vllm", "sglang", "tensorrt-llm", "llama.cpp")
-SERVE = (
-    Setting("gpu", SIZE, least=1), Setting("gpu_memory", SIZE, least=1), Setting("engine", choices=ENGINES),
-    Setting("engine_version"),
-)  # fmt: skip
-REQUESTS = (  # settings that ask for times
-    "isl", "osl", "concurrency", "sla", "pareto", "prefill_pool", "api_price", "watts", "mix", "trace", "turns",
-    "prefix_share",
-)  # fmt: skip
+REQUESTS = tuple(setting.name for setting in SERVE if setting.part == "requests")  # settings that ask for times
 Command = str | Sequence[str]
 
 
@@ -62,7 +56,9 @@ def read_deployment(
         for name, value in (("model", model), ("engine", engine), *own.items()) if pasted is not None else ():
             if value is not None:
                 raise InputError("cannot be combined with a command line", parameter=name, hint="set it in the command")
-    if pasted is not None:
+    if pasted is None:
+        check_effects(SERVE, own, None)
+    else:
         model, engine, own = pasted.model, pasted.engine, dict(pasted.settings)
     if model is None:
         raise InputError("missing model", parameter="model", hint="add a model, or {command=COMMAND}")

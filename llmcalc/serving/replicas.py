@@ -102,7 +102,7 @@ class Replica:
     @property
     def sizes(self) -> dict[str, int]:
         """Sizes of the layout that differ from 1."""
-        return {name: size for name in SIZES if (size := getattr(self.mesh, name)) > 1}
+        return sizes_of(self.mesh)
 
     @property
     def takes_replicas(self) -> bool:
@@ -122,12 +122,12 @@ class Replica:
             role: ``prefill`` or ``decode``, for a pool that computes nothing else.
             replicas: number of replicas that the process starts.
         """
-        memory = self.memory.result
+        start = self.memory.start
         words = tables("engines").get(self.steps.engine.name, {}).get("pools", {}).get(role) if role else ""
-        if memory is None or words is None:
+        if start is None or words is None:
             return None
-        settings, change = memory.settings, dict[str, Any]()
-        if not memory.starts or memory.max_model_len < longest:
+        settings, change = start.settings, dict[str, Any]()
+        if not start.starts or start.max_model_len < longest:
             change["max_model_len"] = LENGTH_STEP * ceil(longest / LENGTH_STEP)
         if replicas > 1:
             change["dp"] = replicas
@@ -137,7 +137,12 @@ class Replica:
         if chunk not in (None, self.chunk):
             change["max_num_batched_tokens"] = chunk
         exchange = tables("engines")[self.steps.engine.name].get("exchange", {}) if self.crosses_nodes else {}
-        return " ".join(filter(None, (memory.line(change), exchange.get(role or "serve"), words)))
+        return " ".join(filter(None, (start.line(change), exchange.get(role or "serve"), words)))
+
+
+def sizes_of(mesh: Mesh) -> dict[str, int]:
+    """Return the sizes of a layout that differ from 1."""
+    return {name: size for name in SIZES if (size := getattr(mesh, name)) > 1}
 
 
 def llama_cpp_placement(engine: str, given: Mapping[str, Any], devices: int) -> Placement | None:

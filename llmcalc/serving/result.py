@@ -14,10 +14,10 @@ from ..engines.settings import LENGTH
 from ..kernels.cost import COMMUNICATION, COMPUTE, ENGINE
 from ..kernels.interval import Interval
 from .admission import RequestBytes, reserved_bytes
-from .layout_result import ServiceResult, too_long
-from .money import Money, decode_power, token_prices
-from .points import prefill_share
-from .replicas import SIZES, Replica
+from .layout_result import ServiceResult
+from .money import Money
+from .point import Point
+from .replicas import SIZES
 from .running_changes import faster_layout, holds_all, running_changes
 from .service import Service
 from .speculation import Drafting
@@ -33,13 +33,9 @@ class ServingResult(ServiceResult):
     """Time of requests on a serving engine under load, in seconds, with intervals of 80 %.
 
     Attributes:
-        service: the model in an engine on GPUs, with its requests and prices.
-        replica: a replica: its layout, its steps and the division of the memory by the engine.
-        replicas: number of replicas, each with its own engine.
+        point: the operating point: layout, number of requests, times, throughput and prices.
         load: requests as an engine serves them.
-        time: times of the requests.
-        tpot_interval: interval of the time per output token.
-        ttft_interval: interval of the time to the first token.
+        time: times of the requests, and what they consist of.
         retry: function that estimates the times with other settings.
         plain: times without speculative decoding, or None if there is none.
         accepted_times: times with the lowest and the highest published numbers of accepted tokens, or None.
@@ -48,13 +44,9 @@ class ServingResult(ServiceResult):
         has_chosen_layout: whether the layout is not given, and not tensor parallelism over all GPUs.
     """
 
-    service: Service
-    replica: Replica
-    replicas: int
+    point: Point
     load: Load
     time: ServingTime
-    tpot_interval: Interval
-    ttft_interval: Interval
     retry: Callable[[Mapping[str, Any]], ServingResult]
     plain: ServingTime | None = None
     accepted_times: tuple[ServingTime, ServingTime] | None = None
@@ -65,86 +57,64 @@ class ServingResult(ServiceResult):
     EVIDENCE: ClassVar[Mapping[str, str]] = dict.fromkeys(("tpot_s", "ttft_s", "requests_per_s", "speedup"), FITTED)
 
     @property
-    def mesh(self) -> Mesh:
-        """Layout of a replica."""
-        return self.replica.mesh
-
-    @property
-    def memory(self) -> Start | None:
-        """Division of the memory by the engine, or None if its rule is unknown."""
-        return self.replica.memory.result
+    def service(self) -> Service:
+        """The model in an engine on GPUs, with its requests and prices."""
+        return self.point.service
 
     @property
     def drafting(self) -> Drafting | None:
         """Speculative decoding, or None."""
-        return self.replica.drafting
+        return self.point.placement.replica.drafting
 
     @property
-    def settings(self) -> Mapping[str, Any]:
-        """Given settings of the engine."""
-        return self.service.given
-
-    @property
-    def formats(self) -> dict[str, str]:
-        """Number formats of weights, experts, attention and cache, of those that are given or stated by a file."""
-        return {name: text for name, text in self.replica.formats.items() if text}
+    def mesh(self) -> Mesh:
+        """Layout of a replica."""
+        return self.point.mesh
 
     @property
     def kernels(self) -> dict[str, str]:
         """Where the coefficients of the kernels come from, by kind of kernel."""
         return {
             f"{kind} {kernel}".strip(): f"{own.origin} {own.accelerator}".strip()
-            for (kind, kernel), own in self.replica.steps.efficiencies.items()
+            for (kind, kernel), own in self.point.placement.replica.steps.efficiencies.items()
         }
 
     @property
     def max_model_len(self) -> int | None:
         """Largest number of tokens of a request that the model or the engine allows, or None if unknown."""
-        own = self.replica.memory.settings.get(LENGTH) if LENGTH in self.settings else None
+        own = self.point.placement.replica.memory.settings.get(LENGTH) if LENGTH in self.service.given else None
         allowed = known_length(self.architecture, self.engine), own
         return min((size for size in allowed if isinstance(size, int)), default=None)
 
     @property
-    def is_engine_assumed(self) -> bool:
-        """Whether the engine was not given, so that changes may name another one."""
-        return not {"engine", "calibration"} & self.service.asked.keys()
-
-    @property
     def tpot(self) -> Interval | None:
         """Interval of the time per output token, or None if a request has a single output token."""
-        return None if self.requests.is_single_token else self.tpot_interval
+        return None if self.requests.is_single_token else self.point.tpot
 
     @property
     def ttft(self) -> Interval | None:
         """Interval of the time to the first token, or None if requests wait for memory."""
-        return self.ttft_interval if self.time.capacity >= 1 and self.time.waiting <= 0 else None
+        return self.point.ttft if self.time.capacity >= 1 and self.time.waiting <= 0 else None
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why the intervals are wider than usual."""
-        return self.tpot_interval.reasons
+        return self.point.tpot.reasons
 
     @property
     def width(self) -> float:
         """Ratio of an end of the interval to the estimate, of the time per output token."""
-        return float(self.tpot_interval.high / self.time.tpot_s)
+        return self.point.width
 
     @property
     def money(self) -> Money | None:
         """Price and energy of the tokens, or None if the requests do not all run."""
-        time, terms = self.time, self.terms
-        if not self.all_run:
-            return None
-        power = terms.power(float(decode_power(time.step, terms.shares)))
-        share = float(prefill_share(time, self.osl, time.n_batches))
-        return Money(
-            self.used, self.isl, self.osl, float(time.requests_per_s), share, self.width, terms.price, power, terms.api
-        )
+        return self.point.money if self.all_run else None
 
     @property
     def tpot_s(self) -> float | None:
         """Time per output token after the first, or None if a request has a single output token."""
-        return float(self.time.tpot_s) if self.tpot else None
+        return self.point.tpot_s if self.tpot else None
 
     @property
     def tpot_low_s(self) -> float | None:
@@ -159,7 +129,7 @@ class ServingResult(ServiceResult):
     @property
     def ttft_s(self) -> float | None:
         """Time to the first token, or None if requests wait for memory."""
-        return float(self.time.ttft_s) if self.ttft else None
+        return self.point.ttft_s if self.ttft else None
 
     @property
     def ttft_low_s(self) -> float | None:
@@ -172,28 +142,15 @@ class ServingResult(ServiceResult):
         return float(self.ttft.high) if self.ttft else None
 
     @property
-    def used(self) -> int:
-        """Number of GPUs that the layout uses."""
-        return self.mesh.ranks * self.replicas
-
-    @property
-    def command(self) -> tuple[str | None, int]:
-        """Command line of the engine, or None if its rule is unknown, and how many times it is started."""
-        together = self.replicas if self.replica.takes_replicas else 1
-        own = self.requests.longest, float(self.time.batch), self.load.chunk
-        return self.replica.command(*own, replicas=together), self.replicas // together
-
-    @property
     def fits(self) -> bool:
         """Whether the engine starts, one request fits, and requests of this length are allowed."""
-        return bool(self.time.capacity >= 1) and not self.is_too_long and self.starts
+        return bool(self.time.capacity >= 1) and not self.too_long and self.starts
 
     @property
     def starts(self) -> bool:
         """Whether the engine starts with the given settings. Without a length, it has one with which it starts."""
-        if self.memory is None:
-            return True
-        return not self.memory.refusals and (self.memory.starts or LENGTH not in self.settings)
+        start = self.point.start
+        return start is None or (not start.refusals and (start.starts or LENGTH not in self.service.given))
 
     @property
     def running(self) -> int:
@@ -241,7 +198,7 @@ class ServingResult(ServiceResult):
     @cached_property
     def changes(self) -> tuple[tuple[dict[str, Any], ServingResult], ...]:
         """Changed settings with which more requests run, or fewer all at once. Empty if all run already."""
-        return () if self.all_run or self.is_too_long else tuple(running_changes(self))
+        return () if self.all_run or self.too_long else tuple(running_changes(self))
 
     @property
     def holding_change(self) -> dict[str, Any] | None:
@@ -269,12 +226,12 @@ class ServingResult(ServiceResult):
     @property
     def tokens_per_s_gpu(self) -> float:
         """Output tokens per second of one GPU."""
-        return float(self.time.requests_per_s * self.osl / self.used)
+        return self.point.tokens_per_s_gpu
 
     @property
     def usd_per_million_output(self) -> tuple[float, float] | None:
         """Lowest and highest price of a million output tokens in US dollars, with all cost charged to the output."""
-        return token_prices(self.price, self.tokens_per_s_gpu, self.width)
+        return self.point.usd_per_million_output
 
     @property
     def usd_per_million(self) -> tuple[float, float] | None:
@@ -286,22 +243,20 @@ class ServingResult(ServiceResult):
     @property
     def summary(self) -> str:
         """Answer in one line."""
-        length = self.requests.longest
-        if self.is_too_long:
-            return too_long(length, self.max_model_len, self.length_flag)
-        if not self.starts and self.memory:
-            return self.memory.summary
+        gpus, start = f"on {self.point.used} × {self.accelerator.title}", self.point.start
+        if self.too_long:
+            return self.too_long
+        if start and not self.starts:
+            return start.summary
         if not self.fits:
             if self.placed:
-                gpus = f"on {self.used} × {self.accelerator.title}"
-                return (
-                    f"No times {gpus}: {self.engine_title} starts{self.placed.placement}, whose speed is not modelled"
-                )
+                started = f"{self.engine_title} starts{self.placed.placement}"
+                return f"No times {gpus}: {started}, whose speed is not modelled"
             if self.time.capacity > 0:
-                return f"A request of {length:,.10g} tokens does not fit in the KV cache"
-            if self.memory and not self.memory.starts:
-                return self.memory.summary
-            return f"Will not start: the weights do not fit on {self.used} × {self.accelerator.title}"
+                return f"A request of {self.requests.longest:,.10g} tokens does not fit in the KV cache"
+            if start and not start.starts:
+                return start.summary
+            return f"Will not start: the weights do not fit {gpus}"
         if not self.all_run:
             wanted = f"{self.running:,} of {self.load.concurrency:,.10g} requests run"
             return f"Only {wanted if self.running != 1 else wanted.replace('run', 'runs')} at once; the others wait"
@@ -321,7 +276,7 @@ class ServingResult(ServiceResult):
             "tpot_s", "tpot_low_s", "tpot_high_s", "ttft_s", "ttft_low_s", "ttft_high_s", "fits", "max_model_len",
             "running", "all_run", "tokens_per_s_user", "tokens_per_s_gpu", "usd_per_million_output", "usd_per_million",
         )  # fmt: skip
-        mesh = {**{name: getattr(self.mesh, name) for name in SIZES}, "replicas": self.replicas}
+        mesh = {**{name: getattr(self.mesh, name) for name in SIZES}, "replicas": self.point.replicas}
         time = {name: float(getattr(self.time, name)) for name in ("capacity", "waiting", "requests_per_s")}
         time["requests_per_rank"] = float(self.time.batch)
         return {

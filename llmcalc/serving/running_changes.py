@@ -44,7 +44,7 @@ def faster_layout(result: ServingResult) -> Change | None:
     Returns None if there is no such layout.
     """
     ranks, layouts = result.mesh.tp, list[Settings]()
-    if not result.all_run or result.used != ranks or ranks == 1:
+    if not result.all_run or result.point.used != ranks or ranks == 1:
         return None
     if _has_experts(result):
         layouts = [_divided(ranks)]
@@ -66,7 +66,7 @@ def holds_all(change: Settings, result: ServingResult) -> bool:
 
 def _kinds(result: ServingResult, found: Sequence[Change]) -> Iterator[Iterable[Settings]]:
     """Yield the changes of each kind, smallest first."""
-    name, ranks, has_experts = result.accelerator.name, result.used, _has_experts(result)
+    name, ranks, has_experts = result.accelerator.name, result.point.used, _has_experts(result)
     if result.fits:
         yield [{"concurrency": result.running}]
     if result.load.most < result.time.capacity:
@@ -77,7 +77,8 @@ def _kinds(result: ServingResult, found: Sequence[Change]) -> Iterator[Iterable[
         yield [_divided(ranks)]
     yield from ([{kind: name} for name in _smaller_formats(result, kind)] for kind in ("cache", "weights"))
     is_short = not result.fits and not any(holds_all(*change) for change in found)
-    if is_short and ranks == 1 and result.is_engine_assumed and result.engine != GGUF_ENGINE:
+    is_engine_given = {"engine", "calibration"} & result.service.asked.keys()
+    if is_short and ranks == 1 and not is_engine_given and result.engine != GGUF_ENGINE:
         # which moves what does not fit to host memory
         yield [{"engine": GGUF_ENGINE, "weights": usual_format(result.architecture)}]
     if not result.fits and tables("engines").get(result.engine, {}).get("rule") == "sum":
@@ -118,7 +119,7 @@ def _in_host_memory(result: ServingResult) -> Iterator[Settings]:
 def _layouts(result: ServingResult) -> Iterator[Iterable[Settings]]:
     """Yield the layouts of each number of GPUs, fewest first."""
     for power in range(MOST_POWER + 1):
-        yield _layouts_of(result, result.used << power)
+        yield _layouts_of(result, result.point.used << power)
 
 
 def _layouts_of(result: ServingResult, count: int) -> Iterator[Settings]:
@@ -135,7 +136,8 @@ def _wide(result: ServingResult, change: Settings) -> Change:
     found = result.retry(change)
     if "concurrency" in change or found.all_run or found.load.most >= found.time.capacity:
         return Change(change, found)
-    ranks = 1 if found.memory and found.memory.settings.get("divides_sequences") else found.mesh.dp
+    start = found.point.start
+    ranks = 1 if start and start.settings.get("divides_sequences") else found.mesh.dp
     wider = {**change, "max_num_seqs": ceil(found.load.concurrency / ranks)}
     return Change(wider, result.retry(wider))
 

@@ -10,16 +10,18 @@ from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import record
-from ..core.setting import Setting, check_values, read_length
+from ..core.setting import check_values, read_length
 from ..data import tables
 from ..engines.hardware import AssumedEngine, check_engine, check_weights, default_engine
 from ..engines.lengths import known_length
 from ..engines.served_models import check_model
 from ..engines.settings import LENGTH, read_engine_settings, setting_flags
 from ..estimate.hardware import Accelerator
+from ..inputs.effects import check_effects
 from ..inputs.gguf_names import file_format
 from ..inputs.gpus import Gpus, read_gpus
 from ..inputs.models import Source, read_model
+from ..inputs.serving_settings import SERVE
 from .calibration import MeasuredDeployment, read_calibration
 from .deployment import Deployment, deployment
 from .factors import Factors
@@ -35,18 +37,7 @@ from .times import Load
 NO_TERMS = Terms(None, None, None, None, {})  # no prices and no power
 NOTHING: Mapping[str, Any] = {}
 FORMATS = ("weights", "experts", "attention_weights", "cache")
-SETTINGS = (
-    Setting("concurrency", float, above=0),
-    *(Setting(name) for name in ("gpu", "sla", "api_price", "prefill_pool", "engine", *FORMATS)),
-    Setting("pareto", bool),
-    Setting("price", float, above=0),
-    Setting("watts", float, above=0),
-    *(Setting(name, int, least=1) for name in (*SIZES, "max_num_batched_tokens")),
-)
-OF_REQUESTS = (  # not of the engine
-    "isl", "osl", "mix", "trace", "turns", "prefix_share", "image", "calibration", "acceptance_length",
-    "acceptance_rate", *(setting.name for setting in SETTINGS if setting.name != "max_num_batched_tokens"),
-)  # fmt: skip
+OF_REQUESTS = {setting.name: setting for setting in SERVE if setting.part not in ("", "added")}  # not of the engine
 UNLIKE_IMAGES = ("mix", "trace", "turns", "prefix_share", "sla", "pareto", "prefill_pool")
 CACHING, CACHE = "prefix_caching", "cache"
 
@@ -54,6 +45,9 @@ CACHING, CACHE = "prefix_caching", "cache"
 @record
 class Service:
     """A model in a serving engine on GPUs, with the requests that are asked of it: all but the layout.
+
+    ``read_service`` makes it of the arguments of ``serve``. On a layout, ``under_load.py`` gives the ``Point`` of a number
+    of requests. On all layouts, it is a ``Space``, which is searched.
 
     Attributes:
         architecture: the model.
@@ -159,7 +153,8 @@ def read_service(model: Source, gpu: str, asked: Mapping[str, Any], *, is_comman
     """
     asked = {name: value for name, value in asked.items() if value is not None}
     chunk = read_length(asked.get("max_num_batched_tokens"), "max_num_batched_tokens")
-    check_values(SETTINGS, {**asked, "gpu": gpu, "max_num_batched_tokens": chunk})
+    check_values(OF_REQUESTS.values(), {**asked, "gpu": gpu})
+    check_effects(SERVE, {**asked, "gpu": gpu, "command": is_command}, None)
     architecture, card, count = read_model(model), *_gpus(gpu)
     formats = {name: asked.get(name) for name in FORMATS}
     measured, chosen = None, asked.get("engine")
@@ -178,7 +173,7 @@ def read_service(model: Source, gpu: str, asked: Mapping[str, Any], *, is_comman
         engine, card, [formats[name] or formats["weights"] for name in FORMATS if name != CACHE], architecture
     )
     settings = {name: value for name, value in asked.items() if name not in OF_REQUESTS}
-    given = _engine_settings(engine, {**settings, "max_num_batched_tokens": chunk})
+    given = _engine_settings(engine, asked.get("engine_version"), {**settings, "max_num_batched_tokens": chunk})
     is_cached = settings.get(CACHING) is not False and not given.get("disable_radix_cache")
     lengths = (asked.get(name) for name in ("isl", "osl", "mix", "trace", "turns", "prefix_share"))
     requests = read_requests(*lengths, is_cached=is_cached)
@@ -195,12 +190,11 @@ def read_service(model: Source, gpu: str, asked: Mapping[str, Any], *, is_comman
     )  # fmt: skip
 
 
-def _engine_settings(engine: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _engine_settings(engine: str, version: str | None, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return checked settings of an engine. Those of an unknown engine are those of vLLM."""
     entries = tables("engines")
     entry = entries.get(engine) or next(iter(entries.values()))
     own, read = {name: value for name, value in settings.items() if value is not None}, entry["flags"]["read"].values()
-    version = own.pop("engine_version", None)
     if CACHING in own and CACHING not in read:
         is_on = own.pop(CACHING)
         own |= {"disable_radix_cache": not is_on} if "disable_radix_cache" in read else {}

@@ -131,7 +131,6 @@ class ServingTime:
         prefill_s: time of the prefill of one request, in steps that also decode.
         ttft_s: time to the first token, with the wait for prefills of other requests.
         requests_per_s: requests per second of all data-parallel ranks.
-        prefill_share: share of ``tpot_s`` that prefills of other requests add.
         step: decode step of the batch.
         accepted: output tokens of a sequence in a step, above 1 with speculative decoding.
         class_ttft_s: time to the first token of each class of requests.
@@ -148,7 +147,6 @@ class ServingTime:
     prefill_s: Number
     ttft_s: Number
     requests_per_s: Number
-    prefill_share: Number
     step: StepTime
     accepted: Number = 1
     class_ttft_s: Number = 0
@@ -264,7 +262,7 @@ def serving_time(
     ttft = ttft + xp.maximum(period - stay, 0.0)
     found = ServingTime(
         batch=batch, capacity=capacity, waiting=wanted - batch, tpot_s=tpot, prefill_s=mean(own),
-        ttft_s=mean(ttft), requests_per_s=groups * batch / period, prefill_share=1 - decode / tpot, step=alone,
+        ttft_s=mean(ttft), requests_per_s=groups * batch / period, step=alone,
         accepted=accepted, class_ttft_s=ttft, shared_bytes=shared, n_batches=groups,
         recomputed=recomputed, decoding=decoding,
     )  # fmt: skip
@@ -274,8 +272,8 @@ def serving_time(
 def prefills_together(mean: Number, most: Number) -> Number:
     """Return the mean number of chunks of prefill in a step that has any.
 
-    >>> prefills_together(0.0, 4.0), round(prefills_together(2.0, 4.0), 2), prefills_together(9.0, 4.0)
-    (1.0, 2.31, 4.0)
+    >>> [round(prefills_together(mean, 4.0), 2) for mean in (0.0, 2.0, 9.0)]
+    [1.0, 2.31, 4.0]
 
     Args:
         mean: chunks per step, of requests that end independently.
@@ -333,7 +331,7 @@ def request_room(model: StepModel, load: Load, pool: CachePool) -> Room:
 def _without_classes(time: ServingTime, load: Load) -> ServingTime:
     """Return times without the axis of classes."""
     own = load.without_classes
-    names = ("batch", "capacity", "waiting", "tpot_s", "prefill_s", "ttft_s", "requests_per_s", "prefill_share",
+    names = ("batch", "capacity", "waiting", "tpot_s", "prefill_s", "ttft_s", "requests_per_s",
              "accepted", "shared_bytes", "recomputed", "decoding")  # fmt: skip
     found = {name: own(getattr(time, name)) for name in names}
     return ServingTime(**found, step=time.step.averaged(own), class_ttft_s=time.class_ttft_s, n_batches=time.n_batches)

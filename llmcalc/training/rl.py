@@ -27,8 +27,9 @@ from ..fitting.memory import SETTINGS as MEMORY_SETTINGS
 from ..inputs.effects import check_effects
 from ..inputs.gpus import read_gpus
 from ..inputs.number_formats import number_format, weight_formats
+from ..inputs.serving_settings import ENGINES
 from ..inputs.settings import MEMORY_MODE, memory_settings, read_settings
-from ..serving.reading import ENGINES, read_deployment
+from ..serving.reading import read_deployment
 from ..serving.start.start import Start
 
 ALGORITHMS, ROLLOUTS = ("grpo", "ppo"), ("colocate", "separate")

@@ -175,7 +175,7 @@ def test_what_is_tried_if_requests_wait(model: str, gpu: str, settings: dict[str
     tried, retry = recorded(result)
     assert not [*running_changes(changed(result, retry=retry))]
     assert [change for change in tried if "gpu" not in change] == cheap
-    name, ranks, has_experts = result.accelerator.name, result.used, "qwen" in model
+    name, ranks, has_experts = result.accelerator.name, result.point.used, "qwen" in model
     larger = Tried()
     for count in (2 * ranks, 4 * ranks, 8 * ranks):
         own = {"gpu": f"{name}:{count}"}

@@ -72,7 +72,8 @@ def test_serving_with_a_calibration_gives_the_calibrated_time_and_a_narrower_int
     assert after.tpot_high_s / after.tpot_s < before.tpot_high_s / before.tpot_s
     assert (after.ttft_s, after.ttft_high_s) == (before.ttft_s, before.ttft_high_s)
     step = after.time.step
-    assert after.time.prefill_share == pytest.approx(1 - step.seconds / after.tpot_s)
+    added = {name: seconds for name, seconds, _ in after.parts}["prefill of other requests"]
+    assert added == pytest.approx(after.tpot_s - step.seconds)
     assert any("calibrated by 5 measurements" in note for note in after.notes)
 
 
@@ -256,3 +257,13 @@ def test_comments_and_empty_lines_of_a_file_count_as_lines_only(tmp_path: Path) 
     file.write_text(f"# measured in May\n\n{HEAD}\n# first run\n{FINE}\n\n")
     (own,) = llmcalc.calibrate(file).deployments
     assert [one.row for one in own.rows] == ["line 5"]
+
+
+def test_measurements_up_to_ten_times_the_estimate_are_used() -> None:
+    usual = float(estimate(1009, 499, 17).time.tpot_s)
+    times = (usual / 11, usual / 7, usual * 7, usual * 11)
+    for tpot_s in times[1:3]:
+        assert not llmcalc.calibrate([row(tpot_s=tpot_s)]).left_out
+    found = llmcalc.calibrate([row(tpot_s=times[0]), row(), row(tpot_s=times[3])])
+    assert [*found.left_out] == ["row 1", "row 3"]
+    assert all("check the unit" in reason for reason in found.left_out.values())

@@ -64,7 +64,7 @@ def test_replicas_share_the_requests() -> None:
     """Each replica of a mixture of experts has its own engine, and times of its share of the requests."""
     own: dict[str, Any] = {"isl": 1000, "osl": 500, "weights": "fp8"}
     both = serve("deepseek-v3", "b200-180gb:16", concurrency=8, **own)
-    assert both.replicas == 2
+    assert both.point.replicas == 2
     one = serve("deepseek-v3", f"b200-180gb:{both.mesh.ranks}", concurrency=4, tp=both.mesh.tp, **own)
     assert both.mesh == one.mesh
     assert both.tpot_s == one.tpot_s
@@ -77,7 +77,7 @@ def test_replicas_share_the_requests() -> None:
 
 def test_gpus_that_do_not_help_are_left_unused() -> None:
     result = serve("llama3.3-70b", "h100:6", isl=1000, osl=500, concurrency=8)
-    assert (result.mesh.tp, result.used) == (4, 4)
+    assert (result.mesh.tp, result.point.used) == (4, 4)
     assert serving_document(result).warnings[-1] == "the layout leaves 2 of 6 GPUs unused"
 
 

@@ -119,7 +119,7 @@ def test_the_same_placement_has_one_time_in_all_spellings() -> None:
 def test_what_llama_cpp_places_by_itself_is_timed_as_if_it_were_given() -> None:
     command = f"llama-server -m {MOE} -c 8192"
     found = times(command)
-    number = found.settings["cpu_experts"]
+    number = found.service.given["cpu_experts"]
     assert 20 < number < 30
     assert found.tpot_s == times(f"{command} --n-cpu-moe {number}").tpot_s
     assert found.tpot_low_s < 1 / 34.5 < found.tpot_high_s  # published with an RTX 3090
@@ -164,7 +164,7 @@ def test_what_is_in_host_memory_is_the_same_with_lengths(command: str) -> None:
     started, found = llmcalc.serve(command=command, gpu="rtx3060"), times(command, "rtx3060")
     placed = {name: value for name, value in started.automatic.items() if name != "max_model_len"}
     assert placed
-    assert {name: found.settings[name] for name in placed} == placed
+    assert {name: found.service.given[name] for name in placed} == placed
     assert set(placed) == ({"gpu_layers"} if command.startswith("ollama") else {"cpu_experts"})  # Ollama moves layers
 
 

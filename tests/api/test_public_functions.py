@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc import api
 from llmcalc.analysis.quantity import quantities, setting_names
 from llmcalc.cli.commands import load as load_command
 from llmcalc.cli.main import main
@@ -268,8 +267,11 @@ def test_an_old_option_still_works(capsys: Capture) -> None:
 
 # ------------------------------------------------------------------ examples
 
+PACKAGE = Path(llmcalc.__file__).parent
+WITH_EXAMPLES = [path for path in sorted(PACKAGE.rglob("*.py")) if ">>> " in path.read_text(encoding="utf-8")]
 
-@pytest.mark.parametrize("name", sorted({module.name for module in pkgutil.iter_modules(api.__path__)}))
-def test_the_examples_of_docstrings_hold(name: str) -> None:
-    found = doctest.testmod(import_module(f"llmcalc.api.{name}"))
-    assert found.failed == 0
+
+@pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_the_examples_of_docstrings_hold(path: Path) -> None:
+    name = ".".join(("llmcalc", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+    assert doctest.testmod(import_module(name)).failed == 0

@@ -14,8 +14,8 @@ from llmcalc.calc.sharding import Mesh
 from llmcalc.cli.commands import load
 from llmcalc.cli.main import main
 from llmcalc.data import tables
+from llmcalc.inputs.serving_settings import ENGINES
 from llmcalc.schema.export import preset_text
-from llmcalc.serving.reading import ENGINES
 from llmcalc.serving.start import predict as engine_start
 from llmcalc.serving.start.models import load_served
 from llmcalc.serving.start.weights import expert_buffers

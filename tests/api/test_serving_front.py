@@ -45,8 +45,8 @@ def test_points_are_those_of_a_single_call_and_none_is_beaten(model: Any) -> Non
     for one in together[::7]:
         ranks = one.mesh.tp * one.mesh.dp
         own = llmcalc.serve(
-            model, f"h100:{ranks}", isl=1009, osl=499, concurrency=one.concurrency / one.replicas, **one.settings,
-            **one.formats,
+            model, f"h100:{ranks}", isl=1009, osl=499, concurrency=one.concurrency / one.replicas,
+            **one.placement.sizes, **one.formats,
         )  # fmt: skip
         assert own.tpot_s == pytest.approx(one.tpot_s)
         assert own.ttft_s == pytest.approx(one.ttft_s)
@@ -127,7 +127,7 @@ def test_the_layout_is_not_an_input() -> None:
 
 def test_a_request_that_is_too_long_has_no_points() -> None:
     found = front(isl=131_000)
-    assert found.is_too_long
+    assert found.too_long
     assert found.points == ()
 
 
@@ -175,7 +175,7 @@ def test_long_prompts_and_short_answers_need_more_prefill() -> None:
         found = front(gpu="h100:8", isl=isl, osl=osl, weights="bf16", cache="bf16", sla="tpot<12ms")
         best = max((one for one in found.points if one.prefill), key=lambda one: one.tokens_per_s_gpu)
         assert best.prefill is not None
-        shares.append(best.prefill_share)
+        shares.append(best.times.prefill_share)
     assert shares[0] > shares[1]
 
 

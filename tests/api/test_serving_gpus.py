@@ -41,7 +41,7 @@ def _whole() -> ServingGpus:
 def price(result: Any, lowest: float) -> float:
     """US dollars per million tokens at a price of a GPU-hour."""
     per_hour = float(result.time.requests_per_s) * (result.requests.mean("isl") + result.requests.mean("osl")) * 3600
-    return result.used * lowest / per_hour * 1e6
+    return result.point.used * lowest / per_hour * 1e6
 
 
 def lowest_quote(one: ServedGpus) -> float:
@@ -89,7 +89,8 @@ def test_gpus_within_the_limits_are_first_and_the_others_follow_by_their_excess(
         alone: Any = llmcalc.serve(MODEL, f"{one.accelerator.name}:{one.count}", **REQUESTS, sla="tpot<13ms")
         assert isinstance(alone, ServingSearch)
         assert one.tpot_s == alone.layouts[0].tpot_s < 0.013
-        assert one.concurrency == alone.layouts[0].concurrency
+        assert one.point is not None
+        assert one.point.concurrency == alone.layouts[0].concurrency
     none = search("l4:4,t4:4", sla="tpot<1ms", concurrency=24)
     assert none.best is None
     assert [one.accelerator.name for one in none.gpus] == ["l4", "t4"]  # the slower one is further off
@@ -127,7 +128,7 @@ def test_a_length_that_the_model_does_not_allow_is_the_reason(gpu: str, sla: str
     found: Any = llmcalc.serve("gpt2", gpu, isl=2000, osl=5, sla=sla)
     assert found.best is None
     assert found.summary == "A request of 2,005 tokens exceeds the model's 1,024"
-    assert search("h100,l4").too_long == ""
+    assert search("h100,l4").refusal == ""
 
 
 def test_a_layout_that_does_not_divide_the_model_is_named() -> None:
@@ -192,3 +193,14 @@ def test_a_command_line_runs_on_each_of_the_given_gpus() -> None:
     assert {one.layout["tp"] for one in found.gpus} == {2}
     every: Any = llmcalc.serve(gpu="all", command=command, **REQUESTS, concurrency=4)
     assert {one.count for one in every.gpus} == {2}  # more would be unused
+
+
+def test_a_change_that_keeps_all_requests_is_named_before_fewer_requests() -> None:
+    found = search("l4,a10", sla="tpot=100ms,ttft=3s")
+    assert found.best is None
+    assert found.change is not None
+    one, change = found.change
+    assert isinstance(one.result, ServingSearch)
+    fewer, more = (each for each, _ in one.result.changes)
+    assert [*fewer] == ["concurrency"]
+    assert change == more == {"gpu": "l4:8"}

@@ -75,7 +75,7 @@ def test_ranks_divide_the_encoder_if_its_heads_allow_it() -> None:
 def test_requests_with_images_may_be_too_long() -> None:
     assert serve(max_model_len=509 + 199 + TOKENS, image=["1024x768"]).fits
     long = serve(max_model_len=509 + 199 + TOKENS - 1, image=["1024x768"])
-    assert long.is_too_long
+    assert long.too_long
 
 
 def test_a_command_line_and_several_gpus_read_images() -> None:

@@ -67,7 +67,7 @@ def test_a_search_that_leaves_out_beaten_layouts_finds_the_same(limits: str, mon
     def found() -> dict[str, Any]:
         result = llmcalc.serve("qwen3-moe-30b-a3b", "h100:8", isl=1009, osl=499, sla=limits)
         margin: Any = result.with_margin  # type: ignore[union-attr]
-        return {**result.to_dict(), "margin": margin and margin.to_dict(result.terms, 1009, 499)}  # type: ignore[union-attr]
+        return {**result.to_dict(), "margin": margin and margin.to_dict()}  # type: ignore[union-attr]
 
     left_out: list[bool] = []
     usual = serving_search._is_beaten

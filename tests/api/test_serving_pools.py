@@ -25,12 +25,12 @@ def test_times_are_those_of_the_search() -> None:
     chosen = llmcalc.serving_front(LLAMA, "h100:4", isl=1009, osl=499, weights="bf16", cache="bf16").points
     one = next(each for each in chosen if each.prefill)
     assert one.prefill is not None
-    sizes = "".join(f"{name}{size}" for name, size in one.prefill.settings.items())
+    sizes = "".join(f"{name}{size}" for name, size in one.prefill.sizes.items())
     found = pools(f"{one.prefill.replicas}x{sizes}", concurrency=one.concurrency, weights="bf16", cache="bf16",
                   tp=one.mesh.tp)  # fmt: skip
     assert found.layout is not None
     for name in ("tpot_s", "ttft_s", "requests_per_s", "prefill_share"):
-        assert getattr(found.layout, name) == pytest.approx(getattr(one, name))
+        assert getattr(found.layout.times, name) == pytest.approx(getattr(one.times, name))
     assert dict(found.layout.commands) == dict(one.commands)
 
 
@@ -47,9 +47,9 @@ def test_more_requests_make_prefills_busier() -> None:
     assert many is not None
     assert few.prefill is not None
     assert many.prefill is not None
-    assert few.prefill.busy < many.prefill.busy < 0.96
-    assert few.prefill.wait_s < many.prefill.wait_s
-    assert few.prefill.transfer_s == many.prefill.transfer_s
+    assert few.times.busy < many.times.busy < 0.96
+    assert few.times.wait_s < many.times.wait_s
+    assert few.times.transfer_s == many.times.transfer_s
 
 
 def test_what_limits_the_requests_is_named() -> None:

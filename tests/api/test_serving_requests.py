@@ -53,7 +53,7 @@ def test_one_more_request_than_the_answer_of_a_command_line_exceeds_the_limit(
     assert one.concurrency == int(one.concurrency) > 4
     assert time(single(one.concurrency, command=QWEN)) <= limit < time(single(one.concurrency + 1, command=QWEN))
     assert time(single(one.concurrency, command=QWEN)) == pytest.approx(
-        {"tpot": one.tpot_s, "ttft": one.ttft_s, "e2e": one.e2e_s}[sla[:4].strip("=<")]
+        {"tpot": one.tpot_s, "ttft": one.ttft_s, "e2e": one.times.e2e_s}[sla[:4].strip("=<")]
     )
 
 
@@ -116,8 +116,8 @@ def test_the_time_of_a_whole_request_is_that_of_its_tokens_for_several_classes_t
     (one,) = found.layouts
     alone = single(one.concurrency, "llama3.1-8b", "h100", mix="3000/500:0.5,400/100:0.5", isl=None, osl=None)
     wholes = [whole for _, whole in class_times(alone)]
-    assert one.e2e_s == pytest.approx(sum(wholes) / 2, rel=1e-3)
-    assert one.e2e.low < one.e2e_s < one.e2e.high
+    assert one.times.e2e_s == pytest.approx(sum(wholes) / 2, rel=1e-3)
+    assert one.e2e.low < one.times.e2e_s < one.e2e.high
 
 
 def test_a_limit_of_the_whole_request_is_read() -> None:
@@ -137,7 +137,7 @@ def test_a_limit_of_the_whole_request_is_read() -> None:
 def test_the_limit_that_a_request_exceeds_is_named(settings: dict[str, Any], text: str) -> None:
     given = {"isl": 1400, "osl": 108, "max_model_len": 1507, **settings}
     found: Any = llmcalc.serve("llama3.1-8b", "h100:2", **given)
-    assert found.is_too_long
+    assert found.too_long
     told = found.summary if isinstance(found, ServingResult) else found.too_long
     assert text in told
 

@@ -45,7 +45,7 @@ def test_layouts_keep_the_limits_and_are_the_times_of_a_single_call(model: Any) 
 def test_a_stricter_limit_costs_throughput() -> None:
     loose, strict = search(sla="tpot<30ms"), search(sla="tpot<8ms")
     assert strict.layouts[0].tokens_per_s_gpu < loose.layouts[0].tokens_per_s_gpu
-    prices = [found.layouts[0].usd_per_million_output(found.price) for found in (strict, loose)]
+    prices = [found.layouts[0].usd_per_million_output for found in (strict, loose)]
     assert prices[0] is not None
     assert prices[1] is not None
     assert prices[0] > prices[1]
@@ -167,12 +167,12 @@ def test_a_given_number_of_requests_is_kept() -> None:
 def test_prices_are_those_of_a_single_call() -> None:
     best = search(gpu="h100", sla="tpot<20ms", price=2.5)
     one = llmcalc.serve(LLAMA, "h100", isl=1009, osl=499, concurrency=best.layouts[0].concurrency, price=2.5)
-    assert best.layouts[0].usd_per_million_output(best.price) == pytest.approx(one.usd_per_million_output)
+    assert best.layouts[0].usd_per_million_output == pytest.approx(one.usd_per_million_output)
 
 
 def test_a_request_longer_than_the_model_allows_has_no_layout() -> None:
     found = search(isl=131_000, sla="tpot<1s")
-    assert found.is_too_long
+    assert found.too_long
     assert found.layouts == ()
     assert not found.is_found
 

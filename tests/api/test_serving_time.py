@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from math import log
 from pathlib import Path
+from re import findall
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,9 @@ def test_larger_loads_take_longer(longer: str, value: int) -> None:
 
 
 def test_a_long_answer_spreads_the_prefill() -> None:
-    assert serve(osl=29).time.prefill_share > serve(osl=2003).time.prefill_share
+    short, long = (serve(osl=osl) for osl in (29, 2003))
+    shares = [1 - one.time.step.seconds / one.tpot_s for one in (short, long)]
+    assert shares[0] > shares[1]
 
 
 def test_tensor_parallel_ranks_and_narrow_formats_are_faster() -> None:
@@ -241,7 +244,7 @@ def test_a_single_request_takes_the_decode_steps_alone() -> None:
     """No prefill of another request delays it, so that its time is that of a decode step, whatever its lengths are."""
     result = serve(isl=29_989, osl=101, concurrency=1)
     assert result.tpot_s == pytest.approx(float(result.time.step.seconds))
-    assert result.time.prefill_share == 0
+    assert result.tpot_s == result.time.step.seconds  # no prefill
     server = table("engine_steps")["engines"]["vllm"]["server_us"] * 1e-6
     assert result.ttft_s == pytest.approx(float(result.time.prefill_s) + server)
     decode = llmcalc.latency(LLAMA, "h100", context=29_989 + 50)
@@ -498,7 +501,7 @@ def test_a_prefix_needs_a_cache_of_prefixes() -> None:
             serve(prefix_share=0.3, **own)
     with pytest.raises(InputError, match="less than 1"):
         serve(prefix_share=1.0)
-    assert serve(engine="sglang", prefix_caching=False).settings["disable_radix_cache"] is True
+    assert serve(engine="sglang", prefix_caching=False).service.given["disable_radix_cache"] is True
 
 
 # ------------------------------------------------------------------ lengths of requests
@@ -579,6 +582,14 @@ def test_a_trace_has_the_times_of_its_requests(tmp_path: Path) -> None:
         assert result.requests.n_rows == 5
         assert result.requests.quantiles["median"] == (1009, 499)
         assert any("1 requests of the trace without" in note for note in result.notes)
+
+
+def test_quantiles_of_a_trace_are_lengths_of_its_requests(tmp_path: Path) -> None:
+    inputs, outputs = (101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151), (*range(2, 12), 997)
+    path = tmp_path / "trace.csv"
+    path.write_text("isl,osl\n" + "".join(f"{isl},{osl}\n" for isl, osl in zip(inputs, outputs[::-1], strict=True)))
+    found = serve(isl=None, osl=None, trace=path).requests.quantiles
+    assert found == {"median": (127, 7), "p90": (149, 11), "largest": (151, 997)}  # the 6th, 10th and 11th
 
 
 @pytest.mark.parametrize(
@@ -818,3 +829,13 @@ def test_a_prompt_waits_for_each_other_request_once_at_most(engine: str) -> None
     for number in (2, 3, 4):
         found = llmcalc.serve("llama3.1-8b", "h100", concurrency=number, **own)
         assert found.ttft_s < 1.05 * number * alone.ttft_s
+
+
+def test_the_summary_states_the_times_and_rates_of_the_result() -> None:
+    found = serve(isl=1009, osl=499, concurrency=7)
+    *times, user, gpu = (float(number) for number in findall(r"[\d.]+", found.summary.replace(",", "")))
+    assert found.tpot_s is not None
+    assert times == pytest.approx(
+        [1e3 * each for each in (found.tpot_s, found.tpot_low_s, found.tpot_high_s)], rel=5e-3
+    )
+    assert (user, gpu) == pytest.approx((1 / found.tpot_s, found.tokens_per_s_gpu), rel=5e-3)

@@ -91,7 +91,9 @@ def test_pools_keep_little_s_law_and_equal_rates(load: Load, drafted: Speculatio
     assert time.tpot_s.shape == time.concurrency.shape == (3,)
     assert time.concurrency == pytest.approx(time.requests_per_s * (time.ttft_s + (osl - 1) * time.tpot_s))
     assert time.requests_per_s == pytest.approx(3 * batch / ((osl - 1) * time.tpot_s))
-    assert time.ttft_s == pytest.approx(first.server_s + time.wait_s + time.prefill_s + time.transfer_s)
+    own = time.ttft_s - first.server_s - time.wait_s - time.transfer_s
+    alone, full = (float(np.squeeze(load.mean(seconds))) for seconds in (first.alone_s, first.step_s))
+    assert own == pytest.approx(alone + np.minimum(time.busy, 1) * (full - alone))
     if drafted:
         plain = prefills(STEPS, load, LARGE)
         assert plain is not None
@@ -172,7 +174,7 @@ def test_layouts_of_a_search_are_those_of_a_single_call(name: str) -> None:
             alone = llmcalc.serve(LLAMA, gpu, concurrency=one.concurrency / one.replicas, **mesh, **own)
             assert alone.all_run
         else:
-            sizes = f"{pool.replicas}x" + "".join(f"{key}{size}" for key, size in pool.settings.items())
+            sizes = f"{pool.replicas}x" + "".join(f"{key}{size}" for key, size in pool.sizes.items())
             alone = llmcalc.serve(
                 LLAMA, "h100:4", concurrency=one.concurrency, prefill_pool=sizes, **mesh, **own
             ).layout
@@ -221,7 +223,7 @@ def test_given_settings_limit_a_search() -> None:
     )
     assert few[0].concurrency <= 31 < free[0].concurrency
     assert "--max-num-seqs 31" in few[0].commands["serve"]
-    assert llmcalc.serve(LLAMA, "h100", isl=211, osl=211, sla="tpot<50ms", max_model_len=400).is_too_long
+    assert llmcalc.serve(LLAMA, "h100", isl=211, osl=211, sla="tpot<50ms", max_model_len=400).too_long
     with pytest.raises(InputError, match="draft_tokens"):
         llmcalc.serve(LLAMA, "h100", isl=211, osl=211, sla="tpot<50ms", draft="llama3.2-1b", draft_tokens=99)
 

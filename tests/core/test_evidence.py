@@ -45,6 +45,7 @@ DERIVED = {
     "ServingGpus",
     "ServingPools",
     "ServingSearch",
+    "SpaceResult",
     "Verification",
 }  # show values of other results
 

@@ -132,3 +132,11 @@ def test_adapters_and_offloading_change_the_cache() -> None:
     assert more.host_tokens is not None
     assert more.host_tokens.best == 8 * GIB // (36 * 2 * 8 * 128 * 2 * 16) * 16
     assert "in host memory" in more.summary
+
+
+def test_the_ranks_of_a_replica_share_its_cache_in_host_memory() -> None:
+    run: dict[str, Any] = {"tp": 2, "max_model_len": 8192, "kv_offloading_size": 7}
+    one, two = llmcalc.serve("qwen3-8b", "h100:2", **run), llmcalc.serve("qwen3-8b", "h100:4", dp=2, **run)
+    assert one.host_tokens is not None
+    assert one.host_tokens == two.host_tokens
+    assert [size.best for _, size in two.host.parts] == [2 * 7 * GIB]

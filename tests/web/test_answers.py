@@ -187,7 +187,8 @@ def test_several_gpus_have_the_layout_of_serve(model: str, gpu: str, n: int, use
     case = case_of(read_state(own))
     expected = llmcalc.serve(model, gpu=f"{gpu}:{n}", isl=case.prompt, osl=case.answer, concurrency=users)
     found = (case.layout.tp, case.layout.pp, case.replicas, case.running)
-    assert found == (expected.mesh.tp, expected.mesh.pp, expected.replicas, expected.running * expected.replicas)
+    mesh, replicas = expected.mesh, expected.point.replicas
+    assert found == (mesh.tp, mesh.pp, replicas, expected.running * replicas)
     assert case.running > 0
 
 

@@ -117,7 +117,8 @@ def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_
     """Yield the moments of a step.
 
     The bytes that an equation adds do not depend on the block. Unless ``all_equations`` is set, only the equation that
-    adds the most is evaluated in each block.
+    adds the most is evaluated in each block, and of equal blocks only the first two and the last two: between them,
+    each block adds the same number of bytes.
     """
     held_blocks = Counter[tuple[str, Sum]]()  # blocks whose saved tensors are still in memory, by name and bytes
     for segment in segments:
@@ -134,7 +135,7 @@ def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_
     yield Moment("forward", step.weights, Sum(*outside.parts, *last), resident, step.optimizer, saved, 0)
     yield Moment("loss", step.weights, outside, resident, step.optimizer, saved, loss.transient)
     # sharded gradients, full gradients that stay until the end, and full gradients that are being reduced
-    gradients, full, reducing = Sum(("accumulated", resident)), Sum(), 0
+    full, reducing = Sum(), 0
     done: dict[tuple[str, int], int] = {}  # numbers of blocks with computed gradients, by name and bytes
     known: dict[tuple[int, bool], list[Peak]] = {}  # by identity, because equal blocks share a trace
     for segment in reversed(segments):
@@ -145,9 +146,14 @@ def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_
         if place not in known:
             passing = _BackwardPass(segment)
             known[place] = passing.peaks() if all_equations else passing.largest_peaks(is_new)
-        for number in range(segment.count):
-            held_blocks[segment.label, segment.saved] -= 1
-            saved = Sum(*_saved(held_blocks), others)
+        name, key = (segment.label, segment.saved), (segment.label, segment.gradients)
+        held_before, done_before = held_blocks[name], done.get(key, 0)
+        numbers = range(segment.count)
+        for number in numbers if all_equations else sorted({*numbers[:2], *numbers[-2:]}):
+            if number:
+                done[key], reducing = done_before + number, segment.full_gradients
+            held_blocks[name] = held_before - number - 1
+            saved, gradients = Sum(*_saved(held_blocks), others), _accumulated(resident, done)
             own_weights = _gathered_in_backward(segment, blocks[-1:], is_first=number == segment.count - 1)
             gathered = Sum(*outside.parts, *own_weights)
             before = Sum(("done", gradients), ("not reduced", full), ("being reduced", reducing))
@@ -156,16 +162,12 @@ def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_
                 total = before.plus(own, computed) if is_new else before
                 activations = saved.plus(own, held)
                 yield Moment(phase, step.weights, gathered, total, step.optimizer, activations, transient)
-            if segment.full_gradients and segment.is_outside:
-                full = Sum(*full.parts, (segment.label, segment.full_gradients))
-            else:
-                key = segment.label, segment.gradients
-                done[key] = done.get(key, 0) + 1
-                own_gradients = ((name, scaled(size, times)) for (name, size), times in done.items())
-                gradients = gradients if resident else Sum(("accumulated", resident), *own_gradients)
-                reducing = segment.full_gradients
+        if segment.full_gradients and segment.is_outside:
+            full = Sum(*full.parts, (segment.label, segment.full_gradients))
+        else:
+            done[key], reducing = done_before + segment.count, segment.full_gradients
     if step.table_transient:
-        reduced = Sum(("done", gradients), ("not reduced", full), ("being reduced", reducing))
+        reduced = Sum(("done", _accumulated(resident, done)), ("not reduced", full), ("being reduced", reducing))
         gradient_bytes = reduced if full else resident or step.gradients
         phase = "gradient of the token table"
         yield Moment(phase, step.weights, outside, gradient_bytes, step.optimizer, 0, step.table_transient)
@@ -177,6 +179,12 @@ def _saved(blocks: Mapping[tuple[str, Sum], int]) -> Iterator[tuple[str, int]]:
     for (name, saved), count in blocks.items():
         if count:
             yield name, scaled(saved, count)
+
+
+def _accumulated(resident: int, done: Mapping[tuple[str, int], int]) -> Sum:
+    """Return the bytes of the gradients of the blocks whose backward pass has ended, unless a buffer holds them all."""
+    own = () if resident else ((name, scaled(size, times)) for (name, size), times in done.items())
+    return Sum(("accumulated", resident), *own)
 
 
 def _gathered_in_backward(segment: Segment, previous: list[Segment], is_first: bool) -> list[tuple[str, int]]:

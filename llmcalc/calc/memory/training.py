@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
+from functools import cached_property, partial
 from typing import Any
 
 from ...core.amount import Sum, largest, product, scaled
-from ...core.architecture import Architecture, Block, Stack, declare
-from ...core.record import record, remembered
+from ...core.architecture import Architecture, Block, Stack, declare, model_of
+from ...core.form import Form
+from ...core.record import changed, record, remembered
 from ...core.workload import Workload
 from ..sharding import Mesh
 from ..walk import Conventions, executed_stacks
@@ -20,6 +22,7 @@ from .saved_tensors import FP32_BYTES, WIDTH, ActivationPolicy, Counts
 from .timeline import BLOCK_INPUT, Loss, Moment, Segment, StepBytes, Timeline
 from .zero import SegmentKey, SegmentStates, gathered_weights
 
+MOST_TRACES = 64  # of blocks
 MOST_REMEMBERED = 4  # states and segments of meshes and workloads, which a search asks for in turn
 
 
@@ -170,6 +173,7 @@ def segments_and_loss(
 ) -> tuple[dict[SegmentKey, Segment], Loss]:
     """Return the segments of the trained stacks in forward order, and the memory used by the loss."""
     values = workload.values(architecture)
+    own = changed(policy, recompute="none") if policy.recompute == "full" else policy  # which traces the same equations
     found: dict[SegmentKey, Segment] = {}
     loss = Loss(0, 0)
     end: SegmentKey | None = None  # the last segment of the previous text stack
@@ -177,24 +181,14 @@ def segments_and_loss(
         if stack.frozen:  # no gradient flows, so nothing is saved
             continue
 
-        def new(block: Block | None = None) -> Liveness:
-            trace = Liveness(policy, names, values, mesh)  # noqa: B023 (used within this iteration)
-            trace.counts, trace.passages = counts, passages  # noqa: B023
-            axes = {"hs": n_streams, "d": stack.d_model}  # noqa: B023
-            trace.stream_bytes = trace.size(("b", "q", *axes), axes, policy.bytes)
-            if block:
-                trace.block(block, STREAM)
-            return trace
-
-        counts, passages, n_streams = Counts(), Passages(), n_residual_streams(stack)
-        traces = {first: new(stack.runs[first].block) for first in stack.distinct_runs}
+        streams = {"hs": n_residual_streams(stack), "d": stack.d_model}
+        new = partial(_trace, own, names, values, mesh, streams, Counts(), Passages())
+        key = stack.name, workload, own, mesh.division
+        traces = {first: _block_trace(architecture, stack.runs[first].block, key, new) for first in stack.distinct_runs}
         sizes: dict[int, tuple[Sum, Sum]] = {}  # saved tensors and weight gradients, by identity of the trace
         found[stack.name, "inputs"] = _segment_outside(stack, "inputs", new(), traces.values())
         for number, run in enumerate(stack.runs):
-            first, is_last = stack.first_runs[number], number == len(stack.runs) - 1
-            if is_last and first != number:  # the last trace may lose a duplicate tensor below
-                traces[first] = new(run.block)
-            trace = traces[first]
+            trace = traces[stack.first_runs[number]]
             if number == 0:
                 found[stack.name, "inputs"] = _without_duplicate_block_input(found[stack.name, "inputs"], trace)
             if id(trace) not in sizes:
@@ -215,6 +209,35 @@ def segments_and_loss(
             end = stack.name, "outputs" if stack.outputs else len(stack.runs) - 1
         loss = _loss(stack, outputs.trace, policy) or loss
     return found, loss
+
+
+def _trace(
+    policy: ActivationPolicy,
+    names: Mapping[str, Form],
+    values: Mapping[str, int],
+    mesh: Mesh,
+    streams: Mapping[str, int],
+    counts: Counts,
+    passages: Passages,
+) -> Liveness:
+    """Return the trace of no layer yet. The layers of a stack share sizes, and what equal layers record."""
+    trace = Liveness(policy, names, values, mesh)
+    trace.counts, trace.passages = counts, passages
+    trace.stream_bytes = trace.size(("b", "q", *streams), streams, policy.bytes)
+    return trace
+
+
+def _block_trace(
+    architecture: Architecture, block: Block, key: tuple[object, ...], new: Callable[[], Liveness]
+) -> Liveness:
+    """Return the trace of a block, which all stages of a pipeline share, and steps with and without recomputation."""
+
+    def compute() -> Liveness:
+        trace = new()
+        trace.block(block, STREAM)
+        return trace
+
+    return remembered(model_of(architecture)[0], "_block_traces", (id(block), *key), compute, MOST_TRACES)
 
 
 def n_residual_streams(stack: Stack) -> int:
@@ -238,8 +261,10 @@ def _without_duplicate_stack_output(last: Segment, block: Liveness) -> Segment:
 
 
 def _without(segment: Segment, name: str) -> Segment:
-    del segment.trace.saved[name]
-    return segment._replace(saved=_saved(segment.trace), saved_in_backward=_saved(segment.trace))
+    trace = copy(segment.trace)  # which equal segments share
+    trace.saved = {own: tensor for own, tensor in trace.saved.items() if own != name}
+    saved = _saved(trace)
+    return segment._replace(saved=saved, saved_in_backward=saved, trace=trace)
 
 
 def _saved(trace: Liveness) -> Sum:

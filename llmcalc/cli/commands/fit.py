@@ -10,7 +10,7 @@ from ...core.record import changed
 from ...fitting.fit import SOLVE
 from ..memory_options import MEMORY, MESH, TABLE, settings
 from ..options import READING, SIZES, is_given, refuse
-from ..output import Answer, printed
+from ..output import Answer, answered, printed
 from ..spec import Argument, Command, Option
 from ..training_options import TRAINED_MODEL, TRAINING_FILE, load_trained
 
@@ -77,6 +77,8 @@ def run(
     architecture, given = _load_solved(model, given, count or _count(gpu), solve)
     typed = {**typed_options, **budget, "model": model, "gpu": f"{gpu}:{count}" if gpu and count else gpu}
     typed["times"] = times if gpu is None else None
+    if solve == RECIPE:
+        refuse(MEMORY[:1], typed, "on a search for recipes, which all train")
     if solve == RECIPE or (solve is None and _asks_for_recipe(given)):
         return _recipes(architecture, typed, {"gpu": gpu, "count": count, **budget}, given)
     rest = settings(given, (*SIZES, *MEMORY))
@@ -107,7 +109,6 @@ def _count(gpu: str | None) -> int | None:
 def _models(words: list[str | None], given: dict[str, Any], budget: dict[str, Any]) -> Answer:
     """List the models that fit. The GPU is the only one of the words."""
     from ...api.find_models import find_models
-    from ...report.find import find_models_document
 
     gpus = [word for word in words if word is not None]
     if len(gpus) > 1:
@@ -116,19 +117,18 @@ def _models(words: list[str | None], given: dict[str, Any], budget: dict[str, An
     refuse(others, given, "on a list of models")
     chosen = [option for option in (*SIZES, *MEMORY) if option.name in LISTED]
     found = find_models(gpus[0] if gpus else None, **budget, **settings(given, chosen))
-    return find_models_document(found, budget["gpu_memory"]), bool(found.models)
+    return answered(found, budget["gpu_memory"])
 
 
 def _gpus(model: str, given: dict[str, Any], reserve: str) -> Answer:
     """List the GPUs on which a model fits."""
     from ...api.find_gpus import find_gpus
-    from ...report.find import find_gpus_document
 
     refuse((SOLVING, GPU_MEMORY, *MESH), given, "on a search for GPUs")
     architecture, given, _ = load_trained(model, given)
     chosen = [option for option in (*SIZES, *MEMORY) if option not in MESH]
     found = find_gpus(architecture, reserve=reserve, **settings(given, chosen))
-    return find_gpus_document(found), bool(found.gpus)
+    return answered(found)
 
 
 def _asks_for_recipe(given: dict[str, Any]) -> bool:
@@ -140,7 +140,6 @@ def _asks_for_recipe(given: dict[str, Any]) -> bool:
 def _recipes(architecture: Architecture, typed: dict[str, Any], gpus: dict[str, Any], given: dict[str, Any]) -> Answer:
     """List the ways to train a model on GPUs."""
     from ...api.find_recipes import find_recipes
-    from ...report.find import find_recipes_document
 
     refuse([option for option in MEMORY if option.name not in TRAINED], given, "on a search for recipes")
     chosen = [option for option in (*SIZES, *MEMORY) if option.name in TRAINED and option.name != "training"]
@@ -151,7 +150,7 @@ def _recipes(architecture: Architecture, typed: dict[str, Any], gpus: dict[str, 
         own["lora_targets"] = list(own["lora_targets"])
         return COMMANDS[0].line({**own, "training": True, "batch": recipe.batch or typed["batch"]})
 
-    return find_recipes_document(found, gpus["gpu_memory"], spell), found.best is not None
+    return answered(found, gpus["gpu_memory"], spell)
 
 
 def _line(typed: dict[str, Any], change: Change) -> str:

@@ -39,7 +39,7 @@ def run_calibrate(rows: str, output: str | None, force: bool) -> Answer:
 
 
 COMMANDS = (
-    question("check-log", LOG, OF_LOG, (*OUTPUT, NOTES), holds="ok"),
+    question("check-log", LOG, OF_LOG, (*OUTPUT, NOTES)),
     Command("calibrate", (ROWS, TO, FORCE, *OUTPUT, NOTES), run_calibrate),
     question("evidence", QUANTITY, (), OUTPUT),
 )

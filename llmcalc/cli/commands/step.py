@@ -28,7 +28,7 @@ from ..question import question
 from ..spec import Command, Option, option_of
 from ..training_options import TRAINED_MODEL, TRAINING_FILE, load_trained
 
-CONVENTION = option_of(setting.CONVENTION, "Count the operations that transformers' eager PyTorch code executes.")
+CONVENTION = option_of(setting.CONVENTION, help="Count the operations that transformers' eager PyTorch code executes.")
 RECOMPUTE = Option(
     "--recompute", "Training: show the FLOPs of recomputation in the backward pass.", default="none",
     choices=MEMORY_RECOMPUTE.choices,

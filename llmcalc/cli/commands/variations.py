@@ -8,7 +8,7 @@ from ...analysis.compare import compared
 from ...analysis.quantity import targets
 from ..memory_options import QUANTITY, quantity_options, settings
 from ..options import BATCH, CHART_OUTPUT, MODEL, NOTES, OUTPUT, READING, SET, example, metavar, values
-from ..output import Answer, printed
+from ..output import Answer, answered, printed
 from ..question import question
 from ..spec import Argument, Command, Option
 
@@ -66,12 +66,10 @@ def run_diff(first: str, second: str, **given: Any) -> Answer:
     """Print the differences. The exit code is 1 if there are any differences."""
     from ...api.diff import diff
     from ...inputs.models import load_each
-    from ...report.compare import diff_document
 
     both, of_first, of_second = values(OVERRIDES, given).values()
     models = load_each(((first, both + of_first), (second, both + of_second)), **values(READING[1:], given))
-    result = diff(*models)
-    return diff_document(result), result.same
+    return answered(diff(*models))
 
 
 @printed

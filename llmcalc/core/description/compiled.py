@@ -169,7 +169,7 @@ class CompiledFunction:
 def form_text(form: Form) -> str:
     """Return a form in the grammar of ``core/expression.py``.
 
-    >>> from .form import pairs, symbol
+    >>> from ..form import pairs, symbol
     >>> form_text(3 - 2 * symbol("b") * symbol("q") + symbol("q"))
     '3 + q - 2*b*q'
     >>> form_text(7 * pairs(2048 * symbol("q"), symbol("k")))

@@ -5,7 +5,7 @@
 >>> bounds = Bounds({"n": 1})
 >>> n = symbol("n")
 >>> bounds.lower(3 * n - 1), bounds.lower(-n), bounds.undominated("max", [n, 2 * n, n + 5])
-(2, None, [2·n, 5 + n])
+(2, None, [Form(2·n), Form(5 + n)])
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Closed forms in the notation of mathematics, for readers.
 
->>> from .form import Call, symbol
+>>> from ..form import Call, symbol
 >>> context = symbol("context")
 >>> Notation().text(2048 * context * symbol("batch") - 3)
 '2,048 × batch × context − 3'

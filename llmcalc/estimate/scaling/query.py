@@ -34,7 +34,7 @@ class Query:
         if not given or len(given) > 2 or given == ["compute", "loss"] or given == ["tokens", "loss"]:
             hint = "set a compute budget, parameters, tokens or a loss, or parameters and one other quantity"
             message = f"cannot solve for a combination of {' and '.join(given)}" if given else "nothing to solve for"
-            raise InputError(message, hint=hint)
+            raise InputError(message, parameter=given[-1] if given else "", hint=hint)
         for name in ("loss", "inference_cost", "compute", "tokens", "inference"):
             if getattr(self, name) is not None:
                 positive(getattr(self, name), name, least=0 if name in ("loss", "inference_cost") else 1)

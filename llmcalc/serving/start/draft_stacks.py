@@ -21,7 +21,7 @@ HEAD_OF_TARGET = "output_head"
 def has_prediction(architecture: Architecture) -> bool:
     """Return whether a model has layers for multi-token prediction: those of its preset, or those of its config.
 
-    >>> from .load import load
+    >>> from llmcalc import load
     >>> [has_prediction(load(name)) for name in ("deepseek-v3", "qwen3.5-27b", "llama3.1-8b")]
     [True, True, False]
     """

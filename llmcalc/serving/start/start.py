@@ -1,4 +1,7 @@
-"""Result of a prediction for a serving engine: memory, KV cache, log and the changes with which it starts."""
+"""How a serving engine starts: its division of the memory, the KV cache, what it logs, and changes with which it starts.
+
+``predict.py`` makes a ``Start`` of a ``Deployment``.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,10 @@ MIB = 2**20
 
 @record
 class Start(NotebookDisplay):
-    """What an engine allocates on each GPU, in bytes, and the KV cache that results.
+    """How an engine starts a deployment: what it allocates on each GPU, in bytes, and the KV cache that results.
+
+    ``Deployment.start`` makes it. It gives the verdict with its reason, the tokens and requests that the cache holds,
+    the lines of the log, the command line, and changed settings with which the engine starts if it does not.
 
     Attributes:
         deployment: what runs where.

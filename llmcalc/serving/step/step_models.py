@@ -150,9 +150,11 @@ def _weights(architecture: Architecture, name: str | None) -> RequestedFormats |
 def check_layout(architecture: Architecture, accelerator: Accelerator, mesh: Mesh, count: int) -> None:
     """Check that a layout does not need more GPUs than there are, and that its pipeline stages divide the model."""
     if mesh.ranks > count:
-        name = "tp" if mesh.tp > 1 else "pp" if mesh.pp > 1 else "dp"
+        first, *others = [name for name in ("tp", "pp", "dp") if getattr(mesh, name) > 1]
         hint = f"use {{gpu={accelerator.name}:{mesh.ranks}}}"
-        raise InputError(f"the layout needs {mesh.ranks} GPUs, and there are {count}", parameter=name, hint=hint)
+        if others:
+            hint += f", or change {', '.join(f'{{{name}}}' for name in others)}"
+        raise InputError(f"the layout needs {mesh.ranks} GPUs, and there are {count}", parameter=first, hint=hint)
     most = architecture.main.n_layers if len(architecture.stacks) == 1 else 1
     if mesh.pp > most:
         text = f"{architecture.name} can be divided into at most {most} pipeline stage{'s' * (most > 1)}"

@@ -165,7 +165,7 @@ def _cost(case: Case) -> dict[str, Any]:
     found = case.reading if case.only_reads else case.serving
     price, cost = found.price, found.usd_per_million
     if case.only_reads:
-        rate, tokens, timed = case.reading.tokens_per_s / case.reading.gpus, "tokens", "batch"
+        rate, tokens, timed = case.reading.tokens_per_s / case.reading.used, "tokens", "batch"
     else:
         rate = case.serving.tokens_per_s_gpu * (case.prompt + case.answer) / case.answer
         tokens, timed = "tokens of input and output", "output token"
@@ -181,7 +181,7 @@ def _cost(case: Case) -> dict[str, Any]:
 
 def _capacity(case: Case) -> dict[str, Any]:
     serving = case.serving
-    memory = serving.memory.memory if serving.memory else None
+    memory = serving.point.start.memory if serving.point.start else None
     space = readable(round(memory.available.best), "bytes") if memory else "what the weights leave"
     return lines(
         "requests at once", f"{case.capacity:,}",

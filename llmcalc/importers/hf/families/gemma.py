@@ -81,20 +81,12 @@ def _sandwich(
     if not causal and limit:
         limit = limit // 2 + 1  # the class halves the window on each side and counts the token itself
 
-    fields: Fields = {"logit_softcap": softcap, "causal": causal, "scale": scale}
-    mixers = {
-        kind: config.attention(
-            layer_type=kind, **{**fields, "window": span, "rope": {"theta": base(config, kind)}, **changes}
-        )
-        for kind, span in (("sliding_attention", limit), ("full_attention", None))
-    }
-    return decoder(
-        config,
-        mixers,
-        config.gated_mlp(activation="hidden_activation"),
-        config.layer_types(pattern),
-        norm=config.rmsnorm(unit_offset=True),
-        place="sandwich",
-        head=config.lm_head(softcap=config.number("final_logit_softcapping")),
-        embedding_scale=config.d_model**0.5,
-    )
+    mixers: Layers = {}
+    for kind, span in (("sliding_attention", limit), ("full_attention", None)):
+        fields: Fields = {"logit_softcap": softcap, "causal": causal, "scale": scale, "window": span}
+        fields["rope"] = {"theta": base(config, kind)}
+        mixers[kind] = config.attention(layer_type=kind, **{**fields, **changes})
+    mlp, order = config.gated_mlp(activation="hidden_activation"), config.layer_types(pattern)
+    head, norm = config.lm_head(softcap=config.number("final_logit_softcapping")), config.rmsnorm(unit_offset=True)
+    scale = config.d_model**0.5
+    return decoder(config, mixers, mlp, order, norm=norm, place="sandwich", head=head, embedding_scale=scale)

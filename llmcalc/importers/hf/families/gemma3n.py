@@ -80,22 +80,13 @@ def _per_layer(config: Config, key: str, layers: int, kinds: tuple[type, ...]) -
 
 def _block(config: Config, kind: Kind, norm: Norm, own: int, name: str) -> Block:
     width, activation = norm.d_model, config.activation("hidden_activation")
-    attention = config.attention(
-        layer_type=kind.layer_type,
-        window=config.sliding_window() if kind.layer_type == "sliding_attention" else None,
-        kv=Kv(reused=kind.reuses, norm=True, norm_eps=config.eps),
-        qk_norm="head",
-        scale=1.0,
-    )
+    window = config.sliding_window() if kind.layer_type == "sliding_attention" else None
+    kv = Kv(reused=kind.reuses, norm=True, norm_eps=config.eps)
+    attention = config.attention(layer_type=kind.layer_type, window=window, kv=kv, qk_norm="head", scale=1.0)
     laurel = Laurel(width, config.size("laurel_rank"), norm.eps)
     mixers = (Branch("attention", attention, post=norm), Branch("laurel", laurel))
-    altup = AltUp(
-        width,
-        config.repeats("altup_num_inputs"),
-        config.flag("altup_correct_scale", True),
-        config.count("altup_active_idx"),
-        norm.eps,
-    )
+    scaled, active = config.flag("altup_correct_scale", True), config.count("altup_active_idx")
+    altup = AltUp(width, config.repeats("altup_num_inputs"), scaled, active, norm.eps)
     parts = (
         sublayer("altup", altup),
         Sublayer("attention", mixers, pre=norm, after=Scale(width, factor=HALF_THE_POWER)),

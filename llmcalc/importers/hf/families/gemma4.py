@@ -108,17 +108,10 @@ def _attention(config: Config, kind: Kind) -> Any:
     if both == "all" and limit:
         limit = limit // 2 + 1  # the class halves the window on each side and counts the token itself
     everywhere = kind.layer_type == "full_attention"
-    fields: Fields = {
-        "d_head": kind.d_head,
-        "n_kv_heads": kind.n_kv_heads,
-        "window": None if everywhere else limit,
-        "causal": both != "all",
-        "kv": Kv(reused=kind.reuses, norm=True, norm_eps=config.eps),
-        "qk_norm": "head",
-        "scale": 1.0,
-    }
-    if config.flag("attention_k_eq_v") and everywhere and not kind.reuses:
-        fields |= {"kv": Kv(values_are_keys=True, norm=True, norm_eps=config.eps), "v_bias": False}
+    tied = config.flag("attention_k_eq_v") and everywhere and not kind.reuses
+    kv = Kv(reused=kind.reuses, values_are_keys=tied, norm=True, norm_eps=config.eps)
+    fields: Fields = {"d_head": kind.d_head, "n_kv_heads": kind.n_kv_heads, "kv": kv, "qk_norm": "head", "scale": 1.0}
+    fields |= {"window": None if everywhere else limit, "causal": both != "all"} | ({"v_bias": False} if tied else {})
     return config.attention(layer_type=kind.layer_type, **fields)
 
 
@@ -127,9 +120,8 @@ def _feed(config: Config, mlp: Mlp, norm: Norm, activation: str) -> Sublayer:
         config.ignore("num_experts top_k_experts moe_intermediate_size")
         return sublayer("mlp", mlp, pre=norm, post=norm)
     d_ff, count, chosen = (config.size(key) for key in ("moe_intermediate_size", "num_experts", "top_k_experts"))
-    experts = Moe(
-        norm.d_model, d_ff, count, chosen, activation, routing=Routing(scaled=True, eps=norm.eps, renormalise=True)
-    )
+    routing = Routing(scaled=True, eps=norm.eps, renormalise=True)
+    experts = Moe(norm.d_model, d_ff, count, chosen, activation, routing=routing)
     return Sublayer("mlp", (Branch("mlp", mlp, norm, norm), Branch("moe", experts, norm, norm)), post=norm)
 
 

@@ -49,18 +49,16 @@ def openai_gpt(config: Config) -> Architecture:
     return causal_lm(config, repeat_block(block, config.size("n_layer")), None, inputs=(_positions(config, width),))
 
 
-def _positions(config: Config, width: int) -> Named:
-    return Named("position", Embedding(config.size("n_positions"), width, table="position"))
+def _positions(config: Config, width: int, key: str = "n_positions", fixed: FixedTable | None = None) -> Named:
+    return Named("position", Embedding(config.size(key), width, table="position", fixed=fixed))
 
 
 def gpt_neo(config: Config) -> Architecture:
     """Read a GPT-Neo config [black2021]. Attention scores are unscaled, and windows do not shrink the KV cache."""
     width, heads = config.d_model, config.size("num_heads")
-    fields: Fields = {"o_bias": True, "scale": 1.0, "implementation": Implementation("all_tokens")}
-    kinds = {
-        "global": Attention(width, heads, o_bias=True, scale=1.0),
-        "local": Attention(width, heads, window=config.size("window_size"), **fields),
-    }
+    kinds = {"global": Attention(width, heads, o_bias=True, scale=1.0)}
+    fields: Fields = {"window": config.size("window_size"), "implementation": Implementation("all_tokens")}
+    kinds["local"] = replace(kinds["global"], **fields)
     d_ff = config.optional_size("intermediate_size") or 4 * width
     types, count = config.get("attention_types"), config.size("num_layers")
     given = config.strings("attention_layers", count)
@@ -78,14 +76,12 @@ def gpt_neo(config: Config) -> Architecture:
         raise config.size_error(f"attention_types describes {len(found)} layers, but num_layers is {count}")
     if given not in (None, found):
         raise config.size_error("attention_types and attention_layers describe different layers")
-    return decoder(
-        config,
-        norm=config.layernorm("layer_norm_epsilon"),
-        attention=kinds,
-        mlp=Mlp(width, d_ff, config.activation("activation_function"), bias=True),
-        order=found,
-        inputs=(Named("position", Embedding(config.size("max_position_embeddings"), width, table="position")),),
+    norm, mlp = (
+        config.layernorm("layer_norm_epsilon"),
+        Mlp(width, d_ff, config.activation("activation_function"), bias=True),
     )
+    inputs = (_positions(config, width, "max_position_embeddings"),)
+    return decoder(config, kinds, mlp, found, norm=norm, inputs=inputs)
 
 
 def gpt_bigcode(config: Config) -> Architecture:
@@ -113,17 +109,11 @@ def ctrl(config: Config) -> Architecture:
     """Read a CTRL config [keskar2019] with pre-norm blocks and sinusoidal positions."""
     width = config.size("n_embd")
     final = config.layernorm("layer_norm_epsilon", width=width)
-    position = Embedding(config.size("n_positions"), width, table="position", fixed=FixedTable("halves"))
-    return decoder(
-        config,
-        norm=replace(final, eps=1e-6),  # regardless of the config
-        final_norm=final,
-        embedding_scale=width**0.5,
-        attention=Attention(width, config.size("n_head"), **BIASED),
-        mlp=Mlp(width, config.size("dff"), "relu", bias=True),
-        inputs=(Named("position", position),),
-        head=_head(config),
-    )
+    norms = {"norm": replace(final, eps=1e-6), "final_norm": final}  # the former regardless of the config
+    ends = {"inputs": (_positions(config, width, fixed=FixedTable("halves")),), "head": _head(config)}
+    attention = Attention(width, config.size("n_head"), **BIASED)
+    mlp = Mlp(width, config.size("dff"), "relu", bias=True)
+    return decoder(config, attention, mlp, embedding_scale=width**0.5, **norms, **ends)
 
 
 def _head(config: Config) -> Head:

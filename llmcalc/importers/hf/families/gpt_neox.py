@@ -66,15 +66,10 @@ def bloom(config: Config) -> Architecture:
     """Read a BLOOM config [scao2022] with ALiBi and a norm after the embedding."""
     config.read_legacy("n_embed", "hidden_size")
     config.ignore("slow_but_exact")
-    norm = config.layernorm("layer_norm_epsilon")
-    return decoder(
-        config,
-        norm=norm,
-        attention=_attention(config, bias=True, score_bias=Alibi()),
-        mlp=Mlp(config.d_model, 4 * config.d_model, "gelu_tanh", bias=True),
-        place="pre_normed" if config.flag("apply_residual_connection_post_layernorm") else "pre",
-        inputs=(Named("table_norm", norm),),
-    )
+    norm, attention = config.layernorm("layer_norm_epsilon"), _attention(config, bias=True, score_bias=Alibi())
+    mlp = Mlp(config.d_model, 4 * config.d_model, "gelu_tanh", bias=True)
+    place = "pre_normed" if config.flag("apply_residual_connection_post_layernorm") else "pre"
+    return decoder(config, attention, mlp, norm=norm, place=place, inputs=(Named("table_norm", norm),))
 
 
 def falcon(config: Config) -> Architecture:
@@ -84,23 +79,16 @@ def falcon(config: Config) -> Architecture:
     asked = config.optional_size("num_kv_heads") or config.n_heads
     multi_query = config.flag("multi_query", True)
     fields: dict[str, object] = {"n_kv_heads": asked if grouped else 1 if multi_query else config.n_heads}
-    if grouped:
-        fields["implementation"] = Implementation("query_heads")
+    fields |= {"implementation": Implementation("query_heads")} if grouped else {}
     placed = {"score_bias": Alibi(config.divide_by_heads(config.d_model, config.n_heads) ** -0.5)}
     fields |= placed if config.flag("alibi") else {"rope": _rotated(config, 1.0)}
     activation = config.activation_name(config.string("activation"), "activation")
     mlp = Mlp(config.d_model, config.optional_size("ffn_hidden_size") or 4 * config.d_model, activation, bias=bias)
+    n_norms = config.optional_size("num_ln_in_parallel_attn") or (2 if grouped else 1)
+    parallel = "parallel_two" if n_norms == 2 else "parallel"
+    place = parallel if config.flag("parallel_attn", True) else "pre"
     norm = config.layernorm("layer_norm_epsilon")
-    return decoder(
-        config, norm=norm, attention=_attention(config, bias, **fields), mlp=mlp, place=_falcon_norms(config, grouped)
-    )
-
-
-def _falcon_norms(config: Config, grouped: bool) -> str:
-    count = config.optional_size("num_ln_in_parallel_attn") or (2 if grouped else 1)
-    if not config.flag("parallel_attn", True):
-        return "pre"
-    return "parallel_two" if count == 2 else "parallel"
+    return decoder(config, _attention(config, bias, **fields), mlp, norm=norm, place=place)
 
 
 def mpt(config: Config) -> Architecture:
@@ -113,8 +101,7 @@ def mpt(config: Config) -> Architecture:
     kind = details.get("attn_type", _MPT_ATTENTION[0])
     if kind not in _MPT_ATTENTION:
         raise UnknownNameError("attn_type", str(kind), _MPT_ATTENTION, where=config.where)
-    attention = _attention(
-        config, bias=False, score_bias=Alibi(), clip=details.get("clip_qkv"), scale=details.get("softmax_scale")
-    )
+    scores = {"clip": details.get("clip_qkv"), "scale": details.get("softmax_scale")}
+    attention = _attention(config, bias=False, score_bias=Alibi(), **scores)
     norm = Norm(config.d_model, "layernorm", eps=config.number("layer_norm_epsilon") or 1e-5)
     return decoder(config, norm=norm, attention=attention, mlp=Mlp(config.d_model, 4 * config.d_model, "gelu"))

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Branch, Named, Run, Sublayer
-from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers import Bounds, CompressedAttention, Gate, HyperConnection, Kda, Rope
 from ....layers.parts.latent_indexer import LatentIndexer
@@ -35,30 +34,18 @@ def glm5_next(config: Config) -> Architecture:
     usual = ["indexed_attention" if index % 4 == 3 else "linear_attention" for index in range(layers)]
     words = dict.fromkeys(("full_attention", "deepseek_sparse_attention"), "indexed_attention")
     kinds = [words.get(kind, kind) for kind in config.strings("layer_types", layers) or usual]
-    indexed = [
-        kind if part == "full" else f"shared_{kind}"
-        for kind, part in zip(kinds, indexer_types(config, layers), strict=True)
-    ]
-    order = [kind.removeprefix("shared_") if "linear" in kind else kind for kind in indexed]
+    parts = zip(kinds, indexer_types(config, layers), strict=True)
+    order = [kind if part == "full" or "linear" in kind else f"shared_{kind}" for kind, part in parts]
     limit = config.number("swiglu_limit")
-    full = mla(
-        config,
-        rope=None,
-        norm_eps=config.eps,
-        indexer=LatentIndexer(**config.fields_of(LatentIndexer, INDEXER), compressed=config.size("index_kpool")),
-        index_topk=config.size("index_topk"),
-    )
+    bounds, shared = Bounds(limit) if limit else None, {"activation": config.activation()}
+    indexer = LatentIndexer(**config.fields_of(LatentIndexer, INDEXER), compressed=config.size("index_kpool"))
+    full = mla(config, rope=None, norm_eps=config.eps, indexer=indexer, index_topk=config.size("index_topk"))
     mixers: Layers = {"linear_attention": _kda(config), "indexed_attention": full}
     mixers["shared_indexed_attention"] = replace(full, indexer=None)
     feeds: Layers = {
-        "dense": replace(config.gated_mlp(), bounds=Bounds(limit) if limit else None),
+        "dense": replace(config.gated_mlp(), bounds=bounds),
         # routed experts always use silu
-        "sparse": shared_experts(
-            config,
-            bounds=Bounds(limit) if limit else None,
-            activation="silu",
-            shared={"activation": config.activation()},
-        ),
+        "sparse": shared_experts(config, bounds=bounds, activation="silu", shared=shared),
     }
     hyper = HyperConnection(width, config.size("hc_mult"), iterations=config.size("hc_sinkhorn_iters"), **_eps(config))
     norm = config.rmsnorm()
@@ -91,12 +78,11 @@ def deepseek_v4(config: Config) -> Architecture:
     config.ignore("partial_rotary_factor qk_rope_head_dim compress_rope_theta rope_theta")
     config.ignore("norm_topk_prob")  # the class always normalises by the sum
     score = config.string("scoring_func", "sqrtsoftplus")
-    routed = config.experts(
-        "n_routed_experts",
-        routing={"score": score.replace("sqrtsoftplus", "sqrt_softplus"), "correction": "buffer", "renormalise": True},
-        shared={"d_ff": config.size("moe_intermediate_size"), "bias": config.flag("mlp_bias")},
-        bounds=Bounds(config.number("swiglu_limit")),
-    )
+    score = score.replace("sqrtsoftplus", "sqrt_softplus")
+    routing = {"score": score, "correction": "buffer", "renormalise": True}
+    shared = {"d_ff": config.size("moe_intermediate_size"), "bias": config.flag("mlp_bias")}
+    bounds = Bounds(config.number("swiglu_limit"))
+    routed = config.experts("n_routed_experts", routing=routing, shared=shared, bounds=bounds)
     by_hash = replace(routed.routing, correction="none", hash_rows=config.vocab)
     feeds: Layers = {"moe": routed, "hash_moe": replace(routed, routing=by_hash)}
     hashed = min(layers, config.count("num_hash_layers", 3))
@@ -124,24 +110,15 @@ def _compressed_layers(config: Config, layers: int) -> list[str]:
 def _compressed_attention(config: Config) -> Layers:
     rates = config.get("compress_rates") or {_BY_RATIO[4]: 4, _BY_RATIO[128]: 128}
     if not isinstance(rates, dict) or not {_BY_RATIO[4], _BY_RATIO[128]} <= set(rates):
-        raise config.error(
-            f"compress_rates must be an object with a rate for each compressed layer type, not {short_repr(rates)}"
-        )
-    head, given, parameters = (
-        config.size("head_dim"),
-        config.optional_size("qk_rope_head_dim"),
-        config.get("rope_parameters"),
-    )
+        raise config.invalid("compress_rates", "an object with a rate for each compressed layer type", rates)
+    head, given = config.size("head_dim"), config.optional_size("qk_rope_head_dim")
+    parameters = config.get("rope_parameters")
     main = parameters.get("main") if isinstance(parameters, dict) else None
     share = main.get("partial_rotary_factor") if isinstance(main, dict) else None
     share = share or config.number("partial_rotary_factor") or (given or _ROTATED * head) / head
     dim = max(1, int(head * config.finite_number(share, "partial_rotary_factor")))
-    near = config.layer(
-        CompressedAttention,
-        "n_heads=num_attention_heads d_head=head_dim q_lora_rank window=sliding_window n_groups=o_groups o_lora_rank",
-        rope=_rope(config, "main", dim),
-        norm_eps=config.eps,
-    )
+    keys = "n_heads=num_attention_heads d_head=head_dim q_lora_rank window=sliding_window n_groups=o_groups o_lora_rank"
+    near = config.layer(CompressedAttention, keys, rope=_rope(config, "main", dim), norm_eps=config.eps)
     indexer = config.fields_of(CompressedAttention, "index_heads=index_n_heads index_dim=index_head_dim index_topk")
     sparse = config.optional_size("compress_rate_csa") or rates[_BY_RATIO[4]]
     heavy = config.optional_size("compress_rate_hca") or rates[_BY_RATIO[128]]
@@ -180,9 +157,8 @@ def hy_v4(config: Config) -> Architecture:
     feeds: Layers = {"dense": config.gated_mlp(), "sparse": routed}
     usual = ["full" if index == 0 or (index - 1) % 4 == 0 else "shared" for index in range(layers)]
     order = zip(config.strings("indexer_types", layers) or usual, config.mlp_types(1), strict=True)
-    hyper = HyperConnection(
-        width, streams, mixed=False, write_scale=config.number("hc_magnitude") or 2.0, **_eps(config)
-    )
+    scale = config.number("hc_magnitude") or 2.0
+    hyper = HyperConnection(width, streams, mixed=False, write_scale=scale, **_eps(config))
     return _multi_stream_lm(config, hyper, config.rmsnorm(), mixers, feeds, order)
 
 
@@ -194,11 +170,7 @@ def qwen4(config: Config) -> Architecture:
     config.ignore("make_ngram_vocab_size_divisible_by split_ngram_parts mlp_only_layers mtp_num_hidden_layers")
     if config.layer_indices("ple_layer_ids"):
         raise config.error("layers with n-gram embeddings (ple_layer_ids) are not supported")
-    attention: Fields = {
-        "gate": Gate(),
-        "qk_norm": {"unit_offset": True},
-        "rope": {"dim": config.rotary_width()},
-    }
+    attention: Fields = {"gate": Gate(), "qk_norm": {"unit_offset": True}, "rope": {"dim": config.rotary_width()}}
     keys = "n_heads=indexer_n_heads dim=indexer_head_dim top_k=indexer_budget block=indexer_compress_ratio"
     sizes = config.fields_of(TokenIndexer, keys)
     indexer = TokenIndexer(**sizes, pooled=True, unit_offset=True, norm_eps=config.eps)

@@ -20,13 +20,9 @@ _FIELDS = {"num_attention_heads": "n_heads", **dict(zip(_SAME, _SAME, strict=Tru
 _WITHOUT_EFFECT = {"num_key_value_heads", "head_dim"}
 # default sizes of layers with a window
 _WINDOWED = {
-    "num_attention_heads": 64,
-    "q_lora_rank": 1024,
-    "kv_lora_rank": 1024,
-    "qk_nope_head_dim": 192,
-    "v_head_dim": 128,
+    "num_attention_heads": 64, "q_lora_rank": 1024, "kv_lora_rank": 1024, "qk_nope_head_dim": 192, "v_head_dim": 128,
     "head_dim": 256,
-}
+}  # fmt: skip
 WINDOW = 512
 _OLDER = "first_k_dense_replace moe_layer_freq"  # keys that older configs have instead of ``mlp_layer_types``
 
@@ -79,12 +75,8 @@ def longcat_flash(config: Config) -> Architecture:
     layers, norm = config.size("num_layers"), config.rmsnorm()
     config.check_computed("num_hidden_layers", 2 * layers)
     zero, biased = config.count("zero_expert_num"), config.flag("router_bias")
-    routed = config.experts(
-        "n_routed_experts",
-        "expert_ffn_hidden_size",
-        n_zero_experts=zero,
-        routing={"renormalise": False, "correction": "buffer", "bias": biased, "bias_unused": biased},
-    )
+    routing = {"renormalise": False, "correction": "buffer", "bias": biased, "bias_unused": biased}
+    routed = config.experts("n_routed_experts", "expert_ffn_hidden_size", n_zero_experts=zero, routing=routing)
     nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
     if config.size("qk_head_dim", nope + rope) != nope + rope:  # this class uses the value in the file
         raise config.size_error(f"qk_head_dim must equal qk_nope_head_dim + qk_rope_head_dim ({nope} + {rope})")
@@ -124,10 +116,9 @@ def dots3_note(config: Config) -> Architecture:
 
 
 def _attention(config: Config, kind: str, span: int, sizes: Fields) -> Mla:
-    changes: Fields = {_FIELDS[key]: value for key, value in sizes.items() if key in _FIELDS}
-    changes |= {"gate": "input", "gate_per_head": True, "key_norm": True}
-    changes |= {"norm_eps": config.eps, "latent_scaled": True}
-    changes["rope"] = {"theta": config.rope_theta(kind), "scaling": rope_scaling(config, kind)}
+    rope = {"theta": config.rope_theta(kind), "scaling": rope_scaling(config, kind)}
+    changes: Fields = {_FIELDS[key]: value for key, value in sizes.items() if key in _FIELDS} | {"rope": rope}
+    changes |= {"gate": "input", "gate_per_head": True, "key_norm": True, "norm_eps": config.eps, "latent_scaled": True}
     if kind == "indexed_attention":
         return indexed_mla(config, {"interleaved": True}, **changes)
     if kind not in ("full_attention", "sliding_attention"):

@@ -38,10 +38,8 @@ def lfm3(config: Config) -> Architecture:
     """Read an LFM3 config with short convolutions, full and windowed attention, and optional sandwich norms."""
     width, layers = config.d_model, config.n_layers
     norm = config.rmsnorm("norm_eps")
-    changes: Fields = {
-        "qk_norm": QkNorm(eps=norm.eps),
-        "gate": Gate(per_head=True, bias="none") if config.flag("use_attention_gate") else None,
-    }
+    gate = Gate(per_head=True, bias="none") if config.flag("use_attention_gate") else None
+    changes: Fields = {"qk_norm": QkNorm(eps=norm.eps), "gate": gate}
     base = config.rope_theta("full_attention", _ROPE_BASE)
     local = config.attention(layer_type="sliding_attention", window=config.sliding_window(), **changes)
     turned = config.rotary_width(0.5, "full_attention")
@@ -50,16 +48,10 @@ def lfm3(config: Config) -> Architecture:
     pattern = [
         "full_attention" if i % 4 == 2 else "conv" if i % 4 or not i else "sliding_attention" for i in range(layers)
     ]
-    mlp = Mlp(width, config.size("intermediate_size"), "silu", gated=True)
-    post = norm if config.flag("use_sandwich_norm") else None
-    names = {"full_attention": "global", "sliding_attention": "local"}
-    kinds = {
-        kind: Block(
-            names.get(kind, kind),
-            (sublayer("mixer", mixer, pre=norm, post=post), sublayer("mlp", mlp, pre=norm, post=post)),
-        )
-        for kind, mixer in mixers.items()
-    }
+    norms = {"pre": norm, "post": norm if config.flag("use_sandwich_norm") else None}
+    mlp = sublayer("mlp", Mlp(width, config.size("intermediate_size"), "silu", gated=True), **norms)
+    names = {"full_attention": "global", "sliding_attention": "local", "conv": "conv"}
+    kinds = {kind: Block(names[kind], (sublayer("mixer", mixer, **norms), mlp)) for kind, mixer in mixers.items()}
     return causal_lm(config, runs_by_type(kinds, config.layer_types(pattern)), norm)
 
 
