@@ -127,8 +127,10 @@ class Replica:
         if start is None or words is None:
             return None
         settings, change = start.settings, dict[str, Any]()
-        if not start.starts or start.max_model_len < longest:
+        if not start.request_fits or start.max_model_len < longest:
             change["max_model_len"] = LENGTH_STEP * ceil(longest / LENGTH_STEP)
+        if (most := start.most_states) and settings["max_num_seqs"] > most.low:
+            change["max_num_seqs"] = max(int(most.low), ceil(batch))
         if replicas > 1:
             change["dp"] = replicas
             batch *= replicas if settings.get("divides_sequences") else 1

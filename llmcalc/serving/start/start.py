@@ -186,10 +186,25 @@ class Start(NotebookDisplay):
         size = min(sizes) * self.settings.get("dcp", 1)
         return self.blocks.each(lambda blocks: int(blocks) // self.groups.n_groups * size)
 
+    @property
+    def most_states(self) -> Estimate | None:
+        """Most sequences for which there are recurrent states, if the engine refuses to start with more, or None.
+
+        vLLM captures decode steps of ``max_num_seqs`` sequences, each of which has a block of states.
+        """
+        is_limited = self.settings.get("limits_states") and not self.settings.get("enforce_eager")
+        has_states = any(group.kind == STATE for group in self.groups.groups)
+        return self.blocks if is_limited and has_states else None
+
     def _starts(self, case: int) -> bool:
         """Return whether the engine starts in the low (0), best (1) or high (2) case of the estimates."""
         if self.refusals or self.memory.available[case] <= 0:
             return False
+        if (most := self.most_states) and self.settings["max_num_seqs"] > most[case]:
+            return False
+        return self._holds_longest(case)
+
+    def _holds_longest(self, case: int) -> bool:
         if not self.settings["needs_whole_request"]:
             return self.tokens[case] >= 1
         return self.concurrency[case] >= 1 if self.buffers else self._request_fits(self.max_model_len, case)
@@ -202,6 +217,11 @@ class Start(NotebookDisplay):
             size = blocks * self.groups.block_bytes if fixed else self.memory.available[case]
             return needed * checked <= size
         return needed + int(self.settings.get("held_blocks", 0)) <= blocks
+
+    @property
+    def request_fits(self) -> bool:
+        """Whether the cache is large enough for the longest request, by the best estimate."""
+        return self.memory.available.best > 0 and self._holds_longest(1)
 
     @property
     def starts(self) -> bool:
@@ -241,6 +261,9 @@ class Start(NotebookDisplay):
             return f"weights and activations exceed the memory budget by {missing:.2f} GiB"
         if self._starts(1):
             return ""
+        if (most := self.most_states) and self.settings["max_num_seqs"] > most.best:
+            text = f"{self.settings['max_num_seqs']:,} sequences (max_num_seqs) each need a block of recurrent states"
+            return f"{text}, and there are {int(most.best):,}"
         states = self.groups.states.size(self.memory.available.best)
         needed = float(self.request_blocks * (self.groups.checked_bytes or self.groups.block_bytes) + states) / GIB
         own = self.memory.available.best / GIB
