@@ -6,8 +6,8 @@ Values are counted before they are built, so that a range without end is an erro
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice, product
 from math import prod
 from typing import Any
 
@@ -104,11 +104,17 @@ def _as_sequence(values: object) -> Sequence[Any]:
     return found
 
 
+def points(axes: Sequence[Axis]) -> Iterator[tuple[tuple[int, ...], dict[str, Any]]]:
+    """Yield the place of each point of a grid, and its values by axis."""
+    for place in product(*(range(len(axis.values)) for axis in axes)):
+        yield place, {axis.name: axis.values[at] for axis, at in zip(axes, place, strict=True)}
+
+
 def check_points(axes: Sequence[Axis], most: int, hint: str) -> None:
     """Raise an error if a grid has more than ``most`` points."""
-    points = prod(len(axis.values) for axis in axes)
-    if points > most:
-        raise SizeError(f"too many points ({points:,})", parameter="over", hint=hint)
+    number = prod(len(axis.values) for axis in axes)
+    if number > most:
+        raise SizeError(f"too many points ({number:,})", parameter="over", hint=hint)
 
 
 def read_axes(over: Over) -> list[Axis]:
@@ -118,8 +124,7 @@ def read_axes(over: Over) -> list[Axis]:
     if isinstance(over, Mapping):
         found = [_axis(str(name), _as_sequence(values)) for name, values in over.items()]
     else:
-        given = over if isinstance(over, Iterable) else (over,)
-        some = islice(given, MOST_AXES + 1)
+        some = islice(over if isinstance(over, Iterable) else (over,), MOST_AXES + 1)
         found = [_axis(one.name, _as_sequence(one.values)) if isinstance(one, Axis) else read_axis(one) for one in some]
     if len(found) > MOST_AXES:
         raise SizeError(f"more than {MOST_AXES} ranges", parameter="over", hint="omit some of them")

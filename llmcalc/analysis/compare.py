@@ -60,12 +60,9 @@ class Comparison(NotebookDisplay):
     def evidence(self) -> dict[str, str]:
         """Class of evidence of each value, such as ``flops.matmul``: the weakest over the models."""
         found = [{"params": one, **costs.results} for one, costs in zip(self.params, self.costs, strict=True)]
+        pairs = [(quantity, result) for results in found for quantity, result in results.items()]
         return merged(
-            *(
-                {f"{quantity}.{name}": each for name, each in result.evidence.items()}
-                for results in found
-                for quantity, result in results.items()
-            )
+            *({f"{quantity}.{name}": each for name, each in result.evidence.items()} for quantity, result in pairs)
         )
 
     @property
@@ -95,8 +92,7 @@ class Comparison(NotebookDisplay):
 def compare_models(models: Sequence[Source], settings: Mapping[str, Any]) -> Comparison:
     """Compare models with settings that each have an effect on one of them."""
     asked = compared()
-    known = tuple(setting for each in asked for setting in each.settings)
-    settings = read_settings("a comparison", known, settings)
+    settings = read_settings("a comparison", tuple(setting for each in asked for setting in each.settings), settings)
     if settings.get("training"):
         if settings.get("mode") == "decode":
             raise InputError("decode mode cannot be combined with training", parameter="mode", hint="omit one of them")
@@ -115,9 +111,8 @@ def compare_models(models: Sequence[Source], settings: Mapping[str, Any]) -> Com
 
 def _measure(quantity: Quantity, model: Architecture, before: dict[str, Any], after: dict[str, Any]) -> Any:
     """Measure a quantity of a step. Quantities without a ``context`` setting are measured after the step."""
-    known = {setting.name for setting in quantity.settings}
-    settings = before if CONTEXT.name in known else after
-    return quantity.measure(model, {name: value for name, value in settings.items() if name in known})
+    has_context = any(setting.name == CONTEXT.name for setting in quantity.settings)
+    return quantity.measure(model, quantity.own(before if has_context else after))
 
 
 def compared() -> tuple[Quantity, ...]:

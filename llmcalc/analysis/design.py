@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from itertools import product
 from typing import Any
 
 from ..core.architecture import Architecture
@@ -18,7 +17,7 @@ from ..inputs.models import Overrides, read_overrides
 from ..inputs.settings import read_settings
 from ..schema.shape_search import Measure, search
 from ..schema.shapes import MULTIPLE, RANKS, WITHIN, Design, Rules
-from .axes import Over, check_points, read_axes
+from .axes import Over, check_points, points, read_axes
 from .quantity import targets
 
 OF_TARGET = (Setting("seq", int, SEQ, least=1), BATCH)
@@ -57,9 +56,8 @@ def find_shapes(
     base = {"seq": seq, "batch": batch, **({"tp": tp} if quantity.needs_ranks and "mesh" not in settings else {})}
 
     def best(varied: dict[str, Any]) -> Design:
-        names = {setting.name for setting in quantity.settings}
-        own = {key: value for key, value in varied.items() if key in names}
-        changes = [f"{key}={value}" for key, value in varied.items() if key not in names]
+        own = quantity.own(varied)
+        changes = [f"{key}={value}" for key, value in varied.items() if key not in own]
         found = {**base, **read_settings(name, quantity.settings, {**settings, **own})}
         found = quantity.applicable(found, ("seq",) if seq == SEQ else ())
 
@@ -67,8 +65,7 @@ def find_shapes(
             settings = {**found, **quantity.layout(published, found)}
             return lambda model: quantity.count(model, settings)
 
-        count = partial(quantity.count, settings=found)
-        result = search(family, target, count, rules, (*fixed, *changes), measure_as)
+        result = search(family, target, partial(quantity.count, settings=found), rules, (*fixed, *changes), measure_as)
         effects.add(quantity.settings, found, result.candidates[0].architecture)
         return result
 
@@ -80,11 +77,10 @@ def find_shapes(
         if axis.name in settings:
             raise InputError("cannot be both fixed and varied", parameter=axis.name, hint="remove it from {over}")
     check_points(axes, MOST_VARIANTS, f"at most {MOST_VARIANTS} combinations are searched")
-    points = [dict(zip((axis.name for axis in axes), values, strict=True))
-              for values in product(*(axis.values for axis in axes))]  # fmt: skip
-    results = [best(point) for point in points]
+    results = [(values, best(values)) for _, values in points(axes)]
     effects.finish()
-    variants = tuple((point, result.candidates[0]) for point, result in zip(points, results, strict=True) if point)
+    variants = tuple((values, result.candidates[0]) for values, result in results if values)
+    varied, first = results[0]
     value_evidence = quantity.evidence_of(training=bool(settings.get("training")))
-    step = quantity.step({**settings, **points[0], **({} if seq == SEQ else {"seq": seq})})
-    return changed(results[0], quantity=name, step=step, variants=variants, value_evidence=value_evidence)
+    step = quantity.step({**settings, **varied, **({} if seq == SEQ else {"seq": seq})})
+    return changed(first, quantity=name, step=step, variants=variants, value_evidence=value_evidence)

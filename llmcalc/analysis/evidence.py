@@ -15,15 +15,14 @@ from ..inputs.measurements import Measurements, Row, error_sizes, error_text, re
 from .results import RESULTS
 
 SAME = {("memory", "serving", "state"): ("state", "", "bytes")}  # values that are measured as another one
-# what values that do not follow from the equations rest on, by quantity, mode and value
+OPERATIONS = "operations per element of each function, by convention"
+KERNELS = "kernels of measured GPUs, and constants of each engine"
+# what values that do not follow from the equations rest on, by quantity and mode, and by names of values
 BASIS: Mapping[tuple[str, str], Mapping[str, str]] = {
-    ("flops", ""): {
-        "total": "the sum of matmul and other",
-        "other": "operations per element of each function, by convention",
-    },
+    ("flops", ""): {"total": "the sum of matmul and other", "other": OPERATIONS},
     ("traffic", ""): {
-        **dict.fromkeys(("total", "read", "written"), "what a fused kernel keeps on chip; unfused kernels are exact"),
-        "intensity": "operations per element of each function, by convention",
+        "total read written": "what a fused kernel keeps on chip; unfused kernels are exact",
+        "intensity": OPERATIONS,
     },
     ("memory", "serving"): {
         "peak": "the sum of weights, state and activations",
@@ -34,10 +33,8 @@ BASIS: Mapping[tuple[str, str], Mapping[str, str]] = {
         "activations": "the tensors that PyTorch and fused kernels save for the backward pass",
     },
     ("train", ""): {
-        "other": "operations per element of each function, by convention",
-        **dict.fromkeys(
-            ("hours", "days"), "the published utilisation of other runs on the accelerator, or the operations of a step"
-        ),
+        "other": OPERATIONS,
+        "hours days": "the published utilisation of other runs on the accelerator, or the operations of a step",
         "step_time": "measured rates of kernels and collectives, and two coefficients fitted to published steps",
         "cost": "quoted prices per hour",
         "emissions": "rated power, with the conventions of publications",
@@ -46,32 +43,20 @@ BASIS: Mapping[tuple[str, str], Mapping[str, str]] = {
         "memory": "the memory that drivers report, or the size that the vendor states",
         "reserve": "memory for the runtime: 1 GiB unless it is set",
         "needed": "the peak of memory",
-        **dict.fromkeys(("usable", "headroom", "fits"), "the reserve and the peak of memory"),
+        "usable headroom fits": "the reserve and the peak of memory",
     },
     ("serve", ""): {
         "budget": "the memory that drivers report, and the share of it that the engine uses",
         "activation": "buffers of the engine's sampler and forward pass, in its code and logs",
-        **dict.fromkeys(("non_torch", "cuda_graphs"), "constants of each engine version, from its logs"),
-        **dict.fromkeys(
-            ("available", "blocks", "tokens", "concurrency", "longest", "starts"), "the budget minus all other parts"
-        ),
+        "non_torch cuda_graphs": "constants of each engine version, from its logs",
+        "available blocks tokens concurrency longest starts": "the budget minus all other parts",
     },
     ("calibrate", ""): {"deployments": "the given measurements, and the estimates without them"},
-    ("rl", ""): dict.fromkeys(
-        ("peak", "phases", "host", "headroom"), "what trainers and rollout engines keep in memory, in their code"
-    ),
-    ("serve", "requests"): dict.fromkeys(
-        ("tpot_s", "ttft_s", "requests_per_s", "speedup"), "kernels of measured GPUs, and constants of each engine"
-    ),
-    ("serve", "encoders"): dict.fromkeys(
-        ("requests_per_s", "tokens_per_s", "latency_s"), "kernels of measured GPUs, and constants of each engine"
-    ),
-    ("latency", ""): dict.fromkeys(
-        ("seconds", "low", "high", "tokens_per_s"), "kernels of measured GPUs, and constants of each engine"
-    ),
-    ("scale", ""): dict.fromkeys(
-        ("parameters", "tokens", "compute", "loss"), "runs of each law's publication (llmcalc laws show)"
-    ),
+    ("rl", ""): {"peak phases host headroom": "what trainers and rollout engines keep in memory, in their code"},
+    ("serve", "requests"): {"tpot_s ttft_s requests_per_s speedup": KERNELS},
+    ("serve", "encoders"): {"requests_per_s tokens_per_s latency_s": KERNELS},
+    ("latency", ""): {"seconds low high tokens_per_s": KERNELS},
+    ("scale", ""): {"parameters tokens compute loss": "runs of each law's publication (llmcalc laws show)"},
 }
 BILLION = 10**9
 
@@ -110,8 +95,7 @@ class ValueEvidence:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
-        names = ("quantity", "mode", "value", "basis", "count")
-        found = {name: getattr(self, name) for name in names}
+        found = {name: getattr(self, name) for name in ("quantity", "mode", "value", "basis", "count")}
         errors = {"errors": error_sizes(self.errors()), "errors_in_fit": error_sizes(self.errors(True))}
         return {**found, "class": self.kind, **errors, "by": list(dict.fromkeys(one.by for one in self.measurements))}
 
@@ -186,7 +170,8 @@ def evidence_of(found: tuple[Measurements, ...], quantity: str | None = None) ->
         for value, kind in kinds.items() if quantity in (None, name) else ():
             measured = SAME.get((name, mode, value), (name, mode, value))
             tables = (one.of(measured[2]) for one in found if (one.quantity, one.mode) == measured[:2])
-            basis = BASIS.get((name, mode), {}).get(value, "")
+            texts = BASIS.get((name, mode), {}).items()
+            basis = next((text for names_of_values, text in texts if value in names_of_values.split()), "")
             values.append(ValueEvidence(name, mode, value, kind, basis, tuple(filter(None, tables))))
     used = {one.title for value in values for one in value.measurements}
     chosen = tuple(one for one in found if quantity in (None, one.quantity) or one.title in used)

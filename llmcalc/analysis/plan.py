@@ -11,7 +11,6 @@ from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture, declare
 from ..core.errors import InputError
 from ..core.record import changed
-from ..core.setting import AMOUNT, Setting
 from ..estimate import amounts
 from ..estimate.cost import Machine
 from ..estimate.scaling.forms import TRAIN
@@ -21,22 +20,17 @@ from ..estimate.scaling.query import Plan, Query
 from ..inputs.effects import check_effects
 from ..inputs.models import Source, read_model
 from ..inputs.scaling_laws import chosen
+from ..inputs.training_settings import BUDGETS, LAW_LENGTH, LAW_SEQ, PRICE, SCALE
 from ..training.budget import Budget, budget
-from ..training.machine import MACHINE, PRICE, read_machine
+from ..training.machine import MACHINE, read_machine
 
-SEQ = 4096  # default tokens per sequence for laws that count attention [deepseek2024, Table 3]
-BUDGETS, AMOUNTS = ("compute", "days", "hours", "dollars"), ("tokens", "unique", "inference")
-SETTINGS = (
-    *(Setting(name, AMOUNT) for name in (*BUDGETS, *AMOUNTS)),
-    *(Setting(name, float) for name in ("loss", "n_experts", "granularity")),
-    Setting("inference_cost", float, 1.0, needs=("inference",)),
-    Setting("seq", int, SEQ, least=1, needs=("model",)), MACHINE, PRICE,
-)  # fmt: skip
+AMOUNTS = ("tokens", "unique", "inference")
+SETTINGS = (*BUDGETS, *SCALE, LAW_LENGTH, MACHINE, PRICE)
 
 
 def find_plan(model: Source | None, laws: Iterable[str], given: Mapping[str, Any]) -> Plan:
     """Apply scaling laws to the query in ``given``, with settings that each have an effect."""
-    spent = _budget(given["gpu"], given["price"], {name: given[name] for name in BUDGETS})
+    spent = _budget(given["gpu"], given["price"], {each.name: given[each.name] for each in BUDGETS})
     compute = given["compute"] if spent is None else spent.flops.mid
     compute = amounts.compute(compute) if isinstance(compute, str) else compute
     found = {
@@ -87,7 +81,7 @@ def routed(model: Architecture) -> float | None:
     return ratios.pop() if len(ratios) == 1 else None
 
 
-def counts(model: Architecture, seq: int = SEQ) -> dict[str, float]:
+def counts(model: Architecture, seq: int = LAW_SEQ) -> dict[str, float]:
     """Return the model's parameter count under each definition used by scaling laws."""
     counted = params(model)
     return {

@@ -16,10 +16,12 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.form import Form
 from ..core.record import changed, record
-from ..core.setting import AMOUNT, SIZE, Setting, known_choice
+from ..core.setting import AMOUNT, MODE, SIZE, Setting, known_choice
 from ..core.tree import Node
+from ..core.workload import Workload
 from ..core.zoo_search import find_module, module_names
 from ..estimate.amounts import amount
+from ..inputs.defaults import cached_tokens, default_seq
 
 if TYPE_CHECKING:
     from ..core.description.compiled import CompiledFunction
@@ -92,6 +94,11 @@ class Quantity:
         """Target setting of ``design``. The corresponding limit setting of ``check`` has the prefix ``max_``."""
         return Setting(self.name, SIZE, least=1) if self.unit == BYTES else Setting(self.name, AMOUNT)
 
+    def own(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings that affect the quantity."""
+        known = {setting.name for setting in self.settings}
+        return {name: value for name, value in settings.items() if name in known}
+
     def applicable(self, settings: Mapping[str, Any], defaults: Collection[str]) -> dict[str, Any]:
         """Return settings without default lengths, named in ``defaults``, that have no effect in a decode step."""
         given = {name: value for name, value in settings.items() if name not in defaults}
@@ -144,8 +151,16 @@ class Quantity:
     def count(self, architecture: Architecture, settings: Mapping[str, Any]) -> int:
         """Return the value that a target or limit refers to. Settings that do not affect the quantity are ignored."""
         assert self.target is not None
-        known = {setting.name for setting in self.settings}
-        return self.target(self.measure(architecture, {key: value for key, value in settings.items() if key in known}))
+        return self.target(self.measure(architecture, self.own(settings)))
+
+
+def step_workload(architecture: Architecture, settings: Mapping[str, Any], step: tuple[Setting, ...]) -> Workload:
+    """Return the workload of a step that valid settings describe, with default lengths."""
+    mode = settings.get("mode", MODE.default)
+    own = {each.name: settings[each.name] for each in step if settings.get(each.name) is not None}
+    own["context"] = cached_tokens(mode, own.get("context"))
+    own.setdefault("seq", default_seq(architecture, mode=mode))
+    return Workload(**own, mode=mode)
 
 
 def _nanoseconds(value: float | str, name: str) -> int:

@@ -9,7 +9,6 @@ is the fastest one at each point.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,7 @@ from ..inputs.defaults import default_context
 from ..inputs.effects import EffectCheck
 from ..inputs.grid import empty_grid, numpy_module
 from ..inputs.settings import read_settings, split_settings
-from .axes import AXES, Axis, check_points, settings_of
+from .axes import AXES, Axis, check_points, points, settings_of
 from .quantity import STEPS, setting_names, swept
 from .quantity import quantity as find
 
@@ -125,8 +124,7 @@ def evaluate_grid(
     found = {name: empty_grid([len(axis.values) for axis in (*outer, *inner)]) for name in quantities}
     forms: dict[str, Form] = {}
     effects = EffectCheck()
-    for place in product(*(range(len(axis.values)) for axis in outer)):
-        chosen = {axis.name: axis.values[at] for axis, at in zip(outer, place, strict=True)}
+    for place, chosen in points(outer):
         changes = [f"{name}={chosen.pop(name)}" for name in variables]
         first = {axis.name: min(axis.values) for axis in inner}
         given = read_settings(" or ".join(quantities), depends, {**settings, **chosen, **first})
@@ -135,7 +133,6 @@ def evaluate_grid(
         _check_largest(architecture, inner, given)
         for name in quantities:
             effects.add(find(name.split(".")[0]).settings, given, architecture)
-        for name in quantities:
             found[name][place] = _evaluate(name, architecture, inner, given, forms, outer)
     effects.finish()
     order = [axis.name for axis in (*outer, *inner)]
@@ -198,8 +195,7 @@ def _evaluate(
     """
     group, _, part = name.partition(".")
     quantity = find(group)
-    known = {setting.name for setting in quantity.settings}
-    own = {key: value for key, value in given.items() if key in known}
+    known, own = {setting.name for setting in quantity.settings}, quantity.own(given)
     result = quantity.measure(architecture, own)
     form = quantity.form(result, part)
     if not axes or (form is None and known.isdisjoint(axis.name for axis in axes)):
@@ -217,8 +213,7 @@ def _evaluate(
         check_points((*outer, *axes), most, f"{reason}, for at most {most:,} points")
 
         def measured(sizes: dict[str, int]) -> float:
-            given = {name: size for name, size in sizes.items() if name in known}
-            return float(getattr(quantity.measure(architecture, {**own, **given}), part))
+            return float(getattr(quantity.measure(architecture, {**own, **quantity.own(sizes)}), part))
 
         return _pointwise(axes, measured)
     closed, divisor = form
@@ -256,6 +251,6 @@ def _in_blocks(axes: Sequence[Axis], value: Callable[[dict[str, Any]], Any], kin
 
 def _pointwise(axes: Sequence[Axis], value: Callable[[dict[str, int]], float]) -> NDArray[Any]:
     result: NDArray[Any] = empty_grid([len(axis.values) for axis in axes])
-    for place in product(*(range(len(axis.values)) for axis in axes)):
-        result[place] = value({axis.name: axis.values[at] for axis, at in zip(axes, place, strict=True)})
+    for place, sizes in points(axes):
+        result[place] = value(sizes)
     return result

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ..analysis.plan import SEQ, SETTINGS, find_plan
+from ..analysis.plan import SETTINGS, find_plan
 from ..core.aliases import accepts_aliases
 from ..core.errors import InputError
-from ..core.setting import AMOUNT, Setting, check_values, known_choice, read_lengths, read_texts
+from ..core.record import changed
+from ..core.setting import check_values, known_choice, read_lengths, read_texts
 from ..estimate.cost import Machine
 from ..estimate.scaling.law import COUNTS
 from ..estimate.scaling.query import Plan
 from ..inputs.models import Source
 from ..inputs.scaling_laws import ALL
+from ..inputs.training_settings import LAW_SEQ, PARAMETERS
 
 
 @accepts_aliases(experts="n_experts", machine="gpu")
@@ -34,7 +36,7 @@ def scale(
     n_experts: float | None = None,
     granularity: float | None = None,
     laws: Iterable[str] = (),
-    seq: int | str = SEQ,
+    seq: int | str = LAW_SEQ,
 ) -> Plan:
     """Apply scaling laws to find the optimal model and data size for a budget, or to evaluate a plan.
 
@@ -73,7 +75,7 @@ def scale(
     if isinstance(parameters, Mapping):
         for key, value in parameters.items():
             known_choice("parameters", key, tuple(COUNTS))
-            Setting("parameters", float, 0).check(value)
+            changed(PARAMETERS, kind=float, default=0).check(value)
     else:
-        Setting("parameters", AMOUNT).check(parameters)
+        PARAMETERS.check(parameters)
     return find_plan(model, laws, given)

@@ -9,15 +9,15 @@ pipeline stage that sends the most.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
+from ..core.amount import summed
 from ..core.architecture import Architecture, declare
 from ..core.errors import UnsupportedError
 from ..core.form import Form, lift
 from ..core.ledger import Row, entries, identity, rows
-from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..core.workload import Workload, symbols
 from .collectives import (
@@ -38,22 +38,23 @@ from .memory.training import n_residual_streams
 from .memory.zero import SHARDS_GRADIENTS, SHARDS_OPTIMIZER, SHARDS_WEIGHTS
 from .params import component
 from .sharding import Mesh
+from .step_result import StepResult
 from .walk import Conventions, Extent, walk
 
 GRADIENTS, WEIGHTS, STREAM = "gradients", "weights", "pipeline"
 
 
 @record
-class Communication(NotebookDisplay):
+class Communication(StepResult):
     """Collectives of one step and the bytes that one rank sends, for each pipeline stage.
 
     All attributes except ``stages`` refer to the stage that sends the most.
     """
 
-    architecture: Architecture
-    workload: Workload
     mesh: Mesh
     stages: tuple[tuple[Collective, ...], ...]
+
+    HEADLINE: ClassVar[str] = "{0.sent:,} bytes sent, {0.workload.mode}"
 
     EVIDENCE: ClassVar[dict[str, str]] = {"sent": "exact", "volume": "exact"}
 
@@ -63,17 +64,6 @@ class Communication(NotebookDisplay):
         layers = (part.layer for entry in entries(self.architecture) for _, part in declare(entry.layer).walk())
         found = ((layer.undeclared_collectives(), layer.kind()) for layer in layers if layer and self.mesh.tp > 1)
         return tuple(dict.fromkeys(f"not counted: {text} of {kind}" for text, kind in found if text))
-
-    @property
-    def summary(self) -> str:
-        """One-line summary of the bytes sent and the workload."""
-        step = self.workload
-        return f"{self.architecture.name}: {self.sent:,} bytes sent, {step.mode}, batch {step.batch}, seq {step.seq}"
-
-    @cached_property
-    def values(self) -> dict[str, Any]:
-        """Values of the workload symbols."""
-        return self.workload.values(self.architecture)
 
     @cached_property
     def sent_by_stage(self) -> tuple[int, ...]:
@@ -133,16 +123,12 @@ class Communication(NotebookDisplay):
         return {phase: found[phase] for phase in PHASES if phase in found}
 
     def _by(self, name: str) -> dict[str, int]:
-        found = Counter[str]()
-        for each, _, sent in self.sizes:
-            found[getattr(each, name)] += sent
-        return dict(found)
+        return summed((getattr(each, name), sent) for each, _, sent in self.sizes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
-        names = ("sent", "volume", "by_group", "by_kind", "by_phase", "by_component", "worst_stage")
         return {
-            **{name: getattr(self, name) for name in names},
+            **self.attributes("sent", "volume", "by_group", "by_kind", "by_phase", "by_component", "worst_stage"),
             "sent_by_stage": list(self.sent_by_stage),
             "closed_form": str(self.form),
             "evidence": self.evidence,
@@ -179,7 +165,8 @@ def communication(
     conventions = Conventions(workload.phase, "dense", None, workload.logits)
     parts = pipeline_stages(architecture, mesh.pp, uneven=uneven or not training)
     stages, known = [], dict[tuple[object, ...], FollowedLayer]()
-    stored = [{identity(row.entry.stack, row.tensor) for row in rows(part.stacks)} for part in parts if mesh.pp > 1]
+    of_stages = ({identity(row.entry.stack, row.tensor) for row in rows(part.stacks)} for part in parts if mesh.pp > 1)
+    stored = Counter(name for names in of_stages for name in names)
     for stage, part in enumerate(parts):
         found = layer_collectives(walk(part, conventions), mesh, bits, gradient_bits, training, known)
         found += _sent_streams(part, stage, mesh, bits, training)
@@ -264,13 +251,13 @@ def _uses(row: Row) -> int:
 
 
 def _tied_weights(
-    stored: Sequence[Container[object]], part: Architecture, mesh: Mesh, gradient_bits: int
+    stored: Mapping[object, int], part: Architecture, mesh: Mesh, gradient_bits: int
 ) -> Iterator[Collective]:
-    """Yield the reduction of the gradients of tensors that several pipeline stages store, given those of each stage."""
+    """Yield the reduction of the gradients of tensors that several pipeline stages store, given their numbers."""
     seen = {""}
     for row in rows(part.stacks) if mesh.pp > 1 else ():
         name = identity(row.entry.stack, row.tensor)
-        ranks = sum(name in names for names in stored)
+        ranks = stored[name]
         if name not in seen and ranks > 1 and not (row.tensor.buffer or row.tensor.unused):
             count = mesh.share_of_weight(row.tensor, row.declaration, row.size)
             group, factors = ("pp", ranks), (("n_params", count),)

@@ -19,7 +19,7 @@ from ..core.form import Form
 from ..core.layer import Layer
 from ..core.ledger import Entry
 from ..core.record import NamedTuple, changed
-from ..core.tree import Node, Place, total, tree
+from ..core.tree import Node, Place, product_texts, total, tree
 from .communication import Communication
 from .flops import Flops
 from .kernels import EXECUTED, TOUCHED
@@ -80,10 +80,10 @@ def flops_tree(result: Flops, *, matmul_only: bool = False) -> Node:
 
 def state_tree(result: StateSize) -> Node:
     """Return a tree of state elements, grouped by stack, block, layer and tensor."""
-    values = result.workload.values(result.architecture)
     leaves = Counter[Leaf]()
     for tensor in result.tensors:
-        leaves[Leaf(_place(tensor.entry), tensor.state.name, _state_factors(tensor, values))] += tensor.entry.applied
+        factors = _state_factors(tensor, result.values)
+        leaves[Leaf(_place(tensor.entry), tensor.state.name, factors)] += tensor.entry.applied
     return _tree(result.architecture, leaves, ELEMENTS)
 
 
@@ -146,10 +146,8 @@ def _moved_nodes(parts: Iterable[Moved], times: str = "n_blocks") -> list[tuple[
     """Return a node for each tensor. Equal nodes from several runs of blocks are merged."""
     found: dict[tuple[Place, str, str, str, str], list[Moved]] = {}
     for part in parts:
-        values = (f"{value:.6g}" if isinstance(value, float) else str(value) for _, value in part.factors)
-        formula = "·".join([*(name for name, _ in part.factors), "n_bytes"])
-        substituted = "·".join([*values, f"{float(Fraction(part.bits, BITS_A_BYTE)):.6g}"])
-        found.setdefault((part.place, part.label, formula, substituted, part.divisor), []).append(part)
+        texts = product_texts((*part.factors, ("n_bytes", float(Fraction(part.bits, BITS_A_BYTE)))))
+        found.setdefault((part.place, part.label, *texts, part.divisor), []).append(part)
     nodes = []
     for (place, label, formula, substituted, divisor), same in found.items():
         count, size = sum(part.times for part in same), sum(part.size for part in same)
@@ -176,16 +174,12 @@ def memory_tree(result: InferenceMemory | ParallelMemory) -> Node:
 
 def _state(result: StateSize) -> Node:
     """Return a tree of the bytes of the state on one rank, grouped by role."""
-    values = result.workload.values(result.architecture)
     roles: dict[str, list[Node]] = {}
     for tensor, size in result.sizes:
         entry, role, ranks = tensor.entry, tensor.state.role, tensor.n_ranks
-        named = (("n_blocks", entry.applied),) * (entry.applied > 1) + _state_factors(tensor, values)
+        named = (("n_blocks", entry.applied),) * (entry.applied > 1) + _state_factors(tensor, result.values)
         each = Fraction(size * ranks, prod(value for _, value in named) or 1)
-        texts = (
-            "·".join([*(name for name, _ in named), "n_bytes"]),
-            "·".join([*(str(value) for _, value in named), f"{float(each):.6g}"]),
-        )
+        texts = product_texts((*named, ("n_bytes", float(each))))
         formula, substituted = (texts[0] + " / n_ranks", f"{texts[1]} / {ranks}") if ranks > 1 else texts
         stored = result.cache.name if result.cache and role in CACHED else ROLE_DTYPES[role] or result.dtype
         label, note = ".".join((*entry.path, tensor.state.name)), f"elements in {stored}"
@@ -246,7 +240,6 @@ def _tree(architecture: Architecture, leaves: Mapping[Leaf, int], unit: str) -> 
     nodes = []
     for leaf, applied in leaves.items():
         named = (("n_blocks", applied),) * (applied > 1) + leaf.factors
-        formula, substituted = ("·".join(str(pair[side]) for pair in named) for side in (0, 1))
         value = prod(value for _, value in named)
-        nodes.append((leaf.place, Node(leaf.label, value, unit, formula, substituted, note=leaf.note)))
+        nodes.append((leaf.place, Node(leaf.label, value, unit, *product_texts(named), note=leaf.note)))
     return tree(architecture.name, architecture.stacks, nodes, unit)

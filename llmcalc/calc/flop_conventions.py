@@ -58,12 +58,8 @@ def palm(of: Sizes, seq: int) -> float:
 
 def megatron(of: Sizes, seq: int, factor: int, attention: int, logits: int) -> float:
     """Return ``factor l h² (1 + s / attention h + V / logits l h)``."""
-    return (
-        factor
-        * of.layers
-        * of.width**2
-        * (1 + seq / (attention * of.width) + of.vocabulary / (logits * of.layers * of.width))
-    )
+    of_logits = of.vocabulary / (logits * of.layers * of.width)
+    return factor * of.layers * of.width**2 * (1 + seq / (attention * of.width) + of_logits)
 
 
 def chinchilla_blocks(of: Sizes, seq: int) -> float:

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from ..core.architecture import Architecture, declare
 from ..core.form import Form, lift
-from ..core.notebook_display import NotebookDisplay
 from ..core.record import NamedTuple, changed, record
 from ..core.workload import Workload
+from .step_result import StepResult
 from .walk import Conventions
 from .work import Work, works
 
@@ -44,12 +44,12 @@ class Layers(NamedTuple):
 
 
 @record
-class Flops(NotebookDisplay):
+class Flops(StepResult):
     """Floating-point operations of one step, in total and by component or layer."""
 
-    architecture: Architecture
-    workload: Workload
     works: tuple[Work, ...]
+
+    HEADLINE: ClassVar[str] = "{0.total:,} total, {0.workload.mode}"
 
     EVIDENCE: ClassVar[dict[str, str]] = {
         "total": "assumed", **dict.fromkeys(("matmul", "forward", "backward"), "executed"), "other": "assumed",
@@ -61,12 +61,6 @@ class Flops(NotebookDisplay):
         found = super().evidence
         is_ours = not self.workload.convention
         return found if is_ours else {name: each.replace("executed", "exact") for name, each in found.items()}
-
-    @property
-    def summary(self) -> str:
-        """One-line summary of the total and the workload."""
-        step = self.workload
-        return f"{self.architecture.name}: {self.total:,} total, {step.mode}, batch {step.batch}, seq {step.seq}"
 
     @cached_property
     def matmul_form(self) -> Form:
@@ -96,11 +90,6 @@ class Flops(NotebookDisplay):
         found = (work for work in chosen if work.matmul is matmul)
         sizes = (work.flops * (work.entry.applied * (work.backward_passes if backward else 1)) for work in found)
         return sum(sizes, lift(0))
-
-    @cached_property
-    def values(self) -> dict[str, Any]:
-        """Values of the workload symbols."""
-        return self.workload.values(self.architecture)
 
     @cached_property
     def count(self) -> Count:
@@ -221,9 +210,8 @@ class Flops(NotebookDisplay):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
-        names = ("total", "matmul", "other", "forward", "backward", "even_matmul", "tokens")
         return {
-            **{name: getattr(self, name) for name in names},
+            **self.attributes("total", "matmul", "other", "forward", "backward", "even_matmul", "tokens"),
             "closed_form": str(self.matmul_form),
             "evidence": self.evidence,
             "by_component": {name: _plain(count) for name, count in self.by_component.items()},

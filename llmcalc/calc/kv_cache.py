@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, ClassVar
 
+from ..core.amount import summed
 from ..core.architecture import Architecture, model_of
 from ..core.declaration import Declaration, State
 from ..core.errors import SizeError, UnsupportedError, short_repr
 from ..core.form import Form, ceil, lift, product, without_remainders
 from ..core.ledger import Entry
-from ..core.notebook_display import NotebookDisplay
 from ..core.record import NamedTuple, changed, record, remembered
 from ..core.workload import Workload
 from .memory.number_formats import BITS_A_BYTE, Format
 from .sharding import Mesh
+from .step_result import StepResult
 from .walk import Conventions, Extent, Placed, walk
 
 BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "fp8": 1}
@@ -63,24 +63,17 @@ class CachedTensor(NamedTuple):
 
 
 @record
-class StateSize(NotebookDisplay):
+class StateSize(StepResult):
     """Size of the state after ``seq`` tokens, in ``elements`` for the full model and in ``bytes`` on one rank."""
 
-    architecture: Architecture
-    workload: Workload
     dtype: str
     tensors: tuple[CachedTensor, ...]
     cache: Format | None = None
     page: int | None = None
     beams: int = 1
 
+    HEADLINE: ClassVar[str] = "{0.bytes:,} bytes"
     EVIDENCE: ClassVar[dict[str, str]] = {"bytes": "executed", "elements": "executed"}
-
-    @property
-    def summary(self) -> str:
-        """One-line summary of the size and the workload."""
-        size = self.workload
-        return f"{self.architecture.name}: {self.bytes:,} bytes, batch {size.batch}, seq {size.seq}"
 
     @cached_property
     def form(self) -> Form:
@@ -106,7 +99,7 @@ class StateSize(NotebookDisplay):
     @cached_property
     def elements(self) -> int:
         """Number of elements."""
-        return int(self.form(**self.workload.values(self.architecture)))
+        return int(self.form(**self.values))
 
     @cached_property
     def bytes(self) -> int:
@@ -116,10 +109,9 @@ class StateSize(NotebookDisplay):
     @cached_property
     def sizes(self) -> tuple[tuple[CachedTensor, int], ...]:
         """All state tensors with their sizes on one rank in bytes, summed over all applications of the layer."""
-        values = self.workload.values(self.architecture)
         found = []
         for tensor in self.tensors:
-            count, role = -(-tensor.elements(**values) // tensor.n_ranks), tensor.state.role
+            count, role = -(-tensor.elements(**self.values) // tensor.n_ranks), tensor.state.role
             if self.cache and role in CACHED:
                 size = -(-self.cache.bits_of(count // tensor.columns, tensor.columns) // BITS_A_BYTE)
             else:
@@ -130,10 +122,7 @@ class StateSize(NotebookDisplay):
     @cached_property
     def by_role(self) -> dict[str, int]:
         """Number of bytes on one rank by role (``kv``, ``index``, ``recurrent`` or ``conv``)."""
-        found = Counter[str]()
-        for tensor, size in self.sizes:
-            found[tensor.state.role] += size
-        return dict(found)
+        return summed((tensor.state.role, size) for tensor, size in self.sizes)
 
     def resized(self, seq: int) -> StateSize:
         """Return the state after another number of tokens."""
@@ -141,8 +130,7 @@ class StateSize(NotebookDisplay):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
-        sizes = {"elements": self.elements, "bytes": self.bytes}
-        return {**sizes, "closed_form": str(self.form), "evidence": self.evidence}
+        return {**self.attributes("elements", "bytes"), "closed_form": str(self.form), "evidence": self.evidence}
 
 
 def state(

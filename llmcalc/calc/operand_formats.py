@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterable
 from fractions import Fraction
 
+from ..core.amount import summed
 from ..core.architecture import Architecture
 from ..core.declaration import State
 from ..core.ledger import Entry, identity
 from ..core.record import NamedTuple
 from .kv_cache import BYTES, CACHED, ROLE_DTYPES
 from .memory.number_formats import BITS_A_BYTE, Format
-from .memory.weight_formats import RequestedFormats, WeightFormats, model_tensors, stored_row
+from .memory.weight_formats import RequestedFormats, StoredTensors, WeightFormats, model_tensors, stored_row
 from .walk import Extent, Placed
 
-_NO_WEIGHTS: tuple[Fraction, Format | None] = (Fraction(0), None)
+Average = tuple[Fraction, Format | None]  # bits per element, and the format of most elements
+_NO_WEIGHTS: Average = (Fraction(0), None)
 
 
 class Formats(NamedTuple):
@@ -37,24 +39,22 @@ class WeightBits:
     """Average bits per element of each weight, looked up by layer and tensor name."""
 
     def __init__(self, architecture: Architecture, formats: WeightFormats) -> None:
-        model, owners = model_tensors(architecture), dict[str, tuple[Fraction, Format | None]]()
-        averages = {} if isinstance(formats, RequestedFormats) else _component_averages(architecture, formats)
+        model, owners, known = model_tensors(architecture), dict[str, Average](), dict[Average, Average]()
+        by_component: dict[str, list[StoredTensors]] = {}
         if isinstance(formats, RequestedFormats):
             formats.check(model)
-        self.found: dict[tuple[object, ...], tuple[Fraction, Format | None]] = {}
-        known = dict[tuple[Fraction, Format | None], tuple[Fraction, Format | None]]()
+        else:
+            for part in formats.stored(architecture):
+                by_component.setdefault(part.component, []).append(part)
+        averages = {name: _average(parts) or _NO_WEIGHTS for name, parts in by_component.items()}
+        self.found: dict[tuple[object, ...], Average] = {}
         for row in model.distinct_rows:
             name = identity(row.entry.stack, row.tensor)
             if isinstance(formats, RequestedFormats):
-                counts, bits = Counter[Format](), 0
-                for part in stored_row(row, formats, model):
-                    counts[part.format] += part.elements
-                    bits += part.bits
-                size = counts.total()
-                own = (Fraction(bits, size), _most(counts)) if size else owners.get(name, _NO_WEIGHTS)
-                own = known.setdefault(own, own)
+                own = _average(stored_row(row, formats, model)) or owners.get(name, _NO_WEIGHTS)
             else:
                 own = averages.get(model.kind(row).component, _NO_WEIGHTS) if row.copies else owners[name]
+            own = known.setdefault(own, own)  # layers with equal formats are compared by identity
             if name:
                 owners.setdefault(name, own)
             self.found[*_key(row.entry, row.part), row.tensor.name] = own
@@ -73,22 +73,12 @@ class WeightBits:
         return tuple(id(self.found.get((*key, tensor.name))) for tensor in place.declaration.tensors)
 
 
-def _component_averages(
-    architecture: Architecture, formats: WeightFormats
-) -> dict[str, tuple[Fraction, Format | None]]:
-    elements, bits = Counter[str](), Counter[str]()
-    used: dict[str, Counter[Format]] = {}
-    for part in formats.stored(architecture):
-        elements[part.component] += part.elements
-        bits[part.component] += part.bits
-        used.setdefault(part.component, Counter())[part.format] += part.elements
-    found = {name: (Fraction(bits[name], size), _most(used[name])) for name, size in elements.items() if size}
-    first = dict[tuple[Fraction, Format | None], tuple[Fraction, Format | None]]()
-    return {name: first.setdefault(own, own) for name, own in found.items()}  # layers with equal formats are compared
-
-
-def _most(used: Counter[Format]) -> Format | None:
-    return max(used, key=lambda each: used[each], default=None)
+def _average(parts: Iterable[StoredTensors]) -> Average | None:
+    """Return the average bits per element and the format of most elements, or None without elements."""
+    stored = list(parts)
+    elements = summed((part.format, part.elements) for part in stored)
+    size, bits = sum(elements.values()), sum(part.bits for part in stored)
+    return (Fraction(bits, size), max(elements, key=elements.__getitem__)) if size else None
 
 
 def _key(entry: Entry, part: tuple[str, ...]) -> tuple[object, ...]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any, ClassVar
 
+from ..core.amount import summed
 from ..core.architecture import Architecture, Extra, Stack, model_of
 from ..core.ledger import Row, active_elements, model_rows, rows
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
-from ..core.tree import Node, Place, tree
+from ..core.tree import Node, Place, product_texts, tree
 
 
 @record
@@ -133,12 +133,8 @@ class Params(NotebookDisplay):
     @cached_property
     def by_component(self) -> dict[str, int]:
         """Number of parameters per component, such as ``attention``. An unused stack is listed as one component."""
-        groups = Counter[str]()
-        for row in self.distinct_rows:
-            if not row.tensor.buffer and row.copies:
-                name = row.entry.stack.name.partition(".")[0] if row.entry.stack.unused else component(row)
-                groups[name] += row.size * row.copies
-        return dict(groups)
+        stored = (row for row in self.distinct_rows if not row.tensor.buffer and row.copies)
+        return summed((_group(row), row.size * row.copies) for row in stored)
 
     @cached_property
     def extras(self) -> list[tuple[Extra, int]]:
@@ -165,9 +161,9 @@ class Params(NotebookDisplay):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
-        names = ("total", "active", "embedding", "non_embedding", "buffers", "by_layer", "by_component")
+        own = self.attributes("total", "active", "embedding", "non_embedding", "buffers", "by_layer", "by_component")
         extras = [{"name": extra.name, "params": count, "reason": extra.reason} for extra, count in self.extras]
-        return {**{name: getattr(self, name) for name in names}, "extras": extras, "evidence": self.evidence}
+        return {**own, "extras": extras, "evidence": self.evidence}
 
 
 def params(architecture: Architecture) -> Params:
@@ -201,6 +197,12 @@ def component(row: Row) -> str:
     return row.entry.layer.tensor_component(row.tensor, row.part)
 
 
+def _group(row: Row) -> str:
+    """Return the component of a tensor, or the name of its stack without a suffix if the stack is unused."""
+    stack = row.entry.stack
+    return stack.name.partition(".")[0] if stack.unused else component(row)
+
+
 def _tree(result: Params, active: bool = False) -> Node:
     tensors: dict[tuple[Place, str, int], list[Row]] = {}  # equal tensors of all blocks with the same name
     for row in result.rows:
@@ -220,15 +222,14 @@ def _leaf(same: list[Row], active: bool) -> Node:
         whole, used = row.tensor.active
         axes = tuple(used if axis == whole else axis for axis in axes)
         size = active_elements(row.tensor, row.declaration)
-    names = [row.declaration.name_of(axis) for axis in axes]
-    values = [str(row.declaration.axes[axis]) for axis in axes]
+    factors = [(row.declaration.name_of(axis), int(row.declaration.axes[axis])) for axis in axes]
     if copies == 0:
         note = f"shared ({(row.tensor.share or '').lstrip('.')}): counted where it first appears"
-        names, values = ["0"], ["0"]
+        factors = [("0", 0)]
     elif copies > 1:
-        names, values = ["n_blocks", *names], [str(copies), *values]
+        factors = [("n_blocks", copies), *factors]
     elif row.entry.applied > 1:
         note = f"one tensor, used {row.entry.applied} times"
     if row.tensor.unused:
         note = "stored, but never used"
-    return Node(row.tensor.name, size * copies, formula="·".join(names), substituted="·".join(values), note=note)
+    return Node(row.tensor.name, size * copies, "params", *product_texts(factors), note=note)

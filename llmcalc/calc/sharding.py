@@ -159,14 +159,16 @@ class Mesh:
             names = {operand.name for operand in equation.operands}
             tables = (tensor for tensor in declaration.tensors if tensor.name in names)
             summed |= {axis for tensor in tables for axis in tensor.axes} - set(equation.out.axes)
-        divided = (axis for axis in summed if declaration.division(axis) in TENSOR_DIVISIONS)
-        shards = [(self.divisor(declaration, axis, routed), declaration.division(axis)) for axis in divided]
+        divisions = ((axis, declaration.division(axis)) for axis in summed)
+        shards = [(self.divisor(declaration, axis, routed), own) for axis, own in divisions if own in TENSOR_DIVISIONS]
         ranks, division = max(shards, default=(1, ""))
         return (self.group(division, routed)[0], ranks) if ranks > 1 else ("", 1)
 
     def shards(self, axes: tuple[str, ...], declaration: Declaration) -> int:
         """Return the number of ranks over which tensor parallelism divides a tensor with these axes."""
         divided = 1
+        if self.tp == self.expert_tp == 1:
+            return divided
         for axis in axes:
             if declaration.division(axis) in TENSOR_DIVISIONS and isinstance(declaration.axes.get(axis), int):
                 routed = any(tensor.active and tensor.active[1] in axes for tensor in declaration.tensors)

@@ -8,17 +8,16 @@ optimizer step. Residual additions are not equations, so neither FLOPs nor traff
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import cached_property
 from itertools import groupby
 from typing import Any, ClassVar
 
+from ..core.amount import summed
 from ..core.architecture import Architecture
 from ..core.evidence import of_architecture
 from ..core.form import Form, lift
-from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..core.setting import FUSED
 from ..core.workload import Workload
@@ -28,18 +27,19 @@ from .kv_cache import BYTES
 from .memory.number_formats import BITS_A_BYTE, Format
 from .memory.weight_formats import WeightFormats
 from .operand_formats import Formats, WeightBits
+from .step_result import StepResult
 from .walk import Conventions
 from .work import Work, works
 
 
 @record
-class Traffic(NotebookDisplay):
+class Traffic(StepResult):
     """Bytes that one step reads from and writes to memory, and the arithmetic intensity of the step."""
 
-    architecture: Architecture
-    workload: Workload
     kernels: str
     accesses: tuple[Access, ...]
+
+    HEADLINE: ClassVar[str] = "{0.total:,} bytes, {0.workload.mode}"
 
     EVIDENCE: ClassVar[dict[str, str]] = dict.fromkeys(
         ("total", "read", "written", "intensity"), "assumed"
@@ -52,22 +52,11 @@ class Traffic(NotebookDisplay):
             return super().evidence
         return of_architecture({**dict.fromkeys(self.EVIDENCE, "exact"), "intensity": "assumed"}, self.architecture)
 
-    @property
-    def summary(self) -> str:
-        """One-line summary of the total and the workload."""
-        step = self.workload
-        return f"{self.architecture.name}: {self.total:,} bytes, {step.mode}, batch {step.batch}, seq {step.seq}"
-
     @cached_property
     def form(self) -> Form:
         """Closed form of the total number of bytes."""
         bits = sum((access.form for access in self.accesses), lift(0))
         return Form({atoms: -(-factor // BITS_A_BYTE) for atoms, factor in bits.terms.items()})
-
-    @cached_property
-    def values(self) -> dict[str, Any]:
-        """Values of the workload symbols."""
-        return self.workload.values(self.architecture)
 
     @cached_property
     def sizes(self) -> tuple[tuple[Access, int], ...]:
@@ -103,10 +92,7 @@ class Traffic(NotebookDisplay):
     @cached_property
     def by_component(self) -> dict[str, int]:
         """Number of bytes by component, such as ``attention core``."""
-        found = Counter[str]()
-        for access, size in self.sizes:
-            found[component(access.work)] += size
-        return dict(found)
+        return summed((component(access.work), size) for access, size in self.sizes)
 
     @cached_property
     def flops(self) -> Flops:
@@ -121,12 +107,8 @@ class Traffic(NotebookDisplay):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
-        names = ("total", "read", "written", "kernels", "by_kind", "by_component", "intensity")
-        return {
-            **{name: getattr(self, name) for name in names},
-            "closed_form": str(self.form),
-            "evidence": self.evidence,
-        }
+        own = self.attributes("total", "read", "written", "kernels", "by_kind", "by_component", "intensity")
+        return {**own, "closed_form": str(self.form), "evidence": self.evidence}
 
 
 def _identity(access: Access) -> tuple[int, Fraction, int]:

@@ -56,11 +56,19 @@ class Placed(NamedTuple):
     is_done: bool
 
     @property
-    def equations(self) -> Iterator[Equation]:
+    def equations(self) -> tuple[Equation, ...]:
         """Executed equations, in order."""
-        for equation in executed(self.declaration, self.conventions):
-            if not self.is_done or "again" in equation.tags:
-                yield equation
+        found = executed(self.declaration, self.conventions)
+        return tuple(equation for equation in found if "again" in equation.tags) if self.is_done else found
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What equal layers have in common, and those of both phases if they execute the same equations.
+
+        The identities are unique as long as the place is kept.
+        """
+        equations = id(executed(self.declaration, self.conventions))
+        return id(self.declaration), id(self.symbols), self.is_done, equations, self.conventions._replace(phase="")
 
     @property
     def states(self) -> Iterator[State]:
@@ -113,9 +121,16 @@ def walk(architecture: Architecture, conventions: Conventions) -> Sequence[Place
     return remembered(architecture, "_placed", conventions, compute, most=16)
 
 
-def executed(declaration: Declaration, conventions: Conventions) -> Iterator[Equation]:
-    """Yield the equations of a declaration that are executed under the given conventions."""
-    return (equation for equation in map(read, declaration.lines) if runs(equation.tags, conventions))
+def executed(declaration: Declaration, conventions: Conventions) -> tuple[Equation, ...]:
+    """Return the equations of a declaration that are executed under the given conventions, which are found once.
+
+    Conventions with the same equations share one tuple.
+    """
+    known = declaration.executed
+    if conventions not in known:
+        own = tuple(equation for equation in map(read, declaration.lines) if runs(equation.tags, conventions))
+        known[conventions] = next((each for each in known.values() if each == own), own)
+    return known[conventions]
 
 
 def token_states(declaration: Declaration) -> frozenset[str]:

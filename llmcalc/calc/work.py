@@ -79,8 +79,8 @@ def _works(architecture: Architecture, conventions: Conventions) -> tuple[Work, 
 def place_works(architecture: Architecture, place: Placed) -> list[Work]:
     """Return the FLOPs of every executed equation of a layer, which are found once for equal layers."""
     torch = place.conventions.convention == "torch"
-    known = remembered(architecture, f"{OF_LAYERS}_works", place.conventions, dict[tuple[int, int, bool], _LayerWorks])
-    key = id(place.declaration), id(place.symbols), place.is_done  # equal layers have the same declaration
+    known = remembered(architecture, f"{OF_LAYERS}_works", None, dict[tuple[object, ...], _LayerWorks])
+    key = place.identity
     if key not in known:
         known[key] = place, own = place, list[_EquationWork]()
         for equation in place.equations:

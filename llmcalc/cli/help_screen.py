@@ -20,7 +20,7 @@ from .texts import examples, panels_of, texts
 HELP = "Compute what an LLM architecture costs before you train or deploy it."
 OPTIONS = "Options"  # panel of options without a line
 # panels that a long help shortens, in this order
-COMPACTED = ("Training", "Parallelism", "Serving", "Formats", "Adapters")
+COMPACTED = ("Training", "Parallelism", "Serving", "Formats", "Adapters", "Offload", "Speculation")
 FIRST = ("params", "fit", "train")  # commands in the examples of the program
 MOST_LINES, STANDARD, WIDEST = 60, 80, 100
 NARROW = 72  # in fewer columns, the titles of panels are above their lines

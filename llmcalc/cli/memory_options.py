@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.setting import CONVENTION as CONVENTION_SETTING
 from ..core.setting import SIZES as SIZE_SETTINGS
-from ..inputs.settings import MEMORY as MEMORY_SETTINGS
+from ..inputs import settings as settings_of
+from ..inputs import training_settings
 from .options import KERNELS, MODEL_OUTPUT, READING, SIZES, STEP, TOKENS, is_given, refuse
 from .spec import Argument, Option, option_of
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from ..core.architecture import Architecture
     from ..estimate.cost import Machine
 
-_SETTINGS = {setting.name: setting for setting in (*MEMORY_SETTINGS, CONVENTION_SETTING)}
+_SETTINGS = {setting.name: setting for setting in (*settings_of.MEMORY, CONVENTION_SETTING)}
 _OPTIONS = {name: option_of(setting) for name, setting in _SETTINGS.items()}
 DTYPE, OPTIMIZER, RECOMPUTE, GRADIENTS = (_OPTIONS[name] for name in ("dtype", "optimizer", "recompute", "gradients"))
 
@@ -36,20 +37,10 @@ MEMORY = (
 )  # fmt: skip
 TABLE = (*SIZES, *MEMORY, *READING, *MODEL_OUTPUT)
 # GPUs and their use
-GPU = Option(
-    "--gpu",
-    "GPU name and optional count, such as h100 or h100:512.",
-    "NAME[:N]",
-    complete="gpus",
+GPU, MFU, PRECISION, PRICE = MACHINE = tuple(
+    map(option_of, (settings_of.GPU, training_settings.MFU, training_settings.PRECISION, training_settings.PRICE))
 )
-MFU = Option("--mfu", "Model FLOPs utilisation, such as 40% (default: estimated or published).", "SHARE")
-PRECISION = Option(
-    "--precision", "Number format of matrix products (default: 16-bit, or a format with published MFU).", "FORMAT"
-)
-PRICE = Option("--price", "Price in US dollars per GPU-hour (default: quoted prices).", "DOLLARS")
-MACHINE = (GPU, MFU, PRECISION, PRICE)
-ENGINE = Option("--engine", "Inference engine (default: vllm; llama.cpp for GGUF formats, Apple and Radeon).",
-                choices=("vllm", "sglang", "tensorrt-llm", "torch-compile", "llama.cpp"))  # fmt: skip
+ENGINE = option_of(settings_of.ENGINE)
 # settings of all quantities
 QUANTITY = (TOKENS, KERNELS, *STEP, *SIZES, *MEMORY, GPU, ENGINE)
 
@@ -107,10 +98,3 @@ def machine(given: dict[str, Any], *, needs_mfu: bool = True) -> Machine | None:
         return read_machine(given["gpu"], mfu=given["mfu"], precision=given["precision"], needs_mfu=needs_mfu)
     refuse(MACHINE[1:], given, "without a GPU", "add {gpu=h100:512}")
     return None
-
-
-def price(given: dict[str, Any]) -> float | None:
-    """Return the price in US dollars per GPU-hour, or None if not given."""
-    from ..estimate.amounts import amount
-
-    return None if given["price"] is None else amount(given["price"], "price", "2.50")

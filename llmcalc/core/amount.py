@@ -9,15 +9,17 @@ saved = 68 bytes
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from math import prod
 from typing import Any, TypeVar
 
 from .axes import GLOSSARY
 from .form import Symbolic
-from .tree import Node, total
+from .tree import Node, product_texts, total
 
 Item = TypeVar("Item")
+Key = TypeVar("Key")
 Size = TypeVar("Size", bound=int)
 # names of the workload axes in formulas
 WORKLOAD = {
@@ -33,23 +35,12 @@ class Sum(int):
 
     def __new__(cls, *parts: tuple[str, int]) -> Sum:
         """Create the sum of labelled parts."""
-        size = sum([size for _, size in parts])
-        try:
-            found = super().__new__(cls, size)
-        except TypeError:  # symbolic
-            return _labelled(cls, size, parts)
-        found.parts = parts
-        return found
+        return _recorded(cls, sum([size for _, size in parts]), parts, parts=parts)
 
     def plus(self, label: str, size: int) -> Sum:
         """Return the sum with one more part."""
-        total = self + size
-        try:
-            found = int.__new__(Sum, total)
-        except TypeError:  # symbolic
-            return _labelled(Sum, total, (*self.parts, (label, size)))
-        found.parts = (*self.parts, (label, size))
-        return found
+        parts = (*self.parts, (label, size))
+        return _recorded(Sum, self + size, parts, parts=parts)
 
 
 class Product(int):
@@ -59,12 +50,7 @@ class Product(int):
 
     def __new__(cls, value: int, factors: tuple[tuple[str, int | float], ...]) -> Product:
         """Create a product. Factors named by axis letters are displayed with the names of the axes."""
-        try:
-            found = super().__new__(cls, value)
-        except TypeError:  # symbolic
-            return _labelled(cls, value)
-        found.factors = factors
-        return found
+        return _recorded(cls, value, factors=factors)
 
 
 def product(*factors: tuple[str, int]) -> Product:
@@ -81,13 +67,15 @@ class Scaled(int):
 
     def __new__(cls, of: int, times: int, ranks: int) -> Scaled:
         """Create the scaled amount."""
-        size = -(-of * times // ranks)
-        try:
-            found = super().__new__(cls, size)
-        except TypeError:  # symbolic
-            return _labelled(cls, size)
-        found.of, found.times, found.ranks = of, times, ranks
-        return found
+        return _recorded(cls, -(-of * times // ranks), of=of, times=times, ranks=ranks)
+
+
+def summed(sizes: Iterable[tuple[Key, int]]) -> dict[Key, int]:
+    """Return the sum of the sizes with each key, in the order of the first ones."""
+    found = Counter[Key]()
+    for key, size in sizes:
+        found[key] += size
+    return dict(found)
 
 
 def scaled(amount: int, times: int = 1, ranks: int = 1) -> int:
@@ -95,9 +83,14 @@ def scaled(amount: int, times: int = 1, ranks: int = 1) -> int:
     return amount if times == ranks == 1 else Scaled(amount, times, ranks)
 
 
-def _labelled(kind: type[Size], size: Any, parts: tuple[tuple[str, int], ...] = ()) -> Size:
-    """Return a symbolic size with labelled parts, which takes the place of a sum, a product or a scaled amount."""
-    found: Size = size.labelled(parts)
+def _recorded(kind: type[Size], size: Any, parts: tuple[tuple[str, int], ...] = (), /, **origin: Any) -> Size:
+    """Return a size with what it was computed from. A symbolic size, which takes its place, has labelled parts."""
+    try:
+        found = int.__new__(kind, size)
+    except TypeError:
+        symbolic: Size = size.labelled(parts)
+        return symbolic
+    found.__dict__ = origin
     return found
 
 
@@ -142,8 +135,8 @@ def derivation(label: str, amount: int, unit: str) -> Node:
         return _scaled(derivation(label, amount.of, unit), amount)
     if not isinstance(amount, Product):
         return Node(label, amount, unit)
-    names = "·".join(WORKLOAD.get(name) or GLOSSARY.get(name, (name,))[0] for name, _ in amount.factors)
-    values = "·".join(f"{value:.6g}" if isinstance(value, float) else str(value) for _, value in amount.factors)
+    factors = ((WORKLOAD.get(name) or GLOSSARY.get(name, (name,))[0], value) for name, value in amount.factors)
+    names, values = product_texts(factors)
     whole = prod(value for _, value in amount.factors)
     if amount and round(whole / amount) > 1:
         names, values = f"{names} / n_ranks", f"{values} / {round(whole / amount)}"

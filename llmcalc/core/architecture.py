@@ -114,6 +114,10 @@ class Block:
     def __hash__(self) -> int:
         return self._hash
 
+    def layers(self) -> Iterator[Named]:
+        """Yield all layers of the sub-layers, in execution order."""
+        return (layer for sublayer in self.sublayers for layer in sublayer.layers())
+
     @cached_property
     def _hash(self) -> int:
         return hash((self.name, self.sublayers))  # cached, because many runs contain the same block

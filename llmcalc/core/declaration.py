@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from .errors import DescriptionError, short_repr
-from .record import record
+from .record import changed, record
 from .traits import EXPERTS, MATRIX, Traits, divisions, glossary
 
 if TYPE_CHECKING:
+    from .equation import Equation
     from .layer import Layer
 
 _TENSOR = re.compile(r"([A-Za-z_][\w.]*)\[([^\]]*)\]")
@@ -44,7 +45,7 @@ class Tensor:
     unused: bool = False
     component: str = ""
 
-    @property
+    @cached_property
     def axes(self) -> tuple[str, ...]:
         """Axes of all dimensions, in order."""
         return tuple(axis for group in self.groups for axis in group)
@@ -96,6 +97,7 @@ class Declaration:
     __slots__ = (
         "__dict__",
         "divides_experts",
+        "executed",
         "extents",
         "layer",
         "leaves",
@@ -104,6 +106,7 @@ class Declaration:
     def __init__(self, axes: dict[str, int | str], *, as_torch: dict[str, int | str] | None = None) -> None:
         self.leaves: tuple[Leaf, ...] | None = None
         self.extents: dict[Hashable, tuple[object, Any]] = {}
+        self.executed: dict[Hashable, tuple[Equation, ...]] = {}
         self.divides_experts: bool | None = None
         self.layer: Traits | None = None
         self.axes = axes
@@ -163,7 +166,7 @@ class Declaration:
     def only_stored(self) -> Declaration:
         """Return a copy with tensors but without equations, for a layer that is never executed."""
         found = Declaration(self.axes, as_torch=self.as_torch)
-        found.tensors = [Tensor(**{**vars(tensor), "unused": True}) for tensor in self.tensors]
+        found.tensors = [changed(tensor, unused=True) for tensor in self.tensors]
         found.parts = [(name, part.only_stored()) for name, part in self.parts]
         found.idle_experts, found.spare_positions, found.logits = self.idle_experts, self.spare_positions, self.logits
         found.layer, found.is_only_stored = self.layer, True
@@ -182,7 +185,7 @@ class Declaration:
         inner = part if isinstance(part, Declaration) else part.declare().bind(part)
         self.parts.append((name, inner))
         if self.component:
-            inner.tensors = [Tensor(**{**vars(tensor), "component": self.component}) for tensor in inner.tensors]
+            inner.tensors = [changed(tensor, component=self.component) for tensor in inner.tensors]
             inner.components = dict.fromkeys(inner.lines, self.component)
         if of or gives:
             self.links[name] = of or self.input, gives

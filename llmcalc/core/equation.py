@@ -105,16 +105,12 @@ def read(text: str) -> Equation:
     if function is not None and function not in FUNCTIONS:
         raise UnknownNameError("function", function, FUNCTIONS, hint=f"in {short_repr(text)}")
     if not call and (rest := _TERM.sub("", right).strip()):
-        raise DescriptionError(
-            f"{short_repr(rest)} in {short_repr(text)} is not a valid tensor; expected a form such as q[b q h e]",
-            hint="write products without an operator, as in x[b q d] g[b q d], and functions as in add(x, y)",
-        )
+        raise _not_a_tensor(rest, text)
     terms = call[2].split(",") if call else [match.group() for match in _TERM.finditer(right)]
     operands = tuple(_operand(term, text) for term in terms)
     if function is None and not all(operand.axes for operand in operands):
-        raise DescriptionError(
-            f"{short_repr(text)} contracts a tensor that has no axes; specify them, as in q[b q h e]"
-        )
+        message = f"{short_repr(text)} contracts a tensor that has no axes; specify them, as in q[b q h e]"
+        raise DescriptionError(message)
     select, tags, over, row = _notes(notes, text)
     named = {axis for operand in (out, *operands) for axis in operand.axes}
     selected = {axis for pair in select for axis in pair} | ({over} if over else set())
@@ -142,15 +138,18 @@ def renamed(text: str, tensors: Mapping[str, str], axes: Mapping[str, str]) -> s
 def _operand(text: str, line: str) -> Operand:
     match = _TERM.fullmatch(text.strip())
     if not match:
-        raise DescriptionError(
-            f"{short_repr(text)} in {short_repr(line)} is not a valid tensor; expected a form such as q[b q h e]",
-            hint="write products without an operator, as in x[b q d] g[b q d], and functions as in add(x, y)",
-        )
+        raise _not_a_tensor(text, line)
     axes = tuple((match[2] or "").split())
     wrong = next((axis for axis in axes if not _AXIS.fullmatch(axis)), None)
     if wrong is not None:
         raise DescriptionError(f"invalid axis {short_repr(wrong)} in {short_repr(line)}")
     return Operand(match[1], axes)
+
+
+def _not_a_tensor(text: str, line: str) -> DescriptionError:
+    problem = f"{short_repr(text)} in {short_repr(line)} is not a valid tensor; expected a form such as q[b q h e]"
+    hint = "write products without an operator, as in x[b q d] g[b q d], and functions as in add(x, y)"
+    return DescriptionError(problem, hint=hint)
 
 
 def _notes(text: str, line: str) -> tuple[tuple[tuple[str, str], ...], frozenset[str], str | None, str | None]:

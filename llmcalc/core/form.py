@@ -71,7 +71,9 @@ class Form(Symbolic):
     terms: Mapping[Monomial, int]
 
     def __init__(self, terms: Mapping[Monomial, int]) -> None:
-        object.__setattr__(self, "terms", {monomial: factor for monomial, factor in terms.items() if factor})
+        if not all(terms.values()):
+            terms = {monomial: factor for monomial, factor in terms.items() if factor}
+        object.__setattr__(self, "terms", terms)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("Form objects are immutable")

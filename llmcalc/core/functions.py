@@ -56,10 +56,7 @@ FUNCTIONS: dict[str, Function] = {
     "gelu": Function(1 + _ERF + 1 + 1 + 1, "input", "divide, erf, add, two products"),
     "gelu_tanh": Function(3 + 1 + 1 + _TANH + 1 + 2, "input", "cube, two products and a sum, tanh, sum, two products"),
     "gelu_new": Function(
-        3 + 1 + 1 + _TANH + 1 + 2,
-        "input",
-        "gelu_tanh, composed of elementary functions",
-        "input hidden hidden hidden",
+        3 + 1 + 1 + _TANH + 1 + 2, "input", "gelu_tanh, composed of elementary functions", "input hidden hidden hidden"
     ),
     "quick_gelu": Function(1 + _SIGMOID + 1, "input", "scale, sigmoid, product"),
     "silu": Function(_SIGMOID + 1, "input", "sigmoid, product"),
@@ -95,9 +92,7 @@ FUNCTIONS: dict[str, Function] = {
     ),
     "shares": Function(1 + 1, "input", "sum, divide: normalisation of a row", statistics=1),
     "doubly_stochastic": Function(
-        2 * (1 + 1),
-        "input",
-        "rows, then columns: sum, divide; a kernel saves its input (xie2025, Section 4.3)",
+        2 * (1 + 1), "input", "rows, then columns: sum, divide; a kernel saves its input (xie2025, Section 4.3)"
     ),
     "l2norm": Function(1 + 1 + 1, "input", "square, sum, product with the root", statistics=1),
     "rescaled": Function(
@@ -129,12 +124,7 @@ FUNCTIONS: dict[str, Function] = {
         "inputs hidden hidden hidden hidden32 hidden32",
         is_recurrence=True,
     ),
-    "decayed_state": Function(
-        1 + 2 + 2,
-        "inputs",
-        "decay, outer-product write, read; yang2023gla",
-        is_recurrence=True,
-    ),
+    "decayed_state": Function(1 + 2 + 2, "inputs", "decay, outer-product write, read; yang2023gla", is_recurrence=True),
     "matrix_wkv": Function(
         1 + 2 + 1 + 2,
         "inputs",

@@ -33,18 +33,18 @@ def with_n_sums(stack: Stack) -> Stack:
             raise SizeError(f"closes is set in more than {MOST_SUMS} layers", where=stack.name)
         return found
 
-    inputs, runs = _change_named(stack.inputs, count), list[Run]()
+    inputs, runs = change_named(stack.inputs, count), list[Run]()
     known: dict[tuple[int, int], tuple[Block, int]] = {}  # by block and number of sums, because many runs are equal
     for run in stack.runs:
-        closing = any(layer.ends_group() for part in run.block.sublayers for _, layer in part.layers())
+        closing = any(layer.ends_group() for _, layer in run.block.layers())
         for _ in range(run.count if closing else 1):
             key = id(run.block), closed
             if key not in known:
-                parts = tuple(_change_sublayer(part, count) for part in run.block.sublayers)
+                parts = tuple(change_sublayer(part, count) for part in run.block.sublayers)
                 known[key] = changed(run.block, sublayers=parts), closed
             block, closed = known[key]
             runs.append(Run(block, 1 if closing else run.count, run.shared))
-    return changed(stack, inputs=inputs, runs=tuple(runs), outputs=_change_named(stack.outputs, count))
+    return changed(stack, inputs=inputs, runs=tuple(runs), outputs=change_named(stack.outputs, count))
 
 
 def without_n_sums(stack: Stack) -> Stack:
@@ -57,25 +57,26 @@ def without_n_sums(stack: Stack) -> Stack:
 
     runs = list[Run]()
     for run in stack.runs:
-        block = changed(run.block, sublayers=tuple(_change_sublayer(part, reset) for part in run.block.sublayers))
+        block = changed(run.block, sublayers=tuple(change_sublayer(part, reset) for part in run.block.sublayers))
         count = run.count
         if runs and (runs[-1].block, runs[-1].shared) == (block, run.shared):
             count += runs.pop().count
         runs.append(Run(block, count, run.shared))
-    return changed(stack, runs=tuple(runs), outputs=_change_named(stack.outputs, reset))
+    return changed(stack, runs=tuple(runs), outputs=change_named(stack.outputs, reset))
 
 
 def _has_n_sums(stack: Stack) -> bool:
     blocks = {id(run.block): run.block for run in stack.runs}.values()
-    within = (layer for block in blocks for part in block.sublayers for _, layer in part.layers())
+    within = (layer for block in blocks for _, layer in block.layers())
     return any(layer.COUNTS_SUMS for layer in (*within, *(layer for _, layer in stack.outputs)))
 
 
-def _change_named(layers: tuple[Named, ...], change: Change) -> tuple[Named, ...]:
+def change_named(layers: tuple[Named, ...], change: Change) -> tuple[Named, ...]:
+    """Apply ``change`` to named layers in order."""
     return tuple(Named(name, change(layer)) for name, layer in layers)
 
 
-def _change_sublayer(part: Sublayer, change: Change) -> Sublayer:
+def change_sublayer(part: Sublayer, change: Change) -> Sublayer:
     """Apply ``change`` to the layers of a sub-layer in execution order."""
 
     def optional(layer: Layer | None) -> Layer | None:

@@ -34,6 +34,10 @@ class NotebookDisplay:
         """One-line summary of the result."""
         return ""
 
+    def attributes(self, *names: str) -> dict[str, Any]:
+        """Return attributes by name."""
+        return {name: getattr(self, name) for name in names}
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.summary})"
 

@@ -47,6 +47,10 @@ class Part:
 
     def __post_init__(self) -> None:
         self.check()
+        self._complete()
+
+    def _complete(self) -> None:
+        """Derive fields that were left out, and check fields against each other. Their types have been checked."""
 
     def check(self) -> None:
         """Validate the type and value of every field, and convert mappings to parts."""

@@ -23,17 +23,9 @@ NUMBERS: dict[Any, tuple[str, tuple[type, ...]]] = {
     LIMIT: (LIMIT, (int, str)),
 }
 LARGEST = 1e40  # upper limit of every number
-LENGTHS = (
-    "seq",
-    "target_seq",
-    "context",
-    "source",
-    "prefill",
-    "page",
-    "new_tokens",
-    "prompt",
-    "completion",
-)  # parameters that count tokens of a sequence
+LENGTHS = (  # parameters that count tokens of a sequence
+    "seq", "target_seq", "context", "source", "prefill", "page", "new_tokens", "prompt", "completion",
+)  # fmt: skip
 SCALES = {"k": 2**10, "m": 2**20, "g": 2**30}  # of lengths
 MOST_DIGITS = 18
 

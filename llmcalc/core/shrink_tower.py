@@ -17,9 +17,7 @@ WINDOW = 4  # patches
 
 def grid_of(stacks: Iterable[Stack]) -> tuple[int, int]:
     """Return the number of rows and columns of test patches for the given stacks."""
-    layers = (
-        layer for stack in stacks for run in stack.runs for part in run.block.sublayers for _, layer in part.layers()
-    )
+    layers = (layer for stack in stacks for run in stack.runs for _, layer in run.block.layers())
     return SQUARE if any(layer.NEEDS_SQUARE_IMAGE for layer in layers) else GRID
 
 

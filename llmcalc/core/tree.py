@@ -57,6 +57,16 @@ class Node:
         return data
 
 
+def product_texts(factors: Iterable[tuple[str, int | float]]) -> tuple[str, str]:
+    """Return the names and the values of named factors as products.
+
+    >>> product_texts((("batch", 2), ("n_bytes", 0.5625)))
+    ('batch·n_bytes', '2·0.5625')
+    """
+    texts = [(name, f"{value:.6g}" if isinstance(value, float) else str(value)) for name, value in factors]
+    return "·".join(name for name, _ in texts), "·".join(value for _, value in texts)
+
+
 def total(label: str, children: list[Node], unit: str = "params", **rest: str) -> Node:
     """Return a node whose value is the sum of its children."""
     return Node(label, sum(child.value for child in children), unit, children=tuple(children), **rest)

@@ -127,8 +127,7 @@ def _method(architecture: Architecture | None) -> str:
     from ..checkpoint.quantisation.read import read_quantisation  # needed only by quantised checkpoints
 
     with suppress(InputError):
-        found = read_quantisation(method, str(told.get("dtype") or "bf16"))
-        return found.name
+        return read_quantisation(method, str(told.get("dtype") or "bf16")).name
     return str(method["quant_method"])
 
 
@@ -171,8 +170,7 @@ class AssumedEngine(NamedTuple):
         """A note on the engine, unless it is the usual one."""
         if not self.reason:
             return []
-        title = tables("engines")[self.name]["title"]
-        return [f"{title} is assumed, {self.reason}: {{engine}} sets another"]
+        return [f"{tables('engines')[self.name]['title']} is assumed, {self.reason}: {{engine}} sets another"]
 
 
 def default_engine(architecture: Architecture, card: Accelerator | None, weights: str | None) -> AssumedEngine:

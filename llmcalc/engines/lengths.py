@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..calc.kv_cache import LONG, state
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import remembered
@@ -17,6 +16,7 @@ from ..data import table, tables
 from ..schema.model_names import release
 from ..schema.preset import ASKED
 from ..schema.preset_files import shipped_folder
+from .served_models import has_attention
 
 if TYPE_CHECKING:
     from ..importers.engine_commands import EngineCommand
@@ -117,10 +117,12 @@ def unlimited_reason(architecture: Architecture) -> str:
     return "" if _stated_length(architecture, NOTHING) else str(_published(architecture).get("none", ""))
 
 
-def known_length(architecture: Architecture, engine: str | None = None) -> int | None:
+def known_length(
+    architecture: Architecture, engine: str | None = None, config: Mapping[str, Any] = NOTHING
+) -> int | None:
     """Return the number of positions of a model as an engine derives it, or None if it is unknown."""
     with suppress(InputError):
-        return served_length(architecture, engine)
+        return served_length(architecture, engine, config)
     return None
 
 
@@ -133,9 +135,7 @@ def longest_request(
         return None
     if pasted and any(read_json(pasted.texts[flag]) is None for flag in longer["flags"] if flag in pasted.texts):
         return None
-    with suppress(InputError):
-        return served_length(architecture, engine, config)
-    return None
+    return known_length(architecture, engine, config)
 
 
 def changed_config(engine: str, pasted: EngineCommand | None) -> dict[str, Any]:
@@ -197,22 +197,17 @@ def start_length(
 
 def _assumed_length(architecture: Architecture, engine: str) -> int | None:
     """Return the length that an engine assumes for a model that states none, or None if it may state one."""
-    if not (unlimited_reason(architecture) or "model_type" in architecture.inputs or _caches_nothing(architecture)):
+    if not (unlimited_reason(architecture) or "model_type" in architecture.inputs or not has_attention(architecture)):
         return None
     return int(tables("engines")[engine].get("assumed_length", {}).get("tokens", ASSUMED_LENGTH))
 
 
 def length_notes(architecture: Architecture, engine: str, is_given: bool) -> tuple[str, ...]:
     """Return a note on a length that an engine assumes."""
-    if is_given or known_length(architecture, engine) is not None:
-        return ()
-    assumed = _assumed_length(architecture, engine)
+    is_known = is_given or known_length(architecture, engine) is not None
+    assumed = None if is_known else _assumed_length(architecture, engine)
     if assumed is None:
         return ()
     reason = unlimited_reason(architecture) or "it states no context length"
     title = tables("engines")[engine]["title"]
     return (f"{architecture.name}: {reason}. {title} assumes {assumed:,} tokens unless the command states a length",)
-
-
-def _caches_nothing(architecture: Architecture) -> bool:
-    return len({state(architecture, seq=tokens, extend=True).bytes for tokens in (1, LONG)}) == 1

@@ -69,10 +69,8 @@ class Placement(NamedTuple):
 
     def layer_ranges(self, n_layers: int) -> dict[int | None, range]:
         """Return the layers of each device, of those that have any."""
-        found: dict[int | None, list[int]] = {}
-        for layer in range(n_layers):
-            found.setdefault(self.device(layer, n_layers), []).append(layer)
-        return {device: range(layers[0], layers[-1] + 1) for device, layers in found.items()}
+        devices = [self.device(layer, n_layers) for layer in range(n_layers)]
+        return {one: range(devices.index(one), n_layers - devices[::-1].index(one)) for one in dict.fromkeys(devices)}
 
 
 class DeviceWeights(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -13,8 +14,8 @@ from ..core.record import NamedTuple, changed, record
 GIB = 2**30
 Estimate = Interval
 Range = Mapping[str, float]  # ``low``, ``best`` and ``high`` of a constant in a data file
-MOST_DIGITS = 9  # of a number of a version
 WIDER = 1.25  # factor of the ranges of constants in versions that are newer than all measured runs
+_VERSION = r"[vb]*([0-9]{1,9}(?![0-9])(?:\.[0-9]{1,9}(?![0-9]))*)"  # numbers of at most nine digits
 
 
 class Padding(NamedTuple):
@@ -138,15 +139,8 @@ def version_number(version: str) -> tuple[int, ...]:
     >>> version_number("0.8.5.post1"), version_number("v0.11"), version_number("b6000") < version_number("b6001")
     ((0, 8, 5), (0, 11), True)
     """
-    found = []
-    for part in version.strip().lower().lstrip("vb").split("+")[0].split("."):
-        digits = part[: next((place for place, sign in enumerate(part) if sign not in "0123456789"), len(part))]
-        if not digits or len(digits) > MOST_DIGITS:
-            break
-        found.append(int(digits))
-        if digits != part:
-            break
-    if not found:
+    match = re.match(_VERSION, version.strip().lower())
+    if match is None:
         text, hint = f"invalid version {short_repr(version)}", "use a version such as 0.11.0"
         raise InputError(text, parameter="engine_version", hint=hint)
-    return tuple(found)
+    return tuple(map(int, match[1].split(".")))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from ..calc.kv_cache import state
 from ..core.architecture import Architecture
 from ..core.errors import InputError
@@ -21,15 +19,14 @@ def unserved(engine: str, architecture: Architecture) -> str:
     'TensorRT-LLM does not serve models without attention'
     """
     profile = tables("engines").get(engine, {})
-    rule = profile.get("unserved")
-    if not rule:
-        return ""
+    rule = profile.get("unserved", {})
     if architecture.is_encoder_decoder and rule.get("encoder_decoder"):
         return f"{profile['title']} does not serve encoder-decoder models of text"
     kinds = {*rule.get("kinds", "").split()}
-    if found := next((kind for kind in _kinds(architecture) if kind in kinds), None):
+    layers = (layer for run in architecture.main.runs for part in run.block.sublayers for _, layer in part.layers())
+    if found := next((layer.kind() for layer in layers if layer.kind() in kinds), None):
         return f"{profile['title']} does not serve models with {found.replace('_', ' ')} layers"
-    if rule.get("attention_free") and not _has_attention(architecture):
+    if rule.get("attention_free") and not has_attention(architecture):
         return f"{profile['title']} does not serve models without attention"
     return ""
 
@@ -46,14 +43,7 @@ def check_model(engine: str, architecture: Architecture) -> None:
         raise InputError(text, parameter="model", hint=hint)
 
 
-def _kinds(architecture: Architecture) -> Iterator[str]:
-    """Yield the kinds of the layers of the language model."""
-    for run in architecture.main.runs:
-        for sublayer in run.block.sublayers:
-            yield from (layer.kind() for _, layer in sublayer.layers())
-
-
-def _has_attention(architecture: Architecture) -> bool:
+def has_attention(architecture: Architecture) -> bool:
     """Return whether a model caches tokens, and not only recurrent states."""
 
     def compute() -> bool:

@@ -71,8 +71,7 @@ def solve_quant(
     dtype = arguments.get("dtype", "bf16")
     known = [name for name in (*FORMATS, *LLAMA_CPP) if supports(card, name)]
     bits = {name: weight_bits(architecture, name, dtype).average for name in known}
-    published = weight_bits(architecture, None, dtype)
-    own = checkpoint_format(card, architecture) if published.is_published else None
+    own = checkpoint_format(card, architecture) if weight_bits(architecture, None, dtype).is_published else None
     if own:
         most = weight_bits(architecture, own, dtype).average
         bits = {own: most, **{name: size for name, size in bits.items() if size < most}}

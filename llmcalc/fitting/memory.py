@@ -75,8 +75,7 @@ def memory_of(architecture: Architecture, **settings: Any) -> ParallelMemory | I
         recipe, adapters=adapters, frozen_weights=frozen, contiguous_gradient_buffer=own["gradient_buffer"],
         gradient_placeholders=own["gradient_placeholders"],
     )  # fmt: skip
-    kernels = own["expert_kernel"], own["attention"]
-    code = eager_code(architecture, *kernels) if convention == "torch" else EagerCode()
+    code = eager_code(architecture, own["expert_kernel"], own["attention"]) if convention == "torch" else EagerCode()
     policy = ActivationPolicy(
         own["attention"] or "flash", own["recompute"] or "none", *_dropout(architecture, own["dropout"]), width,
         recipe.gradient_bytes, convention, adapters, own["loss"] or "eager", own["scan"] or "eager", code=code,

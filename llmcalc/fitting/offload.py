@@ -47,8 +47,7 @@ def solve_offload(
     def check(kept: int) -> Fit:
         settings = {OFFLOADS[asked]: kept if asked == LAYERS else n_layers - kept}
         result = _offloaded(whole, architecture, own, settings)
-        memory = budget["memory_bytes"]
-        return Fit(memory, budget["reserve"], result.peak - result.host, 1, result)
+        return Fit(budget["memory_bytes"], budget["reserve"], result.peak - result.host, 1, result)
 
     most = n_layers + 1 if asked == LAYERS else n_layers
     kept = largest_fitting(lambda number: check(number).fits, most, 0)
@@ -67,8 +66,7 @@ def _check(asked: str, architecture: Architecture, words: Mapping[str, Any], cou
         text = f"{asked!r} applies only to serving" + (f", and {file['path']} describes training" if file else "")
         hint = "name a model in place of the file" if file else "omit {mode=training}"
         raise InputError(text, parameter="solve", hint=hint)
-    mesh = words["mesh"]
-    given = [field.name for field in fields(Mesh) if getattr(mesh, field.name) != field.default]
+    given = [field.name for field in fields(Mesh) if getattr(words["mesh"], field.name) != field.default]
     if given or count > 1:
         changes = [f"use {{gpu={gpu}}}"] if count > 1 else []
         changes += [f"omit {', '.join(f'{{{name}}}' for name in given)}"] if given else []
@@ -93,8 +91,7 @@ def _offloaded(
     whole: InferenceMemory, architecture: Architecture, words: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> InferenceMemory:
     """Return the memory on the GPU if layers or experts are in host memory. A step copies matrices to the GPU."""
-    build = version_number(tables("engines")["llama.cpp"]["newest"])[0]
-    placement = read_placement(settings, build)
+    placement = read_placement(settings, version_number(tables("engines")["llama.cpp"]["newest"])[0])
     formats = serving_weights(
         architecture, words.get("weights"), words["dtype"], words.get("only", ()), words.get("keep", ())
     )

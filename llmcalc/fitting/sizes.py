@@ -37,8 +37,7 @@ def solve_size(
         return _solve_on(name, architecture, budget, arguments, limit)
     size, found = 1, first
     while True:
-        own = {**arguments, "layout": layout_of(found)}
-        size, best = _solve_on(name, architecture, budget, own, limit, size)
+        size, best = _solve_on(name, architecture, budget, {**arguments, "layout": layout_of(found)}, limit, size)
         if size == limit:
             return size, best
         found = check_fit(architecture, **budget, **{**arguments, name: size + 1}, is_trial=True)
@@ -73,8 +72,7 @@ def _solve_on(
         return bool(form(size=size) <= check(start).usable)
 
     if name == "batch":
-        usable = check(start).usable
-        size = largest_within(lambda size: check(size).needed, usable, limit, start)
+        size = largest_within(lambda size: check(size).needed, check(start).usable, limit, start)
     else:
         size = largest_fitting(fits, limit, start) or start
     return size, check(size)

@@ -132,11 +132,6 @@ def _is_given(name: str, reason: str, fix: str) -> Condition:
     return Condition(lambda case: case.get(name) is not None, reason, fix)
 
 
-def _search(name: str) -> tuple[str, str, str]:
-    """Return why a setting cannot be combined with a search for layouts, which another setting asks for."""
-    return "with a search for layouts", f"omit it, or {{{name}}}", "cannot be combined"
-
-
 def _are_one_kind(gpu: str | int | None) -> bool:
     """Return whether all GPUs are of one kind."""
     groups = gpu_list(gpu)
@@ -228,8 +223,13 @@ CONDITIONS = {
         lambda case: _are_one_kind(case.get("gpu")), "with several kinds of GPUs", f"omit it, or {ONE_KIND}",
         "cannot be combined",
     ),
-    "no_limits": Condition(lambda case: not case.get("sla"), *_search("sla")),
-    "no_front": Condition(lambda case: not case.get("pareto"), *_search("pareto")),
+    "no_limits": Condition(
+        lambda case: not case.get("sla"), "with a search for layouts", "omit it, or {sla}", "cannot be combined"
+    ),
+    "no_front": Condition(
+        lambda case: not case.get("pareto"), "with a search for layouts",
+        "the layout is chosen; omit it, or {pareto}", "cannot be combined",
+    ),
     "no_pools": Condition(
         lambda case: not case.get("prefill_pool"), "on two pools, which have no pipeline stages",
         "omit it, or {prefill_pool}",

@@ -112,10 +112,12 @@ def read_measurements(data: Mapping[str, Any]) -> tuple[Measurements, ...]:
 
 def errors_of(quantity: str, value: str, mode: str = "", *, in_fit: bool = False) -> list[float]:
     """Return the errors of a value on measurements to which constants were fitted, or on all others."""
-    entries = table("evidence").items()
-    own = {title: entry for title, entry in entries if (entry["quantity"], entry["mode"]) == (quantity, mode)}
-    found = read_measurements(own)
-    return [error for one in found if one.in_fit is in_fit and (rows := one.of(value)) for error in rows.errors]
+    own = {
+        title: entry
+        for title, entry in table("evidence").items()
+        if (entry["quantity"], entry["mode"], entry.get("in_fit", False)) == (quantity, mode, in_fit)
+    }
+    return [error for one in read_measurements(own) if (rows := one.of(value)) for error in rows.errors]
 
 
 def error_text(errors: list[float]) -> str:

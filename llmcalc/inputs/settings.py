@@ -51,7 +51,10 @@ FORMATS = (
     Setting("keep", TEXTS, (), needs=("weights",), metavar="COMPONENT",
             help="Keep this component in {dtype}, in addition to embeddings, head, norms and routers. Repeatable."),
 )  # fmt: skip
-KERNELS = Setting("kernels", str, "fused", choices=tuple(KERNEL_CHOICES))
+KERNELS = Setting(
+    "kernels", str, "fused", choices=tuple(KERNEL_CHOICES),
+    help="Traffic: count reads and writes per kernel (fused, default) or per equation (unfused).",
+)  # fmt: skip
 CACHE_FORMAT = Setting(
     "cache", like="dtype", needs=("serving", "kv_cache"), metavar="FORMAT", complete="formats",
     help="Serving: KV cache format, such as fp8 (default: {dtype}).",
@@ -111,9 +114,17 @@ IS_TRAINING = Setting(
     "training", bool, False, help="Compute the memory of a training step (default: serving)."
 )  # fmt: skip
 MEMORY = (IS_TRAINING, *FORMATS, *SERVING, *TRAINING, WHOLE_MESH, *MESH)
-GPU = Setting("gpu", SIZE, needs=("serving",))
-ENGINE = Setting("engine", needs=("gpu",))
-TOKENS = Setting("tokens", AMOUNT, least=1)
+GPU = Setting(
+    "gpu", SIZE, needs=("serving",), metavar="NAME[:N]", complete="gpus",
+    help="GPU name and optional count, such as h100 or h100:512.",
+)  # fmt: skip
+ENGINES = ("vllm", "sglang", "tensorrt-llm", "torch-compile", "llama.cpp")
+ENGINE = Setting(
+    "engine", typed=ENGINES, needs=("gpu",),
+    help="Inference engine (default: vllm; llama.cpp for GGUF formats, Apple and Radeon).",
+)  # fmt: skip
+TOKENS = Setting("tokens", AMOUNT, least=1, metavar="AMOUNT",
+                 help="Number of training tokens, such as 15T (default: as published).")  # fmt: skip
 # of all settings that affect a quantity
 NAMES = {each.name for each in (*SIZES, *STEP, CONVENTION, KERNELS, *MEMORY, GPU, ENGINE, TOKENS)}
 

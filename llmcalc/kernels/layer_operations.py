@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from ..calc.kernels import ACTIVATIONS, CACHE, STATE
+from ..calc.kv_cache import CACHED
 from ..calc.sharding import TENSOR_DIVISIONS, Mesh
 from ..calc.walk import Conventions, Placed
 from ..calc.work import Work, works
@@ -53,7 +54,7 @@ def layer_operations(
 ) -> list[tuple[list[int], Operation]]:
     """Return the operations of a layer with the numbers of their equations, found once for equal layers."""
     place = layer[0].place
-    key = (*layer_key(place), place.conventions, training)  # of which the groups keep the ids
+    key = (*layer_key(place), _moved_states(place), training)  # of which the groups keep the ids
     groups = remembered(architecture, f"{OF_LAYERS}_groups", key, lambda: LayerGroups(layer, training))
     return remembered(
         architecture, f"{OF_LAYERS}_operations", (*key, mesh.division_of(place.declaration)),
@@ -63,7 +64,13 @@ def layer_operations(
 
 def layer_key(place: Placed) -> Key:
     """Return the identity of a layer, which equal layers share because they have the same declaration."""
-    return id(declare(place.entry.layer)), id(place.declaration), id(place.symbols), place.is_done
+    return id(declare(place.entry.layer)), *place.identity
+
+
+def _moved_states(place: Placed) -> str:
+    """Return the phase of a step, or an empty string for a layer that moves the same states in both phases."""
+    states = place.declaration.states
+    return place.conventions.phase if any(state.role not in CACHED or state.tags for state in states) else ""
 
 
 def divided(count: Form, ranks: int) -> Form:

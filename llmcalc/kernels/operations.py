@@ -64,8 +64,7 @@ class Operation:
     @property
     def sizes(self) -> tuple[object, ...]:
         """All values but the layer and its equations."""
-        own = self.__dict__
-        return tuple(own[name] for name in self.__match_args__[2:])
+        return tuple(map(self.__dict__.__getitem__, self.__match_args__[2:]))
 
     @property
     def count(self) -> int:

@@ -85,8 +85,8 @@ def check_division(architecture: Architecture, mesh: Mesh) -> None:
 
 
 def _check_division(declaration: Declaration, mesh: Mesh) -> None:
-    each_phase = (executed(declaration, step_conventions(phase)) for phase in PHASES)
-    equations = [*dict.fromkeys(equation for own in each_phase for equation in own)]
+    of_phases = (executed(declaration, step_conventions(phase)) for phase in PHASES)
+    equations = {id(equation): equation for own in of_phases for equation in own}.values()
     read = list[str]()
     for axes in dict.fromkeys(operand.axes for equation in equations for operand in (equation.out, *equation.operands)):
         mesh.shards(axes, declaration)
@@ -213,5 +213,5 @@ def exchanges(
 
 def collectives(architecture: Architecture, mesh: Mesh, conventions: Conventions, bits: int) -> tuple[Collective, ...]:
     """Return the collectives of one step, with ``bits`` bits per element of activations."""
-    known = remembered(architecture, f"{OF_LAYERS}_collectives", (conventions, bits), dict[Key, FollowedLayer])
+    known = remembered(architecture, f"{OF_LAYERS}_collectives", bits, dict[Key, FollowedLayer])
     return tuple(layer_collectives(walk(architecture, conventions), mesh, bits, bits, training=False, known=known))

@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from .parts.token_indexer import TokenIndexer
 
 
+_PARTS = (  # fields of parts in modules of the same names
+    "qk_norm", "rope", "cross", "inputs", "lora", "gate", "kv", "implementation", "multipliers", "temperature",
+)  # fmt: skip
+
+
 @record
 class AttentionFields(Layer):
     """Fields of attention with query, key and value heads.
@@ -126,17 +131,10 @@ class AttentionFields(Layer):
         "score_bias": PartFamily("score_biases"),
         "indexer": PartFamily("parts", "token_indexer"),
         "o_norm": PartFamily("parts", "output_norm"),
-        **{
-            name: PartFamily("parts", name)
-            for name in (
-                "qk_norm", "rope", "cross", "inputs", "lora", "gate", "kv", "implementation", "multipliers",
-                "temperature",
-            )
-        },
-    }  # fmt: skip
+        **{name: PartFamily("parts", name) for name in _PARTS},
+    }
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         self.derive(n_kv_heads=self.n_heads)
         self.must_divide("n_kv_heads", "n_heads")
         derive_head_width(self)

@@ -60,8 +60,7 @@ class MultiHead(Layer):
     ROLES: ClassVar[Roles] = Roles(heads="n_heads")
     SHRINK: ClassVar[dict[str, str]] = {"n_heads": "parts 3"}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         self.must_divide("n_heads", "d_model")
 
     def _head_axes(self) -> dict[str, int | str]:

@@ -71,8 +71,7 @@ class CompressedAttention(Layer):
     SHRINK: ClassVar[dict[str, str]] = {"window": "7 11 13 5", "rate": "3 2", "index_topk": "4"}
     PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {"rope": (Rope,)}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         fit_rope(self, "d_head", *(["index_dim"] if self.index_heads else []))
         if self.n_heads * self.d_head % self.n_groups:
             problem = f"({self.n_groups}) does not divide n_heads · d_head"

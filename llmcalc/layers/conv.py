@@ -86,8 +86,7 @@ class Conv(Layer):
         "frequencies": PartFamily("parts", "frequencies"),
     }
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         self.must_divide("groups", "d_in")
         self.must_divide("groups", "d_out")
         if self.gated and self.d_out % HALVES:

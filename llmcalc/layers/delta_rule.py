@@ -10,22 +10,18 @@ import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core.declaration import Declaration
-from ..core.layer import Layer
 from ..core.record import record
-from ..core.traits import ModuleTensors, Parallel, Roles
-from ._recurrent import CHUNK_AXES, CONV_AXES, TORCH_CHUNK_AXES, TORCH_CONV_AXES, convolve
-from .mlp import PLAIN
+from ..core.traits import Parallel, Roles
+from ._recurrent import CHUNK_AXES, CONV_AXES, TORCH_CHUNK_AXES, TORCH_CONV_AXES, ChunkedRecurrence, convolve
 
 if TYPE_CHECKING:
     from ..core.shrink import Sizes
 
-_MODULE_TENSORS = ModuleTensors(output_gate="gz", output_norm="norm", decay="A_log")
 _DECAY = re.compile(r"\bdecay\b")
-_SHRINK = {"d_conv": "at most 4", "chunk": "always 5 3"}
 
 
 @record
-class GatedDeltaNet(Layer):
+class GatedDeltaNet(ChunkedRecurrence):
     """Gated DeltaNet: short convolutions, chunks of ``S = α S (I - β k kᵀ) + β v kᵀ; y = S q``, and a gated norm.
 
     Attributes:
@@ -63,14 +59,8 @@ class GatedDeltaNet(Layer):
     kh  n_k_heads  key heads of linear attention
     """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="vh", replicated="kh", whole="K dk dv")
-    ROLES: ClassVar[Roles] = Roles(chunks="chunk")
-    IS_RECURRENT: ClassVar[bool] = True
-    MODULE_TENSORS: ClassVar[ModuleTensors] = _MODULE_TENSORS
-    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": PLAIN}
-    SHRINK: ClassVar[dict[str, str]] = _SHRINK
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         self.must_divide("n_k_heads", "n_v_heads")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
@@ -103,7 +93,7 @@ class GatedDeltaNet(Layer):
 
 
 @record
-class Kda(Layer):
+class Kda(ChunkedRecurrence):
     """Kimi Delta Attention: ``S = (I - β k kᵀ) diag(α) S + β k vᵀ; y = Sᵀ q`` after short convolutions.
 
     Attributes:
@@ -135,11 +125,7 @@ class Kda(Layer):
     zr  n_solved  elements of a chunk's system that forward substitution copies
     """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="vh", whole="rank K dk dv")
-    ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="d_head", chunks="chunk")
-    IS_RECURRENT: ClassVar[bool] = True
-    MODULE_TENSORS: ClassVar[ModuleTensors] = _MODULE_TENSORS
-    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": PLAIN}
-    SHRINK: ClassVar[dict[str, str]] = _SHRINK
+    ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="d_head")
 
     def declare(self) -> Declaration:
         """Declare the input projections, convolutions, chunked delta rule, gated norm and output projection."""

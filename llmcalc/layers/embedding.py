@@ -79,16 +79,12 @@ class Embedding(Layer):
     PARALLEL: ClassVar[Parallel] = Parallel(vocabulary="V", whole="T S nc Ty Tx Tv")
     ROLES: ClassVar[Roles] = Roles(vocabulary="rows")
     IN_ANY_BLOCK: ClassVar[bool] = False
-    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
-        "table": tuple(_ROWS),
-        "use": USES,
-    }
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"table": tuple(_ROWS), "use": USES}
     ZERO_ALLOWED = frozenset({"offset"})
     SHRINK: ClassVar[dict[str, str]] = {"offset codebooks": "keep"}
     PARTS: ClassVar[Mapping[str, Sequence[type[Part]]]] = {"ids": (Ids,), "fixed": PartFamily("parts", "fixed_table")}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         if self.codebooks and self.codebooks > MOST_CODEBOOKS:
             raise self.size_error("codebooks", f"must be at most {MOST_CODEBOOKS}, not {self.codebooks}")
         if self.codebooks and (self.columns or self.use != "tokens" or self.table == "position"):

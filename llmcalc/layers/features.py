@@ -37,8 +37,7 @@ class Features(Layer):
 
     IN_ANY_BLOCK: ClassVar[bool] = False
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         if not self.blocks.split() or not all(number.lstrip("-").isdecimal() for number in self.blocks.split()):
             raise self.size_error("blocks", f"must be integers such as -2, not {short_repr(self.blocks)}")
 

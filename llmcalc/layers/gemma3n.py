@@ -39,8 +39,7 @@ class AltUp(Layer):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"block": "output of the block on the active stream"}
     SHRINK: ClassVar[dict[str, str]] = {"n_streams": "at most 4", "active": "at most 2"}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         if self.active >= self.n_streams:
             raise self.size_error("active", f"({self.active}) must be less than n_streams ({self.n_streams})")
 

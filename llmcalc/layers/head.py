@@ -70,18 +70,14 @@ class Head(Layer):
     IN_ANY_BLOCK: ClassVar[bool] = False
 
     ZERO_ALLOWED = frozenset({"unused_biases"})
-    SHRINK: ClassVar[dict[str, str]] = {
-        "vocab": "97 101 103 107",
-        "codebooks unused_biases": "keep",
-    }
+    SHRINK: ClassVar[dict[str, str]] = {"vocab": "97 101 103 107", "codebooks unused_biases": "keep"}
     PARTS: ClassVar[Mapping[str, Sequence[type[Part]]]] = {
         "sequence": PartFamily("parts", "sequence.LogitRows"),
         "logit_scale": PartFamily("parts", "logits.LogitScale"),
         "masked": PartFamily("parts", "logits.MaskedLogits"),
     }
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         if self.unused_biases > MOST_UNUSED:
             raise self.size_error("unused_biases", f"must be at most {MOST_UNUSED}, not {self.unused_biases}")
         streams = self.sequence.streams if self.sequence else 1

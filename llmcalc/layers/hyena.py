@@ -51,8 +51,7 @@ class Hyena(Layer):
         "d_conv": "at most 4",
     }
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         if self.order < 2:
             raise self.size_error("order", f"must be at least 2, not {self.order}")
 

@@ -72,10 +72,7 @@ class Linear(Layer):
         "own": "the residual stream that is projected back",
         "first": "the first residual stream",
     }
-    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
-        "activation": ACTIVATIONS,
-        "positions": ("all", "logits", "one"),
-    }
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS, "positions": ("all", "logits", "one")}
     INPUT_WIDTH: ClassVar[str] = "d_in"
     OUTPUT_WIDTH: ClassVar[str] = "d_out"
     SHRINK: ClassVar[dict[str, str]] = {"d_in d_out": "width", "groups": "3 2", "merge upsample": "keep"}
@@ -86,8 +83,7 @@ class Linear(Layer):
         "residual_stream": PartFamily("parts", "residual_stream"),
     }
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         if self.groups:
             self.must_divide("groups", "d_in")
             self.must_divide("groups", "d_out")

@@ -48,8 +48,7 @@ class Mamba(Layer):
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": PLAIN, "bcdt_norm": ("none", "rmsnorm", "plain")}
     SHRINK: ClassVar[dict[str, str]] = {"d_conv": "at most 4"}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         if self.n_heads is not None:
             self.must_divide("n_heads", "d_inner")
         if self.n_heads is not None and self.bcdt_norm != "none":

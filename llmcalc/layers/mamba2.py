@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core.declaration import Declaration
 from ..core.description.part_family import PartFamily
-from ..core.layer import Layer
 from ..core.part import Part
 from ..core.record import record
-from ..core.traits import ModuleTensors, Parallel, Roles
-from ._recurrent import CHUNK_AXES, CONV_AXES, TORCH_CHUNK_AXES, TORCH_CONV_AXES, convolve
-from .mlp import PLAIN
+from ..core.traits import Parallel, Roles
+from ._recurrent import CHUNK_AXES, CONV_AXES, TORCH_CHUNK_AXES, TORCH_CONV_AXES, ChunkedRecurrence, convolve
 
 if TYPE_CHECKING:
     from ..core.shrink import Sizes
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @record
-class Mamba2(Layer):
+class Mamba2(ChunkedRecurrence):
     """State-space layer with a scalar decay per head, computed in chunks with matrix products.
 
     Attributes:
@@ -64,19 +62,14 @@ class Mamba2(Layer):
     yt  n_chunk_states  states at chunk boundaries
     """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="H", replicated="G", whole="N K P")
-    ROLES: ClassVar[Roles] = Roles(state_heads="n_ssm_heads", head_widths="d_ssm_head", chunks="chunk")
-    IS_RECURRENT: ClassVar[bool] = True
-    MODULE_TENSORS: ClassVar[ModuleTensors] = ModuleTensors(output_gate="gz", output_norm="norm", decay="A_log")
+    ROLES: ClassVar[Roles] = Roles(state_heads="n_ssm_heads", head_widths="d_ssm_head")
     HAS_NORM: ClassVar[bool] = True
-    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": PLAIN}
     PARTS: ClassVar[Mapping[str, Sequence[type[Part]]]] = {
         "time_step": PartFamily("parts", "time_step"),
         "multipliers": PartFamily("parts", "multipliers.SsmMultipliers"),
     }
-    SHRINK: ClassVar[dict[str, str]] = {"d_conv": "at most 4", "chunk": "always 5 3"}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         self.must_divide("n_groups", "n_ssm_heads")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:

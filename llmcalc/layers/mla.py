@@ -108,8 +108,7 @@ class Mla(Layer):
         "temperature": PartFamily("parts", "temperature"),
     }
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         check_rope(self, "qk_rope_head_dim")
         if self.q_lora_rank is None and (self.double_latent or self.gate == "latent"):
             raise self.size_error("double_latent", "and gate: latent require q_lora_rank")

@@ -22,19 +22,9 @@ if TYPE_CHECKING:
     from .parts.sphere import Sphere
 
 ACTIVATIONS = (
-    "identity",
-    "relu",
-    "relu2",
-    "gelu",
-    "gelu_tanh",
-    "gelu_new",
-    "quick_gelu",
-    "silu",
-    "situ",
-    "sigmoid",
-    "tanh",
+    "identity", "relu", "relu2", "gelu", "gelu_tanh", "gelu_new", "quick_gelu", "silu", "situ", "sigmoid", "tanh",
     "xielu",
-)
+)  # fmt: skip
 LEARNED = frozenset({"xielu"})  # activations with two learned parameters
 PLAIN = tuple(name for name in ACTIVATIONS if name not in (*LEARNED, BOUNDED))
 
@@ -96,8 +86,7 @@ class Mlp(Layer):
         "padding": PartFamily("parts", "padding"),
     }
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         self.derive(out_bias=self.bias)
         check_bounds(self)
 

@@ -87,12 +87,7 @@ class Moe(Layer):
     m   n_shared_experts  number of shared experts, which process every token
     l   d_latent          width of the latent space of experts
     """
-    PARALLEL: ClassVar[Parallel] = Parallel(
-        tensor="f",
-        expert="x",
-        null_experts="xz",
-        whole="j m l F Fo V",
-    )
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="f", expert="x", null_experts="xz", whole="j m l F Fo V")
     ROLES: ClassVar[Roles] = Roles(hidden="d_ff shared.d_ff", experts="n_experts", active_experts="top_k")
     IS_FEED_FORWARD: ClassVar[bool] = True
     MODULE_TENSORS: ClassVar[ModuleTensors] = GATED_MLP
@@ -115,8 +110,7 @@ class Moe(Layer):
         "expert_capacity": (Capacity,),
     }
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         self.must_not_exceed("top_k", "n_experts")
         check_bounds(self)
         if self.expert_groups and self.n_experts % self.expert_groups.n:

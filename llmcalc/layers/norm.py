@@ -59,8 +59,7 @@ class Norm(Layer):
     SHRINK: ClassVar[dict[str, str]] = {"merge": "keep"}
     PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {"sequence": (SequenceRows,)}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         n_global = self.sequence and self.sequence.n_global
         if self.activation != "identity" and (self.gate_rank or n_global or self.weighted_first):
             raise self.size_error("activation", "cannot be combined with gate_rank, n_global or weighted_first")

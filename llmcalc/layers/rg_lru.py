@@ -38,8 +38,7 @@ class RgLru(Layer):
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
     SHRINK: ClassVar[dict[str, str]] = {"d_conv": "at most 4"}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         self.must_divide("n_blocks", "d_inner")
 
     def declare(self) -> Declaration:

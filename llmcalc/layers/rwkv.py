@@ -61,8 +61,7 @@ class RwkvTimeMix(Layer):
     ROLES: ClassVar[Roles] = Roles(hidden="d_inner")
     IS_RECURRENT: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         self.derive(d_inner=self.d_model)
 
     def declare(self) -> Declaration:

@@ -51,8 +51,8 @@ class Scale(Layer):
 
     IN_ANY_BLOCK: ClassVar[bool] = False
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def _complete(self) -> None:
+        super()._complete()
         if self.factor is not None and (self.scalar or self.stored or self.unused or self.function != "identity"):
             raise self.size_error("factor", "cannot be combined with scalar, stored, unused or function")
         if self.factor is not None and self.gain != 1.0:

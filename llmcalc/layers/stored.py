@@ -46,8 +46,7 @@ class Stored(Layer):
     OUTPUT_WIDTH: ClassVar[str] = "d_out"
     SHRINK: ClassVar[dict[str, str]] = {"d_out d_in": "width", "taps": "at most 5", "side": "4 5", "frames": "2 3"}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         kernel = self.taps or self.side or self.frames
         if self.d_in is None and (kernel or self.transposed):
             raise SizeError("taps, side, frames and transposed require d_in", field="taps", where="stored")

@@ -10,7 +10,7 @@ location, message and advice for each finding. ``data/rules.yaml`` defines the r
 
 from __future__ import annotations
 
-from .finding import Finding, Site, sites
+from .finding import Finding
 from .rules import Rule, codes, lint, rule
 
-__all__ = ["Finding", "Rule", "Site", "codes", "lint", "rule", "sites"]
+__all__ = ["Finding", "Rule", "codes", "lint", "rule"]

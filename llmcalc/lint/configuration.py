@@ -78,7 +78,7 @@ def cf006(case: Case) -> Iterator[Problem]:
 
 def cf007(case: Case) -> Iterator[Problem]:
     """Report bidirectional attention without positional information."""
-    for stack in case.architecture.stacks:
+    for stack in case.stacks:
         layers = [site.layer for site in case.sites if site.stack is stack]
         directions = {layer.attention_direction() for layer in layers}
         if "both" in directions and "causal" not in directions and not any(layer.has_order() for layer in layers):
@@ -89,10 +89,8 @@ def cf007(case: Case) -> Iterator[Problem]:
 
 def cf008(case: Case) -> Iterator[Problem]:
     """Report a pre-norm stack without a norm after the last block."""
-    for stack in case.architecture.stacks:
-        if stack.role == "tower" or not stack.runs:
-            continue
-        parts = stack.runs[-1].block.sublayers
+    for stack in case.stacks:
+        parts = stack.runs[-1].block.sublayers if stack.runs else ()
         normed = any(layer.NUMBER_CLASS == NORM for _, layer in stack.outputs)
         if parts and parts[-1].pre and not parts[-1].after and not parts[-1].post and not normed:
             message = "sub-layers read a normalised residual stream, but the outputs do not"
@@ -101,9 +99,7 @@ def cf008(case: Case) -> Iterator[Problem]:
 
 def cf009(case: Case) -> Iterator[Problem]:
     """Report a block without norms."""
-    for stack in case.architecture.stacks:
-        if stack.role == "tower":
-            continue
+    for stack in case.stacks:
         for name, block in {run.block.name: run.block for run in stack.runs}.items():
             layers = [layer for part in block.sublayers for _, layer in part.layers()]
             if not any(layer.HAS_NORM for layer in layers):
@@ -112,9 +108,9 @@ def cf009(case: Case) -> Iterator[Problem]:
 
 def cf010(case: Case) -> Iterator[Problem]:
     """Report a stack that consists only of feed-forward layers."""
-    for stack in case.architecture.stacks:
+    for stack in case.stacks:
         parts = [part for run in stack.runs for part in run.block.sublayers]
         layers = [branch.layer for part in parts for branch in part.branches]
-        if stack.role != "tower" and len(parts) > 1 and all(layer.IS_FEED_FORWARD for layer in layers):
+        if len(parts) > 1 and all(layer.IS_FEED_FORWARD for layer in layers):
             message = "the stack has only feed-forward layers, so tokens do not interact"
             yield stack.name, message, "add a layer that mixes tokens, such as attention"

@@ -30,9 +30,14 @@ class Case:
     mesh: Mesh
 
     @property
+    def stacks(self) -> list[Stack]:
+        """All stacks except vision and audio encoders."""
+        return [stack for stack in self.architecture.stacks if stack.role != "tower"]
+
+    @property
     def sites(self) -> list[Site]:
-        """Layer sites of all stacks except vision and audio encoders."""
-        return list(sites(self.architecture))
+        """Layer sites of these stacks."""
+        return [site for stack in self.stacks for site in _sites(stack)]
 
     def sizes(self, *roles: str) -> Iterator[tuple[Site, str, int]]:
         """Return (site, field, value) for every nonzero layer field that has one of the given roles."""
@@ -53,15 +58,12 @@ class Finding:
         return {"code": self.code, "place": self.place, "message": self.message, "advice": self.advice}
 
 
-def sites(architecture: Architecture) -> Iterator[Site]:
-    """Yield the layer sites of all stacks except vision and audio encoders."""
-    for stack in architecture.stacks:
-        if stack.role == "tower":
-            continue
-        counts: dict[tuple[str, Any], int] = {}
-        for entry in stack_entries(stack):
-            section = [] if entry.run is None else [entry.section, entry.sublayer]
-            place = ".".join(dict.fromkeys([stack.name, *section, entry.name]))
-            counts[place, entry.layer] = counts.get((place, entry.layer), 0) + entry.stored
-        for (place, layer), count in counts.items():
-            yield Site(stack, place, layer, count)
+def _sites(stack: Stack) -> Iterator[Site]:
+    """Yield the layer sites of a stack."""
+    counts: dict[tuple[str, Any], int] = {}
+    for entry in stack_entries(stack):
+        section = [] if entry.run is None else [entry.section, entry.sublayer]
+        place = ".".join(dict.fromkeys([stack.name, *section, entry.name]))
+        counts[place, entry.layer] = counts.get((place, entry.layer), 0) + entry.stored
+    for (place, layer), count in counts.items():
+        yield Site(stack, place, layer, count)

@@ -30,8 +30,8 @@ def hw002(case: Case) -> Iterator[Problem]:
 
 def hw003(case: Case) -> Iterator[Problem]:
     """Report a residual stream whose width is not a multiple of 64."""
-    for stack in case.architecture.stacks:
-        if stack.role != "tower" and stack.d_model % TILE:
+    for stack in case.stacks:
+        if stack.d_model % TILE:
             padded = round_up(stack.d_model, TILE)
             yield f"{stack.name}.d_model", _padding_text("d_model", stack.d_model, padded, TILE), f"{padded}"
 

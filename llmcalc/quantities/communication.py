@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..analysis.quantity import STEPS, Quantity
+from ..analysis.quantity import STEPS, Quantity, step_workload
 from ..calc.communication import Communication, communication
 from ..calc.explain import communication_tree
 from ..calc.sharding import MESH
 from ..core.architecture import Architecture
 from ..core.record import changed
 from ..core.setting import CONTEXT, LOGITS, MODE, SIZES
-from ..core.workload import Workload
-from ..inputs.defaults import cached_tokens, default_seq
 from ..inputs.number_formats import number_format
 from ..inputs.settings import DTYPE, GRADIENTS, WHOLE_MESH, check_expert_ranks, mesh_settings, serving_mesh
 
@@ -23,17 +21,14 @@ SETTINGS = (MODE, *STEP, DTYPE, changed(GRADIENTS, needs=("training",)), WHOLE_M
 
 def measure(architecture: Architecture, settings: dict[str, Any]) -> Communication:
     """Count the bytes with valid settings, which may have no effect, as at one point of a sweep."""
-    mesh, mode = mesh_settings(settings), settings.get("mode", MODE.default)
-    if mode == "train":
+    mesh, workload = mesh_settings(settings), step_workload(architecture, settings, STEP)
+    if workload.mode == "train":
         check_expert_ranks(mesh)
     else:
         mesh = serving_mesh(mesh)
-    of_step = {setting.name: settings[setting.name] for setting in STEP if settings.get(setting.name) is not None}
-    of_step["context"] = cached_tokens(mode, of_step.get("context"))
-    of_step.setdefault("seq", default_seq(architecture, mode=mode))
     dtype = settings.get("dtype") or DTYPE.default
     bits, gradients = number_format(dtype).bits, number_format(settings.get("gradients") or dtype).bits
-    return communication(architecture, Workload(**of_step, mode=mode), mesh, bits, gradients)
+    return communication(architecture, workload, mesh, bits, gradients)
 
 
 def _compared(result: Communication) -> tuple[str, dict[str, int]]:

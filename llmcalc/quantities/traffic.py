@@ -5,36 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..analysis.quantity import STEPS, Quantity
+from ..analysis.quantity import STEPS, Quantity, step_workload
 from ..calc.explain import traffic_tree
 from ..calc.traffic import Traffic, traffic
 from ..core.architecture import Architecture
 from ..core.record import changed
-from ..core.setting import MODE, WORKLOAD, check_values
+from ..core.setting import MODE, WORKLOAD
 from ..core.workload import Workload
 from ..fitting.memory import serving_weights
-from ..inputs.defaults import cached_tokens, default_seq
 from ..inputs.number_formats import number_format
 from ..inputs.settings import CACHE_FORMAT, FORMATS, KERNELS, WEIGHTS
 
 UNIT = "bytes"
 # a traffic step has no choice of attention pairs, and training has no weight format of its own
 STEP = tuple(each for each in WORKLOAD if each.name not in ("mode", "attention", "convention"))
-SETTINGS = (
-    MODE, *STEP, KERNELS, changed(WEIGHTS, needs=("serving",)), *(each for each in FORMATS if each is not WEIGHTS),
-    CACHE_FORMAT,
+STORED = (
+    KERNELS, changed(WEIGHTS, needs=("serving",)), *(each for each in FORMATS if each is not WEIGHTS), CACHE_FORMAT,
 )  # fmt: skip
+SETTINGS = (MODE, *STEP, *STORED)
 
 
 def measure(architecture: Architecture, settings: dict[str, Any]) -> Traffic:
     """Count the bytes with valid settings, which may have no effect, as at one point of a sweep."""
-    given = {setting.name: settings[setting.name] for setting in SETTINGS if setting.name in settings}
-    mode = given.pop("mode", MODE.default)
-    of_step = {setting.name: given.pop(setting.name) for setting in STEP if setting.name in given}
-    of_step["context"] = cached_tokens(mode, of_step.get("context"))
-    if of_step.get("seq") is None:
-        of_step["seq"] = default_seq(architecture, mode=mode)
-    return step_traffic(architecture, Workload(**of_step, mode=mode), **given)
+    stored = {setting.name: settings[setting.name] for setting in STORED if setting.name in settings}
+    return step_traffic(architecture, step_workload(architecture, settings, STEP), **stored)
 
 
 def step_traffic(
@@ -48,8 +42,7 @@ def step_traffic(
     keep: Iterable[str] = (),
     cache: str | None = None,
 ) -> Traffic:
-    """Count the bytes that a step of ``workload`` reads and writes. The settings are the same as for ``traffic``."""
-    check_values(SETTINGS, locals())
+    """Count the bytes that a step of ``workload`` reads and writes. The settings are those of ``traffic``."""
     if workload.mode == "train":
         weights, only, keep, cache = dtype, (), (), None
     formats = serving_weights(architecture, weights, dtype, only, keep)

@@ -24,16 +24,15 @@ def calibration_document(result: Calibration, source: str = "", written: str | N
     """
     left = list(result.left_out.items())
     shown = [f"left out: {place}: {reason}" for place, reason in left[:MOST_SHOWN]]
-    if len(left) > MOST_SHOWN:
-        shown.append(f"left out: {len(left) - MOST_SHOWN:,} more rows")
+    more = f"left out: {len(left) - MOST_SHOWN:,} more rows" if len(left) > MOST_SHOWN else ""
 
     return Document(
         f"✓ {result.summary}",
         lambda: envelope(
             "calibrate", {"rows": source}, {**result.to_dict(), "evidence": result.evidence, "notes": [NOTE]}
         ),
-        subtitle=(f"written to {written}",) if written else (),
-        warnings=(*shown, *result.warnings),
+        subtitle=(f"written to {written}" if written else "",),
+        warnings=(*shown, more, *result.warnings),
         tables=(_factors(result), _measurements(result)),
         notes=(NOTE,),
     )

@@ -8,7 +8,7 @@ the first column is repeated.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ..core.printable import text_width
 from ..core.record import NamedTuple
@@ -129,6 +129,24 @@ def _widen(kept: Sequence[Piece], width: int) -> list[tuple[Piece, int]]:
     if left < 0:
         widths[0] = max(widths[0] + left, min(BROKEN_TEXT, widths[0]) // 2)
     return list(zip(kept, widths, strict=True))
+
+
+def filled(
+    words: Iterable[str], between: str, most: float, indent: str = "", measure: Callable[[str], float] = text_width
+) -> Iterator[str]:
+    """Yield lines of words that are not wider than ``most``, unless a word is. All but the first have an indent.
+
+    >>> list(filled(["one", "two", "three"], " ", 7))
+    ['one two', 'three']
+    """
+    line, *others = words
+    for word in others:
+        longer = f"{line}{between}{word}"
+        if measure(longer) > most:
+            yield line
+            longer = indent + word
+        line = longer
+    yield line
 
 
 def bar(share: float, width: int, blocks: bool = True) -> str:

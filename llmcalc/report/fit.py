@@ -88,7 +88,11 @@ def fit_document(
         lines=(*run, mesh),
         alerts=[*alerts, *_unverified(accelerator, "false", "the specifications of {} are unverified ({})")],
         facts=facts,
-        tables=(_changes(fit.changes, spell), _parts(fit), *([_candidates(solution)] if solution else [])),
+        tables=(
+            table_of("fits with", fit.changes, {"change: name": spell, "headroom: bytes": "result.headroom"}),
+            parts_table("per accelerator", memory_parts(fit), fit.memory, share="of memory"),
+            *([_candidates(solution)] if solution else []),
+        ),
         pictures=lambda: [_chart(fit)],
         derivation=derivation("memory", fit.result),
         main=-1,
@@ -160,11 +164,6 @@ def _load(result: Any) -> str:
     return f" with {sequences}" if isinstance(result, InferenceMemory) else f" a training step of {sequences}"
 
 
-def _changes(changes: Sequence[Change], spell: Callable[[Change], str]) -> Table:
-    """Return a table of changes with which the model fits."""
-    return table_of("fits with", changes, {"change: name": spell, "headroom: bytes": "result.headroom"})
-
-
 def _option(change: Change) -> str:
     """Return the changed settings, spelled as options on the command line and as arguments elsewhere."""
     settings = {name: value for name, value in change.settings.items() if name not in ("count", "mesh")}
@@ -215,10 +214,6 @@ def _chart(fit: FitResult) -> Picture:
 def memory_limit(found: Fit) -> tuple[str, float]:
     """Return the label and the bytes of the memory of a GPU, as a line in a plot."""
     return f"memory: {readable(found.memory, BYTES)}", float(found.memory)
-
-
-def _parts(fit: Fit) -> Table:
-    return parts_table("per accelerator", memory_parts(fit), fit.memory, share="of memory")
 
 
 def _listing(fit: FitResult, facts: Sequence[Fact]) -> Table:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from ..calc.flop_conventions import CONVENTIONS as PUBLISHED
 from ..calc.flop_conventions import training_flops_per_token
 from ..calc.flops import Count, Flops
 from ..calc.params import Params, params
-from ..calc.traffic import Traffic
 from ..core.errors import InputError, UnsupportedError
 from ..core.ledger import declarations
-from ..quantities.traffic import step_traffic
 from .document import Column, Document, Fact, Table, columns, shares_table
 from .heading import SHOWN_FIELDS, derivation, formula_note, model_document, workload_inputs, workload_line
 from .numbers import BYTES, exact
-from .traffic import intensity_fact
+
+if TYPE_CHECKING:
+    from ..calc.traffic import Traffic
 
 UNIT = "FLOPs"
 BREAKDOWNS = ("component", "layer")
@@ -56,6 +57,8 @@ def _moved(result: Flops) -> Traffic | None:
     """Return the step's memory traffic, or None for eager code or unreadable checkpoint formats."""
     if result.workload.convention is not None:
         return None
+    from ..quantities.traffic import step_traffic  # not for the FLOPs of a training run
+
     try:
         return step_traffic(result.architecture, result.workload)
     except InputError:
@@ -103,27 +106,25 @@ def convention_table(result: Flops, formulas: bool = True, *, matmul_only: bool 
     return Table("under published conventions", heads, rows)
 
 
-def _facts(result: Flops, moved: Traffic | None, counted: Params, recompute: str) -> list[Fact]:
-    train = result.workload.mode == "train"
-    facts = [
-        Fact("total", result.total, UNIT),
-        Fact("matmul", result.matmul, UNIT, "exact" if result.even_matmul == result.matmul else "at most"),
-        Fact("other", result.other, UNIT, "modelled"),
-    ]
+def _facts(result: Flops, moved: Traffic | None, counted: Params, recompute: str) -> Iterator[Fact]:
+    train, rule = result.workload.mode == "train", rule_of_thumb(result, counted)
+    yield Fact("total", result.total, UNIT)
+    yield Fact("matmul", result.matmul, UNIT, "exact" if result.even_matmul == result.matmul else "at most")
+    yield Fact("other", result.other, UNIT, "modelled")
     if train:
-        facts += [Fact("forward", result.forward, UNIT, "matmul"), Fact("backward", result.backward, UNIT, "matmul")]
+        yield Fact("forward", result.forward, UNIT, "matmul")
+        yield Fact("backward", result.backward, UNIT, "matmul")
     if recompute != "none":
-        again = result.recomputed(recompute)
-        facts.append(Fact("recomputed", again, UNIT, f"matmul, {recompute}; not in the total"))
-    rule = rule_of_thumb(result, counted)
+        yield Fact("recomputed", result.recomputed(recompute), UNIT, f"matmul, {recompute}; not in the total")
+    if moved:
+        from .traffic import intensity_fact
+
+        yield Fact("bytes moved", moved.total, BYTES, "fused kernels")
+        yield intensity_fact(moved)
+    yield Fact("per sequence", _share(result.total, result.workload.batch), UNIT)
+    yield Fact("per token", _share(result.total, result.tokens), UNIT)
     against = f"; total is {result.total / rule:.4g}× this value" if rule else ""
-    facts += [Fact("bytes moved", moved.total, BYTES, "fused kernels"), intensity_fact(moved)] if moved else []
-    facts += [
-        Fact("per sequence", _share(result.total, result.workload.batch), UNIT),
-        Fact("per token", _share(result.total, result.tokens), UNIT),
-        Fact("6·N·D" if train else "2·N·D", rule, UNIT, f"N excludes embeddings{against}"),
-    ]
-    return facts
+    yield Fact("6·N·D" if train else "2·N·D", rule, UNIT, f"N excludes embeddings{against}")
 
 
 def _share(total: int, count: int) -> int:

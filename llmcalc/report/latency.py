@@ -65,8 +65,7 @@ def latency_document(result: Latency, alternatives: Callable[[], Alternatives] =
 
 def _too_long(result: Latency) -> list[str]:
     """Return a warning if a sequence is longer than the model accepts."""
-    workload = result.workload
-    tokens = workload.context + workload.seq + max(result.new_tokens - 1, 0)
+    tokens = result.length
     try:
         most = served_length(result.architecture)
     except InputError:  # unknown
@@ -177,9 +176,8 @@ def _notes(result: Latency) -> list[str]:
     limits = ", ".join(f"{bound} {share}" for bound, share in shares.items())
     notes = [f"limited by: {limits}", *map(spelled, result.notes)]
     notes += [f"the interval is wider: {reason}" for reason in result.interval.reasons]
-    if result.calibrated:
-        factors, rows = result.calibrated
-        notes.append(f"calibrated by {rows:,} measurements: {factors.summary}")
+    if own := result.measured:
+        notes.append(f"calibrated by {own.n_rows:,} measurements: {own.factors.summary}")
     notes += [f"assumed, as no figure of this GPU is known: {text}" for text in result.model.assumed]
     notes.append("one batch without a queue; the interval contains 80 % of measured times (llmcalc evidence latency)")
     return notes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
 from ..calc.memory.number_formats import Format
 from ..calc.memory.pipeline import ParallelMemory
+from ..calc.memory.timeline import Moment
 from ..calc.touched_experts import expected_active_experts, expert_layers
 from ..core.aliases import JSON_KEYS
 from ..core.architecture import model_of
@@ -183,14 +185,12 @@ def _experts(result: InferenceMemory) -> Table:
     return Table("routed experts per layer: T tokens touch E(1 - (1 - k/E)^T)", heads, rows)
 
 
-def _touched_experts(result: InferenceMemory) -> list[dict[str, Any]]:
-    """Return each expert layer with the expected number of experts used in a decode step and in prefill."""
+def _touched_experts(result: InferenceMemory) -> Iterator[dict[str, Any]]:
+    """Yield each expert layer with the expected number of experts used in a decode step and in prefill."""
     tokens = {"decode": result.workload.batch, "prefill": result.workload.batch * result.workload.seq}
-    found = []
     for entry in expert_layers(result.architecture):
         touched = {step: expected_active_experts(entry.n_experts, entry.top_k, n) for step, n in tokens.items()}
-        found.append(entry._asdict() | {f"touched_by_{step}": number for step, number in touched.items()})
-    return found
+        yield entry._asdict() | {f"touched_by_{step}": number for step, number in touched.items()}
 
 
 def _inference_json(result: InferenceMemory, ideal: StateSize | None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -210,7 +210,7 @@ def _inference_json(result: InferenceMemory, ideal: StateSize | None) -> tuple[d
         "formats": [{"name": name, "source": one.source, "checked": one.checked} for name, one in formats.items()],
         "state_elements": size.elements,
         "state_without_blocks": ideal.bytes if ideal else None,
-        "experts": _touched_experts(result),
+        "experts": [*_touched_experts(result)],
         "notes": [*unverified_formats(list(formats.values())), *result.architecture.notes],
     }
     return inputs, data
@@ -221,14 +221,14 @@ def _inference_json(result: InferenceMemory, ideal: StateSize | None) -> tuple[d
 
 def _training(result: ParallelMemory) -> Document:
     worst = result.worst
-    parts = {"peak": worst.phase, **_training_parts(result)}
+    parts, peak = {"peak": worst.phase, **_training_parts(result)}, worst.largest
     return model_document(
         model_of(worst.architecture)[0],
         "memory",
         lambda: _training_json(result),
         lines=(workload_line(worst.workload, SIZES), *training_lines(result), *_step_line(result)),
         facts=tuple(Fact(name, getattr(worst, name), BYTES, note) for name, note in parts.items()),
-        tables=(_at_peak(result), _timeline(result), _stages(result)),
+        tables=(parts_table(f"at the peak: {peak.phase}", sizes_at(peak)), _timeline(result), _stages(result)),
         pictures=lambda: [_phases(result)],
         derivation=derivation("memory", result),
         notes=(
@@ -277,26 +277,21 @@ def _step_line(result: ParallelMemory) -> tuple[str, ...]:
     return (f"a step: {number} sequences = batch {batch} per micro-batch and rank{ranks}{parts}",)
 
 
-def _at_peak(result: ParallelMemory) -> Table:
-    moment = result.worst.largest
-    return parts_table(f"at the peak: {moment.phase}", sizes_at(moment))
-
-
-def sizes_at(moment: Any) -> dict[str, int]:
+def sizes_at(moment: Moment) -> dict[str, int]:
     """Return the parts of the memory at a moment."""
     return {name: size for name in PARTS if (size := getattr(moment, name))}
 
 
-def _peaks(result: ParallelMemory) -> dict[str, int]:
-    """Return the peak memory of each phase in chronological order."""
-    phases: dict[str, int] = {}
+def _largest(result: ParallelMemory) -> dict[str, Moment]:
+    """Return the largest moment of each phase in chronological order."""
+    largest: dict[str, Moment] = {}
     for moment in result.worst.schedule.largest_moments():
-        phases[moment.phase] = max(phases.get(moment.phase, 0), moment.total)
-    return phases
+        largest[moment.phase] = max(largest.get(moment.phase, moment), moment, key=lambda one: one.total)
+    return largest
 
 
 def _timeline(result: ParallelMemory) -> Table:
-    rows = [(phase, size, size / result.worst.peak) for phase, size in _peaks(result).items()]
+    rows = [(phase, moment.total, moment.total / result.worst.peak) for phase, moment in _largest(result).items()]
     return Table("timeline", columns("phase: name", "bytes: bytes", "of the peak: share"), rows)
 
 
@@ -304,10 +299,7 @@ def _phases(result: ParallelMemory) -> Picture:
     """Plot the parts of the largest moment of each phase in chronological order."""
     from .pictures import Bar, Bars, parts_of
 
-    largest: dict[str, Any] = {}
-    for moment in result.worst.timeline:
-        largest[moment.phase] = max(largest.get(moment.phase, moment), moment, key=lambda one: one.total)
-    bars = tuple(Bar(phase, parts_of(sizes_at(moment))) for phase, moment in largest.items())
+    bars = tuple(Bar(phase, parts_of(sizes_at(moment))) for phase, moment in _largest(result).items())
     return Bars(f"{title(result.worst.architecture)}: memory of a training step", BYTES, bars)
 
 
@@ -353,7 +345,8 @@ def plain_data(value: Any) -> Any:
 def _training_json(result: ParallelMemory) -> tuple[dict[str, Any], dict[str, Any]]:
     worst = result.worst
     inputs = {**workload_inputs(worst.workload), **training_inputs(result)}
-    data = {**result.to_dict(), "timeline": _peaks(result), "notes": list(worst.architecture.notes)}
+    timeline = {phase: moment.total for phase, moment in _largest(result).items()}
+    data = {**result.to_dict(), "timeline": timeline, "notes": list(worst.architecture.notes)}
     return {**inputs, "conventions": CONVENTIONS}, data
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..core.errors import spelled
@@ -96,11 +97,9 @@ def evidence_notes(quantity: str, value: str, mode: str = "") -> tuple[str, ...]
     return ()
 
 
-def assumptions(machine: Machine | None, price: Price | None) -> tuple[str, ...]:
-    """Return notes on the sources of the utilisation and the price."""
-    if machine is None:
-        return ()
-    lines = [f"assumed: MFU of {machine.accelerator.title} in {machine.number_format}, {machine.mfu_source}"]
-    if price is not None:
-        lines.append(f"assumed: price per accelerator-hour in US dollars, {price.source}")
-    return tuple(lines)
+def assumptions(machine: Machine | None, price: Price | None) -> Iterator[str]:
+    """Yield notes on the sources of the utilisation and the price."""
+    if machine is not None:
+        yield f"assumed: MFU of {machine.accelerator.title} in {machine.number_format}, {machine.mfu_source}"
+        if price is not None:
+            yield f"assumed: price per accelerator-hour in US dollars, {price.source}"

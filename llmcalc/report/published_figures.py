@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..core.architecture import Architecture, Expectation, TrainingFact
@@ -66,18 +66,16 @@ class Comparison:
         }  # fmt: skip
 
 
-def comparisons(result: Any, expect: tuple[Expectation, ...]) -> list[Comparison]:
+def comparisons(result: Any, expect: tuple[Expectation, ...]) -> Iterator[Comparison]:
     """Compare each published figure with the corresponding integer attribute of ``result``, if there is one."""
-    found = []
     for expectation in expect:
         attribute = ATTRIBUTES.get(expectation.quantity, expectation.quantity)
         ours = getattr(result, attribute, None) if attribute.isidentifier() else None
         if type(ours) is int:
-            found.append(Comparison(expectation, attribute, ours))
-    return found
+            yield Comparison(expectation, attribute, ours)
 
 
-def published_table(found: list[Comparison]) -> Table:
+def published_table(found: Iterable[Comparison]) -> Table:
     """Build a table that compares published figures with calculated values."""
     return table_of("published", found, {
         "quantity: name": lambda one: one.attribute.replace("_", "-"), "published: name": "printed",

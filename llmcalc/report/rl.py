@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..training.rl import RlMemory
-from .document import Document, Fact, Table, columns
+from ..training.rl import RlMemory, RlPhase
+from .document import Document, Fact, Table, columns, table_of
 from .heading import model_document, named_values
 from .memory import BYTES, training_inputs, training_lines
 from .points import settings_text
@@ -68,14 +68,13 @@ def _json(result: RlMemory, spell: Callable[[Mapping[str, Any]], str]) -> tuple[
 
 
 def _phases(result: RlMemory) -> Table:
-    rows = []
-    for phase in result.phases:
-        sizes = dict.fromkeys(COLUMNS, 0)
-        for name, size in phase.parts:
-            sizes[next(column for column, names in COLUMNS.items() if name in names)] += size
-        rows.append((phase.name, *sizes.values(), phase.total, phase.total / result.gpu_memory))
-    heads = columns("phase: name", *(f"{name}: about bytes" for name in COLUMNS), "total: about bytes", "of GPU: share")
-    return Table("phases, per GPU", heads, rows)
+    def size_of(names: Sequence[str]) -> Callable[[RlPhase], int]:
+        return lambda phase: sum(size for name, size in phase.parts if name in names)
+
+    return table_of("phases, per GPU", result.phases, {
+        "phase: name": "name", **{f"{name}: about bytes": size_of(parts) for name, parts in COLUMNS.items()},
+        "total: about bytes": "total", "of GPU: share": lambda phase: phase.total / result.gpu_memory,
+    })  # fmt: skip
 
 
 def _notes(result: RlMemory) -> Iterator[str]:

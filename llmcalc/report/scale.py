@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..analysis.plan import SEQ
 from ..core.errors import spelled
 from ..estimate.cost import Machine
 from ..estimate.scaling.law import EXPERT_FORMS
 from ..estimate.scaling.query import Plan, Point
+from ..inputs.training_settings import LAW_SEQ
 from ..search.reference_models import Shape
 from ..training.budget import Budget
 from .document import Cell, Document, Fact, Table, table_of
@@ -34,7 +34,7 @@ COMPARED = {
 }  # fmt: skip
 
 
-def scale_document(plan: Plan, shapes: Sequence[Shape] = (), seq: int = SEQ) -> Document:
+def scale_document(plan: Plan, shapes: Sequence[Shape] = (), seq: int = LAW_SEQ) -> Document:
     """Build the scaling report for a plan. The title is the answer."""
     spent, model = plan.budget, plan.model
     machine = spent.machine if spent else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..api.flops import flops
 from ..api.params import params
@@ -133,18 +133,16 @@ def _picture(subjects: Sequence[Subject]) -> Bars:
     return Bars(f"Memory of {what}", BYTES, bars, memory_limit(found) if found else None)
 
 
-def _notes(subjects: Sequence[Subject]) -> list[str]:
+def _notes(subjects: Sequence[Subject]) -> Iterator[str]:
     times = {each.name: each.served.time for each in subjects}
-    notes = [f"no time for {name}: {time}" for name, time in times.items() if isinstance(time, str)]
+    yield from (f"no time for {name}: {time}" for name, time in times.items() if isinstance(time, str))
     known = [time for time in times.values() if isinstance(time, Latency) and time.fits]
     if not known:
-        return notes
+        return
     layouts = dict.fromkeys(f"tp {time.model.mesh.tp}" for time in known)
     engines = dict.fromkeys(engine_title(time.model.engine.name) for time in known)
-    notes.append(
-        f"times in {' or '.join(engines)} with {' or '.join(layouts)}; their intervals contain 80 % of measured times"
-    )
+    where = f"{' or '.join(engines)} with {' or '.join(layouts)}"
+    yield f"times in {where}; their intervals contain 80 % of measured times"
     if (price := price_of(known[0].accelerator)) and any(time.mode == DECODE for time in known):
         span = dollars((price.low, price.high))
-        notes.append(f"cost of GPUs that decode this batch all the time, at {span} per GPU-hour, {price.source}")
-    return notes
+        yield f"cost of GPUs that decode this batch all the time, at {span} per GPU-hour, {price.source}"

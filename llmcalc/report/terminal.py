@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 
 COLOR = ("auto", "always", "never")
 PIPE_WIDTH, TERMINAL_WIDTH, NARROWEST = 100, 80, 40
@@ -25,10 +26,8 @@ def terminal_width() -> int:
     given = os.environ.get("COLUMNS", "")
     columns = int(given) if given.isdecimal() else 0
     if not columns and is_terminal():
-        try:
+        with suppress(OSError, ValueError):  # a terminal without a size or a file descriptor
             columns = os.get_terminal_size(sys.stdout.fileno()).columns
-        except (OSError, ValueError):  # a terminal without a size or a file descriptor
-            columns = 0
         columns = columns or TERMINAL_WIDTH
     return max(columns or PIPE_WIDTH, NARROWEST)
 

@@ -114,16 +114,15 @@ def timeline_document(found: Sequence[Point], everything: bool) -> Document:
             "training FLOPs are as published, or 6·N·D with N active parameters including embeddings and D tokens",
             "growth: least-squares fit to the largest model of each year in this list; neither a law nor a forecast",
         ),
-        pictures=lambda: _pictures(ordered),
+        pictures=lambda: [*_pictures(ordered)],
     )
 
 
 def _facts(ordered: Sequence[Point]) -> Iterator[Fact]:
     for label, attribute in (("parameters", "total"), ("training FLOPs", "flops")):
         if months := doubling_months(ordered, attribute):
-            yield Fact(
-                f"{label} double every", f"{months:.1f}", "months", "estimated from the largest model of each year"
-            )
+            note = "estimated from the largest model of each year"
+            yield Fact(f"{label} double every", f"{months:.1f}", "months", note)
 
 
 def _table(ordered: Sequence[Point]) -> Table:
@@ -134,10 +133,9 @@ def _table(ordered: Sequence[Point]) -> Table:
     })  # fmt: skip
 
 
-def _pictures(ordered: Sequence[Point]) -> list[Picture]:
+def _pictures(ordered: Sequence[Point]) -> Iterator[Picture]:
     from .pictures import Axis, Mark, Scatter
 
-    drawn: list[Picture] = []
     for title, attribute, kind in (("Parameters", "total", "count"), ("Training compute", "flops", "FLOPs")):
         groups: dict[str, list[Mark]] = {point.group: [] for point in ordered}  # the same colours in every plot
         for point in sorted(ordered, key=lambda point: -(getattr(point, attribute) or 0)):
@@ -146,8 +144,7 @@ def _pictures(ordered: Sequence[Point]) -> list[Picture]:
         if any(groups.values()):
             named = tuple((name, tuple(groups[name])) for name in sorted(groups))
             unit = "parameters" if attribute == "total" else "FLOPs"
-            drawn.append(Scatter(f"{title} of models", Axis("year", "year"), Axis(unit, kind, True), named))
-    return drawn
+            yield Scatter(f"{title} of models", Axis("year", "year"), Axis(unit, kind, True), named)
 
 
 def _json(ordered: Sequence[Point]) -> dict[str, Any]:

@@ -148,7 +148,8 @@ def _layers(one: Mapping[str, Layer], other: Mapping[str, Layer], first: Stack, 
     for name in dict.fromkeys((*one, *other)):
         here, there = one.get(name), other.get(name)
         if isinstance(here, TextLayer) and isinstance(there, TextLayer) and here.kind() == there.kind():
-            yield from (Difference(name, *entry) for entry in _definitions(here, there))
+            for key, *texts in definition_differences(here.definition, there.definition):
+                yield Difference(name, f"{here.kind()} {key}", *(text or NOTHING for text in texts))
         elif here is None or there is None or type(here) is not type(there):
             yield Difference(name, "layer", _format_layer(here, first), _format_layer(there, second))
             continue
@@ -176,12 +177,6 @@ def part_names(model: Architecture) -> str:
     """Return the names of the sub-layers of each block, in order."""
     blocks = {run.block.name: run.block for stack in model.stacks for run in stack.runs}
     return "; ".join(f"{name}: {', '.join(part.name for part in block.sublayers)}" for name, block in blocks.items())
-
-
-def _definitions(here: TextLayer, there: TextLayer) -> Iterator[tuple[str, str, str]]:
-    """Yield the differences between the definitions of two layer kinds with the same name."""
-    for key, first, second in definition_differences(here.definition, there.definition):
-        yield f"{here.kind()} {key}", first or NOTHING, second or NOTHING
 
 
 def _paths(data: Mapping[str, Any]) -> Iterator[str]:

@@ -134,12 +134,7 @@ def _is_plain(sublayer: Sublayer) -> bool:
     if len(sublayer.branches) == 1:
         return first.name == sublayer.name
     return all(
-        _names_kind(branch.name, branch.layer)
+        layers.resolve_alias(branch.name)[0] == branch.layer.kind()
         and (branch.pre, branch.post, branch.joins) == (first.pre, first.post, "")
         for branch in sublayer.branches
     )
-
-
-def _names_kind(name: str, layer: Layer) -> bool:
-    """Return whether the name of a branch is the layer's kind or an alias of the kind."""
-    return layers.resolve_alias(name)[0] == layer.kind()

@@ -16,7 +16,7 @@ from ..core.errors import InputError, LlmcalcError
 from ..core.layer import Layer
 from ..core.record import fields
 from .build import ROLES, STACK_FLAGS, STACK_NUMBERS
-from .describe import describe, plain_field
+from .describe import describe, write_layer
 from .facts import DTYPES, STATUSES, to_entry
 from .order import shortest_order
 from .preset import load_text
@@ -154,20 +154,13 @@ def _has_alias(alias: str, layer: Layer) -> bool:
 
 def _fields(kind: str, layer: Layer, width: int) -> dict[str, Any]:
     """Return the non-default fields that cannot be derived from other fields."""
-    found, fixed = type(layer), layers.resolve_alias(kind)[1]
-    usual = {entry.name: entry.default for entry in fields(found)} | {"d_model": width} | fixed
-    explicit = {entry.name: getattr(layer, entry.name) for entry in fields(found)}
-    explicit = {
-        name: plain_field(layer, name, value, usual[name])
-        for name, value in explicit.items()
-        if usual[name] is not value and usual[name] != value
-    }
-    for entry in fields(found):
+    _, explicit = write_layer(layer, width, kind)
+    for entry in fields(layer):
         if entry.name in explicit and entry.default is None:
             rest = {name: value for name, value in explicit.items() if name != entry.name}
             if _is_derived(kind, rest, width, layer):
                 explicit = rest
-    for name in found.PARTS:
+    for name in layer.PARTS:
         for key in [*explicit[name]] if isinstance(explicit.get(name), dict) else ():
             inner = {other: value for other, value in explicit[name].items() if other != key}
             if _is_derived(kind, {**explicit, name: inner}, width, layer):
@@ -176,10 +169,10 @@ def _fields(kind: str, layer: Layer, width: int) -> dict[str, Any]:
 
 
 def _is_derived(kind: str, values: dict[str, Any], width: int, layer: Layer) -> bool:
-    found, fixed = type(layer), layers.resolve_alias(kind)[1]
-    usual = {"d_model": width} if any(entry.name == "d_model" for entry in fields(found)) else {}
+    fixed = layers.resolve_alias(kind)[1]
+    usual = {"d_model": width} if any(entry.name == "d_model" for entry in fields(layer)) else {}
     try:
-        return found(**{**usual, **fixed, **values}) == layer
+        return type(layer)(**{**usual, **fixed, **values}) == layer
     except InputError:
         return False
 

@@ -36,11 +36,8 @@ _REQUIRED = ("quantity", "value", "source")
 def expectations(data: dict[str, Any], size: str | None) -> tuple[Expectation, ...]:
     """Return the published figures for a model size."""
     items = mapping_at(data, "expect").get(size or "") or []
-    tolerances = [item.get("tolerance", 0) for item in items]
-    ratios = [float(found[:-1]) / 100 if isinstance(found, str) else found for found in tolerances]
     return tuple(
-        Expectation(value=item["value"], tolerance=ratio, **_texts(item))
-        for item, ratio in zip(items, ratios, strict=True)
+        Expectation(value=item["value"], tolerance=_ratio(item.get("tolerance", 0)), **_texts(item)) for item in items
     )
 
 
@@ -97,6 +94,11 @@ def to_entry(entry: Expectation | TrainingFact) -> dict[str, Any]:
         for field in fields(entry)
         if field.name in _REQUIRED or getattr(entry, field.name) != field.default
     }
+
+
+def _ratio(tolerance: float | str) -> float:
+    """Return a tolerance, which may be a percentage, as a ratio."""
+    return float(tolerance[:-1]) / 100 if isinstance(tolerance, str) else tolerance
 
 
 def _texts(item: Mapping[str, Any]) -> dict[str, str]:

@@ -113,8 +113,7 @@ def shortest_order(order: list[dict[str, Any]]) -> Any:
     for first in (0, 1):
         cycle = _repeated_runs(runs[first:])
         if cycle:
-            length = sum(count for _, count in runs[first:])
-            rest = {"cycle": [_run_text(run) for run in cycle], "length": length}
+            rest = {"cycle": [_run_text(run) for run in cycle], "length": sum(count for _, count in runs[first:])}
             return [_run_text(runs[0]), rest] if first else rest
     if len(runs) == 2:
         return [_run_text(runs[0]), order[1]]

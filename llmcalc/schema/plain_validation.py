@@ -28,7 +28,7 @@ TYPES: dict[str, tuple[str, tuple[type, ...]]] = {  # type in a schema: how an e
     "boolean": ("true or false", (bool,)),
     "array": ("a list", (list,)),
     "object": ("a mapping", (dict,)),
-    "null": ("", ()),  # whether a value is null is known before its alternatives are tried
+    "null": ("", (type(None),)),  # which no error offers
 }
 BOUNDS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
     "minimum": (operator.ge, "greater than or equal to"),
@@ -108,24 +108,16 @@ def _chosen(discriminator: Mapping[str, Any], data: Any, path: Path) -> Mapping[
 
 def _check_any(schemas: list[Any], data: Any, path: Path, definitions: Mapping[str, Any]) -> None:
     """Check that data matches one of several schemas. The error is that of the alternative that matches best."""
-    if data is None and {"type": "null"} in schemas:
-        return
-    expected: dict[str, None] = {}
     found: list[InputError] = []
     for schema in schemas:
         try:
-            _check(schema, data, path, definitions)
-        except _MismatchError as error:
-            if error.path == path:
-                expected[error.expected] = None
-            else:
-                found.append(error)
+            return _check(schema, data, path, definitions)
         except InputError as error:
             found.append(error)
-        else:
-            return
-    if found:
-        raise max(found, key=lambda error: len(error.path or ()))
+    others = [error for error in found if not (isinstance(error, _MismatchError) and error.path == path)]
+    if others:
+        raise max(others, key=lambda error: len(error.path or ()))
+    expected = dict.fromkeys(error.expected for error in found if isinstance(error, _MismatchError))
     raise _wrong(" or ".join(filter(None, expected)), data, path)
 
 

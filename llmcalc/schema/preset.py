@@ -196,8 +196,7 @@ def inherit(data: Any, file: str | None) -> Family:
     while data.get("base") is not None:
         base = str(data["base"])
         if base in seen:
-            circle = " -> ".join([*seen, base])
-            raise DescriptionError(f"circular base: {circle}").under(("base",))
+            raise DescriptionError(f"circular base: {' -> '.join([*seen, base])}").under(("base",))
         base_file = _base_file(base, file)
         seen.append(base)
         bases.append(base_file)

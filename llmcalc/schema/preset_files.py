@@ -133,13 +133,17 @@ def _read_preset(file: str, stamp: tuple[int, int]) -> dict[str, Any]:
 
 def read_preset(file: str | os.PathLike[str]) -> dict[str, Any]:
     """Return a preset file as plain data that must not be modified. Wheels contain presets as compiled JSON."""
+    status = _status(file)
+    return _read_preset(os.fspath(file), (status.st_mtime_ns, status.st_size))
+
+
+def _status(file: str | os.PathLike[str]) -> os.stat_result:
     try:
-        status = os.stat(file)
+        return os.stat(file)
     except OSError as error:
         raise DescriptionError(f"cannot be read: {error.strerror}", where=os.fspath(file)) from None
     except ValueError:  # a NUL, or a surrogate that no path can have
         raise DescriptionError("cannot be read: invalid path", where=os.fspath(file)) from None
-    return _read_preset(os.fspath(file), (status.st_mtime_ns, status.st_size))
 
 
 def is_opened(path: str) -> bool:
@@ -152,17 +156,13 @@ def open_file(file: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a file to read. Reject pipes and devices, which might never end, unless a shell has opened them, as in
     ``<(command)``.
     """
-    where = os.fspath(file)
+    where, mode = os.fspath(file), _status(file).st_mode
+    if stat.S_ISDIR(mode):
+        raise DescriptionError("is a folder, not a file", where=where)
+    if not (stat.S_ISREG(mode) or is_opened(where)):
+        hint = "use - to read standard input"
+        raise DescriptionError("is a pipe or device, not a regular file", where=where, hint=hint)
     try:
-        try:
-            mode = os.stat(file).st_mode
-        except ValueError:  # a NUL, or a surrogate that no path can have
-            raise DescriptionError("cannot be read: invalid path", where=where) from None
-        if stat.S_ISDIR(mode):
-            raise DescriptionError("is a folder, not a file", where=where)
-        if not (stat.S_ISREG(mode) or is_opened(where)):
-            hint = "use - to read standard input"
-            raise DescriptionError("is a pipe or device, not a regular file", where=where, hint=hint)
         with open(file, "rb") as stream:
             yield stream
     except OSError as error:

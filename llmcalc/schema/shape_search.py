@@ -89,8 +89,7 @@ class _Family:
     """Published sizes of a preset, and candidate shapes with similar proportions."""
 
     def __init__(self, name: str, measure: Measure, overrides: tuple[str, ...] = ()) -> None:
-        is_path = name.endswith((".yaml", ".yml"))
-        self.file, only = (name, None) if is_path else preset_files.find(name)[:2]
+        self.file, only = (name, None) if name.endswith((".yaml", ".yml")) else preset_files.find(name)[:2]
         self.name, self.measure, self.overrides = Path(self.file).stem, measure, overrides
         data = inherit(preset_files.read_preset(self.file), self.file).data
         sizes: dict[str | None, Any] = dict(mapping_at(data, "sizes").items()) or {None: {}}

@@ -116,8 +116,7 @@ def _check_count(what: str, entries: Any, most: int) -> None:
 
 
 def _read_kind(name: str, data: dict[str, Any]) -> TextKind:
-    given = {WIDTH: "int", **data.get("fields", {})}
-    own = _each(name, "fields", given, _field)
+    own = _each(name, "fields", {WIDTH: "int", **data.get("fields", {})}, _field)
     for field in own:
         with _under((KEY, name, "fields", field.name)):
             _check_names("field", names_in(str(field.default)) if field.is_derived else (), _int_fields(own))

@@ -39,8 +39,7 @@ class Document(NamedTuple):
         lines = self.text.splitlines()
         if not 1 <= line <= len(lines):
             return ""
-        content = lines[line - 1].rstrip()
-        return f"  {content[:120]}\n  {' ' * min(column - 1, 120)}^"
+        return f"  {lines[line - 1].rstrip()[:120]}\n  {' ' * min(column - 1, 120)}^"
 
     def depth(self, path: Path) -> int:
         """Return the number of leading keys of ``path`` that the document contains."""

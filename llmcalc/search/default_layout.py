@@ -7,19 +7,15 @@ among those of more GPUs, so that more GPUs are not slower.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
-from ..core.architecture import Architecture
 from ..core.errors import LlmcalcError
 from ..core.record import NamedTuple, changed
-from ..inputs.gguf_names import file_format
-from ..inputs.gpus import Gpus
 from ..serving.points import LoadTimes
 from ..serving.replicas import Replica, replica_on
-from ..serving.requests import read_requests
-from ..serving.service import FORMATS, Service
+from ..serving.service import Service
 from ..serving.step.step_models import check_layout, engine_step
 from ..serving.under_load import ServingLayout
 from .space import DISTINCT_GAIN, Space, meshes, powers
@@ -184,23 +180,10 @@ class _Candidates:
         return found if found.has_cache else None
 
 
-def layout_of_batch(
-    architecture: Architecture,
-    gpus: Gpus,
-    lengths: tuple[int, int],
-    engine: str,
-    formats: Mapping[str, str | None],
-    batch: int,
-    version: str | None,
-) -> ServingLayout:
+def layout_of_batch(service: Service, batch: int) -> ServingLayout:
     """Return the layout that ``serve`` takes for as many requests as the batch has sequences, on one engine."""
-    assert gpus.accelerator is not None
-    name, given = engine_step(engine).name, {"engine_version": version} if version else {}
-    if not any(formats[each] for each in FORMATS[:-1]):
-        formats = {**formats, "weights": file_format(architecture, name)}
-    card, requests = gpus.accelerator, read_requests(*lengths)
-    service = Service(architecture, card, gpus.count or 1, requests, name, formats, given)
     found = default_layout(Space(service), batch, in_one=True)
-    number = f"{batch:,} request{'s' * (batch > 1)} of {lengths[0]:,} and {lengths[1]:,} tokens on one engine"
+    lengths = " and ".join(f"{service.requests.mean(name):,.0f}" for name in ("isl", "osl"))
+    number = f"{batch:,} request{'s' * (batch > 1)} of {lengths} tokens on one engine"
     notes = (*found.notes, f"this is the layout of serve for {number}") if found.notes else ()
     return found._replace(notes=notes)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
-from ..calc.memory.fit import Fit
 from ..calc.sharding import MESH, Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
@@ -15,34 +13,32 @@ from ..core.record import NamedTuple, changed
 from ..core.setting import BATCH, CONTEXT, SIZE, Setting, check_values, read_lengths
 from ..core.workload import Workload
 from ..data import table
-from ..engines.hardware import check_engine, check_weights, default_engine
+from ..engines.hardware import check_weights
 from ..estimate.hardware import Accelerator
 from ..fitting.advice import Change, Settings, advice
-from ..inputs.defaults import RESERVE, default_context, default_seq
+from ..inputs.defaults import default_context, default_seq
 from ..inputs.gguf_names import file_format
-from ..inputs.gpus import Gpus, read_gpus
+from ..inputs.gpus import read_gpus
 from ..inputs.models import Source, read_model
-from .calibration import read_calibration
-from .factors import Factors
-from .latency_times import DECODE, GENERATE, MODES, PREFILL, Latency
-from .latency_times import latency as compute
+from .calibration import MeasuredDeployment
+from .latency_times import DECODE, GENERATE, MODES, PREFILL, Latency, batch_steps
+from .replicas import SIZES
+from .requests import read_requests
+from .service import FORMATS, WEIGHTS, Service, chosen_engine
 from .step.step import StepModel
 from .step.step_models import check_layout, engine_step, step_model
-from .times import weight_bytes
 from .under_load import ServingLayout
 
 NEW_TOKENS = 128
-LAYOUT = ("tp", "pp", "dp", "ep")
-FORMATS = ("weights", "experts", "attention_weights", "cache")
 MOST_SUGGESTED = 128  # GPUs that an error suggests for tensor parallelism
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "torch-compile", "llama.cpp")
 ARGUMENTS = (
-    "mode", "context", "seq", "new_tokens", *LAYOUT, *FORMATS, "engine", "engine_version", "calibration",
+    "mode", "context", "seq", "new_tokens", *SIZES, *FORMATS, "engine", "engine_version", "calibration",
 )  # fmt: skip
-Choose = Callable[[Architecture, Gpus, tuple[int, int], str, Mapping[str, str | None], int, str | None], ServingLayout]
+Choose = Callable[[Service, int], ServingLayout]  # of so many sequences
 SETTINGS = (
     Setting("gpu", SIZE), Setting("mode", choices=MODES), BATCH, CONTEXT, Setting("seq", int, least=1),
-    Setting("new_tokens", int, least=1), *(each for each in MESH if each.name in LAYOUT),
+    Setting("new_tokens", int, least=1), *(each for each in MESH if each.name in SIZES),
     *(Setting(name) for name in (*FORMATS, "engine", "engine_version")),
 )  # fmt: skip
 
@@ -85,67 +81,74 @@ def batch_latency(model: Source, gpu: str, asked: Mapping[str, Any], choose: Cho
     """
     given = read_lengths({**dict.fromkeys(ARGUMENTS), "batch": 1, **asked, "gpu": gpu})
     check_values(SETTINGS, given)
-    gpus, architecture = _gpus(gpu), read_model(model)
-    assert gpus.accelerator is not None
-    name, calibrated, notes = _engine(architecture, gpus.accelerator, given)
-    engine = engine_step(name)
-    formats, version = {name: given[name] for name in FORMATS}, given["engine_version"]
-    weights, experts, attention = (given[name] for name in FORMATS[:-1])
-    check_weights(engine.name, gpus.accelerator, (weights, experts or weights, attention or weights), architecture)
-    batch, layout = _batch(architecture, given), None
-    if choose and not any(given[name] for name in LAYOUT) and not engine.divides_layers and (gpus.count or 1) > 1:
-        layout = choose(architecture, gpus, batch.lengths, engine.name, formats, given["batch"], version)
-        given |= {name: getattr(layout.mesh, name) for name in LAYOUT}
-    elif engine.divides_layers and not given["tp"]:
-        given["pp"] = given["pp"] or max((gpus.count or 1) // (given["dp"] or 1), 1)
-    mesh, count = _mesh(architecture, gpus, given["tp"], given["pp"] or 1, given["dp"], given["ep"])
-    if experts and not expert_layers(architecture):
+    (card, number), architecture = _gpus(gpu), read_model(model)
+    service, measured, batch = _read(architecture, card, number or 1, given)
+    layout = None
+    if engine_step(service.engine).divides_layers:
+        if not given["tp"]:
+            given["pp"] = given["pp"] or max(service.count // (given["dp"] or 1), 1)
+    elif choose and service.count > 1 and not any(given[name] for name in SIZES):
+        layout = choose(service, given["batch"])
+        given |= {name: getattr(layout.mesh, name) for name in SIZES}
+    mesh, count = _mesh(service, number, *(given[name] for name in SIZES))
+    if given["experts"] and not expert_layers(architecture):
         raise InputError(f"has no effect on {architecture.name}, which has no experts", parameter="experts")
     workload = batch.workload(architecture, given["batch"])
-    if not (weights or experts or attention):
-        formats["weights"] = file_format(architecture, engine.name)
-    step = partial(
-        step_model, architecture, gpus.accelerator, engine=name, engine_version=version,
-        **dict[str, Any](formats),
+    steps = _steps(service, mesh, is_given=bool(given["tp"]) and layout is None)
+    found, errors = batch_steps(steps, workload, batch.mode, batch.generated, measured), table("time_errors")
+    own = errors.get(f"latency of {service.engine}", errors["latency"])
+    return Latency(
+        steps, workload, batch.mode, batch.generated, found, count,
+        errors["tpot"] if measured and batch.mode != PREFILL else own, service.formats, measured,
+        (*service.assumed, *(layout.notes if layout else ())), has_default_layout=layout is not None,
+        is_usual=layout is None or layout.is_usual,
     )  # fmt: skip
+
+
+def _read(
+    architecture: Architecture, card: Accelerator, count: int, given: Mapping[str, Any]
+) -> tuple[Service, MeasuredDeployment | None, Batch]:
+    """Return requests like the sequences of a batch in an engine, what was measured there, and the batch.
+
+    Measurements change the times of the batch, and not its default layout.
+    """
+    formats = {name: given[name] for name in FORMATS}
+    engine, measured, assumed = chosen_engine(
+        architecture, card, formats["weights"], given["engine"], given["calibration"]
+    )
+    check_weights(engine, card, [formats[name] or formats["weights"] for name in WEIGHTS], architecture)
+    batch, version = _batch(architecture, given), given["engine_version"]
+    if not any(formats[name] for name in WEIGHTS):
+        formats["weights"] = file_format(architecture, engine)
+    service = Service(
+        architecture, card, count, read_requests(*batch.lengths), engine, formats,
+        {"engine_version": version} if version else {}, assumed=assumed,
+    )  # fmt: skip
+    return service, measured, batch
+
+
+def _steps(service: Service, mesh: Mesh, *, is_given: bool) -> StepModel:
+    """Return the steps of a batch.
+
+    Raises:
+        InputError: a number of GPUs that does not divide the model, unless it ``is_given`` as tensor-parallel ranks,
+            or a version of the engine without an effect on the times.
+    """
+    version = service.given.get("engine_version")
+
+    def steps_on(mesh: Mesh) -> StepModel:
+        formats = dict[str, Any](service.formats)
+        return step_model(service.architecture, service.card, mesh, service.engine, engine_version=version, **formats)
+
     try:
-        own = step(mesh=mesh)
+        found = steps_on(mesh)
     except SizeError as error:
-        if (given["tp"] and not layout) or mesh.tp == 1 or error.parameter != "tp":
+        if is_given or mesh.tp == 1 or error.parameter != "tp":
             raise
-        raise _undividable(step, mesh, gpus, error) from None
-    if version and not own.engine.depends_on_version:
-        raise InputError(f"has no effect on the times of {own.engine.name}", parameter="engine_version")
-    measured = table("time_errors")
-    errors = measured.get(f"latency of {own.engine.name}", measured["latency"])
-    if calibrated and batch.mode != PREFILL:
-        errors = measured["tpot"]
-    length = workload.context + workload.seq + max(batch.generated - 1, 0)
-    served = {"batch": given["batch"], "seq": length, "weights": formats["weights"]}
-    served |= {"cache": formats["cache"]} if formats["cache"] else {}
-
-    def find_memory() -> Fit:
-        return _memory(own, served, has_other_weights=bool(experts or attention))
-
-    notes = (*notes, *(layout.notes if layout else ()))
-    found = compute(own, workload, batch.mode, batch.generated, count, errors, find_memory, calibrated, notes)
-    return changed(found, has_default_layout=True, is_usual=layout.is_usual) if layout else found
-
-
-def _engine(
-    architecture: Architecture, card: Accelerator, given: Mapping[str, Any]
-) -> tuple[str, tuple[Factors, int] | None, tuple[str, ...]]:
-    """Return the name of the given, the measured or the default engine, factors of the times, and notes."""
-    engine, weights, calibrated, notes = given["engine"], given["weights"], None, tuple[str, ...]()
-    if given["calibration"] is not None:
-        name = engine_step(engine).name if engine else None
-        found = read_calibration(given["calibration"]).find(architecture, card.name, name, weights)
-        engine, calibrated = found.engine, (found.factors, found.n_rows)
-    if not engine:
-        assumed = default_engine(architecture, card, weights)
-        engine, notes = assumed.name, tuple(assumed.notes)
-    check_engine(engine_step(engine).name, card)
-    return str(engine), calibrated, notes
+        raise _undividable(steps_on, mesh, service.card, error) from None
+    if version and not found.engine.depends_on_version:
+        raise InputError(f"has no effect on the times of {found.engine.name}", parameter="engine_version")
+    return found
 
 
 def _batch(architecture: Architecture, given: Mapping[str, Any]) -> Batch:
@@ -159,46 +162,27 @@ def _batch(architecture: Architecture, given: Mapping[str, Any]) -> Batch:
     return Batch(mode, given["seq"] or usual, generated)
 
 
-def _memory(model: StepModel, served: dict[str, Any], *, has_other_weights: bool) -> Fit:
-    """Return the memory of one GPU as ``fit`` computes it.
-
-    If parts of the model have weights in formats of their own, their bytes replace those of one format.
-    """
-    from ..fitting.check import check_fit
-    from ..fitting.fit import resources
-
-    mesh = model.mesh
-    _, _, total, reserve = resources(model.accelerator.name, None, None, RESERVE)
-    found = check_fit(model.architecture, total, reserve, mesh.ranks, mesh=mesh, **served)
-    if not has_other_weights:
-        return found
-    return changed(found, needed=found.needed - found.result.weights + round(weight_bytes(model)))
-
-
-def _gpus(gpu: str) -> Gpus:
+def _gpus(gpu: str) -> tuple[Accelerator, int | None]:
     found = read_gpus(gpu) if isinstance(gpu, str) else None
     if found is None or found.accelerator is None:
         hint = "use a name such as {gpu=h100:4}"
         raise InputError("the time depends on the GPU, not only on its memory", parameter="gpu", hint=hint)
-    return found
+    return found.accelerator, found.count
 
 
-def _undividable(step: Callable[..., StepModel], mesh: Mesh, gpus: Gpus, error: SizeError) -> InputError:
+def _undividable(steps_on: Callable[[Mesh], StepModel], mesh: Mesh, card: Accelerator, error: SizeError) -> InputError:
     """Return an error that suggests the nearest numbers of GPUs that the model can be divided over."""
-    assert gpus.accelerator is not None
     fewer = range(min(mesh.tp - 1, MOST_SUGGESTED), 0, -1)
     more = range(mesh.tp + 1, min(2 * mesh.tp, MOST_SUGGESTED) + 1)
 
     def attempt(change: Settings) -> Change:
         tp = change["tp"]
-        return Change(
-            change, step(mesh=changed(mesh, tp=tp, etp=None if mesh.etp is None else tp * mesh.dp // mesh.ep))
-        )
+        own = changed(mesh, tp=tp, etp=None if mesh.etp is None else tp * mesh.dp // mesh.ep)
+        return Change(change, steps_on(own))
 
     kinds = [[{"tp": tp} for tp in sizes] for sizes in (fewer, more)]
     found = advice(lambda _: kinds, attempt, lambda _: True)
-    counts = [change.settings["tp"] * mesh.dp * mesh.pp for change in found]
-    names = [f"{{gpu={gpus.accelerator.name}:{count}}}" for count in counts]
+    names = [f"{{gpu={card.name}:{change.settings['tp'] * mesh.dp * mesh.pp}}}" for change in found]
     text = f"tensor parallelism over {mesh.tp} GPUs is not possible: {error.message}"
     return InputError(text, parameter="gpu", hint=f"use {' or '.join(names)}, or set {{tp=N}}")
 
@@ -220,18 +204,17 @@ def _mode(architecture: Architecture, mode: str | None, given: Mapping[str, Any]
 
 
 def _mesh(
-    architecture: Architecture, gpus: Gpus, tp: int | None, pp: int, dp: int | None, ep: int | None
+    service: Service, number: int | None, tp: int | None, pp: int | None, dp: int | None, ep: int | None
 ) -> tuple[Mesh, int]:
-    """Return the layout and the number of GPUs."""
-    dp = dp or 1
-    tp = tp or max((gpus.count or 1) // (dp * pp), 1)
+    """Return the layout of given sizes and the number of GPUs, which is that of the ranks if no ``number`` is given."""
+    dp, pp, architecture = dp or 1, pp or 1, service.architecture
+    tp = tp or max(service.count // (dp * pp), 1)
     has_experts = bool(expert_layers(architecture))
     if ep and ep > 1 and not has_experts:
         raise InputError(f"has no effect on {architecture.name}, which has no experts", parameter="ep")
     ep = ep or 1
     etp = max(dp * tp // ep, 1) if has_experts and (dp > 1 or ep > 1) else None
     mesh = Mesh(dp=dp, tp=tp, pp=pp, ep=ep, etp=etp)
-    count = gpus.count or mesh.ranks
-    assert gpus.accelerator is not None
-    check_layout(architecture, gpus.accelerator, mesh, count)
+    count = number or mesh.ranks
+    check_layout(architecture, service.card, mesh, count)
     return mesh, count

@@ -12,12 +12,14 @@ from ..core.notebook_display import NotebookDisplay
 from ..core.record import NamedTuple, changed, fields, record
 from ..core.workload import Workload, symbol_values
 from ..estimate.hardware import Accelerator
+from ..inputs.defaults import RESERVE
 from ..kernels.arrays import Number, namespace
 from ..kernels.cost import COMMUNICATION, ENGINE, LAUNCHES, Cost, StepTime
 from ..kernels.efficiency import GENERIC, Efficiency
 from ..kernels.interval import Interval, time_interval
-from .factors import Factors
+from .calibration import MeasuredDeployment
 from .step.step import StepModel, Values
+from .times import weight_bytes
 
 DECODE, PREFILL, GENERATE = MODES = ("decode", "prefill", "generate")
 SIMPSON = ((0.0, 1 / 6), (0.5, 4 / 6), (1.0, 1 / 6))  # points of the growing context, and their weights
@@ -53,8 +55,8 @@ class Latency(NotebookDisplay):
         steps: time of each kind of step, with the number of such steps.
         count: number of GPUs.
         errors: logarithmic standard deviations of measured times, ``between`` and ``inside`` deployments.
-        find_memory: function that computes ``memory``.
-        calibrated: factors of the times, fitted to measurements of this deployment, and the number of measurements.
+        formats: number formats of weights, experts, attention and cache, by the name of their setting.
+        measured: measurements of this deployment, whose factors calibrate the times, or None.
         notes: assumptions.
         has_default_layout: whether the layout was chosen for these sizes, so that other sizes may have another one.
         is_usual: whether it is tensor parallelism over all GPUs, or given.
@@ -67,8 +69,8 @@ class Latency(NotebookDisplay):
     steps: tuple[tuple[StepTime, float], ...]
     count: int
     errors: Mapping[str, float]
-    find_memory: Callable[[], Fit]
-    calibrated: tuple[Factors, int] | None = None
+    formats: Mapping[str, str | None]
+    measured: MeasuredDeployment | None = None
     notes: tuple[str, ...] = ()
     has_default_layout: bool = False
     is_usual: bool = True
@@ -100,7 +102,7 @@ class Latency(NotebookDisplay):
         """Interval of 80 % of the time, with the reasons for its width."""
         engine, stages = self.model.engine, self.model.stage_batches
         unknown = engine.name if not engine.is_known else "pipeline stages" if stages > 1 else ""
-        measurements = self.calibrated[1] if self.calibrated and self.mode != PREFILL else 0
+        measurements = self.measured.n_rows if self.measured and self.mode != PREFILL else 0
         return time_interval(self.seconds, self.errors, self.efficiencies.values(), unknown, measurements)
 
     @property
@@ -112,6 +114,11 @@ class Latency(NotebookDisplay):
     def high(self) -> float:
         """Upper end of the interval of 80 %."""
         return float(self.interval.high)
+
+    @property
+    def length(self) -> int:
+        """Tokens of a sequence at the end."""
+        return self.workload.context + self.workload.seq + max(self.new_tokens - 1, 0)
 
     @property
     def tokens(self) -> int:
@@ -174,8 +181,21 @@ class Latency(NotebookDisplay):
 
     @cached_property
     def memory(self) -> Fit:
-        """Memory that one GPU needs for the batch, and that it has."""
-        return self.find_memory()
+        """Memory that one GPU needs for the batch, and that it has, as ``fit`` computes it.
+
+        If parts of the model have weights in formats of their own, their bytes replace those of one format.
+        """
+        from ..fitting.check import check_fit
+        from ..fitting.fit import resources
+
+        mesh, formats = self.model.mesh, self.formats
+        _, _, total, reserve = resources(self.accelerator.name, None, None, RESERVE)
+        served: dict[str, Any] = {"batch": self.workload.batch, "seq": self.length, "weights": formats["weights"]}
+        served |= {"cache": formats["cache"]} if formats["cache"] else {}
+        found = check_fit(self.architecture, total, reserve, mesh.ranks, mesh=mesh, **served)
+        if not (formats["experts"] or formats["attention_weights"]):
+            return found
+        return changed(found, needed=found.needed - found.result.weights + round(weight_bytes(self.model)))
 
     @cached_property
     def prompt(self) -> Latency | None:
@@ -183,7 +203,8 @@ class Latency(NotebookDisplay):
         if self.mode != DECODE or not self.workload.context:
             return None
         own = changed(self.workload, mode="forward", seq=self.workload.context, context=0, source=None)
-        return latency(self.model, own, PREFILL, 0, self.count, self.errors, self.find_memory, self.calibrated)
+        steps = batch_steps(self.model, own, PREFILL, 0, self.measured)
+        return changed(self, workload=own, mode=PREFILL, steps=steps)
 
     def part_on(self, part: str, sizes: Mapping[str, Number]) -> Number:
         """Return ``seconds``, ``low``, ``high`` or ``tokens_per_s`` of a decode step or a prefill of other sizes.
@@ -207,7 +228,7 @@ class Latency(NotebookDisplay):
 
     @property
     def fits(self) -> bool:
-        """Whether the batch fits in the memory of the GPUs, as ``fit`` computes it."""
+        """Whether the batch fits in the memory of the GPUs."""
         return self.memory.fits
 
     @property
@@ -263,20 +284,12 @@ def batches_of(model: StepModel, workload: Workload) -> int:
     return min(model.stage_batches, -(-workload.batch // model.mesh.dp))
 
 
-def latency(
-    model: StepModel,
-    workload: Workload,
-    mode: str,
-    new_tokens: int,
-    count: int,
-    errors: Mapping[str, float],
-    find_memory: Callable[[], Fit],
-    calibrated: tuple[Factors, int] | None = None,
-    notes: tuple[str, ...] = (),
-) -> Latency:
-    """Return the latency of a batch.
+def batch_steps(
+    model: StepModel, workload: Workload, mode: str, new_tokens: int, measured: MeasuredDeployment | None = None
+) -> tuple[tuple[StepTime, float], ...]:
+    """Return the time of each kind of step of a batch, with the number of such steps.
 
-    The context of a generation grows, so its decode steps are integrated over three lengths. Factors of a calibration
+    The context of a generation grows, so its decode steps are integrated over three lengths. Factors of measurements
     change the times of the steps. They are fitted to times per output token, so that measurements narrow no interval of
     a prefill.
     """
@@ -288,11 +301,11 @@ def latency(
         rest = _decoded(model, workload, new_tokens if mode == GENERATE else 1, step)
         passed = 1 + (batches_of(model, workload) - 1) / model.stage_batches  # batches leave one by one
         steps = ((prefill, passed), *rest)
-    if calibrated:
-        (factors, _), usual = calibrated, model.engine.step_s
-        scales = [factors.scale if mode == DECODE else factors.scale_prefill, *[factors.scale] * (len(steps) - 1)]
-        steps = tuple((scale(step, usual), times) for scale, (step, times) in zip(scales, steps, strict=True))
-    return Latency(model, workload, mode, new_tokens, steps, count, errors, find_memory, calibrated, notes)
+    if not measured:
+        return steps
+    factors, usual = measured.factors, model.engine.step_s
+    scales = [factors.scale if mode == DECODE else factors.scale_prefill, *[factors.scale] * (len(steps) - 1)]
+    return tuple((scale(step, usual), times) for scale, (step, times) in zip(scales, steps, strict=True))
 
 
 def _decoded(

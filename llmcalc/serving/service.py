@@ -36,18 +36,19 @@ from .times import Load
 
 NO_TERMS = Terms(None, None, None, None, {})  # no prices and no power
 NOTHING: Mapping[str, Any] = {}
-FORMATS = ("weights", "experts", "attention_weights", "cache")
+CACHING, CACHE = "prefix_caching", "cache"
+WEIGHTS = ("weights", "experts", "attention_weights")
+FORMATS = (*WEIGHTS, CACHE)
 OF_REQUESTS = {setting.name: setting for setting in SERVE if setting.part not in ("", "added")}  # not of the engine
 UNLIKE_IMAGES = ("mix", "trace", "turns", "prefix_share", "sla", "pareto", "prefill_pool")
-CACHING, CACHE = "prefix_caching", "cache"
 
 
 @record
 class Service:
     """A model in a serving engine on GPUs, with the requests that are asked of it: all but the layout.
 
-    ``read_service`` makes it of the arguments of ``serve``. On a layout, ``under_load.py`` gives the ``Point`` of a number
-    of requests. On all layouts, it is a ``Space``, which is searched.
+    ``read_service`` makes it of the arguments of ``serve``. On a layout, ``under_load.py`` gives the ``Point`` of a
+    number of requests. On all layouts, it is a ``Space``, which is searched.
 
     Attributes:
         architecture: the model.
@@ -157,21 +158,13 @@ def read_service(model: Source, gpu: str, asked: Mapping[str, Any], *, is_comman
     check_effects(SERVE, {**asked, "gpu": gpu, "command": is_command}, None)
     architecture, card, count = read_model(model), *_gpus(gpu)
     formats = {name: asked.get(name) for name in FORMATS}
-    measured, chosen = None, asked.get("engine")
-    if "calibration" in asked:
-        own = engine_step(chosen).name if chosen else None
-        measured = read_calibration(asked["calibration"]).find(architecture, card.name, own, formats["weights"])
-        chosen = measured.engine
+    weights, given_engine, calibration = formats["weights"], asked.get("engine"), asked.get("calibration")
+    engine, measured, assumed = chosen_engine(architecture, card, weights, given_engine, calibration)
     terms = read_terms(card, asked.get("price"), asked.get("watts"), asked.get("api_price"))
-    assumed = AssumedEngine(chosen, "") if chosen else default_engine(architecture, card, formats["weights"])
-    engine = engine_step(assumed.name).name
-    check_engine(engine, card)
     check_model(engine, architecture)
-    if not any(formats[name] for name in FORMATS if name != CACHE):
+    if not any(formats[name] for name in WEIGHTS):
         formats["weights"] = file_format(architecture, engine)
-    check_weights(
-        engine, card, [formats[name] or formats["weights"] for name in FORMATS if name != CACHE], architecture
-    )
+    check_weights(engine, card, [formats[name] or formats["weights"] for name in WEIGHTS], architecture)
     settings = {name: value for name, value in asked.items() if name not in OF_REQUESTS}
     given = _engine_settings(engine, asked.get("engine_version"), {**settings, "max_num_batched_tokens": chunk})
     is_cached = settings.get(CACHING) is not False and not given.get("disable_radix_cache")
@@ -186,8 +179,23 @@ def read_service(model: Source, gpu: str, asked: Mapping[str, Any], *, is_comman
     limits = read_limits(asked["sla"]) if "sla" in asked else None
     return Service(
         architecture, card, count, requests, engine, formats, given, acceptance, chunk, measured, terms, images,
-        tuple(assumed.notes), is_command, limits, asked,
+        assumed, is_command, limits, asked,
     )  # fmt: skip
+
+
+def chosen_engine(
+    architecture: Architecture, card: Accelerator, weights: str | None, engine: str | None, calibration: Any
+) -> tuple[str, MeasuredDeployment | None, tuple[str, ...]]:
+    """Return the name of the given, the measured or the default engine, what was measured, and what is assumed."""
+    measured = None
+    if calibration is not None:
+        own = engine_step(engine).name if engine else None
+        measured = read_calibration(calibration).find(architecture, card.name, own, weights)
+        engine = measured.engine
+    assumed = AssumedEngine(engine, "") if engine else default_engine(architecture, card, weights)
+    name = engine_step(assumed.name).name
+    check_engine(name, card)
+    return name, measured, tuple(assumed.notes)
 
 
 def _engine_settings(engine: str, version: str | None, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..calc.sharding import Mesh
 from ..core.errors import InputError
+from ..core.record import NamedTuple
 from ..kernels.interval import with_span
 from .memory import placed_on_host
 from .point import Placement, Point, time_intervals, unmeasured_part, with_acceptance

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..core.errors import InputError
-from ..core.setting import AMOUNT, Setting, check_values
+from ..core.setting import Setting, check_values
 from ..data import table
 from ..estimate.amounts import share
 from ..estimate.cost import (
@@ -17,12 +17,10 @@ from ..estimate.cost import (
     utilisations,
 )
 from ..inputs.gpus import read_gpus
+from ..inputs.training_settings import MFU, PRECISION
 
-MACHINE, OF_GPU = Setting("gpu", (Machine, str)), ("gpus",)
-PRICE = Setting("price", float, above=0, needs=OF_GPU)
-OF_MACHINE = (
-    Setting("name", str, ""), Setting("count", int, least=1), Setting("mfu", AMOUNT), Setting("precision"),
-)  # fmt: skip
+MACHINE = Setting("gpu", (Machine, str))
+OF_MACHINE = (Setting("name", str, ""), Setting("count", int, least=1), MFU, PRECISION)
 
 
 def read_machine(

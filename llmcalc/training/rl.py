@@ -15,8 +15,8 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.evidence import ASSUMED, of_architecture
 from ..core.notebook_display import NotebookDisplay
-from ..core.record import record
-from ..core.setting import Setting, check_values, read_lengths
+from ..core.record import changed, record
+from ..core.setting import check_values, read_lengths
 from ..core.workload import Workload
 from ..engines.hardware import engine_titles
 from ..estimate.amounts import share as read_share
@@ -29,18 +29,12 @@ from ..inputs.gpus import read_gpus
 from ..inputs.number_formats import number_format, weight_formats
 from ..inputs.serving_settings import ENGINES
 from ..inputs.settings import MEMORY_MODE, memory_settings, read_settings
+from ..inputs.training_settings import RL, RL_GPU
 from ..serving.reading import read_deployment
 from ..serving.start.start import Start
 
-ALGORITHMS, ROLLOUTS = ("grpo", "ppo"), ("colocate", "separate")
 COMPLETIONS, PROMPT, COMPLETION, SHARE = 8, 512, 256, 0.3  # defaults of GRPOConfig in huggingface/trl; prompts: assumed
 DISCARDED = 2  # sleep level of vLLM that discards weights, which level 1 moves to host memory
-RL = (
-    Setting("algorithm", choices=ALGORITHMS), Setting("rollout", choices=ROLLOUTS),
-    Setting("completions", int, least=1), Setting("prompt", int, least=1), Setting("completion", int, least=1),
-    Setting("micro_batch", int, least=1), Setting("share", float, above=0), Setting("sleep", int, least=0),
-    Setting("reference", bool), Setting("offload", bool), Setting("engine_tp", int, least=1),
-)  # fmt: skip
 TRAINED = (
     "dtype", "weights", "optimizer", "attention", "recompute", "loss", "scan", "gradients", "master", "lora_rank",
     "lora_targets", "mesh", "convention",
@@ -180,7 +174,7 @@ def read_rl(asked: Mapping[str, Any]) -> dict[str, Any]:
     is_shared, is_ppo = own["rollout"] == "colocate", own["algorithm"] == "ppo"
     if share is None and is_shared:
         own["share"] = SHARE
-    check_values((*RL, Setting("gpu", default="")), {**own, "gpu": asked["gpu"]})
+    check_values((*RL, changed(RL_GPU, default="")), {**own, "gpu": asked["gpu"]})
     if own["sleep"] > DISCARDED:
         raise InputError(f"must be 0, 1 or 2, not {own['sleep']}", parameter="sleep")
     if not is_shared and (own["sleep"] or own["offload"]):

@@ -13,7 +13,7 @@ from ..calc.sharding import Mesh
 from ..core.architecture import Architecture, declare
 from ..core.errors import InputError, SizeError, short_repr
 from ..core.record import changed, record
-from ..core.setting import AMOUNT, COUNT, SIZES, Setting, check_values, read_lengths, read_texts
+from ..core.setting import COUNT, SIZES, Setting, check_values, read_lengths, read_texts
 from ..data import table
 from ..estimate.amounts import amount
 from ..estimate.cost import AS_GIVEN, FROM_OPERATIONS, UNKNOWN, Emission, Machine, Span, emission, is_of_mixtures
@@ -23,9 +23,10 @@ from ..fitting.memory import memory_of
 from ..inputs.defaults import RESERVE, default_seq
 from ..inputs.effects import check_effects
 from ..inputs.models import read_model
-from ..inputs.settings import ADAPTERS, DTYPE, IS_TRAINING, OPTIMIZER, RECOMPUTE, WHOLE_MESH
+from ..inputs.settings import ADAPTERS, DTYPE, IS_TRAINING, OPTIMIZER, RECOMPUTE, TOKENS, WHOLE_MESH
+from ..inputs.training_settings import BATCH_TOKENS, ENERGY, MICRO_BATCH, OF_GPU, PRICE
 from .layouts import judged, layout_on, training_time, usual_step_tokens
-from .machine import MACHINE, OF_GPU, PRICE, read_machine
+from .machine import MACHINE, read_machine
 from .published_runs import published_tokens
 from .result import Training
 from .step import NO_RECOMPUTATION
@@ -33,11 +34,9 @@ from .step_time import TrainingTime
 
 LARGEST_WHOLE = 10**30
 SETTINGS = (
-    Setting("tokens", AMOUNT), *SIZES[1:], COUNT, Setting("batch_tokens", AMOUNT), MACHINE,
-    changed(WHOLE_MESH, needs=OF_GPU), Setting("micro_batch", int, 1, least=1, needs=(*OF_GPU, "mesh")),
-    changed(RECOMPUTE, default=NO_RECOMPUTATION, needs=(*OF_GPU, "mesh", "stored_scores")), PRICE,
-    Setting("watts", float, above=0, needs=OF_GPU), Setting("pue", float, least=1, needs=(*OF_GPU, "carbon")),
-    Setting("carbon", float, least=0, needs=(*OF_GPU, "pue")), DTYPE,
+    changed(TOKENS, least=None), *SIZES[1:], COUNT, BATCH_TOKENS, MACHINE,
+    changed(WHOLE_MESH, needs=OF_GPU), MICRO_BATCH,
+    changed(RECOMPUTE, default=NO_RECOMPUTATION, needs=(*OF_GPU, "mesh", "stored_scores")), PRICE, *ENERGY, DTYPE,
     changed(OPTIMIZER, default="adamw", needs=()), Setting("fit", Fit), *ADAPTERS,
 )  # fmt: skip
 

@@ -185,8 +185,7 @@ def _decode(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check
     """Check the state, FLOPs and traffic of decode steps after a prefill, and compare logits with a single pass."""
     whole = model.forward(*texts.first(SEQ + STEPS))
     logits, cache = model.prefill(*texts.first(SEQ))
-    declared_state = state(small, batch=BATCH, seq=SEQ, contents=True).elements
-    yield Check("state", declared_state, cache.elements, "elements")
+    yield Check("state", state(small, batch=BATCH, seq=SEQ, contents=True).elements, cache.elements, "elements")
     source: dict[str, Any] = {"source": SEQ} if small.is_encoder_decoder else {}
     observer, steps, declared, moved = Observer(), [np.asarray(logits)], 0, []
     excluded = traffic.reordered_kinds(model)

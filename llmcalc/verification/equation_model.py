@@ -6,7 +6,9 @@ causality, but not the equations themselves, since the model is generated from t
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
+from functools import reduce
 from math import prod
 from typing import NoReturn
 
@@ -261,10 +263,7 @@ class _Run:
             return self.normalise(equation, function, values)
         arrays = [self.align(value, out, equation) for value in values]
         if function in ("add", "mul"):
-            total = arrays[0]
-            for array in arrays[1:]:
-                total = total + array if function == "add" else total * array
-            return Value(total, out)
+            return Value(reduce(operator.add if function == "add" else operator.mul, arrays), out)
         if len(arrays) != 1:
             self.refuse(f"{function} of {len(arrays)} tensors")
         if function == "softmax":

@@ -61,6 +61,13 @@ class Ranks:
             raise NotImplementedError(f"{count} ranks cannot divide a dimension of length {length}")
         return slice(at * (length // count), (at + 1) * (length // count))
 
+    def shares(self, rank: int, splits: Mapping[str, int], shape: Sequence[int]) -> tuple[slice, ...]:
+        """Return the part of an array that a rank stores, given the divided dimension of each axis."""
+        found = [slice(None)] * len(shape)
+        for dim in set(splits.values()):
+            found[dim] = self.share(rank, [axis for axis, at in splits.items() if at == dim], shape[dim])
+        return tuple(found)
+
     def exchange(
         self,
         kind: str,

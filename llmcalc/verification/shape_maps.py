@@ -27,35 +27,27 @@ def images(function: Callable[[Array], Array], shape: Sequence[int]) -> tuple[Se
     return found, to
 
 
-def normalised(index: Any, shape: Sequence[int]) -> tuple[Any, ...]:
-    """Return an index as a tuple, with ``:`` in place of slices that contain a whole dimension."""
+def indexed(index: Any, shape: Sequence[int]) -> tuple[tuple[Any, ...], dict[int, Any], bool]:
+    """Return an index as a tuple, the indices of the dimensions that it changes, and whether each token has its own.
+
+    In the tuple, ``:`` stands for each slice that contains a whole dimension.
+    """
     index = index if isinstance(index, tuple) else (index,)
-    found, dim = [], 0
+    n_other = len(shape) - sum(each is not None and each is not Ellipsis for each in index)
+    found: list[Any] = []
+    changed: dict[int, Any] = {}
+    dim = 0
     for each in index:
         if each is Ellipsis:
-            dim += len(shape) - sum(other is not None and other is not Ellipsis for other in index)
+            dim += n_other
         elif each is not None:
             if isinstance(each, slice) and range(*each.indices(shape[dim])) == range(shape[dim]):
                 each = slice(None)
+            else:
+                changed[dim] = each
             dim += 1
         found.append(each)
-    return tuple(found)
-
-
-def indexed(index: tuple[Any, ...], ndim: int) -> tuple[dict[int, Any], bool]:
-    """Return the indices of the dimensions that an index changes, and whether each token has its own index."""
-    n_used = sum(each is not None and each is not Ellipsis for each in index)
-    found: dict[int, Any] = {}
-    dim, is_gather = 0, False
-    for each in index:
-        if each is Ellipsis:
-            dim += ndim - n_used
-        elif each is not None:
-            if not (isinstance(each, slice) and each == slice(None)):
-                found[dim] = each
-            is_gather |= np.ndim(each) > 1  # by token
-            dim += 1
-    return found, is_gather
+    return tuple(found), changed, any(np.ndim(each) > 1 for each in changed.values())
 
 
 def factors(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int]]]:

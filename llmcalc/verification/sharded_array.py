@@ -146,8 +146,7 @@ class ShardedArray(NDArrayOperatorsMixin):
     def narrowed(self, splits: Splits) -> ShardedArray:
         """Return an array in which each rank keeps only its share of the dimensions in ``splits``."""
         both = {**self.splits, **splits}
-        parts = [self.local(rank, both) for rank in range(len(self.parts))]
-        return self.with_parts(parts, self.shape, both, True)
+        return self.with_parts([self.local(rank, both) for rank in range(len(self.parts))], self.shape, both, True)
 
     def local(self, rank: int, splits: Splits) -> Array:
         """Return the local array of a rank, divided further along the dimensions in ``splits``."""
@@ -196,8 +195,7 @@ class ShardedArray(NDArrayOperatorsMixin):
         for some in self.ranks.by_group(set(axes) & splits.keys())[::-1]:
             for dim in dict.fromkeys(self.splits[axis] for axis in some):
                 along = [axis for axis in some if self.splits[axis] == dim]
-                joined = partial(np.concatenate, axis=dim)
-                parts = self.ranks.exchange(ALL_GATHER, parts, along, joined, is_saved)
+                parts = self.ranks.exchange(ALL_GATHER, parts, along, partial(np.concatenate, axis=dim), is_saved)
                 splits = {axis: at for axis, at in splits.items() if axis not in along}
         if self.copied:
             times = [self.shape[dim] if dim in self.copied else 1 for dim in range(self.ndim)]
@@ -219,21 +217,17 @@ class ShardedArray(NDArrayOperatorsMixin):
             kept_owners = {axis: owner for axis, owner in self.owners.items() if axis not in owned}
             found = ShardedArray(self.ranks, parts, self.shape, self.splits, self.partial | owned, owners=kept_owners)
             return found.as_terms(axes - owned)
-        wanted = [axis for axis in axes if axis in self.splits]
+        wanted = {axis: dim for axis, dim in self.splits.items() if axis in axes}
         if not wanted:
             return self
         kept = {axis: dim for axis, dim in self.splits.items() if axis not in wanted}
-        dims = {self.splits[axis] for axis in wanted}
         shape = [n // prod(self.ranks.sizes[a] for a in kept if kept[a] == dim) for dim, n in enumerate(self.shape)]
         parts = []
         for rank, part in enumerate(self.parts):
             padded = np.zeros(shape, part.dtype)
-            cut = [slice(None)] * self.ndim
-            for dim in dims:
-                cut[dim] = self.ranks.share(rank, [axis for axis in wanted if self.splits[axis] == dim], shape[dim])
-            padded[tuple(cut)] = part
+            padded[self.ranks.shares(rank, wanted, shape)] = part
             parts.append(padded)
-        return ShardedArray(self.ranks, parts, self.shape, kept, self.partial | set(wanted), owners=self.owners)
+        return ShardedArray(self.ranks, parts, self.shape, kept, self.partial | wanted.keys(), owners=self.owners)
 
     def is_own(self, rank: int, axes: Iterable[str]) -> Array:
         """Return which elements a rank adds to a sum over the given mesh axes."""
@@ -245,10 +239,7 @@ class ShardedArray(NDArrayOperatorsMixin):
 
     def local_owner(self, rank: int, axis: str, owner: Array) -> Array:
         """Return the owners of the elements of a local array."""
-        cut = [slice(None)] * self.ndim
-        for dim in set(self.splits.values()):
-            cut[dim] = self.ranks.share(rank, [axis for axis, at in self.splits.items() if at == dim], self.shape[dim])
-        local = np.broadcast_to(owner, self.shape)[tuple(cut)]
+        local = np.broadcast_to(owner, self.shape)[self.ranks.shares(rank, self.splits, self.shape)]
         return np.where(local == EVERY, EVERY, local % self.ranks.sizes[axis])
 
     def owner_of(self, axis: str) -> Array:
@@ -374,11 +365,8 @@ class ShardedArray(NDArrayOperatorsMixin):
                 left[old[at]] //= size
                 remaining //= size
                 splits[axis] = new[to]
-        parts = []
-        for part in self.parts:
-            local = [n // prod(self.ranks.sizes[a] for a in splits if splits[a] == at) for at, n in enumerate(wanted)]
-            parts.append(part.reshape(local))
-        found = self.with_parts(parts, wanted, splits, True)
+        local = [n // prod(self.ranks.sizes[a] for a in splits if splits[a] == at) for at, n in enumerate(wanted)]
+        found = self.with_parts([part.reshape(local) for part in self.parts], wanted, splits, True)
         found.owners = {axis: owner.reshape(wanted) for axis, owner in self.owners.items()}
         found.is_moved = True
         return found

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture, Block, Run, Stack, Sublayer, declare
 from ..core.errors import InputError
+from ..core.layer_history import change_sublayer
 from ..twins.plan import place_stack
 from .result import Check
 from .sharded_run import ShardedRun, divisible, sharded_run
@@ -47,12 +48,11 @@ def run_alone(d_model: int, sublayer: Sublayer, mesh: Mesh = MESH) -> ShardedRun
     if not all(_is_compared(layer) for _, layer in sublayer.layers()):
         return None
     try:
-        branches = tuple(replace(branch, layer=divisible(branch.layer, mesh)) for branch in sublayer.branches)
-        widths = {getattr(branch.layer, branch.layer.INPUT_WIDTH, d_model) for branch in branches}
+        part = change_sublayer(replace(sublayer, share=""), partial(divisible, mesh=mesh))
+        widths = {getattr(branch.layer, branch.layer.INPUT_WIDTH, d_model) for branch in part.branches}
         if widths != {d_model} or any((sublayer.concat_input, sublayer.input_from, sublayer.residual_from)):
             return None
-        block = Block("block", (replace(sublayer, branches=branches, share=""),))
-        stack = Stack("decoder", d_model, (), (Run(block, 1),), ())
+        stack = Stack("decoder", d_model, (), (Run(Block("block", (part,)), 1),), ())
         has_streams = any(hasattr(layer.module, "connect") for layer in place_stack(stack).layers())
         return None if has_streams else sharded_run(stack, mesh, batch=1, seq=SEQ)
     except (InputError, NotImplementedError):  # other inputs, or functions that simulated ranks do not implement

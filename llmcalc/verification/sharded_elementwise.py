@@ -31,12 +31,9 @@ def elementwise(function: Any, *inputs: Any) -> ShardedArray:
     is_weight = all(array.is_weight for array in arrays)
     if function in SUMS and terms:
         arrays = [array.as_sum(terms) for array in arrays]
-    arrays, splits = _with_equal_splits(arrays)
-    ranks, parts = arrays[0].ranks, []
-    for rank in range(len(ranks.places)):
-        own = [_local(array, rank, splits) for array in arrays]
-        with np.errstate(invalid="ignore"):  # rows that the rank does not have
-            parts.append(function(*own))
+    ranks, splits = arrays[0].ranks, with_equal_splits(arrays)
+    with np.errstate(invalid="ignore"):  # rows that a rank does not have
+        parts = [function(*(_local(array, rank, splits) for array in arrays)) for rank in range(len(ranks.places))]
     at = {axis: dim + len(shape) for axis, dim in splits.items()}
     found = ShardedArray(ranks, parts, shape, at, terms, is_weight, owners)
     if function is np.add:
@@ -67,18 +64,16 @@ def reduce_before_repetition(arrays: list[ShardedArray], size: int) -> None:
             array.reduce(array.partial)
 
 
-def _with_equal_splits(arrays: list[ShardedArray]) -> tuple[list[ShardedArray], Splits]:
-    """Return operands that each mesh axis divides along the same dimension, and the divided dimensions, counted from
-    the last one.
+def with_equal_splits(arrays: list[ShardedArray]) -> Splits:
+    """Gather operands so that each mesh axis divides all along the same dimension. Return the divided dimensions,
+    counted from the last one.
     """
     splits: Splits = {}
-    found = []
-    for array in arrays:
-        for axis, dim in array.splits.items():
-            if splits.setdefault(axis, dim - array.ndim) != dim - array.ndim:
-                array = array.gathered([axis])
-        found.append(array)
-    return found, splits
+    for each in arrays:
+        own = {axis: dim - each.ndim for axis, dim in each.splits.items()}
+        splits = own | splits
+        each.gather(axis for axis, dim in own.items() if dim != splits[axis])
+    return splits
 
 
 def _local(array: ShardedArray, rank: int, splits: Splits) -> Array:

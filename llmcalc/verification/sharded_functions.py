@@ -17,8 +17,8 @@ from ..calc.collectives import ALL_GATHER, ALL_REDUCE, FORWARD
 from . import sharded_elementwise as sharded_elementwise  # registers its functions
 from . import sharded_indexing as sharded_indexing
 from .row_owners import routed, with_all_rows, with_rows_of_one_owner
-from .sharded_array import OPERATIONS, ShardedArray, Splits, as_sharded, divide
-from .sharded_elementwise import gathered, reduce_before_repetition, terms_along
+from .sharded_array import OPERATIONS, ShardedArray, as_sharded, divide
+from .sharded_elementwise import gathered, reduce_before_repetition, terms_along, with_equal_splits
 
 
 def einsum(spec: str, *operands: Any, order: str = "K") -> ShardedArray:
@@ -148,7 +148,9 @@ def _joined(function: Any, arrays: Sequence[Any], axis: int = 0) -> ShardedArray
         given = [each.reduce(each.partial) for each in given]
     summed = frozenset[str]().union(*(each.partial for each in given))
     given = [each.as_sum(summed) if summed else each for each in given]
-    given, splits = _with_equal_splits(given, None if is_stack else dim)
+    if not is_stack:
+        given = [gathered(each, [axis for axis, at in each.splits.items() if at == dim]) for each in given]
+    splits = {axis: at + given[0].ndim for axis, at in with_equal_splits(given).items()}
     parts = [function([each.local(rank, splits) for each in given], axis=axis) for rank in range(len(ranks.places))]
     shape = list(function([np.broadcast_to(0.0, each.shape) for each in given], axis=axis).shape)
     moved = {name: at + (is_stack and at >= dim) for name, at in splits.items()}
@@ -166,25 +168,10 @@ def _with_rows_on_same_ranks(arrays: list[ShardedArray], dim: int) -> list[Shard
     return [_as_divided(each, divided[0], spread) for each in arrays] if divided else arrays
 
 
-def _with_equal_splits(arrays: list[ShardedArray], along: int | None) -> tuple[list[ShardedArray], Splits]:
-    """Return arrays that each mesh axis divides along the same dimension, which is not ``along``, and the divided
-    dimensions.
-    """
-    arrays = [gathered(each, [axis for axis, at in each.splits.items() if at == along]) for each in arrays]
-    splits: Splits = {}
-    for each in arrays:
-        splits |= {axis: at for axis, at in each.splits.items() if axis not in splits}
-    return [each.gather(axis for axis, at in each.splits.items() if splits[axis] != at) for each in arrays], splits
-
-
 def _as_divided(array: ShardedArray, other: ShardedArray, axes: Iterable[str]) -> ShardedArray:
     """Return an array with its rows on the ranks that have the same rows of another array."""
     moved = [axis for axis in axes if axis in array.owners and axis in other.splits]
     return routed(array, {axis: np.max(other.owner_of(axis), axis=-1, keepdims=True) for axis in moved}).settled()
-
-
-def _broadcast(array: Any, shape: Sequence[int]) -> Any:
-    return array + np.zeros(shape)
 
 
 def _repeated(array: ShardedArray, times: int, axis: int) -> ShardedArray:
@@ -198,10 +185,6 @@ def _split(array: ShardedArray, count: int, axis: int = 0) -> list[ShardedArray]
     return [array[(*before, slice(number * size, (number + 1) * size))] for number in range(count)]
 
 
-def _zeros_like(array: ShardedArray, shape: Sequence[int]) -> ShardedArray:
-    return divide(np.zeros(shape), array.ranks, {})
-
-
 OPERATIONS |= {
     np.einsum: einsum,
     np.sum: partial(_total, np.sum),
@@ -209,9 +192,9 @@ OPERATIONS |= {
     np.max: _largest,
     np.concatenate: partial(_joined, np.concatenate),
     np.stack: partial(_joined, np.stack),
-    np.broadcast_to: _broadcast,
+    np.broadcast_to: lambda array, shape: array + np.zeros(shape),
     np.split: _split,
-    np.zeros_like: _zeros_like,
+    np.zeros_like: lambda array, shape: divide(np.zeros(shape), array.ranks, {}),
     np.shape: lambda array: array.shape,
     np.ndim: lambda array: array.ndim,
     np.reshape: lambda array, shape: array.reshape(shape),

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..calc.collectives import FORWARD
 from ..twins.weights import Array
-from .shape_maps import images, indexed, normalised
+from .shape_maps import images, indexed
 from .sharded_array import EVERY, OPERATIONS, ShardedArray, Splits, divide
 
 ID_DIMS = 2
@@ -24,10 +24,8 @@ ID_DIMS = 2
 def take(array: ShardedArray, index: Any) -> ShardedArray:
     """Return the elements at an index."""
     ranks = array.ranks
-    index = normalised(index, array.shape)
-    dims, is_gather = indexed(index, array.ndim)
-    shape = np.broadcast_to(0.0, array.shape)[index].shape
-    if ranks.phase == FORWARD and prod(shape) < array.size:
+    index, dims, is_gather = indexed(index, array.shape)
+    if ranks.phase == FORWARD and prod(np.broadcast_to(0.0, array.shape)[index].shape) < array.size:
         array.reduce(array.partial)
     if (
         array.ndim == 2
@@ -108,8 +106,7 @@ def _divides_tokens(array: ShardedArray, axis: str) -> bool:
 
 def add_at(array: ShardedArray, index: Any, values: ShardedArray) -> None:
     """Add values at an index, in place. The array is divided as the values are, apart from indexed dimensions."""
-    index = normalised(index, array.shape)
-    dims, _ = indexed(index, array.ndim)
+    index, dims, _ = indexed(index, array.shape)
     _, to = images(lambda part: part[index], array.shape)
     dim_of = {at: dim for dim, at in to.items() if dim not in dims}
     kept = {axis: dim_of[at] for axis, at in values.splits.items() if at in dim_of}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from math import lcm
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy as np
 
 from ..calc.memory.zero import SHARDS_OPTIMIZER, SHARDS_WEIGHTS
 from ..calc.sharding import Mesh
-from ..core.architecture import Architecture, Named, Stack
+from ..core.architecture import Architecture, Stack
+from ..core.layer_history import change_named, change_sublayer
 from ..core.ledger import entries
 from ..core.shrink import SEQ, shrink
 from ..twins.model import Model
@@ -166,17 +168,12 @@ class _OuterModule:
 
 
 def _divisible_stack(stack: Stack, mesh: Mesh) -> Stack:
-    def named(layers: tuple[Named, ...]) -> tuple[Named, ...]:
-        return tuple(Named(name, divisible(layer, mesh)) for name, layer in layers)
-
-    runs = []
+    change, runs = partial(divisible, mesh=mesh), []
     for run in stack.runs:
-        sublayers = []
-        for sublayer in run.block.sublayers:
-            branches = (replace(branch, layer=divisible(branch.layer, mesh)) for branch in sublayer.branches)
-            sublayers.append(replace(sublayer, branches=tuple(branches)))
-        runs.append(replace(run, block=replace(run.block, sublayers=tuple(sublayers))))
-    return replace(stack, inputs=named(stack.inputs), runs=tuple(runs), outputs=named(stack.outputs))
+        sublayers = tuple(change_sublayer(sublayer, change) for sublayer in run.block.sublayers)
+        runs.append(replace(run, block=replace(run.block, sublayers=sublayers)))
+    inputs, outputs = change_named(stack.inputs, change), change_named(stack.outputs, change)
+    return replace(stack, inputs=inputs, runs=tuple(runs), outputs=outputs)
 
 
 def _train(model: Model, tape: Tape, inputs: Array) -> dict[str, Array]:

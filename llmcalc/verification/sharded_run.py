@@ -150,8 +150,7 @@ def _share_of_gradient(leaf: Variable) -> ShardedArray:
 def loss_gradient(logits: Array, targets: Array) -> Array:
     """Compute the gradient of the cross-entropy with respect to logits [b q V], which can be divided along V."""
     b, q, vocab = logits.shape
-    most = np.max(logits, axis=-1, keepdims=True)
-    e = np.exp(logits - most)
+    e = np.exp(logits - np.max(logits, axis=-1, keepdims=True))
     share = e / np.sum(e, axis=-1, keepdims=True)
     is_target = np.asarray(targets)[..., None] == np.arange(vocab)
     np.asarray(np.sum(logits * is_target, axis=-1))
@@ -170,8 +169,7 @@ def exchanged_sizes(ranks: Ranks) -> Exchanged:
 
 def declared_sizes(architecture: Architecture, mesh: Mesh, batch: int, seq: int) -> Exchanged:
     """Return the declared number of elements of all collectives of a training step."""
-    workload = Workload(batch=batch, seq=seq, mode="train")
-    found = communication(architecture, workload, mesh, BITS, BITS)
+    found = communication(architecture, Workload(batch=batch, seq=seq, mode="train"), mesh, BITS, BITS)
     sizes = Counter[tuple[str, str, int, str]]()
     for each in found.collectives:
         if each.ranks > 1:

@@ -16,7 +16,6 @@ import numpy as np
 from ..calc.collectives import ALL_GATHER, FORWARD, REDUCE_SCATTER
 from ..twins import gradients
 from ..twins.tape import Variable
-from ..twins.weights import Array
 from .ranks import Parts, Ranks
 from .sharded_array import ShardedArray
 
@@ -40,15 +39,14 @@ class ShardedWeights:
         self.unit: Unit = ()
         self._gathered: dict[tuple[str, Unit], Variable] = {}
         self._is_dropped: set[tuple[str, Unit]] = set()
-        self._shards = {name: self._divide(array) for name, array in weights.items()}
+        self._shards = {name: self._divided(self._replicas(name), each.parts) for name, each in weights.items()}
 
     def without_values(self) -> dict[str, ShardedArray]:
         """Return the weights as arrays of NaN, which no layer can use before it has gathered them."""
-        found = {}
-        for name, each in self.weights.items():
-            empty = [np.full_like(part, np.nan) for part in each.parts]
-            found[name] = each.with_parts(empty, each.shape, each.splits, True)
-        return found
+        return {
+            name: each.with_parts([np.full_like(part, np.nan) for part in each.parts], each.shape, each.splits, True)
+            for name, each in self.weights.items()
+        }
 
     def gather(self, name: str, variable: Variable) -> Variable:
         """Return a weight that the ranks gather once per use of a block, or a copy of a weight that they have."""
@@ -89,33 +87,31 @@ class ShardedWeights:
         self.ranks.count(REDUCE_SCATTER, axes, gradient.parts[0].size)
         groups = [self.ranks.peers(rank, axes) for rank in range(len(gradient.parts))]
         totals: Parts = [sum(gradient.parts[peer] for peer in peers) for peers in groups]
-        shards = [self._shard(rank, axes, total) for rank, total in enumerate(totals)]
-        whole = self._joined(shards, axes, gradient.parts[0].shape)
+        whole = self._joined(self._divided(axes, totals), axes, gradient.parts[0].shape)
         partial = gradient.partial - set(axes)
         return ShardedArray(self.ranks, whole, gradient.shape, gradient.splits, partial, owners=gradient.owners)
 
     def updated(self, name: str, gradient: ShardedArray) -> ShardedArray:
         """Return a weight after a step of gradient descent. Each rank updates its shard and gathers the others."""
         axes, own = self._replicas(name), self.weights[name]
-        steps = [self._shard(rank, axes, part) for rank, part in enumerate(gradient.parts)]
+        steps = self._divided(axes, gradient.parts)
         shards = [shard - step for shard, step in zip(self._shards[name], steps, strict=True)]
         if axes and not self.is_stored:
             self.ranks.count(ALL_GATHER, axes, own.parts[0].size, "dp")
-        parts = self._joined(shards, axes, own.parts[0].shape)
-        return own.with_parts(parts, own.shape, own.splits, True)
+        return own.with_parts(self._joined(shards, axes, own.parts[0].shape), own.shape, own.splits, True)
 
     def _replicas(self, name: str) -> list[str]:
         """Return the mesh axes along which ranks have the same weight and different tokens."""
         own = self.weights[name].splits
         return [axis for axis, group in self.ranks.groups.items() if group != "tp" and axis not in own]
 
-    def _divide(self, array: ShardedArray) -> Parts:
-        axes = [axis for axis, group in self.ranks.groups.items() if group != "tp" and axis not in array.splits]
-        return [self._shard(rank, axes, part) for rank, part in enumerate(array.parts)]
-
-    def _shard(self, rank: int, axes: Iterable[str], part: Array) -> Array:
-        peers = self.ranks.peers(rank, axes)
-        return np.array_split(part.ravel(), len(peers))[peers.index(rank)]
+    def _divided(self, axes: Iterable[str], parts: Parts) -> Parts:
+        """Return the shard of each rank, of as many as there are ranks along the given axes."""
+        peers = [self.ranks.peers(rank, axes) for rank in range(len(parts))]
+        return [
+            np.array_split(part.ravel(), len(each))[each.index(rank)]
+            for rank, (part, each) in enumerate(zip(parts, peers, strict=True))
+        ]
 
     def _joined(self, shards: Parts, axes: Iterable[str], shape: tuple[int, ...]) -> Parts:
         peers = (self.ranks.peers(rank, axes) for rank in range(len(shards)))

@@ -99,8 +99,7 @@ class Comparison:
         """Checks that compare declared and stored tensors and bytes."""
         stored = len(self.headers.tensors) - sum(group.tensors for group in self.additional)
         detail = f"{len(self.differences)} differ" if self.differences else ""
-        files = self.headers.files
-        explained = sum(file.header_bytes + file.padding_bytes + file.data_bytes for file in files)
+        explained = sum(file.header_bytes + file.padding_bytes + file.data_bytes for file in self.headers.files)
         return (
             Check("tensors", self.declared, stored, "tensors", detail=detail, note="by name, shape and type"),
             Check("bytes on disk", explained, self.headers.size_bytes, "bytes", note="headers, padding and tensors"),

@@ -15,9 +15,10 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from glob import glob
 from itertools import pairwise
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -115,18 +116,12 @@ def _files(message: Message) -> Iterator[None]:
     if not files:
         yield
         return
-    before = os.getcwd()
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, chdir(folder):
         for name, text in files.items():
             if not _NAME.fullmatch(name):
                 raise InputError(f"invalid file name {short_repr(name)}", hint="use letters, digits and . _ -")
-            with open(os.path.join(folder, name), "w", encoding="utf-8", errors="backslashreplace") as stream:
-                stream.write(text)
-        os.chdir(folder)
-        try:
-            yield
-        finally:
-            os.chdir(before)
+            Path(name).write_text(text, "utf-8", "backslashreplace")
+        yield
 
 
 def _columns(message: Message) -> int:

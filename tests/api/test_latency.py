@@ -315,7 +315,7 @@ def test_a_calibration_changes_the_times_and_narrows_the_interval() -> None:
 def test_a_calibration_finds_its_model_by_what_it_computes() -> None:
     row = {"model": "gpt2", "gpu": "h100", "isl": 101, "osl": 53, "concurrency": 7, "tpot_ms": 3}
     own, copy = llmcalc.calibrate([row]), changed(llmcalc.load("gpt2"), name="my-model")
-    assert llmcalc.latency(copy, "h100", calibration=own).calibrated is not None
+    assert llmcalc.latency(copy, "h100", calibration=own).measured is not None
     with pytest.raises(InputError, match="differs from the measured"):
         llmcalc.latency(llmcalc.load("gpt2", overrides=["n_layers=7"]), "h100", calibration=own)
 
@@ -453,7 +453,7 @@ def test_the_default_layout_is_that_of_serve(
     lengths = {"seq": 1009, "new_tokens": new_tokens} if new_tokens else {"context": 1009}
     found = latency(model, gpu, batch=batch, engine=engine, **lengths)
     served: Any = llmcalc.serve(model, gpu, isl=1009, osl=new_tokens or 128, concurrency=batch, engine=engine)
-    assert served.replicas == 1
+    assert served.point.replicas == 1
     sizes = ("tp", "dp", "pp", "ep")
     assert [getattr(found.model.mesh, name) for name in sizes] == [getattr(served.mesh, name) for name in sizes]
     assert found.is_usual is not served.has_chosen_layout
@@ -471,7 +471,7 @@ def test_experts_are_divided_if_many_sequences_pay_for_it() -> None:
 def test_replicas_that_share_no_experts_are_no_layout_of_one_batch() -> None:
     served: Any = llmcalc.serve("qwen3-moe-30b-a3b", "h100:2", isl=2048, osl=128, concurrency=512)
     found = latency("qwen3-moe-30b-a3b", "h100:2", batch=512)
-    assert found.model.mesh.ranks == found.count == served.used == 2
+    assert found.model.mesh.ranks == found.count == served.point.used == 2
 
 
 def test_stages_divide_the_layers() -> None:

@@ -193,7 +193,7 @@ FLAG = re.compile(r"(?<![-\w(])--[a-z]")
 # old names, examples, paths and the flags of other programs
 ELSEWHERE = (
     "core/aliases.py", "core/errors.py", "checkpoint/headers/checkpoint.py", "importers/engine_commands.py",
-    "importers/training_commands.py",
+    "importers/training_commands.py", "inputs/serving_settings.py",
 )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from llmcalc.search.front import ServingFront
 from llmcalc.search.space import Space
 from llmcalc.serving.formats import format_choices
 from llmcalc.serving.pool_times import decodes, pools_time, prefills
+from llmcalc.serving.replicas import replica_on
 from llmcalc.serving.requests import read_requests
 from llmcalc.serving.service import Service
 from llmcalc.serving.step.step_models import step_model
@@ -201,3 +202,29 @@ def test_stages_store_a_part_of_the_layers_and_compute_batches_in_turn() -> None
 def test_a_front_without_the_name_of_a_gpu_is_refused(gpu: str) -> None:
     with pytest.raises(InputError, match="needs the name of a GPU"):
         llmcalc.serving_front("gpt2", gpu, isl=101, osl=103)
+
+
+def test_fronts_have_the_rates_of_their_points() -> None:
+    found = front(gpu="h100:2", osl=2)
+    assert {name.rpartition(", ")[2] for name in found.fronts} >= {"two pools", "as published"}
+    known = [pair for pairs in found.fronts.values() for pair in pairs]
+    for one in found.points:
+        own = 1 / one.tpot_s, one.requests_per_s * 2 / 2  # 2 tokens on 2 GPUs
+        assert any(pair == pytest.approx(own) for pair in known)
+
+
+def test_commands_state_only_what_differs_from_the_defaults() -> None:
+    for one in front(QWEN).points:
+        words = " ".join(one.commands.values()).split()
+        assert "--max-model-len" not in words
+        sizes = [int(words[at + 1]) for at, word in enumerate(words) if word == "--data-parallel-size"]
+        assert sizes == ([] if one.mesh.dp == 1 else [one.mesh.dp])  # replicas of experts are processes of their own
+
+
+@pytest.mark.parametrize(("tp", "dp", "is_named"), [(2, 8, True), (1, 16, True), (1, 8, False), (16, 1, False)])
+def test_experts_on_several_nodes_name_how_they_exchange_tokens(tp: int, dp: int, is_named: bool) -> None:
+    model = llmcalc.load("deepseek-v3")
+    service = Service(model, H100, tp * dp, read_requests(1009, 499), "vllm")
+    replica = replica_on(service, Mesh(tp=tp, dp=dp, ep=dp * tp if dp > 1 else 1, etp=1 if dp > 1 else None), NONE)
+    assert replica.exchanges is (dp > 1)
+    assert ("--all2all-backend" in (replica.command(1508, 7) or "")) is is_named

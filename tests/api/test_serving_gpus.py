@@ -10,6 +10,7 @@ import pytest
 import llmcalc
 from llmcalc.cli.main import main
 from llmcalc.core.errors import InputError
+from llmcalc.core.record import changed
 from llmcalc.estimate.prices import price_quotes
 from llmcalc.inputs.gpus import accelerators
 from llmcalc.search.served_gpus import ServedGpus
@@ -204,3 +205,10 @@ def test_a_change_that_keeps_all_requests_is_named_before_fewer_requests() -> No
     fewer, more = (each for each, _ in one.result.changes)
     assert [*fewer] == ["concurrency"]
     assert change == more == {"gpu": "l4:8"}
+
+
+def test_rates_are_those_of_serve(whole: ServingGpus) -> None:
+    own = whole.gpus[0]
+    alone: Any = llmcalc.serve(MODEL, f"{own.accelerator.name}:{own.count}", **REQUESTS, concurrency=24)
+    assert own.tokens_per_s == pytest.approx(130 * alone.time.requests_per_s)
+    assert f"{own.tokens_per_s:,.0f} tokens/s" in changed(whole, gpus=(own,)).summary

@@ -102,3 +102,8 @@ def test_a_layout_that_leaves_gpus_over_is_refused() -> None:
         pools("1x", tp=2)
     with pytest.raises(InputError, match="cannot be combined with a search"):
         pools(sla="tpot<20ms")
+
+
+def test_one_request_is_answered_unless_their_number_is_given() -> None:
+    assert [pools("1x", concurrency=number).concurrency for number in (None, 23)] == [1, 23]
+    assert pools("1x").to_dict()["concurrency"] == 1

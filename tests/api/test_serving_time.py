@@ -194,6 +194,15 @@ def test_a_faster_layout_of_experts_is_named() -> None:
     assert serve(gpu="h100:2").faster is None
 
 
+def test_replicas_of_a_small_model_are_faster_if_the_engine_has_them() -> None:
+    small = llmcalc.load("llama3.2-1b")
+    one = serve(small, "h100:4", concurrency=211, tp=4)
+    assert one.faster is not None
+    assert one.faster.settings == {"tp": 1, "dp": 4}
+    assert one.faster.result.tokens_per_s_gpu > 1.3 * one.tokens_per_s_gpu
+    assert serve(small, "h100:4", concurrency=3, tp=4).faster is None  # fewer requests than replicas
+
+
 @pytest.mark.parametrize(("concurrency", "layout"), [(1, (8, 1, 1)), (127, (1, 8, 8))])
 def test_the_default_on_a_node_divides_experts_if_that_is_distinctly_faster(
     concurrency: float, layout: tuple[int, int, int]

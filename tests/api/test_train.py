@@ -248,3 +248,12 @@ def test_a_run_computes_each_of_its_parts_once() -> None:
     assert given.step is None
     assert given.memory is None
     assert given.answer().answer == (given.answer().hours, given.answer().days, given.answer().cost)
+
+
+def test_published_hours_hold_for_the_tokens_of_the_run() -> None:
+    """[deepseek2024v3, Table 1]: 2,788,000 hours of H800 for 14.8T tokens."""
+    own, half = (llmcalc.train("deepseek-v3", tokens, gpu="h800:2048").expected for tokens in ("14.8T", "7.4T"))
+    assert own is not None
+    assert (own.hours.mid, own.is_published) == (2_788_000, True)
+    assert half is not None
+    assert not half.is_published

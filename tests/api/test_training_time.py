@@ -116,3 +116,15 @@ def test_a_step_has_whole_sequences(change: Callable[[dict[str, Any]], dict[str,
     found = llmcalc.train("llama3-8b", "1T", **change({"gpu": "h100:8"})).step_time
     assert found
     assert found.tokens % found.step.layout.sequences == 0
+
+
+def test_replicas_divide_the_update_of_the_weights() -> None:
+    """Without ZeRO each of 4 replicas updates all weights, and with it a quarter of them."""
+    whole, divided = (
+        llmcalc.train("llama3.2-1b", "1T", gpu="h100:4", batch_tokens="1M", mesh=llmcalc.Mesh(dp=4, zero=stage))
+        for stage in (0, 1)
+    )
+    assert whole.step_time is not None
+    assert divided.step_time is not None
+    parts = [run.step_time.step.parts["optimizer"] for run in (whole, divided) if run.step_time]
+    assert parts[0] == pytest.approx(4 * parts[1], rel=0.02)

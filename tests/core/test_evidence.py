@@ -12,6 +12,7 @@ import pytest
 import llmcalc
 from llmcalc.analysis.evidence import classes
 from llmcalc.analysis.quantity import names, quantity
+from llmcalc.calc.step_result import StepResult
 from llmcalc.core.evidence import CLASSES, merged, weakest
 from llmcalc.core.notebook_display import NotebookDisplay
 from llmcalc.core.record import changed
@@ -51,12 +52,12 @@ DERIVED = {
 
 
 def results() -> set[type]:
-    """All classes of results."""
+    """All classes of results, without the base class of those about one step."""
     for module in pkgutil.walk_packages(llmcalc.__path__, "llmcalc."):
         if not module.name.endswith("__main__"):
             import_module(module.name)
     found = (kind for kind in subclasses(NotebookDisplay) if not issubclass(kind, llmcalc.Architecture))
-    return {kind for kind in found if is_record_class(kind)}
+    return {kind for kind in found if is_record_class(kind)} - {StepResult}
 
 
 def subclasses(of: type) -> Iterator[type]:

@@ -101,7 +101,6 @@ def read_image_size(text: str) -> tuple[int, int]:
     sides = text.lower().replace("×", "x").split("x")
     numbers = [int(side) for side in sides if side.strip().isdecimal() and len(side) <= len(str(LARGE))]
     if len(sides) != 2 or len(numbers) != 2 or not all(numbers):
-        raise InputError(
-            f"invalid image size {text!r}", parameter="image", hint="use a size in pixels such as 1024x768"
-        )
+        hint = "use a size in pixels such as 1024x768"
+        raise InputError(f"invalid image size {text!r}", parameter="image", hint=hint)
     return numbers[0], numbers[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from itertools import product
-from math import ceil, log, sqrt
+from math import ceil, log, prod, sqrt
 from typing import ClassVar
 
 from ...core.errors import InputError
@@ -85,8 +85,7 @@ class Canvas(Split):
                     raise InputError(f"invalid shape {shape!r}", parameter="shapes", hint="use a shape such as 336x672")
                 yield sides[0], sides[1]
             return
-        found = [(rows, columns) for rows, columns in tiled_shapes(1, self.most)]
-        yield from sorted(found, key=lambda shape: shape[0] * shape[1])
+        yield from sorted(tiled_shapes(1, self.most), key=prod)
 
     def _closest_ratio(self, width: int, height: int) -> tuple[int, int]:
         """Return the arrangement with the closest ratio. Of equal ones, the last whose half the image covers."""
@@ -100,13 +99,11 @@ class Canvas(Split):
 
     def _least_scaling(self, width: int, height: int) -> tuple[int, int]:
         """Return the arrangement that enlarges the image least, or reduces it least if none is large enough."""
-        scales = {
-            (rows, columns): min(self.side * columns / width, self.side * rows / height)
-            for rows, columns in self._arrangements()
-        }
+        sizes = {shape: (self.side * shape[0], self.side * shape[1]) for shape in self._arrangements()}
+        scales = {shape: min(wide / width, high / height) for shape, (high, wide) in sizes.items()}
         large = [scale for scale in scales.values() if scale >= 1]
         scale = min(large) if large else max(scales.values())
-        return min((shape for shape, own in scales.items() if own == scale), key=lambda shape: shape[0] * shape[1])
+        return min((shape for shape, own in scales.items() if own == scale), key=prod)
 
     def _covering(self, width: int, height: int) -> tuple[int, int]:
         """Return the arrangement that covers the image, or the closest ratio if it has too many tiles."""

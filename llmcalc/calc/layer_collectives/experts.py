@@ -14,6 +14,8 @@ def route(scope: DeclarationScope, equation: Equation) -> Partial | None:
 
     Return the ranks that have partial sums of the result of an equation that adds the outputs of a token's experts.
     """
+    if not scope.used:
+        return None
     names = [operand.name for operand in equation.operands]
     is_routed = any(scope.is_expert(scope.weights.get(name)) for name in names)
     from_experts = [name for name in names if name in scope.in_experts]

@@ -15,7 +15,9 @@ from .declaration_scope import DeclarationScope
 def gather_divided(scope: DeclarationScope, operand: Operand, equation: Equation) -> None:
     """Record that a divided operand is gathered, because the result is whole or a concatenation in another order."""
     version, result = scope.versions.get(operand.name), equation.out.axes
-    if version is None or not _moves(scope, equation) or (ranks := scope.shards(version.axes)) == 1:
+    if version is None or version.partial or "b" not in scope.axes_of(operand) or not _moves(scope, equation):
+        return
+    if (ranks := scope.shards(version.axes)) == 1:
         return
     divided = {axis for axis in version.axes if scope.shards((axis,)) > 1}
     is_joined = equation.function == "copy" and len(equation.operands) > 1 and not divided & {*result}
@@ -37,5 +39,6 @@ def is_separate(scope: DeclarationScope, axes: tuple[str, ...], equation: Equati
 
 def _moves(scope: DeclarationScope, equation: Equation) -> bool:
     """Return whether an element of the result depends on one element of each operand, or on a row without division."""
-    divisions = {scope.declaration.division(axis) for axis in equation.contracted}
-    return equation.function not in (None, "gather") and divisions.isdisjoint(TENSOR_DIVISIONS)
+    if equation.function in (None, "gather"):
+        return False
+    return not any(scope.declaration.division(axis) in TENSOR_DIVISIONS for axis in equation.contracted)

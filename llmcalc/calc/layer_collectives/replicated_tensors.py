@@ -20,6 +20,10 @@ Group = tuple[str, int]  # name of the parallelism and number of ranks
 
 def enter_operands(scope: DeclarationScope, equation: Equation, partial: Partial | None) -> None:
     """Record the collectives of operands that are less divided than the result."""
+    if not (scope.recorder.training or scope.mesh.sp or scope.mesh.cp > 1):  # no gradients, and all tokens on each rank
+        for operand in equation.operands:
+            moved_elements.gather_divided(scope, operand, equation)
+        return
     is_constant, divided = "nograd" in equation.tags, scope.shards(equation.out.axes)
     group = _dividing_group(scope, equation, partial)
     has_weight = any(operand.name in scope.weights for operand in equation.operands)

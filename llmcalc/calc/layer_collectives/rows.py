@@ -14,8 +14,7 @@ FP32_BITS = 32
 def reduce_statistics(scope: DeclarationScope, equation: Equation) -> None:
     """Record the reduction of the statistics of rows that are divided over ranks, such as those of a norm."""
     rows, count = equation.rows, FUNCTIONS[equation.function].statistics if equation.function else 0
-    ranks = scope.shards(equation.out.axes) // scope.shards(rows)
-    if count and ranks > 1:
+    if count and (ranks := scope.shards(equation.out.axes) // scope.shards(rows)) > 1:
         name, axes = f"statistics of {equation.out.name}", tuple(a for a in rows if a in equation.out.axes)
         for phase in (FORWARD, BACKWARD):
             scope.add(ALL_REDUCE, ("tp", ranks), name, phase, axes, (("n_statistics", count),), bits=FP32_BITS)

@@ -23,6 +23,8 @@ def layer_collectives(
     known: dict[tuple[object, ...], FollowedLayer] | None = None,
 ) -> list[Collective]:
     """Return the collectives of all layers. ``known`` has layers that were followed before, also on other meshes."""
+    if mesh.tp == mesh.cp == mesh.ep == mesh.expert_tp == 1:
+        return []
     recorder = Recorder(mesh, bits, gradient_bits, training, {} if known is None else known)
     for _, group in groupby(places, key=lambda place: (place.entry.stack.name, *place.entry[1:4])):
         recorder.enter_sublayer()
@@ -57,8 +59,7 @@ def _follow_layer(recorder: Recorder, places: list[Placed]) -> list[tuple[bool, 
     is_shared = bool(entry.share) or any(tensor.share for place in places for tensor in place.declaration.tensors)
     if is_shared or (shares_input and len(branches) > 1):  # the collectives depend on other layers
         return [(is_summed, output) for output in _follow_places(recorder, places, shares_input)]
-    own = ((id(place.declaration), id(place.symbols), place.is_done, recorder.mesh.division_of(place.declaration))
-           for place in places)  # fmt: skip
+    own = ((place.identity, recorder.mesh.division_of(place.declaration)) for place in places)
     key = (*((entry.applied, entry.stored) if recorder.training else ()), *own)
     if key not in recorder.layers:
         first = len(recorder.found)

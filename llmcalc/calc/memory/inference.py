@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ...core.amount import Sum, largest, named, smallest
+from ...core.amount import Sum, largest, named, smallest, summed
 from ...core.architecture import Architecture, Block, Stack, model_of
-from ...core.notebook_display import NotebookDisplay
 from ...core.record import NamedTuple, changed, record, remembered
 from ...core.workload import Workload
 from ..kv_cache import StateSize
 from ..sharding import Mesh
+from ..step_result import StepResult
 from ..walk import Conventions, executed_stacks
 from .liveness import STREAM, Liveness, Passages, peak_live_bytes
 from .number_formats import BITS_A_BYTE
@@ -68,7 +67,7 @@ class Steps:
 
 
 @record
-class InferenceMemory(NotebookDisplay):
+class InferenceMemory(StepResult):
     """Inference memory on the rank that needs the most memory, in bytes.
 
     Attributes:
@@ -83,8 +82,6 @@ class InferenceMemory(NotebookDisplay):
         images: images of a sequence, whose tokens are a part of ``seq``.
     """
 
-    architecture: Architecture
-    workload: Workload
     stored: tuple[StoredTensors, ...]
     state_size: StateSize
     find_transient: Callable[[int], int]
@@ -97,12 +94,10 @@ class InferenceMemory(NotebookDisplay):
     host_state: int = 0
     images: tuple[ImageSize, ...] = ()
 
+    HEADLINE: ClassVar[str] = "{0.peak:,} bytes at the peak"
     EVIDENCE: ClassVar[dict[str, str]] = {
-        "peak": "assumed",
-        "weights": "exact",
-        "state": "executed",
-        "activations": "assumed",
-    }
+        "peak": "assumed", "weights": "exact", "state": "executed", "activations": "assumed",
+    }  # fmt: skip
 
     @property
     def evidence(self) -> dict[str, str]:
@@ -117,12 +112,6 @@ class InferenceMemory(NotebookDisplay):
 
     gradients, optimizer, phase = 0, 0, "inference step"
 
-    @property
-    def summary(self) -> str:
-        """One-line summary of the peak and the workload."""
-        size = self.workload
-        return f"{self.architecture.name}: {self.peak:,} bytes at the peak, batch {size.batch}, seq {size.seq}"
-
     @cached_property
     def weights(self) -> int:
         """Total size of the weights in bytes."""
@@ -131,9 +120,7 @@ class InferenceMemory(NotebookDisplay):
     @cached_property
     def weights_by_component(self) -> dict[str, int]:
         """Weight size of each component in bytes, rounded up."""
-        bits = Counter[str]()
-        for entry in self.stored:
-            bits[entry.component] += entry.bits
+        bits = summed((entry.component, entry.bits) for entry in self.stored)
         return {name: -(-size // BITS_A_BYTE) for name, size in bits.items()}
 
     @property
@@ -162,8 +149,7 @@ class InferenceMemory(NotebookDisplay):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
-        names = ("peak", "weights", "state", "activations", "phase", "weights_by_component")
-        own = {name: getattr(self, name) for name in names}
+        own = self.attributes("peak", "weights", "state", "activations", "phase", "weights_by_component")
         more = {"ranks": self.mesh.ranks, "host": self.host, "refusals": list(self.refusals), "evidence": self.evidence}
         more |= {"images": [size.to_dict() for size in self.images]} if self.images else {}
         return {**own, "state_by_role": self.state_size.by_role, **more}

@@ -149,7 +149,8 @@ class TensorVersions:
     """Tensor versions and saved tensors, recorded while traversing a declaration."""
 
     def __init__(self, recorder: Recorder, declaration: Declaration, place: str, versions: dict[str, str]) -> None:
-        self.recorder, self.declaration, self.place = recorder, declaration, place
+        self.recorder, self.policy, self.declaration, self.place = recorder, recorder.policy, declaration, place
+        self.is_torch = recorder.policy.convention == "torch"
         self.weights = {tensor.name: tensor for tensor in declaration.tensors}
         self.states = {state.name for state in declaration.states}
         self.versions = versions | {name: f"{EARLIER_LAYER}.{name}" for name in declaration.elsewhere}
@@ -169,7 +170,7 @@ class TensorVersions:
 
     def equation(self, equation: Equation) -> None:
         """Save the tensors that the backward pass of an equation needs, then assign a new version to its output."""
-        policy, core = self.recorder.policy, "core" in equation.tags
+        policy, core = self.policy, "core" in equation.tags
         fused = core and (policy.attention == "flash" or policy.recompute == "selective")
         if self.is_in_scan(equation):
             fused = True
@@ -184,8 +185,8 @@ class TensorVersions:
         elif "nograd" not in equation.tags:
             self.save(equation, out, fused)
             besides = policy.code.saved_besides(equation, self.declaration, policy.bytes)
-            for more, axes, width in besides if policy.convention == "torch" else ():
-                self.recorder.save(f"{out}{more}", self.recorder.size(axes, self.declaration, width))
+            for more, axes, width in besides if self.is_torch else ():
+                self.recorder.save(f"{out}{more}", self.size(axes, width))
         self.recorder.steps.append(self.step(equation, out, fused))
         if equation.function in SOFTMAX:
             self.has_weights = True
@@ -204,7 +205,7 @@ class TensorVersions:
 
     def is_in_scan(self, equation: Equation) -> bool:
         """Return whether an equation is part of the fused kernel of a recurrence."""
-        scan = self.recorder.policy.scan
+        scan = self.policy.scan
         if scan == "eager" or "scan" in equation.tags:
             return scan != "eager"
         versions = {self.versions.get(operand.name, "") for operand in equation.operands}
@@ -226,17 +227,17 @@ class TensorVersions:
         """Return whether an equation only copies a tensor without changing its size."""
         if equation.function != "copy":
             return False
-        (source, *others), recorder = equation.operands, self.recorder
+        source, *others = equation.operands
         axes = source.axes or self.axes.get(source.name, ())
         if others or source.name not in self.versions or not axes:
             return False
-        return recorder.size(equation.out.axes, self.declaration, 1) == recorder.size(axes, self.declaration, 1)
+        return self.size(equation.out.axes, 1) == self.size(axes, 1)
 
     def save(self, equation: Equation, out: str, fused: bool) -> None:
         """Save the tensors that an equation's derivative needs. A fused kernel saves only its inputs and outputs."""
         if equation.function is None:
-            if self.is_position_product(equation):
-                self.save_position_table(equation)
+            if tables := self.position_tables(equation):
+                self.save_copies(tables)
             elif not (self.is_frozen(equation) or self.is_saved_by_norm(equation)):
                 width = self.operand_width(equation)
                 for operand in equation.operands:
@@ -251,82 +252,75 @@ class TensorVersions:
             return
         for number, word in enumerate(self.words(equation).split()):
             self.save_word(word, number, equation, out)
-        if equation.function == "rope" and self.recorder.policy.convention == "torch":
-            axes = equation.out.axes[1], equation.out.axes[-1]
-            size = self.recorder.size(axes, self.declaration, self.recorder.policy.bytes)
+        if equation.function == "rope" and self.is_torch:
+            size = self.size((equation.out.axes[1], equation.out.axes[-1]))
             self.recorder.save(f"{SHARED}{size}", scaled(size, 2))  # sines and cosines, which all layers share
 
     def words(self, equation: Equation) -> str:
         """Return what autograd saves for a function, in the words of ``core/functions.py``."""
-        function, policy = FUNCTIONS[equation.function or ""], self.recorder.policy
-        if policy.convention != "torch":
+        function = FUNCTIONS[equation.function or ""]
+        if not self.is_torch:
             return function.saves
-        own = policy.code.words(equation, self.declaration)
+        own = self.policy.code.words(equation, self.declaration)
         return own or (function.saves if function.torch is None else function.torch)
 
     def operand_width(self, equation: Equation) -> int:
         """Return the number of bytes per element of the operands that an equation saves."""
-        policy, before = self.recorder.policy, not self.has_weights
-        if policy.convention != "torch":
-            return policy.bytes
-        in_fp32 = policy.code.has_fp32_operands(equation, self.declaration, before_softmax=before)
-        return FP32_BYTES if in_fp32 else policy.bytes
+        code, before = self.policy.code, not self.has_weights
+        in_fp32 = self.is_torch and code.has_fp32_operands(equation, self.declaration, before_softmax=before)
+        return FP32_BYTES if in_fp32 else self.policy.bytes
 
     def is_saved_by_norm(self, equation: Equation) -> bool:
         """Return whether the norm before a contraction already saves its operand."""
-        is_torch, code = self.recorder.policy.convention == "torch", self.recorder.policy.code
-        return is_torch and code.is_saved_by_norm(equation, self.declaration)
+        return self.is_torch and self.policy.code.is_saved_by_norm(equation, self.declaration)
 
-    def is_position_product(self, equation: Equation) -> bool:
-        """Return whether an equation multiplies by a constant position table and therefore saves no operands."""
+    def position_tables(self, equation: Equation) -> list[Operand]:
+        """Return the constant position tables by which an equation multiplies. It then saves no operands."""
         known = self.versions.keys() | self.weights.keys() | self.from_weights
-        return "constant" in equation.tags and any(operand.name not in known for operand in equation.operands)
+        is_constant = "constant" in equation.tags
+        return [operand for operand in equation.operands if operand.name not in known] if is_constant else []
 
-    def save_position_table(self, equation: Equation) -> None:
-        """Save the copy of a position table that PyTorch makes for the gradient of a matrix."""
-        recorder, known = self.recorder, self.versions.keys() | self.weights.keys() | self.from_weights
-        if recorder.policy.convention == "torch":
-            for operand in equation.operands:
-                if operand.name not in known and operand.axes:
-                    size = recorder.size(operand.axes, self.declaration, recorder.policy.bytes)
-                    recorder.save(f"{self.place}.{operand.name}", size)
+    def save_copies(self, tables: list[Operand]) -> None:
+        """Save the copies of position tables that PyTorch makes for the gradient of a matrix."""
+        for table in tables:
+            if self.is_torch and table.axes:
+                self.recorder.save(f"{self.place}.{table.name}", self.size(table.axes))
 
     def is_frozen(self, equation: Equation) -> bool:
         """Return whether a contraction's weight is frozen and has no adapter.
 
         If the weight has an adapter, also save the adapter's low-rank activation.
         """
-        adapters = self.recorder.policy.adapters
+        adapters = self.policy.adapters
         weights = [operand.name for operand in equation.operands if operand.name in self.weights]
         if adapters is None or not weights:
             return False
         if not any(name in adapters.targets for name in weights):
             return True
         rows = tuple(axis for axis in equation.out.axes if axis in ("b", "q", "n", "s", "k", "o"))
-        inner = scaled(self.recorder.size(rows, self.declaration, self.recorder.policy.bytes), adapters.rank)
-        self.recorder.save(f"{self.place}.{weights[0]}.adapter", inner)
+        self.recorder.save(f"{self.place}.{weights[0]}.adapter", scaled(self.size(rows), adapters.rank))
         return False
 
     def save_word(self, word: str, number: int, equation: Equation, out: str) -> None:
         """Save the tensors specified by one word in a function's ``saves``."""
-        recorder, axes, width = self.recorder, equation.out.axes, self.operand_width(equation)
+        usual, axes, width = self.policy.bytes, equation.out.axes, self.operand_width(equation)
         first = equation.operands[0] if equation.operands else equation.out
         if word == "inputs":
             for operand in equation.operands:
                 self.save_operand(operand, equation, width=width)
-        elif word == "input" or (word == "input32" and recorder.policy.bytes == FP32_BYTES):
+        elif word == "input" or (word == "input32" and usual == FP32_BYTES):
             self.save_operand(first, equation, axes, width)
-        elif word != "nothing" and not recorder.policy.serving:
+        elif word != "nothing" and not self.policy.serving:
             name, rows, element_bytes = {
                 "input32": (f"{out}:input32", first.axes or self.axes.get(first.name) or axes, FP32_BYTES),
-                "output": (out if width == recorder.policy.bytes else f"{out}:32", axes, width),
-                "output32": (out if recorder.policy.bytes == FP32_BYTES else f"{out}:32", axes, FP32_BYTES),
+                "output": (out if width == usual else f"{out}:32", axes, width),
+                "output32": (out if usual == FP32_BYTES else f"{out}:32", axes, FP32_BYTES),
                 "hidden": (f"{out}:{number}", axes, width),
                 "hidden32": (f"{out}:{number}", axes, FP32_BYTES),
                 "row": (f"{out}:{number}", equation.rows, FP32_BYTES),
                 "mask": (f"{out}:mask", axes, MASK_BYTES),
             }[word]
-            recorder.save(name, recorder.size(rows, self.declaration, element_bytes))
+            self.recorder.save(name, self.size(rows, element_bytes))
 
     def save_operand(
         self, operand: Operand, equation: Equation, default_axes: tuple[str, ...] = (), width: int = 0
@@ -344,33 +338,30 @@ class TensorVersions:
             return
         new = operand.name if operand.name == "src" else f"{self.place}.{operand.name}"
         name = self.versions.setdefault(operand.name, new)
-        recorder = self.recorder
-        if recorder.policy.serving:  # without a backward pass
+        if self.policy.serving:  # without a backward pass
             return
         full = axes if operand.name == "x" else self.axes.get(operand.name, axes)  # a loop may read slices
         for inner, outer in equation.select:
             heads = isinstance(self.declaration.axes.get(inner), int)  # not the chunks of a scan
             heads &= outer not in self.axes.get(operand.name, ())  # repeated before
-            if heads and inner in axes and recorder.policy.convention == "torch":  # repeated for query heads
+            if heads and inner in axes and self.is_torch:  # repeated for query heads
                 repeated, whole = (tuple(outer if axis == inner else axis for axis in each) for each in (axes, full))
-                if recorder.size(repeated, self.declaration, 1) >= recorder.size(axes, self.declaration, 1):
+                if self.size(repeated, 1) >= self.size(axes, 1):
                     name, axes, full = f"{name}:repeated", repeated, whole
         if name in (f"{EARLIER_LAYER}.{other}" for other in self.declaration.elsewhere):
             return
-        width = width or recorder.policy.bytes
-        if width != recorder.policy.bytes:
+        if width not in (0, self.policy.bytes):
             name = f"{name}:32"
-        sizes = (recorder.size(each, self.declaration, width) for each in (axes, full))
         # the first equation may read only one of several residual streams
-        recorder.save(name, largest(*sizes), fixed_size=operand.name != "x")
+        size = largest(self.size(axes, width), self.size(full, width))
+        self.recorder.save(name, size, fixed_size=operand.name != "x")
 
     def save_matrix(self, operand: Operand, equation: Equation) -> None:
         """Save a matrix that PyTorch computes from weights, such as two concatenated tables, for a product."""
-        recorder = self.recorder
         is_matrix = operand.name in self.from_weights and equation.function is None and len(operand.axes) > 1
-        if is_matrix and recorder.policy.convention == "torch":
-            size = recorder.size(operand.axes, self.declaration, recorder.policy.bytes)
-            recorder.save(self.versions.get(operand.name, f"{self.place}.{operand.name}"), size)
+        if is_matrix and self.is_torch:
+            name = self.versions.get(operand.name, f"{self.place}.{operand.name}")
+            self.recorder.save(name, self.size(operand.axes))
 
     def step(self, equation: Equation, out: str, fused: bool) -> Step:
         """Return the backward step of an equation."""
@@ -380,8 +371,8 @@ class TensorVersions:
             if axes and operand.name not in self.weights and operand.name in self.versions:
                 version = self.versions[operand.name]
                 operands.append((version, self.gradient(axes, fused, equation, version)))
-        size, policy = 0, self.recorder.policy
-        if policy.adapters is None and not policy.serving:  # gradients of adapters are too small to matter here
+        size = 0
+        if self.policy.adapters is None and not self.policy.serving:  # gradients of adapters are too small to matter
             weights = [self.weights[operand.name] for operand in equation.operands if operand.name in self.weights]
             size = Sum(*((tensor.name, self.recorder.weight_gradient(tensor, self.declaration)) for tensor in weights))
         gradient = self.gradient(equation.out.axes, fused, equation, out)
@@ -391,10 +382,13 @@ class TensorVersions:
         """Return the bytes of a tensor's gradient, or 0 for scores and probabilities in a fused attention kernel."""
         if version in self.unstored:
             return 0
-        fused = fused or (self.recorder.policy.serving and "nograd" in equation.tags)
+        fused = fused or (self.policy.serving and "nograd" in equation.tags)
         if fused and {"q"} < set(axes) and set(axes) & self.key_axes:
             return 0
         if equation.function in SOFTMAX and "output32" in self.words(equation):
             self.fp32_gradients.add(version)
-        width = FP32_BYTES if version in self.fp32_gradients else self.recorder.policy.bytes
-        return self.recorder.size(axes, self.declaration, width)
+        return self.size(axes, FP32_BYTES if version in self.fp32_gradients else 0)
+
+    def size(self, axes: tuple[str, ...], width: int = 0) -> int:
+        """Return the bytes of a tensor, with ``width`` bytes per element (default: those of activations)."""
+        return self.recorder.size(axes, self.declaration, width or self.policy.bytes)

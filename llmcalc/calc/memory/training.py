@@ -92,10 +92,8 @@ def training_memory(
     ``largest_tensor`` returns the number of elements of the largest tensor that the optimizer updates at once. By
     default, that is the largest declared tensor.
     """
-    own = recipe, mesh.division
-    states = remembered(
-        architecture, "_model_states", own, lambda: zero.model_states(architecture, recipe, mesh), MOST_REMEMBERED
-    )
+    keep, own = partial(remembered, architecture, most=MOST_REMEMBERED), (recipe, mesh.division)
+    states = keep("_model_states", own, lambda: zero.model_states(architecture, recipe, mesh))
     if largest_tensor:
         states = states._replace(largest_tensor=largest_tensor(architecture))
     weights = states.weights.on_rank(mesh, zero.SHARDS_WEIGHTS)
@@ -105,22 +103,11 @@ def training_memory(
         placeholders = zero.placeholder_gradients(architecture, recipe, mesh)
         gradients, resident = (Sum(("gradients", own), ("placeholders", placeholders)) for own in (gradients, resident))
     optimizer = states.optimizer.on_rank(mesh, zero.SHARDS_OPTIMIZER)
-    by_key, loss = remembered(
-        architecture,
-        "_segments",
-        (workload, policy, mesh.division),
-        lambda: segments_and_loss(architecture, workload, policy, mesh),
-        MOST_REMEMBERED,
-    )
+    of_step = workload, policy, mesh.division
+    by_key, loss = keep("_segments", of_step, lambda: segments_and_loss(architecture, workload, policy, mesh))
     segments = list(by_key.values())
     if mesh.zero >= zero.SHARDS_GRADIENTS:
-        of_segments = remembered(
-            architecture,
-            "_segment_states",
-            own,
-            lambda: zero.segment_states(architecture, recipe, mesh),
-            MOST_REMEMBERED,
-        )
+        of_segments = keep("_segment_states", own, lambda: zero.segment_states(architecture, recipe, mesh))
         segments = _sharded_segments(by_key, of_segments, recipe, mesh)
     blocks = Sum(*((segment.label, scaled(segment.saved, segment.count)) for segment in segments))
     others = scaled(blocks, max(in_flight[0] - in_flight[1], 0), in_flight[1]) if in_flight[0] > in_flight[1] else 0

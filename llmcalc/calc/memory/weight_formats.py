@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 from math import prod
 from typing import Protocol
 
+from ...core.amount import summed
 from ...core.architecture import Architecture, model_of
 from ...core.errors import InputError, UnknownNameError
 from ...core.ledger import Row, model_rows, rows
@@ -189,15 +190,9 @@ class ModelTensors:
         self.distinct_rows = model_rows(architecture, distinct=True)
         self.components = tuple(dict.fromkeys(component(row) for row in self.distinct_rows if row.copies))
         model, self.first_layer = model_of(architecture)
-        self.tied: bool
-        self.experts: set[int]
-        self.n_layers: dict[str, int]
-        if model is not architecture:
-            whole = model_tensors(model)
-            self.tied, self.experts, self.n_layers = whole.tied, whole.experts, whole.n_layers
-            return
-        heads = (row for row in self.distinct_rows if row.declaration.number_class(row.tensor) == HEAD)
-        counts = (row.declaration.routed_experts for row in self.distinct_rows)
+        of_model = self.distinct_rows if model is architecture else model_tensors(model).distinct_rows
+        heads = (row for row in of_model if row.declaration.number_class(row.tensor) == HEAD)
+        counts = (row.declaration.routed_experts for row in of_model)
         self.tied, self.experts = not any(row.copies for row in heads), {count[0] for count in counts if count}
         self.n_layers = {stack.name: stack.n_layers for stack in model.stacks}
 
@@ -273,13 +268,8 @@ def stored_row(
         return
     part, _, _, n_equal, n_rows, columns = model.kind(row)
     own = row.size if mesh is None else mesh.share_of_weight(row.tensor, row.declaration, row.size)
-    counts: list[tuple[Format, int]] = []
-    for chosen, copies in weights.formats(row, model, layers):
-        used = chosen.used(columns)
-        place = next((number for number, entry in enumerate(counts) if entry[0] == used), len(counts))
-        before = counts[place][1] if place < len(counts) else 0
-        counts[place : place + 1] = [(used, before + copies)]
-    for used, copies in counts:
+    counts = summed((chosen.used(columns), copies) for chosen, copies in weights.formats(row, model, layers))
+    for used, copies in counts.items():
         bits = -(-n_equal * used.bits_of(n_rows, columns) * own // row.size) if row.size else 0
         yield StoredTensors(part, used, own * copies, bits * copies)
 

@@ -4,47 +4,45 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..memory_options import ADAPTERS, DTYPE, MACHINE, MESH, OPTIMIZER, RECOMPUTE, machine, price, training_mesh
+from ...inputs.training_settings import BATCH_TOKENS, ENERGY, MICRO_BATCH
+from ..memory_options import (
+    ADAPTERS,
+    DTYPE,
+    MACHINE,
+    MESH,
+    OPTIMIZER,
+    PRICE,
+    RECOMPUTE,
+    machine,
+    settings,
+    training_mesh,
+)
 from ..options import COUNT, EXTEND, MODEL_OUTPUT, READING, SEQ, TARGET_SEQ, TOKENS, values
 from ..output import Answer, printed
-from ..spec import Command, Option
+from ..spec import Command, option_of
 from ..training_options import TRAINED_MODEL, TRAINING_FILE, load_trained
 
 if TYPE_CHECKING:
     from ...training.files import TrainingFile
 
-BATCH_TOKENS = Option("--batch-tokens", "Tokens per optimizer step, such as 4M.", "AMOUNT")
-ENERGY = (
-    Option("--watts", "Measured power per GPU in W (default: the rated power).", "W"),
-    Option("--pue", "Power usage effectiveness of the data centre, such as 1.1.", "RATIO"),
-    Option("--carbon", "Carbon intensity in kg CO2e per kWh, such as 0.385.", "KG"),
-)
-MICRO_BATCH = Option(
-    "--micro-batch-size",
-    "Sequences per micro-batch on each rank (for the memory estimate).",
-    name="micro_batch",
-    kind=int,
-    default=1,
-)
-RUN = (TOKENS, SEQ, TARGET_SEQ, EXTEND, COUNT, BATCH_TOKENS)
+POWER = tuple(map(option_of, ENERGY))
+STEP = option_of(MICRO_BATCH)
+RUN = (TOKENS, SEQ, TARGET_SEQ, EXTEND, COUNT, option_of(BATCH_TOKENS))
 
 
 @printed
 def run(model: str, **given: Any) -> Answer:
     """Print a summary of the training run. The exit code is 1 if a mesh is given and a step does not fit in memory."""
-    from ...estimate.amounts import amount
     from ...report.train import train_document
     from ...training.run import read_run
 
-    energy: dict[str, Any] = {
-        name: amount(text, name, "1.1") for name, text in values(ENERGY, given).items() if text is not None
-    }
+    amounts = settings(given, (*POWER, PRICE))
     gpus = machine(given, needs_mfu=False)
     architecture, given, file = load_trained(model, given, gpus.count if gpus else None)
     given = _of_file(file, given, on_mesh=gpus is not None and bool(given["dp"])) if file else given
     own = {
-        **values((*RUN, MICRO_BATCH, DTYPE, *ADAPTERS), given), **energy, "model": architecture, "gpu": gpus,
-        "mesh": training_mesh(given, architecture), "price": price(given),
+        **values((*RUN, STEP, DTYPE, *ADAPTERS), given), **amounts, "model": architecture, "gpu": gpus,
+        "mesh": training_mesh(given, architecture),
         "optimizer": given["optimizer"] or "adamw", "recompute": given["recompute"] or "none",
     }  # fmt: skip
     result = read_run(own, file.settings if file else None).answer()
@@ -79,8 +77,8 @@ COMMANDS = (
             TRAINING_FILE,
             *RUN,
             *MACHINE,
-            *ENERGY,
-            MICRO_BATCH,
+            *POWER,
+            STEP,
             DTYPE,
             OPTIMIZER,
             RECOMPUTE,

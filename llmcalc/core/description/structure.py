@@ -114,7 +114,7 @@ def features(stack: Stack) -> Features:
     known: dict[Layer, list[tuple[Key, Any, Feature]]] = {}
     for index, (_, applied) in stack.distinct_runs.items():
         seen = set()
-        for _, layer in (named for sublayer in stack.runs[index].block.sublayers for named in sublayer.layers()):
+        for _, layer in stack.runs[index].block.layers():
             if layer not in known:
                 known[layer] = list(_fields(layer))
             for key, value, feature in known[layer]:

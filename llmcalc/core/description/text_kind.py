@@ -46,8 +46,7 @@ class TextLayer(Layer):
     definition: ClassVar[TextKind]
     derived: ClassVar[tuple[TextField, ...]]  # in the order in which they are computed
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         for field in self.derived:
             self.derive(**{field.name: size_of(f"field {field.name}", str(field.default), self.integers())})
         self.check_lengths(self.declare())

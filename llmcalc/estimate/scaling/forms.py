@@ -10,9 +10,9 @@ from math import exp, inf, log, log10
 
 from ...core.errors import InputError, UnsupportedError
 from ...core.record import record
+from ..amounts import LARGEST
 
 TRAIN, INFER = 6, 2  # FLOPs per parameter and token in training and in a forward pass [kaplan2020, Section 2.1]
-LARGEST = 1e40  # upper limit of every input and result
 GRID, SECTIONS, GOLDEN = 400, 60, (5**0.5 - 1) / 2  # grid points and golden-section steps of a minimisation
 FAR = 1e3  # factor of the search range around the optimum for unlimited data
 STEPS = 200  # bisection steps, enough for the precision of a float

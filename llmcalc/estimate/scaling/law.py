@@ -7,6 +7,7 @@ from typing import Any
 
 from ...core.errors import InputError, UnsupportedError
 from ...core.record import fields, record
+from ..amounts import LARGEST
 from . import forms
 
 COUNTS = {
@@ -158,7 +159,7 @@ def read_law(name: str, entry: Mapping[str, Any]) -> Law:
 
 def positive(value: float, parameter: str, least: float = 0.0) -> float:
     """Return the value, or raise an InputError if it is below ``least`` or not positive."""
-    if not (0 < value < forms.LARGEST and value >= least):
+    if not (0 < value < LARGEST and value >= least):
         hint = f"must be at least {least:g}" if value > 0 and least else "must be positive"
         raise InputError(f"{value:g} is out of range", parameter=parameter, hint=hint)
     return float(value)

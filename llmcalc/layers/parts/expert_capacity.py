@@ -28,8 +28,7 @@ class Capacity(Part):
 
     SHRINK: ClassVar[dict[str, str]] = {"tokens": "1000"}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         if (self.share is not None or self.by_score) and not self.batch:
             raise self.size_error("share", "and by_score require batch: true").under(("batch",))
         if self.share is not None and not 0 < self.share <= 1:

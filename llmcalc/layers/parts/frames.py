@@ -24,8 +24,7 @@ class Frames(Part):
 
     SHRINK: ClassVar[dict[str, str]] = {"chunk": "5 3"}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         if self.chunk and self.reach:
             raise self.size_error("chunk", "and reach cannot be combined")
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 from ...core.part import Part
 from ...core.record import changed, record
 
 
 @record
-class Linear(Part):
-    """Position interpolation, which divides all frequencies by the same factor.
+class Scaling(Part):
+    """Base class of the methods of context extension.
 
     Attributes:
         factor: scaling factor.
@@ -20,15 +20,13 @@ class Linear(Part):
 
 
 @record
-class Dynamic(Part):
-    """Dynamic NTK scaling, which increases the frequency base for sequences longer than the training context.
+class LengthScaling(Scaling):
+    """Base class of methods that depend on the training context.
 
     Attributes:
-        factor: scaling factor.
         length: training context length in tokens, before scaling.
     """
 
-    factor: float = 1.0
     length: int | None = None
 
     POSITIONS: ClassVar[frozenset[str]] = frozenset({"length"})
@@ -36,7 +34,26 @@ class Dynamic(Part):
 
 
 @record
-class Llama3(Part):
+class Linear(Scaling):
+    """Position interpolation, which divides all frequencies by the same factor.
+
+    Attributes:
+        factor: scaling factor.
+    """
+
+
+@record
+class Dynamic(LengthScaling):
+    """Dynamic NTK scaling, which increases the frequency base for sequences longer than the training context.
+
+    Attributes:
+        factor: scaling factor.
+        length: training context length in tokens, before scaling.
+    """
+
+
+@record
+class Llama3(LengthScaling):
     """Llama 3.1 scaling, which divides low frequencies by a factor and leaves high frequencies unchanged.
 
     Attributes:
@@ -45,17 +62,12 @@ class Llama3(Part):
         low_factor, high_factor: ``length`` divided by the longest and shortest wavelengths of the transition.
     """
 
-    factor: float = 1.0
-    length: int | None = None
     low_factor: float = 1.0
     high_factor: float = 4.0
 
-    POSITIONS: ClassVar[frozenset[str]] = frozenset({"length"})
-    SHRINK: ClassVar[dict[str, str]] = {"length": "rope_length 8"}
-
 
 @record
-class Yarn(Part):
+class Yarn(LengthScaling):
     """YaRN scaling [peng2023yarn], which divides low frequencies by a factor and leaves high frequencies unchanged.
 
     Attributes:
@@ -66,19 +78,14 @@ class Yarn(Part):
         attention: scaling factor for sines and cosines.
     """
 
-    factor: float = 1.0
-    length: int | None = None
     fast: float = 32.0
     slow: float = 1.0
     truncate: bool = True
     attention: float = 1.0
 
-    POSITIONS: ClassVar[frozenset[str]] = frozenset({"length"})
-    SHRINK: ClassVar[dict[str, str]] = {"length": "rope_length 8"}
-
 
 @record
-class LongRope(Part):
+class LongRope(LengthScaling):
     """LongRoPE [ding2024] with a separate scaling factor for each rotated pair.
 
     Attributes:
@@ -88,43 +95,27 @@ class LongRope(Part):
         factors: one factor per pair for sequences up to ``length``, then ``|`` and one per pair for longer ones.
     """
 
-    factor: float = 1.0
-    length: int | None = None
     attention: float = 1.0
     factors: str = ""
 
-    POSITIONS: ClassVar[frozenset[str]] = frozenset({"length"})
-    SHRINK: ClassVar[dict[str, str]] = {"length": "rope_length 8"}
-
 
 @record
-class Proportional(Part):
+class Proportional(Scaling):
     """Rotation of only the first pairs, at the same frequencies as in a fully rotated head (Gemma 4).
 
     Attributes:
         factor: scaling factor.
     """
 
-    factor: float = 1.0
-
 
 @record
-class Other(Part):
+class Other(LengthScaling):
     """Context extension method that the NumPy models do not implement.
 
     Attributes:
         factor: scaling factor.
         length: training context length in tokens, before scaling.
     """
-
-    factor: float = 1.0
-    length: int | None = None
-
-    POSITIONS: ClassVar[frozenset[str]] = frozenset({"length"})
-    SHRINK: ClassVar[dict[str, str]] = {"length": "rope_length 8"}
-
-
-Scaling: TypeAlias = Linear | Dynamic | Llama3 | Yarn | LongRope | Proportional | Other
 
 
 @record

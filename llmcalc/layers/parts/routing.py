@@ -105,8 +105,7 @@ class Routing(Part):
     }
     SHRINK: ClassVar[dict[str, str]] = {"hash_rows": "vocab 97 101 103 107"}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         if self.renormalise_power <= 0:
             error = self.size_error("renormalise_power", f"must be positive, not {self.renormalise_power}")
             raise error.under(("renormalise_power",))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ...core.errors import spelled
 from ...core.printable import fitting_length, text_width
-from ..column_layout import GAP, bar, fit, pieces
+from ..column_layout import GAP, bar, filled, fit, pieces
 from ..document import Document, Fact, Table
 from ..numbers import exact
 from ..terminal import is_coloured, is_unicode, terminal_width
@@ -97,15 +97,8 @@ def wrap_command(text: str, width: int) -> list[str]:
     """
     if text_width(text) <= width:
         return [text]
-    first, *words = re.findall(WORD, text)
-    lines, line = [], first
-    for word in words:
-        if text_width(line) + 1 + text_width(word) + len(CONTINUED) > width:
-            lines.append(line + CONTINUED)
-            line = word
-        else:
-            line += f" {word}"
-    return [*lines, line]
+    *lines, last = filled(re.findall(WORD, text), " ", width - len(CONTINUED))
+    return [*(line + CONTINUED for line in lines), last]
 
 
 def _lines(text: str, width: int) -> list[str]:
@@ -139,15 +132,11 @@ def _style(text: str, style: str = "") -> str:
 
 def _between_items(text: str, width: int) -> Iterator[str]:
     """Wrap a line such as ``name: a · b · c`` between items, with a hanging indent."""
-    line, *items = text.split(SEPARATOR)
-    indent = " " * (line.find(": ") + len(": ")) if ": " in line else ""
-    for item in items:
-        if text_width(line + SEPARATOR + item) > width - len(BREAK):
-            yield from wrap(line + BREAK, width, indent)
-            line = indent + item
-        else:
-            line += SEPARATOR + item
-    yield from wrap(line, width, indent)
+    items = text.split(SEPARATOR)
+    indent = " " * (items[0].find(": ") + len(": ")) if ": " in items[0] else ""
+    *lines, last = filled(items, SEPARATOR, width - len(BREAK), indent)
+    for line in (*(line + BREAK for line in lines), last):
+        yield from wrap(line, width, indent)
 
 
 def _facts(facts: tuple[Fact, ...], width: int, paint: Paint) -> Iterator[str]:

@@ -6,7 +6,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ...core.errors import DescriptionError, InputError
 from ..plain_validation import RESULT_KEY, validate
@@ -14,7 +14,7 @@ from ..yaml_reader import locate_error, read_yaml
 from .engines import Engine
 from .fields import Checked, Count, Fraction, Range, Rate, Size, Sourced, Text
 from .hardware import Accelerator, Instance
-from .times import Acceptance, EngineSteps, Kernels, KernelTable, TimeError, TrainingTimes
+from .times import Acceptance, EngineSteps, Kernels, KernelTable, TimeSpread, TrainingTimes
 from .training_files import TrainingProgram
 from .validation import Model, json_schema
 
@@ -289,12 +289,6 @@ class ContextLength(Model):
     none: Text | None = None
     source: Text
 
-    @model_validator(mode="after")
-    def _check(self) -> ContextLength:
-        if (self.length is None) is (self.none is None):
-            raise ValueError("needs either a length or the reason why there is none")
-        return self
-
 
 class UnexecutedParts(Model):
     """Tensors of modules that a text-only forward pass never executes."""
@@ -367,7 +361,7 @@ TABLES: dict[str, Any] = {
     "data/training_files/*": dict[str, TrainingProgram],
     "data/task_heads": dict[str, list[TaskHead]],
     "data/training_time": TrainingTimes,
-    "data/time_errors": dict[str, TimeError],
+    "data/time_errors": dict[str, TimeSpread],
     "data/unknown_keys": UnknownKeys,
     "data/utilisation": dict[str, dict[str, Utilisation]],
     "*/composite_models": dict[str, dict[str, Text | bool | dict[str, Any] | None]],

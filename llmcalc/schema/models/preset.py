@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import ConfigDict, Field
 
@@ -27,6 +27,13 @@ else:
 Name = str | int  # a size or a model may be called 13, which YAML reads as a number unless quoted
 Text = str | int | float
 Variables = dict[str, Any]
+Value = TypeVar("Value")
+BySize = dict[str, Value | None] | None
+
+
+def of_sizes(text: str) -> Any:
+    """Return a field with values for all sizes or for one size, and what it describes."""
+    return Field(None, description=f"{text}, for `all` sizes or for one size.")
 
 
 class Figure(Model):
@@ -138,26 +145,14 @@ class Preset(Model):
     kinds: dict[str, Kind | None] | None = Field(None, description="Layer kinds that the architecture uses.")
     architecture: dict[str, Any] | None = Field(None, description="Stacks and extras.")
     sizes: dict[str, Variables | None] | None = Field(None, description="The variables of each size.")
-    expect: dict[str, list[Figure] | None] | None = Field(None, description="Published figures of each size.")
-    notes: dict[str, str | list[str] | None] | None = Field(
-        None, description="Assumptions and omissions, shown with every result, for `all` sizes or for one size."
-    )
-    remarks: dict[str, str | list[str] | None] | None = Field(
-        None, description="Explanations of the structure or of published figures, for `all` sizes or for one size."
-    )
-    facts: dict[str, list[Fact] | None] | None = Field(
-        None, description="Published training facts, for `all` sizes or for one size."
-    )
-    checkpoint: dict[str, Checkpoint | None] | None = Field(
-        None, description="Formats of the published weights if they are quantised, for `all` sizes or for one size."
-    )
-    encoder: dict[str, Encoder | None] | None = Field(
-        None, description="Image encoders of multimodal checkpoints, for `all` sizes or for one size."
-    )
-    prediction: dict[str, Annotated[int, Field(ge=1)] | None] | None = Field(
-        None,
-        description="Layers for multi-token prediction in published checkpoints that the architecture does not "
-        "describe, for `all` sizes or for one size.",
+    expect: BySize[list[Figure]] = Field(None, description="Published figures of each size.")
+    notes: BySize[str | list[str]] = of_sizes("Assumptions and omissions, shown with every result")
+    remarks: BySize[str | list[str]] = of_sizes("Explanations of the structure or of published figures")
+    facts: BySize[list[Fact]] = of_sizes("Published training facts")
+    checkpoint: BySize[Checkpoint] = of_sizes("Formats of the published weights if they are quantised")
+    encoder: BySize[Encoder] = of_sizes("Image encoders of multimodal checkpoints")
+    prediction: BySize[Annotated[int, Field(ge=1)]] = of_sizes(
+        "Layers for multi-token prediction in published checkpoints that the architecture does not describe"
     )
     layout: Name | None = None
     unmodelled: list[str] | None = Field(

@@ -45,15 +45,20 @@ class KernelTable(Sourced):
     coefficients: dict[str, dict[str, dict[str, float | list[Rate]]]]
 
 
-class EarlierEngine(Sourced):
-    """Time of a step of earlier versions of an engine, in microseconds."""
+class StepTime(Model):
+    """Time of a step of an engine outside the kernels, in microseconds."""
 
-    since: Text
-    before: Text
     step_us: float
     sequence_us: float
     rank_us: Rate = 0
     separate_heads: list[Text] = Field([])
+
+
+class EarlierEngine(Sourced, StepTime):
+    """Time of a step of earlier versions of an engine."""
+
+    since: Text
+    before: Text
 
 
 class HostRates(Sourced):
@@ -74,13 +79,10 @@ class EngineAdmission(Sourced):
     most_reserved: Size | None = None
 
 
-class EngineTime(Model):
-    """Time of a step of an engine outside the kernels, in microseconds."""
+class EngineTime(StepTime):
+    """Time of a step of an engine, and what the engine does in a step."""
 
     names: list[Text] = Field([])
-    step_us: float
-    sequence_us: float
-    rank_us: Rate = 0
     earlier: list[EarlierEngine] = Field([])
     wait: Rate | None = None
     server_us: Rate | None = None
@@ -91,7 +93,6 @@ class EngineTime(Model):
     data_parallel: bool = False
     divides_layers: bool = False
     libraries: dict[str, Text] = Field({})
-    separate_heads: list[Text] = Field([])
     unified_attention: list[Text] = Field([])
     overlap_tokens: Size = 2
     collective_us: Rate | None = None
@@ -114,22 +115,19 @@ class UnknownEngine(Model):
     other_gb: Rate
 
 
-class Acceptance(Sourced):
+class SourcedRange(Sourced):
+    """A value with its range, such as the microseconds in which a host launches a kernel."""
+
+    low: Rate
+    best: Rate
+    high: Rate
+
+
+class Acceptance(SourcedRange):
     """Probability that a drafted token is accepted, and the drafted tokens of a step if none are given."""
 
     tokens: Size
-    low: Rate
-    best: Rate
-    high: Rate
     others: Text
-
-
-class LaunchTime(Sourced):
-    """Microseconds in which a host launches a kernel."""
-
-    low: Rate
-    best: Rate
-    high: Rate
 
 
 class EngineSteps(Sourced):
@@ -139,7 +137,7 @@ class EngineSteps(Sourced):
     kernel_us: Rate
     collective_us: Rate
     eager_us: Rate
-    launch_us: LaunchTime
+    launch_us: SourcedRange
     prefill_share: Rate
     stage_wait: Rate
     draft_step_us: float
@@ -148,7 +146,7 @@ class EngineSteps(Sourced):
     engines: dict[str, EngineTime]
 
 
-class TimeError(Sourced):
+class TimeSpread(Sourced):
     """Logarithmic standard deviations of estimated times, between deployments and inside one."""
 
     between: Rate
@@ -169,12 +167,8 @@ class TrainingErrors(Model):
     published: Rate
 
 
-class TrainingTimes(Sourced):
+class TrainingTimes(TimeSpread, TrainingCoefficients):
     """Fitted coefficients of training steps, and their errors."""
 
-    sustained: Rate
-    operation_us: Rate
-    between: Rate
-    inside: Rate
     judged: dict[str, TrainingErrors]
     left_out: dict[str, TrainingCoefficients]

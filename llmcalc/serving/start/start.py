@@ -1,4 +1,4 @@
-"""How a serving engine starts: its division of the memory, the KV cache, what it logs, and changes with which it starts.
+"""How a serving engine starts: its memory, the KV cache, the lines of its log, and changes with which it starts.
 
 ``predict.py`` makes a ``Start`` of a ``Deployment``.
 """

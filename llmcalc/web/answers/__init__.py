@@ -18,31 +18,30 @@ from . import verdict as serving
 from .blocks import blocks
 from .card import card
 from .case import Case, case_of
-from .charts import charts
+from .charts import CHARTS, charts
 from .columns import comparison
-from .derivations import derivation
-from .exports import command_lines, json_results, table_text
+from .derivations import TIMES, derivation
+from .exports import command_lines, commands, documents, json_results, table_text
 from .facts import facts
 from .front import advance
 from .state import listed, read_state
+from .training_panels import recipes
 from .view import VIEWS, View
 
 Panels = dict[str, Callable[[Any, Mapping[str, Any]], Any]]
-PANELS: Panels = {
+COMMON: Panels = {
     "verdict": serving.verdict, "charts": charts, "comparison": comparison, "blocks": blocks, "derivation": derivation,
-    "commands": command_lines, "json": json_results, "card": card, "csv": table_text, "front": advance,
+    "commands": commands, "json": json_results, "card": card, "csv": table_text,
 }  # fmt: skip
-TRAINING: Panels = {
-    "verdict": serving.verdict, "charts": training_panels.charts, "comparison": comparison, "blocks": blocks,
-    "derivation": training_panels.derived, "commands": training_panels.command_lines,
-    "json": training_panels.json_results, "card": card, "csv": table_text, "recipes": training_panels.recipes,
-}  # fmt: skip
+PANELS, TRAINING = COMMON | {"front": advance}, COMMON | {"recipes": recipes}
 TASKS = {"": PANELS, "train": TRAINING}
 VIEWS |= {
-    "": View(serving.PARTS, facts, serving.changes, serving.outcome, serving.notes, command_lines),
+    "": View(
+        serving.PARTS, facts, serving.changes, serving.outcome, serving.notes, command_lines, documents, CHARTS, TIMES,
+    ),
     "train": View(
         training.PARTS, training.facts, training.changes, training.outcome, training.notes,
-        training_panels.command_lines,
+        training_panels.command_lines, training_panels.documents, training_panels.CHARTS, training_panels.RUN,
     ),
 }  # fmt: skip
 

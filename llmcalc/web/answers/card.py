@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from ...report.column_layout import filled
 from ...report.markup import escape
 from ...report.svg.canvas import STYLE, text_width
 from .case import Case
@@ -29,12 +30,12 @@ def card(case: Case, _: Mapping[str, Any]) -> str:
     lead, text = sentence(case, [*view.changes(case)])
     parts = [_text(MARGIN, 90, f"{'✓' if case.fit.fits else '✗'} {lead}", "lead" if case.fit.fits else "lead loud")]
     y = 90.0
-    for line in wrapped(text, SENTENCE, INNER):
+    for line in filled(text.split(), " ", INNER, measure=lambda line: text_width(line, SENTENCE)):
         y += LINE
         parts.append(_text(MARGIN, y, line, "sentence"))
     bar, y = _bar(case, y + 70)
     numbers, y = _numbers(case, y + 70)
-    line = view.command_lines(case, {})[-1 if case.fit.fits else 0]["line"]
+    line = view.command_lines(case)[-1 if case.fit.fits else 0]["line"]
     parts += [
         *bar,
         *numbers,
@@ -47,22 +48,6 @@ def card(case: Case, _: Mapping[str, Any]) -> str:
     title = f"<title>{escape(f'{lead}: {text}')}</title>"
     head = f'<svg xmlns="http://www.w3.org/2000/svg" class="pic" role="img" {size}>{title}<style>{STYLE}{OWN}</style>'
     return f"{head}{sheet}{''.join(parts)}</svg>\n"
-
-
-def wrapped(text: str, size: float, width: float) -> Iterator[str]:
-    """Yield the lines of a text that is not wider than ``width`` pixels, unless a word is.
-
-    >>> list(wrapped("one two three", 10, 50))
-    ['one two', 'three']
-    """
-    line = ""
-    for word in text.split():
-        longer = f"{line} {word}".strip()
-        if line and text_width(longer, size) > width:
-            yield line
-            longer = word
-        line = longer
-    yield line
 
 
 def _bar(case: Case, top: float) -> tuple[list[str], float]:

@@ -14,11 +14,12 @@ from ...report.fit import fit_document
 from ...report.formats.csv import render
 from ...report.latency import roofline
 from ...report.numbers import BYTES, readable
-from ...report.pictures import Axis, Bars, Chart, Curve, Mark, Picture
+from ...report.pictures import Axis, Bars, Chart, Curve, Mark
 from ...report.points import sizes_of, sizes_text
 from ...report.svg import WIDTH, draw
 from .case import Case, said, speeds_of
 from .state import listed
+from .view import view_of
 
 SHORTEST, LEAST = 512, 16  # tokens
 MOST_SHOWN = 1.5  # of the memory of a GPU
@@ -27,24 +28,20 @@ USERS = tuple(2**power for power in range(9))
 
 
 def charts(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the charts as SVG, by name. A chart that the model does not allow has an ``error``."""
-    return draw_named(CHARTS, case, asked)
-
-
-def draw_named(known: Mapping[str, Callable[[Any], Picture]], case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those of the known charts that are asked for, or all."""
+    """Return the charts that are asked for, or all, as SVG. One that the model does not allow has an ``error``."""
+    known = view_of(case).charts
     names = listed(asked, "charts") or known
     return {name: _made(known[name], case, asked) for name in names if name in known}
 
 
-def _made(make: Callable[[Case], Picture], case: Case, asked: Mapping[str, Any]) -> dict[str, str]:
+def _made(make: Callable[[Case], Bars | Chart], case: Case, asked: Mapping[str, Any]) -> dict[str, str]:
     try:
         return drawn(make(case), asked)
     except LlmcalcError as error:
         return {"error": said(error)}
 
 
-def drawn(picture: Picture, asked: Mapping[str, Any]) -> dict[str, str]:
+def drawn(picture: Bars | Chart, asked: Mapping[str, Any]) -> dict[str, str]:
     """Return a picture as SVG in the width that is asked for, with its title and its points as CSV."""
     try:
         width = min(max(NARROWEST, float(asked.get("width") or WIDTH)), WIDEST)  # NARROWEST if not a number
@@ -53,27 +50,25 @@ def drawn(picture: Picture, asked: Mapping[str, Any]) -> dict[str, str]:
     return {"svg": draw(picture, width), "title": picture.title, "csv": points(picture)}
 
 
-def points(picture: Picture) -> str:
+def points(picture: Bars | Chart) -> str:
     """Return the points of a picture as CSV."""
-    heads: tuple[str, ...] = ()
-    rows: list[tuple[Any, ...]] = []
-    if isinstance(picture, Chart):
+    if isinstance(picture, Bars):
+        heads: tuple[str, ...] = ("bar", "part", picture.kind)
+        rows: list[tuple[Any, ...]] = [(bar.label, name, size) for bar in picture.bars for name, size in bar.parts]
+    else:
         heads = ("curve", picture.x.title, picture.y.title)
         rows = [(curve.name, x, y) for curve in picture.curves for x, y in curve.points]
         rows += [(mark.label, mark.x, mark.y) for mark in picture.marks]
-    elif isinstance(picture, Bars):
-        heads = ("bar", "part", picture.kind)
-        rows = [(bar.label, name, size) for bar in picture.bars for name, size in bar.parts]
     columns = tuple(Column(title, "name") for title in heads)
     return render(Document(picture.title, dict, tables=(Table("", columns, rows),)))
 
 
-def bars(case: Case) -> Picture:
+def bars(case: Case) -> Bars | Chart:
     """Return the bar of the memory of a GPU against its size."""
     return fit_document(case.fit).pictures()[0]
 
 
-def step_roofline(case: Case) -> Picture:
+def step_roofline(case: Case) -> Bars | Chart:
     """Return the roofline with a decode step and a prefill."""
     return _unnamed(roofline(case.latency))
 
@@ -93,7 +88,7 @@ def lengths(case: Case) -> list[int]:
     return sorted({*found, most, min(case.context, most)})
 
 
-def memory_curve(case: Case) -> Picture:
+def memory_curve(case: Case) -> Bars | Chart:
     """Return the memory of a GPU against the context, with the layout of the state."""
     found, needed = case.fit, list[tuple[float, float]]()
     for size in lengths(case):
@@ -108,7 +103,7 @@ def memory_curve(case: Case) -> Picture:
     return Chart(title, _tokens(case), Axis("bytes", BYTES), curves, (here,), (level,))
 
 
-def speed_curve(case: Case) -> Picture:
+def speed_curve(case: Case) -> Bars | Chart:
     """Return the tokens per second of a user, or the texts that a model reads, against the context, with intervals."""
     found = {size: speed for size in lengths(case) if (speed := _speed(case, size))}
     if not found:
@@ -136,7 +131,7 @@ def _speed(case: Case, context: int) -> tuple[float, float, float] | None:
     return None
 
 
-def user_curve(case: Case) -> Picture:
+def user_curve(case: Case) -> Bars | Chart:
     """Return the tokens per second of a GPU against those of a user: a curve per layout, over numbers of users."""
     if case.only_reads:
         return _batch_curve(case)
@@ -154,7 +149,7 @@ def user_curve(case: Case) -> Picture:
     return found_chart if len(curves) > 1 else _unnamed(found_chart)
 
 
-def _batch_curve(case: Case) -> Picture:
+def _batch_curve(case: Case) -> Bars | Chart:
     """Return the texts per second of a model that only reads, against the number of texts."""
     rates = {users: case.reading_of(case.context, users).requests_per_s for users in sorted({*USERS, case.state.users})}
     curve = Curve("", tuple((float(users), rate) for users, rate in rates.items()))
@@ -197,7 +192,7 @@ def counted(number: int, what: str) -> str:
     return f"one {what}" if number == 1 else f"{number:,} {what}s"
 
 
-CHARTS: dict[str, Callable[[Case], Picture]] = {
+CHARTS: dict[str, Callable[[Case], Bars | Chart]] = {
     "memory": bars, "roofline": step_roofline, "memory_context": memory_curve, "speed_context": speed_curve,
     "users": user_curve,
 }  # fmt: skip

@@ -21,16 +21,11 @@ def comparison(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return a table with one column per model and one row per number."""
     names = (case.state.model, *case.state.compare)
     found = [_column(case, name) for name in names]
-    labels: dict[str, str] = {}
-    for column in found:
-        labels |= {key: cell["label"] for key, cell in column["cells"].items()}
+    labels = {key: cell["label"] for column in found for key, cell in column["cells"].items()}
     is_equal = len({one["waiting"] for one in found}) == 1
-    rows = []
-    for key, label in labels.items():
-        cells = [one["cells"].get(key) for one in found]
-        rows.append(
-            {"label": label, "cells": cells, "best": _best(key, cells) if is_equal or key not in LOADED else None}
-        )
+    cells = {key: [one["cells"].get(key) for one in found] for key in labels}
+    best = {key: _best(key, own) for key, own in cells.items() if is_equal or key not in LOADED}
+    rows = [{"label": label, "cells": cells[key], "best": best.get(key)} for key, label in labels.items()]
     return {"models": [{name: one[name] for name in ("model", "title", "error")} for one in found], "rows": rows}
 
 

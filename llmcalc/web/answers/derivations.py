@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...api.explain import explain
@@ -15,6 +15,7 @@ from ...serving.latency_times import Latency
 from ...serving.latency_tree import NANO, UNIT, latency_tree
 from .case import Case
 from .closed_forms import closed_form
+from .view import view_of
 
 OTHERS = "prefill of other requests"  # part of the time per output token
 CLOSE = 0.002  # relative difference of times that are the same
@@ -24,7 +25,7 @@ QUANTITIES = ("memory", "params", "flops", "state")
 def derivation(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return the tree of ``quantity``, its closed form, the meanings of symbols, and the classes of evidence."""
     name = str(asked.get("quantity") or "params")
-    made = {"latency": _latency, "prefill": _prefill, "throughput": _throughput, "cost": _cost, "capacity": _capacity}
+    made = view_of(case).derivations
     found = made[name](case) if name in made else _explained(case, name)
     return {"quantity": name, "classes": CLASSES, **found}
 
@@ -189,3 +190,8 @@ def _capacity(case: Case) -> dict[str, Any]:
         ("tokens of a running request", f"{serving.held_tokens:,.0f}", "on average, with those that it reserves"),
         ("replicas", f"{case.replicas:,}", ""),
     )  # fmt: skip
+
+
+TIMES: dict[str, Callable[[Case], dict[str, Any]]] = {
+    "latency": _latency, "prefill": _prefill, "throughput": _throughput, "cost": _cost, "capacity": _capacity,
+}  # fmt: skip

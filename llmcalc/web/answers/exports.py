@@ -17,7 +17,12 @@ from .case import Case
 from .view import view_of
 
 
-def command_lines(case: Case, _: Mapping[str, Any]) -> list[dict[str, str]]:
+def commands(case: Case, _: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the command lines that give the same numbers, with what each of them answers."""
+    return view_of(case).command_lines(case)
+
+
+def command_lines(case: Case) -> list[dict[str, str]]:
     """Return the command lines that give the same memory and times, with what each of them answers."""
     state = case.state
     own = {"model": case.model_name, **case.formats}
@@ -40,13 +45,16 @@ def command_lines(case: Case, _: Mapping[str, Any]) -> list[dict[str, str]]:
     return [*found, {"title": "speed and cost", "line": serve_command.COMMANDS[0].line({**own, **step, **load})}]
 
 
+def documents(case: Case) -> dict[str, Document]:
+    """Return the reports of the times of serving, by command."""
+    served = encoder_document(case.reading) if case.only_reads else serving_document(case.serving)
+    return {"latency": latency_document(case.latency), "serve": served}
+
+
 def json_results(case: Case, _: Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON results of the command lines, and the state."""
-    found: dict[str, Any] = {"state": case.state.to_dict(), "fit": fit_document(case.fit).data()}
-    if not case.time_error:
-        document = encoder_document(case.reading) if case.only_reads else serving_document(case.serving)
-        found |= {"latency": latency_document(case.latency).data(), "serve": document.data()}
-    return found
+    found = {"fit": fit_document(case.fit), **({} if case.time_error else view_of(case).documents(case))}
+    return {"state": case.state.to_dict(), **{name: document.data() for name, document in found.items()}}
 
 
 def table_text(case: Case, _: Mapping[str, Any]) -> str:

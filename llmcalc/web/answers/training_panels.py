@@ -9,16 +9,15 @@ from typing import Any
 from ...api.find_recipes import find_recipes
 from ...cli.commands import fit as fit_command
 from ...cli.commands import train as train_command
-from ...core.evidence import CLASSES
 from ...fitting.fit import FitResult
-from ...report.fit import fit_document
+from ...report.document import Document
 from ...report.numbers import BYTES, readable
 from ...report.pictures import Axis, Chart, Curve, Mark, Picture
 from ...report.provenance import four_digits, range_text
 from ...report.train import train_document
 from .case import MOST_KEPT
-from .charts import MOST_SHOWN, counted, draw_named, lengths
-from .derivations import derivation, lines
+from .charts import MOST_SHOWN, counted, lengths
+from .derivations import lines
 from .training import USUAL_TOKENS, TrainingCase, duration_text
 
 BATCHES = tuple(2**power for power in range(9))
@@ -45,7 +44,7 @@ def _recipes(model: str, gpu: str, n: int, seq: int) -> list[dict[str, Any]]:
     return rows
 
 
-def command_lines(case: TrainingCase, _: Mapping[str, Any]) -> list[dict[str, str]]:
+def command_lines(case: TrainingCase) -> list[dict[str, str]]:
     """Return the command lines that give the same memory, time and cost."""
     state = case.state
     gpu = f"{state.gpu}:{state.n}" if state.n > 1 else state.gpu
@@ -60,15 +59,9 @@ def command_lines(case: TrainingCase, _: Mapping[str, Any]) -> list[dict[str, st
     return [*found, {"title": "time and cost", "line": run}]
 
 
-def json_results(case: TrainingCase, _: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the JSON results of the command lines, and the state."""
-    found = {"state": case.state.to_dict(), "fit": fit_document(case.fit).data()}
-    return found if case.time_error else {**found, "train": train_document(case.run).data()}
-
-
-def charts(case: TrainingCase, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the charts as SVG, by name."""
-    return draw_named(CHARTS, case, asked)
+def documents(case: TrainingCase) -> dict[str, Document]:
+    """Return the report of a run, by command."""
+    return {"train": train_document(case.run)}
 
 
 def length_curve(case: TrainingCase) -> Picture:
@@ -94,12 +87,6 @@ def _curve(case: TrainingCase, found: Mapping[float, FitResult], here: float, ti
 
 
 CHARTS: dict[str, Callable[[TrainingCase], Picture]] = {"memory_context": length_curve, "memory_batch": batch_curve}
-
-
-def derived(case: TrainingCase, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the derivation of a number of a run, or of the memory or the parameters."""
-    name = str(asked.get("quantity") or "params")
-    return {"quantity": name, "classes": CLASSES, **RUN[name](case)} if name in RUN else derivation(case, asked)
 
 
 def _compute(case: TrainingCase) -> dict[str, Any]:

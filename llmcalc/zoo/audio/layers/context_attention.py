@@ -68,8 +68,7 @@ class ContextAttention(Layer):
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"positions": ("none", "table", "projected")}
     SHRINK: ClassVar[dict[str, str]] = {"chunk": "5 3", "n_distances": "14 18", "d_source": "width"}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         derive_head_width(self)
         if (self.n_distances is None) != (self.positions == "none"):
             raise self.size_error("n_distances", "and positions must be set together")

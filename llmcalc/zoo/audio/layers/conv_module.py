@@ -65,8 +65,7 @@ class ConvModule(Layer):
     }
     SHRINK: ClassVar[dict[str, str]] = {"d_conv": "at most 4", "chunk": "5 3"}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         self.derive(d_inner=self.d_model)
 
     def shrink_field(self, field: str, sizes: Sizes) -> int | None:

@@ -32,8 +32,7 @@ class DistanceAttention(Layer):
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", whole="e")
     ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="d_head")
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         derive_head_width(self)
 
     def declare(self) -> Declaration:

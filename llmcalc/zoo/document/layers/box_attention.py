@@ -19,8 +19,8 @@ class BoxAttention(Attention):
 
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"pairs": "the relative position of each pair of boxes"}
 
-    def __post_init__(self) -> None:
-        Attention.__post_init__(self)
+    def _complete(self) -> None:
+        Attention._complete(self)
         check_bidirectional(self)
 
     def declare(self) -> Declaration:

@@ -52,8 +52,7 @@ class BoxEmbedding(Layer):
         "offset padding_id": "keep",
     }
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         if (self.d_stream is None) != (self.n_places is None):
             raise self.size_error("d_stream", "and n_places must be set together")
 

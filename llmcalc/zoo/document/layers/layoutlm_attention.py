@@ -40,8 +40,8 @@ class LayoutLmAttention(Attention):
     PARALLEL: ClassVar[Parallel] = Parallel(whole="ub")
     SHRINK: ClassVar[dict[str, str]] = {"distance_buckets box_buckets": "10 12", "distance_most box_most": "11 13"}
 
-    def __post_init__(self) -> None:
-        Attention.__post_init__(self)
+    def _complete(self) -> None:
+        Attention._complete(self)
         check_bidirectional(self)
 
     def _axes(self) -> dict[str, int | str]:

@@ -44,8 +44,8 @@ class LiltAttention(MultiHead):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"layout": "the layout stream"}
     SHRINK: ClassVar[dict[str, str]] = {"d_stream": "21 15"}
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def _complete(self) -> None:
+        super()._complete()
         self.must_divide("n_heads", "d_stream")
 
     def declare(self) -> Declaration:

@@ -27,8 +27,8 @@ class CharacterAttention(MultiHead):
     ROLES: ClassVar[Roles] = Roles(chunks="chunk")
     SHRINK: ClassVar[dict[str, str]] = {"chunk": "5 3", "merge": "keep"}
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def _complete(self) -> None:
+        super()._complete()
         if self.chunk and self.merge > 1:
             raise self.size_error("chunk", "and merge cannot be combined")
 

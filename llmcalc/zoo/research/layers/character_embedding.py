@@ -41,8 +41,7 @@ class CharacterEmbedding(Layer):
         "rows": "vocab 97 101 103 107",
     }
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         self.must_divide("n_hashes", "d_out")
 
     def declare(self) -> Declaration:

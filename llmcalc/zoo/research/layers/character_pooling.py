@@ -44,8 +44,7 @@ class CharacterPooling(Layer):
     INPUT_WIDTH: ClassVar[str] = "d_in"
     SHRINK: ClassVar[dict[str, str]] = {"d_in": "width", "merge": "keep", "taps": "at most 5"}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         self.derive(taps=self.merge)
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:

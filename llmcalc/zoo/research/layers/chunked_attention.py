@@ -65,8 +65,7 @@ class ChunkedAttention(Layer):
         "padded_above": "3",
     }
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         words = self.factors.split()
         sizes = [int(word) for word in words if word.isdecimal()]
         even = len(sizes) == len(words) and all(size and size % 2 == 0 for size in sizes)

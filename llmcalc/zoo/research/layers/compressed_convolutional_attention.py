@@ -60,8 +60,7 @@ class CompressedConvolutionalAttention(Layer):
     }
     PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {"rope": (Rope,)}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         self.must_divide("n_kv_heads", "n_heads")
         fit_rope(self, "d_head")
 

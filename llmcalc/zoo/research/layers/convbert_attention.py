@@ -29,8 +29,8 @@ class ConvBertAttention(MultiHead):
     HAS_ORDER: ClassVar[bool] = True
     SHRINK: ClassVar[dict[str, str]] = {"d_conv": "at most 4"}
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def _complete(self) -> None:
+        super()._complete()
         if self.d_model % (2 * self.n_heads):
             problem = f"is {self.d_model}; it must be a multiple of 2 n_heads ({2 * self.n_heads})"
             raise self.size_error("d_model", problem)

@@ -29,8 +29,8 @@ class DifferentialAttention(Attention):
     pv  heads_per_pair   number of heads in a pair
     """
 
-    def __post_init__(self) -> None:
-        Attention.__post_init__(self)
+    def _complete(self) -> None:
+        Attention._complete(self)
         for name in ("n_heads", "n_kv_heads"):
             if getattr(self, name) % 2:
                 raise self.size_error(name, f"must be even, not {getattr(self, name)}")

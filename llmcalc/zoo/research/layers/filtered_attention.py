@@ -39,8 +39,8 @@ class FilteredAttention(MultiHead):
     HAS_ORDER: ClassVar[bool] = True
     PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {"rope": (Rope,)}
 
-    def __post_init__(self) -> None:
-        MultiHead.__post_init__(self)
+    def _complete(self) -> None:
+        MultiHead._complete(self)
         if self.d_model % 2:
             raise self.size_error("d_model", f"must be even, not {self.d_model}")
         fit_rope(self, "d_head")

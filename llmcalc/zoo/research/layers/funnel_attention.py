@@ -53,8 +53,7 @@ class FunnelAttention(Layer):
     WIDTH_MULTIPLE: ClassVar[int] = 6  # sines and cosines, and the heads of other kinds
     SHRINK: ClassVar[dict[str, str]] = {"merge restores": "keep"}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         if self.d_model % 2:
             raise self.size_error("d_model", f"must be even, not {self.d_model}")
 

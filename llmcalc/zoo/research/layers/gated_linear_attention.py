@@ -48,8 +48,7 @@ class GatedLinearAttention(Layer):
     IS_RECURRENT: ClassVar[bool] = True
     PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {"rope": (Rope,)}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         fit_rope(self, "d_k")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:

@@ -38,8 +38,7 @@ class GroupedMlp(Layer):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"u": "the hidden values"}
     SHRINK: ClassVar[dict[str, str]] = {"groups out_groups": "3 2"}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         for name in ("groups", "out_groups"):
             self.must_divide(name, "d_model")
             self.must_divide(name, "d_ff")
@@ -73,8 +72,8 @@ class GroupedAttention(MultiHead):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"q": "the queries", "k": "the keys", "v": "the values"}
     SHRINK: ClassVar[dict[str, str]] = {"q_groups k_groups v_groups o_groups": "3 2"}
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def _complete(self) -> None:
+        super()._complete()
         for name in ("q_groups", "k_groups", "v_groups", "o_groups"):
             self.must_divide(name, "d_model")
 

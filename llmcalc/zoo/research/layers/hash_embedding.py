@@ -41,8 +41,7 @@ class HashEmbedding(Layer):
     IN_ANY_BLOCK: ClassVar[bool] = False
     SHRINK: ClassVar[dict[str, str]] = {"rows": "vocab 97 101 103 107", "n_lengths": "keep"}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         self.derive(lengths=" ".join(str(FIRST + number) for number in range(self.n_lengths)))
         words = (self.lengths or "").split()
         if len(words) != self.n_lengths or not all(word.isdecimal() and int(word) for word in words):

@@ -49,8 +49,7 @@ class LatentAttention(Layer):
     OUTPUT_WIDTH: ClassVar[str] = "d_out"
     SHRINK: ClassVar[dict[str, str]] = {"d_source d_out": "width", "n_keys": "n_queries", "n_heads": "parts 3"}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         self.derive(d_out=self.d_model)
         self.must_divide("n_heads", "d_qk")
         self.must_divide("n_heads", "d_v")

@@ -37,8 +37,8 @@ class LocalAttention(MultiHead):
     HAS_ORDER: ClassVar[bool] = True
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"ones": "1 per token", "padding": "a mask of padding tokens"}
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def _complete(self) -> None:
+        super()._complete()
         self.derive(padded_to=self.window)
         self.must_divide("window", "padded_to")
         if self.window % 2:

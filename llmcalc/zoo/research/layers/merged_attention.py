@@ -22,8 +22,8 @@ class MergedAttention(Attention):
 
     IN_ANY_BLOCK: ClassVar[bool] = False
 
-    def __post_init__(self) -> None:
-        Attention.__post_init__(self)
+    def _complete(self) -> None:
+        Attention._complete(self)
         for name in _EXCLUDED.split():
             if getattr(self, name):
                 raise self.size_error(name, "is not supported")

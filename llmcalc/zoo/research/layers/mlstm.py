@@ -43,8 +43,7 @@ class Mlstm(Layer):
     WIDTH_MULTIPLE: ClassVar[int] = 6  # three heads of an even width
     SHRINK: ClassVar[dict[str, str]] = {"chunk": "always 5 3", "n_heads": "parts 3"}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         self.must_divide("n_heads", "d_k")
         self.must_divide("n_heads", "d_v")
 

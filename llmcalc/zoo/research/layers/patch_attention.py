@@ -60,8 +60,7 @@ class PatchAttention(Layer):
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"asks": ("patches", "tokens")}
     SHRINK: ClassVar[dict[str, str]] = {"n_kv_heads": "3 2 5 7", "n_vectors patch extra_patches": "keep"}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         self.derive(n_kv_heads=self.n_heads)
         self.must_divide("n_kv_heads", "n_heads")
         derive_head_width(self)

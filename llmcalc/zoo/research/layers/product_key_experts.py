@@ -44,8 +44,7 @@ class ProductKeyExperts(Layer):
     ROLES: ClassVar[Roles] = Roles(experts="n_experts", active_experts="top_k")
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         self.must_not_exceed("top_k", "n_experts")
         reachable = isqrt(self.n_experts) ** 2
         if self.top_k > reachable:

@@ -79,8 +79,7 @@ class RelativeProfileAttention(Layer):
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"norm": ("rmsnorm", "clip")}
     SHRINK: ClassVar[dict[str, str]] = {"n_kv_heads": "3 2 5 7", "d_conv": "at most 4", "window": "7 11 13 5"}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         self.must_divide("n_kv_heads", "n_heads")
         if self.separate and not self.own_inputs:
             raise self.size_error("separate", "requires own_inputs: true")

@@ -48,8 +48,7 @@ class RoutedAttention(Layer):
     SHRINK: ClassVar[dict[str, str]] = {"n_kv_heads": "3 2 5 7"}
     PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {"rope": (Rope,)}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         check_rope(self, "d_head")
         self.must_not_exceed("top_k", "n_experts")
 

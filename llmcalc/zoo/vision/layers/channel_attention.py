@@ -29,8 +29,7 @@ class ChannelAttention(Layer):
     PARALLEL: ClassVar[Parallel] = Parallel(whole="e v cg")
     SHRINK: ClassVar[dict[str, str]] = {"n_groups": "parts 3"}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         self.must_divide("n_groups", "d_model")
 
     def declare(self) -> Declaration:

@@ -42,8 +42,8 @@ class GridAttention(MultiHead):
     PARALLEL: ClassVar[Parallel] = Parallel(whole="rp")
     ROLES: ClassVar[Roles] = Roles(windows="window")
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def _complete(self) -> None:
+        super()._complete()
         if self.window:
             self.must_not_exceed("window", "grid")
 

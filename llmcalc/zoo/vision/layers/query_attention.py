@@ -63,8 +63,7 @@ class QueryAttention(Layer):
     OUTPUT_WIDTH: ClassVar[str] = "d_out"
     SHRINK: ClassVar[dict[str, str]] = {"pooled prompt": "keep", "n_kv_heads": "3 2 5 7", "d_source d_out": "width"}
 
-    def __post_init__(self) -> None:
-        self.check()
+    def _complete(self) -> None:
         self.derive(n_kv_heads=self.n_heads, d_source=self.d_model, d_out=self.d_model, o_bias=self.bias)
         self.must_divide("n_kv_heads", "n_heads")
         derive_head_width(self)

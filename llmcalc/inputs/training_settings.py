@@ -1,0 +1,79 @@
+"""Settings of ``train``, ``rl`` and ``scale``, each declared once, in the order of the command line."""
+
+from __future__ import annotations
+
+from ..core.record import changed
+from ..core.setting import AMOUNT, TEXTS, Setting
+from .settings import GPU, TOKENS
+
+OF_GPU = ("gpus",)
+ALGORITHMS, ROLLOUTS = ("grpo", "ppo"), ("colocate", "separate")
+LAW_SEQ = 4096  # default tokens per sequence for laws that count attention [deepseek2024, Table 3]
+# GPUs of a training run and their use
+MFU = Setting("mfu", AMOUNT, metavar="SHARE",
+              help="Model FLOPs utilisation, such as 40% (default: estimated or published).")  # fmt: skip
+PRECISION = Setting(
+    "precision", metavar="FORMAT",
+    help="Number format of matrix products (default: 16-bit, or a format with published MFU).",
+)  # fmt: skip
+PRICE = Setting("price", float, above=0, needs=OF_GPU, metavar="DOLLARS", example="2.50",
+                help="Price in US dollars per GPU-hour (default: quoted prices).")  # fmt: skip
+BATCH_TOKENS = Setting("batch_tokens", AMOUNT, metavar="AMOUNT", help="Tokens per optimizer step, such as 4M.")
+ENERGY = (
+    Setting("watts", float, above=0, needs=OF_GPU, metavar="W", example="1.1",
+            help="Measured power per GPU in W (default: the rated power)."),
+    Setting("pue", float, least=1, needs=(*OF_GPU, "carbon"), metavar="RATIO", example="1.1",
+            help="Power usage effectiveness of the data centre, such as 1.1."),
+    Setting("carbon", float, least=0, needs=(*OF_GPU, "pue"), metavar="KG", example="1.1",
+            help="Carbon intensity in kg CO2e per kWh, such as 0.385."),
+)  # fmt: skip
+MICRO_BATCH = Setting(
+    "micro_batch", int, 1, least=1, needs=(*OF_GPU, "mesh"), option="micro-batch-size",
+    help="Sequences per micro-batch on each rank (for the memory estimate).",
+)  # fmt: skip
+RL_GPU = changed(
+    GPU, kind=str, needs=(), help="GPU name or memory of one GPU, with an optional count: h100:8 or 80GiB."
+)
+RL = (
+    Setting("algorithm", str, "grpo", choices=ALGORITHMS,
+            help="Algorithm (default: grpo). ppo adds a critic and a reward model."),
+    Setting("rollout", str, "colocate", choices=ROLLOUTS,
+            help="Engine on the GPUs of the trainer (default), or on others."),
+    Setting("completions", int, least=1, help="Completions per prompt, the size of a group (default: 8)."),
+    Setting("prompt", int, least=1, typed=str, metavar="TOKENS", help="Tokens of a prompt (default: 512)."),
+    Setting("completion", int, least=1, typed=str, metavar="TOKENS", help="Tokens of a completion (default: 256)."),
+    Setting("micro_batch", int, least=1, help="Completions in a backward pass on one GPU (default: a group)."),
+    Setting("share", float, above=0, metavar="SHARE",
+            help="Share of a GPU for the engine (default: 0.3; on GPUs of its own, that of the engine)."),
+    Setting("sleep", int, least=0, metavar="LEVEL",
+            help="Sleep level of the engine during training: 0 (default), 1 or 2."),
+    Setting("reference", bool, help="Keep a reference model (always with ppo; with LoRA it takes no memory)."),
+    Setting("offload", bool, help="Keep weights and optimizer in host memory during the rollout."),
+    Setting("engine_tp", int, least=1, help="Tensor-parallel ranks of the engine (default: 1)."),
+)  # fmt: skip
+BUDGETS = (
+    Setting("compute", AMOUNT, metavar="AMOUNT", help="Training compute, such as 1e24 (FLOPs) or 3640PF-days."),
+    Setting("days", AMOUNT, metavar="N", help="Budget in days of training on the GPUs set by {gpu}."),
+    Setting("hours", AMOUNT, metavar="AMOUNT", option="gpu-hours",
+            help="Budget in GPU-hours on the GPUs set by {gpu}, such as 1M."),
+    Setting("dollars", AMOUNT, metavar="AMOUNT", help="Budget in US dollars, at {price} per GPU-hour."),
+)  # fmt: skip
+PARAMETERS = Setting("parameters", AMOUNT, metavar="AMOUNT", option="params", example="70B",
+                     help="Number of parameters, such as 70B.")  # fmt: skip
+SCALE = (
+    changed(TOKENS, least=None, example="15T", help="Number of training tokens, such as 15T."),
+    Setting("loss", float, metavar="LOSS", example="1.9", help="Target loss in nats per token."),
+    Setting("unique", AMOUNT, metavar="AMOUNT", example="1T",
+            help="Number of unique training tokens; training on more tokens repeats the data."),
+    Setting("inference", AMOUNT, metavar="AMOUNT", example="10T",
+            help="Number of tokens processed during serving, such as 10T."),
+    Setting("inference_cost", float, usual=1.0, needs=("inference",), metavar="RATIO", example="1.5",
+            help="Cost of a serving FLOP relative to a training FLOP (default: 1)."),
+    Setting("n_experts", float, metavar="N", example="8",
+            help="Ratio of total to active experts (default: the model's ratio, or dense if no model is given)."),
+    Setting("granularity", float, metavar="N", example="4",
+            help="Ratio of dense layer width to expert width (default: 1)."),
+)  # fmt: skip
+LAWS = Setting("laws", TEXTS, metavar="NAME", option="law", complete="laws",
+               help="Scaling law, or all (default: a standard selection). Repeatable.")  # fmt: skip
+LAW_LENGTH = Setting("seq", int, LAW_SEQ, least=1, needs=("model",), help="Sequence length in tokens.")
