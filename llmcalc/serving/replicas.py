@@ -63,6 +63,11 @@ class Replica:
         return self.memory.pool
 
     @property
+    def is_refused(self) -> bool:
+        """Whether the engine does not start on this layout, for reasons other than memory."""
+        return bool(self.memory.start and self.memory.start.refusals)
+
+    @property
     def has_cache(self) -> bool:
         """Whether memory is left for a cache, which is unknown and thus true without a rule of the engine."""
         return self.pool is None or self.pool.space > 0

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..deployment import Deployment
 
 NOTHING: Mapping[str, Any] = {}
+LAYOUT = ("tp", "pp", "dp")
 MIB = 2**20
 
 
@@ -88,8 +89,10 @@ class Start(NotebookDisplay):
         return self.deployment.title
 
     def retry(self, change: Mapping[str, Any]) -> Start:
-        """Return the result of changed settings."""
-        return self.deployment.with_change(change).start()
+        """Return the result of changed settings. A changed size leaves the other sizes of the layout as they are."""
+        sizes = {name: self.settings[name] for name in LAYOUT if name in self.settings}
+        kept = sizes if change.keys() & set(LAYOUT) and not self.settings.get("attention_dp") else {}
+        return self.deployment.with_change({**kept, **change}).start()
 
     @property
     def buffers(self) -> LlamaCppCache | None:
