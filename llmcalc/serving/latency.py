@@ -22,6 +22,7 @@ from ..inputs.gpus import read_gpus
 from ..inputs.models import Source, read_model
 from .calibration import MeasuredDeployment
 from .latency_times import DECODE, GENERATE, MODES, PREFILL, Latency, batch_steps
+from .memory import free_memory
 from .replicas import SIZES
 from .requests import read_requests
 from .service import FORMATS, WEIGHTS, Service, chosen_engine
@@ -101,7 +102,7 @@ def batch_latency(model: Source, gpu: str, asked: Mapping[str, Any], choose: Cho
         steps, workload, batch.mode, batch.generated, found, count,
         errors["tpot"] if measured and batch.mode != PREFILL else own, service.formats, measured,
         (*service.assumed, *(layout.notes if layout else ())), has_default_layout=layout is not None,
-        is_usual=layout is None or layout.is_usual,
+        is_usual=layout is None or layout.is_usual, engine_memory=free_memory(service, steps, service.formats),
     )  # fmt: skip
 
 
