@@ -16,8 +16,8 @@ from engine_errors import case_name, predictions
 from engine_logs import Log
 from measurements import Row, Section
 
+from llmcalc.core.interval import Interval
 from llmcalc.core.record import changed
-from llmcalc.engines.profile import Estimate
 from llmcalc.serving.start.memory import RULES, MemoryDivision, ModelBytes
 from llmcalc.serving.start.models import model_bytes
 from llmcalc.serving.start.start import Start
@@ -49,9 +49,8 @@ class Case(NamedTuple):
     def predict(self, constants: Mapping[str, float]) -> MemoryDivision:
         """Return the division of the memory with other constants."""
         profile = self.result.profile
-        own = {**profile.constants, **{name: Estimate.exact(value) for name, value in constants.items()}}
-        captures = not self.result.settings.get("enforce_eager")
-        return RULES[profile.rule](self.model, self.result.memory.total, changed(profile, constants=own), captures)
+        own = {**profile.constants, **{name: Interval.exact(value) for name, value in constants.items()}}
+        return RULES[profile.rule](self.model, self.result.memory.total, changed(profile, constants=own))
 
     def implied(self, name: str) -> float | None:
         """Return the value of a constant with which the log is predicted exactly, if its figures depend on it."""

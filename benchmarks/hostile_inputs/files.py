@@ -16,10 +16,10 @@ from generators import ESCAPES, NUMBERS, OUTPUTS, TEXTS, Input, changed, check_l
 import llmcalc
 from llmcalc.web.answers import PANELS
 from llmcalc.web.worker import handle_text
-from tests.api.test_check_log import LINES as LOG
-from tests.api.training_file_cases import CASES
 from tests.fuzz.test_headers import spoilt
 from tests.importers import test_engine_commands, test_engine_logs, test_modelfile
+from tests.serving.test_check_log import LINES as LOG
+from tests.training.training_file_cases import CASES
 from tests.web.test_answers import STATES
 
 NASTY = (

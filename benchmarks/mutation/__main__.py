@@ -36,7 +36,7 @@ PACKAGES = ("core", "layers", "calc")
 LIMIT_S = 300.0
 NOTHING_SELECTED = 5  # pytest's exit code
 Z95 = 1.96
-FAST = ["tests/core", "tests/calc", "tests/estimate", "tests/schema", "tests/fuzz", "tests/report"]
+FAST = ["tests/core", "tests/calc", "tests/estimate", "tests/kernels", "tests/schema", "tests/fuzz", "tests/report"]
 WIDE = [
     "tests/twins",
     "tests/verification",

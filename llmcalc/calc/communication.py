@@ -251,7 +251,7 @@ def _uses(row: Row) -> int:
 
 
 def _tied_weights(
-    stored: Mapping[object, int], part: Architecture, mesh: Mesh, gradient_bits: int
+    stored: Mapping[str, int], part: Architecture, mesh: Mesh, gradient_bits: int
 ) -> Iterator[Collective]:
     """Yield the reduction of the gradients of tensors that several pipeline stages store, given their numbers."""
     seen = {""}

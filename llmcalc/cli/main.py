@@ -1,6 +1,6 @@
 """Entry point of the ``llmcalc`` command line.
 
-Well-formed command lines are parsed without typer to start faster. Typer handles only completion and
+Command lines are parsed without typer to start faster. Typer handles only completion and
 usage errors. Exit codes are 0 (success), 1 (negative result), 2 (bad input) and 70 (an error of llmcalc).
 """
 
@@ -144,14 +144,13 @@ def _run(words: list[str]) -> int:
     if "--help" in rest or "-h" in rest:
         return _command_help(command, [word for word in rest if word not in HELP])
     from ..core.errors import InputError
-    from .parser import read
+    from .parser import UsageError, read
 
     try:
         rest = _once(command, rest)
-        values = read(command, rest)
-        if values is None:
-            return _by_typer([*name.split(), *rest])
-        return command.run(**values)
+        return command.run(**read(command, rest))
+    except UsageError:
+        return _by_typer([*name.split(), *rest])
     except InputError as error:
         from .errors import print_error
 

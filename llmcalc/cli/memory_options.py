@@ -9,7 +9,7 @@ from ..core.setting import CONVENTION as CONVENTION_SETTING
 from ..core.setting import SIZES as SIZE_SETTINGS
 from ..inputs import settings as settings_of
 from ..inputs import training_settings
-from .options import KERNELS, MODEL_OUTPUT, READING, SIZES, STEP, TOKENS, is_given, refuse
+from .options import MODEL_OUTPUT, READING, SIZES, STEP, is_given, refuse
 from .spec import Argument, Option, option_of
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ TABLE = (*SIZES, *MEMORY, *READING, *MODEL_OUTPUT)
 GPU, MFU, PRECISION, PRICE = MACHINE = tuple(
     map(option_of, (settings_of.GPU, training_settings.MFU, training_settings.PRECISION, training_settings.PRICE))
 )
-ENGINE = option_of(settings_of.ENGINE)
+ENGINE, TOKENS = option_of(settings_of.ENGINE), option_of(settings_of.TOKENS)
+KERNELS = option_of(settings_of.KERNELS, default=None)
 # settings of all quantities
 QUANTITY = (TOKENS, KERNELS, *STEP, *SIZES, *MEMORY, GPU, ENGINE)
 

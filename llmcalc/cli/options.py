@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..core import setting
 from ..core.errors import InputError
-from ..inputs import settings
 from ..report import PARTIAL, format_names, terminal
 from .spec import Argument, Option, option_of
 
@@ -56,8 +55,6 @@ PATCHES, FRAMES = option_of(setting.PATCHES), option_of(setting.FRAMES)
 # the step whose FLOPs are counted
 MODE, CONTEXT, COUNT, LOGITS = map(option_of, (setting.MODE, setting.CONTEXT, setting.COUNT, setting.LOGITS))
 STEP = (MODE, CONTEXT, COUNT, LOGITS)
-KERNELS = option_of(settings.KERNELS, default=None)
-TOKENS = option_of(settings.TOKENS)
 
 
 def metavar(quantity: Quantity) -> str:

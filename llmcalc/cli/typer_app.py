@@ -13,10 +13,11 @@ from .commands import load
 from .completion import completer
 from .errors import print_error
 from .help_screen import HELP, print_help
+from .parser import UsageError, check_count, checker
 from .spec import Argument, Command, Parameter
 from .table import COMMANDS, PROGRAM
 from .texts import texts
-from .usage import BAD_INPUT, UsageError, check_count, checker, describe
+from .usage import BAD_INPUT, describe
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 # base class of typer's usage errors; its name depends on the version

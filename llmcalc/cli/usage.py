@@ -1,32 +1,20 @@
 """Usage errors: what is wrong with a command line, and what to type instead.
 
-``typer_app.py`` finds most of them. Without typer, as in a browser, ``run`` reads the line and finds them itself.
+``typer_app.py`` finds most of them. Without typer, as in a browser, ``run`` explains what ``parser.py`` finds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from ..core.errors import InputError, nearest, short_repr
-from ..core.setting import LENGTHS
+from ..core.errors import InputError, short_repr
 from .commands import load
 from .errors import option_hint, print_error
-from .parser import read_number
-from .spec import Argument, Command, Option
+from .parser import UsageError, did_you_mean, read
 from .table import COMMANDS, GROUPS, PROGRAM, split
-from .texts import examples
 
 BAD_INPUT = 2
 ROOT_FLAGS = ("--version", "--help")
-
-
-class UsageError(Exception):
-    """A command line that cannot be read. ``flag`` is the option, or ``word`` the command, that is wrong."""
-
-    def __init__(self, message: str, flag: str = "", word: str = "", known: Iterable[str] = ()) -> None:
-        super().__init__(message)
-        self.message, self.flag, self.word, self.known = message, flag, word, list(known)
 
 
 def run(words: Sequence[str]) -> int:
@@ -36,7 +24,7 @@ def run(words: Sequence[str]) -> int:
         if not name:
             raise _unknown_command(words)
         command = load(name)
-        return command.run(**_read(command, rest))
+        return command.run(**read(command, rest))
     except InputError as error:
         print_error(error, words)
     except UsageError as error:
@@ -57,42 +45,6 @@ def describe(error: UsageError, words: list[str]) -> InputError:
     return InputError(error.message, hint=hint)
 
 
-def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """Return a question that suggests similar words, or an empty text."""
-    near = nearest(word, known)
-    return f"did you mean {' or '.join(near)}?" if near else ""
-
-
-def check_count(command: Command, values: dict[str, Any]) -> None:
-    """Raise an error if a list of arguments is too short."""
-    for argument in command.arguments:
-        given = values[argument.name]
-        if argument.many and len(given) < argument.least:
-            message = f"{command.name} requires at least {argument.least} {argument.name}, not {len(given)}"
-            raise InputError(message, hint=f"for example: {examples(command.name)[0]}")
-
-
-def checker(option: Option) -> Callable[[str | None], Any]:
-    """Return a function that checks and converts the value of an option with choices, or of a number."""
-
-    def check(value: str | None) -> Any:
-        if value is None:
-            return None
-        if option.choices and value not in option.choices:
-            hint = did_you_mean(value, option.choices) or f"use one of {', '.join(option.choices)}"
-            raise InputError(f"invalid value {short_repr(value)}", parameter=option.name, hint=hint)
-        if option.kind is int:
-            number = read_number(option, value)
-            if number is None:
-                kind = "length" if option.name in LENGTHS else "value"
-                own = "a number such as 8192 or 32k" if kind == "length" else "an integer in digits, such as 16"
-                raise InputError(f"invalid {kind} {short_repr(value)}", parameter=option.name, hint=f"use {own}")
-            return number
-        return value
-
-    return check
-
-
 def _unknown_command(words: Sequence[str]) -> UsageError:
     group = next((word for word in words[:1] if word in GROUPS), "")
     word = next(iter(words[1:] if group else words), "")
@@ -101,51 +53,3 @@ def _unknown_command(words: Sequence[str]) -> UsageError:
     inner = [name.split()[1] for name in COMMANDS if name.startswith(f"{group} ")]
     known = inner if group else [*(name for name in COMMANDS if " " not in name), *GROUPS]
     return UsageError(f"no such command {short_repr(word)}", word=word, known=known)
-
-
-def _read(command: Command, words: Sequence[str]) -> dict[str, Any]:
-    """Return the keyword arguments of ``command.run``."""
-    options = command.options
-    values: dict[str, Any] = {option.name: [] if option.repeatable else option.default for option in options.values()}
-    positional: list[str] = []
-    rest = iter(words)
-    for word in rest:
-        if word == "--":
-            positional += rest
-        elif word == "-" or not word.startswith("-"):
-            positional.append(word)
-        else:
-            _read_option(command, word, rest, values)
-    _fill(command.arguments, positional, values)
-    check_count(command, values)
-    return values
-
-
-def _read_option(command: Command, word: str, rest: Any, values: dict[str, Any]) -> None:
-    flag, equals, text = word.partition("=") if word.startswith("--") else (word[:2], word[2:], word[2:])
-    option = command.options.get(flag)
-    if option is None:
-        raise UsageError(f"no such option: {flag}", flag, known=[each for each in command.options if each[:2] == "--"])
-    if option.kind is bool:
-        if equals:
-            raise UsageError(f"option {short_repr(flag)} does not take a value", flag)
-        values[option.name] = True
-        return
-    if not equals:
-        following = next(rest, None)
-        if following is None:
-            raise UsageError(f"option {short_repr(flag)} requires an argument", flag)
-        text = following
-    value = checker(option)(text)
-    values[option.name] = [*values[option.name], value] if option.repeatable else value
-
-
-def _fill(arguments: Sequence[Argument], words: list[str], values: dict[str, Any]) -> None:
-    for argument in arguments:
-        taken = words if argument.many else words[:1]
-        if argument.least and not taken:
-            raise UsageError(f"missing argument {short_repr(argument.name)}")
-        words = words[len(taken) :]
-        values[argument.name] = list(taken) if argument.many else next(iter(taken), None)
-    if words:
-        raise UsageError(f"got unexpected extra argument(s) ({' '.join(words)})")

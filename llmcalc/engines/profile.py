@@ -12,7 +12,6 @@ from ..core.interval import Interval
 from ..core.record import NamedTuple, changed, record
 
 GIB = 2**30
-Estimate = Interval
 Range = Mapping[str, float]  # ``low``, ``best`` and ``high`` of a constant in a data file
 WIDER = 1.25  # factor of the ranges of constants in versions that are newer than all measured runs
 _VERSION = r"[vb]*([0-9]{1,9}(?![0-9])(?:\.[0-9]{1,9}(?![0-9]))*)"  # numbers of at most nine digits

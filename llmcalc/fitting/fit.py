@@ -31,8 +31,16 @@ MOST_COUNT = 10**6
 GIB = 2**30
 SOLVE = ("seq", "batch", "quant", "gpus", *OFFLOADS)
 FIT = (
-    Setting("gpu", SIZE, least=1), Setting("count", int, least=1), Setting("gpu_memory", SIZE, least=1),
-    Setting("reserve", SIZE, RESERVE, least=0), Setting("solve", choices=SOLVE),
+    Setting("gpu", SIZE, least=1, metavar="NAME[:N]", complete="gpus",
+            help="GPU, cloud instance or memory, with an optional count: 8xh100, p5.48xlarge, 24GB:2; or all."),
+    Setting("gpu_memory", SIZE, least=1, metavar="SIZE",
+            help="Memory per GPU, such as 79.6GiB (overrides the specification)."),
+    Setting("reserve", SIZE, RESERVE, least=0, metavar="SIZE",
+            help="Memory to reserve per GPU for the runtime, such as 2GiB, 10% or 0."),
+    Setting("solve", choices=SOLVE,
+            help="Solve for the largest context or batch, the best format, the fewest GPUs or parts on the CPU, or a "
+                 "recipe."),
+    Setting("count", int, least=1),
 )  # fmt: skip
 SETTINGS = (*SIZES, MEMORY_MODE, *MEMORY, CONVENTION)
 

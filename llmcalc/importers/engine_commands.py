@@ -69,13 +69,10 @@ def read_command(command: str | Sequence[str]) -> EngineCommand:
     before = words[:start]
     environment = dict(word.split("=", 1) for word in before if re.fullmatch(_ASSIGNMENT, word))
     own = profile.get("program_flags", {}).get(program)
-    found = _read(_flags(own or profile["flags"]), program if own else profile["title"], words[end:])
     variables = profile.get("environment", {})
     usual = {key: text for name, text in environment.items() for key in variables.get(name, "").split()}
-    return EngineCommand(
-        engine, found.model, {**usual, **found.settings}, found.listed, found.unmodelled, tuple(words), environment,
-        program, found.texts,
-    )  # fmt: skip
+    bare = EngineCommand(engine, "", usual, (), (), tuple(words), environment, program)
+    return _with_flags(bare, _flags(own or profile["flags"]), program if own else profile["title"], words[end:])
 
 
 def _split(command: str | Sequence[str]) -> list[str]:
@@ -139,16 +136,8 @@ def _flags(table: Mapping[str, Any]) -> _Flags:
     return _Flags(read, unmodelled, switches, lists, optional, repeated, even, table.get("short", {}), known, *styles)
 
 
-class _Read(NamedTuple):
-    model: str
-    settings: dict[str, str]
-    listed: tuple[str, ...]
-    unmodelled: tuple[str, ...]
-    texts: dict[str, str]
-
-
-def _read(flags: _Flags, title: str, words: Sequence[str]) -> _Read:
-    """Read the words after the program."""
+def _with_flags(command: EngineCommand, flags: _Flags, title: str, words: Sequence[str]) -> EngineCommand:
+    """Return the command with the model and the flags in the words after the program."""
     settings: dict[str, str] = {}
     texts: dict[str, str] = {}
     listed: list[str] = []
@@ -178,7 +167,8 @@ def _read(flags: _Flags, title: str, words: Sequence[str]) -> _Read:
         is_even = flag in flags.even and _is_even(value)
         (unmodelled if flag in flags.unmodelled and not is_even else listed).append(flag)
     model = _model(settings.pop("model", ""), settings.pop(FILE, ""), positional, flags, title)
-    return _Read(model, settings, tuple(dict.fromkeys(listed)), tuple(dict.fromkeys(unmodelled)), texts)
+    command = command._replace(model=model, settings={**command.settings, **settings}, texts=texts)
+    return command._replace(listed=tuple(dict.fromkeys(listed)), unmodelled=tuple(dict.fromkeys(unmodelled)))
 
 
 def _following(typed: str, flag: str, flags: _Flags, rest: list[str]) -> str:

@@ -89,14 +89,13 @@ def read_modelfile(path: str | os.PathLike[str]) -> Modelfile:
             model = model or value
         elif name == "parameter":
             key, _, text = value.partition(" ")
-            if key not in known["parameters"] and key not in known["ignored"].split():
-                names = (*known["parameters"], *known["ignored"].split())
+            names = (*known["parameters"], *known["ignored"].split())
+            if key not in names:
                 raise UnknownNameError("Modelfile parameter", key, names, where=place)
             parameters[key] = text.strip().strip('"')
         elif name not in known["instructions"]:
-            raise UnknownNameError(
-                "Modelfile instruction", name, ("from", "parameter", *known["instructions"]), where=place
-            )
+            names = ("from", "parameter", *known["instructions"])
+            raise UnknownNameError("Modelfile instruction", name, names, where=place)
         elif flag := known["instructions"][name]:
             others += [flag, value]
     if len(model) > LONGEST:

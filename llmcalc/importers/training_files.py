@@ -147,9 +147,8 @@ def _identify(path: str, data: Mapping[str, Any], where: Callable[[str], str]) -
         raise DescriptionError(f"has {len(names):,} keys, more than {MOST_KEYS:,}", where=path)
     candidates = [each for each in programs().values() if any(key in data for key in each.signature)]
     if not candidates:  # the key that names the model is missing
-        candidates = [
-            each for each in programs().values() if each.model_key and sum(name in each.keys for name in names) > 1
-        ]
+        with_model = [each for each in programs().values() if each.model_key]
+        candidates = [each for each in with_model if sum(name in each.keys for name in names) > 1]
     missing = {each.name: sum(not each.is_known(name) for name in names) for each in candidates}
     best = [each for each in candidates if missing[each.name] == min(missing.values())]
     if not best or 2 * missing[best[0].name] > len(names):
@@ -180,20 +179,16 @@ def read_values(file: ParsedFile) -> TrainingValues:
     """Return what a file says. A value that is not understood is an error that names its key."""
     found = TrainingValues(dict(file.program.usual), {}, {}, [], [], [], {})
     data = {key: _resolved(value, key, file.data) for key, value in _flat(file.data)}
-    whole = {key for key, value in file.data.items() if isinstance(value, Mapping)}
+    stated = {key: value for key, value in file.data.items() if isinstance(value, Mapping)} | data
     for key, rule in file.program.keys.items():
-        if key in data:
-            value = data[key]
-        elif key in whole:
-            value = file.data[key]
-        elif "default" in rule and _applies(rule, found.values):
-            before = dict(found.values)
-            _apply(file, key, rule, rule["default"], found)
-            if found.values != before or rule.get("to"):
-                found.defaults[key] = rule["default"]
+        if key not in stated:
+            if "default" in rule and _applies(rule, found.values):
+                before = dict(found.values)
+                _apply(file, key, rule, rule["default"], found)
+                if found.values != before or rule.get("to"):
+                    found.defaults[key] = rule["default"]
             continue
-        else:
-            continue
+        value = stated[key]
         if value == AUTO and AUTO not in meanings(file.program, rule):
             continue  # the program that reads the file as well sets it
         if _applies(rule, found.values):
@@ -223,7 +218,7 @@ def _applies(rule: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
 
 def _classify(program: Program, key: str, value: Any, found: TrainingValues) -> None:
     """Add a key that sets nothing to the ignored, unmodelled or unknown ones."""
-    if key in program.keys or any(key.startswith(f"{own}.") and own in found.stated for own in (DEEPSPEED,)):
+    if key in program.keys or (DEEPSPEED in found.stated and key.startswith(f"{DEEPSPEED}.")):
         return
     if matches(key, program.unmodelled):
         if not is_off(value):

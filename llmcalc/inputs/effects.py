@@ -93,6 +93,11 @@ class Case:
         equations = (read(line) for each in self.declarations() for line in each.lines)
         return any("scan" in equation.tags or equation.function in RECURRENCES for equation in equations)
 
+    @property
+    def asks_for_times(self) -> bool:
+        """Whether a setting asks for the time of requests."""
+        return any(setting.part == "requests" for setting, _ in self.given())
+
     def given(self) -> Iterator[tuple[Setting, Any]]:
         """Yield the settings with values other than the default.
 
@@ -145,7 +150,7 @@ def _has(holds: Callable[[Case], bool], what: str) -> Condition:
     return Condition(holds, f"on {{model}}, which has no {what}")
 
 
-CONDITIONS = {
+CONDITIONS: dict[str, Condition] = {
     "training": Condition(lambda case: case.is_training, "in {step}", ""),
     "serving": Condition(lambda case: not case.is_training, "in training"),
     "decode": Condition(lambda case: case.get("mode") == "decode", "in {step}", "add {mode=decode}"),
@@ -200,16 +205,16 @@ CONDITIONS = {
     ),
     # of serving engines
     "requests": Condition(
-        lambda case: any(each.part == "requests" for each, _ in case.given()), "without the lengths of requests",
-        "add {isl=1000} {osl=500}",
+        lambda case: case.asks_for_times, "without the lengths of requests", "add {isl=1000} {osl=500}"
     ),
     "no_requests": Condition(
-        lambda case: not any(each.part == "requests" for each, _ in case.given()),
-        "modelled together with the time of requests", verdict="is not",
+        lambda case: not case.asks_for_times, "modelled together with the time of requests", verdict="is not"
     ),
     "command_lines": Condition(
-        lambda case: any(case.get(name) for name in ("sla", "pareto", "prefill_pool", "command"))
-        or CONDITIONS["no_requests"].holds(case),
+        lambda case: (
+            not case.asks_for_times
+            or any(case.get(name) for name in ("sla", "pareto", "prefill_pool", "command"))
+        ),
         "on the times of one layout",
     ),
     "drafts": Condition(

@@ -1,6 +1,6 @@
-"""Settings of ``serve``, each declared once, in the order of the command line.
+"""Settings of ``serve``, ``latency`` and ``check-log``, each declared once, in the order of the command line.
 
-A setting with a help text is an option of the command line. ``part`` says what it belongs to:
+A setting with a help text is an option of the command line. ``part`` says what one of ``serve`` belongs to:
 
 - ``requests``: the requests, and what is asked of them. They may stand beside the command line of an engine.
 - ``machine``: the GPUs, images and the engine's version, which no command line of an engine states.
@@ -19,8 +19,8 @@ from typing import Any
 
 from ..calc.sharding import MESH
 from ..core.record import changed
-from ..core.setting import SIZE, TEXTS, Setting
-from .settings import CACHE_FORMAT, DTYPE, PLAIN, WEIGHTS
+from ..core.setting import BATCH, CONTEXT, SIZE, TEXTS, Setting
+from .settings import CACHE_FORMAT, DTYPE, ENGINE, PLAIN, WEIGHTS
 
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "llama.cpp")
 _RANKS = {each.name: changed(each, part="layout", needs=("no_front",)) for each in MESH}
@@ -142,4 +142,27 @@ SERVE = (
     Setting("draft_cache", **_OF_START), Setting("draft_cache_v", **_OF_START),
     Setting("draft_context", int, least=0, **_OF_START), Setting("dcp", int, least=1, **_OF_START),
 )  # fmt: skip
-BY_NAME = {setting.name: setting for setting in SERVE}
+LATENCY = (
+    Setting("gpu", SIZE, metavar="NAME[:N]", complete="accelerators",
+            help="GPU with an optional count, such as h100:4."),
+    Setting("mode", choices=("decode", "prefill", "generate"),
+            help="Decode step, prefill of prompts, or generate (default: by the lengths that are given)."),
+    BATCH,
+    changed(CONTEXT, metavar="TOKENS", help="Decode: number of cached tokens (default: 2048, or the model's maximum)."),
+    Setting("seq", int, least=1, metavar="TOKENS",
+            help="Prefill and generate: tokens per prompt (default: as for {context})."),
+    Setting("new_tokens", int, least=1, typed=str, metavar="TOKENS",
+            help="Generate: number of new tokens per sequence (default: 128)."),
+    *(each for each in MESH if each.name in ("dp", "tp", "pp", "ep")), WEIGHTS,
+    changed(EXPERTS, needs=(), help="Format of routed experts (default: {weights})."),
+    changed(ATTENTION_WEIGHTS, needs=(), help="Format of the matrices of attention (default: {weights})."),
+    CACHE_FORMAT, changed(ENGINE, choices=(), typed=ENGINE.choices),
+    Setting("engine_version", metavar="VERSION", help="Version of the engine, such as 0.6 (default: the newest one)."),
+    changed(CALIBRATION, needs=()),
+)  # fmt: skip
+CHECK_LOG = (
+    Setting("gpu", metavar="NAME", complete="accelerators", help="GPU name (default: as in the log)."),
+    Setting("gpu_memory", metavar="SIZE", help="Memory per GPU, such as 79.19GiB (default: as in the log)."),
+    Setting("model", metavar="MODEL", complete="models", help="Name of the model, if that in the log is a path."),
+    Setting("engine_version", metavar="VERSION", help="Version of the engine (default: as in the log)."),
+)  # fmt: skip

@@ -118,9 +118,8 @@ GPU = Setting(
     "gpu", SIZE, needs=("serving",), metavar="NAME[:N]", complete="gpus",
     help="GPU name and optional count, such as h100 or h100:512.",
 )  # fmt: skip
-ENGINES = ("vllm", "sglang", "tensorrt-llm", "torch-compile", "llama.cpp")
 ENGINE = Setting(
-    "engine", typed=ENGINES, needs=("gpu",),
+    "engine", choices=("vllm", "sglang", "tensorrt-llm", "torch-compile", "llama.cpp"), needs=("gpu",),
     help="Inference engine (default: vllm; llama.cpp for GGUF formats, Apple and Radeon).",
 )  # fmt: skip
 TOKENS = Setting("tokens", AMOUNT, least=1, metavar="AMOUNT",

@@ -6,11 +6,8 @@ from collections.abc import Iterable, Mapping
 from math import exp, hypot, sqrt
 
 from ..core.interval import Interval
-from ..core.record import changed
 from .arrays import Number
 from .efficiency import GENERIC, NEAREST, Efficiency
-
-__all__ = ["Interval", "remaining_error", "time_interval", "with_span"]
 
 QUANTILE = 1.2816  # of a normal distribution, for 80 %
 WIDER = 0.15  # logarithmic error that a missing measurement adds
@@ -60,8 +57,3 @@ def remaining_error(between: float, inside: float, rows: int) -> float:
     (0.13, 0.05)
     """
     return between * inside / hypot(inside, sqrt(rows) * between)
-
-
-def with_span(interval: Interval, best_s: Number, slow_s: Number, fast_s: Number, reason: str) -> Interval:
-    """Return an interval that also covers the times with other values of an assumption (``Interval.with_span``)."""
-    return changed(interval, best=best_s).with_span(slow_s, fast_s, reason)

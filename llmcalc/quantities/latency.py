@@ -13,7 +13,7 @@ from ..core.setting import BATCH, CONTEXT, MODE, SEQ
 from ..core.tree import Node
 from ..inputs.settings import CACHE_FORMAT, ENGINE, GPU, WEIGHTS
 from ..search.default_layout import layout_of_batch
-from ..serving.latency import ENGINES, batch_latency
+from ..serving.latency import batch_latency
 from ..serving.latency_times import DECODE, PREFILL, Latency
 
 STEP = changed(MODE, default=None, usual="decode")  # or "forward" if only the length of a prompt is given
@@ -59,7 +59,7 @@ def _compared(result: Latency) -> tuple[str, dict[str, int]]:
 QUANTITY = Quantity(
     "latency", "latency", UNIT, _measure, _tree,
     settings=(
-        GPU, changed(ENGINE, choices=ENGINES), STEP, BATCH, changed(SEQ, needs=("prefill",)), CONTEXT, WEIGHTS,
+        GPU, ENGINE, STEP, BATCH, changed(SEQ, needs=("prefill",)), CONTEXT, WEIGHTS,
         CACHE_FORMAT, *(each for each in MESH if each.name in ("tp", "dp", "ep")),
     ),
     parts={"seconds": SECONDS, "low": SECONDS, "high": SECONDS, "tokens_per_s": "tokens/s"},

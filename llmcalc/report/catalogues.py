@@ -62,11 +62,11 @@ def _rules(entry: Mapping[str, Any]) -> str:
 
 
 def _formats_data(formats: Mapping[str, Format], mixtures: Mapping[str, Any]) -> dict[str, Any]:
-    keys = ("bits", "block", "rows", "payload", "row_bits", "column_bits", "tensor_bits", "checked", "source")
-    listed = [
-        {"name": name, "bits_per_weight": one.bits_per_weight, **{key: getattr(one, key) for key in keys}}
-        for name, one in formats.items()
-    ]
+    keys = (
+        "name", "bits_per_weight", "bits", "block", "rows", "payload", "row_bits", "column_bits", "tensor_bits",
+        "checked", "source",
+    )  # fmt: skip
+    listed = [{key: getattr(one, key) for key in keys} for one in formats.values()]
     return {"formats": listed, "mixtures": [{"name": name, **entry} for name, entry in mixtures.items()]}
 
 

@@ -100,9 +100,7 @@ def _document(title: str, kind: str, curves: Sequence[Curve], about: str) -> Doc
 
 def _crossings(curves: Sequence[Curve]) -> Iterator[tuple[str, Mark]]:
     for one, other in combinations(curves, 2):
-        shared = {x for x, _ in one.points} & {x for x, _ in other.points}
-        first, second = (Curve("", tuple(point for point in own.points if point[0] in shared)) for own in (one, other))
-        for mark in crossings(first, second, ""):
+        for mark in crossings(one, other, ""):
             yield f"{one.name} and {other.name}", Mark(f"{mark.x:,.0f} tokens", mark.x, mark.y)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from math import exp
 
 from ..analysis.quantity import targets
 from ..core.errors import spelled
@@ -55,11 +56,16 @@ def _unscaled(result: Design) -> Iterator[str]:
 
 
 def _candidates(result: Design, unit: str) -> Table:
-    names = list(dict.fromkeys(name for candidate in result.candidates for name in candidate.sizes))
-    sizes = (f"{name}: number" for name in names)
-    heads = columns(*sizes, _column(unit), "off: name", "width/depth: number 1", "vs. family: ratio 2")
-    rows = [_row(each, names, unit) for each in result.candidates]
-    return Table("shapes, most similar to the family first", heads, rows)
+    def size(name: str) -> Callable[[Candidate], Cell]:
+        return lambda one: one.sizes.get(name)
+
+    names = dict.fromkeys(name for candidate in result.candidates for name in candidate.sizes)
+    return table_of("shapes, most similar to the family first", result.candidates, {
+        **{f"{name}: number": size(name) for name in names}, _column(unit): lambda one: _value(one, unit),
+        "off: name": _off,
+        "width/depth: number 1": lambda one: round(one.proportion, 1) if "n_layers" in one.sizes else None,
+        "vs. family: ratio 2": lambda one: exp(one.unusual) if "n_layers" in one.sizes else None,
+    })  # fmt: skip
 
 
 def _column(unit: str) -> str:
@@ -70,15 +76,6 @@ def _column(unit: str) -> str:
 def _value(candidate: Candidate, unit: str) -> Cell:
     """Return the cell of a value. Times are printed with their unit."""
     return short(candidate.value, unit) if unit == NANOSECONDS else candidate.value
-
-
-def _row(candidate: Candidate, names: list[str], unit: str) -> tuple[Cell, ...]:
-    from math import exp
-
-    deep = "n_layers" in candidate.sizes
-    sizes = (candidate.sizes.get(name) for name in names)
-    shape = (round(candidate.proportion, 1) if deep else None, exp(candidate.unusual) if deep else None)
-    return (*sizes, _value(candidate, unit), _off(candidate), *shape)
 
 
 def _variants(result: Design, unit: str) -> Table:

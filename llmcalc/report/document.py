@@ -75,12 +75,13 @@ def columns(*texts: str) -> tuple[Column, ...]:
     >>> columns("part: name", "wasted: bytes 2", ": count")[1]
     Column(title='wasted', kind='bytes', optional=2)
     """
-    found = []
-    for text in texts:
-        title, _, kind = text.rpartition(": ") if ": " in text else (text, "", "text")
-        name, _, optional = kind.rpartition(" ") if kind[-1].isdigit() else (kind, "", "0")
-        found.append(Column(title, name or "text", int(optional)))
-    return tuple(found)
+    return tuple(map(_column, texts))
+
+
+def _column(text: str) -> Column:
+    title, _, kind = text.rpartition(": ") if ": " in text else (text, "", "text")
+    name, _, optional = kind.rpartition(" ") if kind[-1].isdigit() else (kind, "", "0")
+    return Column(title, name or "text", int(optional))
 
 
 @record
@@ -203,20 +204,11 @@ def _cell(cell: Any, longest: int = LONGEST_MESSAGE) -> Any:
     return printable(cell, longest) if isinstance(cell, str) else cell
 
 
-def _cells(cells: Sequence[Any], longest: int) -> Sequence[Any]:
-    texts = [cell for cell in cells if isinstance(cell, str)]
-    if "".join(texts).isprintable() and max(map(len, texts), default=0) <= longest:
-        return cells
-    return [_cell(cell, longest) for cell in cells]
-
-
 def _table(table: Table) -> Table:
-    kinds = [column.kind for column in table.columns]
-    if not {"text", "name", "group"} & set(kinds):
+    if not any(column.kind in WORDS for column in table.columns):
         return table
-    limits = [LONGEST_MESSAGE if kind == "text" else LONGEST_NAME for kind in kinds]
-    cells = map(_cells, zip(*table.rows, strict=True), limits)  # by column, because most columns need no change
-    rows = list(zip(*cells, strict=True))
+    limits = [LONGEST_MESSAGE if column.kind == "text" else LONGEST_NAME for column in table.columns]
+    rows = [tuple(map(_cell, row, limits)) for row in table.rows]
     columns = tuple(changed(column, title=printable(column.title, LONGEST_NAME)) for column in table.columns)
     return Table(printable(table.title, 2 * LONGEST_NAME), columns, rows, table.total)
 

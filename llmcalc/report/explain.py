@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from ..analysis.explain import Explanation
@@ -42,10 +43,8 @@ def _symbols(explanation: Explanation) -> list[tuple[str, str]]:
     """Return the symbols of all displayed formulas with their meanings, in order of appearance."""
     nodes = (node for root in explanation.roots for _, node in root.walk())
     words = dict.fromkeys(word for node in nodes for word in node.formula.replace("·", " ").split())
-    meanings: dict[str, str] = {}
-    for layer in {entry.layer for entry in entries(explanation.architecture)}:
-        meanings |= dict(layer_glossary(layer).values())
-    meanings |= MEANINGS
+    layers = {entry.layer for entry in entries(explanation.architecture)}
+    meanings = dict(chain.from_iterable(layer_glossary(layer).values() for layer in layers)) | MEANINGS
     return [(word, meanings[word]) for word in words if word in meanings]
 
 

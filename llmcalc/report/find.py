@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..core.errors import spelled
 from ..core.tree import Node
 from ..inputs.defaults import SEQ
 from ..search.gpus import FittingGpus, GpuSearch
 from ..search.models import MOST_CONTEXT, ModelSearch
 from ..search.recipes import Recipe, RecipeSearch
 from .document import Document, Fact, table_of
-from .heading import derivation, model_document, named_values
+from .fit import memory_facts
+from .heading import derivation, gpus_text, model_document, named_values
 from .json_envelope import envelope
 from .numbers import BYTES, ends_text, exact
 
@@ -19,7 +19,6 @@ from .numbers import BYTES, ends_text, exact
 def find_models_document(found: ModelSearch, given: str | None = None) -> Document:
     """Build a report that lists the models that fit, largest first. ``given`` is a memory size of the user."""
     card = found.accelerator
-    gpu = card.title if card else "accelerator"
     listed = table_of("largest first", found.models, {
         "model: name": "name", "parameters: about": "parameters", "weights: name": "format",
         "bytes: about bytes 1": "weights",
@@ -33,21 +32,15 @@ def find_models_document(found: ModelSearch, given: str | None = None) -> Docume
         "weights: the format with the most bits with which the context fits; checkpoint: as published",
     )
     return Document(
-        f"{'✓' if found.models else '✗'} {len(found.models)} of {found.n_tried} models fit on {found.count} × {gpu}",
+        f"{'✓' if found.models else '✗'} {len(found.models)} of {found.n_tried} models fit on {gpus_text(found)}",
         lambda: envelope("fit", inputs, found.to_dict()),
         subtitle=(f"workload: {named_values(workload)}",),
         warnings=found.errors,
-        facts=_memory_facts(found, given),
+        facts=memory_facts(found, given, "{reserve=SIZE} changes it"),
         tables=(listed,),
         derivation=lambda: tuple(Node(f"{one.name} weights, {one.format}", one.weights, BYTES) for one in found.models),
         notes=longest if found.models else (),
     )
-
-
-def _memory_facts(found: ModelSearch | RecipeSearch, given: str | None) -> tuple[Fact, Fact]:
-    usable = found.accelerator.usable_text if found.accelerator and not given else "as given"
-    reserve = spelled("assumed for the runtime: {reserve=SIZE} changes it")
-    return Fact("memory", found.memory, BYTES, usable), Fact("reserve", found.reserve, BYTES, reserve)
 
 
 def find_gpus_document(found: GpuSearch) -> Document:
@@ -97,7 +90,6 @@ def find_recipes_document(
     ``given`` is a memory size of the user. ``spell`` returns the command line of a recipe.
     """
     card, best = found.accelerator, found.best
-    gpu = card.title if card else "accelerator"
     listed = table_of(f"recipes for {found.count} GPU{'s' * (found.count > 1)}, best first", found.recipes, {
         "recipe: group": "method", "with: name": "saving",
         "fits: name": lambda one: "yes" if one.fits else "no", "needed: about bytes": "needed",
@@ -110,12 +102,12 @@ def find_recipes_document(
         found.architecture,
         "fit",
         lambda: (inputs, {**found.to_dict(), "commands": commands}),
-        f" on {found.count} × {gpu}",
+        f" on {gpus_text(found)}",
         answer=answer,
         lines=(f"workload: {named_values(found.settings)}",),
         facts=(
             Fact("command", commands.get(best.name) if best else None),
-            *_memory_facts(found, given),
+            *memory_facts(found, given, "{reserve=SIZE} changes it"),
         ),
         derivation=lambda: tuple(Node(one.name, one.needed, BYTES) for one in found.recipes),
         tables=(listed,),

@@ -22,7 +22,7 @@ from ..inputs.defaults import RESERVE
 from ..inputs.settings import PLAIN
 from .document import Document, Fact, Table, columns, parts_table, table_of
 from .file_formats import sixteen_bit_line
-from .heading import SIZES, derivation, model_document, title, workload_inputs, workload_line
+from .heading import SIZES, derivation, gpus_text, model_document, title, workload_inputs, workload_line
 from .memory import (
     mesh_line,
     plain_data,
@@ -66,13 +66,11 @@ def fit_document(
     if isinstance(worst, InferenceMemory):
         run = [serving_line(worst), weights_line(worst) or _format_line(worst, accelerator)]
         alerts = [*_too_long(fit), *refusals(worst), *_unread(worst, accelerator)]
-    on = f"{fit.count} × {accelerator.title if accelerator else 'accelerator'}"
     longest = f"{solution.in_memory:,}" if solution and solution.in_memory is not None else ""  # beyond the model's own
     facts = (
         *([Fact(ASKED[solution.asked], _solved(solution, fit))] if solution else []),
         Fact("needed", fit.needed, BYTES, f"per accelerator, peak phase: {worst.phase}"),
-        Fact("memory", fit.memory, BYTES, accelerator.usable_text if accelerator and not given else "as given"),
-        Fact("reserve", fit.reserve, BYTES, spelled(f"assumed for the runtime: {{reserve={reserve}}}")),
+        *memory_facts(fit, given, f"{{reserve={reserve}}}"),
         Fact("headroom", fit.headroom, BYTES),
         *_host(fit),
         Fact("in memory", longest, "tokens", spelled("the answer with {extend=True}")),
@@ -83,7 +81,7 @@ def fit_document(
         architecture,
         "fit",
         lambda: _json(fit, reserve, spell),
-        f" on {on}",
+        f" on {gpus_text(fit)}",
         answer=_answer(fit),
         lines=(*run, mesh),
         alerts=[*alerts, *_unverified(accelerator, "false", "the specifications of {} are unverified ({})")],
@@ -99,6 +97,13 @@ def fit_document(
         listing=None if has_candidates else lambda: _listing(fit, facts),
         notes=(*_limit(architecture, solution), *_notes(fit), *_shared(fit), *partly),
     )
+
+
+def memory_facts(found: Any, given: str | None, how: str) -> tuple[Fact, Fact]:
+    """Return the memory of a GPU, which may be given, and what is kept free, with ``how`` it is set."""
+    usable = found.accelerator.usable_text if found.accelerator and not given else "as given"
+    reserve = spelled(f"assumed for the runtime: {how}")
+    return Fact("memory", found.memory, BYTES, usable), Fact("reserve", found.reserve, BYTES, reserve)
 
 
 def _too_long(fit: FitResult) -> list[str]:
@@ -240,9 +245,7 @@ def _unread(result: InferenceMemory, accelerator: Accelerator | None) -> Sequenc
         return []
     names = dict.fromkeys(entry.format.name for entry in result.stored)
     unread = [name for name in names if name not in PLAIN and (result.published or not has_reader(accelerator, name))]
-    if not unread:
-        return []
-    return [f"no supported engine on {accelerator.title} reads weights in {' or '.join(unread)}"]
+    return [f"no supported engine on {accelerator.title} reads weights in {' or '.join(unread)}"] if unread else []
 
 
 def _unverified(accelerator: Accelerator | None, checked: str, text: str) -> Sequence[str]:

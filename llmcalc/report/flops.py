@@ -65,12 +65,11 @@ def _moved(result: Flops) -> Traffic | None:
         return None
 
 
-def _bound(result: Flops) -> list[str]:
-    """Return a note that the matmul FLOPs are an upper bound if they depend on the expert routing."""
-    if result.even_matmul == result.matmul:
-        return []
-    even = exact(result.even_matmul)
-    return [f"matmul is an upper bound, because some experts compute nothing; uniform routing gives {even}"]
+def _bound(result: Flops) -> Iterator[str]:
+    """Yield a note that the matmul FLOPs are an upper bound if they depend on the expert routing."""
+    if result.even_matmul != result.matmul:
+        even = exact(result.even_matmul)
+        yield f"matmul is an upper bound, because some experts compute nothing; uniform routing gives {even}"
 
 
 def rule_of_thumb(result: Flops, counted: Params) -> int:

@@ -120,6 +120,11 @@ def title(architecture: Architecture) -> str:
     return f"{named} with {', '.join(overrides)}" if overrides else named
 
 
+def gpus_text(found: Any) -> str:
+    """Return the number and the title of the GPUs of a result, such as ``8 × NVIDIA H100 SXM5 80GB``."""
+    return f"{found.count} × {found.accelerator.title if found.accelerator else 'accelerator'}"
+
+
 def numbered(names: Sequence[str]) -> list[str]:
     """Return names with their place if the same name occurs more than once.
 
@@ -164,7 +169,8 @@ def run_line(workload: Workload, tokens: int | None = None) -> str:
     """Return a line such as ``workload: tokens 15.00 T · sequences 7.324 B · seq 2048 · attention causal``."""
     sizes = {"tokens": about(tokens, "")} if tokens else {}
     sizes["sequences"] = about(workload.batch, "")
-    return f"workload: {named_values({**sizes, **_settings(workload, RUN_FIELDS, without=('batch', 'mode'))})}"
+    own = {name: value for name, value in _settings(workload, RUN_FIELDS).items() if name not in ("batch", "mode")}
+    return f"workload: {named_values({**sizes, **own})}"
 
 
 def settings_text(settings: Any, also: Sequence[str] = ()) -> str:
@@ -172,10 +178,9 @@ def settings_text(settings: Any, also: Sequence[str] = ()) -> str:
     return named_values(_settings(settings, also))
 
 
-def _settings(settings: Any, also: Sequence[str], without: Sequence[str] = ()) -> dict[str, Any]:
+def _settings(settings: Any, also: Sequence[str]) -> dict[str, Any]:
     values = {field.name: (getattr(settings, field.name), field.default) for field in fields(settings)}
-    shown = {name: value for name, (value, default) in values.items() if name in also or value != default}
-    return {name: value for name, value in shown.items() if name not in without}
+    return {name: value for name, (value, default) in values.items() if name in also or value != default}
 
 
 def named_values(values: Mapping[str, Any], space: str = " ") -> str:

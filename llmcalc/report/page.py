@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from .. import __version__
 from ..api.compare import compare
@@ -15,10 +16,10 @@ from .compare import compare_document
 from .cost_curves import flops_document, memory_document, state_document
 from .document import Document, Fact
 from .formats.html import page
+from .formats.svg import pictures_of
 from .heading import title
 from .latency import latency_document
 from .params import params_document
-from .pictures import bars_of
 from .published_figures import training_table
 from .served_model import ServedModel
 from .summary import summary_document
@@ -61,8 +62,7 @@ def _documents(served: Sequence[ServedModel], lengths: Sequence[int]) -> Iterato
         yield changed(document, tables=tuple(table for table in document.tables if table.title in SIDE_BY_SIDE))
     for model in models:
         document = params_document(params(model))
-        picture = bars_of(document.title, document.tables[0])
-        yield changed(document, tree=document.derivation(), pictures=lambda drawn=picture: [drawn] if drawn else [])
+        yield changed(document, tree=document.derivation(), pictures=partial(pictures_of, document))
     published = Document("Training, as published", dict, tables=tuple(training_table(one, one.name) for one in models))
     if published.tables:
         yield published

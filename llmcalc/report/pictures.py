@@ -97,18 +97,17 @@ def parts_of(sizes: Mapping[str, int]) -> tuple[tuple[str, float], ...]:
 
 
 def crossings(first: Curve, second: Curve, label: str) -> tuple[Mark, ...]:
-    """Find the crossings of two curves with the same x values by linear interpolation.
+    """Find the crossings of two curves by linear interpolation between the x values that both have.
 
-    >>> crossings(Curve("a", ((0, 0), (2, 4))), Curve("b", ((0, 2), (2, 2))), "here")
+    >>> crossings(Curve("a", ((0, 0), (1, 9), (2, 4))), Curve("b", ((0, 2), (2, 2))), "here")
     (Mark(label='here', x=1.0, y=2.0),)
     """
-    found = []
-    pairs = list(zip(first.points, second.points, strict=True))
-    for ((x0, a0), (_, b0)), ((x1, a1), (_, b1)) in pairwise(pairs):
-        before, after = a0 - b0, a1 - b1
+    found, other = [], dict(second.points)
+    both = [(x, y, y - other[x]) for x, y in first.points if x in other]
+    for (x0, y0, before), (x1, y1, after) in pairwise(both):
         if before * after < 0:
             part = before / (before - after)
-            found.append(Mark(label, x0 + part * (x1 - x0), a0 + part * (a1 - a0)))
+            found.append(Mark(label, x0 + part * (x1 - x0), y0 + part * (y1 - y0)))
     return tuple(found)
 
 

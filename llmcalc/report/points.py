@@ -139,10 +139,10 @@ def speed_text(point: Any) -> str:
 
 # --------------------------------------------------------------------- facts, tables and notes
 
-LAYOUT, REQUESTS, TPOT, TTFT, PRICE = POINT_HEADS = (
+LAYOUT, REQUESTS, TPOT, TTFT, PRICE = (
     "layout: name", "requests: number", "per output token: text", "first token: text", "per million output: text 1",
 )  # fmt: skip
-POINT_CELLS: Mapping[str, Callable[[Any], Cell]] = {
+POINT_CELLS: Mapping[str, Callable[[Any], Cell]] = {  # columns of tables of points
     LAYOUT: layout_text, REQUESTS: lambda one: round(one.concurrency),
     TPOT: lambda one: duration(one.tpot_s) if one.tpot_s else "", TTFT: lambda one: duration(one.ttft_s),
     PRICE: lambda one: dollars(one.usd_per_million_output),
@@ -176,29 +176,12 @@ def accepted_text(drafting: Drafting) -> str:
     return f"assumed: {own[0]:.3g} to {own[1]:.3g} are published" if own else f"of at most {drafting.drafted + 1}"
 
 
-def points_table(
-    title: str,
-    points: Sequence[Any],
-    heads: Iterable[str],
-    cells: Mapping[str, Callable[[Any], Cell]] = {},
-    changes: Sequence[Mapping[str, Any]] = (),
+def changes_table(
+    title: str, changes: Iterable[tuple[Mapping[str, Any], Any]], cells: Mapping[str, Callable[[Any], Cell]]
 ) -> Table:
-    """Return a table of operating points.
-
-    Args:
-        title: title of the table.
-        points: points, or results that have the values of the columns.
-        heads: heads of the columns, of ``POINT_CELLS`` or ``cells``.
-        cells: further columns by head.
-        changes: changed settings of each point, if these differ.
-    """
-    known = {**POINT_CELLS, **cells}
-    shown = {head: known[head] for head in heads}
-    rows = [tuple(cell(point) for cell in shown.values()) for point in points]
-    if not changes:
-        return Table(title, columns(*shown), rows)
-    rows = [(settings_text(change), *row) for change, row in zip(changes, rows, strict=True)]
-    return Table(title, columns("settings: name", *shown), rows)
+    """Return a table of changed settings, with the cells of the point or the result with each of them."""
+    rows = [(settings_text(change), *(cell(one) for cell in cells.values())) for change, one in changes]
+    return Table(title, columns("settings: name", *cells), rows)
 
 
 def commands_table(point: Any) -> Table:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..training.rl import RlMemory, RlPhase
 from .document import Document, Fact, Table, columns, table_of
-from .heading import model_document, named_values
+from .heading import gpus_text, model_document, named_values
 from .memory import BYTES, training_inputs, training_lines
 from .points import settings_text
 
@@ -26,7 +26,6 @@ def rl_document(result: RlMemory, spell: Callable[[Mapping[str, Any]], str] | No
     """
     spell = spell or settings_text
     changes = [(spell(change.settings), change.result.headroom) for change in result.changes]
-    gpu = result.accelerator.title if result.accelerator else "accelerator"
     own, engine = result.settings, result.engine
     shown = {name: value for name, value in own.items() if value not in (None, False)}
     number = result.engine_gpus
@@ -37,7 +36,7 @@ def rl_document(result: RlMemory, spell: Callable[[Mapping[str, Any]], str] | No
         result.architecture,
         "rl",
         lambda: _json(result, spell),
-        f" on {result.count} × {gpu}{apart}, with rollouts in {engine.profile.title}",
+        f" on {gpus_text(result)}{apart}, with rollouts in {engine.profile.title}",
         answer=f"{'✓' if result.fits else '✗'} {result.summary}",
         lines=(named_values(shown), *training_lines(result.training)),
         facts=(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..engines.profile import GIB, Estimate
+from ..core.interval import Interval
+from ..engines.profile import GIB
 from ..estimate.hardware import SYSTEM_BYTES
 from ..serving.start.layout_error import LayoutError
 from ..serving.start.llama_cpp_fit import MARGIN
@@ -107,11 +108,11 @@ def _memory(result: Start) -> tuple[Table, ...]:
         *([("CUDA graphs", memory.graphs)] if memory.counts_graphs else []),
     ]  # fmt: skip
     is_missing, name = free.best <= 0, "available states" if result.is_recurrent else "available KV cache"
-    last = ("missing", Estimate(-free.high, -free.best, -free.low)) if is_missing else (name, free)
+    last = ("missing", Interval(-free.high, -free.best, -free.low)) if is_missing else (name, free)
     is_static = result.profile.rule == STATIC
     heads = columns("part: name", *HEADS, "of memory: share")
 
-    def rows(parts: list[tuple[str, Estimate]]) -> list[tuple[Any, ...]]:
+    def rows(parts: list[tuple[str, Interval]]) -> list[tuple[Any, ...]]:
         return [(name, *map(int, estimate), estimate.best / memory.total) for name, estimate in parts]
 
     budget = ("budget", memory.budget, memory.budget, memory.budget, memory.budget / memory.total)
@@ -132,7 +133,7 @@ def _cache(result: Start) -> Table:
     if result.memory.available.best <= 0:
         return Table("KV cache", (), [])
 
-    def row(name: str, estimate: Estimate, digits: int = 0) -> tuple[Any, ...]:
+    def row(name: str, estimate: Interval, digits: int = 0) -> tuple[Any, ...]:
         return name, *(f"{value if digits else int(value):,.{digits}f}" for value in estimate)
 
     if result.buffers:

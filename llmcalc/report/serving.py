@@ -13,11 +13,12 @@ from .heading import named_values
 from .numbers import dollars, duration
 from .pictures import Bar, Bars
 from .points import (
+    POINT_CELLS,
     TPOT,
     accepted_text,
+    changes_table,
     point_data,
     point_document,
-    points_table,
     request_notes,
     settings_text,
     sizes_of,
@@ -91,15 +92,10 @@ def _answer(result: ServingResult) -> str:
 def _changes(result: ServingResult) -> Table:
     """Return a table of changed settings with which more requests run."""
     title = "fits with" if all(one.all_run for _, one in result.changes) else "more requests run with"
-    cells = {
+    return changes_table("with other settings" if result.fits else title, result.changes, {
         "running requests: text": lambda one: f"{one.running:,} of {one.load.concurrency:,.10g}",
-        "tokens/s per GPU: text": lambda one: f"{one.tokens_per_s_gpu:,.0f}",
-    }  # fmt: skip
-    running, speed = cells
-    return points_table(
-        "with other settings" if result.fits else title, [one for _, one in result.changes], (running, TPOT, speed),
-        cells, [change for change, _ in result.changes],
-    )  # fmt: skip
+        TPOT: POINT_CELLS[TPOT], "tokens/s per GPU: text": lambda one: f"{one.tokens_per_s_gpu:,.0f}",
+    })  # fmt: skip
 
 
 def time_bars(parts: Iterable[tuple[str, float, str]], title: str) -> tuple[Bars, ...]:

@@ -8,11 +8,12 @@ from operator import attrgetter
 
 from ..search.front import ServingFront
 from ..serving.point import Point
-from .document import Cell, Document, Table, columns
+from .document import Document, Table, columns, table_of
 from .numbers import ends_text, three_digits
 from .pictures import Axis, Chart, Curve, Mark
 from .points import (
     LAYOUT,
+    POINT_CELLS,
     PRICE,
     REQUESTS,
     TTFT,
@@ -22,7 +23,6 @@ from .points import (
     no_layout,
     point_data,
     point_document,
-    points_table,
     pool_notes,
     request_notes,
     requests_given,
@@ -101,13 +101,13 @@ def _points(result: ServingFront, listed: Sequence[Point]) -> Table:
 
     number = len(result.points)
     shown = f": {len(listed)} of {number} points" if len(listed) < number else ""
-    cells: dict[str, Callable[[Point], Cell]] = {
-        "formats: text": formats_text, "tokens/s per user: text": lambda one: three_digits(one.tokens_per_s_user),
-        "per GPU: text": lambda one: three_digits(one.tokens_per_s_gpu), "break-even: text": gain,
-    }  # fmt: skip
-    formats, user, gpu, even = cells
-    heads = (LAYOUT, formats, REQUESTS, user, gpu, TTFT, PRICE, *([even] if result.terms.api else ()))
-    return points_table(f"the most tokens per second{shown}", listed, heads, cells)
+    return table_of(f"the most tokens per second{shown}", listed, {
+        LAYOUT: layout_text, "formats: text": formats_text, REQUESTS: POINT_CELLS[REQUESTS],
+        "tokens/s per user: text": lambda one: three_digits(one.tokens_per_s_user),
+        "per GPU: text": lambda one: three_digits(one.tokens_per_s_gpu),
+        TTFT: POINT_CELLS[TTFT], PRICE: POINT_CELLS[PRICE],
+        **({"break-even: text": gain} if result.terms.api else {}),
+    })  # fmt: skip
 
 
 def _commands(listed: Sequence[Point]) -> Table:
@@ -126,12 +126,11 @@ def _listing(result: ServingFront) -> Table:
     def number(name: str) -> Callable[[Point], float]:
         return lambda one: float(attrgetter(name)(one))
 
-    cells: dict[str, Callable[[Point], Cell]] = {
-        "formats: text": formats_text, **{f"{name}: number": number(name) for name in LISTED},
+    return table_of("points", result.points, {
+        LAYOUT: layout_text, "formats: text": formats_text, **{f"{name}: number": number(name) for name in LISTED},
         **{f"{name}_{end}_s: number": number(f"{name}.{end}") for name in ("tpot", "ttft") for end in ("low", "high")},
         "command: text": lambda one: " & ".join(one.commands.values()),
-    }  # fmt: skip
-    return points_table("points", result.points, (LAYOUT, *cells), cells)
+    })  # fmt: skip
 
 
 def _charts(result: ServingFront, listed: Sequence[Point], *, with_groups: bool = False) -> tuple[Chart, ...]:

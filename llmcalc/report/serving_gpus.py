@@ -9,7 +9,6 @@ from ..core.errors import spelled
 from ..search.served_gpus import ServedGpus
 from ..search.serving_gpus import ServingGpus
 from ..serving.memory import engine_title
-from ..serving.point import Point
 from .document import Document, Table, table_of
 from .heading import model_document, named_values
 from .numbers import dollars, duration, three_digits
@@ -56,7 +55,7 @@ def _answer(result: ServingGpus) -> str:
     one = result.best
     if one is None and result.limits and result.gpus and result.gpus[0].runs:
         closest = result.gpus[0]
-        number = requests_text(closest.point)
+        number = requests_text(closest.served)
         return f"✗ No GPUs meet the limits. The closest is {_gpus(closest)} with {number}: {_times(closest)}"
     if result.refusal:
         return f"✗ {result.refusal}"
@@ -114,7 +113,7 @@ def _table(result: ServingGpus, listed: tuple[ServedGpus, ...], *, is_whole: boo
         ("low: name", is_whole and has_prices, end(0)),
         ("high: name", is_whole and has_prices, end(1)),
         ("requests: number", is_whole or "concurrency" not in result.asked,
-         of_running(lambda one: one.point and round(one.point.concurrency))),
+         of_running(lambda one: one.served and round(one.served.concurrency))),
         ("TPOT: name", has_times, number("tpot_s", duration)),
         ("TTFT: name", has_times, number("ttft_s", duration)),
         ("tokens/s: digits", True, of_running(lambda one: round(one.tokens_per_s))),
@@ -137,11 +136,7 @@ def _quote(one: ServedGpus, *, is_whole: bool) -> str:
 def _notes(result: ServingGpus, n_listed: int) -> tuple[str, ...]:
     left = [f"{len(names)} where {reason}" for reason, names in result.left_out.items()]
     n_kinds, best = len(result.gpus), result.best
-    times = (
-        best.point.processes["serve"]
-        if best and isinstance(best.point, Point) and list(best.commands) == ["serve"]
-        else 1
-    )
+    times = next(iter(best.processes.values()), 1) if best and list(best.commands) == ["serve"] else 1
     priced = (one for one in result.gpus if one.price and not one.quote[1])
     sources = [*filter(None, dict.fromkeys(one.result.accelerator.price_source for one in priced))]
     return (
@@ -162,10 +157,6 @@ def _json(result: ServingGpus) -> tuple[dict[str, Any], dict[str, Any]]:
     first = result.best or next(iter(result.gpus), None) or result.closest
     times = {name: own[name] for name in ("is_found", "limits", "gpus", "left_out")}
     notes = [*_notes(result, len(result.gpus)), *result.architecture.notes]
-    found = {
-        "engine": first.result.engine if first else "",
-        "evidence": own["evidence"],
-        "times": times,
-        "notes": notes,
-    }
+    engine = first.result.engine if first else ""
+    found = {"engine": engine, "evidence": own["evidence"], "times": times, "notes": notes}
     return {**result.asked, "gpu": [f"{one.accelerator.name}:{one.count}" for one in result.gpus]}, found

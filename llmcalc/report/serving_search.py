@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from ..search.serving_search import ServingSearch
 from ..serving.point import Point
-from .document import Cell, Document, Fact, Table
-from .numbers import dollars, duration
+from .document import Document, Fact, Table, table_of
+from .numbers import duration
 from .pictures import Bar, Bars
 from .points import (
     LAYOUT,
-    POINT_HEADS,
+    POINT_CELLS,
+    PRICE,
     REQUESTS,
     TPOT,
     TTFT,
+    changes_table,
     commands_table,
     drafting_facts,
     layout_text,
     no_layout,
     point_data,
     point_document,
-    points_table,
     pool_notes,
     request_notes,
     requests_given,
@@ -105,13 +104,13 @@ def _layouts(result: ServingSearch) -> Table:
         low, high = one.tokens_per_s_gpu_range
         return f"{one.tokens_per_s_gpu:,.0f} ({low:,.0f} to {high:,.0f})"
 
-    cells: dict[str, Callable[[Point], Cell]] = {
-        "tokens/s per GPU: text": speed, TPOT: tpot_text, TTFT: ttft_text,
+    return table_of("layouts", result.layouts, {
+        LAYOUT: layout_text, REQUESTS: POINT_CELLS[REQUESTS], "tokens/s per GPU: text": speed, TPOT: tpot_text,
+        TTFT: ttft_text,
         **({"whole request: text": lambda one: duration(one.e2e.best)} if "e2e" in result.limits else {}),
         "per user: number 1": lambda one: round(one.tokens_per_s_user),
-        "per million output: text": lambda one: dollars(one.usd_per_million_output),
-    }  # fmt: skip
-    return points_table("layouts", result.layouts, (LAYOUT, REQUESTS, *cells), cells)
+        "per million output: text": POINT_CELLS[PRICE],
+    })  # fmt: skip
 
 
 def _margin(result: ServingSearch) -> tuple[Fact, ...]:
@@ -135,5 +134,5 @@ def _formats(result: ServingSearch) -> tuple[Fact, ...]:
 
 def _changes(result: ServingSearch) -> Table:
     """Return a table of changed settings that meet the limits."""
-    points = [found.layouts[0] for _, found in result.changes]
-    return points_table("meets the limits with", points, POINT_HEADS, changes=[change for change, _ in result.changes])
+    found = [(change, one.layouts[0]) for change, one in result.changes]
+    return changes_table("meets the limits with", found, POINT_CELLS)

@@ -22,12 +22,10 @@ def comparison_document(comparison: Comparison) -> Document:
         _groups("known additional tensors", comparison.additional),
         _groups("bytes on disk", tuple(comparison.bytes_by_part()), total=True),
     )
-    notes = (
-        title(comparison),
-        f"quantised according to its config: {comparison.quantised}" if comparison.quantised else "",
-        ignored_keys_note(comparison.unknown_keys) if comparison.unknown_keys else "",
-        f"{rest:,} more differences in the JSON output" if rest else "",
-    )
+    notes = [title(comparison)]
+    notes += [f"quantised according to its config: {comparison.quantised}"] if comparison.quantised else []
+    notes += [ignored_keys_note(comparison.unknown_keys)] if comparison.unknown_keys else []
+    notes += [f"{rest:,} more differences in the JSON output"] if rest else []
     sign = YES if comparison.ok else f"{NO} {len(comparison.differences):,} differences;"
     return model_document(
         comparison.architecture, "verify", lambda: ({}, comparison.to_dict()),

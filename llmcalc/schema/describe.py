@@ -73,7 +73,7 @@ def _stack(built: Stack, write: Write) -> dict[str, Any]:
     def layer(found: Layer, alias: str = "") -> dict[str, Any]:
         return dict([write(found, stack.d_model, alias)])
 
-    names = _block_names([run.block for run in stack.runs])
+    names = _block_names(run.block for run in stack.runs).items()
     return {
         "d_model": stack.d_model,
         "role": stack.role,
@@ -88,21 +88,16 @@ def _stack(built: Stack, write: Write) -> dict[str, Any]:
 
 def block_order(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Return the block order as a list of runs."""
-    names = _block_names([run.block for run in runs])
-    found = [next(name for block, name in names if block == run.block) for run in runs]
-    return [
-        {"shared" if run.shared else "block": name, "times": run.count} for run, name in zip(runs, found, strict=True)
-    ]
+    names = _block_names(run.block for run in runs)
+    return [{"shared" if run.shared else "block": names[run.block], "times": run.count} for run in runs]
 
 
-def _block_names(blocks: Iterable[Block]) -> list[tuple[Block, str]]:
+def _block_names(blocks: Iterable[Block]) -> dict[Block, str]:
     """Return all distinct blocks with unique names."""
-    found: list[tuple[Block, str]] = []
+    found: dict[Block, str] = {}
     for block in blocks:
-        if all(block != other for other, _ in found):
-            taken = [name for _, name in found]
-            name = block.name if block.name not in taken else f"{block.name}_{len(found)}"
-            found.append((block, name))
+        if block not in found:
+            found[block] = f"{block.name}_{len(found)}" if block.name in found.values() else block.name
     return found
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.errors import LlmcalcError
-from ..core.record import NamedTuple, changed
+from ..core.record import NamedTuple, changed, remembered
 from ..serving.points import LoadTimes
 from ..serving.replicas import Replica, replica_on
 from ..serving.service import Service
@@ -100,7 +100,6 @@ class _Candidates:
         self.concurrency = concurrency
         self.has_experts = any(True for _ in expert_layers(self.service.architecture))
         self.has_replicas = not in_one or self.joins_replicas
-        self._known: dict[Mesh, Replica | None] = {}
         self._allowed: list[Mesh] = []
 
     @property
@@ -162,9 +161,7 @@ class _Candidates:
 
     def _replica(self, mesh: Mesh) -> Replica | None:
         """Return a replica, or None if the model does not allow the layout or no request fits."""
-        if mesh not in self._known:
-            self._known[mesh] = self._read(mesh)
-        return self._known[mesh]
+        return remembered(self, "_replicas", mesh, lambda: self._read(mesh))
 
     def _read(self, mesh: Mesh) -> Replica | None:
         service = self.service

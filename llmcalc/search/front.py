@@ -67,15 +67,8 @@ def front_steps(space: Space) -> Generator[int, None, ServingFront]:
         space, space.single.drafting, space.notes,
         tuple(point_at(placement, times, space.service) for placement, times, _ in chosen),
         {name: pairs for name, pairs in fronts.items() if pairs}, len(tried),
-        None if chosen or not limits else _closest(tried, space),
+        None if chosen or not limits else space.best(tried, lambda one: excess(one, limits), is_kept=False),
     )  # fmt: skip
-
-
-def _closest(tried: list[Times], space: Space) -> Point | None:
-    """Return the point whose times exceed the limits least, or None if no request runs."""
-    running = [(times.placement, point) for times in tried for point in times.points if point.runs]
-    best = min(running, key=lambda pair: excess(pair[1], space.limits), default=None)
-    return point_at(*best, space.service, is_kept=False) if best else None
 
 
 def _group(times: Times) -> str:

@@ -96,7 +96,7 @@ def serving_pools(space: Space, pool: str, mesh: Mesh | None) -> ServingPools:
     found, most, limit = None, 0, "memory"
     if not space.is_too_long:
         found, most, limit = _times(space, (first, second), (number, others))
-    suggested = None if found else _suggested(space)
+    suggested = None if found else space.best(space.times(), lambda one: -one.requests_per_s)
     return ServingPools(space, second.drafting, space.notes, found, most, limit, suggested)
 
 
@@ -109,13 +109,6 @@ def _read(space: Space, mesh: Mesh, formats: Formats, layout: str) -> Replica:
             raise
         text = "the model does not allow this layout"
         raise InputError(text, parameter=layout, hint="use other sizes") from None
-
-
-def _suggested(space: Space) -> Point | None:
-    """Return the layout with the most tokens per second on which all requests run, or None."""
-    running = [(times.placement, point) for times in space.times() for point in times.points if point.runs]
-    best = max(running, key=lambda pair: pair[1].requests_per_s, default=None)
-    return point_at(*best, space.service) if best else None
 
 
 def _refusal(service: Service) -> InputError:

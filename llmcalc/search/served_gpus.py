@@ -28,33 +28,35 @@ class ServedGpus:
         count: number of GPUs.
         result: result of ``serve`` on them.
         used: number of GPUs that the layout uses.
-        point: operating point, throughput of an encoder, or None if the requests do not all run at once.
+        served: operating point, throughput of an encoder, or None if the requests do not all run at once.
     """
 
     accelerator: Accelerator
     count: int
     result: Result
     used: int
-    point: Point | EncoderServing | None
+    served: Point | EncoderServing | None
+
+    @property
+    def point(self) -> Point | None:
+        """Operating point, or None if the requests do not all run at once, or the model is an encoder."""
+        return self.served if isinstance(self.served, Point) else None
 
     @property
     def runs(self) -> bool:
         """Whether all requests run at once."""
-        return self.point is not None
+        return self.served is not None
 
     @property
     def keeps_limits(self) -> bool:
         """Whether the times are within the limits, which is true without limits."""
-        own = self.point
-        return own.keeps_limits if isinstance(own, Point) else not isinstance(self.result, ServingSearch)
+        return self.point.keeps_limits if self.point else not isinstance(self.result, ServingSearch)
 
     @property
     def excess(self) -> float:
         """Largest ratio of a time to its limit, or 0 within the limits."""
         own = self.point
-        if not isinstance(own, Point) or own.keeps_limits:
-            return 0.0
-        return float(excess(own.times, own.service.limits or {}))
+        return float(excess(own.times, own.service.limits or {})) if own and not own.keeps_limits else 0.0
 
     @property
     def price(self) -> Price | None:
@@ -64,8 +66,8 @@ class ServedGpus:
     @property
     def layout(self) -> dict[str, int]:
         """Sizes of the layout that differ from 1, and the numbers of replicas."""
-        if not isinstance(self.point, Point):
-            return self.point.sizes if self.point else {}
+        if self.point is None:
+            return self.result.sizes if isinstance(self.result, EncoderServing) else {}
         first, count = self.point.prefill, self.point.replicas
         pool = {"prefill": first.replicas} if first else {}
         return {**self.point.placement.sizes, **({"replicas": count} if count > 1 else {}), **pool}
@@ -74,17 +76,17 @@ class ServedGpus:
     def tpot_s(self) -> float | None:
         """Time per output token, or None if there is none."""
         own = self.point
-        return own.tpot_s if isinstance(own, Point) and not own.service.requests.is_single_token else None
+        return own.tpot_s if own and not own.service.requests.is_single_token else None
 
     @property
     def ttft_s(self) -> float | None:
         """Time to the first token, or None if there is none."""
-        return self.point.ttft_s if isinstance(self.point, Point) else None
+        return self.point.ttft_s if self.point else None
 
     @property
     def commands(self) -> dict[str, str]:
         """Command lines of the engine by role."""
-        return self.point.commands if isinstance(self.point, Point) else {}
+        return self.point.commands if self.point else {}
 
     @property
     def is_met(self) -> bool:
@@ -92,31 +94,37 @@ class ServedGpus:
         return self.runs and self.keeps_limits
 
     @property
-    def tokens_per_s(self) -> float:
-        """Output tokens per second of all GPUs, or those that an encoder reads. 0 if the requests do not all run."""
+    def processes(self) -> dict[str, int]:
+        """How many times each of them is started, on other GPUs, by role."""
+        return self.point.processes if self.point else {}
+
+    @property
+    def lengths(self) -> tuple[float, float]:
+        """Tokens of a request, and those that it generates, or that an encoder reads."""
         own = self.result
-        return (
-            self.point.requests_per_s * (own.isl if isinstance(own, EncoderServing) else own.osl) if self.point else 0.0
-        )
+        return (own.isl, own.isl) if isinstance(own, EncoderServing) else (own.isl + own.osl, own.osl)
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Output tokens per second of all GPUs, or 0 if the requests do not all run."""
+        return self.served.requests_per_s * self.lengths[1] if self.served else 0.0
 
     @property
     def gpu_hours_per_million(self) -> float:
         """GPU-hours of a million tokens, input and output together, or 0 if the requests do not all run."""
-        own = self.result
-        tokens = own.isl if isinstance(own, EncoderServing) else own.isl + own.osl
-        return self.used * MILLION / (self.point.requests_per_s * tokens) / HOUR if self.point else 0.0
+        return self.used * MILLION / (self.served.requests_per_s * self.lengths[0]) / HOUR if self.served else 0.0
 
     @property
     def usd_per_million(self) -> float | None:
         """US dollars per million tokens at the lowest quoted price, input and output together, or None if unknown."""
-        return self.gpu_hours_per_million * self.price.low if self.point and self.price else None
+        return self.gpu_hours_per_million * self.price.low if self.served and self.price else None
 
     @property
     def usd_per_million_range(self) -> tuple[float, float] | None:
         """Lowest and highest price of a million tokens, by the quoted prices and the interval of the throughput."""
-        if self.point is None or self.price is None:
+        if self.served is None or self.price is None:
             return None
-        hours, width = self.gpu_hours_per_million, self.point.width
+        hours, width = self.gpu_hours_per_million, self.served.width
         return hours * self.price.low / width, hours * self.price.high * width
 
     @property
@@ -132,12 +140,12 @@ class ServedGpus:
     @property
     def rank(self) -> tuple[Any, ...]:
         """Key that orders GPUs: those that keep the limits, cheapest first, then those that come closest to them."""
-        price, speed = self.usd_per_million, self.point.requests_per_s / self.used if self.point else 0.0
+        price, speed = self.usd_per_million, self.served.requests_per_s / self.used if self.served else 0.0
         return not self.runs, not self.keeps_limits, self.excess, price is None, price or 0.0, -speed
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
-        (text, dated), span, own = self.quote, self.usd_per_million_range, self.point
+        (text, dated), span, own = self.quote, self.usd_per_million_range, self.served
         return {
             "gpu": self.accelerator.name, "gpus": self.count, "runs": self.runs, "keeps_limits": self.keeps_limits,
             "engine": self.result.engine, "layout": self.layout,
@@ -146,7 +154,7 @@ class ServedGpus:
             "requests_per_s": own and own.requests_per_s, "tokens_per_s": self.tokens_per_s if own else None,
             "usd_per_gpu_hour": [self.price.low, self.price.high] if self.price else None,
             "quote": text or None, "quote_dated": dated or None, "commands": self.commands,
-            "processes": own.processes if isinstance(own, Point) else {},
+            "processes": self.processes,
         }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
@@ -17,8 +17,6 @@ from ..inputs.effects import check_effects
 from ..inputs.gpus import Gpus, gpu_list
 from ..inputs.models import Source, read_model
 from ..inputs.serving_settings import SERVE
-from ..serving.encoders import PARAMETERS, EncoderServing, encoder_serving
-from ..serving.formats import check_formats, format_choices
 from ..serving.memory import engine_title
 from ..serving.reading import REQUESTS, Command, gpus_of, read_deployment, read_words
 from ..serving.result import ServingResult
@@ -30,16 +28,19 @@ from ..serving.start.start import Start
 from ..serving.step.step_models import check_layout
 from ..serving.under_load import ONE_REQUEST, ServingLayout, under_load
 from .default_layout import default_layout
-from .front import ServingFront, find_front
-from .pools import ServingPools, serving_pools
-from .serving_gpus import ServingGpus, search_gpus
-from .serving_requests import search_requests
-from .serving_search import ServingSearch, search_layouts
 from .space import Space
+
+if TYPE_CHECKING:
+    from ..serving.encoders import EncoderServing
+    from .front import ServingFront
+    from .pools import ServingPools
+    from .serving_gpus import ServingGpus
+    from .serving_search import ServingSearch
+
+    Timed = ServingResult | ServingSearch | ServingFront | ServingPools | EncoderServing
 
 SETTINGS = (*SHARES, *(setting.name for setting in SERVE if "no_requests" not in setting.needs))
 BESIDE_COMMAND = [setting.name for setting in SERVE if setting.part in ("requests", "machine")]
-Timed = ServingResult | ServingSearch | ServingFront | ServingPools | EncoderServing
 
 
 def answer(
@@ -64,6 +65,8 @@ def answer(
     several = gpu_list(gpu)
     if not several:
         return _on_gpus(model, gpu, given, command, gpu_memory)
+    from .serving_gpus import search_gpus  # the searches are not needed for the times on one layout
+
     check_effects(SERVE, {**given, "gpu": gpu}, None)
     return search_gpus(
         model, several, given, lambda each: _on_gpus(model, each, given, command, gpu_memory),
@@ -137,6 +140,8 @@ def timed(service: Service) -> ServingResult | ServingSearch | ServingFront | Se
         return _searched(service)
     if "prefill_pool" not in service.asked:
         return point_of(service)
+    from .pools import serving_pools
+
     tp, (dp, ep) = service.asked.get("tp"), (service.asked.get(name) or 1 for name in ("dp", "ep"))
     if (tp or dp) * dp % ep:
         raise InputError(f"must divide the {(tp or 1) * dp} GPUs of a replica, not {ep}", parameter="ep")
@@ -148,6 +153,11 @@ def timed(service: Service) -> ServingResult | ServingSearch | ServingFront | Se
 
 def _searched(service: Service) -> ServingSearch | ServingFront:
     """Return what a search over layouts, or over numbers of requests on a given layout, finds."""
+    from ..serving.formats import check_formats, format_choices
+    from .front import find_front
+    from .serving_requests import search_requests
+    from .serving_search import search_layouts
+
     asked = service.asked
     if service.requests.is_single_token:
         raise InputError("needs at least 2 output tokens", parameter="osl", hint="use {osl=2}")
@@ -195,6 +205,8 @@ def point_of(service: Service) -> ServingResult:
 
 def _encoder(architecture: Architecture, gpu: str, values: Mapping[str, Any]) -> EncoderServing:
     """Return the throughput of an encoder, if all settings have an effect on it."""
+    from ..serving.encoders import PARAMETERS, encoder_serving
+
     for name in values:
         if name not in PARAMETERS:
             text = f"has no effect on {architecture.name}, an encoder, which generates no tokens"

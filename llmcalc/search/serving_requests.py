@@ -27,8 +27,7 @@ def search_requests(space: Space, mesh: Mesh) -> ServingSearch:
     times = space.together(replica) if not space.is_too_long and replica.has_cache else None
     one, safe = times and _most(times, space, replica, limits), None
     if times and one and one.keeps_limits:
-        tight = {name: most * getattr(one, name).best / getattr(one, name).high for name, most in limits.items()}
-        found = _most(times, space, replica, tight)
+        found = _most(times, space, replica, one.tight(limits))
         safe = found if found and found.keeps_limits else None
     return ServingSearch(
         space, replica.drafting, space.notes, (one,) if one else (),
@@ -42,13 +41,9 @@ def _most(times: Times, space: Space, replica: Replica, limits: Mapping[str, flo
     def is_kept(point: LoadTimes) -> bool:
         return point.runs and excess(point, limits) <= 1
 
-    running = [point for point in times.points if point.runs]
-    if not running:
-        return None
-    kept = [point for point in running if is_kept(point)]
+    kept = [point for point in times.points if is_kept(point)]
     if not kept:
-        best = min(running, key=lambda point: excess(point, limits))
-        return point_at(times.placement, best, space.service, is_kept=False)
+        return space.best([times], lambda point: excess(point, limits), is_kept=False)
     best = max(kept, key=lambda point: point.concurrency)
     if space.only is None:
         best = _between(best, times, lambda numbers: space.together(replica, numbers), is_kept)

@@ -128,12 +128,8 @@ def _is_beaten(
 
 
 def _within_interval(one: Point, times: Times, space: Space) -> list[Point]:
-    """Return the number of requests with the most tokens per second whose intervals are within the limits, if any.
-
-    The ends of an interval have the same ratio to the time at every number of requests.
-    """
+    """Return the number of requests with the most tokens per second whose intervals are within the limits, if any."""
     if not one.keeps_limits:
         return []
-    tight = {name: most * getattr(one, name).best / getattr(one, name).high for name, most in space.limits.items()}
-    found = fastest(alone(times.points), tight, space.fewest)
+    found = fastest(alone(times.points), one.tight(space.limits), space.fewest)
     return [point_at(times.placement, found[0], space.service)] if found and found[1] else []

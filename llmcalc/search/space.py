@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -16,7 +16,7 @@ from ..data import tables
 from ..estimate.prices import price_of
 from ..inputs.gpus import Gpus, read_gpus
 from ..inputs.grid import numpy_module
-from ..serving.point import Placement
+from ..serving.point import Placement, Point, point_at
 from ..serving.points import LoadTimes, between, column, load_times, points_of, rows_of
 from ..serving.pool_times import Decodes, Prefills, decodes, joined, pools_time, prefills
 from ..serving.replicas import Formats, Replica, replica_on
@@ -153,6 +153,12 @@ class Space:
         known = bool(tables("engines").get(self.service.engine, {}).get("pools"))
         return known and self.service.count > 1 and self.requests.mean("osl") > 1
 
+    def best(self, tried: Iterable[Times], key: Callable[[LoadTimes], float], *, is_kept: bool = True) -> Point | None:
+        """Return the point with the least ``key`` of those whose requests all run, or None if there is none."""
+        running = [(times.placement, point) for times in tried for point in times.points if point.runs]
+        found = min(running, key=lambda pair: key(pair[1]), default=None)
+        return point_at(*found, self.service, is_kept=is_kept) if found else None
+
     def times(self) -> Iterator[Times]:
         """Yield the times on all layouts, or nothing if a request is too long."""
         yield from filter(None, self.steps())
@@ -250,11 +256,9 @@ class Space:
     @cached_property
     def decode_load(self) -> Load:
         """Requests of a pool that only decodes, without cached prefixes if the engine has none there."""
-        caches = tables("engines").get(self.service.engine, {}).get("pools", {}).get("decode_cache", True)
+        load, pools = self.service.load, tables("engines").get(self.service.engine, {}).get("pools", {})
         return (
-            self.service.load
-            if caches
-            else self.service.load._replace(cached=0 * self.service.load.cached, shared=0 * self.service.load.shared)
+            load if pools.get("decode_cache", True) else load._replace(cached=0 * load.cached, shared=0 * load.shared)
         )
 
     def prefills(self, first: Replica) -> Prefills | None:

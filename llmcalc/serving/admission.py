@@ -23,7 +23,7 @@ osl`` tokens, and the growth takes ``osl`` of them, which is about the share tha
 cache can hold run, they exceed it by chance. The tokens of n requests deviate by ``osl · sqrt(n / 12)`` from their
 mean, and the probability of an excess is that of a normal distribution (as a logistic function).
 
-``tests/estimate/time/test_admission.py`` compares these forms with simulated schedulers.
+``tests/serving/test_admission.py`` compares these forms with simulated schedulers.
 """
 
 from __future__ import annotations

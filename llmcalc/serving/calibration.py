@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ..core.architecture import Architecture
-from ..core.description.fingerprint import fingerprint
 from ..core.errors import InputError, short_repr
 from ..core.evidence import FITTED
 from ..core.notebook_display import NotebookDisplay
@@ -141,6 +140,8 @@ class Calibration(NotebookDisplay):
 
         A model is found by its fingerprint, whatever its name is. A name counts if the file states no fingerprint.
         """
+        from ..core.description.fingerprint import fingerprint  # only for the times that a file states
+
         model, own = architecture.name, fingerprint(architecture)
         found = [
             each

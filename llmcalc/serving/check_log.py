@@ -8,18 +8,19 @@ from typing import Any
 
 from ..core.errors import InputError, short_repr
 from ..core.evidence import EXACT, weakest
+from ..core.interval import Interval
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
-from ..core.setting import Setting, check_values
+from ..core.setting import check_values
 from ..data import tables
-from ..engines.profile import GIB, Estimate
+from ..engines.profile import GIB
 from ..importers.engine_commands import written_command
 from ..importers.engine_logs import EngineLog, read_log_file
+from ..inputs.serving_settings import CHECK_LOG
 from .reading import read_deployment
 from .start.start import Start
 
 MIB = 2**20
-CHECK_LOG = (Setting("gpu"), Setting("model"), Setting("engine_version"), Setting("gpu_memory"))
 # figure of a log: the prediction of serve, and bytes or 1 per unit
 COMPARED = {
     "vllm": {
@@ -56,7 +57,7 @@ class ComparedFigure:
     name: str
     key: str
     logged: float
-    predicted: Estimate
+    predicted: Interval
     slack: float
 
     @property
@@ -183,7 +184,7 @@ def _compare(log: EngineLog, result: Start) -> Iterator[ComparedFigure]:
             yield ComparedFigure(name, key, logged[name], own, DIGIT if unit == MIB else share)
 
 
-def _predictions(result: Start) -> dict[str, Estimate]:
+def _predictions(result: Start) -> dict[str, Interval]:
     memory, placed = result.logged_memory, result.placed
     if placed:
         sizes = {
@@ -191,11 +192,11 @@ def _predictions(result: Start) -> dict[str, Estimate]:
             "cache": placed.buffers.full + placed.buffers.window,
             "states": placed.buffers.states,
         }  # fmt: skip
-        return {name: Estimate.exact(size) for name, size in sizes.items()}
-    longest = Estimate(result.longest_in(0), result.longest, result.longest_in(2))
+        return {name: Interval.exact(size) for name, size in sizes.items()}
+    longest = Interval(result.longest_in(0), result.longest, result.longest_in(2))
     return {
         "weights": memory.loaded, "activation": result.memory.activation, "non_torch": memory.non_torch,
         "cuda_graphs": memory.graphs, "available": memory.available, "tokens": result.tokens,
         "concurrency": result.concurrency, "longest": longest,
-        "request": Estimate.exact(float(result.request_blocks * result.groups.block_bytes)),
+        "request": Interval.exact(float(result.request_blocks * result.groups.block_bytes)),
     }  # fmt: skip

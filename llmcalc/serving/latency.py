@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..calc.sharding import MESH, Mesh
+from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
 from ..core.record import NamedTuple, changed
-from ..core.setting import BATCH, CONTEXT, SIZE, Setting, check_values, read_lengths
+from ..core.setting import check_values, read_lengths
 from ..core.workload import Workload
 from ..data import table
 from ..engines.hardware import check_weights
@@ -20,8 +20,9 @@ from ..inputs.defaults import default_context, default_seq
 from ..inputs.gguf_names import file_format
 from ..inputs.gpus import read_gpus
 from ..inputs.models import Source, read_model
+from ..inputs.serving_settings import LATENCY
 from .calibration import MeasuredDeployment
-from .latency_times import DECODE, GENERATE, MODES, PREFILL, Latency, batch_steps
+from .latency_times import DECODE, GENERATE, PREFILL, Latency, batch_steps
 from .memory import free_memory
 from .replicas import SIZES
 from .requests import read_requests
@@ -32,16 +33,8 @@ from .under_load import ServingLayout
 
 NEW_TOKENS = 128
 MOST_SUGGESTED = 128  # GPUs that an error suggests for tensor parallelism
-ENGINES = ("vllm", "sglang", "tensorrt-llm", "torch-compile", "llama.cpp")
-ARGUMENTS = (
-    "mode", "context", "seq", "new_tokens", *SIZES, *FORMATS, "engine", "engine_version", "calibration",
-)  # fmt: skip
+ARGUMENTS = tuple(setting.name for setting in LATENCY if setting.name not in ("gpu", "batch"))
 Choose = Callable[[Service, int], ServingLayout]  # of so many sequences
-SETTINGS = (
-    Setting("gpu", SIZE), Setting("mode", choices=MODES), BATCH, CONTEXT, Setting("seq", int, least=1),
-    Setting("new_tokens", int, least=1), *(each for each in MESH if each.name in SIZES),
-    *(Setting(name) for name in (*FORMATS, "engine", "engine_version")),
-)  # fmt: skip
 
 
 class Batch(NamedTuple):
@@ -81,7 +74,7 @@ def batch_latency(model: Source, gpu: str, asked: Mapping[str, Any], choose: Cho
         choose: returns the default layout of several GPUs.
     """
     given = read_lengths({**dict.fromkeys(ARGUMENTS), "batch": 1, **asked, "gpu": gpu})
-    check_values(SETTINGS, given)
+    check_values(LATENCY, given)
     (card, number), architecture = _gpus(gpu), read_model(model)
     service, measured, batch = _read(architecture, card, number or 1, given)
     layout = None

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from ..calc.memory.fit import Fit
 from ..core.architecture import Architecture
+from ..core.interval import Interval
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import NamedTuple, changed, fields, record
 from ..core.workload import Workload, symbol_values
@@ -17,7 +18,7 @@ from ..inputs.defaults import RESERVE
 from ..kernels.arrays import Number, namespace
 from ..kernels.cost import COMMUNICATION, ENGINE, LAUNCHES, Cost, StepTime
 from ..kernels.efficiency import GENERIC, Efficiency
-from ..kernels.interval import Interval, time_interval
+from ..kernels.interval import time_interval
 from .calibration import MeasuredDeployment
 from .memory import EngineMemory
 from .step.step import StepModel, Values
@@ -270,16 +271,8 @@ class Latency(NotebookDisplay):
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
         names = (
-            "seconds",
-            "low",
-            "high",
-            "tokens_per_s",
-            "sequences_per_s",
-            "first_token_s",
-            "fits",
-            "mode",
-            "by_bound",
-        )
+            "seconds", "low", "high", "tokens_per_s", "sequences_per_s", "first_token_s", "fits", "mode", "by_bound",
+        )  # fmt: skip
         return {
             **{name: getattr(self, name) for name in names},
             "bytes_moved": round(self.total.moved),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
 from ..calc.sharding import Mesh
-from ..core.record import NamedTuple, record
+from ..core.interval import Interval
+from ..core.record import NamedTuple, changed, record
 from ..data import table
-from ..kernels.interval import Interval, time_interval, with_span
+from ..kernels.interval import time_interval
 from .calibration import MeasuredDeployment
 from .money import Money, token_prices
 from .points import LoadTimes
@@ -170,6 +172,13 @@ class Point:
             self.width, terms.price, terms.power(times.decode_power, times.busy), terms.api,
         )  # fmt: skip
 
+    def tight(self, limits: Mapping[str, float]) -> dict[str, float]:
+        """Return limits on the times for which the high ends of the intervals are within these limits.
+
+        The ends of an interval have the same ratio to the time at every number of requests.
+        """
+        return {name: most * getattr(self, name).best / getattr(self, name).high for name, most in limits.items()}
+
     @property
     def processes(self) -> dict[str, int]:
         """How many times each command line is started, on other GPUs, by role."""
@@ -259,5 +268,5 @@ def unmeasured_part(replica: Replica, *, is_pool: bool = False) -> str:
 
 
 def with_acceptance(interval: Interval, tpot_s: float, slow_s: float, fast_s: float) -> Interval:
-    """Return an interval that also covers the published numbers of accepted tokens, as ``with_span`` does."""
-    return with_span(interval, tpot_s, slow_s, fast_s, "the number of accepted tokens is assumed")
+    """Return an interval that also covers the published numbers of accepted tokens, as ``Interval.with_span`` does."""
+    return changed(interval, best=tpot_s).with_span(slow_s, fast_s, "the number of accepted tokens is assumed")

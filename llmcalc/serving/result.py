@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 from ..calc.sharding import Mesh
 from ..core.evidence import FITTED
+from ..core.interval import Interval
 from ..core.record import record
 from ..engines.lengths import known_length
 from ..engines.settings import LENGTH
 from ..kernels.cost import COMMUNICATION, COMPUTE, ENGINE
-from ..kernels.interval import Interval
 from .admission import RequestBytes, reserved_bytes
 from .layout_result import ServiceResult
 from .money import Money

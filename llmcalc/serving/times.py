@@ -56,7 +56,7 @@ from math import inf
 from typing import Any
 
 from ..calc.kv_cache import LONG, SHORT, element_bytes, state
-from ..core.record import NamedTuple, changed, record, remembered
+from ..core.record import NamedTuple, changed, fields, record, remembered
 from ..kernels.arrays import Number, namespace
 from ..kernels.cost import ACTIVATIONS, StepTime
 from ..kernels.step_operations import DECODE
@@ -330,11 +330,9 @@ def request_room(model: StepModel, load: Load, pool: CachePool) -> Room:
 
 def _without_classes(time: ServingTime, load: Load) -> ServingTime:
     """Return times without the axis of classes."""
-    own = load.without_classes
-    names = ("batch", "capacity", "waiting", "tpot_s", "prefill_s", "ttft_s", "requests_per_s",
-             "accepted", "shared_bytes", "recomputed", "decoding")  # fmt: skip
-    found = {name: own(getattr(time, name)) for name in names}
-    return ServingTime(**found, step=time.step.averaged(own), class_ttft_s=time.class_ttft_s, n_batches=time.n_batches)
+    names = (field.name for field in fields(time) if field.name not in ("step", "class_ttft_s", "n_batches"))
+    own = {name: load.without_classes(getattr(time, name)) for name in names}
+    return changed(time, **own, step=time.step.averaged(load.without_classes))
 
 
 def _transferred(model: StepModel, step: StepTime) -> Number:

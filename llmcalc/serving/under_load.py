@@ -7,8 +7,7 @@ from typing import Any
 
 from ..calc.sharding import Mesh
 from ..core.errors import InputError
-from ..core.record import NamedTuple
-from ..kernels.interval import with_span
+from ..core.record import NamedTuple, changed
 from .memory import placed_on_host
 from .point import Placement, Point, time_intervals, unmeasured_part, with_acceptance
 from .points import load_times, points_of
@@ -72,8 +71,8 @@ def under_load(
     tpot, ttft = time_intervals(steps, times, service.measured, unmeasured)
     for assumption, slowest, fastest in _assumed_steps(steps):
         slow, fast = (time_of(each, replica.speculation) for each in (slowest, fastest))
-        tpot = with_span(tpot, time.tpot_s, slow.tpot_s, fast.tpot_s, assumption)
-        ttft = with_span(ttft, time.ttft_s, slow.ttft_s, fast.ttft_s, assumption)
+        tpot = changed(tpot, best=time.tpot_s).with_span(slow.tpot_s, fast.tpot_s, assumption)
+        ttft = changed(ttft, best=time.ttft_s).with_span(slow.ttft_s, fast.ttft_s, assumption)
     plain, accepted_times = None, None
     if drafting and replica.speculation:
         plain = time_of(steps)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.interval import Interval
 from ..core.record import record
 from ..estimate.cost import Span
-from ..kernels.interval import Interval
 from .step import TrainingStep
 
 GIVEN, FASTEST, WITHOUT_ROOM = "given", "fastest", "without room"  # origin of a layout

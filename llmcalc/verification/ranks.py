@@ -117,8 +117,8 @@ class Ranks:
         return "dp" if self.phase == UPDATE and name != "tp" else name
 
     def by_group(self, axes: Iterable[str]) -> list[list[str]]:
-        """Return the axes by group, in the order of the mesh."""
+        """Return the axes by group, in the order of the mesh, of the groups that have any."""
         wanted = set(axes)
         named = [axis for axis in self.sizes if axis in wanted]
         groups = dict.fromkeys(map(self.group, self.sizes))
-        return [[axis for axis in named if self.group(axis) == group] for group in groups]
+        return list(filter(None, ([axis for axis in named if self.group(axis) == group] for group in groups)))

@@ -163,8 +163,6 @@ class ShardedArray(NDArrayOperatorsMixin):
     def reduce(self, axes: Iterable[str]) -> ShardedArray:
         """Replace partial sums by their sum, in place. A token dimension is scattered with sequence parallelism."""
         for some in self.ranks.by_group(self.partial & set(axes)):
-            if not some:
-                continue
             is_divided = any(dim == 1 for axis, dim in self.splits.items() if self.ranks.groups[axis] == "tp")
             if self.has_token_rows and not is_divided and self.ranks.groups[some[0]] == "tp":
                 self.scatter(dict.fromkeys(some, 1))

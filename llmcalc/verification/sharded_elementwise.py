@@ -99,7 +99,7 @@ def _known(array: ShardedArray, operands: list[ShardedArray]) -> list[str]:
     """Return the divided axes of a small factor that the ranks have gathered, if a larger factor is whole."""
     larger = [each for each in operands if each.size > array.size]
     groups = array.ranks.by_group(axis for axis in array.splits if any(axis not in each.splits for each in larger))
-    return [axis for axes in groups if axes and array.ranks.is_known(ALL_GATHER, array.parts, axes) for axis in axes]
+    return [axis for axes in groups if array.ranks.is_known(ALL_GATHER, array.parts, axes) for axis in axes]
 
 
 def _with_equal_owners(

@@ -126,7 +126,7 @@ def _largest(array: ShardedArray, axis: Any = None, keepdims: Any = False) -> Sh
     found = {name for name, dim in array.splits.items() if dim in dims}
     kept = {name: dim for name, dim in array.splits.items() if dim not in dims}
     parts = [np.max(part, axis=tuple(dims), keepdims=True) for part in array.parts]
-    for axes in filter(None, ranks.by_group(found)):
+    for axes in ranks.by_group(found):
         parts = ranks.exchange(ALL_REDUCE, parts, axes, lambda each: np.maximum.reduce(each))
     shape = [1 if dim in dims else size for dim, size in enumerate(array.shape)]
     whole = ShardedArray(ranks, parts, shape, kept)

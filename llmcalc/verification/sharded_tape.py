@@ -124,7 +124,7 @@ def _with_rows_of(value: ShardedArray, gradient: ShardedArray, terms: frozenset[
 def _reduced(value: ShardedArray, gradient: ShardedArray, terms: frozenset[str]) -> ShardedArray:
     """Return the sum of the terms of a gradient, divided as the variable is, except along ``terms``."""
     ranks = value.ranks
-    for axes in filter(None, ranks.by_group(gradient.partial & value.splits.keys())):
+    for axes in ranks.by_group(gradient.partial & value.splits.keys()):
         gradient.scatter({axis: value.splits[axis] for axis in axes})
     own_groups = {ranks.groups[axis] for axis in value.splits}  # copies of a key head add up in its weights
     gradient.reduce(axis for axis in gradient.partial if ranks.groups[axis] not in own_groups)

@@ -16,6 +16,7 @@ import numpy as np
 from ..calc.collectives import ALL_GATHER, FORWARD, REDUCE_SCATTER
 from ..twins import gradients
 from ..twins.tape import Variable
+from ..twins.weights import Array
 from .ranks import Parts, Ranks
 from .sharded_array import ShardedArray
 
@@ -107,11 +108,11 @@ class ShardedWeights:
 
     def _divided(self, axes: Iterable[str], parts: Parts) -> Parts:
         """Return the shard of each rank, of as many as there are ranks along the given axes."""
-        peers = [self.ranks.peers(rank, axes) for rank in range(len(parts))]
-        return [
-            np.array_split(part.ravel(), len(each))[each.index(rank)]
-            for rank, (part, each) in enumerate(zip(parts, peers, strict=True))
-        ]
+        return [self._shard(rank, axes, part) for rank, part in enumerate(parts)]
+
+    def _shard(self, rank: int, axes: Iterable[str], part: Array) -> Array:
+        peers = self.ranks.peers(rank, axes)
+        return np.array_split(part.ravel(), len(peers))[peers.index(rank)]
 
     def _joined(self, shards: Parts, axes: Iterable[str], shape: tuple[int, ...]) -> Parts:
         peers = (self.ranks.peers(rank, axes) for rank in range(len(shards)))

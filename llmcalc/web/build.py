@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from ..core.errors import InputError
@@ -90,11 +91,9 @@ def _earlier(out: Path, force: bool) -> set[str]:
     manifest = out / MANIFEST
     if manifest.is_file():
         _, _, names = manifest.read_text("utf-8").partition("self.FILES = ")
-        try:
+        with suppress(ValueError):
             found = json.loads(names.rstrip().rstrip(";"))
             return {name for name in found if ".." not in name and not name.startswith(("/", "./"))}
-        except ValueError:
-            pass
     if not force and out.is_dir() and any(out.iterdir()):
         raise InputError("folder is not empty", where=str(out), hint="pass {force=True} to add the page to its files")
     return set()

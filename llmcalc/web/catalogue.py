@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from ..api.load import load
@@ -79,9 +80,7 @@ def _gpu_aliases() -> Iterator[tuple[str, str]]:
     """Yield the other names of GPUs that are unambiguous."""
     for key, entry in tables("hardware").items():
         for alias in aliases_of({key: entry}):
-            try:
+            with suppress(InputError):
                 name = accelerator(alias).name
-            except InputError:
-                continue
-            if name != alias:
-                yield alias, name
+                if name != alias:
+                    yield alias, name

@@ -279,12 +279,11 @@ def test_an_option_without_effect_is_refused(name: str, config: str) -> None:
 def test_every_condition_is_defined_and_needed() -> None:
     from llmcalc.api import scale
     from llmcalc.inputs import serving_settings
-    from llmcalc.serving import latency
     from llmcalc.training import run
 
     settings = [
         *serving_settings.SERVE,
-        *latency.SETTINGS,
+        *serving_settings.LATENCY,
         *run.SETTINGS,
         *scale.SETTINGS,
         *WORKLOAD,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,9 +12,10 @@ from hypothesis import strategies as st
 
 from llmcalc.cli import typer_app
 from llmcalc.cli.commands import load
-from llmcalc.cli.parser import read
+from llmcalc.cli.parser import UsageError, read
 from llmcalc.cli.spec import Command, Option
 from llmcalc.cli.table import COMMANDS, GROUPS, split
+from llmcalc.core.errors import InputError
 
 heard: list[dict[str, Any]] = []
 
@@ -66,9 +68,7 @@ def command_lines(draw: st.DrawFn) -> tuple[str, list[str]]:
 @given(command_lines())
 def test_both_parsers_read_every_well_formed_line_alike(line: tuple[str, list[str]]) -> None:
     name, words = line
-    values = read(load(name), words)
-    assert values is not None
-    assert values == by_typer(name, words)
+    assert read(load(name), words) == by_typer(name, words)
 
 
 @settings(max_examples=300, deadline=None)
@@ -77,8 +77,8 @@ def test_both_parsers_read_every_well_formed_line_alike(line: tuple[str, list[st
     st.lists(words_alone | st.from_regex(r"--?[a-z=]{0,8}", fullmatch=True), max_size=5),
 )
 def test_what_the_quick_parser_accepts_is_what_typer_hears(name: str, words: list[str]) -> None:
-    values = read(load(name), words)
-    if values is not None:
+    with suppress(UsageError, InputError):
+        values = read(load(name), words)
         assert values == by_typer(name, words)
 
 
@@ -91,15 +91,21 @@ def test_what_the_quick_parser_accepts_is_what_typer_hears(name: str, words: lis
         ["gpt3", "--json=1"],
         ["gpt3", "--by"],
         ["gpt3", "--by", "layr"],
-        ["gpt3", "--set", "--json"],
+        ["gpt3", "--set"],
         ["gpt3", "--", "--json"],
         ["gpt3", "-h"],
         ["gpt3", "--help"],
         ["gpt3", "--js"],
     ],
 )
-def test_what_is_not_well_formed_is_left_to_typer(words: list[str]) -> None:
-    assert read(load("params"), words) is None
+def test_what_is_not_well_formed_is_an_error(words: list[str]) -> None:
+    with pytest.raises((UsageError, InputError)):
+        read(load("params"), words)
+
+
+@pytest.mark.parametrize("words", [["gpt3", "--set", "--json"], ["--", "gpt3"], ["-"], ["gpt3", "--set=-1"]])
+def test_words_that_look_like_options_are_read_as_typer_reads_them(words: list[str]) -> None:
+    assert read(load("params"), words) == by_typer("params", words)
 
 
 def test_the_comparison_of_parsers_can_fail() -> None:

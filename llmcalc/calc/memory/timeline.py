@@ -20,6 +20,7 @@ from operator import itemgetter
 from ...core.amount import Sum, largest_items, scaled
 from ...core.record import NamedTuple
 from .liveness import Liveness, label
+from .saved_tensors import SavedTensor
 
 Peak = tuple[Sum, Sum, Sum]  # activations, transient gradients and weight gradients
 BLOCK_INPUT = "block input"  # the tensor that full recomputation saves
@@ -48,6 +49,7 @@ class Segment(NamedTuple):
     Attributes:
         saved: bytes that a block saves in the forward pass.
         saved_in_backward: saved bytes of a block during its backward pass, including recomputed tensors.
+        tensors: saved tensors of the trace, without those that another segment saves.
         gradients: bytes of weight gradients that remain after the backward pass of a block.
         gathered_weights: bytes of a block's full weights under ZeRO-3, or 0 if weights are not gathered per block.
         full_gradients: bytes of a block's gradients before ZeRO sharding, or 0 if gradients are not sharded per
@@ -59,6 +61,7 @@ class Segment(NamedTuple):
     saved: Sum
     saved_in_backward: Sum
     trace: Liveness
+    tensors: Mapping[str, SavedTensor]
     gradients: int
     gathered_weights: int = 0
     full_gradients: int = 0
@@ -137,12 +140,12 @@ def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_
     # sharded gradients, full gradients that stay until the end, and full gradients that are being reduced
     full, reducing = Sum(), 0
     done: dict[tuple[str, int], int] = {}  # numbers of blocks with computed gradients, by name and bytes
-    known: dict[tuple[int, bool], list[Peak]] = {}  # by identity, because equal blocks share a trace
+    known: dict[tuple[int, int, bool], list[Peak]] = {}  # by identity, because equal blocks share a trace
     for segment in reversed(segments):
         if not segment.is_outside:
             blocks.pop()
         is_new = bool(segment.full_gradients) or not resident  # otherwise, a buffer holds all gradients
-        place = id(segment.trace), is_new
+        place = id(segment.trace), id(segment.tensors), is_new
         if place not in known:
             passing = _BackwardPass(segment)
             known[place] = passing.peaks() if all_equations else passing.largest_peaks(is_new)
@@ -200,7 +203,7 @@ class _BackwardPass:
 
     def __init__(self, segment: Segment) -> None:
         trace = segment.trace
-        needed = (tensor.step for tensor in trace.saved.values())
+        needed = (tensor.step for tensor in segment.tensors.values())
         # no equation frees a tensor that is saved after the last one, or a block input
         ends = [*(step if step < len(trace.steps) else 0 for step in needed), 0]
         self.saved = [*zip(segment.saved_in_backward.parts, ends, strict=False)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from copy import copy
 from functools import cached_property, partial
 from typing import Any
 
@@ -18,7 +17,7 @@ from . import zero
 from .eager_code import FP32
 from .liveness import STREAM, Liveness, Passages, label
 from .optimizer import Recipe
-from .saved_tensors import FP32_BYTES, WIDTH, ActivationPolicy, Counts
+from .saved_tensors import FP32_BYTES, WIDTH, ActivationPolicy, Counts, SavedTensor
 from .timeline import BLOCK_INPUT, Loss, Moment, Segment, StepBytes, Timeline
 from .zero import SegmentKey, SegmentStates, gathered_weights
 
@@ -134,7 +133,7 @@ def saved_tensors(
     segments, loss = segments_and_loss(architecture, workload, policy, mesh)
     for segment in segments.values():
         for _ in range(segment.count):
-            yield from ((f"{segment.label}.{tensor.name}", tensor.bytes) for tensor in segment.trace.saved.values())
+            yield from ((f"{segment.label}.{tensor.name}", tensor.bytes) for tensor in segment.tensors.values())
     if loss.saved:
         yield "loss", loss.saved
 
@@ -179,7 +178,7 @@ def segments_and_loss(
             if number == 0:
                 found[stack.name, "inputs"] = _without_duplicate_block_input(found[stack.name, "inputs"], trace)
             if id(trace) not in sizes:
-                sizes[id(trace)] = _saved(trace), _weight_gradients(trace)
+                sizes[id(trace)] = _saved(trace.saved), _weight_gradients(trace)
             saved, new_gradients = sizes[id(trace)]
             saved_in_backward = saved
             if policy.recompute == "full":  # only the block's input is saved
@@ -187,7 +186,7 @@ def segments_and_loss(
                 saved, saved_in_backward = Sum(stream), Sum(*saved.parts, stream)
             gradients = scaled(new_gradients, 1, max(run.count, 1) if run.shared else 1)
             found[stack.name, number] = Segment(
-                run.block.name, run.count, saved, saved_in_backward, trace, gradients, shared=run.shared
+                run.block.name, run.count, saved, saved_in_backward, trace, trace.saved, gradients, shared=run.shared
             )
         found[stack.name, "outputs"] = outputs = _segment_outside(stack, "outputs", new())
         if end and not stack.inputs and stack.runs and policy.recompute != "full":
@@ -235,28 +234,27 @@ def n_residual_streams(stack: Stack) -> int:
 
 def _without_duplicate_block_input(inputs: Segment, block: Liveness) -> Segment:
     """Return the segment before the blocks, excluding its output if the first block saves the same tensor."""
-    for name in inputs.trace.outputs & inputs.trace.saved.keys() if STREAM in block.saved else ():
-        if inputs.trace.saved[name].bytes == block.saved[STREAM].bytes:  # not if there are several residual streams
+    for name in inputs.trace.outputs & inputs.tensors.keys() if STREAM in block.saved else ():
+        if inputs.tensors[name].bytes == block.saved[STREAM].bytes:  # not if there are several residual streams
             inputs = _without(inputs, name)
     return inputs
 
 
 def _without_duplicate_stack_output(last: Segment, block: Liveness) -> Segment:
     """Return a stack's last segment, excluding its output if the next stack's first block saves the same tensor."""
-    streams = [name for name in last.trace.saved if name.startswith("stream")]
+    streams = [name for name in last.tensors if name.startswith("stream")]
     return _without(last, streams[-1]) if streams and STREAM in block.saved and last.count == 1 else last
 
 
 def _without(segment: Segment, name: str) -> Segment:
-    trace = copy(segment.trace)  # which equal segments share
-    trace.saved = {own: tensor for own, tensor in trace.saved.items() if own != name}
-    saved = _saved(trace)
-    return segment._replace(saved=saved, saved_in_backward=saved, trace=trace)
+    tensors = {own: tensor for own, tensor in segment.tensors.items() if own != name}
+    saved = _saved(tensors)
+    return segment._replace(saved=saved, saved_in_backward=saved, tensors=tensors)
 
 
-def _saved(trace: Liveness) -> Sum:
+def _saved(tensors: Mapping[str, SavedTensor]) -> Sum:
     """Return the bytes of the saved tensors of a segment."""
-    return Sum(*((label(tensor.name), tensor.bytes) for tensor in trace.saved.values()))
+    return Sum(*((label(tensor.name), tensor.bytes) for tensor in tensors.values()))
 
 
 def _weight_gradients(trace: Liveness) -> Sum:
@@ -271,8 +269,8 @@ def _segment_outside(stack: Stack, section: str, trace: Liveness, blocks: Iterab
         stream = trace.layer(layer, stream)
     trace.mark_output(stream, stream=section == "inputs")
     trace.save_shared(blocks)
-    saved = _saved(trace)
-    return Segment(section, 1, saved, saved, trace, _weight_gradients(trace), is_outside=True)
+    saved = _saved(trace.saved)
+    return Segment(section, 1, saved, saved, trace, trace.saved, _weight_gradients(trace), is_outside=True)
 
 
 def _loss(stack: Stack, trace: Liveness, policy: ActivationPolicy) -> Loss | None:

@@ -37,23 +37,14 @@ from .reader import Include, find_section, rules_of, tidy
 
 # Tensors that libraries store besides the weights but recompute, such as position tables and masks.
 BUFFERS = (
-    "position_ids",
-    "token_type_ids",
-    "inv_freq",
-    "encoder_embedding.global_invstd",
-    "encoder_embedding.global_mean",
-    "attn.bias",
-    "attn.masked_bias",
-    "embed_scale",
-    "embed_positions.weight",
-    *("slope_rate", "query_decay", "key_decay", "diagonal_decay"),  # lightning attention
-    "summary_idxs",
-    *("upsample.filter", "downsample.filter"),  # activations computed at a higher sampling rate
-    "num_batches_tracked",  # batch norms
-    "act_fn.beta",
+    "position_ids", "token_type_ids", "inv_freq", "encoder_embedding.global_invstd", "encoder_embedding.global_mean",
+    "attn.bias", "attn.masked_bias", "embed_scale", "embed_positions.weight", "summary_idxs", "act_fn.beta",
     "act_fn.eps",
-    *("_scaling_factor", "_integer", "x_min", "x_max", "ln.shift", "LayerNorm.shift"),  # I-BERT
-)
+    "slope_rate", "query_decay", "key_decay", "diagonal_decay",  # lightning attention
+    "upsample.filter", "downsample.filter",  # activations computed at a higher sampling rate
+    "num_batches_tracked",  # batch norms
+    "_scaling_factor", "_integer", "x_min", "x_max", "ln.shift", "LayerNorm.shift",  # I-BERT
+)  # fmt: skip
 DIGITS = "0123456789"
 _ALTERNATING = ("heads", "quarters", "entries")
 _STORAGE = frozenset((*_ALTERNATING, "transposed", "row", "column", "folded", "flat"))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
 from ...core.record import changed
-from ...fitting.fit import SOLVE
+from ...fitting.fit import FIT
 from ..memory_options import MEMORY, MESH, TABLE, settings
 from ..options import READING, SIZES, is_given, refuse
 from ..output import Answer, answered, printed
-from ..spec import Argument, Command, Option
+from ..spec import Argument, Command, Option, option_of
 from ..training_options import TRAINED_MODEL, TRAINING_FILE, load_trained
 
 if TYPE_CHECKING:
@@ -22,20 +22,10 @@ if TYPE_CHECKING:
 RECIPE = "recipe"
 OPTIONAL_MODEL = changed(TRAINED_MODEL, least=0)
 TIMES = Argument("times", "GPUs such as h100:8 (same as --gpu), or their count such as x8.", least=0, metavar="GPUS")
-GPU_MEMORY = Option("--gpu-memory", "Memory per GPU, such as 79.6GiB (overrides the specification).", "SIZE")
-SOLVING = Option(
-    "--solve",
-    "Solve for the largest context or batch, the best format, the fewest GPUs or parts on the CPU, or a recipe.",
-    choices=(*SOLVE, RECIPE),
-)
-SETTINGS = (
-    Option("--gpu", "GPU, cloud instance or memory, with an optional count: 8xh100, p5.48xlarge, 24GB:2; or all.",
-           "NAME[:N]", complete="gpus", also=("count",)),
-    GPU_MEMORY,
-    Option("--reserve", "Memory to reserve per GPU for the runtime, such as 2GiB, 10% or 0.", "SIZE", default="1GiB"),
-    SOLVING,
-    Option("--list", "List the models that fit on --gpu, without MODEL.", name="listing", kind=bool),
-)  # fmt: skip
+GPU, GPU_MEMORY, RESERVE, SOLVING = (option_of(setting) for setting in FIT if setting.help)
+SOLVING = changed(SOLVING, choices=(*SOLVING.choices, RECIPE))
+LIST = Option("--list", "List the models that fit on --gpu, without MODEL.", name="listing", kind=bool)
+SETTINGS = (changed(GPU, also=("count",)), GPU_MEMORY, RESERVE, SOLVING, LIST)
 # settings of a search for recipes
 TRAINED = ("batch", "seq", "target_seq", "extend", "training", "dtype", "attention", "dropout", "scan", "lora_rank",
            "lora_targets")  # fmt: skip

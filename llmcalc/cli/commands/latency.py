@@ -6,33 +6,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
-from ..memory_options import ENGINE, FORMATS, MESH
-from ..options import BATCH, MODEL, NOTES, READING, is_given, load_model, output
+from ...inputs.serving_settings import LATENCY
+from ..memory_options import settings
+from ..options import MODEL, NOTES, READING, load_model, output
 from ..output import Answer, printed
-from ..spec import Command, Option
+from ..spec import Command, option_of
 
 if TYPE_CHECKING:
     from ...core.architecture import Architecture
     from ...serving.latency_times import Latency
 
-SETTINGS = (
-    Option("--gpu", "GPU with an optional count, such as h100:4.", "NAME[:N]", complete="accelerators"),
-    Option("--mode", "Decode step, prefill of prompts, or generate (default: by the lengths that are given).",
-           choices=("decode", "prefill", "generate")),
-    BATCH,
-    Option("--context", "Decode: number of cached tokens (default: 2048, or the model's maximum).", "TOKENS", kind=int),
-    Option("--seq", "Prefill and generate: tokens per prompt (default: as for --context).", "TOKENS", kind=int),
-    Option("--new-tokens", "Generate: number of new tokens per sequence (default: 128).", "TOKENS"),
-    *(option for option in MESH if option.name in ("dp", "tp", "pp", "ep")),
-    *(option for option in FORMATS if option.name == "weights"),
-    Option("--experts", "Format of routed experts (default: --weights).", "FORMAT", complete="formats"),
-    Option("--attention-weights", "Format of the matrices of attention (default: --weights).", "FORMAT",
-           complete="formats"),
-    *(option for option in FORMATS if option.name == "cache"),
-    ENGINE,
-    Option("--engine-version", "Version of the engine, such as 0.6 (default: the newest one).", "VERSION"),
-    Option("--calibration", "Estimate times with the factors of your own measurements (llmcalc calibrate).", "FILE"),
-)  # fmt: skip
+SETTINGS = tuple(map(option_of, LATENCY))
 OUTPUT = (*output("svg", "tree"), NOTES)
 LARGER_BATCH = 8
 LEAST_SAVED = 0.9  # bytes of weights in a smaller format, relative to the published one, at most
@@ -48,24 +32,22 @@ def run(model: str, **given: Any) -> Answer:
     if given["gpu"] is None:
         raise InputError("missing GPU", parameter="gpu", hint="use a name such as {gpu=h100:4}")
     architecture = load_model(model, given)
-    settings = {option.name: given[option.name] for option in SETTINGS if is_given(option, given)}
-    result = latency(architecture, **settings)
-    return latency_document(result, lambda: [*_alternatives(architecture, settings, result)]), result.fits
+    asked = settings(given, SETTINGS)
+    result = latency(architecture, **asked)
+    return latency_document(result, lambda: [*_alternatives(architecture, asked, result)]), result.fits
 
 
-def _alternatives(
-    architecture: Architecture, settings: dict[str, Any], result: Latency
-) -> Iterator[tuple[str, Latency]]:
+def _alternatives(architecture: Architecture, asked: dict[str, Any], result: Latency) -> Iterator[tuple[str, Latency]]:
     """Yield other settings with which the batch fits, or with which it may be faster."""
     from ...api.latency import latency
     from ...serving.times import weight_bytes
 
     batch, card, times = result.workload.batch, result.accelerator, (2, 4, 8)
     changes: list[tuple[str, Any]] = []
-    if not is_given_any(settings, "weights", "experts", "attention_weights"):
+    if not is_given_any(asked, "weights", "experts", "attention_weights"):
         formats = ("q8_0", "q4_k_m") if result.model.engine.name == "llama.cpp" else ("fp8", "awq-int4-g128")
         changes += [("weights", name) for name in formats if name not in FORMAT_PEAKS or name in card.peak]
-    if not is_given_any(settings, "tp", "pp", "dp", "ep"):
+    if not is_given_any(asked, "tp", "pp", "dp", "ep"):
         counts = [number * result.count for number in times if card.node > 1]
         changes += [("gpu", f"{card.name}:{count}") for count in counts if not result.fits or count == 2 * result.count]
     changes += [("batch", batch // number) for number in times if batch >= number and not result.fits]
@@ -75,7 +57,7 @@ def _alternatives(
         if name in done:
             continue
         try:
-            found = latency(architecture, **{**settings, name: value})
+            found = latency(architecture, **{**asked, name: value})
         except InputError:  # a layout that the model does not allow, or a format that the engine lacks
             continue
         if name == "weights" and weight_bytes(found.model) > LEAST_SAVED * weight_bytes(result.model):

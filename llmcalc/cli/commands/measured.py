@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
+from ...inputs.serving_settings import CHECK_LOG
 from ..options import FORCE, NOTES, OUTPUT, refuse
 from ..output import Answer, printed
 from ..question import question
-from ..spec import Argument, Command, Option
+from ..spec import Argument, Command, Option, option_of
 
 LOG = Argument("path", "Log file of vLLM, SGLang, TensorRT-LLM or llama.cpp, or - for standard input.", metavar="FILE")
-OF_LOG = (
-    Option("--gpu", "GPU name (default: as in the log).", "NAME", complete="accelerators"),
-    Option("--gpu-memory", "Memory per GPU, such as 79.19GiB (default: as in the log).", "SIZE"),
-    Option("--model", "Name of the model, if that in the log is a path.", "MODEL", complete="models"),
-    Option("--engine-version", "Version of the engine (default: as in the log).", "VERSION"),
-)
 ROWS = Argument("rows", "CSV file of measurements, such as rows.csv.", metavar="FILE")
 TO = Option(
     "--output", "File for the factors, such as own.yaml or own.json (default: print them only).", "FILE", short="-o"
@@ -39,7 +34,7 @@ def run_calibrate(rows: str, output: str | None, force: bool) -> Answer:
 
 
 COMMANDS = (
-    question("check-log", LOG, OF_LOG, (*OUTPUT, NOTES)),
+    question("check-log", LOG, map(option_of, CHECK_LOG), (*OUTPUT, NOTES)),
     Command("calibrate", (ROWS, TO, FORCE, *OUTPUT, NOTES), run_calibrate),
     question("evidence", QUANTITY, (), OUTPUT),
 )

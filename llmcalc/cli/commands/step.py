@@ -6,13 +6,12 @@ from typing import Any
 
 from ...core import setting
 from ...core.errors import InputError
-from ..memory_options import DTYPE, FORMATS, GRADIENTS, MESH, TABLE, memory_arguments
+from ..memory_options import DTYPE, FORMATS, GRADIENTS, KERNELS, MESH, TABLE, memory_arguments
 from ..memory_options import RECOMPUTE as MEMORY_RECOMPUTE
 from ..options import (
     CONTEXT,
     COUNT,
     FRAMES,
-    KERNELS,
     LOGITS,
     MODE,
     MODEL,

@@ -13,11 +13,12 @@ from ..memory_options import (
     OPTIMIZER,
     PRICE,
     RECOMPUTE,
+    TOKENS,
     machine,
     settings,
     training_mesh,
 )
-from ..options import COUNT, EXTEND, MODEL_OUTPUT, READING, SEQ, TARGET_SEQ, TOKENS, values
+from ..options import COUNT, EXTEND, MODEL_OUTPUT, READING, SEQ, TARGET_SEQ, values
 from ..output import Answer, printed
 from ..spec import Command, option_of
 from ..training_options import TRAINED_MODEL, TRAINING_FILE, load_trained

@@ -10,17 +10,17 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from ...checkpoint.headers import Headers
+from ...checkpoint.headers import Headers, located
 from ...checkpoint.headers.gguf import Long
-from ...core.errors import DescriptionError, InputError, SizeError, UnknownNameError, short_repr
+from ...core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
 from ...core.layer import is_number
 from ...data import table
 from ..hf.config import Config
+from ..hf.contradictions import valid_values
 from . import architecture_rules
 from .metadata import Metadata
 
 ARCHITECTURE = "general.architecture"
-_INVALID_VALUE_ERRORS = (TypeError, ValueError, IndexError, OverflowError, ZeroDivisionError)
 
 
 def names() -> list[str]:
@@ -54,14 +54,9 @@ def config_of(headers: Headers) -> dict[str, Any]:
         hint = f"supported: {', '.join(names())}"
         raise UnknownNameError("GGUF architecture", name, names(), where=headers.where, hint=hint)
     metadata = Metadata(name, headers, table("gguf")["irrelevant"])
-    try:
+    with located(headers.where), valid_values(f"the {name} metadata", headers.where):
         config = _config(architecture, metadata)
         metadata.check_all_read()
-    except InputError as error:
-        raise error.at(headers.where) from None
-    except _INVALID_VALUE_ERRORS as error:  # for example, a string instead of a number
-        hint = f"{type(error).__name__}: {short_repr(str(error), 120)}"
-        raise DescriptionError(f"invalid value in the {name} metadata", where=headers.where, hint=hint) from error
     title = headers.metadata.get("general.name")
     return {**({"_name_or_path": title} if isinstance(title, str) and title.strip() else {}), **config}
 
@@ -121,6 +116,5 @@ def _check_value_width(config: dict[str, Any], metadata: Metadata) -> None:
     """Check that keys and values have the same width. Only latent attention uses different widths."""
     keys, values = metadata.get("attention.key_length"), metadata.get("attention.value_length")
     if "qk_nope_head_dim" not in config and values is not None and keys != values:
-        raise SizeError(
-            f"different key and value widths ({short_repr(keys)} and {short_repr(values)}) are not supported"
-        )
+        widths = f"{short_repr(keys)} and {short_repr(values)}"
+        raise SizeError(f"different key and value widths ({widths}) are not supported")

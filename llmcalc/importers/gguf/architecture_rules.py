@@ -135,11 +135,8 @@ def deepseek(config: Config, metadata: Metadata) -> None:
     d_key = metadata.size(f"attention.key_length{suffix}")
     if d_key <= rotary:
         raise SizeError(f"the key width ({d_key}) must exceed the rotary width ({rotary})")
-    config |= {
-        "qk_rope_head_dim": rotary,
-        "qk_nope_head_dim": d_key - rotary,
-        "v_head_dim": metadata.size(f"attention.value_length{suffix}"),
-    }
+    config |= {"qk_rope_head_dim": rotary, "qk_nope_head_dim": d_key - rotary}
+    config["v_head_dim"] = metadata.size(f"attention.value_length{suffix}")
     config |= {"q_lora_rank": None, "first_k_dense_replace": 0, "n_shared_experts": 0, **config}
     if metadata.count("expert_gating_func") != _SIGMOID and not metadata.has_tensor("exp_probs_b.bias"):
         config["model_type"] = "deepseek_v2"

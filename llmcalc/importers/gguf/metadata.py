@@ -69,9 +69,8 @@ class Metadata:
         """Return the number of rows of a tensor, or raise an error if the tensor is missing."""
         tensor = self.tensors.get(name)
         if tensor is None or not tensor.shape:
-            raise DescriptionError(
-                f"the file has no tensor {name}", hint="check that the file contains a language model"
-            )
+            hint = "check that the file contains a language model"
+            raise DescriptionError(f"the file has no tensor {name}", hint=hint)
         return tensor.shape[0]
 
     def tensor_shape(self, suffix: str) -> tuple[int, ...]:

@@ -30,6 +30,7 @@ from .composite_configs import (
     unwrapped,
 )
 from .config import Config, Fields
+from .contradictions import valid_values
 from .family_table import Family, find, names
 from .mlx_quantisation import MLX, mlx_weights
 from .positions import stated_length
@@ -45,7 +46,6 @@ MAIN_SIZES = """
 CROSS = "add_cross_attention"
 DECODER_KEYS = ("is_decoder", CROSS)  # saved for every decoder of an encoder-decoder model
 _PREDICTION_KEYS = ("num_nextn_predict_layers", "num_mtp_layers", "num_mtp_modules", "mtp_num_hidden_layers")
-_MISFITS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, ZeroDivisionError)
 
 
 def load_config(
@@ -149,20 +149,22 @@ def _read(
     config: Config, entry: Family, data: Mapping[str, Any], model_type: str, options: _Options
 ) -> tuple[Architecture, list[str]]:
     """Return the architecture of a config, and warnings about keys that no reader interprets."""
-    try:
-        architecture = with_task_head(config, with_numbered_names(entry.read(config)))
-        config.check_all_read()
-        if options.strict and config.unknown_class:
-            raise config.unknown_class_error()
-        unsure = _check_unknown(config, options.strict)
-        _check_overrides(config, options.overrides, data)
-    except InputError as error:
-        from .unknown_types import draft_model_error
+    unsure: list[str] = []
+    with valid_values(f"the {model_type} config", options.where):
+        try:
+            architecture = with_task_head(config, with_numbered_names(entry.read(config)))
+            config.check_all_read()
+            if options.strict and config.unknown_class:
+                raise config.unknown_class_error()
+            if config.unknown:
+                from .unknown_keys import check_unknown
 
-        raise draft_model_error(data, options.where) or error.at(options.where) from None
-    except _MISFITS as error:  # such as a list instead of a number, a string in a list of numbers, or an enormous size
-        hint = f"{type(error).__name__}: {short_repr(str(error), 120)}"
-        raise DescriptionError(f"invalid value in the {model_type} config", where=options.where, hint=hint) from error
+                unsure = check_unknown(config.unknown.values(), config.where, options.strict)
+            _check_overrides(config, options.overrides, data)
+        except InputError as error:
+            from .unknown_types import draft_model_error
+
+            raise draft_model_error(data, options.where) or error.at(options.where) from None
     return architecture, unsure
 
 
@@ -180,7 +182,8 @@ def _inputs(
         "model": _name(data), "file": options.where, "overrides": list(options.overrides),
         "model_type": config.model_type,
     }  # fmt: skip
-    inputs |= {"dtype": data["dtype"] if "dtype" in data else data.get("torch_dtype")} if _has_dtype(data) else {}
+    if any(isinstance(data.get(key), str) for key in ("dtype", "torch_dtype")):
+        inputs["dtype"] = data.get("dtype", data.get("torch_dtype"))
     inputs |= _quantised(data, inner) | _dropout(config) | _router_noise(config) | _eager_code(data, inner)
     inputs |= _positions(data, inner, architecture, config.model_type) | _prediction(config, data, inner)
     return inputs | ({"encoder": encoder} if (encoder := _encoder(data)) else {})
@@ -272,10 +275,6 @@ def _eager_code(data: Mapping[str, Any], inner: Mapping[str, Any]) -> Fields:
     return {name: value for name, value in values.items() if isinstance(value, str)}
 
 
-def _has_dtype(data: Mapping[str, Any]) -> bool:
-    return any(isinstance(data.get(key), str) for key in ("dtype", "torch_dtype"))
-
-
 def is_composite(model_type: str) -> bool:
     """Return whether configs of a model type contain nested model configs."""
     return any(key in Config({}, model_type, "").defaults for key in NESTED)
@@ -293,26 +292,18 @@ def _language_part(data: Mapping[str, Any], part: Mapping[str, Any], options: _O
     left = other_parts(data)
     rest = f"; not counted: {', '.join(left)}" if left else ""
     language_type = inner["model_type"]
-    note = (
-        f"{short_repr(model_type)} is not fully supported; only its language model ({language_type}) is counted{rest}"
-    )
+    counted = f"only its language model ({language_type}) is counted{rest}"
+    notes = (*language.notes, f"{short_repr(model_type)} is not fully supported; {counted}")
     inputs = {**language.inputs, "file": options.where}
-    whole = _with_encoder(data, language, options.where) if model_type in ENCODED and not options.as_ else None
-    language, notes = (whole, whole.notes) if whole else (language, (*language.notes, note))
+    if model_type in ENCODED and not options.as_:
+        from .composite_models import with_image_encoder
+
+        with valid_values("the encoder's config", options.where):
+            whole = with_image_encoder(data, language, options.where)
+        language, notes = (whole, whole.notes) if whole else (language, notes)
     missing = part.get(CROSS) and CROSS not in inner and model_type in ENCODED
     more = [f"the config sets {CROSS}, but the class of {language_type} has no cross-attention"] * bool(missing)
     return changed(language, notes=notes, warnings=(*language.warnings, *more), inputs=inputs)
-
-
-def _with_encoder(data: Mapping[str, Any], decoder: Architecture, where: str) -> Architecture | None:
-    """Return a decoder with its image encoder, or None for another encoder."""
-    from .composite_models import with_image_encoder
-
-    try:
-        return with_image_encoder(data, decoder, where)
-    except _MISFITS as error:
-        hint = f"{type(error).__name__}: {short_repr(str(error), 120)}"
-        raise DescriptionError("invalid value in the encoder's config", where=where, hint=hint) from error
 
 
 def _decoder(part: Mapping[str, Any]) -> Fields:
@@ -329,15 +320,6 @@ def _original_type(data: Mapping[str, Any]) -> str | None:
     """
     formats: dict[str, list[str]] = table("config_keys")["original_formats"]
     return next((name for name, keys in formats.items() if data.keys() >= set(keys)), None)
-
-
-def _check_unknown(config: Config, strict: bool) -> list[str]:
-    """Raise an error about unknown keys that may change sizes, and return warnings about others."""
-    if not config.unknown:
-        return []
-    from .unknown_keys import check_unknown
-
-    return check_unknown(config.unknown.values(), config.where, strict)
 
 
 def _warnings(config: Config, model_type: str, as_: str | None) -> Iterator[str]:
@@ -395,9 +377,7 @@ def _with_overrides(data: Mapping[str, Any], overrides: Sequence[str], where: st
         elif not isinstance(found[key], (dict, list)):
             check_type(key, found[key], value)
         else:
-            raise DescriptionError(
-                f"{key} cannot be overridden because it is a nested value ({short_repr(found[key])})",
-                parameter="overrides",
-            )
+            text = f"{key} cannot be overridden because it is a nested value ({short_repr(found[key])})"
+            raise DescriptionError(text, parameter="overrides")
         found[key] = value
     return found

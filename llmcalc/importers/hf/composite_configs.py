@@ -13,15 +13,8 @@ from ...core.errors import DescriptionError, short_repr
 from ...data import table
 
 NESTED = (
-    "text_config",
-    "llm_config",
-    "language_config",
-    "thinker_config",
-    "vlm_config",
-    "lm_config",
-    "llm_cfg",
-    "language",
-)
+    "text_config", "llm_config", "language_config", "thinker_config", "vlm_config", "lm_config", "llm_cfg", "language",
+)  # fmt: skip
 DECODER = "decoder_config"  # names a language model only in composite configs whose type is in data/text_models.yaml
 ADAPTED = ("mm_vision_tower", "mm_projector_type")  # keys that LLaVA's code adds to a language model's config
 # sizes of encoders that the code of Qwen-VL and Qwen-Audio adds to a language model's config

@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from ...core.errors import UnknownNameError
 from ...core.layer import Layer
 from ...core.part import Part
 from ...core.record import changed, fields
@@ -283,16 +282,14 @@ class Config(ConfigKeys):
         key = "per_layer_config"
         given = self.get(key)
         if key not in self.data or given is None:
-            return None if key not in self.data else {}
-        if not isinstance(given, dict) or not all(str(at).isdecimal() for at in given):
+            return {} if key in self.data else None
+        is_valid = isinstance(given, dict) and all(str(at).isdecimal() for at in given)
+        if not is_valid or not all(isinstance(own, dict) for own in given.values()):
             raise self.invalid(key, "an object that maps layer numbers to objects", given)
         for at, own in given.items():
             if int(at) >= layers:
                 raise self.size_error(f"{key} names layer {at}, but the model has only {layers} layers")
-            if not isinstance(own, dict):
-                raise self.invalid(key, "an object that maps layer numbers to objects", given)
-            for name in own.keys() - set(known):
-                raise UnknownNameError(f"{key} key", name, known, where=self.where)
+            self.check_known(f"{key} key", own, known)
         return {int(at): own for at, own in given.items()}
 
     def every_nth(self, key: str, rare: str, usual: str, default: int) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from typing import Any, Self
 
@@ -72,9 +72,7 @@ class ConfigKeys:
 
     def invalid_size(self, key: str, wanted: str, value: object = MISSING) -> SizeError:
         """Create an error about an invalid size. ``wanted`` describes valid sizes."""
-        return self.size_error(
-            f"{key} must be {wanted}, not {short_repr(self.get(key) if value is MISSING else value)}"
-        )
+        return self.size_error(self.invalid(key, wanted, value).message)
 
     def size_error(self, message: str, hint: str = "") -> SizeError:
         """Create an error about a size in this config."""
@@ -117,9 +115,8 @@ class ConfigKeys:
         """Mark a key as read and warn if the file contradicts the value that the transformers class computes."""
         given = self.get(key)
         if given is not None and given != value:
-            self.warnings.append(
-                f"the model class ignores {key} = {short_repr(given)} and uses the computed value {short_repr(value)}"
-            )
+            ignored, used = short_repr(given), short_repr(value)
+            self.warnings.append(f"the model class ignores {key} = {ignored} and uses the computed value {used}")
 
     def check_equal(self, key: str, value: object) -> None:
         """Mark a key as read, and raise an error unless it is missing or has the value that other keys imply."""
@@ -193,6 +190,12 @@ class ConfigKeys:
         if type(value) is not bool:
             raise self.error(f"{key} must be true or false, not {short_repr(value)}")
         return value
+
+    def check_known(self, what: str, names: Iterable[str], known: Iterable[str]) -> None:
+        """Raise an error about the first name that is not known."""
+        for name in names:
+            if name not in known:
+                raise UnknownNameError(what, name, known, where=self.where)
 
     def check_flags(self, **wanted: bool) -> None:
         """Raise an error if a flag does not have the only value that is supported."""

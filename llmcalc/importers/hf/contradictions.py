@@ -5,12 +5,13 @@ Readers check the keys that they read. These checks cover keys that a reader ign
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from ...core.errors import short_repr
+from ...core.errors import DescriptionError, short_repr
 from ...core.layer import is_number
 from ...data import table
 
@@ -33,7 +34,20 @@ STAGES: tuple[tuple[str, ...], ...] = (  # lists with an entry per stage of the 
     ("sscp_conv_channel_size", "sscp_conv_kernel_size", "sscp_conv_stride_size"),
 )
 _FACTOR_LISTS = ("short_factor", "long_factor", "mrope_section")
+_MISFITS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, ZeroDivisionError)
 _CHECKED = frozenset((*_ROTARY, *_PER_LAYER, *_TYPES, *chain(*STAGES), "quantization_config", "dtype"))
+
+
+@contextmanager
+def valid_values(of: str, where: str) -> Iterator[None]:
+    """Raise a DescriptionError for values that a reader does not expect, such as a list instead of a number, a string
+    in a list of numbers, or an enormous size.
+    """
+    try:
+        yield
+    except _MISFITS as error:
+        hint = f"{type(error).__name__}: {short_repr(str(error), 120)}"
+        raise DescriptionError(f"invalid value in {of}", where=where, hint=hint) from error
 
 
 def check_values(config: ConfigKeys) -> None:

@@ -113,9 +113,8 @@ def gemma4_unified(link: Link) -> list[Named]:
 
 def gemma4_audio(link: Link) -> list[Named]:
     """Build the Gemma 4 audio projector with one linear layer."""
-    return named(
-        audio_projector=Linear(link.encoder.size("output_proj_dims", link.d_encoder), link.d_model, bias=False)
-    )
+    wide = link.encoder.size("output_proj_dims", link.d_encoder)
+    return named(audio_projector=Linear(wide, link.d_model, bias=False))
 
 
 def mistral3(link: Link) -> list[Named]:
@@ -152,9 +151,8 @@ def llama4(link: Link) -> list[Named]:
 
 def mllama(link: Link) -> list[Named]:
     """Build the Llama 3.2 Vision projector with one linear layer on concatenated encoder features."""
-    return named(
-        projector=Linear(link.encoder.size("vision_output_dim"), link.d_model, sequence=InputRows(prompt=CLASS_TOKEN))
-    )
+    wide, rows = link.encoder.size("vision_output_dim"), InputRows(prompt=CLASS_TOKEN)
+    return named(projector=Linear(wide, link.d_model, sequence=rows))
 
 
 def kimi_k25(link: Link) -> list[Named]:

@@ -23,7 +23,7 @@ _FIELDS = {"low_freq_factor": "low_factor", "high_freq_factor": "high_factor", "
 def scaling_parameters(config: ConfigKeys, layer_type: str | None = None) -> dict[str, Any]:
     """Return the RoPE scaling parameters of a config, preferring the entries for ``layer_type``."""
     found: dict[str, Any] = {}
-    for key in ("rope_scaling", "rope_parameters"):
+    for key in SCALING_KEYS:
         given = config.get(key)
         if isinstance(given, dict) and layer_type and isinstance(given.get(layer_type), dict):
             given = given[layer_type]
@@ -61,7 +61,7 @@ def rope_scaling(config: ConfigKeys, layer_type: str | None = None) -> Scaling |
         return None
     method = _METHODS.get(name, Other)
     longest = config.get("max_position_embeddings")
-    original = config.get("original_max_position_embeddings") or given.get("original_max_position_embeddings")
+    original = config.get(_ORIGINAL) or given.get(_ORIGINAL)
     factor = given.get("factor") or (longest / original if method is Yarn and longest and original else 1.0)
     found: dict[str, Any] = {
         field: config.finite_number(given[key], key) for key, field in _FIELDS.items() if given.get(key)
@@ -79,10 +79,7 @@ def rope_scaling(config: ConfigKeys, layer_type: str | None = None) -> Scaling |
 
 def _of_pairs(config: ConfigKeys, given: dict[str, Any], longest: Any) -> dict[str, Any]:
     """Return the LongRoPE fields [ding2024], such as the frequency factors and the factor for sines and cosines."""
-    original = (
-        config.get("original_max_position_embeddings") or given.get("original_max_position_embeddings") or longest
-    )
-    trained = config.integer(original, "original_max_position_embeddings", 2)
+    trained = config.integer(config.get(_ORIGINAL) or given.get(_ORIGINAL) or longest, _ORIGINAL, 2)
     lists = []
     for key in ("short_factor", "long_factor"):
         values = given.get(key)
@@ -95,12 +92,8 @@ def _of_pairs(config: ConfigKeys, given: dict[str, Any], longest: Any) -> dict[s
     if short != long:
         config.add_unmodelled("the rotary scaling factor (mscale) differs between short and long contexts")
     attention = attention if short is None else short
-    return {
-        "length": trained,
-        "factor": factor,
-        "attention": usual if attention is None else config.finite_number(attention, "attention_factor"),
-        "factors": " | ".join(lists),
-    }
+    scaled = usual if attention is None else config.finite_number(attention, "attention_factor")
+    return {"length": trained, "factor": factor, "attention": scaled, "factors": " | ".join(lists)}
 
 
 _TWO_BASES = {"full_attention": ("rope_theta", 1_000_000.0), "sliding_attention": ("rope_local_base_freq", 10_000.0)}
@@ -133,11 +126,10 @@ def query_temperature(config: ConfigKeys) -> dict[str, Any]:
     factor = given.get("llama_4_scaling_beta")
     if not factor:
         return {}
-    length = given.get("original_max_position_embeddings")
-    if length is None:
-        raise config.error("llama_4_scaling_beta requires original_max_position_embeddings")
+    if given.get(_ORIGINAL) is None:
+        raise config.error(f"llama_4_scaling_beta requires {_ORIGINAL}")
     rate = config.finite_number(factor, "llama_4_scaling_beta")
-    length = config.integer(length, "original_max_position_embeddings", 1)
+    length = config.integer(given[_ORIGINAL], _ORIGINAL, 1)
     return {"temperature": Temperature(rate, length=length, start=0) if rate else None}
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from ..document import WORDS, Cell, Column, Document, Fact, Table
 from ..numbers import BYTES, cell_text, exact, short
-from .tree import derivation, outline
+from .tree import derivation, outlines
 
 _SPECIAL = re.compile(r"[\\`|*_\[\]]")  # characters that begin code, emphasis, a cell or a link
 
@@ -20,18 +20,13 @@ def render(document: Document) -> str:
         facts = [_fact(fact) for fact in document.facts]
         parts.append(_table(["quantity", "value", ""], ["---", "---:", "---"], facts))
     if document.tree:
-        lines = list(_outline(document))
+        nodes = outlines(document.tree)
+        lines = [f"{guides}{node.label}: {exact(node.value)}  {derivation(node)}".rstrip() for guides, _, node in nodes]
         fence = "`" * max([3, *(len(run) + 1 for line in lines for run in re.findall("`+", line))])
         parts.append("\n".join([f"{fence}text", *lines, fence]))
     parts += [_section(table) for table in document.tables]
     parts += ["\n".join(f"- {_escape(note)}" for note in document.every_note)] if document.every_note else []
     return "\n\n".join(parts) + "\n"
-
-
-def _outline(document: Document) -> Iterator[str]:
-    for root in document.tree:
-        for guides, _, node in outline(root):
-            yield f"{guides}{node.label}: {exact(node.value)}  {derivation(node)}".rstrip()
 
 
 def _fact(fact: Fact) -> list[str]:

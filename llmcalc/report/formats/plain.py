@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ...core.printable import padded, text_width
 from ..document import WORDS, Cell, Document, Fact, Table
-from .tree import derivation, outline
+from .tree import derivation, outlines
 
 GAP = "  "
 
@@ -35,8 +35,8 @@ def _table(table: Table) -> str:
 
 
 def _tree(document: Document) -> str:
-    lines = [line for root in document.tree for line in outline(root)]
-    rows = [[str(node.value), guides + node.label, derivation(node)] for guides, _, node in lines]
+    nodes = outlines(document.tree)
+    rows = [[str(node.value), guides + node.label, derivation(node)] for guides, _, node in nodes]
     return _aligned(rows, [True, False, False])
 
 

@@ -55,9 +55,7 @@ def render(document: Document, color: str = "auto", notes: bool = False) -> str:
 
 def _painter(is_coloured: bool) -> Paint:
     """Return a function that surrounds a text with the escape codes of a style."""
-    if is_coloured:
-        return lambda text, style: f"\x1b[{style}m{text}\x1b[0m" if style and text else text
-    return lambda text, style: text
+    return lambda text, style: f"\x1b[{style}m{text}\x1b[0m" if is_coloured and style and text else text
 
 
 def wrap(text: str, width: int, indent: str = "") -> list[str]:
@@ -218,9 +216,9 @@ def _tree(document: Document, width: int, paint: Paint) -> Iterator[str]:
     """Yield the value, label and derivation of each node, with long derivations on separate lines."""
     if not document.tree:
         return
-    from .tree import derivation, outline
+    from .tree import derivation, outlines
 
-    lines = [line for root in document.tree for line in outline(root)]
+    lines = outlines(document.tree)
     digits = _widest(exact(node.value) for _, _, node in lines)
     named = _widest(guides + node.label for guides, _, node in lines)
     aligned = digits + named + _widest(derivation(node) for _, _, node in lines) + 2 * GAP <= width

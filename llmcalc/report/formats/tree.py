@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ...core.errors import InputError
 from ...core.printable import padded, text_width
@@ -18,22 +18,26 @@ def render(document: Document) -> str:
     roots = document.tree or document.derivation()
     if not roots:
         raise InputError("this result has no tree", parameter="form", hint="use another format")
-    lines = [(guides, node) for root in roots for guides, _, node in outline(root)]
-    width = max(len(exact(node.value)) for _, node in lines)
-    named = max(text_width(guides + node.label) for guides, node in lines)
+    lines = outlines(roots)
+    width = max(len(exact(node.value)) for *_, node in lines)
+    named = max(text_width(guides + node.label) for guides, _, node in lines)
     text = ""
-    for guides, node in lines:
+    for guides, _, node in lines:
         label = padded(guides + node.label, named)
         text += f"{exact(node.value):>{width}}  {label}  {derivation(node)}".rstrip() + "\n"
     return text
 
 
-def outline(node: Node, before: str = "", below: str = "") -> Iterator[tuple[str, str, Node]]:
-    """Yield (guides for the node's line, guides for the line below, node) in depth-first order."""
+def outlines(roots: Iterable[Node]) -> list[tuple[str, str, Node]]:
+    """Return (guides for the node's line, guides for the line below, node) of every node, in depth-first order."""
+    return [line for root in roots for line in _outline(root)]
+
+
+def _outline(node: Node, before: str = "", below: str = "") -> Iterator[tuple[str, str, Node]]:
     yield before, below + ("│ " if node.children else "  "), node
     for child in node.children:
         last = child is node.children[-1]
-        yield from outline(child, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  "))
+        yield from _outline(child, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  "))
 
 
 def derivation(node: Node) -> str:

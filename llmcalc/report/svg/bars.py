@@ -50,8 +50,7 @@ def draw_bars(picture: Bars, width: float) -> str:
 def _scale(picture: Bars, left: float, right: float) -> Scale:
     highest = [sum(value for _, value in bar.parts) for bar in picture.bars]
     highest += [picture.limit[1]] if picture.limit else []
-    low, high = fitted(highest, picture.kind, logarithmic=False)
-    return Scale(low, high, left, right)
+    return Scale(*fitted(highest, picture.kind, logarithmic=False), left, right)
 
 
 def _bar(

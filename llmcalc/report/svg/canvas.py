@@ -100,10 +100,8 @@ class Canvas:
 
     def circle(self, x: float, y: float, radius: float, fill: str, about: str = "") -> None:
         """Draw a dot with an optional tooltip."""
-        self._parts.append(
-            f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(radius)}" fill="{fill}" stroke="var(--sheet)">'
-            f"{_title(about)}</circle>"
-        )
+        place = f'cx="{_n(x)}" cy="{_n(y)}" r="{_n(radius)}"'
+        self._parts.append(f'<circle {place} fill="{fill}" stroke="var(--sheet)">{_title(about)}</circle>')
 
     def curve(self, points: list[tuple[float, float]], stroke: str, dashes: str) -> None:
         """Draw a polyline."""

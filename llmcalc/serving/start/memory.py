@@ -122,7 +122,7 @@ class HostMemory(NamedTuple):
         return {name.replace(" ", "_").lower(): size.to_dict() for name, size in (*self.parts, ("total", self.total))}
 
 
-def profiled(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> MemoryDivision:
+def profiled(model: ModelBytes, total: int, profile: EngineProfile) -> MemoryDivision:
     """Return the division of an engine that measures a profile run.
 
     The peak of the profile run is that of the forward pass or of the sampler. While a compiled part of the model runs,
@@ -147,7 +147,7 @@ def profiled(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool
         non_torch += Interval.exact(model.buffers)
     captured = constant("graph_layer").scaled(MIB * model.layers * captured_graphs(settings))
     captured += constant("graph_pool").scaled(GIB)
-    captured = captured if graphs else Interval.exact(0)
+    captured = Interval.exact(0) if settings.get("enforce_eager") else captured
     budget = int(total * settings["share"])
     used = model.loaded + peak + non_torch
     if settings["counts_graphs"]:
@@ -174,7 +174,7 @@ def captured_graphs(settings: Mapping[str, Any]) -> int:
     return sum(bisect_right(CAPTURED, limit) for limit in most)
 
 
-def static(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> MemoryDivision:
+def static(model: ModelBytes, total: int, profile: EngineProfile) -> MemoryDivision:
     """Return the division of an engine that shares the memory that is free before it loads the model.
 
     Weights and KV cache get a share of this memory, and activations and CUDA graphs get the rest.
@@ -184,13 +184,10 @@ def static(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool =
     free = Interval.exact(total) - runtime
     weights, loaded = (size + constant("loading").scaled(GIB) for size in (model.resident, model.loaded))
     usable = free.scaled(share)
-    return MemoryDivision(
-        total, int(usable.best), weights.rounded(), free.scaled(1 - share).rounded(), runtime.rounded(),
-        Interval.exact(0), False, (usable - loaded).rounded(), model.extras,
-    )  # fmt: skip
+    return _division(model, total, free.scaled(1 - share), runtime, usable - loaded, int(usable.best), weights)
 
 
-def summed(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> MemoryDivision:
+def summed(model: ModelBytes, total: int, profile: EngineProfile) -> MemoryDivision:
     """Return the division of an engine that allocates what it needs: the KV cache can take what the rest leaves.
 
     The compute buffer holds the logits and the hidden states of a step, or the activations of a block, and copies of
@@ -202,24 +199,27 @@ def summed(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool =
     compute, runtime = logits.each(max, forward), _runtime(model, profile)
     if model.staged:
         compute += constant("staged").scaled(model.staged)
-    available = Interval.exact(total) - (model.loaded + compute + runtime)
-    return MemoryDivision(
-        total, total, model.resident, compute.rounded(), runtime.rounded(), Interval.exact(0), False,
-        available.rounded(), model.extras,
-    )  # fmt: skip
+    return _division(model, total, compute, runtime, Interval.exact(total) - (model.loaded + compute + runtime))
 
 
-def after_loading(model: ModelBytes, total: int, profile: EngineProfile, graphs: bool = True) -> MemoryDivision:
+def after_loading(model: ModelBytes, total: int, profile: EngineProfile) -> MemoryDivision:
     """Return the division of an engine whose KV cache gets a share of what is free after loading and a profile run."""
     constant, share = profile.constant, profile.settings["share"]
     runtime = _runtime(model, profile)
     logits, forward = constant("logits").scaled(FP32 * model.logits), constant("forward").scaled(model.forward)
     peak = logits.each(max, forward)
     left = Interval.exact(total) - (model.loaded + peak + runtime)
-    available = left.each(lambda size: max(size, 0) * share - max(-size, 0))
+    return _division(model, total, peak, runtime, left.each(lambda size: max(size, 0) * share - max(-size, 0)))
+
+
+def _division(
+    model: ModelBytes, total: int, activation: Interval, runtime: Interval, available: Interval,
+    budget: int | None = None, weights: Interval | None = None,
+) -> MemoryDivision:  # fmt: skip
+    """Return the division of an engine whose CUDA graphs are a part of other memory. By default, it uses all memory."""
     return MemoryDivision(
-        total, total, model.resident, peak.rounded(), runtime.rounded(), Interval.exact(0), False,
-        available.rounded(), model.extras,
+        total, total if budget is None else budget, (weights or model.resident).rounded(), activation.rounded(),
+        runtime.rounded(), Interval.exact(0), False, available.rounded(), model.extras,
     )  # fmt: skip
 
 

@@ -103,7 +103,7 @@ def _divide_memory(deployment: Deployment) -> Start:
     own_profile = changed(profile, settings=settings)
 
     def divide(sizes: ModelBytes) -> MemoryDivision:
-        return RULES[rule](sizes, total, own_profile, not settings.get("enforce_eager"))
+        return RULES[rule](sizes, total, own_profile)
 
     memory, first = divide(own), None
     if placed:  # a block is the cache of the whole context on a GPU

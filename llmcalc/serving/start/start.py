@@ -14,9 +14,10 @@ from ...calc.images.rule import ImageSize
 from ...calc.memory.fit import LARGEST, largest_fitting
 from ...core.architecture import Architecture
 from ...core.evidence import EXACT, FITTED, MEASURED
+from ...core.interval import Interval
 from ...core.notebook_display import NotebookDisplay
 from ...core.record import record
-from ...engines.profile import GIB, EngineProfile, Estimate
+from ...engines.profile import GIB, EngineProfile
 from ...engines.settings import command_line
 from ...importers.modelfile import TITLE
 from .cache import STATE, CacheGroups
@@ -72,7 +73,7 @@ class Start(NotebookDisplay):
     placed: LlamaCppModel | None = None
     automatic: Mapping[str, Any] = NOTHING
     host: HostMemory = HostMemory()
-    host_tokens: Estimate | None = None
+    host_tokens: Interval | None = None
     encoder: int = 0
     images: tuple[ImageSize, ...] = ()
     first_stage: MemoryDivision | None = None
@@ -126,10 +127,10 @@ class Start(NotebookDisplay):
         return int(self.settings["max_model_len"])
 
     @cached_property
-    def blocks(self) -> Estimate:
+    def blocks(self) -> Interval:
         """Number of blocks of the KV cache."""
         if self.settings.get("num_blocks"):
-            return Estimate.exact(self.settings["num_blocks"])
+            return Interval.exact(self.settings["num_blocks"])
         size = float(self.groups.block_bytes) or 1.0
         most = self.settings.get("max_total_tokens", LARGEST) // self.settings["block_size"]
         left = self.memory.available.each(lambda bytes_: bytes_ - float(self.groups.states.size(bytes_)))
@@ -165,7 +166,7 @@ class Start(NotebookDisplay):
         return paged_pool(self.groups, space, self._state_blocks, self.settings.get("dcp", 1), most)
 
     @cached_property
-    def concurrency(self) -> Estimate:
+    def concurrency(self) -> Interval:
         """Number of requests of ``max_model_len`` tokens that fit into the KV cache, as the engine counts them."""
         if self.buffers:
             block = float(self.groups.block_bytes) or 1.0  # none is on a GPU
@@ -178,10 +179,10 @@ class Start(NotebookDisplay):
         return found.each(min, self.memory.available.each(states.most_requests)) if states.is_pool else found
 
     @cached_property
-    def tokens(self) -> Estimate:
+    def tokens(self) -> Interval:
         """Size of the KV cache in tokens, as the engine counts them."""
         if self.settings["cache_tokens"] == "context":
-            return Estimate.exact(self.max_model_len)
+            return Interval.exact(self.max_model_len)
         if self.settings["cache_tokens"] == "requests":
             return self.concurrency.each(lambda times: int(times * self.max_model_len))
         groups = self.groups.groups
@@ -190,7 +191,7 @@ class Start(NotebookDisplay):
         return self.blocks.each(lambda blocks: int(blocks) // self.groups.n_groups * size)
 
     @property
-    def most_states(self) -> Estimate | None:
+    def most_states(self) -> Interval | None:
         """Most sequences for which there are recurrent states, if the engine refuses to start with more, or None.
 
         vLLM captures decode steps of ``max_num_seqs`` sequences, each of which has a block of states.

@@ -13,7 +13,6 @@ are moved (ggml-backend.cpp).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import copy
 from typing import Any
 
 from ...core.record import changed, record
@@ -120,6 +119,8 @@ class HostSteps(StepModel):
 
     def with_bandwidth(self, bandwidth: float) -> HostSteps:
         """Return the same steps with another bandwidth of the host."""
+        from copy import copy  # only for steps that another rate changes
+
         found = copy(self)
         found.host = changed(self.host, bandwidth=bandwidth)
         return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from copy import copy
 from functools import cached_property, partial
 from typing import Any
 
@@ -242,6 +241,8 @@ class StepModel(KernelCosts):
 
     def with_launch(self, seconds: float) -> StepModel:
         """Return the same steps with another time in which the host launches a kernel."""
+        from copy import copy  # only for steps that another rate changes
+
         found = copy(self)
         found.engine = changed(self.engine, launch_s=seconds)
         return found

@@ -262,8 +262,8 @@ class Case:
 
     def reading_of(self, context: int, users: int) -> EncoderServing:
         """Return the throughput of texts of another length, or of another number of texts."""
-        own: dict[str, Any] = {"gpu": f"{self.gpu.name}:{self.state.n}", **self.reading_layout}
-        own |= {"weights": self.state.weights} if self.state.weights else {}
+        gpu, weights = f"{self.gpu.name}:{self.state.n}", self.state.weights or None
+        own: dict[str, Any] = {"gpu": gpu, "weights": weights, **self.reading_layout}
         found: EncoderServing = serve(self.model, **own, isl=context, concurrency=users)
         return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from itertools import count, takewhile
 from typing import Any
 
 from ...calc.sharding import Mesh
@@ -14,7 +15,7 @@ from ...report.fit import fit_document
 from ...report.formats.csv import render
 from ...report.latency import roofline
 from ...report.numbers import BYTES, readable
-from ...report.pictures import Axis, Bars, Chart, Curve, Mark
+from ...report.pictures import Axis, Bars, Chart, Curve, Mark, Picture
 from ...report.points import sizes_of, sizes_text
 from ...report.svg import WIDTH, draw
 from .case import Case, said, speeds_of
@@ -34,14 +35,14 @@ def charts(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _made(known[name], case, asked) for name in names if name in known}
 
 
-def _made(make: Callable[[Case], Bars | Chart], case: Case, asked: Mapping[str, Any]) -> dict[str, str]:
+def _made(make: Callable[[Case], Picture], case: Case, asked: Mapping[str, Any]) -> dict[str, str]:
     try:
         return drawn(make(case), asked)
     except LlmcalcError as error:
         return {"error": said(error)}
 
 
-def drawn(picture: Bars | Chart, asked: Mapping[str, Any]) -> dict[str, str]:
+def drawn(picture: Picture, asked: Mapping[str, Any]) -> dict[str, str]:
     """Return a picture as SVG in the width that is asked for, with its title and its points as CSV."""
     try:
         width = min(max(NARROWEST, float(asked.get("width") or WIDTH)), WIDEST)  # NARROWEST if not a number
@@ -50,12 +51,13 @@ def drawn(picture: Bars | Chart, asked: Mapping[str, Any]) -> dict[str, str]:
     return {"svg": draw(picture, width), "title": picture.title, "csv": points(picture)}
 
 
-def points(picture: Bars | Chart) -> str:
+def points(picture: Picture) -> str:
     """Return the points of a picture as CSV."""
     if isinstance(picture, Bars):
         heads: tuple[str, ...] = ("bar", "part", picture.kind)
         rows: list[tuple[Any, ...]] = [(bar.label, name, size) for bar in picture.bars for name, size in bar.parts]
     else:
+        assert isinstance(picture, Chart)
         heads = ("curve", picture.x.title, picture.y.title)
         rows = [(curve.name, x, y) for curve in picture.curves for x, y in curve.points]
         rows += [(mark.label, mark.x, mark.y) for mark in picture.marks]
@@ -63,12 +65,12 @@ def points(picture: Bars | Chart) -> str:
     return render(Document(picture.title, dict, tables=(Table("", columns, rows),)))
 
 
-def bars(case: Case) -> Bars | Chart:
+def bars(case: Case) -> Picture:
     """Return the bar of the memory of a GPU against its size."""
     return fit_document(case.fit).pictures()[0]
 
 
-def step_roofline(case: Case) -> Bars | Chart:
+def step_roofline(case: Case) -> Picture:
     """Return the roofline with a decode step and a prefill."""
     return _unnamed(roofline(case.latency))
 
@@ -81,14 +83,12 @@ def _unnamed(chart: Chart) -> Chart:
 def lengths(case: Case) -> list[int]:
     """Return powers of two up to the longest request of the model, and the chosen length."""
     most = min(case.longest or 2**17, max(2**20, case.context))
-    found, size = set(), max(min(SHORTEST, most // 64), LEAST)
-    while size <= most:
-        found.add(size)
-        size *= 2
-    return sorted({*found, most, min(case.context, most)})
+    shortest = max(min(SHORTEST, most // 64), LEAST)
+    powers = takewhile(lambda size: size <= most, (shortest << power for power in count()))
+    return sorted({*powers, most, min(case.context, most)})
 
 
-def memory_curve(case: Case) -> Bars | Chart:
+def memory_curve(case: Case) -> Picture:
     """Return the memory of a GPU against the context, with the layout of the state."""
     found, needed = case.fit, list[tuple[float, float]]()
     for size in lengths(case):
@@ -103,7 +103,7 @@ def memory_curve(case: Case) -> Bars | Chart:
     return Chart(title, _tokens(case), Axis("bytes", BYTES), curves, (here,), (level,))
 
 
-def speed_curve(case: Case) -> Bars | Chart:
+def speed_curve(case: Case) -> Picture:
     """Return the tokens per second of a user, or the texts that a model reads, against the context, with intervals."""
     found = {size: speed for size in lengths(case) if (speed := _speed(case, size))}
     if not found:
@@ -131,7 +131,7 @@ def _speed(case: Case, context: int) -> tuple[float, float, float] | None:
     return None
 
 
-def user_curve(case: Case) -> Bars | Chart:
+def user_curve(case: Case) -> Picture:
     """Return the tokens per second of a GPU against those of a user: a curve per layout, over numbers of users."""
     if case.only_reads:
         return _batch_curve(case)
@@ -149,7 +149,7 @@ def user_curve(case: Case) -> Bars | Chart:
     return found_chart if len(curves) > 1 else _unnamed(found_chart)
 
 
-def _batch_curve(case: Case) -> Bars | Chart:
+def _batch_curve(case: Case) -> Picture:
     """Return the texts per second of a model that only reads, against the number of texts."""
     rates = {users: case.reading_of(case.context, users).requests_per_s for users in sorted({*USERS, case.state.users})}
     curve = Curve("", tuple((float(users), rate) for users, rate in rates.items()))
@@ -192,7 +192,7 @@ def counted(number: int, what: str) -> str:
     return f"one {what}" if number == 1 else f"{number:,} {what}s"
 
 
-CHARTS: dict[str, Callable[[Case], Bars | Chart]] = {
+CHARTS: dict[str, Callable[[Case], Picture]] = {
     "memory": bars, "roofline": step_roofline, "memory_context": memory_curve, "speed_context": speed_curve,
     "users": user_curve,
 }  # fmt: skip

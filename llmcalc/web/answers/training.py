@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -28,7 +28,9 @@ PARTS = {
     "weights": "Weights", "gathered": "Gathered weights", "gradients": "Gradients", "optimizer": "Optimizer",
     "activations": "Activations", "transient": "Buffers", "reserve": "Runtime",
 }  # fmt: skip
-STATE_NAMES = {"optimizer", "recompute", "loss", "batch", "seq", "gpu", "count", "lora_rank", "weights", "mesh"}
+FIELDS = {"optimizer": "optimizer", "recompute": "recompute", "loss": "loss", "batch": "batch", "seq": "context",
+          "count": "n"}  # fmt: skip  # of the state, by setting
+CHANGED = {*FIELDS, "gpu", "lora_rank", "weights", "mesh"}  # settings that the page can change
 TEXTS = {
     "optimizer": "the optimizer {}", "recompute": "{} recomputation", "loss": "a {} cross-entropy",
     "batch": "{} sequences per GPU", "seq": "{:,} tokens per sequence",
@@ -172,16 +174,17 @@ def _run_facts(case: TrainingCase) -> Iterator[dict[str, Any]]:
 def changes(case: TrainingCase) -> Iterator[dict[str, Any]]:
     """Yield the changes of the state with which a step fits, with their texts."""
     for found in case.fit.changes:
-        settings = found.settings
-        if not settings.keys() <= STATE_NAMES:
-            continue
-        own: dict[str, Any] = {name: value for name, value in settings.items() if name in TEXTS}
-        own |= {"context": own.pop("seq")} if "seq" in own else {}
-        own |= {"n": settings["count"]} if "count" in settings else {}
-        if "lora_rank" in settings or "weights" in settings:
-            own["method"] = "qlora" if "weights" in settings else "lora"
-        method = [METHODS[own["method"]][0]] if "method" in own else []
-        yield change_data("Fits", own, change_text(TEXTS, settings, *method), found.result)
+        settings, method = found.settings, method_of(found.settings)
+        if settings.keys() <= CHANGED:
+            own = {FIELDS[name]: value for name, value in settings.items() if name in FIELDS}
+            own |= {"method": method} if method else {}
+            first = [METHODS[method][0]] if method else []
+            yield change_data("Fits", own, change_text(TEXTS, settings, *first), found.result)
+
+
+def method_of(settings: Mapping[str, Any]) -> str:
+    """Return the method of training that settings of memory mean."""
+    return "qlora" if "weights" in settings else "lora" if "lora_rank" in settings else ""
 
 
 def notes(case: TrainingCase) -> Iterator[str]:

@@ -18,7 +18,7 @@ from ...report.train import train_document
 from .case import MOST_KEPT
 from .charts import MOST_SHOWN, counted, lengths
 from .derivations import lines
-from .training import USUAL_TOKENS, TrainingCase, duration_text
+from .training import USUAL_TOKENS, TrainingCase, duration_text, method_of
 
 BATCHES = tuple(2**power for power in range(9))
 
@@ -35,12 +35,10 @@ def _recipes(model: str, gpu: str, n: int, seq: int) -> list[dict[str, Any]]:
     for one in found.recipes:
         if one.host:
             continue  # the page has no optimizer in host memory
-        own = one.settings
-        method = "qlora" if "weights" in own else "lora" if "lora_rank" in own else ""
-        chosen = {"method": method, **{name: own.get(name, "") for name in ("optimizer", "recompute", "loss")}}
+        own = {name: one.settings.get(name, "") for name in ("optimizer", "recompute", "loss")}
         needed = readable(one.needed + found.reserve, BYTES)
         rows.append({"method": one.method, "saving": one.saving, "fits": one.fits, "needed": needed, "batch": one.batch,
-                     "set": {**chosen, "batch": max(one.batch, 1)}})  # fmt: skip
+                     "set": {"method": method_of(one.settings), **own, "batch": max(one.batch, 1)}})  # fmt: skip
     return rows
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Named, Stack
 from ....core.layer import Layer
 from ....layers import Capacity, Embedding, Moe, Routing
-from ..config import BIASED, TOKENS, Config, Fields
+from ..config import TOKENS, Config, Fields
 from .seq2seq import (
     Style,
     class_kind,
@@ -21,9 +21,6 @@ from .seq2seq import (
 )
 
 POSITION_OFFSET = 2  # rows before the first position
-OFFSET = 2  # rows before the first position
-TAPS = 3  # kernel size of Whisper's two convolutions; the second has stride 2
-NO_KEY_BIAS = {**BIASED, "k_bias": False}
 PRE_NORM = Style(pre_norm=True, final_norm=True, embedding_norm=False, computed=True, buffer_bias=False)
 CHOSEN = 2  # number of experts per token
 EPS = 1e-30  # avoids a division by zero if both experts are full

@@ -21,9 +21,9 @@ SEGMENTS_COMPARED = 2  # classes of next-sentence and sentence-order prediction
 
 def bert(config: Config) -> Architecture:
     """Read a BERT config [devlin2018], or one of MosaicBERT [portes2023]."""
-    return (
-        _mosaic(config) if MOSAIC in config.data and not config.has_plain_class else with_head(config, encoder(config))
-    )
+    if MOSAIC in config.data and not config.has_plain_class:
+        return _mosaic(config)
+    return with_head(config, encoder(config))
 
 
 def _mosaic(config: Config) -> Architecture:
@@ -129,7 +129,7 @@ def bert_attention(config: Config, **changes: object) -> Attention:
 
 def bert_mlp(config: Config) -> Mlp:
     """Return BERT's feed-forward layer with biases."""
-    return Mlp(config.d_model, config.size("intermediate_size"), config.activation(), bias=True)
+    return config.plain_mlp(bias=True)
 
 
 def block(config: Config, attention: Layer | None = None, mlp: Layer | None = None, *, post: bool = True) -> Block:
@@ -228,20 +228,16 @@ def albert(config: Config) -> Architecture:
     """Read an ALBERT config [lan2019]. Embeddings are narrow, and groups of layers are applied repeatedly."""
     width, vocab, narrow = config.d_model, config.vocab, config.size("embedding_size")
     norm = config.layernorm()
-    attention = Attention(width, config.n_heads, causal=False, **BIASED)
-    mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True)
+    layers_of_group = {"attention": Attention(width, config.n_heads, causal=False, **BIASED), "mlp": bert_mlp(config)}
     inner = config.repeats("inner_group_num")
     parts = [
         sublayer(f"{name}{index if inner > 1 else ''}", layer, after=norm)
         for index in range(inner)
-        for name, layer in (("attention", attention), ("mlp", mlp))
+        for name, layer in layers_of_group.items()
     ]
     layers, groups = config.n_layers, config.repeats("num_hidden_groups")
     applied = [sum(1 for index in range(layers) if int(index / (layers / groups)) == group) for group in range(groups)]
     runs = tuple(Run(Block(f"group{group}", tuple(parts)), count, shared=True) for group, count in enumerate(applied))
-    inputs = (
-        *embeddings(config, vocab, narrow),
-        Named("norm", config.layernorm(width=narrow)),
-        Named("projection", Linear(narrow, width)),
-    )
+    normed, projected = Named("norm", config.layernorm(width=narrow)), Named("projection", Linear(narrow, width))
+    inputs = (*embeddings(config, vocab, narrow), normed, projected)
     return with_head(config, Stack("encoder", width, inputs, runs, (), "encoder"), narrow)

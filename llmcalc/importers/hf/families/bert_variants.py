@@ -27,12 +27,6 @@ from .bert import (
 ENDS = 2  # scores of a token as the start or end of a span
 DPR = {"DPRQuestionEncoder": "dpr", "DPRContextEncoder": "dpr_context", "DPRReader": "dpr_reader"}
 ENTITIES = "entity_embedding"
-ESM_KEPT = 1 - 0.15 * 0.8  # fraction of tokens not masked in training
-# read only by the question-answering heads
-_TAPAS_HEADS = (
-    "positive_label", "num_aggregation", "aggregation_", "use_", "answer_loss", "huber_loss", "temperature",
-    "average_", "cell_selection", "max_num_", "select_one", "allow_empty", "init_cell", "disable_per", "no_aggregation",
-)  # fmt: skip
 
 
 def xmod(config: Config) -> Architecture:
@@ -41,12 +35,16 @@ def xmod(config: Config) -> Architecture:
     config.ignore("default_language")
     stack = skip_padding(config, encoder(config, post=post))
     norm = config.layernorm(width=stack.d_model)
-    found = stack.runs[0].block
-    *mixers, mlp = found.sublayers
+    *mixers, mlp = stack.runs[0].block.sublayers
     adapter = _adapter(config, norm, "" if post else f"{mlp.name}.pre_norm")
     mlp = Sublayer(mlp.name, mlp.branches, pre=None if post else norm)
-    whole = Block(found.name, (*mixers, mlp, adapter))
-    return with_head(config, replace(stack, runs=(replace(stack.runs[0], block=whole),)), activation="gelu")
+    return with_head(config, _with_sublayers(stack, (*mixers, mlp, adapter)), activation="gelu")
+
+
+def _with_sublayers(stack: Stack, sublayers: tuple[Sublayer, ...]) -> Stack:
+    """Return a stack of equal blocks with other sub-layers."""
+    (run,) = stack.runs
+    return replace(stack, runs=(replace(run, block=replace(run.block, sublayers=sublayers)),))
 
 
 def _adapter(config: Config, norm: Norm, before_mlp: str) -> Sublayer:
@@ -79,10 +77,8 @@ def dpr(config: Config) -> Architecture:
         if out not in (0, stack.d_model):
             raise config.error("projection_dim must equal hidden_size for the reader")
         config.add_unmodelled("the reader returns passage scores as well as span scores")
-        outputs += [
-            Named("spans", Linear(stack.d_model, ENDS)),
-            Named("passage", Linear(stack.d_model, 1, positions="one")),
-        ]
+        outputs.append(Named("spans", Linear(stack.d_model, ENDS)))
+        outputs.append(Named("passage", Linear(stack.d_model, 1, positions="one")))
     return replace(encoder_model(config, stack, outputs), layout=DPR[name])
 
 
@@ -132,10 +128,8 @@ def electra(config: Config) -> Architecture:
     config.ignore("summary_last_dropout")
     stack = encoder(config, narrow=narrow)
     if config.head_kind() == "pretraining":
-        dense = Linear(stack.d_model, stack.d_model, activation=config.activation())
-        return encoder_model(
-            config, stack, [Named("discriminator_dense", dense), Named("discriminator", Linear(stack.d_model, 1))]
-        )
+        dense = Named("discriminator_dense", Linear(stack.d_model, stack.d_model, activation=config.activation()))
+        return encoder_model(config, stack, [dense, Named("discriminator", Linear(stack.d_model, 1))])
     return generator(config, stack, narrow, "gelu")
 
 
@@ -216,8 +210,7 @@ def luke(config: Config) -> Architecture:
     if config.flag("use_entity_aware_attention"):
         query = Linear(width, width, unused=True)
         spare = tuple(Sublayer(f"{pair}_query", (Branch("query", query),)) for pair in ("w2e", "e2w", "e2e"))
-        whole = replace(stack.runs[0].block, sublayers=(*stack.runs[0].block.sublayers, *spare))
-        stack = replace(stack, runs=(replace(stack.runs[0], block=whole),))
+        stack = _with_sublayers(stack, (*stack.runs[0].block.sublayers, *spare))
     share = ENTITIES if embedding_share(config) else None
     idle = [Named("entity", Embedding(entities, narrow, table="other", share=share, unused=True))]
     if narrow != width:
@@ -232,6 +225,5 @@ def luke(config: Config) -> Architecture:
     outputs = [pooler(width, dropped=True), *transform(config, width, activation="gelu"), Named("head", head)]
     outputs.append(Named("entity_transform", Linear(width, narrow, unused=True)))
     outputs.append(Named("entity_transform_norm", replace(config.layernorm(width=narrow), unused=True)))
-    return encoder_model(
-        config, stack, [*outputs, Named("entity_head", Head(entities, narrow, share, bias=True, unused=True))]
-    )
+    outputs.append(Named("entity_head", Head(entities, narrow, share, bias=True, unused=True)))
+    return encoder_model(config, stack, outputs)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....layers import Conv, DisentangledAttention, Embedding, Head, Linear
-from ..config import TOKENS, Config
-from ..rules import sublayer
+from ..config import TOKENS, Config, Fields
+from ..rules import repeat_block, sublayer
 from .bert import block, embeddings, encoder_model, tied_head, transform
 
 
@@ -52,16 +52,10 @@ def _deberta(config: Config, rows: int | None = None, conv: Conv | None = None, 
     limit = config.get("max_relative_positions", -1)
     reach = limit if type(limit) is int and limit > 0 else config.size("max_position_embeddings")
     looks = _words(config, "pos_att_type")
-    attention = DisentangledAttention(
-        config.d_model,
-        config.n_heads,
-        n_distances=(rows or 2 * reach) if relative else None,
-        content_to_position="c2p" in looks,
-        position_to_content="p2c" in looks,
-        max_distance=reach if relative and rows else None,
-        table_norm_eps=config.number("layer_norm_eps") or 1e-7,
-        **changes,
-    )
+    terms = {"content_to_position": "c2p" in looks, "position_to_content": "p2c" in looks}
+    distances: Fields = {"n_distances": rows or 2 * reach, "max_distance": reach if rows else None} if relative else {}
+    distances["table_norm_eps"] = config.number("layer_norm_eps") or 1e-7
+    attention = DisentangledAttention(config.d_model, config.n_heads, **terms, **distances, **changes)
     norm, layers = config.layernorm(), config.n_layers
     inputs = list(embeddings(config, config.vocab, narrow, positions=config.flag("position_biased_input")))
     config.ignore("max_position_embeddings")
@@ -70,10 +64,8 @@ def _deberta(config: Config, rows: int | None = None, conv: Conv | None = None, 
     usual = block(config, attention)
     runs = [Run(usual, layers)]
     if conv:
-        first = Block(
-            "first", (*usual.sublayers, replace(sublayer("conv", conv, after=norm), input_from=usual.sublayers[0].name))
-        )
-        runs = [Run(first, 1), *([Run(usual, layers - 1)] if layers > 1 else [])]
+        last = sublayer("conv", conv, after=norm, input_from=usual.sublayers[0].name)
+        runs = [Run(Block("first", (*usual.sublayers, last)), 1), *repeat_block(usual, layers - 1)]
     stack = Stack("encoder", config.d_model, tuple(inputs), tuple(runs), (), "encoder")
     return encoder_model(config, *_headed(config, stack, narrow))
 

@@ -38,10 +38,8 @@ def deepseek_ocr(config: Config) -> Architecture:
     window = config.optional_size("sliding_window")
     if window is None:
         return built
-    note = (
-        f"generated tokens attend to the prompt and {window} generated tokens; all tokens are counted as prompt tokens"
-    )
-    return replace(built, notes=(*built.notes, note))
+    attended = f"generated tokens attend to the prompt and {window} generated tokens"
+    return replace(built, notes=(*built.notes, f"{attended}; all tokens are counted as prompt tokens"))
 
 
 def deepseek(config: Config) -> Architecture:
@@ -62,12 +60,8 @@ def mla(config: Config, rope: Mapping[str, Any] | None = MappingProxyType({}), *
     nope, rotated = config.size("qk_nope_head_dim"), config.count("qk_rope_head_dim")
     config.check_computed("qk_head_dim", nope + rotated)
     rotary = config.rope(**{"interleaved": config.flag("rope_interleave", True), **(rope or {})})
-    fields: Fields = {
-        "qk_nope_head_dim": nope,
-        "qk_rope_head_dim": rotated,
-        "rope": None if rope is None else rotary,
-        "scale": _scale(config, nope + rotated),
-    }
+    fields: Fields = {"qk_nope_head_dim": nope, "qk_rope_head_dim": rotated, "scale": _scale(config, nope + rotated)}
+    fields["rope"] = None if rope is None else rotary
     keys = "n_heads=num_attention_heads kv_lora_rank v_head_dim? q_lora_rank? bias=attention_bias"
     return config.layer(Mla, keys, **{**fields, **changes})
 
@@ -103,14 +97,11 @@ def dense_first(config: Config) -> list[str]:
 
 def softmax_experts(config: Config, *, renormalise: bool = False) -> Moe:
     """Return routed and shared experts with DeepSeek-V2's routing."""
-    groups = config.expert_groups()
-    return shared_experts(
-        config,
-        routing={"renormalise": renormalise},
-        shared={"bias": config.flag("mlp_bias")},
-        expert_groups=None if config.string("topk_method", "greedy") == "greedy" else groups,
-        top_k=config.optional_size("num_experts_per_tok") or config.size("n_routed_experts"),
-    )
+    routing, shared = {"renormalise": renormalise}, {"bias": config.flag("mlp_bias")}
+    groups, is_greedy = config.expert_groups(), config.string("topk_method", "greedy") == "greedy"
+    chosen: Fields = {"expert_groups": None if is_greedy else groups}
+    chosen["top_k"] = config.optional_size("num_experts_per_tok") or config.size("n_routed_experts")
+    return shared_experts(config, routing=routing, shared=shared, **chosen)
 
 
 def indexed_mla(config: Config, indexer: Mapping[str, Any] = MappingProxyType({}), **changes: Any) -> Mla:

@@ -13,9 +13,7 @@ from ..config import BIASED, FULL, TOKENS, Config
 from ..rules import causal_lm, decoder, default_layernorm, prenorm_block, repeat_block, sublayer, unused_cross_attention
 from .moe_shared_experts import exaone_pattern
 
-SEGMENTS = 2
 PADDED_WIDTH = 256  # Phi-3-small rounds its hidden width up to a multiple
-
 _MLPS = ("mlp", "fused_mlp")  # classes of Phi's MLP in its authors' format, with the same weights
 _OFFSET = 2  # rows before the first position
 
@@ -101,9 +99,8 @@ def starcoder2(config: Config) -> Architecture:
 def stablelm(config: Config) -> Architecture:
     """Read a StableLM 2 config. A quarter of each head is rotated, and query and key heads may have separate norms."""
     norms = config.qk_layernorm() if config.flag("qk_layernorm") else {}
-    attention = config.attention(
-        bias=config.flag("use_qkv_bias"), o_bias=False, rope={"dim": config.rotary_width(0.25)}, **norms
-    )
+    bias, rope = config.flag("use_qkv_bias"), {"dim": config.rotary_width(0.25)}
+    attention = config.attention(bias=bias, o_bias=False, rope=rope, **norms)
     place = "parallel" if config.flag("use_parallel_residual") else "pre"
     return decoder(config, norm=config.layernorm(), attention=attention, place=place)
 
@@ -184,15 +181,10 @@ def opt(config: Config) -> Architecture:
     norm = replace(default_layernorm(width), scale=affine, bias=affine)
     without_final = config.flag("_remove_final_layer_norm")
     d_ff, activation = config.size("ffn_dim"), config.activation("activation_function")
-    found = decoder(
-        config,
-        norm=norm,
-        attention=Attention(width, config.n_heads, **dict.fromkeys(BIASED, biased)),  # type: ignore[arg-type]
-        mlp=Mlp(width, d_ff, activation, bias=biased),
-        place="pre" if before else "after",
-        inputs=(_positions(config, width),),
-        final=before and not without_final,
-    )
+    attention = Attention(width, config.n_heads, **dict.fromkeys(BIASED, biased))  # type: ignore[arg-type]
+    mlp, inputs = Mlp(width, d_ff, activation, bias=biased), (_positions(config, width),)
+    place, final = "pre" if before else "after", before and not without_final
+    found = decoder(config, attention, mlp, norm=norm, place=place, inputs=inputs, final=final)
     narrow = config.optional_size("word_embed_proj_dim") or width
     return found if narrow == width else _narrow_table(config, found, narrow)
 
@@ -212,14 +204,11 @@ def _narrow_table(config: Config, found: Architecture, narrow: int) -> Architect
 
 def biogpt(config: Config) -> Architecture:
     """Read a BioGPT config [luo2022]."""
-    return decoder(
-        config,
-        norm=default_layernorm(config.d_model),
-        embedding_scale=config.d_model**0.5 if config.flag("scale_embedding", True) else 1.0,
-        attention=Attention(config.d_model, config.n_heads, **BIASED),
-        mlp=Mlp(config.d_model, config.size("intermediate_size"), config.activation(), bias=True),
-        inputs=(_positions(config, config.d_model),),
-    )
+    width, norm = config.d_model, default_layernorm(config.d_model)
+    scale = width**0.5 if config.flag("scale_embedding", True) else 1.0
+    attention, mlp = Attention(width, config.n_heads, **BIASED), config.plain_mlp(bias=True)
+    inputs = (_positions(config, width),)
+    return decoder(config, attention, mlp, norm=norm, embedding_scale=scale, inputs=inputs)
 
 
 def xglm(config: Config) -> Architecture:

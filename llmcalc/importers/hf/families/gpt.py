@@ -109,11 +109,12 @@ def ctrl(config: Config) -> Architecture:
     """Read a CTRL config [keskar2019] with pre-norm blocks and sinusoidal positions."""
     width = config.size("n_embd")
     final = config.layernorm("layer_norm_epsilon", width=width)
-    norms = {"norm": replace(final, eps=1e-6), "final_norm": final}  # the former regardless of the config
-    ends = {"inputs": (_positions(config, width, fixed=FixedTable("halves")),), "head": _head(config)}
+    norm = replace(final, eps=1e-6)  # regardless of the config
+    ends: Fields = {"inputs": (_positions(config, width, fixed=FixedTable("halves")),), "head": _head(config)}
+    ends |= {"final_norm": final, "embedding_scale": width**0.5}
     attention = Attention(width, config.size("n_head"), **BIASED)
     mlp = Mlp(width, config.size("dff"), "relu", bias=True)
-    return decoder(config, attention, mlp, embedding_scale=width**0.5, **norms, **ends)
+    return decoder(config, attention, mlp, norm=norm, **ends)
 
 
 def _head(config: Config) -> Head:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import filterfalse
 
 from ....core.architecture import Architecture, Named
-from ....core.errors import UnknownNameError
 from ....layers import Attention, Mlp, Norm, Rope
 from ....layers.parts.implementation import Implementation
 from ....layers.score_biases.alibi import Alibi
@@ -95,12 +95,8 @@ def mpt(config: Config) -> Architecture:
     """Read an MPT config with ALiBi and no biases. The transformers class ignores most flags."""
     config.ignore(_MPT_UNUSED)
     details = config.mapping("attn_config")
-    unknown = next((key for key in details if not is_irrelevant(key) and key not in _MPT_KEYS.split()), None)
-    if unknown is not None:
-        raise UnknownNameError("attn_config key", unknown, _MPT_KEYS.split(), where=config.where)
-    kind = details.get("attn_type", _MPT_ATTENTION[0])
-    if kind not in _MPT_ATTENTION:
-        raise UnknownNameError("attn_type", str(kind), _MPT_ATTENTION, where=config.where)
+    config.check_known("attn_config key", filterfalse(is_irrelevant, details), _MPT_KEYS.split())
+    config.check_known("attn_type", [str(details.get("attn_type", _MPT_ATTENTION[0]))], _MPT_ATTENTION)
     scores = {"clip": details.get("clip_qkv"), "scale": details.get("softmax_scale")}
     attention = _attention(config, bias=False, score_bias=Alibi(), **scores)
     norm = Norm(config.d_model, "layernorm", eps=config.number("layer_norm_epsilon") or 1e-5)

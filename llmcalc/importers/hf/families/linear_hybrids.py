@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Stack, Sublayer
-from ....core.errors import UnknownNameError, short_repr
+from ....core.errors import short_repr
 from ....core.layer import is_number
 from ....core.layer_history import with_n_sums
 from ....layers import AttentionResidual, Bounds, GatedDeltaNet, Kda, Latent, Mlp, Moe
@@ -17,6 +17,7 @@ from .qwen import gated_delta_net
 
 _FIXED_ROUTING = "moe_layer_freq moe_router_activation_func use_grouped_topk mla_use_nope num_nextn_predict_layers"
 _SIZES = ("head_dim", "num_heads", "short_conv_kernel_size")
+_KDA = ("num_heads", "head_dim", "conv_kernel_dim")  # ends of the keys of transformers
 _LAYERS = ("full_attn_layers", "kda_layers")
 _GATES = ("use_full_rank_gate", "gate_lower_bound")  # Kimi K3
 _LARA_CYCLE = ("linear_attention", "sliding_attention", "linear_attention", "full_attention", "sliding_attention")
@@ -37,28 +38,22 @@ def kimi_linear(config: Config) -> Architecture:
     mlp = Mlp(config.d_model, config.size("intermediate_size"), gated=True, **activation)
     width = config.optional_size("routed_expert_hidden_size")
     latent = Latent(width, norm=config.flag("latent_moe_use_norm"), eps=eps) if width else None
-    built = sigmoid_lm(
-        config, mixers, types, config.count("first_k_dense_replace", 1), mlp, **activation, latent=latent
-    )
+    dense = config.count("first_k_dense_replace", 1)
+    built = sigmoid_lm(config, mixers, types, dense, mlp, **activation, latent=latent)
     every = config.optional_size("attn_res_block_size")
     return replace(built, stacks=(_with_attention_residuals(built.main, every, eps),)) if every else built
 
 
 def _kda(config: Config, inner: Fields) -> Kda:
     """Return a KDA layer built from the published config keys or the transformers config keys."""
-    heads, head, taps = (config.size(f"linear_{name}") for name in ("num_heads", "head_dim", "conv_kernel_dim"))
-    head = inner.get("head_dim", head)
-    return Kda(
-        config.d_model,
-        inner.get("num_heads", heads),
-        head,
-        inner.get("short_conv_kernel_size", taps),
-        gate_rank=head,
-        full_gate=inner.get("use_full_rank_gate", False),
-        decay_bound=inner.get("gate_lower_bound"),
-        norm_eps=config.eps,
-        activation="silu" if config.string("hidden_act") == "situ" else config.activation(),
+    heads, head, taps = (
+        inner.get(own, config.size(f"linear_{name}"))
+        for own, name in zip(("num_heads", "head_dim", "short_conv_kernel_size"), _KDA, strict=True)
     )
+    gates = {"full_gate": inner.get("use_full_rank_gate", False), "decay_bound": inner.get("gate_lower_bound")}
+    activation = "silu" if config.string("hidden_act") == "situ" else config.activation()
+    more: Fields = {"norm_eps": config.eps, "activation": activation}
+    return Kda(config.d_model, heads, head, taps, gate_rank=head, **gates, **more)
 
 
 def _activation(config: Config) -> Fields:
@@ -78,9 +73,8 @@ def _linear_config(config: Config) -> Fields:
         return {}
     if not isinstance(found, dict):
         raise config.invalid("linear_attn_config", "an object", found)
+    config.check_known("linear_attn_config key", found, (*_SIZES, *_LAYERS, *_GATES))
     for key, value in found.items():
-        if key not in (*_SIZES, *_LAYERS, *_GATES):
-            raise UnknownNameError("linear_attn_config key", key, (*_SIZES, *_LAYERS, *_GATES), where=config.where)
         if key == "use_full_rank_gate":
             wanted, right = "must be true or false", type(value) is bool
         elif key == "gate_lower_bound":
@@ -121,15 +115,13 @@ def bailing_hybrid(config: Config) -> Architecture:
     period = config.size("layer_group_size")
     config.ignore("num_mtp_layers mtp_loss_scaling_factor")
     types = ["linear_attention" if (index + 1) % period else "full_attention" for index in range(config.n_layers)]
-    kda = Kda(
-        config.d_model,
-        config.optional_size("linear_num_heads") or config.n_heads,
-        config.optional_size("linear_head_dim") or config.size("head_dim"),
-        config.optional_size("linear_conv_kernel_dim") or config.size("short_conv_kernel_size"),
-        decay_bound=config.number("kda_lower_bound") if config.flag("kda_safe_gate") else None,
-        norm_eps=config.eps,
-        activation=config.activation(),
+    heads, head, taps = (
+        config.optional_size(f"linear_{name}") or config.size(other)
+        for name, other in zip(_KDA, ("num_attention_heads", "head_dim", "short_conv_kernel_size"), strict=True)
     )
+    bound = config.number("kda_lower_bound") if config.flag("kda_safe_gate") else None
+    more: Fields = {"norm_eps": config.eps, "activation": config.activation()}
+    kda = Kda(config.d_model, heads, head, taps, decay_bound=bound, **more)
     config.ignore("head_dim num_attention_heads short_conv_kernel_size kda_lower_bound")
     mixers = {"full_attention": mla(config, gate="input", gate_per_head=True), "linear_attention": kda}
     return sigmoid_lm(config, mixers, types, config.count("first_k_dense_replace"))
@@ -153,17 +145,11 @@ def olmo_hybrid(config: Config) -> Architecture:
     config.ignore("linear_a_log_min linear_a_log_max linear_dt_min linear_dt_max linear_dt_init_floor")
     key_heads = config.optional_size("linear_num_key_heads") or heads
     d_k = config.optional_size("linear_key_head_dim") or int(0.75 * config.d_model / key_heads)
-    delta = GatedDeltaNet(
-        config.d_model,
-        key_heads,
-        config.optional_size("linear_num_value_heads") or heads,
-        d_k,
-        config.optional_size("linear_value_head_dim") or 2 * d_k,
-        config.size("linear_conv_kernel_dim"),
-        norm_eps=1e-5,  # fixed by the class
-        activation=config.activation(),
-        negative_eigenvalues=config.flag("linear_allow_neg_eigval"),
-    )
+    value_heads = config.optional_size("linear_num_value_heads") or heads
+    d_v, taps = config.optional_size("linear_value_head_dim") or 2 * d_k, config.size("linear_conv_kernel_dim")
+    more: Fields = {"activation": config.activation(), "negative_eigenvalues": config.flag("linear_allow_neg_eigval")}
+    more["norm_eps"] = 1e-5  # fixed by the class
+    delta = GatedDeltaNet(config.d_model, key_heads, value_heads, d_k, d_v, taps, **more)
     rotated = config.get("rope_parameters")
     rope: Fields | None = {} if isinstance(rotated, dict) and rotated.get("rope_theta") is not None else None
     attention = config.attention(rope=rope, qk_norm="projection")

@@ -225,9 +225,8 @@ def _nas_block(config: Config, entry: Any, norm: Layer, width: int, heads: int) 
         if not isinstance(factor, (int, float)) or factor is True or factor <= 0:
             raise config.invalid("ffn_mult", "positive", factor)
         d_ff = -(-int(2 * factor * width / 3) // _NAS_MULTIPLE) * _NAS_MULTIPLE
-        found.append(
-            sublayer("mlp", Mlp(width, d_ff, config.activation(), gated=True, bias=config.flag("mlp_bias")), pre=norm)
-        )
+        mlp = Mlp(width, d_ff, config.activation(), gated=True, bias=config.flag("mlp_bias"))
+        found.append(sublayer("mlp", mlp, pre=norm))
     return tuple(found)
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Sublayer
-from ....core.errors import UnknownNameError
 from ....core.layer import Layer
 from ....layers import Latent, Mamba, Mamba2, MlpMultipliers, SsmMultipliers
 from ....layers.parts.multipliers import Multipliers
@@ -27,17 +26,10 @@ _OLD_NAMES = {"mamba": "linear_attention", "attention": "full_attention"}
 
 def jamba(config: Config) -> Architecture:
     """Read a Jamba config [lieber2024] with Mamba layers. Attention and expert layers occur at regular intervals."""
-    mixers: Layers = {
-        "attention": config.attention(bias=False, rope=None),
-        "mamba": config.layer(
-            Mamba,
-            f"{MAMBA_KEYS} activation=hidden_act",
-            d_inner=config.size("mamba_expand") * config.d_model,
-            dt_rank=time_step_rank(config, "mamba_dt_rank"),
-            bcdt_norm="rmsnorm",
-            norm_eps=config.eps,
-        ),
-    }
+    attention, keys = config.attention(bias=False, rope=None), f"{MAMBA_KEYS} activation=hidden_act"
+    inner, rank = config.size("mamba_expand") * config.d_model, time_step_rank(config, "mamba_dt_rank")
+    mamba = config.layer(Mamba, keys, d_inner=inner, dt_rank=rank, bcdt_norm="rmsnorm", norm_eps=config.eps)
+    mixers: Layers = {"attention": attention, "mamba": mamba}
     n_experts, norm = config.size("num_experts"), config.rmsnorm()
     experts = config.experts(width="intermediate_size", routing={"renormalise": False})
     attention_period, attention_offset = config.period_and_offset("attn")
@@ -60,25 +52,17 @@ def nemotron_h(config: Config) -> Architecture:
     norm = config.rmsnorm("layer_norm_epsilon")
     config.ignore(_IGNORED_BY_NEMOTRON)
     latent = config.optional_size("moe_latent_size")
-    readers: Fields = {
-        "linear_attention": ("mamba", lambda: _nemotron_mamba(config)),
-        "full_attention": ("attention", lambda: config.attention(bias=_unused_flag(config), rope=None)),
-        "mlp": ("mlp", lambda: config.plain_mlp(activation="mlp_hidden_act")),
-        "moe": (
-            "moe",
-            lambda: config.experts(
-                "n_routed_experts",
-                activation=config.activation("mlp_hidden_act"),
-                gated=False,
-                expert_bias=False,
-                routing=SIGMOID,
-                expert_groups=config.expert_groups("two"),
-                shared={"d_ff": config.size("moe_shared_expert_intermediate_size"), "bias": config.flag("mlp_bias")},
-                latent=Latent(latent, config.flag("mlp_bias")) if latent else None,
-            ),
-        ),
-    }
-    kinds = {kind: Block(name, (sublayer(name, build(), pre=norm),)) for kind, (name, build) in readers.items()}
+    config.get("attention_bias")  # a key without effect, because the class has no bias
+    mixers = {"mamba": _nemotron_mamba(config), "attention": config.attention(bias=False, rope=None)}
+    mlp, bias = config.plain_mlp(activation="mlp_hidden_act"), config.flag("mlp_bias")
+    more: Fields = {"gated": False, "expert_bias": False, "activation": mlp.activation}
+    more["expert_groups"] = config.expert_groups("two")
+    more["latent"] = Latent(latent, bias) if latent else None
+    shared = {"d_ff": config.size("moe_shared_expert_intermediate_size"), "bias": bias}
+    routed = config.experts("n_routed_experts", routing=SIGMOID, shared=shared, **more)
+    layers: Layers = {**mixers, "mlp": mlp, "moe": routed}
+    blocks = {name: Block(name, (sublayer(name, layer, pre=norm),)) for name, layer in layers.items()}
+    kinds = {_OLD_NAMES.get(name, name): block for name, block in blocks.items()}
     return causal_lm(config, group_runs(kinds[kind] for kind in _nemotron_order(config, kinds)), norm, tied=False)
 
 
@@ -96,20 +80,11 @@ def _nemotron_order(config: Config, kinds: dict[str, Block]) -> list[str]:
     if types is None:
         if not isinstance(pattern, str):
             raise config.invalid("hybrid_override_pattern", "a string", pattern)
-        unknown = next((letter for letter in pattern if letter not in _LETTERS), None)
-        if unknown:
-            raise UnknownNameError("hybrid_override_pattern letter", unknown, _LETTERS, where=config.where)
+        config.check_known("hybrid_override_pattern letter", pattern, _LETTERS)
         types = [_LETTERS[letter] for letter in pattern]
     types = [_OLD_NAMES.get(kind, kind) for kind in types]
-    wrong = next((kind for kind in types if kind not in kinds), None)
-    if wrong:
-        raise UnknownNameError("layer type", wrong, kinds, where=config.where)
+    config.check_known("layer type", types, kinds)
     return types
-
-
-def _unused_flag(config: Config) -> bool:
-    config.get("attention_bias")  # a key without effect, because the class has no bias
-    return False
 
 
 def bamba(config: Config) -> Architecture:
@@ -141,10 +116,8 @@ def _shared_or_sparse(config: Config) -> Layer:
     config.ignore("intermediate_size num_experts_per_tok")
     if not config.count("num_local_experts"):
         return config.gated_mlp("shared_intermediate_size", bias=False)
-    shared = {"d_ff": config.size("shared_intermediate_size")}
-    return config.experts(
-        "num_local_experts", "intermediate_size", routing={"renormalise": True, "scale": 1.0}, shared=shared
-    )
+    shared, routing = {"d_ff": config.size("shared_intermediate_size")}, {"renormalise": True, "scale": 1.0}
+    return config.experts("num_local_experts", "intermediate_size", routing=routing, shared=shared)
 
 
 def falcon_h1(config: Config) -> Architecture:
@@ -185,9 +158,8 @@ def _mamba2(config: Config, inner: int, **changes: Any) -> Mamba2:
         raise config.size_error(f"mamba_n_heads ({heads}) must divide the inner width ({inner})")
     head = inner // heads if config.get("mamba_d_head") == "auto" else config.size("mamba_d_head")
     if head * heads != inner:
-        raise config.size_error(
-            f"mamba_d_head · mamba_n_heads must equal the inner width ({inner}), not {head * heads}"
-        )
+        text = f"mamba_d_head · mamba_n_heads must equal the inner width ({inner}), not {head * heads}"
+        raise config.size_error(text)
     keys = "d_state=mamba_d_state n_groups=mamba_n_groups d_conv=mamba_d_conv chunk=mamba_chunk_size"
     keys += " bias=mamba_proj_bias conv_bias=mamba_conv_bias activation=hidden_act"
     changes |= {"n_ssm_heads": heads, "d_ssm_head": head, "norm_eps": config.eps, **time_step_limits(config)}

@@ -15,20 +15,17 @@ from ..rules import decoder
 SWIGLU_ALPHA = 1.702  # α in x · sigmoid(α x), as in quick GELU
 UP_OFFSET = 1.0
 _FLAT = {
-    "index_n_heads": "sparse_num_index_heads",
-    "index_head_dim": "sparse_index_dim",
-    "index_block_size": "sparse_block_size",
-    "index_topk_blocks": "sparse_topk_blocks",
-}
+    "index_n_heads": "sparse_num_index_heads", "index_head_dim": "sparse_index_dim",
+    "index_block_size": "sparse_block_size", "index_topk_blocks": "sparse_topk_blocks",
+}  # fmt: skip
 
 
 def minimax_m2(config: Config) -> Architecture:
     """Read a MiniMax-M2 config with sigmoid routing and norms over the full width of queries and keys."""
     config.get("partial_rotary_factor")
     config.ignore("num_mtp_modules mtp_transformer_layers use_mtp")  # never built by the class
-    config.ignore(
-        "attn_type_list use_qk_norm qk_norm_type shared_intermediate_size use_routing_bias"
-    )  # the class always behaves as if true
+    # the class always behaves as if true
+    config.ignore("attn_type_list use_qk_norm qk_norm_type shared_intermediate_size use_routing_bias")
     rotary = config.optional_size("rotary_dim") or config.rotary_width()
     attention = config.attention(bias=False, qk_norm="projection", rope={"dim": rotary})
     return decoder(config, attention, config.experts("num_local_experts", "intermediate_size", routing=SIGMOID))
@@ -41,37 +38,22 @@ def minimax_m3(config: Config) -> Architecture:
     sparse = _indexer_sizes(config)
     act = "quick_gelu"  # x · sigmoid(1.702 x) regardless of hidden_act
     bounds = Bounds(config.number("swiglu_limit"), up_offset=UP_OFFSET)
-    routed = config.experts(
-        "num_local_experts",
-        "intermediate_size",
-        routing=SIGMOID,
-        shared={"d_ff": config.size("shared_intermediate_size")},
-        activation=act,
-        bounds=bounds,
-    )
+    keys, shared = ("num_local_experts", "intermediate_size"), {"d_ff": config.size("shared_intermediate_size")}
+    routed = config.experts(*keys, routing=SIGMOID, shared=shared, activation=act, bounds=bounds)
     dense = Mlp(width, config.size("dense_intermediate_size"), act, gated=True, bounds=bounds)
     feeds: Layers = {"sparse": routed, "dense": dense}
-    norms: Fields = {"qk_norm": {"unit_offset": True}}
-    full = config.attention(bias=False, rope={"dim": config.rotary_width()}, **norms)
-    block = sparse("index_block_size")
-    indexer = TokenIndexer(
-        sparse("index_n_heads"),
-        sparse("index_head_dim"),
-        block,
-        local=_local_blocks(config),
-        unit_offset=True,
-        norm_eps=config.eps,
-        top_k=block * sparse("index_topk_blocks"),
-    )
+    full = config.attention(bias=False, rope={"dim": config.rotary_width()}, qk_norm={"unit_offset": True})
+    block, heads, head = (sparse(key) for key in ("index_block_size", "index_n_heads", "index_head_dim"))
+    more: Fields = {"local": _local_blocks(config), "top_k": block * sparse("index_topk_blocks")}
+    indexer = TokenIndexer(heads, head, block, unit_offset=True, norm_eps=config.eps, **more)
     mixers: Layers = {"full_attention": full, "minimax_m3_sparse": replace(full, indexer=indexer)}
     frequency = (config.get("sparse_attention_config") or {}).get("sparse_attention_freq")
     kinds = _types_from_flags(config, frequency, layers, "full_attention", "minimax_m3_sparse")
     types = config.layer_types(kinds or ["full_attention"] * layers)
     usual = _types_from_flags(config, config.get("moe_layer_freq"), layers, "dense", "sparse") or ["sparse"] * layers
     usual = config.types_like("mlp_layer_types", usual, "moe_layer_freq")
-    return _with_rotary_note(
-        config, decoder(config, mixers, feeds, types, usual, norm=config.rmsnorm(unit_offset=True))
-    )
+    built = decoder(config, mixers, feeds, types, usual, norm=config.rmsnorm(unit_offset=True))
+    return _with_rotary_note(config, built)
 
 
 def _with_rotary_note(config: Config, built: Architecture) -> Architecture:

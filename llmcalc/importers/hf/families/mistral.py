@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ....core.architecture import Architecture
-from ....core.errors import UnknownNameError
 from ....core.layer import Layer
 from ....layers import Mla, Mlp, Moe, Routing
 from ....layers.parts.latent_indexer import LatentIndexer
@@ -59,12 +58,10 @@ def mistral_large4(config: Config) -> Architecture:
     routed = shared_experts(config, routing={"renormalise": True})
     parts: Layers = {"dense": config.gated_mlp(), "sparse": routed}
     for index, (indexer, turns, source) in enumerate(zip(kinds, turned, sources, strict=False)):
-        if indexer not in ("full", "shared"):
-            raise UnknownNameError("indexer type", indexer, ("full", "shared"), where=config.where)
+        config.check_known("indexer type", [indexer], ("full", "shared"))
         lent = index in sources[index + 1 : layers]
-        name = "_".join(
-            (indexer, "rope" if turns else "nope", "lent" if lent else "own" if source == index else "reused")
-        )
+        origin = "lent" if lent else "own" if source == index else "reused"
+        name = f"{indexer}_{'rope' if turns else 'nope'}_{origin}"
         mixers.setdefault(name, _scaled_attention(config, indexer == "full", bool(turns), source != index, lent))
         order.append(name)
     softcap = config.number("final_logit_softcapping")
@@ -98,7 +95,5 @@ def mistral_params(config: Config) -> Architecture:
 def key_group(config: Config, key: str, known: tuple[str, ...]) -> Fields:
     """Return the nested object at ``key``, or an empty dictionary if the key is not set. Reject unknown keys."""
     found = config.mapping(key)
-    unknown = next((name for name in found if name not in known), None)
-    if unknown is not None:
-        raise UnknownNameError(f"{key} key", unknown, known, where=config.where)
+    config.check_known(f"{key} key", found, known)
     return found

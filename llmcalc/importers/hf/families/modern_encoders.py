@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
@@ -9,16 +10,15 @@ from ....core.layer import Layer
 from ....layers import Attention, Embedding, Head, Linear, Mlp
 from ..config import Config
 from ..rules import group_runs, postnorm_block, prenorm_block, repeat_block, runs_of
-from .bert import embedding_share, embeddings, pooler, tied_head, transform
+from .bert import bert_mlp, embedding_share, embeddings, pooler, tied_head, transform
 
-ESM3_LAYERS = 36  # kinds of sub-layers whose outputs are added unchanged
 KINDS = ("full_attention", "sliding_attention")
 
 
 def modernbert(config: Config) -> Architecture:
     """Read a ModernBERT config [warner2024] with gated MLPs and windows. The first block has no attention pre-norm."""
     config.ignore("deterministic_flash_attn sparse_prediction sparse_pred_ignore_index classifier_pooling")
-    return _modernbert(config, _has_head(config), causal=False, window=(config.size("local_attention") // 2) + 1)
+    return _modernbert(config, _has_head(config), causal=False, window=config.size("local_attention") // 2 + 1)
 
 
 def modernbert_decoder(config: Config) -> Architecture:
@@ -130,35 +130,35 @@ def _older_ultrabert(config: Config) -> list[str]:
 
 def nomic_bert(config: Config) -> Architecture:
     """Read a post-norm Nomic BERT config [nussbaum2024] with gated MLPs. Only norms and the head have biases."""
-    mlp = config.gated_mlp()
-    outputs: list[Named] = []
-    if _has_head(config):
-        outputs = [*transform(config, config.d_model), Named("head", tied_head(config, config.d_model))]
-    return _postnorm(config, config.attention(bias=False, causal=False), mlp, outputs)
+    return _postnorm(config, config.attention(bias=False, causal=False), config.gated_mlp())
 
 
 def gte(config: Config) -> Architecture:
     """Read a GTE v1.5 config [zhang2024]. Blocks are post-norm, and only gate and up-projections lack biases."""
     mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), gated=True, out_bias=True)
-    outputs: list[Named] = []
-    if _has_head(config):
-        head = Named("head", tied_head(config, config.d_model, spare_bias=False))
-        outputs = [*transform(config, config.d_model, activation="gelu"), head]
-    return _postnorm(config, config.attention(bias=True, causal=False), mlp, outputs)
+    return _postnorm(config, config.attention(bias=True, causal=False), mlp, activation="gelu", spare_bias=False)
 
 
 def jina(config: Config) -> Architecture:
     """Read a Jina embeddings v3 config [sturua2024] as XLM-R with rotary positions. Adapters are not included."""
-    width = config.d_model
-    mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True)
-    outputs = [pooler(width)]
+    mlp, bare = bert_mlp(config), [pooler(config.d_model)]
+    return _postnorm(config, config.attention(bias=True, causal=False), mlp, bare, activation="gelu")
+
+
+def _postnorm(
+    config: Config,
+    attention: Layer,
+    mlp: Layer,
+    bare: Sequence[Named] = (),
+    *,
+    activation: str | None = None,
+    spare_bias: bool = True,
+) -> Architecture:
+    """Return an encoder with BERT's head, or with the outputs ``bare`` if the class has no head."""
+    norm, width, outputs = config.layernorm(), config.d_model, [*bare]
     if _has_head(config):
-        outputs = [*transform(config, width, activation="gelu"), Named("head", tied_head(config, width))]
-    return _postnorm(config, config.attention(bias=True, causal=False), mlp, outputs)
-
-
-def _postnorm(config: Config, attention: Layer, mlp: Layer, outputs: list[Named]) -> Architecture:
-    norm = config.layernorm()
+        head = Named("head", tied_head(config, width, spare_bias=spare_bias))
+        outputs = [*transform(config, width, activation=activation), head]
     block = postnorm_block("block", norm, attention=attention, mlp=mlp)
-    inputs = (*embeddings(config, config.vocab, config.d_model, positions=False), Named("norm", norm))
+    inputs = (*embeddings(config, config.vocab, width, positions=False), Named("norm", norm))
     return _encoder(config, inputs, repeat_block(block, config.n_layers), outputs)

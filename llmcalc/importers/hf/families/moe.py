@@ -23,14 +23,11 @@ def phimoe(config: Config) -> Architecture:
     config.ignore("input_jitter_noise")  # used only in training
     attention = config.attention(window=config.sliding_window())
     # the class always selects two experts
-    tolerance = config.number("router_jitter_noise", 0.0)
-    feed = config.experts(
-        "num_local_experts", "intermediate_size", routing={"mixer_tolerance": tolerance}, top_k_run=SPARSE_MIXER
-    )
+    routing = {"mixer_tolerance": config.number("router_jitter_noise", 0.0)}
+    feed = config.experts("num_local_experts", "intermediate_size", routing=routing, top_k_run=SPARSE_MIXER)
     if feed.top_k != SPARSE_MIXER:
-        config.add_unmodelled(
-            f"the model class always selects {SPARSE_MIXER} experts, but num_experts_per_tok is {feed.top_k}"
-        )
+        chosen = f"always selects {SPARSE_MIXER} experts, but num_experts_per_tok is {feed.top_k}"
+        config.add_unmodelled(f"the model class {chosen}")
     head = config.lm_head(bias=config.flag("lm_head_bias"))
     return decoder(config, attention, feed, norm=config.layernorm("rms_norm_eps"), head=head)
 
@@ -83,9 +80,8 @@ def granitemoe_swa(config: Config) -> Architecture:
 
 def _granite(config: Config, types: list[str], **changes: object) -> Architecture:
     shared = config.optional_size("shared_intermediate_size", zero_is_none=True)
-    routed = config.experts(
-        "num_local_experts", "intermediate_size", routing={"renormalise": True}, shared={"d_ff": shared}
-    )
+    keys = ("num_local_experts", "intermediate_size")
+    routed = config.experts(*keys, routing={"renormalise": True}, shared={"d_ff": shared})
     mixers, order = attention_by_base(config, types, scale=config.number("attention_multiplier"), **changes)
     return decoder(config, mixers, routed, order, **multipliers(config))
 
@@ -133,19 +129,12 @@ def dbrx(config: Config) -> Architecture:
     config.ignore("num_key_value_heads tie_word_embeddings")  # the class never ties embeddings
     attend.ignore("attn_pdrop rope_theta is_encoder_decoder")
     feed.ignore("is_encoder_decoder hidden_size moe_loss_weight moe_jitter_eps")
-    power = feed.get(
-        "moe_normalize_expert_weights", 1.0
-    )  # order of the norm that divides gate values; None means no division
+    power = feed.get("moe_normalize_expert_weights", 1.0)  # order of the norm that divides gate values, or None
     order = 1.0 if power is None else feed.finite_number(power, "moe_normalize_expert_weights")
     routing = Routing(renormalise=power is not None, renormalise_power=order)
-    attention = Attention(
-        width,
-        heads,
-        attend.size("kv_n_heads", 1),
-        config.divide_by_heads(width, heads),
-        clip=attend.number("clip_qkv"),
-        rope=config.rope(theta=config.rope_theta(default=attend.number("rope_theta") or 10000.0)),
-    )
+    pairs, head = attend.size("kv_n_heads", 1), config.divide_by_heads(width, heads)
+    rope = config.rope(theta=config.rope_theta(default=attend.number("rope_theta") or 10000.0))
+    attention = Attention(width, heads, pairs, head, clip=attend.number("clip_qkv"), rope=rope)
     act = feed.get("ffn_act_fn") or {"name": "silu"}
     if not isinstance(act, dict) or set(act) != {"name"}:
         raise config.error(f"ffn_act_fn must contain only the key 'name', not {short_repr(act)}")
@@ -170,10 +159,8 @@ def beam(config: Config) -> Architecture:
     last, layers = config.n_layers - 1, range(config.n_layers)
     pattern = ["full_attention" if at == last or at % 6 == 5 else "sliding_attention" for at in layers]
     routed = config.experts(routing=SIGMOID, expert_groups=config.expert_groups("two"))
-    kinds, head = (
-        config.mlp_types(min(3, len(layers))),
-        config.lm_head(softcap=config.number("final_logit_softcapping")),
-    )
+    kinds = config.mlp_types(min(3, len(layers)))
+    head = config.lm_head(softcap=config.number("final_logit_softcapping"))
     found = decoder(config, mixers, routed, config.layer_types(pattern), kinds, place="sandwich", head=head)
     return map_sublayers(found, lambda part: replace(part, depth_scaled=True))
 

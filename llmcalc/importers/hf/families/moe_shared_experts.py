@@ -9,7 +9,7 @@ from ....core.architecture import Architecture, Block, Branch, Sublayer
 from ....layers import Attention, Gate, Norm
 from ....layers.parts.multipliers import Multipliers
 from ..config import FULL, SIGMOID, Config, Fields, Layers
-from ..rules import causal_lm, decoder, group_runs, runs_by_type, sublayer
+from ..rules import causal_lm, decoder, runs_by_type, runs_of, sublayer
 from .deepseek import dense_first, shared_experts
 
 OTHER_ROUTERS = "not counted: the routers of image and sound tokens in each layer (multi_gate)"
@@ -43,15 +43,14 @@ def cohere2_moe(config: Config) -> Architecture:
     periods = [(index, prefix) for index in range(dense)] + [(index, rest) for index in range(config.n_layers - dense)]
     pattern = ["sliding_attention" if (index + 1) % period else "full_attention" for index, period in periods]
     kinds = zip(config.layer_types(pattern), config.mlp_types(dense), strict=True)
-    blocks = {
-        (kind, feed): Block(
-            f"{'global' if kind == 'full_attention' else 'local'}_{feed}",
-            (Sublayer("parallel", (Branch("attention", mixers[kind, feed]), Branch("mlp", feeds[feed])), pre=norm),),
-        )
-        for kind, feed in mixers
-    }
+
+    def build(kind: tuple[str, str]) -> Block:
+        branches = (Branch("attention", mixers[kind]), Branch("mlp", feeds[kind[1]]))
+        name = f"{'global' if kind[0] == 'full_attention' else 'local'}_{kind[1]}"
+        return Block(name, (Sublayer("parallel", branches, pre=norm),))
+
     head = config.lm_head(input_scale=config.number("logit_scale", 1.0))
-    return causal_lm(config, group_runs(blocks[kind] for kind in kinds), norm, head=head)
+    return causal_lm(config, runs_of(kinds, build), norm, head=head)
 
 
 def bailing_moe(config: Config) -> Architecture:
@@ -150,9 +149,8 @@ def hy_v3(config: Config) -> Architecture:
 def exaone_moe(config: Config) -> Architecture:
     """Read an EXAONE-MoE config with sigmoid routing. Only windowed layers have rotary positions."""
     limit = config.sliding_window()
-    routed = config.experts(
-        routing=SIGMOID, shared={"d_ff": config.shared_width()}, expert_groups=config.expert_groups()
-    )
+    shared = {"d_ff": config.shared_width()}
+    routed = config.experts(routing=SIGMOID, shared=shared, expert_groups=config.expert_groups())
     mixers = config.local_global_attention(limit, unplaced=FULL if limit else (), qk_norm="head")
     kinds = config.mlp_types(config.count("first_k_dense_replace", 1))
     if config.get("layer_types") is None and config.get("sliding_window_pattern") is None:
@@ -183,39 +181,26 @@ def mimo_v2_flash(config: Config) -> Architecture:
     config.ignore("first_k_dense_replace n_shared_experts use_qk_norm")
     factor = config.number("attention_value_scale", 1.0)
     config.ignore("attention_chunk_size layernorm_epsilon add_swa_attention_sink_bias add_full_attention_sink_bias")
-    fields: Fields = {
-        "o_bias": False,
-        "d_head_v": config.size("v_head_dim"),
-        "multipliers": Multipliers(value=1.0 if factor is None else factor),
-    }
-    turned = {kind: config.rotary_width(0.334, kind) for kind in ("full_attention", "sliding_attention")}
+    value = Multipliers(value=1.0 if factor is None else factor)
+    fields: Fields = {"o_bias": False, "d_head_v": config.size("v_head_dim"), "multipliers": value}
+    kinds = ("full_attention", "sliding_attention")
+    ropes: dict[str, Fields] = {kind: {"dim": config.rotary_width(0.334, kind)} for kind in kinds}
     span = config.sliding_window()
     beyond = config.optional_size("sliding_window_size")  # in published configs, the number of tokens before the query
     _check_derived_sizes(config, pairs)
-    own_base = {"theta": config.positive_number("swa_rope_theta")} if config.get("swa_rope_theta") else {}
-    mixers: Layers = {
-        "full_attention": config.attention(
-            layer_type="full_attention", rope={"dim": turned["full_attention"]}, **fields
-        ),
-        "sliding_attention": config.attention(
-            layer_type="sliding_attention",
-            rope={"dim": turned["sliding_attention"], **own_base},
-            n_kv_heads=2 * pairs,
-            sinks=True,
-            window=beyond + 1 if beyond else span,
-            **fields,
-        ),
-    }
+    base = {"theta": config.positive_number("swa_rope_theta")} if config.get("swa_rope_theta") else {}
+    windowed: Fields = {"n_kv_heads": 2 * pairs, "sinks": True, "window": beyond + 1 if beyond else span}
+    own = {"full_attention": fields, "sliding_attention": {**fields, **windowed}}
+    ropes["sliding_attention"] |= base
+    mixers: Layers = {kind: config.attention(layer_type=kind, rope=ropes[kind], **own[kind]) for kind in kinds}
     full = {index for index in range(layers) if index == 0 or (index + 1) % 6 == 0}
     pattern = ["full_attention" if index in full else "sliding_attention" for index in range(layers)]
-    pattern = (
-        _types_from_flags(config, "hybrid_layer_pattern", layers, "full_attention", "sliding_attention") or pattern
-    )
+    pattern = _types_from_flags(config, "hybrid_layer_pattern", layers, *kinds) or pattern
     usual = ["dense", *["sparse"] * (layers - 1)]
-    kinds = _types_from_flags(config, "moe_layer_freq", layers, "dense", "sparse") or usual
-    kinds = config.types_like("mlp_layer_types", kinds, "moe_layer_freq")
+    feeds = _types_from_flags(config, "moe_layer_freq", layers, "dense", "sparse") or usual
+    feeds = config.types_like("mlp_layer_types", feeds, "moe_layer_freq")
     routed = shared_experts(config, shared={"d_ff": None})
-    return decoder(config, mixers, routed, config.types_like("layer_types", pattern, "hybrid_layer_pattern"), kinds)
+    return decoder(config, mixers, routed, config.types_like("layer_types", pattern, "hybrid_layer_pattern"), feeds)
 
 
 def _types_from_flags(config: Config, key: str, layers: int, zero: str, one: str) -> list[str] | None:
@@ -226,12 +211,8 @@ def _types_from_flags(config: Config, key: str, layers: int, zero: str, one: str
 
 def _check_derived_sizes(config: Config, pairs: int) -> None:
     """Check the config's windowed layer sizes against the sizes that the transformers class derives."""
-    derived = {
-        "swa_num_attention_heads": config.n_heads,
-        "swa_num_key_value_heads": 2 * pairs,
-        "swa_head_dim": config.size("head_dim"),
-        "swa_v_head_dim": config.size("v_head_dim"),
-    }
+    derived = {"swa_num_attention_heads": config.n_heads, "swa_num_key_value_heads": 2 * pairs}
+    derived |= {f"swa_{key}": config.size(key) for key in ("head_dim", "v_head_dim")}
     for key, size in derived.items():
         if (config.optional_size(key) or size) != size:
             raise config.size_error(f"the model class sets {key} to {size}, but the config has {config.get(key)}")
@@ -249,18 +230,11 @@ def laguna(config: Config) -> Architecture:
     counts = config.layer_indices("num_attention_heads_per_layer") or [config.n_heads] * layers
     types = config.layer_types(["full_attention"] * layers)
     spans = {"full_attention": None, "sliding_attention": config.sliding_window()}
-    mixers = {
-        f"{kind}_{heads}": config.attention(
-            layer_type=kind,
-            n_heads=heads,
-            window=spans[kind],
-            qk_norm="head",
-            rope={"dim": config.rotary_width(1.0, kind)},
-            **gate,
-        )
-        for kind, heads in dict.fromkeys(zip(types, counts, strict=True))
-        if kind in spans
-    }
+    mixers: Layers = {}
+    for kind, heads in dict.fromkeys(zip(types, counts, strict=True)):
+        if kind in spans:
+            own: Fields = {"n_heads": heads, "window": spans[kind], "rope": {"dim": config.rotary_width(1.0, kind)}}
+            mixers[f"{kind}_{heads}"] = config.attention(layer_type=kind, qk_norm="head", **own, **gate)
     names = [f"{kind}_{heads}" for kind, heads in zip(types, counts, strict=True)]
     return decoder(config, mixers, routed, names, config.mlp_types(1))
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
-from ....core.errors import UnknownNameError
+from ....core.architecture import Architecture, Block, Named
 from ....core.layer import Layer
 from ....layers import Attention, Gate, Latent, Moe, Norm, Routing, Scale
 from ....layers.parts.output_norm import OutputNorm
 from ..config import SIGMOID, Config, Fields, Layers
-from ..rules import causal_lm, group_runs, runs_by_type, sublayer
+from ..rules import causal_lm, runs_by_type, runs_of, sublayer
 
 PERIOD = 4  # period of layers without a window and without positions
 _PLACES = {"full_attention": "global", "sliding_attention": "local"}
@@ -30,23 +29,20 @@ def muse_spark(config: Config) -> Architecture:
     gate |= {"o_norm": OutputNorm("head", eps=config.eps)}
     factor = config.number("qk_scale_factor", 1.0) or 1.0
     spans = {"full_attention": None, "sliding_attention": config.sliding_window()}
-    blocks: dict[tuple[str, bool, str], Block] = {}
-    order = []
-    for kind, base, feed in zip(kinds, bases, config.mlp_types(0), strict=False):
-        for word, known in ((kind, spans), (feed, feeds)):
-            if word not in known:
-                raise UnknownNameError("layer type", word, known, where=config.where)
-        key = kind, bool(base), feed
-        if key not in blocks:
-            places: Fields = {"rope": {} if base else None, "window": spans[kind]}
-            attention = config.attention(**gate, **places)
-            attention = replace(attention, scale=factor / math.sqrt(attention.d_head or 1))
-            blocks[key] = _weighted_block(config, attention, feeds[feed], "_".join(map(str, key)))
-        order.append(blocks[key])
+
+    def build(key: tuple[str, bool, str]) -> Block:
+        kind, base, feed = key
+        config.check_known("layer type", [kind], spans)
+        config.check_known("layer type", [feed], feeds)
+        attention = config.attention(**gate, rope={} if base else None, window=spans[kind])
+        attention = replace(attention, scale=factor / math.sqrt(attention.d_head or 1))
+        return _weighted_block(config, attention, feeds[feed], "_".join(map(str, key)))
+
+    runs = runs_of(zip(kinds, map(bool, bases), config.mlp_types(0), strict=False), build)
     scale, cap = config.number("output_multiplier", 1.0) or 1.0, config.number("final_logit_softcapping")
     head, norm = config.lm_head(input_scale=scale, softcap=cap), config.rmsnorm()
     inputs = (Named("embedding_norm", Norm(width, scale=False, eps=norm.eps)),)
-    return causal_lm(config, group_runs(order), norm, head=head, inputs=inputs)
+    return causal_lm(config, runs, norm, head=head, inputs=inputs)
 
 
 def _weighted_block(config: Config, attention: Layer, feed: Layer, name: str) -> Block:
@@ -56,13 +52,8 @@ def _weighted_block(config: Config, attention: Layer, feed: Layer, name: str) ->
     norm, both = config.rmsnorm(unit_offset=True), Scale(width, of="both", gain=gain)
     eps = config.number("post_norm_eps") or 1e-6
     plain, weighed = Norm(width, scale=False, eps=eps), Norm(width, eps=eps, unit_offset=True, weighted_first=True)
-    return Block(
-        name,
-        (
-            Sublayer("attention", (Branch("attention", attention),), pre=norm, post=plain, after=both),
-            Sublayer("mlp", (Branch("mlp", feed),), pre=norm, post=weighed, after=both),
-        ),
-    )
+    mixer = sublayer("attention", attention, pre=norm, post=plain, after=both)
+    return Block(name, (mixer, sublayer("mlp", feed, pre=norm, post=weighed, after=both)))
 
 
 def _spark_experts(config: Config) -> Moe:
@@ -79,34 +70,28 @@ def muse_glimmer(config: Config) -> Architecture:
     width, layers = config.d_model, config.n_layers
     before, behind = (config.rmsnorm(key, unit_offset=True) for key in ("rms_norm_eps", "post_norm_eps"))
     mlp = sublayer("mlp", config.gated_mlp(activation="hidden_activation"), pre=before, post=behind)
-    attention = {f"{place}{how}": layer for place, how, layer in _attention(config)}
     blocks = {
         name: Block(name, (sublayer("attention", layer, pre=before, post=behind), mlp))
-        for name, layer in attention.items()
+        for name, layer in _attention(config).items()
     }
     pattern = ["sliding_attention" if (layers - 1 - index) % PERIOD else "full_attention" for index in range(layers)]
     types = config.layer_types(pattern)
     order = [_PLACES.get(kind, kind) + how for kind, how in zip(types, _position_suffixes(config, layers), strict=True)]
     scale, cap = config.number("output_multiplier", 1.0) or 1.0, config.number("final_logit_softcapping")
-    norm = config.rmsnorm()
-    return causal_lm(
-        config,
-        runs_by_type(blocks, order),
-        norm,
-        head=config.lm_head(input_scale=scale, softcap=cap),
-        inputs=(Named("embedding_norm", Norm(width, "rmsnorm", scale=False, eps=norm.eps)),),
-    )
+    norm, head = config.rmsnorm(), config.lm_head(input_scale=scale, softcap=cap)
+    inputs = (Named("embedding_norm", Norm(width, "rmsnorm", scale=False, eps=norm.eps)),)
+    return causal_lm(config, runs_by_type(blocks, order), norm, head=head, inputs=inputs)
 
 
-def _attention(config: Config) -> list[tuple[str, str, Attention]]:
+def _attention(config: Config) -> dict[str, Attention]:
     """Return global and local attention layers, each with and without rotary positions."""
     rotated = config.attention(gate=Gate(bias="none"), qk_norm={"scale": False})
     scale = (config.number("qk_scale_factor", 1.0) or 1.0) / math.sqrt(rotated.d_head or 1)
-    return [
-        (place, how, replace(rotated, scale=scale, window=limit, rope=rope))
+    return {
+        f"{place}{how}": replace(rotated, scale=scale, window=limit, rope=rope)
         for place, limit in (("global", None), ("local", config.sliding_window()))
         for how, rope in (("", rotated.rope), ("_unplaced", None))
-    ]
+    }
 
 
 def _position_suffixes(config: Config, layers: int) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ....core.architecture import Architecture, Block, Branch, Named, Run, Stack
+from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import UnknownNameError, short_repr
 from ....core.layer import Layer
 from ....core.record import NamedTuple
@@ -234,10 +234,8 @@ def _map_layers(stack: Stack, change: Change) -> Stack:
         return tuple(Named(name, change(layer)) for name, layer in entries)
 
     def block(old: Block) -> Block:
-        parts = [
-            replace(part, branches=tuple(Branch(b.name, change(b.layer), b.pre, b.post) for b in part.branches))
-            for part in old.sublayers
-        ]
+        branches = (tuple(replace(each, layer=change(each.layer)) for each in part.branches) for part in old.sublayers)
+        parts = (replace(part, branches=own) for part, own in zip(old.sublayers, branches, strict=True))
         return Block(old.name, tuple(parts))
 
     runs = tuple(Run(block(run.block), run.count, run.shared) for run in stack.runs)
@@ -271,25 +269,17 @@ def t5gemma(config: Config) -> Architecture:
 def _gemma_blocks(config: Config, source: int | None) -> list[Block]:
     """Return Gemma 2 blocks. In a decoder, ``source`` is the encoder width."""
     norm = config.rmsnorm(unit_offset=True)
-    fields: Fields = {
-        "logit_softcap": config.number("attn_logit_softcapping"),
-        "scale": (config.number("query_pre_attn_scalar") or 256.0) ** -0.5,
-        "causal": source is not None,
-    }
-    pattern = ["full_attention" if index % 2 else "sliding_attention" for index in range(config.n_layers)]
+    scale = (config.number("query_pre_attn_scalar") or 256.0) ** -0.5
+    fields: Fields = {"logit_softcap": config.number("attn_logit_softcapping"), "scale": scale}
+    limit = config.sliding_window()
+    spans = {"sliding_attention": limit if source or not limit else limit + 1, "full_attention": None}
     kinds: dict[str, Block] = {}
-    for kind, name, span in (
-        ("sliding_attention", "local", config.sliding_window()),
-        ("full_attention", "global", None),
-    ):
-        parts = {
-            "attention": config.attention(
-                layer_type=kind, **{**fields, "window": span if source or not span else span + 1}
-            )
-        }
+    for kind, span in spans.items():
+        own = config.attention(layer_type=kind, window=span, causal=source is not None, **fields)
+        parts: Layers = {"attention": own}
         if source:
-            across = {**fields, "causal": False, "cross": Cross(source), "rope": None}
-            parts["cross_attention"] = config.attention(**across)
-        everything: Layers = {**parts, "mlp": config.gated_mlp(activation="hidden_activation")}
-        kinds[kind] = Block(name, tuple(sublayer(key, part, pre=norm, post=norm) for key, part in everything.items()))
-    return [kinds[kind] for kind in config.layer_types(pattern)]
+            parts["cross_attention"] = config.attention(causal=False, cross=Cross(source), rope=None, **fields)
+        parts["mlp"] = config.gated_mlp(activation="hidden_activation")
+        layers = tuple(sublayer(key, part, pre=norm, post=norm) for key, part in parts.items())
+        kinds[kind] = Block("global" if kind == "full_attention" else "local", layers)
+    return [kinds[kind] for kind in config.layer_types(config.periodic_types(2, first=1))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from ....core.architecture import Architecture, Named, Run, Stack
 from ....core.errors import short_repr
@@ -19,20 +19,17 @@ Feed = Callable[[str, int], tuple[str, Layer]]
 
 def t5(config: Config) -> Architecture:
     """Read a T5 or T5 v1.1 config [raffel2019]. The head is tied regardless of ``tie_word_embeddings``."""
-    mlp = feed_forward(config)
-    return seq2seq(config, lambda side, index: ("block", mlp), tied=True)
+    return seq2seq(config, feed_forward(config), tied=True)
 
 
 def mt5(config: Config) -> Architecture:
     """Read an mT5 config [xue2020] as T5 v1.1 with an unscaled head input."""
-    mlp = feed_forward(config)
-    return seq2seq(config, lambda side, index: ("block", mlp), tied=True, scaled=False)
+    return seq2seq(config, feed_forward(config), tied=True, scaled=False)
 
 
 def umt5(config: Config) -> Architecture:
     """Read a UMT5 config [chung2023] with a separate position bias table in every layer."""
-    mlp = feed_forward(config)
-    return seq2seq(config, lambda side, index: ("block", mlp), tied=True, relative_shared=False)
+    return seq2seq(config, feed_forward(config), tied=True, relative_shared=False)
 
 
 def switch(config: Config) -> Architecture:
@@ -45,9 +42,8 @@ def switch(config: Config) -> Architecture:
     tokens = config.optional_size("expert_capacity")
     routing = Routing(bias=config.flag("router_bias"))
     capacity = Capacity(tokens) if tokens else None
-    experts = Moe(
-        width, d_ff, config.size("num_experts"), 1, activation, False, routing=routing, expert_capacity=capacity
-    )
+    sizes = (width, d_ff, config.size("num_experts"))
+    experts = Moe(*sizes, 1, activation, False, routing=routing, expert_capacity=capacity)
     steps = {}
     for side, layers in (("encoder", config.size("num_layers")), ("decoder", config.size("num_decoder_layers"))):
         sparse = config.count(f"num_sparse_{side}_layers")
@@ -57,20 +53,23 @@ def switch(config: Config) -> Architecture:
         step = steps[side]
         return ("sparse", experts) if step > 0 and (index % step == 1 or step == 1) else ("dense", dense)
 
-    return seq2seq(config, feed, tied=config.flag("tie_word_embeddings", True))
+    return seq2seq(config, dense, tied=config.flag("tie_word_embeddings", True), feed=feed)
 
 
 def seq2seq(
     config: Config,
-    feed: Feed,
+    mlp: Layer,
     *,
     tied: bool,
+    feed: Feed | None = None,
     encoder: Mapping[str, Layer] | None = None,
     relative_shared: bool = True,
     scaled: bool | None = None,
     head_tied: bool | None = None,
 ) -> Architecture:
-    """Return the full model. ``feed`` returns each block's name and MLP. ``encoder`` overrides encoder attention."""
+    """Return the full model. ``feed`` returns each block's name and MLP, by default ``mlp`` in all blocks. ``encoder``
+    overrides encoder attention.
+    """
     vocab, width, kind = config.vocab, config.size("d_model"), _kind(config)
     norm = Named("norm", config.rmsnorm("layer_norm_epsilon", width=width))
     tokens = tied_tokens(vocab, width) if tied else untied_tokens(vocab, width)
@@ -80,14 +79,14 @@ def seq2seq(
     stacks = []
     for side in SIDES[: 1 if kind == "encoder" else 2]:
         mixers = encoder if encoder and side == "encoder" else _mixers(config, side, relative_shared)
-        runs = _runs(side, counts[side], mixers, feed, norm.layer)
+        kinds = [feed(side, index) if feed else ("block", mlp) for index in range(counts[side])]
+        runs = _runs(kinds, mixers, norm.layer)
         outputs = [norm, *([_head(config, own, scaled)] if side == "decoder" and kind == "seq2seq" else [])]
         stacks.append(Stack(side, width, tuple(tokens[side]), runs, tuple(outputs), side))
     return Architecture(config.model_type, tuple(stacks))
 
 
-def _runs(side: str, count: int, mixers: Mapping[str, Layer], feed: Feed, norm: Layer) -> tuple[Run, ...]:
-    kinds = (feed(side, index) for index in range(count))
+def _runs(kinds: Iterable[tuple[str, Layer]], mixers: Mapping[str, Layer], norm: Layer) -> tuple[Run, ...]:
     return runs_of(kinds, lambda kind: prenorm_block(kind[0], norm, **mixers, mlp=kind[1]))
 
 
@@ -111,12 +110,10 @@ def _mixers(config: Config, side: str, shared: bool) -> Layers:
     farthest = config.size("relative_attention_max_distance", 128)
     bias = Relative(config.size("relative_attention_num_buckets"), farthest, shared)
     own = Attention(width, heads, d_head=head, scale=1.0, causal=side == "decoder", score_bias=bias)
-    if side == "encoder":
-        return {"attention": own}
-    return {
-        "attention": own,
-        "cross_attention": Attention(width, heads, d_head=head, scale=1.0, causal=False, cross=Cross()),
-    }
+    mixers: Layers = {"attention": own}
+    if side == "decoder":
+        mixers["cross_attention"] = Attention(width, heads, d_head=head, scale=1.0, causal=False, cross=Cross())
+    return mixers
 
 
 def feed_forward(config: Config, gated_gelu: str = "gelu_new") -> Mlp:

@@ -20,18 +20,14 @@ _PUBLISHED = (
 def zamba(config: Config) -> Architecture:
     """Read a Zamba config [glorioso2024a] with multi-head Mamba layers and one shared attention block."""
     period, offset = config.period_and_offset("attn")
-    mamba = config.layer(
-        Mamba,
-        f"{MAMBA_KEYS} n_heads=n_mamba_heads",
-        d_inner=config.size("mamba_expand") * config.d_model,
-        dt_rank=time_step_rank(config, "mamba_dt_rank"),
-        activation=config.activation("hidden_mamba_act"),
-    )
+    keys = f"{MAMBA_KEYS} n_heads=n_mamba_heads activation=hidden_mamba_act"
+    inner, rank = config.size("mamba_expand") * config.d_model, time_step_rank(config, "mamba_dt_rank")
+    mamba = config.layer(Mamba, keys, d_inner=inner, dt_rank=rank)
     first = ["linear_attention", "linear_attention", "hybrid"]
     rest = ["hybrid" if i % period == offset else "linear_attention" for i in range(config.n_layers - len(first))]
     types = config.layer_types(first + rest, "layers_block_type")
     wide = config.optional_size("attention_hidden_size", zero_is_none=True) or 2 * config.d_model
-    mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), gated=True)
+    mlp = config.gated_mlp(bias=False)
     return _zamba(config, types, mamba, _attention(config, wide, "none"), mlp, 1)
 
 
@@ -41,14 +37,9 @@ def zamba2(config: Config) -> Architecture:
     inner, biased = config.size("mamba_expand") * width, config.flag("add_bias_linear")
     config.check_equal("mamba_headdim", _split(config, inner, heads))
     config.ignore("use_mem_eff_path use_long_context use_conv_bias kv_channels num_query_groups")
-    mamba = config.layer(
-        Mamba2,
-        "d_state=mamba_d_state n_groups=mamba_ngroups d_conv=mamba_d_conv chunk=chunk_size",
-        n_ssm_heads=heads,
-        d_ssm_head=_split(config, inner, heads),
-        bias=biased,
-        time_step=least_time_step(config),
-    )
+    keys = "n_ssm_heads=n_mamba_heads d_state=mamba_d_state n_groups=mamba_ngroups d_conv=mamba_d_conv chunk=chunk_size"
+    head, step = _split(config, inner, heads), least_time_step(config)
+    mamba = config.layer(Mamba2, keys, d_ssm_head=head, bias=biased, time_step=step)
     config.get("num_hidden_layers")
     usual = _published_types()
     types = config.layer_types(usual, "layers_block_type", len(config.strings("layers_block_type") or usual))
@@ -82,39 +73,26 @@ def _zamba(config: Config, types: list[str], mamba: Layer, attention: Attention,
         places = len(range(turn, hybrids, turns))  # including adapters for each use, all stored in the shared layer
         if not places:
             continue
-        own = (
-            replace(attention, lora=attention.lora and replace(attention.lora, n=places)),
-            replace(mlp, lora=mlp.lora and replace(mlp.lora, n=places)),
-        )
-        parts = [
-            replace(sublayer(f"{name}{turn}", layer, pre=pre), residual=False, share=f"{name}{turn}" if shared else "")
-            for name, layer, pre in (("shared_attention", own[0], wide), ("shared_mlp", own[1], norm))
-        ]
+        parts = []
+        for name, layer, pre in ((f"shared_attention{turn}", attention, wide), (f"shared_mlp{turn}", mlp, norm)):
+            own: Layer = replace(layer, lora=layer.lora and replace(layer.lora, n=places))
+            parts.append(sublayer(name, own, pre=pre, residual=False, share=name if shared else ""))
         entered = parts[0].name
         parts[0] = replace(parts[0], concat_input=True)
-        linear = replace(sublayer("linear", Linear(norm.d_model, norm.d_model, bias=False)), residual_from=entered)
+        linear = sublayer("linear", Linear(norm.d_model, norm.d_model, bias=False), residual_from=entered)
         mixer = replace(behind, residual_from=entered)
         kinds[f"hybrid{turn}"] = Block(f"hybrid{turn}" if turns > 1 else "hybrid", (*parts, linear, mixer))
-    count, order = 0, []
-    for kind in types:
-        order.append(f"hybrid{count % turns}" if kind == "hybrid" else kind)
-        count += kind == "hybrid"
+    names = (f"hybrid{index % turns}" for index in range(hybrids))
+    order = [next(names) if kind == "hybrid" else kind for kind in types]
     return causal_lm(config, runs_by_type(kinds, order), norm)
 
 
 def _attention(config: Config, wide: int, positions: str) -> Attention:
     width, heads = config.d_model, config.n_heads
     head = config.optional_size("attention_head_dim", zero_is_none=True) or _split(config, 2 * width, heads)
-    rotary = config.rope()
-    return Attention(
-        width,
-        heads,
-        config.optional_size("num_key_value_heads") or heads,
-        head,
-        rope=rotary if positions == "rope" else None,
-        scale=(head / 2) ** -0.5,
-        inputs=Inputs(wide),
-    )
+    rotary, scale = config.rope(), (head / 2) ** -0.5
+    rope = rotary if positions == "rope" else None
+    return Attention(width, heads, config.n_kv_heads, head, rope=rope, scale=scale, inputs=Inputs(wide))
 
 
 def _split(config: Config, whole: int, parts: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Named, Stack
-from ....layers import Attention, Embedding, Mlp, Norm, Rope, SequenceRows
+from ....layers import Attention, Embedding, Norm, Rope, SequenceRows
 from ..config import BIASED, Config, Fields
 from .parts import (
     CLASS_TOKEN,
@@ -45,7 +45,7 @@ def pixtral(config: Config) -> Stack:
     norm = Norm(config.d_model, eps=PIXTRAL_EPS)
     rope = Rope(rope_theta(config), grid="alternate")
     attention = Attention(config.d_model, config.n_heads, causal=False, rope=rope)
-    mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), gated=True)
+    mlp = config.gated_mlp(bias=False)
     inputs = (*patches(config, bias=False), Named("pre_norm", norm))
     return encoder_stack(config, inputs, attention_mlp(attention, mlp, norm), None)
 

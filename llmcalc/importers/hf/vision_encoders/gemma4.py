@@ -5,7 +5,7 @@ from __future__ import annotations
 from ....core.architecture import Named, Stack
 from ....layers import Attention, Embedding, Linear, Mlp, Norm, Rope
 from ....layers.parts.qk_norm import QkNorm
-from ..config import BIASED, Config
+from ..config import BIASED, Config, Fields
 from ..rules import repeat_block
 from .parts import CHANNELS, EPS, attention_mlp, named
 
@@ -14,7 +14,8 @@ AXES = 2  # an image has one position table for rows and one for columns
 
 def gemma4(config: Config) -> Stack:
     """Read a Gemma 4 vision config with sandwich norms, gated MLPs, and learned row and column positions."""
-    width, biases = config.d_model, dict.fromkeys(BIASED, config.flag("attention_bias"))
+    width = config.d_model
+    biases: Fields = dict.fromkeys(BIASED, config.flag("attention_bias"))
     config.ignore("default_output_length standardize use_clipped_linears global_head_dim max_position_embeddings")
     norm, heads = Norm(width, eps=config.number("rms_norm_eps") or EPS), (config.n_heads, config.n_kv_heads)
     head = config.optional_size("head_dim") or width // config.n_heads

@@ -21,7 +21,7 @@ def qwen2_vl(config: Config) -> Stack:
 def qwen2_5_vl(config: Config) -> Stack:
     """Read a Qwen2.5-VL config with RMSNorm, gated MLPs and window attention in most blocks."""
     config.ignore("tokens_per_second")
-    mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), gated=True, bias=True)
+    mlp = config.gated_mlp(bias=True)
     side = config.size("window_size") // config.size("patch_size")
     return _qwen2(config, Norm(config.d_model, eps=EPS), mlp, side * side, config.size("out_hidden_size"))
 

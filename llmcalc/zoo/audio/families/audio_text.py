@@ -6,12 +6,15 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Named
 from ....core.errors import UnsupportedError
-from ....importers.hf.config import TOKENS, Config
-from ....importers.hf.families.bart import NO_KEY_BIAS, PRE_NORM, TAPS
+from ....importers.hf.config import BIASED, TOKENS, Config
+from ....importers.hf.families.bart import PRE_NORM
 from ....importers.hf.families.bert import encoder, encoder_model, head_of_kind, pooler, skip_padding
 from ....importers.hf.families.seq2seq import Style, class_kind, encoder_decoder, head, stack, unscaled_embedding
 from ....importers.hf.families.t5 import feed_forward, seq2seq
 from ....layers import Conv, Embedding, Linear
+
+TAPS = 3  # kernel size of Whisper's two convolutions; the second has stride 2
+NO_KEY_BIAS = {**BIASED, "k_bias": False}
 
 
 def whisper(config: Config) -> Architecture:
@@ -55,7 +58,7 @@ def seamless_text(config: Config) -> Architecture:
 def pop2piano(config: Config) -> Architecture:
     """Build Pop2Piano [choi2022] from T5 v1.1, with an untied head and a composer embedding before the spectrogram."""
     mlp = feed_forward(config)
-    built = seq2seq(config, lambda side, index: ("block", mlp), tied=True, head_tied=False)
+    built = seq2seq(config, mlp, tied=True, head_tied=False)
     composers = Embedding(config.size("composer_vocab_size"), config.size("d_model"), table="other", unused=True)
     encoder = replace(built.stacks[0], inputs=(*built.stacks[0].inputs, Named("composer", composers)))
     return replace(built, stacks=(encoder, *built.stacks[1:]))

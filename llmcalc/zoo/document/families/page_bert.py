@@ -7,8 +7,13 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Named
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import encoder, with_head
-from ....importers.hf.families.bert_variants import _TAPAS_HEADS
 from ....layers import Embedding, Ids
+
+# read only by the question-answering heads
+_TAPAS_HEADS = (
+    "positive_label", "num_aggregation", "aggregation_", "use_", "answer_loss", "huber_loss", "temperature",
+    "average_", "cell_selection", "max_num_", "select_one", "allow_empty", "init_cell", "disable_per", "no_aggregation",
+)  # fmt: skip
 
 
 def layoutlm(config: Config) -> Architecture:

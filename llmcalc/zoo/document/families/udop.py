@@ -38,7 +38,7 @@ def udop(config: Config) -> Architecture:
         box_most=FARTHEST,
     )
     mlp = feed_forward(config, gated_gelu="gelu")
-    found = seq2seq(config, lambda side, index: ("block", mlp), tied=True, encoder={"attention": attention})
+    found = seq2seq(config, mlp, tied=True, encoder={"attention": attention})
     spare = {"encoder": {"distance": own} if bare else {}, "decoder": {"across": BUCKETS, "down": BUCKETS}}
     spare["decoder"] |= {"distance": BUCKETS} if bare else {}
     tables: dict[str, dict[str, Layer]] = {"encoder": _places(config, width), "decoder": {}}

@@ -57,7 +57,7 @@ def longt5(config: Config) -> Architecture:
     )
     mlp = feed_forward(config)
     name = "attention" if kind == "local" else "global_attention"
-    return seq2seq(config, lambda side, index: ("block", mlp), tied=True, encoder={name: encoder})
+    return seq2seq(config, mlp, tied=True, encoder={name: encoder})
 
 
 def prophetnet(config: Config) -> Architecture:

@@ -7,11 +7,13 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Named
 from ....importers.hf.config import Config, Layers
 from ....importers.hf.families.bert import bert_attention, encoder, skip_padding, with_head
-from ....importers.hf.families.bert_variants import ESM_KEPT
-from ....importers.hf.families.modern_encoders import ESM3_LAYERS, _encoder, _has_head
+from ....importers.hf.families.modern_encoders import _encoder, _has_head
 from ....importers.hf.rules import repeat_block, sublayer
 from ....layers import Embedding, Head, Ids, Linear, Mlp, Norm, Rope
 from ....layers.parts.qk_norm import QkNorm
+
+ESM_KEPT = 1 - 0.15 * 0.8  # fraction of tokens not masked in training
+ESM3_LAYERS = 36  # kinds of sub-layers whose outputs are added unchanged
 
 
 def esm(config: Config) -> Architecture:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Named, Stack
 from ....importers.hf.config import BIASED, TOKENS, Config, Fields, Layers
-from ....importers.hf.families.bart import OFFSET
+from ....importers.hf.families.bart import POSITION_OFFSET
 from ....importers.hf.families.bert import (
     bert_attention,
     bert_mlp,
@@ -18,14 +18,14 @@ from ....importers.hf.families.bert import (
     skip_padding,
     with_head,
 )
-from ....importers.hf.families.dense_decoders import SEGMENTS
 from ....importers.hf.families.seq2seq import Style, head, stack
-from ....importers.hf.families.t5 import _mixers, _runs
+from ....importers.hf.families.t5 import _mixers
 from ....importers.hf.rules import causal_lm, prenorm_block, repeat_block, sublayer
 from ....layers import Attention, Embedding, FixedTable, Head, Ids, InnerNorm, Linear, Mlp, Norm, Pooler, SequenceRows
 from ....layers.parts.cross import Cross
 from ....layers.parts.output_norm import OutputNorm
 
+SEGMENTS = 2
 OLD_END = 2  # wrong id in the first CLIP configs, in which the end-of-text token has the highest id
 
 
@@ -178,7 +178,7 @@ def trocr(config: Config) -> Architecture:
     learned, normed = config.flag("use_learned_position_embeddings"), config.flag("layernorm_embedding")
     config.ignore("is_decoder is_encoder_decoder add_cross_attention max_position_embeddings")
     config.head_kind()
-    style = Style(embedding_norm=normed, offset=OFFSET if learned else 0, computed=not learned)
+    style = Style(embedding_norm=normed, offset=POSITION_OFFSET if learned else 0, computed=not learned)
     vocab, width, heads = config.vocab, config.size("d_model"), config.size("decoder_attention_heads")
     tied, source = config.flag("tie_word_embeddings", True), config.optional_size("cross_attention_hidden_size")
     table = Named("token", Embedding(vocab, width, share=TOKENS if tied else None))
@@ -201,7 +201,7 @@ def pix2struct(config: Config) -> Architecture:
         for name, layer in _mixers(config, "decoder", True).items()
     }
     norm, share = config.rmsnorm("layer_norm_epsilon", width=width), TOKENS if tied else None
-    runs = _runs("decoder", config.size("num_layers"), mixers, lambda side, index: ("block", mlp), norm)
+    runs = repeat_block(prenorm_block("block", norm, **mixers, mlp=mlp), config.size("num_layers"))
     outputs = (Named("norm", norm), Named("head", Head(vocab, width, share)))
     stack = Stack("decoder", width, (Named("token", Embedding(vocab, width, share=share)),), runs, outputs)
     return Architecture(config.model_type, (stack,))

@@ -11,7 +11,8 @@ import llmcalc
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.architecture import Architecture
 from llmcalc.core.errors import InputError
-from llmcalc.engines.profile import GIB, Estimate
+from llmcalc.core.interval import Interval
+from llmcalc.engines.profile import GIB
 from llmcalc.fitting.memory import serving_stages
 from llmcalc.serving.start.adapters import adapter_bytes
 from llmcalc.serving.start.offload import HostCache, host_cache, offloaded_weights
@@ -23,29 +24,29 @@ BYTES, RANK, SLOTS = 2, 5, 7
 
 def test_matrices_move_until_they_reach_the_size() -> None:
     found, buffers = offloaded_weights({"cpu_offload_gb": 10}, LAYERS, N_LAYERS, LARGEST)
-    assert (found, buffers) == (Estimate(10 * GIB, 11.5 * GIB, 13 * GIB), 0)
-    assert offloaded_weights({"cpu_offload_gb": 1000}, LAYERS, N_LAYERS, LARGEST)[0] == Estimate.exact(LAYERS)
-    assert offloaded_weights({}, LAYERS, N_LAYERS, LARGEST) == (Estimate.exact(0), 0)
+    assert (found, buffers) == (Interval(10 * GIB, 11.5 * GIB, 13 * GIB), 0)
+    assert offloaded_weights({"cpu_offload_gb": 1000}, LAYERS, N_LAYERS, LARGEST)[0] == Interval.exact(LAYERS)
+    assert offloaded_weights({}, LAYERS, N_LAYERS, LARGEST) == (Interval.exact(0), 0)
 
 
 def test_the_last_layers_of_each_group_move() -> None:
     settings = {"offload_group_size": 5, "offload_num_in_group": 2, "offload_prefetch_step": 3}
     found, buffers = offloaded_weights(settings, LAYERS, N_LAYERS, LARGEST)
-    assert found == Estimate.exact(4 * 7 * GIB)  # layers 3, 4, 8 and 9
+    assert found == Interval.exact(4 * 7 * GIB)  # layers 3, 4, 8 and 9
     assert buffers == 3 * 7 * GIB
-    assert offloaded_weights({"offload_group_size": 5}, LAYERS, N_LAYERS, LARGEST)[0] == Estimate.exact(2 * 7 * GIB)
+    assert offloaded_weights({"offload_group_size": 5}, LAYERS, N_LAYERS, LARGEST)[0] == Interval.exact(2 * 7 * GIB)
 
 
 def test_a_cache_in_host_memory_has_whole_blocks() -> None:
     """The size is that of a replica in vLLM, and that of a rank in SGLang."""
-    on_gpu, block = Estimate(70, 80, 90), Fraction(1000)
-    assert HostCache(23_999).tokens(block, 16, 1, 2, on_gpu) == Estimate.exact(11 * 16)
-    assert HostCache(23_999).tokens(block, 16, 3, 2, on_gpu) == Estimate.exact(3 * 16)
-    assert HostCache(23_999, "gpu").tokens(block, 16, 1, 2, on_gpu) == Estimate.exact(23 * 16)
-    assert HostCache(23_999, "gpu").total(block / 16, 2, 3, on_gpu) == Estimate.exact(23_999 * 6)
-    assert HostCache(23_999).total(block / 16, 2, 3, on_gpu) == Estimate.exact(23_999 * 3)
-    assert HostCache(ratio=2.5).tokens(block, 16, 1, 2, on_gpu) == Estimate(160, 192, 224)
-    assert HostCache(ratio=2.0).total(Fraction(3), 2, 3, on_gpu) == Estimate(2520, 2880, 3240)
+    on_gpu, block = Interval(70, 80, 90), Fraction(1000)
+    assert HostCache(23_999).tokens(block, 16, 1, 2, on_gpu) == Interval.exact(11 * 16)
+    assert HostCache(23_999).tokens(block, 16, 3, 2, on_gpu) == Interval.exact(3 * 16)
+    assert HostCache(23_999, "gpu").tokens(block, 16, 1, 2, on_gpu) == Interval.exact(23 * 16)
+    assert HostCache(23_999, "gpu").total(block / 16, 2, 3, on_gpu) == Interval.exact(23_999 * 6)
+    assert HostCache(23_999).total(block / 16, 2, 3, on_gpu) == Interval.exact(23_999 * 3)
+    assert HostCache(ratio=2.5).tokens(block, 16, 1, 2, on_gpu) == Interval(160, 192, 224)
+    assert HostCache(ratio=2.0).total(Fraction(3), 2, 3, on_gpu) == Interval(2520, 2880, 3240)
 
 
 def test_flags_of_caches_are_read() -> None:
@@ -78,7 +79,7 @@ def model() -> Architecture:
     return llmcalc.load("llama3.1-8b", overrides=[f"{name}={size}" for name, size in sizes.items()])
 
 
-def adapters(model: Architecture, tp: int = 1, **more: Any) -> Estimate:
+def adapters(model: Architecture, tp: int = 1, **more: Any) -> Interval:
     (stage,) = serving_stages(model, seq=2, mesh=Mesh(tp=tp))
     settings = {"max_loras": SLOTS, "max_lora_rank": RANK, "lora_experts": True, **more}
     return adapter_bytes(stage, settings, BYTES)
@@ -100,7 +101,7 @@ def test_each_slot_has_two_matrices_for_each_matrix(model: Architecture) -> None
 
 def test_targets_and_experts_are_chosen(model: Architecture) -> None:
     unit = SLOTS * RANK * BYTES * N_LAYERS_SMALL
-    assert adapters(model, lora_targets="q_proj v_proj") == Estimate.exact(unit * (2 * D_MODEL + 6 * D_HEAD))
+    assert adapters(model, lora_targets="q_proj v_proj") == Interval.exact(unit * (2 * D_MODEL + 6 * D_HEAD))
     assert adapters(model, lora_targets="all") == adapters(model)
     experts = llmcalc.load("qwen3-moe-30b-a3b", overrides=["n_layers=2", "d_model=17", "n_experts=11", "d_ff=5"])
     more = {name: size - other for name, size, other in zip(

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import llmcalc
+from llmcalc.core.interval import Interval
 from llmcalc.core.record import changed
-from llmcalc.engines.profile import Estimate
 from llmcalc.serving.start.memory import ModelBytes, profiled
 
 GIB = 2**30
@@ -49,9 +49,9 @@ def test_the_stage_with_the_fewest_blocks_counts() -> None:
 
 def test_a_stage_keeps_what_an_earlier_one_sends() -> None:
     result = llmcalc.serve("llama3.1-8b", "h100", **RUN)
-    constants = {name: Estimate.exact(0) for name in result.profile.constants}
-    constants |= {"forward": Estimate.exact(3), "held": Estimate.exact(5)}
+    constants = {name: Interval.exact(0) for name in result.profile.constants}
+    constants |= {"forward": Interval.exact(3), "held": Interval.exact(5)}
     profile = changed(result.profile, constants=constants)
     memory = profiled(ModelBytes(weights=7, forward=11, hidden=13, logits=0, received=17), 10_007, profile)
-    assert memory.activation == Estimate.exact(3 * 11 + 5 * 13 + 17)
+    assert memory.activation == Interval.exact(3 * 11 + 5 * 13 + 17)
     assert memory.available.best == int(10_007 * 0.95) - 7 - memory.activation.best

@@ -58,10 +58,11 @@ def test_the_context_is_the_largest(model: str, weights: str) -> None:
 
 @pytest.mark.parametrize(("gpu", "settings"), [
     ("rtx4090", {}), ("8GiB", {"seq": 8192, "cache": "fp8"}), ("l4", {"weights": "q6_k", "batch": 3, "page": 48}),
-    ("h100:2", {"seq": 32768}),
+    ("h100:2", {"seq": 32768, "batch": 3}),
 ])  # fmt: skip
 def test_every_model_that_fits_agrees_with_a_fit_check(gpu: str, settings: dict[str, Any]) -> None:
     found = llmcalc.find_models(gpu, **settings)
+    assert found.models
     assert found.n_tried == len(list(sized_files()))
     assert [one.parameters for one in found.models] == sorted((one.parameters for one in found.models), reverse=True)
     least = settings.get("seq")
@@ -243,3 +244,8 @@ def test_a_search_tries_few_formats_of_a_model(monkeypatch: pytest.MonkeyPatch) 
 def test_a_list_of_models_is_for_few_gpus(count: int) -> None:
     with pytest.raises(llmcalc.InputError, match="limited to 64 GPUs"):
         llmcalc.find_models("h100", count=count)
+
+
+def test_recipes_name_their_gpus() -> None:
+    assert llmcalc.find_recipes("gpt2", "4GiB").gpus == "1 × GPU"
+    assert llmcalc.find_recipes("gpt2", "h100:2").gpus == "2 × NVIDIA H100 SXM5 80GB"

@@ -589,3 +589,40 @@ def test_ranks_that_no_machine_has_are_refused_at_once(monkeypatch: pytest.Monke
     with suppress(llmcalc.InputError):
         assert llmcalc.serve(command=f"vllm serve Qwen/Qwen3-8B -tp {10**18 - 1}", gpu="rtx4090").changes
     assert 0 < len(tried) < 100
+
+
+def test_a_command_uses_the_gpus_that_it_states() -> None:
+    line = "vllm serve meta-llama/Llama-3.1-8B-Instruct --max-model-len 4096"
+    ranks = [llmcalc.serve(command=line + more, gpu="h100:2").ranks for more in ("", " -tp 2")]
+    assert ranks == [1, 2]
+    assert llmcalc.serve("llama3.1-8b", "h100:2", max_model_len=4096).ranks == 2
+
+
+def test_vllm_alone_has_a_shorter_length_before_a_model_is_extended() -> None:
+    """The longrope of Phi-3 mini: 4,096 positions, 131,072 with the factors of long contexts."""
+    lengths = {engine: llmcalc.serve("phi3-mini-128k", "h100", engine=engine).max_model_len for engine in ENGINES[:2]}
+    assert lengths == {"vllm": 4096, "sglang": 131_072}
+
+
+def test_only_several_gpus_exchange_activations_in_llama_cpp() -> None:
+    run: dict[str, Any] = {"engine": "llama.cpp", "max_model_len": 4096}
+    one, two = (llmcalc.serve("llama3.1-8b", f"h100:{count}", **run).memory.non_torch for count in (1, 2))
+    assert one.best < two.best
+    none = llmcalc.serve("llama3.1-8b", "h100", **run, gpu_layers=0)
+    assert none.memory.non_torch == one
+    assert none.placed is not None
+    assert none.groups.block_bytes == none.placed.largest.cache == 0
+
+
+@pytest.mark.parametrize(("name", "is_repository"), [("example-org/unknown-7b", True), ("models/unknown/7b", False)])
+def test_a_model_that_no_preset_describes_is_read_from_its_config(name: str, is_repository: bool) -> None:
+    with pytest.raises(llmcalc.InputError) as error:
+        llmcalc.serve(command=f"vllm serve {name}", gpu="h100")
+    assert (f"hf:{name}" in error.value.hint) is is_repository
+    assert "config.json" in error.value.hint
+
+
+@pytest.mark.parametrize("gpu", [0, -1])
+def test_a_gpu_has_memory(gpu: int) -> None:
+    with pytest.raises(llmcalc.InputError, match=f"of at least 1, not {gpu}"):
+        llmcalc.serve("gpt2", gpu)

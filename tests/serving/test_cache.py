@@ -60,6 +60,7 @@ def test_convolution_states_are_divided_like_recurrent_states() -> None:
         sizes = [llmcalc.state("qwen3-next", seq=tokens, mesh=Mesh(tp=tp), extend=True) for tokens in (SHORT, LONG)]
         return sum((one.bytes for one in cache_layers(*sizes) if one.kind == STATE), Fraction())
 
+    assert states(1) == 32 * 128 * 128 * 4 + 3 * 8192 * 2  # matrices of 32 heads, and three tokens of 8,192 channels
     assert states(4) == states(1) / 4
 
 

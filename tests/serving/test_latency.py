@@ -538,3 +538,23 @@ def test_one_sequence_reads_weights_at_the_bandwidth() -> None:
     found = latency("llama3-8b", "rtx4090", weights="q4_k_m", engine="llama.cpp")
     parts = {part.name: part for part in found.parts}
     assert parts["mlp"].moved / parts["mlp"].seconds == pytest.approx(0.93 * found.accelerator.bandwidth, rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["tp", "pp", "dp"])
+def test_a_layout_with_too_many_ranks_names_its_setting(name: str) -> None:
+    with pytest.raises(InputError, match="the layout needs 4 GPUs, and there are 2") as error:
+        llmcalc.latency("llama3.1-8b", "h100:2", **{"tp": 1, name: 4})
+    assert error.value.parameter == name
+
+
+def test_replicas_with_one_sequence_each_fill_one_stage_at_a_time() -> None:
+    run: dict[str, Any] = {"mode": "prefill", "seq": 1009, "pp": 2}
+    one, two = (llmcalc.latency("llama3.1-8b", f"h100:{2 * n}", **run, dp=n, batch=n) for n in (1, 2))
+    assert one.seconds == pytest.approx(two.seconds)
+
+
+def test_a_prefill_computes_the_logits_of_the_last_token() -> None:
+    found = llmcalc.latency("llama3.1-8b", "h100", mode="prefill", seq=1009, batch=3)
+    assert found.workload.logits == "last"
+    (head,) = (part for part in found.parts if part.name == "head")
+    assert head.flops == 2 * 3 * 4096 * 128_256

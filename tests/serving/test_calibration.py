@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from math import log
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import llmcalc
 from llmcalc.cli.main import main
 from llmcalc.serving import calibrate as module
 from llmcalc.serving.calibration import Calibration, read_calibration
+from llmcalc.serving.factors import MeasuredTime, fit_factors
 from llmcalc.serving.result import ServingResult
 from llmcalc.serving.step.step_models import engine_step
 
@@ -267,3 +269,15 @@ def test_measurements_up_to_ten_times_the_estimate_are_used() -> None:
     found = llmcalc.calibrate([row(tpot_s=times[0]), row(), row(tpot_s=times[3])])
     assert [*found.left_out] == ["row 1", "row 3"]
     assert all("check the unit" in reason for reason in found.left_out.values())
+
+
+def test_a_measurement_changes_each_factor_by_its_share_and_its_deviation() -> None:
+    """The logarithm of a factor is in proportion to its part of the time and to the square of its deviation."""
+    row, usual = MeasuredTime(kernels=0.011, scheduler=0.0013, prefill=0.0037, measured=0.019), 0.0017
+    found = fit_factors([row], usual)
+    parts = (found.decode * row.kernels, found.prefill * row.prefill, found.step_s)
+    deviations = (0.15, 0.3, 1.0)
+    logarithms = (log(found.decode), log(found.prefill), log(found.step_s / usual))
+    ratios = [value / part / own**2 for value, part, own in zip(logarithms, parts, deviations, strict=True)]
+    assert ratios == pytest.approx([ratios[0]] * 3, rel=1e-3)
+    assert ratios[0] > 0

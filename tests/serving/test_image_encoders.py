@@ -9,6 +9,7 @@ import pytest
 import llmcalc
 from llmcalc.core.errors import InputError
 from llmcalc.inputs.image_encoders import image_encoder
+from llmcalc.serving.start.memory import share_with_encoder
 
 GIB = 2**30
 RUN: dict[str, Any] = {
@@ -154,3 +155,18 @@ def test_an_encoder_in_the_architecture_adds_no_weights() -> None:
 def test_images_without_effect_are_refused(more: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="image"):
         llmcalc.memory(**{"model": "gemma3-4b", "image": ["97x61"], **more})
+
+
+def test_images_leave_the_rest_of_a_request_to_text() -> None:
+    result = llmcalc.serve("gemma3-4b", "h100", image=["896x896"] * 3, max_model_len=4099)
+    assert any(note.endswith(f"a request of 4,099 tokens leaves {4099 - 3 * 260:,} for text") for note in result.notes)
+    assert not any("for text" in note for note in llmcalc.serve("gemma3-4b", "h100", max_model_len=4099).notes)
+
+
+def test_an_encoder_of_unknown_size_is_that_of_the_rule() -> None:
+    """The share falls by a tenth for each multiple of the encoder of the rule, down to four fifths."""
+    assert share_with_encoder({"base": 0.9}, None, None) == 0.9
+    rule = {"base": 0.5, "layers": 7, "width": 11, "slope": 0.1, "least": 0.8, "most": 1.05}
+    sizes = [(None, None), (7, None), (None, 11), (14, None), (14, 22), (7, 1)]
+    found = [share_with_encoder(rule, *size) for size in sizes]
+    assert found == pytest.approx([0.5, 0.5, 0.5, 0.45, 0.4, 0.525])

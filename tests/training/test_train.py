@@ -7,7 +7,7 @@ import pytest
 import llmcalc
 from llmcalc.core.errors import InputError, SizeError
 from llmcalc.report.flops import conventional_flops
-from llmcalc.training.published_runs import as_other_runs, expected_hours
+from llmcalc.training.published_runs import as_other_runs, expected_hours, is_published_accelerator
 from llmcalc.training.run import read_run
 
 # compute of a run as published: model, tokens, length, FLOPs, how near
@@ -257,3 +257,14 @@ def test_published_hours_hold_for_the_tokens_of_the_run() -> None:
     assert (own.hours.mid, own.is_published) == (2_788_000, True)
     assert half is not None
     assert not half.is_published
+
+
+def test_a_run_of_a_model_without_published_facts_is_another_one() -> None:
+    run = llmcalc.train("gpt2", "1B", gpu="h100:8")
+    assert not run.architecture.facts
+    assert not is_published_accelerator(run)
+    assert is_published_accelerator(llmcalc.train("deepseek-v3", gpu="h800:2048"))
+
+
+def test_formats_of_a_run_that_states_none() -> None:
+    assert read_run({"model": "gpt2", "tokens": "1B"}).formats == {"dtype": "bf16", "optimizer": "adamw"}

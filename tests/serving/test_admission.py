@@ -43,6 +43,12 @@ def test_running_requests_are_those_of_a_simulation(engine: str, low: float, isl
     assert low < found / expected < 1.02
 
 
+def test_a_prefix_cache_lacks_the_tokens_that_the_growth_takes() -> None:
+    """Of the 1009 + 499 tokens that a request frees, the others grow by 499."""
+    again = [recomputed_tokens(tokens(1009, 499), 1009, 499, reuses_prefixes=reuses) for reuses in (True, False)]
+    assert again[0] / again[1] == pytest.approx(499 / 1508)
+
+
 @pytest.mark.parametrize(("isl", "osl", "whole"), sizes(5))
 def test_tokens_that_are_computed_again_are_those_of_a_simulation(isl: int, osl: int, whole: float) -> None:
     space = round(whole * (isl + osl))

@@ -217,3 +217,11 @@ def test_what_is_in_unified_memory_counts() -> None:
     assert shared is not None
     assert spark.headroom == shared - spark.peak - spark.host < spark.gpu_memory - spark.peak
     assert other.headroom == other.gpu_memory - other.peak
+
+
+@pytest.mark.parametrize(("given", "used"), [({}, "bf16"), ({"dtype": "fp16"}, "fp16"), ({"dtype": "fp32"}, "fp32")])
+def test_the_engine_computes_in_the_format_of_the_training(given: dict[str, str], used: str) -> None:
+    result = llmcalc.rl(MODEL, "h200", **SIZES, **given)
+    assert result.engine.settings["dtype"] == used
+    usual = llmcalc.serve(MODEL, "h200", dtype=used, max_model_len=131 + 389).memory.weights.best
+    assert result.engine.memory.weights.best == usual

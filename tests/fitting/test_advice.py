@@ -191,6 +191,24 @@ def test_what_is_tried_if_requests_wait(model: str, gpu: str, settings: dict[str
     assert four == [(1, 4, 4 if has_experts else 1), (2, 2, 4 if has_experts else 1), (4, 1, 1)]
 
 
+def test_the_smallest_layout_with_which_all_requests_run_is_enough() -> None:
+    result = llmcalc.serve("llama3.3-70b", "rtx4090", isl=8000, osl=500, concurrency=7)
+    enough = llmcalc.serve("llama3.2-1b", "rtx4090", isl=1000, osl=500, concurrency=7)
+    assert isinstance(result, ServingResult)
+    found = [*running_changes(changed(result, retry=lambda change: enough if change.get("dp", 1) > 1 else result))]
+    assert [change.settings for change in found] == [{"gpu": "rtx-4090:2", "tp": 1, "dp": 2}]
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+def test_as_many_sequences_as_requests_are_tried(engine: str) -> None:
+    run: dict[str, Any] = {"isl": 8000, "osl": 500, "concurrency": 97, "max_num_seqs": 8, "tp": 2}
+    result = llmcalc.serve("qwen3-30b-a3b", "h100:2", engine=engine, **run)
+    assert isinstance(result, ServingResult)
+    tried, retry = recorded(result)
+    assert not [*running_changes(changed(result, retry=retry))]
+    assert {change["max_num_seqs"] for change in tried if "max_num_seqs" in change} == {97}
+
+
 def test_what_is_tried_if_the_engine_limits_the_sequences() -> None:
     result = llmcalc.serve("qwen3-30b-a3b", "h100:2", isl=8000, osl=500, concurrency=97, max_num_seqs=8, tp=2)
     assert isinstance(result, ServingResult)

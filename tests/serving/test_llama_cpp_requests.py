@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -184,3 +185,27 @@ def test_unified_memory_must_hold_what_is_on_the_gpu_and_on_the_host() -> None:
     model = "Llama-3.3-70B-Instruct-Q4_K_M.gguf"
     assert not times(f"llama-server -m {model} -ngl 18 -c 2048", "m4-16gb").fits
     assert times(f"llama-server -m {model} -ngl 70 -c 2048", "m4-max-64gb").fits
+
+
+def test_sequences_that_share_a_cache_may_use_all_of_it() -> None:
+    run: dict[str, Any] = {"engine": "llama.cpp", "max_num_seqs": 2, "max_model_len": 65536}
+    own, shared = (llmcalc.serve("qwen3-8b", "h100", **run, unified=unified).notes for unified in (False, True))
+    assert [any("of 65,536 in the cache" in note for note in notes) for notes in (own, shared)] == [False, True]
+
+
+def test_experts_in_host_memory_are_read_at_its_bandwidth() -> None:
+    cost = times(f"llama-server -m {MOE} --cpu-moe", "rtx-pro-6000").time.step.components["routed experts"]
+    assert cost.memory == pytest.approx(cost.moved / 89.6e9)
+    assert cost.seconds == pytest.approx(cost.memory / 0.8)
+
+
+def test_requests_are_timed_with_published_weights() -> None:
+    """In 4 bits, 8 billion weights leave more than half of 24 GB to the cache, and in 16 bits less than a third."""
+    config = {
+        "model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32,
+        "num_key_value_heads": 8, "intermediate_size": 14336, "vocab_size": 128256, "max_position_embeddings": 8192,
+        "quantization_config": {"quant_method": "gptq", "bits": 4, "group_size": 128, "sym": True, "desc_act": False},
+    }  # fmt: skip
+    model, run = llmcalc.load(config), {"engine": "llama.cpp", "isl": 1009, "osl": 499, "concurrency": 3}
+    published, whole = (llmcalc.serve(model, "rtx4090", weights=name, **run) for name in (None, "bf16"))
+    assert published.time.capacity > 2 * whole.time.capacity

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 import llmcalc
+from llmcalc.core.interval import Interval
 from llmcalc.core.record import changed
-from llmcalc.engines.profile import GIB, EngineProfile, Estimate
+from llmcalc.engines.profile import GIB, EngineProfile
 from llmcalc.serving.start.memory import MIB, ModelBytes, captured_graphs, profiled
 from llmcalc.serving.start.models import model_kinds
 
@@ -20,7 +21,7 @@ def profile(settings: dict[str, Any] | None = None, **constants: float) -> Engin
     own = llmcalc.serve("llama3.1-8b", "h100", engine_version="0.19", max_model_len=8192).profile
     all_of_them = dict.fromkeys(own.constants, 0.0) | constants
     more = {"share": 1.0, "max_num_seqs": SEQUENCES, **(settings or {})}
-    exact = {name: Estimate.exact(value) for name, value in all_of_them.items()}
+    exact = {name: Interval.exact(value) for name, value in all_of_them.items()}
     return changed(own, constants=exact, settings={**own.settings, **more})
 
 
@@ -52,9 +53,10 @@ def test_graphs_are_captured_for_parts_and_for_the_whole_model() -> None:
     assert captured_graphs({**settings, "max_num_batched_tokens": 7}) == 2 * len([1, 2, 4])
     own = profile({**settings, "counts_graphs": True}, graph_layer=3, graph_pool=5 / GIB)
     memory = profiled(ModelBytes(weights=0, forward=0, hidden=0, logits=0, layers=11), 10**10, own)
-    assert memory.graphs == Estimate.exact(3 * MIB * 11 * 7 + 5)
+    assert memory.graphs == Interval.exact(3 * MIB * 11 * 7 + 5)
     assert memory.available.best == 10**10 - memory.graphs.best
-    eager = profiled(ModelBytes(weights=0, forward=0, hidden=0, logits=0, layers=11), 10**10, own, graphs=False)
+    own = profile({**settings, "counts_graphs": True, "enforce_eager": True}, graph_layer=3, graph_pool=5 / GIB)
+    eager = profiled(ModelBytes(weights=0, forward=0, hidden=0, logits=0, layers=11), 10**10, own)
     assert eager.graphs.best == 0
 
 

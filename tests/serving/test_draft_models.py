@@ -443,3 +443,10 @@ def test_an_eagle_head_without_a_name_is_as_large_as_a_prediction_layer() -> Non
     assert llmcalc.serve("llama2-7b", "h100", draft_method="EAGLE", **run).memory.weights.best > 12 * GIB
     with pytest.raises(InputError, match="has no layer for multi-token prediction"):
         llmcalc.serve("llama2-7b", "h100", draft_method="NEXTN", **run)
+
+
+def test_drafts_have_a_token() -> None:
+    for number in (0, -3, 1.5):
+        own = json.dumps({"method": "mtp", "num_speculative_tokens": number})
+        with pytest.raises(InputError, match="must be an integer of at least 1"):
+            llmcalc.serve("qwen3.5-9b", "h200", **{JSON: own})

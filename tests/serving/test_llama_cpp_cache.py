@@ -86,3 +86,13 @@ def test_chunks_are_cached_like_windows() -> None:
     found = buffers("llama4", context=131072)
     assert found.window == 36 * 2 * 8 * 128 * 2 * (8192 + 512)
     assert found.full == 12 * 2 * 8 * 128 * 2 * 131072
+
+
+def test_only_early_builds_of_the_fork_cache_layers_that_it_does_not_run() -> None:
+    """Pull request 843 of ik_llama.cpp; builds of llama.cpp have other numbers."""
+    found = [
+        CacheOptions(4096, build=build, **own).caches_unused_layers
+        for own in ({"is_fork": True}, {"is_fork": False}, {})
+        for build in (3917, 3918, None)
+    ]
+    assert found == [True, False, False, *[False] * 6]

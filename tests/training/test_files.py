@@ -16,7 +16,7 @@ from llmcalc import InputError, Mesh
 from llmcalc.cli.main import main
 from llmcalc.importers.training_files import find_training_file, parse_training_file
 from llmcalc.importers.training_programs import programs
-from tests.api.training_file_cases import CASES, SIZED
+from tests.training.training_file_cases import CASES, SIZED
 
 Write = Callable[[str, str], str]
 

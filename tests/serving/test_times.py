@@ -658,6 +658,13 @@ def test_accepted_tokens_divide_the_step() -> None:
     assert "draft" in [part[0] for part in two.parts]
 
 
+def test_accepted_tokens_also_divide_steps_that_are_full_of_prefills() -> None:
+    """With prompts that are much longer than answers, each step computes a whole chunk of them."""
+    own: dict[str, Any] = {"isl": 8009, "osl": 11, "concurrency": 61, "draft_method": "ngram", "draft_tokens": 4}
+    steps = [length * serve(**own, acceptance_length=length).tpot_s for length in (1, 1.5, 3)]
+    assert steps == pytest.approx(steps[:1] * 3, rel=0.05)
+
+
 def test_the_break_even_length_gives_the_plain_time() -> None:
     own: dict[str, Any] = {"draft_method": "eagle3", "draft_tokens": 3, "concurrency": 61, "osl": 997}
     even = serve(**own, acceptance_length=2).break_even_length
@@ -848,3 +855,9 @@ def test_the_summary_states_the_times_and_rates_of_the_result() -> None:
         [1e3 * each for each in (found.tpot_s, found.tpot_low_s, found.tpot_high_s)], rel=5e-3
     )
     assert (user, gpu) == pytest.approx((1 / found.tpot_s, found.tokens_per_s_gpu), rel=5e-3)
+
+
+def test_replicas_of_a_dense_model_have_the_times_of_one() -> None:
+    one, two = serve(concurrency=17), serve(gpu="h100:2", tp=1, dp=2, concurrency=34)
+    assert (two.tpot_s, two.ttft_s) == pytest.approx((one.tpot_s, one.ttft_s))
+    assert two.time.requests_per_s == pytest.approx(2 * one.time.requests_per_s)

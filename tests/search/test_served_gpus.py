@@ -212,3 +212,12 @@ def test_rates_are_those_of_serve(whole: ServingGpus) -> None:
     alone: Any = llmcalc.serve(MODEL, f"{own.accelerator.name}:{own.count}", **REQUESTS, concurrency=24)
     assert own.tokens_per_s == pytest.approx(130 * alone.time.requests_per_s)
     assert f"{own.tokens_per_s:,.0f} tokens/s" in changed(whole, gpus=(own,)).summary
+
+
+def test_only_requests_that_run_on_gpus_with_a_price_have_one() -> None:
+    found = search("mi250x,h100,l4")
+    assert [one.accelerator.name for one in found.gpus] == ["h100-sxm", "mi250x", "l4"]
+    assert [one.price is not None for one in found.gpus] == [True, False, True]
+    assert [one.runs for one in found.gpus] == [True, True, False]
+    for name in ("usd_per_million", "usd_per_million_range"):
+        assert [getattr(one, name) is not None for one in found.gpus] == [True, False, False]

@@ -128,3 +128,24 @@ def test_replicas_divide_the_update_of_the_weights() -> None:
     assert divided.step_time is not None
     parts = [run.step_time.step.parts["optimizer"] for run in (whole, divided) if run.step_time]
     assert parts[0] == pytest.approx(4 * parts[1], rel=0.02)
+
+
+def test_sizes_of_micro_batches_are_powers_of_two() -> None:
+    for seq in (2048, 4096):
+        found = llmcalc.train("llama3.2-1b", "1T", seq=seq, gpu="h100:8")
+        assert found.step_time is not None
+        assert found.step_time.step.layout.micro_batch == 2**14 // seq  # the largest that is tried, and it fits
+
+
+def test_stages_may_lack_a_tenth_of_the_layers() -> None:
+    """11 stages of 2 layers: 20 layers lack 2, and 19 lack 3."""
+    for n_layers, is_used in ((20, True), (19, False)):
+        model = llmcalc.load("llama3.1-8b", overrides=[f"n_layers={n_layers}"])
+        assert any(mesh.pp == 11 for choices in meshes(model, 88, 8, 997) for mesh in choices) is is_used
+
+
+def test_experts_are_divided_over_at_most_64_gpus() -> None:
+    """130 experts on 130 GPUs: 5 of them on a node, 26 over several ones, and not 65."""
+    model = llmcalc.load("qwen3-30b-a3b", overrides=["n_experts=130"])
+    found = {mesh.ep for choices in meshes(model, 130, 8, 997) for mesh in choices if mesh.dp == 130}
+    assert found == {5, 26}
