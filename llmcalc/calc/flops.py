@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, ClassVar
 
+from ..core.amount import group_by
 from ..core.architecture import Architecture, declare
 from ..core.form import Form, lift
 from ..core.record import NamedTuple, changed, record
@@ -242,14 +243,6 @@ def component(work: Work) -> str:
     """Return the component name of an equation, as used in ``by_component``."""
     own = work.place.declaration.components.get(work.equation.text)
     return own or work.entry.layer.equation_component(work.equation, work.part)
-
-
-def group_by(found: Iterable[Work], key: Callable[[Work], Any]) -> dict[Any, list[Work]]:
-    """Group equations by a key. Groups are returned in order of first appearance."""
-    groups: dict[Any, list[Work]] = {}
-    for work in found:
-        groups.setdefault(key(work), []).append(work)
-    return groups
 
 
 def _null_experts(work: Work) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
-from ..core.amount import summed
+from ..core.amount import group_by, summed
 from ..core.architecture import Architecture
 from ..core.declaration import State
 from ..core.ledger import Entry, identity
@@ -40,13 +40,12 @@ class WeightBits:
 
     def __init__(self, architecture: Architecture, formats: WeightFormats) -> None:
         model, owners, known = model_tensors(architecture), dict[str, Average](), dict[Average, Average]()
-        by_component: dict[str, list[StoredTensors]] = {}
+        averages: dict[str, Average] = {}
         if isinstance(formats, RequestedFormats):
             formats.check(model)
         else:
-            for part in formats.stored(architecture):
-                by_component.setdefault(part.component, []).append(part)
-        averages = {name: _average(parts) or _NO_WEIGHTS for name, parts in by_component.items()}
+            by_component = group_by(formats.stored(architecture), lambda part: part.component)
+            averages = {name: _average(parts) or _NO_WEIGHTS for name, parts in by_component.items()}
         self.found: dict[tuple[object, ...], Average] = {}
         for row in model.distinct_rows:
             name = identity(row.entry.stack, row.tensor)

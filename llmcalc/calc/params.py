@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any, ClassVar
 
-from ..core.amount import summed
+from ..core.amount import group_by, summed
 from ..core.architecture import Architecture, Extra, Stack, model_of
 from ..core.ledger import Row, active_elements, model_rows, rows
 from ..core.notebook_display import NotebookDisplay
@@ -76,11 +76,7 @@ class Params(NotebookDisplay):
 
     def rows_by_run(self, stack: Stack) -> dict[int | None, list[Row]]:
         """Return the tensors of a stack by index of the run, or None for tensors outside the blocks."""
-        found: dict[int | None, list[Row]] = {}
-        for row in self.rows:
-            if row.entry.stack is stack:
-                found.setdefault(row.entry.run, []).append(row)
-        return found
+        return group_by((row for row in self.rows if row.entry.stack is stack), lambda row: row.entry.run)
 
     def rows_by_place(self, buffers: bool = False) -> Iterator[tuple[list[Row], range | None]]:
         """Yield the stored parameters of each run of equal blocks with the block numbers, and those outside the blocks

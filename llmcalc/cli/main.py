@@ -147,7 +147,6 @@ def _run(words: list[str]) -> int:
     from .parser import UsageError, read
 
     try:
-        rest = _once(command, rest)
         return command.run(**read(command, rest))
     except UsageError:
         return _by_typer([*name.split(), *rest])
@@ -156,27 +155,6 @@ def _run(words: list[str]) -> int:
 
         print_error(error, words)
         return BAD_INPUT
-
-
-def _once(command: Command, rest: list[str]) -> list[str]:
-    """Return the words with one value of ``--gpu``: all of them with commas where a command compares several."""
-    from ..core.errors import InputError
-
-    gpu, end = command.options.get("--gpu"), rest.index("--") if "--" in rest else len(rest)
-    places = [at for at in range(end) if gpu and rest[at].partition("=")[0] == gpu.flag]
-    if len(places) < 2 or gpu is None:
-        return rest
-    if not gpu.joined:
-        raise InputError("is given twice", parameter="gpu", hint="name one kind of GPU, and ask once for each")
-    values, others = list[str](), list[str]()
-    words = iter(rest[:end])
-    for word in words:
-        flag, is_joined, value = word.partition("=")
-        if flag != gpu.flag:
-            others.append(word)
-            continue
-        values.append(value if is_joined else next(words, ""))
-    return [*others, gpu.flag, ",".join(values), *rest[end:]]
 
 
 def _group_help(words: list[str]) -> int:

@@ -61,8 +61,14 @@ def _read_option(command: Command, word: str, rest: Iterator[str], values: dict[
         if following is None:
             raise UsageError(f"option {short_repr(flag)} requires an argument", flag)
         text = following
-    value = checker(option)(text)
-    values[option.name] = [*values[option.name], value] if option.repeatable else value
+    value, given = checker(option)(text), values[option.name]
+    if option.repeatable:
+        value = [*given, value]
+    elif option.flag == "--gpu" and given is not None:
+        if not option.joined:
+            raise InputError("is given twice", parameter="gpu", hint="name one kind of GPU, and ask once for each")
+        value = f"{given},{value}"
+    values[option.name] = value
 
 
 def _fill(arguments: Sequence[Argument], words: list[str], values: dict[str, Any]) -> None:

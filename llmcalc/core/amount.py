@@ -78,6 +78,14 @@ def summed(sizes: Iterable[tuple[Key, int]]) -> dict[Key, int]:
     return dict(found)
 
 
+def group_by(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
+    """Return the items with each key, in the order of the first ones."""
+    groups: dict[Key, list[Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
+
+
 def scaled(amount: int, times: int = 1, ranks: int = 1) -> int:
     """Return an amount multiplied by ``times`` and divided by ``ranks``, rounded up."""
     return amount if times == ranks == 1 else Scaled(amount, times, ranks)

@@ -46,12 +46,6 @@ def price_quotes(accelerator: Accelerator) -> list[Quote]:
     return [*offered[False], *listed] or offered[True]
 
 
-def quoted_prices(accelerator: Accelerator) -> tuple[float, float] | None:
-    """Return the range of ``price_quotes`` in US dollars per hour, or None if there are none."""
-    found = [quote.usd for quote in price_quotes(accelerator)]
-    return (min(found), max(found)) if found else None
-
-
 def price_of(one: Accelerator, dollars: float | None = None) -> Price | None:
     """Return the given or quoted price in US dollars per hour, or None if the price is unknown."""
     if dollars is not None:

@@ -114,11 +114,16 @@ def chosen_experts(each: Collective) -> int:
 
 def training_exchange_seconds(model: KernelCosts, each: Collective, values: Mapping[str, Number]) -> Number:
     """Return the time in which ranks on several nodes send the tokens of a micro-batch to experts, or back."""
-    chosen, node = chosen_experts(each), model.accelerator.node
-    token = each.elements(**values) / each.times / each.shards / chosen * (each.bits / BITS_A_BYTE)
-    copies = exchanged_copies(chosen, each.ranks / node, node, groups_of(each), is_low_latency=False)
-    device = model.device.between(node)
-    return exchange(token, each.ranks / node, node, copies, device, model.coefficients("exchange")) * (token > 0)
+    token = each.elements(**values) / each.times / each.shards / chosen_experts(each) * (each.bits / BITS_A_BYTE)
+    return _between_nodes(model, each, token, is_low_latency=False)
+
+
+def _between_nodes(model: KernelCosts, each: Collective, token: Number, *, is_low_latency: bool) -> Number:
+    """Return the time in which the ranks send ``token`` bytes of tokens to experts, or their outputs back."""
+    node = model.accelerator.node
+    nodes, own = each.ranks / node, model.coefficients("exchange")
+    copies = exchanged_copies(chosen_experts(each), nodes, node, groups_of(each), is_low_latency=is_low_latency)
+    return exchange(token, nodes, node, copies, model.device.between(node), own) * (token > 0)
 
 
 def groups_of(each: Collective) -> tuple[int, int]:
@@ -135,13 +140,10 @@ def exchange_seconds(
     Tokens are sent in the format in which the experts compute, and outputs in 16 bits. Steps without prefill use
     kernels with low latency.
     """
-    first, node = next(iter(phases.values()))[0], model.accelerator.node
-    chosen, nodes = chosen_experts(first), first.ranks / node
-    bits = (dispatched_bits(model) + first.bits) / 2
+    first, _ = next(iter(phases.values()))
+    chosen, bits = chosen_experts(first), (dispatched_bits(model) + first.bits) / 2
     token = sum(
         form(**values[phase]) / each.times / each.shards / chosen * (bits / BITS_A_BYTE)
         for phase, (each, form) in phases.items() if phase in values
     )  # fmt: skip
-    copies = exchanged_copies(chosen, nodes, node, groups_of(first), is_low_latency=PREFILL not in values)
-    own = model.coefficients("exchange")
-    return exchange(token, nodes, node, copies, model.device.between(node), own) * (token > 0)
+    return _between_nodes(model, first, token, is_low_latency=PREFILL not in values)

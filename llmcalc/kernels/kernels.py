@@ -200,16 +200,20 @@ def attention_prefill(
     each = 2.0 * (key_width + value_width) / (peak / device.sms * c["compute"])
     exponential = 1 / (EXPONENTIALS * c["exponentials"])
     pair = (each**3 + exponential**3) ** (1 / 3)  # seconds of a pair on one multiprocessor
-    time = (
-        pair
-        * xp.maximum(sequences * heads * tiled / device.sms, row)
-        * (1 + c["ramp"] / xp.maximum(longest, QUERY_TILE))
-    )
+    ramp = 1 + c["ramp"] / xp.maximum(longest, QUERY_TILE)
+    time = pair * xp.maximum(sequences * heads * tiled / device.sms, row) * ramp
     tiles = xp.maximum(sequences * heads * xp.ceil(queries / QUERY_TILE) / device.sms, 1)
-    width = (key_width + value_width) / 2
-    moved = sequences * queries * width * (4 * heads + 2 * key_heads * (SIXTEEN_BIT + cache_bytes))
+    moved = prefill_bytes(sequences * queries, heads, key_heads, key_width + value_width, cache_bytes)
     time = time + c["tile_us"] * MICRO * tiles + c["copies"] * moved / device.bandwidth
     return time + c["launch_us"] * MICRO if alone else time
+
+
+def prefill_bytes(tokens: Number, heads: Number, key_heads: Number, elements: Number, cache_bytes: Number) -> Number:
+    """Return the bytes of new tokens that attention moves: queries, outputs, and keys and values for the cache.
+
+    ``elements`` are those of a key and a value.
+    """
+    return tokens * (elements / 2) * (4 * heads + 2 * key_heads * (SIXTEEN_BIT + cache_bytes))
 
 
 def attention_decode(
@@ -265,15 +269,9 @@ def latent_attention_decode(
 
 
 def stream(
-    groups: Number,
-    keys: Number,
-    moved: Number,
-    flops: Number,
-    device: Device,
-    peak: Number,
-    c: Coefficients,
+    groups: Number, keys: Number, moved: Number, flops: Number, device: Device, peak: Number, c: Coefficients,
     alone: bool,
-) -> Number:
+) -> Number:  # fmt: skip
     """Return the time of reading a cache: ``groups`` of heads and sequences, each split along its keys."""
     xp = namespace(groups, keys, device.bandwidth)
     readers = xp.minimum(groups * xp.minimum(xp.ceil(keys / KEY_TILE), c["splits"]), 4 * device.sms)
@@ -350,12 +348,8 @@ def elementwise(moved: Number, device: Device, c: Coefficients) -> Number:
     return moved / (device.bandwidth * c["memory"])
 
 
-TRAFFIC = {
-    "all-reduce": 2.0,
-    "all-gather": 1.0,
-    "reduce-scatter": 1.0,
-    "all-to-all": 1.0,
-}  # of (n - 1) / n of the bytes
+# of (n - 1) / n of the bytes
+TRAFFIC = {"all-reduce": 2.0, "all-gather": 1.0, "reduce-scatter": 1.0, "all-to-all": 1.0}
 
 
 def collective(kind: str, ranks: Number, moved: Number, device: Device, c: Coefficients) -> Number:

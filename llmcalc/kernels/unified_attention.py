@@ -12,7 +12,7 @@ Source: vllm-project/vllm, vllm/attention/ops/triton_unified_attention.py.
 from __future__ import annotations
 
 from .arrays import Number, namespace
-from .kernels import MICRO, SIXTEEN_BIT, Coefficients, Device, rate
+from .kernels import MICRO, SIXTEEN_BIT, Coefficients, Device, prefill_bytes, rate
 
 ROWS = 16  # of a program, at least
 TILE = 32  # keys of a tile
@@ -49,9 +49,7 @@ def unified_attention_prefill(
     tiles = (pairs / queries + tokens / 2) / TILE + edges
     own = rows / ROWS * width
     clocks = xp.maximum(programs * tiles * c["tile"] / device.sms, (longest / TILE + 1) * c["wait"]) * own
-    moved = (
-        sequences * queries * (key_width + value_width) / 2 * (4 * heads + 2 * key_heads * (SIXTEEN_BIT + cache_bytes))
-    )
+    moved = prefill_bytes(sequences * queries, heads, key_heads, key_width + value_width, cache_bytes)
     time = clocks / device.clock + c["copies"] * moved / device.bandwidth
     return time + c["launch_us"] * MICRO if alone else time
 

@@ -59,14 +59,8 @@ class Hyena(Layer):
         """Declare the input projection, short convolutions, filters, FFTs and output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "i": self.d_model, "Y": self.order + 1, "O": self.order}
         axes |= {"M": self.order - 1, "K": self.d_conv, "F": self.d_filter, "Fo": self.d_filter}
-        axes |= {
-            "B": self.n_filter_layers,
-            "D": self.d_position,
-            "L": self.filter_length,
-            "ft": "2 * q",
-            "keep": "c + q",
-            "Kt": "K - 1",
-        }
+        axes |= {"B": self.n_filter_layers, "D": self.d_position, "L": self.filter_length}
+        axes |= {"ft": "2 * q", "keep": "c + q", "Kt": "K - 1"}
         declaration = Declaration(axes)
         declaration.weights("win[d | Y i]", "bin[Y i]", "short[Y i; K]", "short_b[Y i]", "wo[i | d]", "bo[d]")
         declaration.weights("position[L; D]", "f_in[D | F]", "f_in_b[F]", "f_hidden[B; F | Fo]", "f_hidden_b[B; Fo]")

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from ..core.evidence import FITTED
 from ..core.record import record
-from ..serving.layout_result import ServiceResult
 from ..serving.service import Service
+from ..serving.service_result import ServiceResult
 from ..serving.speculation import Drafting
 from .space import Space
 

@@ -77,18 +77,11 @@ def batch_latency(model: Source, gpu: str, asked: Mapping[str, Any], choose: Cho
     check_values(LATENCY, given)
     (card, number), architecture = _gpus(gpu), read_model(model)
     service, measured, batch = _read(architecture, card, number or 1, given)
-    layout = None
-    if engine_step(service.engine).divides_layers:
-        if not given["tp"]:
-            given["pp"] = given["pp"] or max(service.count // (given["dp"] or 1), 1)
-    elif choose and service.count > 1 and not any(given[name] for name in SIZES):
-        layout = choose(service, given["batch"])
-        given |= {name: getattr(layout.mesh, name) for name in SIZES}
-    mesh, count = _mesh(service, number, *(given[name] for name in SIZES))
+    mesh, count, layout = _layout(service, number, given, choose)
     if given["experts"] and not expert_layers(architecture):
         raise InputError(f"has no effect on {architecture.name}, which has no experts", parameter="experts")
     workload = batch.workload(architecture, given["batch"])
-    steps = _steps(service, mesh, is_given=bool(given["tp"]) and layout is None)
+    steps = _steps(service, mesh, is_given=bool(given["tp"]))
     found, errors = batch_steps(steps, workload, batch.mode, batch.generated, measured), table("time_errors")
     own = errors.get(f"latency of {service.engine}", errors["latency"])
     return Latency(
@@ -119,6 +112,20 @@ def _read(
         {"engine_version": version} if version else {}, assumed=assumed,
     )  # fmt: skip
     return service, measured, batch
+
+
+def _layout(
+    service: Service, number: int | None, given: Mapping[str, Any], choose: Choose | None
+) -> tuple[Mesh, int, ServingLayout | None]:
+    """Return the layout of a batch, the number of GPUs, and what is assumed about a layout that is not given."""
+    sizes, chosen = {name: given[name] for name in SIZES}, None
+    if engine_step(service.engine).divides_layers:
+        if not sizes["tp"]:
+            sizes["pp"] = sizes["pp"] or max(service.count // (sizes["dp"] or 1), 1)
+    elif choose and service.count > 1 and not any(sizes.values()):
+        chosen = choose(service, given["batch"])
+        sizes = {name: getattr(chosen.mesh, name) for name in SIZES}
+    return *_mesh(service, number, **sizes), chosen
 
 
 def _steps(service: Service, mesh: Mesh, *, is_given: bool) -> StepModel:

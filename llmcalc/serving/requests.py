@@ -12,6 +12,7 @@ from ..core.errors import InputError, short_repr
 from ..core.record import NamedTuple, changed, record
 from ..core.setting import Setting, check_values, read_length
 from ..inputs.grid import vector
+from ..inputs.serving_settings import SERVE
 from ..kernels.arrays import Number
 from .times import Load
 
@@ -27,10 +28,6 @@ COLUMNS = {  # of published traces: Azure, BurstGPT, Mooncake, Vidur, and the us
                "response_tokens", "num_decode_tokens"),
 }  # fmt: skip
 QUANTILES = {"median": 0.5, "p90": 0.9, "largest": 1.0}
-LENGTHS = (
-    Setting("mix"), Setting("trace", (str, os.PathLike)), Setting("turns", int, least=2),
-    Setting("prefix_share", float, least=0),
-)  # fmt: skip
 
 
 class RequestClass(NamedTuple):
@@ -127,7 +124,7 @@ def read_requests(
             the turns before a turn are not cached.
         is_cached: whether the engine caches prefixes.
     """
-    check_values(LENGTHS, {"mix": mix, "trace": trace, "turns": turns, "prefix_share": prefix_share})
+    check_values(SERVE, {"mix": mix, "trace": trace, "turns": turns, "prefix_share": prefix_share})
     sources = [name for name, value in (("mix", mix), ("trace", trace)) if value is not None]
     lengths = {name: value for name, value in (("isl", isl), ("osl", osl)) if value is not None}
     for name in (*sources[1:], *(lengths if sources else ()), *(["turns"] if sources and turns else ())):

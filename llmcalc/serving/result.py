@@ -14,12 +14,12 @@ from ..engines.lengths import known_length
 from ..engines.settings import LENGTH
 from ..kernels.cost import COMMUNICATION, COMPUTE, ENGINE
 from .admission import RequestBytes, reserved_bytes
-from .layout_result import ServiceResult
 from .money import Money
 from .point import Point
 from .replicas import SIZES
 from .running_changes import faster_layout, holds_all, running_changes
 from .service import Service
+from .service_result import ServiceResult
 from .speculation import Drafting
 from .start.start import Start
 from .step.step_models import engine_step

@@ -9,10 +9,11 @@ from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import record, remembered
-from ..core.setting import Setting, check_values
+from ..core.setting import check_values
 from ..data import table, tables
 from ..engines.lengths import served_length
 from ..engines.profile import read_profile
+from ..inputs.serving_settings import SERVE
 from .start.drafts import HEADS, MODEL, NONE, Draft, asked_draft, drafted_tokens, find_draft
 from .start.models import step_sizes
 from .step.draft_steps import Speculation, accepted_tokens
@@ -20,10 +21,6 @@ from .step.step import StepModel
 from .step.step_models import step_model
 
 MOST_DRAFTED = 64
-ACCEPTANCE = (
-    Setting("acceptance_length", float, least=1), Setting("acceptance_rate", float, least=0),
-    Setting("draft_tokens", int, least=1),
-)  # fmt: skip
 LOOKUP = "n-gram lookup"
 
 
@@ -75,7 +72,7 @@ def find_drafting(
             hint = "add {draft=MODEL}, or a method such as {draft_method=mtp}"
             raise InputError("needs speculative decoding", parameter=name, hint=hint)
         return None
-    check_values(ACCEPTANCE, given)
+    check_values(SERVE, given)
     published = table("speculation")[asked.method]
     passes, width, verified, is_assumed = _sizes(steps, settings, asked.method, published["tokens"])
     notes = [f"{passes} drafted tokens per step are assumed: {{draft_tokens}} sets them"] if is_assumed else []

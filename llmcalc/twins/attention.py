@@ -16,7 +16,7 @@ from . import gate, grid, indexer, lora, output_norm, qk_norm
 from .functions import l2norm, plus, rmsnorm, softcap, softmax, times
 from .positions import temperature
 from .rope import rotate, rotate_pairs
-from .step import State, Step, distances
+from .step import State, Step, distances, extended
 from .weights import Array, Weight, Weights, matrix, under, vector
 
 
@@ -165,22 +165,16 @@ def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, state: State 
         v = rmsnorm(v, kv.norm_eps)
     k, v = normalise_and_rotate(layer, w, "k", k, step), _clip(layer, v)
     v = apply_positions(layer, v, step) if kv and kv.rope else v
-    if state and "k" in state:
-        k, v = np.concatenate([state["k"], k], axis=1), np.concatenate([state["v"], v], axis=1)
-    if state is not None and (layer.causal or layer.cross):
-        first = k.shape[1] - _n_cached_keys(layer, step, k.shape[1])
-        state["k"], state["v"] = k[:, first:], v[:, first:]
+    k, v = extended(state if layer.causal or layer.cross else None, _n_kept(layer, step), k=k, v=v)
     step.shared_keys[shared] = k, v
     return k, v
 
 
-def _n_cached_keys(layer: Any, step: Step, keys: int) -> int:
-    """Return the number of cached keys that the next token can attend to."""
-    if layer.window and not layer.cross:
-        return min(keys, int(layer.window) - 1)
-    if layer.chunk and not layer.cross:
-        return int(step.cached + step.ids.shape[1]) % int(layer.chunk)
-    return keys
+def _n_kept(layer: Any, step: Step) -> int | None:
+    """Return the number of keys that the next token can attend to, or None if it can attend to all."""
+    if layer.cross or not (layer.window or layer.chunk):
+        return None
+    return int(layer.window - 1 if layer.window else (step.cached + step.ids.shape[1]) % layer.chunk)
 
 
 def project(layer: Any, w: Weights, name: str, x: Array, step: Step) -> Array:

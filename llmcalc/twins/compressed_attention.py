@@ -14,7 +14,7 @@ from numpy import einsum
 from ..core.record import NamedTuple
 from .functions import operation, rmsnorm, softmax
 from .rope import rotate_end
-from .step import State, Step
+from .step import State, Step, extended
 from .weights import Array, Weight, Weights, constant, matrix, table, under, vector
 
 
@@ -91,10 +91,7 @@ def _window(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """Return the cached and new keys [b k e], and cache the keys that the next token can attend to."""
     kv = rmsnorm(einsum("bqd,de->bqe", x, w.wkv), layer.norm_eps, w.kv_norm)
     kv = _rotate(layer, kv[:, :, None], step.positions)[:, :, 0]
-    if state and "kv" in state:
-        kv = np.concatenate([state["kv"], kv], axis=1)
-    if state is not None:
-        state["kv"] = kv[:, max(0, kv.shape[1] - layer.window + 1) :]
+    (kv,) = extended(state, layer.window - 1, kv=kv)
     return kv
 
 
@@ -122,26 +119,17 @@ def _gather(far: Array, chosen: Array) -> Array:
 def compress(part: Summaries, layer: Any, w: Weights, x: Array, step: Step, state: State | None, name: str) -> Array:
     """Return all complete summaries [b s e], and store the tokens of an incomplete group in the state."""
     kv, gate = einsum("bqd,dw->bqw", x, w.wckv), einsum("bqd,dw->bqw", x, w.wcgate)
-    if state and f"{name}pending_kv" in state:
-        kv = np.concatenate([state[f"{name}pending_kv"], kv], axis=1)
-        gate = np.concatenate([state[f"{name}pending_gate"], gate], axis=1)
-    whole = kv.shape[1] // part.rate * part.rate
-    known = state.get(f"{name}ckv") if state else None
-    if state is not None:
-        state[f"{name}pending_kv"], state[f"{name}pending_gate"] = kv[:, whole:], gate[:, whole:]
+    tokens = {f"{name}pending_kv": kv, f"{name}pending_gate": gate}
+    kv, gate = extended(state, (step.cached + x.shape[1]) % part.rate, **tokens)
+    whole, new = kv.shape[1] // part.rate * part.rate, kv[:, :0, : part.width]
     if whole:
-        first = 0 if known is None else known.shape[1]
         folded = (kv.shape[0], whole // part.rate, part.rate, kv.shape[2])
         new = _compress_groups(
             part, layer, w, kv[:, :whole].reshape(folded), gate[:, :whole].reshape(folded), state, name
         )
-        places = (first + np.arange(folded[1])) * part.rate
+        places = (step.cached // part.rate + np.arange(folded[1])) * part.rate
         new = _rotate(layer, new[:, :, None], places)[:, :, 0]
-        known = new if known is None else np.concatenate([known, new], axis=1)
-    elif known is None:
-        known = kv[:, :0, : part.width]
-    if state is not None:
-        state[f"{name}ckv"] = known
+    (known,) = extended(state, **{f"{name}ckv": new})
     return known
 
 

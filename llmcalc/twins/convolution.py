@@ -8,7 +8,7 @@ import numpy as np
 from numpy import einsum
 
 from .functions import ACTIVATIONS, operation, plus
-from .step import State
+from .step import State, recalled
 from .weights import Array, Weights
 
 
@@ -26,7 +26,7 @@ def causal_convolution(u: Array, taps: Array, bias: Array | None, state: State |
 def _past(u: Array, taps: Array, state: State | None, name: str) -> Array:
     """Return the tokens before ``u`` that the kernel covers, and store the last tokens of ``u`` in the state."""
     b, q, *channels = u.shape
-    past: Array = state[name] if state and name in state else np.zeros((b, taps.shape[-1] - 1, *channels))
+    past = recalled(state, name, b, taps.shape[-1] - 1, *channels)
     if state is not None:
         state[name] = np.concatenate([past, u], axis=1)[:, q:]
     return past

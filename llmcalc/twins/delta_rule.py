@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .step import State
+from .step import State, recalled
 from .weights import Array
 
 Chunk = Callable[[Array, Array, Array, Array, Array, Array], tuple[Array, Array]]
@@ -58,4 +58,4 @@ def inverse(earlier: Array) -> Array:
 
 def start(k: Array, v: Array, state: State | None) -> Array:
     """Return the cached state [b h k v], or zeros if there is no context."""
-    return state["S"] if state and "S" in state else np.zeros((k.shape[0], v.shape[2], k.shape[3], v.shape[3]))
+    return recalled(state, "S", k.shape[0], v.shape[2], k.shape[3], v.shape[3])

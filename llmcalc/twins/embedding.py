@@ -25,9 +25,9 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | None) -> Array:
-    """Add the token embeddings ``[b q d]`` or position embeddings ``[q d]`` to ``x[b q d]``.
+    """Compute ``y[b q d] = x[b q d] + w[n d]``, with the row n of each token or position ``[b q]``.
 
-    With ``use: copies``, append initial vectors for additional copies of the tokens instead.
+    Without ``x``, return the rows. With ``use: copies``, append initial vectors for additional copies of the tokens.
     """
     ids = layer.ids
     if layer.use in _LEARNED:

@@ -17,7 +17,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Concatenate the residual streams ``x_i[b q d], x_j[b q d], ...`` after the selected blocks."""
+    """Compute ``y[b q s·d] = [x_i[b q d], x_j[b q d], ...]`` of the residual streams after ``s`` selected blocks."""
     numbers = [int(number) for number in layer.blocks.split()]
     most = len(step.streams) - 1
     if not all(-most - 1 <= number <= most for number in numbers):

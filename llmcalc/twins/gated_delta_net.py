@@ -11,7 +11,7 @@ from numpy import einsum
 from . import delta_rule
 from .convolution import short_convolution
 from .functions import l2norm, operation, rmsnorm, sigmoid, silu, softplus
-from .step import State, Step
+from .step import State, Step, store
 from .weights import Array, Weight, Weights, kernel, matrix, vector
 
 
@@ -43,8 +43,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         a, rate = softplus(einsum("bqd,dh->bqh", x, w.wa) + w.dt_b), -np.exp(w.A_log)
     rule = recurrence if step.decode else in_chunks
     o, after = rule(l2norm(q), l2norm(k), v, beta, a, rate, delta_rule.start(k, v, state), layer.chunk)
-    if state is not None:
-        state["S"] = after
+    store(state, S=after)
     o = rmsnorm(o, layer.norm_eps, w.norm)
     o = o * silu(einsum("bqd,dhv->bqhv", x, w.wz)) if layer.gated else o
     return einsum("bqhv,hvd->bqd", o, w.wo)

@@ -10,7 +10,7 @@ from numpy import einsum
 
 from .convolution import convolve_heads
 from .functions import plus, softmax
-from .step import State
+from .step import State, extended
 from .weights import Array, Weight, Weights, kernel, matrix, vector
 
 
@@ -64,11 +64,7 @@ def grouped_mix(p: Array, v: Array) -> Array:
 
 def extend_cache(k: Array, v: Array, state: State | None, window: int | None = None) -> tuple[Array, Array]:
     """Return the cached and new keys and values, and cache the ones that the next token needs."""
-    if state and "k" in state:
-        k, v = np.concatenate([state["k"], k], axis=1), np.concatenate([state["v"], v], axis=1)
-    if state is not None:
-        first = max(0, k.shape[1] - window + 1) if window else 0
-        state["k"], state["v"] = k[:, first:], v[:, first:]
+    k, v = extended(state, window - 1 if window else None, k=k, v=v)
     return k, v
 
 

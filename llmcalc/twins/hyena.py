@@ -10,7 +10,7 @@ from numpy import einsum
 
 from .convolution import causal_convolution
 from .functions import operation
-from .step import State, Step
+from .step import State, Step, extended, store
 from .weights import Array, Weight, Weights, kernel, matrix, table, vector
 
 # a filter decays to TARGET within these shares of its length [poli2023, App. D]
@@ -42,8 +42,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         everything = v if past is None else np.concatenate([past[:, :, number], v], axis=1)
         v = _long_convolution(everything, taps[:, number])[:, -v.shape[1] :] + v * w.f_bias[number]
     if state is not None:
-        new = np.stack(streams, axis=2)
-        state["streams"] = new if past is None else np.concatenate([past, new], axis=1)
+        extended(state, streams=np.stack(streams, axis=2))
     return einsum("bqi,id->bqd", v * gates[0], w.wo) + w.bo
 
 
@@ -56,8 +55,7 @@ def _filters(layer: Any, w: Weights, step: Step, state: State | None) -> Array:
     taps = einsum("qf,fmi->qmi", f, w.f_out) * _window(layer)[here]
     if state and "_taps" in state:
         taps = np.concatenate([state["_taps"], taps], axis=0)
-    if state is not None:
-        state["_taps"] = taps  # the taps depend on weights alone
+    store(state, _taps=taps)  # the taps depend on weights alone
     return taps
 
 

@@ -33,7 +33,7 @@ def _parts(layer: Any) -> list[int]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Read one vector ``y[b q d]`` from the residual streams ``x[b q s d]`` without writing to the streams."""
+    """Compute ``y[b q d] = Σ_s read[b q s] x[b q s d]`` of the residual streams, without writing to them."""
     if layer.writes:
         raise UnsupportedError("a hyper-connection with writes must be the pre-norm of a sub-layer", where=layer.kind())
     return connect(layer, w, x)[0]

@@ -15,7 +15,7 @@ from ..core.record import NamedTuple
 from .functions import layernorm, rmsnorm, softmax
 from .positions import growth
 from .rope import rotate, rotate_end
-from .step import State, Step
+from .step import State, Step, extended
 from .weights import Array, Weight, Weights, constant, matrix, table, vector
 
 
@@ -84,10 +84,7 @@ def unselected_tokens(
     k = einsum("bqd,de->bqe", x, w.wk)
     if not layer.pooled:  # otherwise, keys are normalised and rotated after pooling
         k = _rotate(layer, around, _normed_key(layer, w, k)[:, :, None], step.positions, factors)[:, :, 0]
-    if state and "ik" in state:
-        k = np.concatenate([state["ik"], k], axis=1)
-    if state is not None:
-        state["ik"] = k
+    (k,) = extended(state, ik=k)
     if layer.pooled:
         return _select_pooled_blocks(layer, around, w, q, k, step)
     scores = einsum("bqie,bke->biqk", q, k)
@@ -157,16 +154,12 @@ def _groups(layer: Indexer, around: Any, w: Weights, x: Array, step: Step, state
     own = _normed_key(layer, w, einsum("bqd,de->bqe", x, w.wk))[:, :, None]
     key = _rotate(layer, around, own, step.positions)[:, :, 0]
     packed = np.concatenate([key, einsum("bqd,de->bqe", x, w.gate)], axis=-1)
-    if state and "pending" in state:
-        packed = np.concatenate([state["pending"], packed], axis=1)
     size = layer.compressed or 1
+    (packed,) = extended(state, (step.cached + x.shape[1]) % size, pending=packed)
     whole = packed.shape[1] // size
     keys, gates = np.split(packed[:, : whole * size].reshape(len(packed), whole, size, packed.shape[2]), 2, axis=-1)
     share = np.swapaxes(softmax(np.swapaxes(gates + w.places, 2, 3)), 2, 3)
-    groups = np.sum(share * keys, axis=2)
-    if state is not None:
-        groups = np.concatenate([state["ik"], groups], axis=1) if "ik" in state else groups
-        state["ik"], state["pending"] = groups, packed[:, whole * size :]
+    (groups,) = extended(state, ik=np.sum(share * keys, axis=2))
     return groups
 
 

@@ -11,7 +11,7 @@ from numpy import einsum
 from . import delta_rule
 from .convolution import short_convolution
 from .functions import l2norm, operation, rmsnorm, sigmoid, softplus
-from .step import State, Step
+from .step import State, Step, store
 from .weights import Array, Weight, Weights, kernel, matrix, vector
 
 
@@ -38,8 +38,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     decay = (softplus(a), -rate) if layer.decay_bound is None else (sigmoid(rate * a), layer.decay_bound)
     rule = recurrence if step.decode else in_chunks
     o, after = rule(l2norm(q), l2norm(k), v, beta, *decay, delta_rule.start(k, v, state), layer.chunk)
-    if state is not None:
-        state["S"] = after
+    store(state, S=after)
     return einsum("bqhv,hvd->bqd", rmsnorm(o, layer.norm_eps, w.norm) * sigmoid(_gate(w, "z", x)), w.wo)
 
 

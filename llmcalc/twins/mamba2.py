@@ -10,7 +10,7 @@ from numpy import einsum
 
 from .convolution import short_convolution
 from .functions import operation, plus, rmsnorm, silu, softplus, times
-from .step import State, Step
+from .step import State, Step, recalled, store
 from .weights import Array, Weight, Weights, kernel, matrix, vector
 
 NO_MULTIPLIERS = SimpleNamespace(**dict.fromkeys(("input", "output", "z", "x", "B", "C", "dt"), 1.0))
@@ -48,11 +48,10 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     dt = softplus(dt + w.dt_b)
     if layer.time_step:
         dt = np.clip(dt, layer.time_step.least, layer.time_step.most)
-    before = state["ssm"] if state and "ssm" in state else np.zeros((*u.shape[:1], *u.shape[2:], layer.d_state))
+    before = recalled(state, "ssm", *u.shape[:1], *u.shape[2:], layer.d_state)
     scan = recurrence if step.decode else in_chunks
     y, after = scan(u, dt, -np.exp(w.A_log), B, C, before, layer.chunk)
-    if state is not None:
-        state["ssm"] = after
+    store(state, ssm=after)
     y, gate = y + w.D[:, None] * u, silu(z)
     y = y * gate if layer.gate_first else y
     if layer.norm:  # over each group of heads

@@ -13,7 +13,7 @@ from . import indexer
 from .functions import plus, rmsnorm, sigmoid, softmax
 from .positions import growth, temperature
 from .rope import rotate
-from .step import State, Step
+from .step import State, Step, extended
 from .weights import Array, Weight, Weights, matrix, under, vector
 
 
@@ -112,12 +112,7 @@ def _latent(
         k_rope = plus(einsum("bqd,dr->bqr", x, w.wkr), w.get("bkr"))
         k_rope = rmsnorm(k_rope, layer.norm_eps, w.kr_norm) if layer.key_norm else k_rope
         k_rope = _rotate(layer, k_rope[:, :, None], step, factors)[:, :, 0]
-    if state and "ckv" in state:
-        latent = np.concatenate([state["ckv"], latent], axis=1)
-        k_rope = np.concatenate([state["kr"], k_rope], axis=1)
-    if state is not None:
-        start = max(0, latent.shape[1] - layer.window + 1) if layer.window else 0
-        state["ckv"], state["kr"] = latent[:, start:], k_rope[:, start:]
+    latent, k_rope = extended(state, layer.window - 1 if layer.window else None, ckv=latent, kr=k_rope)
     if layer.latent_lent:
         step.shared_keys[shared] = latent, k_rope
     return latent, k_rope

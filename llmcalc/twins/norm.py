@@ -25,7 +25,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Normalise ``x[b q d]`` over the last axis."""
+    """Compute ``y[b q d] = act(norm(x[b q d]) w[d] + b[d])``, with a norm over the last axis."""
     x = merge_patches(layer, x, layer.d_model, step)
     step.must_be_latents(layer.sequence.n_latents if layer.sequence else None, x, "norm")
     if x.shape[-1] != layer.d_model:

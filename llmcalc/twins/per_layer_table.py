@@ -21,7 +21,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Store the embeddings ``[b q l]`` of each layer in ``step.layer_inputs``, and return ``x[b q d]`` unchanged."""
+    """Compute ``y[b q d] = x[b q d]``, and store the embeddings ``[b q l]`` of each layer in ``step.layer_inputs``."""
     found = w.w[np.where(step.ids < layer.rows, step.ids, 0)] * math.sqrt(layer.d_layer)  # [b q layers l]
     projected = einsum("bqd,dnl->bqnl", x, w.project) / math.sqrt(layer.d_model)
     inputs = (rmsnorm(projected, layer.norm_eps, w.norm) + found) / math.sqrt(2.0)

@@ -9,7 +9,7 @@ from numpy import einsum
 
 from .functions import layernorm, operation, silu
 from .rwkv_time_mix import previous_tokens, toward
-from .step import State, Step
+from .step import State, Step, recalled, store
 from .weights import Array, Weight, Weights, matrix, vector
 
 EPS = 1e-5  # epsilon of the norm per head
@@ -44,10 +44,9 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         source: Array = mixes.get("w", x)
         narrow = np.tanh(einsum("bqd,dr->bqr", source, w.decay_in))
         fading = fading + einsum("bqr,rhe->bqhe", narrow, w.decay_out)
-    before = state["S"] if state and "S" in state else np.zeros((*k.shape[:1], *k.shape[2:], v.shape[-1]))
+    before = recalled(state, "S", *k.shape[:1], *k.shape[2:], v.shape[-1])
     o, after = _recurrence(r, k, v, np.exp(fading), w.first, before)
-    if state is not None:
-        state["S"] = after
+    store(state, S=after)
     o = layernorm(o, EPS, w.norm, w.norm_b)
     return einsum("bqhv,hvd->bqd", o * silu(g), w.wo)
 

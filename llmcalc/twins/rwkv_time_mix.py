@@ -8,7 +8,7 @@ import numpy as np
 from numpy import einsum
 
 from .functions import operation, shift, sigmoid
-from .step import State, Step
+from .step import State, Step, recalled, store
 from .weights import Array, Weight, Weights, matrix, vector
 
 
@@ -31,14 +31,13 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     if state and "numerator" in state:
         before = [state[name] for name in RUNNING]
     o, *after = _wkv(k, v, w.decay, w.first, *before)
-    if state is not None:
-        state.update(zip(RUNNING, after, strict=True))
+    store(state, **dict(zip(RUNNING, after, strict=True)))
     return einsum("bqi,id->bqd", sigmoid(r) * o, w.wo)
 
 
 def previous_tokens(x: Array, state: State | None) -> Array:
     """Return the token before each token of ``x`` [b q d], and store the last token of ``x`` in the state."""
-    last: Array = state["shift"] if state and "shift" in state else np.zeros((x.shape[0], x.shape[2]))
+    last = recalled(state, "shift", x.shape[0], x.shape[2])
     if state is not None:
         state["shift"] = x[:, -1]
     return shift(x, last)

@@ -15,7 +15,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Add sinusoids for the positions of this step to ``x[b q d]``."""
+    """Compute ``y[b q d] = x[b q d] + sinusoids[q d]`` for the positions of this step."""
     if layer.sinusoids == "interleaved":
         return x + sinusoids(step.positions, layer.d_model)
     return x + sinusoid_halves(int(step.positions[-1]) + 1, layer.d_model, layer.sinusoids == "fairseq")[step.positions]

@@ -119,6 +119,29 @@ class Cache:
         return sum(array.size * array.dtype.itemsize for array in self.arrays())
 
 
+def extended(state: State | None, kept: int | None = None, **new: Array) -> tuple[Array, ...]:
+    """Return cached rows [b c ...] and new ones [b q ...], and cache the last ``kept`` of them (default: all)."""
+    found = {
+        name: np.concatenate([state[name], rows], axis=1) if state and name in state else rows
+        for name, rows in new.items()
+    }
+    if state is not None:
+        for name, rows in found.items():
+            state[name] = rows[:, 0 if kept is None else max(0, rows.shape[1] - kept) :]
+    return tuple(found.values())
+
+
+def recalled(state: State | None, name: str, *shape: int) -> Array:
+    """Return a cached array, or zeros if there is no context."""
+    return state[name] if state and name in state else np.zeros(shape)
+
+
+def store(state: State | None, **arrays: Array) -> None:
+    """Cache arrays for the next step, if this step has a cache."""
+    if state is not None:
+        state.update(arrays)
+
+
 def patches_begun(tokens: int, patch: int) -> int:
     """Return the number of patches that start within the first ``tokens`` bytes.
 

@@ -9,7 +9,8 @@ from llmcalc.api.train import train
 from llmcalc.core.errors import InputError
 from llmcalc.data import table
 from llmcalc.estimate.cost import Span, emission
-from llmcalc.estimate.prices import quoted_prices
+from llmcalc.estimate.hardware import Accelerator
+from llmcalc.estimate.prices import price_of
 from llmcalc.inputs.gpus import accelerator, accelerators
 from llmcalc.training.budget import budget
 from llmcalc.training.run import emissions
@@ -141,6 +142,12 @@ def test_utilisation_names_accelerators_and_formats_that_exist() -> None:
             assert 0 < low <= mid <= high < 1
             assert entry["of"]
             assert entry["source"]
+
+
+def quoted_prices(one: Accelerator) -> tuple[float, float] | None:
+    """The range of the quoted prices."""
+    found = price_of(one)
+    return found and (found.low, found.high)
 
 
 def test_quoted_prices_are_read() -> None:

@@ -101,4 +101,4 @@ def test_gpus_that_do_not_divide_a_model_too_large_for_them_have_an_answer() -> 
 
 def test_an_engine_without_data_parallel_ranks_has_a_layout_that_divides_the_model() -> None:
     result = serve("llama3.3-70b", "h100:3", engine="my-engine", isl=1000, osl=500, concurrency=7)
-    assert (result.mesh.tp, result.mesh.dp, result.used) == (2, 1, 2)
+    assert (result.mesh.tp, result.mesh.dp, result.point.used) == (2, 1, 2)

@@ -196,7 +196,7 @@ def _without_gradient(right: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _one_key_more(right: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda layer, step, keys: min(keys, right(layer, step, keys) + 1)
+    return lambda layer, step: None if (kept := right(layer, step)) is None else kept + 1
 
 
 def _step_by_step(right: Callable[..., Any]) -> Callable[..., Any]:
@@ -227,7 +227,7 @@ EXECUTED = {
         {EXPERTS, "active parameters", FORWARD, BACKWARD, DECODE, SAVED, COLLECTIVES, *MOVES},
     ),
     "a window keeps a key too many": Slip(
-        "mimo-v2-flash", "attention", "_n_cached_keys", _one_key_more, {STATE, DECODE, MOVED_IN_DECODE}
+        "mimo-v2-flash", "attention", "_n_kept", _one_key_more, {STATE, DECODE, MOVED_IN_DECODE}
     ),
     "a gradient is cut off": Slip("llama3", "mlp", "activate", _without_gradient, {BACKWARD, SAVED, COLLECTIVES}),
     "a softmax keeps its steps": Slip("llama3", "attention", "softmax", _step_by_step, {SAVED}),

@@ -1,4 +1,4 @@
-"""What results about the layouts of requests on GPUs share."""
+"""What results about a service share: times on a layout, and searches over layouts."""
 
 from __future__ import annotations
 
@@ -92,11 +92,6 @@ class ServiceResult(NotebookDisplay):
         return self.service.longest
 
     @property
-    def length_flag(self) -> str:
-        """Setting that states ``max_model_len``, or empty if it is that of the model."""
-        return self.service.length_flag
-
-    @property
     def isl(self) -> float:
         """Mean number of input tokens of a request."""
         return self.requests.mean("isl")
@@ -119,8 +114,8 @@ class ServiceResult(NotebookDisplay):
     @property
     def too_long(self) -> str:
         """Why a request has more tokens than the model allows, or an empty string."""
-        most, length = self.max_model_len, self.requests.longest
+        most, length, flag = self.max_model_len, self.requests.longest, self.service.length_flag
         if most is None or length <= most:
             return ""
         text = f"A request of {length:,.10g} tokens exceeds the"
-        return spelled(f"{text} {most:,} of {self.length_flag}" if self.length_flag else f"{text} model's {most:,}")
+        return spelled(f"{text} {most:,} of {flag}" if flag else f"{text} model's {most:,}")
