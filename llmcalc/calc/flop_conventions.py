@@ -107,8 +107,7 @@ CONVENTIONS = {
         "feed-forward width of 4h [hoffmann2022, Appendix F]",
     ),
     "chinchilla-blocks": Convention(
-        chinchilla_blocks,
-        "as chinchilla, without the embedding look-up and the logits [hoffmann2022, Table A4]",
+        chinchilla_blocks, "as chinchilla, without the embedding look-up and the logits [hoffmann2022, Table A4]"
     ),
 }
 

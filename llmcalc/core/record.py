@@ -15,8 +15,8 @@ them.
 
 from __future__ import annotations
 
-from collections import namedtuple
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, dataclass_transform
 
 Class = TypeVar("Class", bound=type)
@@ -30,17 +30,51 @@ if TYPE_CHECKING:
     from typing import NamedTuple as NamedTuple
 else:
 
+    class _Fields(tuple):
+        """A tuple with names of its elements, like the classes of ``collections.namedtuple``."""
+
+        __slots__ = ()
+        _fields: tuple[str, ...]
+        _field_defaults: dict[str, Any]
+
+        def __new__(cls, *values: Any, **named: Any) -> Any:
+            fields = cls._fields
+            if named or len(values) != len(fields):
+                given = dict(zip(fields, values, strict=False))
+                if len(values) > len(fields) or not given.keys().isdisjoint(named) or named.keys() - {*fields}:
+                    raise TypeError(f"{cls.__name__} takes each of {', '.join(fields)} once")
+                whole = {**cls._field_defaults, **given, **named}
+                if missing := [name for name in fields if name not in whole]:
+                    raise TypeError(f"{cls.__name__} is missing the required field {missing[0]!r}")
+                values = tuple(map(whole.__getitem__, fields))
+            return tuple.__new__(cls, values)
+
+        @classmethod
+        def _make(cls, values: Iterable[Any]) -> Any:
+            return cls(*values)
+
+        def _replace(self, **named: Any) -> Any:
+            return type(self)(**{**self._asdict(), **named})
+
+        def _asdict(self) -> dict[str, Any]:
+            return dict(zip(self._fields, self, strict=True))
+
+        def __getnewargs__(self) -> tuple[Any, ...]:
+            return tuple(self)
+
+        def __repr__(self) -> str:
+            return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._asdict().items())})"
+
     class _NamedTupleType(type):
         def __new__(cls, name: str, bases: tuple[type, ...], own: dict[str, Any]) -> type:
-            kinds = own.get("__annotations__", {})
-            usual = [own.pop(each) for each in kinds if each in own]
-            made = namedtuple(name, kinds, defaults=usual, module=own["__module__"])
-            for key, value in own.items():
-                setattr(made, key, value)
-            return made
+            fields = tuple(own.get("__annotations__", {}))
+            usual = {each: own.pop(each) for each in fields if each in own}
+            getters = {each: property(itemgetter(place)) for place, each in enumerate(fields)}
+            more = {"__slots__": (), "_fields": fields, "_field_defaults": usual, "__match_args__": fields}
+            return type(name, (_Fields,), {**own, **getters, **more})
 
     NamedTuple = type.__new__(_NamedTupleType, "NamedTuple", (), {})
-    """A base class like ``typing.NamedTuple`` that doesn't compile annotations, which takes 5 % of a short command."""
+    """A base class like ``typing.NamedTuple`` that compiles neither annotations nor functions for each class."""
 
 
 class Field(NamedTuple):

@@ -21,7 +21,8 @@ SCORES: dict[str, Callable[[Array], Array]] = {"softmax": softmax, "sigmoid": si
 def weights(layer: Any) -> list[Weight]:
     """Return the weights of the router: its network, scores, offsets and scales."""
     d, x, routing, network = layer.d_model, layer.n_experts, layer.routing, layer.router_network
-    scored, n_shared = x + layer.n_zero_experts + layer.n_null_experts, _n_shared(layer)
+    scored = x + layer.n_zero_experts + layer.n_null_experts
+    n_shared = layer.scored_shared.n if layer.scored_shared else 0
     found = [vector("input_scale", d, mean=1.0), vector("expert_scale", x, mean=1.0)] if routing.scaled else []
     if network:
         found += [matrix("router_in", d, network.width), vector("router_in_b", network.width)]
@@ -38,10 +39,6 @@ def weights(layer: Any) -> list[Weight]:
     if routing.hash_rows:
         found.append(table("hash", routing.hash_rows, layer.top_k, buffer=True)._replace(below=x))
     return found
-
-
-def _n_shared(layer: Any) -> int:
-    return layer.scored_shared.n if layer.scored_shared else 0
 
 
 def route(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from math import prod
 from typing import Protocol
 
 from ...core.amount import summed
 from ...core.architecture import Architecture, model_of
 from ...core.errors import InputError, UnknownNameError
-from ...core.ledger import Row, model_rows, rows
+from ...core.ledger import Row, model_rows
 from ...core.record import NamedTuple, record, remembered
 from ...core.traits import EMBEDDING, HEAD, NORM, ROUTER
 from ..params import component
@@ -151,11 +151,8 @@ class RequestedFormats:
         if not self.rules:
             return (((), row.copies),)
         own = model.layers(row) if layers is None else layers
-        return _selections(self._rule_layers, own, model.n_layers[row.entry.stack.name])
-
-    @cached_property
-    def _rule_layers(self) -> tuple[str, ...]:
-        return tuple(rule.layers for rule in self.rules)
+        of_rules = tuple(rule.layers for rule in self.rules)
+        return _selections(of_rules, own, model.n_layers[row.entry.stack.name])
 
     def _selected(self, row: Row, part: str, model: ModelTensors, selections: tuple[bool, ...]) -> Format:
         is_output = model.tied and part in TABLES[::3]  # llama.cpp stores all tables of tied models as the head
@@ -184,7 +181,6 @@ class ModelTensors:
     """
 
     def __init__(self, architecture: Architecture) -> None:
-        self.stacks = architecture.stacks
         self._kinds: dict[tuple[int, int], tuple[Row, TensorKind]] = {}
         self._layers: dict[tuple[str, int], tuple[int, ...]] = {}  # of runs of blocks
         self.distinct_rows = model_rows(architecture, distinct=True)
@@ -195,11 +191,6 @@ class ModelTensors:
         counts = (row.declaration.routed_experts for row in of_model)
         self.tied, self.experts = not any(row.copies for row in heads), {count[0] for count in counts if count}
         self.n_layers = {stack.name: stack.n_layers for stack in model.stacks}
-
-    @cached_property
-    def rows(self) -> tuple[Row, ...]:
-        """Tensors of all runs, including those of equal blocks."""
-        return tuple(rows(self.stacks))
 
     def kind(self, row: Row) -> TensorKind:
         """Return what formats depend on in a tensor, which is read once."""

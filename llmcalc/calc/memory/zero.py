@@ -8,7 +8,7 @@ from math import prod
 
 from ...core.amount import Product, Sum, product, scaled
 from ...core.architecture import Architecture
-from ...core.ledger import Row, identity
+from ...core.ledger import Row, identity, model_rows
 from ...core.record import NamedTuple
 from ...core.traits import ROUTER
 from ..params import component
@@ -121,7 +121,7 @@ def _tensor_states(
     if frozen:
         frozen.check(model)
     found = []
-    for row in model.distinct_rows if distinct else model.rows:
+    for row in model_rows(architecture, distinct=distinct):
         if not row.tensor.buffer:
             own, is_expert = mesh.share_of_weight(row.tensor, row.declaration, row.size), row.tensor.active is not None
             elements, optimizer = trainable(row, own, recipe)
