@@ -17,7 +17,7 @@ from llmcalc.training.kernels import TrainingCoefficients
 from llmcalc.training.layouts import training_time
 from llmcalc.training.run import Run
 from llmcalc.training.step import TrainingLayout
-from llmcalc.training.step_time import TrainingTime
+from llmcalc.training.training_time import TrainingTime
 
 FOLDER = Path(__file__).resolve().parent / "data"
 MPT = {

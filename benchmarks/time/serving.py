@@ -30,9 +30,9 @@ from llmcalc.data import table
 from llmcalc.inputs.gpus import read_gpus
 from llmcalc.kernels.interval import QUANTILE, remaining_error
 from llmcalc.serving.factors import Factors, MeasuredTime, fit_factors
+from llmcalc.serving.request_times import Load, serving_time
 from llmcalc.serving.step.engine_step import MICRO
 from llmcalc.serving.step.step_models import step_model
-from llmcalc.serving.times import Load, serving_time
 
 from .fitting import errors
 from .intervals import coverage, two_variances, write_errors

@@ -19,7 +19,7 @@ from ..training.published_runs import (
 )
 from ..training.result import Spending, Training
 from ..training.step import NO_RECOMPUTATION
-from ..training.step_time import WITHOUT_ROOM
+from ..training.training_time import WITHOUT_ROOM
 from .document import Document, Fact, Table, table_of
 from .flops import convention_table, matmul_by_component
 from .heading import derivation, model_document, run_line, workload_inputs

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ..core.errors import spelled
 from ..estimate.cost import FROM_OPERATIONS
 from ..training.result import Training
-from ..training.step_time import FASTEST
+from ..training.training_time import FASTEST
 from .document import Fact, Table, columns
 from .memory import mesh_line
 from .numbers import duration, percent

@@ -20,10 +20,10 @@ from ..serving.point import Placement, Point, point_at
 from ..serving.points import LoadTimes, between, column, load_times, points_of, rows_of
 from ..serving.pool_times import Decodes, Prefills, decodes, joined, pools_time, prefills
 from ..serving.replicas import Formats, Replica, replica_on
+from ..serving.request_times import Load, serving_time
 from ..serving.requests import Requests
 from ..serving.service import Service
 from ..serving.step.step_models import engine_step
-from ..serving.times import Load, serving_time
 
 MOST, STEPS = 4096, 97  # requests of a data-parallel rank: the largest number, and how many are tried
 FEWEST = tuple(2.0**-power for power in range(6, 0, -1))  # while other requests are in the pool of prefills

@@ -21,8 +21,8 @@ from ..kernels.efficiency import GENERIC, Efficiency
 from ..kernels.interval import time_interval
 from .calibration import MeasuredDeployment
 from .memory import EngineMemory
+from .request_times import weight_bytes
 from .step.step import StepModel, Values
-from .times import weight_bytes
 
 DECODE, PREFILL, GENERATE = MODES = ("decode", "prefill", "generate")
 SIMPSON = ((0.0, 1 / 6), (0.5, 4 / 6), (1.0, 1 / 6))  # points of the growing context, and their weights

@@ -14,10 +14,10 @@ from ..core.record import NamedTuple, changed, remembered
 from ..data import tables
 from ..inputs.gguf_names import FILE_FORMAT
 from ..kernels.cost import ACTIVATIONS
+from .request_times import weight_bytes
 from .start.pool import CachePool
 from .start.start import Start
 from .step.step import StepModel
-from .times import weight_bytes
 
 if TYPE_CHECKING:
     from .deployment import Deployment

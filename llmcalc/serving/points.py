@@ -14,7 +14,7 @@ from ..data import table
 from ..inputs.grid import numpy_module
 from ..kernels.arrays import namespace
 from .money import decode_power
-from .times import ServingTime
+from .request_times import ServingTime
 
 
 class LoadTimes(NamedTuple):

@@ -30,10 +30,10 @@ from ..kernels.cost import StepTime
 from .factors import Factors
 from .money import decode_power
 from .points import LoadTimes
+from .request_times import Load, cache_space, plain_pool, request_room
 from .start.pool import CachePool
 from .step.draft_steps import Speculation, drafted_prefill, drafted_step
 from .step.step import StepModel, step_values
-from .times import Load, cache_space, plain_pool, request_room
 
 MOST_BUSY = 0.95  # share of the time in which a pool of prefills computes
 

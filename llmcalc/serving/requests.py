@@ -14,7 +14,7 @@ from ..core.setting import Setting, check_values, read_length
 from ..inputs.grid import vector
 from ..inputs.serving_settings import SERVE
 from ..kernels.arrays import Number
-from .times import Load
+from .request_times import Load
 
 MOST_CLASSES, MOST_TURNS = 64, 256
 MOST_ROWS, MOST_BYTES = 200_000, 100_000_000  # of a trace

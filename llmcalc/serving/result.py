@@ -17,13 +17,13 @@ from .admission import RequestBytes, reserved_bytes
 from .money import Money
 from .point import Point
 from .replicas import SIZES
+from .request_times import Load, ServingTime
 from .running_changes import faster_layout, holds_all, running_changes
 from .service import Service
 from .service_result import ServiceResult
 from .speculation import Drafting
 from .start.start import Start
 from .step.step_models import engine_step
-from .times import Load, ServingTime
 
 LISTED = 64  # classes of requests
 

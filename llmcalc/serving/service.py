@@ -29,10 +29,10 @@ from .images import RequestImages, read_request_images
 from .limits import read_limits
 from .money import Terms
 from .replicas import SIZES, Formats
+from .request_times import Load
 from .requests import Requests, read_requests
 from .step.step_models import engine_step
 from .terms import read_terms
-from .times import Load
 
 NO_TERMS = Terms(None, None, None, None, {})  # no prices and no power
 NOTHING: Mapping[str, Any] = {}

@@ -12,6 +12,7 @@ from .memory import placed_on_host
 from .point import Placement, Point, time_intervals, unmeasured_part, with_acceptance
 from .points import load_times, points_of
 from .replicas import Replica, replica_on
+from .request_times import Load, ServingTime, serving_time
 from .result import ServingResult
 from .service import CACHE, Service
 from .start.llama_cpp_fit import PLACED
@@ -19,7 +20,6 @@ from .start.models import state_notes
 from .step.host_steps import HostSteps
 from .step.step import StepModel
 from .step.step_models import check_layout
-from .times import Load, ServingTime, serving_time
 
 NOTED = 0.01  # share of the output tokens that preempted requests compute again
 ONE_REQUEST = "one request at a time is assumed: {concurrency} sets the number"

@@ -26,7 +26,7 @@ from ..kernels.efficiencies import efficiencies
 from ..kernels.interval import time_interval
 from .kernels import TrainingCoefficients, TrainingKernels
 from .step import FULL, NO_RECOMPUTATION, TrainingLayout, TrainingStep, training_step
-from .step_time import FASTEST, GIVEN, WITHOUT_ROOM, TrainingTime
+from .training_time import FASTEST, GIVEN, WITHOUT_ROOM, TrainingTime
 
 if TYPE_CHECKING:
     from .run import Run

@@ -21,7 +21,7 @@ from ..estimate.cost import AS_GIVEN, FROM_OPERATIONS, Emission, Machine, Span
 from ..estimate.prices import Price
 from ..estimate.scaling.forms import TRAIN
 from .published_runs import ExpectedHours, as_other_runs, expected_hours
-from .step_time import TrainingTime
+from .training_time import TrainingTime
 
 SIX_ND = "6nd"  # utilisation by 6·N·D
 SHORT_IDS, SHORT, LONG = 2**16, 2, 4  # largest vocabulary with 2-byte token ids; bytes per id

@@ -30,7 +30,7 @@ from .machine import MACHINE, read_machine
 from .published_runs import published_tokens
 from .result import Training
 from .step import NO_RECOMPUTATION
-from .step_time import TrainingTime
+from .training_time import TrainingTime
 
 LARGEST_WHOLE = 10**30
 SETTINGS = (

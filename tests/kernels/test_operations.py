@@ -25,8 +25,8 @@ from llmcalc.kernels.layer_operations import operations
 from llmcalc.kernels.operations import Attention, Convolution, Elementwise, Gemm, GroupedGemm, Operation, Scan
 from llmcalc.kernels.step_operations import all_pairs, collectives, groups, step_conventions
 from llmcalc.schema.preset_files import names
+from llmcalc.serving.request_times import weight_bytes
 from llmcalc.serving.step.step_models import weight_bits
-from llmcalc.serving.times import weight_bytes
 from llmcalc.testing import layers as layers_of
 
 PHASES = ("prefill", "decode")

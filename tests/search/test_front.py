@@ -21,10 +21,10 @@ from llmcalc.search.space import Space
 from llmcalc.serving.formats import format_choices
 from llmcalc.serving.pool_times import decodes, pools_time, prefills
 from llmcalc.serving.replicas import replica_on
+from llmcalc.serving.request_times import Load, plain_pool
 from llmcalc.serving.requests import read_requests
 from llmcalc.serving.service import Service
 from llmcalc.serving.step.step_models import step_model
-from llmcalc.serving.times import Load, plain_pool
 
 LLAMA, QWEN = llmcalc.load("llama3.1-8b"), llmcalc.load("qwen3-moe-30b-a3b")
 NONE = dict.fromkeys(("weights", "experts", "attention_weights", "cache"))

@@ -21,11 +21,11 @@ from llmcalc.report.serving_search import search_document
 from llmcalc.search.space import Space
 from llmcalc.serving import requests as request_lengths
 from llmcalc.serving.pool_times import decodes, pools_time, prefills
+from llmcalc.serving.request_times import Load, plain_pool, serving_time
 from llmcalc.serving.requests import RequestClass, Requests, read_requests
 from llmcalc.serving.service import Service
 from llmcalc.serving.step.draft_steps import Speculation
 from llmcalc.serving.step.step_models import step_model
-from llmcalc.serving.times import Load, plain_pool, serving_time
 
 LLAMA = llmcalc.load("llama3.1-8b")
 H100 = accelerators()["h100-sxm"]

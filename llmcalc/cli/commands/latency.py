@@ -40,7 +40,7 @@ def run(model: str, **given: Any) -> Answer:
 def _alternatives(architecture: Architecture, asked: dict[str, Any], result: Latency) -> Iterator[tuple[str, Latency]]:
     """Yield other settings with which the batch fits, or with which it may be faster."""
     from ...api.latency import latency
-    from ...serving.times import weight_bytes
+    from ...serving.request_times import weight_bytes
 
     batch, card, times = result.workload.batch, result.accelerator, (2, 4, 8)
     changes: list[tuple[str, Any]] = []

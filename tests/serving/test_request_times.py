@@ -21,11 +21,11 @@ from llmcalc.kernels.interval import time_interval
 from llmcalc.report.serving import serving_document
 from llmcalc.search.space import DISTINCT_GAIN
 from llmcalc.serving import requests as request_lengths
+from llmcalc.serving.request_times import Load, cache_space, plain_pool, serving_time, weight_bytes
 from llmcalc.serving.result import ServingResult, class_times
 from llmcalc.serving.speculation import find_drafting
 from llmcalc.serving.step.step import step_values
 from llmcalc.serving.step.step_models import engine_step, step_model
-from llmcalc.serving.times import Load, cache_space, plain_pool, serving_time, weight_bytes
 
 LLAMA = llmcalc.load("llama3.1-8b")
 DEEPSEEK = llmcalc.load("deepseek-v3")

@@ -11,7 +11,7 @@ import llmcalc
 from llmcalc.estimate.cost import FROM_OPERATIONS
 from llmcalc.training import layouts as training_time
 from llmcalc.training.layouts import meshes, padded, padding
-from llmcalc.training.step_time import FASTEST, GIVEN, WITHOUT_ROOM
+from llmcalc.training.training_time import FASTEST, GIVEN, WITHOUT_ROOM
 
 
 def test_the_answer_is_the_estimate_with_the_smaller_error(monkeypatch: pytest.MonkeyPatch) -> None:
