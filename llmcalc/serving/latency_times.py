@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from ..calc.memory.fit import Fit
 from ..core.architecture import Architecture
+from ..core.arrays import Number, namespace
 from ..core.interval import Interval
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import NamedTuple, changed, fields, record
@@ -15,7 +16,6 @@ from ..core.workload import Workload, symbol_values
 from ..engines.served_models import unserved
 from ..estimate.hardware import Accelerator
 from ..inputs.defaults import RESERVE
-from ..kernels.arrays import Number, namespace
 from ..kernels.cost import COMMUNICATION, ENGINE, LAUNCHES, Cost, StepTime
 from ..kernels.efficiency import GENERIC, Efficiency
 from ..kernels.interval import time_interval

@@ -22,10 +22,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 
+from ..core.arrays import Number, namespace
 from ..core.record import NamedTuple
 from ..data import table
 from ..inputs.grid import numpy_module
-from ..kernels.arrays import Number, namespace
 from ..kernels.cost import StepTime
 from .factors import Factors
 from .money import decode_power

@@ -56,8 +56,8 @@ from math import inf
 from typing import Any
 
 from ..calc.kv_cache import LONG, SHORT, element_bytes, state
+from ..core.arrays import Number, namespace
 from ..core.record import NamedTuple, changed, fields, record, remembered
-from ..kernels.arrays import Number, namespace
 from ..kernels.cost import ACTIVATIONS, StepTime
 from ..kernels.step_operations import DECODE
 from .admission import RequestBytes, excess_probability, recomputed_tokens, reserved_bytes

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 import llmcalc
 from llmcalc.calc.sharding import Mesh
+from llmcalc.core.arrays import Vector
 from llmcalc.core.errors import InputError
 from llmcalc.inputs.gpus import accelerators
-from llmcalc.kernels.arrays import Vector
 from llmcalc.report.serving_front import front_document
 from llmcalc.report.serving_pools import pools_document
 from llmcalc.report.serving_search import search_document

@@ -13,10 +13,10 @@ import pytest
 
 import llmcalc
 from llmcalc.calc.sharding import Mesh
+from llmcalc.core.arrays import Vector
 from llmcalc.core.errors import InputError
 from llmcalc.data import table
 from llmcalc.inputs.gpus import read_gpus
-from llmcalc.kernels.arrays import Vector
 from llmcalc.kernels.interval import time_interval
 from llmcalc.report.serving import serving_document
 from llmcalc.search.space import DISTINCT_GAIN

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from math import inf
 
+from ...core.arrays import Number, namespace
 from ...core.record import NamedTuple
-from ...kernels.arrays import Number, namespace
 from .cache import FULL, STATE, WINDOW, CacheGroups, CacheLayer
 
 
