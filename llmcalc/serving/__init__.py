@@ -8,5 +8,6 @@
 
 The rule by which an engine divides its memory is one of the ``RULES`` in ``start/memory.py``, with constants in
 ``data/engines``. ``admission.py`` says how many requests fit, ``request_times.py`` how long they take, and
-``money.py`` what they cost. A layout is refused by ``check_layout`` (``step/step_models.py``), or by the engine (``start/predict.py``).
+``money.py`` what they cost. A layout is refused by ``check_layout`` (``step/step_models.py``), or by the engine
+(``start/predict.py``).
 """
