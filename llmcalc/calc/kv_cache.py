@@ -109,9 +109,9 @@ class StateSize(StepResult):
     @cached_property
     def sizes(self) -> tuple[tuple[CachedTensor, int], ...]:
         """All state tensors with their sizes on one rank in bytes, summed over all applications of the layer."""
-        found = []
+        values, found = self.values, []  # of which a model without states has limits, too
         for tensor in self.tensors:
-            count, role = -(-tensor.elements(**self.values) // tensor.n_ranks), tensor.state.role
+            count, role = -(-tensor.elements(**values) // tensor.n_ranks), tensor.state.role
             if self.cache and role in CACHED:
                 size = -(-self.cache.bits_of(count // tensor.columns, tensor.columns) // BITS_A_BYTE)
             else:

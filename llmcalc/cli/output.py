@@ -33,12 +33,12 @@ def printed(command: Callable[..., Answer]) -> Callable[..., int]:
     return run
 
 
-def answered(result: Any, *shown: Any, name: str = "", spell: Callable[[Any], str] | None = None) -> Answer:
+def answered(result: Any, *others: Any, name: str = "", spell: Callable[[Any], str] | None = None) -> Answer:
     """Return the report of a result, and whether its answer is yes, as ``analysis/results.py`` states.
 
     Args:
         result: the result.
-        shown: what else the report shows.
+        others: what else the report shows.
         name: name of the report of a quantity.
         spell: returns the command line of changed settings.
     """
@@ -50,7 +50,7 @@ def answered(result: Any, *shown: Any, name: str = "", spell: Callable[[Any], st
     module, function = kind.document.split(".")
     document = getattr(import_module(f"..report.{module}", __package__), function)
     texts = {"spell": spell} if kind.spells else {}
-    return document(result, *shown, **texts), not kind.holds or bool(getattr(result, kind.holds))
+    return document(result, *others, **texts), not kind.holds or bool(getattr(result, kind.holds))
 
 
 def chosen_format(form: str | None, as_json: bool) -> str:
