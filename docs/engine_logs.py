@@ -17,7 +17,7 @@ from llmcalc.core.architecture import Architecture, Run
 from llmcalc.core.record import changed
 from llmcalc.serving.start.draft_stacks import part_of, prediction_stack
 from llmcalc.serving.start.drafts import LLAMA_CPP, state_copies
-from llmcalc.serving.start.llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache
+from llmcalc.serving.start.llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache, llama_cpp_groups
 
 DATA = Path(__file__).resolve().parent / "data"
 BLOCK, LONG = 16, 2**20  # tokens
@@ -150,7 +150,7 @@ def llama_cpp_buffers(log: Log) -> LlamaCppCache:
     keys, values = (
         llmcalc.state(model, seq=LONG, cache={"f16": "fp16"}.get(kind, kind), extend=True) for kind in kinds
     )
-    found = llama_cpp_cache(keys, values, options)
+    found = llama_cpp_cache(llama_cpp_groups(keys, values, options), options)
     drafts = {"draft_method": log.flag("--spec-type"), "draft_tokens": int(log.flag("--spec-draft-n-max", default="0"))}
     return found._replace(states=found.states * state_copies(drafts, LLAMA_CPP))
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import random
 from typing import Any, NamedTuple
 
-from llmcalc.data import tables
 from llmcalc.report.verify import models
 
 LENGTHS = (2048, 32768, 131072)
 GPUS = ("h100:8", "h200:8", "b200-180gb:8", "a100-sxm-80gb:8", "mi300x:8", "l40s:4", "h100:2", "rtx4090")
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "llama.cpp")
-FORMATS = (None, "fp8")
+FORMATS = {"llama.cpp": (None, "q4_k_m"), "": (None, "fp8")}
 RANKS = (1, 2, 4, 8)
 
 
@@ -32,24 +31,28 @@ class Case(NamedTuple):
         return {name: value for name, value in own.items() if value is not None}
 
     @property
+    def layout(self) -> dict[str, int]:
+        """Tensor-parallel ranks, except in llama.cpp, which divides the layers over all GPUs."""
+        return {} if self.engine == "llama.cpp" else {"tp": self.tp}
+
+    @property
     def title(self) -> str:
         """The case as options of ``llmcalc serve``."""
         formats = f" --weights {self.weights}" if self.weights else ""
-        return f"{self.model} --gpu {self.gpu} --engine {self.engine} --tp {self.tp}{formats} [{self.length:,} tokens]"
+        layout = "".join(f" --{name} {size}" for name, size in self.layout.items())
+        return f"{self.model} --gpu {self.gpu} --engine {self.engine}{layout}{formats} [{self.length:,} tokens]"
 
 
 def every_case() -> list[Case]:
     """Return all presets on all GPUs, in all engines, with tensor parallelism over 1 to all GPUs."""
-    known = set(tables("engines"))
     return [
         Case(":".join(model), gpu, engine, tp, weights, length)
         for model in models()
         for gpu in GPUS
         for engine in ENGINES
-        if engine in known
         for tp in RANKS
-        if tp <= int(gpu.partition(":")[2] or 1)
-        for weights in FORMATS
+        if tp <= int(gpu.partition(":")[2] or 1) and (engine != "llama.cpp" or tp == 1)
+        for weights in FORMATS.get(engine, FORMATS[""])
         for length in LENGTHS
     ]
 

@@ -51,14 +51,14 @@ def _requests_at_once(case: Case) -> Answers:
     """Return how many requests of a length the KV cache holds."""
     found: dict[str, float | None] = dict.fromkeys(("start", "times", "fit"))
     with suppress(llmcalc.LlmcalcError):
-        start = llmcalc.serve(case.model, tp=case.tp, max_model_len=case.length, **case.deployment).to_dict()
-        found["start"] = start["concurrency"]["best"] if start["starts"] else 0
+        start = llmcalc.serve(case.model, **case.layout, max_model_len=case.length, **case.deployment).to_dict()
+        found["start"] = start["requests"] if start["starts"] else 0
     with suppress(llmcalc.LlmcalcError):
         load = {"isl": case.length - 2, "osl": 2, "concurrency": HUGE}
-        times = llmcalc.serve(case.model, tp=case.tp, **load, **case.deployment).to_dict()
+        times = llmcalc.serve(case.model, **case.layout, **load, **case.deployment).to_dict()
         found["times"] = times["capacity"] if times["capacity"] >= 1 else 0
     with suppress(llmcalc.LlmcalcError):
-        asked = {"gpu": case.gpu, "tp": case.tp, "seq": case.length, "weights": case.weights}
+        asked = {"gpu": case.gpu, **case.layout, "seq": case.length, "weights": case.weights}
         fit = llmcalc.fit(case.model, solve="batch", **asked).to_dict()
         found["fit"] = fit["value"] if fit["fits"] else 0
     return found
@@ -68,14 +68,14 @@ def _does_it_start(case: Case) -> Answers:
     """Return whether the engine starts and runs one request."""
     found: dict[str, bool | None] = dict.fromkeys(("start", "times", "latency"))
     with suppress(llmcalc.LlmcalcError):
-        start = llmcalc.serve(case.model, tp=case.tp, max_model_len=case.length, **case.deployment)
+        start = llmcalc.serve(case.model, **case.layout, max_model_len=case.length, **case.deployment)
         found["start"] = start.to_dict()["starts"]
     with suppress(llmcalc.LlmcalcError):
         load = {"isl": case.length - 2, "osl": 2, "concurrency": 1}
-        found["times"] = llmcalc.serve(case.model, tp=case.tp, **load, **case.deployment).to_dict()["fits"]
+        found["times"] = llmcalc.serve(case.model, **case.layout, **load, **case.deployment).to_dict()["fits"]
     with suppress(llmcalc.LlmcalcError):
         load = {"seq": case.length - 2, "new_tokens": 2}
-        found["latency"] = llmcalc.latency(case.model, tp=case.tp, **load, **case.deployment).to_dict()["fits"]
+        found["latency"] = llmcalc.latency(case.model, **case.layout, **load, **case.deployment).to_dict()["fits"]
     return found
 
 
@@ -85,11 +85,11 @@ def _one_request(case: Case) -> Answers:
     isl = case.length - FEW
     with suppress(llmcalc.LlmcalcError):
         load = {"isl": isl, "osl": FEW, "concurrency": 1}
-        times = llmcalc.serve(case.model, tp=case.tp, **load, **case.deployment).to_dict()
+        times = llmcalc.serve(case.model, **case.layout, **load, **case.deployment).to_dict()
         found["times"] = times["tpot_s"] if times["fits"] else None
     with suppress(llmcalc.LlmcalcError):
         load = {"seq": isl, "new_tokens": FEW}
-        batch = llmcalc.latency(case.model, tp=case.tp, **load, **case.deployment).to_dict()
+        batch = llmcalc.latency(case.model, **case.layout, **load, **case.deployment).to_dict()
         found["latency"] = (batch["seconds"] - batch["first_token_s"]) / (FEW - 1) if batch["fits"] else None
     return found
 
@@ -144,7 +144,7 @@ def _longer_inputs(case: Case) -> Answers:
         both = []
         for isl in (case.length // 4, case.length // 2):
             load = {"isl": isl, "osl": FEW, "concurrency": 8}
-            both.append(llmcalc.serve(case.model, tp=case.tp, **load, **case.deployment).to_dict())
+            both.append(llmcalc.serve(case.model, **case.layout, **load, **case.deployment).to_dict())
         short, long = both
         if short["all_run"] and long["all_run"]:
             for name in ("tpot_s", "ttft_s"):
@@ -160,7 +160,7 @@ def _more_requests(case: Case) -> Answers:
         for concurrency in (1, 7, 32, 128, 256):
             load = {"isl": case.length // 2, "osl": FEW}
             few, more = (
-                llmcalc.serve(case.model, tp=case.tp, concurrency=n, **load, **case.deployment).to_dict()
+                llmcalc.serve(case.model, **case.layout, concurrency=n, **load, **case.deployment).to_dict()
                 for n in (concurrency, concurrency + 1)
             )
             if few["fits"] and more["fits"]:

@@ -14,7 +14,7 @@ from itertools import product
 from math import prod
 from typing import Any
 
-from ..kernels.arrays import Vector
+from ..core.arrays import Vector
 
 
 def empty_grid(shape: Sequence[int]) -> Any:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 
 from ..calc.kv_cache import BYTES
 from ..calc.operand_formats import WeightBits
+from ..core.arrays import Number
 from ..core.record import NamedTuple, record
 from ..core.traits import EXPERTS
-from .arrays import Number
 from .efficiency import Efficiency
 from .layer_groups import ATTENTION
 from .operations import Operation

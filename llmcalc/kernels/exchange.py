@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from ..calc.collectives import Collective
 from ..calc.memory.number_formats import BITS_A_BYTE
+from ..core.arrays import Number, namespace
 from ..core.form import Form
-from .arrays import Number, namespace
 from .kernels import MICRO, Coefficients, Device
 from .step_operations import PREFILL
 

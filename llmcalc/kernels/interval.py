@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from math import exp, hypot, sqrt
 
+from ..core.arrays import Number
 from ..core.interval import Interval
-from .arrays import Number
 from .efficiency import GENERIC, NEAREST, Efficiency
 
 QUANTILE = 1.2816  # of a normal distribution, for 80 %

@@ -9,9 +9,9 @@ from typing import Any
 
 from ..calc.memory.number_formats import BITS_A_BYTE, Format
 from ..calc.sharding import Mesh
+from ..core.arrays import Number, is_zero, namespace
 from ..estimate.hardware import Accelerator
 from . import kernels
-from .arrays import Number, is_zero, namespace
 from .cost import ACTIVATION_BYTES, NO_COST, Cost
 from .efficiency import Efficiencies, Efficiency, Operands
 from .mixed_attention import mixed_attention_decode

@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import inf
 
+from ..core.arrays import Number, namespace
 from ..core.record import changed, record
-from .arrays import Number, namespace
 from .tiles import K_STEP, fastest_tiles, fewest_waves
 
 Coefficients = Mapping[str, float]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .arrays import Number, namespace
+from ..core.arrays import Number, namespace
 from .kernels import SIXTEEN_BIT, Coefficients, Device, stream
 
 QUERY_TILE = 64  # queries of a tile, with a paged cache

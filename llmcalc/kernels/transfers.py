@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from ..calc.collectives import ALL_REDUCE, ALL_TO_ALL, SEND, Collective
 from ..calc.memory.number_formats import BITS_A_BYTE
+from ..core.arrays import Number, namespace
 from ..core.form import Form
 from ..core.record import changed
 from . import kernels
-from .arrays import Number, namespace
 from .cost import ACTIVATION_BYTES, StepTime
 from .exchange import chosen_experts, copies, exchange_seconds, groups_of
 from .step_operations import DECODE

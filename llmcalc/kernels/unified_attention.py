@@ -11,7 +11,7 @@ Source: vllm-project/vllm, vllm/attention/ops/triton_unified_attention.py.
 
 from __future__ import annotations
 
-from .arrays import Number, namespace
+from ..core.arrays import Number, namespace
 from .kernels import MICRO, SIXTEEN_BIT, Coefficients, Device, prefill_bytes, rate
 
 ROWS = 16  # of a program, at least

@@ -16,7 +16,7 @@ from ..serving.memory import engine_title
 from .document import Document, Fact, Table, columns, table_of
 from .file_formats import sixteen_bit_line
 from .heading import model_document, named_values, workload_inputs
-from .numbers import BYTES, duration, percent, short, three_digits
+from .numbers import duration, percent, three_digits
 from .pictures import Axis, Chart, Curve, Mark
 from .points import RANKS, sizes_of, unused_alert
 
@@ -75,8 +75,7 @@ def _too_long(result: Latency) -> list[str]:
 
 def _answer(result: Latency) -> str:
     if not result.fits:
-        needed, usable = (short(size, BYTES) for size in (result.memory.needed, result.memory.usable))
-        return f"✗ Does not fit: {needed} needed per GPU, {usable} usable"
+        return f"✗ {result.refusal}"
     span, batch, rate = span_text(result), result.workload.batch, result.tokens_per_s
     if result.mode == DECODE:
         users = f"{three_digits(rate / batch)} tokens/s per user"

@@ -174,7 +174,7 @@ class _Candidates:
         is_known = found.memory.start is not None or found.steps.stage_batches == 1
         if mesh.pp > 1 and (not is_known or found.drafting):
             return None
-        return found if found.free is None or found.free > 0 else None
+        return found if found.has_cache and not found.is_refused else None
 
 
 def layout_of_batch(service: Service, batch: int) -> ServingLayout:

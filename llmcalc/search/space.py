@@ -139,7 +139,9 @@ class Space:
             is_known = replica is not None and (replica.memory.start is not None or replica.steps.stage_batches == 1)
             if mesh.pp > 1 and (replica is None or not is_known or replica.drafting):
                 continue
-            if replica is None or (replica.free is not None and replica.free <= 0):
+            if replica is not None and replica.is_refused:
+                continue
+            if replica is None or not replica.has_cache:
                 if mesh.ep == 1 and replica is not None:
                     return
                 continue
@@ -198,7 +200,7 @@ class Space:
             own = load._replace(
                 concurrency=load.across_classes(requests), chunk=load.chunk or replica.chunk, most=replica.most
             )
-            time = serving_time(replica.steps, own, replica.free, self.service.factors, replica.speculation)
+            time = serving_time(replica.steps, own, replica.pool, self.service.factors, replica.speculation)
             yield points_of(load_times(time, requests * count, self.requests.mean("osl"), count))
 
     def disaggregated(self) -> Iterator[Times]:
@@ -262,7 +264,7 @@ class Space:
     def prefills(self, first: Replica) -> Prefills | None:
         """Return the prefills of a replica, or None if a prompt does not fit."""
         load = self.service.load._replace(chunk=self.service.chunk or first.chunk)
-        return prefills(first.steps, load, first.free, first.speculation, self.decode_load.cached)
+        return prefills(first.steps, load, first.pool, first.speculation, self.decode_load.cached)
 
     def _decodes(self, second: Replica) -> list[Decodes]:
         """Return the decode steps of a replica, which are the same beside every pool of prefills."""
@@ -271,7 +273,7 @@ class Space:
             steps, load, drafts = second.steps, self.decode_load, second.speculation
             numbers = blocks([*FEWEST, *NUMBERS])
             factors = self.service.factors
-            return [decodes(steps, load, number, second.free, factors, drafts, second.most) for number in numbers]
+            return [decodes(steps, load, number, second.pool, factors, drafts, second.most) for number in numbers]
 
         return remembered(second, "_decodes", (self.requests.classes, self.service.factors), compute)
 

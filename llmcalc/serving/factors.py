@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import exp, log, sqrt
 
+from ..core.arrays import Number
 from ..core.record import NamedTuple, record
-from ..kernels.arrays import Number
 from ..kernels.cost import Cost, StepTime
 from ..kernels.operations import Operation
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from ..calc.sharding import Mesh
@@ -23,6 +24,7 @@ from ..inputs.models import Source, read_model
 from ..inputs.serving_settings import LATENCY
 from .calibration import MeasuredDeployment
 from .latency_times import DECODE, GENERATE, PREFILL, Latency, batch_steps
+from .memory import EngineMemory, free_memory
 from .replicas import SIZES
 from .requests import read_requests
 from .service import FORMATS, WEIGHTS, Service, chosen_engine
@@ -87,7 +89,7 @@ def batch_latency(model: Source, gpu: str, asked: Mapping[str, Any], choose: Cho
         steps, workload, batch.mode, batch.generated, found, count,
         errors["tpot"] if measured and batch.mode != PREFILL else own, service.formats, measured,
         (*service.assumed, *(layout.notes if layout else ())), has_default_layout=layout is not None,
-        is_usual=layout is None or layout.is_usual,
+        is_usual=layout is None or layout.is_usual, engine_memory=_engine_memory(service, steps),
     )  # fmt: skip
 
 
@@ -125,6 +127,13 @@ def _layout(
         chosen = choose(service, given["batch"])
         sizes = {name: getattr(chosen.mesh, name) for name in SIZES}
     return *_mesh(service, number, **sizes), chosen
+
+
+def _engine_memory(service: Service, steps: StepModel) -> EngineMemory | None:
+    """Return how the engine starts, or None for versions whose memory is not described."""
+    with suppress(InputError):
+        return free_memory(service, steps, service.formats)
+    return None
 
 
 def _steps(service: Service, mesh: Mesh, *, is_given: bool) -> StepModel:

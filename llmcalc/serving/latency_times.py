@@ -8,17 +8,19 @@ from typing import Any, ClassVar
 
 from ..calc.memory.fit import Fit
 from ..core.architecture import Architecture
+from ..core.arrays import Number, namespace
 from ..core.interval import Interval
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import NamedTuple, changed, fields, record
 from ..core.workload import Workload, symbol_values
+from ..engines.served_models import unserved
 from ..estimate.hardware import Accelerator
 from ..inputs.defaults import RESERVE
-from ..kernels.arrays import Number, namespace
 from ..kernels.cost import COMMUNICATION, ENGINE, LAUNCHES, Cost, StepTime
 from ..kernels.efficiency import GENERIC, Efficiency
 from ..kernels.interval import time_interval
 from .calibration import MeasuredDeployment
+from .memory import EngineMemory
 from .request_times import weight_bytes
 from .step.step import StepModel, Values
 
@@ -61,6 +63,7 @@ class Latency(NotebookDisplay):
         notes: assumptions.
         has_default_layout: whether the layout was chosen for these sizes, so that other sizes may have another one.
         is_usual: whether it is tensor parallelism over all GPUs, or given.
+        engine_memory: how the engine starts on these GPUs, and its cache, or None if it is unknown.
     """
 
     model: StepModel
@@ -75,6 +78,7 @@ class Latency(NotebookDisplay):
     notes: tuple[str, ...] = ()
     has_default_layout: bool = False
     is_usual: bool = True
+    engine_memory: EngineMemory | None = None
 
     EVIDENCE: ClassVar[dict[str, str]] = dict.fromkeys(("seconds", "low", "high", "tokens_per_s"), "fitted")
 
@@ -229,8 +233,26 @@ class Latency(NotebookDisplay):
 
     @property
     def fits(self) -> bool:
-        """Whether the batch fits in the memory of the GPUs."""
-        return self.memory.fits
+        """Whether the engine starts on the GPUs, and they store the batch."""
+        return not self.refusal
+
+    @cached_property
+    def refusal(self) -> str:
+        """Why the engine does not compute the batch, or an empty string.
+
+        The engine's own cache decides, and of an engine whose memory is not described, the plain memory of the batch.
+        """
+        own = self.engine_memory
+        if own is None or own.pool is None or unserved(self.model.engine.name, self.architecture):
+            needed, usable = (f"{size / 2**30:#.4g} GiB" for size in (self.memory.needed, self.memory.usable))
+            return "" if self.memory.fits else f"Does not fit: {needed} needed per GPU, {usable} usable"
+        if own.start and own.start.refusals:
+            return f"Will not start: {own.start.refusals[0]}"
+        batch, held = -(-self.workload.batch // self.model.mesh.dp), float(own.pool.requests(self.length))
+        if own.pool.space <= 0:
+            return own.start.summary if own.start else "Does not fit: the weights need more memory than there is"
+        sequences = f"{batch:,} sequence{'s' * (batch > 1)} of {self.length:,} tokens"
+        return "" if held >= batch else f"Does not fit: {sequences}, and the KV cache holds {held:,.3g}"
 
     @property
     def measured_on(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from ..data import tables
 from ..inputs.gguf_names import FILE_FORMAT
 from ..kernels.cost import ACTIVATIONS
 from .request_times import weight_bytes
+from .start.pool import CachePool
 from .start.start import Start
 from .step.step import StepModel
 
@@ -31,12 +32,12 @@ class EngineMemory(NamedTuple):
 
     Attributes:
         start: how the engine starts, or None if its rule is unknown, or its weights are others.
-        free: bytes for keys and values on one rank, or None if no rule of the engine is known.
+        pool: cache of one rank, or None if no rule of the engine is known.
         settings: settings of the engine, with its defaults. Empty if the engine is unknown.
     """
 
     start: Start | None
-    free: float | None
+    pool: CachePool | None
     settings: Mapping[str, Any]
 
     @property
@@ -71,6 +72,8 @@ def free_memory(service: Service, steps: StepModel, formats: Formats) -> EngineM
     }  # fmt: skip
     divides_layers = rule["rule"] == "sum"  # its number of sequences is one unless a flag sets it
     free = {"max_num_seqs": inf, **own} if divides_layers else {}
+    if divides_layers:  # its buffers are those of the length that it is started with
+        settings = {"max_model_len": ceil(service.requests.longest), **settings}
 
     def compute() -> EngineMemory:
         try:
@@ -83,13 +86,16 @@ def free_memory(service: Service, steps: StepModel, formats: Formats) -> EngineM
         has_others = formats["experts"] or formats["attention_weights"]
         if has_others or settings["tp"] not in (mesh.tp, None):  # other weights on a rank than in this call
             other = found.memory.budget - found.memory.available.best - found.memory.weights.best
-            return EngineMemory(None, found.memory.budget - other - weight_bytes(steps), known)
+            space = found.memory.budget - other - weight_bytes(steps)
+            return EngineMemory(None, found.pool._replace(space=space), known)
         rest = found.memory.available.best
         if (shared := steps.accelerator.shared_bytes) and (on_host := dict(found.host.parts).get("weights")):
             rest = min(rest, shared - on_host.best - (found.memory.budget - rest))  # GPU and host share one memory
-        return EngineMemory(None if divides_layers else found, rest, known)
+        pool = found.pool._replace(space=rest) if divides_layers else found.pool
+        return EngineMemory(None if divides_layers else found, pool, known)
 
-    key = (service.card.name, service.engine, mesh, *formats.values(), tuple(sorted(service.given.items())))
+    given = tuple(sorted(service.given.items()))
+    key = (service.card.name, service.engine, mesh, settings.get("max_model_len"), *formats.values(), given)
     return remembered(service.architecture, "_serving_memory", key, compute, most=64)
 
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..core.arrays import Number, namespace
 from ..core.record import NamedTuple, record
 from ..estimate.prices import Price
-from ..kernels.arrays import Number, namespace
 from ..kernels.cost import StepTime
 
 HOUR, MILLION = 3600, 1e6

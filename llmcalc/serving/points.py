@@ -9,10 +9,10 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
+from ..core.arrays import namespace
 from ..core.record import NamedTuple, remembered
 from ..data import table
 from ..inputs.grid import numpy_module
-from ..kernels.arrays import namespace
 from .money import decode_power
 from .request_times import ServingTime
 

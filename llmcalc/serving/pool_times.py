@@ -22,15 +22,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 
+from ..core.arrays import Number, namespace
 from ..core.record import NamedTuple
 from ..data import table
 from ..inputs.grid import numpy_module
-from ..kernels.arrays import Number, namespace
 from ..kernels.cost import StepTime
 from .factors import Factors
 from .money import decode_power
 from .points import LoadTimes
-from .request_times import Load, cache_space, request_room, stored_bytes
+from .request_times import Load, cache_space, plain_pool, request_room
+from .start.pool import CachePool
 from .step.draft_steps import Speculation, drafted_prefill, drafted_step
 from .step.step import StepModel, step_values
 
@@ -82,7 +83,7 @@ class Decodes(NamedTuple):
 def prefills(
     model: StepModel,
     load: Load,
-    free: float | None = None,
+    pool: CachePool | None = None,
     speculation: Speculation | None = None,
     resident: Number | None = None,
 ) -> Prefills | None:
@@ -94,8 +95,9 @@ def prefills(
     answers = xp.minimum(load.cached - load.shared, load.osl)  # of the last turn, which this pool has not computed
     cached = load.cached - answers
     new = xp.maximum(load.isl - cached, 1)
-    size = stored_bytes(model, load.isl - load.shared, speculation)
-    space = (cache_space(model) if free is None else free) - xp.max(stored_bytes(model, load.shared, speculation))
+    pool = pool or plain_pool(model, cache_space(model))
+    size = pool.bytes_of(load.isl) - pool.shared_bytes(load.shared)
+    space = pool.space - xp.max(pool.shared_bytes(load.shared))
     if space < xp.max(size) or space <= 0:
         return None
     limit = load.limit(model)
@@ -115,7 +117,7 @@ def decodes(
     model: StepModel,
     load: Load,
     batch: Number,
-    free: float | None = None,
+    pool: CachePool | None = None,
     factors: Factors | None = None,
     speculation: Speculation | None = None,
     most: float = inf,
@@ -133,7 +135,8 @@ def decodes(
         step = model.step(step_values(running, 1.0, keys), scheduled=True)
     if load.shares is not None:
         step = step.averaged(lambda value: load.without_classes(load.mean_decoding(value)))
-    capacity = request_room(model, load._replace(concurrency=0.0), free, speculation).capacity
+    pool = pool or plain_pool(model, cache_space(model))
+    capacity = request_room(model, load._replace(concurrency=0.0), pool).capacity
     share = model.coefficients("collectives", "all-gather")["link"]
     device = model.device.between(model.mesh.ranks + 1)  # and a GPU of the other pool
     return Decodes(
@@ -145,7 +148,8 @@ def decodes(
 
 def _sent_bytes(model: StepModel, load: Load, speculation: Speculation | None) -> Number:
     """Return the bytes of keys, values and states of a prompt on one rank that the second pool has not cached."""
-    return stored_bytes(model, load.isl - load.cached, speculation)
+    draft = speculation.draft if speculation else None
+    return sum(plain_pool(each, 0.0).bytes_of(load.isl - load.cached) for each in (model, draft) if each)
 
 
 def joined(found: Sequence[Prefills]) -> Prefills:

@@ -16,6 +16,7 @@ from ..engines.profile import version_number
 from .memory import EngineMemory, free_memory
 from .speculation import Drafting, find_drafting
 from .start.llama_cpp_fit import PLACED
+from .start.pool import CachePool
 from .step.draft_steps import Speculation
 from .step.host_steps import HostSteps, host_notes
 from .step.overlap import TwoBatchSteps
@@ -57,9 +58,19 @@ class Replica:
         return self.mesh.ranks
 
     @property
-    def free(self) -> float | None:
-        """Bytes for keys and values on one rank, or None if the rule of the engine is unknown."""
-        return self.memory.free
+    def pool(self) -> CachePool | None:
+        """Cache of one rank, or None if the rule of the engine is unknown."""
+        return self.memory.pool
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the engine does not start on this layout, for reasons other than memory."""
+        return bool(self.memory.start and self.memory.start.refusals)
+
+    @property
+    def has_cache(self) -> bool:
+        """Whether memory is left for a cache, which is unknown and thus true without a rule of the engine."""
+        return self.pool is None or self.pool.space > 0
 
     @property
     def chunk(self) -> int:
@@ -121,8 +132,10 @@ class Replica:
         if start is None or words is None:
             return None
         settings, change = start.settings, dict[str, Any]()
-        if not start.starts or start.max_model_len < longest:
+        if not start.request_fits or start.max_model_len < longest:
             change["max_model_len"] = LENGTH_STEP * ceil(longest / LENGTH_STEP)
+        if (most := start.most_states) and settings["max_num_seqs"] > most.low:
+            change["max_num_seqs"] = max(int(most.low), ceil(batch))
         if replicas > 1:
             change["dp"] = replicas
             batch *= replicas if settings.get("divides_sequences") else 1

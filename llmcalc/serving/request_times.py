@@ -51,16 +51,19 @@ With speculative decoding, a step verifies drafted tokens, and each sequence adv
 
 from __future__ import annotations
 
+from fractions import Fraction
 from math import inf
 from typing import Any
 
-from ..core.record import NamedTuple, changed, fields, record
-from ..kernels.arrays import Number, namespace
-from ..kernels.cost import StepTime
-from ..kernels.operations import Attention, Recurrence
+from ..calc.kv_cache import LONG, SHORT, element_bytes, state
+from ..core.arrays import Number, namespace
+from ..core.record import NamedTuple, changed, fields, record, remembered
+from ..kernels.cost import ACTIVATIONS, StepTime
 from ..kernels.step_operations import DECODE
 from .admission import RequestBytes, excess_probability, recomputed_tokens, reserved_bytes
 from .factors import Factors
+from .start.cache import CacheLayer, cache_layers
+from .start.pool import CachePool, pool_of_layers
 from .step.draft_steps import Speculation, drafted_step
 from .step.step import StepModel, step_values
 
@@ -157,18 +160,20 @@ class ServingTime:
         return changed(self, requests_per_s=self.requests_per_s * count, n_batches=self.n_batches * count)
 
 
-def cache_bytes(model: StepModel, tokens: Number) -> Number:
-    """Return the bytes of the keys and values, and of the recurrent states, of one sequence on one rank."""
-    values = step_values(1.0, 1.0, tokens)
-    found: Number = 0.0
-    for group in model.groups.values():
-        operation = group.phases.get(DECODE)
-        if isinstance(operation, Attention):
-            keys = operation.pairs(**values)
-            found = found + group.applied * keys * operation.key_elements * model.cache_bytes
-        elif isinstance(operation, Recurrence):
-            found = found + group.applied * (operation.state_elements * model.states[operation.ROLE])
-    return found
+def plain_pool(model: StepModel, space: float) -> CachePool:
+    """Return a cache that stores exactly what the layers of one sequence cache, with ``space`` bytes on one rank."""
+    mesh, names = changed(model.mesh, pp=1), (model.cache.name, *model.states.items())
+
+    def compute() -> tuple[CacheLayer, ...]:
+        widths = {
+            role: Fraction(size) / Fraction(element_bytes(role, ACTIVATIONS)) for role, size in model.states.items()
+        }
+        own: dict[str, Any] = {"dtype": ACTIVATIONS, "cache": model.cache, "mesh": mesh, "extend": True}
+        short, long = (state(model.architecture, seq=tokens, **own) for tokens in (SHORT, LONG))
+        return cache_layers(short, long, widths)
+
+    layers = remembered(model.architecture, "_stored_layers", (mesh, names), compute)
+    return pool_of_layers(layers, space * model.mesh.pp)
 
 
 def weight_bytes(model: StepModel) -> float:
@@ -186,7 +191,7 @@ def cache_space(model: StepModel) -> float:
 def serving_time(
     model: StepModel,
     load: Load,
-    free: float | None = None,
+    pool: CachePool | None = None,
     factors: Factors | None = None,
     speculation: Speculation | None = None,
 ) -> ServingTime:
@@ -195,7 +200,7 @@ def serving_time(
     Args:
         model: steps of one rank.
         load: requests.
-        free: bytes for keys and values on one rank (default: ``cache_space``).
+        pool: cache of one rank (default: one that stores exactly what is cached, in ``cache_space`` bytes).
         factors: factors of the time per output token of a measured deployment. They leave the time to the first token
             as it is, because they do not improve it.
         speculation: tokens that are drafted and verified in a step, or None.
@@ -203,7 +208,7 @@ def serving_time(
     isl, osl, groups, mean = load.isl, load.osl, model.n_batches, load.mean
     wanted = load.concurrency / groups
     xp = namespace(isl, osl, wanted)
-    room = request_room(model, load, free, speculation)
+    room = request_room(model, load, pool or plain_pool(model, cache_space(model)))
     capacity, shared = room.capacity + 0 * load.concurrency, room.shared
     allowed = xp.where(capacity > 0, xp.maximum(capacity, 1.0), inf)
     most = xp.minimum(wanted, load.most)
@@ -279,12 +284,6 @@ def prefills_together(mean: Number, most: Number) -> Number:
     return xp.maximum(xp.minimum(some / (1 - xp.exp(-some)), most), 1.0)
 
 
-def stored_bytes(model: StepModel, tokens: Number, speculation: Speculation | None = None) -> Number:
-    """Return the bytes of keys, values and states of one sequence on one rank, with those of a draft."""
-    draft = speculation.draft if speculation else None
-    return cache_bytes(model, tokens) + (cache_bytes(draft, tokens) if draft else 0.0)
-
-
 class Room(NamedTuple):
     """Space for requests on a rank.
 
@@ -314,20 +313,17 @@ class Room(NamedTuple):
         return is_known * tokens * excess_probability(self.space, wanted, size.middle, size.full - size.first)
 
 
-def request_room(
-    model: StepModel, load: Load, free: float | None = None, speculation: Speculation | None = None
-) -> Room:
+def request_room(model: StepModel, load: Load, pool: CachePool) -> Room:
     """Return the space for requests on a rank, and how many of them can run at once."""
     xp = namespace(load.isl, load.osl, load.concurrency)
-    prompt, shared = load.isl - load.shared, stored_bytes(model, load.shared, speculation)
+    shared = pool.shared_bytes(load.shared)
     size = RequestBytes(*(
-        xp.maximum(stored_bytes(model, prompt + part * load.osl, speculation), 1.0) for part in (0.0, 0.5, 1.0)
+        xp.maximum(pool.bytes_of(load.isl + part * load.osl) - shared, 1.0) for part in (0.0, 0.5, 1.0)
     ))  # fmt: skip
     largest, once = (size.full, shared) if load.shares is None else (size.full.max(), xp.max(shared))
-    ranks = model.mesh.pp / model.stage_batches  # that store the cache of one batch
-    rest = xp.maximum(ranks * (cache_space(model) if free is None else free) - once, 0.0)
+    rest = xp.maximum(pool.space / model.stage_batches - once, 0.0)
     held = load.mean_decoding(reserved_bytes(model.engine.admission, size, load.osl))
-    capacity = xp.where(rest >= largest, rest / held, rest / largest)
+    capacity = xp.minimum(xp.where(rest >= largest, rest / held, rest / largest), pool.most)
     means = RequestBytes(*map(load.mean_decoding, size))
     return Room(capacity, load.mean_decoding(shared), rest, held, means)
 

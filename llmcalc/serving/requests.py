@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import log
 from typing import Any
 
+from ..core.arrays import Number
 from ..core.errors import InputError, short_repr
 from ..core.record import NamedTuple, changed, record
 from ..core.setting import Setting, check_values, read_length
 from ..inputs.grid import vector
 from ..inputs.serving_settings import SERVE
-from ..kernels.arrays import Number
 from .request_times import Load
 
 MOST_CLASSES, MOST_TURNS = 64, 256

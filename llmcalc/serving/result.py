@@ -149,7 +149,8 @@ class ServingResult(ServiceResult):
     @property
     def starts(self) -> bool:
         """Whether the engine starts with the given settings. Without a length, it has one with which it starts."""
-        return self.point.start is None or self.point.start.starts or LENGTH not in self.service.given
+        start = self.point.start
+        return start is None or (not start.refusals and (start.starts or LENGTH not in self.service.given))
 
     @property
     def running(self) -> int:

@@ -60,7 +60,7 @@ def under_load(
     load = own._replace(encoder_s=encoder_s)
 
     def time_of(steps: StepModel, *drafts: Any) -> ServingTime:
-        return serving_time(steps, load, replica.free, service.factors, *drafts)
+        return serving_time(steps, load, replica.pool, service.factors, *drafts)
 
     time = time_of(steps, replica.speculation)
     if drafting and steps.stage_batches > 1:
@@ -121,7 +121,7 @@ def _notes(service: Service, layout: ServingLayout, replica: Replica, load: Load
         summary = measured.factors.summary
         yield f"time per output token calibrated by {measured.n_rows:,} measurements: {summary}"
     yield from (f"assumed, as no figure of this GPU is known: {text}" for text in steps.assumed)
-    if memory.free is None:
+    if memory.pool is None:
         share, other = steps.engine.memory_share, steps.engine.other_bytes / 1e9
         yield f"{share:.0%} of the memory is used, with {other:g} GB beside weights and KV cache"
     if not time.capacity:

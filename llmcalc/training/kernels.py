@@ -15,10 +15,10 @@ from typing import Any
 
 from ..calc.memory.number_formats import BITS_A_BYTE, Format
 from ..calc.sharding import Mesh
+from ..core.arrays import Number
 from ..core.record import NamedTuple, changed, record
 from ..estimate.hardware import Accelerator
 from ..kernels import kernels
-from ..kernels.arrays import Number
 from ..kernels.cost import ACTIVATION_BYTES
 from ..kernels.efficiency import Efficiencies, Operands
 from ..kernels.kernel_costs import KernelCosts, Values

@@ -21,11 +21,11 @@ from ..calc.memory.zero import SHARDS_GRADIENTS, SHARDS_OPTIMIZER
 from ..calc.sharding import Mesh
 from ..calc.walk import Conventions
 from ..core.architecture import Architecture
+from ..core.arrays import Number
 from ..core.ledger import rows
 from ..core.record import by_layer, changed, record
 from ..core.workload import Workload
 from ..kernels import kernels
-from ..kernels.arrays import Number
 from ..kernels.cost import ACTIVATION_BYTES
 from ..kernels.exchange import training_exchange_seconds
 from ..kernels.layer_operations import operations

@@ -21,7 +21,7 @@ from llmcalc.search.space import Space
 from llmcalc.serving.formats import format_choices
 from llmcalc.serving.pool_times import decodes, pools_time, prefills
 from llmcalc.serving.replicas import replica_on
-from llmcalc.serving.request_times import Load, cache_bytes
+from llmcalc.serving.request_times import Load, plain_pool
 from llmcalc.serving.requests import read_requests
 from llmcalc.serving.service import Service
 from llmcalc.serving.step.step_models import step_model
@@ -166,7 +166,7 @@ def test_keys_and_values_are_sent_over_the_slower_side_and_the_network() -> None
     assert first is not None
     assert link is not None
     near, far = (pools_time(first, second, (1, 1), load, same_node=own).transfer_s for own in (True, False))
-    assert near > cache_bytes(steps(1), 1009) / (link / 2)
+    assert near > plain_pool(steps(1), 0.0).bytes_of(1009) / (link / 2)
     assert far / near == pytest.approx(link / 2 / 50e9)
 
 
@@ -186,9 +186,9 @@ def test_stages_store_a_part_of_the_layers_and_compute_batches_in_turn() -> None
     own = {tuple(one.sizes.items()): one for one in search.replicas}
     plain, staged = own[(("tp", 8),)], own[("tp", 8), ("pp", 2)]
     assert staged.ranks == 2 * plain.ranks
-    assert plain.free is not None
-    assert staged.free is not None
-    assert staged.free > 1.1 * plain.free
+    assert plain.pool is not None
+    assert staged.pool is not None
+    assert staged.pool.space > 1.1 * plain.pool.space
     one, two = search.together(plain).points[40], search.together(staged).points[40]
     assert two.concurrency == one.concurrency  # two replicas, or two batches
     waits = 1 + staged.steps.engine.stage_wait

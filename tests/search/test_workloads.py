@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 import llmcalc
 from llmcalc.calc.sharding import Mesh
+from llmcalc.core.arrays import Vector
 from llmcalc.core.errors import InputError
 from llmcalc.inputs.gpus import accelerators
-from llmcalc.kernels.arrays import Vector
 from llmcalc.report.serving_front import front_document
 from llmcalc.report.serving_pools import pools_document
 from llmcalc.report.serving_search import search_document
 from llmcalc.search.space import Space
 from llmcalc.serving import requests as request_lengths
 from llmcalc.serving.pool_times import decodes, pools_time, prefills
-from llmcalc.serving.request_times import Load, serving_time
+from llmcalc.serving.request_times import Load, plain_pool, serving_time
 from llmcalc.serving.requests import RequestClass, Requests, read_requests
 from llmcalc.serving.service import Service
 from llmcalc.serving.step.draft_steps import Speculation
@@ -30,6 +30,7 @@ from llmcalc.serving.step.step_models import step_model
 LLAMA = llmcalc.load("llama3.1-8b")
 H100 = accelerators()["h100-sxm"]
 STEPS = step_model(LLAMA, H100, Mesh(), "vllm")
+LARGE, SMALL = plain_pool(STEPS, 1e15), plain_pool(STEPS, 3e10)
 DRAFT = step_model(llmcalc.load("llama3.2-1b"), H100, Mesh(), "vllm")
 FEW = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 NONE = dict.fromkeys(("weights", "experts", "attention_weights", "cache"))
@@ -64,9 +65,9 @@ def test_a_step_of_the_second_pool_is_that_of_a_single_deployment_that_decodes_a
     load: Load, drafted: Speculation | None, batch: int
 ) -> None:
     def seconds(sequences: float) -> float:
-        return float(np.squeeze(decodes(STEPS, load, np.array([sequences]), 1e15, None, drafted).step.seconds))
+        return float(np.squeeze(decodes(STEPS, load, np.array([sequences]), LARGE, None, drafted).step.seconds))
 
-    own = serving_time(STEPS, load._replace(concurrency=float(batch)), 1e15, None, drafted)
+    own = serving_time(STEPS, load._replace(concurrency=float(batch)), LARGE, None, drafted)
     decoding = float(np.squeeze(own.decoding))
     assert 1 <= decoding <= batch
     assert seconds(decoding) == pytest.approx(float(own.step.seconds))
@@ -74,8 +75,8 @@ def test_a_step_of_the_second_pool_is_that_of_a_single_deployment_that_decodes_a
     if batch == 1:  # without a prefill of other requests
         accepted = drafted.accepted if drafted else 1
         assert seconds(batch) / accepted == pytest.approx(float(own.tpot_s))
-    assert decodes(STEPS, load, float(batch), 3e10, None, drafted).capacity == pytest.approx(
-        serving_time(STEPS, load, 3e10, None, drafted).capacity
+    assert decodes(STEPS, load, float(batch), SMALL, None, drafted).capacity == pytest.approx(
+        serving_time(STEPS, load, SMALL, None, drafted).capacity
     )
 
 
@@ -83,7 +84,7 @@ def test_a_step_of_the_second_pool_is_that_of_a_single_deployment_that_decodes_a
 @given(loads(), drafts)
 def test_pools_keep_little_s_law_and_equal_rates(load: Load, drafted: Speculation | None) -> None:
     batch = np.array([1.0, 7.0, 53.0])
-    first, second = prefills(STEPS, load, 1e15, drafted), decodes(STEPS, load, batch, 1e15, None, drafted)
+    first, second = prefills(STEPS, load, LARGE, drafted), decodes(STEPS, load, batch, LARGE, None, drafted)
     assert first is not None
     time = pools_time(first, second, (2, 3), load, same_node=True)
     osl = float(np.squeeze(load.mean(load.osl)))
@@ -94,7 +95,7 @@ def test_pools_keep_little_s_law_and_equal_rates(load: Load, drafted: Speculatio
     alone, full = (float(np.squeeze(load.mean(seconds))) for seconds in (first.alone_s, first.step_s))
     assert own == pytest.approx(alone + np.minimum(time.busy, 1) * (full - alone))
     if drafted:
-        plain = prefills(STEPS, load, 1e15)
+        plain = prefills(STEPS, load, LARGE)
         assert plain is not None
         assert np.all(first.alone_s >= plain.alone_s)
         assert np.all(first.cache_bytes >= plain.cache_bytes)
@@ -105,11 +106,11 @@ def test_pools_keep_little_s_law_and_equal_rates(load: Load, drafted: Speculatio
 def test_a_pool_of_prefills_that_waits_for_nobody_is_at_most_a_mixed_step(
     load: Load, drafted: Speculation | None
 ) -> None:
-    first = prefills(STEPS, load, 1e15, drafted)
+    first = prefills(STEPS, load, LARGE, drafted)
     assert first is not None
     whole = load if load.shares is not None else load._replace(shares=None)
     if np.all(whole.cached == whole.shared):  # otherwise it computes answers again
-        own = serving_time(STEPS, whole, 1e15, None, drafted)
+        own = serving_time(STEPS, whole, LARGE, None, drafted)
         assert float(np.squeeze(load.mean(first.alone_s))) <= float(own.ttft_s) * 1.02
 
 
@@ -118,7 +119,7 @@ def test_a_pool_of_prefills_that_waits_for_nobody_is_at_most_a_mixed_step(
 def test_equal_classes_are_one_class(own: list[RequestClass], number: int) -> None:
     one, many = (Requests((own[0],) * times, {}, 0.0).load() for times in (1, number))
     found = [
-        pools_time(prefills(STEPS, load, 1e15), decodes(STEPS, load, 7.0, 1e15), (1, 1), load, same_node=True)
+        pools_time(prefills(STEPS, load, LARGE), decodes(STEPS, load, 7.0, LARGE), (1, 1), load, same_node=True)
         for load in (one, many)
     ]
     for first, second in zip(*found, strict=True):
@@ -133,7 +134,7 @@ def test_pools_need_no_numpy(load: Load, drafted: Speculation | None) -> None:
     vectors = Load(*(Vector(own.tolist()) if hasattr(own, "tolist") else own for own in load))
     one, other = (
         pools_time(
-            prefills(STEPS, own, 3e10, drafted), decodes(STEPS, own, 7.0, 3e10, None, drafted), (1, 2), own,
+            prefills(STEPS, own, SMALL, drafted), decodes(STEPS, own, 7.0, SMALL, None, drafted), (1, 2), own,
             same_node=False,
         )
         for own in (load, vectors)
@@ -144,7 +145,7 @@ def test_pools_need_no_numpy(load: Load, drafted: Speculation | None) -> None:
 
 def test_different_prefills_wait_as_pollaczek_and_khinchine_say() -> None:
     load = read_requests(mix="8009/499:0.5,20011/499:0.5").load()  # longer than a step: one prompt at once
-    first, second = prefills(STEPS, load, 1e15), decodes(STEPS, load, 5.0, 1e15)
+    first, second = prefills(STEPS, load, LARGE), decodes(STEPS, load, 5.0, LARGE)
     assert first is not None
     time = pools_time(first, second, (1, 1), load, same_node=True)
     assert 0.1 < time.busy < 0.9
@@ -154,11 +155,11 @@ def test_different_prefills_wait_as_pollaczek_and_khinchine_say() -> None:
 
 def test_a_pool_of_prefills_has_no_answers() -> None:
     turns, shared = read_requests(1009, 211, turns=2), read_requests(2229, 211, prefix_share=1220 / 2229)
-    (_, later), other = prefills(STEPS, turns.load(), 1e15)[0], prefills(STEPS, shared.load(), 1e15)
+    (_, later), other = prefills(STEPS, turns.load(), LARGE)[0], prefills(STEPS, shared.load(), LARGE)
     assert other is not None
     assert later > other.alone_s  # 211 more tokens
     tokens = read_requests(2229, 211, prefix_share=1009 / 2229).load()
-    expected = prefills(STEPS, tokens, 1e15)
+    expected = prefills(STEPS, tokens, LARGE)
     assert expected is not None
     assert later == pytest.approx(expected.alone_s)
 

@@ -80,7 +80,7 @@ def test_a_result_does_not_depend_on_earlier_ones() -> None:
 def test_a_model_that_does_not_fit_is_answered_with_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["latency", "llama3-70b", "--gpu", "h100"]) == 1
     printed = capsys.readouterr().out
-    assert printed.startswith("✗ Does not fit: 132.4 GiB needed per GPU, 78.11 GiB usable")
+    assert printed.startswith("✗ Will not start: weights and activations exceed the memory budget by 62.1")
     assert "fits with\n" in printed
     assert "--weights fp8" in printed
     assert not any(text in printed for text in ("Roofline", "by part", "prefill of"))
@@ -98,11 +98,9 @@ def test_the_memory_is_that_of_fit() -> None:
     assert generated.memory.usable == fit.usable
     assert latency(context=1009).memory.needed == llmcalc.fit("llama3-8b", "h100", seq=1010).needed
     assert latency(context=1009, cache="fp8").memory.needed < latency(context=1009).memory.needed
-    most = llmcalc.fit("llama3-8b", "h100", solve="batch", seq=1010).solution
-    assert most is not None
-    assert isinstance(most.value, int)
-    assert latency(context=1009, batch=most.value).fits
-    assert not latency(context=1009, batch=most.value + 1).fits
+    most = int(llmcalc.serve("llama3-8b", "h100", max_model_len=1010).pool.requests(1010))
+    assert latency(context=1009, batch=most).fits
+    assert not latency(context=1009, batch=most + 1).fits
     whole, part = latency("mixtral", "h100:2", weights="fp8"), latency("mixtral", "h100:2", experts="fp8")
     assert part.memory.needed == pytest.approx(whole.memory.needed, rel=0.05)
     assert part.memory.needed > whole.memory.needed
@@ -175,7 +173,7 @@ def test_only_settings_that_help_are_suggested(capsys: pytest.CaptureFixture[str
     assert suggested("qwen3-8b", "--gpu", "m4-max-128gb") == ["--weights q8_0", "--batch 8"]
     assert suggested("llama3-8b", "--gpu", "h100", "--batch", "2000") == ["--gpu h100-sxm:8"]
     assert suggested("llama3-8b", "--gpu", "h100", "--batch", "255") == [
-        "--weights fp8",
+        "--weights awq-int4-g128",
         "--gpu h100-sxm:2",
         "--batch 127",
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import llmcalc
-from llmcalc.serving.start.llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache
+from llmcalc.serving.start.llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache, llama_cpp_groups
 
 MIB, LONG = 2**20, 2**20
 SMALL = ("n_layers=18", "n_heads=4", "n_kv_heads=1", "d_head=256", "window=512", "d_model=640", "d_ff=2048")
@@ -14,7 +14,8 @@ SMALL = ("n_layers=18", "n_heads=4", "n_kv_heads=1", "d_head=256", "window=512",
 def buffers(model: str, overrides: tuple[str, ...] = (), kinds: str = "fp16 fp16", **options: int) -> LlamaCppCache:
     architecture = llmcalc.load(model, overrides=overrides)
     states = (llmcalc.state(architecture, seq=LONG, cache=kind, extend=True) for kind in kinds.split())
-    return llama_cpp_cache(*states, CacheOptions(**options))
+    own = CacheOptions(**options)
+    return llama_cpp_cache(llama_cpp_groups(*states, own), own)
 
 
 @pytest.mark.parametrize(

@@ -108,9 +108,10 @@ def test_the_hint_names_engines_that_load_the_model(capsys: pytest.CaptureFixtur
 
 @pytest.mark.parametrize("engine", ["vllm", "sglang", "llama.cpp"])
 def test_recurrent_states_are_no_kv_cache(engine: str, tmp_path: Path) -> None:
-    result = llmcalc.serve("mamba2", "h100", engine=engine)
+    few: dict[str, Any] = {"max_num_seqs": 256} if engine == "vllm" else {}
+    result = llmcalc.serve("mamba2", "h100", engine=engine, **few)
     assert result.summary.startswith("Starts: recurrent states")
-    longer = llmcalc.serve("mamba2", "h100", engine=engine, max_model_len=99_999)
+    longer = llmcalc.serve("mamba2", "h100", engine=engine, max_model_len=99_999, **few)
     assert result.groups.block_bytes == longer.groups.block_bytes
     hybrid = llmcalc.load("granite4-h-micro")
     assert llmcalc.serve(hybrid, "h100", engine=engine).max_model_len == 131072

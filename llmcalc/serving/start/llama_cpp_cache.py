@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from math import prod
 
 from ...calc.kv_cache import CACHED, CachedTensor, StateSize
 from ...core.architecture import declare
 from ...core.record import NamedTuple
-from .cache import round_up, window_of
+from .cache import FULL, STATE, WINDOW, window_of
+from .pool import PoolGroup
 
 CELLS, CELLS_WITHOUT_FLASH = 256, 32  # a cache holds a multiple of these tokens
 STATE_BYTES = 4  # per element of a recurrent or convolution state
@@ -64,20 +66,18 @@ class CacheOptions(NamedTuple):
         return self.build is not None and self.build < build
 
 
-def llama_cpp_cache(keys: StateSize, values: StateSize, options: CacheOptions) -> LlamaCppCache:
-    """Return the buffers of a model from its state after one sequence, in the format of the keys and of the values.
+def llama_cpp_groups(keys: StateSize, values: StateSize, options: CacheOptions) -> Iterator[PoolGroup]:
+    """Yield what a sequence occupies, from its state in the format of the keys and of the values.
 
     The two states are of the same number of tokens, which is longer than any window.
     """
-    full = window = states = 0
     is_small = not options.flash_attention and options.is_before(EQUAL_CELLS)
-    buffers = 1 if options.unified else options.parallel
-    context = round_up(-(-options.context // buffers), CELLS_WITHOUT_FLASH if is_small else CELLS)  # of each buffer
+    cells = CELLS_WITHOUT_FLASH if is_small else CELLS
     for (tensor, as_key), (_, as_value) in zip(keys.sizes, values.sizes, strict=True):
         layers = tensor.entry.applied
         if tensor.state.role not in CACHED:
             elements = prod(length for _, length in tensor.factors if isinstance(length, int))
-            states += elements * STATE_BYTES * layers * options.parallel
+            yield PoolGroup(STATE, 0, 1, elements * STATE_BYTES * layers)
             continue
         length = window_of(tensor)
         row = (as_value if tensor.stores("values") else as_key) // (length or keys.workload.seq)
@@ -85,10 +85,19 @@ def llama_cpp_cache(keys: StateSize, values: StateSize, options: CacheOptions) -
             row = _latent_row(tensor, row, as_value // keys.workload.seq, options)
         if length and not (options.swa_full or options.is_before(SHORT_WINDOWS)):
             tokens = (length + 1) * (options.parallel if options.unified else 1) + options.ubatch
-            window += row * min(context, round_up(tokens, CELLS)) * buffers
+            yield PoolGroup(WINDOW, tokens + 1 - CELLS, CELLS, CELLS * row)
         else:
-            full += row * context * buffers
-    return LlamaCppCache(full, window, states)
+            yield PoolGroup(FULL, 0, cells, cells * row)
+
+
+def llama_cpp_cache(groups: Iterable[PoolGroup], options: CacheOptions) -> LlamaCppCache:
+    """Return the buffers that store what the sequences occupy."""
+    buffers = 1 if options.unified else options.parallel
+    context = -(-options.context // buffers)  # of each buffer
+    sizes = dict.fromkeys((FULL, WINDOW, STATE), 0)
+    for group in groups:
+        sizes[group.kind] += int(group.bytes_of(context)) * (options.parallel if group.kind == STATE else buffers)
+    return LlamaCppCache(*sizes.values())
 
 
 def _latent_row(tensor: CachedTensor, key: int, value: int, options: CacheOptions) -> int:

@@ -13,8 +13,10 @@ from ...core.record import NamedTuple
 from ...engines.llama_cpp_weights import HOST, device_weights, read_placement
 from ...fitting.memory import serving_weights
 from ...inputs.number_formats import number_format
-from .llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache
+from .cache import STATE
+from .llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache, llama_cpp_groups
 from .memory import HostMemory
+from .pool import PoolGroup
 
 MANY_TOKENS = 32  # of a step, from which on the GPU computes with matrices in host memory
 
@@ -36,6 +38,7 @@ class LlamaCppModel(NamedTuple):
         offloaded: number of layers on GPUs, with the output layer, and of all layers.
         drafts: bytes of the weights of a draft by device. Its cache is a part of that of the devices.
         draft_cache: bytes of the KV cache of a draft on all devices.
+        groups: what a sequence occupies on each device.
     """
 
     devices: Mapping[int | None, DeviceBytes]
@@ -44,6 +47,7 @@ class LlamaCppModel(NamedTuple):
     offloaded: tuple[int, int]
     drafts: Mapping[int | None, int] = {}
     draft_cache: int = 0
+    groups: Mapping[int | None, tuple[PoolGroup, ...]] = {}
 
     @property
     def host(self) -> DeviceBytes:
@@ -81,7 +85,9 @@ class LlamaCppModel(NamedTuple):
         devices = {name: size._replace(cache=size.cache + caches[name]) for name, size in own.items()}
         weights = {name: size.weights for name, size in draft.devices.items()}
         staged = max(self.staged, draft.staged)
-        return self._replace(devices=devices, drafts=weights, draft_cache=draft.buffers.total, staged=staged)
+        groups = {name: (*self.groups.get(name, ()), *draft.groups.get(name, ())) for name in names}
+        total = draft.buffers.total
+        return self._replace(devices=devices, drafts=weights, draft_cache=total, staged=staged, groups=groups)
 
 
 def llama_cpp_model(
@@ -94,39 +100,53 @@ def llama_cpp_model(
     formats = serving_weights(architecture, settings.get("weights"), settings.get("dtype", "bf16"), (), ())
     placement, n_layers = read_placement(settings, build, settings.get("pp", 1)), architecture.main.n_layers
     weights = device_weights(architecture, formats, placement)
-    buffers = buffers_of(architecture, settings, build, copies)
+    options = cache_options(settings, build)
+    whole = groups_of(architecture, settings, options, copies)
     ranges = placement.layer_ranges(n_layers)
     if settings.get("host_cache") or len(ranges) == 1:
-        caches = {HOST if settings.get("host_cache") else next(iter(ranges)): buffers.total}
+        groups = {HOST if settings.get("host_cache") else next(iter(ranges)): whole}
     else:
         parts = {device: layer_range(architecture, own.start, own.stop) for device, own in ranges.items()}
-        caches = {device: buffers_of(part, settings, build, copies).total for device, part in parts.items()}
+        groups = {device: groups_of(part, settings, options, copies) for device, part in parts.items()}
+    caches = {device: llama_cpp_cache(own, options).total for device, own in groups.items()}
     names = dict.fromkeys([*weights.by_device, *caches])
     devices = {name: DeviceBytes(weights.by_device.get(name, 0), caches.get(name, 0)) for name in names}
     is_copied = settings["max_num_batched_tokens"] >= MANY_TOKENS and not settings.get("host_compute")
     n_gpu = sum(placement.device(layer, n_layers) is not HOST for layer in range(n_layers + 1))
-    return LlamaCppModel(devices, buffers, weights.largest_on_host if is_copied else 0, (n_gpu, n_layers + 1))
+    staged, offloaded = weights.largest_on_host if is_copied else 0, (n_gpu, n_layers + 1)
+    return LlamaCppModel(devices, llama_cpp_cache(whole, options), staged, offloaded, groups=groups)
 
 
 def llama_cpp_layer(
     architecture: Architecture, layer: Architecture, weights: int, settings: Mapping[str, Any], build: int
 ) -> LlamaCppModel:
     """Return the sizes of a layer after the last one of a model, with which it shares its device."""
-    n_layers, buffers = architecture.main.n_layers, buffers_of(layer, settings, build)
+    n_layers, options = architecture.main.n_layers, cache_options(settings, build)
+    own = groups_of(layer, settings, options)
+    buffers = llama_cpp_cache(own, options)
     device = read_placement(settings, build, settings.get("pp", 1)).device(n_layers - 1, n_layers)
-    devices = {device: DeviceBytes(weights, buffers.total)}
-    if settings.get("host_cache") and device is not HOST:
-        devices = {device: DeviceBytes(weights, 0), HOST: DeviceBytes(0, buffers.total)}
-    return LlamaCppModel(devices, buffers, 0, (0, 1))
+    place = HOST if settings.get("host_cache") else device
+    devices = {device: DeviceBytes(weights, 0 if place is not device else buffers.total)}
+    if place is not device:
+        devices[place] = DeviceBytes(0, buffers.total)
+    return LlamaCppModel(devices, buffers, 0, (0, 1), groups={place: own})
 
 
-def buffers_of(architecture: Architecture, settings: Mapping[str, Any], build: int, copies: int = 1) -> LlamaCppCache:
-    """Return the KV cache buffers of llama.cpp."""
-    formats = (number_format(settings.get(name) or "fp16", name) for name in ("cache", "cache_v"))
-    keys, values = (state(architecture, seq=SHORT, dtype="fp16", cache=each, extend=True) for each in formats)
-    options = CacheOptions(
+def cache_options(settings: Mapping[str, Any], build: int) -> CacheOptions:
+    """Return the options of the KV cache in settings of llama.cpp."""
+    return CacheOptions(
         settings["max_model_len"], settings["max_num_seqs"], settings["max_num_batched_tokens"], settings["unified"],
         bool(settings.get("full_window")), build,
     )  # fmt: skip
-    found = llama_cpp_cache(keys, values, options)
-    return found._replace(states=found.states * copies)
+
+
+def groups_of(
+    architecture: Architecture, settings: Mapping[str, Any], options: CacheOptions, copies: int = 1
+) -> tuple[PoolGroup, ...]:
+    """Return what a sequence occupies, with ``copies`` copies of recurrent states."""
+    formats = (number_format(settings.get(name) or "fp16", name) for name in ("cache", "cache_v"))
+    keys, values = (state(architecture, seq=SHORT, dtype="fp16", cache=each, extend=True) for each in formats)
+    return tuple(
+        group._replace(bytes=group.bytes * copies) if group.kind == STATE else group
+        for group in llama_cpp_groups(keys, values, options)
+    )

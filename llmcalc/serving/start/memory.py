@@ -265,4 +265,5 @@ def share_with_encoder(rule: Mapping[str, Any], n_layers: int | None, width: int
 
 
 STATIC = "static"  # rule by which activations and the runtime are outside of the budget
-RULES = {"profiled": profiled, STATIC: static, "free": after_loading, "sum": summed}
+PROFILED = "profiled"  # rule by which a run over the largest step is measured before the start
+RULES = {PROFILED: profiled, STATIC: static, "free": after_loading, "sum": summed}

@@ -33,7 +33,7 @@ from .adapters import ADAPTERS, adapter_bytes, has_adapters
 from .cache import CacheGroups, CacheLayer, cache_groups, cache_layers, flat_cache
 from .encoders import encoder_memory, served_encoder
 from .llama_cpp_models import LlamaCppModel
-from .memory import ModelBytes
+from .memory import PROFILED, ModelBytes
 from .offload import offloaded_weights
 from .packed_cache import compressed_workspace
 from .states import NO_STATES, StatePool
@@ -157,7 +157,7 @@ def model_bytes(
             staged=placed.staged,
             extras=tuple(drafts),
         )
-    rounding = allocator_rounding(largest) if profile.rule == "profiled" else 0
+    rounding = allocator_rounding(largest) if profile.rule == PROFILED else 0
     n_layers = largest.architecture.main.n_layers
     encoder = encoder_memory(served_encoder(architecture, settings), settings)
     offloaded, buffers = offloaded_weights(settings, layer_weights(largest), n_layers, largest_matrix(largest))
@@ -291,7 +291,7 @@ def groups_of(
         layers = (*layers_of(stage, settings), *(drafts if stage is stages[-1] else ()))
         if not layers:
             continue
-        if rule == "profiled":
+        if rule == PROFILED:
             found[number] = cache_groups(layers, size, settings["group_ratio"], is_grouped)
             continue
         sliding = settings["sliding_ratio"] if is_grouped else 1.0

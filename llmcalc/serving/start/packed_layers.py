@@ -17,6 +17,7 @@ from .start import Start
 
 FP4_INDEX = {"use_fp4_indexer_cache": "true", "indexer_kv_dtype": "mxfp4"}  # keys of vLLM's attention config
 AUTO = "auto"
+DIFFERENT = 0.05  # share by which a log counts other requests than those that run
 
 
 def pages_of(stage: Architecture, settings: Mapping[str, Any]) -> tuple[Page, ...]:
@@ -98,9 +99,10 @@ def cache_warnings(architecture: Architecture, settings: Mapping[str, Any]) -> t
     return (f"{rules}: the cache may hold many times as many requests",)
 
 
-def count_notes(concurrency: float, request_blocks: int, blocks: float, title: str) -> tuple[str, ...]:
-    """Return a note if the engine counts other requests than those for which it has blocks."""
-    fits = blocks / max(request_blocks, 1)
-    if abs(fits - concurrency) < 0.005 * concurrency:
+def count_notes(result: Start) -> tuple[str, ...]:
+    """Return a note if the log of the engine counts other requests than those that the cache holds."""
+    logged, held = result.concurrency.best, result.pool.requests(result.max_model_len)
+    if abs(held - logged) <= DIFFERENT * logged or result.is_recurrent:
         return ()
-    return (f"{title} counts requests by their bytes, as here; there are blocks for {fits:.2f} requests at once",)
+    log = f"the log counts requests as they are in their largest step of prefill ({logged:,.1f})"
+    return (f"{log}; the cache holds {held:,.1f} that decode",)

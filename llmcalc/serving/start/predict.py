@@ -22,7 +22,7 @@ from .encoders import encoder_factor, encoder_notes, image_notes, served_encoder
 from .host import in_host_memory, within_unified_memory
 from .llama_cpp_fit import capped_notes, fitted_settings
 from .llama_cpp_models import llama_cpp_model
-from .memory import RULES, MemoryDivision, ModelBytes, default_share
+from .memory import PROFILED, RULES, MemoryDivision, ModelBytes, default_share
 from .models import groups_of, layers_of, model_bytes, state_notes, step_sizes
 from .packed_layers import cache_refusals, cache_warnings, count_notes, packed_by_stage
 from .start import Start
@@ -87,7 +87,7 @@ def _divide_memory(deployment: Deployment) -> Start:
     settings, ranks, is_auto = _layout_and_length(deployment)
     settings |= step_sizes(settings, given)
     draft = find_draft(architecture, profile, settings)
-    if rule == "profiled":
+    if rule == PROFILED:
         settings |= {"kept_drafts": kept_drafts(settings), "steps_in_flight": steps_in_flight(settings)}
     architecture, encoder = served_stacks(architecture, settings), served_encoder(architecture, settings)
     usual = default_share(settings, total, ranks, draft.method if draft else "") if "share" not in given else None
@@ -111,7 +111,7 @@ def _divide_memory(deployment: Deployment) -> Start:
     else:
         by_stage = _cache_groups(architecture, own_profile, given, draft if counts_draft else None, draft is not None)
         groups = max(by_stage.values(), key=lambda each: each.block_bytes)
-        if rule == "profiled" and settings.get("pp", 1) > 1:  # all get the blocks of the stage with the fewest
+        if rule == PROFILED and settings.get("pp", 1) > 1:  # all get the blocks of the stage with the fewest
             stages = [
                 divide(model_bytes(architecture, profile, settings, None, loaded, number))
                 for number in range(settings["pp"])
@@ -130,9 +130,8 @@ def _divide_memory(deployment: Deployment) -> Start:
         ),
         placed=placed, encoder=own.encoder, first_stage=first, warnings=cache_warnings(architecture, settings),
     )  # fmt: skip
-    if groups.counted_bytes:
-        notes = count_notes(result.concurrency.best, result.request_blocks, result.blocks.best, result.engine_title)
-        result = changed(result, notes=(*notes, *result.notes))
+    if profile.rule == PROFILED:
+        result = changed(result, notes=(*count_notes(result), *result.notes))
     if settings.get("two_batch_overlap"):
         note = "the effect of two-batch overlap on the memory is not computed"
         result = changed(result, notes=(note, *result.notes))

@@ -24,12 +24,14 @@ from .cache import STATE, CacheGroups
 from .changes import start_changes
 from .llama_cpp_cache import LlamaCppCache
 from .llama_cpp_models import LlamaCppModel
-from .memory import STATIC, HostMemory, MemoryDivision
+from .memory import PROFILED, STATIC, HostMemory, MemoryDivision
+from .pool import CachePool, paged_pool
 
 if TYPE_CHECKING:
     from ..deployment import Deployment
 
 NOTHING: Mapping[str, Any] = {}
+LAYOUT = ("tp", "pp", "dp")
 MIB = 2**20
 
 
@@ -88,8 +90,10 @@ class Start(NotebookDisplay):
         return self.deployment.title
 
     def retry(self, change: Mapping[str, Any]) -> Start:
-        """Return the result of changed settings."""
-        return self.deployment.with_change(change).start()
+        """Return the result of changed settings. A changed size leaves the other sizes of the layout as they are."""
+        sizes = {name: self.settings[name] for name in LAYOUT if name in self.settings}
+        kept = sizes if change.keys() & set(LAYOUT) and not self.settings.get("attention_dp") else {}
+        return self.deployment.with_change({**kept, **change}).start()
 
     @property
     def buffers(self) -> LlamaCppCache | None:
@@ -152,13 +156,27 @@ class Start(NotebookDisplay):
         return own + int(self.settings.get("kept_drafts", 0))
 
     @cached_property
+    def pool(self) -> CachePool:
+        """What a request occupies in the KV cache of a rank, as the scheduler of the engine fills it."""
+        if self.placed:
+            own = self.placed.groups.get(self.placed.largest_gpu, ())
+            return CachePool(own, max(self.memory.available.best, 0))
+        space = self.blocks.best * float(self.groups.block_bytes)
+        most = self.groups.states.most_requests(self.memory.available.best)
+        return paged_pool(self.groups, space, self._state_blocks, self.settings.get("dcp", 1), most)
+
+    @cached_property
     def concurrency(self) -> Interval:
         """Number of requests of ``max_model_len`` tokens that fit into the KV cache, as the engine counts them."""
         if self.buffers:
             block = float(self.groups.block_bytes) or 1.0  # none is on a GPU
             return self.memory.available.each(lambda size: max(size, 0) / block)
-        counted = max(self._request_blocks(self.max_model_len, is_counted=True), 1)
-        return self.blocks.each(lambda blocks: blocks / counted)
+        if self.profile.rule == PROFILED:
+            counted = max(self._request_blocks(self.max_model_len, is_counted=True), 1)
+            return self.blocks.each(lambda blocks: blocks / counted)
+        size, pool, states = float(self.groups.block_bytes), self.pool, self.groups.states
+        found = self.blocks.each(lambda blocks: blocks * size / max(pool.bytes_of(self.max_model_len), 1.0))
+        return found.each(min, self.memory.available.each(states.most_requests)) if states.is_pool else found
 
     @cached_property
     def tokens(self) -> Interval:
@@ -172,10 +190,25 @@ class Start(NotebookDisplay):
         size = min(sizes) * self.settings.get("dcp", 1)
         return self.blocks.each(lambda blocks: int(blocks) // self.groups.n_groups * size)
 
+    @property
+    def most_states(self) -> Interval | None:
+        """Most sequences for which there are recurrent states, if the engine refuses to start with more, or None.
+
+        vLLM captures decode steps of ``max_num_seqs`` sequences, each of which has a block of states.
+        """
+        is_limited = self.settings.get("limits_states") and not self.settings.get("enforce_eager")
+        has_states = any(group.kind == STATE for group in self.groups.groups)
+        return self.blocks if is_limited and has_states else None
+
     def _starts(self, case: int) -> bool:
         """Return whether the engine starts in the low (0), best (1) or high (2) case of the estimates."""
         if self.refusals or self.memory.available[case] <= 0:
             return False
+        if (most := self.most_states) and self.settings["max_num_seqs"] > most[case]:
+            return False
+        return self._holds_longest(case)
+
+    def _holds_longest(self, case: int) -> bool:
         if not self.settings["needs_whole_request"]:
             return self.tokens[case] >= 1
         return self.concurrency[case] >= 1 if self.buffers else self._request_fits(self.max_model_len, case)
@@ -188,6 +221,11 @@ class Start(NotebookDisplay):
             size = blocks * self.groups.block_bytes if fixed else self.memory.available[case]
             return needed * checked <= size
         return needed + int(self.settings.get("held_blocks", 0)) <= blocks
+
+    @property
+    def request_fits(self) -> bool:
+        """Whether the cache is large enough for the longest request, by the best estimate."""
+        return self.memory.available.best > 0 and self._holds_longest(1)
 
     @property
     def starts(self) -> bool:
@@ -227,6 +265,9 @@ class Start(NotebookDisplay):
             return f"weights and activations exceed the memory budget by {missing:.2f} GiB"
         if self._starts(1):
             return ""
+        if (most := self.most_states) and self.settings["max_num_seqs"] > most.best:
+            text = f"{self.settings['max_num_seqs']:,} sequences (max_num_seqs) each need a block of recurrent states"
+            return f"{text}, and there are {int(most.best):,}"
         states = self.groups.states.size(self.memory.available.best)
         needed = float(self.request_blocks * (self.groups.checked_bytes or self.groups.block_bytes) + states) / GIB
         own = self.memory.available.best / GIB
@@ -322,6 +363,7 @@ class Start(NotebookDisplay):
             "gpu_memory": memory.total, "budget": memory.budget,
             "extras": {name: size.to_dict() for name, size in memory.extras},
             **{name: estimate.to_dict() for name, estimate in estimates.items()},
+            "requests": self.pool.requests(self.max_model_len),
             "max_model_len": self.max_model_len, "longest": self.longest, "request_blocks": self.request_blocks,
             "block_bytes": round(self.groups.block_bytes),
             "groups": [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import inf
 
 from ...core.record import NamedTuple
 
@@ -30,6 +31,11 @@ class StatePool(NamedTuple):
     padding: int = 0
     is_joint: bool = True
 
+    @property
+    def is_pool(self) -> bool:
+        """Whether there are states, in a pool beside the blocks whose rule is known."""
+        return bool(self.bytes and (self.slots is not None or self.ratio))
+
     def size(self, available: float) -> Fraction:
         """Return the bytes of the pool if ``available`` bytes are left for it and for the KV cache.
 
@@ -41,6 +47,16 @@ class StatePool(NamedTuple):
         count = self._count(Fraction(available)) if self.slots is None else self.slots
         running = min(self.running, count // self.per_request) if self.is_joint else self.running
         return self.bytes * (count + self.padding + (running + self.padding) * self.drafted)
+
+    def most_requests(self, available: float) -> float:
+        """Return how many requests have a state if ``available`` bytes are left for the pool and for the KV cache.
+
+        >>> StatePool(Fraction(10), slots=7, per_request=2).most_requests(1000), StatePool().most_requests(1000)
+        (3, inf)
+        """
+        if not self.is_pool:
+            return inf
+        return (self._count(Fraction(available)) if self.slots is None else self.slots) // self.per_request
 
     def _count(self, available: Fraction) -> int:
         """Return the number of states of a pool that is a share of the memory."""

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...core.arrays import Number
 from ...core.record import changed, record
-from ...kernels.arrays import Number
 from ...kernels.cost import Cost, StepTime
 from .step import StepModel, step_values
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...core.arrays import Number, namespace
 from ...core.errors import InputError
 from ...core.record import record
 from ...engines.profile import version_number
 from ...estimate.cost import SIXTEEN_BIT
 from ...estimate.hardware import Accelerator
-from ...kernels.arrays import Number, namespace
 from ..admission import Admission, read_admission
 
 MICRO = 1e-6

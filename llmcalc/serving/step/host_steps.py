@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...core.arrays import Number, namespace
 from ...core.record import changed, record
 from ...engines.llama_cpp_weights import HostShares
 from ...estimate.hardware import Accelerator
-from ...kernels.arrays import Number, namespace
 from ...kernels.cost import Cost, StepTime
 from ...kernels.operations import Attention, GroupedGemm, Operation, Recurrence
 from .step import StepModel, Values

@@ -19,7 +19,7 @@ from typing import Any
 
 from ...calc.collectives import ALL_TO_ALL
 from ...calc.memory.number_formats import BITS_A_BYTE
-from ...kernels.arrays import Number, namespace
+from ...core.arrays import Number, namespace
 from ...kernels.cost import ACTIVATION_BYTES, Cost, StepTime
 from ...kernels.exchange import dispatched_bits
 from .step import StepModel, Values

@@ -9,9 +9,9 @@ from typing import Any
 from ...calc.memory.number_formats import Format
 from ...calc.sharding import Mesh
 from ...core.architecture import Architecture
+from ...core.arrays import Number, namespace
 from ...core.record import changed
 from ...estimate.hardware import Accelerator
-from ...kernels.arrays import Number, namespace
 from ...kernels.cost import ACTIVATION_BYTES, NO_COST, ClassFormats, Cost, StepTime
 from ...kernels.efficiency import Efficiencies, Efficiency, Operands
 from ...kernels.kernel_costs import KernelCosts

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmcalc.kernels.arrays import Vector, namespace
+from llmcalc.core.arrays import Vector, namespace
 
 NUMBERS = st.floats(0.5, 1e6)
 LISTS = st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=5)
