@@ -6,11 +6,12 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from ..core.architecture import Architecture
 from ..core.errors import InputError
-from ..core.record import remembered
+from ..core.record import NamedTuple, remembered
 from ..core.workload import positions
 from ..data import table, tables
 from ..schema.model_names import release
@@ -126,16 +127,71 @@ def known_length(
     return None
 
 
-def longest_request(
-    architecture: Architecture, engine: str, pasted: EngineCommand | None, config: Mapping[str, Any] = NOTHING
-) -> int | None:
-    """Return the longest request with which an engine starts, or None if it does not depend on the model."""
-    longer = tables("engines")[engine].get("longer")
-    if not longer or (pasted and pasted.environment.get(longer["variable"], "0").lower() in ("1", "true")):
-        return None
-    if pasted and any(read_json(pasted.texts[flag]) is None for flag in longer["flags"] if flag in pasted.texts):
-        return None
-    return known_length(architecture, engine, config)
+class LengthLimit(NamedTuple):
+    """How long the sequences of a model may be, and what happens beyond, in an engine or in the model alone.
+
+    ``length_limit`` makes it. Every answer takes from here whether a length is refused, and in which words.
+
+    Attributes:
+        tokens: tokens that the model accepts, as the engine derives them, or None without a limit or a known one.
+        positions: learned positions, beyond which nothing is computed, or None without a table of them.
+        variable: variable of the environment with which the engine accepts longer sequences, or empty if it does so.
+    """
+
+    tokens: int | None
+    positions: int | None
+    variable: str
+
+    @property
+    def allowed(self) -> int | None:
+        """Tokens of the longest sequence that is not refused, or None without a limit."""
+        return min(filter(None, (self.positions, self.tokens if self.variable else None)), default=None)
+
+    def excess(self, tokens: float) -> str:
+        """Return that requests have more tokens than the model accepts, or an empty text."""
+        if self.tokens is None or tokens <= self.tokens:
+            return ""
+        return f"requests of {tokens:,.10g} tokens exceed the {self.tokens:,} that the model accepts"
+
+    def refusal(self, tokens: float) -> str:
+        """Return why requests of a length are refused, or an empty text."""
+        if self.positions is not None and tokens > self.positions:
+            return f"requests of {tokens:,.10g} tokens exceed the {self.positions:,} learned positions of the model"
+        excess = self.excess(tokens) if self.variable else ""
+        return excess and f"{excess}; {self.variable}=1 allows them"
+
+
+def length_limit(
+    architecture: Architecture, engine: str | None = None, command: EngineCommand | None = None
+) -> LengthLimit:
+    """Return how long sequences may be in an engine with its command line, or in a model alone, which refuses none.
+
+    >>> import llmcalc
+    >>> model = llmcalc.load("gemma2-9b")
+    >>> length_limit(model, "tensorrt-llm").excess(9000), length_limit(model, "tensorrt-llm").refusal(9000)
+    ('requests of 9,000 tokens exceed the 8,192 that the model accepts', '')
+    >>> length_limit(model, "vllm").allowed, length_limit(model).allowed
+    (8192, None)
+    """
+    longer: Mapping[str, Any] = tables("engines").get(engine or "", {}).get("longer", {})
+    variable, tokens = longer.get("variable", ""), None
+    own = command if command and command.engine == engine else None
+    changes = [read_json(own.texts[flag]) for flag in longer.get("flags", ()) if flag in own.texts] if own else []
+    if None not in changes:  # a change of the config that is in another file
+        tokens = known_length(architecture, engine, changed_config(engine or USUAL, own))
+    if own and own.environment.get(variable, "0").lower() in ("1", "true"):
+        variable = ""
+    return LengthLimit(tokens, positions(architecture), variable)
+
+
+def longest_within(over: float, sizes: Mapping[str, Any]) -> str:
+    """Return a sentence with the first size that is long enough to do without some tokens, or an empty text.
+
+    >>> longest_within(808, {"isl": 8500, "osl": 500})
+    '. The longest: {isl=7692}'
+    """
+    shorter = (f". The longest: {{{name}={size - ceil(over)}}}" for name, size in sizes.items() if size > over)
+    return next(shorter, "")
 
 
 def changed_config(engine: str, pasted: EngineCommand | None) -> dict[str, Any]:

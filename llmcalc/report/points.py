@@ -38,7 +38,8 @@ def point_document(
     on = f" in {result.engine_title} on {gpus} × {result.accelerator.title}{chosen}"
     own = named_values({**settings, **limit_texts(getattr(result, "limits", {}))})
     lines = (own, *parts.pop("lines", ()))
-    return model_document(result.architecture, "serve", data, on, answer=answer, lines=lines, **parts)
+    parts |= {"excess": result.excess, "lines": lines}
+    return model_document(result.architecture, "serve", data, on, answer=answer, **parts)
 
 
 def point_data(

@@ -70,8 +70,8 @@ class Space:
 
     @property
     def is_too_long(self) -> bool:
-        """Whether a request has more tokens than the model or the settings allow."""
-        return self.service.longest is not None and self.requests.longest > self.service.longest
+        """Whether the engine refuses the length of a request."""
+        return bool(self.service.too_long)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -95,7 +95,8 @@ def free_memory(service: Service, steps: StepModel, formats: Formats) -> EngineM
         return EngineMemory(None if divides_layers else found, pool, known)
 
     given = tuple(sorted(service.given.items()))
-    key = (service.card.name, service.engine, mesh, settings.get("max_model_len"), *formats.values(), given)
+    length = settings.get("max_model_len")
+    key = (service.card.name, service.engine, service.limit, mesh, length, *formats.values(), given)
     return remembered(service.architecture, "_serving_memory", key, compute, most=64)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from ..core.architecture import Architecture
-from ..core.errors import spelled
 from ..core.evidence import ASSUMED, of_architecture
 from ..core.notebook_display import NotebookDisplay
 from ..estimate.hardware import Accelerator
@@ -113,9 +112,10 @@ class ServiceResult(NotebookDisplay):
 
     @property
     def too_long(self) -> str:
-        """Why a request has more tokens than the model allows, or an empty string."""
-        most, length, flag = self.max_model_len, self.requests.longest, self.service.length_flag
-        if most is None or length <= most:
-            return ""
-        text = f"A request of {length:,.10g} tokens exceeds the"
-        return spelled(f"{text} {most:,} of {flag}" if flag else f"{text} model's {most:,}")
+        """Why the engine refuses the length of a request, or an empty string."""
+        return self.service.too_long
+
+    @property
+    def excess(self) -> str:
+        """That the longest request has more tokens than the model accepts, if the engine accepts it, or empty."""
+        return self.service.excess
