@@ -10,14 +10,14 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from ..core.architecture import Architecture
-from ..core.errors import InputError
+from ..core.errors import InputError, spelled
 from ..core.record import NamedTuple, remembered
 from ..core.workload import positions
 from ..data import table, tables
 from ..schema.model_names import release
 from ..schema.preset import ASKED
 from ..schema.preset_files import shipped_folder
-from .served_models import has_attention
+from .served_models import has_attention, unserved
 
 if TYPE_CHECKING:
     from ..importers.engine_commands import EngineCommand
@@ -147,24 +147,29 @@ class LengthLimit(NamedTuple):
         """Tokens of the longest sequence that is not refused, or None without a limit."""
         return min(filter(None, (self.positions, self.tokens if self.variable else None)), default=None)
 
-    def excess(self, tokens: float) -> str:
-        """Return that requests have more tokens than the model accepts, or an empty text."""
-        if self.tokens is None or tokens <= self.tokens:
-            return ""
-        return f"requests of {tokens:,.10g} tokens exceed the {self.tokens:,} that the model accepts"
-
     def refusal(self, tokens: float) -> str:
         """Return why requests of a length are refused, or an empty text."""
         if self.positions is not None and tokens > self.positions:
             return f"requests of {tokens:,.10g} tokens exceed the {self.positions:,} learned positions of the model"
-        excess = self.excess(tokens) if self.variable else ""
+        excess = self._excess(tokens) if self.variable else ""
         return excess and f"{excess}; {self.variable}=1 allows them"
+
+    def excess(self, tokens: float) -> str:
+        """Return that requests have more tokens than the model accepts, if they are not refused, or an empty text."""
+        return "" if self.refusal(tokens) else self._excess(tokens)
+
+    def _excess(self, tokens: float) -> str:
+        if self.tokens is None or tokens <= self.tokens:
+            return ""
+        return f"requests of {tokens:,.10g} tokens exceed the {self.tokens:,} that the model accepts"
 
 
 def length_limit(
     architecture: Architecture, engine: str | None = None, command: EngineCommand | None = None
 ) -> LengthLimit:
     """Return how long sequences may be in an engine with its command line, or in a model alone, which refuses none.
+
+    An engine that does not serve the model, whose kernels are estimated, refuses no length either.
 
     >>> import llmcalc
     >>> model = llmcalc.load("gemma2-9b")
@@ -173,25 +178,26 @@ def length_limit(
     >>> length_limit(model, "vllm").allowed, length_limit(model).allowed
     (8192, None)
     """
-    longer: Mapping[str, Any] = tables("engines").get(engine or "", {}).get("longer", {})
-    variable, tokens = longer.get("variable", ""), None
+    served = engine if engine and not unserved(engine, architecture) else ""
+    longer: Mapping[str, Any] = tables("engines").get(served, {}).get("longer", {})
     own = command if command and command.engine == engine else None
     changes = [read_json(own.texts[flag]) for flag in longer.get("flags", ()) if flag in own.texts] if own else []
-    if None not in changes:  # a change of the config that is in another file
-        tokens = known_length(architecture, engine, changed_config(engine or USUAL, own))
-    if own and own.environment.get(variable, "0").lower() in ("1", "true"):
-        variable = ""
-    return LengthLimit(tokens, positions(architecture), variable)
+    is_known = None not in changes  # one may be in another file
+    tokens = known_length(architecture, engine, changed_config(engine or USUAL, own)) if is_known else None
+    variable = longer.get("variable", "")
+    is_lifted = own is not None and own.environment.get(variable, "0").lower() in ("1", "true")
+    return LengthLimit(tokens, positions(architecture), "" if is_lifted else variable)
 
 
-def longest_within(over: float, sizes: Mapping[str, Any]) -> str:
-    """Return a sentence with the first size that is long enough to do without some tokens, or an empty text.
+def refusal_text(reason: str, over: float, sizes: Mapping[str, Any]) -> str:
+    """Return a reason as a sentence, with the first length that can do without the tokens over a limit, or empty text.
 
-    >>> longest_within(808, {"isl": 8500, "osl": 500})
-    '. The longest: {isl=7692}'
+    >>> refusal_text("requests of 9,000 tokens exceed 8,192", 808, {"isl": 8500, "osl": 500})
+    'Requests of 9,000 tokens exceed 8,192. The longest: isl=7692'
     """
-    shorter = (f". The longest: {{{name}={size - ceil(over)}}}" for name, size in sizes.items() if size > over)
-    return next(shorter, "")
+    found = ((name, sizes.get(name, 0) - ceil(over)) for name in ("isl", "osl", "seq", "context"))
+    longest = next((f". The longest: {{{name}={size}}}" for name, size in found if size > 0), "")
+    return spelled(f"{reason[:1].upper()}{reason[1:]}{longest}" if reason else "")
 
 
 def changed_config(engine: str, pasted: EngineCommand | None) -> dict[str, Any]:

@@ -56,8 +56,7 @@ def train_document(run: Training, stated: bool = True, *, seq_stated: bool = Tru
     return model_document(
         architecture, "train", lambda: _json(run, [*origins, *notes, *conventions, *architecture.notes]),
         f" on {about(run.tokens, '')} tokens", answer=_answer(run), workload=run.step.workload, lines=lines,
-        alerts=_alerts(run),
-        facts=tuple(_facts(run)), derivation=derivation("train", run), tables=_tables(run),
+        alerts=_alerts(run), facts=tuple(_facts(run)), derivation=derivation("train", run), tables=_tables(run),
         notes=(*origins, *assumptions(machine, run.price), *notes), details=conventions,
     )  # fmt: skip
 

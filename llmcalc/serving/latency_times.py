@@ -9,12 +9,11 @@ from typing import Any, ClassVar
 from ..calc.memory.fit import Fit
 from ..core.architecture import Architecture
 from ..core.arrays import Number, namespace
-from ..core.errors import spelled
 from ..core.interval import Interval
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import NamedTuple, changed, fields, record
 from ..core.workload import Workload, symbol_values
-from ..engines.lengths import LengthLimit, longest_within
+from ..engines.lengths import LengthLimit, refusal_text
 from ..engines.served_models import unserved_note
 from ..estimate.hardware import Accelerator
 from ..inputs.defaults import RESERVE
@@ -133,15 +132,13 @@ class Latency(NotebookDisplay):
     def too_long(self) -> str:
         """Why the engine refuses the length of a sequence, or an empty string."""
         name, tokens = "context" if self.mode == DECODE else "seq", self._request_tokens
-        if self.unserved or not (text := self.limit.refusal(tokens)):
-            return ""
-        longest = longest_within(tokens - (self.limit.allowed or 0), {name: getattr(self.workload, name)})
-        return spelled(f"{text[0].upper()}{text[1:]}{longest}")
+        over = tokens - (self.limit.allowed or tokens)
+        return refusal_text(self.limit.refusal(tokens), over, {name: getattr(self.workload, name)})
 
     @property
     def excess(self) -> str:
         """That a sequence has more tokens than the model accepts, if the engine accepts it, or empty."""
-        return "" if self.too_long else self.limit.excess(self._request_tokens)
+        return self.limit.excess(self._request_tokens)
 
     @property
     def _request_tokens(self) -> int:

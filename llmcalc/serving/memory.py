@@ -94,9 +94,8 @@ def free_memory(service: Service, steps: StepModel, formats: Formats) -> EngineM
         pool = found.pool._replace(space=rest) if divides_layers else found.pool
         return EngineMemory(None if divides_layers else found, pool, known)
 
-    given = tuple(sorted(service.given.items()))
-    length = settings.get("max_model_len")
-    key = (service.card.name, service.engine, service.limit, mesh, length, *formats.values(), given)
+    given = (service.limit, *sorted(service.given.items()))
+    key = (service.card.name, service.engine, mesh, settings.get("max_model_len"), *formats.values(), given)
     return remembered(service.architecture, "_serving_memory", key, compute, most=64)
 
 

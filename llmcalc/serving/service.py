@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
-from ..core.errors import InputError, spelled
+from ..core.errors import InputError
 from ..core.record import record
 from ..core.setting import check_values, read_length
 from ..data import tables
 from ..engines.hardware import AssumedEngine, check_engine, check_weights, default_engine
-from ..engines.lengths import LengthLimit, length_limit, longest_within
+from ..engines.lengths import LengthLimit, length_limit, refusal_text
 from ..engines.served_models import check_model
 from ..engines.settings import LENGTH, read_engine_settings, setting_flags
 from ..estimate.hardware import Accelerator
@@ -115,12 +115,6 @@ class Service:
         return length_limit(self.architecture, self.engine, self.command)
 
     @cached_property
-    def longest(self) -> int | None:
-        """Largest number of tokens of a request that the model or the settings allow, or None if unknown."""
-        allowed = self.limit.tokens, self.given.get(LENGTH)
-        return min((size for size in allowed if isinstance(size, int)), default=None)
-
-    @cached_property
     def too_long(self) -> str:
         """Why the engine or its settings refuse the longest request, or empty. A command line has the usual length."""
         length, allowed, own = self.requests.longest, self.limit.allowed, self.given.get(LENGTH)
@@ -133,9 +127,8 @@ class Service:
         flag = flags.get(LENGTH, LENGTH) if self.is_command else f"{{{LENGTH}}}"
         text = f"requests of {length:,.10g} tokens exceed the {most:,} of {flag}"
         refusal = self.limit.refusal(length) if most == allowed else f"{text}{', its default' * bool(usual)}"
-        turns, given = self.requests.given.get("turns", 1), self.requests.given
-        sizes = {name: given[name] for name in ("isl", "osl") if name in given}
-        return spelled(f"{refusal[0].upper()}{refusal[1:]}{longest_within((length - most) / turns, sizes)}")
+        given = self.requests.given
+        return refusal_text(refusal, (length - most) / given.get("turns", 1), given)
 
     @property
     def excess(self) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ..core.architecture import Architecture
 from ..core.evidence import ASSUMED, of_architecture
 from ..core.notebook_display import NotebookDisplay
+from ..engines.settings import LENGTH
 from ..estimate.hardware import Accelerator
 from ..estimate.prices import Price
 from .memory import engine_title
@@ -88,7 +89,8 @@ class ServiceResult(NotebookDisplay):
     @property
     def max_model_len(self) -> int | None:
         """Largest number of tokens of a request that the model allows, or None if unknown."""
-        return self.service.longest
+        allowed = self.service.limit.tokens, self.service.given.get(LENGTH)
+        return min((size for size in allowed if isinstance(size, int)), default=None)
 
     @property
     def isl(self) -> float:

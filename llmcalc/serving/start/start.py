@@ -135,8 +135,7 @@ class Start(NotebookDisplay):
     @property
     def excess(self) -> str:
         """That the longest sequence has more tokens than the model accepts, if the engine accepts it, or empty."""
-        limit = self.deployment.limit
-        return "" if limit.refusal(self.longest_sequence) else limit.excess(self.longest_sequence)
+        return self.deployment.limit.excess(self.longest_sequence)
 
     @cached_property
     def blocks(self) -> Interval:
