@@ -97,8 +97,7 @@ class Traffic(StepResult):
     @cached_property
     def flops(self) -> Flops:
         """FLOPs of the same step, counting only visible query-key pairs."""
-        step = self.workload
-        return flops(self.architecture, **{name: getattr(step, name) for name in Workload.__match_args__})
+        return flops(self.architecture, **{name: getattr(self.workload, name) for name in Workload.__match_args__})
 
     @property
     def intensity(self) -> float:

@@ -108,8 +108,7 @@ class UnknownNameError(InputError):
         self.suggestions = nearest(str(name), known)
         suggestion = f"did you mean {' or '.join(self.suggestions)}?" if self.suggestions else ""
         hint = " ".join(filter(None, (suggestion, hint)))
-        named = ", ".join(map(short_repr, (name, *others)))
-        message = f"unknown {what}{'s' if others else ''} {named}"
+        message = f"unknown {what}{'s' if others else ''} {', '.join(map(short_repr, (name, *others)))}"
         super().__init__(message, parameter=parameter, where=where, hint=hint)
 
 

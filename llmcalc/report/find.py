@@ -95,7 +95,6 @@ def find_recipes_document(
         "fits: name": lambda one: "yes" if one.fits else "no", "needed: about bytes": "needed",
         "host memory: about bytes 1": lambda one: one.host or None, "batch: number": lambda one: one.batch or None,
     })  # fmt: skip
-    answer = f"✓ yes: {best.name}, batch {best.batch}" if best else "✗ no recipe fits"
     inputs = {"accelerator": card.to_dict() if card else None, **found.settings}
     commands = {one.name: spell(one) for one in found.recipes if not one.host} if spell else {}
     return model_document(
@@ -103,7 +102,7 @@ def find_recipes_document(
         "fit",
         lambda: (inputs, {**found.to_dict(), "commands": commands}),
         f" on {gpus_text(found)}",
-        answer=answer,
+        answer=f"✓ yes: {best.name}, batch {best.batch}" if best else "✗ no recipe fits",
         lines=(f"workload: {named_values(found.settings)}",),
         facts=(
             Fact("command", commands.get(best.name) if best else None),

@@ -52,7 +52,6 @@ def headers_document(headers: Headers, command: str) -> Document:
         "to use every command"
     )
     packed = any(kind in headers.by_type() for kind in ("I32", "U8", "I8"))
-    more = "integers may be packed parameters; they are counted as stored" if packed else ""
     name, is_compared = f"{headers.where}: headers only", command == "verify"
     return Document(
         f"{NO} no config.json to compare with" if is_compared else name,
@@ -60,7 +59,7 @@ def headers_document(headers: Headers, command: str) -> Document:
         subtitle=(name if is_compared else "",),
         facts=(Fact("stored", headers.elements, "parameters", "elements in all stored tensors"),),
         tables=(_groups("bytes on disk", groups, total=True),),
-        notes=(note, more),
+        notes=(note, "integers may be packed parameters; they are counted as stored" if packed else ""),
     )
 
 

@@ -140,8 +140,7 @@ def _owners_along(axis: str, arrays: list[ShardedArray], shape: Sequence[int]) -
     if axis in ranks.share_of_tokens:
         maps.sort(key=lambda owner: bool(np.any(owner >= ranks.sizes[axis])))
     joint = np.max(maps, axis=0)
-    is_equal = all(np.all((each == joint) | (each == EVERY)) for each in maps)
-    return maps[0], joint if is_equal else None
+    return maps[0], joint if all(np.all((each == joint) | (each == EVERY)) for each in maps) else None
 
 
 def _sent(array: ShardedArray, target: Owners, divided: Collection[str], owners: Owners) -> ShardedArray:

@@ -123,11 +123,10 @@ def _with_all_tokens(total: ShardedArray) -> ShardedArray:
 def _largest(array: ShardedArray, axis: Any = None, keepdims: Any = False) -> ShardedArray:
     array.reduce(array.partial)
     dims, ranks = _dims(axis, array.ndim), array.ranks
-    found = {name for name, dim in array.splits.items() if dim in dims}
     kept = {name: dim for name, dim in array.splits.items() if dim not in dims}
     parts = [np.max(part, axis=tuple(dims), keepdims=True) for part in array.parts]
-    for axes in ranks.by_group(found):
-        parts = ranks.exchange(ALL_REDUCE, parts, axes, lambda each: np.maximum.reduce(each))
+    for axes in ranks.by_group(array.splits.keys() - kept.keys()):
+        parts = ranks.exchange(ALL_REDUCE, parts, axes, np.maximum.reduce)
     shape = [1 if dim in dims else size for dim, size in enumerate(array.shape)]
     whole = ShardedArray(ranks, parts, shape, kept)
     return whole if keepdims else whole.reshape([size for dim, size in enumerate(shape) if dim not in dims])

@@ -81,9 +81,8 @@ class ShardedTape(Tape):
         if not (isinstance(value, ShardedArray) and isinstance(gradient, ShardedArray)):
             return gradient
         if id(node) in self._only_ring:
-            return gradient.scatter(
-                {axis: value.splits[axis] for axis in self._rings(value) if axis in gradient.partial}
-            )
+            rings = [axis for axis in self._rings(value) if axis in gradient.partial]
+            return gradient.scatter({axis: value.splits[axis] for axis in rings})
         ranks, terms = value.ranks, self.sums.get(id(node), frozenset())
         gradient = gradient.gathered(terms)
         gradient = gradient.gathered([a for a, dim in value.splits.items() if gradient.splits.get(a, dim) != dim])

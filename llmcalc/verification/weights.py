@@ -283,11 +283,10 @@ def _additional(
             kind = next(kinds, NOT_TEXT if is_text_part else "")
         groups[kind].append(tensor)
     extra = groups.pop("", [])
-    known = (
+    return tuple(
         Group(kind, len(own), sum(tensor.elements for tensor in own), sum(tensor.size_bytes for tensor in own))
         for kind, own in groups.items()
-    )
-    return tuple(known), extra
+    ), extra
 
 
 def title(comparison: Comparison) -> str:

@@ -95,8 +95,7 @@ def _values(option: Option | None, typed: str, files: Sequence[str]) -> Iterable
 
 def _named(source: str, typed: str, files: Sequence[str]) -> Iterable[Item]:
     """Return the files, and the names of a source that begin with a text."""
-    names = completer(source)(typed) if source else []
-    return [(shlex.quote(name), "") for name in (*files, *names)]
+    return [(shlex.quote(name), "") for name in (*files, *(completer(source)(typed) if source else ()))]
 
 
 def _position(command: Command, words: list[str]) -> int:

@@ -68,9 +68,7 @@ class Canvas(Split):
             n_tokens, scale = self.side // (patch * merge), min(columns / width, rows / height) * self.side
             high, wide = (ceil(int(side * scale) / (patch * merge)) for side in (height, width))
             return Pieces([tile] * (count + self.overview), grids=[(n_tokens, n_tokens + 1), (high, wide + 1)])
-        if count == 1:
-            return Pieces([tile])
-        return Pieces([tile] * (count + self.overview), count, rows)
+        return Pieces([tile] * (count + self.overview), count, rows) if count > 1 else Pieces([tile])
 
     def largest(self, patch: int, merge: int) -> Iterator[tuple[int, int]]:
         """Yield the shapes of all arrangements of tiles."""
@@ -149,8 +147,7 @@ class Tiles(Split):
         long, short = max(width, height), min(width, height)
         other = int(self.longest * short / long)
         n_long = ceil(self.longest / self.side)
-        n_short = ceil(int(n_long * self.side * short / long) / self.side) if other else 1
-        n_short = max(1, n_short)
+        n_short = max(1, ceil(int(n_long * self.side * short / long) / self.side)) if other else 1
         rows, columns = (n_short, n_long) if width >= height else (n_long, n_short)
         count, tile = rows * columns, (self.side, self.side)
         return Pieces([tile] * (count + 1), count, rows) if count > 1 else Pieces([tile])

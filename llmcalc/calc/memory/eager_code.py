@@ -151,8 +151,7 @@ class EagerCode:
         """Return whether the code converts the operands of an equation to fp32."""
         layer = declaration.layer
         is_recurrent = layer is not None and layer.IS_RECURRENT
-        decay = module_tensors(declaration).decay
-        is_decay = any(operand.name == decay for operand in equation.operands)
+        is_decay = any(operand.name == module_tensors(declaration).decay for operand in equation.operands)
         if self.scan == FP32 and (
             "scan" in equation.tags or (is_recurrent and (equation.function == UNIT or is_decay))
         ):

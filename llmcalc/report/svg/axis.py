@@ -140,5 +140,4 @@ def plain_label(value: float) -> str:
 
 def _binary_label(value: float, units: tuple[str, ...], gap: str) -> str:
     rank = max(0, min(len(units) - 1, floor(log2(value) / _KILO + _EPSILON)))
-    number = value / 2.0 ** (_KILO * rank)
-    return f"{number:.3g}{gap if units[rank] else ''}{units[rank]}"
+    return f"{value / 2.0 ** (_KILO * rank):.3g}{gap if units[rank] else ''}{units[rank]}"

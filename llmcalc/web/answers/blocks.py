@@ -23,8 +23,7 @@ Place = tuple[str, int | None, int, str]  # stack, run, number of the sub-layer,
 
 def blocks(case: Case, _: Mapping[str, Any]) -> dict[str, Any]:
     """Return every stack of a model with its blocks, and what each layer declares and costs."""
-    made = _Maker(case)
-    stacks = [made.stack(stack) for stack in case.model.stacks]
+    stacks = list(map(_Maker(case).stack, case.model.stacks))
     return {"title": case.title, "total": case.params.total, "text": human(case.params.total), "stacks": stacks}
 
 
