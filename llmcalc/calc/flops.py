@@ -138,9 +138,8 @@ class Flops(StepResult):
     @cached_property
     def even_matmul(self) -> int:
         """Expected matmul FLOPs with uniform routing. The value is less than ``matmul`` if there are null experts."""
-        saved = Fraction(0)
-        for (idle, scored), group in group_by(self.works, _null_experts).items():
-            saved += Fraction(self.of(group).matmul * idle, scored)
+        groups = group_by(self.works, _null_experts).items()
+        saved = sum(Fraction(self.of(group).matmul * idle, scored) for (idle, scored), group in groups)
         return self.matmul - round(saved)
 
     @cached_property

@@ -37,8 +37,7 @@ def elementwise(function: Any, *inputs: Any) -> ShardedArray:
     at = {axis: dim + len(shape) for axis, dim in splits.items()}
     found = ShardedArray(ranks, parts, shape, at, terms, is_weight, owners)
     if function is np.add:
-        copied = (dim for dim in range(len(shape)) if all(_is_copied(each, dim, shape) for each in inputs))
-        found.copied = frozenset(copied)
+        found.copied = frozenset(n for n in range(len(shape)) if all(_is_copied(each, n, shape) for each in inputs))
     return found
 
 

@@ -21,6 +21,7 @@ from ..checkpoint.published_weights import ExpectedTensor, expected_tensors, lay
 from ..checkpoint.quantisation.method import Quantisation
 from ..checkpoint.quantisation.read import quantisation_variants, safetensors_type
 from ..checkpoint.stored_tensors import aliases, declared
+from ..core.amount import group_by
 from ..core.architecture import Architecture
 from ..core.errors import UnknownNameError, short_repr
 from ..core.record import NamedTuple
@@ -212,15 +213,13 @@ def _expected(counted: Params, naming: Naming, method: Quantisation | None, dtyp
 
 def _compare(counted: Params, headers: Headers, naming: Naming, wanted: list[ExpectedTensor]) -> Comparison:
     alias_of = {naming.rename(alias): naming.rename(name) for alias, name in aliases(counted, naming.layout).items()}
-    aliases_by_name: dict[str, list[str]] = defaultdict(list)
-    for alias, name in alias_of.items():
-        aliases_by_name[name].append(alias)
+    aliases_by_name = group_by(alias_of, alias_of.__getitem__)
     matched: list[TensorInfo] = []
     differences: list[Difference] = []
     used: set[str] = set()
     n_declared = 0
     for expected in wanted:
-        names = (expected.name, *aliases_by_name[expected.name])
+        names = (expected.name, *aliases_by_name.get(expected.name, ()))
         stored = next((headers.tensors[name] for name in names if name in headers.tensors), None)
         if stored is None:
             if not expected.declared.buffer and not expected.name.endswith(BUFFERS):  # buffers are optional
@@ -267,7 +266,6 @@ def _additional(
     blocks = max(stack.n_layers for stack in counted.architecture.stacks)
     values = {**(headers.config or {}), **headers.metadata}
     has_mtp = any(str(key).rpartition(".")[2] in _MTP_KEYS and bool(value) for key, value in values.items())
-    is_text_part = bool(counted.architecture.inputs.get("language_part"))
     groups: dict[str, list[TensorInfo]] = defaultdict(list)
     for tensor in headers:
         if tensor.name in used:
@@ -280,7 +278,7 @@ def _additional(
             kind = MTP
         else:
             kinds = (name for name, suffixes in _ADDITIONAL.items() if tensor.name.endswith(suffixes))
-            kind = next(kinds, NOT_TEXT if is_text_part else "")
+            kind = next(kinds, NOT_TEXT if counted.architecture.inputs.get("language_part") else "")
         groups[kind].append(tensor)
     extra = groups.pop("", [])
     return tuple(

@@ -104,7 +104,7 @@ def _models(words: list[str | None], given: dict[str, Any], budget: dict[str, An
     others = [option for option in (SOLVING, TRAINING_FILE, *SIZES, *MEMORY, *READING) if option.name not in LISTED]
     refuse(others, given, "on a list of models")
     chosen = [option for option in (*SIZES, *MEMORY) if option.name in LISTED]
-    return answered(find_models(*gpus, **budget, **settings(given, chosen)), budget["gpu_memory"])
+    return answered(find_models(gpus[0] if gpus else None, **budget, **settings(given, chosen)), budget["gpu_memory"])
 
 
 def _gpus(model: str, given: dict[str, Any], reserve: str) -> Answer:

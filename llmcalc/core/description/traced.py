@@ -160,8 +160,7 @@ class Tracer:
 
     def value(self, form: Form) -> int:
         """Return the value of a form in the example."""
-        found: int = form(**self._values)
-        return found
+        return int(form(**self._values))
 
     def label(self, form: Form, label: str) -> None:
         """Label a form, or the forms whose maximum it is. A later label is that of a larger part."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any
 
+from ...core.amount import summed
 from ...core.architecture import Named, Run, Stack, Sublayer, declare, layer_glossary
 from ...core.axes import WORKLOAD
 from ...core.declaration import Declaration, Tensor
@@ -42,12 +43,9 @@ class _Maker:
                 self.rows.setdefault(key, []).append(row)
             if not row.tensor.buffer:
                 self.stored[key] = self.stored.get(key, 0) + row.size * row.copies
-        self.flops: dict[Place, int] = {}
         step = case.step_flops
-        for work in step.works:
-            entry = work.entry
-            key = (entry.stack.name, entry.run, entry.number, entry.name)
-            self.flops[key] = self.flops.get(key, 0) + step.of([work]).total
+        own = ((work.entry, step.of([work]).total) for work in step.works)
+        self.flops = summed(((entry.stack.name, entry.run, entry.number, entry.name), size) for entry, size in own)
 
     def stack(self, stack: Stack) -> dict[str, Any]:
         """Return a stack. Runs of equal blocks are one block with a count."""
