@@ -107,8 +107,7 @@ def communication_tree(result: Communication) -> Node:
     """Return a tree of the bytes that a rank sends, grouped by stack, block, layer and tensor."""
     stacks, parts = result.architecture.stacks, []
     for each, _, sent in result.sizes:
-        layer = each.place.entry.layer if each.place else None
-        named = _named_factors(layer, each.factors, result.values)
+        named = _named_factors(each.place and each.place.entry.layer, each.factors, result.values)
         outside = (stacks[0].name, "weights and streams", (0, ""), each.component)
         place = _place(each.place.entry, each.place.part) if each.place else outside
         divisor, factors = f" / {each.ranks * each.shards}", (*named, ("n_ring_steps", each.ring_steps))

@@ -49,8 +49,7 @@ def application(run_by: Callable[[Command], Callable[..., int]] = lambda command
     for name in COMMANDS:
         command = load(name)
         *group, word = name.split()
-        home = groups[group[0]] if group else app
-        declare = home.command(word, help=command.help, context_settings=SETTINGS)
+        declare = (groups[group[0]] if group else app).command(word, help=command.help, context_settings=SETTINGS)
         declare(_callback(command, run_by(command)))
     for name, group_app in groups.items():
         app.add_typer(group_app, name=name)

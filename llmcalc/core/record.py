@@ -235,9 +235,13 @@ class _Standard:
             if default is MISSING:
                 specs.append((name, kind))
             elif type(default).__hash__ is None:  # dataclasses require a factory for mutable defaults
-                specs.append((name, kind, field(default_factory=lambda value=default: value)))
+                specs.append((name, kind, field(default_factory=_factory(default))))
             else:
                 specs.append((name, kind, field(default=default)))
         made: dict[str, Any] = vars(make_dataclass(owner.__name__, specs))["__dataclass_fields__"]
         type.__setattr__(owner, "__dataclass_fields__", made)
         return made
+
+
+def _factory(value: Any) -> Callable[[], Any]:
+    return lambda: value

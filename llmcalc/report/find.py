@@ -26,14 +26,13 @@ def find_models_document(found: ModelSearch, given: str | None = None) -> Docume
     })  # fmt: skip
     workload = {"batch": 1, "seq": SEQ, **found.settings}
     workload["seq"] = f"{workload['seq']} or more"
-    inputs = {"accelerator": card.to_dict() if card else None, **found.settings}
     longest = (
         f"{exact(MOST_CONTEXT)}+: longer contexts were not tried. Most models are trained with shorter ones.",
         "weights: the format with the most bits with which the context fits; checkpoint: as published",
     )
     return Document(
         f"{'✓' if found.models else '✗'} {len(found.models)} of {found.n_tried} models fit on {gpus_text(found)}",
-        lambda: envelope("fit", inputs, found.to_dict()),
+        lambda: envelope("fit", {"accelerator": card.to_dict() if card else None, **found.settings}, found.to_dict()),
         subtitle=(f"workload: {named_values(workload)}",),
         warnings=found.errors,
         facts=memory_facts(found, given, "{reserve=SIZE} changes it"),

@@ -92,10 +92,9 @@ def _settings(result: Sweep) -> tuple[str, str]:
 
 
 def _rows(result: Sweep) -> Iterator[tuple[tuple[int, ...], tuple[float, ...]]]:
-    """Yield (sizes, values) for every point, with the last axis varying fastest."""
-    arrays = [result.values[name].ravel().tolist() for name in result.values]
-    for sizes, *values in zip(product(*(axis.values for axis in result.axes)), *arrays, strict=True):
-        yield sizes, tuple(values)
+    """Return (sizes, values) for every point, with the last axis varying fastest."""
+    arrays = (array.ravel().tolist() for array in result.values.values())
+    return zip(product(*(axis.values for axis in result.axes)), zip(*arrays, strict=True), strict=True)
 
 
 def _table(result: Sweep, *, with_bars: bool = True) -> Table:

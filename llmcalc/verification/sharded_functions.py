@@ -39,9 +39,7 @@ def einsum(spec: str, *operands: Any, order: str = "K") -> ShardedArray:
     for rank in range(len(ranks.places)):
         own = [array.local(rank, splits) for array, splits in zip(arrays, wanted, strict=True)]
         parts.append(np.einsum(spec, *own, order="C"))
-    sizes: dict[str, int] = {}
-    for term, array in zip(terms, arrays, strict=True):
-        sizes |= dict(zip(term, array.shape, strict=True))
+    sizes = dict(zip("".join(terms), (size for array in arrays for size in array.shape), strict=True))
     shape = [sizes[letter] for letter in out]
     splits = {axis: out.index(letter) for axis, letter in divided.items() if letter in out}
     owners = {axis: np.broadcast_to(owner, shape) for axis, owner in owners.items()}

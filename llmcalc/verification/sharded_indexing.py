@@ -83,11 +83,8 @@ class DividedIds(np.ndarray[Any, Any]):
 
 def _splits_of_ids(dims: dict[int, Any]) -> Splits:
     """Return the divided dimensions of rows that divided ids look up, given the index of each dimension."""
-    found: Splits = {}
-    for dim, each in dims.items():
-        if isinstance(each, DividedIds) and each.ndim == ID_DIMS:
-            found |= {axis: dim + at for axis, at in each.splits.items()}
-    return found
+    divided = ((dim, each) for dim, each in dims.items() if isinstance(each, DividedIds) and each.ndim == ID_DIMS)
+    return {axis: dim + at for dim, each in divided for axis, at in each.splits.items()}
 
 
 def _take_gathered(array: ShardedArray, index: Any, axes: set[str]) -> ShardedArray:

@@ -80,8 +80,7 @@ def _names(words: list[str]) -> Iterable[Item]:
 def _flags(command: Command, words: list[str]) -> Iterable[Item]:
     """Return the options that are not given yet, or can be repeated."""
     for flag, option in command.options.items():
-        is_repeated = flag in words and not option.repeatable
-        if flag.startswith("--") and flag not in OUTPUT and not is_repeated:
+        if flag.startswith("--") and flag not in OUTPUT and (flag not in words or option.repeatable):
             yield flag, option.help
 
 

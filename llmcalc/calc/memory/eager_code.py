@@ -144,8 +144,7 @@ class EagerCode:
         if "input" in self.gate and is_gating(equation, declaration):
             yield "", equation.out.axes, usual
         for number, word in enumerate(self.noise.split() if is_router(equation, declaration) else ()):
-            width = FP32_BYTES if word.endswith("32") else usual
-            yield f".noise{number}", equation.operands[0].axes, width
+            yield f".noise{number}", equation.operands[0].axes, FP32_BYTES if word.endswith("32") else usual
 
     def has_fp32_operands(self, equation: Equation, declaration: Declaration, *, before_softmax: bool) -> bool:
         """Return whether the code converts the operands of an equation to fp32."""

@@ -99,8 +99,7 @@ class Liveness(Recorder):
         normed = self.layer(sublayer.pre, stream) if sublayer.pre else stream
         out = ""
         for branch in sublayer.branches:
-            inner = self.layer(branch.pre, normed) if branch.pre else normed
-            result = self.layer(branch.layer, inner, normed)
+            result = self.layer(branch.layer, self.layer(branch.pre, normed) if branch.pre else normed, normed)
             result = self.layer(branch.post, result) if branch.post else result
             self.mark_output(result, stream=True)
             out = out if branch.joins else result

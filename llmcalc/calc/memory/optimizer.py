@@ -31,8 +31,7 @@ class StateRule:
             return 0
         if self.factored and len(row.tensor.groups) > 1:
             copies, rows, columns = shape(row)
-            total = copies * rows * columns
-            return -(-copies * (rows + columns) * elements * self.bytes // total)
+            return -(-copies * (rows + columns) * elements * self.bytes // (copies * rows * columns))
         scales = -(-elements // self.block) * SCALE_BYTES if self.block else 0
         return elements * self.bytes + scales
 

@@ -161,8 +161,7 @@ def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_
             phase, own = f"backward of {segment.label}", f"{segment.label} in its backward pass"
             for held, transient, computed in known[place]:
                 total = before.plus(own, computed) if is_new else before
-                activations = saved.plus(own, held)
-                yield Moment(phase, step.weights, gathered, total, step.optimizer, activations, transient)
+                yield Moment(phase, step.weights, gathered, total, step.optimizer, saved.plus(own, held), transient)
         if segment.full_gradients and segment.is_outside:
             full = Sum(*full.parts, (segment.label, segment.full_gradients))
         else:

@@ -197,8 +197,8 @@ class ModelTensors:
         if key not in self._kinds:
             number_class = row.declaration.number_class(row.tensor)
             is_matrix = row.tensor.linear or number_class in (EMBEDDING, HEAD)
-            found = TensorKind(component(row), number_class, is_matrix, *shape(row))
-            self._kinds[key] = row, found  # the row keeps the identities unique
+            # the row keeps the identities unique
+            self._kinds[key] = row, TensorKind(component(row), number_class, is_matrix, *shape(row))
         return self._kinds[key][1]
 
     def layers(self, row: Row) -> tuple[int, ...]:

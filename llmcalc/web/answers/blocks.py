@@ -120,10 +120,9 @@ def _about(kind: type) -> str:
 
 
 def _tensor(path: tuple[str, ...], own: Declaration, tensor: Tensor, copies: int) -> dict[str, Any]:
-    lengths = [own.axes[axis] for axis in tensor.axes]
     sizes = [prod(int(own.axes[axis]) for axis in group) for group in tensor.groups]
     names = ["·".join(own.name_of(axis) for axis in group) for group in tensor.groups]
-    size = prod(map(int, lengths))
+    size = prod(sizes)
     return {
         "name": ".".join((*path, tensor.name)), "axes": " × ".join(names), "shape": " × ".join(map(str, sizes)),
         "params": human(size) or str(size), "shared": not copies, "buffer": tensor.buffer,
