@@ -68,12 +68,8 @@ class InputError(LlmcalcError):
 
     def __str__(self) -> str:
         place = " ".join(filter(None, (SPELLING.get()(self.parameter, "") if self.parameter else "", self.where)))
-        lines = [f"{place}: {self.message}" if place else self.message]
-        if self.excerpt:
-            lines.append(self.excerpt)
-        if self.hint:
-            lines.append(f"  {spelled(self.hint)}")
-        return "\n".join(lines)
+        hint = f"  {spelled(self.hint)}" if self.hint else ""
+        return "\n".join(filter(None, (f"{place}: {self.message}" if place else self.message, self.excerpt, hint)))
 
     def under(self, path: tuple[object, ...]) -> InputError:
         """Set the error's key path unless the path is already set, and return the error."""

@@ -70,9 +70,7 @@ def unverified_formats(formats: list[Format]) -> list[str]:
 
 def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
     size = result.state_size
-    formats = list(dict.fromkeys(entry.format for entry in result.stored))
-    if size.cache:
-        formats.append(size.cache)
+    formats = [*dict.fromkeys(entry.format for entry in result.stored), *([size.cache] if size.cache else [])]
     mesh = mesh_line(result.mesh, result)
     beams = f", {size.beams} beams each" if size.beams > 1 else ""
     limit = result.steps.limit

@@ -135,8 +135,7 @@ def _joined(function: Any, arrays: Sequence[Any], axis: int = 0) -> ShardedArray
     given, is_stack = as_sharded(arrays), function is np.stack
     ranks, is_weight = given[0].ranks, all(each.is_weight for each in given)
     dim = axis % (given[0].ndim + is_stack)
-    if not is_stack:
-        given = _with_rows_on_same_ranks(given, dim)
+    given = given if is_stack else _with_rows_on_same_ranks(given, dim)
     spread = {name for each in given for name in each.owners}
     given = [each.owned(spread) for each in given]
     owners = {name: function([each.owner_of(name) for each in given], axis=axis) for name in spread}

@@ -108,12 +108,10 @@ class Comparison:
 
     def bytes_by_part(self) -> Iterator[Group]:
         """Yield the sizes of the headers, the padding, the tensors of each data type, and any unexplained bytes."""
-        files = self.headers.files
-        yield Group("headers", 0, 0, sum(file.header_bytes for file in files))
-        yield Group("padding", 0, 0, sum(file.padding_bytes for file in files))
+        yield from outside_tensors(self.headers)
         for name, sums in sorted(self.headers.by_type().items(), key=lambda item: -item[1][2]):
             yield Group(f"tensors in {name}", *sums)
-        unexplained = sum(file.unexplained_bytes for file in files)
+        unexplained = sum(file.unexplained_bytes for file in self.headers.files)
         if unexplained:
             yield Group("unexplained", 0, 0, unexplained)
 
@@ -131,6 +129,12 @@ class Comparison:
             "beside": [group._asdict() for group in self.additional],
             "bytes": [group._asdict() for group in self.bytes_by_part()],
         }
+
+
+def outside_tensors(headers: Headers) -> Iterator[Group]:
+    """Yield the sizes of the headers and of the padding in all files."""
+    yield Group("headers", 0, 0, sum(file.header_bytes for file in headers.files))
+    yield Group("padding", 0, 0, sum(file.padding_bytes for file in headers.files))
 
 
 def verify_weights(architecture: Architecture, headers: Headers) -> Comparison:

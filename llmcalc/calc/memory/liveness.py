@@ -82,8 +82,7 @@ class Liveness(Recorder):
                 continue
             stream = self.sublayer(sublayer, inputs[sublayer.input_from or sublayer.name])
             joins |= {branch.joins for branch in sublayer.branches}
-            if sublayer.name in joins:
-                stream = self.new_name("stream")
+            stream = self.new_name("stream") if sublayer.name in joins else stream
         return stream
 
     def save_shared(self, blocks: Iterable[Liveness]) -> None:

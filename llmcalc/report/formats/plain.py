@@ -14,8 +14,7 @@ GAP = "  "
 def render(document: Document) -> str:
     """Render the report as plain text."""
     parts = ["\n".join([document.title, *document.subtitle, *(f"warning: {line}" for line in document.warnings)])]
-    if document.facts:
-        parts.append(_aligned([_fact(fact) for fact in document.facts], [False, True, False]))
+    parts += [_aligned([_fact(fact) for fact in document.facts], [False, True, False])] if document.facts else []
     parts += [_tree(document)] if document.tree else []
     parts += [_table(table) for table in document.tables]
     parts += ["\n".join(f"note: {note}" for note in document.every_note)] if document.every_note else []

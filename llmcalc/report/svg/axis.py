@@ -33,9 +33,7 @@ class Scale:
 
     def place(self, value: float) -> float:
         """Return the pixel coordinate of a number."""
-        low, high, at = self.low, self.high, value
-        if self.logarithmic:
-            low, high, at = log10(low), log10(high), log10(at)
+        low, high, at = (log10(each) if self.logarithmic else each for each in (self.low, self.high, value))
         return self.start + (at - low) / (high - low) * (self.end - self.start)
 
 
