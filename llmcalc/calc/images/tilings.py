@@ -99,8 +99,7 @@ class Canvas(Split):
         """Return the arrangement that enlarges the image least, or reduces it least if none is large enough."""
         sizes = {shape: (self.side * shape[0], self.side * shape[1]) for shape in self._arrangements()}
         scales = {shape: min(wide / width, high / height) for shape, (high, wide) in sizes.items()}
-        large = [scale for scale in scales.values() if scale >= 1]
-        scale = min(large) if large else max(scales.values())
+        scale = min((scale for scale in scales.values() if scale >= 1), default=max(scales.values()))
         return min((shape for shape, own in scales.items() if own == scale), key=prod)
 
     def _covering(self, width: int, height: int) -> tuple[int, int]:
