@@ -138,9 +138,8 @@ class Flops(StepResult):
     @cached_property
     def even_matmul(self) -> int:
         """Expected matmul FLOPs with uniform routing. The value is less than ``matmul`` if there are null experts."""
-        saved = Fraction(0)
-        for (idle, scored), group in group_by(self.works, _null_experts).items():
-            saved += Fraction(self.of(group).matmul * idle, scored)
+        groups = group_by(self.works, _null_experts).items()
+        saved = sum(Fraction(self.of(group).matmul * idle, scored) for (idle, scored), group in groups)
         return self.matmul - round(saved)
 
     @cached_property
@@ -200,13 +199,10 @@ class Flops(StepResult):
             targets: names of the matrices with an adapter.
         """
         is_training, names = self.workload.mode == "train", set(targets)
-        added = Fraction(0)
-        saved = lift(0)
-        for work in self.works:
-            if is_training:
-                saved += work.flops * (work.entry.applied * work.weight_passes)
-            if ratio := work.adapter_ratio(rank, names):
-                added += ratio * work.entry.applied * int(work.flops(**self.values))
+        frozen = (work.flops * (work.entry.applied * work.weight_passes) for work in self.works if is_training)
+        saved = sum(frozen, lift(0))
+        ratios = ((work, work.adapter_ratio(rank, names)) for work in self.works)
+        added = sum(ratio * work.entry.applied * int(work.flops(**self.values)) for work, ratio in ratios if ratio)
         return self.matmul - int(saved(**self.values)) + int(added) * (3 if is_training else 1)
 
     def to_dict(self) -> dict[str, Any]:

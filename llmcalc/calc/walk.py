@@ -163,8 +163,7 @@ def extent(axis: str, declaration: Declaration, names: Mapping[str, Form], conve
     known = declaration.extents.get(key)
     if known is None or known[0] is not names:
         known = declaration.extents[key] = names, _extent(axis, declaration, names, convention)
-    found: Extent = known[1]
-    return found
+    return known[1]
 
 
 def _extent(axis: str, declaration: Declaration, names: Mapping[str, Form], convention: str | None) -> Extent:

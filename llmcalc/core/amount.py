@@ -153,8 +153,7 @@ def derivation(label: str, amount: int, unit: str) -> Node:
 
 def _scaled(node: Node, scale: Scaled, before: int = 0) -> Node:
     """Scale all values in a tree. Values are rounded so that they add up to the scaled total."""
-    ends = (before, before + node.value)
-    start, end = (-(-position * scale.times // scale.ranks) for position in ends)
+    start, end = (-(-place * scale.times // scale.ranks) for place in (before, before + node.value))
     children = []
     for child in node.children:
         children.append(_scaled(child, scale, before))

@@ -90,8 +90,7 @@ def record(cls: Class) -> Class:
     """Turn a class into a record. All annotated names (own and inherited) except class variables become fields."""
     found = {field.name: field for base in reversed(cls.__mro__) for field in vars(base).get("__fields__", ())}
     own = vars(cls)
-    annotations: dict[str, str] = own.get("__annotations__", {})
-    for name, kind in annotations.items():
+    for name, kind in own.get("__annotations__", {}).items():
         if not kind.startswith("ClassVar"):
             found[name] = Field(name, kind, own.get(name, MISSING))
     added: dict[str, Any] = {

@@ -12,12 +12,11 @@ them for each micro-batch would be slow.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from operator import itemgetter
 
-from ...core.amount import Sum, largest_items, scaled
+from ...core.amount import Sum, largest_items, scaled, summed
 from ...core.record import NamedTuple
 from .liveness import Liveness, label
 from .saved_tensors import SavedTensor
@@ -123,9 +122,8 @@ def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_
     adds the most is evaluated in each block, and of equal blocks only the first two and the last two: between them,
     each block adds the same number of bytes.
     """
-    held_blocks = Counter[tuple[str, Sum]]()  # blocks whose saved tensors are still in memory, by name and bytes
-    for segment in segments:
-        held_blocks[segment.label, segment.saved] += segment.count
+    # blocks whose saved tensors are still in memory, by name and bytes
+    held_blocks = summed(((segment.label, segment.saved), segment.count) for segment in segments)
     others = ("other micro-batches", step.in_flight)
     saved = Sum(*_saved(held_blocks), ("loss", loss.saved), others)
     resident = step.resident_gradients
@@ -163,8 +161,7 @@ def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_
             phase, own = f"backward of {segment.label}", f"{segment.label} in its backward pass"
             for held, transient, computed in known[place]:
                 total = before.plus(own, computed) if is_new else before
-                activations = saved.plus(own, held)
-                yield Moment(phase, step.weights, gathered, total, step.optimizer, activations, transient)
+                yield Moment(phase, step.weights, gathered, total, step.optimizer, saved.plus(own, held), transient)
         if segment.full_gradients and segment.is_outside:
             full = Sum(*full.parts, (segment.label, segment.full_gradients))
         else:

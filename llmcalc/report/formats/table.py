@@ -113,14 +113,12 @@ def _widest(texts: Iterable[str]) -> int:
 
 
 def _heading(document: Document, width: int, paint: Paint) -> Iterator[str]:
-    for line in wrap(document.title, width):
-        yield paint(line, _style(document.title, BOLD))
+    yield from (paint(line, _style(document.title, BOLD)) for line in wrap(document.title, width))
     for text in document.subtitle:
         for line in wrap_command(text, width) if _is_command(text) else _between_items(text, width):
             yield paint(line, "" if _is_command(text) else QUIET)
     for text in document.warnings:
-        for line in wrap(f"! {text}", width, "  "):
-            yield paint(line, _style("!", BOLD))
+        yield from (paint(line, _style("!", BOLD)) for line in wrap(f"! {text}", width, "  "))
 
 
 def _style(text: str, style: str = "") -> str:
