@@ -15,7 +15,7 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, dataclass_transform
 
@@ -44,17 +44,16 @@ else:
                 if len(values) > len(fields) or not given.keys().isdisjoint(named) or named.keys() - {*fields}:
                     raise TypeError(f"{cls.__name__} takes each of {', '.join(fields)} once")
                 whole = {**cls._field_defaults, **given, **named}
-                if missing := [name for name in fields if name not in whole]:
-                    raise TypeError(f"{cls.__name__} is missing the required field {missing[0]!r}")
-                values = tuple(map(whole.__getitem__, fields))
+                try:
+                    values = tuple(map(whole.__getitem__, fields))
+                except KeyError as error:
+                    raise TypeError(f"{cls.__name__} is missing the required field {error}") from None
             return tuple.__new__(cls, values)
 
-        @classmethod
-        def _make(cls, values: Iterable[Any]) -> Any:
-            return cls(*values)
+        _make = classmethod(tuple.__new__)
 
         def _replace(self, **named: Any) -> Any:
-            return type(self)(**{**self._asdict(), **named})
+            return type(self)(**{**dict(zip(self._fields, self, strict=True)), **named})
 
         def _asdict(self) -> dict[str, Any]:
             return dict(zip(self._fields, self, strict=True))
@@ -93,7 +92,7 @@ def record(cls: Class) -> Class:
     annotations: dict[str, str] = own.get("__annotations__", {})
     for name, kind in annotations.items():
         if not kind.startswith("ClassVar"):
-            found[name] = Field(name, kind, own.get(name, MISSING))
+            found[name] = Field._make((name, kind, own.get(name, MISSING)))
     added: dict[str, Any] = {
         "__fields__": tuple(found.values()),
         "__match_args__": tuple(found),
@@ -207,7 +206,7 @@ def _equal(self: Any, other: object) -> Any:
 
 
 def _hash(self: Any) -> int:
-    return hash(_values(self))
+    return hash(tuple(self.__dict__.values())[: len(self.__match_args__)])  # as _values, which this call would cost
 
 
 def _repr(self: Any) -> str:
