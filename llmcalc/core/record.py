@@ -97,7 +97,7 @@ def record(cls: Class) -> Class:
         "__fields__": tuple(found.values()),
         "__match_args__": tuple(found),
         "__template__": {field.name: field.default for field in found.values()},
-        "__required__": tuple(field.name for field in found.values() if field.default is MISSING),
+        "__required__": tuple([field.name for field in found.values() if field.default is MISSING]),
         "__dataclass_fields__": _Standard(),
     }
     for name, value in (added | _METHODS).items():
@@ -130,8 +130,9 @@ def changed(of: Record, **values: Any) -> Record:
     >>> changed(Point(1, 2), y=3)
     Point(x=1, y=3)
     """
-    own = of.__dict__
-    return type(of)(**{field.name: own[field.name] for field in fields(of)} | values)
+    # cached properties come after the fields
+    own = zip(type(of).__match_args__, of.__dict__.values(), strict=False)  # type: ignore[attr-defined]
+    return type(of)(**{**dict(own), **values})
 
 
 def remembered(owner: object, name: str, key: Hashable, compute: Callable[[], Value], most: int = 2048) -> Value:

@@ -96,6 +96,6 @@ def trainable(row: Row, own: int, recipe: Recipe) -> Trainable:
     if row.entry.stack.frozen:
         return Trainable(0, 0)
     if recipe.adapters is None:
-        return Trainable(own, sum(rule.bytes_of(row, own) for rule in recipe.states))
+        return Trainable(own, sum([rule.bytes_of(row, own) for rule in recipe.states]))
     elements = recipe.adapters.elements(row)
     return Trainable(elements, sum(rule.bytes * elements for rule in recipe.states))
