@@ -88,8 +88,8 @@ class Flops(StepResult):
         """Return the closed form of forward or backward FLOPs. The backward form is 0 unless the mode is ``train``."""
         if backward and self.workload.mode != "train":
             return lift(0)
-        found = (work for work in chosen if work.matmul is matmul)
-        sizes = (work.flops * (work.entry.applied * (work.backward_passes if backward else 1)) for work in found)
+        found = [work for work in chosen if work.matmul is matmul]
+        sizes = [work.flops * (work.entry.applied * (work.backward_passes if backward else 1)) for work in found]
         return sum(sizes, lift(0))
 
     @cached_property

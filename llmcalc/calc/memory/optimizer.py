@@ -89,6 +89,6 @@ def trainable(row: Row, own: int, recipe: Recipe) -> tuple[int, int]:
     if row.entry.stack.frozen:
         return 0, 0
     if recipe.adapters is None:
-        return own, sum(rule.bytes_of(row, own) for rule in recipe.states)
+        return own, sum([rule.bytes_of(row, own) for rule in recipe.states])
     elements = recipe.adapters.elements(row)
     return elements, sum(rule.bytes * elements for rule in recipe.states)

@@ -368,7 +368,7 @@ class TensorVersions:
         size = 0
         if self.policy.adapters is None and not self.policy.serving:  # gradients of adapters are too small to matter
             weights = [self.weights[operand.name] for operand in equation.operands if operand.name in self.weights]
-            size = Sum(*((tensor.name, self.recorder.weight_gradient(tensor, self.declaration)) for tensor in weights))
+            size = Sum(*[(tensor.name, self.recorder.weight_gradient(tensor, self.declaration)) for tensor in weights])
         gradient = self.gradient(equation.out.axes, fused, equation, out)
         return Step(equation.text, out, gradient, tuple(operands), size, "nograd" not in equation.tags)
 

@@ -72,10 +72,10 @@ def wrap(text: str, width: int, indent: str = "") -> list[str]:
     words = text.split()
     lines, line, is_empty = [], margin, True
     for word in words:
-        if not is_empty and text_width(line) + 1 + text_width(word) > width:
+        if not is_empty and text_width(f"{line} {word}") > width:
             lines.append(line)
             line, is_empty = indent, True
-        while text_width(line) + text_width(word) > width > text_width(line):
+        while text_width(line + word) > width > text_width(line):
             room = fitting_length(word, width - text_width(line))
             cut = max(word.rfind(end, 0, room) for end in WORD_ENDS) + 1 or room
             lines.append(line + word[:cut])
