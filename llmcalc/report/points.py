@@ -37,7 +37,8 @@ def point_document(
     """
     on = f" in {result.engine_title} on {gpus} × {result.accelerator.title}{chosen}"
     lines = (named_values({**settings, **limit_texts(getattr(result, "limits", {}))}), *parts.pop("lines", ()))
-    return model_document(result.architecture, "serve", data, on, answer=answer, lines=lines, **parts)
+    parts |= {"excess": result.excess, "lines": lines}
+    return model_document(result.architecture, "serve", data, on, answer=answer, **parts)
 
 
 def point_data(

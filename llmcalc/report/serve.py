@@ -46,6 +46,7 @@ def serve_document(result: Start) -> Document:
         ),
         f" in {result.engine_title} on {result.ranks} × {card.title if card else 'GPU'}",
         answer=f"{'✓' if result.starts else '✗'} {result.summary}",
+        excess=result.excess,
         lines=tuple(filter(None, (named_values(_settings(result)), format_line))),
         alerts=[*(f"the effect of {flag} on the memory is not computed" for flag in unmodelled), *result.warnings],
         tables=(

@@ -83,7 +83,7 @@ def _on_gpus(
 ) -> Timed:
     """Return the answer on GPUs of one kind, if all settings have an effect on it."""
     values, notes = {name: value for name, value in given.items() if value is not None}, tuple[str, ...]()
-    started = _started(model, command, gpu)
+    started, pasted = _started(model, command, gpu), None
     if command is None and is_modelfile(model):
         command, notes = modelfile_command(model, values.pop("engine", None), {}, _gpus(gpu))
         model = None
@@ -92,7 +92,7 @@ def _on_gpus(
         if inside:
             text, hint = "cannot be combined with a command line", "set it in the command"
             raise InputError(text, parameter=inside[0], hint=hint)
-        model, read, assumed = _read(read_command(command), _gpus(gpu))
+        pasted, model, read, assumed = _read(read_command(command), _gpus(gpu))
         values, notes = values | read, (*notes, *assumed)
     if started and (placed := {name: size for name, size in started.automatic.items() if name in PLACED}):
         values |= placed
@@ -112,7 +112,7 @@ def _on_gpus(
         raise InputError(f"missing {name}", parameter=name, hint="add a model and a GPU such as {gpu=h100:4}")
     if not isinstance(gpu, str):
         raise InputError("needs the name of a GPU", parameter="gpu", hint="use a name such as {gpu=h100:4}")
-    found = timed(read_service(model, gpu, values, is_command=command is not None))
+    found = timed(read_service(model, gpu, values, pasted, is_command=pasted is not None))
     return changed(found, notes=(*notes, *found.notes)) if notes else found
 
 
@@ -187,7 +187,7 @@ def point_of(service: Service) -> ServingResult:
 
     def retry(change: Mapping[str, Any]) -> ServingResult:
         own = {**asked, "concurrency": concurrency, **change}
-        return point_of(read_service(service.architecture, own.pop("gpu", gpus), own))
+        return point_of(read_service(service.architecture, own.pop("gpu", gpus), own, service.command))
 
     layout = ServingLayout(service.given_mesh)
     is_free = asked.get("tp") is None and layout.mesh.ep == 1
@@ -228,8 +228,8 @@ def _gpus(gpu: str | int | None) -> Gpus:
     return Gpus(None, None, None) if gpu is None else gpus_of(gpu)
 
 
-def _read(pasted: EngineCommand, gpus: Gpus) -> tuple[Source, dict[str, Any], list[str]]:
-    """Return the model of a command line, its settings, and notes."""
+def _read(pasted: EngineCommand, gpus: Gpus) -> tuple[EngineCommand, Source, dict[str, Any], list[str]]:
+    """Return a command line, or that of llama.cpp which Ollama runs, its model, its settings, and notes."""
     remarks = tuple[str, ...]()
     if pasted.program == RUN:
         words, remarks = run_command(pasted, gpus)
@@ -249,4 +249,4 @@ def _read(pasted: EngineCommand, gpus: Gpus) -> tuple[Source, dict[str, Any], li
     if pasted.unmodelled:
         notes.append(f"not modelled: {', '.join(pasted.unmodelled)}")
     layout = {name: size for name, size in (("tp", tp), ("dp", dp)) if size}
-    return architecture, {"engine": pasted.engine, **stored_format(weights, settings), **layout}, notes
+    return pasted, architecture, {"engine": pasted.engine, **stored_format(weights, settings), **layout}, notes

@@ -69,11 +69,6 @@ class Space:
         return self.service.requests
 
     @property
-    def is_too_long(self) -> bool:
-        """Whether a request has more tokens than the model or the settings allow."""
-        return self.service.longest is not None and self.requests.longest > self.service.longest
-
-    @property
     def notes(self) -> tuple[str, ...]:
         """Assumptions about the requests, their drafted tokens, and the overlap of two batches."""
         own = self.single
@@ -165,7 +160,7 @@ class Space:
 
     def steps(self) -> Iterator[Times | None]:
         """Yield what ``times`` yields, and None between other pieces of work, where a caller can pause."""
-        if self.is_too_long:
+        if self.service.too_long:
             return
         for group in self._groups():
             self._replicas_of(*group)

@@ -94,7 +94,7 @@ def free_memory(service: Service, steps: StepModel, formats: Formats) -> EngineM
         pool = found.pool._replace(space=rest) if divides_layers else found.pool
         return EngineMemory(None if divides_layers else found, pool, known)
 
-    given = tuple(sorted(service.given.items()))
+    given = (service.limit, *sorted(service.given.items()))
     key = (service.card.name, service.engine, mesh, settings.get("max_model_len"), *formats.values(), given)
     return remembered(service.architecture, "_serving_memory", key, compute, most=64)
 

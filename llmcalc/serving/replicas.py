@@ -133,7 +133,8 @@ class Replica:
             return None
         settings, change = start.settings, dict[str, Any]()
         if not start.request_fits or start.max_model_len < longest:
-            change["max_model_len"] = LENGTH_STEP * ceil(longest / LENGTH_STEP)
+            rounded = LENGTH_STEP * ceil(longest / LENGTH_STEP)
+            change["max_model_len"] = min(rounded, start.deployment.limit.allowed or rounded)
         if (most := start.most_states) and settings["max_num_seqs"] > most.low:
             change["max_num_seqs"] = max(int(most.low), ceil(batch))
         if replicas > 1:

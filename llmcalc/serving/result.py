@@ -10,7 +10,6 @@ from ..calc.sharding import Mesh
 from ..core.evidence import FITTED
 from ..core.interval import Interval
 from ..core.record import record
-from ..engines.lengths import known_length
 from ..engines.settings import LENGTH
 from ..kernels.cost import COMMUNICATION, COMPUTE, ENGINE
 from .admission import RequestBytes, reserved_bytes
@@ -78,13 +77,6 @@ class ServingResult(ServiceResult):
             f"{kind} {kernel}".strip(): f"{own.origin} {own.accelerator}".strip()
             for (kind, kernel), own in self.point.placement.replica.steps.efficiencies.items()
         }
-
-    @property
-    def max_model_len(self) -> int | None:
-        """Largest number of tokens of a request that the model or the engine allows, or None if unknown."""
-        own = self.point.placement.replica.memory.settings.get(LENGTH) if LENGTH in self.service.given else None
-        allowed = known_length(self.architecture, self.engine), own
-        return min((size for size in allowed if isinstance(size, int)), default=None)
 
     @property
     def tpot(self) -> Interval | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
@@ -13,7 +13,7 @@ from ..core.record import record
 from ..core.setting import check_values, read_length
 from ..data import tables
 from ..engines.hardware import AssumedEngine, check_engine, check_weights, default_engine
-from ..engines.lengths import known_length
+from ..engines.lengths import LengthLimit, length_limit, refusal_text
 from ..engines.served_models import check_model
 from ..engines.settings import LENGTH, read_engine_settings, setting_flags
 from ..estimate.hardware import Accelerator
@@ -33,6 +33,9 @@ from .request_times import Load
 from .requests import Requests, read_requests
 from .step.step_models import engine_step
 from .terms import read_terms
+
+if TYPE_CHECKING:
+    from ..importers.engine_commands import EngineCommand
 
 NO_TERMS = Terms(None, None, None, None, {})  # no prices and no power
 NOTHING: Mapping[str, Any] = {}
@@ -65,6 +68,7 @@ class Service:
         images: images that each request contains, or None.
         assumed: notes on the engine, if it was chosen.
         is_command: whether a command line states the settings, so that their defaults limit the running requests.
+        command: this command line, also where further settings replace its own, or None.
         limits: longest times of requests in seconds by name, or None without limits.
         asked: the arguments from which all this was read.
     """
@@ -83,6 +87,7 @@ class Service:
     images: RequestImages | None = None
     assumed: tuple[str, ...] = ()
     is_command: bool = False
+    command: EngineCommand | None = None
     limits: Mapping[str, float] | None = None
     asked: Mapping[str, Any] = NOTHING
 
@@ -96,8 +101,8 @@ class Service:
         """The model and the engine on these GPUs, or None if the memory of the engine is not described."""
         if self.engine not in tables("engines"):
             return None
-        gpus = Gpus(self.card, None, self.count)
-        return deployment(self.architecture, gpus, self.engine, self.given.get("engine_version"))
+        gpus, version = Gpus(self.card, None, self.count), self.given.get("engine_version")
+        return deployment(self.architecture, gpus, self.engine, version, limit=self.limit)
 
     @cached_property
     def load(self) -> Load:
@@ -105,18 +110,30 @@ class Service:
         return self.requests.load(chunk=self.chunk)
 
     @cached_property
-    def longest(self) -> int | None:
-        """Largest number of tokens of a request that the model or the settings allow, or None if unknown."""
-        allowed = known_length(self.architecture, self.engine), self.given.get(LENGTH)
-        return min((size for size in allowed if isinstance(size, int)), default=None)
+    def limit(self) -> LengthLimit:
+        """How long requests may be, by the rule of the engine."""
+        return length_limit(self.architecture, self.engine, self.command)
+
+    @cached_property
+    def too_long(self) -> str:
+        """Why the engine or its settings refuse the longest request, or empty. A command line has the usual length."""
+        length, allowed, own = self.requests.longest, self.limit.allowed, self.given.get(LENGTH)
+        usual = self.limit.tokens if self.is_command and own is None else None
+        stated = own if isinstance(own, int) else usual
+        most = min((size for size in (stated, allowed) if size is not None), default=length)
+        if length <= most:
+            return ""
+        flags = setting_flags(tables("engines").get(self.engine, {}).get("flags", {}))
+        flag = flags.get(LENGTH, LENGTH) if self.is_command else f"{{{LENGTH}}}"
+        text = f"requests of {length:,.10g} tokens exceed the {most:,} of {flag}"
+        refusal = self.limit.refusal(length) if most == allowed else f"{text}{', its default' * bool(usual)}"
+        given = self.requests.given
+        return refusal_text(refusal, (length - most) / given.get("turns", 1), given)
 
     @property
-    def length_flag(self) -> str:
-        """Setting of ``longest``, with the engine's name if a command line states it, or empty if it is the model's."""
-        if self.longest is None or self.given.get(LENGTH) != self.longest:
-            return ""
-        flags = tables("engines").get(self.engine, {}).get("flags")
-        return setting_flags(flags).get(LENGTH, LENGTH) if flags and self.is_command else f"{{{LENGTH}}}"
+    def excess(self) -> str:
+        """That the longest request has more tokens than the model accepts, if the engine accepts it, or empty."""
+        return "" if self.too_long else self.limit.excess(self.requests.longest)
 
     @property
     def given_sizes(self) -> list[str]:
@@ -140,14 +157,17 @@ class Service:
         return Mesh(dp=dp, tp=ranks, pp=stages, ep=ep, etp=ranks * dp // ep)
 
 
-def read_service(model: Source, gpu: str, asked: Mapping[str, Any], *, is_command: bool = False) -> Service:
+def read_service(
+    model: Source, gpu: str, asked: Mapping[str, Any], command: EngineCommand | None = None, *, is_command: bool = False
+) -> Service:
     """Return a model on GPUs with requests.
 
     Args:
         model: an architecture, or anything ``load`` reads.
         gpu: accelerator with an optional count, such as ``"h100:4"``.
         asked: arguments of ``serve``.
-        is_command: whether the settings are those of a command line, which has a layout.
+        command: command line of the engine, or None.
+        is_command: whether the settings are those of the command line, which has a layout.
 
     Raises:
         InputError: an unknown setting, an invalid value, or settings that cannot be combined.
@@ -179,7 +199,7 @@ def read_service(model: Source, gpu: str, asked: Mapping[str, Any], *, is_comman
     limits = read_limits(asked["sla"]) if "sla" in asked else None
     return Service(
         architecture, card, count, requests, engine, formats, given, acceptance, chunk, measured, terms, images,
-        assumed, is_command, limits, asked,
+        assumed, is_command, command, limits, asked,
     )  # fmt: skip
 
 

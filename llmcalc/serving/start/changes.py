@@ -69,7 +69,7 @@ def _of_engine(result: Start) -> Iterator[Settings]:
         yield from ({"tp": ranks} for ranks in halves if ranks <= MOST_RANKS)
     if (most := result.most_states) and 1 <= most.low < settings["max_num_seqs"]:
         yield {"max_num_seqs": int(most.low)}
-    longest = min(result.longest_in(0), result.deployment.longest_allowed or result.longest_in(0))
+    longest = min(result.longest_in(0), result.deployment.limit.allowed or result.longest_in(0))
     if longest >= FEWEST:
         yield {LENGTH: _rounded(longest)}
     if settings["share"] < 0.95:

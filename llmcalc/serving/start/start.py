@@ -126,6 +126,17 @@ class Start(NotebookDisplay):
         """Longest request in tokens."""
         return int(self.settings["max_model_len"])
 
+    @property
+    def longest_sequence(self) -> int:
+        """Tokens of the longest sequence. The context of llama.cpp is divided between the sequences."""
+        is_divided = self.placed and not self.settings.get("unified")
+        return self.max_model_len // (self.settings["max_num_seqs"] if is_divided else 1)
+
+    @property
+    def excess(self) -> str:
+        """That the longest sequence has more tokens than the model accepts, if the engine accepts it, or empty."""
+        return self.deployment.limit.excess(self.longest_sequence)
+
     @cached_property
     def blocks(self) -> Interval:
         """Number of blocks of the KV cache."""
