@@ -1,9 +1,10 @@
-"""The rule by which a name means a preset: of a model such as ``llama3.2:3b``, or a repository such as ``Qwen/Qwen3-8B``.
+"""The rule by which a name means a preset: that of a model (``llama3.2:3b``) or of a repository (``Qwen/Qwen3-8B``).
 
 Every source of names follows it: the command line, Python, the command line or log of an engine, and the page.
 
 1. The name or an alias of a preset. Only differences that never change the architecture are ignored: the
-   organisation, case, separators, and the suffixes of fine-tuned versions. Any other difference, such as a date, counts.
+   organisation, case, separators, and the suffixes of fine-tuned versions. Any other difference, such as a date,
+   makes a name unknown.
 2. Otherwise, the beginning of the names of one model, such as ``qwen3-235b``, if no organisation is given. It must
    include the size of the model, and end where a word or a number of the name ends.
 
