@@ -18,7 +18,7 @@ from ..inputs.gpus import Gpus, gpu_list
 from ..inputs.models import Source, read_model
 from ..inputs.serving_settings import SERVE
 from ..serving.memory import engine_title
-from ..serving.reading import REQUESTS, Command, gpus_of, read_deployment, read_words
+from ..serving.reading import REQUESTS, Command, gpus_of, read_deployment, read_words, version_of
 from ..serving.result import ServingResult
 from ..serving.service import Service, read_service
 from ..serving.start.llama_cpp_fit import PLACED
@@ -93,6 +93,8 @@ def _on_gpus(
             text, hint = "cannot be combined with a command line", "set it in the command"
             raise InputError(text, parameter=inside[0], hint=hint)
         pasted, model, read, assumed = _read(read_command(command), _gpus(gpu))
+        if version := version_of(pasted, values.get("engine_version")):
+            read["engine_version"] = version
         values, notes = values | read, (*notes, *assumed)
     if started and (placed := {name: size for name, size in started.automatic.items() if name in PLACED}):
         values |= placed

@@ -60,6 +60,7 @@ def read_deployment(
         check_effects(SERVE, own, None)
     else:
         model, engine, own = pasted.model, pasted.engine, dict(pasted.settings)
+        engine_version = version_of(pasted, engine_version)
     if model is None:
         raise InputError("missing model", parameter="model", hint="add a model, or {command=COMMAND}")
     gpus = gpus_of(gpu, gpu_memory)
@@ -87,6 +88,14 @@ def read_words(command: Command | None) -> EngineCommand | None:
     if not "".join(words).strip():
         raise InputError("is empty", parameter="command", hint="use a command line such as vllm serve Qwen/Qwen3-8B")
     return read_command(words)
+
+
+def version_of(command: EngineCommand, given: str | None) -> str | None:
+    """Return the version of the engine of a command, which ``given`` or the tag of its container image states."""
+    if given and command.version and given != command.version:
+        text = f"the image has version {command.version}, not {given}"
+        raise InputError(text, parameter="engine_version", hint="omit it, or change the image")
+    return given or command.version or None
 
 
 def engine_name(engine: str | None) -> str | None:
