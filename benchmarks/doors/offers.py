@@ -416,7 +416,7 @@ def _fewer(asked: Screen, offer: Offer) -> str:
     own = read_command(line)
     if own.engine == "llama.cpp" or {"dp", "attention_dp"} & own.settings.keys() or card is None:
         return ""
-    before = read_gpus(asked.option("--gpu")).count or 1
+    before = read_gpus(asked.option("--gpu")).count or (_ranks(shlex.join(asked.line)) if asked.line else 1)
     flags = setting_flags(tables("engines")[own.engine]["flags"])
     for tp, pp in usual_layouts(card.node, count):
         if before < tp * pp < count:

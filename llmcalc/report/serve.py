@@ -86,7 +86,7 @@ def _changes(result: Start) -> Table:
         what = "longer context" if list(result.automatic) == ["max_model_len"] else "all on the GPU"
         title = f"{what} with" if result.automatic else "starts with"
         return _starting(lines, {"host memory: about bytes": lambda one: int(one.host.total.best)}, title)
-    is_larger = any(one.ranks != result.ranks for _, one in lines)
+    is_larger = any(one.ranks != min(result.ranks, result.deployment.gpus.count or result.ranks) for _, one in lines)
     return _starting(lines, {name: cell for name, cell in STARTED.items() if is_larger or name != GPUS})
 
 
