@@ -146,7 +146,7 @@ def _tables(asked: Screen, document: Document) -> Iterator[Offer]:
             cells = dict(zip(heads, row, strict=True))
             if asked.words[0] == "serve" and "command" in cells and "layout" not in cells and "role" not in cells:
                 yield _start(asked, table.title, cells)
-            elif asked.words[0] == "serve" and heads[0] == "settings" and "running requests" in cells:
+            elif asked.words[0] == "serve" and "settings" in cells and "running requests" in cells:
                 yield _running(asked, table.title, cells)
             elif asked.words[0] == "latency" and heads[0] == "settings":
                 yield Offer(f"latency: {table.title}", cells["settings"], changed(asked, cells["settings"]),
@@ -342,6 +342,9 @@ def changed(asked: Screen, text: str) -> Words:
     """
     before, line = list(asked.before), list(asked.line)
     words = shlex.split(text)
+    if "--" in words:  # another command line
+        at = words.index("--")
+        words, line = words[:at], words[at + 1 :]
     while words:
         flag = words.pop(0)
         value = [words.pop(0)] if words and not words[0].startswith("--") else []

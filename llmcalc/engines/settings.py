@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..calc.memory.fit import read_size
@@ -152,20 +152,23 @@ def command_line(result: Start, change: Mapping[str, Any]) -> str:
     if pasted and pasted.program in (RUN, MODELFILE):
         requests = int(result.settings["max_num_seqs"])
         return own_settings(change, requests, pasted.environment, is_file=pasted.program == MODELFILE)
-    flags = setting_flags(result.profile.flags)
-    switches, written = (result.profile.flags.get(key, {}) for key in ("switches_read", "written"))
-    values = tables("engines")[result.profile.name].get("values", {})
-    if result.deployment.command:
-        words = list(result.deployment.command.words)
-    else:
-        words = [*result.profile.command.split(), _model_word(result)]
-        change = {**_explicit(result), **change}
+    if pasted:
+        return changed_words(pasted.words, result.profile.name, change)
+    words = [*result.profile.command.split(), _model_word(result)]
+    return changed_words(words, result.profile.name, {**_explicit(result), **change})
+
+
+def changed_words(words: Sequence[str], engine: str, change: Mapping[str, Any]) -> str:
+    """Return the words of an engine's command line with changed settings in place of their former flags."""
+    entry, words = tables("engines")[engine], list(words)
+    flags, values = setting_flags(entry["flags"]), entry.get("values", {})
+    switches, written = (entry["flags"].get(key, {}) for key in ("switches_read", "written"))
     for name, value in change.items():
         flag = flags.get(name)
         if flag is None:
             continue
-        for each in [other for other, setting in result.profile.flags["read"].items() if setting == name]:
-            words = _without(words, each, result.profile.flags)
+        for each in [other for other, setting in entry["flags"]["read"].items() if setting == name]:
+            words = _without(words, each, entry["flags"])
         text = _engine_value(values.get(name, {}), value)
         if flag.removeprefix("--") in switches:
             words += [flag] if value else []

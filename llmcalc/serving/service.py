@@ -17,6 +17,7 @@ from ..engines.lengths import known_length
 from ..engines.served_models import check_model
 from ..engines.settings import LENGTH, read_engine_settings, setting_flags
 from ..estimate.hardware import Accelerator
+from ..importers.engine_commands import EngineCommand
 from ..inputs.effects import check_effects
 from ..inputs.gguf_names import file_format
 from ..inputs.gpus import Gpus, read_gpus
@@ -64,7 +65,7 @@ class Service:
         terms: prices and power that the cost and the energy of tokens follow from.
         images: images that each request contains, or None.
         assumed: notes on the engine, if it was chosen.
-        is_command: whether a command line states the settings, so that their defaults limit the running requests.
+        command: command line or Modelfile that states the settings, so that their defaults limit the running requests.
         limits: longest times of requests in seconds by name, or None without limits.
         asked: the arguments from which all this was read.
     """
@@ -82,7 +83,7 @@ class Service:
     terms: Terms = NO_TERMS
     images: RequestImages | None = None
     assumed: tuple[str, ...] = ()
-    is_command: bool = False
+    command: EngineCommand | None = None
     limits: Mapping[str, float] | None = None
     asked: Mapping[str, Any] = NOTHING
 
@@ -116,7 +117,7 @@ class Service:
         if self.longest is None or self.given.get(LENGTH) != self.longest:
             return ""
         flags = tables("engines").get(self.engine, {}).get("flags")
-        return setting_flags(flags).get(LENGTH, LENGTH) if flags and self.is_command else f"{{{LENGTH}}}"
+        return setting_flags(flags).get(LENGTH, LENGTH) if flags and self.command else f"{{{LENGTH}}}"
 
     @property
     def given_sizes(self) -> list[str]:
@@ -126,7 +127,7 @@ class Service:
     @property
     def has_layout(self) -> bool:
         """Whether the layout is given, as that of a command line always is."""
-        return self.is_command or bool(self.given_sizes) or self.asked.get("tp") is not None
+        return self.command is not None or bool(self.given_sizes) or self.asked.get("tp") is not None
 
     @property
     def given_mesh(self) -> Mesh:
@@ -140,14 +141,14 @@ class Service:
         return Mesh(dp=dp, tp=ranks, pp=stages, ep=ep, etp=ranks * dp // ep)
 
 
-def read_service(model: Source, gpu: str, asked: Mapping[str, Any], *, is_command: bool = False) -> Service:
+def read_service(model: Source, gpu: str, asked: Mapping[str, Any], *, command: EngineCommand | None = None) -> Service:
     """Return a model on GPUs with requests.
 
     Args:
         model: an architecture, or anything ``load`` reads.
         gpu: accelerator with an optional count, such as ``"h100:4"``.
         asked: arguments of ``serve``.
-        is_command: whether the settings are those of a command line, which has a layout.
+        command: command line that states the settings, and therefore a layout.
 
     Raises:
         InputError: an unknown setting, an invalid value, or settings that cannot be combined.
@@ -155,7 +156,7 @@ def read_service(model: Source, gpu: str, asked: Mapping[str, Any], *, is_comman
     asked = {name: value for name, value in asked.items() if value is not None}
     chunk = read_length(asked.get("max_num_batched_tokens"), "max_num_batched_tokens")
     check_values(OF_REQUESTS.values(), {**asked, "gpu": gpu})
-    check_effects(SERVE, {**asked, "gpu": gpu, "command": is_command}, None)
+    check_effects(SERVE, {**asked, "gpu": gpu, "command": command is not None}, None)
     architecture, card, count = read_model(model), *_gpus(gpu)
     formats = {name: asked.get(name) for name in FORMATS}
     weights, given_engine, calibration = formats["weights"], asked.get("engine"), asked.get("calibration")
@@ -179,7 +180,7 @@ def read_service(model: Source, gpu: str, asked: Mapping[str, Any], *, is_comman
     limits = read_limits(asked["sla"]) if "sla" in asked else None
     return Service(
         architecture, card, count, requests, engine, formats, given, acceptance, chunk, measured, terms, images,
-        assumed, is_command, limits, asked,
+        assumed, command, limits, asked,
     )  # fmt: skip
 
 

@@ -124,7 +124,7 @@ def _fewer_gpus(result: Start) -> Iterator[Settings]:
         yield from _layouts(result, size)
 
 
-def _more_gpus(result: Start, change: Settings = NOTHING) -> Iterator[Settings]:
+def _more_gpus(result: Start, change: Mapping[str, Any] = NOTHING) -> Iterator[Settings]:
     """Yield a change with the fewest GPUs, and a usual layout of them, with which the engine starts."""
     ranks, count, settings = result.ranks, result.deployment.gpus.count or result.ranks, result.settings
     replicas = settings.get("dp", 1)
