@@ -342,7 +342,9 @@ def changed(asked: Screen, text: str) -> Words:
     """
     before, line = list(asked.before), list(asked.line)
     words = shlex.split(text)
-    if "--" in words:  # another command line
+    if line and not words[0].startswith("--"):  # another command line
+        words, line = [], words
+    if "--" in words:
         at = words.index("--")
         words, line = words[:at], words[at + 1 :]
     while words:

@@ -103,7 +103,7 @@ def formats_text(point: Any) -> str:
 def settings_text(change: Mapping[str, Any]) -> str:
     """Format changed settings as options of the command line or of Python, and after them an engine's command line."""
     options = spelled(" ".join(f"{{{name}={value}}}" for name, value in change.items() if name != "command"))
-    return f"{options} -- {change['command']}".lstrip() if "command" in change else options
+    return " -- ".join(filter(None, (options, change.get("command"))))
 
 
 def limit_texts(limits: Mapping[str, float]) -> dict[str, str]:
