@@ -162,7 +162,9 @@ def _start(asked: Screen, title: str, cells: Mapping[str, Any]) -> Offer:
     if (count := cells.get("GPUs")) and "GPUs" in cells:
         gpu = f"{gpu.partition(':')[0]}:{count}"
     promised = {name: cells[name] for name in ("tokens", "concurrency") if name in cells}
-    if "ollama" in line or line.startswith("PARAMETER"):
+    if line.startswith("--"):
+        words = changed(asked, line)
+    elif "ollama" in line or line.startswith("PARAMETER"):
         words = _of_ollama(asked, line)
     else:
         words = ["serve", "--gpu", gpu, *_beside(asked), "--", *shlex.split(line)]
@@ -414,7 +416,7 @@ def _is_near(one: Any, other: Any, near: float) -> bool:
 
 def _fewer(asked: Screen, offer: Offer) -> str:
     """Return a usual layout on fewer GPUs than a suggested one that starts, too."""
-    if offer.kind != "start: starts with" or "ollama" in offer.text or offer.text.startswith("PARAMETER"):
+    if offer.kind != "start: starts with" or "ollama" in offer.text or offer.text.startswith(("PARAMETER", "--")):
         return ""
     gpus = read_gpus(offer.words[2])
     count, card, line = gpus.count or 1, gpus.accelerator, offer.text

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...core.errors import InputError
 from ...data import tables
 from ...engines.hardware import refuses_dtype
-from ...engines.settings import smaller_format
+from ...engines.settings import smaller_format, states_all
 from ...estimate.hardware import NODE, usual_counts
 from ...fitting.advice import Change, Settings, advice, tried
 from .llama_cpp_fit import LENGTH, longest_context, placements
@@ -36,7 +36,18 @@ def start_changes(result: Start, predict: Callable[[Settings], Start]) -> Iterat
             if all(_is_stated(result, name, value) for name, value in change.items()):
                 yield [change]
 
-    return advice(kinds, lambda change: Change(change, predict(change)), _is_whole, _repeats)
+    def attempt(change: Settings) -> Change:
+        found = predict(change)
+        return Change(change, _as_read(result, change, found) if found.is_whole else found)
+
+    return advice(kinds, attempt, _is_whole, _repeats)
+
+
+def _as_read(result: Start, change: Settings, found: Start) -> Start:
+    """Return how the engine starts with the command line that states a change, if one does."""
+    read, deployed = result.deployment.reader, found.deployment
+    is_line = read is not None and not deployed.is_ollama and states_all(result)
+    return read(result.line(change), deployed.gpus).start() if read and is_line else found
 
 
 def _is_whole(one: Start) -> bool:
@@ -53,8 +64,10 @@ def _repeats(change: Settings, found: Settings) -> bool:
 
 
 def _is_stated(result: Start, name: str, value: object) -> bool:
-    """Return whether the command line states a change, unlike weights that only another checkpoint has."""
-    return result.deployment.is_ollama or name == GPUS or result.line({name: value}) != result.line()
+    """Return whether a command states a change, unlike weights that only another checkpoint has."""
+    if result.deployment.is_ollama:
+        return name in (LENGTH, "cache", "cache_v")
+    return name == GPUS or result.offer({name: value}) != result.offer({})
 
 
 def _candidates(result: Start) -> Iterator[Settings]:
