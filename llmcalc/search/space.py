@@ -282,9 +282,9 @@ def meshes(architecture: Architecture, size: int, node: int) -> Iterator[Mesh]:
 
     Experts are also divided by expert parallelism. Several nodes of ``node`` GPUs may be pipeline stages.
     """
-    yield Mesh(tp=size)
+    yield Mesh(tp=size, etp=size)
     if size > node and size % node == 0:
-        yield Mesh(tp=node, pp=size // node)
+        yield Mesh(tp=node, pp=size // node, etp=node)
     if size > 1 and any(True for _ in expert_layers(architecture)):
         for tp in powers(size):
             if size % tp == 0:
