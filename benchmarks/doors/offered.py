@@ -36,7 +36,6 @@ class Tried(NamedTuple):
 
 def tried(commands: int, seed: int, kind: str = "") -> Iterator[Tried]:
     """Yield at least this many offered commands of random questions, or of questions of one kind."""
-    os.environ["HF_HUB_OFFLINE"] = "1"
     with tempfile.TemporaryDirectory() as folder:
         asking, count = Asking(seed, Path(folder)), 0
         while count < commands:
@@ -95,6 +94,7 @@ def _values(result: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 
 def print_tried(commands: int, seed: int, worst: int, kind: str = "") -> None:
     """Print how many commands of each kind keep their promise, and some that do not."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
     counts, wrong = Counter[str](), defaultdict[str, list[Tried]](list)
     for one in tried(commands, seed, kind):
         counts[one.offer.kind] += 1
