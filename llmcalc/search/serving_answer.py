@@ -82,23 +82,8 @@ def _on_gpus(
     gpu_memory: str | int | None,
 ) -> Timed:
     """Return the answer on GPUs of one kind, if all settings have an effect on it."""
-    values, notes = {name: value for name, value in given.items() if value is not None}, tuple[str, ...]()
-    pasted, source, is_file = read_words(command), model, command is None and is_modelfile(model)
-    inside = {name: value for name, value in values.items() if name not in BESIDE_COMMAND}
-    started = _started(model, pasted, gpu, inside)
-    if is_file:
-        words, notes = modelfile_command(model, inside.pop("engine", None), inside, _gpus(gpu))
-        pasted = read_command(words)._replace(program=MODELFILE)
-    elif pasted is not None and (model is not None or inside):
-        name = "model" if model is not None else next(iter(inside))
-        raise InputError("cannot be combined with a command line", parameter=name, hint="set it in the command")
-    if pasted is not None:
-        source, read, assumed = _read(pasted, _gpus(gpu))
-        beside = {name: value for name, value in values.items() if name in BESIDE_COMMAND}
-        values, notes = beside | read, (*notes, *assumed)
-    if started and (placed := {name: size for name, size in started.automatic.items() if name in PLACED}):
-        values |= placed
-        notes = (*notes, f"{started.engine_title} starts{started.placement}, which it chooses by itself")
+    values = {name: value for name, value in given.items() if value is not None}
+    pasted, source, values, notes = _asked(model, gpu, values, command)
     _check_known(values, gpu_memory, pasted)
     if source is not None and isinstance(gpu, str) and "isl" in values:
         source = architecture = read_model(source)
@@ -123,6 +108,29 @@ def _on_gpus(
 
     found = timed(service, retry if pasted else None)
     return changed(found, notes=(*notes, *found.notes)) if notes else found
+
+
+def _asked(
+    model: Source | None, gpu: str | int | None, values: dict[str, Any], command: Command | None
+) -> tuple[EngineCommand | None, Source | None, dict[str, Any], tuple[str, ...]]:
+    """Return a command line or that of a Modelfile, the model, all settings, and notes."""
+    pasted, notes = read_words(command), tuple[str, ...]()
+    inside = {name: value for name, value in values.items() if name not in BESIDE_COMMAND}
+    started = _started(model, pasted, gpu, inside)
+    if pasted is None and is_modelfile(model):
+        words, notes = modelfile_command(model, inside.pop("engine", None), inside, _gpus(gpu))
+        pasted = read_command(words)._replace(program=MODELFILE)
+    elif pasted is not None and (model is not None or inside):
+        name = "model" if model is not None else next(iter(inside))
+        raise InputError("cannot be combined with a command line", parameter=name, hint="set it in the command")
+    if pasted is None:
+        return None, model, values, notes
+    source, read, assumed = _read(pasted, _gpus(gpu))
+    placed = {name: size for name, size in started.automatic.items() if name in PLACED} if started else {}
+    if started and placed:
+        assumed.append(f"{started.engine_title} starts{started.placement}, which it chooses by itself")
+    beside = {name: value for name, value in values.items() if name in BESIDE_COMMAND}
+    return pasted, source, {**beside, **read, **placed}, (*notes, *assumed)
 
 
 def _check_known(values: Mapping[str, Any], gpu_memory: str | int | None, pasted: EngineCommand | None) -> None:
