@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..core.architecture import Architecture
@@ -46,6 +46,7 @@ class Deployment:
         images: sizes of images whose tokens are stated.
         notes: what was assumed while the settings were read.
         change: changed settings, and the number of GPUs.
+        reader: reads a command line of an engine in place of this deployment, on other GPUs.
     """
 
     architecture: Architecture
@@ -60,6 +61,7 @@ class Deployment:
     images: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     change: Mapping[str, Any] = NOTHING
+    reader: Callable[[str, Gpus], Deployment] | None = None
 
     @property
     def engine(self) -> str:

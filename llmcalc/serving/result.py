@@ -22,6 +22,7 @@ from .service import Service
 from .service_result import ServiceResult
 from .speculation import Drafting
 from .start.start import Start
+from .stated import stated
 from .step.step_models import engine_step
 
 LISTED = 64  # classes of requests
@@ -185,12 +186,15 @@ class ServingResult(ServiceResult):
     @cached_property
     def faster(self) -> tuple[dict[str, Any], ServingResult] | None:
         """Layout with divided experts or replicas and its result, if it has more tokens per second, or None."""
-        return faster_layout(self)
+        found = faster_layout(self)
+        return found and found._replace(settings=stated(self.service, found.settings))
 
     @cached_property
     def changes(self) -> tuple[tuple[dict[str, Any], ServingResult], ...]:
         """Changed settings with which more requests run, or fewer all at once. Empty if all run already."""
-        return () if self.all_run or self.too_long else tuple(running_changes(self))
+        if self.all_run or self.too_long:
+            return ()
+        return tuple((stated(self.service, change), found) for change, found in running_changes(self))
 
     @property
     def holding_change(self) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ from ..engines.lengths import LengthLimit, length_limit, refusal_text
 from ..engines.served_models import check_model
 from ..engines.settings import LENGTH, read_engine_settings, setting_flags
 from ..estimate.hardware import Accelerator
+from ..importers.engine_commands import EngineCommand
 from ..inputs.effects import check_effects
 from ..inputs.gguf_names import file_format
 from ..inputs.gpus import Gpus, read_gpus
@@ -67,8 +68,7 @@ class Service:
         terms: prices and power that the cost and the energy of tokens follow from.
         images: images that each request contains, or None.
         assumed: notes on the engine, if it was chosen.
-        is_command: whether a command line states the settings, so that their defaults limit the running requests.
-        command: this command line, also where further settings replace its own, or None.
+        command: command line or Modelfile that states the settings, so that their defaults limit the running requests.
         limits: longest times of requests in seconds by name, or None without limits.
         asked: the arguments from which all this was read.
     """
@@ -86,7 +86,6 @@ class Service:
     terms: Terms = NO_TERMS
     images: RequestImages | None = None
     assumed: tuple[str, ...] = ()
-    is_command: bool = False
     command: EngineCommand | None = None
     limits: Mapping[str, float] | None = None
     asked: Mapping[str, Any] = NOTHING
@@ -118,13 +117,13 @@ class Service:
     def too_long(self) -> str:
         """Why the engine or its settings refuse the longest request, or empty. A command line has the usual length."""
         length, allowed, own = self.requests.longest, self.limit.allowed, self.given.get(LENGTH)
-        usual = self.limit.tokens if self.is_command and own is None else None
+        usual = self.limit.tokens if self.command and own is None else None
         stated = own if isinstance(own, int) else usual
         most = min((size for size in (stated, allowed) if size is not None), default=length)
         if length <= most:
             return ""
         flags = setting_flags(tables("engines").get(self.engine, {}).get("flags", {}))
-        flag = flags.get(LENGTH, LENGTH) if self.is_command else f"{{{LENGTH}}}"
+        flag = flags.get(LENGTH, LENGTH) if self.command else f"{{{LENGTH}}}"
         text = f"requests of {length:,.10g} tokens exceed the {most:,} of {flag}"
         refusal = self.limit.refusal(length) if most == allowed else f"{text}{', its default' * bool(usual)}"
         given = self.requests.given
@@ -143,7 +142,7 @@ class Service:
     @property
     def has_layout(self) -> bool:
         """Whether the layout is given, as that of a command line always is."""
-        return self.is_command or bool(self.given_sizes) or self.asked.get("tp") is not None
+        return self.command is not None or bool(self.given_sizes) or self.asked.get("tp") is not None
 
     @property
     def given_mesh(self) -> Mesh:
@@ -157,17 +156,14 @@ class Service:
         return Mesh(dp=dp, tp=ranks, pp=stages, ep=ep, etp=ranks * dp // ep)
 
 
-def read_service(
-    model: Source, gpu: str, asked: Mapping[str, Any], command: EngineCommand | None = None, *, is_command: bool = False
-) -> Service:
+def read_service(model: Source, gpu: str, asked: Mapping[str, Any], *, command: EngineCommand | None = None) -> Service:
     """Return a model on GPUs with requests.
 
     Args:
         model: an architecture, or anything ``load`` reads.
         gpu: accelerator with an optional count, such as ``"h100:4"``.
         asked: arguments of ``serve``.
-        command: command line of the engine, or None.
-        is_command: whether the settings are those of the command line, which has a layout.
+        command: command line that states the settings, and therefore a layout.
 
     Raises:
         InputError: an unknown setting, an invalid value, or settings that cannot be combined.
@@ -175,7 +171,7 @@ def read_service(
     asked = {name: value for name, value in asked.items() if value is not None}
     chunk = read_length(asked.get("max_num_batched_tokens"), "max_num_batched_tokens")
     check_values(OF_REQUESTS.values(), {**asked, "gpu": gpu})
-    check_effects(SERVE, {**asked, "gpu": gpu, "command": is_command}, None)
+    check_effects(SERVE, {**asked, "gpu": gpu, "command": command is not None}, None)
     architecture, card, count = read_model(model), *_gpus(gpu)
     formats = {name: asked.get(name) for name in FORMATS}
     weights, given_engine, calibration = formats["weights"], asked.get("engine"), asked.get("calibration")
@@ -199,7 +195,7 @@ def read_service(
     limits = read_limits(asked["sla"]) if "sla" in asked else None
     return Service(
         architecture, card, count, requests, engine, formats, given, acceptance, chunk, measured, terms, images,
-        assumed, is_command, command, limits, asked,
+        assumed, command, limits, asked,
     )  # fmt: skip
 
 

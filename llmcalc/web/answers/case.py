@@ -169,6 +169,12 @@ class Case:
         return found
 
     @property
+    def has_chosen_layout(self) -> bool:
+        """Whether ``fit`` has another layout for these users, unless it is given."""
+        plain = self._fit(seq=self.context, count=self.fit.count, batch=self.fit.result.workload.batch)
+        return bool(plain.result.mesh != self.layout)
+
+    @property
     def layout_text(self) -> str:
         """Layout of one replica in words."""
         return ", ".join(f"{name} {size}" for name, size in sizes_of(self.layout).items())
