@@ -68,7 +68,7 @@ def _read(
         check_effects(SERVE, own, None)
     else:
         model, engine, own = pasted.model, pasted.engine, dict(pasted.settings)
-        engine_version = version_of(pasted, engine_version)
+        version = version_of(pasted, version)
     if model is None:
         raise InputError("missing model", parameter="model", hint="add a model, or {command=COMMAND}")
     gpus = given_gpus or gpus_of(None)
