@@ -98,19 +98,19 @@ class Observed(np.ndarray[Any, Any]):
         self.observer = getattr(source, "observer", None)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        observer = self.observer or _observer_of(inputs)
-        plain = tuple(map(_plain, inputs))
         options = {name: _plain(value) for name, value in options.items()}
-        output = getattr(ufunc, method)(*plain, **options)
-        observer.count(ufunc, plain, output)
-        return observer.watch(output) if isinstance(output, (np.ndarray, np.generic)) else output
+        return self._run(getattr(ufunc, method), inputs, options, ufunc)
 
     def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Any:
+        return self._run(function, inputs, options, function)
+
+    def _run(self, function: Any, inputs: Any, options: Any, counted: Any) -> Any:
+        """Return the watched result of a function of plain arrays, which counts unless it only moves elements."""
         observer = self.observer or _observer_of(inputs)
         plain = tuple(map(_plain, inputs))
         output = function(*plain, **options)
-        if function not in MOVES:
-            observer.count(function, plain, output)
+        if counted not in MOVES:
+            observer.count(counted, plain, output)
         return observer.watch(output) if isinstance(output, (np.ndarray, np.generic)) else output
 
 
