@@ -83,8 +83,7 @@ class Builder:
         norms = mapping_at(data, "norms")
         blocks = {
             key: self.block(key, value, width, norms, (*path, "blocks", key))
-            for key, value in self.mapping(mapping_at(data, "blocks"), (*path, "blocks"), "blocks").items()
-            if value is not None
+            for key, value in self.stated(mapping_at(data, "blocks"), (*path, "blocks"), "blocks").items()
         }
         built = Stack(
             name,
@@ -138,12 +137,12 @@ class Builder:
 
     def named_layers(self, data: Any, width: int, path: Path) -> tuple[Named, ...]:
         """Return the layers described by ``name: {kind: {fields}}``."""
-        given = {key: value for key, value in self.mapping(data, path, "the layers").items() if value is not None}
+        given = self.stated(data, path, "the layers")
         return tuple(Named(key, self.single_layer(value, width, (*path, key))) for key, value in given.items())
 
     def block(self, name: str, data: Any, width: int, norms: Any, path: Path) -> Block:
         """Return a block with its sub-layers in order."""
-        given = {key: value for key, value in self.mapping(data, path, "a block").items() if value is not None}
+        given = self.stated(data, path, "a block")
         found = tuple(self.sublayer(key, value, width, norms, (*path, key)) for key, value in given.items())
         try:
             return Block(name, found)
@@ -157,8 +156,7 @@ class Builder:
         around, where = (data["norms"], path) if own else (norms, path[:-_STACK_TO_SUBLAYER])
         places = {
             place: self.single_layer(value, width, (*where, "norms", place))
-            for place, value in self.mapping(around, (*where, "norms"), "norms", NORM_PLACES).items()
-            if value is not None
+            for place, value in self.stated(around, (*where, "norms"), "norms", NORM_PLACES).items()
         }
         kinds = {key: value for key, value in data.items() if key not in SUBLAYER_KEYS}
         named = self.mapping(mapping_at(data, "branches"), (*path, "branches"), "branches")
@@ -240,6 +238,10 @@ class Builder:
             if keys and key not in keys:
                 raise self.fail(UnknownNameError(f"key of {what}", key, keys), (*path, key))
         return data
+
+    def stated(self, data: Any, path: Path, what: str, keys: tuple[str, ...] = ()) -> dict[str, Any]:
+        """Return a mapping with known keys, without those that are null."""
+        return {key: value for key, value in self.mapping(data, path, what, keys).items() if value is not None}
 
     def string(self, data: Mapping[str, Any], key: str, path: Path) -> str:
         """Return the string at a key, or an empty string if the key is missing."""
