@@ -127,17 +127,12 @@ def _parse(path: str, text: str) -> tuple[Mapping[str, Any], Callable[[str], str
     check_bounds(data, path)
     flags = [value for value in data.values() if isinstance(value, dict) and value and all(map(_is_flag, value))]
     if flags:  # arguments of Megatron-LM in YAML
-        data = {_name(key): value for part in flags for key, value in part.items()}
+        data = {key.removeprefix("--").replace("-", "_"): value for part in flags for key, value in part.items()}
     return data, where
 
 
 def _is_flag(key: str) -> bool:
     return key.startswith("--")
-
-
-def _name(flag: str) -> str:
-    """Return the name of a flag with underscores."""
-    return flag.removeprefix("--").replace("-", "_")
 
 
 def _identify(path: str, data: Mapping[str, Any], where: Callable[[str], str]) -> ParsedFile | None:
