@@ -104,8 +104,7 @@ def _program(words: Sequence[str]) -> tuple[str, str, int, int]:
             if image in profile.get("images", ()):
                 return engine, image, start, start + 1
     hint = f"begin with one of: {', '.join(known)}"
-    shown = " ".join(words[:3])
-    raise InputError(f"no known serving engine in {shown!r}", parameter="command", hint=hint)
+    raise InputError(f"no known serving engine in {' '.join(words[:3])!r}", parameter="command", hint=hint)
 
 
 class _Flags(NamedTuple):

@@ -80,8 +80,7 @@ def find_training_file(path: str) -> ParsedFile | None:
 
 def parse_training_file(path: str) -> ParsedFile:
     """Read the file of a training program. Raise an error if no program has such a file."""
-    text = read_text(path, MOST_BYTES)
-    data, where = _parse(path, text)
+    data, where = _parse(path, read_text(path, MOST_BYTES))
     found = _identify(path, data, where)
     if found is None:
         known = "; ".join(f"{each.title}: {' or '.join(each.signature)}" for each in programs().values())

@@ -171,9 +171,7 @@ def _check_used(family: Family, size: str | None, template: Any, variables: Mapp
 
 def _extras(data: dict[str, Any], builder: Builder) -> tuple[Extra, ...]:
     found = []
-    for name, value in builder.mapping(data, ("architecture", "extras"), "extras").items():
-        if value is None:
-            continue
+    for name, value in builder.stated(data, ("architecture", "extras"), "extras").items():
         path = ("architecture", "extras", name)
         builder.mapping(value, path, "an extra", ("reason", "stack"))
         stack = builder.stack(name, builder.require(value, "stack", path), (*path, "stack"))

@@ -333,8 +333,7 @@ class ConfigKeys:
 
     def unknown_class_error(self) -> UnknownNameError:
         """Create an error about the class name in ``architectures``."""
-        heads = ", ".join(table("config_keys")["heads"])
-        hint = f"Supported class names end in {heads}."
+        hint = f"Supported class names end in {', '.join(table('config_keys')['heads'])}."
         return UnknownNameError("model class", self.unknown_class, [], where=self.where, hint=hint)
 
     def class_name(self) -> str:

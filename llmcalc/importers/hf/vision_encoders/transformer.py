@@ -161,10 +161,7 @@ def _flag(config: Config, value: bool | str) -> bool:
 
 def _known_key(config: Config, *keys: str) -> str:
     """Return the first of ``keys`` that the transformers config class defines."""
-    found = [key for key in keys if key in config.known_keys()]
-    if not found:
-        raise config.error(f"{keys[0]} is missing")
-    return found[0]
+    return next(key for key in keys if key in config.known_keys())
 
 
 COUNTS: dict[str, Callable[[Config], int]] = {
