@@ -77,8 +77,7 @@ def _nemotron_order(config: Config, kinds: dict[str, Block]) -> list[str]:
     if types is None and pattern is None:
         types = ["linear_attention", "moe", "full_attention", "mlp"]
     if types is None:
-        if not isinstance(pattern, str):
-            raise config.invalid("hybrid_override_pattern", "a string", pattern)
+        pattern = config.string("hybrid_override_pattern")
         config.check_known("hybrid_override_pattern letter", pattern, _LETTERS)
         types = [_LETTERS[letter] for letter in pattern]
     types = [OLD_WORDS.get(kind, kind) for kind in types]
