@@ -34,9 +34,7 @@ class Observer:
     """
 
     def __init__(self) -> None:
-        self.matmul_flops = self.matmul_elements = 0
-        self.elementwise = 0
-        self.bytes = 0
+        self.matmul_flops = self.matmul_elements = self.elementwise = self.bytes = 0
         self.n_reads = Counter[str]()
 
     def watch(self, array: Any) -> Observed:
@@ -60,8 +58,7 @@ class Observer:
     def count(self, what: Callable[..., Any], inputs: tuple[Any, ...], output: Any) -> None:
         """Add one operation to the counts."""
         arrays = [array for array in (*inputs, output) if isinstance(array, np.ndarray)]
-        for array in arrays:
-            self.bytes += array.nbytes
+        self.bytes += sum(array.nbytes for array in arrays)
         if what in (np.einsum, np.matmul) and output.size:
             self.matmul_elements += sum(array.size for array in arrays)
         if what is np.einsum:  # without a summed axis, each sum has a single term
