@@ -110,8 +110,7 @@ def _program(words: Sequence[str]) -> tuple[str, str, int, int]:
             if _image_tag(word, profile) is not None:
                 return engine, word, start, start + 1
     hint = f"begin with one of: {', '.join(known)}"
-    shown = " ".join(words[:3])
-    raise InputError(f"no known serving engine in {shown!r}", parameter="command", hint=hint)
+    raise InputError(f"no known serving engine in {' '.join(words[:3])!r}", parameter="command", hint=hint)
 
 
 def _image_tag(word: str, profile: Mapping[str, Any]) -> str | None:

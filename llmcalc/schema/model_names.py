@@ -48,14 +48,10 @@ def known_name(name: str, names: Iterable[str]) -> str | None:
     (None, None, None)
     """
     match = re.fullmatch(_REPOSITORY, name.strip().lower()) if len(name) <= LONGEST else None
-    if match is None:
-        return None
-    wanted = "-".join(filter(None, match.group(2, 3)))
+    wanted = "-".join(filter(None, match.group(2, 3))) if match else ""
     if not re.fullmatch(_NAME, wanted):
         return None
-    known: dict[tuple[str, ...], str] = {}
-    for each in names:
-        known.setdefault(_words(each), each)
+    known = {_words(each): each for each in reversed([*names])}  # of equal names, the first counts
     words = _words(wanted)
     ignored = (*TUNED, *TUNED_GEMMA) if "gemma" in words else TUNED
     tuned = tuple(word for word in words if word not in ignored)
