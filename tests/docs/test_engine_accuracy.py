@@ -19,6 +19,7 @@ MISSES = {
     "vllm": {
         "Mistral-Small-3.2-24B-Instruct-2506", "Qwen2-7B-Instruct", "Llama-3.3-70B-Instruct-FP8-dynamic",  # FlashInfer
         "DeepSeek-R1-0528",  # the same in 0.11.2
+        "Qwen3.8-27B-NVFP4",  # a development version, with a cache in nvfp4
         "Kimi-Linear-48B-A3B-Instruct-AWQ-4bit",  # 0.9 GiB with steps of 64,000 tokens
         "Qwen3-235B-A22B-FP8",  # a connector of another program
         "MiniMax-M2.7-AWQ-4bit",  # free memory of the host, which is that of the GPU

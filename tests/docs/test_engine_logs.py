@@ -65,7 +65,9 @@ SAME = [
     if {"kv_cache_gib", "kv_cache_tokens"} <= log.figures.keys()
     and known(log)
     # several groups
-    and not any(name in log.model.lower() for name in ("gemma", "gpt-oss", "llama-4", "kimi-linear", "qwen3.6"))
+    and not any(
+        name in log.model.lower() for name in ("gemma", "gpt-oss", "llama-4", "kimi-linear", "qwen3.6", "qwen3.8")
+    )
     # another rank than the one that prints has the least memory
     and not ("--pipeline-parallel-size" in log.flags or "235B" in log.model or "MiniMax" in log.model)
 ]
