@@ -59,9 +59,9 @@ def test_all_answers_about_an_engine_go_by_its_rule(name: str, engine: str, beyo
         return
     tokens = limit.tokens + beyond
     if unserved(engine, model):
+        sizes = {"isl": 10} if model.main.role == "encoder" else {"isl": 10, "osl": 10}
         for ask in (llmcalc.serve, llmcalc.latency):
             with pytest.raises(llmcalc.InputError, match="does not serve"):
-                sizes = {"isl": 10} if model.main.role == "encoder" else {"isl": 10, "osl": 10}
                 ask(model, GPU, engine=engine, **(sizes if ask is llmcalc.serve else {"seq": 10}))
         if model.main.role == "encoder":
             return
