@@ -340,7 +340,7 @@ def llmcalc_options(settings: Mapping[str, Any]) -> str:
 def changed(asked: Screen, text: str) -> Words:
     """Return the words of a command line with other options.
 
-    What cannot stand beside the command line of an engine is added to the command line as it is printed.
+    Options that are refused beside the command line of an engine are added to that command line.
     """
     before, line = list(asked.before), list(asked.line)
     words = shlex.split(text)

@@ -142,7 +142,7 @@ class Latency(NotebookDisplay):
 
     @property
     def _request_tokens(self) -> int:
-        """Tokens of a sequence with all that it generates, of which no step reads the last one."""
+        """Tokens of a sequence, including all generated ones. The last one is not an input of any step."""
         return self.workload.context + self.workload.seq + self.new_tokens
 
     @property

@@ -1,4 +1,4 @@
-"""Names of models follow one rule, whichever door they come through, and what is no name of a model chooses none."""
+"""Names of models follow one rule in every command, in Python and on the page. Other text chooses no model."""
 
 from __future__ import annotations
 
