@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,13 @@ def test_a_version_that_contradicts_the_image_is_an_error() -> None:
     for more in ({}, {"isl": 1000, "osl": 10}):
         with pytest.raises(InputError, match=r"the image has version 0\.11\.0, not 0\.12"):
             llmcalc.serve(command=command, gpu="h100", engine_version="0.12", **more)
+
+
+def test_the_size_and_format_words_of_a_repository_are_not_lost() -> None:
+    """Counts anew what the words of a name say, independently of the rule that reads it."""
+    for row in REPOSITORIES:
+        name, stated = row["repository"].lower(), {*re.findall(r"(\d+(?:\.\d+)?)b", row["model"])}
+        sizes = {*re.findall(r"(?<![\d.a-z])(\d+(?:\.\d+)?)b(?![a-z])", name)}
+        assert not row["model"] or not sizes or not stated or sizes & stated, row
+        is_quantised = any(word in name for word in ("fp8", "nvfp4", "awq", "gptq", "mxfp4", "gguf"))
+        assert not row["model"] or not is_quantised or row["weights"], row
