@@ -146,13 +146,10 @@ def _divide_memory(deployment: Deployment) -> Start:
 
 def _layout_and_length(deployment: Deployment) -> tuple[dict[str, Any], int, bool]:
     """Return the settings with the default layout and length, the number of ranks, and whether the length is free."""
-    profile, given, gpus = deployment.profile, deployment.settings, deployment.gpus
+    profile, given = deployment.profile, deployment.settings
     settings, is_pasted = {**profile.settings, **given}, deployment.command is not None
     n_replicas = 1 if settings.get("attention_dp") else settings.get("dp", 1)
     ranks = settings.get("tp", 1) * settings.get("pp", 1) * n_replicas
-    splits_layers = profile.rule == "sum"  # over all GPUs without a flag
-    if not {"tp", "pp", "dp"} & set(given) and gpus.count and (splits_layers or not is_pasted):
-        settings["pp" if splits_layers else "tp"] = ranks = gpus.count
     is_auto = settings.get("max_model_len") == AUTO
     if is_auto or settings.get("max_model_len") is None:
         flag = setting_flags(profile.flags).get("max_model_len") if is_pasted else None
