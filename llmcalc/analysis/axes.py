@@ -119,8 +119,7 @@ def check_points(axes: Sequence[Axis], most: int, hint: str) -> None:
 
 def read_axes(over: Over) -> list[Axis]:
     """Return the axes of a sweep or design."""
-    if isinstance(over, str):
-        over = [over]
+    over = [over] if isinstance(over, str) else over
     if isinstance(over, Mapping):
         found = [_axis(str(name), _as_sequence(values)) for name, values in over.items()]
     else:

@@ -21,9 +21,7 @@ from ..inputs.settings import read_settings
 from ..lint import Finding, lint
 from .quantity import Quantity, targets
 
-SETTINGS = (
-    *MESH, BATCH, SEQ, Setting("budget", AMOUNT), Setting("tokens", AMOUNT),
-)  # fmt: skip
+SETTINGS = (*MESH, BATCH, SEQ, Setting("budget", AMOUNT), Setting("tokens", AMOUNT))
 RANKS = ("tp", "pp", "ep")
 FIRST_LIMITS = ("max_params", "max_active", "max_memory")
 EP = next(setting for setting in MESH if setting.name == "ep")

@@ -46,9 +46,8 @@ def find_shapes(
     chosen = {name: value for name, value in settings.items() if name in known and value is not None}
     settings = {name: value for name, value in settings.items() if name not in known}
     if len(chosen) != 1:
-        names = [f"{{{name}}}" for name in known]
-        hint = f"set {', '.join(names[:-1])} or {names[-1]}"
-        raise InputError("design requires exactly one target", hint=hint)
+        *names, last = (f"{{{name}}}" for name in known)
+        raise InputError("design requires exactly one target", hint=f"set {', '.join(names)} or {last}")
     ((name, value),) = chosen.items()
     target = known[name].read_amount(value)
     rules = Rules(multiple, tp, share(within, "within"))

@@ -115,8 +115,7 @@ class Quantity:
             if setting.name == "mode" and {*setting.choices} <= {*STEPS}:
                 only_reads = architecture is not None and architecture.main.role == "encoder"
                 is_open = setting.default is None and (settings.get("seq") or only_reads)
-                implied = "forward" if is_open else setting.default or setting.usual
-                return STEPS[settings.get("mode") or implied]
+                return STEPS[settings.get("mode") or ("forward" if is_open else setting.default or setting.usual)]
         return ""
 
     def evidence_of(self, part: str = "", *, training: bool = False) -> str:

@@ -53,7 +53,7 @@ class Collective(NamedTuple):
     @property
     def elements(self) -> Form:
         """Closed form of the elements of the tensor in all executions, before division by ``shards``."""
-        return product([self.times, *(factor for _, factor in self.factors)])
+        return product([self.times, *[factor for _, factor in self.factors]])
 
     @property
     def form(self) -> Form:

@@ -158,9 +158,8 @@ def communication(
         uneven: whether pipeline stages of a training step may have different numbers of layers.
     """
     if mesh.tp % mesh.expert_tp:
-        problem = f"etp ({mesh.expert_tp}) does not divide tp ({mesh.tp})"
         hint = "an expert on ranks with different tokens is not modelled"
-        raise UnsupportedError(problem, parameter="etp", hint=hint)
+        raise UnsupportedError(f"etp ({mesh.expert_tp}) does not divide tp ({mesh.tp})", parameter="etp", hint=hint)
     training = workload.mode == "train"
     conventions = Conventions(workload.phase, "dense", None, workload.logits)
     parts = pipeline_stages(architecture, mesh.pp, uneven=uneven or not training)
@@ -246,8 +245,7 @@ def _uses(row: Row) -> int:
     """Return how often a tensor is used in a step. A tensor that several layers share belongs to the first of them,
     whereas a layer that runs several times has all of its tensors each time.
     """
-    is_tied = bool(row.tensor.share) and not row.entry.share
-    return row.copies if is_tied else row.entry.applied
+    return row.copies if row.tensor.share and not row.entry.share else row.entry.applied
 
 
 def _tied_weights(

@@ -5,13 +5,12 @@ The trees multiply the same factors as the calculators, and give each factor a n
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from math import prod
 from typing import Any
 
-from ..core.amount import WORKLOAD, derivation
+from ..core.amount import WORKLOAD, derivation, group_by, summed
 from ..core.architecture import Architecture, layer_glossary
 from ..core.axes import GLOSSARY
 from ..core.axes import WORKLOAD as AXES
@@ -68,22 +67,17 @@ def flops_tree(result: Flops, *, matmul_only: bool = False) -> Node:
 
     ``matmul_only``: leave out functions, whose FLOPs are modelled.
     """
-    leaves = Counter[Leaf]()
-    for work in result.works:
-        if matmul_only and not work.matmul:
-            continue
-        leaf = _leaf(result, work)
-        if all(value for _, value in leaf.factors):
-            leaves[leaf] += work.entry.applied
+    found = ((_leaf(result, work), work.entry.applied) for work in result.works if work.matmul or not matmul_only)
+    leaves = summed((leaf, applied) for leaf, applied in found if all(value for _, value in leaf.factors))
     return _tree(result.architecture, leaves, FLOPS)
 
 
 def state_tree(result: StateSize) -> Node:
     """Return a tree of state elements, grouped by stack, block, layer and tensor."""
-    leaves = Counter[Leaf]()
-    for tensor in result.tensors:
-        factors = _state_factors(tensor, result.values)
-        leaves[Leaf(_place(tensor.entry), tensor.state.name, factors)] += tensor.entry.applied
+    leaves = summed(
+        (Leaf(_place(tensor.entry), tensor.state.name, _state_factors(tensor, result.values)), tensor.entry.applied)
+        for tensor in result.tensors
+    )
     return _tree(result.architecture, leaves, ELEMENTS)
 
 
@@ -113,8 +107,7 @@ def communication_tree(result: Communication) -> Node:
     """Return a tree of the bytes that a rank sends, grouped by stack, block, layer and tensor."""
     stacks, parts = result.architecture.stacks, []
     for each, _, sent in result.sizes:
-        layer = each.place.entry.layer if each.place else None
-        named = _named_factors(layer, each.factors, result.values)
+        named = _named_factors(each.place and each.place.entry.layer, each.factors, result.values)
         outside = (stacks[0].name, "weights and streams", (0, ""), each.component)
         place = _place(each.place.entry, each.place.part) if each.place else outside
         divisor, factors = f" / {each.ranks * each.shards}", (*named, ("n_ring_steps", each.ring_steps))
@@ -144,12 +137,13 @@ class Moved(NamedTuple):
 
 def _moved_nodes(parts: Iterable[Moved], times: str = "n_blocks") -> list[tuple[Place, Node]]:
     """Return a node for each tensor. Equal nodes from several runs of blocks are merged."""
-    found: dict[tuple[Place, str, str, str, str], list[Moved]] = {}
-    for part in parts:
+
+    def key(part: Moved) -> tuple[Place, str, str, str, str]:
         texts = product_texts((*part.factors, ("n_bytes", float(Fraction(part.bits, BITS_A_BYTE)))))
-        found.setdefault((part.place, part.label, *texts, part.divisor), []).append(part)
+        return part.place, part.label, *texts, part.divisor
+
     nodes = []
-    for (place, label, formula, substituted, divisor), same in found.items():
+    for (place, label, formula, substituted, divisor), same in group_by(parts, key).items():
         count, size = sum(part.times for part in same), sum(part.size for part in same)
         blocks = sum({part.run: part.times for part in same}.values()) if same[0].each else count
         counts = ((times, blocks), (same[0].each, count // blocks))

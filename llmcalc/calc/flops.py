@@ -88,8 +88,8 @@ class Flops(StepResult):
         """Return the closed form of forward or backward FLOPs. The backward form is 0 unless the mode is ``train``."""
         if backward and self.workload.mode != "train":
             return lift(0)
-        found = (work for work in chosen if work.matmul is matmul)
-        sizes = (work.flops * (work.entry.applied * (work.backward_passes if backward else 1)) for work in found)
+        found = [work for work in chosen if work.matmul is matmul]
+        sizes = [work.flops * (work.entry.applied * (work.backward_passes if backward else 1)) for work in found]
         return sum(sizes, lift(0))
 
     @cached_property
@@ -138,9 +138,8 @@ class Flops(StepResult):
     @cached_property
     def even_matmul(self) -> int:
         """Expected matmul FLOPs with uniform routing. The value is less than ``matmul`` if there are null experts."""
-        saved = Fraction(0)
-        for (idle, scored), group in group_by(self.works, _null_experts).items():
-            saved += Fraction(self.of(group).matmul * idle, scored)
+        groups = group_by(self.works, _null_experts).items()
+        saved = sum(Fraction(self.of(group).matmul * idle, scored) for (idle, scored), group in groups)
         return self.matmul - round(saved)
 
     @cached_property
@@ -200,13 +199,10 @@ class Flops(StepResult):
             targets: names of the matrices with an adapter.
         """
         is_training, names = self.workload.mode == "train", set(targets)
-        added = Fraction(0)
-        saved = lift(0)
-        for work in self.works:
-            if is_training:
-                saved += work.flops * (work.entry.applied * work.weight_passes)
-            if ratio := work.adapter_ratio(rank, names):
-                added += ratio * work.entry.applied * int(work.flops(**self.values))
+        frozen = (work.flops * (work.entry.applied * work.weight_passes) for work in self.works if is_training)
+        saved = sum(frozen, lift(0))
+        ratios = ((work, work.adapter_ratio(rank, names)) for work in self.works)
+        added = sum(ratio * work.entry.applied * int(work.flops(**self.values)) for work, ratio in ratios if ratio)
         return self.matmul - int(saved(**self.values)) + int(added) * (3 if is_training else 1)
 
     def to_dict(self) -> dict[str, Any]:

@@ -108,7 +108,7 @@ class LayerKernels:
 
     def is_score(self, axes: tuple[str, ...]) -> bool:
         """Return whether a tensor has one element per query and cached token, like attention scores."""
-        return "q" in axes and any(axis in self.key_axes for axis in axes)
+        return "q" in axes and not self.key_axes.isdisjoint(axes)
 
     @cached_property
     def key_axes(self) -> frozenset[str]:

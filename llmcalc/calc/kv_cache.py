@@ -159,10 +159,9 @@ def state(
     if type(beams) is not int or beams < 1:
         raise SizeError(f"must be a positive integer, not {short_repr(beams)}", parameter="beams")
     workload = Workload(batch=batch, seq=seq, target_seq=target_seq, convention=convention, extend=extend)
-    conventions = Conventions("prefill", "dense", convention)
     model = model_of(architecture)[0]
     found: list[CachedTensor] = []
-    for place in walk(architecture, conventions):
+    for place in walk(architecture, Conventions("prefill", "dense", convention)):
         if place.declaration.states and place.entry.stack.role != "encoder":  # an encoder runs once and has no state
             _, tensors = _cached_tensors(model, place, page, beams, mesh, contents or convention is not None)
             found += (tensor._replace(entry=place.entry) for tensor in tensors)

@@ -200,12 +200,12 @@ def _group(row: Row) -> str:
 
 
 def _tree(result: Params, active: bool = False) -> Node:
-    tensors: dict[tuple[Place, str, int], list[Row]] = {}  # equal tensors of all blocks with the same name
-    for row in result.rows:
-        if not row.tensor.buffer:
-            layer = ".".join((row.entry.name, *row.part))
-            place = (row.entry.stack.name, row.entry.section, (0, row.entry.sublayer), layer)
-            tensors.setdefault((place, row.tensor.name, row.size), []).append(row)
+    def key(row: Row) -> tuple[Place, str, int]:  # the same for equal tensors of all blocks with the same name
+        layer = ".".join((row.entry.name, *row.part))
+        place = (row.entry.stack.name, row.entry.section, (0, row.entry.sublayer), layer)
+        return place, row.tensor.name, row.size
+
+    tensors = group_by((row for row in result.rows if not row.tensor.buffer), key)
     leaves = ((place, _leaf(same, active)) for (place, *_), same in tensors.items())
     return tree(result.architecture.name, result.architecture.stacks, leaves, "params")
 

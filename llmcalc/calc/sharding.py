@@ -153,13 +153,13 @@ class Mesh:
         because only one rank stores the row. The group is empty if every rank already has the full result.
         """
         axes = {axis for operand in (equation.out, *equation.operands) for axis in operand.axes}
-        routed = any(tensor.active and tensor.active[1] in axes for tensor in declaration.tensors)
+        routed = not axes.isdisjoint(_routed_axes(declaration))
         summed = set(equation.contracted)
         if equation.function == "gather":
             names = {operand.name for operand in equation.operands}
             tables = (tensor for tensor in declaration.tensors if tensor.name in names)
             summed |= {axis for tensor in tables for axis in tensor.axes} - set(equation.out.axes)
-        divisions = ((axis, declaration.division(axis)) for axis in summed)
+        divisions = [(axis, declaration.division(axis)) for axis in summed]
         shards = [(self.divisor(declaration, axis, routed), own) for axis, own in divisions if own in TENSOR_DIVISIONS]
         ranks, division = max(shards, default=(1, ""))
         return (self.group(division, routed)[0], ranks) if ranks > 1 else ("", 1)
@@ -169,9 +169,9 @@ class Mesh:
         divided = 1
         if self.tp == self.expert_tp == 1:
             return divided
+        routed = not _routed_axes(declaration).isdisjoint(axes)
         for axis in axes:
             if declaration.division(axis) in TENSOR_DIVISIONS and isinstance(declaration.axes.get(axis), int):
-                routed = any(tensor.active and tensor.active[1] in axes for tensor in declaration.tensors)
                 divided = max(divided, self.divisor(declaration, axis, routed))
         return divided
 
@@ -182,8 +182,8 @@ class Mesh:
         divided = self.shards(axes, declaration)
         if divided == 1 and self.sp:
             divided = self.tp
-        active = {tensor.active[1] for tensor in declaration.tensors if tensor.active}
-        if self.etp is None and active & set(axes):  # each rank computes an equal share of the routed tokens
+        # each rank computes an equal share of the routed tokens
+        if self.etp is None and not _routed_axes(declaration).isdisjoint(axes):
             divided *= max(1, self.tp // self.expert_tp)
         return -(-count // (divided * self.cp))
 
@@ -212,6 +212,11 @@ class Mesh:
                     count = count // length * self.padded(length)
                 divided = max(divided, self.divisor(declaration, axis, tensor.active is not None))
         return count // (divided * experts)
+
+
+def _routed_axes(declaration: Declaration) -> set[str]:
+    """Return the axes that count the experts of a token."""
+    return {tensor.active[1] for tensor in declaration.tensors if tensor.active}
 
 
 def _undeclared(tensor: Tensor, declaration: Declaration, axis: str) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
+from ..core.amount import summed
 from ..core.architecture import Architecture, declare
 from ..core.form import touched
 from ..core.ledger import distinct_entries
@@ -22,11 +21,9 @@ def expert_layers(architecture: Architecture) -> list[ExpertLayers]:
     """Count the mixture-of-experts layers of an architecture, grouped by ``n_experts`` and ``top_k``."""
 
     def compute() -> list[ExpertLayers]:
-        found = Counter[tuple[int, int]]()
-        for entry in (entry for stack in architecture.stacks for entry in distinct_entries(stack)):
-            if sizes := declare(entry.layer).routed_experts:
-                found[sizes] += entry.applied
-        return [ExpertLayers(layers, *sizes) for sizes, layers in found.items()]
+        entries = (entry for stack in architecture.stacks for entry in distinct_entries(stack))
+        sizes = ((declare(entry.layer).routed_experts, entry.applied) for entry in entries)
+        return [ExpertLayers(layers, *size) for size, layers in summed(sizes).items() if size]
 
     return remembered(architecture, "_expert_layers", None, compute)
 

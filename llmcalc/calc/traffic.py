@@ -61,11 +61,8 @@ class Traffic(StepResult):
     @cached_property
     def sizes(self) -> tuple[tuple[Access, int], ...]:
         """All accesses with their sizes in bytes. All totals are sums of these sizes."""
-        sizes: dict[tuple[int, Fraction, int], int] = {}  # the same for equal layers
-        for access in self.accesses:
-            key = _identity(access)
-            if key not in sizes:
-                sizes[key] = access.bytes(self.values)
+        distinct = {_identity(access): access for access in self.accesses}  # without those of equal layers
+        sizes = {key: access.bytes(self.values) for key, access in distinct.items()}
         found = ((access, sizes[_identity(access)]) for access in self.accesses)
         return tuple((access, size) for access, size in found if size)
 
@@ -97,8 +94,7 @@ class Traffic(StepResult):
     @cached_property
     def flops(self) -> Flops:
         """FLOPs of the same step, counting only visible query-key pairs."""
-        step = self.workload
-        return flops(self.architecture, **{name: getattr(step, name) for name in Workload.__match_args__})
+        return flops(self.architecture, **{name: getattr(self.workload, name) for name in Workload.__match_args__})
 
     @property
     def intensity(self) -> float:

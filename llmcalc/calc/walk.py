@@ -163,18 +163,17 @@ def extent(axis: str, declaration: Declaration, names: Mapping[str, Form], conve
     known = declaration.extents.get(key)
     if known is None or known[0] is not names:
         known = declaration.extents[key] = names, _extent(axis, declaration, names, convention)
-    found: Extent = known[1]
-    return found
+    return known[1]
 
 
 def _extent(axis: str, declaration: Declaration, names: Mapping[str, Form], convention: str | None) -> Extent:
-    tables = (declaration.as_torch, declaration.axes) if convention == "torch" else (declaration.axes,)
-    length = next((table[axis] for table in tables if axis in table), None)
+    torch = declaration.as_torch if convention == "torch" else {}
+    length = torch.get(axis, declaration.axes.get(axis))
     if length is None:
         return names[axis]
     if isinstance(length, int):
         return length
-    sizes = {name: size for table in reversed(tables) for name, size in table.items() if isinstance(size, int)}
+    sizes = {name: size for table in (declaration.axes, torch) for name, size in table.items() if isinstance(size, int)}
     found: Extent = evaluate(length, {**names, **sizes}, ATOMS)
     return found
 

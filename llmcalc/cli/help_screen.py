@@ -46,23 +46,19 @@ def print_help(name: str, flags: Iterable[str] = ()) -> None:
 
 def render_help(name: str, flags: Sequence[str] = (), columns: int = STANDARD, is_coloured: bool = False) -> str:
     """Return the help in a number of columns, in colour or without."""
+    page = _Page(columns, is_coloured)
     if name not in COMMANDS:
-        page = _Page(columns, is_coloured)
         _add_group(page, name) if name else _add_program(page)
         return page.text()
     command = load(name)
-    options = [command.options[flag] for flag in flags if flag in command.options]
-    if options:
-        page = _Page(columns, is_coloured)
+    if options := [command.options[flag] for flag in flags if flag in command.options]:
         _add_options(page, options)
         return page.text()
     for number in range(len(COMPACTED) + 1):
-        compacted = COMPACTED[:number]
-        page = _Page(STANDARD)
-        _add_command(page, command, compacted)
-        if len(page.text().splitlines()) <= MOST_LINES:
+        compacted, standard = COMPACTED[:number], _Page(STANDARD)
+        _add_command(standard, command, compacted)
+        if len(standard.text().splitlines()) <= MOST_LINES:
             break
-    page = _Page(columns, is_coloured)
     _add_command(page, command, compacted)
     return page.text()
 

@@ -76,7 +76,7 @@ def memory_arguments(given: dict[str, Any], architecture: Architecture) -> dict[
     found = settings(given, (*SIZES, *MEMORY))
     arguments = memory_settings(found)
     check_effects((*SIZE_SETTINGS, *_SETTINGS.values()), found, architecture)
-    return {**arguments, **{option.name: found[option.name] for option in SIZES if option.name in found}}
+    return arguments | {option.name: found[option.name] for option in SIZES if option.name in found}
 
 
 def training_mesh(given: dict[str, Any], architecture: Architecture) -> Mesh | None:

@@ -23,9 +23,8 @@ SET = Option(
     repeatable=True,
 )  # fmt: skip
 AS = Option(
-    "--as", "Read a config.json as this model_type (results carry a warning).", "TYPE", "as_",
-    complete="model_types",
-)  # fmt: skip
+    "--as", "Read a config.json as this model_type (results carry a warning).", "TYPE", "as_", complete="model_types"
+)
 ALLOW_UNKNOWN = Option(
     "--allow-unknown", "Ignore this unknown config.json key (results carry a warning). Repeatable.", "KEY",
     repeatable=True,

@@ -151,10 +151,8 @@ class Command:
         switch = next((option for option in known if option.kind is bool and option.name == value), None)
         if switch:  # such as --training for mode="training"
             return switch.flag
-        for option in known:
-            if name == option.name or name in option.also:
-                return option.spell(value)
-        return as_keyword(name, value)
+        own = next((option for option in known if name in (option.name, *option.also)), None)
+        return own.spell(value) if own else as_keyword(name, value)
 
     def line(self, values: Mapping[str, Any]) -> str:
         """Return a command line with these values. Options that are missing or have their default are omitted."""

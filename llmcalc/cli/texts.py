@@ -19,11 +19,9 @@ def texts(part: str) -> dict[str, Any]:
 
 def examples(name: str) -> list[str]:
     """Return the examples of a command, which its help prints and the tests run."""
-    found: list[str] = texts("commands")[name]["examples"]
-    return found
+    return list(texts("commands")[name]["examples"])
 
 
 def panels_of(name: str) -> dict[str, str]:
     """Return the panels that are a command's own."""
-    found: dict[str, str] = texts("commands")[name].get("panels", {})
-    return found
+    return dict(texts("commands")[name].get("panels", {}))

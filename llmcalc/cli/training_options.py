@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
 TRAINED_MODEL = changed(MODEL, help=f"{MODEL.help.removesuffix('.')}; or a training program's file.")
 TRAINING_FILE = Option(
-    "--training-file", "Read settings from a training program's file, such as Axolotl (options override it).",
-    "FILE",
-)  # fmt: skip
+    "--training-file", "Read settings from a training program's file, such as Axolotl (options override it).", "FILE"
+)
 
 
 def load_trained(

@@ -49,8 +49,7 @@ def application(run_by: Callable[[Command], Callable[..., int]] = lambda command
     for name in COMMANDS:
         command = load(name)
         *group, word = name.split()
-        home = groups[group[0]] if group else app
-        declare = home.command(word, help=command.help, context_settings=SETTINGS)
+        declare = (groups[group[0]] if group else app).command(word, help=command.help, context_settings=SETTINGS)
         declare(_callback(command, run_by(command)))
     for name, group_app in groups.items():
         app.add_typer(group_app, name=name)
@@ -83,7 +82,7 @@ def _callback(command: Command, target: Callable[..., int]) -> Callable[..., int
 
     def call(**values: Any) -> int:
         for parameter in command.parameters:  # some versions pass None for a missing list
-            if _is_list(parameter):
+            if parameter.many if isinstance(parameter, Argument) else parameter.repeatable:
                 values[parameter.name] = list(values[parameter.name] or ())
         check_count(command, values)
         return target(**values)
@@ -95,10 +94,6 @@ def _callback(command: Command, target: Callable[..., int]) -> Callable[..., int
     return call
 
 
-def _is_list(parameter: Parameter) -> bool:
-    return parameter.many if isinstance(parameter, Argument) else parameter.repeatable
-
-
 def _parameter(parameter: Parameter) -> inspect.Parameter:
     complete = completer(parameter.complete) if parameter.complete else None
     kind: Any
@@ -108,13 +103,12 @@ def _parameter(parameter: Parameter) -> inspect.Parameter:
         default: Any = inspect.Parameter.empty if parameter.least else None
     else:
         flags = (parameter.flag, parameter.short) if parameter.short else (parameter.flag,)
-        offered = _choice_completer(parameter.choices) if parameter.choices else complete
         checked = bool(parameter.choices) or parameter.kind is int
         what = typer.Option(
             *flags,
             help=parameter.help,
             metavar=parameter.metavar or "|".join(parameter.choices) or None,
-            autocompletion=offered,
+            autocompletion=_choice_completer(parameter.choices) if parameter.choices else complete,
             callback=checker(parameter) if checked else None,
             show_default=parameter.default not in (None, False),
         )

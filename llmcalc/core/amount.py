@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from math import prod
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from .axes import GLOSSARY
@@ -35,7 +36,7 @@ class Sum(int):
 
     def __new__(cls, *parts: tuple[str, int]) -> Sum:
         """Create the sum of labelled parts."""
-        return _recorded(cls, sum([size for _, size in parts]), parts, parts=parts)
+        return _recorded(cls, sum(map(itemgetter(1), parts)), parts, parts=parts)
 
     def plus(self, label: str, size: int) -> Sum:
         """Return the sum with one more part."""
@@ -153,8 +154,7 @@ def derivation(label: str, amount: int, unit: str) -> Node:
 
 def _scaled(node: Node, scale: Scaled, before: int = 0) -> Node:
     """Scale all values in a tree. Values are rounded so that they add up to the scaled total."""
-    ends = (before, before + node.value)
-    start, end = (-(-position * scale.times // scale.ranks) for position in ends)
+    start, end = (-(-place * scale.times // scale.ranks) for place in (before, before + node.value))
     children = []
     for child in node.children:
         children.append(_scaled(child, scale, before))

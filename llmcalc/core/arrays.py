@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import repeat
 from typing import Any
 
@@ -124,10 +125,6 @@ for _name in ("lt", "le", "gt", "ge", "and"):
     setattr(Vector, f"__{_name}__", _operator(getattr(operator, f"{_name}_" if _name == "and" else _name)))
 
 
-def _function(function: Callable[..., Any]) -> Any:
-    return staticmethod(lambda *values: elementwise(function, *values))
-
-
 class Vectors:
     """The functions of NumPy that the closed forms use, for vectors."""
 
@@ -143,4 +140,4 @@ class Vectors:
 
 
 for _name in ("minimum", "maximum", "sqrt", "exp", "log", "log2", "ceil", "floor", "where"):
-    setattr(Vectors, _name, _function(getattr(Scalars, _name)))
+    setattr(Vectors, _name, staticmethod(partial(elementwise, getattr(Scalars, _name))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Iterator
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .errors import DescriptionError, short_repr
 from .record import changed, record
@@ -13,6 +13,7 @@ from .traits import EXPERTS, MATRIX, Traits, divisions, glossary
 
 if TYPE_CHECKING:
     from .equation import Equation
+    from .form import Form
     from .layer import Layer
 
 _TENSOR = re.compile(r"([A-Za-z_][\w.]*)\[([^\]]*)\]")
@@ -105,7 +106,7 @@ class Declaration:
 
     def __init__(self, axes: dict[str, int | str], *, as_torch: dict[str, int | str] | None = None) -> None:
         self.leaves: tuple[Leaf, ...] | None = None
-        self.extents: dict[Hashable, tuple[object, Any]] = {}
+        self.extents: dict[Hashable, tuple[object, int | Form]] = {}
         self.executed: dict[Hashable, tuple[Equation, ...]] = {}
         self.divides_experts: bool | None = None
         self.layer: Traits | None = None
@@ -237,6 +238,5 @@ def _read_tensor(spec: str) -> tuple[str, tuple[tuple[str, ...], ...], bool]:
     match = _TENSOR.fullmatch(spec)
     if not match:
         raise DescriptionError(f"invalid tensor {short_repr(spec)}; use a form such as wq[d | h e]")
-    linear = "|" in match[2]
     groups = tuple(tuple(group.split()) for group in match[2].replace("|", ";").split(";"))
-    return match[1], groups, linear
+    return match[1], groups, "|" in match[2]

@@ -68,12 +68,8 @@ class InputError(LlmcalcError):
 
     def __str__(self) -> str:
         place = " ".join(filter(None, (SPELLING.get()(self.parameter, "") if self.parameter else "", self.where)))
-        lines = [f"{place}: {self.message}" if place else self.message]
-        if self.excerpt:
-            lines.append(self.excerpt)
-        if self.hint:
-            lines.append(f"  {spelled(self.hint)}")
-        return "\n".join(lines)
+        hint = f"  {spelled(self.hint)}" if self.hint else ""
+        return "\n".join(filter(None, (f"{place}: {self.message}" if place else self.message, self.excerpt, hint)))
 
     def under(self, path: tuple[object, ...]) -> InputError:
         """Set the error's key path unless the path is already set, and return the error."""
@@ -108,8 +104,7 @@ class UnknownNameError(InputError):
         self.suggestions = nearest(str(name), known)
         suggestion = f"did you mean {' or '.join(self.suggestions)}?" if self.suggestions else ""
         hint = " ".join(filter(None, (suggestion, hint)))
-        named = ", ".join(map(short_repr, (name, *others)))
-        message = f"unknown {what}{'s' if others else ''} {named}"
+        message = f"unknown {what}{'s' if others else ''} {', '.join(map(short_repr, (name, *others)))}"
         super().__init__(message, parameter=parameter, where=where, hint=hint)
 
 

@@ -43,8 +43,7 @@ def counted(architecture: Architecture) -> str:
     """
     if architecture.status != "published" or architecture.warnings:
         return ASSUMED
-    layers = (entry.layer for entry in entries(architecture))
-    is_independent = not (architecture.unmodelled or any(layer.IS_TEXT for layer in layers))
+    is_independent = not (architecture.unmodelled or any(entry.layer.IS_TEXT for entry in entries(architecture)))
     return EXECUTED if is_independent else EXACT
 
 

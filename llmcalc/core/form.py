@@ -114,8 +114,7 @@ class Form(Symbolic):
         return isinstance(other, (Form, int)) and self.terms == lift(other).terms
 
     def __hash__(self) -> int:  # a constant form equals its integer
-        constant = self.terms.keys() <= {()}
-        return hash(self.terms.get((), 0)) if constant else hash(frozenset(self.terms.items()))
+        return hash(self.terms.get((), 0) if self.terms.keys() <= {()} else frozenset(self.terms.items()))
 
     def __str__(self) -> str:
         def term(monomial: Monomial, factor: int) -> str:
@@ -220,30 +219,22 @@ def _is_symbolic(*values: Any) -> bool:
 
 def ceil(a: Any, b: Any) -> Any:
     """Return ``a / b`` rounded up."""
-    if _is_symbolic(a, b):
-        return _atom("ceil", a, b)
-    return -(-a // b)
+    return _atom("ceil", a, b) if _is_symbolic(a, b) else -(-a // b)
 
 
 def minimum(a: Any, b: Any) -> Any:
     """Return the minimum of two values, elementwise for arrays."""
-    if _is_symbolic(a, b):
-        return _atom("min", a, b)
-    return _half(a + b - abs(a - b))
+    return _atom("min", a, b) if _is_symbolic(a, b) else _half(a + b - abs(a - b))
 
 
 def maximum(a: Any, b: Any) -> Any:
     """Return the maximum of two values, elementwise for arrays."""
-    if _is_symbolic(a, b):
-        return _atom("max", a, b)
-    return _half(a + b + abs(a - b))
+    return _atom("max", a, b) if _is_symbolic(a, b) else _half(a + b + abs(a - b))
 
 
 def remainder(a: Any, b: Any) -> Any:
     """Return the remainder of ``a / b``."""
-    if _is_symbolic(a, b):
-        return _atom("mod", a, b)
-    return a % b
+    return _atom("mod", a, b) if _is_symbolic(a, b) else a % b
 
 
 def log2(n: Any) -> Any:

@@ -6,6 +6,7 @@ Equal blocks are listed once with their count, so listing 96 blocks is as fast a
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
+from itertools import chain
 from math import prod
 
 from .architecture import Architecture, Stack, declare
@@ -106,7 +107,7 @@ def rows(stacks: tuple[Stack, ...], *, distinct: bool = False) -> list[Row]:
     sizes: dict[str, int] = {}
     known: dict[int, tuple[Leaf, ...]] = {}  # by identity, because many entries contain the same layer
     listed = distinct_entries if distinct else stack_entries
-    for entry in (entry for stack in stacks for entry in listed(stack)):
+    for entry in chain.from_iterable(map(listed, stacks)):
         leaves = known.get(id(entry.layer))
         if leaves is None:
             leaves = known[id(entry.layer)] = _leaves(declare(entry.layer))

@@ -19,9 +19,7 @@ def printable(text: str, longest: int | None = None) -> str:
 
     Control characters, bidirectional marks and lone surrogates could change what a terminal shows, and are escaped.
     """
-    if not text.isprintable():
-        text = "".join(sign if sign.isprintable() else _escape(sign) for sign in text)
-    return text if longest is None else cut(text, longest)
+    return escaped(text.replace("\n", " "), longest)
 
 
 def escaped(text: str, longest: int | None = None) -> str:

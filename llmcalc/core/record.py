@@ -15,7 +15,7 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, dataclass_transform
 
@@ -44,17 +44,16 @@ else:
                 if len(values) > len(fields) or not given.keys().isdisjoint(named) or named.keys() - {*fields}:
                     raise TypeError(f"{cls.__name__} takes each of {', '.join(fields)} once")
                 whole = {**cls._field_defaults, **given, **named}
-                if missing := [name for name in fields if name not in whole]:
-                    raise TypeError(f"{cls.__name__} is missing the required field {missing[0]!r}")
-                values = tuple(map(whole.__getitem__, fields))
+                try:
+                    values = tuple(map(whole.__getitem__, fields))
+                except KeyError as error:
+                    raise TypeError(f"{cls.__name__} is missing the required field {error}") from None
             return tuple.__new__(cls, values)
 
-        @classmethod
-        def _make(cls, values: Iterable[Any]) -> Any:
-            return cls(*values)
+        _make = classmethod(tuple.__new__)
 
         def _replace(self, **named: Any) -> Any:
-            return type(self)(**{**self._asdict(), **named})
+            return type(self)(**{**dict(zip(self._fields, self, strict=True)), **named})
 
         def _asdict(self) -> dict[str, Any]:
             return dict(zip(self._fields, self, strict=True))
@@ -90,15 +89,14 @@ def record(cls: Class) -> Class:
     """Turn a class into a record. All annotated names (own and inherited) except class variables become fields."""
     found = {field.name: field for base in reversed(cls.__mro__) for field in vars(base).get("__fields__", ())}
     own = vars(cls)
-    annotations: dict[str, str] = own.get("__annotations__", {})
-    for name, kind in annotations.items():
+    for name, kind in own.get("__annotations__", {}).items():
         if not kind.startswith("ClassVar"):
-            found[name] = Field(name, kind, own.get(name, MISSING))
+            found[name] = Field._make((name, kind, own.get(name, MISSING)))
     added: dict[str, Any] = {
         "__fields__": tuple(found.values()),
         "__match_args__": tuple(found),
         "__template__": {field.name: field.default for field in found.values()},
-        "__required__": tuple(field.name for field in found.values() if field.default is MISSING),
+        "__required__": tuple([field.name for field in found.values() if field.default is MISSING]),
         "__dataclass_fields__": _Standard(),
     }
     for name, value in (added | _METHODS).items():
@@ -131,8 +129,9 @@ def changed(of: Record, **values: Any) -> Record:
     >>> changed(Point(1, 2), y=3)
     Point(x=1, y=3)
     """
-    own = of.__dict__
-    return type(of)(**{field.name: own[field.name] for field in fields(of)} | values)
+    # cached properties come after the fields
+    own = zip(type(of).__match_args__, of.__dict__.values(), strict=False)  # type: ignore[attr-defined]
+    return type(of)(**{**dict(own), **values})
 
 
 def remembered(owner: object, name: str, key: Hashable, compute: Callable[[], Value], most: int = 2048) -> Value:
@@ -207,7 +206,7 @@ def _equal(self: Any, other: object) -> Any:
 
 
 def _hash(self: Any) -> int:
-    return hash(_values(self))
+    return hash(tuple(self.__dict__.values())[: len(self.__match_args__)])  # as _values, which this call would cost
 
 
 def _repr(self: Any) -> str:

@@ -231,12 +231,8 @@ LOGITS = Setting(
 KERNELS = FUSED, UNFUSED = ("fused", "unfused")  # in which tensors pass through memory
 CONVENTION = Setting(
     "convention", choices=("torch",), help="Use the memory behaviour of transformers' eager PyTorch code."
-)  # fmt: skip
-PATCHES = Setting(
-    "patches", int, 0, least=0, help="Number of image patches per sequence (vision-language models)."
-)  # fmt: skip
-FRAMES = Setting(
-    "frames", int, 0, least=0, help="Number of audio frames per sequence (100 per second; speech models)."
-)  # fmt: skip
+)
+PATCHES = Setting("patches", int, 0, least=0, help="Number of image patches per sequence (vision-language models).")
+FRAMES = Setting("frames", int, 0, least=0, help="Number of audio frames per sequence (100 per second; speech models).")
 SIZES = (BATCH, SEQ, TARGET_SEQ, EXTEND)
 WORKLOAD = (*SIZES, MODE, CONTEXT, SOURCE, PAIRS, LOGITS, CONVENTION, PATCHES, FRAMES)

@@ -75,8 +75,7 @@ def _stack(stack: Stack, sizes: Sizes) -> Stack:
 
 def _shortest(runs: tuple[Run, ...]) -> tuple[Run, ...]:
     """Drop trailing runs that repeat earlier block structures, but keep the first reuse of a shared block."""
-    layers = (layer for run in runs for _, layer in run.block.layers())
-    if any(layer.READS_EARLIER_LAYERS for layer in layers):
+    if any(layer.READS_EARLIER_LAYERS for run in runs for _, layer in run.block.layers()):
         return runs
     signatures = [re.sub(r"\d+", "#", repr(run.block.sublayers)) for run in runs]
     new = [index for index, signature in enumerate(signatures) if signature not in signatures[:index]]

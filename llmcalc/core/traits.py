@@ -165,8 +165,7 @@ class Traits:
 
     def layout_name(self) -> str:
         """Return the name of the layer in checkpoint layouts, which is the kind or a name in ``LAYOUT_NAMES``."""
-        own = vars(self)
-        return next((name for field, name in self.LAYOUT_NAMES.items() if own[field]), self.kind())
+        return next((name for field, name in self.LAYOUT_NAMES.items() if getattr(self, field)), self.kind())
 
     def component(self) -> str:
         """Return the name under which breakdowns list the layer, such as ``short conv``."""

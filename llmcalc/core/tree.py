@@ -50,8 +50,7 @@ class Node:
     def to_dict(self) -> dict[str, Any]:
         """Return the tree as a plain dictionary without empty fields."""
         data: dict[str, Any] = {"label": self.label, "value": self.value, "unit": self.unit}
-        texts = ("formula", "substituted", "source", "note")
-        data |= {name: text for name in texts if (text := getattr(self, name))}
+        data |= {name: text for name in ("formula", "substituted", "source", "note") if (text := getattr(self, name))}
         if self.children:
             data["children"] = [child.to_dict() for child in self.children]
         return data

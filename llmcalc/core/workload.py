@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from .architecture import Architecture, Stack, declare
@@ -100,9 +101,7 @@ class Workload:
 
 def symbol_values(two_lengths: bool, sizes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the value of each symbol. ``two_lengths`` is True if an encoder runs in the same step."""
-    batch, seq, context, target_seq, source = (
-        sizes[name] for name in ("batch", "seq", "context", "target_seq", "source")
-    )
+    batch, seq, context, target_seq, source = itemgetter("batch", "seq", "context", "target_seq", "source")(sizes)
     if two_lengths:
         new, source, new_source = seq if target_seq is None else target_seq, seq, seq
     else:

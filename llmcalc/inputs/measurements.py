@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import starmap
 from typing import Any
 
 from ..core.record import NamedTuple, changed, record
@@ -104,7 +105,7 @@ def read_measurements(data: Mapping[str, Any]) -> tuple[Measurements, ...]:
     found = []
     for title, entry in data.items():
         known = dict(entry)
-        rows = tuple(Row(*row) for row in known.pop("rows", ()))
+        rows = tuple(starmap(Row, known.pop("rows", ())))
         settings = known.pop("compared", known.pop("settings", ""))
         found.append(Measurements(title, settings=settings, rows=rows, **known))
     return tuple(found)

@@ -100,7 +100,7 @@ class StepTime(NamedTuple):
     @property
     def kernels(self) -> Number:
         """Time of all kernels."""
-        return sum(cost.seconds for cost in self.components.values())
+        return sum([cost.seconds for cost in self.components.values()])
 
     @property
     def seconds(self) -> Number:

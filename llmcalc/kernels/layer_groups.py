@@ -145,8 +145,8 @@ class LayerGroups:
                     is_recurrent = self.kernels.states[access.label].role == RECURRENT
                     group = of_type.get(Scan if is_recurrent else Convolution, group)
                 if access.kind != WEIGHTS:
-                    count = product(factor for _, factor in access.factors)
-                    found.append(Moved(group, access.kind, count, tuple(axis for axis, _ in access.factors)))
+                    count = product([factor for _, factor in access.factors])
+                    found.append(Moved(group, access.kind, count, tuple([axis for axis, _ in access.factors])))
         return self._moved[key]
 
     def _keys(self) -> list[Key]:

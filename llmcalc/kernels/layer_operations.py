@@ -44,8 +44,7 @@ def operations(
     for _, group in groupby(works(architecture, conventions), key=lambda work: id(work.place)):
         layer = list(group)
         for numbers, operation in layer_operations(architecture, layer, mesh, training):
-            own = tuple(layer[number] for number in numbers)
-            found.append(changed(operation, place=layer[0].place, works=own))
+            found.append(changed(operation, place=layer[0].place, works=tuple(map(layer.__getitem__, numbers))))
     return tuple(found)
 
 

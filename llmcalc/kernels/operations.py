@@ -74,7 +74,7 @@ class Operation:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the computed tensors."""
-        return tuple(dict.fromkeys(work.equation.out.name for work in self.works))
+        return tuple(dict.fromkeys([work.equation.out.name for work in self.works]))
 
     @cached_property
     def component(self) -> str:

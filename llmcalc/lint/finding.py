@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..calc.sharding import Mesh
+from ..core.amount import summed
 from ..core.architecture import Architecture, Stack
-from ..core.ledger import stack_entries
+from ..core.ledger import Entry, stack_entries
 from ..core.record import NamedTuple, record
 
 Problem = tuple[str, str, str]  # place, message and advice of a finding
@@ -59,11 +60,11 @@ class Finding:
 
 
 def _sites(stack: Stack) -> Iterator[Site]:
-    """Yield the layer sites of a stack."""
-    counts: dict[tuple[str, Any], int] = {}
-    for entry in stack_entries(stack):
+    """Return the layer sites of a stack."""
+
+    def place_of(entry: Entry) -> str:
         section = [] if entry.run is None else [entry.section, entry.sublayer]
-        place = ".".join(dict.fromkeys([stack.name, *section, entry.name]))
-        counts[place, entry.layer] = counts.get((place, entry.layer), 0) + entry.stored
-    for (place, layer), count in counts.items():
-        yield Site(stack, place, layer, count)
+        return ".".join(dict.fromkeys([stack.name, *section, entry.name]))
+
+    counts = summed(((place_of(entry), entry.layer), entry.stored) for entry in stack_entries(stack))
+    return (Site(stack, place, layer, count) for (place, layer), count in counts.items())

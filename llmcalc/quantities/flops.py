@@ -21,14 +21,13 @@ def _measure(architecture: Architecture, settings: dict[str, Any]) -> Flops:
 
 
 def _form(result: Flops, part: str) -> tuple[Form, int]:
-    forms = {
+    return {
         "total": result.form,
         "matmul": result.matmul_form + result.backward_form,
         "other": result.form - result.matmul_form - result.backward_form,
         "forward": result.matmul_form,
         "backward": result.backward_form,
-    }
-    return forms[part], 1
+    }[part], 1
 
 
 def _compared(result: Flops) -> tuple[str, dict[str, int]]:

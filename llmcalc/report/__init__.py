@@ -29,6 +29,4 @@ def render(document: Document, form: str, **style: Any) -> str:
 
     from .document import printable_document
 
-    text = import_module(f".formats.{form}", __name__).render(printable_document(document), **style)
-    assert isinstance(text, str)
-    return text
+    return str(import_module(f".formats.{form}", __name__).render(printable_document(document), **style))

@@ -23,7 +23,6 @@ def calibration_document(result: Calibration, source: str = "", written: str | N
         written: file that the calibration is saved in.
     """
     left = list(result.left_out.items())
-    shown = [f"left out: {place}: {reason}" for place, reason in left[:MOST_SHOWN]]
     more = f"left out: {len(left) - MOST_SHOWN:,} more rows" if len(left) > MOST_SHOWN else ""
 
     return Document(
@@ -32,7 +31,7 @@ def calibration_document(result: Calibration, source: str = "", written: str | N
             "calibrate", {"rows": source}, {**result.to_dict(), "evidence": result.evidence, "notes": [NOTE]}
         ),
         subtitle=(f"written to {written}" if written else "",),
-        warnings=(*shown, more, *result.warnings),
+        warnings=(*(f"left out: {row}: {reason}" for row, reason in left[:MOST_SHOWN]), more, *result.warnings),
         tables=(_factors(result), _measurements(result)),
         notes=(NOTE,),
     )

@@ -154,12 +154,11 @@ def law_document(one: Law) -> Document:
     ends = [
         (QUANTITIES[name], *("" if end is None else about(end, "") for end in ends)) for name, ends in one.range.items()
     ]
-    experts = EXPERTS if "e_start" in one.constants else ""
     unit = "" if one.unit == 1 else f"C in units of {one.unit:.4g} FLOPs"
     return Document(
         f"{one.title} ({one.name})",
         lambda: envelope("laws show", {"name": one.name}, {**one.to_dict(), "formula": FORMULAS[one.form], **FITTED}),
-        subtitle=(FORMULAS[one.form], experts, unit),
+        subtitle=(FORMULAS[one.form], EXPERTS if "e_start" in one.constants else "", unit),
         warnings=(LAW_DOUBTS[one.checked],),
         facts=(Fact("form", one.form), Fact("N", one.counts, "", COUNTS[one.counts])),
         tables=(

@@ -37,9 +37,8 @@ def draw_chart(chart: Chart, width: int) -> list[str]:
     _draw_marks(grid, [(mark, round(x.place(mark.x)), floor(y.place(mark.y))) for mark in chart.marks])
     labels = {min(floor(y.place(value)), ROWS - 1): plain_label(value) for value, _ in marks_y}
     lines = [f"{labels.get(row, ''):>{margin}} |{''.join(grid[row])}" for row in reversed(range(ROWS))]
-    found = ticks(x.low, x.high, chart.x.kind, chart.x.logarithmic, columns // ROOM_X)
     below = [" "] * columns
-    for value, _ in found:
+    for value, _ in ticks(x.low, x.high, chart.x.kind, chart.x.logarithmic, columns // ROOM_X):
         text, at = plain_label(value), round(x.place(value))
         start = max(min(at - len(text) // 2, columns - len(text)), 0)
         below[start : start + len(text)] = text
@@ -53,8 +52,7 @@ def _between(points: list[tuple[float, float]], at: float) -> float:
     """Return the height of a curve through ``points`` by linear interpolation."""
     right = min(max(bisect_right(points, (at, float("inf"))), 1), len(points) - 1)
     (x0, y0), (x1, y1) = points[right - 1], points[right]
-    share = min(max((at - x0) / (x1 - x0), 0.0), 1.0)
-    return y0 + share * (y1 - y0)
+    return y0 + min(max((at - x0) / (x1 - x0), 0.0), 1.0) * (y1 - y0)
 
 
 def _draw_marks(grid: list[list[str]], marks: list[tuple[Mark, int, int]]) -> None:

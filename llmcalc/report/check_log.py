@@ -34,9 +34,8 @@ def _row(figure: ComparedFigure) -> tuple[Any, ...]:
     name = _NAMES.get(figure.name, name)
     own = figure.predicted
     texts = (_text(value, unit) for value in (figure.logged, own.best, own.low, own.high))
-    sign = "" if figure.is_within else "✗ outside"
     share = round(100 * figure.difference / figure.logged, 2) + 0 if figure.logged else None  # no -0
-    return name, *texts, "" if share is None else f"{share:+.2f} %", sign
+    return name, *texts, "" if share is None else f"{share:+.2f} %", "" if figure.is_within else "✗ outside"
 
 
 _NAMES = {

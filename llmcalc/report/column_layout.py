@@ -81,8 +81,7 @@ def fit(found: Sequence[Piece], width: int) -> list[list[tuple[Piece, int]]]:
     """Return lists of (piece, width) that fit into ``width``. A split table has more than one list."""
     kept = list(found)
     while _least(kept) > width and any(piece.optional for piece in kept):
-        worst = max(piece.optional for piece in kept)
-        kept = _without(kept, worst)
+        kept = _without(kept, max(piece.optional for piece in kept))
     if _least(kept) <= width or len(kept) <= 2:
         return [_widen(kept, width)]
     head, rest = kept[0], kept[1:]

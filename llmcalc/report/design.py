@@ -102,5 +102,4 @@ def _rules(result: Design, unit: str) -> Table:
         same = best.sizes == result.candidates[0].sizes
         sizes = "costs nothing" if same else _sizes(best)
         rows.append((label, sizes, None if same else _value(best, unit), "" if same else _off(best)))
-    heads = columns("without the rule", "best shape", _column(unit), "off: name")
-    return Table("cost of each rule", heads, rows)
+    return Table("cost of each rule", columns("without the rule", "best shape", _column(unit), "off: name"), rows)

@@ -47,8 +47,7 @@ def _notes(result: EncoderServing) -> list[str]:
     notes = [spelled("one request at a time is assumed: {concurrency} sets the number")] * result.is_concurrency_assumed
     notes += [f"at most {result.max_num_batched_tokens:,} tokens in a forward pass of one GPU or group of GPUs"]
     if result.concurrency > result.batch:
-        waiting = f"{result.concurrency - result.batch:,.6g}"
-        notes.append(f"{waiting} requests wait for the batches before their own")
+        notes.append(f"{result.concurrency - result.batch:,.6g} requests wait for the batches before their own")
     notes += [f"the interval is wider: {reason}" for reason in result.step.interval.reasons]
     notes += [f"assumed, as no figure of this GPU is known: {text}" for text in result.step.model.assumed]
     notes.append("all sequences have the same length; no time of tokenising text or of the network is included")

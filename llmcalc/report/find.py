@@ -26,14 +26,13 @@ def find_models_document(found: ModelSearch, given: str | None = None) -> Docume
     })  # fmt: skip
     workload = {"batch": 1, "seq": SEQ, **found.settings}
     workload["seq"] = f"{workload['seq']} or more"
-    inputs = {"accelerator": card.to_dict() if card else None, **found.settings}
     longest = (
         f"{exact(MOST_CONTEXT)}+: longer contexts were not tried. Most models are trained with shorter ones.",
         "weights: the format with the most bits with which the context fits; checkpoint: as published",
     )
     return Document(
         f"{'✓' if found.models else '✗'} {len(found.models)} of {found.n_tried} models fit on {gpus_text(found)}",
-        lambda: envelope("fit", inputs, found.to_dict()),
+        lambda: envelope("fit", {"accelerator": card.to_dict() if card else None, **found.settings}, found.to_dict()),
         subtitle=(f"workload: {named_values(workload)}",),
         warnings=found.errors,
         facts=memory_facts(found, given, "{reserve=SIZE} changes it"),
@@ -95,7 +94,6 @@ def find_recipes_document(
         "fits: name": lambda one: "yes" if one.fits else "no", "needed: about bytes": "needed",
         "host memory: about bytes 1": lambda one: one.host or None, "batch: number": lambda one: one.batch or None,
     })  # fmt: skip
-    answer = f"✓ yes: {best.name}, batch {best.batch}" if best else "✗ no recipe fits"
     inputs = {"accelerator": card.to_dict() if card else None, **found.settings}
     commands = {one.name: spell(one) for one in found.recipes if not one.host} if spell else {}
     return model_document(
@@ -103,7 +101,7 @@ def find_recipes_document(
         "fit",
         lambda: (inputs, {**found.to_dict(), "commands": commands}),
         f" on {gpus_text(found)}",
-        answer=answer,
+        answer=f"✓ yes: {best.name}, batch {best.batch}" if best else "✗ no recipe fits",
         lines=(f"workload: {named_values(found.settings)}",),
         facts=(
             Fact("command", commands.get(best.name) if best else None),

@@ -168,7 +168,7 @@ def _json(
     result: Flops, moved: Traffic | None, counted: Params, by: str, recompute: str
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     inputs = {**workload_inputs(result.workload), "by": by, "recompute": recompute, "conventions": CONVENTIONS}
-    data = {
+    return inputs, {
         **result.to_dict(),
         "bytes_moved": moved.total if moved else None,
         "intensity": moved.intensity if moved else None,
@@ -179,4 +179,3 @@ def _json(
         "published_conventions": conventional_flops(result),
         "notes": [*_bound(result), *result.architecture.notes],
     }
-    return inputs, data

@@ -45,7 +45,6 @@ def kind_document(name: str) -> Document:
     found, fixed = find(name)
     parts = parts_of(found)
     set_fields = "".join(f", {field} {value}" for field, value in fixed.items())
-    facts = () if name == found.kind() else (Fact("same as", f"{found.kind()}{set_fields}"),)
     data = {
         "kind": found.kind(), "description": _plain(summary(found)), "fixed": fixed, "fields": _described(found),
         "parts": {part.kind(): {"description": _plain(summary(part)), "fields": _described(part)} for part in parts},
@@ -53,7 +52,7 @@ def kind_document(name: str) -> Document:
     return Document(
         f"{name}: {_short(found)}",
         lambda: envelope("presets kinds", {"kind": name}, data),
-        facts=facts,
+        facts=() if name == found.kind() else (Fact("same as", f"{found.kind()}{set_fields}"),),
         tables=(
             Table("fields", FIELDS, _rows(found)),
             *(Table(f"{part.kind()}: {_short(part)}", FIELDS, _rows(part)) for part in parts),

@@ -71,12 +71,11 @@ def rule_document(code: str) -> Document:
     """Build a report on a lint rule with its reason and source."""
     found = rule(code)
     doubt = "" if found.checked in ("true", "logic") else " (not fully verified)"
-    facts = (
-        Fact("reason", found.reason),
-        Fact("source", "follows from the equations" if found.source == "logic" else f"{cite(found.source)}{doubt}"),
-    )
+    source = "follows from the equations" if found.source == "logic" else f"{cite(found.source)}{doubt}"
     return Document(
-        f"{found.code}: {found.title}", lambda: envelope("rule", {"code": code}, found.to_dict()), facts=facts
+        f"{found.code}: {found.title}",
+        lambda: envelope("rule", {"code": code}, found.to_dict()),
+        facts=(Fact("reason", found.reason), Fact("source", source)),
     )
 
 

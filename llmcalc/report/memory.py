@@ -70,9 +70,7 @@ def unverified_formats(formats: list[Format]) -> list[str]:
 
 def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
     size = result.state_size
-    formats = list(dict.fromkeys(entry.format for entry in result.stored))
-    if size.cache:
-        formats.append(size.cache)
+    formats = [*dict.fromkeys(entry.format for entry in result.stored), *([size.cache] if size.cache else [])]
     mesh = mesh_line(result.mesh, result)
     beams = f", {size.beams} beams each" if size.beams > 1 else ""
     limit = result.steps.limit
@@ -201,7 +199,7 @@ def _inference_json(result: InferenceMemory, ideal: StateSize | None) -> tuple[d
         "beams": size.beams, "mesh": plain_data(result.mesh), "conventions": CONVENTIONS,
     }  # fmt: skip
     formats = {entry.format.name: entry.format for entry in result.stored}
-    data = {
+    return inputs, {
         **result.to_dict(),
         "weights_by_format": [
             {"component": entry.component, "format": entry.format.name, "elements": entry.elements, "bits": entry.bits}
@@ -213,7 +211,6 @@ def _inference_json(result: InferenceMemory, ideal: StateSize | None) -> tuple[d
         "experts": [*_touched_experts(result)],
         "notes": [*unverified_formats(list(formats.values())), *result.architecture.notes],
     }
-    return inputs, data
 
 
 # --------------------------------------------------------------------- training
@@ -344,10 +341,9 @@ def plain_data(value: Any) -> Any:
 
 def _training_json(result: ParallelMemory) -> tuple[dict[str, Any], dict[str, Any]]:
     worst = result.worst
-    inputs = {**workload_inputs(worst.workload), **training_inputs(result)}
+    inputs = {**workload_inputs(worst.workload), **training_inputs(result), "conventions": CONVENTIONS}
     timeline = {phase: moment.total for phase, moment in _largest(result).items()}
-    data = {**result.to_dict(), "timeline": timeline, "notes": list(worst.architecture.notes)}
-    return {**inputs, "conventions": CONVENTIONS}, data
+    return inputs, {**result.to_dict(), "timeline": timeline, "notes": list(worst.architecture.notes)}
 
 
 def training_inputs(result: ParallelMemory) -> dict[str, Any]:

@@ -52,8 +52,7 @@ def report_page(
 def _documents(served: Sequence[ServedModel], lengths: Sequence[int]) -> Iterator[Document]:
     models = [each.model for each in served]
     yield summary_document(served)
-    for each in served:
-        yield memory_document(each, lengths)
+    yield from (memory_document(each, lengths) for each in served)
     yield from (latency_document(each.time) for each in served if isinstance(each.time, Latency) and each.time.fits)
     yield state_document(models, lengths)
     yield flops_document(models, lengths)

@@ -94,20 +94,17 @@ def _by_tensor(result: Params) -> Table:
 
 
 def _grouped(result: Params) -> Iterator[tuple[str, tuple[int, ...], Row]]:
-    """Yield (name, shape, row) for each tensor. Names of tensors in equal blocks contain a block range."""
+    """Yield (name, shape, row) for each tensor. Names of tensors in equal blocks contain a range of stored blocks, of
+    which a shared run has one.
+    """
     for row in result.rows:
         if row.copies and not row.tensor.buffer:
             name = logical_name(row, row.entry.run)
             if row.entry.run is not None:
-                first = _first_block(row)
+                first = sum(1 if run.shared else run.count for run in row.entry.stack.runs[: row.entry.run])
                 place = str(first) if row.copies == 1 else f"{first}-{first + row.copies - 1}"
                 name = name.replace(f".blocks.{row.entry.run}.", f".blocks.{place}.", 1)
             yield name, logical_shape(row), row
-
-
-def _first_block(row: Row) -> int:
-    """Return the index of the first stored block in a row's run, counting each shared run as one block."""
-    return sum(1 if run.shared else run.count for run in row.entry.stack.runs[: row.entry.run])
 
 
 def _stored(result: Params, layout: str) -> Table:

@@ -36,8 +36,7 @@ def point_document(
         parts: further parts of the report, as for ``model_document``.
     """
     on = f" in {result.engine_title} on {gpus} × {result.accelerator.title}{chosen}"
-    own = named_values({**settings, **limit_texts(getattr(result, "limits", {}))})
-    lines = (own, *parts.pop("lines", ()))
+    lines = (named_values({**settings, **limit_texts(getattr(result, "limits", {}))}), *parts.pop("lines", ()))
     return model_document(result.architecture, "serve", data, on, answer=answer, lines=lines, **parts)
 
 
@@ -90,8 +89,7 @@ def sizes_text(sizes: Mapping[str, int], replicas: int = 1) -> str:
 
 def layout_text(point: Any) -> str:
     """Format a layout, such as ``4 × tp 2`` or ``2 × tp 2 → tp 4`` if the first GPUs compute prefills."""
-    pools = (point.prefill, point.placement)
-    return " → ".join(sizes_text(pool.sizes, pool.replicas) for pool in pools if pool)
+    return " → ".join(sizes_text(pool.sizes, pool.replicas) for pool in (point.prefill, point.placement) if pool)
 
 
 def formats_text(point: Any) -> str:

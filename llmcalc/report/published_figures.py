@@ -87,8 +87,7 @@ def published_table(found: Iterable[Comparison]) -> Table:
 
 def training_table(architecture: Architecture, title: str = "training, as published") -> Table:
     """Return a table of training facts ordered by quantity, which has no rows if no facts are published."""
-    order = list(TRAINING_UNITS)
-    facts = sorted(architecture.facts, key=lambda fact: order.index(fact.quantity))
+    facts = sorted(architecture.facts, key=lambda fact: list(TRAINING_UNITS).index(fact.quantity))
     return Table(title, TRAINING_COLUMNS, [_fact_row(fact) for fact in facts])
 
 
@@ -116,8 +115,7 @@ def _fact_value(fact: TrainingFact) -> str:
 
 def cite(source: str) -> str:
     """Append the full reference to a source such as ``brown2020 Table 2.1`` if its first word is a citation key."""
-    key = source.split(" ", 1)[0].rstrip(",;:")
-    entry = table("sources").get(key)
+    entry = table("sources").get(source.split(" ", 1)[0].rstrip(",;:"))
     if entry is None:
         return source
     text = ", ".join(str(value) for value in entry.values()) if isinstance(entry, dict) else str(entry)

@@ -12,7 +12,7 @@ from ..estimate.scaling.query import Plan, Point
 from ..inputs.training_settings import LAW_SEQ
 from ..search.reference_models import Shape
 from ..training.budget import Budget
-from .document import Cell, Document, Fact, Table, table_of
+from .document import Document, Fact, Table, table_of
 from .heading import model_inputs, structure, title, warnings
 from .json_envelope import envelope
 from .memory import verdict
@@ -128,13 +128,10 @@ def _served(plan: Plan) -> Table:
 
 
 def _shapes(shapes: Sequence[Shape], machine: Machine | None) -> Table:
-    per_gpu: dict[str, Callable[[Shape], Cell]] = {
-        "per GPU: about bytes": lambda one: one.fit.needed if one.fit else None,
-        "": lambda one: verdict(one.fit) if one.fit else "",
-    }
     return table_of("published models of similar size, trained on the whole budget", shapes, {
         "shape: name": "architecture.name", "parameters: about": "parameters", "tokens: about": "tokens",
-        **(per_gpu if machine else {}),
+        **({"per GPU: about bytes": lambda one: one.fit.needed if one.fit else None,
+            "": lambda one: verdict(one.fit) if one.fit else ""} if machine else {}),
     })  # fmt: skip
 
 

@@ -90,8 +90,7 @@ def _index() -> dict[str, dict[str, tuple[str, str, int]]]:
     import json
 
     with open(file, encoding="utf-8") as stream:
-        found: dict[str, dict[str, tuple[str, str, int]]] = json.load(stream)
-    return found
+        return dict(json.load(stream))
 
 
 def index() -> dict[str, dict[str, tuple[str, str, int]]]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import dist, log
-from operator import attrgetter
 
 from ..search.front import ServingFront
 from ..serving.point import Point
@@ -122,13 +121,9 @@ def _commands(listed: Sequence[Point]) -> Table:
 
 def _listing(result: ServingFront) -> Table:
     """Return a table of all points with all digits."""
-
-    def number(name: str) -> Callable[[Point], float]:
-        return lambda one: float(attrgetter(name)(one))
-
     return table_of("points", result.points, {
-        LAYOUT: layout_text, "formats: text": formats_text, **{f"{name}: number": number(name) for name in LISTED},
-        **{f"{name}_{end}_s: number": number(f"{name}.{end}") for name in ("tpot", "ttft") for end in ("low", "high")},
+        LAYOUT: layout_text, "formats: text": formats_text, **{f"{name}: number": name for name in LISTED},
+        **{f"{name}_{end}_s: number": f"{name}.{end}" for name in ("tpot", "ttft") for end in ("low", "high")},
         "command: text": lambda one: " & ".join(one.commands.values()),
     })  # fmt: skip
 

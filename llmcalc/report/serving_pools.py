@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
 from ..search.pools import ServingPools
@@ -95,8 +96,7 @@ def _parts(one: Point) -> list[tuple[str, float]]:
 
 
 def _first_token(one: Point, parts: list[tuple[str, float]]) -> Table:
-    cells = {
-        "part: name": lambda part: part[0], "time: text": lambda part: duration(part[1]),
+    return table_of("time to the first token", parts, {
+        "part: name": itemgetter(0), "time: text": lambda part: duration(part[1]),
         "share: share": lambda part: part[1] / one.ttft_s,
-    }  # fmt: skip
-    return table_of("time to the first token", parts, cells, ("total", duration(one.ttft_s), 1.0))
+    }, ("total", duration(one.ttft_s), 1.0))  # fmt: skip

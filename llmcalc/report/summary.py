@@ -58,8 +58,7 @@ def _answer(subjects: Sequence[Subject]) -> str:
     """Return the answer as a sentence: whether the models fit, or their sizes."""
     first, count = subjects[0], len(subjects)
     if first.fit is None:
-        sizes = [f"{each.name} has {human(params(each.served.model).total)} parameters" for each in subjects]
-        return ", ".join(sizes)
+        return ", ".join(f"{each.name} has {human(params(each.served.model).total)} parameters" for each in subjects)
     gpus = _gpus(first.fit)
     if count == 1:
         each = " on each" if first.fit.count > 1 else ""

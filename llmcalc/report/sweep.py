@@ -34,7 +34,6 @@ def sweep_document(result: Sweep) -> Document:
     """Build the sweep report."""
     check_rows(result.axes)
     varied = ", ".join(f"{axis.name} ({len(axis.values)})" for axis in result.axes)
-    notes = [formula_note(name, form) for name, form in result.forms.items() if form.symbols()]
     axes = {axis.name for axis in result.axes}
     fixed = {name: value for name, value in result.fixed.items() if value not in (None, False) and name not in axes}
     fixed_line = f"fixed: {' · '.join(f'{name} {value}' for name, value in fixed.items())}"
@@ -47,7 +46,7 @@ def sweep_document(result: Sweep) -> Document:
         tables=(_table(result),),
         listing=lambda: _table(result, with_bars=False),
         pictures=lambda: _pictures(result),
-        notes=notes,
+        notes=[formula_note(name, form) for name, form in result.forms.items() if form.symbols()],
         details=("floating-point values have a relative error of about 1e-15; k is 1024",),
     )
 
@@ -93,11 +92,9 @@ def _settings(result: Sweep) -> tuple[str, str]:
 
 
 def _rows(result: Sweep) -> Iterator[tuple[tuple[int, ...], tuple[float, ...]]]:
-    """Yield (sizes, values) for every point, with the last axis varying fastest."""
-    arrays = [result.values[name].ravel().tolist() for name in result.values]
-    points = product(*(axis.values for axis in result.axes))
-    for sizes, *values in zip(points, *arrays, strict=True):
-        yield sizes, tuple(values)
+    """Return (sizes, values) for every point, with the last axis varying fastest."""
+    arrays = (array.ravel().tolist() for array in result.values.values())
+    return zip(product(*(axis.values for axis in result.axes)), zip(*arrays, strict=True), strict=True)
 
 
 def _table(result: Sweep, *, with_bars: bool = True) -> Table:

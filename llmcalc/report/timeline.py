@@ -148,9 +148,8 @@ def _pictures(ordered: Sequence[Point]) -> Iterator[Picture]:
 
 
 def _json(ordered: Sequence[Point]) -> dict[str, Any]:
-    data = {
+    return envelope("timeline", {}, {
         "models": [{field.name: getattr(point, field.name) for field in fields(Point)} for point in ordered],
         "doubling_months": {name: doubling_months(ordered, name) for name in ("total", "flops")},
         "evidence": {"models": "measured", "doubling_months": "fitted"},
-    }
-    return envelope("timeline", {}, data)
+    })  # fmt: skip

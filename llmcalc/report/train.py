@@ -236,11 +236,10 @@ def _usual_mesh(run: Training) -> str:
 
 def _json(run: Training, notes: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     basis = {"basis": "published run" if run.expected.is_published else "other runs"} if run.expected else {}
-    data = {
+    return workload_inputs(run.step.workload), {
         **run.to_dict(),
         "as_other_runs": run.spending(run.other_runs).to_dict() if run.other_runs else None,
         "expected": {**run.answer.to_dict(), **basis} if run.answer and basis else None,
         "by_component": {name: count.matmul for name, count in run.step.by_component.items()},
         "notes": notes,
     }
-    return workload_inputs(run.step.workload), data

@@ -22,9 +22,8 @@ def other_estimate(run: Training) -> Iterator[Fact]:
     is_published = run.machine is not None and run.machine.mfu_source == FROM_OPERATIONS
     span = run.published.mfu if is_published and run.published else run.step_time and run.step_time.utilisation
     assert span
-    label = "by published MFU" if is_published else "by operations"
     note = f"middle {three_digits(hours.mid)}; MFU {percent(span.mid)}"
-    yield Fact(label, range_text(hours.low, hours.high), "", note)
+    yield Fact("by published MFU" if is_published else "by operations", range_text(hours.low, hours.high), "", note)
 
 
 def training_step_tables(run: Training) -> Iterator[Table]:

@@ -112,7 +112,6 @@ def verify_document(architecture: Architecture, found: Outcome) -> Document:
 
 def all_document(found: Sequence[Outcome]) -> Document:
     """Build the verification report for all families, with failed checks and models that could not be run."""
-    families = columns("family: name", "models: number", "checks: number", "verdict")
     missing = [(each.name, _line(each.reason)) for each in found if not each.verification]
     wrong = [(each.name, *check_row(check)) for each in found for check in each.wrong]
     good = sum(each.ok for each in found)
@@ -123,7 +122,7 @@ def all_document(found: Sequence[Outcome]) -> Document:
         f"{_sign(good == len(found))} {good} of {len(found)} models verified",
         lambda: envelope("verify", {"model": "all"}, result),
         tables=(
-            Table("", families, list(_families(found))),
+            Table("", columns("family: name", "models: number", "checks: number", "verdict"), list(_families(found))),
             Table("what differs", (*columns("model: name"), *CHECKS), wrong),
             Table("not verified", columns("model: name", "why"), missing),
         ),

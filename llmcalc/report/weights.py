@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..checkpoint.headers import Headers
-from ..verification.weights import Comparison, Difference, Group, title
+from ..verification.weights import Comparison, Difference, Group, outside_tensors, title
 from .document import Document, Fact, Table, table_of
 from .heading import ignored_keys_note, model_document
 from .json_envelope import envelope
@@ -41,7 +41,8 @@ def _difference_text(one: Difference) -> str:
 
 def headers_document(headers: Headers, command: str) -> Document:
     """Build a report on checkpoint headers without an architecture, with stored elements and bytes per data type."""
-    groups = tuple(_parts(headers))
+    tensors = (Group(f"tensors in {name}", *sums) for name, sums in headers.by_type().items())
+    groups = (*outside_tensors(headers), *tensors)
     result = {
         "total": headers.elements, "tensors": len(headers.tensors),
         "files": [{"name": file.name, "bytes": file.size_bytes} for file in headers.files],
@@ -52,7 +53,6 @@ def headers_document(headers: Headers, command: str) -> Document:
         "to use every command"
     )
     packed = any(kind in headers.by_type() for kind in ("I32", "U8", "I8"))
-    more = "integers may be packed parameters; they are counted as stored" if packed else ""
     name, is_compared = f"{headers.where}: headers only", command == "verify"
     return Document(
         f"{NO} no config.json to compare with" if is_compared else name,
@@ -60,14 +60,8 @@ def headers_document(headers: Headers, command: str) -> Document:
         subtitle=(name if is_compared else "",),
         facts=(Fact("stored", headers.elements, "parameters", "elements in all stored tensors"),),
         tables=(_groups("bytes on disk", groups, total=True),),
-        notes=(note, more),
+        notes=(note, "integers may be packed parameters; they are counted as stored" if packed else ""),
     )
-
-
-def _parts(headers: Headers) -> list[Group]:
-    groups = [Group("headers", 0, 0, sum(file.header_bytes for file in headers.files))]
-    groups.append(Group("padding", 0, 0, sum(file.padding_bytes for file in headers.files)))
-    return groups + [Group(f"tensors in {name}", *sums) for name, sums in headers.by_type().items()]
 
 
 def _groups(name: str, groups: tuple[Group, ...], total: bool = False) -> Table:

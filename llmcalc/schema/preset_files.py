@@ -61,7 +61,8 @@ def files_in(folder: str) -> dict[str, str]:
         entries = sorted(os.listdir(folder))
     except OSError:
         return {}
-    return {entry[: -len(SUFFIX)].lower(): os.path.join(folder, entry) for entry in entries if entry.endswith(SUFFIX)}
+    start = os.path.join(folder, "")
+    return {entry[: -len(SUFFIX)].lower(): start + entry for entry in entries if entry.endswith(SUFFIX)}
 
 
 def find(name: str) -> PresetLocation:

@@ -147,11 +147,10 @@ def _forward(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Chec
 
 def _training(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check]:
     """Check the backward FLOPs and saved activations of a training step."""
-    inputs = texts.first(SEQ)
     has_head = any(declare(layer).logits for _, layer in small.main.outputs)
     observer = Observer()
     with observer.weights_of(model):
-        saved_sizes = train_step(model, *inputs, targets=FIRST_ID if has_head else None).saved_sizes
+        saved_sizes = train_step(model, *texts.first(SEQ), targets=FIRST_ID if has_head else None).saved_sizes
         if texts.pixels is not None:
             saved_sizes += tower_step(model, texts.pixels, texts.grid).saved_sizes
     declared = flops(small, mode="train", **texts.sizes)

@@ -134,9 +134,8 @@ class _Run:
             self.refuse(f"the length {short_repr(length)} of the axis {axis!r}")
         found = int(evaluate(length, {**self.workload, **fixed}, ATOMS))
         if found < 0:
-            raise UnsupportedError(
-                f"axis {axis}: the length {length} evaluates to {found} in this step", where=self.layer.kind()
-            )
+            text = f"axis {axis}: the length {length} evaluates to {found} in this step"
+            raise UnsupportedError(text, where=self.layer.kind())
         return found
 
     def is_past(self, axis: str) -> bool:

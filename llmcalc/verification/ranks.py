@@ -81,8 +81,7 @@ class Ranks:
 
         A result that is not saved is exchanged again in other sub-layers and in the backward pass.
         """
-        scope = None if is_saved and self.phase == FORWARD else self.scope
-        key = self._key(kind, parts, axes, scope)
+        key = self._key(kind, parts, axes, None if is_saved and self.phase == FORWARD else self.scope)
         found = [made([parts[peer] for peer in self.peers(rank, axes)]) for rank in range(len(parts))]
         if not self.is_known(kind, parts, axes):
             self.count(kind, axes, Fraction((found if kind == ALL_GATHER else parts)[0].size, n_owners))

@@ -167,10 +167,7 @@ class ShardedArray(NDArrayOperatorsMixin):
             if self.has_token_rows and not is_divided and self.ranks.groups[some[0]] == "tp":
                 self.scatter(dict.fromkeys(some, 1))
             else:
-                n_owners = self.n_owners()
-                self.parts = self.ranks.exchange(
-                    ALL_REDUCE, self.parts, some, lambda each: sum(each), n_owners=n_owners
-                )
+                self.parts = self.ranks.exchange(ALL_REDUCE, self.parts, some, sum, n_owners=self.n_owners())
                 self.partial -= set(some)
         return self
 
@@ -179,9 +176,7 @@ class ShardedArray(NDArrayOperatorsMixin):
         axes = list(splits)
         if not axes:
             return self
-        summed = self.ranks.exchange(
-            REDUCE_SCATTER, self.parts, axes, lambda terms: sum(terms), n_owners=self.n_owners()
-        )
+        summed = self.ranks.exchange(REDUCE_SCATTER, self.parts, axes, sum, n_owners=self.n_owners())
         found = ShardedArray(self.ranks, summed, self.shape, dict(self.splits)).narrowed(splits)
         self.parts, self.splits, self.partial = found.parts, found.splits, self.partial - set(axes)
         return self

@@ -37,8 +37,7 @@ def elementwise(function: Any, *inputs: Any) -> ShardedArray:
     at = {axis: dim + len(shape) for axis, dim in splits.items()}
     found = ShardedArray(ranks, parts, shape, at, terms, is_weight, owners)
     if function is np.add:
-        copied = (dim for dim in range(len(shape)) if all(_is_copied(each, dim, shape) for each in inputs))
-        found.copied = frozenset(copied)
+        found.copied = frozenset(n for n in range(len(shape)) if all(_is_copied(each, n, shape) for each in inputs))
     return found
 
 
@@ -140,8 +139,7 @@ def _owners_along(axis: str, arrays: list[ShardedArray], shape: Sequence[int]) -
     if axis in ranks.share_of_tokens:
         maps.sort(key=lambda owner: bool(np.any(owner >= ranks.sizes[axis])))
     joint = np.max(maps, axis=0)
-    is_equal = all(np.all((each == joint) | (each == EVERY)) for each in maps)
-    return maps[0], joint if is_equal else None
+    return maps[0], joint if all(np.all((each == joint) | (each == EVERY)) for each in maps) else None
 
 
 def _sent(array: ShardedArray, target: Owners, divided: Collection[str], owners: Owners) -> ShardedArray:

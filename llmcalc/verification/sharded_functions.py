@@ -39,9 +39,7 @@ def einsum(spec: str, *operands: Any, order: str = "K") -> ShardedArray:
     for rank in range(len(ranks.places)):
         own = [array.local(rank, splits) for array, splits in zip(arrays, wanted, strict=True)]
         parts.append(np.einsum(spec, *own, order="C"))
-    sizes: dict[str, int] = {}
-    for term, array in zip(terms, arrays, strict=True):
-        sizes |= dict(zip(term, array.shape, strict=True))
+    sizes = dict(zip("".join(terms), (size for array in arrays for size in array.shape), strict=True))
     shape = [sizes[letter] for letter in out]
     splits = {axis: out.index(letter) for axis, letter in divided.items() if letter in out}
     owners = {axis: np.broadcast_to(owner, shape) for axis, owner in owners.items()}
@@ -123,11 +121,10 @@ def _with_all_tokens(total: ShardedArray) -> ShardedArray:
 def _largest(array: ShardedArray, axis: Any = None, keepdims: Any = False) -> ShardedArray:
     array.reduce(array.partial)
     dims, ranks = _dims(axis, array.ndim), array.ranks
-    found = {name for name, dim in array.splits.items() if dim in dims}
     kept = {name: dim for name, dim in array.splits.items() if dim not in dims}
     parts = [np.max(part, axis=tuple(dims), keepdims=True) for part in array.parts]
-    for axes in ranks.by_group(found):
-        parts = ranks.exchange(ALL_REDUCE, parts, axes, lambda each: np.maximum.reduce(each))
+    for axes in ranks.by_group(array.splits.keys() - kept.keys()):
+        parts = ranks.exchange(ALL_REDUCE, parts, axes, np.maximum.reduce)
     shape = [1 if dim in dims else size for dim, size in enumerate(array.shape)]
     whole = ShardedArray(ranks, parts, shape, kept)
     return whole if keepdims else whole.reshape([size for dim, size in enumerate(shape) if dim not in dims])
@@ -138,8 +135,7 @@ def _joined(function: Any, arrays: Sequence[Any], axis: int = 0) -> ShardedArray
     given, is_stack = as_sharded(arrays), function is np.stack
     ranks, is_weight = given[0].ranks, all(each.is_weight for each in given)
     dim = axis % (given[0].ndim + is_stack)
-    if not is_stack:
-        given = _with_rows_on_same_ranks(given, dim)
+    given = given if is_stack else _with_rows_on_same_ranks(given, dim)
     spread = {name for each in given for name in each.owners}
     given = [each.owned(spread) for each in given]
     owners = {name: function([each.owner_of(name) for each in given], axis=axis) for name in spread}

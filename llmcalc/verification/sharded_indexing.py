@@ -83,11 +83,8 @@ class DividedIds(np.ndarray[Any, Any]):
 
 def _splits_of_ids(dims: dict[int, Any]) -> Splits:
     """Return the divided dimensions of rows that divided ids look up, given the index of each dimension."""
-    found: Splits = {}
-    for dim, each in dims.items():
-        if isinstance(each, DividedIds) and each.ndim == ID_DIMS:
-            found |= {axis: dim + at for axis, at in each.splits.items()}
-    return found
+    divided = ((dim, each) for dim, each in dims.items() if isinstance(each, DividedIds) and each.ndim == ID_DIMS)
+    return {axis: dim + at for dim, each in divided for axis, at in each.splits.items()}
 
 
 def _take_gathered(array: ShardedArray, index: Any, axes: set[str]) -> ShardedArray:
@@ -110,7 +107,6 @@ def add_at(array: ShardedArray, index: Any, values: ShardedArray) -> None:
     _, to = images(lambda part: part[index], array.shape)
     dim_of = {at: dim for dim, at in to.items() if dim not in dims}
     kept = {axis: dim_of[at] for axis, at in values.splits.items() if at in dim_of}
-    whole = divide(np.zeros(array.shape), array.ranks, kept)
     terms = values.owned(values.splits.keys() - kept.keys())
     owners = {}
     for axis, owner in terms.owners.items():
@@ -119,7 +115,7 @@ def add_at(array: ShardedArray, index: Any, values: ShardedArray) -> None:
         if np.any(owners[axis][index] != owner):  # terms of several ranks
             terms = terms.as_terms([axis])
             del owners[axis]
-    parts = [part.copy() for part in whole.parts]
+    parts = [part.copy() for part in divide(np.zeros(array.shape), array.ranks, kept).parts]
     for part, term in zip(parts, terms.parts, strict=True):
         np.add.at(part, index, term)
     array.parts, array.splits, array.partial, array.owners = parts, kept, terms.partial, owners

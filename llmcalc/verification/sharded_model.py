@@ -65,8 +65,7 @@ def sharded_model_run(architecture: Architecture, mesh: Mesh) -> ShardedRun:
     weights = ShardedWeights(ranks, stored, _tied(model), is_stored) if mesh.zero >= SHARDS_OPTIMIZER else None
     model.tensors = {**divided, **(weights.without_values() if weights and is_stored else {})}
     tape = ShardedTape(ranks, weights)
-    scoped = _ScopedStacks(ranks, weights)
-    model.stacks = [scoped.stack(stack) for stack in model.stacks]
+    model.stacks = list(map(_ScopedStacks(ranks, weights).stack, model.stacks))
     found = _train(model, tape, DividedIds.of(inputs, data_splits(ranks)))
     reduce_unused(
         ranks, mesh, [array for name, array in divided.items() if name in model.parameters and name not in found]

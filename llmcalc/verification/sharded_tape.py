@@ -81,9 +81,8 @@ class ShardedTape(Tape):
         if not (isinstance(value, ShardedArray) and isinstance(gradient, ShardedArray)):
             return gradient
         if id(node) in self._only_ring:
-            return gradient.scatter(
-                {axis: value.splits[axis] for axis in self._rings(value) if axis in gradient.partial}
-            )
+            rings = [axis for axis in self._rings(value) if axis in gradient.partial]
+            return gradient.scatter({axis: value.splits[axis] for axis in rings})
         ranks, terms = value.ranks, self.sums.get(id(node), frozenset())
         gradient = gradient.gathered(terms)
         gradient = gradient.gathered([a for a, dim in value.splits.items() if gradient.splits.get(a, dim) != dim])
@@ -106,12 +105,9 @@ def _with_rows_of(value: ShardedArray, gradient: ShardedArray, terms: frozenset[
     ranks = value.ranks
     for axis in gradient.partial & value.owners.keys() if ranks.experts else ():
         gradient = scattered(gradient, axis, value.owners[axis])
-    targets = {}
-    for axis in gradient.owners.keys() | value.owners.keys():
-        if axis in value.splits or axis in value.owners:
-            had, owner = gradient.owner_of(axis), value.owner_of(axis)
-            targets[axis] = np.where(owner == EVERY, had, owner)
-    gradient = routed(gradient, targets)
+    axes = value.owners.keys() | (gradient.owners.keys() & value.splits.keys())
+    wanted = {axis: (gradient.owner_of(axis), value.owner_of(axis)) for axis in axes}
+    gradient = routed(gradient, {axis: np.where(own == EVERY, had, own) for axis, (had, own) in wanted.items()})
     for axis in gradient.owners.keys() & set(ranks.share_of_tokens):
         if not (axis in value.owners or axis in value.splits or axis in value.partial):
             gradient = with_all_rows(gradient.reduce(gradient.partial), axis)

@@ -17,6 +17,7 @@ from ..calc.memory.weight_formats import StoredTensors
 from ..calc.sharding import Mesh
 from ..calc.traffic import Traffic, traffic
 from ..calc.walk import Extent, Placed
+from ..core.amount import summed
 from ..core.architecture import Architecture
 from ..core.equation import Equation, Operand
 from ..core.layer import Layer
@@ -71,10 +72,8 @@ def declared_elements(
     for placed in (layer for stack in model.stacks for layer in stack.layers()):
         for name, full in placed.names.items():
             weights.setdefault((placed.layer, name), set()).add(full)
-    n_applied = Counter[Layer]()
-    for step in steps:
-        for entry in {id(access.work.entry): access.work.entry for access in step.accesses}.values():
-            n_applied[entry.layer] += entry.applied
+    entries = [{id(each.work.entry): each.work.entry for each in step.accesses}.values() for step in steps]
+    n_applied = summed((entry.layer, entry.applied) for own in entries for entry in own)
 
     def size(access: Access, step: Traffic) -> Fraction:
         layer, name = access.work.entry.layer, ".".join((*access.work.part, access.label))

@@ -21,6 +21,7 @@ from ..checkpoint.published_weights import ExpectedTensor, expected_tensors, lay
 from ..checkpoint.quantisation.method import Quantisation
 from ..checkpoint.quantisation.read import quantisation_variants, safetensors_type
 from ..checkpoint.stored_tensors import aliases, declared
+from ..core.amount import group_by
 from ..core.architecture import Architecture
 from ..core.errors import UnknownNameError, short_repr
 from ..core.record import NamedTuple
@@ -107,12 +108,10 @@ class Comparison:
 
     def bytes_by_part(self) -> Iterator[Group]:
         """Yield the sizes of the headers, the padding, the tensors of each data type, and any unexplained bytes."""
-        files = self.headers.files
-        yield Group("headers", 0, 0, sum(file.header_bytes for file in files))
-        yield Group("padding", 0, 0, sum(file.padding_bytes for file in files))
+        yield from outside_tensors(self.headers)
         for name, sums in sorted(self.headers.by_type().items(), key=lambda item: -item[1][2]):
             yield Group(f"tensors in {name}", *sums)
-        unexplained = sum(file.unexplained_bytes for file in files)
+        unexplained = sum(file.unexplained_bytes for file in self.headers.files)
         if unexplained:
             yield Group("unexplained", 0, 0, unexplained)
 
@@ -130,6 +129,12 @@ class Comparison:
             "beside": [group._asdict() for group in self.additional],
             "bytes": [group._asdict() for group in self.bytes_by_part()],
         }
+
+
+def outside_tensors(headers: Headers) -> Iterator[Group]:
+    """Yield the sizes of the headers and of the padding in all files."""
+    yield Group("headers", 0, 0, sum(file.header_bytes for file in headers.files))
+    yield Group("padding", 0, 0, sum(file.padding_bytes for file in headers.files))
 
 
 def verify_weights(architecture: Architecture, headers: Headers) -> Comparison:
@@ -212,15 +217,13 @@ def _expected(counted: Params, naming: Naming, method: Quantisation | None, dtyp
 
 def _compare(counted: Params, headers: Headers, naming: Naming, wanted: list[ExpectedTensor]) -> Comparison:
     alias_of = {naming.rename(alias): naming.rename(name) for alias, name in aliases(counted, naming.layout).items()}
-    aliases_by_name: dict[str, list[str]] = defaultdict(list)
-    for alias, name in alias_of.items():
-        aliases_by_name[name].append(alias)
+    aliases_by_name = group_by(alias_of, alias_of.__getitem__)
     matched: list[TensorInfo] = []
     differences: list[Difference] = []
     used: set[str] = set()
     n_declared = 0
     for expected in wanted:
-        names = (expected.name, *aliases_by_name[expected.name])
+        names = (expected.name, *aliases_by_name.get(expected.name, ()))
         stored = next((headers.tensors[name] for name in names if name in headers.tensors), None)
         if stored is None:
             if not expected.declared.buffer and not expected.name.endswith(BUFFERS):  # buffers are optional
@@ -267,7 +270,6 @@ def _additional(
     blocks = max(stack.n_layers for stack in counted.architecture.stacks)
     values = {**(headers.config or {}), **headers.metadata}
     has_mtp = any(str(key).rpartition(".")[2] in _MTP_KEYS and bool(value) for key, value in values.items())
-    is_text_part = bool(counted.architecture.inputs.get("language_part"))
     groups: dict[str, list[TensorInfo]] = defaultdict(list)
     for tensor in headers:
         if tensor.name in used:
@@ -280,14 +282,13 @@ def _additional(
             kind = MTP
         else:
             kinds = (name for name, suffixes in _ADDITIONAL.items() if tensor.name.endswith(suffixes))
-            kind = next(kinds, NOT_TEXT if is_text_part else "")
+            kind = next(kinds, NOT_TEXT if counted.architecture.inputs.get("language_part") else "")
         groups[kind].append(tensor)
     extra = groups.pop("", [])
-    known = (
+    return tuple(
         Group(kind, len(own), sum(tensor.elements for tensor in own), sum(tensor.size_bytes for tensor in own))
         for kind, own in groups.items()
-    )
-    return tuple(known), extra
+    ), extra
 
 
 def title(comparison: Comparison) -> str:

@@ -19,5 +19,4 @@ def exclude_zero_experts(layers: Iterable[PlacedLayer], tensors: dict[str, Array
         declaration = declare(placed.layer)
         if declaration.routed_experts and declaration.idle_experts and "correction" in placed.names:
             name, n_experts = placed.names["correction"], declaration.routed_experts[0]
-            is_zero_expert = np.arange(tensors[name].size) >= n_experts
-            tensors[name] = np.where(is_zero_expert, EXCLUDED, tensors[name])
+            tensors[name] = np.where(np.arange(tensors[name].size) < n_experts, tensors[name], EXCLUDED)

@@ -11,6 +11,7 @@ import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 PACKAGE = Path(__file__).parents[1]
 NOT_RUN = ("testing.py", "verification/", "twins/")  # need NumPy
@@ -23,10 +24,14 @@ def bundle() -> dict[str, str]:
     return dict((*_package(), *_presets(), *_yaml()))
 
 
-def packed(files: dict[str, str]) -> bytes:
-    """Return files as compressed JSON, with the same bytes for the same files."""
-    text = json.dumps(files, ensure_ascii=False, separators=(",", ":"))
-    return gzip.compress(text.encode("utf-8"), mtime=0)
+def packed(content: Any) -> bytes:
+    """Return a content, such as files, as compressed JSON, with the same bytes for the same content."""
+    return gzip.compress(_json(content).encode(), mtime=0)
+
+
+def _json(content: Any) -> str:
+    """Return a content as compact JSON."""
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 
 def _package() -> Iterator[tuple[str, str]]:
@@ -52,8 +57,7 @@ def _compiled(file: Path) -> str:
     from ..schema.yaml_reader import read_yaml
 
     text = file.read_text("utf-8")
-    data = json.loads(text) if file.suffix == ".json" else read_yaml(text, file.name).data
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return _json(json.loads(text) if file.suffix == ".json" else read_yaml(text, file.name).data)
 
 
 def _presets() -> Iterator[tuple[str, str]]:
@@ -68,7 +72,7 @@ def _presets() -> Iterator[tuple[str, str]]:
     for file in sorted(Path(shipped_folder()).glob("*.yaml")):
         yield f"llmcalc/presets/{file.name}", file.read_text("utf-8")
         yield f"llmcalc/presets/{file.stem}.json", _compiled(file)
-    yield f"llmcalc/presets/{INDEX}", json.dumps(index(), ensure_ascii=False, separators=(",", ":"))
+    yield f"llmcalc/presets/{INDEX}", _json(index())
     for name, schema in (("preset", preset_schema()), ("result", result_schema())):
         yield f"llmcalc/presets/{name}.schema.json", json.dumps(schema, indent=1, ensure_ascii=False)
 

@@ -40,7 +40,5 @@ def read_folder(folder: Path) -> Files:
 
 def digest(files: Mapping[str, bytes]) -> str:
     """Return a short hash of names and contents."""
-    found = hashlib.sha256()
-    for name in sorted(files):
-        found.update(f"{name}\0{len(files[name])}\0".encode() + files[name])
-    return found.hexdigest()[:16]
+    parts = (f"{name}\0{len(files[name])}\0".encode() + files[name] for name in sorted(files))
+    return hashlib.sha256(b"".join(parts)).hexdigest()[:16]

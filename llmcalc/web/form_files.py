@@ -11,9 +11,7 @@ Each file describes one quantity of all models, because this takes fewer bytes t
 from __future__ import annotations
 
 import gc
-import gzip
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -21,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..schema.preset_files import files_in, read_preset, shipped_folder
+from .bundle import packed
 from .cache import Files, cache_folder, cached, read_folder
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def compile_files() -> Files:
     with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=gc.disable) as pool:
         rows = [row for found in pool.map(_forms_of_family, sorted(files_in(shipped_folder()))) for row in found]
     found = contents(rows) | {"catalogue": catalogue()}
-    return {f"{name}.json.gz": compressed(content) for name, content in found.items()}
+    return {f"{name}.json.gz": packed(content) for name, content in found.items()}
 
 
 def _forms_of_family(family: str) -> list[ModelForms]:
@@ -107,8 +106,3 @@ def contents(rows: Iterable[ModelForms]) -> dict[str, Any]:
         "flops": {"inputs": INPUTS, "matmul": matmul, "other": other},
         "memory": {"formats": WEIGHTS, "steps": STEPS, "caches": CACHES, "totals": TOTALS, **own},
     }
-
-
-def compressed(content: Any) -> bytes:
-    """Return a content as compressed JSON, with the same bytes for the same content."""
-    return gzip.compress(json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(), 9, mtime=0)

@@ -80,8 +80,7 @@ def _names(words: list[str]) -> Iterable[Item]:
 def _flags(command: Command, words: list[str]) -> Iterable[Item]:
     """Return the options that are not given yet, or can be repeated."""
     for flag, option in command.options.items():
-        is_repeated = flag in words and not option.repeatable
-        if flag.startswith("--") and flag not in OUTPUT and not is_repeated:
+        if flag.startswith("--") and flag not in OUTPUT and (flag not in words or option.repeatable):
             yield flag, option.help
 
 
@@ -95,8 +94,7 @@ def _values(option: Option | None, typed: str, files: Sequence[str]) -> Iterable
 
 def _named(source: str, typed: str, files: Sequence[str]) -> Iterable[Item]:
     """Return the files, and the names of a source that begin with a text."""
-    names = completer(source)(typed) if source else []
-    return [(shlex.quote(name), "") for name in (*files, *names)]
+    return [(shlex.quote(name), "") for name in (*files, *(completer(source)(typed) if source else ()))]
 
 
 def _position(command: Command, words: list[str]) -> int:

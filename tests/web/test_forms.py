@@ -13,8 +13,9 @@ import pytest
 
 from llmcalc.schema.preset_files import files_in, shipped_folder
 from llmcalc.web import form_files
+from llmcalc.web.bundle import packed
 from llmcalc.web.cache import cached
-from llmcalc.web.form_files import compressed, contents, shipped_models
+from llmcalc.web.form_files import contents, shipped_models
 from llmcalc.web.forms import forms_of
 
 from .forms_reference import evaluated, reference, texts, workloads
@@ -144,5 +145,5 @@ def test_the_user_is_told_what_takes_long(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_files_are_compressed_and_reproducible() -> None:
     content = {"model": ["1", 2]}
-    assert compressed(content) == compressed(content)
-    assert json.loads(gzip.decompress(compressed(content))) == content
+    assert packed(content) == packed(content)
+    assert json.loads(gzip.decompress(packed(content))) == content

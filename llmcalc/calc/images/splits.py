@@ -138,8 +138,7 @@ class Padded(Split):
     def split(self, width: int, height: int, patch: int, merge: int) -> Pieces:
         """Return the padded image."""
         n_patches = max(1, width // patch) * max(1, height // patch)
-        limits = (self.side * patch / width, self.side * patch / height)
-        scale = min(1.0, sqrt(self.patches / n_patches), *limits)
+        scale = min(1.0, sqrt(self.patches / n_patches), self.side * patch / width, self.side * patch / height)
         unit = patch * merge
         high, wide = (ceil(max(1, int(side * scale)) / unit) * unit for side in (height, width))
         return Pieces([(high, wide)])

@@ -68,9 +68,7 @@ class Canvas(Split):
             n_tokens, scale = self.side // (patch * merge), min(columns / width, rows / height) * self.side
             high, wide = (ceil(int(side * scale) / (patch * merge)) for side in (height, width))
             return Pieces([tile] * (count + self.overview), grids=[(n_tokens, n_tokens + 1), (high, wide + 1)])
-        if count == 1:
-            return Pieces([tile])
-        return Pieces([tile] * (count + self.overview), count, rows)
+        return Pieces([tile] * (count + self.overview), count, rows) if count > 1 else Pieces([tile])
 
     def largest(self, patch: int, merge: int) -> Iterator[tuple[int, int]]:
         """Yield the shapes of all arrangements of tiles."""
@@ -101,8 +99,7 @@ class Canvas(Split):
         """Return the arrangement that enlarges the image least, or reduces it least if none is large enough."""
         sizes = {shape: (self.side * shape[0], self.side * shape[1]) for shape in self._arrangements()}
         scales = {shape: min(wide / width, high / height) for shape, (high, wide) in sizes.items()}
-        large = [scale for scale in scales.values() if scale >= 1]
-        scale = min(large) if large else max(scales.values())
+        scale = min((scale for scale in scales.values() if scale >= 1), default=max(scales.values()))
         return min((shape for shape, own in scales.items() if own == scale), key=prod)
 
     def _covering(self, width: int, height: int) -> tuple[int, int]:
@@ -149,8 +146,7 @@ class Tiles(Split):
         long, short = max(width, height), min(width, height)
         other = int(self.longest * short / long)
         n_long = ceil(self.longest / self.side)
-        n_short = ceil(int(n_long * self.side * short / long) / self.side) if other else 1
-        n_short = max(1, n_short)
+        n_short = max(1, ceil(int(n_long * self.side * short / long) / self.side)) if other else 1
         rows, columns = (n_short, n_long) if width >= height else (n_long, n_short)
         count, tile = rows * columns, (self.side, self.side)
         return Pieces([tile] * (count + 1), count, rows) if count > 1 else Pieces([tile])

@@ -167,9 +167,7 @@ class DeclarationScope:
             shards *= self.shards(axes)
         elif self.is_sequence(axes):
             shards *= mesh.cp
-        if group[0] == "etp" and mesh.sp:
-            shards *= mesh.tp // group[1]
-        elif group[0] == "etp":
-            shards *= self.replicas
+        if group[0] == "etp":
+            shards *= mesh.tp // group[1] if mesh.sp else self.replicas
         factors = (*self.place.extents(axes), *factors)
         self.recorder.add(self.place, kind, group, tensor, phase, factors, shards=shards, bits=bits)

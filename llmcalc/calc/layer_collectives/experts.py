@@ -57,8 +57,7 @@ def _dispatch(scope: DeclarationScope, operand: Operand, group: tuple[str, int])
     if scope.has_all_tokens:
         enter(scope, operand.name, axes, group)
         return
-    routed = (*axes, *(axis for axis in sorted(scope.used) if axis not in axes))
-    _all_to_all(scope, operand.name, routed)
+    _all_to_all(scope, operand.name, (*axes, *(axis for axis in sorted(scope.used) if axis not in axes)))
     if scope.sends_shares:
         scope.add(ALL_GATHER, ("tp", scope.replicas), "dx", BACKWARD, _tokens(scope, axes))
 
@@ -96,5 +95,4 @@ def _tokens(scope: DeclarationScope, axes: tuple[str, ...]) -> tuple[str, ...]:
 def _all_to_all(scope: DeclarationScope, name: str, axes: tuple[str, ...]) -> None:
     mesh = scope.mesh
     for phase, tensor in ((FORWARD, name), (BACKWARD, f"d{name}")):
-        shards = mesh.tp if mesh.sp else scope.replicas
-        scope.add(ALL_TO_ALL, ("ep", mesh.ep), tensor, phase, axes, shards=shards)
+        scope.add(ALL_TO_ALL, ("ep", mesh.ep), tensor, phase, axes, shards=mesh.tp if mesh.sp else scope.replicas)

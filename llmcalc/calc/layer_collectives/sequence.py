@@ -30,11 +30,10 @@ def exchange(scope: DeclarationScope, operand: Operand, equation: Equation) -> N
     if not own or "q" in own or "q" not in equation.out.axes or operand.name in scope.weights:
         return
     divided = max(scope.shards(operand.axes), scope.shards(equation.out.axes))
-    groups = [("cp", mesh.cp), ("tp", mesh.tp if mesh.sp and divided == 1 else 1)]
     name, version, axes = operand.name, scope.versions.get(operand.name), operand.axes
     if version and "q" not in version.axes and _columns(scope, version.axes) == _columns(scope, axes):
         axes = version.axes  # all rows, because each query selects its own
-    for group in groups:
+    for group in ("cp", mesh.cp), ("tp", mesh.tp if mesh.sp and divided == 1 else 1):
         key = "exchange", name, version, group
         if group[1] > 1 and scope.is_first(FORWARD, *key):
             scope.add(ALL_GATHER, group, name, FORWARD, axes)

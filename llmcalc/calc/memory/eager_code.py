@@ -144,15 +144,13 @@ class EagerCode:
         if "input" in self.gate and is_gating(equation, declaration):
             yield "", equation.out.axes, usual
         for number, word in enumerate(self.noise.split() if is_router(equation, declaration) else ()):
-            width = FP32_BYTES if word.endswith("32") else usual
-            yield f".noise{number}", equation.operands[0].axes, width
+            yield f".noise{number}", equation.operands[0].axes, FP32_BYTES if word.endswith("32") else usual
 
     def has_fp32_operands(self, equation: Equation, declaration: Declaration, *, before_softmax: bool) -> bool:
         """Return whether the code converts the operands of an equation to fp32."""
         layer = declaration.layer
         is_recurrent = layer is not None and layer.IS_RECURRENT
-        decay = module_tensors(declaration).decay
-        is_decay = any(operand.name == decay for operand in equation.operands)
+        is_decay = any(operand.name == module_tensors(declaration).decay for operand in equation.operands)
         if self.scan == FP32 and (
             "scan" in equation.tags or (is_recurrent and (equation.function == UNIT or is_decay))
         ):

@@ -62,8 +62,7 @@ class Steps:
 
     def decode(self, values: dict[str, int]) -> dict[str, int]:
         """Return the values of the workload symbols in a decode step over as many sequences as possible."""
-        batch = named(smallest(values["b"], self.limit or values["b"]), "decoding")
-        return {**values, "b": batch, "q": 1, "n": 0}
+        return {**values, "b": named(smallest(values["b"], self.limit or values["b"]), "decoding"), "q": 1, "n": 0}
 
 
 @record

@@ -82,8 +82,7 @@ class Liveness(Recorder):
                 continue
             stream = self.sublayer(sublayer, inputs[sublayer.input_from or sublayer.name])
             joins |= {branch.joins for branch in sublayer.branches}
-            if sublayer.name in joins:
-                stream = self.new_name("stream")
+            stream = self.new_name("stream") if sublayer.name in joins else stream
         return stream
 
     def save_shared(self, blocks: Iterable[Liveness]) -> None:
@@ -99,8 +98,7 @@ class Liveness(Recorder):
         normed = self.layer(sublayer.pre, stream) if sublayer.pre else stream
         out = ""
         for branch in sublayer.branches:
-            inner = self.layer(branch.pre, normed) if branch.pre else normed
-            result = self.layer(branch.layer, inner, normed)
+            result = self.layer(branch.layer, self.layer(branch.pre, normed) if branch.pre else normed, normed)
             result = self.layer(branch.post, result) if branch.post else result
             self.mark_output(result, stream=True)
             out = out if branch.joins else result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...core.ledger import Row
-from ...core.record import NamedTuple, record
+from ...core.record import record
 from .number_formats import shape
 from .weight_formats import RequestedFormats
 
@@ -31,8 +31,7 @@ class StateRule:
             return 0
         if self.factored and len(row.tensor.groups) > 1:
             copies, rows, columns = shape(row)
-            total = copies * rows * columns
-            return -(-copies * (rows + columns) * elements * self.bytes // total)
+            return -(-copies * (rows + columns) * elements * self.bytes // (copies * rows * columns))
         scales = -(-elements // self.block) * SCALE_BYTES if self.block else 0
         return elements * self.bytes + scales
 
@@ -81,21 +80,15 @@ class Recipe:
     frozen_weights: RequestedFormats | None = None
 
 
-class Trainable(NamedTuple):
-    """Numbers of trainable elements and optimizer state bytes for one copy of a tensor on one rank."""
-
-    elements: int
-    state_bytes: int
-
-
-def trainable(row: Row, own: int, recipe: Recipe) -> Trainable:
-    """Return the number of trainable elements of a tensor and the size of their optimizer states in bytes.
+def trainable(row: Row, own: int, recipe: Recipe) -> tuple[int, int]:
+    """Return the number of trainable elements of one copy of a tensor on one rank, and the size of their optimizer
+    states in bytes.
 
     With adapters, only the adapter elements are trained. A frozen stack has no trainable elements.
     """
     if row.entry.stack.frozen:
-        return Trainable(0, 0)
+        return 0, 0
     if recipe.adapters is None:
-        return Trainable(own, sum(rule.bytes_of(row, own) for rule in recipe.states))
+        return own, sum([rule.bytes_of(row, own) for rule in recipe.states])
     elements = recipe.adapters.elements(row)
-    return Trainable(elements, sum(rule.bytes * elements for rule in recipe.states))
+    return elements, sum(rule.bytes * elements for rule in recipe.states)

@@ -115,10 +115,8 @@ class Recorder:
 
     def count(self, axes: tuple[str, ...], declaration: Declaration) -> Count:
         """Return the number of elements of an activation, and remember this number."""
-        lengths: list[int] = []
-        for axis in axes:
-            length = extent(axis, declaration, self.symbols, self.policy.convention)
-            lengths.append(length if isinstance(length, int) else length(**self.values))
+        extents = (extent(axis, declaration, self.symbols, self.policy.convention) for axis in axes)
+        lengths = [length if isinstance(length, int) else length(**self.values) for length in extents]
         own = self.mesh.share_of_activation(axes, declaration, prod(lengths))
         found = self.counts[id(declaration), axes] = Count(own, tuple(zip(axes, lengths, strict=True)), declaration, {})
         return found
@@ -350,8 +348,7 @@ class TensorVersions:
                     name, axes, full = f"{name}:repeated", repeated, whole
         if name in (f"{EARLIER_LAYER}.{other}" for other in self.declaration.elsewhere):
             return
-        if width not in (0, self.policy.bytes):
-            name = f"{name}:32"
+        name = name if width in (0, self.policy.bytes) else f"{name}:32"
         # the first equation may read only one of several residual streams
         size = largest(self.size(axes, width), self.size(full, width))
         self.recorder.save(name, size, fixed_size=operand.name != "x")
@@ -365,16 +362,13 @@ class TensorVersions:
 
     def step(self, equation: Equation, out: str, fused: bool) -> Step:
         """Return the backward step of an equation."""
-        operands = []
-        for operand in equation.operands:
-            axes = operand.axes or self.axes.get(operand.name, ())
-            if axes and operand.name not in self.weights and operand.name in self.versions:
-                version = self.versions[operand.name]
-                operands.append((version, self.gradient(axes, fused, equation, version)))
+        read = [each for each in equation.operands if each.name in self.versions and each.name not in self.weights]
+        named = [(self.versions[each.name], each.axes or self.axes.get(each.name, ())) for each in read]
+        operands = [(version, self.gradient(axes, fused, equation, version)) for version, axes in named if axes]
         size = 0
         if self.policy.adapters is None and not self.policy.serving:  # gradients of adapters are too small to matter
             weights = [self.weights[operand.name] for operand in equation.operands if operand.name in self.weights]
-            size = Sum(*((tensor.name, self.recorder.weight_gradient(tensor, self.declaration)) for tensor in weights))
+            size = Sum(*[(tensor.name, self.recorder.weight_gradient(tensor, self.declaration)) for tensor in weights])
         gradient = self.gradient(equation.out.axes, fused, equation, out)
         return Step(equation.text, out, gradient, tuple(operands), size, "nograd" not in equation.tags)
 

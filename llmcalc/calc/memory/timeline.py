@@ -12,12 +12,11 @@ them for each micro-batch would be slow.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from operator import itemgetter
 
-from ...core.amount import Sum, largest_items, scaled
+from ...core.amount import Sum, largest_items, scaled, summed
 from ...core.record import NamedTuple
 from .liveness import Liveness, label
 from .saved_tensors import SavedTensor
@@ -123,9 +122,8 @@ def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_
     adds the most is evaluated in each block, and of equal blocks only the first two and the last two: between them,
     each block adds the same number of bytes.
     """
-    held_blocks = Counter[tuple[str, Sum]]()  # blocks whose saved tensors are still in memory, by name and bytes
-    for segment in segments:
-        held_blocks[segment.label, segment.saved] += segment.count
+    # blocks whose saved tensors are still in memory, by name and bytes
+    held_blocks = summed(((segment.label, segment.saved), segment.count) for segment in segments)
     others = ("other micro-batches", step.in_flight)
     saved = Sum(*_saved(held_blocks), ("loss", loss.saved), others)
     resident = step.resident_gradients
@@ -163,8 +161,7 @@ def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_
             phase, own = f"backward of {segment.label}", f"{segment.label} in its backward pass"
             for held, transient, computed in known[place]:
                 total = before.plus(own, computed) if is_new else before
-                activations = saved.plus(own, held)
-                yield Moment(phase, step.weights, gathered, total, step.optimizer, activations, transient)
+                yield Moment(phase, step.weights, gathered, total, step.optimizer, saved.plus(own, held), transient)
         if segment.full_gradients and segment.is_outside:
             full = Sum(*full.parts, (segment.label, segment.full_gradients))
         else:
@@ -203,9 +200,9 @@ class _BackwardPass:
 
     def __init__(self, segment: Segment) -> None:
         trace = segment.trace
-        needed = (tensor.step for tensor in segment.tensors.values())
+        needed = [tensor.step for tensor in segment.tensors.values()]
         # no equation frees a tensor that is saved after the last one, or a block input
-        ends = [*(step if step < len(trace.steps) else 0 for step in needed), 0]
+        ends = [*[step if step < len(trace.steps) else 0 for step in needed], 0]
         self.saved = [*zip(segment.saved_in_backward.parts, ends, strict=False)]
         self.equations: list[tuple[int, list[tuple[str, int]], int]] = []  # number, gradients, number of ``computed``
         self.computed: list[tuple[str, int]] = []  # weight gradients, in the order of their computation
@@ -229,19 +226,19 @@ class _BackwardPass:
         """Return the moment with the most bytes, or all that may have the most. With ``is_new``, the weight gradients
         need new bytes.
         """
-        sizes = dict(zip(map(itemgetter(0), self.equations), self._sizes(is_new), strict=True))
-        return [self._peak(*equation) for equation in largest_items(self.equations, lambda each: sizes[each[0]])]
+        sized = zip(self.equations, self._sizes(is_new), strict=True)
+        return [self._peak(*equation) for equation, _ in largest_items(sized, itemgetter(1))]
 
     def _peak(self, number: int, gradients: list[tuple[str, int]], n_computed: int) -> Peak:
-        held = (part for part, end in self.saved if end <= number)
+        held = [part for part, end in self.saved if end <= number]
         return Sum(*held), Sum(*((label(name), size) for name, size in gradients)), Sum(*self.computed[:n_computed])
 
     def _sizes(self, is_new: bool) -> Iterator[int]:
         """Yield the sum of a peak for each equation, without listing its parts."""
-        freed = sorted(((end, size) for (_, size), end in self.saved), key=itemgetter(0))
-        held = sum(size for _, size in freed)
-        computed = list(accumulate((size for _, size in self.computed), initial=0))
+        freed = sorted([(end, size) for (_, size), end in self.saved], key=itemgetter(0))
+        held = sum(map(itemgetter(1), freed))
+        computed = list(accumulate(map(itemgetter(1), self.computed), initial=0))
         for number, gradients, n_computed in self.equations:
             while freed and freed[-1][0] > number:
                 held -= freed.pop()[1]
-            yield held + sum([size for _, size in gradients]) + (computed[n_computed] if is_new else 0)
+            yield held + sum(map(itemgetter(1), gradients)) + (computed[n_computed] if is_new else 0)

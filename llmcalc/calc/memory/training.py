@@ -254,12 +254,12 @@ def _without(segment: Segment, name: str) -> Segment:
 
 def _saved(tensors: Mapping[str, SavedTensor]) -> Sum:
     """Return the bytes of the saved tensors of a segment."""
-    return Sum(*((label(tensor.name), tensor.bytes) for tensor in tensors.values()))
+    return Sum(*[(label(tensor.name), tensor.bytes) for tensor in tensors.values()])
 
 
 def _weight_gradients(trace: Liveness) -> Sum:
     """Return the bytes of the weight gradients of a segment."""
-    return Sum(*((step.label, step.weight_bytes) for step in trace.steps))
+    return Sum(*[(step.label, step.weight_bytes) for step in trace.steps])
 
 
 def _segment_outside(stack: Stack, section: str, trace: Liveness, blocks: Iterable[Liveness] = ()) -> Segment:

@@ -151,8 +151,7 @@ class RequestedFormats:
         if not self.rules:
             return (((), row.copies),)
         own = model.layers(row) if layers is None else layers
-        of_rules = tuple(rule.layers for rule in self.rules)
-        return _selections(of_rules, own, model.n_layers[row.entry.stack.name])
+        return _selections(tuple(rule.layers for rule in self.rules), own, model.n_layers[row.entry.stack.name])
 
     def _selected(self, row: Row, part: str, model: ModelTensors, selections: tuple[bool, ...]) -> Format:
         is_output = model.tied and part in TABLES[::3]  # llama.cpp stores all tables of tied models as the head
@@ -198,8 +197,8 @@ class ModelTensors:
         if key not in self._kinds:
             number_class = row.declaration.number_class(row.tensor)
             is_matrix = row.tensor.linear or number_class in (EMBEDDING, HEAD)
-            found = TensorKind(component(row), number_class, is_matrix, *shape(row))
-            self._kinds[key] = row, found  # the row keeps the identities unique
+            # the row keeps the identities unique
+            self._kinds[key] = row, TensorKind(component(row), number_class, is_matrix, *shape(row))
         return self._kinds[key][1]
 
     def layers(self, row: Row) -> tuple[int, ...]:

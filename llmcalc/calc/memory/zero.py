@@ -125,11 +125,10 @@ def _tensor_states(
         if not row.tensor.buffer:
             own, is_expert = mesh.share_of_weight(row.tensor, row.declaration, row.size), row.tensor.active is not None
             elements, optimizer = trainable(row, own, recipe)
-            unfrozen = (0 if frozen else own) + (elements if recipe.adapters else 0)
             copy = row if row.copies else row._replace(copies=1)  # a later use of a tied tensor also gathers it
             bits = sum(stored.bits for stored in stored_row(copy, frozen, model, mesh)) if frozen else 0
             master = elements * recipe.master_weight_bytes
-            weight = unfrozen * recipe.weight_bytes
+            weight = ((0 if frozen else own) + (elements if recipe.adapters else 0)) * recipe.weight_bytes
             found.append(TensorStates(row, is_expert, elements, weight, optimizer, master, bits))
     return found
 

@@ -22,8 +22,7 @@ def run(model: str, quantity: str, depth: int | None, select: str | None, **give
     from ...api.explain import explain
     from ...report.explain import explain_document
 
-    workload = settings(given, SETTINGS)
-    result = explain(load_model(model, given), quantity, depth=depth, select=select, **workload)
+    result = explain(load_model(model, given), quantity, depth=depth, select=select, **settings(given, SETTINGS))
     return explain_document(result, depth, select)
 
 

@@ -66,24 +66,17 @@ def run(
     from ...report.fit import fit_document
 
     count = int(match[1]) if match else None
-    typed_options = given
-    architecture, given = _load_solved(model, given, count or _count(gpu), solve)
     budget["reserve"] = reserve
-    typed = {
-        **typed_options,
-        **budget,
-        "engine": engine,
-        "model": model,
-        "gpu": f"{gpu}:{count}" if gpu and count else gpu,
-    }
-    typed["times"] = times if gpu is None else None
+    typed = {**given, **budget, "engine": engine, "model": model, "times": times if gpu is None else None}
+    typed["gpu"] = f"{gpu}:{count}" if gpu and count else gpu
+    architecture, given = _load_solved(model, given, count or _count(gpu), solve)
     if solve == RECIPE:
         refuse(MEMORY[:1], typed, "on a search for recipes, which all train")
     if solve == RECIPE or (solve is None and _asks_for_recipe(given)):
         refuse((ENGINE,), typed, "on a search for recipes")
         return _recipes(architecture, typed, {"gpu": gpu, "count": count, **budget, "reserve": kept}, given)
-    rest = settings(given, (*SIZES, *MEMORY))
-    result = fit(architecture, gpu, count=count, solve=solve, engine=engine, **budget, **rest)
+    own = settings(given, (*SIZES, *MEMORY))
+    result = fit(architecture, gpu, count=count, solve=solve, engine=engine, **budget, **own)
     solved = result.solution is None or result.solution.value is not None or result.solution.is_unlimited
     return fit_document(result, kept, gpu_memory, lambda change: _line(typed, change)), result.fits and solved
 
@@ -119,8 +112,7 @@ def _models(words: list[str | None], given: dict[str, Any], budget: dict[str, An
     ]
     refuse(others, given, "on a list of models")
     chosen = [option for option in (*SIZES, *MEMORY) if option.name in LISTED]
-    found = find_models(gpus[0] if gpus else None, **budget, **settings(given, chosen))
-    return answered(found, budget["gpu_memory"])
+    return answered(find_models(gpus[0] if gpus else None, **budget, **settings(given, chosen)), budget["gpu_memory"])
 
 
 def _gpus(model: str, given: dict[str, Any], reserve: str) -> Answer:
@@ -130,8 +122,7 @@ def _gpus(model: str, given: dict[str, Any], reserve: str) -> Answer:
     refuse((SOLVING, ENGINE, GPU_MEMORY, *MESH), given, "on a search for GPUs")
     architecture, given, _ = load_trained(model, given)
     chosen = [option for option in (*SIZES, *MEMORY) if option not in MESH]
-    found = find_gpus(architecture, reserve=reserve, **settings(given, chosen))
-    return answered(found)
+    return answered(find_gpus(architecture, reserve=reserve, **settings(given, chosen)))
 
 
 def _asks_for_recipe(given: dict[str, Any]) -> bool:

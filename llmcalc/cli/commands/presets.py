@@ -119,11 +119,10 @@ def _where_the_blocks_are(name: str, data: Mapping[str, Any]) -> str:
     """Return a comment on where the blocks of a preset are described that inherits them from its base."""
     if "architecture" in data or "base" not in data:
         return ""
-    lines = (
-        f"the blocks are those of its base: llmcalc presets show {data['base']}",
-        f"this model in one file: llmcalc import {name}",
+    return (
+        f"\n# the blocks are those of its base: llmcalc presets show {data['base']}"
+        f"\n# this model in one file: llmcalc import {name}"
     )
-    return "".join(f"\n# {line}" for line in lines)
 
 
 COMMANDS = (

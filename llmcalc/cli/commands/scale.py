@@ -36,8 +36,7 @@ def run(model: str | None, laws: list[str], shapes: list[str], seq: int, **given
     plan = scale(architecture, laws=laws, gpu=machine(given), **asked)
     found = reference_shapes(plan, seq, shapes)
     if not (architecture or found) and seq != SEQ.default:
-        hint = "add a model or {gpu=h100:512}"
-        raise InputError("has no effect without a model", parameter="seq", hint=hint)
+        raise InputError("has no effect without a model", parameter="seq", hint="add a model or {gpu=h100:512}")
     return scale_document(plan, found, seq)
 
 

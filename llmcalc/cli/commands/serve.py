@@ -14,9 +14,8 @@ from ..output import Answer, answered, printed
 from ..spec import Argument, Command, option_of
 
 MODEL = Argument(
-    "model", "Name, preset, config.json, checkpoint, Modelfile or hf:org/name.",
-    least=0, complete="models",
-)  # fmt: skip
+    "model", "Name, preset, config.json, checkpoint, Modelfile or hf:org/name.", least=0, complete="models"
+)
 GPU, *OTHERS = (option_of(setting) for setting in SERVE if setting.help)
 SETTINGS = (changed(GPU, joined=True), *OTHERS)
 

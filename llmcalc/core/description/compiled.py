@@ -149,9 +149,8 @@ class CompiledFunction:
         largest = {name: int(column.max()) for name, column in inputs.items()} if left.size else {}
         while left.size:
             if number == len(self.pieces) and self._trace(_at(inputs, left[0])) is None:
-                values = [self.compute(**_at(inputs, place)) for place in left]
                 found = found.astype(object)
-                found[left] = values
+                found[left] = [self.compute(**_at(inputs, place)) for place in left]
                 break
             piece, number = self.pieces[number], number + 1
             is_large = piece.bound(largest) > LARGEST

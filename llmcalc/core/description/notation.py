@@ -105,11 +105,8 @@ class Notation:
 
     def conditions(self, guards: tuple[Form, ...]) -> list[str]:
         """Write that forms are not negative. Two opposite forms are an equation."""
-        found = []
-        for number, guard in enumerate(guards):
-            if -guard not in guards[:number]:
-                found.append(self.condition(guard, is_equation=-guard in guards))
-        return list(dict.fromkeys(found))
+        first = [guard for number, guard in enumerate(guards) if -guard not in guards[:number]]
+        return list(dict.fromkeys(self.condition(guard, is_equation=-guard in guards) for guard in first))
 
 
 def _factor(text: str) -> str:

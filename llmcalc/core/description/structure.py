@@ -191,8 +191,7 @@ def label(found: Sequence[Features], stacks: Sequence[Stack | None], always_kind
         for key, feature in own.items():
             title = f"{key.kind} {key.field}" if always_kind or key.field in unclear else key.field
             merged.setdefault(title, Counter()).update(feature.values)
-        n_layers = stack.n_layers if stack else 0
-        named.append({title: _text(counts, n_layers) for title, counts in merged.items()})
+        named.append({title: _text(counts, stack.n_layers if stack else 0) for title, counts in merged.items()})
     return named
 
 

@@ -106,7 +106,6 @@ class TextLayer(Layer):
 @cache
 def layer_class(definition: TextKind) -> type[TextLayer]:
     """Return the layer class for a definition."""
-    name = definition.name.title().replace("_", "")
     types = {field.name: f"{field.type} | None" if field.is_derived else field.type for field in definition.fields}
     divided = {
         rule: " ".join(axis.symbol for axis in definition.axes if axis.shard == rule) for rule in vars(Parallel())
@@ -130,7 +129,7 @@ def layer_class(definition: TextKind) -> type[TextLayer]:
         "derived": computation_order(definition.fields),
         **{field.name: None if field.is_derived else field.default for field in optional},
     }
-    return record(type(name, (TextLayer,), members))
+    return record(type(definition.name.title().replace("_", ""), (TextLayer,), members))
 
 
 def _restore(definition: TextKind, values: tuple[Any, ...]) -> TextLayer:

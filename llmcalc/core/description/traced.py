@@ -156,14 +156,11 @@ class Tracer:
 
     def amount(self, form: Form) -> Integer:
         """Return the traced value of a form, or an integer if the form is constant."""
-        if form.terms.keys() <= {()}:
-            return form.terms.get((), 0)
-        return Traced(self, form)
+        return form.terms.get((), 0) if form.terms.keys() <= {()} else Traced(self, form)
 
     def value(self, form: Form) -> int:
         """Return the value of a form in the example."""
-        found: int = form(**self._values)
-        return found
+        return int(form(**self._values))
 
     def label(self, form: Form, label: str) -> None:
         """Label a form, or the forms whose maximum it is. A later label is that of a larger part."""

@@ -149,5 +149,4 @@ def _tree(node: Node, depth: int) -> str:
     if not node.children:
         return f'<div class="leaf">{line}</div>'
     inner = "\n".join(_tree(child, depth + 1) for child in node.children)
-    opened = " open" if depth < OPEN_DEPTH else ""
-    return f"<details{opened}><summary>{line}</summary>\n{inner}\n</details>"
+    return f"<details{' open' if depth < OPEN_DEPTH else ''}><summary>{line}</summary>\n{inner}\n</details>"

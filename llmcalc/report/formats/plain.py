@@ -14,8 +14,7 @@ GAP = "  "
 def render(document: Document) -> str:
     """Render the report as plain text."""
     parts = ["\n".join([document.title, *document.subtitle, *(f"warning: {line}" for line in document.warnings)])]
-    if document.facts:
-        parts.append(_aligned([_fact(fact) for fact in document.facts], [False, True, False]))
+    parts += [_aligned([_fact(fact) for fact in document.facts], [False, True, False])] if document.facts else []
     parts += [_tree(document)] if document.tree else []
     parts += [_table(table) for table in document.tables]
     parts += ["\n".join(f"note: {note}" for note in document.every_note)] if document.every_note else []
@@ -35,9 +34,8 @@ def _table(table: Table) -> str:
 
 
 def _tree(document: Document) -> str:
-    nodes = outlines(document.tree)
-    rows = [[str(node.value), guides + node.label, derivation(node)] for guides, _, node in nodes]
-    return _aligned(rows, [True, False, False])
+    lines = ((str(node.value), guides + node.label, derivation(node)) for guides, _, node in outlines(document.tree))
+    return _aligned(list(lines), [True, False, False])
 
 
 def _cell(value: Cell) -> str:
@@ -46,5 +44,4 @@ def _cell(value: Cell) -> str:
 
 def _aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
     widths = [max(map(text_width, column)) for column in zip(*rows, strict=True)]
-    lines = [GAP.join(map(padded, row, widths, right)) for row in rows]
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join(GAP.join(map(padded, row, widths, right)).rstrip() for row in rows)

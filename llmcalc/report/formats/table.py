@@ -72,10 +72,10 @@ def wrap(text: str, width: int, indent: str = "") -> list[str]:
     words = text.split()
     lines, line, is_empty = [], margin, True
     for word in words:
-        if not is_empty and text_width(line) + 1 + text_width(word) > width:
+        if not is_empty and text_width(f"{line} {word}") > width:
             lines.append(line)
             line, is_empty = indent, True
-        while text_width(line) + text_width(word) > width > text_width(line):
+        while text_width(line + word) > width > text_width(line):
             room = fitting_length(word, width - text_width(line))
             cut = max(word.rfind(end, 0, room) for end in WORD_ENDS) + 1 or room
             lines.append(line + word[:cut])
@@ -113,14 +113,12 @@ def _widest(texts: Iterable[str]) -> int:
 
 
 def _heading(document: Document, width: int, paint: Paint) -> Iterator[str]:
-    for line in wrap(document.title, width):
-        yield paint(line, _style(document.title, BOLD))
+    yield from (paint(line, _style(document.title, BOLD)) for line in wrap(document.title, width))
     for text in document.subtitle:
         for line in wrap_command(text, width) if _is_command(text) else _between_items(text, width):
             yield paint(line, "" if _is_command(text) else QUIET)
     for text in document.warnings:
-        for line in wrap(f"! {text}", width, "  "):
-            yield paint(line, _style("!", BOLD))
+        yield from (paint(line, _style("!", BOLD)) for line in wrap(f"! {text}", width, "  "))
 
 
 def _style(text: str, style: str = "") -> str:

@@ -31,10 +31,6 @@ def draw(picture: Picture, width: float = WIDTH) -> str:
         from .bars import draw_bars
 
         return draw_bars(picture, width)
-    if isinstance(picture, Chart):
-        from .charts import draw_chart
+    from .charts import draw_chart, draw_scatter
 
-        return draw_chart(picture, width)
-    from .charts import draw_scatter
-
-    return draw_scatter(picture, width)
+    return draw_chart(picture, width) if isinstance(picture, Chart) else draw_scatter(picture, width)

@@ -33,9 +33,7 @@ class Scale:
 
     def place(self, value: float) -> float:
         """Return the pixel coordinate of a number."""
-        low, high, at = self.low, self.high, value
-        if self.logarithmic:
-            low, high, at = log10(low), log10(high), log10(at)
+        low, high, at = (log10(each) if self.logarithmic else each for each in (self.low, self.high, value))
         return self.start + (at - low) / (high - low) * (self.end - self.start)
 
 
@@ -140,5 +138,4 @@ def plain_label(value: float) -> str:
 
 def _binary_label(value: float, units: tuple[str, ...], gap: str) -> str:
     rank = max(0, min(len(units) - 1, floor(log2(value) / _KILO + _EPSILON)))
-    number = value / 2.0 ** (_KILO * rank)
-    return f"{number:.3g}{gap if units[rank] else ''}{units[rank]}"
+    return f"{value / 2.0 ** (_KILO * rank):.3g}{gap if units[rank] else ''}{units[rank]}"

@@ -24,25 +24,19 @@ DARK_PALETTE = ("#4ba3de", "#f0b840", "#2fc49a", "#e3a3c7", "#f0803c", "#8fd0f5"
 REST, DARK_REST = "#7f7f7f", "#a0a0a0"
 DASHES = ("", "7 4", "2 3", "9 3 2 3")
 SAMPLE = 22.0  # pixels of a curve beside its name, which show its dashes
-
-
-def _style() -> str:
-    light = "".join(f"--c{n}:{colour};" for n, colour in enumerate(PALETTE)) + f"--rest:{REST};"
-    dark = "".join(f"--c{n}:{colour};" for n, colour in enumerate(DARK_PALETTE)) + f"--rest:{DARK_REST};"
-    return (
-        f".pic{{--ink:#1c1c1c;--quiet:#5a5a5a;--line:#d8d8d8;--sheet:#ffffff;--loud:#b00020;{light}"
-        'font-family:system-ui,-apple-system,"Segoe UI",Helvetica,Arial,sans-serif}'
-        f"@media(prefers-color-scheme:dark){{.pic{{--ink:#ececec;--quiet:#a8a8a8;--line:#3a3a3a;--sheet:#161616;"
-        f"--loud:#ff7a85;{dark}}}}}"
-        f".pic text{{fill:var(--ink);font-size:{TEXT:g}px}}.pic .quiet{{fill:var(--quiet);font-size:{SMALL:g}px}}"
-        f".pic .heading{{font-size:{HEADING:g}px;font-weight:600}}.pic .loud{{fill:var(--loud)}}"
-        ".pic .halo{paint-order:stroke;stroke:var(--sheet);stroke-width:4px;stroke-linejoin:round}"
-        ".pic .grid{stroke:var(--line)}.pic .axis{stroke:var(--quiet)}.pic .limit{stroke:var(--loud);stroke-width:2}"
-        ".pic .curve{fill:none;stroke-width:2.5;stroke-linejoin:round}"
-    )
-
-
-STYLE = _style()
+_LIGHT = "".join(f"--c{n}:{own};" for n, own in enumerate(PALETTE)) + f"--rest:{REST};"
+_DARK = "".join(f"--c{n}:{own};" for n, own in enumerate(DARK_PALETTE)) + f"--rest:{DARK_REST};"
+STYLE = (
+    f".pic{{--ink:#1c1c1c;--quiet:#5a5a5a;--line:#d8d8d8;--sheet:#ffffff;--loud:#b00020;{_LIGHT}"
+    'font-family:system-ui,-apple-system,"Segoe UI",Helvetica,Arial,sans-serif}'
+    f"@media(prefers-color-scheme:dark){{.pic{{--ink:#ececec;--quiet:#a8a8a8;--line:#3a3a3a;--sheet:#161616;"
+    f"--loud:#ff7a85;{_DARK}}}}}"
+    f".pic text{{fill:var(--ink);font-size:{TEXT:g}px}}.pic .quiet{{fill:var(--quiet);font-size:{SMALL:g}px}}"
+    f".pic .heading{{font-size:{HEADING:g}px;font-weight:600}}.pic .loud{{fill:var(--loud)}}"
+    ".pic .halo{paint-order:stroke;stroke:var(--sheet);stroke-width:4px;stroke-linejoin:round}"
+    ".pic .grid{stroke:var(--line)}.pic .axis{stroke:var(--quiet)}.pic .limit{stroke:var(--loud);stroke-width:2}"
+    ".pic .curve{fill:none;stroke-width:2.5;stroke-linejoin:round}"
+)
 
 
 def text_width(text: str, size: float = TEXT) -> float:

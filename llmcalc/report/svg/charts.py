@@ -157,8 +157,7 @@ def draw_scatter(picture: Scatter, width: float) -> str:
     """Draw a scatter plot with a legend and labelled dots."""
     marks = [mark for _, group in picture.groups for mark in group]
     xs, ys = [mark.x for mark in marks], [mark.y for mark in marks]
-    names = [name for name, _ in picture.groups]
-    frame = draw_frame(picture.title, picture.x, picture.y, xs, ys, width, GAP, names)
+    frame = draw_frame(picture.title, picture.x, picture.y, xs, ys, width, GAP, [name for name, _ in picture.groups])
     places = [
         (mark, number, frame.x.place(mark.x), frame.y.place(mark.y))
         for number, (_, group) in enumerate(picture.groups)

@@ -17,7 +17,6 @@ from ...kernels.cost import Cost, StepTime
 from .step import StepModel, step_values
 
 DRAFT = "draft"  # component of the kernels of a draft
-ROUNDS = 60  # of a bisection
 
 
 @record
@@ -88,16 +87,3 @@ def accepted_tokens(probability: float, drafted: int) -> float:
     (1.75, 4)
     """
     return sum(probability**place for place in range(drafted + 1))
-
-
-def acceptance_of(accepted: float, drafted: int) -> float:
-    """Return the probability with which the mean number of tokens of a step is ``accepted``.
-
-    >>> round(acceptance_of(1.75, 2), 6)
-    0.5
-    """
-    low, high = 0.0, 1.0
-    for _ in range(ROUNDS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if accepted_tokens(middle, drafted) < accepted else (low, middle)
-    return low

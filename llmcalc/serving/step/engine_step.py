@@ -15,6 +15,10 @@ from ..admission import Admission, read_admission
 
 MICRO = 1e-6
 INT8, FP16 = "int8", "fp16"
+TIMES = (  # in microseconds in the data
+    "step", "sequence", "rank", "kernel", "prefill_kernel", "static_kernel", "collective", "server", "draft_step",
+    "draft_pass",
+)  # fmt: skip
 
 
 def fp16_peak(accelerator: Accelerator) -> float:
@@ -152,29 +156,24 @@ def read_engine(name: str, found: Mapping[str, Any], version: str | None = None)
     """
     engines: dict[str, dict[str, Any]] = found["engines"]
     own = next((key for key, entry in engines.items() if name.lower() in (key, *entry.get("names", ()))), None)
-    usual: dict[str, Any] = {
-        key: _median([entry[key] for entry in engines.values()]) for key in ("step_us", "sequence_us")
-    }
-    entry = usual if own is None else _in_version(own, engines[own], version)
-    unknown = found["unknown"]
+    entry: dict[str, Any]
+    if own is None:
+        entry = {key: _median([each[key] for each in engines.values()]) for key in ("step_us", "sequence_us")}
+    else:
+        entry = _in_version(own, engines[own], version)
     eager_us = found["eager_us" if entry.get("eager") else "kernel_us"]
+    usual = {"rank_us": 0, "prefill_kernel_us": eager_us, "static_kernel_us": entry.get("static_us", eager_us)}
+    entry = {**found, **found["unknown"], **usual, **entry}
     return EngineStep(
         name=own or name,
         is_known=own is not None,
-        step_s=entry["step_us"] * MICRO,
-        sequence_s=entry["sequence_us"] * MICRO,
-        rank_s=entry.get("rank_us", 0) * MICRO,
-        kernel_s=found["kernel_us"] * MICRO,
-        prefill_kernel_s=eager_us * MICRO,
-        static_kernel_s=entry.get("static_us", eager_us) * MICRO,
+        **{f"{name}_s": entry[f"{name}_us"] * MICRO for name in TIMES},
         is_scheduled=entry.get("scheduler", False),
         has_data_parallel=entry.get("data_parallel", False),
         divides_layers=entry.get("divides_layers", False),
-        collective_s=entry.get("collective_us", found["collective_us"]) * MICRO,
-        prefill_share=found["prefill_share"],
-        stage_wait=found["stage_wait"],
-        wait=entry.get("wait", unknown["wait"]),
-        server_s=entry.get("server_us", unknown["server_us"]) * MICRO,
+        prefill_share=entry["prefill_share"],
+        stage_wait=entry["stage_wait"],
+        wait=entry["wait"],
         libraries=entry.get("libraries", {}),
         separate_heads=tuple(entry.get("separate_heads", ())),
         unified_attention=tuple(entry.get("unified_attention", ())),
@@ -183,13 +182,11 @@ def read_engine(name: str, found: Mapping[str, Any], version: str | None = None)
         gaps={vendor: each * MICRO for vendor, each in entry.get("gap_us", {}).items()},
         host=entry.get("host", {}),
         computing=entry.get("computing", {}),
-        draft_step_s=found["draft_step_us"] * MICRO,
-        draft_pass_s=found["draft_pass_us"] * MICRO,
         overlap_tokens=entry.get("overlap_tokens", 2),
-        chunk=unknown["max_num_batched_tokens"],
+        chunk=entry["max_num_batched_tokens"],
         depends_on_version="earlier" in entry,
-        memory_share=unknown["memory_share"],
-        other_bytes=unknown["other_gb"] * 1e9,
+        memory_share=entry["memory_share"],
+        other_bytes=entry["other_gb"] * 1e9,
         admission=read_admission(entry.get("admission", {})),
         shares_tokens=entry.get("shares_tokens", False),
         launch_s=found["launch_us"]["best"] * MICRO,

@@ -265,7 +265,7 @@ class StepModel(KernelCosts):
         """Return the cost of an operation, and whether it is executed."""
         operation = next(iter(phases.values()))
         if (form := SIZED.get(type(operation))) is not None:
-            size = sum(each.size(**values[phase]) for phase, each in phases.items())
+            size = sum([each.size(**values[phase]) for phase, each in phases.items()])
             return self.sized_cost(operation, size, weight_bytes, form)
         ((phase, _),) = phases.items()
         if isinstance(operation, Attention):
@@ -299,7 +299,7 @@ class StepModel(KernelCosts):
             phases = {phase: each for phase, each in group.phases.items() if phase in values}
             operation = next(iter(phases.values()), None)
             if isinstance(operation, Gemm):
-                rows = sum(each.size(**values[phase]) for phase, each in phases.items())
+                rows = sum([each.size(**values[phase]) for phase, each in phases.items()])
                 own = key, operation, group.weight_bytes, rows
                 stacks.setdefault(id(self.operands(operation)), []).append(own)
         found: dict[Key, tuple[Cost, Any]] = {}

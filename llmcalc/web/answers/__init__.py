@@ -63,8 +63,7 @@ def answers(state: Mapping[str, Any]) -> dict[str, Any]:
         found = case_of(read_state(state))
     except LlmcalcError as error:
         return {"error": error_of(error)}
-    panels = {name: _panel(name, found, state) for name in names}
-    return {"state": found.state.to_dict(), "panels": panels}
+    return {"state": found.state.to_dict(), "panels": {name: _panel(name, found, state) for name in names}}
 
 
 def _panel(name: str, case: Case, state: Mapping[str, Any]) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any
 
+from ...core.amount import summed
 from ...core.architecture import Named, Run, Stack, Sublayer, declare, layer_glossary
 from ...core.axes import WORKLOAD
 from ...core.declaration import Declaration, Tensor
@@ -23,8 +24,7 @@ Place = tuple[str, int | None, int, str]  # stack, run, number of the sub-layer,
 
 def blocks(case: Case, _: Mapping[str, Any]) -> dict[str, Any]:
     """Return every stack of a model with its blocks, and what each layer declares and costs."""
-    made = _Maker(case)
-    stacks = [made.stack(stack) for stack in case.model.stacks]
+    stacks = list(map(_Maker(case).stack, case.model.stacks))
     return {"title": case.title, "total": case.params.total, "text": human(case.params.total), "stacks": stacks}
 
 
@@ -43,12 +43,9 @@ class _Maker:
                 self.rows.setdefault(key, []).append(row)
             if not row.tensor.buffer:
                 self.stored[key] = self.stored.get(key, 0) + row.size * row.copies
-        self.flops: dict[Place, int] = {}
         step = case.step_flops
-        for work in step.works:
-            entry = work.entry
-            key = (entry.stack.name, entry.run, entry.number, entry.name)
-            self.flops[key] = self.flops.get(key, 0) + step.of([work]).total
+        own = ((work.entry, step.of([work]).total) for work in step.works)
+        self.flops = summed(((entry.stack.name, entry.run, entry.number, entry.name), size) for entry, size in own)
 
     def stack(self, stack: Stack) -> dict[str, Any]:
         """Return a stack. Runs of equal blocks are one block with a count."""
@@ -123,10 +120,9 @@ def _about(kind: type) -> str:
 
 
 def _tensor(path: tuple[str, ...], own: Declaration, tensor: Tensor, copies: int) -> dict[str, Any]:
-    lengths = [own.axes[axis] for axis in tensor.axes]
     sizes = [prod(int(own.axes[axis]) for axis in group) for group in tensor.groups]
     names = ["·".join(own.name_of(axis) for axis in group) for group in tensor.groups]
-    size = prod(map(int, lengths))
+    size = prod(sizes)
     return {
         "name": ".".join((*path, tensor.name)), "axes": " × ".join(names), "shape": " × ".join(map(str, sizes)),
         "params": human(size) or str(size), "shared": not copies, "buffer": tensor.buffer,

@@ -54,8 +54,7 @@ class Case:
         self.is_cut = bool(state.context) and context < wanted
         self.is_answer_cut = (state.osl or 0) >= context
         answer = min(state.osl or min(USUAL_ANSWER, context // 2), context - 1) or 1
-        number = state.n * (gpus.count or 1)
-        self.state = changed(state, gpu=self.gpu.name, n=number, context=context, osl=answer)
+        self.state = changed(state, gpu=self.gpu.name, n=state.n * (gpus.count or 1), context=context, osl=answer)
         self.context, self.answer, self.prompt = context, answer, max(context - answer, 1)
         self._served: dict[tuple[int, int, int, Mesh], ServingResult] = {}
 
@@ -95,8 +94,7 @@ class Case:
     def fitted_users(self) -> int:
         """Requests of one replica whose memory ``fit`` counts."""
         result = self.fit.result
-        users: int = result.workload.batch
-        return -(-users // int(self.fit.count // result.mesh.ranks))
+        return int(-(-result.workload.batch // (self.fit.count // result.mesh.ranks)))
 
     @cached_property
     def params(self) -> Params:
@@ -209,10 +207,8 @@ class Case:
 
     def settings_of(self, mesh: Mesh) -> dict[str, Any]:
         """Return the GPUs and ranks of a replica with another layout."""
-        splits_layers = engine_step(self.engine_name).divides_layers
-        own = Mesh(pp=mesh.ranks) if splits_layers else mesh
-        sizes = {name: getattr(own, name) for name in RANKS}
-        return {"gpu": f"{self.gpu.name}:{mesh.ranks}", **sizes, **self.formats}
+        own = Mesh(pp=mesh.ranks) if engine_step(self.engine_name).divides_layers else mesh
+        return {"gpu": f"{self.gpu.name}:{mesh.ranks}", **{name: getattr(own, name) for name in RANKS}, **self.formats}
 
     @cached_property
     def engine_name(self) -> str:

@@ -31,8 +31,7 @@ USERS = tuple(2**power for power in range(9))
 def charts(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return the charts that are asked for, or all, as SVG. One that the model does not allow has an ``error``."""
     known = view_of(case).charts
-    names = listed(asked, "charts") or known
-    return {name: _made(known[name], case, asked) for name in names if name in known}
+    return {name: _made(known[name], case, asked) for name in listed(asked, "charts") or known if name in known}
 
 
 def _made(make: Callable[[Case], Picture], case: Case, asked: Mapping[str, Any]) -> dict[str, str]:
@@ -145,8 +144,8 @@ def user_curve(case: Case) -> Picture:
     marks = tuple(Mark(f"{users:,}", rate, total) for users, rate, total in chosen)
     title = f"Throughput against speed, by users with {case.context:,} tokens"
     x, y = Axis("tokens/s per user", "count"), Axis("tokens/s per GPU", "count", True)
-    found_chart = Chart(title, x, y, curves, marks)
-    return found_chart if len(curves) > 1 else _unnamed(found_chart)
+    whole = Chart(title, x, y, curves, marks)
+    return whole if len(curves) > 1 else _unnamed(whole)
 
 
 def _batch_curve(case: Case) -> Picture:
@@ -161,8 +160,7 @@ def _batch_curve(case: Case) -> Picture:
 def _replicas(case: Case) -> dict[str, Mesh]:
     """Return layouts of a replica by name: the one in which the model fits, and tensor-parallel ranks."""
     own, n = case.layout, case.state.n
-    sizes = [tp for tp in (1, 2, 4, 8) if n % tp == 0]
-    meshes = dict.fromkeys((own, *(Mesh(tp=tp) for tp in sizes)))
+    meshes = dict.fromkeys((own, *(Mesh(tp=tp) for tp in (1, 2, 4, 8) if n % tp == 0)))
     return {sizes_text(sizes_of(mesh), n // mesh.ranks): mesh for mesh in meshes}
 
 

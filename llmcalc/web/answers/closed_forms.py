@@ -73,8 +73,7 @@ def _memory(case: Case) -> list[Line]:
         return _lines([(PEAK, _piece(case, lambda stages: worst_stage(case.model, stages).peak, **case.formats))])
     names = ["weights", *(name for name, _ in states), "transient"]
     step: dict[str, Any] = {"weights": "bf16", "step_tokens": result.steps.limit or "all"}  # their format has no effect
-    transient = _piece(case, lambda stages: stages[0].activations, **step)
-    lines = _lines([*states, ("transient", transient)])
+    lines = _lines([*states, ("transient", _piece(case, lambda stages: stages[0].activations, **step))])
     return [(PEAK, " + ".join(names)), ("weights", f"{result.weights:,}"), *lines] if lines else []
 
 

@@ -19,8 +19,7 @@ LOADED = ("prefill", "latency", "throughput", "cost")  # numbers that depend on 
 
 def comparison(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return a table with one column per model and one row per number."""
-    names = (case.state.model, *case.state.compare)
-    found = [_column(case, name) for name in names]
+    found = [_column(case, name) for name in (case.state.model, *case.state.compare)]
     labels = {key: cell["label"] for column in found for key, cell in column["cells"].items()}
     is_equal = len({one["waiting"] for one in found}) == 1
     cells = {key: [one["cells"].get(key) for one in found] for key in labels}

@@ -65,8 +65,7 @@ def _with_runtime(case: Case, peak: dict[str, Any]) -> dict[str, Any]:
     """Return the memory that a GPU needs, which is the peak of the model and what is kept free for the runtime."""
     whole, reserve = case.fit.needed + case.fit.reserve, case.fit.reserve
     runtime = node_data(Node("runtime", reserve, BYTES, note="kept free for CUDA, libraries and other programs"))
-    own = node_data(Node("memory of a GPU", whole, BYTES, "peak + runtime"))
-    return {**own, "children": [peak, runtime]}
+    return {**node_data(Node("memory of a GPU", whole, BYTES, "peak + runtime")), "children": [peak, runtime]}
 
 
 def node_data(node: Node) -> dict[str, Any]:
@@ -136,8 +135,7 @@ def _timed(label: str, seconds: float, children: Sequence[dict[str, Any]] = (), 
 
 def lines(label: str, text: str, *rows: tuple[str, str, str] | dict[str, Any]) -> dict[str, Any]:
     """Return the tree of a number from the texts of its rows: their names, values and notes, or their trees."""
-    names = ("label", "text", "note")
-    own = [row if isinstance(row, dict) else dict(zip(names, row, strict=True)) for row in rows]
+    own = [row if isinstance(row, dict) else dict(zip(("label", "text", "note"), row, strict=True)) for row in rows]
     return {"tree": branch(label, text, own)}
 
 
@@ -157,9 +155,8 @@ def _throughput(case: Case) -> dict[str, Any]:
 
 def _batches(case: Case) -> dict[str, Any]:
     """Return the derivation of the time of a batch of texts."""
-    reading = case.reading
-    tree = node_data(latency_tree(reading.step))
-    return {**tree, "label": f"time of a batch of {reading.batch:,} texts"}
+    tree = node_data(latency_tree(case.reading.step))
+    return {**tree, "label": f"time of a batch of {case.reading.batch:,} texts"}
 
 
 def _cost(case: Case) -> dict[str, Any]:

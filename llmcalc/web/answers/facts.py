@@ -99,8 +99,7 @@ def _serving_times(case: Case) -> Iterator[dict[str, Any]]:
         yield _timed("prefill", "First token", firsts, serving.evidence["ttft_s"], with_these)
     yield _throughput(case.tokens_per_s, f"{these or 'all users'} together", "tokens/s", evidence)
     if price := serving.usd_per_million:
-        note = f"or {dollars(serving.usd_per_million_output)} for output alone{with_these}"
-        yield _price(price, note, evidence)
+        yield _price(price, f"or {dollars(serving.usd_per_million_output)} for output alone{with_these}", evidence)
 
 
 def _throughput(rate: float, note: str, unit: str, evidence: str) -> dict[str, Any]:

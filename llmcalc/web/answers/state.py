@@ -65,8 +65,7 @@ class State:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as a plain dictionary."""
-        own = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {**own, "compare": list(self.compare)}
+        return {field.name: getattr(self, field.name) for field in fields(self)} | {"compare": list(self.compare)}
 
 
 def read_state(data: Mapping[str, Any]) -> State:

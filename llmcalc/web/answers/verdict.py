@@ -153,8 +153,7 @@ def _without_waiting(case: Case) -> Iterator[dict[str, Any]]:
         [{"batch": case.running}] if case.running else [],
     ]
     for group in groups:
-        found = (_running_change(case, settings) for settings in group)
-        yield from islice(filter(None, found), 1)
+        yield from islice(filter(None, (_running_change(case, settings) for settings in group)), 1)
 
 
 def _running_change(case: Case, settings: dict[str, Any]) -> dict[str, Any] | None:
