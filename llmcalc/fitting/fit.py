@@ -7,6 +7,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..calc.memory.fit import LARGEST, Fit, read_size
+from ..calc.memory.inference import InferenceMemory
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
 from ..core.evidence import FITTED, MEASURED
@@ -83,6 +84,11 @@ class FitResult(NotebookDisplay, Fit):
         if self.start is None or self.requests is None:
             return self.headroom >= 0
         return self.start.starts and not self.start.automatic and self.requests >= self.batch
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether the model serves requests, and is not trained."""
+        return isinstance(self.result, InferenceMemory)
 
     @property
     def change(self) -> dict[str, Any]:

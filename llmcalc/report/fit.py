@@ -167,7 +167,7 @@ def _answer(fit: FitResult) -> str:
         return f"✓ {ASKED[solution.asked]}{where}: {_solved(solution, fit)}{limit or _best_file_type(solution)}"
     if fit.start:
         return engine_answer(fit, fit.start)
-    plain = f" in plain memory ({fit.plain})" if fit.plain else ""
+    plain = f" in plain memory{f' ({fit.plain})' * bool(fit.plain)}" if fit.is_serving else ""
     return f"{'✓' if fit.fits else '✗'} {verdict(fit, f'{plain}{_load(fit.result)}')}{each}"
 
 

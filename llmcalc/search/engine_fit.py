@@ -84,12 +84,13 @@ class EngineQuestion(Question):
         """Return the fit check with changed settings. A trial leaves out the parts of plain memory."""
         deployed, asked = self._deployed(changes or {})
         found = asked.start_on_usual_layout(deployed) if deployed.has_free_layout else asked.start(deployed)
-        memory, seq = found.memory, asked.seq
-        needed = memory.budget - memory.available.best + float(found.pool.bytes_of(seq)) * asked.of_rank(found)
+        whole = asked.start(found.deployment.with_whole_model()) if found.automatic else found  # of llama.cpp
+        memory, seq = whole.memory, asked.seq
+        needed = memory.budget - memory.available.best + float(whole.pool.bytes_of(seq)) * asked.of_rank(found)
         return FitResult(
             memory.total, memory.total - memory.budget, int(needed), (changes or {}).get("count", self.budget["count"]),
             None if is_trial else self._plain(found, asked), self.architecture, self.card, start=found,
-            requests=asked.held(found), batch=asked.batch,
+            requests=asked.held(whole), batch=asked.batch,
         )  # fmt: skip
 
     def _deployed(self, changes: Settings) -> tuple[Deployment, Asked]:

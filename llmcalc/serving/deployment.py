@@ -110,6 +110,10 @@ class Deployment:
         """Return the deployment with these sizes of the layout, as if they were given."""
         return changed(self, given={**self.given, **sizes})
 
+    def with_whole_model(self) -> Deployment:
+        """Return the deployment of llama.cpp that stores the whole model on the GPUs, whether it fits or not."""
+        return changed(self, given={**self.given, "auto_fit": False}, change=NOTHING)
+
     @property
     def has_free_layout(self) -> bool:
         """Whether the layout is to be assumed. An engine whose command line is given has its own default."""
