@@ -136,11 +136,13 @@ class FitResult(NotebookDisplay, Fit):
         if self.solution and self.solution.asked in OFFLOADS:
             solved |= {"host_weights": self.result.host, "host_state": self.result.host_state}
         if start := self.start:
-            solved |= {
-                "requests": self.requests, "engine": start.engine, "version": start.profile.version,
-                "verdict_of_start": start.verdict, "reason": start.reason, "settings": dict(start.settings),
-                "command": start.line(self.change),
+            own = {
+                "engine": start.engine, "version": start.profile.version, "verdict": start.verdict,
+                "reason": start.reason, "settings": dict(start.settings), "command": start.line(self.change),
             }  # fmt: skip
+            solved |= {"requests": self.requests, "start": own}
+        elif self.plain:
+            solved["plain"] = self.plain
         return {**super().to_dict(), **solved, "evidence": self.evidence}
 
 
