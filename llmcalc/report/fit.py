@@ -14,7 +14,7 @@ from ..core.printable import plural
 from ..core.workload import positions
 from ..data import table
 from ..engines.hardware import checkpoint_format, default_engine, has_reader
-from ..engines.lengths import known_length, unlimited_reason
+from ..engines.lengths import known_length, length_limit, unlimited_reason
 from ..estimate.hardware import SYSTEM_BYTES, Accelerator
 from ..fitting.fit import FitResult
 from ..fitting.solution import OFFLOADS, Solution
@@ -67,13 +67,14 @@ def fit_document(
     cells: dict[str, Any] = {"headroom: bytes": "result.headroom"}
     if fit.start:
         cells = {"requests: number": lambda one: f"{one.result.requests:,}"}
-    alerts = [*_too_long(fit), *parts.pop("alerts")]
+    alerts = [*parts.pop("alerts")]
     alerts += _unverified(fit.accelerator, "false", "the specifications of {} are unverified ({})")
     return model_document(
         fit.architecture,
         "fit",
         lambda: _json(fit, reserve, spell),
         answer=_answer(fit),
+        excess=_excess(fit),
         alerts=alerts,
         facts=facts,
         tables=(
@@ -122,12 +123,13 @@ def memory_facts(found: Any, given: str | None, how: str) -> tuple[Fact, Fact]:
     return Fact("memory", found.memory, BYTES, usable), Fact("reserve", found.reserve, BYTES, reserve)
 
 
-def _too_long(fit: FitResult) -> list[str]:
-    """Return a warning if a sequence is longer than the model accepts, unless the engine refuses it."""
-    if fit.result.workload.mode == "train" or (fit.start and fit.start.refusals):
-        return []
-    tokens, most = fit.result.workload.seq, known_length(fit.architecture)
-    return [f"{tokens:,} tokens exceed the {most:,} that the model accepts"] if most and tokens > most else []
+def _excess(fit: FitResult) -> str:
+    """Return that a sequence is longer than the model accepts, if the engine accepts it, or an empty text."""
+    if fit.start:
+        return fit.start.excess
+    workload = fit.result.workload
+    is_asked = fit.is_serving and not workload.extend
+    return length_limit(fit.architecture).excess(workload.seq) if is_asked else ""
 
 
 def _host(fit: FitResult) -> Iterator[Fact]:

@@ -127,7 +127,7 @@ class EngineQuestion(Question):
     def largest(self, name: str) -> tuple[int | None, FitResult]:
         """Return the largest ``seq`` or ``batch`` on any layout, or None, and the fit check."""
         deployed, asked = self._deployed({name: 1})
-        limit = (deployed.longest_allowed if name == "seq" else None) or LARGEST
+        limit = (deployed.limit.allowed if name == "seq" else None) or LARGEST
         most = 0
         for sizes in usual_layouts(deployed) if deployed.has_free_layout else [_layout(self.given)]:
             own = deployed.on_layout(sizes)
