@@ -14,7 +14,7 @@ from numpy import einsum
 from ..core.record import NamedTuple
 from .functions import operation, rmsnorm, softmax
 from .rope import rotate_end
-from .step import State, Step, distances, extended, store
+from .step import State, Step, distances, extended
 from .weights import Array, Weight, Weights, constant, matrix, table, under, vector
 
 
@@ -151,7 +151,8 @@ def _add_overlap(values: Array, part: Summaries, state: State | None, name: str,
     """Join each group's tokens (second half of the channels) to the previous group's tokens (first half)."""
     former, own = values[..., : part.width], values[..., part.width :]
     before = state[name][:, None] if state and name in state else 0.0 * former[:, :1] + fill
-    store(state, **{name: former[:, -1]})
+    if state is not None:
+        state[name] = former[:, -1]
     return np.concatenate([np.concatenate([before, former[:, :-1]], axis=1), own], axis=2)
 
 

@@ -41,7 +41,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         streams.append(v)
         everything = v if past is None else np.concatenate([past[:, :, number], v], axis=1)
         v = _long_convolution(everything, taps[:, number])[:, -v.shape[1] :] + v * w.f_bias[number]
-    extended(state, streams=np.stack(streams, axis=2))
+    if state is not None:
+        extended(state, streams=np.stack(streams, axis=2))
     return einsum("bqi,id->bqd", v * gates[0], w.wo) + w.bo
 
 

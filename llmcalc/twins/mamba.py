@@ -9,7 +9,7 @@ from numpy import einsum
 
 from .convolution import causal_convolution
 from .functions import ACTIVATIONS, operation, plus, rmsnorm, silu, softplus
-from .step import State, Step, recalled, store
+from .step import State, Step, recalled
 from .weights import Array, Weight, Weights, adapters, kernel, matrix, table, vector
 
 
@@ -49,7 +49,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         dt, B, C = (rmsnorm(part, layer.norm_eps, w.get(f"{name}_norm")) for name, part in parts)
     delta = softplus(einsum(up, dt, w.dt_up) + w.dt_b)
     h = _scan(-np.exp(w.A_log), delta, B, u, recalled(state, "ssm", u.shape[0], *w.A_log.shape))
-    store(state, ssm=h[:, -1])
+    if state is not None:
+        state["ssm"] = h[:, -1]
     y = (einsum(mix, h, C) + w.D * u).reshape(whole)
     return plus(einsum("bqi,id->bqd", y * silu(z), w.wo), w.get("bo"))
 

@@ -9,7 +9,7 @@ from numpy import einsum
 
 from .convolution import causal_convolution
 from .functions import ACTIVATIONS, operation, sigmoid, softplus
-from .step import State, Step, recalled, store
+from .step import State, Step, recalled
 from .weights import Array, Weight, Weights, kernel, matrix, table, vector
 
 SHARPNESS = 8.0  # the constant c in the paper
@@ -35,7 +35,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     let_in, forget = (gate.reshape(u.shape) for gate in gates)
     decay = np.exp(-SHARPNESS * softplus(w.decay_rate) * forget)
     h = _scan(decay, u * let_in, recalled(state, "h", u.shape[0], u.shape[2]), step.positions == 0)
-    store(state, h=h[:, -1])
+    if state is not None:
+        state["h"] = h[:, -1]
     return einsum("bqi,id->bqd", h * branch, w.wo) + w.bo
 
 

@@ -38,7 +38,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 def previous_tokens(x: Array, state: State | None) -> Array:
     """Return the token before each token of ``x`` [b q d], and store the last token of ``x`` in the state."""
     last = recalled(state, "shift", x.shape[0], x.shape[2])
-    store(state, shift=x[:, -1])
+    if state is not None:
+        state["shift"] = x[:, -1]
     return shift(x, last)
 
 
