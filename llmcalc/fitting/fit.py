@@ -128,7 +128,7 @@ class FitResult(NotebookDisplay, Fit):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""
-        solved = {"solve": self.solution.asked, "value": self.solution.value} if self.solution else {}
+        solved: dict[str, Any] = {"solve": self.solution.asked, "value": self.solution.value} if self.solution else {}
         if self.solution and self.solution.in_memory:
             solved["in_memory"] = self.solution.in_memory
         if self.solution and self.solution.is_unlimited:

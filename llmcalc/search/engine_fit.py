@@ -12,9 +12,9 @@ from ..calc.memory.fit import LARGEST, Fit, largest_fitting
 from ..calc.memory.inference import InferenceMemory
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
-from ..core.errors import InputError, SizeError, spelled
+from ..core.errors import InputError, spelled
 from ..core.record import NamedTuple, changed, fields, record, remembered
-from ..engines.hardware import check_engine, default_engine, engines_on, is_reachable, reads
+from ..engines.hardware import check_engine, default_engine, is_reachable, reads
 from ..engines.served_models import unserved
 from ..estimate.hardware import NODE
 from ..fitting.advice import Change
@@ -41,15 +41,13 @@ LAYOUT = (*RANKS, "ep")
 TAKEN = {"dtype": "dtype", "weights": "weights", "cache": "cache", "step_tokens": "max_num_batched_tokens"}
 
 
-def plain_reason(question: Question, given: Settings, solve: str | None, engine: str | None) -> str | None:
+def plain_reason(question: Question, given: Mapping[str, Any], solve: str | None, engine: str | None) -> str | None:
     """Return why plain memory answers a question in place of an engine, or None if the engine does."""
     card, architecture = question.card, question.architecture
     if engine == NONE or question.is_training or solve in OFFLOADS:
         return ""
     if card is None:
         return f"no engine is known for {question.gpu}"
-    if not any(True for _ in engines_on(card)):
-        return f"no engine is known for {card.title}"
     known = {"seq", "batch", *TAKEN, *LAYOUT, "mode", "mesh"}
     if other := next((name for name in given if name not in known), None):
         return spelled(f"{{{other}}} is a setting of plain memory")
@@ -88,17 +86,17 @@ class EngineQuestion(Question):
         memory, seq = whole.memory, asked.seq
         needed = memory.budget - memory.available.best + float(whole.pool.bytes_of(seq)) * asked.of_rank(found)
         return FitResult(
-            memory.total, memory.total - memory.budget, int(needed), (changes or {}).get("count", self.budget["count"]),
+            memory.total, memory.total - memory.budget, int(needed), asked.gpus,
             None if is_trial else self._plain(found, asked), self.architecture, self.card, start=found,
             requests=asked.held(whole), batch=asked.batch,
         )  # fmt: skip
 
     def _deployed(self, changes: Settings) -> tuple[Deployment, Asked]:
         """Return the deployment with changed settings, without a length, and the requests that are asked for."""
-        own = {**self.given, **changes}
+        own: dict[str, Any] = {**self.given, **changes}
         engine = self.engine or default_engine(self.architecture, self.card, own.get("weights")).name
         settings = {theirs: own[name] for name, theirs in TAKEN.items() if own.get(name) is not None}
-        layout, count = _layout(self.given), changes.get("count", self.budget["count"])
+        layout, count = _layout(self.given), int(own.get("count") or self.budget["count"])
         ranks = prod(layout.get(name, 1) for name in RANKS)
         replicas = max(count // ranks, 1) if layout else 1
         seq, batch = (changes.get(name) or self.arguments.get(name) or 1 for name in ("seq", "batch"))
@@ -110,7 +108,7 @@ class EngineQuestion(Question):
             return deployment(self.architecture, gpus, engine, None, {**settings, **layout}, title=title)
 
         key = engine, count, tuple(settings.items())
-        return remembered(self, "_deployments", key, compute), Asked(seq, batch, replicas)
+        return remembered(self, "_deployments", key, compute), Asked(seq, batch, count, replicas)
 
     def _plain(self, found: Start, asked: Asked) -> InferenceMemory:
         """Return the plain memory of the same requests on the same layout."""
@@ -137,7 +135,7 @@ class EngineQuestion(Question):
                 return question.is_enough(question.start(own))
 
             if has_room(deployed, sizes):
-                with suppress(SizeError):  # ranks that do not divide the model
+                with suppress(InputError):  # ranks that do not divide the model
                     most = largest_fitting(fits, limit, most + 1) or most
         return most or None, self.ask({name: most or 1})
 
@@ -155,7 +153,8 @@ class EngineQuestion(Question):
                 return None
             if self._is_enough_on(count):
                 return count, self.ask({"count": count})
-            if layout and not self.ask({"count": count}, is_trial=True).start.starts:
+            start = self.ask({"count": count}, is_trial=True).start if layout else None
+            if start and not start.starts:
                 return None  # more replicas do not help
         return None
 
@@ -165,7 +164,7 @@ class EngineQuestion(Question):
         layouts = layouts_of(deployed, count) if deployed.has_free_layout else [_layout(self.given)]
         for sizes in layouts:
             if has_room(deployed, sizes):
-                with suppress(SizeError):
+                with suppress(InputError):
                     if asked.is_enough(asked.start(deployed.on_layout(sizes))):
                         return True
         return False
@@ -184,20 +183,21 @@ class EngineQuestion(Question):
 
 
 class Asked(NamedTuple):
-    """Requests that an engine is asked to hold: ``batch`` requests of ``seq`` tokens on some replicas of a layout."""
+    """Requests that an engine is asked to hold: ``batch`` requests of ``seq`` tokens on all replicas of a layout."""
 
     seq: int
     batch: int
+    gpus: int
     replicas: int
 
     def of_rank(self, found: Start) -> int:
         """Return the requests of a data-parallel rank."""
-        return -(-self.batch // (found.settings.get("dp", 1) * self.replicas))
+        return -(-self.batch // (int(found.settings.get("dp", 1)) * self.replicas))
 
     def held(self, found: Start) -> int:
         """Return the most requests that the KV caches of all replicas hold."""
         own = found.pool.requests(self.seq) if found.memory.available.best > 0 else 0
-        return int(own) * found.settings.get("dp", 1) * self.replicas
+        return int(own) * int(found.settings.get("dp", 1)) * self.replicas
 
     def is_enough(self, found: Start) -> bool:
         """Return whether an engine starts with the whole model on its GPUs and holds the requests."""

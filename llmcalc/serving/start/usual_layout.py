@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...calc.touched_experts import expert_layers
 from ...core.architecture import Architecture
-from ...core.errors import SizeError
+from ...core.errors import InputError
 from ...core.record import changed, remembered
 from ...estimate.hardware import NODE
 from ...fitting.layouts import divisors
@@ -41,15 +41,15 @@ def start_on_usual_layout(
     first start, or else the first refusal on all GPUs that is not one of the layout.
 
     Raises:
-        SizeError: no layout divides the model.
+        InputError: no layout divides the model.
     """
-    started, refused, errors, reasons = None, None, list[SizeError](), list[str]()
+    started, refused, errors, reasons = None, None, list[InputError](), list[str]()
     for sizes in usual_layouts(deployment):
-        if reasons and not has_room(deployment, sizes):
+        if refused and not has_room(deployment, sizes):
             continue
         try:
             found = start(deployment.on_layout(sizes))
-        except SizeError as error:  # the ranks do not divide the model
+        except InputError as error:  # the ranks do not divide the model, or a stage has no experts
             errors.append(error)
             reasons.append(error.message)
             continue
