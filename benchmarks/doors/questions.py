@@ -123,20 +123,6 @@ def _default_layout(case: Case) -> Answers:
     return found
 
 
-def _chosen_layouts(case: Case) -> Answers:
-    """Return whether each command that a front prints starts."""
-    found: dict[str, bool | None] = {}
-    with suppress(llmcalc.LlmcalcError):
-        load = {"isl": case.length - FEW, "osl": FEW}
-        front = llmcalc.serve(case.model, pareto=True, **load, **case.deployment).to_dict()
-        lines = {line for point in front["points"] for line in (point["commands"] or {}).values() if line}
-        for line in sorted(lines):
-            found[line] = None
-            with suppress(llmcalc.LlmcalcError):
-                found[line] = llmcalc.serve(gpu=case.gpu, command=line).to_dict()["starts"]
-    return {**found, "a front prints it": True} if found else {}
-
-
 def _longer_inputs(case: Case) -> Answers:
     """Return whether the times of twice the input are at least as long."""
     found: dict[str, bool | None] = {}
@@ -174,7 +160,6 @@ QUESTIONS: dict[str, Question] = {
     "latency": Question("time per output token of one request", _one_request, 1.01),
     "gpus": Question("whether the fewest GPUs and more suffice", _more_gpus, is_verdict=True),
     "layout": Question("whether it starts without a given layout", _default_layout, is_verdict=True),
-    "commands": Question("whether printed commands start", _chosen_layouts, is_verdict=True),
     "inputs": Question("whether longer inputs take longer", _longer_inputs, is_verdict=True),
     "load": Question("whether more requests give no fewer tokens", _more_requests, is_verdict=True),
 }

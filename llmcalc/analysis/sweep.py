@@ -51,6 +51,7 @@ class Sweep(NotebookDisplay):
         forms: closed form for each quantity that has one.
         memory: arguments of ``llmcalc.memory``, if a quantity depends on them.
         exact: always False, because the arguments are floats.
+        largest: workload with the largest sizes, or None of a sweep that was made otherwise.
     """
 
     architecture: Architecture
@@ -60,6 +61,7 @@ class Sweep(NotebookDisplay):
     forms: dict[str, Form]
     memory: dict[str, Any] = NOTHING
     exact: bool = False
+    largest: Workload | None = None
 
     @property
     def evidence(self) -> dict[str, str]:
@@ -130,7 +132,7 @@ def evaluate_grid(
         given = read_settings(" or ".join(quantities), depends, {**settings, **chosen, **first})
         architecture = _read(read, changes)
         given |= _implied_step(architecture, quantities, given)
-        _check_largest(architecture, inner, given)
+        largest = _checked_largest(architecture, inner, given)
         for name in quantities:
             effects.add(find(name.split(".")[0]).settings, given, architecture)
             found[name][place] = _evaluate(name, architecture, inner, given, forms, outer)
@@ -139,7 +141,8 @@ def evaluate_grid(
     turned = {name: array.transpose([order.index(axis.name) for axis in axes]) for name, array in found.items()}
     swept_sizes = {axis.name: 0 if axis.name == CONTEXT.name else AXES[axis.name].default for axis in inner}
     fixed, memory = _described(architecture, {**given, **swept_sizes}, quantities)
-    return Sweep(read(()) if variables else architecture, tuple(axes), fixed, turned, {} if outer else forms, memory)
+    own = read(()) if variables else architecture
+    return Sweep(own, tuple(axes), fixed, turned, {} if outer else forms, memory, largest=largest)
 
 
 def _read(read: Callable[[Sequence[str]], Architecture], changes: Sequence[str]) -> Architecture:
@@ -154,12 +157,14 @@ def _read(read: Callable[[Sequence[str]], Architecture], changes: Sequence[str])
         raise
 
 
-def _check_largest(architecture: Architecture, axes: Sequence[Axis], given: Mapping[str, Any]) -> None:
-    """Reject sizes that exceed the model's limits, because closed forms do not check these limits."""
+def _checked_largest(architecture: Architecture, axes: Sequence[Axis], given: Mapping[str, Any]) -> Workload:
+    """Return the workload with the largest sizes, which must not exceed learned positions, as closed forms may."""
     largest = {axis.name: max(axis.values) for axis in axes}
     sizes, step, _, convention = split_settings({**given, **largest}, architecture)
     context = largest.get(CONTEXT.name, step["context"])  # also invalid if the mode has no context
-    Workload(**sizes, **{**step, "context": context}, convention=convention).values(architecture)
+    found = Workload(**sizes, **{**step, "context": context}, convention=convention)
+    found.values(architecture)
+    return found
 
 
 def _implied_step(architecture: Architecture, quantities: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -147,9 +147,8 @@ class PublishedWeights:
     def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
         """Return the numbers of elements and bits on one rank, by component and format."""
         key = id(self), mesh and mesh.division  # unique while the weights exist, which the remembered value ensures
-        return remembered(architecture, "_published", key, lambda: (self, self._stored(architecture, mesh)), most=256)[
-            1
-        ]
+        known = remembered(architecture, "_published", key, lambda: (self, self._stored(architecture, mesh)), most=256)
+        return known[1]
 
     def _stored(self, architecture: Architecture, mesh: Mesh | None) -> list[StoredTensors]:
         key, known = (id(self), mesh and mesh.division), dict[int, StoredTensors]()

@@ -252,8 +252,7 @@ def _stored_shape(row: Row, rule: Rule) -> Shape:
     """Return the stored shape with one dimension per group of axes. A matrix is [out, in], or [in, out] if transposed.
     A convolution is [channels, 1, taps].
     """
-    axes = row.declaration.axes
-    sizes = [prod(int(axes[axis]) for axis in group) for group in row.tensor.groups]
+    sizes = [prod(int(row.declaration.axes[axis]) for axis in group) for group in row.tensor.groups]
     if row.tensor.linear:
         *lead, inputs, outputs = sizes
         return (*lead, inputs, outputs) if rule.transposed else (*lead, outputs, inputs)

@@ -66,25 +66,23 @@ def _wants_json(words: Sequence[str]) -> bool:
 
 
 def option_hint(flag: str, command_name: str, own: Sequence[str]) -> str:
-    """Suggest an option of the command for an unknown one, or a command that has the option."""
+    """Suggest a similar option of the command for an unknown one, or a command that has an option of this very name."""
     from ..core.aliases import ENGINE_OPTIONS
     from .commands import load
 
     if same := next((name for name in OTHER_NAMES.get(flag, ()) if name in own), None):
         return f"did you mean {same}?"
-    commands = [load(name) for name in COMMANDS if name != command_name]
-    known = {name: name for name in (*own, *(name for command in commands for name in command.options))}
-    near = [known.get(name) or ENGINE_OPTIONS[name] for name in nearest(flag, {**known, **ENGINE_OPTIONS})]
-    if not near:
-        return ""
-    if near[0] in own:
-        return f"did you mean {' or '.join(dict.fromkeys(name for name in near if name in own))}?"
-    owners = [command for command in commands if near[0] in command.options]
+    same = ENGINE_OPTIONS.get(flag, flag)
+    owners = [command for name in COMMANDS if name != command_name and same in (command := load(name)).options]
+    if not owners:
+        known = {name: name for name in own} | {name: ours for name, ours in ENGINE_OPTIONS.items() if ours in own}
+        near = dict.fromkeys(known[name] for name in nearest(flag, known))
+        return f"did you mean {' or '.join(near)}?" if near else ""
     names = [command.name for command in owners[:MOST_COMMANDS]]
     if len(owners) > MOST_COMMANDS:
         names[-1] = "other commands"
     *most, last = names
     listed = f"{', '.join(most)} and {last}" if most else last
     words = [argument.metavar for argument in owners[0].arguments if argument.least]
-    line = " ".join((PROGRAM, owners[0].name, *words, owners[0].options[near[0]].label))
-    return f"{near[0]} is an option of {listed}: {line}"
+    line = " ".join((PROGRAM, owners[0].name, *words, owners[0].options[same].label))
+    return f"{same} is an option of {listed}: {line}"

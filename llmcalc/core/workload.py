@@ -57,6 +57,11 @@ class Workload:
         """Phase of the step (``prefill`` or ``decode``)."""
         return "decode" if self.mode == "decode" else "prefill"
 
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest sequence at the end of the step."""
+        return max(self.context + self.seq, self.target_seq or 0, self.source or 0)
+
     def values(self, architecture: Architecture) -> dict[str, Any]:
         """Return the value of every workload symbol.
 

@@ -6,17 +6,18 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from ..core.architecture import Architecture
-from ..core.errors import InputError
-from ..core.record import remembered
+from ..core.errors import InputError, spelled
+from ..core.record import NamedTuple, remembered
 from ..core.workload import positions
 from ..data import table, tables
 from ..schema.model_names import release
 from ..schema.preset import ASKED
 from ..schema.preset_files import shipped_folder
-from .served_models import has_attention
+from .served_models import has_attention, unserved
 
 if TYPE_CHECKING:
     from ..importers.engine_commands import EngineCommand
@@ -126,16 +127,77 @@ def known_length(
     return None
 
 
-def longest_request(
-    architecture: Architecture, engine: str, pasted: EngineCommand | None, config: Mapping[str, Any] = NOTHING
-) -> int | None:
-    """Return the longest request with which an engine starts, or None if it does not depend on the model."""
-    longer = tables("engines")[engine].get("longer")
-    if not longer or (pasted and pasted.environment.get(longer["variable"], "0").lower() in ("1", "true")):
-        return None
-    if pasted and any(read_json(pasted.texts[flag]) is None for flag in longer["flags"] if flag in pasted.texts):
-        return None
-    return known_length(architecture, engine, config)
+class LengthLimit(NamedTuple):
+    """How long the sequences of a model may be, and what happens beyond, in an engine or in the model alone.
+
+    ``length_limit`` makes it. Every answer takes from here whether a length is refused, and in which words.
+
+    Attributes:
+        tokens: tokens that the model accepts, as the engine derives them, or None without a limit or a known one.
+        positions: learned positions, beyond which nothing is computed, or None without a table of them.
+        variable: variable of the environment with which the engine accepts longer sequences, or empty if it does so.
+    """
+
+    tokens: int | None
+    positions: int | None
+    variable: str
+
+    @property
+    def allowed(self) -> int | None:
+        """Tokens of the longest sequence that is not refused, or None without a limit."""
+        return min(filter(None, (self.positions, self.tokens if self.variable else None)), default=None)
+
+    def refusal(self, tokens: float) -> str:
+        """Return why requests of a length are refused, or an empty text."""
+        if self.positions is not None and tokens > self.positions:
+            return f"requests of {tokens:,.10g} tokens exceed the {self.positions:,} learned positions of the model"
+        excess = self._excess(tokens) if self.variable else ""
+        return excess and f"{excess}; {self.variable}=1 allows them"
+
+    def excess(self, tokens: float) -> str:
+        """Return that requests have more tokens than the model accepts, if they are not refused, or an empty text."""
+        return "" if self.refusal(tokens) else self._excess(tokens)
+
+    def _excess(self, tokens: float) -> str:
+        if self.tokens is None or tokens <= self.tokens:
+            return ""
+        return f"requests of {tokens:,.10g} tokens exceed the {self.tokens:,} that the model accepts"
+
+
+def length_limit(
+    architecture: Architecture, engine: str | None = None, command: EngineCommand | None = None
+) -> LengthLimit:
+    """Return how long sequences may be in an engine with its command line, or in a model alone, which refuses none.
+
+    An engine that does not serve the model, whose kernels are estimated, refuses no length either.
+
+    >>> import llmcalc
+    >>> model = llmcalc.load("gemma2-9b")
+    >>> length_limit(model, "tensorrt-llm").excess(9000), length_limit(model, "tensorrt-llm").refusal(9000)
+    ('requests of 9,000 tokens exceed the 8,192 that the model accepts', '')
+    >>> length_limit(model, "vllm").allowed, length_limit(model).allowed
+    (8192, None)
+    """
+    served = engine if engine and not unserved(engine, architecture) else ""
+    longer: Mapping[str, Any] = tables("engines").get(served, {}).get("longer", {})
+    own = command if command and command.engine == engine else None
+    changes = [read_json(own.texts[flag]) for flag in longer.get("flags", ()) if flag in own.texts] if own else []
+    is_known = None not in changes  # one may be in another file
+    tokens = known_length(architecture, engine, changed_config(engine or USUAL, own)) if is_known else None
+    variable = longer.get("variable", "")
+    is_lifted = own is not None and own.environment.get(variable, "0").lower() in ("1", "true")
+    return LengthLimit(tokens, positions(architecture), "" if is_lifted else variable)
+
+
+def refusal_text(reason: str, over: float, sizes: Mapping[str, Any]) -> str:
+    """Return a reason as a sentence, with the first length that can do without the tokens over a limit, or empty text.
+
+    >>> refusal_text("requests of 9,000 tokens exceed 8,192", 808, {"isl": 8500, "osl": 500})
+    'Requests of 9,000 tokens exceed 8,192. The longest: isl=7692'
+    """
+    found = ((name, sizes.get(name, 0) - ceil(over)) for name in ("isl", "osl", "seq", "context"))
+    longest = next((f". The longest: {{{name}={size}}}" for name, size in found if size > 0), "")
+    return spelled(f"{reason[:1].upper()}{reason[1:]}{longest}" if reason else "")
 
 
 def changed_config(engine: str, pasted: EngineCommand | None) -> dict[str, Any]:

@@ -18,17 +18,30 @@ def unserved(engine: str, architecture: Architecture) -> str:
     >>> unserved("tensorrt-llm", llmcalc.load("mamba2-370m"))
     'TensorRT-LLM does not serve models without attention'
     """
-    profile = tables("engines").get(engine, {})
-    rule = profile.get("unserved", {})
+    kind = _unserved_kind(engine, architecture)
+    return kind and f"{tables('engines')[engine]['title']} does not serve {kind}"
+
+
+def _unserved_kind(engine: str, architecture: Architecture) -> str:
+    """Return the kind of models that a model is of and an engine cannot load, or empty text."""
+    rule = tables("engines").get(engine, {}).get("unserved", {})
     if architecture.is_encoder_decoder and rule.get("encoder_decoder"):
-        return f"{profile['title']} does not serve encoder-decoder models of text"
+        return "encoder-decoder models of text"
     kinds = {*rule.get("kinds", "").split()}
     layers = (layer for run in architecture.main.runs for part in run.block.sublayers for _, layer in part.layers())
     if found := next((layer.kind() for layer in layers if layer.kind() in kinds), None):
-        return f"{profile['title']} does not serve models with {found.replace('_', ' ')} layers"
-    if rule.get("attention_free") and not has_attention(architecture):
-        return f"{profile['title']} does not serve models without attention"
-    return ""
+        return f"models with {found.replace('_', ' ')} layers"
+    return "models without attention" if rule.get("attention_free") and not has_attention(architecture) else ""
+
+
+def unserved_note(engine: str, architecture: Architecture) -> str:
+    """Return that an engine, or no known one, serves a model whose kernels are estimated, or empty text."""
+    kind = _unserved_kind(engine, architecture)
+    return f"no known engine serves {kind}" if kind and not _servers(architecture) else unserved(engine, architecture)
+
+
+def _servers(architecture: Architecture) -> list[str]:
+    return [name for name in tables("engines") if not _unserved_kind(name, architecture)]
 
 
 def check_model(engine: str, architecture: Architecture) -> None:
@@ -38,7 +51,7 @@ def check_model(engine: str, architecture: Architecture) -> None:
         InputError: if it cannot. The hint names the engines that can.
     """
     if text := unserved(engine, architecture):
-        others = [name for name in tables("engines") if not unserved(name, architecture)]
+        others = _servers(architecture)
         hint = f"use {' or '.join(f'{{engine={name}}}' for name in others)}" if others else "no known engine serves it"
         raise InputError(text, parameter="model", hint=hint)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..calc.memory.fit import read_size
@@ -15,6 +16,7 @@ from ..data import table, tables
 from ..importers.modelfile import MODELFILE, RUN, own_settings
 from ..inputs.serving_settings import SERVE
 from ..inputs.settings import PLAIN
+from ..schema.preset_files import folders
 
 if TYPE_CHECKING:
     from ..serving.start.start import Start
@@ -152,20 +154,42 @@ def command_line(result: Start, change: Mapping[str, Any]) -> str:
     if pasted and pasted.program in (RUN, MODELFILE):
         requests = int(result.settings["max_num_seqs"])
         return own_settings(change, requests, pasted.environment, is_file=pasted.program == MODELFILE)
-    flags = setting_flags(result.profile.flags)
-    switches, written = (result.profile.flags.get(key, {}) for key in ("switches_read", "written"))
-    values = tables("engines")[result.profile.name].get("values", {})
-    if result.deployment.command:
-        words = list(result.deployment.command.words)
-    else:
-        words = [*result.profile.command.split(), _model_word(result)]
-        change = {**_explicit(result), **change}
+    if pasted:
+        return changed_words(pasted.words, result.profile.name, change)
+    words = [*result.profile.command.split(), _model_word(result)]
+    return changed_words(words, result.profile.name, {**_explicit(result), **change})
+
+
+def states_all(result: Start) -> bool:
+    """Return whether the command line of the engine states the whole model.
+
+    It states no changed sizes, no model that has only the name of its architecture, and no format of the weights that
+    only another checkpoint has.
+    """
+    deployed, told, entry = result.deployment, result.architecture.inputs, tables("engines")[result.profile.name]
+    weights = deployed.given.get("weights")
+    is_own = result.model == result.architecture.name and os.path.dirname(told.get("file", "")) not in folders()
+    if deployed.command or told.get("overrides") or is_own:
+        return deployed.command is not None
+    if result.placed:  # the name of the file has the format
+        return not result.model.endswith((".json", ".yaml", ".yml"))
+    is_published = weights in PLAIN and not (told.get("quantization") or told.get("types"))
+    has_flag = "weights" in entry["flags"]["read"].values()
+    known = has_flag and _engine_value(entry.get("values", {}).get("weights", {}), weights) is not None
+    return is_published or known or weights in (None, deployed.file_format)
+
+
+def changed_words(words: Sequence[str], engine: str, change: Mapping[str, Any]) -> str:
+    """Return the words of an engine's command line with changed settings in place of their former flags."""
+    entry, words = tables("engines")[engine], list(words)
+    flags, values = setting_flags(entry["flags"]), entry.get("values", {})
+    switches, written = (entry["flags"].get(key, {}) for key in ("switches_read", "written"))
     for name, value in change.items():
         flag = flags.get(name)
         if flag is None:
             continue
-        for each in [other for other, setting in result.profile.flags["read"].items() if setting == name]:
-            words = _without(words, each, result.profile.flags)
+        for each in [other for other, setting in entry["flags"]["read"].items() if setting == name]:
+            words = _without(words, each, entry["flags"])
         text = _engine_value(values.get(name, {}), value)
         if flag.removeprefix("--") in switches:
             words += [flag] if value else []
@@ -207,7 +231,7 @@ def _model_word(result: Start) -> str:
         return name
     types = str(result.architecture.inputs.get("types", ""))
     weights = result.settings.get("weights") or ("mxfp4" if "mxfp4" in types else "bf16")
-    return f"{name.rpartition('/')[2]}-{weights.upper()}.gguf"
+    return f"{name.rpartition('/')[2].replace(':', '-')}-{weights.upper()}.gguf"
 
 
 def _explicit(result: Start) -> dict[str, Any]:

@@ -13,6 +13,16 @@ SYSTEM_BYTES = 2 * 2**30  # of unified memory, for the operating system and othe
 NODE = 8  # accelerators in a node, if the data do not say otherwise
 
 
+def usual_counts(node: int, most: int) -> list[int]:
+    """Return the usual numbers of accelerators up to ``most``: powers of two in a node, and then whole nodes.
+
+    >>> usual_counts(8, 30)
+    [1, 2, 4, 8, 16, 24]
+    """
+    powers = [1 << power for power in range(min(node, most).bit_length())]
+    return sorted({*powers, *range(node, most + 1, node)})
+
+
 class Offer(NamedTuple):
     """A rental price in US dollars per hour (``on demand``, ``reserved`` or ``spot``)."""
 

@@ -21,6 +21,7 @@ LONGEST = 131_072  # characters; the limit of Linux for one argument
 _ASSIGNMENT = r"(?s)[A-Za-z_][A-Za-z0-9_]*=.*"
 _NUMBER = r"-\d+(\.\d+)?"
 _JSON = r"(?s)-?\d+(\.\d+)?|true|false|null|[\[{].*"
+_VERSION = r"(?:^v?|_vllm_)(\d+\.[\da-z.]+)|(?:^|-)(b\d{3,})$"  # in the tag of an image
 _BUILD = r"(-[0-9a-f]{6,40})?(\.exe)?$"  # commit of a build, and the suffix of programs on Windows
 PROGRAMS = {
     "vllm": "vllm serve", "sglang": "python3 -m sglang.launch_server --model-path", "tensorrt-llm": "trtllm-serve",
@@ -44,6 +45,7 @@ class EngineCommand(NamedTuple):
         environment: environment variables of the command.
         program: the words that start the engine.
         texts: values of the flags that change no setting, by flag.
+        version: version of the engine in the tag of a container image, if it names one.
     """
 
     engine: str
@@ -55,6 +57,7 @@ class EngineCommand(NamedTuple):
     environment: dict[str, str]
     program: str
     texts: Mapping[str, str] = {}
+    version: str = ""
 
 
 def read_command(command: str | Sequence[str]) -> EngineCommand:
@@ -62,6 +65,8 @@ def read_command(command: str | Sequence[str]) -> EngineCommand:
 
     >>> read_command("vllm serve Qwen/Qwen3-8B -tp 2 --max-model-len=32k --port 80").settings
     {'tp': '2', 'max_model_len': '32k'}
+    >>> read_command("docker run --gpus all vllm/vllm-openai:v0.11.0 --model Qwen/Qwen3-8B").version
+    '0.11.0'
     """
     words = _split(command)
     engine, program, start, end = _program(words)
@@ -71,7 +76,9 @@ def read_command(command: str | Sequence[str]) -> EngineCommand:
     own = profile.get("program_flags", {}).get(program)
     variables = profile.get("environment", {})
     usual = {key: text for name, text in environment.items() for key in variables.get(name, "").split()}
-    bare = EngineCommand(engine, "", usual, (), (), tuple(words), environment, program)
+    tags = " ".join(tag for word in words[:end] if (tag := _image_tag(word, profile)))
+    version = (match[1] or match[2]) if (match := re.search(_VERSION, tags)) else ""
+    bare = EngineCommand(engine, "", usual, (), (), tuple(words), environment, program, version=version)
     return _with_flags(bare, _flags(own or profile["flags"]), program if own else profile["title"], words[end:])
 
 
@@ -100,12 +107,20 @@ def _program(words: Sequence[str]) -> tuple[str, str, int, int]:
                 if names[start : start + len(parts)] == parts or words[start : start + len(parts)] == parts:
                     return engine, program, start, start + len(parts)
         for start, word in enumerate(words):
-            image = word.split("@")[0].rpartition(":")[0] or word
-            if image in profile.get("images", ()):
-                return engine, image, start, start + 1
+            if _image_tag(word, profile) is not None:
+                return engine, word, start, start + 1
     hint = f"begin with one of: {', '.join(known)}"
-    shown = " ".join(words[:3])
-    raise InputError(f"no known serving engine in {shown!r}", parameter="command", hint=hint)
+    raise InputError(f"no known serving engine in {' '.join(words[:3])!r}", parameter="command", hint=hint)
+
+
+def _image_tag(word: str, profile: Mapping[str, Any]) -> str | None:
+    """Return the tag of a container image of an engine, or None for another word.
+
+    >>> _image_tag("lmsysorg/sglang:v0.5.3-cu126", tables("engines")["sglang"])
+    'v0.5.3-cu126'
+    """
+    image, _, tag = word.split("@")[0].removeprefix("docker.io/").partition(":")
+    return tag if image in profile.get("images", ()) else None
 
 
 class _Flags(NamedTuple):

@@ -171,11 +171,9 @@ _DEVICE = re.compile(r"((?:NVIDIA|Tesla|AMD (?:Instinct|Radeon)|Apple M\d)[\w /-
 _HAS_FAILURE = ("Error: ", "failed to ")
 _FAILURE = re.compile(r"\b((?:Value|Runtime|OutOfMemory)Error: .{1,300})|(failed to (?:allocate|create|load) .{1,200})")
 _ARGUMENTS = {"vllm": ("non-default args: {", "}"), "sglang": ("server_args=ServerArgs(", ")")}
+_SIZES = {"ctx_size": "n_ctx", "batch_size": "n_batch", "ubatch_size": "n_ubatch", "parallel": "n_seq_max"}
 _SETTINGS = {  # lines of llama.cpp that give the value of an option
-    "ctx_size": re.compile(r"llama_\w{1,40}: n_ctx += (\d{1,9})\b"),
-    "batch_size": re.compile(r"llama_\w{1,40}: n_batch += (\d{1,9})\b"),
-    "ubatch_size": re.compile(r"llama_\w{1,40}: n_ubatch += (\d{1,9})\b"),
-    "parallel": re.compile(r"llama_\w{1,40}: n_seq_max += (\d{1,9})\b"),
+    **{name: re.compile(rf"llama_\w{{1,40}}: {printed} += (\d{{1,9}})\b") for name, printed in _SIZES.items()},
     "flash_attn": re.compile(r"llama_\w{1,40}: flash_attn += (\w{1,9})"),
     "cache_type_k": re.compile(r"(?:KV self|llama_kv_cache).{0,90} K \((\w{1,9})\)"),
     "cache_type_v": re.compile(r"(?:KV self|llama_kv_cache).{0,120} V \((\w{1,9})\)"),

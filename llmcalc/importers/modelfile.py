@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -136,6 +137,18 @@ def own_settings(
     variables = {**given, **{names[name]: value for name, value in values.items()}}
     words = [f"{name}={value}" for name, value in variables.items()] if values else []
     return " and ".join([*lines, *([" ".join([*words, SERVER])] if words else [])])
+
+
+def changed_variables(words: Iterable[str], change: Mapping[str, Any]) -> str:
+    """Return the words of ``ollama run`` with changed settings as variables, if there are such.
+
+    >>> changed_variables(["OLLAMA_NUM_PARALLEL=2", "ollama", "run", "qwen3:8b"], {"cache": "q8_0"})
+    'OLLAMA_KV_CACHE_TYPE=q8_0 OLLAMA_NUM_PARALLEL=2 ollama run qwen3:8b'
+    """
+    names: dict[str, str] = table("modelfile")["variables"]
+    new = {names[name]: value for name, value in change.items() if name in names}
+    return shlex.join([f"{name}={value}" for name, value in new.items()]
+                      + [word for word in words if word.partition("=")[0] not in new])  # fmt: skip
 
 
 def usual_context(memory_bytes: int, longest: int | None) -> int:

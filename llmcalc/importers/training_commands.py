@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 from ..core.errors import DescriptionError
@@ -85,7 +86,4 @@ def _product(match: re.Match[str], values: dict[str, str]) -> str:
     factors = [values.get(factor, factor) for factor in match[1].split("*")]
     if not all(_FACTOR.fullmatch(factor) for factor in factors) or len(factors) > MOST_ROUNDS:
         return match[0]
-    product = 1
-    for factor in factors:
-        product *= int(factor)
-    return str(product)
+    return str(prod(map(int, factors)))

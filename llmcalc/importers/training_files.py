@@ -80,8 +80,7 @@ def find_training_file(path: str) -> ParsedFile | None:
 
 def parse_training_file(path: str) -> ParsedFile:
     """Read the file of a training program. Raise an error if no program has such a file."""
-    text = read_text(path, MOST_BYTES)
-    data, where = _parse(path, text)
+    data, where = _parse(path, read_text(path, MOST_BYTES))
     found = _identify(path, data, where)
     if found is None:
         known = "; ".join(f"{each.title}: {' or '.join(each.signature)}" for each in programs().values())
@@ -127,17 +126,12 @@ def _parse(path: str, text: str) -> tuple[Mapping[str, Any], Callable[[str], str
     check_bounds(data, path)
     flags = [value for value in data.values() if isinstance(value, dict) and value and all(map(_is_flag, value))]
     if flags:  # arguments of Megatron-LM in YAML
-        data = {_name(key): value for part in flags for key, value in part.items()}
+        data = {key.removeprefix("--").replace("-", "_"): value for part in flags for key, value in part.items()}
     return data, where
 
 
 def _is_flag(key: str) -> bool:
     return key.startswith("--")
-
-
-def _name(flag: str) -> str:
-    """Return the name of a flag with underscores."""
-    return flag.removeprefix("--").replace("-", "_")
 
 
 def _identify(path: str, data: Mapping[str, Any], where: Callable[[str], str]) -> ParsedFile | None:

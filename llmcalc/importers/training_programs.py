@@ -65,15 +65,13 @@ def _program(name: str, entries: Mapping[str, Any]) -> Program:
     entry = entries[name]
     before = f"{entry['under']}." if "under" in entry else ""
     keys, maps = dict(entry.get("keys") or {}), dict(entry.get("maps") or {})
-    ignored, unmodelled, structural = (
-        tuple(entry.get(part, "").split()) for part in ("ignored", "unmodelled", "structural")
-    )
+    lists = {name: entry.get(name, "").split() for name in ("ignored", "unmodelled", "structural")}
     for part in [_program(each, entries) for each in entry.get("include", ())]:
         keys = {**{f"{before}{key}": rule for key, rule in part.keys.items()}, **keys}
         maps = {**part.maps, **maps}
-        ignored += tuple(f"{before}{key}" for key in part.ignored)
-        unmodelled += tuple(f"{before}{key}" for key in part.unmodelled)
-        structural += tuple(f"{before}{key}" for key in part.structural)
+        for kind, found in lists.items():
+            found += [f"{before}{key}" for key in getattr(part, kind)]
+    ignored, unmodelled, structural = map(tuple, lists.values())
     return Program(
         name, entry["title"], entry["version"], keys, maps, entry.get("usual", {}), entry.get("files", {}),
         entry.get("models", {}), ignored, (*unmodelled, *structural), structural, tuple(entry.get("signature", ())),

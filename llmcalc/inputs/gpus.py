@@ -1,6 +1,7 @@
 """Lookup of accelerators and cloud instances by name, and parsing of specifications such as ``h100:8`` or ``24GB``.
 
-Case, spaces, hyphens and vendor names are ignored, so ``H100 SXM`` and ``nvidia-h100-sxm`` are equivalent.
+Case, spaces, hyphens and vendor names are ignored, so ``H100 SXM`` and ``nvidia-h100-sxm`` are equivalent. A name may
+lack the unit of the memory that distinguishes it, as in ``a100-80``. If several have a name, an error lists them.
 """
 
 from __future__ import annotations
@@ -142,6 +143,9 @@ def accelerators_named(name: str) -> list[str]:
     exact = known.get(plain("".join(words))) or known.get(plain(name))
     if exact:
         return exact
+    head, _, size = name.strip().rpartition("-")
+    if size.isdecimal() and len(accelerators_named(head)) > 1:  # unlike h100-8, which may mean a count
+        return accelerators_named(f"{head}-{size}gb")
     described = _described(words) or _described(re.sub(_SERIES, r"\1 \2", " ".join(words)).split())
     named = known.get(plain("".join(word for word in words if not re.fullmatch(_SIZE, word))), ())
     return [one for one in described if one in named] or described  # the RTX 3090 24GB is not the 3090 Ti

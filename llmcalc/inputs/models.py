@@ -113,10 +113,14 @@ def _load(source: Any, reading: Reading) -> Architecture:
     try:
         found = load_preset(source, reading.overrides)
     except UnknownNameError as error:
-        if error.name == source and _is_folder(source):
+        if error.name != source:
+            raise
+        if _is_folder(source):
             hint = f"use ./{source} for the folder of this name"
             raise DescriptionError(f"unknown model {short_repr(source)}", hint=hint) from None
-        raise
+        if (stored := _named(source, reading)) is None:
+            raise
+        return stored
     if _is_folder(source) and os.path.isfile(os.path.join(source, "config.json")):
         note = f"{source} is a preset here; ./{source} is the model in the folder of this name"
         return changed(found, notes=(note, *found.notes))
@@ -173,43 +177,36 @@ def _check_no_training_file(path: str) -> None:
 
 def _from_repository_name(source: str | os.PathLike[str], reading: Reading) -> Architecture:
     """Load the preset with the architecture of a repository such as ``Qwen/Qwen3-8B``, which is not a local path."""
-    from ..schema.model_names import known_name, organisation
-    from ..schema.preset import load_preset
+    from ..schema.model_names import organisation
     from ..schema.preset_files import names
 
     where, hint = os.fspath(source), ""
-    if isinstance(source, str) and (found := _from_stored_name(source, reading)):
+    folder = os.path.dirname(where)
+    is_repository = isinstance(source, str) and organisation(source) and not os.path.exists(folder)
+    if isinstance(source, str) and (is_repository or not folder) and (found := _named(source, reading)):
         return found
-    if isinstance(source, str) and organisation(source) and not os.path.exists(os.path.dirname(source)):
-        known = names()
-        if known_name(source, known):
-            return load_preset(source, reading.overrides)
-        near = nearest(os.path.basename(source), known, 1)
+    if is_repository:
+        near = nearest(os.path.basename(where), names(), 1)
         hint = " ".join((*(f"did you mean {each}?" for each in near), f"for a repository of the Hub, use hf:{source}"))
     where = where if where.isprintable() else short_repr(where)
     raise DescriptionError("file not found", where=where, hint=hint)
 
 
-def _from_stored_name(source: str, reading: Reading) -> Architecture | None:
-    """Load the preset with the architecture of a GGUF file or of a repository whose name states the weight format."""
-    from ..schema.model_names import known_name, organisation
+def _named(source: str, reading: Reading) -> Architecture | None:
+    """Load the preset that a name means, with the weight format that it states, or return None for an unknown name."""
     from ..schema.preset import ASKED, load_preset
-    from ..schema.preset_files import names
-    from .gguf_names import FILE_FORMAT
-    from .repository_names import stored_name
+    from .repository_names import find_model
 
-    folder, file = os.path.dirname(source), stored_name(source)
-    if file is None or (folder and (not organisation(source) or os.path.exists(folder))):
+    model = find_model(source)
+    if model is None:
         return None
-    known = names()
-    preset = next((each for name in filter(None, file.models) if (each := known_name(name, known))), None)
-    if preset is None:
-        return None
-    found = load_preset(preset, reading.overrides)
-    weights = file.weights(found)
-    used = f"{source}: using the architecture of preset {preset}, with weights in {weights}"
-    inputs = {**found.inputs, FILE_FORMAT: weights, ASKED: source}
-    return changed(found, inputs=inputs, notes=(used, *file.notes(source, found), *found.notes))
+    if model.file is None:
+        return load_preset(source, reading.overrides)
+    found = load_preset(model.preset, reading.overrides)
+    weights = model.file.weights(found)
+    used = f"{source}: using the architecture of preset {model.preset}, with weights in {weights}"
+    inputs = {**found.inputs, **model.inputs(found), ASKED: source}
+    return changed(found, inputs=inputs, notes=(used, *model.file.notes(source, found), *found.notes))
 
 
 def _from_stdin(reading: Reading) -> Architecture:

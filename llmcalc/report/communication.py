@@ -20,6 +20,7 @@ def communication_document(result: Communication) -> Document:
         result.architecture,
         "communication",
         lambda: ({**workload_inputs(result.workload), "mesh": plain_data(result.mesh)}, result.to_dict()),
+        workload=result.workload,
         lines=(
             workload_line(result.workload, ("batch", "seq", "mode", "logits")),
             f"{mesh}; values per rank{of}" if mesh else "1 rank",

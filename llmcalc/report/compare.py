@@ -12,7 +12,17 @@ from ..core.architecture import Architecture
 from ..core.description.structure import side_by_side
 from ..core.errors import spelled
 from .document import Cell, Column, Document, Table, columns
-from .heading import SIZES, model_inputs, numbered, shown_notes, title, warnings, workload_inputs, workload_line
+from .heading import (
+    SIZES,
+    excess_of,
+    model_inputs,
+    numbered,
+    shown_notes,
+    title,
+    warnings,
+    workload_inputs,
+    workload_line,
+)
 from .json_envelope import envelope
 from .numbers import BYTES, NANOSECONDS, duration, readable
 from .params import CONVENTIONS, UNIT
@@ -25,11 +35,13 @@ def compare_document(comparison: Comparison) -> Document:
     names = numbered([model.name for model in models])
     traits = [(label, *cells) for label, cells in side_by_side(models)]
     structure = Table("structure", (Column("", "name"), *map(Column, names)), traits)
+    workload = costs[0].flops.workload
+    longer = " and ".join(name for name, model in zip(names, models, strict=True) if excess_of(model, workload))
     totals = (f"{name} {readable(result.total, '')}" for name, result in zip(names, results, strict=True))
     return Document(
-        f"{' · '.join(totals)} parameters",
+        f"{' · '.join(totals)} parameters{longer and f', with sequences too long for {longer}'}",
         lambda: _compare_json(comparison),
-        subtitle=(" · ".join(title(model) for model in models), workload_line(costs[0].flops.workload, SIZES)),
+        subtitle=(" · ".join(title(model) for model in models), workload_line(workload, SIZES)),
         warnings=(*(line for model in models for line in warnings(model)), *_same(models)),
         tables=(structure, _quantities(results, names), *_costs(costs, names), _components(results, names)),
         main=1 if traits else 0,
@@ -89,9 +101,10 @@ def _compare_json(comparison: Comparison) -> dict[str, Any]:
     answer = {**comparison.to_dict(), "structure": structure}
     for data, architecture in zip(answer["models"], architectures, strict=True):
         data["notes"] = list(architecture.notes)
-    models = [model_inputs(architecture) for architecture in architectures]
-    workload = workload_inputs(comparison.costs[0].flops.workload)
-    return envelope("compare", {"models": models, "workload": workload, "conventions": CONVENTIONS}, answer)
+    workload = comparison.costs[0].flops.workload
+    models = [model_inputs(model, excess_of(model, workload)) for model in architectures]
+    inputs = {"models": models, "workload": workload_inputs(workload), "conventions": CONVENTIONS}
+    return envelope("compare", inputs, answer)
 
 
 def diff_document(result: Diff) -> Document:

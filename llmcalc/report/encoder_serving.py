@@ -27,6 +27,7 @@ def encoder_document(result: EncoderServing) -> Document:
         lambda: point_data(result, _notes(result), INPUTS),
         f" in {engine_title(result.engine)} on {result.used} × {result.accelerator.title}",
         answer=f"{'✓' if result.fits else '✗'} {result.summary}",
+        excess=result.excess,
         lines=(named_values(settings),),
         alerts=unused_alert(result.step.count - result.used, result.step.count),
         details=result.step.measured_on,

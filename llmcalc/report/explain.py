@@ -27,6 +27,7 @@ def explain_document(explanation: Explanation, depth: int | None = None, select:
         "explain",
         lambda: _json(explanation, depth, select),
         f": {explanation.quantity}",
+        workload=workload,
         lines=[_workload_line(explanation.quantity, workload)] if workload else [],
         tables=(Table("symbols", columns("symbol: name", "meaning"), _symbols(explanation)),),
         tree=explanation.roots,

@@ -38,6 +38,7 @@ def flops_document(result: Flops, by: str = "component", recompute: str = "none"
         result.architecture,
         "flops",
         lambda: _json(result, moved, counted, by, recompute),
+        workload=result.workload,
         lines=(workload_line(result.workload, _shown(result)),),
         facts=tuple(_facts(result, moved, counted, recompute)),
         tables=(breakdown(result), convention_table(result)),

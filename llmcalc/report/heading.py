@@ -34,6 +34,8 @@ def model_document(
     *,
     is_full: bool = False,
     answer: str = "",
+    excess: str = "",
+    workload: Workload | None = None,
     action: str = "",
     lines: Iterable[str] = (),
     alerts: Iterable[str] = (),
@@ -43,20 +45,25 @@ def model_document(
 ) -> Document:
     """Build a report about a model. An ``answer`` is the first line, before the name of the model.
 
+    The first line says if the sequences of a ``workload`` are longer than the model accepts, after which its formulas
+    still hold. After an answer, it is the first warning, as the ``excess`` of requests that an engine accepts.
+
     An ``action`` is a command that follows from the answer, in a line of its own after it.
 
     ``is_full`` describes every size of the model and shows every note, for reports on how the model is built.
     """
     whole, _ = model_of(architecture)
+    beyond = excess_of(whole, workload)
+    first = excess or beyond
 
     def json_object() -> dict[str, Any]:
         from .json_envelope import envelope
 
         inputs, result = data()
-        return envelope(command, {**model_inputs(whole), **inputs}, result)
+        return envelope(command, {**model_inputs(whole, first), **inputs}, result)
 
     return Document(
-        answer or f"{title(whole)}{subject}",
+        answer or f"{title(whole)}{subject}{beyond and f', {beyond}'}",
         json_object,
         subtitle=(
             action,
@@ -65,7 +72,7 @@ def model_document(
             *structure(architecture, is_full=is_full),
             *lines,
         ),
-        warnings=(*warnings(whole), *alerts),
+        warnings=(first if answer else "", *warnings(whole), *alerts),
         notes=(*notes, *shown_notes(whole, is_full=is_full)),
         details=(*details, *(() if is_full else whole.remarks)),
         **parts,
@@ -83,15 +90,25 @@ def derivation(name: str, result: Any) -> Callable[[], tuple[Node, ...]]:
     return derive
 
 
-def model_inputs(architecture: Architecture) -> dict[str, Any]:
-    """Return the JSON fields that identify a model (name, file, overrides and hash), and the model's warnings."""
+def excess_of(architecture: Architecture, workload: Workload | None) -> str:
+    """Return beyond which length of a model the sequences of a workload are, unless it is extended, or empty text."""
+    if workload is None or workload.extend:
+        return ""
+    from ..engines.lengths import length_limit  # needed only by workloads
+
+    limit = length_limit(architecture)
+    return f"beyond the {limit.tokens:,} tokens that the model accepts" if limit.excess(workload.longest) else ""
+
+
+def model_inputs(architecture: Architecture, alert: str = "") -> dict[str, Any]:
+    """Return the JSON fields that identify a model (name, file, overrides and hash), and warnings, an alert first."""
     from ..core.description.fingerprint import fingerprint
 
     given = architecture.inputs
     return {
         "model": architecture.name, "title": architecture.title, "status": architecture.status,
         "source": architecture.source, "file": given.get("file", ""), "overrides": list(given.get("overrides", ())),
-        "hash": fingerprint(architecture), "warnings": list(warnings(architecture)),
+        "hash": fingerprint(architecture), "warnings": [*filter(None, [alert]), *warnings(architecture)],
         **({"training_file": file} if (file := given.get("training_file")) else {}),
     }  # fmt: skip
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..core.errors import InputError, spelled
-from ..engines.lengths import served_length
-from ..engines.served_models import unserved
+from ..core.errors import spelled
 from ..kernels.cost import LAUNCHES
 from ..kernels.operations import Gemm, GroupedGemm
 from ..serving.latency_times import DECODE, GENERATE, Latency, Part
@@ -35,7 +33,6 @@ def latency_document(result: Latency, alternatives: Callable[[], Alternatives] =
     layout = sizes_of(model.mesh)
     chosen = "" if result.is_usual else f" as {named_values(layout) or 'tp 1'} (chosen layout)"
     alerts = unused_alert(result.count - model.mesh.ranks, result.count)
-    alerts += [*_too_long(result), *filter(None, [unserved(model.engine.name, result.architecture)])]
     answer: dict[str, Any]
     if result.fits:
         answer = {
@@ -49,7 +46,8 @@ def latency_document(result: Latency, alternatives: Callable[[], Alternatives] =
         "latency",
         lambda: _json(result),
         f" on {result.count} × {result.accelerator.title} in {engine_title(model.engine.name)}{chosen}",
-        answer=_answer(result),
+        answer="; ".join(filter(None, [_answer(result), result.unserved])),
+        excess=result.excess,
         lines=(
             named_values({**_lengths(result), **layout, "weights": _formats(result)}),
             *filter(None, [sixteen_bit_line(result.architecture, model.engine.name, _formats(result))]),
@@ -61,16 +59,6 @@ def latency_document(result: Latency, alternatives: Callable[[], Alternatives] =
         details=result.measured_on,
         **answer,
     )
-
-
-def _too_long(result: Latency) -> list[str]:
-    """Return a warning if a sequence is longer than the model accepts."""
-    tokens = result.length
-    try:
-        most = served_length(result.architecture)
-    except InputError:  # unknown
-        return []
-    return [f"{tokens:,} tokens exceed the {most:,} that the model accepts"] if tokens > most else []
 
 
 def _answer(result: Latency) -> str:

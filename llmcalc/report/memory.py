@@ -79,6 +79,7 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
         result.architecture,
         "memory",
         lambda: _inference_json(result, ideal),
+        workload=result.workload,
         lines=(serving_line(result), weights_line(result), mesh and f"{mesh}; values per rank"),
         alerts=refusals(result),
         facts=(
@@ -223,6 +224,7 @@ def _training(result: ParallelMemory) -> Document:
         model_of(worst.architecture)[0],
         "memory",
         lambda: _training_json(result),
+        workload=worst.workload,
         lines=(workload_line(worst.workload, SIZES), *training_lines(result), *_step_line(result)),
         facts=tuple(Fact(name, getattr(worst, name), BYTES, note) for name, note in parts.items()),
         tables=(parts_table(f"at the peak: {peak.phase}", sizes_at(peak)), _timeline(result), _stages(result)),

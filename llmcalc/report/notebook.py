@@ -47,7 +47,9 @@ def quantity_document(quantity: Quantity, result: Any) -> Document:
     facts = tuple(Fact(part.replace("_", " "), value, quantity.parts[part]) for part, value in parts.items())
     workload = workload_of(result)
     lines = (workload_line(workload, SIZES),) if workload else ()
-    return model_document(result.architecture, quantity.name, lambda: ({}, result.to_dict()), lines=lines, facts=facts)
+    return model_document(
+        result.architecture, quantity.name, lambda: ({}, result.to_dict()), workload=workload, lines=lines, facts=facts
+    )  # fmt: skip
 
 
 def check_one_document(result: Any) -> Document:

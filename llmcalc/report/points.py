@@ -37,7 +37,8 @@ def point_document(
     """
     on = f" in {result.engine_title} on {gpus} × {result.accelerator.title}{chosen}"
     lines = (named_values({**settings, **limit_texts(getattr(result, "limits", {}))}), *parts.pop("lines", ()))
-    return model_document(result.architecture, "serve", data, on, answer=answer, lines=lines, **parts)
+    parts |= {"excess": result.excess, "lines": lines}
+    return model_document(result.architecture, "serve", data, on, answer=answer, **parts)
 
 
 def point_data(
@@ -99,8 +100,9 @@ def formats_text(point: Any) -> str:
 
 
 def settings_text(change: Mapping[str, Any]) -> str:
-    """Format changed settings as options of the command line or of Python."""
-    return spelled(" ".join(f"{{{name}={value}}}" for name, value in change.items()))
+    """Format changed settings as options of the command line or of Python, and after them an engine's command line."""
+    options = spelled(" ".join(f"{{{name}={value}}}" for name, value in change.items() if name != "command"))
+    return " -- ".join(filter(None, (options, change.get("command"))))
 
 
 def limit_texts(limits: Mapping[str, float]) -> dict[str, str]:
@@ -177,9 +179,14 @@ def accepted_text(drafting: Drafting) -> str:
 def changes_table(
     title: str, changes: Iterable[tuple[Mapping[str, Any], Any]], cells: Mapping[str, Callable[[Any], Cell]]
 ) -> Table:
-    """Return a table of changed settings, with the cells of the point or the result with each of them."""
-    rows = [(settings_text(change), *(cell(one) for cell in cells.values())) for change, one in changes]
-    return Table(title, columns("settings: name", *cells), rows)
+    """Return a table of changed settings, with the cells of the point or the result with each of them.
+
+    Settings with the command line of an engine, which is long, are in the last column.
+    """
+    found = [(change, settings_text(change), tuple(cell(one) for cell in cells.values())) for change, one in changes]
+    if any("command" in change for change, *_ in found):
+        return Table(title, columns(*cells, "settings: text"), [(*values, text) for _, text, values in found])
+    return Table(title, columns("settings: name", *cells), [(text, *values) for _, text, values in found])
 
 
 def commands_table(point: Any) -> Table:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..core.interval import Interval
 from ..engines.profile import GIB
+from ..engines.settings import states_all
 from ..estimate.hardware import SYSTEM_BYTES
 from ..serving.start.layout_error import LayoutError
 from ..serving.start.llama_cpp_fit import MARGIN
@@ -46,6 +47,7 @@ def serve_document(result: Start) -> Document:
         ),
         f" in {result.engine_title} on {result.ranks} × {card.title if card else 'GPU'}",
         answer=f"{'✓' if result.starts else '✗'} {result.summary}",
+        excess=result.excess,
         lines=tuple(filter(None, (named_values(_settings(result)), format_line))),
         alerts=[*(f"the effect of {flag} on the memory is not computed" for flag in unmodelled), *result.warnings],
         tables=(
@@ -62,14 +64,14 @@ def serve_document(result: Start) -> Document:
 
 def refused_document(error: LayoutError) -> Document:
     """Build the report of an engine that does not start, as its number of ranks does not divide the model."""
-    lines = [{"command": result.line(change), "settings": change} for change, result in error.changes]
+    lines = [{"command": result.offer(change), "settings": change} for change, result in error.changes]
     data = {"starts": False, "verdict": REFUSED, "reason": error.message, "changes": lines}
     return model_document(
         error.architecture,
         "serve",
         lambda: ({}, data),
         answer=f"✗ {REFUSED.capitalize()}: {error.message}",
-        tables=(_starting([(result.line(change), result) for change, result in error.changes], STARTED),),
+        tables=(_starting([(result.offer(change), result) for change, result in error.changes], STARTED),),
     )
 
 
@@ -81,12 +83,12 @@ def _settings(result: Start) -> dict[str, Any]:
 
 def _changes(result: Start) -> Table:
     """Return a table of command lines with which the engine starts, or with which the GPUs store the whole model."""
-    lines = [(result.line(change), one) for change, one in result.changes]
+    lines = [(result.offer(change), one) for change, one in result.changes]
     if result.placed:
         what = "longer context" if list(result.automatic) == ["max_model_len"] else "all on the GPU"
         title = f"{what} with" if result.automatic else "starts with"
         return _starting(lines, {"host memory: about bytes": lambda one: int(one.host.total.best)}, title)
-    is_larger = any(one.ranks != result.ranks for _, one in lines)
+    is_larger = any(one.ranks != min(result.ranks, result.deployment.gpus.count or result.ranks) for _, one in lines)
     return _starting(lines, {name: cell for name, cell in STARTED.items() if is_larger or name != GPUS})
 
 
@@ -160,7 +162,7 @@ def _notes(result: Start) -> tuple[str, ...]:
         found.append("CUDA graphs are captured outside of the budget, after the KV cache is allocated")
     if command and command.listed:
         found.append(f"flags without effect on the memory: {', '.join(command.listed)}")
-    if result.starts and not command:
+    if result.starts and not command and states_all(result):
         found.append(f"command: {result.line()}")
     if profile.is_extrapolated:
         first, last = profile.measured

@@ -34,6 +34,7 @@ def serving_gpus_document(result: ServingGpus, spell: Spell | None = None) -> Do
         lambda: _json(result),
         " on 1, 2, 4 or 8 GPUs of each kind" if result.is_all else "",
         answer=_answer(result),
+        excess=next((one.result.excess for one in listed), ""),
         action=_action(result, spell),
         lines=(named_values({**result.asked, **limit_texts(result.limits)}),),
         tables=(_table(result, listed),),

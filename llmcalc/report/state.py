@@ -13,5 +13,7 @@ def state_document(result: StateSize) -> Document:
     """Build the state report with the size of each role."""
     roles = [Fact(ROLES[role], size, BYTES) for role, size in result.by_role.items()]
     facts = (Fact("state", result.bytes, BYTES), Fact("elements", result.elements, "elements"), *roles)
-    lines = (workload_line(result.workload, SIZES),)
-    return model_document(result.architecture, "state", lambda: ({}, result.to_dict()), lines=lines, facts=facts)
+    lines, own = (workload_line(result.workload, SIZES),), result.workload
+    return model_document(
+        result.architecture, "state", lambda: ({}, result.to_dict()), workload=own, lines=lines, facts=facts
+    )  # fmt: skip

@@ -42,6 +42,7 @@ def sweep_document(result: Sweep) -> Document:
         "sweep",
         lambda: _json(result),
         f": {result.points} points over {varied}",
+        workload=result.largest,
         lines=(fixed_line, *_settings(result)),
         tables=(_table(result),),
         listing=lambda: _table(result, with_bars=False),

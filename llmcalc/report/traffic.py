@@ -22,6 +22,7 @@ def traffic_document(result: Traffic) -> Document:
             workload_inputs(result.workload),
             {**result.to_dict(), "flops": result.flops.total, "notes": list(result.architecture.notes)},
         ),
+        workload=result.workload,
         lines=(workload_line(result.workload, ("batch", "seq", "mode", "logits")), KERNELS[result.kernels]),
         facts=(
             *(Fact(name, getattr(result, name), BYTES) for name in ("total", "read", "written")),

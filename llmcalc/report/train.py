@@ -55,8 +55,8 @@ def train_document(run: Training, stated: bool = True, *, seq_stated: bool = Tru
     lines = (run_line(run.step.workload, run.tokens), machine_line(machine) if machine else "")
     return model_document(
         architecture, "train", lambda: _json(run, [*origins, *notes, *conventions, *architecture.notes]),
-        f" on {about(run.tokens, '')} tokens", answer=_answer(run), lines=lines, alerts=_alerts(run),
-        facts=tuple(_facts(run)), derivation=derivation("train", run), tables=_tables(run),
+        f" on {about(run.tokens, '')} tokens", answer=_answer(run), workload=run.step.workload, lines=lines,
+        alerts=_alerts(run), facts=tuple(_facts(run)), derivation=derivation("train", run), tables=_tables(run),
         notes=(*origins, *assumptions(machine, run.price), *notes), details=conventions,
     )  # fmt: skip
 

@@ -18,6 +18,7 @@ A layer's ``d_model`` defaults to the width of its stack.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from .. import layers
@@ -28,7 +29,7 @@ from ..core.layer import LARGEST_SIZE, Layer, is_number
 from ..core.layer_history import with_n_sums
 from ..core.record import MISSING, fields
 from .order import names_in_order, read_order
-from .plain_data import mapping_at
+from .plain_data import changed_errors, mapping_at
 
 Path = tuple[Any, ...]
 Fail = Callable[[InputError, Path], InputError]
@@ -83,8 +84,7 @@ class Builder:
         norms = mapping_at(data, "norms")
         blocks = {
             key: self.block(key, value, width, norms, (*path, "blocks", key))
-            for key, value in self.mapping(mapping_at(data, "blocks"), (*path, "blocks"), "blocks").items()
-            if value is not None
+            for key, value in self.stated(mapping_at(data, "blocks"), (*path, "blocks"), "blocks").items()
         }
         built = Stack(
             name,
@@ -113,21 +113,17 @@ class Builder:
         """Return the token count of an encoder as an expression in ``a`` (audio frames) or ``p`` (patches)."""
         if not isinstance(text, str) or (text and role != "tower"):
             raise self.wrong("tokens", "an expression of a or p in a tower stack", text, path[:-1])
-        try:
-            if text:
-                from ..core.form import FUNCTIONS, symbol
+        if text:
+            from ..core.form import FUNCTIONS, symbol
 
+            with self.located(path):
                 evaluate(text, {name: symbol(name) for name in "ap"}, FUNCTIONS)
-        except InputError as error:
-            raise self.fail(error, path) from None
         return text
 
     def runs(self, data: Any, blocks: Mapping[str, Block], path: Path) -> tuple[Run, ...]:
         """Return the block order as runs of equal blocks."""
-        try:
+        with self.located(path):
             order = read_order(data, blocks)
-        except InputError as error:
-            raise self.fail(error, path) from None
         unused = set(blocks) - names_in_order(data)
         if unused:
             raise self.error(f"block {sorted(unused)[0]!r} does not appear in the order", path)
@@ -138,17 +134,15 @@ class Builder:
 
     def named_layers(self, data: Any, width: int, path: Path) -> tuple[Named, ...]:
         """Return the layers described by ``name: {kind: {fields}}``."""
-        given = {key: value for key, value in self.mapping(data, path, "the layers").items() if value is not None}
+        given = self.stated(data, path, "the layers")
         return tuple(Named(key, self.single_layer(value, width, (*path, key))) for key, value in given.items())
 
     def block(self, name: str, data: Any, width: int, norms: Any, path: Path) -> Block:
         """Return a block with its sub-layers in order."""
-        given = {key: value for key, value in self.mapping(data, path, "a block").items() if value is not None}
+        given = self.stated(data, path, "a block")
         found = tuple(self.sublayer(key, value, width, norms, (*path, key)) for key, value in given.items())
-        try:
+        with self.located(path):
             return Block(name, found)
-        except InputError as error:
-            raise self.fail(error, path) from None
 
     def sublayer(self, name: str, data: Any, width: int, norms: Any, path: Path) -> Sublayer:
         """Return a sub-layer with its norms and a single layer, parallel layers or named branches."""
@@ -157,8 +151,7 @@ class Builder:
         around, where = (data["norms"], path) if own else (norms, path[:-_STACK_TO_SUBLAYER])
         places = {
             place: self.single_layer(value, width, (*where, "norms", place))
-            for place, value in self.mapping(around, (*where, "norms"), "norms", NORM_PLACES).items()
-            if value is not None
+            for place, value in self.stated(around, (*where, "norms"), "norms", NORM_PLACES).items()
         }
         kinds = {key: value for key, value in data.items() if key not in SUBLAYER_KEYS}
         named = self.mapping(mapping_at(data, "branches"), (*path, "branches"), "branches")
@@ -232,6 +225,10 @@ class Builder:
             inner, error.path = error.path or (error.field,), None
             raise self.fail(error, (*path, *inner) if error.field in given else path) from None
 
+    def located(self, path: Path) -> AbstractContextManager[None]:
+        """Return a context in which errors get a key path."""
+        return changed_errors(lambda error: self.fail(error, path))
+
     def mapping(self, data: Any, path: Path, what: str, keys: tuple[str, ...] = ()) -> dict[str, Any]:
         """Return ``data`` after checking that it is a mapping with known keys."""
         if not isinstance(data, dict):
@@ -240,6 +237,10 @@ class Builder:
             if keys and key not in keys:
                 raise self.fail(UnknownNameError(f"key of {what}", key, keys), (*path, key))
         return data
+
+    def stated(self, data: Any, path: Path, what: str, keys: tuple[str, ...] = ()) -> dict[str, Any]:
+        """Return a mapping with known keys, without those that are null."""
+        return {key: value for key, value in self.mapping(data, path, what, keys).items() if value is not None}
 
     def string(self, data: Mapping[str, Any], key: str, path: Path) -> str:
         """Return the string at a key, or an empty string if the key is missing."""

@@ -57,14 +57,12 @@ def describe(architecture: Architecture, write: Write = write_layer) -> dict[str
             extra.name.replace(" ", "_"): {"reason": extra.reason, "stack": _stack(extra.stack, write)}
             for extra in architecture.extras
         }
-    kinds = write_kinds(architecture)
-    data = {**{key: value for key, value in about.items() if value}, **({"kinds": kinds} if kinds else {})}
-    data["architecture"] = body
-    if architecture.unmodelled:
-        data["unmodelled"] = list(architecture.unmodelled)
+    unmodelled = list(architecture.unmodelled)
+    data = {**about, "kinds": write_kinds(architecture), "architecture": body, "unmodelled": unmodelled}
     notes = [note for note in architecture.notes if note not in architecture.remarks]
     lines = {"notes": notes, "remarks": list(architecture.remarks)}
-    return data | {key: {"all": found} for key, found in lines.items() if found}
+    data |= {key: {"all": found} for key, found in lines.items() if found}
+    return {key: value for key, value in data.items() if value}
 
 
 def _stack(built: Stack, write: Write) -> dict[str, Any]:

@@ -7,11 +7,12 @@ Scalars follow the YAML 1.2 core schema. For example, ``no`` and ``yes`` are str
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from ..core.errors import DescriptionError
+from ..core.errors import DescriptionError, InputError
 
 MAX_FILE_SIZE = 2_000_000
 MAX_CONFIG_SIZE = 10_000_000  # of a config.json, which may list every module or label
@@ -32,6 +33,15 @@ def _patterns() -> tuple[re.Pattern[str], re.Pattern[str], dict[str, tuple[re.Pa
     based = {"0o": (re.compile(r"0o[0-7]+"), 8), "0x": (re.compile(r"0x[0-9a-fA-F]+"), 16)}
     real = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
     return re.compile(r"[-+]?[0-9]+(_[0-9]+)*"), re.compile(real), based
+
+
+@contextmanager
+def changed_errors(change: Callable[[InputError], InputError]) -> Iterator[None]:
+    """Raise what ``change`` returns for an error, such as the same error with a location."""
+    try:
+        yield
+    except InputError as error:
+        raise change(error) from None
 
 
 def check_bounds(data: Any, where: str) -> None:

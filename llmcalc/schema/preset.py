@@ -25,7 +25,7 @@ from ..core.record import NamedTuple, changed
 from . import preset_files
 from .build import BRANCH_KEYS, SUBLAYER_KEYS, Builder
 from .facts import expectations, lines, prediction_layers, published_encoder, published_formats, training_facts
-from .plain_data import mapping_at
+from .plain_data import changed_errors, mapping_at
 from .template import fill, names_used, resolve, variable_at
 
 KeyPath = tuple[Any, ...]
@@ -45,10 +45,8 @@ def load_preset(name: str, overrides: Sequence[str] = ()) -> Architecture:
 
 def load_file(file: str | os.PathLike[str], size: str | None = None, overrides: Sequence[str] = ()) -> Architecture:
     """Return the architecture of a preset file for the given size or the default size."""
-    try:
+    with changed_errors(lambda error: _located(error, os.fspath(file))):
         return build_preset(preset_files.read_preset(file), size, overrides, os.fspath(file))
-    except InputError as error:
-        raise _located(error, os.fspath(file)) from None
 
 
 def _located(error: InputError, file: str) -> InputError:
@@ -71,10 +69,8 @@ def load_text(text: str, name: str, overrides: Sequence[str] = ()) -> Architectu
     from .yaml_reader import locate_error, read_yaml
 
     document = read_yaml(text, name)
-    try:
+    with changed_errors(lambda error: locate_error(error, [document])):
         return build_preset(document.data, None, overrides, None)
-    except InputError as error:
-        raise locate_error(error, [document]) from None
 
 
 def check_file(file: str | os.PathLike[str]) -> None:
@@ -83,10 +79,8 @@ def check_file(file: str | os.PathLike[str]) -> None:
     from .yaml_reader import locate_error, read_yaml
 
     document = read_yaml(preset_files.read_text(file), os.fspath(file))
-    try:
+    with changed_errors(lambda error: locate_error(error, [document])):
         validate_preset(document.data)
-    except InputError as error:
-        raise locate_error(error, [document]) from None
     for size in [None, *mapping_at(document.data, "sizes")]:
         load_file(file, size)
     stem = os.path.splitext(os.path.basename(file))[0]
@@ -171,9 +165,7 @@ def _check_used(family: Family, size: str | None, template: Any, variables: Mapp
 
 def _extras(data: dict[str, Any], builder: Builder) -> tuple[Extra, ...]:
     found = []
-    for name, value in builder.mapping(data, ("architecture", "extras"), "extras").items():
-        if value is None:
-            continue
+    for name, value in builder.stated(data, ("architecture", "extras"), "extras").items():
         path = ("architecture", "extras", name)
         builder.mapping(value, path, "an extra", ("reason", "stack"))
         stack = builder.stack(name, builder.require(value, "stack", path), (*path, "stack"))

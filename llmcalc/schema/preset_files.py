@@ -77,14 +77,33 @@ def find(name: str) -> PresetLocation:
             if found:
                 return found
     known_names = names()
-    if wanted in known_names:
-        return known_names[wanted]
-    from .model_names import known_name  # not needed by most commands
+    meant = find_name(name)
+    if meant is None:
+        raise UnknownNameError("model", name, known_names, hint="run llmcalc presets list to see all models")
+    note = "" if meant == wanted else f"{name.strip()}: using the architecture of preset {meant}"
+    return known_names[meant]._replace(note=note)
 
-    same = known_name(name, known_names)
-    if same:
-        return known_names[same]._replace(note=f"{name.strip()}: using the architecture of preset {same}")
-    raise UnknownNameError("model", name, known_names, hint="run llmcalc presets list to see all models")
+
+def find_name(name: str) -> str | None:
+    """Return the name or alias of the preset that a name means by the rule of ``model_names.py``, or None.
+
+    Raises:
+        InputError: the beginning of the names of several models.
+    """
+    known = names()
+    if (wanted := name.strip().lower()) in known:
+        return wanted
+    from .model_names import known_name, names_beginning  # not needed by most commands
+
+    if same := known_name(name, known):
+        return same
+    models: dict[tuple[str, str | None], str] = {}
+    for each in names_beginning(name, known):
+        file, size, _ = known[each]
+        models.setdefault((file, size or read_preset(file).get("default")), each)
+    if len(models) > 1:
+        raise InputError(f"{short_repr(name)} is ambiguous", hint=f"use one of {', '.join(models.values())}")
+    return next(iter(models.values()), None)
 
 
 def _names_of(stem: str, file: str, data: dict[str, Any]) -> Iterator[tuple[str, PresetLocation]]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 from .. import layers
@@ -28,13 +28,14 @@ from ..core.declaration import Declaration
 from ..core.description.text_definition import TextAxis, TextField, TextKind, TextState, TextTensor, computation_order
 from ..core.description.text_kind import TextLayer, layer_class
 from ..core.equation import Equation, Operand, read
-from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, short_repr
+from ..core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
 from ..core.expression import names_in
 from ..core.form import FUNCTIONS
 from ..core.functions import FUNCTIONS as FUNCTIONS_OF_EQUATIONS
 from ..core.layer import is_number
 from ..core.ledger import stack_entries
 from ..core.record import fields
+from .plain_data import changed_errors
 
 Path = tuple[Any, ...]
 Axes = tuple[str, ...]
@@ -86,13 +87,9 @@ def read_kinds(data: Mapping[str, Any], reserved: Iterable[str]) -> dict[str, ty
     return found
 
 
-@contextmanager
-def _under(path: Path) -> Iterator[None]:
-    """Add a key path to errors that do not already have a more precise location."""
-    try:
-        yield
-    except InputError as error:
-        raise error.under(path) from None
+def _under(path: Path) -> AbstractContextManager[None]:
+    """Return a context that adds a key path to errors without a more precise location."""
+    return changed_errors(lambda error: error.under(path))
 
 
 def _each(

@@ -150,14 +150,13 @@ class _Candidates:
         node, joins = self.service.card.node, engine_step(self.service.engine).has_data_parallel
         seen = set()
         stages = (
-            Mesh(tp=tp, pp=size // tp)
+            Mesh(tp=tp, pp=size // tp, etp=tp)
             for tp in range(1, min(size, node) + 1) if not is_enough and size & (size - 1) and size % tp == 0
         )  # fmt: skip
         for mesh in (*meshes(self.service.architecture, size, node), *stages):
-            own = changed(mesh, etp=mesh.tp * mesh.dp // mesh.ep)
-            if own not in seen and (own.dp == 1 or joins):
-                seen.add(own)
-                yield own
+            if mesh not in seen and (mesh.dp == 1 or joins):
+                seen.add(mesh)
+                yield mesh
 
     def _replica(self, mesh: Mesh) -> Replica | None:
         """Return a replica, or None if the model does not allow the layout or no request fits."""

@@ -94,7 +94,7 @@ def serving_pools(space: Space, pool: str, mesh: Mesh | None) -> ServingPools:
     (formats,) = space.formats
     first, second = _read(space, first_mesh, formats, "prefill_pool"), _read(space, mesh, formats, "tp")
     found, most, limit = None, 0, "memory"
-    if not space.is_too_long:
+    if not space.service.too_long:
         found, most, limit = _times(space, (first, second), (number, others))
     suggested = None if found else space.best(space.times(), lambda one: -one.requests_per_s)
     return ServingPools(space, second.drafting, space.notes, found, most, limit, suggested)

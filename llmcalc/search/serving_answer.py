@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..calc.sharding import Mesh
@@ -12,19 +12,20 @@ from ..core.record import changed
 from ..data import tables
 from ..engines.settings import SHARES, read_engine_settings, setting_flags
 from ..importers.engine_commands import EngineCommand, read_command
-from ..importers.modelfile import RUN, is_modelfile
+from ..importers.modelfile import MODELFILE, RUN, is_modelfile
 from ..inputs.effects import check_effects
 from ..inputs.gpus import Gpus, gpu_list
 from ..inputs.models import Source, read_model
 from ..inputs.serving_settings import SERVE
 from ..serving.memory import engine_title
-from ..serving.reading import REQUESTS, Command, gpus_of, read_deployment, read_words
+from ..serving.reading import REQUESTS, Command, gpus_of, read_deployment, read_words, version_of
 from ..serving.result import ServingResult
 from ..serving.service import Service, read_service
 from ..serving.start.llama_cpp_fit import PLACED
 from ..serving.start.models import load_served, stored_format
 from ..serving.start.ollama import modelfile_command, run_command
 from ..serving.start.start import Start
+from ..serving.stated import BESIDE_COMMAND, stated
 from ..serving.step.step_models import check_layout
 from ..serving.under_load import ONE_REQUEST, ServingLayout, under_load
 from .default_layout import default_layout
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     Timed = ServingResult | ServingSearch | ServingFront | ServingPools | EncoderServing
 
 SETTINGS = (*SHARES, *(setting.name for setting in SERVE if "no_requests" not in setting.needs))
-BESIDE_COMMAND = [setting.name for setting in SERVE if setting.part in ("requests", "machine")]
 
 
 def answer(
@@ -82,24 +82,11 @@ def _on_gpus(
     gpu_memory: str | int | None,
 ) -> Timed:
     """Return the answer on GPUs of one kind, if all settings have an effect on it."""
-    values, notes = {name: value for name, value in given.items() if value is not None}, tuple[str, ...]()
-    started = _started(model, command, gpu)
-    if command is None and is_modelfile(model):
-        command, notes = modelfile_command(model, values.pop("engine", None), {}, _gpus(gpu))
-        model = None
-    if command is not None:
-        inside = ["model"] * (model is not None) + [name for name in values if name not in BESIDE_COMMAND]
-        if inside:
-            text, hint = "cannot be combined with a command line", "set it in the command"
-            raise InputError(text, parameter=inside[0], hint=hint)
-        model, read, assumed = _read(read_command(command), _gpus(gpu))
-        values, notes = values | read, (*notes, *assumed)
-    if started and (placed := {name: size for name, size in started.automatic.items() if name in PLACED}):
-        values |= placed
-        notes = (*notes, f"{started.engine_title} starts{started.placement}, which it chooses by itself")
-    _check_known(values, gpu_memory, command)
-    if model is not None and isinstance(gpu, str) and "isl" in values:
-        model = architecture = read_model(model)
+    values = {name: value for name, value in given.items() if value is not None}
+    pasted, source, values, notes = _asked(model, gpu, values, command)
+    _check_known(values, gpu_memory, pasted)
+    if source is not None and isinstance(gpu, str) and "isl" in values:
+        source = architecture = read_model(source)
         if architecture.main.role == "encoder":
             return _encoder(architecture, gpu, values)
     missing = [name for name in ("isl", "osl") if name not in values and not {"mix", "trace"} & {*values}]
@@ -107,21 +94,53 @@ def _on_gpus(
         both = " ".join(f"{{{name}={size}}}" for name, size in (("isl", 1000), ("osl", 500)) if name in missing)
         hint = f"add {both}, or omit {_asking(values)} for the memory alone"
         raise InputError("missing number of tokens", parameter=missing[0], hint=hint)
-    if model is None or gpu is None:
-        name = "model" if model is None else "gpu"
+    if source is None or gpu is None:
+        name = "model" if source is None else "gpu"
         raise InputError(f"missing {name}", parameter=name, hint="add a model and a GPU such as {gpu=h100:4}")
     if not isinstance(gpu, str):
         raise InputError("needs the name of a GPU", parameter="gpu", hint="use a name such as {gpu=h100:4}")
-    found = timed(read_service(model, gpu, values, is_command=command is not None))
+    service = read_service(source, gpu, values, command=pasted)
+
+    def retry(change: Mapping[str, Any]) -> Any:
+        own = stated(service, change)
+        line = own.pop("command", command)
+        return _on_gpus(model, own.pop("gpu", gpu), {**given, **own}, line, gpu_memory)
+
+    found = timed(service, retry if pasted else None)
     return changed(found, notes=(*notes, *found.notes)) if notes else found
 
 
-def _check_known(values: Mapping[str, Any], gpu_memory: str | int | None, command: Command | None) -> None:
+def _asked(
+    model: Source | None, gpu: str | int | None, values: dict[str, Any], command: Command | None
+) -> tuple[EngineCommand | None, Source | None, dict[str, Any], tuple[str, ...]]:
+    """Return a command line or that of a Modelfile, the model, all settings, and notes."""
+    pasted, notes = read_words(command), tuple[str, ...]()
+    inside = {name: value for name, value in values.items() if name not in BESIDE_COMMAND}
+    started = _started(model, pasted, gpu, inside)
+    if pasted is None and is_modelfile(model):
+        words, notes = modelfile_command(model, inside.pop("engine", None), inside, _gpus(gpu))
+        pasted = read_command(words)._replace(program=MODELFILE)
+    elif pasted is not None and (model is not None or inside):
+        name = "model" if model is not None else next(iter(inside))
+        raise InputError("cannot be combined with a command line", parameter=name, hint="set it in the command")
+    if pasted is None:
+        return None, model, values, notes
+    source, read, assumed = _read(pasted, _gpus(gpu))
+    if version := version_of(pasted, values.get("engine_version")):
+        read["engine_version"] = version
+    placed = {name: size for name, size in started.automatic.items() if name in PLACED} if started else {}
+    if started and placed:
+        assumed.append(f"{started.engine_title} starts{started.placement}, which it chooses by itself")
+    beside = {name: value for name, value in values.items() if name in BESIDE_COMMAND}
+    return pasted, source, {**beside, **read, **placed}, (*notes, *assumed)
+
+
+def _check_known(values: Mapping[str, Any], gpu_memory: str | int | None, pasted: EngineCommand | None) -> None:
     """Check that all settings have an effect on times."""
     unused = ["gpu_memory"] * (gpu_memory is not None) + [name for name in values if name not in SETTINGS]
     if not unused:
         return
-    if command is not None and unused[0] != "gpu_memory":
+    if pasted is not None and unused[0] != "gpu_memory":
         flag = setting_flags(tables("engines")[str(values["engine"])]["flags"]).get(unused[0], unused[0])
         hint = f"omit {flag}, or omit the lengths of requests for the memory alone"
         raise InputError(f"{flag} is not modelled together with the time of requests", parameter="command", hint=hint)
@@ -134,12 +153,19 @@ def _asking(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{{{name}}}" for name in REQUESTS if values.get(name) not in (None, False))
 
 
-def timed(service: Service) -> ServingResult | ServingSearch | ServingFront | ServingPools:
-    """Return the times of a service on one layout, or what a search over its layouts finds."""
+Retry = Callable[[Mapping[str, Any]], Any]
+
+
+def timed(service: Service, retry: Retry | None = None) -> ServingResult | ServingSearch | ServingFront | ServingPools:
+    """Return the times of a service on one layout, or what a search over its layouts finds.
+
+    ``retry`` asks the same with other settings, which are those of ``serve`` by default.
+    """
+    retry = retry or _asked_again(service)
     if service.limits is not None or service.asked.get("pareto"):
-        return _searched(service)
+        return _searched(service, retry)
     if "prefill_pool" not in service.asked:
-        return point_of(service)
+        return point_of(service, retry)
     from .pools import serving_pools
 
     tp, (dp, ep) = service.asked.get("tp"), (service.asked.get(name) or 1 for name in ("dp", "ep"))
@@ -151,7 +177,18 @@ def timed(service: Service) -> ServingResult | ServingSearch | ServingFront | Se
     return pools if given else changed(pools, notes=(ONE_REQUEST, *pools.notes))
 
 
-def _searched(service: Service) -> ServingSearch | ServingFront:
+def _asked_again(service: Service) -> Retry:
+    """Return the function that reads the arguments of a service again, with changed ones."""
+    gpus = f"{service.card.name}:{service.count}"
+
+    def ask(change: Mapping[str, Any]) -> Any:
+        own = {**service.asked, **change}
+        return timed(read_service(service.architecture, own.pop("gpu", gpus), own))
+
+    return ask
+
+
+def _searched(service: Service, retry: Retry) -> ServingSearch | ServingFront:
     """Return what a search over layouts, or over numbers of requests on a given layout, finds."""
     from ..serving.formats import check_formats, format_choices
     from .front import find_front
@@ -168,27 +205,21 @@ def _searched(service: Service) -> ServingSearch | ServingFront:
         tried = (formats,) if service.measured else format_choices(architecture, card, formats, service.engine)
         return find_front(changed(space, formats=tried))
     if not service.has_layout:
-        return search_layouts(space)
+        return search_layouts(space, retry)
     mesh, count = service.given_mesh, service.count
     check_layout(architecture, card, mesh, count)
-    found = search_requests(changed(space, service=changed(service, count=mesh.ranks)), mesh)
+    found = search_requests(changed(space, service=changed(service, count=mesh.ranks)), mesh, retry)
     rest = count - mesh.ranks
     unused = (f"the layout leaves {rest} of {count} GPUs unused",) if rest else ()
     return changed(found, notes=(*unused, *found.notes))
 
 
-def point_of(service: Service) -> ServingResult:
-    """Return the times of a service on the given layout, or on the default one.
+def point_of(service: Service, retry: Retry | None = None) -> ServingResult:
+    """Return the times of requests on the given layout, or on the default one.
 
     If the GPUs alone do not store the model, it is the layout with which llama.cpp starts by itself.
     """
-    asked = {name: value for name, value in service.asked.items() if name not in ("sla", "pareto", "prefill_pool")}
-    concurrency, gpus = asked.get("concurrency") or 1, f"{service.card.name}:{service.count}"
-
-    def retry(change: Mapping[str, Any]) -> ServingResult:
-        own = {**asked, "concurrency": concurrency, **change}
-        return point_of(read_service(service.architecture, own.pop("gpu", gpus), own))
-
+    asked, concurrency, retry = service.asked, service.asked.get("concurrency") or 1, retry or _asked_again(service)
     layout = ServingLayout(service.given_mesh)
     is_free = asked.get("tp") is None and layout.mesh.ep == 1
     if is_free and layout.mesh.ranks == layout.mesh.tp == service.count > 1:
@@ -196,10 +227,10 @@ def point_of(service: Service) -> ServingResult:
     found = under_load(service, layout, retry)
     automatic = found.placed.automatic if found.placed else {}
     if placed := {name: each for name, each in automatic.items() if name in PLACED}:
-        whole = retry(placed)
+        whole: ServingResult = retry(placed)
         if whole.time.capacity >= 1 and found.placed:
             note = f"{engine_title(service.engine)} starts{found.placed.placement}, which it chooses by itself"
-            return changed(whole, notes=(note, *whole.notes))
+            found = changed(whole, notes=(note, *whole.notes))
     return found
 
 
@@ -214,13 +245,15 @@ def _encoder(architecture: Architecture, gpu: str, values: Mapping[str, Any]) ->
     return encoder_serving(architecture, gpu, **values)
 
 
-def _started(model: Source | None, command: Command | None, gpu: str | int | None) -> Start | None:
+def _started(
+    model: Source | None, pasted: EngineCommand | None, gpu: str | int | None, settings: Mapping[str, Any]
+) -> Start | None:
     """Return how llama.cpp starts a command line or a Modelfile. It may move part of the model to host memory."""
     if not isinstance(gpu, str):
         return None
-    pasted = read_words(command)
     if tables("engines")[pasted.engine]["rule"] == "sum" if pasted else is_modelfile(model):
-        return read_deployment(None if pasted else model, gpu, command=command, settings={}).start()
+        own = {} if pasted else settings
+        return read_deployment(None if pasted else model, gpu, command=pasted and pasted.words, settings=own).start()
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import ceil, floor
+from typing import Any
 
 from ..calc.sharding import Mesh
 from ..serving.point import Point, point_at
@@ -15,23 +16,23 @@ from .space import Space, Times
 MOST_BETWEEN = 512  # numbers of requests that are tried between two others
 
 
-def search_requests(space: Space, mesh: Mesh) -> ServingSearch:
+def search_requests(space: Space, mesh: Mesh, retry: Callable[[Mapping[str, Any]], ServingSearch]) -> ServingSearch:
     """Return the largest number of requests on a layout within the limits, or the number that comes closest to them.
 
-    The GPUs of the space are those of the layout.
+    The GPUs of the space are those of the layout. ``retry`` searches with other settings.
 
     Raises:
         InputError: if the model does not allow the layout or the formats.
     """
     limits, replica = space.limits, space.read(mesh, space.formats[0])
-    times = space.together(replica) if not space.is_too_long and replica.has_cache else None
+    times = space.together(replica) if not space.service.too_long and replica.has_cache else None
     one, safe = times and _most(times, space, replica, limits), None
     if times and one and one.keeps_limits:
         found = _most(times, space, replica, one.tight(limits))
         safe = found if found and found.keeps_limits else None
     return ServingSearch(
         space, replica.drafting, space.notes, (one,) if one else (),
-        lambda change: search_requests(space.with_change(change), mesh), safe, is_fixed=True,
+        retry, safe, is_fixed=True,
     )  # fmt: skip
 
 

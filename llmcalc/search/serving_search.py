@@ -8,9 +8,11 @@ from typing import Any, ClassVar
 
 from ..core.evidence import FITTED
 from ..core.record import record
+from ..fitting.advice import Change, tried
 from ..serving.formats import format_choices
 from ..serving.point import Placement, Point, point_at
 from ..serving.points import LoadTimes, alone, excess, fastest
+from ..serving.stated import stated
 from .result import SpaceResult
 from .serving_changes import serving_changes
 from .space import Space, Times
@@ -64,14 +66,17 @@ class ServingSearch(SpaceResult):
         change = {name: text for name, text in last.items() if text != self.formats[name]}
         if not self.is_found or not change:
             return None
-        found = self.retry(change)
-        best, own = (one.layouts[0].tokens_per_s_gpu if one.is_found else 0.0 for one in (found, self))
-        return (change, found) if best > own else None
+        own = self.layouts[0].tokens_per_s_gpu
+        found = tried(change, lambda settings: Change(settings, self.retry(settings)),
+                      lambda one: one.is_found and one.layouts[0].tokens_per_s_gpu > own)  # fmt: skip
+        return (stated(self.service, change), found.result) if found else None
 
     @cached_property
     def changes(self) -> tuple[tuple[dict[str, Any], ServingSearch], ...]:
         """Changed settings that meet the limits, with their results. Empty if the limits are met already."""
-        return () if self.is_found or self.too_long else tuple(serving_changes(self))
+        if self.is_found or self.too_long:
+            return ()
+        return tuple((stated(self.service, change), found) for change, found in serving_changes(self))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""
@@ -83,8 +88,8 @@ class ServingSearch(SpaceResult):
         }  # fmt: skip
 
 
-def search_layouts(space: Space) -> ServingSearch:
-    """Return the layouts that meet the limits."""
+def search_layouts(space: Space, retry: Callable[[Mapping[str, Any]], ServingSearch]) -> ServingSearch:
+    """Return the layouts that meet the limits. ``retry`` searches with other settings."""
     limits, best, safe = space.limits, dict[Any, Point](), list[Point]()
     for times in space.times():
         found = fastest(times.points, limits, space.fewest)
@@ -96,10 +101,7 @@ def search_layouts(space: Space) -> ServingSearch:
             safe = [min(safe, key=lambda own: _rank(own, limits))] if safe else []
     ordered = sorted(best.values(), key=lambda one: _rank(one, limits))
     kept = [one for one in ordered if one.keeps_limits] or ordered
-    return ServingSearch(
-        space, space.single.drafting, space.notes, tuple(kept[:SHOWN]),
-        lambda change: search_layouts(space.with_change(change)), next(iter(safe), None),
-    )  # fmt: skip
+    return ServingSearch(space, space.single.drafting, space.notes, tuple(kept[:SHOWN]), retry, next(iter(safe), None))
 
 
 def _rank(one: Point, limits: Mapping[str, float]) -> tuple[bool, float]:

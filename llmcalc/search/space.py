@@ -11,10 +11,8 @@ from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.errors import LlmcalcError
-from ..core.record import NamedTuple, changed, record, remembered
+from ..core.record import NamedTuple, record, remembered
 from ..data import tables
-from ..estimate.prices import price_of
-from ..inputs.gpus import Gpus, read_gpus
 from ..inputs.grid import numpy_module
 from ..serving.point import Placement, Point, point_at
 from ..serving.points import LoadTimes, between, column, load_times, points_of, rows_of
@@ -69,29 +67,11 @@ class Space:
         return self.service.requests
 
     @property
-    def is_too_long(self) -> bool:
-        """Whether a request has more tokens than the model or the settings allow."""
-        return self.service.longest is not None and self.requests.longest > self.service.longest
-
-    @property
     def notes(self) -> tuple[str, ...]:
         """Assumptions about the requests, their drafted tokens, and the overlap of two batches."""
         own = self.single
         drafts = own.drafting.notes if own.drafting else ()
         return (*self.service.assumed, *self.requests.notes, *drafts, *own.notes)
-
-    def with_change(self, change: Mapping[str, Any]) -> Space:
-        """Return the space with another GPU or number of GPUs, other formats, or another number of requests.
-
-        Measured factors hold for the GPU and the weights that were measured.
-        """
-        gpus = read_gpus(change["gpu"]) if "gpu" in change else Gpus(self.service.card, None, self.service.count)
-        card, old = gpus.accelerator or self.service.card, self.service
-        formats = tuple({**own, **{name: change[name] for name in own if name in change}} for own in self.formats)
-        measured = None if {"gpu", "weights"} & change.keys() else old.measured
-        terms = old.terms if card.name == old.card.name else changed(old.terms, price=price_of(card), rated=card.power)
-        own = changed(old, card=card, count=gpus.count or 1, measured=measured, terms=terms)
-        return Space(own, formats, change.get("concurrency", self.only))
 
     @property
     def fewest(self) -> float:
@@ -109,7 +89,7 @@ class Space:
 
     def read(self, mesh: Mesh, formats: Formats) -> Replica:
         """Return a replica. The number of its running requests is free unless it is given."""
-        return replica_on(self.service, mesh, formats, is_most_free=not self.service.is_command)
+        return replica_on(self.service, mesh, formats, is_most_free=self.service.command is None)
 
     def replica(self, mesh: Mesh, formats: Formats) -> Replica | None:
         """Return a replica, or None if the model does not allow the layout or the formats."""
@@ -165,7 +145,7 @@ class Space:
 
     def steps(self) -> Iterator[Times | None]:
         """Yield what ``times`` yields, and None between other pieces of work, where a caller can pause."""
-        if self.is_too_long:
+        if self.service.too_long:
             return
         for group in self._groups():
             self._replicas_of(*group)
@@ -297,9 +277,9 @@ def meshes(architecture: Architecture, size: int, node: int) -> Iterator[Mesh]:
 
     Experts are also divided by expert parallelism. Several nodes of ``node`` GPUs may be pipeline stages.
     """
-    yield Mesh(tp=size)
+    yield Mesh(tp=size, etp=size)
     if size > node and size % node == 0:
-        yield Mesh(tp=node, pp=size // node)
+        yield Mesh(tp=node, pp=size // node, etp=node)
     if size > 1 and any(True for _ in expert_layers(architecture)):
         for tp in powers(size):
             if size % tp == 0:

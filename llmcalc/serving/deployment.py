@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..core.architecture import Architecture
 from ..core.record import changed, record
 from ..data import tables
-from ..engines.lengths import changed_config, longest_request
+from ..engines.lengths import LengthLimit, changed_config, length_limit
 from ..engines.profile import EngineProfile, read_profile
 from ..engines.settings import read_engine_settings
 from ..estimate.hardware import Accelerator
@@ -39,12 +39,14 @@ class Deployment:
         gpus: accelerator or memory of a GPU, and the number of GPUs if it is given.
         profile: engine, its version, its constants and defaults.
         given: settings of the engine that were given, by the names of ``engines/settings.py``, checked.
+        limit: how long requests may be.
         file_format: number format of the weights that the name of a file or repository states, or None.
         asked_cache: number format of the cache as it was given, or None.
         command: command line that was given, or None.
         images: sizes of images whose tokens are stated.
         notes: what was assumed while the settings were read.
         change: changed settings, and the number of GPUs.
+        reader: reads a command line of an engine in place of this deployment, on other GPUs.
     """
 
     architecture: Architecture
@@ -52,12 +54,14 @@ class Deployment:
     gpus: Gpus
     profile: EngineProfile
     given: Mapping[str, Any]
+    limit: LengthLimit
     file_format: str | None = None
     asked_cache: str | None = None
     command: EngineCommand | None = None
     images: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     change: Mapping[str, Any] = NOTHING
+    reader: Callable[[str, Gpus], Deployment] | None = None
 
     @property
     def engine(self) -> str:
@@ -89,11 +93,6 @@ class Deployment:
         """Keys of the model's config that flags of the command line change."""
         return changed_config(self.engine, self.command)
 
-    @property
-    def longest_allowed(self) -> int | None:
-        """Tokens of the longest request with which the engine starts, or None if it does not depend on the model."""
-        return longest_request(self.architecture, self.engine, self.command, self.config)
-
     def with_change(self, change: Mapping[str, Any]) -> Deployment:
         """Return the deployment with these changed settings in place of former ones, and on other GPUs if given."""
         own = {name: value for name, value in change.items() if name != GPUS}
@@ -123,6 +122,7 @@ def deployment(
     title: str = "",
     weights: str | None = None,
     command: EngineCommand | None = None,
+    limit: LengthLimit | None = None,
     images: tuple[str, ...] = (),
     remarks: tuple[str, ...] = (),
     notes: tuple[str, ...] = (),
@@ -138,6 +138,7 @@ def deployment(
         title: name of the model as it was given (default: that of the architecture).
         weights: number format of the weights that the name of a repository states.
         command: command line, or None.
+        limit: how long requests may be (default: by the rule of the engine and the command line).
         images: sizes of images.
         remarks: what was assumed about the engine and its settings.
         notes: what was assumed about the model.
@@ -152,8 +153,9 @@ def deployment(
     profile = profile.for_model(model_kinds(architecture)) if profile.runners else profile
     named = dynamic_notes(read["weights"]) if "weights" in read else ()
     return Deployment(
-        architecture, title or architecture.name, gpus, profile, stored_format(own_format, read), own_format,
-        settings.get("cache"), command, images, (*remarks, *named, *notes),
+        architecture, title or architecture.name, gpus, profile, stored_format(own_format, read),
+        limit or length_limit(architecture, engine, command), own_format, settings.get("cache"), command, images,
+        (*remarks, *named, *notes),
     )  # fmt: skip
 
 

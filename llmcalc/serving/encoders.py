@@ -11,6 +11,7 @@ from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..core.setting import SIZE, Setting, check_values, read_length
 from ..engines.hardware import default_engine
+from ..engines.served_models import check_model
 from ..estimate.hardware import Accelerator
 from ..estimate.prices import Price, price_of
 from ..inputs.gpus import read_gpus
@@ -86,6 +87,11 @@ class EncoderServing(NotebookDisplay):
         return self.step.model.mesh.ranks
 
     @property
+    def excess(self) -> str:
+        """That a sequence has more tokens than the model accepts, if the engine accepts it, or empty."""
+        return self.step.excess
+
+    @property
     def requests_per_s(self) -> float:
         """Sequences per second over all GPUs."""
         return self.step.sequences_per_s
@@ -113,6 +119,8 @@ class EncoderServing(NotebookDisplay):
     @property
     def summary(self) -> str:
         """Answer in one line."""
+        if self.step.too_long:
+            return self.step.too_long
         if not self.fits:
             return f"Does not fit: a batch of {self.batch:,} sequences on {self.used} × {self.accelerator.title}"
         low, high = (self.requests_per_s * factor for factor in (1 / self.width, self.width))
@@ -172,6 +180,7 @@ def encoder_serving(
     engine = (
         settings.get("engine") or default_engine(architecture, read_gpus(gpu).accelerator, settings.get("weights")).name
     )
+    check_model(engine, architecture)
     usual = engine_step(engine).chunk
     tokens = usual if max_num_batched_tokens is None else max_num_batched_tokens
     length, most = read_length(isl, "isl"), read_length(tokens, "max_num_batched_tokens")

@@ -15,6 +15,7 @@ from ..core.setting import check_values, read_lengths
 from ..core.workload import Workload
 from ..data import table
 from ..engines.hardware import check_weights
+from ..engines.served_models import check_model
 from ..estimate.hardware import Accelerator
 from ..fitting.advice import Change, Settings, advice
 from ..inputs.defaults import default_context, default_seq
@@ -86,7 +87,7 @@ def batch_latency(model: Source, gpu: str, asked: Mapping[str, Any], choose: Cho
     found, errors = batch_steps(steps, workload, batch.mode, batch.generated, measured), table("time_errors")
     own = errors.get(f"latency of {service.engine}", errors["latency"])
     return Latency(
-        steps, workload, batch.mode, batch.generated, found, count,
+        steps, workload, batch.mode, batch.generated, found, count, service.limit,
         errors["tpot"] if measured and batch.mode != PREFILL else own, service.formats, measured,
         (*service.assumed, *(layout.notes if layout else ())), has_default_layout=layout is not None,
         is_usual=layout is None or layout.is_usual, engine_memory=_engine_memory(service, steps),
@@ -98,12 +99,15 @@ def _read(
 ) -> tuple[Service, MeasuredDeployment | None, Batch]:
     """Return requests like the sequences of a batch in an engine, what was measured there, and the batch.
 
-    Measurements change the times of the batch, and not its default layout.
+    Measurements change the times of the batch, and not its default layout. A given engine must serve the model, and the
+    kernels of others are estimated as if the default engine served it.
     """
     formats = {name: given[name] for name in FORMATS}
     engine, measured, assumed = chosen_engine(
         architecture, card, formats["weights"], given["engine"], given["calibration"]
     )
+    if given["engine"]:
+        check_model(engine, architecture)
     check_weights(engine, card, [formats[name] or formats["weights"] for name in WEIGHTS], architecture)
     batch, version = _batch(architecture, given), given["engine_version"]
     if not any(formats[name] for name in WEIGHTS):

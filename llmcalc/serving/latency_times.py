@@ -13,7 +13,8 @@ from ..core.interval import Interval
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import NamedTuple, changed, fields, record
 from ..core.workload import Workload, symbol_values
-from ..engines.served_models import unserved
+from ..engines.lengths import LengthLimit, refusal_text
+from ..engines.served_models import unserved_note
 from ..estimate.hardware import Accelerator
 from ..inputs.defaults import RESERVE
 from ..kernels.cost import COMMUNICATION, ENGINE, LAUNCHES, Cost, StepTime
@@ -57,6 +58,7 @@ class Latency(NotebookDisplay):
         new_tokens: number of generated tokens per sequence.
         steps: time of each kind of step, with the number of such steps.
         count: number of GPUs.
+        limit: how long sequences may be in the engine.
         errors: logarithmic standard deviations of measured times, ``between`` and ``inside`` deployments.
         formats: number formats of weights, experts, attention and cache, by the name of their setting.
         measured: measurements of this deployment, whose factors calibrate the times, or None.
@@ -72,6 +74,7 @@ class Latency(NotebookDisplay):
     new_tokens: int
     steps: tuple[tuple[StepTime, float], ...]
     count: int
+    limit: LengthLimit
     errors: Mapping[str, float]
     formats: Mapping[str, str | None]
     measured: MeasuredDeployment | None = None
@@ -124,6 +127,28 @@ class Latency(NotebookDisplay):
     def length(self) -> int:
         """Tokens of a sequence at the end."""
         return self.workload.context + self.workload.seq + max(self.new_tokens - 1, 0)
+
+    @property
+    def too_long(self) -> str:
+        """Why the engine refuses the length of a sequence, or an empty string."""
+        name, tokens = "context" if self.mode == DECODE else "seq", self._request_tokens
+        over = tokens - (self.limit.allowed or tokens)
+        return refusal_text(self.limit.refusal(tokens), over, {name: getattr(self.workload, name)})
+
+    @property
+    def excess(self) -> str:
+        """That a sequence has more tokens than the model accepts, if the engine accepts it, or empty."""
+        return self.limit.excess(self._request_tokens)
+
+    @property
+    def _request_tokens(self) -> int:
+        """Tokens of a sequence with all that it generates, of which no step reads the last one."""
+        return self.workload.context + self.workload.seq + self.new_tokens
+
+    @property
+    def unserved(self) -> str:
+        """That no engine, or not the default one, serves the model whose kernels are estimated, or empty."""
+        return unserved_note(self.model.engine.name, self.architecture)
 
     @property
     def tokens(self) -> int:
@@ -243,7 +268,9 @@ class Latency(NotebookDisplay):
         The engine's own cache decides, and of an engine whose memory is not described, the plain memory of the batch.
         """
         own = self.engine_memory
-        if own is None or own.pool is None or unserved(self.model.engine.name, self.architecture):
+        if self.too_long:
+            return self.too_long
+        if own is None or own.pool is None or self.unserved:
             needed, usable = (f"{size / 2**30:#.4g} GiB" for size in (self.memory.needed, self.memory.usable))
             return "" if self.memory.fits else f"Does not fit: {needed} needed per GPU, {usable} usable"
         if own.start and own.start.refusals:

@@ -68,7 +68,7 @@ def free_memory(service: Service, steps: StepModel, formats: Formats) -> EngineM
     rule = tables("engines")[service.engine]
     settings = {
         "weights": _weights(service.architecture, steps, formats["weights"]), "cache": formats["cache"],
-        **_layout(mesh, rule), **own,
+        **engine_layout(mesh, rule), **own,
     }  # fmt: skip
     divides_layers = rule["rule"] == "sum"  # its number of sequences is one unless a flag sets it
     free = {"max_num_seqs": inf, **own} if divides_layers else {}
@@ -94,7 +94,7 @@ def free_memory(service: Service, steps: StepModel, formats: Formats) -> EngineM
         pool = found.pool._replace(space=rest) if divides_layers else found.pool
         return EngineMemory(None if divides_layers else found, pool, known)
 
-    given = tuple(sorted(service.given.items()))
+    given = (service.limit, *sorted(service.given.items()))
     key = (service.card.name, service.engine, mesh, settings.get("max_model_len"), *formats.values(), given)
     return remembered(service.architecture, "_serving_memory", key, compute, most=64)
 
@@ -131,7 +131,7 @@ def _weights(architecture: Architecture, steps: StepModel, weights: str | None) 
     return ACTIVATIONS if is_free and steps.engine.divides_layers else weights
 
 
-def _layout(mesh: Mesh, rule: Mapping[str, Any]) -> dict[str, Any]:
+def engine_layout(mesh: Mesh, rule: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of an engine with a layout. An engine that divides the layers has a stage on each GPU."""
     read = rule["flags"]["read"].values()
     if rule["rule"] == "sum":

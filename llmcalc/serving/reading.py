@@ -42,14 +42,22 @@ def read_deployment(
         InputError: an unknown engine, flag or GPU, or an invalid setting.
     """
     check_values(SERVE, {"gpu": gpu, "gpu_memory": gpu_memory, "engine": engine, "engine_version": engine_version})
+    gpus = None if gpu is None and gpu_memory is None else gpus_of(gpu, gpu_memory)
+    return _read(model, gpus, command, engine, engine_version, tuple(read_texts(image, "image")), settings)
+
+
+def _read(
+    model: Source | None, given_gpus: Gpus | None, command: Command | None, engine: str | None, version: str | None,
+    images: tuple[str, ...], settings: Mapping[str, Any],
+) -> Deployment:  # fmt: skip
     own = {name: value for name, value in settings.items() if value is not None}
     pasted, remarks = read_words(command), tuple[str, ...]()
     if pasted is None and is_modelfile(model):
-        words, remarks = modelfile_command(model, engine, settings, gpus_of(gpu, gpu_memory))
+        words, remarks = modelfile_command(model, engine, settings, given_gpus or gpus_of(None))
         pasted = read_command(words)._replace(program=MODELFILE)
     else:
         if pasted is not None and pasted.program == RUN:
-            words, remarks = run_command(pasted, gpus_of(gpu, gpu_memory))
+            words, remarks = run_command(pasted, given_gpus or gpus_of(None))
             pasted = read_command(words)._replace(
                 listed=pasted.listed, program=pasted.program, environment=pasted.environment
             )
@@ -60,18 +68,20 @@ def read_deployment(
         check_effects(SERVE, own, None)
     else:
         model, engine, own = pasted.model, pasted.engine, dict(pasted.settings)
+        version = version_of(pasted, version)
     if model is None:
         raise InputError("missing model", parameter="model", hint="add a model, or {command=COMMAND}")
-    gpus = gpus_of(gpu, gpu_memory)
+    gpus = given_gpus or gpus_of(None)
     architecture, title, weights, notes = load_served(model, is_repository=pasted is not None)
     if engine is None:
         assumed = default_engine(architecture, gpus.accelerator, own.get("weights"))
         engine, remarks = assumed.name, (*remarks, *map(spelled, assumed.notes))
     check_engine(known_choice("engine", engine, ENGINES), gpus.accelerator)
-    return deployment(
-        architecture, gpus, engine, engine_version, own, title=title, weights=weights, command=pasted,
-        images=tuple(read_texts(image, "image")), remarks=remarks, notes=notes,
+    found = deployment(
+        architecture, gpus, engine, version, own, title=title, weights=weights, command=pasted, images=images,
+        remarks=remarks, notes=notes,
     )  # fmt: skip
+    return changed(found, reader=lambda line, others: _read(None, others, line, None, version, images, {}))
 
 
 def asks_for_times(settings: Mapping[str, Any]) -> bool:
@@ -87,6 +97,14 @@ def read_words(command: Command | None) -> EngineCommand | None:
     if not "".join(words).strip():
         raise InputError("is empty", parameter="command", hint="use a command line such as vllm serve Qwen/Qwen3-8B")
     return read_command(words)
+
+
+def version_of(command: EngineCommand, given: str | None) -> str | None:
+    """Return the version of the engine of a command, which ``given`` or the tag of its container image states."""
+    if given and command.version and given != command.version:
+        text = f"the image has version {command.version}, not {given}"
+        raise InputError(text, parameter="engine_version", hint="omit it, or change the image")
+    return given or command.version or None
 
 
 def engine_name(engine: str | None) -> str | None:

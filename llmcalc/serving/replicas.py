@@ -12,6 +12,7 @@ from ..calc.touched_experts import expert_layers
 from ..core.record import record
 from ..data import tables
 from ..engines.profile import version_number
+from ..engines.settings import states_all
 from .memory import EngineMemory, free_memory
 from .speculation import Drafting, find_drafting
 from .start.llama_cpp_fit import PLACED
@@ -122,11 +123,12 @@ class Replica:
         """
         start = self.memory.start
         words = tables("engines").get(self.steps.engine.name, {}).get("pools", {}).get(role) if role else ""
-        if start is None or words is None:
+        if start is None or words is None or not states_all(start):
             return None
         settings, change = start.settings, dict[str, Any]()
         if not start.request_fits or start.max_model_len < longest:
-            change["max_model_len"] = LENGTH_STEP * ceil(longest / LENGTH_STEP)
+            rounded = LENGTH_STEP * ceil(longest / LENGTH_STEP)
+            change["max_model_len"] = min(rounded, start.deployment.limit.allowed or rounded)
         if (most := start.most_states) and settings["max_num_seqs"] > most.low:
             change["max_num_seqs"] = max(int(most.low), ceil(batch))
         if replicas > 1:

@@ -10,7 +10,6 @@ from ..calc.sharding import Mesh
 from ..core.evidence import FITTED
 from ..core.interval import Interval
 from ..core.record import record
-from ..engines.lengths import known_length
 from ..engines.settings import LENGTH
 from ..kernels.cost import COMMUNICATION, COMPUTE, ENGINE
 from .admission import RequestBytes, reserved_bytes
@@ -23,6 +22,7 @@ from .service import Service
 from .service_result import ServiceResult
 from .speculation import Drafting
 from .start.start import Start
+from .stated import stated
 from .step.step_models import engine_step
 
 LISTED = 64  # classes of requests
@@ -78,13 +78,6 @@ class ServingResult(ServiceResult):
             f"{kind} {kernel}".strip(): f"{own.origin} {own.accelerator}".strip()
             for (kind, kernel), own in self.point.placement.replica.steps.efficiencies.items()
         }
-
-    @property
-    def max_model_len(self) -> int | None:
-        """Largest number of tokens of a request that the model or the engine allows, or None if unknown."""
-        own = self.point.placement.replica.memory.settings.get(LENGTH) if LENGTH in self.service.given else None
-        allowed = known_length(self.architecture, self.engine), own
-        return min((size for size in allowed if isinstance(size, int)), default=None)
 
     @property
     def tpot(self) -> Interval | None:
@@ -193,12 +186,15 @@ class ServingResult(ServiceResult):
     @cached_property
     def faster(self) -> tuple[dict[str, Any], ServingResult] | None:
         """Layout with divided experts or replicas and its result, if it has more tokens per second, or None."""
-        return faster_layout(self)
+        found = faster_layout(self)
+        return found and found._replace(settings=stated(self.service, found.settings))
 
     @cached_property
     def changes(self) -> tuple[tuple[dict[str, Any], ServingResult], ...]:
         """Changed settings with which more requests run, or fewer all at once. Empty if all run already."""
-        return () if self.all_run or self.too_long else tuple(running_changes(self))
+        if self.all_run or self.too_long:
+            return ()
+        return tuple((stated(self.service, change), found) for change, found in running_changes(self))
 
     @property
     def holding_change(self) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
@@ -13,10 +13,11 @@ from ..core.record import record
 from ..core.setting import check_values, read_length
 from ..data import tables
 from ..engines.hardware import AssumedEngine, check_engine, check_weights, default_engine
-from ..engines.lengths import known_length
+from ..engines.lengths import LengthLimit, length_limit, refusal_text
 from ..engines.served_models import check_model
 from ..engines.settings import LENGTH, read_engine_settings, setting_flags
 from ..estimate.hardware import Accelerator
+from ..importers.engine_commands import EngineCommand
 from ..inputs.effects import check_effects
 from ..inputs.gguf_names import file_format
 from ..inputs.gpus import Gpus, read_gpus
@@ -33,6 +34,9 @@ from .request_times import Load
 from .requests import Requests, read_requests
 from .step.step_models import engine_step
 from .terms import read_terms
+
+if TYPE_CHECKING:
+    from ..importers.engine_commands import EngineCommand
 
 NO_TERMS = Terms(None, None, None, None, {})  # no prices and no power
 NOTHING: Mapping[str, Any] = {}
@@ -64,7 +68,7 @@ class Service:
         terms: prices and power that the cost and the energy of tokens follow from.
         images: images that each request contains, or None.
         assumed: notes on the engine, if it was chosen.
-        is_command: whether a command line states the settings, so that their defaults limit the running requests.
+        command: command line or Modelfile that states the settings, so that their defaults limit the running requests.
         limits: longest times of requests in seconds by name, or None without limits.
         asked: the arguments from which all this was read.
     """
@@ -82,7 +86,7 @@ class Service:
     terms: Terms = NO_TERMS
     images: RequestImages | None = None
     assumed: tuple[str, ...] = ()
-    is_command: bool = False
+    command: EngineCommand | None = None
     limits: Mapping[str, float] | None = None
     asked: Mapping[str, Any] = NOTHING
 
@@ -96,8 +100,8 @@ class Service:
         """The model and the engine on these GPUs, or None if the memory of the engine is not described."""
         if self.engine not in tables("engines"):
             return None
-        gpus = Gpus(self.card, None, self.count)
-        return deployment(self.architecture, gpus, self.engine, self.given.get("engine_version"))
+        gpus, version = Gpus(self.card, None, self.count), self.given.get("engine_version")
+        return deployment(self.architecture, gpus, self.engine, version, limit=self.limit)
 
     @cached_property
     def load(self) -> Load:
@@ -105,18 +109,30 @@ class Service:
         return self.requests.load(chunk=self.chunk)
 
     @cached_property
-    def longest(self) -> int | None:
-        """Largest number of tokens of a request that the model or the settings allow, or None if unknown."""
-        allowed = known_length(self.architecture, self.engine), self.given.get(LENGTH)
-        return min((size for size in allowed if isinstance(size, int)), default=None)
+    def limit(self) -> LengthLimit:
+        """How long requests may be, by the rule of the engine."""
+        return length_limit(self.architecture, self.engine, self.command)
+
+    @cached_property
+    def too_long(self) -> str:
+        """Why the engine or its settings refuse the longest request, or empty. A command line has the usual length."""
+        length, allowed, own = self.requests.longest, self.limit.allowed, self.given.get(LENGTH)
+        usual = self.limit.tokens if self.command and own is None else None
+        stated = own if isinstance(own, int) else usual
+        most = min((size for size in (stated, allowed) if size is not None), default=length)
+        if length <= most:
+            return ""
+        flags = setting_flags(tables("engines").get(self.engine, {}).get("flags", {}))
+        flag = flags.get(LENGTH, LENGTH) if self.command else f"{{{LENGTH}}}"
+        text = f"requests of {length:,.10g} tokens exceed the {most:,} of {flag}"
+        refusal = self.limit.refusal(length) if most == allowed else f"{text}{', its default' * bool(usual)}"
+        given = self.requests.given
+        return refusal_text(refusal, (length - most) / given.get("turns", 1), given)
 
     @property
-    def length_flag(self) -> str:
-        """Setting of ``longest``, with the engine's name if a command line states it, or empty if it is the model's."""
-        if self.longest is None or self.given.get(LENGTH) != self.longest:
-            return ""
-        flags = tables("engines").get(self.engine, {}).get("flags")
-        return setting_flags(flags).get(LENGTH, LENGTH) if flags and self.is_command else f"{{{LENGTH}}}"
+    def excess(self) -> str:
+        """That the longest request has more tokens than the model accepts, if the engine accepts it, or empty."""
+        return "" if self.too_long else self.limit.excess(self.requests.longest)
 
     @property
     def given_sizes(self) -> list[str]:
@@ -126,7 +142,7 @@ class Service:
     @property
     def has_layout(self) -> bool:
         """Whether the layout is given, as that of a command line always is."""
-        return self.is_command or bool(self.given_sizes) or self.asked.get("tp") is not None
+        return self.command is not None or bool(self.given_sizes) or self.asked.get("tp") is not None
 
     @property
     def given_mesh(self) -> Mesh:
@@ -140,14 +156,14 @@ class Service:
         return Mesh(dp=dp, tp=ranks, pp=stages, ep=ep, etp=ranks * dp // ep)
 
 
-def read_service(model: Source, gpu: str, asked: Mapping[str, Any], *, is_command: bool = False) -> Service:
+def read_service(model: Source, gpu: str, asked: Mapping[str, Any], *, command: EngineCommand | None = None) -> Service:
     """Return a model on GPUs with requests.
 
     Args:
         model: an architecture, or anything ``load`` reads.
         gpu: accelerator with an optional count, such as ``"h100:4"``.
         asked: arguments of ``serve``.
-        is_command: whether the settings are those of a command line, which has a layout.
+        command: command line that states the settings, and therefore a layout.
 
     Raises:
         InputError: an unknown setting, an invalid value, or settings that cannot be combined.
@@ -155,7 +171,7 @@ def read_service(model: Source, gpu: str, asked: Mapping[str, Any], *, is_comman
     asked = {name: value for name, value in asked.items() if value is not None}
     chunk = read_length(asked.get("max_num_batched_tokens"), "max_num_batched_tokens")
     check_values(OF_REQUESTS.values(), {**asked, "gpu": gpu})
-    check_effects(SERVE, {**asked, "gpu": gpu, "command": is_command}, None)
+    check_effects(SERVE, {**asked, "gpu": gpu, "command": command is not None}, None)
     architecture, card, count = read_model(model), *_gpus(gpu)
     formats = {name: asked.get(name) for name in FORMATS}
     weights, given_engine, calibration = formats["weights"], asked.get("engine"), asked.get("calibration")
@@ -179,7 +195,7 @@ def read_service(model: Source, gpu: str, asked: Mapping[str, Any], *, is_comman
     limits = read_limits(asked["sla"]) if "sla" in asked else None
     return Service(
         architecture, card, count, requests, engine, formats, given, acceptance, chunk, measured, terms, images,
-        assumed, is_command, limits, asked,
+        assumed, command, limits, asked,
     )  # fmt: skip
 
 

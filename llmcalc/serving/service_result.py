@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from ..core.architecture import Architecture
-from ..core.errors import spelled
 from ..core.evidence import ASSUMED, of_architecture
 from ..core.notebook_display import NotebookDisplay
+from ..engines.settings import LENGTH
 from ..estimate.hardware import Accelerator
 from ..estimate.prices import Price
 from .memory import engine_title
@@ -89,7 +89,8 @@ class ServiceResult(NotebookDisplay):
     @property
     def max_model_len(self) -> int | None:
         """Largest number of tokens of a request that the model allows, or None if unknown."""
-        return self.service.longest
+        allowed = self.service.limit.tokens, self.service.given.get(LENGTH)
+        return min((size for size in allowed if isinstance(size, int)), default=None)
 
     @property
     def isl(self) -> float:
@@ -113,9 +114,10 @@ class ServiceResult(NotebookDisplay):
 
     @property
     def too_long(self) -> str:
-        """Why a request has more tokens than the model allows, or an empty string."""
-        most, length, flag = self.max_model_len, self.requests.longest, self.service.length_flag
-        if most is None or length <= most:
-            return ""
-        text = f"A request of {length:,.10g} tokens exceeds the"
-        return spelled(f"{text} {most:,} of {flag}" if flag else f"{text} model's {most:,}")
+        """Why the engine refuses the length of a request, or an empty string."""
+        return self.service.too_long
+
+    @property
+    def excess(self) -> str:
+        """That the longest request has more tokens than the model accepts, if the engine accepts it, or empty."""
+        return self.service.excess

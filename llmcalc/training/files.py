@@ -178,11 +178,10 @@ def _load(
 
 def _vocabulary(values: Mapping[str, Any]) -> int | None:
     """Return the vocabulary size of the model whose tokenizer is named, or None if it is unknown."""
-    from ..schema.model_names import known_name
-    from ..schema.preset_files import names
+    from ..inputs.repository_names import find_model
 
-    same = known_name(values.get("tokenizer", ""), names())
-    return vocabulary(read_model(same)) if same else None
+    same = find_model(values.get("tokenizer", ""))
+    return vocabulary(read_model(same.preset)) if same else None
 
 
 def _named_model(file: ParsedFile, values: Mapping[str, Any]) -> str:

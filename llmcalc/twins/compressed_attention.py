@@ -14,7 +14,7 @@ from numpy import einsum
 from ..core.record import NamedTuple
 from .functions import operation, rmsnorm, softmax
 from .rope import rotate_end
-from .step import State, Step, extended
+from .step import State, Step, distances, extended
 from .weights import Array, Weight, Weights, constant, matrix, table, under, vector
 
 
@@ -65,7 +65,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     q = rmsnorm(einsum("bqr,rhe->bqhe", latent, w.wqb), layer.norm_eps)
     q = _rotate(layer, q, step.positions)
     kv = _window(layer, w, x, step, state)
-    distance = step.positions[:, None] - np.arange(step.cached + x.shape[1])[-kv.shape[1] :]
+    distance = distances(step, kv.shape[1])
     hidden = (distance < 0) | (distance >= layer.window)
     scores = [np.where(hidden, -np.inf, einsum("bqhe,bke->bhqk", q, kv))]
     if layer.rate:

@@ -17,7 +17,7 @@ from ..core.zoo_search import find_module
 
 # Fields about implementations and memory, which do not affect results.
 NO_NUMBERS = {"implementation", "cache", "recomputed_per_step", "softmax_in_fp32", "loss_in_fp32", "top_k_run"}
-NO_NUMBERS |= {"padded_to", "padded_above", "implementation"}
+NO_NUMBERS |= {"padded_to", "padded_above"}
 
 
 def check_fields(layer: Any, module: ModuleType) -> None:

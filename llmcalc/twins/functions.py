@@ -174,6 +174,13 @@ def collision(cosine: Array, bits: int) -> Array:
     return (1.0 - np.arccos(cosine) / math.pi) ** bits
 
 
+def largest(scores: Array, count: int) -> Array:
+    """Return a mask of the ``count`` largest elements along the last axis."""
+    found = np.zeros(scores.shape, bool)
+    np.put_along_axis(found, np.argsort(-scores, axis=-1, kind="stable")[..., :count], True, axis=-1)
+    return found
+
+
 def times(x: Array, factor: float) -> Array:
     """Return ``x · factor``, or ``x`` unchanged if ``factor`` is 1."""
     return x if factor == 1.0 else x * factor

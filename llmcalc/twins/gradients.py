@@ -52,20 +52,14 @@ def _binary(
     return Result(value, [Pullback(to_a, saved[0]), Pullback(to_b, saved[1])])
 
 
-def _selected(function: Any, wins: Any) -> Callable[[Array, Array], Result]:
-    """Return a differentiable maximum or minimum, with VJPs that pass the gradient to the selected input."""
+def _shared(function: Any, share_of_a: Any, share_of_b: Any) -> Callable[[Array, Array], Result]:
+    """Return a function of two inputs, with VJPs that scale the gradient by each input's share of the result."""
 
     def rule(a: Array, b: Array) -> Result:
-        first, second = (lambda g: g * wins(a, b)), (lambda g: g * ~wins(a, b))
+        first, second = (lambda g: g * share_of_a(a, b)), (lambda g: g * share_of_b(a, b))
         return _binary(function(a, b), a, b, first, second, ((a, b), (a, b)))
 
     return rule
-
-
-def _logaddexp(a: Array, b: Array) -> Result:
-    """Compute ``log(exp(a) + exp(b))``, with VJPs that scale the gradient by the input's share of the sum."""
-    first, second = (lambda g: g * functions.sigmoid(a - b)), (lambda g: g * functions.sigmoid(b - a))
-    return _binary(np.logaddexp(a, b), a, b, first, second, ((a, b), (a, b)))
 
 
 def _from_output(function: Any, derivative: Callable[[Array], Array]) -> Callable[[Array], Result]:
@@ -86,9 +80,9 @@ _UFUNCS: dict[Any, Callable[..., Result]] = {
     np.multiply: lambda a, b: _binary(a * b, a, b, lambda g: g * np.conj(b), lambda g: g * np.conj(a), ((b,), (a,))),
     np.true_divide: lambda a, b: _binary(a / b, a, b, lambda g: g / b, lambda g: -g * a / (b * b), ((b,), (a, b))),
     np.power: lambda a, n: Result(a**n, [Pullback(lambda g: g * n * a ** (n - 1), (a,)), Pullback(lambda g: g)]),
-    np.maximum: _selected(np.maximum, np.greater),
-    np.minimum: _selected(np.minimum, np.less),
-    np.logaddexp: _logaddexp,
+    np.maximum: _shared(np.maximum, np.greater, np.less_equal),
+    np.minimum: _shared(np.minimum, np.less, np.greater_equal),
+    np.logaddexp: _shared(np.logaddexp, lambda a, b: functions.sigmoid(a - b), lambda a, b: functions.sigmoid(b - a)),
     np.negative: lambda a: Result(-a, [Pullback(lambda g: -g)]),
     np.absolute: _from_input(np.absolute, np.sign),
     np.exp: _from_output(np.exp, lambda y: y),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy import einsum
 
 from ..core.record import NamedTuple
-from .functions import layernorm, rmsnorm, softmax
+from .functions import largest, layernorm, rmsnorm, softmax
 from .positions import growth
 from .rope import rotate, rotate_end
 from .step import State, Step, extended
@@ -118,15 +118,7 @@ def _best_blocks(layer: Indexer, scores: Array, step: Step) -> Array:
     blocks = np.concatenate([scores, missing], axis=-1).reshape(*scores.shape[:-1], -1, size).max(axis=-1)
     distance = step.positions[:, None] // size - np.arange(blocks.shape[-1])
     blocks = np.where((distance >= 0) & (distance < layer.local), np.inf, blocks)
-    return np.repeat(_top(blocks, layer.top_k // size), size, axis=-1)[..., :keys]
-
-
-def _top(scores: Array, count: int) -> Array:
-    """Return a mask of the ``count`` largest elements along the last axis."""
-    found = np.zeros(scores.shape, bool)
-    ranked = np.argsort(-scores, axis=-1, kind="stable")
-    np.put_along_axis(found, ranked[..., :count], True, axis=-1)
-    return found
+    return np.repeat(largest(blocks, layer.top_k // size), size, axis=-1)[..., :keys]
 
 
 def _select_groups(
@@ -138,7 +130,7 @@ def _select_groups(
     products = np.maximum(einsum("bqie,bme->biqm", q, groups), 0.0)
     scores = np.asarray(einsum("bqi,biqm->bqm", einsum("bqd,di->bqi", x, w.ww), products))
     ended = (step.positions[:, None] + 1) // size > np.arange(count)
-    chosen = _top(np.where(ended, scores, -np.inf), layer.top_k // size) & ended
+    chosen = largest(np.where(ended, scores, -np.inf), layer.top_k // size) & ended
     place = np.arange(step.cached + x.shape[1])
     seen = np.zeros((*chosen.shape[:2], len(place)), bool)
     seen[..., : count * size] = np.repeat(chosen, size, axis=-1)
@@ -174,7 +166,7 @@ def _select_pooled_blocks(layer: Indexer, around: Any, w: Weights, q: Array, k: 
         mean = _rotate(layer, around, mean[:, :, None], np.arange(whole) * size)[:, :, 0]
         products = np.maximum(einsum("bpie,bpe->bpi", q[:, rows], mean[:, blocks]), 0.0)
         scores[:, rows, blocks] = np.asarray(np.sum(products, axis=-1))
-    chosen = np.repeat(_top(scores, layer.top_k // size) & (scores > -np.inf), size, axis=-1)
+    chosen = np.repeat(largest(scores, layer.top_k // size) & (scores > -np.inf), size, axis=-1)
     none = np.zeros((b, q.shape[1], keys - whole * size), bool)
     place = np.arange(keys)
     rest = (place >= (full * size)[:, None]) & (place <= step.positions[:, None])

@@ -20,8 +20,7 @@ def weights(layer: Any) -> list[Weight]:
     d, heads = layer.d_model, (layer.n_heads, layer.d_head)
     found = [matrix(f"w{name}", d, heads) for name in "qkv"] + [kernel(f"conv_{n}", heads, layer.d_conv) for n in "qkv"]
     for name, rank in (("a", layer.gate_rank), ("z", None if layer.full_gate else layer.gate_rank)):
-        found += [matrix(f"w{name}_in", d, rank), matrix(f"w{name}", rank, heads)] if rank else []
-        found += [] if rank else [matrix(f"w{name}", d, heads)]
+        found += [*([matrix(f"w{name}_in", d, rank)] if rank else []), matrix(f"w{name}", rank or d, heads)]
     found += [vector("dt_b", *heads), vector("A_log", layer.n_heads), matrix("wb", d, layer.n_heads)]
     return [*found, vector("norm", layer.d_head, mean=1.0), matrix("wo", heads, d)]
 

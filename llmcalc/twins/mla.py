@@ -13,7 +13,7 @@ from . import indexer
 from .functions import plus, rmsnorm, sigmoid, softmax
 from .positions import growth, temperature
 from .rope import rotate
-from .step import State, Step, extended
+from .step import State, Step, distances, extended
 from .weights import Array, Weight, Weights, matrix, under, vector
 
 
@@ -153,7 +153,7 @@ def _softmax(layer: Any, w: Weights, scores: Array, hidden: Array) -> Array:
 
 def _mask(layer: Any, step: Step, keys: int) -> Array:
     """Return a mask of the keys that each query ignores, [q k], or [b 1 q k] if the layer has an indexer."""
-    distance = step.positions[:, None] - np.arange(step.cached + step.ids.shape[1])[-keys:]
+    distance = distances(step, keys)
     hidden = distance < 0 if layer.causal else np.zeros(distance.shape, bool)
     if layer.window:
         hidden |= np.abs(distance) >= layer.window

@@ -153,7 +153,6 @@ class Model:
             raise InputError(
                 f"{self.architecture.name} is not an encoder-decoder model and does not accept decoder_input_ids"
             )
-        source: Array | None = None
         result: Array | None = None
         handover = PatchHandover()
         for stack in (stack for stack in self.stacks if stack.stack.role != "tower" and not stack.stack.unused):
@@ -165,12 +164,11 @@ class Model:
                 step = handover.step(stack.stack.patch, stack.input_width, cache.length if cache else 0)
             else:
                 step = self._step(own, stack, cache)
-                step.source = source
+                step.source = result
             if not step.ids.shape[1]:  # no patch ends here
                 continue
             step.segments, step.boxes, step.own_ids, step.image_tokens = segments, boxes, own_ids, seen
             result = run_stack(stack, self.tensors, step, cache, logits)
-            source = result
             handover.store(stack.stack.patch, step, result)
         if cache is not None:
             cache.extend(ids if target is None else target)

@@ -34,9 +34,7 @@ class Observer:
     """
 
     def __init__(self) -> None:
-        self.matmul_flops = self.matmul_elements = 0
-        self.elementwise = 0
-        self.bytes = 0
+        self.matmul_flops = self.matmul_elements = self.elementwise = self.bytes = 0
         self.n_reads = Counter[str]()
 
     def watch(self, array: Any) -> Observed:
@@ -60,8 +58,7 @@ class Observer:
     def count(self, what: Callable[..., Any], inputs: tuple[Any, ...], output: Any) -> None:
         """Add one operation to the counts."""
         arrays = [array for array in (*inputs, output) if isinstance(array, np.ndarray)]
-        for array in arrays:
-            self.bytes += array.nbytes
+        self.bytes += sum(array.nbytes for array in arrays)
         if what in (np.einsum, np.matmul) and output.size:
             self.matmul_elements += sum(array.size for array in arrays)
         if what is np.einsum:  # without a summed axis, each sum has a single term
@@ -98,19 +95,19 @@ class Observed(np.ndarray[Any, Any]):
         self.observer = getattr(source, "observer", None)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        observer = self.observer or _observer_of(inputs)
-        plain = tuple(map(_plain, inputs))
         options = {name: _plain(value) for name, value in options.items()}
-        output = getattr(ufunc, method)(*plain, **options)
-        observer.count(ufunc, plain, output)
-        return observer.watch(output) if isinstance(output, (np.ndarray, np.generic)) else output
+        return self._run(getattr(ufunc, method), inputs, options, ufunc)
 
     def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Any:
+        return self._run(function, inputs, options, function)
+
+    def _run(self, function: Any, inputs: Any, options: Any, counted: Any) -> Any:
+        """Return the watched result of a function of plain arrays, which counts unless it only moves elements."""
         observer = self.observer or _observer_of(inputs)
         plain = tuple(map(_plain, inputs))
         output = function(*plain, **options)
-        if function not in MOVES:
-            observer.count(function, plain, output)
+        if counted not in MOVES:
+            observer.count(counted, plain, output)
         return observer.watch(output) if isinstance(output, (np.ndarray, np.generic)) else output
 
 

@@ -11,7 +11,19 @@ from numpy import einsum
 
 from ..core.errors import InputError
 from .expert_capacity import within_capacity
-from .functions import divide_by_sum, gelu, operation, plus, rmsnorm, sigmoid, softcap, softmax, sqrt_softplus, times
+from .functions import (
+    divide_by_sum,
+    gelu,
+    largest,
+    operation,
+    plus,
+    rmsnorm,
+    sigmoid,
+    softcap,
+    softmax,
+    sqrt_softplus,
+    times,
+)
 from .step import Step
 from .weights import Array, Weight, Weights, matrix, table, vector
 
@@ -140,7 +152,4 @@ def _mask_groups(layout: Any, ranked: Array) -> Array:
     groups = ranked.reshape(*ranked.shape[:2], layout.n, -1)
     counted = 2 if layout.score == "two" else 1
     score = np.sort(groups, axis=-1)[..., -counted:].sum(axis=-1)
-    best = np.argsort(-score, axis=-1, kind="stable")[..., : layout.top]
-    inside = np.zeros(score.shape, bool)
-    np.put_along_axis(inside, best, True, axis=-1)
-    return np.where(inside[..., None], groups, -np.inf).reshape(ranked.shape)
+    return np.where(largest(score, layout.top)[..., None], groups, -np.inf).reshape(ranked.shape)

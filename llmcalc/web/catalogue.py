@@ -64,6 +64,13 @@ def _format(name: str) -> dict[str, Any]:
     }
 
 
+def name_table() -> dict[str, dict[str, str]]:
+    """Return the model and the GPU that usual names mean, in lower case. The page asks Python for any other name."""
+    repositories = {name.lower(): load(name).name for name in table("repositories").values()}
+    models = {name.lower(): each["name"] for each in _models() for name in (each["name"], *each["aliases"])}
+    return {"model": repositories | models, "gpu": {each: each for each in accelerators()} | dict(_gpu_aliases())}
+
+
 def _models() -> Iterator[dict[str, Any]]:
     """Yield the models of all shipped presets, ordered by preset. The first alias of a default size is its family."""
     for stem, file in sorted(files_in(shipped_folder()).items()):

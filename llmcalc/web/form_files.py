@@ -6,6 +6,7 @@ Each file describes one quantity of all models, because this takes fewer bytes t
 - ``flops.json.gz``: FLOPs of matrix products and of other operations, in a prefill and in a decode step
 - ``memory.json.gz``: weights, state and activations on one GPU
 - ``catalogue.json.gz``: models, GPUs and number formats
+- ``names.json.gz``: what names of models and GPUs mean
 """
 
 from __future__ import annotations
@@ -67,11 +68,11 @@ def _key(package: Mapping[str, str]) -> str:
 
 def compile_files() -> Files:
     """Return the compressed files of all shipped presets by name. All processors compile."""
-    from .catalogue import catalogue
+    from .catalogue import catalogue, name_table
 
     with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=gc.disable) as pool:
         rows = [row for found in pool.map(_forms_of_family, sorted(files_in(shipped_folder()))) for row in found]
-    found = contents(rows) | {"catalogue": catalogue()}
+    found = contents(rows) | {"catalogue": catalogue(), "names": name_table()}
     return {f"{name}.json.gz": packed(content) for name, content in found.items()}
 
 

@@ -25,7 +25,7 @@ from typing import Any
 from ..cli.commands import load
 from ..cli.main import BAD_INPUT, INTERNAL_ERROR, main
 from ..cli.table import PROGRAM, split
-from ..core.errors import InputError, short_repr
+from ..core.errors import InputError, UnknownNameError, short_repr
 from ..core.printable import LONGEST_NAME, cut, printable
 from ..data import tables
 
@@ -201,6 +201,23 @@ def _complete(message: Message) -> Message:
     return {"code": 0, "start": start, "end": end, "items": [{"text": text, "help": note} for text, note in items]}
 
 
+def _name(message: Message) -> Message:
+    """Return the name that a text means: of a model as it is typed, and of a GPU with the number if it states one."""
+    from ..inputs.gpus import read_gpus
+    from ..inputs.repository_names import find_model
+    from ..schema.preset_files import names
+
+    text = _text(message, "text", LONGEST_NAME).strip()
+    if message.get("of") != "gpu":
+        if find_model(text) is None:
+            raise UnknownNameError("model", text, names(), hint="choose one from the list, or use your own config")
+        return {"code": 0, "name": text}
+    gpus = read_gpus(text)
+    if gpus.accelerator is None:
+        raise InputError(f"{short_repr(text)} is not the name of a GPU", hint="choose a GPU such as h100")
+    return {"code": 0, "name": gpus.accelerator.name, "count": gpus.count}
+
+
 def _answers(message: Message) -> Message:
     """Return what the panels of the page show for a state."""
     from .answers import answers
@@ -211,4 +228,6 @@ def _answers(message: Message) -> Message:
     return answers(state)
 
 
-KINDS: dict[str, Callable[[Message], Message]] = {"run": _run, "complete": _complete, "answers": _answers}
+KINDS: dict[str, Callable[[Message], Message]] = {
+    "run": _run, "complete": _complete, "name": _name, "answers": _answers,
+}  # fmt: skip

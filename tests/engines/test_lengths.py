@@ -52,7 +52,7 @@ def test_the_default_length_is_what_the_engine_derives(
 def test_all_commands_accept_the_scaled_positions_and_no_more(tmp_path: Path) -> None:
     model = write(tmp_path, rope_scaling=YARN)
     assert llmcalc.serve(model, "h100", max_model_len=131072).verdict == "starts"
-    assert "131,072 positions" in llmcalc.serve(model, "h100", max_model_len=131073).refusals[0]
+    assert "exceed the 131,072 that the model accepts" in llmcalc.serve(model, "h100", max_model_len=131073).refusals[0]
     solution = llmcalc.fit(model, gpu="h100", solve="seq").solution
     assert solution is not None
     assert solution.value == 131072
@@ -74,12 +74,12 @@ def test_all_commands_accept_the_scaled_positions_and_no_more(tmp_path: Path) ->
 )  # fmt: skip
 def test_a_config_changed_by_a_command_has_the_same_length(command: str, length: int) -> None:
     result = llmcalc.serve(command=command, gpu="h100")
-    assert (result.max_model_len, result.deployment.longest_allowed) == (length, length)
+    assert (result.max_model_len, result.deployment.limit.allowed) == (length, length)
 
 
 def test_an_unreadable_change_of_the_config_sets_no_limit() -> None:
     command = "vllm serve Qwen/Qwen3-8B --max-model-len 131072 --hf-overrides changes.json"
-    assert llmcalc.serve(command=command, gpu="h100").deployment.longest_allowed is None
+    assert llmcalc.serve(command=command, gpu="h100").deployment.limit.allowed is None
 
 
 def test_keys_of_a_flag_that_is_not_read_are_merged() -> None:
@@ -226,4 +226,4 @@ def test_the_default_with_longrope_is_short_in_vllm(
 @pytest.mark.parametrize("name", ["microsoft/Phi-3.5-mini-instruct", "microsoft/Phi-4-mini-instruct"])
 def test_releases_with_longrope_start_short(name: str) -> None:
     result = llmcalc.serve(command=f"vllm serve {name}", gpu="h100")
-    assert (result.max_model_len, result.deployment.longest_allowed) == (4096, 131072)
+    assert (result.max_model_len, result.deployment.limit.allowed) == (4096, 131072)

@@ -128,7 +128,9 @@ def test_nothing_within_the_limits_is_a_no_with_a_command_that_meets_them(capsys
 def test_a_length_that_the_model_does_not_allow_is_the_reason(gpu: str, sla: str | None) -> None:
     found: Any = llmcalc.serve("gpt2", gpu, isl=2000, osl=5, sla=sla)
     assert found.best is None
-    assert found.summary == "A request of 2,005 tokens exceeds the model's 1,024"
+    assert found.summary.startswith(
+        "Requests of 2,005 tokens exceed the 1,024 learned positions of the model. The longest"
+    )
     assert search("h100,l4").refusal == ""
 
 

@@ -186,10 +186,15 @@ def test_numbers_of_gpus_that_divide_the_model_are_suggested() -> None:
     assert "h100-sxm:4" in error.value.hint
 
 
-def test_more_tokens_than_the_model_accepts_are_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["latency", "llama3.3-70b", "--gpu", "h100:8", "--context", "500k"])
-    assert "! 512,001 tokens exceed the 131,072 that the model accepts" in capsys.readouterr().out
-    main(["latency", "llama3.3-70b", "--gpu", "h100:8", "--context", "131071"])
+def test_more_tokens_than_the_model_accepts_are_refused_as_by_the_engine(capsys: pytest.CaptureFixture[str]) -> None:
+    asked, text = ["latency", "llama3.3-70b", "--gpu", "h100:8"], "equests of 512,001 tokens exceed the 131,072 that"
+    assert main([*asked, "--context", "500k"]) == 1
+    first = capsys.readouterr().out.replace("\n", " ")
+    assert first.startswith(f"✗ R{text}")
+    assert "The longest: --context 131071" in first
+    assert main([*asked, "--context", "500k", "--engine", "tensorrt-llm"]) == 0
+    assert f"! r{text}" in capsys.readouterr().out
+    assert main([*asked, "--context", "131071"]) == 0
     assert "exceed" not in capsys.readouterr().out
 
 
@@ -505,7 +510,8 @@ def test_llama_cpp_has_the_formats_of_published_files_by_default() -> None:
 
 
 def test_the_roofline_has_room_for_a_long_prompt(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["latency", "mixtral", "--gpu", "h200:4", "--tp", "2", "--new-tokens", "5", "--seq", "1000003"]) == 0
+    asked = ["latency", "mixtral", "--gpu", "h200:4", "--tp", "2", "--engine", "tensorrt-llm"]
+    assert main([*asked, "--new-tokens", "5", "--seq", "1000003"]) == 0
     assert "prefill" in capsys.readouterr().out
 
 

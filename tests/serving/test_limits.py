@@ -131,7 +131,7 @@ def test_a_limit_of_the_whole_request_is_read() -> None:
         ({"pareto": True}, "the 1,507 of max_model_len"),
         ({"prefill_pool": "1x"}, "the 1,507 of max_model_len"),
         ({}, "the 1,507 of max_model_len"),
-        ({"sla": "ttft=1s", "max_model_len": None, "isl": 200_000}, "the model's 131,072"),
+        ({"sla": "ttft=1s", "max_model_len": None, "isl": 200_000}, "the 131,072 that the model accepts"),
     ],
 )
 def test_the_limit_that_a_request_exceeds_is_named(settings: dict[str, Any], text: str) -> None:
@@ -145,4 +145,4 @@ def test_the_limit_that_a_request_exceeds_is_named(settings: dict[str, Any], tex
 def test_a_command_line_names_the_limit_by_its_own_flag() -> None:
     command = "vllm serve meta-llama/Llama-3.1-8B-Instruct --max-model-len 1507"
     found = search(gpu="h100", command=command, sla="ttft=1s", isl=1400, osl=108)
-    assert found.too_long == "A request of 1,508 tokens exceeds the 1,507 of --max-model-len"
+    assert found.too_long == "Requests of 1,508 tokens exceed the 1,507 of --max-model-len. The longest: isl=1399"

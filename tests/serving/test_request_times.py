@@ -244,7 +244,10 @@ def test_an_assumed_number_of_requests_is_said() -> None:
 def test_a_request_longer_than_the_model_allows_is_said() -> None:
     result = serve(gpu="h100:8", isl=131_000, osl=73)
     assert not result.fits
-    assert result.summary == "A request of 131,073 tokens exceeds the model's 131,072"
+    assert result.summary == (
+        "Requests of 131,073 tokens exceed the 131,072 that the model accepts; VLLM_ALLOW_LONG_MAX_MODEL_LEN=1 allows "
+        "them. The longest: isl=130999"
+    )
     assert result.changes == ()
     assert serve(gpu="h100:8", isl=131_000, osl=72, concurrency=1).all_run
 
@@ -432,7 +435,7 @@ def test_sequences_of_the_engine_limit_the_running_requests() -> None:
 
 
 def test_a_length_of_the_engine_refuses_longer_requests_and_must_fit() -> None:
-    assert serve(max_model_len=1507).summary == "A request of 1,508 tokens exceeds the 1,507 of max_model_len"
+    assert serve(max_model_len=1507).summary.startswith("Requests of 1,508 tokens exceed the 1,507 of max_model_len")
     assert serve(max_model_len=1508).all_run
     long = serve(gpu="rtx4090", max_model_len=131_072)
     assert not long.fits

@@ -10,13 +10,14 @@ Headers                one checkpoint: a file, or several shards
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from ...core.errors import DescriptionError, InputError, short_repr
+from ...core.errors import DescriptionError, short_repr
 from ...core.record import NamedTuple
+from ...schema.plain_data import changed_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,13 +128,9 @@ def padding_bytes(tensors: Iterable[TensorInfo], data: int, alignment: int = 1) 
     return padding + (last if data == end + last else 0)
 
 
-@contextmanager
-def located(where: str) -> Iterator[None]:
-    """Add a location to errors that have none."""
-    try:
-        yield
-    except InputError as error:
-        raise error.at(where) from None
+def located(where: str) -> AbstractContextManager[None]:
+    """Return a context that adds a location to errors that have none."""
+    return changed_errors(lambda error: error.at(where))
 
 
 def is_weights(path: str | Path) -> bool:

@@ -254,8 +254,7 @@ class Type(NamedTuple):
 @cache
 def types() -> dict[int, Type]:
     """Return the GGML types that files may contain, by type number."""
-    entries = table("formats/gguf").items()
     return {
         entry["ggml"]: Type(name.removeprefix("gguf-").upper(), entry["bits"], entry.get("block", 1))
-        for name, entry in entries
+        for name, entry in table("formats/gguf").items()
     }

@@ -34,7 +34,8 @@ def run(model: str, **given: Any) -> Answer:
     architecture = load_model(model, given)
     asked = settings(given, SETTINGS)
     result = latency(architecture, **asked)
-    return latency_document(result, lambda: [*_alternatives(architecture, asked, result)]), result.fits
+    others = (lambda: [*_alternatives(architecture, asked, result)]) if not result.too_long else tuple
+    return latency_document(result, others), result.fits
 
 
 def _alternatives(architecture: Architecture, asked: dict[str, Any], result: Latency) -> Iterator[tuple[str, Latency]]:

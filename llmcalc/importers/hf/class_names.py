@@ -29,8 +29,7 @@ def variant_of(data: Mapping[str, Any], model_type: str) -> str | None:
     variant = table("config_keys")["variants"].get(model_type)
     if variant is None or data.get(variant["key"]) != variant["value"]:
         return None
-    like: str = variant["like"]
-    return like
+    return str(variant["like"])
 
 
 def adapted_language_model(data: Mapping[str, Any], as_: str | None = None) -> dict[str, Any] | None:

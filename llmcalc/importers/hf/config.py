@@ -24,7 +24,7 @@ BIASED: Fields = dict.fromkeys(("q_bias", "k_bias", "v_bias", "o_bias"), True)
 SIGMOID: Fields = {"score": "sigmoid", "correction": "buffer"}  # DeepSeek-V3's routing
 NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
 FULL = ("full_attention",)  # the type of layers without a window
-_OLD_WORDS = {"mamba": "linear_attention", "attention": "full_attention"}
+OLD_WORDS = {"mamba": "linear_attention", "attention": "full_attention"}
 EAGER = Implementation(softmax_in_fp32=True)  # the eager attention of transformers
 
 
@@ -258,7 +258,7 @@ class Config(ConfigKeys):
 
     def layer_types(self, default: Sequence[str], key: str = "layer_types", count: int | None = None) -> list[str]:
         """Return each layer's type from ``key`` or from the default pattern. Older type names are converted."""
-        return [_OLD_WORDS.get(kind, kind) for kind in self.strings(key, count or self.n_layers) or default]
+        return [OLD_WORDS.get(kind, kind) for kind in self.strings(key, count or self.n_layers) or default]
 
     def mlp_types(self, dense: int) -> list[str]:
         """Return ``dense`` or ``sparse`` for each layer. By default, the first ``dense`` layers are dense."""

@@ -146,9 +146,8 @@ class ConfigKeys:
     def optional_size(self, key: str, zero_is_none: bool = False) -> int | None:
         """Return the positive integer at a key, or None."""
         value = self.get(key)
-        if value is None or (zero_is_none and value == 0 and type(value) is int):
-            return None
-        return self.integer(value, key, 1)
+        is_none = value is None or (zero_is_none and value == 0 and type(value) is int)
+        return None if is_none else self.integer(value, key, 1)
 
     def integer(self, value: object, key: str, least: int) -> int:
         """Check that a value is an integer from ``least`` to the maximum for the key, and return the value."""
@@ -162,9 +161,7 @@ class ConfigKeys:
     def count(self, key: str, default: int = 0) -> int:
         """Return a non-negative integer, or ``default`` if the value is None."""
         value = self.get(key, default)
-        if value is None:
-            return default
-        return self.integer(value, key, 0)
+        return default if value is None else self.integer(value, key, 0)
 
     def repeats(self, key: str, least: int = 1) -> int:
         """Return how many equal modules a model has besides its layers, an integer of at most ``MOST_REPEATS``."""
@@ -206,9 +203,7 @@ class ConfigKeys:
     def number(self, key: str, default: float | None = None) -> float | None:
         """Return a finite number, or ``default`` if the value is None."""
         value = self.get(key, default)
-        if value is None:
-            return default
-        return self.finite_number(value, key)
+        return default if value is None else self.finite_number(value, key)
 
     def finite_number(self, value: object, key: str) -> float:
         """Convert a value to a float, or raise an error if the value is not a finite number."""
@@ -239,12 +234,15 @@ class ConfigKeys:
 
     def strings(self, key: str, length: int | None = None) -> list[str] | None:
         """Return a list of strings or None. If ``length`` is given, the list must have one entry per layer."""
+        found = self._list_of(str, "strings", key)
+        return found if found is None or length is None else self.one_per_layer(key, found, length)
+
+    def _list_of(self, kind: type, kinds: str, key: str) -> list[Any] | None:
+        """Return a list of values of one type, whose plural is ``kinds``, or None."""
         value = self.get(key)
-        if value is None:
-            return None
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self.error(f"{key} must be a list of strings, not {short_repr(value)}")
-        return value if length is None else self.one_per_layer(key, value, length)
+        if value is not None and not (isinstance(value, list) and all(type(item) is kind for item in value)):
+            raise self.error(f"{key} must be a list of {kinds}, not {short_repr(value)}")
+        return value
 
     def one_per_layer(self, key: str, values: list[Any], layers: int) -> list[Any]:
         """Check that the list at a key has one entry per layer, and return the list."""
@@ -261,12 +259,7 @@ class ConfigKeys:
 
     def layer_indices(self, key: str) -> list[int]:
         """Return a list of integers such as layer indices, or an empty list if the value is None."""
-        value = self.get(key)
-        if value is None:
-            return []
-        if not isinstance(value, list) or not all(type(item) is int for item in value):
-            raise self.error(f"{key} must be a list of integers, not {short_repr(value)}")
-        return value
+        return self._list_of(int, "integers", key) or []
 
     def sizes(self, key: str) -> list[int]:
         """Return the non-empty list of positive integers at a key."""
@@ -340,8 +333,7 @@ class ConfigKeys:
 
     def unknown_class_error(self) -> UnknownNameError:
         """Create an error about the class name in ``architectures``."""
-        heads = ", ".join(table("config_keys")["heads"])
-        hint = f"Supported class names end in {heads}."
+        hint = f"Supported class names end in {', '.join(table('config_keys')['heads'])}."
         return UnknownNameError("model class", self.unknown_class, [], where=self.where, hint=hint)
 
     def class_name(self) -> str:

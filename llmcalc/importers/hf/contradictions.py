@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +52,7 @@ def valid_values(of: str, where: str) -> Iterator[None]:
 def check_values(config: ConfigKeys) -> None:
     """Raise an error if values of a config contradict each other or are not valid for any model."""
     data = config.data
-    if config.model_type in _divided():
+    if config.model_type in _rule("heads_divide_width"):
         _check_heads(config)
     if data.keys().isdisjoint(_CHECKED):
         return
@@ -83,11 +82,6 @@ def _check_same(config: ConfigKeys, name: str, value: object, other: str, second
         return
     if value != second:
         raise config.error(f"{name} is {short_repr(value)}, but {other} is {short_repr(second)}")
-
-
-@cache
-def _divided() -> frozenset[str]:
-    return frozenset(_rule("heads_divide_width"))
 
 
 def _check_heads(config: ConfigKeys) -> None:

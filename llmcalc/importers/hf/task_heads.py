@@ -50,11 +50,8 @@ def _layers(config: Config, stack: Stack, texts: list[str]) -> Iterator[Named]:
         name = stored.replace(".", "_")
         if "if_summary" in words and not config.flag("summary_use_proj"):
             continue
-        if kind == "norm":
-            yield Named(name, _final_norm(stack))
-            continue
-        if kind == "layernorm":
-            yield Named(name, config.layernorm(width=width))
+        if kind in ("norm", "layernorm"):
+            yield Named(name, _final_norm(stack) if kind == "norm" else config.layernorm(width=width))
             continue
         width *= STREAMS if "streams" in words else 1
         out = _width(config, kind, stack.d_model)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ...core.errors import DescriptionError
@@ -58,10 +58,5 @@ def modality(model_type: str) -> str | None:
 
 def most_similar(data: Mapping[str, Any]) -> str:
     """Return the family that recognises the most config keys. Ties go to the first family in the table."""
-    keys = [key for key in data if not is_irrelevant(key)]
-    return min(names(), key=lambda model_type: _n_unknown(model_type, keys))
-
-
-def _n_unknown(model_type: str, keys: Collection[str]) -> int:
-    own = Config({}, model_type, "")
-    return sum(1 for key in keys if key not in own.defaults and key not in own.aliases)
+    keys = {key for key in data if not is_irrelevant(key)}
+    return min(names(), key=lambda model_type: len(keys.difference(Config({}, model_type, "").known_keys())))

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from ...core.errors import DescriptionError, InputError
+from ...core.errors import DescriptionError
+from ..plain_data import changed_errors
 from ..plain_validation import RESULT_KEY, validate
 from ..yaml_reader import locate_error, read_yaml
 from .engines import Engine
@@ -378,7 +379,5 @@ def check_data_file(file: Path, package: Path) -> None:
     if expected is None:
         raise DescriptionError("no model describes this file; add one to TABLES in schema/models/data.py", where=name)
     document = read_yaml(file.read_text("utf-8"), str(file))
-    try:
+    with changed_errors(lambda error: locate_error(error, [document])):
         validate(json_schema(expected), document.data)
-    except InputError as error:
-        raise locate_error(error, [document]) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from ...core.errors import InputError
 from ...data import tables
 from ...engines.hardware import refuses_dtype
-from ...engines.settings import smaller_format
-from ...fitting.advice import Change, Settings, advice
+from ...engines.settings import smaller_format, states_all
+from ...estimate.hardware import NODE, usual_counts
+from ...fitting.advice import Change, Settings, advice, tried
 from .llama_cpp_fit import LENGTH, longest_context, placements
 
 if TYPE_CHECKING:
@@ -18,11 +20,11 @@ if TYPE_CHECKING:
 
 FEWEST, SHORT = 256, 32_768  # tokens of the shortest suggested context, and of one that is tried with others
 FEW_TOKENS, FEW_SEQUENCES = 512, 16  # of a step
-TIMES = (2, 4, 8)  # as many GPUs
-NODE = 8  # GPUs of a node of unknown GPUs
+MOST_TIMES = 8  # as many GPUs
 MOST_RANKS = 256  # tensor-parallel ranks of a suggestion
 GPUS = "gpus"  # number of GPUs in a change
 LAYOUT = frozenset({"tp", "pp"})
+NOTHING: Mapping[str, Any] = {}
 
 
 def start_changes(result: Start, predict: Callable[[Settings], Start]) -> Iterator[Change]:
@@ -34,7 +36,22 @@ def start_changes(result: Start, predict: Callable[[Settings], Start]) -> Iterat
             if all(_is_stated(result, name, value) for name, value in change.items()):
                 yield [change]
 
-    return advice(kinds, lambda change: Change(change, predict(change)), lambda one: one.is_whole, _repeats)
+    def attempt(change: Settings) -> Change:
+        found = predict(change)
+        return Change(change, _as_read(result, change, found) if found.is_whole else found)
+
+    return advice(kinds, attempt, _is_whole, _repeats)
+
+
+def _as_read(result: Start, change: Settings, found: Start) -> Start:
+    """Return how the engine starts with the command line that states a change, if one does."""
+    read, deployed = result.deployment.reader, found.deployment
+    is_line = read is not None and not deployed.is_ollama and states_all(result)
+    return read(result.line(change), deployed.gpus).start() if read and is_line else found
+
+
+def _is_whole(one: Start) -> bool:
+    return one.is_whole
 
 
 def _repeats(change: Settings, found: Settings) -> bool:
@@ -47,8 +64,10 @@ def _repeats(change: Settings, found: Settings) -> bool:
 
 
 def _is_stated(result: Start, name: str, value: object) -> bool:
-    """Return whether the command line states a change, unlike weights that only another checkpoint has."""
-    return result.deployment.is_ollama or name == GPUS or result.line({name: value}) != result.line()
+    """Return whether a command states a change, unlike weights that only another checkpoint has."""
+    if result.deployment.is_ollama:
+        return name in (LENGTH, "cache", "cache_v")
+    return name == GPUS or result.offer({name: value}) != result.offer({})
 
 
 def _candidates(result: Start) -> Iterator[Settings]:
@@ -64,12 +83,10 @@ def _of_engine(result: Start) -> Iterator[Settings]:
     settings, told = result.settings, result.architecture.inputs
     if result.refusals:  # ranks that do not divide the model, or more ranks than GPUs
         yield {"expert_parallel": True}
-        tp = settings.get("tp", 1)
-        halves = (tp >> number for number in range(1, tp.bit_length()))
-        yield from ({"tp": ranks} for ranks in halves if ranks <= MOST_RANKS)
+        yield from _fewer_gpus(result)
     if (most := result.most_states) and 1 <= most.low < settings["max_num_seqs"]:
         yield {"max_num_seqs": int(most.low)}
-    longest = min(result.longest_in(0), result.deployment.longest_allowed or result.longest_in(0))
+    longest = min(result.longest_in(0), result.deployment.limit.allowed or result.longest_in(0))
     if longest >= FEWEST:
         yield {LENGTH: _rounded(longest)}
     if settings["share"] < 0.95:
@@ -82,15 +99,14 @@ def _of_engine(result: Start) -> Iterator[Settings]:
             if result.memory.available.best <= 0:
                 yield {"max_num_seqs": n_sequences, LENGTH: min(8192, result.max_model_len)}
     yield from _smaller_steps(result)
-    larger = [*_more_gpus(result)]
     if settings.get("weights") or told.get("quantization") or told.get("types"):
-        yield from larger
+        yield from _more_gpus(result)
         return
     smaller = {"weights": smaller_format(result.engine, "weights")}
     yield smaller  # on the same GPUs
     yield from _shorter(result, smaller)
-    yield from larger
-    yield from ({**smaller, **change} for change in larger)
+    yield from _more_gpus(result)
+    yield from _more_gpus(result, smaller)
 
 
 def _shorter(result: Start, change: Settings) -> Iterator[Settings]:
@@ -114,15 +130,43 @@ def _smaller_steps(result: Start) -> Iterator[Settings]:
         yield {**eager, **fewer, "max_num_seqs": FEW_SEQUENCES}
 
 
-def _more_gpus(result: Start) -> Iterator[Settings]:
-    """Yield layouts on more GPUs: more tensor-parallel ranks, or more pipeline stages beyond a node."""
-    settings, ranks = result.settings, result.ranks
-    node = result.deployment.accelerator.node if result.deployment.accelerator else NODE
-    for times in () if settings.get("attention_dp") else TIMES:
-        tp, pp = (settings.get(name, 1) for name in ("tp", "pp"))
-        stages = max(tp * times // max(node, tp), 1)
-        sizes = {"tp": tp * times // stages, "pp": pp * stages}
-        yield {**{name: size for name, size in sizes.items() if size != settings.get(name, 1)}, GPUS: ranks * times}
+def _fewer_gpus(result: Start) -> Iterator[Settings]:
+    """Yield the usual layouts of fewer ranks on the GPUs that there are, largest first."""
+    most = min(result.ranks - 1, result.deployment.gpus.count or result.ranks, MOST_RANKS)
+    for size in reversed(usual_counts(_node(result), most)):
+        yield from _layouts(result, size)
+
+
+def _more_gpus(result: Start, change: Mapping[str, Any] = NOTHING) -> Iterator[Settings]:
+    """Yield a change with the fewest GPUs, and a usual layout of them, with which the engine starts."""
+    ranks, count, settings = result.ranks, result.deployment.gpus.count or result.ranks, result.settings
+    replicas = settings.get("dp", 1)
+
+    def layout(size: int) -> Settings | None:
+        own = ({**change, **sizes, GPUS: size * replicas} for sizes in _layouts(result, size))
+        return next((each.settings for each in (tried(one, attempt, _is_whole) for one in own) if each), None)
+
+    def attempt(own: Settings) -> Change:
+        return Change(own, result.retry(own))
+
+    most = min(MOST_TIMES * ranks, max(MOST_RANKS, ranks)) // replicas
+    sizes = [size for size in usual_counts(_node(result), most) if size * replicas > min(ranks, count)]
+    first = bisect_left(sizes, True, key=lambda size: layout(size) is not None)  # more GPUs store more
+    for size in () if settings.get("attention_dp") else sizes[first : first + 1]:
+        yield layout(size) or {}
+
+
+def _layouts(result: Start, size: int) -> Iterator[Settings]:
+    """Yield layouts of a number of GPUs: the most tensor-parallel ranks in a node, and half of them with two stages."""
+    tp = min(size, _node(result))
+    for parts in (1, 2) if tp > 1 else (1,):
+        sizes = {"tp": tp // parts, "pp": size // tp * parts}
+        yield {name: each for name, each in sizes.items() if each != result.settings.get(name, 1)}
+
+
+def _node(result: Start) -> int:
+    card = result.deployment.accelerator
+    return card.node if card else NODE
 
 
 def _of_llama_cpp(result: Start) -> Iterator[Settings]:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from ...calc.memory.fit import largest_fitting
 from ...calc.touched_experts import expert_layers
-from ...engines.lengths import known_length
 from ...engines.profile import version_number
 
 if TYPE_CHECKING:
@@ -52,8 +51,7 @@ def fitted_settings(result: Start, predict: Predict, given: Mapping[str, Any]) -
 
 def capped_notes(result: Start) -> tuple[str, ...]:
     """Return a note if llama.cpp allocates a longer cache for a sequence than the positions that it lets it use."""
-    known = known_length(result.architecture, result.engine)
-    own = result.max_model_len // (1 if result.settings.get("unified") else result.settings["max_num_seqs"])
+    known, own = result.deployment.limit.tokens, result.longest_sequence
     if not result.placed or known is None or own <= known:
         return ()
     text = f"llama.cpp lets a sequence use the {known:,} positions of the model, of {own:,} in the cache"

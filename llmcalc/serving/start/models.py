@@ -17,7 +17,7 @@ from ...calc.touched_experts import expert_layers
 from ...core.architecture import Architecture, declare, model_of
 from ...core.errors import DescriptionError, InputError, nearest
 from ...core.interval import Interval
-from ...core.record import remembered
+from ...core.record import changed, remembered
 from ...data import tables
 from ...engines.lengths import POSITIONS, served_length
 from ...engines.profile import EngineProfile, read_profile
@@ -26,7 +26,7 @@ from ...inputs.defaults import LLAMA_CPP_STEP_TOKENS
 from ...inputs.gguf_names import FILE_FORMAT, GgufName
 from ...inputs.models import Source, read_model
 from ...inputs.number_formats import CHECKPOINT, number_format
-from ...inputs.repository_names import stored_name
+from ...inputs.repository_names import NamedModel, stored_name
 from ...layers.parts.rope import Dynamic, Linear, Scaling, Yarn
 from ...schema.preset_files import names as preset_names
 from .cache import CacheGroups, CacheLayer, cache_groups, cache_layers, flat_cache
@@ -65,7 +65,9 @@ def load_served(model: Source, is_repository: bool = False) -> tuple[Architectur
         return architecture, model, stored, file.notes(name, architecture) if stored and file else ()
     except DescriptionError as error:
         if file and (found := _first(file.models)):
-            return found, model, file.weights(found), file.notes(model, found)
+            inputs = NamedModel("", file).inputs(found)
+            architecture = changed(found, inputs={**found.inputs, **inputs})
+            return architecture, model, inputs.get(FILE_FORMAT), file.notes(model, found)
         raise _unknown(model, file.model if isinstance(file, GgufName) else name) from error
 
 

@@ -55,6 +55,8 @@ def _command(found: Modelfile, settings: Mapping[str, Any], gpus: Gpus, requests
     memory = gpus.memory_bytes or (gpus.accelerator.usable_bytes if gpus.accelerator else 0)
     context = usual_context(memory * (gpus.count or 1), length)
     words = found.words(context, length, requests)
+    if settings.get("cache"):
+        settings = {**settings, "cache_v": settings["cache"]}  # a variable sets both
     flags = {name: flag for flag, name in reversed(tables("engines")["llama.cpp"]["flags"]["read"].items())}
     for name, value in settings.items():
         if value is not None and name not in flags:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.architecture import Architecture
 from ...core.record import changed
-from ...data import tables
 from ...engines.hardware import refused_format, refuses_dtype
 from ...engines.lengths import length_notes, start_length
 from ...engines.profile import GIB, EngineProfile, version_number
@@ -54,10 +53,7 @@ def _exact(deployment: Deployment) -> Start:
     architecture, engine = deployment.architecture, deployment.engine
     result, cache = _divide_memory(deployment), deployment.change.get("cache") or deployment.asked_cache
     refusals = [*_refused_formats(deployment, result), *cache_refusals(result, cache), *result.refusals]
-    most = deployment.longest_allowed
-    if most and result.max_model_len > most:
-        text = f"requests of {result.max_model_len:,} tokens exceed the {most:,} positions of the model"
-        refusals.append(f"{text}; {tables('engines')[engine]['longer']['variable']}=1 allows them")
+    refusals += filter(None, [deployment.limit.refusal(result.longest_sequence)])
     result = changed(
         result, images=served_images(architecture, result.settings, deployment.images), refusals=tuple(refusals),
         warnings=(*result.warnings, *dynamic_warnings(result.settings.get("weights"))),

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...calc.memory.fit import LARGEST, largest_fitting
 from ...core.architecture import Architecture
+from ...core.errors import spelled
 from ...core.evidence import EXACT, FITTED, MEASURED
 from ...core.interval import Interval
 from ...core.notebook_display import NotebookDisplay
 from ...core.record import record
 from ...engines.profile import GIB, EngineProfile
-from ...engines.settings import command_line
+from ...engines.settings import command_line, states_all
 from ...importers.modelfile import TITLE
 from .cache import STATE, CacheGroups
 from .memory import PROFILED, STATIC, HostMemory, MemoryDivision
@@ -124,6 +125,17 @@ class Start(NotebookDisplay):
     def max_model_len(self) -> int:
         """Longest request in tokens."""
         return int(self.settings["max_model_len"])
+
+    @property
+    def longest_sequence(self) -> int:
+        """Tokens of the longest sequence. The context of llama.cpp is divided between the sequences."""
+        is_divided = self.placed and not self.settings.get("unified")
+        return self.max_model_len // (self.settings["max_num_seqs"] if is_divided else 1)
+
+    @property
+    def excess(self) -> str:
+        """That the longest sequence has more tokens than the model accepts, if the engine accepts it, or empty."""
+        return self.deployment.limit.excess(self.longest_sequence)
 
     @cached_property
     def blocks(self) -> Interval:
@@ -315,6 +327,16 @@ class Start(NotebookDisplay):
         """Return the engine's command line, with changed settings if given."""
         return command_line(self, change or {})
 
+    def offer(self, change: Mapping[str, Any]) -> str:
+        """Return a changed command line, or options of ``serve`` if a command line does not state the whole model."""
+        if states_all(self):
+            return self.line(change)
+        card, own = self.deployment.accelerator, dict(change)
+        count, share = own.pop("gpus", None), own.pop("share", None)
+        own |= {"gpu_memory_utilization": share} if share else {}
+        own |= {"gpu": f"{card.name}:{count}"} if card and count else {}
+        return spelled(" ".join(f"{{{name}={value}}}" for name, value in own.items()))
+
     @property
     def summary(self) -> str:
         """One-line summary of the result."""
@@ -372,7 +394,7 @@ class Start(NotebookDisplay):
                 for group in self.groups.groups
             ],
             "settings": dict(self.settings), "automatic": dict(self.automatic), "log": list(self.log()),
-            "changes": [{"command": self.line(change), "settings": change} for change, _ in self.changes],
+            "changes": [{"command": self.offer(change), "settings": change} for change, _ in self.changes],
             "listed": list(self.deployment.command.listed) if self.deployment.command else [],
             "unmodelled": list(self.deployment.command.unmodelled) if self.deployment.command else [],
             **({"cache": self.buffers.total} if self.buffers else {}), "host": self.host.to_dict(),

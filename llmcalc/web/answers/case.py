@@ -19,9 +19,8 @@ from ...calc.sharding import Mesh
 from ...core.architecture import Architecture
 from ...core.errors import InputError, LlmcalcError, SizeError, spelled
 from ...core.record import changed
-from ...core.workload import positions
 from ...engines.hardware import default_engine
-from ...engines.lengths import served_length
+from ...engines.lengths import known_length
 from ...estimate.hardware import Accelerator
 from ...fitting.fit import FitResult
 from ...inputs.gpus import read_gpus
@@ -48,7 +47,7 @@ class Case:
         if gpus.accelerator is None:
             raise InputError("is not the name of a GPU", parameter="gpu", hint="choose a GPU such as h100")
         self.gpu: Accelerator = gpus.accelerator
-        self.longest = longest(self.model)
+        self.longest = known_length(self.model)
         wanted = state.context or USUAL_CONTEXT
         context = min(wanted, self.longest or wanted)
         self.is_cut = bool(state.context) and context < wanted
@@ -168,6 +167,12 @@ class Case:
         """Layout of one replica."""
         found: Mesh = self.fit.result.mesh
         return found
+
+    @property
+    def has_chosen_layout(self) -> bool:
+        """Whether ``fit`` has another layout for these users, unless it is given."""
+        plain = self._fit(seq=self.context, count=self.fit.count, batch=self.fit.result.workload.batch)
+        return bool(plain.result.mesh != self.layout)
 
     @property
     def layout_text(self) -> str:
@@ -313,15 +318,6 @@ def titled(model: Architecture) -> str:
     size = model.name.removeprefix(f"{family}-") if family and model.name.startswith(f"{family}-") else ""
     size = _SIZE.sub(lambda match: match[0].upper(), size)
     return model.title if not size or size.lower() in model.title.lower() else f"{model.title} {size}"
-
-
-def longest(model: Architecture) -> int | None:
-    """Return the largest number of tokens that a model accepts, or None if unknown."""
-    known = positions(model)
-    if known is None:
-        with suppress(InputError):
-            known = served_length(model)
-    return known
 
 
 def speeds_of(result: ServingResult) -> tuple[float, float, float] | None:

@@ -12,6 +12,7 @@ from ...report.encoder_serving import encoder_document
 from ...report.fit import fit_document
 from ...report.formats.csv import render
 from ...report.latency import latency_document
+from ...report.points import sizes_of
 from ...report.serving import serving_document
 from .case import Case
 from .view import view_of
@@ -28,14 +29,13 @@ def command_lines(case: Case) -> list[dict[str, str]]:
     own = {"model": case.model_name, **case.formats}
     gpu = f"{state.gpu}:{state.n}" if state.n > 1 else state.gpu
     sizes: dict[str, Any] = {"seq": case.context, "batch": case.fit.result.workload.batch}
-    memory = {**own, "gpu": gpu if case.fit.count > 1 else state.gpu, **sizes}
+    layout = sizes_of(case.layout) if case.has_chosen_layout else {}
+    memory = {**own, "gpu": gpu if case.fit.count > 1 else state.gpu, **sizes, **layout}
     found = [{"title": "memory", "line": fit_command.COMMANDS[0].line(memory)}]
     if case.time_error:
         return found
     step: dict[str, Any] = {name: size for name, size in case.step_settings.items() if size not in (1, None)}
     step["gpu"] = step["gpu"].removesuffix(":1")
-    if step.get("tp") == case.layout.ranks <= case.gpu.node:
-        step.pop("tp")  # the default
     if case.only_reads:
         own.pop("cache", None)
         step = {"gpu": gpu, **case.reading_layout}

@@ -1,6 +1,7 @@
 // Shows the verdict and the bar of the memory.
 import { showEarly, showFacts, write } from "./first.js";
 import { change, element } from "./state.js";
+import { definitions } from "./why.js";
 
 const $ = (id) => document.getElementById(id), root = document.documentElement;
 const FIGURES = /(\$[\d.,]*\d[KMBT]?(?: to \$[\d.,]*\d[KMBT]?)?|[\d.,]+ (?:[KMGT]iB|tokens\/s|m?s|hours|days)\b(?!\)))/;
@@ -19,8 +20,7 @@ export function showAnswer(answer) {
   showFacts(answer.facts, true);
   const classes = Object.keys(answer.classes).join();
   if ($("classes").dataset.names !== classes) $("classes").replaceChildren(element("summary", {}, "How certain these numbers are"),
-    element("dl", { className: "symbols" }, ...Object.entries(answer.classes).flatMap(([name, meaning]) =>
-      [element("dt", {}, name), element("dd", {}, meaning)])));
+    definitions(Object.entries(answer.classes)));
   $("classes").dataset.names = classes;
   $("notes").replaceChildren(...(answer.notes ?? []).map((text) => element("li", {}, text)));
   $("changes").replaceChildren(...(answer.changes ?? []).map((one) =>

@@ -47,6 +47,4 @@ function inside(one) {
     ...(one.state.length ? part("Cache", code(one.state)) : []));
 }
 
-function compact(number) {
-  return new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 4 }).format(number);
-}
+const compact = (number) => new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 4 }).format(number);

@@ -12,7 +12,7 @@ export function makeColumns(into, choices) {
   });
   const field = element("div", { className: "add" }, element("label", { htmlFor: "compare-model" }, "Add a model to compare"),
     element("div", { className: "combo" }, input, list));
-  combobox(input, list, choices, (name) => change({ compare: [...state.compare, name] }), false);
+  combobox("model", input, list, choices, (name) => change({ compare: [...state.compare, name] }), false);
   into.replaceChildren(element("div", { className: "wide", tabIndex: 0, role: "region", "aria-label": "Comparison" }), field);
 }
 
@@ -28,7 +28,5 @@ export function showColumns(into, found) {
   place.replaceChildren(element("table", {}, element("thead", {}, element("tr", {}, element("td"), ...heads)), element("tbody", {}, ...rows)));
 }
 
-function remove(at, title) {
-  const act = () => change({ compare: state.compare.filter((_, index) => index !== at) });
-  return element("button", { type: "button", className: "link", "aria-label": `Remove ${title}`, onclick: act }, "Remove");
-}
+const remove = (at, title) => element("button", { type: "button", className: "link", "aria-label": `Remove ${title}`,
+  onclick: () => change({ compare: state.compare.filter((_, index) => index !== at) }) }, "Remove");

@@ -16,7 +16,7 @@ const NAMES = [["users", "Users at once", "Texts at once", ""], ["context", "Con
 const HIDDEN = { users: [0, 0, 1], osl: [0, 1, 1], batch: [1, 1, 0], kv: [0, 1, 1], weights: [0, 0, 1] };
 /** GPUs to choose from, the usual ones first. @type {import("./picker.js").Choice[]} */
 let gpus = [];
-const gpu = combobox($("gpu"), $("gpus"), () => gpus, (name) => change({ gpu: name }));
+const showGpu = combobox("gpu", $("gpu"), $("gpus"), () => gpus, (name, count = state.n) => change({ gpu: name, n: count }));
 /** Steps of each slider, which end at what the model accepts. */
 const steps = { ...STEPS };
 
@@ -68,7 +68,7 @@ export function showKnobs(longest) {
     range.setAttribute("aria-valuetext", `${value.toLocaleString("en")} ${unit}`);
     if (document.activeElement !== text) text.value = value.toLocaleString("en"), text.setCustomValidity("");
   }
-  gpu.show(state.gpu, gpus.find((each) => each.name === state.gpu)?.title ?? state.gpu);
+  showGpu(state.gpu, gpus.find((each) => each.name === state.gpu)?.title ?? state.gpu);
   for (const key of ["weights", "kv"]) {
     const own = $(key);
     const [given] = own.querySelectorAll("[data-given]");

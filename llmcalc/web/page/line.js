@@ -1,18 +1,12 @@
 // The command line: a combobox with completions, and the document of the command in a frame without scripts.
 import { ask, open, stop } from "./python.js";
+import { listbox } from "./picker.js";
+import { element as make } from "./state.js";
 
 const SLOW = 1000; // milliseconds until a button to stop appears
 const LEAST_SEEN = 200; // pixels of a result that are seen without scrolling
 const KEPT = 50; // lines in the history
 const FRAME_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
-
-/** Create an element. @param {string} name @param {Record<string, string>} attributes @param {...(Node|string)} inner */
-function make(name, attributes = {}, ...inner) {
-  const element = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...inner);
-  return element;
-}
 
 /**
  * Add the command line to an element.
@@ -21,15 +15,15 @@ function make(name, attributes = {}, ...inner) {
  */
 export function mount(root, { line = "", onRun } = {}) {
   const input = /** @type {HTMLInputElement} */ (make("input", {
-    id: "line", type: "text", role: "combobox", autocomplete: "off", autocapitalize: "off", spellcheck: "false",
+    id: "line", type: "text", role: "combobox", autocomplete: "off", autocapitalize: "off", spellcheck: false,
     "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": "line-list", maxlength: "10000",
-    placeholder: "fit llama3-8b --gpu h100 --solve seq", enterkeyhint: "go",
+    placeholder: "fit llama3-8b --gpu h100 --solve seq", enterkeyhint: "go", oninput: complete, onblur: close,
   }));
-  const list = make("ul", { id: "line-list", role: "listbox", "aria-label": "Completions", hidden: "" });
+  const list = make("ul", { id: "line-list", role: "listbox", "aria-label": "Completions", hidden: true });
   const runs = make("button", { type: "submit" }, "Run");
-  const halts = make("button", { type: "button", hidden: "" }, "Stop");
-  const chooser = /** @type {HTMLInputElement} */ (make("input", { id: "line-files", type: "file", multiple: "" }));
-  const form = make("form", { class: "line-form" },
+  const halts = make("button", { type: "button", hidden: true, onclick: stop }, "Stop");
+  const chooser = /** @type {HTMLInputElement} */ (make("input", { id: "line-files", type: "file", multiple: true, onchange: () => { add([...chooser.files ?? []]); chooser.value = ""; } }));
+  const form = make("form", { class: "line-form", onsubmit: (event) => { event.preventDefault(); run(); } },
     make("label", { for: "line" }, "llmcalc"), make("span", { class: "line-field" }, input, list), runs, halts);
   const help = make("p", { class: "line-help" },
     "Any command but verify. Drop files here (config.json, .gguf, .safetensors, preset, engine log) to name them, or ",
@@ -44,21 +38,12 @@ export function mount(root, { line = "", onRun } = {}) {
   /** @type {{text: string, help: string}[]} */ let items = [];
   let chosen = -1, start = 0, end = 0, place = 0;
 
-  function close() {
-    [items, chosen] = [[], -1];
-    list.hidden = true;
-    input.setAttribute("aria-expanded", "false");
-    input.removeAttribute("aria-activedescendant");
-  }
+  const { mark, expand } = listbox(input, list, accept);
 
-  function mark(at) {
-    list.children[chosen]?.setAttribute("aria-selected", "false");
-    chosen = at;
-    const option = list.children[chosen];
-    if (!option) return input.removeAttribute("aria-activedescendant");
-    option.setAttribute("aria-selected", "true");
-    option.scrollIntoView({ block: "nearest" });
-    input.setAttribute("aria-activedescendant", option.id);
+  function close() {
+    items = [];
+    expand(false);
+    chosen = -1;
   }
 
   async function complete() {
@@ -72,9 +57,8 @@ export function mount(root, { line = "", onRun } = {}) {
     list.replaceChildren(...items.map(({ text, help: note }, at) => make(
       "li", { role: "option", id: `line-option-${at}`, "aria-selected": "false" },
       make("b", {}, text), ...(note ? [" ", make("span", {}, note)] : []))));
-    list.hidden = false;
-    input.setAttribute("aria-expanded", "true");
-    mark(-1);
+    expand(true);
+    chosen = -1;
   }
 
   function accept(at) {
@@ -139,19 +123,9 @@ export function mount(root, { line = "", onRun } = {}) {
     input.focus();
   }
 
-  form.addEventListener("submit", (event) => { event.preventDefault(); run(); });
-  halts.addEventListener("click", stop);
-  chooser.addEventListener("change", () => { add([...chooser.files ?? []]); chooser.value = ""; });
-  input.addEventListener("input", complete);
-  input.addEventListener("blur", close);
-  list.addEventListener("pointerdown", (event) => {
-    event.preventDefault(); // the input keeps the focus
-    const option = /** @type {Element} */ (event.target).closest("li");
-    if (option) accept([...list.children].indexOf(option));
-  });
   input.addEventListener("keydown", (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (step && items.length) mark((chosen + step + (chosen < 0 && step < 0 ? 1 : 0) + items.length) % items.length);
+    if (step && items.length) mark(chosen = (chosen + step + (chosen < 0 && step < 0 ? 1 : 0) + items.length) % items.length);
     else if (step && event.key === "ArrowDown" && event.altKey) complete();
     else if (step) recall(step);
     else if (event.key === "Enter" && chosen >= 0) accept(chosen);

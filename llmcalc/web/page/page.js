@@ -88,7 +88,7 @@ async function verdict(quick) {
   mini.textContent = [$("lead").textContent, ...speed, $("bar-text").textContent].join(" · ");
   mini.classList.toggle("loud", !found.fits);
   titles.set(preset(), found.title);
-  model.show(state.model, found.title);
+  showModel(state.model, found.title);
   document.title = `${found.title} on ${found.gpu} · llmcalc`;
   nameKnobs(found.only_reads);
   showPlaces(found.only_reads);
@@ -162,12 +162,9 @@ function showCommands(commands) {
 }
 
 /** @param {string} id @param {string} text @param {(button: HTMLElement) => unknown} act */
-function action(id, text, act) {
-  const button = element("button", { id, type: "button", onclick: () => act(button) }, text);
-  return button;
-}
+const action = (id, text, act) => element("button", { id, type: "button", onclick: ({ currentTarget }) => act(currentTarget) }, text);
 
-const model = combobox($("model"), $("models"), () => choices, (name) => change({ model: name, config: "" }));
+const showModel = combobox("model", $("model"), $("models"), () => choices, (name) => change({ model: name, config: "" }));
 $("actions").append(
   action("copy-link", "Copy link", (button) => copy(button, location.href.split("#")[0] + hashOf(state))),
   action("copy-command", "Copy command", (button) =>
@@ -196,7 +193,7 @@ showPlaces(false);
 nameKnobs(false);
 offerFront(plotOf(FRONT[0]), panelsOf, file);
 makeColumns($("columns"), () => choices);
-model.show(state.model, titleOf());
+showModel(state.model, titleOf());
 showKnobs();
 import("./line.js").then(({ mount }) => mount($("line-panel"), { line: state.line, onRun: (line) => change({ line }) }));
 let asked = "";
@@ -206,7 +203,7 @@ onChange((changed, quick) => {
   asked = now;
   showKnobs();
   showTraining();
-  if (changed.model !== model.name()) model.show(changed.model, titleOf());
+  if (changed.model !== $("model").dataset.name) showModel(changed.model, titleOf());
   showInstant();
   refresh(quick);
 });
@@ -220,13 +217,13 @@ load("catalogue").then((found) => {
   choices = found.models.map(({ name, title, year, aliases }) =>
     ({ name, title, note: String(year ?? ""), words: [title, name, ...aliases].join(" ").toLowerCase() }));
   fillLists(found);
-  model.show(state.model, titleOf());
+  showModel(state.model, titleOf());
   paint();
   return load("memory");
 }).then((found) => { files.memory = found; showInstant(); }).catch(() => {});
 
-const mini = element("button", { id: "mini", type: "button", tabIndex: -1, hidden: true, onclick: () => $("answer").scrollIntoView() });
-mini.setAttribute("aria-hidden", "true"); // it repeats the verdict for eyes only
+const mini = element("button", { id: "mini", type: "button", tabIndex: -1, hidden: true, "aria-hidden": "true", // for eyes only
+  onclick: () => $("answer").scrollIntoView() });
 document.body.append(mini);
 const inView = new Set(); // the verdict again where a control changes it out of sight
 const watch = new IntersectionObserver((seen) => {
@@ -244,15 +241,14 @@ new ResizeObserver(([{ contentRect }]) => {
   if (!isStart) resized = setTimeout(() => refresh(false), 300);
 }).observe($("plots"));
 
-const starting = (bytes) => {
-  const size = `${(bytes / 1e6).toFixed(1)} of ${(BYTES / 1e6).toFixed(1)} MB`;
-  $("progress").textContent = bytes && bytes < BYTES ? `Python: ${size} …` : "Starting Python …";
+const starting = ({ detail: { loaded } }) => {
+  const size = `${(loaded / 1e6).toFixed(1)} of ${(BYTES / 1e6).toFixed(1)} MB`;
+  $("progress").textContent = loaded && loaded < BYTES ? `Python: ${size} …` : "Starting Python …";
 };
-const showStart = ({ detail }) => starting(detail.loaded);
-events.addEventListener("progress", showStart);
-starting(0);
+events.addEventListener("progress", starting);
+starting({ detail: { loaded: 0 } });
 ready.then(() => {
-  events.removeEventListener("progress", showStart);
+  events.removeEventListener("progress", starting);
   $("progress").textContent = "";
   return refresh(false);
 }, (reason) => {

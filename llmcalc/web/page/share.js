@@ -1,12 +1,11 @@
 // Copies and downloads of a result.
+import { element } from "./state.js";
 
 /** Offer a file. @param {string} name @param {BlobPart} content @param {string} type */
 export function download(name, content, type) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([content], { type }));
-  link.download = name.replace(/[^\w.-]+/g, "-");
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  const href = URL.createObjectURL(new Blob([content], { type }));
+  element("a", { href, download: name.replace(/[^\w.-]+/g, "-") }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 10000);
 }
 
 /** Offer a drawing as an image with twice its size. @param {string} name @param {string} svg */
@@ -14,8 +13,7 @@ export async function png(name, svg) {
   const image = new Image(), address = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
   image.src = address;
   await image.decode();
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [2 * image.width, 2 * image.height];
+  const canvas = element("canvas", { width: 2 * image.width, height: 2 * image.height });
   canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
   URL.revokeObjectURL(address);
   canvas.toBlob((blob) => download(name, blob, "image/png"), "image/png");

@@ -21,7 +21,7 @@ function branch(node, depth) {
 }
 
 /** @param {[string | Node, string | Node][]} rows */
-function definitions(rows) {
+export function definitions(rows) {
   return element("dl", { className: "symbols" }, ...rows.flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]));
 }
 

@@ -116,8 +116,6 @@ def codeshell(config: Config) -> Architecture:
     attention = config.attention(bias=True, rope={} if rotary else None, **fields)
     hidden = config.size("intermediate_size", 4 * config.d_model)
     rows = Embedding(config.size("max_position_embeddings"), config.d_model, table="position")
-    inputs, mlp = (
-        () if rotary else (Named("position", rows),),
-        Mlp(config.d_model, hidden, config.activation(), bias=True),
-    )
+    inputs = () if rotary else (Named("position", rows),)
+    mlp = Mlp(config.d_model, hidden, config.activation(), bias=True)
     return decoder(config, attention, mlp, norm=config.layernorm(), inputs=inputs)

@@ -103,10 +103,9 @@ def _dense_or_sparse(config: Config, side: str, index: int) -> tuple[str, Layer]
     scale = 1 - (config.number("moe_token_dropout") or 0.0)
     eps = EPS if late else 0.0
     routing = Routing(bias=bias, renormalise=True, renormalise_eps=eps, renormalise_late=late, scale=scale)
-    capacity = None
-    if share < 1:  # with 1, an expert accepts all tokens of a batch
-        size: Fields = {"share": share} if share > 0 else {"tokens": number}
-        capacity = Capacity(batch=True, by_score=first, **size)
+    size: Fields = {"share": share} if share > 0 else {"tokens": number}
+    # with a share of 1, an expert accepts all tokens of a batch
+    capacity = Capacity(batch=True, by_score=first, **size) if share < 1 else None
     more: Fields = {"routing": routing, "expert_capacity": capacity, "top_k_run": n_experts}
     own = (plain.d_model, plain.d_ff, n_experts, CHOSEN, plain.activation)
     return "sparse", Moe(*own, gated=False, expert_bias=True, **more)

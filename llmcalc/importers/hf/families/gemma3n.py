@@ -71,9 +71,7 @@ def _per_layer(config: Config, key: str, layers: int, kinds: tuple[type, ...]) -
         if value is not None and type(value) not in kinds:
             raise config.invalid(key, "a number or a list of numbers", value)
         return [value] * layers if value is not None else None
-    if len(value) != layers:
-        raise config.size_error(f"{key} must have one entry per layer ({layers}), not {len(value)}")
-    if any(type(item) not in kinds for item in value):
+    if any(type(item) not in kinds for item in config.one_per_layer(key, value, layers)):
         raise config.invalid(key, "a list of numbers", value)
     return value
 

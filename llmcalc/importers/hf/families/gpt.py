@@ -76,10 +76,8 @@ def gpt_neo(config: Config) -> Architecture:
         raise config.size_error(f"attention_types describes {len(found)} layers, but num_layers is {count}")
     if given not in (None, found):
         raise config.size_error("attention_types and attention_layers describe different layers")
-    norm, mlp = (
-        config.layernorm("layer_norm_epsilon"),
-        Mlp(width, d_ff, config.activation("activation_function"), bias=True),
-    )
+    norm = config.layernorm("layer_norm_epsilon")
+    mlp = Mlp(width, d_ff, config.activation("activation_function"), bias=True)
     inputs = (_positions(config, width, "max_position_embeddings"),)
     return decoder(config, kinds, mlp, found, norm=norm, inputs=inputs)
 
@@ -113,8 +111,7 @@ def ctrl(config: Config) -> Architecture:
     ends: Fields = {"inputs": (_positions(config, width, fixed=FixedTable("halves")),), "head": _head(config)}
     ends |= {"final_norm": final, "embedding_scale": width**0.5}
     attention = Attention(width, config.size("n_head"), **BIASED)
-    mlp = Mlp(width, config.size("dff"), "relu", bias=True)
-    return decoder(config, attention, mlp, norm=norm, **ends)
+    return decoder(config, attention, Mlp(width, config.size("dff"), "relu", bias=True), norm=norm, **ends)
 
 
 def _head(config: Config) -> Head:

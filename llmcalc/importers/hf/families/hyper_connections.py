@@ -77,8 +77,7 @@ def deepseek_v4(config: Config) -> Architecture:
     config.ignore("num_key_value_heads n_shared_experts attention_bias num_nextn_predict_layers expert_dtype")
     config.ignore("partial_rotary_factor qk_rope_head_dim compress_rope_theta rope_theta")
     config.ignore("norm_topk_prob")  # the class always normalises by the sum
-    score = config.string("scoring_func", "sqrtsoftplus")
-    score = score.replace("sqrtsoftplus", "sqrt_softplus")
+    score = config.string("scoring_func", "sqrtsoftplus").replace("sqrtsoftplus", "sqrt_softplus")
     routing = {"score": score, "correction": "buffer", "renormalise": True}
     shared = {"d_ff": config.size("moe_intermediate_size"), "bias": config.flag("mlp_bias")}
     bounds = Bounds(config.number("swiglu_limit"))

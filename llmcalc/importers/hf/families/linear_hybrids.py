@@ -68,11 +68,7 @@ def _activation(config: Config) -> Fields:
 
 def _linear_config(config: Config) -> Fields:
     """Validate and return ``linear_attn_config``. Layer numbers in the dictionary start at 1."""
-    found = config.get("linear_attn_config")
-    if found is None:
-        return {}
-    if not isinstance(found, dict):
-        raise config.invalid("linear_attn_config", "an object", found)
+    found = config.mapping("linear_attn_config")
     config.check_known("linear_attn_config key", found, (*_SIZES, *_LAYERS, *_GATES))
     for key, value in found.items():
         if key == "use_full_rank_gate":

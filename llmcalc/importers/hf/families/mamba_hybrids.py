@@ -9,7 +9,7 @@ from ....core.architecture import Architecture, Block, Branch, Sublayer
 from ....core.layer import Layer
 from ....layers import Latent, Mamba, Mamba2, MlpMultipliers, SsmMultipliers
 from ....layers.parts.multipliers import Multipliers
-from ..config import SIGMOID, Config, Fields, Layers
+from ..config import OLD_WORDS, SIGMOID, Config, Fields, Layers
 from ..rules import causal_lm, decoder, group_runs, prenorm_block, repeat_block, runs_of, sublayer
 from .llama_variants import multipliers
 from .state_space import MAMBA_KEYS, least_time_step, time_step_limits, time_step_rank
@@ -21,7 +21,6 @@ _IGNORED_BY_NEMOTRON = (  # keys that are computed from other keys, unused, or f
     "attention_head_dim mamba_ssm_cache_dtype "
     "tie_word_embeddings"  # the class never ties embeddings
 )
-_OLD_NAMES = {"mamba": "linear_attention", "attention": "full_attention"}
 
 
 def jamba(config: Config) -> Architecture:
@@ -62,7 +61,7 @@ def nemotron_h(config: Config) -> Architecture:
     routed = config.experts("n_routed_experts", routing=SIGMOID, shared=shared, **more)
     layers: Layers = {**mixers, "mlp": mlp, "moe": routed}
     blocks = {name: Block(name, (sublayer(name, layer, pre=norm),)) for name, layer in layers.items()}
-    kinds = {_OLD_NAMES.get(name, name): block for name, block in blocks.items()}
+    kinds = {OLD_WORDS.get(name, name): block for name, block in blocks.items()}
     return causal_lm(config, group_runs(kinds[kind] for kind in _nemotron_order(config, kinds)), norm, tied=False)
 
 
@@ -78,11 +77,10 @@ def _nemotron_order(config: Config, kinds: dict[str, Block]) -> list[str]:
     if types is None and pattern is None:
         types = ["linear_attention", "moe", "full_attention", "mlp"]
     if types is None:
-        if not isinstance(pattern, str):
-            raise config.invalid("hybrid_override_pattern", "a string", pattern)
+        pattern = config.string("hybrid_override_pattern")
         config.check_known("hybrid_override_pattern letter", pattern, _LETTERS)
         types = [_LETTERS[letter] for letter in pattern]
-    types = [_OLD_NAMES.get(kind, kind) for kind in types]
+    types = [OLD_WORDS.get(kind, kind) for kind in types]
     config.check_known("layer type", types, kinds)
     return types
 

@@ -167,11 +167,8 @@ def beam(config: Config) -> Architecture:
 
 def _beam_positions(config: Config, kind: str) -> Fields:
     """Return rotary position fields, or query scaling fields for layer types without ``rope_parameters``."""
-    given = config.get("rope_parameters")
-    if given is None:
-        given = {"full_attention": None}
-    if not isinstance(given, dict):
-        raise config.invalid("rope_parameters", "an object", given)
+    is_stated = config.get("rope_parameters") is not None
+    given = config.mapping("rope_parameters") if is_stated else {"full_attention": None}
     if given.get(kind, given) is not None:
         return {"layer_type": kind}
     return {"rope": None, "temperature": Temperature(0.1, "power", BEAM_STRETCH)}

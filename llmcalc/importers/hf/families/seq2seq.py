@@ -204,13 +204,9 @@ def _side(config: Config, key: str, bare: bool) -> tuple[Architecture, str]:
 
 
 def _inner(config: Config, key: str) -> Fields:
-    value = config.get(key)
-    if value is None:
-        value = {"model_type": "bert"}
-        value |= {"is_decoder": True, "add_cross_attention": True} if key == "decoder" else {}
-    if not isinstance(value, dict):
-        raise config.invalid(key, "an object", value)
-    return value
+    if config.get(key) is not None:
+        return config.mapping(key)
+    return {"model_type": "bert"} | ({"is_decoder": True, "add_cross_attention": True} if key == "decoder" else {})
 
 
 def _as_encoder(layer: Layer) -> Layer:

@@ -89,8 +89,7 @@ def time_step_limits(config: Config) -> Fields:
         return {}
     low, high = limits
     bounded = type(high) in (int, float) and high < float("inf")
-    most = float(high) if bounded else None
-    return {"time_step": TimeStep(float(low), most)} if low or bounded else {}
+    return {"time_step": TimeStep(float(low), float(high) if bounded else None)} if low or bounded else {}
 
 
 def least_time_step(config: Config) -> TimeStep | None:

@@ -27,8 +27,7 @@ def zamba(config: Config) -> Architecture:
     rest = ["hybrid" if i % period == offset else "linear_attention" for i in range(config.n_layers - len(first))]
     types = config.layer_types(first + rest, "layers_block_type")
     wide = config.optional_size("attention_hidden_size", zero_is_none=True) or 2 * config.d_model
-    mlp = config.gated_mlp(bias=False)
-    return _zamba(config, types, mamba, _attention(config, wide, "none"), mlp, 1)
+    return _zamba(config, types, mamba, _attention(config, wide, "none"), config.gated_mlp(bias=False), 1)
 
 
 def zamba2(config: Config) -> Architecture:

@@ -9,7 +9,7 @@ from ....core.architecture import Block, Named, Run, Stack
 from ....core.record import NamedTuple
 from ....layers import Attention, Embedding, Linear, Mlp, Norm, Patch, Rope, Scale
 from ....layers.parts.qk_norm import QkNorm
-from ..config import Config, Fields
+from ..config import BIASED, Config, Fields
 from ..encoders import find_encoder
 from ..rules import repeat_block, runs_by_type
 from .parts import CHANNELS, EPS, attention_mlp, grid, pooling_head, rectangle, with_prefix
@@ -123,8 +123,7 @@ def block(config: Config, merge: int = 1, window: int | None = None) -> Block:
     width, heads = config.d_model, config.size(_known_key(config, "num_attention_heads", "num_heads"))
     norm = replace(_norm(config, fields), merge=merge)
     bias, mlp_bias = (_flag(config, value) for value in (fields.bias, fields.mlp_bias))
-    options: Fields = {"q_bias": bias, "k_bias": bias, "v_bias": bias}
-    options |= {"o_bias": bias if fields.o_bias is None else fields.o_bias}
+    options: Fields = dict.fromkeys(BIASED, bias) | ({} if fields.o_bias is None else {"o_bias": fields.o_bias})
     options |= {"qk_norm": QkNorm(fields.qk_norm, eps=norm.eps)} if fields.qk_norm != "none" else {}
     options |= {"rope": Rope(grid=fields.rope)} if fields.rope else {}
     if fields.qk_layernorm and config.flag(fields.qk_layernorm):
@@ -162,10 +161,7 @@ def _flag(config: Config, value: bool | str) -> bool:
 
 def _known_key(config: Config, *keys: str) -> str:
     """Return the first of ``keys`` that the transformers config class defines."""
-    found = [key for key in keys if key in config.known_keys()]
-    if not found:
-        raise config.error(f"{keys[0]} is missing")
-    return found[0]
+    return next(key for key in keys if key in config.known_keys())
 
 
 COUNTS: dict[str, Callable[[Config], int]] = {
