@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import llmcalc
 from llmcalc import Mesh
-from llmcalc.calc.memory.pipeline import pipeline_stages
+from llmcalc.calc.pipeline_stages import pipeline_stages
 from llmcalc.core.errors import InputError, SizeError
 from llmcalc.core.record import changed
 from llmcalc.fitting.layouts import divisors, layouts
