@@ -33,10 +33,10 @@ from .collectives import (
 )
 from .layer_collectives import layer_collectives
 from .layer_collectives.recorder import FollowedLayer
-from .memory.pipeline import pipeline_stages
 from .memory.training import n_residual_streams
 from .memory.zero import SHARDS_GRADIENTS, SHARDS_OPTIMIZER, SHARDS_WEIGHTS
 from .params import component
+from .pipeline_stages import pipeline_stages
 from .sharding import Mesh
 from .step_result import StepResult
 from .walk import Conventions, Extent, walk

@@ -1,31 +1,33 @@
-"""Memory fit checks for models on GPUs, and searches for a workload, weight format or GPU count that fits."""
+"""The answer of ``fit``: whether a model fits on GPUs, and the workload, weight format or GPU count that fits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..calc.memory.fit import LARGEST, Fit, read_size
+from ..calc.memory.inference import InferenceMemory
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
+from ..core.evidence import FITTED, MEASURED
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import fields, record
 from ..core.setting import CONVENTION, SIZE, SIZES, Setting
-from ..engines.hardware import is_reachable
 from ..engines.lengths import known_length
 from ..estimate.hardware import NODE, Accelerator
 from ..inputs.defaults import RESERVE, default_seq
 from ..inputs.effects import check_effects
 from ..inputs.gpus import Gpus, gpu_name, read_gpus
 from ..inputs.models import Source, read_model
-from ..inputs.settings import MEMORY, MEMORY_MODE, memory_settings, read_settings
-from .advice import Change
-from .check import check_fit
+from ..inputs.serving_settings import ENGINES
+from ..inputs.settings import MEMORY, MEMORY_MODE, memory_settings
+from .question import Question, Settings
 from .solution import OFFLOADS, Solution
 
 if TYPE_CHECKING:
-    FindChanges = Callable[[Architecture, str, Accelerator | None, dict[str, Any], dict[str, Any]], Iterable[Change]]
+    from ..serving.start.start import Start
+    from .advice import Change
 
 MOST_COUNT = 10**6
 GIB = 2**30
@@ -35,8 +37,10 @@ FIT = (
             help="GPU, cloud instance or memory, with an optional count: 8xh100, p5.48xlarge, 24GB:2; or all."),
     Setting("gpu_memory", SIZE, least=1, metavar="SIZE",
             help="Memory per GPU, such as 79.6GiB (overrides the specification)."),
-    Setting("reserve", SIZE, RESERVE, least=0, metavar="SIZE",
-            help="Memory to reserve per GPU for the runtime, such as 2GiB, 10% or 0."),
+    Setting("reserve", SIZE, least=0, metavar="SIZE",
+            help=f"Plain memory: memory to reserve per GPU, such as 2GiB, 10% or 0 (default: {RESERVE})."),
+    Setting("engine", choices=(*ENGINES, "none"), metavar="NAME",
+            help="Serving engine, or none: plain memory (default: vllm; llama.cpp for GGUF formats, Apple, Radeon)."),
     Setting("solve", choices=SOLVE,
             help="Solve for the largest context or batch, the best format, the fewest GPUs or parts on the CPU, or a "
                  "recipe."),
@@ -54,12 +58,20 @@ class FitResult(NotebookDisplay, Fit):
         accelerator: named GPU, or None if only a memory size was given.
         solution: result of ``solve``, or None if ``solve`` was not given.
         find_changes: function that searches for ``changes``.
+        start: how the serving engine starts that was asked, or None for plain memory.
+        requests: most requests of this length that the engine holds at once on all GPUs, or None.
+        batch: requests that are asked for.
+        plain: why plain memory answers, or an empty text.
     """
 
     architecture: Architecture
     accelerator: Accelerator | None = None
     solution: Solution | None = None
     find_changes: Callable[[], Iterable[Change]] = tuple
+    start: Start | None = None
+    requests: int | None = None
+    batch: int = 1
+    plain: str = ""
 
     EVIDENCE: ClassVar[dict[str, str]] = {
         "fits": "assumed", "headroom": "assumed", "needed": "assumed", "memory": "measured", "reserve": "assumed",
@@ -67,10 +79,29 @@ class FitResult(NotebookDisplay, Fit):
     }  # fmt: skip
 
     @property
+    def fits(self) -> bool:
+        """Whether the engine starts with the whole model on the GPUs and holds all requests, or the model fits."""
+        if self.start is None or self.requests is None:
+            return self.headroom >= 0
+        return self.start.starts and not self.start.automatic and self.requests >= self.batch
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether the model serves requests, and is not trained."""
+        return isinstance(self.result, InferenceMemory)
+
+    @property
+    def change(self) -> dict[str, Any]:
+        """The settings of the engine that the requests need, in place of its defaults."""
+        return dict(self.start.deployment.change) if self.start else {}
+
+    @property
     def evidence(self) -> dict[str, str]:
         """Class of evidence of each value. What the model needs has the evidence of ``memory``, and specifications
         that were not verified in their source are assumed.
         """
+        if self.start:
+            return {**super().evidence, **dict.fromkeys(("fits", "headroom", "needed"), FITTED), "memory": MEASURED}
         is_known = self.accelerator and self.accelerator.checked != "false"
         memory = {} if is_known else {"memory": "assumed"}
         return {**super().evidence, "needed": self.result.evidence["peak"], **memory}
@@ -89,37 +120,43 @@ class FitResult(NotebookDisplay, Fit):
     def summary(self) -> str:
         """One-line summary of the result."""
         size = f"{abs(self.headroom) / GIB:.1f} GiB"
-        verdict = f"fits, {size} to spare" if self.fits else f"does not fit: {size} short"
+        short = f"{size} short" if self.headroom < 0 else self.start.reason if self.start else ""
+        verdict = f"fits, {size} to spare" if self.fits else f"does not fit: {short}"
         solved = f"{self.solution.asked} {self.solution.value}, " if self.solution else ""
         gpu = self.accelerator.title if self.accelerator else "GPU"
         return f"{self.architecture.name} on {self.count} × {gpu}: {solved}{verdict}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""
-        solved = {"solve": self.solution.asked, "value": self.solution.value} if self.solution else {}
+        solved: dict[str, Any] = {"solve": self.solution.asked, "value": self.solution.value} if self.solution else {}
         if self.solution and self.solution.in_memory:
             solved["in_memory"] = self.solution.in_memory
         if self.solution and self.solution.is_unlimited:
             solved["unlimited"] = True
         if self.solution and self.solution.asked in OFFLOADS:
             solved |= {"host_weights": self.result.host, "host_state": self.result.host_state}
+        if start := self.start:
+            own = {
+                "engine": start.engine, "version": start.profile.version, "verdict": start.verdict,
+                "reason": start.reason, "settings": dict(start.settings), "command": start.line(self.change),
+            }  # fmt: skip
+            solved |= {"requests": self.requests, "start": own}
+        elif self.plain:
+            solved["plain"] = self.plain
         return {**super().to_dict(), **solved, "evidence": self.evidence}
 
 
-def solve_fit(
+def read_question(
     model: Source,
     gpu: str | int | None,
     count: int | None,
     gpu_memory: str | int | None,
-    reserve: str | int,
+    reserve: str | int | None,
     solve: str | None,
-    settings: Mapping[str, Any],
-    find_changes: FindChanges,
-) -> FitResult:
-    """Check whether a model fits with settings that each have an effect on it. ``find_changes`` searches for changes
-    with which it does.
-    """
-    settings = read_settings("a fit", SETTINGS, settings)
+    settings: Settings,
+) -> Question:
+    """Return the question of ``fit``. Each of the settings has an effect on its answer."""
+    settings = dict(settings)
     sizes = {setting.name: settings.pop(setting.name) for setting in SIZES if setting.name in settings}
     training = settings.pop("mode", "inference") == "training"
     arguments = {**memory_settings({"training": training, **settings}), **sizes}
@@ -128,19 +165,24 @@ def solve_fit(
     check_effects(SETTINGS, {"training": training, **settings, **sizes, **several}, architecture)
     if arguments.get("seq") is None:
         arguments["seq"] = default_seq(architecture)
-    card, number, total, of_runtime = resources(gpu, count, gpu_memory, reserve)
+    card, number, total, of_runtime = resources(gpu, count, gpu_memory, RESERVE if reserve is None else reserve)
     if solve == "gpus" and number is not None:
         text = "cannot include a count when solving for the number of GPUs"
         raise InputError(text, parameter="gpu", hint="omit the count")
     number = arguments["mesh"].ranks if number is None else number
-    node = card.node if card else NODE
-    shared = card.shared_bytes if card else None
-    budget = {"memory_bytes": total, "reserve": of_runtime, "count": number, "node": node, "shared": shared}
-    result, solution = _solve(architecture, budget, arguments, solve, card)
-    own = {field.name: getattr(result, field.name) for field in fields(Fit)}
-    asked = architecture, gpu_name(card, total), card, budget, arguments
-    changes = partial(find_changes, *asked) if solve is None else tuple
-    return FitResult(**own, architecture=architecture, accelerator=card, solution=solution, find_changes=changes)
+    budget = {
+        "memory_bytes": total, "reserve": of_runtime, "count": number, "node": card.node if card else NODE,
+        "shared": card.shared_bytes if card else None,
+    }  # fmt: skip
+    return Question(architecture, gpu_name(card, total), card, budget, arguments)
+
+
+def answer(question: Question, solve: str | None, find_changes: Callable[[Question], Iterable[Change]]) -> FitResult:
+    """Return the answer of a question. ``find_changes`` searches for changes with which the model fits."""
+    found, solution = _solve(question, solve)
+    own = {field.name: getattr(found, field.name) for field in fields(type(found))}
+    own |= {"architecture": question.architecture, "accelerator": question.card, "solution": solution}
+    return FitResult(**{**own, "find_changes": partial(find_changes, question) if solve is None else tuple})
 
 
 def resources(
@@ -166,45 +208,37 @@ def resources(
     return card, gpus.count, total, of_runtime
 
 
-def _solve(
-    architecture: Architecture,
-    budget: dict[str, Any],
-    args: dict[str, Any],
-    solve: str | None,
-    card: Accelerator | None,
-) -> tuple[Fit, Solution | None]:
+def _solve(question: Question, solve: str | None) -> tuple[Fit, Solution | None]:
     """Return the fit check and the solution, which is None unless ``solve`` is given."""
     if solve is None:
-        return check_fit(architecture, **budget, **args), None
-    from .sizes import solve_gpus, solve_size  # a check alone is fast without the searches
-
+        return question.ask(), None
     if solve in ("seq", "batch"):
-        size, found = solve_size(solve, architecture, budget, args)
-        is_bounded = solve == "seq" and args["mode"] != "training" and not args.get("extend")
-        most = known_length(architecture) if is_bounded else None
+        size, found = question.largest(solve)
+        most = known_length(question.architecture) if solve == "seq" and question.is_bounded else None
         is_unlimited = size == LARGEST
         if size and most and size > most:
             own = Solution(solve, most, in_memory=None if is_unlimited else size, is_unlimited=is_unlimited)
-            return check_fit(architecture, **budget, **{**args, solve: most}), own
+            return question.ask({solve: most}), own
         if is_unlimited:
-            return check_fit(architecture, **budget, **args), Solution(solve, None, is_unlimited=True)
+            return question.ask(), Solution(solve, None, is_unlimited=True)
         return found, Solution(solve, size)
+    architecture, card, arguments = question.architecture, question.card, question.arguments
     if solve == "quant":
-        if args["mode"] == "training" or args.get("weights"):
+        if question.is_training or arguments.get("weights"):
             hint = "omit {weights=FORMAT} and {mode=training}"
             text = "'quant' applies only to serving without a fixed weight format"
             raise InputError(text, parameter="solve", hint=hint)
-        from .formats import solve_quant
+        from .formats import format_candidates  # a check alone is fast without the searches
 
-        tried = solve_quant(architecture, budget, args, card)
+        tried = question.try_formats(format_candidates(architecture, arguments.get("dtype", "bf16"), card))
         best = next((one for one in tried if one.fit.fits), None)
         return (best or tried[-1]).fit, Solution(solve, best.name if best else None, tuple(tried))
     if solve in OFFLOADS:
         from .offload import solve_offload
 
-        found, number = solve_offload(solve, architecture, budget, args, card)
+        found, number = solve_offload(solve, architecture, question.budget, arguments, card)
         return found, Solution(solve, number)
-    fewest = solve_gpus(architecture, budget, args)
-    if fewest is None or not is_reachable(card, fewest[0]):
-        return check_fit(architecture, **{**budget, "count": args["mesh"].ranks}, **args), Solution(solve, None)
+    fewest = question.fewest()
+    if fewest is None:
+        return question.ask({"count": arguments["mesh"].ranks}), Solution(solve, None)
     return fewest[1], Solution(solve, fewest[0])

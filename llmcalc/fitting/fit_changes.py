@@ -11,20 +11,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from typing import Any
 
-from ..calc.memory.fit import Fit
 from ..calc.memory.number_formats import BITS_A_BYTE
-from ..calc.sharding import Mesh
-from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import record, remembered
 from ..core.setting import SCALES
-from ..engines.hardware import is_reachable, supports
-from ..estimate.hardware import Accelerator
+from ..engines.hardware import supports
 from ..inputs.defaults import step_limit
 from .advice import Change, Settings, advice
-from .check import check_fit
 from .formats import WeightBits, weight_bits
-from .sizes import solve_gpus, solve_size
+from .question import Question
 
 LORA_RANK, QUANTISED, SMALL_OPTIMIZER = 16, "nf4", "adam-8bit"
 STEPS = (2048, 512)  # tokens
@@ -63,17 +58,12 @@ TRAINING = (
 SMALLER = ("weights", "lora_rank", "optimizer")  # settings that change the smallest workload
 
 
-def fit_changes(
-    architecture: Architecture, gpu: str, card: Accelerator | None, budget: Settings, arguments: Settings
-) -> Iterator[Change]:
-    """Yield changes with which a model fits, as arguments of ``fit``. No change contains another change.
-
-    ``budget`` and ``arguments`` are those of ``check_fit``.
-    """
-    known = _Known(architecture, gpu, card, budget, arguments)
+def fit_changes(question: Question) -> Iterator[Change]:
+    """Yield changes with which a model fits, as arguments of ``fit``. No change contains another change."""
+    known = _Known(question)
     return advice(
         lambda found: known.kinds(),
-        lambda settings: Change(settings, known.fit_with(settings)),
+        lambda settings: Change(settings, question.ask(settings, is_trial=True)),
         lambda fit: fit.fits and not getattr(fit.result, "refusals", ()),
         repeats=lambda change, found: found.keys() <= change.keys(),
     )
@@ -81,28 +71,18 @@ def fit_changes(
 
 @record
 class _Known:
-    """A model that does not fit: the architecture, the GPU and its memory, and the arguments of ``memory``."""
+    """The question of a model that does not fit."""
 
-    architecture: Architecture
-    gpu: str
-    card: Accelerator | None
-    budget: Settings
-    arguments: Settings
+    question: Question
 
     @property
-    def is_training(self) -> bool:
-        """Whether the model is trained."""
-        return bool(self.arguments.get("mode") == "training")
-
-    def fit_with(self, settings: Settings) -> Fit:
-        """Return the fit check with changed settings."""
-        own = {**self.budget, **self.arguments, **settings}
-        own.pop("gpu", None)
-        return check_fit(self.architecture, **own, is_trial=True)
+    def arguments(self) -> Settings:
+        """Settings of the question."""
+        return self.question.arguments
 
     def kinds(self) -> Iterator[Iterable[Settings]]:
         """Yield the candidates of each kind."""
-        for names in TRAINING if self.is_training else SERVING:
+        for names in TRAINING if self.question.is_training else SERVING:
             if names == ("gpus",):
                 yield self._more_gpus()
             elif names in (("batch",), ("seq",)):
@@ -135,15 +115,15 @@ class _Known:
 
         Several GPUs run engines that have no formats of llama.cpp.
         """
-        budget = self.budget
+        budget = self.question.budget
         total = (budget["memory_bytes"] - budget["reserve"]) * budget["count"] * BITS_A_BYTE
         most, is_alone = min(self._bits(self.arguments.get("weights")).bits - 1, total), budget["count"] == 1
-        found = ((name, self._bits(name)) for name in names if supports(self.card, name))
+        found = ((name, self._bits(name)) for name in names if supports(self.question.card, name))
         return [name for name, weights in found if weights.bits <= most and (is_alone or not weights.is_llama_cpp)]
 
     def _bits(self, weights: str | None) -> WeightBits:
         only, keep = (tuple(self.arguments.get(name, ())) for name in ("only", "keep"))
-        return weight_bits(self.architecture, weights, self.arguments.get("dtype", "bf16"), only, keep)
+        return weight_bits(self.question.architecture, weights, self.arguments.get("dtype", "bf16"), only, keep)
 
     def _is_possible(self, settings: Settings) -> bool:
         """Return whether an engine has both formats, and the smallest workload fits with the changed settings.
@@ -152,7 +132,7 @@ class _Known:
         """
         if (cache := settings.get("cache")) is not None:
             weights = settings.get("weights", self.arguments.get("weights"))
-            is_file = self._bits(weights).is_llama_cpp or not supports(self.card, CACHES[0])
+            is_file = self._bits(weights).is_llama_cpp or not supports(self.question.card, CACHES[0])
             if cache != CACHES[is_file]:
                 return False
         changed = {name: settings[name] for name in SMALLER if name in settings}
@@ -160,26 +140,24 @@ class _Known:
 
     def _smallest_fits(self, changed: Settings) -> bool:
         smallest: Settings = {**changed, "batch": 1, "seq": 1}
-        savings = [{}, {"recompute": "full", "loss": "fused"}] if self.is_training else [{"step_tokens": 1}]
+        savings = [{}, {"recompute": "full", "loss": "fused"}] if self.question.is_training else [{"step_tokens": 1}]
         for saved in savings:
             try:
-                if self.fit_with({**smallest, **saved}).fits:
+                if self.question.ask({**smallest, **saved}, is_trial=True).fits:
                     return True
             except InputError:
-                return self.is_training  # not known, as one of these settings is not allowed
+                return self.question.is_training  # not known, as one of these settings is not allowed
         return False
 
     def _more_gpus(self) -> Iterator[Settings]:
         """Yield the fewest GPUs with which the model fits, if they are more than now."""
-        found = solve_gpus(self.architecture, self.budget, self.arguments)
-        if found and found[0] > self.budget["count"] and is_reachable(self.card, found[0]):
-            is_divided = self.is_training and self.arguments.get("mesh") not in (None, Mesh())
-            mesh = {"mesh": found[1].result.mesh} if is_divided else {}  # with more data-parallel ranks
-            yield {"gpu": self.gpu, "count": found[0], **mesh}
+        found = self.question.fewest()
+        if found and found[0] > self.question.budget["count"]:
+            yield self.question.more_gpus(found)
 
     def _largest(self, name: str) -> Iterator[Settings]:
         """Yield the largest smaller batch, or the longest shorter context in thousands of tokens."""
         asked = self.arguments.get(name) or 1
-        size = solve_size(name, self.architecture, self.budget, self.arguments)[0] if asked > 1 else None
+        size = self.question.largest(name)[0] if asked > 1 else None
         if size and (name == "batch" or size * SHORTEST >= asked):
             yield {name: size - size % SCALES["k"] if name == "seq" and size > SCALES["k"] else size}

@@ -1,17 +1,13 @@
-"""Search for the weight format with the most bits with which a model fits."""
+"""Weight formats that are tried for a GPU, with their bits per weight."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from ..core.architecture import Architecture
 from ..core.record import NamedTuple, remembered
 from ..data import table
 from ..engines.hardware import checkpoint_format, supports
 from ..estimate.hardware import Accelerator
-from .check import check_fit, layout_of
 from .memory import serving_weights
-from .solution import Candidate
 
 # common weight formats, most bits first
 FORMATS = (
@@ -59,29 +55,20 @@ def weight_bits(
     return remembered(architecture, "_weight_bits", (weights, dtype, only, keep), compute)
 
 
-def solve_quant(
-    architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any], card: Accelerator | None = None
-) -> list[Candidate]:
-    """Evaluate the common weight formats that a GPU supports, and return them in decreasing order of bits per weight.
+def format_candidates(architecture: Architecture, dtype: str, card: Accelerator | None = None) -> dict[str, float]:
+    """Return the common weight formats that a GPU supports, with their bits per weight.
 
     If the published checkpoint is quantised, the candidates are its own formats and formats with fewer bits. If no
     engine of the GPU reads it, they are all formats. File types of llama.cpp are left out if another one is smaller and
     has a lower measured perplexity, such as Q4_1 beside Q4_K_M.
     """
-    dtype = arguments.get("dtype", "bf16")
     known = [name for name in (*FORMATS, *LLAMA_CPP) if supports(card, name)]
     bits = {name: weight_bits(architecture, name, dtype).average for name in known}
     own = checkpoint_format(card, architecture) if weight_bits(architecture, None, dtype).is_published else None
     if own:
         most = weight_bits(architecture, own, dtype).average
         bits = {own: most, **{name: size for name, size in bits.items() if size < most}}
-    bits = {name: size for name, size in bits.items() if not _is_surpassed(name, bits)}
-    found: list[Candidate] = []
-    for name, size in sorted(bits.items(), key=lambda entry: entry[1]):
-        if found and not found[-1].fit.fits:  # more bits do not fit either, so that no other layout is tried
-            arguments = {**arguments, "layout": layout_of(found[-1].fit)}
-        found.append(Candidate(name, check_fit(architecture, **budget, **{**arguments, "weights": name}), size))
-    return found[::-1]
+    return {name: size for name, size in bits.items() if not _is_surpassed(name, bits)}
 
 
 def _is_surpassed(name: str, bits: dict[str, float]) -> bool:

@@ -10,11 +10,10 @@ from ..calc.memory.eager_code import EagerCode
 from ..calc.memory.inference import InferenceMemory, Steps, inference_memory
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.memory.optimizer import Adapters, Recipe, StateRule
-from ..calc.memory.pipeline import ParallelMemory, parallel_memory, pipeline_stages
 from ..calc.memory.saved_tensors import ActivationPolicy
 from ..calc.memory.weight_formats import RequestedFormats, model_tensors
+from ..calc.pipeline_stages import pipeline_stages
 from ..calc.sharding import Mesh
-from ..checkpoint.stored_tensors import largest_stored_tensor
 from ..core.architecture import Architecture
 from ..core.errors import DescriptionError, InputError, UnknownNameError
 from ..core.ledger import rows
@@ -28,6 +27,7 @@ from ..inputs.number_formats import CHECKPOINT, kept_quantised, number_format, p
 from ..inputs.settings import FORMATS, MEMORY_MODE, SERVING, TRAINING, WHOLE_MESH, check_expert_ranks, serving_mesh
 
 if TYPE_CHECKING:
+    from ..calc.memory.pipeline import ParallelMemory
     from ..checkpoint.published_weights import PublishedWeights
 
 SERVED = (*SIZES, *FORMATS, *SERVING, WHOLE_MESH, CONVENTION)
@@ -63,6 +63,9 @@ def memory_of(architecture: Architecture, **settings: Any) -> ParallelMemory | I
     if own["mode"] == "inference":
         served = {setting.name: own[setting.name] for setting in SERVED} | {"seq": seq, "mesh": serving_mesh(mesh)}
         return worst_stage(architecture, serving_stages(architecture, **served))
+    from ..calc.memory.pipeline import parallel_memory  # needed only by training
+    from ..checkpoint.stored_tensors import largest_stored_tensor
+
     check_expert_ranks(mesh)
     width = number_format(dtype).bits // BITS_A_BYTE
     adapters = _adapters(architecture, own["lora_rank"], own["lora_targets"] or LORA_TARGETS)

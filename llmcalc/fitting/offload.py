@@ -7,7 +7,7 @@ from typing import Any
 
 from ..calc.memory.fit import Fit, largest_fitting
 from ..calc.memory.inference import InferenceMemory
-from ..calc.memory.pipeline import layer_range
+from ..calc.pipeline_stages import layer_range
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.amount import Sum

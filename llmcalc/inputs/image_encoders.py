@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..calc.images.rule import ImageRule, ImageSize, read_image_size
 from ..calc.kv_cache import state
 from ..calc.memory.inference import InferenceMemory, Steps, inference_memory
 from ..calc.memory.number_formats import BITS_A_BYTE
@@ -19,6 +18,9 @@ from ..core.errors import InputError
 from ..core.record import changed, record, remembered
 from ..core.workload import Workload
 from .number_formats import number_format, weight_formats
+
+if TYPE_CHECKING:
+    from ..calc.images.rule import ImageRule, ImageSize
 
 NOTHING: Mapping[str, Any] = {}
 ENCODER = "image encoder"
@@ -47,6 +49,8 @@ class Encoder:
         if self.rule is None:
             kind = self.config.get("model_type") or self.architecture.name
             raise InputError(f"the image processor of {kind} is not known", parameter="image", hint="omit it")
+        from ..calc.images.rule import read_image_size  # needed only by images of requests
+
         return tuple(self.rule.measure(*read_image_size(text)) for text in images)
 
     def memory(self, images: Iterable[ImageSize], dtype: str = "bf16", tp: int = 1) -> EncoderMemory:

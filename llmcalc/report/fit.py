@@ -14,13 +14,14 @@ from ..core.printable import plural
 from ..core.workload import positions
 from ..data import table
 from ..engines.hardware import checkpoint_format, default_engine, has_reader
-from ..engines.lengths import known_length, unlimited_reason
+from ..engines.lengths import known_length, length_limit, unlimited_reason
 from ..estimate.hardware import SYSTEM_BYTES, Accelerator
 from ..fitting.fit import FitResult
 from ..fitting.solution import OFFLOADS, Solution
 from ..inputs.defaults import RESERVE
 from ..inputs.settings import PLAIN
 from .document import Document, Fact, Table, columns, parts_table, table_of
+from .engine_fit import engine_answer, engine_parts
 from .file_formats import sixteen_bit_line
 from .heading import SIZES, derivation, gpus_text, model_document, title, workload_inputs, workload_line
 from .memory import (
@@ -59,44 +60,60 @@ def fit_document(
     with which the model fits.
     """
     spell = spell or _option
-    architecture, accelerator, solution = fit.architecture, fit.accelerator, fit.solution
-    worst = fit.result if isinstance(fit.result, InferenceMemory) else fit.result.worst
-    mesh = mesh_line(fit.result.mesh, fit.result, fit.count)
-    run, alerts = [workload_line(worst.workload, SIZES)], list[str]()
-    if isinstance(worst, InferenceMemory):
-        run = [serving_line(worst), weights_line(worst) or _format_line(worst, accelerator)]
-        alerts = [*_too_long(fit), *refusals(worst), *_unread(worst, accelerator)]
-    longest = f"{solution.in_memory:,}" if solution and solution.in_memory is not None else ""  # beyond the model's own
-    facts = (
-        *([Fact(ASKED[solution.asked], _solved(solution, fit))] if solution else []),
-        Fact("needed", fit.needed, BYTES, f"per accelerator, peak phase: {worst.phase}"),
-        *memory_facts(fit, given, f"{{reserve={reserve}}}"),
-        Fact("headroom", fit.headroom, BYTES),
-        *_host(fit),
-        Fact("in memory", longest, "tokens", spelled("the answer with {extend=True}")),
-    )
+    solution = fit.solution
+    parts = engine_parts(fit, fit.start) if fit.start else _plain_parts(fit, given, f"{{reserve={reserve}}}")
+    facts = (*([Fact(ASKED[solution.asked], _solved(solution, fit))] if solution else []), *parts.pop("facts"))
     has_candidates = solution is not None and bool(solution.candidates)
-    partly = _unverified(accelerator, "partly", "{}: some specifications are unverified ({})")
+    cells: dict[str, Any] = {"headroom: bytes": "result.headroom"}
+    if fit.start:
+        cells = {"requests: number": lambda one: f"{one.result.requests:,}"}
+    alerts = [*parts.pop("alerts")]
+    alerts += _unverified(fit.accelerator, "false", "the specifications of {} are unverified ({})")
     return model_document(
-        architecture,
+        fit.architecture,
         "fit",
         lambda: _json(fit, reserve, spell),
-        f" on {gpus_text(fit)}",
         answer=_answer(fit),
-        lines=(*run, mesh),
-        alerts=[*alerts, *_unverified(accelerator, "false", "the specifications of {} are unverified ({})")],
+        excess=_excess(fit),
+        alerts=alerts,
         facts=facts,
         tables=(
-            table_of("fits with", fit.changes, {"change: name": spell, "headroom: bytes": "result.headroom"}),
-            parts_table("per accelerator", memory_parts(fit), fit.memory, share="of memory"),
+            table_of("fits with", fit.changes, {"change: name": spell, **cells}),
+            *parts.pop("tables"),
             *([_candidates(solution)] if solution else []),
         ),
         pictures=lambda: [_chart(fit)],
         derivation=derivation("memory", fit.result),
         main=-1,
         listing=None if has_candidates else lambda: _listing(fit, facts),
-        notes=(*_limit(architecture, solution), *_notes(fit), *_shared(fit), *partly),
+        **parts,
     )
+
+
+def _plain_parts(fit: FitResult, given: str | None, how: str) -> dict[str, Any]:
+    """Return the parts of the report that are those of plain memory."""
+    accelerator, solution = fit.accelerator, fit.solution
+    worst = fit.result if isinstance(fit.result, InferenceMemory) else fit.result.worst
+    run, alerts = [workload_line(worst.workload, SIZES)], list[str]()
+    if isinstance(worst, InferenceMemory):
+        run = [serving_line(worst), weights_line(worst) or _format_line(worst, accelerator)]
+        alerts = [*refusals(worst), *_unread(worst, accelerator)]
+    longest = f"{solution.in_memory:,}" if solution and solution.in_memory is not None else ""  # beyond the model's own
+    partly = _unverified(accelerator, "partly", "{}: some specifications are unverified ({})")
+    return {
+        "subject": f" on {gpus_text(fit)}",
+        "lines": (*run, mesh_line(fit.result.mesh, fit.result, fit.count)),
+        "alerts": alerts,
+        "facts": (
+            Fact("needed", fit.needed, BYTES, f"per accelerator, peak phase: {worst.phase}"),
+            *memory_facts(fit, given, how),
+            Fact("headroom", fit.headroom, BYTES),
+            *_host(fit),
+            Fact("in memory", longest, "tokens", spelled("the answer with {extend=True}")),
+        ),
+        "tables": (parts_table("per accelerator", memory_parts(fit), fit.memory, share="of memory"),),
+        "notes": (*_limit(fit.architecture, solution), *_notes(fit), *_shared(fit), *partly),
+    }
 
 
 def memory_facts(found: Any, given: str | None, how: str) -> tuple[Fact, Fact]:
@@ -106,10 +123,13 @@ def memory_facts(found: Any, given: str | None, how: str) -> tuple[Fact, Fact]:
     return Fact("memory", found.memory, BYTES, usable), Fact("reserve", found.reserve, BYTES, reserve)
 
 
-def _too_long(fit: FitResult) -> list[str]:
-    """Return a warning if a sequence is longer than the model accepts."""
-    tokens, most = fit.result.workload.seq, known_length(fit.architecture)
-    return [f"{tokens:,} tokens exceed the {most:,} that the model accepts"] if most and tokens > most else []
+def _excess(fit: FitResult) -> str:
+    """Return that a sequence is longer than the model accepts, if the engine accepts it, or an empty text."""
+    if fit.start:
+        return fit.start.excess
+    workload = fit.result.workload
+    is_asked = fit.is_serving and not workload.extend
+    return length_limit(fit.architecture).excess(workload.seq) if is_asked else ""
 
 
 def _host(fit: FitResult) -> Iterator[Fact]:
@@ -145,8 +165,12 @@ def _answer(fit: FitResult) -> str:
     if solution and solution.value is not None:
         is_most = solution.in_memory or solution.is_unlimited
         limit = ", the most that the model accepts" if is_most else _memory_limit(fit, solution)
-        return f"✓ {ASKED[solution.asked]}: {_solved(solution, fit)}{limit or _best_file_type(solution)}"
-    return f"{'✓' if fit.fits else '✗'} {verdict(fit, _load(fit.result))}{each}"
+        where = f" in {fit.start.profile.title}" if fit.start else ""
+        return f"✓ {ASKED[solution.asked]}{where}: {_solved(solution, fit)}{limit or _best_file_type(solution)}"
+    if fit.start:
+        return engine_answer(fit, fit.start)
+    plain = f" in plain memory{f' ({fit.plain})' * bool(fit.plain)}" if fit.is_serving else ""
+    return f"{'✓' if fit.fits else '✗'} {verdict(fit, f'{plain}{_load(fit.result)}')}{each}"
 
 
 def _memory_limit(fit: FitResult, solution: Solution) -> str:
@@ -199,7 +223,12 @@ def _solved(solution: Solution, fit: Fit) -> str:
 
 def memory_parts(fit: Fit) -> dict[str, int]:
     """Return the bytes of each part of the memory that is needed, including the reserve."""
-    result = fit.result
+    result, start = fit.result, fit.start if isinstance(fit, FitResult) else None
+    if start:
+        weights = int(start.memory.weights.best + sum(size.best for _, size in start.memory.extras))
+        cache = int(fit.needed - start.memory.budget + start.memory.available.best)
+        rest = fit.needed - weights - cache
+        return {"weights": weights, "state": cache, "transient": rest, "reserve": fit.reserve}
     if isinstance(result, InferenceMemory):
         sizes = {"weights": result.weights - result.host, "state": result.state, "transient": result.activations}
     else:

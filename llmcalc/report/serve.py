@@ -33,7 +33,7 @@ HEADS = ("low: about bytes 1", "best: about bytes", "high: about bytes 1")
 
 def serve_document(result: Start) -> Document:
     """Build the report of an engine. The title is the answer."""
-    card, command, notes = result.deployment.accelerator, result.deployment.command, _notes(result)
+    card, command, notes = result.deployment.accelerator, result.deployment.command, start_notes(result)
     unmodelled = command.unmodelled if command else ()
     weights, dtype = result.settings.get("weights"), result.settings.get("dtype", "bf16")
     format_line = sixteen_bit_line(result.architecture, result.engine, weights, dtype)
@@ -45,14 +45,14 @@ def serve_document(result: Start) -> Document:
             {"gpu": card.to_dict() if card else None},
             {**result.to_dict(), "notes": [*notes, *result.architecture.notes]},
         ),
-        f" in {result.engine_title} on {result.ranks} × {card.title if card else 'GPU'}",
+        f" in {result.engine_title} on {used_text(result)} × {card.title if card else 'GPU'}",
         answer=f"{'✓' if result.starts else '✗'} {result.summary}",
         excess=result.excess,
-        lines=tuple(filter(None, (named_values(_settings(result)), format_line))),
+        lines=tuple(filter(None, (named_values(settings_of(result)), format_line))),
         alerts=[*(f"the effect of {flag} on the memory is not computed" for flag in unmodelled), *result.warnings],
         tables=(
             _changes(result),
-            *_memory(result),
+            *memory_tables(result),
             _host(result),
             _cache(result),
             Table("the log will say", columns("line: text"), log),
@@ -75,7 +75,14 @@ def refused_document(error: LayoutError) -> Document:
     )
 
 
-def _settings(result: Start) -> dict[str, Any]:
+def used_text(result: Start) -> str:
+    """Return the number of GPUs of a layout, such as ``8``, or ``8 of 11`` if it leaves some unused."""
+    count = result.deployment.gpus.count or 0
+    return f"{result.ranks} of {count}" if result.ranks < count else str(result.ranks)
+
+
+def settings_of(result: Start) -> dict[str, Any]:
+    """Return the settings that are shown."""
     own = {**result.settings, "share": f"{result.settings['share']:.4g}"}
     named = {name: own[name] for name in SHOWN if own.get(name) not in (None, False)}
     return {(result.profile.share_name if name == "share" else name): value for name, value in named.items()}
@@ -101,7 +108,7 @@ def _starting(
     return Table(title, columns(*cells, "command: text"), rows)
 
 
-def _memory(result: Start) -> tuple[Table, ...]:
+def memory_tables(result: Start) -> tuple[Table, ...]:
     """Return the division of the memory, and what is outside of the budget of an engine that has such a part."""
     memory, free = result.memory, result.memory.available
     loaded = [("weights", memory.weights), *memory.extras]
@@ -154,7 +161,8 @@ def _cache(result: Start) -> Table:
     return Table("KV cache", columns("what: name", "low: number 1", "best: number", "high: number 1"), rows)
 
 
-def _notes(result: Start) -> tuple[str, ...]:
+def start_notes(result: Start, change: Mapping[str, Any] | None = None) -> tuple[str, ...]:
+    """Return what was assumed about the engine, and its command, with changed settings if given."""
     memory, profile, deployed = result.memory, result.profile, result.deployment
     command, card = deployed.command, deployed.accelerator
     found = [*_automatic(result), *(note for note in result.notes if note not in result.architecture.notes)]
@@ -163,7 +171,7 @@ def _notes(result: Start) -> tuple[str, ...]:
     if command and command.listed:
         found.append(f"flags without effect on the memory: {', '.join(command.listed)}")
     if result.starts and not command and states_all(result):
-        found.append(f"command: {result.line()}")
+        found.append(f"command: {result.line(change)}")
     if profile.is_extrapolated:
         first, last = profile.measured
         wider = f"{profile.version} is assumed to be alike, with a wider range"

@@ -17,6 +17,7 @@ from ..inputs.gguf_names import dynamic_notes, file_format
 from ..inputs.gpus import Gpus
 from .start.models import model_kinds, stored_format
 from .start.predict import start
+from .start.usual_layout import start_on_usual_layout
 
 if TYPE_CHECKING:
     from ..importers.engine_commands import EngineCommand
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 NOTHING: Mapping[str, Any] = {}
 GPUS = "gpus"  # in a change: number of GPUs
+LAYOUT = {"tp", "pp", "dp"}  # settings
 
 
 @record
@@ -103,13 +105,28 @@ class Deployment:
         read = read_engine_settings(settings, tables("engines")[self.engine])
         return changed(self, gpus=gpus, given=stored_format(self.file_format, read), asked_cache=settings.get("cache"))
 
+    def on_layout(self, sizes: Mapping[str, Any]) -> Deployment:
+        """Return the deployment with these sizes of the layout, as if they were given."""
+        return changed(self, given={**self.given, **sizes})
+
+    def with_whole_model(self) -> Deployment:
+        """Return the deployment of llama.cpp that stores the whole model on the GPUs, whether it fits or not."""
+        return changed(self, given={**self.given, "auto_fit": False}, change=NOTHING)
+
+    @property
+    def has_free_layout(self) -> bool:
+        """Whether the layout is to be assumed. An engine whose command line is given has its own default."""
+        splits_layers = self.profile.rule == "sum"  # over all GPUs without a flag
+        is_open = not LAYOUT & self.settings.keys() and self.gpus.count is not None
+        return is_open and (splits_layers or self.command is None)
+
     def start(self) -> Start:
         """Return whether the engine starts, the memory of each GPU and the size of the KV cache.
 
         Raises:
             SizeError: a number of ranks that does not divide the model.
         """
-        return start(self)
+        return start_on_usual_layout(self, start) if self.has_free_layout else start(self)
 
 
 def deployment(

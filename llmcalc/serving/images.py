@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..calc.images.rule import ImageSize
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
@@ -20,6 +19,9 @@ from .requests import Requests
 from .start.encoders import served_encoder, served_images
 from .step.step import StepModel, step_values
 from .step.step_models import step_model
+
+if TYPE_CHECKING:
+    from ..calc.images.rule import ImageSize
 
 
 class RequestImages(NamedTuple):

@@ -259,10 +259,11 @@ def time_intervals(
 
 def unmeasured_part(replica: Replica, *, is_pool: bool = False) -> str:
     """Return what was not measured about a layout, or empty text."""
+    steps = replica.steps
     parts = {
-        "disaggregated pools": is_pool, "pipeline stages": replica.steps.stage_batches > 1,
-        "speculative decoding of many requests": replica.drafting, "two-batch overlap under load": replica.overlaps,
-        "requests without CUDA graphs": replica.steps.engine.is_eager,
+        "disaggregated pools": is_pool, "pipeline stages": steps.stage_batches > 1,
+        "speculative decoding of many requests": replica.drafting, "two-batch overlap under load": steps.overlaps,
+        "requests without CUDA graphs": steps.engine.is_eager,
     }  # fmt: skip
     return next((name for name, is_used in parts.items() if is_used), "")
 

@@ -11,7 +11,6 @@ from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.record import record
 from ..data import tables
-from ..engines.llama_cpp_weights import Placement, read_placement
 from ..engines.profile import version_number
 from ..engines.settings import states_all
 from .memory import EngineMemory, free_memory
@@ -19,12 +18,11 @@ from .speculation import Drafting, find_drafting
 from .start.llama_cpp_fit import PLACED
 from .start.pool import CachePool
 from .step.draft_steps import Speculation
-from .step.host_steps import HostSteps, host_notes
-from .step.overlap import TwoBatchSteps
 from .step.step import StepModel
 from .step.step_models import step_model
 
 if TYPE_CHECKING:
+    from ..engines.llama_cpp_weights import Placement
     from .service import Service
 
 LENGTH_STEP = 1024  # multiple of the longest request in a command line
@@ -84,11 +82,6 @@ class Replica:
         return self.drafting.speculation if self.drafting else None
 
     @property
-    def overlaps(self) -> bool:
-        """Whether the engine overlaps the exchange of a half of a batch with the computation of the other."""
-        return isinstance(self.steps, TwoBatchSteps)
-
-    @property
     def exchanges(self) -> bool:
         """Whether ranks exchange tokens of experts."""
         found = (each for exchange in self.steps.exchanges for each, _ in exchange.phases.values())
@@ -102,8 +95,8 @@ class Replica:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is assumed about the overlap of two batches, and about the host."""
-        overlap = ("two-batch overlap needs the kernels of DeepEP, which have a flag of their own",) * self.overlaps
-        return (*overlap, *(host_notes(self.steps) if isinstance(self.steps, HostSteps) else ()))
+        overlap = "two-batch overlap needs the kernels of DeepEP, which have a flag of their own"
+        return (overlap,) * self.steps.overlaps + self.steps.notes
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -159,6 +152,8 @@ def llama_cpp_placement(engine: str, given: Mapping[str, Any], devices: int) -> 
     entry = tables("engines").get(engine, {})
     if entry.get("rule") != "sum" or not any(given.get(name) is not None for name in PLACED):
         return None
+    from ..engines.llama_cpp_weights import read_placement  # needed only by layers in host memory
+
     build = version_number(given.get("engine_version") or entry["newest"])[0]
     return read_placement(given, build, devices)
 

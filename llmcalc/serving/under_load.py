@@ -17,7 +17,6 @@ from .result import ServingResult
 from .service import CACHE, Service
 from .start.llama_cpp_fit import PLACED
 from .start.models import state_notes
-from .step.host_steps import HostSteps
 from .step.step import StepModel
 from .step.step_models import check_layout
 
@@ -50,7 +49,7 @@ def under_load(
     check_layout(service.architecture, service.card, layout.mesh, service.count)
     replica = replica_on(service, layout.mesh, service.formats)
     steps, drafting = replica.steps, replica.drafting
-    if replica.overlaps and not replica.exchanges:
+    if steps.overlaps and not replica.exchanges:
         hint = "omit it, or divide the experts, such as with {dp=8} {ep=8}"
         text = "needs data-parallel ranks that exchange tokens of experts"
         raise InputError(text, parameter="two_batch_overlap", hint=hint)
@@ -69,7 +68,7 @@ def under_load(
     (times,) = points_of(load_times(whole, concurrency, service.requests.mean("osl")))
     unmeasured = unmeasured_part(replica) or "images of requests" * bool(service.images)
     tpot, ttft = time_intervals(steps, times, service.measured, unmeasured)
-    for assumption, slowest, fastest in _assumed_steps(steps):
+    for assumption, slowest, fastest in steps.assumed_ranges():
         slow, fast = (time_of(each, replica.speculation) for each in (slowest, fastest))
         tpot = changed(tpot, best=time.tpot_s).with_span(slow.tpot_s, fast.tpot_s, assumption)
         ttft = changed(ttft, best=time.ttft_s).with_span(slow.ttft_s, fast.ttft_s, assumption)
@@ -87,16 +86,6 @@ def under_load(
         whole, retry, plain, accepted_times, tuple(_notes(service, layout, replica, load, time)), placed,
         has_chosen_layout=not layout.is_usual,
     )  # fmt: skip
-
-
-def _assumed_steps(steps: StepModel) -> Iterator[tuple[str, StepModel, StepModel]]:
-    """Yield what is assumed about the host, with the steps at the slow and the fast end of its range."""
-    if isinstance(steps, HostSteps) and steps.host.title:
-        slowest, fastest = (steps.with_bandwidth(each) for each in (steps.host.slowest, steps.host.fastest))
-        yield "the bandwidth of host memory is assumed", slowest, fastest
-    if steps.engine.is_eager:
-        fast, slow = (steps.with_launch(each) for each in steps.engine.launch_range_s)
-        yield "the time in which the host launches a kernel is assumed", slow, fast
 
 
 def _notes(service: Service, layout: ServingLayout, replica: Replica, load: Load, time: ServingTime) -> Iterator[str]:

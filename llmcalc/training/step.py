@@ -16,8 +16,8 @@ from typing import Any
 from ..calc.collectives import ALL_TO_ALL, FORWARD, Collective
 from ..calc.communication import communication
 from ..calc.memory.number_formats import BITS_A_BYTE
-from ..calc.memory.pipeline import layers_of, pipeline_stages
 from ..calc.memory.zero import SHARDS_GRADIENTS, SHARDS_OPTIMIZER
+from ..calc.pipeline_stages import layers_of, pipeline_stages
 from ..calc.sharding import Mesh
 from ..calc.walk import Conventions
 from ..core.architecture import Architecture

@@ -195,7 +195,7 @@ FUNCTIONS: Table = {
     "fit": ({"model": "gpt2", "gpu": "h100"}, {
         **MODEL, **SIZES, **CONVENTION, **by_flag(MEMORY), "gpu": ("count", "h100", {}), "count": ("count", 1, {}),
         "gpu_memory": ("count", "24GiB", {}), "reserve": ("count from 0", "1GiB", {}), "solve": ("name", "seq", {}),
-        "mode": ("name", "training", {}),
+        "mode": ("name", "training", {}), "engine": ("name", "vllm", {}),
     }),
     "find_gpus": ({"model": "gpt2"}, {
         **MODEL, **SIZES, **CONVENTION, **by_flag({**FORMATS, **SERVED, **TRAINED}, ()),

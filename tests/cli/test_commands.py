@@ -182,12 +182,12 @@ def test_a_preset_with_a_base_says_where_its_blocks_are(capsys: pytest.CaptureFi
 
 def test_a_file_has_the_verdict_and_all_sizes(capsys: pytest.CaptureFixture[str]) -> None:
     for gpu, verdict in (("h100", "yes"), ("rtx3060", "no")):
-        main(["fit", "llama3-8b", "--gpu", gpu, "--format", "csv"])
+        main(["fit", "llama3-8b", "--gpu", gpu, "--engine", "none", "--format", "csv"])
         rows = {row["quantity"]: row["value"] for row in csv.DictReader(io.StringIO(capsys.readouterr().out))}
-        found = llmcalc.fit("llama3-8b", gpu)
+        found = llmcalc.fit("llama3-8b", gpu, engine="none")
         assert (rows["fits"], int(rows["headroom"]), int(rows["needed"])) == (verdict, found.headroom, found.needed)
         assert sum(int(rows[name]) for name in ("weights", "state", "transient")) == found.needed
-    main(["fit", "llama3-8b", "--gpu", "h100", "--solve", "seq", "--format", "csv"])
+    main(["fit", "llama3-8b", "--gpu", "h100", "--solve", "seq", "--engine", "none", "--format", "csv"])
     text = capsys.readouterr().out
     assert "largest context,8192,tokens" in text
     assert 'in memory,"511,457",tokens' in text

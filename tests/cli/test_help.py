@@ -133,7 +133,7 @@ def test_the_long_text_of_an_option_is_printed(capsys: Capture) -> None:
     assert main(["help", "fit", "--solve", "--reserve"]) == 0
     text = capsys.readouterr().out
     assert "--solve seq|batch|quant|gpus|gpu-layers|cpu-experts|recipe\n  Solve for the largest context" in text
-    assert "Default: 1GiB." in " ".join(text.split())
+    assert "(default: 1GiB)" in " ".join(text.split())
 
 
 def test_other_names_of_options_are_listed_and_accepted(capsys: Capture) -> None:

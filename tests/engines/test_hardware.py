@@ -54,7 +54,7 @@ def test_models_on_a_mac_have_formats_of_llama_cpp() -> None:
             "mxfp4_moe",
         }
         assert {"bf16", "q8_0", "mxfp4_moe"} <= {one.format for one in found}
-    ours = llmcalc.fit("kimi-linear-48b-a3b", MAC, solve="quant").solution
+    ours = llmcalc.fit("kimi-linear-48b-a3b", MAC, solve="quant", engine="none").solution
     assert ours is not None
     assert all(has_reader(accelerators()[MAC], one.name) for one in ours.candidates)
     assert ours.value == "q6_k"
@@ -62,12 +62,12 @@ def test_models_on_a_mac_have_formats_of_llama_cpp() -> None:
 
 def test_a_checkpoint_that_no_engine_reads_is_quantised_anew() -> None:
     """DeepSeek-V3 is published in fp8, which llama.cpp does not read, so that q8_0 with more bits is a candidate."""
-    solution = llmcalc.fit("deepseek-v3", "m3-ultra-512gb", solve="quant").solution
+    solution = llmcalc.fit("deepseek-v3", "m3-ultra-512gb", solve="quant", engine="none").solution
     assert solution is not None
     names = [one.name for one in solution.candidates]
     assert names[:2] == ["bf16", "q8_0"]
     assert "checkpoint" not in names
-    solution = llmcalc.fit("deepseek-v3", "h200:8", solve="quant").solution
+    solution = llmcalc.fit("deepseek-v3", "h200:8", solve="quant", engine="none").solution
     assert solution is not None
     assert solution.candidates[0].name == "checkpoint"
 
@@ -76,9 +76,9 @@ def test_several_macs_are_not_suggested() -> None:
     assert not is_reachable(accelerators()[MAC], 2)
     assert is_reachable(accelerators()[SPARK], 4)
     assert is_reachable(accelerators()["strix-halo-64gb"], 2)
-    changes = llmcalc.fit("llama3.3-70b", MAC).changes
+    changes = llmcalc.fit("llama3.3-70b", MAC, engine="none").changes
     assert [change.settings for change in changes] == [{"weights": "q5_k_m"}]
-    found = llmcalc.fit("llama3.3-70b", MAC, solve="gpus").solution
+    found = llmcalc.fit("llama3.3-70b", MAC, solve="gpus", engine="none").solution
     assert found is not None
     assert found.value is None
 
@@ -260,7 +260,7 @@ def test_an_engine_does_not_run_on_older_generations() -> None:
 
 
 def test_a_die_of_a_card_with_two_is_one_gpu() -> None:
-    fits = {count: llmcalc.fit("mixtral-8x7b", f"mi250x:{count}").fits for count in (1, 2)}
+    fits = {count: llmcalc.fit("mixtral-8x7b", f"mi250x:{count}", engine="none").fits for count in (1, 2)}
     assert fits == {1: False, 2: True}
     one, both = (llmcalc.serve("llama3.1-8b", f"mi250x:{tp}", isl=100, osl=9, tp=tp).time.tpot_s for tp in (1, 2))
     assert one > 2 * 8.03e9 / 1638.4e9  # the bandwidth of a die

@@ -53,7 +53,7 @@ def test_all_commands_accept_the_scaled_positions_and_no_more(tmp_path: Path) ->
     model = write(tmp_path, rope_scaling=YARN)
     assert llmcalc.serve(model, "h100", max_model_len=131072).verdict == "starts"
     assert "exceed the 131,072 that the model accepts" in llmcalc.serve(model, "h100", max_model_len=131073).refusals[0]
-    solution = llmcalc.fit(model, gpu="h100", solve="seq").solution
+    solution = llmcalc.fit(model, gpu="h100", solve="seq", engine="none").solution
     assert solution is not None
     assert solution.value == 131072
     assert llmcalc.serve(model, "h100", isl=131000, osl=72).fits
@@ -182,12 +182,12 @@ def test_a_window_is_no_length(tmp_path: Path) -> None:
     ],
 )
 def test_the_largest_context_is_never_the_end_of_the_search(model: str, title: str) -> None:
-    found = llmcalc.fit(model, "h100", solve="seq")
+    found = llmcalc.fit(model, "h100", solve="seq", engine="none")
     assert title in fit_document(found).title
     solution = found.solution
     assert solution is not None
     assert {solution.value, solution.in_memory, found.result.workload.seq}.isdisjoint({2**40})
-    longer = llmcalc.fit(model, "h100", solve="seq", extend=True)
+    longer = llmcalc.fit(model, "h100", solve="seq", extend=True, engine="none")
     assert "1,099,511,627,776" not in fit_document(longer).title
 
 
@@ -195,7 +195,7 @@ def test_a_limit_that_is_not_known_is_no_answer(tmp_path: Path, capsys: pytest.C
     for name, expected in (("gptj-6b", "limited by memory"), ("ministral-8b", "does not limit the context")):
         file = tmp_path / f"own-{name}.yaml"
         file.write_text(preset_text(llmcalc.load(name), f"own-{name}"), "utf-8")
-        assert main(["fit", str(file), "--gpu", "h100", "--solve", "seq"]) == 0
+        assert main(["fit", str(file), "--gpu", "h100", "--solve", "seq", "--engine", "none"]) == 0
         first, second = capsys.readouterr().out.splitlines()[:2]
         assert expected in first
         assert "the model's own limit is not known" in f"{first} {second}"
@@ -203,7 +203,7 @@ def test_a_limit_that_is_not_known_is_no_answer(tmp_path: Path, capsys: pytest.C
 
 def test_lengths_beyond_the_model_are_refused_or_warned_of() -> None:
     assert not llmcalc.serve("pythia-6.9b", "h100", isl="8k", osl=100).fits
-    beyond = fit_document(llmcalc.fit("gptj-6b", "a100-sxm-80gb", seq=100_000))
+    beyond = fit_document(llmcalc.fit("gptj-6b", "a100-sxm-80gb", seq=100_000, engine="none"))
     assert "100,000 tokens exceed the 2,048 that the model accepts" in beyond.warnings
 
 

@@ -90,8 +90,8 @@ def candidates_of_fit(monkeypatch: pytest.MonkeyPatch, model: str, **settings: A
         tried.append(own)
         return Fit(0, 0, 1, 1, None)
 
-    found = llmcalc.fit(model, "24GB", **settings)
-    monkeypatch.setattr("llmcalc.fitting.fit_changes.check_fit", check)
+    found = llmcalc.fit(model, "24GB", **settings, engine="none")
+    monkeypatch.setattr("llmcalc.fitting.question.check_fit", check)
     assert not found.fits
     assert found.changes == ()
     names = ("step_tokens", "cache", "weights", "batch", "seq", "count", "loss", "recompute", "optimizer", "lora_rank")

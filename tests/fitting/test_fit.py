@@ -16,8 +16,9 @@ from llmcalc.calc.sharding import Mesh
 from llmcalc.core.errors import InputError, SizeError
 from llmcalc.data import table
 from llmcalc.fitting.check import check_fit
-from llmcalc.fitting.formats import solve_quant
+from llmcalc.fitting.formats import format_candidates
 from llmcalc.fitting.layouts import divisors
+from llmcalc.fitting.question import Question
 from llmcalc.fitting.sizes import solve_gpus, solve_size
 from llmcalc.report.fit import fit_document
 
@@ -36,9 +37,11 @@ def test_any_number_of_gpus_takes_no_time() -> None:
         divisors(number) == [one for one in range(1, number + 1) if number % one == 0] for number in range(1, 99)
     )
     begin = time.process_time()
-    assert not llmcalc.fit("mixtral", "h100", count=999_983).fits  # a prime, so that no GPUs share a copy
+    assert not llmcalc.fit(
+        "mixtral", "h100", count=999_983, engine="none"
+    ).fits  # a prime, so that no GPUs share a copy
     with pytest.raises(llmcalc.InputError, match=r"count: the GPU count must be at most 1,000,000, not 10,000,000,000"):
-        llmcalc.fit("mixtral", "h100", count=10**10)
+        llmcalc.fit("mixtral", "h100", count=10**10, engine="none")
     assert time.process_time() - begin < 5
 
 
@@ -77,7 +80,8 @@ def test_nothing_fits() -> None:
 
 
 def test_the_best_format_is_the_first_that_fits() -> None:
-    tried = solve_quant(llmcalc.load("llama3-70b"), H100, {"seq": 4096})
+    model = llmcalc.load("llama3-70b")
+    tried = Question(model, "h100", None, H100, {"seq": 4096}).try_formats(format_candidates(model, "bf16"))
     bits = [one.bits for one in tried]
     assert bits == sorted(bits, reverse=True)
     fits = [one.fit.fits for one in tried]
@@ -178,23 +182,23 @@ def test_a_quantised_cache() -> None:
     ],
 )
 def test_each_change_fits_with_its_settings(model: str, settings: dict[str, Any]) -> None:
-    result = llmcalc.fit(model, **settings)
+    result = llmcalc.fit(model, **settings, engine="none")
     assert not result.fits
     assert result.changes
     for change in result.changes:
         counted = {"gpu": result.accelerator.name if result.accelerator else settings["gpu"]}
         found = llmcalc.fit(
-            model, **{**settings, **(counted if "gpu" not in change.settings else {}), **change.settings}
+            model, **{**settings, **(counted if "gpu" not in change.settings else {}), **change.settings}, engine="none"
         )
         assert found.fits
         assert (found.needed, found.count) == (change.result.needed, change.result.count)
 
 
 def test_changes_are_minimal_and_cheapest_first() -> None:
-    result = llmcalc.fit("llama3.3-70b", "h100:2", weights="fp8", seq=131_072, batch=3)
+    result = llmcalc.fit("llama3.3-70b", "h100:2", weights="fp8", seq=131_072, batch=3, engine="none")
     assert [set(change.settings) for change in result.changes] == [{"cache"}, {"batch"}, {"seq"}]
-    assert llmcalc.fit("llama3.3-70b", "h100:2", weights="fp8").changes == ()
-    assert llmcalc.fit("llama3-70b", "h100", solve="seq").changes == ()
+    assert llmcalc.fit("llama3.3-70b", "h100:2", weights="fp8", engine="none").changes == ()
+    assert llmcalc.fit("llama3-70b", "h100", solve="seq", engine="none").changes == ()
 
 
 @pytest.mark.parametrize(
@@ -215,7 +219,7 @@ def test_sizes_are_solved_with_few_checks(
         checked.append(words[name])
         return check_fit(*args, **words)
 
-    monkeypatch.setattr("llmcalc.fitting.fit.check_fit", counted)
+    monkeypatch.setattr("llmcalc.fitting.sizes.check_fit", counted)
     settings = {"mode": "inference", "seq": 127, **own}
     budget = {**H100, "count": settings.pop("count", 1)}
     size, found = solve_size(name, llmcalc.load(model), budget, {**settings, "extend": True})
@@ -226,16 +230,16 @@ def test_sizes_are_solved_with_few_checks(
 
 
 def test_the_largest_context_is_at_most_what_the_model_accepts() -> None:
-    found = llmcalc.fit("llama3.1-8b", "h100", solve="seq")
+    found = llmcalc.fit("llama3.1-8b", "h100", solve="seq", engine="none")
     assert found.solution is not None
     assert (found.solution.value, found.solution.in_memory) == (131_072, 511_457)
     assert (found.result.workload.seq, found.fits) == (131_072, True)
     document = fit_document(found)
     assert document.title == "✓ largest context: 131,072 tokens, the most that the model accepts"
-    longer = llmcalc.fit("llama3.1-8b", "h100", solve="seq", extend=True).solution
+    longer = llmcalc.fit("llama3.1-8b", "h100", solve="seq", extend=True, engine="none").solution
     assert longer is not None
     assert (longer.value, longer.in_memory) == (511_457, None)
-    small = llmcalc.fit("llama3.1-8b", "rtx3090", solve="seq").solution
+    small = llmcalc.fit("llama3.1-8b", "rtx3090", solve="seq", engine="none").solution
     assert small is not None
     assert small.in_memory is None
     assert small.value < 131_072
@@ -243,8 +247,8 @@ def test_the_largest_context_is_at_most_what_the_model_accepts() -> None:
 
 def test_a_context_beyond_the_model_has_a_warning() -> None:
     text = "204,800 tokens exceed the 131,072 that the model accepts"
-    assert text in fit_document(llmcalc.fit("llama3.1-8b", "h100", seq=204_800)).warnings
-    assert not fit_document(llmcalc.fit("llama3.1-8b", "h100", seq=131_072)).warnings
+    assert text in fit_document(llmcalc.fit("llama3.1-8b", "h100", seq=204_800, engine="none")).warnings
+    assert not fit_document(llmcalc.fit("llama3.1-8b", "h100", seq=131_072, engine="none")).warnings
 
 
 @pytest.mark.parametrize("solve", ["seq", "batch"])
@@ -253,35 +257,38 @@ def test_more_gpus_hold_no_less(model: str, gpu: str, solve: str) -> None:
     own: dict[str, Any] = {"extend": True} if solve == "seq" else {"seq": 8192}
     before = 0
     for count in (2, 3, 4, 5, 6, 8, 12, 16):
-        solution = llmcalc.fit(model, f"{gpu}:{count}", solve=solve, **own).solution
+        solution = llmcalc.fit(model, f"{gpu}:{count}", solve=solve, **own, engine="none").solution
         assert solution is not None
         size = int(solution.value or 0)
         assert size >= before
-        assert not size or not llmcalc.fit(model, f"{gpu}:{count}", **{**own, solve: size + 1}).fits
+        assert not size or not llmcalc.fit(model, f"{gpu}:{count}", **{**own, solve: size + 1}, engine="none").fits
         before = size
 
 
 @pytest.mark.parametrize(("gpu", "is_outside"), [("rtx4090", True), ("m4-16gb", True), ("gb10", False)])
 def test_the_input_table_in_unified_memory_counts(gpu: str, is_outside: bool) -> None:
     """Metal leaves room for it beside what the GPU may use. A DGX Spark lends all of its memory to the GPU."""
-    found, table = llmcalc.fit("qwen3-8b", gpu, weights="q4_k_m"), 151936 * 4096 * 4.5 / 8
+    found, table = llmcalc.fit("qwen3-8b", gpu, weights="q4_k_m", engine="none"), 151936 * 4096 * 4.5 / 8
     assert found.result.host == (table if is_outside else 0)
     assert found.needed == found.result.peak - found.result.host
 
 
 def test_little_room_beside_the_gpu_is_filled_first() -> None:
     """Of 16 GB that a Mac shares, 2.6 GiB remain for programs beside a GPU with 10.3 GiB, and 0.1 beside 12.8 GiB."""
-    mac = llmcalc.fit("qwen3-8b", "m4-16gb", weights="q4_k_m", gpu_memory="12.8GiB")
+    mac = llmcalc.fit("qwen3-8b", "m4-16gb", weights="q4_k_m", gpu_memory="12.8GiB", engine="none")
     assert mac.accelerator
     assert mac.result.host == mac.accelerator.shared_bytes - round(12.8 * 2**30)
 
 
 def test_no_format_of_llama_cpp_with_more_bits_fits_than_the_best_one() -> None:
-    found = llmcalc.fit("llama3.3-70b", gpu="rtx4090", solve="quant").solution
+    found = llmcalc.fit("llama3.3-70b", gpu="rtx4090", solve="quant", engine="none").solution
     assert found is not None
     best, bits = str(found.value), {one.name: one.bits for one in found.candidates}
     finer = [name for name in table("mixtures") if "ud-" not in name and bits.get(name, 0) > bits[best]]
     assert not {"q4_1", "q5_0", "q5_1"} & set(bits)  # larger and less accurate than q4_k_m or q5_k_s
     assert {"iq2_m", "q2_k_s"} <= set(finer)
-    assert not any(llmcalc.fit("llama3.3-70b", gpu="rtx4090", weights=name).fits for name in finer)
-    assert all(llmcalc.fit("llama3.3-70b", gpu="rtx4090", weights=name).fits for name in ("iq2_s", "iq2_xs", best))
+    assert not any(llmcalc.fit("llama3.3-70b", gpu="rtx4090", weights=name, engine="none").fits for name in finer)
+    assert all(
+        llmcalc.fit("llama3.3-70b", gpu="rtx4090", weights=name, engine="none").fits
+        for name in ("iq2_s", "iq2_xs", best)
+    )

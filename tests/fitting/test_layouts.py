@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import llmcalc
 from llmcalc import Mesh
-from llmcalc.calc.memory.pipeline import pipeline_stages
+from llmcalc.calc.pipeline_stages import pipeline_stages
 from llmcalc.core.errors import InputError, SizeError
 from llmcalc.core.record import changed
 from llmcalc.fitting.layouts import divisors, layouts
@@ -116,54 +116,54 @@ def text_of(found: llmcalc.fitting.fit.FitResult) -> str:
 
 @pytest.mark.parametrize(("model", "gpus"), CHOSEN)
 def test_the_layout_of_given_gpus(model: str, gpus: str) -> None:
-    assert text_of(llmcalc.fit(model, gpus, seq=4096)) == CHOSEN[model, gpus]
+    assert text_of(llmcalc.fit(model, gpus, seq=4096, engine="none")) == CHOSEN[model, gpus]
 
 
 def test_refused_layouts_are_not_chosen() -> None:
-    found = llmcalc.fit("qwen3-235b-a22b", "h100:8", weights="fp8-block", seq=32500, batch=160)
+    found = llmcalc.fit("qwen3-235b-a22b", "h100:8", weights="fp8-block", seq=32500, batch=160, engine="none")
     assert found.result.refusals == ()
 
 
 @pytest.mark.parametrize(("model", "count"), [("deepseek-v3", 16), ("llama3.1-405b", 16), ("llama3-70b", 2)])
 def test_the_fewest_gpus_have_a_layout_of_engines(model: str, count: int) -> None:
-    found = llmcalc.fit(model, "h100", solve="gpus", seq=2048)
+    found = llmcalc.fit(model, "h100", solve="gpus", seq=2048, engine="none")
     assert found.solution is not None
     assert found.solution.value == found.count == count
     assert found.result.mesh.tp <= 8
     fewer = count // 2 if count > 8 else count - 1
-    assert not llmcalc.fit(model, "h100", count=fewer, seq=2048).fits
+    assert not llmcalc.fit(model, "h100", count=fewer, seq=2048, engine="none").fits
 
 
 def test_a_smaller_mesh_is_replicated() -> None:
-    eight = llmcalc.fit("llama3-8b", "h100:8", tp=2, batch=12, seq=101)
-    two = llmcalc.fit("llama3-8b", "h100:2", tp=2, batch=3, seq=101)
+    eight = llmcalc.fit("llama3-8b", "h100:8", tp=2, batch=12, seq=101, engine="none")
+    two = llmcalc.fit("llama3-8b", "h100:2", tp=2, batch=3, seq=101, engine="none")
     assert (eight.needed, eight.count, eight.result.workload.batch) == (two.needed, 8, 12)
     with pytest.raises(SizeError, match="3 ranks, but there are 8 GPUs"):
-        llmcalc.fit("gpt2", "h100:8", tp=3)
+        llmcalc.fit("gpt2", "h100:8", tp=3, engine="none")
     with pytest.raises(SizeError, match="2 ranks, but there are 8 GPUs"):
-        llmcalc.fit("gpt2", "h100:8", tp=2, training=True)
+        llmcalc.fit("gpt2", "h100:8", tp=2, training=True, engine="none")
 
 
 def test_solved_sizes_are_solved_for_one_layout() -> None:
-    found = llmcalc.fit("llama3-70b", "h100:4", solve="seq", extend=True)
+    found = llmcalc.fit("llama3-70b", "h100:4", solve="seq", extend=True, engine="none")
     assert text_of(found) == "tp 4"
     assert found.solution is not None
-    assert not llmcalc.fit("llama3-70b", "h100:4", tp=4, seq=found.solution.value + 1, extend=True).fits
+    assert not llmcalc.fit("llama3-70b", "h100:4", tp=4, seq=found.solution.value + 1, extend=True, engine="none").fits
 
 
 def test_the_best_format_of_a_quantised_checkpoint_is_its_own() -> None:
-    found = llmcalc.fit("gpt-oss-20b", "h100", solve="quant").solution
+    found = llmcalc.fit("gpt-oss-20b", "h100", solve="quant", engine="none").solution
     assert found is not None
     assert found.value == "checkpoint"
     assert max(tried.bits for tried in found.candidates) == found.candidates[0].bits < 6
-    two = llmcalc.fit("gpt-oss-20b", "h100:2", solve="quant").solution
+    two = llmcalc.fit("gpt-oss-20b", "h100:2", solve="quant", engine="none").solution
     assert two is not None
     assert [one.bits for one in two.candidates] == [one.bits for one in found.candidates]  # whatever the layout
 
 
 def test_errors_of_the_workload_are_reported() -> None:
     with pytest.raises(SizeError, match="seq: must be an integer of at least 1"):
-        llmcalc.fit("llama3-8b", "h100:7", seq=0)
+        llmcalc.fit("llama3-8b", "h100:7", seq=0, engine="none")
 
 
 def test_divisors() -> None:
@@ -187,12 +187,12 @@ def test_tensor_parallelism_stays_within_a_node_of_the_accelerator(gpu: str, nod
     assert card.node == node
     tp = {layout.mesh.tp for layout in layouts(LLAMA, 32, card.node)}
     assert tp == {ranks for ranks in (1, 2, 4, 8, 16, 32) if node % ranks == 0 or node > 32}
-    assert llmcalc.fit("llama3.1-405b", gpu, count=32, seq=1024).result.mesh.tp <= node
+    assert llmcalc.fit("llama3.1-405b", gpu, count=32, seq=1024, engine="none").result.mesh.tp <= node
 
 
 def test_searches_suggest_formats_that_the_gpu_supports() -> None:
     for gpu, is_supported in (("h100", False), ("a100-80gb", False), ("rtx-5090", True), ("24GB", True)):
-        found = llmcalc.fit("qwen3-8b", gpu, solve="quant", seq=7).solution
+        found = llmcalc.fit("qwen3-8b", gpu, solve="quant", seq=7, engine="none").solution
         assert found is not None
         assert ("nvfp4" in {candidate.name for candidate in found.candidates}) == is_supported
 
@@ -200,7 +200,7 @@ def test_searches_suggest_formats_that_the_gpu_supports() -> None:
 @pytest.mark.parametrize(("model", "gpu", "count"), [("kimi-k3", "80GB", 16), ("gpt-oss-120b", "8GB", 6)])
 def test_without_a_layout_that_fits_the_answer_is_the_one_that_needs_least(model: str, gpu: str, count: int) -> None:
     architecture = llmcalc.load(model)
-    found = llmcalc.fit(architecture, f"{gpu}:{count}")
+    found = llmcalc.fit(architecture, f"{gpu}:{count}", engine="none")
     assert not found.fits
     needs = []
     for layout in layouts(architecture, count):

@@ -17,7 +17,7 @@ GIB = 2**30
 
 
 def solved(model: str, gpu: str | int, asked: str, **more: Any) -> Any:
-    return llmcalc.fit(model, gpu, solve=asked, weights="q8_0", **more)
+    return llmcalc.fit(model, gpu, solve=asked, weights="q8_0", **more, engine="none")
 
 
 def test_the_largest_part_fits_and_a_larger_one_does_not() -> None:
@@ -43,7 +43,7 @@ def test_parts_on_both_sides_are_the_whole() -> None:
 
 
 def test_a_model_that_fits_keeps_nothing_but_the_input_table() -> None:
-    whole = llmcalc.fit(MOE, "h100", weights="q8_0", seq=4096)
+    whole = llmcalc.fit(MOE, "h100", weights="q8_0", seq=4096, engine="none")
     for asked, expected in (("gpu-layers", N_LAYERS + 1), ("cpu-experts", 0)):
         found = solved(MOE, "h100", asked, seq=4096)
         assert (found.solution.value, found.needed, found.result.host_state) == (expected, whole.needed, 0)
@@ -79,18 +79,18 @@ def test_other_settings_are_refused(model: str, asked: str, more: dict[str, Any]
 
 def test_training_is_refused_by_its_cause(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"applies only to serving\n  omit mode=.training."):
-        llmcalc.fit(DENSE, "h100", solve="gpu-layers", training=True)
+        llmcalc.fit(DENSE, "h100", solve="gpu-layers", training=True, engine="none")
     (path := tmp_path / "a.yml").write_text("base_model: Qwen/Qwen3-8B\nadapter: lora\nlora_r: 7\n")
     file = llmcalc.read_training_file(path)
     with pytest.raises(InputError, match=r"a\.yml describes training"):
-        llmcalc.fit(file.architecture, "h100", solve="gpu-layers", **file.options)
+        llmcalc.fit(file.architecture, "h100", solve="gpu-layers", **file.options, engine="none")
 
 
 @pytest.mark.parametrize("weights", ["bf16", "q8_0"])
 def test_a_step_has_the_tokens_of_llama_cpp(weights: str) -> None:
-    found = llmcalc.fit(DENSE, "6GiB", solve="gpu-layers", weights=weights, seq=4096)
+    found = llmcalc.fit(DENSE, "6GiB", solve="gpu-layers", weights=weights, seq=4096, engine="none")
     assert found.result.steps.limit == 512
-    given = llmcalc.fit(DENSE, "6GiB", solve="gpu-layers", weights=weights, seq=4096, step_tokens=128)
+    given = llmcalc.fit(DENSE, "6GiB", solve="gpu-layers", weights=weights, seq=4096, step_tokens=128, engine="none")
     assert given.result.steps.limit == 128
 
 

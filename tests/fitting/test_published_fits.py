@@ -33,7 +33,7 @@ FITS: dict[tuple[str, str, tuple[tuple[str, Any], ...]], tuple[str, float, str]]
 def test_published_models_fit(case: tuple[str, str, tuple[tuple[str, Any], ...]]) -> None:
     model, gpus, settings = case
     quantity, published, _ = FITS[case]
-    found = llmcalc.fit(model, gpus, **dict(settings))
+    found = llmcalc.fit(model, gpus, **dict(settings), engine="none")
     assert found.fits
     assert not found.result.refusals
     assert getattr(found.result, quantity) == pytest.approx(published, rel=0.03)
@@ -58,7 +58,7 @@ def test_each_gpu_stores_the_published_weights(case: tuple[str, int, int]) -> No
     name, tp, ep = case
     found = llmcalc.memory(name, seq=8192, mesh=llmcalc.Mesh(tp=tp, ep=ep))
     assert found.weights == pytest.approx(ON_EACH[case], rel=0.03)
-    assert llmcalc.fit(name, "h200", count=tp, seq=8192).fits
+    assert llmcalc.fit(name, "h200", count=tp, seq=8192, engine="none").fits
 
 
 def test_llama_cpp_keeps_the_input_table_in_host_memory() -> None:
@@ -66,18 +66,20 @@ def test_llama_cpp_keeps_the_input_table_in_host_memory() -> None:
 
     The size is that of huggingface.co/Qwen/Qwen3-32B-GGUF, Qwen3-32B-Q5_K_M.gguf.
     """
-    found = llmcalc.fit("qwen3-32b", "rtx-4090", weights="q5_k_m", seq=4096)
+    found = llmcalc.fit("qwen3-32b", "rtx-4090", weights="q5_k_m", seq=4096, engine="none")
     assert found.fits
     assert found.result.weights == pytest.approx(23_214_831_232, rel=0.001)
     assert found.result.host == 151_936 * 5120 * 5.5 / 8
     assert found.needed == found.result.peak - found.result.host
-    assert llmcalc.fit("qwen3-0.6b", "rtx-4090", weights="q5_k_m").result.host == 0  # the output needs the tied table
-    assert llmcalc.fit("qwen3-32b", "h100", weights="fp8").result.host == 0
+    assert (
+        llmcalc.fit("qwen3-0.6b", "rtx-4090", weights="q5_k_m", engine="none").result.host == 0
+    )  # the output needs the tied table
+    assert llmcalc.fit("qwen3-32b", "h100", weights="fp8", engine="none").result.host == 0
 
 
 def test_the_context_of_a_published_pool_of_keys_and_values() -> None:
     """The log of vLLM has 32.0 GiB for keys and values on each GPU, 160 KiB per token."""
-    found = llmcalc.fit("llama3.3-70b", "h100:2", weights="fp8", seq=209_715)
+    found = llmcalc.fit("llama3.3-70b", "h100:2", weights="fp8", seq=209_715, engine="none")
     assert found.fits
     assert found.result.state == pytest.approx(32.0 * GIB, rel=0.03)
 
@@ -116,7 +118,7 @@ DRAWN: dict[str, tuple[dict[str, str], int, str, str, str]] = {
 @pytest.mark.parametrize("name", DRAWN)
 def test_drawn_models_have_their_published_size(name: str) -> None:
     settings, published, enough, too_small, _ = DRAWN[name]
-    found = llmcalc.fit(name, enough, seq=1024, **settings)
+    found = llmcalc.fit(name, enough, seq=1024, **settings, engine="none")
     assert found.fits
     assert llmcalc.memory(name, seq=1024, **settings).weights == pytest.approx(published, rel=0.03)
-    assert not llmcalc.fit(name, too_small, seq=1024, **settings).fits
+    assert not llmcalc.fit(name, too_small, seq=1024, **settings, engine="none").fits

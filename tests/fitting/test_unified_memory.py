@@ -70,13 +70,13 @@ def test_changes_respect_the_unified_memory() -> None:
 @pytest.mark.parametrize("solve", ["gpu-layers", "cpu-experts"])
 def test_a_solution_fits_into_both_together(solve: str, capsys: pytest.CaptureFixture[str]) -> None:
     model = "qwen3-30b-a3b"
-    small, large = (llmcalc.fit(model, gpu, weights="q4_k_m", solve=solve) for gpu in (MAC, "m4-24gb"))
+    small, large = (llmcalc.fit(model, gpu, weights="q4_k_m", solve=solve, engine="none") for gpu in (MAC, "m4-24gb"))
     assert small.solution.value is None
     assert not small.fits
     assert small.memory == accelerators()[MAC].shared_bytes
     assert large.fits
     assert large.result.peak + large.result.host_state <= accelerators()["m4-24gb"].shared_bytes - large.reserve
-    assert llmcalc.fit(model, accelerators()[MAC].usable_bytes, weights="q4_k_m", solve=solve).fits
+    assert llmcalc.fit(model, accelerators()[MAC].usable_bytes, weights="q4_k_m", solve=solve, engine="none").fits
     assert main(f"fit {model} --gpu {MAC} --weights q4_k_m --solve {solve}".split()) == 1
     assert "GPU and host share one memory: 12.90 GiB" in capsys.readouterr().out
 

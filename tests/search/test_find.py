@@ -71,16 +71,16 @@ def test_every_model_that_fits_agrees_with_a_fit_check(gpu: str, settings: dict[
         own.pop("seq", None)
         if "kv" not in llmcalc.state(model, seq=9).by_role:
             own = {name: value for name, value in own.items() if name not in ("cache", "page")}
-        solved = llmcalc.fit(model, gpu, solve="seq", **own).solution
+        solved = llmcalc.fit(model, gpu, solve="seq", **own, engine="none").solution
         assert solved is not None
         most = MOST_CONTEXT if solved.is_unlimited and solved.value is None else int(solved.value or 0)
         assert one.context == min(most, MOST_CONTEXT), one.name
-        assert llmcalc.fit(model, gpu, **own, **({"seq": least} if least else {})).fits
+        assert llmcalc.fit(model, gpu, **own, **({"seq": least} if least else {}), engine="none").fits
         assert one.parameters == llmcalc.params(model).total
         own_bits, most = _bits(model, one.format), weight_bits(model, None, "bf16").bits  # larger formats are not tried
         better = [name for name in FORMATS if own_bits < weight_bits(model, name, "bf16").bits < most]
         for name in better if "weights" not in settings and ":" not in gpu else ():
-            longest = llmcalc.fit(model, gpu, solve="seq", **{**own, "weights": name}).solution
+            longest = llmcalc.fit(model, gpu, solve="seq", **{**own, "weights": name}, engine="none").solution
             assert longest is None or (longest.value or 0) < (least or 2048), (one.name, name)
 
 
@@ -97,7 +97,7 @@ def test_models_that_are_not_listed_do_not_fit() -> None:
     assert llmcalc.load("gpt2").name not in names  # 1024 positions
     for model in ("llama3-70b", "mixtral", "deepseek-v3"):
         assert llmcalc.load(model).name not in names
-        assert not llmcalc.fit(model, "rtx4090", weights="q4_k_m", seq=4096).fits
+        assert not llmcalc.fit(model, "rtx4090", weights="q4_k_m", seq=4096, engine="none").fits
 
 
 @pytest.mark.parametrize(("model", "settings"), [
@@ -109,14 +109,14 @@ def test_every_gpu_agrees_with_a_fit_check(model: str, settings: dict[str, Any])
     for one in found.gpus:
         name, count = one.accelerator.name, one.count
         if any(each is one for each in found.gpus[::5]):
-            assert llmcalc.fit(model, f"{name}:{count}", **settings).headroom == one.fit.headroom, name
+            assert llmcalc.fit(model, f"{name}:{count}", **settings, engine="none").headroom == one.fit.headroom, name
         assert count <= one.accelerator.node
         assert one.instance is None or (one.instance.gpu, one.instance.count) == (name, count)
         smaller = () if one.instance else COUNTS[: COUNTS.index(count)][-1:]
         for fewer in smaller:
-            assert not llmcalc.fit(model, f"{name}:{fewer}", **settings).fits, name
+            assert not llmcalc.fit(model, f"{name}:{fewer}", **settings, engine="none").fits, name
     for card in found.too_small[::5]:
-        assert not llmcalc.fit(model, f"{card.name}:{min(card.node, 8)}", **settings).fits, card.name
+        assert not llmcalc.fit(model, f"{card.name}:{min(card.node, 8)}", **settings, engine="none").fits, card.name
 
 
 def test_gpus_with_a_price_come_first_and_the_cheapest_is_the_first() -> None:
@@ -159,7 +159,7 @@ def test_instances_are_found_by_price_and_by_name() -> None:
     assert found["p4d.24xlarge"].dated == "2026-07"
     assert "a2-highgpu-8g" not in found  # 4 GPUs of the same cloud are enough
     assert found["a2-highgpu-4g"].count == 4
-    named = llmcalc.fit("llama3-70b", "p4d.24xlarge")
+    named = llmcalc.fit("llama3-70b", "p4d.24xlarge", engine="none")
     assert (named.count, named.headroom) == (8, found["p4d.24xlarge"].fit.headroom)
 
 
@@ -174,12 +174,14 @@ def test_every_recipe_agrees_with_a_fit_check(model: str, gpu: str, settings: di
     sizes = {name: value for name, value in settings.items() if name in ("seq", "batch")}
     for one in found.recipes:
         own = {**sizes, **one.settings, "training": True}
-        checked = llmcalc.fit(model, gpu, **own)
+        checked = llmcalc.fit(model, gpu, **own, engine="none")
         assert one.needed == checked.needed - one.host
         assert one.host == (checked.result.optimizer if "CPU" in one.method else 0)
         assert one.fits == (one.needed <= checked.usable) == (one.batch >= own.get("batch", 1))
         if one.fits:
-            most, more = (llmcalc.fit(model, gpu, **{**own, "batch": one.batch + extra}) for extra in (0, 1))
+            most, more = (
+                llmcalc.fit(model, gpu, **{**own, "batch": one.batch + extra}, engine="none") for extra in (0, 1)
+            )
             assert most.needed - one.host <= most.usable < more.needed - one.host
     fitting = [one for one in found.recipes if one.fits]
     assert found.best == (fitting[0] if fitting else None)

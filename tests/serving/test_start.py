@@ -340,9 +340,12 @@ def test_a_share_above_the_free_memory_is_a_refusal() -> None:
 
 def test_matrices_that_kernels_refuse_are_a_refusal() -> None:
     """Blocks of 128 do not divide the experts of Qwen3-235B on eight ranks."""
-    result = llmcalc.serve("qwen3-moe-235b-a22b", "h100:8", weights="fp8-block", max_model_len=8192)
+    result = llmcalc.serve("qwen3-moe-235b-a22b", "h100:8", weights="fp8-block", max_model_len=8192, tp=8)
     assert not result.starts
     assert "128" in result.reason
+    usual = llmcalc.serve("qwen3-moe-235b-a22b", "h100:8", weights="fp8-block", max_model_len=8192)
+    assert (usual.starts, usual.settings["tp"], usual.settings["expert_parallel"]) == (True, 8, True)
+    assert any("is assumed" in note and "128" in note for note in usual.notes)
     spread = llmcalc.serve(
         "qwen3-moe-235b-a22b", "h100:8", weights="fp8-block", max_model_len=8192, expert_parallel=True
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...core.errors import InputError
 from ...core.record import changed
 from ...fitting.fit import FIT
+from ...inputs.defaults import RESERVE as DEFAULT
 from ..memory_options import MEMORY, MESH, TABLE, settings
 from ..options import READING, SIZES, is_given, refuse
 from ..output import Answer, answered, printed
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 RECIPE = "recipe"
 OPTIONAL_MODEL = changed(TRAINED_MODEL, least=0)
 TIMES = Argument("times", "GPUs such as h100:8 (same as --gpu), or their count such as x8.", least=0, metavar="GPUS")
-GPU, GPU_MEMORY, RESERVE, SOLVING = (option_of(setting) for setting in FIT if setting.help)
+GPU, GPU_MEMORY, RESERVE, ENGINE, SOLVING = (option_of(setting) for setting in FIT if setting.help)
 SOLVING = changed(SOLVING, choices=(*SOLVING.choices, RECIPE))
 LIST = Option("--list", "List the models that fit on --gpu, without MODEL.", name="listing", kind=bool)
-SETTINGS = (changed(GPU, also=("count",)), GPU_MEMORY, RESERVE, SOLVING, LIST)
+SETTINGS = (changed(GPU, also=("count",)), GPU_MEMORY, RESERVE, ENGINE, SOLVING, LIST)
 # settings of a search for recipes
 TRAINED = ("batch", "seq", "target_seq", "extend", "training", "dtype", "attention", "dropout", "scan", "lora_rank",
            "lora_targets")  # fmt: skip
@@ -41,15 +42,17 @@ def run(
     times: str | None,
     gpu: str | None,
     gpu_memory: str | None,
-    reserve: str,
+    reserve: str | None,
+    engine: str | None,
     solve: str | None,
     listing: bool,
     **given: Any,
 ) -> Answer:
     """Print the result of the fit check. The exit code is 1 if the model does not fit."""
-    budget: dict[str, Any] = {"gpu_memory": gpu_memory, "reserve": reserve}
+    kept = DEFAULT if reserve is None else reserve
+    budget: dict[str, Any] = {"gpu_memory": gpu_memory, "reserve": kept}
     if listing:
-        return _models([model, times, gpu], {**given, "solve": solve}, budget)
+        return _models([model, times, gpu], {**given, "solve": solve, "engine": engine}, budget)
     if model is None:
         raise InputError("missing MODEL", where="fit", hint="to list the models that fit, add {listing}")
     match = re.fullmatch(_TIMES, times.strip().lower()) if times is not None else None
@@ -58,21 +61,24 @@ def run(
             raise InputError(f"invalid GPU count {times!r}", where="fit", hint="use a count such as x8")
         gpu = times
     if gpu is not None and gpu.strip().lower() == EVERY_GPU:
-        return _gpus(model, {**given, "solve": solve, "gpu_memory": gpu_memory}, reserve)
+        return _gpus(model, {**given, "solve": solve, "engine": engine, "gpu_memory": gpu_memory}, kept)
     from ...api.fit import fit
     from ...report.fit import fit_document
 
     count = int(match[1]) if match else None
-    typed = {**given, **budget, "model": model, "gpu": f"{gpu}:{count}" if gpu and count else gpu}
-    typed["times"] = times if gpu is None else None
+    budget["reserve"] = reserve
+    typed = {**given, **budget, "engine": engine, "model": model, "times": times if gpu is None else None}
+    typed["gpu"] = f"{gpu}:{count}" if gpu and count else gpu
     architecture, given = _load_solved(model, given, count or _count(gpu), solve)
     if solve == RECIPE:
         refuse(MEMORY[:1], typed, "on a search for recipes, which all train")
     if solve == RECIPE or (solve is None and _asks_for_recipe(given)):
-        return _recipes(architecture, typed, {"gpu": gpu, "count": count, **budget}, given)
-    result = fit(architecture, gpu, count=count, solve=solve, **budget, **settings(given, (*SIZES, *MEMORY)))
+        refuse((ENGINE,), typed, "on a search for recipes")
+        return _recipes(architecture, typed, {"gpu": gpu, "count": count, **budget, "reserve": kept}, given)
+    own = settings(given, (*SIZES, *MEMORY))
+    result = fit(architecture, gpu, count=count, solve=solve, engine=engine, **budget, **own)
     solved = result.solution is None or result.solution.value is not None or result.solution.is_unlimited
-    return fit_document(result, reserve, gpu_memory, lambda change: _line(typed, change)), result.fits and solved
+    return fit_document(result, kept, gpu_memory, lambda change: _line(typed, change)), result.fits and solved
 
 
 def _load_solved(
@@ -101,7 +107,9 @@ def _models(words: list[str | None], given: dict[str, Any], budget: dict[str, An
     gpus = [word for word in words if word is not None]
     if len(gpus) > 1:
         raise InputError("cannot be combined with a model", parameter="listing", hint="use {gpu=h100} {listing}")
-    others = [option for option in (SOLVING, TRAINING_FILE, *SIZES, *MEMORY, *READING) if option.name not in LISTED]
+    others = [
+        option for option in (SOLVING, ENGINE, TRAINING_FILE, *SIZES, *MEMORY, *READING) if option.name not in LISTED
+    ]
     refuse(others, given, "on a list of models")
     chosen = [option for option in (*SIZES, *MEMORY) if option.name in LISTED]
     return answered(find_models(gpus[0] if gpus else None, **budget, **settings(given, chosen)), budget["gpu_memory"])
@@ -111,7 +119,7 @@ def _gpus(model: str, given: dict[str, Any], reserve: str) -> Answer:
     """List the GPUs on which a model fits."""
     from ...api.find_gpus import find_gpus
 
-    refuse((SOLVING, GPU_MEMORY, *MESH), given, "on a search for GPUs")
+    refuse((SOLVING, ENGINE, GPU_MEMORY, *MESH), given, "on a search for GPUs")
     architecture, given, _ = load_trained(model, given)
     chosen = [option for option in (*SIZES, *MEMORY) if option not in MESH]
     return answered(find_gpus(architecture, reserve=reserve, **settings(given, chosen)))

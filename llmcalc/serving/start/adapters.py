@@ -15,7 +15,6 @@ from ...core.traits import EMBEDDING, EXPERTS, HEAD
 from .weights import length_on_rank
 
 ALL = "all"  # SGLang: every matrix
-ADAPTERS = "LoRA"
 EMBEDDED = ("embed_tokens", "lm_head")  # names of vocabulary tables as targets
 
 
@@ -37,11 +36,6 @@ class Adapted(NamedTuple):
     copies: int
     n_parts: int
     is_divided: bool
-
-
-def has_adapters(settings: Mapping[str, Any]) -> bool:
-    """Return whether an engine serves LoRA adapters."""
-    return bool(settings.get("enable_lora") or settings.get("lora_paths"))
 
 
 def adapter_bytes(memory: InferenceMemory, settings: Mapping[str, Any], width: int) -> Interval:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...calc.images.rule import ImageRule, ImageSize
 from ...core.architecture import Architecture
 from ...core.errors import InputError
 from ...core.record import changed
@@ -14,6 +13,7 @@ from ...inputs.image_encoders import Encoder, EncoderMemory, image_encoder
 from .memory import ModelBytes, share_with_encoder
 
 if TYPE_CHECKING:
+    from ...calc.images.rule import ImageRule, ImageSize
     from .start import Start
 
 PROFILED = "profiled"

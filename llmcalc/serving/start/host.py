@@ -7,9 +7,9 @@ from typing import Any
 from ...core.interval import Interval
 from ...core.record import changed
 from ...engines.profile import GIB
-from .adapters import ADAPTERS
 from .cache import FULL
 from .memory import HostMemory
+from .models import ADAPTERS
 from .offload import host_cache
 from .start import Start
 

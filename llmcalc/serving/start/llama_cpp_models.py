@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...calc.kv_cache import SHORT, state
-from ...calc.memory.pipeline import layer_range
+from ...calc.pipeline_stages import layer_range
 from ...core.architecture import Architecture
 from ...core.interval import Interval
 from ...core.record import NamedTuple

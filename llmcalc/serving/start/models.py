@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...calc.kv_cache import LONG, ROLE_DTYPES, SHORT, element_bytes, state
 from ...calc.memory.inference import InferenceMemory
 from ...calc.memory.number_formats import BITS_A_BYTE
-from ...calc.memory.pipeline import pipeline_stages
+from ...calc.pipeline_stages import pipeline_stages
 from ...calc.sharding import Mesh
 from ...calc.touched_experts import expert_layers
 from ...core.architecture import Architecture, declare, model_of
@@ -29,10 +29,8 @@ from ...inputs.number_formats import CHECKPOINT, number_format
 from ...inputs.repository_names import NamedModel, stored_name
 from ...layers.parts.rope import Dynamic, Linear, Scaling, Yarn
 from ...schema.preset_files import names as preset_names
-from .adapters import ADAPTERS, adapter_bytes, has_adapters
 from .cache import CacheGroups, CacheLayer, cache_groups, cache_layers, flat_cache
 from .encoders import encoder_memory, served_encoder
-from .llama_cpp_models import LlamaCppModel
 from .memory import PROFILED, ModelBytes
 from .offload import offloaded_weights
 from .packed_cache import compressed_workspace
@@ -45,6 +43,10 @@ from .weights import (
     padded_weights,
 )
 
+if TYPE_CHECKING:
+    from .llama_cpp_models import LlamaCppModel
+
+ADAPTERS = "LoRA"  # first word of the names of their buffers
 STATE_TITLES = {"recurrent": "recurrent", "conv": "convolution"}
 SENT = 2  # tensors of a step that vLLM sends to the next pipeline stage: hidden states and the residual
 DRAFT_BUFFERS = 2  # of a step in vLLM: hidden states and embeddings (v1/spec_decode/llm_base_proposer.py)
@@ -198,7 +200,9 @@ def _compressed_workspace(architecture: Architecture, settings: Mapping[str, Any
 
 def _adapters(stage: InferenceMemory, settings: Mapping[str, Any], width: int) -> Iterator[tuple[str, Interval]]:
     """Yield the buffers of adapters on a rank."""
-    if has_adapters(settings):
+    if settings.get("enable_lora") or settings.get("lora_paths"):
+        from .adapters import adapter_bytes  # needed only by engines with adapters
+
         name = f"{ADAPTERS}, {settings['max_loras']} × rank {settings['max_lora_rank']}"
         yield name, adapter_bytes(stage, settings, width)
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from ...calc.kv_cache import SHORT, state
-from ...calc.memory.pipeline import pipeline_stages
+from ...calc.pipeline_stages import pipeline_stages
 from ...core.architecture import Architecture
 from ...core.errors import spelled
 from .cache import FULL, WINDOW, CacheGroups, CacheLayer, round_up

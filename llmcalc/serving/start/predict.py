@@ -20,7 +20,6 @@ from .drafts import Draft, find_draft, kept_drafts, state_copies, state_pool, st
 from .encoders import encoder_factor, encoder_notes, image_notes, served_encoder, served_images, served_stacks
 from .host import in_host_memory, within_unified_memory
 from .llama_cpp_fit import capped_notes, fitted_settings
-from .llama_cpp_models import llama_cpp_model
 from .memory import PROFILED, RULES, MemoryDivision, ModelBytes, default_share
 from .models import groups_of, layers_of, model_bytes, state_notes, step_sizes
 from .packed_layers import cache_refusals, cache_warnings, count_notes, packed_by_stage
@@ -91,6 +90,8 @@ def _divide_memory(deployment: Deployment) -> Start:
     settings["share"] = share * encoder_factor(encoder, settings, "share" in given)
     placed, counts_draft = None, settings.get("counts_drafts", True)
     if rule == "sum":
+        from .llama_cpp_models import llama_cpp_model  # needed only by llama.cpp
+
         build = version_number(profile.version)[0]
         placed = llama_cpp_model(architecture, settings, build, state_copies(settings, rule))
         placed = placed.with_draft(draft.placed(architecture, settings, build)) if draft else placed
@@ -142,13 +143,10 @@ def _divide_memory(deployment: Deployment) -> Start:
 
 def _layout_and_length(deployment: Deployment) -> tuple[dict[str, Any], int, bool]:
     """Return the settings with the default layout and length, the number of ranks, and whether the length is free."""
-    profile, given, gpus = deployment.profile, deployment.settings, deployment.gpus
+    profile, given = deployment.profile, deployment.settings
     settings, is_pasted = {**profile.settings, **given}, deployment.command is not None
     n_replicas = 1 if settings.get("attention_dp") else settings.get("dp", 1)
     ranks = settings.get("tp", 1) * settings.get("pp", 1) * n_replicas
-    splits_layers = profile.rule == "sum"  # over all GPUs without a flag
-    if not {"tp", "pp", "dp"} & set(given) and gpus.count and (splits_layers or not is_pasted):
-        settings["pp" if splits_layers else "tp"] = ranks = gpus.count
     is_auto = settings.get("max_model_len") == AUTO
     if is_auto or settings.get("max_model_len") is None:
         flag = setting_flags(profile.flags).get("max_model_len") if is_pasted else None

@@ -10,7 +10,6 @@ from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ...calc.images.rule import ImageSize
 from ...calc.memory.fit import LARGEST, largest_fitting
 from ...core.architecture import Architecture
 from ...core.errors import spelled
@@ -22,14 +21,14 @@ from ...engines.profile import GIB, EngineProfile
 from ...engines.settings import command_line, states_all
 from ...importers.modelfile import TITLE
 from .cache import STATE, CacheGroups
-from .changes import start_changes
-from .llama_cpp_cache import LlamaCppCache
-from .llama_cpp_models import LlamaCppModel
 from .memory import PROFILED, STATIC, HostMemory, MemoryDivision
 from .pool import CachePool, paged_pool
 
 if TYPE_CHECKING:
+    from ...calc.images.rule import ImageSize
     from ..deployment import Deployment
+    from .llama_cpp_cache import LlamaCppCache
+    from .llama_cpp_models import LlamaCppModel
 
 NOTHING: Mapping[str, Any] = {}
 LAYOUT = ("tp", "pp", "dp")
@@ -300,6 +299,8 @@ class Start(NotebookDisplay):
         """
         if self.is_whole:
             return ()
+        from .changes import start_changes  # needed only by engines that do not start
+
         return tuple(sorted(start_changes(self, self.retry), key=lambda change: change.result.ranks))
 
     def log(self) -> tuple[str, ...]:

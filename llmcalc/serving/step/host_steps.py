@@ -12,7 +12,7 @@ are moved (ggml-backend.cpp).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...core.arrays import Number, namespace
@@ -71,16 +71,6 @@ def read_host(entry: Mapping[str, Any], accelerator: Accelerator) -> Host:
     )
 
 
-def host_notes(steps: HostSteps) -> list[str]:
-    """Return what is assumed about the host."""
-    host, giga = steps.host, GIGA
-    if not host.title:
-        return []
-    usual = f"{host.slowest / giga:.0f} to {host.fastest / giga:.0f} GB/s in the interval"
-    link = f"weights cross a link of {host.link / giga:.0f} GB/s in steps of at least {MANY_TOKENS} tokens"
-    return [f"the bandwidth of host memory is assumed: {host.bandwidth / giga:g} GB/s, {host.title} ({usual}); {link}"]
-
-
 class HostSteps(StepModel):
     """Steps of a rank with a part of the model in host memory.
 
@@ -89,8 +79,14 @@ class HostSteps(StepModel):
         host: rates of the host.
     """
 
-    shares: HostShares
-    host: Host
+    def __init__(self, shares: HostShares, host: Host, *sizes: Any) -> None:
+        super().__init__(*sizes)
+        self.shares, self.host = shares, host
+        if host.title:
+            usual = f"{host.slowest / GIGA:.0f} to {host.fastest / GIGA:.0f} GB/s in the interval"
+            link = f"weights cross a link of {host.link / GIGA:.0f} GB/s in steps of at least {MANY_TOKENS} tokens"
+            rate = f"{host.bandwidth / GIGA:g} GB/s, {host.title} ({usual})"
+            self.notes = (f"the bandwidth of host memory is assumed: {rate}; {link}",)
 
     def placed_cost(self, operation: Operation, weight_bytes: float, cost: Cost, values: Mapping[str, Values]) -> Cost:
         """Return the cost of an operation of which a share is in host memory."""
@@ -124,6 +120,13 @@ class HostSteps(StepModel):
         found = copy(self)
         found.host = changed(self.host, bandwidth=bandwidth)
         return found
+
+    def assumed_ranges(self) -> Iterator[tuple[str, StepModel, StepModel]]:
+        """Yield what is assumed about the host, with the steps at the slow and the fast end of its range."""
+        if self.host.title:
+            slowest, fastest = (self.with_bandwidth(each) for each in (self.host.slowest, self.host.fastest))
+            yield "the bandwidth of host memory is assumed", slowest, fastest
+        yield from super().assumed_ranges()
 
     def step(self, *args: Any, **settings: Any) -> StepTime:
         """Return the time of a step, as ``StepModel.step`` does."""

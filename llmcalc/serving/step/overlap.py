@@ -33,6 +33,8 @@ class TwoBatchSteps(StepModel):
     A step with fewer tokens than ``overlap_tokens`` of the engine, or without an exchange, is computed as one batch.
     """
 
+    overlaps = True
+
     def step(
         self,
         decode: Values | None = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property, partial
 from typing import Any
 
@@ -60,7 +60,12 @@ class StepModel(KernelCosts):
         measured: coefficients of all accelerators.
         without: accelerators whose measurements are left out.
         efficiencies: coefficients that any step used, by kind and format of the kernels.
+        overlaps: whether the exchange of a half of a batch overlaps with the computation of the other.
+        notes: what is assumed about the host.
     """
+
+    overlaps = False
+    notes: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -246,6 +251,12 @@ class StepModel(KernelCosts):
         found = copy(self)
         found.engine = changed(self.engine, launch_s=seconds)
         return found
+
+    def assumed_ranges(self) -> Iterator[tuple[str, StepModel, StepModel]]:
+        """Yield what is assumed about the host, with the steps at the slow and the fast end of its range."""
+        if self.engine.is_eager:
+            fast, slow = (self.with_launch(each) for each in self.engine.launch_range_s)
+            yield "the time in which the host launches a kernel is assumed", slow, fast
 
     def placed_cost(self, operation: Operation, weight_bytes: float, cost: Cost, values: Mapping[str, Values]) -> Cost:
         """Return the cost of an operation where it is computed, which is on the GPU."""

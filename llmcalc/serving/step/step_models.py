@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...calc.kv_cache import element_bytes
 from ...calc.memory.number_formats import BITS_A_BYTE
 from ...calc.memory.weight_formats import RequestedFormats
 from ...calc.operand_formats import WeightBits
 from ...calc.sharding import Mesh
-from ...checkpoint.published_weights import PublishedWeights
 from ...core.architecture import Architecture
 from ...core.errors import InputError
 from ...core.record import changed, remembered
 from ...data import table, tables
-from ...engines.llama_cpp_weights import Placement, host_shares
 from ...engines.profile import read_profile
 from ...estimate.hardware import Accelerator
 from ...fitting.memory import serving_weights
@@ -27,9 +25,11 @@ from ...kernels.operations import CONVOLVED, RECURRENT
 from ...kernels.step_operations import check_division
 from ..start.models import state_formats
 from .engine_step import EngineStep, read_engine
-from .host_steps import HostSteps, read_host
-from .overlap import TwoBatchSteps
 from .step import StepModel
+
+if TYPE_CHECKING:
+    from ...checkpoint.published_weights import PublishedWeights
+    from ...engines.llama_cpp_weights import Placement
 
 SIXTEEN_BITS = ("bf16", "fp16")
 
@@ -83,15 +83,19 @@ def step_model(
         stored = number_format(cache or "bf16", "cache")
         own = engine_step(engine, engine_version)
         own = changed(own, is_eager=True) if enforce_eager else own
-        kind = TwoBatchSteps if two_batch_overlap else StepModel
         kept = state_bytes(architecture, own.name, engine_version, *states)
         sizes = architecture, accelerator, mesh, formats, stored, kept, own, efficiencies(), without
-        shares = placement and host_shares(architecture, _weights(architecture, weights), placement)
-        if not shares:
-            return kind(*sizes)
-        found = HostSteps(*sizes)
-        found.shares, found.host = shares, read_host(own.host, accelerator)
-        return found
+        if placement:
+            from ...engines.llama_cpp_weights import host_shares  # needed only by layers in host memory
+            from .host_steps import HostSteps, read_host
+
+            if shares := host_shares(architecture, _weights(architecture, weights), placement):
+                return HostSteps(shares, read_host(own.host, accelerator), *sizes)
+        if two_batch_overlap:
+            from .overlap import TwoBatchSteps  # needed only by two batches
+
+            return TwoBatchSteps(*sizes)
+        return StepModel(*sizes)
 
     return remembered(architecture, "_step_models", key, compute, most=64)
 

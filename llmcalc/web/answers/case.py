@@ -160,6 +160,7 @@ class Case:
 
     def _fit(self, **sizes: int) -> FitResult:
         own: dict[str, Any] = {"count": self.state.n, "batch": self.state.users, **self.formats, **sizes}
+        own["engine"] = "none"  # the page draws plain memory by closed forms
         return fit(self.model, self.gpu.name, **own)
 
     @property

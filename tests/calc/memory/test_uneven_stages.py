@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 import llmcalc
-from llmcalc.calc.memory.pipeline import one_f_one_b_in_flight, pipeline_stages
+from llmcalc.calc.memory.pipeline import one_f_one_b_in_flight
 from llmcalc.calc.memory.training import training_memory
+from llmcalc.calc.pipeline_stages import pipeline_stages
 from llmcalc.core.architecture import Architecture
 from llmcalc.core.record import forget
 

@@ -1,0 +1,79 @@
+"""The question whether a model fits on GPUs, in plain memory: what it needs by its own sizes, without an engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..calc.memory.fit import Fit
+from ..calc.sharding import Mesh
+from ..core.architecture import Architecture
+from ..core.record import record
+from ..engines.hardware import is_reachable
+from ..estimate.hardware import Accelerator
+from .check import check_fit, layout_of
+from .solution import Candidate
+
+Settings = dict[str, Any]
+
+
+@record
+class Question:
+    """Whether a model fits on GPUs, which can be asked again with changed settings.
+
+    Attributes:
+        architecture: the model.
+        gpu: name or memory of the GPU.
+        card: the GPU, or None if only its memory is known.
+        budget: memory and number of the GPUs, as ``check_fit`` takes them.
+        arguments: workload, formats and layout, as ``check_fit`` takes them.
+    """
+
+    architecture: Architecture
+    gpu: str
+    card: Accelerator | None
+    budget: Settings
+    arguments: Settings
+
+    @property
+    def is_training(self) -> bool:
+        """Whether the model is trained."""
+        return bool(self.arguments.get("mode") == "training")
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether requests are at most as long as the model accepts."""
+        return not self.is_training and not self.arguments.get("extend")
+
+    def ask(self, changes: Settings | None = None, *, is_trial: bool = False) -> Fit:
+        """Return the fit check with changed settings. If the model does not fit, a trial may return any layout."""
+        own = {**self.budget, **self.arguments, **(changes or {})}
+        own.pop("gpu", None)
+        return check_fit(self.architecture, **own, is_trial=is_trial)
+
+    def largest(self, name: str) -> tuple[int | None, Fit]:
+        """Return the largest ``seq`` or ``batch`` that fits, or None, and the fit check."""
+        from .sizes import solve_size  # a check alone is fast without the searches
+
+        return solve_size(name, self.architecture, self.budget, self.arguments)
+
+    def fewest(self) -> tuple[int, Fit] | None:
+        """Return the fewest GPUs on which the model fits, and the fit check, or None."""
+        from .sizes import solve_gpus
+
+        found = solve_gpus(self.architecture, self.budget, self.arguments)
+        return found if found and is_reachable(self.card, found[0]) else None
+
+    def more_gpus(self, found: tuple[int, Fit]) -> Settings:
+        """Return the change to a larger number of GPUs, which may need a layout."""
+        is_divided = self.is_training and self.arguments.get("mesh") not in (None, Mesh())
+        mesh = {"mesh": found[1].result.mesh} if is_divided else {}  # with more data-parallel ranks
+        return {"gpu": self.gpu, "count": found[0], **mesh}
+
+    def try_formats(self, formats: dict[str, float]) -> list[Candidate]:
+        """Return the fit checks with weight formats, given with their bits per weight, most bits first."""
+        found, arguments = list[Candidate](), dict[str, Any]()
+        for name, bits in sorted(formats.items(), key=lambda entry: entry[1]):
+            if found and not found[-1].fit.fits:  # more bits do not fit either, so that no other layout is tried
+                arguments = {"layout": layout_of(found[-1].fit)}
+            found.append(Candidate(name, self.ask({**arguments, "weights": name}), bits))
+        return found[::-1]

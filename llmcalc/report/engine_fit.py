@@ -1,0 +1,68 @@
+"""What the report for ``fit`` says if a serving engine answers: whether it starts and holds the requests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.errors import InputError
+from ..core.printable import plural
+from ..engines.lengths import start_length
+from ..engines.settings import LENGTH, setting_flags
+from ..fitting.fit import FitResult
+from ..serving.start.start import Start
+from .document import Fact
+from .heading import named_values
+from .memory import weights_line
+from .numbers import BYTES
+from .serve import memory_tables, settings_of, start_notes, used_text
+
+
+def engine_parts(fit: FitResult, found: Start) -> dict[str, Any]:
+    """Return the parts of the report that an engine changes."""
+    copies = fit.count // found.ranks
+    gpus = f"{copies} replicas on {fit.count}" if copies > 1 else used_text(found)
+    card = fit.accelerator
+    share = f"{found.profile.share_name.replace('_', ' ')} {found.settings['share']:.4g}"
+    return {
+        "subject": f" in {found.engine_title}, {gpus} × {card.title if card else 'GPU'}",
+        "action": own_default(found),
+        "lines": (named_values(settings_of(found)), weights_line(fit.result)),
+        "alerts": list(found.warnings),
+        "facts": (
+            Fact("needed", fit.needed, BYTES, f"per GPU, with the KV cache of {plural(fit.batch, 'request')}"),
+            Fact("usable", fit.usable, BYTES, share),
+            Fact("headroom", fit.headroom, BYTES),
+        ),
+        "tables": memory_tables(found),
+        "notes": start_notes(found, fit.change),
+    }
+
+
+def engine_answer(fit: FitResult, found: Start) -> str:
+    """Return the first line, such as ``✓ fits in vLLM: 4 requests of 8,192 tokens at once, of 8 that ...``."""
+    title, sizes = found.profile.title, f"of {plural(fit.result.workload.seq, 'token')}"
+    most = f"{fit.requests:,}"
+    if fit.fits:
+        likely = "fits" if found.verdict == "starts" else "probably fits"
+        asked = f"{plural(fit.batch, 'request')} {sizes} at once"
+        return f"✓ {likely} in {title}: {asked}, of {most} that the KV cache holds"
+    if found.starts and not found.automatic:
+        return f"✗ does not fit in {title}: {most} of {plural(fit.batch, 'request')} {sizes} at once"
+    if found.starts:
+        return f"✗ does not fit on {plural(found.ranks, 'GPU')}: {title} starts{found.placement}"
+    return f"✗ does not fit in {title}: {found.reason}"
+
+
+def own_default(found: Start) -> str:
+    """Return what the engine does with its default length if it starts only with a changed one, or empty text."""
+    if not found.starts or found.placed:
+        return ""
+    try:
+        length = start_length(found.deployment.architecture, found.engine)
+        own = found.retry({LENGTH: length})
+    except InputError:  # a model that states no length
+        return ""
+    if own.starts or length <= found.max_model_len:
+        return ""
+    this = f"this is {setting_flags(found.profile.flags)[LENGTH]} {found.max_model_len}"
+    return f"{found.profile.title} at its default of {length:,} tokens will not start: {this}"

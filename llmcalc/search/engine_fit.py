@@ -1,0 +1,253 @@
+"""The question whether a serving engine holds requests on GPUs, asked of the deployment that would be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from math import prod
+from typing import Any
+
+from ..calc.kv_cache import state
+from ..calc.memory.fit import LARGEST, Fit, largest_fitting
+from ..calc.memory.inference import InferenceMemory
+from ..calc.sharding import Mesh
+from ..core.architecture import Architecture
+from ..core.errors import InputError, spelled
+from ..core.record import NamedTuple, changed, fields, record, remembered
+from ..engines.hardware import check_engine, default_engine, is_reachable, reads
+from ..engines.served_models import unserved
+from ..estimate.hardware import NODE
+from ..fitting.advice import Change
+from ..fitting.check import check_fit
+from ..fitting.fit import FitResult, answer
+from ..fitting.layouts import Layout
+from ..fitting.question import Question, Settings
+from ..fitting.sizes import MOST_SERVING_GPUS
+from ..fitting.solution import OFFLOADS, Candidate
+from ..inputs.gpus import Gpus
+from ..inputs.settings import mesh_settings
+from ..schema.preset import ASKED
+from ..serving.deployment import Deployment, deployment
+from ..serving.start.models import serving_mesh_of
+from ..serving.start.predict import start
+from ..serving.start.start import Start
+from ..serving.start.usual_layout import has_room, layouts_of, start_on_usual_layout, usual_layouts, usual_sizes
+
+NONE = "none"
+NOTHING: Mapping[str, Any] = {}
+RANKS = ("dp", "tp", "pp")
+LAYOUT = (*RANKS, "ep")
+# settings of ``fit`` that an engine has, by its names
+TAKEN = {"dtype": "dtype", "weights": "weights", "cache": "cache", "step_tokens": "max_num_batched_tokens"}
+
+
+def plain_reason(question: Question, given: Mapping[str, Any], solve: str | None, engine: str | None) -> str | None:
+    """Return why plain memory answers a question in place of an engine, or None if the engine does."""
+    card, architecture = question.card, question.architecture
+    if engine == NONE or question.is_training or solve in OFFLOADS:
+        return ""
+    if card is None:
+        return f"no engine is known for {question.gpu}"
+    known = {"seq", "batch", *TAKEN, *LAYOUT, "mode", "mesh"}
+    if other := next((name for name in given if name not in known), None):
+        return spelled(f"{{{other}}} is a setting of plain memory")
+    mesh = given.get("mesh") or Mesh()
+    if mesh != Mesh(**{name: getattr(mesh, name) for name in LAYOUT}):
+        return "no engine has such a mesh"
+    if not reads(card, architecture, given.get("weights")):
+        return f"no engine on {card.title} reads the weights"
+    name = engine or default_engine(architecture, card, given.get("weights")).name
+    return unserved(name, architecture) or _uncached(architecture)
+
+
+def _uncached(architecture: Architecture) -> str | None:
+    """Return why no engine starts with a model that generates no text, or None."""
+    has_cache = state(architecture, seq=1, extend=True).bytes > 0
+    return None if has_cache else f"{architecture.name} has no KV cache"
+
+
+@record
+class EngineQuestion(Question):
+    """Whether a serving engine starts and holds ``batch`` requests of ``seq`` tokens at once.
+
+    Attributes:
+        given: settings of ``fit`` that were given.
+        engine: the engine that was named, or None.
+    """
+
+    given: Mapping[str, Any] = NOTHING
+    engine: str | None = None
+
+    def ask(self, changes: Settings | None = None, *, is_trial: bool = False) -> FitResult:
+        """Return the fit check with changed settings. A trial leaves out the parts of plain memory."""
+        deployed, asked = self._deployed(changes or {})
+        found = asked.start_on_usual_layout(deployed) if deployed.has_free_layout else asked.start(deployed)
+        whole = asked.start(found.deployment.with_whole_model()) if found.automatic else found  # of llama.cpp
+        memory, seq = whole.memory, asked.seq
+        needed = memory.budget - memory.available.best + float(whole.pool.bytes_of(seq)) * asked.of_rank(found)
+        return FitResult(
+            memory.total, memory.total - memory.budget, int(needed), asked.gpus,
+            None if is_trial else self._plain(found, asked), self.architecture, self.card, start=found,
+            requests=asked.held(whole), batch=asked.batch,
+        )  # fmt: skip
+
+    def _deployed(self, changes: Settings) -> tuple[Deployment, Asked]:
+        """Return the deployment with changed settings, without a length, and the requests that are asked for."""
+        own: dict[str, Any] = {**self.given, **changes}
+        engine = self.engine or default_engine(self.architecture, self.card, own.get("weights")).name
+        settings = {theirs: own[name] for name, theirs in TAKEN.items() if own.get(name) is not None}
+        layout, count = _layout(self.given), int(own.get("count") or self.budget["count"])
+        ranks = prod(layout.get(name, 1) for name in RANKS)
+        replicas = max(count // ranks, 1) if layout else 1
+        seq, batch = (changes.get(name) or self.arguments.get(name) or 1 for name in ("seq", "batch"))
+
+        def compute() -> Deployment:
+            check_engine(engine, self.card)
+            gpus = Gpus(self.card, self.budget["memory_bytes"], count // replicas)
+            title = str(self.architecture.inputs.get(ASKED) or self.architecture.name)
+            return deployment(self.architecture, gpus, engine, None, {**settings, **layout}, title=title)
+
+        key = engine, count, tuple(settings.items())
+        return remembered(self, "_deployments", key, compute), Asked(seq, batch, count, replicas)
+
+    def _plain(self, found: Start, asked: Asked) -> InferenceMemory:
+        """Return the plain memory of the same requests on the same layout."""
+        mesh, dp = serving_mesh_of(found.architecture, found.settings), found.settings.get("dp", 1)
+        own = {name: value for name, value in self.arguments.items() if name not in ("mesh", "mode")}
+        own |= {"seq": asked.seq, "batch": asked.batch, "weights": found.settings.get("weights")}
+        layout = Layout(asked.replicas * dp // mesh.dp, mesh)
+        checked = check_fit(
+            self.architecture, found.memory.total, 0, layout.replicas * mesh.ranks, layout=layout, **own
+        )
+        assert isinstance(checked.result, InferenceMemory)
+        return checked.result
+
+    def largest(self, name: str) -> tuple[int | None, FitResult]:
+        """Return the largest ``seq`` or ``batch`` on any layout, or None, and the fit check."""
+        deployed, asked = self._deployed({name: 1})
+        limit = (deployed.limit.allowed if name == "seq" else None) or LARGEST
+        most = 0
+        for sizes in usual_layouts(deployed) if deployed.has_free_layout else [_layout(self.given)]:
+            own = deployed.on_layout(sizes)
+
+            def fits(size: int, own: Deployment = own) -> bool:
+                question = asked._replace(**{name: size})
+                return question.is_enough(question.start(own))
+
+            if has_room(deployed, sizes):
+                with suppress(InputError):  # ranks that do not divide the model
+                    most = largest_fitting(fits, limit, most + 1) or most
+        return most or None, self.ask({name: most or 1})
+
+    def fewest(self) -> tuple[int, FitResult] | None:
+        """Return the fewest GPUs on which the engine holds all requests, or None."""
+        layout, node = _layout(self.given), self.card.node if self.card else NODE
+        ranks = prod(layout.get(name, 1) for name in RANKS)
+        if layout:
+            counts: Iterable[int] = range(ranks, MOST_SERVING_GPUS * ranks + 1, ranks)
+        else:
+            most = max(MOST_SERVING_GPUS, 2 * node)
+            counts = reversed(usual_sizes(self.architecture, most, node))
+        for count in counts:
+            if not is_reachable(self.card, count):
+                return None
+            if self._is_enough_on(count):
+                return count, self.ask({"count": count})
+            start = self.ask({"count": count}, is_trial=True).start if layout else None
+            if start and not start.starts:
+                return None  # more replicas do not help
+        return None
+
+    def _is_enough_on(self, count: int) -> bool:
+        """Return whether a layout that uses all of the GPUs is enough."""
+        deployed, asked = self._deployed({"count": count})
+        layouts = layouts_of(deployed, count) if deployed.has_free_layout else [_layout(self.given)]
+        for sizes in layouts:
+            if has_room(deployed, sizes):
+                with suppress(InputError):
+                    if asked.is_enough(asked.start(deployed.on_layout(sizes))):
+                        return True
+        return False
+
+    def more_gpus(self, found: tuple[int, Fit]) -> Settings:
+        """Return the change to a larger number of GPUs."""
+        return {"gpu": self.gpu, "count": found[0]}
+
+    def try_formats(self, formats: dict[str, float]) -> list[Candidate]:
+        """Return the fit checks with the weight formats that an engine reads, given with their bits per weight."""
+        found = list[Candidate]()
+        for name, bits in sorted(formats.items(), key=lambda entry: -entry[1]):
+            with suppress(InputError):  # a format that the engine does not have
+                found.append(Candidate(name, self.ask({"weights": name}), bits))
+        return found
+
+
+class Asked(NamedTuple):
+    """Requests that an engine is asked to hold: ``batch`` requests of ``seq`` tokens on all replicas of a layout."""
+
+    seq: int
+    batch: int
+    gpus: int
+    replicas: int
+
+    def of_rank(self, found: Start) -> int:
+        """Return the requests of a data-parallel rank."""
+        return -(-self.batch // (int(found.settings.get("dp", 1)) * self.replicas))
+
+    def held(self, found: Start) -> int:
+        """Return the most requests that the KV caches of all replicas hold."""
+        own = found.pool.requests(self.seq) if found.memory.available.best > 0 else 0
+        return int(own) * int(found.settings.get("dp", 1)) * self.replicas
+
+    def is_enough(self, found: Start) -> bool:
+        """Return whether an engine starts with the whole model on its GPUs and holds the requests."""
+        return found.starts and not found.automatic and self.held(found) >= self.batch
+
+    def start_on_usual_layout(self, deployed: Deployment) -> Start:
+        """Return how the engine starts on the first layout that is enough."""
+        return start_on_usual_layout(deployed, self.start, self.is_enough)
+
+    def start(self, deployed: Deployment) -> Start:
+        """Return how the engine starts on a layout, with as many sequences at once as are asked for.
+
+        By default, an engine allows many sequences. Recurrent models may have no memory for the states of so many.
+        """
+        if deployed.profile.rule == "sum":  # llama.cpp: the context is that of all requests
+            return _started(deployed, {"max_model_len": self.seq * self.batch, "max_num_seqs": self.batch})
+        found = _started(deployed, {"max_model_len": self.seq})
+        own, usual, most = self.of_rank(found), found.settings["max_num_seqs"], found.most_states
+        if most and own <= most.low < usual:
+            return _started(deployed, {"max_model_len": self.seq, "max_num_seqs": int(most.low)})
+        return found if own <= usual else _started(deployed, {"max_model_len": self.seq, "max_num_seqs": own})
+
+
+def _started(deployed: Deployment, change: Settings) -> Start:
+    return remembered(deployed, "_starts", tuple(change.items()), lambda: start(deployed.with_change(change)))
+
+
+def _layout(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the given layout, by the settings of engines."""
+    mesh = mesh_settings({name: given[name] for name in (*LAYOUT, "mesh") if name in given})
+    sizes: dict[str, Any] = {name: getattr(mesh, name) for name in RANKS if getattr(mesh, name) > 1}
+    return {**sizes, **({"expert_parallel": True} if mesh.ep > 1 else {})}
+
+
+def ask_engine(question: Question, given: Mapping[str, Any], solve: str | None, engine: str | None) -> FitResult:
+    """Return the answer of an engine to a question, or that of plain memory if no engine has one.
+
+    Raises:
+        InputError: an engine is named that cannot answer.
+    """
+    reason = plain_reason(question, given, solve, engine)
+    if reason is None:
+        own = {field.name: getattr(question, field.name) for field in fields(Question)}
+        return answer(EngineQuestion(**own, given=given, engine=engine), solve, _find_changes)
+    if reason and engine is not None:
+        raise InputError(f"cannot answer: {reason}", parameter="engine", hint="omit it, or use {engine=none}")
+    return changed(answer(question, solve, _find_changes), plain=reason)
+
+
+def _find_changes(question: Question) -> Iterable[Change]:
+    from ..fitting.fit_changes import fit_changes  # needed only by checks that fail
+
+    return fit_changes(question)
