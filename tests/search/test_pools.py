@@ -107,3 +107,11 @@ def test_a_layout_that_leaves_gpus_over_is_refused() -> None:
 def test_one_request_is_answered_unless_their_number_is_given() -> None:
     assert [pools("1x", concurrency=number).concurrency for number in (None, 23)] == [1, 23]
     assert pools("1x").to_dict()["concurrency"] == 1
+
+
+def test_pools_change_no_answer_without_them() -> None:
+    model, load = llmcalc.load("llama3.1-8b"), {"isl": 3001, "osl": 103}
+    llmcalc.serving_front(model, "h100:2", **load)
+    kernels = llmcalc.serve(model, "h100", concurrency=7, **load).kernels
+    assert kernels == llmcalc.serve("llama3.1-8b", "h100", concurrency=7, **load).kernels
+    assert "collectives all-gather" not in kernels
