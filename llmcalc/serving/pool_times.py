@@ -137,7 +137,7 @@ def decodes(
         step = step.averaged(lambda value: load.without_classes(load.mean_decoding(value)))
     pool = pool or plain_pool(model, cache_space(model))
     capacity = request_room(model, load._replace(concurrency=0.0), pool).capacity
-    # not ``model.coefficients``, which would list the kernel for deployments without pools that share the model of steps
+    # not ``model.coefficients``, which would list the kernel for deployments without pools
     measured = model.measured.coefficients("collectives", model.accelerator.name, "all-gather", model.without)
     share = measured.values["link"]
     device = model.device.between(model.mesh.ranks + 1)  # and a GPU of the other pool
