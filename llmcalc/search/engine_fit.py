@@ -246,10 +246,8 @@ def ask_engine(question: Question, given: Mapping[str, Any], solve: str | None, 
     if reason is None:
         own = {field.name: getattr(question, field.name) for field in fields(Question)}
         return answer(EngineQuestion(**own, given=given, engine=engine), solve, _find_changes)
-    if engine is not None and question.is_training:
-        raise InputError("has no effect in training", parameter="engine", hint="omit it")
-    if engine is not None and engine != NONE:
-        reason = reason or f"plain memory answers {{solve={solve}}}"
+    if engine not in (None, NONE):
+        reason = reason or f"plain memory answers {'training' if question.is_training else f'{{solve={solve}}}'}"
         raise InputError(f"cannot answer: {reason}", parameter="engine", hint="omit it, or use {engine=none}")
     return changed(answer(question, solve, _find_changes), plain=reason)
 

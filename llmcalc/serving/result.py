@@ -141,7 +141,7 @@ class ServingResult(ServiceResult):
 
     @property
     def is_refused(self) -> bool:
-        """Whether the engine refuses the layout, the settings or this length, whatever the memory: nothing has times."""
+        """Whether the engine refuses the layout, the settings or this length, so that nothing has times."""
         start = self.point.start
         return bool(self.too_long or (start and start.refusals))
 
