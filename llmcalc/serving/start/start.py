@@ -170,8 +170,7 @@ class Start(NotebookDisplay):
     def pool(self) -> CachePool:
         """What a request occupies in the KV cache of a rank, as the scheduler of the engine fills it."""
         if self.placed:
-            own = self.placed.groups.get(self.placed.largest_gpu, ())
-            return CachePool(own, max(self.memory.available.best, 0))
+            return self.placed.tightest_pool(self.memory.available.best, self.max_model_len)
         space = self.blocks.best * float(self.groups.block_bytes)
         most = self.groups.states.most_requests(self.memory.available.best)
         return paged_pool(self.groups, space, self._state_blocks, self.settings.get("dcp", 1), most)
@@ -180,8 +179,8 @@ class Start(NotebookDisplay):
     def concurrency(self) -> Interval:
         """Number of requests of ``max_model_len`` tokens that fit into the KV cache, as the engine counts them."""
         if self.buffers:
-            block = float(self.groups.block_bytes) or 1.0  # none is on a GPU
-            return self.memory.available.each(lambda size: max(size, 0) / block)
+            pools = self.memory.available.each(lambda size: self.placed.tightest_pool(size, self.max_model_len))
+            return pools.each(lambda pool: pool.requests(self.max_model_len))
         if self.profile.rule == PROFILED:
             counted = max(self._request_blocks(self.max_model_len, is_counted=True), 1)
             return self.blocks.each(lambda blocks: blocks / counted)
