@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ..core.architecture import Architecture, Stack
 from ..core.declaration import Declaration, State
@@ -15,6 +16,9 @@ from ..core.functions import RECURRENCES
 from ..core.ledger import Entry, declarations
 from ..core.record import NamedTuple, remembered
 from ..core.workload import symbols
+
+if TYPE_CHECKING:
+    from .sharding import Mesh
 
 PAIRS = "visible_pairs"  # factor that replaces (q, k) under a mask
 Extent = Form | int
@@ -119,6 +123,21 @@ def walk(architecture: Architecture, conventions: Conventions) -> Sequence[Place
         return found
 
     return remembered(architecture, "_placed", conventions, compute, most=16)
+
+
+def executed_declarations(architecture: Architecture) -> list[Declaration]:
+    """Return the declarations of all executed layers and inner layers."""
+
+    def compute() -> list[Declaration]:
+        found = declarations(*(stack for stack in architecture.stacks if not stack.unused))
+        return list({id(declaration): declaration for *_, declaration in found}.values())
+
+    return remembered(architecture, "_executed_declarations", None, compute)
+
+
+def division(architecture: Architecture, mesh: Mesh) -> tuple[int | bool | None, ...]:
+    """Return what the shares of all tensors on a mesh depend on. Meshes that differ in replicas have it in common."""
+    return remembered(architecture, "_division", mesh, lambda: mesh.division_of(*executed_declarations(architecture)))
 
 
 def executed(declaration: Declaration, conventions: Conventions) -> tuple[Equation, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
@@ -88,6 +88,7 @@ class Declaration:
         component: component of the tensors and equations that are declared next, or empty for that of the layer.
         components: component of each equation for which it differs from that of the layer.
         layer: layer that the equations belong to, set by ``bind``.
+        divisions: attribute of ``Parallel`` that lists an axis, by axis, set by ``bind``.
 
     >>> d = Declaration({"d": 3, "f": 5})
     >>> d.weights("w1[d | f]", "b1[f]")
@@ -98,10 +99,12 @@ class Declaration:
     __slots__ = (
         "__dict__",
         "divides_experts",
+        "divisions",
         "executed",
         "extents",
         "layer",
         "leaves",
+        "routed_axes",
     )  # a reference and caches, ignored in comparisons
 
     def __init__(self, axes: dict[str, int | str], *, as_torch: dict[str, int | str] | None = None) -> None:
@@ -109,6 +112,8 @@ class Declaration:
         self.extents: dict[Hashable, tuple[object, int | Form]] = {}
         self.executed: dict[Hashable, tuple[Equation, ...]] = {}
         self.divides_experts: bool | None = None
+        self.routed_axes: frozenset[str] | None = None
+        self.divisions: Mapping[str, str] = {}
         self.layer: Traits | None = None
         self.axes = axes
         self.input = "x"
@@ -170,7 +175,7 @@ class Declaration:
         found.tensors = [changed(tensor, unused=True) for tensor in self.tensors]
         found.parts = [(name, part.only_stored()) for name, part in self.parts]
         found.idle_experts, found.spare_positions, found.logits = self.idle_experts, self.spare_positions, self.logits
-        found.layer, found.is_only_stored = self.layer, True
+        found.layer, found.divisions, found.is_only_stored = self.layer, self.divisions, True
         return found
 
     def bind(self, layer: Traits) -> Declaration:
@@ -178,7 +183,8 @@ class Declaration:
         declaration.
         """
         for _, declaration in self.walk():
-            declaration.layer = declaration.layer or layer
+            if declaration.layer is None:
+                declaration.layer, declaration.divisions = layer, divisions(type(layer))
         return self
 
     def include(self, name: str, part: Layer | Declaration, *, of: str = "", gives: str = "") -> None:
@@ -198,7 +204,14 @@ class Declaration:
 
     def division(self, axis: str) -> str:
         """Return the ``Parallel`` attribute that lists an axis, or an empty string if no attribute does."""
-        return divisions(type(self.layer)).get(axis, "") if self.layer else ""  # type: ignore[arg-type]
+        return self.divisions.get(axis, "")
+
+    @property
+    def expert_axes(self) -> frozenset[str]:
+        """Axes that count the experts of a token. Ask only after the declaration is complete."""
+        if self.routed_axes is None:
+            self.routed_axes = frozenset([tensor.active[1] for tensor in self.tensors if tensor.active])
+        return self.routed_axes
 
     @property
     def has_divided_experts(self) -> bool:
