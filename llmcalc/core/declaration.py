@@ -88,6 +88,7 @@ class Declaration:
         component: component of the tensors and equations that are declared next, or empty for that of the layer.
         components: component of each equation for which it differs from that of the layer.
         layer: layer that the equations belong to, set by ``bind``.
+        expert_axes: axes that count the experts of a token.
         divisions: attribute of ``Parallel`` that lists an axis, by axis, set by ``bind``.
 
     >>> d = Declaration({"d": 3, "f": 5})
@@ -101,10 +102,10 @@ class Declaration:
         "divides_experts",
         "divisions",
         "executed",
+        "expert_axes",
         "extents",
         "layer",
         "leaves",
-        "routed_axes",
     )  # a reference and caches, ignored in comparisons
 
     def __init__(self, axes: dict[str, int | str], *, as_torch: dict[str, int | str] | None = None) -> None:
@@ -112,7 +113,7 @@ class Declaration:
         self.extents: dict[Hashable, tuple[object, int | Form]] = {}
         self.executed: dict[Hashable, tuple[Equation, ...]] = {}
         self.divides_experts: bool | None = None
-        self.routed_axes: frozenset[str] | None = None
+        self.expert_axes: set[str] = set()
         self.divisions: Mapping[str, str] = {}
         self.layer: Traits | None = None
         self.axes = axes
@@ -155,6 +156,8 @@ class Declaration:
                 if axis not in self.axes:
                     raise DescriptionError(f"axis {axis!r} of tensor {short_repr(spec)} has no length")
             self.tensors.append(Tensor(name, groups, linear, share, active, table, buffer, unused, self.component))
+        if active:
+            self.expert_axes.add(active[1])
 
     def equations(self, *lines: str, tag: str = "") -> None:
         """Declare equations in execution order. ``tag`` is an additional tag of all of them, such as ``nograd``."""
@@ -175,7 +178,8 @@ class Declaration:
         found.tensors = [changed(tensor, unused=True) for tensor in self.tensors]
         found.parts = [(name, part.only_stored()) for name, part in self.parts]
         found.idle_experts, found.spare_positions, found.logits = self.idle_experts, self.spare_positions, self.logits
-        found.layer, found.divisions, found.is_only_stored = self.layer, self.divisions, True
+        found.layer, found.divisions, found.expert_axes = self.layer, self.divisions, self.expert_axes
+        found.is_only_stored = True
         return found
 
     def bind(self, layer: Traits) -> Declaration:
@@ -207,18 +211,11 @@ class Declaration:
         return self.divisions.get(axis, "")
 
     @property
-    def expert_axes(self) -> frozenset[str]:
-        """Axes that count the experts of a token. Ask only after the declaration is complete."""
-        if self.routed_axes is None:
-            self.routed_axes = frozenset([tensor.active[1] for tensor in self.tensors if tensor.active])
-        return self.routed_axes
-
-    @property
     def has_divided_experts(self) -> bool:
         """Whether the shares of tensors depend on the ranks of experts. Ask only after the declaration is complete."""
         if self.divides_experts is None:
-            is_routed = any(tensor.active for tensor in self.tensors)
-            self.divides_experts = is_routed or any("expert" in self.division(axis) for axis in self.axes)
+            divided = {"expert", "null_experts"}.intersection(map(self.division, self.axes))
+            self.divides_experts = bool(self.expert_axes or divided)
         return self.divides_experts
 
     def name_of(self, axis: str) -> str:
