@@ -97,10 +97,12 @@ class Placed(NamedTuple):
         """
         separate = self.declaration.mask.startswith("apart:")  # pairs across chunks are never computed
         masked = (self.conventions.attention == "causal" and self.declaration.mask) or separate
-        if not (masked and {"q", "k"} <= set(axes)):
-            return [(axis, self.extent(axis)) for axis in axes]
-        others = [(axis, self.extent(axis)) for axis in axes if axis not in ("q", "k")]
-        return [(PAIRS, visible_pairs(self.declaration, self.symbols)), *others]
+        own, found = (self.declaration, self.symbols, self.conventions.convention), list[tuple[str, Extent]]()
+        if masked and {"q", "k"} <= set(axes):
+            found, axes = [(PAIRS, visible_pairs(*own[:2]))], tuple(axis for axis in axes if axis not in ("q", "k"))
+        for axis in axes:
+            found.append((axis, extent(axis, *own)))
+        return found
 
 
 def executed_stacks(architecture: Architecture, conventions: Conventions) -> Iterator[tuple[Stack, dict[str, Form]]]:

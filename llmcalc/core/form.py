@@ -136,7 +136,8 @@ class Form(Symbolic):
         for monomial, factor in self.terms.items():
             value: Any = factor
             for atom in monomial:
-                value = value * _value(atom, workload)
+                is_given = isinstance(atom, str) and atom in workload
+                value = value * (workload[atom] if is_given else _value(atom, workload))
             total = total + value
         return total
 
@@ -149,9 +150,7 @@ class Form(Symbolic):
 
 def _value(atom: Atom, workload: Mapping[str, Any]) -> Any:
     if isinstance(atom, str):
-        if atom not in workload:
-            raise UnknownNameError("workload symbol", atom, workload)
-        return workload[atom]
+        raise UnknownNameError("workload symbol", atom, workload)
     return FUNCTIONS[atom.function](*(lift(argument)(**workload) for argument in atom.arguments))
 
 

@@ -69,14 +69,15 @@ def wrap(text: str, width: int, indent: str = "") -> list[str]:
     margin = text[: len(text) - len(text.lstrip())]
     if not text.isprintable():  # names can contain any character
         text = "".join(letter if letter.isprintable() else " " for letter in text)
+    width_of = len if (text + indent).isascii() else text_width
     words = text.split()
     lines, line, is_empty = [], margin, True
     for word in words:
-        if not is_empty and text_width(f"{line} {word}") > width:
+        if not is_empty and width_of(f"{line} {word}") > width:
             lines.append(line)
             line, is_empty = indent, True
-        while text_width(line + word) > width > text_width(line):
-            room = fitting_length(word, width - text_width(line))
+        while width_of(line + word) > width > width_of(line):
+            room = fitting_length(word, width - width_of(line))
             cut = max(word.rfind(end, 0, room) for end in WORD_ENDS) + 1 or room
             lines.append(line + word[:cut])
             line, word = indent, word[cut:]
