@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Iterator, Mapping
 from functools import cached_property, lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from .errors import DescriptionError, short_repr
@@ -49,7 +50,7 @@ class Tensor:
     @cached_property
     def axes(self) -> tuple[str, ...]:
         """Axes of all dimensions, in order."""
-        return tuple(axis for group in self.groups for axis in group)
+        return tuple(chain.from_iterable(self.groups))
 
 
 @record
@@ -152,7 +153,7 @@ class Declaration:
         """Declare tensors such as ``wq[d | h e]``."""
         for spec in specs:
             name, groups, linear = _read_tensor(spec)
-            for axis in (axis for group in groups for axis in group):
+            for axis in chain.from_iterable(groups):
                 if axis not in self.axes:
                     raise DescriptionError(f"axis {axis!r} of tensor {short_repr(spec)} has no length")
             self.tensors.append(Tensor(name, groups, linear, share, active, table, buffer, unused, self.component))
@@ -188,7 +189,7 @@ class Declaration:
         """
         for _, declaration in self.walk():
             if declaration.layer is None:
-                declaration.layer, declaration.divisions = layer, divisions(type(layer))
+                declaration.layer, declaration.divisions = layer, divisions(type(layer))  # type: ignore[arg-type]
         return self
 
     def include(self, name: str, part: Layer | Declaration, *, of: str = "", gives: str = "") -> None:

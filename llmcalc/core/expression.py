@@ -18,7 +18,7 @@ from typing import Any
 
 from .errors import InputError, SizeError, UnknownNameError, short_repr
 
-_TOKEN = re.compile(r"\s*(?:([0-9]+)|([A-Za-z_][A-Za-z_0-9]*)|(.))", re.DOTALL)
+_TOKEN = re.compile(r"(?a)(\d+)|(\w+)|(\S)")  # a number, a name or a sign
 _LONGEST = 400
 _DEEPEST = 40
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub, "*": operator.mul}
@@ -55,6 +55,11 @@ def names_in(text: str) -> frozenset[str]:
     return frozenset(tree[1] for tree in subtrees(parse(text)) if tree[0] == "name")
 
 
+def words_in(text: str) -> list[str]:
+    """Return the names in a text, including function names. The text need not be a valid expression."""
+    return [name for _, name, _ in _TOKEN.findall(text) if name]
+
+
 def subtrees(tree: Tree) -> Iterator[Tree]:
     """Yield a parsed expression and all of its subexpressions."""
     yield tree
@@ -68,7 +73,7 @@ class _Parser:
 
     def __init__(self, text: str) -> None:
         self.text, self.at, self.depth = text, 0, 0
-        self.tokens = [match.groups() for match in _TOKEN.finditer(text) if match.group().strip()]
+        self.tokens = _TOKEN.findall(text)
 
     def sum(self) -> Tree:
         if self.depth > _DEEPEST:

@@ -133,11 +133,11 @@ class Form(Symbolic):
             UnknownNameError: if a symbol has no value.
         """
         total: Any = 0
+        known: Mapping[Any, Any] = workload
         for monomial, factor in self.terms.items():
             value: Any = factor
             for atom in monomial:
-                is_given = isinstance(atom, str) and atom in workload
-                value = value * (workload[atom] if is_given else _value(atom, workload))
+                value = value * (known[atom] if type(atom) is str and atom in known else _value(atom, known))
             total = total + value
         return total
 
