@@ -6,11 +6,11 @@ import re
 from collections.abc import Hashable, Iterator, Mapping
 from functools import cached_property, lru_cache
 from itertools import chain
-from typing import TYPE_CHECKING
 
 from .errors import DescriptionError, short_repr
 from .record import changed, record
 from .traits import EXPERTS, MATRIX, Traits, divisions, glossary
+from .type_names import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .equation import Equation
@@ -249,5 +249,5 @@ def _read_tensor(spec: str) -> tuple[str, tuple[tuple[str, ...], ...], bool]:
     match = _TENSOR.fullmatch(spec)
     if not match:
         raise DescriptionError(f"invalid tensor {short_repr(spec)}; use a form such as wq[d | h e]")
-    groups = tuple(tuple(group.split()) for group in match[2].replace("|", ";").split(";"))
+    groups = tuple(map(tuple, map(str.split, match[2].replace("|", ";").split(";"))))
     return match[1], groups, "|" in match[2]

@@ -14,9 +14,9 @@ import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any
 
 from .errors import InputError, SizeError, UnknownNameError, short_repr
+from .type_names import Any
 
 _TOKEN = re.compile(r"(?a)(\d+)|(\w+)|(\S)")  # a number, a name or a sign
 _LONGEST = 400
@@ -73,7 +73,7 @@ class _Parser:
 
     def __init__(self, text: str) -> None:
         self.text, self.at, self.depth = text, 0, 0
-        self.tokens = _TOKEN.findall(text)
+        self.tokens: list[tuple[str, str, str]] = _TOKEN.findall(text)
 
     def sum(self) -> Tree:
         if self.depth > _DEEPEST:
@@ -122,7 +122,7 @@ class _Parser:
 
     def take(self, signs: str) -> str:
         """Consume and return the next token if it is in ``signs``. Otherwise, return an empty string."""
-        sign = self.tokens[self.at][2] if self.at < len(self.tokens) else None
+        sign = self.tokens[self.at][2] if self.at < len(self.tokens) else ""
         if not sign or sign not in signs:
             return ""
         self.at += 1

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
 
 from .errors import UnknownNameError
 from .record import NamedTuple
+from .type_names import Any
 
 
 class Call(NamedTuple):

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import compress
 from operator import is_not
-from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
 from .errors import DescriptionError, InputError, SizeError, UnknownNameError, short_repr
 from .record import MISSING, changed, fields
+from .type_names import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
 if TYPE_CHECKING:
     from .shrink import Sizes

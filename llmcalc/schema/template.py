@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from ..core.errors import DescriptionError, InputError, short_repr
 from ..core.expression import evaluate, parse, words_in
+from ..core.type_names import Any
 
 Path = tuple[Any, ...]
 

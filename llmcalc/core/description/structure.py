@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from ..architecture import Architecture, Stack, declare, layer_glossary
 from ..layer import Layer
@@ -15,6 +14,7 @@ from ..part import nested_fields
 from ..printable import plural
 from ..record import MISSING, NamedTuple, fields, record, remembered
 from ..traits import role_fields
+from ..type_names import Any
 
 MOST_VALUES = 3
 MAIN_ROLES = (  # of sizes, most important first

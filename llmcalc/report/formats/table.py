@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from ...core.errors import spelled
 from ...core.printable import fitting_length, text_width
+from ...core.type_names import TYPE_CHECKING
 from ..column_layout import GAP, bar, filled, fit, pieces
 from ..document import Document, Fact, Table
 from ..numbers import exact
@@ -102,6 +102,8 @@ def wrap_command(text: str, width: int) -> list[str]:
 
 def _lines(text: str, width: int) -> list[str]:
     """Return the lines of a text, or of a command line."""
+    if text.isprintable() and text_width(text) <= width:
+        return [text]
     return wrap_command(text, width) if _is_command(text) else wrap(text, width)
 
 
@@ -182,7 +184,8 @@ def _row(cells: Sequence[tuple[str, int, bool, str]], paint: Paint) -> Iterator[
         for lines, (_, width, right, style) in zip(wrapped, cells, strict=True):
             text = lines[at] if at < len(lines) else ""
             spaces = " " * (width - text_width(text))
-            line.append(spaces + paint(text, style) if right else paint(text, style) + spaces)
+            painted = paint(text, style) if style else text
+            line.append(spaces + painted if right else painted + spaces)
         yield SPACE.join(line)
 
 
