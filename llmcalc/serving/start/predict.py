@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from ...core.architecture import Architecture
-from ...core.record import changed
+from ...core.record import changed, remembered
 from ...engines.hardware import refused_format, refuses_dtype
 from ...engines.lengths import length_notes, start_length
 from ...engines.profile import GIB, EngineProfile, version_number
@@ -97,8 +97,14 @@ def _divide_memory(deployment: Deployment) -> Start:
         placed = llama_cpp_model(architecture, settings, build, state_copies(settings, rule))
         placed = placed.with_draft(draft.placed(architecture, settings, build)) if draft else placed
     loaded = draft.loaded(placed, profile) if draft else ()
-    own = model_bytes(architecture, profile, settings, placed, loaded if counts_draft else ())
-    own_profile = changed(profile, settings=settings)
+    counted, own_profile = loaded if counts_draft else (), changed(profile, settings=settings)
+    if placed:
+        own = model_bytes(architecture, profile, settings, placed, counted)
+    else:  # once for all kinds of GPUs with the same settings
+        key = (rule, *profile.padding.items(), repr(settings), counted)
+        own = remembered(
+            architecture, "_model_bytes", key, lambda: model_bytes(architecture, profile, settings, drafts=counted)
+        )
 
     def divide(sizes: ModelBytes) -> MemoryDivision:
         return RULES[rule](sizes, total, own_profile)
