@@ -7,10 +7,10 @@ as typer does. What is wrong with any other line is explained by typer, or in a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 from ..core.errors import InputError, nearest, short_repr
 from ..core.setting import LENGTHS, SCALES, read_integer
+from ..core.type_names import Any
 from .spec import Argument, Command, Option
 
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
-from typing import Any
 
 from ..calc.memory.number_formats import Format, read_format
 from ..calc.memory.weight_formats import TABLES, UNQUANTISED, FormatRule, RequestedFormats
 from ..core.errors import InputError, UnknownNameError
 from ..core.record import OF_LAYERS, changed, remembered
 from ..core.traits import NORM, ROUTER
+from ..core.type_names import TYPE_CHECKING, Any
 from ..data import table, tables
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..checkpoint.published_weights import PublishedWeights
     from ..core.architecture import Architecture

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
 
 from .. import layers
 from ..core.architecture import Block, Branch, Named, Run, Stack, Sublayer
@@ -28,6 +27,7 @@ from ..core.expression import evaluate
 from ..core.layer import LARGEST_SIZE, Layer, is_number
 from ..core.layer_history import with_n_sums
 from ..core.record import MISSING, fields
+from ..core.type_names import Any
 from .order import names_in_order, read_order
 from .plain_data import changed_errors, mapping_at
 
