@@ -62,7 +62,8 @@ def _callback(command: Command) -> Callable[..., None]:
 
 
 def _parameter(parameter: Parameter) -> inspect.Parameter:
-    complete, kind = completer(parameter.complete) if parameter.complete else None, Any
+    complete: Any = completer(parameter.complete) if parameter.complete else None
+    kind: Any
     if isinstance(parameter, Argument):
         what: Any = typer.Argument(help=parameter.help, autocompletion=complete)
         kind = list[str] if parameter.many else str
