@@ -281,8 +281,7 @@ def aliases(result: Params, name: str) -> dict[str, str]:
         rule = layout.rule(keys, conditions_of(row.entry.layer, row.entry.stack, alone))
         others = [other for key in keys for other in layout.rules.get(key, ()) if "{x}" not in other.stored]
         stored = stored_name(rule, row, number)
-        identity = row.tensor.share or (row.entry.stack.name, number, stored)
-        own = primary.setdefault(identity, stored)
+        own = primary.setdefault(row.tensor.share or (row.entry.stack.name, number, stored), stored)
         for other in {stored, *(stored_name(other, row, number) for other in others)}:
             if other != own:
                 found.setdefault(other, own)
