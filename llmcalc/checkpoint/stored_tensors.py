@@ -256,9 +256,7 @@ def _stored_shape(row: Row, rule: Rule) -> Shape:
     if row.tensor.linear:
         *lead, inputs, outputs = sizes
         return (*lead, inputs, outputs) if rule.transposed else (*lead, outputs, inputs)
-    if row.tensor.groups[-1] == ("K",):
-        return (sizes[0], 1, sizes[1])
-    return tuple(sizes)
+    return (sizes[0], 1, sizes[1]) if row.tensor.groups[-1] == ("K",) else tuple(sizes)
 
 
 def _joined(shapes: list[Shape], row: Row, rule: Rule) -> Shape:
