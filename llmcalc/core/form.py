@@ -287,9 +287,7 @@ def touched(n: Any, j: Any, tokens: Any) -> Any:
     >>> touched(128, 4, 1), round(touched(128, 4, 64), 2)
     (4.0, 111.22)
     """
-    if _is_symbolic(n, j, tokens):
-        return _atom("touched", n, j, tokens)
-    return n * (1 - (1 - j / n) ** tokens)
+    return _atom("touched", n, j, tokens) if _is_symbolic(n, j, tokens) else n * (1 - (1 - j / n) ** tokens)
 
 
 def _half(even: Any) -> Any:

@@ -137,9 +137,7 @@ def _test(kind: type[Part], name: str, base: str) -> Callable[[object], bool]:
 
 def is_number(value: object) -> TypeGuard[float]:
     """Return whether a value is a finite number."""
-    if type(value) is int:
-        return abs(value) <= LARGEST_SIZE
-    return type(value) is float and abs(value) < float("inf")
+    return abs(value) <= LARGEST_SIZE if type(value) is int else type(value) is float and abs(value) < float("inf")
 
 
 def _part_at(owner: Part, name: str, value: object, usual: object) -> Part | None:

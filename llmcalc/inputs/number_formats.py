@@ -98,8 +98,7 @@ def number_format(name: str, parameter: str = "") -> Format:
 @cache
 def _read(name: str) -> Format:
     entry = tables("formats")[name]
-    fallback = _read(entry["fallback"]) if "fallback" in entry else None
-    return read_format(name, entry, fallback)
+    return read_format(name, entry, _read(entry["fallback"]) if "fallback" in entry else None)
 
 
 def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iterable[str] = ()) -> RequestedFormats:

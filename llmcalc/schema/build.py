@@ -147,8 +147,7 @@ class Builder:
     def sublayer(self, name: str, data: Any, width: int, norms: Any, path: Path) -> Sublayer:
         """Return a sub-layer with its norms and a single layer, parallel layers or named branches."""
         self.mapping(data, path, "a sub-layer")
-        own = "norms" in data
-        around, where = (data["norms"], path) if own else (norms, path[:-_STACK_TO_SUBLAYER])
+        around, where = (data["norms"], path) if "norms" in data else (norms, path[:-_STACK_TO_SUBLAYER])
         places = {
             place: self.single_layer(value, width, (*where, "norms", place))
             for place, value in self.stated(around, (*where, "norms"), "norms", NORM_PLACES).items()
