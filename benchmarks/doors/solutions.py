@@ -41,12 +41,12 @@ def _drawn(random: Random) -> dict[str, Any]:
 def _holds(model: str, gpu: str, asked: FitResult) -> bool:
     """Return whether the engine starts, by ``serve``, on the layout of a fit check and holds the requests."""
     settings, change = asked.start.settings, dict(asked.change)
-    layout = {name: settings[name] for name in LAYOUT if settings.get(name)}
+    layout = {} if asked.start.placed else {name: settings[name] for name in LAYOUT if settings.get(name)}
     own = {"weights": settings.get("weights"), "engine": asked.start.engine, **change, **layout}
     copies = asked.count // asked.start.ranks
     with suppress(llmcalc.LlmcalcError):
         found = llmcalc.serve(model, gpu, **_given(**own)).to_dict()
-        return bool(found["starts"] and found["requests"] * settings.get("dp", 1) * copies >= asked.batch)
+        return bool(found["starts"] and int(found["requests"]) * settings.get("dp", 1) * copies >= asked.batch)
     return False
 
 
