@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from ..calc.kv_cache import state
-from ..calc.memory.fit import LARGEST, Fit, largest_fitting
+from ..calc.memory.fit import LARGEST, largest_fitting
 from ..calc.memory.inference import InferenceMemory
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
@@ -168,10 +168,6 @@ class EngineQuestion(Question):
                     if asked.is_enough(asked.start(deployed.on_layout(sizes))):
                         return True
         return False
-
-    def more_gpus(self, found: tuple[int, Fit]) -> Settings:
-        """Return the change to a larger number of GPUs."""
-        return {"gpu": self.gpu, "count": found[0]}
 
     def try_formats(self, formats: dict[str, float]) -> list[Candidate]:
         """Return the fit checks with the weight formats that an engine reads, given with their bits per weight."""

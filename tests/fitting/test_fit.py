@@ -246,7 +246,7 @@ def test_the_largest_context_is_at_most_what_the_model_accepts() -> None:
 
 
 def test_a_context_beyond_the_model_has_a_warning() -> None:
-    text = "204,800 tokens exceed the 131,072 that the model accepts"
+    text = "requests of 204,800 tokens exceed the 131,072 that the model accepts"
     assert text in fit_document(llmcalc.fit("llama3.1-8b", "h100", seq=204_800, engine="none")).warnings
     assert not fit_document(llmcalc.fit("llama3.1-8b", "h100", seq=131_072, engine="none")).warnings
 
