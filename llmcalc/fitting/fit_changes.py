@@ -64,7 +64,7 @@ def fit_changes(question: Question) -> Iterator[Change]:
     return advice(
         lambda found: known.kinds(),
         lambda settings: Change(settings, question.ask(settings, is_trial=True)),
-        lambda fit: fit.fits and not getattr(fit.result, "refusals", ()),
+        question.is_solved_by,
         repeats=lambda change, found: found.keys() <= change.keys(),
     )
 

@@ -52,6 +52,10 @@ class Question:
         own.pop("gpu", None)
         return check_fit(self.architecture, **own, is_trial=is_trial)
 
+    def is_solved_by(self, found: Fit) -> bool:
+        """Return whether the fit check with changed settings answers the question with yes."""
+        return found.fits and not getattr(found.result, "refusals", ())
+
     def largest(self, name: str) -> tuple[int | None, Fit]:
         """Return the largest ``seq`` or ``batch`` that fits, or None, and the fit check."""
         from .sizes import solve_size  # a check alone is fast without the searches

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from ..calc.kv_cache import state
-from ..calc.memory.fit import LARGEST, largest_fitting
+from ..calc.memory.fit import LARGEST, Fit, largest_fitting
 from ..calc.memory.inference import InferenceMemory
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
@@ -90,6 +90,11 @@ class EngineQuestion(Question):
             None if is_trial else self._plain(found, asked), self.architecture, self.card, start=found,
             requests=asked.held(whole), batch=asked.batch,
         )  # fmt: skip
+
+    def is_solved_by(self, found: Fit) -> bool:
+        """Return whether the requests fit. An engine that accepts a length that the model does not is no solution."""
+        own, other = self.ask(is_trial=True).start, getattr(found, "start", None)
+        return found.fits and bool(own and other and (own.excess or not other.excess))
 
     def _deployed(self, changes: Settings) -> tuple[Deployment, Asked]:
         """Return the deployment with changed settings, without a length, and the requests that are asked for."""
