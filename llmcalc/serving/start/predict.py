@@ -21,7 +21,7 @@ from .encoders import encoder_factor, encoder_notes, image_notes, served_encoder
 from .host import in_host_memory, within_unified_memory
 from .llama_cpp_fit import capped_notes, fitted_settings
 from .memory import PROFILED, RULES, MemoryDivision, ModelBytes, default_share
-from .models import groups_of, layers_of, model_bytes, state_notes, step_sizes
+from .models import groups_of, kept_states, layers_of, model_bytes, state_notes, step_sizes
 from .packed_layers import cache_refusals, cache_warnings, count_notes, packed_by_stage
 from .start import Start
 from .states import NO_STATES
@@ -85,6 +85,7 @@ def _divide_memory(deployment: Deployment) -> Start:
     draft = find_draft(architecture, profile, settings)
     if rule == PROFILED:
         settings |= {"kept_drafts": kept_drafts(settings), "steps_in_flight": steps_in_flight(settings)}
+        settings["kept_states"] = kept_states(architecture, settings)
     architecture, encoder = served_stacks(architecture, settings), served_encoder(architecture, settings)
     usual = default_share(settings, total, ranks, draft.method if draft else "") if "share" not in given else None
     share = settings["share"] if usual is None else usual

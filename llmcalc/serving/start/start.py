@@ -20,7 +20,7 @@ from ...core.record import record
 from ...engines.profile import GIB, EngineProfile
 from ...engines.settings import command_line, states_all
 from ...importers.modelfile import TITLE
-from .cache import STATE, CacheGroups
+from .cache import ALIGNED, STATE, CacheGroups
 from .memory import PROFILED, STATIC, HostMemory, MemoryDivision
 from .pool import CachePool, paged_pool
 
@@ -161,9 +161,11 @@ class Start(NotebookDisplay):
 
     @property
     def _state_blocks(self) -> int:
-        """Blocks of a request in a group of recurrent states: one more for each drafted token (MambaSpec of vLLM)."""
-        caches = self.settings.get("prefix_caching", self.settings.get("caches_states", False))
-        own = 2 if caches else 1
+        """Blocks of a request in a group of recurrent states: one more for each drafted token (MambaSpec of vLLM).
+
+        A model whose states of all blocks are kept has one for each of them beside those.
+        """
+        own = 2 if self.settings.get("kept_states") == ALIGNED else 1
         return own + int(self.settings.get("kept_drafts", 0))
 
     @cached_property
