@@ -29,6 +29,7 @@ LOOSE = 0.01  # of times of a command that a search prints, whose layout it desc
 BESIDE_LINE = {setting.name for setting in SERVE if setting.part in ("requests", "machine")}
 ANY = frozenset((0, 1))
 BAD_INPUT = 2
+HELD = {"cached tokens": "tokens", "requests at once": "concurrency"}  # of a start
 PROMISES = {"running requests": "running", "per output token": "tpot_s", "tokens/s per GPU": "tokens_per_s_gpu"}
 
 
@@ -140,28 +141,36 @@ def _words(line: str) -> Words:
 
 
 def _tables(asked: Screen, document: Document) -> Iterator[Offer]:
-    for table in document.tables:
+    for table in document.every_table:
         heads = [column.title for column in table.columns]
         for row in table.rows:
             cells = dict(zip(heads, row, strict=True))
-            if asked.words[0] == "serve" and "command" in cells and "layout" not in cells and "role" not in cells:
+            if asked.words[0] == "serve" and "next" in cells and not {"per output token", "layout"} & cells.keys():
                 yield _start(asked, table.title, cells)
             elif asked.words[0] == "serve" and "settings" in cells and "running requests" in cells:
                 yield _running(asked, table.title, cells)
             elif asked.words[0] == "latency" and heads[0] == "settings":
                 yield Offer(f"latency: {table.title}", cells["settings"], changed(asked, cells["settings"]),
                             cells["time"], lambda one: duration(one.result.get("seconds", 0.0)))  # fmt: skip
-            elif asked.words[0] in ("rl", "fit") and heads == ["change", "headroom"]:
-                yield Offer(f"{asked.words[0]}: {table.title}", cells["change"], _words(cells["change"]),
-                            cells["headroom"], lambda one: one.result.get("headroom"))  # fmt: skip
+            elif asked.words[0] == "rl" and heads == ["change", "headroom"]:
+                yield Offer(f"rl: {table.title}", cells["change"], _words(cells["change"]), cells["headroom"],
+                            lambda one: one.result.get("headroom"))  # fmt: skip
+            elif asked.words[0] == "fit" and heads[0] == "next" and str(cells["next"]).startswith("llmcalc "):
+                yield Offer("fit: next", cells["next"], _words(cells["next"]), row[1:], _fits)
+
+
+def _fits(one: Screen) -> tuple[Any, ...]:
+    """Return the requests that the engine holds, or what is left of plain memory."""
+    requests = one.result.get("requests")
+    return (f"{requests:,}" if requests is not None else one.result.get("headroom"),)
 
 
 def _start(asked: Screen, title: str, cells: Mapping[str, Any]) -> Offer:
     """Return a command with which an engine starts."""
-    line, gpu = str(cells["command"]), asked.option("--gpu")
+    line, gpu = str(cells["next"]), asked.option("--gpu")
     if (count := cells.get("GPUs")) and "GPUs" in cells:
         gpu = f"{gpu.partition(':')[0]}:{count}"
-    promised = {name: cells[name] for name in ("tokens", "concurrency") if name in cells}
+    promised = {name: cells[title] for title, name in HELD.items() if title in cells}
     if line.startswith("--"):
         words = changed(asked, line)
     elif "ollama" in line or line.startswith("PARAMETER"):
@@ -264,8 +273,8 @@ def _of_layout(asked: Screen, one: Mapping[str, Any], card: str) -> Iterator[Off
 
 def _several(asked: Screen, document: Document) -> Iterator[Offer]:
     """Yield the command below the answer about several kinds of GPUs."""
-    line = next((text for text in document.subtitle if text.startswith("llmcalc serve")), "")
-    if not line:
+    line = document.action
+    if not line.startswith("llmcalc serve"):
         return
     best, found = next(iter(asked.times.get("gpus", ())), {}), asked.times.get("is_found")
 
