@@ -83,9 +83,7 @@ def fit_document(
         alerts=alerts,
         facts=facts,
         tables=(*parts.pop("tables"), *([_candidates(solution)] if solution else [])),
-        assumed=assumed_settings(
-            (*FIT, *SETTINGS), {**_assumed(fit), **parts.pop("assumed"), solution and solution.asked: None}
-        ),
+        assumed=assumed_settings((*FIT, *SETTINGS), {**_assumed(fit), **parts.pop("assumed")}),
         next=next_table(commands, cells),
         pictures=lambda: [_chart(fit)],
         derivation=derivation("memory", fit.result),

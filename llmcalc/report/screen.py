@@ -23,11 +23,12 @@ MOST_LINES, MOST_NOTES = 30, 3
 
 
 def screen(document: Document) -> Document:
-    """Return the document of a screen, whose notes begin with the warnings. One without a summary stays as it is."""
+    """Return what a screen shows of a document. One without a summary stays as it is."""
     if document.summary is None:
         return document
-    notes = [*document.warnings, *document.notes]
+    n_notes = max(MOST_NOTES - len(document.warnings), 0)
+    rest = (*document.warnings[MOST_NOTES:], *document.notes[n_notes:], *document.details)
     return changed(
-        document, subtitle=(), warnings=(), facts=(), tables=(), charts=tuple, notes=tuple(notes[:MOST_NOTES]),
-        details=(*notes[MOST_NOTES:], *document.details),
+        document, subtitle=(), warnings=document.warnings[:MOST_NOTES], facts=(), tables=(), charts=tuple,
+        notes=document.notes[:n_notes], details=rest,
     )  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from ...core.errors import spelled
@@ -48,15 +49,20 @@ def render(document: Document, color: str = "auto", notes: bool = False, whole: 
     """
     paint, width = _painter(is_coloured(color)), terminal_width()
     shown = document if whole else screen(document)
-    parts = [_heading(shown, width, paint), _facts(shown.facts, width, paint), _tree(shown, width, paint)]
+    is_screen = shown is not document
+    warnings = [_warning(text, width, paint) for text in shown.warnings]
+    parts: list[Iterable[str]] = [chain(_heading(shown, width, paint), *([] if is_screen else warnings))]
+    parts += [_facts(shown.facts, width, paint), _tree(shown, width, paint)]
     parts += [_table(table, width, paint) for table in shown.every_table]
     parts += [_chart(chart, width, paint) for chart in shown.charts()]
     texts = [*filter(None, ("\n".join(line.rstrip() for line in part) for part in parts))]
-    listed = [_note(note, width, paint) for note in (shown.every_note if notes or whole else shown.notes)]
-    if shown.summary and not notes and not whole:
+    noted = shown.every_note if notes or whole else shown.notes
+    listed = [*(warnings if is_screen else []), *(_note(note, width, paint) for note in noted)]
+    if is_screen and not notes:
         room = MOST_LINES - sum(text.count("\n") + 2 for text in texts) - 1
         listed = [note for at, note in enumerate(listed) if sum(map(len, listed[: at + 1])) <= room]
-    lines = [line for note in listed for line in note] + [*_left_out(document, shown, len(listed), paint)] * (not whole)
+    n_left = len(document.warnings) * is_screen + len(document.every_note) - len(listed)
+    lines = [*chain(*listed), *([] if whole else _left_out(n_left, is_screen, paint))]
     return "\n\n".join([*texts, *(["\n".join(lines)] if lines else [])]) + "\n"
 
 
@@ -131,8 +137,6 @@ def _heading(document: Document, width: int, paint: Paint) -> Iterator[str]:
     for text in document.subtitle:
         for line in wrap_command(text, width) if _is_command(text) else _between_items(text, width):
             yield paint(line, "" if _is_command(text) else QUIET)
-    for text in document.warnings:
-        yield from (paint(line, _style("!", BOLD)) for line in wrap(f"! {text}", width, "  "))
 
 
 def _style(text: str, style: str = "") -> str:
@@ -261,16 +265,20 @@ def _below(how: str, width: int) -> Iterator[str]:
         yield line
 
 
+def _warning(text: str, width: int, paint: Paint) -> list[str]:
+    """Return the lines of a warning."""
+    return [paint(line, _style("!", BOLD)) for line in wrap(f"! {text}", width, "  ")]
+
+
 def _note(note: str, width: int, paint: Paint) -> list[str]:
     """Return the lines of a note."""
     first, *others = wrap(note, width - len("note: "))
     return [f"{paint('note:', QUIET)} {first}", *(" " * len("note: ") + line for line in others)]
 
 
-def _left_out(document: Document, shown: Document, n_notes: int, paint: Paint) -> Iterator[str]:
+def _left_out(n_notes: int, is_screen: bool, paint: Paint) -> Iterator[str]:
     """Yield a line that says which options show more."""
-    count = len(shown.every_note) - n_notes
-    more = [f"{count} more note{'s' if count > 1 else ''}: {spelled('{notes}')}"] if count else []
-    more += [f"every table: {spelled('{whole}')}"] if shown is not document else []
+    more = [f"{n_notes} more note{'s' if n_notes > 1 else ''}: {spelled('{notes}')}"] if n_notes else []
+    more += [f"every table: {spelled('{whole}')}"] if is_screen else []
     if more:
         yield paint("; ".join(more), QUIET)
