@@ -100,7 +100,8 @@ def _plain_parts(fit: FitResult, given: str | None, reserve: str) -> dict[str, A
     run, alerts = [workload_line(worst.workload, SIZES)], list[str]()
     if isinstance(worst, InferenceMemory):
         run = [serving_line(worst), weights_line(worst) or _format_line(worst, accelerator)]
-        alerts = [*refusals(worst), *_unread(worst, accelerator)]
+        plain = f"no engine answers: {fit.plain}" if fit.plain else ""
+        alerts = [plain, *refusals(worst), *_unread(worst, accelerator)]
     longest = f"{solution.in_memory:,}" if solution and solution.in_memory is not None else ""  # beyond the model's own
     partly = _unverified(accelerator, "partly", "{}: some specifications are unverified ({})")
     return {
@@ -114,7 +115,7 @@ def _plain_parts(fit: FitResult, given: str | None, reserve: str) -> dict[str, A
             *_host(fit),
             Fact("in memory", longest, "tokens", spelled("the answer with {extend=True}")),
         ),
-        "assumed": {"reserve": reserve},
+        "assumed": {"reserve": reserve, "engine": "none" if fit.plain else ""},
         "summary": _summary(fit),
         "tables": (parts_table("per accelerator", memory_parts(fit), fit.memory, share="of memory"),),
         "notes": (*_limit(fit.architecture, solution), *_notes(fit), *_shared(fit), *partly),
@@ -205,7 +206,7 @@ def _answer(fit: FitResult) -> str:
         return f"✓ {ASKED[solution.asked]}{where}: {_solved(solution, fit)}{limit or _best_file_type(solution)}"
     if fit.start:
         return engine_answer(fit, fit.start)
-    plain = f" in plain memory{f' ({fit.plain})' * bool(fit.plain)}" if fit.is_serving else ""
+    plain = " in plain memory" if fit.is_serving else ""
     return f"{'✓' if fit.fits else '✗'} {verdict(fit, f'{plain}{_load(fit.result)}')}{each}"
 
 

@@ -67,8 +67,9 @@ def _assumed(result: Latency) -> dict[str, Any]:
     lengths = {name.replace(" ", "_").replace("prompt", "seq"): size for name, size in _lengths(result).items()}
     sizes = sizes_of(model.mesh) if result.has_default_layout else {}
     version = start.profile.version if start else None
+    engine = "" if result.unserved else model.engine.name
     cache = None if result.is_encoder else model.cache.name
-    return {**lengths, **sizes, "engine": model.engine.name, "engine_version": version, "cache": cache}
+    return {**lengths, **sizes, "engine": engine, "engine_version": version, "cache": cache}
 
 
 def _answer(result: Latency) -> str:

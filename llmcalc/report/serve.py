@@ -78,10 +78,13 @@ def serve_document(result: Start) -> Document:
 
 def assumed_of(result: Start) -> dict[str, Any]:
     """Return the values of settings that the engine has by itself. A command line states all others."""
-    own = {**result.settings, **sizes_of(result), "gpu_memory_utilization": f"{result.settings['share']:.4g}"}
-    own |= {"engine": result.engine, "engine_version": result.profile.version}
+    own = {"engine": result.engine, "engine_version": result.profile.version, **result.settings, **sizes_of(result)}
+    if not result.placed:
+        own["gpu_memory_utilization"] = f"{result.settings['share']:.4g}"
     stated = {each.name for each in SERVE if each.part != "machine"} if result.deployment.command else ()
-    return {name: value for name, value in own.items() if name not in stated and name in ASSUMED}
+    return {
+        name: value for name, value in own.items() if name not in stated and name in ASSUMED and not result.refusals
+    }
 
 
 def _held(result: Start) -> list[Fact]:
