@@ -58,15 +58,14 @@ def _requests_at_once(case: Case) -> Answers:
         times = llmcalc.serve(case.model, **case.layout, **load, **case.deployment).to_dict()
         found["times"] = times["capacity"] if times["capacity"] >= 1 else 0
     with suppress(llmcalc.LlmcalcError):
-        asked = {"gpu": case.gpu, **case.layout, "seq": case.length, "weights": case.weights}
-        fit = llmcalc.fit(case.model, solve="batch", **asked).to_dict()
+        fit = llmcalc.fit(case.model, solve="batch", **case.layout, **case.fit).to_dict()
         found["fit"] = fit["value"] if fit["fits"] else 0
     return found
 
 
 def _does_it_start(case: Case) -> Answers:
     """Return whether the engine starts and runs one request."""
-    found: dict[str, bool | None] = dict.fromkeys(("start", "times", "latency"))
+    found: dict[str, bool | None] = dict.fromkeys(("start", "times", "latency", "fit"))
     with suppress(llmcalc.LlmcalcError):
         start = llmcalc.serve(case.model, **case.layout, max_model_len=case.length, **case.deployment)
         found["start"] = start.to_dict()["starts"]
@@ -76,6 +75,8 @@ def _does_it_start(case: Case) -> Answers:
     with suppress(llmcalc.LlmcalcError):
         load = {"seq": case.length - 2, "new_tokens": 2}
         found["latency"] = llmcalc.latency(case.model, **case.layout, **load, **case.deployment).to_dict()["fits"]
+    with suppress(llmcalc.LlmcalcError):
+        found["fit"] = llmcalc.fit(case.model, **case.layout, **case.fit).fits
     return found
 
 
@@ -97,7 +98,7 @@ def _one_request(case: Case) -> Answers:
 def _more_gpus(case: Case) -> Answers:
     """Return whether the number of GPUs that was solved for suffices, and more of them: an answer for each number."""
     name = case.gpu.partition(":")[0]
-    asked = {"seq": case.length, "weights": case.weights}
+    asked = {key: value for key, value in case.fit.items() if key != "gpu"}
     with suppress(llmcalc.LlmcalcError):
         fewest = llmcalc.fit(case.model, name, solve="gpus", **asked).to_dict()["value"]
         if fewest is None:
@@ -119,7 +120,7 @@ def _default_layout(case: Case) -> Answers:
         load = {"isl": case.length - 2, "osl": 2, "concurrency": 1}
         found["times"] = llmcalc.serve(case.model, **load, **case.deployment).to_dict()["fits"]
     with suppress(llmcalc.LlmcalcError):
-        found["fit"] = llmcalc.fit(case.model, case.gpu, seq=case.length, weights=case.weights).fits
+        found["fit"] = llmcalc.fit(case.model, **{**case.fit, "gpu": case.gpu}).fits
     return found
 
 

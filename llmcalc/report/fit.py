@@ -13,6 +13,7 @@ from ..core.architecture import Architecture
 from ..core.errors import spelled
 from ..core.printable import plural
 from ..core.record import fields
+from ..core.tree import Node
 from ..core.workload import positions
 from ..data import table
 from ..engines.hardware import checkpoint_format, default_engine, has_reader
@@ -86,7 +87,7 @@ def fit_document(
         assumed=assumed_settings((*FIT, *SETTINGS), {**_assumed(fit), **parts.pop("assumed")}),
         next=next_table(commands, cells),
         pictures=lambda: [_chart(fit)],
-        derivation=derivation("memory", fit.result),
+        derivation=lambda: (_needed(fit),) if fit.start else derivation("memory", fit.result)(),
         main=-1,
         listing=None if has_candidates else lambda: _listing(fit, facts),
         **parts,
@@ -271,6 +272,14 @@ def memory_parts(fit: Fit) -> dict[str, int]:
     else:
         sizes = sizes_at(result.worst.largest)
     return sizes | {"reserve": fit.reserve}
+
+
+def _needed(fit: FitResult) -> Node:
+    """Return the memory that an engine needs as the sum of its parts."""
+    parts = memory_parts(fit)
+    parts.pop("reserve")
+    children = tuple(Node(name, size, BYTES) for name, size in parts.items())
+    return Node("needed", fit.needed, BYTES, " + ".join(parts), children=children)
 
 
 def _chart(fit: FitResult) -> Picture:

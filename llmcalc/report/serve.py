@@ -63,7 +63,7 @@ def serve_document(result: Start) -> Document:
         assumed=assumed_settings(SERVE, assumed_of(result)),
         lines=tuple(filter(None, (named_values(settings_of(result)), format_line))),
         alerts=[*(f"the effect of {flag} on the memory is not computed" for flag in unmodelled), *result.warnings],
-        summary=memory_summary(result, *_held(result)),
+        summary=Table("", (), []) if result.refusals else memory_summary(result, *_held(result)),
         tables=(
             *memory_tables(result),
             _host(result),
@@ -91,9 +91,9 @@ def _held(result: Start) -> list[Fact]:
     """Return the tokens in the KV cache, and the requests at once."""
     if result.memory.available.best <= 0 or result.buffers:
         return []
-    requests, tokens = result.concurrency, result.tokens
+    tokens, (low, requests, high) = result.tokens, map(three_digits, result.concurrency)
     what = "sequences" if result.is_recurrent else f"of {result.max_model_len:,} tokens"
-    held = Fact(REQUESTS, f"{requests.best:.2f}", what, interval=f"{requests.low:.2f} to {requests.high:.2f}")
+    held = Fact(REQUESTS, requests, what, interval=f"{low} to {high}")
     if result.is_recurrent:
         return [held]
     return [Fact("cached tokens", f"{tokens.best:,.0f}", interval=f"{tokens.low:,.0f} to {tokens.high:,.0f}"), held]

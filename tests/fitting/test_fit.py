@@ -175,20 +175,20 @@ def test_a_quantised_cache() -> None:
 @pytest.mark.parametrize(
     ("model", "settings"),
     [
-        ("deepseek-v3", {"gpu": "h100", "count": 8, "seq": 32500, "batch": 16}),
-        ("llama3-8b", {"gpu": "20GB", "batch": 2, "seq": 16384}),
-        ("llama3-8b", {"gpu": 16 * GIB, "batch": 31}),
+        ("deepseek-v3", {"gpu": "h100", "count": 8, "seq": 32500, "batch": 16, "engine": "none"}),
+        ("llama3-8b", {"gpu": "20GB", "batch": 2, "seq": 16384, "engine": "none"}),
+        ("llama3-8b", {"gpu": 16 * GIB, "batch": 31, "engine": "none"}),
         ("llama3.2-1b", {"gpu": "12GB:2", "training": True, "mesh": Mesh(dp=2, zero=3)}),
     ],
 )
 def test_each_change_fits_with_its_settings(model: str, settings: dict[str, Any]) -> None:
-    result = llmcalc.fit(model, **settings, engine="none")
+    result = llmcalc.fit(model, **settings)
     assert not result.fits
     assert result.changes
     for change in result.changes:
         counted = {"gpu": result.accelerator.name if result.accelerator else settings["gpu"]}
         found = llmcalc.fit(
-            model, **{**settings, **(counted if "gpu" not in change.settings else {}), **change.settings}, engine="none"
+            model, **{**settings, **(counted if "gpu" not in change.settings else {}), **change.settings}
         )
         assert found.fits
         assert (found.needed, found.count) == (change.result.needed, change.result.count)
@@ -246,7 +246,7 @@ def test_the_largest_context_is_at_most_what_the_model_accepts() -> None:
 
 
 def test_a_context_beyond_the_model_has_a_warning() -> None:
-    text = "204,800 tokens exceed the 131,072 that the model accepts"
+    text = "requests of 204,800 tokens exceed the 131,072 that the model accepts"
     assert text in fit_document(llmcalc.fit("llama3.1-8b", "h100", seq=204_800, engine="none")).warnings
     assert not fit_document(llmcalc.fit("llama3.1-8b", "h100", seq=131_072, engine="none")).warnings
 

@@ -93,10 +93,10 @@ def test_a_model_that_does_not_fit_is_answered_with_exit_code_1(capsys: pytest.C
 def test_the_memory_is_that_of_fit() -> None:
     generated = latency("mixtral", "h200:4", seq=307, new_tokens=53, batch=6, tp=2, dp=2, weights="fp8")
     mesh = generated.model.mesh
-    fit = llmcalc.fit("mixtral", "h200:4", seq=307 + 52, batch=6, weights="fp8", mesh=mesh)
+    fit = llmcalc.fit("mixtral", "h200:4", seq=307 + 52, batch=6, weights="fp8", mesh=mesh, engine="none")
     assert generated.memory.needed == fit.needed
     assert generated.memory.usable == fit.usable
-    assert latency(context=1009).memory.needed == llmcalc.fit("llama3-8b", "h100", seq=1010).needed
+    assert latency(context=1009).memory.needed == llmcalc.fit("llama3-8b", "h100", seq=1010, engine="none").needed
     assert latency(context=1009, cache="fp8").memory.needed < latency(context=1009).memory.needed
     most = int(llmcalc.serve("llama3-8b", "h100", max_model_len=1010).pool.requests(1010))
     assert latency(context=1009, batch=most).fits
