@@ -108,8 +108,8 @@ def test_its_own_default_is_the_second_line(
     monkeypatch.setenv("COLUMNS", "400")  # as in a terminal that is wide enough
     assert main(["fit", "kimi-k2", "--gpu", "h200:8", "--seq", "8192"]) == 0
     first, second, *_ = capsys.readouterr().out.splitlines()
-    assert "fits in vLLM: 1 request of 8,192 tokens at once, of " in first
-    assert second.startswith("vLLM at its default of 131,072 tokens will not start")
+    assert "fits in vLLM: 1 request of 8,192 tokens at once, at most " in first
+    assert second.startswith("vLLM's default of 131,072 tokens will not start: ")
     assert main(["fit", "llama3-8b", "--gpu", "h100", "--seq", "1024"]) == 0
     assert "default" not in capsys.readouterr().out.splitlines()[1]
 

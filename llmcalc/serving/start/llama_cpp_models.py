@@ -78,8 +78,10 @@ class LlamaCppModel(NamedTuple):
         return DeviceBytes(0, 0) if self.largest_gpu is None else self.devices[self.largest_gpu]
 
     def tightest_pool(self, free: float, tokens: int) -> CachePool:
-        """Return the cache of the GPU that holds the fewest sequences of some tokens. ``free`` is what is free for it on
-        the largest GPU, beside whose weights other GPUs may have fewer weights and more layers with a cache.
+        """Return the cache of the GPU that holds the fewest sequences of some tokens.
+
+        ``free`` is what is free for the cache of the largest GPU. Other GPUs may have fewer weights, and more layers
+        with a cache.
         """
         weights = {
             name: own.weights + self.drafts.get(name, 0) for name, own in self.devices.items() if name is not HOST
