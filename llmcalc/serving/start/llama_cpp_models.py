@@ -86,7 +86,7 @@ class LlamaCppModel(NamedTuple):
         weights = {
             name: own.weights + self.drafts.get(name, 0) for name, own in self.devices.items() if name is not HOST
         }
-        most = weights.get(self.largest_gpu, 0)
+        most = self.largest.weights + self.drafts.get(self.largest_gpu, 0)
         pools = [CachePool(self.groups.get(name, ()), max(free + most - size, 0.0)) for name, size in weights.items()]
         return min(pools, key=lambda pool: pool.requests(tokens), default=CachePool((), max(free, 0.0)))
 

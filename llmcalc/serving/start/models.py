@@ -336,9 +336,8 @@ def kept_states(architecture: Architecture, settings: Mapping[str, Any]) -> str:
 def _chunk(architecture: Architecture) -> int:
     """Return the tokens of a chunk in which a model computes its recurrent states."""
     layers = (layer for run in architecture.main.runs for sub in run.block.sublayers for _, layer in sub.layers())
-    return max(
-        (int(layer.chunk) for layer in layers if isinstance(getattr(layer, "chunk", None), int)), default=LONG_CHUNK
-    )
+    chunks = (getattr(layer, "chunk", None) for layer in layers)
+    return max((chunk for chunk in chunks if isinstance(chunk, int)), default=LONG_CHUNK)
 
 
 def state_notes(architecture: Architecture, settings: Mapping[str, Any]) -> tuple[str, ...]:

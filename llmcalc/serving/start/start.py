@@ -180,9 +180,9 @@ class Start(NotebookDisplay):
     @cached_property
     def concurrency(self) -> Interval:
         """Number of requests of ``max_model_len`` tokens that fit into the KV cache, as the engine counts them."""
-        if self.buffers:
-            pools = self.memory.available.each(lambda size: self.placed.tightest_pool(size, self.max_model_len))
-            return pools.each(lambda pool: pool.requests(self.max_model_len))
+        if placed := self.placed:
+            length = self.max_model_len
+            return self.memory.available.each(lambda free: float(placed.tightest_pool(free, length).requests(length)))
         if self.profile.rule == PROFILED:
             counted = max(self._request_blocks(self.max_model_len, is_counted=True), 1)
             return self.blocks.each(lambda blocks: blocks / counted)
