@@ -36,6 +36,13 @@ class Case(NamedTuple):
         return {} if self.engine == "llama.cpp" else {"tp": self.tp}
 
     @property
+    def fit(self) -> dict[str, Any]:
+        """The same as arguments of ``fit``, which puts as many replicas as there is room for on the GPUs."""
+        name, _, count = self.gpu.partition(":")
+        used = self.layout.get("tp", int(count or 1))
+        return {**self.deployment, "gpu": f"{name}:{used}", "seq": self.length}
+
+    @property
     def title(self) -> str:
         """The case as options of ``llmcalc serve``."""
         formats = f" --weights {self.weights}" if self.weights else ""

@@ -29,7 +29,8 @@ LOOSE = 0.01  # of times of a command that a search prints, whose layout it desc
 BESIDE_LINE = {setting.name for setting in SERVE if setting.part in ("requests", "machine")}
 ANY = frozenset((0, 1))
 BAD_INPUT = 2
-PROMISES = {"running requests": "running", "per output token": "tpot_s", "tokens/s per GPU": "tokens_per_s_gpu"}
+HELD = {"cached tokens": "tokens", "requests at once": "concurrency"}  # of a start
+PROMISES = {"requests at once": "running", "per output token": "tpot_s", "tokens/s per GPU": "tokens_per_s_gpu"}
 
 
 class Screen(NamedTuple):
@@ -125,7 +126,6 @@ def offers(asked: Screen) -> Iterator[Offer]:
         yield from _limits(asked)
         yield from _layouts(asked)
         yield from _several(asked, asked.document)
-        yield from _sentences(asked, asked.document)
     if command == "fit":
         line = next((fact.value for fact in asked.document.facts if fact.label == "command"), None)
         if line:
@@ -140,28 +140,40 @@ def _words(line: str) -> Words:
 
 
 def _tables(asked: Screen, document: Document) -> Iterator[Offer]:
-    for table in document.tables:
+    for table in document.every_table:
         heads = [column.title for column in table.columns]
         for row in table.rows:
             cells = dict(zip(heads, row, strict=True))
-            if asked.words[0] == "serve" and "command" in cells and "layout" not in cells and "role" not in cells:
-                yield _start(asked, table.title, cells)
-            elif asked.words[0] == "serve" and "settings" in cells and "running requests" in cells:
-                yield _running(asked, table.title, cells)
-            elif asked.words[0] == "latency" and heads[0] == "settings":
-                yield Offer(f"latency: {table.title}", cells["settings"], changed(asked, cells["settings"]),
-                            cells["time"], lambda one: duration(one.result.get("seconds", 0.0)))  # fmt: skip
-            elif asked.words[0] in ("rl", "fit") and heads == ["change", "headroom"]:
-                yield Offer(f"{asked.words[0]}: {table.title}", cells["change"], _words(cells["change"]),
-                            cells["headroom"], lambda one: one.result.get("headroom"))  # fmt: skip
+            if asked.words[0] == "serve" and "next" in cells and "per output token" not in cells:
+                yield _start(asked, cells)
+            elif asked.words[0] == "serve" and "next" in cells and "layouts" not in asked.times:
+                yield _running(asked, cells)
+            elif asked.words[0] == "serve" and "next" in cells and asked.code == 0:
+                if str(cells["next"]).startswith("--"):  # faster formats
+                    yield Offer("limits: next", cells["next"], changed(asked, cells["next"]), cells["tokens/s per GPU"],
+                                _speed)  # fmt: skip
+            elif asked.words[0] == "latency" and heads[0] == "next":
+                yield Offer("latency: next", cells["next"], changed(asked, cells["next"]), cells["time"],
+                            lambda one: duration(one.result.get("seconds", 0.0)))  # fmt: skip
+            elif asked.words[0] == "rl" and heads == ["change", "headroom"]:
+                yield Offer(f"rl: {table.title}", cells["change"], _words(cells["change"]), cells["headroom"],
+                            lambda one: one.result.get("headroom"))  # fmt: skip
+            elif asked.words[0] == "fit" and heads[0] == "next" and str(cells["next"]).startswith("llmcalc "):
+                yield Offer("fit: next", cells["next"], _words(cells["next"]), row[1:], _fits)
 
 
-def _start(asked: Screen, title: str, cells: Mapping[str, Any]) -> Offer:
+def _fits(one: Screen) -> tuple[Any, ...]:
+    """Return the requests that the engine holds, or what is left of plain memory."""
+    requests = one.result.get("requests")
+    return (f"{requests:,}" if requests is not None else one.result.get("headroom"),)
+
+
+def _start(asked: Screen, cells: Mapping[str, Any]) -> Offer:
     """Return a command with which an engine starts."""
-    line, gpu = str(cells["command"]), asked.option("--gpu")
+    line, gpu = str(cells["next"]), asked.option("--gpu")
     if (count := cells.get("GPUs")) and "GPUs" in cells:
         gpu = f"{gpu.partition(':')[0]}:{count}"
-    promised = {name: cells[name] for name in ("tokens", "concurrency") if name in cells}
+    promised = {name: cells[title] for title, name in HELD.items() if title in cells}
     if line.startswith("--"):
         words = changed(asked, line)
     elif "ollama" in line or line.startswith("PARAMETER"):
@@ -174,7 +186,7 @@ def _start(asked: Screen, title: str, cells: Mapping[str, Any]) -> Offer:
         found = {name: own.get(name, {}).get("best", 0) for name in promised}
         return {name: f"{size:,.0f}" if name == "tokens" else f"{size:.2f}" for name, size in found.items()}
 
-    return Offer(f"start: {title}", line, words, promised, read)
+    return Offer("start: next", line, words, promised, read)
 
 
 def _beside(asked: Screen) -> Words:
@@ -184,21 +196,21 @@ def _beside(asked: Screen) -> Words:
     ]
 
 
-def _running(asked: Screen, title: str, cells: Mapping[str, Any]) -> Offer:
+def _running(asked: Screen, cells: Mapping[str, Any]) -> Offer:
     """Return changed settings with which more requests run."""
     names = [name for name in PROMISES if name in cells]
 
     def read(one: Screen) -> dict[str, Any]:
         own, load = one.times, one.inputs.get("concurrency")
         texts = {
-            "running requests": lambda: f"{own['running']:,} of {load:,.10g}",
+            "requests at once": lambda: f"{own['running']:,} of {load:,.10g}",
             "per output token": lambda: duration(own["tpot_s"]) if own["tpot_s"] else "",
             "tokens/s per GPU": lambda: f"{own['tokens_per_s_gpu']:,.0f}",
         }
         return {name: texts[name]() for name in names} if own else {}
 
-    codes = frozenset((0,)) if _all(str(cells["running requests"])) else ANY
-    return Offer(f"times: {title}", cells["settings"], changed(asked, cells["settings"]),
+    codes = frozenset((0,)) if _all(str(cells["requests at once"])) else ANY
+    return Offer("times: next", cells["next"], changed(asked, cells["next"]),
                  {name: cells[name] for name in names}, read, codes)  # fmt: skip
 
 
@@ -264,8 +276,8 @@ def _of_layout(asked: Screen, one: Mapping[str, Any], card: str) -> Iterator[Off
 
 def _several(asked: Screen, document: Document) -> Iterator[Offer]:
     """Yield the command below the answer about several kinds of GPUs."""
-    line = next((text for text in document.subtitle if text.startswith("llmcalc serve")), "")
-    if not line:
+    line = document.action
+    if not line.startswith("llmcalc serve"):
         return
     best, found = next(iter(asked.times.get("gpus", ())), {}), asked.times.get("is_found")
 
@@ -275,24 +287,6 @@ def _several(asked: Screen, document: Document) -> Iterator[Offer]:
 
     yield Offer("several: first GPUs", line, _words(line), best.get("tpot_s") if found else None,
                 read if found else lambda _: None)  # fmt: skip
-
-
-def _sentences(asked: Screen, document: Document) -> Iterator[Offer]:
-    """Yield what the answer, a fact or a note offers."""
-    if match := re.search(r"(?:All requests run|The request runs|They do) with (--.*)$", document.title):
-        yield Offer("answer: with", match[1], changed(asked, match[1]))
-    for fact in document.facts:
-        if fact.label in ("faster layout", "faster formats"):
-            promised = re.match(r"[\d,]+", str(fact.unit) or fact.note)
-            yield Offer(f"fact: {fact.label}", str(fact.value), changed(asked, str(fact.value)),
-                        promised and promised[0], _speed)  # fmt: skip
-    for note in document.notes:
-        if note.startswith("command: "):
-            line = note.removeprefix("command: ")
-            gpu = asked.option("--gpu")
-            tokens = asked.result["tokens"]["best"]
-            yield Offer("start: note", line, ["serve", "--gpu", gpu, *_beside(asked), "--", *shlex.split(line)],
-                        tokens, lambda one: one.result.get("tokens", {}).get("best"))  # fmt: skip
 
 
 def _speed(one: Screen) -> str:
@@ -416,7 +410,7 @@ def _is_near(one: Any, other: Any, near: float) -> bool:
 
 def _fewer(asked: Screen, offer: Offer) -> str:
     """Return a usual layout on fewer GPUs than a suggested one that starts, too."""
-    if offer.kind != "start: starts with" or "ollama" in offer.text or offer.text.startswith(("PARAMETER", "--")):
+    if offer.kind != "start: next" or "ollama" in offer.text or offer.text.startswith(("PARAMETER", "--")):
         return ""
     gpus = read_gpus(offer.words[2])
     count, card, line = gpus.count or 1, gpus.accelerator, offer.text

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
 
 from ..core import setting
 from ..core.errors import InputError
+from ..core.type_names import TYPE_CHECKING, Any
 from ..report import PARTIAL, format_names, terminal
 from .spec import Argument, Option, option_of
 
@@ -48,6 +48,7 @@ def output(*partial: str) -> tuple[Option, ...]:
 OUTPUT = output()
 CHART_OUTPUT, TREE_OUTPUT, FULL_OUTPUT = output("svg"), output("tree"), output(*PARTIAL)
 NOTES = Option("--notes", "Also print notes that explain the model but do not change the result.", kind=bool)
+ALL = Option("--all", "Print the model, every table and every note.", name="whole", kind=bool)
 MODEL_OUTPUT = (*FULL_OUTPUT, NOTES)  # of commands that compute a quantity of a model
 BATCH, SEQ, TARGET_SEQ, EXTEND = SIZES = tuple(map(option_of, setting.SIZES))
 PATCHES, FRAMES = option_of(setting.PATCHES), option_of(setting.FRAMES)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
 
 from ..core.errors import InputError
 from ..core.printable import LONGEST_MESSAGE, escaped
+from ..core.record import changed
+from ..core.type_names import Any
 from ..report import render
 from ..report.document import Document
 
@@ -21,13 +22,19 @@ Answer = Document | tuple[Document, bool]
 def printed(command: Callable[..., Answer]) -> Callable[..., int]:
     """Wrap a command function that returns a report and, optionally, whether the command succeeded (exit code 0)."""
 
-    def run(*, form: str | None, as_json: bool, color: str, notes: bool = False, **given: Any) -> int:
+    def run(
+        *, form: str | None, as_json: bool, color: str, notes: bool = False, whole: bool = False, **given: Any
+    ) -> int:
         chosen = chosen_format(form, as_json)
-        if notes and chosen != TABLE:
-            raise InputError(f"{chosen} has every note", parameter="notes", hint="omit it")
+        style = {"notes": notes, "whole": whole}
+        for name in (name for name, is_asked in style.items() if is_asked and chosen != TABLE):
+            raise InputError(f"{chosen} has every note", parameter=name, hint="omit it")
         answer = command(**given)
         document, ok = answer if isinstance(answer, tuple) else (answer, True)
-        write_text(render(document, chosen, **({"color": color, "notes": notes} if chosen == TABLE else {})))
+        document = changed(document, assumed=tuple(
+            (setting, value) for setting, value in document.assumed if setting.is_default(given.get(setting.name))
+        ))  # fmt: skip
+        write_text(render(document, chosen, **({"color": color, **style} if chosen == TABLE else {})))
         return OK if ok else NO
 
     return run

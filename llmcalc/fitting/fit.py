@@ -10,7 +10,7 @@ from ..calc.memory.fit import LARGEST, Fit, read_size
 from ..calc.memory.inference import InferenceMemory
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
-from ..core.evidence import FITTED, MEASURED
+from ..core.evidence import FITTED
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import fields, record
 from ..core.setting import CONVENTION, SIZE, SIZES, Setting
@@ -100,10 +100,10 @@ class FitResult(NotebookDisplay, Fit):
         """Class of evidence of each value. What the model needs has the evidence of ``memory``, and specifications
         that were not verified in their source are assumed.
         """
-        if self.start:
-            return {**super().evidence, **dict.fromkeys(("fits", "headroom", "needed"), FITTED), "memory": MEASURED}
         is_known = self.accelerator and self.accelerator.checked != "false"
         memory = {} if is_known else {"memory": "assumed"}
+        if self.start:
+            return {**super().evidence, **dict.fromkeys(("fits", "headroom", "needed"), FITTED), **memory}
         return {**super().evidence, "needed": self.result.evidence["peak"], **memory}
 
     @cached_property

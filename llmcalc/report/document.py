@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
 
+from ..core.errors import spelled
 from ..core.printable import LONGEST_MESSAGE, LONGEST_NAME, printable
 from ..core.record import changed, record
+from ..core.setting import Setting
+from ..core.type_names import TYPE_CHECKING, Any
 from .numbers import BYTES, decimal, exact, readable, short
 
 if TYPE_CHECKING:
@@ -18,17 +20,19 @@ if TYPE_CHECKING:
     from .pictures import Chart, Picture
 
 Cell = str | int | float | None
+ASSUMED = "assumed:"
 WORDS = ("text", "name", "group")  # kinds of columns that are not numbers
 
 
 @record
 class Fact:
-    """A labelled value, either an integer with a unit or text."""
+    """A labelled value, either an integer with a unit or text, with its interval in words."""
 
     label: str
     value: Cell
     unit: str = ""
     note: str = ""
+    interval: str = ""
 
     @property
     def is_known(self) -> bool:
@@ -39,7 +43,8 @@ class Fact:
     def texts(self) -> tuple[str, str, str, str]:
         """Readable value, its decimal form (bytes only), its exact digits (if rounded), and the unit with any note."""
         if not isinstance(self.value, int):
-            return str(self.value or ""), "", "", ", ".join(filter(None, (self.unit, self.note)))
+            interval = f"({self.interval})" if self.interval else ""
+            return str(self.value or ""), "", "", ", ".join(filter(None, (interval, self.unit, self.note)))
         is_size = self.unit == BYTES
         digits = exact(self.value) if short(self.value, self.unit) else ""
         remark = ", ".join(filter(None, ("" if is_size else self.unit, self.note)))
@@ -121,6 +126,31 @@ def parts_table(
     return Table(title, columns(f"{name}: name", unit, f"{share}: share"), rows[:-1], rows[-1])
 
 
+def summary_table(facts: Iterable[Fact], title: str = "", whole: float = 0) -> Table:
+    """Build the summary of a screen: each value with its interval and what it rests on.
+
+    With a ``whole`` in bytes, sizes have their share of it.
+    """
+    heads = [f"{title}: name", "value: number", "interval: name", *(["of memory: share"] if whole else []), "rests on"]
+    rows = []
+    for fact in facts:
+        share = [fact.value / whole if isinstance(fact.value, int) else None] if whole else []
+        rests = filter(None, ("" if fact.unit == BYTES else fact.unit, fact.note))
+        rows.append((fact.label, fact.texts[0], fact.interval, *share, ", ".join(rests)))
+    return Table("", columns(*heads), rows)
+
+
+def next_table(found: Iterable[tuple[str, Any]], cells: Mapping[str, Callable[[Any], Any]]) -> Table:
+    """Build the table of what to try next: commands or changed settings, with what the result of each gains."""
+    rows = [(text, *(cell(result) for cell in cells.values())) for text, result in found]
+    return Table("", columns("next: text", *cells), rows)
+
+
+def assumed_settings(declared: Iterable[Setting], values: Mapping[str, Any]) -> tuple[tuple[Setting, Any], ...]:
+    """Return the settings of the command line that have a value, in the order in which they are declared."""
+    return tuple((each, values[each.name]) for each in declared if each.help and values.get(each.name))
+
+
 def shares_table(title: str, name: str, sizes: dict[str, int], unit: str = "bytes: bytes") -> Table:
     """Build a table of named sizes, such as bytes, in descending order."""
     ordered = sorted(((name, size) for name, size in sizes.items() if size), key=lambda item: -item[1])
@@ -131,8 +161,15 @@ def shares_table(title: str, name: str, sizes: dict[str, int], unit: str = "byte
 class Document:
     """Structured output of a command. Empty lines, facts without a value and tables without rows are left out.
 
+    A document with a ``summary`` has a *screen* (``screen.py``): the answer, what was assumed, the summary, what to try
+    next, and notes. The rest is shown on request.
+
     Attributes:
         title: one-line title, such as the model name, or the answer with a sign (✓ yes, ✗ no, ! unknown).
+        action: second line of the answer, such as a command that follows from it.
+        assumed: settings that the answer depends on, with their values. The command line leaves out what was typed.
+        summary: table of the values that answer the question, or None if the document has no screen.
+        next: table of commands and changed settings, cheapest first, with what each gains.
         subtitle: lines below the title, such as the structure of the model.
         warnings: important warnings, such as a warning that a model is unpublished.
         facts: main results.
@@ -162,12 +199,32 @@ class Document:
     pictures: Callable[[], Sequence[Picture]] = tuple
     charts: Callable[[], Sequence[Chart]] = tuple
     derivation: Callable[[], tuple[Node, ...]] = tuple
+    action: str = ""
+    assumed: tuple[tuple[Setting, Any], ...] = ()
+    summary: Table | None = None
+    next: Table | None = None
 
     def __post_init__(self) -> None:
         own = self.__dict__
         own["tables"] = tuple(table for table in self.tables if table.rows)
         own["facts"] = tuple(fact for fact in self.facts if fact.is_known)
         own |= {name: tuple(filter(None, own[name])) for name in ("subtitle", "warnings", "notes", "details")}
+
+    @property
+    def assumed_flags(self) -> list[str]:
+        """What was assumed, as options of the command line or as arguments."""
+        return [spelled(f"{{{setting.name}={value}}}") for setting, value in self.assumed]
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Lines below the title."""
+        assumed = f"{ASSUMED} {' '.join(self.assumed_flags)}" if self.assumed else ""
+        return tuple(filter(None, (self.action, assumed, *self.subtitle)))
+
+    @property
+    def every_table(self) -> tuple[Table, ...]:
+        """Summary, breakdowns, and what to try next."""
+        return tuple(table for table in (self.summary, *self.tables, self.next) if table and table.rows)
 
     @property
     def every_note(self) -> tuple[str, ...]:
@@ -181,10 +238,19 @@ def printable_document(document: Document) -> Document:
     return changed(
         document,
         title=printable(document.title, 2 * LONGEST_NAME),
+        action=printable(document.action, LONGEST_MESSAGE),
+        summary=document.summary and _table(document.summary),
+        next=document.next and _table(document.next),
         subtitle=_lines(document.subtitle),
         warnings=_lines(document.warnings),
         facts=tuple(
-            Fact(printable(one.label, LONGEST_NAME), _cell(one.value), printable(one.unit), _cell(one.note))
+            changed(
+                one,
+                label=printable(one.label, LONGEST_NAME),
+                value=_cell(one.value),
+                unit=printable(one.unit),
+                note=_cell(one.note),
+            )
             for one in document.facts
         ),
         tables=tuple(map(_table, document.tables)),

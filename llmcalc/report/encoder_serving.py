@@ -8,11 +8,11 @@ from ..core.errors import spelled
 from ..core.printable import plural
 from ..serving.encoders import EncoderServing
 from ..serving.memory import engine_title
-from .document import Document, Fact
+from .document import Document, Fact, Table, summary_table
 from .heading import model_document, named_values
 from .latency import parts_table, span_text
-from .numbers import dollars
-from .points import point_data, unused_alert
+from .points import point_data, time_fact, unused_alert
+from .serving_money import price_facts
 
 INPUTS = ("gpu", "gpus", "tp", "dp", "isl", "concurrency", "max_num_batched_tokens")
 
@@ -20,7 +20,13 @@ INPUTS = ("gpu", "gpus", "tp", "dp", "isl", "concurrency", "max_num_batched_toke
 def encoder_document(result: EncoderServing) -> Document:
     """Build the report of the throughput of an encoder. The title is the answer."""
     settings = {"isl": result.isl, "concurrency": f"{result.concurrency:g}", "batch": result.batch, **result.sizes}
-    parts: dict[str, Any] = {"facts": _facts(result), "tables": (parts_table(result.step),), "notes": _notes(result)}
+    parts: dict[str, Any] = {"summary": Table("", (), [])}
+    if result.fits:
+        parts = {
+            "summary": summary_table(_facts(result)),
+            "tables": (parts_table(result.step),),
+            "notes": _notes(result),
+        }
     return model_document(
         result.architecture,
         "serve",
@@ -31,17 +37,14 @@ def encoder_document(result: EncoderServing) -> Document:
         lines=(named_values(settings),),
         alerts=unused_alert(result.step.count - result.used, result.step.count),
         details=result.step.measured_on,
-        **(parts if result.fits else {}),
+        **parts,
     )
 
 
 def _facts(result: EncoderServing) -> tuple[Fact, ...]:
-    step, price, spent = result.step, result.price, result.usd_per_million
-    passed = Fact("forward pass", span_text(step), f"of {plural(result.batch, 'sequence')}")
-    if not price or not spent:
-        return (passed,)
-    hourly = dollars((price.low, price.high))
-    return passed, Fact("price", dollars(spent), f"per million tokens, at {hourly} per GPU-hour")
+    step = result.step
+    passed = time_fact("forward pass", span_text(step), f"of {plural(result.batch, 'sequence')}")
+    return passed, *price_facts(result, step.high / step.seconds, tokens=result.usd_per_million)
 
 
 def _notes(result: EncoderServing) -> list[str]:

@@ -7,14 +7,16 @@ from typing import Any
 from ..core.errors import InputError
 from ..core.printable import plural
 from ..engines.lengths import start_length
-from ..engines.settings import LENGTH, setting_flags
+from ..engines.profile import GIB
+from ..engines.settings import LENGTH, setting_flags, states_all
 from ..fitting.fit import FitResult
 from ..serving.start.start import Start
 from .document import Fact
+from .file_formats import sixteen_bit_line
 from .heading import named_values
 from .memory import weights_line
 from .numbers import BYTES
-from .serve import memory_tables, settings_of, start_notes, used_text
+from .serve import REQUESTS, memory_summary, memory_tables, settings_of, sizes_of, start_details, start_notes, used_text
 
 
 def engine_parts(fit: FitResult, found: Start) -> dict[str, Any]:
@@ -22,11 +24,19 @@ def engine_parts(fit: FitResult, found: Start) -> dict[str, Any]:
     copies = fit.count // found.ranks
     gpus = f"{copies} replicas on {fit.count}" if copies > 1 else used_text(found)
     card = fit.accelerator
+    weights = weights_line(fit.result) or sixteen_bit_line(
+        found.architecture, found.engine, found.settings.get("weights"), found.settings.get("dtype", "bf16")
+    )
     share = f"{found.profile.share_name.replace('_', ' ')} {found.settings['share']:.4g}"
     return {
         "subject": f" in {found.engine_title}, {gpus} × {card.title if card else 'GPU'}",
         "action": own_default(found),
-        "lines": (named_values(settings_of(found)), weights_line(fit.result)),
+        "assumed": {**sizes_of(found), "engine": found.engine},
+        "summary": memory_summary(
+            found, Fact(REQUESTS, f"{fit.requests:,}", f"of {plural(fit.result.workload.seq, 'token')}")
+        ),
+        "starting": found.line(fit.change) if found.starts and states_all(found) else "",
+        "lines": (named_values(settings_of(found)), weights),
         "alerts": list(found.warnings),
         "facts": (
             Fact("needed", fit.needed, BYTES, f"per GPU, with the KV cache of {plural(fit.batch, 'request')}"),
@@ -34,7 +44,8 @@ def engine_parts(fit: FitResult, found: Start) -> dict[str, Any]:
             Fact("headroom", fit.headroom, BYTES),
         ),
         "tables": memory_tables(found),
-        "notes": start_notes(found, fit.change),
+        "notes": start_notes(found),
+        "details": start_details(found),
     }
 
 
@@ -45,12 +56,14 @@ def engine_answer(fit: FitResult, found: Start) -> str:
     if fit.fits:
         likely = "fits" if found.verdict == "starts" else "probably fits"
         asked = f"{plural(fit.batch, 'request')} {sizes} at once"
-        return f"✓ {likely} in {title}: {asked}, of {most} that the KV cache holds"
+        return f"✓ {likely} in {title}: {asked}, at most {most}"
     if found.starts and not found.automatic:
         return f"✗ does not fit in {title}: {most} of {plural(fit.batch, 'request')} {sizes} at once"
     if found.starts:
         return f"✗ does not fit on {plural(found.ranks, 'GPU')}: {title} starts{found.placement}"
-    return f"✗ does not fit in {title}: {found.reason}"
+    missing = -found.memory.available.best / GIB
+    short = f"{missing:.1f} GiB short{' on each GPU' * (found.ranks > 1)}" if missing > 0 and not found.refusals else ""
+    return f"✗ does not fit in {title}: {short or found.reason}"
 
 
 def own_default(found: Start) -> str:
@@ -65,4 +78,4 @@ def own_default(found: Start) -> str:
     if own.starts or length <= found.max_model_len:
         return ""
     this = f"this is {setting_flags(found.profile.flags)[LENGTH]} {found.max_model_len}"
-    return f"{found.profile.title} at its default of {length:,} tokens will not start: {this}"
+    return f"{found.profile.title}'s default of {length:,} tokens will not start: {this}"

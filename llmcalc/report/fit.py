@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..calc.kv_cache import ROLE_DTYPES
+from ..calc.kv_cache import CACHED, ROLE_DTYPES
 from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
+from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import spelled
 from ..core.printable import plural
+from ..core.record import fields
+from ..core.tree import Node
 from ..core.workload import positions
 from ..data import table
 from ..engines.hardware import checkpoint_format, default_engine, has_reader
 from ..engines.lengths import known_length, length_limit, unlimited_reason
 from ..estimate.hardware import SYSTEM_BYTES, Accelerator
-from ..fitting.fit import FitResult
+from ..fitting.fit import FIT, SETTINGS, FitResult
 from ..fitting.solution import OFFLOADS, Solution
 from ..inputs.defaults import RESERVE
 from ..inputs.settings import PLAIN
-from .document import Document, Fact, Table, columns, parts_table, table_of
+from .document import Document, Fact, Table, assumed_settings, columns, next_table, parts_table, summary_table, table_of
 from .engine_fit import engine_answer, engine_parts
 from .file_formats import sixteen_bit_line
 from .heading import SIZES, derivation, gpus_text, model_document, title, workload_inputs, workload_line
@@ -37,6 +40,7 @@ from .memory import (
 from .numbers import BYTES, binary, exact, readable
 from .points import settings_text
 from .provenance import evidence_notes
+from .serve import REQUESTS
 
 if TYPE_CHECKING:
     from ..fitting.advice import Change
@@ -61,12 +65,14 @@ def fit_document(
     """
     spell = spell or _option
     solution = fit.solution
-    parts = engine_parts(fit, fit.start) if fit.start else _plain_parts(fit, given, f"{{reserve={reserve}}}")
+    parts = engine_parts(fit, fit.start) if fit.start else _plain_parts(fit, given, reserve)
     facts = (*([Fact(ASKED[solution.asked], _solved(solution, fit))] if solution else []), *parts.pop("facts"))
     has_candidates = solution is not None and bool(solution.candidates)
-    cells: dict[str, Any] = {"headroom: bytes": "result.headroom"}
+    commands = [(spell(change), change.result) for change in fit.changes]
+    commands += [(line, fit)] if (line := parts.pop("starting", "")) else []
+    cells: dict[str, Callable[[Any], Any]] = {"headroom: about bytes": lambda one: one.headroom}
     if fit.start:
-        cells = {"requests: number": lambda one: f"{one.result.requests:,}"}
+        cells = {f"{REQUESTS}: number": lambda one: f"{one.requests:,}"}
     alerts = [*parts.pop("alerts")]
     alerts += _unverified(fit.accelerator, "false", "the specifications of {} are unverified ({})")
     return model_document(
@@ -77,27 +83,26 @@ def fit_document(
         excess=_excess(fit),
         alerts=alerts,
         facts=facts,
-        tables=(
-            table_of("fits with", fit.changes, {"change: name": spell, **cells}),
-            *parts.pop("tables"),
-            *([_candidates(solution)] if solution else []),
-        ),
+        tables=(*parts.pop("tables"), *([_candidates(solution)] if solution else [])),
+        assumed=assumed_settings((*FIT, *SETTINGS), {**_assumed(fit), **parts.pop("assumed")}),
+        next=next_table(commands, cells),
         pictures=lambda: [_chart(fit)],
-        derivation=derivation("memory", fit.result),
+        derivation=lambda: (_needed(fit),) if fit.start else derivation("memory", fit.result)(),
         main=-1,
         listing=None if has_candidates else lambda: _listing(fit, facts),
         **parts,
     )
 
 
-def _plain_parts(fit: FitResult, given: str | None, how: str) -> dict[str, Any]:
+def _plain_parts(fit: FitResult, given: str | None, reserve: str) -> dict[str, Any]:
     """Return the parts of the report that are those of plain memory."""
     accelerator, solution = fit.accelerator, fit.solution
     worst = fit.result if isinstance(fit.result, InferenceMemory) else fit.result.worst
     run, alerts = [workload_line(worst.workload, SIZES)], list[str]()
     if isinstance(worst, InferenceMemory):
         run = [serving_line(worst), weights_line(worst) or _format_line(worst, accelerator)]
-        alerts = [*refusals(worst), *_unread(worst, accelerator)]
+        plain = f"no engine answers: {fit.plain}" if fit.plain else ""
+        alerts = [plain, *refusals(worst), *_unread(worst, accelerator)]
     longest = f"{solution.in_memory:,}" if solution and solution.in_memory is not None else ""  # beyond the model's own
     partly = _unverified(accelerator, "partly", "{}: some specifications are unverified ({})")
     return {
@@ -106,14 +111,47 @@ def _plain_parts(fit: FitResult, given: str | None, how: str) -> dict[str, Any]:
         "alerts": alerts,
         "facts": (
             Fact("needed", fit.needed, BYTES, f"per accelerator, peak phase: {worst.phase}"),
-            *memory_facts(fit, given, how),
+            *memory_facts(fit, given, f"{{reserve={reserve}}}"),
             Fact("headroom", fit.headroom, BYTES),
             *_host(fit),
             Fact("in memory", longest, "tokens", spelled("the answer with {extend=True}")),
         ),
+        "assumed": {"reserve": reserve, "engine": "none" if fit.plain else ""},
+        "summary": _summary(fit),
         "tables": (parts_table("per accelerator", memory_parts(fit), fit.memory, share="of memory"),),
         "notes": (*_limit(fit.architecture, solution), *_notes(fit), *_shared(fit), *partly),
     }
+
+
+def _assumed(fit: FitResult) -> dict[str, Any]:
+    """Return the values of settings that the memory depends on. A serving engine has a layout of its own."""
+    worst = fit.result if isinstance(fit.result, InferenceMemory) else fit.result.worst
+    solved = fit.solution.asked if fit.solution else ""
+    found = {name: getattr(worst.workload, name) for name in SIZES if name != solved}
+    if not fit.start:
+        ranks = {field.name: getattr(fit.result.mesh, field.name) for field in fields(Mesh)}
+        found |= {name: size for name, size in ranks.items() if size != getattr(Mesh(), name)}
+    if not isinstance(worst, InferenceMemory):
+        own, policy = worst.recipe.name, worst.policy
+        return {**found, "optimizer": own, "attention": policy.attention, "recompute": policy.recompute}
+    size, limit = worst.state_size, worst.steps.limit
+    steps = {} if fit.start else {"step_tokens": limit or "all"}
+    return {**found, **steps, "dtype": size.dtype, "cache": size.cache.name if size.cache else None}
+
+
+def _summary(fit: FitResult) -> Table:
+    """Return the division of the memory of a GPU, without an engine."""
+    evidence, names = {**fit.result.evidence, "reserve": "for the runtime"}, dict[str, str]()
+    if isinstance(fit.result, InferenceMemory):
+        evidence["transient"] = evidence["activations"]
+        names = {
+            "state": "KV cache" if CACHED & fit.result.state_size.by_role.keys() else "states",
+            "transient": "activations",
+        }
+    parts = memory_parts(fit).items()
+    sizes = [Fact(names.get(name, name), size, BYTES, evidence.get(name, "")) for name, size in parts if size]
+    left = Fact("not used" if fit.fits else "missing", abs(fit.headroom), BYTES)
+    return summary_table([*sizes, left, *_host(fit)], "per GPU", fit.memory)
 
 
 def memory_facts(found: Any, given: str | None, how: str) -> tuple[Fact, Fact]:
@@ -154,7 +192,7 @@ def _shared(fit: FitResult) -> Iterator[str]:
 
 def _answer(fit: FitResult) -> str:
     """Return the first line of the report, such as ``✓ fits with 1 sequence of 2,048 tokens, 3.2 GiB to spare``."""
-    solution, each = fit.solution, f" on each of {fit.count}" if fit.count > 1 else ""
+    solution, each = fit.solution, " per GPU" if fit.count > 1 else ""
     if solution and solution.asked in OFFLOADS and isinstance(solution.value, int):
         from ..fitting.offload import command_of
 
@@ -169,7 +207,7 @@ def _answer(fit: FitResult) -> str:
         return f"✓ {ASKED[solution.asked]}{where}: {_solved(solution, fit)}{limit or _best_file_type(solution)}"
     if fit.start:
         return engine_answer(fit, fit.start)
-    plain = f" in plain memory{f' ({fit.plain})' * bool(fit.plain)}" if fit.is_serving else ""
+    plain = " in plain memory" if fit.is_serving else ""
     return f"{'✓' if fit.fits else '✗'} {verdict(fit, f'{plain}{_load(fit.result)}')}{each}"
 
 
@@ -234,6 +272,14 @@ def memory_parts(fit: Fit) -> dict[str, int]:
     else:
         sizes = sizes_at(result.worst.largest)
     return sizes | {"reserve": fit.reserve}
+
+
+def _needed(fit: FitResult) -> Node:
+    """Return the memory that an engine needs as the sum of its parts."""
+    parts = memory_parts(fit)
+    parts.pop("reserve")
+    children = tuple(Node(name, size, BYTES) for name, size in parts.items())
+    return Node("needed", fit.needed, BYTES, " + ".join(parts), children=children)
 
 
 def _chart(fit: FitResult) -> Picture:

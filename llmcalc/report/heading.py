@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from ..core.architecture import Architecture, model_of
 from ..core.description.structure import structure_line
 from ..core.record import fields
+from ..core.type_names import TYPE_CHECKING, Any
 from .document import Document
 from .numbers import about
 
@@ -36,7 +36,6 @@ def model_document(
     answer: str = "",
     excess: str = "",
     workload: Workload | None = None,
-    action: str = "",
     lines: Iterable[str] = (),
     alerts: Iterable[str] = (),
     notes: Iterable[str] = (),
@@ -47,8 +46,6 @@ def model_document(
 
     The first line says if the sequences of a ``workload`` are longer than the model accepts, after which its formulas
     still hold. After an answer, it is the first warning, as the ``excess`` of requests that an engine accepts.
-
-    An ``action`` is a command that follows from the answer, in a line of its own after it.
 
     ``is_full`` describes every size of the model and shows every note, for reports on how the model is built.
     """
@@ -66,7 +63,6 @@ def model_document(
         answer or f"{title(whole)}{subject}{beyond and f', {beyond}'}",
         json_object,
         subtitle=(
-            action,
             f"{title(whole)}{subject}" if answer else "",
             *training_file_lines(whole),
             *structure(architecture, is_full=is_full),

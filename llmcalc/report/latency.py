@@ -6,17 +6,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core.errors import spelled
+from ..fitting.advice import MOST
+from ..inputs.serving_settings import LATENCY
 from ..kernels.cost import LAUNCHES
 from ..kernels.operations import Gemm, GroupedGemm
 from ..serving.latency_times import DECODE, GENERATE, Latency, Part
 from ..serving.latency_tree import latency_tree
 from ..serving.memory import engine_title
-from .document import Document, Fact, Table, columns, table_of
+from .document import Document, Fact, Table, assumed_settings, next_table, summary_table, table_of
 from .file_formats import sixteen_bit_line
 from .heading import model_document, named_values, workload_inputs
 from .numbers import duration, percent, three_digits
 from .pictures import Axis, Chart, Curve, Mark
-from .points import RANKS, sizes_of, unused_alert
+from .points import MOST_ROWS, RANKS, sizes_of, time_fact, unused_alert
 
 SMALLEST_ROW = 0.001  # of the time
 LEAST_GAIN = 1.02  # in tokens per second
@@ -29,18 +31,15 @@ def latency_document(result: Latency, alternatives: Callable[[], Alternatives] =
 
     ``alternatives`` returns the command lines of other settings with their results.
     """
-    model = result.model
+    model, notes = result.model, _notes(result)
     layout = sizes_of(model.mesh)
     chosen = "" if result.is_usual else f" as {named_values(layout) or 'tp 1'} (chosen layout)"
-    alerts = unused_alert(result.count - model.mesh.ranks, result.count)
-    answer: dict[str, Any]
-    if result.fits:
-        answer = {
-            "facts": tuple(_facts(result)), "tables": (parts_table(result), *_others(result, alternatives)),
-            "charts": lambda: (roofline(result),), "notes": tuple(_notes(result)),
+    found: dict[str, Any] = {"summary": Table("", (), [])}
+    if result.fits:  # times of a batch that cannot run are not shown
+        found = {
+            "summary": summary_table(_facts(result)), "tables": (parts_table(result),),
+            "charts": lambda: (roofline(result),), "notes": notes[:-1],
         }  # fmt: skip
-    else:  # times of a batch that cannot run are not shown
-        answer = {"tables": _others(result, alternatives)}
     return model_document(
         result.architecture,
         "latency",
@@ -48,23 +47,35 @@ def latency_document(result: Latency, alternatives: Callable[[], Alternatives] =
         f" on {result.count} × {result.accelerator.title} in {engine_title(model.engine.name)}{chosen}",
         answer="; ".join(filter(None, [_answer(result), result.unserved])),
         excess=result.excess,
+        assumed=assumed_settings(LATENCY, _assumed(result)),
         lines=(
             named_values({**_lengths(result), **layout, "weights": _formats(result)}),
             *filter(None, [sixteen_bit_line(result.architecture, model.engine.name, _formats(result))]),
-            *(_prompt(result) if result.fits else ()),
         ),
-        alerts=alerts,
+        alerts=unused_alert(result.count - model.mesh.ranks, result.count),
+        next=_others(result, alternatives),
         derivation=lambda: (latency_tree(result),),
         pictures=lambda: (roofline(result, with_parts=True),),
-        details=result.measured_on,
-        **answer,
+        details=(*notes[-1:], *result.measured_on) if result.fits else result.measured_on,
+        **found,
     )
+
+
+def _assumed(result: Latency) -> dict[str, Any]:
+    """Return the values of settings that the time depends on."""
+    model, start = result.model, result.engine_memory.start if result.engine_memory else None
+    lengths = {name.replace(" ", "_").replace("prompt", "seq"): size for name, size in _lengths(result).items()}
+    sizes = sizes_of(model.mesh) if result.has_default_layout else {}
+    version = start.profile.version if start else None
+    engine = "" if result.unserved else model.engine.name
+    cache = None if result.is_encoder else model.cache.name
+    return {**lengths, **sizes, "engine": engine, "engine_version": version, "cache": cache}
 
 
 def _answer(result: Latency) -> str:
     if not result.fits:
         return f"✗ {result.refusal}"
-    span, batch, rate = span_text(result), result.workload.batch, result.tokens_per_s
+    span, batch, rate = duration(result.seconds), result.workload.batch, result.tokens_per_s
     if result.mode == DECODE:
         users = f"{three_digits(rate / batch)} tokens/s per user"
         both = f", {three_digits(rate)} tokens/s in total" if batch > 1 else ""
@@ -104,24 +115,27 @@ def _formats(result: Latency) -> str:
     return ", ".join(found)
 
 
-def _prompt(result: Latency) -> tuple[str, ...]:
-    prompt = result.prompt
-    if prompt is None:
-        return ()
-    number = f"{result.workload.batch} × " if result.workload.batch > 1 else ""
-    return (f"prefill of {number}{result.workload.context:,} tokens: {span_text(prompt)}",)
-
-
 def _facts(result: Latency) -> list[Fact]:
-    first, device = result.first_token_s, result.model.device
-    total = result.total
-    reached = total.moved / result.seconds
-    facts = [Fact("first token", duration(first))] if first else []
-    facts.append(Fact("bandwidth", percent(reached / device.bandwidth), f"of {device.bandwidth / 1e9:,.0f} GB/s"))
+    """Return the times, what limits them, and how much of the GPU they use."""
+    first, device, prompt, batch = result.first_token_s, result.model.device, result.prompt, result.workload.batch
+    total, inside = result.total, f"8 of 10 within ×/÷ {result.high / result.seconds:.2f}"
+    what = {DECODE: "per output token", GENERATE: "generation"}.get(result.mode, "prefill")
+    facts = [time_fact("forward pass" if result.is_encoder else what, span_text(result), inside)]
+    if prompt:
+        number = f"{batch} × " if batch > 1 else ""
+        text = f"of {number}{result.workload.context:,} tokens"
+        facts.append(time_fact("prefill", span_text(prompt), text))
+    facts += [Fact("time to first token", duration(first))] if first else []
+    facts += [
+        Fact(_title(bound), percent(seconds / result.seconds), "of the time, which it limits")
+        for bound, seconds in result.by_bound.items()
+    ]
+    reached = percent(total.moved / result.seconds / device.bandwidth)
+    facts.append(Fact("bandwidth", reached, f"of {device.bandwidth / 1e9:,.0f} GB/s"))
     if total.compute:
         share, peak = total.compute / result.seconds, total.flops / total.compute
         facts.append(Fact("compute", percent(share), f"of {peak / 1e12:,.0f} TFLOP/s"))
-    return facts
+    return facts[:MOST_ROWS]
 
 
 def parts_table(result: Latency) -> Table:
@@ -144,25 +158,23 @@ def _title(name: str) -> str:
     return {LAUNCHES: "between kernels"}.get(name, name)
 
 
-def _others(result: Latency, alternatives: Callable[[], Alternatives]) -> tuple[Table, ...]:
+def _others(result: Latency, alternatives: Callable[[], Alternatives]) -> Table:
     """Return a table of the settings with which the batch fits, or with which it is computed faster."""
     least = LEAST_GAIN * result.tokens_per_s if result.fits else 0.0
-    rows = [
-        (line, duration(other.seconds),
-         three_digits(other.sequences_per_s if other.is_encoder else other.tokens_per_s / other.workload.batch),
-         three_digits(other.tokens_per_s))
-        for line, other in alternatives() if other.fits and other.tokens_per_s > least
-    ]  # fmt: skip
-    each = "sequences/s" if result.is_encoder else "tokens/s per user"
-    heads = columns("settings: name", "time: text", f"{each}: text", "tokens/s in total: text")
-    return (Table("more tokens per second with" if result.fits else "fits with", heads, rows),)
+    found = [(line, one) for line, one in alternatives() if one.fits and one.tokens_per_s > least]
+
+    def each(one: Latency) -> str:
+        return three_digits(one.sequences_per_s if one.is_encoder else one.tokens_per_s / one.workload.batch)
+
+    return next_table(found[:MOST], {
+        "time: text": lambda one: duration(one.seconds),
+        "sequences/s: text" if result.is_encoder else "tokens/s per user: text": each,
+        "tokens/s in total: text": lambda one: three_digits(one.tokens_per_s),
+    })  # fmt: skip
 
 
 def _notes(result: Latency) -> list[str]:
-    shares = {_title(bound): percent(seconds / result.seconds) for bound, seconds in result.by_bound.items()}
-    limits = ", ".join(f"{bound} {share}" for bound, share in shares.items())
-    notes = [f"limited by: {limits}", *map(spelled, result.notes)]
-    notes += [f"the interval is wider: {reason}" for reason in result.interval.reasons]
+    notes = [*map(spelled, result.notes), *(f"the interval is wider: {reason}" for reason in result.interval.reasons)]
     if own := result.measured:
         notes.append(f"calibrated by {own.n_rows:,} measurements: {own.factors.summary}")
     notes += [f"assumed, as no figure of this GPU is known: {text}" for text in result.model.assumed]

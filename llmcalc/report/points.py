@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import spelled
 from ..core.printable import plural
-from .document import Cell, Document, Fact, Table, columns
+from ..core.setting import Setting
+from ..inputs.serving_settings import SERVE
+from .document import Cell, Document, Fact, Table, assumed_settings, columns, next_table
 from .heading import model_document, named_values
 from .numbers import dollars, duration, three_digits
+from .serving_money import usual_price
 
 if TYPE_CHECKING:
     from ..serving.requests import Requests
     from ..serving.speculation import Drafting
 
+MOST_ROWS = 10  # of a summary
 RANKS = ("tp", "pp", "dp", "ep")  # sizes of a layout that the page and ``latency`` show
 
 
@@ -68,6 +72,19 @@ def requests_given(result: Any) -> dict[str, Any]:
 def unused_alert(unused: int, gpus: int) -> list[str]:
     """Return a warning if a layout leaves GPUs unused."""
     return [f"the layout leaves {unused} of {gpus} GPUs unused"] if unused else []
+
+
+def assumed_of(result: Any, values: Mapping[str, Any]) -> tuple[tuple[Setting, Any], ...]:
+    """Return the settings of ``serve`` that were not given, with the values that a result depends on.
+
+    A command line of an engine states all but the requests and the machine.
+    """
+    service = result.service
+    found = {"engine": service.engine, **values}
+    if result.price:
+        found["price"] = f"{usual_price(result.accelerator, result.price):g}"
+    declared = (each for each in SERVE if not service.command or each.part in ("requests", "machine"))
+    return assumed_settings((each for each in declared if service.asked.get(each.name) is None), found)
 
 
 # --------------------------------------------------------------------- texts
@@ -140,7 +157,8 @@ def speed_text(point: Any) -> str:
 # --------------------------------------------------------------------- facts, tables and notes
 
 LAYOUT, REQUESTS, TPOT, TTFT, PRICE = (
-    "layout: name", "requests: number", "per output token: text", "first token: text", "per million output: text 1",
+    "layout: name", "requests at once: number", "per output token: text", "first token: text",
+    "per million output: text 1",
 )  # fmt: skip
 POINT_CELLS: Mapping[str, Callable[[Any], Cell]] = {  # columns of tables of points
     LAYOUT: layout_text, REQUESTS: lambda one: round(one.concurrency),
@@ -149,17 +167,17 @@ POINT_CELLS: Mapping[str, Callable[[Any], Cell]] = {  # columns of tables of poi
 }  # fmt: skip
 
 
-def time_fact(label: str, text: str) -> Fact:
+def time_fact(label: str, text: str, note: str = "") -> Fact:
     """Return a time with its interval, from a text such as ``7.10 ms (5.90 to 11.0 ms)``."""
     best, _, span = text.partition(" (")
-    return Fact(label, best, f"({span}")
+    return Fact(label, best, note=note, interval=span.removesuffix(")"))
 
 
 def throughput_facts(requests_per_s: float, tokens_per_s_gpu: float) -> tuple[Fact, Fact]:
     """Return the requests and the output tokens per second."""
     return (
-        Fact("requests", three_digits(requests_per_s), "per second"),
-        Fact("output tokens", three_digits(tokens_per_s_gpu), "per second and GPU"),
+        Fact("requests per second", three_digits(requests_per_s)),
+        Fact("tokens/s per GPU", three_digits(tokens_per_s_gpu), "output tokens"),
     )
 
 
@@ -177,16 +195,10 @@ def accepted_text(drafting: Drafting) -> str:
 
 
 def changes_table(
-    title: str, changes: Iterable[tuple[Mapping[str, Any], Any]], cells: Mapping[str, Callable[[Any], Cell]]
+    changes: Iterable[tuple[Mapping[str, Any], Any]], cells: Mapping[str, Callable[[Any], Cell]]
 ) -> Table:
-    """Return a table of changed settings, with the cells of the point or the result with each of them.
-
-    Settings with the command line of an engine, which is long, are in the last column.
-    """
-    found = [(change, settings_text(change), tuple(cell(one) for cell in cells.values())) for change, one in changes]
-    if any("command" in change for change, *_ in found):
-        return Table(title, columns(*cells, "settings: text"), [(*values, text) for _, text, values in found])
-    return Table(title, columns("settings: name", *cells), [(text, *values) for _, text, values in found])
+    """Return a table of changed settings, with the cells of the point or the result with each of them."""
+    return next_table(((settings_text(change), one) for change, one in changes), cells)
 
 
 def commands_table(point: Any) -> Table:

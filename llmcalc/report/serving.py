@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
+from ..fitting.advice import MOST
 from ..search.space import DISTINCT_GAIN
 from ..serving.replicas import SIZES
 from ..serving.result import ServingResult, class_times
-from .document import Document, Fact, Table, columns, table_of
+from .document import Document, Fact, Table, columns, summary_table, table_of
 from .file_formats import sixteen_bit_line
 from .heading import named_values
-from .numbers import dollars, duration
+from .numbers import duration, percent, three_digits
 from .pictures import Bar, Bars
 from .points import (
+    MOST_ROWS,
     POINT_CELLS,
     TPOT,
     accepted_text,
+    assumed_of,
     changes_table,
     point_data,
     point_document,
     request_notes,
     settings_text,
     sizes_of,
-    speed_text,
     throughput_facts,
     time_fact,
     unused_alert,
 )
-from .serving_money import break_even, money_notes, money_table, output_price_facts, price_clause, price_notes
+from .serving_money import break_even, money_notes, money_table, price_facts, price_notes, usual_price_of
 
 SMALLEST_ROW = 0.001  # of the time of an output token
 SHOWN = 16  # classes of requests
@@ -41,27 +44,35 @@ def serving_document(result: ServingResult) -> Document:
     layout = sizes_of(result.mesh) | ({"replicas": count} if count > 1 else {})
     own = {name: {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
            for name, value in result.service.given.items()}  # fmt: skip
-    money, notes = result.money, _notes(result)
+    money, notes, details = result.money, _notes(result), _details(result)
+    facts = _facts(result) if result.fits else []
     return point_document(
         result,
-        lambda: point_data(result, notes, INPUTS),
+        lambda: point_data(result, (*notes, *details), INPUTS),
         _answer(result),
         {**result.requests.given, "concurrency": f"{result.load.concurrency:g}", **layout, **own},
         gpus=used,
         chosen=f" as {named_values(layout) or 'tp 1'} (chosen layout)" if result.has_chosen_layout else "",
+        assumed=assumed_of(result, _assumed(result)),
         lines=tuple(filter(None, [_format_line(result)])),
         alerts=unused_alert(result.gpus - used, result.gpus),
-        facts=tuple(_facts(result)) if result.fits else (),
+        summary=summary_table(facts[:MOST_ROWS]),
+        facts=tuple(facts[MOST_ROWS:]),
         tables=(
-            _changes(result),
             *([_parts(result), *_requests(result)] if result.fits else ()),
             *([money_table(money)] if money else ()),
         ),
-        main=1 if result.changes and result.fits else 0,
+        next=_changes(result),
         pictures=lambda: _bars(result),
-        notes=notes if result.fits else (),
-        details=_kernels(result),
+        notes=(*_gain(result), *notes) if result.fits else (),
+        details=(*details, *_kernels(result)) if result.fits else _kernels(result),
     )
+
+
+def _assumed(result: ServingResult) -> dict[str, Any]:
+    """Return the values of settings that the times depend on."""
+    sizes = {} if result.service.has_layout else sizes_of(result.mesh)
+    return {**sizes, "concurrency": f"{result.load.concurrency:g}", "max_num_batched_tokens": result.load.chunk}
 
 
 def _format_line(result: ServingResult) -> str:
@@ -82,20 +93,31 @@ def _kernels(result: ServingResult) -> list[str]:
 
 
 def _answer(result: ServingResult) -> str:
-    """Return the answer in one line, with settings with which all requests run if they do not."""
-    if result.all_run:
-        return f"✓ {result.summary}{price_clause(result.usd_per_million)}"
-    change, one = result.holding_change, "The request runs" if result.load.concurrency == 1 else "All requests run"
-    return f"✗ {result.summary}" + (f". {one} with {settings_text(change)}" if change else "")
+    """Return the answer in one line."""
+    if not result.all_run or not result.tpot_s:
+        return f"{'✓' if result.all_run else '✗'} {result.summary}"
+    price, span, cost = result.price, result.usd_per_million, ""
+    if price and span:
+        usd = usual_price_of(span, result.accelerator, price, result.width)
+        cost = f", ${three_digits(usd)} per million tokens"
+    return f"✓ {duration(result.tpot_s)} per output token, {result.tokens_per_s_gpu:,.0f} tokens/s per GPU{cost}"
 
 
 def _changes(result: ServingResult) -> Table:
-    """Return a table of changed settings with which more requests run."""
-    title = "fits with" if all(one.all_run for _, one in result.changes) else "more requests run with"
-    return changes_table("with other settings" if result.fits else title, result.changes, {
-        "running requests: text": lambda one: f"{one.running:,} of {one.load.concurrency:,.10g}",
+    """Return a table of changed settings with which more requests run, at last all, or with which they are faster."""
+    found = [*result.changes, *([result.faster] if result.fits and result.faster else [])]
+    holding = [one for one in found[MOST - 1 :] if one[0] == result.holding_change] or found[MOST - 1 : MOST]
+    return changes_table([*found[: MOST - 1], *holding], {
+        "requests at once: text": lambda one: f"{one.running:,} of {one.load.concurrency:,.10g}",
         TPOT: POINT_CELLS[TPOT], "tokens/s per GPU: text": lambda one: f"{one.tokens_per_s_gpu:,.0f}",
     })  # fmt: skip
+
+
+def _gain(result: ServingResult) -> list[str]:
+    """Return a note on a faster layout that may be no faster."""
+    if not result.faster or result.faster[1].tokens_per_s_gpu > DISTINCT_GAIN * result.tokens_per_s_gpu:
+        return []
+    return [f"the gain of {settings_text(result.faster[0])} is within the error of the estimates"]
 
 
 def time_bars(parts: Iterable[tuple[str, float, str]], title: str) -> tuple[Bars, ...]:
@@ -112,26 +134,23 @@ def _bars(result: ServingResult) -> tuple[Bars, ...]:
 
 
 def _facts(result: ServingResult) -> list[Fact]:
-    facts = []
+    facts, inside = [], f"8 of 10 within ×/÷ {result.width:.2f}"
     if result.tpot and result.tpot_s:
-        facts.append(time_fact("per output token", duration(result.tpot_s, result.tpot.low, result.tpot.high)))
+        facts.append(time_fact("per output token", duration(result.tpot_s, result.tpot.low, result.tpot.high), inside))
     if result.ttft and result.ttft_s is not None:
-        facts.append(time_fact("first token", duration(result.ttft_s, result.ttft.low, result.ttft.high)))
+        facts.append(time_fact("time to first token", duration(result.ttft_s, result.ttft.low, result.ttft.high)))
     else:
         waits = "memory" if result.limit == "KV cache" else "a place among those that run"
-        facts.append(Fact("first token", "saturated", f"requests wait for {waits}"))
-    facts.append(Fact("running requests", f"{result.running:,}", f"limited by the {result.limit}"))
+        facts.append(Fact("time to first token", "saturated", f"requests wait for {waits}"))
+    facts.append(Fact("requests at once", f"{result.running:,}", f"limited by the {result.limit}"))
     facts += throughput_facts(float(result.time.requests_per_s), result.tokens_per_s_gpu)
-    if result.faster:
-        change, one = result.faster
-        is_distinct = one.tokens_per_s_gpu > DISTINCT_GAIN * result.tokens_per_s_gpu
-        error = "" if is_distinct else ", within the error of the estimates"
-        facts.append(Fact("faster layout", settings_text(change), speed_text(one) + error))
-    facts += [*_drafting(result), *_prefix(result), *break_even(result.money)]
-    facts += output_price_facts(result.usd_per_million_output)
-    if result.usd_per_million:
-        facts.append(Fact("price per million tokens", dollars(result.usd_per_million), "input and output"))
-    return facts
+    if result.tokens_per_s_user:
+        facts.append(Fact("tokens/s per user", three_digits(result.tokens_per_s_user)))
+    facts += price_facts(result, result.width, tokens=result.usd_per_million, output=result.usd_per_million_output)
+    name, seconds, bound = next(iter(result.parts), ("", 0.0, ""))
+    if result.tpot_s and name:
+        facts.append(Fact("largest part", percent(seconds / result.tpot_s), f"{name} ({bound})"))
+    return [*facts, *_drafting(result), *_prefix(result), *break_even(result.money)]
 
 
 def _drafting(result: ServingResult) -> list[Fact]:
@@ -199,9 +218,11 @@ def _parts(result: ServingResult) -> Table:
 
 
 def _notes(result: ServingResult) -> tuple[str, ...]:
+    return *request_notes(result), *(f"the interval is wider: {reason}" for reason in result.reasons)
+
+
+def _details(result: ServingResult) -> tuple[str, ...]:
     return (
-        *request_notes(result),
-        *(f"the interval is wider: {reason}" for reason in result.reasons),
         *price_notes(result.price),
         *money_notes(result.money),
         "intervals contain 80 % of measured times; requests arrive as others end",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ..estimate.prices import Price
+from typing import Any
+
+from ..estimate.hardware import Accelerator
+from ..estimate.prices import Price, price_quotes
 from ..serving.money import KINDS, Money
 from .document import Fact, Table, table_of
 from .numbers import dollars, ends_text, percent, three_digits
@@ -19,9 +22,27 @@ def price_clause(price: tuple[float, float] | None, lead: str = "", tokens: str 
     return f", {lead}{dollars(price)} per million {tokens}" if price else ""
 
 
-def output_price_facts(price: tuple[float, float] | None) -> list[Fact]:
-    """Return the price of a million output tokens, if it is known."""
-    return [Fact("price per million output", dollars(price), "all cost charged to output")] if price else []
+def usual_price(card: Accelerator, price: Price) -> float:
+    """Return the price of a GPU-hour as it was given, or the median of its quotes."""
+    quotes = sorted(quote.usd for quote in price_quotes(card))
+    return price.low if price.low == price.high else quotes[(len(quotes) - 1) // 2]
+
+
+def usual_price_of(span: tuple[float, float], card: Accelerator, price: Price, width: float) -> float:
+    """Return the price of tokens at the usual price of a GPU-hour, from its interval."""
+    return span[0] * width / price.low * usual_price(card, price)
+
+
+def price_facts(result: Any, width: float, **spans: tuple[float, float] | None) -> list[Fact]:
+    """Return prices of a million tokens by what they are of, each with its interval."""
+    if not result.price:
+        return []
+    each = f"${usual_price(result.accelerator, result.price):g} per GPU-hour"
+    return [
+        Fact(f"$ per million {name}", three_digits(usual_price_of(span, result.accelerator, result.price, width)), each,
+             interval=ends_text(*map(three_digits, span)))
+        for name, span in spans.items() if span
+    ]  # fmt: skip
 
 
 def money_table(own: Money) -> Table:

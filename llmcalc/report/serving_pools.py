@@ -7,7 +7,7 @@ from typing import Any
 
 from ..search.pools import ServingPools
 from ..serving.point import Point
-from .document import Document, Fact, Table, table_of
+from .document import Document, Fact, Table, summary_table, table_of
 from .numbers import duration, percent, three_digits
 from .points import (
     answer_notes,
@@ -24,7 +24,7 @@ from .points import (
     ttft_text,
 )
 from .serving import time_bars
-from .serving_money import break_even, money_notes, money_table, output_price_facts, price_notes
+from .serving_money import break_even, money_notes, money_table, price_facts, price_notes
 
 ASSUMED = (
     "prompts wait as in a queue with random arrivals (M/G/c)",
@@ -47,17 +47,18 @@ def pools_document(result: ServingPools) -> Document:
             *money_notes(own),
         )  # fmt: skip
         found = {
-            "facts": (
+            "summary": summary_table((
                 time_fact("per output token", tpot_text(one)),
-                time_fact("first token", ttft_text(one)),
-                Fact("running requests", f"{one.concurrency:,.10g}",
+                time_fact("time to first token", ttft_text(one)),
+                Fact("requests at once", f"{one.concurrency:,.10g}",
                      f"of at most {result.most:,}, limited by the {result.limit}"),
                 *throughput_facts(one.requests_per_s, one.tokens_per_s_gpu),
                 Fact("pool of prefills", percent(one.times.busy), "busy"),
                 *drafting_facts(result.drafting), *break_even(own),
-                *output_price_facts(one.usd_per_million_output),
-            ),
-            "tables": (_first_token(one, parts), commands_table(one), money_table(own)),
+                *price_facts(result, one.width, output=one.usd_per_million_output),
+            )),
+            "tables": (_first_token(one, parts), money_table(own)),
+            "next": commands_table(one),
             "pictures": lambda: time_bars(((*part, "") for part in parts), "milliseconds to the first token"),
         }  # fmt: skip
     return point_document(
@@ -78,7 +79,7 @@ def _answer(result: ServingPools) -> str:
     if one is not None:
         user, gpu = three_digits(one.tokens_per_s_user), three_digits(one.tokens_per_s_gpu)
         time = time_fact("", tpot_text(one))
-        return f"✓ {time.value} per output token {time.unit}, {user} tokens/s per user, {gpu} tokens/s per GPU"
+        return f"✓ {time.value} per output token, {user} tokens/s per user, {gpu} tokens/s per GPU"
     other = f". They run on {layout_text(result.suggested)}" if result.suggested else ""
     if result.limit == "memory" or not result.most:
         is_slow = result.limit == "prefills"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ..fitting.advice import MOST
 from ..search.serving_search import ServingSearch
-from ..serving.point import Point
-from .document import Document, Fact, Table, table_of
-from .numbers import duration
+from ..serving.point import SERVE, Point
+from .document import Document, Fact, Table, next_table, summary_table, table_of
+from .numbers import duration, three_digits
 from .pictures import Bar, Bars
 from .points import (
     LAYOUT,
@@ -14,7 +15,7 @@ from .points import (
     REQUESTS,
     TPOT,
     TTFT,
-    changes_table,
+    assumed_of,
     commands_table,
     drafting_facts,
     layout_text,
@@ -27,11 +28,13 @@ from .points import (
     requests_text,
     settings_text,
     speed_text,
+    throughput_facts,
+    time_fact,
     times_text,
     tpot_text,
     ttft_text,
 )
-from .serving_money import break_even, money_notes, money_table, price_clause, price_notes
+from .serving_money import break_even, money_notes, money_table, price_facts, price_notes, usual_price_of
 
 NO_MARGIN = "meets the limits on average, not at the high end of the interval"
 TIMES = ("limits", "is_found", "has_margin", "layouts", "changes")
@@ -40,33 +43,62 @@ ORDER = "layouts are ordered by the low end of tokens/s per GPU, whose interval 
 
 def search_document(result: ServingSearch) -> Document:
     """Build the report of a search for layouts. The title is the answer."""
-    own = result.layouts[0].money if result.is_found else None
-    first = (money_table(own), commands_table(result.layouts[0])) if own else ()
-    price = price_notes(result.price)
-    if own:
-        margin = "" if result.has_margin else f"; the layout {NO_MARGIN}"
-        fastest = max(one.tokens_per_s_gpu for one in result.layouts)
-        order = [] if result.layouts[0].tokens_per_s_gpu >= fastest else [ORDER]
-        notes = (
-            *order, *pool_notes(result.layouts, result.requests), *request_notes(result), *price, *money_notes(own),
-            f"intervals contain 80 % of measured times{margin}",
-        )  # fmt: skip
-    else:
-        more = "" if result.is_fixed else ", up to 8 times the GPUs, and faster GPUs"
-        tried = f"no change that was tried meets the limits: formats with fewer bits{more}"
-        notes = (*([] if result.too_long or result.changes else [tried]), *request_notes(result), *price)
+    best = next(iter(result.layouts), None)
+    notes, details = _notes(result), _details(result)
+    facts = _facts(result, best) if best else []
+    first = (money_table(best.money), commands_table(best)) if best and result.is_found else ()
     return point_document(
         result,
-        lambda: point_data(result, notes, ["gpus"], requests_given(result), TIMES),
+        lambda: point_data(result, (*notes, *details), ["gpus"], requests_given(result), TIMES),
         _answer(result),
         result.requests.given,
         gpus=result.gpus,
-        facts=(*drafting_facts(result.drafting), *_margin(result), *_formats(result), *break_even(own)),
-        tables=(_changes(result), _layouts(result), *first),
-        main=1 if result.changes else 0,
+        assumed=assumed_of(result, {}),
+        summary=summary_table(facts),
+        facts=(*_margin(result), *break_even(best.money if best and result.is_found else None)),
+        tables=(_layouts(result), *first),
+        next=_next(result),
         pictures=lambda: _bars(result),
-        notes=notes,
+        notes=(*([] if result.has_margin or not result.is_found else [f"the layout {NO_MARGIN}"]), *notes),
+        details=details,
     )
+
+
+def _notes(result: ServingSearch) -> tuple[str, ...]:
+    """Return the notes that can change the decision."""
+    requests = request_notes(result)
+    if not result.is_found:
+        more = "" if result.is_fixed else ", up to 8 times the GPUs, and faster GPUs"
+        tried = f"no change that was tried meets the limits: formats with fewer bits{more}"
+        return (*([] if result.too_long or result.changes else [tried]), *requests)
+    fastest = max(one.tokens_per_s_gpu for one in result.layouts)
+    order = [] if result.layouts[0].tokens_per_s_gpu >= fastest else [ORDER]
+    return (*order, *pool_notes(result.layouts, result.requests), *requests)
+
+
+def _details(result: ServingSearch) -> tuple[str, ...]:
+    """Return what prices and times rest on."""
+    if not result.is_found:
+        return price_notes(result.price)
+    margin = "" if result.has_margin else f"; the layout {NO_MARGIN}"
+    intervals = f"intervals contain 80 % of measured times{margin}"
+    return (*price_notes(result.price), *money_notes(result.layouts[0].money), intervals)
+
+
+def _facts(result: ServingSearch, best: Point) -> list[Fact]:
+    """Return the values of the first layout, with the limits on its times."""
+    limits = {name: f"limit {duration(limit)}" for name, limit in result.limits.items()}
+    whole = duration(best.e2e.best, best.e2e.low, best.e2e.high)
+    return [
+        time_fact("per output token", tpot_text(best), limits.get("tpot", "")),
+        time_fact("time to first token", ttft_text(best), limits.get("ttft", "")),
+        *([time_fact("whole request", whole, limits["e2e"])] if "e2e" in limits else []),
+        Fact("requests at once", f"{round(best.concurrency):,}", f"on {layout_text(best)}"),
+        *throughput_facts(best.requests_per_s, best.tokens_per_s_gpu),
+        Fact("tokens/s per user", three_digits(best.tokens_per_s_user)),
+        *price_facts(result, best.width, output=best.usd_per_million_output),
+        *drafting_facts(result.drafting),
+    ]
 
 
 def _bars(result: ServingSearch) -> tuple[Bars, ...]:
@@ -81,22 +113,23 @@ def _answer(result: ServingSearch) -> str:
     if result.too_long:
         return f"✗ {result.too_long}"
     if not result.layouts and result.concurrency:
-        larger = next((change for change, _ in result.changes if "concurrency" not in change), None)
-        other = f". They do with {settings_text(larger)}" if larger else ""
-        return f"✗ {result.concurrency:,.10g} requests do not run at once on {where}{other}"
+        return f"✗ {result.concurrency:,.10g} requests do not run at once on {where}"
     if not result.layouts:
         return f"✗ The model does not fit on {where}"
     best = result.layouts[0]
     if not result.is_found:
         return no_layout(best, result.limits, is_fixed=result.is_fixed)
-    cost = price_clause(best.usd_per_million_output, tokens="output tokens")
-    numbers = f"{speed_text(best)}: {times_text(best, result.limits)}{cost}"
-    margin = "" if result.has_margin else f"; {NO_MARGIN}"
-    number = f"{best.concurrency:,.0f} requests"
-    if result.is_fixed:
-        most = "" if result.concurrency else "at most "
-        return f"✓ {most}{number} within the limits on {layout_text(best)}, {numbers}{margin}"
-    return f"✓ {layout_text(best)} with {number}, {numbers}{margin}"
+    most = "at most " if result.is_fixed and not result.concurrency else ""
+    return f"✓ {layout_text(best)}: {most}{best.concurrency:,.0f} requests at once, {speed_text(best)}{_cost(result)}"
+
+
+def _cost(result: ServingSearch) -> str:
+    """Return the price of output tokens as the end of a sentence, if it is known."""
+    best, price = result.layouts[0], result.price
+    if not price or not best.usd_per_million_output:
+        return ""
+    usd = usual_price_of(best.usd_per_million_output, result.accelerator, price, best.width)
+    return f", ${three_digits(usd)} per million output"
 
 
 def _layouts(result: ServingSearch) -> Table:
@@ -122,17 +155,14 @@ def _margin(result: ServingSearch) -> tuple[Fact, ...]:
     return (Fact("within the interval", layout, f"{speed_text(one)}: {times_text(one)}"),)
 
 
-def _formats(result: ServingSearch) -> tuple[Fact, ...]:
-    """Return the formats with more tokens per second, if there are any."""
-    if result.faster_formats is None:
-        return ()
-    change, found = result.faster_formats
-    best = found.layouts[0]
-    speed = f"{speed_text(best)} on {layout_text(best)}, with other outputs of the model"
-    return (Fact("faster formats", settings_text(change), speed),)
-
-
-def _changes(result: ServingSearch) -> Table:
-    """Return a table of changed settings that meet the limits."""
-    found = [(change, one.layouts[0]) for change, one in result.changes]
-    return changes_table("meets the limits with", found, POINT_CELLS)
+def _next(result: ServingSearch) -> Table:
+    """Return what starts the first layout, the formats with more tokens per second, or changes that meet the limits."""
+    found = [(settings_text(change), one.layouts[0]) for change, one in result.changes]
+    if result.is_found:
+        best = result.layouts[0]
+        found = [(line, best) for role, line in best.commands.items() if role == SERVE]
+        if result.faster_formats:
+            change, faster = result.faster_formats
+            found.append((settings_text(change), faster.layouts[0]))
+    speed = {"tokens/s per GPU: number": lambda one: f"{one.tokens_per_s_gpu:,.0f}"}
+    return next_table(found[:MOST], {REQUESTS: POINT_CELLS[REQUESTS], TPOT: POINT_CELLS[TPOT], **speed})

@@ -176,10 +176,14 @@ class EngineQuestion(Question):
 
     def try_formats(self, formats: dict[str, float]) -> list[Candidate]:
         """Return the fit checks with the weight formats that an engine reads, given with their bits per weight."""
-        found = list[Candidate]()
+        found, refused = list[Candidate](), None
         for name, bits in sorted(formats.items(), key=lambda entry: -entry[1]):
-            with suppress(InputError):  # a format that the engine does not have
+            try:
                 found.append(Candidate(name, self.ask({"weights": name}), bits))
+            except InputError as error:  # a format that the engine does not have
+                refused = refused or error
+        if refused and not found:
+            raise refused
         return found
 
 
@@ -243,7 +247,8 @@ def ask_engine(question: Question, given: Mapping[str, Any], solve: str | None, 
     if reason is None:
         own = {field.name: getattr(question, field.name) for field in fields(Question)}
         return answer(EngineQuestion(**own, given=given, engine=engine), solve, _find_changes)
-    if reason and engine is not None:
+    if engine not in (None, NONE):
+        reason = reason or f"plain memory answers {'training' if question.is_training else f'{{solve={solve}}}'}"
         raise InputError(f"cannot answer: {reason}", parameter="engine", hint="omit it, or use {engine=none}")
     return changed(answer(question, solve, _find_changes), plain=reason)
 

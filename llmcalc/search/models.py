@@ -160,7 +160,7 @@ def unused_bytes(
     """Return the bytes of a GPU that the usual engine for a weight format leaves unused by default."""
     if card is None:
         return 0
-    name, total = default_engine(architecture, card, weights).name, budget["memory_bytes"]
+    name, total = default_engine(architecture, card, weights).name, int(budget["memory_bytes"])
     profile = read_profile(name, tables("engines")[name], None, card.name, total)
     return round(total * (1 - default_share(profile.settings, total, budget["count"])))
 

@@ -81,13 +81,13 @@ class ServingResult(ServiceResult):
 
     @property
     def tpot(self) -> Interval | None:
-        """Interval of the time per output token, or None if a request has a single output token."""
-        return None if self.requests.is_single_token else self.point.tpot
+        """Interval of the time per output token, or None if the engine refuses or a request has one output token."""
+        return None if self.requests.is_single_token or self.is_refused else self.point.tpot
 
     @property
     def ttft(self) -> Interval | None:
-        """Interval of the time to the first token, or None if requests wait for memory."""
-        return self.point.ttft if self.time.capacity >= 1 and self.time.waiting <= 0 else None
+        """Interval of the time to the first token, or None if the engine refuses or requests wait for memory."""
+        return self.point.ttft if self.time.capacity >= 1 and self.time.waiting <= 0 and not self.is_refused else None
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -140,6 +140,12 @@ class ServingResult(ServiceResult):
         return bool(self.time.capacity >= 1) and not self.too_long and self.starts
 
     @property
+    def is_refused(self) -> bool:
+        """Whether the engine refuses the layout, the settings or this length, so that nothing has times."""
+        start = self.point.start
+        return bool(self.too_long or (start and start.refusals))
+
+    @property
     def starts(self) -> bool:
         """Whether the engine starts with the given settings. Without a length, it has one with which it starts."""
         start = self.point.start
@@ -148,7 +154,7 @@ class ServingResult(ServiceResult):
     @property
     def running(self) -> int:
         """Requests that run at once, over all data-parallel ranks."""
-        return int(min(self.time.batch, self.time.capacity) * self.time.n_batches + 1e-9)
+        return 0 if self.is_refused else int(min(self.time.batch, self.time.capacity) * self.time.n_batches + 1e-9)
 
     @property
     def held_tokens(self) -> float:
@@ -222,12 +228,12 @@ class ServingResult(ServiceResult):
     @property
     def tokens_per_s_gpu(self) -> float:
         """Output tokens per second of one GPU."""
-        return self.point.tokens_per_s_gpu
+        return 0.0 if self.is_refused else self.point.tokens_per_s_gpu
 
     @property
     def usd_per_million_output(self) -> tuple[float, float] | None:
         """Lowest and highest price of a million output tokens in US dollars, with all cost charged to the output."""
-        return self.point.usd_per_million_output
+        return None if self.is_refused else self.point.usd_per_million_output
 
     @property
     def usd_per_million(self) -> tuple[float, float] | None:
@@ -273,8 +279,11 @@ class ServingResult(ServiceResult):
             "running", "all_run", "tokens_per_s_user", "tokens_per_s_gpu", "usd_per_million_output", "usd_per_million",
         )  # fmt: skip
         mesh = {**{name: getattr(self.mesh, name) for name in SIZES}, "replicas": self.point.replicas}
-        time = {name: float(getattr(self.time, name)) for name in ("capacity", "waiting", "requests_per_s")}
-        time["requests_per_rank"] = float(self.time.batch)
+        names_of_time = ("capacity", "waiting", "requests_per_s", "batch")
+        capacity, waiting, rate, batch = (float(getattr(self.time, name)) for name in names_of_time)
+        if self.is_refused:
+            capacity, waiting, rate, batch = 0.0, float(self.load.concurrency), 0.0, 0.0
+        time = {"capacity": capacity, "waiting": waiting, "requests_per_s": rate, "requests_per_rank": batch}
         return {
             "model": self.model, "gpu": self.accelerator.name, "gpus": self.gpus, "engine": self.engine, **mesh,
             "isl": self.isl, "osl": self.osl, "concurrency": self.load.concurrency,

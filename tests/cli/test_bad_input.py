@@ -97,7 +97,7 @@ BAD = {
     "fit gpt3 --gpu h100:0": "GPU count must be at least 1",
     "fit gpt3 8 --gpu h100:4": "conflicting GPU counts",
     "fit gpt3 many --gpu h100": "invalid GPU count",
-    "fit gpt3 --gpu h100:6 --tp 4": "4 ranks, but there are 6",
+    "fit gpt3 --gpu h100:6 --tp 4 --engine none": "4 ranks, but there are 6",
     "fit gpt3 --gpu h100 --reserve 80": "with its unit",
     "fit gpt3 --gpu h100 --reserve 99GiB": "must be less than the GPU memory",
     "params chinchilla --layout checkpoint": "--layout: the names of the stored tensors are not known",

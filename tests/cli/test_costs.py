@@ -124,12 +124,16 @@ def test_unconfirmed_figures_say_so(capsys: Capture) -> None:
 
 def test_the_first_line_of_a_fit_is_the_answer(capsys: Capture) -> None:
     assert main(["fit", "llama3-8b", "--gpu", "h100"]) == 0
-    assert capsys.readouterr().out.startswith("✓ fits with ")
+    assert capsys.readouterr().out.startswith("✓ fits in vLLM: 1 request of 2,048 tokens at once, of ")
     assert main(["fit", "llama3-70b", "--gpu", "h100:1", "--batch", "13"]) == 1
+    assert capsys.readouterr().out.startswith("✗ does not fit in vLLM: ")
+    assert main(["fit", "llama3-8b", "--gpu", "h100", "--engine", "none"]) == 0
+    assert capsys.readouterr().out.startswith("✓ fits in plain memory with ")
+    assert main(["fit", "llama3-70b", "--gpu", "h100:1", "--batch", "13", "--engine", "none"]) == 1
     first, *rest = capsys.readouterr().out.splitlines()
-    assert first.startswith("✗ does not fit with ")
-    assert first.endswith(" short")
-    assert rest[0].startswith("Llama 3 (llama3-70b) on 1 × NVIDIA H100")
+    assert first.startswith("✗ does not fit in plain memory with ")
+    assert f"{first} {rest[0]}".endswith(" short")
+    assert rest[1].startswith("Llama 3 (llama3-70b) on 1 × NVIDIA H100")
 
 
 @pytest.mark.parametrize(
@@ -151,10 +155,13 @@ def test_the_first_line_of_a_fit_is_the_answer(capsys: Capture) -> None:
         ),
         (
             "fit deepseek-v4-flash h100:4 --seq 1M --batch 64",
-            ["--batch 22", "--seq 363520", "--gpu h100-sxm:16"],
+            ["--batch 29", "--seq 484352", "--gpu h100-sxm:8"],
         ),
-        ("fit llama3.3-70b h100:2 --weights fp8 --seq 131072 --batch 3", ["--cache fp8", "--batch 2", "--seq 94208"]),
-        ("fit qwen3-32b rtx-4090 --seq 32k --batch 4", ["--gpu rtx-4090:5", "--weights q4_k_m --seq 4096"]),
+        ("fit llama3.3-70b h100:2 --weights fp8 --seq 131072 --batch 3", ["--cache fp8", "--batch 1", "--seq 77824"]),
+        (
+            "fit qwen3-32b rtx-4090 --seq 32k --batch 4",
+            ["--gpu rtx-4090:5", "--cache q8_0 --weights q4_k_m --seq 4096"],
+        ),
     ],
 )
 def test_each_change_that_a_fit_names_makes_the_model_fit(capsys: Capture, line: str, changes: list[str]) -> None:
@@ -167,10 +174,12 @@ def test_each_change_that_a_fit_names_makes_the_model_fit(capsys: Capture, line:
 
 
 def test_a_fit_answers_by_its_exit_code(capsys: Capture) -> None:
-    fits = answer(capsys, "fit llama3-8b --gpu h100")
+    assert answer(capsys, "fit llama3-8b --gpu h100")["start"]["verdict"] == "starts"
+    assert answer(capsys, "fit llama3-70b --gpu h100", code=1)["start"]["verdict"] == "will not start"
+    fits = answer(capsys, "fit llama3-8b --gpu h100 --engine none")
     assert fits["fits"]
     assert fits["usable"] == round(79.11 * GIB) - GIB == fits["needed"] + fits["headroom"]
-    too_large = answer(capsys, "fit llama3-70b --gpu h100", code=1)
+    too_large = answer(capsys, "fit llama3-70b --gpu h100 --engine none", code=1)
     assert too_large["verdict"] == f"does not fit: {-too_large['headroom'] / GIB:.2f} GiB short"
     more = answer(capsys, "fit llama3-70b x4 --gpu h100")
     assert (more["fits"], more["count"]) == (True, 4)
@@ -189,6 +198,10 @@ def test_solving_for_the_format_and_the_number(capsys: Capture) -> None:
     assert found["value"] == next(one["format"] for one in found["candidates"] if one["fits"])
     assert answer(capsys, "fit llama3-70b --gpu rtx4090:2 --seq 4096 --weights " + found["value"])["fits"]
     assert main(["fit", "llama3-70b", "--gpu", "rtx4090:2", "--seq", "4096", "--solve", "quant"]) == 0
+    assert capsys.readouterr().out.startswith("✓ best format in llama.cpp: q4_k_m\n")
+    assert (
+        main(["fit", "llama3-70b", "--gpu", "rtx4090:2", "--seq", "4096", "--solve", "quant", "--engine", "none"]) == 0
+    )
     assert capsys.readouterr().out.startswith("✓ best format: nf4; in llama.cpp: q4_k_m\n")
     assert answer(capsys, "fit llama3-70b --gpu h100 --solve gpus")["value"] == 2
     assert answer(capsys, "fit gpt3 --gpu h100 --solve batch", code=1)["value"] is None

@@ -174,6 +174,8 @@ COINCIDENTAL = {
     "dp": "a rank of the mesh may need as much on any number of ranks",
     "dtype fp16": "as wide as bf16",
     "dtype fp32": "nothing is sent on a single rank",
+    "engine llama.cpp": "the default for formats of llama.cpp",
+    "engine none": "the only answer for training",
     "engine vllm": "the default, except on Apple silicon and for formats of llama.cpp",
     "ep": "experts on tensor-parallel ranks send as much as their shards",
     "etp": "1 is the default without tensor parallelism",

@@ -204,7 +204,7 @@ def test_a_limit_that_is_not_known_is_no_answer(tmp_path: Path, capsys: pytest.C
 def test_lengths_beyond_the_model_are_refused_or_warned_of() -> None:
     assert not llmcalc.serve("pythia-6.9b", "h100", isl="8k", osl=100).fits
     beyond = fit_document(llmcalc.fit("gptj-6b", "a100-sxm-80gb", seq=100_000, engine="none"))
-    assert "100,000 tokens exceed the 2,048 that the model accepts" in beyond.warnings
+    assert "requests of 100,000 tokens exceed the 2,048 that the model accepts" in beyond.warnings
 
 
 @pytest.mark.parametrize(

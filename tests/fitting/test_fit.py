@@ -175,20 +175,20 @@ def test_a_quantised_cache() -> None:
 @pytest.mark.parametrize(
     ("model", "settings"),
     [
-        ("deepseek-v3", {"gpu": "h100", "count": 8, "seq": 32500, "batch": 16}),
-        ("llama3-8b", {"gpu": "20GB", "batch": 2, "seq": 16384}),
-        ("llama3-8b", {"gpu": 16 * GIB, "batch": 31}),
+        ("deepseek-v3", {"gpu": "h100", "count": 8, "seq": 32500, "batch": 16, "engine": "none"}),
+        ("llama3-8b", {"gpu": "20GB", "batch": 2, "seq": 16384, "engine": "none"}),
+        ("llama3-8b", {"gpu": 16 * GIB, "batch": 31, "engine": "none"}),
         ("llama3.2-1b", {"gpu": "12GB:2", "training": True, "mesh": Mesh(dp=2, zero=3)}),
     ],
 )
 def test_each_change_fits_with_its_settings(model: str, settings: dict[str, Any]) -> None:
-    result = llmcalc.fit(model, **settings, engine="none")
+    result = llmcalc.fit(model, **settings)
     assert not result.fits
     assert result.changes
     for change in result.changes:
         counted = {"gpu": result.accelerator.name if result.accelerator else settings["gpu"]}
         found = llmcalc.fit(
-            model, **{**settings, **(counted if "gpu" not in change.settings else {}), **change.settings}, engine="none"
+            model, **{**settings, **(counted if "gpu" not in change.settings else {}), **change.settings}
         )
         assert found.fits
         assert (found.needed, found.count) == (change.result.needed, change.result.count)

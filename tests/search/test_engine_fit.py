@@ -102,11 +102,14 @@ def test_an_engine_holds_fewer_sequences_of_states_than_its_default() -> None:
     assert "--max-num-seqs" in found.start.line(found.change)
 
 
-def test_its_own_default_is_the_second_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_its_own_default_is_the_second_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")  # as in a terminal that is wide enough
     assert main(["fit", "kimi-k2", "--gpu", "h200:8", "--seq", "8192"]) == 0
     first, second, *_ = capsys.readouterr().out.splitlines()
-    assert "fits in vLLM: 1 request of 8,192 tokens at once, of " in first
-    assert second.startswith("vLLM at its default of 131,072 tokens will not start")
+    assert "fits in vLLM: 1 request of 8,192 tokens at once, at most " in first
+    assert second.startswith("vLLM's default of 131,072 tokens will not start: ")
     assert main(["fit", "llama3-8b", "--gpu", "h100", "--seq", "1024"]) == 0
     assert "default" not in capsys.readouterr().out.splitlines()[1]
 

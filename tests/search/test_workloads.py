@@ -238,7 +238,8 @@ def test_reports_name_the_requests_and_the_drafted_tokens() -> None:
         (front_document(front), "mix 4001/499:0.7,503/211:0.3"), (pools_document(pools), "turns 3"),
     ):  # fmt: skip
         assert any(text in line for line in document.subtitle)
-        assert "tokens per step" in {fact.label for fact in document.facts}
+        rows = document.summary.rows if document.summary else ()
+        assert "tokens per step" in {*(fact.label for fact in document.facts), *(row[0] for row in rows)}
         assert any(note.startswith("tokens per step: ") for note in document.notes)
     assert "the pool of prefills computes the last answer again with each turn" in pools_document(pools).notes
     assert found.evidence == {"layouts": "assumed"}

@@ -13,7 +13,7 @@ FLASH, PRO = "deepseek-v4-flash", "deepseek-v4-pro"
 
 
 def served(model: str, version: str, size: float, **settings: Any) -> Any:
-    own = {"cache": "fp8", "max_num_batched_tokens": 8192, "expert_parallel": True, **settings}
+    own = {"tp": 8, "cache": "fp8", "max_num_batched_tokens": 8192, "expert_parallel": True, **settings}
     return llmcalc.serve(model, "b200-180gb:8", engine_version=version, kv_cache_memory=round(size), **own)
 
 

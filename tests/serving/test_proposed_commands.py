@@ -223,7 +223,7 @@ def test_a_command_with_ranks_that_do_not_divide_the_model_does_not_start(
     shown = capsys.readouterr().out
     assert shown.startswith("✗ Will not start: tp")
     assert reason in shown
-    assert ("starts with" in shown) == (fewer is not None)
+    assert ("\nnext  " in shown) == (fewer is not None)
 
 
 def test_an_option_with_ranks_that_do_not_divide_the_model_is_invalid() -> None:

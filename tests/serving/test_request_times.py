@@ -18,6 +18,7 @@ from llmcalc.core.errors import InputError
 from llmcalc.data import table
 from llmcalc.inputs.gpus import read_gpus
 from llmcalc.kernels.interval import time_interval
+from llmcalc.report.points import settings_text
 from llmcalc.report.serving import serving_document
 from llmcalc.search.space import DISTINCT_GAIN
 from llmcalc.serving import requests as request_lengths
@@ -137,10 +138,14 @@ def test_ranks_with_own_requests_run_more_of_them() -> None:
     assert not any("ep" in change for change, _ in serve(isl=100_003, concurrency=11).changes)
 
 
-def test_the_heading_says_whether_all_requests_run() -> None:
-    for concurrency, title in ((61, "fits with"), (9973, "more requests run with")):
+def test_what_to_try_next_says_how_many_requests_run() -> None:
+    for concurrency in (61, 9973):
         result = serve(DEEPSEEK, "h100:8", isl=32_003, osl=503, concurrency=concurrency)
-        assert title == serving_document(result).tables[0].title
+        table = serving_document(result).next
+        assert table is not None
+        running = [f"{one.running:,} of {concurrency:,}" for _, one in result.changes]
+        assert running[:1] == [row[1] for row in table.rows][:1]
+        assert {row[1] for row in table.rows} <= {*running}
 
 
 @pytest.mark.parametrize(("model", "gpu", "change", "layout"), [
@@ -162,9 +167,11 @@ def test_the_answer_names_a_layout_that_holds_all_requests(
     assert again.all_run
     assert again.load.concurrency == change["concurrency"]
     document = serving_document(result)
-    text = document.title
-    assert text.startswith("✗")
-    assert "All requests run with " in text
+    assert document.title.startswith("✗")
+    assert document.next is not None
+    text = next(
+        row[0] for row in document.next.rows if row[1] == f"{change['concurrency']:,} of {change['concurrency']:,}"
+    )
     assert all(str(value) in text for value in holding.values())
 
 
@@ -188,7 +195,7 @@ def test_a_faster_layout_of_experts_is_named() -> None:
     change, one = result.faster
     assert change == {"tp": 1, "dp": 8, "ep": 8}
     assert one.tokens_per_s_gpu > 1.3 * result.tokens_per_s_gpu
-    assert "faster layout" in {fact.label for fact in serving_document(result).facts}
+    assert settings_text(change) in str(serving_document(result).next)
     assert one.faster is None
     assert serve(DEEPSEEK, "h200:8", concurrency=1).faster is None
     assert serve(gpu="h100:2").faster is None
@@ -224,8 +231,7 @@ def test_a_gain_within_the_error_of_the_estimates_is_said_to_be_one() -> None:
         if result.faster:
             break
     assert result.mesh.tp == 8
-    (fact,) = (fact for fact in serving_document(result).facts if fact.label == "faster layout")
-    assert "within the error of the estimates" in str(fact)
+    assert "within the error of the estimates" in serving_document(result).notes[0]
 
 
 def test_no_layout_is_named_if_none_holds_all_requests() -> None:

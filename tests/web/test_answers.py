@@ -50,7 +50,10 @@ def test_every_panel_answers_in_plain_json(name: str, state: dict[str, Any]) -> 
 
 def test_the_verdict_agrees_with_fit() -> None:
     for state in (SERVED, LARGE):
-        found, fit = panel("verdict", state), llmcalc.fit(state["model"], "h100", seq=4099, batch=state["users"])
+        found, fit = (
+            panel("verdict", state),
+            llmcalc.fit(state["model"], "h100", seq=4099, batch=state["users"], engine="none"),
+        )
         assert found["fits"] is fit.fits
         assert found["memory"]["total"] == fit.needed + fit.reserve
         assert sum(part["bytes"] for part in found["memory"]["parts"]) == found["memory"]["total"]
@@ -133,7 +136,7 @@ def test_an_encoder_has_a_throughput() -> None:
 
 def test_a_model_that_does_not_fit_states_what_is_missing() -> None:
     facts = {fact["why"]: fact for fact in panel("verdict", LARGE)["facts"]}
-    fit = llmcalc.fit("llama3-70b", "h100", seq=4099, batch=3)
+    fit = llmcalc.fit("llama3-70b", "h100", seq=4099, batch=3, engine="none")
     assert list(facts) == ["memory", "missing", "state", "params", "flops"]
     assert facts["missing"]["value"] == -fit.headroom
     assert facts["state"]["value"] * 3 == fit.result.state

@@ -12,7 +12,7 @@ from ...core.record import changed, fields
 from ...fitting.fit import FIT
 from ...inputs.defaults import RESERVE as DEFAULT
 from ..memory_options import MEMORY, MESH, TABLE, settings
-from ..options import READING, SIZES, is_given, refuse
+from ..options import ALL, READING, SIZES, is_given, refuse
 from ..output import Answer, answered, printed
 from ..spec import Argument, Command, Option, option_of
 from ..training_options import TRAINED_MODEL, TRAINING_FILE, load_trained
@@ -188,4 +188,4 @@ def _line(typed: dict[str, Any], change: Change) -> str:
     return COMMANDS[0].line({**typed, **settings, **({"dp": mesh.dp} if mesh else {})})
 
 
-COMMANDS = (Command("fit", (OPTIONAL_MODEL, TIMES, *SETTINGS, TRAINING_FILE, *TABLE), run),)
+COMMANDS = (Command("fit", (OPTIONAL_MODEL, TIMES, *SETTINGS, TRAINING_FILE, *TABLE, ALL), run),)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...core.errors import InputError
 from ...inputs.serving_settings import LATENCY
 from ..memory_options import settings
-from ..options import MODEL, NOTES, READING, load_model, output
+from ..options import ALL, MODEL, NOTES, READING, load_model, output
 from ..output import Answer, printed
 from ..spec import Command, option_of
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ...serving.latency_times import Latency
 
 SETTINGS = tuple(map(option_of, LATENCY))
-OUTPUT = (*output("svg", "tree"), NOTES)
+OUTPUT = (*output("svg", "tree"), NOTES, ALL)
 LARGER_BATCH = 8
 LEAST_SAVED = 0.9  # bytes of weights in a smaller format, relative to the published one, at most
 FORMAT_PEAKS = ("fp8",)  # formats that only help if the GPU computes in them

@@ -9,7 +9,7 @@ from ...core.errors import InputError, UnknownNameError
 from ...core.record import changed
 from ...inputs.serving_settings import SERVE
 from ..memory_options import settings
-from ..options import CHART_OUTPUT, NOTES, READING, is_given, load_model
+from ..options import ALL, CHART_OUTPUT, NOTES, READING, is_given, load_model
 from ..output import Answer, answered, printed
 from ..spec import Argument, Command, option_of
 
@@ -56,5 +56,5 @@ def _ranks(command: str) -> int:
     return prod(int(size) for size in sizes if size.isdigit())
 
 
-OPTIONS = (*SETTINGS, *READING, *CHART_OUTPUT, NOTES)
+OPTIONS = (*SETTINGS, *READING, *CHART_OUTPUT, NOTES, ALL)
 COMMANDS = (Command("serve", (MODEL, *OPTIONS), run),)

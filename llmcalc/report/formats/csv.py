@@ -27,12 +27,13 @@ def render(document: Document) -> str:
 
 
 def _table(document: Document) -> Iterator[Sequence[Cell]]:
-    if not (document.listing or document.tables):
+    tables = document.tables or document.every_table
+    if not (document.listing or tables):
         yield ("quantity", "value", "unit")
         facts = [(fact.label, fact.value, fact.unit) for fact in document.facts]
         yield from facts or [("result", document.title, "")]
         return
-    table = document.listing() if document.listing else document.tables[document.main]
+    table = document.listing() if document.listing else tables[document.main]
     yield [column.title or "name" for column in table.columns]
     yield from table.rows
 

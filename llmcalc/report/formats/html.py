@@ -94,13 +94,13 @@ def notebook(document: Document) -> str:
 def fragment(document: Document) -> str:
     """Render the report as HTML elements."""
     parts = [f"<h2>{escape(document.title)}</h2>"]
-    parts += [f'<div class="quiet">{escape(line)}</div>' for line in document.subtitle]
+    parts += [f'<div class="quiet">{escape(line)}</div>' for line in document.lines]
     parts += [f'<p class="warning">! {escape(line)}</p>' for line in document.warnings]
     if document.facts:
         parts.append(f'<div class="wide"><table class="facts">{"".join(map(_fact, document.facts))}</table></div>')
     parts += [_picture(picture) for picture in document.pictures()]
     parts += [_tree(root, 0) for root in document.tree]
-    parts += [_table(table) for table in document.tables]
+    parts += [_table(table) for table in document.every_table]
     parts += [f'<p class="quiet">note: {escape(note)}</p>' for note in document.every_note]
     return "\n".join(parts)
 

@@ -14,7 +14,7 @@ _SPECIAL = re.compile(r"[\\`|*_\[\]]")  # characters that begin code, emphasis, 
 
 def render(document: Document) -> str:
     """Render the report as Markdown."""
-    parts = [f"## {_escape(document.title)}", *map(_escape, document.subtitle)]
+    parts = [f"## {_escape(document.title)}", *map(_escape, document.lines)]
     parts += [f"> **Warning:** {_escape(line)}" for line in document.warnings]
     if document.facts:
         facts = [_fact(fact) for fact in document.facts]
@@ -24,7 +24,7 @@ def render(document: Document) -> str:
         lines = [f"{guides}{node.label}: {exact(node.value)}  {derivation(node)}".rstrip() for guides, _, node in nodes]
         fence = "`" * max([3, *(len(run) + 1 for line in lines for run in re.findall("`+", line))])
         parts.append("\n".join([f"{fence}text", *lines, fence]))
-    parts += [_section(table) for table in document.tables]
+    parts += [_section(table) for table in document.every_table]
     parts += ["\n".join(f"- {_escape(note)}" for note in document.every_note)] if document.every_note else []
     return "\n\n".join(parts) + "\n"
 

@@ -13,10 +13,10 @@ GAP = "  "
 
 def render(document: Document) -> str:
     """Render the report as plain text."""
-    parts = ["\n".join([document.title, *document.subtitle, *(f"warning: {line}" for line in document.warnings)])]
+    parts = ["\n".join([document.title, *document.lines, *(f"warning: {line}" for line in document.warnings)])]
     parts += [_aligned([_fact(fact) for fact in document.facts], [False, True, False])] if document.facts else []
     parts += [_tree(document)] if document.tree else []
-    parts += [_table(table) for table in document.tables]
+    parts += [_table(table) for table in document.every_table]
     parts += ["\n".join(f"note: {note}" for note in document.every_note)] if document.every_note else []
     return "\n\n".join(filter(None, parts)) + "\n"
 

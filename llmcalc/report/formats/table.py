@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from itertools import chain
 
 from ...core.errors import spelled
 from ...core.printable import fitting_length, text_width
+from ...core.type_names import TYPE_CHECKING
 from ..column_layout import GAP, bar, filled, fit, pieces
-from ..document import Document, Fact, Table
+from ..document import ASSUMED, Document, Fact, Table
 from ..numbers import exact
+from ..screen import MOST_LINES, screen
 from ..terminal import is_coloured, is_unicode, terminal_width
 
 SEPARATOR, BREAK, SPACE = " · ", " ·", " " * GAP
@@ -39,18 +41,29 @@ if TYPE_CHECKING:
     from ..pictures import Chart
 
 
-def render(document: Document, color: str = "auto", notes: bool = False) -> str:
+def render(document: Document, color: str = "auto", notes: bool = False, whole: bool = False) -> str:
     """Render the report as text that fits the terminal width. ``color`` is auto, always or never.
 
-    If ``notes``, also print the notes that do not bear on the question.
+    If ``notes``, also print the notes that do not bear on the question. If ``whole``, print all of the document
+    in place of its screen.
     """
     paint, width = _painter(is_coloured(color)), terminal_width()
-    parts = [_heading(document, width, paint), _facts(document.facts, width, paint), _tree(document, width, paint)]
-    parts += [_table(table, width, paint) for table in document.tables]
-    parts += [_chart(chart, width, paint) for chart in document.charts()]
-    parts.append(_notes(document, width, paint, notes))
-    texts = ["\n".join(line.rstrip() for line in part) for part in parts]
-    return "\n\n".join(filter(None, texts)) + "\n"
+    shown = document if whole else screen(document)
+    is_screen = shown is not document
+    warnings = [_warning(text, width, paint) for text in shown.warnings]
+    parts: list[Iterable[str]] = [chain(_heading(shown, width, paint), *([] if is_screen else warnings))]
+    parts += [_facts(shown.facts, width, paint), _tree(shown, width, paint)]
+    parts += [_table(table, width, paint) for table in shown.every_table]
+    parts += [_chart(chart, width, paint) for chart in shown.charts()]
+    texts = [*filter(None, ("\n".join(line.rstrip() for line in part) for part in parts))]
+    noted = shown.every_note if notes or whole else shown.notes
+    listed = [*(warnings if is_screen else []), *(_note(note, width, paint) for note in noted)]
+    if is_screen and not notes:
+        room = MOST_LINES - sum(text.count("\n") + 2 for text in texts) - 1
+        listed = [note for at, note in enumerate(listed) if sum(map(len, listed[: at + 1])) <= room]
+    n_left = len(document.warnings) * is_screen + len(document.every_note) - len(listed)
+    lines = [*chain(*listed), *([] if whole else _left_out(n_left, is_screen, paint))]
+    return "\n\n".join([*texts, *(["\n".join(lines)] if lines else [])]) + "\n"
 
 
 def _painter(is_coloured: bool) -> Paint:
@@ -69,14 +82,15 @@ def wrap(text: str, width: int, indent: str = "") -> list[str]:
     margin = text[: len(text) - len(text.lstrip())]
     if not text.isprintable():  # names can contain any character
         text = "".join(letter if letter.isprintable() else " " for letter in text)
+    width_of = len if (text + indent).isascii() else text_width
     words = text.split()
     lines, line, is_empty = [], margin, True
     for word in words:
-        if not is_empty and text_width(f"{line} {word}") > width:
+        if not is_empty and width_of(f"{line} {word}") > width:
             lines.append(line)
             line, is_empty = indent, True
-        while text_width(line + word) > width > text_width(line):
-            room = fitting_length(word, width - text_width(line))
+        while width_of(line + word) > width > width_of(line):
+            room = fitting_length(word, width - width_of(line))
             cut = max(word.rfind(end, 0, room) for end in WORD_ENDS) + 1 or room
             lines.append(line + word[:cut])
             line, word = indent, word[cut:]
@@ -101,6 +115,8 @@ def wrap_command(text: str, width: int) -> list[str]:
 
 def _lines(text: str, width: int) -> list[str]:
     """Return the lines of a text, or of a command line."""
+    if text.isprintable() and text_width(text) <= width:
+        return [text]
     return wrap_command(text, width) if _is_command(text) else wrap(text, width)
 
 
@@ -114,11 +130,16 @@ def _widest(texts: Iterable[str]) -> int:
 
 def _heading(document: Document, width: int, paint: Paint) -> Iterator[str]:
     yield from (paint(line, _style(document.title, BOLD)) for line in wrap(document.title, width))
+    if document.action:
+        yield from (
+            wrap_command(document.action, width) if _is_command(document.action) else wrap(document.action, width)
+        )
+    if document.assumed:
+        for line in filled([ASSUMED, *document.assumed_flags], " ", width, " " * (len(ASSUMED) + 1)):
+            yield paint(line, QUIET)
     for text in document.subtitle:
         for line in wrap_command(text, width) if _is_command(text) else _between_items(text, width):
             yield paint(line, "" if _is_command(text) else QUIET)
-    for text in document.warnings:
-        yield from (paint(line, _style("!", BOLD)) for line in wrap(f"! {text}", width, "  "))
 
 
 def _style(text: str, style: str = "") -> str:
@@ -181,7 +202,8 @@ def _row(cells: Sequence[tuple[str, int, bool, str]], paint: Paint) -> Iterator[
         for lines, (_, width, right, style) in zip(wrapped, cells, strict=True):
             text = lines[at] if at < len(lines) else ""
             spaces = " " * (width - text_width(text))
-            line.append(spaces + paint(text, style) if right else paint(text, style) + spaces)
+            painted = paint(text, style) if style else text
+            line.append(spaces + painted if right else painted + spaces)
         yield SPACE.join(line)
 
 
@@ -247,11 +269,20 @@ def _below(how: str, width: int) -> Iterator[str]:
         yield line
 
 
-def _notes(document: Document, width: int, paint: Paint, is_complete: bool) -> Iterator[str]:
-    for note in document.every_note if is_complete else document.notes:
-        first, *others = wrap(note, width - len("note: "))
-        yield f"{paint('note:', QUIET)} {first}"
-        yield from (" " * len("note: ") + line for line in others)
-    if document.details and not is_complete:
-        count = len(document.details)
-        yield paint(f"{count} more note{'s' if count > 1 else ''}: {spelled('{notes}')}", QUIET)
+def _warning(text: str, width: int, paint: Paint) -> list[str]:
+    """Return the lines of a warning."""
+    return [paint(line, _style("!", BOLD)) for line in wrap(f"! {text}", width, "  ")]
+
+
+def _note(note: str, width: int, paint: Paint) -> list[str]:
+    """Return the lines of a note."""
+    first, *others = wrap(note, width - len("note: "))
+    return [f"{paint('note:', QUIET)} {first}", *(" " * len("note: ") + line for line in others)]
+
+
+def _left_out(n_notes: int, is_screen: bool, paint: Paint) -> Iterator[str]:
+    """Yield a line that says which options show more."""
+    more = [f"{n_notes} more note{'s' if n_notes > 1 else ''}: {spelled('{notes}')}"] if n_notes else []
+    more += [f"every table: {spelled('{whole}')}"] if is_screen else []
+    if more:
+        yield paint("; ".join(more), QUIET)

@@ -34,6 +34,7 @@ from .state import State
 
 _SIZE = re.compile(r"(?<![a-z\d.])[ae]?\d+(\.\d+)?[bmt]\b")
 USUAL_CONTEXT, USUAL_ANSWER, USUAL_ENGINE = 8192, 512, "vllm"
+PLAIN_MEMORY = {"engine": "none"}  # which the page draws by closed forms
 OPENED = "/files"  # folder of the files that are opened in the page
 MOST_KEPT = 64  # states and models whose results are kept
 
@@ -160,7 +161,7 @@ class Case:
 
     def _fit(self, **sizes: int) -> FitResult:
         own: dict[str, Any] = {"count": self.state.n, "batch": self.state.users, **self.formats, **sizes}
-        own["engine"] = "none"  # the page draws plain memory by closed forms
+        own |= PLAIN_MEMORY
         return fit(self.model, self.gpu.name, **own)
 
     @property
