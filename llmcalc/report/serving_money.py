@@ -39,7 +39,7 @@ def price_facts(result: Any, width: float, **spans: tuple[float, float] | None) 
         return []
     each = f"${usual_price(result.accelerator, result.price):g} per GPU-hour"
     return [
-        Fact(f"US$ per million {name}", three_digits(usual_price_of(span, result.accelerator, result.price, width)), each,
+        Fact(f"USD per million {name}", three_digits(usual_price_of(span, result.accelerator, result.price, width)), each,
              interval=ends_text(*map(three_digits, span)))
         for name, span in spans.items() if span
     ]  # fmt: skip
