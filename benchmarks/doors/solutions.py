@@ -46,6 +46,8 @@ def _holds(model: str, gpu: str, asked: FitResult) -> bool:
     copies = asked.count // asked.start.ranks
     with suppress(llmcalc.LlmcalcError):
         found = llmcalc.serve(model, gpu, **_given(**own)).to_dict()
+        if asked.start.placed:  # its context is that of all requests
+            return bool(found["starts"])
         return bool(found["starts"] and int(found["requests"]) * settings.get("dp", 1) * copies >= asked.batch)
     return False
 
