@@ -49,7 +49,7 @@ def _pieces(column: Column, cells: list[Cell]) -> list[Piece]:
     empty, shares = [""] * len(cells), tuple(float(cell or 0) for cell in cells) if column.kind in BARS else ()
     if column.kind == "bar":
         return [Piece(column.title, empty, False, SHORTEST_BAR, 2 * LONGEST_BAR, 0, shares)]
-    texts = [cell_text(cell, column.kind) for cell in cells]
+    texts = [cell_text(cell, column.kind) for cell in (shares or cells)]
     if column.kind == "group":
         texts = ["" if at and text == texts[at - 1] else text for at, text in enumerate(texts)]
     piece = _piece(column.title, texts, column.kind not in WORDS, drop_order)
@@ -106,7 +106,7 @@ def _without(kept: Sequence[Piece], order: int) -> list[Piece]:
 
 
 def _least(kept: Sequence[Piece]) -> int:
-    return sum(piece.least for piece in kept) + GAP * (len(kept) - 1)
+    return sum([piece.least for piece in kept]) + GAP * (len(kept) - 1)
 
 
 def _widen(kept: Sequence[Piece], width: int) -> list[tuple[Piece, int]]:

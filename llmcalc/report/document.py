@@ -13,7 +13,7 @@ from ..core.printable import LONGEST_MESSAGE, LONGEST_NAME, printable
 from ..core.record import changed, record
 from ..core.setting import Setting
 from ..core.type_names import TYPE_CHECKING, Any
-from .numbers import BYTES, decimal, exact, readable, short
+from .numbers import BYTES, decimal, exact, percent, readable, short
 
 if TYPE_CHECKING:
     from ..core.tree import Node
@@ -131,13 +131,14 @@ def summary_table(facts: Iterable[Fact], title: str = "", whole: float = 0) -> T
 
     With a ``whole`` in bytes, sizes have their share of it.
     """
-    heads = [f"{title}: name", "value: number", "interval: name", *(["of memory: share"] if whole else []), "rests on"]
-    rows = []
-    for fact in facts:
-        share = [fact.value / whole if isinstance(fact.value, int) else None] if whole else []
-        rests = filter(None, ("" if fact.unit == BYTES else fact.unit, fact.note))
-        rows.append((fact.label, fact.texts[0], fact.interval, *share, ", ".join(rests)))
-    return Table("", columns(*heads), rows)
+
+    def row(one: Fact) -> tuple[Cell, ...]:
+        share = percent(one.value / whole) if whole and isinstance(one.value, int) else ""
+        rests = ", ".join(text for text in (one.unit, one.note) if text not in ("", BYTES))
+        return one.label, one.texts[0], one.interval, *([share] if whole else []), rests
+
+    heads = f"{title}: name", "value: number", "interval: name", *(["of memory: number"] if whole else []), "rests on"
+    return Table("", columns(*heads), [row(one) for one in facts if one.is_known])
 
 
 def next_table(found: Iterable[tuple[str, Any]], cells: Mapping[str, Callable[[Any], Any]]) -> Table:

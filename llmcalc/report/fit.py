@@ -23,7 +23,7 @@ from ..fitting.fit import FIT, SETTINGS, FitResult
 from ..fitting.solution import OFFLOADS, Solution
 from ..inputs.defaults import RESERVE
 from ..inputs.settings import PLAIN
-from .document import Document, Fact, Table, assumed_settings, columns, next_table, parts_table, summary_table, table_of
+from .document import Document, Fact, Table, assumed_settings, columns, next_table, summary_table, table_of
 from .engine_fit import engine_answer, engine_parts
 from .file_formats import sixteen_bit_line
 from .heading import SIZES, derivation, gpus_text, model_document, title, workload_inputs, workload_line
@@ -66,7 +66,11 @@ def fit_document(
     spell = spell or _option
     solution = fit.solution
     parts = engine_parts(fit, fit.start) if fit.start else _plain_parts(fit, given, reserve)
-    facts = (*([Fact(ASKED[solution.asked], _solved(solution, fit))] if solution else []), *parts.pop("facts"))
+    needed = Fact("needed", fit.needed, BYTES, parts.pop("needs", "per GPU"))
+    budget = memory_facts(fit, given, f"{{reserve={reserve}}}")
+    if fit.start:
+        budget = budget[0], Fact("usable", fit.usable, BYTES, "the share that the engine uses")
+    facts = needed, *budget, Fact("headroom", fit.headroom, BYTES)
     has_candidates = solution is not None and bool(solution.candidates)
     commands = [(spell(change), change.result) for change in fit.changes]
     commands += [(line, fit)] if (line := parts.pop("starting", "")) else []
@@ -83,7 +87,7 @@ def fit_document(
         excess=_excess(fit),
         alerts=alerts,
         facts=facts,
-        tables=(*parts.pop("tables"), *([_candidates(solution)] if solution else [])),
+        tables=(*parts.pop("tables", ()), *([_candidates(solution)] if solution else [])),
         assumed=assumed_settings((*FIT, *SETTINGS), {**_assumed(fit), **parts.pop("assumed")}),
         next=next_table(commands, cells),
         pictures=lambda: [_chart(fit)],
@@ -98,28 +102,23 @@ def _plain_parts(fit: FitResult, given: str | None, reserve: str) -> dict[str, A
     """Return the parts of the report that are those of plain memory."""
     accelerator, solution = fit.accelerator, fit.solution
     worst = fit.result if isinstance(fit.result, InferenceMemory) else fit.result.worst
-    run, alerts = [workload_line(worst.workload, SIZES)], list[str]()
+    run, alerts, usual = [workload_line(worst.workload, SIZES)], list[str](), ""
     if isinstance(worst, InferenceMemory):
-        run = [serving_line(worst), weights_line(worst) or _format_line(worst, accelerator)]
+        usual = _format_line(worst, accelerator)
+        run = [serving_line(worst), weights_line(worst)]
         plain = f"no engine answers: {fit.plain}" if fit.plain else ""
         alerts = [plain, *refusals(worst), *_unread(worst, accelerator)]
-    longest = f"{solution.in_memory:,}" if solution and solution.in_memory is not None else ""  # beyond the model's own
+    longest = solution.in_memory if solution else None  # beyond the model's own
+    beyond = [spelled(f"{longest:,} tokens fit in memory: {{extend=True}}")] if longest is not None else []
     partly = _unverified(accelerator, "partly", "{}: some specifications are unverified ({})")
     return {
         "subject": f" on {gpus_text(fit)}",
         "lines": (*run, mesh_line(fit.result.mesh, fit.result, fit.count)),
         "alerts": alerts,
-        "facts": (
-            Fact("needed", fit.needed, BYTES, f"per accelerator, peak phase: {worst.phase}"),
-            *memory_facts(fit, given, f"{{reserve={reserve}}}"),
-            Fact("headroom", fit.headroom, BYTES),
-            *_host(fit),
-            Fact("in memory", longest, "tokens", spelled("the answer with {extend=True}")),
-        ),
+        "needs": f"per accelerator, peak phase: {worst.phase}",
         "assumed": {"reserve": reserve, "engine": "none" if fit.plain else ""},
         "summary": _summary(fit),
-        "tables": (parts_table("per accelerator", memory_parts(fit), fit.memory, share="of memory"),),
-        "notes": (*_limit(fit.architecture, solution), *_notes(fit), *_shared(fit), *partly),
+        "notes": (usual, *beyond, *_limit(fit.architecture, solution), *_notes(fit), *_shared(fit), *partly),
     }
 
 
@@ -302,7 +301,8 @@ def _listing(fit: FitResult, facts: Sequence[Fact]) -> Table:
     rows.append(("fits", "yes" if fit.fits else "no", ""))
     if solution:
         rows.append((ASKED[solution.asked], solution.value, WHAT.get(solution.asked, "")))
-    rows += [(one.label, one.value, one.unit) for one in facts[1 if solution else 0 :] if one.is_known]
+        rows += [("in memory", f"{solution.in_memory:,}", "tokens")] if solution.in_memory is not None else []
+    rows += [(one.label, one.value, one.unit) for one in facts if one.is_known]
     rows += [(name, size, BYTES) for name, size in memory_parts(fit).items() if name != "reserve"]
     return Table("", columns("quantity: name", "value", "unit: name"), rows)
 

@@ -15,7 +15,7 @@ from ..inputs.serving_settings import SERVE
 from .document import Cell, Document, Fact, Table, assumed_settings, columns, next_table
 from .heading import model_document, named_values
 from .numbers import dollars, duration, three_digits
-from .serving_money import usual_price
+from .serving_money import price_facts, usual_price
 
 if TYPE_CHECKING:
     from ..serving.requests import Requests
@@ -173,12 +173,17 @@ def time_fact(label: str, text: str, note: str = "") -> Fact:
     return Fact(label, best, note=note, interval=span.removesuffix(")"))
 
 
-def throughput_facts(requests_per_s: float, tokens_per_s_gpu: float) -> tuple[Fact, Fact]:
-    """Return the requests and the output tokens per second."""
-    return (
-        Fact("requests per second", three_digits(requests_per_s)),
-        Fact("tokens/s per GPU", three_digits(tokens_per_s_gpu), "output tokens"),
-    )
+def point_facts(result: Any, point: Any, notes: Mapping[str, str]) -> list[Fact]:
+    """Return the times, the throughput and the price of an operating point, with ``notes`` on some of them."""
+    times = {"per output token": tpot_text(point), "time to first token": ttft_text(point)}
+    return [
+        *(time_fact(name, text, notes.get(name, "")) for name, text in times.items()),
+        Fact("requests at once", f"{point.concurrency:,.0f}", notes.get("requests at once", "")),
+        Fact("requests per second", three_digits(point.requests_per_s)),
+        Fact("tokens/s per GPU", three_digits(point.tokens_per_s_gpu)),
+        Fact("tokens/s per user", three_digits(point.tokens_per_s_user)),
+        *price_facts(result, point.width, output=point.usd_per_million_output),
+    ]
 
 
 def drafting_facts(drafting: Drafting | None) -> tuple[Fact, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 from ..core.interval import Interval
@@ -13,8 +14,8 @@ from ..inputs.serving_settings import SERVE
 from ..serving.start.layout_error import LayoutError
 from ..serving.start.llama_cpp_fit import MARGIN
 from ..serving.start.memory import STATIC
-from ..serving.start.start import LAYOUT, Start
-from .document import Cell, Document, Fact, Table, assumed_settings, columns, next_table, summary_table
+from ..serving.start.start import LAYOUT, MIB, Start
+from .document import Cell, Document, Fact, Table, assumed_settings, columns, next_table, summary_table, table_of
 from .file_formats import sixteen_bit_line
 from .heading import model_document, named_values
 from .numbers import BYTES, about, ends_text, three_digits
@@ -29,14 +30,12 @@ ASSUMED = (
     "engine", "engine_version", "tp", "pp", "dp", "max_model_len", "max_num_seqs", "max_num_batched_tokens",
     "gpu_memory_utilization",
 )  # fmt: skip
-SMALLEST = 2**20  # bytes in the table
-GPUS = "GPUs: number"
 STARTED: dict[str, Callable[[Start], Cell]] = {
-    GPUS: lambda one: one.ranks, "cached tokens: number": lambda one: f"{one.tokens.best:,.0f}",
+    "GPUs: number": lambda one: one.ranks, "cached tokens: number": lambda one: f"{one.tokens.best:,.0f}",
     f"{REQUESTS}: number": lambda one: f"{one.concurrency.best:.2f}",
 }  # fmt: skip
 REFUSED = "will not start"
-HEADS = ("low: about bytes 1", "best: about bytes", "high: about bytes 1")
+MISSING = "missing"
 
 
 def serve_document(result: Start) -> Document:
@@ -46,8 +45,6 @@ def serve_document(result: Start) -> Document:
         line = result.line()
     notes, details = start_notes(result), start_details(result)
     unmodelled = command.unmodelled if command else ()
-    weights, dtype = result.settings.get("weights"), result.settings.get("dtype", "bf16")
-    format_line = sixteen_bit_line(result.architecture, result.engine, weights, dtype)
     log = [(line,) for line in result.log()] if result.starts else []
     stated = [*notes, *([f"command: {line}"] if line else []), *details]
     return model_document(
@@ -61,15 +58,11 @@ def serve_document(result: Start) -> Document:
         answer=f"{'✓' if result.starts else '✗'} {result.summary}",
         excess=result.excess,
         assumed=assumed_settings(SERVE, assumed_of(result)),
-        lines=tuple(filter(None, (named_values(settings_of(result)), format_line))),
+        lines=(named_values(settings_of(result)),),
         alerts=[*(f"the effect of {flag} on the memory is not computed" for flag in unmodelled), *result.warnings],
         summary=Table("", (), []) if result.refusals else memory_summary(result, *_held(result)),
-        tables=(
-            *memory_tables(result),
-            _host(result),
-            _cache(result),
-            Table("the log will say", columns("line: text"), log),
-        ),
+        facts=tuple(_cache(result)),
+        tables=(memory_table(result), Table("the log will say", columns("line: text"), log)),
         next=_next(result, line),
         notes=notes,
         details=details,
@@ -131,50 +124,42 @@ def _next(result: Start, line: str) -> Table:
     lines = [(result.offer(change), one) for change, one in result.changes] or ([(line, result)] if line else [])
     if result.placed:
         return next_table(lines, {"host memory: about bytes": lambda one: int(one.host.total.best)})
-    is_larger = any(one.ranks != min(result.ranks, result.deployment.gpus.count or result.ranks) for _, one in lines)
-    return next_table(lines, {name: cell for name, cell in STARTED.items() if is_larger or name != GPUS})
+    return next_table(lines, STARTED)
 
 
-def memory_tables(result: Start) -> tuple[Table, ...]:
-    """Return the division of the memory, and what is outside of the budget of an engine that has such a part."""
-    memory, free = result.memory, result.memory.available
-    loaded = [("weights", memory.weights), *memory.extras]
-    rest = [
-        ("activation", memory.activation), ("non-torch", memory.non_torch),
-        *([("CUDA graphs", memory.graphs)] if memory.counts_graphs else []),
+def _parts(result: Start) -> list[tuple[str, Interval, str]]:
+    """Return the parts of the memory of a GPU, which add up to it, each with what it rests on."""
+    memory, free, profile = result.memory, result.memory.available, result.profile
+    logs = f"{profile.title} {ends_text(*profile.measured)}" if profile.measured else profile.title
+    outside = [memory.activation, memory.non_torch] if profile.rule == STATIC else []
+    outside += [] if memory.counts_graphs else [memory.graphs]
+    unused = Interval.exact(memory.total - memory.budget - sum(size.best for size in outside))
+    last = ("states" if result.is_recurrent else "KV cache", free, logs)
+    if free.best <= 0:
+        last = (MISSING, Interval(-free.high, -free.best, -free.low), "")
+    return [
+        ("weights", memory.weights, "checkpoint"), *((name, size, "checkpoint") for name, size in memory.extras),
+        ("activations", memory.activation, logs), ("engine", memory.non_torch, logs),
+        ("CUDA graphs", memory.graphs, logs), last,
+        ("not used", unused, f"{profile.title} uses {result.settings['share']:.4g}"),
     ]  # fmt: skip
-    is_missing, name = free.best <= 0, "available states" if result.is_recurrent else "available KV cache"
-    last = ("missing", Interval(-free.high, -free.best, -free.low)) if is_missing else (name, free)
-    is_static = result.profile.rule == STATIC
-    heads = columns("part: name", *HEADS, "of memory: share")
 
-    def rows(parts: list[tuple[str, Interval]]) -> list[tuple[Any, ...]]:
-        return [(name, *map(int, estimate), estimate.best / memory.total) for name, estimate in parts]
 
-    budget = ("budget", memory.budget, memory.budget, memory.budget, memory.budget / memory.total)
-    own = Table("per GPU", heads, rows([*loaded, *([] if is_static else rest), last]), budget)
-    title = f"outside of {result.profile.share_name.replace('_', ' ')}, per GPU"
-    return (own, Table(title, heads, rows(rest))) if is_static else (own,)
+def memory_table(result: Start) -> Table:
+    """Return the parts of the memory of a GPU in bytes."""
+    whole, parts = result.memory.total, [part for part in _parts(result) if part[1].high]
+    return table_of("per GPU", parts, {
+        "part: name": itemgetter(0), "low: about bytes 1": lambda part: int(part[1].low),
+        "best: about bytes": lambda part: int(part[1].best), "high: about bytes 1": lambda part: int(part[1].high),
+        "of memory: share": lambda part: part[1].best / whole,
+    }, ("total", whole, whole, whole, 1.0))  # fmt: skip
 
 
 def memory_summary(result: Start, *facts: Fact) -> Table:
-    """Return the division of the memory of a GPU in the words of a screen, with the KV cache and further facts."""
-    memory, free, profile, own = result.memory, result.memory.available, result.profile, result.settings
-    logs = f"{profile.title} {ends_text(*profile.measured)}" if profile.measured else profile.title
-    used = memory.budget + (memory.activation.best + memory.non_torch.best if profile.rule == STATIC else 0)
-    missing = Interval(-free.high, -free.best, -free.low)
-    parts = [
-        ("weights", memory.weights, "checkpoint"), *((name, size, "checkpoint") for name, size in memory.extras),
-        ("activations", memory.activation, logs), ("engine", memory.non_torch, logs),
-        ("CUDA graphs", memory.graphs, logs),
-        ("missing", missing, "") if free.best <= 0 else ("states" if result.is_recurrent else "KV cache", free, logs),
-        ("not used", Interval.exact(memory.total - used), f"{profile.title} uses {own['share']:.4g}"),
-        ("host memory", result.host.total, ""),
-    ]  # fmt: skip
-    sizes = [
-        Fact(name, int(size.best), BYTES, note, size_span(size)) for name, size, note in parts if size.high > 2**20
-    ]
-    return summary_table([*sizes, *facts], "per GPU", memory.total)
+    """Return the parts of the memory of a GPU in the words of a screen, with the host memory and further facts."""
+    parts = [*_parts(result), ("host memory", result.host.total, "")]
+    sizes = [Fact(name, int(size.best), BYTES, note, size_span(size)) for name, size, note in parts if size.high > MIB]
+    return summary_table([*sizes, *facts], "per GPU", result.memory.total)
 
 
 def sizes_of(result: Start) -> dict[str, Any]:
@@ -184,46 +169,29 @@ def sizes_of(result: Start) -> dict[str, Any]:
 
 def size_span(size: Interval) -> str:
     """Return the ends of the interval of a size, such as ``53.4 to 55.7 GiB``, or empty text if it has none."""
-    unit = max((scale for scale in (GIB, 2**20) if size.high >= scale), default=1)
+    unit = max((scale for scale in (GIB, MIB) if size.high >= scale), default=1)
     low, high = (three_digits(max(end, 0) / unit) for end in (size.low, size.high))
     return "" if low == high else f"{low} to {high} {about(size.high, BYTES).rpartition(' ')[2]}"
 
 
-def _host(result: Start) -> Table:
-    *rows, total = [
-        (name, int(size.low), int(size.best), int(size.high))
-        for name, size in (*result.host.parts, ("total", result.host.total))
-    ]
-    return Table("host memory", columns("part: name", *HEADS), rows, total if len(rows) > 1 else None)
-
-
-def _cache(result: Start) -> Table:
-    if result.memory.available.best <= 0:
-        return Table("KV cache", (), [])
-
-    def row(name: str, estimate: Interval, digits: int = 0) -> tuple[Any, ...]:
-        return name, *(f"{value if digits else int(value):,.{digits}f}" for value in estimate)
-
+def _cache(result: Start) -> list[Fact]:
+    """Return the parts of the host memory and of the KV cache."""
+    sizes = [(f"host memory: {name}", int(size.best)) for name, size in result.host.parts]
     if result.buffers:
-        sizes = (*result.buffers, result.placed.draft_cache if result.placed else 0)
-        named = zip(("all tokens", "sliding windows", "recurrent states", "draft"), sizes, strict=True)
-        return Table("KV cache", columns("of: name", "size: bytes"), [row for row in named if row[1]])
-    if result.is_recurrent:
-        rows = [row("sequences", result.concurrency)]
-        return Table("recurrent states", columns("what: name", "low: number", "best: number", "high: number"), rows)
-    rows = [
-        row("GPU KV cache size, tokens", result.tokens),
-        row("blocks", result.blocks),
-        row(f"maximum concurrency at {result.max_model_len:,} tokens", result.concurrency, 2),
-        *([row("tokens in host memory", result.host_tokens)] if result.host_tokens else []),
-    ]
-    return Table("KV cache", columns("what: name", "low: number 1", "best: number", "high: number 1"), rows)
+        buffers = (*result.buffers, result.placed.draft_cache if result.placed else 0)
+        sizes += zip(("all tokens", "sliding windows", "recurrent states", "draft"), buffers, strict=True)
+    counts = {"blocks of the KV cache": result.blocks.best} if result.memory.available.best > 0 else {}
+    counts |= {"tokens in host memory": result.host_tokens.best} if result.host_tokens else {}
+    named = [Fact(name, f"{int(number):,}") for name, number in counts.items() if not result.buffers]
+    return [*(Fact(name, size or None, BYTES) for name, size in sizes), *named]
 
 
 def start_notes(result: Start) -> list[str]:
     """Return the assumptions about the engine that can change the decision."""
     memory, command = result.memory, result.deployment.command
-    found = [*_automatic(result), *(note for note in result.notes if note not in result.architecture.notes)]
+    weights, dtype = result.settings.get("weights"), result.settings.get("dtype", "bf16")
+    usual = sixteen_bit_line(result.architecture, result.engine, weights, dtype)
+    found = [usual, *_automatic(result), *(note for note in result.notes if note not in result.architecture.notes)]
     if not memory.counts_graphs and memory.graphs.high:
         found.append("CUDA graphs are captured outside of the budget, after the KV cache is allocated")
     if command and command.listed:

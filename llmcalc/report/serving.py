@@ -26,7 +26,6 @@ from .points import (
     request_notes,
     settings_text,
     sizes_of,
-    throughput_facts,
     time_fact,
     unused_alert,
 )
@@ -54,7 +53,6 @@ def serving_document(result: ServingResult) -> Document:
         gpus=used,
         chosen=f" as {named_values(layout) or 'tp 1'} (chosen layout)" if result.has_chosen_layout else "",
         assumed=assumed_of(result, _assumed(result)),
-        lines=tuple(filter(None, [_format_line(result)])),
         alerts=unused_alert(result.gpus - used, result.gpus),
         summary=summary_table(facts[:MOST_ROWS]),
         facts=tuple(facts[MOST_ROWS:]),
@@ -64,7 +62,7 @@ def serving_document(result: ServingResult) -> Document:
         ),
         next=_changes(result),
         pictures=lambda: _bars(result),
-        notes=(*_gain(result), *notes) if result.fits else (),
+        notes=(_format_line(result), *_gain(result), *notes) if result.fits else (),
         details=(*details, *_kernels(result)) if result.fits else _kernels(result),
     )
 
@@ -143,9 +141,9 @@ def _facts(result: ServingResult) -> list[Fact]:
         waits = "memory" if result.limit == "KV cache" else "a place among those that run"
         facts.append(Fact("time to first token", "saturated", f"requests wait for {waits}"))
     facts.append(Fact("requests at once", f"{result.running:,}", f"limited by the {result.limit}"))
-    facts += throughput_facts(float(result.time.requests_per_s), result.tokens_per_s_gpu)
-    if result.tokens_per_s_user:
-        facts.append(Fact("tokens/s per user", three_digits(result.tokens_per_s_user)))
+    facts += [Fact("requests per second", three_digits(float(result.time.requests_per_s)))]
+    facts += [Fact("tokens/s per GPU", three_digits(result.tokens_per_s_gpu))]
+    facts += [Fact("tokens/s per user", three_digits(result.tokens_per_s_user))] if result.tokens_per_s_user else []
     facts += price_facts(result, result.width, tokens=result.usd_per_million, output=result.usd_per_million_output)
     name, seconds, bound = next(iter(result.parts), ("", 0.0, ""))
     if result.tpot_s and name:

@@ -16,15 +16,14 @@ from .points import (
     layout_text,
     point_data,
     point_document,
+    point_facts,
     request_notes,
     requests_given,
-    throughput_facts,
     time_fact,
     tpot_text,
-    ttft_text,
 )
 from .serving import time_bars
-from .serving_money import break_even, money_notes, money_table, price_facts, price_notes
+from .serving_money import break_even, money_notes, money_table, price_notes
 
 ASSUMED = (
     "prompts wait as in a queue with random arrivals (M/G/c)",
@@ -48,14 +47,9 @@ def pools_document(result: ServingPools) -> Document:
         )  # fmt: skip
         found = {
             "summary": summary_table((
-                time_fact("per output token", tpot_text(one)),
-                time_fact("time to first token", ttft_text(one)),
-                Fact("requests at once", f"{one.concurrency:,.10g}",
-                     f"of at most {result.most:,}, limited by the {result.limit}"),
-                *throughput_facts(one.requests_per_s, one.tokens_per_s_gpu),
+                *point_facts(result, one, {"requests at once": f"of {result.most:,}, limited by the {result.limit}"}),
                 Fact("pool of prefills", percent(one.times.busy), "busy"),
                 *drafting_facts(result.drafting), *break_even(own),
-                *price_facts(result, one.width, output=one.usd_per_million_output),
             )),
             "tables": (_first_token(one, parts), money_table(own)),
             "next": commands_table(one),

@@ -22,19 +22,19 @@ from .points import (
     no_layout,
     point_data,
     point_document,
+    point_facts,
     pool_notes,
     request_notes,
     requests_given,
     requests_text,
     settings_text,
     speed_text,
-    throughput_facts,
     time_fact,
     times_text,
     tpot_text,
     ttft_text,
 )
-from .serving_money import break_even, money_notes, money_table, price_facts, price_notes, usual_price_of
+from .serving_money import break_even, money_notes, money_table, price_notes, usual_price_of
 
 NO_MARGIN = "meets the limits on average, not at the high end of the interval"
 TIMES = ("limits", "is_found", "has_margin", "layouts", "changes")
@@ -88,17 +88,13 @@ def _details(result: ServingSearch) -> tuple[str, ...]:
 def _facts(result: ServingSearch, best: Point) -> list[Fact]:
     """Return the values of the first layout, with the limits on its times."""
     limits = {name: f"limit {duration(limit)}" for name, limit in result.limits.items()}
-    whole = duration(best.e2e.best, best.e2e.low, best.e2e.high)
-    return [
-        time_fact("per output token", tpot_text(best), limits.get("tpot", "")),
-        time_fact("time to first token", ttft_text(best), limits.get("ttft", "")),
-        *([time_fact("whole request", whole, limits["e2e"])] if "e2e" in limits else []),
-        Fact("requests at once", f"{round(best.concurrency):,}", f"on {layout_text(best)}"),
-        *throughput_facts(best.requests_per_s, best.tokens_per_s_gpu),
-        Fact("tokens/s per user", three_digits(best.tokens_per_s_user)),
-        *price_facts(result, best.width, output=best.usd_per_million_output),
-        *drafting_facts(result.drafting),
-    ]
+    names = {"per output token": "tpot", "time to first token": "ttft"}
+    notes = {title: limits.get(name, "") for title, name in names.items()}
+    facts = point_facts(result, best, {**notes, "requests at once": f"on {layout_text(best)}"})
+    if "e2e" in limits:
+        whole = duration(best.e2e.best, best.e2e.low, best.e2e.high)
+        facts.insert(2, time_fact("whole request", whole, limits["e2e"]))
+    return [*facts, *drafting_facts(result.drafting)]
 
 
 def _bars(result: ServingSearch) -> tuple[Bars, ...]:
@@ -120,7 +116,7 @@ def _answer(result: ServingSearch) -> str:
     if not result.is_found:
         return no_layout(best, result.limits, is_fixed=result.is_fixed)
     most = "at most " if result.is_fixed and not result.concurrency else ""
-    return f"✓ {layout_text(best)}: {most}{best.concurrency:,.0f} requests at once, {speed_text(best)}{_cost(result)}"
+    return f"✓ {layout_text(best)}: {most}{best.concurrency:,.0f} requests, {speed_text(best)}{_cost(result)}"
 
 
 def _cost(result: ServingSearch) -> str:

@@ -99,6 +99,6 @@ def test_the_command_states_the_host_memory(capsys: pytest.CaptureFixture[str]) 
     assert main([*words, "cpu-experts"]) == 0
     printed = capsys.readouterr().out
     assert " of 48 layers keep their experts on the CPU: llama-server --n-cpu-moe " in printed.splitlines()[0]
-    assert "with --n-cpu-moe of llama.cpp" in printed
+    assert "with --n-cpu-moe of llama.cpp" in " ".join(printed.split())
     assert main([*words, "gpu-layers"]) == 0
     assert " of 49 layers fit on the GPU: llama-server --n-gpu-layers " in capsys.readouterr().out.splitlines()[0]

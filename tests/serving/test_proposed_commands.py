@@ -172,19 +172,19 @@ def test_a_changed_flag_replaces_all_its_names() -> None:
     assert result.line({"tp": 4}).endswith("Qwen/Qwen3-8B --context-length 8192 --tp-size 4")
 
 
-def test_the_table_of_a_static_budget_adds_up() -> None:
+@pytest.mark.parametrize("line", [
+    "python -m sglang.launch_server --model-path deepseek-ai/DeepSeek-V3 --tp 8",
+    "vllm serve deepseek-ai/DeepSeek-V3 -tp 8",
+])  # fmt: skip
+def test_the_table_of_the_memory_adds_up(line: str) -> None:
     for gpu in ("h100:8", "h200:8"):
-        line = "python -m sglang.launch_server --model-path deepseek-ai/DeepSeek-V3 --tp 8"
         result = llmcalc.serve(command=line, gpu=gpu)
-        document = serve_document(result)
-        own = next(table for table in document.tables if table.title == "per GPU")
-        sign = -1 if result.memory.available.best <= 0 else 1
-        *parts, last = [row[2] for row in own.rows]
-        assert own.total is not None
-        assert sum(parts) + sign * last == pytest.approx(own.total[2], rel=1e-6)
-        outside = next(table for table in document.tables if table.title.startswith("outside"))
-        whole = own.total[2] + sum(row[2] for row in outside.rows)
-        assert whole == pytest.approx(result.memory.total, rel=1e-6)
+        table = serve_document(result).tables[0]
+        assert table.title == "per GPU"
+        assert table.total is not None
+        sizes = {row[0]: row[2] * (-1 if row[0] == "missing" else 1) for row in table.rows}
+        assert sum(sizes.values()) == pytest.approx(table.total[2], rel=1e-6)
+        assert table.total[2] == result.memory.total
 
 
 @pytest.mark.parametrize("name", ["-hf ggml-org/gpt-oss-20b-GGUF", "-m gpt-oss-20b-mxfp4.gguf"])
