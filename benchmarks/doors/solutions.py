@@ -40,7 +40,8 @@ def _drawn(random: Random) -> dict[str, Any]:
 
 def _holds(model: str, gpu: str, asked: FitResult) -> bool:
     """Return whether the engine starts, by ``serve``, on the layout of a fit check and holds the requests."""
-    settings, change = asked.start.settings, dict(asked.change)
+    settings = asked.start.settings
+    change = {name: size for name, size in asked.change.items() if name not in asked.start.automatic}
     layout = {} if asked.start.placed else {name: settings[name] for name in LAYOUT if settings.get(name)}
     own = {"weights": settings.get("weights"), "engine": asked.start.engine, **change, **layout}
     copies = asked.count // asked.start.ranks
