@@ -118,7 +118,7 @@ def usual_start(service: Service) -> Start | None:
     formats = {name: service.formats[name] for name in ("weights", "cache")}
     own = {**formats, "max_model_len": ceil(service.requests.longest), **_beside_layout(service.given)}
     with suppress(InputError):  # no layout divides the model, a setting is invalid, or the version is not described
-        return service.deployment and _start(service.deployment, service.count, own)
+        return _start(service.deployment, service.count, own) if service.deployment else None
     return None
 
 
