@@ -166,7 +166,10 @@ def test_a_long_name_is_normalised_once_in_each_table(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(names, "plain", plain)
     weight_formats("fp8", base)
-    assert normalised == ["fp8", "fp8"]
+    assert normalised == ["fp8"]  # among mixtures, and formats have it as it is
+    with pytest.raises(InputError):
+        weight_formats("fp8x", base)
+    assert normalised == ["fp8", "fp8x", "fp8x"]
 
 
 # GB of published files; the tokens and merges of the vocabulary take about 50 MB of them
